@@ -1,0 +1,51 @@
+//! Bundles: named sets of rights that one user may give another.
+
+use std::fmt;
+
+use super::permission::Mask;
+use super::text::{InvalidText, checked_or_empty, text_type};
+
+/// A bundle's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BundleId(pub i64);
+
+impl fmt::Display for BundleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+text_type!(
+    /// A bundle's name.
+    BundleName,
+    100
+);
+
+/// What a bundle is for, in its maker's words: at most 1,000 characters on one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description(String);
+
+impl Description {
+    /// Takes 0..=1000 characters without control characters.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        checked_or_empty(text, 1_000).map(Self)
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A named set of rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// The number.
+    pub id: BundleId,
+    /// The name, as the mail says it.
+    pub name: BundleName,
+    /// What it is for.
+    pub description: Description,
+    /// The rights.
+    pub permission: Mask,
+}

@@ -1,0 +1,86 @@
+//! The audit trail's words: who did what, to what, from where. Never a secret.
+
+use std::net::IpAddr;
+
+use super::user::UserId;
+
+/// Where a deed came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Who did it; `None` is the operator, at the command line.
+    pub actor: Option<UserId>,
+    /// The address that the request came from.
+    pub address: Option<IpAddr>,
+    /// What the client calls itself (its `User-Agent`), at most 200 characters.
+    pub client: Option<String>,
+}
+
+impl Origin {
+    /// The operator, at the command line.
+    pub const OPERATOR: Self = Self { actor: None, address: None, client: None };
+}
+
+/// Declares the actions together with the names that the trail keeps.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident = $name:literal,)+) => {
+        /// What was done.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action { $($(#[$doc])* $action,)+ }
+
+        impl Action {
+            /// The name that the trail keeps.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$action => $name,)+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// An export token was made.
+    ExportCreated = "export.created",
+    /// An export token was revoked.
+    ExportRevoked = "export.revoked",
+    /// A permission was asked for, and its mail queued.
+    RequestCreated = "request.created",
+    /// A newer request for the same took this one's place.
+    RequestReplaced = "request.replaced",
+    /// The target approved.
+    RequestRedeemed = "request.redeemed",
+    /// The target declined.
+    RequestDeclined = "request.declined",
+    /// The requester, or the operator, took it back.
+    RequestWithdrawn = "request.withdrawn",
+    /// A permission came into being.
+    GrantCreated = "grant.created",
+    /// A permission was taken or given back.
+    GrantDeleted = "grant.deleted",
+    /// A user was added.
+    UserAdded = "user.added",
+    /// A user's names changed.
+    UserRenamed = "user.renamed",
+    /// A user's password was set.
+    UserPasswordSet = "user.password_set",
+    /// A user was disabled.
+    UserDisabled = "user.disabled",
+    /// A user was enabled.
+    UserEnabled = "user.enabled",
+    /// An API key was made.
+    KeyCreated = "key.created",
+    /// An API key was revoked.
+    KeyRevoked = "key.revoked",
+    /// A hub was added.
+    HubAdded = "hub.added",
+    /// A role in a hub was given.
+    HubGranted = "hub.granted",
+    /// A role in a hub was taken.
+    HubRevoked = "hub.revoked",
+    /// A bundle was added.
+    BundleAdded = "bundle.added",
+    /// A bundle was changed.
+    BundleChanged = "bundle.changed",
+    /// A bundle was deleted.
+    BundleDeleted = "bundle.deleted",
+    /// A dead mail was put back in the queue.
+    MailRetried = "mail.retried",
+}

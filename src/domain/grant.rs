@@ -1,0 +1,47 @@
+//! Bundle permissions: what a redeemed request leaves.
+
+use std::fmt;
+
+use super::bundle::BundleId;
+use super::clock::Timestamp;
+use super::user::UserId;
+
+/// A bundle permission's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantId(pub i64);
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who gives what to whom. There is at most one grant, and at most one open
+/// request, of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Terms {
+    /// Whose data it is: who is asked, and gives.
+    pub target: UserId,
+    /// Who asks, and receives.
+    pub allowed: UserId,
+    /// The rights.
+    pub bundle: BundleId,
+}
+
+impl Terms {
+    /// Whether this user gives or receives here.
+    pub fn has_party(&self, user: UserId) -> bool {
+        self.target == user || self.allowed == user
+    }
+}
+
+/// A permission that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The number.
+    pub id: GrantId,
+    /// Who gives what to whom.
+    pub terms: Terms,
+    /// Since when.
+    pub created_at: Timestamp,
+}

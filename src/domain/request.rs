@@ -1,0 +1,371 @@
+//! Permission requests: one user asks another for a bundle, and the target
+//! redeems the request once, or not at all
+//! (`seeds/hexostore-bundle_permission_request.txt`).
+
+use std::fmt;
+
+use super::clock::Timestamp;
+use super::export::Authority;
+use super::grant::Terms;
+use super::text::IdempotencyKey;
+use super::token::RedeemId;
+use super::user::UserId;
+
+/// Seconds that an `Idempotency-Key` is remembered: a day.
+pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3_600;
+
+/// A request's number, which names it to either party. It redeems nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub i64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How a request came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The target approved.
+    Redeemed,
+    /// The target declined.
+    Declined,
+    /// The requester, or the operator, took it back.
+    Withdrawn,
+    /// A newer request for the same took its place.
+    Replaced,
+}
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Self; 4] = [Self::Redeemed, Self::Declined, Self::Withdrawn, Self::Replaced];
+
+    /// The name that the database keeps.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redeemed => "redeemed",
+            Self::Declined => "declined",
+            Self::Withdrawn => "withdrawn",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// How and when a request ended, and the key under which its end may be told again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// How.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// The `Idempotency-Key` of the redemption.
+    pub once: Option<IdempotencyKey>,
+}
+
+/// A request to be made.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    /// Who is asked for what by whom.
+    pub terms: Terms,
+    /// Who posts it: the one who asks, or staff on their behalf.
+    pub asked_by: UserId,
+    /// Seconds that it lives.
+    pub lifetime: i64,
+    /// The page that the mail links to; `None` is the configured one.
+    pub redeem_page: Option<String>,
+    /// The `Idempotency-Key` it came with.
+    pub once: Option<IdempotencyKey>,
+}
+
+/// A request, open or closed. Its status is derived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermissionRequest {
+    /// The number, for either party.
+    pub id: RequestId,
+    /// The id that the redeem token carries.
+    pub redeem_id: RedeemId,
+    /// Who is asked for what by whom.
+    pub terms: Terms,
+    /// Who posted it.
+    pub asked_by: UserId,
+    /// The page that the mail links to; `None` is the configured one.
+    pub redeem_page: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it dies by itself.
+    pub expires_at: Timestamp,
+    /// The `Idempotency-Key` it came with.
+    pub once: Option<IdempotencyKey>,
+    /// How it ended, if it did.
+    pub closed: Option<Closed>,
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestStatus {
+    /// Waits for its target.
+    Pending,
+    /// Died by itself.
+    Expired,
+    /// Came to an end.
+    Closed(Outcome),
+}
+
+impl RequestStatus {
+    /// The status in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Expired => "expired",
+            Self::Closed(outcome) => outcome.name(),
+        }
+    }
+}
+
+/// Why a request cannot be acted on. The wire tells these apart for nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is somebody else's.
+    #[error("not a party to this request")]
+    NotYours,
+    /// It is over.
+    #[error("the request is over")]
+    Dead,
+}
+
+/// What a redemption comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redemption {
+    /// The request is redeemed by this, now.
+    Fresh,
+    /// It was redeemed before under the same key: the same answer again.
+    Repeated,
+}
+
+/// Whether an attempt under a key is the same as one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetition {
+    /// The same once more.
+    Same,
+    /// Something else under a key that is taken.
+    Another,
+}
+
+impl PermissionRequest {
+    /// Where the request stands.
+    pub fn status(&self, now: Timestamp) -> RequestStatus {
+        match &self.closed {
+            Some(closed) => RequestStatus::Closed(closed.outcome),
+            None if self.expires_at <= now => RequestStatus::Expired,
+            None => RequestStatus::Pending,
+        }
+    }
+
+    /// Whether it waits for its target.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.status(now) == RequestStatus::Pending
+    }
+
+    /// Whole seconds left; 0 when it is over.
+    pub fn ttl(&self, now: Timestamp) -> i64 {
+        if self.is_live(now) { now.seconds_until(self.expires_at) } else { 0 }
+    }
+
+    /// Redeems it for its target, once; again only under the same key, within a day.
+    pub fn redeem(
+        &mut self,
+        by: UserId,
+        once: Option<&IdempotencyKey>,
+        now: Timestamp,
+    ) -> Result<Redemption, Refusal> {
+        if by != self.terms.target {
+            return Err(Refusal::NotYours);
+        }
+        if let Some(Closed { outcome: Outcome::Redeemed, at, once: Some(key) }) = &self.closed
+            && once == Some(key)
+            && now < at.plus_seconds(IDEMPOTENCY_SECONDS)
+        {
+            return Ok(Redemption::Repeated);
+        }
+        self.close(Outcome::Redeemed, once.cloned(), now)?;
+        Ok(Redemption::Fresh)
+    }
+
+    /// Ends it for either party: the target declines, the requester withdraws,
+    /// as does the operator.
+    pub fn end(&mut self, by: Authority, now: Timestamp) -> Result<Outcome, Refusal> {
+        let outcome = match by {
+            Authority::User(user) if user == self.terms.target => Outcome::Declined,
+            Authority::User(user) if user != self.terms.allowed => return Err(Refusal::NotYours),
+            Authority::User(_) | Authority::Operator => Outcome::Withdrawn,
+        };
+        self.close(outcome, None, now)?;
+        Ok(outcome)
+    }
+
+    /// Makes room for a newer request of the same terms; an expired one too.
+    pub fn replace(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        if self.closed.is_some() {
+            return Err(Refusal::Dead);
+        }
+        self.closed = Some(Closed { outcome: Outcome::Replaced, at: now, once: None });
+        Ok(())
+    }
+
+    /// What `new`, which came under the key of this request, is to it; `None`
+    /// when the key is no longer remembered.
+    pub fn repeated_by(&self, new: &NewRequest, now: Timestamp) -> Option<Repetition> {
+        if now >= self.created_at.plus_seconds(IDEMPOTENCY_SECONDS) {
+            return None;
+        }
+        let same = self.terms == new.terms
+            && self.redeem_page == new.redeem_page
+            && self.created_at.plus_seconds(new.lifetime) == self.expires_at;
+        Some(if same { Repetition::Same } else { Repetition::Another })
+    }
+
+    fn close(
+        &mut self,
+        outcome: Outcome,
+        once: Option<IdempotencyKey>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if !self.is_live(now) {
+            return Err(Refusal::Dead);
+        }
+        self.closed = Some(Closed { outcome, at: now, once });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bundle::BundleId;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    const START: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
+    const TARGET: UserId = UserId(1);
+    const ALLOWED: UserId = UserId(2);
+
+    fn request(lifetime: i64) -> PermissionRequest {
+        PermissionRequest {
+            id: RequestId(1),
+            redeem_id: RedeemId(Uuid::nil()),
+            terms: Terms { target: TARGET, allowed: ALLOWED, bundle: BundleId(1) },
+            asked_by: ALLOWED,
+            redeem_page: None,
+            created_at: START,
+            expires_at: START.plus_seconds(lifetime),
+            once: None,
+            closed: None,
+        }
+    }
+
+    fn key(name: &str) -> IdempotencyKey {
+        IdempotencyKey::new(name).unwrap()
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Redeem { by: i64, key: Option<u8> },
+        End { by: Option<i64> },
+        Replace,
+        Wait(i64),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (1_i64..=3, proptest::option::of(0_u8..2)).prop_map(|(by, key)| Step::Redeem { by, key }),
+            1 => proptest::option::of(1_i64..=3).prop_map(|by| Step::End { by }),
+            1 => Just(Step::Replace),
+            2 => (0_i64..60_000).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_run_of_operations_redeems_twice_or_revives(steps in proptest::collection::vec(any_step(), 0..40)) {
+            let mut request = request(100_000);
+            let mut now = START;
+            let (mut fresh, mut ended) = (0, 0);
+            let mut winner: Option<Option<IdempotencyKey>> = None;
+            for step in steps {
+                let before = request.clone();
+                let live = request.is_live(now);
+                match step {
+                    Step::Wait(seconds) => now = now.plus_seconds(seconds),
+                    Step::Redeem { by, key: name } => {
+                        let once = name.map(|name| key(&name.to_string()));
+                        match request.redeem(UserId(by), once.as_ref(), now) {
+                            Ok(Redemption::Fresh) => {
+                                prop_assert!(live && by == TARGET.0);
+                                fresh += 1;
+                                winner = Some(once);
+                            }
+                            Ok(Redemption::Repeated) => {
+                                prop_assert!(once.is_some() && winner == Some(once));
+                                prop_assert_eq!(&before, &request);
+                            }
+                            Err(_) => prop_assert_eq!(&before, &request),
+                        }
+                    }
+                    Step::End { by } => {
+                        let by = by.map_or(Authority::Operator, |by| Authority::User(UserId(by)));
+                        match request.end(by, now) {
+                            Ok(_) => { prop_assert!(live); ended += 1; }
+                            Err(_) => prop_assert_eq!(&before, &request),
+                        }
+                    }
+                    Step::Replace => if request.replace(now).is_ok() {
+                        prop_assert!(before.closed.is_none());
+                        ended += 1;
+                    },
+                }
+                prop_assert!(live || !request.is_live(now), "the dead stay dead");
+                prop_assert!(fresh + ended <= 1, "one end at most");
+                prop_assert_eq!(request.ttl(now) > 0 || now.plus_seconds(1) > request.expires_at, request.is_live(now) || now.plus_seconds(1) > request.expires_at);
+            }
+        }
+    }
+
+    #[test]
+    fn only_its_target_redeems() {
+        let mut request = request(60);
+        assert_eq!(request.redeem(ALLOWED, None, START), Err(Refusal::NotYours));
+        assert_eq!(request.redeem(TARGET, None, START), Ok(Redemption::Fresh));
+        assert_eq!(request.redeem(TARGET, None, START), Err(Refusal::Dead));
+    }
+
+    #[test]
+    fn the_winners_key_is_told_again_for_a_day() {
+        let mut request = request(3_600);
+        assert_eq!(request.redeem(TARGET, Some(&key("a")), START), Ok(Redemption::Fresh));
+        assert_eq!(
+            request.redeem(TARGET, Some(&key("a")), START.plus_seconds(86_399)),
+            Ok(Redemption::Repeated)
+        );
+        assert_eq!(request.redeem(TARGET, Some(&key("b")), START), Err(Refusal::Dead));
+        assert_eq!(request.redeem(ALLOWED, Some(&key("a")), START), Err(Refusal::NotYours));
+        assert_eq!(request.redeem(TARGET, Some(&key("a")), START.plus_seconds(86_400)), Err(Refusal::Dead));
+    }
+
+    #[test]
+    fn it_dies_at_its_last_second() {
+        let request = request(60);
+        assert_eq!(request.status(START.plus_seconds(59)), RequestStatus::Pending);
+        assert_eq!(request.ttl(START.plus_seconds(59)), 1);
+        assert_eq!(request.status(START.plus_seconds(60)), RequestStatus::Expired);
+        assert_eq!(request.ttl(START.plus_seconds(60)), 0);
+    }
+
+    #[test]
+    fn a_target_declines_and_a_requester_withdraws() {
+        assert_eq!(request(60).end(Authority::User(TARGET), START), Ok(Outcome::Declined));
+        assert_eq!(request(60).end(Authority::User(ALLOWED), START), Ok(Outcome::Withdrawn));
+        assert_eq!(request(60).end(Authority::Operator, START), Ok(Outcome::Withdrawn));
+        assert_eq!(request(60).end(Authority::User(UserId(3)), START), Err(Refusal::NotYours));
+    }
+}

@@ -1,0 +1,73 @@
+//! Strings that came from outside, once they have been looked at.
+
+/// Why a string is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidText {
+    /// Nothing in it.
+    #[error("must not be empty")]
+    Empty,
+    /// More characters than its kind may have.
+    #[error("is longer than {0} characters")]
+    TooLong(usize),
+    /// A control character that its kind may not have; U+0000 never may be.
+    #[error("holds a control character")]
+    Control,
+}
+
+/// Takes a string of 1..=`most` characters, none of which is `forbidden`.
+pub(crate) fn checked(text: &str, most: usize, forbidden: fn(char) -> bool) -> Result<String, InvalidText> {
+    if text.is_empty() {
+        return Err(InvalidText::Empty);
+    }
+    if text.chars().count() > most {
+        return Err(InvalidText::TooLong(most));
+    }
+    if text.chars().any(forbidden) {
+        return Err(InvalidText::Control);
+    }
+    Ok(text.to_owned())
+}
+
+/// Takes a string of 0..=`most` characters without control characters.
+pub(crate) fn checked_or_empty(text: &str, most: usize) -> Result<String, InvalidText> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    checked(text, most, char::is_control)
+}
+
+/// A newtype over a checked, non-empty string: `Name, most` refuses control
+/// characters; `Name, most, opaque` refuses U+0000 alone.
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $most:expr) => {
+        text_type!($(#[$doc])* $name, $most, char::is_control, "control characters");
+    };
+    ($(#[$doc:meta])* $name:ident, $most:expr, opaque) => {
+        text_type!($(#[$doc])* $name, $most, |c| c == '\0', "U+0000");
+    };
+    ($(#[$doc:meta])* $name:ident, $most:expr, $forbidden:expr, $without:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            #[doc = concat!("Takes 1..=", stringify!($most), " characters without ", $without, ".")]
+            pub fn new(text: &str) -> Result<Self, $crate::domain::text::InvalidText> {
+                $crate::domain::text::checked(text, $most, $forbidden).map(Self)
+            }
+
+            /// The string itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+pub(crate) use text_type;
+
+text_type!(
+    /// An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): the
+    /// caller's own name for one attempt, told again when it is repeated.
+    IdempotencyKey,
+    255
+);

@@ -1,0 +1,392 @@
+//! The tokens' form and arithmetic.
+//!
+//! A token is `<prefix>_` and 44 characters of strict base64url: one byte of
+//! version and key, a 16-byte UUIDv7, 16 secret bytes. Export tokens and API
+//! keys have random secrets, of which the database holds a digest. A redeem
+//! token's secret is derived from its id and the server's key (HKDF, RFC 5869;
+//! HMAC, RFC 2104), so that the database holds nothing of it and the mail can
+//! be written again.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::clock::Timestamp;
+
+/// The version of the form, in the high four bits of a token's first byte.
+const VERSION: u8 = 1;
+/// Bytes in a token: version and key, id, secret.
+const LENGTH: usize = 1 + 16 + 16;
+/// The fewest bytes that a server key may have.
+pub const SERVER_KEY_BYTES: usize = 32;
+
+/// What a token is for. Kinds are apart in the prefix, in the arithmetic and in
+/// the database, so that none passes for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Opens one node of a hub.
+    Export,
+    /// Stands for a user at the API.
+    ApiKey,
+    /// Redeems one request.
+    Redeem,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Export, Self::ApiKey, Self::Redeem];
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Export => "cse",
+            Self::ApiKey => "csk",
+            Self::Redeem => "csr",
+        }
+    }
+}
+
+/// A typed id of one kind of token.
+macro_rules! token_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+    };
+}
+
+token_id!(
+    /// An export token's id: public.
+    ExportId
+);
+token_id!(
+    /// An API key's id: public.
+    ApiKeyId
+);
+token_id!(
+    /// A redeem token's id: never published, since the server's key makes the
+    /// token of it.
+    RedeemId
+);
+
+/// Random bytes for one token or row: ten for the id, sixteen for the secret.
+#[derive(Clone, Copy)]
+pub struct Entropy {
+    id: [u8; 10],
+    secret: [u8; 16],
+}
+
+impl Entropy {
+    /// From 26 bytes of a cryptographic generator.
+    pub fn new(id: [u8; 10], secret: [u8; 16]) -> Self {
+        Self { id, secret }
+    }
+
+    /// A UUIDv7 (RFC 9562, 5.7) of this moment.
+    pub fn uuid(&self, now: Timestamp) -> Uuid {
+        let millis = u64::try_from(now.millis()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.id).into_uuid()
+    }
+}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entropy(…)")
+    }
+}
+
+/// A whole token. Not printed by `Debug`, not serialised; [`Token::reveal`]
+/// shows it to the one that it is for.
+#[derive(Clone)]
+pub struct Token {
+    kind: Kind,
+    header: u8,
+    id: Uuid,
+    secret: [u8; 16],
+}
+
+/// Not a token: wrong prefix, length, alphabet or version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a token")]
+pub struct MalformedToken;
+
+/// The SHA-256 of an export token or API key, which the database keeps.
+#[derive(Clone, Copy)]
+pub struct TokenDigest([u8; 32]);
+
+impl Token {
+    /// A token with a random secret.
+    pub fn random(kind: Kind, id: Uuid, entropy: &Entropy) -> Self {
+        Self { kind, header: VERSION << 4, id, secret: entropy.secret }
+    }
+
+    /// Reads a token of one kind. Nothing is known of it yet but its form.
+    pub fn parse(kind: Kind, text: &str) -> Result<Self, MalformedToken> {
+        let (prefix, rest) = text.split_once('_').ok_or(MalformedToken)?;
+        if prefix != kind.prefix() {
+            return Err(MalformedToken);
+        }
+        let mut bytes = [0; LENGTH];
+        // Refuses padding, blanks, and bits beyond the last byte.
+        match URL_SAFE_NO_PAD.decode_slice(rest, &mut bytes) {
+            Ok(LENGTH) => {}
+            _ => return Err(MalformedToken),
+        }
+        let [header, rest @ ..] = bytes;
+        match rest.as_chunks() {
+            ([id, secret], []) if header >> 4 == VERSION => {
+                Ok(Self { kind, header, id: Uuid::from_bytes(*id), secret: *secret })
+            }
+            _ => Err(MalformedToken),
+        }
+    }
+
+    /// Whether this text has the form of a token of any kind.
+    pub fn is_one(text: &str) -> bool {
+        Kind::ALL.into_iter().any(|kind| Self::parse(kind, text).is_ok())
+    }
+
+    /// The id in the token.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// What the database keeps of a token with a random secret.
+    pub fn digest(&self) -> TokenDigest {
+        let mut hash = Sha256::new();
+        hash.update(self.authenticated());
+        hash.update(self.secret);
+        TokenDigest(hash.finalize().into())
+    }
+
+    /// The token in full, for its bearer alone.
+    pub fn reveal(&self) -> String {
+        let mut bytes = [0; LENGTH];
+        let parts = std::iter::once(&self.header).chain(self.id.as_bytes()).chain(&self.secret);
+        for (byte, part) in bytes.iter_mut().zip(parts) {
+            *byte = *part;
+        }
+        format!("{}_{}", self.kind.prefix(), URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// What the secret vouches for: version and key, kind, id.
+    fn authenticated(&self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        let parts =
+            std::iter::once(&self.header).chain(self.kind.prefix().as_bytes()).chain(self.id.as_bytes());
+        for (byte, part) in bytes.iter_mut().zip(parts) {
+            *byte = *part;
+        }
+        bytes
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_…", self.kind.prefix())
+    }
+}
+
+impl TokenDigest {
+    /// From the bytes that the database holds; `None` if they are not 32.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The bytes for the database.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenDigest(…)")
+    }
+}
+
+/// A key that redeem tokens are derived with, made of a server key.
+struct RedeemKey {
+    /// Four bits that tell keys apart, in the low bits of a token's first byte.
+    number: u8,
+    key: SecretSlice<u8>,
+}
+
+impl RedeemKey {
+    fn new(server_key: &[u8]) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(None, server_key);
+        let mut okm = [0_u8; 33];
+        // RFC 5869 refuses more than 255 × 32 bytes alone.
+        let expanded = hkdf.expand(b"countersign redeem v1", &mut okm);
+        debug_assert!(expanded.is_ok());
+        let [number, key @ ..] = okm;
+        Self { number: number & 0x0f, key: SecretSlice::from(key.to_vec()) }
+    }
+
+    fn derive(&self, id: RedeemId) -> Token {
+        let mut token =
+            Token { kind: Kind::Redeem, header: VERSION << 4 | self.number, id: id.0, secret: [0; 16] };
+        if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.key.expose_secret()) {
+            mac.update(&token.authenticated());
+            if let Some(half) = mac.finalize().into_bytes().first_chunk() {
+                token.secret = *half;
+            }
+        }
+        token
+    }
+}
+
+/// The server's keys: one that signs, and while keys rotate the one before it,
+/// whose tokens are still honoured.
+pub struct Keyring {
+    current: RedeemKey,
+    previous: Option<RedeemKey>,
+}
+
+/// A server key that is too short to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be at least {SERVER_KEY_BYTES} bytes long")]
+pub struct ShortKey;
+
+impl Keyring {
+    /// Takes the server key and the one before it.
+    pub fn new(current: &[u8], previous: Option<&[u8]>) -> Result<Self, ShortKey> {
+        if current.len() < SERVER_KEY_BYTES || previous.is_some_and(|key| key.len() < SERVER_KEY_BYTES) {
+            return Err(ShortKey);
+        }
+        Ok(Self { current: RedeemKey::new(current), previous: previous.map(RedeemKey::new) })
+    }
+
+    /// The redeem token of this id.
+    pub fn redeem_token(&self, id: RedeemId) -> Token {
+        self.current.derive(id)
+    }
+
+    /// Reads a redeem token; one that no key of ours made is as good as none.
+    pub fn open_redeem(&self, text: &str) -> Result<RedeemId, MalformedToken> {
+        let token = Token::parse(Kind::Redeem, text)?;
+        let id = RedeemId(token.id);
+        let ours = std::iter::once(&self.current).chain(&self.previous).any(|key| {
+            let expected = key.derive(id);
+            expected.header == token.header && bool::from(expected.secret.ct_eq(&token.secret))
+        });
+        if ours { Ok(id) } else { Err(MalformedToken) }
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
+
+    fn keyring(current: u8, previous: Option<u8>) -> Keyring {
+        Keyring::new(&[current; 32], previous.map(|byte| [byte; 32]).as_ref().map(|key| key.as_slice()))
+            .unwrap()
+    }
+
+    fn entropy(byte: u8) -> Entropy {
+        Entropy::new([byte; 10], [byte; 16])
+    }
+
+    #[test]
+    fn a_token_says_its_kind_and_reads_back() {
+        for kind in Kind::ALL {
+            let token = Token::random(kind, entropy(7).uuid(NOW), &entropy(9));
+            let text = token.reveal();
+            assert_eq!(text.len(), 4 + 44);
+            assert!(text.starts_with(kind.prefix()));
+            let back = Token::parse(kind, &text).unwrap();
+            assert!(back.digest().matches(&token.digest()));
+            for other in Kind::ALL.into_iter().filter(|other| *other != kind) {
+                assert_eq!(Token::parse(other, &text).unwrap_err(), MalformedToken);
+            }
+        }
+    }
+
+    #[test]
+    fn one_kind_with_anothers_prefix_has_another_digest() {
+        let export = Token::random(Kind::Export, entropy(1).uuid(NOW), &entropy(2));
+        let posing = Token::parse(Kind::ApiKey, &export.reveal().replace("cse_", "csk_")).unwrap();
+        assert!(!posing.digest().matches(&export.digest()));
+    }
+
+    #[test]
+    fn a_redeem_token_is_opened_by_the_key_that_made_it_and_the_next_one() {
+        let id = RedeemId(entropy(3).uuid(NOW));
+        let text = keyring(1, None).redeem_token(id).reveal();
+        assert_eq!(keyring(1, None).open_redeem(&text), Ok(id));
+        assert_eq!(keyring(2, Some(1)).open_redeem(&text), Ok(id));
+        assert_eq!(keyring(2, None).open_redeem(&text), Err(MalformedToken));
+    }
+
+    #[test]
+    fn a_short_server_key_is_refused() {
+        assert_eq!(Keyring::new(&[0; 31], None).unwrap_err(), ShortKey);
+        assert_eq!(Keyring::new(&[0; 32], Some(&[0; 31])).unwrap_err(), ShortKey);
+    }
+
+    #[test]
+    fn debug_prints_no_secret() {
+        let token = keyring(1, None).redeem_token(RedeemId(entropy(3).uuid(NOW)));
+        let shown = format!("{token:?} {:?} {:?} {:?}", token.digest(), keyring(1, None), entropy(3));
+        assert_eq!(shown, "csr_… TokenDigest(…) Keyring(…) Entropy(…)");
+    }
+
+    #[test]
+    fn ids_grow_with_time() {
+        let earlier = entropy(255).uuid(NOW);
+        let later = entropy(0).uuid(NOW.plus_seconds(1));
+        assert!(earlier < later);
+        assert_eq!(later.get_version_num(), 7);
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_character_never_opens(at in 0_usize..48, to in "[A-Za-z0-9_=+/ -]") {
+            let keyring = keyring(1, None);
+            let id = RedeemId(entropy(3).uuid(NOW));
+            let text = keyring.redeem_token(id).reveal();
+            let mut changed = text.clone();
+            changed.replace_range(at..=at, &to);
+            prop_assert_eq!(keyring.open_redeem(&changed).is_ok(), changed == text);
+        }
+
+        #[test]
+        fn cut_or_padded_is_no_token(cut in 0_usize..48, tail in "[A-Za-z0-9=]{1,4}") {
+            let text = keyring(1, None).redeem_token(RedeemId(entropy(3).uuid(NOW))).reveal();
+            prop_assert!(Token::parse(Kind::Redeem, &text[..cut]).is_err());
+            let padded = format!("{text}{tail}");
+            prop_assert!(Token::parse(Kind::Redeem, &padded).is_err());
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "\\PC*") {
+            let _ = Token::is_one(&text);
+            let _ = Token::is_one(&format!("csr_{text}"));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Users: who asks, who is asked, who makes tokens.
+
+use std::fmt;
+
+use super::text::{InvalidText, checked_or_empty};
+
+/// A user's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub i64);
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A mail address in lower case, since addresses are compared without case.
+///
+/// ASCII only: what looks alike cannot be told apart by the people who are to
+/// trust it. Quoted local parts and address literals are not taken.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Email(String);
+
+/// Not an address that mail can be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a mail address: local@domain is wanted, in ASCII, at most 254 characters")]
+pub struct InvalidEmail;
+
+impl Email {
+    /// Reads an address; its case is dropped.
+    pub fn new(text: &str) -> Result<Self, InvalidEmail> {
+        let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmail)?;
+        let atom = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&c);
+        let local_ok =
+            local.len() <= 64 && local.split('.').all(|part| !part.is_empty() && part.bytes().all(atom));
+        let label_ok = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+        };
+        if text.len() <= 254 && local_ok && domain.split('.').all(label_ok) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(InvalidEmail)
+        }
+    }
+
+    /// The address, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Addresses are personal: a log line that holds one by mistake shows its domain alone.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Email(…@{})", self.0.rsplit('@').next().unwrap_or_default())
+    }
+}
+
+/// A first or last name: at most 150 characters, none of them control
+/// characters; may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonName(String);
+
+impl PersonName {
+    /// Takes 0..=150 characters without control characters.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        checked_or_empty(text, 150).map(Self)
+    }
+
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A user, without their credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The number.
+    pub id: UserId,
+    /// The address, unique; also the user's name in credentials.
+    pub email: Email,
+    /// May be empty.
+    pub first_name: PersonName,
+    /// May be empty.
+    pub last_name: PersonName,
+    /// Whether the user may do anything at all.
+    pub active: bool,
+    /// Whether the user administers this server.
+    pub staff: bool,
+}
+
+impl User {
+    /// The name to greet the user by: both names, or the address without them.
+    pub fn display_name(&self) -> String {
+        let both = format!("{} {}", self.first_name.as_str(), self.last_name.as_str());
+        match both.trim() {
+            "" => self.email.as_str().to_owned(),
+            name => name.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn addresses_are_read_without_case() {
+        assert_eq!(Email::new("Ada@Example.ORG").unwrap().as_str(), "ada@example.org");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "@",
+            "ada",
+            "ada@",
+            "@example.org",
+            "a b@example.org",
+            "ada@exa mple.org",
+            "ada@example.org\r\nBcc: x@y",
+            "ada@-x.org",
+            "ada@x..org",
+            ".ada@x.org",
+            "ada.@x.org",
+            "\"a\"@x.org",
+            "ada@[127.0.0.1]",
+            "аda@x.org",
+            "ada@x.org,eve@x.org",
+            "ada\0@x.org",
+            "<ada@x.org>",
+        ] {
+            assert_eq!(Email::new(text), Err(InvalidEmail), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_address_is_one_line_of_ascii_with_one_recipient(text in "\\PC{0,20}@\\PC{0,20}") {
+            if let Ok(email) = Email::new(&text) {
+                prop_assert!(email.as_str().bytes().all(|c| c.is_ascii_graphic() && !b",;<>()\"\\".contains(&c)));
+                prop_assert_eq!(Email::new(email.as_str()), Ok(email));
+            }
+        }
+    }
+}
