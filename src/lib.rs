@@ -1,2 +1,4 @@
 //! map
+pub mod config;
 pub mod domain;
+pub mod store;

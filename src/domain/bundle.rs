@@ -31,6 +31,11 @@ impl Description {
         checked_or_empty(text, 1_000).map(Self)
     }
 
+    /// As the database holds it: checked before it got there.
+    pub(crate) fn from_store(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text itself.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -61,6 +61,11 @@ impl Mask {
         }
     }
 
+    /// As the database holds it, which takes 1..=63 alone.
+    pub(crate) fn from_store(bits: i16) -> Self {
+        Self(bits as u8 & 63)
+    }
+
     /// The bits, in 1..=63.
     pub const fn bits(self) -> u8 {
         self.0

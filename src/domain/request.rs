@@ -38,9 +38,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// All outcomes.
-    pub const ALL: [Self; 4] = [Self::Redeemed, Self::Declined, Self::Withdrawn, Self::Replaced];
-
     /// The name that the database keeps.
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,6 +45,17 @@ impl Outcome {
             Self::Declined => "declined",
             Self::Withdrawn => "withdrawn",
             Self::Replaced => "replaced",
+        }
+    }
+
+    /// By the name that the database keeps. One that a later version brought in
+    /// is an end like any other.
+    pub(crate) fn from_store(name: &str) -> Self {
+        match name {
+            "redeemed" => Self::Redeemed,
+            "declined" => Self::Declined,
+            "replaced" => Self::Replaced,
+            _ => Self::Withdrawn,
         }
     }
 }

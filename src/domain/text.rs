@@ -56,6 +56,11 @@ macro_rules! text_type {
                 $crate::domain::text::checked(text, $most, $forbidden).map(Self)
             }
 
+            /// As the database holds it: checked before it got there.
+            pub(crate) fn from_store(text: String) -> Self {
+                Self(text)
+            }
+
             /// The string itself.
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -46,6 +46,11 @@ impl Email {
         }
     }
 
+    /// As the database holds it: checked before it got there.
+    pub(crate) fn from_store(text: String) -> Self {
+        Self(text)
+    }
+
     /// The address, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,6 +73,11 @@ impl PersonName {
     /// Takes 0..=150 characters without control characters.
     pub fn new(text: &str) -> Result<Self, InvalidText> {
         checked_or_empty(text, 150).map(Self)
+    }
+
+    /// As the database holds it: checked before it got there.
+    pub(crate) fn from_store(text: String) -> Self {
+        Self(text)
     }
 
     /// The name itself.

@@ -1,0 +1,33 @@
+# Everyday verbs. There is no `clean`: nothing is left outside target/, and
+# `cargo clean` empties that.
+
+.PHONY: run demo test fmt lint doc
+
+# A server on SQLite in ./data, with its mail as files in ./data/outbox.
+run:
+	cargo run --locked -- serve
+
+# Two people, a hub and a bundle, walked once through both loops.
+demo:
+	cargo run --locked --release -- demo
+
+# Everything, from a machine with a Rust toolchain and apt to green.
+# Part of it, without the lints: make test ARGS='--test api redeem'
+test:
+	tests/run $(ARGS)
+
+fmt:
+	cargo fmt
+
+# What `make test` asks of the code before it runs any. The docs are built
+# twice, for two readers: a link that a maintainer can follow may be dead for
+# the one who sees only the public part.
+lint: export RUSTDOCFLAGS = -D warnings
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo doc --locked --no-deps
+	cargo doc --locked --no-deps --document-private-items
+
+doc:
+	cargo doc --locked --no-deps --document-private-items --open

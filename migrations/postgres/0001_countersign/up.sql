@@ -1,0 +1,132 @@
+-- Twin of migrations/sqlite/0001_countersign/up.sql; a test compares both with
+-- src/store/schema.rs.
+
+CREATE TABLE users (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email      text NOT NULL UNIQUE CHECK (email = lower(email)),
+    first_name text NOT NULL,
+    last_name  text NOT NULL,
+    password   text,
+    active     boolean NOT NULL,
+    staff      boolean NOT NULL,
+    created_at timestamptz NOT NULL
+);
+
+CREATE TABLE api_keys (
+    id         uuid PRIMARY KEY,
+    user_id    bigint NOT NULL REFERENCES users,
+    label      text NOT NULL,
+    scope      text CHECK (scope IN ('introspect')),
+    digest     bytea NOT NULL CHECK (length(digest) = 32),
+    created_at timestamptz NOT NULL,
+    revoked_at timestamptz
+);
+CREATE INDEX api_keys_of_user ON api_keys (user_id, id);
+
+CREATE TABLE hubs (
+    id         text PRIMARY KEY,
+    name       text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+
+CREATE TABLE hub_members (
+    hub_id  text NOT NULL REFERENCES hubs,
+    user_id bigint NOT NULL REFERENCES users,
+    role    text NOT NULL CHECK (role IN ('guest', 'contributor', 'designer', 'manager', 'admin', 'owner')),
+    PRIMARY KEY (hub_id, user_id)
+);
+
+CREATE TABLE bundles (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL,
+    description text NOT NULL,
+    permission  smallint NOT NULL CHECK (permission BETWEEN 1 AND 63)
+);
+
+CREATE TABLE export_tokens (
+    id         uuid PRIMARY KEY,
+    creator    bigint NOT NULL REFERENCES users,
+    hub_id     text NOT NULL REFERENCES hubs,
+    node_id    text NOT NULL,
+    permission smallint NOT NULL CHECK (permission BETWEEN 1 AND 63),
+    digest     bytea NOT NULL CHECK (length(digest) = 32),
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    revoked_at timestamptz
+);
+CREATE INDEX export_tokens_of_creator ON export_tokens (creator, id DESC);
+
+-- Apart from the tokens, so that counting a use never touches a token's row.
+CREATE TABLE export_uses (
+    token_id     uuid PRIMARY KEY REFERENCES export_tokens ON DELETE CASCADE,
+    uses         bigint NOT NULL,
+    last_used_at timestamptz NOT NULL
+);
+
+CREATE TABLE permission_requests (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    redeem_id    uuid NOT NULL UNIQUE,
+    user_target  bigint NOT NULL REFERENCES users,
+    user_allowed bigint NOT NULL REFERENCES users,
+    bundle_id    bigint NOT NULL REFERENCES bundles,
+    asked_by     bigint NOT NULL REFERENCES users,
+    redeem_page  text,
+    created_at   timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    create_once  text,
+    closed_at    timestamptz,
+    outcome      text CHECK (outcome IN ('redeemed', 'declined', 'withdrawn', 'replaced')),
+    redeem_once  text,
+    CHECK (user_target <> user_allowed),
+    CHECK ((closed_at IS NULL) = (outcome IS NULL))
+);
+-- At most one open request for the same.
+CREATE UNIQUE INDEX permission_requests_open
+    ON permission_requests (user_target, user_allowed, bundle_id) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX permission_requests_once
+    ON permission_requests (asked_by, create_once) WHERE create_once IS NOT NULL;
+-- A party's live requests: the union of these two.
+CREATE INDEX permission_requests_target ON permission_requests (user_target, id) WHERE closed_at IS NULL;
+CREATE INDEX permission_requests_allowed ON permission_requests (user_allowed, id) WHERE closed_at IS NULL;
+CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
+
+CREATE TABLE bundle_permissions (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_target  bigint NOT NULL REFERENCES users,
+    user_allowed bigint NOT NULL REFERENCES users,
+    bundle_id    bigint NOT NULL REFERENCES bundles,
+    request_id   bigint UNIQUE REFERENCES permission_requests ON DELETE SET NULL,
+    created_at   timestamptz NOT NULL,
+    UNIQUE (user_target, user_allowed, bundle_id),
+    CHECK (user_target <> user_allowed)
+);
+CREATE INDEX bundle_permissions_allowed ON bundle_permissions (user_allowed, id);
+CREATE INDEX bundle_permissions_bundle ON bundle_permissions (bundle_id);
+
+-- The mails that are owed: a row is written in the transaction of the deed that owes it.
+-- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.
+CREATE TABLE outbox (
+    id          uuid PRIMARY KEY,
+    request_id  bigint NOT NULL REFERENCES permission_requests ON DELETE CASCADE,
+    created_at  timestamptz NOT NULL,
+    due_at      timestamptz NOT NULL,
+    attempts    integer NOT NULL,
+    lease       uuid,
+    finished_at timestamptz,
+    result      text CHECK (result IN ('sent', 'dead', 'cancelled')),
+    last_error  text,
+    CHECK ((finished_at IS NULL) = (result IS NULL))
+);
+CREATE INDEX outbox_due ON outbox (due_at) WHERE finished_at IS NULL;
+CREATE INDEX outbox_request ON outbox (request_id);
+
+-- Who did what to what, when, from where. No foreign keys: the trail outlives what it tells of.
+CREATE TABLE events (
+    id      uuid PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    actor   bigint,
+    action  text NOT NULL,
+    subject text NOT NULL,
+    address text,
+    client  text
+);

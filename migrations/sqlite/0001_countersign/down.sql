@@ -1,0 +1,11 @@
+DROP TABLE events;
+DROP TABLE outbox;
+DROP TABLE bundle_permissions;
+DROP TABLE permission_requests;
+DROP TABLE export_uses;
+DROP TABLE export_tokens;
+DROP TABLE bundles;
+DROP TABLE hub_members;
+DROP TABLE hubs;
+DROP TABLE api_keys;
+DROP TABLE users;

@@ -1,0 +1,4 @@
+pub enum DatabaseUrl {
+    Postgres(secrecy::SecretString),
+    Sqlite(std::path::PathBuf),
+}

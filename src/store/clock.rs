@@ -1,0 +1,46 @@
+//! The clock: the database's, since replicas' own clocks differ.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use diesel::prelude::*;
+
+use super::types::{At, Instant};
+use super::{Conn, Link};
+use crate::domain::clock::Timestamp;
+
+diesel::define_sql_function! {
+    /// The moment of the call; `now()` would be that of the transaction's begin,
+    /// which predates the wait for a lock.
+    fn clock_timestamp() -> Instant;
+}
+
+/// Where `now` comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The database.
+    #[default]
+    Database,
+    /// Set by hand, for tests: microseconds since the Unix epoch.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Conn {
+    /// The moment, by the database's clock. Taken after the locks of a
+    /// transaction, so that nothing is decided by a stale one.
+    pub fn now(&mut self) -> QueryResult<Timestamp> {
+        match (&self.clock, &mut self.link) {
+            (Clock::Manual(micros), _) => Ok(Timestamp::from_micros(micros.load(Ordering::SeqCst))),
+            (Clock::Database, Link::Postgres(conn)) => {
+                diesel::select(clock_timestamp()).get_result::<At>(&mut **conn).map(|at| at.0)
+            }
+            (Clock::Database, Link::Sqlite(_)) => Ok(machine_now()),
+        }
+    }
+}
+
+/// SQLite has no clock but the machine's that it runs on.
+#[expect(clippy::disallowed_methods, reason = "the one place: this is the database's clock")]
+fn machine_now() -> Timestamp {
+    Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
+}

@@ -1,0 +1,233 @@
+//! The export tokens' rows, and how often each was used.
+
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+
+use super::schema::{export_tokens, export_uses, hub_members, users};
+use super::types::{At, Uid};
+use super::{Conn, hubs, locked, on};
+use crate::domain::clock::Timestamp;
+use crate::domain::export::{ExportStatus, ExportToken};
+use crate::domain::hub::{HubId, NodeId};
+use crate::domain::permission::Mask;
+use crate::domain::token::{ExportId, TokenDigest};
+use crate::domain::user::UserId;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = export_tokens)]
+struct ExportRow {
+    id: Uid,
+    creator: i64,
+    hub_id: String,
+    node_id: String,
+    permission: i16,
+    created_at: At,
+    expires_at: Option<At>,
+    revoked_at: Option<At>,
+}
+
+impl From<ExportRow> for ExportToken {
+    fn from(row: ExportRow) -> Self {
+        Self {
+            id: ExportId(row.id.0),
+            creator: UserId(row.creator),
+            hub: HubId::from_store(row.hub_id),
+            node: NodeId::from_store(row.node_id),
+            mask: Mask::from_store(row.permission),
+            created_at: row.created_at.0,
+            expires_at: row.expires_at.map(|at| at.0),
+            revoked_at: row.revoked_at.map(|at| at.0),
+        }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = export_tokens, treat_none_as_default_value = false)]
+struct NewExportRow<'a> {
+    id: Uid,
+    creator: i64,
+    hub_id: &'a str,
+    node_id: &'a str,
+    permission: i16,
+    digest: &'a [u8],
+    created_at: At,
+    expires_at: Option<At>,
+    revoked_at: Option<At>,
+}
+
+/// A token with what it takes to judge a use of it.
+#[derive(Clone, Debug)]
+pub struct KnownExport {
+    /// The token.
+    pub token: ExportToken,
+    /// What its secret must hash to.
+    pub digest: TokenDigest,
+    /// What its creator holds in the hub now; `None` without a role, or when disabled.
+    pub privilege: Option<Mask>,
+}
+
+/// A token in a list, with its uses.
+#[derive(Clone, Debug)]
+pub struct ListedExport {
+    /// The token.
+    pub token: ExportToken,
+    /// How often it was used, some seconds ago.
+    pub uses: i64,
+    /// When it was last used, as far as is known.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Which tokens to list.
+#[derive(Clone, Debug)]
+pub struct ExportFilter {
+    /// Whose; `None` is everybody's, for the operator.
+    pub creator: Option<UserId>,
+    /// In which states.
+    pub statuses: Vec<ExportStatus>,
+    /// Older than this one: the last of the page before.
+    pub before: Option<ExportId>,
+    /// The most rows.
+    pub limit: i64,
+}
+
+/// Uses of a token since they were last written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Uses {
+    /// The token.
+    pub id: ExportId,
+    /// How many.
+    pub count: i64,
+    /// When the last was.
+    pub last: Timestamp,
+}
+
+/// Adds tokens.
+pub(super) fn insert(conn: &mut Conn, new: &[(ExportToken, TokenDigest)]) -> QueryResult<()> {
+    let rows: Vec<NewExportRow<'_>> = new
+        .iter()
+        .map(|(token, digest)| NewExportRow {
+            id: Uid(token.id.0),
+            creator: token.creator.0,
+            hub_id: token.hub.as_str(),
+            node_id: token.node.as_str(),
+            permission: token.mask.bits().into(),
+            digest: digest.as_bytes(),
+            created_at: At(token.created_at),
+            expires_at: token.expires_at.map(At),
+            revoked_at: token.revoked_at.map(At),
+        })
+        .collect();
+    on!(conn, c => diesel::insert_into(export_tokens::table).values(&rows).execute(c)).map(drop)
+}
+
+/// Locks tokens, in the order of their ids.
+pub(super) fn lock(conn: &mut Conn, ids: &[ExportId]) -> QueryResult<Vec<(ExportToken, TokenDigest)>> {
+    let ids = uids(ids);
+    let rows: Vec<(ExportRow, Vec<u8>)> = locked!(
+        conn,
+        export_tokens::table
+            .filter(export_tokens::id.eq_any(&ids))
+            .order(export_tokens::id)
+            .select((ExportRow::as_select(), export_tokens::digest))
+    )?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(row, digest)| Some((row.into(), TokenDigest::from_slice(&digest)?)))
+        .collect())
+}
+
+/// Revokes open tokens that are locked; how many that were.
+pub(super) fn revoke(conn: &mut Conn, ids: &[ExportId], now: Timestamp) -> QueryResult<usize> {
+    let ids = uids(ids);
+    on!(conn, c => diesel::update(export_tokens::table)
+        .filter(export_tokens::id.eq_any(&ids).and(export_tokens::revoked_at.is_null()))
+        .set(export_tokens::revoked_at.eq(At(now)))
+        .execute(c))
+}
+
+/// Tokens with what it takes to judge a use, in no order.
+pub(super) fn known(conn: &mut Conn, ids: &[ExportId]) -> QueryResult<Vec<KnownExport>> {
+    type Row = (ExportRow, Vec<u8>, bool, Option<String>);
+    let ids = uids(ids);
+    let role =
+        hub_members::hub_id.eq(export_tokens::hub_id).and(hub_members::user_id.eq(export_tokens::creator));
+    let rows: Vec<Row> = on!(conn, c => export_tokens::table
+        .inner_join(users::table)
+        .left_join(hub_members::table.on(role))
+        .filter(export_tokens::id.eq_any(&ids))
+        .select((ExportRow::as_select(), export_tokens::digest, users::active, hub_members::role.nullable()))
+        .load(c))?;
+    let known = |(row, digest, active, role): Row| {
+        let privilege = role.filter(|_| active).as_deref().and_then(hubs::privilege);
+        Some(KnownExport { token: row.into(), digest: TokenDigest::from_slice(&digest)?, privilege })
+    };
+    Ok(rows.into_iter().filter_map(known).collect())
+}
+
+/// Tokens, the newest first.
+pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResult<Vec<ListedExport>> {
+    type Row = (ExportRow, Option<i64>, Option<At>);
+    let has = |status| filter.statuses.contains(&status);
+    let rows: Vec<Row> = on!(conn, c => {
+        let mut query = export_tokens::table
+            .left_join(export_uses::table)
+            .select((ExportRow::as_select(), export_uses::uses.nullable(), export_uses::last_used_at.nullable()))
+            .order(export_tokens::id.desc())
+            .limit(filter.limit)
+            .into_boxed();
+        if let Some(creator) = filter.creator {
+            query = query.filter(export_tokens::creator.eq(creator.0));
+        }
+        if let Some(before) = filter.before {
+            query = query.filter(export_tokens::id.lt(Uid(before.0)));
+        }
+        let revoked = export_tokens::revoked_at.is_not_null();
+        if !has(ExportStatus::Revoked) {
+            query = query.filter(export_tokens::revoked_at.is_null());
+        }
+        if !has(ExportStatus::Expired) {
+            let forever = export_tokens::expires_at.is_null();
+            query = query.filter(revoked.or(forever).or(export_tokens::expires_at.gt(At(now))));
+        }
+        if !has(ExportStatus::Active) {
+            query = query.filter(revoked.or(export_tokens::expires_at.le(At(now))));
+        }
+        query.load(c)
+    })?;
+    Ok(rows
+        .into_iter()
+        .map(|(row, uses, last)| ListedExport {
+            token: row.into(),
+            uses: uses.unwrap_or_default(),
+            last_used_at: last.map(|at| at.0),
+        })
+        .collect())
+}
+
+/// Adds up uses. Rows are taken in the order of their ids, so that replicas
+/// that write down the same tokens at once do not block each other for ever.
+pub fn count_uses(conn: &mut Conn, uses: &[Uses]) -> QueryResult<()> {
+    let mut uses = uses.to_vec();
+    uses.sort_by_key(|uses| uses.id);
+    for uses in &uses {
+        let values = (
+            export_uses::token_id.eq(Uid(uses.id.0)),
+            export_uses::uses.eq(uses.count),
+            export_uses::last_used_at.eq(At(uses.last)),
+        );
+        on!(conn, c => diesel::insert_into(export_uses::table)
+            .values(values)
+            .on_conflict(export_uses::token_id)
+            .do_update()
+            .set((
+                export_uses::uses.eq(export_uses::uses + uses.count),
+                export_uses::last_used_at.eq(excluded(export_uses::last_used_at)),
+            ))
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+fn uids(ids: &[ExportId]) -> Vec<Uid> {
+    ids.iter().map(|id| Uid(id.0)).collect()
+}

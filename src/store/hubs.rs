@@ -1,0 +1,102 @@
+//! The hubs' rows, and who is what in them.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+
+use super::schema::{hub_members, hubs, users};
+use super::types::At;
+use super::{Conn, on};
+use crate::domain::clock::Timestamp;
+use crate::domain::hub::HubId;
+use crate::domain::permission::{Mask, Role};
+use crate::domain::user::{Email, UserId};
+
+/// A hub, and its members by address.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    /// The id.
+    pub id: HubId,
+    /// What people call it; may be empty.
+    pub name: String,
+    /// Who is what in it, by address.
+    pub members: Vec<(Email, Role)>,
+}
+
+/// Adds a hub; false when there is one of this id.
+pub fn insert(conn: &mut Conn, id: &HubId, name: &str, now: Timestamp) -> QueryResult<bool> {
+    let values = (hubs::id.eq(id.as_str()), hubs::name.eq(name), hubs::created_at.eq(At(now)));
+    on!(conn, c => diesel::insert_into(hubs::table).values(values).on_conflict_do_nothing().execute(c))
+        .map(|rows| rows > 0)
+}
+
+/// Whether there is such a hub.
+pub fn exists(conn: &mut Conn, id: &HubId) -> QueryResult<bool> {
+    on!(conn, c => diesel::select(diesel::dsl::exists(hubs::table.find(id.as_str()))).get_result(c))
+}
+
+/// Gives a user a role, in place of the one they had.
+pub fn set_role(conn: &mut Conn, hub: &HubId, user: UserId, role: Role) -> QueryResult<()> {
+    let values = (
+        hub_members::hub_id.eq(hub.as_str()),
+        hub_members::user_id.eq(user.0),
+        hub_members::role.eq(role.name()),
+    );
+    on!(conn, c => diesel::insert_into(hub_members::table)
+        .values(values)
+        .on_conflict((hub_members::hub_id, hub_members::user_id))
+        .do_update()
+        .set(hub_members::role.eq(role.name()))
+        .execute(c))
+    .map(drop)
+}
+
+/// Takes a user's role; false when they had none.
+pub fn remove_role(conn: &mut Conn, hub: &HubId, user: UserId) -> QueryResult<bool> {
+    on!(conn, c => diesel::delete(hub_members::table.find((hub.as_str(), user.0))).execute(c))
+        .map(|rows| rows > 0)
+}
+
+/// The privileges of these users in these hubs, as far as they have any.
+pub(super) fn privileges(
+    conn: &mut Conn,
+    hubs: &[&str],
+    users: &[i64],
+) -> QueryResult<HashMap<(String, UserId), Mask>> {
+    let rows: Vec<(String, i64, String)> = on!(conn, c => hub_members::table
+        .filter(hub_members::hub_id.eq_any(hubs))
+        .filter(hub_members::user_id.eq_any(users))
+        .select((hub_members::hub_id, hub_members::user_id, hub_members::role))
+        .load(c))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(hub, user, role)| Some(((hub, UserId(user)), privilege(&role)?)))
+        .collect())
+}
+
+/// The mask of a role; one that a later version brought in carries nothing here.
+pub(super) fn privilege(role: &str) -> Option<Mask> {
+    role.parse::<Role>().ok().map(Role::privilege)
+}
+
+/// All hubs, by id.
+pub fn all(conn: &mut Conn) -> QueryResult<Vec<Hub>> {
+    let rows: Vec<(String, String)> =
+        on!(conn, c => hubs::table.order(hubs::id).select((hubs::id, hubs::name)).load(c))?;
+    let members: Vec<(String, String, String)> = on!(conn, c => hub_members::table
+        .inner_join(users::table)
+        .order((hub_members::hub_id, users::email))
+        .select((hub_members::hub_id, users::email, hub_members::role))
+        .load(c))?;
+    let mut by_hub: HashMap<String, Vec<(Email, Role)>> = HashMap::new();
+    for (hub, email, role) in members {
+        if let Ok(role) = role.parse() {
+            by_hub.entry(hub).or_default().push((Email::from_store(email), role));
+        }
+    }
+    let hub = |(id, name): (String, String)| {
+        let members = by_hub.remove(&id).unwrap_or_default();
+        Hub { id: HubId::from_store(id), name, members }
+    };
+    Ok(rows.into_iter().map(hub).collect())
+}

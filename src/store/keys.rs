@@ -1,0 +1,122 @@
+//! The API keys' rows.
+
+use diesel::prelude::*;
+
+use super::schema::{api_keys, users};
+use super::types::{At, Uid};
+use super::users::UserRow;
+use super::{Conn, on};
+use crate::domain::clock::Timestamp;
+use crate::domain::token::{ApiKeyId, TokenDigest};
+use crate::domain::user::{User, UserId};
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All that its user may.
+    All,
+    /// Ask whether export tokens are active, and nothing else.
+    Introspect,
+}
+
+impl Scope {
+    /// The name that the database keeps.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::Introspect => Some("introspect"),
+        }
+    }
+
+    /// A scope that a later version brought in is not all that the user may.
+    fn from_store(name: Option<&str>) -> Self {
+        if name.is_none() { Self::All } else { Self::Introspect }
+    }
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// The public id.
+    pub id: ApiKeyId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What its user calls it.
+    pub label: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+struct KeyRow {
+    id: Uid,
+    user_id: i64,
+    label: String,
+    scope: Option<String>,
+    created_at: At,
+    revoked_at: Option<At>,
+}
+
+impl From<KeyRow> for ApiKey {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            id: ApiKeyId(row.id.0),
+            user: UserId(row.user_id),
+            label: row.label,
+            scope: Scope::from_store(row.scope.as_deref()),
+            created_at: row.created_at.0,
+            revoked_at: row.revoked_at.map(|at| at.0),
+        }
+    }
+}
+
+/// Adds a key.
+pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &TokenDigest) -> QueryResult<()> {
+    let values = (
+        api_keys::id.eq(Uid(key.id.0)),
+        api_keys::user_id.eq(key.user.0),
+        api_keys::label.eq(&key.label),
+        api_keys::scope.eq(key.scope.name()),
+        api_keys::digest.eq(digest.as_bytes().as_slice()),
+        api_keys::created_at.eq(At(key.created_at)),
+    );
+    on!(conn, c => diesel::insert_into(api_keys::table).values(values).execute(c)).map(drop)
+}
+
+/// A key that has not been revoked, its digest and its user.
+pub fn live(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<(User, Scope, TokenDigest)>> {
+    let row: Option<(UserRow, Option<String>, Vec<u8>)> = on!(conn, c => api_keys::table
+        .inner_join(users::table)
+        .filter(api_keys::id.eq(Uid(id.0)).and(api_keys::revoked_at.is_null()))
+        .select((UserRow::as_select(), api_keys::scope, api_keys::digest))
+        .first(c)
+        .optional())?;
+    Ok(row.and_then(|(user, scope, digest)| {
+        Some((user.into(), Scope::from_store(scope.as_deref()), TokenDigest::from_slice(&digest)?))
+    }))
+}
+
+/// A user's keys, the oldest first.
+pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<ApiKey>> {
+    let rows: Vec<KeyRow> = on!(conn, c => api_keys::table
+        .filter(api_keys::user_id.eq(user.0))
+        .order(api_keys::id)
+        .select(KeyRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(ApiKey::from).collect())
+}
+
+/// Revokes a key; false when there is no such key. Twice is as good as once.
+pub fn revoke(conn: &mut Conn, id: ApiKeyId, now: Timestamp) -> QueryResult<bool> {
+    let fresh = on!(conn, c => diesel::update(api_keys::table.find(Uid(id.0)).filter(api_keys::revoked_at.is_null()))
+        .set(api_keys::revoked_at.eq(At(now)))
+        .execute(c))?;
+    let known: i64 =
+        on!(conn, c => api_keys::table.filter(api_keys::id.eq(Uid(id.0))).count().get_result(c))?;
+    Ok(fresh > 0 || known > 0)
+}

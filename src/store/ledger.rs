@@ -1,0 +1,640 @@
+//! The ledger: everything that makes, redeems, ends or revokes a token, a
+//! request or a permission, as one transaction per batch.
+//!
+//! A batch locks its rows, lets the domain decide each operation in turn on
+//! what is locked, and writes what was decided with guards that repeat the
+//! decision. So two operations on one row are in order, whether they are in one
+//! batch, in two, or on two replicas.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use diesel::QueryResult;
+use diesel::result::Error;
+use uuid::Uuid;
+
+use super::events::{self, Event};
+use super::exports::{self, KnownExport};
+use super::requests::{self, Wanted};
+use super::{Conn, Store, StoreError, grants, hubs, outbox};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Action, Origin};
+use crate::domain::export::{Authority, ExportRef, ExportToken, MayNotExport, NewExport};
+use crate::domain::grant::{Grant, GrantId, Terms};
+use crate::domain::permission::Mask;
+use crate::domain::request::{
+    NewRequest, Outcome, PermissionRequest, Redemption, Refusal, Repetition, RequestId,
+};
+use crate::domain::text::IdempotencyKey;
+use crate::domain::token::{Entropy, ExportId, RedeemId, Token, TokenDigest};
+use crate::domain::user::UserId;
+
+/// How often a batch is tried anew when the database refused it: another
+/// replica may have come in between (a unique constraint, a deadlock).
+const TRIES: usize = 3;
+/// How long to ask, after a lost answer to COMMIT, whether it took place.
+const SETTLING: Duration = Duration::from_secs(20);
+
+/// Something to be done, by whom and from where.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// What.
+    pub deed: Deed,
+    /// By whom and from where, for the audit trail.
+    pub origin: Origin,
+    entropy: Entropy,
+}
+
+impl Operation {
+    /// An operation with randomness of its own.
+    pub fn new(deed: Deed, origin: Origin) -> Self {
+        Self { deed, origin, entropy: entropy() }
+    }
+}
+
+/// What can be done.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// Make an export token.
+    CreateExport(NewExport),
+    /// Revoke an export token.
+    RevokeExport {
+        /// Which.
+        which: ExportRef,
+        /// Who wants it.
+        by: Authority,
+    },
+    /// Ask for a permission.
+    Ask(NewRequest),
+    /// Redeem a request.
+    Redeem {
+        /// Whose token this is the id of.
+        id: RedeemId,
+        /// Who redeems.
+        by: UserId,
+        /// The `Idempotency-Key` it comes with.
+        once: Option<IdempotencyKey>,
+    },
+    /// Decline or withdraw a request.
+    End {
+        /// Which.
+        which: RequestRef,
+        /// Who wants it.
+        by: Authority,
+    },
+    /// Give a permission unasked.
+    Give(Terms),
+    /// Delete a permission, as a party to it.
+    TakeBack {
+        /// Which.
+        id: GrantId,
+        /// Who wants it.
+        by: UserId,
+    },
+}
+
+/// How a request is named.
+#[derive(Clone, Copy, Debug)]
+pub enum RequestRef {
+    /// By its token, which is its target's.
+    Token(RedeemId),
+    /// By its number.
+    Number(RequestId),
+}
+
+/// What came of a [`Deed`], variant by variant.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The token and its row.
+    ExportCreated(Result<(ExportToken, Token), MayNotExport>),
+    /// The token as it is now; `None` when there is none for this caller.
+    ExportRevoked(Option<ExportToken>),
+    /// The request and the seconds that it has left.
+    Asked(Result<(PermissionRequest, i64), AskRefusal>),
+    /// The permission that stands now.
+    Redeemed(Result<Grant, Refusal>),
+    /// How the request ended.
+    Ended(Result<Outcome, Refusal>),
+    /// The permission; `None` when it stood already.
+    Given(Option<Grant>),
+    /// Whether there was one to delete.
+    TakenBack(bool),
+}
+
+/// Why a request was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskRefusal {
+    /// There is nothing to ask for.
+    #[error("the permission stands already")]
+    Granted,
+    /// The `Idempotency-Key` came with another body before.
+    #[error("the key was used for another request")]
+    AnotherUnderThisKey,
+}
+
+/// Does a batch, whole or operation by operation: a bad one fails alone. The
+/// answers are in the order of the operations, and none comes before its COMMIT.
+pub fn commit(store: &Store, operations: &[Operation]) -> Vec<Result<Verdict, StoreError>> {
+    let mut refused = None;
+    for _ in 0..TRIES {
+        match try_commit(store, operations) {
+            Ok(verdicts) => return verdicts.into_iter().map(Ok).collect(),
+            Err(StoreError::Refused(error)) => refused = Some(error),
+            Err(StoreError::Unknown) => return operations.iter().map(|_| Err(StoreError::Unknown)).collect(),
+            Err(StoreError::Unavailable(why)) => {
+                return operations.iter().map(|_| Err(StoreError::Unavailable(why.clone()))).collect();
+            }
+        }
+    }
+    match (operations.split_at(operations.len() / 2), refused) {
+        (([], [_]), Some(error)) => {
+            tracing::error!(%error, "the database refused an operation");
+            vec![Err(StoreError::Refused(error))]
+        }
+        ((first, second), _) => {
+            let mut answers = commit(store, first);
+            answers.extend(commit(store, second));
+            answers
+        }
+    }
+}
+
+/// One transaction. When the answer to its COMMIT is lost, the outcome is found
+/// out before anybody is told.
+fn try_commit(store: &Store, operations: &[Operation]) -> Result<Vec<Verdict>, StoreError> {
+    let decided = RefCell::new(None);
+    let done = store.write(|conn| {
+        let mut book = Book::open(conn, operations)?;
+        let decisions: Vec<Decision> = operations.iter().map(|operation| book.decide(operation)).collect();
+        let (verdicts, witness) = book.close(conn, decisions)?;
+        *decided.borrow_mut() = Some((verdicts, witness));
+        Ok(())
+    });
+    match (done, decided.into_inner()) {
+        (Ok(()), Some((verdicts, _))) => Ok(verdicts),
+        // Nothing was written, so nothing can be lost.
+        (Err(StoreError::Unknown), Some((verdicts, None))) => Ok(verdicts),
+        (Err(StoreError::Unknown), Some((verdicts, Some(witness)))) => match was_committed(store, &witness) {
+            Some(true) => Ok(verdicts),
+            Some(false) => Err(StoreError::Refused(Error::RollbackTransaction)),
+            None => Err(StoreError::Unknown),
+        },
+        (Err(error), _) => Err(error),
+        (Ok(()), None) => Err(StoreError::Unknown),
+    }
+}
+
+/// Whether the transaction of this event was committed; `None` when the
+/// database does not say so in time.
+fn was_committed(store: &Store, witness: &Event) -> Option<bool> {
+    let started = Instant::now();
+    while started.elapsed() < SETTLING {
+        let asked = store.write(|conn| match events::was_committed(conn, witness)? {
+            true => Ok(()),
+            false => Err(Error::RollbackTransaction),
+        });
+        match asked {
+            Ok(()) => return Some(true),
+            Err(StoreError::Refused(Error::RollbackTransaction)) => return Some(false),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+    None
+}
+
+/// Export tokens by id, with what it takes to judge a use, at a moment.
+pub fn look_up(
+    store: &Store,
+    ids: &[ExportId],
+) -> Result<(HashMap<ExportId, KnownExport>, Timestamp), StoreError> {
+    store.read(|conn| {
+        let now = conn.now()?;
+        let known = exports::known(conn, ids)?;
+        Ok((known.into_iter().map(|export| (export.token.id, export)).collect(), now))
+    })
+}
+
+/// Random bytes for ids and secrets. Without a source of them no token may be
+/// handed out, and the process ends.
+pub(super) fn entropy() -> Entropy {
+    let (mut id, mut secret) = ([0; 10], [0; 16]);
+    if let Err(error) = getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut secret)) {
+        tracing::error!(%error, "no randomness");
+        std::process::abort();
+    }
+    Entropy::new(id, secret)
+}
+
+/// What was decided, before the database has given new rows their numbers.
+enum Decision {
+    Done(Verdict),
+    Asked(RedeemId),
+    Redeemed(Terms),
+    Given(Terms),
+}
+
+/// The rows of a batch, locked, and what is to be written of them.
+struct Book {
+    now: Timestamp,
+    privileges: HashMap<(String, UserId), Mask>,
+    exports: HashMap<ExportId, (ExportToken, TokenDigest)>,
+    requests: BTreeMap<RedeemId, PermissionRequest>,
+    grants: HashMap<Terms, Grant>,
+
+    new_exports: Vec<(ExportToken, TokenDigest)>,
+    revoked: Vec<ExportId>,
+    new_requests: Vec<RedeemId>,
+    closed: Vec<RedeemId>,
+    forgotten: Vec<RequestId>,
+    new_grants: Vec<(Terms, Option<RequestId>)>,
+    deleted: Vec<GrantId>,
+    trail: Vec<Entry>,
+}
+
+/// An entry of the trail whose subject may not have its number yet.
+struct Entry {
+    action: Action,
+    origin: Origin,
+    subject: Subject,
+}
+
+enum Subject {
+    Export(ExportId),
+    Request(RedeemId),
+    Grant(Terms),
+    OldGrant(GrantId),
+}
+
+impl Book {
+    fn open(conn: &mut Conn, operations: &[Operation]) -> QueryResult<Self> {
+        let mut wanted = Wanted::default();
+        let (mut export_ids, mut grant_ids, mut terms) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut hub_ids, mut creators) = (Vec::new(), Vec::new());
+        for operation in operations {
+            match &operation.deed {
+                Deed::CreateExport(new) => {
+                    hub_ids.push(new.hub.as_str());
+                    creators.push(new.creator.0);
+                }
+                Deed::RevokeExport { which, .. } => export_ids.push(which.id),
+                Deed::Ask(new) => {
+                    wanted.terms.push(new.terms);
+                    wanted.onces.extend(new.once.clone().map(|once| (new.asked_by, once)));
+                    terms.push(new.terms);
+                }
+                Deed::Redeem { id, .. } | Deed::End { which: RequestRef::Token(id), .. } => {
+                    wanted.redeem_ids.push(*id);
+                }
+                Deed::End { which: RequestRef::Number(number), .. } => wanted.numbers.push(*number),
+                Deed::Give(given) => terms.push(*given),
+                Deed::TakeBack { id, .. } => grant_ids.push(*id),
+            }
+        }
+        let exports = if export_ids.is_empty() { Vec::new() } else { exports::lock(conn, &export_ids)? };
+        let requests = requests::lock(conn, &wanted)?;
+        let mut grants = if grant_ids.is_empty() { Vec::new() } else { grants::lock(conn, &grant_ids)? };
+        terms.extend(
+            wanted
+                .redeem_ids
+                .iter()
+                .filter_map(|id| requests.iter().find(|r| r.redeem_id == *id))
+                .map(|r| r.terms),
+        );
+        if !terms.is_empty() {
+            grants.extend(grants::around(conn, &terms)?);
+        }
+        let privileges =
+            if hub_ids.is_empty() { HashMap::new() } else { hubs::privileges(conn, &hub_ids, &creators)? };
+        Ok(Self {
+            // After the locks: waiting for them takes time.
+            now: conn.now()?,
+            privileges,
+            exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
+            requests: requests.into_iter().map(|request| (request.redeem_id, request)).collect(),
+            grants: grants.into_iter().map(|grant| (grant.terms, grant)).collect(),
+            new_exports: Vec::new(),
+            revoked: Vec::new(),
+            new_requests: Vec::new(),
+            closed: Vec::new(),
+            forgotten: Vec::new(),
+            new_grants: Vec::new(),
+            deleted: Vec::new(),
+            trail: Vec::new(),
+        })
+    }
+
+    fn decide(&mut self, operation: &Operation) -> Decision {
+        let Operation { deed, origin, entropy } = operation;
+        match deed {
+            Deed::CreateExport(new) => Decision::Done(self.create_export(new, entropy, origin)),
+            Deed::RevokeExport { which, by } => Decision::Done(self.revoke_export(*which, *by, origin)),
+            Deed::Ask(new) => self.ask(new, entropy, origin),
+            Deed::Redeem { id, by, once } => self.redeem(*id, *by, once.as_ref(), origin),
+            Deed::End { which, by } => Decision::Done(Verdict::Ended(self.end(*which, *by, origin))),
+            Deed::Give(terms) => self.give(*terms, origin),
+            Deed::TakeBack { id, by } => Decision::Done(self.take_back(*id, *by, origin)),
+        }
+    }
+
+    fn create_export(&mut self, new: &NewExport, entropy: &Entropy, origin: &Origin) -> Verdict {
+        let privilege = self.privileges.get(&(new.hub.as_str().to_owned(), new.creator)).copied();
+        let issued = new.issue(privilege, entropy, self.now);
+        if let Ok((export, token)) = &issued {
+            self.new_exports.push((export.clone(), token.digest()));
+            self.note(Action::ExportCreated, origin, Subject::Export(export.id));
+        }
+        Verdict::ExportCreated(issued)
+    }
+
+    fn revoke_export(&mut self, which: ExportRef, by: Authority, origin: &Origin) -> Verdict {
+        let Some((export, _)) = self.exports.get_mut(&which.id).filter(|(_, digest)| which.names(digest))
+        else {
+            return Verdict::ExportRevoked(None);
+        };
+        let Some(fresh) = export.revoke(by, self.now) else {
+            return Verdict::ExportRevoked(None);
+        };
+        let revoked = export.clone();
+        if fresh {
+            self.revoked.push(which.id);
+            self.note(Action::ExportRevoked, origin, Subject::Export(which.id));
+        }
+        Verdict::ExportRevoked(Some(revoked))
+    }
+
+    fn ask(&mut self, new: &NewRequest, entropy: &Entropy, origin: &Origin) -> Decision {
+        let now = self.now;
+        let before = |request: &&mut PermissionRequest| {
+            new.once.is_some() && request.once == new.once && request.asked_by == new.asked_by
+        };
+        if let Some(earlier) = self.requests.values_mut().find(before) {
+            match earlier.repeated_by(new, now) {
+                Some(Repetition::Same) => return Decision::Asked(earlier.redeem_id),
+                Some(Repetition::Another) => {
+                    return Decision::Done(Verdict::Asked(Err(AskRefusal::AnotherUnderThisKey)));
+                }
+                None => {
+                    earlier.once = None;
+                    self.forgotten.push(earlier.id);
+                }
+            }
+        }
+        if self.grants.contains_key(&new.terms) || self.is_newly_given(new.terms) {
+            return Decision::Done(Verdict::Asked(Err(AskRefusal::Granted)));
+        }
+        let mut replaced = Vec::new();
+        for request in self.requests.values_mut().filter(|request| request.terms == new.terms) {
+            if request.replace(now).is_ok() {
+                replaced.push(request.redeem_id);
+            }
+        }
+        for id in replaced {
+            if !self.new_requests.contains(&id) {
+                self.closed.push(id);
+            }
+            self.note(Action::RequestReplaced, origin, Subject::Request(id));
+        }
+        let redeem_id = RedeemId(entropy.uuid(now));
+        let request = PermissionRequest {
+            // The database numbers it.
+            id: RequestId(0),
+            redeem_id,
+            terms: new.terms,
+            asked_by: new.asked_by,
+            redeem_page: new.redeem_page.clone(),
+            created_at: now,
+            expires_at: now.plus_seconds(new.lifetime),
+            once: new.once.clone(),
+            closed: None,
+        };
+        self.requests.insert(redeem_id, request);
+        self.new_requests.push(redeem_id);
+        self.note(Action::RequestCreated, origin, Subject::Request(redeem_id));
+        Decision::Asked(redeem_id)
+    }
+
+    fn redeem(
+        &mut self,
+        id: RedeemId,
+        by: UserId,
+        once: Option<&IdempotencyKey>,
+        origin: &Origin,
+    ) -> Decision {
+        let refused = |refusal| Decision::Done(Verdict::Redeemed(Err(refusal)));
+        let Some(request) = self.requests.get_mut(&id) else {
+            return refused(Refusal::Dead);
+        };
+        let redemption = match request.redeem(by, once, self.now) {
+            Ok(redemption) => redemption,
+            Err(refusal) => return refused(refusal),
+        };
+        let (terms, number) = (request.terms, request.id);
+        let standing = self.grants.get(&terms).copied();
+        match (redemption, standing) {
+            // It was told before, and the permission has been deleted since.
+            (Redemption::Repeated, None) if !self.is_newly_given(terms) => return refused(Refusal::Dead),
+            (Redemption::Repeated, _) => {}
+            (Redemption::Fresh, _) => {
+                self.closed.push(id);
+                self.note(Action::RequestRedeemed, origin, Subject::Request(id));
+                if standing.is_none() && !self.is_newly_given(terms) {
+                    self.new_grants.push((terms, Some(number)));
+                    self.note(Action::GrantCreated, origin, Subject::Grant(terms));
+                }
+            }
+        }
+        match standing {
+            Some(grant) => Decision::Done(Verdict::Redeemed(Ok(grant))),
+            None => Decision::Redeemed(terms),
+        }
+    }
+
+    fn end(&mut self, which: RequestRef, by: Authority, origin: &Origin) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let request = match which {
+            RequestRef::Token(id) => self.requests.get_mut(&id),
+            RequestRef::Number(id) => self.requests.values_mut().find(|request| request.id == id),
+        };
+        let request = request.ok_or(Refusal::Dead)?;
+        // A token is its target's alone, even for ending it.
+        if matches!(which, RequestRef::Token(_)) && by != Authority::User(request.terms.target) {
+            return Err(Refusal::NotYours);
+        }
+        let outcome = request.end(by, now)?;
+        let id = request.redeem_id;
+        let action = match outcome {
+            Outcome::Declined => Action::RequestDeclined,
+            _ => Action::RequestWithdrawn,
+        };
+        self.closed.push(id);
+        self.note(action, origin, Subject::Request(id));
+        Ok(outcome)
+    }
+
+    fn give(&mut self, terms: Terms, origin: &Origin) -> Decision {
+        if self.grants.contains_key(&terms) || self.is_newly_given(terms) {
+            return Decision::Done(Verdict::Given(None));
+        }
+        self.new_grants.push((terms, None));
+        self.note(Action::GrantCreated, origin, Subject::Grant(terms));
+        Decision::Given(terms)
+    }
+
+    fn take_back(&mut self, id: GrantId, by: UserId, origin: &Origin) -> Verdict {
+        let theirs = |grant: &&Grant| grant.id == id && grant.terms.has_party(by);
+        let Some(terms) = self.grants.values().find(theirs).map(|grant| grant.terms) else {
+            return Verdict::TakenBack(false);
+        };
+        self.grants.remove(&terms);
+        self.deleted.push(id);
+        self.note(Action::GrantDeleted, origin, Subject::OldGrant(id));
+        Verdict::TakenBack(true)
+    }
+
+    fn is_newly_given(&self, terms: Terms) -> bool {
+        self.new_grants.iter().any(|(given, _)| *given == terms)
+    }
+
+    fn note(&mut self, action: Action, origin: &Origin, subject: Subject) {
+        self.trail.push(Entry { action, origin: origin.clone(), subject });
+    }
+
+    /// Writes what was decided; the verdicts, and one event that witnesses the
+    /// COMMIT if anything was written.
+    fn close(
+        mut self,
+        conn: &mut Conn,
+        decisions: Vec<Decision>,
+    ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
+        self.write_exports(conn)?;
+        self.write_requests(conn)?;
+        self.write_grants(conn)?;
+        let witness = self.write_trail(conn)?;
+        let verdicts = decisions.into_iter().map(|decision| self.verdict(decision)).collect::<Option<_>>();
+        verdicts
+            .map(|verdicts| (verdicts, witness))
+            .ok_or_else(|| broken("a row that was just written is missing"))
+    }
+
+    fn write_exports(&self, conn: &mut Conn) -> QueryResult<()> {
+        if !self.new_exports.is_empty() {
+            exports::insert(conn, &self.new_exports)?;
+        }
+        if !self.revoked.is_empty() {
+            guard(exports::revoke(conn, &self.revoked, self.now)?, self.revoked.len())?;
+        }
+        Ok(())
+    }
+
+    fn write_requests(&mut self, conn: &mut Conn) -> QueryResult<()> {
+        if !self.forgotten.is_empty() {
+            requests::forget_once(conn, &self.forgotten)?;
+        }
+        // One statement for all that end alike: as a rule, one in all.
+        let mut alike: HashMap<(&'static str, Option<IdempotencyKey>), (Outcome, Vec<RequestId>)> =
+            HashMap::new();
+        for request in self.closed.iter().filter_map(|id| self.requests.get(id)) {
+            if let Some(closed) = &request.closed {
+                let key = (closed.outcome.name(), closed.once.clone());
+                alike.entry(key).or_insert((closed.outcome, Vec::new())).1.push(request.id);
+            }
+        }
+        for ((_, once), (outcome, ids)) in alike {
+            guard(requests::close(conn, &ids, outcome, once.as_ref(), self.now)?, ids.len())?;
+        }
+        if self.new_requests.is_empty() {
+            return Ok(());
+        }
+        let new: Vec<&PermissionRequest> =
+            self.new_requests.iter().filter_map(|id| self.requests.get(id)).collect();
+        let numbers = requests::insert(conn, &new)?;
+        let mut mails = Vec::new();
+        for (redeem_id, number) in numbers {
+            if let Some(request) = self.requests.get_mut(&redeem_id) {
+                request.id = number;
+                mails.push((entropy().uuid(self.now), number));
+            }
+        }
+        guard(mails.len(), self.new_requests.len())?;
+        outbox::insert(conn, &mails, self.now)
+    }
+
+    fn write_grants(&mut self, conn: &mut Conn) -> QueryResult<()> {
+        if !self.deleted.is_empty() {
+            guard(grants::delete(conn, &self.deleted)?, self.deleted.len())?;
+        }
+        if self.new_grants.is_empty() {
+            return Ok(());
+        }
+        let added = grants::insert(conn, &self.new_grants, self.now)?;
+        let added_terms: HashSet<Terms> = added.iter().map(|grant| grant.terms).collect();
+        self.grants.extend(added.into_iter().map(|grant| (grant.terms, grant)));
+        // Another replica was quicker with these: they stand, by other means.
+        let others: Vec<Terms> = self
+            .new_grants
+            .iter()
+            .map(|(terms, _)| *terms)
+            .filter(|terms| !added_terms.contains(terms))
+            .collect();
+        if !others.is_empty() {
+            self.grants.extend(grants::around(conn, &others)?.into_iter().map(|grant| (grant.terms, grant)));
+            self.trail
+                .retain(|entry| !matches!(&entry.subject, Subject::Grant(terms) if others.contains(terms)));
+        }
+        self.new_grants.retain(|(terms, _)| added_terms.contains(terms));
+        Ok(())
+    }
+
+    fn write_trail(&mut self, conn: &mut Conn) -> QueryResult<Option<Event>> {
+        let entries = std::mem::take(&mut self.trail);
+        let mut trail = Vec::with_capacity(entries.len());
+        for Entry { action, origin, subject } in entries {
+            let subject = match subject {
+                Subject::Export(id) => format!("export:{id}"),
+                Subject::OldGrant(id) => format!("grant:{id}"),
+                Subject::Request(id) => match self.requests.get(&id) {
+                    Some(request) => format!("request:{}", request.id),
+                    None => return Err(broken("an event tells of no request")),
+                },
+                Subject::Grant(terms) => match self.grants.get(&terms) {
+                    Some(grant) => format!("grant:{}", grant.id),
+                    None => return Err(broken("an event tells of no permission")),
+                },
+            };
+            trail.push(Event { id: entropy().uuid(self.now), at: self.now, origin, action, subject });
+        }
+        if !trail.is_empty() {
+            events::insert(conn, &trail)?;
+        }
+        Ok(trail.pop())
+    }
+
+    fn verdict(&self, decision: Decision) -> Option<Verdict> {
+        Some(match decision {
+            Decision::Done(verdict) => verdict,
+            Decision::Asked(id) => {
+                let request = self.requests.get(&id)?;
+                Verdict::Asked(Ok((request.clone(), request.ttl(self.now))))
+            }
+            Decision::Redeemed(terms) => Verdict::Redeemed(Ok(*self.grants.get(&terms)?)),
+            Decision::Given(terms) => {
+                Verdict::Given(self.grants.get(&terms).copied().filter(|_| self.is_newly_given(terms)))
+            }
+        })
+    }
+}
+
+/// Fewer rows than decided: the lock did not hold what was decided on.
+fn guard(written: usize, decided: usize) -> QueryResult<()> {
+    if written == decided {
+        Ok(())
+    } else {
+        Err(broken("a guarded write found other rows than were decided on"))
+    }
+}
+
+fn broken(what: &'static str) -> Error {
+    tracing::error!(what, "a batch was rolled back");
+    Error::QueryBuilderError(what.into())
+}

@@ -1,0 +1,249 @@
+//! The outbox: mails that are owed. A row is written in the transaction of the
+//! deed that owes it, and leaves the queue only when the mail server has taken
+//! the mail, refused it for good, or nobody waits for it any more.
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::requests::RequestRow;
+use super::schema::{outbox, permission_requests};
+use super::types::{At, Uid};
+use super::{Conn, Link, on};
+use crate::domain::clock::Timestamp;
+use crate::domain::request::{PermissionRequest, RequestId};
+
+/// How a mail came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailResult {
+    /// The mail server took it.
+    Sent,
+    /// The mail server refused it for good.
+    Dead,
+    /// Its request died before it was sent.
+    Cancelled,
+}
+
+impl MailResult {
+    /// The name that the database keeps.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A mail that is ours to send until the lease runs out.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The mail's id, which its Message-ID carries.
+    pub id: Uuid,
+    /// How often it was tried, this time included.
+    pub attempts: i32,
+    /// The request that it tells of.
+    pub request: PermissionRequest,
+}
+
+/// A mail, as the operator sees it.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// The id.
+    pub id: Uuid,
+    /// The request that it tells of.
+    pub request: RequestId,
+    /// Since when it is owed.
+    pub created_at: Timestamp,
+    /// When it is next tried.
+    pub due_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// Whether somebody is sending it.
+    pub leased: bool,
+    /// How it ended, if it did: `sent`, `dead` or `cancelled`.
+    pub result: Option<String>,
+    /// What the mail server said last.
+    pub last_error: Option<String>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = outbox)]
+struct MailRow {
+    id: Uid,
+    request_id: i64,
+    created_at: At,
+    due_at: At,
+    attempts: i32,
+    lease: Option<Uid>,
+    result: Option<String>,
+    last_error: Option<String>,
+}
+
+impl From<MailRow> for Mail {
+    fn from(row: MailRow) -> Self {
+        Self {
+            id: row.id.0,
+            request: RequestId(row.request_id),
+            created_at: row.created_at.0,
+            due_at: row.due_at.0,
+            attempts: row.attempts,
+            leased: row.lease.is_some(),
+            result: row.result,
+            last_error: row.last_error,
+        }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = outbox)]
+struct NewMailRow {
+    id: Uid,
+    request_id: i64,
+    created_at: At,
+    due_at: At,
+    attempts: i32,
+}
+
+/// Owes mails, due at once.
+pub(super) fn insert(conn: &mut Conn, mails: &[(Uuid, RequestId)], now: Timestamp) -> QueryResult<()> {
+    let rows: Vec<NewMailRow> = mails
+        .iter()
+        .map(|(id, request)| NewMailRow {
+            id: Uid(*id),
+            request_id: request.0,
+            created_at: At(now),
+            due_at: At(now),
+            attempts: 0,
+        })
+        .collect();
+    on!(conn, c => diesel::insert_into(outbox::table).values(&rows).execute(c)).map(drop)
+}
+
+/// Takes up to `limit` mails that are due, the longest due first, until
+/// `until`: nobody else takes them before that.
+pub fn claim(
+    conn: &mut Conn,
+    lease: Uuid,
+    limit: i64,
+    now: Timestamp,
+    until: Timestamp,
+) -> QueryResult<Vec<Claimed>> {
+    let due = outbox::table
+        .filter(outbox::finished_at.is_null().and(outbox::due_at.le(At(now))))
+        .order(outbox::due_at)
+        .limit(limit)
+        .select(outbox::id);
+    let ids: Vec<Uid> = match &mut conn.link {
+        Link::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
+        Link::Sqlite(sqlite) => due.load(&mut **sqlite)?,
+    };
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    on!(conn, c => diesel::update(outbox::table)
+        .filter(outbox::id.eq_any(&ids))
+        .set((
+            outbox::lease.eq(Uid(lease)),
+            outbox::due_at.eq(At(until)),
+            outbox::attempts.eq(outbox::attempts + 1),
+        ))
+        .execute(c))?;
+    let rows: Vec<(Uid, i32, RequestRow)> = on!(conn, c => outbox::table
+        .inner_join(permission_requests::table)
+        .filter(outbox::id.eq_any(&ids))
+        .select((outbox::id, outbox::attempts, RequestRow::as_select()))
+        .load(c))?;
+    let claimed = |(id, attempts, request): (Uid, i32, RequestRow)| Claimed {
+        id: id.0,
+        attempts,
+        request: request.into(),
+    };
+    Ok(rows.into_iter().map(claimed).collect())
+}
+
+/// Keeps a mail for longer; false when the lease was lost.
+pub fn renew(conn: &mut Conn, id: Uuid, lease: Uuid, until: Timestamp) -> QueryResult<bool> {
+    on!(conn, c => diesel::update(outbox::table)
+        .filter(leased(id, lease))
+        .set(outbox::due_at.eq(At(until)))
+        .execute(c))
+    .map(|rows| rows > 0)
+}
+
+/// Puts a mail back until `due`, and why; false when the lease was lost.
+pub fn defer(conn: &mut Conn, id: Uuid, lease: Uuid, due: Timestamp, error: &str) -> QueryResult<bool> {
+    on!(conn, c => diesel::update(outbox::table)
+        .filter(leased(id, lease))
+        .set((outbox::lease.eq(None::<Uid>), outbox::due_at.eq(At(due)), outbox::last_error.eq(error)))
+        .execute(c))
+    .map(|rows| rows > 0)
+}
+
+/// Ends a mail; false when the lease was lost.
+pub fn finish(
+    conn: &mut Conn,
+    id: Uuid,
+    lease: Uuid,
+    result: MailResult,
+    error: Option<&str>,
+    now: Timestamp,
+) -> QueryResult<bool> {
+    on!(conn, c => diesel::update(outbox::table)
+        .filter(leased(id, lease))
+        .set((
+            outbox::lease.eq(None::<Uid>),
+            outbox::finished_at.eq(At(now)),
+            outbox::result.eq(result.name()),
+            outbox::last_error.eq(error),
+        ))
+        .execute(c))
+    .map(|rows| rows > 0)
+}
+
+/// Puts a mail that is dead, or waits, at the head of the queue; false when
+/// there is none, or it was sent.
+pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
+    let unsent = outbox::result.is_null().or(outbox::result.eq(MailResult::Dead.name()));
+    on!(conn, c => diesel::update(outbox::table)
+        .filter(outbox::id.eq(Uid(id)).and(outbox::lease.is_null()).and(unsent.assume_not_null()))
+        .set((
+            outbox::due_at.eq(At(now)),
+            outbox::finished_at.eq(None::<At>),
+            outbox::result.eq(None::<String>),
+        ))
+        .execute(c))
+    .map(|rows| rows > 0)
+}
+
+/// The newest mails, the newest first.
+pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Mail>> {
+    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+        .order(outbox::id.desc())
+        .limit(limit)
+        .select(MailRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(Mail::from).collect())
+}
+
+/// Since when the oldest mail is owed that has not been sent; `None` when none is owed.
+pub fn oldest_unsent(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
+    let oldest: Option<At> = on!(conn, c => outbox::table
+        .filter(outbox::finished_at.is_null())
+        .select(outbox::created_at)
+        .order(outbox::created_at)
+        .first(c)
+        .optional())?;
+    Ok(oldest.map(|at| at.0))
+}
+
+/// How many mails the mail server refused for good.
+pub fn dead(conn: &mut Conn) -> QueryResult<i64> {
+    on!(conn, c => outbox::table.filter(outbox::result.eq(MailResult::Dead.name())).count().get_result(c))
+}
+
+/// The mail, if it is still under this lease.
+#[diesel::dsl::auto_type]
+fn leased(id: Uuid, lease: Uuid) -> _ {
+    let (id, lease): (Uid, Uid) = (Uid(id), Uid(lease));
+    outbox::id.eq(id).and(outbox::lease.assume_not_null().eq(lease)).and(outbox::finished_at.is_null())
+}

@@ -1,0 +1,208 @@
+//! The users' rows.
+
+use diesel::prelude::*;
+
+use super::schema::{bundle_permissions, permission_requests, users};
+use super::types::At;
+use super::{Conn, Listed, Page, on};
+use crate::domain::clock::Timestamp;
+use crate::domain::user::{Email, PersonName, User, UserId};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub(super) struct UserRow {
+    id: i64,
+    email: String,
+    first_name: String,
+    last_name: String,
+    active: bool,
+    staff: bool,
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: UserId(row.id),
+            email: Email::from_store(row.email),
+            first_name: PersonName::from_store(row.first_name),
+            last_name: PersonName::from_store(row.last_name),
+            active: row.active,
+            staff: row.staff,
+        }
+    }
+}
+
+/// A user to be added.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The address, which nobody has yet.
+    pub email: Email,
+    /// May be empty.
+    pub first_name: PersonName,
+    /// May be empty.
+    pub last_name: PersonName,
+    /// Whether the user administers this server.
+    pub staff: bool,
+    /// The password's argon2 hash (PHC string), if one is set.
+    pub password: Option<String>,
+}
+
+/// Which users to list; what is `None` does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// One of these.
+    pub ids: Option<Vec<i64>>,
+    /// One of these addresses, in lower case.
+    pub emails: Option<Vec<String>>,
+    /// Addresses that begin so, in lower case.
+    pub email_prefix: Option<String>,
+}
+
+/// Adds a user; `None` when the address is taken.
+pub fn insert(conn: &mut Conn, new: &NewUser, now: Timestamp) -> QueryResult<Option<User>> {
+    let values = (
+        users::email.eq(new.email.as_str()),
+        users::first_name.eq(new.first_name.as_str()),
+        users::last_name.eq(new.last_name.as_str()),
+        users::password.eq(new.password.as_deref()),
+        users::active.eq(true),
+        users::staff.eq(new.staff),
+        users::created_at.eq(At(now)),
+    );
+    let row: Option<UserRow> = on!(conn, c => diesel::insert_into(users::table)
+        .values(values)
+        .on_conflict_do_nothing()
+        .returning(UserRow::as_returning())
+        .get_result(c)
+        .optional())?;
+    Ok(row.map(User::from))
+}
+
+/// The users of these numbers, in no order.
+pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<UserRow> = on!(conn, c => users::table
+        .filter(users::id.eq_any(&ids))
+        .select(UserRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(User::from).collect())
+}
+
+/// The user of this address.
+pub fn by_email(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> {
+    Ok(with_password(conn, email)?.map(|(user, _)| user))
+}
+
+/// The user of this address, and their password's hash.
+pub fn with_password(conn: &mut Conn, email: &Email) -> QueryResult<Option<(User, Option<String>)>> {
+    let row: Option<(UserRow, Option<String>)> = on!(conn, c => users::table
+        .filter(users::email.eq(email.as_str()))
+        .select((UserRow::as_select(), users::password))
+        .first(c)
+        .optional())?;
+    Ok(row.map(|(user, password)| (user.into(), password)))
+}
+
+/// All users, by number.
+pub fn all(conn: &mut Conn) -> QueryResult<Vec<User>> {
+    let rows: Vec<UserRow> =
+        on!(conn, c => users::table.order(users::id).select(UserRow::as_select()).load(c))?;
+    Ok(rows.into_iter().map(User::from).collect())
+}
+
+/// A page of the users that `viewer` may see: all for staff; else themself, and
+/// who is linked to them by a permission or a live request, either way.
+pub fn visible_to(
+    conn: &mut Conn,
+    viewer: &User,
+    filter: &UserFilter,
+    page: Page,
+    now: Timestamp,
+) -> QueryResult<Listed<User>> {
+    /// The same query twice: once for the page, once for the count.
+    macro_rules! matching {
+        () => {{
+            let (grants, requests) = (bundle_permissions::table, permission_requests::table);
+            let live =
+                || permission_requests::closed_at.is_null().and(permission_requests::expires_at.gt(At(now)));
+            let me = viewer.id.0;
+            let mut query = users::table.into_boxed();
+            if !viewer.staff {
+                query = query.filter(
+                    users::id
+                        .eq(me)
+                        .or(users::id.eq_any(
+                            grants
+                                .filter(bundle_permissions::user_target.eq(me))
+                                .select(bundle_permissions::user_allowed),
+                        ))
+                        .or(users::id.eq_any(
+                            grants
+                                .filter(bundle_permissions::user_allowed.eq(me))
+                                .select(bundle_permissions::user_target),
+                        ))
+                        .or(users::id.eq_any(
+                            requests
+                                .filter(permission_requests::user_target.eq(me).and(live()))
+                                .select(permission_requests::user_allowed),
+                        ))
+                        .or(users::id.eq_any(
+                            requests
+                                .filter(permission_requests::user_allowed.eq(me).and(live()))
+                                .select(permission_requests::user_target),
+                        )),
+                );
+            }
+            if let Some(ids) = &filter.ids {
+                query = query.filter(users::id.eq_any(ids));
+            }
+            if let Some(emails) = &filter.emails {
+                query = query.filter(users::email.eq_any(emails));
+            }
+            if let Some(prefix) = &filter.email_prefix {
+                query = query.filter(users::email.like(format!("{}%", escape_like(prefix))).escape('\\'));
+            }
+            query
+        }};
+    }
+    let total = on!(conn, c => matching!().count().get_result(c))?;
+    let rows: Vec<UserRow> = on!(conn, c => matching!()
+        .order(users::id)
+        .limit(page.limit)
+        .offset(page.offset)
+        .select(UserRow::as_select())
+        .load(c))?;
+    Ok(Listed { rows: rows.into_iter().map(User::from).collect(), total })
+}
+
+/// Sets a user's names; `None` when there is no such user.
+pub fn rename(
+    conn: &mut Conn,
+    id: UserId,
+    first_name: &PersonName,
+    last_name: &PersonName,
+) -> QueryResult<Option<User>> {
+    let row: Option<UserRow> = on!(conn, c => diesel::update(users::table.find(id.0))
+        .set((users::first_name.eq(first_name.as_str()), users::last_name.eq(last_name.as_str())))
+        .returning(UserRow::as_returning())
+        .get_result(c)
+        .optional())?;
+    Ok(row.map(User::from))
+}
+
+/// Sets a user's password, as an argon2 hash.
+pub fn set_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
+    on!(conn, c => diesel::update(users::table.find(id.0)).set(users::password.eq(hash)).execute(c))
+        .map(|rows| rows > 0)
+}
+
+/// Disables or enables a user.
+pub fn set_active(conn: &mut Conn, id: UserId, active: bool) -> QueryResult<bool> {
+    on!(conn, c => diesel::update(users::table.find(id.0)).set(users::active.eq(active)).execute(c))
+        .map(|rows| rows > 0)
+}
+
+/// A LIKE pattern that means this text and nothing else.
+fn escape_like(text: &str) -> String {
+    text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect()
+}

@@ -1,0 +1,73 @@
+"""A real SMTP server for the tests, so that no code of ours judges our mail.
+
+    smtp_catcher.py [--starttls CERT KEY | --tls CERT KEY]
+
+The first line on stdout is the port it took on 127.0.0.1. Each line after that
+is one mail, as JSON: `mail_from`, `rcpt_tos`, and `data` as it came over the
+wire. It ends when its stdin closes, and so can never outlive the test.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import ssl
+import sys
+
+from aiosmtpd.smtp import SMTP
+
+
+class Catcher:
+    """Accepts every mail, and prints it before saying so."""
+
+    async def handle_DATA(self, _server, _connection, envelope):
+        mail = {
+            "mail_from": envelope.mail_from,
+            "rcpt_tos": envelope.rcpt_tos,
+            "data": envelope.content.decode("utf-8", "replace"),
+        }
+        print(json.dumps(mail), flush=True)
+        return "250 OK"
+
+
+def tls_context(files):
+    if files is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    return context
+
+
+async def serve(arguments):
+    loop = asyncio.get_running_loop()
+    starttls = tls_context(arguments.starttls)
+
+    def connection():
+        return SMTP(
+            Catcher(),
+            # Its default asks the name server for our own name, which may take seconds.
+            hostname="catcher.test",
+            enable_SMTPUTF8=True,
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+            loop=loop,
+        )
+
+    server = await loop.create_server(connection, "127.0.0.1", 0, ssl=tls_context(arguments.tls))
+    print(server.sockets[0].getsockname()[1], flush=True)
+    # A thread, because stdin may be what an event loop cannot watch (a file, /dev/null).
+    await asyncio.to_thread(sys.stdin.buffer.read)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    tls = parser.add_mutually_exclusive_group()
+    tls.add_argument("--starttls", nargs=2, metavar=("CERT", "KEY"), help="refuse mail before STARTTLS")
+    tls.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="speak TLS from the first byte")
+    # Python's own handler would wait for the thread that waits for stdin.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    asyncio.run(serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
