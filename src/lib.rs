@@ -1,4 +1,5 @@
 //! map
+pub mod actors;
 pub mod config;
 pub mod domain;
 pub mod store;

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::result::Error;
-use uuid::Uuid;
 
 use super::events::{self, Event};
 use super::exports::{self, KnownExport};

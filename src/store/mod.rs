@@ -76,13 +76,13 @@ pub enum StoreError {
 }
 
 /// A pool of connections to the one database that there is.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Store {
     pool: LinkPool,
     clock: Clock,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum LinkPool {
     Postgres(Pool<ConnectionManager<PgConnection>>),
     Sqlite(Pool<ConnectionManager<SqliteConnection>>),

@@ -1,0 +1,453 @@
+//! The TokenRegistry: puts everything that happens to tokens, requests and
+//! permissions in one order, a batch at a time, and answers each caller after
+//! the batch is durable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::spawn_blocking;
+
+use super::Pulse;
+use super::batch::{Item, Limits, Overdue, Queue};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::Origin;
+use crate::domain::export::{Authority, ExportRef, ExportToken, MayNotExport, NewExport};
+use crate::domain::grant::{Grant, GrantId, Terms};
+use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
+use crate::domain::text::IdempotencyKey;
+use crate::domain::token::{ExportId, RedeemId, Token};
+use crate::domain::user::UserId;
+use crate::store::exports::{KnownExport, Uses};
+use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
+use crate::store::{Store, StoreError, exports};
+
+/// The most operations that wait or are under way; one more is refused at once.
+const CAPACITY: usize = 1_024;
+/// The queues' measure. Every request has its answer within two seconds.
+const LIMITS: Limits = Limits { batch: 256, patience: Duration::from_millis(1_800) };
+/// How often to look for operations that have waited too long.
+const WATCH: Duration = Duration::from_millis(100);
+/// How often uses are written down: what a crash may lose.
+const USES: Duration = Duration::from_secs(10);
+/// When a batch has been gone for so long, its thread will not come back: the
+/// process ends, and whoever runs it starts another.
+const GIVE_UP: Duration = Duration::from_secs(120);
+
+/// Why the registry could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// Too much is waiting already: nothing was done.
+    #[error("too many operations are waiting")]
+    Busy,
+    /// The database was not to be had: nothing was done.
+    #[error("the database is not available; nothing was done")]
+    NotDone,
+    /// It may have been done, or may be done yet.
+    #[error("the database did not answer; the outcome is unknown")]
+    Unknown,
+}
+
+impl From<StoreError> for RegistryError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unknown => Self::Unknown,
+            StoreError::Unavailable(_) | StoreError::Refused(_) => Self::NotDone,
+        }
+    }
+}
+
+type Reply<T> = oneshot::Sender<Result<T, RegistryError>>;
+/// A token as it was looked up, and when.
+type LookedUp = Option<(KnownExport, Timestamp)>;
+
+/// One who waits for an answer, and the place that they take up.
+#[derive(Debug)]
+struct Waiter<T> {
+    reply: Reply<T>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<T> Waiter<T> {
+    /// Answers; one who has gone away is not missed.
+    fn tell(self, answer: Result<T, RegistryError>) {
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// The registry, for those who have something to be done.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    addr: Addr<TokenRegistry>,
+    places: Arc<Semaphore>,
+}
+
+impl Registry {
+    /// Starts the actor on the current arbiter.
+    pub fn start(store: Store, pulse: Pulse) -> Self {
+        let addr = TokenRegistry {
+            store,
+            deeds: Queue::new(LIMITS),
+            lookups: Queue::new(LIMITS),
+            uses: HashMap::new(),
+            _pulse: pulse,
+        }
+        .start();
+        Self { addr, places: Arc::new(Semaphore::new(CAPACITY)) }
+    }
+
+    /// Whether the actor lives.
+    pub fn is_alive(&self) -> bool {
+        self.addr.connected()
+    }
+
+    /// Makes an export token.
+    pub async fn create_export(
+        &self,
+        new: NewExport,
+        origin: Origin,
+    ) -> Result<Result<(ExportToken, Token), MayNotExport>, RegistryError> {
+        match self.submit(Deed::CreateExport(new), origin).await? {
+            Verdict::ExportCreated(created) => Ok(created),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Revokes an export token of the caller's; `None` when there is none such.
+    pub async fn revoke_export(
+        &self,
+        which: ExportRef,
+        by: UserId,
+        origin: Origin,
+    ) -> Result<Option<ExportToken>, RegistryError> {
+        let deed = Deed::RevokeExport { which, by: Authority::User(by) };
+        match self.submit(deed, origin).await? {
+            Verdict::ExportRevoked(revoked) => Ok(revoked),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Asks for a permission: the request, and the seconds that it has left.
+    pub async fn ask(
+        &self,
+        new: NewRequest,
+        origin: Origin,
+    ) -> Result<Result<(PermissionRequest, i64), AskRefusal>, RegistryError> {
+        match self.submit(Deed::Ask(new), origin).await? {
+            Verdict::Asked(asked) => Ok(asked),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Redeems a request: the permission that stands now.
+    pub async fn redeem(
+        &self,
+        id: RedeemId,
+        by: UserId,
+        once: Option<IdempotencyKey>,
+        origin: Origin,
+    ) -> Result<Result<Grant, Refusal>, RegistryError> {
+        match self.submit(Deed::Redeem { id, by, once }, origin).await? {
+            Verdict::Redeemed(redeemed) => Ok(redeemed),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Declines a request by its token, as its target.
+    pub async fn decline(
+        &self,
+        id: RedeemId,
+        by: UserId,
+        origin: Origin,
+    ) -> Result<Result<Outcome, Refusal>, RegistryError> {
+        self.end(RequestRef::Token(id), by, origin).await
+    }
+
+    /// Declines or withdraws a request by its number, as a party to it.
+    pub async fn withdraw(
+        &self,
+        id: RequestId,
+        by: UserId,
+        origin: Origin,
+    ) -> Result<Result<Outcome, Refusal>, RegistryError> {
+        self.end(RequestRef::Number(id), by, origin).await
+    }
+
+    async fn end(
+        &self,
+        which: RequestRef,
+        by: UserId,
+        origin: Origin,
+    ) -> Result<Result<Outcome, Refusal>, RegistryError> {
+        match self.submit(Deed::End { which, by: Authority::User(by) }, origin).await? {
+            Verdict::Ended(ended) => Ok(ended),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Gives a permission unasked; `None` when it stands already.
+    pub async fn give(&self, terms: Terms, origin: Origin) -> Result<Option<Grant>, RegistryError> {
+        match self.submit(Deed::Give(terms), origin).await? {
+            Verdict::Given(given) => Ok(given),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Deletes a permission, as a party to it; false when there is none such.
+    pub async fn take_back(&self, id: GrantId, by: UserId, origin: Origin) -> Result<bool, RegistryError> {
+        match self.submit(Deed::TakeBack { id, by }, origin).await? {
+            Verdict::TakenBack(taken) => Ok(taken),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// An export token with what it takes to judge a use of it, and the moment
+    /// to judge it by: as the database has it after this call began.
+    pub async fn look_up(&self, id: ExportId) -> Result<LookedUp, RegistryError> {
+        self.send(|waiter| LookUp { id, waiter }).await
+    }
+
+    /// Counts a use. It is written down within seconds, unless the process dies.
+    pub fn count_use(&self, id: ExportId, at: Timestamp) {
+        self.addr.do_send(Used { id, at });
+    }
+
+    /// Writes down the uses that are counted but not yet written.
+    pub async fn flush(&self) {
+        // A dead actor has nothing to flush.
+        let _ = self.addr.send(Flush).await;
+    }
+
+    async fn submit(&self, deed: Deed, origin: Origin) -> Result<Verdict, RegistryError> {
+        let operation = Operation::new(deed, origin);
+        self.send(|waiter| Submit { operation, waiter }).await
+    }
+
+    /// The mailbox is not bounded by actix, neither for `send` nor for
+    /// `do_send`: the semaphore bounds it.
+    async fn send<T, M>(&self, message: impl FnOnce(Waiter<T>) -> M) -> Result<T, RegistryError>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        TokenRegistry: Handler<M>,
+    {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| RegistryError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        self.addr.do_send(message(Waiter { reply, _permit: permit }));
+        // A dropped sender is an actor that died.
+        answer.await.unwrap_or(Err(RegistryError::Unknown))
+    }
+}
+
+/// The actor. Its state is what waits and what is in flight; all else is in the
+/// database.
+#[derive(Debug)]
+struct TokenRegistry {
+    store: Store,
+    deeds: Queue<Operation, Waiter<Verdict>>,
+    lookups: Queue<ExportId, Waiter<LookedUp>>,
+    uses: HashMap<ExportId, Uses>,
+    _pulse: Pulse,
+}
+
+impl Actor for TokenRegistry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Bounded by the handle's semaphore.
+        ctx.set_mailbox_capacity(CAPACITY);
+        ctx.run_interval(WATCH, Self::watch);
+        ctx.run_interval(USES, |registry, ctx| {
+            ctx.spawn(registry.write_uses().into_actor(registry));
+        });
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Submit {
+    operation: Operation,
+    waiter: Waiter<Verdict>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LookUp {
+    id: ExportId,
+    waiter: Waiter<LookedUp>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Used {
+    id: ExportId,
+    at: Timestamp,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl Handler<Submit> for TokenRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Submit { operation, waiter }: Submit, ctx: &mut Self::Context) {
+        match self.deeds.push(operation, waiter, Instant::now()) {
+            Ok(()) => self.commit_next(ctx),
+            Err((_, waiter)) => waiter.tell(Err(RegistryError::NotDone)),
+        }
+    }
+}
+
+impl Handler<LookUp> for TokenRegistry {
+    type Result = ();
+
+    fn handle(&mut self, LookUp { id, waiter }: LookUp, ctx: &mut Self::Context) {
+        match self.lookups.push(id, waiter, Instant::now()) {
+            Ok(()) => self.look_up_next(ctx),
+            Err((_, waiter)) => waiter.tell(Err(RegistryError::NotDone)),
+        }
+    }
+}
+
+impl Handler<Used> for TokenRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Used { id, at }: Used, _: &mut Self::Context) {
+        let uses = self.uses.entry(id).or_insert(Uses { id, count: 0, last: at });
+        uses.count += 1;
+        uses.last = uses.last.max(at);
+    }
+}
+
+impl Handler<Flush> for TokenRegistry {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.write_uses())
+    }
+}
+
+impl TokenRegistry {
+    /// Sends the next batch of operations on its way, unless one is in flight.
+    fn commit_next(&mut self, ctx: &mut Context<Self>) {
+        let Some((flight, batch)) = self.deeds.depart(Instant::now()) else { return };
+        let store = self.store.clone();
+        let landed = spawn_blocking(move || ledger::commit(&store, &batch));
+        ctx.spawn(landed.into_actor(self).map(move |answers, registry, ctx| {
+            let waiters = registry.deeds.land(flight);
+            // A batch that panicked has no answers; whether it was done is not known.
+            let answers = answers.unwrap_or_default().into_iter().map(|answer| answer.map_err(Into::into));
+            let answers = answers.chain(std::iter::repeat_with(|| Err(RegistryError::Unknown)));
+            for (waiter, answer) in waiters.into_iter().zip(answers) {
+                if let Some(waiter) = waiter {
+                    waiter.tell(answer);
+                }
+            }
+            registry.commit_next(ctx);
+        }));
+    }
+
+    /// Sends the next batch of look-ups on its way, unless one is in flight.
+    fn look_up_next(&mut self, ctx: &mut Context<Self>) {
+        let Some((flight, ids)) = self.lookups.depart(Instant::now()) else { return };
+        let store = self.store.clone();
+        let asked = ids.clone();
+        let landed = spawn_blocking(move || ledger::look_up(&store, &ids));
+        ctx.spawn(landed.into_actor(self).map(move |found, registry, ctx| {
+            let waiters = registry.lookups.land(flight);
+            let found = found.ok().and_then(Result::ok);
+            for (id, waiter) in asked.into_iter().zip(waiters) {
+                let answer = match &found {
+                    Some((known, now)) => Ok(known.get(&id).map(|export| (export.clone(), *now))),
+                    None => Err(RegistryError::NotDone),
+                };
+                if let Some(waiter) = waiter {
+                    waiter.tell(answer);
+                }
+            }
+            registry.look_up_next(ctx);
+        }));
+    }
+
+    /// Tells those who have waited too long, and gives up on threads that hang.
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        for (waiter, overdue) in self.deeds.overdue(now) {
+            waiter.tell(Err(match overdue {
+                Overdue::NotStarted => RegistryError::NotDone,
+                Overdue::Unknown => RegistryError::Unknown,
+            }));
+        }
+        for (waiter, _) in self.lookups.overdue(now) {
+            waiter.tell(Err(RegistryError::NotDone));
+        }
+        let lost = self.deeds.longest_lost(now).max(self.lookups.longest_lost(now));
+        if lost.is_some_and(|lost| lost >= GIVE_UP) {
+            tracing::error!(seconds = GIVE_UP.as_secs(), "the database has not answered; giving up");
+            ctx.stop();
+            return;
+        }
+        self.commit_next(ctx);
+        self.look_up_next(ctx);
+    }
+
+    /// Writes down the uses so far. What cannot be written is counted as lost:
+    /// uses are a hint, not an account.
+    fn write_uses(&mut self) -> impl Future<Output = ()> + use<> {
+        let uses: Vec<Uses> = self.uses.drain().map(|(_, uses)| uses).collect();
+        let store = self.store.clone();
+        async move {
+            if uses.is_empty() {
+                return;
+            }
+            let written = spawn_blocking(move || store.write(|conn| exports::count_uses(conn, &uses))).await;
+            if !matches!(written, Ok(Ok(()))) {
+                tracing::warn!("uses of export tokens could not be written down");
+            }
+        }
+    }
+}
+
+/// What names a row that an operation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKey {
+    /// An export token's.
+    Export(ExportId),
+    /// A request's, by its token.
+    Redeem(RedeemId),
+    /// A request's, by its number.
+    Request(RequestId),
+    /// A permission's, by its number.
+    Grant(GrantId),
+    /// An open request's or a permission's, by its terms.
+    Terms(Terms),
+}
+
+impl Item for Operation {
+    type Key = RowKey;
+
+    fn keys(&self) -> Vec<RowKey> {
+        match &self.deed {
+            Deed::CreateExport(_) => Vec::new(),
+            Deed::RevokeExport { which, .. } => vec![RowKey::Export(which.id)],
+            Deed::Ask(new) => vec![RowKey::Terms(new.terms)],
+            Deed::Redeem { id, .. } | Deed::End { which: RequestRef::Token(id), .. } => {
+                vec![RowKey::Redeem(*id)]
+            }
+            Deed::End { which: RequestRef::Number(id), .. } => vec![RowKey::Request(*id)],
+            Deed::Give(terms) => vec![RowKey::Terms(*terms)],
+            Deed::TakeBack { id, .. } => vec![RowKey::Grant(*id)],
+        }
+    }
+}
+
+impl Item for ExportId {
+    type Key = ();
+
+    /// Nothing is in doubt about a row that is only read.
+    fn keys(&self) -> Vec<()> {
+        Vec::new()
+    }
+}
