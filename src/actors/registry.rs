@@ -85,16 +85,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts the actor on the current arbiter.
-    pub fn start(store: Store, pulse: Pulse) -> Self {
-        let addr = TokenRegistry {
+    /// Starts the actor on this arbiter.
+    pub fn start(store: Store, pulse: Pulse, arbiter: &ArbiterHandle) -> Self {
+        let addr = TokenRegistry::start_in_arbiter(arbiter, |_| TokenRegistry {
             store,
             deeds: Queue::new(LIMITS),
             lookups: Queue::new(LIMITS),
             uses: HashMap::new(),
             _pulse: pulse,
-        }
-        .start();
+        });
         Self { addr, places: Arc::new(Semaphore::new(CAPACITY)) }
     }
 

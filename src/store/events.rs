@@ -59,7 +59,7 @@ pub fn record(
     subject: String,
     now: Timestamp,
 ) -> QueryResult<()> {
-    let id = super::ledger::entropy().uuid(now);
+    let id = crate::entropy::token().uuid(now);
     insert(conn, &[Event { id, at: now, origin: origin.clone(), action, subject }])
 }
 

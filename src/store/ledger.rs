@@ -28,6 +28,7 @@ use crate::domain::request::{
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{Entropy, ExportId, RedeemId, Token, TokenDigest};
 use crate::domain::user::UserId;
+use crate::entropy;
 
 /// How often a batch is tried anew when the database refused it: another
 /// replica may have come in between (a unique constraint, a deadlock).
@@ -48,7 +49,7 @@ pub struct Operation {
 impl Operation {
     /// An operation with randomness of its own.
     pub fn new(deed: Deed, origin: Origin) -> Self {
-        Self { deed, origin, entropy: entropy() }
+        Self { deed, origin, entropy: entropy::token() }
     }
 }
 
@@ -212,17 +213,6 @@ pub fn look_up(
         let known = exports::known(conn, ids)?;
         Ok((known.into_iter().map(|export| (export.token.id, export)).collect(), now))
     })
-}
-
-/// Random bytes for ids and secrets. Without a source of them no token may be
-/// handed out, and the process ends.
-pub(super) fn entropy() -> Entropy {
-    let (mut id, mut secret) = ([0; 10], [0; 16]);
-    if let Err(error) = getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut secret)) {
-        tracing::error!(%error, "no randomness");
-        std::process::abort();
-    }
-    Entropy::new(id, secret)
 }
 
 /// What was decided, before the database has given new rows their numbers.
@@ -552,7 +542,7 @@ impl Book {
         for (redeem_id, number) in numbers {
             if let Some(request) = self.requests.get_mut(&redeem_id) {
                 request.id = number;
-                mails.push((entropy().uuid(self.now), number));
+                mails.push((entropy::token().uuid(self.now), number));
             }
         }
         guard(mails.len(), self.new_requests.len())?;
@@ -601,7 +591,7 @@ impl Book {
                     None => return Err(broken("an event tells of no permission")),
                 },
             };
-            trail.push(Event { id: entropy().uuid(self.now), at: self.now, origin, action, subject });
+            trail.push(Event { id: entropy::token().uuid(self.now), at: self.now, origin, action, subject });
         }
         if !trail.is_empty() {
             events::insert(conn, &trail)?;

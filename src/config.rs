@@ -1,4 +1,0 @@
-pub enum DatabaseUrl {
-    Postgres(secrecy::SecretString),
-    Sqlite(std::path::PathBuf),
-}

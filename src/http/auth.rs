@@ -1,0 +1,278 @@
+//! Who calls: passwords (HTTP Basic, RFC 7617), API keys (`Bearer`, RFC 6750,
+//! and tastypie's `ApiKey email:key`).
+//!
+//! Credentials are checked behind a short-lived cache, and a password's argon2
+//! is paid once: after that the cache only asks the database whether the hash is
+//! still the same one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use quick_cache::sync::Cache;
+use sha2::Sha256;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::Services;
+use super::problem::Problem;
+use crate::domain::event::Origin;
+use crate::domain::token::{ApiKeyId, Kind, Token};
+use crate::domain::user::{Email, User, UserId};
+use crate::entropy;
+use crate::password;
+use crate::store::keys::Scope;
+use crate::store::{Directory, StoreError, keys, users};
+
+/// How long a check holds: a disabled user or a revoked key stops working within
+/// five seconds on every replica.
+const FRESH: Duration = Duration::from_secs(4);
+/// Credentials that are remembered, at most.
+const REMEMBERED: usize = 10_000;
+/// Password checks at a time: each takes a core and 19 MiB for tens of milliseconds.
+const CHECKS_AT_ONCE: usize = 2;
+/// How long a password check waits for its turn.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// The most characters of a client's name that the audit trail keeps.
+const CLIENT_CHARS: usize = 200;
+
+/// Why nobody was let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No credentials, or wrong ones.
+    #[error("no valid credentials")]
+    Unauthenticated,
+    /// Too many passwords are being checked.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// They could not be looked up.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthenticated => Self::Unauthenticated,
+            AuthError::Busy => Self::Busy,
+            AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Checks credentials.
+pub struct Authenticator {
+    directory: Directory,
+    /// By a fingerprint of the credentials, so that memory holds none of them.
+    cache: Cache<[u8; 32], Known>,
+    fingerprints: Hmac<Sha256>,
+    checks: Arc<Semaphore>,
+}
+
+/// Credentials that were right.
+#[derive(Clone)]
+struct Known {
+    user: User,
+    scope: Scope,
+    /// The password's hash when it was right; `None` for a key.
+    password: Option<String>,
+    checked: Instant,
+}
+
+/// What an `Authorization` header holds.
+enum Credentials {
+    Password { email: Email, password: String },
+    Key { token: Token, email: Option<Email> },
+}
+
+impl Authenticator {
+    /// An authenticator that remembers nobody yet.
+    pub fn new(directory: Directory) -> Self {
+        Self {
+            directory,
+            cache: Cache::new(REMEMBERED),
+            fingerprints: Hmac::new(&entropy::bytes::<64>().into()),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        }
+    }
+
+    /// Whose credentials these are: the value of an `Authorization` header.
+    pub async fn authenticate(&self, header: &[u8]) -> Result<(User, Scope), AuthError> {
+        let credentials = Credentials::parse(header).ok_or(AuthError::Unauthenticated)?;
+        let known = self.check(header, &credentials).await?;
+        Ok((known.user, known.scope))
+    }
+
+    /// Whose email and password these are, as a form has them.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<User, AuthError> {
+        let email = Email::new(email).map_err(|_| AuthError::Unauthenticated)?;
+        let header = [b"form ", email.as_str().as_bytes(), b":", password.as_bytes()].concat();
+        let credentials = Credentials::Password { email, password: password.to_owned() };
+        Ok(self.check(&header, &credentials).await?.user)
+    }
+
+    async fn check(&self, header: &[u8], credentials: &Credentials) -> Result<Known, AuthError> {
+        let fingerprint: [u8; 32] =
+            self.fingerprints.clone().chain_update(header).finalize().into_bytes().into();
+        let remembered = self.cache.get(&fingerprint);
+        if let Some(known) = &remembered
+            && known.checked.elapsed() < FRESH
+        {
+            return Ok(known.clone());
+        }
+        let checked = Instant::now();
+        let found = match credentials {
+            Credentials::Password { email, password } => {
+                let before = remembered.and_then(|known| known.password);
+                self.check_password(email, password, before).await
+            }
+            Credentials::Key { token, email } => self.check_key(token, email.as_ref()).await,
+        };
+        match found {
+            Ok((user, scope, password)) => {
+                let known = Known { user, scope, password, checked };
+                self.cache.insert(fingerprint, known.clone());
+                Ok(known)
+            }
+            Err(error) => {
+                self.cache.remove(&fingerprint);
+                Err(error)
+            }
+        }
+    }
+
+    /// `before` is the hash that this password is known to be right for.
+    async fn check_password(
+        &self,
+        email: &Email,
+        password: &str,
+        before: Option<String>,
+    ) -> Result<(User, Scope, Option<String>), AuthError> {
+        let asked = email.clone();
+        let found = self.directory.read(move |conn| users::with_password(conn, &asked)).await?;
+        let (user, hash) = match found {
+            Some((user, hash)) => (Some(user), hash),
+            None => (None, None),
+        };
+        let right = match (&hash, before) {
+            (Some(hash), Some(before)) if *hash == before => true,
+            // For an unknown address too, so that time tells nothing.
+            _ => self.verify(password.to_owned(), hash.clone()).await?,
+        };
+        match user.filter(|user| right && user.active) {
+            Some(user) => Ok((user, Scope::All, hash)),
+            None => Err(AuthError::Unauthenticated),
+        }
+    }
+
+    async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, AuthError> {
+        let turn = timeout(PATIENCE, Arc::clone(&self.checks).acquire_owned()).await;
+        let Ok(Ok(permit)) = turn else { return Err(AuthError::Busy) };
+        let check = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            password::verify(&password, hash.as_deref())
+        });
+        Ok(check.await.unwrap_or(false))
+    }
+
+    async fn check_key(
+        &self,
+        token: &Token,
+        email: Option<&Email>,
+    ) -> Result<(User, Scope, Option<String>), AuthError> {
+        let id = ApiKeyId(token.id());
+        let found = self.directory.read(move |conn| keys::live(conn, id)).await?;
+        let (user, scope, digest) = found.ok_or(AuthError::Unauthenticated)?;
+        let right = digest.matches(&token.digest()) && email.is_none_or(|email| *email == user.email);
+        if right && user.active { Ok((user, scope, None)) } else { Err(AuthError::Unauthenticated) }
+    }
+}
+
+impl Credentials {
+    fn parse(header: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(header).ok()?;
+        let (scheme, rest) = text.split_once(' ')?;
+        let rest = rest.trim();
+        match scheme.to_ascii_lowercase().as_str() {
+            "basic" => {
+                let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+                let (email, password) = pair.split_once(':')?;
+                Some(Self::Password { email: Email::new(email).ok()?, password: password.to_owned() })
+            }
+            "bearer" => Some(Self::Key { token: Token::parse(Kind::ApiKey, rest).ok()?, email: None }),
+            "apikey" => {
+                let (email, key) = rest.split_once(':')?;
+                let token = Token::parse(Kind::ApiKey, key).ok()?;
+                Some(Self::Key { token, email: Some(Email::new(email).ok()?) })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Somebody who may do all that their user may.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub user: User,
+    /// Who, and from where, for the audit trail.
+    pub origin: Origin,
+}
+
+impl Caller {
+    /// The caller's number.
+    pub fn id(&self) -> UserId {
+        self.user.id
+    }
+
+    /// Tells who sent a request; a key with a scope is refused.
+    pub async fn extract(request: &HttpRequest) -> Result<Self, actix_web::Error> {
+        match Self::with_scope(request).await {
+            Ok((caller, Scope::All)) => Ok(caller),
+            Ok((_, Scope::Introspect)) => {
+                Err(Problem::Forbidden("This key is for introspection alone.").refuse(request))
+            }
+            Err(problem) => Err(problem.refuse(request)),
+        }
+    }
+
+    /// Tells who sent a request, and what their key may do.
+    pub async fn with_scope(request: &HttpRequest) -> Result<(Self, Scope), Problem> {
+        let services = request.app_data::<Data<Services>>().ok_or(Problem::NotDone)?;
+        let mut headers = request.headers().get_all(AUTHORIZATION);
+        let (Some(header), None) = (headers.next(), headers.next()) else {
+            return Err(Problem::Unauthenticated);
+        };
+        let (user, scope) = services.authenticator.authenticate(header.as_bytes()).await?;
+        let origin = origin(request, Some(user.id));
+        Ok((Self { user, origin }, scope))
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Self::extract(&request).await })
+    }
+}
+
+/// Where a request came from, for the audit trail.
+pub fn origin(request: &HttpRequest, actor: Option<UserId>) -> Origin {
+    let client = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    Origin {
+        actor,
+        address: request.peer_addr().map(|peer| peer.ip()),
+        client: client.map(|agent| agent.chars().take(CLIENT_CHARS).collect()),
+    }
+}

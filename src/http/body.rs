@@ -1,0 +1,63 @@
+//! Bodies, and who sent them.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::auth::Caller;
+use super::problem::Problem;
+
+/// A body of at most [`super::BODY_LIMIT`] bytes, as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Body(pub Bytes);
+
+impl FromRequest for Body {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let bytes = Bytes::from_request(&request, payload);
+        Box::pin(async move {
+            bytes.await.map(Self).map_err(|error| {
+                let problem = match error.as_response_error().status_code() {
+                    actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+                    _ => Problem::BadRequest("The body could not be read.".to_owned()),
+                };
+                problem.refuse(&request)
+            })
+        })
+    }
+}
+
+/// Something of a request whose caller is known: who they are is settled before
+/// anything else is looked at.
+#[derive(Clone, Debug)]
+pub struct From<T>(pub Caller, pub T);
+
+impl<T> FromRequest for From<T>
+where
+    T: FromRequest<Error = actix_web::Error> + 'static,
+{
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let caller = Caller::extract(&request).await?;
+            Ok(Self(caller, T::from_request(&request, &mut payload).await?))
+        })
+    }
+}
+
+/// The essence of a body's content type, in lower case: `application/json`.
+pub fn content_type(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}

@@ -1,0 +1,148 @@
+//! What can go wrong with any request, whatever its dialect, and the shape that
+//! each dialect gives it.
+
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::{hexo, mfs, pages, resource_server};
+use crate::actors::registry::RegistryError;
+use crate::store::StoreError;
+
+/// Seconds after which to come back to a busy server.
+const RETRY_SECONDS: &str = "1";
+
+/// What can go wrong with any request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// No credentials, or wrong ones.
+    #[error("Valid credentials are required.")]
+    Unauthenticated,
+    /// Known, but not allowed to.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// Nothing here, or nothing for this caller.
+    #[error("Not found.")]
+    NotFound,
+    /// The resource does not serve the method; these it does.
+    #[error("This method is not allowed here.")]
+    MethodNotAllowed(&'static str),
+    /// What was sent cannot be read.
+    #[error("{0}")]
+    BadRequest(String),
+    /// A body of more than [`super::BODY_LIMIT`] bytes.
+    #[error("The body is larger than 64 KiB.")]
+    TooLarge,
+    /// A body of another type than the resource takes.
+    #[error("This content type is not supported.")]
+    UnsupportedType,
+    /// Too much is waiting: nothing was done.
+    #[error("The server is busy. Nothing was done; try again.")]
+    Busy,
+    /// The database is not to be had: nothing was done.
+    #[error("The database is not available. Nothing was done; try again.")]
+    NotDone,
+    /// It may have been done, or may be done yet.
+    #[error("The database did not answer. The outcome is unknown; look before you try again.")]
+    OutcomeUnknown,
+}
+
+impl Problem {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Busy | Self::NotDone | Self::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The answer, in the shape of the dialect that the request's path belongs to.
+    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let mut response = match Surface::of(request.path()) {
+            Surface::Mfs => mfs::problem(self, request),
+            Surface::Hexo => hexo::problem(self),
+            Surface::OAuth => resource_server::problem(self),
+            Surface::Page => pages::problem(self),
+            Surface::Other => HttpResponse::build(self.status()).json(json!({ "error": self.to_string() })),
+        };
+        let headers = response.headers_mut();
+        match self {
+            Self::Unauthenticated if !headers.contains_key(WWW_AUTHENTICATE) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+            }
+            Self::MethodNotAllowed(allow) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::Busy | Self::NotDone | Self::OutcomeUnknown => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    /// The answer as an extractor's error.
+    pub fn refuse(self, request: &HttpRequest) -> actix_web::Error {
+        let response = self.answer(request);
+        InternalError::from_response(self, response).into()
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Busy => Self::Busy,
+            RegistryError::NotDone => Self::NotDone,
+            RegistryError::Unknown => Self::OutcomeUnknown,
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unknown => Self::OutcomeUnknown,
+            StoreError::Unavailable(_) => Self::NotDone,
+            StoreError::Refused(error) => {
+                tracing::error!(%error, "the database refused a query");
+                Self::NotDone
+            }
+        }
+    }
+}
+
+/// Who speaks which dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Surface {
+    Mfs,
+    Hexo,
+    OAuth,
+    Page,
+    Other,
+}
+
+impl Surface {
+    fn of(path: &str) -> Self {
+        let below =
+            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if below("/-/svc") {
+            Self::Mfs
+        } else if below("/api") {
+            Self::Hexo
+        } else if below("/oauth2") {
+            Self::OAuth
+        } else if below("/redeem") {
+            Self::Page
+        } else {
+            Self::Other
+        }
+    }
+}
