@@ -1,5 +1,6 @@
 //! map
 pub mod actors;
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod entropy;

@@ -1,0 +1,180 @@
+//! The house put together: database, actors, mail and the HTTP server.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix::Arbiter;
+use actix_cors::Cors;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::header;
+use actix_web::middleware::{Condition, NormalizePath, from_fn};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpRequest, HttpServer};
+
+use crate::actors::mailer::{Mailer, Postage};
+use crate::actors::registry::Registry;
+use crate::actors::{Vigil, pulse};
+use crate::config::{self, Config, ConfigError};
+use crate::http::auth::Authenticator;
+use crate::http::problem::Problem;
+use crate::http::trace::trace;
+use crate::http::{Services, configure};
+use crate::mail::template::{TemplateError, Templates};
+use crate::mail::transport::{Transport, TransportError};
+use crate::store::{Clock, Directory, Store, StoreError};
+
+/// Seconds that requests under way get to finish when the server is told to stop.
+const SHUTDOWN_SECONDS: u64 = 15;
+/// Seconds that a browser may remember a preflight's answer.
+const PREFLIGHT_SECONDS: usize = 3_600;
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration does not allow it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database does not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A mail template is broken.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Mail cannot be set up.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The server ended by itself.
+    #[error("the server ended: {0}")]
+    Server(#[from] io::Error),
+    /// An actor ended; what it said is in the log.
+    #[error("the {0} ended; so does this process, that another may take its place")]
+    Actor(&'static str),
+}
+
+/// What a server is made of that tests put in by hand.
+pub struct Parts {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// The migrated database.
+    pub store: Store,
+    /// The way out for mail.
+    pub transport: Transport,
+}
+
+impl Parts {
+    /// As the configuration says; brings the tables up to date.
+    pub fn new(config: &Config) -> Result<Self, AppError> {
+        let listener =
+            TcpListener::bind(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
+        let store = Store::connect(&config.database_url, config.database_pool, Clock::Database)?;
+        store.migrate()?;
+        let transport = match &config.smtp_url {
+            Some(url) => Transport::smtp(url)?,
+            None => Transport::directory(&config.mail_directory)?,
+        };
+        Ok(Self { listener, store, transport })
+    }
+}
+
+/// A server that runs.
+pub struct Application {
+    server: Server,
+    registry: Registry,
+    registry_vigil: Vigil,
+    mailer_vigil: Vigil,
+    arbiter: Arbiter,
+}
+
+impl Application {
+    /// Starts actors and server, within an actix system.
+    pub fn start(config: Config, parts: Parts) -> Result<Self, AppError> {
+        let Parts { listener, store, transport } = parts;
+        let keyring = Arc::new(config.keyring()?);
+        let directory = Directory::new(store.clone());
+        let arbiter = Arbiter::new();
+        let (registry_pulse, registry_vigil) = pulse();
+        let (mailer_pulse, mailer_vigil) = pulse();
+        let registry = Registry::start(store, registry_pulse, &arbiter.handle());
+        let postage = Postage {
+            directory: directory.clone(),
+            keyring: Arc::clone(&keyring),
+            templates: Arc::new(Templates::load(config.mail_templates.as_deref())?),
+            transport,
+            from: config.mail_from.clone(),
+            public_url: config.public_url.as_str().to_owned(),
+        };
+        let mailer = Mailer::start(postage, mailer_pulse, &arbiter.handle());
+        let origins = config.cors.clone();
+        let services = Data::new(Services {
+            authenticator: Authenticator::new(directory.clone()),
+            registry: registry.clone(),
+            mailer,
+            directory,
+            keyring,
+            config,
+        });
+        let server = HttpServer::new(move || {
+            App::new()
+                .configure(|app| configure(app, services.clone()))
+                .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request)))
+                .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
+                .wrap(NormalizePath::trim())
+                .wrap(from_fn(trace))
+        })
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .listen(listener)?
+        .run();
+        Ok(Self { server, registry, registry_vigil, mailer_vigil, arbiter })
+    }
+
+    /// Stops the server from elsewhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Runs until it is told to stop (SIGTERM, Ctrl-C, [`Self::handle`]), lets the
+    /// requests under way finish, and writes down what is only in memory.
+    pub async fn run(self) -> Result<(), AppError> {
+        let done = tokio::select! {
+            ended = self.server => ended.map_err(AppError::from),
+            () = self.registry_vigil.ended() => Err(AppError::Actor("registry")),
+            () = self.mailer_vigil.ended() => Err(AppError::Actor("mailer")),
+        };
+        self.registry.flush().await;
+        self.arbiter.stop();
+        done
+    }
+}
+
+/// Serves until told to stop.
+pub fn serve(config: Config) -> Result<(), AppError> {
+    let parts = Parts::new(&config)?;
+    actix_web::rt::System::new().block_on(async move {
+        let address = parts.listener.local_addr()?;
+        let application = Application::start(config, parts)?;
+        tracing::info!(%address, "listening");
+        application.run().await
+    })
+}
+
+/// Answers for the pages of origins that the operator lists. Credentials are
+/// not allowed: a page sends its own `Authorization`, never the browser's.
+fn cors(config: &config::Cors) -> Cors {
+    config
+        .origins
+        .iter()
+        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin.as_str()))
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+        .allow_any_header()
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .max_age(PREFLIGHT_SECONDS)
+}

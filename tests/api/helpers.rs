@@ -1,0 +1,408 @@
+//! A server of its own for each test, and shorthands for what every test does.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use countersign::app::{Application, Parts};
+use countersign::config::{Config, DatabaseUrl, Overrides};
+use countersign::domain::bundle::{Bundle, BundleName, Description};
+use countersign::domain::hub::HubId;
+use countersign::domain::permission::{Mask, Role};
+use countersign::domain::token::{ApiKeyId, Kind, Token};
+use countersign::domain::user::{Email, PersonName, User};
+use countersign::mail::transport::{MemoryMailbox, Sent, Transport};
+use countersign::store::keys::{ApiKey, Scope};
+use countersign::store::users::NewUser;
+use countersign::store::{Clock, Store, bundles, hubs, keys, users};
+use countersign::{entropy, password};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use reqwest::{Client, Method, RequestBuilder};
+
+/// Where every test's time begins: 2030-01-01T00:00:00Z, in microseconds.
+pub const START: i64 = 1_893_456_000_000_000;
+/// The password of every user that a test adds.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Declares each test twice: once on SQLite, once on PostgreSQL.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($(#[$attribute:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {
+        mod sqlite {
+            #[allow(unused_imports, reason = "not every test file needs all of its own names")]
+            use super::*;
+            $($(#[$attribute])* #[actix_web::test] async fn $name() {
+                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Kind_::Sqlite);
+                $body
+            })+
+        }
+        mod postgres {
+            #[allow(unused_imports, reason = "not every test file needs all of its own names")]
+            use super::*;
+            $($(#[$attribute])* #[actix_web::test] async fn $name() {
+                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Kind_::Postgres);
+                $body
+            })+
+        }
+    };
+}
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind_ {
+    /// A file in a temporary directory.
+    Sqlite,
+    /// A database of the test's own, in the cluster that `COUNTERSIGN_TEST_POSTGRES` names.
+    Postgres,
+}
+
+/// A server on a free port, with a database, a clock and a mailbox of its own.
+pub struct TestApp {
+    /// Where it listens, e.g. `http://127.0.0.1:40123`.
+    pub url: String,
+    /// Its database.
+    pub store: Store,
+    /// The URL of its database.
+    pub database_url: String,
+    /// What has been mailed.
+    pub mailbox: MemoryMailbox,
+    client: Client,
+    clock: Arc<AtomicI64>,
+    running: Vec<Running>,
+    database: TestDatabase,
+}
+
+struct Running {
+    handle: actix_web::dev::ServerHandle,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Goes with the test.
+enum TestDatabase {
+    Sqlite(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
+    Postgres { maintenance: String, name: String },
+}
+
+impl TestApp {
+    /// A server as an operator would have it, but for clock and mail.
+    pub fn spawn(kind: Kind_) -> Self {
+        Self::spawn_with(kind, "")
+    }
+
+    /// A server with this `countersign.toml`.
+    pub fn spawn_with(kind: Kind_, toml: &str) -> Self {
+        let (database, database_url) = TestDatabase::create(kind);
+        let clock = Arc::new(AtomicI64::new(START));
+        let mailbox = MemoryMailbox::default();
+        let config = config(&database_url, toml);
+        let store =
+            Store::connect(&config.database_url, config.database_pool, Clock::Manual(Arc::clone(&clock))).unwrap();
+        store.migrate().unwrap();
+        let mut app = Self {
+            url: String::new(),
+            store,
+            database_url,
+            mailbox,
+            client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            clock,
+            running: Vec::new(),
+            database,
+        };
+        app.url = app.replica_with(toml);
+        app
+    }
+
+    /// Another server on the same database; its URL.
+    pub fn replica(&mut self) -> String {
+        self.replica_with("")
+    }
+
+    fn replica_with(&mut self, toml: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = config(&self.database_url, toml);
+        let store =
+            Store::connect(&config.database_url, 4, Clock::Manual(Arc::clone(&self.clock))).unwrap();
+        let parts = Parts { listener, store, transport: Transport::Memory(self.mailbox.clone()) };
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let application = Application::start(config, parts).unwrap();
+                sender.send(application.handle()).unwrap();
+                application.run().await.unwrap();
+            });
+        });
+        let handle = receiver.recv().unwrap();
+        self.running.push(Running { handle, thread: Some(thread) });
+        url
+    }
+
+    /// Lets time pass for the servers.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// A request to a path of this server, or to a whole URL.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with("http://") { path.to_owned() } else { format!("{}{path}", self.url) };
+        self.client.request(method, url)
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    pub fn put(&self, path: &str) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// Adds a user, who has [`PASSWORD`] for a password and an API key.
+    pub fn user(&self, email: &str) -> TestUser {
+        self.add_user(email, false)
+    }
+
+    /// Adds a user who administers the server.
+    pub fn staff(&self, email: &str) -> TestUser {
+        self.add_user(email, true)
+    }
+
+    fn add_user(&self, email: &str, staff: bool) -> TestUser {
+        let name = email.split('@').next().unwrap_or_default();
+        let new = NewUser {
+            email: Email::new(email).unwrap(),
+            first_name: PersonName::new(name).unwrap(),
+            last_name: PersonName::new("Test").unwrap(),
+            staff,
+            password: Some(password_hash()),
+        };
+        let user = self
+            .store
+            .write(|conn| {
+                let now = conn.now()?;
+                users::insert(conn, &new, now)
+            })
+            .unwrap()
+            .expect("the address is free");
+        let key = self.key(&user, Scope::All);
+        TestUser { user, key }
+    }
+
+    /// Makes an API key.
+    pub fn key(&self, user: &User, scope: Scope) -> String {
+        let entropy = entropy::token();
+        self.store
+            .write(|conn| {
+                let now = conn.now()?;
+                let token = Token::random(Kind::ApiKey, entropy.uuid(now), &entropy);
+                let key = ApiKey {
+                    id: ApiKeyId(token.id()),
+                    user: user.id,
+                    label: "test".to_owned(),
+                    scope,
+                    created_at: now,
+                    revoked_at: None,
+                };
+                keys::insert(conn, &key, &token.digest())?;
+                Ok(token.reveal())
+            })
+            .unwrap()
+    }
+
+    /// Adds a hub if there is none of this id, and gives a user a role in it.
+    pub fn role(&self, hub: &str, user: &TestUser, role: Role) {
+        let hub = HubId::new(hub).unwrap();
+        self.store
+            .write(|conn| {
+                let now = conn.now()?;
+                hubs::insert(conn, &hub, "", now)?;
+                hubs::set_role(conn, &hub, user.user.id, role)
+            })
+            .unwrap();
+    }
+
+    /// Adds a bundle.
+    pub fn bundle(&self, name: &str, mask: i64) -> Bundle {
+        let new = bundles::NewBundle {
+            name: BundleName::new(name).unwrap(),
+            description: Description::new("What is measured at night.").unwrap(),
+            permission: Mask::new(mask).unwrap(),
+        };
+        self.store.write(|conn| bundles::insert(conn, &new)).unwrap()
+    }
+
+    /// How many rows each table has: what a refusal leaves as it was.
+    pub fn rows(&self) -> Vec<(&'static str, i64)> {
+        const TABLES: [&str; 9] = [
+            "users", "api_keys", "hub_members", "bundles", "export_tokens", "permission_requests",
+            "bundle_permissions", "outbox", "events",
+        ];
+        TABLES.iter().map(|table| (*table, self.count(&format!("SELECT count(*) AS n FROM {table}")))).collect()
+    }
+
+    /// What a query counts, in a column `n`.
+    pub fn count(&self, sql: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            n: i64,
+        }
+        let query = diesel::sql_query(sql);
+        let count: Count = if self.database_url.starts_with("sqlite") {
+            let path = self.database_url.trim_start_matches("sqlite://");
+            let mut conn = SqliteConnection::establish(path).unwrap();
+            conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+            query.get_result(&mut conn).unwrap()
+        } else {
+            query.get_result(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap()
+        };
+        count.n
+    }
+
+    /// Waits until as many mails have been sent, and returns them all.
+    pub async fn mails(&self, wanted: usize) -> Vec<Sent> {
+        let waiting = async {
+            loop {
+                let sent = self.mailbox.sent();
+                if sent.len() >= wanted {
+                    return sent;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("the mail is sent")
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        for running in &mut self.running {
+            // Not graceful: what matters is in the database.
+            drop(running.handle.stop(false));
+            if let Some(thread) = running.thread.take() {
+                let _ = thread.join();
+            }
+        }
+        self.database.remove();
+    }
+}
+
+/// A user, with credentials.
+#[derive(Clone, Debug)]
+pub struct TestUser {
+    /// The user.
+    pub user: User,
+    /// An API key that does all that its user may.
+    pub key: String,
+}
+
+impl TestUser {
+    /// The number.
+    pub fn id(&self) -> i64 {
+        self.user.id.0
+    }
+
+    /// The address.
+    pub fn email(&self) -> &str {
+        self.user.email.as_str()
+    }
+
+    /// The user's URI under `/api/`.
+    pub fn uri(&self) -> String {
+        format!("/api/user/{}/", self.id())
+    }
+}
+
+/// Signs a request.
+pub trait By {
+    /// As this user, with their API key.
+    fn by(self, user: &TestUser) -> Self;
+}
+
+impl By for RequestBuilder {
+    fn by(self, user: &TestUser) -> Self {
+        self.bearer_auth(&user.key)
+    }
+}
+
+/// The token in the link of a mail.
+pub fn token_in(mail: &Sent) -> String {
+    let (_, rest) = mail.text.split_once("token=csr_").expect("the mail has a link");
+    let token: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    format!("csr_{token}")
+}
+
+/// Argon2 is made to be slow: once for all tests is enough.
+fn password_hash() -> String {
+    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    HASH.get_or_init(|| password::hash(PASSWORD).unwrap()).clone()
+}
+
+fn config(database_url: &str, toml: &str) -> Config {
+    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    std::fs::write(file.path(), toml).unwrap();
+    let env = |name: &str| match name {
+        "DATABASE_URL" => Some(database_url.to_owned()),
+        "COUNTERSIGN_SECRET" => Some("a secret of the tests, 32 bytes or more".to_owned()),
+        "PUBLIC_URL" => Some("https://countersign.test".to_owned()),
+        _ => None,
+    };
+    Config::load(Some(file.path()), env, Overrides::default()).unwrap()
+}
+
+impl TestDatabase {
+    fn create(kind: Kind_) -> (Self, String) {
+        match kind {
+            Kind_::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                let url = format!("sqlite://{}", directory.path().join("test.db").display());
+                (Self::Sqlite(directory), url)
+            }
+            Kind_::Postgres => {
+                static NEXT: AtomicU32 = AtomicU32::new(0);
+                let maintenance = std::env::var("COUNTERSIGN_TEST_POSTGRES")
+                    .expect("COUNTERSIGN_TEST_POSTGRES names a throwaway cluster: run the tests by `make test`");
+                let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+                let template = postgres_template(&maintenance);
+                execute(&maintenance, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+                let url = in_database(&maintenance, &name);
+                (Self::Postgres { maintenance, name }, url)
+            }
+        }
+    }
+
+    fn remove(&self) {
+        if let Self::Postgres { maintenance, name } = self {
+            execute(maintenance, &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+/// A migrated database to copy: migrating one for each test takes longer.
+fn postgres_template(maintenance: &str) -> &'static str {
+    static TEMPLATE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let name = format!("template_{}", std::process::id());
+        execute(maintenance, &format!("CREATE DATABASE {name}"));
+        let url: DatabaseUrl = in_database(maintenance, &name).parse().unwrap();
+        Store::connect(&url, 1, Clock::Database).unwrap().migrate().unwrap();
+        name
+    })
+}
+
+fn in_database(maintenance: &str, name: &str) -> String {
+    let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
+    format!("{server}/{name}")
+}
+
+fn execute(url: &str, sql: &str) {
+    PgConnection::establish(url).unwrap().batch_execute(sql).unwrap();
+}
