@@ -1,2 +1,3 @@
 //! map
+pub mod config;
 pub mod domain;

@@ -1,0 +1,188 @@
+//! The secret that redeem tokens are derived from.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+
+use super::ConfigError;
+use super::source::without_newline;
+use crate::domain::token::{SERVER_KEY_BYTES, ShortKey};
+
+/// Where the server's secret comes from. Its bytes are those of the text: what
+/// stands in a file of ours may be moved to `COUNTERSIGN_SECRET` as it is.
+#[derive(Clone, Debug)]
+pub enum Secret {
+    /// The operator's own, at least 32 bytes.
+    Given(SecretString),
+    /// In a file of ours, made when it is first wanted.
+    File(PathBuf),
+    /// There is none, and none may be made here.
+    Missing,
+}
+
+/// Why a file of ours holds no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// The file is there and cannot be read.
+    #[error("{}: cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file is not there and cannot be made.
+    #[error("{}: cannot be made: {error}; make it yourself, or set COUNTERSIGN_SECRET", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// What the file holds is no secret.
+    #[error("{}: {short}", path.display())]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// How long it must be.
+        short: ShortKey,
+    },
+}
+
+impl Secret {
+    /// The secret itself; makes the file if it is ours to make.
+    pub(super) fn read(&self) -> Result<SecretString, ConfigError> {
+        match self {
+            Self::Given(secret) => Ok(secret.clone()),
+            Self::File(path) => Ok(read_or_make(path)?),
+            Self::Missing => Err(ConfigError::NoSecret),
+        }
+    }
+}
+
+/// Takes a secret that is long enough to be one.
+pub(super) fn long_enough(text: &str) -> Result<SecretString, ShortKey> {
+    if text.len() < SERVER_KEY_BYTES {
+        return Err(ShortKey);
+    }
+    Ok(SecretString::from(text))
+}
+
+/// Reads the secret from its file.
+pub(super) fn read(path: &Path) -> Result<SecretString, SecretFileError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| SecretFileError::Unreadable { path: path.to_owned(), error })?;
+    long_enough(without_newline(&text))
+        .map_err(|short| SecretFileError::Short { path: path.to_owned(), short })
+}
+
+fn read_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
+    match read(path) {
+        Err(SecretFileError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            make(path).map_err(|error| SecretFileError::Unwritable { path: path.to_owned(), error })?;
+            read(path)
+        }
+        secret => secret,
+    }
+}
+
+/// Makes the file. The name appears with its content complete, or not at all,
+/// and never takes the place of one that is there: whoever comes second reads
+/// the first one's.
+fn make(path: &Path) -> io::Result<()> {
+    let mut bytes = [0; SERVER_KEY_BYTES + 8];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let (key, nonce) = bytes.split_at(SERVER_KEY_BYTES);
+    let directory = path.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(directory)?;
+    let draft = path
+        .with_extension(format!("{:016x}", nonce.iter().fold(0, |n: u64, byte| n << 8 | u64::from(*byte))));
+
+    let written = private_file(&draft).and_then(|mut file| {
+        writeln!(file, "{}", STANDARD.encode(key))?;
+        file.sync_all()
+    });
+    let linked = written.and_then(|()| fs::hard_link(&draft, path));
+    // If it was not even made, the reason is in `linked`.
+    let _ = fs::remove_file(&draft);
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    }
+}
+
+/// A new file that its owner alone may read.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn a_secret_is_made_once_and_then_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/er/secret");
+        let made = read_or_make(&path).unwrap();
+        assert!(made.expose_secret().len() >= SERVER_KEY_BYTES);
+        assert_eq!(read_or_make(&path).unwrap().expose_secret(), made.expose_secret());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        read_or_make(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn processes_that_start_at_once_agree() {
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let path = directory.path().join(round.to_string()).join("secret");
+            let start = std::sync::Barrier::new(4);
+            let run = || {
+                start.wait();
+                read_or_make(&path).unwrap().expose_secret().to_owned()
+            };
+            let secrets: Vec<String> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_short_is_named_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        fs::write(&path, "hunter2\n").unwrap();
+        let error = read_or_make(&path).unwrap_err().to_string();
+        assert!(error.contains("secret: must be at least 32 bytes long") && !error.contains("hunter2"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "hunter2\n");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("data"), "a file, not a directory").unwrap();
+        let path = directory.path().join("data/secret");
+        let error = read_or_make(&path).unwrap_err().to_string();
+        assert!(error.contains("data/secret") && error.contains("cannot be"), "{error}");
+    }
+}
