@@ -1,3 +1,4 @@
 //! map
 pub mod config;
 pub mod domain;
+pub mod mail;

@@ -1,0 +1,509 @@
+//! A mail relay, spoken to by SMTP (RFC 5321).
+//!
+//! lettre's own pool is not used, for three reasons that its documentation does
+//! not tell. Its time-out bounds the TCP connection alone: a relay that falls
+//! silent later is waited for for ever. A send that is given up half-way puts
+//! its connection back as if it were at rest, and the next mail then reads the
+//! answer that was meant for this one: a mail that nobody took would count as
+//! sent. And it does not say whether a 5xx was about the mail or about us. So
+//! the steps are taken one by one here, and a connection is kept only after a
+//! mail that went through.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lettre::Message;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use secrecy::ExposeSecret;
+use tokio::time::Instant;
+
+use super::transport::{SendError, TransportError};
+use crate::config::{SmtpTls, SmtpUrl};
+
+/// For a TCP connection, to each of the relay's addresses.
+const CONNECT: Duration = Duration::from_secs(15);
+/// For all that comes before the mail: name, connection, TLS, greeting, sign-in.
+/// Nothing has been handed over yet, so impatience costs a try, never a duplicate.
+const SESSION: Duration = Duration::from_secs(60);
+/// For the answer to a command (RFC 5321, 4.5.3.2 wants 5 minutes).
+const COMMAND: Duration = Duration::from_secs(300);
+/// For the answer to the mail itself (RFC 5321, 4.5.3.2.6 wants 10 minutes). Who
+/// gives up earlier sends a duplicate of what the relay is about to take.
+const CONTENT: Duration = Duration::from_secs(600);
+/// For a relay to say that it is still there, or goodbye.
+const COURTESY: Duration = Duration::from_secs(5);
+/// How long a connection is kept without a mail; relays hang up after minutes.
+const IDLE: Duration = Duration::from_secs(30);
+/// How many connections are kept without a mail.
+const IDLE_MOST: usize = 8;
+
+/// A mail relay and the connections to it that are at rest. Clones share them.
+#[derive(Clone)]
+pub struct Relay(Arc<Inner>);
+
+struct Inner {
+    host: String,
+    port: u16,
+    tls: SmtpTls,
+    parameters: Option<TlsParameters>,
+    hello: ClientId,
+    credentials: Option<Credentials>,
+    at_rest: Mutex<AtRest>,
+}
+
+/// The connections that wait for a mail, the latest last.
+#[derive(Default)]
+struct AtRest {
+    idle: Vec<Idle>,
+    /// Whether somebody looks after them.
+    tended: bool,
+}
+
+struct Idle {
+    connection: AsyncSmtpConnection,
+    since: Instant,
+}
+
+/// Host and port; a password is in there.
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Relay({}:{})", self.0.host, self.0.port)
+    }
+}
+
+impl Relay {
+    pub(super) fn new(url: &SmtpUrl) -> Result<Self, TransportError> {
+        let parameters = match url.tls {
+            SmtpTls::None => None,
+            SmtpTls::StartTls | SmtpTls::Implicit => Some(parameters(url)?),
+        };
+        Ok(Self(Arc::new(Inner {
+            host: url.host.clone(),
+            port: url.port,
+            tls: url.tls,
+            parameters,
+            hello: hello(),
+            credentials: url
+                .credentials
+                .as_ref()
+                .map(|(user, password)| Credentials::new(user.clone(), password.expose_secret().to_owned())),
+            at_rest: Mutex::default(),
+        })))
+    }
+
+    /// Hands a mail over. Given up half-way, it closes its connection.
+    pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
+        // Whatever goes wrong in here, a 5xx too, is about the relay or about how
+        // we are set up, and not about this mail, which waits for the operator.
+        let mut connection = self.connection().await.map_err(Failure::transient)?;
+        match hand_over(&mut connection, message).await {
+            Ok(()) => {
+                self.keep(connection);
+                Ok(())
+            }
+            Err(failure) => {
+                if failure.is_answer() {
+                    tokio::spawn(leave(connection));
+                }
+                Err(failure.into())
+            }
+        }
+    }
+
+    /// A connection at rest, or a new one.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, Failure> {
+        while let Some(Idle { mut connection, since }) = self.take() {
+            let fresh = since.elapsed() < IDLE;
+            if fresh && step("NOOP", COURTESY, connection.command(Noop)).await.is_ok() {
+                return Ok(connection);
+            }
+        }
+        step("session", SESSION, self.0.connect()).await
+    }
+
+    fn take(&self) -> Option<Idle> {
+        self.at_rest().idle.pop()
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        let mut at_rest = self.at_rest();
+        if at_rest.idle.len() >= IDLE_MOST {
+            tokio::spawn(leave(connection));
+            return;
+        }
+        at_rest.idle.push(Idle { connection, since: Instant::now() });
+        if !at_rest.tended {
+            at_rest.tended = true;
+            tokio::spawn(self.clone().tend());
+        }
+    }
+
+    /// Leaves those that have been at rest for too long, until none is left.
+    async fn tend(self) {
+        loop {
+            tokio::time::sleep(IDLE).await;
+            for Idle { connection, .. } in self.stale() {
+                leave(connection).await;
+            }
+            let mut at_rest = self.at_rest();
+            if at_rest.idle.is_empty() {
+                at_rest.tended = false;
+                return;
+            }
+        }
+    }
+
+    fn stale(&self) -> Vec<Idle> {
+        self.at_rest().idle.extract_if(.., |idle| idle.since.elapsed() >= IDLE).collect()
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn at_rest(&self) -> MutexGuard<'_, AtRest> {
+        self.0.at_rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+        let from_the_start = self.parameters.clone().filter(|_| self.tls == SmtpTls::Implicit);
+        let address = (self.host.as_str(), self.port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, from_the_start, None)
+                .await?;
+        if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, self.parameters.clone()) {
+            // A relay that offers none is an error, and hears no password of ours.
+            connection.starttls(parameters, &self.hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+}
+
+/// One mail: from whom, to whom, what (RFC 5321, 3.3).
+async fn hand_over(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Failure> {
+    let envelope = message.envelope();
+    let from = Mail::new(envelope.from().cloned(), vec![]);
+    step("MAIL FROM", COMMAND, connection.command(from)).await?;
+    for to in envelope.to() {
+        step("RCPT TO", COMMAND, connection.command(Rcpt::new(to.clone(), vec![]))).await?;
+    }
+    step("DATA", COMMAND, connection.command(Data)).await?;
+    step("content", CONTENT, connection.command(content(message))).await?;
+    Ok(())
+}
+
+/// The mail as DATA wants it: dots doubled where they begin a line, one alone at
+/// the end (RFC 5321, 4.5.2). lettre's own way writes the end by itself, and the
+/// network then holds it back until what is before it is confirmed: some 40 ms
+/// with every mail.
+fn content(message: &Message) -> String {
+    let lines = String::from_utf8_lossy(&message.formatted()).replace("\r\n.", "\r\n..");
+    let first = if lines.starts_with('.') { "." } else { "" };
+    let newline = if lines.ends_with("\r\n") { "" } else { "\r\n" };
+    format!("{first}{lines}{newline}.\r\n")
+}
+
+/// Says goodbye, if the relay still listens.
+async fn leave(mut connection: AsyncSmtpConnection) {
+    // Whether it answers is all the same to us.
+    let _ = tokio::time::timeout(COURTESY, connection.abort()).await;
+}
+
+/// A step that did not succeed.
+struct Failure {
+    step: &'static str,
+    reason: Reason,
+}
+
+enum Reason {
+    /// lettre says why: an answer of the relay's, or none.
+    Smtp(Error),
+    /// Nothing came for so long.
+    Silence(Duration),
+}
+
+async fn step<T>(
+    step: &'static str,
+    limit: Duration,
+    run: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, run).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Failure { step, reason: Reason::Smtp(error) }),
+        Err(_) => Err(Failure { step, reason: Reason::Silence(limit) }),
+    }
+}
+
+impl Failure {
+    /// Whether the relay answered, so that it and we still agree on whose turn it is.
+    fn is_answer(&self) -> bool {
+        matches!(&self.reason, Reason::Smtp(error) if error.status().is_some())
+    }
+
+    /// Whether the relay refused this mail for good. A relay that wants us to
+    /// sign in, or better (RFC 4954, 6), has nothing against the mail.
+    fn is_final(&self) -> bool {
+        match &self.reason {
+            Reason::Smtp(error) if error.is_permanent() => error
+                .status()
+                .is_some_and(|code| !matches!(code.to_string().as_str(), "530" | "534" | "535" | "538")),
+            _ => false,
+        }
+    }
+
+    fn transient(self) -> SendError {
+        SendError::transient(&self.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.step)?;
+        match &self.reason {
+            Reason::Smtp(error) => error.fmt(f),
+            Reason::Silence(limit) => write!(f, "no answer within {} s", limit.as_secs()),
+        }
+    }
+}
+
+impl From<Failure> for SendError {
+    fn from(failure: Failure) -> Self {
+        let words = failure.to_string();
+        if failure.is_final() { Self::permanent(&words) } else { Self::transient(&words) }
+    }
+}
+
+/// Whom to trust: the public authorities, or instead those that the URL names.
+fn parameters(url: &SmtpUrl) -> Result<TlsParameters, TransportError> {
+    let mut builder = TlsParameters::builder(url.host.clone());
+    if let Some(path) = &url.ca {
+        let unusable = |reason: String| TransportError::Certificates { path: path.clone(), reason };
+        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let certificates = Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
+    }
+    builder.build().map_err(|error| TransportError::Tls(error.to_string()))
+}
+
+/// Who we say we are: the machine's name, where that is one for a greeting.
+fn hello() -> ClientId {
+    let nameless = ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST);
+    match ClientId::default() {
+        ClientId::Domain(name) if !is_host_name(&name) => nameless,
+        client => client,
+    }
+}
+
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    name.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::mail::transport::Transport;
+    use uuid::Uuid;
+
+    /// A relay that says what `answer` says to a command, and else yes.
+    struct Fake {
+        url: String,
+        connections: Arc<AtomicUsize>,
+        mails: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Fake {
+        fn start(answer: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("smtp://{}", listener.local_addr().unwrap());
+            let fake = Self { url, connections: Arc::default(), mails: Arc::default() };
+            let (connections, mails) = (fake.connections.clone(), fake.mails.clone());
+            let answer = Arc::new(answer);
+            std::thread::spawn(move || {
+                for stream in listener.incoming() {
+                    connections.fetch_add(1, Ordering::SeqCst);
+                    let (mails, answer) = (mails.clone(), answer.clone());
+                    std::thread::spawn(move || converse(stream.unwrap(), &*answer, &mails));
+                }
+            });
+            fake
+        }
+
+        fn transport(&self) -> Transport {
+            Transport::smtp(&self.url.parse().unwrap()).unwrap()
+        }
+
+        fn connections(&self) -> usize {
+            self.connections.load(Ordering::SeqCst)
+        }
+    }
+
+    fn converse(
+        mut stream: TcpStream,
+        answer: &dyn Fn(&str) -> Option<&'static str>,
+        mails: &Mutex<Vec<String>>,
+    ) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let mut say = |words: &str| write!(stream, "{words}\r\n").is_ok();
+        if !say(answer("greeting").unwrap_or("220 fake")) {
+            return;
+        }
+        while let Some(line) = lines.next() {
+            let verb = line.split([' ', ':']).next().unwrap_or_default().to_owned();
+            let usual = if verb == "DATA" { "354 go on" } else { "250 yes" };
+            let reply = answer(&verb).unwrap_or(usual);
+            if !say(reply) {
+                return;
+            }
+            if verb == "DATA" && reply.starts_with('3') {
+                let mail: Vec<String> = lines.by_ref().take_while(|line| line != ".").collect();
+                mails.lock().unwrap().push(mail.join("\n"));
+                if !say(answer(".").unwrap_or("250 taken")) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn mail() -> Message {
+        Message::builder()
+            .from("a@example.org".parse().unwrap())
+            .to("b@example.org".parse().unwrap())
+            .body("hello\r\n.hidden\r\n".to_owned())
+            .unwrap()
+    }
+
+    async fn send(transport: &Transport) -> Result<(), SendError> {
+        transport.send(&mail(), Uuid::nil()).await
+    }
+
+    #[tokio::test]
+    async fn one_connection_carries_mail_after_mail() {
+        let fake = Fake::start(|_| None);
+        let transport = fake.transport();
+        for _ in 0..3 {
+            send(&transport).await.unwrap();
+        }
+        assert_eq!(fake.connections(), 1);
+        let mails = fake.mails.lock().unwrap();
+        assert_eq!(mails.len(), 3);
+        assert!(mails.iter().all(|mail| mail.contains("hello\n..hidden")));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_the_mail_is_final_and_a_refusal_for_now_is_not() {
+        for (at, answer, fatal) in [
+            ("RCPT", "550 5.1.1 nobody of that name", true),
+            (".", "554 not that", true),
+            ("DATA", "554 no", true),
+            ("MAIL", "550 not from you", true),
+            ("RCPT", "451 greylisted", false),
+            (".", "452 disk full", false),
+            ("MAIL", "530 5.7.0 sign in first", false),
+            ("EHLO", "554 who are you", false),
+            ("greeting", "554 go away", false),
+            ("greeting", "421 too busy", false),
+            ("greeting", "HTTP/1.1 400 Bad Request", false),
+        ] {
+            let fake = Fake::start(move |verb| (verb == at).then_some(answer));
+            let error = send(&fake.transport()).await.unwrap_err();
+            assert_eq!(matches!(error, SendError::Permanent(_)), fatal, "{error}");
+        }
+        let fake = Fake::start(|verb| (verb == "RCPT").then_some("550 5.1.1 nobody of that name"));
+        let error = send(&fake.transport()).await.unwrap_err();
+        let words = "RCPT TO: permanent error (550): 5.1.1 nobody of that name";
+        assert_eq!(error, SendError::Permanent(words.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_refused_sign_in_is_our_fault_and_not_the_mails() {
+        let fake = Fake::start(|verb| match verb {
+            "EHLO" => Some("250-fake\r\n250 AUTH PLAIN"),
+            "AUTH" => Some("535 5.7.8 no"),
+            _ => None,
+        });
+        let url = fake.url.replace("smtp://", "smtp://u:hunter2@");
+        let error = send(&Transport::smtp(&url.parse().unwrap()).unwrap()).await.unwrap_err();
+        assert!(matches!(&error, SendError::Transient(words) if words.contains("535")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_is_away_may_come_back() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let transport = Transport::smtp(&format!("smtp://{closed}").parse().unwrap()).unwrap();
+        assert!(matches!(send(&transport).await, Err(SendError::Transient(_))));
+    }
+
+    #[tokio::test]
+    async fn without_starttls_nothing_is_sent() {
+        let fake = Fake::start(|_| None);
+        let url = fake.url.replace("smtp://", "smtp+starttls://u:p@");
+        let transport = Transport::smtp(&url.parse().unwrap()).unwrap();
+        assert!(matches!(send(&transport).await, Err(SendError::Transient(_))));
+        assert!(fake.mails.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_send_that_is_given_up_leaves_no_answer_for_the_next() {
+        // Says nothing about the first mail until that is given up, and then yes.
+        let (reached, has_reached) = std::sync::mpsc::channel();
+        let (go_on, may_go_on) = std::sync::mpsc::channel();
+        let (may_go_on, mails) = (Mutex::new(may_go_on), AtomicUsize::new(0));
+        let fake = Fake::start(move |verb| {
+            if verb != "." {
+                return None;
+            }
+            if mails.fetch_add(1, Ordering::SeqCst) == 0 {
+                reached.send(()).unwrap();
+                may_go_on.lock().unwrap().recv().unwrap();
+                return None;
+            }
+            Some("554 not that")
+        });
+        let transport = fake.transport();
+        tokio::select! {
+            _ = send(&transport) => panic!("nothing was answered"),
+            reached = tokio::task::spawn_blocking(move || has_reached.recv()) => reached.unwrap().unwrap(),
+        }
+        go_on.send(()).unwrap();
+        assert!(matches!(send(&transport).await, Err(SendError::Permanent(_))));
+        assert_eq!(fake.connections(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_died_at_rest_is_replaced() {
+        let noops = AtomicUsize::new(0);
+        let fake = Fake::start(move |verb| {
+            (verb == "NOOP" && noops.fetch_add(1, Ordering::SeqCst) == 0).then_some("421 timed out")
+        });
+        let transport = fake.transport();
+        send(&transport).await.unwrap();
+        send(&transport).await.unwrap();
+        assert_eq!((fake.connections(), fake.mails.lock().unwrap().len()), (2, 2));
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_read_stop_the_start() {
+        let error = Transport::smtp(&"smtps://mail?ca=/nowhere/ca.pem".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+    }
+
+    #[test]
+    fn debug_prints_no_password() {
+        let transport = Transport::smtp(&"smtp://u:hunter2@mail".parse().unwrap()).unwrap();
+        assert_eq!(format!("{transport:?}"), "Smtp(Relay(mail:25))");
+    }
+}
