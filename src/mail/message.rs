@@ -307,7 +307,7 @@ mod tests {
                 "Tuesday, 1 January 2030 at 00:00 UTC",
                 "ada@example.org",
                 "decline",
-                "works once",
+                "works once, for you alone",
                 "nothing changes",
             ] {
                 let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
