@@ -59,6 +59,12 @@ async fn readiness(services: Data<Services>) -> HttpResponse {
     if database && registry && mailer {
         HttpResponse::Ok().json(Readiness { status: "ready", database, registry, mailer, mail })
     } else {
-        HttpResponse::ServiceUnavailable().json(Readiness { status: "unready", database, registry, mailer, mail })
+        HttpResponse::ServiceUnavailable().json(Readiness {
+            status: "unready",
+            database,
+            registry,
+            mailer,
+            mail,
+        })
     }
 }

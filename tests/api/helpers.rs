@@ -33,7 +33,7 @@ macro_rules! on_both_databases {
             #[allow(unused_imports, reason = "not every test file needs all of its own names")]
             use super::*;
             $($(#[$attribute])* #[actix_web::test] async fn $name() {
-                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Kind_::Sqlite);
+                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Backend::Sqlite);
                 $body
             })+
         }
@@ -41,7 +41,7 @@ macro_rules! on_both_databases {
             #[allow(unused_imports, reason = "not every test file needs all of its own names")]
             use super::*;
             $($(#[$attribute])* #[actix_web::test] async fn $name() {
-                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Kind_::Postgres);
+                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Backend::Postgres);
                 $body
             })+
         }
@@ -50,7 +50,7 @@ macro_rules! on_both_databases {
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind_ {
+pub enum Backend {
     /// A file in a temporary directory.
     Sqlite,
     /// A database of the test's own, in the cluster that `COUNTERSIGN_TEST_POSTGRES` names.
@@ -86,18 +86,19 @@ enum TestDatabase {
 
 impl TestApp {
     /// A server as an operator would have it, but for clock and mail.
-    pub fn spawn(kind: Kind_) -> Self {
+    pub fn spawn(kind: Backend) -> Self {
         Self::spawn_with(kind, "")
     }
 
     /// A server with this `countersign.toml`.
-    pub fn spawn_with(kind: Kind_, toml: &str) -> Self {
+    pub fn spawn_with(kind: Backend, toml: &str) -> Self {
         let (database, database_url) = TestDatabase::create(kind);
         let clock = Arc::new(AtomicI64::new(START));
         let mailbox = MemoryMailbox::default();
         let config = config(&database_url, toml);
         let store =
-            Store::connect(&config.database_url, config.database_pool, Clock::Manual(Arc::clone(&clock))).unwrap();
+            Store::connect(&config.database_url, config.database_pool, Clock::Manual(Arc::clone(&clock)))
+                .unwrap();
         store.migrate().unwrap();
         let mut app = Self {
             url: String::new(),
@@ -122,8 +123,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let config = config(&self.database_url, toml);
-        let store =
-            Store::connect(&config.database_url, 4, Clock::Manual(Arc::clone(&self.clock))).unwrap();
+        let store = Store::connect(&config.database_url, 4, Clock::Manual(Arc::clone(&self.clock))).unwrap();
         let parts = Parts { listener, store, transport: Transport::Memory(self.mailbox.clone()) };
         let (sender, receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -242,10 +242,20 @@ impl TestApp {
     /// How many rows each table has: what a refusal leaves as it was.
     pub fn rows(&self) -> Vec<(&'static str, i64)> {
         const TABLES: [&str; 9] = [
-            "users", "api_keys", "hub_members", "bundles", "export_tokens", "permission_requests",
-            "bundle_permissions", "outbox", "events",
+            "users",
+            "api_keys",
+            "hub_members",
+            "bundles",
+            "export_tokens",
+            "permission_requests",
+            "bundle_permissions",
+            "outbox",
+            "events",
         ];
-        TABLES.iter().map(|table| (*table, self.count(&format!("SELECT count(*) AS n FROM {table}")))).collect()
+        TABLES
+            .iter()
+            .map(|table| (*table, self.count(&format!("SELECT count(*) AS n FROM {table}"))))
+            .collect()
     }
 
     /// What a query counts, in a column `n`.
@@ -359,17 +369,18 @@ fn config(database_url: &str, toml: &str) -> Config {
 }
 
 impl TestDatabase {
-    fn create(kind: Kind_) -> (Self, String) {
+    fn create(kind: Backend) -> (Self, String) {
         match kind {
-            Kind_::Sqlite => {
+            Backend::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", directory.path().join("test.db").display());
                 (Self::Sqlite(directory), url)
             }
-            Kind_::Postgres => {
+            Backend::Postgres => {
                 static NEXT: AtomicU32 = AtomicU32::new(0);
-                let maintenance = std::env::var("COUNTERSIGN_TEST_POSTGRES")
-                    .expect("COUNTERSIGN_TEST_POSTGRES names a throwaway cluster: run the tests by `make test`");
+                let maintenance = std::env::var("COUNTERSIGN_TEST_POSTGRES").expect(
+                    "COUNTERSIGN_TEST_POSTGRES names a throwaway cluster: run the tests by `make test`",
+                );
                 let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
                 let template = postgres_template(&maintenance);
                 execute(&maintenance, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
