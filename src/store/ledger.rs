@@ -23,7 +23,7 @@ use crate::domain::export::{Authority, ExportRef, ExportToken, MayNotExport, New
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::permission::Mask;
 use crate::domain::request::{
-    NewRequest, Outcome, PermissionRequest, Redemption, Refusal, Repetition, RequestId,
+    Closed, NewRequest, Outcome, PermissionRequest, Redemption, Refusal, Repetition, RequestId,
 };
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{Entropy, ExportId, RedeemId, Token, TokenDigest};
@@ -521,16 +521,16 @@ impl Book {
             requests::forget_once(conn, &self.forgotten)?;
         }
         // One statement for all that end alike: as a rule, one in all.
-        let mut alike: HashMap<(&'static str, Option<IdempotencyKey>), (Outcome, Vec<RequestId>)> =
-            HashMap::new();
+        let mut alike: Vec<(&Closed, Vec<RequestId>)> = Vec::new();
         for request in self.closed.iter().filter_map(|id| self.requests.get(id)) {
-            if let Some(closed) = &request.closed {
-                let key = (closed.outcome.name(), closed.once.clone());
-                alike.entry(key).or_insert((closed.outcome, Vec::new())).1.push(request.id);
+            let Some(closed) = &request.closed else { continue };
+            match alike.iter_mut().find(|(other, _)| *other == closed) {
+                Some((_, ids)) => ids.push(request.id),
+                None => alike.push((closed, vec![request.id])),
             }
         }
-        for ((_, once), (outcome, ids)) in alike {
-            guard(requests::close(conn, &ids, outcome, once.as_ref(), self.now)?, ids.len())?;
+        for (closed, ids) in alike {
+            guard(requests::close(conn, &ids, closed)?, ids.len())?;
         }
         if self.new_requests.is_empty() {
             return Ok(());

@@ -156,27 +156,20 @@ pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<Permissi
     Ok(rows.into_iter().map(PermissionRequest::from).collect())
 }
 
-/// Closes open requests that are locked; how many that were. `once` is the key
-/// under which they were redeemed.
-pub(super) fn close(
-    conn: &mut Conn,
-    ids: &[RequestId],
-    outcome: Outcome,
-    once: Option<&IdempotencyKey>,
-    now: Timestamp,
-) -> QueryResult<usize> {
+/// Closes open requests that are locked, all in this way; how many that were.
+pub(super) fn close(conn: &mut Conn, ids: &[RequestId], closed: &Closed) -> QueryResult<usize> {
     use permission_requests::dsl;
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let closed = (
-        dsl::closed_at.eq(At(now)),
-        dsl::outcome.eq(outcome.name()),
-        dsl::redeem_once.eq(once.map(IdempotencyKey::as_str)),
+    let values = (
+        dsl::closed_at.eq(At(closed.at)),
+        dsl::outcome.eq(closed.outcome.name()),
+        dsl::redeem_once.eq(closed.once.as_ref().map(IdempotencyKey::as_str)),
     );
     // A newer request takes the place of an expired one too; no other end comes so late.
-    let since = if outcome == Outcome::Replaced { Timestamp::from_micros(0) } else { now };
+    let since = if closed.outcome == Outcome::Replaced { Timestamp::from_micros(0) } else { closed.at };
     on!(conn, c => diesel::update(dsl::permission_requests)
         .filter(dsl::id.eq_any(&ids).and(dsl::closed_at.is_null()).and(dsl::expires_at.gt(At(since))))
-        .set(closed)
+        .set(values)
         .execute(c))
 }
 

@@ -29,20 +29,15 @@ pub const PASSWORD: &str = "correct horse battery staple";
 #[macro_export]
 macro_rules! on_both_databases {
     ($($(#[$attribute:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {
+        $(async fn $name($app: $crate::helpers::TestApp) $body)+
         mod sqlite {
-            #[allow(unused_imports, reason = "not every test file needs all of its own names")]
-            use super::*;
             $($(#[$attribute])* #[actix_web::test] async fn $name() {
-                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Backend::Sqlite);
-                $body
+                super::$name($crate::helpers::TestApp::spawn($crate::helpers::Backend::Sqlite)).await;
             })+
         }
         mod postgres {
-            #[allow(unused_imports, reason = "not every test file needs all of its own names")]
-            use super::*;
             $($(#[$attribute])* #[actix_web::test] async fn $name() {
-                let $app = $crate::helpers::TestApp::spawn($crate::helpers::Backend::Postgres);
-                $body
+                super::$name($crate::helpers::TestApp::spawn($crate::helpers::Backend::Postgres)).await;
             })+
         }
     };

@@ -1,7 +1,5 @@
 //! The operator's probes.
 
-use crate::helpers::TestApp;
-
 on_both_databases! {
     async fn a_server_says_that_it_lives_and_is_ready(app: TestApp) {
         let health = app.get("/healthz").send().await.unwrap();
