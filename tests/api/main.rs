@@ -4,4 +4,7 @@
 #[macro_use]
 mod helpers;
 
+mod ledger;
 mod ops;
+mod pages;
+mod schema;
