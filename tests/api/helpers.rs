@@ -35,8 +35,8 @@ const SECRET: &str = "a secret of the tests, 32 bytes or more";
 /// Declares each test twice: once on SQLite, once on PostgreSQL.
 #[macro_export]
 macro_rules! on_both_databases {
-    ($($(#[$attribute:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {
-        $(async fn $name($app: $crate::helpers::TestApp) $body)+
+    ($($(#[$attribute:meta])* async fn $name:ident($($mutable:ident)+: TestApp) $body:block)+) => {
+        $(async fn $name($($mutable)+: $crate::helpers::TestApp) $body)+
         mod sqlite {
             $($(#[$attribute])* #[actix_web::test] async fn $name() {
                 super::$name($crate::helpers::TestApp::spawn($crate::helpers::Backend::Sqlite)).await;

@@ -5,6 +5,7 @@
 mod helpers;
 
 mod ledger;
+mod mailer;
 mod ops;
 mod pages;
 mod schema;
