@@ -20,7 +20,8 @@ async fn until(app: &TestApp, sql: &str, wanted: i64) {
 }
 
 const UNSENT: &str = "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL";
-const DEFERRED: &str = "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND last_error IS NOT NULL";
+const DEFERRED: &str =
+    "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND last_error IS NOT NULL";
 
 on_both_databases! {
     async fn a_request_owes_its_target_one_mail_with_the_link(app: TestApp) {

@@ -8,4 +8,5 @@ mod ledger;
 mod mailer;
 mod ops;
 mod pages;
+mod plans;
 mod schema;
