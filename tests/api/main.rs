@@ -9,4 +9,6 @@ mod mailer;
 mod ops;
 mod pages;
 mod plans;
+mod processes;
 mod schema;
+mod smtp;
