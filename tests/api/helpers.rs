@@ -448,11 +448,13 @@ fn postgres_template(maintenance: &str) -> &'static str {
     })
 }
 
-fn in_database(maintenance: &str, name: &str) -> String {
+/// The URL of another database of the same cluster.
+pub fn in_database(maintenance: &str, name: &str) -> String {
     let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
 }
 
-fn execute(url: &str, sql: &str) {
+/// Runs SQL on PostgreSQL.
+pub fn execute(url: &str, sql: &str) {
     PgConnection::establish(url).unwrap().batch_execute(sql).unwrap();
 }
