@@ -4,6 +4,7 @@ use std::io;
 
 use uuid::Uuid;
 
+use super::demo::DemoError;
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::domain::hub::HubId;
@@ -85,9 +86,9 @@ pub enum CliError {
     /// The server does not run.
     #[error("{}", one_line(&.0.to_string()))]
     App(AppError),
-    /// TEMPORARY: goes with the last stub.
-    #[error("not built yet")]
-    NotBuilt,
+    /// The demo did not go as it should.
+    #[error("{0}")]
+    Demo(#[from] DemoError),
 }
 
 /// What has a sentence of its own here keeps it.

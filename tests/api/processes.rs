@@ -108,10 +108,8 @@ fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i3
 #[test]
 fn a_database_that_is_away_at_the_start_is_said_so() {
     let nobody = "postgres://nobody:hunter2@127.0.0.1:9/nothing";
-    let (said, code) = fails(
-        &["serve"],
-        &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)],
-    );
+    let (said, code) =
+        fails(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("database"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
@@ -120,7 +118,7 @@ fn a_database_that_is_away_at_the_start_is_said_so() {
 #[test]
 fn a_bad_configuration_names_the_key_and_the_reason() {
     for (name, value, reason) in [
-        ("BIND", "nowhere", "nowhere"),
+        ("BIND", "nowhere", "an address and a port"),
         ("DATABASE_URL", "mysql://x", "postgres://"),
         ("SMTP_URL", "http://x", "smtp"),
         ("COUNTERSIGN_SECRET", "short", "32"),
