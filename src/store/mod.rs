@@ -30,7 +30,7 @@ use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::ExposeSecret;
 
-pub use clock::Clock;
+pub use clock::{Clock, machine_now};
 pub use directory::Directory;
 
 use crate::config::DatabaseUrl;
