@@ -7,12 +7,16 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use countersign::app::{Application, Parts};
 use countersign::config::{Config, DatabaseUrl, Overrides};
 use countersign::domain::bundle::{Bundle, BundleName, Description};
+use countersign::domain::event::Origin;
+use countersign::domain::grant::Terms;
 use countersign::domain::hub::HubId;
 use countersign::domain::permission::{Mask, Role};
-use countersign::domain::token::{ApiKeyId, Kind, Token};
+use countersign::domain::request::{NewRequest, PermissionRequest};
+use countersign::domain::token::{ApiKeyId, Keyring, Kind, Token};
 use countersign::domain::user::{Email, PersonName, User};
 use countersign::mail::transport::{MemoryMailbox, Sent, Transport};
 use countersign::store::keys::{ApiKey, Scope};
+use countersign::store::ledger::{self, Deed, Operation, Verdict};
 use countersign::store::users::NewUser;
 use countersign::store::{Clock, Store, bundles, hubs, keys, users};
 use countersign::{entropy, password};
@@ -25,11 +29,14 @@ pub const START: i64 = 1_893_456_000_000_000;
 /// The password of every user that a test adds.
 pub const PASSWORD: &str = "correct horse battery staple";
 
+/// The servers' key.
+const SECRET: &str = "a secret of the tests, 32 bytes or more";
+
 /// Declares each test twice: once on SQLite, once on PostgreSQL.
 #[macro_export]
 macro_rules! on_both_databases {
-    ($($(#[$attribute:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {
-        $(async fn $name($app: $crate::helpers::TestApp) $body)+
+    ($($(#[$attribute:meta])* async fn $name:ident($($mutable:ident)+: TestApp) $body:block)+) => {
+        $(async fn $name($($mutable)+: $crate::helpers::TestApp) $body)+
         mod sqlite {
             $($(#[$attribute])* #[actix_web::test] async fn $name() {
                 super::$name($crate::helpers::TestApp::spawn($crate::helpers::Backend::Sqlite)).await;
@@ -234,6 +241,28 @@ impl TestApp {
         self.store.write(|conn| bundles::insert(conn, &new)).unwrap()
     }
 
+    /// Has somebody ask for a permission, for an hour.
+    pub fn ask(&self, allowed: &TestUser, target: &TestUser, bundle: &Bundle) -> PermissionRequest {
+        let terms = Terms { target: target.user.id, allowed: allowed.user.id, bundle: bundle.id };
+        let new =
+            NewRequest { terms, asked_by: allowed.user.id, lifetime: 3_600, redeem_page: None, once: None };
+        match self.commit(Deed::Ask(new)) {
+            Verdict::Asked(Ok((request, _))) => request,
+            verdict => panic!("not asked: {verdict:?}"),
+        }
+    }
+
+    /// Has the ledger do a deed, as the servers do.
+    pub fn commit(&self, deed: Deed) -> Verdict {
+        let mut verdicts = ledger::commit(&self.store, &[Operation::new(deed, Origin::default())]);
+        verdicts.pop().expect("one operation has one verdict").unwrap()
+    }
+
+    /// The redeem token that a request's mail carries.
+    pub fn redeem_token(&self, request: &PermissionRequest) -> String {
+        Keyring::new(SECRET.as_bytes(), None).unwrap().redeem_token(request.redeem_id).reveal()
+    }
+
     /// How many rows each table has: what a refusal leaves as it was.
     pub fn rows(&self) -> Vec<(&'static str, i64)> {
         const TABLES: [&str; 9] = [
@@ -356,7 +385,7 @@ fn config(database_url: &str, toml: &str) -> Config {
     std::fs::write(file.path(), toml).unwrap();
     let env = |name: &str| match name {
         "DATABASE_URL" => Some(database_url.to_owned()),
-        "COUNTERSIGN_SECRET" => Some("a secret of the tests, 32 bytes or more".to_owned()),
+        "COUNTERSIGN_SECRET" => Some(SECRET.to_owned()),
         "PUBLIC_URL" => Some("https://countersign.test".to_owned()),
         _ => None,
     };

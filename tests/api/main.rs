@@ -4,4 +4,9 @@
 #[macro_use]
 mod helpers;
 
+mod ledger;
+mod mailer;
 mod ops;
+mod pages;
+mod plans;
+mod schema;

@@ -1,219 +1,27 @@
-//! The ledger: everything that makes, redeems, ends or revokes a token, a
-//! request or a permission, as one transaction per batch.
-//!
-//! A batch locks its rows, lets the domain decide each operation in turn on
-//! what is locked, and writes what was decided with guards that repeat the
-//! decision. So two operations on one row are in order, whether they are in one
-//! batch, in two, or on two replicas.
+//! One batch: its rows, locked; what the domain decides on them, operation by
+//! operation; and the writes that record it.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::result::Error;
 
-use super::events::{self, Event};
-use super::exports::{self, KnownExport};
-use super::requests::{self, Wanted};
-use super::{Conn, Store, StoreError, grants, hubs, outbox};
+use super::{AskRefusal, Deed, Operation, RequestRef, Verdict};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
-use crate::domain::export::{Authority, ExportRef, ExportToken, MayNotExport, NewExport};
+use crate::domain::export::{Authority, ExportRef, ExportToken, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::permission::Mask;
 use crate::domain::request::{
     Closed, NewRequest, Outcome, PermissionRequest, Redemption, Refusal, Repetition, RequestId,
 };
 use crate::domain::text::IdempotencyKey;
-use crate::domain::token::{Entropy, ExportId, RedeemId, Token, TokenDigest};
+use crate::domain::token::{Entropy, ExportId, RedeemId, TokenDigest};
 use crate::domain::user::UserId;
 use crate::entropy;
-
-/// How often a batch is tried anew when the database refused it: another
-/// replica may have come in between (a unique constraint, a deadlock).
-const TRIES: usize = 3;
-/// How long to ask, after a lost answer to COMMIT, whether it took place.
-const SETTLING: Duration = Duration::from_secs(20);
-
-/// Something to be done, by whom and from where.
-#[derive(Clone, Debug)]
-pub struct Operation {
-    /// What.
-    pub deed: Deed,
-    /// By whom and from where, for the audit trail.
-    pub origin: Origin,
-    entropy: Entropy,
-}
-
-impl Operation {
-    /// An operation with randomness of its own.
-    pub fn new(deed: Deed, origin: Origin) -> Self {
-        Self { deed, origin, entropy: entropy::token() }
-    }
-}
-
-/// What can be done.
-#[derive(Clone, Debug)]
-pub enum Deed {
-    /// Make an export token.
-    CreateExport(NewExport),
-    /// Revoke an export token.
-    RevokeExport {
-        /// Which.
-        which: ExportRef,
-        /// Who wants it.
-        by: Authority,
-    },
-    /// Ask for a permission.
-    Ask(NewRequest),
-    /// Redeem a request.
-    Redeem {
-        /// Whose token this is the id of.
-        id: RedeemId,
-        /// Who redeems.
-        by: UserId,
-        /// The `Idempotency-Key` it comes with.
-        once: Option<IdempotencyKey>,
-    },
-    /// Decline or withdraw a request.
-    End {
-        /// Which.
-        which: RequestRef,
-        /// Who wants it.
-        by: Authority,
-    },
-    /// Give a permission unasked.
-    Give(Terms),
-    /// Delete a permission, as a party to it.
-    TakeBack {
-        /// Which.
-        id: GrantId,
-        /// Who wants it.
-        by: UserId,
-    },
-}
-
-/// How a request is named.
-#[derive(Clone, Copy, Debug)]
-pub enum RequestRef {
-    /// By its token, which is its target's.
-    Token(RedeemId),
-    /// By its number.
-    Number(RequestId),
-}
-
-/// What came of a [`Deed`], variant by variant.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// The token and its row.
-    ExportCreated(Result<(ExportToken, Token), MayNotExport>),
-    /// The token as it is now; `None` when there is none for this caller.
-    ExportRevoked(Option<ExportToken>),
-    /// The request and the seconds that it has left.
-    Asked(Result<(PermissionRequest, i64), AskRefusal>),
-    /// The permission that stands now.
-    Redeemed(Result<Grant, Refusal>),
-    /// How the request ended.
-    Ended(Result<Outcome, Refusal>),
-    /// The permission; `None` when it stood already.
-    Given(Option<Grant>),
-    /// Whether there was one to delete.
-    TakenBack(bool),
-}
-
-/// Why a request was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskRefusal {
-    /// There is nothing to ask for.
-    #[error("the permission stands already")]
-    Granted,
-    /// The `Idempotency-Key` came with another body before.
-    #[error("the key was used for another request")]
-    AnotherUnderThisKey,
-}
-
-/// Does a batch, whole or operation by operation: a bad one fails alone. The
-/// answers are in the order of the operations, and none comes before its COMMIT.
-pub fn commit(store: &Store, operations: &[Operation]) -> Vec<Result<Verdict, StoreError>> {
-    let mut refused = None;
-    for _ in 0..TRIES {
-        match try_commit(store, operations) {
-            Ok(verdicts) => return verdicts.into_iter().map(Ok).collect(),
-            Err(StoreError::Refused(error)) => refused = Some(error),
-            Err(StoreError::Unknown) => return operations.iter().map(|_| Err(StoreError::Unknown)).collect(),
-            Err(StoreError::Unavailable(why)) => {
-                return operations.iter().map(|_| Err(StoreError::Unavailable(why.clone()))).collect();
-            }
-        }
-    }
-    match (operations.split_at(operations.len() / 2), refused) {
-        (([], [_]), Some(error)) => {
-            tracing::error!(%error, "the database refused an operation");
-            vec![Err(StoreError::Refused(error))]
-        }
-        ((first, second), _) => {
-            let mut answers = commit(store, first);
-            answers.extend(commit(store, second));
-            answers
-        }
-    }
-}
-
-/// One transaction. When the answer to its COMMIT is lost, the outcome is found
-/// out before anybody is told.
-fn try_commit(store: &Store, operations: &[Operation]) -> Result<Vec<Verdict>, StoreError> {
-    let decided = RefCell::new(None);
-    let done = store.write(|conn| {
-        let mut book = Book::open(conn, operations)?;
-        let decisions: Vec<Decision> = operations.iter().map(|operation| book.decide(operation)).collect();
-        let (verdicts, witness) = book.close(conn, decisions)?;
-        *decided.borrow_mut() = Some((verdicts, witness));
-        Ok(())
-    });
-    match (done, decided.into_inner()) {
-        (Ok(()), Some((verdicts, _))) => Ok(verdicts),
-        // Nothing was written, so nothing can be lost.
-        (Err(StoreError::Unknown), Some((verdicts, None))) => Ok(verdicts),
-        (Err(StoreError::Unknown), Some((verdicts, Some(witness)))) => match was_committed(store, &witness) {
-            Some(true) => Ok(verdicts),
-            Some(false) => Err(StoreError::Refused(Error::RollbackTransaction)),
-            None => Err(StoreError::Unknown),
-        },
-        (Err(error), _) => Err(error),
-        (Ok(()), None) => Err(StoreError::Unknown),
-    }
-}
-
-/// Whether the transaction of this event was committed; `None` when the
-/// database does not say so in time.
-fn was_committed(store: &Store, witness: &Event) -> Option<bool> {
-    let started = Instant::now();
-    while started.elapsed() < SETTLING {
-        let asked = store.write(|conn| match events::was_committed(conn, witness)? {
-            true => Ok(()),
-            false => Err(Error::RollbackTransaction),
-        });
-        match asked {
-            Ok(()) => return Some(true),
-            Err(StoreError::Refused(Error::RollbackTransaction)) => return Some(false),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
-    None
-}
-
-/// Export tokens by id, with what it takes to judge a use, at a moment.
-pub fn look_up(
-    store: &Store,
-    ids: &[ExportId],
-) -> Result<(HashMap<ExportId, KnownExport>, Timestamp), StoreError> {
-    store.read(|conn| {
-        let now = conn.now()?;
-        let known = exports::known(conn, ids)?;
-        Ok((known.into_iter().map(|export| (export.token.id, export)).collect(), now))
-    })
-}
+use crate::store::events::{self, Event};
+use crate::store::requests::{self, Wanted};
+use crate::store::{Conn, exports, grants, hubs, outbox};
 
 /// What was decided, before the database has given new rows their numbers.
 enum Decision {
@@ -224,7 +32,7 @@ enum Decision {
 }
 
 /// The rows of a batch, locked, and what is to be written of them.
-struct Book {
+pub(super) struct Book {
     now: Timestamp,
     privileges: HashMap<(String, UserId), Mask>,
     exports: HashMap<ExportId, (ExportToken, TokenDigest)>,
@@ -256,6 +64,17 @@ enum Subject {
 }
 
 impl Book {
+    /// Locks, decides and writes a batch: the verdicts, and one event that
+    /// witnesses the COMMIT if anything was written.
+    pub(super) fn settle(
+        conn: &mut Conn,
+        operations: &[Operation],
+    ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
+        let mut book = Self::open(conn, operations)?;
+        let decisions = operations.iter().map(|operation| book.decide(operation)).collect();
+        book.close(conn, decisions)
+    }
+
     fn open(conn: &mut Conn, operations: &[Operation]) -> QueryResult<Self> {
         let mut wanted = Wanted::default();
         let (mut export_ids, mut grant_ids, mut terms) = (Vec::new(), Vec::new(), Vec::new());
@@ -489,8 +308,6 @@ impl Book {
         self.trail.push(Entry { action, origin: origin.clone(), subject });
     }
 
-    /// Writes what was decided; the verdicts, and one event that witnesses the
-    /// COMMIT if anything was written.
     fn close(
         mut self,
         conn: &mut Conn,

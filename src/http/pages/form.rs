@@ -1,0 +1,61 @@
+//! What the redeem page's form sends.
+
+use std::collections::HashMap;
+
+use actix_web::HttpRequest;
+use secrecy::SecretString;
+
+use crate::domain::text::IdempotencyKey;
+use crate::http::body::{Body, content_type};
+use crate::http::problem::Problem;
+
+/// What the person at the form wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// To see what is asked for.
+    Look,
+    /// To give it.
+    Approve,
+    /// Not to give it.
+    Decline,
+}
+
+/// The form, filled in.
+#[derive(Debug)]
+pub struct Form {
+    /// The token from the link, as it came.
+    pub token: String,
+    /// Who signs in.
+    pub email: String,
+    /// By what.
+    pub password: SecretString,
+    /// What they want.
+    pub decision: Decision,
+    /// What makes a form that is sent twice count once.
+    pub once: Option<IdempotencyKey>,
+}
+
+impl Form {
+    /// Reads a form's body.
+    pub fn parse(request: &HttpRequest, body: &Body) -> Result<Self, Problem> {
+        if content_type(request).as_deref() != Some("application/x-www-form-urlencoded") {
+            return Err(Problem::UnsupportedType);
+        }
+        let mut fields: HashMap<_, _> = form_urlencoded::parse(&body.0).into_owned().collect();
+        let incomplete = || Problem::BadRequest("The form was not complete.".to_owned());
+        let mut take = |name: &str| fields.remove(name).ok_or_else(incomplete);
+        let decision = match take("decision")?.as_str() {
+            "look" => Decision::Look,
+            "approve" => Decision::Approve,
+            "decline" => Decision::Decline,
+            _ => return Err(incomplete()),
+        };
+        Ok(Self {
+            token: take("token")?,
+            email: take("email")?,
+            password: take("password")?.into(),
+            decision,
+            once: take("once").ok().and_then(|once| IdempotencyKey::new(&once).ok()),
+        })
+    }
+}

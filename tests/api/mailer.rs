@@ -1,0 +1,130 @@
+//! The outbox: what was promised is mailed, and nothing else.
+
+use std::time::Duration;
+
+use countersign::domain::export::Authority;
+use countersign::mail::transport::SendError;
+use countersign::store::ledger::{Deed, RequestRef};
+use countersign::store::outbox;
+
+use crate::helpers::{TestApp, token_in};
+
+/// Waits until a query counts as many.
+async fn until(app: &TestApp, sql: &str, wanted: i64) {
+    let counted = async {
+        while app.count(sql) != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), counted).await.expect(sql);
+}
+
+const UNSENT: &str = "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL";
+const DEFERRED: &str =
+    "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND last_error IS NOT NULL";
+
+on_both_databases! {
+    async fn a_request_owes_its_target_one_mail_with_the_link(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        let mails = app.mails(1).await;
+        assert_eq!(mails[0].to, ["grace@example.org"]);
+        assert_eq!(token_in(&mails[0]), app.redeem_token(&request));
+        assert!(mails[0].text.contains("https://countersign.test/redeem?token=csr_"));
+        assert!(mails[0].text.contains("Auto-Submitted: auto-generated"));
+        until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'sent' AND lease IS NULL", 1).await;
+    }
+
+    async fn a_mail_that_is_put_off_is_sent_later_under_the_same_message_id(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 2);
+        app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        for attempt in 1..=2 {
+            let deferred = format!("SELECT count(*) AS n FROM outbox WHERE lease IS NULL AND attempts = {attempt}");
+            until(&app, &deferred, 1).await;
+            assert!(app.mailbox.sent().is_empty());
+            app.advance(60);
+        }
+        let mail = app.mails(1).await.remove(0);
+        let id = mail.message_id.trim_start_matches('<').split('@').next().unwrap().to_owned();
+        until(&app, UNSENT, 0).await;
+        let mails = app.store.read(|conn| outbox::newest(conn, 10)).unwrap();
+        assert_eq!((mails[0].id.to_string(), mails[0].attempts), (id, 3));
+    }
+
+    async fn a_mail_that_is_refused_for_good_is_dead_until_the_operator_retries(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse(grace.email(), SendError::permanent("550 no such user"), 1);
+        app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'dead'", 1).await;
+        let ready: serde_json::Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
+        assert_eq!(ready["mail"]["dead"], 1);
+        let dead = app.store.read(|conn| outbox::newest(conn, 1)).unwrap().remove(0);
+        assert_eq!(dead.last_error.as_deref(), Some("550 no such user"));
+        let retried = app.store.write(|conn| { let now = conn.now()?; outbox::retry(conn, dead.id, now) }).unwrap();
+        assert!(retried);
+        assert_eq!(app.mails(1).await.len(), 1);
+    }
+
+    async fn a_request_that_died_is_not_mailed(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 1);
+        let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        until(&app, DEFERRED, 1).await;
+        app.commit(Deed::End { which: RequestRef::Number(request.id), by: Authority::User(ada.user.id) });
+        app.advance(60);
+        until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
+        assert!(app.mailbox.sent().is_empty());
+    }
+
+    async fn a_poisoned_recipient_holds_up_nobody(app: TestApp) {
+        let ada = app.user("ada@example.org");
+        let bundle = app.bundle("Sleep", 6);
+        for nth in 0..20 {
+            let poisoned = app.user(&format!("poisoned{nth}@example.org"));
+            app.mailbox.refuse(poisoned.email(), SendError::transient("451 never"), 1_000);
+            app.ask(&ada, &poisoned, &bundle);
+        }
+        let grace = app.user("grace@example.org");
+        app.ask(&ada, &grace, &bundle);
+        assert_eq!(app.mails(1).await[0].to, ["grace@example.org"]);
+    }
+
+    async fn two_replicas_send_a_mail_once(mut app: TestApp) {
+        app.replica();
+        let ada = app.user("ada@example.org");
+        let bundle = app.bundle("Sleep", 6);
+        for nth in 0..40 {
+            app.ask(&ada, &app.user(&format!("target{nth}@example.org")), &bundle);
+        }
+        app.mails(40).await;
+        until(&app, UNSENT, 0).await;
+        assert_eq!(app.mailbox.sent().len(), 40);
+    }
+
+    async fn a_lease_that_ran_out_is_taken_over(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse(grace.email(), SendError::transient("451 wait"), 1);
+        app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        until(&app, DEFERRED, 1).await;
+        // Another replica claims the mail, and dies.
+        app.advance(60);
+        let lost = app.store.write(|conn| {
+            let now = conn.now()?;
+            outbox::claim(conn, uuid::Uuid::nil(), 10, now, now.plus_seconds(60))
+        }).unwrap();
+        if lost.is_empty() {
+            // This server was quicker: then it has been sent already.
+            assert_eq!(app.mails(1).await.len(), 1);
+            return;
+        }
+        assert!(app.mailbox.sent().is_empty());
+        app.advance(61);
+        assert_eq!(app.mails(1).await.len(), 1);
+        let stale = app.store.write(|conn| {
+            let now = conn.now()?;
+            outbox::finish(conn, lost[0].id, uuid::Uuid::nil(), outbox::MailResult::Dead, None, now)
+        }).unwrap();
+        assert!(!stale, "a mark under a lost lease counts for nothing");
+    }
+}
