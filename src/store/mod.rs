@@ -9,6 +9,7 @@ mod schema;
 mod types;
 
 pub mod bundles;
+pub mod cast;
 pub mod events;
 pub mod exports;
 pub mod grants;
@@ -23,7 +24,6 @@ use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
-use diesel::prelude::*;
 use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
 use diesel::result::Error;
 use diesel::sqlite::SqliteConnection;
@@ -31,6 +31,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::ExposeSecret;
 
 pub use clock::Clock;
+/// What a query comes to: named here, so that its callers need no diesel.
+pub use diesel::QueryResult;
 pub use directory::Directory;
 
 use crate::config::DatabaseUrl;

@@ -418,8 +418,9 @@ impl TestDatabase {
             }
             Backend::Postgres => {
                 static NEXT: AtomicU32 = AtomicU32::new(0);
-                let maintenance = std::env::var("COUNTERSIGN_TEST_POSTGRES")
-                    .expect("COUNTERSIGN_TEST_POSTGRES names a throwaway cluster: run the tests by `make test`");
+                let maintenance = std::env::var("COUNTERSIGN_TEST_POSTGRES").expect(
+                    "COUNTERSIGN_TEST_POSTGRES names a throwaway cluster: run the tests by `make test`",
+                );
                 let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
                 execute(&maintenance, &format!("CREATE DATABASE {name}{}", like(&maintenance)));
                 let url = in_database(&maintenance, &name);

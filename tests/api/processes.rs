@@ -108,10 +108,8 @@ fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i3
 #[test]
 fn a_database_that_is_away_at_the_start_is_said_so() {
     let nobody = "postgres://nobody:hunter2@127.0.0.1:9/nothing";
-    let (said, code) = fails(
-        &["serve"],
-        &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)],
-    );
+    let (said, code) =
+        fails(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("database"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use countersign::store::outbox;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
-use countersign::store::outbox;
 
 use crate::helpers::{Backend, TestApp};
 use crate::processes::Server;
@@ -63,7 +63,10 @@ fn mailed(catcher: &mut Catcher, smtp_url: &str) {
     let data = mail["data"].as_str().unwrap();
     let id = app.store.read(|conn| outbox::newest(conn, 1)).unwrap()[0].id;
     assert!(data.contains(&format!("Message-ID: <{id}@countersign.test>")), "{data}");
-    assert!(data.contains(&format!("https://countersign.test/redeem?token={}", app.redeem_token(&request))), "{data}");
+    assert!(
+        data.contains(&format!("https://countersign.test/redeem?token={}", app.redeem_token(&request))),
+        "{data}"
+    );
     assert!(data.contains("multipart/alternative"));
 }
 
