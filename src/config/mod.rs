@@ -252,6 +252,13 @@ impl Config {
         })
     }
 
+    /// Whether a request's link may lead to a page of this origin: our own, or
+    /// one that the operator lists.
+    pub fn may_redeem_at(&self, origin: &url::Origin) -> bool {
+        let listed = || self.requests.redeem_origins.iter().any(|listed| listed.origin() == origin);
+        self.public_url.origin() == origin || listed()
+    }
+
     /// The server's keys. Where the secret is a file of our own that is not
     /// there yet, this makes it; processes that do so at once agree on one.
     pub fn keyring(&self) -> Result<Keyring, ConfigError> {
@@ -262,6 +269,13 @@ impl Config {
 }
 
 impl Requests {
+    /// Seconds that a request lives which asks for so many, or does not say;
+    /// `None` when that is out of bounds.
+    pub fn lifetime(&self, asked: Option<i64>) -> Option<i64> {
+        let seconds = asked.unwrap_or(self.default_ttl);
+        (SHORTEST_TTL..=self.max_ttl).contains(&seconds).then_some(seconds)
+    }
+
     fn parse<E: Fn(&str) -> Option<String>>(
         sources: &Sources<E>,
         file: RequestsTable,

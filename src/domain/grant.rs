@@ -28,7 +28,17 @@ pub struct Terms {
     pub bundle: BundleId,
 }
 
+/// Terms between a user and themself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nobody gives themself a permission")]
+pub struct SameUser;
+
 impl Terms {
+    /// Terms between two users.
+    pub fn between(target: UserId, allowed: UserId, bundle: BundleId) -> Result<Self, SameUser> {
+        if target == allowed { Err(SameUser) } else { Ok(Self { target, allowed, bundle }) }
+    }
+
     /// Whether this user gives or receives here.
     pub fn has_party(&self, user: UserId) -> bool {
         self.target == user || self.allowed == user

@@ -104,6 +104,11 @@ pub struct User {
 }
 
 impl User {
+    /// Whether this user may act in that one's name: their own, or anybody's as staff.
+    pub fn may_act_for(&self, other: UserId) -> bool {
+        self.staff || self.id == other
+    }
+
     /// The name to greet the user by: both names, or the address without them.
     pub fn display_name(&self) -> String {
         let both = format!("{} {}", self.first_name.as_str(), self.last_name.as_str());

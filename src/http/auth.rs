@@ -233,6 +233,16 @@ impl Caller {
         self.user.id
     }
 
+    /// Refuses all but staff, with this explanation.
+    pub fn must_be_staff(&self, otherwise: &'static str) -> Result<(), Problem> {
+        if self.user.staff { Ok(()) } else { Err(Problem::Forbidden(otherwise)) }
+    }
+
+    /// Refuses who may not act for this user, with this explanation.
+    pub fn must_act_for(&self, user: UserId, otherwise: &'static str) -> Result<(), Problem> {
+        if self.user.may_act_for(user) { Ok(()) } else { Err(Problem::Forbidden(otherwise)) }
+    }
+
     /// Tells who sent a request; a key with a scope is refused.
     pub async fn extract(request: &HttpRequest) -> Result<Self, actix_web::Error> {
         match Self::with_scope(request).await {

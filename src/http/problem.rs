@@ -66,13 +66,17 @@ impl Problem {
 
     /// The answer, in the shape of the dialect that the request's path belongs to.
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let mut response = match Surface::of(request.path()) {
+        self.dress(match Surface::of(request.path()) {
             Surface::Mfs => mfs::problem(self, request),
             Surface::Hexo => hexo::problem(self),
             Surface::OAuth => resource_server::problem(self),
             Surface::Page => pages::problem(self),
             Surface::Other => HttpResponse::build(self.status()).json(json!({ "error": self.to_string() })),
-        };
+        })
+    }
+
+    /// The answer, with the headers that go with it whatever its shape.
+    pub fn dress(&self, mut response: HttpResponse) -> HttpResponse {
         let headers = response.headers_mut();
         match self {
             Self::Unauthenticated if !headers.contains_key(WWW_AUTHENTICATE) => {

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::schema::{bundle_permissions, bundles, permission_requests};
 use super::types::At;
-use super::{Conn, Listed, Page, on};
+use super::{Conn, Link, Listed, Page, on};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::clock::Timestamp;
 use crate::domain::permission::Mask;
@@ -40,69 +40,117 @@ pub struct NewBundle {
     pub permission: Mask,
 }
 
-#[derive(Insertable, AsChangeset)]
+/// What a bundle is to become; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct BundleChange {
+    /// The name.
+    pub name: Option<BundleName>,
+    /// What it is for.
+    pub description: Option<Description>,
+    /// The rights.
+    pub permission: Option<Mask>,
+}
+
+#[derive(AsChangeset, Clone, Copy)]
 #[diesel(table_name = bundles)]
 struct BundleValues<'a> {
-    name: &'a str,
-    description: &'a str,
-    permission: i16,
+    name: Option<&'a str>,
+    description: Option<&'a str>,
+    permission: Option<i16>,
 }
 
-impl<'a> From<&'a NewBundle> for BundleValues<'a> {
-    fn from(new: &'a NewBundle) -> Self {
-        Self {
-            name: new.name.as_str(),
-            description: new.description.as_str(),
-            permission: new.permission.bits().into(),
-        }
-    }
-}
-
-/// What came of deleting a bundle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deletion {
-    /// It is gone.
-    Deleted,
-    /// A permission or a live request needs it.
+/// Why a bundle stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unchanged {
+    /// A permission or a live request is about it.
+    #[error("the bundle is in use")]
     InUse,
     /// There is none.
+    #[error("there is no such bundle")]
     Unknown,
 }
 
 /// Adds a bundle.
 pub fn insert(conn: &mut Conn, new: &NewBundle) -> QueryResult<Bundle> {
+    let values = (
+        bundles::name.eq(new.name.as_str()),
+        bundles::description.eq(new.description.as_str()),
+        bundles::permission.eq(i16::from(new.permission.bits())),
+    );
     let row: BundleRow = on!(conn, c => diesel::insert_into(bundles::table)
-        .values(BundleValues::from(new))
+        .values(values)
         .returning(BundleRow::as_returning())
         .get_result(c))?;
     Ok(row.into())
 }
 
-/// Changes a bundle; `None` when there is none.
-pub fn update(conn: &mut Conn, id: BundleId, new: &NewBundle) -> QueryResult<Option<Bundle>> {
-    let row: Option<BundleRow> = on!(conn, c => diesel::update(bundles::table.find(id.0))
-        .set(BundleValues::from(new))
+/// Changes a bundle. Its rights stay as they are while it is in use: they are
+/// what people have agreed to, or are asked to agree to.
+pub fn update(
+    conn: &mut Conn,
+    id: BundleId,
+    change: &BundleChange,
+    now: Timestamp,
+) -> QueryResult<Result<Bundle, Unchanged>> {
+    let Some(bundle) = lock(conn, id)? else {
+        return Ok(Err(Unchanged::Unknown));
+    };
+    let other_rights = change.permission.is_some_and(|permission| permission != bundle.permission);
+    if other_rights && is_in_use(conn, id, now)? {
+        return Ok(Err(Unchanged::InUse));
+    }
+    let values = BundleValues {
+        name: Some(change.name.as_ref().unwrap_or(&bundle.name).as_str()),
+        description: change.description.as_ref().map(Description::as_str),
+        permission: change.permission.map(|permission| permission.bits().into()),
+    };
+    let row: BundleRow = on!(conn, c => diesel::update(bundles::table.find(id.0))
+        .set(values)
         .returning(BundleRow::as_returning())
-        .get_result(c)
-        .optional())?;
-    Ok(row.map(Bundle::from))
+        .get_result(c))?;
+    Ok(Ok(row.into()))
 }
 
-/// Deletes a bundle that nothing needs, and the requests for it that are over.
-pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Deletion> {
-    let requests = permission_requests::table.filter(permission_requests::bundle_id.eq(id.0));
-    let live = permission_requests::closed_at.is_null().and(permission_requests::expires_at.gt(At(now)));
-    let grants = bundle_permissions::table.filter(bundle_permissions::bundle_id.eq(id.0));
-    let needed: bool = on!(conn, c => diesel::select(
-        diesel::dsl::exists(grants).or(diesel::dsl::exists(requests.filter(live)))
-    )
-    .get_result(c))?;
-    if needed {
-        return Ok(Deletion::InUse);
+/// Deletes a bundle that is not in use, and the requests for it that are over.
+pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Result<(), Unchanged>> {
+    if lock(conn, id)?.is_none() {
+        return Ok(Err(Unchanged::Unknown));
     }
-    on!(conn, c => diesel::delete(requests).execute(c))?;
-    let deleted = on!(conn, c => diesel::delete(bundles::table.find(id.0)).execute(c))?;
-    Ok(if deleted > 0 { Deletion::Deleted } else { Deletion::Unknown })
+    if is_in_use(conn, id, now)? {
+        return Ok(Err(Unchanged::InUse));
+    }
+    let over = permission_requests::table.filter(permission_requests::bundle_id.eq(id.0));
+    on!(conn, c => diesel::delete(over).execute(c))?;
+    on!(conn, c => diesel::delete(bundles::table.find(id.0)).execute(c))?;
+    Ok(Ok(()))
+}
+
+/// Locks a bundle against everything: what would refer to it waits. SQLite's
+/// writers hold the whole database already.
+fn lock(conn: &mut Conn, id: BundleId) -> QueryResult<Option<Bundle>> {
+    let bundle = bundles::table.find(id.0);
+    let row = match &mut conn.link {
+        Link::Postgres(pooled) => {
+            bundle.select(BundleRow::as_select()).for_update().first(&mut **pooled).optional()
+        }
+        Link::Sqlite(pooled) => bundle.select(BundleRow::as_select()).first(&mut **pooled).optional(),
+    };
+    Ok(row?.map(Bundle::from))
+}
+
+/// Whether a permission or a live request is about a bundle.
+fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool> {
+    let grants = bundle_permissions::table.filter(bundle_permissions::bundle_id.eq(id.0));
+    let requests = permission_requests::table.filter(
+        permission_requests::bundle_id
+            .eq(id.0)
+            .and(permission_requests::closed_at.is_null())
+            .and(permission_requests::expires_at.gt(At(now))),
+    );
+    on!(conn, c => diesel::select(
+        diesel::dsl::exists(grants).or(diesel::dsl::exists(requests))
+    )
+    .get_result(c))
 }
 
 /// The bundles of these numbers, in no order.

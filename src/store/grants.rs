@@ -115,14 +115,14 @@ pub(super) fn delete(conn: &mut Conn, ids: &[GrantId]) -> QueryResult<usize> {
         .execute(c))
 }
 
-/// A permission, if `viewer` gives or receives it.
-pub fn by_id(conn: &mut Conn, id: GrantId, viewer: UserId) -> QueryResult<Option<Grant>> {
-    let row: Option<GrantRow> = on!(conn, c => bundle_permissions::table
-        .find(id.0)
+/// The permissions of these numbers that `viewer` gives or receives, in no order.
+pub fn by_ids(conn: &mut Conn, ids: &[GrantId], viewer: UserId) -> QueryResult<Vec<Grant>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<GrantRow> = on!(conn, c => bundle_permissions::table
+        .filter(bundle_permissions::id.eq_any(&ids))
         .select(GrantRow::as_select())
-        .first(c)
-        .optional())?;
-    Ok(row.map(Grant::from).filter(|grant| grant.terms.has_party(viewer)))
+        .load(c))?;
+    Ok(rows.into_iter().map(Grant::from).filter(|grant| grant.terms.has_party(viewer)).collect())
 }
 
 /// A page of the permissions that `viewer` gives or receives, by number.

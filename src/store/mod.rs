@@ -9,6 +9,7 @@ mod schema;
 mod types;
 
 pub mod bundles;
+pub mod cast;
 pub mod events;
 pub mod exports;
 pub mod grants;

@@ -194,15 +194,21 @@ pub fn by_redeem_id(conn: &mut Conn, id: RedeemId) -> QueryResult<Option<Permiss
     Ok(row.map(PermissionRequest::from))
 }
 
-/// A request, if `viewer` is a party to it.
-pub fn by_id(conn: &mut Conn, id: RequestId, viewer: UserId) -> QueryResult<Option<PermissionRequest>> {
+/// The live requests of these numbers to which `viewer` is a party, in no order.
+pub fn live_by_ids(
+    conn: &mut Conn,
+    ids: &[RequestId],
+    viewer: UserId,
+    now: Timestamp,
+) -> QueryResult<Vec<PermissionRequest>> {
     use permission_requests::dsl;
-    let row: Option<RequestRow> = on!(conn, c => dsl::permission_requests
-        .find(id.0)
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<RequestRow> = on!(conn, c => dsl::permission_requests
+        .filter(dsl::id.eq_any(&ids))
         .select(RequestRow::as_select())
-        .first(c)
-        .optional())?;
-    Ok(row.map(PermissionRequest::from).filter(|request| request.terms.has_party(viewer)))
+        .load(c))?;
+    let requests = rows.into_iter().map(PermissionRequest::from);
+    Ok(requests.filter(|request| request.is_live(now) && request.terms.has_party(viewer)).collect())
 }
 
 /// The requests of these numbers, in no order, for the operator.

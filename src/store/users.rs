@@ -54,8 +54,16 @@ pub struct UserFilter {
     pub ids: Option<Vec<i64>>,
     /// One of these addresses, in lower case.
     pub emails: Option<Vec<String>>,
-    /// Addresses that begin so, in lower case.
-    pub email_prefix: Option<String>,
+    /// Addresses that begin with each of these, in lower case.
+    pub email_prefixes: Vec<String>,
+}
+
+/// What a user is to be called; what is `None` stays.
+#[derive(AsChangeset, Clone, Copy)]
+#[diesel(table_name = users)]
+struct NameValues<'a> {
+    first_name: Option<&'a str>,
+    last_name: Option<&'a str>,
 }
 
 /// Adds a user; `None` when the address is taken.
@@ -83,6 +91,17 @@ pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<UserRow> = on!(conn, c => users::table
         .filter(users::id.eq_any(&ids))
+        .select(UserRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(User::from).collect())
+}
+
+/// The users of these numbers or of these addresses, in no order.
+pub fn named(conn: &mut Conn, ids: &[UserId], emails: &[Email]) -> QueryResult<Vec<User>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
+    let rows: Vec<UserRow> = on!(conn, c => users::table
+        .filter(users::id.eq_any(&ids).or(users::email.eq_any(&emails)))
         .select(UserRow::as_select())
         .load(c))?;
     Ok(rows.into_iter().map(User::from).collect())
@@ -159,7 +178,7 @@ pub fn visible_to(
             if let Some(emails) = &filter.emails {
                 query = query.filter(users::email.eq_any(emails));
             }
-            if let Some(prefix) = &filter.email_prefix {
+            for prefix in &filter.email_prefixes {
                 query = query.filter(users::email.like(format!("{}%", escape_like(prefix))).escape('\\'));
             }
             query
@@ -175,15 +194,19 @@ pub fn visible_to(
     Ok(Listed { rows: rows.into_iter().map(User::from).collect(), total })
 }
 
-/// Sets a user's names; `None` when there is no such user.
+/// Sets the names that are given, at least one; `None` when there is no such user.
 pub fn rename(
     conn: &mut Conn,
     id: UserId,
-    first_name: &PersonName,
-    last_name: &PersonName,
+    first_name: Option<&PersonName>,
+    last_name: Option<&PersonName>,
 ) -> QueryResult<Option<User>> {
+    let names = NameValues {
+        first_name: first_name.map(PersonName::as_str),
+        last_name: last_name.map(PersonName::as_str),
+    };
     let row: Option<UserRow> = on!(conn, c => diesel::update(users::table.find(id.0))
-        .set((users::first_name.eq(first_name.as_str()), users::last_name.eq(last_name.as_str())))
+        .set(names)
         .returning(UserRow::as_returning())
         .get_result(c)
         .optional())?;

@@ -1,15 +1,141 @@
-//! The hexo dialect: consent requests, as Hexoskin's tastypie API speaks of them.
+//! The hexo dialect: consent requests, as Hexoskin's tastypie API speaks of
+//! them (`seeds/hexostore-bundle_permission_request.txt`).
+//!
+//! Every resource is a file with the same verbs in the same order. What they
+//! share: [`query`] reads and answers lists and sets, [`fields`] reads bodies,
+//! [`reference`](mod@reference) reads what names a user or a bundle, [`view`]
+//! writes resources, [`error`] says what was wrong.
 
-use actix_web::HttpResponse;
-use actix_web::web::ServiceConfig;
+mod account;
+mod bundle;
+mod bundle_permission;
+mod bundle_permission_request;
+mod error;
+mod fields;
+mod headers;
+mod path;
+mod query;
+mod reference;
+mod schema;
+mod terms;
+mod user;
+mod view;
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::problem::Problem;
+use super::routing::{get, resource};
+use error::HexoError;
 
-/// Puts the dialect's routes in place.
-pub fn routes(_app: &mut ServiceConfig) {}
+/// What a handler comes to.
+type Answer = Result<HttpResponse, HexoError>;
+
+/// Puts the dialect's routes in place, under both of its prefixes.
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(
+        web::scope("/api")
+            .app_data(Prefix::Plain)
+            .service(web::scope("/v1").app_data(Prefix::V1).configure(resources))
+            .configure(resources),
+    );
+}
+
+fn resources(scope: &mut ServiceConfig) {
+    scope
+        .service(resource("", "GET, HEAD").route(get().to(schema::index)))
+        .service(resource("/connect/oauth2/token", "POST").route(web::post().to(no_oauth)))
+        .configure(account::routes)
+        .configure(bundle_permission_request::routes)
+        .configure(bundle_permission::routes)
+        .configure(bundle::routes)
+        .configure(user::routes)
+        .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request)));
+}
+
+/// `POST /api/connect/oauth2/token/`: Hexoskin's client tries this first, and
+/// goes on with other credentials when it is told so.
+async fn no_oauth() -> HttpResponse {
+    HttpResponse::BadRequest().json(json!({ "error": "unsupported_grant_type" }))
+}
 
 /// A problem in the dialect's shape.
 pub fn problem(problem: &Problem) -> HttpResponse {
     HttpResponse::build(problem.status()).json(json!({ "error": problem.to_string() }))
+}
+
+/// Under which prefix a request came, and its answer's URIs go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prefix {
+    /// `/api/`
+    Plain,
+    /// `/api/v1/`
+    V1,
+}
+
+impl Prefix {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Plain => "/api/",
+            Self::V1 => "/api/v1/",
+        }
+    }
+
+    /// The URI of a resource's list.
+    fn list(self, kind: Kind) -> String {
+        format!("{}{}/", self.path(), kind.name())
+    }
+
+    /// The URI of one of a kind.
+    fn detail(self, kind: Kind, id: i64) -> String {
+        format!("{}{}/{id}/", self.path(), kind.name())
+    }
+
+    /// The URI of a kind's schema.
+    fn schema(self, kind: Kind) -> String {
+        format!("{}{}/schema/", self.path(), kind.name())
+    }
+}
+
+impl FromRequest for Prefix {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(request.app_data().copied().unwrap_or(Self::Plain)))
+    }
+}
+
+/// What the dialect calls a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The caller, as a list of one.
+    Account,
+    /// A named set of rights.
+    Bundle,
+    /// What a redeemed request leaves.
+    BundlePermission,
+    /// One user asks another for a bundle.
+    BundlePermissionRequest,
+    /// Who asks and who is asked.
+    User,
+}
+
+impl Kind {
+    const ALL: [Self; 5] =
+        [Self::Account, Self::Bundle, Self::BundlePermission, Self::BundlePermissionRequest, Self::User];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Bundle => "bundle",
+            Self::BundlePermission => "bundle_permission",
+            Self::BundlePermissionRequest => "bundle_permission_request",
+            Self::User => "user",
+        }
+    }
 }

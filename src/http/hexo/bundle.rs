@@ -1,0 +1,131 @@
+//! `bundle`: named sets of rights, for everybody to see and for staff to make.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{self, Data, ServiceConfig};
+
+use super::error::HexoError;
+use super::fields::Fields;
+use super::path::{IdSet, Number};
+use super::query::Query;
+use super::view::BundleView;
+use super::{Answer, Kind, Prefix, schema};
+use crate::domain::bundle::{BundleId, BundleName, Description};
+use crate::domain::event::Action;
+use crate::domain::permission::Mask;
+use crate::http::Services;
+use crate::http::body::{Body, From};
+use crate::http::problem::Problem;
+use crate::http::routing::{get, resource};
+use crate::store::bundles::{BundleChange, NewBundle};
+use crate::store::{bundles, events};
+
+const KIND: Kind = Kind::Bundle;
+const ONLY_STAFF: &str = "Only staff may change bundles.";
+
+pub(super) fn routes(scope: &mut ServiceConfig) {
+    scope
+        .service(resource("/bundle", "GET, HEAD, POST").route(get().to(list)).route(web::post().to(create)))
+        .service(resource("/bundle/schema", "GET, HEAD").route(get().to(schema)))
+        .service(resource("/bundle/set/{name}", "GET, HEAD").route(get().to(set)))
+        .service(
+            resource("/bundle/{name}", "GET, HEAD, PUT, DELETE")
+                .route(get().to(detail))
+                .route(web::put().to(put))
+                .route(web::delete().to(delete)),
+        );
+}
+
+async fn schema(prefix: Prefix) -> Answer {
+    schema::answer(KIND, prefix)
+}
+
+/// `GET /api/bundle/`
+async fn list(From(_, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let page = query.page();
+    let listed = services.directory.read(move |conn| bundles::list(conn, page)).await?;
+    let objects = listed.rows.iter().map(|bundle| BundleView::new(bundle, prefix)).collect();
+    Ok(query.answer(&prefix.list(KIND), listed.total, objects))
+}
+
+/// `GET /api/bundle/set/1;2/`
+async fn set(From(_, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let numbers: Vec<BundleId> = ids.numbers().into_iter().map(BundleId).collect();
+    let found = services.directory.read(move |conn| bundles::by_ids(conn, &numbers)).await?;
+    Ok(ids.answer(found.iter().map(|bundle| (bundle.id.0, BundleView::new(bundle, prefix)))))
+}
+
+/// `GET /api/bundle/1/`
+async fn detail(From(_, Number(id)): From<Number>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let found = services.directory.read(move |conn| bundles::by_ids(conn, &[BundleId(id)])).await?;
+    let bundle = found.first().ok_or(Problem::NotFound)?;
+    Ok(HttpResponse::Ok().json(BundleView::new(bundle, prefix)))
+}
+
+/// `POST /api/bundle/`, for staff. Without a `permission` it is one to read.
+async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
+    caller.must_be_staff(ONLY_STAFF)?;
+    fields.required("name")?;
+    let change = read(&fields)?;
+    let new = NewBundle {
+        name: change.name.ok_or(HexoError::Missing("name"))?,
+        description: change.description.unwrap_or_default(),
+        permission: change.permission.unwrap_or(Mask::READ),
+    };
+    let added = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        let bundle = bundles::insert(conn, &new)?;
+        events::record(conn, &caller.origin, Action::BundleAdded, format!("bundle:{}", bundle.id), now)?;
+        Ok(bundle)
+    });
+    let bundle = added.await?;
+    let uri = prefix.detail(KIND, bundle.id.0);
+    Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(BundleView::new(&bundle, prefix)))
+}
+
+/// `PUT /api/bundle/1/`, for staff. What the body does not have stays; the
+/// rights stay in any case while the bundle is in use (409).
+async fn put(
+    From(caller, (Number(id), fields)): From<(Number, Fields)>,
+    prefix: Prefix,
+    services: Data<Services>,
+) -> Answer {
+    caller.must_be_staff(ONLY_STAFF)?;
+    let change = read(&fields)?;
+    let changed = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        let changed = bundles::update(conn, BundleId(id), &change, now)?;
+        if changed.is_ok() {
+            events::record(conn, &caller.origin, Action::BundleChanged, format!("bundle:{id}"), now)?;
+        }
+        Ok(changed)
+    });
+    Ok(HttpResponse::Ok().json(BundleView::new(&changed.await??, prefix)))
+}
+
+/// `DELETE /api/bundle/1/`, for staff; 409 while it is in use.
+async fn delete(From(caller, (Number(id), _)): From<(Number, Body)>, services: Data<Services>) -> Answer {
+    caller.must_be_staff(ONLY_STAFF)?;
+    let deleted = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        let deleted = bundles::delete(conn, BundleId(id), now)?;
+        if deleted.is_ok() {
+            events::record(conn, &caller.origin, Action::BundleDeleted, format!("bundle:{id}"), now)?;
+        }
+        Ok(deleted)
+    });
+    deleted.await??;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn read(fields: &Fields) -> Result<BundleChange, HexoError> {
+    let mask = |bits| {
+        Mask::new(bits)
+            .map_err(|_| HexoError::invalid(KIND, "permission", "A whole number in 1..63 is wanted."))
+    };
+    Ok(BundleChange {
+        name: fields.text(KIND, "name", BundleName::new)?,
+        description: fields.text(KIND, "description", Description::new)?,
+        permission: fields.integer(KIND, "permission")?.map(mask).transpose()?,
+    })
+}

@@ -1,0 +1,225 @@
+//! `bundle_permission_request`: asking for a permission, and the token's loop.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{self, Data, ServiceConfig};
+use url::Url;
+
+use super::error::HexoError;
+use super::fields::Fields;
+use super::headers::Once;
+use super::path::{IdSet, RequestName};
+use super::query::Query;
+use super::terms::{Author, Wish};
+use super::view::{GrantView, Reader, RequestView};
+use super::{Answer, Kind, Prefix, schema};
+use crate::config::Config;
+use crate::domain::clock::Timestamp;
+use crate::domain::request::{NewRequest, PermissionRequest, RequestId};
+use crate::domain::token::RedeemId;
+use crate::domain::user::UserId;
+use crate::http::Services;
+use crate::http::auth::Caller;
+use crate::http::body::{Body, From};
+use crate::http::problem::Problem;
+use crate::http::routing::{get, resource};
+use crate::store::cast::Cast;
+use crate::store::requests;
+
+const KIND: Kind = Kind::BundlePermissionRequest;
+/// The most bytes in the URL of a page, so that the link fits into one line of a mail.
+const PAGE_BYTES: usize = 900;
+
+pub(super) fn routes(scope: &mut ServiceConfig) {
+    scope
+        .service(
+            resource("/bundle_permission_request", "GET, HEAD, POST")
+                .route(get().to(list))
+                .route(web::post().to(ask)),
+        )
+        .service(resource("/bundle_permission_request/schema", "GET, HEAD").route(get().to(schema)))
+        .service(resource("/bundle_permission_request/set/{name}", "GET, HEAD").route(get().to(set)))
+        .service(
+            resource("/bundle_permission_request/{name}", "GET, HEAD, PUT, DELETE")
+                .route(get().to(detail))
+                .route(web::put().to(redeem))
+                .route(web::delete().to(end)),
+        );
+}
+
+async fn schema(prefix: Prefix) -> Answer {
+    schema::answer(KIND, prefix)
+}
+
+/// `GET /api/bundle_permission_request/`
+async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let (viewer, page) = (caller.id(), query.page());
+    let listed = services.directory.read(move |conn| {
+        let now = conn.now()?;
+        let listed = requests::live_of_party(conn, viewer, page, now)?;
+        let cast = Cast::of(conn, listed.rows.iter().map(|request| request.terms))?;
+        Ok((listed.total, Found { requests: listed.rows, cast, now }))
+    });
+    let (total, found) = listed.await?;
+    let reader = Reader { viewer, prefix, services: &services };
+    Ok(query.answer(&prefix.list(KIND), total, found.views(reader).map(|(_, view)| view).collect()))
+}
+
+/// `GET /api/bundle_permission_request/set/1;2/`
+async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let numbers = ids.numbers().into_iter().map(RequestId).collect();
+    let found = services.live_requests(&caller, Named::Numbers(numbers)).await?;
+    let reader = Reader { viewer: caller.id(), prefix, services: &services };
+    Ok(ids.answer(found.views(reader)))
+}
+
+/// `GET /api/bundle_permission_request/<number or token>/`: consumes nothing.
+async fn detail(From(caller, name): From<RequestName>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let found = services.live_requests(&caller, Named::from(name)).await?;
+    let reader = Reader { viewer: caller.id(), prefix, services: &services };
+    let (_, view) = found.views(reader).next().ok_or(Problem::NotFound)?;
+    Ok(HttpResponse::Ok().json(view))
+}
+
+/// `POST /api/bundle_permission_request/`: asks, and mails `user_target`.
+async fn ask(
+    From(caller, (Once(once), fields)): From<(Once, Fields)>,
+    prefix: Prefix,
+    services: Data<Services>,
+) -> Answer {
+    let config = &services.config;
+    let wish = Wish::read(KIND, &fields, &config.public_url)?;
+    let lifetime = lifetime(&fields, config)?;
+    let redeem_page = fields.text_or_blank(KIND, "redeem_url", |text| redeem_page(text, config))?;
+    let parties = wish.resolve(KIND, Author::Allowed, &caller, &services).await?;
+    let viewer = caller.id();
+    let new = NewRequest { terms: parties.terms, asked_by: viewer, lifetime, redeem_page, once };
+    let (request, ttl) = services.registry.ask(new, caller.origin).await??;
+    services.mailer.hint();
+    let view =
+        RequestView::new(&request, ttl, parties.scene(), Reader { viewer, prefix, services: &services });
+    Ok(HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view))
+}
+
+/// `PUT /api/bundle_permission_request/<token>/`: redeems. The body is never
+/// looked at, and a number never redeems.
+///
+/// Who and what it is about is read first: nothing can fail after the deed.
+async fn redeem(
+    From(caller, (name, Once(once), _)): From<(RequestName, Once, Body)>,
+    prefix: Prefix,
+    services: Data<Services>,
+) -> Answer {
+    let RequestName::Token(id) = name else { return Err(Problem::NotFound.into()) };
+    let by = caller.id();
+    let (request, cast) = services.request_for(by, id).await?.ok_or(Problem::NotFound)?;
+    let scene = cast.scene(request.terms).ok_or(Problem::NotFound)?;
+    let grant = services.registry.redeem(id, by, once, caller.origin).await??;
+    Ok(HttpResponse::Ok().json(GrantView::new(&grant, scene, prefix)))
+}
+
+/// `DELETE /api/bundle_permission_request/<number or token>/`: the target
+/// declines, the requester withdraws.
+async fn end(From(caller, (name, _)): From<(RequestName, Body)>, services: Data<Services>) -> Answer {
+    let (by, registry) = (caller.id(), &services.registry);
+    let ended = match name {
+        RequestName::Number(id) => registry.withdraw(id, by, caller.origin).await?,
+        RequestName::Token(id) => registry.decline(id, by, caller.origin).await?,
+    };
+    ended?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// How requests are named.
+enum Named {
+    Numbers(Vec<RequestId>),
+    Token(RedeemId),
+}
+
+impl std::convert::From<RequestName> for Named {
+    fn from(name: RequestName) -> Self {
+        match name {
+            RequestName::Number(id) => Self::Numbers(vec![id]),
+            RequestName::Token(id) => Self::Token(id),
+        }
+    }
+}
+
+/// Live requests, with all that it takes to write them.
+struct Found {
+    requests: Vec<PermissionRequest>,
+    cast: Cast,
+    now: Timestamp,
+}
+
+impl Found {
+    fn views<'a>(&'a self, reader: Reader<'a>) -> impl Iterator<Item = (i64, RequestView<'a>)> {
+        self.requests.iter().filter_map(move |request| {
+            let scene = self.cast.scene(request.terms)?;
+            Some((request.id.0, RequestView::new(request, request.ttl(self.now), scene, reader)))
+        })
+    }
+}
+
+impl Services {
+    /// Live requests: by number for either party, by token for the target.
+    async fn live_requests(&self, caller: &Caller, named: Named) -> Result<Found, HexoError> {
+        let viewer = caller.id();
+        let found = self.directory.read(move |conn| {
+            let now = conn.now()?;
+            let requests: Vec<PermissionRequest> = match &named {
+                Named::Numbers(ids) => requests::live_by_ids(conn, ids, viewer, now)?,
+                Named::Token(id) => {
+                    let request = requests::by_redeem_id(conn, *id)?;
+                    let theirs = |it: &PermissionRequest| it.terms.target == viewer && it.is_live(now);
+                    request.filter(theirs).into_iter().collect()
+                }
+            };
+            let cast = Cast::of(conn, requests.iter().map(|request| request.terms))?;
+            Ok(Found { requests, cast, now })
+        });
+        Ok(found.await?)
+    }
+
+    /// The request of a token, live or not, if it is this target's.
+    async fn request_for(
+        &self,
+        target: UserId,
+        id: RedeemId,
+    ) -> Result<Option<(PermissionRequest, Cast)>, HexoError> {
+        let found = self.directory.read(move |conn| {
+            let request = requests::by_redeem_id(conn, id)?.filter(|request| request.terms.target == target);
+            let Some(request) = request else { return Ok(None) };
+            let cast = Cast::of(conn, std::iter::once(request.terms))?;
+            Ok(Some((request, cast)))
+        });
+        Ok(found.await?)
+    }
+}
+
+/// Seconds that the request is to live.
+fn lifetime(fields: &Fields, config: &Config) -> Result<i64, HexoError> {
+    let asked = fields.integer(KIND, "ttl")?;
+    config.requests.lifetime(asked).ok_or_else(|| {
+        let most = config.requests.max_ttl;
+        HexoError::invalid(KIND, "ttl", format!("A whole number of seconds in 60..{most} is wanted."))
+    })
+}
+
+/// Not a page that a link may lead to.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "must be an http or https URL of an origin that the operator allows, without a token, user or fragment"
+)]
+struct ForeignPage;
+
+/// The page that the mail is to lead to, as a browser reads its URL.
+fn redeem_page(text: &str, config: &Config) -> Result<String, ForeignPage> {
+    let whole = text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let url = Url::parse(text).map_err(|_| ForeignPage)?;
+    let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    let free = url.query_pairs().all(|(name, _)| name != "token");
+    let ours = matches!(url.scheme(), "http" | "https") && config.may_redeem_at(&url.origin());
+    let short = url.as_str().len() <= PAGE_BYTES;
+    if whole && bare && free && ours && short { Ok(url.into()) } else { Err(ForeignPage) }
+}

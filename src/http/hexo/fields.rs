@@ -1,0 +1,200 @@
+//! Bodies: a JSON object, of which each handler takes the fields that it knows.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest};
+use serde_json::{Map, Value};
+
+use super::Kind;
+use super::error::HexoError;
+use crate::http::body::{Body, content_type};
+use crate::http::problem::Problem;
+
+/// The fields of a body. An empty body has none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields(Map<String, Value>);
+
+impl FromRequest for Fields {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let body = Body::from_request(request, payload);
+        Box::pin(async move {
+            let Body(bytes) = body.await?;
+            Ok(Self::read(is_json, &bytes)?)
+        })
+    }
+}
+
+/// Whether the body is JSON as far as its type says; without a type it is, as
+/// tastypie has it.
+fn is_json(request: &HttpRequest) -> bool {
+    let readable = content_type(request);
+    match readable.as_deref() {
+        Some("" | "application/json") => true,
+        Some(_) => false,
+        None => !request.headers().contains_key(CONTENT_TYPE),
+    }
+}
+
+impl Fields {
+    fn read(is_json: bool, body: &[u8]) -> Result<Self, HexoError> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        if !is_json {
+            return Err(Problem::UnsupportedType.into());
+        }
+        // Too deep a nesting is an error too.
+        match serde_json::from_slice(body).map_err(|_| HexoError::NotJson)? {
+            Value::Object(fields) if !fields.iter().any(|(name, value)| holds_nul(name, value)) => {
+                Ok(Self(fields))
+            }
+            Value::Object(_) => Err(HexoError::bad("U+0000 is not accepted in any string.")),
+            _ => Err(HexoError::bad("The body must be a JSON object.")),
+        }
+    }
+
+    /// A field's value; `None` when it is absent or null.
+    fn value(&self, field: &str) -> Option<&Value> {
+        self.0.get(field).filter(|value| !value.is_null())
+    }
+
+    /// The value of a field that must not be absent, null or blank.
+    pub(super) fn required(&self, field: &'static str) -> Result<&Value, HexoError> {
+        self.filled(field).ok_or(HexoError::Missing(field))
+    }
+
+    /// A field's value; `None` when it is absent, null or blank.
+    fn filled(&self, field: &str) -> Option<&Value> {
+        self.value(field).filter(|value| value.as_str() != Some(""))
+    }
+
+    /// A whole number, in JSON or as a decimal string; `None` when the field is
+    /// absent, null or blank.
+    pub(super) fn integer(&self, kind: Kind, field: &'static str) -> Result<Option<i64>, HexoError> {
+        let Some(value) = self.filled(field) else { return Ok(None) };
+        let number = match value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => decimal(text),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        number.map(Some).ok_or_else(|| HexoError::invalid(kind, field, "A whole number is wanted."))
+    }
+
+    /// A string that `read` takes; `None` when the field is absent or null.
+    pub(super) fn text<T, E: Display>(
+        &self,
+        kind: Kind,
+        field: &'static str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, HexoError> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let text = value.as_str().ok_or_else(|| HexoError::invalid(kind, field, "A string is wanted."))?;
+        let why = |error| HexoError::invalid(kind, field, format!("This field {error}."));
+        read(text).map(Some).map_err(why)
+    }
+
+    /// As [`Fields::text`], where a blank field is as good as none.
+    pub(super) fn text_or_blank<T, E: Display>(
+        &self,
+        kind: Kind,
+        field: &'static str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, HexoError> {
+        if self.filled(field).is_none() { Ok(None) } else { self.text(kind, field, read) }
+    }
+}
+
+/// Whether U+0000 is anywhere in a field, its name included. PostgreSQL takes
+/// it nowhere.
+fn holds_nul(name: &str, value: &Value) -> bool {
+    name.contains('\0')
+        || match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(values) => values.iter().any(|value| holds_nul("", value)),
+            Value::Object(fields) => fields.iter().any(|(name, value)| holds_nul(name, value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+}
+
+/// A whole number in decimal digits, with a minus sign perhaps.
+fn decimal(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Fields, HexoError> {
+        Fields::read(true, text.as_bytes())
+    }
+
+    #[test]
+    fn an_empty_body_has_no_fields_whatever_its_type() {
+        assert!(matches!(Fields::read(false, b""), Ok(Fields(fields)) if fields.is_empty()));
+        assert!(matches!(Fields::read(false, b"{}"), Err(HexoError::Problem(Problem::UnsupportedType))));
+    }
+
+    #[test]
+    fn what_nests_too_deep_is_not_json() {
+        let deep = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
+        assert!(matches!(read(&deep), Err(HexoError::NotJson)));
+        assert!(matches!(read(&"{\"a\":".repeat(10_000)), Err(HexoError::NotJson)));
+    }
+
+    #[test]
+    fn nul_is_refused_at_any_depth() {
+        for text in [r#"{"a":"\u0000"}"#, r#"{"a":[{"b":"x\u0000"}]}"#, r#"{"\u0000":1}"#] {
+            assert!(matches!(read(text), Err(HexoError::Problem(Problem::BadRequest(_)))), "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_never_rounded() {
+        for (text, number) in [
+            ("60", Some(60)),
+            ("\"60\"", Some(60)),
+            ("-1", Some(-1)),
+            ("\"-1\"", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("null", None),
+            ("\"\"", None),
+        ] {
+            let fields = read(&format!("{{\"ttl\":{text}}}")).unwrap();
+            assert_eq!(fields.integer(Kind::User, "ttl").unwrap(), number, "{text}");
+        }
+        for text in [
+            "1.9",
+            "60.0",
+            "1e3",
+            "9223372036854775808",
+            "true",
+            "[60]",
+            "{}",
+            "\"+1\"",
+            "\" 1\"",
+            "\"-\"",
+            "\"1_0\"",
+        ] {
+            let fields = read(&format!("{{\"ttl\":{text}}}")).unwrap();
+            assert!(fields.integer(Kind::User, "ttl").is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Fields::read(true, &body);
+        }
+    }
+}

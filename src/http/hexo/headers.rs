@@ -1,0 +1,39 @@
+//! The one header that this dialect reads for itself.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderName;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::error::HexoError;
+use crate::domain::text::IdempotencyKey;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The `Idempotency-Key` that a request came with, if it did.
+#[derive(Clone, Debug)]
+pub(super) struct Once(pub Option<IdempotencyKey>);
+
+impl FromRequest for Once {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::read(request).map_err(Into::into))
+    }
+}
+
+impl Once {
+    fn read(request: &HttpRequest) -> Result<Self, HexoError> {
+        let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
+        let key = match (values.next(), values.next()) {
+            (None, _) => return Ok(Self(None)),
+            (Some(value), None) => value.to_str().ok().and_then(|text| IdempotencyKey::new(text).ok()),
+            (Some(_), Some(_)) => None,
+        };
+        key.map(|key| Self(Some(key))).ok_or_else(|| {
+            HexoError::bad("One Idempotency-Key is wanted, of 1 to 255 printable ASCII characters.")
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! What a path names: one resource by its number or, for requests, its token;
+//! or a set of resources.
+
+use std::collections::{HashMap, HashSet};
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use super::error::HexoError;
+use super::query::MOST;
+use crate::domain::request::RequestId;
+use crate::domain::token::RedeemId;
+use crate::http::Services;
+use crate::http::problem::Problem;
+
+/// The number that the last segment of a path is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number(pub i64);
+
+/// What the last segment of a request's path is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RequestName {
+    /// Its number, for either party.
+    Number(RequestId),
+    /// Its token, for its target.
+    Token(RedeemId),
+}
+
+/// A set, as it is answered.
+#[derive(Serialize)]
+struct Set<'a, T> {
+    not_found: Vec<&'a str>,
+    objects: Vec<T>,
+}
+
+/// The ids of a set, in the order given, each once.
+#[derive(Clone, Debug)]
+pub(super) struct IdSet(Vec<String>);
+
+impl FromRequest for Number {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let number = number(&segment(request)).map(Self);
+        ready(number.ok_or_else(|| Problem::NotFound.refuse(request)))
+    }
+}
+
+impl FromRequest for RequestName {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = segment(request);
+        let token = || {
+            let services = request.app_data::<Data<Services>>()?;
+            services.keyring.open_redeem(&text).ok().map(Self::Token)
+        };
+        let name = number(&text).map(|number| Self::Number(RequestId(number))).or_else(token);
+        ready(name.ok_or_else(|| Problem::NotFound.refuse(request)))
+    }
+}
+
+impl FromRequest for IdSet {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::read(&segment(request)).map_err(Into::into))
+    }
+}
+
+impl IdSet {
+    fn read(text: &str) -> Result<Self, HexoError> {
+        let mut seen = HashSet::new();
+        let ids = text.split(';').filter(|id| !id.is_empty() && seen.insert(*id));
+        let ids: Vec<String> = ids.map(str::to_owned).collect();
+        if ids.len() > MOST {
+            return Err(HexoError::bad(format!("A set has at most {MOST} ids.")));
+        }
+        if text.contains('\0') {
+            return Err(HexoError::bad("U+0000 is not accepted in any string."));
+        }
+        Ok(Self(ids))
+    }
+
+    /// Those of the ids that are numbers.
+    pub(super) fn numbers(&self) -> Vec<i64> {
+        self.0.iter().filter_map(|id| number(id)).collect()
+    }
+
+    /// The answer: what was found of the set, in its order, and what was not.
+    pub(super) fn answer<T: Serialize>(&self, found: impl IntoIterator<Item = (i64, T)>) -> HttpResponse {
+        let mut found: HashMap<i64, T> = found.into_iter().collect();
+        let (mut objects, mut not_found) = (Vec::new(), Vec::new());
+        for id in &self.0 {
+            match number(id).and_then(|number| found.remove(&number)) {
+                Some(object) => objects.push(object),
+                None => not_found.push(id.as_str()),
+            }
+        }
+        HttpResponse::Ok().json(Set { not_found, objects })
+    }
+}
+
+/// The last segment, decoded. What is not UTF-8 names nothing, in whatever way
+/// it is read.
+fn segment(request: &HttpRequest) -> String {
+    let raw = request.match_info().get("name").unwrap_or_default();
+    percent_decode_str(raw).decode_utf8_lossy().into_owned()
+}
+
+/// An id in decimal digits.
+pub(super) fn number(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}

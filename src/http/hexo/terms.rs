@@ -1,0 +1,128 @@
+//! Who asks whom for what, as a body says it: `user_allowed`, `user_target` and
+//! `bundle`, looked up together.
+//!
+//! What is wrong is said in an order that tells the least: first what the body
+//! alone shows; then whether its author may act for the one who acts; only then
+//! whether there are such another user and such a bundle.
+
+use super::Kind;
+use super::error::HexoError;
+use super::fields::Fields;
+use super::reference::{self, Reference, UserName};
+use crate::config::PublicUrl;
+use crate::domain::bundle::{Bundle, BundleId};
+use crate::domain::grant::{SameUser, Terms};
+use crate::domain::user::User;
+use crate::http::Services;
+use crate::http::auth::Caller;
+use crate::store::cast::Scene;
+use crate::store::{bundles, users};
+
+/// Terms by their references.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    bundle: Reference<BundleId>,
+    allowed: Reference<UserName>,
+    target: Reference<UserName>,
+}
+
+/// Which party to the terms makes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Author {
+    /// Who receives, asks.
+    Allowed,
+    /// Who gives.
+    Target,
+}
+
+/// Terms, with all whom they name.
+#[derive(Clone, Debug)]
+pub(super) struct Parties {
+    /// The terms.
+    pub terms: Terms,
+    target: User,
+    allowed: User,
+    bundle: Bundle,
+}
+
+impl Parties {
+    /// All whom the terms name.
+    pub(super) fn scene(&self) -> Scene<'_> {
+        Scene { target: &self.target, allowed: &self.allowed, bundle: &self.bundle }
+    }
+}
+
+impl Wish {
+    /// Reads the three fields, all of them required.
+    pub(super) fn read(kind: Kind, fields: &Fields, here: &PublicUrl) -> Result<Self, HexoError> {
+        let user = |text: &str| UserName::parse(text, here);
+        let bundle = fields.required("bundle")?;
+        let allowed = fields.required("user_allowed")?;
+        let target = fields.required("user_target")?;
+        Ok(Self {
+            bundle: Reference::read(kind, "bundle", bundle, |text| reference::bundle(text, here))?,
+            allowed: Reference::read(kind, "user_allowed", allowed, user)?,
+            target: Reference::read(kind, "user_target", target, user)?,
+        })
+    }
+
+    /// Looks up all three at once.
+    pub(super) async fn resolve(
+        self,
+        kind: Kind,
+        author: Author,
+        caller: &Caller,
+        services: &Services,
+    ) -> Result<Parties, HexoError> {
+        let (mut ids, mut emails) = (Vec::new(), Vec::new());
+        for name in [&self.allowed, &self.target].into_iter().filter_map(|user| user.names.clone()) {
+            match name {
+                UserName::Id(id) => ids.push(id),
+                UserName::Email(email) => emails.push(email),
+            }
+        }
+        let bundle: Vec<BundleId> = self.bundle.names.into_iter().collect();
+        let (people, things) = services
+            .directory
+            .read(move |conn| Ok((users::named(conn, &ids, &emails)?, bundles::by_ids(conn, &bundle)?)))
+            .await?;
+        self.cast(kind, author, caller, &people, things)
+    }
+
+    fn cast(
+        self,
+        kind: Kind,
+        author: Author,
+        caller: &Caller,
+        people: &[User],
+        things: Vec<Bundle>,
+    ) -> Result<Parties, HexoError> {
+        let (target, allowed) = match author {
+            Author::Allowed => {
+                let allowed = self.allowed.pick(people)?;
+                caller.must_act_for(allowed.id, "Only user_allowed, or staff, may ask for a permission.")?;
+                (self.target.pick(people)?, allowed)
+            }
+            Author::Target => {
+                let target = self.target.pick(people)?;
+                caller.must_act_for(target.id, "Only user_target, or staff, may give a permission.")?;
+                (target, self.allowed.pick(people)?)
+            }
+        };
+        let unresolved = || HexoError::Unresolved { kind: Kind::Bundle, given: self.bundle.given };
+        let bundle = things.into_iter().next().ok_or_else(unresolved)?;
+        let terms = Terms::between(target.id, allowed.id, bundle.id).map_err(|SameUser| {
+            HexoError::invalid(kind, "user_target", "This must be another user than user_allowed.")
+        })?;
+        Ok(Parties { terms, target, allowed, bundle })
+    }
+}
+
+impl Reference<UserName> {
+    /// The user that it names, if they are there and active.
+    fn pick(&self, people: &[User]) -> Result<User, HexoError> {
+        let named = |user: &&User| user.active && self.names.as_ref().is_some_and(|name| name.is(user));
+        let unresolved = || HexoError::Unresolved { kind: Kind::User, given: self.given.clone() };
+        people.iter().find(named).cloned().ok_or_else(unresolved)
+    }
+}

@@ -1,0 +1,157 @@
+//! `user`: those whom the caller may see, and for staff everybody.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{self, Data, ServiceConfig};
+
+use super::error::HexoError;
+use super::fields::Fields;
+use super::path::{IdSet, Number};
+use super::query::{self, MOST, Query};
+use super::view::UserView;
+use super::{Answer, Kind, Prefix, schema};
+use crate::domain::event::Action;
+use crate::domain::user::{Email, PersonName, User, UserId};
+use crate::http::Services;
+use crate::http::auth::Caller;
+use crate::http::body::From;
+use crate::http::problem::Problem;
+use crate::http::routing::{get, resource};
+use crate::store::users::{NewUser, UserFilter};
+use crate::store::{Page, events, users};
+
+const KIND: Kind = Kind::User;
+
+pub(super) fn routes(scope: &mut ServiceConfig) {
+    scope
+        .service(resource("/user", "GET, HEAD, POST").route(get().to(list)).route(web::post().to(create)))
+        .service(resource("/user/schema", "GET, HEAD").route(get().to(schema)))
+        .service(resource("/user/set/{name}", "GET, HEAD").route(get().to(set)))
+        .service(
+            resource("/user/{name}", "GET, HEAD, PUT, PATCH")
+                .route(get().to(detail))
+                .route(web::put().to(put))
+                .route(web::patch().to(patch)),
+        );
+}
+
+async fn schema(prefix: Prefix) -> Answer {
+    schema::answer(KIND, prefix)
+}
+
+/// `GET /api/user/`
+async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let listed = services.visible(&caller, filter(&query)?, query.page()).await?;
+    let objects = listed.rows.iter().map(|user| UserView::new(user, prefix)).collect();
+    Ok(query.answer(&prefix.list(KIND), listed.total, objects))
+}
+
+/// `GET /api/user/set/1;2/`
+async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let filter = UserFilter { ids: Some(ids.numbers()), ..UserFilter::default() };
+    let listed = services.visible(&caller, filter, Page { limit: MOST as i64, offset: 0 }).await?;
+    Ok(ids.answer(listed.rows.iter().map(|user| (user.id.0, UserView::new(user, prefix)))))
+}
+
+/// `GET /api/user/1/`
+async fn detail(From(caller, Number(id)): From<Number>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let user = services.visible_user(&caller, UserId(id)).await?;
+    Ok(HttpResponse::Ok().json(UserView::new(&user, prefix)))
+}
+
+/// `POST /api/user/`, for staff. The new user has no password: the operator
+/// sets one, or makes a key.
+async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
+    caller.must_be_staff("Only staff may add users.")?;
+    fields.required("email")?;
+    let new = NewUser {
+        email: fields.text(KIND, "email", Email::new)?.ok_or(HexoError::Missing("email"))?,
+        first_name: fields.text(KIND, "first_name", PersonName::new)?.unwrap_or_default(),
+        last_name: fields.text(KIND, "last_name", PersonName::new)?.unwrap_or_default(),
+        staff: false,
+        password: None,
+    };
+    let added = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        let Some(user) = users::insert(conn, &new, now)? else { return Ok(None) };
+        events::record(conn, &caller.origin, Action::UserAdded, format!("user:{}", user.id), now)?;
+        Ok(Some(user))
+    });
+    let taken = || HexoError::invalid(KIND, "email", "A user with this email is there already.");
+    let user = added.await?.ok_or_else(taken)?;
+    let uri = prefix.detail(KIND, user.id.0);
+    Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(UserView::new(&user, prefix)))
+}
+
+/// `PUT /api/user/1/`
+async fn put(from: From<(Number, Fields)>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let user = services.rename(from).await?;
+    Ok(HttpResponse::Ok().json(UserView::new(&user, prefix)))
+}
+
+/// `PATCH /api/user/1/`
+async fn patch(from: From<(Number, Fields)>, prefix: Prefix, services: Data<Services>) -> Answer {
+    let user = services.rename(from).await?;
+    Ok(HttpResponse::Accepted().json(UserView::new(&user, prefix)))
+}
+
+impl Services {
+    /// A page of the users that the caller may see.
+    async fn visible(
+        &self,
+        caller: &Caller,
+        filter: UserFilter,
+        page: Page,
+    ) -> Result<crate::store::Listed<User>, HexoError> {
+        let viewer = caller.user.clone();
+        let listed = self.directory.read(move |conn| {
+            let now = conn.now()?;
+            users::visible_to(conn, &viewer, &filter, page, now)
+        });
+        Ok(listed.await?)
+    }
+
+    /// One user, if the caller may see them.
+    async fn visible_user(&self, caller: &Caller, id: UserId) -> Result<User, HexoError> {
+        let filter = UserFilter { ids: Some(vec![id.0]), ..UserFilter::default() };
+        let listed = self.visible(caller, filter, Page { limit: 1, offset: 0 }).await?;
+        Ok(listed.rows.into_iter().next().ok_or(Problem::NotFound)?)
+    }
+
+    /// Sets the names that a body has, of oneself or as staff; all else in it is
+    /// read-only and passed over, and what it does not have stays.
+    async fn rename(
+        &self,
+        From(caller, (Number(id), fields)): From<(Number, Fields)>,
+    ) -> Result<User, HexoError> {
+        let user = self.visible_user(&caller, UserId(id)).await?;
+        caller.must_act_for(user.id, "Only the user, or staff, may change a user.")?;
+        let first_name = fields.text(KIND, "first_name", PersonName::new)?;
+        let last_name = fields.text(KIND, "last_name", PersonName::new)?;
+        if first_name.is_none() && last_name.is_none() {
+            return Ok(user);
+        }
+        let renamed = self.directory.write(move |conn| {
+            let now = conn.now()?;
+            let renamed = users::rename(conn, user.id, first_name.as_ref(), last_name.as_ref())?;
+            events::record(conn, &caller.origin, Action::UserRenamed, format!("user:{}", user.id), now)?;
+            Ok(renamed)
+        });
+        Ok(renamed.await?.ok_or(Problem::NotFound)?)
+    }
+}
+
+fn filter(query: &Query) -> Result<UserFilter, HexoError> {
+    let lower = |text: &str| Ok(text.to_ascii_lowercase());
+    let mut emails = query.conditions("email", lower)?;
+    emails.extend(query.conditions("username", lower)?);
+    let mut email_prefixes = Vec::new();
+    for name in ["email__startswith", "username__startswith"] {
+        email_prefixes.extend(query.one(name)?.map(str::to_ascii_lowercase));
+    }
+    Ok(UserFilter {
+        ids: query::common(query.conditions("id", query::id)?),
+        emails: query::common(emails),
+        email_prefixes,
+    })
+}

@@ -1,0 +1,119 @@
+//! Resources, as they are written.
+
+use serde::Serialize;
+
+use super::{Kind, Prefix};
+use crate::actors::mailer;
+use crate::domain::bundle::Bundle;
+use crate::domain::grant::Grant;
+use crate::domain::request::PermissionRequest;
+use crate::domain::user::{User, UserId};
+use crate::http::Services;
+use crate::store::cast::Scene;
+
+/// A `user`, also as an `account`.
+#[derive(Serialize)]
+pub(super) struct UserView<'a> {
+    email: &'a str,
+    first_name: &'a str,
+    id: i64,
+    last_name: &'a str,
+    resource_uri: String,
+    username: &'a str,
+}
+
+impl<'a> UserView<'a> {
+    pub(super) fn new(user: &'a User, prefix: Prefix) -> Self {
+        Self {
+            email: user.email.as_str(),
+            first_name: user.first_name.as_str(),
+            id: user.id.0,
+            last_name: user.last_name.as_str(),
+            resource_uri: prefix.detail(Kind::User, user.id.0),
+            username: user.email.as_str(),
+        }
+    }
+}
+
+/// A `bundle`.
+#[derive(Serialize)]
+pub(super) struct BundleView<'a> {
+    description: &'a str,
+    id: i64,
+    name: &'a str,
+    permission: u8,
+    resource_uri: String,
+}
+
+impl<'a> BundleView<'a> {
+    pub(super) fn new(bundle: &'a Bundle, prefix: Prefix) -> Self {
+        Self {
+            description: bundle.description.as_str(),
+            id: bundle.id.0,
+            name: bundle.name.as_str(),
+            permission: bundle.permission.bits(),
+            resource_uri: prefix.detail(Kind::Bundle, bundle.id.0),
+        }
+    }
+}
+
+/// A `bundle_permission`.
+#[derive(Serialize)]
+pub(super) struct GrantView<'a> {
+    bundle: String,
+    name: &'a str,
+    pub(super) resource_uri: String,
+    user_allowed: UserView<'a>,
+    user_target: UserView<'a>,
+}
+
+impl<'a> GrantView<'a> {
+    pub(super) fn new(grant: &Grant, scene: Scene<'a>, prefix: Prefix) -> Self {
+        Self {
+            bundle: prefix.detail(Kind::Bundle, scene.bundle.id.0),
+            name: scene.bundle.name.as_str(),
+            resource_uri: prefix.detail(Kind::BundlePermission, grant.id.0),
+            user_allowed: UserView::new(scene.allowed, prefix),
+            user_target: UserView::new(scene.target, prefix),
+        }
+    }
+}
+
+/// A `bundle_permission_request`.
+#[derive(Serialize)]
+pub(super) struct RequestView<'a> {
+    bundle: BundleView<'a>,
+    redeem_url: Option<String>,
+    pub(super) resource_uri: String,
+    ttl: i64,
+    user_allowed: UserView<'a>,
+    user_target: UserView<'a>,
+}
+
+/// For whom requests are written, and with what.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    /// Who reads the answer.
+    pub viewer: UserId,
+    /// The prefix of its URIs.
+    pub prefix: Prefix,
+    /// What links are made with.
+    pub services: &'a Services,
+}
+
+impl<'a> RequestView<'a> {
+    /// The link is for the request's target alone, while there are seconds left.
+    pub(super) fn new(request: &PermissionRequest, ttl: i64, scene: Scene<'a>, reader: Reader<'_>) -> Self {
+        let Reader { viewer, prefix, services } = reader;
+        let redeems = viewer == request.terms.target && ttl > 0;
+        let link = || mailer::link(request, &services.keyring, services.config.public_url.as_str());
+        Self {
+            bundle: BundleView::new(scene.bundle, prefix),
+            redeem_url: redeems.then(link),
+            resource_uri: prefix.detail(Kind::BundlePermissionRequest, request.id.0),
+            ttl,
+            user_allowed: UserView::new(scene.allowed, prefix),
+            user_target: UserView::new(scene.target, prefix),
+        }
+    }
+}
