@@ -6,6 +6,7 @@ mod helpers;
 
 mod ledger;
 mod mailer;
+mod mfs;
 mod ops;
 mod pages;
 mod plans;
