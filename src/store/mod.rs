@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
-use diesel::prelude::*;
 use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
 use diesel::result::Error;
 use diesel::sqlite::SqliteConnection;
@@ -31,6 +30,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::ExposeSecret;
 
 pub use clock::{Clock, machine_now};
+/// What a query comes to: named here, so that its callers need no diesel.
+pub use diesel::{QueryResult, result::Error as QueryError};
 pub use directory::Directory;
 
 use crate::config::DatabaseUrl;

@@ -205,6 +205,17 @@ pub fn by_id(conn: &mut Conn, id: RequestId, viewer: UserId) -> QueryResult<Opti
     Ok(row.map(PermissionRequest::from).filter(|request| request.terms.has_party(viewer)))
 }
 
+/// The requests of these numbers, in no order, for the operator.
+pub fn by_ids(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<Vec<PermissionRequest>> {
+    use permission_requests::dsl;
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<RequestRow> = on!(conn, c => dsl::permission_requests
+        .filter(dsl::id.eq_any(&ids))
+        .select(RequestRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(PermissionRequest::from).collect())
+}
+
 /// A page of the live requests to which `viewer` is a party, by number.
 pub fn live_of_party(
     conn: &mut Conn,

@@ -30,7 +30,7 @@ pub const START: i64 = 1_893_456_000_000_000;
 pub const PASSWORD: &str = "correct horse battery staple";
 
 /// The servers' key.
-const SECRET: &str = "a secret of the tests, 32 bytes or more";
+pub const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
 /// Declares each test twice: once on SQLite, once on PostgreSQL.
 #[macro_export]
@@ -81,7 +81,7 @@ struct Running {
 }
 
 /// Goes with the test.
-enum TestDatabase {
+pub enum TestDatabase {
     Sqlite(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
     Postgres { maintenance: String, name: String },
 }
@@ -94,26 +94,32 @@ impl TestApp {
 
     /// A server with this `countersign.toml`.
     pub fn spawn_with(kind: Backend, toml: &str) -> Self {
+        let micros = Arc::new(AtomicI64::new(START));
+        let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
+        app.url = app.replica_with(toml);
+        app
+    }
+
+    /// A database without a server, and with its own clock, for the processes
+    /// that a test starts.
+    pub fn without_server(kind: Backend) -> Self {
+        Self::prepare(kind, Clock::Database, Arc::default())
+    }
+
+    fn prepare(kind: Backend, clock: Clock, micros: Arc<AtomicI64>) -> Self {
         let (database, database_url) = TestDatabase::create(kind);
-        let clock = Arc::new(AtomicI64::new(START));
-        let mailbox = MemoryMailbox::default();
-        let config = config(&database_url, toml);
-        let store =
-            Store::connect(&config.database_url, config.database_pool, Clock::Manual(Arc::clone(&clock)))
-                .unwrap();
+        let store = Store::connect(&database_url.parse().unwrap(), 8, clock).unwrap();
         store.migrate().unwrap();
-        let mut app = Self {
+        Self {
             url: String::new(),
             store,
             database_url,
-            mailbox,
+            mailbox: MemoryMailbox::default(),
             client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
-            clock,
+            clock: micros,
             running: Vec::new(),
             database,
-        };
-        app.url = app.replica_with(toml);
-        app
+        }
     }
 
     /// Another server on the same database; its URL.
@@ -417,7 +423,17 @@ fn config(database_url: &str, toml: &str) -> Config {
 }
 
 impl TestDatabase {
+    /// A database with all tables.
     fn create(kind: Backend) -> (Self, String) {
+        Self::named(kind, |maintenance| format!(" TEMPLATE {}", postgres_template(maintenance)))
+    }
+
+    /// A database with nothing in it.
+    pub fn empty(kind: Backend) -> (Self, String) {
+        Self::named(kind, |_| String::new())
+    }
+
+    fn named(kind: Backend, like: impl Fn(&str) -> String) -> (Self, String) {
         match kind {
             Backend::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
@@ -430,15 +446,15 @@ impl TestDatabase {
                     "COUNTERSIGN_TEST_POSTGRES names a throwaway cluster: run the tests by `make test`",
                 );
                 let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-                let template = postgres_template(&maintenance);
-                execute(&maintenance, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+                execute(&maintenance, &format!("CREATE DATABASE {name}{}", like(&maintenance)));
                 let url = in_database(&maintenance, &name);
                 (Self::Postgres { maintenance, name }, url)
             }
         }
     }
 
-    fn remove(&self) {
+    /// Removes what does not go by itself.
+    pub fn remove(&self) {
         if let Self::Postgres { maintenance, name } = self {
             execute(maintenance, &format!("DROP DATABASE {name} WITH (FORCE)"));
         }
@@ -457,11 +473,13 @@ fn postgres_template(maintenance: &str) -> &'static str {
     })
 }
 
-fn in_database(maintenance: &str, name: &str) -> String {
+/// The URL of another database of the same cluster.
+pub fn in_database(maintenance: &str, name: &str) -> String {
     let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
 }
 
-fn execute(url: &str, sql: &str) {
+/// Runs SQL on PostgreSQL.
+pub fn execute(url: &str, sql: &str) {
     PgConnection::establish(url).unwrap().batch_execute(sql).unwrap();
 }

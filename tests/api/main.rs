@@ -1,13 +1,21 @@
 //! What countersign promises, asked of a real server over HTTP, on both databases.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 #[macro_use]
 mod helpers;
 
+mod command_line;
 mod ledger;
 mod mailer;
 mod mfs;
 mod ops;
 mod pages;
 mod plans;
+mod processes;
 mod schema;
+mod smtp;

@@ -1,0 +1,134 @@
+//! The real binary, as operators run it: several processes on one database, a
+//! real mail server, a database that goes away.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::helpers::{Backend, By, TestApp};
+
+/// A server process, ended when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub url: String,
+}
+
+impl Server {
+    /// Starts one with this environment, and waits until it listens.
+    pub fn start(environment: &[(&str, &str)]) -> Self {
+        let directory = std::env::temp_dir();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .arg("serve")
+            .current_dir(directory)
+            .env_clear()
+            .env("BIND", "127.0.0.1:0")
+            .env("PUBLIC_URL", "https://countersign.test")
+            .env("COUNTERSIGN_SECRET", crate::helpers::SECRET)
+            .env("RUST_LOG", "info")
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let url = loop {
+            let line = lines.next().expect("the server says where it listens").unwrap();
+            if let Some((_, address)) = line.split_once("address=") {
+                break format!("http://{}", address.trim());
+            }
+        };
+        // What it logs from here on has to go somewhere, or it would block.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[actix_web::test]
+async fn two_processes_on_one_postgresql_redeem_a_token_once() {
+    let app = TestApp::without_server(Backend::Postgres);
+    let replicas = [(); 2].map(|()| Server::start(&[("DATABASE_URL", &app.database_url)]));
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    for round in 1..=3 {
+        let request = app.ask(&ada, &grace, &app.bundle(&format!("Bundle {round}"), 6));
+        let token = app.redeem_token(&request);
+        let race = (0..128).map(|nth| {
+            let url = format!("{}/api/bundle_permission_request/{token}/", replicas[nth % 2].url);
+            let put = app.put(&url).by(&grace);
+            actix_web::rt::spawn(async move { put.send().await.unwrap().status().as_u16() })
+        });
+        let statuses = futures_util::future::join_all(race.collect::<Vec<_>>()).await;
+        let statuses: Vec<u16> = statuses.into_iter().map(Result::unwrap).collect();
+        let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((count(200), count(404)), (1, 127), "{statuses:?}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), round);
+        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'grant.created'"), round);
+    }
+}
+
+#[actix_web::test]
+async fn several_processes_start_at_once_on_an_empty_database() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let (database, url) = crate::helpers::TestDatabase::empty(backend);
+        let servers: Vec<Server> = std::thread::scope(|scope| {
+            let starts: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| Server::start(&[("DATABASE_URL", &url)]))).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        for server in &servers {
+            let ready: Value =
+                reqwest::get(format!("{}/readyz", server.url)).await.unwrap().json().await.unwrap();
+            assert_eq!(ready["status"], "ready");
+        }
+        drop(servers);
+        database.remove();
+    }
+}
+
+/// What a command prints on stderr, and its exit code.
+fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(arguments)
+        .current_dir(directory.path())
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    (String::from_utf8(output.stderr).unwrap(), output.status.code())
+}
+
+#[test]
+fn a_database_that_is_away_at_the_start_is_said_so() {
+    let nobody = "postgres://nobody:hunter2@127.0.0.1:9/nothing";
+    let (said, code) =
+        fails(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("database"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_bad_configuration_names_the_key_and_the_reason() {
+    for (name, value, reason) in [
+        ("BIND", "nowhere", "an address and a port"),
+        ("DATABASE_URL", "mysql://x", "postgres://"),
+        ("SMTP_URL", "http://x", "smtp"),
+        ("COUNTERSIGN_SECRET", "short", "32"),
+        ("PUBLIC_URL", "ftp://x", "http"),
+    ] {
+        let (said, code) = fails(&["serve"], &[(name, value)]);
+        assert_eq!(code, Some(1), "{name}: {said}");
+        assert!(said.contains(name) && said.contains(reason), "{name}: {said}");
+    }
+    let (said, code) = fails(&["serve"], &[("DATABASE_URL", "postgres://127.0.0.1:9/x")]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("COUNTERSIGN_SECRET"), "{said}");
+}

@@ -1,0 +1,110 @@
+//! Mail through a real SMTP server that is not ours (aiosmtpd).
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use countersign::store::outbox;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::Value;
+
+use crate::helpers::{Backend, TestApp};
+use crate::processes::Server;
+
+/// The catcher; it ends when its stdin closes.
+struct Catcher {
+    child: Child,
+    mails: std::io::Lines<BufReader<ChildStdout>>,
+    port: u16,
+}
+
+impl Catcher {
+    fn start(arguments: &[&str]) -> Self {
+        let python = std::env::var("COUNTERSIGN_TEST_PYTHON")
+            .expect("COUNTERSIGN_TEST_PYTHON names a Python with aiosmtpd: run the tests by `make test`");
+        let mut child = Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/smtp_catcher.py"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut mails = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = mails.next().expect("the catcher says its port").unwrap().parse().unwrap();
+        Self { child, mails, port }
+    }
+
+    /// The next mail, when it has come.
+    fn next(&mut self) -> Value {
+        serde_json::from_str(&self.mails.next().expect("a mail").unwrap()).unwrap()
+    }
+}
+
+impl Drop for Catcher {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Has a server with this `SMTP_URL` mail a request; the mail, and the link it must hold.
+fn mailed(catcher: &mut Catcher, smtp_url: &str) {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+    let _server = Server::start(&[
+        ("DATABASE_URL", &app.database_url),
+        ("SMTP_URL", smtp_url),
+        ("MAIL_FROM", "Countersign <noreply@countersign.test>"),
+    ]);
+    let mail = catcher.next();
+    assert_eq!(mail["mail_from"], "noreply@countersign.test");
+    assert_eq!(mail["rcpt_tos"], serde_json::json!(["grace@example.org"]));
+    let data = mail["data"].as_str().unwrap();
+    let id = app.store.read(|conn| outbox::newest(conn, 1)).unwrap()[0].id;
+    assert!(data.contains(&format!("Message-ID: <{id}@countersign.test>")), "{data}");
+    assert!(
+        data.contains(&format!("https://countersign.test/redeem?token={}", app.redeem_token(&request))),
+        "{data}"
+    );
+    assert!(data.contains("multipart/alternative"));
+}
+
+/// A private CA and a certificate of its for 127.0.0.1, as files.
+fn certificates(directory: &Path) -> [String; 3] {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+    [("ca.pem", ca.pem()), ("leaf.pem", leaf.pem()), ("key.pem", key.serialize_pem())].map(|(name, pem)| {
+        let path = directory.join(name);
+        std::fs::File::create(&path).unwrap().write_all(pem.as_bytes()).unwrap();
+        path.to_str().unwrap().to_owned()
+    })
+}
+
+#[actix_web::test]
+async fn a_mail_arrives_in_plain_text() {
+    let mut catcher = Catcher::start(&[]);
+    let url = format!("smtp://127.0.0.1:{}", catcher.port);
+    mailed(&mut catcher, &url);
+}
+
+#[actix_web::test]
+async fn a_mail_arrives_by_starttls() {
+    let directory = tempfile::tempdir().unwrap();
+    let [ca, certificate, key] = certificates(directory.path());
+    let mut catcher = Catcher::start(&["--starttls", &certificate, &key]);
+    let url = format!("smtp+starttls://127.0.0.1:{}?ca={ca}", catcher.port);
+    mailed(&mut catcher, &url);
+}
+
+#[actix_web::test]
+async fn a_mail_arrives_by_implicit_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    let [ca, certificate, key] = certificates(directory.path());
+    let mut catcher = Catcher::start(&["--tls", &certificate, &key]);
+    let url = format!("smtps://127.0.0.1:{}?ca={ca}", catcher.port);
+    mailed(&mut catcher, &url);
+}
