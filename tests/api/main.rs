@@ -12,6 +12,7 @@ mod helpers;
 mod command_line;
 mod ledger;
 mod mailer;
+mod mfs;
 mod ops;
 mod pages;
 mod plans;
