@@ -155,10 +155,11 @@ pub fn run(cli: Cli) -> ExitCode {
 
 impl Cli {
     /// What is logged unless `RUST_LOG` says otherwise. A server tells what it
-    /// does; the other verbs answer on stdout, and their errors are told once.
+    /// does; the demo shows it, and the other verbs answer on stdout, and their
+    /// errors are told once.
     pub fn log_filter(&self) -> &'static str {
         match self.command {
-            Command::Serve { .. } | Command::Demo { .. } => "info",
+            Command::Serve { .. } => "info",
             _ => "warn,r2d2=off",
         }
     }
