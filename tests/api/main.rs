@@ -9,13 +9,16 @@
 #[macro_use]
 mod helpers;
 
+mod authz;
 mod command_line;
 mod ledger;
 mod mailer;
 mod mfs;
+mod nginx;
 mod ops;
 mod pages;
 mod plans;
 mod processes;
+mod resource_server;
 mod schema;
 mod smtp;

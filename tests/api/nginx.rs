@@ -1,0 +1,209 @@
+//! A real nginx before a folder of files, configured as `docs/nginx.conf` says.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::helpers::{By, TestApp, TestUser};
+use crate::mfs::{REVOKE, create, told};
+
+const EXAMPLE: &str = include_str!("../../docs/nginx.conf");
+
+/// An nginx of the test's own: one process, all of whose files are in a
+/// temporary directory.
+struct Nginx {
+    url: String,
+    process: Child,
+    _directory: TempDir,
+}
+
+impl Nginx {
+    /// Starts nginx before this server, with the example's files.
+    async fn before(app: &TestApp) -> Self {
+        let program = std::env::var("COUNTERSIGN_TEST_NGINX")
+            .expect("COUNTERSIGN_TEST_NGINX names the nginx program: run the tests by `make test`");
+        // Somebody else may take the port before nginx does.
+        for _ in 0..5 {
+            let directory = tempfile::tempdir().unwrap();
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            lay_out(directory.path(), &app.url, port);
+            let mut process = Command::new(&program)
+                .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
+                .arg(directory.path())
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap_or_else(|error| panic!("{program} (COUNTERSIGN_TEST_NGINX): {error}"));
+            if listens(&mut process, port).await {
+                return Self { url: format!("http://127.0.0.1:{port}"), process, _directory: directory };
+            }
+        }
+        panic!("nginx does not start; what it says stands above");
+    }
+
+    /// Status and body of the answer to a request with this token.
+    async fn fetch(&self, app: &TestApp, method: Method, path: &str, token: Option<&str>) -> (u16, String) {
+        let mut request = app.request(method, &format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.header("x-param-mfs-token", token);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The example, with the test's addresses and paths, and the files that it serves.
+fn lay_out(directory: &Path, countersign: &str, port: u16) {
+    let files = directory.join("files");
+    for (path, content) in
+        [("hub-1/report.txt", "the report"), ("hub-1/readme.txt", "read me"), ("out", "no")]
+    {
+        std::fs::create_dir_all(files.join(path).parent().unwrap()).unwrap();
+        std::fs::write(files.join(path), content).unwrap();
+    }
+    let mut example = EXAMPLE.to_owned();
+    for (theirs, ours) in [
+        ("server 127.0.0.1:8080", format!("server {}", countersign.trim_start_matches("http://"))),
+        ("listen 127.0.0.1:8081", format!("listen 127.0.0.1:{port}")),
+        ("root /srv/files", format!("root {}", files.display())),
+    ] {
+        assert!(example.contains(theirs), "docs/nginx.conf has changed: {theirs}");
+        example = example.replace(theirs, &ours);
+    }
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {}/{kind};\n", directory.display()))
+        .concat();
+    let config = format!(
+        "daemon off;\nmaster_process off;\npid {0}/pid;\nevents {{}}\n\
+         http {{\naccess_log off;\nerror_log {0}/log;\n{temporary}{example}\n}}\n",
+        directory.display(),
+    );
+    std::fs::write(directory.join("nginx.conf"), config).unwrap();
+}
+
+/// Waits until the process listens; false when it has ended instead.
+async fn listens(process: &mut Child, port: u16) -> bool {
+    loop {
+        if process.try_wait().unwrap().is_some() {
+            return false;
+        }
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn owner(app: &TestApp) -> TestUser {
+    let owner = app.user("ada@example.org");
+    app.role("hub-1", &owner, countersign::domain::permission::Role::Owner);
+    owner
+}
+
+async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> String {
+    let body = json!({ "hub_id": "hub-1", "nid": nid, "permission": permission });
+    create(app, creator, body).await["token"].as_str().unwrap().to_owned()
+}
+
+on_both_databases! {
+    async fn a_file_is_had_with_a_token_until_it_is_revoked(app: TestApp) {
+        let ada = owner(&app);
+        let nginx = Nginx::before(&app).await;
+        let secret = token(&app, &ada, "report.txt", 4).await;
+        let fetch = async |token| nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await;
+        assert_eq!(fetch(Some(&secret)).await, (200, "the report".to_owned()));
+        let bearer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).bearer_auth(&secret).send().await.unwrap();
+        assert_eq!(bearer.status(), 200);
+        let head = nginx.fetch(&app, Method::HEAD, "/hub-1/report.txt", Some(&secret)).await;
+        assert_eq!(head, (200, String::new()));
+        assert_eq!(told(app.post(REVOKE).by(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        assert_eq!(fetch(Some(&secret)).await.0, 401);
+    }
+
+    async fn without_a_token_there_is_a_challenge(app: TestApp) {
+        owner(&app);
+        let nginx = Nginx::before(&app).await;
+        let answer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+        assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", Some("cse_nonsense")).await.0, 401);
+    }
+
+    async fn the_wrong_right_node_or_hub_is_refused(app: TestApp) {
+        let ada = owner(&app);
+        let nginx = Nginx::before(&app).await;
+        let reads = token(&app, &ada, "report.txt", 2).await;
+        let gets = token(&app, &ada, "report.txt", 4).await;
+        for (method, path, token) in [
+            (Method::GET, "/hub-1/report.txt", &reads),
+            (Method::PUT, "/hub-1/report.txt", &gets),
+            (Method::DELETE, "/hub-1/report.txt", &gets),
+            (Method::GET, "/hub-1/readme.txt", &gets),
+            (Method::GET, "/hub-1/none.txt", &gets),
+            (Method::GET, "/hub-2/report.txt", &gets),
+        ] {
+            assert_eq!(nginx.fetch(&app, method.clone(), path, Some(token)).await.0, 403, "{method} {path}");
+        }
+    }
+
+    async fn a_folders_token_opens_the_files_that_lie_in_it(app: TestApp) {
+        let ada = owner(&app);
+        let nginx = Nginx::before(&app).await;
+        let (reports, root) = (token(&app, &ada, "reports", 6).await, token(&app, &ada, "root", 6).await);
+        let fetch = async |path, token| nginx.fetch(&app, Method::GET, path, Some(token)).await.0;
+        assert_eq!(fetch("/hub-1/report.txt", &reports).await, 200);
+        assert_eq!(fetch("/hub-1/report.txt", &root).await, 200);
+        assert_eq!(fetch("/hub-1/readme.txt", &root).await, 200);
+        assert_eq!(fetch("/hub-1/readme.txt", &reports).await, 403);
+    }
+
+    async fn a_client_names_no_node_of_its_own(app: TestApp) {
+        let ada = owner(&app);
+        let nginx = Nginx::before(&app).await;
+        let secret = token(&app, &ada, "public", 63).await;
+        for path in [
+            "/hub-1/report.txt%26nid=public",
+            "/hub-1/report.txt&nid=public",
+            "/hub-1/report.txt%3Fnid=public",
+            "/hub-1/public/../../out",
+            "/hub-1%2Fpublic",
+        ] {
+            let (status, body) = nginx.fetch(&app, Method::GET, path, Some(&secret)).await;
+            assert!((400..500).contains(&status) && !body.contains("the report"), "{path}: {status}");
+        }
+        let query = nginx.fetch(&app, Method::GET, "/hub-1/report.txt?nid=public&right=anyone", Some(&secret)).await;
+        assert_eq!(query.0, 403);
+        let inside = nginx.fetch(&app, Method::GET, "/authz?hub_id=hub-1&nid=public&right=read", Some(&secret)).await;
+        assert_eq!(inside.0, 404);
+    }
+
+    async fn a_body_stays_with_nginx_and_is_never_too_large_for_us(app: TestApp) {
+        let ada = owner(&app);
+        let nginx = Nginx::before(&app).await;
+        let secret = token(&app, &ada, "report.txt", 8).await;
+        let put = app.put(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
+        let answer = put.body(vec![b'x'; 512 * 1024]).send().await.unwrap();
+        assert_eq!(answer.status(), 405, "allowed; that files are not written is nginx's own affair");
+    }
+
+    async fn nobody_passes_while_we_are_away(mut app: TestApp) {
+        let ada = owner(&app);
+        let nginx = Nginx::before(&app).await;
+        let secret = token(&app, &ada, "report.txt", 4).await;
+        app.stop();
+        let ask = app.get(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
+        let answer = ask.send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    }
+}
