@@ -77,11 +77,7 @@ impl Parts {
             TcpListener::bind(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
         let store = Store::connect(&config.database_url, config.database_pool, Clock::Database)?;
         store.migrate()?;
-        let transport = match &config.smtp_url {
-            Some(url) => Transport::smtp(url)?,
-            None => Transport::directory(&config.mail_directory)?,
-        };
-        Ok(Self { listener, store, transport })
+        Ok(Self { listener, store, transport: Transport::new(config)? })
     }
 }
 

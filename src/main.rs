@@ -1,1 +1,25 @@
-fn main() {}
+//! The `countersign` program: see the library for what it is made of.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use countersign::cli::{self, Cli};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    match cli::parse() {
+        Ok(cli) => {
+            start_logging(&cli);
+            cli::run(cli)
+        }
+        Err(code) => code,
+    }
+}
+
+/// Logs to stderr what `RUST_LOG` asks for, else what the verb is wont to.
+fn start_logging(cli: &Cli) {
+    let asked = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = EnvFilter::new(asked.as_deref().unwrap_or(cli.log_filter()));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+}

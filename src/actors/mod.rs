@@ -2,6 +2,7 @@
 //! that what was promised is mailed. `actix` is used here and in `app.rs`.
 
 pub mod batch;
+pub mod gate;
 pub mod mailer;
 pub mod registry;
 

@@ -83,4 +83,6 @@ actions! {
     BundleDeleted = "bundle.deleted",
     /// A dead mail was put back in the queue.
     MailRetried = "mail.retried",
+    /// What had been over for long was deleted.
+    RecordsPurged = "records.purged",
 }

@@ -1,6 +1,8 @@
 //! Export tokens: they let their bearer use one node of a hub, within a mask,
 //! until they expire or are revoked (`seeds/drumee-mfs_api.txt`).
 
+use std::str::FromStr;
+
 use super::clock::Timestamp;
 use super::hub::{HubId, NodeId};
 use super::permission::Mask;
@@ -81,7 +83,15 @@ pub enum ExportStatus {
     Revoked,
 }
 
+/// Not the name of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a status: active, expired or revoked is wanted")]
+pub struct InvalidStatus;
+
 impl ExportStatus {
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,6 +99,14 @@ impl ExportStatus {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
+    }
+}
+
+impl FromStr for ExportStatus {
+    type Err = InvalidStatus;
+
+    fn from_str(name: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL.into_iter().find(|status| status.name() == name).ok_or(InvalidStatus)
     }
 }
 
@@ -147,6 +165,11 @@ impl NewExport {
 }
 
 impl ExportToken {
+    /// What stands for the token where Drumee wants a user: `export_` and the id.
+    pub fn pseudo_entity_uid(&self) -> String {
+        format!("export_{}", self.id)
+    }
+
     /// Where the token stands.
     pub fn status(&self, now: Timestamp) -> ExportStatus {
         if self.revoked_at.is_some() {
@@ -182,7 +205,10 @@ impl ExportToken {
     /// node in question and its ancestors, as far as the asker's tree goes.
     pub fn permits(&self, privilege: Option<Mask>, wanted: &Use, now: Timestamp) -> Result<Mask, UseRefusal> {
         let effective = self.effective(privilege, now).ok_or(UseRefusal::Dead)?;
-        if self.hub == wanted.hub && wanted.nodes.contains(&self.node) && effective.contains(wanted.right) {
+        if wanted.hub.as_ref() == Some(&self.hub)
+            && wanted.nodes.contains(&self.node)
+            && effective.contains(wanted.right)
+        {
             Ok(effective)
         } else {
             Err(UseRefusal::NotAllowed)
@@ -193,8 +219,8 @@ impl ExportToken {
 /// A use that a resource server asks about.
 #[derive(Clone, Debug)]
 pub struct Use {
-    /// The hub.
-    pub hub: HubId,
+    /// The hub; `None` stands for a name that no hub can have.
+    pub hub: Option<HubId>,
     /// The node and its ancestors.
     pub nodes: Vec<NodeId>,
     /// The rights wanted, all of them.
@@ -250,7 +276,7 @@ mod tests {
 
     fn wanted(right: i64) -> Use {
         Use {
-            hub: HubId::new("hub").unwrap(),
+            hub: HubId::new("hub").ok(),
             nodes: vec![NodeId::new("leaf").unwrap(), NodeId::new("node").unwrap()],
             right: Mask::new(right).unwrap(),
         }
@@ -314,8 +340,10 @@ mod tests {
         assert!(token.permits(owner, &wanted(2), NOW).is_ok());
         let beside = Use { nodes: vec![NodeId::new("other").unwrap()], ..wanted(2) };
         assert_eq!(token.permits(owner, &beside, NOW), Err(UseRefusal::NotAllowed));
-        let elsewhere = Use { hub: HubId::new("other").unwrap(), ..wanted(2) };
-        assert_eq!(token.permits(owner, &elsewhere, NOW), Err(UseRefusal::NotAllowed));
+        for hub in [HubId::new("other").ok(), None] {
+            let elsewhere = Use { hub, ..wanted(2) };
+            assert_eq!(token.permits(owner, &elsewhere, NOW), Err(UseRefusal::NotAllowed));
+        }
     }
 
     #[test]

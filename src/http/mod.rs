@@ -4,6 +4,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod form;
 pub mod hexo;
 pub mod mfs;
 pub mod ops;

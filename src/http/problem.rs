@@ -141,7 +141,7 @@ impl Surface {
             Self::Mfs
         } else if below("/api") {
             Self::Hexo
-        } else if below("/oauth2") {
+        } else if below("/oauth2") || below("/authz") {
             Self::OAuth
         } else if below("/redeem") {
             Self::Page

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lettre::Message;
 use uuid::Uuid;
 
-use crate::config::{SmtpUrl, private_file};
+use crate::config::{Config, SmtpUrl, private_file};
 
 pub use super::mailbox::{MemoryMailbox, Sent};
 pub use super::relay::Relay;
@@ -75,6 +75,14 @@ impl SendError {
 }
 
 impl Transport {
+    /// The one that the configuration names. Nothing is connected yet.
+    pub fn new(config: &Config) -> Result<Self, TransportError> {
+        match &config.smtp_url {
+            Some(url) => Self::smtp(url),
+            None => Self::directory(&config.mail_directory),
+        }
+    }
+
     /// To this relay. Nothing is connected yet.
     pub fn smtp(url: &SmtpUrl) -> Result<Self, TransportError> {
         Relay::new(url).map(Self::Smtp)

@@ -39,8 +39,9 @@ impl Conn {
     }
 }
 
-/// SQLite has no clock but the machine's that it runs on.
-#[expect(clippy::disallowed_methods, reason = "the one place: this is the database's clock")]
-fn machine_now() -> Timestamp {
+/// The moment by this machine's clock, which on SQLite is the database's too.
+/// Elsewhere it is for display only: nothing is ever decided by it.
+#[expect(clippy::disallowed_methods, reason = "the one place: SQLite has no other clock")]
+pub fn machine_now() -> Timestamp {
     Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
 }

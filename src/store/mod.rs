@@ -30,9 +30,9 @@ use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::ExposeSecret;
 
-pub use clock::Clock;
+pub use clock::{Clock, machine_now};
 /// What a query comes to: named here, so that its callers need no diesel.
-pub use diesel::QueryResult;
+pub use diesel::{QueryResult, result::Error as QueryError};
 pub use directory::Directory;
 
 use crate::config::DatabaseUrl;

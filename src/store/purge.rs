@@ -1,5 +1,7 @@
 //! What is over, and has been for longer than it is to be kept.
 
+use std::ops::AddAssign;
+
 use diesel::prelude::*;
 
 use super::schema::{api_keys, events, export_tokens, outbox, permission_requests};
@@ -7,9 +9,41 @@ use super::types::{At, Uid};
 use super::{Conn, on};
 use crate::domain::clock::Timestamp;
 
+/// How many rows were deleted, by table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Purged {
+    /// Export tokens, expired or revoked.
+    pub export_tokens: usize,
+    /// Mails, however they ended.
+    pub mails: usize,
+    /// Permission requests, expired or closed.
+    pub requests: usize,
+    /// API keys, revoked.
+    pub keys: usize,
+    /// Entries of the audit trail.
+    pub events: usize,
+}
+
+impl Purged {
+    /// Whether there was nothing to delete.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl AddAssign for Purged {
+    fn add_assign(&mut self, more: Self) {
+        self.export_tokens += more.export_tokens;
+        self.mails += more.mails;
+        self.requests += more.requests;
+        self.keys += more.keys;
+        self.events += more.events;
+    }
+}
+
 /// Deletes up to `most` rows of each table that were over before `cutoff`; how
 /// many that were. Permissions stay, and live requests' mails do.
-pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<usize> {
+pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged> {
     let at = At(cutoff);
     /// Deletes the first rows of a table that match.
     macro_rules! purge {
@@ -23,15 +57,21 @@ pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<usize>
             on!(conn, c => diesel::delete($table::table.filter($table::id.eq_any(&over))).execute(c))?
         }};
     }
-    let exports =
-        purge!(export_tokens, Uid, export_tokens::expires_at.lt(at).or(export_tokens::revoked_at.lt(at)));
-    let mails = purge!(outbox, Uid, outbox::finished_at.lt(at));
-    let requests = purge!(
-        permission_requests,
-        i64,
-        permission_requests::expires_at.lt(at).or(permission_requests::closed_at.lt(at).assume_not_null())
-    );
-    let keys = purge!(api_keys, Uid, api_keys::revoked_at.lt(at));
-    let trail = purge!(events, Uid, events::at.lt(at));
-    Ok(exports + mails + requests + keys + trail)
+    Ok(Purged {
+        export_tokens: purge!(
+            export_tokens,
+            Uid,
+            export_tokens::expires_at.lt(at).or(export_tokens::revoked_at.lt(at))
+        ),
+        mails: purge!(outbox, Uid, outbox::finished_at.lt(at)),
+        requests: purge!(
+            permission_requests,
+            i64,
+            permission_requests::expires_at
+                .lt(at)
+                .or(permission_requests::closed_at.lt(at).assume_not_null())
+        ),
+        keys: purge!(api_keys, Uid, api_keys::revoked_at.lt(at)),
+        events: purge!(events, Uid, events::at.lt(at)),
+    })
 }

@@ -211,6 +211,17 @@ pub fn live_by_ids(
     Ok(requests.filter(|request| request.is_live(now) && request.terms.has_party(viewer)).collect())
 }
 
+/// The requests of these numbers, in no order, for the operator.
+pub fn by_ids(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<Vec<PermissionRequest>> {
+    use permission_requests::dsl;
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<RequestRow> = on!(conn, c => dsl::permission_requests
+        .filter(dsl::id.eq_any(&ids))
+        .select(RequestRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(PermissionRequest::from).collect())
+}
+
 /// A page of the live requests to which `viewer` is a party, by number.
 pub fn live_of_party(
     conn: &mut Conn,

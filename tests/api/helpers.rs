@@ -127,7 +127,8 @@ impl TestApp {
         self.replica_with("")
     }
 
-    fn replica_with(&mut self, toml: &str) -> String {
+    /// Another server on the same database, with this `countersign.toml`; its URL.
+    pub fn replica_with(&mut self, toml: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let config = config(&self.database_url, toml);
@@ -237,6 +238,35 @@ impl TestApp {
             .unwrap();
     }
 
+    /// Takes a user's role in a hub.
+    pub fn remove_role(&self, hub: &str, user: &TestUser) {
+        let hub = HubId::new(hub).unwrap();
+        assert!(self.store.write(|conn| hubs::remove_role(conn, &hub, user.user.id)).unwrap());
+    }
+
+    /// Disables a user.
+    pub fn disable(&self, user: &TestUser) {
+        assert!(self.store.write(|conn| users::set_active(conn, user.user.id, false)).unwrap());
+    }
+
+    /// Stops all servers, which lets them write down what is only in memory, and
+    /// starts another one.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.url = self.replica();
+    }
+
+    /// Stops all servers.
+    pub fn stop(&mut self) {
+        for mut running in self.running.drain(..) {
+            // Not graceful: what matters is in the database, or is written down after.
+            drop(running.handle.stop(false));
+            if let Some(thread) = running.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+
     /// Adds a bundle.
     pub fn bundle(&self, name: &str, mask: i64) -> Bundle {
         let new = bundles::NewBundle {
@@ -324,13 +354,7 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        for running in &mut self.running {
-            // Not graceful: what matters is in the database.
-            drop(running.handle.stop(false));
-            if let Some(thread) = running.thread.take() {
-                let _ = thread.join();
-            }
-        }
+        self.stop();
         self.database.remove();
     }
 }
@@ -449,11 +473,13 @@ fn postgres_template(maintenance: &str) -> &'static str {
     })
 }
 
-fn in_database(maintenance: &str, name: &str) -> String {
+/// The URL of another database of the same cluster.
+pub fn in_database(maintenance: &str, name: &str) -> String {
     let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
 }
 
-fn execute(url: &str, sql: &str) {
+/// Runs SQL on PostgreSQL.
+pub fn execute(url: &str, sql: &str) {
     PgConnection::establish(url).unwrap().batch_execute(sql).unwrap();
 }

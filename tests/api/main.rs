@@ -1,9 +1,15 @@
 //! What countersign promises, asked of a real server over HTTP, on both databases.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 #[macro_use]
 mod helpers;
 
+mod command_line;
 mod hexo;
 mod hexo_bundle;
 mod hexo_idempotency;
@@ -16,6 +22,7 @@ mod hexo_request;
 mod hexo_user;
 mod ledger;
 mod mailer;
+mod mfs;
 mod ops;
 mod pages;
 mod plans;

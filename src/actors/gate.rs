@@ -1,0 +1,44 @@
+//! The gate: who shows an export token, and may they?
+
+use super::registry::{Registry, RegistryError};
+use crate::domain::export::{ExportToken, Use, UseRefusal};
+use crate::domain::permission::Mask;
+use crate::domain::token::{ExportId, Kind, Token};
+
+/// A token that opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The token, without its secret.
+    pub token: ExportToken,
+    /// The rights that it has now.
+    pub rights: Mask,
+}
+
+impl Registry {
+    /// Judges a token that somebody shows, by what the database holds after this
+    /// call began, and counts the use when it is allowed. Without a `wanted` use
+    /// it is enough that the token lives.
+    ///
+    /// Whatever is not an export token of ours is as good as a dead one.
+    pub async fn use_export(
+        &self,
+        shown: &str,
+        wanted: Option<&Use>,
+    ) -> Result<Result<Opened, UseRefusal>, RegistryError> {
+        let Ok(shown) = Token::parse(Kind::Export, shown) else {
+            return Ok(Err(UseRefusal::Dead));
+        };
+        let found = self.look_up(ExportId(shown.id())).await?;
+        let Some((known, now)) = found.filter(|(known, _)| known.digest.matches(&shown.digest())) else {
+            return Ok(Err(UseRefusal::Dead));
+        };
+        let rights = match wanted {
+            Some(wanted) => known.token.permits(known.privilege, wanted, now),
+            None => known.token.effective(known.privilege, now).ok_or(UseRefusal::Dead),
+        };
+        Ok(rights.map(|rights| {
+            self.count_use(known.token.id, now);
+            Opened { token: known.token, rights }
+        }))
+    }
+}

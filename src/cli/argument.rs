@@ -1,0 +1,48 @@
+//! What arguments are read as, where the domain's types cannot say it alone.
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use uuid::Uuid;
+
+use crate::domain::permission::{InvalidRole, Role};
+use crate::domain::text::{InvalidText, checked_or_empty};
+use crate::domain::token::{ApiKeyId, Kind, Token};
+use crate::store::keys::Scope;
+
+/// How much of a list to show.
+#[derive(Args)]
+pub struct Newest {
+    /// Show at most this many, the newest first
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+    pub limit: i64,
+}
+
+/// Not an API key, nor the id of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither the id of an API key nor the key itself")]
+pub struct InvalidKeyId;
+
+/// A key's id, or the key itself: a key that leaked tells nobody its id.
+pub fn key_id(text: &str) -> Result<ApiKeyId, InvalidKeyId> {
+    let id = match Token::parse(Kind::ApiKey, text) {
+        Ok(key) => key.id(),
+        Err(_) => Uuid::try_parse(text).map_err(|_| InvalidKeyId)?,
+    };
+    Ok(ApiKeyId(id))
+}
+
+/// A name that people give to something: at most 100 characters on one line.
+pub fn name(text: &str) -> Result<String, InvalidText> {
+    checked_or_empty(text, 100)
+}
+
+/// A role by its name; help lists them all.
+pub fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::name))
+        .try_map(|name| -> Result<Role, InvalidRole> { name.parse() })
+}
+
+/// A scope by its name; help lists them all.
+pub fn scope() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::Introspect.name()).map(|_| Scope::Introspect)
+}

@@ -1,0 +1,100 @@
+//! `countersign bundle`: the sets of rights that users ask each other for.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::output::{Line, Output};
+use super::{CliError, transact};
+use crate::domain::bundle::{Bundle, BundleName, Description};
+use crate::domain::event::{Action, Origin};
+use crate::domain::permission::Mask;
+use crate::store::bundles::{self, NewBundle};
+use crate::store::{Page, Store, events};
+
+/// What can be done about bundles.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Add a bundle
+    Add(Contents),
+    /// List all bundles
+    List,
+}
+
+/// A bundle to be added.
+#[derive(Args)]
+pub struct Contents {
+    /// The name, as the mail will say it, at most 100 characters
+    #[arg(value_parser = BundleName::new)]
+    name: BundleName,
+    /// What it is for, at most 1000 characters on one line
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = Description::new)]
+    description: Description,
+    /// The rights in it: a name, or the sum of several
+    ///
+    /// anyone = 1, read = 2, get = 4, write = 8, admin = 16, owner = 32; so 6 is
+    /// to read and to get.
+    #[arg(long, value_name = "MASK", default_value = "2")]
+    permission: Mask,
+}
+
+#[derive(Serialize)]
+struct BundleLine<'a> {
+    id: i64,
+    name: &'a str,
+    description: &'a str,
+    permission: u8,
+    #[serde(skip)]
+    rights: Mask,
+}
+
+impl<'a> From<&'a Bundle> for BundleLine<'a> {
+    fn from(bundle: &'a Bundle) -> Self {
+        Self {
+            id: bundle.id.0,
+            name: bundle.name.as_str(),
+            description: bundle.description.as_str(),
+            permission: bundle.permission.bits(),
+            rights: bundle.permission,
+        }
+    }
+}
+
+impl Line for BundleLine<'_> {
+    const TITLES: &'static [&'static str] = &["ID", "NAME", "MASK", "RIGHTS", "DESCRIPTION"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.name.to_owned(),
+            self.permission.to_string(),
+            self.rights.to_string(),
+            self.description.to_owned(),
+        ]
+    }
+}
+
+/// Does it.
+pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
+    match verb {
+        Verb::Add(contents) => add(contents, store, output),
+        Verb::List => {
+            let all = store.read(|conn| bundles::list(conn, Page { limit: i64::MAX, offset: 0 }))?;
+            output.list(&all.rows.iter().map(BundleLine::from).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn add(
+    Contents { name, description, permission }: Contents,
+    store: &Store,
+    output: &Output,
+) -> Result<(), CliError> {
+    let new = NewBundle { name, description, permission };
+    let bundle = transact(store, |conn, now| {
+        let bundle = bundles::insert(conn, &new)?;
+        events::record(conn, &Origin::OPERATOR, Action::BundleAdded, format!("bundle:{}", bundle.id), now)?;
+        Ok(bundle)
+    })?;
+    let sentence = format!("Added {} as bundle {}: {permission}.", bundle.name.as_str(), bundle.id);
+    output.done(&BundleLine::from(&bundle), &sentence)
+}

@@ -1,0 +1,218 @@
+//! `countersign demo`: a server on a temporary database with two people in it,
+//! walked once through both loops over real HTTP. Each step is printed as the
+//! `curl` that a reader can repeat, with what the server really answered.
+
+mod walk;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use actix_web::dev::ServerHandle;
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+use super::CliError;
+use crate::app::{AppError, Application, Parts};
+use crate::config::{Config, Overrides};
+use crate::domain::bundle::{BundleName, Description};
+use crate::domain::hub::HubId;
+use crate::domain::permission::{Mask, Role};
+use crate::domain::user::{Email, PersonName, UserId};
+use crate::entropy;
+use crate::password;
+use crate::store::bundles::NewBundle;
+use crate::store::users::NewUser;
+use crate::store::{Store, StoreError, bundles, hubs, users};
+
+/// Where the demo listens, if nobody else does.
+const PORT: u16 = 8080;
+/// The hub that Ada owns.
+const HUB: &str = "observatory";
+
+/// What can go wrong with a demo.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The server does not run.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The system refuses something.
+    #[error("the demo cannot run: {0}")]
+    System(#[from] std::io::Error),
+    /// What was to be put in before the walk is not to be had.
+    #[error("the demo's people cannot be added: {0}")]
+    People(String),
+    /// A step did not go as it should.
+    #[error("the demo's step “{step}” went wrong: {reason}")]
+    Step {
+        /// Which.
+        step: &'static str,
+        /// How.
+        reason: String,
+    },
+}
+
+impl From<StoreError> for DemoError {
+    fn from(error: StoreError) -> Self {
+        Self::People(error.to_string())
+    }
+}
+
+/// Someone in the demo.
+struct Person {
+    id: UserId,
+    email: &'static str,
+    password: &'static str,
+}
+
+/// A server that runs until it is stopped, or Ctrl-C.
+struct Running {
+    server: ServerHandle,
+    thread: JoinHandle<Result<(), AppError>>,
+}
+
+/// Runs the demo; `once` ends it after the walk.
+pub fn run(once: bool) -> Result<(), CliError> {
+    demo(once).map_err(CliError::Demo)
+}
+
+fn demo(once: bool) -> Result<(), DemoError> {
+    let directory = tempfile::Builder::new().prefix("countersign-demo-").tempdir()?;
+    let listener = listen()?;
+    let address = listener.local_addr()?;
+    let (config, mut parts) = prepare(&directory, address)?;
+    parts.listener = listener;
+    let store = parts.store.clone();
+    let (ada, grace, bundle) = people(&store)?;
+    let mail = config.mail_directory.clone();
+    let running = Running::start(config, parts)?;
+    let walked = walk::walk(&format!("http://{address}"), &mail, &ada, &grace, bundle);
+    if once || walked.is_err() {
+        running.stop();
+        return walked;
+    }
+    walk::farewell(&format!("http://{address}"), &mail, &[&ada, &grace]);
+    running.wait()
+}
+
+/// The usual port, or any that is free.
+fn listen() -> std::io::Result<TcpListener> {
+    let at = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    at(PORT).or_else(|_| at(0))
+}
+
+/// A configuration of the demo's own: neither the environment nor a
+/// `countersign.toml` that lies about has a say.
+fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Parts), DemoError> {
+    let file = directory.path().join("countersign.toml");
+    std::fs::write(&file, "")?;
+    let flags = Overrides {
+        bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string()),
+        public_url: Some(format!("http://{address}")),
+        database_url: Some(format!("sqlite://{}", directory.path().join("demo.db").display())),
+        mail_directory: Some(directory.path().join("outbox")),
+        ..Overrides::default()
+    };
+    let mut config = Config::load(Some(&file), |_| None, flags).map_err(AppError::from)?;
+    config.secret =
+        crate::config::Secret::Given(SecretString::from(format!("{}{}", entropy::uuid(), entropy::uuid())));
+    let parts = Parts::new(&config)?;
+    Ok((config, parts))
+}
+
+/// Ada, who owns a hub; Grace, whose data Ada asks for; and a bundle's number.
+fn people(store: &Store) -> Result<(Person, Person, i64), DemoError> {
+    let ada = person(store, "ada@example.org", "Ada", "Lovelace", "analytical engine")?;
+    let grace = person(store, "grace@example.org", "Grace", "Hopper", "nanosecond wire")?;
+    let bad = |error: &dyn std::fmt::Display| DemoError::People(error.to_string());
+    let hub = HubId::new(HUB).map_err(|error| bad(&error))?;
+    let bundle = NewBundle {
+        name: BundleName::new("Sleep").map_err(|error| bad(&error))?,
+        description: Description::new("Heart rate and movement between ten and seven.")
+            .map_err(|error| bad(&error))?,
+        permission: Mask::new(6).map_err(|error| bad(&error))?,
+    };
+    let bundle = store.write(|conn| {
+        let now = conn.now()?;
+        hubs::insert(conn, &hub, "Observatory", now)?;
+        hubs::set_role(conn, &hub, ada.id, Role::Owner)?;
+        bundles::insert(conn, &bundle)
+    })?;
+    Ok((ada, grace, bundle.id.0))
+}
+
+fn person(
+    store: &Store,
+    email: &'static str,
+    first_name: &str,
+    last_name: &str,
+    password: &'static str,
+) -> Result<Person, DemoError> {
+    let bad = |error: &dyn std::fmt::Display| DemoError::People(error.to_string());
+    let new = NewUser {
+        email: Email::new(email).map_err(|error| bad(&error))?,
+        first_name: PersonName::new(first_name).map_err(|error| bad(&error))?,
+        last_name: PersonName::new(last_name).map_err(|error| bad(&error))?,
+        staff: false,
+        password: Some(password::hash(password).map_err(|error| bad(&error))?),
+    };
+    let added = store.write(|conn| {
+        let now = conn.now()?;
+        users::insert(conn, &new, now)
+    })?;
+    let user = added.ok_or_else(|| bad(&"the address is taken"))?;
+    Ok(Person { id: user.id, email, password })
+}
+
+impl Running {
+    fn start(config: Config, parts: Parts) -> Result<Self, DemoError> {
+        let (sender, receiver) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let application = Application::start(config, parts)?;
+                // The receiver waits for exactly this.
+                let _ = sender.send(application.handle());
+                application.run().await
+            })
+        });
+        match receiver.recv() {
+            Ok(server) => Ok(Self { server, thread }),
+            Err(_) => Err(ended(thread)),
+        }
+    }
+
+    fn stop(self) {
+        drop(self.server.stop(true));
+        // What mattered has been told.
+        let _ = self.thread.join();
+    }
+
+    /// Until Ctrl-C.
+    fn wait(self) -> Result<(), DemoError> {
+        match self.thread.join() {
+            Ok(ended) => Ok(ended?),
+            Err(_) => Err(DemoError::People("the server's thread panicked".to_owned())),
+        }
+    }
+}
+
+/// Why a server's thread ended before it served.
+fn ended(thread: JoinHandle<Result<(), AppError>>) -> DemoError {
+    match thread.join() {
+        Ok(Err(error)) => error.into(),
+        _ => DemoError::People("the server did not start".to_owned()),
+    }
+}
+
+/// The newest mail in a directory, once there are as many.
+fn mail(directory: &Path, wanted: usize) -> Option<std::path::PathBuf> {
+    let mut mails: Vec<_> = std::fs::read_dir(directory)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+        .collect();
+    // Their names are their ids, which grow with time.
+    mails.sort();
+    if mails.len() >= wanted { mails.pop() } else { None }
+}

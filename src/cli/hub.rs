@@ -1,0 +1,165 @@
+//! `countersign hub`: the hubs, and who is what in them.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::json;
+
+use super::output::{Line, Output};
+use super::{CliError, argument, transact, user};
+use crate::domain::event::{Action, Origin};
+use crate::domain::hub::HubId;
+use crate::domain::permission::Role;
+use crate::domain::user::{Email, UserId};
+use crate::store::hubs::{self, Hub};
+use crate::store::{Store, events};
+
+/// What can be done about hubs.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Add a hub
+    Add(Founding),
+    /// Give a user a role in a hub, in place of the one they had
+    ///
+    /// Each role adds a right to those of the role before it: guest (anyone),
+    /// contributor (read), designer (get), manager (write), admin (admin, makes
+    /// export tokens), owner (owner).
+    Grant {
+        /// The hub's id
+        #[arg(value_parser = HubId::new)]
+        hub_id: HubId,
+        /// The user's mail address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+        /// The role
+        #[arg(value_parser = argument::role())]
+        role: Role,
+    },
+    /// Take a user's role in a hub, and with it what their export tokens may do there
+    Revoke {
+        /// The hub's id
+        #[arg(value_parser = HubId::new)]
+        hub_id: HubId,
+        /// The user's mail address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+    },
+    /// List all hubs and their members
+    List,
+}
+
+/// A hub to be added.
+#[derive(Args)]
+pub struct Founding {
+    /// The id by which clients and resource servers know it, at most 64 characters
+    #[arg(value_parser = HubId::new)]
+    hub_id: HubId,
+    /// What people call it, at most 100 characters
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = argument::name)]
+    name: String,
+    /// The mail address of the user who owns it
+    #[arg(long, value_name = "EMAIL", value_parser = Email::new)]
+    owner: Email,
+}
+
+#[derive(Serialize)]
+struct HubLine<'a> {
+    id: &'a str,
+    name: &'a str,
+    members: Vec<Member<'a>>,
+}
+
+#[derive(Serialize)]
+struct Member<'a> {
+    email: &'a str,
+    role: &'static str,
+}
+
+impl<'a> From<&'a Hub> for HubLine<'a> {
+    fn from(hub: &'a Hub) -> Self {
+        let member = |(email, role): &'a (Email, Role)| Member { email: email.as_str(), role: role.name() };
+        Self { id: hub.id.as_str(), name: &hub.name, members: hub.members.iter().map(member).collect() }
+    }
+}
+
+impl Line for HubLine<'_> {
+    const TITLES: &'static [&'static str] = &["ID", "NAME", "MEMBERS"];
+
+    fn cells(&self) -> Vec<String> {
+        let members: Vec<String> =
+            self.members.iter().map(|member| format!("{} ({})", member.email, member.role)).collect();
+        vec![self.id.to_owned(), self.name.to_owned(), members.join(", ")]
+    }
+}
+
+/// Does it.
+pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
+    match verb {
+        Verb::Add(founding) => add(founding, store, output),
+        Verb::Grant { hub_id, email, role } => grant(&hub_id, &email, role, store, output),
+        Verb::Revoke { hub_id, email } => revoke(&hub_id, &email, store, output),
+        Verb::List => {
+            let all = store.read(hubs::all)?;
+            output.list(&all.iter().map(HubLine::from).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn add(Founding { hub_id, name, owner }: Founding, store: &Store, output: &Output) -> Result<(), CliError> {
+    transact(store, |conn, now| {
+        let user = user::find(conn, &owner)?;
+        if !hubs::insert(conn, &hub_id, &name, now)? {
+            return Err(CliError::HubExists(hub_id.clone()).into());
+        }
+        hubs::set_role(conn, &hub_id, user.id, Role::Owner)?;
+        let hub = format!("hub:{}", hub_id.as_str());
+        let member = membership(&hub_id, user.id, Role::Owner);
+        events::record(conn, &Origin::OPERATOR, Action::HubAdded, hub, now)?;
+        events::record(conn, &Origin::OPERATOR, Action::HubGranted, member, now)?;
+        Ok(())
+    })?;
+    let hub = Hub { id: hub_id, name, members: vec![(owner, Role::Owner)] };
+    output.done(&HubLine::from(&hub), &format!("Added hub {}.", hub.id.as_str()))
+}
+
+fn grant(hub: &HubId, email: &Email, role: Role, store: &Store, output: &Output) -> Result<(), CliError> {
+    transact(store, |conn, now| {
+        let user = user::find(conn, email)?;
+        if !hubs::exists(conn, hub)? {
+            return Err(CliError::NoSuchHub(hub.clone()).into());
+        }
+        hubs::set_role(conn, hub, user.id, role)?;
+        let member = membership(hub, user.id, role);
+        events::record(conn, &Origin::OPERATOR, Action::HubGranted, member, now)?;
+        Ok(())
+    })?;
+    let (hub, email, role) = (hub.as_str(), email.as_str(), role.name());
+    output.done(
+        &json!({ "hub_id": hub, "email": email, "role": role }),
+        &format!("{email} is {role} in hub {hub}."),
+    )
+}
+
+fn revoke(hub: &HubId, email: &Email, store: &Store, output: &Output) -> Result<(), CliError> {
+    transact(store, |conn, now| {
+        let user = user::find(conn, email)?;
+        if !hubs::exists(conn, hub)? {
+            return Err(CliError::NoSuchHub(hub.clone()).into());
+        }
+        if !hubs::remove_role(conn, hub, user.id)? {
+            return Err(CliError::NoRole(hub.clone(), email.clone()).into());
+        }
+        let subject = format!("hub:{}/user:{}", hub.as_str(), user.id);
+        events::record(conn, &Origin::OPERATOR, Action::HubRevoked, subject, now)?;
+        Ok(())
+    })?;
+    let (hub, email) = (hub.as_str(), email.as_str());
+    output.done(
+        &json!({ "hub_id": hub, "email": email, "role": null }),
+        &format!("{email} has no role in hub {hub} any more."),
+    )
+}
+
+/// Who was made what, as the audit trail tells it.
+fn membership(hub: &HubId, user: UserId, role: Role) -> String {
+    format!("hub:{}/user:{user}={}", hub.as_str(), role.name())
+}

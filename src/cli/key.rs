@@ -1,0 +1,137 @@
+//! `countersign key`: the API keys of users.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::json;
+
+use super::output::{Line, Output};
+use super::{CliError, argument, transact, user};
+use crate::domain::event::{Action, Origin};
+use crate::domain::token::{ApiKeyId, Kind, Token};
+use crate::domain::user::Email;
+use crate::entropy;
+use crate::store::keys::{self, ApiKey, Scope};
+use crate::store::{Store, events};
+
+/// What can be done about API keys.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Add a key, which is printed this once
+    Add(Label),
+    /// List a user's keys, without their secrets
+    List {
+        /// The user's mail address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+    },
+    /// Revoke a key, which stops working within 5 seconds
+    Revoke {
+        /// The key's id, or the key itself
+        #[arg(value_parser = argument::key_id)]
+        id: ApiKeyId,
+    },
+}
+
+/// A key to be added.
+#[derive(Args)]
+pub struct Label {
+    /// The mail address of the user that the key stands for
+    #[arg(value_parser = Email::new)]
+    email: Email,
+    /// What the key is for, at most 100 characters
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = argument::name)]
+    label: String,
+    /// Let the key do this alone; without it, it does all that its user may
+    #[arg(long, value_parser = argument::scope())]
+    scope: Option<Scope>,
+}
+
+#[derive(Serialize)]
+struct KeyLine<'a> {
+    id: String,
+    label: &'a str,
+    scope: Option<&'static str>,
+    created_at: String,
+    revoked_at: Option<String>,
+}
+
+impl<'a> From<&'a ApiKey> for KeyLine<'a> {
+    fn from(key: &'a ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            label: &key.label,
+            scope: key.scope.name(),
+            created_at: key.created_at.rfc3339(),
+            revoked_at: key.revoked_at.map(|at| at.rfc3339()),
+        }
+    }
+}
+
+impl Line for KeyLine<'_> {
+    const TITLES: &'static [&'static str] = &["ID", "LABEL", "SCOPE", "CREATED", "REVOKED"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.label.to_owned(),
+            self.scope.unwrap_or("all").to_owned(),
+            self.created_at.clone(),
+            self.revoked_at.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+/// A new key, with its secret.
+#[derive(Serialize)]
+struct NewKey<'a> {
+    email: &'a str,
+    key: &'a str,
+    #[serde(flatten)]
+    line: KeyLine<'a>,
+}
+
+/// Does it.
+pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
+    match verb {
+        Verb::Add(label) => add(&label, store, output),
+        Verb::List { email } => {
+            let user = user::look_up(store, &email)?;
+            let keys = store.read(|conn| keys::of_user(conn, user.id))?;
+            output.list(&keys.iter().map(KeyLine::from).collect::<Vec<_>>())
+        }
+        Verb::Revoke { id } => revoke(id, store, output),
+    }
+}
+
+fn add(label: &Label, store: &Store, output: &Output) -> Result<(), CliError> {
+    let entropy = entropy::token();
+    let (key, token) = transact(store, |conn, now| {
+        let user = user::find(conn, &label.email)?;
+        let key = ApiKey {
+            id: ApiKeyId(entropy.uuid(now)),
+            user: user.id,
+            label: label.label.clone(),
+            scope: label.scope.unwrap_or(Scope::All),
+            created_at: now,
+            revoked_at: None,
+        };
+        let token = Token::random(Kind::ApiKey, key.id.0, &entropy);
+        keys::insert(conn, &key, &token.digest())?;
+        events::record(conn, &Origin::OPERATOR, Action::KeyCreated, format!("key:{}", key.id), now)?;
+        Ok((key, token))
+    })?;
+    let (email, secret) = (label.email.as_str(), token.reveal());
+    let remark = format!("API key {} of {email}; it is shown this once:", key.id);
+    output.secret(&NewKey { email, key: &secret, line: KeyLine::from(&key) }, &secret, &remark)
+}
+
+fn revoke(id: ApiKeyId, store: &Store, output: &Output) -> Result<(), CliError> {
+    transact(store, |conn, now| {
+        if !keys::revoke(conn, id, now)? {
+            return Err(CliError::NoSuchKey(id).into());
+        }
+        events::record(conn, &Origin::OPERATOR, Action::KeyRevoked, format!("key:{id}"), now)?;
+        Ok(())
+    })?;
+    output.done(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("API key {id} is revoked."))
+}

@@ -1,0 +1,155 @@
+//! `countersign mail`: the mails that are owed, and those that were.
+
+use std::collections::HashMap;
+
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::argument::Newest;
+use super::output::{Line, Output};
+use super::{CliError, Globals, transact, user};
+use crate::config::Config;
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Action, Origin};
+use crate::domain::request::RequestId;
+use crate::domain::user::{Email, UserId};
+use crate::entropy;
+use crate::mail::message;
+use crate::mail::transport::Transport;
+use crate::store::outbox::{self, Mail};
+use crate::store::{Store, events, requests};
+
+/// What can be done about mails.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// List mails, and what the mail server said of them
+    List(Newest),
+    /// Send a mail again that the mail server refused, or one that waits for its next try
+    ///
+    /// It is put at the head of the queue; a running server sends it.
+    Retry {
+        /// The mail's id
+        id: Uuid,
+    },
+    /// Send a mail to this address now, to see whether mail can be sent
+    ///
+    /// It goes the way that the server's mail goes: to the relay that SMTP_URL
+    /// names, or without one into a file.
+    Test {
+        /// Where to send it
+        #[arg(value_parser = Email::new)]
+        address: Email,
+    },
+}
+
+#[derive(Serialize)]
+struct MailLine {
+    id: String,
+    request: i64,
+    to: Option<String>,
+    status: String,
+    attempts: i32,
+    created_at: String,
+    due_at: Option<String>,
+    last_error: Option<String>,
+}
+
+impl MailLine {
+    fn new(mail: Mail, to: Option<&Email>, now: Timestamp) -> Self {
+        let waits = if mail.leased && mail.due_at > now { "sending" } else { "waiting" };
+        Self {
+            id: mail.id.to_string(),
+            request: mail.request.0,
+            to: to.map(|email| email.as_str().to_owned()),
+            attempts: mail.attempts,
+            created_at: mail.created_at.rfc3339(),
+            due_at: mail.result.is_none().then(|| mail.due_at.rfc3339()),
+            status: mail.result.unwrap_or_else(|| waits.to_owned()),
+            last_error: mail.last_error,
+        }
+    }
+}
+
+impl Line for MailLine {
+    const TITLES: &'static [&'static str] =
+        &["ID", "STATUS", "REQUEST", "TO", "TRIES", "CREATED", "NEXT TRY", "LAST ERROR"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.status.clone(),
+            self.request.to_string(),
+            self.to.clone().unwrap_or_default(),
+            self.attempts.to_string(),
+            self.created_at.clone(),
+            self.due_at.clone().unwrap_or_default(),
+            self.last_error.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+/// Does it.
+pub(super) fn run(verb: Verb, globals: &Globals, output: &Output) -> Result<(), CliError> {
+    match verb {
+        Verb::List(Newest { limit }) => list(limit, &globals.open()?, output),
+        Verb::Retry { id } => retry(id, &globals.open()?, output),
+        Verb::Test { address } => test(&address, &globals.config(None)?, output),
+    }
+}
+
+fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
+    let lines = store.read(|conn| {
+        let now = conn.now()?;
+        let newest = outbox::newest(conn, limit + 1)?;
+        let told: Vec<RequestId> = newest.iter().map(|mail| mail.request).collect();
+        let targets: HashMap<RequestId, UserId> = requests::by_ids(conn, &told)?
+            .into_iter()
+            .map(|request| (request.id, request.terms.target))
+            .collect();
+        let people = user::addresses(conn, targets.values().copied().collect())?;
+        let line = |mail: Mail| {
+            let to = targets.get(&mail.request).and_then(|target| people.get(target));
+            MailLine::new(mail, to, now)
+        };
+        Ok(newest.into_iter().map(line).collect())
+    })?;
+    output.newest::<MailLine>(lines, limit)
+}
+
+fn retry(id: Uuid, store: &Store, output: &Output) -> Result<(), CliError> {
+    transact(store, |conn, now| {
+        if !outbox::retry(conn, id, now)? {
+            return Err(CliError::NoUnsentMail(id).into());
+        }
+        events::record(conn, &Origin::OPERATOR, Action::MailRetried, format!("mail:{id}"), now)?;
+        Ok(())
+    })?;
+    output.done(
+        &json!({ "id": id.to_string(), "status": "waiting" }),
+        &format!("Mail {id} is next in the queue."),
+    )
+}
+
+fn test(address: &Email, config: &Config, output: &Output) -> Result<(), CliError> {
+    let id = entropy::uuid();
+    let message = message::trial(id, address, &config.mail_from, config.public_url.as_str())?;
+    let transport = Transport::new(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(CliError::Runtime)?.block_on(transport.send(&message, id))?;
+    let to = address.as_str();
+    match &transport {
+        Transport::Directory(path) => {
+            let file = path.join(format!("{id}.eml"));
+            output.done(
+                &json!({ "id": id.to_string(), "to": to, "status": "written", "file": file }),
+                &format!("There is no mail relay (SMTP_URL); the mail is in {}.", file.display()),
+            )
+        }
+        Transport::Smtp(_) | Transport::Memory(_) => output.done(
+            &json!({ "id": id.to_string(), "to": to, "status": "sent", "file": null }),
+            &format!("The mail relay has taken the mail to {to}."),
+        ),
+    }
+}

@@ -1,0 +1,238 @@
+//! The command line: a file per group of verbs. What a verb changes it changes in
+//! one transaction on the database that the server uses, together with an entry
+//! in the audit trail; a server need not be running, and may be.
+
+mod argument;
+mod bundle;
+mod demo;
+mod error;
+mod hub;
+mod key;
+mod mail;
+mod output;
+mod prompt;
+mod purge;
+mod request;
+mod token;
+mod user;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+
+use crate::app;
+use crate::config::{Config, ConfigError, Overrides};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::Origin;
+use crate::store::ledger::{self, Deed, Operation, Verdict};
+use crate::store::{Clock, Conn, QueryError, Store, StoreError};
+
+pub use error::CliError;
+use error::Stop;
+use output::Output;
+
+/// Connections that a verb needs: it does one thing at a time, and leaves the
+/// others to the server.
+const CONNECTIONS: u32 = 1;
+
+/// A self-hosted token and consent server.
+///
+/// It issues export tokens that open one node of a hub, and takes consent
+/// requests that are redeemed once or not at all. `countersign serve` runs the
+/// server; the other commands look after its database, whether or not a server
+/// is running.
+#[derive(Parser)]
+#[command(version, after_help = SETTINGS)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the flags stand under that every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
+const SETTINGS: &str = "\
+Settings come from the flags; where those say nothing, from the environment
+(DATABASE_URL, SMTP_URL, PUBLIC_URL, BIND, …); then from countersign.toml. With
+none of them, the database is the SQLite file data/countersign.db.
+
+Other users of this machine can see what stands in a flag: a URL with a password
+in it belongs into DATABASE_URL, or into a file that DATABASE_URL_FILE names.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Args)]
+struct Globals {
+    /// Print one JSON document; errors too are JSON, on stderr
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    json: bool,
+    /// Read settings from this file instead of ./countersign.toml
+    #[arg(long, global = true, value_name = "PATH", help_heading = EVERYWHERE)]
+    config: Option<PathBuf>,
+    /// Use this database: postgres://… or sqlite://PATH
+    #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
+    database_url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    ///
+    /// Unless told otherwise it listens on 127.0.0.1:8080, keeps its data in
+    /// ./data and writes mail as files to ./data/outbox.
+    Serve {
+        /// Listen on this address and port
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        bind: Option<String>,
+    },
+    /// Run a server with two people in it, and show how everything works
+    Demo {
+        /// Stop after the walk instead of staying up
+        #[arg(long)]
+        once: bool,
+    },
+    /// Bring the database's tables up to date; every other command does so too
+    Migrate,
+    /// Add, list, disable and enable users, and set their passwords
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Add, list and revoke the API keys of users
+    #[command(subcommand)]
+    Key(key::Verb),
+    /// Add and list hubs, and say who is what in them
+    #[command(subcommand)]
+    Hub(hub::Verb),
+    /// Add and list bundles, the sets of rights that users ask each other for
+    #[command(subcommand)]
+    Bundle(bundle::Verb),
+    /// List and revoke export tokens
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// List and withdraw permission requests
+    #[command(subcommand)]
+    Request(request::Verb),
+    /// List and retry mails, and send one as a test
+    #[command(subcommand)]
+    Mail(mail::Verb),
+    /// Delete what has been over for long
+    ///
+    /// That is: export tokens and API keys that expired or were revoked, requests
+    /// that are over, their mails, and the audit trail. Permissions stay. It works
+    /// in small steps, beside a running server.
+    Purge(purge::Retention),
+}
+
+/// Reads the arguments. Help, the version and wrong usage are answered here;
+/// the exit code is what is left of them.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+            Output::new(true).fail(&error::in_one_sentence(&error));
+        } else {
+            // Whoever closes stderr does not want to know.
+            let _ = error.print();
+        }
+        if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+    })
+}
+
+/// Does what the arguments say. What went wrong has been told when this returns.
+pub fn run(cli: Cli) -> ExitCode {
+    let output = Output::new(cli.globals.json);
+    match cli.run(&output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.fail(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Cli {
+    /// What is logged unless `RUST_LOG` says otherwise. A server tells what it
+    /// does; the other verbs answer on stdout, and their errors are told once.
+    pub fn log_filter(&self) -> &'static str {
+        match self.command {
+            Command::Serve { .. } | Command::Demo { .. } => "info",
+            _ => "warn,r2d2=off",
+        }
+    }
+
+    fn run(self, output: &Output) -> Result<(), CliError> {
+        let Self { globals, command } = self;
+        let open = || globals.open();
+        match command {
+            Command::Serve { bind } => Ok(app::serve(globals.config(bind)?)?),
+            Command::Demo { once } => demo::run(once),
+            Command::Migrate => {
+                open()?;
+                output.done(&json!({ "status": "migrated" }), "The database's tables are up to date.")
+            }
+            Command::User(verb) => user::run(verb, &open()?, output),
+            Command::Key(verb) => key::run(verb, &open()?, output),
+            Command::Hub(verb) => hub::run(verb, &open()?, output),
+            Command::Bundle(verb) => bundle::run(verb, &open()?, output),
+            Command::Token(verb) => token::run(verb, &open()?, output),
+            Command::Request(verb) => request::run(verb, &open()?, output),
+            Command::Mail(verb) => mail::run(verb, &globals, output),
+            Command::Purge(retention) => purge::run(&retention, &open()?, output),
+        }
+    }
+}
+
+impl Globals {
+    /// What flags, environment and file decide.
+    fn config(&self, bind: Option<String>) -> Result<Config, ConfigError> {
+        let flags = Overrides { bind, database_url: self.database_url.clone(), ..Overrides::default() };
+        Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), flags)
+    }
+
+    /// Opens the database, with its tables up to date: the first command of all
+    /// finds them made.
+    fn open(&self) -> Result<Store, CliError> {
+        let config = self.config(None)?;
+        let store = Store::connect(&config.database_url, CONNECTIONS, Clock::default())?;
+        store.migrate()?;
+        Ok(store)
+    }
+}
+
+/// Runs a deed of the operator's as one transaction, which it may have to
+/// repeat. A refusal rolls it back.
+fn transact<T>(store: &Store, deed: impl Fn(&mut Conn, Timestamp) -> Result<T, Stop>) -> Result<T, CliError> {
+    let refusal = RefCell::new(None);
+    let done = store.write(|conn| {
+        refusal.take();
+        let now = conn.now()?;
+        deed(conn, now).map_err(|stop| match stop {
+            Stop::Failed(error) => error,
+            Stop::Refused(error) => {
+                refusal.replace(Some(error));
+                QueryError::RollbackTransaction
+            }
+        })
+    });
+    refusal.into_inner().map_or_else(|| Ok(done?), Err)
+}
+
+/// Does what the ledger alone may do, as the operator.
+fn commit(store: &Store, deed: Deed) -> Result<Verdict, CliError> {
+    let answer = ledger::commit(store, &[Operation::new(deed, Origin::OPERATOR)]).pop();
+    Ok(answer.unwrap_or(Err(StoreError::Unknown))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_well_defined() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,169 @@
+//! What a verb has to say: text for people, or one JSON document.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::CliError;
+
+/// Where answers go, and in what form.
+pub struct Output {
+    json: bool,
+}
+
+/// Something that has a line of its own in a list.
+pub trait Line: Serialize {
+    /// What stands above the columns.
+    const TITLES: &'static [&'static str];
+
+    /// The line, a cell for each title.
+    fn cells(&self) -> Vec<String>;
+}
+
+impl Output {
+    /// Text for people, or JSON.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// A whole list.
+    pub fn list<L: Line>(&self, lines: &[L]) -> Result<(), CliError> {
+        if self.json { self.document(&lines) } else { print(&table(lines)) }
+    }
+
+    /// The beginning of a list, of which one line more than `limit` was asked
+    /// for.
+    pub fn newest<L: Line>(&self, mut lines: Vec<L>, limit: i64) -> Result<(), CliError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = lines.len() > limit;
+        lines.truncate(limit);
+        self.list(&lines)?;
+        if more {
+            self.remark(&format!("These are the newest {limit}; --limit shows more."));
+        }
+        Ok(())
+    }
+
+    /// A deed that was done: what it was done to, and the same in a sentence.
+    pub fn done(&self, document: &impl Serialize, sentence: &str) -> Result<(), CliError> {
+        if self.json { self.document(document) } else { print(&format!("{}\n", printable(sentence))) }
+    }
+
+    /// A secret, alone on stdout, where a script takes it from; and what a
+    /// person should know of it.
+    pub fn secret(&self, document: &impl Serialize, secret: &str, remark: &str) -> Result<(), CliError> {
+        if self.json {
+            return self.document(document);
+        }
+        self.remark(remark);
+        print(&format!("{secret}\n"))
+    }
+
+    /// What went wrong.
+    pub fn fail(&self, error: &impl Display) {
+        let error = error.to_string();
+        if self.json {
+            complain(&json!({ "error": error }).to_string());
+        } else {
+            complain(&format!("error: {}", printable(&error)));
+        }
+    }
+
+    /// Something beside the answer, for people.
+    fn remark(&self, text: &str) {
+        if !self.json {
+            complain(&printable(text));
+        }
+    }
+
+    fn document(&self, document: &impl Serialize) -> Result<(), CliError> {
+        let text = serde_json::to_string(document).map_err(|error| CliError::Output(error.into()))?;
+        print(&format!("{text}\n"))
+    }
+}
+
+fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // As in `… | head`: enough was read.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(CliError::Output),
+    }
+}
+
+fn complain(line: &str) {
+    // Where stderr is closed, there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Lines under their titles, in columns that are as wide as their widest cell.
+fn table<L: Line>(lines: &[L]) -> String {
+    let titles = L::TITLES.iter().map(|title| (*title).to_owned()).collect();
+    let cells = |line: &L| line.cells().iter().map(|cell| printable(cell)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(titles).chain(lines.iter().map(cells)).collect();
+    let mut widths = vec![0; L::TITLES.len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let padded: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect();
+        text.push_str(padded.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Text as a terminal may have it: ids of hubs and nodes are their makers', and
+/// what a mail server says is its own. An empty one shows as `-`, so that
+/// columns can be counted.
+fn printable(text: &str) -> String {
+    if text.is_empty() {
+        return "-".to_owned();
+    }
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => printable.push(' '),
+            // Those that reorder what stands beside them deceive as well.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                printable.extend(c.escape_unicode());
+            }
+            c if c.is_control() => printable.extend(c.escape_unicode()),
+            c => printable.push(c),
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Pair(&'static str, &'static str);
+
+    impl Line for Pair {
+        const TITLES: &'static [&'static str] = &["LEFT", "RIGHT"];
+
+        fn cells(&self) -> Vec<String> {
+            vec![self.0.to_owned(), self.1.to_owned()]
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let text = table(&[Pair("a", "b"), Pair("ångström", "")]);
+        assert_eq!(text, "LEFT      RIGHT\na         b\nångström  -\n");
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_play_with_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb c\\u{202e}d");
+    }
+}

@@ -1,0 +1,118 @@
+//! `countersign request`: permission requests, whoever made them.
+
+use std::collections::HashMap;
+
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::json;
+
+use super::argument::Newest;
+use super::output::{Line, Output};
+use super::{CliError, commit, user};
+use crate::domain::bundle::{BundleId, BundleName};
+use crate::domain::clock::Timestamp;
+use crate::domain::export::Authority;
+use crate::domain::request::{PermissionRequest, RequestId};
+use crate::domain::user::{Email, UserId};
+use crate::store::ledger::{Deed, RequestRef, Verdict};
+use crate::store::{Store, StoreError, bundles, requests};
+
+/// What can be done about permission requests.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// List permission requests, without their tokens
+    List(Newest),
+    /// Withdraw a pending request, whose token then is dead at once
+    Withdraw {
+        /// The request's number
+        #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+        id: i64,
+    },
+}
+
+#[derive(Serialize)]
+struct RequestLine {
+    id: i64,
+    status: &'static str,
+    user_allowed: Option<String>,
+    user_target: Option<String>,
+    bundle: i64,
+    bundle_name: Option<String>,
+    created_at: String,
+    expires_at: String,
+}
+
+impl RequestLine {
+    fn new(
+        request: &PermissionRequest,
+        people: &HashMap<UserId, Email>,
+        names: &HashMap<BundleId, BundleName>,
+        now: Timestamp,
+    ) -> Self {
+        let terms = request.terms;
+        let address = |id| people.get(&id).map(|email: &Email| email.as_str().to_owned());
+        Self {
+            id: request.id.0,
+            status: request.status(now).name(),
+            user_allowed: address(terms.allowed),
+            user_target: address(terms.target),
+            bundle: terms.bundle.0,
+            bundle_name: names.get(&terms.bundle).map(|name| name.as_str().to_owned()),
+            created_at: request.created_at.rfc3339(),
+            expires_at: request.expires_at.rfc3339(),
+        }
+    }
+}
+
+impl Line for RequestLine {
+    const TITLES: &'static [&'static str] =
+        &["ID", "STATUS", "WHO ASKS", "WHOM", "BUNDLE", "CREATED", "EXPIRES"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.status.to_owned(),
+            self.user_allowed.clone().unwrap_or_default(),
+            self.user_target.clone().unwrap_or_default(),
+            self.bundle_name.clone().unwrap_or_default(),
+            self.created_at.clone(),
+            self.expires_at.clone(),
+        ]
+    }
+}
+
+/// Does it.
+pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
+    match verb {
+        Verb::List(Newest { limit }) => list(limit, store, output),
+        Verb::Withdraw { id } => withdraw(RequestId(id), store, output),
+    }
+}
+
+fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
+    let lines = store.read(|conn| {
+        let now = conn.now()?;
+        let newest = requests::newest(conn, limit + 1)?;
+        let parties = newest.iter().flat_map(|request| [request.terms.allowed, request.terms.target]);
+        let people = user::addresses(conn, parties.collect())?;
+        let mut ids: Vec<BundleId> = newest.iter().map(|request| request.terms.bundle).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let bundles = bundles::by_ids(conn, &ids)?;
+        let names = bundles.into_iter().map(|bundle| (bundle.id, bundle.name)).collect();
+        Ok(newest.iter().map(|request| RequestLine::new(request, &people, &names, now)).collect())
+    })?;
+    output.newest::<RequestLine>(lines, limit)
+}
+
+fn withdraw(id: RequestId, store: &Store, output: &Output) -> Result<(), CliError> {
+    let which = RequestRef::Number(id);
+    match commit(store, Deed::End { which, by: Authority::Operator })? {
+        Verdict::Ended(Ok(outcome)) => output.done(
+            &json!({ "id": id.0, "status": outcome.name() }),
+            &format!("Request {id} is {}.", outcome.name()),
+        ),
+        Verdict::Ended(Err(_)) => Err(CliError::NoPendingRequest(id)),
+        _ => Err(StoreError::Unknown.into()),
+    }
+}

@@ -1,0 +1,204 @@
+//! `countersign user`: who there is.
+
+use std::collections::HashMap;
+
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use super::error::Stop;
+use super::output::{Line, Output};
+use super::{CliError, prompt, transact};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Action, Origin};
+use crate::domain::user::{Email, PersonName, User, UserId};
+use crate::password;
+use crate::store::users::{self, NewUser};
+use crate::store::{Conn, QueryResult, Store, events};
+
+/// What can be done about users.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Add a user
+    ///
+    /// Without --password-stdin the user has no password, and cannot sign in
+    /// with one until `countersign user passwd` sets it.
+    Add(Person),
+    /// List all users
+    List,
+    /// Set a user's password
+    ///
+    /// Asks for it at the terminal, unless --password-stdin is given. A password
+    /// has 8 to 1024 bytes. The one before it stops working within 5 seconds.
+    Passwd {
+        /// The user's mail address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+        /// Read the password from stdin, without the newline at its end
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Disable a user, whose password, keys and export tokens then stop working
+    Disable {
+        /// The user's mail address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+    },
+    /// Enable a user who was disabled
+    Enable {
+        /// The user's mail address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+    },
+}
+
+/// A user to be added.
+#[derive(Args)]
+pub struct Person {
+    /// The user's mail address, which is also their name in credentials
+    #[arg(value_parser = Email::new)]
+    email: Email,
+    /// The first name, at most 150 characters
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = PersonName::new)]
+    first_name: PersonName,
+    /// The last name, at most 150 characters
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = PersonName::new)]
+    last_name: PersonName,
+    /// Let the user administer this server through its APIs
+    #[arg(long)]
+    staff: bool,
+    /// Read a password of 8 to 1024 bytes from stdin, without the newline at its end
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Serialize)]
+struct UserLine<'a> {
+    id: i64,
+    email: &'a str,
+    first_name: &'a str,
+    last_name: &'a str,
+    active: bool,
+    staff: bool,
+}
+
+impl<'a> From<&'a User> for UserLine<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            id: user.id.0,
+            email: user.email.as_str(),
+            first_name: user.first_name.as_str(),
+            last_name: user.last_name.as_str(),
+            active: user.active,
+            staff: user.staff,
+        }
+    }
+}
+
+impl Line for UserLine<'_> {
+    const TITLES: &'static [&'static str] = &["ID", "EMAIL", "FIRST NAME", "LAST NAME", "ACTIVE", "STAFF"];
+
+    fn cells(&self) -> Vec<String> {
+        let yes_or_no = |yes| if yes { "yes" } else { "no" }.to_owned();
+        vec![
+            self.id.to_string(),
+            self.email.to_owned(),
+            self.first_name.to_owned(),
+            self.last_name.to_owned(),
+            yes_or_no(self.active),
+            yes_or_no(self.staff),
+        ]
+    }
+}
+
+/// Does it.
+pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
+    match verb {
+        Verb::Add(person) => add(person, store, output),
+        Verb::List => {
+            let all = store.read(users::all)?;
+            output.list(&all.iter().map(UserLine::from).collect::<Vec<_>>())
+        }
+        Verb::Passwd { email, password_stdin } => set_password(&email, password_stdin, store, output),
+        Verb::Disable { email } => set_active(&email, false, store, output),
+        Verb::Enable { email } => set_active(&email, true, store, output),
+    }
+}
+
+fn add(person: Person, store: &Store, output: &Output) -> Result<(), CliError> {
+    let password = match person.password_stdin {
+        true => Some(password::hash(prompt::password(true)?.expose_secret())?),
+        false => None,
+    };
+    let new = NewUser {
+        email: person.email,
+        first_name: person.first_name,
+        last_name: person.last_name,
+        staff: person.staff,
+        password,
+    };
+    let user = transact(store, |conn, now| {
+        let Some(user) = users::insert(conn, &new, now)? else {
+            return Err(CliError::UserExists(new.email.clone()).into());
+        };
+        record(conn, Action::UserAdded, user.id, now)?;
+        Ok(user)
+    })?;
+    let email = user.email.as_str();
+    let hint = match new.password {
+        Some(_) => String::new(),
+        None => format!(" There is no password yet: `countersign user passwd {email}` sets one."),
+    };
+    output.done(&UserLine::from(&user), &format!("Added {email} as user {}.{hint}", user.id))
+}
+
+fn set_password(email: &Email, from_stdin: bool, store: &Store, output: &Output) -> Result<(), CliError> {
+    // Before somebody types a password twice for nobody.
+    look_up(store, email)?;
+    let hash = password::hash(prompt::password(from_stdin)?.expose_secret())?;
+    let user = transact(store, |conn, now| {
+        let user = find(conn, email)?;
+        users::set_password(conn, user.id, &hash)?;
+        record(conn, Action::UserPasswordSet, user.id, now)?;
+        Ok(user)
+    })?;
+    output.done(&UserLine::from(&user), &format!("Set the password of {}.", email.as_str()))
+}
+
+fn set_active(email: &Email, active: bool, store: &Store, output: &Output) -> Result<(), CliError> {
+    let (action, done) = match active {
+        true => (Action::UserEnabled, "enabled"),
+        false => (Action::UserDisabled, "disabled"),
+    };
+    let user = transact(store, |conn, now| {
+        let mut user = find(conn, email)?;
+        if user.active != active {
+            users::set_active(conn, user.id, active)?;
+            record(conn, action, user.id, now)?;
+            user.active = active;
+        }
+        Ok(user)
+    })?;
+    output.done(&UserLine::from(&user), &format!("{} is {done}.", email.as_str()))
+}
+
+fn record(conn: &mut Conn, action: Action, user: UserId, now: Timestamp) -> QueryResult<()> {
+    events::record(conn, &Origin::OPERATOR, action, format!("user:{user}"), now)
+}
+
+/// The user of this address, who should be there.
+pub(super) fn find(conn: &mut Conn, email: &Email) -> Result<User, Stop> {
+    Ok(users::by_email(conn, email)?.ok_or_else(|| CliError::NoSuchUser(email.clone()))?)
+}
+
+/// [`find`], before or without a transaction.
+pub(super) fn look_up(store: &Store, email: &Email) -> Result<User, CliError> {
+    store.read(|conn| users::by_email(conn, email))?.ok_or_else(|| CliError::NoSuchUser(email.clone()))
+}
+
+/// The addresses of these users.
+pub(super) fn addresses(conn: &mut Conn, mut ids: Vec<UserId>) -> QueryResult<HashMap<UserId, Email>> {
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(users::by_ids(conn, &ids)?.into_iter().map(|user| (user.id, user.email)).collect())
+}

@@ -1,0 +1,89 @@
+//! The envelope that every answer of the dialect comes in.
+
+use std::future::Future;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{Handler, HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::ROOT;
+use super::error::MfsError;
+use super::params::Parameters;
+use crate::config::ErrorStatus;
+use crate::http::Services;
+use crate::http::body::From;
+use crate::store::machine_now;
+
+#[derive(Serialize)]
+struct Envelope<'a, D> {
+    /// What was called, as the path names it.
+    #[serde(rename = "__ack__")]
+    ack: &'a str,
+    #[serde(rename = "__status__")]
+    status: &'static str,
+    /// Milliseconds since the Unix epoch.
+    #[serde(rename = "__timestamp__")]
+    timestamp: i64,
+    data: D,
+}
+
+#[derive(Serialize)]
+struct Success<D> {
+    status: &'static str,
+    #[serde(flatten)]
+    data: D,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    status: &'static str,
+    error: &'a str,
+    message: &'a str,
+}
+
+/// A handler that calls a method and puts what comes of it in the envelope.
+pub fn call<F, D>(
+    method: fn(Data<Services>, From<Parameters>) -> F,
+) -> impl Handler<(HttpRequest, Data<Services>, From<Parameters>), Output = HttpResponse>
+where
+    F: Future<Output = Result<D, MfsError>> + 'static,
+    D: Serialize + 'static,
+{
+    move |request: HttpRequest, services: Data<Services>, sent: From<Parameters>| async move {
+        answer(&request, method(services, sent).await)
+    }
+}
+
+/// What came of a call, in the envelope.
+pub fn answer<D: Serialize>(request: &HttpRequest, came: Result<D, MfsError>) -> HttpResponse {
+    match came {
+        Ok(data) => wrap(request, StatusCode::OK, Success { status: "ok", data }),
+        Err(error) => error.answer(request),
+    }
+}
+
+/// A failure, in the envelope. Its status is 200 where the operator wants what
+/// Drumee itself does, whose browser SDK throws other bodies away.
+pub fn failure(request: &HttpRequest, status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    let configured = request.app_data::<Data<Services>>().map(|services| services.config.mfs.error_status);
+    let status = match configured.unwrap_or_default() {
+        ErrorStatus::Http => status,
+        ErrorStatus::Ok => StatusCode::OK,
+    };
+    wrap(request, status, Failure { status: "error", error: code, message })
+}
+
+/// What the path asks for, e.g. `mfs_api.list`.
+pub fn asked(request: &HttpRequest) -> &str {
+    request.path().strip_prefix(ROOT).unwrap_or_default().trim_matches('/')
+}
+
+fn wrap<D: Serialize>(request: &HttpRequest, status: StatusCode, data: D) -> HttpResponse {
+    HttpResponse::build(status).json(Envelope {
+        ack: asked(request),
+        status: "online",
+        timestamp: machine_now().millis(),
+        data,
+    })
+}

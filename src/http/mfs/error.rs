@@ -1,0 +1,129 @@
+//! What can go wrong in the dialect, and its codes.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::envelope;
+use crate::actors::registry::RegistryError;
+use crate::domain::export::{InvalidExpiry, MayNotExport};
+use crate::domain::permission::InvalidMask;
+use crate::http::problem::Problem;
+use crate::store::StoreError;
+
+/// What can go wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MfsError {
+    /// `hub_id` or `nid` is absent or empty.
+    #[error("hub_id and nid are required. Name the hub and the node that the token is for.")]
+    MissingParameters,
+    /// `expiry_hours` is not one.
+    #[error("expiry_hours must be a whole number between 0 (never) and 8760 (1 year).")]
+    InvalidExpiry,
+    /// `permission` is not one.
+    #[error("permission must be a whole number between 1 and 63.")]
+    InvalidPermission,
+    /// No such hub for this caller, or rights there that do not suffice.
+    #[error("The token was not made. You need admin in this hub, and every right that you give.")]
+    TokenCreationFailed,
+    /// `revoke` without a `token`.
+    #[error("token is required: the token itself, or its id.")]
+    MissingToken,
+    /// No such token of this caller's.
+    #[error("You have no such token. Give the token itself, or its id as mfs_api.list shows it.")]
+    RevocationFailed,
+    /// Another parameter that cannot be taken.
+    #[error("{name} {reason}.")]
+    InvalidParameter {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No service of this name.
+    #[error("There is no such service here. This server has mfs_api.")]
+    UnknownService,
+    /// No method of this name in `mfs_api`.
+    #[error("mfs_api has no such method. It has create_token, revoke and list.")]
+    UnknownMethod,
+    /// What can go wrong in every dialect.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+}
+
+impl MfsError {
+    /// A parameter that cannot be taken, and why.
+    pub fn parameter(name: &'static str, reason: impl ToString) -> Self {
+        Self::InvalidParameter { name, reason: reason.to_string() }
+    }
+
+    /// Which part of a name that is not served is unknown.
+    pub fn unknown(asked: &str) -> Self {
+        match asked.split('.').next() {
+            Some("mfs_api") => Self::UnknownMethod,
+            _ => Self::UnknownService,
+        }
+    }
+
+    /// The answer.
+    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let (status, code) = match self {
+            Self::MissingParameters => (StatusCode::BAD_REQUEST, "missing_parameters"),
+            Self::InvalidExpiry => (StatusCode::BAD_REQUEST, "invalid_expiry"),
+            Self::InvalidPermission => (StatusCode::BAD_REQUEST, "invalid_permission"),
+            Self::TokenCreationFailed => (StatusCode::FORBIDDEN, "token_creation_failed"),
+            Self::MissingToken => (StatusCode::BAD_REQUEST, "missing_token"),
+            Self::RevocationFailed => (StatusCode::NOT_FOUND, "revocation_failed"),
+            Self::InvalidParameter { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter"),
+            Self::UnknownService => (StatusCode::NOT_FOUND, "unknown_service"),
+            Self::UnknownMethod => (StatusCode::NOT_FOUND, "unknown_method"),
+            // Comes back to `mfs::problem`, with the headers that it calls for.
+            Self::Problem(problem) => return problem.answer(request),
+        };
+        envelope::failure(request, status, code, &self.to_string())
+    }
+}
+
+/// The status and the code of what can go wrong in every dialect.
+pub fn of_problem(problem: &Problem) -> (StatusCode, &'static str) {
+    let code = match problem {
+        Problem::Unauthenticated => "unauthorized",
+        Problem::Forbidden(_) => "forbidden",
+        Problem::NotFound => "unknown_service",
+        Problem::MethodNotAllowed(_) => "method_not_allowed",
+        Problem::BadRequest(_) => "bad_request",
+        Problem::TooLarge => "payload_too_large",
+        Problem::UnsupportedType => "unsupported_media_type",
+        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => "internal_error",
+    };
+    (problem.status(), code)
+}
+
+impl From<InvalidExpiry> for MfsError {
+    fn from(_: InvalidExpiry) -> Self {
+        Self::InvalidExpiry
+    }
+}
+
+impl From<InvalidMask> for MfsError {
+    fn from(_: InvalidMask) -> Self {
+        Self::InvalidPermission
+    }
+}
+
+impl From<MayNotExport> for MfsError {
+    fn from(_: MayNotExport) -> Self {
+        Self::TokenCreationFailed
+    }
+}
+
+impl From<RegistryError> for MfsError {
+    fn from(error: RegistryError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl From<StoreError> for MfsError {
+    fn from(error: StoreError) -> Self {
+        Self::Problem(error.into())
+    }
+}

@@ -1,0 +1,256 @@
+//! A call's parameters, from wherever a client of Drumee's puts them.
+//!
+//! Headers first (`x-param-hub-id`), then the query, then the body; what comes
+//! later wins, within a source too. `null` is as good as absent. A value keeps
+//! its JSON type, so that `1.9` is refused where a whole number is meant and
+//! never rounded.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::{FromRequest, HttpRequest};
+use percent_encoding::percent_decode;
+use serde_json::{Map, Value};
+
+use super::error::MfsError;
+use crate::http::body::{Body, content_type};
+use crate::http::form;
+use crate::http::problem::Problem;
+
+/// What the name of a header with a parameter begins with.
+const HEADER_PREFIX: &str = "x-param-";
+
+/// The parameters of a call. Some are secret: there is no `Debug`.
+#[derive(Default)]
+pub struct Parameters(Map<String, Value>);
+
+/// Not a whole number of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAnInteger;
+
+impl FromRequest for Parameters {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let body = Body::from_request(&request, payload);
+        Box::pin(async move {
+            let Body(body) = body.await?;
+            Self::read(&request, &body).map_err(|problem| problem.refuse(&request))
+        })
+    }
+}
+
+impl Parameters {
+    fn read(request: &HttpRequest, body: &[u8]) -> Result<Self, Problem> {
+        let mut parameters = Self::default();
+        parameters.lay_over(of_headers(request.headers())?);
+        parameters.lay_over(of_query(request.query_string().as_bytes())?);
+        parameters.lay_over(of_body(body, content_type(request).as_deref())?);
+        Ok(parameters)
+    }
+
+    fn lay_over(&mut self, later: Map<String, Value>) {
+        self.0.extend(later.into_iter().filter(|(_, value)| !value.is_null()));
+    }
+
+    /// Whether a parameter is there and not empty.
+    pub fn have(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| value.as_str() != Some(""))
+    }
+
+    /// A string; an empty one is as good as absent. An id may have been written
+    /// as a JSON number: then its digits are meant.
+    pub fn text(&self, name: &'static str) -> Result<Option<String>, MfsError> {
+        let text = match self.0.get(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => match number.as_i64() {
+                Some(number) => number.to_string(),
+                None => return Err(MfsError::parameter(name, "must be a string")),
+            },
+            Some(_) => return Err(MfsError::parameter(name, "must be a string")),
+        };
+        if text.contains('\0') {
+            return Err(MfsError::parameter(name, "must not hold U+0000"));
+        }
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// A whole number: a JSON number or decimal digits.
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, NotAnInteger> {
+        let number = match self.0.get(name) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number.as_i64(),
+            // `parse` alone would take a plus sign.
+            Some(Value::String(text)) if !text.starts_with('+') => text.parse().ok(),
+            Some(_) => None,
+        };
+        number.map(Some).ok_or(NotAnInteger)
+    }
+}
+
+/// `x-param-hub-id: h1` and `x-param-hub_id: h1` are the same. Values are
+/// percent-decoded, as Drumee does.
+fn of_headers(headers: &HeaderMap) -> Result<Map<String, Value>, Problem> {
+    let named = headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str().strip_prefix(HEADER_PREFIX)?.replace('-', "_");
+        Some((name, value))
+    });
+    named.map(|(name, value)| Ok((name, Value::String(header_text(value)?)))).collect()
+}
+
+/// A browser sends the letters of a header as ISO 8859-1, others as UTF-8.
+fn header_text(value: &HeaderValue) -> Result<String, Problem> {
+    let text = match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.as_bytes().iter().copied().map(char::from).collect(),
+    };
+    let decoded = percent_decode(text.as_bytes()).decode_utf8().map(String::from);
+    decoded.map_err(|_| Problem::BadRequest("A parameter's header is not UTF-8.".to_owned()))
+}
+
+/// `k=v` pairs, or a JSON object, URL-encoded, as Drumee's SDK has it: with or
+/// without an `&` (or an `=`) after it.
+fn of_query(query: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let mut parameters = Map::new();
+    for piece in form::pieces(query) {
+        if piece.starts_with(b"{") || piece.to_ascii_uppercase().starts_with(b"%7B") {
+            let json =
+                form::decode(piece.strip_suffix(b"=").unwrap_or(piece)).map_err(|_| not_utf8("query"))?;
+            parameters.extend(of_json(json.as_bytes(), "query")?);
+        } else {
+            parameters.extend(of_form(piece, "query")?);
+        }
+    }
+    Ok(parameters)
+}
+
+fn of_body(body: &[u8], content_type: Option<&str>) -> Result<Map<String, Value>, Problem> {
+    match content_type {
+        _ if body.is_empty() => Ok(Map::new()),
+        Some("application/json") => of_json(body, "body"),
+        Some("application/x-www-form-urlencoded") => of_form(body, "body"),
+        _ => Err(Problem::UnsupportedType),
+    }
+}
+
+fn of_form(form: &[u8], source: &str) -> Result<Map<String, Value>, Problem> {
+    let pair = |(name, value): (form::Decoded, form::Decoded)| Ok((name?, Value::String(value?)));
+    let pairs: Result<_, std::str::Utf8Error> = form::pairs(form).map(pair).collect();
+    pairs.map_err(|_| not_utf8(source))
+}
+
+fn of_json(json: &[u8], source: &str) -> Result<Map<String, Value>, Problem> {
+    match serde_json::from_slice(json) {
+        Ok(Value::Object(parameters)) => Ok(parameters),
+        Ok(_) => Err(Problem::BadRequest(format!("The {source} is not a JSON object."))),
+        Err(_) => Err(Problem::BadRequest(format!("The {source} is not valid JSON."))),
+    }
+}
+
+fn not_utf8(source: &str) -> Problem {
+    Problem::BadRequest(format!("The {source} is not UTF-8."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderName;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_query_is_pairs_or_one_json_object() {
+        let expected = object(json!({ "hub_id": "h", "nid": "a b" }));
+        assert_eq!(of_query(b"hub_id=h&nid=a+b&"), Ok(expected.clone()));
+        for query in [
+            "%7B%22hub_id%22%3A%22h%22%2C%22nid%22%3A%22a%20b%22%7D",
+            "%7b%22hub_id%22:%22h%22,%22nid%22:%22a+b%22%7d&",
+            "{\"hub_id\":\"h\",\"nid\":\"a%20b\"}=&",
+        ] {
+            assert_eq!(of_query(query.as_bytes()), Ok(expected.clone()), "{query}");
+        }
+        for query in ["", "&", "&&"] {
+            assert_eq!(of_query(query.as_bytes()), Ok(Map::new()));
+        }
+        for query in ["{", "%7B%22a%22", "%7B%ff%7D", "hub_id=%ff", "%7B%7D%7B%7D"] {
+            assert!(matches!(of_query(query.as_bytes()), Err(Problem::BadRequest(_))), "{query}");
+        }
+    }
+
+    #[test]
+    fn headers_take_hyphens_percent_signs_and_a_browsers_letters() {
+        let mut headers = HeaderMap::new();
+        let mut put = |name: &'static str, value: &[u8]| {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+        };
+        put("x-param-hub-id", b"h%20%C3%A9");
+        put("x-param-nid", b"\xe9t\xe9");
+        put("x-param-device_id", "é".as_bytes());
+        put("content-type", b"application/json");
+        let expected = object(json!({ "hub_id": "h é", "nid": "été", "device_id": "é" }));
+        assert_eq!(of_headers(&headers), Ok(expected));
+    }
+
+    #[test]
+    fn only_whole_numbers_are_integers() {
+        let integer = |value: Value| Parameters(object(json!({ "n": value }))).integer("n");
+        for (value, number) in [
+            (json!(24), 24),
+            (json!("24"), 24),
+            (json!(0), 0),
+            (json!("-1"), -1),
+            (json!(i64::MIN), i64::MIN),
+        ] {
+            assert_eq!(integer(value.clone()), Ok(Some(number)), "{value}");
+        }
+        for value in [
+            json!(1.9),
+            json!(24.0),
+            json!(1e3),
+            json!(u64::MAX),
+            json!("1.9"),
+            json!("1e3"),
+            json!("abc"),
+            json!(""),
+            json!(" 1"),
+            json!("+1"),
+            json!("0x1"),
+            json!("9223372036854775808"),
+            json!("1\0"),
+            json!("١"),
+            json!([1]),
+            json!({}),
+            json!(true),
+        ] {
+            assert_eq!(integer(value.clone()), Err(NotAnInteger), "{value}");
+        }
+        assert_eq!(Parameters::default().integer("n"), Ok(None));
+    }
+
+    #[test]
+    fn null_takes_nothing_away() {
+        let mut parameters = Parameters(object(json!({ "nid": "n" })));
+        parameters.lay_over(object(json!({ "nid": null, "hub_id": 7 })));
+        assert_eq!(parameters.text("nid"), Ok(Some("n".to_owned())));
+        assert_eq!(parameters.text("hub_id"), Ok(Some("7".to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_and_any_body_are_read_without_a_panic(bytes: Vec<u8>, text in "[{}%&=\"a0]{0,30}") {
+            let _ = of_query(&bytes);
+            let _ = of_query(text.as_bytes());
+            let _ = of_body(&bytes, Some("application/json"));
+            let _ = of_body(&bytes, Some("application/x-www-form-urlencoded"));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `GET /authz`: forward authentication, for nginx's `auth_request` and Caddy's
+//! `forward_auth`. `docs/nginx.conf` shows how it is used.
+//!
+//! nginx lets 2xx pass, hands 401 and 403 on, and makes a 500 of all else. So
+//! 400 is only for what the operator configured wrongly; that the database is
+//! away is a 503 here and a 500 to nginx's client.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::failure;
+use crate::actors::gate::Opened;
+use crate::actors::registry::RegistryError;
+use crate::domain::export::{Use, UseRefusal};
+use crate::domain::hub::{HubId, NodeId};
+use crate::domain::permission::Mask;
+use crate::http::Services;
+use crate::http::form::{self, Decoded};
+use crate::http::problem::Problem;
+
+/// The most nodes that may be named: the one in question and its ancestors.
+const MOST_NODES: usize = 64;
+
+const X_PARAM_MFS_TOKEN: HeaderName = HeaderName::from_static("x-param-mfs-token");
+const X_TOKEN_ID: HeaderName = HeaderName::from_static("x-countersign-token-id");
+const X_PERMISSION: HeaderName = HeaderName::from_static("x-countersign-permission");
+
+/// Why a request does not pass.
+#[derive(Debug, thiserror::Error)]
+enum AuthzError {
+    #[error("A token is required, in X-Param-Mfs-Token or as Authorization: Bearer.")]
+    NoToken,
+    #[error(transparent)]
+    Refused(#[from] UseRefusal),
+    #[error(transparent)]
+    Problem(#[from] Problem),
+}
+
+/// Whether a token allows what is asked: `hub_id`, `nid` (the node, and again
+/// for each of its ancestors), `right` (a name, or a mask of which all is
+/// needed). The token is in `X-Param-Mfs-Token`, Drumee's header, or else in
+/// `Authorization: Bearer`; with both, the former counts. Telling that it is
+/// allowed counts as a use.
+pub async fn authz(request: HttpRequest, services: Data<Services>) -> HttpResponse {
+    match judge(&request, &services).await {
+        Ok(opened) => pass(&opened),
+        Err(error) => error.answer(&request),
+    }
+}
+
+async fn judge(request: &HttpRequest, services: &Services) -> Result<Opened, AuthzError> {
+    let wanted = question(request.query_string())?;
+    let token = presented(request).ok_or(AuthzError::NoToken)?;
+    Ok(services.registry.use_export(&token, Some(&wanted)).await??)
+}
+
+/// What a request asks for. What could be nobody's hub or node is no error: it
+/// may come from a client, and no token is for it.
+fn question(query: &str) -> Result<Use, Problem> {
+    let pairs: Vec<(Decoded, Decoded)> = form::pairs(query.as_bytes()).collect();
+    let values = |wanted: &str| -> Vec<Option<&str>> {
+        let named = |name: &Decoded| name.as_deref() == Ok(wanted);
+        pairs.iter().filter(|(name, _)| named(name)).map(|(_, value)| value.as_deref().ok()).collect()
+    };
+    let wrong = |what: &str| Problem::BadRequest(what.to_owned());
+    let [hub] = *values("hub_id") else { return Err(wrong("One `hub_id` is required.")) };
+    let nodes = values("nid");
+    if !(1..=MOST_NODES).contains(&nodes.len()) {
+        return Err(wrong("`nid` is required, at most 64 times."));
+    }
+    let [right] = *values("right") else { return Err(wrong("One `right` is required.")) };
+    Ok(Use {
+        hub: hub.and_then(|hub| HubId::new(hub).ok()),
+        nodes: nodes.into_iter().filter_map(|node| NodeId::new(node?).ok()).collect(),
+        right: right
+            .and_then(|right| right.parse::<Mask>().ok())
+            .ok_or_else(|| wrong("`right` must be the name of a right, or a mask in 1..63."))?,
+    })
+}
+
+fn presented(request: &HttpRequest) -> Option<String> {
+    let text = |value: &[u8]| Some(String::from_utf8_lossy(value).into_owned()).filter(|t| !t.is_empty());
+    let drumee = request.headers().get(X_PARAM_MFS_TOKEN).and_then(|value| text(value.as_bytes()));
+    drumee.or_else(|| {
+        let value = text(request.headers().get(AUTHORIZATION)?.as_bytes())?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    })
+}
+
+fn pass(opened: &Opened) -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((X_TOKEN_ID, opened.token.id.to_string()))
+        .insert_header((X_PERMISSION, opened.rights.bits().to_string()))
+        .finish()
+}
+
+impl AuthzError {
+    /// RFC 6750, 3: the challenge tells of an error only when there was a token.
+    fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let (status, error, challenge) = match self {
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "invalid_token", "Bearer realm=\"countersign\""),
+            Self::Refused(UseRefusal::Dead) => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "Bearer realm=\"countersign\", error=\"invalid_token\"",
+            ),
+            Self::Refused(UseRefusal::NotAllowed) => (
+                StatusCode::FORBIDDEN,
+                "insufficient_scope",
+                "Bearer realm=\"countersign\", error=\"insufficient_scope\"",
+            ),
+            Self::Problem(problem) => return problem.answer(request),
+        };
+        let mut response = failure(status, error, &self.to_string());
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response
+    }
+}
+
+impl From<RegistryError> for AuthzError {
+    fn from(error: RegistryError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_could_be_nobodys_is_asked_for_all_the_same() {
+        let wanted = question("hub_id=&nid=&nid=%ff&nid=a%00&nid=n&right=read&other=1").unwrap();
+        assert_eq!(wanted.hub, None);
+        assert_eq!(wanted.nodes, [NodeId::new("n").unwrap()]);
+        assert_eq!(wanted.right, Mask::READ);
+    }
+
+    #[test]
+    fn only_what_is_configured_wrongly_is_an_error() {
+        let many = format!("hub_id=h&right=read{}", "&nid=n".repeat(65));
+        for query in [
+            "",
+            "nid=n&right=read",
+            "hub_id=h&right=read",
+            "hub_id=h&nid=n",
+            "hub_id=h&nid=n&right=",
+            "hub_id=h&nid=n&right=Read",
+            "hub_id=h&nid=n&right=0",
+            "hub_id=h&nid=n&right=64",
+            "hub_id=h&nid=n&right=-1",
+            "hub_id=h&nid=n&right=%ff",
+            "hub_id=h&hub_id=h&nid=n&right=read",
+            "hub_id=h&nid=n&right=read&right=get",
+            &many,
+        ] {
+            assert!(matches!(question(query), Err(Problem::BadRequest(_))), "{query}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_without_a_panic(query in "(hub_id|nid|right|[=&%+a0\\PC]){0,20}") {
+            let _ = question(&query);
+        }
+    }
+}

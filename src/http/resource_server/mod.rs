@@ -1,0 +1,70 @@
+//! What a resource server asks: is this token good, and for that? Token
+//! introspection (RFC 7662), revocation (RFC 7009), and an endpoint for the
+//! forward authentication of proxies.
+
+mod authz;
+mod introspect;
+mod token_form;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use self::token_form::TokenForm;
+use super::Services;
+use super::body::From;
+use super::problem::Problem;
+use super::routing::{self, resource};
+use crate::domain::export::ExportRef;
+
+/// Puts the routes in place.
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(
+        web::scope("/oauth2")
+            .service(resource("/introspect", "POST").route(web::post().to(introspect::introspect)))
+            .service(resource("/revoke", "POST").route(web::post().to(revoke)))
+            .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request))),
+    )
+    .service(resource("/authz", "GET, HEAD").route(routing::get().to(authz::authz)));
+}
+
+/// Revokes an export token of the caller's (RFC 7009): the token itself, or its
+/// id. 200 whatever the token: what is not theirs to revoke is not told of.
+async fn revoke(
+    request: HttpRequest,
+    services: Data<Services>,
+    From(caller, form): From<TokenForm>,
+) -> Result<HttpResponse, actix_web::Error> {
+    if let Some(which) = ExportRef::parse(form.token()) {
+        let revoked = services.registry.revoke_export(which, caller.id(), caller.origin).await;
+        revoked.map_err(|error| Problem::from(error).refuse(&request))?;
+    }
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// An error in OAuth's shape (RFC 6749, 5.2).
+#[derive(Serialize)]
+struct OAuthError<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
+fn failure(status: StatusCode, error: &str, description: &str) -> HttpResponse {
+    HttpResponse::build(status).json(OAuthError { error, error_description: description })
+}
+
+/// A problem in OAuth's shape.
+pub fn problem(problem: &Problem) -> HttpResponse {
+    let error = match problem {
+        Problem::Unauthenticated => "invalid_client",
+        Problem::Forbidden(_) => "access_denied",
+        Problem::NotFound
+        | Problem::MethodNotAllowed(_)
+        | Problem::BadRequest(_)
+        | Problem::TooLarge
+        | Problem::UnsupportedType => "invalid_request",
+        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => "temporarily_unavailable",
+    };
+    failure(problem.status(), error, &problem.to_string())
+}

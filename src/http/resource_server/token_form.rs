@@ -1,0 +1,54 @@
+//! The form that introspection and revocation take (RFC 7662, 2.1; RFC 7009, 2.1).
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use crate::http::body::{Body, content_type};
+use crate::http::form;
+use crate::http::problem::Problem;
+
+/// The `token` of a form: any string but an empty one. Other fields, such as
+/// `token_type_hint`, are passed over. Secret: there is no `Debug`.
+pub struct TokenForm(String);
+
+impl FromRequest for TokenForm {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let body = Body::from_request(&request, payload);
+        Box::pin(async move {
+            let Body(body) = body.await?;
+            Self::read(&body, content_type(&request).as_deref()).map_err(|problem| problem.refuse(&request))
+        })
+    }
+}
+
+impl TokenForm {
+    fn read(body: &[u8], content_type: Option<&str>) -> Result<Self, Problem> {
+        if !body.is_empty() && content_type != Some("application/x-www-form-urlencoded") {
+            return Err(Problem::UnsupportedType);
+        }
+        let mut tokens = form::pairs(body).filter(is_token).map(|(_, token)| token);
+        match (tokens.next(), tokens.next()) {
+            // What is not UTF-8 is no token of ours, but it is one that was given.
+            (Some(token), None) => Ok(Self(token.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()))),
+            (None, _) => Err(Problem::BadRequest("A form with `token` is required.".to_owned())),
+            (Some(_), Some(_)) => Err(Problem::BadRequest("There is more than one `token`.".to_owned())),
+        }
+    }
+
+    /// The token as it was given.
+    pub fn token(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A field without a value is as good as absent (RFC 6749, 3.1).
+fn is_token((name, value): &(form::Decoded, form::Decoded)) -> bool {
+    name.as_deref() == Ok("token") && value.as_deref() != Ok("")
+}

@@ -1,0 +1,761 @@
+//! The command line: the program itself, on a database of its own.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use countersign::config::DatabaseUrl;
+use countersign::domain::bundle::BundleId;
+use countersign::domain::clock::Timestamp;
+use countersign::domain::event::Origin;
+use countersign::domain::export::{ExpiryHours, NewExport};
+use countersign::domain::grant::Terms;
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::Mask;
+use countersign::domain::request::{NewRequest, PermissionRequest};
+use countersign::domain::token::{ApiKeyId, Kind, Token};
+use countersign::domain::user::{Email, UserId};
+use countersign::password;
+use countersign::store::ledger::{self, Deed, Operation, Verdict};
+use countersign::store::outbox::MailResult;
+use countersign::store::{Clock, Store, keys, outbox, users};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel::sqlite::SqliteConnection;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::helpers::{execute, in_database};
+
+const DAY: i64 = 24 * 3_600;
+
+/// A database that nobody else uses, gone when the test is.
+struct Database {
+    url: String,
+    directory: tempfile::TempDir,
+    /// The server that it is on, and its name there.
+    postgres: Option<(String, String)>,
+}
+
+#[derive(QueryableByName)]
+struct Entry {
+    #[diesel(sql_type = Text)]
+    entry: String,
+}
+
+impl Database {
+    fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("countersign.db").display());
+        Self { url, directory, postgres: None }
+    }
+
+    fn postgres(server: String) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("command_line_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // From nothing, unlike the servers': here it is the program that migrates.
+        execute(&server, &format!("CREATE DATABASE {name}"));
+        let url = in_database(&server, &name);
+        Self { url, directory: tempfile::tempdir().unwrap(), postgres: Some((server, name)) }
+    }
+
+    /// The program, in a directory where there is nothing, told by its
+    /// environment which database to use.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(arguments).current_dir(self.directory.path()).env("DATABASE_URL", &self.url);
+        for variable in ["RUST_LOG", "SMTP_URL", "MAIL_FROM", "PUBLIC_URL", "BIND", "COUNTERSIGN_SECRET"] {
+            command.env_remove(variable);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::from(self.command(arguments).output().unwrap())
+    }
+
+    fn run_with_stdin(&self, arguments: &[&str], stdin: &[u8]) -> Ended {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin).unwrap();
+        Ended::from(child.wait_with_output().unwrap())
+    }
+
+    /// What a verb that succeeds prints for people.
+    fn text(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.stderr);
+        ended.stdout
+    }
+
+    /// What a verb that succeeds prints for programs: one document, and nothing
+    /// on stderr.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let ended = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert_eq!(ended.stdout.lines().count(), 1, "{arguments:?}: {}", ended.stdout);
+        serde_json::from_str(&ended.stdout).unwrap()
+    }
+
+    /// Why a verb fails: the same in both forms, nothing on stdout, and nothing
+    /// in the trail.
+    fn refusal(&self, arguments: &[&str]) -> String {
+        let before = self.trail();
+        let (people, program) = (self.run(arguments), self.run(&[arguments, &["--json"]].concat()));
+        assert_eq!((people.code, people.stdout.as_str()), (1, ""), "{arguments:?}");
+        assert_eq!((program.code, program.stdout.as_str()), (1, ""), "{arguments:?}");
+        let document: Value = serde_json::from_str(&program.stderr).unwrap();
+        let error = document["error"].as_str().unwrap();
+        assert_eq!(people.stderr, format!("error: {error}\n"), "{arguments:?}");
+        assert_eq!(document, json!({ "error": error }));
+        assert_eq!(self.trail(), before, "{arguments:?}");
+        error.to_owned()
+    }
+
+    /// The same database, seen from within.
+    fn store(&self, clock: Clock) -> Store {
+        let url: DatabaseUrl = self.url.parse().unwrap();
+        let store = Store::connect(&url, 1, clock).unwrap();
+        store.migrate().unwrap();
+        store
+    }
+
+    /// The audit trail, the oldest entry first.
+    fn trail(&self) -> Vec<String> {
+        drop(self.store(Clock::Database));
+        let query = diesel::sql_query("SELECT action || ' ' || subject AS entry FROM events ORDER BY id");
+        let entries: Vec<Entry> = match self.url.strip_prefix("sqlite://") {
+            Some(path) => query.load(&mut SqliteConnection::establish(path).unwrap()),
+            None => query.load(&mut PgConnection::establish(&self.url).unwrap()),
+        }
+        .unwrap();
+        entries.into_iter().map(|entry| entry.entry).collect()
+    }
+
+    /// Ada, who owns the hub `attic`, and Bob; user 1 and user 2. And a bundle.
+    fn with_people(self) -> Self {
+        self.text(&["user", "add", "ada@example.org"]);
+        self.text(&["user", "add", "bob@example.org"]);
+        self.text(&["hub", "add", "attic", "--owner", "ada@example.org"]);
+        self.text(&["bundle", "add", "Heart rate"]);
+        self
+    }
+
+    /// An export token of Ada's for a node of her hub.
+    fn export(&self, node: &str, clock: Clock) -> Token {
+        let new = NewExport {
+            creator: UserId(1),
+            hub: HubId::new("attic").unwrap(),
+            node: NodeId::new(node).unwrap(),
+            mask: Mask::new(6).unwrap(),
+            expiry: ExpiryHours::new(24).unwrap(),
+        };
+        match commit(&self.store(clock), Deed::CreateExport(new)) {
+            Verdict::ExportCreated(Ok((_, token))) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Bob asks Ada for the bundle.
+    fn request(&self, clock: Clock) -> PermissionRequest {
+        let new = NewRequest {
+            terms: Terms { target: UserId(1), allowed: UserId(2), bundle: BundleId(1) },
+            asked_by: UserId(2),
+            lifetime: 7 * DAY,
+            redeem_page: None,
+            once: None,
+        };
+        match commit(&self.store(clock), Deed::Ask(new)) {
+            Verdict::Asked(Ok((request, _))) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Some((server, name)) = &self.postgres {
+            execute(server, &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+fn commit(store: &Store, deed: Deed) -> Verdict {
+    ledger::commit(store, &[Operation::new(deed, Origin::OPERATOR)]).pop().unwrap().unwrap()
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Runs a test on SQLite, and on PostgreSQL where there is one.
+fn on_each_database(test: fn(Database)) {
+    test(Database::sqlite());
+    if let Ok(server) = std::env::var("COUNTERSIGN_TEST_POSTGRES") {
+        test(Database::postgres(server));
+    }
+}
+
+fn email(text: &str) -> Email {
+    Email::new(text).unwrap()
+}
+
+/// A moment that long ago, by the database's clock.
+fn days_ago(database: &Database, days: i64) -> Clock {
+    let now: Timestamp = database.store(Clock::Database).read(|conn| conn.now()).unwrap();
+    Clock::Manual(Arc::new(AtomicI64::new(now.plus_seconds(-days * DAY).micros())))
+}
+
+/// A list for people as its rows, each cut at the gaps between columns.
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    text.lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect()
+}
+
+fn is_rfc3339(value: &Value) -> bool {
+    let text = value.as_str().unwrap_or_default();
+    text.len() == "2030-01-01T00:00:00Z".len() && text.ends_with('Z') && text.contains('T')
+}
+
+#[test]
+fn the_first_command_finds_its_database_made() {
+    on_each_database(|database| {
+        assert_eq!(database.json(&["user", "list"]), json!([]));
+        assert_eq!(database.json(&["migrate"]), json!({ "status": "migrated" }));
+        assert_eq!(database.text(&["migrate"]), "The database's tables are up to date.\n");
+        assert_eq!(database.trail(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_user_is_added_once() {
+    on_each_database(|database| {
+        let added = database.json(&[
+            "user",
+            "add",
+            "Ada@Example.ORG",
+            "--first-name",
+            "Ada",
+            "--last-name",
+            "Lovelace",
+            "--staff",
+        ]);
+        let ada = json!({
+            "id": 1, "email": "ada@example.org", "first_name": "Ada", "last_name": "Lovelace",
+            "active": true, "staff": true,
+        });
+        assert_eq!(added, ada);
+        let error = database.refusal(&["user", "add", "ADA@example.org"]);
+        assert!(error.contains("ada@example.org") && error.contains("user list"), "{error}");
+        assert!(database.text(&["user", "add", "bob@example.org"]).contains("user passwd bob@example.org"));
+
+        let list = database.json(&["user", "list"]);
+        assert_eq!(list[0], ada);
+        assert_eq!(list[1]["email"], "bob@example.org");
+        assert_eq!(list.as_array().unwrap().len(), 2);
+        let text = database.text(&["user", "list"]);
+        let titles = vec!["ID", "EMAIL", "FIRST NAME", "LAST NAME", "ACTIVE", "STAFF"];
+        let line = vec!["1", "ada@example.org", "Ada", "Lovelace", "yes", "yes"];
+        assert_eq!(rows(&text)[..2], [titles, line]);
+        assert!(database.trail().contains(&"user.added user:1".to_owned()));
+    });
+}
+
+#[test]
+fn a_password_comes_from_stdin_and_never_comes_out() {
+    on_each_database(|database| {
+        let kept = |database: &Database| {
+            let store = database.store(Clock::Database);
+            let found = store.read(|conn| users::with_password(conn, &email("ada@example.org"))).unwrap();
+            found.unwrap().1
+        };
+        let add = ["user", "add", "ada@example.org", "--password-stdin"];
+        let passwd = ["user", "passwd", "ada@example.org", "--password-stdin"];
+
+        let refused = database.run_with_stdin(&add, b"7 bytes\n");
+        assert_eq!(refused.code, 1);
+        assert!(refused.stderr.contains("shorter than 8 bytes"), "{}", refused.stderr);
+        assert_eq!(database.json(&["user", "list"]), json!([]));
+
+        let added = database.run_with_stdin(&add, b" correct horse\n");
+        assert_eq!(added.code, 0, "{}", added.stderr);
+        assert!(!format!("{added:?}").contains("horse"));
+        let first = kept(&database).unwrap();
+        assert!(password::verify(" correct horse", Some(&first)));
+
+        for (stdin, reason) in [
+            (&b""[..], "shorter than 8 bytes"),
+            (b"two lines\nof it\n", "control character"),
+            (b"not \xff text\n", "could not be read"),
+            (&[b'x'; 1_025], "longer than 1024 bytes"),
+        ] {
+            let refused = database.run_with_stdin(&passwd, stdin);
+            assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+            assert!(refused.stderr.contains(reason), "{}", refused.stderr);
+        }
+        assert_eq!(kept(&database).as_ref(), Some(&first));
+        assert!(database.refusal(&["user", "passwd", "ada@example.org"]).contains("--password-stdin"));
+        assert!(database.refusal(&["user", "passwd", "eve@example.org"]).contains("eve@example.org"));
+
+        let changed = database.run_with_stdin(&passwd, b"battery staple\r\n");
+        assert_eq!(changed.code, 0, "{}", changed.stderr);
+        let second = kept(&database).unwrap();
+        assert!(password::verify("battery staple", Some(&second)));
+        assert!(!password::verify(" correct horse", Some(&second)));
+        assert_eq!(database.trail(), ["user.added user:1", "user.password_set user:1"]);
+        assert!(!database.text(&["user", "list", "--json"]).contains("argon2"));
+    });
+}
+
+#[test]
+fn a_user_is_disabled_and_enabled() {
+    on_each_database(|database| {
+        database.text(&["user", "add", "ada@example.org"]);
+        assert_eq!(database.json(&["user", "disable", "ada@example.org"])["active"], false);
+        assert_eq!(database.json(&["user", "disable", "ada@example.org"])["active"], false);
+        assert_eq!(database.json(&["user", "list"])[0]["active"], false);
+        assert_eq!(database.text(&["user", "enable", "ada@example.org"]), "ada@example.org is enabled.\n");
+        assert_eq!(database.json(&["user", "list"])[0]["active"], true);
+        assert_eq!(database.trail(), ["user.added user:1", "user.disabled user:1", "user.enabled user:1"]);
+        assert!(database.refusal(&["user", "disable", "eve@example.org"]).contains("eve@example.org"));
+        assert!(database.refusal(&["user", "enable", "eve@example.org"]).contains("eve@example.org"));
+    });
+}
+
+#[test]
+fn a_key_is_shown_once() {
+    on_each_database(|database| {
+        database.text(&["user", "add", "ada@example.org"]);
+        let made = database.run(&["key", "add", "ada@example.org", "--label", "laptop"]);
+        let secret = made.stdout.strip_suffix('\n').unwrap();
+        let key = Token::parse(Kind::ApiKey, secret).unwrap();
+        assert!(made.stderr.contains(&key.id().to_string()) && !made.stderr.contains(secret));
+
+        let store = database.store(Clock::Database);
+        let (user, scope, digest) = store.read(|conn| keys::live(conn, ApiKeyId(key.id()))).unwrap().unwrap();
+        assert_eq!((user.id, scope), (UserId(1), keys::Scope::All));
+        assert!(digest.matches(&key.digest()));
+
+        let second = database.json(&["key", "add", "ada@example.org", "--scope", "introspect"]);
+        let second_secret = second["key"].as_str().unwrap();
+        assert_eq!(
+            Token::parse(Kind::ApiKey, second_secret).unwrap().id().to_string(),
+            second["id"].as_str().unwrap()
+        );
+        assert_eq!((&second["email"], &second["scope"]), (&json!("ada@example.org"), &json!("introspect")));
+        assert!(is_rfc3339(&second["created_at"]));
+
+        let list = database.json(&["key", "list", "ada@example.org"]);
+        assert_eq!(
+            list[0],
+            json!({
+                "id": key.id().to_string(), "label": "laptop", "scope": null,
+                "created_at": list[0]["created_at"], "revoked_at": null,
+            })
+        );
+        assert_eq!(list[1]["scope"], "introspect");
+        let text = database.text(&["key", "list", "ada@example.org"]);
+        assert!(text.contains("laptop") && text.contains(&key.id().to_string()));
+        for secret in [secret, second_secret] {
+            assert!(!text.contains(secret) && !list.to_string().contains(secret));
+        }
+        assert!(database.refusal(&["key", "add", "eve@example.org"]).contains("eve@example.org"));
+        assert!(database.refusal(&["key", "list", "eve@example.org"]).contains("eve@example.org"));
+    });
+}
+
+#[test]
+fn a_key_is_revoked_by_its_id_or_by_itself() {
+    on_each_database(|database| {
+        database.text(&["user", "add", "ada@example.org"]);
+        let keys = [(); 2].map(|()| database.json(&["key", "add", "ada@example.org"]));
+        let (first, second) = (keys[0]["id"].as_str().unwrap(), keys[1]["id"].as_str().unwrap());
+        let revoked = database.json(&["key", "revoke", first]);
+        assert_eq!(revoked, json!({ "id": first, "status": "revoked" }));
+        let revoked = database.json(&["key", "revoke", keys[1]["key"].as_str().unwrap()]);
+        assert_eq!(revoked, json!({ "id": second, "status": "revoked" }));
+        // Twice is as good as once.
+        database.text(&["key", "revoke", first]);
+        let list = database.json(&["key", "list", "ada@example.org"]);
+        assert!(is_rfc3339(&list[0]["revoked_at"]) && is_rfc3339(&list[1]["revoked_at"]));
+        let store = database.store(Clock::Database);
+        let id = ApiKeyId(first.parse().unwrap());
+        assert!(store.read(|conn| keys::live(conn, id)).unwrap().is_none());
+
+        let unknown = Uuid::nil().to_string();
+        assert!(database.refusal(&["key", "revoke", &unknown]).contains(&unknown));
+        assert!(database.trail().contains(&format!("key.revoked key:{second}")));
+    });
+}
+
+#[test]
+fn a_hub_has_members_with_roles() {
+    on_each_database(|database| {
+        database.text(&["user", "add", "ada@example.org"]);
+        database.text(&["user", "add", "bob@example.org"]);
+        let added =
+            database.json(&["hub", "add", "attic", "--name", "The attic", "--owner", "ada@example.org"]);
+        let owner = json!({ "email": "ada@example.org", "role": "owner" });
+        assert_eq!(added, json!({ "id": "attic", "name": "The attic", "members": [owner] }));
+        assert!(database.refusal(&["hub", "add", "attic", "--owner", "bob@example.org"]).contains("attic"));
+        assert!(database.refusal(&["hub", "add", "cellar", "--owner", "eve@example.org"]).contains("eve@"));
+
+        let granted = database.json(&["hub", "grant", "attic", "bob@example.org", "guest"]);
+        assert_eq!(granted, json!({ "hub_id": "attic", "email": "bob@example.org", "role": "guest" }));
+        database.text(&["hub", "grant", "attic", "bob@example.org", "admin"]);
+        let bob = json!({ "email": "bob@example.org", "role": "admin" });
+        let list = database.json(&["hub", "list"]);
+        assert_eq!(list, json!([{ "id": "attic", "name": "The attic", "members": [owner, bob] }]));
+        let text = database.text(&["hub", "list"]);
+        assert_eq!(rows(&text)[1][2], "ada@example.org (owner), bob@example.org (admin)");
+
+        let revoked = database.json(&["hub", "revoke", "attic", "bob@example.org"]);
+        assert_eq!(revoked, json!({ "hub_id": "attic", "email": "bob@example.org", "role": null }));
+        assert!(database.refusal(&["hub", "revoke", "attic", "bob@example.org"]).contains("no role"));
+        assert!(database.refusal(&["hub", "revoke", "cellar", "bob@example.org"]).contains("no hub cellar"));
+        assert!(database.refusal(&["hub", "grant", "cellar", "bob@example.org", "guest"]).contains("no hub"));
+        assert!(database.refusal(&["hub", "grant", "attic", "eve@example.org", "guest"]).contains("eve@"));
+        // Entries of one transaction are of one moment, in no order.
+        let mut trail = database.trail();
+        trail[2..4].sort();
+        assert_eq!(
+            trail[2..],
+            [
+                "hub.added hub:attic",
+                "hub.granted hub:attic/user:1=owner",
+                "hub.granted hub:attic/user:2=guest",
+                "hub.granted hub:attic/user:2=admin",
+                "hub.revoked hub:attic/user:2",
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_bundle_has_a_mask_by_number_or_name() {
+    on_each_database(|database| {
+        let first = database.json(&["bundle", "add", "Heart rate"]);
+        assert_eq!(first, json!({ "id": 1, "name": "Heart rate", "description": "", "permission": 2 }));
+        let arguments = ["bundle", "add", "Sleep", "--description", "All nights", "--permission", "6"];
+        let second = database.json(&arguments);
+        assert_eq!(second, json!({ "id": 2, "name": "Sleep", "description": "All nights", "permission": 6 }));
+        let third = database.json(&["bundle", "add", "Sleep", "--permission", "write"]);
+        assert_eq!(third["permission"], 8);
+        assert_eq!(database.json(&["bundle", "list"]), json!([first, second, third]));
+        let text = database.text(&["bundle", "list"]);
+        assert_eq!(rows(&text)[2], ["2", "Sleep", "6", "read get", "All nights"]);
+        assert_eq!(
+            database.trail(),
+            ["bundle.added bundle:1", "bundle.added bundle:2", "bundle.added bundle:3"]
+        );
+    });
+}
+
+#[test]
+fn the_operator_revokes_anybodys_token() {
+    on_each_database(|database| {
+        let database = database.with_people();
+        let first = database.export("photos", Clock::Database);
+        let second = database.export("let\u{1b}[2Jters", Clock::Database);
+        let list = database.json(&["token", "list"]);
+        assert_eq!(
+            list[1],
+            json!({
+                "id": first.id().to_string(), "hub_id": "attic", "node_id": "photos", "permission": 6,
+                "creator": "ada@example.org", "status": "active", "created_at": list[1]["created_at"],
+                "expires_at": list[1]["expires_at"], "uses": 0, "last_used_at": null,
+            })
+        );
+        assert!(is_rfc3339(&list[1]["created_at"]) && is_rfc3339(&list[1]["expires_at"]));
+        assert_eq!(list[0]["id"], json!(second.id().to_string()));
+        let text = database.text(&["token", "list"]);
+        assert!(!text.contains('\u{1b}'), "{text}");
+        for token in [&first, &second] {
+            assert!(!text.contains(&token.reveal()) && !list.to_string().contains(&token.reveal()));
+        }
+        let shortened = database.run(&["token", "list", "--limit", "1"]);
+        assert_eq!(shortened.stdout.lines().count(), 2);
+        assert!(shortened.stderr.contains("--limit"), "{}", shortened.stderr);
+        assert_eq!(database.json(&["token", "list", "--limit", "1"]).as_array().unwrap().len(), 1);
+
+        let id = first.id().to_string();
+        for _ in 0..2 {
+            let revoked = database.json(&["token", "revoke", &id]);
+            assert_eq!(revoked, json!({ "id": id, "status": "revoked" }));
+        }
+        database.text(&["token", "revoke", &second.reveal()]);
+        let list = database.json(&["token", "list"]);
+        assert_eq!((&list[0]["status"], &list[1]["status"]), (&json!("revoked"), &json!("revoked")));
+        let unknown = Uuid::nil().to_string();
+        assert!(database.refusal(&["token", "revoke", &unknown]).contains(&unknown));
+        let revocations = database.trail().iter().filter(|entry| entry.starts_with("export.revoked")).count();
+        assert_eq!(revocations, 2);
+    });
+}
+
+#[test]
+fn the_operator_withdraws_anybodys_request() {
+    on_each_database(|database| {
+        let database = database.with_people();
+        let request = database.request(Clock::Database);
+        let list = database.json(&["request", "list"]);
+        assert_eq!(
+            list,
+            json!([{
+                "id": 1, "status": "pending", "user_allowed": "bob@example.org",
+                "user_target": "ada@example.org", "bundle": 1, "bundle_name": "Heart rate",
+                "created_at": list[0]["created_at"], "expires_at": list[0]["expires_at"],
+            }])
+        );
+        let text = database.text(&["request", "list"]);
+        assert_eq!(rows(&text)[1][..5], ["1", "pending", "bob@example.org", "ada@example.org", "Heart rate"]);
+        assert!(!text.contains(&request.redeem_id.to_string()));
+
+        let withdrawn = database.json(&["request", "withdraw", "1"]);
+        assert_eq!(withdrawn, json!({ "id": 1, "status": "withdrawn" }));
+        assert_eq!(database.json(&["request", "list"])[0]["status"], "withdrawn");
+        assert!(database.refusal(&["request", "withdraw", "1"]).contains("no pending request 1"));
+        assert!(database.refusal(&["request", "withdraw", "9223372036854775807"]).contains("no pending"));
+        assert_eq!(database.trail().last().unwrap(), "request.withdrawn request:1");
+    });
+}
+
+#[test]
+fn a_dead_mail_is_sent_again() {
+    on_each_database(|database| {
+        let database = database.with_people();
+        let request = database.request(Clock::Database);
+        let list = database.json(&["mail", "list"]);
+        let id = list[0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(
+            list,
+            json!([{
+                "id": id, "request": 1, "to": "ada@example.org", "status": "waiting", "attempts": 0,
+                "created_at": list[0]["created_at"], "due_at": list[0]["due_at"], "last_error": null,
+            }])
+        );
+        assert!(!list.to_string().contains(&request.redeem_id.to_string()));
+
+        let lease = Uuid::from_u128(7);
+        let store = database.store(Clock::Database);
+        store
+            .write(|conn| {
+                let now = conn.now()?;
+                outbox::claim(conn, lease, 1, now, now.plus_seconds(60))
+            })
+            .unwrap();
+        assert_eq!(database.json(&["mail", "list"])[0]["status"], "sending");
+        assert!(database.refusal(&["mail", "retry", &id]).contains("being sent right now"));
+        let finish = |result: MailResult, error: Option<&'static str>| {
+            store
+                .write(|conn| {
+                    let now = conn.now()?;
+                    outbox::finish(conn, id.parse().unwrap(), lease, result, error, now)
+                })
+                .unwrap()
+        };
+        assert!(finish(MailResult::Dead, Some("550 no such\nmailbox")));
+        let text = database.text(&["mail", "list"]);
+        assert_eq!(rows(&text)[1][1], "dead");
+        assert!(text.contains("550 no such mailbox"), "{text}");
+        assert_eq!(database.json(&["mail", "list"])[0]["due_at"], Value::Null);
+
+        let retried = database.json(&["mail", "retry", &id]);
+        assert_eq!(retried, json!({ "id": id, "status": "waiting" }));
+        assert_eq!(database.json(&["mail", "list"])[0]["status"], "waiting");
+        assert_eq!(*database.trail().last().unwrap(), format!("mail.retried mail:{id}"));
+        let unknown = Uuid::nil().to_string();
+        assert!(database.refusal(&["mail", "retry", &unknown]).contains(&unknown));
+    });
+}
+
+#[test]
+fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
+    on_each_database(|database| {
+        let database = database.with_people();
+        database.export("old", days_ago(&database, 100));
+        database.export("new", days_ago(&database, 50));
+        database.request(days_ago(&database, 100));
+        let kept = database.json(&["purge", "--older-than", "200"]);
+        let nothing = json!({
+            "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "keys": 0, "events": 0,
+        });
+        assert_eq!(kept, nothing);
+        let before = database.trail().len();
+
+        let purged = database.json(&["purge"]);
+        assert!(is_rfc3339(&purged["before"]));
+        // The mail was never sent, and goes with its request.
+        assert_eq!(
+            purged,
+            json!({
+                "before": purged["before"], "export_tokens": 1, "requests": 1, "mails": 0, "keys": 0,
+                "events": 2,
+            })
+        );
+        assert_eq!(database.json(&["token", "list"])[0]["node_id"], "new");
+        assert_eq!(database.json(&["token", "list"])[0]["status"], "expired");
+        assert_eq!(database.json(&["request", "list"]), json!([]));
+        assert_eq!(database.json(&["mail", "list"]), json!([]));
+        assert_eq!(database.json(&["user", "list"]).as_array().unwrap().len(), 2);
+        let trail = database.trail();
+        assert_eq!(trail.len(), before - 2 + 1);
+        assert!(trail.last().unwrap().starts_with("records.purged before:"));
+        assert!(database.text(&["purge"]).contains("0 export tokens, 0 requests"));
+    });
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_does_nothing() {
+    let database = Database::sqlite();
+    let uuid = Uuid::nil().to_string();
+    let wrong: &[&[&str]] = &[
+        &[],
+        &["nonsense"],
+        &["user"],
+        &["user", "add"],
+        &["user", "add", "ada"],
+        &["user", "add", "ada@example.org", "--nonsense"],
+        &["user", "add", "ada@example.org", "--first-name", "A\nda"],
+        &["user", "disable", "ada@"],
+        &["key", "add", "ada@example.org", "--scope", "everything"],
+        &["key", "revoke", "1"],
+        &["hub", "add", "attic"],
+        &["hub", "add", "", "--owner", "ada@example.org"],
+        &["hub", "grant", "attic", "ada@example.org", "king"],
+        &["hub", "grant", "attic", "ada@example.org", "Owner"],
+        &["bundle", "add", ""],
+        &["bundle", "add", "All", "--permission", "0"],
+        &["bundle", "add", "All", "--permission", "64"],
+        &["bundle", "add", "All", "--permission", "+1"],
+        &["token", "revoke", "cse_short"],
+        &["token", "list", "--limit", "0"],
+        &["request", "withdraw", "0"],
+        &["request", "withdraw", &uuid],
+        &["request", "withdraw", "9223372036854775808"],
+        &["mail", "retry", "1"],
+        &["mail", "test", "ada"],
+        &["purge", "--older-than", "0"],
+        &["purge", "--older-than", "-1"],
+        &["purge", "--older-than", "1.5"],
+    ];
+    for arguments in wrong {
+        let people = database.run(arguments);
+        assert_eq!((people.code, people.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(!people.stderr.is_empty(), "{arguments:?}");
+        let program = database.run(&[&["--json"], *arguments].concat());
+        assert_eq!((program.code, program.stdout.as_str()), (2, ""), "{arguments:?}");
+        let document: Value = serde_json::from_str(&program.stderr).unwrap();
+        assert!(document["error"].is_string(), "{arguments:?}");
+    }
+    assert!(!database.directory.path().join("countersign.db").exists());
+}
+
+#[test]
+fn help_and_version_end_with_0() {
+    let database = Database::sqlite();
+    for arguments in [&["--help"][..], &["help", "hub", "grant"], &["purge", "-h"], &["--version"]] {
+        let ended = database.run(arguments);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(!ended.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_flag_outranks_the_environment() {
+    let (database, other) = (Database::sqlite(), Database::sqlite());
+    database.text(&["user", "add", "ada@example.org", "--database-url", &other.url]);
+    assert_eq!(database.json(&["user", "list"]), json!([]));
+    assert_eq!(other.json(&["user", "list"])[0]["email"], "ada@example.org");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told_in_one_sentence() {
+    let database = Database::sqlite();
+    for url in [
+        "sqlite:///dev/null/countersign.db",
+        "postgres://nobody@%2Fnowhere/nothing",
+        "mysql://localhost/countersign",
+    ] {
+        let people = database.run(&["user", "list", "--database-url", url]);
+        assert_eq!((people.code, people.stdout.as_str()), (1, ""), "{url}");
+        assert_eq!(people.stderr.lines().count(), 1, "{url}: {}", people.stderr);
+        let program = database.run(&["user", "list", "--json", "--database-url", url]);
+        assert_eq!(program.code, 1);
+        assert!(serde_json::from_str::<Value>(&program.stderr).unwrap()["error"].is_string());
+    }
+}
+
+#[test]
+fn a_trial_mail_goes_the_way_of_all_mail() {
+    let database = Database::sqlite();
+    let sent = database.json(&["mail", "test", "ada@example.org"]);
+    let id = sent["id"].as_str().unwrap();
+    let file = format!("data/outbox/{id}.eml");
+    assert_eq!(sent, json!({ "id": id, "to": "ada@example.org", "status": "written", "file": file }));
+    let path = database.directory.path().join(file);
+    assert!(std::fs::read_to_string(path).unwrap().contains("To: ada@example.org"));
+    assert!(database.text(&["mail", "test", "ada@example.org"]).contains("data/outbox/"));
+
+    let mut command = database.command(&["mail", "test", "ada@example.org"]);
+    let ended = Ended::from(command.env("SMTP_URL", "smtp://127.0.0.1:1").output().unwrap());
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("could not be sent") && ended.stderr.contains("SMTP_URL"));
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let database = Database::sqlite();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = database.run(&["serve", "--bind", &address]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
+    let away = "postgres://nobody@%2Fnowhere/nothing";
+    let ended = database.run(&["serve", "--bind", "127.0.0.1:0", "--database-url", away]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert!(ended.stderr.contains("error: the database is not available"), "{}", ended.stderr);
+    std::fs::write(database.directory.path().join("countersign.toml"), "colour = 'red'").unwrap();
+    let ended = database.run(&["serve"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert!(ended.stderr.contains("colour"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let database = Database::sqlite();
+    database.text(&["user", "add", "ada@example.org"]);
+    let mut command = database.command(&["user", "list"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+
+    if Path::new("/dev/full").exists() {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = Ended::from(database.command(&["user", "list"]).stdout(full).output().unwrap());
+        assert_eq!(ended.code, 1);
+        assert!(ended.stderr.contains("could not be written"), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,150 @@
+//! `mfs_api.list`.
+
+use countersign::domain::permission::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{LIST, REVOKE, create, owner, refused, token, told};
+use crate::helpers::{By, START, TestApp, TestUser};
+
+const NOW: i64 = START / 1_000_000;
+
+async fn list(app: &TestApp, by: &TestUser, query: &str) -> Value {
+    let (status, data) = told(app.get(&format!("{LIST}?{query}")).by(by)).await;
+    assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
+    assert_eq!(data["count"], data["tokens"].as_array().unwrap().len());
+    data
+}
+
+fn column<'a>(data: &'a Value, name: &str) -> Vec<&'a str> {
+    data["tokens"].as_array().unwrap().iter().map(|token| token[name].as_str().unwrap()).collect()
+}
+
+on_both_databases! {
+    async fn the_list_tells_all_of_a_token_but_its_secret(app: TestApp) {
+        let ada = owner(&app);
+        assert_eq!(
+            list(&app, &ada, "").await,
+            json!({ "status": "ok", "count": 0, "tokens": [], "next_cursor": null }),
+        );
+        let (secret, id) = token(&app, &ada, "n", 6).await;
+        let data = list(&app, &ada, "").await;
+        assert_eq!(data, json!({
+            "status": "ok",
+            "count": 1,
+            "tokens": [{
+                "token": id,
+                "id": id,
+                "hub_id": "hub",
+                "node_id": "n",
+                "pseudo_entity_uid": format!("export_{id}"),
+                "permission": 6,
+                "expiry_time": NOW + 86_400,
+                "expiry_display": "2030-01-02 00:00 UTC",
+                "ctime": NOW,
+                "status": "active",
+                "last_used_at": null,
+                "uses": 0,
+            }],
+            "next_cursor": null,
+        }));
+        assert!(!data.to_string().contains(&secret));
+    }
+
+    async fn active_and_expired_tokens_of_all_hubs_come_newest_first(app: TestApp) {
+        let ada = owner(&app);
+        app.role("other", &ada, Role::Admin);
+        create(&app, &ada, json!({ "hub_id": "hub", "nid": "a", "expiry_hours": 1 })).await;
+        app.advance(1);
+        create(&app, &ada, json!({ "hub_id": "other", "nid": "b", "expiry_hours": 0 })).await;
+        app.advance(1);
+        let (secret, _) = token(&app, &ada, "c", 2).await;
+        assert_eq!(told(app.post(REVOKE).by(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        app.advance(3_600);
+        let all = list(&app, &ada, "hub_id=hub").await;
+        assert_eq!(column(&all, "node_id"), ["b", "a"], "a hub_id is context, not a filter");
+        assert_eq!(column(&all, "status"), ["active", "expired"]);
+        assert_eq!(column(&all, "expiry_display"), ["never", "2030-01-01 01:00 UTC"]);
+        assert_eq!(all["tokens"][0]["expiry_time"], 0);
+        for (status, nodes) in [
+            ("active", vec!["b"]),
+            ("expired", vec!["a"]),
+            ("revoked", vec!["c"]),
+            ("active,revoked", vec!["c", "b"]),
+            ("expired, active ,revoked", vec!["c", "b", "a"]),
+            ("", vec!["b", "a"]),
+        ] {
+            let status = status.replace(' ', "%20");
+            assert_eq!(column(&list(&app, &ada, &format!("status={status}")).await, "node_id"), nodes, "{status}");
+        }
+    }
+
+    async fn the_list_is_the_callers_alone(app: TestApp) {
+        let (ada, eve) = (owner(&app), app.staff("eve@example.org"));
+        app.role("hub", &eve, Role::Owner);
+        token(&app, &ada, "n", 2).await;
+        assert_eq!(list(&app, &eve, "").await["count"], 0);
+    }
+
+    async fn a_creator_without_a_role_still_lists(app: TestApp) {
+        let ada = owner(&app);
+        token(&app, &ada, "n", 2).await;
+        app.remove_role("hub", &ada);
+        assert_eq!(list(&app, &ada, "").await["count"], 1);
+    }
+
+    async fn pages_follow_each_other_to_the_end(app: TestApp) {
+        let ada = owner(&app);
+        for nth in 0..5 {
+            token(&app, &ada, &nth.to_string(), 2).await;
+            app.advance(1);
+        }
+        let (mut seen, mut query) = (Vec::new(), "limit=2".to_owned());
+        let sizes = loop {
+            let page = list(&app, &ada, &query).await;
+            seen.push(column(&page, "node_id").join(""));
+            match page["next_cursor"].as_str() {
+                Some(cursor) => query = format!("limit=2&cursor={cursor}"),
+                None => break seen,
+            }
+        };
+        assert_eq!(sizes, ["43", "21", "0"]);
+        for (limit, next) in [("5", false), ("4", true), ("1000", false)] {
+            assert_eq!(list(&app, &ada, &format!("limit={limit}")).await["next_cursor"].is_string(), next);
+        }
+        let cursor = list(&app, &ada, "limit=4").await["next_cursor"].take();
+        let (_, body) = told(app.post(LIST).by(&ada).json(&json!({ "limit": 1, "cursor": cursor }))).await;
+        assert_eq!(column(&body, "node_id"), ["0"]);
+        assert_eq!(body["next_cursor"], json!(null));
+    }
+
+    async fn a_bad_limit_cursor_or_status_is_refused(app: TestApp) {
+        let ada = owner(&app);
+        let (secret, _) = token(&app, &ada, "n", 2).await;
+        for query in [
+            "limit=0", "limit=-1", "limit=1001", "limit=1.5", "limit=ten", "limit=", "limit=1e2",
+            "cursor=nonsense", "cursor=7", "cursor=%00", &format!("cursor={secret}"),
+            "status=open", "status=active,", "status=,", "status=Active", "status=active%00", "status=active;expired",
+        ] {
+            refused(app.get(&format!("{LIST}?{query}")).by(&ada), 400, "invalid_parameter").await;
+        }
+        for body in [
+            json!({ "limit": [1] }), json!({ "limit": {} }), json!({ "limit": 1.5 }), json!({ "limit": 0 }),
+            json!({ "status": ["active"] }), json!({ "status": 1 }), json!({ "cursor": [] }), json!({ "cursor": true }),
+        ] {
+            refused(app.post(LIST).by(&ada).json(&body), 400, "invalid_parameter").await;
+        }
+        refused(app.get(LIST), 401, "unauthorized").await;
+    }
+
+    async fn reading_is_open_to_head_and_to_other_sites(app: TestApp) {
+        let ada = owner(&app);
+        let head = app.request(Method::HEAD, LIST).by(&ada).send().await.unwrap();
+        assert_eq!(head.status(), 200);
+        assert!(head.bytes().await.unwrap().is_empty());
+        let ask = app.get(LIST).by(&ada).header("sec-fetch-site", "cross-site");
+        assert_eq!(told(ask).await.0, 200);
+        let put = app.put(LIST).send().await.unwrap();
+        assert_eq!((put.status().as_u16(), &put.headers()["allow"]), (405, &"GET, HEAD, POST".parse().unwrap()));
+    }
+}

@@ -1,0 +1,71 @@
+//! The mfs dialect, as its clients speak it.
+
+mod create;
+mod hostile;
+mod list;
+mod params;
+mod revoke;
+mod statuses;
+
+use countersign::domain::permission::Role;
+use reqwest::{RequestBuilder, Response};
+use serde_json::{Value, json};
+
+use crate::helpers::{By, TestApp, TestUser};
+
+pub const CREATE: &str = "/-/svc/mfs_api.create_token";
+pub const REVOKE: &str = "/-/svc/mfs_api.revoke";
+pub const LIST: &str = "/-/svc/mfs_api.list";
+
+/// The status and the `data` of an answer whose envelope is as it should be.
+pub async fn told(request: RequestBuilder) -> (u16, Value) {
+    opened(request.send().await.unwrap()).await
+}
+
+/// The status and the `data` of an answer whose envelope is as it should be.
+pub async fn opened(response: Response) -> (u16, Value) {
+    let asked = response.url().path().trim_start_matches("/-/svc").trim_matches('/').to_owned();
+    let status = response.status().as_u16();
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let mut envelope: Value = response.json().await.unwrap();
+    assert_eq!(envelope["__ack__"], asked);
+    assert_eq!(envelope["__status__"], "online");
+    assert!(envelope["__timestamp__"].as_i64().unwrap() > 1_700_000_000_000, "milliseconds");
+    assert_eq!(envelope.as_object().unwrap().len(), 4);
+    (status, envelope["data"].take())
+}
+
+/// Asserts that a call is refused with this status and code, and says what to do.
+pub async fn refused(request: RequestBuilder, status: u16, code: &str) {
+    let (answered, data) = told(request).await;
+    assert_eq!((answered, data["error"].as_str()), (status, Some(code)), "{data}");
+    assert_eq!(data["status"], "error");
+    assert!(!data["message"].as_str().unwrap().is_empty());
+    assert_eq!(data.as_object().unwrap().len(), 3);
+}
+
+/// Makes a token, by a JSON body; what is told of it.
+pub async fn create(app: &TestApp, creator: &TestUser, body: Value) -> Value {
+    let (status, data) = told(app.post(CREATE).by(creator).json(&body)).await;
+    assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
+    data
+}
+
+/// Makes a token for this node of `hub` with this mask; its secret and its id.
+pub async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> (String, String) {
+    let data = create(app, creator, json!({ "hub_id": "hub", "nid": nid, "permission": permission })).await;
+    (data["token"].as_str().unwrap().to_owned(), data["id"].as_str().unwrap().to_owned())
+}
+
+/// Somebody who owns `hub`.
+pub fn owner(app: &TestApp) -> TestUser {
+    let owner = app.user("ada@example.org");
+    app.role("hub", &owner, Role::Owner);
+    owner
+}
+
+/// What the tokens' rows hold.
+pub fn revoked_rows(app: &TestApp) -> i64 {
+    app.count("SELECT count(*) AS n FROM export_tokens WHERE revoked_at IS NOT NULL")
+}

@@ -1,0 +1,62 @@
+//! `mfs.error_status = "ok"`: errors as Drumee itself tells them.
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use super::{CREATE, LIST, REVOKE, opened, owner};
+use crate::helpers::By;
+
+const AS_DRUMEE: &str = "[mfs]\nerror_status = \"ok\"\n";
+
+async fn code(answer: Response) -> Value {
+    assert_eq!(answer.status(), 200);
+    let (_, mut data) = opened(answer).await;
+    assert_eq!(data["status"], "error");
+    data["error"].take()
+}
+
+on_both_databases! {
+    async fn every_error_is_a_200_that_keeps_its_body_and_headers(mut app: TestApp) {
+        let ada = owner(&app);
+        let drumee = app.replica_with(AS_DRUMEE);
+        let at = |path: &str| format!("{drumee}{path}");
+        let before = app.rows();
+
+        let nobody = app.post(&at(CREATE)).send().await.unwrap();
+        assert_eq!(nobody.headers()["www-authenticate"], "Basic realm=\"countersign\"");
+        assert_eq!(code(nobody).await, "unauthorized");
+        let put = app.put(&at(LIST)).send().await.unwrap();
+        assert_eq!(put.headers()["allow"], "GET, HEAD, POST");
+        assert_eq!(code(put).await, "method_not_allowed");
+
+        let ask = |path: &str, body: Value| app.post(&at(path)).by(&ada).json(&body).send();
+        let hub = |hub: &str| json!({ "hub_id": hub, "nid": "n" });
+        for (answer, expected) in [
+            (ask(CREATE, json!({})).await, "missing_parameters"),
+            (ask(CREATE, json!({ "hub_id": "hub", "nid": "n", "expiry_hours": -1 })).await, "invalid_expiry"),
+            (ask(CREATE, json!({ "hub_id": "hub", "nid": "n", "permission": 0 })).await, "invalid_permission"),
+            (ask(CREATE, hub("none")).await, "token_creation_failed"),
+            (ask(REVOKE, json!({})).await, "missing_token"),
+            (ask(REVOKE, json!({ "token": "x" })).await, "revocation_failed"),
+            (ask(LIST, json!({ "limit": 0 })).await, "invalid_parameter"),
+            (ask("/-/svc/mfs_api.x", json!({})).await, "unknown_method"),
+            (ask("/-/svc/x", json!({})).await, "unknown_service"),
+            (app.post(&at(CREATE)).by(&ada).body("x").send().await, "unsupported_media_type"),
+            (app.get(&at(&format!("{CREATE}?%7B"))).by(&ada).send().await, "bad_request"),
+            (app.post(&at(LIST)).by(&ada).body(vec![0; 70_000]).send().await, "payload_too_large"),
+            (app.post(&at(LIST)).by(&ada).header("sec-fetch-site", "cross-site").send().await, "forbidden"),
+        ] {
+            assert_eq!(code(answer.unwrap()).await, expected);
+        }
+        assert_eq!(app.rows(), before);
+        assert_eq!(opened(ask(CREATE, hub("hub")).await.unwrap()).await.1["status"], "ok");
+    }
+
+    async fn other_dialects_keep_their_statuses(mut app: TestApp) {
+        let drumee = app.replica_with(AS_DRUMEE);
+        let introspect = app.request(Method::POST, &format!("{drumee}/oauth2/introspect")).send().await.unwrap();
+        assert_eq!(introspect.status(), 401);
+        let authz = app.get(&format!("{drumee}/authz?hub_id=h&nid=n&right=read")).send().await.unwrap();
+        assert_eq!(authz.status(), 401);
+    }
+}
