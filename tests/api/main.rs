@@ -11,6 +11,16 @@ mod helpers;
 
 mod authz;
 mod command_line;
+mod hexo;
+mod hexo_bundle;
+mod hexo_idempotency;
+mod hexo_index;
+mod hexo_input;
+mod hexo_list;
+mod hexo_permission;
+mod hexo_redeem;
+mod hexo_request;
+mod hexo_user;
 mod ledger;
 mod mailer;
 mod mfs;

@@ -1,0 +1,136 @@
+//! What the hexo dialect's tests share: two people, a bundle, and what a refusal owes.
+
+use countersign::domain::bundle::Bundle;
+use reqwest::{RequestBuilder, Response};
+use serde_json::{Value, json};
+
+use crate::helpers::{By, TestApp, TestUser};
+
+/// Where requests are asked for.
+pub const REQUESTS: &str = "/api/bundle_permission_request/";
+
+/// Who is there: Ada asks Grace for a bundle; Eve has nothing to do with it.
+pub struct Scene {
+    /// Asks: `user_allowed`.
+    pub ada: TestUser,
+    /// Is asked: `user_target`.
+    pub grace: TestUser,
+    /// Is neither.
+    pub eve: TestUser,
+    /// What is asked for.
+    pub bundle: Bundle,
+}
+
+impl Scene {
+    /// Puts everybody in place.
+    pub fn set(app: &TestApp) -> Self {
+        Self {
+            ada: app.user("ada@example.org"),
+            grace: app.user("grace@example.org"),
+            eve: app.user("eve@example.org"),
+            bundle: app.bundle("Sleep", 6),
+        }
+    }
+
+    /// The same people.
+    pub fn of(other: &Self) -> Self {
+        let Self { ada, grace, eve, bundle } = other;
+        Self { ada: ada.clone(), grace: grace.clone(), eve: eve.clone(), bundle: bundle.clone() }
+    }
+
+    /// The bundle's URI.
+    pub fn bundle_uri(&self) -> String {
+        format!("/api/bundle/{}/", self.bundle.id)
+    }
+
+    /// The body in which Ada asks Grace for the bundle.
+    pub fn wish(&self) -> Value {
+        json!({
+            "user_target": self.grace.uri(),
+            "user_allowed": self.ada.uri(),
+            "bundle": self.bundle_uri(),
+        })
+    }
+
+    /// The same, but for one field.
+    pub fn wish_but(&self, field: &str, value: impl Into<Value>) -> Value {
+        let mut wish = self.wish();
+        wish[field] = value.into();
+        wish
+    }
+
+    /// Has Ada ask Grace, over HTTP: the request, and the token in its mail.
+    pub async fn ask(&self, app: &TestApp) -> (Value, String) {
+        let mails = app.mailbox.sent().len();
+        let request = answered(app.post(REQUESTS).by(&self.ada).json(&self.wish()), 201).await;
+        let mail = app.mails(mails + 1).await.pop().unwrap();
+        (request, crate::helpers::token_in(&mail))
+    }
+
+    /// Where a token lives.
+    pub fn at(token: &str) -> String {
+        format!("{REQUESTS}{token}/")
+    }
+}
+
+/// The number at the end of a `resource_uri`.
+pub fn number(resource: &Value) -> i64 {
+    let uri = resource["resource_uri"].as_str().unwrap();
+    uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap()
+}
+
+/// Sends a request, whose answer has this status; its body, as JSON if there is one.
+pub async fn answered(request: RequestBuilder, status: u16) -> Value {
+    let (got, body) = read(request.send().await.unwrap()).await;
+    assert_eq!(got, status, "{body}");
+    body
+}
+
+/// Sends a request that is refused with this status: nothing has changed, and
+/// nothing is to be mailed. The body, which is JSON in the dialect's shape.
+pub async fn refused(app: &TestApp, request: RequestBuilder, status: u16) -> Value {
+    let (rows, mails) = (app.rows(), app.mailbox.sent().len());
+    let body = answered(request, status).await;
+    assert_eq!(app.rows(), rows, "a refusal changes nothing: {body}");
+    // A mail that was owed before may have left meanwhile.
+    let owed = app.count("SELECT count(*) AS n FROM outbox");
+    assert!(mails.max(app.mailbox.sent().len()) as i64 <= owed, "a refusal mails nothing");
+    assert!(body.as_object().is_some_and(|body| body.len() == 1), "{body}");
+    body
+}
+
+/// As [`refused`], with this text for an error.
+pub async fn refused_so(app: &TestApp, request: RequestBuilder, status: u16, error: &str) {
+    assert_eq!(refused(app, request, status).await, json!({ "error": error }));
+}
+
+/// As [`refused`], as one field of a resource that cannot be taken.
+pub async fn refused_field(app: &TestApp, request: RequestBuilder, kind: &str, field: &str) {
+    let body = refused(app, request, 400).await;
+    let whys = body[kind][field].as_array().unwrap_or_else(|| panic!("{kind}.{field} is named: {body}"));
+    assert!(whys.iter().all(Value::is_string) && whys.len() == 1, "{body}");
+    assert_eq!(body[kind].as_object().unwrap().len(), 1, "{body}");
+}
+
+/// Sends these bytes; all that comes back until the server closes.
+pub async fn raw(app: &TestApp, bytes: &[u8]) -> String {
+    use std::io::{Read, Write};
+    let (address, bytes) = (app.url.trim_start_matches("http://").to_owned(), bytes.to_vec());
+    let talk = tokio::task::spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        // A server that has heard enough may close before all is sent.
+        let _ = stream.write_all(&bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    talk.await.unwrap()
+}
+
+/// Status and body.
+async fn read(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect(&text) };
+    (status, body)
+}
