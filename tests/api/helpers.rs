@@ -337,6 +337,17 @@ impl TestApp {
         count.n
     }
 
+    /// Does to the database what no server would.
+    pub fn tamper(&self, sql: &str) {
+        match self.database_url.strip_prefix("sqlite://") {
+            Some(path) => {
+                let mut conn = SqliteConnection::establish(path).unwrap();
+                conn.batch_execute(&format!("PRAGMA busy_timeout = 5000; {sql}")).unwrap();
+            }
+            None => execute(&self.database_url, sql),
+        }
+    }
+
     /// Waits until as many mails have been sent, and returns them all.
     pub async fn mails(&self, wanted: usize) -> Vec<Sent> {
         let waiting = async {

@@ -1,9 +1,10 @@
-//! `mfs.error_status = "ok"`: errors as Drumee itself tells them.
+//! Errors that are ours, and errors as Drumee itself tells them
+//! (`mfs.error_status = "ok"`).
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{CREATE, LIST, REVOKE, opened, owner};
+use super::{CREATE, LIST, REVOKE, opened, owner, token};
 use crate::helpers::By;
 
 const AS_DRUMEE: &str = "[mfs]\nerror_status = \"ok\"\n";
@@ -50,6 +51,38 @@ on_both_databases! {
         }
         assert_eq!(app.rows(), before);
         assert_eq!(opened(ask(CREATE, hub("hub")).await.unwrap()).await.1["status"], "ok");
+    }
+
+    async fn a_database_that_does_not_do_it_is_said_so_and_nothing_was_done(app: TestApp) {
+        let ada = owner(&app);
+        let staff = app.staff("staff@example.org");
+        let (secret, id) = token(&app, &ada, "n", 2).await;
+        let before = app.rows();
+        let authz = || app.get("/authz?hub_id=hub&nid=n&right=read").bearer_auth(&secret).send();
+        let introspect = || app.post("/oauth2/introspect").by(&staff).form(&[("token", &secret)]).send();
+        assert_eq!(authz().await.unwrap().status(), 204);
+        assert_eq!(introspect().await.unwrap().status(), 200);
+        app.tamper("ALTER TABLE export_tokens RENAME TO elsewhere");
+        for (path, body) in [
+            (CREATE, json!({ "hub_id": "hub", "nid": "n" })),
+            (REVOKE, json!({ "token": id })),
+            (LIST, json!({})),
+        ] {
+            let answer = app.post(path).by(&ada).json(&body).send().await.unwrap();
+            assert_eq!(answer.headers()["retry-after"], "1");
+            let (status, data) = opened(answer).await;
+            assert_eq!((status, &data["error"]), (503, &json!("internal_error")));
+            assert!(data["message"].as_str().unwrap().contains("Nothing was done"), "{data}");
+        }
+        let revoke = app.post("/oauth2/revoke").by(&ada).form(&[("token", &secret)]).send();
+        for answer in [authz().await, introspect().await, revoke.await] {
+            let answer = answer.unwrap();
+            assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+            assert_eq!(answer.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
+        }
+        app.tamper("ALTER TABLE elsewhere RENAME TO export_tokens");
+        assert_eq!(app.rows(), before);
+        assert_eq!(authz().await.unwrap().status(), 204, "and it goes on by itself");
     }
 
     async fn other_dialects_keep_their_statuses(mut app: TestApp) {
