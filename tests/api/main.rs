@@ -26,6 +26,7 @@ mod mailer;
 mod mfs;
 mod nginx;
 mod ops;
+mod outage;
 mod pages;
 mod plans;
 mod processes;
