@@ -11,12 +11,14 @@ mod helpers;
 
 mod command_line;
 mod hexo;
+mod hexo_ask;
 mod hexo_bundle;
 mod hexo_idempotency;
 mod hexo_index;
 mod hexo_input;
 mod hexo_list;
 mod hexo_permission;
+mod hexo_race;
 mod hexo_redeem;
 mod hexo_request;
 mod hexo_user;
