@@ -16,6 +16,7 @@ use crate::actors::mailer::{Mailer, Postage};
 use crate::actors::registry::Registry;
 use crate::actors::{Vigil, pulse};
 use crate::config::{self, Config, ConfigError};
+use crate::domain::token::Keyring;
 use crate::http::auth::Authenticator;
 use crate::http::problem::Problem;
 use crate::http::trace::trace;
@@ -62,6 +63,8 @@ pub enum AppError {
 
 /// What a server is made of that tests put in by hand.
 pub struct Parts {
+    /// The server's keys.
+    pub keyring: Keyring,
     /// Where it listens.
     pub listener: TcpListener,
     /// The migrated database.
@@ -73,11 +76,13 @@ pub struct Parts {
 impl Parts {
     /// As the configuration says; brings the tables up to date.
     pub fn new(config: &Config) -> Result<Self, AppError> {
+        // Before anything is opened: a missing secret is told at once.
+        let keyring = config.keyring()?;
         let listener =
             TcpListener::bind(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
         let store = Store::connect(&config.database_url, config.database_pool, Clock::Database)?;
         store.migrate()?;
-        Ok(Self { listener, store, transport: Transport::new(config)? })
+        Ok(Self { keyring, listener, store, transport: Transport::new(config)? })
     }
 }
 
@@ -93,8 +98,8 @@ pub struct Application {
 impl Application {
     /// Starts actors and server, within an actix system.
     pub fn start(config: Config, parts: Parts) -> Result<Self, AppError> {
-        let Parts { listener, store, transport } = parts;
-        let keyring = Arc::new(config.keyring()?);
+        let Parts { keyring, listener, store, transport } = parts;
+        let keyring = Arc::new(keyring);
         let directory = Directory::new(store.clone());
         let arbiter = Arbiter::new();
         let (registry_pulse, registry_vigil) = pulse();

@@ -733,7 +733,8 @@ fn a_server_that_cannot_start_says_why() {
     assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
     assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
     let away = "postgres://nobody@%2Fnowhere/nothing";
-    let ended = database.run(&["serve", "--bind", "127.0.0.1:0", "--database-url", away]);
+    let mut command = database.command(&["serve", "--bind", "127.0.0.1:0", "--database-url", away]);
+    let ended = Ended::from(command.env("COUNTERSIGN_SECRET", helpers::SECRET).output().unwrap());
     assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
     assert!(ended.stderr.contains("error: the database is not available"), "{}", ended.stderr);
     std::fs::write(database.directory.path().join("countersign.toml"), "colour = 'red'").unwrap();

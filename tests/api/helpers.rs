@@ -138,7 +138,9 @@ impl TestApp {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let config = config(database_url, toml);
         let store = Store::connect(&config.database_url, 4, Clock::Manual(Arc::clone(&self.clock))).unwrap();
-        let parts = Parts { listener, store, transport: Transport::Memory(self.mailbox.clone()) };
+        let keyring = config.keyring().unwrap();
+        let transport = Transport::Memory(self.mailbox.clone());
+        let parts = Parts { keyring, listener, store, transport };
         let (sender, receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
