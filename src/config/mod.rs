@@ -252,11 +252,13 @@ impl Config {
         })
     }
 
-    /// Whether a request's link may lead to a page of this origin: our own, or
-    /// one that the operator lists.
-    pub fn may_redeem_at(&self, origin: &url::Origin) -> bool {
-        let listed = || self.requests.redeem_origins.iter().any(|listed| listed.origin() == origin);
-        self.public_url.origin() == origin || listed()
+    /// Whether a request's link may lead to this page: at an origin that the
+    /// operator lists, or at our own without a query, lest a link in our own
+    /// mail call one of our own services.
+    pub fn may_redeem_at(&self, page: &url::Url) -> bool {
+        let origin = page.origin();
+        let listed = || self.requests.redeem_origins.iter().any(|listed| *listed.origin() == origin);
+        listed() || (*self.public_url.origin() == origin && page.query().is_none())
     }
 
     /// The server's keys. Where the secret is a file of our own that is not

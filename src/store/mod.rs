@@ -20,6 +20,9 @@ pub mod purge;
 pub mod requests;
 pub mod users;
 
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -149,11 +152,9 @@ impl Store {
                 LinkPool::Postgres(pool(&with_timeouts(url.expose_secret()), size, POSTGRES_SESSION)?)
             }
             DatabaseUrl::Sqlite(path) => {
-                if let Some(directory) = path.parent() {
-                    std::fs::create_dir_all(directory).map_err(|error| {
-                        StoreError::Unavailable(format!("cannot make {}: {error}", directory.display()))
-                    })?;
-                }
+                make_private(path).map_err(|error| {
+                    StoreError::Unavailable(format!("cannot make {}: {error}", path.display()))
+                })?;
                 LinkPool::Sqlite(pool(&path.to_string_lossy(), size, SQLITE_SESSION)?)
             }
         };
@@ -276,6 +277,19 @@ impl Conn {
     fn is_dead(&mut self) -> bool {
         on!(self, c => c.is_broken())
     }
+}
+
+/// Makes a database's file, if there is none, for its owner alone; SQLite gives
+/// the files beside it the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 /// The URL, with each of the timeouts that it does not set itself.

@@ -129,9 +129,14 @@ impl TestApp {
 
     /// Another server on the same database, with this `countersign.toml`; its URL.
     pub fn replica_with(&mut self, toml: &str) -> String {
+        self.replica_through(&self.database_url.clone(), toml)
+    }
+
+    /// Another server on the same database, reached by this URL; its own URL.
+    pub fn replica_through(&mut self, database_url: &str, toml: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = config(&self.database_url, toml);
+        let config = config(database_url, toml);
         let store = Store::connect(&config.database_url, 4, Clock::Manual(Arc::clone(&self.clock))).unwrap();
         let parts = Parts { listener, store, transport: Transport::Memory(self.mailbox.clone()) };
         let (sender, receiver) = std::sync::mpsc::channel();

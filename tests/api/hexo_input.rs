@@ -229,9 +229,7 @@ on_both_databases! {
     async fn who_is_disabled_is_nobody(app: TestApp) {
         let scene = Scene::set(&app);
         let (_, token) = scene.ask(&app).await;
-        app.store
-            .write(|conn| countersign::store::users::set_active(conn, scene.grace.user.id, false))
-            .unwrap();
+        app.disable(&scene.grace);
         for request in [app.get("/api/account/"), app.get(&Scene::at(&token)), app.put(&Scene::at(&token))] {
             refused(&app, request.by(&scene.grace), 401).await;
         }

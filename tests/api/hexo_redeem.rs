@@ -1,22 +1,10 @@
 //! hexo: a token, which is single use and for its target alone.
 
-use futures_util::future::join_all;
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::helpers::By;
 use crate::hexo::{REQUESTS, Scene, answered, refused, refused_so};
-
-/// Sends them all at once; their statuses.
-async fn race(requests: impl Iterator<Item = RequestBuilder>) -> Vec<u16> {
-    let sent = requests
-        .map(|request| actix_web::rt::spawn(async { request.send().await.unwrap().status().as_u16() }));
-    join_all(sent.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect()
-}
-
-fn count(statuses: &[u16], wanted: u16) -> usize {
-    statuses.iter().filter(|status| **status == wanted).count()
-}
 
 const GRANTS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
@@ -201,58 +189,13 @@ on_both_databases! {
         assert_eq!(app.count(GRANTS), 0);
     }
 
-    async fn of_64_simultaneous_puts_of_one_token_exactly_one_is_answered_200(app: TestApp) {
-        let scene = Scene::set(&app);
-        for round in 1..=3 {
-            let scene = Scene { bundle: app.bundle(&format!("Bundle {round}"), 6), ..Scene::of(&scene) };
-            let (_, token) = scene.ask(&app).await;
-            let statuses = race((0..64).map(|_| app.put(&Scene::at(&token)).by(&scene.grace))).await;
-            assert_eq!((count(&statuses, 200), count(&statuses, 404)), (1, 63), "{statuses:?}");
-            assert_eq!(app.count(GRANTS), round);
-            assert_eq!(
-                app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"),
-                round
-            );
-        }
-    }
-
-    async fn two_replicas_redeem_a_token_once(mut app: TestApp) {
-        let urls = [app.url.clone(), app.replica()];
+    async fn a_token_outlives_a_restart_and_is_dead_after_another(mut app: TestApp) {
         let scene = Scene::set(&app);
         let (_, token) = scene.ask(&app).await;
-        let puts =
-            (0..64).map(|nth| app.put(&format!("{}{}", urls[nth % 2], Scene::at(&token))).by(&scene.grace));
-        let statuses = race(puts).await;
-        assert_eq!((count(&statuses, 200), count(&statuses, 404)), (1, 63), "{statuses:?}");
+        app.restart();
+        answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await;
+        app.restart();
+        refused_so(&app, app.put(&Scene::at(&token)).by(&scene.grace), 404, "Not found.").await;
         assert_eq!(app.count(GRANTS), 1);
-    }
-
-    async fn approving_declining_and_withdrawing_at_once_has_one_winner(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (request, token) = scene.ask(&app).await;
-        let uri = request["resource_uri"].as_str().unwrap();
-        let requests = (0..48).map(|nth| match nth % 3 {
-            0 => app.put(&Scene::at(&token)).by(&scene.grace),
-            1 => app.delete(&Scene::at(&token)).by(&scene.grace),
-            _ => app.delete(uri).by(&scene.ada),
-        });
-        let statuses = race(requests).await;
-        assert_eq!(count(&statuses, 200) + count(&statuses, 204), 1, "{statuses:?}");
-        assert_eq!(count(&statuses, 404), 47, "{statuses:?}");
-        assert_eq!(app.count(GRANTS), count(&statuses, 200) as i64);
-    }
-
-    async fn asking_and_redeeming_at_once_leaves_at_most_one_open_request(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
-        let requests = (0..32).map(|nth| match nth % 2 {
-            0 => app.post(REQUESTS).by(&scene.ada).json(&scene.wish()),
-            _ => app.put(&Scene::at(&token)).by(&scene.grace),
-        });
-        let statuses = race(requests).await;
-        assert!(statuses.iter().all(|status| [200, 201, 400, 404].contains(status)), "{statuses:?}");
-        assert!(count(&statuses, 200) <= 1);
-        assert_eq!(app.count(GRANTS), count(&statuses, 200) as i64);
-        assert!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL") <= 1);
     }
 }

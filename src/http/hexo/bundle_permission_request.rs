@@ -219,7 +219,7 @@ fn redeem_page(text: &str, config: &Config) -> Result<String, ForeignPage> {
     let url = Url::parse(text).map_err(|_| ForeignPage)?;
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     let free = url.query_pairs().all(|(name, _)| name != "token");
-    let ours = matches!(url.scheme(), "http" | "https") && config.may_redeem_at(&url.origin());
+    let ours = matches!(url.scheme(), "http" | "https") && config.may_redeem_at(&url);
     let short = url.as_str().len() <= PAGE_BYTES;
     if whole && bare && free && ours && short { Ok(url.into()) } else { Err(ForeignPage) }
 }

@@ -1,10 +1,29 @@
 //! The hexo dialect: consent requests, as Hexoskin's tastypie API speaks of
 //! them (`seeds/hexostore-bundle_permission_request.txt`).
 //!
-//! Every resource is a file with the same verbs in the same order. What they
-//! share: [`query`] reads and answers lists and sets, [`fields`] reads bodies,
-//! [`reference`](mod@reference) reads what names a user or a bundle, [`view`]
-//! writes resources, [`error`] says what was wrong.
+//! A resource is a file; what they share has files of its own: `query` reads and
+//! answers lists, `path` sets and ids, `fields` bodies, `reference` what names a
+//! user or a bundle, `view` writes resources, `error` says what was wrong.
+//!
+//! # Where contract and seed are silent
+//!
+//! - **Order.** Credentials, `Idempotency-Key`, content type, JSON, what the body
+//!   alone shows (missing and malformed fields), the author (400 when they are
+//!   nobody, 403 when the caller may not act for them), then the other user and
+//!   the bundle, then whether the two users are one, then what the registry
+//!   knows. So whoever may not ask learns nothing of a third party.
+//! - **Partial bodies.** What a PUT does not name stays, as does what it says
+//!   null for. Read-only fields are passed over.
+//! - **Bundles.** Everybody sees them all. While a permission or a live request
+//!   is about one, a PUT may change its words and not its rights (409): those
+//!   are what people agreed to. Without a `permission` a new one is for reading.
+//! - **Lists.** `previous` is there whenever something lies before the page. A
+//!   parameter that has one value and is given twice is refused, and so are
+//!   more than 1,000 values of a filter or a set.
+//! - **Ids.** One that no number of 64 bits is names nothing: 404 in a path, 400
+//!   in a body or a filter. `not_found` of a set is always there.
+//! - **Redeem URLs.** At most 900 bytes, and no `token` of its own. At our own
+//!   origin it has no query: a link in our own mail must not call our services.
 
 mod account;
 mod bundle;

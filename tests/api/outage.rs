@@ -1,0 +1,134 @@
+//! A database that goes away under a running server, and comes back.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+
+use crate::helpers::{Backend, By, TestApp, TestUser};
+
+/// The name of PostgreSQL's socket in its directory.
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// A way to PostgreSQL that can be cut, and mended.
+struct Wire {
+    directory: tempfile::TempDir,
+    whole: Arc<AtomicBool>,
+    streams: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+impl Wire {
+    /// A wire to the cluster of this URL; the URL by way of it.
+    fn to(url: &str) -> (Self, String) {
+        let (before, rest) = url.split_once('@').unwrap();
+        let (host, database) = rest.split_once('/').unwrap();
+        let there = PathBuf::from(percent_encoding::percent_decode_str(host).decode_utf8().unwrap().as_ref())
+            .join(SOCKET);
+        let directory = tempfile::Builder::new().prefix("wire-").tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join(SOCKET)).unwrap();
+        let wire = Self { directory, whole: Arc::new(AtomicBool::new(true)), streams: Arc::default() };
+        let (whole, streams) = (Arc::clone(&wire.whole), Arc::clone(&wire.streams));
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                // A cut wire hangs up at once.
+                if whole.load(Ordering::SeqCst)
+                    && let Ok(far) = UnixStream::connect(&there)
+                {
+                    streams.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                    pump(near.try_clone().unwrap(), far.try_clone().unwrap());
+                    pump(far, near);
+                }
+            }
+        });
+        let here = wire.directory.path().to_str().unwrap().replace('/', "%2F");
+        (wire, format!("{before}@{here}/{database}"))
+    }
+
+    fn cut(&self) {
+        self.whole.store(false, Ordering::SeqCst);
+        for stream in self.streams.lock().unwrap().drain(..) {
+            // One that has ended by itself is no less cut.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn mend(&self) {
+        self.whole.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Carries what comes from one to the other, until either ends.
+fn pump(mut from: UnixStream, mut to: UnixStream) {
+    thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..read]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+/// A call that writes, and the time that its answer took.
+async fn ask(app: &TestApp, url: &str, by: &TestUser, target: &TestUser, bundle: i64) -> (StatusCode, Duration) {
+    let body = serde_json::json!({ "user_allowed": by.id(), "user_target": target.id(), "bundle": bundle });
+    let started = Instant::now();
+    let answer = app.post(&format!("{url}/api/bundle_permission_request/")).by(by).json(&body).send().await.unwrap();
+    let status = answer.status();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        assert!(answer.headers().contains_key("retry-after"));
+        let said: serde_json::Value = answer.json().await.unwrap();
+        assert!(said["error"].as_str().unwrap().contains("Nothing was done"), "{said}");
+    }
+    (status, started.elapsed())
+}
+
+#[actix_web::test]
+async fn while_the_database_is_away_every_call_is_answered_and_then_all_is_well_again() {
+    let mut app = TestApp::spawn(Backend::Postgres);
+    let (wire, through) = Wire::to(&app.database_url);
+    let url = app.replica_through(&through, "");
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6).id.0;
+    assert_eq!(ask(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
+
+    wire.cut();
+    let before = app.rows();
+    for _ in 0..3 {
+        let (status, took) = ask(&app, &url, &ada, &grace, bundle).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(took < Duration::from_secs(4), "{took:?}");
+    }
+    assert_eq!(app.get(&format!("{url}/readyz")).send().await.unwrap().status(), 503);
+    assert_eq!(app.get(&format!("{url}/healthz")).send().await.unwrap().status(), 200);
+    assert_eq!(app.rows(), before);
+
+    wire.mend();
+    let mended = Instant::now();
+    while ask(&app, &url, &ada, &grace, bundle).await.0 != StatusCode::CREATED {
+        assert!(mended.elapsed() < Duration::from_secs(20), "it recovers by itself");
+    }
+    assert_eq!(app.get(&format!("{url}/readyz")).send().await.unwrap().status(), 200);
+    assert!(Path::new(wire.directory.path()).exists(), "the wire outlives its users");
+}
+
+/// A restart leaves every pooled connection dead, which nobody gets to see.
+#[actix_web::test]
+async fn a_restart_of_the_database_between_two_calls_fails_neither() {
+    let mut app = TestApp::spawn(Backend::Postgres);
+    let (wire, through) = Wire::to(&app.database_url);
+    let url = app.replica_through(&through, "");
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6).id.0;
+    assert_eq!(ask(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
+    wire.cut();
+    wire.mend();
+    assert_eq!(ask(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
+}
