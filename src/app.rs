@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Arbiter;
 use actix_cors::Cors;
@@ -27,6 +28,13 @@ use crate::store::{Clock, Directory, Store, StoreError};
 
 /// Seconds that requests under way get to finish when the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 15;
+/// Connections that are left to the registry, whatever is read meanwhile: one for
+/// each of its lanes, and one to write down uses.
+const FOR_REGISTRY: u32 = 3;
+/// Connections that the mailer uses.
+const FOR_MAILER: u32 = 2;
+/// How long what is only in memory may take to be written down at the end.
+const TIDYING: Duration = Duration::from_secs(6);
 /// Seconds that a browser may remember a preflight's answer.
 const PREFLIGHT_SECONDS: usize = 3_600;
 
@@ -91,8 +99,10 @@ pub struct Application {
     server: Server,
     registry: Registry,
     registry_vigil: Vigil,
+    mailer: Mailer,
     mailer_vigil: Vigil,
-    arbiter: Arbiter,
+    /// One for each actor: writing mail takes time that the registry needs.
+    arbiters: [Arbiter; 2],
 }
 
 impl Application {
@@ -100,25 +110,26 @@ impl Application {
     pub fn start(config: Config, parts: Parts) -> Result<Self, AppError> {
         let Parts { keyring, listener, store, transport } = parts;
         let keyring = Arc::new(keyring);
-        let directory = Directory::new(store.clone());
-        let arbiter = Arbiter::new();
+        let directory = Directory::new(store.clone(), store.size().saturating_sub(FOR_REGISTRY + FOR_MAILER));
+        let arbiters = [Arbiter::new(), Arbiter::new()];
+        let [for_registry, for_mailer] = arbiters.each_ref().map(Arbiter::handle);
         let (registry_pulse, registry_vigil) = pulse();
         let (mailer_pulse, mailer_vigil) = pulse();
-        let registry = Registry::start(store, registry_pulse, &arbiter.handle());
+        let registry = Registry::start(store.clone(), registry_pulse, &for_registry);
         let postage = Postage {
-            directory: directory.clone(),
+            directory: Directory::new(store, FOR_MAILER),
             keyring: Arc::clone(&keyring),
             templates: Arc::new(Templates::load(config.mail_templates.as_deref())?),
             transport,
             from: config.mail_from.clone(),
             public_url: config.public_url.as_str().to_owned(),
         };
-        let mailer = Mailer::start(postage, mailer_pulse, &arbiter.handle());
+        let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
         let origins = config.cors.clone();
         let services = Data::new(Services {
             authenticator: Authenticator::new(directory.clone()),
             registry: registry.clone(),
-            mailer,
+            mailer: mailer.clone(),
             directory,
             keyring,
             config,
@@ -134,7 +145,7 @@ impl Application {
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .listen(listener)?
         .run();
-        Ok(Self { server, registry, registry_vigil, mailer_vigil, arbiter })
+        Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, arbiters })
     }
 
     /// Stops the server from elsewhere.
@@ -150,8 +161,13 @@ impl Application {
             () = self.registry_vigil.ended() => Err(AppError::Actor("registry")),
             () = self.mailer_vigil.ended() => Err(AppError::Actor("mailer")),
         };
-        self.registry.flush().await;
-        self.arbiter.stop();
+        let tidied = async { tokio::join!(self.mailer.rest(), self.registry.flush()) };
+        if tokio::time::timeout(TIDYING, tidied).await.is_err() {
+            tracing::warn!("uses of export tokens could not be written down in time");
+        }
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
         done
     }
 }

@@ -18,7 +18,8 @@
 //! | [`domain`] | decide | pure functions on plain structs: masks, tokens, requests |
 //!
 //! Beside them stand [`config`], [`password`] and [`entropy`]. `diesel` is used in
-//! [`store`] alone, `actix` in [`actors`] and [`app`], `lettre` in [`mail`].
+//! [`store`] alone, `actix` in [`actors`] and [`app`]; `lettre` sends in [`mail`], and
+//! parses addresses in [`config`].
 //!
 //! `ARCHITECTURE.md` walks one redemption and one mail through the house.
 

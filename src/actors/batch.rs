@@ -22,7 +22,9 @@ pub trait Item {
 pub struct Limits {
     /// The most items in a batch.
     pub batch: usize,
-    /// How long an item waits for its answer.
+    /// How long an item waits to leave. What leaves later would not be back in time.
+    pub boarding: Duration,
+    /// How long an item waits for its answer, and a batch may be gone.
     pub patience: Duration,
 }
 
@@ -58,12 +60,10 @@ pub struct Queue<T: Item, R> {
 #[derive(Debug)]
 struct Flown<K, R> {
     flight: Flight,
-    /// One of each item; `None` once it has been told.
-    passengers: Vec<Option<R>>,
+    /// One of each item, and since when they wait; `None` once they were told.
+    passengers: Vec<Option<(R, Instant)>>,
     keys: Vec<K>,
     departed: Instant,
-    /// When the first of its items had waited too long.
-    due: Instant,
 }
 
 impl<T: Item, R> Queue<T, R> {
@@ -74,11 +74,8 @@ impl<T: Item, R> Queue<T, R> {
 
     /// Takes an item, unless it is about a row of a batch that was given up.
     pub fn push(&mut self, item: T, waiter: R, now: Instant) -> Result<(), (InDoubt, R)> {
-        if !self.lost.is_empty() {
-            let keys = item.keys();
-            if self.lost.iter().any(|flown| keys.iter().any(|key| flown.keys.contains(key))) {
-                return Err((InDoubt, waiter));
-            }
+        if self.lost.iter().any(|flown| flown.concerns(&item)) {
+            return Err((InDoubt, waiter));
         }
         self.waiting.push_back((item, waiter, now));
         Ok(())
@@ -92,18 +89,12 @@ impl<T: Item, R> Queue<T, R> {
         self.departures += 1;
         let flight = Flight(self.departures);
         let size = self.waiting.len().min(self.limits.batch);
-        let mut flown = Flown {
-            flight,
-            passengers: Vec::with_capacity(size),
-            keys: Vec::new(),
-            departed: now,
-            due: now + self.limits.patience,
-        };
+        let mut flown =
+            Flown { flight, passengers: Vec::with_capacity(size), keys: Vec::new(), departed: now };
         let mut batch = Vec::with_capacity(size);
         for (item, waiter, since) in self.waiting.drain(..size) {
-            flown.due = flown.due.min(since + self.limits.patience);
             flown.keys.extend(item.keys());
-            flown.passengers.push(Some(waiter));
+            flown.passengers.push(Some((waiter, since)));
             batch.push(item);
         }
         self.flying = Some(flown);
@@ -113,29 +104,41 @@ impl<T: Item, R> Queue<T, R> {
     /// A batch has landed: those who wait for its items, in their order, `None`
     /// for those who were told already.
     pub fn land(&mut self, flight: Flight) -> Vec<Option<R>> {
-        if let Some(flown) = self.flying.take_if(|flown| flown.flight == flight) {
-            return flown.passengers;
-        }
-        match self.lost.iter().position(|flown| flown.flight == flight) {
-            Some(at) => self.lost.swap_remove(at).passengers,
-            None => Vec::new(),
-        }
+        let flown = match self.flying.take_if(|flown| flown.flight == flight) {
+            Some(flown) => Some(flown),
+            None => {
+                let at = self.lost.iter().position(|flown| flown.flight == flight);
+                at.map(|at| self.lost.swap_remove(at))
+            }
+        };
+        let passengers = flown.map(|flown| flown.passengers).unwrap_or_default();
+        passengers.into_iter().map(|passenger| passenger.map(|(waiter, _)| waiter)).collect()
     }
 
-    /// Those whose patience is over. A batch in flight that is due is given up:
-    /// its lane is free for the next one, its rows are in doubt until it lands.
+    /// Those whose patience is over. A batch that has been gone for too long is
+    /// given up: its lane is free for the next one, and what waits for the same
+    /// rows is told too, since their fate is in doubt until it lands.
     pub fn overdue(&mut self, now: Instant) -> Vec<(R, Overdue)> {
+        let Limits { boarding, patience, .. } = self.limits;
         let mut told = Vec::new();
-        if let Some(mut flown) = self.flying.take_if(|flown| flown.due <= now) {
-            let passengers = flown.passengers.iter_mut().filter_map(Option::take);
-            told.extend(passengers.map(|waiter| (waiter, Overdue::Unknown)));
-            self.lost.push(flown);
+        if let Some(flown) = &mut self.flying {
+            for passenger in &mut flown.passengers {
+                let late = passenger.take_if(|(_, since)| *since + patience <= now);
+                told.extend(late.map(|(waiter, _)| (waiter, Overdue::Unknown)));
+            }
         }
-        while let Some((_, waiter, _)) =
-            self.waiting.pop_front_if(|(_, _, since)| *since + self.limits.patience <= now)
-        {
-            told.push((waiter, Overdue::NotStarted));
+        let given_up = self.flying.take_if(|flown| flown.departed + patience <= now);
+        let stays = |item: &T, since: &Instant| {
+            *since + boarding > now && !given_up.as_ref().is_some_and(|flown| flown.concerns(item))
+        };
+        for (item, waiter, since) in std::mem::take(&mut self.waiting) {
+            if stays(&item, &since) {
+                self.waiting.push_back((item, waiter, since));
+            } else {
+                told.push((waiter, Overdue::NotStarted));
+            }
         }
+        self.lost.extend(given_up);
         told
     }
 
@@ -143,10 +146,12 @@ impl<T: Item, R> Queue<T, R> {
     pub fn longest_lost(&self, now: Instant) -> Option<Duration> {
         self.lost.iter().map(|flown| now.saturating_duration_since(flown.departed)).max()
     }
+}
 
-    /// Whether nothing waits and nothing is in flight.
-    pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.flying.is_none()
+impl<K: PartialEq, R> Flown<K, R> {
+    /// Whether an item is about a row of this batch, as far as it is named alike.
+    fn concerns<T: Item<Key = K>>(&self, item: &T) -> bool {
+        item.keys().iter().any(|key| self.keys.contains(key))
     }
 }
 
@@ -166,7 +171,8 @@ mod tests {
         }
     }
 
-    const LIMITS: Limits = Limits { batch: 3, patience: Duration::from_secs(2) };
+    const LIMITS: Limits =
+        Limits { batch: 3, boarding: Duration::from_secs(1), patience: Duration::from_secs(2) };
 
     fn queue_of(rows: &[u8], now: Instant) -> Queue<Row, usize> {
         let mut queue = Queue::new(LIMITS);
@@ -192,7 +198,7 @@ mod tests {
         assert_eq!(queue.land(second), [Some(2), Some(3), Some(4)]);
         let (third, _) = queue.depart(now).unwrap();
         assert_eq!(queue.land(third), [Some(5)]);
-        assert!(queue.is_idle());
+        assert!(queue.depart(now).is_none());
     }
 
     #[test]
@@ -200,10 +206,23 @@ mod tests {
         let now = Instant::now();
         let mut queue = queue_of(&[1], now);
         queue.depart(now).unwrap();
-        queue.push(Row(2), 2, now + Duration::from_secs(1)).unwrap();
+        queue.push(Row(2), 2, now + Duration::from_millis(500)).unwrap();
         assert_eq!(queue.overdue(now + Duration::from_secs(1)), []);
+        assert_eq!(queue.overdue(now + Duration::from_millis(1_500)), [(2, Overdue::NotStarted)]);
         assert_eq!(queue.overdue(now + Duration::from_secs(2)), [(0, Overdue::Unknown)]);
-        assert_eq!(queue.overdue(now + Duration::from_secs(3)), [(2, Overdue::NotStarted)]);
+    }
+
+    #[test]
+    fn one_who_boarded_late_is_told_in_time_and_the_flight_goes_on() {
+        let now = Instant::now();
+        let mut queue = queue_of(&[1, 2], now);
+        let boarded = now + Duration::from_millis(900);
+        queue.push(Row(3), 3, boarded).unwrap();
+        let (flight, _) = queue.depart(boarded).unwrap();
+        let told = queue.overdue(now + Duration::from_secs(2));
+        assert_eq!(told, [(0, Overdue::Unknown), (1, Overdue::Unknown)]);
+        assert!(queue.depart(now + Duration::from_secs(2)).is_none(), "it is not lost");
+        assert_eq!(queue.land(flight), [None, None, Some(3)]);
     }
 
     #[test]
@@ -212,15 +231,16 @@ mod tests {
         let later = now + LIMITS.patience;
         let mut queue = queue_of(&[1], now);
         let (lost, _) = queue.depart(now).unwrap();
-        queue.overdue(later);
+        queue.push(Row(1), 5, later).unwrap();
+        queue.push(Row(2), 6, later).unwrap();
+        assert_eq!(queue.overdue(later), [(0, Overdue::Unknown), (5, Overdue::NotStarted)]);
         assert_eq!(queue.longest_lost(later), Some(LIMITS.patience));
         assert_eq!(queue.push(Row(1), 7, later), Err((InDoubt, 7)));
-        queue.push(Row(2), 8, later).unwrap();
         let (next, batch) = queue.depart(later).unwrap();
         assert_eq!(batch, [Row(2)], "the lane is free again");
         assert_eq!(queue.land(lost), [None], "it has been told");
         queue.push(Row(1), 9, later).unwrap();
-        assert_eq!(queue.land(next), [Some(8)]);
+        assert_eq!(queue.land(next), [Some(6)]);
         assert_eq!(queue.longest_lost(later), None);
     }
 
@@ -276,7 +296,7 @@ mod tests {
                     Step::Wait(millis) => {
                         now += Duration::from_millis(millis);
                         told.extend(queue.overdue(now).into_iter().map(|(waiter, _)| waiter));
-                        prop_assert!(queue.waiting.iter().all(|(_, _, since)| *since + LIMITS.patience > now));
+                        prop_assert!(queue.waiting.iter().all(|(_, _, since)| *since + LIMITS.boarding > now));
                     }
                 }
             }
@@ -288,7 +308,7 @@ mod tests {
             }
             told.sort_unstable();
             prop_assert_eq!(told, (0..pushed).collect::<Vec<_>>());
-            prop_assert!(queue.is_idle());
+            prop_assert!(queue.waiting.is_empty() && queue.flying.is_none() && queue.lost.is_empty());
         }
     }
 }

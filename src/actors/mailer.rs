@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::time::{interval_at, sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::Pulse;
 use crate::domain::clock::Timestamp;
-use crate::domain::request::PermissionRequest;
 use crate::domain::token::Keyring;
 use crate::domain::user::User;
 use crate::entropy;
@@ -38,6 +37,8 @@ const RENEWAL: Duration = Duration::from_secs(20);
 const FIRST_DELAY: i64 = 5;
 /// The most seconds between two tries.
 const LONGEST_DELAY: i64 = 3_600;
+/// How long a server that ends waits for mails that are on their way.
+const REST: Duration = Duration::from_secs(5);
 /// How often, and with what pause, to try to write down what became of a mail.
 const MARKS: u32 = 5;
 const MARK_PAUSE: Duration = Duration::from_millis(200);
@@ -73,6 +74,7 @@ impl Mailer {
             sending: 0,
             claiming: false,
             hinted: false,
+            resting: false,
             _pulse: pulse,
         });
         Self { addr }
@@ -83,20 +85,22 @@ impl Mailer {
         self.addr.connected()
     }
 
+    /// Sends nothing more, and waits for what is on its way, within reason.
+    pub async fn rest(&self) {
+        let resting = async {
+            while let Ok(false) = self.addr.send(Rest).await {
+                sleep(MARK_PAUSE).await
+            }
+        };
+        if tokio::time::timeout(REST, resting).await.is_err() {
+            tracing::warn!("a mail was still on its way; it may be sent twice");
+        }
+    }
+
     /// Says that the outbox has something due. Losing this loses no mail.
     pub fn hint(&self) {
         // Its only failure is a full mailbox, whose messages are all hints.
         let _ = self.addr.try_send(Hint);
-    }
-}
-
-/// The page that a request's mail links to, with the token that redeems it.
-pub fn link(request: &PermissionRequest, keyring: &Keyring, public_url: &str) -> String {
-    let token = keyring.redeem_token(request.redeem_id).reveal();
-    match &request.redeem_page {
-        Some(page) if page.contains('?') => format!("{page}&token={token}"),
-        Some(page) => format!("{page}?token={token}"),
-        None => format!("{public_url}/redeem?token={token}"),
     }
 }
 
@@ -107,6 +111,8 @@ struct RequestMailer {
     claiming: bool,
     /// A hint came while mails were being claimed, which may have missed it.
     hinted: bool,
+    /// The server is about to end.
+    resting: bool,
     _pulse: Pulse,
 }
 
@@ -123,6 +129,20 @@ impl Actor for RequestMailer {
     }
 }
 
+/// Claim nothing more; whether nothing is on its way.
+#[derive(Message)]
+#[rtype(result = "bool")]
+struct Rest;
+
+impl Handler<Rest> for RequestMailer {
+    type Result = bool;
+
+    fn handle(&mut self, _: Rest, _: &mut Self::Context) -> bool {
+        self.resting = true;
+        self.sending == 0 && !self.claiming
+    }
+}
+
 impl Handler<Hint> for RequestMailer {
     type Result = ();
 
@@ -135,6 +155,9 @@ impl RequestMailer {
     /// Claims as many mails as may be sent beside those on their way.
     fn claim(&mut self, ctx: &mut Context<Self>) {
         let free = AT_ONCE.saturating_sub(self.sending);
+        if self.resting {
+            return;
+        }
         if self.claiming || free == 0 {
             self.hinted = true;
             return;
@@ -149,10 +172,12 @@ impl RequestMailer {
             });
             (lease, claimed.await)
         };
-        ctx.spawn(claimed.into_actor(self).map(|(lease, claimed), mailer, ctx| {
+        ctx.spawn(claimed.into_actor(self).map(move |(lease, claimed), mailer, ctx| {
             mailer.claiming = false;
             match claimed {
                 Ok(claimed) => {
+                    // As many as could be had: there may be more.
+                    mailer.hinted |= claimed.len() == free;
                     for mail in claimed {
                         mailer.dispatch(mail, lease, ctx);
                     }
@@ -237,7 +262,7 @@ impl Delivery {
             to,
             asks,
             bundle,
-            link: &link(request, &self.postage.keyring, &self.postage.public_url),
+            link: &request.link(&self.postage.keyring, &self.postage.public_url),
             expires_at: request.expires_at,
             public_url: &self.postage.public_url,
         };
@@ -247,22 +272,26 @@ impl Delivery {
 
     /// Sends, and keeps the lease for as long as that takes.
     async fn send(&self, message: &Message) -> Result<(), SendError> {
-        let mut renewals = interval_at(tokio::time::Instant::now() + RENEWAL, RENEWAL);
-        let sending = self.postage.transport.send(message, self.mail.id);
-        tokio::pin!(sending);
+        tokio::select! {
+            sent = self.postage.transport.send(message, self.mail.id) => sent,
+            () = self.keep_lease() => Err(SendError::transient("the lease was lost")),
+        }
+    }
+
+    /// Renews the lease until it is lost, which is when another replica has the
+    /// mail: then it is not ours to send any more.
+    async fn keep_lease(&self) {
+        let (id, lease) = (self.mail.id, self.lease);
         loop {
-            tokio::select! {
-                sent = &mut sending => return sent,
-                _ = renewals.tick() => {
-                    let (id, lease) = (self.mail.id, self.lease);
-                    let renewed = self.postage.directory.write(move |conn| {
-                        let until = conn.now()?.plus_seconds(LEASE_SECONDS);
-                        outbox::renew(conn, id, lease, until)
-                    });
-                    if !matches!(renewed.await, Ok(true)) {
-                        tracing::warn!(mail = %id, "a lease could not be renewed; the mail may be sent twice");
-                    }
-                }
+            sleep(RENEWAL).await;
+            let renewed = self.postage.directory.write(move |conn| {
+                let until = conn.now()?.plus_seconds(LEASE_SECONDS);
+                outbox::renew(conn, id, lease, until)
+            });
+            match renewed.await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(mail = %id, %error, "a lease could not be renewed yet"),
             }
         }
     }

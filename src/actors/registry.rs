@@ -14,24 +14,29 @@ use super::Pulse;
 use super::batch::{Item, Limits, Overdue, Queue};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Origin;
-use crate::domain::export::{Authority, ExportRef, ExportToken, MayNotExport, NewExport};
+use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{ExportId, RedeemId, Token};
+use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::store::exports::{KnownExport, Uses};
 use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
 use crate::store::{Store, StoreError, exports};
 
-/// The most operations that wait or are under way; one more is refused at once.
+/// The most operations that wait or are under way, and as many look-ups; one
+/// more is refused at once.
 const CAPACITY: usize = 1_024;
 /// The queues' measure. Every request has its answer within two seconds.
-const LIMITS: Limits = Limits { batch: 256, patience: Duration::from_millis(1_800) };
+const LIMITS: Limits =
+    Limits { batch: 256, boarding: Duration::from_millis(900), patience: Duration::from_millis(1_800) };
 /// How often to look for operations that have waited too long.
 const WATCH: Duration = Duration::from_millis(100);
 /// How often uses are written down: what a crash may lose.
 const USES: Duration = Duration::from_secs(10);
+/// Uses that are written in one transaction.
+const USES_AT_ONCE: usize = 500;
 /// When a batch has been gone for so long, its thread will not come back: the
 /// process ends, and whoever runs it starts another.
 const GIVE_UP: Duration = Duration::from_secs(120);
@@ -81,7 +86,8 @@ impl<T> Waiter<T> {
 #[derive(Clone, Debug)]
 pub struct Registry {
     addr: Addr<TokenRegistry>,
-    places: Arc<Semaphore>,
+    deeds: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
 }
 
 impl Registry {
@@ -94,7 +100,8 @@ impl Registry {
             uses: HashMap::new(),
             _pulse: pulse,
         });
-        Self { addr, places: Arc::new(Semaphore::new(CAPACITY)) }
+        let places = || Arc::new(Semaphore::new(CAPACITY));
+        Self { addr, deeds: places(), lookups: places() }
     }
 
     /// Whether the actor lives.
@@ -205,7 +212,7 @@ impl Registry {
     /// An export token with what it takes to judge a use of it, and the moment
     /// to judge it by: as the database has it after this call began.
     pub async fn look_up(&self, id: ExportId) -> Result<LookedUp, RegistryError> {
-        self.send(|waiter| LookUp { id, waiter }).await
+        self.send(&self.lookups, |waiter| LookUp { id, waiter }).await
     }
 
     /// Counts a use. It is written down within seconds, unless the process dies.
@@ -221,17 +228,21 @@ impl Registry {
 
     async fn submit(&self, deed: Deed, origin: Origin) -> Result<Verdict, RegistryError> {
         let operation = Operation::new(deed, origin);
-        self.send(|waiter| Submit { operation, waiter }).await
+        self.send(&self.deeds, |waiter| Submit { operation, waiter }).await
     }
 
     /// The mailbox is not bounded by actix, neither for `send` nor for
     /// `do_send`: the semaphore bounds it.
-    async fn send<T, M>(&self, message: impl FnOnce(Waiter<T>) -> M) -> Result<T, RegistryError>
+    async fn send<T, M>(
+        &self,
+        places: &Arc<Semaphore>,
+        message: impl FnOnce(Waiter<T>) -> M,
+    ) -> Result<T, RegistryError>
     where
         M: Message<Result = ()> + Send + 'static,
         TokenRegistry: Handler<M>,
     {
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| RegistryError::Busy)?;
+        let permit = Arc::clone(places).try_acquire_owned().map_err(|_| RegistryError::Busy)?;
         let (reply, answer) = oneshot::channel();
         self.addr.do_send(message(Waiter { reply, _permit: permit }));
         // A dropped sender is an actor that died.
@@ -258,7 +269,8 @@ impl Actor for TokenRegistry {
         ctx.set_mailbox_capacity(CAPACITY);
         ctx.run_interval(WATCH, Self::watch);
         ctx.run_interval(USES, |registry, ctx| {
-            ctx.spawn(registry.write_uses().into_actor(registry));
+            let written = registry.write_uses();
+            ctx.spawn(written);
         });
     }
 }
@@ -314,17 +326,15 @@ impl Handler<Used> for TokenRegistry {
     type Result = ();
 
     fn handle(&mut self, Used { id, at }: Used, _: &mut Self::Context) {
-        let uses = self.uses.entry(id).or_insert(Uses { id, count: 0, last: at });
-        uses.count += 1;
-        uses.last = uses.last.max(at);
+        self.count(Uses { id, count: 1, last: at });
     }
 }
 
 impl Handler<Flush> for TokenRegistry {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
-        Box::pin(self.write_uses())
+        self.write_uses()
     }
 }
 
@@ -337,7 +347,11 @@ impl TokenRegistry {
         ctx.spawn(landed.into_actor(self).map(move |answers, registry, ctx| {
             let waiters = registry.deeds.land(flight);
             // A batch that panicked has no answers; whether it was done is not known.
-            let answers = answers.unwrap_or_default().into_iter().map(|answer| answer.map_err(Into::into));
+            let answers = answers.unwrap_or_default();
+            if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+                tracing::warn!(%error, "operations were not done");
+            }
+            let answers = answers.into_iter().map(|answer| answer.map_err(Into::into));
             let answers = answers.chain(std::iter::repeat_with(|| Err(RegistryError::Unknown)));
             for (waiter, answer) in waiters.into_iter().zip(answers) {
                 if let Some(waiter) = waiter {
@@ -356,6 +370,11 @@ impl TokenRegistry {
         let landed = spawn_blocking(move || ledger::look_up(&store, &ids));
         ctx.spawn(landed.into_actor(self).map(move |found, registry, ctx| {
             let waiters = registry.lookups.land(flight);
+            let found = found.inspect(|found| {
+                if let Err(error) = found {
+                    tracing::warn!(%error, "tokens could not be looked up");
+                }
+            });
             let found = found.ok().and_then(Result::ok);
             for (id, waiter) in asked.into_iter().zip(waiters) {
                 let answer = match &found {
@@ -392,20 +411,33 @@ impl TokenRegistry {
         self.look_up_next(ctx);
     }
 
-    /// Writes down the uses so far. What cannot be written is counted as lost:
-    /// uses are a hint, not an account.
-    fn write_uses(&mut self) -> impl Future<Output = ()> + use<> {
+    /// Writes down the uses so far. What could not be written is kept for the
+    /// next time; what may have been is not, lest it count twice.
+    fn write_uses(&mut self) -> ResponseActFuture<Self, ()> {
         let uses: Vec<Uses> = self.uses.drain().map(|(_, uses)| uses).collect();
         let store = self.store.clone();
-        async move {
-            if uses.is_empty() {
-                return;
+        let written = spawn_blocking(move || {
+            let write = |uses: &&[Uses]| {
+                let written = store.write(|conn| exports::count_uses(conn, uses));
+                matches!(written, Err(StoreError::Unavailable(_) | StoreError::Refused(_)))
+            };
+            uses.chunks(USES_AT_ONCE).filter(write).flatten().copied().collect::<Vec<Uses>>()
+        });
+        Box::pin(written.into_actor(self).map(|unwritten, registry, _| {
+            let unwritten = unwritten.unwrap_or_default();
+            if !unwritten.is_empty() {
+                tracing::warn!(tokens = unwritten.len(), "uses of export tokens are not written down yet");
             }
-            let written = spawn_blocking(move || store.write(|conn| exports::count_uses(conn, &uses))).await;
-            if !matches!(written, Ok(Ok(()))) {
-                tracing::warn!("uses of export tokens could not be written down");
+            for uses in unwritten {
+                registry.count(uses);
             }
-        }
+        }))
+    }
+
+    fn count(&mut self, Uses { id, count, last }: Uses) {
+        let uses = self.uses.entry(id).or_insert(Uses { id, count: 0, last });
+        uses.count += count;
+        uses.last = uses.last.max(last);
     }
 }
 

@@ -7,7 +7,7 @@ use super::clock::Timestamp;
 use super::hub::{HubId, NodeId};
 use super::permission::Mask;
 use super::token::{Entropy, ExportId, Kind, Token, TokenDigest};
-use super::user::UserId;
+use super::user::{Authority, UserId};
 
 /// Hours that a token lives, 0..=8760 (a year); 0 is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,15 +125,6 @@ pub enum UseRefusal {
     /// Alive, but for another hub or node, or without the right.
     #[error("the token does not allow this")]
     NotAllowed,
-}
-
-/// Who acts on something that is somebody's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authority {
-    /// A signed-in user.
-    User(UserId),
-    /// The operator, at the command line: may act on everybody's.
-    Operator,
 }
 
 impl NewExport {

@@ -5,11 +5,10 @@
 use std::fmt;
 
 use super::clock::Timestamp;
-use super::export::Authority;
 use super::grant::Terms;
 use super::text::IdempotencyKey;
-use super::token::RedeemId;
-use super::user::UserId;
+use super::token::{Keyring, RedeemId};
+use super::user::{Authority, UserId};
 
 /// Seconds that an `Idempotency-Key` is remembered: a day.
 pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3_600;
@@ -173,6 +172,21 @@ impl PermissionRequest {
     /// Whether it waits for its target.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.status(now) == RequestStatus::Pending
+    }
+
+    /// Whether it waits for this user to decide.
+    pub fn awaits(&self, user: UserId, now: Timestamp) -> bool {
+        self.terms.target == user && self.is_live(now)
+    }
+
+    /// Where the mail leads: the page, with the token that redeems.
+    pub fn link(&self, keyring: &Keyring, public_url: &str) -> String {
+        let token = keyring.redeem_token(self.redeem_id).reveal();
+        match &self.redeem_page {
+            Some(page) if page.contains('?') => format!("{page}&token={token}"),
+            Some(page) => format!("{page}?token={token}"),
+            None => format!("{public_url}/redeem?token={token}"),
+        }
     }
 
     /// Whole seconds left; 0 when it is over.

@@ -14,6 +14,15 @@ impl fmt::Display for UserId {
     }
 }
 
+/// Who acts on something that is somebody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// A signed-in user.
+    User(UserId),
+    /// The operator, at the command line: may act on everybody's.
+    Operator,
+}
+
 /// A mail address in lower case, since addresses are compared without case.
 ///
 /// ASCII only: what looks alike cannot be told apart by the people who are to
@@ -27,6 +36,9 @@ pub struct Email(String);
 pub struct InvalidEmail;
 
 impl Email {
+    /// The most characters that an address has.
+    pub const MOST: usize = 254;
+
     /// Reads an address; its case is dropped.
     pub fn new(text: &str) -> Result<Self, InvalidEmail> {
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmail)?;
@@ -39,7 +51,7 @@ impl Email {
                 && !label.ends_with('-')
                 && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
         };
-        if text.len() <= 254 && local_ok && domain.split('.').all(label_ok) {
+        if text.len() <= Self::MOST && local_ok && domain.split('.').all(label_ok) {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(InvalidEmail)

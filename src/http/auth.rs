@@ -122,78 +122,87 @@ impl Authenticator {
     async fn check(&self, header: &[u8], credentials: &Credentials) -> Result<Known, AuthError> {
         let fingerprint: [u8; 32] =
             self.fingerprints.clone().chain_update(header).finalize().into_bytes().into();
-        let remembered = self.cache.get(&fingerprint);
-        if let Some(known) = &remembered
-            && known.checked.elapsed() < FRESH
-        {
-            return Ok(known.clone());
+        if let Some(known) = self.fresh(&fingerprint) {
+            return Ok(known);
         }
-        let checked = Instant::now();
         let found = match credentials {
             Credentials::Password { email, password } => {
-                let before = remembered.and_then(|known| known.password);
-                self.check_password(email, password, before).await
+                self.check_password(email, password, &fingerprint).await
             }
             Credentials::Key { token, email } => self.check_key(token, email.as_ref()).await,
         };
-        match found {
-            Ok((user, scope, password)) => {
-                let known = Known { user, scope, password, checked };
-                self.cache.insert(fingerprint, known.clone());
-                Ok(known)
-            }
-            Err(error) => {
+        match &found {
+            Ok(known) => self.cache.insert(fingerprint, known.clone()),
+            // A database that is away says nothing about the password.
+            Err(AuthError::Busy | AuthError::Store(_)) => {}
+            Err(AuthError::Unauthenticated) => {
                 self.cache.remove(&fingerprint);
-                Err(error)
             }
         }
+        found
     }
 
-    /// `before` is the hash that this password is known to be right for.
+    /// What is known of credentials, and still holds.
+    fn fresh(&self, fingerprint: &[u8; 32]) -> Option<Known> {
+        self.cache.get(fingerprint).filter(|known| known.checked.elapsed() < FRESH)
+    }
+
     async fn check_password(
         &self,
         email: &Email,
         password: &str,
-        before: Option<String>,
-    ) -> Result<(User, Scope, Option<String>), AuthError> {
+        fingerprint: &[u8; 32],
+    ) -> Result<Known, AuthError> {
+        let checked = Instant::now();
         let asked = email.clone();
         let found = self.directory.read(move |conn| users::with_password(conn, &asked)).await?;
         let (user, hash) = match found {
             Some((user, hash)) => (Some(user), hash),
             None => (None, None),
         };
-        let right = match (&hash, before) {
+        let right = match (&hash, self.cache.get(fingerprint).and_then(|known| known.password)) {
             (Some(hash), Some(before)) if *hash == before => true,
             // For an unknown address too, so that time tells nothing.
-            _ => self.verify(password.to_owned(), hash.clone()).await?,
+            _ => {
+                let turn = timeout(PATIENCE, Arc::clone(&self.checks).acquire_owned()).await;
+                let Ok(Ok(turn)) = turn else { return Err(AuthError::Busy) };
+                // Whoever had the turn before may have come with the same password.
+                if let Some(known) = self.fresh(fingerprint) {
+                    return Ok(known);
+                }
+                let right = verify(password.to_owned(), hash.clone()).await;
+                if let (true, Some(user)) = (right, user.clone().filter(|user| user.active)) {
+                    let known = Known { user, scope: Scope::All, password: hash.clone(), checked };
+                    self.cache.insert(*fingerprint, known);
+                }
+                drop(turn);
+                right
+            }
         };
         match user.filter(|user| right && user.active) {
-            Some(user) => Ok((user, Scope::All, hash)),
+            Some(user) => Ok(Known { user, scope: Scope::All, password: hash, checked }),
             None => Err(AuthError::Unauthenticated),
         }
     }
 
-    async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, AuthError> {
-        let turn = timeout(PATIENCE, Arc::clone(&self.checks).acquire_owned()).await;
-        let Ok(Ok(permit)) = turn else { return Err(AuthError::Busy) };
-        let check = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            password::verify(&password, hash.as_deref())
-        });
-        Ok(check.await.unwrap_or(false))
-    }
-
-    async fn check_key(
-        &self,
-        token: &Token,
-        email: Option<&Email>,
-    ) -> Result<(User, Scope, Option<String>), AuthError> {
+    async fn check_key(&self, token: &Token, email: Option<&Email>) -> Result<Known, AuthError> {
+        let checked = Instant::now();
         let id = ApiKeyId(token.id());
         let found = self.directory.read(move |conn| keys::live(conn, id)).await?;
         let (user, scope, digest) = found.ok_or(AuthError::Unauthenticated)?;
         let right = digest.matches(&token.digest()) && email.is_none_or(|email| *email == user.email);
-        if right && user.active { Ok((user, scope, None)) } else { Err(AuthError::Unauthenticated) }
+        if right && user.active {
+            Ok(Known { user, scope, password: None, checked })
+        } else {
+            Err(AuthError::Unauthenticated)
+        }
     }
+}
+
+/// Off the event loop; a check that panicked has not been passed.
+async fn verify(password: String, hash: Option<String>) -> bool {
+    let check = tokio::task::spawn_blocking(move || password::verify(&password, hash.as_deref()));
+    check.await.unwrap_or(false)
 }
 
 impl Credentials {

@@ -35,6 +35,8 @@ const COMMAND: Duration = Duration::from_secs(300);
 /// For the answer to the mail itself (RFC 5321, 4.5.3.2.6 wants 10 minutes). Who
 /// gives up earlier sends a duplicate of what the relay is about to take.
 const CONTENT: Duration = Duration::from_secs(600);
+/// The step at which we are refused, rather than a mail.
+const MAIL_FROM: &str = "MAIL FROM";
 /// For a relay to say that it is still there, or goodbye.
 const COURTESY: Duration = Duration::from_secs(5);
 /// How long a connection is kept without a mail; relays hang up after minutes.
@@ -190,7 +192,7 @@ impl Inner {
 async fn hand_over(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Failure> {
     let envelope = message.envelope();
     let from = Mail::new(envelope.from().cloned(), vec![]);
-    step("MAIL FROM", COMMAND, connection.command(from)).await?;
+    step(MAIL_FROM, COMMAND, connection.command(from)).await?;
     for to in envelope.to() {
         step("RCPT TO", COMMAND, connection.command(Rcpt::new(to.clone(), vec![]))).await?;
     }
@@ -247,11 +249,12 @@ impl Failure {
         matches!(&self.reason, Reason::Smtp(error) if error.status().is_some())
     }
 
-    /// Whether the relay refused this mail for good. A relay that wants us to
-    /// sign in, or better (RFC 4954, 6), has nothing against the mail.
+    /// Whether the relay refused this mail for good. One that refuses our own
+    /// address, or wants us to sign in, or better (RFC 4954, 6), has nothing
+    /// against the mail: that is for the operator to mend.
     fn is_final(&self) -> bool {
         match &self.reason {
-            Reason::Smtp(error) if error.is_permanent() => error
+            Reason::Smtp(error) if self.step != MAIL_FROM && error.is_permanent() => error
                 .status()
                 .is_some_and(|code| !matches!(code.to_string().as_str(), "530" | "534" | "535" | "538")),
             _ => false,
@@ -409,7 +412,7 @@ mod tests {
             ("RCPT", "550 5.1.1 nobody of that name", true),
             (".", "554 not that", true),
             ("DATA", "554 no", true),
-            ("MAIL", "550 not from you", true),
+            ("MAIL", "550 not from you", false),
             ("RCPT", "451 greylisted", false),
             (".", "452 disk full", false),
             ("MAIL", "530 5.7.0 sign in first", false),

@@ -18,16 +18,16 @@ const DEADLINE: Duration = Duration::from_millis(1_800);
 #[derive(Clone)]
 pub struct Directory {
     store: Store,
-    /// One permit a connection: a thread that hangs in the database keeps its
-    /// own, so that threads do not pile up behind it.
+    /// A thread that hangs in the database keeps its permit, so that threads do
+    /// not pile up behind it.
     gate: Arc<Semaphore>,
 }
 
 impl Directory {
-    /// A directory over this store.
-    pub fn new(store: Store) -> Self {
-        let gate = Arc::new(Semaphore::new(store.size() as usize));
-        Self { store, gate }
+    /// A directory over this store that uses so many of its connections at the
+    /// most, and one at the least.
+    pub fn new(store: Store, connections: u32) -> Self {
+        Self { store, gate: Arc::new(Semaphore::new(connections.max(1) as usize)) }
     }
 
     /// [`Store::read`], waiting no longer than the deadline.

@@ -80,17 +80,21 @@ pub(super) fn insert(
     Ok(added.into_iter().map(Grant::from).collect())
 }
 
-/// The permissions that stand of these terms, and perhaps some others.
+/// Locks the permissions that stand of these terms, and perhaps some others, in
+/// the order of their numbers.
 pub(super) fn around(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<Grant>> {
     let targets: Vec<i64> = terms.iter().map(|terms| terms.target.0).collect();
     let allowed: Vec<i64> = terms.iter().map(|terms| terms.allowed.0).collect();
     let bundles: Vec<i64> = terms.iter().map(|terms| terms.bundle.0).collect();
-    let rows: Vec<GrantRow> = on!(conn, c => bundle_permissions::table
-        .filter(bundle_permissions::user_target.eq_any(&targets))
-        .filter(bundle_permissions::user_allowed.eq_any(&allowed))
-        .filter(bundle_permissions::bundle_id.eq_any(&bundles))
-        .select(GrantRow::as_select())
-        .load(c))?;
+    let rows: Vec<GrantRow> = locked!(
+        conn,
+        bundle_permissions::table
+            .filter(bundle_permissions::user_target.eq_any(&targets))
+            .filter(bundle_permissions::user_allowed.eq_any(&allowed))
+            .filter(bundle_permissions::bundle_id.eq_any(&bundles))
+            .order(bundle_permissions::id)
+            .select(GrantRow::as_select())
+    )?;
     Ok(rows.into_iter().map(Grant::from).collect())
 }
 

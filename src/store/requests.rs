@@ -115,32 +115,28 @@ pub(super) fn insert(
     Ok(ids.into_iter().map(|(redeem_id, id)| (RedeemId(redeem_id.0), RequestId(id))).collect())
 }
 
-/// Locks requests, those named in one way in the order of their numbers.
+/// Locks requests in the order of their numbers, whatever names them: first they
+/// are found, then locked. What is found by terms or key may have changed before
+/// it is locked; it is judged by what it is then.
 pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<PermissionRequest>> {
     use permission_requests::dsl;
-    let mut rows: Vec<RequestRow> = Vec::new();
-    macro_rules! lock_where {
+    let mut ids: Vec<i64> = wanted.numbers.iter().map(|id| id.0).collect();
+    macro_rules! find {
         ($filter:expr) => {{
-            let more: Vec<RequestRow> = locked!(
-                conn,
-                dsl::permission_requests.filter($filter).order(dsl::id).select(RequestRow::as_select())
-            )?;
-            rows.extend(more);
+            let found: Vec<i64> =
+                on!(conn, c => dsl::permission_requests.filter($filter).select(dsl::id).load(c))?;
+            ids.extend(found);
         }};
     }
     if !wanted.redeem_ids.is_empty() {
-        let ids: Vec<Uid> = wanted.redeem_ids.iter().map(|id| Uid(id.0)).collect();
-        lock_where!(dsl::redeem_id.eq_any(&ids));
-    }
-    if !wanted.numbers.is_empty() {
-        let ids: Vec<i64> = wanted.numbers.iter().map(|id| id.0).collect();
-        lock_where!(dsl::id.eq_any(&ids));
+        let redeem_ids: Vec<Uid> = wanted.redeem_ids.iter().map(|id| Uid(id.0)).collect();
+        find!(dsl::redeem_id.eq_any(&redeem_ids));
     }
     if !wanted.terms.is_empty() {
         let targets: Vec<i64> = wanted.terms.iter().map(|terms| terms.target.0).collect();
         let allowed: Vec<i64> = wanted.terms.iter().map(|terms| terms.allowed.0).collect();
         let bundles: Vec<i64> = wanted.terms.iter().map(|terms| terms.bundle.0).collect();
-        lock_where!(
+        find!(
             dsl::closed_at
                 .is_null()
                 .and(dsl::user_target.eq_any(&targets))
@@ -151,8 +147,15 @@ pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<Permissi
     if !wanted.onces.is_empty() {
         let users: Vec<i64> = wanted.onces.iter().map(|(user, _)| user.0).collect();
         let keys: Vec<&str> = wanted.onces.iter().map(|(_, key)| key.as_str()).collect();
-        lock_where!(dsl::asked_by.eq_any(&users).and(dsl::create_once.eq_any(&keys)));
+        find!(dsl::asked_by.eq_any(&users).and(dsl::create_once.eq_any(&keys)));
     }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<RequestRow> = locked!(
+        conn,
+        dsl::permission_requests.filter(dsl::id.eq_any(&ids)).order(dsl::id).select(RequestRow::as_select())
+    )?;
     Ok(rows.into_iter().map(PermissionRequest::from).collect())
 }
 

@@ -28,7 +28,7 @@ use diesel::sqlite::SqliteConnection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::helpers::{execute, in_database};
+use crate::helpers::{SECRET, execute, in_database};
 
 const DAY: i64 = 24 * 3_600;
 
@@ -734,7 +734,7 @@ fn a_server_that_cannot_start_says_why() {
     assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
     let away = "postgres://nobody@%2Fnowhere/nothing";
     let mut command = database.command(&["serve", "--bind", "127.0.0.1:0", "--database-url", away]);
-    let ended = Ended::from(command.env("COUNTERSIGN_SECRET", helpers::SECRET).output().unwrap());
+    let ended = Ended::from(command.env("COUNTERSIGN_SECRET", SECRET).output().unwrap());
     assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
     assert!(ended.stderr.contains("error: the database is not available"), "{}", ended.stderr);
     std::fs::write(database.directory.path().join("countersign.toml"), "colour = 'red'").unwrap();

@@ -137,7 +137,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let config = config(database_url, toml);
-        let store = Store::connect(&config.database_url, 4, Clock::Manual(Arc::clone(&self.clock))).unwrap();
+        let store = Store::connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock))).unwrap();
         let keyring = config.keyring().unwrap();
         let transport = Transport::Memory(self.mailbox.clone());
         let parts = Parts { keyring, listener, store, transport };

@@ -3,16 +3,19 @@
 use std::thread;
 
 use countersign::domain::event::Origin;
-use countersign::domain::export::{Authority, ExpiryHours, ExportRef, NewExport};
+use countersign::domain::export::{ExpiryHours, ExportRef, NewExport};
 use countersign::domain::grant::Terms;
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal};
 use countersign::domain::text::IdempotencyKey;
+use countersign::domain::user::Authority;
 use countersign::domain::user::UserId;
 use countersign::store::ledger::{AskRefusal, Deed, Operation, RequestRef, Verdict, commit};
 
 use crate::helpers::{TestApp, TestUser};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 
 fn operation(deed: Deed) -> Operation {
     Operation::new(deed, Origin::default())
@@ -176,6 +179,33 @@ on_both_databases! {
         assert!(answers[4].is_err());
         assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
+    }
+
+    async fn no_number_names_a_request_that_has_none_yet(app: TestApp) {
+        let (ada, grace) = people(&app);
+        let ask = Deed::Ask(new_request(ada.user.id, grace.user.id, app.bundle("Sleep", 6).id));
+        let zero = RequestRef::Number(countersign::domain::request::RequestId(0));
+        let end = Deed::End { which: zero, by: Authority::User(ada.user.id) };
+        let verdicts = verdicts(&app, vec![ask, end]);
+        assert!(matches!(&verdicts[0], Verdict::Asked(Ok((_, 3_600)))));
+        assert!(matches!(verdicts[1], Verdict::Ended(Err(Refusal::Dead))));
+    }
+
+    async fn a_row_that_somebody_holds_holds_up_its_own_operation_and_no_other(app: TestApp) {
+        // SQLite knows no lock but that of the whole database.
+        if app.database_url.starts_with("sqlite") {
+            return;
+        }
+        let (ada, grace) = people(&app);
+        let held = app.ask(&ada, &grace, &app.bundle("Held", 6));
+        let free = app.ask(&ada, &grace, &app.bundle("Free", 6));
+        let mut holder = PgConnection::establish(&app.database_url).unwrap();
+        holder.batch_execute(&format!("BEGIN; SELECT 1 FROM permission_requests WHERE id = {} FOR UPDATE", held.id)).unwrap();
+        let answers = commit(&app.store, &[operation(redeem(&held, None)), operation(redeem(&free, None))]);
+        assert!(answers[0].is_err());
+        assert!(matches!(answers[1], Ok(Verdict::Redeemed(Ok(_)))), "{answers:?}");
+        holder.batch_execute("COMMIT").unwrap();
+        assert!(matches!(app.commit(redeem(&held, None)), Verdict::Redeemed(Ok(_))));
     }
 
     async fn only_its_creator_makes_and_revokes_an_export_token(app: TestApp) {

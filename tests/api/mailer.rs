@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::domain::export::Authority;
+use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
 use countersign::store::ledger::{Deed, RequestRef};
 use countersign::store::outbox;

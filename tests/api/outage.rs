@@ -20,6 +20,7 @@ const SOCKET: &str = ".s.PGSQL.5432";
 struct Wire {
     directory: tempfile::TempDir,
     whole: Arc<AtomicBool>,
+    frozen: Arc<AtomicBool>,
     streams: Arc<Mutex<Vec<UnixStream>>>,
 }
 
@@ -32,8 +33,14 @@ impl Wire {
             .join(SOCKET);
         let directory = tempfile::Builder::new().prefix("wire-").tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join(SOCKET)).unwrap();
-        let wire = Self { directory, whole: Arc::new(AtomicBool::new(true)), streams: Arc::default() };
-        let (whole, streams) = (Arc::clone(&wire.whole), Arc::clone(&wire.streams));
+        let wire = Self {
+            directory,
+            whole: Arc::new(AtomicBool::new(true)),
+            frozen: Arc::default(),
+            streams: Arc::default(),
+        };
+        let (whole, frozen, streams) =
+            (Arc::clone(&wire.whole), Arc::clone(&wire.frozen), Arc::clone(&wire.streams));
         thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 // A cut wire hangs up at once.
@@ -41,8 +48,8 @@ impl Wire {
                     && let Ok(far) = UnixStream::connect(&there)
                 {
                     streams.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
-                    pump(near.try_clone().unwrap(), far.try_clone().unwrap());
-                    pump(far, near);
+                    pump(near.try_clone().unwrap(), far.try_clone().unwrap(), &frozen);
+                    pump(far, near, &frozen);
                 }
             }
         });
@@ -58,16 +65,26 @@ impl Wire {
         }
     }
 
+    /// Keeps every connection, and lets nothing through.
+    fn freeze(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::SeqCst);
+    }
+
     fn mend(&self) {
         self.whole.store(true, Ordering::SeqCst);
     }
 }
 
-/// Carries what comes from one to the other, until either ends.
-fn pump(mut from: UnixStream, mut to: UnixStream) {
+/// Carries what comes from one to the other, until either ends; holds it back
+/// while the wire is frozen.
+fn pump(mut from: UnixStream, mut to: UnixStream, frozen: &Arc<AtomicBool>) {
+    let frozen = Arc::clone(frozen);
     thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
+            while frozen.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
             if to.write_all(&buffer[..read]).is_err() {
                 break;
             }
@@ -77,10 +94,17 @@ fn pump(mut from: UnixStream, mut to: UnixStream) {
 }
 
 /// A call that writes, and the time that its answer took.
-async fn ask(app: &TestApp, url: &str, by: &TestUser, target: &TestUser, bundle: i64) -> (StatusCode, Duration) {
+async fn ask(
+    app: &TestApp,
+    url: &str,
+    by: &TestUser,
+    target: &TestUser,
+    bundle: i64,
+) -> (StatusCode, Duration) {
     let body = serde_json::json!({ "user_allowed": by.id(), "user_target": target.id(), "bundle": bundle });
     let started = Instant::now();
-    let answer = app.post(&format!("{url}/api/bundle_permission_request/")).by(by).json(&body).send().await.unwrap();
+    let answer =
+        app.post(&format!("{url}/api/bundle_permission_request/")).by(by).json(&body).send().await.unwrap();
     let status = answer.status();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         assert!(answer.headers().contains_key("retry-after"));
@@ -131,4 +155,34 @@ async fn a_restart_of_the_database_between_two_calls_fails_neither() {
     wire.cut();
     wire.mend();
     assert_eq!(ask(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
+}
+
+/// What was sent to a database that does not answer may be done yet: nobody is
+/// told that it was not, and it is done once.
+#[actix_web::test]
+async fn what_a_frozen_database_makes_of_a_call_is_called_unknown_and_happens_once() {
+    let mut app = TestApp::spawn(Backend::Postgres);
+    let (wire, through) = Wire::to(&app.database_url);
+    let url = app.replica_through(&through, "");
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+    let withdraw = || app.delete(&format!("{url}/api/bundle_permission_request/{}/", request.id)).by(&ada);
+    // So that the caller is known.
+    assert_eq!(app.get(&format!("{url}/api/account/")).by(&ada).send().await.unwrap().status(), 200);
+
+    wire.freeze(true);
+    let started = Instant::now();
+    let frozen = withdraw().send().await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(frozen.status(), 503);
+    let said: serde_json::Value = frozen.json().await.unwrap();
+    assert!(said["error"].as_str().unwrap().contains("outcome is unknown"), "{said}");
+
+    wire.freeze(false);
+    let thawed = Instant::now();
+    while !matches!(withdraw().send().await.unwrap().status().as_u16(), 204 | 404) {
+        assert!(thawed.elapsed() < Duration::from_secs(20), "it recovers by itself");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.withdrawn'"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 0);
 }

@@ -118,6 +118,7 @@ CREATE TABLE outbox (
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (due_at) WHERE finished_at IS NULL;
+CREATE INDEX outbox_dead ON outbox (id) WHERE result = 'dead';
 CREATE INDEX outbox_request ON outbox (request_id);
 
 -- Who did what to what, when, from where. No foreign keys: the trail outlives what it tells of.

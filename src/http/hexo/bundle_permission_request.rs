@@ -171,8 +171,7 @@ impl Services {
                 Named::Numbers(ids) => requests::live_by_ids(conn, ids, viewer, now)?,
                 Named::Token(id) => {
                     let request = requests::by_redeem_id(conn, *id)?;
-                    let theirs = |it: &PermissionRequest| it.terms.target == viewer && it.is_live(now);
-                    request.filter(theirs).into_iter().collect()
+                    request.filter(|request| request.awaits(viewer, now)).into_iter().collect()
                 }
             };
             let cast = Cast::of(conn, requests.iter().map(|request| request.terms))?;

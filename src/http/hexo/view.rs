@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{Kind, Prefix};
-use crate::actors::mailer;
 use crate::domain::bundle::Bundle;
 use crate::domain::grant::Grant;
 use crate::domain::request::PermissionRequest;
@@ -106,7 +105,7 @@ impl<'a> RequestView<'a> {
     pub(super) fn new(request: &PermissionRequest, ttl: i64, scene: Scene<'a>, reader: Reader<'_>) -> Self {
         let Reader { viewer, prefix, services } = reader;
         let redeems = viewer == request.terms.target && ttl > 0;
-        let link = || mailer::link(request, &services.keyring, services.config.public_url.as_str());
+        let link = || request.link(&services.keyring, services.config.public_url.as_str());
         Self {
             bundle: BundleView::new(scene.bundle, prefix),
             redeem_url: redeems.then(link),

@@ -80,7 +80,7 @@ async fn summary(services: &Services, id: RedeemId, viewer: &User) -> Result<Opt
     let found = services.directory.read(move |conn| {
         let now = conn.now()?;
         let request = requests::by_redeem_id(conn, id)?;
-        let Some(request) = request.filter(|it| it.terms.target == viewer && it.is_live(now)) else {
+        let Some(request) = request.filter(|request| request.awaits(viewer, now)) else {
             return Ok(None);
         };
         let asks = users::by_ids(conn, &[request.terms.allowed])?.pop();

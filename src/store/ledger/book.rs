@@ -9,7 +9,7 @@ use diesel::result::Error;
 use super::{AskRefusal, Deed, Operation, RequestRef, Verdict};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
-use crate::domain::export::{Authority, ExportRef, ExportToken, NewExport};
+use crate::domain::export::{ExportRef, ExportToken, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::permission::Mask;
 use crate::domain::request::{
@@ -17,11 +17,16 @@ use crate::domain::request::{
 };
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{Entropy, ExportId, RedeemId, TokenDigest};
+use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::entropy;
 use crate::store::events::{self, Event};
 use crate::store::requests::{self, Wanted};
 use crate::store::{Conn, exports, grants, hubs, outbox};
+
+/// What a new request has for a number before the database gives it one; it
+/// gives nobody this one.
+const UNNUMBERED: RequestId = RequestId(0);
 
 /// What was decided, before the database has given new rows their numbers.
 enum Decision {
@@ -205,8 +210,7 @@ impl Book {
         }
         let redeem_id = RedeemId(entropy.uuid(now));
         let request = PermissionRequest {
-            // The database numbers it.
-            id: RequestId(0),
+            id: UNNUMBERED,
             redeem_id,
             terms: new.terms,
             asked_by: new.asked_by,
@@ -262,6 +266,7 @@ impl Book {
         let now = self.now;
         let request = match which {
             RequestRef::Token(id) => self.requests.get_mut(&id),
+            RequestRef::Number(UNNUMBERED) => None,
             RequestRef::Number(id) => self.requests.values_mut().find(|request| request.id == id),
         };
         let request = request.ok_or(Refusal::Dead)?;
@@ -313,6 +318,9 @@ impl Book {
         conn: &mut Conn,
         decisions: Vec<Decision>,
     ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
+        if !self.trail.is_empty() {
+            conn.expect_writes()?;
+        }
         self.write_exports(conn)?;
         self.write_requests(conn)?;
         self.write_grants(conn)?;
@@ -352,8 +360,10 @@ impl Book {
         if self.new_requests.is_empty() {
             return Ok(());
         }
-        let new: Vec<&PermissionRequest> =
+        let mut new: Vec<&PermissionRequest> =
             self.new_requests.iter().filter_map(|id| self.requests.get(id)).collect();
+        // Replicas that ask for the same wait for each other in one order.
+        new.sort_by_key(|request| request.terms);
         let numbers = requests::insert(conn, &new)?;
         let mut mails = Vec::new();
         for (redeem_id, number) in numbers {
@@ -373,6 +383,7 @@ impl Book {
         if self.new_grants.is_empty() {
             return Ok(());
         }
+        self.new_grants.sort_unstable();
         let added = grants::insert(conn, &self.new_grants, self.now)?;
         let added_terms: HashSet<Terms> = added.iter().map(|grant| grant.terms).collect();
         self.grants.extend(added.into_iter().map(|grant| (grant.terms, grant)));

@@ -13,22 +13,26 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use diesel::result::Error;
+use diesel::result::{DatabaseErrorKind, Error};
 
 use super::events::{self, Event};
 use super::exports::{self, KnownExport};
 use super::{Store, StoreError};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Origin;
-use crate::domain::export::{Authority, ExportRef, ExportToken, MayNotExport, NewExport};
+use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{Entropy, ExportId, RedeemId, Token};
+use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::entropy;
 use book::Book;
 
+/// How long after it was begun a batch may be tried anew: its callers wait no
+/// longer than two seconds.
+const PATIENCE: Duration = Duration::from_millis(1_400);
 /// How often a batch is tried anew when the database refused it: another
 /// replica may have come in between (a unique constraint, a deadlock).
 const TRIES: usize = 3;
@@ -135,27 +139,54 @@ pub enum AskRefusal {
 /// Does a batch, whole or operation by operation: a bad one fails alone. The
 /// answers are in the order of the operations, and none comes before its COMMIT.
 pub fn commit(store: &Store, operations: &[Operation]) -> Vec<Result<Verdict, StoreError>> {
-    let mut refused = None;
+    commit_until(store, operations, Instant::now() + PATIENCE)
+}
+
+/// After the deadline nothing more is begun: nobody would hear of it.
+fn commit_until(
+    store: &Store,
+    operations: &[Operation],
+    deadline: Instant,
+) -> Vec<Result<Verdict, StoreError>> {
+    let mut refused = Error::RollbackTransaction;
     for _ in 0..TRIES {
+        if Instant::now() >= deadline {
+            let late = || StoreError::Unavailable(format!("no time is left for another try: {refused}"));
+            return operations.iter().map(|_| Err(late())).collect();
+        }
         match try_commit(store, operations) {
             Ok(verdicts) => return verdicts.into_iter().map(Ok).collect(),
-            Err(StoreError::Refused(error)) => refused = Some(error),
+            Err(StoreError::Refused(error)) => refused = error,
             Err(StoreError::Unknown) => return operations.iter().map(|_| Err(StoreError::Unknown)).collect(),
             Err(StoreError::Unavailable(why)) => {
                 return operations.iter().map(|_| Err(StoreError::Unavailable(why.clone()))).collect();
             }
         }
+        if !is_race(&refused) {
+            break;
+        }
     }
-    match (operations.split_at(operations.len() / 2), refused) {
-        (([], [_]), Some(error)) => {
-            tracing::error!(%error, "the database refused an operation");
-            vec![Err(StoreError::Refused(error))]
-        }
-        ((first, second), _) => {
-            let mut answers = commit(store, first);
-            answers.extend(commit(store, second));
-            answers
-        }
+    if operations.len() < 2 {
+        tracing::error!(error = %refused, "the database refused an operation");
+        return operations.iter().map(|_| Err(StoreError::Refused(Error::RollbackTransaction))).collect();
+    }
+    let (first, second) = operations.split_at(operations.len() / 2);
+    let mut answers = commit_until(store, first, deadline);
+    answers.extend(commit_until(store, second, deadline));
+    answers
+}
+
+/// Whether another replica came in between: the same batch will now see what
+/// that one did. diesel tells a deadlock by its words alone.
+fn is_race(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(
+            DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
+            _,
+        )
+        | Error::RollbackTransaction => true,
+        Error::DatabaseError(_, words) => words.message().contains("deadlock detected"),
+        _ => false,
     }
 }
 
