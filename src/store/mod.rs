@@ -299,6 +299,14 @@ impl Conn {
         }
     }
 
+    /// Says that nobody waits for this transaction: its statements may be slow.
+    fn expect_slowness(&mut self) -> QueryResult<()> {
+        match &mut self.link {
+            Link::Postgres(conn) => conn.batch_execute("SET LOCAL statement_timeout = 0"),
+            Link::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Whether the connection can serve nobody any more.
     fn is_dead(&mut self) -> bool {
         on!(self, c => c.is_broken())

@@ -44,6 +44,7 @@ impl AddAssign for Purged {
 /// Deletes up to `most` rows of each table that were over before `cutoff`; how
 /// many that were. Permissions stay, and live requests' mails do.
 pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged> {
+    conn.expect_slowness()?;
     let at = At(cutoff);
     /// Deletes the first rows of a table that match.
     macro_rules! purge {
