@@ -21,6 +21,7 @@ use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{ExportId, RedeemId, Token};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
+use crate::store::cast::Cast;
 use crate::store::exports::{KnownExport, Uses};
 use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
 use crate::store::{Store, StoreError, exports};
@@ -147,14 +148,14 @@ impl Registry {
         }
     }
 
-    /// Redeems a request: the permission that stands now.
+    /// Redeems a request: the permission that stands now, and whom it names.
     pub async fn redeem(
         &self,
         id: RedeemId,
         by: UserId,
         once: Option<IdempotencyKey>,
         origin: Origin,
-    ) -> Result<Result<Grant, Refusal>, RegistryError> {
+    ) -> Result<Result<(Grant, Arc<Cast>), Refusal>, RegistryError> {
         match self.submit(Deed::Redeem { id, by, once }, origin).await? {
             Verdict::Redeemed(redeemed) => Ok(redeemed),
             _ => Err(RegistryError::Unknown),

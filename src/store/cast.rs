@@ -36,6 +36,9 @@ impl Cast {
             people.extend([terms.target, terms.allowed]);
             things.push(terms.bundle);
         }
+        if things.is_empty() {
+            return Ok(Self { users: HashMap::new(), bundles: HashMap::new() });
+        }
         people.sort_unstable();
         people.dedup();
         things.sort_unstable();

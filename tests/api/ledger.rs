@@ -79,11 +79,11 @@ on_both_databases! {
         let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
         let deeds = vec![redeem(&request, Some("a")), redeem(&request, Some("a")), redeem(&request, Some("b"))];
         let same_batch = verdicts(&app, deeds);
-        let Verdict::Redeemed(Ok(grant)) = same_batch[0] else { panic!("{same_batch:?}") };
-        assert!(matches!(same_batch[1], Verdict::Redeemed(Ok(again)) if again == grant));
+        let Verdict::Redeemed(Ok((grant, _))) = same_batch[0] else { panic!("{same_batch:?}") };
+        assert!(matches!(same_batch[1], Verdict::Redeemed(Ok((again, _))) if again == grant));
         assert!(matches!(same_batch[2], Verdict::Redeemed(Err(Refusal::Dead))));
         let later = app.commit(redeem(&request, Some("a")));
-        assert!(matches!(later, Verdict::Redeemed(Ok(again)) if again == grant));
+        assert!(matches!(later, Verdict::Redeemed(Ok((again, _))) if again == grant));
         app.advance(24 * 3_600);
         assert!(matches!(app.commit(redeem(&request, Some("a"))), Verdict::Redeemed(Err(Refusal::Dead))));
     }
@@ -160,7 +160,7 @@ on_both_databases! {
         let Verdict::Given(Some(grant)) = verdicts[0] else { panic!("{verdicts:?}") };
         assert!(matches!(verdicts[1], Verdict::Given(None)));
         assert!(matches!(verdicts[2], Verdict::Asked(Err(AskRefusal::Granted))));
-        assert!(matches!(verdicts[3], Verdict::Redeemed(Ok(same)) if same == grant), "by other means");
+        assert!(matches!(verdicts[3], Verdict::Redeemed(Ok((same, _))) if same == grant), "by other means");
         let back = Deed::TakeBack { id: grant.id, by: ada.user.id };
         assert!(matches!(app.commit(back.clone()), Verdict::TakenBack(true)));
         assert!(matches!(app.commit(back), Verdict::TakenBack(false)));

@@ -93,6 +93,14 @@ fn pump(mut from: UnixStream, mut to: UnixStream, frozen: &Arc<AtomicBool>) {
     });
 }
 
+/// A server whose database is at the end of a wire, and its URL.
+fn wired() -> (TestApp, Wire, String) {
+    let mut app = TestApp::spawn(Backend::Postgres);
+    let (wire, through) = Wire::to(&app.database_url);
+    let url = app.replica_through(&through, "");
+    (app, wire, url)
+}
+
 /// A call that writes, and the time that its answer took.
 async fn ask(
     app: &TestApp,
@@ -116,9 +124,7 @@ async fn ask(
 
 #[actix_web::test]
 async fn while_the_database_is_away_every_call_is_answered_and_then_all_is_well_again() {
-    let mut app = TestApp::spawn(Backend::Postgres);
-    let (wire, through) = Wire::to(&app.database_url);
-    let url = app.replica_through(&through, "");
+    let (app, wire, url) = wired();
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let bundle = app.bundle("Sleep", 6).id.0;
     assert_eq!(ask(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
@@ -146,9 +152,7 @@ async fn while_the_database_is_away_every_call_is_answered_and_then_all_is_well_
 /// A restart leaves every pooled connection dead, which nobody gets to see.
 #[actix_web::test]
 async fn a_restart_of_the_database_between_two_calls_fails_neither() {
-    let mut app = TestApp::spawn(Backend::Postgres);
-    let (wire, through) = Wire::to(&app.database_url);
-    let url = app.replica_through(&through, "");
+    let (app, wire, url) = wired();
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let bundle = app.bundle("Sleep", 6).id.0;
     assert_eq!(ask(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
@@ -161,9 +165,7 @@ async fn a_restart_of_the_database_between_two_calls_fails_neither() {
 /// told that it was not, and it is done once.
 #[actix_web::test]
 async fn what_a_frozen_database_makes_of_a_call_is_called_unknown_and_happens_once() {
-    let mut app = TestApp::spawn(Backend::Postgres);
-    let (wire, through) = Wire::to(&app.database_url);
-    let url = app.replica_through(&through, "");
+    let (app, wire, url) = wired();
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
     let withdraw = || app.delete(&format!("{url}/api/bundle_permission_request/{}/", request.id)).by(&ada);

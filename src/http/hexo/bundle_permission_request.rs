@@ -17,7 +17,6 @@ use crate::config::Config;
 use crate::domain::clock::Timestamp;
 use crate::domain::request::{NewRequest, PermissionRequest, RequestId};
 use crate::domain::token::RedeemId;
-use crate::domain::user::UserId;
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, From};
@@ -103,8 +102,6 @@ async fn ask(
 
 /// `PUT /api/bundle_permission_request/<token>/`: redeems. The body is never
 /// looked at, and a number never redeems.
-///
-/// Who and what it is about is read first: nothing can fail after the deed.
 async fn redeem(
     From(caller, (name, Once(once), _)): From<(RequestName, Once, Body)>,
     prefix: Prefix,
@@ -112,9 +109,8 @@ async fn redeem(
 ) -> Answer {
     let RequestName::Token(id) = name else { return Err(Problem::NotFound.into()) };
     let by = caller.id();
-    let (request, cast) = services.request_for(by, id).await?.ok_or(Problem::NotFound)?;
-    let scene = cast.scene(request.terms).ok_or(Problem::NotFound)?;
-    let grant = services.registry.redeem(id, by, once, caller.origin).await??;
+    let (grant, cast) = services.registry.redeem(id, by, once, caller.origin).await??;
+    let scene = cast.scene(grant.terms).ok_or(Problem::NotFound)?;
     Ok(HttpResponse::Ok().json(GrantView::new(&grant, scene, prefix)))
 }
 
@@ -176,21 +172,6 @@ impl Services {
             };
             let cast = Cast::of(conn, requests.iter().map(|request| request.terms))?;
             Ok(Found { requests, cast, now })
-        });
-        Ok(found.await?)
-    }
-
-    /// The request of a token, live or not, if it is this target's.
-    async fn request_for(
-        &self,
-        target: UserId,
-        id: RedeemId,
-    ) -> Result<Option<(PermissionRequest, Cast)>, HexoError> {
-        let found = self.directory.read(move |conn| {
-            let request = requests::by_redeem_id(conn, id)?.filter(|request| request.terms.target == target);
-            let Some(request) = request else { return Ok(None) };
-            let cast = Cast::of(conn, std::iter::once(request.terms))?;
-            Ok(Some((request, cast)))
         });
         Ok(found.await?)
     }

@@ -2,6 +2,7 @@
 //! operation; and the writes that record it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -20,6 +21,7 @@ use crate::domain::token::{Entropy, ExportId, RedeemId, TokenDigest};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::entropy;
+use crate::store::cast::Cast;
 use crate::store::events::{self, Event};
 use crate::store::requests::{self, Wanted};
 use crate::store::{Conn, exports, grants, hubs, outbox};
@@ -33,6 +35,7 @@ enum Decision {
     Done(Verdict),
     Asked(RedeemId),
     Redeemed(Terms),
+    Stands(Grant),
     Given(Terms),
 }
 
@@ -257,7 +260,7 @@ impl Book {
             }
         }
         match standing {
-            Some(grant) => Decision::Done(Verdict::Redeemed(Ok(grant))),
+            Some(grant) => Decision::Stands(grant),
             None => Decision::Redeemed(terms),
         }
     }
@@ -325,7 +328,9 @@ impl Book {
         self.write_requests(conn)?;
         self.write_grants(conn)?;
         let witness = self.write_trail(conn)?;
-        let verdicts = decisions.into_iter().map(|decision| self.verdict(decision)).collect::<Option<_>>();
+        let cast = self.cast(conn, &decisions)?;
+        let verdicts =
+            decisions.into_iter().map(|decision| self.verdict(decision, &cast)).collect::<Option<_>>();
         verdicts
             .map(|verdicts| (verdicts, witness))
             .ok_or_else(|| broken("a row that was just written is missing"))
@@ -427,14 +432,25 @@ impl Book {
         Ok(trail.pop())
     }
 
-    fn verdict(&self, decision: Decision) -> Option<Verdict> {
+    /// Whom the permissions name that are told of: for a whole batch at once.
+    fn cast(&self, conn: &mut Conn, decisions: &[Decision]) -> QueryResult<Arc<Cast>> {
+        let terms = decisions.iter().filter_map(|decision| match decision {
+            Decision::Redeemed(terms) => Some(*terms),
+            Decision::Stands(grant) => Some(grant.terms),
+            Decision::Done(_) | Decision::Asked(_) | Decision::Given(_) => None,
+        });
+        Cast::of(conn, terms).map(Arc::new)
+    }
+
+    fn verdict(&self, decision: Decision, cast: &Arc<Cast>) -> Option<Verdict> {
         Some(match decision {
             Decision::Done(verdict) => verdict,
             Decision::Asked(id) => {
                 let request = self.requests.get(&id)?;
                 Verdict::Asked(Ok((request.clone(), request.ttl(self.now))))
             }
-            Decision::Redeemed(terms) => Verdict::Redeemed(Ok(*self.grants.get(&terms)?)),
+            Decision::Redeemed(terms) => Verdict::Redeemed(Ok((*self.grants.get(&terms)?, Arc::clone(cast)))),
+            Decision::Stands(grant) => Verdict::Redeemed(Ok((grant, Arc::clone(cast)))),
             Decision::Given(terms) => {
                 Verdict::Given(self.grants.get(&terms).copied().filter(|_| self.is_newly_given(terms)))
             }

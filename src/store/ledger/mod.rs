@@ -11,10 +11,12 @@ mod book;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::result::{DatabaseErrorKind, Error};
 
+use super::cast::Cast;
 use super::events::{self, Event};
 use super::exports::{self, KnownExport};
 use super::{Store, StoreError};
@@ -115,8 +117,8 @@ pub enum Verdict {
     ExportRevoked(Option<ExportToken>),
     /// The request and the seconds that it has left.
     Asked(Result<(PermissionRequest, i64), AskRefusal>),
-    /// The permission that stands now.
-    Redeemed(Result<Grant, Refusal>),
+    /// The permission that stands now, and whom it names.
+    Redeemed(Result<(Grant, Arc<Cast>), Refusal>),
     /// How the request ended.
     Ended(Result<Outcome, Refusal>),
     /// The permission; `None` when it stood already.
