@@ -760,3 +760,13 @@ fn a_reader_that_has_read_enough_is_no_failure() {
         assert!(ended.stderr.contains("could not be written"), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn the_demo_walks_both_loops_and_ends() {
+    let database = Database::sqlite();
+    let ended = database.run(&["demo", "--once"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for step in ["# She revokes it", "# Grace redeems it", "# Once, and not again", "redeem?token=csr_"] {
+        assert!(ended.stdout.contains(step), "{step}: {}", ended.stdout);
+    }
+}

@@ -84,15 +84,15 @@ fn demo(once: bool) -> Result<(), DemoError> {
     let (config, mut parts) = prepare(&directory, address)?;
     parts.listener = listener;
     let store = parts.store.clone();
-    let (ada, grace, bundle) = people(&store)?;
+    let (ada, grace, [sleep, steps]) = people(&store)?;
     let mail = config.mail_directory.clone();
     let running = Running::start(config, parts)?;
-    let walked = walk::walk(&format!("http://{address}"), &mail, &ada, &grace, bundle);
+    let walked = walk::walk(&format!("http://{address}"), &mail, &ada, &grace, sleep);
     if once || walked.is_err() {
         running.stop();
         return walked;
     }
-    walk::farewell(&format!("http://{address}"), &mail, &[&ada, &grace]);
+    walk::farewell(&format!("http://{address}"), &mail, &ada, &grace, steps)?;
     running.wait()
 }
 
@@ -121,25 +121,28 @@ fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Parts), 
     Ok((config, parts))
 }
 
-/// Ada, who owns a hub; Grace, whose data Ada asks for; and a bundle's number.
-fn people(store: &Store) -> Result<(Person, Person, i64), DemoError> {
+/// Ada, who owns a hub; Grace, whose data Ada asks for; and two bundles' numbers.
+fn people(store: &Store) -> Result<(Person, Person, [i64; 2]), DemoError> {
     let ada = person(store, "ada@example.org", "Ada", "Lovelace", "analytical engine")?;
     let grace = person(store, "grace@example.org", "Grace", "Hopper", "nanosecond wire")?;
     let bad = |error: &dyn std::fmt::Display| DemoError::People(error.to_string());
     let hub = HubId::new(HUB).map_err(|error| bad(&error))?;
-    let bundle = NewBundle {
-        name: BundleName::new("Sleep").map_err(|error| bad(&error))?,
-        description: Description::new("Heart rate and movement between ten and seven.")
-            .map_err(|error| bad(&error))?,
-        permission: Mask::new(6).map_err(|error| bad(&error))?,
+    let new_bundle = |name, description| -> Result<NewBundle, DemoError> {
+        Ok(NewBundle {
+            name: BundleName::new(name).map_err(|error| bad(&error))?,
+            description: Description::new(description).map_err(|error| bad(&error))?,
+            permission: Mask::new(6).map_err(|error| bad(&error))?,
+        })
     };
-    let bundle = store.write(|conn| {
+    let sleep = new_bundle("Sleep", "Heart rate and movement between ten and seven.")?;
+    let steps = new_bundle("Steps", "How far you walked each day.")?;
+    let numbers = store.write(|conn| {
         let now = conn.now()?;
         hubs::insert(conn, &hub, "Observatory", now)?;
         hubs::set_role(conn, &hub, ada.id, Role::Owner)?;
-        bundles::insert(conn, &bundle)
+        Ok([bundles::insert(conn, &sleep)?.id.0, bundles::insert(conn, &steps)?.id.0])
     })?;
-    Ok((ada, grace, bundle.id.0))
+    Ok((ada, grace, numbers))
 }
 
 fn person(

@@ -1,6 +1,6 @@
 //! The demo's steps, each a request that is also printed as a `curl`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -13,6 +13,7 @@ use super::{DemoError, HUB, Person, mail};
 
 /// How long to wait for a mail.
 const MAIL: Duration = Duration::from_secs(10);
+const MAIL_STEP: &str = "The mail that Grace gets";
 
 /// One request, and what is to come of it.
 struct Step<'a> {
@@ -27,8 +28,7 @@ struct Step<'a> {
 
 /// Walks both loops. Fails at the first step that does not go as it should.
 pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64) -> Result<(), DemoError> {
-    let agent =
-        Agent::new_with_config(Agent::config_builder().http_status_as_error(false).proxy(None).build());
+    let agent = agent();
     let step = |step: Step<'_>| step.take(&agent, url);
 
     heading("1. An export token: made, used, listed, revoked");
@@ -77,18 +77,13 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
     step(asked("From now on it opens nothing", question, 401))?;
 
     heading("2. A consent request: asked for, mailed, looked at, redeemed once");
-    let terms = json!({
-        "user_allowed": format!("/api/user/{}/", ada.id),
-        "user_target": grace.email,
-        "bundle": format!("/api/bundle/{bundle}/"),
-    });
     let ask = |title, expected| Step {
         title,
         method: Method::POST,
         path: "/api/bundle_permission_request/",
         by: Some(ada),
         headers: &[],
-        body: Some(terms.clone()),
+        body: Some(terms(ada, grace, bundle)),
         expected,
     };
     step(ask("Ada asks Grace for her “Sleep” data", 201))?;
@@ -119,14 +114,45 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
     Ok(())
 }
 
-/// What to do with a demo that stays up.
-pub fn farewell(url: &str, outbox: &Path, people: &[&Person]) {
+/// What to do with a demo that stays up, and a request to do it with.
+pub fn farewell(
+    url: &str,
+    outbox: &Path,
+    ada: &Person,
+    grace: &Person,
+    bundle: i64,
+) -> Result<(), DemoError> {
     heading("Now it is yours");
-    println!("The server stays up at {url} until Ctrl-C; its data goes when it ends.\n");
-    for person in people {
+    let ask = Step {
+        title: "One more request, for you to decide",
+        method: Method::POST,
+        path: "/api/bundle_permission_request/",
+        by: Some(ada),
+        headers: &[],
+        body: Some(terms(ada, grace, bundle)),
+        expected: 201,
+    };
+    ask.take(&agent(), url)?;
+    let token = link_token(&std::fs::read_to_string(wait_for_mail(outbox, 2)?)?)?;
+    println!("\nOpen its link in a browser, and sign in as Grace:\n\n  {url}/redeem?token={token}\n");
+    for person in [ada, grace] {
         println!("  {:<20} password: {}", person.email, person.password);
     }
-    println!("\nMail lies in {}; open the link of one in a browser and sign in.", outbox.display());
+    println!("\nMail lies in {}. The server stays up until Ctrl-C; its data goes then.", outbox.display());
+    Ok(())
+}
+
+/// That Ada asks Grace for a bundle.
+fn terms(ada: &Person, grace: &Person, bundle: i64) -> Value {
+    json!({
+        "user_allowed": format!("/api/user/{}/", ada.id),
+        "user_target": grace.email,
+        "bundle": format!("/api/bundle/{bundle}/"),
+    })
+}
+
+fn agent() -> Agent {
+    Agent::new_with_config(Agent::config_builder().http_status_as_error(false).proxy(None).build())
 }
 
 impl Step<'_> {
@@ -185,24 +211,28 @@ impl Step<'_> {
 
 /// Waits for a mail and prints it, as far as people read it.
 fn show_mail(outbox: &Path, wanted: usize) -> Result<String, DemoError> {
-    const STEP: &str = "The mail that Grace gets";
-    println!("\n# {STEP}");
-    let started = Instant::now();
-    let path = loop {
-        if let Some(path) = mail(outbox, wanted) {
-            break path;
-        }
-        if started.elapsed() > MAIL {
-            return Err(DemoError::Step { step: STEP, reason: "it did not come".to_owned() });
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    println!("\n# {MAIL_STEP}");
+    let path = wait_for_mail(outbox, wanted)?;
     println!("$ cat {}", path.display());
     let text = std::fs::read_to_string(&path)?;
     // Headers and the plain text; the HTML part says the same.
     let html = text.find("Content-Type: text/html").unwrap_or(text.len());
     println!("{}…", text.get(..html).unwrap_or(&text).replace('\r', ""));
     Ok(text)
+}
+
+/// The newest mail, once there are as many.
+fn wait_for_mail(outbox: &Path, wanted: usize) -> Result<PathBuf, DemoError> {
+    let started = Instant::now();
+    loop {
+        if let Some(path) = mail(outbox, wanted) {
+            return Ok(path);
+        }
+        if started.elapsed() > MAIL {
+            return Err(DemoError::Step { step: MAIL_STEP, reason: "it did not come".to_owned() });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The token in a mail's link.
