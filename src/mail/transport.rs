@@ -1,6 +1,6 @@
 //! How mail leaves: to a relay, into a directory, or into memory.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -90,7 +90,13 @@ impl Transport {
 
     /// Into this directory, which is made if need be.
     pub fn directory(path: &Path) -> Result<Self, TransportError> {
-        fs::create_dir_all(path)
+        let mut directory = DirBuilder::new();
+        directory.recursive(true);
+        // Mail holds links that are meant for one reader.
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut directory, 0o700);
+        directory
+            .create(path)
             .map_err(|reason| TransportError::Directory { path: path.to_owned(), reason })?;
         Ok(Self::Directory(path.to_owned()))
     }
