@@ -16,14 +16,14 @@ use uuid::Uuid;
 use super::Pulse;
 use crate::domain::clock::Timestamp;
 use crate::domain::token::Keyring;
-use crate::domain::user::User;
 use crate::entropy;
 use crate::mail::message::PermissionMail;
 use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
 use crate::mail::{Mailbox, Message};
+use crate::store::cast::{Cast, Scene};
 use crate::store::outbox::{self, Claimed, MailResult};
-use crate::store::{Conn, Directory, StoreError, bundles, users};
+use crate::store::{Conn, Directory, StoreError, requests};
 
 /// Mails that are sent at a time.
 const AT_ONCE: usize = 16;
@@ -237,23 +237,15 @@ impl Delivery {
         let request = &self.mail.request;
         let redeem_id = request.redeem_id;
         let (terms, directory) = (request.terms, &self.postage.directory);
-        let (live, users, bundles) = directory
+        let (live, cast) = directory
             .read(move |conn| {
                 let now = conn.now()?;
-                let current = crate::store::requests::by_redeem_id(conn, redeem_id)?;
-                let users = users::by_ids(conn, &[terms.target, terms.allowed])?;
-                Ok((
-                    current.is_some_and(|it| it.is_live(now)),
-                    users,
-                    bundles::by_ids(conn, &[terms.bundle])?,
-                ))
+                let current = requests::by_redeem_id(conn, redeem_id)?;
+                let cast = Cast::of(conn, std::iter::once(terms))?;
+                Ok((current.is_some_and(|request| request.is_live(now)), cast))
             })
             .await?;
-        let user = |id| users.iter().find(|user: &&User| user.id == id);
-        let (Some(to), Some(asks), Some(bundle)) = (user(terms.target), user(terms.allowed), bundles.first())
-        else {
-            return Ok(None);
-        };
+        let Some(Scene { target: to, allowed: asks, bundle }) = cast.scene(terms) else { return Ok(None) };
         if !live || !to.active || !asks.active {
             return Ok(None);
         }

@@ -17,7 +17,7 @@ pub struct Body(pub Bytes);
 
 impl FromRequest for Body {
     type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
@@ -34,6 +34,23 @@ impl FromRequest for Body {
     }
 }
 
+/// What becomes of an extractor.
+pub type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, actix_web::Error>>>>;
+
+/// An extractor that reads a whole body, with what else there is of its request.
+pub fn read_whole<T: 'static>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    read: fn(&HttpRequest, &[u8]) -> Result<T, Problem>,
+) -> Extracted<T> {
+    let request = request.clone();
+    let body = Body::from_request(&request, payload);
+    Box::pin(async move {
+        let Body(body) = body.await?;
+        read(&request, &body).map_err(|problem| problem.refuse(&request))
+    })
+}
+
 /// Something of a request whose caller is known: who they are is settled before
 /// anything else is looked at.
 #[derive(Clone, Debug)]
@@ -44,7 +61,7 @@ where
     T: FromRequest<Error = actix_web::Error> + 'static,
 {
     type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();

@@ -5,9 +5,6 @@
 //! its JSON type, so that `1.9` is refused where a whole number is meant and
 //! never rounded.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest};
@@ -15,7 +12,7 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::error::MfsError;
-use crate::http::body::{Body, content_type};
+use crate::http::body::{Extracted, content_type, read_whole};
 use crate::http::form;
 use crate::http::problem::Problem;
 
@@ -32,15 +29,10 @@ pub struct NotAnInteger;
 
 impl FromRequest for Parameters {
     type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        let body = Body::from_request(&request, payload);
-        Box::pin(async move {
-            let Body(body) = body.await?;
-            Self::read(&request, &body).map_err(|problem| problem.refuse(&request))
-        })
+        read_whole(request, payload, Self::read)
     }
 }
 

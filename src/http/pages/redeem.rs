@@ -14,7 +14,8 @@ use crate::http::Services;
 use crate::http::auth::{AuthError, origin};
 use crate::http::body::Body;
 use crate::http::problem::Problem;
-use crate::store::{bundles, requests, users};
+use crate::store::cast::Cast;
+use crate::store::requests;
 
 /// `GET /redeem?token=…`: the form. Nothing is looked up, so that the link alone
 /// tells its finder nothing.
@@ -23,7 +24,7 @@ pub async fn show(request: HttpRequest) -> HttpResponse {
         .find(|(name, token)| name == "token" && !token.is_empty())
         .map(|(_, token)| token.into_owned());
     match token {
-        Some(token) => form(token).answer(StatusCode::OK),
+        Some(token) => form(token, String::new(), false, None).answer(StatusCode::OK),
         None => Page::Over.answer(StatusCode::NOT_FOUND),
     }
 }
@@ -36,7 +37,8 @@ pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) 
         {
             Ok(user) => user,
             Err(AuthError::Unauthenticated) => {
-                return Ok(rejected(filled).answer(StatusCode::FORBIDDEN));
+                let again = form(filled.token, filled.email, true, None);
+                return Ok(again.answer(StatusCode::FORBIDDEN));
             }
             Err(error) => return Err(error.into()),
         };
@@ -54,13 +56,7 @@ async fn act(services: &Services, request: &HttpRequest, user: &User, filled: Fo
     let origin = origin(request, Some(user.id));
     Ok(match filled.decision {
         Decision::Look => match summary(services, id, user).await? {
-            Some(summary) => Page::Form {
-                token: filled.token,
-                email: filled.email,
-                once: entropy::uuid().to_string(),
-                rejected: false,
-                summary: Some(summary),
-            },
+            Some(summary) => form(filled.token, filled.email, false, Some(summary)),
             None => Page::Over,
         },
         Decision::Approve => match services.registry.redeem(id, user.id, filled.once, origin).await? {
@@ -83,29 +79,15 @@ async fn summary(services: &Services, id: RedeemId, viewer: &User) -> Result<Opt
         let Some(request) = request.filter(|request| request.awaits(viewer, now)) else {
             return Ok(None);
         };
-        let asks = users::by_ids(conn, &[request.terms.allowed])?.pop();
-        let bundle = bundles::by_ids(conn, &[request.terms.bundle])?.pop();
-        Ok(asks.zip(bundle).map(|(asks, bundle)| Summary::new(&asks, &bundle, request.expires_at)))
+        let cast = Cast::of(conn, std::iter::once(request.terms))?;
+        Ok(cast
+            .scene(request.terms)
+            .map(|scene| Summary::new(scene.allowed, scene.bundle, request.expires_at)))
     });
     Ok(found.await?)
 }
 
-fn form(token: String) -> Page {
-    Page::Form {
-        token,
-        email: String::new(),
-        once: entropy::uuid().to_string(),
-        rejected: false,
-        summary: None,
-    }
-}
-
-fn rejected(filled: Form) -> Page {
-    Page::Form {
-        token: filled.token,
-        email: filled.email,
-        once: entropy::uuid().to_string(),
-        rejected: true,
-        summary: None,
-    }
+/// The form, to be filled in anew.
+fn form(token: String, email: String, rejected: bool, summary: Option<Summary>) -> Page {
+    Page::Form { token, email, once: entropy::uuid().to_string(), rejected, summary }
 }

@@ -1,12 +1,9 @@
 //! The form that introspection and revocation take (RFC 7662, 2.1; RFC 7009, 2.1).
 
-use std::future::Future;
-use std::pin::Pin;
-
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use crate::http::body::{Body, content_type};
+use crate::http::body::{Extracted, content_type, read_whole};
 use crate::http::form;
 use crate::http::problem::Problem;
 
@@ -16,15 +13,10 @@ pub struct TokenForm(String);
 
 impl FromRequest for TokenForm {
     type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        let body = Body::from_request(&request, payload);
-        Box::pin(async move {
-            let Body(body) = body.await?;
-            Self::read(&body, content_type(&request).as_deref()).map_err(|problem| problem.refuse(&request))
-        })
+        read_whole(request, payload, |request, body| Self::read(body, content_type(request).as_deref()))
     }
 }
 
