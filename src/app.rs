@@ -124,7 +124,7 @@ impl Application {
         let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
         let origins = config.cors.clone();
         let services = Data::new(Services {
-            authenticator: Authenticator::new(directory.clone()),
+            authenticator: Authenticator::new(directory.clone(), registry.clone()),
             registry: registry.clone(),
             mailer: mailer.clone(),
             directory,

@@ -4,6 +4,7 @@ use super::registry::{Registry, RegistryError};
 use crate::domain::export::{ExportToken, Use, UseRefusal};
 use crate::domain::permission::Mask;
 use crate::domain::token::{ExportId, Kind, Token};
+use crate::store::lookup::Question;
 
 /// A token that opened.
 #[derive(Clone, Debug)]
@@ -28,17 +29,17 @@ impl Registry {
         let Ok(shown) = Token::parse(Kind::Export, shown) else {
             return Ok(Err(UseRefusal::Dead));
         };
-        let found = self.look_up(ExportId(shown.id())).await?;
-        let Some((known, now)) = found.filter(|(known, _)| known.digest.matches(&shown.digest())) else {
-            return Ok(Err(UseRefusal::Dead));
-        };
+        let id = ExportId(shown.id());
+        let found = self.look_up(Question::Export(id)).await?;
+        let known = found.export(id).filter(|(known, _)| known.digest.matches(&shown.digest()));
+        let Some((known, now)) = known else { return Ok(Err(UseRefusal::Dead)) };
         let rights = match wanted {
             Some(wanted) => known.token.permits(known.privilege, wanted, now),
             None => known.token.effective(known.privilege, now).ok_or(UseRefusal::Dead),
         };
         Ok(rights.map(|rights| {
             self.count_use(known.token.id, now);
-            Opened { token: known.token, rights }
+            Opened { token: known.token.clone(), rights }
         }))
     }
 }

@@ -22,9 +22,10 @@ use crate::domain::token::{ExportId, RedeemId, Token};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::store::cast::Cast;
-use crate::store::exports::{KnownExport, Uses};
+use crate::store::exports::Uses;
 use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
-use crate::store::{Store, StoreError};
+use crate::store::lookup::{self, Findings, Question};
+use crate::store::{Conn, Store, StoreError, requests};
 
 /// The most operations that wait or are under way, and as many look-ups; one
 /// more is refused at once.
@@ -36,6 +37,11 @@ const LIMITS: Limits =
 const WATCH: Duration = Duration::from_millis(100);
 /// How often uses are written down: what a crash may lose.
 const USES: Duration = Duration::from_secs(10);
+/// How often requests that have expired are closed. They are dead before that; it
+/// keeps those few that a list's total must leave out.
+const EXPIRY: Duration = Duration::from_secs(5);
+/// Requests that have expired and are closed in one transaction.
+const EXPIRED_AT_ONCE: i64 = 500;
 /// Uses that are written in one transaction.
 const USES_AT_ONCE: usize = 500;
 /// When a batch has been gone for so long, its thread will not come back: the
@@ -66,8 +72,6 @@ impl From<StoreError> for RegistryError {
 }
 
 type Reply<T> = oneshot::Sender<Result<T, RegistryError>>;
-/// A token as it was looked up, and when.
-type LookedUp = Option<(KnownExport, Timestamp)>;
 
 /// One who waits for an answer, and the place that they take up.
 #[derive(Debug)]
@@ -99,6 +103,7 @@ impl Registry {
             deeds: Queue::new(LIMITS),
             lookups: Queue::new(LIMITS),
             uses: HashMap::new(),
+            expiring: false,
             _pulse: pulse,
         });
         let places = || Arc::new(Semaphore::new(CAPACITY));
@@ -210,10 +215,10 @@ impl Registry {
         }
     }
 
-    /// An export token with what it takes to judge a use of it, and the moment
-    /// to judge it by: as the database has it after this call began.
-    pub async fn look_up(&self, id: ExportId) -> Result<LookedUp, RegistryError> {
-        self.send(&self.lookups, |waiter| LookUp { id, waiter }).await
+    /// What is asked for, and what others ask for at the same time: as the
+    /// database has it after this call began.
+    pub async fn look_up(&self, question: Question) -> Result<Arc<Findings>, RegistryError> {
+        self.send(&self.lookups, |waiter| LookUp { question, waiter }).await
     }
 
     /// Counts a use. It is written down within seconds, unless the process dies.
@@ -257,8 +262,10 @@ impl Registry {
 struct TokenRegistry {
     store: Store,
     deeds: Queue<Operation, Waiter<Verdict>>,
-    lookups: Queue<ExportId, Waiter<LookedUp>>,
+    lookups: Queue<Question, Waiter<Arc<Findings>>>,
     uses: HashMap<ExportId, Uses>,
+    /// Whether expired requests are being closed.
+    expiring: bool,
     _pulse: Pulse,
 }
 
@@ -273,6 +280,7 @@ impl Actor for TokenRegistry {
             let written = registry.write_uses();
             ctx.spawn(written);
         });
+        ctx.run_interval(EXPIRY, Self::close_expired);
     }
 }
 
@@ -286,8 +294,8 @@ struct Submit {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct LookUp {
-    id: ExportId,
-    waiter: Waiter<LookedUp>,
+    question: Question,
+    waiter: Waiter<Arc<Findings>>,
 }
 
 #[derive(Message)]
@@ -315,8 +323,8 @@ impl Handler<Submit> for TokenRegistry {
 impl Handler<LookUp> for TokenRegistry {
     type Result = ();
 
-    fn handle(&mut self, LookUp { id, waiter }: LookUp, ctx: &mut Self::Context) {
-        match self.lookups.push(id, waiter, Instant::now()) {
+    fn handle(&mut self, LookUp { question, waiter }: LookUp, ctx: &mut Self::Context) {
+        match self.lookups.push(question, waiter, Instant::now()) {
             Ok(()) => self.look_up_next(ctx),
             Err((_, waiter)) => waiter.tell(Err(RegistryError::NotDone)),
         }
@@ -365,26 +373,18 @@ impl TokenRegistry {
 
     /// Sends the next batch of look-ups on its way, unless one is in flight.
     fn look_up_next(&mut self, ctx: &mut Context<Self>) {
-        let Some((flight, ids)) = self.lookups.depart(Instant::now()) else { return };
+        let Some((flight, questions)) = self.lookups.depart(Instant::now()) else { return };
         let store = self.store.clone();
-        let asked = ids.clone();
-        let landed = spawn_blocking(move || ledger::look_up(&store, &ids));
+        let landed = spawn_blocking(move || lookup::find(&store, &questions));
         ctx.spawn(landed.into_actor(self).map(move |found, registry, ctx| {
-            let waiters = registry.lookups.land(flight);
             let found = found.inspect(|found| {
                 if let Err(error) = found {
-                    tracing::warn!(%error, "tokens could not be looked up");
+                    tracing::warn!(%error, "nothing could be looked up");
                 }
             });
-            let found = found.ok().and_then(Result::ok);
-            for (id, waiter) in asked.into_iter().zip(waiters) {
-                let answer = match &found {
-                    Some((known, now)) => Ok(known.get(&id).map(|export| (export.clone(), *now))),
-                    None => Err(RegistryError::NotDone),
-                };
-                if let Some(waiter) = waiter {
-                    waiter.tell(answer);
-                }
+            let found = found.ok().and_then(Result::ok).map(Arc::new);
+            for waiter in registry.lookups.land(flight).into_iter().flatten() {
+                waiter.tell(found.clone().ok_or(RegistryError::NotDone));
             }
             registry.look_up_next(ctx);
         }));
@@ -410,6 +410,23 @@ impl TokenRegistry {
         }
         self.commit_next(ctx);
         self.look_up_next(ctx);
+    }
+
+    /// Closes requests that have expired, on whichever replica comes first.
+    fn close_expired(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.expiring, true) {
+            return;
+        }
+        let store = self.store.clone();
+        let closed = spawn_blocking(move || {
+            let some = |conn: &mut Conn| {
+                let now = conn.now()?;
+                requests::expire(conn, now, EXPIRED_AT_ONCE)
+            };
+            while matches!(store.write(some), Ok(1..)) {}
+        });
+        // What cannot be closed now is closed the next time.
+        ctx.spawn(closed.into_actor(self).map(|_, registry, _| registry.expiring = false));
     }
 
     /// Writes down the uses so far. What could not be written is kept for the
@@ -475,7 +492,7 @@ impl Item for Operation {
     }
 }
 
-impl Item for ExportId {
+impl Item for Question {
     type Key = ();
 
     /// Nothing is in doubt about a row that is only read.

@@ -43,6 +43,8 @@ pub enum Outcome {
     Withdrawn,
     /// A newer request for the same took its place.
     Replaced,
+    /// It died by itself, and has been closed since.
+    Expired,
 }
 
 impl Outcome {
@@ -54,6 +56,7 @@ impl Outcome {
             Self::Declined => "declined",
             Self::Withdrawn => "withdrawn",
             Self::Replaced => "replaced",
+            Self::Expired => "expired",
         }
     }
 
@@ -65,6 +68,7 @@ impl Outcome {
             "given" => Self::Given,
             "declined" => Self::Declined,
             "replaced" => Self::Replaced,
+            "expired" => Self::Expired,
             _ => Self::Withdrawn,
         }
     }
@@ -198,6 +202,7 @@ impl PermissionRequest {
     /// Where the request stands.
     pub fn status(&self, now: Timestamp) -> RequestStatus {
         match &self.closed {
+            Some(Closed { outcome: Outcome::Expired, .. }) => RequestStatus::Expired,
             Some(closed) => RequestStatus::Closed(closed.outcome),
             None if self.expires_at <= now => RequestStatus::Expired,
             None => RequestStatus::Pending,

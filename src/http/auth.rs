@@ -24,13 +24,15 @@ use tokio::time::timeout;
 
 use super::Services;
 use super::problem::Problem;
+use crate::actors::registry::{Registry, RegistryError};
 use crate::domain::event::Origin;
 use crate::domain::token::{ApiKeyId, Kind, Token};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
 use crate::password;
-use crate::store::keys::Scope;
-use crate::store::{Directory, StoreError, keys, users};
+use crate::store::keys::{KnownKey, Scope};
+use crate::store::lookup::Question;
+use crate::store::{Directory, StoreError, users};
 
 /// How long a check holds: a disabled user or a revoked key stops working within
 /// five seconds on every replica.
@@ -56,6 +58,9 @@ pub enum AuthError {
     /// They could not be looked up.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Nor could their key.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
 }
 
 impl From<AuthError> for Problem {
@@ -64,6 +69,7 @@ impl From<AuthError> for Problem {
             AuthError::Unauthenticated => Self::Unauthenticated,
             AuthError::Busy => Self::Busy,
             AuthError::Store(error) => error.into(),
+            AuthError::Registry(error) => error.into(),
         }
     }
 }
@@ -71,6 +77,7 @@ impl From<AuthError> for Problem {
 /// Checks credentials.
 pub struct Authenticator {
     directory: Directory,
+    registry: Registry,
     /// By a fingerprint of the credentials, so that memory holds none of them.
     cache: Cache<[u8; 32], Known>,
     fingerprints: Hmac<Sha256>,
@@ -95,9 +102,10 @@ enum Credentials {
 
 impl Authenticator {
     /// An authenticator that remembers nobody yet.
-    pub fn new(directory: Directory) -> Self {
+    pub fn new(directory: Directory, registry: Registry) -> Self {
         Self {
             directory,
+            registry,
             cache: Cache::new(REMEMBERED),
             fingerprints: Hmac::new(&entropy::bytes::<64>().into()),
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
@@ -134,7 +142,7 @@ impl Authenticator {
         match &found {
             Ok(known) => self.cache.insert(fingerprint, known.clone()),
             // A database that is away says nothing about the password.
-            Err(AuthError::Busy | AuthError::Store(_)) => {}
+            Err(AuthError::Busy | AuthError::Store(_) | AuthError::Registry(_)) => {}
             Err(AuthError::Unauthenticated) => {
                 self.cache.remove(&fingerprint);
             }
@@ -188,11 +196,11 @@ impl Authenticator {
     async fn check_key(&self, token: &Token, email: Option<&Email>) -> Result<Known, AuthError> {
         let checked = Instant::now();
         let id = ApiKeyId(token.id());
-        let found = self.directory.read(move |conn| keys::live(conn, id)).await?;
-        let (user, scope, digest) = found.ok_or(AuthError::Unauthenticated)?;
+        let found = self.registry.look_up(Question::Key(id)).await?;
+        let KnownKey { user, scope, digest } = found.key(id).ok_or(AuthError::Unauthenticated)?;
         let right = digest.matches(&token.digest()) && email.is_none_or(|email| *email == user.email);
         if right && user.active {
-            Ok(Known { user, scope, password: None, checked })
+            Ok(Known { user: user.clone(), scope: *scope, password: None, checked })
         } else {
             Err(AuthError::Unauthenticated)
         }

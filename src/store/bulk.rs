@@ -125,9 +125,13 @@ macro_rules! bulk {
             {
                 match &mut conn.link {
                     $crate::store::Link::Postgres(pg) => self.load(&mut **pg),
-                    $crate::store::Link::Sqlite(sqlite) => (0..self.rows)
-                        .map(|row| $crate::store::bulk::One(&self, row).get_result(&mut **sqlite))
-                        .collect(),
+                    $crate::store::Link::Sqlite(sqlite) => {
+                        let mut found = Vec::with_capacity(self.rows);
+                        for row in 0..self.rows {
+                            found.extend($crate::store::bulk::One(&self, row).load(&mut **sqlite)?);
+                        }
+                        Ok(found)
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::domain::grant::Terms;
 use crate::domain::user::{User, UserId};
 
 /// Users and bundles, by number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cast {
     users: HashMap<UserId, User>,
     bundles: HashMap<BundleId, Bundle>,
@@ -37,7 +37,7 @@ impl Cast {
             things.push(terms.bundle);
         }
         if things.is_empty() {
-            return Ok(Self { users: HashMap::new(), bundles: HashMap::new() });
+            return Ok(Self::default());
         }
         people.sort_unstable();
         people.dedup();
@@ -47,6 +47,24 @@ impl Cast {
             users: users::by_ids(conn, &people)?.into_iter().map(|user| (user.id, user)).collect(),
             bundles: bundles::by_ids(conn, &things)?.into_iter().map(|bundle| (bundle.id, bundle)).collect(),
         })
+    }
+
+    /// A user.
+    pub(super) fn user(&self, id: UserId) -> Option<&User> {
+        self.users.get(&id)
+    }
+
+    /// A bundle.
+    pub(super) fn bundle(&self, id: BundleId) -> Option<&Bundle> {
+        self.bundles.get(&id)
+    }
+
+    pub(super) fn add_user(&mut self, user: User) {
+        self.users.insert(user.id, user);
+    }
+
+    pub(super) fn add_bundle(&mut self, bundle: Bundle) {
+        self.bundles.insert(bundle.id, bundle);
     }
 
     /// Whom these terms name. The database's foreign keys see to it that they

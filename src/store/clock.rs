@@ -37,6 +37,15 @@ impl Conn {
             (Clock::Database, Link::Sqlite(_)) => Ok(machine_now()),
         }
     }
+
+    /// The moment that a query told beside its rows, by the clock that counts.
+    pub(super) fn moment(&self, told: At) -> Timestamp {
+        match (&self.clock, &self.link) {
+            (Clock::Manual(micros), _) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+            (Clock::Database, Link::Postgres(_)) => told.0,
+            (Clock::Database, Link::Sqlite(_)) => machine_now(),
+        }
+    }
 }
 
 /// The moment by this machine's clock, which on SQLite is the database's too.

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 
 use super::bulk::bulk;
+use super::clock::clock_timestamp;
 use super::schema::{export_tokens, export_uses, hub_members, users};
 use super::types::{At, Id, Instant, Uid};
 use super::{Conn, Link, hubs, locked, on};
@@ -158,21 +159,38 @@ pub(super) fn revoke(conn: &mut Conn, ids: &[ExportId], now: Timestamp) -> Query
         .execute(c))
 }
 
-/// Tokens with what it takes to judge a use, in no order.
-pub(super) fn known(conn: &mut Conn, ids: &[ExportId]) -> QueryResult<Vec<KnownExport>> {
-    type Row = (ExportRow, Vec<u8>, bool, Option<String>);
+/// Tokens with what it takes to judge a use, each with the moment it was read, in
+/// no order.
+pub(super) fn known(conn: &mut Conn, ids: &[ExportId]) -> QueryResult<Vec<(KnownExport, Timestamp)>> {
+    type Row = (ExportRow, Vec<u8>, bool, Option<String>, At);
     let ids = uids(ids);
-    let role =
-        hub_members::hub_id.eq(export_tokens::hub_id).and(hub_members::user_id.eq(export_tokens::creator));
-    let rows: Vec<Row> = on!(conn, c => export_tokens::table
-        .inner_join(users::table)
-        .left_join(hub_members::table.on(role))
-        .filter(export_tokens::id.eq_any(&ids))
-        .select((ExportRow::as_select(), export_tokens::digest, users::active, hub_members::role.nullable()))
-        .load(c))?;
-    let known = |(row, digest, active, role): Row| {
+    macro_rules! known {
+        ($now:expr) => {{
+            let role = hub_members::hub_id
+                .eq(export_tokens::hub_id)
+                .and(hub_members::user_id.eq(export_tokens::creator));
+            export_tokens::table
+                .inner_join(users::table)
+                .left_join(hub_members::table.on(role))
+                .filter(export_tokens::id.eq_any(&ids))
+                .select((
+                    ExportRow::as_select(),
+                    export_tokens::digest,
+                    users::active,
+                    hub_members::role.nullable(),
+                    $now,
+                ))
+        }};
+    }
+    let rows: Vec<Row> = match &mut conn.link {
+        Link::Postgres(pg) => known!(clock_timestamp()).load(&mut **pg)?,
+        // Its clock is this machine's: what is selected in place of it is not looked at.
+        Link::Sqlite(sqlite) => known!(export_tokens::created_at).load(&mut **sqlite)?,
+    };
+    let known = |(row, digest, active, role, at): Row| {
         let privilege = role.filter(|_| active).as_deref().and_then(hubs::privilege);
-        Some(KnownExport { token: row.into(), digest: TokenDigest::from_slice(&digest)?, privilege })
+        let digest = TokenDigest::from_slice(&digest)?;
+        Some((KnownExport { token: row.into(), digest, privilege }, conn.moment(at)))
     };
     Ok(rows.into_iter().filter_map(known).collect())
 }

@@ -1,11 +1,13 @@
 //! The bundle permissions, which are the requests that stand.
 
 use diesel::prelude::*;
+use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 
-use super::among::among;
+use super::requests::words;
 use super::schema::bundle_permissions;
+use super::schema::permission_requests::dsl;
 use super::types::At;
-use super::{Conn, Listed, Page, on};
+use super::{Conn, Listed, Page, on, tallies};
 use crate::domain::bundle::BundleId;
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::user::UserId;
@@ -49,9 +51,16 @@ pub struct GrantFilter {
 /// taken back meanwhile stood, and one that is given meanwhile breaks a unique
 /// constraint, as one given by another replica would.
 pub(super) fn of_terms(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<Grant>> {
-    let rows: Vec<GrantRow> = on!(conn, c => bundle_permissions::table
-        .filter(among(bundle_permissions::table, terms))
-        .select(GrantRow::as_select())
+    let words = words(terms);
+    let rows: Vec<GrantRow> = on!(conn, c => dsl::permission_requests
+        .filter(dsl::stands.and(dsl::terms.eq_any(&words)))
+        .select((
+            dsl::id,
+            dsl::user_target,
+            dsl::user_allowed,
+            dsl::bundle_id,
+            dsl::closed_at.assume_not_null(),
+        ))
         .load(c))?;
     Ok(rows.into_iter().map(Grant::from).collect())
 }
@@ -73,16 +82,12 @@ pub fn of_party(
     filter: &GrantFilter,
     page: Page,
 ) -> QueryResult<Listed<Grant>> {
-    /// The same query twice: once for the page, once for the count.
+    /// The permissions of one side, by an index of its own; together they are read
+    /// in order, and no further than the page goes.
     macro_rules! matching {
-        () => {{
-            let mut query = bundle_permissions::table
-                .filter(
-                    bundle_permissions::user_target
-                        .eq(viewer.0)
-                        .or(bundle_permissions::user_allowed.eq(viewer.0)),
-                )
-                .into_boxed();
+        ($side:ident) => {{
+            let mut query =
+                bundle_permissions::table.filter(bundle_permissions::$side.eq(viewer.0)).into_boxed();
             if let Some(bundles) = &filter.bundles {
                 query = query.filter(bundle_permissions::bundle_id.eq_any(bundles));
             }
@@ -95,12 +100,20 @@ pub fn of_party(
             query
         }};
     }
-    let total = on!(conn, c => matching!().count().get_result(c))?;
-    let rows: Vec<GrantRow> = on!(conn, c => matching!()
-        .order(bundle_permissions::id)
+    let total = match filter {
+        GrantFilter { bundles: None, allowed: None, targets: None } => tallies::standing(conn, viewer)?,
+        _ => {
+            let given: i64 = on!(conn, c => matching!(user_target).count().get_result(c))?;
+            let received: i64 = on!(conn, c => matching!(user_allowed).count().get_result(c))?;
+            given + received
+        }
+    };
+    let rows: Vec<GrantRow> = on!(conn, c => matching!(user_target)
+        .select(GrantRow::as_select())
+        .union_all(matching!(user_allowed).select(GrantRow::as_select()))
+        .positional_order_by(1)
         .limit(page.limit)
         .offset(page.offset)
-        .select(GrantRow::as_select())
         .load(c))?;
     Ok(Listed { rows: rows.into_iter().map(Grant::from).collect(), total })
 }

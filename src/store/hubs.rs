@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
+use super::bulk::bulk;
 use super::schema::{hub_members, hubs, users};
 use super::types::At;
 use super::{Conn, on};
@@ -57,20 +59,27 @@ pub fn remove_role(conn: &mut Conn, hub: &HubId, user: UserId) -> QueryResult<bo
         .map(|rows| rows > 0)
 }
 
-/// The privileges of these users in these hubs, as far as they have any.
+bulk! {
+    /// Who is to be looked for in which hub: their role there, if any.
+    Members { hub_id: Text => &'a str, user_id: BigInt => i64 }
+    "SELECT w.hub_id, w.user_id, \
+     (SELECT m.role FROM hub_members AS m WHERE m.hub_id = w.hub_id AND m.user_id = w.user_id) FROM"
+    w "" returns (Text, BigInt, Nullable<Text>)
+}
+
+/// The privileges of users in hubs, as far as they have any.
 pub(super) fn privileges(
     conn: &mut Conn,
-    hubs: &[&str],
-    users: &[i64],
+    members: &[(&str, UserId)],
 ) -> QueryResult<HashMap<(String, UserId), Mask>> {
-    let rows: Vec<(String, i64, String)> = on!(conn, c => hub_members::table
-        .filter(hub_members::hub_id.eq_any(hubs))
-        .filter(hub_members::user_id.eq_any(users))
-        .select((hub_members::hub_id, hub_members::user_id, hub_members::role))
-        .load(c))?;
+    let mut wanted = Members::default();
+    for (hub, user) in members {
+        wanted.push(hub, user.0);
+    }
+    let rows: Vec<(String, i64, Option<String>)> = wanted.fetch(conn)?;
     Ok(rows
         .into_iter()
-        .filter_map(|(hub, user, role)| Some(((hub, UserId(user)), privilege(&role)?)))
+        .filter_map(|(hub, user, role)| Some(((hub, UserId(user)), privilege(&role?)?)))
         .collect())
 }
 

@@ -88,17 +88,32 @@ pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &TokenDigest) -> QueryResul
     on!(conn, c => diesel::insert_into(api_keys::table).values(values).execute(c)).map(drop)
 }
 
-/// A key that has not been revoked, its digest and its user.
-pub fn live(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<(User, Scope, TokenDigest)>> {
-    let row: Option<(UserRow, Option<String>, Vec<u8>)> = on!(conn, c => api_keys::table
+/// A key that has not been revoked, with what it takes to judge its bearer.
+#[derive(Clone, Debug)]
+pub struct KnownKey {
+    /// Whom it stands for.
+    pub user: User,
+    /// What it may do.
+    pub scope: Scope,
+    /// What its secret must hash to.
+    pub digest: TokenDigest,
+}
+
+/// The keys of these ids that have not been revoked, in no order.
+pub(super) fn live(conn: &mut Conn, ids: &[ApiKeyId]) -> QueryResult<Vec<(ApiKeyId, KnownKey)>> {
+    let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
+    let rows: Vec<(Uid, UserRow, Option<String>, Vec<u8>)> = on!(conn, c => api_keys::table
         .inner_join(users::table)
-        .filter(api_keys::id.eq(Uid(id.0)).and(api_keys::revoked_at.is_null()))
-        .select((UserRow::as_select(), api_keys::scope, api_keys::digest))
-        .first(c)
-        .optional())?;
-    Ok(row.and_then(|(user, scope, digest)| {
-        Some((user.into(), Scope::from_store(scope.as_deref()), TokenDigest::from_slice(&digest)?))
-    }))
+        .filter(api_keys::id.eq_any(&ids).and(api_keys::revoked_at.is_null()))
+        .select((api_keys::id, UserRow::as_select(), api_keys::scope, api_keys::digest))
+        .load(c))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(id, user, scope, digest)| {
+            let (scope, digest) = (Scope::from_store(scope.as_deref()), TokenDigest::from_slice(&digest)?);
+            Some((ApiKeyId(id.0), KnownKey { user: user.into(), scope, digest }))
+        })
+        .collect())
 }
 
 /// A user's keys, the oldest first.

@@ -2,12 +2,13 @@
 //! nowhere else. Each file is a noun; its functions take a [`Conn`] and are
 //! called within [`Store::read`] or [`Store::write`].
 
-mod among;
 mod bulk;
 mod clock;
 mod directory;
 pub mod ledger;
 mod schema;
+mod staged;
+mod tallies;
 mod types;
 
 pub mod bundles;
@@ -17,6 +18,7 @@ pub mod exports;
 pub mod grants;
 pub mod hubs;
 pub mod keys;
+pub mod lookup;
 pub mod outbox;
 pub mod purge;
 pub mod requests;
@@ -62,7 +64,7 @@ const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET loc
 /// of foreign keys most of all.)
 const POSTGRES_KEYED_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
      SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-     SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'";
+     SET join_collapse_limit = 1;      SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'";
 /// FULL: an acknowledged redemption survives a power cut.
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";

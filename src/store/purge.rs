@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::schema::{api_keys, events, export_tokens, outbox, permission_requests};
 use super::types::{At, Uid};
-use super::{Conn, on};
+use super::{Conn, on, tallies};
 use crate::domain::clock::Timestamp;
 
 /// How many rows were deleted, by table.
@@ -45,6 +45,7 @@ impl AddAssign for Purged {
 /// many that were. Permissions stay, and live requests' mails do.
 pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged> {
     conn.expect_slowness()?;
+    tallies::add_up_longest(conn, most)?;
     let at = At(cutoff);
     /// Deletes the first rows of a table that match.
     macro_rules! purge {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
+use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
-use super::among::among;
 use super::bulk::bulk;
 use super::schema::permission_requests::{self, dsl};
 use super::types::{At, Id, Instant, Uid};
-use super::{Conn, Listed, Page, locked, on};
+use super::{Conn, Link, Listed, Page, locked, on, tallies};
 use crate::domain::bundle::BundleId;
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::Terms;
@@ -57,7 +57,9 @@ impl From<RequestRow> for PermissionRequest {
             redeem_page: row.redeem_page,
             created_at: row.created_at.0,
             expires_at: row.expires_at.0,
-            once: row.create_once.map(IdempotencyKey::from_store),
+            once: row
+                .create_once
+                .and_then(|once| Some(IdempotencyKey::from_store(once.split_once(':')?.1.to_owned()))),
             closed,
         }
     }
@@ -74,7 +76,7 @@ bulk! {
         redeem_page: Nullable<Text> => Option<&'a str>,
         created_at: Instant => At,
         expires_at: Instant => At,
-        create_once: Nullable<Text> => Option<&'a str>,
+        create_once: Nullable<Text> => Option<String>,
         closed_at: Nullable<Instant> => Option<At>,
         outcome: Nullable<Text> => Option<&'static str>,
         stands: Bool => bool,
@@ -96,7 +98,7 @@ bulk! {
     }
     "UPDATE permission_requests AS r \
      SET closed_at = w.at, outcome = w.outcome, redeem_once = w.once, stands = w.stands FROM"
-    w "WHERE r.id = w.id AND r.closed_at IS NULL AND (r.expires_at > w.at OR w.outcome = 'replaced')"
+    w "WHERE r.id = w.id AND r.outcome IS NULL AND (r.expires_at > w.at OR w.outcome = 'replaced')"
 }
 
 /// The requests that a batch is about, by whatever names them.
@@ -106,10 +108,28 @@ pub(super) struct Wanted {
     pub redeem_ids: Vec<RedeemId>,
     /// By their numbers.
     pub numbers: Vec<RequestId>,
-    /// The open ones of these terms, and perhaps some others.
+    /// The open ones of these terms.
     pub terms: Vec<Terms>,
     /// By who posted them and the `Idempotency-Key` they came with.
     pub onces: Vec<(UserId, IdempotencyKey)>,
+}
+
+/// How the database names terms.
+pub(super) fn words(terms: &[Terms]) -> Vec<String> {
+    let word = |Terms { target, allowed, bundle }: &Terms| format!("{target}:{allowed}:{}", bundle.0);
+    terms.iter().map(word).collect()
+}
+
+/// How the database names what a user posts under a key.
+fn once_of(user: UserId, key: &IdempotencyKey) -> String {
+    format!("{user}:{}", key.as_str())
+}
+
+impl Wanted {
+    /// Whether tokens alone name what is wanted.
+    pub fn is_by_token(&self) -> bool {
+        self.numbers.is_empty() && self.terms.is_empty() && self.onces.is_empty()
+    }
 }
 
 /// Adds requests; their numbers, by the ids of their tokens.
@@ -129,7 +149,7 @@ pub(super) fn insert(
             request.redeem_page.as_deref(),
             At(request.created_at),
             At(request.expires_at),
-            request.once.as_ref().map(IdempotencyKey::as_str),
+            request.once.as_ref().map(|key| once_of(request.asked_by, key)),
             closed.map(|closed| At(closed.at)),
             closed.map(|closed| closed.outcome.name()),
             closed.is_some_and(|closed| closed.stands),
@@ -156,12 +176,12 @@ pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<Permissi
         find!(dsl::redeem_id.eq_any(&redeem_ids));
     }
     if !wanted.terms.is_empty() {
-        find!(dsl::closed_at.is_null().and(among(dsl::permission_requests, &wanted.terms)));
+        let terms = words(&wanted.terms);
+        find!(dsl::closed_at.is_null().and(dsl::terms.eq_any(&terms)));
     }
     if !wanted.onces.is_empty() {
-        let users: Vec<i64> = wanted.onces.iter().map(|(user, _)| user.0).collect();
-        let keys: Vec<&str> = wanted.onces.iter().map(|(_, key)| key.as_str()).collect();
-        find!(dsl::asked_by.eq_any(&users).and(dsl::create_once.eq_any(&keys)));
+        let onces: Vec<String> = wanted.onces.iter().map(|(user, key)| once_of(*user, key)).collect();
+        find!(dsl::create_once.eq_any(&onces));
     }
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -247,22 +267,45 @@ pub fn live_of_party(
     page: Page,
     now: Timestamp,
 ) -> QueryResult<Listed<PermissionRequest>> {
-    /// The same query twice: once for the page, once for the count.
+    /// The live requests of one side, by an index of its own; together they are
+    /// read in order, and no further than the page goes.
     macro_rules! live {
-        () => {
+        ($side:ident) => {
             dsl::permission_requests
-                .filter(dsl::closed_at.is_null().and(dsl::expires_at.gt(At(now))))
-                .filter(dsl::user_target.eq(viewer.0).or(dsl::user_allowed.eq(viewer.0)))
+                .filter(
+                    dsl::closed_at.is_null().and(dsl::expires_at.gt(At(now))).and(dsl::$side.eq(viewer.0)),
+                )
+                .select(RequestRow::as_select())
         };
     }
-    let total = on!(conn, c => live!().count().get_result(c))?;
-    let rows: Vec<RequestRow> = on!(conn, c => live!()
-        .order(dsl::id)
+    let rows: Vec<RequestRow> = on!(conn, c => live!(user_target)
+        .union_all(live!(user_allowed))
+        .positional_order_by(1)
         .limit(page.limit)
         .offset(page.offset)
-        .select(RequestRow::as_select())
         .load(c))?;
+    let total = tallies::live(conn, viewer, now)?;
     Ok(Listed { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
+}
+
+/// Closes up to `most` requests that have expired; how many that were.
+pub fn expire(conn: &mut Conn, now: Timestamp, most: i64) -> QueryResult<usize> {
+    let overdue = dsl::permission_requests
+        .filter(dsl::outcome.is_null().and(dsl::expires_at.le(At(now))))
+        .order(dsl::expires_at)
+        .limit(most)
+        .select(dsl::id);
+    let ids: Vec<i64> = match &mut conn.link {
+        Link::Postgres(pg) => overdue.for_no_key_update().skip_locked().load(&mut **pg)?,
+        Link::Sqlite(sqlite) => overdue.load(&mut **sqlite)?,
+    };
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    on!(conn, c => diesel::update(dsl::permission_requests)
+        .filter(dsl::id.eq_any(&ids))
+        .set((dsl::closed_at.eq(dsl::expires_at.nullable()), dsl::outcome.eq(Outcome::Expired.name())))
+        .execute(c))
 }
 
 /// The newest requests of all, for the operator.

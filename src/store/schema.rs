@@ -92,6 +92,7 @@ table! {
         outcome -> Nullable<Text>,
         redeem_once -> Nullable<Text>,
         stands -> Bool,
+        terms -> Text,
     }
 }
 
@@ -103,6 +104,14 @@ table! {
         user_allowed -> BigInt,
         bundle_id -> BigInt,
         created_at -> crate::store::types::Instant,
+    }
+}
+
+table! {
+    tallies (user_id) {
+        user_id -> BigInt,
+        open -> BigInt,
+        standing -> BigInt,
     }
 }
 

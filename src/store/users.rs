@@ -96,12 +96,11 @@ pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
     Ok(rows.into_iter().map(User::from).collect())
 }
 
-/// The users of these numbers or of these addresses, in no order.
-pub fn named(conn: &mut Conn, ids: &[UserId], emails: &[Email]) -> QueryResult<Vec<User>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+/// The users of these addresses, in no order.
+pub fn by_emails(conn: &mut Conn, emails: &[Email]) -> QueryResult<Vec<User>> {
     let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
     let rows: Vec<UserRow> = on!(conn, c => users::table
-        .filter(users::id.eq_any(&ids).or(users::email.eq_any(&emails)))
+        .filter(users::email.eq_any(&emails))
         .select(UserRow::as_select())
         .load(c))?;
     Ok(rows.into_iter().map(User::from).collect())
@@ -187,7 +186,7 @@ fn linked_to(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<Vec<i64
     macro_rules! live {
         () => {
             requests::permission_requests
-                .filter(requests::closed_at.is_null().and(requests::expires_at.gt(At(now))))
+                .filter(requests::outcome.is_null().and(requests::expires_at.gt(At(now))))
         };
     }
     link!(grants::bundle_permissions.filter(grants::user_target.eq(id.0)).select(grants::user_allowed));

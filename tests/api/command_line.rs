@@ -18,7 +18,9 @@ use countersign::domain::request::{NewRequest, PermissionRequest};
 use countersign::domain::token::{ApiKeyId, Kind, Token};
 use countersign::domain::user::{Email, UserId};
 use countersign::password;
+use countersign::store::keys::KnownKey;
 use countersign::store::ledger::{self, Deed, Operation, Verdict};
+use countersign::store::lookup::{self, Question};
 use countersign::store::outbox::MailResult;
 use countersign::store::{Clock, Store, keys, outbox, users};
 use diesel::pg::PgConnection;
@@ -352,8 +354,10 @@ fn a_key_is_shown_once() {
         assert!(made.stderr.contains(&key.id().to_string()) && !made.stderr.contains(secret));
 
         let store = database.store(Clock::Database);
-        let (user, scope, digest) = store.read(|conn| keys::live(conn, ApiKeyId(key.id()))).unwrap().unwrap();
-        assert_eq!((user.id, scope), (UserId(1), keys::Scope::All));
+        let id = ApiKeyId(key.id());
+        let found = lookup::find(&store, &[Question::Key(id)]).unwrap();
+        let KnownKey { user, scope, digest } = found.key(id).unwrap();
+        assert_eq!((user.id, *scope), (UserId(1), keys::Scope::All));
         assert!(digest.matches(&key.digest()));
 
         let second = database.json(&["key", "add", "ada@example.org", "--scope", "introspect"]);
@@ -400,7 +404,7 @@ fn a_key_is_revoked_by_its_id_or_by_itself() {
         assert!(is_rfc3339(&list[0]["revoked_at"]) && is_rfc3339(&list[1]["revoked_at"]));
         let store = database.store(Clock::Database);
         let id = ApiKeyId(first.parse().unwrap());
-        assert!(store.read(|conn| keys::live(conn, id)).unwrap().is_none());
+        assert!(lookup::find(&store, &[Question::Key(id)]).unwrap().key(id).is_none());
 
         let unknown = Uuid::nil().to_string();
         assert!(database.refusal(&["key", "revoke", &unknown]).contains(&unknown));

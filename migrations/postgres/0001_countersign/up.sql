@@ -77,34 +77,87 @@ CREATE TABLE permission_requests (
     expires_at   timestamptz NOT NULL,
     create_once  text,
     closed_at    timestamptz,
-    outcome      text CHECK (outcome IN ('redeemed', 'given', 'declined', 'withdrawn', 'replaced')),
+    outcome      text CHECK (outcome IN ('redeemed', 'given', 'declined', 'withdrawn', 'replaced', 'expired')),
     redeem_once  text,
     stands       boolean NOT NULL DEFAULT false,
+    terms        text COLLATE "C" NOT NULL GENERATED ALWAYS AS
+        (user_target::text || ':' || user_allowed::text || ':' || bundle_id::text) STORED,
     CHECK (user_target <> user_allowed),
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
     CHECK (NOT stands OR outcome IN ('redeemed', 'given'))
 );
--- At most one open request for the same.
-CREATE UNIQUE INDEX permission_requests_open
-    ON permission_requests (user_target, user_allowed, bundle_id) WHERE closed_at IS NULL;
-CREATE UNIQUE INDEX permission_requests_once
-    ON permission_requests (asked_by, create_once) WHERE create_once IS NOT NULL;
--- A party's live requests: the union of these two.
-CREATE INDEX permission_requests_target ON permission_requests (user_target, id) WHERE closed_at IS NULL;
-CREATE INDEX permission_requests_allowed ON permission_requests (user_allowed, id) WHERE closed_at IS NULL;
+-- Each question has an index whose condition no other question's implies, so that
+-- a plan has nothing to choose. (`closed_at` and `outcome` are null together.)
+-- At most one open request, and one that stands, of the same terms.
+CREATE UNIQUE INDEX permission_requests_open ON permission_requests (terms) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX permission_requests_standing ON permission_requests (terms) WHERE stands;
+-- By who posted it and their key, as `<user>:<key>`.
+CREATE UNIQUE INDEX permission_requests_once ON permission_requests (create_once) WHERE create_once IS NOT NULL;
+-- A party's open requests, and what they give and receive.
+CREATE INDEX permission_requests_target ON permission_requests (user_target, id) WHERE outcome IS NULL;
+CREATE INDEX permission_requests_allowed ON permission_requests (user_allowed, id) WHERE outcome IS NULL;
+CREATE INDEX permission_requests_given
+    ON permission_requests (user_target, id) WHERE stands AND outcome IS NOT NULL;
+CREATE INDEX permission_requests_received
+    ON permission_requests (user_allowed, id) WHERE stands AND outcome IS NOT NULL;
+-- What has expired, to be closed.
+CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
-
--- What stands, by terms and by party.
-CREATE UNIQUE INDEX permission_requests_standing
-    ON permission_requests (user_target, user_allowed, bundle_id) WHERE stands;
-CREATE INDEX permission_requests_given ON permission_requests (user_target, id) WHERE stands;
-CREATE INDEX permission_requests_received ON permission_requests (user_allowed, id) WHERE stands;
 
 -- The permissions that stand: each is the request that was redeemed for it, or
 -- the row of one given unasked.
 CREATE VIEW bundle_permissions AS
     SELECT id, user_target, user_allowed, bundle_id, closed_at AS created_at
-    FROM permission_requests WHERE stands;
+    FROM permission_requests WHERE stands AND outcome IS NOT NULL;
+
+-- How many open requests and standing permissions each user is a party to, as
+-- sums of rows: a list's total is told without reading the list. Each statement
+-- adds one row a party, so that two replicas never wait for each other here; who
+-- finds many of them adds them up (src/store/tallies.rs).
+CREATE TABLE tallies (
+    user_id  bigint NOT NULL,
+    open     bigint NOT NULL,
+    standing bigint NOT NULL
+);
+CREATE INDEX tallies_user ON tallies (user_id);
+
+CREATE FUNCTION tally() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO tallies
+        SELECT party, sum(open), sum(standing)
+        FROM (
+            SELECT user_target AS party, (closed_at IS NULL)::int AS open, stands::int AS standing FROM after
+            UNION ALL SELECT user_allowed, (closed_at IS NULL)::int, stands::int FROM after
+        ) AS rows
+        GROUP BY party;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO tallies
+        SELECT party, -sum(open), -sum(standing)
+        FROM (
+            SELECT user_target AS party, (closed_at IS NULL)::int AS open, stands::int AS standing FROM before
+            UNION ALL SELECT user_allowed, (closed_at IS NULL)::int, stands::int FROM before
+        ) AS rows
+        GROUP BY party HAVING sum(open) <> 0 OR sum(standing) <> 0;
+    ELSE
+        INSERT INTO tallies
+        SELECT party, sum(open), sum(standing)
+        FROM (
+            SELECT user_target AS party, (closed_at IS NULL)::int AS open, stands::int AS standing FROM after
+            UNION ALL SELECT user_allowed, (closed_at IS NULL)::int, stands::int FROM after
+            UNION ALL SELECT user_target, -(closed_at IS NULL)::int, -stands::int FROM before
+            UNION ALL SELECT user_allowed, -(closed_at IS NULL)::int, -stands::int FROM before
+        ) AS rows
+        GROUP BY party HAVING sum(open) <> 0 OR sum(standing) <> 0;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tally_inserted AFTER INSERT ON permission_requests
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE TRIGGER tally_deleted AFTER DELETE ON permission_requests
+    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE TRIGGER tally_updated AFTER UPDATE ON permission_requests
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tally();
 
 -- The mails that are owed: a row is written in the transaction of the deed that owes it.
 -- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.

@@ -1,6 +1,7 @@
 DROP TABLE events;
 DROP TABLE outbox;
 DROP VIEW bundle_permissions;
+DROP TABLE tallies;
 DROP TABLE permission_requests;
 DROP TABLE export_uses;
 DROP TABLE export_tokens;

@@ -77,34 +77,63 @@ CREATE TABLE permission_requests (
     expires_at   bigint NOT NULL,
     create_once  text,
     closed_at    bigint,
-    outcome      text CHECK (outcome IN ('redeemed', 'given', 'declined', 'withdrawn', 'replaced')),
+    outcome      text CHECK (outcome IN ('redeemed', 'given', 'declined', 'withdrawn', 'replaced', 'expired')),
     redeem_once  text,
     stands       boolean NOT NULL DEFAULT false,
+    terms        text NOT NULL GENERATED ALWAYS AS
+        (user_target || ':' || user_allowed || ':' || bundle_id) STORED,
     CHECK (user_target <> user_allowed),
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
     CHECK (NOT stands OR outcome IN ('redeemed', 'given'))
 );
--- At most one open request for the same.
-CREATE UNIQUE INDEX permission_requests_open
-    ON permission_requests (user_target, user_allowed, bundle_id) WHERE closed_at IS NULL;
-CREATE UNIQUE INDEX permission_requests_once
-    ON permission_requests (asked_by, create_once) WHERE create_once IS NOT NULL;
--- A party's live requests: the union of these two.
-CREATE INDEX permission_requests_target ON permission_requests (user_target, id) WHERE closed_at IS NULL;
-CREATE INDEX permission_requests_allowed ON permission_requests (user_allowed, id) WHERE closed_at IS NULL;
+-- Each question has an index whose condition no other question's implies, so that
+-- a plan has nothing to choose. (`closed_at` and `outcome` are null together.)
+-- At most one open request, and one that stands, of the same terms.
+CREATE UNIQUE INDEX permission_requests_open ON permission_requests (terms) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX permission_requests_standing ON permission_requests (terms) WHERE stands;
+-- By who posted it and their key, as `<user>:<key>`.
+CREATE UNIQUE INDEX permission_requests_once ON permission_requests (create_once) WHERE create_once IS NOT NULL;
+-- A party's open requests, and what they give and receive.
+CREATE INDEX permission_requests_target ON permission_requests (user_target, id) WHERE outcome IS NULL;
+CREATE INDEX permission_requests_allowed ON permission_requests (user_allowed, id) WHERE outcome IS NULL;
+CREATE INDEX permission_requests_given
+    ON permission_requests (user_target, id) WHERE stands AND outcome IS NOT NULL;
+CREATE INDEX permission_requests_received
+    ON permission_requests (user_allowed, id) WHERE stands AND outcome IS NOT NULL;
+-- What has expired, to be closed.
+CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
-
--- What stands, by terms and by party.
-CREATE UNIQUE INDEX permission_requests_standing
-    ON permission_requests (user_target, user_allowed, bundle_id) WHERE stands;
-CREATE INDEX permission_requests_given ON permission_requests (user_target, id) WHERE stands;
-CREATE INDEX permission_requests_received ON permission_requests (user_allowed, id) WHERE stands;
 
 -- The permissions that stand: each is the request that was redeemed for it, or
 -- the row of one given unasked.
 CREATE VIEW bundle_permissions AS
     SELECT id, user_target, user_allowed, bundle_id, closed_at AS created_at
-    FROM permission_requests WHERE stands;
+    FROM permission_requests WHERE stands AND outcome IS NOT NULL;
+
+-- How many open requests and standing permissions each user is a party to: a
+-- list's total is told without reading the list.
+CREATE TABLE tallies (
+    user_id  bigint NOT NULL UNIQUE,
+    open     bigint NOT NULL,
+    standing bigint NOT NULL
+);
+CREATE TRIGGER tally_inserted AFTER INSERT ON permission_requests BEGIN
+    INSERT INTO tallies VALUES
+        (new.user_target, new.closed_at IS NULL, new.stands),
+        (new.user_allowed, new.closed_at IS NULL, new.stands)
+    ON CONFLICT DO UPDATE SET open = open + excluded.open, standing = standing + excluded.standing;
+END;
+CREATE TRIGGER tally_deleted AFTER DELETE ON permission_requests
+WHEN old.closed_at IS NULL OR old.stands BEGIN
+    UPDATE tallies SET open = open - (old.closed_at IS NULL), standing = standing - old.stands
+    WHERE user_id IN (old.user_target, old.user_allowed);
+END;
+CREATE TRIGGER tally_updated AFTER UPDATE OF closed_at, stands ON permission_requests BEGIN
+    UPDATE tallies SET
+        open = open + (new.closed_at IS NULL) - (old.closed_at IS NULL),
+        standing = standing + new.stands - old.stands
+    WHERE user_id IN (old.user_target, old.user_allowed);
+END;
 
 -- The mails that are owed: a row is written in the transaction of the deed that owes it.
 -- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.

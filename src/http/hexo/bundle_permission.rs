@@ -9,7 +9,7 @@ use super::error::HexoError;
 use super::fields::Fields;
 use super::path::{IdSet, Number};
 use super::query::{self, Query};
-use super::reference::{self, UserName};
+use super::reference;
 use super::terms::{Author, Wish};
 use super::view::GrantView;
 use super::{Answer, Kind, Prefix, schema};
@@ -23,6 +23,7 @@ use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::cast::Cast;
 use crate::store::grants::{self, GrantFilter};
+use crate::store::lookup::UserName;
 use crate::store::{Conn, QueryResult, users};
 
 const KIND: Kind = Kind::BundlePermission;
@@ -131,7 +132,7 @@ struct Conditions {
 impl Conditions {
     fn read(query: &Query, here: &PublicUrl) -> Result<Self, HexoError> {
         let bundle = |text: &str| reference::bundle(text, here).map(|id| id.0).ok_or(HexoError::Lookup);
-        let user = |text: &str| UserName::parse(text, here).ok_or(HexoError::Lookup);
+        let user = |text: &str| reference::user(text, here).ok_or(HexoError::Lookup);
         Ok(Self {
             bundles: query::common(query.conditions("bundle", bundle)?),
             allowed: query.conditions("user_allowed", user)?,
@@ -148,7 +149,7 @@ impl Conditions {
                 UserName::Id(_) => None,
             })
             .collect();
-        let people = if emails.is_empty() { Vec::new() } else { users::named(conn, &[], &emails)? };
+        let people = if emails.is_empty() { Vec::new() } else { users::by_emails(conn, &emails)? };
         let ids = |conditions: &[Vec<UserName>]| {
             let ids = |names: &Vec<UserName>| names.iter().filter_map(|name| id(name, &people)).collect();
             query::common(conditions.iter().map(ids).collect())

@@ -16,13 +16,13 @@ use super::{Answer, Kind, Prefix, schema};
 use crate::config::Config;
 use crate::domain::clock::Timestamp;
 use crate::domain::request::{NewRequest, PermissionRequest, RequestId};
-use crate::domain::token::RedeemId;
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, From};
 use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::cast::Cast;
+use crate::store::lookup::Question;
 use crate::store::requests;
 
 const KIND: Kind = Kind::BundlePermissionRequest;
@@ -67,17 +67,28 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
 /// `GET /api/bundle_permission_request/set/1;2/`
 async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
     let numbers = ids.numbers().into_iter().map(RequestId).collect();
-    let found = services.live_requests(&caller, Named::Numbers(numbers)).await?;
+    let found = services.live_requests(&caller, numbers).await?;
     let reader = Reader { viewer: caller.id(), prefix, services: &services };
     Ok(ids.answer(found.views(reader)))
 }
 
-/// `GET /api/bundle_permission_request/<number or token>/`: consumes nothing.
+/// `GET /api/bundle_permission_request/<number or token>/`: consumes nothing. A
+/// number is for either party, a token for the target.
 async fn detail(From(caller, name): From<RequestName>, prefix: Prefix, services: Data<Services>) -> Answer {
-    let found = services.live_requests(&caller, Named::from(name)).await?;
-    let reader = Reader { viewer: caller.id(), prefix, services: &services };
-    let (_, view) = found.views(reader).next().ok_or(Problem::NotFound)?;
-    Ok(HttpResponse::Ok().json(view))
+    let viewer = caller.id();
+    let reader = Reader { viewer, prefix, services: &services };
+    match name {
+        RequestName::Number(id) => {
+            let found = services.live_requests(&caller, vec![id]).await?;
+            let (_, view) = found.views(reader).next().ok_or(Problem::NotFound)?;
+            Ok(HttpResponse::Ok().json(view))
+        }
+        RequestName::Token(id) => {
+            let found = services.registry.look_up(Question::Request(id)).await?;
+            let (request, scene, now) = found.request(id, viewer).ok_or(Problem::NotFound)?;
+            Ok(HttpResponse::Ok().json(RequestView::new(request, request.ttl(now), scene, reader)))
+        }
+    }
 }
 
 /// `POST /api/bundle_permission_request/`: asks, and mails `user_target`.
@@ -126,21 +137,6 @@ async fn end(From(caller, (name, _)): From<(RequestName, Body)>, services: Data<
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// How requests are named.
-enum Named {
-    Numbers(Vec<RequestId>),
-    Token(RedeemId),
-}
-
-impl std::convert::From<RequestName> for Named {
-    fn from(name: RequestName) -> Self {
-        match name {
-            RequestName::Number(id) => Self::Numbers(vec![id]),
-            RequestName::Token(id) => Self::Token(id),
-        }
-    }
-}
-
 /// Live requests, with all that it takes to write them.
 struct Found {
     requests: Vec<PermissionRequest>,
@@ -158,18 +154,12 @@ impl Found {
 }
 
 impl Services {
-    /// Live requests: by number for either party, by token for the target.
-    async fn live_requests(&self, caller: &Caller, named: Named) -> Result<Found, HexoError> {
+    /// The live requests of these numbers that are the caller's, either way.
+    async fn live_requests(&self, caller: &Caller, ids: Vec<RequestId>) -> Result<Found, HexoError> {
         let viewer = caller.id();
         let found = self.directory.read(move |conn| {
             let now = conn.now()?;
-            let requests: Vec<PermissionRequest> = match &named {
-                Named::Numbers(ids) => requests::live_by_ids(conn, ids, viewer, now)?,
-                Named::Token(id) => {
-                    let request = requests::by_redeem_id(conn, *id)?;
-                    request.filter(|request| request.awaits(viewer, now)).into_iter().collect()
-                }
-            };
+            let requests = requests::live_by_ids(conn, &ids, viewer, now)?;
             let cast = Cast::of(conn, requests.iter().map(|request| request.terms))?;
             Ok(Found { requests, cast, now })
         });

@@ -12,7 +12,8 @@ use super::path::number;
 use super::{Kind, Prefix};
 use crate::config::PublicUrl;
 use crate::domain::bundle::BundleId;
-use crate::domain::user::{Email, User, UserId};
+use crate::domain::user::{Email, UserId};
+use crate::store::lookup::UserName;
 
 /// A reference, and what it names if it can name anything.
 #[derive(Clone, Debug)]
@@ -23,29 +24,10 @@ pub(super) struct Reference<T> {
     pub names: Option<T>,
 }
 
-/// How a user is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum UserName {
-    /// By number.
-    Id(UserId),
-    /// By address.
-    Email(Email),
-}
-
-impl UserName {
-    /// Whether it names this user.
-    pub(super) fn is(&self, user: &User) -> bool {
-        match self {
-            Self::Id(id) => *id == user.id,
-            Self::Email(email) => *email == user.email,
-        }
-    }
-
-    /// Reads a URI, an id or an email.
-    pub(super) fn parse(text: &str, here: &PublicUrl) -> Option<Self> {
-        let id = id(Kind::User, text, here).map(|id| Self::Id(UserId(id)));
-        id.or_else(|| Email::new(text).ok().map(Self::Email))
-    }
+/// Reads a user's URI, id or email.
+pub(super) fn user(text: &str, here: &PublicUrl) -> Option<UserName> {
+    let id = id(Kind::User, text, here).map(|id| UserName::Id(UserId(id)));
+    id.or_else(|| Email::new(text).ok().map(UserName::Email))
 }
 
 /// Reads a bundle's URI or id.
@@ -170,11 +152,11 @@ mod tests {
     fn a_user_is_named_by_email_too() {
         let here = here("https://consent.example");
         let email = Email::new("ada@example.org").unwrap();
-        assert_eq!(UserName::parse("Ada@Example.org", &here), Some(UserName::Email(email)));
-        assert_eq!(UserName::parse("/api/user/7/", &here), Some(UserName::Id(UserId(7))));
-        assert_eq!(UserName::parse("12", &here), Some(UserName::Id(UserId(12))));
+        assert_eq!(user("Ada@Example.org", &here), Some(UserName::Email(email)));
+        assert_eq!(user("/api/user/7/", &here), Some(UserName::Id(UserId(7))));
+        assert_eq!(user("12", &here), Some(UserName::Id(UserId(12))));
         for text in ["ada", "@", "/api/bundle/7/", "/api/user/ada@example.org/"] {
-            assert_eq!(UserName::parse(text, &here), None, "{text}");
+            assert_eq!(user(text, &here), None, "{text}");
         }
     }
 }

@@ -8,7 +8,7 @@
 use super::Kind;
 use super::error::HexoError;
 use super::fields::Fields;
-use super::reference::{self, Reference, UserName};
+use super::reference::{self, Reference};
 use crate::config::PublicUrl;
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::grant::{SameUser, Terms};
@@ -16,7 +16,7 @@ use crate::domain::user::User;
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::store::cast::Scene;
-use crate::store::{bundles, users};
+use crate::store::lookup::{Findings, Question, UserName};
 
 /// Terms by their references.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Parties {
 impl Wish {
     /// Reads the three fields, all of them required.
     pub(super) fn read(kind: Kind, fields: &Fields, here: &PublicUrl) -> Result<Self, HexoError> {
-        let user = |text: &str| UserName::parse(text, here);
+        let user = |text: &str| reference::user(text, here);
         let bundle = fields.required("bundle")?;
         let allowed = fields.required("user_allowed")?;
         let target = fields.required("user_target")?;
@@ -74,19 +74,9 @@ impl Wish {
         caller: &Caller,
         services: &Services,
     ) -> Result<Parties, HexoError> {
-        let (mut ids, mut emails) = (Vec::new(), Vec::new());
-        for name in [&self.allowed, &self.target].into_iter().filter_map(|user| user.names.clone()) {
-            match name {
-                UserName::Id(id) => ids.push(id),
-                UserName::Email(email) => emails.push(email),
-            }
-        }
-        let bundle: Vec<BundleId> = self.bundle.names.into_iter().collect();
-        let (people, things) = services
-            .directory
-            .read(move |conn| Ok((users::named(conn, &ids, &emails)?, bundles::by_ids(conn, &bundle)?)))
-            .await?;
-        self.cast(kind, author, caller, &people, things)
+        let users = [&self.allowed, &self.target].into_iter().filter_map(|user| user.names.clone()).collect();
+        let found = services.registry.look_up(Question::Names(users, self.bundle.names)).await?;
+        self.cast(kind, author, caller, &found)
     }
 
     fn cast(
@@ -94,23 +84,22 @@ impl Wish {
         kind: Kind,
         author: Author,
         caller: &Caller,
-        people: &[User],
-        things: Vec<Bundle>,
+        found: &Findings,
     ) -> Result<Parties, HexoError> {
         let (target, allowed) = match author {
             Author::Allowed => {
-                let allowed = self.allowed.pick(people)?;
+                let allowed = self.allowed.pick(found)?;
                 caller.must_act_for(allowed.id, "Only user_allowed, or staff, may ask for a permission.")?;
-                (self.target.pick(people)?, allowed)
+                (self.target.pick(found)?, allowed)
             }
             Author::Target => {
-                let target = self.target.pick(people)?;
+                let target = self.target.pick(found)?;
                 caller.must_act_for(target.id, "Only user_target, or staff, may give a permission.")?;
-                (target, self.allowed.pick(people)?)
+                (target, self.allowed.pick(found)?)
             }
         };
         let unresolved = || HexoError::Unresolved { kind: Kind::Bundle, given: self.bundle.given };
-        let bundle = things.into_iter().next().ok_or_else(unresolved)?;
+        let bundle = self.bundle.names.and_then(|id| found.bundle(id)).cloned().ok_or_else(unresolved)?;
         let terms = Terms::between(target.id, allowed.id, bundle.id).map_err(|SameUser| {
             HexoError::invalid(kind, "user_target", "This must be another user than user_allowed.")
         })?;
@@ -120,9 +109,8 @@ impl Wish {
 
 impl Reference<UserName> {
     /// The user that it names, if they are there and active.
-    fn pick(&self, people: &[User]) -> Result<User, HexoError> {
-        let named = |user: &&User| user.active && self.names.as_ref().is_some_and(|name| name.is(user));
-        let unresolved = || HexoError::Unresolved { kind: Kind::User, given: self.given.clone() };
-        people.iter().find(named).cloned().ok_or_else(unresolved)
+    fn pick(&self, found: &Findings) -> Result<User, HexoError> {
+        let user = self.names.as_ref().and_then(|name| found.user(name)).filter(|user| user.active);
+        user.cloned().ok_or_else(|| HexoError::Unresolved { kind: Kind::User, given: self.given.clone() })
     }
 }

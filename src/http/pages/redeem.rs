@@ -14,8 +14,7 @@ use crate::http::Services;
 use crate::http::auth::{AuthError, origin};
 use crate::http::body::Body;
 use crate::http::problem::Problem;
-use crate::store::cast::Cast;
-use crate::store::requests;
+use crate::store::lookup::Question;
 
 /// `GET /redeem?token=…`: the form. Nothing is looked up, so that the link alone
 /// tells its finder nothing.
@@ -72,19 +71,9 @@ async fn act(services: &Services, request: &HttpRequest, user: &User, filled: Fo
 
 /// What a live request asks its target for; `None` for anybody else.
 async fn summary(services: &Services, id: RedeemId, viewer: &User) -> Result<Option<Summary>, Problem> {
-    let viewer = viewer.id;
-    let found = services.directory.read(move |conn| {
-        let now = conn.now()?;
-        let request = requests::by_redeem_id(conn, id)?;
-        let Some(request) = request.filter(|request| request.awaits(viewer, now)) else {
-            return Ok(None);
-        };
-        let cast = Cast::of(conn, std::iter::once(request.terms))?;
-        Ok(cast
-            .scene(request.terms)
-            .map(|scene| Summary::new(scene.allowed, scene.bundle, request.expires_at)))
-    });
-    Ok(found.await?)
+    let found = services.registry.look_up(Question::Request(id)).await?;
+    let seen = found.request(id, viewer.id);
+    Ok(seen.map(|(request, scene, _)| Summary::new(scene.allowed, scene.bundle, request.expires_at)))
 }
 
 /// The form, to be filled in anew.

@@ -24,6 +24,7 @@ use crate::entropy;
 use crate::store::cast::Cast;
 use crate::store::events::{self, Event};
 use crate::store::requests::{self, Wanted};
+use crate::store::staged::{self, Staged};
 use crate::store::{Conn, exports, grants, hubs, outbox};
 
 /// What was decided, before the database has given new rows their numbers.
@@ -37,6 +38,8 @@ enum Decision {
 /// The rows of a batch, locked, and what is to be written of them.
 pub(super) struct Book {
     now: Timestamp,
+    /// Whom the requests name that are to be redeemed.
+    cast: Arc<Cast>,
     privileges: HashMap<(String, UserId), Mask>,
     exports: HashMap<ExportId, (ExportToken, TokenDigest)>,
     requests: BTreeMap<RedeemId, PermissionRequest>,
@@ -68,25 +71,27 @@ enum Subject {
 impl Book {
     /// Locks, decides and writes a batch: the verdicts, and one event that
     /// witnesses the COMMIT if anything was written.
+    ///
+    /// That a permission stands already is rare for a request that is open, since
+    /// none is made then. So only a `wary` batch looks before it redeems; another
+    /// breaks a unique constraint, and has to be wary the next time.
     pub(super) fn settle(
         conn: &mut Conn,
         operations: &[Operation],
+        wary: bool,
     ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
-        let mut book = Self::open(conn, operations)?;
+        let mut book = Self::open(conn, operations, wary)?;
         let decisions = operations.iter().map(|operation| book.decide(operation)).collect();
         book.close(conn, decisions)
     }
 
-    fn open(conn: &mut Conn, operations: &[Operation]) -> QueryResult<Self> {
+    fn open(conn: &mut Conn, operations: &[Operation], wary: bool) -> QueryResult<Self> {
         let mut wanted = Wanted::default();
         let (mut export_ids, mut terms) = (Vec::new(), Vec::new());
-        let (mut hub_ids, mut creators) = (Vec::new(), Vec::new());
+        let mut creators = Vec::new();
         for operation in operations {
             match &operation.deed {
-                Deed::CreateExport(new) => {
-                    hub_ids.push(new.hub.as_str());
-                    creators.push(new.creator.0);
-                }
+                Deed::CreateExport(new) => creators.push((new.hub.as_str(), new.creator)),
                 Deed::RevokeExport { which, .. } => export_ids.push(which.id),
                 Deed::Ask(new) => {
                     wanted.terms.push(new.terms);
@@ -102,15 +107,29 @@ impl Book {
             }
         }
         let exports = if export_ids.is_empty() { Vec::new() } else { exports::lock(conn, &export_ids)? };
+        let (requests, scene) = if wanted.redeem_ids.is_empty() {
+            (requests::lock(conn, &wanted)?, Staged::default())
+        } else if wanted.is_by_token() {
+            let mut staged = staged::lock(conn, &wanted.redeem_ids)?;
+            (std::mem::take(&mut staged.requests), staged)
+        } else {
+            (requests::lock(conn, &wanted)?, staged::read(conn, &wanted.redeem_ids)?)
+        };
         let requests: BTreeMap<RedeemId, PermissionRequest> =
-            requests::lock(conn, &wanted)?.into_iter().map(|request| (request.redeem_id, request)).collect();
-        terms.extend(wanted.redeem_ids.iter().filter_map(|id| requests.get(id)).map(|request| request.terms));
+            requests.into_iter().map(|request| (request.redeem_id, request)).collect();
+        let over = |request: &&PermissionRequest| request.closed.is_some();
+        let looked_at = requests.values().filter(|request| wary || over(request));
+        terms.extend(looked_at.map(|request| request.terms));
         let grants = if terms.is_empty() { Vec::new() } else { grants::of_terms(conn, &terms)? };
         let privileges =
-            if hub_ids.is_empty() { HashMap::new() } else { hubs::privileges(conn, &hub_ids, &creators)? };
+            if creators.is_empty() { HashMap::new() } else { hubs::privileges(conn, &creators)? };
         Ok(Self {
-            // After the locks: waiting for them takes time.
-            now: conn.now()?,
+            now: match scene.now {
+                Some(now) => now,
+                // After the locks: waiting for them takes time.
+                None => conn.now()?,
+            },
+            cast: Arc::new(scene.cast),
             privileges,
             exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
             requests,
@@ -308,9 +327,7 @@ impl Book {
         self.write_exports(conn)?;
         self.write_requests(conn)?;
         let witness = self.write_trail(conn)?;
-        let cast = self.cast(conn, &decisions)?;
-        let verdicts =
-            decisions.into_iter().map(|decision| self.verdict(decision, &cast)).collect::<Option<_>>();
+        let verdicts = decisions.into_iter().map(|decision| self.verdict(decision)).collect::<Option<_>>();
         verdicts
             .map(|verdicts| (verdicts, witness))
             .ok_or_else(|| broken("a row that was just written is missing"))
@@ -380,16 +397,7 @@ impl Book {
         Ok(trail.pop())
     }
 
-    /// Whom the permissions name that are told of: for a whole batch at once.
-    fn cast(&self, conn: &mut Conn, decisions: &[Decision]) -> QueryResult<Arc<Cast>> {
-        let terms = decisions.iter().filter_map(|decision| match decision {
-            Decision::Redeemed(grant) => Some(grant.terms),
-            Decision::Done(_) | Decision::Asked(_) | Decision::Given(_) => None,
-        });
-        Cast::of(conn, terms).map(Arc::new)
-    }
-
-    fn verdict(&self, decision: Decision, cast: &Arc<Cast>) -> Option<Verdict> {
+    fn verdict(&self, decision: Decision) -> Option<Verdict> {
         Some(match decision {
             Decision::Done(verdict) => verdict,
             Decision::Asked(id) => {
@@ -399,7 +407,7 @@ impl Book {
             Decision::Redeemed(grant) => {
                 // One that was given in this batch has a number only now.
                 let numbered = self.grants.get(&grant.terms).filter(|_| grant.id == GrantId::UNNUMBERED);
-                Verdict::Redeemed(Ok((*numbered.unwrap_or(&grant), Arc::clone(cast))))
+                Verdict::Redeemed(Ok((*numbered.unwrap_or(&grant), Arc::clone(&self.cast))))
             }
             Decision::Given(id) => Verdict::Given(self.requests.get(&id)?.grant()),
         })

@@ -9,7 +9,6 @@
 mod book;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,15 +17,14 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use super::cast::Cast;
 use super::events::{self, Event};
-use super::exports::{self, KnownExport, Uses};
+use super::exports::{self, Uses};
 use super::{Store, StoreError};
-use crate::domain::clock::Timestamp;
 use crate::domain::event::Origin;
 use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
 use crate::domain::text::IdempotencyKey;
-use crate::domain::token::{Entropy, ExportId, RedeemId, Token};
+use crate::domain::token::{Entropy, RedeemId, Token};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::entropy;
@@ -151,12 +149,12 @@ fn commit_until(
     deadline: Instant,
 ) -> Vec<Result<Verdict, StoreError>> {
     let mut refused = Error::RollbackTransaction;
-    for _ in 0..TRIES {
+    for nth in 0..TRIES {
         if Instant::now() >= deadline {
             let late = || StoreError::Unavailable(format!("no time is left for another try: {refused}"));
             return operations.iter().map(|_| Err(late())).collect();
         }
-        match try_commit(store, operations) {
+        match try_commit(store, operations, nth > 0) {
             Ok(verdicts) => return verdicts.into_iter().map(Ok).collect(),
             Err(StoreError::Refused(error)) => refused = error,
             Err(StoreError::Unknown) => return operations.iter().map(|_| Err(StoreError::Unknown)).collect(),
@@ -194,11 +192,11 @@ fn is_race(error: &Error) -> bool {
 
 /// One transaction. When the answer to its COMMIT is lost, the outcome is found
 /// out before anybody is told.
-fn try_commit(store: &Store, operations: &[Operation]) -> Result<Vec<Verdict>, StoreError> {
+fn try_commit(store: &Store, operations: &[Operation], wary: bool) -> Result<Vec<Verdict>, StoreError> {
     let decided = RefCell::new(None);
     let write = || {
         store.write(|conn| {
-            *decided.borrow_mut() = Some(Book::settle(conn, operations)?);
+            *decided.borrow_mut() = Some(Book::settle(conn, operations, wary)?);
             Ok(())
         })
     };
@@ -241,16 +239,4 @@ fn was_committed(store: &Store, witness: &Event) -> Option<bool> {
 /// Adds up uses of export tokens.
 pub fn count_uses(store: &Store, uses: &[Uses]) -> Result<(), StoreError> {
     store.keyed().write(|conn| exports::count_uses(conn, uses))
-}
-
-/// Export tokens by id, with what it takes to judge a use, at a moment.
-pub fn look_up(
-    store: &Store,
-    ids: &[ExportId],
-) -> Result<(HashMap<ExportId, KnownExport>, Timestamp), StoreError> {
-    store.keyed().read(|conn| {
-        let now = conn.now()?;
-        let known = exports::known(conn, ids)?;
-        Ok((known.into_iter().map(|export| (export.token.id, export)).collect(), now))
-    })
 }
