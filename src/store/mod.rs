@@ -14,6 +14,7 @@ pub mod events;
 pub mod exports;
 pub mod grants;
 pub mod hubs;
+pub mod import;
 pub mod keys;
 pub mod outbox;
 pub mod purge;
@@ -251,7 +252,7 @@ impl Store {
 }
 
 impl Conn {
-    fn transaction<T>(&mut self, work: impl Fn(&mut Self) -> QueryResult<T>) -> Result<T, StoreError> {
+    fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> Result<T, StoreError> {
         if let Err(error) = self.begin() {
             // A dead connection is replaced; a database that is locked is waited
             // for no longer than it has been already.
