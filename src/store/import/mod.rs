@@ -149,13 +149,21 @@ fn drop_tables(conn: &mut Conn, kind: &Kind) -> QueryResult<()> {
     on!(conn, c => c.batch_execute(&sql))
 }
 
-/// Readies a table that has been filled to be read: by place, and by plans that
-/// know what is in it. SQLite's tables are kept in the order of their places.
-fn index(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
+/// Tells the planner what is in a table that has been filled.
+fn analyze(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
     match &mut conn.link {
-        Link::Postgres(pg) => pg.batch_execute(&format!("CREATE INDEX ON {table} (place); ANALYZE {table}")),
+        Link::Postgres(pg) => pg.batch_execute(&format!("ANALYZE {table}")),
         Link::Sqlite(_) => Ok(()),
     }
+}
+
+/// The same, and readies it to be read by place. SQLite keeps its tables in the
+/// order of their places.
+fn index(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
+    if let Link::Postgres(pg) = &mut conn.link {
+        pg.batch_execute(&format!("CREATE INDEX ON {table} (place)"))?;
+    }
+    analyze(conn, table)
 }
 
 /// Runs a statement about the places above `.0`, up to `.1`, at a moment.

@@ -65,7 +65,8 @@ const REPLACE: &str = "UPDATE permission_requests SET closed_at = $1, outcome = 
 const INSERT: &str = "INSERT INTO permission_requests \
      (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
      SELECT redeem_id, target_id, allowed_id, bundle_id, allowed_id, $1, expires_at FROM import_terms \
-     WHERE place > $2 AND place <= $3 ORDER BY place ON CONFLICT DO NOTHING";
+     WHERE place > $2 AND place <= $3 ORDER BY place \
+     ON CONFLICT (user_target, user_allowed, bundle_id) WHERE closed_at IS NULL DO NOTHING";
 /// The mails of those that were not passed over.
 const MAIL: &str = "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
      SELECT t.mail_id, r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \
@@ -181,7 +182,7 @@ impl RequestImport {
     /// `most` of them.
     pub fn resolve(&mut self, most: i64) -> Result<(Vec<Unresolved>, u64), StoreError> {
         self.staging.transaction(|conn, _| {
-            super::index(conn, "import_requests")?;
+            super::analyze(conn, "import_requests")?;
             on!(conn, c => diesel::sql_query(RESOLVE).execute(c))?;
             super::index(conn, "import_terms")?;
             let count: Number = on!(conn, c => diesel::sql_query(UNRESOLVED).get_result(c))?;
