@@ -26,7 +26,7 @@ const RATE: f64 = 2_000.0;
 /// Live tokens of each kind, all of which are asked about.
 const TOKENS: usize = 20_000;
 /// Connections of the reference server: as many as make it fastest.
-const REFERENCE_POOL: &str = "8";
+const REFERENCE_POOL: u32 = 8;
 
 fn main() {
     harness::run("check", |bench| {
@@ -94,7 +94,7 @@ fn on(bench: &mut Bench, database: &Database) {
     let inspector = seed::inspector(database);
     database.settle();
     let server = Server::start(database);
-    let reference = Server::reference(&[&database.url, REFERENCE_POOL]);
+    let reference = Server::reference(database, bench.options.pool.unwrap_or(REFERENCE_POOL));
     let checks = [authz(&exports, &people), introspect(&exports, &inspector), check(&open, &people)];
 
     let mut race = bench.race();

@@ -200,8 +200,8 @@ fn on(bench: &mut Bench, database: &Database) {
     let relay = TcpListener::bind("127.0.0.1:0").unwrap();
     let relay_url = format!("smtp://{}", relay.local_addr().unwrap());
     let server = Server::start_with(database, &[("SMTP_URL", &relay_url)]);
-    let reference =
-        Server::reference(&[&database.url, if backend == Backend::Postgres { "32" } else { "1" }]);
+    let pool = bench.options.pool.unwrap_or(if backend == Backend::Postgres { 32 } else { 1 });
+    let reference = Server::reference(database, pool);
     let stage = Stage { database, people: &people, server: &server, reference: &reference };
     let rate = bench.options.rate.unwrap_or(RATE);
 

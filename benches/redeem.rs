@@ -124,7 +124,7 @@ fn on_postgres(bench: &mut Bench) {
     let database = Database::postgres(&cluster);
     let people = seed::people(&database, 2_000);
     let server = Server::start(&database);
-    let reference = Server::reference(&[&database.url, "32"]);
+    let reference = Server::reference(&database, bench.options.pool.unwrap_or(32));
     let stage = Stage { database: &database, people: &people, server: &server, reference: &reference };
 
     let mut race = bench.race();
@@ -164,7 +164,7 @@ fn on_sqlite(bench: &mut Bench) {
     let database = Database::sqlite();
     let people = seed::people(&database, 2_000);
     let server = Server::start(&database);
-    let reference = Server::reference(&[&database.url, "1"]);
+    let reference = Server::reference(&database, bench.options.pool.unwrap_or(1));
     let stage = Stage { database: &database, people: &people, server: &server, reference: &reference };
 
     let mut race = bench.race();

@@ -48,8 +48,6 @@ struct Stage {
     server: Server,
     /// Until the first answer, in milliseconds, start by start.
     starts: Vec<f64>,
-    /// The most that was in memory after a run, in MB.
-    resident: RefCell<Vec<f64>>,
 }
 
 impl Stage {
@@ -63,7 +61,7 @@ impl Stage {
         database.settle();
         let starts = (0..STARTS).map(|_| Server::start(&database).first_answer.as_secs_f64() * 1e3).collect();
         let server = Server::start(&database);
-        Self { database, people, exports, open, count, server, starts, resident: RefCell::default() }
+        Self { database, people, exports, open, count, server, starts }
     }
 
     /// Redemptions of requests that are still open. The few are made anew when they
@@ -87,10 +85,6 @@ impl Stage {
         }
         requests
     }
-
-    fn note_memory(&self) {
-        self.resident.borrow_mut().push(self.server.resident_bytes() as f64 / 1e6);
-    }
 }
 
 fn on(bench: &mut Bench, stages: [Stage; 2]) {
@@ -103,14 +97,11 @@ fn on(bench: &mut Bench, stages: [Stage; 2]) {
             let redeem = race.enter(&format!("redeem, {backend}"), &series, connections, move |window| {
                 let requests = stage.redemptions(stock.rows());
                 let lap = load::closed(stage.server.address, &requests, connections, window);
-                stage.note_memory();
                 stock.after(lap, window)
             });
             let requests = stage.authz();
             let authz = race.enter(&format!("authz, {backend}"), &series, connections, move |window| {
-                let lap = load::closed(stage.server.address, &requests, connections, window);
-                stage.note_memory();
-                lap
+                load::closed(stage.server.address, &requests, connections, window)
             });
             [redeem, authz]
         })
@@ -125,7 +116,8 @@ fn on(bench: &mut Bench, stages: [Stage; 2]) {
     }
     for stage in &stages {
         let on = |what: &str| format!("{backend}, {} tokens: {what}", stage.count);
-        bench.figure(&on("in memory"), &stage.resident.borrow(), " MB", Target::AtMost(80.0, 40.0));
+        let resident = stage.server.most_resident_bytes() as f64 / 1e6;
+        bench.figure(&on("most in memory"), &[resident], " MB", Target::AtMost(80.0, 40.0));
         bench.figure(&on("first answer"), &stage.starts, " ms", Target::AtMost(150.0, 50.0));
         let bytes = stage.database.bytes() as f64 / 1e6;
         bench.figure(&on("on disk, with what was redeemed"), &[bytes], " MB", Target::None);
