@@ -245,7 +245,7 @@ fn overload(bench: &mut Bench, stage: &Stage<'_>) {
         admitted.push(over.admitted.len() as f64 / window.measured.as_secs_f64() / capacity);
         against_idle.push(p99(&over.admitted) / p99(&idle.admitted));
         against_half.push(p99(&over.admitted) / p99(&half.admitted));
-        refusals.push(p99(&over.refused));
+        refusals.push(p99(&over.refused) * 1e3);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -253,6 +253,6 @@ fn overload(bench: &mut Bench, stage: &Stage<'_>) {
     bench.figure(&on("admitted ÷ what can be done"), &admitted, "×", Target::None);
     bench.figure(&on("p99 of the admitted ÷ at half load"), &against_half, "×", Target::AtMost(2.0, 1.3));
     bench.figure(&on("p99 of the admitted ÷ at 100 a second"), &against_idle, "×", Target::None);
-    bench.figure(&on("p99 of a refusal"), &refusals, " ms", Target::None);
+    bench.figure(&on("p99 of a refusal"), &refusals, " µs", Target::None);
     bench.figure(&on("memory more than before"), &growth, " MB", Target::None);
 }

@@ -135,7 +135,7 @@ fn on_postgres(bench: &mut Bench) {
     let transaction = [1, 64, 256].map(|connections| {
         stage.pgbench(&mut race, panel, "pgbench, one transaction", ONE_TRANSACTION, connections)
     });
-    let one_each = [1, 64, 256].map(|connections| stage.one_each(&mut race, panel, connections));
+    let one_each = [1, 64].map(|connections| stage.one_each(&mut race, panel, connections));
     let mut stock = Stock::new(256);
     let batch = race.enter(panel, "raw batches of 256, one connection", 256, |window| {
         let open = stage.fresh(stock.rows());
