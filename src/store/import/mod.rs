@@ -25,8 +25,8 @@ pub use users::{ImportedUser, UserImport};
 /// that are yet to be checked in memory until the statement's end.
 const SLICE: i64 = 50_000;
 
-/// Plans as [`Conn::expect_writes`] wants them; statements that may be slow, and
-/// that wait for a row rather than lose all that was done; memory to join in.
+/// The checks of foreign keys may keep their plans; statements may be slow, and
+/// wait for a row rather than lose all that was done; memory to join in.
 const POSTGRES_BULK: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL statement_timeout = 0; \
      SET LOCAL lock_timeout = '30s'; SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '64MB'";
 /// Pages of the indexes that rows go into, kept instead of read again and again.
