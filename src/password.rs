@@ -4,13 +4,21 @@
 
 use std::sync::LazyLock;
 
-use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, Version};
 
 /// The fewest bytes that a password may have.
 pub const SHORTEST: usize = 8;
 /// The most bytes that a password may have.
 pub const LONGEST: usize = 1_024;
+
+/// The most memory that a hash from elsewhere may take, in KiB.
+const MOST_KIB: u32 = 256 * 1_024;
+/// The most passes that it may take over that memory.
+const MOST_PASSES: u32 = 16;
+/// The most lanes that it may have.
+const MOST_LANES: u32 = 16;
 
 /// Why there is no hash of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +35,17 @@ pub enum PasswordError {
     /// The hash function failed.
     #[error("could not be hashed: {0}")]
     Hash(password_hash::Error),
+}
+
+/// Why a hash from elsewhere is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHash {
+    /// Another function's, or nobody's.
+    #[error("is not the PHC string of an argon2 hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")]
+    NotArgon2,
+    /// Each sign-in would take too much of the server.
+    #[error("costs more than {} MiB, {} passes or {} lanes", MOST_KIB / 1_024, MOST_PASSES, MOST_LANES)]
+    TooCostly,
 }
 
 /// What an unknown user's password is held against. `None`, and then nobody's
@@ -52,8 +71,25 @@ pub fn verify(password: &str, hash: Option<&str>) -> bool {
     matches && hash.is_some()
 }
 
+/// Whether a hash that was made elsewhere is one that [`verify`] can work with,
+/// at a cost that a server can bear.
+pub fn check_foreign(hash: &str) -> Result<(), InvalidHash> {
+    let parsed = PasswordHash::new(hash).map_err(|_| InvalidHash::NotArgon2)?;
+    Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| InvalidHash::NotArgon2)?;
+    let version = parsed.version.map_or(Ok(Version::default()), Version::try_from);
+    let params = Params::try_from(&parsed).map_err(|_| InvalidHash::NotArgon2)?;
+    let salted = parsed.salt.is_some_and(|salt| salt.len() >= MIN_SALT_LEN);
+    if version.is_err() || !salted || parsed.hash.is_none() {
+        return Err(InvalidHash::NotArgon2);
+    }
+    if params.m_cost() > MOST_KIB || params.t_cost() > MOST_PASSES || params.p_cost() > MOST_LANES {
+        return Err(InvalidHash::TooCostly);
+    }
+    Ok(())
+}
+
 fn phc(password: &str) -> Result<String, password_hash::Error> {
-    let hash: password_hash::phc::PasswordHash = Argon2::default().hash_password(password.as_bytes())?;
+    let hash: PasswordHash = Argon2::default().hash_password(password.as_bytes())?;
     Ok(hash.to_string())
 }
 
@@ -85,5 +121,31 @@ mod tests {
         assert_eq!(hash(&"x".repeat(1_025)), Err(PasswordError::TooLong));
         assert_eq!(hash("two\nlines"), Err(PasswordError::Control));
         assert_eq!(hash("12345678\0"), Err(PasswordError::Control));
+    }
+    #[test]
+    fn a_hash_from_elsewhere_is_argon2s_and_can_be_borne() {
+        assert_eq!(check_foreign(&hash("correct horse").unwrap()), Ok(()));
+        let end = "c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for cost in
+            ["argon2i$v=19$m=65536,t=3,p=4", "argon2d$v=16$m=4096,t=3,p=1", "argon2id$m=19456,t=2,p=1"]
+        {
+            assert_eq!(check_foreign(&format!("${cost}${end}")), Ok(()), "{cost}");
+        }
+        for cost in ["m=1048576,t=2,p=1", "m=19456,t=1000,p=1", "m=19456,t=2,p=64"] {
+            let hash = format!("$argon2id$v=19${cost}${end}");
+            assert_eq!(check_foreign(&hash), Err(InvalidHash::TooCostly), "{cost}");
+        }
+        for text in [
+            "",
+            "correct horse",
+            "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+            "$scrypt$ln=16,r=8,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=19456,t=2,p=1",
+            "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA",
+            "$argon2id$v=18$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=0,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        ] {
+            assert_eq!(check_foreign(text), Err(InvalidHash::NotArgon2), "{text}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Why a verb failed, in one sentence that says what to do.
 
 use std::io;
+use std::path::PathBuf;
 
 use uuid::Uuid;
 
 use super::demo::DemoError;
+use super::import::{Report, TableError};
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::domain::hub::HubId;
@@ -74,6 +76,12 @@ pub enum CliError {
     /// A mail cannot be put together.
     #[error("{0}")]
     Compose(#[from] ComposeError),
+    /// A file cannot be imported.
+    #[error("{} cannot be imported: {}", .0.display(), .1)]
+    ImportFile(PathBuf, TableError),
+    /// Some of a file's lines cannot be.
+    #[error("{0}")]
+    BadLines(Report),
     /// There is no way out for mail.
     #[error("{0}")]
     Transport(#[from] TransportError),

@@ -7,6 +7,7 @@ mod bundle;
 mod demo;
 mod error;
 mod hub;
+mod import;
 mod key;
 mod mail;
 mod output;
@@ -119,6 +120,12 @@ enum Command {
     /// List and retry mails, and send one as a test
     #[command(subcommand)]
     Mail(mail::Verb),
+    /// Import users and requests from CSV files, all of a file or nothing
+    ///
+    /// Nothing is written before the whole file has been looked at. Importing a
+    /// file again passes over what is there already.
+    #[command(subcommand)]
+    Import(import::Verb),
     /// Delete what has been over for long
     ///
     /// That is: export tokens and API keys that expired or were revoked, requests
@@ -146,6 +153,10 @@ pub fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.globals.json);
     match cli.run(&output) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::BadLines(report)) => {
+            output.fail_with(&report, report.lines(), report.more());
+            ExitCode::FAILURE
+        }
         Err(error) => {
             output.fail(&error);
             ExitCode::FAILURE
@@ -181,6 +192,7 @@ impl Cli {
             Command::Token(verb) => token::run(verb, &open()?, output),
             Command::Request(verb) => request::run(verb, &open()?, output),
             Command::Mail(verb) => mail::run(verb, &globals, output),
+            Command::Import(verb) => import::run(verb, &globals, output),
             Command::Purge(retention) => purge::run(&retention, &open()?, output),
         }
     }

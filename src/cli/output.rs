@@ -71,6 +71,21 @@ impl Output {
         }
     }
 
+    /// What went wrong, in detail: some of it, and how much more there is.
+    pub fn fail_with<D: Serialize + Display>(&self, error: &impl Display, details: &[D], more: u64) {
+        if self.json {
+            let document = json!({ "error": error.to_string(), "lines": details, "more": more });
+            return complain(&document.to_string());
+        }
+        for detail in details {
+            self.remark(&detail.to_string());
+        }
+        if more > 0 {
+            self.remark(&format!("and {more} more"));
+        }
+        self.fail(error);
+    }
+
     /// Something beside the answer, for people.
     fn remark(&self, text: &str) {
         if !self.json {

@@ -17,6 +17,7 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::domain::clock::Timestamp;
 use crate::domain::token::{Keyring, ShortKey};
 
 pub use address::{
@@ -276,6 +277,11 @@ impl Requests {
     pub fn lifetime(&self, asked: Option<i64>) -> Option<i64> {
         let seconds = asked.unwrap_or(self.default_ttl);
         (SHORTEST_TTL..=self.max_ttl).contains(&seconds).then_some(seconds)
+    }
+
+    /// Whether a request made now may live until then.
+    pub fn may_live_until(&self, then: Timestamp, now: Timestamp) -> bool {
+        (now.plus_seconds(SHORTEST_TTL)..=now.plus_seconds(self.max_ttl)).contains(&then)
     }
 
     fn parse<E: Fn(&str) -> Option<String>>(

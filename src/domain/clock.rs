@@ -47,6 +47,11 @@ impl Timestamp {
         self.format("%Y-%m-%dT%H:%M:%SZ")
     }
 
+    /// Reads RFC 3339, in any offset; what is finer than a microsecond is cut off.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_micros()))
+    }
+
     /// By a pattern of chrono's `strftime`, in UTC.
     pub fn format(self, pattern: &str) -> String {
         DateTime::<Utc>::from_timestamp_micros(self.0)
@@ -73,5 +78,15 @@ mod tests {
             Timestamp::from_micros(1_893_456_000 * MICROS + 999_999).rfc3339(),
             "2030-01-01T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn rfc_3339_is_read_in_any_offset() {
+        let moment = Some(Timestamp::from_micros(1_893_456_000 * MICROS + 500_000));
+        assert_eq!(Timestamp::from_rfc3339("2030-01-01T00:00:00.5Z"), moment);
+        assert_eq!(Timestamp::from_rfc3339("2030-01-01T02:00:00.5000009+02:00"), moment);
+        for text in ["", "2030-01-01", "2030-01-01T00:00:00", "2030-02-30T00:00:00Z", "tomorrow"] {
+            assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
+        }
     }
 }

@@ -83,6 +83,10 @@ actions! {
     BundleDeleted = "bundle.deleted",
     /// A dead mail was put back in the queue.
     MailRetried = "mail.retried",
+    /// Users came in from a file.
+    UsersImported = "users.imported",
+    /// Requests came in from a file.
+    RequestsImported = "requests.imported",
     /// What had been over for long was deleted.
     RecordsPurged = "records.purged",
 }

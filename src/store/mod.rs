@@ -17,6 +17,7 @@ pub mod events;
 pub mod exports;
 pub mod grants;
 pub mod hubs;
+pub mod import;
 pub mod keys;
 pub mod lookup;
 pub mod outbox;
@@ -279,7 +280,7 @@ impl Store {
 }
 
 impl Conn {
-    fn transaction<T>(&mut self, work: impl Fn(&mut Self) -> QueryResult<T>) -> Result<T, StoreError> {
+    fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> Result<T, StoreError> {
         if let Err(error) = self.begin() {
             // A dead connection is replaced; a database that is locked is waited
             // for no longer than it has been already.

@@ -23,6 +23,7 @@ mod hexo_race;
 mod hexo_redeem;
 mod hexo_request;
 mod hexo_user;
+mod import;
 mod ledger;
 mod mailer;
 mod mfs;

@@ -1,0 +1,187 @@
+//! The reference server: what actix-web and the pool give without an actor. The
+//! bench runs itself with an argument to be it.
+//!
+//! It asks nobody who they are, and keeps no log: what it is spared counts
+//! against us.
+
+use std::net::TcpListener;
+
+use actix_web::web::{self, Data, Path};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use countersign::domain::bundle::BundleId;
+use countersign::domain::event::Origin;
+use countersign::domain::export::{ExpiryHours, NewExport};
+use countersign::domain::grant::Terms;
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::Mask;
+use countersign::domain::request::NewRequest;
+use countersign::domain::token::{ExportId, RedeemId};
+use countersign::domain::user::UserId;
+use countersign::store::ledger::{self, Deed, Operation, Verdict};
+use countersign::store::{Clock, Store, requests};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::requests::CLIENT;
+use super::seed;
+
+/// The argument that makes a bench the reference server. What follows it are the
+/// database's URL and the most connections to it.
+pub const ARGUMENT: &str = "reference-server";
+
+/// Whether this process is to be the reference server.
+pub fn was_asked_for() -> bool {
+    std::env::args().nth(1).as_deref() == Some(ARGUMENT)
+}
+
+/// Serves at `BIND` until it is killed.
+pub fn serve() {
+    let arguments: Vec<String> = std::env::args().skip(2).collect();
+    let [url, connections] = arguments.as_slice() else { panic!("a URL and a number, not {arguments:?}") };
+    let store = Store::connect(&url.parse().unwrap(), connections.parse().unwrap(), Clock::Database).unwrap();
+    let store = Data::new(store);
+    let listener = TcpListener::bind(std::env::var("BIND").unwrap()).unwrap();
+    let server = move || {
+        App::new()
+            .app_data(store.clone())
+            .route("/healthz", web::get().to(HttpResponse::Ok))
+            // A bare handler.
+            .route("/bare/authz", web::get().to(bare_authz))
+            .route("/bare/introspect", web::post().to(bare_introspection))
+            .route("/bare/request", web::get().to(bare_request))
+            // One SELECT through the pool.
+            .route("/select/export/{id}", web::get().to(select_export))
+            .route("/select/request/{id}", web::get().to(select_request))
+            // One transaction through the pool.
+            .route("/commit/redeem/{id}/{by}", web::put().to(redeem))
+            .route("/commit/ask/{target}/{allowed}", web::post().to(ask))
+            .route("/commit/export/{creator}", web::post().to(create_export))
+    };
+    let server = HttpServer::new(server).listen(listener).unwrap();
+    actix_web::rt::System::new().block_on(server.run()).unwrap();
+}
+
+async fn bare_authz() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header(("X-Countersign-Token-Id", "01939f6e-5b7c-7a3e-9d1f-0123456789ab"))
+        .insert_header(("X-Countersign-Permission", "2"))
+        .finish()
+}
+
+async fn bare_introspection(_: web::Bytes) -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "active": true,
+        "token_type": "export",
+        "scope": "read",
+        "permission": 2,
+        "hub_id": "hub1",
+        "nid": "node1",
+        "sub": "/api/user/1/",
+        "iat": 1_732_200_000,
+        "exp": 1_732_804_800,
+        "jti": "01939f6e-5b7c-7a3e-9d1f-0123456789ab",
+    }))
+}
+
+async fn bare_request() -> HttpResponse {
+    let user = |id: i64| {
+        json!({
+            "email": format!("person{id}@example.org"),
+            "first_name": "Pat",
+            "id": id,
+            "last_name": format!("Person {id}"),
+            "resource_uri": format!("/api/user/{id}/"),
+            "username": format!("person{id}@example.org"),
+        })
+    };
+    HttpResponse::Ok().json(json!({
+        "bundle": {
+            "description": "See what is there.",
+            "id": 1,
+            "name": "Read",
+            "permission": 2,
+            "resource_uri": "/api/bundle/1/",
+        },
+        "redeem_url": "http://127.0.0.1:8080/redeem?token=csr_0123456789012345678901234567890123456789abcd",
+        "resource_uri": "/api/bundle_permission_request/1/",
+        "ttl": 604_800,
+        "user_allowed": user(1_001),
+        "user_target": user(1),
+    }))
+}
+
+/// Looks up an export token, with its creator and what they may do.
+async fn select_export(path: Path<String>, store: Data<Store>) -> HttpResponse {
+    let id = ExportId(Uuid::parse_str(&path).unwrap());
+    let found = web::block(move || ledger::look_up(&store, &[id])).await.unwrap();
+    match found {
+        Ok((known, _)) if known.contains_key(&id) => HttpResponse::NoContent().finish(),
+        other => failed(&other),
+    }
+}
+
+/// Looks up a request, without those whom it names.
+async fn select_request(path: Path<String>, store: Data<Store>) -> HttpResponse {
+    let id = RedeemId(Uuid::parse_str(&path).unwrap());
+    let found = web::block(move || store.read(|conn| requests::by_redeem_id(conn, id))).await.unwrap();
+    match found {
+        Ok(Some(_)) => HttpResponse::NoContent().finish(),
+        other => failed(&other),
+    }
+}
+
+async fn redeem(request: HttpRequest, path: Path<(String, i64)>, store: Data<Store>) -> HttpResponse {
+    let (id, by) = path.into_inner();
+    let (id, by) = (RedeemId(Uuid::parse_str(&id).unwrap()), UserId(by));
+    match commit(&request, store, by, Deed::Redeem { id, by, once: None }).await {
+        Ok(Verdict::Redeemed(Ok((grant, _)))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
+        other => failed(&other),
+    }
+}
+
+async fn ask(request: HttpRequest, path: Path<(i64, i64)>, store: Data<Store>) -> HttpResponse {
+    let (target, allowed) = path.into_inner();
+    let (target, allowed) = (UserId(target), UserId(allowed));
+    let terms = Terms { target, allowed, bundle: BundleId(seed::BUNDLE) };
+    let new = NewRequest { terms, asked_by: allowed, lifetime: 604_800, redeem_page: None, once: None };
+    match commit(&request, store, allowed, Deed::Ask(new)).await {
+        Ok(Verdict::Asked(Ok((asked, _)))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
+        other => failed(&other),
+    }
+}
+
+async fn create_export(request: HttpRequest, path: Path<i64>, store: Data<Store>) -> HttpResponse {
+    let creator = UserId(path.into_inner());
+    let new = NewExport {
+        creator,
+        hub: HubId::new(&seed::hub(creator.0)).unwrap(),
+        node: NodeId::new("node1").unwrap(),
+        mask: Mask::READ,
+        expiry: ExpiryHours::DEFAULT,
+    };
+    match commit(&request, store, creator, Deed::CreateExport(new)).await {
+        Ok(Verdict::ExportCreated(Ok((_, token)))) => {
+            HttpResponse::Ok().json(json!({ "token": token.reveal() }))
+        }
+        other => failed(&other),
+    }
+}
+
+/// A transaction of its own: the server's own code, with a batch of one and no
+/// actor.
+async fn commit(
+    request: &HttpRequest,
+    store: Data<Store>,
+    by: UserId,
+    deed: Deed,
+) -> Result<Verdict, String> {
+    let address = request.peer_addr().map(|peer| peer.ip());
+    let origin = Origin { actor: Some(by), address, client: Some(CLIENT.to_owned()) };
+    let operation = Operation::new(deed, origin);
+    let done = web::block(move || ledger::commit(&store, &[operation])).await.unwrap();
+    done.into_iter().next().unwrap().map_err(|error| error.to_string())
+}
+
+fn failed(what: &impl std::fmt::Debug) -> HttpResponse {
+    HttpResponse::InternalServerError().body(format!("{what:?}"))
+}

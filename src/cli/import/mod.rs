@@ -1,0 +1,130 @@
+//! `countersign import`: users and requests, as many as there are, from a file.
+
+mod lines;
+mod progress;
+mod report;
+mod requests;
+mod table;
+mod users;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::output::Output;
+use super::{CliError, Globals};
+use crate::store::StoreError;
+use progress::Progress;
+use table::{Columns, Row, Table};
+
+pub use report::{BadLine, Report};
+pub use table::TableError;
+
+/// Rows that are staged at once.
+const CHUNK: usize = 4_096;
+
+/// What can be imported.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Import users
+    ///
+    /// The columns are email, and if you like first_name, last_name, staff and
+    /// active (true or false; users are active and not staff unless it says
+    /// otherwise), and password_hash: an argon2 PHC string, as other systems
+    /// keep it. Who is there already stays as they are.
+    Users(Source),
+    /// Import permission requests, without mail unless --mail is given
+    ///
+    /// The columns are user_target (whose data it is), user_allowed (who asks),
+    /// both mail addresses of active users, and bundle (its id, or its name if
+    /// no other has it); and if you like either ttl, in seconds, or expires_at,
+    /// as in 2030-01-31T12:00:00Z. What is permitted or being asked for already
+    /// is passed over.
+    Requests(Requests),
+}
+
+/// The requests to be imported.
+#[derive(Args)]
+pub struct Requests {
+    #[command(flatten)]
+    source: Source,
+    /// Send the usual mail to each target
+    #[arg(long)]
+    mail: bool,
+}
+
+/// The file.
+#[derive(Args)]
+pub struct Source {
+    /// A CSV file in UTF-8, its columns named in the first line; - is stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+struct Counts {
+    imported: u64,
+    passed_over: u64,
+    mails: u64,
+}
+
+/// Does it.
+pub(super) fn run(verb: Verb, globals: &Globals, output: &Output) -> Result<(), CliError> {
+    match verb {
+        Verb::Users(source) => users::import(&source, globals, output),
+        Verb::Requests(Requests { source, mail }) => requests::import(&source, mail, globals, output),
+    }
+}
+
+impl Source {
+    /// Opens the file; how many bytes it has, if that is known.
+    fn open(&self, columns: Columns) -> Result<(Table<Box<dyn Read>>, Option<u64>), CliError> {
+        let (input, size): (Box<dyn Read>, _) = if self.file.as_os_str() == "-" {
+            (Box::new(io::stdin().lock()), None)
+        } else {
+            let file = File::open(&self.file).map_err(|error| self.wrong(error.into()))?;
+            let size = file.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+            (Box::new(file), size)
+        };
+        let table = Table::open(input, columns).map_err(|error| self.wrong(error))?;
+        Ok((table, size))
+    }
+
+    fn wrong(&self, error: TableError) -> CliError {
+        CliError::ImportFile(self.file.clone(), error)
+    }
+
+    /// Reads all rows, and has those that are good staged; what is wrong with
+    /// the others.
+    fn read<T>(
+        &self,
+        (mut table, progress): (Table<Box<dyn Read>>, &Progress),
+        parse: impl Fn(Row<'_>) -> Result<T, BadLine>,
+        mut stage: impl FnMut(&[T]) -> Result<(), StoreError>,
+    ) -> Result<(Report, u64), CliError> {
+        let (mut report, mut rows) = (Report::default(), 0);
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while let Some(row) = table.next().map_err(|error| self.wrong(error))? {
+            rows += 1;
+            match parse(row) {
+                Ok(value) => chunk.push(value),
+                Err(bad) => report.add(bad),
+            }
+            if chunk.len() == CHUNK {
+                stage(&chunk)?;
+                chunk.clear();
+            }
+            if rows % CHUNK as u64 == 0 {
+                progress.read(table.bytes(), rows);
+            }
+        }
+        if !chunk.is_empty() {
+            stage(&chunk)?;
+        }
+        Ok((report, rows))
+    }
+}

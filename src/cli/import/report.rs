@@ -1,0 +1,92 @@
+//! What is wrong with a file: its first bad lines, and how many there are.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The most bad lines that are told.
+pub const TOLD: usize = 20;
+
+/// A line that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BadLine {
+    /// Which, the header's being 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub error: String,
+}
+
+/// All that is wrong with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    first: Vec<BadLine>,
+    count: u64,
+}
+
+impl Report {
+    /// Adds a line, in the order of the file.
+    pub fn add(&mut self, bad: BadLine) {
+        self.count += 1;
+        if self.first.len() < TOLD {
+            self.first.push(bad);
+        }
+    }
+
+    /// Adds lines that another look at the file came to: the first of them, and
+    /// how many there are.
+    pub fn merge(&mut self, first: impl IntoIterator<Item = BadLine>, count: u64) {
+        self.count += count;
+        self.first.extend(first);
+        self.first.sort_by_key(|bad| bad.line);
+        self.first.truncate(TOLD);
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first bad lines.
+    pub fn lines(&self) -> &[BadLine] {
+        &self.first
+    }
+
+    /// How many there are beyond the first.
+    pub fn more(&self) -> u64 {
+        self.count.saturating_sub(self.first.len() as u64)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = if self.count == 1 { "line" } else { "lines" };
+        write!(
+            f,
+            "{} {lines} of the file cannot be taken, so nothing was imported; mend and import it again",
+            self.count
+        )
+    }
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_lines_are_told_and_the_others_counted() {
+        let bad = |line| BadLine { line, error: "bad".to_owned() };
+        let mut report = Report::default();
+        assert!(report.is_empty());
+        (1..=30).map(|line| bad(2 * line)).for_each(|line| report.add(line));
+        report.merge((1..=20).map(|line| bad(2 * line + 1)), 25);
+        let lines: Vec<u64> = report.lines().iter().map(|bad| bad.line).collect();
+        assert_eq!(lines, (2..22).collect::<Vec<_>>());
+        assert_eq!(report.more(), 35);
+    }
+}

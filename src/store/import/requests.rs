@@ -1,0 +1,253 @@
+//! Permission requests, many at once.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
+
+use super::{Imported, Kind, Staging, execute};
+use crate::domain::bundle::BundleId;
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Action, Origin};
+use crate::domain::user::Email;
+use crate::entropy;
+use crate::store::events::{self, Event};
+use crate::store::types::{At, Instant, Uid};
+use crate::store::{Conn, Link, QueryResult, Store, StoreError, on};
+
+table! {
+    import_requests (place) {
+        place -> BigInt,
+        line -> BigInt,
+        redeem_id -> crate::store::types::Id,
+        mail_id -> Nullable<crate::store::types::Id>,
+        target -> Text,
+        allowed -> Text,
+        bundle_id -> BigInt,
+        expires_at -> crate::store::types::Instant,
+    }
+}
+
+/// The file's rows; and the same with the numbers of whom they name, as far as
+/// there is such a user, less what stands already.
+const REQUESTS: Kind = Kind {
+    tables: &["import_requests", "import_terms"],
+    postgres: "CREATE TEMPORARY TABLE import_requests (place bigint NOT NULL, line bigint NOT NULL, \
+         redeem_id uuid NOT NULL, mail_id uuid, target text NOT NULL, allowed text NOT NULL, \
+         bundle_id bigint NOT NULL, expires_at timestamptz NOT NULL); \
+         CREATE TEMPORARY TABLE import_terms (place bigint NOT NULL, target_id bigint, allowed_id bigint, \
+         bundle_id bigint NOT NULL, redeem_id uuid NOT NULL, mail_id uuid, expires_at timestamptz NOT NULL)",
+    sqlite: "CREATE TEMPORARY TABLE import_requests (place integer PRIMARY KEY, line bigint NOT NULL, \
+         redeem_id blob NOT NULL, mail_id blob, target text NOT NULL, allowed text NOT NULL, \
+         bundle_id bigint NOT NULL, expires_at bigint NOT NULL); \
+         CREATE TEMPORARY TABLE import_terms (place integer PRIMARY KEY, target_id bigint, allowed_id bigint, \
+         bundle_id bigint NOT NULL, redeem_id blob NOT NULL, mail_id blob, expires_at bigint NOT NULL)",
+    action: Action::RequestsImported,
+};
+
+/// Disabled users are asked for nothing, and ask for nothing.
+const RESOLVE: &str = "INSERT INTO import_terms \
+     (place, target_id, allowed_id, bundle_id, redeem_id, mail_id, expires_at) \
+     SELECT s.place, t.id, a.id, s.bundle_id, s.redeem_id, s.mail_id, s.expires_at FROM import_requests s \
+     LEFT JOIN users t ON t.email = s.target AND t.active \
+     LEFT JOIN users a ON a.email = s.allowed AND a.active \
+     WHERE NOT EXISTS (SELECT 1 FROM bundle_permissions p \
+     WHERE p.user_target = t.id AND p.user_allowed = a.id AND p.bundle_id = s.bundle_id)";
+const UNRESOLVED: &str =
+    "SELECT count(*) AS n FROM import_terms WHERE target_id IS NULL OR allowed_id IS NULL";
+const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
+     t.allowed_id IS NULL AS no_allowed FROM import_terms t JOIN import_requests s ON s.place = t.place \
+     WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.place LIMIT $1";
+/// As for any new request, one that has expired makes room.
+const REPLACE: &str = "UPDATE permission_requests SET closed_at = $1, outcome = 'replaced' WHERE id IN \
+     (SELECT r.id FROM import_terms t JOIN permission_requests r ON r.user_target = t.target_id \
+     AND r.user_allowed = t.allowed_id AND r.bundle_id = t.bundle_id \
+     WHERE r.closed_at IS NULL AND r.expires_at <= $1) RETURNING id AS n";
+/// What is open already is passed over, and the first of two stays.
+const INSERT: &str = "INSERT INTO permission_requests \
+     (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
+     SELECT redeem_id, target_id, allowed_id, bundle_id, allowed_id, $1, expires_at FROM import_terms \
+     WHERE place > $2 AND place <= $3 ORDER BY place \
+     ON CONFLICT (user_target, user_allowed, bundle_id) WHERE closed_at IS NULL DO NOTHING";
+/// The mails of those that were not passed over.
+const MAIL: &str = "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
+     SELECT t.mail_id, r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \
+     ON r.redeem_id = t.redeem_id WHERE t.place > $2 AND t.place <= $3";
+
+/// Entries of the trail that one statement adds.
+const ENTRIES: usize = 500;
+
+/// A request of the file.
+#[derive(Clone, Debug)]
+pub struct ImportedRequest {
+    /// Its line.
+    pub line: u64,
+    /// Who is asked.
+    pub target: Email,
+    /// Who asks: another.
+    pub allowed: Email,
+    /// The rights.
+    pub bundle: BundleId,
+    /// When it dies by itself.
+    pub expires_at: Timestamp,
+}
+
+/// A line that names a user who is not there, or disabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The line.
+    pub line: u64,
+    /// Who is to be asked, if they are not there.
+    pub target: Option<Email>,
+    /// Who asks, if they are not there.
+    pub allowed: Option<Email>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = import_requests, treat_none_as_default_value = false)]
+struct StagedRequest<'a> {
+    place: i64,
+    line: i64,
+    redeem_id: Uid,
+    mail_id: Option<Uid>,
+    target: &'a str,
+    allowed: &'a str,
+    bundle_id: i64,
+    expires_at: At,
+}
+
+#[derive(QueryableByName)]
+struct UnresolvedRow {
+    #[diesel(sql_type = BigInt)]
+    line: i64,
+    #[diesel(sql_type = Text)]
+    target: String,
+    #[diesel(sql_type = Text)]
+    allowed: String,
+    #[diesel(sql_type = Bool)]
+    no_target: bool,
+    #[diesel(sql_type = Bool)]
+    no_allowed: bool,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+/// An import of requests.
+pub struct RequestImport {
+    staging: Staging,
+    mail: bool,
+}
+
+impl RequestImport {
+    /// Begins one, with or without a mail for each request; nothing is written
+    /// before [`RequestImport::insert`].
+    pub fn begin(store: &Store, mail: bool) -> Result<Self, StoreError> {
+        Ok(Self { staging: Staging::open(store, &REQUESTS)?, mail })
+    }
+
+    /// When all these requests are made: now.
+    pub fn now(&self) -> Timestamp {
+        self.staging.now
+    }
+
+    /// Takes requests, in the order of the file.
+    pub fn stage(&mut self, requests: &[ImportedRequest]) -> Result<(), StoreError> {
+        let mail = self.mail;
+        self.staging.stage(requests, |conn, first, now| {
+            let rows: Vec<StagedRequest<'_>> = (first..)
+                .zip(requests)
+                .map(|(place, request)| {
+                    // A microsecond each, so that the ids come in their order,
+                    // and their index grows at its end.
+                    let at = Timestamp::from_micros(now.micros().saturating_add(place));
+                    StagedRequest {
+                        place,
+                        line: request.line.try_into().unwrap_or(i64::MAX),
+                        redeem_id: Uid(entropy::token().uuid(at)),
+                        mail_id: mail.then(|| Uid(entropy::token().uuid(at))),
+                        target: request.target.as_str(),
+                        allowed: request.allowed.as_str(),
+                        bundle_id: request.bundle.0,
+                        expires_at: At(request.expires_at),
+                    }
+                })
+                .collect();
+            write(conn, &rows)
+        })
+    }
+
+    /// Finds the users; how many lines name one who is not there, and the first
+    /// `most` of them.
+    pub fn resolve(&mut self, most: i64) -> Result<(Vec<Unresolved>, u64), StoreError> {
+        self.staging.transaction(|conn, _| {
+            super::analyze(conn, "import_requests")?;
+            on!(conn, c => diesel::sql_query(RESOLVE).execute(c))?;
+            super::index(conn, "import_terms")?;
+            let count: Number = on!(conn, c => diesel::sql_query(UNRESOLVED).get_result(c))?;
+            if count.n == 0 {
+                return Ok((Vec::new(), 0));
+            }
+            let first: Vec<UnresolvedRow> = on!(conn, c => diesel::sql_query(FIRST_UNRESOLVED)
+                .bind::<BigInt, _>(most)
+                .load(c))?;
+            Ok((first.into_iter().map(Unresolved::from).collect(), count.n.unsigned_abs()))
+        })
+    }
+
+    /// Adds them all, once [`RequestImport::resolve`] has found everybody;
+    /// `tell` hears how many are through.
+    pub fn insert(self, tell: &dyn Fn(u64)) -> Result<Imported, StoreError> {
+        let mail = self.mail;
+        self.staging.insert(tell, replace_expired, |conn, now, places| {
+            let added = execute(conn, INSERT, now, places)?;
+            if mail {
+                execute(conn, MAIL, now, places)?;
+            }
+            Ok(added)
+        })
+    }
+}
+
+impl From<UnresolvedRow> for Unresolved {
+    fn from(row: UnresolvedRow) -> Self {
+        Self {
+            line: row.line.unsigned_abs(),
+            target: row.no_target.then(|| Email::from_store(row.target)),
+            allowed: row.no_allowed.then(|| Email::from_store(row.allowed)),
+        }
+    }
+}
+
+fn write(conn: &mut Conn, rows: &[StagedRequest<'_>]) -> QueryResult<()> {
+    match &mut conn.link {
+        Link::Postgres(pg) => {
+            diesel::copy_from(import_requests::table).from_insertable(rows).execute(&mut **pg).map(drop)
+        }
+        Link::Sqlite(sqlite) => sqlite.transaction(|c| {
+            rows.iter().try_for_each(|row| {
+                diesel::insert_into(import_requests::table).values(row).execute(c).map(drop)
+            })
+        }),
+    }
+}
+
+fn replace_expired(conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
+    let replaced: Vec<Number> =
+        on!(conn, c => diesel::sql_query(REPLACE).bind::<Instant, _>(At(now)).load(c))?;
+    for some in replaced.chunks(ENTRIES) {
+        let entries: Vec<Event> = some
+            .iter()
+            .map(|request| Event {
+                id: entropy::token().uuid(now),
+                at: now,
+                origin: Origin::OPERATOR,
+                action: Action::RequestReplaced,
+                subject: format!("request:{}", request.n),
+            })
+            .collect();
+        events::insert(conn, &entries)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,339 @@
+//! `countersign import`, as an operator runs it, beside a running server.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use countersign::domain::request::PermissionRequest;
+use countersign::store::{Clock, Store, requests, users};
+use serde_json::{Value, json};
+
+use crate::helpers::{PASSWORD, START, TestApp, token_in};
+
+const DAY: i64 = 24 * 3_600;
+
+/// How a run of the program ended.
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn json(&self) -> Value {
+        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{}", self.stdout);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+impl TestApp {
+    /// Runs `countersign import` with these arguments on a file.
+    fn import(&self, arguments: &[&str], file: &str) -> Ended {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file.csv"), file).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.arg("import").args(arguments).current_dir(directory.path());
+        command.env_clear().env("DATABASE_URL", &self.database_url);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // The program may have ended before it has read all.
+        let _ = child.stdin.take().unwrap().write_all(file.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ended {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn import_users(&self, file: &str) -> Value {
+        self.import(&["users", "file.csv", "--json"], file).json()
+    }
+
+    fn import_requests(&self, file: &str) -> Value {
+        self.import(&["requests", "file.csv", "--json"], file).json()
+    }
+
+    /// Why a file is refused: its bad lines, in both forms. Nothing is written.
+    fn refused(&self, kind: &str, file: &str) -> Vec<(u64, String)> {
+        let before = self.rows();
+        let people = self.import(&[kind, "file.csv"], file);
+        let program = self.import(&[kind, "file.csv", "--json"], file);
+        assert_eq!((people.code, people.stdout.as_str()), (1, ""));
+        assert_eq!((program.code, program.stdout.as_str()), (1, ""));
+        assert_eq!(self.rows(), before);
+        let document: Value = serde_json::from_str(&program.stderr).unwrap();
+        let last = format!("error: {}", document["error"].as_str().unwrap());
+        assert_eq!(people.stderr.lines().last(), Some(last.as_str()));
+        let lines = document["lines"].as_array().unwrap();
+        let read = |line: &Value| {
+            let (number, error) = (line["line"].as_u64().unwrap(), line["error"].as_str().unwrap());
+            let told = format!("line {number}: {error}");
+            assert!(people.stderr.lines().any(|line| line == told), "{told}: {}", people.stderr);
+            (number, error.to_owned())
+        };
+        lines.iter().map(read).collect()
+    }
+
+    /// Sets the server's clock to the database's, which the program goes by.
+    fn to_the_present(&self) {
+        self.advance((self.program_clock() - START) / 1_000_000 + 1);
+    }
+
+    fn program_clock(&self) -> i64 {
+        let store = Store::connect(&self.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+        store.read(|conn| conn.now()).unwrap().micros()
+    }
+
+    /// All requests, the oldest first.
+    fn requests(&self) -> Vec<PermissionRequest> {
+        let mut all = self.store.read(|conn| requests::newest(conn, 1_000)).unwrap();
+        all.reverse();
+        all
+    }
+
+    fn events(&self, action: &str) -> i64 {
+        self.count(&format!("SELECT count(*) AS n FROM events WHERE action = '{action}'"))
+    }
+}
+
+/// Whether these words stand in what was said of this line.
+fn says(lines: &[(u64, String)], line: u64, words: &str) -> bool {
+    lines.iter().any(|(number, error)| *number == line && error.contains(words))
+}
+
+on_both_databases! {
+    async fn users_come_in_as_the_file_has_them(app: TestApp) {
+        let hash = countersign::password::hash(PASSWORD).unwrap();
+        let file = format!(
+            "password_hash,Email,active,staff,last_name,first_name\n\
+             \"{hash}\",Ada@Example.org,,TRUE,Lovelace,Ada\n\
+             ,bob@example.org,no,0,,\"Bob \"\"the\"\" Builder, \n\n"
+        );
+        let refused = app.import(&["users", "file.csv"], &file);
+        assert_eq!(refused.code, 1);
+        assert!(refused.stderr.contains("names a column Email"), "{}", refused.stderr);
+        let file = file.replace("Email", "email").replace("Builder, \n", "Builder, Jr\"");
+        assert_eq!(app.import_users(&file), json!({ "imported": 2, "passed_over": 0, "mails": 0 }));
+
+        let all = app.store.read(users::all).unwrap();
+        let names: Vec<_> = all
+            .iter()
+            .map(|user| (user.email.as_str(), user.first_name.as_str(), user.last_name.as_str(), user.active, user.staff))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("ada@example.org", "Ada", "Lovelace", true, true),
+                ("bob@example.org", "Bob \"the\" Builder, Jr", "", false, false),
+            ]
+        );
+        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'users.imported' AND subject = 'count:2'"), 1);
+        // The password is the one that was hashed elsewhere.
+        let signed_in = app.get("/api/account/").basic_auth("ada@example.org", Some(PASSWORD)).send().await.unwrap();
+        assert_eq!(signed_in.status(), 200);
+        let signed_in = app.get("/api/account/").basic_auth("bob@example.org", Some(PASSWORD)).send().await.unwrap();
+        assert_eq!(signed_in.status(), 401);
+    }
+
+    async fn importing_users_again_passes_over_who_is_there(app: TestApp) {
+        app.user("ada@example.org");
+        let file = "email,first_name\nADA@example.org,Augusta\nbob@example.org,Bob\nBob@example.org,Robert\n";
+        assert_eq!(app.import_users(file), json!({ "imported": 1, "passed_over": 2, "mails": 0 }));
+        let events = app.count("SELECT count(*) AS n FROM events");
+        assert_eq!(app.import_users(file), json!({ "imported": 0, "passed_over": 3, "mails": 0 }));
+        assert_eq!(app.import_users("email\n"), json!({ "imported": 0, "passed_over": 0, "mails": 0 }));
+        assert_eq!(app.count("SELECT count(*) AS n FROM events"), events);
+        let all = app.store.read(users::all).unwrap();
+        let names: Vec<_> = all.iter().map(|user| user.first_name.as_str()).collect();
+        assert_eq!(names, ["ada", "Bob"]);
+    }
+
+    async fn more_users_than_one_statement_takes_come_in_whole(app: TestApp) {
+        let mut file = "email\n".to_owned();
+        for i in 0..50_100 {
+            file.push_str(&format!("user{}@example.org\n", i % 50_050));
+        }
+        let ended = app.import(&["users", "-", "--json"], &file);
+        assert_eq!(ended.json(), json!({ "imported": 50_050, "passed_over": 50, "mails": 0 }));
+        assert_eq!(app.count("SELECT count(*) AS n FROM users"), 50_050);
+    }
+
+    async fn bad_users_are_told_by_their_lines_and_nothing_is_written(app: TestApp) {
+        let file = "email,first_name,staff,password_hash\n\
+            good@example.org,Good,,\n\
+            bad,,,\n\
+            good2@example.org,\"two\nlines\",,\n\
+            good3@example.org,,perhaps,\n\
+            good4@example.org,,,$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9\n\
+            \n\
+            good5@example.org\n";
+        let lines = app.refused("users", file);
+        assert!(says(&lines, 3, "email: not a mail address"), "{lines:?}");
+        assert!(says(&lines, 4, "first_name: holds a control character"), "{lines:?}");
+        assert!(says(&lines, 6, "staff: is neither true nor false"), "{lines:?}");
+        assert!(says(&lines, 7, "password_hash: is not the PHC string of an argon2 hash"), "{lines:?}");
+        assert!(says(&lines, 9, "there are 1 fields instead of 4"), "{lines:?}");
+        assert_eq!(lines.len(), 5);
+
+        let many = format!("email\n{}", "bad\n".repeat(30));
+        let lines = app.refused("users", &many);
+        let numbers: Vec<u64> = lines.iter().map(|(line, _)| *line).collect();
+        assert_eq!(numbers, (2..22).collect::<Vec<_>>());
+        let ended = app.import(&["users", "file.csv"], &many);
+        assert!(ended.stderr.contains("and 10 more\nerror: 30 lines"), "{}", ended.stderr);
+    }
+
+    async fn an_imported_request_is_redeemed_by_its_target(app: TestApp) {
+        app.to_the_present();
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let bundle = app.bundle("Heart rate", 6);
+        let file = format!("user_target,user_allowed,bundle\nGrace@example.org,ada@example.org,{}\n", bundle.id);
+        assert_eq!(app.import_requests(&file), json!({ "imported": 1, "passed_over": 0, "mails": 0 }));
+        let imported = app.requests();
+        let request = &imported[0];
+        assert_eq!((request.terms.target, request.terms.allowed), (grace.user.id, ada.user.id));
+        assert_eq!((request.terms.bundle, request.asked_by), (bundle.id, ada.user.id));
+        assert_eq!(request.expires_at, request.created_at.plus_seconds(7 * DAY));
+        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'requests.imported' AND subject = 'count:1'"), 1);
+
+        let path = format!("/api/bundle_permission_request/{}/", app.redeem_token(request));
+        let by_ada = app.put(&path).bearer_auth(&ada.key).send().await.unwrap();
+        assert_eq!(by_ada.status(), 404);
+        let by_grace = app.put(&path).bearer_auth(&grace.key).send().await.unwrap();
+        assert_eq!(by_grace.status(), 200);
+        // What is permitted now is passed over.
+        assert_eq!(app.import_requests(&file), json!({ "imported": 0, "passed_over": 1, "mails": 0 }));
+    }
+
+    async fn requests_live_for_as_long_as_the_file_says(app: TestApp) {
+        for name in ["ada", "bob", "cleo", "dora"] {
+            app.user(&format!("{name}@example.org"));
+        }
+        app.bundle("Heart rate", 6);
+        let soon = (app.program_clock() / 1_000_000 + 3 * DAY) * 1_000_000;
+        let soon = countersign::domain::clock::Timestamp::from_micros(soon);
+        let file = format!(
+            "user_allowed,user_target,bundle,ttl,expires_at\n\
+             ada@example.org,bob@example.org,Heart rate,,\n\
+             ada@example.org,cleo@example.org,Heart rate,60,\n\
+             ada@example.org,dora@example.org,1,,{}\n",
+            soon.rfc3339()
+        );
+        assert_eq!(app.import_requests(&file)["imported"], 3);
+        let all = app.requests();
+        assert_eq!(all[0].expires_at, all[0].created_at.plus_seconds(7 * DAY));
+        assert_eq!(all[1].expires_at, all[1].created_at.plus_seconds(60));
+        assert_eq!(all[2].expires_at, soon);
+    }
+
+    async fn importing_requests_again_passes_over_what_is_open(app: TestApp) {
+        for name in ["ada", "bob", "cleo"] {
+            app.user(&format!("{name}@example.org"));
+        }
+        app.bundle("Heart rate", 6);
+        let file = "user_target,user_allowed,bundle\n\
+            ada@example.org,bob@example.org,1\n\
+            ada@example.org,bob@example.org,Heart rate\n\
+            bob@example.org,ada@example.org,1\n\
+            ada@example.org,cleo@example.org,1\n";
+        assert_eq!(app.import_requests(file), json!({ "imported": 3, "passed_over": 1, "mails": 0 }));
+        assert_eq!(app.import_requests(file), json!({ "imported": 0, "passed_over": 4, "mails": 0 }));
+        assert_eq!(app.requests().len(), 3);
+        assert_eq!(app.events("requests.imported"), 1);
+
+        // One that has expired makes room, as for any other.
+        let long_ago = if app.database_url.starts_with("sqlite") { "1" } else { "'1970-01-01'" };
+        app.tamper(&format!("UPDATE permission_requests SET expires_at = {long_ago} WHERE id = 1"));
+        assert_eq!(app.import_requests(file), json!({ "imported": 1, "passed_over": 3, "mails": 0 }));
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE id = 1 AND outcome = 'replaced'"), 1);
+        assert_eq!((app.events("request.replaced"), app.events("requests.imported")), (1, 2));
+    }
+
+    async fn bad_requests_are_told_by_their_lines_and_nothing_is_written(app: TestApp) {
+        let eve = app.user("eve@example.org");
+        app.disable(&eve);
+        for name in ["ada", "bob"] {
+            app.user(&format!("{name}@example.org"));
+        }
+        for name in ["Heart rate", "Sleep", "Sleep"] {
+            app.bundle(name, 6);
+        }
+        let file = "user_target,user_allowed,bundle,ttl,expires_at\n\
+            ada@example.org,bob@example.org,Heart rate,,\n\
+            nobody@example.org,bob@example.org,1,,\n\
+            ada@example.org,Sleep,1,,\n\
+            ada@example.org,bob@example.org,Sleep,,\n\
+            ada@example.org,bob@example.org,7,,\n\
+            ada@example.org,ADA@example.org,1,,\n\
+            eve@example.org,nobody@example.org,1,,\n\
+            ada@example.org,bob@example.org,1,59,\n\
+            ada@example.org,bob@example.org,1,2592001,\n\
+            ada@example.org,bob@example.org,1,,2001-01-01T00:00:00Z\n\
+            ada@example.org,bob@example.org,1,,2999-01-01T00:00:00Z\n\
+            ada@example.org,bob@example.org,1,60,2999-01-01T00:00:00Z\n";
+        let lines = app.refused("requests", file);
+        for (line, words) in [
+            (3, "user_target: no active user is nobody@example.org"),
+            (4, "user_allowed: not a mail address"),
+            (5, "bundle: several bundles are called Sleep"),
+            (6, "bundle: there is no bundle 7"),
+            (7, "user_target: must be another user"),
+            (8, "user_target: no active user is eve@example.org; user_allowed: no active user is nobody"),
+            (9, "ttl: must be a whole number of seconds, from 60 to 2592000"),
+            (10, "ttl: must be"),
+            (11, "expires_at: must be a time"),
+            (12, "expires_at: must be a time"),
+            (13, "expires_at: must be a time"),
+        ] {
+            assert!(says(&lines, line, words), "{line}: {words}: {lines:?}");
+        }
+        assert_eq!(lines.len(), 11);
+        // The id says which Sleep is meant.
+        let file = "user_target,user_allowed,bundle\nada@example.org,bob@example.org,3\n";
+        assert_eq!(app.import_requests(file)["imported"], 1);
+    }
+
+    async fn only_who_asks_for_mail_gets_it(app: TestApp) {
+        for name in ["ada", "bob", "cleo", "dora"] {
+            app.user(&format!("{name}@example.org"));
+        }
+        app.bundle("Heart rate", 6);
+        let silent = "user_target,user_allowed,bundle\nada@example.org,bob@example.org,1\n";
+        assert_eq!(app.import_requests(silent)["mails"], 0);
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0);
+
+        let file = format!("{silent}cleo@example.org,bob@example.org,1\ndora@example.org,bob@example.org,1\n");
+        let ended = app.import(&["requests", "--mail", "-", "--json"], &file);
+        assert_eq!(ended.json(), json!({ "imported": 2, "passed_over": 1, "mails": 2 }));
+        app.to_the_present();
+        let mails = app.mails(2).await;
+        let mut addresses: Vec<_> = mails.iter().map(|mail| mail.to[0].as_str()).collect();
+        addresses.sort();
+        assert_eq!(addresses, ["cleo@example.org", "dora@example.org"]);
+        let of_cleo = app.requests().into_iter().find(|request| request.terms.target.0 == 3).unwrap();
+        let mail = mails.iter().find(|mail| mail.to == ["cleo@example.org"]).unwrap();
+        assert_eq!(token_in(mail), app.redeem_token(&of_cleo));
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_in_one_sentence() {
+    let app = TestApp::without_server(crate::helpers::Backend::Sqlite);
+    for (arguments, file, words) in [
+        (&["users", "nowhere.csv"][..], "", "nowhere.csv cannot be imported: "),
+        (&["users", "."], "", ". cannot be imported: "),
+        (&["users", "file.csv"], "", "it is empty"),
+        (&["users", "file.csv"], "first_name\nAda\n", "names no column email"),
+        (&["users", "file.csv"], "email,colour\na@example.org,red\n", "names a column colour"),
+        (&["requests", "-"], "user_target,user_allowed,bundle,bundle\n", "names the column bundle twice"),
+    ] {
+        let ended = app.import(arguments, file);
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{words}");
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
+    for arguments in [&["users"][..], &["hubs", "-"], &["users", "-", "--mail"]] {
+        assert_eq!(app.import(arguments, "").code, 2);
+    }
+}
