@@ -17,7 +17,7 @@ use crate::domain::user::UserId;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = permission_requests)]
-pub(super) struct RequestRow {
+struct RequestRow {
     id: i64,
     redeem_id: Uid,
     user_target: i64,
