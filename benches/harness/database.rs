@@ -1,0 +1,282 @@
+//! A database with countersign's tables, and plain SQL on it, past the crate.
+
+use std::cell::{RefCell, RefMut};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use countersign::store::{Clock, Store};
+use postgres::Client;
+use uuid::Uuid;
+
+use super::cluster::Cluster;
+use super::leftovers::Directory;
+
+/// Which of the two databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// A database in the bench's cluster.
+    Postgres,
+    /// A file beside it.
+    Sqlite,
+}
+
+impl Backend {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Sqlite => "SQLite",
+        }
+    }
+}
+
+/// A value on its way into a row.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A number.
+    Int(i64),
+    /// Yes or no.
+    Bool(bool),
+    /// Words.
+    Text(String),
+    /// `uuid`, or sixteen bytes.
+    Id(Uuid),
+    /// `bytea`.
+    Bytes(Vec<u8>),
+    /// A moment, in microseconds since the Unix epoch.
+    Time(i64),
+    /// Nothing.
+    Null,
+}
+
+impl Value {
+    /// Words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// As PostgreSQL's COPY reads it. No text of ours needs escaping.
+    fn copy(&self, out: &mut String) {
+        use std::fmt::Write;
+        let written = match self {
+            Self::Int(number) => write!(out, "{number}"),
+            Self::Bool(yes) => write!(out, "{yes}"),
+            Self::Text(text) => {
+                assert!(!text.contains(['\\', '\t', '\n', '\r']), "{text:?}");
+                write!(out, "{text}")
+            }
+            Self::Id(id) => write!(out, "{id}"),
+            Self::Bytes(bytes) => {
+                out.push_str("\\\\x");
+                bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+            }
+            Self::Time(micros) => {
+                let time = chrono::DateTime::from_timestamp_micros(*micros).unwrap();
+                write!(out, "{}", time.format("%Y-%m-%d %H:%M:%S%.6f+00"))
+            }
+            Self::Null => write!(out, "\\N"),
+        };
+        written.unwrap();
+    }
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Int(number) | Self::Time(number) => (*number).into(),
+            Self::Bool(yes) => (*yes).into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::Id(id) => id.as_bytes().as_slice().into(),
+            Self::Bytes(bytes) => bytes.as_slice().into(),
+            Self::Null => rusqlite::types::Null.into(),
+        })
+    }
+}
+
+/// A database with countersign's tables.
+pub struct Database {
+    /// Which kind.
+    pub backend: Backend,
+    /// As countersign is told of it.
+    pub url: String,
+    link: Link,
+}
+
+enum Link {
+    Postgres { cluster: Rc<Cluster>, name: String, client: Box<RefCell<Client>> },
+    Sqlite { _directory: Directory, path: PathBuf, connection: RefCell<rusqlite::Connection> },
+}
+
+impl Database {
+    /// A new one in this cluster.
+    pub fn postgres(cluster: &Rc<Cluster>) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bench{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        cluster.connect("postgres").batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        let url = cluster.url(&name);
+        migrate(&url);
+        let client = Box::new(RefCell::new(cluster.connect(&name)));
+        Self {
+            backend: Backend::Postgres,
+            url,
+            link: Link::Postgres { cluster: Rc::clone(cluster), name, client },
+        }
+    }
+
+    /// A new file.
+    pub fn sqlite() -> Self {
+        let directory = Directory::new();
+        let path = directory.path().join("countersign.db");
+        let url = format!("sqlite://{}", path.display());
+        migrate(&url);
+        let connection = RefCell::new(open_sqlite(&path));
+        Self { backend: Backend::Sqlite, url, link: Link::Sqlite { _directory: directory, path, connection } }
+    }
+
+    /// Runs statements.
+    pub fn execute(&self, sql: &str) {
+        match &self.link {
+            Link::Postgres { client, .. } => client.borrow_mut().batch_execute(sql).unwrap(),
+            Link::Sqlite { connection, .. } => connection.borrow().execute_batch(sql).unwrap(),
+        }
+    }
+
+    /// A query's one number.
+    pub fn number(&self, sql: &str) -> i64 {
+        match &self.link {
+            Link::Postgres { client, .. } => client.borrow_mut().query_one(sql, &[]).unwrap().get(0),
+            Link::Sqlite { connection, .. } => {
+                connection.borrow().query_row(sql, [], |row| row.get(0)).unwrap()
+            }
+        }
+    }
+
+    /// Adds rows, in bulk.
+    pub fn insert<const N: usize>(
+        &self,
+        table: &str,
+        columns: [&str; N],
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) {
+        let names = columns.join(", ");
+        match &self.link {
+            Link::Postgres { client, .. } => {
+                use std::io::Write;
+                let mut client = client.borrow_mut();
+                let mut copy = client.copy_in(&format!("COPY {table} ({names}) FROM STDIN")).unwrap();
+                let mut lines = String::new();
+                for row in rows {
+                    for (nth, value) in row.iter().enumerate() {
+                        if nth > 0 {
+                            lines.push('\t');
+                        }
+                        value.copy(&mut lines);
+                    }
+                    lines.push('\n');
+                    if lines.len() > 1 << 16 {
+                        copy.write_all(lines.as_bytes()).unwrap();
+                        lines.clear();
+                    }
+                }
+                copy.write_all(lines.as_bytes()).unwrap();
+                copy.finish().unwrap();
+                drop(client);
+                if columns.contains(&"id") {
+                    self.count_on(table);
+                }
+            }
+            Link::Sqlite { connection, .. } => {
+                let connection = connection.borrow();
+                let marks = vec!["?"; N].join(", ");
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                let mut insert =
+                    connection.prepare(&format!("INSERT INTO {table} ({names}) VALUES ({marks})")).unwrap();
+                for row in rows {
+                    insert.execute(rusqlite::params_from_iter(row)).unwrap();
+                }
+                connection.execute_batch("COMMIT").unwrap();
+            }
+        }
+    }
+
+    /// Numbers the next row after those that brought their own, where rows are
+    /// numbered at all. SQLite does so by itself.
+    fn count_on(&self, table: &str) {
+        let sequence = format!("pg_get_serial_sequence('{table}', 'id')");
+        if self.number(&format!("SELECT count({sequence})")) > 0 {
+            self.number(&format!("SELECT setval({sequence}, (SELECT max(id) FROM {table}))"));
+        }
+    }
+
+    /// Empties tables, and those that refer to them.
+    pub fn empty(&self, tables: &[&str]) {
+        match &self.link {
+            Link::Postgres { .. } => self.execute(&format!("TRUNCATE {} CASCADE", tables.join(", "))),
+            Link::Sqlite { .. } => {
+                let deletes: Vec<String> =
+                    tables.iter().map(|table| format!("DELETE FROM {table};")).collect();
+                self.execute(&format!("BEGIN IMMEDIATE; {} COMMIT", deletes.concat()));
+            }
+        }
+    }
+
+    /// Pays for what was done so far: what is measured next pays for itself.
+    pub fn settle(&self) {
+        match self.backend {
+            // Apart: a VACUUM is no part of a transaction.
+            Backend::Postgres => {
+                ["VACUUM (ANALYZE)", "CHECKPOINT"].map(|sql| self.execute(sql)).into_iter().collect()
+            }
+            Backend::Sqlite => self.execute("PRAGMA wal_checkpoint(TRUNCATE)"),
+        }
+    }
+
+    /// The cluster and the name in it; there is none for SQLite.
+    pub fn in_cluster(&self) -> Option<(&Cluster, &str)> {
+        match &self.link {
+            Link::Postgres { cluster, name, .. } => Some((cluster, name)),
+            Link::Sqlite { .. } => None,
+        }
+    }
+
+    /// The connection for raw SQL, on PostgreSQL.
+    pub fn raw_postgres(&self) -> RefMut<'_, Client> {
+        match &self.link {
+            Link::Postgres { client, .. } => client.borrow_mut(),
+            Link::Sqlite { .. } => panic!("not PostgreSQL"),
+        }
+    }
+
+    /// The connection for raw SQL, on SQLite.
+    pub fn raw_sqlite(&self) -> RefMut<'_, rusqlite::Connection> {
+        match &self.link {
+            Link::Sqlite { connection, .. } => connection.borrow_mut(),
+            Link::Postgres { .. } => panic!("not SQLite"),
+        }
+    }
+
+    /// Bytes that its files take up.
+    pub fn bytes(&self) -> u64 {
+        match &self.link {
+            Link::Postgres { name, .. } => {
+                self.number(&format!("SELECT pg_database_size('{name}')")).unsigned_abs()
+            }
+            Link::Sqlite { path, .. } => std::fs::metadata(path).unwrap().len(),
+        }
+    }
+}
+
+fn migrate(url: &str) {
+    let store = Store::connect(&url.parse().unwrap(), 1, Clock::Database).unwrap();
+    store.migrate().unwrap();
+}
+
+/// As the server opens it: the same durability.
+fn open_sqlite(path: &std::path::Path) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let session = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                   PRAGMA foreign_keys = ON";
+    connection.execute_batch(session).unwrap();
+    connection
+}

@@ -1,0 +1,145 @@
+//! What a bench leaves lying about, and who tidies it up: child processes and
+//! directories go when their owner is dropped, and also when the bench is
+//! interrupted (Ctrl-C, SIGTERM, SIGHUP), which no `Drop` would live to see.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+type Deeds = BTreeMap<u64, Box<dyn FnOnce() + Send>>;
+
+/// What is left to do, by number. Whoever does it holds the lock meanwhile, so
+/// that an interrupt waits until it is done.
+static DEEDS: Mutex<Deeds> = Mutex::new(BTreeMap::new());
+
+fn deeds() -> MutexGuard<'static, Deeds> {
+    DEEDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Something to be undone when this is dropped, or at an interrupt.
+#[derive(Debug)]
+pub struct Leftover(u64);
+
+impl Leftover {
+    /// Makes something and says how it is undone, with no gap between the two.
+    fn make<T>(make: impl FnOnce() -> T, undo: impl FnOnce(&T) -> Box<dyn FnOnce() + Send>) -> (Self, T) {
+        let mut deeds = deeds();
+        let made = make();
+        let number = deeds.last_key_value().map_or(0, |(last, _)| last + 1);
+        deeds.insert(number, undo(&made));
+        (Self(number), made)
+    }
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        let mut deeds = deeds();
+        if let Some(undo) = deeds.remove(&self.0) {
+            undo();
+        }
+    }
+}
+
+/// From here on an interrupt undoes all that is left, the newest first, and
+/// ends the process.
+pub fn tidy_when_interrupted() {
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let [mut hangup, mut interrupt, mut terminate] =
+                [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()]
+                    .map(|kind| signal(kind).unwrap());
+            let code = tokio::select! {
+                _ = hangup.recv() => 129,
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            };
+            let mut deeds = deeds();
+            while let Some((_, undo)) = deeds.pop_last() {
+                undo();
+            }
+            std::process::exit(code);
+        });
+    });
+}
+
+/// A directory of its own, where files outlive no bench.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    _leftover: Leftover,
+}
+
+impl Directory {
+    /// In `/var/tmp`: on a disk, where `/tmp` may be memory, and with a path short
+    /// enough for a socket in it.
+    pub fn new() -> Self {
+        let make = || {
+            let made = tempfile::Builder::new().prefix("countersign-bench-").tempdir_in("/var/tmp");
+            made.expect("a directory in /var/tmp").keep()
+        };
+        let (leftover, path) = Leftover::make(make, |path| {
+            let path = path.clone();
+            Box::new(move || drop(std::fs::remove_dir_all(path)))
+        });
+        Self { path, _leftover: leftover }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A child process, which ends with its owner.
+#[derive(Debug)]
+pub struct Process {
+    child: Arc<Mutex<Child>>,
+    _leftover: Leftover,
+}
+
+impl Process {
+    /// Starts one that is simply killed in the end.
+    pub fn start(command: &mut Command) -> Self {
+        Self::start_with(command, |child| drop(child.kill()))
+    }
+
+    /// Starts one that wants to be ended in a way of its own.
+    pub fn start_with(command: &mut Command, end: impl FnOnce(&mut Child) + Send + 'static) -> Self {
+        // In a process group of its own: the terminal's Ctrl-C is for us to hear.
+        let start = || {
+            let child = command.process_group(0).spawn();
+            Arc::new(Mutex::new(child.unwrap_or_else(|error| panic!("{command:?}: {error}"))))
+        };
+        let (leftover, child) = Leftover::make(start, |child| {
+            let child = Arc::clone(child);
+            Box::new(move || {
+                let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Ok(None) = child.try_wait() {
+                    end(&mut child);
+                    let _ = child.wait();
+                }
+            })
+        });
+        Self { child, _leftover: leftover }
+    }
+
+    /// Something to do with the child.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Child) -> T) -> T {
+        work(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.with(|child| child.id())
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.with(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+}

@@ -1,0 +1,53 @@
+//! pgbench, running statements of ours.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use super::database::Database;
+use super::leftovers::{Directory, Process};
+use super::load::{Lap, Window};
+
+/// Runs a script at this concurrency, with prepared statements, for as long as
+/// is measured. Each client has `:nth`, which grows by one with each run of the
+/// script, and `:row` = 1, 2, 3 … that no other run of any client has.
+///
+/// What pgbench counts excludes the time to connect. Its `-T` takes whole
+/// seconds.
+pub fn run(database: &Database, script: &str, clients: usize, window: Window) -> Lap {
+    let (cluster, name) = database.in_cluster().expect("pgbench wants PostgreSQL");
+    let directory = Directory::new();
+    let file = directory.path().join("script.sql");
+    let script = format!("\\set nth :nth + 1\n\\set row (:nth - 1) * {clients} + :client_id + 1\n{script}\n");
+    std::fs::write(&file, script).unwrap();
+    let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open_to_all).unwrap();
+    let seconds = window.measured.as_secs_f64().ceil();
+    let mut command = cluster.client("pgbench", name);
+    command
+        .args(["--no-vacuum", "--protocol=prepared", "--define=nth=0"])
+        .args([
+            format!("--client={clients}"),
+            format!("--jobs={}", clients.min(2)),
+            format!("--time={seconds}"),
+        ])
+        .arg("--file")
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let process = Process::start(&mut command);
+    let (stdout, stderr) = process.with(|child| (child.stdout.take(), child.stderr.take()));
+    let (mut said, mut complaints) = (String::new(), String::new());
+    stdout.unwrap().read_to_string(&mut said).unwrap();
+    stderr.unwrap().read_to_string(&mut complaints).unwrap();
+    let status = process.with(|child| child.wait().unwrap());
+    let figure = |before: &str| {
+        let line = said.lines().find_map(|line| line.strip_prefix(before));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.unwrap_or_else(|| panic!("pgbench says:\n{said}\n{complaints}"))
+    };
+    assert!(status.success(), "pgbench says:\n{said}\n{complaints}");
+    let operations: u64 = figure("number of transactions actually processed: ").parse().unwrap();
+    let per_second: f64 = figure("tps = ").parse().unwrap();
+    let elapsed = std::time::Duration::from_secs_f64(operations as f64 / per_second);
+    Lap { operations, elapsed, latencies: None }
+}

@@ -1,0 +1,277 @@
+//! What came of a bench: a table for the reader, a JSON file for programs, and
+//! a picture.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::bench::{Label, Target};
+use super::load::Lap;
+use super::options::Options;
+use super::picture;
+use super::probe::Probe;
+
+/// All that is told in the end.
+pub struct Report {
+    name: &'static str,
+    quick: bool,
+    machine: Value,
+    probes: Vec<Probe>,
+    results: Vec<Outcome>,
+    figures: Vec<Figure>,
+}
+
+/// What came of one contestant.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Who.
+    pub label: Label,
+    /// Operations per second, round by round.
+    pub throughput: Vec<f64>,
+    /// Latency in milliseconds at 50, 90, 99 and 99.9 %, and the longest: the
+    /// median of the rounds. Empty where it was not measured.
+    pub latency: Vec<f64>,
+}
+
+/// The quantiles that are told.
+pub const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
+
+struct Figure {
+    what: String,
+    values: Vec<f64>,
+    unit: &'static str,
+    target: Target,
+}
+
+impl Figure {
+    fn verdict(&self) -> &'static str {
+        let value = median(&self.values);
+        match self.target {
+            Target::AtLeast(_, aim) if value >= aim => "aim",
+            Target::AtLeast(least, _) if value >= least => "met",
+            Target::AtMost(_, aim) if value <= aim => "aim",
+            Target::AtMost(most, _) if value <= most => "met",
+            Target::None => "",
+            _ => "MISSED",
+        }
+    }
+
+    /// What is wanted: the bound and the aim.
+    fn wanted(&self) -> (String, String) {
+        let with_unit = |sign: &str, value: f64| format!("{sign} {}{}", short(value), self.unit);
+        match self.target {
+            Target::AtLeast(least, aim) => (with_unit("≥", least), with_unit("≥", aim)),
+            Target::AtMost(most, aim) => (with_unit("≤", most), with_unit("≤", aim)),
+            Target::None => Default::default(),
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn new(name: &'static str, options: &Options) -> Self {
+        Self {
+            name,
+            quick: options.quick,
+            machine: machine(),
+            probes: Vec::new(),
+            results: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+
+    pub(super) fn probe(&mut self, probe: Probe) {
+        self.probes.push(probe);
+    }
+
+    pub(super) fn result(&mut self, label: &Label, laps: &[Lap]) {
+        let throughput = laps.iter().map(Lap::throughput).collect();
+        let measured: Vec<_> = laps.iter().filter_map(|lap| lap.latencies.as_ref()).collect();
+        let latency = QUANTILES
+            .iter()
+            .filter(|_| !measured.is_empty())
+            .map(|quantile| {
+                let each =
+                    measured.iter().map(|latencies| latencies.value_at_quantile(*quantile) as f64 / 1e6);
+                median(&each.collect::<Vec<_>>())
+            })
+            .collect();
+        self.results.push(Outcome { label: label.clone(), throughput, latency });
+    }
+
+    pub(super) fn figure(&mut self, what: &str, values: &[f64], unit: &'static str, target: Target) {
+        self.figures.push(Figure { what: what.to_owned(), values: values.to_vec(), unit, target });
+    }
+
+    /// Prints the tables, and writes `<path>.json` and `<path>.svg`.
+    pub(super) fn finish(&self, path: &Path) {
+        println!("\n{}", self.text());
+        let json = path.with_extension("json");
+        std::fs::write(&json, format!("{:#}\n", self.json())).unwrap();
+        println!("{}", json.display());
+        if !self.results.is_empty() {
+            let svg = path.with_extension("svg");
+            picture::draw(&svg, &self.results);
+            println!("{}", svg.display());
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}: {}\n", self.name, self.machine["summary"].as_str().unwrap_or_default());
+        if self.quick {
+            text += "one short round: these figures mean nothing\n";
+        }
+        text += &self.probe_line();
+        let mut rows = vec![
+            ["contestant", "per second", "lowest", "highest", "p50 ms", "p90", "p99", "p99.9", "longest"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        for result in &self.results {
+            let (low, high) = bounds(&result.throughput);
+            let mut row = vec![result.label.to_string()];
+            row.extend([median(&result.throughput), low, high].map(|value| format!("{value:.0}")));
+            row.extend(result.latency.iter().map(|latency| format!("{latency:.2}")));
+            rows.push(row);
+        }
+        if rows.len() > 1 {
+            text += &format!("\n{}", table(&rows));
+        }
+        let mut rows = vec![
+            ["figure", "median", "lowest", "highest", "at least", "aim", ""].map(str::to_owned).to_vec(),
+        ];
+        for figure in &self.figures {
+            let (low, high) = bounds(&figure.values);
+            let (least, aim) = figure.wanted();
+            let middle = format!("{}{}", short(median(&figure.values)), figure.unit);
+            rows.push(vec![
+                figure.what.clone(),
+                middle,
+                short(low),
+                short(high),
+                least,
+                aim,
+                figure.verdict().to_owned(),
+            ]);
+        }
+        if rows.len() > 1 {
+            text += &format!("\n{}", table(&rows));
+        }
+        text
+    }
+
+    fn probe_line(&self) -> String {
+        if self.probes.is_empty() {
+            return String::new();
+        }
+        let line = |what: &str, of: fn(&Probe) -> f64| {
+            let values: Vec<f64> = self.probes.iter().map(of).collect();
+            let (low, high) = bounds(&values);
+            format!("{what} {:.0} ({low:.0} to {high:.0})", median(&values))
+        };
+        format!(
+            "probes, one a round: {}, {} MB/s of SHA-256; {} synced pages/s\n",
+            line("one core", |probe| probe.one_core),
+            line("all cores", |probe| probe.all_cores),
+            line("disk", |probe| probe.syncs),
+        )
+    }
+
+    fn json(&self) -> Value {
+        let results = self.results.iter().map(|result| {
+            let latency = QUANTILES.iter().zip(&result.latency);
+            json!({
+                "panel": result.label.panel,
+                "series": result.label.series,
+                "connections": result.label.connections,
+                "per_second": median(&result.throughput),
+                "rounds": result.throughput,
+                "latency_ms": latency.map(|(q, ms)| (q.to_string(), json!(ms))).collect::<serde_json::Map<_, _>>(),
+            })
+        });
+        let figures = self.figures.iter().map(|figure| {
+            let (least, aim) = figure.wanted();
+            json!({
+                "what": figure.what,
+                "median": median(&figure.values),
+                "unit": figure.unit,
+                "rounds": figure.values,
+                "wanted": least,
+                "aim": aim,
+                "verdict": figure.verdict(),
+            })
+        });
+        json!({
+            "bench": self.name,
+            "quick": self.quick,
+            "machine": self.machine,
+            "probes": self.probes,
+            "results": results.collect::<Vec<_>>(),
+            "figures": figures.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// What the bench runs on.
+fn machine() -> Value {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("an unknown CPU");
+    let model = model.trim_start_matches([' ', '\t', ':']).to_owned();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
+    let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
+    json!({
+        "summary": format!("{cores} cores of {model}, Linux {kernel}, load {load} at the start"),
+        "cores": cores,
+        "cpu": model,
+        "kernel": kernel,
+        "load": load,
+    })
+}
+
+/// The middle of some values; of an even number, the mean of the two.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        even if even % 2 == 0 => (sorted[half - 1] + sorted[half]) / 2.0,
+        _ => sorted[half],
+    }
+}
+
+fn bounds(values: &[f64]) -> (f64, f64) {
+    values
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)))
+}
+
+/// A number in three digits or so.
+fn short(value: f64) -> String {
+    match value.abs() {
+        0.0..10.0 => format!("{value:.2}"),
+        10.0..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+/// Columns under each other: the first to the left, the others to the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[column] - cell.chars().count());
+            line += &if column == 0 { format!("{cell}{pad}") } else { format!("  {pad}{cell}") };
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,107 @@
+//! The release server as a child process, set up as an operator would, but for
+//! the limits that are there to stop what a bench does.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::database::Database;
+use super::leftovers::{Directory, Process};
+
+/// The servers' key.
+pub const SECRET: &str = "a secret of the benches, 32 bytes or more";
+
+/// A server that runs, until this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How long it took from its start to its first answer.
+    pub first_answer: Duration,
+    process: Process,
+    _directory: Directory,
+}
+
+impl Server {
+    /// Starts countersign on this database. Its log is what it is by default,
+    /// and mail goes to files unless told otherwise.
+    pub fn start(database: &Database) -> Self {
+        Self::start_with(database, &[])
+    }
+
+    /// Starts countersign with more in its environment.
+    pub fn start_with(database: &Database, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command
+            .arg("serve")
+            .env_clear()
+            .env("DATABASE_URL", &database.url)
+            .env("COUNTERSIGN_SECRET", SECRET)
+            .env("COUNTERSIGN_LIMITS", "off")
+            .envs(environment.iter().copied());
+        Self::launch(&mut command)
+    }
+
+    /// Starts this very program as a reference server; see [`super::reference`].
+    pub fn reference(arguments: &[&str]) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg(super::reference::ARGUMENT).args(arguments).env_clear();
+        Self::launch(&mut command)
+    }
+
+    /// Starts a server that listens where `BIND` says.
+    fn launch(command: &mut Command) -> Self {
+        let directory = Directory::new();
+        let address = free_address();
+        // Its log is no part of what the disk is measured with.
+        let log = log_directory(&directory).join(format!("countersign-bench-{}.log", address.port()));
+        let file = File::create(&log).unwrap();
+        // What is open stays readable: nothing to tidy up.
+        let reader = File::open(&log).unwrap();
+        std::fs::remove_file(&log).unwrap();
+        let started = Instant::now();
+        let process = Process::start(
+            command
+                .env("BIND", address.to_string())
+                .current_dir(directory.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(file),
+        );
+        while !answers(address) {
+            if process.has_ended() || started.elapsed() > Duration::from_secs(60) {
+                panic!("{command:?} does not start:\n{}", std::io::read_to_string(reader).unwrap());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Self { address, first_answer: started.elapsed(), process, _directory: directory }
+    }
+
+    /// Bytes of it that are in memory.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+    }
+}
+
+/// Nobody else's in all likelihood until it is taken.
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn log_directory(otherwise: &Directory) -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { otherwise.path().to_owned() }
+}
+
+/// Whether somebody answers a request there.
+fn answers(address: SocketAddr) -> bool {
+    use std::io::{Read, Write};
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    let mut answer = [0; 12];
+    asked.is_ok() && stream.read_exact(&mut answer).is_ok() && answer.starts_with(b"HTTP/1.1 200")
+}
