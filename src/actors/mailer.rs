@@ -192,8 +192,9 @@ impl RequestMailer {
             }
         }
         // Rounds are the cheaper the more they carry: the next one leaves when
-        // half of what the last one fetched has gone.
-        if !self.waiting && self.at_hand.len() * 2 <= self.supply {
+        // half of what the last one fetched has gone, or should have.
+        let half_gone = self.at_hand.len() * 2 <= self.supply;
+        if !self.waiting && (half_gone || self.departed.elapsed() >= SUPPLY) {
             self.visit(free, ctx);
         }
     }
