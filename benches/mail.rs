@@ -1,7 +1,12 @@
 //! Mails: how many a second leave an outbox that owes many, to an SMTP server
 //! that takes them at once. Countersign, the database and the SMTP server share
 //! the machine.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot go on has failed"
+)]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
 mod harness;
