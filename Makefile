@@ -1,7 +1,7 @@
 # Everyday verbs. There is no `clean`: nothing is left outside target/, and
 # `cargo clean` empties that.
 
-.PHONY: run demo test fmt lint doc
+.PHONY: run demo test bench fmt lint doc
 
 # A server on SQLite in ./data, with its mail as files in ./data/outbox.
 run:
@@ -15,6 +15,11 @@ demo:
 # Part of it, without the lints: make test ARGS='--test api redeem'
 test:
 	tests/run $(ARGS)
+
+# How fast it is, against what the database can do by itself: some 25 minutes.
+# One of them, briefly: make bench ARGS='redeem -- --quick'
+bench:
+	benches/run $(ARGS)
 
 fmt:
 	cargo fmt

@@ -28,9 +28,6 @@ use crate::store::{Clock, Directory, Store, StoreError};
 
 /// Seconds that requests under way get to finish when the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 15;
-/// Connections that are left to the registry, whatever is read meanwhile: one for
-/// each of its lanes, and one to write down uses.
-const FOR_REGISTRY: u32 = 3;
 /// Connections that the mailer uses.
 const FOR_MAILER: u32 = 2;
 /// How long what is only in memory may take to be written down at the end.
@@ -110,7 +107,7 @@ impl Application {
     pub fn start(config: Config, parts: Parts) -> Result<Self, AppError> {
         let Parts { keyring, listener, store, transport } = parts;
         let keyring = Arc::new(keyring);
-        let directory = Directory::new(store.clone(), store.size().saturating_sub(FOR_REGISTRY + FOR_MAILER));
+        let directory = Directory::new(store.clone(), store.size().saturating_sub(FOR_MAILER));
         let arbiters = [Arbiter::new(), Arbiter::new()];
         let [for_registry, for_mailer] = arbiters.each_ref().map(Arbiter::handle);
         let (registry_pulse, registry_vigil) = pulse();

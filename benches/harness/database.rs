@@ -12,6 +12,11 @@ use uuid::Uuid;
 use super::cluster::Cluster;
 use super::leftovers::Directory;
 
+/// What a seed refers to is there: to look it up for each row takes longer than
+/// all else.
+const UNCHECKED: &str = "SET session_replication_role = replica";
+const CHECKED: &str = "RESET session_replication_role";
+
 /// Which of the two databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
@@ -164,6 +169,7 @@ impl Database {
             Link::Postgres { client, .. } => {
                 use std::io::Write;
                 let mut client = client.borrow_mut();
+                client.batch_execute(UNCHECKED).unwrap();
                 let mut copy = client.copy_in(&format!("COPY {table} ({names}) FROM STDIN")).unwrap();
                 let mut lines = String::new();
                 for row in rows {
@@ -181,6 +187,7 @@ impl Database {
                 }
                 copy.write_all(lines.as_bytes()).unwrap();
                 copy.finish().unwrap();
+                client.batch_execute(CHECKED).unwrap();
                 drop(client);
                 if columns.contains(&"id") {
                     self.count_on(table);
@@ -189,13 +196,13 @@ impl Database {
             Link::Sqlite { connection, .. } => {
                 let connection = connection.borrow();
                 let marks = vec!["?"; N].join(", ");
-                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                connection.execute_batch("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").unwrap();
                 let mut insert =
                     connection.prepare(&format!("INSERT INTO {table} ({names}) VALUES ({marks})")).unwrap();
                 for row in rows {
                     insert.execute(rusqlite::params_from_iter(row)).unwrap();
                 }
-                connection.execute_batch("COMMIT").unwrap();
+                connection.execute_batch("COMMIT; PRAGMA foreign_keys = ON").unwrap();
             }
         }
     }
@@ -216,7 +223,8 @@ impl Database {
             Link::Sqlite { .. } => {
                 let deletes: Vec<String> =
                     tables.iter().map(|table| format!("DELETE FROM {table};")).collect();
-                self.execute(&format!("BEGIN IMMEDIATE; {} COMMIT", deletes.concat()));
+                let deletes = format!("BEGIN IMMEDIATE; {} COMMIT", deletes.concat());
+                self.execute(&format!("PRAGMA foreign_keys = OFF; {deletes}; PRAGMA foreign_keys = ON"));
             }
         }
     }
@@ -253,6 +261,14 @@ impl Database {
         match &self.link {
             Link::Sqlite { connection, .. } => connection.borrow_mut(),
             Link::Postgres { .. } => panic!("not SQLite"),
+        }
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &std::path::Path {
+        match &self.link {
+            Link::Postgres { cluster, .. } => cluster.directory(),
+            Link::Sqlite { path, .. } => path.parent().unwrap(),
         }
     }
 

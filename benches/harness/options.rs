@@ -14,7 +14,7 @@ pub struct Options {
     #[arg(long, default_value_t = 5, value_name = "N")]
     rounds: usize,
     /// How long one run is measured
-    #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
     seconds: f64,
     /// Run only contestants whose name has this in it; may be repeated
     #[arg(long, value_name = "TEXT")]
@@ -22,6 +22,9 @@ pub struct Options {
     /// Requests per second of the open loop
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
+    /// Connections of the reference server's pool
+    #[arg(long, value_name = "N")]
+    pub pool: Option<u32>,
     /// Live tokens, where their number matters
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
     pub tokens: usize,
@@ -43,11 +46,11 @@ impl Options {
 
     /// How long one run is measured.
     pub fn measured(&self) -> Duration {
-        Duration::from_secs_f64(if self.quick { 0.5 } else { self.seconds })
+        Duration::from_secs_f64(if self.quick { 0.3 } else { self.seconds })
     }
 
     /// How long a run goes before it is measured.
     pub fn warm_up(&self) -> Duration {
-        Duration::from_millis(if self.quick { 100 } else { 500 })
+        Duration::from_millis(if self.quick { 100 } else { 300 })
     }
 }

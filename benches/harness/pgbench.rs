@@ -7,12 +7,15 @@ use super::database::Database;
 use super::leftovers::{Directory, Process};
 use super::load::{Lap, Window};
 
+/// Seconds that it may take to connect.
+const CONNECT: f64 = 0.006;
+
 /// Runs a script at this concurrency, with prepared statements, for as long as
 /// is measured. Each client has `:nth`, which grows by one with each run of the
 /// script, and `:row` = 1, 2, 3 … that no other run of any client has.
 ///
-/// What pgbench counts excludes the time to connect. Its `-T` takes whole
-/// seconds.
+/// Its count leaves out the time to connect, its `--time` does not, and is in
+/// whole seconds.
 pub fn run(database: &Database, script: &str, clients: usize, window: Window) -> Lap {
     let (cluster, name) = database.in_cluster().expect("pgbench wants PostgreSQL");
     let directory = Directory::new();
@@ -21,7 +24,7 @@ pub fn run(database: &Database, script: &str, clients: usize, window: Window) ->
     std::fs::write(&file, script).unwrap();
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open_to_all).unwrap();
-    let seconds = window.measured.as_secs_f64().ceil();
+    let seconds = (window.measured.as_secs_f64() + clients as f64 * CONNECT).round().max(1.0);
     let mut command = cluster.client("pgbench", name);
     command
         .args(["--no-vacuum", "--protocol=prepared", "--define=nth=0"])

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
+use plotters::coord::Shift;
 use plotters::coord::combinators::IntoLogRange;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::report::{Outcome, median};
@@ -19,8 +21,18 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0x66, 0x66, 0x66),
 ];
 
-/// A line: its name, and its points from left to right.
-type Line = (String, Vec<(f64, f64)>);
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A line of a plot.
+struct Line {
+    name: String,
+    /// Which of the panel's series it tells of, and so its colour.
+    series: usize,
+    /// The second line of a series.
+    thin: bool,
+    /// Connections, and what was measured, from left to right.
+    points: Vec<(f64, f64)>,
+}
 
 /// Draws all panels under each other.
 pub fn draw(path: &Path, results: &[Outcome]) {
@@ -35,83 +47,105 @@ pub fn draw(path: &Path, results: &[Outcome]) {
     for (row, panel) in area.split_evenly((panels.len(), 1)).iter().zip(panels) {
         let of_panel: Vec<&Outcome> = results.iter().filter(|result| result.label.panel == panel).collect();
         let plots = row.split_evenly((1, 2));
-        plot(
-            &plots[0],
-            &format!("{panel}: operations per second"),
-            &lines(&of_panel, |result| Some(median(&result.throughput))),
-            &of_panel,
-        );
-        let mut latencies = lines(&of_panel, |result| result.latency.first().copied());
-        for (name, _) in &mut latencies {
-            name.push_str(", p50");
-        }
-        let mut slow = lines(&of_panel, |result| result.latency.get(2).copied());
-        for (name, _) in &mut slow {
-            name.push_str(", p99");
-        }
-        latencies.append(&mut slow);
-        plot(&plots[1], &format!("{panel}: latency in ms"), &latencies, &of_panel);
+        draw_throughput(&plots[0], panel, &of_panel);
+        draw_latency(&plots[1], panel, &of_panel);
     }
     area.present().unwrap();
 }
 
+fn draw_throughput(area: &Area<'_>, panel: &str, results: &[&Outcome]) {
+    let lines = lines(results, |result| Some(median(&result.throughput)));
+    let (_, highest) = bounds(&lines);
+    plot(area, &format!("{panel}: operations per second"), 0.0..highest * 1.4, &lines);
+}
+
+fn draw_latency(area: &Area<'_>, panel: &str, results: &[&Outcome]) {
+    let mut middle = lines(results, |result| result.latency.first().copied());
+    let mut slow = lines(results, |result| result.latency.get(2).copied());
+    for line in &mut middle {
+        line.name.push_str(", p50");
+    }
+    for line in &mut slow {
+        line.name.push_str(", p99");
+        line.thin = true;
+    }
+    middle.append(&mut slow);
+    let (low, high) = bounds(&middle);
+    if low > 0.0 {
+        let decade = |value: f64| 10_f64.powf(value);
+        let axis = decade(low.log10().floor())..decade((high.log10() + 0.5).ceil());
+        plot(area, &format!("{panel}: latency in ms"), axis.log_scale(), &middle);
+    }
+}
+
 fn lines(results: &[&Outcome], of: impl Fn(&Outcome) -> Option<f64>) -> Vec<Line> {
+    let mut names: Vec<&str> = Vec::new();
     let mut lines: Vec<Line> = Vec::new();
     for result in results {
+        let name = result.label.series.as_str();
+        let series = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            names.push(name);
+            names.len() - 1
+        });
         let Some(value) = of(result) else { continue };
         let point = (result.label.connections as f64, value);
-        match lines.iter_mut().find(|(name, _)| *name == result.label.series) {
-            Some((_, points)) => points.push(point),
-            None => lines.push((result.label.series.clone(), vec![point])),
+        match lines.iter_mut().find(|line| line.series == series) {
+            Some(line) => line.points.push(point),
+            None => {
+                lines.push(Line { name: name.to_owned(), series, thin: false, points: vec![point] });
+            }
         }
     }
     lines
 }
 
-/// A plot with both axes logarithmic: what doubles is as far apart everywhere.
-fn plot(
-    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    title: &str,
-    lines: &[Line],
-    all: &[&Outcome],
-) {
-    let values = || lines.iter().flat_map(|(_, points)| points.iter().map(|(_, y)| *y)).filter(|y| *y > 0.0);
-    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
-    if high == 0.0 {
-        return;
-    }
-    let most = all.iter().map(|result| result.label.connections).max().unwrap_or(1) as f64;
+/// The lowest and the highest value; 0 where there is none.
+fn bounds(lines: &[Line]) -> (f64, f64) {
+    let values = || lines.iter().flat_map(|line| line.points.iter().map(|(_, value)| *value));
+    (values().reduce(f64::min).unwrap_or_default(), values().reduce(f64::max).unwrap_or_default())
+}
+
+/// A plot over connections that double from one mark to the next.
+fn plot<Y>(area: &Area<'_>, title: &str, y: Y, lines: &[Line])
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
     let mut chart = ChartBuilder::on(area)
-        .caption(title, ("sans-serif", 16))
+        .caption(title, ("sans-serif", 15))
         .margin(12)
         .x_label_area_size(36)
-        .y_label_area_size(64)
-        .build_cartesian_2d((0.8..most * 1.5).log_scale(), (low * 0.5..high * 2.0).log_scale())
+        .y_label_area_size(56)
+        .build_cartesian_2d(-0.5..8.5, y)
         .unwrap();
     chart
         .configure_mesh()
         .x_desc("connections")
-        .light_line_style(BLACK.mix(0.04))
+        .light_line_style(BLACK.mix(0.03))
         .bold_line_style(BLACK.mix(0.12))
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| if *y < 10.0 { format!("{y:.1}") } else { format!("{y:.0}") })
+        .x_labels(9)
+        .x_label_formatter(&|doublings: &f64| format!("{:.0}", doublings.exp2()))
+        .y_label_formatter(&|value: &f64| {
+            if *value < 1.0 { format!("{value}") } else { format!("{value:.0}") }
+        })
         .draw()
         .unwrap();
-    for (nth, (name, points)) in lines.iter().enumerate() {
-        let colour = COLOURS[nth % COLOURS.len()];
-        let style = colour.stroke_width(2);
+    for line in lines {
+        let colour = COLOURS[line.series % COLOURS.len()];
+        let style = colour.mix(if line.thin { 0.5 } else { 1.0 }).stroke_width(if line.thin { 1 } else { 2 });
+        let style = if line.thin { style } else { style.filled() };
+        let points = line.points.iter().map(|(connections, value)| (connections.log2(), *value));
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(4))
+            .draw_series(LineSeries::new(points, style).point_size(3))
             .unwrap()
-            .label(name.as_str())
+            .label(line.name.as_str())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
     }
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.2))
-        .label_font(("sans-serif", 12))
+        .background_style(WHITE.mix(0.7))
+        .label_font(("sans-serif", 11))
         .draw()
         .unwrap();
 }

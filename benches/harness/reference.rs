@@ -1,19 +1,31 @@
 //! The reference server: what actix-web and the pool give without an actor. The
 //! bench runs itself with an argument to be it.
+//!
+//! It asks nobody who they are, and keeps no log: what it is spared counts
+//! against us.
 
 use std::net::TcpListener;
+use std::sync::Mutex;
 
 use actix_web::web::{self, Data, Path};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use countersign::domain::bundle::BundleId;
 use countersign::domain::event::Origin;
-use countersign::domain::token::RedeemId;
+use countersign::domain::export::{ExpiryHours, NewExport};
+use countersign::domain::grant::Terms;
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::Mask;
+use countersign::domain::request::NewRequest;
+use countersign::domain::token::{ExportId, RedeemId};
 use countersign::domain::user::UserId;
 use countersign::store::ledger::{self, Deed, Operation, Verdict};
-use countersign::store::{Clock, Store};
+use countersign::store::{Clock, Store, requests};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::requests::CLIENT;
+use super::seed;
 
 /// The argument that makes a bench the reference server. What follows it are the
 /// database's URL and the most connections to it.
@@ -28,29 +40,179 @@ pub fn was_asked_for() -> bool {
 pub fn serve() {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
     let [url, connections] = arguments.as_slice() else { panic!("a URL and a number, not {arguments:?}") };
-    let store = Store::connect(&url.parse().unwrap(), connections.parse().unwrap(), Clock::Database).unwrap();
-    let store = Data::new(store);
+    let pool = Data::new(Pool::open(url, connections.parse().unwrap()));
     let listener = TcpListener::bind(std::env::var("BIND").unwrap()).unwrap();
     let server = move || {
         App::new()
-            .app_data(store.clone())
+            .app_data(pool.clone())
             .route("/healthz", web::get().to(HttpResponse::Ok))
-            .route("/redeem/{id}/{by}", web::put().to(redeem))
+            // A bare handler.
+            .route("/bare/authz", web::get().to(bare_authz))
+            .route("/bare/introspect", web::post().to(bare_introspection))
+            .route("/bare/request", web::get().to(bare_request))
+            // One SELECT through the pool.
+            .route("/select/export/{id}", web::get().to(select_export))
+            .route("/select/request/{id}", web::get().to(select_request))
+            // One transaction through the pool.
+            .route("/commit/redeem/{id}/{by}", web::put().to(redeem))
+            .route("/commit/ask/{target}/{allowed}", web::post().to(ask))
+            .route("/commit/export/{creator}", web::post().to(create_export))
     };
     let server = HttpServer::new(server).listen(listener).unwrap();
     actix_web::rt::System::new().block_on(server.run()).unwrap();
 }
 
-/// Redeems in a transaction of its own: the server's own code, with a batch of
-/// one and no actor.
-async fn redeem(path: Path<(String, i64)>, store: Data<Store>) -> HttpResponse {
-    let (id, by) = path.into_inner();
-    let (id, by) = (Uuid::parse_str(&id).unwrap(), UserId(by));
-    let origin = Origin { actor: Some(by), address: None, client: Some(CLIENT.to_owned()) };
-    let operation = Operation::new(Deed::Redeem { id: RedeemId(id), by, once: None }, origin);
-    let done = web::block(move || ledger::commit(&store, &[operation])).await;
-    match done.ok().and_then(|mut verdicts| verdicts.pop()) {
-        Some(Ok(Verdict::Redeemed(Ok((grant, _))))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
-        other => HttpResponse::InternalServerError().body(format!("{other:?}")),
+/// Connections, as many as there are to be. A [`Store`] has but a few for the
+/// ledger, since one batch at a time needs no more; so there are several stores.
+/// Whoever wants a connection waits for it without a limit.
+struct Pool {
+    turns: Semaphore,
+    free: Mutex<Vec<Store>>,
+}
+
+/// The ledger's connections in a store, and as many for all else.
+const CONNECTIONS_OF_A_STORE: usize = 3;
+
+impl Pool {
+    fn open(url: &str, connections: usize) -> Self {
+        let size = 2 * CONNECTIONS_OF_A_STORE as u32;
+        let open = || Store::connect(&url.parse().unwrap(), size, Clock::Database).unwrap();
+        let stores = (0..connections.div_ceil(CONNECTIONS_OF_A_STORE)).map(|_| open());
+        let free = stores.flat_map(|store| std::iter::repeat_n(store, CONNECTIONS_OF_A_STORE));
+        Self { turns: Semaphore::new(connections), free: Mutex::new(free.collect()) }
     }
+
+    /// Works with one of them, off the event loop.
+    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
+        let _turn = self.turns.acquire().await.unwrap();
+        let store = self.free.lock().unwrap().pop().unwrap();
+        let (store, done) = web::block(move || {
+            let done = work(&store);
+            (store, done)
+        })
+        .await
+        .unwrap();
+        self.free.lock().unwrap().push(store);
+        done
+    }
+}
+
+async fn bare_authz() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header(("X-Countersign-Token-Id", "01939f6e-5b7c-7a3e-9d1f-0123456789ab"))
+        .insert_header(("X-Countersign-Permission", "2"))
+        .finish()
+}
+
+async fn bare_introspection(_: web::Bytes) -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "active": true,
+        "token_type": "export",
+        "scope": "read",
+        "permission": 2,
+        "hub_id": "hub1",
+        "nid": "node1",
+        "sub": "/api/user/1/",
+        "iat": 1_732_200_000,
+        "exp": 1_732_804_800,
+        "jti": "01939f6e-5b7c-7a3e-9d1f-0123456789ab",
+    }))
+}
+
+async fn bare_request() -> HttpResponse {
+    let user = |id: i64| {
+        json!({
+            "email": format!("person{id}@example.org"),
+            "first_name": "Pat",
+            "id": id,
+            "last_name": format!("Person {id}"),
+            "resource_uri": format!("/api/user/{id}/"),
+            "username": format!("person{id}@example.org"),
+        })
+    };
+    HttpResponse::Ok().json(json!({
+        "bundle": {
+            "description": "See what is there.",
+            "id": 1,
+            "name": "Read",
+            "permission": 2,
+            "resource_uri": "/api/bundle/1/",
+        },
+        "redeem_url": "http://127.0.0.1:8080/redeem?token=csr_0123456789012345678901234567890123456789abcd",
+        "resource_uri": "/api/bundle_permission_request/1/",
+        "ttl": 604_800,
+        "user_allowed": user(1_001),
+        "user_target": user(1),
+    }))
+}
+
+/// Looks up an export token, with its creator and what they may do.
+async fn select_export(path: Path<String>, pool: Data<Pool>) -> HttpResponse {
+    let id = ExportId(Uuid::parse_str(&path).unwrap());
+    let found = pool.with(move |store| ledger::look_up(store, &[id])).await;
+    match found {
+        Ok((known, _)) if known.contains_key(&id) => HttpResponse::NoContent().finish(),
+        other => failed(&other),
+    }
+}
+
+/// Looks up a request, without those whom it names.
+async fn select_request(path: Path<String>, pool: Data<Pool>) -> HttpResponse {
+    let id = RedeemId(Uuid::parse_str(&path).unwrap());
+    let found = pool.with(move |store| store.read(|conn| requests::by_redeem_id(conn, id))).await;
+    match found {
+        Ok(Some(_)) => HttpResponse::NoContent().finish(),
+        other => failed(&other),
+    }
+}
+
+async fn redeem(request: HttpRequest, path: Path<(String, i64)>, pool: Data<Pool>) -> HttpResponse {
+    let (id, by) = path.into_inner();
+    let (id, by) = (RedeemId(Uuid::parse_str(&id).unwrap()), UserId(by));
+    match commit(&request, &pool, by, Deed::Redeem { id, by, once: None }).await {
+        Ok(Verdict::Redeemed(Ok((grant, _)))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
+        other => failed(&other),
+    }
+}
+
+async fn ask(request: HttpRequest, path: Path<(i64, i64)>, pool: Data<Pool>) -> HttpResponse {
+    let (target, allowed) = path.into_inner();
+    let (target, allowed) = (UserId(target), UserId(allowed));
+    let terms = Terms { target, allowed, bundle: BundleId(seed::BUNDLE) };
+    let new = NewRequest { terms, asked_by: allowed, lifetime: 604_800, redeem_page: None, once: None };
+    match commit(&request, &pool, allowed, Deed::Ask(new)).await {
+        Ok(Verdict::Asked(Ok((asked, _)))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
+        other => failed(&other),
+    }
+}
+
+async fn create_export(request: HttpRequest, path: Path<i64>, pool: Data<Pool>) -> HttpResponse {
+    let creator = UserId(path.into_inner());
+    let new = NewExport {
+        creator,
+        hub: HubId::new(&seed::hub(creator.0)).unwrap(),
+        node: NodeId::new("node1").unwrap(),
+        mask: Mask::READ,
+        expiry: ExpiryHours::DEFAULT,
+    };
+    match commit(&request, &pool, creator, Deed::CreateExport(new)).await {
+        Ok(Verdict::ExportCreated(Ok((_, token)))) => {
+            HttpResponse::Ok().json(json!({ "token": token.reveal() }))
+        }
+        other => failed(&other),
+    }
+}
+
+/// A transaction of its own: the server's own code, with a batch of one and no
+/// actor.
+async fn commit(request: &HttpRequest, pool: &Pool, by: UserId, deed: Deed) -> Result<Verdict, String> {
+    let address = request.peer_addr().map(|peer| peer.ip());
+    let origin = Origin { actor: Some(by), address, client: Some(CLIENT.to_owned()) };
+    let operation = Operation::new(deed, origin);
+    let done = pool.with(move |store| ledger::commit(store, &[operation])).await;
+    done.into_iter().next().unwrap().map_err(|error| error.to_string())
+}
+
+fn failed(what: &impl std::fmt::Debug) -> HttpResponse {
+    HttpResponse::InternalServerError().body(format!("{what:?}"))
 }

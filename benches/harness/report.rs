@@ -102,9 +102,11 @@ impl Report {
         self.figures.push(Figure { what: what.to_owned(), values: values.to_vec(), unit, target });
     }
 
-    /// Prints the tables, and writes `<path>.json` and `<path>.svg`.
+    /// Prints the tables, and writes `<path>.txt`, `<path>.json` and `<path>.svg`.
     pub(super) fn finish(&self, path: &Path) {
-        println!("\n{}", self.text());
+        let text = self.text();
+        println!("\n{text}");
+        std::fs::write(path.with_extension("txt"), text).unwrap();
         let json = path.with_extension("json");
         std::fs::write(&json, format!("{:#}\n", self.json())).unwrap();
         println!("{}", json.display());

@@ -7,6 +7,7 @@ use countersign::store::machine_now;
 use uuid::Uuid;
 
 use super::database::{Database, Value};
+use super::load::{Lap, Window};
 use super::requests::Requests;
 use super::server::SECRET;
 
@@ -37,6 +38,34 @@ pub struct Open {
     pub target: usize,
     /// Who asks: an index into the people.
     pub allowed: usize,
+}
+
+/// How many rows a run wants of which each is used once: plenty at first, and
+/// then half as many again as the run before used.
+#[derive(Debug)]
+pub struct Stock(usize);
+
+impl Stock {
+    /// Enough for so many connections, whatever the machine.
+    pub fn new(connections: usize) -> Self {
+        Self(match connections {
+            1 => 8_000,
+            2..32 => 40_000,
+            _ => 60_000,
+        })
+    }
+
+    /// How many it is this time.
+    pub fn rows(&self) -> usize {
+        self.0
+    }
+
+    /// Learns from a run, and hands it on.
+    pub fn after(&mut self, lap: Lap, window: Window) -> Lap {
+        let seconds = (window.warm_up + window.measured).as_secs_f64() + 0.5;
+        self.0 = (lap.throughput() * seconds * 1.5) as usize + 2_000;
+        lap
+    }
 }
 
 /// The time, in microseconds.
@@ -120,7 +149,7 @@ pub fn open_requests(database: &Database, people: &[Person], count: usize) -> Ve
             allowed: half + nth / half,
         })
         .collect();
-    database.empty(&["outbox", "bundle_permissions", "events", "permission_requests"]);
+    database.empty(&["outbox", "events", "permission_requests"]);
     database.insert(
         "permission_requests",
         [
@@ -147,6 +176,87 @@ pub fn open_requests(database: &Database, people: &[Person], count: usize) -> Ve
         }),
     );
     open
+}
+
+/// An export token that lives.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Its id.
+    pub id: Uuid,
+    /// The token, secret and all.
+    pub token: String,
+    /// Who made it: an index into the people, and their hub is what it is for.
+    pub creator: usize,
+}
+
+/// The hub of this person.
+pub fn hub(person: i64) -> String {
+    format!("hub{person}")
+}
+
+/// Gives each of the people a hub of their own.
+pub fn hubs(database: &Database, people: &[Person]) {
+    let now = now();
+    let hubs = people.iter().map(|person| {
+        [Value::text(hub(person.id)), Value::text(format!("Hub {}", person.id)), Value::Time(now)]
+    });
+    database.insert("hubs", ["id", "name", "created_at"], hubs);
+    let owners = people
+        .iter()
+        .map(|person| [Value::text(hub(person.id)), Value::Int(person.id), Value::text("owner")]);
+    database.insert("hub_members", ["hub_id", "user_id", "role"], owners);
+}
+
+/// Adds export tokens of the people, each in turn, for the node `node1` of their
+/// hub, and returns `known` of them, from all over.
+pub fn exports(database: &Database, people: &[Person], count: usize, known: usize) -> Vec<Export> {
+    let (start, step, mut exports) = (now(), count.div_ceil(known.max(1)), Vec::with_capacity(known));
+    let rows = (0..count).map(|nth| {
+        let (creator, entropy) = (nth % people.len(), entropy::token());
+        let id = entropy.uuid(Timestamp::from_micros(start + nth as i64));
+        let token = Token::random(Kind::Export, id, &entropy);
+        if nth % step == 0 {
+            exports.push(Export { id, token: token.reveal(), creator });
+        }
+        [
+            Value::Id(id),
+            Value::Int(people[creator].id),
+            Value::text(hub(people[creator].id)),
+            Value::text("node1"),
+            Value::Int(2),
+            Value::Bytes(token.digest().as_bytes().to_vec()),
+            Value::Time(start),
+            Value::Time(start + LIFETIME * 1_000_000),
+        ]
+    });
+    let columns = ["id", "creator", "hub_id", "node_id", "permission", "digest", "created_at", "expires_at"];
+    database.insert("export_tokens", columns, rows);
+    exports
+}
+
+/// Adds a user of a resource server, whose key is for introspection alone: the
+/// value of their `Authorization` header.
+pub fn inspector(database: &Database) -> String {
+    let (now, entropy) = (now(), entropy::token());
+    let key = Token::random(Kind::ApiKey, entropy.uuid(Timestamp::from_micros(now)), &entropy);
+    database.execute(
+        "INSERT INTO users (email, first_name, last_name, active, staff, created_at) \
+         SELECT 'inspector@example.org', '', '', active, staff, created_at FROM users WHERE id = 1",
+    );
+    let user = database.number("SELECT max(id) FROM users");
+    database.insert(
+        "api_keys",
+        ["id", "user_id", "label", "scope", "digest", "created_at"],
+        [[
+            Value::Id(key.id()),
+            Value::Int(user),
+            Value::text("bench"),
+            Value::text("introspect"),
+            Value::Bytes(key.digest().as_bytes().to_vec()),
+            Value::Time(now),
+        ]],
+    );
+    format!("Bearer {}", key.reveal())
 }
 
 /// A request's token, as its target holds it.

@@ -44,10 +44,11 @@ impl Server {
         Self::launch(&mut command)
     }
 
-    /// Starts this very program as a reference server; see [`super::reference`].
-    pub fn reference(arguments: &[&str]) -> Self {
+    /// Starts this very program as the reference server (see [`super::reference`])
+    /// on this database, with so many connections to it.
+    pub fn reference(database: &Database, pool: u32) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg(super::reference::ARGUMENT).args(arguments).env_clear();
+        command.args([super::reference::ARGUMENT, &database.url, &pool.to_string()]).env_clear();
         Self::launch(&mut command)
     }
 
@@ -79,12 +80,21 @@ impl Server {
         Self { address, first_answer: started.elapsed(), process, _directory: directory }
     }
 
-    /// Bytes of it that are in memory.
-    pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+    /// The most bytes of it that were in memory at a time.
+    pub fn most_resident_bytes(&self) -> u64 {
+        memory(&self.process.id().to_string(), "VmHWM")
     }
+}
+
+/// Bytes of this process that are in memory.
+pub fn own_resident_bytes() -> u64 {
+    memory("self", "VmRSS")
+}
+
+fn memory(process: &str, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }
 
 /// Nobody else's in all likelihood until it is taken.

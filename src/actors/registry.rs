@@ -24,7 +24,7 @@ use crate::domain::user::UserId;
 use crate::store::cast::Cast;
 use crate::store::exports::{KnownExport, Uses};
 use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
-use crate::store::{Store, StoreError, exports};
+use crate::store::{Store, StoreError};
 
 /// The most operations that wait or are under way, and as many look-ups; one
 /// more is refused at once.
@@ -419,7 +419,7 @@ impl TokenRegistry {
         let store = self.store.clone();
         let written = spawn_blocking(move || {
             let write = |uses: &&[Uses]| {
-                let written = store.write(|conn| exports::count_uses(conn, uses));
+                let written = ledger::count_uses(&store, uses);
                 matches!(written, Err(StoreError::Unavailable(_) | StoreError::Refused(_)))
             };
             uses.chunks(USES_AT_ONCE).filter(write).flatten().copied().collect::<Vec<Uses>>()

@@ -1,4 +1,4 @@
-//! Bundle permissions: what a redeemed request leaves.
+//! Bundle permissions: what a redeemed request leaves, under the same number.
 
 use std::fmt;
 
@@ -9,6 +9,11 @@ use super::user::UserId;
 /// A bundle permission's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrantId(pub i64);
+
+impl GrantId {
+    /// What a new permission has for a number before the database gives it one.
+    pub const UNNUMBERED: Self = Self(0);
+}
 
 impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

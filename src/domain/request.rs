@@ -1,11 +1,12 @@
 //! Permission requests: one user asks another for a bundle, and the target
 //! redeems the request once, or not at all
-//! (`seeds/hexostore-bundle_permission_request.txt`).
+//! (`seeds/hexostore-bundle_permission_request.txt`). A permission is the request
+//! that was redeemed for it, as long as it stands.
 
 use std::fmt;
 
 use super::clock::Timestamp;
-use super::grant::Terms;
+use super::grant::{Grant, GrantId, Terms};
 use super::text::IdempotencyKey;
 use super::token::{Keyring, RedeemId};
 use super::user::{Authority, UserId};
@@ -16,6 +17,12 @@ pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3_600;
 /// A request's number, which names it to either party. It redeems nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub i64);
+
+impl RequestId {
+    /// What a new request has for a number before the database gives it one; it
+    /// gives nobody this one.
+    pub const UNNUMBERED: Self = Self(0);
+}
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,6 +35,8 @@ impl fmt::Display for RequestId {
 pub enum Outcome {
     /// The target approved.
     Redeemed,
+    /// The target gave the permission unasked: it was never open.
+    Given,
     /// The target declined.
     Declined,
     /// The requester, or the operator, took it back.
@@ -41,6 +50,7 @@ impl Outcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Redeemed => "redeemed",
+            Self::Given => "given",
             Self::Declined => "declined",
             Self::Withdrawn => "withdrawn",
             Self::Replaced => "replaced",
@@ -52,6 +62,7 @@ impl Outcome {
     pub(crate) fn from_store(name: &str) -> Self {
         match name {
             "redeemed" => Self::Redeemed,
+            "given" => Self::Given,
             "declined" => Self::Declined,
             "replaced" => Self::Replaced,
             _ => Self::Withdrawn,
@@ -68,6 +79,8 @@ pub struct Closed {
     pub at: Timestamp,
     /// The `Idempotency-Key` of the redemption.
     pub once: Option<IdempotencyKey>,
+    /// Whether a permission stands on it.
+    pub stands: bool,
 }
 
 /// A request to be made.
@@ -160,6 +173,28 @@ pub enum Repetition {
 }
 
 impl PermissionRequest {
+    /// A permission that is given unasked. Nobody is ever shown its token, which
+    /// would redeem nothing.
+    pub fn given(terms: Terms, redeem_id: RedeemId, now: Timestamp) -> Self {
+        Self {
+            id: RequestId::UNNUMBERED,
+            redeem_id,
+            terms,
+            asked_by: terms.target,
+            redeem_page: None,
+            created_at: now,
+            expires_at: now,
+            once: None,
+            closed: Some(Closed { outcome: Outcome::Given, at: now, once: None, stands: true }),
+        }
+    }
+
+    /// The permission that stands on it.
+    pub fn grant(&self) -> Option<Grant> {
+        let closed = self.closed.as_ref().filter(|closed| closed.stands)?;
+        Some(Grant { id: GrantId(self.id.0), terms: self.terms, created_at: closed.at })
+    }
+
     /// Where the request stands.
     pub fn status(&self, now: Timestamp) -> RequestStatus {
         match &self.closed {
@@ -194,23 +229,26 @@ impl PermissionRequest {
         if self.is_live(now) { now.seconds_until(self.expires_at) } else { 0 }
     }
 
-    /// Redeems it for its target, once; again only under the same key, within a day.
+    /// Redeems it for its target, once; again only under the same key, within a
+    /// day. A permission stands on it from then on, unless `granted`: the same one
+    /// stands by other means.
     pub fn redeem(
         &mut self,
         by: UserId,
         once: Option<&IdempotencyKey>,
+        granted: bool,
         now: Timestamp,
     ) -> Result<Redemption, Refusal> {
         if by != self.terms.target {
             return Err(Refusal::NotYours);
         }
-        if let Some(Closed { outcome: Outcome::Redeemed, at, once: Some(key) }) = &self.closed
+        if let Some(Closed { outcome: Outcome::Redeemed, at, once: Some(key), .. }) = &self.closed
             && once == Some(key)
             && now < at.plus_seconds(IDEMPOTENCY_SECONDS)
         {
             return Ok(Redemption::Repeated);
         }
-        self.close(Outcome::Redeemed, once.cloned(), now)?;
+        self.close(Outcome::Redeemed, once.cloned(), !granted, now)?;
         Ok(Redemption::Fresh)
     }
 
@@ -222,7 +260,7 @@ impl PermissionRequest {
             Authority::User(user) if user != self.terms.allowed => return Err(Refusal::NotYours),
             Authority::User(_) | Authority::Operator => Outcome::Withdrawn,
         };
-        self.close(outcome, None, now)?;
+        self.close(outcome, None, false, now)?;
         Ok(outcome)
     }
 
@@ -231,8 +269,20 @@ impl PermissionRequest {
         if self.closed.is_some() {
             return Err(Refusal::Dead);
         }
-        self.closed = Some(Closed { outcome: Outcome::Replaced, at: now, once: None });
+        self.closed = Some(Closed { outcome: Outcome::Replaced, at: now, once: None, stands: false });
         Ok(())
+    }
+
+    /// Ends the permission that stands on it, for either party; false when there
+    /// is none that is theirs.
+    pub fn take_back(&mut self, by: UserId) -> bool {
+        match &mut self.closed {
+            Some(closed) if closed.stands && self.terms.has_party(by) => {
+                closed.stands = false;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// What `new`, which came under the key of this request, is to it; `None`
@@ -251,12 +301,13 @@ impl PermissionRequest {
         &mut self,
         outcome: Outcome,
         once: Option<IdempotencyKey>,
+        stands: bool,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         if !self.is_live(now) {
             return Err(Refusal::Dead);
         }
-        self.closed = Some(Closed { outcome, at: now, once });
+        self.closed = Some(Closed { outcome, at: now, once, stands });
         Ok(())
     }
 }
@@ -321,7 +372,7 @@ mod tests {
                     Step::Wait(seconds) => now = now.plus_seconds(seconds),
                     Step::Redeem { by, key: name } => {
                         let once = name.map(|name| key(&name.to_string()));
-                        match request.redeem(UserId(by), once.as_ref(), now) {
+                        match request.redeem(UserId(by), once.as_ref(), false, now) {
                             Ok(Redemption::Fresh) => {
                                 prop_assert!(live && by == TARGET.0);
                                 fresh += 1;
@@ -356,22 +407,25 @@ mod tests {
     #[test]
     fn only_its_target_redeems() {
         let mut request = request(60);
-        assert_eq!(request.redeem(ALLOWED, None, START), Err(Refusal::NotYours));
-        assert_eq!(request.redeem(TARGET, None, START), Ok(Redemption::Fresh));
-        assert_eq!(request.redeem(TARGET, None, START), Err(Refusal::Dead));
+        assert_eq!(request.redeem(ALLOWED, None, false, START), Err(Refusal::NotYours));
+        assert_eq!(request.redeem(TARGET, None, false, START), Ok(Redemption::Fresh));
+        assert_eq!(request.redeem(TARGET, None, false, START), Err(Refusal::Dead));
     }
 
     #[test]
     fn the_winners_key_is_told_again_for_a_day() {
         let mut request = request(3_600);
-        assert_eq!(request.redeem(TARGET, Some(&key("a")), START), Ok(Redemption::Fresh));
+        assert_eq!(request.redeem(TARGET, Some(&key("a")), false, START), Ok(Redemption::Fresh));
         assert_eq!(
-            request.redeem(TARGET, Some(&key("a")), START.plus_seconds(86_399)),
+            request.redeem(TARGET, Some(&key("a")), false, START.plus_seconds(86_399)),
             Ok(Redemption::Repeated)
         );
-        assert_eq!(request.redeem(TARGET, Some(&key("b")), START), Err(Refusal::Dead));
-        assert_eq!(request.redeem(ALLOWED, Some(&key("a")), START), Err(Refusal::NotYours));
-        assert_eq!(request.redeem(TARGET, Some(&key("a")), START.plus_seconds(86_400)), Err(Refusal::Dead));
+        assert_eq!(request.redeem(TARGET, Some(&key("b")), false, START), Err(Refusal::Dead));
+        assert_eq!(request.redeem(ALLOWED, Some(&key("a")), false, START), Err(Refusal::NotYours));
+        assert_eq!(
+            request.redeem(TARGET, Some(&key("a")), false, START.plus_seconds(86_400)),
+            Err(Refusal::Dead)
+        );
     }
 
     #[test]

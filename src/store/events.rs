@@ -2,11 +2,12 @@
 //! the transaction of its deed, and so also witnesses that it was committed.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use uuid::Uuid;
 
-use super::schema::events;
-use super::types::{At, Uid};
-use super::{Conn, on};
+use super::Conn;
+use super::bulk::bulk;
+use super::types::{At, Id, Instant, Uid};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
 
@@ -25,30 +26,19 @@ pub struct Event {
     pub subject: String,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = events, treat_none_as_default_value = false)]
-struct EventRow<'a> {
-    id: Uid,
-    at: At,
-    actor: Option<i64>,
-    action: &'static str,
-    subject: &'a str,
-    address: Option<String>,
-    client: Option<&'a str>,
-}
-
-impl<'a> From<&'a Event> for EventRow<'a> {
-    fn from(event: &'a Event) -> Self {
-        Self {
-            id: Uid(event.id),
-            at: At(event.at),
-            actor: event.origin.actor.map(|user| user.0),
-            action: event.action.name(),
-            subject: &event.subject,
-            address: event.origin.address.map(|address| address.to_string()),
-            client: event.origin.client.as_deref(),
-        }
+bulk! {
+    /// New entries.
+    Insertion {
+        id: Id => Uid,
+        at: Instant => At,
+        actor: Nullable<BigInt> => Option<i64>,
+        action: Text => &'static str,
+        subject: Text => &'a str,
+        address: Nullable<Text> => Option<String>,
+        client: Nullable<Text> => Option<&'a str>,
     }
+    "INSERT INTO events (id, at, actor, action, subject, address, client) SELECT * FROM" w
+    "WHERE true ON CONFLICT (id) DO NOTHING"
 }
 
 /// Adds one entry for a deed done now.
@@ -65,18 +55,29 @@ pub fn record(
 
 /// Adds entries.
 pub(super) fn insert(conn: &mut Conn, events: &[Event]) -> QueryResult<()> {
-    let rows: Vec<EventRow<'_>> = events.iter().map(EventRow::from).collect();
-    on!(conn, c => diesel::insert_into(events::table).values(&rows).execute(c)).map(drop)
+    add(conn, events).map(drop)
 }
 
 /// Whether this entry was committed. Waits for a transaction that may yet
 /// commit it: its id is unique, so this one can only be added once that one is
 /// over. The caller rolls back what this adds.
 pub(super) fn was_committed(conn: &mut Conn, event: &Event) -> QueryResult<bool> {
-    let row = EventRow::from(event);
-    let added = on!(conn, c => diesel::insert_into(events::table)
-        .values(&row)
-        .on_conflict_do_nothing()
-        .execute(c))?;
-    Ok(added == 0)
+    Ok(add(conn, std::slice::from_ref(event))? == 0)
+}
+
+/// Adds entries whose ids are new; how many those are.
+fn add(conn: &mut Conn, events: &[Event]) -> QueryResult<usize> {
+    let mut rows = Insertion::default();
+    for event in events {
+        rows.push(
+            Uid(event.id),
+            At(event.at),
+            event.origin.actor.map(|user| user.0),
+            event.action.name(),
+            &event.subject,
+            event.origin.address.map(|address| address.to_string()),
+            event.origin.client.as_deref(),
+        );
+    }
+    rows.run(conn)
 }

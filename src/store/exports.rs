@@ -2,10 +2,11 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::upsert::excluded;
+use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 
+use super::bulk::bulk;
 use super::schema::{export_tokens, export_uses, hub_members, users};
-use super::types::{At, Uid};
+use super::types::{At, Id, Instant, Uid};
 use super::{Conn, Link, hubs, locked, on};
 use crate::domain::clock::Timestamp;
 use crate::domain::export::{ExportStatus, ExportToken};
@@ -42,18 +43,29 @@ impl From<ExportRow> for ExportToken {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = export_tokens, treat_none_as_default_value = false)]
-struct NewExportRow<'a> {
-    id: Uid,
-    creator: i64,
-    hub_id: &'a str,
-    node_id: &'a str,
-    permission: i16,
-    digest: &'a [u8],
-    created_at: At,
-    expires_at: Option<At>,
-    revoked_at: Option<At>,
+bulk! {
+    /// New tokens.
+    Insertion {
+        id: Id => Uid,
+        creator: BigInt => i64,
+        hub_id: Text => &'a str,
+        node_id: Text => &'a str,
+        permission: SmallInt => i16,
+        digest: Binary => &'a [u8],
+        created_at: Instant => At,
+        expires_at: Nullable<Instant> => Option<At>,
+        revoked_at: Nullable<Instant> => Option<At>,
+    }
+    "INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, created_at, \
+     expires_at, revoked_at) SELECT * FROM" w ""
+}
+
+bulk! {
+    /// Uses to be added up.
+    Addition { id: Id => Uid, count: BigInt => i64, last: Instant => At }
+    "INSERT INTO export_uses (token_id, uses, last_used_at) SELECT * FROM" w
+    "WHERE true ON CONFLICT (token_id) DO UPDATE \
+     SET uses = export_uses.uses + excluded.uses, last_used_at = excluded.last_used_at"
 }
 
 /// A token with what it takes to judge a use of it.
@@ -104,21 +116,21 @@ pub struct Uses {
 
 /// Adds tokens.
 pub(super) fn insert(conn: &mut Conn, new: &[(ExportToken, TokenDigest)]) -> QueryResult<()> {
-    let rows: Vec<NewExportRow<'_>> = new
-        .iter()
-        .map(|(token, digest)| NewExportRow {
-            id: Uid(token.id.0),
-            creator: token.creator.0,
-            hub_id: token.hub.as_str(),
-            node_id: token.node.as_str(),
-            permission: token.mask.bits().into(),
-            digest: digest.as_bytes(),
-            created_at: At(token.created_at),
-            expires_at: token.expires_at.map(At),
-            revoked_at: token.revoked_at.map(At),
-        })
-        .collect();
-    on!(conn, c => diesel::insert_into(export_tokens::table).values(&rows).execute(c)).map(drop)
+    let mut rows = Insertion::default();
+    for (token, digest) in new {
+        rows.push(
+            Uid(token.id.0),
+            token.creator.0,
+            token.hub.as_str(),
+            token.node.as_str(),
+            token.mask.bits().into(),
+            digest.as_bytes(),
+            At(token.created_at),
+            token.expires_at.map(At),
+            token.revoked_at.map(At),
+        );
+    }
+    rows.run(conn).map(drop)
 }
 
 /// Locks tokens, in the order of their ids.
@@ -207,30 +219,18 @@ pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResu
 
 /// Adds up uses. Rows are taken in the order of their ids, so that replicas
 /// that write down the same tokens at once do not block each other for ever.
-pub fn count_uses(conn: &mut Conn, uses: &[Uses]) -> QueryResult<()> {
+pub(super) fn count_uses(conn: &mut Conn, uses: &[Uses]) -> QueryResult<()> {
     if let Link::Postgres(pg) = &mut conn.link {
         // A hint, not an account: it need not wait for the disk.
         pg.batch_execute("SET LOCAL synchronous_commit = off")?;
     }
     let mut uses = uses.to_vec();
     uses.sort_by_key(|uses| uses.id);
-    for uses in &uses {
-        let values = (
-            export_uses::token_id.eq(Uid(uses.id.0)),
-            export_uses::uses.eq(uses.count),
-            export_uses::last_used_at.eq(At(uses.last)),
-        );
-        on!(conn, c => diesel::insert_into(export_uses::table)
-            .values(values)
-            .on_conflict(export_uses::token_id)
-            .do_update()
-            .set((
-                export_uses::uses.eq(export_uses::uses + uses.count),
-                export_uses::last_used_at.eq(excluded(export_uses::last_used_at)),
-            ))
-            .execute(c))?;
+    let mut rows = Addition::default();
+    for uses in uses {
+        rows.push(Uid(uses.id.0), uses.count, At(uses.last));
     }
-    Ok(())
+    rows.run(conn).map(drop)
 }
 
 fn uids(ids: &[ExportId]) -> Vec<Uid> {

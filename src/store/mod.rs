@@ -2,6 +2,8 @@
 //! nowhere else. Each file is a noun; its functions take a [`Conn`] and are
 //! called within [`Store::read`] or [`Store::write`].
 
+mod among;
+mod bulk;
 mod clock;
 mod directory;
 pub mod ledger;
@@ -54,6 +56,13 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// one row that somebody holds, from costing others their two seconds.
 const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET lock_timeout = '500ms'; \
      SET statement_timeout = '2s'; SET timezone = 'UTC'";
+/// The ledger and its look-ups name every row by a key. With nothing to choose,
+/// a plan can be made once: by the indexes, row by row, however large a table is
+/// or was. (Making plans anew cost a third of a batch's time, those of the checks
+/// of foreign keys most of all.)
+const POSTGRES_KEYED_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+     SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+     SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'";
 /// FULL: an acknowledged redemption survives a power cut.
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
@@ -81,10 +90,16 @@ pub enum StoreError {
     Refused(#[source] Error),
 }
 
-/// A pool of connections to the one database that there is.
+/// Connections that are the ledger's, whatever is read meanwhile: one for its
+/// writes, one for its look-ups, and one to write down uses.
+const KEYED_CONNECTIONS: u32 = 3;
+
+/// Pools of connections to the one database that there is.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: LinkPool,
+    /// For queries that name every row by a key.
+    keyed: LinkPool,
     clock: Clock,
 }
 
@@ -145,21 +160,32 @@ impl<C: SimpleConnection + 'static> CustomizeConnection<C, r2d2::Error> for Sess
 }
 
 impl Store {
-    /// Opens the database with at most `size` connections; fails when it cannot
-    /// be reached.
+    /// Opens the database with at most `size` connections, three of them the
+    /// ledger's and one at the least for all else; fails when it cannot be reached.
     pub fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Result<Self, StoreError> {
-        let pool = match url {
+        let size = size.saturating_sub(KEYED_CONNECTIONS).max(1);
+        let (pool, keyed) = match url {
             DatabaseUrl::Postgres(url) => {
-                LinkPool::Postgres(pool(&with_timeouts(url.expose_secret()), size, POSTGRES_SESSION)?)
+                let url = with_timeouts(url.expose_secret());
+                let keyed = pool(&url, KEYED_CONNECTIONS, POSTGRES_KEYED_SESSION)?;
+                (LinkPool::Postgres(pool(&url, size, POSTGRES_SESSION)?), LinkPool::Postgres(keyed))
             }
             DatabaseUrl::Sqlite(path) => {
                 make_private(path).map_err(|error| {
                     StoreError::Unavailable(format!("cannot make {}: {error}", path.display()))
                 })?;
-                LinkPool::Sqlite(pool(&path.to_string_lossy(), size, SQLITE_SESSION)?)
+                let path = path.to_string_lossy();
+                let keyed = pool(&path, KEYED_CONNECTIONS, SQLITE_SESSION)?;
+                (LinkPool::Sqlite(pool(&path, size, SQLITE_SESSION)?), LinkPool::Sqlite(keyed))
             }
         };
-        Ok(Self { pool, clock })
+        Ok(Self { pool, keyed, clock })
+    }
+
+    /// The same database, by the connections for queries that name every row by
+    /// a key.
+    fn keyed(&self) -> Self {
+        Self { pool: self.keyed.clone(), ..self.clone() }
     }
 
     /// Brings the tables up to date, one replica at a time.
@@ -286,16 +312,6 @@ impl Conn {
             Link::Sqlite(conn) => {
                 AnsiTransactionManager::begin_transaction_sql(&mut **conn, "BEGIN IMMEDIATE")
             }
-        }
-    }
-
-    /// Says that from here on the transaction only writes: the checks of foreign
-    /// keys may then keep their plans, which custom plans cost them, a third of a
-    /// batch's time.
-    fn expect_writes(&mut self) -> QueryResult<()> {
-        match &mut self.link {
-            Link::Postgres(conn) => conn.batch_execute("SET LOCAL plan_cache_mode = auto"),
-            Link::Sqlite(_) => Ok(()),
         }
     }
 

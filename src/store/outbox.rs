@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
+use super::bulk::bulk;
 use super::schema::outbox;
-use super::types::{At, Uid};
+use super::types::{At, Id, Instant, Uid};
 use super::{Conn, Link, on, requests};
 use crate::domain::clock::Timestamp;
 use crate::domain::request::{PermissionRequest, RequestId};
@@ -95,14 +97,11 @@ impl From<MailRow> for Mail {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = outbox)]
-struct NewMailRow {
-    id: Uid,
-    request_id: i64,
-    created_at: At,
-    due_at: At,
-    attempts: i32,
+bulk! {
+    /// New mails.
+    Insertion { id: Id => Uid, request_id: BigInt => i64, created_at: Instant => At }
+    "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
+     SELECT id, request_id, created_at, created_at, 0 FROM" w ""
 }
 
 /// Changes those of these mails that are still under this lease; their ids.
@@ -121,17 +120,11 @@ macro_rules! leased {
 
 /// Owes mails, due at once.
 pub(super) fn insert(conn: &mut Conn, mails: &[(Uuid, RequestId)], now: Timestamp) -> QueryResult<()> {
-    let rows: Vec<NewMailRow> = mails
-        .iter()
-        .map(|(id, request)| NewMailRow {
-            id: Uid(*id),
-            request_id: request.0,
-            created_at: At(now),
-            due_at: At(now),
-            attempts: 0,
-        })
-        .collect();
-    on!(conn, c => diesel::insert_into(outbox::table).values(&rows).execute(c)).map(drop)
+    let mut rows = Insertion::default();
+    for (id, request) in mails {
+        rows.push(Uid(*id), request.0, At(now));
+    }
+    rows.run(conn).map(drop)
 }
 
 /// Takes up to `limit` mails that are due, the longest due first, until

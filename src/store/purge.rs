@@ -68,9 +68,11 @@ pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged
         requests: purge!(
             permission_requests,
             i64,
-            permission_requests::expires_at
-                .lt(at)
-                .or(permission_requests::closed_at.lt(at).assume_not_null())
+            permission_requests::stands.eq(false).and(
+                permission_requests::expires_at
+                    .lt(at)
+                    .or(permission_requests::closed_at.lt(at).assume_not_null())
+            )
         ),
         keys: purge!(api_keys, Uid, api_keys::revoked_at.lt(at)),
         events: purge!(events, Uid, events::at.lt(at)),

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
-use super::schema::permission_requests;
-use super::types::{At, Uid};
+use super::among::among;
+use super::bulk::bulk;
+use super::schema::permission_requests::{self, dsl};
+use super::types::{At, Id, Instant, Uid};
 use super::{Conn, Listed, Page, locked, on};
 use crate::domain::bundle::BundleId;
 use crate::domain::clock::Timestamp;
@@ -31,6 +34,7 @@ struct RequestRow {
     closed_at: Option<At>,
     outcome: Option<String>,
     redeem_once: Option<String>,
+    stands: bool,
 }
 
 impl From<RequestRow> for PermissionRequest {
@@ -39,6 +43,7 @@ impl From<RequestRow> for PermissionRequest {
             outcome: Outcome::from_store(row.outcome.as_deref().unwrap_or_default()),
             at: at.0,
             once: row.redeem_once.map(IdempotencyKey::from_store),
+            stands: row.stands,
         });
         Self {
             id: RequestId(row.id),
@@ -58,20 +63,40 @@ impl From<RequestRow> for PermissionRequest {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = permission_requests, treat_none_as_default_value = false)]
-struct NewRequestRow<'a> {
-    redeem_id: Uid,
-    user_target: i64,
-    user_allowed: i64,
-    bundle_id: i64,
-    asked_by: i64,
-    redeem_page: Option<&'a str>,
-    created_at: At,
-    expires_at: At,
-    create_once: Option<&'a str>,
-    closed_at: Option<At>,
-    outcome: Option<&'static str>,
+bulk! {
+    /// New requests.
+    Insertion {
+        redeem_id: Id => Uid,
+        user_target: BigInt => i64,
+        user_allowed: BigInt => i64,
+        bundle_id: BigInt => i64,
+        asked_by: BigInt => i64,
+        redeem_page: Nullable<Text> => Option<&'a str>,
+        created_at: Instant => At,
+        expires_at: Instant => At,
+        create_once: Nullable<Text> => Option<&'a str>,
+        closed_at: Nullable<Instant> => Option<At>,
+        outcome: Nullable<Text> => Option<&'static str>,
+        stands: Bool => bool,
+    }
+    "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, \
+     redeem_page, created_at, expires_at, create_once, closed_at, outcome, stands) SELECT * FROM"
+    w "RETURNING redeem_id, id" returns (Id, BigInt)
+}
+
+bulk! {
+    /// How open requests end. A newer request takes the place of an expired one
+    /// too; no other end comes so late.
+    Closing {
+        id: BigInt => i64,
+        at: Instant => At,
+        outcome: Text => &'static str,
+        once: Nullable<Text> => Option<&'a str>,
+        stands: Bool => bool,
+    }
+    "UPDATE permission_requests AS r \
+     SET closed_at = w.at, outcome = w.outcome, redeem_once = w.once, stands = w.stands FROM"
+    w "WHERE r.id = w.id AND r.closed_at IS NULL AND (r.expires_at > w.at OR w.outcome = 'replaced')"
 }
 
 /// The requests that a batch is about, by whatever names them.
@@ -92,26 +117,25 @@ pub(super) fn insert(
     conn: &mut Conn,
     new: &[&PermissionRequest],
 ) -> QueryResult<BTreeMap<RedeemId, RequestId>> {
-    let rows: Vec<NewRequestRow<'_>> = new
-        .iter()
-        .map(|request| NewRequestRow {
-            redeem_id: Uid(request.redeem_id.0),
-            user_target: request.terms.target.0,
-            user_allowed: request.terms.allowed.0,
-            bundle_id: request.terms.bundle.0,
-            asked_by: request.asked_by.0,
-            redeem_page: request.redeem_page.as_deref(),
-            created_at: At(request.created_at),
-            expires_at: At(request.expires_at),
-            create_once: request.once.as_ref().map(IdempotencyKey::as_str),
-            closed_at: request.closed.as_ref().map(|closed| At(closed.at)),
-            outcome: request.closed.as_ref().map(|closed| closed.outcome.name()),
-        })
-        .collect();
-    let ids: Vec<(Uid, i64)> = on!(conn, c => diesel::insert_into(permission_requests::table)
-        .values(&rows)
-        .returning((permission_requests::redeem_id, permission_requests::id))
-        .get_results(c))?;
+    let mut rows = Insertion::default();
+    for request in new {
+        let closed = request.closed.as_ref();
+        rows.push(
+            Uid(request.redeem_id.0),
+            request.terms.target.0,
+            request.terms.allowed.0,
+            request.terms.bundle.0,
+            request.asked_by.0,
+            request.redeem_page.as_deref(),
+            At(request.created_at),
+            At(request.expires_at),
+            request.once.as_ref().map(IdempotencyKey::as_str),
+            closed.map(|closed| At(closed.at)),
+            closed.map(|closed| closed.outcome.name()),
+            closed.is_some_and(|closed| closed.stands),
+        );
+    }
+    let ids: Vec<(Uid, i64)> = rows.fetch(conn)?;
     Ok(ids.into_iter().map(|(redeem_id, id)| (RedeemId(redeem_id.0), RequestId(id))).collect())
 }
 
@@ -119,7 +143,6 @@ pub(super) fn insert(
 /// are found, then locked. What is found by terms or key may have changed before
 /// it is locked; it is judged by what it is then.
 pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<PermissionRequest>> {
-    use permission_requests::dsl;
     let mut ids: Vec<i64> = wanted.numbers.iter().map(|id| id.0).collect();
     macro_rules! find {
         ($filter:expr) => {{
@@ -133,16 +156,7 @@ pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<Permissi
         find!(dsl::redeem_id.eq_any(&redeem_ids));
     }
     if !wanted.terms.is_empty() {
-        let targets: Vec<i64> = wanted.terms.iter().map(|terms| terms.target.0).collect();
-        let allowed: Vec<i64> = wanted.terms.iter().map(|terms| terms.allowed.0).collect();
-        let bundles: Vec<i64> = wanted.terms.iter().map(|terms| terms.bundle.0).collect();
-        find!(
-            dsl::closed_at
-                .is_null()
-                .and(dsl::user_target.eq_any(&targets))
-                .and(dsl::user_allowed.eq_any(&allowed))
-                .and(dsl::bundle_id.eq_any(&bundles))
-        );
+        find!(dsl::closed_at.is_null().and(among(dsl::permission_requests, &wanted.terms)));
     }
     if !wanted.onces.is_empty() {
         let users: Vec<i64> = wanted.onces.iter().map(|(user, _)| user.0).collect();
@@ -159,26 +173,30 @@ pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<Permissi
     Ok(rows.into_iter().map(PermissionRequest::from).collect())
 }
 
-/// Closes open requests that are locked, all in this way; how many that were.
-pub(super) fn close(conn: &mut Conn, ids: &[RequestId], closed: &Closed) -> QueryResult<usize> {
-    use permission_requests::dsl;
+/// Closes open requests that are locked, each in its way; how many that were.
+pub(super) fn close<'a>(
+    conn: &mut Conn,
+    requests: impl Iterator<Item = (RequestId, &'a Closed)>,
+) -> QueryResult<usize> {
+    let mut rows = Closing::default();
+    for (id, closed) in requests {
+        let once = closed.once.as_ref().map(IdempotencyKey::as_str);
+        rows.push(id.0, At(closed.at), closed.outcome.name(), once, closed.stands);
+    }
+    rows.run(conn)
+}
+
+/// Ends permissions that are locked; how many that were.
+pub(super) fn take_back(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let values = (
-        dsl::closed_at.eq(At(closed.at)),
-        dsl::outcome.eq(closed.outcome.name()),
-        dsl::redeem_once.eq(closed.once.as_ref().map(IdempotencyKey::as_str)),
-    );
-    // A newer request takes the place of an expired one too; no other end comes so late.
-    let since = if closed.outcome == Outcome::Replaced { Timestamp::from_micros(0) } else { closed.at };
     on!(conn, c => diesel::update(dsl::permission_requests)
-        .filter(dsl::id.eq_any(&ids).and(dsl::closed_at.is_null()).and(dsl::expires_at.gt(At(since))))
-        .set(values)
+        .filter(dsl::id.eq_any(&ids).and(dsl::stands))
+        .set(dsl::stands.eq(false))
         .execute(c))
 }
 
 /// Forgets the `Idempotency-Key`s that these requests came with.
 pub(super) fn forget_once(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
-    use permission_requests::dsl;
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     on!(conn, c => diesel::update(dsl::permission_requests)
         .filter(dsl::id.eq_any(&ids))
@@ -188,7 +206,6 @@ pub(super) fn forget_once(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usi
 
 /// The request of this token.
 pub fn by_redeem_id(conn: &mut Conn, id: RedeemId) -> QueryResult<Option<PermissionRequest>> {
-    use permission_requests::dsl;
     let row: Option<RequestRow> = on!(conn, c => dsl::permission_requests
         .filter(dsl::redeem_id.eq(Uid(id.0)))
         .select(RequestRow::as_select())
@@ -204,7 +221,6 @@ pub fn live_by_ids(
     viewer: UserId,
     now: Timestamp,
 ) -> QueryResult<Vec<PermissionRequest>> {
-    use permission_requests::dsl;
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<RequestRow> = on!(conn, c => dsl::permission_requests
         .filter(dsl::id.eq_any(&ids))
@@ -216,7 +232,6 @@ pub fn live_by_ids(
 
 /// The requests of these numbers, in no order, for the operator.
 pub fn by_ids(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<Vec<PermissionRequest>> {
-    use permission_requests::dsl;
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<RequestRow> = on!(conn, c => dsl::permission_requests
         .filter(dsl::id.eq_any(&ids))
@@ -232,7 +247,6 @@ pub fn live_of_party(
     page: Page,
     now: Timestamp,
 ) -> QueryResult<Listed<PermissionRequest>> {
-    use permission_requests::dsl;
     /// The same query twice: once for the page, once for the count.
     macro_rules! live {
         () => {
@@ -253,8 +267,8 @@ pub fn live_of_party(
 
 /// The newest requests of all, for the operator.
 pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<PermissionRequest>> {
-    use permission_requests::dsl;
     let rows: Vec<RequestRow> = on!(conn, c => dsl::permission_requests
+        .filter(dsl::outcome.is_null().or(dsl::outcome.ne(Outcome::Given.name())))
         .order(dsl::id.desc())
         .limit(limit)
         .select(RequestRow::as_select())

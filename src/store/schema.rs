@@ -91,16 +91,17 @@ table! {
         closed_at -> Nullable<crate::store::types::Instant>,
         outcome -> Nullable<Text>,
         redeem_once -> Nullable<Text>,
+        stands -> Bool,
     }
 }
 
+// A view: the requests that stand.
 table! {
     bundle_permissions (id) {
         id -> BigInt,
         user_target -> BigInt,
         user_allowed -> BigInt,
         bundle_id -> BigInt,
-        request_id -> Nullable<BigInt>,
         created_at -> crate::store::types::Instant,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use countersign::domain::bundle::{Bundle, Description};
-use countersign::store::bundles::{self, BundleChange};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use futures_util::future::join_all;
 use reqwest::RequestBuilder;
 use serde_json::Value;
@@ -22,22 +22,25 @@ fn count(statuses: &[u16], wanted: u16) -> usize {
     statuses.iter().filter(|status| **status == wanted).count()
 }
 
-/// Keeps a transaction open that holds a bundle: says when it does, and ends
+/// Keeps a transaction open that holds all requests: says when it does, and ends
 /// when it is told to.
-fn hold(app: &TestApp, bundle: &Bundle) -> (Receiver<()>, Sender<()>) {
-    let (store, id) = (app.store.clone(), bundle.id);
+fn hold(app: &TestApp) -> (Receiver<()>, Sender<()>) {
+    let url = app.database_url.clone();
     let (holds, held) = channel();
     let (release, released) = channel();
     std::thread::spawn(move || {
-        let change = BundleChange { description: Some(Description::default()), ..BundleChange::default() };
-        let done = store.write(|conn| {
-            let now = conn.now()?;
-            bundles::update(conn, id, &change, now)?.unwrap();
-            holds.send(()).unwrap();
-            released.recv().unwrap();
-            Ok(())
-        });
-        done.unwrap();
+        let (begin, connect): (_, fn(&str) -> Box<dyn SimpleConnection>) = match url.strip_prefix("sqlite://")
+        {
+            Some(_) => ("BEGIN IMMEDIATE", |path| Box::new(SqliteConnection::establish(path).unwrap())),
+            None => ("BEGIN; SELECT 1 FROM permission_requests FOR UPDATE", |url| {
+                Box::new(PgConnection::establish(url).unwrap())
+            }),
+        };
+        let mut conn = connect(url.trim_start_matches("sqlite://"));
+        conn.batch_execute(begin).unwrap();
+        holds.send(()).unwrap();
+        released.recv().unwrap();
+        conn.batch_execute("COMMIT").unwrap();
     });
     (held, release)
 }
@@ -90,7 +93,7 @@ on_both_databases! {
         let scene = Scene::set(&app);
         let (_, token) = scene.ask(&app).await;
         let put = || app.put(&Scene::at(&token)).by(&scene.grace).header("idempotency-key", "one");
-        let (held, release) = hold(&app, &scene.bundle);
+        let (held, release) = hold(&app);
         held.recv().unwrap();
         let started = std::time::Instant::now();
         let stuck = put().send().await.unwrap();

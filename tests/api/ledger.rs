@@ -53,7 +53,6 @@ on_both_databases! {
         assert_eq!(redeemed(&verdicts), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"), 1);
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'grant.created'"), 1);
     }
 
     async fn many_batches_at_once_redeem_a_token_once(app: TestApp) {

@@ -62,8 +62,8 @@ on_both_databases! {
                 ("SmallInt", "smallint"), ("Integer", "integer"), ("Instant", "bigint"),
             ];
             let mut columns = found(&app, "SELECT m.name AS \"table\", p.name AS \"column\", lower(p.type) AS kind, \
-                p.\"notnull\" = 0 AND p.pk = 0 AS nullable FROM sqlite_master m, pragma_table_info(m.name) p \
-                WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%'");
+                p.\"notnull\" = 0 AND p.pk = 0 AND m.type = 'table' AS nullable FROM sqlite_master m, pragma_table_info(m.name) p \
+                WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%'");
             for column in &mut columns {
                 // SQLite's alias of the row id has to be called so.
                 if column.column == "id" && column.kind == "integer" {
@@ -78,7 +78,8 @@ on_both_databases! {
                 ("SmallInt", "smallint"), ("Integer", "integer"), ("Instant", "timestamp with time zone"),
             ];
             let columns = found(&app, "SELECT table_name::text AS \"table\", column_name::text AS \"column\", \
-                data_type::text AS kind, is_nullable = 'YES' AS nullable FROM information_schema.columns \
+                data_type::text AS kind, is_nullable = 'YES' AND table_type = 'BASE TABLE' AS nullable \
+                FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
                 WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%'");
             assert_eq!(columns, declared(&types));
         }

@@ -1,2 +1,3 @@
-DROP TABLE events, outbox, bundle_permissions, permission_requests, export_uses, export_tokens, bundles,
+DROP VIEW bundle_permissions;
+DROP TABLE events, outbox, permission_requests, export_uses, export_tokens, bundles,
     hub_members, hubs, api_keys, users;

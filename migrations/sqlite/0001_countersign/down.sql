@@ -1,6 +1,6 @@
 DROP TABLE events;
 DROP TABLE outbox;
-DROP TABLE bundle_permissions;
+DROP VIEW bundle_permissions;
 DROP TABLE permission_requests;
 DROP TABLE export_uses;
 DROP TABLE export_tokens;

@@ -63,6 +63,8 @@ CREATE TABLE export_uses (
     last_used_at bigint NOT NULL
 );
 
+-- A permission, from being asked for to its end, in one row: that a request is
+-- redeemed and that the permission stands are one write, and cannot come apart.
 CREATE TABLE permission_requests (
     id           integer PRIMARY KEY AUTOINCREMENT,
     redeem_id    blob NOT NULL UNIQUE,
@@ -75,10 +77,12 @@ CREATE TABLE permission_requests (
     expires_at   bigint NOT NULL,
     create_once  text,
     closed_at    bigint,
-    outcome      text CHECK (outcome IN ('redeemed', 'declined', 'withdrawn', 'replaced')),
+    outcome      text CHECK (outcome IN ('redeemed', 'given', 'declined', 'withdrawn', 'replaced')),
     redeem_once  text,
+    stands       boolean NOT NULL DEFAULT false,
     CHECK (user_target <> user_allowed),
-    CHECK ((closed_at IS NULL) = (outcome IS NULL))
+    CHECK ((closed_at IS NULL) = (outcome IS NULL)),
+    CHECK (NOT stands OR outcome IN ('redeemed', 'given'))
 );
 -- At most one open request for the same.
 CREATE UNIQUE INDEX permission_requests_open
@@ -90,18 +94,17 @@ CREATE INDEX permission_requests_target ON permission_requests (user_target, id)
 CREATE INDEX permission_requests_allowed ON permission_requests (user_allowed, id) WHERE closed_at IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
 
-CREATE TABLE bundle_permissions (
-    id           integer PRIMARY KEY AUTOINCREMENT,
-    user_target  bigint NOT NULL REFERENCES users,
-    user_allowed bigint NOT NULL REFERENCES users,
-    bundle_id    bigint NOT NULL REFERENCES bundles,
-    request_id   bigint UNIQUE REFERENCES permission_requests ON DELETE SET NULL,
-    created_at   bigint NOT NULL,
-    UNIQUE (user_target, user_allowed, bundle_id),
-    CHECK (user_target <> user_allowed)
-);
-CREATE INDEX bundle_permissions_allowed ON bundle_permissions (user_allowed, id);
-CREATE INDEX bundle_permissions_bundle ON bundle_permissions (bundle_id);
+-- What stands, by terms and by party.
+CREATE UNIQUE INDEX permission_requests_standing
+    ON permission_requests (user_target, user_allowed, bundle_id) WHERE stands;
+CREATE INDEX permission_requests_given ON permission_requests (user_target, id) WHERE stands;
+CREATE INDEX permission_requests_received ON permission_requests (user_allowed, id) WHERE stands;
+
+-- The permissions that stand: each is the request that was redeemed for it, or
+-- the row of one given unasked.
+CREATE VIEW bundle_permissions AS
+    SELECT id, user_target, user_allowed, bundle_id, closed_at AS created_at
+    FROM permission_requests WHERE stands;
 
 -- The mails that are owed: a row is written in the transaction of the deed that owes it.
 -- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.

@@ -1,7 +1,7 @@
 //! One batch: its rows, locked; what the domain decides on them, operation by
 //! operation; and the writes that record it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use diesel::QueryResult;
@@ -14,7 +14,7 @@ use crate::domain::export::{ExportRef, ExportToken, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
 use crate::domain::permission::Mask;
 use crate::domain::request::{
-    Closed, NewRequest, Outcome, PermissionRequest, Redemption, Refusal, Repetition, RequestId,
+    NewRequest, Outcome, PermissionRequest, Redemption, Refusal, Repetition, RequestId,
 };
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{Entropy, ExportId, RedeemId, TokenDigest};
@@ -26,17 +26,12 @@ use crate::store::events::{self, Event};
 use crate::store::requests::{self, Wanted};
 use crate::store::{Conn, exports, grants, hubs, outbox};
 
-/// What a new request has for a number before the database gives it one; it
-/// gives nobody this one.
-const UNNUMBERED: RequestId = RequestId(0);
-
 /// What was decided, before the database has given new rows their numbers.
 enum Decision {
     Done(Verdict),
     Asked(RedeemId),
-    Redeemed(Terms),
-    Stands(Grant),
-    Given(Terms),
+    Redeemed(Grant),
+    Given(RedeemId),
 }
 
 /// The rows of a batch, locked, and what is to be written of them.
@@ -45,6 +40,7 @@ pub(super) struct Book {
     privileges: HashMap<(String, UserId), Mask>,
     exports: HashMap<ExportId, (ExportToken, TokenDigest)>,
     requests: BTreeMap<RedeemId, PermissionRequest>,
+    /// What stands, by what was read; and what will, when this is written.
     grants: HashMap<Terms, Grant>,
 
     new_exports: Vec<(ExportToken, TokenDigest)>,
@@ -52,8 +48,7 @@ pub(super) struct Book {
     new_requests: Vec<RedeemId>,
     closed: Vec<RedeemId>,
     forgotten: Vec<RequestId>,
-    new_grants: Vec<(Terms, Option<RequestId>)>,
-    deleted: Vec<GrantId>,
+    taken_back: Vec<RequestId>,
     trail: Vec<Entry>,
 }
 
@@ -67,8 +62,7 @@ struct Entry {
 enum Subject {
     Export(ExportId),
     Request(RedeemId),
-    Grant(Terms),
-    OldGrant(GrantId),
+    Grant(RedeemId),
 }
 
 impl Book {
@@ -85,7 +79,7 @@ impl Book {
 
     fn open(conn: &mut Conn, operations: &[Operation]) -> QueryResult<Self> {
         let mut wanted = Wanted::default();
-        let (mut export_ids, mut grant_ids, mut terms) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut export_ids, mut terms) = (Vec::new(), Vec::new());
         let (mut hub_ids, mut creators) = (Vec::new(), Vec::new());
         for operation in operations {
             match &operation.deed {
@@ -104,22 +98,14 @@ impl Book {
                 }
                 Deed::End { which: RequestRef::Number(number), .. } => wanted.numbers.push(*number),
                 Deed::Give(given) => terms.push(*given),
-                Deed::TakeBack { id, .. } => grant_ids.push(*id),
+                Deed::TakeBack { id, .. } => wanted.numbers.push(RequestId(id.0)),
             }
         }
         let exports = if export_ids.is_empty() { Vec::new() } else { exports::lock(conn, &export_ids)? };
-        let requests = requests::lock(conn, &wanted)?;
-        let mut grants = if grant_ids.is_empty() { Vec::new() } else { grants::lock(conn, &grant_ids)? };
-        terms.extend(
-            wanted
-                .redeem_ids
-                .iter()
-                .filter_map(|id| requests.iter().find(|r| r.redeem_id == *id))
-                .map(|r| r.terms),
-        );
-        if !terms.is_empty() {
-            grants.extend(grants::around(conn, &terms)?);
-        }
+        let requests: BTreeMap<RedeemId, PermissionRequest> =
+            requests::lock(conn, &wanted)?.into_iter().map(|request| (request.redeem_id, request)).collect();
+        terms.extend(wanted.redeem_ids.iter().filter_map(|id| requests.get(id)).map(|request| request.terms));
+        let grants = if terms.is_empty() { Vec::new() } else { grants::of_terms(conn, &terms)? };
         let privileges =
             if hub_ids.is_empty() { HashMap::new() } else { hubs::privileges(conn, &hub_ids, &creators)? };
         Ok(Self {
@@ -127,15 +113,14 @@ impl Book {
             now: conn.now()?,
             privileges,
             exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
-            requests: requests.into_iter().map(|request| (request.redeem_id, request)).collect(),
+            requests,
             grants: grants.into_iter().map(|grant| (grant.terms, grant)).collect(),
             new_exports: Vec::new(),
             revoked: Vec::new(),
             new_requests: Vec::new(),
             closed: Vec::new(),
             forgotten: Vec::new(),
-            new_grants: Vec::new(),
-            deleted: Vec::new(),
+            taken_back: Vec::new(),
             trail: Vec::new(),
         })
     }
@@ -148,7 +133,7 @@ impl Book {
             Deed::Ask(new) => self.ask(new, entropy, origin),
             Deed::Redeem { id, by, once } => self.redeem(*id, *by, once.as_ref(), origin),
             Deed::End { which, by } => Decision::Done(Verdict::Ended(self.end(*which, *by, origin))),
-            Deed::Give(terms) => self.give(*terms, origin),
+            Deed::Give(terms) => self.give(*terms, entropy, origin),
             Deed::TakeBack { id, by } => Decision::Done(self.take_back(*id, *by, origin)),
         }
     }
@@ -196,7 +181,7 @@ impl Book {
                 }
             }
         }
-        if self.grants.contains_key(&new.terms) || self.is_newly_given(new.terms) {
+        if self.grants.contains_key(&new.terms) {
             return Decision::Done(Verdict::Asked(Err(AskRefusal::Granted)));
         }
         let mut replaced = Vec::new();
@@ -213,7 +198,7 @@ impl Book {
         }
         let redeem_id = RedeemId(entropy.uuid(now));
         let request = PermissionRequest {
-            id: UNNUMBERED,
+            id: RequestId::UNNUMBERED,
             redeem_id,
             terms: new.terms,
             asked_by: new.asked_by,
@@ -240,28 +225,20 @@ impl Book {
         let Some(request) = self.requests.get_mut(&id) else {
             return refused(Refusal::Dead);
         };
-        let redemption = match request.redeem(by, once, self.now) {
+        let terms = request.terms;
+        let redemption = match request.redeem(by, once, self.grants.contains_key(&terms), self.now) {
             Ok(redemption) => redemption,
             Err(refusal) => return refused(refusal),
         };
-        let (terms, number) = (request.terms, request.id);
-        let standing = self.grants.get(&terms).copied();
-        match (redemption, standing) {
-            // It was told before, and the permission has been deleted since.
-            (Redemption::Repeated, None) if !self.is_newly_given(terms) => return refused(Refusal::Dead),
-            (Redemption::Repeated, _) => {}
-            (Redemption::Fresh, _) => {
-                self.closed.push(id);
-                self.note(Action::RequestRedeemed, origin, Subject::Request(id));
-                if standing.is_none() && !self.is_newly_given(terms) {
-                    self.new_grants.push((terms, Some(number)));
-                    self.note(Action::GrantCreated, origin, Subject::Grant(terms));
-                }
-            }
+        self.grants.extend(request.grant().map(|grant| (terms, grant)));
+        if redemption == Redemption::Fresh {
+            self.closed.push(id);
+            self.note(Action::RequestRedeemed, origin, Subject::Request(id));
         }
-        match standing {
-            Some(grant) => Decision::Stands(grant),
-            None => Decision::Redeemed(terms),
+        match self.grants.get(&terms) {
+            Some(grant) => Decision::Redeemed(*grant),
+            // It was told before, and the permission has been deleted since.
+            None => refused(Refusal::Dead),
         }
     }
 
@@ -269,7 +246,7 @@ impl Book {
         let now = self.now;
         let request = match which {
             RequestRef::Token(id) => self.requests.get_mut(&id),
-            RequestRef::Number(UNNUMBERED) => None,
+            RequestRef::Number(RequestId::UNNUMBERED) => None,
             RequestRef::Number(id) => self.requests.values_mut().find(|request| request.id == id),
         };
         let request = request.ok_or(Refusal::Dead)?;
@@ -288,28 +265,35 @@ impl Book {
         Ok(outcome)
     }
 
-    fn give(&mut self, terms: Terms, origin: &Origin) -> Decision {
-        if self.grants.contains_key(&terms) || self.is_newly_given(terms) {
+    fn give(&mut self, terms: Terms, entropy: &Entropy, origin: &Origin) -> Decision {
+        if self.grants.contains_key(&terms) {
             return Decision::Done(Verdict::Given(None));
         }
-        self.new_grants.push((terms, None));
-        self.note(Action::GrantCreated, origin, Subject::Grant(terms));
-        Decision::Given(terms)
+        let given = PermissionRequest::given(terms, RedeemId(entropy.uuid(self.now)), self.now);
+        let redeem_id = given.redeem_id;
+        self.grants.extend(given.grant().map(|grant| (terms, grant)));
+        self.requests.insert(redeem_id, given);
+        self.new_requests.push(redeem_id);
+        self.note(Action::GrantCreated, origin, Subject::Grant(redeem_id));
+        Decision::Given(redeem_id)
     }
 
     fn take_back(&mut self, id: GrantId, by: UserId, origin: &Origin) -> Verdict {
-        let theirs = |grant: &&Grant| grant.id == id && grant.terms.has_party(by);
-        let Some(terms) = self.grants.values().find(theirs).map(|grant| grant.terms) else {
+        let number = RequestId(id.0);
+        let numbered = |request: &&mut PermissionRequest| request.id == number;
+        let Some(request) =
+            self.requests.values_mut().find(numbered).filter(|_| number != RequestId::UNNUMBERED)
+        else {
             return Verdict::TakenBack(false);
         };
+        if !request.take_back(by) {
+            return Verdict::TakenBack(false);
+        }
+        let (terms, redeem_id) = (request.terms, request.redeem_id);
         self.grants.remove(&terms);
-        self.deleted.push(id);
-        self.note(Action::GrantDeleted, origin, Subject::OldGrant(id));
+        self.taken_back.push(number);
+        self.note(Action::GrantDeleted, origin, Subject::Grant(redeem_id));
         Verdict::TakenBack(true)
-    }
-
-    fn is_newly_given(&self, terms: Terms) -> bool {
-        self.new_grants.iter().any(|(given, _)| *given == terms)
     }
 
     fn note(&mut self, action: Action, origin: &Origin, subject: Subject) {
@@ -321,12 +305,8 @@ impl Book {
         conn: &mut Conn,
         decisions: Vec<Decision>,
     ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
-        if !self.trail.is_empty() {
-            conn.expect_writes()?;
-        }
         self.write_exports(conn)?;
         self.write_requests(conn)?;
-        self.write_grants(conn)?;
         let witness = self.write_trail(conn)?;
         let cast = self.cast(conn, &decisions)?;
         let verdicts =
@@ -350,17 +330,13 @@ impl Book {
         if !self.forgotten.is_empty() {
             requests::forget_once(conn, &self.forgotten)?;
         }
-        // One statement for all that end alike: as a rule, one in all.
-        let mut alike: Vec<(&Closed, Vec<RequestId>)> = Vec::new();
-        for request in self.closed.iter().filter_map(|id| self.requests.get(id)) {
-            let Some(closed) = &request.closed else { continue };
-            match alike.iter_mut().find(|(other, _)| *other == closed) {
-                Some((_, ids)) => ids.push(request.id),
-                None => alike.push((closed, vec![request.id])),
-            }
+        if !self.taken_back.is_empty() {
+            guard(requests::take_back(conn, &self.taken_back)?, self.taken_back.len())?;
         }
-        for (closed, ids) in alike {
-            guard(requests::close(conn, &ids, closed)?, ids.len())?;
+        if !self.closed.is_empty() {
+            let closed = self.closed.iter().filter_map(|id| self.requests.get(id));
+            let ended = closed.filter_map(|request| Some((request.id, request.closed.as_ref()?)));
+            guard(requests::close(conn, ended)?, self.closed.len())?;
         }
         if self.new_requests.is_empty() {
             return Ok(());
@@ -370,59 +346,31 @@ impl Book {
         // Replicas that ask for the same wait for each other in one order.
         new.sort_by_key(|request| request.terms);
         let numbers = requests::insert(conn, &new)?;
+        guard(numbers.len(), new.len())?;
         let mut mails = Vec::new();
         for (redeem_id, number) in numbers {
-            if let Some(request) = self.requests.get_mut(&redeem_id) {
-                request.id = number;
-                mails.push((entropy::token().uuid(self.now), number));
+            let Some(request) = self.requests.get_mut(&redeem_id) else { continue };
+            request.id = number;
+            match request.grant() {
+                Some(grant) => drop(self.grants.insert(grant.terms, grant)),
+                None => mails.push((entropy::token().uuid(self.now), number)),
             }
         }
-        guard(mails.len(), self.new_requests.len())?;
-        outbox::insert(conn, &mails, self.now)
-    }
-
-    fn write_grants(&mut self, conn: &mut Conn) -> QueryResult<()> {
-        if !self.deleted.is_empty() {
-            guard(grants::delete(conn, &self.deleted)?, self.deleted.len())?;
-        }
-        if self.new_grants.is_empty() {
-            return Ok(());
-        }
-        self.new_grants.sort_unstable();
-        let added = grants::insert(conn, &self.new_grants, self.now)?;
-        let added_terms: HashSet<Terms> = added.iter().map(|grant| grant.terms).collect();
-        self.grants.extend(added.into_iter().map(|grant| (grant.terms, grant)));
-        // Another replica was quicker with these: they stand, by other means.
-        let others: Vec<Terms> = self
-            .new_grants
-            .iter()
-            .map(|(terms, _)| *terms)
-            .filter(|terms| !added_terms.contains(terms))
-            .collect();
-        if !others.is_empty() {
-            self.grants.extend(grants::around(conn, &others)?.into_iter().map(|grant| (grant.terms, grant)));
-            self.trail
-                .retain(|entry| !matches!(&entry.subject, Subject::Grant(terms) if others.contains(terms)));
-        }
-        self.new_grants.retain(|(terms, _)| added_terms.contains(terms));
-        Ok(())
+        if mails.is_empty() { Ok(()) } else { outbox::insert(conn, &mails, self.now) }
     }
 
     fn write_trail(&mut self, conn: &mut Conn) -> QueryResult<Option<Event>> {
         let entries = std::mem::take(&mut self.trail);
         let mut trail = Vec::with_capacity(entries.len());
         for Entry { action, origin, subject } in entries {
+            let number = |id: RedeemId| {
+                let request = self.requests.get(&id);
+                request.map(|request| request.id).ok_or_else(|| broken("an event tells of no row"))
+            };
             let subject = match subject {
                 Subject::Export(id) => format!("export:{id}"),
-                Subject::OldGrant(id) => format!("grant:{id}"),
-                Subject::Request(id) => match self.requests.get(&id) {
-                    Some(request) => format!("request:{}", request.id),
-                    None => return Err(broken("an event tells of no request")),
-                },
-                Subject::Grant(terms) => match self.grants.get(&terms) {
-                    Some(grant) => format!("grant:{}", grant.id),
-                    None => return Err(broken("an event tells of no permission")),
-                },
+                Subject::Request(id) => format!("request:{}", number(id)?),
+                Subject::Grant(id) => format!("grant:{}", number(id)?),
             };
             trail.push(Event { id: entropy::token().uuid(self.now), at: self.now, origin, action, subject });
         }
@@ -435,8 +383,7 @@ impl Book {
     /// Whom the permissions name that are told of: for a whole batch at once.
     fn cast(&self, conn: &mut Conn, decisions: &[Decision]) -> QueryResult<Arc<Cast>> {
         let terms = decisions.iter().filter_map(|decision| match decision {
-            Decision::Redeemed(terms) => Some(*terms),
-            Decision::Stands(grant) => Some(grant.terms),
+            Decision::Redeemed(grant) => Some(grant.terms),
             Decision::Done(_) | Decision::Asked(_) | Decision::Given(_) => None,
         });
         Cast::of(conn, terms).map(Arc::new)
@@ -449,11 +396,12 @@ impl Book {
                 let request = self.requests.get(&id)?;
                 Verdict::Asked(Ok((request.clone(), request.ttl(self.now))))
             }
-            Decision::Redeemed(terms) => Verdict::Redeemed(Ok((*self.grants.get(&terms)?, Arc::clone(cast)))),
-            Decision::Stands(grant) => Verdict::Redeemed(Ok((grant, Arc::clone(cast)))),
-            Decision::Given(terms) => {
-                Verdict::Given(self.grants.get(&terms).copied().filter(|_| self.is_newly_given(terms)))
+            Decision::Redeemed(grant) => {
+                // One that was given in this batch has a number only now.
+                let numbered = self.grants.get(&grant.terms).filter(|_| grant.id == GrantId::UNNUMBERED);
+                Verdict::Redeemed(Ok((*numbered.unwrap_or(&grant), Arc::clone(cast))))
             }
+            Decision::Given(id) => Verdict::Given(self.requests.get(&id)?.grant()),
         })
     }
 }

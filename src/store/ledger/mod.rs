@@ -18,7 +18,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use super::cast::Cast;
 use super::events::{self, Event};
-use super::exports::{self, KnownExport};
+use super::exports::{self, KnownExport, Uses};
 use super::{Store, StoreError};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Origin;
@@ -141,7 +141,7 @@ pub enum AskRefusal {
 /// Does a batch, whole or operation by operation: a bad one fails alone. The
 /// answers are in the order of the operations, and none comes before its COMMIT.
 pub fn commit(store: &Store, operations: &[Operation]) -> Vec<Result<Verdict, StoreError>> {
-    commit_until(store, operations, Instant::now() + PATIENCE)
+    commit_until(&store.keyed(), operations, Instant::now() + PATIENCE)
 }
 
 /// After the deadline nothing more is begun: nobody would hear of it.
@@ -238,12 +238,17 @@ fn was_committed(store: &Store, witness: &Event) -> Option<bool> {
     None
 }
 
+/// Adds up uses of export tokens.
+pub fn count_uses(store: &Store, uses: &[Uses]) -> Result<(), StoreError> {
+    store.keyed().write(|conn| exports::count_uses(conn, uses))
+}
+
 /// Export tokens by id, with what it takes to judge a use, at a moment.
 pub fn look_up(
     store: &Store,
     ids: &[ExportId],
 ) -> Result<(HashMap<ExportId, KnownExport>, Timestamp), StoreError> {
-    store.read(|conn| {
+    store.keyed().read(|conn| {
         let now = conn.now()?;
         let known = exports::known(conn, ids)?;
         Ok((known.into_iter().map(|export| (export.token.id, export)).collect(), now))

@@ -1,0 +1,136 @@
+//! Many rows in one statement whose text is always the same. On PostgreSQL the
+//! columns are arrays, and each connection parses the statement once (diesel
+//! never keeps a batch insert or an UPDATE: 256 rows took 5 ms instead of 1.6).
+//! SQLite is in this process: there the statement is run row by row.
+
+use diesel::prelude::*;
+use diesel::query_builder::{Query, QueryId};
+
+/// One row of a statement that [`bulk!`] declares.
+pub(super) struct One<'r, B>(pub &'r B, pub usize);
+
+impl<B: QueryId> QueryId for One<'_, B> {
+    type QueryId = One<'static, B::QueryId>;
+}
+
+impl<B: Query> Query for One<'_, B> {
+    type SqlType = B::SqlType;
+}
+
+impl<B, C> RunQueryDsl<C> for One<'_, B> {}
+
+/// Declares the rows of a statement, one `Vec` per column, and how it reads
+/// around them, where they are called `w`; and what it returns, if anything.
+macro_rules! bulk {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($column:ident: $sql:ty => $rust:ty),+ $(,)? }
+        $before:literal w $after:literal $(returns $returns:ty)?
+    ) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        struct $name<'a> {
+            $($column: Vec<$rust>,)+
+            rows: usize,
+            lifetime: std::marker::PhantomData<&'a ()>,
+        }
+
+        impl<'a> $name<'a> {
+            fn push(&mut self, $($column: $rust),+) {
+                $(self.$column.push($column);)+
+                self.rows += 1;
+            }
+        }
+
+        impl diesel::query_builder::QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+        }
+
+        impl<C> RunQueryDsl<C> for $name<'_> {}
+
+        impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name<'_> {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+            ) -> QueryResult<()> {
+                out.push_sql(concat!($before, " unnest"));
+                let mut separator = "(";
+                $(
+                    out.push_sql(separator);
+                    out.push_bind_param::<diesel::sql_types::Array<$sql>, _>(&self.$column)?;
+                    separator = ", ";
+                )+
+                out.push_sql(") AS w ");
+                separator = "(";
+                $(
+                    out.push_sql(separator);
+                    out.push_sql(stringify!($column));
+                    separator = ", ";
+                )+
+                let _ = separator;
+                out.push_sql(concat!(") ", $after));
+                Ok(())
+            }
+        }
+
+        impl diesel::query_builder::QueryFragment<diesel::sqlite::Sqlite>
+            for $crate::store::bulk::One<'_, $name<'_>>
+        {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
+            ) -> QueryResult<()> {
+                out.push_sql($before);
+                let mut separator = " (SELECT ";
+                $(
+                    out.push_sql(separator);
+                    let value = self.0.$column.get(self.1).ok_or(diesel::result::Error::NotFound)?;
+                    out.push_bind_param::<$sql, _>(value)?;
+                    out.push_sql(concat!(" AS ", stringify!($column)));
+                    separator = ", ";
+                )+
+                let _ = separator;
+                out.push_sql(concat!(") AS w ", $after));
+                Ok(())
+            }
+        }
+
+        $crate::store::bulk::bulk!(@run $name $($returns)?);
+    };
+    (@run $name:ident) => {
+        impl $name<'_> {
+            /// Runs the statement; how many rows it wrote.
+            fn run(self, conn: &mut $crate::store::Conn) -> QueryResult<usize> {
+                match &mut conn.link {
+                    $crate::store::Link::Postgres(pg) => self.execute(&mut **pg),
+                    $crate::store::Link::Sqlite(sqlite) => (0..self.rows)
+                        .map(|row| $crate::store::bulk::One(&self, row).execute(&mut **sqlite))
+                        .sum(),
+                }
+            }
+        }
+    };
+    (@run $name:ident $returns:ty) => {
+        impl diesel::query_builder::Query for $name<'_> {
+            type SqlType = $returns;
+        }
+
+        impl $name<'_> {
+            /// Runs the statement; what it returns, in no order.
+            fn fetch<T>(self, conn: &mut $crate::store::Conn) -> QueryResult<Vec<T>>
+            where
+                T: diesel::deserialize::FromSqlRow<$returns, diesel::pg::Pg>
+                    + diesel::deserialize::FromSqlRow<$returns, diesel::sqlite::Sqlite>
+                    + 'static,
+            {
+                match &mut conn.link {
+                    $crate::store::Link::Postgres(pg) => self.load(&mut **pg),
+                    $crate::store::Link::Sqlite(sqlite) => (0..self.rows)
+                        .map(|row| $crate::store::bulk::One(&self, row).get_result(&mut **sqlite))
+                        .collect(),
+                }
+            }
+        }
+    };
+}
+pub(in crate::store) use bulk;
