@@ -149,7 +149,7 @@ pub fn open_requests(database: &Database, people: &[Person], count: usize) -> Ve
             allowed: half + nth / half,
         })
         .collect();
-    database.empty(&["outbox", "bundle_permissions", "events", "permission_requests"]);
+    database.empty(&["outbox", "events", "permission_requests"]);
     database.insert(
         "permission_requests",
         [

@@ -3,62 +3,47 @@
 //! The row in the outbox is the truth, a message to this actor only a hint that
 //! there is one, and a sweep finds what a lost hint left behind. A mail is
 //! claimed with a lease, renewed while the mail server takes its time, so that
-//! no replica sends what another one is sending; several are sent at a time, so
-//! that one slow recipient holds up nobody.
+//! no replica sends what another one is sending.
+//!
+//! Several are sent at a time, so that one slow recipient holds up nobody, and
+//! what passes between the outbox and here does so in [rounds](super::round):
+//! one at a time, and each takes along what has come up during the one before.
 
+use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use tokio::task::AbortHandle;
 use tokio::time::sleep;
-use uuid::Uuid;
+
+pub use super::delivery::Postage;
 
 use super::Pulse;
-use crate::domain::clock::Timestamp;
-use crate::domain::token::Keyring;
-use crate::entropy;
-use crate::mail::message::PermissionMail;
-use crate::mail::template::Templates;
-use crate::mail::transport::{SendError, Transport};
-use crate::mail::{Mailbox, Message};
-use crate::store::cast::{Cast, Scene};
-use crate::store::outbox::{self, Claimed, MailResult};
-use crate::store::{Conn, Directory, StoreError, requests};
+use super::marks::{Fate, Mark, Tenure};
+use super::round::{Letter, Returned, Round};
 
-/// Mails that are sent at a time.
+/// Mails that are sent at a time, not counting the slow ones.
 const AT_ONCE: usize = 16;
+/// From when on a mail counts as slow: another one is sent beside it.
+const SLOW: Duration = Duration::from_secs(5);
+/// Mails that are under way at the most: mail servers take some 50 connections.
+const MOST: usize = 48;
+/// Letters that are at hand at the most, to be sent as soon as another one is.
+const MOST_AT_HAND: usize = 256;
+/// How long the letters at hand should last.
+const SUPPLY: Duration = Duration::from_millis(100);
+/// A letter that was at hand for so long is not sent: its request may have died.
+const FRESH: Duration = Duration::from_secs(1);
 /// How often to look for mails that no hint told of.
 const SWEEP: Duration = Duration::from_secs(2);
-/// Seconds that a lease lasts.
-const LEASE_SECONDS: i64 = 60;
 /// How often a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(20);
-/// Seconds until the second try; each further one waits twice as long.
-const FIRST_DELAY: i64 = 5;
-/// The most seconds between two tries.
-const LONGEST_DELAY: i64 = 3_600;
 /// How long a server that ends waits for mails that are on their way.
 const REST: Duration = Duration::from_secs(5);
-/// How often, and with what pause, to try to write down what became of a mail.
-const MARKS: u32 = 5;
-const MARK_PAUSE: Duration = Duration::from_millis(200);
-
-/// What it takes to write and send a mail.
-#[derive(Clone)]
-pub struct Postage {
-    /// The outbox, and who is who.
-    pub directory: Directory,
-    /// Makes the link's token.
-    pub keyring: Arc<Keyring>,
-    /// The words.
-    pub templates: Arc<Templates>,
-    /// The way out.
-    pub transport: Transport,
-    /// Whom mail is from.
-    pub from: Mailbox,
-    /// What people call this server, without a slash at the end.
-    pub public_url: String,
-}
+/// How long to wait after a round that could not be made.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The mailer, for those who owe a mail.
 #[derive(Clone, Debug)]
@@ -69,14 +54,7 @@ pub struct Mailer {
 impl Mailer {
     /// Starts the actor on this arbiter.
     pub fn start(postage: Postage, pulse: Pulse, arbiter: &ArbiterHandle) -> Self {
-        let addr = RequestMailer::start_in_arbiter(arbiter, |_| RequestMailer {
-            postage,
-            sending: 0,
-            claiming: false,
-            hinted: false,
-            resting: false,
-            _pulse: pulse,
-        });
+        let addr = RequestMailer::start_in_arbiter(arbiter, |_| RequestMailer::new(postage, pulse));
         Self { addr }
     }
 
@@ -89,7 +67,7 @@ impl Mailer {
     pub async fn rest(&self) {
         let resting = async {
             while let Ok(false) = self.addr.send(Rest).await {
-                sleep(MARK_PAUSE).await
+                sleep(PAUSE).await
             }
         };
         if tokio::time::timeout(REST, resting).await.is_err() {
@@ -106,40 +84,48 @@ impl Mailer {
 
 /// The actor.
 struct RequestMailer {
-    postage: Postage,
-    sending: usize,
-    claiming: bool,
-    /// A hint came while mails were being claimed, which may have missed it.
-    hinted: bool,
+    postage: Arc<Postage>,
+    /// To be sent, the longest due first.
+    at_hand: VecDeque<Letter>,
+    /// How many letters were at hand after the last round.
+    supply: usize,
+    under_way: HashMap<Tenure, UnderWay>,
+    /// To be written down.
+    marks: Vec<Mark>,
+    /// Mails that came to an end since the last round left.
+    ended: usize,
+    departed: Instant,
+    /// A round is under way, or one could not be made.
+    waiting: bool,
+    /// The outbox may have more that is due.
+    more: bool,
     /// The server is about to end.
     resting: bool,
     _pulse: Pulse,
+}
+
+/// A mail on its way.
+struct UnderWay {
+    since: Instant,
+    renewed: Instant,
+    task: AbortHandle,
 }
 
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Hint;
 
-impl Actor for RequestMailer {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.claim(ctx);
-        ctx.run_interval(SWEEP, Self::claim);
-    }
-}
-
-/// Claim nothing more; whether nothing is on its way.
+/// Send nothing more; whether nothing is on its way.
 #[derive(Message)]
 #[rtype(result = "bool")]
 struct Rest;
 
-impl Handler<Rest> for RequestMailer {
-    type Result = bool;
+impl Actor for RequestMailer {
+    type Context = Context<Self>;
 
-    fn handle(&mut self, _: Rest, _: &mut Self::Context) -> bool {
-        self.resting = true;
-        self.sending == 0 && !self.claiming
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.sweep(ctx);
+        ctx.run_interval(SWEEP, Self::sweep);
     }
 }
 
@@ -147,205 +133,154 @@ impl Handler<Hint> for RequestMailer {
     type Result = ();
 
     fn handle(&mut self, _: Hint, ctx: &mut Self::Context) {
-        self.claim(ctx);
+        self.more = true;
+        self.go_on(ctx);
+    }
+}
+
+impl Handler<Rest> for RequestMailer {
+    type Result = bool;
+
+    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) -> bool {
+        self.resting = true;
+        self.sweep(ctx);
+        self.under_way.is_empty() && self.marks.is_empty() && !self.waiting
     }
 }
 
 impl RequestMailer {
-    /// Claims as many mails as may be sent beside those on their way.
-    fn claim(&mut self, ctx: &mut Context<Self>) {
-        let free = AT_ONCE.saturating_sub(self.sending);
-        if self.resting {
-            return;
+    fn new(postage: Postage, pulse: Pulse) -> Self {
+        Self {
+            postage: Arc::new(postage),
+            at_hand: VecDeque::new(),
+            supply: 0,
+            under_way: HashMap::new(),
+            marks: Vec::new(),
+            ended: 0,
+            departed: Instant::now(),
+            waiting: false,
+            more: true,
+            resting: false,
+            _pulse: pulse,
         }
-        if self.claiming || free == 0 {
-            self.hinted = true;
-            return;
-        }
-        (self.claiming, self.hinted) = (true, false);
-        let directory = self.postage.directory.clone();
-        let claimed = async move {
-            let lease = entropy::uuid();
-            let claimed = directory.write(move |conn| {
-                let now = conn.now()?;
-                outbox::claim(conn, lease, free as i64, now, now.plus_seconds(LEASE_SECONDS))
-            });
-            (lease, claimed.await)
-        };
-        ctx.spawn(claimed.into_actor(self).map(move |(lease, claimed), mailer, ctx| {
-            mailer.claiming = false;
-            match claimed {
-                Ok(claimed) => {
-                    // As many as could be had: there may be more.
-                    mailer.hinted |= claimed.len() == free;
-                    for mail in claimed {
-                        mailer.dispatch(mail, lease, ctx);
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "the outbox could not be read"),
-            }
-            if mailer.hinted {
-                mailer.claim(ctx);
-            }
-        }));
     }
 
-    fn dispatch(&mut self, mail: Claimed, lease: Uuid, ctx: &mut Context<Self>) {
-        self.sending += 1;
-        let delivery = Delivery { postage: self.postage.clone(), mail, lease };
+    /// Looks after what has been lying about, and for what no hint told of.
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let resting = self.resting;
+        let stale = |letter: &Letter| resting || letter.seen.elapsed() >= FRESH;
+        while let Some(letter) = self.at_hand.pop_front_if(|letter| stale(letter)) {
+            self.marks.push(Mark::new(letter.tenure, Fate::Unsent));
+        }
+        self.supply = self.at_hand.len() * 2;
+        self.more = true;
+        self.go_on(ctx);
+    }
+
+    /// Sends as many letters as may be under way, and makes a round if it is time.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        let mut free = self.free();
+        while free > 0
+            && let Some(letter) = self.at_hand.pop_front()
+        {
+            if letter.seen.elapsed() < FRESH {
+                self.send(letter, ctx);
+                free -= 1;
+            } else {
+                self.marks.push(Mark::new(letter.tenure, Fate::Unsent));
+                self.more = true;
+            }
+        }
+        // Rounds are the cheaper the more they carry: the next one leaves when
+        // half of what the last one fetched has gone, or should have.
+        let half_gone = self.at_hand.len() * 2 <= self.supply;
+        if !self.waiting && (half_gone || self.departed.elapsed() >= SUPPLY) {
+            self.visit(free, ctx);
+        }
+    }
+
+    /// How many letters may be sent beside those under way.
+    fn free(&self) -> usize {
+        let brisk = self.under_way.values().filter(|mail| mail.since.elapsed() < SLOW).count();
+        AT_ONCE.saturating_sub(brisk).min(MOST.saturating_sub(self.under_way.len()))
+    }
+
+    fn send(&mut self, letter: Letter, ctx: &mut Context<Self>) {
+        let (tenure, now) = (letter.tenure, Instant::now());
+        let postage = Arc::clone(&self.postage);
         // A task of its own: should it panic, this actor lives.
-        let task = actix::spawn(delivery.deliver());
-        ctx.spawn(task.into_actor(self).map(|done, mailer, ctx| {
-            if done.is_err() {
-                tracing::error!("sending a mail panicked; its lease will run out");
+        let task = actix::spawn(async move { postage.deliver(letter).await });
+        self.under_way.insert(tenure, UnderWay { since: now, renewed: now, task: task.abort_handle() });
+        ctx.spawn(task.into_actor(self).map(move |ended, mailer, ctx| {
+            mailer.under_way.remove(&tenure);
+            mailer.ended += 1;
+            match ended {
+                Ok(mark) => mailer.marks.push(mark),
+                Err(error) if error.is_cancelled() => {
+                    tracing::warn!(mail = %tenure.mail, "a lease was lost; the mail may be sent twice");
+                }
+                Err(_) => tracing::error!(mail = %tenure.mail, "sending panicked; the lease will run out"),
             }
-            mailer.sending -= 1;
-            if mailer.hinted || mailer.sending == 0 {
-                mailer.claim(ctx);
-            }
+            mailer.go_on(ctx);
         }));
     }
-}
 
-/// One mail on its way.
-struct Delivery {
-    postage: Postage,
-    mail: Claimed,
-    lease: Uuid,
-}
-
-impl Delivery {
-    async fn deliver(self) {
-        let id = self.mail.id;
-        let (result, error) = match self.compose().await {
-            Ok(Some(message)) => match self.send(&message).await {
-                Ok(()) => (Some(MailResult::Sent), None),
-                Err(SendError::Permanent(why)) => (Some(MailResult::Dead), Some(why)),
-                Err(SendError::Transient(why)) => (None, Some(why)),
-            },
-            Ok(None) => (Some(MailResult::Cancelled), None),
-            Err(Unwritten::Store(error)) => (None, Some(error.to_string())),
-            Err(Unwritten::Words(why)) => (Some(MailResult::Dead), Some(why)),
+    /// Makes a round, if there is anything to be done: so many more could be sent
+    /// at once.
+    fn visit(&mut self, free: usize, ctx: &mut Context<Self>) {
+        let wanted = if self.more && !self.resting {
+            (free + self.lasting()).saturating_sub(self.at_hand.len())
+        } else {
+            0
         };
-        let outcome = result.map_or("deferred", MailResult::name);
-        tracing::info!(mail = %id, attempts = self.mail.attempts, outcome, "mail");
-        self.mark(result, error).await;
-    }
-
-    /// The message; `None` when nobody waits for it any more.
-    async fn compose(&self) -> Result<Option<Message>, Unwritten> {
-        let request = &self.mail.request;
-        let redeem_id = request.redeem_id;
-        let (terms, directory) = (request.terms, &self.postage.directory);
-        let (live, cast) = directory
-            .read(move |conn| {
-                let now = conn.now()?;
-                let current = requests::by_redeem_id(conn, redeem_id)?;
-                let cast = Cast::of(conn, std::iter::once(terms))?;
-                Ok((current.is_some_and(|request| request.is_live(now)), cast))
-            })
-            .await?;
-        let Some(Scene { target: to, allowed: asks, bundle }) = cast.scene(terms) else { return Ok(None) };
-        if !live || !to.active || !asks.active {
-            return Ok(None);
+        let stale = |mail: &UnderWay| mail.renewed.elapsed() >= RENEWAL;
+        let renewals: Vec<Tenure> =
+            self.under_way.iter().filter(|(_, mail)| stale(mail)).map(|(tenure, _)| *tenure).collect();
+        if wanted == 0 && renewals.is_empty() && self.marks.is_empty() {
+            return;
         }
-        let mail = PermissionMail {
-            id: self.mail.id,
-            to,
-            asks,
-            bundle,
-            link: &request.link(&self.postage.keyring, &self.postage.public_url),
-            expires_at: request.expires_at,
-            public_url: &self.postage.public_url,
-        };
-        let message = self.postage.templates.permission_request(&mail, &self.postage.from);
-        message.map(Some).map_err(|error| Unwritten::Words(error.to_string()))
+        let round = Round { marks: mem::take(&mut self.marks), renewals: renewals.clone(), wanted };
+        (self.waiting, self.ended, self.departed) = (true, 0, Instant::now());
+        self.more &= wanted == 0;
+        let postage = Arc::clone(&self.postage);
+        let walk = async move { round.walk(&postage.directory).await };
+        ctx.spawn(walk.into_actor(self).map(|returned, mailer, ctx| mailer.land(returned, renewals, ctx)));
     }
 
-    /// Sends, and keeps the lease for as long as that takes.
-    async fn send(&self, message: &Message) -> Result<(), SendError> {
-        tokio::select! {
-            sent = self.postage.transport.send(message, self.mail.id) => sent,
-            () = self.keep_lease() => Err(SendError::transient("the lease was lost")),
-        }
+    /// How many letters last for [`SUPPLY`], as mails have lately come to their end.
+    fn lasting(&self) -> usize {
+        // At the least a fifth, lest a few that end together make it thousands.
+        let elapsed = self.departed.elapsed().max(SUPPLY / 5);
+        let lasting = self.ended as f64 * SUPPLY.as_secs_f64() / elapsed.as_secs_f64();
+        (lasting as usize).min(MOST_AT_HAND)
     }
 
-    /// Renews the lease until it is lost, which is when another replica has the
-    /// mail: then it is not ours to send any more.
-    async fn keep_lease(&self) {
-        let (id, lease) = (self.mail.id, self.lease);
-        loop {
-            sleep(RENEWAL).await;
-            let renewed = self.postage.directory.write(move |conn| {
-                let until = conn.now()?.plus_seconds(LEASE_SECONDS);
-                outbox::renew(conn, id, lease, until)
+    fn land(&mut self, returned: Returned, renewals: Vec<Tenure>, ctx: &mut Context<Self>) {
+        self.marks.extend(returned.unwritten);
+        if !returned.made {
+            self.more = true;
+            ctx.run_later(PAUSE, |mailer, ctx| {
+                mailer.waiting = false;
+                mailer.go_on(ctx);
             });
-            match renewed.await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => tracing::warn!(mail = %id, %error, "a lease could not be renewed yet"),
+            return;
+        }
+        self.waiting = false;
+        for tenure in renewals {
+            if let Some(mail) = self.under_way.get_mut(&tenure) {
+                mail.renewed = self.departed;
+                if returned.lost.contains(&tenure) {
+                    // Another replica has it: it is not ours to send any more.
+                    mail.task.abort();
+                }
             }
         }
-    }
-
-    /// Writes down what became of the mail. What cannot be written is sent again
-    /// when the lease has run out, under the same Message-ID.
-    async fn mark(&self, result: Option<MailResult>, error: Option<String>) {
-        let (id, lease, attempts) = (self.mail.id, self.lease, self.mail.attempts);
-        for _ in 0..MARKS {
-            let error = error.clone();
-            let marked = self.postage.directory.write(move |conn: &mut Conn| {
-                let (now, error) = (conn.now()?, error.as_deref());
-                match result {
-                    Some(result) => outbox::finish(conn, id, lease, result, error, now),
-                    None => {
-                        outbox::defer(conn, id, lease, retry_at(now, attempts, id), error.unwrap_or_default())
-                    }
-                }
-            });
-            match marked.await {
-                Ok(true) => return,
-                Ok(false) => {
-                    return tracing::warn!(mail = %id, "a lease was lost; the mail may be sent twice");
-                }
-                Err(_) => sleep(MARK_PAUSE).await,
-            }
+        self.at_hand.extend(returned.letters);
+        self.more |= returned.more;
+        if self.resting {
+            return self.sweep(ctx);
         }
-        tracing::warn!(mail = %id, "what became of a mail could not be written down");
-    }
-}
-
-/// Why there is no message.
-enum Unwritten {
-    Store(StoreError),
-    Words(String),
-}
-
-impl From<StoreError> for Unwritten {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-/// When to try again: twice as late each time, and each mail a little apart from
-/// the others, by its id.
-fn retry_at(now: Timestamp, attempts: i32, id: Uuid) -> Timestamp {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or_default().min(16);
-    let delay = (FIRST_DELAY << doublings).min(LONGEST_DELAY);
-    let spread = i64::from(id.as_bytes().last().copied().unwrap_or_default());
-    now.plus_seconds(delay + delay * spread / 1_024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_try_waits_longer_and_none_for_ever() {
-        let now = Timestamp::from_micros(0);
-        let delays: Vec<i64> = (1..20).map(|nth| retry_at(now, nth, Uuid::nil()).seconds()).collect();
-        assert_eq!(delays[..4], [5, 10, 20, 40]);
-        assert_eq!(delays.last(), Some(&LONGEST_DELAY));
-        assert!(retry_at(now, i32::MAX, Uuid::max()).seconds() <= LONGEST_DELAY * 5 / 4);
+        self.supply = self.at_hand.len().saturating_sub(self.free());
+        self.go_on(ctx);
     }
 }

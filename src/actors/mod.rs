@@ -2,9 +2,12 @@
 //! that what was promised is mailed. `actix` is used here and in `app.rs`.
 
 pub mod batch;
+pub mod delivery;
 pub mod gate;
 pub mod mailer;
+pub mod marks;
 pub mod registry;
+pub mod round;
 
 use tokio::sync::oneshot;
 

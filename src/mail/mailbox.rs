@@ -1,7 +1,8 @@
 //! A mailbox in memory, for tests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lettre::Message;
 
@@ -15,6 +16,7 @@ pub struct MemoryMailbox(Arc<Mutex<Content>>);
 struct Content {
     sent: Vec<Sent>,
     refusals: HashMap<String, (SendError, usize)>,
+    stalled: HashSet<String>,
 }
 
 /// A mail that was taken.
@@ -39,8 +41,21 @@ impl MemoryMailbox {
         self.content().refusals.insert(recipient.to_owned(), (verdict, times));
     }
 
-    pub(super) fn take(&self, message: &Message) -> Result<(), SendError> {
+    /// Takes its time with mails to this recipient, until told not to.
+    pub fn stall(&self, recipient: &str, stalled: bool) {
+        let mut content = self.content();
+        if stalled {
+            content.stalled.insert(recipient.to_owned());
+        } else {
+            content.stalled.remove(recipient);
+        }
+    }
+
+    pub(super) async fn take(&self, message: &Message) -> Result<(), SendError> {
         let to: Vec<String> = message.envelope().to().iter().map(ToString::to_string).collect();
+        while to.iter().any(|recipient| self.content().stalled.contains(recipient)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let mut content = self.content();
         for recipient in &to {
             if let Some((verdict, times @ 1..)) = content.refusals.get_mut(recipient) {

@@ -41,8 +41,11 @@ const MAIL_FROM: &str = "MAIL FROM";
 const COURTESY: Duration = Duration::from_secs(5);
 /// How long a connection is kept without a mail; relays hang up after minutes.
 const IDLE: Duration = Duration::from_secs(30);
-/// How many connections are kept without a mail.
-const IDLE_MOST: usize = 8;
+/// How many connections are kept without a mail: as many as the mailer sends at a
+/// time, since a new one costs more than a mail.
+const IDLE_MOST: usize = 16;
+/// For so long after a mail a relay is not asked first whether it is still there.
+const TRUSTED: Duration = Duration::from_secs(1);
 
 /// A mail relay and the connections to it that are at rest. Clones share them.
 #[derive(Clone)]
@@ -100,32 +103,34 @@ impl Relay {
 
     /// Hands a mail over. Given up half-way, it closes its connection.
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
-        // Whatever goes wrong in here, a 5xx too, is about the relay or about how
-        // we are set up, and not about this mail, which waits for the operator.
-        let mut connection = self.connection().await.map_err(Failure::transient)?;
-        match hand_over(&mut connection, message).await {
-            Ok(()) => {
+        loop {
+            // Whatever goes wrong in here, a 5xx too, is about the relay or about how
+            // we are set up, and not about this mail, which waits for the operator.
+            let (mut connection, rested) = self.connection().await.map_err(Failure::transient)?;
+            let Err(failure) = hand_over(&mut connection, message).await else {
                 self.keep(connection);
-                Ok(())
+                return Ok(());
+            };
+            if failure.is_answer() {
+                tokio::spawn(leave(connection));
             }
-            Err(failure) => {
-                if failure.is_answer() {
-                    tokio::spawn(leave(connection));
-                }
-                Err(failure.into())
+            // Then it is about that connection alone, of which there are but so many.
+            if !(rested && failure.is_farewell()) {
+                return Err(failure.into());
             }
         }
     }
 
-    /// A connection at rest, or a new one.
-    async fn connection(&self) -> Result<AsyncSmtpConnection, Failure> {
+    /// A connection, and whether it has been at rest.
+    async fn connection(&self) -> Result<(AsyncSmtpConnection, bool), Failure> {
         while let Some(Idle { mut connection, since }) = self.take() {
-            let fresh = since.elapsed() < IDLE;
-            if fresh && step("NOOP", COURTESY, connection.command(Noop)).await.is_ok() {
-                return Ok(connection);
+            let rest = since.elapsed();
+            let trusted = rest < TRUSTED;
+            if trusted || (rest < IDLE && step("NOOP", COURTESY, connection.command(Noop)).await.is_ok()) {
+                return Ok((connection, true));
             }
         }
-        step("session", SESSION, self.0.connect()).await
+        Ok((step("session", SESSION, self.0.connect()).await?, false))
     }
 
     fn take(&self) -> Option<Idle> {
@@ -247,6 +252,14 @@ impl Failure {
     /// Whether the relay answered, so that it and we still agree on whose turn it is.
     fn is_answer(&self) -> bool {
         matches!(&self.reason, Reason::Smtp(error) if error.status().is_some())
+    }
+
+    /// Whether the relay hung up, or says that it is about to, before it heard of
+    /// a mail: it may do so after so many mails, or so long.
+    fn is_farewell(&self) -> bool {
+        let Reason::Smtp(error) = &self.reason else { return false };
+        let status = error.status();
+        self.step == MAIL_FROM && status.is_none_or(|code| code.to_string() == "421")
     }
 
     /// Whether the relay refused this mail for good. One that refuses our own
@@ -494,8 +507,30 @@ mod tests {
         });
         let transport = fake.transport();
         send(&transport).await.unwrap();
+        let Transport::Smtp(relay) = &transport else { panic!() };
+        relay.at_rest().idle[0].since -= TRUSTED;
         send(&transport).await.unwrap();
         assert_eq!((fake.connections(), fake.mails.lock().unwrap().len()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_has_enough_of_a_connection_gets_the_mail_over_another() {
+        let mails = AtomicUsize::new(0);
+        let fake = Fake::start(move |verb| {
+            (verb == "MAIL" && mails.fetch_add(1, Ordering::SeqCst) == 1).then_some("421 enough for now")
+        });
+        let transport = fake.transport();
+        for _ in 0..3 {
+            send(&transport).await.unwrap();
+        }
+        assert_eq!((fake.connections(), fake.mails.lock().unwrap().len()), (2, 3));
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_has_enough_of_us_is_left_alone() {
+        let fake = Fake::start(|verb| (verb == "MAIL").then_some("421 come back later"));
+        assert!(matches!(send(&fake.transport()).await, Err(SendError::Transient(_))));
+        assert_eq!(fake.connections(), 1);
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Transport {
     pub async fn send(&self, message: &Message, id: Uuid) -> Result<(), SendError> {
         match self {
             Self::Smtp(relay) => relay.send(message).await,
-            Self::Memory(mailbox) => mailbox.take(message),
+            Self::Memory(mailbox) => mailbox.take(message).await,
             Self::Directory(directory) => {
                 let (directory, content) = (directory.clone(), message.formatted());
                 tokio::task::spawn_blocking(move || write(&directory, id, &content))

@@ -2,15 +2,16 @@
 //! deed that owes it, and leaves the queue only when the mail server has taken
 //! the mail, refused it for good, or nobody waits for it any more.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use super::bulk::bulk;
-use super::requests::RequestRow;
-use super::schema::{outbox, permission_requests};
+use super::schema::outbox;
 use super::types::{At, Id, Instant, Uid};
-use super::{Conn, Link, on};
+use super::{Conn, Link, on, requests};
 use crate::domain::clock::Timestamp;
 use crate::domain::request::{PermissionRequest, RequestId};
 
@@ -103,6 +104,20 @@ bulk! {
      SELECT id, request_id, created_at, created_at, 0 FROM" w ""
 }
 
+/// Changes those of these mails that are still under this lease; their ids.
+macro_rules! leased {
+    ($conn:expr, $lease:expr, $ids:expr, $set:expr) => {{
+        let ids: Vec<Uid> = $ids.iter().map(|id: &Uuid| Uid(*id)).collect();
+        let ours = outbox::id.eq_any(&ids).and(outbox::lease.eq(Uid($lease)));
+        let changed: Vec<Uid> = on!($conn, c => diesel::update(outbox::table)
+            .filter(ours.assume_not_null().and(outbox::finished_at.is_null()))
+            .set($set)
+            .returning(outbox::id)
+            .get_results(c))?;
+        Ok(changed.into_iter().map(|id| id.0).collect::<Vec<Uuid>>())
+    }};
+}
+
 /// Owes mails, due at once.
 pub(super) fn insert(conn: &mut Conn, mails: &[(Uuid, RequestId)], now: Timestamp) -> QueryResult<()> {
     let mut rows = Insertion::default();
@@ -125,14 +140,15 @@ pub fn claim(
         .filter(outbox::finished_at.is_null().and(outbox::due_at.le(At(now))))
         .order(outbox::due_at)
         .limit(limit)
-        .select(outbox::id);
-    let ids: Vec<Uid> = match &mut conn.link {
+        .select((outbox::id, outbox::attempts, outbox::request_id));
+    let rows: Vec<(Uid, i32, i64)> = match &mut conn.link {
         Link::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
         Link::Sqlite(sqlite) => due.load(&mut **sqlite)?,
     };
-    if ids.is_empty() {
+    if rows.is_empty() {
         return Ok(Vec::new());
     }
+    let ids: Vec<Uid> = rows.iter().map(|(id, ..)| *id).collect();
     on!(conn, c => diesel::update(outbox::table)
         .filter(outbox::id.eq_any(&ids))
         .set((
@@ -141,56 +157,54 @@ pub fn claim(
             outbox::attempts.eq(outbox::attempts + 1),
         ))
         .execute(c))?;
-    let rows: Vec<(Uid, i32, RequestRow)> = on!(conn, c => outbox::table
-        .inner_join(permission_requests::table)
-        .filter(outbox::id.eq_any(&ids))
-        .select((outbox::id, outbox::attempts, RequestRow::as_select()))
-        .load(c))?;
-    let claimed = |(id, attempts, request): (Uid, i32, RequestRow)| Claimed {
-        id: id.0,
-        attempts,
-        request: request.into(),
+    let numbers: Vec<RequestId> = rows.iter().map(|(.., request)| RequestId(*request)).collect();
+    let requests: HashMap<RequestId, PermissionRequest> =
+        requests::by_ids(conn, &numbers)?.into_iter().map(|request| (request.id, request)).collect();
+    let claimed = |(id, attempts, request): (Uid, i32, i64)| {
+        let request = requests.get(&RequestId(request))?.clone();
+        Some(Claimed { id: id.0, attempts: attempts + 1, request })
     };
-    Ok(rows.into_iter().map(claimed).collect())
+    Ok(rows.into_iter().filter_map(claimed).collect())
 }
 
-/// Keeps a mail for longer; false when the lease was lost.
-pub fn renew(conn: &mut Conn, id: Uuid, lease: Uuid, until: Timestamp) -> QueryResult<bool> {
-    on!(conn, c => diesel::update(outbox::table)
-        .filter(leased(id, lease))
-        .set(outbox::due_at.eq(At(until)))
-        .execute(c))
-    .map(|rows| rows > 0)
+/// Keeps mails for longer; those that are still under this lease.
+pub fn renew(conn: &mut Conn, lease: Uuid, ids: &[Uuid], until: Timestamp) -> QueryResult<Vec<Uuid>> {
+    leased!(conn, lease, ids, outbox::due_at.eq(At(until)))
 }
 
-/// Puts a mail back until `due`, and why; false when the lease was lost.
-pub fn defer(conn: &mut Conn, id: Uuid, lease: Uuid, due: Timestamp, error: &str) -> QueryResult<bool> {
-    on!(conn, c => diesel::update(outbox::table)
-        .filter(leased(id, lease))
-        .set((outbox::lease.eq(None::<Uid>), outbox::due_at.eq(At(due)), outbox::last_error.eq(error)))
-        .execute(c))
-    .map(|rows| rows > 0)
+/// Puts a mail back until `due`, and why; its id if it was under this lease.
+pub fn defer(conn: &mut Conn, lease: Uuid, id: Uuid, due: Timestamp, error: &str) -> QueryResult<Vec<Uuid>> {
+    let set = (outbox::lease.eq(None::<Uid>), outbox::due_at.eq(At(due)), outbox::last_error.eq(error));
+    leased!(conn, lease, &[id], set)
 }
 
-/// Ends a mail; false when the lease was lost.
+/// Puts mails back that were not tried after all, due at once; those that were
+/// under this lease.
+pub fn put_back(conn: &mut Conn, lease: Uuid, ids: &[Uuid], now: Timestamp) -> QueryResult<Vec<Uuid>> {
+    let set = (
+        outbox::lease.eq(None::<Uid>),
+        outbox::due_at.eq(At(now)),
+        outbox::attempts.eq(outbox::attempts - 1),
+    );
+    leased!(conn, lease, ids, set)
+}
+
+/// Ends mails; those that were under this lease.
 pub fn finish(
     conn: &mut Conn,
-    id: Uuid,
     lease: Uuid,
+    ids: &[Uuid],
     result: MailResult,
     error: Option<&str>,
     now: Timestamp,
-) -> QueryResult<bool> {
-    on!(conn, c => diesel::update(outbox::table)
-        .filter(leased(id, lease))
-        .set((
-            outbox::lease.eq(None::<Uid>),
-            outbox::finished_at.eq(At(now)),
-            outbox::result.eq(result.name()),
-            outbox::last_error.eq(error),
-        ))
-        .execute(c))
-    .map(|rows| rows > 0)
+) -> QueryResult<Vec<Uuid>> {
+    let set = (
+        outbox::lease.eq(None::<Uid>),
+        outbox::finished_at.eq(At(now)),
+        outbox::result.eq(result.name()),
+        outbox::last_error.eq(error),
+    );
+    leased!(conn, lease, ids, set)
 }
 
 /// Puts a mail that is dead, or waits, at the head of the queue; false when
@@ -232,11 +246,4 @@ pub fn oldest_unsent(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
 /// How many mails the mail server refused for good.
 pub fn dead(conn: &mut Conn) -> QueryResult<i64> {
     on!(conn, c => outbox::table.filter(outbox::result.eq(MailResult::Dead.name())).count().get_result(c))
-}
-
-/// The mail, if it is still under this lease.
-#[diesel::dsl::auto_type]
-fn leased(id: Uuid, lease: Uuid) -> _ {
-    let (id, lease): (Uid, Uid) = (Uid(id), Uid(lease));
-    outbox::id.eq(id).and(outbox::lease.assume_not_null().eq(lease)).and(outbox::finished_at.is_null())
 }

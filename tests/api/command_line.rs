@@ -574,11 +574,11 @@ fn a_dead_mail_is_sent_again() {
             store
                 .write(|conn| {
                     let now = conn.now()?;
-                    outbox::finish(conn, id.parse().unwrap(), lease, result, error, now)
+                    outbox::finish(conn, lease, &[id.parse().unwrap()], result, error, now)
                 })
                 .unwrap()
         };
-        assert!(finish(MailResult::Dead, Some("550 no such\nmailbox")));
+        assert_eq!(finish(MailResult::Dead, Some("550 no such\nmailbox")).len(), 1);
         let text = database.text(&["mail", "list"]);
         assert_eq!(rows(&text)[1][1], "dead");
         assert!(text.contains("550 no such mailbox"), "{text}");

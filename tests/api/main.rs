@@ -34,5 +34,6 @@ mod pages;
 mod plans;
 mod processes;
 mod resource_server;
+mod rounds;
 mod schema;
 mod smtp;

@@ -58,15 +58,15 @@ const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id 
      WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.place LIMIT $1";
 /// As for any new request, one that has expired makes room.
 const REPLACE: &str = "UPDATE permission_requests SET closed_at = $1, outcome = 'replaced' WHERE id IN \
-     (SELECT r.id FROM import_terms t JOIN permission_requests r ON r.user_target = t.target_id \
-     AND r.user_allowed = t.allowed_id AND r.bundle_id = t.bundle_id \
+     (SELECT r.id FROM import_terms t JOIN permission_requests r \
+     ON r.terms = t.target_id || ':' || t.allowed_id || ':' || t.bundle_id \
      WHERE r.closed_at IS NULL AND r.expires_at <= $1) RETURNING id AS n";
 /// What is open already is passed over, and the first of two stays.
 const INSERT: &str = "INSERT INTO permission_requests \
      (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
      SELECT redeem_id, target_id, allowed_id, bundle_id, allowed_id, $1, expires_at FROM import_terms \
      WHERE place > $2 AND place <= $3 ORDER BY place \
-     ON CONFLICT (user_target, user_allowed, bundle_id) WHERE closed_at IS NULL DO NOTHING";
+     ON CONFLICT (terms) WHERE closed_at IS NULL DO NOTHING";
 /// The mails of those that were not passed over.
 const MAIL: &str = "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
      SELECT t.mail_id, r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \

@@ -1,0 +1,208 @@
+//! Mails: how many a second leave an outbox that owes many, to an SMTP server
+//! that takes them at once. Countersign, the database and the SMTP server share
+//! the machine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot go on has failed"
+)]
+
+#[expect(dead_code, reason = "no bench uses all of it")]
+mod harness;
+
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use harness::bench::Target;
+use harness::cluster::Cluster;
+use harness::database::{Database, Value};
+use harness::load::Lap;
+use harness::seed::{self, Person};
+use harness::server::Server;
+
+/// How long it may take to empty the outbox before the bench has failed.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn main() {
+    harness::run("mail", |bench| {
+        let cluster = Rc::new(Cluster::start());
+        let mails = if bench.options.quick { 2_000 } else { 20_000 };
+        let databases = [Database::postgres(&cluster), Database::sqlite()].map(|database| {
+            let people = seed::people(&database, 2_000);
+            (database, people, RefCell::new(Vec::new()))
+        });
+        let mut race = bench.race();
+        for (database, people, rates) in &databases {
+            race.enter(&panel(database), "countersign", 1, move |_| {
+                owe(database, people, mails);
+                let lap = empty(database, mails);
+                rates.borrow_mut().push(lap.throughput());
+                lap
+            });
+        }
+        race.run(bench, cluster.directory());
+        for (database, _, rates) in &databases {
+            let rates = rates.borrow();
+            if !rates.is_empty() {
+                bench.figure(&panel(database), &rates, "/s", Target::AtLeast(1_000.0, 3_000.0));
+            }
+        }
+    });
+}
+
+fn panel(database: &Database) -> String {
+    format!("mails, {}", database.backend.name())
+}
+
+/// Has the outbox owe so many mails, all of them due, and nothing else.
+fn owe(database: &Database, people: &[Person], mails: usize) {
+    let (open, now) = (seed::open_requests(database, people, mails), seed::now());
+    database.insert(
+        "outbox",
+        ["id", "request_id", "created_at", "due_at", "attempts"],
+        open.iter().zip(now..).map(|(open, at)| {
+            let due = Value::Time(at - 1_000_000);
+            [Value::Id(seed::id(at)), Value::Int(open.number), due.clone(), due, Value::Int(0)]
+        }),
+    );
+    database.settle();
+}
+
+/// Starts a server, and waits until nothing is owed any more. The clock runs
+/// from its first word to the SMTP server.
+fn empty(database: &Database, mails: usize) -> Lap {
+    let sink = Sink::start();
+    let smtp_url = format!("smtp://127.0.0.1:{}", sink.port);
+    let _server = Server::start_with(
+        database,
+        &[
+            ("SMTP_URL", &smtp_url),
+            ("MAIL_FROM", "Countersign <noreply@countersign.example>"),
+            ("PUBLIC_URL", "https://countersign.example"),
+        ],
+    );
+    let began = sink.first_connection();
+    // Whether there is any: to count them all would cost more than to send them.
+    let unsent = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE finished_at IS NULL LIMIT 1) AS unsent";
+    while database.number(unsent) > 0 {
+        assert!(began.elapsed() < PATIENCE, "{} of {mails} mails were sent", sink.mails());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let elapsed = began.elapsed();
+    assert_eq!(sink.mails(), mails, "each mail once");
+    let sent = database.number("SELECT count(*) FROM outbox WHERE result = 'sent'");
+    assert_eq!(usize::try_from(sent), Ok(mails), "each row is finished as sent");
+    Lap { operations: mails as u64, elapsed, latencies: None }
+}
+
+// --- The SMTP server -----------------------------------------------------------
+
+/// An SMTP server on a thread of its own, which takes all mail and keeps none.
+struct Sink {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    mails: AtomicUsize,
+    first: OnceLock<Instant>,
+    ended: AtomicBool,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let sink = Self { port: listener.local_addr().unwrap().port(), shared: Arc::default() };
+        let shared = Arc::clone(&sink.shared);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(listen(listener, shared))
+        });
+        sink
+    }
+
+    fn mails(&self) -> usize {
+        self.shared.mails.load(Ordering::SeqCst)
+    }
+
+    /// Waits for it.
+    fn first_connection(&self) -> Instant {
+        let started = Instant::now();
+        loop {
+            if let Some(first) = self.shared.first.get() {
+                return *first;
+            }
+            assert!(started.elapsed() < PATIENCE, "nobody brings mail");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>) {
+    let listener = TcpListener::from_std(listener).unwrap();
+    while !shared.ended.load(Ordering::SeqCst) {
+        let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept());
+        let Ok(Ok((stream, _))) = accepted.await else { continue };
+        shared.first.get_or_init(Instant::now);
+        tokio::spawn(converse(stream, Arc::clone(&shared)));
+    }
+}
+
+/// Says yes to everything.
+async fn converse(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    say(&stream, b"220 sink ESMTP\r\n").await?;
+    let (mut heard, mut in_mail) = (Vec::with_capacity(16_384), false);
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(&mut heard) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            read => read?,
+        };
+        let end: &[u8] = if in_mail { b"\r\n.\r\n" } else { b"\r\n" };
+        // One command at a time, or one mail: nobody is told that this server
+        // would take several.
+        if !heard.ends_with(end) {
+            continue;
+        }
+        let answer: &[u8] = match heard.get(..4) {
+            _ if in_mail => {
+                shared.mails.fetch_add(1, Ordering::SeqCst);
+                b"250 taken\r\n"
+            }
+            Some(b"DATA") => b"354 go on\r\n",
+            Some(b"QUIT") => return say(&stream, b"221 bye\r\n").await,
+            _ => b"250 yes\r\n",
+        };
+        in_mail = answer.starts_with(b"354");
+        heard.clear();
+        say(&stream, answer).await?;
+    }
+}
+
+async fn say(stream: &TcpStream, mut words: &[u8]) -> std::io::Result<()> {
+    while !words.is_empty() {
+        match stream.try_write(words) {
+            Ok(written) => words = words.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
