@@ -27,6 +27,7 @@ use countersign::domain::token::{ExportId, RedeemId};
 use countersign::domain::user::UserId;
 use countersign::mail::template::Templates;
 use countersign::mail::transport::{MemoryMailbox, Transport};
+use countersign::store::lookup::Question;
 use countersign::store::{Clock, Directory, Store};
 use harness::bench::{Bench, Target};
 use harness::cluster::Cluster;
@@ -142,7 +143,7 @@ fn messages(bench: &mut Bench, stage: &Stage<'_>, cluster: &Cluster) {
         let now = Timestamp::from_micros(seed::now());
         let count = || stage.registry.count_use(token, now);
         // What is asked after them is answered after them.
-        let all_counted = || drop(stage.system.block_on(stage.registry.look_up(token)));
+        let all_counted = || drop(stage.system.block_on(stage.registry.look_up(Question::Export(token))));
         bursts(window, count, all_counted)
     });
     race.enter("mailer, hint", "handle", 1, move |window| bursts(window, || stage.mailer.hint(), || {}));
