@@ -87,6 +87,7 @@ on_both_databases! {
         assert_eq!(count(&statuses, 200) + count(&statuses, 204), 1, "{statuses:?}");
         assert_eq!(count(&statuses, 404), 47, "{statuses:?}");
         assert_eq!(app.count(GRANTS), count(&statuses, 200) as i64);
+        app.assert_tallies();
     }
 
     async fn a_database_that_is_stuck_is_said_so_and_the_same_key_succeeds_later(app: TestApp) {
@@ -153,6 +154,7 @@ on_both_databases! {
             );
             assert_eq!(app.count(&left) == 1, app.count(&open) > 0, "{statuses:?}");
             assert_eq!(app.count(&left) == 0, count(&statuses, 204) == 1, "{statuses:?}");
+            app.assert_tallies();
         }
     }
 }

@@ -37,3 +37,4 @@ mod resource_server;
 mod rounds;
 mod schema;
 mod smtp;
+mod totals;

@@ -70,6 +70,7 @@ async fn two_processes_on_one_postgresql_redeem_a_token_once() {
         assert_eq!((count(200), count(404)), (1, 127), "{statuses:?}");
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), round);
         assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"), round);
+        app.assert_tallies();
     }
 }
 
