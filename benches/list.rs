@@ -102,8 +102,31 @@ fn requests(database: &Database, owner: &Person, others: &[Person]) {
 /// Permissions that `owner` holds, one over each of the others.
 fn permissions(database: &Database, owner: &Person, others: &[Person]) {
     let now = seed::now();
-    let rows = others
-        .iter()
-        .map(|other| [Value::Int(other.id), Value::Int(owner.id), Value::Int(BUNDLE), Value::Time(now)]);
-    database.insert("bundle_permissions", ["user_target", "user_allowed", "bundle_id", "created_at"], rows);
+    let rows = others.iter().map(|other| {
+        [
+            Value::Id(seed::id(now)),
+            Value::Int(other.id),
+            Value::Int(owner.id),
+            Value::Int(BUNDLE),
+            Value::Int(owner.id),
+            Value::Time(now),
+            Value::Time(now),
+            Value::Time(now),
+            Value::text("redeemed"),
+            Value::Bool(true),
+        ]
+    });
+    let columns = [
+        "redeem_id",
+        "user_target",
+        "user_allowed",
+        "bundle_id",
+        "asked_by",
+        "created_at",
+        "expires_at",
+        "closed_at",
+        "outcome",
+        "stands",
+    ];
+    database.insert("permission_requests", columns, rows);
 }

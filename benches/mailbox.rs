@@ -1,6 +1,6 @@
-//! The actors' mailboxes, without HTTP: messages a second through the handles of
-//! the registry and the mailer, and what becomes of ten times as much as the
-//! registry can do.
+//! The actors' mailboxes: messages a second through the handles of the registry
+//! and the mailer, and what becomes of ten times as much as the registry can do,
+//! first through its handle and then over HTTP.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,17 +31,22 @@ use countersign::store::{Clock, Directory, Store};
 use harness::bench::{Bench, Target};
 use harness::cluster::Cluster;
 use harness::database::Database;
-use harness::load::{Lap, Window, histogram};
+use harness::load::{self, Lap, Offered, Window, histogram};
 use harness::requests::CLIENT;
+use harness::seed;
 use harness::seed::{Open, Person};
-use harness::{seed, server};
+use harness::server::{self, Server};
 use hdrhistogram::Histogram;
 
 /// How much more is offered than can be done.
 const OVERLOAD: f64 = 10.0;
 /// Redemptions that wait when the registry is to do what it can: fewer than its
 /// places, since a place is free a little after the answer.
-const PLENTY: usize = 768;
+const PLENTY: usize = 512;
+/// Connections over which more is asked than there are places.
+const CROWD: usize = 2_048;
+/// Requests that a run may redeem.
+const ROWS: usize = 60_000;
 /// Messages between two looks at the clock.
 const BURST: u64 = 1_000;
 
@@ -54,6 +59,7 @@ fn main() {
         let stage = Stage::new(&database, &people, &system);
         messages(bench, &stage, &cluster);
         overload(bench, &stage);
+        overload_over_http(bench, &stage);
     });
 }
 
@@ -104,7 +110,8 @@ struct Tokens {
 }
 
 impl Tokens {
-    /// Redeems one; false when the registry was too busy, which costs no token.
+    /// Redeems one; false when the registry was too busy or could not come to it in
+    /// time, which costs no token.
     async fn redeem(&self) -> bool {
         let (id, by) = self.left.borrow_mut().pop().expect("enough tokens");
         let origin = Origin { actor: Some(by), address: None, client: Some(CLIENT.to_owned()) };
@@ -113,7 +120,7 @@ impl Tokens {
                 redeemed.expect("a token that is live");
                 true
             }
-            Err(RegistryError::Busy) => {
+            Err(RegistryError::Busy | RegistryError::NotDone) => {
                 self.left.borrow_mut().push((id, by));
                 false
             }
@@ -128,7 +135,7 @@ fn messages(bench: &mut Bench, stage: &Stage<'_>, cluster: &Cluster) {
     let mut race = bench.race();
     for waiting in [1, 64, 256, PLENTY] {
         race.enter("registry, redeem", "handle", waiting, move |window| {
-            let tokens = stage.fresh(if waiting == 1 { 15_000 } else { 100_000 });
+            let tokens = stage.fresh(ROWS);
             stage.system.block_on(closed(tokens, waiting, window))
         });
     }
@@ -186,12 +193,6 @@ async fn closed(tokens: Rc<Tokens>, waiting: usize, window: Window) -> Lap {
     Lap { operations: latencies.len(), elapsed: window.measured, latencies: Some(latencies) }
 }
 
-/// What became of what was offered: how long each took, in nanoseconds.
-struct Offered {
-    admitted: Histogram<u64>,
-    refused: Histogram<u64>,
-}
-
 /// Offers so many redemptions a second, whatever becomes of them.
 async fn offer(tokens: Rc<Tokens>, rate: f64, window: Window) -> Offered {
     let started = Instant::now();
@@ -226,33 +227,81 @@ async fn offer(tokens: Rc<Tokens>, rate: f64, window: Window) -> Offered {
     offered.replace(Offered { admitted: histogram(), refused: histogram() })
 }
 
+/// How overload went, round by round.
+#[derive(Default)]
+struct Overload {
+    offered: Vec<f64>,
+    admitted: Vec<f64>,
+    against_half: Vec<f64>,
+    refusal: Vec<f64>,
+    growth: Vec<f64>,
+}
+
+impl Overload {
+    /// What came of a round: beside what can be done in a second, and latency at
+    /// half of that.
+    fn note(&mut self, over: &Offered, half: &Histogram<u64>, capacity: f64, window: Window, growth: f64) {
+        let p99 = |latencies: &Histogram<u64>| latencies.value_at_quantile(0.99) as f64;
+        let times = |operations: u64| operations as f64 / window.measured.as_secs_f64() / capacity;
+        self.offered.push(times(over.admitted.len() + over.refused.len()));
+        self.admitted.push(times(over.admitted.len()));
+        self.against_half.push(p99(&over.admitted) / p99(half));
+        self.refusal.push(p99(&over.refused) / 1e6);
+        self.growth.push(growth / 1e6);
+    }
+
+    fn tell(&self, bench: &mut Bench, how: &str) {
+        let on = |what: &str| format!("overload {how}: {what}");
+        bench.figure(&on("offered ÷ what can be done"), &self.offered, "×", Target::None);
+        bench.figure(&on("admitted ÷ what can be done"), &self.admitted, "×", Target::None);
+        let target = Target::AtMost(2.0, 1.3);
+        bench.figure(&on("p99 of the admitted ÷ p99 at half load"), &self.against_half, "×", target);
+        bench.figure(&on("p99 of a refusal"), &self.refusal, " ms", Target::None);
+        bench.figure(&on("memory more than before"), &self.growth, " MB", Target::None);
+    }
+}
+
 /// What the registry can do, half of that, and ten times that, in turn.
 fn overload(bench: &mut Bench, stage: &Stage<'_>) {
     let window = Window { warm_up: bench.options.warm_up(), measured: bench.options.measured() };
-    let p99 = |latencies: &Histogram<u64>| latencies.value_at_quantile(0.99) as f64 / 1e6;
-    let [mut admitted, mut against_idle, mut against_half] = [(); 3].map(|()| Vec::new());
-    let [mut refusals, mut growth] = [(); 2].map(|()| Vec::new());
+    let mut overload = Overload::default();
     let bar = harness::bench::progress(bench.options.rounds() as u64);
     for round in 0..bench.options.rounds() {
         bar.set_message(format!("round {} · ten times what can be done", round + 1));
-        let capacity = stage.system.block_on(closed(stage.fresh(100_000), PLENTY, window)).throughput();
-        let run = |tokens: usize, rate: f64| stage.system.block_on(offer(stage.fresh(tokens), rate, window));
-        let idle = run(2_000, 100.0);
-        let half = run(100_000, capacity / 2.0);
-        let before = server::own_resident_bytes();
-        let over = run(100_000, capacity * OVERLOAD);
-        growth.push((server::own_resident_bytes() as f64 - before as f64) / 1e6);
-        admitted.push(over.admitted.len() as f64 / window.measured.as_secs_f64() / capacity);
-        against_idle.push(p99(&over.admitted) / p99(&idle.admitted));
-        against_half.push(p99(&over.admitted) / p99(&half.admitted));
-        refusals.push(p99(&over.refused) * 1e3);
+        let capacity = stage.system.block_on(closed(stage.fresh(ROWS), PLENTY, window)).throughput();
+        let run = |rate: f64| stage.system.block_on(offer(stage.fresh(ROWS), rate, window));
+        let half = run(capacity / 2.0);
+        let before = server::own_resident_bytes() as f64;
+        let over = run(capacity * OVERLOAD);
+        let growth = server::own_resident_bytes() as f64 - before;
+        overload.note(&over, &half.admitted, capacity, window, growth);
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let on = |what: &str| format!("overload {OVERLOAD}×: {what}");
-    bench.figure(&on("admitted ÷ what can be done"), &admitted, "×", Target::None);
-    bench.figure(&on("p99 of the admitted ÷ at half load"), &against_half, "×", Target::AtMost(2.0, 1.3));
-    bench.figure(&on("p99 of the admitted ÷ at 100 a second"), &against_idle, "×", Target::None);
-    bench.figure(&on("p99 of a refusal"), &refusals, " µs", Target::None);
-    bench.figure(&on("memory more than before"), &growth, " MB", Target::None);
+    overload.tell(bench, "through the handle");
+}
+
+/// The same of a server, as far as one thread can send it.
+fn overload_over_http(bench: &mut Bench, stage: &Stage<'_>) {
+    let window = Window { warm_up: bench.options.warm_up(), measured: bench.options.measured() };
+    let server = Server::start(stage.database);
+    let mut overload = Overload::default();
+    let bar = harness::bench::progress(bench.options.rounds() as u64);
+    for round in 0..bench.options.rounds() {
+        bar.set_message(format!("round {} · ten times what can be done, over HTTP", round + 1));
+        let fresh = || {
+            let open = seed::open_requests(stage.database, stage.people, ROWS);
+            stage.database.settle();
+            seed::redemptions(stage.people, &open)
+        };
+        let capacity = load::closed(server.address, &fresh(), 256, window).throughput();
+        let half = load::open(server.address, &fresh(), 256, capacity / 2.0, window);
+        let before = server.most_resident_bytes() as f64;
+        let over = load::overload(server.address, &fresh(), CROWD, capacity * OVERLOAD, window);
+        let growth = server.most_resident_bytes() as f64 - before;
+        overload.note(&over, &half.latencies.unwrap(), capacity, window, growth);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    overload.tell(bench, "over HTTP");
 }

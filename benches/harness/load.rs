@@ -33,6 +33,15 @@ pub struct Lap {
     pub latencies: Option<Histogram<u64>>,
 }
 
+/// What became of more than can be done: how long each took, in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// Those that were done.
+    pub admitted: Histogram<u64>,
+    /// Those that were told at once that it is too much.
+    pub refused: Histogram<u64>,
+}
+
 impl Lap {
     /// Operations in a second.
     pub fn throughput(&self) -> f64 {
@@ -66,6 +75,20 @@ pub fn open(address: SocketAddr, requests: &Requests, connections: usize, rate: 
     run(address, requests, connections, window, Some(rate))
 }
 
+/// Sends more than can be done: so many requests a second, as far as they can be
+/// sent. An answer of 503 is as right as the one that is wanted, and its request
+/// is sent again. Latency is counted from the sending: it is the server's alone.
+pub fn overload(
+    address: SocketAddr,
+    requests: &Requests,
+    connections: usize,
+    rate: f64,
+    window: Window,
+) -> Offered {
+    let (admitted, refused) = run_with(address, requests, connections, window, Some(rate), true);
+    Offered { admitted: admitted.latencies.unwrap(), refused: refused.unwrap() }
+}
+
 /// The answer to the first of these requests, head and all.
 pub fn ask(address: SocketAddr, requests: &Requests) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -93,9 +116,18 @@ struct Shared {
     least: Duration,
     /// When the next request is due; `None` in a closed loop, where it is now.
     due: Option<Mutex<mpsc::UnboundedReceiver<Instant>>>,
+    /// Where a 503 is an answer: how long each took.
+    refused: Option<RefCell<Histogram<u64>>>,
+    /// What was refused, and is to be sent again.
+    again: RefCell<Vec<usize>>,
 }
 
 impl Shared {
+    /// Which request is next.
+    fn take(&self) -> usize {
+        self.again.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1))
+    }
+
     /// All requests are used up: what was measured until now has to do.
     fn stop_early(&self) -> Result<(), String> {
         let now = Instant::now();
@@ -111,9 +143,20 @@ fn run(
     address: SocketAddr,
     requests: &Requests,
     connections: usize,
-    Window { warm_up, measured }: Window,
+    window: Window,
     rate: Option<f64>,
 ) -> Lap {
+    run_with(address, requests, connections, window, rate, false).0
+}
+
+fn run_with(
+    address: SocketAddr,
+    requests: &Requests,
+    connections: usize,
+    Window { warm_up, measured }: Window,
+    rate: Option<f64>,
+    may_refuse: bool,
+) -> (Lap, Option<Histogram<u64>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = LocalSet::new();
     let done: Result<_, String> = local.block_on(&runtime, async {
@@ -135,6 +178,8 @@ fn run(
             until: Cell::new(until),
             least: measured / 4,
             due: rate.map(|rate| Mutex::new(pace(rate, started, until))),
+            refused: may_refuse.then(|| RefCell::new(histogram())),
+            again: RefCell::default(),
         });
         let tasks: Vec<_> = streams
             .into_iter()
@@ -149,10 +194,12 @@ fn run(
                 .map_err(|_| "an answer never came".to_owned())?
                 .map_err(|error| error.to_string())??;
         }
-        Ok((shared.latencies.replace(histogram()), shared.last.get().max(shared.until.get()) - measured_from))
+        let refused = shared.refused.as_ref().map(|refused| refused.replace(histogram()));
+        let elapsed = shared.last.get().max(shared.until.get()) - measured_from;
+        Ok((shared.latencies.replace(histogram()), elapsed, refused))
     });
-    let (latencies, elapsed) = done.unwrap_or_else(|error| panic!("the load failed: {error}"));
-    Lap { operations: latencies.len(), elapsed, latencies: Some(latencies) }
+    let (latencies, elapsed, refused) = done.unwrap_or_else(|error| panic!("the load failed: {error}"));
+    (Lap { operations: latencies.len(), elapsed, latencies: Some(latencies) }, refused)
 }
 
 /// Tells when each request is due. A thread of its own, since the runtime's
@@ -189,14 +236,23 @@ impl Connection {
                     None => return Ok(()),
                 },
             };
+            // More than can be done is not made up for.
+            let began = if shared.refused.is_some() { Instant::now() } else { began };
             if began >= shared.until.get() {
                 return Ok(());
             }
-            let nth = shared.next.replace(shared.next.get() + 1);
+            let nth = shared.take();
             let Some(request) = shared.requests.get(nth) else { return shared.stop_early() };
             self.send(request).await.map_err(|error| format!("send: {error}"))?;
             let status = self.receive().await?;
             let ended = Instant::now();
+            if let (503, Some(refused)) = (status, &shared.refused) {
+                shared.again.borrow_mut().push(nth);
+                if began >= shared.measured_from {
+                    refused.borrow_mut().saturating_record((ended - began).as_nanos() as u64);
+                }
+                continue;
+            }
             if status != shared.requests.status {
                 let answer = String::from_utf8_lossy(&self.answer);
                 return Err(format!(

@@ -5,6 +5,7 @@
 //! against us.
 
 use std::net::TcpListener;
+use std::sync::Mutex;
 
 use actix_web::web::{self, Data, Path};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
@@ -20,6 +21,7 @@ use countersign::domain::user::UserId;
 use countersign::store::ledger::{self, Deed, Operation, Verdict};
 use countersign::store::{Clock, Store, requests};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::requests::CLIENT;
@@ -38,12 +40,11 @@ pub fn was_asked_for() -> bool {
 pub fn serve() {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
     let [url, connections] = arguments.as_slice() else { panic!("a URL and a number, not {arguments:?}") };
-    let store = Store::connect(&url.parse().unwrap(), connections.parse().unwrap(), Clock::Database).unwrap();
-    let store = Data::new(store);
+    let pool = Data::new(Pool::open(url, connections.parse().unwrap()));
     let listener = TcpListener::bind(std::env::var("BIND").unwrap()).unwrap();
     let server = move || {
         App::new()
-            .app_data(store.clone())
+            .app_data(pool.clone())
             .route("/healthz", web::get().to(HttpResponse::Ok))
             // A bare handler.
             .route("/bare/authz", web::get().to(bare_authz))
@@ -59,6 +60,41 @@ pub fn serve() {
     };
     let server = HttpServer::new(server).listen(listener).unwrap();
     actix_web::rt::System::new().block_on(server.run()).unwrap();
+}
+
+/// Connections, as many as there are to be. A [`Store`] has but a few for the
+/// ledger, since one batch at a time needs no more; so there are several stores.
+/// Whoever wants a connection waits for it without a limit.
+struct Pool {
+    turns: Semaphore,
+    free: Mutex<Vec<Store>>,
+}
+
+/// The ledger's connections in a store, and as many for all else.
+const CONNECTIONS_OF_A_STORE: usize = 3;
+
+impl Pool {
+    fn open(url: &str, connections: usize) -> Self {
+        let size = 2 * CONNECTIONS_OF_A_STORE as u32;
+        let open = || Store::connect(&url.parse().unwrap(), size, Clock::Database).unwrap();
+        let stores = (0..connections.div_ceil(CONNECTIONS_OF_A_STORE)).map(|_| open());
+        let free = stores.flat_map(|store| std::iter::repeat_n(store, CONNECTIONS_OF_A_STORE));
+        Self { turns: Semaphore::new(connections), free: Mutex::new(free.collect()) }
+    }
+
+    /// Works with one of them, off the event loop.
+    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
+        let _turn = self.turns.acquire().await.unwrap();
+        let store = self.free.lock().unwrap().pop().unwrap();
+        let (store, done) = web::block(move || {
+            let done = work(&store);
+            (store, done)
+        })
+        .await
+        .unwrap();
+        self.free.lock().unwrap().push(store);
+        done
+    }
 }
 
 async fn bare_authz() -> HttpResponse {
@@ -111,9 +147,9 @@ async fn bare_request() -> HttpResponse {
 }
 
 /// Looks up an export token, with its creator and what they may do.
-async fn select_export(path: Path<String>, store: Data<Store>) -> HttpResponse {
+async fn select_export(path: Path<String>, pool: Data<Pool>) -> HttpResponse {
     let id = ExportId(Uuid::parse_str(&path).unwrap());
-    let found = web::block(move || ledger::look_up(&store, &[id])).await.unwrap();
+    let found = pool.with(move |store| ledger::look_up(store, &[id])).await;
     match found {
         Ok((known, _)) if known.contains_key(&id) => HttpResponse::NoContent().finish(),
         other => failed(&other),
@@ -121,36 +157,36 @@ async fn select_export(path: Path<String>, store: Data<Store>) -> HttpResponse {
 }
 
 /// Looks up a request, without those whom it names.
-async fn select_request(path: Path<String>, store: Data<Store>) -> HttpResponse {
+async fn select_request(path: Path<String>, pool: Data<Pool>) -> HttpResponse {
     let id = RedeemId(Uuid::parse_str(&path).unwrap());
-    let found = web::block(move || store.read(|conn| requests::by_redeem_id(conn, id))).await.unwrap();
+    let found = pool.with(move |store| store.read(|conn| requests::by_redeem_id(conn, id))).await;
     match found {
         Ok(Some(_)) => HttpResponse::NoContent().finish(),
         other => failed(&other),
     }
 }
 
-async fn redeem(request: HttpRequest, path: Path<(String, i64)>, store: Data<Store>) -> HttpResponse {
+async fn redeem(request: HttpRequest, path: Path<(String, i64)>, pool: Data<Pool>) -> HttpResponse {
     let (id, by) = path.into_inner();
     let (id, by) = (RedeemId(Uuid::parse_str(&id).unwrap()), UserId(by));
-    match commit(&request, store, by, Deed::Redeem { id, by, once: None }).await {
+    match commit(&request, &pool, by, Deed::Redeem { id, by, once: None }).await {
         Ok(Verdict::Redeemed(Ok((grant, _)))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
         other => failed(&other),
     }
 }
 
-async fn ask(request: HttpRequest, path: Path<(i64, i64)>, store: Data<Store>) -> HttpResponse {
+async fn ask(request: HttpRequest, path: Path<(i64, i64)>, pool: Data<Pool>) -> HttpResponse {
     let (target, allowed) = path.into_inner();
     let (target, allowed) = (UserId(target), UserId(allowed));
     let terms = Terms { target, allowed, bundle: BundleId(seed::BUNDLE) };
     let new = NewRequest { terms, asked_by: allowed, lifetime: 604_800, redeem_page: None, once: None };
-    match commit(&request, store, allowed, Deed::Ask(new)).await {
+    match commit(&request, &pool, allowed, Deed::Ask(new)).await {
         Ok(Verdict::Asked(Ok((asked, _)))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
         other => failed(&other),
     }
 }
 
-async fn create_export(request: HttpRequest, path: Path<i64>, store: Data<Store>) -> HttpResponse {
+async fn create_export(request: HttpRequest, path: Path<i64>, pool: Data<Pool>) -> HttpResponse {
     let creator = UserId(path.into_inner());
     let new = NewExport {
         creator,
@@ -159,7 +195,7 @@ async fn create_export(request: HttpRequest, path: Path<i64>, store: Data<Store>
         mask: Mask::READ,
         expiry: ExpiryHours::DEFAULT,
     };
-    match commit(&request, store, creator, Deed::CreateExport(new)).await {
+    match commit(&request, &pool, creator, Deed::CreateExport(new)).await {
         Ok(Verdict::ExportCreated(Ok((_, token)))) => {
             HttpResponse::Ok().json(json!({ "token": token.reveal() }))
         }
@@ -169,16 +205,11 @@ async fn create_export(request: HttpRequest, path: Path<i64>, store: Data<Store>
 
 /// A transaction of its own: the server's own code, with a batch of one and no
 /// actor.
-async fn commit(
-    request: &HttpRequest,
-    store: Data<Store>,
-    by: UserId,
-    deed: Deed,
-) -> Result<Verdict, String> {
+async fn commit(request: &HttpRequest, pool: &Pool, by: UserId, deed: Deed) -> Result<Verdict, String> {
     let address = request.peer_addr().map(|peer| peer.ip());
     let origin = Origin { actor: Some(by), address, client: Some(CLIENT.to_owned()) };
     let operation = Operation::new(deed, origin);
-    let done = web::block(move || ledger::commit(&store, &[operation])).await.unwrap();
+    let done = pool.with(move |store| ledger::commit(store, &[operation])).await;
     done.into_iter().next().unwrap().map_err(|error| error.to_string())
 }
 
