@@ -1,6 +1,11 @@
 //! Imports of a million users and a million requests, or as many as `--tokens`
 //! says: rows a second, against PostgreSQL's own COPY of the rows that come of it.
-#![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot go on has failed"
+)]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
 mod harness;

@@ -43,7 +43,7 @@ use hdrhistogram::Histogram;
 const OVERLOAD: f64 = 10.0;
 /// Redemptions that wait when the registry is to do what it can: fewer than its
 /// places, since a place is free a little after the answer.
-const PLENTY: usize = 768;
+const PLENTY: usize = 512;
 /// Connections over which more is asked than there are places.
 const CROWD: usize = 2_048;
 /// Requests that a run may redeem.
@@ -111,7 +111,8 @@ struct Tokens {
 }
 
 impl Tokens {
-    /// Redeems one; false when the registry was too busy, which costs no token.
+    /// Redeems one; false when the registry was too busy or could not come to it in
+    /// time, which costs no token.
     async fn redeem(&self) -> bool {
         let (id, by) = self.left.borrow_mut().pop().expect("enough tokens");
         let origin = Origin { actor: Some(by), address: None, client: Some(CLIENT.to_owned()) };
@@ -120,7 +121,7 @@ impl Tokens {
                 redeemed.expect("a token that is live");
                 true
             }
-            Err(RegistryError::Busy) => {
+            Err(RegistryError::Busy | RegistryError::NotDone) => {
                 self.left.borrow_mut().push((id, by));
                 false
             }

@@ -29,8 +29,8 @@
 //! }
 //! ```
 //!
-//! `run` parses the options, prints the table and writes `target/bench/NAME.json`
-//! and `.svg`. A figure that is measured in another way is told with
+//! `run` parses the options, prints the table and writes `target/bench/NAME.txt`,
+//! `.json` and `.svg`. A figure that is measured in another way is told with
 //! [`bench::Bench::figure`]. Processes are started through
 //! [`leftovers::Process`], files made in [`leftovers::Directory`]: both are gone
 //! when they are dropped, and when the bench is interrupted. What goes wrong

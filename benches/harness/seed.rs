@@ -41,29 +41,40 @@ pub struct Open {
 }
 
 /// How many rows a run wants of which each is used once: plenty at first, and
-/// then half as many again as the run before used.
+/// then twice what the busiest run so far would have used.
 #[derive(Debug)]
-pub struct Stock(usize);
+pub struct Stock {
+    rows: usize,
+    least: usize,
+}
 
 impl Stock {
     /// Enough for so many connections, whatever the machine.
     pub fn new(connections: usize) -> Self {
-        Self(match connections {
+        let rows = match connections {
             1 => 8_000,
             2..32 => 40_000,
             _ => 60_000,
-        })
+        };
+        Self { rows, least: rows / 2 }
     }
 
     /// How many it is this time.
     pub fn rows(&self) -> usize {
-        self.0
+        self.rows
+    }
+
+    /// It was not enough.
+    pub fn double(&mut self) {
+        self.rows *= 2;
+        self.least = self.rows;
     }
 
     /// Learns from a run, and hands it on.
     pub fn after(&mut self, lap: Lap, window: Window) -> Lap {
         let seconds = (window.warm_up + window.measured).as_secs_f64() + 0.5;
-        self.0 = (lap.throughput() * seconds * 1.5) as usize + 2_000;
+        self.least = self.least.max((lap.throughput() * seconds * 2.0) as usize);
+        self.rows = self.least;
         lap
     }
 }

@@ -56,6 +56,9 @@ pub struct Requests {
     mail: bool,
 }
 
+/// A file, or stdin.
+type Input = Table<Box<dyn Read>>;
+
 /// The file.
 #[derive(Args)]
 pub struct Source {
@@ -82,7 +85,7 @@ pub(super) fn run(verb: Verb, globals: &Globals, output: &Output) -> Result<(), 
 
 impl Source {
     /// Opens the file; how many bytes it has, if that is known.
-    fn open(&self, columns: Columns) -> Result<(Table<Box<dyn Read>>, Option<u64>), CliError> {
+    fn open(&self, columns: Columns) -> Result<(Input, Option<u64>), CliError> {
         let (input, size): (Box<dyn Read>, _) = if self.file.as_os_str() == "-" {
             (Box::new(io::stdin().lock()), None)
         } else {
@@ -102,7 +105,7 @@ impl Source {
     /// the others.
     fn read<T>(
         &self,
-        (mut table, progress): (Table<Box<dyn Read>>, &Progress),
+        (mut table, progress): (Input, &Progress),
         parse: impl Fn(Row<'_>) -> Result<T, BadLine>,
         mut stage: impl FnMut(&[T]) -> Result<(), StoreError>,
     ) -> Result<(Report, u64), CliError> {
