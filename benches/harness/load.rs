@@ -128,6 +128,14 @@ impl Shared {
         self.again.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1))
     }
 
+    /// When the next request is due; `None` when there is none any more.
+    async fn await_due(&self) -> Option<Instant> {
+        match &self.due {
+            None => Some(Instant::now()),
+            Some(due) => due.lock().await.recv().await,
+        }
+    }
+
     /// All requests are used up: what was measured until now has to do.
     fn stop_early(&self) -> Result<(), String> {
         let now = Instant::now();
@@ -162,9 +170,9 @@ fn run_with(
     let done: Result<_, String> = local.block_on(&runtime, async {
         let mut streams = Vec::with_capacity(connections);
         for _ in 0..connections {
-            let stream = TcpStream::connect(address).await.map_err(|error| format!("connect: {error}"))?;
-            stream.set_nodelay(true).map_err(|error| error.to_string())?;
-            streams.push(stream);
+            // A crowd connects as it is needed: a server waits for nobody's first
+            // request for ever.
+            streams.push(if may_refuse { None } else { Some(connect(address).await?) });
         }
         let started = Instant::now();
         let measured_from = started + warm_up;
@@ -184,8 +192,11 @@ fn run_with(
         let tasks: Vec<_> = streams
             .into_iter()
             .map(|stream| {
-                let connection = Connection { stream, answer: Vec::with_capacity(4_096) };
-                tokio::task::spawn_local(connection.work(Rc::clone(&shared)))
+                let shared = Rc::clone(&shared);
+                tokio::task::spawn_local(async move {
+                    let Some(stream) = stream else { return join(address, shared).await };
+                    Connection { stream, answer: Vec::with_capacity(4_096) }.work(shared, None).await
+                })
             })
             .collect();
         for task in tasks {
@@ -221,21 +232,33 @@ fn pace(rate: f64, started: Instant, until: Instant) -> mpsc::UnboundedReceiver<
     receiver
 }
 
+async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| format!("connect: {error}"))?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+/// Connects when there is something to ask.
+async fn join(address: SocketAddr, shared: Rc<Shared>) -> Result<(), String> {
+    let Some(due) = shared.await_due().await else { return Ok(()) };
+    let stream = connect(address).await?;
+    Connection { stream, answer: Vec::with_capacity(4_096) }.work(shared, Some(due)).await
+}
+
 struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
 }
 
 impl Connection {
-    async fn work(mut self, shared: Rc<Shared>) -> Result<(), String> {
+    /// Asks until the end, beginning with what is due already, if anything is.
+    async fn work(mut self, shared: Rc<Shared>, mut due: Option<Instant>) -> Result<(), String> {
         loop {
-            let began = match &shared.due {
-                None => Instant::now(),
-                Some(due) => match due.lock().await.recv().await {
-                    Some(due) => due,
-                    None => return Ok(()),
-                },
+            let next = match due.take() {
+                Some(due) => Some(due),
+                None => shared.await_due().await,
             };
+            let Some(began) = next else { return Ok(()) };
             // More than can be done is not made up for.
             let began = if shared.refused.is_some() { Instant::now() } else { began };
             if began >= shared.until.get() {

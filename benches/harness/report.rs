@@ -252,7 +252,8 @@ fn bounds(values: &[f64]) -> (f64, f64) {
 /// A number in three digits or so.
 fn short(value: f64) -> String {
     match value.abs() {
-        0.0..10.0 => format!("{value:.2}"),
+        0.0..0.1 => format!("{value:.4}"),
+        0.1..10.0 => format!("{value:.2}"),
         10.0..100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
