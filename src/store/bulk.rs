@@ -36,7 +36,7 @@ macro_rules! bulk {
         }
 
         impl<'a> $name<'a> {
-            fn push(&mut self, $($column: $rust),+) {
+            fn push(&mut self, ($($column),+): ($($rust),+)) {
                 $(self.$column.push($column);)+
                 self.rows += 1;
             }

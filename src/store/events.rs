@@ -69,7 +69,7 @@ pub(super) fn was_committed(conn: &mut Conn, event: &Event) -> QueryResult<bool>
 fn add(conn: &mut Conn, events: &[Event]) -> QueryResult<usize> {
     let mut rows = Insertion::default();
     for event in events {
-        rows.push(
+        rows.push((
             Uid(event.id),
             At(event.at),
             event.origin.actor.map(|user| user.0),
@@ -77,7 +77,7 @@ fn add(conn: &mut Conn, events: &[Event]) -> QueryResult<usize> {
             &event.subject,
             event.origin.address.map(|address| address.to_string()),
             event.origin.client.as_deref(),
-        );
+        ));
     }
     rows.run(conn)
 }

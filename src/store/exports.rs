@@ -119,7 +119,7 @@ pub struct Uses {
 pub(super) fn insert(conn: &mut Conn, new: &[(ExportToken, TokenDigest)]) -> QueryResult<()> {
     let mut rows = Insertion::default();
     for (token, digest) in new {
-        rows.push(
+        rows.push((
             Uid(token.id.0),
             token.creator.0,
             token.hub.as_str(),
@@ -129,7 +129,7 @@ pub(super) fn insert(conn: &mut Conn, new: &[(ExportToken, TokenDigest)]) -> Que
             At(token.created_at),
             token.expires_at.map(At),
             token.revoked_at.map(At),
-        );
+        ));
     }
     rows.run(conn).map(drop)
 }
@@ -246,7 +246,7 @@ pub(super) fn count_uses(conn: &mut Conn, uses: &[Uses]) -> QueryResult<()> {
     uses.sort_by_key(|uses| uses.id);
     let mut rows = Addition::default();
     for uses in uses {
-        rows.push(Uid(uses.id.0), uses.count, At(uses.last));
+        rows.push((Uid(uses.id.0), uses.count, At(uses.last)));
     }
     rows.run(conn).map(drop)
 }

@@ -74,7 +74,7 @@ pub(super) fn privileges(
 ) -> QueryResult<HashMap<(String, UserId), Mask>> {
     let mut wanted = Members::default();
     for (hub, user) in members {
-        wanted.push(hub, user.0);
+        wanted.push((hub, user.0));
     }
     let rows: Vec<(String, i64, Option<String>)> = wanted.fetch(conn)?;
     Ok(rows

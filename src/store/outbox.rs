@@ -122,7 +122,7 @@ macro_rules! leased {
 pub(super) fn insert(conn: &mut Conn, mails: &[(Uuid, RequestId)], now: Timestamp) -> QueryResult<()> {
     let mut rows = Insertion::default();
     for (id, request) in mails {
-        rows.push(Uid(*id), request.0, At(now));
+        rows.push((Uid(*id), request.0, At(now)));
     }
     rows.run(conn).map(drop)
 }

@@ -140,7 +140,7 @@ pub(super) fn insert(
     let mut rows = Insertion::default();
     for request in new {
         let closed = request.closed.as_ref();
-        rows.push(
+        rows.push((
             Uid(request.redeem_id.0),
             request.terms.target.0,
             request.terms.allowed.0,
@@ -153,7 +153,7 @@ pub(super) fn insert(
             closed.map(|closed| At(closed.at)),
             closed.map(|closed| closed.outcome.name()),
             closed.is_some_and(|closed| closed.stands),
-        );
+        ));
     }
     let ids: Vec<(Uid, i64)> = rows.fetch(conn)?;
     Ok(ids.into_iter().map(|(redeem_id, id)| (RedeemId(redeem_id.0), RequestId(id))).collect())
@@ -201,7 +201,7 @@ pub(super) fn close<'a>(
     let mut rows = Closing::default();
     for (id, closed) in requests {
         let once = closed.once.as_ref().map(IdempotencyKey::as_str);
-        rows.push(id.0, At(closed.at), closed.outcome.name(), once, closed.stands);
+        rows.push((id.0, At(closed.at), closed.outcome.name(), once, closed.stands));
     }
     rows.run(conn)
 }

@@ -29,14 +29,13 @@ fn hold(app: &TestApp) -> (Receiver<()>, Sender<()>) {
     let (holds, held) = channel();
     let (release, released) = channel();
     std::thread::spawn(move || {
-        let (begin, connect): (_, fn(&str) -> Box<dyn SimpleConnection>) = match url.strip_prefix("sqlite://")
-        {
-            Some(_) => ("BEGIN IMMEDIATE", |path| Box::new(SqliteConnection::establish(path).unwrap())),
-            None => ("BEGIN; SELECT 1 FROM permission_requests FOR UPDATE", |url| {
-                Box::new(PgConnection::establish(url).unwrap())
-            }),
+        let (begin, mut conn): (_, Box<dyn SimpleConnection>) = match url.strip_prefix("sqlite://") {
+            Some(path) => ("BEGIN IMMEDIATE", Box::new(SqliteConnection::establish(path).unwrap())),
+            None => (
+                "BEGIN; SELECT 1 FROM permission_requests FOR UPDATE",
+                Box::new(PgConnection::establish(&url).unwrap()),
+            ),
         };
-        let mut conn = connect(url.trim_start_matches("sqlite://"));
         conn.batch_execute(begin).unwrap();
         holds.send(()).unwrap();
         released.recv().unwrap();

@@ -58,6 +58,7 @@ on_both_databases! {
         assert_eq!((totals(REQUESTS).await, expire(&app)), ((0, 0, 0), 2));
         assert_eq!((totals(REQUESTS).await, expire(&app)), ((0, 0, 0), 0));
         assert_eq!(app.get(&Scene::at(&app.redeem_token(&other))).by(ada).send().await.unwrap().status(), 404);
+        app.advance(1);
         app.store.write(|conn| {
             let now = conn.now()?;
             bundles::delete(conn, all[5].id, now)?.unwrap();
