@@ -49,6 +49,7 @@ fn on(bench: &mut Bench, database: &Database) {
     for (owner, count) in [(&people[0], rows[0]), (&people[1], rows[1])] {
         requests(database, owner, &people[2..2 + count]);
         permissions(database, owner, &people[2..2 + count]);
+        seed::tally(database);
         seed::exports(database, std::slice::from_ref(owner), count, 1);
     }
     database.settle();

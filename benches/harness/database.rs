@@ -219,10 +219,6 @@ impl Database {
         match &self.link {
             Link::Postgres { .. } => {
                 self.execute(&format!("TRUNCATE {} CASCADE", tables.join(", ")));
-                // Triggers hear of no TRUNCATE.
-                if self.number("SELECT count(to_regclass('tallies'))") > 0 {
-                    self.execute("TRUNCATE tallies");
-                }
             }
             Link::Sqlite { .. } => {
                 let deletes: Vec<String> =

@@ -160,7 +160,7 @@ pub fn open_requests(database: &Database, people: &[Person], count: usize) -> Ve
             allowed: half + nth / half,
         })
         .collect();
-    database.empty(&["outbox", "events", "permission_requests"]);
+    database.empty(&["outbox", "events", "permission_requests", "tallies"]);
     database.insert(
         "permission_requests",
         [
@@ -186,7 +186,19 @@ pub fn open_requests(database: &Database, people: &[Person], count: usize) -> Ve
             ]
         }),
     );
+    tally(database);
     open
+}
+
+/// Writes down how many requests and permissions each user is a party to.
+pub fn tally(database: &Database) {
+    database.empty(&["tallies"]);
+    database.execute(
+        "INSERT INTO tallies SELECT party, sum(CASE WHEN stands THEN 0 ELSE 1 END), \
+         sum(CASE WHEN stands THEN 1 ELSE 0 END) FROM \
+         (SELECT user_target AS party, stands FROM permission_requests \
+         UNION ALL SELECT user_allowed, stands FROM permission_requests) AS parties GROUP BY party",
+    );
 }
 
 /// An export token that lives.

@@ -40,8 +40,6 @@ const USES: Duration = Duration::from_secs(10);
 /// How often requests that have expired are closed. They are dead before that; it
 /// keeps those few that a list's total must leave out.
 const EXPIRY: Duration = Duration::from_secs(5);
-/// Requests that have expired and are closed in one transaction.
-const EXPIRED_AT_ONCE: i64 = 500;
 /// Uses that are written in one transaction.
 const USES_AT_ONCE: usize = 500;
 /// When a batch has been gone for so long, its thread will not come back: the
@@ -421,7 +419,7 @@ impl TokenRegistry {
         let closed = spawn_blocking(move || {
             let some = |conn: &mut Conn| {
                 let now = conn.now()?;
-                requests::expire(conn, now, EXPIRED_AT_ONCE)
+                requests::expire(conn, now)
             };
             while matches!(store.write(some), Ok(1..)) {}
         });

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::schema::{bundle_permissions, bundles, permission_requests};
 use super::types::At;
-use super::{Conn, Link, Listed, Page, on};
+use super::{Conn, Link, Listed, Page, on, requests};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::clock::Timestamp;
 use crate::domain::permission::Mask;
@@ -119,7 +119,9 @@ pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Resu
     if is_in_use(conn, id, now)? {
         return Ok(Err(Unchanged::InUse));
     }
-    let over = permission_requests::table.filter(permission_requests::bundle_id.eq(id.0));
+    requests::expire_all(conn, now)?;
+    let closed = permission_requests::outcome.is_not_null();
+    let over = permission_requests::table.filter(permission_requests::bundle_id.eq(id.0).and(closed));
     on!(conn, c => diesel::delete(over).execute(c))?;
     on!(conn, c => diesel::delete(bundles::table.find(id.0)).execute(c))?;
     Ok(Ok(()))

@@ -326,9 +326,10 @@ impl Conn {
         }
     }
 
-    /// Whether the connection can serve nobody any more.
+    /// Whether the connection, which just failed, can serve nobody any more. It is
+    /// asked: diesel does not notice when it dies of a statement that is new to it.
     fn is_dead(&mut self) -> bool {
-        on!(self, c => c.is_broken())
+        on!(self, c => c.is_broken() || c.ping().is_err())
     }
 }
 

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::schema::{api_keys, events, export_tokens, outbox, permission_requests};
 use super::types::{At, Uid};
-use super::{Conn, on, tallies};
+use super::{Conn, on, requests, tallies};
 use crate::domain::clock::Timestamp;
 
 /// How many rows were deleted, by table.
@@ -46,6 +46,7 @@ impl AddAssign for Purged {
 pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged> {
     conn.expect_slowness()?;
     tallies::add_up_longest(conn, most)?;
+    requests::expire(conn, cutoff)?;
     let at = At(cutoff);
     /// Deletes the first rows of a table that match.
     macro_rules! purge {
@@ -69,11 +70,9 @@ pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged
         requests: purge!(
             permission_requests,
             i64,
-            permission_requests::stands.eq(false).and(
-                permission_requests::expires_at
-                    .lt(at)
-                    .or(permission_requests::closed_at.lt(at).assume_not_null())
-            )
+            permission_requests::stands
+                .eq(false)
+                .and(permission_requests::closed_at.lt(at).assume_not_null())
         ),
         keys: purge!(api_keys, Uid, api_keys::revoked_at.lt(at)),
         events: purge!(events, Uid, events::at.lt(at)),

@@ -8,8 +8,9 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::bulk::bulk;
 use super::schema::permission_requests::{self, dsl};
+use super::tallies::{self, Changes};
 use super::types::{At, Id, Instant, Uid};
-use super::{Conn, Link, Listed, Page, locked, on, tallies};
+use super::{Conn, Link, Listed, Page, locked, on};
 use crate::domain::bundle::BundleId;
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::Terms;
@@ -288,24 +289,38 @@ pub fn live_of_party(
     Ok(Listed { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
 }
 
-/// Closes up to `most` requests that have expired; how many that were.
-pub fn expire(conn: &mut Conn, now: Timestamp, most: i64) -> QueryResult<usize> {
+/// Requests that are closed at a time when they have expired.
+const EXPIRED_AT_ONCE: i64 = 500;
+
+/// Closes all requests that have expired, but for those that somebody else holds.
+pub(super) fn expire_all(conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
+    while expire(conn, now)? > 0 {}
+    Ok(())
+}
+
+/// Closes some requests that have expired; how many that were.
+pub fn expire(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
     let overdue = dsl::permission_requests
         .filter(dsl::outcome.is_null().and(dsl::expires_at.le(At(now))))
         .order(dsl::expires_at)
-        .limit(most)
-        .select(dsl::id);
-    let ids: Vec<i64> = match &mut conn.link {
+        .limit(EXPIRED_AT_ONCE)
+        .select((dsl::id, dsl::user_target, dsl::user_allowed, dsl::bundle_id));
+    let rows: Vec<(i64, i64, i64, i64)> = match &mut conn.link {
         Link::Postgres(pg) => overdue.for_no_key_update().skip_locked().load(&mut **pg)?,
         Link::Sqlite(sqlite) => overdue.load(&mut **sqlite)?,
     };
-    if ids.is_empty() {
-        return Ok(0);
-    }
+    let ids: Vec<i64> = rows.iter().map(|(id, ..)| *id).collect();
     on!(conn, c => diesel::update(dsl::permission_requests)
         .filter(dsl::id.eq_any(&ids))
         .set((dsl::closed_at.eq(dsl::expires_at.nullable()), dsl::outcome.eq(Outcome::Expired.name())))
-        .execute(c))
+        .execute(c))?;
+    let mut changes = Changes::default();
+    for (_, target, allowed, bundle) in rows {
+        let terms = Terms { target: UserId(target), allowed: UserId(allowed), bundle: BundleId(bundle) };
+        changes.add(terms, -1, 0);
+    }
+    changes.write(conn)?;
+    Ok(ids.len())
 }
 
 /// The newest requests of all, for the operator.

@@ -245,8 +245,9 @@ on_both_databases! {
         let long_ago = if app.database_url.starts_with("sqlite") { "1" } else { "'1970-01-01'" };
         app.tamper(&format!("UPDATE permission_requests SET expires_at = {long_ago} WHERE id = 1"));
         assert_eq!(app.import_requests(file), json!({ "imported": 1, "passed_over": 3, "mails": 0 }));
-        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE id = 1 AND outcome = 'replaced'"), 1);
-        assert_eq!((app.events("request.replaced"), app.events("requests.imported")), (1, 2));
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE id = 1 AND outcome = 'expired'"), 1);
+        assert_eq!(app.events("requests.imported"), 2);
+        app.assert_tallies();
     }
 
     async fn bad_requests_are_told_by_their_lines_and_nothing_is_written(app: TestApp) {

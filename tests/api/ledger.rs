@@ -4,7 +4,7 @@ use std::thread;
 
 use countersign::domain::event::Origin;
 use countersign::domain::export::{ExpiryHours, ExportRef, NewExport};
-use countersign::domain::grant::Terms;
+use countersign::domain::grant::{GrantId, Terms};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal};
@@ -163,6 +163,19 @@ on_both_databases! {
         let back = Deed::TakeBack { id: grant.id, by: ada.user.id };
         assert!(matches!(app.commit(back.clone()), Verdict::TakenBack(true)));
         assert!(matches!(app.commit(back), Verdict::TakenBack(false)));
+    }
+
+    async fn what_is_redeemed_and_taken_back_in_one_batch_is_over(app: TestApp) {
+        let (ada, grace) = people(&app);
+        let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        let back = Deed::TakeBack { id: GrantId(request.id.0), by: ada.user.id };
+        let verdicts = verdicts(&app, vec![back.clone(), redeem(&request, None), back.clone(), back]);
+        assert!(matches!(verdicts[0], Verdict::TakenBack(false)));
+        assert!(matches!(verdicts[1], Verdict::Redeemed(Ok(_))));
+        assert!(matches!(verdicts[2], Verdict::TakenBack(true)));
+        assert!(matches!(verdicts[3], Verdict::TakenBack(false)));
+        assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
+        app.assert_tallies();
     }
 
     async fn a_bad_operation_fails_alone(app: TestApp) {

@@ -19,7 +19,7 @@ fn expire(app: &TestApp) -> usize {
     app.store
         .write(|conn| {
             let now = conn.now()?;
-            requests::expire(conn, now, 100)
+            requests::expire(conn, now)
         })
         .unwrap()
 }

@@ -1,4 +1,3 @@
 DROP VIEW bundle_permissions;
 DROP TABLE events, outbox, tallies, permission_requests, export_uses, export_tokens, bundles,
     hub_members, hubs, api_keys, users;
-DROP FUNCTION tally;

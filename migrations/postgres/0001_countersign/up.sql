@@ -110,54 +110,16 @@ CREATE VIEW bundle_permissions AS
     SELECT id, user_target, user_allowed, bundle_id, closed_at AS created_at
     FROM permission_requests WHERE stands AND outcome IS NOT NULL;
 
--- How many open requests and standing permissions each user is a party to, as
--- sums of rows: a list's total is told without reading the list. Each statement
--- adds one row a party, so that two replicas never wait for each other here; who
--- finds many of them adds them up (src/store/tallies.rs).
+-- How many open requests and standing permissions each user is a party to, as sums
+-- of rows: a list's total is told without reading the list. Each batch adds one row
+-- a party, so that two replicas never wait for each other here; who finds many of
+-- them adds them up.
 CREATE TABLE tallies (
     user_id  bigint NOT NULL,
     open     bigint NOT NULL,
     standing bigint NOT NULL
 );
 CREATE INDEX tallies_user ON tallies (user_id);
-
-CREATE FUNCTION tally() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO tallies
-        SELECT party, sum(open), sum(standing)
-        FROM (
-            SELECT user_target AS party, (closed_at IS NULL)::int AS open, stands::int AS standing FROM after
-            UNION ALL SELECT user_allowed, (closed_at IS NULL)::int, stands::int FROM after
-        ) AS rows
-        GROUP BY party;
-    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO tallies
-        SELECT party, -sum(open), -sum(standing)
-        FROM (
-            SELECT user_target AS party, (closed_at IS NULL)::int AS open, stands::int AS standing FROM before
-            UNION ALL SELECT user_allowed, (closed_at IS NULL)::int, stands::int FROM before
-        ) AS rows
-        GROUP BY party HAVING sum(open) <> 0 OR sum(standing) <> 0;
-    ELSE
-        INSERT INTO tallies
-        SELECT party, sum(open), sum(standing)
-        FROM (
-            SELECT user_target AS party, (closed_at IS NULL)::int AS open, stands::int AS standing FROM after
-            UNION ALL SELECT user_allowed, (closed_at IS NULL)::int, stands::int FROM after
-            UNION ALL SELECT user_target, -(closed_at IS NULL)::int, -stands::int FROM before
-            UNION ALL SELECT user_allowed, -(closed_at IS NULL)::int, -stands::int FROM before
-        ) AS rows
-        GROUP BY party HAVING sum(open) <> 0 OR sum(standing) <> 0;
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER tally_inserted AFTER INSERT ON permission_requests
-    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tally();
-CREATE TRIGGER tally_deleted AFTER DELETE ON permission_requests
-    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION tally();
-CREATE TRIGGER tally_updated AFTER UPDATE ON permission_requests
-    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tally();
 
 -- The mails that are owed: a row is written in the transaction of the deed that owes it.
 -- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.

@@ -6,12 +6,11 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use super::{Imported, Kind, Staging, execute};
 use crate::domain::bundle::BundleId;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Action, Origin};
+use crate::domain::event::Action;
 use crate::domain::user::Email;
 use crate::entropy;
-use crate::store::events::{self, Event};
-use crate::store::types::{At, Instant, Uid};
-use crate::store::{Conn, Link, QueryResult, Store, StoreError, on};
+use crate::store::types::{At, Uid};
+use crate::store::{Conn, Link, QueryResult, Store, StoreError, on, requests};
 
 table! {
     import_requests (place) {
@@ -56,11 +55,6 @@ const UNRESOLVED: &str =
 const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
      t.allowed_id IS NULL AS no_allowed FROM import_terms t JOIN import_requests s ON s.place = t.place \
      WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.place LIMIT $1";
-/// As for any new request, one that has expired makes room.
-const REPLACE: &str = "UPDATE permission_requests SET closed_at = $1, outcome = 'replaced' WHERE id IN \
-     (SELECT r.id FROM import_terms t JOIN permission_requests r \
-     ON r.terms = t.target_id || ':' || t.allowed_id || ':' || t.bundle_id \
-     WHERE r.closed_at IS NULL AND r.expires_at <= $1) RETURNING id AS n";
 /// What is open already is passed over, and the first of two stays.
 const INSERT: &str = "INSERT INTO permission_requests \
      (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
@@ -72,8 +66,14 @@ const MAIL: &str = "INSERT INTO outbox (id, request_id, created_at, due_at, atte
      SELECT t.mail_id, r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \
      ON r.redeem_id = t.redeem_id WHERE t.place > $2 AND t.place <= $3";
 
-/// Entries of the trail that one statement adds.
-const ENTRIES: usize = 500;
+/// What those that were not passed over add to the tallies.
+const TALLY: &str = "INSERT INTO tallies (user_id, open, standing) \
+     SELECT party, count(*), 0 FROM ( \
+     SELECT r.user_target AS party, t.place, r.created_at FROM import_terms t \
+     JOIN permission_requests r ON r.redeem_id = t.redeem_id \
+     UNION ALL SELECT r.user_allowed, t.place, r.created_at FROM import_terms t \
+     JOIN permission_requests r ON r.redeem_id = t.redeem_id) AS parties \
+     WHERE created_at = $1 AND place > $2 AND place <= $3 GROUP BY party";
 
 /// A request of the file.
 #[derive(Clone, Debug)]
@@ -200,8 +200,10 @@ impl RequestImport {
     /// `tell` hears how many are through.
     pub fn insert(self, tell: &dyn Fn(u64)) -> Result<Imported, StoreError> {
         let mail = self.mail;
-        self.staging.insert(tell, replace_expired, |conn, now, places| {
+        // As for any new request, one that has expired makes room.
+        self.staging.insert(tell, requests::expire_all, |conn, now, places| {
             let added = execute(conn, INSERT, now, places)?;
+            execute(conn, TALLY, now, places)?;
             if mail {
                 execute(conn, MAIL, now, places)?;
             }
@@ -231,23 +233,4 @@ fn write(conn: &mut Conn, rows: &[StagedRequest<'_>]) -> QueryResult<()> {
             })
         }),
     }
-}
-
-fn replace_expired(conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
-    let replaced: Vec<Number> =
-        on!(conn, c => diesel::sql_query(REPLACE).bind::<Instant, _>(At(now)).load(c))?;
-    for some in replaced.chunks(ENTRIES) {
-        let entries: Vec<Event> = some
-            .iter()
-            .map(|request| Event {
-                id: entropy::token().uuid(now),
-                at: now,
-                origin: Origin::OPERATOR,
-                action: Action::RequestReplaced,
-                subject: format!("request:{}", request.n),
-            })
-            .collect();
-        events::insert(conn, &entries)?;
-    }
-    Ok(())
 }

@@ -25,6 +25,7 @@ use crate::store::cast::Cast;
 use crate::store::events::{self, Event};
 use crate::store::requests::{self, Wanted};
 use crate::store::staged::{self, Staged};
+use crate::store::tallies::Changes;
 use crate::store::{Conn, exports, grants, hubs, outbox};
 
 /// What was decided, before the database has given new rows their numbers.
@@ -51,7 +52,7 @@ pub(super) struct Book {
     new_requests: Vec<RedeemId>,
     closed: Vec<RedeemId>,
     forgotten: Vec<RequestId>,
-    taken_back: Vec<RequestId>,
+    taken_back: Vec<RedeemId>,
     trail: Vec<Entry>,
 }
 
@@ -310,7 +311,10 @@ impl Book {
         }
         let (terms, redeem_id) = (request.terms, request.redeem_id);
         self.grants.remove(&terms);
-        self.taken_back.push(number);
+        // One that came to stand in this batch is written as it is now.
+        if !self.closed.contains(&redeem_id) {
+            self.taken_back.push(redeem_id);
+        }
         self.note(Action::GrantDeleted, origin, Subject::Grant(redeem_id));
         Verdict::TakenBack(true)
     }
@@ -326,6 +330,7 @@ impl Book {
     ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
         self.write_exports(conn)?;
         self.write_requests(conn)?;
+        self.write_tallies(conn)?;
         let witness = self.write_trail(conn)?;
         let verdicts = decisions.into_iter().map(|decision| self.verdict(decision)).collect::<Option<_>>();
         verdicts
@@ -348,7 +353,9 @@ impl Book {
             requests::forget_once(conn, &self.forgotten)?;
         }
         if !self.taken_back.is_empty() {
-            guard(requests::take_back(conn, &self.taken_back)?, self.taken_back.len())?;
+            let rows = self.taken_back.iter().filter_map(|id| self.requests.get(id));
+            let ids: Vec<RequestId> = rows.map(|request| request.id).collect();
+            guard(requests::take_back(conn, &ids)?, self.taken_back.len())?;
         }
         if !self.closed.is_empty() {
             let closed = self.closed.iter().filter_map(|id| self.requests.get(id));
@@ -374,6 +381,20 @@ impl Book {
             }
         }
         if mails.is_empty() { Ok(()) } else { outbox::insert(conn, &mails, self.now) }
+    }
+
+    fn write_tallies(&self, conn: &mut Conn) -> QueryResult<()> {
+        let mut changes = Changes::default();
+        let was_open = self.closed.iter().map(|id| (id, -1, 0));
+        let stood = self.taken_back.iter().map(|id| (id, 0, -1));
+        let new = self.new_requests.iter().map(|id| (id, 0, 0));
+        for (id, open, standing) in was_open.chain(stood).chain(new) {
+            let Some(request) = self.requests.get(id) else { continue };
+            let is_open = i64::from(request.closed.is_none());
+            let stands = i64::from(request.grant().is_some());
+            changes.add(request.terms, open + is_open, standing + stands);
+        }
+        changes.write(conn)
     }
 
     fn write_trail(&mut self, conn: &mut Conn) -> QueryResult<Option<Event>> {
