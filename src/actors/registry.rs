@@ -27,12 +27,15 @@ use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdic
 use crate::store::lookup::{self, Findings, Question};
 use crate::store::{Conn, Store, StoreError, requests};
 
+/// Operations in a batch, at the most, and look-ups in one query.
+const BATCH: usize = 256;
 /// The most operations that wait or are under way, and as many look-ups; one
-/// more is refused at once.
-const CAPACITY: usize = 1_024;
+/// more is refused at once. A batch that is gone and one that waits: whoever came
+/// behind those would wait longer, and no more would be done for it.
+const CAPACITY: usize = 2 * BATCH;
 /// The queues' measure. Every request has its answer within two seconds.
 const LIMITS: Limits =
-    Limits { batch: 256, boarding: Duration::from_millis(900), patience: Duration::from_millis(1_800) };
+    Limits { batch: BATCH, boarding: Duration::from_millis(900), patience: Duration::from_millis(1_800) };
 /// How often to look for operations that have waited too long.
 const WATCH: Duration = Duration::from_millis(100);
 /// How often uses are written down: what a crash may lose.

@@ -82,8 +82,7 @@ pub fn of_party(
     filter: &GrantFilter,
     page: Page,
 ) -> QueryResult<Listed<Grant>> {
-    /// The permissions of one side, by an index of its own; together they are read
-    /// in order, and no further than the page goes.
+    /// The permissions of one side, by an index of its own.
     macro_rules! matching {
         ($side:ident) => {{
             let mut query =
@@ -108,9 +107,17 @@ pub fn of_party(
             given + received
         }
     };
-    let rows: Vec<GrantRow> = on!(conn, c => matching!(user_target)
-        .select(GrantRow::as_select())
-        .union_all(matching!(user_allowed).select(GrantRow::as_select()))
+    /// Its first ones, no further than the page goes.
+    macro_rules! first {
+        ($side:ident) => {
+            matching!($side)
+                .order(bundle_permissions::id)
+                .limit(page.limit.saturating_add(page.offset))
+                .select(GrantRow::as_select())
+        };
+    }
+    let rows: Vec<GrantRow> = on!(conn, c => first!(user_target)
+        .union_all(first!(user_allowed))
         .positional_order_by(1)
         .limit(page.limit)
         .offset(page.offset)

@@ -268,8 +268,8 @@ pub fn live_of_party(
     page: Page,
     now: Timestamp,
 ) -> QueryResult<Listed<PermissionRequest>> {
-    /// The live requests of one side, by an index of its own; together they are
-    /// read in order, and no further than the page goes.
+    /// The live requests of one side, by an index of its own, and no further than
+    /// the page goes.
     macro_rules! live {
         ($side:ident) => {
             dsl::permission_requests
