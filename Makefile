@@ -16,7 +16,7 @@ demo:
 test:
 	tests/run $(ARGS)
 
-# How fast it is, against what the database can do by itself: some 25 minutes.
+# How fast it is, beside what the database does by itself.
 # One of them, briefly: make bench ARGS='redeem -- --quick'
 bench:
 	benches/run $(ARGS)

@@ -86,7 +86,7 @@ pub fn of_party(
     macro_rules! matching {
         ($side:ident) => {{
             let mut query =
-                bundle_permissions::table.filter(bundle_permissions::$side.eq(viewer.0)).into_boxed();
+                bundle_permissions::table.filter(bundle_permissions::$side.eq_any([viewer.0])).into_boxed();
             if let Some(bundles) = &filter.bundles {
                 query = query.filter(bundle_permissions::bundle_id.eq_any(bundles));
             }
@@ -107,11 +107,11 @@ pub fn of_party(
             given + received
         }
     };
-    /// Its first ones, no further than the page goes.
+    /// Its first ones, no further than the page goes. (As for the live requests.)
     macro_rules! first {
         ($side:ident) => {
             matching!($side)
-                .order(bundle_permissions::id)
+                .order((bundle_permissions::$side, bundle_permissions::id))
                 .limit(page.limit.saturating_add(page.offset))
                 .select(GrantRow::as_select())
         };

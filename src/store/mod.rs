@@ -59,10 +59,11 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// one row that somebody holds, from costing others their two seconds.
 const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET lock_timeout = '500ms'; \
      SET statement_timeout = '2s'; SET timezone = 'UTC'";
-/// The ledger and its look-ups name every row by a key. With nothing to choose,
-/// a plan can be made once: by the indexes, row by row, however large a table is
-/// or was. (Making plans anew cost a third of a batch's time, those of the checks
-/// of foreign keys most of all.)
+/// The ledger and its look-ups name every row by a key, so a plan is made once:
+/// making plans anew cost a third of a batch's time, those of the checks of foreign
+/// keys most of all. It holds until PostgreSQL has analysed a table anew, or the
+/// connection is replaced: what was planned for a tiny table may be slow for as
+/// long as that.
 const POSTGRES_KEYED_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
      SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
      SET join_collapse_limit = 1;      SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'";
@@ -93,6 +94,8 @@ pub enum StoreError {
     Refused(#[source] Error),
 }
 
+/// For how long one of them is used.
+const KEYED_LIFETIME: Duration = Duration::from_secs(30);
 /// Connections that are the ledger's, whatever is read meanwhile: one for its
 /// writes, one for its look-ups, and one to write down uses.
 const KEYED_CONNECTIONS: u32 = 3;
@@ -170,16 +173,16 @@ impl Store {
         let (pool, keyed) = match url {
             DatabaseUrl::Postgres(url) => {
                 let url = with_timeouts(url.expose_secret());
-                let keyed = pool(&url, KEYED_CONNECTIONS, POSTGRES_KEYED_SESSION)?;
-                (LinkPool::Postgres(pool(&url, size, POSTGRES_SESSION)?), LinkPool::Postgres(keyed))
+                let keyed = pool(&url, KEYED_CONNECTIONS, Some(KEYED_LIFETIME), POSTGRES_KEYED_SESSION)?;
+                (LinkPool::Postgres(pool(&url, size, None, POSTGRES_SESSION)?), LinkPool::Postgres(keyed))
             }
             DatabaseUrl::Sqlite(path) => {
                 make_private(path).map_err(|error| {
                     StoreError::Unavailable(format!("cannot make {}: {error}", path.display()))
                 })?;
                 let path = path.to_string_lossy();
-                let keyed = pool(&path, KEYED_CONNECTIONS, SQLITE_SESSION)?;
-                (LinkPool::Sqlite(pool(&path, size, SQLITE_SESSION)?), LinkPool::Sqlite(keyed))
+                let keyed = pool(&path, KEYED_CONNECTIONS, None, SQLITE_SESSION)?;
+                (LinkPool::Sqlite(pool(&path, size, None, SQLITE_SESSION)?), LinkPool::Sqlite(keyed))
             }
         };
         Ok(Self { pool, keyed, clock })
@@ -358,7 +361,14 @@ fn with_timeouts(url: &str) -> String {
     url
 }
 
-fn pool<C>(url: &str, size: u32, session: &'static str) -> Result<Pool<ConnectionManager<C>>, StoreError>
+/// A pool of at most `size` connections, each used for the `lifetime` or, with
+/// none, for half an hour.
+fn pool<C>(
+    url: &str,
+    size: u32,
+    lifetime: Option<Duration>,
+    session: &'static str,
+) -> Result<Pool<ConnectionManager<C>>, StoreError>
 where
     C: R2D2Connection + Send + 'static,
 {
@@ -366,6 +376,7 @@ where
         .max_size(size)
         .min_idle(Some(1))
         .connection_timeout(CONNECTION_TIMEOUT)
+        .max_lifetime(Some(lifetime.unwrap_or(Duration::from_secs(30 * 60))))
         // A dead connection is found out by its first use, not by a query before each.
         .test_on_check_out(false)
         .connection_customizer(Box::new(Session(session)))

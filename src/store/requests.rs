@@ -89,7 +89,8 @@ bulk! {
 
 bulk! {
     /// How open requests end. A newer request takes the place of an expired one
-    /// too; no other end comes so late.
+    /// too; no other end comes so late. (That they are open is asked in a way that
+    /// no index answers: they are found by their numbers.)
     Closing {
         id: BigInt => i64,
         at: Instant => At,
@@ -99,7 +100,7 @@ bulk! {
     }
     "UPDATE permission_requests AS r \
      SET closed_at = w.at, outcome = w.outcome, redeem_once = w.once, stands = w.stands FROM"
-    w "WHERE r.id = w.id AND r.outcome IS NULL AND (r.expires_at > w.at OR w.outcome = 'replaced')"
+    w "WHERE r.id = w.id AND coalesce(r.outcome, '') = '' AND (r.expires_at > w.at OR w.outcome = 'replaced')"
 }
 
 /// The requests that a batch is about, by whatever names them.
@@ -269,13 +270,15 @@ pub fn live_of_party(
     now: Timestamp,
 ) -> QueryResult<Listed<PermissionRequest>> {
     /// The live requests of one side, by an index of its own, and no further than
-    /// the page goes.
+    /// the page goes. (Asked for `=` and ordered by number alone, PostgreSQL may
+    /// look for them through everybody's, in the order of their numbers.)
     macro_rules! live {
         ($side:ident) => {
             dsl::permission_requests
-                .filter(
-                    dsl::closed_at.is_null().and(dsl::expires_at.gt(At(now))).and(dsl::$side.eq(viewer.0)),
-                )
+                .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(At(now))))
+                .filter(dsl::$side.eq_any([viewer.0]))
+                .order((dsl::$side, dsl::id))
+                .limit(page.limit.saturating_add(page.offset))
                 .select(RequestRow::as_select())
         };
     }

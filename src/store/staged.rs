@@ -119,7 +119,8 @@ impl<const LOCK: bool> QueryFragment<Pg> for ByTokens<LOCK> {
         out.push_bind_param::<Array<Id>, _>(&self.0)?;
         out.push_sql(")");
         if LOCK {
-            out.push_sql(" ORDER BY r.id FOR NO KEY UPDATE OF r");
+            // Not `r.id`, in whose order a plan might read the whole table.
+            out.push_sql(" ORDER BY r.id + 0 FOR NO KEY UPDATE OF r");
         }
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! How PostgreSQL goes about the queries that every request pays for.
 
+use countersign::domain::event::Origin;
 use countersign::domain::export::{ExpiryHours, NewExport};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
-use countersign::store::ledger::{Deed, Verdict};
+use countersign::domain::request::NewRequest;
+use countersign::domain::text::IdempotencyKey;
+use countersign::store::ledger::{self, Deed, Operation, Verdict};
 use countersign::store::lookup::{self, Question};
 use countersign::store::{Clock, Store};
 use diesel::connection::SimpleConnection;
@@ -54,6 +57,75 @@ async fn a_look_up_stays_fast_when_a_table_grows_under_an_open_connection() {
     }
     assert_eq!(end_to_end + by_index, 40, "every look-up is counted");
     assert!(by_index >= 20, "once the table is large, every look-up goes by the index: {by_index}");
+}
+
+/// The same for the ledger, on a connection that has been open since the table was
+/// tiny: each of its statements goes by a key once PostgreSQL has looked again, as
+/// it does by itself within a minute.
+#[actix_web::test]
+async fn a_batch_reads_the_rows_that_it_is_about_and_no_others() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let asked: Vec<_> =
+        (0..30).map(|nth| app.ask(&ada, &grace, &app.bundle(&format!("Bundle {nth}"), 6))).collect();
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    // Statistics of a day when nothing stood yet.
+    conn.batch_execute("VACUUM ANALYZE permission_requests").unwrap();
+    let batch = |nth: usize| {
+        let redeem = Deed::Redeem { id: asked[nth].redeem_id, by: grace.user.id, once: None };
+        let new = NewRequest {
+            terms: asked[nth + 1].terms,
+            asked_by: ada.user.id,
+            lifetime: 3_600,
+            redeem_page: None,
+            once: Some(IdempotencyKey::new(&nth.to_string()).unwrap()),
+        };
+        let deeds = [redeem.clone(), redeem.clone(), Deed::Ask(new), Deed::Give(asked[nth].terms)];
+        let apart = deeds.map(|deed| Operation::new(deed, Origin::default()));
+        for operations in [apart.as_slice(), &[Operation::new(redeem, Origin::default())]] {
+            ledger::commit(&store, operations).into_iter().for_each(|verdict| drop(verdict.unwrap()));
+        }
+    };
+    (0..10).for_each(batch);
+    let (target, allowed) = (grace.user.id, ada.user.id);
+    conn.batch_execute(&format!(
+        "INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 40000); \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, \
+         expires_at, closed_at, outcome, stands, create_once) \
+         SELECT gen_random_uuid(), {target}, {allowed}, i, {allowed}, now(), now() + '1 day', \
+         CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'redeemed' END, i % 2 = 0, \
+         '{allowed}:many-' || i FROM generate_series(100, 40000) i; \
+         ANALYZE permission_requests"
+    ))
+    .unwrap();
+    let before = rows_read(&mut conn);
+    (10..20).for_each(batch);
+    // A back end tells its statistics when it ends, at the latest.
+    drop(store);
+    let patience = Instant::now() + Duration::from_secs(20);
+    let mut read = 0;
+    while read == 0 && Instant::now() < patience {
+        std::thread::yield_now();
+        read = rows_read(&mut conn) - before;
+    }
+    assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+}
+
+/// Rows of `permission_requests` and entries of its indexes that were read so far.
+fn rows_read(conn: &mut PgConnection) -> i64 {
+    #[derive(QueryableByName)]
+    struct Read {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        n: i64,
+    }
+    let read: Read = diesel::sql_query(
+        "SELECT (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'permission_requests') \
+         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'permission_requests')::bigint AS n",
+    )
+    .get_result(conn)
+    .unwrap();
+    read.n
 }
 
 /// How often `export_tokens` was read from end to end, and by an index.

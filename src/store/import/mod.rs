@@ -123,6 +123,8 @@ impl Staging {
                 through = next;
                 tell(through.unsigned_abs());
             }
+            // Plans that were made for the tables as they were are made anew.
+            ["users", "permission_requests"].into_iter().try_for_each(|table| analyze(conn, table))?;
             // One entry for the whole, if it came to anything.
             if added > 0 {
                 events::record(conn, &Origin::OPERATOR, action, format!("count:{added}"), now)?;
