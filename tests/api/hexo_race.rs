@@ -30,7 +30,10 @@ fn hold(app: &TestApp) -> (Receiver<()>, Sender<()>) {
     let (release, released) = channel();
     std::thread::spawn(move || {
         let (begin, mut conn): (_, Box<dyn SimpleConnection>) = match url.strip_prefix("sqlite://") {
-            Some(path) => ("BEGIN IMMEDIATE", Box::new(SqliteConnection::establish(path).unwrap())),
+            Some(path) => (
+                "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE",
+                Box::new(SqliteConnection::establish(path).unwrap()),
+            ),
             None => (
                 "BEGIN; SELECT 1 FROM permission_requests FOR UPDATE",
                 Box::new(PgConnection::establish(&url).unwrap()),
