@@ -312,6 +312,9 @@ pub fn expire(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
         Link::Postgres(pg) => overdue.for_no_key_update().skip_locked().load(&mut **pg)?,
         Link::Sqlite(sqlite) => overdue.load(&mut **sqlite)?,
     };
+    if rows.is_empty() {
+        return Ok(0);
+    }
     let ids: Vec<i64> = rows.iter().map(|(id, ..)| *id).collect();
     on!(conn, c => diesel::update(dsl::permission_requests)
         .filter(dsl::id.eq_any(&ids))
