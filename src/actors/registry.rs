@@ -78,12 +78,14 @@ type Reply<T> = oneshot::Sender<Result<T, RegistryError>>;
 #[derive(Debug)]
 struct Waiter<T> {
     reply: Reply<T>,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl<T> Waiter<T> {
     /// Answers; one who has gone away is not missed.
     fn tell(self, answer: Result<T, RegistryError>) {
+        // Whoever hears the answer finds their place free again.
+        drop(self.permit);
         let _ = self.reply.send(answer);
     }
 }
@@ -251,7 +253,7 @@ impl Registry {
     {
         let permit = Arc::clone(places).try_acquire_owned().map_err(|_| RegistryError::Busy)?;
         let (reply, answer) = oneshot::channel();
-        self.addr.do_send(message(Waiter { reply, _permit: permit }));
+        self.addr.do_send(message(Waiter { reply, permit }));
         // A dropped sender is an actor that died.
         answer.await.unwrap_or(Err(RegistryError::Unknown))
     }

@@ -29,7 +29,7 @@ macro_rules! bulk {
     ) => {
         $(#[$doc])*
         #[derive(Default)]
-        struct $name<'a> {
+        pub(in crate::store) struct $name<'a> {
             $($column: Vec<$rust>,)+
             rows: usize,
             lifetime: std::marker::PhantomData<&'a ()>,
@@ -100,7 +100,7 @@ macro_rules! bulk {
     (@run $name:ident) => {
         impl $name<'_> {
             /// Runs the statement; how many rows it wrote.
-            fn run(self, conn: &mut $crate::store::Conn) -> QueryResult<usize> {
+            pub(in crate::store) fn run(self, conn: &mut $crate::store::Conn) -> QueryResult<usize> {
                 match &mut conn.link {
                     $crate::store::Link::Postgres(pg) => self.execute(&mut **pg),
                     $crate::store::Link::Sqlite(sqlite) => (0..self.rows)

@@ -67,6 +67,11 @@ pub(super) fn was_committed(conn: &mut Conn, event: &Event) -> QueryResult<bool>
 
 /// Adds entries whose ids are new; how many those are.
 fn add(conn: &mut Conn, events: &[Event]) -> QueryResult<usize> {
+    insertion(events).run(conn)
+}
+
+/// The entries, to be added.
+pub(super) fn insertion(events: &[Event]) -> Insertion<'_> {
     let mut rows = Insertion::default();
     for event in events {
         rows.push((
@@ -79,5 +84,5 @@ fn add(conn: &mut Conn, events: &[Event]) -> QueryResult<usize> {
             event.origin.client.as_deref(),
         ));
     }
-    rows.run(conn)
+    rows
 }

@@ -114,7 +114,7 @@ pub fn find(store: &Store, questions: &[Question]) -> Result<Findings, StoreErro
             }
         }
         if !requests.is_empty() {
-            let staged = staged::read(conn, &requests)?;
+            let staged = staged::load(conn, &requests, false)?;
             found.now = staged.now.or(found.now);
             found.cast = staged.cast;
             found.requests =

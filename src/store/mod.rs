@@ -246,6 +246,26 @@ impl Store {
         self.repeat(|conn| conn.transaction(&work))
     }
 
+    /// Runs queries outside a transaction, and then the one statement that they led
+    /// to, if any, which is a transaction by itself. The queries are repeated on
+    /// another connection when the first turns out to be dead.
+    fn write_at_once<S>(
+        &self,
+        read: impl Fn(&mut Conn) -> QueryResult<Option<S>>,
+        write: impl Fn(&mut Conn, S) -> QueryResult<()>,
+    ) -> Result<(), StoreError> {
+        self.repeat(|conn| {
+            let Some(statement) = read(conn).map_err(StoreError::Refused)? else { return Ok(()) };
+            match write(conn, statement) {
+                Err(error) if conn.is_dead() => {
+                    tracing::warn!(%error, "a write was not confirmed");
+                    Err(StoreError::Unknown)
+                }
+                done => done.map_err(StoreError::Refused),
+            }
+        })
+    }
+
     /// A database restart leaves every pooled connection dead; each is found out
     /// once, and the pool drops it.
     fn repeat<T>(&self, work: impl Fn(&mut Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -271,6 +291,11 @@ impl Store {
         };
         let link = link.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Conn { link, clock: self.clock.clone() })
+    }
+
+    /// Whether others may write while one does: to SQLite, nobody can.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.pool, LinkPool::Postgres(_))
     }
 
     /// The most connections that the pool opens.

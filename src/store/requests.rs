@@ -195,17 +195,18 @@ pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<Permissi
     Ok(rows.into_iter().map(PermissionRequest::from).collect())
 }
 
-/// Closes open requests that are locked, each in its way; how many that were.
-pub(super) fn close<'a>(
-    conn: &mut Conn,
-    requests: impl Iterator<Item = (RequestId, &'a Closed)>,
-) -> QueryResult<usize> {
+/// The ends of open requests, each in its way, to be written in the order of their
+/// numbers: replicas that close the same wait for each other in one order.
+pub(super) fn closing<'a>(requests: impl Iterator<Item = &'a PermissionRequest>) -> Closing<'a> {
     let mut rows = Closing::default();
-    for (id, closed) in requests {
+    let mut ended: Vec<_> =
+        requests.filter_map(|request| Some((request.id, request.closed.as_ref()?))).collect();
+    ended.sort_unstable_by_key(|(id, _)| *id);
+    for (id, closed) in ended {
         let once = closed.once.as_ref().map(IdempotencyKey::as_str);
         rows.push((id.0, At(closed.at), closed.outcome.name(), once, closed.stands));
     }
-    rows.run(conn)
+    rows
 }
 
 /// Ends permissions that are locked; how many that were.

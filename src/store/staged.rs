@@ -26,19 +26,10 @@ pub(super) struct Staged {
     pub now: Option<Timestamp>,
 }
 
-/// The requests of these tokens, in no order.
-pub(super) fn read(conn: &mut Conn, ids: &[RedeemId]) -> QueryResult<Staged> {
-    load(conn, ids, false)
-}
-
-/// The same, locked in the order of their numbers. Who waited for a lock may be
-/// told a moment from before the wait, which `lock_timeout` bounds; what the rows
-/// hold is from after it.
-pub(super) fn lock(conn: &mut Conn, ids: &[RedeemId]) -> QueryResult<Staged> {
-    load(conn, ids, true)
-}
-
-fn load(conn: &mut Conn, ids: &[RedeemId], lock: bool) -> QueryResult<Staged> {
+/// The requests of these tokens, in no order; or locked, in the order of their
+/// numbers. Who waited for a lock may be told a moment from before the wait, which
+/// `lock_timeout` bounds; what the rows hold is from after it.
+pub(super) fn load(conn: &mut Conn, ids: &[RedeemId], lock: bool) -> QueryResult<Staged> {
     let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
     let rows: Vec<Row> = match &mut conn.link {
         Link::Postgres(pg) if lock => ByTokens::<true>(ids).load(&mut **pg)?,

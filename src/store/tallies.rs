@@ -38,12 +38,18 @@ impl Changes {
         }
     }
 
-    /// Writes them down.
-    pub(super) fn write(self, conn: &mut Conn) -> QueryResult<()> {
+    /// What there is to write down.
+    pub(super) fn addition(&self) -> Addition<'static> {
         let mut rows = Addition::default();
-        for (user, (open, standing)) in self.0.into_iter().filter(|(_, tally)| *tally != (0, 0)) {
-            rows.push((user.0, open, standing));
+        for (user, (open, standing)) in self.0.iter().filter(|(_, tally)| **tally != (0, 0)) {
+            rows.push((user.0, *open, *standing));
         }
+        rows
+    }
+
+    /// Writes them down.
+    pub(super) fn write(&self, conn: &mut Conn) -> QueryResult<()> {
+        let rows = self.addition();
         if rows.rows > 0 { rows.run(conn).map(drop) } else { Ok(()) }
     }
 }

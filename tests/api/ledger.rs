@@ -220,6 +220,32 @@ on_both_databases! {
         assert!(matches!(app.commit(redeem(&held, None)), Verdict::Redeemed(Ok(_))));
     }
 
+    async fn what_changes_between_decision_and_write_is_decided_anew(app: TestApp) {
+        // SQLite's writers are alone from the beginning.
+        if app.database_url.starts_with("sqlite") {
+            return;
+        }
+        let (ada, grace) = people(&app);
+        let gone = app.ask(&ada, &grace, &app.bundle("Gone", 6));
+        let here = app.ask(&ada, &grace, &app.bundle("Here", 6));
+        let mut other = PgConnection::establish(&app.database_url).unwrap();
+        other.batch_execute(&format!(
+            "BEGIN; UPDATE permission_requests SET outcome = 'withdrawn', closed_at = now() WHERE id = {}", gone.id
+        )).unwrap();
+        let answers = thread::scope(|scope| {
+            let batch = scope.spawn(|| commit(&app.store, &[operation(redeem(&gone, None)), operation(redeem(&here, None))]));
+            // It has read what is not committed yet as open, and waits to write it.
+            while app.count("SELECT count(*) AS n FROM pg_locks WHERE NOT granted") == 0 {
+                assert!(!batch.is_finished(), "it waits");
+            }
+            other.batch_execute("COMMIT").unwrap();
+            batch.join().unwrap()
+        });
+        assert!(matches!(answers[0], Ok(Verdict::Redeemed(Err(Refusal::Dead)))), "{answers:?}");
+        assert!(matches!(answers[1], Ok(Verdict::Redeemed(Ok(_)))), "{answers:?}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
+    }
+
     async fn only_its_creator_makes_and_revokes_an_export_token(app: TestApp) {
         let (ada, grace) = people(&app);
         app.role("hub", &ada, Role::Admin);

@@ -21,6 +21,8 @@ struct Wire {
     directory: tempfile::TempDir,
     whole: Arc<AtomicBool>,
     frozen: Arc<AtomicBool>,
+    /// What the answer has in it that is lost next, and its connection with it.
+    doomed: Arc<Mutex<Option<&'static [u8]>>>,
     streams: Arc<Mutex<Vec<UnixStream>>>,
 }
 
@@ -37,10 +39,15 @@ impl Wire {
             directory,
             whole: Arc::new(AtomicBool::new(true)),
             frozen: Arc::default(),
+            doomed: Arc::default(),
             streams: Arc::default(),
         };
-        let (whole, frozen, streams) =
-            (Arc::clone(&wire.whole), Arc::clone(&wire.frozen), Arc::clone(&wire.streams));
+        let (whole, frozen, doomed, streams) = (
+            Arc::clone(&wire.whole),
+            Arc::clone(&wire.frozen),
+            Arc::clone(&wire.doomed),
+            Arc::clone(&wire.streams),
+        );
         thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 // A cut wire hangs up at once.
@@ -48,8 +55,8 @@ impl Wire {
                     && let Ok(far) = UnixStream::connect(&there)
                 {
                     streams.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
-                    pump(near.try_clone().unwrap(), far.try_clone().unwrap(), &frozen);
-                    pump(far, near, &frozen);
+                    pump(near.try_clone().unwrap(), far.try_clone().unwrap(), &frozen, &Arc::default());
+                    pump(far, near, &frozen, &doomed);
                 }
             }
         });
@@ -70,26 +77,42 @@ impl Wire {
         self.frozen.store(frozen, Ordering::SeqCst);
     }
 
+    /// Loses the next answer that has this in it.
+    fn lose(&self, answer: &'static [u8]) {
+        *self.doomed.lock().unwrap() = Some(answer);
+    }
+
+    /// Whether the answer that was to be lost has been.
+    fn has_lost(&self) -> bool {
+        self.doomed.lock().unwrap().is_none()
+    }
+
     fn mend(&self) {
         self.whole.store(true, Ordering::SeqCst);
     }
 }
 
 /// Carries what comes from one to the other, until either ends; holds it back
-/// while the wire is frozen.
-fn pump(mut from: UnixStream, mut to: UnixStream, frozen: &Arc<AtomicBool>) {
-    let frozen = Arc::clone(frozen);
+/// while the wire is frozen, and ends at what is to be lost.
+fn pump(
+    mut from: UnixStream,
+    mut to: UnixStream,
+    frozen: &Arc<AtomicBool>,
+    doomed: &Arc<Mutex<Option<&'static [u8]>>>,
+) {
+    let (frozen, doomed) = (Arc::clone(frozen), Arc::clone(doomed));
     thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             while frozen.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
-            if to.write_all(&buffer[..read]).is_err() {
+            let has = |lost: &mut &[u8]| buffer[..read].windows(lost.len()).any(|bytes| bytes == *lost);
+            if doomed.lock().unwrap().take_if(has).is_some() || to.write_all(&buffer[..read]).is_err() {
                 break;
             }
         }
-        let _ = to.shutdown(Shutdown::Both);
+        let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
     });
 }
 
@@ -187,4 +210,34 @@ async fn what_a_frozen_database_makes_of_a_call_is_called_unknown_and_happens_on
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.withdrawn'"), 1);
     assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 0);
+}
+
+/// The answer to what was committed is lost: the server finds out that it was, and
+/// the caller is told what was done. So it is with a COMMIT of its own, and with a
+/// statement that is one.
+#[actix_web::test]
+async fn a_lost_answer_of_the_database_is_found_out() {
+    let (app, wire, url) = wired();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let (first, second) =
+        (app.ask(&ada, &grace, &app.bundle("Sleep", 6)), app.ask(&ada, &grace, &app.bundle("Heart", 6)));
+    for caller in [&ada, &grace] {
+        assert_eq!(app.get(&format!("{url}/api/account/")).by(caller).send().await.unwrap().status(), 200);
+    }
+
+    wire.lose(b"COMMIT\0");
+    let withdraw = app.delete(&format!("{url}/api/bundle_permission_request/{}/", first.id)).by(&ada);
+    assert_eq!(withdraw.send().await.unwrap().status(), 204);
+    assert!(wire.has_lost());
+
+    wire.lose(b"unchanged\0");
+    let token = app.redeem_token(&second);
+    let redeem = app.put(&format!("{url}/api/bundle_permission_request/{token}/")).by(&grace);
+    assert_eq!(redeem.send().await.unwrap().status(), 200);
+    assert!(wire.has_lost());
+
+    assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.withdrawn'"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
+    app.assert_tallies();
 }

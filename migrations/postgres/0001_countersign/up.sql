@@ -104,6 +104,10 @@ CREATE INDEX permission_requests_received
 CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
 
+-- Raises a check violation for what is not so: a statement that decides by what was
+-- read before it ends with this.
+CREATE DOMAIN unchanged AS boolean CHECK (VALUE);
+
 -- The permissions that stand: each is the request that was redeemed for it, or
 -- the row of one given unasked.
 CREATE VIEW bundle_permissions AS

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use diesel::QueryResult;
 use diesel::result::Error;
 
-use super::{AskRefusal, Deed, Operation, RequestRef, Verdict};
+use super::stroke::Stroke;
+use super::{AskRefusal, Deed, Manner, Operation, RequestRef, Verdict};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
 use crate::domain::export::{ExportRef, ExportToken, NewExport};
@@ -72,21 +73,35 @@ enum Subject {
 impl Book {
     /// Locks, decides and writes a batch: the verdicts, and one event that
     /// witnesses the COMMIT if anything was written.
-    ///
-    /// That a permission stands already is rare for a request that is open, since
-    /// none is made then. So only a `wary` batch looks before it redeems; another
-    /// breaks a unique constraint, and has to be wary the next time.
     pub(super) fn settle(
         conn: &mut Conn,
         operations: &[Operation],
-        wary: bool,
+        manner: Manner,
     ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
-        let mut book = Self::open(conn, operations, wary)?;
+        let mut book = Self::open(conn, operations, manner)?;
         let decisions = operations.iter().map(|operation| book.decide(operation)).collect();
         book.close(conn, decisions)
     }
 
-    fn open(conn: &mut Conn, operations: &[Operation], wary: bool) -> QueryResult<Self> {
+    /// Decides a batch of redemptions on rows as they are just now: what is to be
+    /// written, if anything; the verdicts that hold once it is; and an event that
+    /// witnesses that.
+    pub(super) fn draft(
+        conn: &mut Conn,
+        operations: &[Operation],
+    ) -> QueryResult<(Option<Stroke>, Vec<Verdict>, Option<Event>)> {
+        let mut book = Self::open(conn, operations, Manner::Swift)?;
+        let decisions = operations.iter().map(|operation| book.decide(operation)).collect();
+        let trail = book.trail()?;
+        let witness = trail.last().cloned();
+        let verdicts = book.verdicts(decisions)?;
+        let changes = book.changes();
+        let ended = book.closed.iter().filter_map(|id| book.requests.remove(id)).collect();
+        let stroke = Stroke { ended, changes, trail };
+        Ok(((!stroke.trail.is_empty()).then_some(stroke), verdicts, witness))
+    }
+
+    fn open(conn: &mut Conn, operations: &[Operation], manner: Manner) -> QueryResult<Self> {
         let mut wanted = Wanted::default();
         let (mut export_ids, mut terms) = (Vec::new(), Vec::new());
         let mut creators = Vec::new();
@@ -111,15 +126,15 @@ impl Book {
         let (requests, scene) = if wanted.redeem_ids.is_empty() {
             (requests::lock(conn, &wanted)?, Staged::default())
         } else if wanted.is_by_token() {
-            let mut staged = staged::lock(conn, &wanted.redeem_ids)?;
+            let mut staged = staged::load(conn, &wanted.redeem_ids, manner != Manner::Swift)?;
             (std::mem::take(&mut staged.requests), staged)
         } else {
-            (requests::lock(conn, &wanted)?, staged::read(conn, &wanted.redeem_ids)?)
+            (requests::lock(conn, &wanted)?, staged::load(conn, &wanted.redeem_ids, false)?)
         };
         let requests: BTreeMap<RedeemId, PermissionRequest> =
             requests.into_iter().map(|request| (request.redeem_id, request)).collect();
         let over = |request: &&PermissionRequest| request.closed.is_some();
-        let looked_at = requests.values().filter(|request| wary || over(request));
+        let looked_at = requests.values().filter(|request| manner == Manner::Wary || over(request));
         terms.extend(looked_at.map(|request| request.terms));
         let grants = if terms.is_empty() { Vec::new() } else { grants::of_terms(conn, &terms)? };
         let privileges =
@@ -330,12 +345,17 @@ impl Book {
     ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
         self.write_exports(conn)?;
         self.write_requests(conn)?;
-        self.write_tallies(conn)?;
-        let witness = self.write_trail(conn)?;
-        let verdicts = decisions.into_iter().map(|decision| self.verdict(decision)).collect::<Option<_>>();
-        verdicts
-            .map(|verdicts| (verdicts, witness))
-            .ok_or_else(|| broken("a row that was just written is missing"))
+        self.changes().write(conn)?;
+        let mut trail = self.trail()?;
+        if !trail.is_empty() {
+            events::insert(conn, &trail)?;
+        }
+        Ok((self.verdicts(decisions)?, trail.pop()))
+    }
+
+    fn verdicts(&self, decisions: Vec<Decision>) -> QueryResult<Vec<Verdict>> {
+        let verdicts = decisions.into_iter().map(|decision| self.verdict(decision));
+        verdicts.collect::<Option<_>>().ok_or_else(|| broken("a row that was just written is missing"))
     }
 
     fn write_exports(&self, conn: &mut Conn) -> QueryResult<()> {
@@ -358,9 +378,8 @@ impl Book {
             guard(requests::take_back(conn, &ids)?, self.taken_back.len())?;
         }
         if !self.closed.is_empty() {
-            let closed = self.closed.iter().filter_map(|id| self.requests.get(id));
-            let ended = closed.filter_map(|request| Some((request.id, request.closed.as_ref()?)));
-            guard(requests::close(conn, ended)?, self.closed.len())?;
+            let ended = self.closed.iter().filter_map(|id| self.requests.get(id));
+            guard(requests::closing(ended).run(conn)?, self.closed.len())?;
         }
         if self.new_requests.is_empty() {
             return Ok(());
@@ -383,7 +402,8 @@ impl Book {
         if mails.is_empty() { Ok(()) } else { outbox::insert(conn, &mails, self.now) }
     }
 
-    fn write_tallies(&self, conn: &mut Conn) -> QueryResult<()> {
+    /// What the batch changes of how much each user has open and standing.
+    fn changes(&self) -> Changes {
         let mut changes = Changes::default();
         let was_open = self.closed.iter().map(|id| (id, -1, 0));
         let stood = self.taken_back.iter().map(|id| (id, 0, -1));
@@ -394,10 +414,11 @@ impl Book {
             let stands = i64::from(request.grant().is_some());
             changes.add(request.terms, open + is_open, standing + stands);
         }
-        changes.write(conn)
+        changes
     }
 
-    fn write_trail(&mut self, conn: &mut Conn) -> QueryResult<Option<Event>> {
+    /// The entries of the trail, now that all that they tell of has its number.
+    fn trail(&mut self) -> QueryResult<Vec<Event>> {
         let entries = std::mem::take(&mut self.trail);
         let mut trail = Vec::with_capacity(entries.len());
         for Entry { action, origin, subject } in entries {
@@ -412,10 +433,7 @@ impl Book {
             };
             trail.push(Event { id: entropy::token().uuid(self.now), at: self.now, origin, action, subject });
         }
-        if !trail.is_empty() {
-            events::insert(conn, &trail)?;
-        }
-        Ok(trail.pop())
+        Ok(trail)
     }
 
     fn verdict(&self, decision: Decision) -> Option<Verdict> {

@@ -3,10 +3,12 @@
 //!
 //! A batch locks its rows, lets the domain decide each operation in turn on
 //! what is locked, and writes what was decided with guards that repeat the
-//! decision. So two operations on one row are in order, whether they are in one
+//! decision. One of redemptions alone leaves out the locks, on PostgreSQL: if its
+//! guards find that anything has changed, it starts over with them. So two operations on one row are in order, whether they are in one
 //! batch, in two, or on two replicas.
 
 mod book;
+mod stroke;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -136,6 +138,31 @@ pub enum AskRefusal {
     AnotherUnderThisKey,
 }
 
+/// How a batch keeps its rows from changing between decision and write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// Not at all: it reads, decides, and writes in one statement that does nothing
+    /// if any of its rows has changed. Two trips to the database, and no locks.
+    Swift,
+    /// By locks.
+    Locked,
+    /// By locks; and it looks whether what is to be redeemed stands already. That is
+    /// rare for a request that is open, since none is made then: only a batch that
+    /// broke a constraint needs to.
+    Wary,
+}
+
+impl Manner {
+    /// Swift, where rows are named by their tokens and nothing is made. SQLite has
+    /// no trips to save, and its writers are alone anyway.
+    fn first_for(store: &Store, operations: &[Operation]) -> Self {
+        let by_token = |operation: &Operation| {
+            matches!(operation.deed, Deed::Redeem { .. } | Deed::End { which: RequestRef::Token(_), .. })
+        };
+        if store.is_shared() && operations.iter().all(by_token) { Self::Swift } else { Self::Locked }
+    }
+}
+
 /// Does a batch, whole or operation by operation: a bad one fails alone. The
 /// answers are in the order of the operations, and none comes before its COMMIT.
 pub fn commit(store: &Store, operations: &[Operation]) -> Vec<Result<Verdict, StoreError>> {
@@ -149,12 +176,13 @@ fn commit_until(
     deadline: Instant,
 ) -> Vec<Result<Verdict, StoreError>> {
     let mut refused = Error::RollbackTransaction;
-    for nth in 0..TRIES {
+    let mut manner = Manner::first_for(store, operations);
+    for _ in 0..TRIES {
         if Instant::now() >= deadline {
             let late = || StoreError::Unavailable(format!("no time is left for another try: {refused}"));
             return operations.iter().map(|_| Err(late())).collect();
         }
-        match try_commit(store, operations, nth > 0) {
+        match try_commit(store, operations, manner) {
             Ok(verdicts) => return verdicts.into_iter().map(Ok).collect(),
             Err(StoreError::Refused(error)) => refused = error,
             Err(StoreError::Unknown) => return operations.iter().map(|_| Err(StoreError::Unknown)).collect(),
@@ -165,6 +193,7 @@ fn commit_until(
         if !is_race(&refused) {
             break;
         }
+        manner = Manner::Wary;
     }
     if operations.len() < 2 {
         tracing::error!(error = %refused, "the database refused an operation");
@@ -181,7 +210,10 @@ fn commit_until(
 fn is_race(error: &Error) -> bool {
     match error {
         Error::DatabaseError(
-            DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
+            DatabaseErrorKind::UniqueViolation
+            | DatabaseErrorKind::SerializationFailure
+            // A stroke's.
+            | DatabaseErrorKind::CheckViolation,
             _,
         )
         | Error::RollbackTransaction => true,
@@ -192,22 +224,29 @@ fn is_race(error: &Error) -> bool {
 
 /// One transaction. When the answer to its COMMIT is lost, the outcome is found
 /// out before anybody is told.
-fn try_commit(store: &Store, operations: &[Operation], wary: bool) -> Result<Vec<Verdict>, StoreError> {
+fn try_commit(store: &Store, operations: &[Operation], manner: Manner) -> Result<Vec<Verdict>, StoreError> {
     let decided = RefCell::new(None);
-    let write = || {
-        store.write(|conn| {
-            *decided.borrow_mut() = Some(Book::settle(conn, operations, wary)?);
+    let write = || match manner {
+        Manner::Swift => store.write_at_once(
+            |conn| {
+                let (stroke, verdicts, witness) = Book::draft(conn, operations)?;
+                *decided.borrow_mut() = Some((verdicts, witness));
+                Ok(stroke)
+            },
+            |conn, stroke| stroke.write(conn),
+        ),
+        Manner::Locked | Manner::Wary => store.write(|conn| {
+            *decided.borrow_mut() = Some(Book::settle(conn, operations, manner)?);
             Ok(())
-        })
+        }),
     };
-    // A panic unwinds past COMMIT and closes the connection: nothing was done, and
-    // the operation that caused it will be found alone.
-    let done = catch_unwind(AssertUnwindSafe(write))
-        .unwrap_or_else(|_| Err(StoreError::Refused(Error::RollbackTransaction)));
+    let done = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::Unknown));
     match (done, decided.into_inner()) {
         (Ok(()), Some((verdicts, _))) => Ok(verdicts),
         // Nothing was written, so nothing can be lost.
         (Err(StoreError::Unknown), Some((verdicts, None))) => Ok(verdicts),
+        // A panic, and the operation that caused it will be found alone.
+        (Err(StoreError::Unknown), None) => Err(StoreError::Refused(Error::RollbackTransaction)),
         (Err(StoreError::Unknown), Some((verdicts, Some(witness)))) => match was_committed(store, &witness) {
             Some(true) => Ok(verdicts),
             Some(false) => Err(StoreError::Refused(Error::RollbackTransaction)),
