@@ -21,7 +21,19 @@ pub struct Server {
     /// How long it took from its start to its first answer.
     pub first_answer: Duration,
     process: Process,
+    log: File,
     _directory: Directory,
+}
+
+/// A bench that failed shows what the server had to say.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::io::read_to_string(&self.log).unwrap_or_default();
+            let complaints = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+            complaints.take(20).for_each(|line| eprintln!("{line}"));
+        }
+    }
 }
 
 impl Server {
@@ -57,11 +69,11 @@ impl Server {
         let directory = Directory::new();
         let address = free_address();
         // Its log is no part of what the disk is measured with.
-        let log = log_directory(&directory).join(format!("countersign-bench-{}.log", address.port()));
-        let file = File::create(&log).unwrap();
+        let path = log_directory(&directory).join(format!("countersign-bench-{}.log", address.port()));
+        let file = File::create(&path).unwrap();
         // What is open stays readable: nothing to tidy up.
-        let reader = File::open(&log).unwrap();
-        std::fs::remove_file(&log).unwrap();
+        let log = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
         let started = Instant::now();
         let process = Process::start(
             command
@@ -73,11 +85,11 @@ impl Server {
         );
         while !answers(address) {
             if process.has_ended() || started.elapsed() > Duration::from_secs(60) {
-                panic!("{command:?} does not start:\n{}", std::io::read_to_string(reader).unwrap());
+                panic!("{command:?} does not start:\n{}", std::io::read_to_string(log).unwrap());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        Self { address, first_answer: started.elapsed(), process, _directory: directory }
+        Self { address, first_answer: started.elapsed(), process, log, _directory: directory }
     }
 
     /// The most bytes of it that were in memory at a time.

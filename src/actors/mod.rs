@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod gate;
 pub mod mailer;
 pub mod marks;
+pub mod places;
 pub mod registry;
 pub mod round;
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::Pulse;
 use super::batch::{Item, Limits, Overdue, Queue};
+use super::places::{Place, Places};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Origin;
 use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
@@ -33,6 +34,9 @@ const BATCH: usize = 256;
 /// more is refused at once. A batch that is gone and one that waits: whoever came
 /// behind those would wait longer, and no more would be done for it.
 const CAPACITY: usize = 2 * BATCH;
+/// The most while more comes than can be done: who is admitted then waits no more
+/// than about twice as long as at half of that.
+const STRAINED: usize = 96;
 /// The queues' measure. Every request has its answer within two seconds.
 const LIMITS: Limits =
     Limits { batch: BATCH, boarding: Duration::from_millis(900), patience: Duration::from_millis(1_800) };
@@ -78,14 +82,14 @@ type Reply<T> = oneshot::Sender<Result<T, RegistryError>>;
 #[derive(Debug)]
 struct Waiter<T> {
     reply: Reply<T>,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl<T> Waiter<T> {
     /// Answers; one who has gone away is not missed.
     fn tell(self, answer: Result<T, RegistryError>) {
         // Whoever hears the answer finds their place free again.
-        drop(self.permit);
+        drop(self.place);
         let _ = self.reply.send(answer);
     }
 }
@@ -94,8 +98,8 @@ impl<T> Waiter<T> {
 #[derive(Clone, Debug)]
 pub struct Registry {
     addr: Addr<TokenRegistry>,
-    deeds: Arc<Semaphore>,
-    lookups: Arc<Semaphore>,
+    deeds: Arc<Places>,
+    lookups: Arc<Places>,
 }
 
 impl Registry {
@@ -109,7 +113,7 @@ impl Registry {
             expiring: false,
             _pulse: pulse,
         });
-        let places = || Arc::new(Semaphore::new(CAPACITY));
+        let places = || Places::new(CAPACITY, STRAINED);
         Self { addr, deeds: places(), lookups: places() }
     }
 
@@ -241,19 +245,19 @@ impl Registry {
     }
 
     /// The mailbox is not bounded by actix, neither for `send` nor for
-    /// `do_send`: the semaphore bounds it.
+    /// `do_send`: the places bound it.
     async fn send<T, M>(
         &self,
-        places: &Arc<Semaphore>,
+        places: &Arc<Places>,
         message: impl FnOnce(Waiter<T>) -> M,
     ) -> Result<T, RegistryError>
     where
         M: Message<Result = ()> + Send + 'static,
         TokenRegistry: Handler<M>,
     {
-        let permit = Arc::clone(places).try_acquire_owned().map_err(|_| RegistryError::Busy)?;
+        let place = places.take(Instant::now()).ok_or(RegistryError::Busy)?;
         let (reply, answer) = oneshot::channel();
-        self.addr.do_send(message(Waiter { reply, permit }));
+        self.addr.do_send(message(Waiter { reply, place }));
         // A dropped sender is an actor that died.
         answer.await.unwrap_or(Err(RegistryError::Unknown))
     }
@@ -276,7 +280,7 @@ impl Actor for TokenRegistry {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // Bounded by the handle's semaphore.
+        // Bounded by the handle's places.
         ctx.set_mailbox_capacity(CAPACITY);
         ctx.run_interval(WATCH, Self::watch);
         ctx.run_interval(USES, |registry, ctx| {

@@ -4,8 +4,9 @@
 //! A batch locks its rows, lets the domain decide each operation in turn on
 //! what is locked, and writes what was decided with guards that repeat the
 //! decision. One of redemptions alone leaves out the locks, on PostgreSQL: if its
-//! guards find that anything has changed, it starts over with them. So two operations on one row are in order, whether they are in one
-//! batch, in two, or on two replicas.
+//! guards find that anything has changed, it starts over with them. So two
+//! operations on one row are in order, whether they are in one batch, in two, or
+//! on two replicas.
 
 mod book;
 mod stroke;
