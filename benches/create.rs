@@ -90,7 +90,14 @@ struct Stage<'a> {
 impl Stage<'_> {
     /// As if nothing had been made yet.
     fn sweep(&self) {
-        self.database.empty(&["outbox", "events", "permission_requests", "export_uses", "export_tokens"]);
+        self.database.empty(&[
+            "outbox",
+            "tallies",
+            "events",
+            "permission_requests",
+            "export_uses",
+            "export_tokens",
+        ]);
         self.database.settle();
     }
 

@@ -160,7 +160,7 @@ pub fn open_requests(database: &Database, people: &[Person], count: usize) -> Ve
             allowed: half + nth / half,
         })
         .collect();
-    database.empty(&["outbox", "events", "permission_requests", "tallies"]);
+    database.empty(&["outbox", "events", "permission_requests"]);
     database.insert(
         "permission_requests",
         [

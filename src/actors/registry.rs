@@ -34,8 +34,8 @@ const BATCH: usize = 256;
 /// more is refused at once. A batch that is gone and one that waits: whoever came
 /// behind those would wait longer, and no more would be done for it.
 const CAPACITY: usize = 2 * BATCH;
-/// The most while more comes than can be done: who is admitted then waits no more
-/// than about twice as long as at half of that.
+/// The most while more comes than can be done: who is admitted then waits about as
+/// long as at half of what can be done, or twice that.
 const STRAINED: usize = 96;
 /// The queues' measure. Every request has its answer within two seconds.
 const LIMITS: Limits =

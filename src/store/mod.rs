@@ -66,7 +66,7 @@ const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET loc
 /// long as that.
 const POSTGRES_KEYED_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
      SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-     SET join_collapse_limit = 1;      SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'";
+     SET join_collapse_limit = 1; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'";
 /// FULL: an acknowledged redemption survives a power cut.
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
@@ -94,11 +94,11 @@ pub enum StoreError {
     Refused(#[source] Error),
 }
 
-/// For how long one of them is used.
-const KEYED_LIFETIME: Duration = Duration::from_secs(30);
 /// Connections that are the ledger's, whatever is read meanwhile: one for its
 /// writes, one for its look-ups, and one to write down uses.
 const KEYED_CONNECTIONS: u32 = 3;
+/// For how long one of them is used.
+const KEYED_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Pools of connections to the one database that there is.
 #[derive(Clone, Debug)]
@@ -294,7 +294,7 @@ impl Store {
     }
 
     /// Whether others may write while one does: to SQLite, nobody can.
-    pub fn is_shared(&self) -> bool {
+    fn is_shared(&self) -> bool {
         matches!(self.pool, LinkPool::Postgres(_))
     }
 
