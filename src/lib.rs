@@ -17,7 +17,7 @@
 //! | [`store`] | record | [`store::ledger`] makes one transaction of a batch; a file per table group |
 //! | [`domain`] | decide | pure functions on plain structs: masks, tokens, requests |
 //!
-//! Beside them stand [`config`], [`password`] and [`entropy`]. `diesel` is used in
+//! Beside them stand [`config`], [`password`], [`entropy`] and [`faults`]. `diesel` is used in
 //! [`store`] alone, `actix` in [`actors`] and [`app`]; `lettre` sends in [`mail`], and
 //! parses addresses in [`config`].
 //!
@@ -29,6 +29,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod entropy;
+pub mod faults;
 pub mod http;
 pub mod mail;
 pub mod password;

@@ -7,6 +7,8 @@ use countersign::cli::{self, Cli};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "faults")]
+    let _armed = countersign::faults::arm();
     match cli::parse() {
         Ok(cli) => {
             start_logging(&cli);
