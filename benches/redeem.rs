@@ -187,18 +187,20 @@ fn on_sqlite(bench: &mut Bench) {
     bench.spread(&on("@64, p99 ÷ p50"), ours[2], Target::None);
 }
 
-/// Times batches for as long as the window says.
+/// Times batches for as long as the window says, or until the requests are used up.
 fn in_batches(open: &[Open], size: usize, window: Window, mut commit: impl FnMut(&[Open])) -> Lap {
     let (started, mut operations) = (Instant::now(), 0);
     let mut batches = open.chunks_exact(size);
-    let mut next = || batches.next().expect("enough requests");
     while started.elapsed() < window.warm_up {
-        commit(next());
+        commit(batches.next().expect("enough requests to warm up with"));
     }
     let measured = Instant::now();
-    while measured.elapsed() < window.measured {
-        commit(next());
+    for batch in batches {
+        commit(batch);
         operations += size as u64;
+        if measured.elapsed() >= window.measured {
+            break;
+        }
     }
     Lap { operations, elapsed: measured.elapsed(), latencies: None }
 }
