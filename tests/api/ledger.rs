@@ -104,8 +104,8 @@ on_both_databases! {
         let new = new_request(ada.user.id, grace.user.id, bundle.id);
         let deeds = vec![Deed::Ask(new.clone()), Deed::Ask(new), redeem(&first, None)];
         let verdicts = verdicts(&app, deeds);
-        let Verdict::Asked(Ok((second, ttl))) = &verdicts[0] else { panic!("{verdicts:?}") };
-        let Verdict::Asked(Ok((third, _))) = &verdicts[1] else { panic!("{verdicts:?}") };
+        let Verdict::Asked(Ok((second, ttl, _))) = &verdicts[0] else { panic!("{verdicts:?}") };
+        let Verdict::Asked(Ok((third, ..))) = &verdicts[1] else { panic!("{verdicts:?}") };
         assert_eq!(*ttl, 0, "it was replaced in the same batch");
         assert!(first.id < second.id && second.id != third.id);
         assert!(matches!(verdicts[2], Verdict::Redeemed(Err(Refusal::Dead))));
@@ -131,17 +131,17 @@ on_both_databases! {
         let new = NewRequest { once, ..new_request(ada.user.id, grace.user.id, sleep.id) };
         let other = NewRequest { terms: Terms { bundle: heart.id, ..new.terms }, ..new.clone() };
         let both = verdicts(&app, vec![Deed::Ask(new.clone()), Deed::Ask(new.clone()), Deed::Ask(other.clone())]);
-        let (Verdict::Asked(Ok((first, _))), Verdict::Asked(Ok((again, _)))) = (&both[0], &both[1]) else {
+        let (Verdict::Asked(Ok((first, ..))), Verdict::Asked(Ok((again, ..)))) = (&both[0], &both[1]) else {
             panic!("{both:?}")
         };
         assert_eq!(first.id, again.id);
         assert!(matches!(both[2], Verdict::Asked(Err(AskRefusal::AnotherUnderThisKey))));
         app.commit(redeem(first, None));
-        let Verdict::Asked(Ok((settled, ttl))) = app.commit(Deed::Ask(new.clone())) else { panic!() };
+        let Verdict::Asked(Ok((settled, ttl, _))) = app.commit(Deed::Ask(new.clone())) else { panic!() };
         assert_eq!((settled.id, ttl), (first.id, 0));
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
         app.advance(24 * 3_600);
-        let Verdict::Asked(Ok((next, _))) = app.commit(Deed::Ask(other)) else { panic!() };
+        let Verdict::Asked(Ok((next, ..))) = app.commit(Deed::Ask(other)) else { panic!() };
         assert_ne!(next.id, first.id);
     }
 
@@ -199,7 +199,7 @@ on_both_databases! {
         let zero = RequestRef::Number(countersign::domain::request::RequestId(0));
         let end = Deed::End { which: zero, by: Authority::User(ada.user.id) };
         let verdicts = verdicts(&app, vec![ask, end]);
-        assert!(matches!(&verdicts[0], Verdict::Asked(Ok((_, 3_600)))));
+        assert!(matches!(&verdicts[0], Verdict::Asked(Ok((_, 3_600, _)))));
         assert!(matches!(verdicts[1], Verdict::Ended(Err(Refusal::Dead))));
     }
 
