@@ -20,7 +20,7 @@ pub fn limits(limits: &[(&str, &str)]) -> String {
     ];
     let limit =
         |name: &&str| limits.iter().find(|(other, _)| other == name).map_or("off", |(_, limit)| limit);
-    ALL.iter().fold("[limits]\n".to_owned(), |toml, name| format!("{toml}{name} = '{}'\n", limit(&name)))
+    ALL.iter().fold("[limits]\n".to_owned(), |toml, name| format!("{toml}{name} = '{}'\n", limit(name)))
 }
 
 /// Has the test talk to a server with these limits and no others.
