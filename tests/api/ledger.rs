@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use countersign::domain::block::Block;
+use countersign::domain::bundle::Bundle;
 use countersign::domain::event::Origin;
 use countersign::domain::export::{ExpiryHours, ExportRef, NewExport};
 use countersign::domain::grant::{GrantId, Terms};
@@ -175,6 +177,35 @@ on_both_databases! {
         assert!(matches!(verdicts[2], Verdict::TakenBack(true)));
         assert!(matches!(verdicts[3], Verdict::TakenBack(false)));
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
+        app.assert_tallies();
+    }
+
+    async fn blocks_and_requests_in_one_batch_happen_in_order(app: TestApp) {
+        let ((ada, grace), eve) = (people(&app), app.user("eve@example.org"));
+        let (sleep, heart) = (app.bundle("Sleep", 6), app.bundle("Heart", 6));
+        let first = app.ask(&ada, &grace, &sleep);
+        let ask = |who: &TestUser, bundle: &Bundle| Deed::Ask(new_request(who.user.id, grace.user.id, bundle.id));
+        let block = Block { target: grace.user.id, blocked: ada.user.id };
+        let verdicts = verdicts(&app, vec![
+            ask(&ada, &heart),
+            ask(&eve, &sleep),
+            Deed::Block(block),
+            Deed::Block(block),
+            ask(&ada, &sleep),
+            Deed::Unblock(block),
+            Deed::Unblock(block),
+            ask(&ada, &sleep),
+            redeem(&first, None),
+        ]);
+        assert!(matches!(&verdicts[0], Verdict::Asked(Ok((_, 0, _)))), "it died in the same batch");
+        assert!(matches!(&verdicts[1], Verdict::Asked(Ok((_, 3_600, _)))), "another's");
+        assert!(matches!(verdicts[2..4], [Verdict::Blocked(true), Verdict::Blocked(false)]));
+        assert!(matches!(verdicts[4], Verdict::Asked(Err(AskRefusal::Blocked))));
+        assert!(matches!(verdicts[5..7], [Verdict::Unblocked(true), Verdict::Unblocked(false)]));
+        assert!(matches!(&verdicts[7], Verdict::Asked(Ok((_, 3_600, _)))));
+        assert!(matches!(verdicts[8], Verdict::Redeemed(Err(Refusal::Dead))));
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL"), 2);
+        assert_eq!(app.count("SELECT count(*) AS n FROM blocks"), 0);
         app.assert_tallies();
     }
 

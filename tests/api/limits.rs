@@ -1,5 +1,12 @@
 //! Limits: whoever asks too often is told so, by whichever replica.
 
+use std::thread;
+
+use countersign::domain::event::Origin;
+use countersign::domain::grant::Terms;
+use countersign::domain::limit::{AskLimits, Limit};
+use countersign::domain::request::NewRequest;
+use countersign::store::ledger::{Deed, Operation, Verdict, commit};
 use countersign::store::meters;
 use futures_util::future::join_all;
 use reqwest::header::HeaderMap;
@@ -200,24 +207,53 @@ on_both_databases! {
     }
 
     async fn however_many_ask_at_once_at_two_replicas_as_many_are_let_in_as_may(mut app: TestApp) {
-        let bundles: Vec<_> = (0..64).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
+        let bundles: Vec<_> = (0..65).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
         let mut asked = 0;
-        for (round, limit) in ["requests_per_pair", "requests_per_requester", "requests_per_target"].iter().enumerate() {
-            let urls = [(); 2].map(|()| app.replica_with(&limits(&[(limit, "7/d")])));
-            let (ada, grace) = (app.user(&format!("ada{round}@example.org")), app.user(&format!("grace{round}@example.org")));
-            let posts = bundles.iter().enumerate().map(|(nth, bundle)| {
+        for limit in ["requests_per_pair", "requests_per_requester", "requests_per_target"] {
+            let urls = [(); 2].map(|()| app.replica_with(&limits(&[(limit, "41/d")])));
+            let (ada, grace) = (app.user(&format!("a-{limit}@example.org")), app.user(&format!("g-{limit}@example.org")));
+            let mut posts = bundles.iter().enumerate().map(|(nth, bundle)| {
                 let body = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
-                let request = app.post(&format!("{}{REQUESTS}", urls[nth % 2])).by(&ada).json(&body);
-                actix_web::rt::spawn(async { request.send().await.unwrap().status().as_u16() })
+                app.post(&format!("{}{REQUESTS}", urls[nth % 2])).by(&ada).json(&body)
             });
+            answered(posts.next().unwrap(), 201).await;
+            let sent = posts.map(|post| actix_web::rt::spawn(async { post.send().await.unwrap().status().as_u16() }));
             let statuses: Vec<u16> =
-                join_all(posts.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect();
+                join_all(sent.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect();
             let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-            assert_eq!((count(201), count(429)), (7, 57), "{limit}: {statuses:?}");
-            asked += 7;
+            assert_eq!((count(201), count(429)), (40, 24), "{limit}: {statuses:?}");
+            asked += 41;
             assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), asked);
             assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), asked);
             assert_eq!(app.mails(asked as usize).await.len() as i64, asked);
+        }
+    }
+
+    async fn batches_at_once_let_in_as_many_as_may(app: TestApp) {
+        let limit = Limit::new(10, 86_400).ok();
+        let limits = AskLimits { pair: limit, requester: limit, target: limit, astray: None };
+        let bundles: Vec<_> = (0..16).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
+        for round in 0..6 {
+            let (ada, grace) = (app.user(&format!("a{round}@example.org")), app.user(&format!("g{round}@example.org")));
+            let batch: Vec<Operation> = bundles.iter().map(|bundle| {
+                let terms = Terms { target: grace.user.id, allowed: ada.user.id, bundle: bundle.id };
+                let new = NewRequest { terms, asked_by: ada.user.id, lifetime: 3_600, redeem_page: None, once: None };
+                Operation::new(Deed::Ask(new), Origin::default()).within(limits)
+            }).collect();
+            // Meters that nobody has used before, and those that somebody has.
+            let before = round % 2;
+            let made = |verdicts: Vec<_>| {
+                verdicts.into_iter().filter(|verdict| matches!(verdict, Ok(Verdict::Asked(Ok(_))))).count()
+            };
+            assert_eq!(made(commit(&app.store, &batch[..before])), before);
+            let let_in: usize = thread::scope(|scope| {
+                let racers: Vec<_> = (0..4).map(|nth| {
+                    let own = &batch[4 * nth..4 * nth + 4];
+                    scope.spawn(|| made(commit(&app.store, own)))
+                }).collect();
+                racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+            });
+            assert_eq!(let_in + before, 10, "round {round}");
         }
     }
 
