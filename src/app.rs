@@ -18,8 +18,10 @@ use crate::actors::registry::Registry;
 use crate::actors::{Vigil, pulse};
 use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
+use crate::http::attempts::Attempts;
 use crate::http::auth::Authenticator;
 use crate::http::problem::Problem;
+use crate::http::quota;
 use crate::http::trace::trace;
 use crate::http::{Services, configure};
 use crate::mail::template::{TemplateError, Templates};
@@ -124,7 +126,11 @@ impl Application {
         let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
         let origins = config.cors.clone();
         let services = Data::new(Services {
-            authenticator: Authenticator::new(directory.clone(), registry.clone()),
+            authenticator: Authenticator::new(
+                directory.clone(),
+                registry.clone(),
+                Attempts::new(directory.clone(), config.limits.signing_in),
+            ),
             registry: registry.clone(),
             mailer: mailer.clone(),
             directory,
@@ -189,6 +195,12 @@ fn cors(config: &config::Cors) -> Cors {
         .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin.as_str()))
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allow_any_header()
-        .expose_headers([header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .expose_headers([
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            quota::RATELIMIT,
+            quota::RATELIMIT_POLICY,
+        ])
         .max_age(PREFLIGHT_SECONDS)
 }

@@ -182,7 +182,7 @@ async fn ask(request: HttpRequest, path: Path<(i64, i64)>, pool: Data<Pool>) -> 
     let terms = Terms { target, allowed, bundle: BundleId(seed::BUNDLE) };
     let new = NewRequest { terms, asked_by: allowed, lifetime: 604_800, redeem_page: None, once: None };
     match commit(&request, &pool, allowed, Deed::Ask(new)).await {
-        Ok(Verdict::Asked(Ok((asked, _)))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
+        Ok(Verdict::Asked(Ok((asked, ..)))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
         other => failed(&other),
     }
 }

@@ -13,10 +13,12 @@ use tokio::task::spawn_blocking;
 use super::Pulse;
 use super::batch::{Item, Limits, Overdue, Queue};
 use super::places::{Place, Places};
+use crate::domain::block::Block;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Origin;
 use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
+use crate::domain::limit::{AskLimits, Exceeded, Standing};
 use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{ExportId, RedeemId, Token};
@@ -26,7 +28,7 @@ use crate::store::cast::Cast;
 use crate::store::exports::Uses;
 use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
 use crate::store::lookup::{self, Findings, Question};
-use crate::store::{Conn, Store, StoreError, requests};
+use crate::store::{Conn, Store, StoreError, meters, requests};
 
 /// Operations in a batch, at the most, and look-ups in one query.
 const BATCH: usize = 256;
@@ -47,6 +49,8 @@ const USES: Duration = Duration::from_secs(10);
 /// How often requests that have expired are closed. They are dead before that; it
 /// keeps those few that a list's total must leave out.
 const EXPIRY: Duration = Duration::from_secs(5);
+/// How often meters that have run down are swept.
+const SWEEP: Duration = Duration::from_secs(60);
 /// Uses that are written in one transaction.
 const USES_AT_ONCE: usize = 500;
 /// When a batch has been gone for so long, its thread will not come back: the
@@ -148,13 +152,15 @@ impl Registry {
         }
     }
 
-    /// Asks for a permission: the request, and the seconds that it has left.
+    /// Asks for a permission: the request, the seconds that it has left, and what is
+    /// left of the requester's limits.
     pub async fn ask(
         &self,
         new: NewRequest,
+        limits: AskLimits,
         origin: Origin,
-    ) -> Result<Result<(PermissionRequest, i64), AskRefusal>, RegistryError> {
-        match self.submit(Deed::Ask(new), origin).await? {
+    ) -> Result<Result<(PermissionRequest, i64, Vec<Standing>), AskRefusal>, RegistryError> {
+        match self.perform(Operation::new(Deed::Ask(new), origin).within(limits)).await? {
             Verdict::Asked(asked) => Ok(asked),
             _ => Err(RegistryError::Unknown),
         }
@@ -222,6 +228,37 @@ impl Registry {
         }
     }
 
+    /// Counts that a user has named somebody, or `astray` nobody; whether they may be
+    /// told what came of it.
+    pub async fn refer(
+        &self,
+        by: UserId,
+        astray: bool,
+        limits: AskLimits,
+        origin: Origin,
+    ) -> Result<Result<(), Exceeded>, RegistryError> {
+        match self.perform(Operation::new(Deed::Refer { by, astray }, origin).within(limits)).await? {
+            Verdict::Referred(referred) => Ok(referred),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Has a user take no more requests from another; false when that stands already.
+    pub async fn block(&self, block: Block, origin: Origin) -> Result<bool, RegistryError> {
+        match self.submit(Deed::Block(block), origin).await? {
+            Verdict::Blocked(fresh) => Ok(fresh),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Has a user take requests from another again; false when they did.
+    pub async fn unblock(&self, block: Block, origin: Origin) -> Result<bool, RegistryError> {
+        match self.submit(Deed::Unblock(block), origin).await? {
+            Verdict::Unblocked(stood) => Ok(stood),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
     /// What is asked for, and what others ask for at the same time: as the
     /// database has it after this call began.
     pub async fn look_up(&self, question: Question) -> Result<Arc<Findings>, RegistryError> {
@@ -240,7 +277,10 @@ impl Registry {
     }
 
     async fn submit(&self, deed: Deed, origin: Origin) -> Result<Verdict, RegistryError> {
-        let operation = Operation::new(deed, origin);
+        self.perform(Operation::new(deed, origin)).await
+    }
+
+    async fn perform(&self, operation: Operation) -> Result<Verdict, RegistryError> {
         self.send(&self.deeds, |waiter| Submit { operation, waiter }).await
     }
 
@@ -288,6 +328,17 @@ impl Actor for TokenRegistry {
             ctx.spawn(written);
         });
         ctx.run_interval(EXPIRY, Self::close_expired);
+        ctx.run_interval(SWEEP, |registry, _| {
+            let store = registry.store.clone();
+            // What cannot be swept now is swept the next time.
+            drop(spawn_blocking(move || {
+                let some = |conn: &mut Conn| {
+                    let now = conn.now()?;
+                    meters::sweep(conn, now)
+                };
+                while matches!(store.write(some), Ok(1..)) {}
+            }));
+        });
     }
 }
 
@@ -479,6 +530,8 @@ pub enum RowKey {
     Grant(GrantId),
     /// An open request's or a permission's, by its terms.
     Terms(Terms),
+    /// A block's.
+    Block(Block),
 }
 
 impl Item for Operation {
@@ -486,7 +539,7 @@ impl Item for Operation {
 
     fn keys(&self) -> Vec<RowKey> {
         match &self.deed {
-            Deed::CreateExport(_) => Vec::new(),
+            Deed::CreateExport(_) | Deed::Refer { .. } => Vec::new(),
             Deed::RevokeExport { which, .. } => vec![RowKey::Export(which.id)],
             Deed::Ask(new) => vec![RowKey::Terms(new.terms)],
             Deed::Redeem { id, .. } | Deed::End { which: RequestRef::Token(id), .. } => {
@@ -495,6 +548,7 @@ impl Item for Operation {
             Deed::End { which: RequestRef::Number(id), .. } => vec![RowKey::Request(*id)],
             Deed::Give(terms) => vec![RowKey::Terms(*terms)],
             Deed::TakeBack { id, .. } => vec![RowKey::Grant(*id)],
+            Deed::Block(block) | Deed::Unblock(block) => vec![RowKey::Block(*block)],
         }
     }
 }

@@ -3,10 +3,11 @@
 //! None of the errors shows what was given: it may hold a password.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use url::{Host, Origin, Url};
@@ -268,6 +269,31 @@ fn web_url(text: &str) -> Option<Url> {
     url.filter(|_| whole)
 }
 
+/// The addresses of proxies: a network, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyNet(IpNet);
+
+/// Neither a network nor an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an address or a network, as in `10.0.0.0/8` or `::1`")]
+pub struct InvalidProxyNet;
+
+impl ProxyNet {
+    /// Whether this address is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl FromStr for ProxyNet {
+    type Err = InvalidProxyNet;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProxyNet> {
+        let one = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+        text.parse::<IpNet>().or_else(|_| one()).map(Self).map_err(|_| InvalidProxyNet)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,6 +432,27 @@ mod tests {
             "https://*.app.example/",
         ] {
             assert_eq!(text.parse::<WebOrigin>(), Err(InvalidOrigin), "{text}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_a_network_or_one_address() {
+        for (text, within, without) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
+            ("192.0.2.7/24", "192.0.2.1", "192.0.3.1"),
+            ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
+            ("::1", "::1", "::2"),
+            ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
+            ("0.0.0.0/0", "192.0.2.1", "::1"),
+        ] {
+            let net: ProxyNet = text.parse().unwrap();
+            assert!(net.contains(within.parse().unwrap()), "{text} {within}");
+            assert!(!net.contains(without.parse().unwrap()), "{text} {without}");
+        }
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0", "10.0.0.0/", "::1/129", " ::1", "10.0.0.1:80", "*"]
+        {
+            assert_eq!(text.parse::<ProxyNet>(), Err(InvalidProxyNet), "{text}");
         }
     }
 }

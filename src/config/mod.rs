@@ -6,12 +6,12 @@
 //! Paths are relative to the working directory.
 
 mod address;
+mod limits;
 mod secret;
 mod source;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use lettre::Address;
 use lettre::message::Mailbox;
@@ -21,9 +21,10 @@ use crate::domain::clock::Timestamp;
 use crate::domain::token::{Keyring, ShortKey};
 
 pub use address::{
-    DatabaseUrl, InvalidDatabaseUrl, InvalidOrigin, InvalidPublicUrl, InvalidSmtpUrl, PublicUrl, SmtpTls,
-    SmtpUrl, WebOrigin,
+    DatabaseUrl, InvalidDatabaseUrl, InvalidOrigin, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl,
+    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin,
 };
+pub use limits::Limits;
 pub(crate) use secret::private_file;
 pub use secret::{Secret, SecretFileError};
 pub use source::{Given, Overrides};
@@ -48,7 +49,6 @@ const MAIL_FROM: Key = Key::new("mail_from", "MAIL_FROM");
 const PUBLIC_URL: Key = Key::new("public_url", "PUBLIC_URL");
 const SECRET: Key = Key::new("secret", "COUNTERSIGN_SECRET");
 const SECRET_PREVIOUS: Key = Key::new("secret_previous", "COUNTERSIGN_SECRET_PREVIOUS");
-const LIMITS: Key = Key::new("limits", "COUNTERSIGN_LIMITS");
 
 /// All that the operator decides.
 #[derive(Clone, Debug)]
@@ -79,8 +79,10 @@ pub struct Config {
     pub mfs: Mfs,
     /// What holds for browsers of other origins.
     pub cors: Cors,
-    /// Whether quotas and rate limits count.
+    /// How often what may be done.
     pub limits: Limits,
+    /// The proxies that are believed in whom they tell of.
+    pub trusted_proxies: Vec<ProxyNet>,
 }
 
 /// What holds for permission requests. `default_ttl` is never above `max_ttl`.
@@ -117,33 +119,6 @@ pub enum ErrorStatus {
 pub struct Cors {
     /// The origins that may read our answers.
     pub origins: Vec<WebOrigin>,
-}
-
-/// Whether quotas and rate limits count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Limits {
-    /// They do.
-    #[default]
-    On,
-    /// They do not: for load tests.
-    Off,
-}
-
-/// Neither on nor off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be `on` or `off`")]
-pub struct InvalidLimits;
-
-impl FromStr for Limits {
-    type Err = InvalidLimits;
-
-    fn from_str(text: &str) -> Result<Self, InvalidLimits> {
-        match text {
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            _ => Err(InvalidLimits),
-        }
-    }
 }
 
 /// Not an address to listen at.
@@ -249,7 +224,8 @@ impl Config {
             requests: Requests::parse(&sources, file.requests)?,
             mfs: Mfs { error_status: file.mfs.error_status },
             cors: Cors { origins: sources.each("cors.origins", file.cors.origins)? },
-            limits: sources.pick(LIMITS, None, file.limits)?.parse()?.unwrap_or_default(),
+            limits: Limits::parse(&sources, file.limits)?,
+            trusted_proxies: sources.each("trusted_proxies", file.trusted_proxies)?,
         })
     }
 
@@ -364,7 +340,13 @@ mod tests {
         assert!(matches!(&config.secret, Secret::File(path) if path == Path::new("data/secret")));
         assert_eq!((config.requests.default_ttl, config.requests.max_ttl), (604_800, 2_592_000));
         assert!(config.requests.redeem_origins.is_empty() && config.cors.origins.is_empty());
-        assert_eq!((config.mfs.error_status, config.limits), (ErrorStatus::Http, Limits::On));
+        assert_eq!(config.mfs.error_status, ErrorStatus::Http);
+        let (asking, signing_in) = (config.limits.asking, config.limits.signing_in);
+        let limit = |text: &str| Some(text.parse().unwrap());
+        assert_eq!((asking.pair, asking.requester), (limit("10/d"), limit("1000/d")));
+        assert_eq!((asking.target, asking.astray), (limit("50/d"), limit("30/h")));
+        assert_eq!((signing_in.account, signing_in.address), (limit("10/h"), limit("100/h")));
+        assert!(config.trusted_proxies.is_empty());
     }
 
     #[test]
@@ -381,7 +363,7 @@ mod tests {
             public_url = "https://consent.example.org/"
             secret = "{KEY}"
             secret_previous = "{OTHER_KEY}"
-            limits = "off"
+            trusted_proxies = ["10.0.0.0/8", "::1"]
             [requests]
             default_ttl = 3600
             max_ttl = 7200
@@ -390,6 +372,14 @@ mod tests {
             error_status = "ok"
             [cors]
             origins = ["https://App.Example"]
+            [limits]
+            enforce = "on"
+            requests_per_pair = "1/s"
+            requests_per_requester = "2/m"
+            requests_per_target = "3/15m"
+            unknown_references = "off"
+            failures_per_account = "5/d"
+            failures_per_address = "6/31d"
             "#
         );
         let config = load(&text, &[], Overrides::default()).unwrap();
@@ -408,7 +398,17 @@ mod tests {
         assert_eq!((config.requests.default_ttl, config.requests.max_ttl), (3_600, 7_200));
         assert_eq!(config.requests.redeem_origins[1].as_str(), "http://localhost:3000");
         assert_eq!(config.cors.origins[0].as_str(), "https://app.example");
-        assert_eq!((config.mfs.error_status, config.limits), (ErrorStatus::Ok, Limits::Off));
+        assert_eq!(config.mfs.error_status, ErrorStatus::Ok);
+        let (asking, signing_in) = (config.limits.asking, config.limits.signing_in);
+        let limit = |text: &str| Some(text.parse().unwrap());
+        assert_eq!((asking.pair, asking.requester), (limit("1/s"), limit("2/m")));
+        assert_eq!((asking.target, asking.astray), (limit("3/15m"), None));
+        assert_eq!((signing_in.account, signing_in.address), (limit("5/d"), limit("6/31d")));
+        assert!(config.trusted_proxies[1].contains("::1".parse().unwrap()));
+        for (file, env) in [("limits = { enforce = 'off' }", ""), ("limits = { enforce = 'on' }", "off")] {
+            let config = load(file, &[("COUNTERSIGN_LIMITS", env)], Overrides::default()).unwrap();
+            assert_eq!((config.limits.asking, config.limits.signing_in), Default::default());
+        }
         assert!(config.keyring().is_ok());
     }
 
@@ -470,7 +470,18 @@ mod tests {
             ("public_url = 'example.org'", "public_url (in ", "must be `http://host"),
             ("secret = 'hunter2'", "secret (in ", "must be at least 32 bytes long"),
             ("secret_previous = 'hunter2'", "secret_previous (in ", "must be at least 32 bytes long"),
-            ("limits = 'of'", "limits (in ", "must be `on` or `off`"),
+            ("limits = 'off'", "limits", "invalid type: string"),
+            ("limits.enforce = 'of'", "limits.enforce (in ", "must be `on` or `off`"),
+            (
+                "limits.requests_per_pair = '0/d'",
+                "limits.requests_per_pair (in ",
+                "must be `off`, or how often",
+            ),
+            ("limits.failures_per_address = '9/w'", "limits.failures_per_address (in ", "as in `10/h`"),
+            ("limits.requests_per_target = 9", "limits.requests_per_target", "invalid type: integer"),
+            ("limits.failures = '9/h'", "line 1", "unknown field `failures`"),
+            ("trusted_proxies = ['10.0.0.0/8', 'lb']", "trusted_proxies (in ", "`lb`: must be an address or"),
+            ("trusted_proxies = '::1'", "trusted_proxies", "invalid type: string"),
             ("requests.max_ttl = 2592001", "requests.max_ttl (in ", "in 60..2592000, not 2592001"),
             ("requests.max_ttl = 59", "requests.max_ttl (in ", "in 60..2592000, not 59"),
             (
@@ -502,7 +513,7 @@ mod tests {
             ("PUBLIC_URL", "x", "public_url"),
             ("COUNTERSIGN_SECRET", "x", "secret"),
             ("COUNTERSIGN_SECRET_PREVIOUS", "x", "secret_previous"),
-            ("COUNTERSIGN_LIMITS", "x", "limits"),
+            ("COUNTERSIGN_LIMITS", "x", "limits.enforce"),
         ] {
             let error = error("", &[(variable, value)]);
             assert!(

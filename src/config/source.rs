@@ -89,10 +89,11 @@ pub(super) struct File {
     #[serde(deserialize_with = "secret_text")]
     pub(super) secret_previous: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
-    pub(super) limits: Option<String>,
+    pub(super) trusted_proxies: Vec<String>,
     pub(super) requests: RequestsTable,
     pub(super) mfs: MfsTable,
     pub(super) cors: CorsTable,
+    pub(super) limits: LimitsTable,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,6 +114,18 @@ pub(super) struct MfsTable {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct CorsTable {
     pub(super) origins: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LimitsTable {
+    pub(super) enforce: Option<String>,
+    pub(super) requests_per_pair: Option<String>,
+    pub(super) requests_per_requester: Option<String>,
+    pub(super) requests_per_target: Option<String>,
+    pub(super) unknown_references: Option<String>,
+    pub(super) failures_per_account: Option<String>,
+    pub(super) failures_per_address: Option<String>,
 }
 
 /// A string whose value no error may show: serde's own would, for a number.

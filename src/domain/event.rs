@@ -55,6 +55,10 @@ actions! {
     GrantCreated = "grant.created",
     /// A permission was taken or given back.
     GrantDeleted = "grant.deleted",
+    /// A user takes no more requests from another.
+    BlockCreated = "block.created",
+    /// A user takes requests from another again.
+    BlockDeleted = "block.deleted",
     /// A user was added.
     UserAdded = "user.added",
     /// A user's names changed.

@@ -6,6 +6,7 @@
 //! still the same one.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,10 +23,12 @@ use sha2::Sha256;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::Services;
+use super::attempts::Attempts;
 use super::problem::Problem;
+use super::{Services, client};
 use crate::actors::registry::{Registry, RegistryError};
 use crate::domain::event::Origin;
+use crate::domain::limit::Exceeded;
 use crate::domain::token::{ApiKeyId, Kind, Token};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
@@ -52,6 +55,9 @@ pub enum AuthError {
     /// No credentials, or wrong ones.
     #[error("no valid credentials")]
     Unauthenticated,
+    /// Too many attempts, of this account's or this address's, were wrong.
+    #[error(transparent)]
+    TooOften(#[from] Exceeded),
     /// Too many passwords are being checked.
     #[error("too many passwords are being checked")]
     Busy,
@@ -67,6 +73,7 @@ impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Unauthenticated => Self::Unauthenticated,
+            AuthError::TooOften(exceeded) => exceeded.into(),
             AuthError::Busy => Self::Busy,
             AuthError::Store(error) => error.into(),
             AuthError::Registry(error) => error.into(),
@@ -82,6 +89,7 @@ pub struct Authenticator {
     cache: Cache<[u8; 32], Known>,
     fingerprints: Hmac<Sha256>,
     checks: Arc<Semaphore>,
+    attempts: Attempts,
 }
 
 /// Credentials that were right.
@@ -102,32 +110,48 @@ enum Credentials {
 
 impl Authenticator {
     /// An authenticator that remembers nobody yet.
-    pub fn new(directory: Directory, registry: Registry) -> Self {
+    pub fn new(directory: Directory, registry: Registry, attempts: Attempts) -> Self {
         Self {
             directory,
             registry,
             cache: Cache::new(REMEMBERED),
             fingerprints: Hmac::new(&entropy::bytes::<64>().into()),
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            attempts,
         }
     }
 
-    /// Whose credentials these are: the value of an `Authorization` header.
-    pub async fn authenticate(&self, header: &[u8]) -> Result<(User, Scope), AuthError> {
+    /// Whose credentials these are: the value of an `Authorization` header that came
+    /// from there.
+    pub async fn authenticate(
+        &self,
+        header: &[u8],
+        from: Option<IpAddr>,
+    ) -> Result<(User, Scope), AuthError> {
         let credentials = Credentials::parse(header).ok_or(AuthError::Unauthenticated)?;
-        let known = self.check(header, &credentials).await?;
+        let known = self.check(header, &credentials, from).await?;
         Ok((known.user, known.scope))
     }
 
-    /// Whose email and password these are, as a form has them.
-    pub async fn sign_in(&self, email: &str, password: &str) -> Result<User, AuthError> {
+    /// Whose email and password these are, as a form has them that came from there.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        from: Option<IpAddr>,
+    ) -> Result<User, AuthError> {
         let email = Email::new(email).map_err(|_| AuthError::Unauthenticated)?;
         let header = [b"form ", email.as_str().as_bytes(), b":", password.as_bytes()].concat();
         let credentials = Credentials::Password { email, password: password.to_owned() };
-        Ok(self.check(&header, &credentials).await?.user)
+        Ok(self.check(&header, &credentials, from).await?.user)
     }
 
-    async fn check(&self, header: &[u8], credentials: &Credentials) -> Result<Known, AuthError> {
+    async fn check(
+        &self,
+        header: &[u8],
+        credentials: &Credentials,
+        from: Option<IpAddr>,
+    ) -> Result<Known, AuthError> {
         let fingerprint: [u8; 32] =
             self.fingerprints.clone().chain_update(header).finalize().into_bytes().into();
         if let Some(known) = self.fresh(&fingerprint) {
@@ -135,14 +159,14 @@ impl Authenticator {
         }
         let found = match credentials {
             Credentials::Password { email, password } => {
-                self.check_password(email, password, &fingerprint).await
+                self.check_password(email, password, &fingerprint, from).await
             }
             Credentials::Key { token, email } => self.check_key(token, email.as_ref()).await,
         };
         match &found {
             Ok(known) => self.cache.insert(fingerprint, known.clone()),
-            // A database that is away says nothing about the password.
-            Err(AuthError::Busy | AuthError::Store(_) | AuthError::Registry(_)) => {}
+            // It was not looked at, or the database is away: that says nothing about the password.
+            Err(AuthError::TooOften(_) | AuthError::Busy | AuthError::Store(_) | AuthError::Registry(_)) => {}
             Err(AuthError::Unauthenticated) => {
                 self.cache.remove(&fingerprint);
             }
@@ -160,6 +184,7 @@ impl Authenticator {
         email: &Email,
         password: &str,
         fingerprint: &[u8; 32],
+        from: Option<IpAddr>,
     ) -> Result<Known, AuthError> {
         let checked = Instant::now();
         let asked = email.clone();
@@ -172,18 +197,25 @@ impl Authenticator {
             (Some(hash), Some(before)) if *hash == before => true,
             // For an unknown address too, so that time tells nothing.
             _ => {
+                let attempt = self.attempts.begin(email, from).await?;
                 let turn = timeout(PATIENCE, Arc::clone(&self.checks).acquire_owned()).await;
                 let Ok(Ok(turn)) = turn else { return Err(AuthError::Busy) };
                 // Whoever had the turn before may have come with the same password.
                 if let Some(known) = self.fresh(fingerprint) {
                     return Ok(known);
                 }
+                let counted = self.attempts.count(attempt).await?;
                 let right = verify(password.to_owned(), hash.clone()).await;
-                if let (true, Some(user)) = (right, user.clone().filter(|user| user.active)) {
-                    let known = Known { user, scope: Scope::All, password: hash.clone(), checked };
+                let allowed = user.clone().filter(|user| right && user.active);
+                if let Some(user) = &allowed {
+                    let known =
+                        Known { user: user.clone(), scope: Scope::All, password: hash.clone(), checked };
                     self.cache.insert(*fingerprint, known);
                 }
                 drop(turn);
+                if allowed.is_some() {
+                    self.attempts.succeed(counted).await;
+                }
                 right
             }
         };
@@ -278,7 +310,8 @@ impl Caller {
         let (Some(header), None) = (headers.next(), headers.next()) else {
             return Err(Problem::Unauthenticated);
         };
-        let (user, scope) = services.authenticator.authenticate(header.as_bytes()).await?;
+        let (user, scope) =
+            services.authenticator.authenticate(header.as_bytes(), client::address(request)).await?;
         let origin = origin(request, Some(user.id));
         Ok((Self { user, origin }, scope))
     }
@@ -299,7 +332,7 @@ pub fn origin(request: &HttpRequest, actor: Option<UserId>) -> Origin {
     let client = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
     Origin {
         actor,
-        address: request.peer_addr().map(|peer| peer.ip()),
+        address: client::address(request),
         client: client.map(|agent| agent.chars().take(CLIENT_CHARS).collect()),
     }
 }

@@ -2,14 +2,17 @@
 //! Two dialects, a resource server's endpoints, a page and the operator's
 //! probes; they share what is in this folder and never import each other.
 
+pub mod attempts;
 pub mod auth;
 pub mod body;
+pub mod client;
 pub mod form;
 pub mod hexo;
 pub mod mfs;
 pub mod ops;
 pub mod pages;
 pub mod problem;
+pub mod quota;
 pub mod resource_server;
 pub mod routing;
 pub mod trace;

@@ -7,8 +7,9 @@ use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE}
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::{hexo, mfs, pages, resource_server};
+use super::{hexo, mfs, pages, quota, resource_server};
 use crate::actors::registry::RegistryError;
+use crate::domain::limit::Exceeded;
 use crate::store::StoreError;
 
 /// Seconds after which to come back to a busy server.
@@ -38,6 +39,9 @@ pub enum Problem {
     /// A body of another type than the resource takes.
     #[error("This content type is not supported.")]
     UnsupportedType,
+    /// This caller, or somebody, too often: nothing was done.
+    #[error(transparent)]
+    TooOften(#[from] Exceeded),
     /// Too much is waiting: nothing was done.
     #[error("The server is busy. Nothing was done; try again.")]
     Busy,
@@ -60,6 +64,7 @@ impl Problem {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::NotDone | Self::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -84,6 +89,10 @@ impl Problem {
             }
             Self::MethodNotAllowed(allow) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::TooOften(Exceeded(standing)) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(standing.more_in));
+                quota::tell(headers, std::slice::from_ref(standing));
             }
             Self::Busy | Self::NotDone | Self::OutcomeUnknown => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));

@@ -11,6 +11,7 @@ mod staged;
 mod tallies;
 mod types;
 
+pub mod blocks;
 pub mod bundles;
 pub mod cast;
 pub mod events;
@@ -20,6 +21,7 @@ pub mod hubs;
 pub mod import;
 pub mod keys;
 pub mod lookup;
+pub mod meters;
 pub mod outbox;
 pub mod purge;
 pub mod requests;

@@ -11,6 +11,7 @@ use super::schema::permission_requests::{self, dsl};
 use super::tallies::{self, Changes};
 use super::types::{At, Id, Instant, Uid};
 use super::{Conn, Link, Listed, Page, locked, on};
+use crate::domain::block::Block;
 use crate::domain::bundle::BundleId;
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::Terms;
@@ -114,6 +115,8 @@ pub(super) struct Wanted {
     pub terms: Vec<Terms>,
     /// By who posted them and the `Idempotency-Key` they came with.
     pub onces: Vec<(UserId, IdempotencyKey)>,
+    /// The open ones that these blocks forbid.
+    pub blocked: Vec<Block>,
 }
 
 /// How the database names terms.
@@ -130,7 +133,8 @@ fn once_of(user: UserId, key: &IdempotencyKey) -> String {
 impl Wanted {
     /// Whether tokens alone name what is wanted.
     pub fn is_by_token(&self) -> bool {
-        self.numbers.is_empty() && self.terms.is_empty() && self.onces.is_empty()
+        let Self { redeem_ids: _, numbers, terms, onces, blocked } = self;
+        numbers.is_empty() && terms.is_empty() && onces.is_empty() && blocked.is_empty()
     }
 }
 
@@ -184,6 +188,13 @@ pub(super) fn lock(conn: &mut Conn, wanted: &Wanted) -> QueryResult<Vec<Permissi
     if !wanted.onces.is_empty() {
         let onces: Vec<String> = wanted.onces.iter().map(|(user, key)| once_of(*user, key)).collect();
         find!(dsl::create_once.eq_any(&onces));
+    }
+    if !wanted.blocked.is_empty() {
+        // Some of these may be others' who block one of them; whoever ends them looks.
+        let targets: Vec<i64> = wanted.blocked.iter().map(|block| block.target.0).collect();
+        let blocked: Vec<i64> = wanted.blocked.iter().map(|block| block.blocked.0).collect();
+        let between = dsl::user_target.eq_any(&targets).and(dsl::user_allowed.eq_any(&blocked));
+        find!(dsl::outcome.is_null().and(between));
     }
     if ids.is_empty() {
         return Ok(Vec::new());

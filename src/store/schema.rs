@@ -116,6 +116,21 @@ table! {
 }
 
 table! {
+    blocks (user_target, user_blocked) {
+        user_target -> BigInt,
+        user_blocked -> BigInt,
+        created_at -> crate::store::types::Instant,
+    }
+}
+
+table! {
+    meters (key) {
+        key -> Text,
+        until -> crate::store::types::Instant,
+    }
+}
+
+table! {
     outbox (id) {
         id -> crate::store::types::Id,
         request_id -> BigInt,

@@ -173,7 +173,7 @@ impl Database {
             once: None,
         };
         match commit(&self.store(clock), Deed::Ask(new)) {
-            Verdict::Asked(Ok((request, _))) => request,
+            Verdict::Asked(Ok((request, ..))) => request,
             other => panic!("{other:?}"),
         }
     }

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use crate::helpers::By;
 use crate::hexo::{answered, refused_so};
 
-const RESOURCES: [&str; 5] = ["account", "bundle", "bundle_permission", "bundle_permission_request", "user"];
+const RESOURCES: [&str; 6] =
+    ["account", "block", "bundle", "bundle_permission", "bundle_permission_request", "user"];
 
 /// What each resource serves, in its list and in its details.
-const METHODS: [(&str, &str, Option<&str>); 5] = [
+const METHODS: [(&str, &str, Option<&str>); 6] = [
     ("account", "GET, HEAD", None),
+    ("block", "GET, HEAD, POST", Some("GET, HEAD, DELETE")),
     ("bundle", "GET, HEAD, POST", Some("GET, HEAD, PUT, DELETE")),
     ("bundle_permission", "GET, HEAD, POST", Some("GET, HEAD, DELETE")),
     ("bundle_permission_request", "GET, HEAD, POST", Some("GET, HEAD, PUT, DELETE")),

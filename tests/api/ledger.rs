@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use countersign::domain::block::Block;
+use countersign::domain::bundle::Bundle;
 use countersign::domain::event::Origin;
 use countersign::domain::export::{ExpiryHours, ExportRef, NewExport};
 use countersign::domain::grant::{GrantId, Terms};
@@ -104,8 +106,8 @@ on_both_databases! {
         let new = new_request(ada.user.id, grace.user.id, bundle.id);
         let deeds = vec![Deed::Ask(new.clone()), Deed::Ask(new), redeem(&first, None)];
         let verdicts = verdicts(&app, deeds);
-        let Verdict::Asked(Ok((second, ttl))) = &verdicts[0] else { panic!("{verdicts:?}") };
-        let Verdict::Asked(Ok((third, _))) = &verdicts[1] else { panic!("{verdicts:?}") };
+        let Verdict::Asked(Ok((second, ttl, _))) = &verdicts[0] else { panic!("{verdicts:?}") };
+        let Verdict::Asked(Ok((third, ..))) = &verdicts[1] else { panic!("{verdicts:?}") };
         assert_eq!(*ttl, 0, "it was replaced in the same batch");
         assert!(first.id < second.id && second.id != third.id);
         assert!(matches!(verdicts[2], Verdict::Redeemed(Err(Refusal::Dead))));
@@ -131,17 +133,17 @@ on_both_databases! {
         let new = NewRequest { once, ..new_request(ada.user.id, grace.user.id, sleep.id) };
         let other = NewRequest { terms: Terms { bundle: heart.id, ..new.terms }, ..new.clone() };
         let both = verdicts(&app, vec![Deed::Ask(new.clone()), Deed::Ask(new.clone()), Deed::Ask(other.clone())]);
-        let (Verdict::Asked(Ok((first, _))), Verdict::Asked(Ok((again, _)))) = (&both[0], &both[1]) else {
+        let (Verdict::Asked(Ok((first, ..))), Verdict::Asked(Ok((again, ..)))) = (&both[0], &both[1]) else {
             panic!("{both:?}")
         };
         assert_eq!(first.id, again.id);
         assert!(matches!(both[2], Verdict::Asked(Err(AskRefusal::AnotherUnderThisKey))));
         app.commit(redeem(first, None));
-        let Verdict::Asked(Ok((settled, ttl))) = app.commit(Deed::Ask(new.clone())) else { panic!() };
+        let Verdict::Asked(Ok((settled, ttl, _))) = app.commit(Deed::Ask(new.clone())) else { panic!() };
         assert_eq!((settled.id, ttl), (first.id, 0));
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
         app.advance(24 * 3_600);
-        let Verdict::Asked(Ok((next, _))) = app.commit(Deed::Ask(other)) else { panic!() };
+        let Verdict::Asked(Ok((next, ..))) = app.commit(Deed::Ask(other)) else { panic!() };
         assert_ne!(next.id, first.id);
     }
 
@@ -178,6 +180,35 @@ on_both_databases! {
         app.assert_tallies();
     }
 
+    async fn blocks_and_requests_in_one_batch_happen_in_order(app: TestApp) {
+        let ((ada, grace), eve) = (people(&app), app.user("eve@example.org"));
+        let (sleep, heart) = (app.bundle("Sleep", 6), app.bundle("Heart", 6));
+        let first = app.ask(&ada, &grace, &sleep);
+        let ask = |who: &TestUser, bundle: &Bundle| Deed::Ask(new_request(who.user.id, grace.user.id, bundle.id));
+        let block = Block { target: grace.user.id, blocked: ada.user.id };
+        let verdicts = verdicts(&app, vec![
+            ask(&ada, &heart),
+            ask(&eve, &sleep),
+            Deed::Block(block),
+            Deed::Block(block),
+            ask(&ada, &sleep),
+            Deed::Unblock(block),
+            Deed::Unblock(block),
+            ask(&ada, &sleep),
+            redeem(&first, None),
+        ]);
+        assert!(matches!(&verdicts[0], Verdict::Asked(Ok((_, 0, _)))), "it died in the same batch");
+        assert!(matches!(&verdicts[1], Verdict::Asked(Ok((_, 3_600, _)))), "another's");
+        assert!(matches!(verdicts[2..4], [Verdict::Blocked(true), Verdict::Blocked(false)]));
+        assert!(matches!(verdicts[4], Verdict::Asked(Err(AskRefusal::Blocked))));
+        assert!(matches!(verdicts[5..7], [Verdict::Unblocked(true), Verdict::Unblocked(false)]));
+        assert!(matches!(&verdicts[7], Verdict::Asked(Ok((_, 3_600, _)))));
+        assert!(matches!(verdicts[8], Verdict::Redeemed(Err(Refusal::Dead))));
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL"), 2);
+        assert_eq!(app.count("SELECT count(*) AS n FROM blocks"), 0);
+        app.assert_tallies();
+    }
+
     async fn a_bad_operation_fails_alone(app: TestApp) {
         let (ada, grace) = people(&app);
         let bundle = app.bundle("Sleep", 6);
@@ -199,7 +230,7 @@ on_both_databases! {
         let zero = RequestRef::Number(countersign::domain::request::RequestId(0));
         let end = Deed::End { which: zero, by: Authority::User(ada.user.id) };
         let verdicts = verdicts(&app, vec![ask, end]);
-        assert!(matches!(&verdicts[0], Verdict::Asked(Ok((_, 3_600)))));
+        assert!(matches!(&verdicts[0], Verdict::Asked(Ok((_, 3_600, _)))));
         assert!(matches!(verdicts[1], Verdict::Ended(Err(Refusal::Dead))));
     }
 

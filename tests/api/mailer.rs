@@ -10,7 +10,7 @@ use countersign::store::outbox;
 use crate::helpers::{TestApp, TestUser, token_in};
 
 /// Waits until a query counts as many.
-async fn until(app: &TestApp, sql: &str, wanted: i64) {
+pub async fn until(app: &TestApp, sql: &str, wanted: i64) {
     let counted = async {
         while app.count(sql) != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -2,7 +2,9 @@
 
 use countersign::domain::event::Origin;
 use countersign::domain::export::{ExpiryHours, NewExport};
+use countersign::domain::grant::Terms;
 use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::limit::{AskLimits, Limit};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::request::NewRequest;
 use countersign::domain::text::IdempotencyKey;
@@ -99,30 +101,68 @@ async fn a_batch_reads_the_rows_that_it_is_about_and_no_others() {
          ANALYZE permission_requests"
     ))
     .unwrap();
-    let before = rows_read(&mut conn);
+    let before = rows_read(&mut conn, "permission_requests");
     (10..20).for_each(batch);
     // A back end tells its statistics when it ends, at the latest.
     drop(store);
+    let read = rows_read_since(&mut conn, "permission_requests", before);
+    assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+}
+
+/// And for the meters, of which there are as many as there are pairs of people.
+#[actix_web::test]
+async fn a_limit_reads_the_meters_that_it_is_about_and_no_others() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6);
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    conn.batch_execute("VACUUM ANALYZE meters").unwrap();
+    let limit = Limit::new(1_000, 86_400).ok();
+    let limits = AskLimits { pair: limit, requester: limit, target: limit, astray: limit };
+    let batch = |_| {
+        let terms = Terms { target: grace.user.id, allowed: ada.user.id, bundle: bundle.id };
+        let new = NewRequest { terms, asked_by: ada.user.id, lifetime: 3_600, redeem_page: None, once: None };
+        let asks = [(); 4].map(|()| Operation::new(Deed::Ask(new.clone()), Origin::default()).within(limits));
+        for verdict in ledger::commit(&store, &asks) {
+            assert!(matches!(verdict, Ok(Verdict::Asked(Ok((.., left)))) if left.len() == 3));
+        }
+    };
+    (0..10).for_each(batch);
+    conn.batch_execute(
+        "INSERT INTO meters SELECT 'pair:' || i || ':1', now() + '1 day' FROM generate_series(100, 50000) i; \
+         ANALYZE meters",
+    )
+    .unwrap();
+    let before = rows_read(&mut conn, "meters");
+    (10..20).for_each(batch);
+    drop(store);
+    let read = rows_read_since(&mut conn, "meters", before);
+    assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+}
+
+/// How many more were read since there were so many, once that is known.
+fn rows_read_since(conn: &mut PgConnection, table: &str, before: i64) -> i64 {
     let patience = Instant::now() + Duration::from_secs(20);
     let mut read = 0;
     while read == 0 && Instant::now() < patience {
         std::thread::yield_now();
-        read = rows_read(&mut conn) - before;
+        read = rows_read(conn, table) - before;
     }
-    assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+    read
 }
 
-/// Rows of `permission_requests` and entries of its indexes that were read so far.
-fn rows_read(conn: &mut PgConnection) -> i64 {
+/// Rows of a table and entries of its indexes that were read so far.
+fn rows_read(conn: &mut PgConnection, table: &str) -> i64 {
     #[derive(QueryableByName)]
     struct Read {
         #[diesel(sql_type = diesel::sql_types::BigInt)]
         n: i64,
     }
-    let read: Read = diesel::sql_query(
-        "SELECT (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'permission_requests') \
-         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'permission_requests')::bigint AS n",
-    )
+    let read: Read = diesel::sql_query(format!(
+        "SELECT (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = '{table}') \
+         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = '{table}')::bigint AS n",
+    ))
     .get_result(conn)
     .unwrap();
     read.n

@@ -125,6 +125,23 @@ CREATE TABLE tallies (
 );
 CREATE INDEX tallies_user ON tallies (user_id);
 
+-- Whom each user takes no requests from.
+CREATE TABLE blocks (
+    user_target  bigint NOT NULL REFERENCES users,
+    user_blocked bigint NOT NULL REFERENCES users,
+    created_at   timestamptz NOT NULL,
+    PRIMARY KEY (user_target, user_blocked),
+    CHECK (user_target <> user_blocked)
+);
+
+-- How far the meters of the limits have risen: when each will have run down. One that
+-- has is as good as none, and is swept. (No index on the moment: it would be written
+-- with every rise, for a sweep a minute.)
+CREATE TABLE meters (
+    key   text COLLATE "C" PRIMARY KEY NOT NULL,
+    until timestamptz NOT NULL
+);
+
 -- The mails that are owed: a row is written in the transaction of the deed that owes it.
 -- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.
 CREATE TABLE outbox (

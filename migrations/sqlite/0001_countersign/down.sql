@@ -1,5 +1,7 @@
 DROP TABLE events;
 DROP TABLE outbox;
+DROP TABLE meters;
+DROP TABLE blocks;
 DROP VIEW bundle_permissions;
 DROP TABLE tallies;
 DROP TABLE permission_requests;

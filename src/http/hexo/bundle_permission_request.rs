@@ -15,11 +15,13 @@ use super::view::{GrantView, Reader, RequestView};
 use super::{Answer, Kind, Prefix, schema};
 use crate::config::Config;
 use crate::domain::clock::Timestamp;
+use crate::domain::limit::Standing;
 use crate::domain::request::{NewRequest, PermissionRequest, RequestId};
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, From};
 use crate::http::problem::Problem;
+use crate::http::quota;
 use crate::http::routing::{get, resource};
 use crate::store::cast::Cast;
 use crate::store::lookup::Question;
@@ -104,11 +106,17 @@ async fn ask(
     let parties = wish.resolve(KIND, Author::Allowed, &caller, &services).await?;
     let viewer = caller.id();
     let new = NewRequest { terms: parties.terms, asked_by: viewer, lifetime, redeem_page, once };
-    let (request, ttl) = services.registry.ask(new, caller.origin).await??;
+    let limits = config.limits.asking.of(&caller.user);
+    let (request, ttl, left) = services.registry.ask(new, limits, caller.origin).await??;
     services.mailer.hint();
     let view =
         RequestView::new(&request, ttl, parties.scene(), Reader { viewer, prefix, services: &services });
-    Ok(HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view))
+    let mut response =
+        HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view);
+    // How often others ask the target is nobody's business but theirs.
+    let own: Vec<Standing> = left.into_iter().filter(|standing| standing.name != "target").collect();
+    quota::tell(response.headers_mut(), &own);
+    Ok(response)
 }
 
 /// `PUT /api/bundle_permission_request/<token>/`: redeems. The body is never

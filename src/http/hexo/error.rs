@@ -112,6 +112,10 @@ impl From<AskRefusal> for HexoError {
                 Self::invalid(Kind::BundlePermissionRequest, "bundle", "This permission stands already.")
             }
             AskRefusal::AnotherUnderThisKey => Self::AnotherUnderThisKey,
+            AskRefusal::Blocked => {
+                Problem::Forbidden("user_target takes no requests from user_allowed.").into()
+            }
+            AskRefusal::TooOften(exceeded) => Problem::from(exceeded).into(),
         }
     }
 }

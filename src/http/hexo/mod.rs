@@ -20,12 +20,16 @@
 //! - **Lists.** `previous` is there whenever something lies before the page. A
 //!   parameter that has one value and is given twice is refused, and so are
 //!   more than 1,000 values of a filter or a set.
+//! - **Blocks.** A resource of our own: whom the caller takes no requests from. It has
+//!   the number of the user who is blocked. Whoever they ask is told so (403), since
+//!   they would find out anyway; open requests of theirs are declined, permissions stay.
 //! - **Ids.** One that no number of 64 bits is names nothing: 404 in a path, 400
 //!   in a body or a filter. `not_found` of a set is always there.
 //! - **Redeem URLs.** At most 900 bytes, and no `token` of its own. At our own
 //!   origin it has no query: a link in our own mail must not call our services.
 
 mod account;
+mod block;
 mod bundle;
 mod bundle_permission;
 mod bundle_permission_request;
@@ -69,6 +73,7 @@ fn resources(scope: &mut ServiceConfig) {
         .service(resource("", "GET, HEAD").route(get().to(schema::index)))
         .service(resource("/connect/oauth2/token", "POST").route(web::post().to(no_oauth)))
         .configure(account::routes)
+        .configure(block::routes)
         .configure(bundle_permission_request::routes)
         .configure(bundle_permission::routes)
         .configure(bundle::routes)
@@ -134,6 +139,8 @@ impl FromRequest for Prefix {
 enum Kind {
     /// The caller, as a list of one.
     Account,
+    /// Somebody from whom the caller takes no requests.
+    Block,
     /// A named set of rights.
     Bundle,
     /// What a redeemed request leaves.
@@ -145,12 +152,19 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::Account, Self::Bundle, Self::BundlePermission, Self::BundlePermissionRequest, Self::User];
+    const ALL: [Self; 6] = [
+        Self::Account,
+        Self::Block,
+        Self::Bundle,
+        Self::BundlePermission,
+        Self::BundlePermissionRequest,
+        Self::User,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Block => "block",
             Self::Bundle => "bundle",
             Self::BundlePermission => "bundle_permission",
             Self::BundlePermissionRequest => "bundle_permission_request",

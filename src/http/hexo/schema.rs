@@ -130,6 +130,8 @@ const USER: &[Field] = &[
     Field::text("username").unique().readonly(),
 ];
 
+const BLOCK: &[Field] = &[Field::uri(), Field::user("user")];
+
 const BUNDLE: &[Field] = &[
     Field::text("description").optional(),
     Field::integer("id").readonly(),
@@ -159,6 +161,9 @@ impl Kind {
     const fn shape(self) -> Shape {
         match self {
             Self::Account => Shape { list: &["get"], detail: &[], fields: USER, filtering: &[] },
+            Self::Block => {
+                Shape { list: &["get", "post"], detail: &["get", "delete"], fields: BLOCK, filtering: &[] }
+            }
             Self::User => Shape {
                 list: &["get", "post"],
                 detail: &["get", "put", "patch"],

@@ -3,7 +3,8 @@
 //!
 //! What is wrong is said in an order that tells the least: first what the body
 //! alone shows; then whether its author may act for the one who acts; only then
-//! whether there are such another user and such a bundle.
+//! whether there are such another user and such a bundle. And whoever has named too
+//! many who are not there is told nothing of whom they name.
 
 use super::Kind;
 use super::error::HexoError;
@@ -15,6 +16,7 @@ use crate::domain::grant::{SameUser, Terms};
 use crate::domain::user::User;
 use crate::http::Services;
 use crate::http::auth::Caller;
+use crate::http::problem::Problem;
 use crate::store::cast::Scene;
 use crate::store::lookup::{Findings, Question, UserName};
 
@@ -76,7 +78,13 @@ impl Wish {
     ) -> Result<Parties, HexoError> {
         let users = [&self.allowed, &self.target].into_iter().filter_map(|user| user.names.clone()).collect();
         let found = services.registry.look_up(Question::Names(users, self.bundle.names)).await?;
-        self.cast(kind, author, caller, &found)
+        let parties = self.cast(kind, author, caller, &found);
+        // Asking is looked at together with what is asked.
+        if author == Author::Target || parties.is_err() {
+            refer(caller, matches!(parties, Err(HexoError::Unresolved { kind: Kind::User, .. })), services)
+                .await?;
+        }
+        parties
     }
 
     fn cast(
@@ -107,9 +115,20 @@ impl Wish {
     }
 }
 
+/// Counts that a caller has named users, one of them, if `astray`, nobody; refuses who
+/// may not be told what came of it.
+pub(super) async fn refer(caller: &Caller, astray: bool, services: &Services) -> Result<(), HexoError> {
+    let limits = services.config.limits.asking.of(&caller.user);
+    if limits.astray.is_some() {
+        let referred = services.registry.refer(caller.id(), astray, limits, caller.origin.clone());
+        referred.await?.map_err(Problem::from)?;
+    }
+    Ok(())
+}
+
 impl Reference<UserName> {
     /// The user that it names, if they are there and active.
-    fn pick(&self, found: &Findings) -> Result<User, HexoError> {
+    pub(super) fn pick(&self, found: &Findings) -> Result<User, HexoError> {
         let user = self.names.as_ref().and_then(|name| found.user(name)).filter(|user| user.active);
         user.cloned().ok_or_else(|| HexoError::Unresolved { kind: Kind::User, given: self.given.clone() })
     }

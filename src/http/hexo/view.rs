@@ -34,6 +34,19 @@ impl<'a> UserView<'a> {
     }
 }
 
+/// A `block`. Who is blocked may be a stranger: their URI is all that is told.
+#[derive(Serialize)]
+pub(super) struct BlockView {
+    pub(super) resource_uri: String,
+    user: String,
+}
+
+impl BlockView {
+    pub(super) fn new(UserId(id): UserId, prefix: Prefix) -> Self {
+        Self { resource_uri: prefix.detail(Kind::Block, id), user: prefix.detail(Kind::User, id) }
+    }
+}
+
 /// A `bundle`.
 #[derive(Serialize)]
 pub(super) struct BundleView<'a> {

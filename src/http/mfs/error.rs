@@ -93,6 +93,7 @@ pub fn of_problem(problem: &Problem) -> (StatusCode, &'static str) {
         Problem::BadRequest(_) => "bad_request",
         Problem::TooLarge => "payload_too_large",
         Problem::UnsupportedType => "unsupported_media_type",
+        Problem::TooOften(_) => "too_many_requests",
         Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => "internal_error",
     };
     (problem.status(), code)

@@ -10,10 +10,10 @@ use super::view::{Page, Summary};
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
 use crate::entropy;
-use crate::http::Services;
 use crate::http::auth::{AuthError, origin};
 use crate::http::body::Body;
 use crate::http::problem::Problem;
+use crate::http::{Services, client};
 use crate::store::lookup::Question;
 
 /// `GET /redeem?token=…`: the form. Nothing is looked up, so that the link alone
@@ -32,8 +32,9 @@ pub async fn show(request: HttpRequest) -> HttpResponse {
 pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) -> HttpResponse {
     let done = async {
         let filled = Form::parse(&request, &body)?;
-        let user = match services.authenticator.sign_in(&filled.email, filled.password.expose_secret()).await
-        {
+        let from = client::address(&request);
+        let password = filled.password.expose_secret();
+        let user = match services.authenticator.sign_in(&filled.email, password, from).await {
             Ok(user) => user,
             Err(AuthError::Unauthenticated) => {
                 let again = form(filled.token, filled.email, true, None);

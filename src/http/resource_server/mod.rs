@@ -64,7 +64,9 @@ pub fn problem(problem: &Problem) -> HttpResponse {
         | Problem::BadRequest(_)
         | Problem::TooLarge
         | Problem::UnsupportedType => "invalid_request",
-        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => "temporarily_unavailable",
+        Problem::TooOften(_) | Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => {
+            "temporarily_unavailable"
+        }
     };
     failure(problem.status(), error, &problem.to_string())
 }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use diesel::QueryResult;
 use diesel::result::Error;
 
+use super::restraints::Restraints;
 use super::stroke::Stroke;
 use super::{AskRefusal, Deed, Manner, Operation, RequestRef, Verdict};
+use crate::domain::block::Block;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
 use crate::domain::export::{ExportRef, ExportToken, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
+use crate::domain::limit::{AskLimits, Standing};
 use crate::domain::permission::Mask;
 use crate::domain::request::{
     NewRequest, Outcome, PermissionRequest, Redemption, Refusal, Repetition, RequestId,
@@ -32,7 +35,7 @@ use crate::store::{Conn, exports, grants, hubs, outbox};
 /// What was decided, before the database has given new rows their numbers.
 enum Decision {
     Done(Verdict),
-    Asked(RedeemId),
+    Asked(RedeemId, Vec<Standing>),
     Redeemed(Grant),
     Given(RedeemId),
 }
@@ -47,6 +50,7 @@ pub(super) struct Book {
     requests: BTreeMap<RedeemId, PermissionRequest>,
     /// What stands, by what was read; and what will, when this is written.
     grants: HashMap<Terms, Grant>,
+    restraints: Restraints,
 
     new_exports: Vec<(ExportToken, TokenDigest)>,
     revoked: Vec<ExportId>,
@@ -68,6 +72,7 @@ enum Subject {
     Export(ExportId),
     Request(RedeemId),
     Grant(RedeemId),
+    User(UserId),
 }
 
 impl Book {
@@ -120,8 +125,11 @@ impl Book {
                 Deed::End { which: RequestRef::Number(number), .. } => wanted.numbers.push(*number),
                 Deed::Give(given) => terms.push(*given),
                 Deed::TakeBack { id, .. } => wanted.numbers.push(RequestId(id.0)),
+                Deed::Block(block) => wanted.blocked.push(*block),
+                Deed::Refer { .. } | Deed::Unblock(_) => {}
             }
         }
+        let restraints = Restraints::open(conn, operations)?;
         let exports = if export_ids.is_empty() { Vec::new() } else { exports::lock(conn, &export_ids)? };
         let (requests, scene) = if wanted.redeem_ids.is_empty() {
             (requests::lock(conn, &wanted)?, Staged::default())
@@ -150,6 +158,7 @@ impl Book {
             exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
             requests,
             grants: grants.into_iter().map(|grant| (grant.terms, grant)).collect(),
+            restraints,
             new_exports: Vec::new(),
             revoked: Vec::new(),
             new_requests: Vec::new(),
@@ -161,15 +170,18 @@ impl Book {
     }
 
     fn decide(&mut self, operation: &Operation) -> Decision {
-        let Operation { deed, origin, entropy } = operation;
+        let Operation { deed, origin, limits, entropy } = operation;
         match deed {
             Deed::CreateExport(new) => Decision::Done(self.create_export(new, entropy, origin)),
             Deed::RevokeExport { which, by } => Decision::Done(self.revoke_export(*which, *by, origin)),
-            Deed::Ask(new) => self.ask(new, entropy, origin),
+            Deed::Ask(new) => self.ask(new, limits, entropy, origin),
             Deed::Redeem { id, by, once } => self.redeem(*id, *by, once.as_ref(), origin),
             Deed::End { which, by } => Decision::Done(Verdict::Ended(self.end(*which, *by, origin))),
             Deed::Give(terms) => self.give(*terms, entropy, origin),
             Deed::TakeBack { id, by } => Decision::Done(self.take_back(*id, *by, origin)),
+            Deed::Refer { by, astray } => Decision::Done(self.refer(*by, *astray, limits)),
+            Deed::Block(block) => Decision::Done(self.block(*block, origin)),
+            Deed::Unblock(block) => Decision::Done(self.unblock(block, origin)),
         }
     }
 
@@ -199,26 +211,36 @@ impl Book {
         Verdict::ExportRevoked(Some(revoked))
     }
 
-    fn ask(&mut self, new: &NewRequest, entropy: &Entropy, origin: &Origin) -> Decision {
+    fn ask(&mut self, new: &NewRequest, limits: &AskLimits, entropy: &Entropy, origin: &Origin) -> Decision {
         let now = self.now;
+        let refused = |refusal| Decision::Done(Verdict::Asked(Err(refusal)));
         let before = |request: &&mut PermissionRequest| {
             new.once.is_some() && request.once == new.once && request.asked_by == new.asked_by
         };
         if let Some(earlier) = self.requests.values_mut().find(before) {
             match earlier.repeated_by(new, now) {
-                Some(Repetition::Same) => return Decision::Asked(earlier.redeem_id),
-                Some(Repetition::Another) => {
-                    return Decision::Done(Verdict::Asked(Err(AskRefusal::AnotherUnderThisKey)));
-                }
+                Some(Repetition::Same) => return Decision::Asked(earlier.redeem_id, Vec::new()),
+                Some(Repetition::Another) => return refused(AskRefusal::AnotherUnderThisKey),
                 None => {
                     earlier.once = None;
                     self.forgotten.push(earlier.id);
                 }
             }
         }
-        if self.grants.contains_key(&new.terms) {
-            return Decision::Done(Verdict::Asked(Err(AskRefusal::Granted)));
+        // Before anything is told of whoever was referred to.
+        if let Err(exceeded) = self.restraints.allow(limits.astray_of(new.asked_by), now) {
+            return refused(exceeded.into());
         }
+        if self.grants.contains_key(&new.terms) {
+            return refused(AskRefusal::Granted);
+        }
+        if self.restraints.forbid(&Block::of(new.terms)) {
+            return refused(AskRefusal::Blocked);
+        }
+        let standings = match self.restraints.take(&limits.taken_by(new), now) {
+            Ok(standings) => standings,
+            Err(exceeded) => return refused(exceeded.into()),
+        };
         let mut replaced = Vec::new();
         for request in self.requests.values_mut().filter(|request| request.terms == new.terms) {
             if request.replace(now).is_ok() {
@@ -246,7 +268,7 @@ impl Book {
         self.requests.insert(redeem_id, request);
         self.new_requests.push(redeem_id);
         self.note(Action::RequestCreated, origin, Subject::Request(redeem_id));
-        Decision::Asked(redeem_id)
+        Decision::Asked(redeem_id, standings)
     }
 
     fn redeem(
@@ -334,6 +356,43 @@ impl Book {
         Verdict::TakenBack(true)
     }
 
+    fn refer(&mut self, by: UserId, astray: bool, limits: &AskLimits) -> Verdict {
+        let metered = limits.astray_of(by);
+        Verdict::Referred(if astray {
+            self.restraints.take(metered.as_slice(), self.now).map(drop)
+        } else {
+            self.restraints.allow(metered, self.now)
+        })
+    }
+
+    fn block(&mut self, block: Block, origin: &Origin) -> Verdict {
+        let fresh = self.restraints.block(block);
+        if fresh {
+            self.note(Action::BlockCreated, origin, Subject::User(block.blocked));
+        }
+        let theirs = self.requests.values_mut().filter(|request| Block::of(request.terms) == block);
+        let by = Authority::User(block.target);
+        let ended: Vec<RedeemId> = theirs
+            .filter_map(|request| request.end(by, self.now).is_ok().then_some(request.redeem_id))
+            .collect();
+        for id in ended {
+            // One that was made in this batch is written as it is now.
+            if !self.new_requests.contains(&id) {
+                self.closed.push(id);
+            }
+            self.note(Action::RequestDeclined, origin, Subject::Request(id));
+        }
+        Verdict::Blocked(fresh)
+    }
+
+    fn unblock(&mut self, block: &Block, origin: &Origin) -> Verdict {
+        let stood = self.restraints.unblock(block);
+        if stood {
+            self.note(Action::BlockDeleted, origin, Subject::User(block.blocked));
+        }
+        Verdict::Unblocked(stood)
+    }
+
     fn note(&mut self, action: Action, origin: &Origin, subject: Subject) {
         self.trail.push(Entry { action, origin: origin.clone(), subject });
     }
@@ -343,6 +402,7 @@ impl Book {
         conn: &mut Conn,
         decisions: Vec<Decision>,
     ) -> QueryResult<(Vec<Verdict>, Option<Event>)> {
+        self.restraints.write(conn, self.now)?;
         self.write_exports(conn)?;
         self.write_requests(conn)?;
         self.changes().write(conn)?;
@@ -430,6 +490,7 @@ impl Book {
                 Subject::Export(id) => format!("export:{id}"),
                 Subject::Request(id) => format!("request:{}", number(id)?),
                 Subject::Grant(id) => format!("grant:{}", number(id)?),
+                Subject::User(id) => format!("user:{id}"),
             };
             trail.push(Event { id: entropy::token().uuid(self.now), at: self.now, origin, action, subject });
         }
@@ -439,9 +500,9 @@ impl Book {
     fn verdict(&self, decision: Decision) -> Option<Verdict> {
         Some(match decision {
             Decision::Done(verdict) => verdict,
-            Decision::Asked(id) => {
+            Decision::Asked(id, standings) => {
                 let request = self.requests.get(&id)?;
-                Verdict::Asked(Ok((request.clone(), request.ttl(self.now))))
+                Verdict::Asked(Ok((request.clone(), request.ttl(self.now), standings)))
             }
             Decision::Redeemed(grant) => {
                 // One that was given in this batch has a number only now.
@@ -454,7 +515,7 @@ impl Book {
 }
 
 /// Fewer rows than decided: the lock did not hold what was decided on.
-fn guard(written: usize, decided: usize) -> QueryResult<()> {
+pub(super) fn guard(written: usize, decided: usize) -> QueryResult<()> {
     if written == decided {
         Ok(())
     } else {

@@ -9,6 +9,7 @@
 //! on two replicas.
 
 mod book;
+mod restraints;
 mod stroke;
 
 use std::cell::RefCell;
@@ -22,9 +23,11 @@ use super::cast::Cast;
 use super::events::{self, Event};
 use super::exports::{self, Uses};
 use super::{Store, StoreError};
+use crate::domain::block::Block;
 use crate::domain::event::Origin;
 use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
 use crate::domain::grant::{Grant, GrantId, Terms};
+use crate::domain::limit::{AskLimits, Exceeded, Standing};
 use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{Entropy, RedeemId, Token};
@@ -49,13 +52,21 @@ pub struct Operation {
     pub deed: Deed,
     /// By whom and from where, for the audit trail.
     pub origin: Origin,
+    /// Within what limits; whatever asks nobody for anything has none.
+    pub limits: AskLimits,
     entropy: Entropy,
 }
 
 impl Operation {
-    /// An operation with randomness of its own.
+    /// An operation with randomness of its own, and no limits.
     pub fn new(deed: Deed, origin: Origin) -> Self {
-        Self { deed, origin, entropy: entropy::token() }
+        Self { deed, origin, limits: AskLimits::default(), entropy: entropy::token() }
+    }
+
+    /// The same within these limits.
+    #[must_use]
+    pub fn within(self, limits: AskLimits) -> Self {
+        Self { limits, ..self }
     }
 }
 
@@ -98,6 +109,17 @@ pub enum Deed {
         /// Who wants it.
         by: UserId,
     },
+    /// Name users in a body.
+    Refer {
+        /// Who does.
+        by: UserId,
+        /// Whether one of them is nobody.
+        astray: bool,
+    },
+    /// Take no more requests from somebody; those that are open are declined.
+    Block(Block),
+    /// Take requests from somebody again.
+    Unblock(Block),
 }
 
 /// How a request is named.
@@ -116,8 +138,9 @@ pub enum Verdict {
     ExportCreated(Result<(ExportToken, Token), MayNotExport>),
     /// The token as it is now; `None` when there is none for this caller.
     ExportRevoked(Option<ExportToken>),
-    /// The request and the seconds that it has left.
-    Asked(Result<(PermissionRequest, i64), AskRefusal>),
+    /// The request, the seconds that it has left, and what is left of the requester's
+    /// limits; of none if it was made before.
+    Asked(Result<(PermissionRequest, i64, Vec<Standing>), AskRefusal>),
     /// The permission that stands now, and whom it names.
     Redeemed(Result<(Grant, Arc<Cast>), Refusal>),
     /// How the request ended.
@@ -126,6 +149,12 @@ pub enum Verdict {
     Given(Option<Grant>),
     /// Whether there was one to delete.
     TakenBack(bool),
+    /// Whether they may be told what came of it.
+    Referred(Result<(), Exceeded>),
+    /// Whether it did not stand already.
+    Blocked(bool),
+    /// Whether it stood.
+    Unblocked(bool),
 }
 
 /// Why a request was not made.
@@ -137,6 +166,12 @@ pub enum AskRefusal {
     /// The `Idempotency-Key` came with another body before.
     #[error("the key was used for another request")]
     AnotherUnderThisKey,
+    /// Who is asked takes no requests from the one who asks.
+    #[error("the target takes no requests from the requester")]
+    Blocked,
+    /// Asked too often.
+    #[error(transparent)]
+    TooOften(#[from] Exceeded),
 }
 
 /// How a batch keeps its rows from changing between decision and write.

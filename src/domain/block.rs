@@ -1,0 +1,20 @@
+//! Blocks: whom a user takes no requests from. What stands between the two stays.
+
+use super::grant::Terms;
+use super::user::UserId;
+
+/// One user's block of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    /// Who takes no requests.
+    pub target: UserId,
+    /// Who has made them.
+    pub blocked: UserId,
+}
+
+impl Block {
+    /// The block that forbids these terms to be asked for, if it stands.
+    pub const fn of(terms: Terms) -> Self {
+        Self { target: terms.target, blocked: terms.allowed }
+    }
+}

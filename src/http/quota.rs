@@ -1,0 +1,50 @@
+//! What is left of a limit, in the `RateLimit` fields
+//! (draft-ietf-httpapi-ratelimit-headers-11).
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::domain::limit::Standing;
+
+/// What is left: `"pair";r=9;t=8640`. With a meter that runs down evenly, `t` is the
+/// time until there is one more.
+pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// What the limits are: `"pair";q=10;w=86400`.
+pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Tells of these limits, if there are any.
+pub fn tell(headers: &mut HeaderMap, standings: &[Standing]) {
+    let mut add = |field: HeaderName, item: fn(&Standing) -> String| {
+        let list = standings.iter().map(item).collect::<Vec<_>>().join(", ");
+        if let Ok(list) = HeaderValue::from_str(&list)
+            && !list.is_empty()
+        {
+            headers.insert(field, list);
+        }
+    };
+    add(RATELIMIT_POLICY, |Standing { name, limit, .. }| {
+        format!("\"{name}\";q={};w={}", limit.times(), limit.seconds())
+    });
+    add(RATELIMIT, |Standing { name, left, more_in, .. }| format!("\"{name}\";r={left};t={more_in}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limit::Limit;
+
+    #[test]
+    fn limits_are_told_as_structured_fields() {
+        let limit = |times, seconds| Limit::new(times, seconds).unwrap();
+        let pair = Standing { name: "pair", limit: limit(10, 86_400), left: 9, more_in: 8_640 };
+        let requester = Standing { name: "requester", limit: limit(1_000, 86_400), left: 999, more_in: 87 };
+        let mut headers = HeaderMap::new();
+        tell(&mut headers, &[]);
+        assert!(headers.is_empty());
+        tell(&mut headers, &[pair, requester]);
+        assert_eq!(
+            headers.get(RATELIMIT_POLICY).unwrap(),
+            "\"pair\";q=10;w=86400, \"requester\";q=1000;w=86400"
+        );
+        assert_eq!(headers.get(RATELIMIT).unwrap(), "\"pair\";r=9;t=8640, \"requester\";r=999;t=87");
+    }
+}

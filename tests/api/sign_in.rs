@@ -1,0 +1,210 @@
+//! Passwords: how often they may be wrong, and by whom it is counted.
+
+use futures_util::future::join_all;
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::Value;
+
+use crate::helpers::{By, PASSWORD, TestApp, TestUser};
+use crate::limits::limits;
+
+const FROM_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']\n";
+const HOME: &str = "198.51.100.1";
+const ELSEWHERE: &str = "203.0.113.9";
+
+/// A server behind a proxy, with these limits; its URL.
+fn behind_a_proxy(app: &mut TestApp, all: &[(&str, &str)]) -> String {
+    app.replica_with(&format!("{FROM_A_PROXY}{}", limits(all)))
+}
+
+/// Somebody signs in with a password, from an address that the proxy tells of.
+fn sign_in(app: &TestApp, email: &str, password: &str, from: &str) -> RequestBuilder {
+    app.get("/api/account/").basic_auth(email, Some(password)).header("x-forwarded-for", from)
+}
+
+async fn status(request: RequestBuilder) -> StatusCode {
+    request.send().await.unwrap().status()
+}
+
+/// Has somebody be wrong until it is too often; how often it was borne.
+async fn guess(app: &TestApp, email: &str, from: &str) -> usize {
+    for nth in 0..50 {
+        match status(sign_in(app, email, &format!("guess {nth}"), from)).await.as_u16() {
+            401 => {}
+            429 => return nth,
+            other => panic!("{other}"),
+        }
+    }
+    panic!("there is no end to it")
+}
+
+on_both_databases! {
+    async fn an_account_is_guessed_at_so_often_and_no_more_be_it_there_or_not(mut app: TestApp) {
+        app.url = behind_a_proxy(&mut app, &[("failures_per_account", "3/h")]);
+        let grace = app.user("grace@example.org");
+        let gone = app.user("gone@example.org");
+        app.disable(&gone);
+        for email in [grace.email(), gone.email(), "nobody@example.org"] {
+            assert_eq!(guess(&app, email, ELSEWHERE).await, 3, "{email}");
+            assert_eq!(guess(&app, email, HOME).await, 0, "from wherever");
+            let refused = sign_in(&app, email, PASSWORD, HOME).send().await.unwrap();
+            assert_eq!(refused.status(), 429, "even if it is right");
+            assert_eq!(refused.headers()["retry-after"], "1200");
+            assert_eq!(refused.headers()["ratelimit"], "\"account\";r=0;t=1200");
+            assert_eq!(refused.headers()["ratelimit-policy"], "\"account\";q=3;w=3600");
+            assert!(!refused.headers().contains_key("www-authenticate"));
+        }
+        assert_eq!(status(app.get("/api/account/").by(&grace)).await, 200, "a key has no limit");
+        app.advance(1_199);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 429);
+        app.advance(1);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 1, "what was right is not counted");
+    }
+
+    async fn each_dialect_says_so_in_its_own_shape(mut app: TestApp) {
+        app.url = app.replica_with(&limits(&[("failures_per_account", "1/h")]));
+        app.user("grace@example.org");
+        let by = |request: RequestBuilder| request.basic_auth("grace@example.org", Some("wrong"));
+        assert_eq!(status(by(app.get("/api/account/"))).await, 401);
+        let words = "Too many. Nothing was done; try again in 3600 seconds.";
+        let hexo: Value = by(app.get("/api/account/")).send().await.unwrap().json().await.unwrap();
+        assert_eq!(hexo, serde_json::json!({ "error": words }));
+        let mfs = by(app.get("/-/svc/mfs_api.list")).send().await.unwrap();
+        assert_eq!((mfs.status().as_u16(), &mfs.headers()["retry-after"]), (429, &"3600".parse().unwrap()));
+        let mfs: Value = mfs.json().await.unwrap();
+        assert_eq!((&mfs["data"]["error"], &mfs["data"]["message"]), (&"too_many_requests".into(), &words.into()));
+        let oauth = by(app.post("/oauth2/introspect")).form(&[("token", "x")]).send().await.unwrap();
+        assert_eq!(oauth.status(), 429);
+        assert_eq!(oauth.json::<Value>().await.unwrap()["error_description"], words);
+        let form = [("token", "x"), ("email", "grace@example.org"), ("password", PASSWORD), ("decision", "look")];
+        let page = app.post("/redeem").form(&form).send().await.unwrap();
+        assert_eq!((page.status().as_u16(), &page.headers()["ratelimit"]), (429, &"\"account\";r=0;t=3600".parse().unwrap()));
+        assert!(page.text().await.unwrap().contains(words));
+    }
+
+    async fn the_form_and_the_apis_count_together(mut app: TestApp) {
+        app.url = app.replica_with(&limits(&[("failures_per_account", "4/h")]));
+        app.user("grace@example.org");
+        let form = |password: &str| {
+            let form = [("token", "x"), ("email", "Grace@Example.org"), ("password", password), ("decision", "look")];
+            app.post("/redeem").form(&form)
+        };
+        for nth in 0..2 {
+            assert_eq!(status(form(&format!("guess {nth}"))).await, 403);
+            assert_eq!(status(sign_in(&app, "grace@example.org", "guess", HOME)).await, 401);
+        }
+        assert_eq!(status(form(PASSWORD)).await, 429);
+        assert_eq!(status(sign_in(&app, "GRACE@example.org", PASSWORD, HOME)).await, 429);
+    }
+
+    async fn strangers_do_not_lock_out_whoever_has_signed_in_from_there_before(mut app: TestApp) {
+        let all = [("failures_per_account", "2/d"), ("failures_per_address", "5/d")];
+        app.url = behind_a_proxy(&mut app, &all);
+        let grace = app.user("grace@example.org");
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 2);
+        // A replica that has never heard of her.
+        app.url = behind_a_proxy(&mut app, &all);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, ELSEWHERE)).await, 429);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "198.51.100.2")).await, 429);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        // Nor do others there, who try other accounts.
+        for nth in 0..5 {
+            let other = sign_in(&app, &format!("other{nth}@example.org"), "guess", HOME);
+            assert_eq!(status(other).await, 401);
+        }
+        assert_eq!(status(sign_in(&app, "other@example.org", "guess", HOME)).await, 429);
+        app.url = behind_a_proxy(&mut app, &all);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        // Whoever is there and tries hers is held up too, but not her, whom the server remembers.
+        assert_eq!(guess(&app, grace.email(), HOME).await, 5);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        app.advance(30 * 86_400);
+        app.url = behind_a_proxy(&mut app, &all);
+        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 2);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 429, "long ago");
+    }
+
+    async fn an_address_guesses_so_often_and_no_more_whomever_it_tries(mut app: TestApp) {
+        app.url = behind_a_proxy(&mut app, &[("failures_per_address", "4/h")]);
+        let grace = app.user("grace@example.org");
+        for (nth, from) in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:ffff::3", "2001:db8:1:2:3:4:5:6"].iter().enumerate() {
+            assert_eq!(status(sign_in(&app, &format!("nobody{nth}@example.org"), "guess", from)).await, 401);
+        }
+        let refused = sign_in(&app, grace.email(), PASSWORD, "2001:db8:1:2:9::").send().await.unwrap();
+        assert_eq!((refused.status().as_u16(), &refused.headers()["ratelimit"]), (429, &"\"address\";r=0;t=900".parse().unwrap()));
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "2001:db8:1:3::1")).await, 200, "next door");
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        for from in [HOME, "::ffff:198.51.100.1", "198.51.100.1:4711"] {
+            assert_eq!(status(sign_in(&app, "nobody@example.org", from, from)).await, 401);
+        }
+        assert_eq!(guess(&app, "nobody@example.org", HOME).await, 1, "however it is written");
+    }
+
+    async fn no_credentials_and_unreadable_ones_never_count(mut app: TestApp) {
+        app.url = app.replica_with(&limits(&[("failures_per_account", "1/h"), ("failures_per_address", "1/h")]));
+        let grace = app.user("grace@example.org");
+        for _ in 0..5 {
+            assert_eq!(status(app.get("/api/account/")).await, 401);
+            for header in ["Basic", "Basic x", "Basic Og==", "Bearer x", "Bearer csk_x", "Digest x"] {
+                assert_eq!(status(app.get("/api/account/").header("authorization", header)).await, 401);
+            }
+            let forged = format!("{}{}", &grace.key[..grace.key.len() - 1], if grace.key.ends_with('A') { 'E' } else { 'A' });
+            assert_eq!(status(app.get("/api/account/").bearer_auth(forged)).await, 401);
+        }
+        assert_eq!(app.count("SELECT count(*) AS n FROM meters"), 0);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+    }
+
+    async fn however_many_guess_at_once_at_two_replicas_as_many_are_looked_at_as_may(mut app: TestApp) {
+        let all = [("failures_per_account", "5/d")];
+        let urls = [(); 2].map(|()| app.replica_with(&limits(&all)));
+        let grace = app.user("grace@example.org");
+        let guesses = (0..32).map(|nth| {
+            let guess = app.get(&format!("{}/api/account/", urls[nth % 2]));
+            let guess = guess.basic_auth(grace.email(), Some(format!("guess {nth}")));
+            actix_web::rt::spawn(async { guess.send().await.unwrap().status().as_u16() })
+        });
+        let statuses: Vec<u16> =
+            join_all(guesses.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect();
+        let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((count(401), count(429)), (5, 27), "{statuses:?}");
+    }
+
+    async fn whoever_is_right_is_let_in_however_often_at_once(mut app: TestApp) {
+        let urls = [(); 2].map(|()| behind_a_proxy(&mut app, &[("failures_per_account", "5/d")]));
+        let grace = app.user("grace@example.org");
+        let right = (0..32).map(|nth| {
+            let right = app.get(&format!("{}/api/account/", urls[nth % 2])).basic_auth(grace.email(), Some(PASSWORD));
+            actix_web::rt::spawn(async { right.send().await.unwrap().status().as_u16() })
+        });
+        let statuses = join_all(right.collect::<Vec<_>>()).await;
+        assert!(statuses.iter().all(|status| *status.as_ref().unwrap() == 200), "{statuses:?}");
+        app.url = urls[0].clone();
+        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 5, "all of it was given back");
+    }
+
+    async fn a_client_is_where_its_peer_is_unless_a_trusted_proxy_says_otherwise(mut app: TestApp) {
+        let root = app.staff("root@example.org");
+        let add = async |app: &TestApp, who: &TestUser, nth: usize| {
+            let post = app.post("/api/user/").by(who).header("x-real-ip", "192.0.2.66");
+            let post = post.header("forwarded", "for=192.0.2.66").header("x-forwarded-for", "192.0.2.66, 198.51.100.7");
+            let body = serde_json::json!({ "email": format!("new{nth}@example.org") });
+            assert_eq!(post.json(&body).send().await.unwrap().status(), 201);
+        };
+        let seen = |app: &TestApp, address: &str| {
+            app.count(&format!("SELECT count(*) AS n FROM events WHERE address = '{address}'"))
+        };
+        add(&app, &root, 1).await;
+        assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (1, 0));
+        app.url = app.replica_with("trusted_proxies = ['10.0.0.0/8', '::1']");
+        add(&app, &root, 2).await;
+        assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (2, 0), "another's proxy");
+        app.url = app.replica_with("trusted_proxies = ['127.0.0.0/8']");
+        add(&app, &root, 3).await;
+        assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (2, 1));
+        app.url = app.replica_with("trusted_proxies = ['127.0.0.1', '198.51.100.0/24']");
+        add(&app, &root, 4).await;
+        assert_eq!(seen(&app, "192.0.2.66"), 1, "by two proxies");
+    }
+}
