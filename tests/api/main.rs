@@ -10,6 +10,7 @@
 mod helpers;
 
 mod authz;
+mod callers;
 mod command_line;
 mod hexo;
 mod hexo_ask;
@@ -28,6 +29,7 @@ mod ledger;
 mod mailer;
 mod mfs;
 mod nginx;
+mod openapi;
 mod ops;
 mod outage;
 mod pages;
@@ -35,6 +37,8 @@ mod plans;
 mod processes;
 mod resource_server;
 mod rounds;
+mod routes;
 mod schema;
+mod schemathesis;
 mod smtp;
 mod totals;
