@@ -15,7 +15,7 @@ use countersign::store::ledger::{Deed, Verdict};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::helpers::{Backend, By, PASSWORD, TestApp, TestUser};
+use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::routes::{self, Route, pattern};
 
 const TABLE: &str = include_str!("callers.txt");

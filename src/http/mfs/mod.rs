@@ -46,7 +46,7 @@ pub fn routes(app: &mut ServiceConfig) {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(create::create_token, revoke::revoke, list::list))]
+#[openapi(paths(create::create_token, revoke::revoke, list::list), components(schemas(envelope::Failure)))]
 struct Document;
 
 /// What is told of the dialect: each call by POST, and by GET the same without a body.
