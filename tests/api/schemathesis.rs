@@ -2,7 +2,8 @@
 //! from the server's own document, right and wrong ones, and holds every answer
 //! against it. `tests/support/schemathesis.toml` says what it looks at.
 //!
-//! `SCHEMATHESIS_EXAMPLES=1000` asks twenty times as much as a usual run.
+//! A usual run asks the same each time. `SCHEMATHESIS_EXAMPLES=1000` asks twenty
+//! times as much, and anew each time; what it finds is told with its seed.
 
 use std::process::Command;
 
@@ -13,7 +14,7 @@ use countersign::domain::permission::{Mask, Role};
 use countersign::store::ledger::{Deed, Verdict};
 use serde_json::{Value, json};
 
-use crate::helpers::{Backend, TestApp, TestUser};
+use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::processes::Server;
 
 const CONFIG: &str = include_str!("../support/schemathesis.toml");
@@ -56,13 +57,18 @@ impl Scene {
         let people =
             json!([self.ada.email(), self.grace.email(), self.ada.uri(), self.grace.id().to_string()]);
         let bundles: Vec<Value> = (1..=23).map(|id| json!(id.to_string())).collect();
-        let examples = std::env::var("SCHEMATHESIS_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_string());
+        let (examples, seed) = match std::env::var("SCHEMATHESIS_EXAMPLES") {
+            Ok(examples) => (examples, String::new()),
+            Err(_) => (EXAMPLES.to_string(), "seed = 1".to_owned()),
+        };
         CONFIG
             .replace("MAX_EXAMPLES", &examples)
+            .replace("# SEED", &seed)
             .replace("\"KEY\"", &json!(caller.key).to_string())
             .replace("\"EXPORT\"", &json!(self.exports[0]).to_string())
             .replace("REQUESTS", &json!(self.requests).to_string())
-            .replace("EXPORTS", &json!(self.exports[1..]).to_string())
+            .replace("TOKENS", &json!([&self.exports[1..], &self.requests[..]].concat()).to_string())
+            .replace("PASSWORD", PASSWORD)
             .replace("PEOPLE", &people.to_string())
             .replace("BUNDLES", &Value::Array(bundles).to_string())
     }

@@ -46,6 +46,7 @@ use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use utoipa::OpenApi;
+use utoipa::openapi::{RefOr, Required};
 
 use super::openapi::refusals::{May, Refusals};
 use super::problem::Problem;
@@ -93,6 +94,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
         ("hexo: user", user::Document::openapi()),
     ] {
         document.merge(part::<Hexo>(heading, resource));
+    }
+    // What changes nothing may be empty.
+    for item in document.paths.paths.values_mut() {
+        for change in [&mut item.put, &mut item.patch].into_iter().flatten() {
+            if let Some(RefOr::T(body)) = &mut change.request_body {
+                body.required = Some(Required::False);
+            }
+        }
     }
     document
 }

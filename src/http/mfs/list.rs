@@ -28,7 +28,7 @@ const MOST: i64 = 1_000;
 #[expect(dead_code, reason = "read by `list`; this is what it looks like")]
 pub struct ListParameters {
     /// `active`, `expired`, `revoked`, with commas. The first two unless told.
-    #[param(nullable = false, pattern = "^(active|expired|revoked)(,(active|expired|revoked))*$")]
+    #[param(nullable = false, pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
     #[schema(pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
     status: Option<String>,
     /// The most tokens on a page. 1,000 unless told.

@@ -15,8 +15,8 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route, guard};
 use serde::Serialize;
 use utoipa::OpenApi;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::{RefOr, Required};
 
 use self::envelope::{Envelope, Failure};
 use self::error::MfsError;
@@ -56,6 +56,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
         let Some(post) = &mut item.post else { continue };
         let headers = in_headers(post);
         post.parameters.get_or_insert_default().extend(headers);
+        // All that it names may come from elsewhere.
+        if let Some(RefOr::T(body)) = &mut post.request_body {
+            body.required = Some(Required::False);
+        }
         let mut get = post.clone();
         get.request_body = None;
         get.operation_id = post.operation_id.as_ref().map(|name| format!("{name}_by_get"));
