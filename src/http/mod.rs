@@ -9,6 +9,7 @@ pub mod client;
 pub mod form;
 pub mod hexo;
 pub mod mfs;
+pub mod openapi;
 pub mod ops;
 pub mod pages;
 pub mod problem;
@@ -47,11 +48,15 @@ pub struct Services {
     pub keyring: Arc<Keyring>,
 }
 
-/// Puts every route in its place.
+/// Puts every route in its place, and what handlers work with beside them.
 pub fn configure(app: &mut ServiceConfig, services: Data<Services>) {
-    app.app_data(services)
-        .app_data(PayloadConfig::new(BODY_LIMIT))
-        .configure(ops::routes)
+    app.app_data(services).app_data(PayloadConfig::new(BODY_LIMIT)).configure(routes);
+}
+
+/// Puts every route in its place.
+pub fn routes(app: &mut ServiceConfig) {
+    app.configure(ops::routes)
+        .configure(openapi::routes)
         .configure(mfs::routes)
         .configure(hexo::routes)
         .configure(resource_server::routes)

@@ -1,11 +1,13 @@
 //! The operator's probes.
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, ServiceConfig};
-use actix_web::{HttpResponse, Responder};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Services;
+use super::openapi::refusals::Refusals;
+use super::problem::Problem;
 use super::routing::{get, resource};
 use crate::store::outbox;
 
@@ -15,14 +17,59 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/readyz", "GET, HEAD").route(get().to(readiness)));
 }
 
-/// `GET /healthz`: the process answers.
-async fn health() -> impl Responder {
-    Json(json!({ "status": "ok" }))
+#[derive(OpenApi)]
+#[openapi(paths(health, readiness))]
+struct Document;
+
+/// What is told of the probes.
+pub fn document() -> utoipa::openapi::OpenApi {
+    super::openapi::part::<Plain>("Operators", Document::openapi())
+}
+
+/// What of the server speaks no dialect: its errors are plain.
+pub enum Plain {}
+
+impl Refusals for Plain {
+    const DIALECT: &'static str = "plain";
+    type Body = Error;
+    type Invalid = Error;
+}
+
+/// An error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = plain::Error)]
+pub struct Error {
+    error: String,
+}
+
+/// A problem where no dialect is spoken.
+pub fn problem(problem: &Problem) -> HttpResponse {
+    HttpResponse::build(problem.status()).json(Error { error: problem.to_string() })
+}
+
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// `ok`
+    status: &'static str,
+}
+
+/// Whether the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthz",
+    security(()),
+    responses((status = 200, description = "It does.", body = Health)),
+)]
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
 }
 
 /// What has to be in order before requests are sent here, and how mail does.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Readiness {
+    /// `ready` or `unready`
     status: &'static str,
     /// The database answers and has all migrations.
     database: bool,
@@ -30,10 +77,12 @@ struct Readiness {
     registry: bool,
     /// The mailer lives.
     mailer: bool,
+    /// How mail does; null while the database is away.
     mail: Option<MailState>,
 }
 
-#[derive(Serialize)]
+/// How mail does.
+#[derive(Serialize, ToSchema)]
 struct MailState {
     /// For how many seconds the oldest mail has been owed; 0 when none is. A mail
     /// server that is away makes this grow, and makes no replica unready.
@@ -42,7 +91,17 @@ struct MailState {
     dead: i64,
 }
 
-/// `GET /readyz`: 200 when requests can be served, else 503.
+/// Whether requests can be served.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    security(()),
+    responses(
+        (status = 200, description = "They can.", body = Readiness),
+        (status = 503, description = "They cannot.", body = Readiness),
+    ),
+)]
 async fn readiness(services: Data<Services>) -> HttpResponse {
     let database = services.directory.is_ready().await;
     let mail = if database {

@@ -5,9 +5,8 @@ use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
 
-use super::{hexo, mfs, pages, quota, resource_server};
+use super::{hexo, mfs, ops, pages, quota, resource_server};
 use crate::actors::registry::RegistryError;
 use crate::domain::limit::Exceeded;
 use crate::store::StoreError;
@@ -76,7 +75,7 @@ impl Problem {
             Surface::Hexo => hexo::problem(self),
             Surface::OAuth => resource_server::problem(self),
             Surface::Page => pages::problem(self),
-            Surface::Other => HttpResponse::build(self.status()).json(json!({ "error": self.to_string() })),
+            Surface::Other => ops::problem(self),
         })
     }
 

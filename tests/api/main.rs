@@ -10,6 +10,7 @@
 mod helpers;
 
 mod authz;
+mod callers;
 mod command_line;
 mod hexo;
 mod hexo_ask;
@@ -32,6 +33,7 @@ mod mail_headers;
 mod mailer;
 mod mfs;
 mod nginx;
+mod openapi;
 mod ops;
 mod outage;
 mod pages;
@@ -39,7 +41,9 @@ mod plans;
 mod processes;
 mod resource_server;
 mod rounds;
+mod routes;
 mod schema;
+mod schemathesis;
 mod sign_in;
 mod smtp;
 mod totals;

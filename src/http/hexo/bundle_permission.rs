@@ -4,21 +4,24 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
+use utoipa::OpenApi;
 
 use super::error::HexoError;
 use super::fields::Fields;
-use super::path::{IdSet, Number};
-use super::query::{self, Query};
+use super::path::{ById, ByIds, IdSet, Number, Set};
+use super::query::{self, List, Paging, Query};
 use super::reference;
-use super::terms::{Author, Wish};
+use super::schema::PermissionFilters;
+use super::terms::{Author, TermsFields, Wish};
 use super::view::GrantView;
-use super::{Answer, Kind, Prefix, schema};
+use super::{Answer, Hexo, Kind, Prefix, schema};
 use crate::config::PublicUrl;
 use crate::domain::grant::{Grant, GrantId};
 use crate::domain::user::{Email, User, UserId};
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, From};
+use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
 use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::cast::Cast;
@@ -44,11 +47,34 @@ pub(super) fn routes(scope: &mut ServiceConfig) {
         );
 }
 
+#[derive(OpenApi)]
+#[openapi(paths(list, give, schema, set, detail, take_back))]
+pub(super) struct Document;
+
+/// What the resource is made of, for anybody.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission/schema/",
+    operation_id = "bundle_permission_schema",
+    security(()),
+    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+)]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
 }
 
-/// `GET /api/bundle_permission/`
+/// Lists the permissions to which the caller is a party.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission/",
+    operation_id = "list_permissions",
+    params(Paging, PermissionFilters),
+    responses(
+        (status = 200, description = "A page of them.", body = List<GrantView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
     let (viewer, page) = (caller.id(), query.page());
     let conditions = Conditions::read(&query, &services.config.public_url)?;
@@ -63,20 +89,54 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     Ok(query.answer(&prefix.list(KIND), listed.total, objects))
 }
 
-/// `GET /api/bundle_permission/set/1;2/`
+/// Several permissions at once.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission/set/{ids}/",
+    operation_id = "permission_set",
+    params(ByIds),
+    responses(
+        (status = 200, description = "What was found of them.", body = Set<GrantView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
     let (found, cast) = services.grants(&caller, ids.numbers()).await?;
     Ok(ids.answer(views(&found, &cast, prefix)))
 }
 
-/// `GET /api/bundle_permission/1/`
+/// One permission, for its parties.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission/{id}/",
+    operation_id = "permission",
+    params(ById),
+    responses(
+        (status = 200, description = "The permission.", body = GrantView),
+        AnyCall<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn detail(From(caller, Number(id)): From<Number>, prefix: Prefix, services: Data<Services>) -> Answer {
     let (found, cast) = services.grants(&caller, vec![id]).await?;
     let (_, view) = views(&found, &cast, prefix).next().ok_or(Problem::NotFound)?;
     Ok(HttpResponse::Ok().json(view))
 }
 
-/// `POST /api/bundle_permission/`: gives a permission unasked.
+/// Gives a permission unasked, as `user_target` or staff.
+#[utoipa::path(
+    post,
+    path = "/api/bundle_permission/",
+    operation_id = "give",
+    request_body = TermsFields,
+    responses(
+        (status = 201, description = "The permission.", body = GrantView,
+            headers(("Location" = String, description = "Its URI."))),
+        AnyCall<Hexo>,
+        AnyBody<Hexo>,
+    ),
+)]
 async fn give(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
     let wish = Wish::read(KIND, &fields, &services.config.public_url)?;
     let parties = wish.resolve(KIND, Author::Target, &caller, &services).await?;
@@ -86,7 +146,18 @@ async fn give(From(caller, fields): From<Fields>, prefix: Prefix, services: Data
     Ok(HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view))
 }
 
-/// `DELETE /api/bundle_permission/1/`, by either party.
+/// Takes a permission back, or gives it up: by either party.
+#[utoipa::path(
+    delete,
+    path = "/api/bundle_permission/{id}/",
+    operation_id = "take_back",
+    params(ById),
+    responses(
+        (status = 204, description = "It is gone."),
+        AnyCall<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn take_back(From(caller, (Number(id), _)): From<(Number, Body)>, services: Data<Services>) -> Answer {
     let by = caller.id();
     match services.registry.take_back(GrantId(id), by, caller.origin).await? {

@@ -4,15 +4,16 @@ use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use url::Url;
+use utoipa::{OpenApi, ToSchema};
 
 use super::error::HexoError;
 use super::fields::Fields;
-use super::headers::Once;
-use super::path::{IdSet, RequestName};
-use super::query::Query;
+use super::headers::{Once, Repeatable};
+use super::path::{ByIdOrToken, ByIds, IdSet, RequestName, Set};
+use super::query::{List, Paging, Query};
 use super::terms::{Author, Wish};
 use super::view::{GrantView, Reader, RequestView};
-use super::{Answer, Kind, Prefix, schema};
+use super::{Answer, Hexo, Kind, Prefix, schema};
 use crate::config::Config;
 use crate::domain::clock::Timestamp;
 use crate::domain::limit::Standing;
@@ -20,6 +21,8 @@ use crate::domain::request::{NewRequest, PermissionRequest, RequestId};
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, From};
+use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
+use crate::http::openapi::schemas;
 use crate::http::problem::Problem;
 use crate::http::quota;
 use crate::http::routing::{get, resource};
@@ -48,11 +51,34 @@ pub(super) fn routes(scope: &mut ServiceConfig) {
         );
 }
 
+#[derive(OpenApi)]
+#[openapi(paths(list, ask, schema, set, detail, redeem, end))]
+pub(super) struct Document;
+
+/// What the resource is made of, for anybody.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission_request/schema/",
+    operation_id = "bundle_permission_request_schema",
+    security(()),
+    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+)]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
 }
 
-/// `GET /api/bundle_permission_request/`
+/// Lists the live requests to which the caller is a party.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission_request/",
+    operation_id = "list_requests",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page of them.", body = List<RequestView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
     let (viewer, page) = (caller.id(), query.page());
     let listed = services.directory.read(move |conn| {
@@ -66,7 +92,18 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     Ok(query.answer(&prefix.list(KIND), total, found.views(reader).map(|(_, view)| view).collect()))
 }
 
-/// `GET /api/bundle_permission_request/set/1;2/`
+/// Several requests at once.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission_request/set/{ids}/",
+    operation_id = "request_set",
+    params(ByIds),
+    responses(
+        (status = 200, description = "What was found of them.", body = Set<RequestView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
     let numbers = ids.numbers().into_iter().map(RequestId).collect();
     let found = services.live_requests(&caller, numbers).await?;
@@ -74,8 +111,20 @@ async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Serv
     Ok(ids.answer(found.views(reader)))
 }
 
-/// `GET /api/bundle_permission_request/<number or token>/`: consumes nothing. A
-/// number is for either party, a token for the target.
+/// One live request.
+///
+/// Consumes nothing. A number is for either party, a token for the target.
+#[utoipa::path(
+    get,
+    path = "/api/bundle_permission_request/{id_or_token}/",
+    operation_id = "request",
+    params(ByIdOrToken),
+    responses(
+        (status = 200, description = "The request.", body = RequestView),
+        AnyCall<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn detail(From(caller, name): From<RequestName>, prefix: Prefix, services: Data<Services>) -> Answer {
     let viewer = caller.id();
     let reader = Reader { viewer, prefix, services: &services };
@@ -93,7 +142,43 @@ async fn detail(From(caller, name): From<RequestName>, prefix: Prefix, services:
     }
 }
 
-/// `POST /api/bundle_permission_request/`: asks, and mails `user_target`.
+/// What asks for a permission, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = hexo::NewRequest)]
+#[expect(dead_code, reason = "read by `ask`; this is what it looks like")]
+struct AskFields {
+    /// A bundle: its URI or its id.
+    #[schema(schema_with = schemas::reference)]
+    bundle: String,
+    /// Who asks, and receives: a URI, an id or an email.
+    #[schema(schema_with = schemas::reference)]
+    user_allowed: String,
+    /// Who is asked: a URI, an id or an email.
+    #[schema(schema_with = schemas::reference)]
+    user_target: String,
+    /// Seconds that it is to live: no more than the server's configuration allows.
+    #[schema(schema_with = schemas::lifetime)]
+    ttl: Option<i64>,
+    /// The page that the mail leads to, at an origin that the operator allows.
+    #[schema(max_length = 900)]
+    redeem_url: Option<String>,
+}
+
+/// Asks for a permission, and mails `user_target`: as `user_allowed` or staff.
+#[utoipa::path(
+    post,
+    path = "/api/bundle_permission_request/",
+    operation_id = "ask",
+    params(Repeatable),
+    request_body = AskFields,
+    responses(
+        (status = 201, description = "The request.", body = RequestView,
+            headers(("Location" = String, description = "Its URI, which does not hold its token."))),
+        AnyCall<Hexo>,
+        AnyBody<Hexo>,
+        May<Hexo, 422>,
+    ),
+)]
 async fn ask(
     From(caller, (Once(once), fields)): From<(Once, Fields)>,
     prefix: Prefix,
@@ -119,8 +204,22 @@ async fn ask(
     Ok(response)
 }
 
-/// `PUT /api/bundle_permission_request/<token>/`: redeems. The body is never
-/// looked at, and a number never redeems.
+/// Redeems a request's token, as its target.
+///
+/// The body is never looked at, and a number never redeems. What is wrong with a
+/// token is not told: used, expired, unknown and somebody else's are one answer.
+#[utoipa::path(
+    put,
+    path = "/api/bundle_permission_request/{id_or_token}/",
+    operation_id = "redeem",
+    params(ByIdOrToken, Repeatable),
+    responses(
+        (status = 200, description = "The permission.", body = GrantView),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn redeem(
     From(caller, (name, Once(once), _)): From<(RequestName, Once, Body)>,
     prefix: Prefix,
@@ -133,8 +232,18 @@ async fn redeem(
     Ok(HttpResponse::Ok().json(GrantView::new(&grant, scene, prefix)))
 }
 
-/// `DELETE /api/bundle_permission_request/<number or token>/`: the target
-/// declines, the requester withdraws.
+/// Ends a request: its target declines, its requester withdraws.
+#[utoipa::path(
+    delete,
+    path = "/api/bundle_permission_request/{id_or_token}/",
+    operation_id = "end",
+    params(ByIdOrToken),
+    responses(
+        (status = 204, description = "It is closed, and its token is dead."),
+        AnyCall<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn end(From(caller, (name, _)): From<(RequestName, Body)>, services: Data<Services>) -> Answer {
     let (by, registry) = (caller.id(), &services.registry);
     let ended = match name {

@@ -1,9 +1,12 @@
 //! What can go wrong in the hexo dialect, and how it says so: in tastypie's
 //! words and shapes, wherever tastypie has any.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Kind;
 use crate::actors::registry::RegistryError;
@@ -62,19 +65,43 @@ pub(super) enum HexoError {
     AnotherUnderThisKey,
 }
 
+/// What is wrong, in a sentence.
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::Error)]
+pub(super) struct Refused {
+    error: String,
+}
+
+/// What cannot be taken: a sentence, or sentences for each field of a resource.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Invalid {
+    /// The whole of it.
+    Whole(Refused),
+    /// `{"bundle": {"name": ["This field must not be empty."]}}`
+    Fields(BTreeMap<&'static str, BTreeMap<&'static str, Vec<String>>>),
+}
+
+impl Refused {
+    pub(super) fn new(why: impl ToString) -> Self {
+        Self { error: why.to_string() }
+    }
+}
+
 impl ResponseError for HexoError {
     fn error_response(&self) -> HttpResponse {
-        let plain = |status| HttpResponse::build(status).json(json!({ "error": self.to_string() }));
+        let plain = |status| HttpResponse::build(status).json(Refused::new(self));
         match self {
             Self::Problem(problem) => problem.dress(super::problem(problem)),
             Self::Invalid { kind, field, why } => {
-                HttpResponse::BadRequest().json(json!({ kind.name(): { *field: [why] } }))
+                let field = BTreeMap::from([(*field, vec![why.clone()])]);
+                HttpResponse::BadRequest().json(Invalid::Fields(BTreeMap::from([(kind.name(), field)])))
             }
             Self::NotJson
             | Self::Missing(_)
             | Self::Unresolved { .. }
             | Self::Paging { .. }
-            | Self::Lookup => plain(StatusCode::BAD_REQUEST),
+            | Self::Lookup => HttpResponse::BadRequest().json(Invalid::Whole(Refused::new(self))),
             Self::InUse => plain(StatusCode::CONFLICT),
             Self::AnotherUnderThisKey => plain(StatusCode::UNPROCESSABLE_ENTITY),
         }

@@ -5,11 +5,28 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
 use actix_web::{FromRequest, HttpRequest};
+use utoipa::IntoParams;
 
 use super::error::HexoError;
 use crate::domain::text::IdempotencyKey;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What makes a request that is sent twice count once, as it is documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by `Once`; this is what it looks like")]
+pub(super) struct Repeatable {
+    /// The answer to a request is the answer to all that come with its key, for a day.
+    #[param(
+        rename = "Idempotency-Key",
+        nullable = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[ -~]+$"
+    )]
+    idempotency_key: Option<String>,
+}
 
 /// The `Idempotency-Key` that a request came with, if it did.
 #[derive(Clone, Debug)]

@@ -49,11 +49,13 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
-use serde_json::json;
+use utoipa::OpenApi;
+use utoipa::openapi::{RefOr, Required};
 
+use super::openapi::refusals::{May, Refusals};
 use super::problem::Problem;
 use super::routing::{get, resource};
-use error::HexoError;
+use error::{HexoError, Refused};
 
 /// What a handler comes to.
 type Answer = Result<HttpResponse, HexoError>;
@@ -81,15 +83,61 @@ fn resources(scope: &mut ServiceConfig) {
         .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request)));
 }
 
-/// `POST /api/connect/oauth2/token/`: Hexoskin's client tries this first, and
-/// goes on with other credentials when it is told so.
+#[derive(OpenApi)]
+#[openapi(paths(schema::index, no_oauth))]
+struct Document;
+
+/// What is told of the dialect.
+pub fn document() -> utoipa::openapi::OpenApi {
+    use super::openapi::part;
+    let mut document = part::<Hexo>("hexo", Document::openapi());
+    for (heading, resource) in [
+        ("hexo: account", account::Document::openapi()),
+        ("hexo: bundle_permission_request", bundle_permission_request::Document::openapi()),
+        ("hexo: bundle_permission", bundle_permission::Document::openapi()),
+        ("hexo: bundle", bundle::Document::openapi()),
+        ("hexo: user", user::Document::openapi()),
+    ] {
+        document.merge(part::<Hexo>(heading, resource));
+    }
+    // What changes nothing may be empty.
+    for item in document.paths.paths.values_mut() {
+        for change in [&mut item.put, &mut item.patch].into_iter().flatten() {
+            if let Some(RefOr::T(body)) = &mut change.request_body {
+                body.required = Some(Required::False);
+            }
+        }
+    }
+    document
+}
+
+/// The dialect's way to tell that something went wrong.
+enum Hexo {}
+
+impl Refusals for Hexo {
+    const DIALECT: &'static str = "hexo";
+    type Body = Refused;
+    type Invalid = error::Invalid;
+}
+
+/// There is no OAuth here.
+///
+/// Hexoskin's client tries this first, and goes on with other credentials when it
+/// is told so.
+#[utoipa::path(
+    post,
+    path = "/api/connect/oauth2/token/",
+    operation_id = "no_oauth",
+    security(()),
+    responses(May<Hexo, 400>, May<Hexo, 403>),
+)]
 async fn no_oauth() -> HttpResponse {
-    HttpResponse::BadRequest().json(json!({ "error": "unsupported_grant_type" }))
+    HttpResponse::BadRequest().json(Refused::new("unsupported_grant_type"))
 }
 
 /// A problem in the dialect's shape.
 pub fn problem(problem: &Problem) -> HttpResponse {
-    HttpResponse::build(problem.status()).json(json!({ "error": problem.to_string() }))
+    HttpResponse::build(problem.status()).json(Refused::new(problem))
 }
 
 /// Under which prefix a request came, and its answer's URIs go.

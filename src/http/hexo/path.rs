@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::HexoError;
 use super::query::MOST;
@@ -30,9 +31,38 @@ pub(super) enum RequestName {
     Token(RedeemId),
 }
 
+/// How one resource is named, as it is documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by `Number`; this is what it looks like")]
+pub(super) struct ById {
+    /// Its number.
+    id: i64,
+}
+
+/// How a request is named, as it is documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by `RequestName`; this is what it looks like")]
+pub(super) struct ByIdOrToken {
+    /// Its number, for either party; or its token, `csr_…`, for its target.
+    id_or_token: String,
+}
+
+/// How a set is named, as it is documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by `IdSet`; this is what it looks like")]
+pub(super) struct ByIds {
+    /// Numbers, separated by semicolons: `1;2;77`. 1,000 at the most.
+    ids: String,
+}
+
 /// A set, as it is answered.
-#[derive(Serialize)]
-struct Set<'a, T> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::Set)]
+pub(super) struct Set<'a, T> {
+    /// Those that are nothing, or nothing for this caller.
     not_found: Vec<&'a str>,
     objects: Vec<T>,
 }

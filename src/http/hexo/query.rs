@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use form_urlencoded::Serializer;
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::HexoError;
 use super::path::number;
@@ -23,19 +24,36 @@ pub(super) struct Query {
     page: Page,
 }
 
+/// Which page of a list, as it is documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by `Query`; this is what it looks like")]
+pub(super) struct Paging {
+    /// How many objects, 1,000 at the most; 0 is as many.
+    #[param(nullable = false, minimum = 0, default = 20)]
+    limit: Option<i64>,
+    /// After how many.
+    #[param(nullable = false, minimum = 0, default = 0)]
+    offset: Option<i64>,
+}
+
 /// A list, or rather one page of it.
-#[derive(Serialize)]
-struct List<T> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::List)]
+pub(super) struct List<T> {
     meta: Meta,
     objects: Vec<T>,
 }
 
 /// Which page, of how many objects.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::Meta)]
 struct Meta {
     limit: i64,
+    /// The URI of the next page; null on the last.
     next: Option<String>,
     offset: i64,
+    /// The URI of the page before; null on the first.
     previous: Option<String>,
     total_count: i64,
 }

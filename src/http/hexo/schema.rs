@@ -5,6 +5,9 @@
 use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{IntoParams, ToSchema};
 
 use super::query::USUAL;
 use super::{Answer, Kind, Prefix};
@@ -192,26 +195,85 @@ impl Kind {
     }
 }
 
+/// The filters of the users' list, as they are documented.
+pub(super) struct UserFilters;
+
+/// The filters of the permissions' list, as they are documented.
+pub(super) struct PermissionFilters;
+
+impl IntoParams for UserFilters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        filters(Kind::User)
+    }
+}
+
+impl IntoParams for PermissionFilters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        filters(Kind::BundlePermission)
+    }
+}
+
+/// The parameters of a list's filters, by the table that the schemas have them from.
+fn filters(kind: Kind) -> Vec<Parameter> {
+    let parameter = |name: String, says: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .description(Some(says))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build()
+    };
+    let of_field = |(field, ways): &(&str, &[&str])| {
+        let plain = parameter((*field).to_owned(), "The same as `exact`.");
+        let ways = ways.iter().map(|way| (format!("{field}__{way}"), *way));
+        let ways: Vec<Parameter> = ways.map(|(name, way)| parameter(name, says(way))).collect();
+        [vec![plain], ways].concat()
+    };
+    kind.shape().filtering.iter().flat_map(of_field).collect()
+}
+
+/// What a way to filter means.
+fn says(way: &str) -> &'static str {
+    match way {
+        "exact" => "This value.",
+        "in" => "One of these, separated by commas.",
+        "startswith" => "What begins so.",
+        _ => "",
+    }
+}
+
 /// A resource in the index.
-#[derive(Serialize)]
-struct Entry {
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::Entry)]
+pub(super) struct Entry {
     list_endpoint: String,
     schema: String,
 }
 
-/// A resource's schema.
-#[derive(Serialize)]
-struct Schema {
+/// A resource's schema, as tastypie has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::Schema)]
+pub(super) struct Schema {
     allowed_detail_http_methods: &'static [&'static str],
     allowed_list_http_methods: &'static [&'static str],
     default_format: &'static str,
     default_limit: i64,
+    #[schema(value_type = HashMap<String, Object>)]
     fields: Map<String, Value>,
+    #[schema(value_type = HashMap<String, Vec<String>>)]
     filtering: Map<String, Value>,
+    #[schema(value_type = Vec<String>)]
     ordering: [&'static str; 0],
 }
 
-/// `GET /api/`
+/// What resources there are, for anybody.
+#[utoipa::path(
+    get,
+    path = "/api/",
+    operation_id = "index",
+    security(()),
+    responses((status = 200, description = "By their names.", body = HashMap<String, Entry>)),
+)]
 pub(super) async fn index(prefix: Prefix) -> Answer {
     let entry = |kind: Kind| {
         let entry = Entry { list_endpoint: prefix.list(kind), schema: prefix.schema(kind) };

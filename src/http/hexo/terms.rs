@@ -6,6 +6,8 @@
 //! whether there are such another user and such a bundle. And whoever has named too
 //! many who are not there is told nothing of whom they name.
 
+use utoipa::ToSchema;
+
 use super::Kind;
 use super::error::HexoError;
 use super::fields::Fields;
@@ -16,9 +18,26 @@ use crate::domain::grant::{SameUser, Terms};
 use crate::domain::user::User;
 use crate::http::Services;
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas;
 use crate::http::problem::Problem;
 use crate::store::cast::Scene;
 use crate::store::lookup::{Findings, Question, UserName};
+
+/// Who is to have what of whom, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = hexo::Terms)]
+#[expect(dead_code, reason = "read by `Wish`; this is what it looks like")]
+pub(super) struct TermsFields {
+    /// A bundle: its URI or its id.
+    #[schema(schema_with = schemas::reference)]
+    bundle: String,
+    /// Who receives: a URI, an id or an email.
+    #[schema(schema_with = schemas::reference)]
+    user_allowed: String,
+    /// Who gives: a URI, an id or an email.
+    #[schema(schema_with = schemas::reference)]
+    user_target: String,
+}
 
 /// Terms by their references.
 #[derive(Clone, Debug)]

@@ -3,18 +3,21 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
+use utoipa::{OpenApi, ToSchema};
 
 use super::error::HexoError;
 use super::fields::Fields;
-use super::path::{IdSet, Number};
-use super::query::{self, MOST, Query};
+use super::path::{ById, ByIds, IdSet, Number, Set};
+use super::query::{self, List, MOST, Paging, Query};
+use super::schema::UserFilters;
 use super::view::UserView;
-use super::{Answer, Kind, Prefix, schema};
+use super::{Answer, Hexo, Kind, Prefix, schema};
 use crate::domain::event::Action;
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::From;
+use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
 use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::users::{NewUser, UserFilter};
@@ -35,32 +38,117 @@ pub(super) fn routes(scope: &mut ServiceConfig) {
         );
 }
 
+#[derive(OpenApi)]
+#[openapi(paths(list, create, schema, set, detail, put, patch))]
+pub(super) struct Document;
+
+/// What the resource is made of, for anybody.
+#[utoipa::path(
+    get,
+    path = "/api/user/schema/",
+    operation_id = "user_schema",
+    security(()),
+    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+)]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
 }
 
-/// `GET /api/user/`
+/// Lists the users whom the caller may see.
+///
+/// That is oneself, and whom a permission or a live request links to them, either
+/// way; for staff it is everybody.
+#[utoipa::path(
+    get,
+    path = "/api/user/",
+    operation_id = "list_users",
+    params(Paging, UserFilters),
+    responses(
+        (status = 200, description = "A page of them.", body = List<UserView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
     let listed = services.visible(&caller, filter(&query)?, query.page()).await?;
     let objects = listed.rows.iter().map(|user| UserView::new(user, prefix)).collect();
     Ok(query.answer(&prefix.list(KIND), listed.total, objects))
 }
 
-/// `GET /api/user/set/1;2/`
+/// Several users at once.
+#[utoipa::path(
+    get,
+    path = "/api/user/set/{ids}/",
+    operation_id = "user_set",
+    params(ByIds),
+    responses(
+        (status = 200, description = "What was found of them.", body = Set<UserView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
     let filter = UserFilter { ids: Some(ids.numbers()), ..UserFilter::default() };
     let listed = services.visible(&caller, filter, Page { limit: MOST as i64, offset: 0 }).await?;
     Ok(ids.answer(listed.rows.iter().map(|user| (user.id.0, UserView::new(user, prefix)))))
 }
 
-/// `GET /api/user/1/`
+/// One user, if the caller may see them.
+#[utoipa::path(
+    get,
+    path = "/api/user/{id}/",
+    operation_id = "user",
+    params(ById),
+    responses(
+        (status = 200, description = "The user.", body = UserView),
+        AnyCall<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn detail(From(caller, Number(id)): From<Number>, prefix: Prefix, services: Data<Services>) -> Answer {
     let user = services.visible_user(&caller, UserId(id)).await?;
     Ok(HttpResponse::Ok().json(UserView::new(&user, prefix)))
 }
 
-/// `POST /api/user/`, for staff. The new user has no password: the operator
-/// sets one, or makes a key.
+/// What makes a user, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = hexo::NewUser)]
+#[expect(dead_code, reason = "read by `create`; this is what it looks like")]
+struct NewUserFields {
+    #[schema(min_length = 3, format = Email)]
+    email: String,
+    #[schema(max_length = 150)]
+    first_name: Option<String>,
+    #[schema(max_length = 150)]
+    last_name: Option<String>,
+}
+
+/// What changes a user, as it is documented. What is absent or null stays.
+#[derive(ToSchema)]
+#[schema(as = hexo::UserChange)]
+#[expect(dead_code, reason = "read by `rename`; this is what it looks like")]
+struct UserFields {
+    #[schema(max_length = 150)]
+    first_name: Option<String>,
+    #[schema(max_length = 150)]
+    last_name: Option<String>,
+}
+
+/// Adds a user, for staff.
+///
+/// The new user has no password: the operator sets one, or makes a key.
+#[utoipa::path(
+    post,
+    path = "/api/user/",
+    operation_id = "add_user",
+    request_body = NewUserFields,
+    responses(
+        (status = 201, description = "The user.", body = UserView,
+            headers(("Location" = String, description = "Their URI."))),
+        AnyCall<Hexo>,
+        AnyBody<Hexo>,
+    ),
+)]
 async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
     caller.must_be_staff("Only staff may add users.")?;
     fields.required("email")?;
@@ -83,13 +171,39 @@ async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Da
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(UserView::new(&user, prefix)))
 }
 
-/// `PUT /api/user/1/`
+/// Renames oneself, or for staff anybody.
+#[utoipa::path(
+    put,
+    path = "/api/user/{id}/",
+    operation_id = "rename_user",
+    params(ById),
+    request_body = UserFields,
+    responses(
+        (status = 200, description = "The user.", body = UserView),
+        AnyCall<Hexo>,
+        AnyBody<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn put(from: From<(Number, Fields)>, prefix: Prefix, services: Data<Services>) -> Answer {
     let user = services.rename(from).await?;
     Ok(HttpResponse::Ok().json(UserView::new(&user, prefix)))
 }
 
-/// `PATCH /api/user/1/`
+/// Renames oneself, or for staff anybody.
+#[utoipa::path(
+    patch,
+    path = "/api/user/{id}/",
+    operation_id = "patch_user",
+    params(ById),
+    request_body = UserFields,
+    responses(
+        (status = 202, description = "The user.", body = UserView),
+        AnyCall<Hexo>,
+        AnyBody<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn patch(from: From<(Number, Fields)>, prefix: Prefix, services: Data<Services>) -> Answer {
     let user = services.rename(from).await?;
     Ok(HttpResponse::Accepted().json(UserView::new(&user, prefix)))

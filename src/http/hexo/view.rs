@@ -1,6 +1,7 @@
 //! Resources, as they are written.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Kind, Prefix};
 use crate::domain::bundle::Bundle;
@@ -11,13 +12,15 @@ use crate::http::Services;
 use crate::store::cast::Scene;
 
 /// A `user`, also as an `account`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::user)]
 pub(super) struct UserView<'a> {
     email: &'a str,
     first_name: &'a str,
     id: i64,
     last_name: &'a str,
     resource_uri: String,
+    /// The same as `email`.
     username: &'a str,
 }
 
@@ -48,11 +51,14 @@ impl BlockView {
 }
 
 /// A `bundle`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::bundle)]
 pub(super) struct BundleView<'a> {
     description: &'a str,
     id: i64,
     name: &'a str,
+    /// The rights, as a mask.
+    #[schema(minimum = 1, maximum = 63)]
     permission: u8,
     resource_uri: String,
 }
@@ -70,9 +76,12 @@ impl<'a> BundleView<'a> {
 }
 
 /// A `bundle_permission`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::bundle_permission)]
 pub(super) struct GrantView<'a> {
+    /// The bundle's URI.
     bundle: String,
+    /// The bundle's name.
     name: &'a str,
     pub(super) resource_uri: String,
     user_allowed: UserView<'a>,
@@ -92,11 +101,15 @@ impl<'a> GrantView<'a> {
 }
 
 /// A `bundle_permission_request`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::bundle_permission_request)]
 pub(super) struct RequestView<'a> {
     bundle: BundleView<'a>,
+    /// Where it is redeemed, for its target; null for everybody else.
     redeem_url: Option<String>,
     pub(super) resource_uri: String,
+    /// Seconds that it has left.
+    #[schema(minimum = 0)]
     ttl: i64,
     user_allowed: UserView<'a>,
     user_target: UserView<'a>,

@@ -3,7 +3,10 @@
 
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
+use super::Mfs;
+use super::envelope::{Envelope, Success};
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::export::{ExpiryHours, ExportToken, NewExport};
@@ -13,15 +16,50 @@ use crate::domain::token::Token;
 use crate::domain::user::UserId;
 use crate::http::Services;
 use crate::http::body::From;
+use crate::http::openapi::refusals::{AnyBody, AnyCall};
+use crate::http::openapi::schemas;
+
+/// What a call names, as it is documented.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = mfs::Create)]
+#[expect(dead_code, reason = "read by `order`; this is what it looks like")]
+pub struct CreateParameters {
+    /// The hub. Required, wherever it comes from.
+    #[param(nullable = false, min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64)]
+    hub_id: Option<String>,
+    /// The node in it. Required, wherever it comes from.
+    #[param(nullable = false, min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255)]
+    nid: Option<String>,
+    /// Hours that the token lives; 0 is for ever. 24 unless told.
+    #[param(nullable = false, minimum = 0, maximum = 8760)]
+    #[schema(schema_with = hours)]
+    expiry_hours: Option<i64>,
+    /// The rights that it carries, as a mask. 2, to read, unless told.
+    #[param(nullable = false, minimum = 1, maximum = 63)]
+    #[schema(schema_with = schemas::mask)]
+    permission: Option<i64>,
+}
+
+fn hours() -> utoipa::openapi::Schema {
+    schemas::whole(0, 8_760)
+}
 
 /// A new token, as its creator is told of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = mfs::Created)]
 pub struct Created {
+    /// The token: it is shown this once.
     token: String,
+    /// Its id, which `revoke` takes too.
     id: String,
+    /// `export_` and the id.
     pseudo_entity_uid: String,
     hub_id: String,
     node_id: String,
+    #[schema(minimum = 1, maximum = 63)]
     permission: u8,
     /// Unix seconds; 0 is never.
     expiry_time: i64,
@@ -30,7 +68,24 @@ pub struct Created {
     message: &'static str,
 }
 
-/// Makes a token: `hub_id`, `nid`, `expiry_hours`, `permission`.
+/// Makes an export token, for who has admin in the hub.
+///
+/// Errors are told in this order: credentials, presence, expiry, permission, hub.
+#[utoipa::path(
+    post,
+    path = "/-/svc/mfs_api.create_token",
+    operation_id = "create_token",
+    params(CreateParameters),
+    request_body(content(
+        (CreateParameters = "application/json"),
+        (CreateParameters = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "The token.", body = Envelope<Success<Created>>),
+        AnyCall<Mfs>,
+        AnyBody<Mfs>,
+    ),
+)]
 pub async fn create_token(
     services: Data<Services>,
     From(caller, parameters): From<Parameters>,

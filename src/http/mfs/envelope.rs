@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{Handler, HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ROOT;
 use super::error::MfsError;
@@ -15,11 +16,14 @@ use crate::http::Services;
 use crate::http::body::From;
 use crate::store::machine_now;
 
-#[derive(Serialize)]
-struct Envelope<'a, D> {
+/// What every answer comes in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = mfs::Envelope)]
+pub struct Envelope<'a, D> {
     /// What was called, as the path names it.
     #[serde(rename = "__ack__")]
     ack: &'a str,
+    /// `online`
     #[serde(rename = "__status__")]
     status: &'static str,
     /// Milliseconds since the Unix epoch.
@@ -28,17 +32,27 @@ struct Envelope<'a, D> {
     data: D,
 }
 
-#[derive(Serialize)]
-struct Success<D> {
+/// What a call came to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = mfs::Success)]
+pub struct Success<D> {
+    /// `ok`
+    #[schema(pattern = "^ok$")]
     status: &'static str,
     #[serde(flatten)]
     data: D,
 }
 
-#[derive(Serialize)]
-struct Failure<'a> {
+/// Why a call came to nothing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = mfs::Failure)]
+pub struct Failure<'a> {
+    /// `error`
+    #[schema(pattern = "^error$")]
     status: &'static str,
+    /// A code, such as `missing_parameters`.
     error: &'a str,
+    /// What to do.
     message: &'a str,
 }
 

@@ -2,7 +2,10 @@
 
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
+use super::Mfs;
+use super::envelope::{Envelope, Success};
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::clock::Timestamp;
@@ -11,13 +14,39 @@ use crate::domain::token::ExportId;
 use crate::domain::user::UserId;
 use crate::http::Services;
 use crate::http::body::From;
+use crate::http::openapi::refusals::{AnyBody, AnyCall};
+use crate::http::openapi::schemas;
 use crate::store::exports::{self, ExportFilter, ListedExport};
 
 /// The most tokens on a page, and as many as there are unless told.
 const MOST: i64 = 1_000;
 
+/// What a call names, as it is documented.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = mfs::List)]
+#[expect(dead_code, reason = "read by `list`; this is what it looks like")]
+pub struct ListParameters {
+    /// `active`, `expired`, `revoked`, with commas. The first two unless told.
+    #[param(nullable = false, pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
+    #[schema(pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
+    status: Option<String>,
+    /// The most tokens on a page. 1,000 unless told.
+    #[param(nullable = false, minimum = 1, maximum = 1000)]
+    #[schema(schema_with = limits)]
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[param(nullable = false)]
+    cursor: Option<String>,
+}
+
+fn limits() -> utoipa::openapi::Schema {
+    schemas::whole(1, 1_000)
+}
+
 /// A page of tokens.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = mfs::Page)]
 pub struct Page {
     /// On this page.
     count: usize,
@@ -27,7 +56,8 @@ pub struct Page {
 }
 
 /// A token in the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = mfs::Listed)]
 struct Listed {
     /// The id, which `revoke` takes: the secret was shown once.
     token: String,
@@ -35,6 +65,7 @@ struct Listed {
     hub_id: String,
     node_id: String,
     pseudo_entity_uid: String,
+    #[schema(minimum = 1, maximum = 63)]
     permission: u8,
     /// Unix seconds; 0 is never.
     expiry_time: i64,
@@ -42,14 +73,31 @@ struct Listed {
     expiry_display: String,
     /// Unix seconds.
     ctime: i64,
+    /// `active`, `expired` or `revoked`.
     status: &'static str,
     /// Unix seconds; null before the first use.
     last_used_at: Option<i64>,
     uses: i64,
 }
 
-/// Lists tokens: `status`, `limit`, `cursor`. A `hub_id` is context in Drumee,
-/// not a filter, and so it is here.
+/// Lists the export tokens that the caller made, the newest first.
+///
+/// A `hub_id` is context in Drumee, not a filter, and so it is here.
+#[utoipa::path(
+    post,
+    path = "/-/svc/mfs_api.list",
+    operation_id = "list_tokens",
+    params(ListParameters),
+    request_body(content(
+        (ListParameters = "application/json"),
+        (ListParameters = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "A page of them.", body = Envelope<Success<Page>>),
+        AnyCall<Mfs>,
+        AnyBody<Mfs>,
+    ),
+)]
 pub async fn list(
     services: Data<Services>,
     From(caller, parameters): From<Parameters>,

@@ -14,11 +14,16 @@ use std::future::Future;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route, guard};
 use serde::Serialize;
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::{RefOr, Required};
 
+use self::envelope::{Envelope, Failure};
 use self::error::MfsError;
 use self::params::Parameters;
 use super::Services;
 use super::body::From;
+use super::openapi::refusals::Refusals;
 use super::problem::Problem;
 use super::routing::{self, refuse_foreign_pages, resource};
 
@@ -38,6 +43,50 @@ pub fn routes(app: &mut ServiceConfig) {
             )
             .default_service(web::to(unknown)),
     );
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(create::create_token, revoke::revoke, list::list), components(schemas(envelope::Failure)))]
+struct Document;
+
+/// What is told of the dialect: each call by POST, and by GET the same without a body.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    for item in document.paths.paths.values_mut() {
+        let Some(post) = &mut item.post else { continue };
+        let headers = in_headers(post);
+        post.parameters.get_or_insert_default().extend(headers);
+        // All that it names may come from elsewhere.
+        if let Some(RefOr::T(body)) = &mut post.request_body {
+            body.required = Some(Required::False);
+        }
+        let mut get = post.clone();
+        get.request_body = None;
+        get.operation_id = post.operation_id.as_ref().map(|name| format!("{name}_by_get"));
+        item.get = Some(get);
+    }
+    super::openapi::part::<Mfs>("mfs: export tokens", document)
+}
+
+/// The headers in which a call's parameters may come too.
+fn in_headers(call: &Operation) -> Vec<RefOr<Parameter>> {
+    let in_header = |parameter: &RefOr<Parameter>| {
+        let RefOr::T(parameter) = parameter else { return None };
+        let mut header = parameter.clone();
+        header.name = format!("x-param-{}", parameter.name.replace('_', "-"));
+        header.parameter_in = ParameterIn::Header;
+        Some(RefOr::T(header))
+    };
+    call.parameters.iter().flatten().filter_map(in_header).collect()
+}
+
+/// The dialect's way to tell that something went wrong.
+enum Mfs {}
+
+impl Refusals for Mfs {
+    const DIALECT: &'static str = "mfs";
+    type Body = Envelope<'static, Failure<'static>>;
+    type Invalid = Envelope<'static, Failure<'static>>;
 }
 
 /// A problem in the dialect's envelope.

@@ -2,15 +2,32 @@
 
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
+use super::Mfs;
+use super::envelope::{Envelope, Success};
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::export::{ExportRef, ExportToken};
 use crate::http::Services;
 use crate::http::body::From;
+use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
+
+/// What a call names, as it is documented.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = mfs::Revoke)]
+#[expect(dead_code, reason = "read by `revoke`; this is what it looks like")]
+pub struct RevokeParameters {
+    /// The token, or its id. Required, wherever it comes from.
+    #[param(nullable = false, min_length = 1)]
+    #[schema(min_length = 1)]
+    token: Option<String>,
+}
 
 /// A token that was revoked.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = mfs::Revoked)]
 pub struct Revoked {
     /// The id: the secret is not repeated.
     token: String,
@@ -20,8 +37,25 @@ pub struct Revoked {
     message: &'static str,
 }
 
-/// Revokes a token of the caller's: `token`, which may be its id. Again is no
-/// error. Whoever else made it, there is no such token.
+/// Revokes an export token of the caller's.
+///
+/// Again is no error. Whoever else made it, there is no such token.
+#[utoipa::path(
+    post,
+    path = "/-/svc/mfs_api.revoke",
+    operation_id = "revoke_token",
+    params(RevokeParameters),
+    request_body(content(
+        (RevokeParameters = "application/json"),
+        (RevokeParameters = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "It is revoked.", body = Envelope<Success<Revoked>>),
+        AnyCall<Mfs>,
+        AnyBody<Mfs>,
+        May<Mfs, 404>,
+    ),
+)]
 pub async fn revoke(
     services: Data<Services>,
     From(caller, parameters): From<Parameters>,

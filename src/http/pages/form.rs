@@ -4,13 +4,31 @@ use std::collections::HashMap;
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
+use utoipa::ToSchema;
 
 use crate::domain::text::IdempotencyKey;
 use crate::http::body::{Body, content_type};
 use crate::http::problem::Problem;
 
+/// The form, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = page::Form)]
+#[expect(dead_code, reason = "read by `Form`; this is what it looks like")]
+pub struct Fields {
+    /// The redeem token.
+    token: String,
+    email: String,
+    #[schema(format = Password)]
+    password: String,
+    decision: Decision,
+    /// What makes a form that is sent twice count once.
+    #[schema(nullable = false)]
+    once: Option<String>,
+}
+
 /// What the person at the form wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = page::Decision, rename_all = "lowercase")]
 pub enum Decision {
     /// To see what is asked for.
     Look,

@@ -5,19 +5,33 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 
-use super::form::{Decision, Form};
+use super::Html;
+use super::form::{Decision, Fields, Form};
 use super::view::{Page, Summary};
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
 use crate::entropy;
 use crate::http::auth::{AuthError, origin};
 use crate::http::body::Body;
+use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::{Services, client};
 use crate::store::lookup::Question;
 
-/// `GET /redeem?token=…`: the form. Nothing is looked up, so that the link alone
-/// tells its finder nothing.
+/// The form that a mail's link opens.
+///
+/// Nothing is looked up, so that the link alone tells its finder nothing.
+#[utoipa::path(
+    get,
+    path = "/redeem",
+    operation_id = "redeem_page",
+    security(()),
+    params(("token" = Option<String>, Query, nullable = false, description = "The redeem token.")),
+    responses(
+        (status = 200, description = "The form.", body = String, content_type = "text/html"),
+        May<Html, 404>,
+    ),
+)]
 pub async fn show(request: HttpRequest) -> HttpResponse {
     let token = form_urlencoded::parse(request.query_string().as_bytes())
         .find(|(name, token)| name == "token" && !token.is_empty())
@@ -28,7 +42,24 @@ pub async fn show(request: HttpRequest) -> HttpResponse {
     }
 }
 
-/// `POST /redeem`: the form, filled in.
+/// The form, filled in: its target looks at a request, approves or declines it.
+///
+/// A token that is used, expired, unknown or somebody else's is 404, a wrong
+/// password 403.
+#[utoipa::path(
+    post,
+    path = "/redeem",
+    operation_id = "redeem_by_page",
+    security(()),
+    request_body(content = Fields, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What came of it.", body = String, content_type = "text/html"),
+        AnyBody<Html>,
+        May<Html, 403>,
+        May<Html, 404>,
+        May<Html, 503>,
+    ),
+)]
 pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) -> HttpResponse {
     let done = async {
         let filled = Form::parse(&request, &body)?;

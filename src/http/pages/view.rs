@@ -124,7 +124,14 @@ impl Page {
     }
 }
 
-/// `GET /redeem/style.css`.
+/// How the pages look.
+#[utoipa::path(
+    get,
+    path = "/redeem/style.css",
+    operation_id = "redeem_style",
+    security(()),
+    responses((status = 200, description = "A style sheet.", body = String, content_type = "text/css")),
+)]
 pub async fn style() -> impl Responder {
     HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("templates/style.css"))
 }

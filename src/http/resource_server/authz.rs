@@ -10,7 +10,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHEN
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::failure;
+use super::{OAuth, failure};
 use crate::actors::gate::Opened;
 use crate::actors::registry::RegistryError;
 use crate::domain::export::{Use, UseRefusal};
@@ -18,6 +18,7 @@ use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::http::Services;
 use crate::http::form::{self, Decoded};
+use crate::http::openapi::refusals::{AnyCall, May};
 use crate::http::problem::Problem;
 
 /// The most nodes that may be named: the one in question and its ancestors.
@@ -38,11 +39,32 @@ enum AuthzError {
     Problem(#[from] Problem),
 }
 
-/// Whether a token allows what is asked: `hub_id`, `nid` (the node, and again
-/// for each of its ancestors), `right` (a name, or a mask of which all is
-/// needed). The token is in `X-Param-Mfs-Token`, Drumee's header, or else in
+/// Tells whether an export token allows what is asked.
+///
+/// The token is in `X-Param-Mfs-Token`, Drumee's header, or else in
 /// `Authorization: Bearer`; with both, the former counts. Telling that it is
 /// allowed counts as a use.
+#[utoipa::path(
+    get,
+    path = "/authz",
+    operation_id = "authz",
+    security(("export_token" = []), ("drumee_token" = [])),
+    params(
+        ("hub_id" = String, Query, description = "The hub."),
+        ("nid" = Vec<String>, Query, min_items = 1, max_items = 64,
+            description = "The node, and again for each of its ancestors that a token may be for."),
+        ("right" = String, Query, pattern = "^(anyone|read|get|write|admin|owner|0?[1-9]|[1-5][0-9]|6[0-3])$",
+            description = "The name of a right, or a mask of which all is needed."),
+    ),
+    responses(
+        (status = 204, description = "It does.", headers(
+            ("X-Countersign-Token-Id" = String, description = "Its id."),
+            ("X-Countersign-Permission" = String, description = "What it allows now, as a mask."),
+        )),
+        AnyCall<OAuth>,
+        May<OAuth, 400>,
+    ),
+)]
 pub async fn authz(request: HttpRequest, services: Data<Services>) -> HttpResponse {
     match judge(&request, &services).await {
         Ok(opened) => pass(&opened),

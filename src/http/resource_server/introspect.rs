@@ -7,11 +7,15 @@ use actix_web::dev::Payload;
 use actix_web::web::{Data, Json};
 use actix_web::{FromRequest, HttpRequest};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::token_form::TokenForm;
+use super::OAuth;
+use super::token_form::{TokenFields, TokenForm};
 use crate::actors::gate::Opened;
 use crate::http::Services;
 use crate::http::auth::Caller;
+use crate::http::openapi::refusals::{AnyBody, AnyCall};
+use crate::http::openapi::schemas;
 use crate::http::problem::Problem;
 use crate::store::keys::Scope;
 
@@ -43,26 +47,33 @@ fn may_ask((caller, scope): (Caller, Scope)) -> Result<(), Problem> {
 }
 
 /// What is told of a token.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Introspection {
     /// It lives.
     Active(Active),
     /// It does not, or is none of ours, or of another kind: nothing else is told.
-    Inactive {
-        /// False.
-        active: bool,
-    },
+    Inactive(Inactive),
+}
+
+/// A token that does not live.
+#[derive(Serialize, ToSchema)]
+pub struct Inactive {
+    #[schema(schema_with = schemas::no)]
+    active: bool,
 }
 
 /// A token that lives (RFC 7662, 2.2).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Active {
+    #[schema(schema_with = schemas::yes)]
     active: bool,
+    /// `export`
     token_type: &'static str,
     /// The names of its rights now, which may be fewer than it was made with.
     scope: String,
     /// The same, as a mask.
+    #[schema(maximum = 63)]
     permission: u8,
     hub_id: String,
     nid: String,
@@ -72,11 +83,27 @@ pub struct Active {
     iat: i64,
     /// Unix seconds; absent is never.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     exp: Option<i64>,
+    /// The id, which `revoke` takes.
     jti: String,
 }
 
-/// Tells what a token is good for. Telling that it lives counts as a use.
+/// Tells what an export token is good for now (RFC 7662).
+///
+/// Staff may ask, and keys that are for this. Telling that a token lives counts
+/// as a use of it.
+#[utoipa::path(
+    post,
+    path = "/oauth2/introspect",
+    operation_id = "introspect",
+    request_body(content = TokenFields, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What it is good for, or that it is not.", body = Introspection),
+        AnyCall<OAuth>,
+        AnyBody<OAuth>,
+    ),
+)]
 pub async fn introspect(
     request: HttpRequest,
     services: Data<Services>,
@@ -84,7 +111,7 @@ pub async fn introspect(
 ) -> Result<Json<Introspection>, actix_web::Error> {
     let opened = services.registry.use_export(form.token(), None).await;
     let opened = opened.map_err(|error| Problem::from(error).refuse(&request))?;
-    Ok(Json(opened.map_or(Introspection::Inactive { active: false }, Introspection::of)))
+    Ok(Json(opened.map_or(Introspection::Inactive(Inactive { active: false }), Introspection::of)))
 }
 
 impl Introspection {

@@ -10,10 +10,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
-use self::token_form::TokenForm;
+use self::token_form::{TokenFields, TokenForm};
 use super::Services;
 use super::body::From;
+use super::openapi::refusals::{AnyBody, AnyCall, Refusals};
 use super::problem::Problem;
 use super::routing::{self, resource};
 use crate::domain::export::ExportRef;
@@ -29,8 +31,39 @@ pub fn routes(app: &mut ServiceConfig) {
     .service(resource("/authz", "GET, HEAD").route(routing::get().to(authz::authz)));
 }
 
-/// Revokes an export token of the caller's (RFC 7009): the token itself, or its
-/// id. 200 whatever the token: what is not theirs to revoke is not told of.
+#[derive(OpenApi)]
+#[openapi(paths(introspect::introspect, revoke, authz::authz))]
+struct Document;
+
+/// What is told of the routes.
+pub fn document() -> utoipa::openapi::OpenApi {
+    super::openapi::part::<OAuth>("Resource servers", Document::openapi())
+}
+
+/// OAuth's way to tell that something went wrong.
+enum OAuth {}
+
+impl Refusals for OAuth {
+    const DIALECT: &'static str = "oauth";
+    type Body = OAuthError<'static>;
+    type Invalid = OAuthError<'static>;
+}
+
+/// Revokes an export token of the caller's (RFC 7009).
+///
+/// By the token itself, or by its id. 200 whatever the token: what is not theirs
+/// to revoke is not told of.
+#[utoipa::path(
+    post,
+    path = "/oauth2/revoke",
+    operation_id = "oauth_revoke",
+    request_body(content = TokenFields, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "If it was theirs, it is revoked."),
+        AnyCall<OAuth>,
+        AnyBody<OAuth>,
+    ),
+)]
 async fn revoke(
     request: HttpRequest,
     services: Data<Services>,
@@ -44,7 +77,7 @@ async fn revoke(
 }
 
 /// An error in OAuth's shape (RFC 6749, 5.2).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OAuthError<'a> {
     error: &'a str,
     error_description: &'a str,

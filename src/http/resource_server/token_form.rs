@@ -2,10 +2,23 @@
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use utoipa::ToSchema;
 
 use crate::http::body::{Extracted, content_type, read_whole};
 use crate::http::form;
 use crate::http::problem::Problem;
+
+/// The form, as it is documented.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by `TokenForm`; this is what it looks like")]
+pub struct TokenFields {
+    /// The token.
+    #[schema(min_length = 1)]
+    token: String,
+    /// Passed over.
+    #[schema(nullable = false)]
+    token_type_hint: Option<String>,
+}
 
 /// The `token` of a form: any string but an empty one. Other fields, such as
 /// `token_type_hint`, are passed over. Secret: there is no `Debug`.

@@ -1,0 +1,78 @@
+//! `/docs`: Swagger UI over the document. All of it is in this program: nothing
+//! comes from elsewhere, and no script stands in the page.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentType, REFERRER_POLICY, X_FRAME_OPTIONS,
+};
+use actix_web::web::Path;
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa_swagger_ui::{Config, serve};
+
+use crate::http::openapi::refusals::May;
+use crate::http::ops::Plain;
+use crate::http::problem::Problem;
+
+/// Scripts and styles of our own, data URIs for icons, and calls to this server.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The document, to be read and tried by people.
+#[utoipa::path(
+    get,
+    path = "/docs",
+    operation_id = "docs",
+    security(()),
+    responses((status = 200, description = "Swagger UI.", body = String, content_type = "text/html")),
+)]
+pub(super) async fn show() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .insert_header((X_FRAME_OPTIONS, "DENY"))
+        .body(include_str!("docs.html"))
+}
+
+/// What the page is made of.
+///
+/// The larger ones come compressed, whoever asks: they are for browsers.
+#[utoipa::path(
+    get,
+    path = "/docs/{file}",
+    operation_id = "docs_file",
+    security(()),
+    params(("file" = String, Path, description = "`swagger-ui.css`, for example.")),
+    responses(
+        (status = 200, description = "A file.", content(
+            (String = "text/css"),
+            (String = "text/javascript"),
+        )),
+        May<Plain, 404>,
+    ),
+)]
+pub(super) async fn file(request: HttpRequest, file: Path<String>) -> HttpResponse {
+    match file.as_str() {
+        "docs.js" => {
+            HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(include_str!("docs.js"))
+        }
+        "swagger-ui.css" => bundled(&request, &file, "text/css; charset=utf-8"),
+        "swagger-ui-bundle.js" => bundled(&request, &file, "text/javascript; charset=utf-8"),
+        _ => Problem::NotFound.answer(&request),
+    }
+}
+
+/// A file of Swagger UI's.
+fn bundled(request: &HttpRequest, name: &str, content_type: &str) -> HttpResponse {
+    match serve(name, Arc::new(Config::default())) {
+        Ok(Some(file)) => {
+            let mut response = HttpResponse::Ok();
+            if file.gzpipped {
+                response.insert_header((CONTENT_ENCODING, "gzip"));
+            }
+            response.content_type(content_type).body(file.bytes)
+        }
+        Ok(None) | Err(_) => Problem::NotFound.answer(request),
+    }
+}

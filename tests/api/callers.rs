@@ -1,0 +1,360 @@
+//! Every route, whoever calls it: `callers.txt` is the table, this runs it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use countersign::domain::bundle::Bundle;
+use countersign::domain::export::{ExpiryHours, NewExport};
+use countersign::domain::grant::Terms;
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::{Mask, Role};
+use countersign::domain::request::PermissionRequest;
+use countersign::domain::token::{ApiKeyId, Kind, Token};
+use countersign::store::keys::{self, Scope};
+use countersign::store::ledger::{Deed, Verdict};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
+use crate::routes::{self, Route, pattern};
+
+const TABLE: &str = include_str!("callers.txt");
+/// The table's columns, in its order.
+const CALLERS: [&str; 13] =
+    ["none", "wrong", "off", "eve", "ada", "grace", "carol", "dan", "root", "scope", "gone", "cse", "csr"];
+
+/// A line of the table.
+#[derive(Clone, Copy)]
+struct Row {
+    method: &'static str,
+    /// The path and the query, in which braces name what is made for the request.
+    path: &'static str,
+    /// What goes with it: the form of a POST, the header of a GET.
+    sent: Option<&'static str>,
+    expected: [Expected; CALLERS.len()],
+}
+
+/// A cell of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expected {
+    status: u16,
+    changes: bool,
+}
+
+impl Row {
+    /// All of them.
+    fn all() -> Vec<Self> {
+        let mut lines = TABLE.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+        assert_eq!(header, CALLERS);
+        lines.map(Self::read).collect()
+    }
+
+    fn read(line: &'static str) -> Self {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (request, cells) = words.split_at(words.len() - CALLERS.len());
+        let expected: Vec<Expected> = cells.iter().map(|cell| Expected::read(cell)).collect();
+        Self {
+            method: request[0],
+            path: request[1],
+            sent: request.get(2).copied(),
+            expected: expected.try_into().unwrap(),
+        }
+    }
+
+    fn route(&self) -> Route {
+        let path = self.path.split('?').next().unwrap();
+        (self.method.to_owned(), pattern(path))
+    }
+}
+
+impl Expected {
+    fn read(cell: &str) -> Self {
+        let status = cell.trim_end_matches('+');
+        Self { status: status.parse().unwrap(), changes: status != cell }
+    }
+}
+
+/// A server, and everybody who may call.
+struct World {
+    app: TestApp,
+    off: TestUser,
+    eve: TestUser,
+    ada: TestUser,
+    grace: TestUser,
+    carol: TestUser,
+    dan: TestUser,
+    root: TestUser,
+    /// An export token that lives, for its bearer to call with.
+    export: String,
+    /// A redeem token that lives.
+    redeem: String,
+    /// How many names have been made up.
+    names: Cell<u32>,
+    /// The rows that there are, if nothing was done since they were counted.
+    rows: RefCell<Option<Rows>>,
+}
+
+type Rows = Vec<(&'static str, i64)>;
+
+impl World {
+    fn new() -> Self {
+        let app = TestApp::spawn(Backend::Sqlite);
+        let off = app.staff("off@example.org");
+        let [eve, ada, grace, carol, dan] =
+            ["eve", "ada", "grace", "carol", "dan"].map(|name| app.user(&format!("{name}@example.org")));
+        let root = app.staff("root@example.org");
+        app.role("hub", &carol, Role::Owner);
+        app.role("hub", &off, Role::Owner);
+        app.role("hub", &dan, Role::Contributor);
+        app.disable(&off);
+        // So that Ada and Grace have to do with each other whatever becomes of the rest.
+        let standing = app.ask(&ada, &grace, &app.bundle("Standing", 2));
+        let redeem = app.redeem_token(&standing);
+        let (names, rows) = (Cell::new(0), RefCell::new(None));
+        let mut world =
+            Self { app, off, eve, ada, grace, carol, dan, root, export: String::new(), redeem, names, rows };
+        world.export = world.new_export(&world.carol).0;
+        world
+    }
+
+    fn name(&self, what: &str) -> String {
+        self.names.set(self.names.get() + 1);
+        format!("{what}{}", self.names.get())
+    }
+
+    fn new_bundle(&self) -> Bundle {
+        self.app.bundle(&self.name("bundle"), 6)
+    }
+
+    fn new_request(&self) -> PermissionRequest {
+        self.app.ask(&self.ada, &self.grace, &self.new_bundle())
+    }
+
+    fn new_grant(&self) -> i64 {
+        let (target, allowed) = (self.grace.user.id, self.ada.user.id);
+        match self.app.commit(Deed::Give(Terms { target, allowed, bundle: self.new_bundle().id })) {
+            Verdict::Given(Some(grant)) => grant.id.0,
+            verdict => panic!("not given: {verdict:?}"),
+        }
+    }
+
+    /// A token for what may be read and downloaded: its secret and its id.
+    fn new_export(&self, creator: &TestUser) -> (String, String) {
+        let new = NewExport {
+            creator: creator.user.id,
+            hub: HubId::new("hub").unwrap(),
+            node: NodeId::new("n").unwrap(),
+            mask: Mask::new(6).unwrap(),
+            expiry: ExpiryHours::DEFAULT,
+        };
+        match self.app.commit(Deed::CreateExport(new)) {
+            Verdict::ExportCreated(Ok((export, token))) => (token.reveal(), export.id.to_string()),
+            verdict => panic!("not made: {verdict:?}"),
+        }
+    }
+
+    /// What Dan made before he lost admin.
+    fn dans_export(&self) -> String {
+        self.app.role("hub", &self.dan, Role::Admin);
+        let (token, _) = self.new_export(&self.dan);
+        self.app.role("hub", &self.dan, Role::Contributor);
+        token
+    }
+
+    /// Makes what a text names in braces.
+    fn filled(&self, text: &str) -> String {
+        let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
+        let (what, after) = rest.split_once('}').expect("a brace is closed");
+        let made = match what {
+            "file" => return format!("{before}swagger-ui.css{after}"),
+            "grace" => return format!("{before}{}{after}", self.grace.id()),
+            "bundle" => self.new_bundle().id.to_string(),
+            "used" => self.new_request().terms.bundle.to_string(),
+            "request" => self.new_request().id.to_string(),
+            "redeem" => self.app.redeem_token(&self.new_request()),
+            "grant" => self.new_grant().to_string(),
+            "export" => self.new_export(&self.carol).0,
+            "export-id" => self.new_export(&self.carol).1,
+            "dans" => self.dans_export(),
+            "key" => self.app.key(&self.grace.user, Scope::All),
+            _ => panic!("nobody knows how to make {what}"),
+        };
+        self.rows.replace(None);
+        format!("{before}{made}{after}")
+    }
+
+    /// The JSON that a route wants.
+    fn body(&self, route: &Route) -> Option<Value> {
+        let (method, path) = route;
+        let terms = || {
+            self.rows.replace(None);
+            let (ada, grace, bundle) = (self.ada.uri(), self.grace.uri(), self.new_bundle().id.0);
+            json!({ "user_allowed": ada, "user_target": grace, "bundle": bundle })
+        };
+        match (method.as_str(), path.trim_start_matches("/api").trim_start_matches("/v1")) {
+            ("POST", "/bundle_permission_request" | "/bundle_permission") => Some(terms()),
+            ("POST", "/bundle") => Some(json!({ "name": self.name("Bundle ") })),
+            ("PUT", "/bundle/{}") => Some(json!({ "description": self.name("In other words ") })),
+            ("POST", "/user") => Some(json!({ "email": format!("{}@example.org", self.name("new")) })),
+            ("PUT" | "PATCH", "/user/{}") => Some(json!({ "first_name": self.name("Grace") })),
+            _ => None,
+        }
+    }
+
+    /// Who may do what a row asks for, so that nothing but their key stands against it.
+    fn whoever_may(&self, path: &str) -> &TestUser {
+        match path {
+            _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
+            _ if path.contains("/bundle_permission") || path.starts_with("/redeem") => &self.grace,
+            _ => &self.root,
+        }
+    }
+
+    /// A revoked key of theirs.
+    fn gone(&self, owner: &TestUser) -> String {
+        let key = self.app.key(&owner.user, Scope::All);
+        let id = ApiKeyId(Token::parse(Kind::ApiKey, &key).unwrap().id());
+        let revoked = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            keys::revoke(conn, id, now)
+        });
+        assert!(revoked.unwrap());
+        self.rows.replace(None);
+        key
+    }
+
+    fn scoped(&self, owner: &TestUser) -> String {
+        self.rows.replace(None);
+        self.app.key(&owner.user, Scope::Introspect)
+    }
+
+    fn person(&self, caller: &str) -> Option<&TestUser> {
+        let everybody = [&self.off, &self.eve, &self.ada, &self.grace, &self.carol, &self.dan, &self.root];
+        let address = format!("{caller}@example.org");
+        everybody.into_iter().find(|user| user.email() == address)
+    }
+
+    /// A caller's key or token, if they have one.
+    fn secret(&self, caller: &str, path: &str) -> Option<String> {
+        match caller {
+            "none" | "wrong" => None,
+            "scope" => Some(self.scoped(self.whoever_may(path))),
+            "gone" => Some(self.gone(self.whoever_may(path))),
+            "cse" => Some(self.export.clone()),
+            "csr" => Some(self.redeem.clone()),
+            _ => Some(self.person(caller).unwrap().key.clone()),
+        }
+    }
+
+    /// Signs a request as the caller does.
+    fn signed(&self, request: RequestBuilder, caller: &str, path: &str) -> RequestBuilder {
+        match (caller, self.secret(caller, path)) {
+            (_, Some(secret)) => request.bearer_auth(secret),
+            ("wrong", None) => request.basic_auth(self.grace.email(), Some("a wrong password")),
+            (_, None) => request,
+        }
+    }
+
+    /// The page's form, filled in by the caller.
+    fn form(&self, form: &str, caller: &str) -> String {
+        let (email, password) = match (self.person(caller), caller) {
+            (Some(user), _) => (user.email(), PASSWORD.to_owned()),
+            (None, "none") => ("", String::new()),
+            (None, "wrong") => (self.grace.email(), "a wrong password".to_owned()),
+            (None, _) => (self.grace.email(), self.secret(caller, "/redeem").unwrap()),
+        };
+        let password = password.replace(' ', "+");
+        format!("{form}&email={}&password={password}", email.replace('@', "%40"))
+    }
+
+    /// A row's request by this caller.
+    fn request(&self, method: &str, row: &Row, caller: &str) -> RequestBuilder {
+        let path = self.filled(row.path);
+        let request = self.app.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
+        let sent = row.sent.map(|sent| self.filled(sent));
+        if row.route() == ("POST".to_owned(), "/redeem".to_owned()) {
+            let form = self.form(&sent.unwrap(), caller);
+            return request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        }
+        let request = self.signed(request, caller, row.path);
+        match (row.method, sent, self.body(&row.route())) {
+            ("GET", Some(header), None) => {
+                let (name, value) = header.split_once('=').unwrap();
+                request.header(name, value)
+            }
+            (_, Some(form), None) => {
+                request.header("content-type", "application/x-www-form-urlencoded").body(form)
+            }
+            (_, None, Some(body)) => request.json(&body),
+            (_, None, None) => request,
+            (_, Some(_), Some(_)) => panic!("a form or JSON"),
+        }
+    }
+
+    /// Asks for what a row says, as each caller. What comes otherwise than it
+    /// should is told at the end, all of it.
+    async fn try_row(&self, method: &str, row: &Row, wrong: &mut Vec<String>) {
+        for (caller, expected) in CALLERS.iter().zip(row.expected) {
+            let request = self.request(method, row, caller);
+            let before = self.rows.take().unwrap_or_else(|| self.app.rows());
+            let status = request.send().await.unwrap().status().as_u16();
+            let after = self.app.rows();
+            let got = Expected { status, changes: before != after };
+            if got != expected {
+                wrong.push(format!("{method} {} by {caller}: {got:?}, not {expected:?}", row.path));
+            }
+            self.rows.replace(Some(after));
+        }
+    }
+}
+
+/// Tries those rows of the table that a test takes, under another prefix perhaps.
+async fn try_rows(taken: fn(&str) -> bool, prefix: &str) {
+    let (world, there) = (World::new(), routes::registered().await);
+    let mut wrong = Vec::new();
+    let rows = Row::all().into_iter().filter(|row| taken(row.path));
+    for mut row in rows {
+        let path: &'static str = row.path.replacen("/api/", prefix, 1).leak();
+        row.path = path;
+        world.try_row(row.method, &row, &mut wrong).await;
+        if row.method == "GET" && there.contains(&("HEAD".to_owned(), row.route().1)) {
+            world.try_row("HEAD", &row, &mut wrong).await;
+        }
+    }
+    assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn is_hexo(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
+fn is_mfs(path: &str) -> bool {
+    path.starts_with("/-/svc/")
+}
+
+#[actix_web::test]
+async fn every_route_has_a_row_and_every_row_a_route() {
+    let rows: BTreeSet<Route> = Row::all().iter().map(Row::route).collect();
+    assert_eq!(rows, routes::told_once().await);
+}
+
+#[actix_web::test]
+async fn who_may_use_the_mfs_dialect() {
+    try_rows(is_mfs, "/api/").await;
+}
+
+#[actix_web::test]
+async fn who_may_use_the_hexo_dialect() {
+    try_rows(is_hexo, "/api/").await;
+}
+
+#[actix_web::test]
+async fn who_may_use_the_hexo_dialect_under_its_other_prefix() {
+    try_rows(is_hexo, "/api/v1/").await;
+}
+
+#[actix_web::test]
+async fn who_may_use_all_that_is_neither() {
+    try_rows(|path| !is_hexo(path) && !is_mfs(path), "/api/").await;
+}

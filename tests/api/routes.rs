@@ -1,0 +1,104 @@
+//! The route table: what is really put in place, as actix-web itself tells of
+//! it, and that it is what the OpenAPI document says.
+
+use std::collections::BTreeSet;
+
+use actix_web::App;
+use actix_web::introspection::{IntrospectionNode, IntrospectionTree, ResourceType};
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::web::Data;
+use countersign::http;
+use serde_json::Value;
+
+/// A method and a path, with `{}` for what varies and without a slash at its end.
+pub type Route = (String, String);
+
+/// A path as all tables have it.
+pub fn pattern(path: &str) -> String {
+    let mut pattern = String::new();
+    let mut inside = false;
+    for c in path.trim_end_matches('/').chars() {
+        inside = inside && c != '}';
+        if !inside {
+            pattern.push(c);
+        }
+        inside = inside || c == '{';
+    }
+    pattern
+}
+
+/// Every route that is put in place.
+pub async fn registered() -> BTreeSet<Route> {
+    let service = init_service(App::new().configure(http::routes)).await;
+    let answer = call_service(&service, TestRequest::get().uri("/healthz").to_request()).await;
+    let tree = answer.request().app_data::<Data<IntrospectionTree>>().expect("actix-web tells of its routes");
+    let mut routes = BTreeSet::new();
+    collect(&tree.root, &mut routes);
+    assert!(!routes.is_empty());
+    routes
+}
+
+fn collect(node: &IntrospectionNode, routes: &mut BTreeSet<Route>) {
+    if matches!(node.kind, ResourceType::Resource) {
+        assert!(!node.methods.is_empty(), "{} takes any method, so nobody can tell which", node.full_path);
+    }
+    for method in &node.methods {
+        routes.insert((method.to_string(), pattern(&node.full_path)));
+    }
+    assert!(!node.potentially_unreachable, "{}: {:?}", node.full_path, node.reachability_notes);
+    for child in &node.children {
+        collect(child, routes);
+    }
+}
+
+/// What `/api/v1/` has: the same as `/api/`.
+pub fn is_twin(path: &str) -> bool {
+    path == "/api/v1" || path.starts_with("/api/v1/")
+}
+
+/// What there is to say of each route once: without the HEAD that goes with each
+/// GET, and without `/api/v1/`.
+pub async fn told_once() -> BTreeSet<Route> {
+    let mut routes = registered().await;
+    routes.retain(|(method, path)| method != "HEAD" && !is_twin(path));
+    routes
+}
+
+/// What the document has.
+fn documented(document: &Value) -> BTreeSet<Route> {
+    let mut routes = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
+            routes.insert((method.to_uppercase(), pattern(path)));
+        }
+    }
+    routes
+}
+
+#[actix_web::test]
+async fn every_route_is_documented_and_nothing_else_is() {
+    let document = serde_json::to_value(http::openapi::document()).unwrap();
+    let (there, told) = (told_once().await, documented(&document));
+    let undocumented: Vec<_> = there.difference(&told).collect();
+    assert!(undocumented.is_empty(), "there, and not documented: {undocumented:?}");
+    let invented: Vec<_> = told.difference(&there).collect();
+    assert!(invented.is_empty(), "documented, and not there: {invented:?}");
+}
+
+#[actix_web::test]
+async fn both_prefixes_of_the_hexo_dialect_have_the_same_routes() {
+    let routes = registered().await;
+    let (twins, others): (BTreeSet<Route>, BTreeSet<Route>) =
+        routes.into_iter().partition(|(_, path)| is_twin(path));
+    let plain = |(method, path): Route| (method, path.replacen("/api/v1", "/api", 1));
+    let hexo = others.into_iter().filter(|(_, path)| path == "/api" || path.starts_with("/api/"));
+    assert_eq!(twins.into_iter().map(plain).collect::<BTreeSet<_>>(), hexo.collect());
+}
+
+#[actix_web::test]
+async fn head_goes_with_get_and_never_alone() {
+    let routes = registered().await;
+    for (method, path) in &routes {
+        assert!(method != "HEAD" || routes.contains(&("GET".to_owned(), path.clone())), "{path}");
+    }
+}

@@ -1,0 +1,122 @@
+//! A real server asked what nobody thought of: schemathesis makes requests up
+//! from the server's own document, right and wrong ones, and holds every answer
+//! against it. `tests/support/schemathesis.toml` says what it looks at.
+//!
+//! A usual run asks the same each time. `SCHEMATHESIS_EXAMPLES=1000` asks twenty
+//! times as much, and anew each time; what it finds is told with its seed.
+
+use std::process::Command;
+
+use countersign::domain::export::{ExpiryHours, NewExport};
+use countersign::domain::grant::Terms;
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::{Mask, Role};
+use countersign::store::ledger::{Deed, Verdict};
+use serde_json::{Value, json};
+
+use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
+use crate::processes::Server;
+
+const CONFIG: &str = include_str!("../support/schemathesis.toml");
+/// Requests made up for each route, unless told; those that schemathesis always
+/// makes (every boundary, every method that is not served) come on top.
+const EXAMPLES: u32 = 25;
+
+/// What there is to be asked for: by its number, its token or its name.
+struct Scene {
+    app: TestApp,
+    root: TestUser,
+    /// The target of requests, and the owner of `hub`.
+    grace: TestUser,
+    /// Who asks Grace.
+    ada: TestUser,
+    /// Numbers and tokens of live requests.
+    requests: Vec<String>,
+    /// Export tokens of Grace's; the first is left alone.
+    exports: Vec<String>,
+}
+
+impl Scene {
+    fn set(backend: Backend) -> Self {
+        let app = TestApp::without_server(backend);
+        let root = app.staff("root@example.org");
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.role("hub", &grace, Role::Owner);
+        for name in ["One", "Two", "Three"] {
+            let terms = Terms { target: grace.user.id, allowed: ada.user.id, bundle: app.bundle(name, 6).id };
+            app.commit(Deed::Give(terms));
+        }
+        let requests = (0..20).map(|nth| app.ask(&ada, &grace, &app.bundle(&format!("Request {nth}"), 6)));
+        let requests = requests.flat_map(|request| [request.id.to_string(), app.redeem_token(&request)]);
+        let (requests, exports) = (requests.collect(), (0..20).map(|_| export(&app, &grace)).collect());
+        Self { app, root, grace, ada, requests, exports }
+    }
+
+    /// How schemathesis is to ask, as this user.
+    fn config(&self, caller: &TestUser) -> String {
+        let people =
+            json!([self.ada.email(), self.grace.email(), self.ada.uri(), self.grace.id().to_string()]);
+        let bundles: Vec<Value> = (1..=23).map(|id| json!(id.to_string())).collect();
+        let (examples, seed) = match std::env::var("SCHEMATHESIS_EXAMPLES") {
+            Ok(examples) => (examples, String::new()),
+            Err(_) => (EXAMPLES.to_string(), "seed = 1".to_owned()),
+        };
+        CONFIG
+            .replace("MAX_EXAMPLES", &examples)
+            .replace("# SEED", &seed)
+            .replace("\"KEY\"", &json!(caller.key).to_string())
+            .replace("\"EXPORT\"", &json!(self.exports[0]).to_string())
+            .replace("REQUESTS", &json!(self.requests).to_string())
+            .replace("TOKENS", &json!([&self.exports[1..], &self.requests[..]].concat()).to_string())
+            .replace("PASSWORD", PASSWORD)
+            .replace("PEOPLE", &people.to_string())
+            .replace("BUNDLES", &Value::Array(bundles).to_string())
+    }
+}
+
+fn export(app: &TestApp, creator: &TestUser) -> String {
+    let new = NewExport {
+        creator: creator.user.id,
+        hub: HubId::new("hub").unwrap(),
+        node: NodeId::new("n").unwrap(),
+        mask: Mask::new(6).unwrap(),
+        expiry: ExpiryHours::DEFAULT,
+    };
+    match app.commit(Deed::CreateExport(new)) {
+        Verdict::ExportCreated(Ok((_, token))) => token.reveal(),
+        verdict => panic!("not made: {verdict:?}"),
+    }
+}
+
+/// Has schemathesis ask a server all that its document has, as one of its users.
+fn ask(backend: Backend, caller: fn(&Scene) -> &TestUser) {
+    let python = std::env::var("COUNTERSIGN_TEST_PYTHON")
+        .expect("COUNTERSIGN_TEST_PYTHON names a Python with schemathesis: run the tests by `make test`");
+    let scene = Scene::set(backend);
+    // It asks more than a person may.
+    let server = Server::start(&[("DATABASE_URL", &scene.app.database_url), ("COUNTERSIGN_LIMITS", "off")]);
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("schemathesis.toml");
+    std::fs::write(&config, scene.config(caller(&scene))).unwrap();
+    let output = Command::new(python)
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(&config)
+        .args(["run", &format!("{}/openapi.json", server.url)])
+        .current_dir(directory.path())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn whatever_staff_asks_is_answered_as_the_document_says() {
+    ask(Backend::Postgres, |scene| &scene.root);
+}
+
+#[test]
+fn whatever_a_user_asks_is_answered_as_the_document_says() {
+    ask(Backend::Sqlite, |scene| &scene.grace);
+}
