@@ -95,6 +95,13 @@ pub(super) struct File {
     pub(super) cors: CorsTable,
 }
 
+impl File {
+    /// Reads what stands in the file of this path.
+    pub(super) fn read(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| malformed(path.to_owned(), text, error))
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RequestsTable {
@@ -165,10 +172,8 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
                 return Err(ConfigError::Unreadable { path: sources.path, reason: error.to_string() });
             }
         };
-        match toml::from_str(&text) {
-            Ok(file) => Ok((sources, file)),
-            Err(error) => Err(malformed(sources.path, &text, error)),
-        }
+        let file = File::read(&sources.path, &text)?;
+        Ok((sources, file))
     }
 
     /// The flag, else the variable, else what the file says.

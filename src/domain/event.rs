@@ -55,6 +55,9 @@ actions! {
     GrantCreated = "grant.created",
     /// A permission was taken or given back.
     GrantDeleted = "grant.deleted",
+    /// What was to be done was given up: the database's answer was lost before it was
+    /// done, and this entry keeps it from being done late.
+    DeedAbandoned = "deed.abandoned",
     /// A user was added.
     UserAdded = "user.added",
     /// A user's names changed.

@@ -8,6 +8,7 @@ pub mod form;
 pub mod hexo;
 pub mod mfs;
 pub mod ops;
+pub mod pace;
 pub mod pages;
 pub mod problem;
 pub mod resource_server;

@@ -9,7 +9,9 @@
 #[macro_use]
 mod helpers;
 
+mod alike;
 mod authz;
+mod canaries;
 mod command_line;
 mod hexo;
 mod hexo_ask;

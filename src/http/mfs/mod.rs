@@ -22,6 +22,9 @@ use super::body::From;
 use super::problem::Problem;
 use super::routing::{self, refuse_foreign_pages, resource};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use params::probe;
+
 /// Where the calls are.
 const ROOT: &str = "/-/svc";
 

@@ -22,6 +22,9 @@ pub fn routes(app: &mut ServiceConfig) {
     .service(resource("/redeem/style.css", "GET, HEAD").route(get().to(view::style)));
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use form::probe;
+
 /// A problem as a page.
 pub fn problem(problem: &Problem) -> HttpResponse {
     Page::Problem { words: problem.to_string() }.answer(problem.status())

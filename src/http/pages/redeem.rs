@@ -13,6 +13,7 @@ use crate::entropy;
 use crate::http::Services;
 use crate::http::auth::{AuthError, origin};
 use crate::http::body::Body;
+use crate::http::pace::Pace;
 use crate::http::problem::Problem;
 use crate::store::lookup::Question;
 
@@ -37,13 +38,19 @@ pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) 
             Ok(user) => user,
             Err(AuthError::Unauthenticated) => {
                 let again = form(filled.token, filled.email, true, None);
-                return Ok(again.answer(StatusCode::FORBIDDEN));
+                let mut answer = again.answer(StatusCode::FORBIDDEN);
+                Pace::SignIn.set(&mut answer);
+                return Ok(answer);
             }
             Err(error) => return Err(error.into()),
         };
         let page = act(&services, &request, &user, filled).await?;
         let status = if page == Page::Over { StatusCode::NOT_FOUND } else { StatusCode::OK };
-        Ok::<_, Problem>(page.answer(status))
+        let mut answer = page.answer(status);
+        if page == Page::Over {
+            Pace::LookUp.set(&mut answer);
+        }
+        Ok::<_, Problem>(answer)
     };
     done.await.unwrap_or_else(|problem| problem.answer(&request))
 }

@@ -18,6 +18,7 @@ use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::http::Services;
 use crate::http::form::{self, Decoded};
+use crate::http::pace::Pace;
 use crate::http::problem::Problem;
 
 /// The most nodes that may be named: the one in question and its ancestors.
@@ -80,6 +81,14 @@ fn question(query: &str) -> Result<Use, Problem> {
     })
 }
 
+/// For [`crate::probes::authz`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn probe(query: &str) {
+    if let Ok(wanted) = question(query) {
+        assert!(wanted.nodes.len() <= MOST_NODES && wanted.right.bits() > 0);
+    }
+}
+
 fn presented(request: &HttpRequest) -> Option<String> {
     let text = |value: &[u8]| Some(String::from_utf8_lossy(value).into_owned()).filter(|t| !t.is_empty());
     let drumee = request.headers().get(X_PARAM_MFS_TOKEN).and_then(|value| text(value.as_bytes()));
@@ -116,6 +125,9 @@ impl AuthzError {
         };
         let mut response = failure(status, error, &self.to_string());
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if matches!(self, Self::Refused(_)) {
+            Pace::LookUp.set(&mut response);
+        }
         response
     }
 }

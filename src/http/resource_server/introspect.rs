@@ -4,14 +4,15 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::web::{Data, Json};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::token_form::TokenForm;
 use crate::actors::gate::Opened;
 use crate::http::Services;
 use crate::http::auth::Caller;
+use crate::http::pace::Pace;
 use crate::http::problem::Problem;
 use crate::store::keys::Scope;
 
@@ -81,10 +82,15 @@ pub async fn introspect(
     request: HttpRequest,
     services: Data<Services>,
     Inquiry(form): Inquiry,
-) -> Result<Json<Introspection>, actix_web::Error> {
+) -> Result<HttpResponse, actix_web::Error> {
     let opened = services.registry.use_export(form.token(), None).await;
     let opened = opened.map_err(|error| Problem::from(error).refuse(&request))?;
-    Ok(Json(opened.map_or(Introspection::Inactive { active: false }, Introspection::of)))
+    let told = opened.map_or(Introspection::Inactive { active: false }, Introspection::of);
+    let mut answer = HttpResponse::Ok().json(&told);
+    if matches!(told, Introspection::Inactive { .. }) {
+        Pace::LookUp.set(&mut answer);
+    }
+    Ok(answer)
 }
 
 impl Introspection {
