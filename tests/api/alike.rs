@@ -25,8 +25,11 @@ use crate::processes::Server;
 
 /// Beyond this a difference is no chance: one in 150,000.
 const LEAK: f64 = 4.5;
-/// How many connections measure at once. Most of the time is spent waiting for a beat.
-const CONNECTIONS: usize = 8;
+/// How many connections measure at once. Most of the time is spent waiting for a beat;
+/// but not of passwords, of which two are checked at a time.
+fn connections(what: &str) -> usize {
+    if what == "signing in" { 2 } else { 8 }
+}
 
 /// Requests that are to be answered alike, by what tells them apart.
 type Kinds = Vec<(&'static str, Vec<u8>)>;
@@ -146,7 +149,6 @@ impl Scene {
             ("a wrong password", "grace@example.org", "a wrong password"),
             ("a disabled user", "gone@example.org", PASSWORD),
             ("a user without a password", "nameless@example.org", "a wrong password"),
-            ("no address at all", "nobody", "a wrong password"),
         ];
         let users = [("a stranger", self.stranger), ("nobody", 999_999), ("no number", i64::MAX)];
         let exports = |asked: &dyn Fn(&str) -> Vec<u8>| -> Kinds {
@@ -204,10 +206,11 @@ impl Connection {
         Self { reader: BufReader::new(stream) }
     }
 
-    /// The whole answer: its head, but for what differs with each one, and its body.
-    fn ask(&mut self, request: &[u8]) -> (String, Vec<u8>) {
+    /// The whole answer: its head in order, but for what differs with each one, and its
+    /// body.
+    fn ask(&mut self, request: &[u8]) -> (Vec<String>, Vec<u8>) {
         self.reader.get_mut().write_all(request).unwrap();
-        let (mut head, mut length) = (String::new(), 0);
+        let (mut head, mut length) = (Vec::new(), 0);
         loop {
             let mut line = String::new();
             self.reader.read_line(&mut line).unwrap();
@@ -219,9 +222,11 @@ impl Connection {
                 break;
             }
             if name != "date" && name != "x-request-id" {
-                head += &line;
+                head.push(line);
             }
         }
+        // The server sends its headers in no order.
+        head.sort();
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body).unwrap();
         (head, body)
@@ -249,7 +254,10 @@ fn answers_are_alike(backend: Backend) {
             answers.push((why, head, without_once(&body)));
         }
         let (first, head, body) = &answers[0];
-        assert!(!head.starts_with("HTTP/1.1 2") || what == "introspection", "{what}, {first}: {head}{body}");
+        assert!(
+            !head.concat().contains("HTTP/1.1 2") || what == "introspection",
+            "{what}, {first}: {head:?} {body}"
+        );
         for (why, other_head, other_body) in &answers[1..] {
             assert_eq!((other_head, other_body), (head, body), "{what}: {why}, {first}");
         }
@@ -268,13 +276,13 @@ fn answers_that_must_be_alike_are_so_to_the_byte_on_postgresql() {
 }
 
 /// Nanoseconds that each kind of request took, asked so many times in a random order.
-fn times(url: &str, kinds: &Kinds, each: usize) -> Vec<Vec<f64>> {
+fn times(url: &str, kinds: &Kinds, each: usize, connections: usize) -> Vec<Vec<f64>> {
     let samples: Vec<Vec<(usize, f64)>> = std::thread::scope(|scope| {
-        let measuring = (0..CONNECTIONS).map(|_| {
+        let measuring = (0..connections).map(|_| {
             scope.spawn(|| {
                 let mut connection = Connection::to(url);
                 let mut samples = Vec::new();
-                for _ in 0..each.div_ceil(CONNECTIONS) {
+                for _ in 0..each.div_ceil(connections) {
                     for kind in shuffled(kinds.len()) {
                         let started = Instant::now();
                         connection.ask(&kinds[kind].1);
@@ -330,7 +338,7 @@ fn welch(a: &[f64], b: &[f64]) -> f64 {
 
 /// The t of the two kinds that differ most, which are told.
 fn most_unlike(url: &str, what: &str, kinds: &Kinds, each: usize) -> f64 {
-    let times = times(url, kinds, each);
+    let times = times(url, kinds, each, connections(what));
     let pairs = (0..kinds.len()).flat_map(|a| (a + 1..kinds.len()).map(move |b| (a, b)));
     let compared = pairs.map(|(a, b)| (largest_t(&times[a], &times[b]), a, b));
     let (t, a, b) = compared.max_by(|one, other| one.0.abs().total_cmp(&other.0.abs())).unwrap();

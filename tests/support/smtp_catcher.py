@@ -50,7 +50,6 @@ async def serve(arguments):
             enable_SMTPUTF8=True,
             tls_context=starttls,
             require_starttls=starttls is not None,
-            auth_required=arguments.auth,
             auth_require_tls=False,
             authenticator=(lambda *_: AuthResult(success=True)) if arguments.auth else None,
             loop=loop,
@@ -67,7 +66,7 @@ def main():
     tls = parser.add_mutually_exclusive_group()
     tls.add_argument("--starttls", nargs=2, metavar=("CERT", "KEY"), help="refuse mail before STARTTLS")
     tls.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="speak TLS from the first byte")
-    parser.add_argument("--auth", action="store_true", help="take mail after any sign-in, and none before")
+    parser.add_argument("--auth", action="store_true", help="let whoever signs in do so")
     # Python's own handler would wait for the thread that waits for stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(serve(parser.parse_args()))
