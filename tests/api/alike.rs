@@ -5,7 +5,8 @@
 //!
 //! The time is judged as dudect does (Reparaz, Balasch, Verbauwhede 2017): the kinds
 //! take turns at random, and Welch's t-test compares their times, as they are and
-//! without the slowest ones. `COUNTERSIGN_CHAOS=long` takes 100,000 pairs.
+//! without the slowest ones. `COUNTERSIGN_CHAOS=long` takes 100,000 of each, which is a
+//! matter of hours; `TIMING_SAMPLES` takes so many.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -28,7 +29,7 @@ const LEAK: f64 = 4.5;
 /// How many connections measure at once. Most of the time is spent waiting for a beat;
 /// but not of passwords, of which two are checked at a time.
 fn connections(what: &str) -> usize {
-    if what == "signing in" { 2 } else { 8 }
+    if what == "signing in" { 2 } else { 16 }
 }
 
 /// Requests that are to be answered alike, by what tells them apart.
@@ -358,7 +359,7 @@ fn most_unlike(url: &str, what: &str, kinds: &Kinds, each: usize) -> f64 {
 /// How many of each kind are asked: argon2 takes its time.
 fn samples(what: &str) -> usize {
     let long = std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long");
-    let given = std::env::var("COUNTERSIGN_TIMING_SAMPLES").ok().and_then(|number| number.parse().ok());
+    let given = std::env::var("TIMING_SAMPLES").ok().and_then(|number| number.parse().ok());
     let most = given.unwrap_or(if long { 100_000 } else { 240 });
     if what == "signing in" { most / 4 } else { most }
 }

@@ -92,7 +92,7 @@ fn clothes(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
             let shifted = [vec![0; shift], bytes.to_vec()].concat();
             let text = engine.encode(&shifted);
             let (start, end) = ((shift * 8).div_ceil(6), shifted.len() * 8 / 6);
-            ways.push((format!("{name}, shifted by {shift}"), text[start..end].as_bytes().to_vec()));
+            ways.push((format!("{name}, shifted by {shift}"), text.as_bytes()[start..end].to_vec()));
         }
     }
     ways
