@@ -8,44 +8,40 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::dev::ServiceResponse;
+use actix_web::web::Data;
 
+use super::Services;
+use crate::config::Limits;
 use crate::faults;
 
-/// How often the clock beats: more slowly than what it hides takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// For a question or two to the database.
-    LookUp,
-    /// For the check of a password.
-    SignIn,
+/// How often the clock beats: more slowly than what it hides takes, be it a password's
+/// argon2 or a question to a busy database.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// Marks an answer that waits for the beat.
+#[derive(Clone, Copy, Debug)]
+struct Waits;
+
+/// Has this answer wait for the beat.
+pub fn set(answer: &mut HttpResponse) {
+    answer.extensions_mut().insert(Waits);
 }
 
-impl Pace {
-    const fn beat(self) -> Duration {
-        match self {
-            Self::LookUp => Duration::from_millis(25),
-            Self::SignIn => Duration::from_millis(100),
-        }
-    }
-
-    /// Has this answer wait for the beat.
-    pub fn set(self, answer: &mut HttpResponse) {
-        answer.extensions_mut().insert(self);
-    }
-
-    /// How long there is to wait after so long.
-    fn rest(self, elapsed: Duration) -> Duration {
-        let beat = self.beat().as_micros() as u64;
-        Duration::from_micros(beat - elapsed.as_micros() as u64 % beat)
-    }
-}
-
-/// Waits for the beat, if this answer is to.
+/// Waits for the beat, if this answer is to; so long after its request came. Not where
+/// the operator has switched limits off, to measure what the server can do.
 pub async fn keep<B>(answer: &ServiceResponse<B>, elapsed: Duration) {
-    let pace = answer.response().extensions().get::<Pace>().copied();
-    if let Some(pace) = pace.filter(|_| !faults::planted("http.hasty")) {
-        tokio::time::sleep(pace.rest(elapsed)).await;
+    let waits = answer.response().extensions().get::<Waits>().is_some();
+    let services = answer.request().app_data::<Data<Services>>();
+    let limited = services.is_none_or(|services| services.config.limits == Limits::On);
+    if waits && limited && !faults::planted("http.hasty") {
+        tokio::time::sleep(rest(elapsed)).await;
     }
+}
+
+/// How long it is to the next beat.
+fn rest(elapsed: Duration) -> Duration {
+    let beat = BEAT.as_micros();
+    Duration::from_micros((beat - elapsed.as_micros() % beat) as u64)
 }
 
 #[cfg(test)]
@@ -55,9 +51,9 @@ mod tests {
     #[test]
     fn an_answer_waits_for_the_next_beat() {
         let millis = Duration::from_millis;
-        assert_eq!(Pace::LookUp.rest(millis(0)), millis(25));
-        assert_eq!(Pace::LookUp.rest(millis(24)), millis(1));
-        assert_eq!(Pace::LookUp.rest(millis(25)), millis(25));
-        assert_eq!(Pace::SignIn.rest(millis(130)), millis(70));
+        for (elapsed, wait) in [(0, 100), (1, 99), (99, 1), (100, 100), (130, 70), (1_999, 1)] {
+            assert_eq!(rest(millis(elapsed)), millis(wait), "{elapsed}");
+        }
+        assert_eq!(rest(Duration::from_micros(99_999)), Duration::from_micros(1));
     }
 }

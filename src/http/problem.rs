@@ -7,7 +7,7 @@ use actix_web::http::header::{ALLOW, AUTHORIZATION, HeaderValue, RETRY_AFTER, WW
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::pace::Pace;
+use super::pace;
 use super::{hexo, mfs, pages, resource_server};
 use crate::actors::registry::RegistryError;
 use crate::store::StoreError;
@@ -76,7 +76,7 @@ impl Problem {
         });
         // Who shows no credentials learns nothing of any.
         if *self == Self::Unauthenticated && request.headers().contains_key(AUTHORIZATION) {
-            Pace::SignIn.set(&mut answer);
+            pace::set(&mut answer);
         }
         answer
     }
@@ -84,7 +84,7 @@ impl Problem {
     /// The answer, with the headers that go with it whatever its shape.
     pub fn dress(&self, mut response: HttpResponse) -> HttpResponse {
         if *self == Self::NotFound {
-            Pace::LookUp.set(&mut response);
+            pace::set(&mut response);
         }
         let headers = response.headers_mut();
         match self {

@@ -7,7 +7,7 @@ use super::envelope;
 use crate::actors::registry::RegistryError;
 use crate::domain::export::{InvalidExpiry, MayNotExport};
 use crate::domain::permission::InvalidMask;
-use crate::http::pace::Pace;
+use crate::http::pace;
 use crate::http::problem::Problem;
 use crate::store::StoreError;
 
@@ -82,7 +82,7 @@ impl MfsError {
         };
         let mut answer = envelope::failure(request, status, code, &self.to_string());
         if matches!(self, Self::TokenCreationFailed | Self::RevocationFailed) {
-            Pace::LookUp.set(&mut answer);
+            pace::set(&mut answer);
         }
         answer
     }

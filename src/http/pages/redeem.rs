@@ -13,7 +13,7 @@ use crate::entropy;
 use crate::http::Services;
 use crate::http::auth::{AuthError, origin};
 use crate::http::body::Body;
-use crate::http::pace::Pace;
+use crate::http::pace;
 use crate::http::problem::Problem;
 use crate::store::lookup::Question;
 
@@ -39,7 +39,7 @@ pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) 
             Err(AuthError::Unauthenticated) => {
                 let again = form(filled.token, filled.email, true, None);
                 let mut answer = again.answer(StatusCode::FORBIDDEN);
-                Pace::SignIn.set(&mut answer);
+                pace::set(&mut answer);
                 return Ok(answer);
             }
             Err(error) => return Err(error.into()),
@@ -48,7 +48,7 @@ pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) 
         let status = if page == Page::Over { StatusCode::NOT_FOUND } else { StatusCode::OK };
         let mut answer = page.answer(status);
         if page == Page::Over {
-            Pace::LookUp.set(&mut answer);
+            pace::set(&mut answer);
         }
         Ok::<_, Problem>(answer)
     };

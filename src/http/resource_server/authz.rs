@@ -18,7 +18,7 @@ use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::http::Services;
 use crate::http::form::{self, Decoded};
-use crate::http::pace::Pace;
+use crate::http::pace;
 use crate::http::problem::Problem;
 
 /// The most nodes that may be named: the one in question and its ancestors.
@@ -126,7 +126,7 @@ impl AuthzError {
         let mut response = failure(status, error, &self.to_string());
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         if matches!(self, Self::Refused(_)) {
-            Pace::LookUp.set(&mut response);
+            pace::set(&mut response);
         }
         response
     }

@@ -12,7 +12,7 @@ use super::token_form::TokenForm;
 use crate::actors::gate::Opened;
 use crate::http::Services;
 use crate::http::auth::Caller;
-use crate::http::pace::Pace;
+use crate::http::pace;
 use crate::http::problem::Problem;
 use crate::store::keys::Scope;
 
@@ -88,7 +88,7 @@ pub async fn introspect(
     let told = opened.map_or(Introspection::Inactive { active: false }, Introspection::of);
     let mut answer = HttpResponse::Ok().json(&told);
     if matches!(told, Introspection::Inactive { .. }) {
-        Pace::LookUp.set(&mut answer);
+        pace::set(&mut answer);
     }
     Ok(answer)
 }
