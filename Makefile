@@ -1,7 +1,7 @@
 # Everyday verbs. There is no `clean`: nothing is left outside target/, and
 # `cargo clean` empties that.
 
-.PHONY: run demo test bench fmt lint doc
+.PHONY: run demo test bench fuzz deny fmt lint doc
 
 # A server on SQLite in ./data, with its mail as files in ./data/outbox.
 run:
@@ -20,6 +20,16 @@ test:
 # One of them, briefly: make bench ARGS='redeem -- --quick'
 bench:
 	benches/run $(ARGS)
+
+# The parsers under fuzzers, a minute each. One of them, for longer:
+# make fuzz ARGS='token -max_total_time=600'
+fuzz:
+	fuzz/run $(ARGS)
+
+# What comes in through dependencies: licences, sources, known vulnerabilities. It wants
+# cargo-deny (`cargo install cargo-deny`), and the network for the latter.
+deny:
+	cargo deny check
 
 fmt:
 	cargo fmt

@@ -33,4 +33,6 @@ pub mod faults;
 pub mod http;
 pub mod mail;
 pub mod password;
+#[cfg(any(test, fuzzing))]
+pub mod probes;
 pub mod store;

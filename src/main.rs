@@ -9,12 +9,24 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     #[cfg(feature = "faults")]
     let _armed = countersign::faults::arm();
+    keep_memory_private();
     match cli::parse() {
         Ok(cli) => {
             start_logging(&cli);
             cli::run(cli)
         }
         Err(code) => code,
+    }
+}
+
+/// Keeps what is in memory, secrets among it, out of core dumps, and from other
+/// processes of the same user.
+fn keep_memory_private() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // A system that cannot do this has no such dumps either.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 

@@ -18,7 +18,7 @@ pub trait Item {
 }
 
 /// How much and how long a queue waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// The most items in a batch.
     pub batch: usize,
@@ -29,7 +29,7 @@ pub struct Limits {
 }
 
 /// Names a batch that has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flight(u64);
 
 /// Why an item's answer is not coming.
@@ -45,8 +45,9 @@ pub enum Overdue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InDoubt;
 
-/// The queue: items `T`, and those `R` who wait for their answers.
-#[derive(Debug)]
+/// The queue: items `T`, and those `R` who wait for their answers. Whether two of
+/// them are alike is asked by whoever goes through all that can happen to one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Queue<T: Item, R> {
     limits: Limits,
     waiting: VecDeque<(T, R, Instant)>,
@@ -57,7 +58,7 @@ pub struct Queue<T: Item, R> {
     departures: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Flown<K, R> {
     flight: Flight,
     /// One of each item, and since when they wait; `None` once they were told.

@@ -518,7 +518,7 @@ impl TokenRegistry {
 }
 
 /// What names a row that an operation is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowKey {
     /// An export token's.
     Export(ExportId),

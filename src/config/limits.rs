@@ -49,6 +49,11 @@ impl Limits {
         signing_in: SignInLimits { account: None, address: None },
     };
 
+    /// Whether any of them counts.
+    pub fn are_enforced(&self) -> bool {
+        *self != Self::NONE
+    }
+
     pub(super) fn parse<E: Fn(&str) -> Option<String>>(
         sources: &Sources<E>,
         file: LimitsTable,

@@ -304,6 +304,17 @@ fn mailbox(text: &str) -> Result<Mailbox, InvalidMailbox> {
     if ascii { Ok(mailbox) } else { Err(InvalidMailbox) }
 }
 
+/// For [`crate::probes::config`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn probe(text: &str) {
+    if let Err(error) = source::File::read(Path::new(FILE), text) {
+        assert!(!error.to_string().contains('\n'));
+    }
+    if let Ok(from) = mailbox(text) {
+        assert!(AsRef::<str>::as_ref(&from.email).is_ascii());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,6 +96,13 @@ pub(super) struct File {
     pub(super) limits: LimitsTable,
 }
 
+impl File {
+    /// Reads what stands in the file of this path.
+    pub(super) fn read(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| malformed(path.to_owned(), text, error))
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RequestsTable {
@@ -178,10 +185,8 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
                 return Err(ConfigError::Unreadable { path: sources.path, reason: error.to_string() });
             }
         };
-        match toml::from_str(&text) {
-            Ok(file) => Ok((sources, file)),
-            Err(error) => Err(malformed(sources.path, &text, error)),
-        }
+        let file = File::read(&sources.path, &text)?;
+        Ok((sources, file))
     }
 
     /// The flag, else the variable, else what the file says.

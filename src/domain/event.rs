@@ -59,6 +59,9 @@ actions! {
     BlockCreated = "block.created",
     /// A user takes requests from another again.
     BlockDeleted = "block.deleted",
+    /// What was to be done was given up: the database's answer was lost before it was
+    /// done, and this entry keeps it from being done late.
+    DeedAbandoned = "deed.abandoned",
     /// A user was added.
     UserAdded = "user.added",
     /// A user's names changed.

@@ -31,7 +31,7 @@ impl fmt::Display for RequestId {
 }
 
 /// How a request came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The target approved.
     Redeemed,
@@ -75,7 +75,7 @@ impl Outcome {
 }
 
 /// How and when a request ended, and the key under which its end may be told again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Closed {
     /// How.
     pub outcome: Outcome,

@@ -32,6 +32,7 @@ use crate::domain::limit::Exceeded;
 use crate::domain::token::{ApiKeyId, Kind, Token};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
+use crate::faults;
 use crate::password;
 use crate::store::keys::{KnownKey, Scope};
 use crate::store::lookup::Question;
@@ -193,6 +194,9 @@ impl Authenticator {
             Some((user, hash)) => (Some(user), hash),
             None => (None, None),
         };
+        if faults::planted("auth.early") && hash.is_none() {
+            return Err(AuthError::Unauthenticated);
+        }
         let right = match (&hash, self.cache.get(fingerprint).and_then(|known| known.password)) {
             (Some(hash), Some(before)) if *hash == before => true,
             // For an unknown address too, so that time tells nothing.
@@ -264,6 +268,15 @@ impl Credentials {
             }
             _ => None,
         }
+    }
+}
+
+/// For [`crate::probes::credentials`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn probe(header: &[u8]) {
+    if let Some(Credentials::Key { token, .. }) = Credentials::parse(header) {
+        let text = token.reveal().into_bytes();
+        assert!(header.windows(text.len()).any(|shown| shown == text));
     }
 }
 

@@ -11,6 +11,7 @@ pub mod hexo;
 pub mod mfs;
 pub mod openapi;
 pub mod ops;
+pub mod pace;
 pub mod pages;
 pub mod problem;
 pub mod quota;

@@ -3,10 +3,10 @@
 
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{hexo, mfs, ops, pages, quota, resource_server};
+use super::{hexo, mfs, ops, pace, pages, quota, resource_server};
 use crate::actors::registry::RegistryError;
 use crate::domain::limit::Exceeded;
 use crate::store::StoreError;
@@ -70,17 +70,25 @@ impl Problem {
 
     /// The answer, in the shape of the dialect that the request's path belongs to.
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        self.dress(match Surface::of(request.path()) {
+        let mut answer = self.dress(match Surface::of(request.path()) {
             Surface::Mfs => mfs::problem(self, request),
             Surface::Hexo => hexo::problem(self),
             Surface::OAuth => resource_server::problem(self),
             Surface::Page => pages::problem(self),
             Surface::Other => ops::problem(self),
-        })
+        });
+        // Who shows no credentials learns nothing of any.
+        if *self == Self::Unauthenticated && request.headers().contains_key(AUTHORIZATION) {
+            pace::set(&mut answer);
+        }
+        answer
     }
 
     /// The answer, with the headers that go with it whatever its shape.
     pub fn dress(&self, mut response: HttpResponse) -> HttpResponse {
+        if *self == Self::NotFound {
+            pace::set(&mut response);
+        }
         let headers = response.headers_mut();
         match self {
             Self::Unauthenticated if !headers.contains_key(WWW_AUTHENTICATE) => {

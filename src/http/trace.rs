@@ -12,6 +12,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
+use super::pace;
 use super::problem::Problem;
 use super::routing::refuse_foreign_pages;
 use super::{BODY_LIMIT, Services};
@@ -35,6 +36,7 @@ pub async fn trace<B: MessageBody + 'static>(
         }
         None => next.call(request).await?.map_into_boxed_body(),
     };
+    pace::keep(&response, started.elapsed()).await;
     let route = response.request().match_pattern();
     tracing::info!(
         %method,

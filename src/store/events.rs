@@ -5,9 +5,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use uuid::Uuid;
 
-use super::Conn;
 use super::bulk::bulk;
+use super::schema::events::dsl;
 use super::types::{At, Id, Instant, Uid};
+use super::{Conn, on};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
 
@@ -53,21 +54,21 @@ pub fn record(
     insert(conn, &[Event { id, at: now, origin: origin.clone(), action, subject }])
 }
 
-/// Adds entries.
+/// Adds entries; one whose id is taken is passed over.
 pub(super) fn insert(conn: &mut Conn, events: &[Event]) -> QueryResult<()> {
-    add(conn, events).map(drop)
+    insertion(events).run(conn).map(drop)
 }
 
-/// Whether this entry was committed. Waits for a transaction that may yet
-/// commit it: its id is unique, so this one can only be added once that one is
-/// over. The caller rolls back what this adds.
+/// Whether this entry was committed; if it was not, it never will be. Waits for a
+/// transaction that may yet commit it: its id is unique, so nobody else can add it
+/// before that one is over. A statement that has not come by yet is not waited for,
+/// so the id is taken: what comes late finds it so, and does nothing.
 pub(super) fn was_committed(conn: &mut Conn, event: &Event) -> QueryResult<bool> {
-    Ok(add(conn, std::slice::from_ref(event))? == 0)
-}
-
-/// Adds entries whose ids are new; how many those are.
-fn add(conn: &mut Conn, events: &[Event]) -> QueryResult<usize> {
-    insertion(events).run(conn)
+    let abandoned = Event { action: Action::DeedAbandoned, ..event.clone() };
+    insert(conn, std::slice::from_ref(&abandoned))?;
+    let action: String =
+        on!(conn, c => dsl::events.filter(dsl::id.eq(Uid(event.id))).select(dsl::action).first(c))?;
+    Ok(action != abandoned.action.name())
 }
 
 /// The entries, to be added.

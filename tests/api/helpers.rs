@@ -344,6 +344,18 @@ impl TestApp {
         count.n
     }
 
+    /// What a query of PostgreSQL says, in a column `t`.
+    pub fn text(&self, sql: &str) -> String {
+        #[derive(QueryableByName)]
+        struct Text {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            t: String,
+        }
+        let mut conn = PgConnection::establish(&self.database_url).unwrap();
+        let text: Text = diesel::sql_query(sql).get_result(&mut conn).unwrap();
+        text.t
+    }
+
     /// Does to the database what no server would.
     pub fn tamper(&self, sql: &str) {
         match self.database_url.strip_prefix("sqlite://") {

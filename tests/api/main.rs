@@ -9,8 +9,10 @@
 #[macro_use]
 mod helpers;
 
+mod alike;
 mod authz;
 mod callers;
+mod canaries;
 mod command_line;
 mod hexo;
 mod hexo_ask;

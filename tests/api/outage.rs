@@ -5,10 +5,12 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use reqwest::StatusCode;
 
 use crate::helpers::{Backend, By, TestApp, TestUser};
@@ -23,7 +25,17 @@ struct Wire {
     frozen: Arc<AtomicBool>,
     /// What the answer has in it that is lost next, and its connection with it.
     doomed: Arc<Mutex<Option<&'static [u8]>>>,
+    withheld: Arc<Mutex<Option<Withheld>>>,
     streams: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+/// What is to be kept back on its way to the database, while whoever sent it loses
+/// the connection.
+struct Withheld {
+    /// What it has in it.
+    mark: &'static [u8],
+    let_go: mpsc::Receiver<()>,
+    answered: mpsc::Sender<()>,
 }
 
 impl Wire {
@@ -40,12 +52,14 @@ impl Wire {
             whole: Arc::new(AtomicBool::new(true)),
             frozen: Arc::default(),
             doomed: Arc::default(),
+            withheld: Arc::default(),
             streams: Arc::default(),
         };
-        let (whole, frozen, doomed, streams) = (
+        let (whole, frozen, doomed, withheld, streams) = (
             Arc::clone(&wire.whole),
             Arc::clone(&wire.frozen),
             Arc::clone(&wire.doomed),
+            Arc::clone(&wire.withheld),
             Arc::clone(&wire.streams),
         );
         thread::spawn(move || {
@@ -55,8 +69,9 @@ impl Wire {
                     && let Ok(far) = UnixStream::connect(&there)
                 {
                     streams.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
-                    pump(near.try_clone().unwrap(), far.try_clone().unwrap(), &frozen, &Arc::default());
-                    pump(far, near, &frozen, &doomed);
+                    let (there, back) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                    pump(there, back, &frozen, &Arc::default(), &withheld);
+                    pump(far, near, &frozen, &doomed, &Arc::default());
                 }
             }
         });
@@ -82,6 +97,14 @@ impl Wire {
         *self.doomed.lock().unwrap() = Some(answer);
     }
 
+    /// Keeps back the next thing sent that has this in it: until it is told to go on,
+    /// by the one end; the other hears when the database has answered it.
+    fn withhold(&self, mark: &'static [u8]) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let ((go, let_go), (answered, hear)) = (mpsc::channel(), mpsc::channel());
+        *self.withheld.lock().unwrap() = Some(Withheld { mark, let_go, answered });
+        (go, hear)
+    }
+
     /// Whether the answer that was to be lost has been.
     fn has_lost(&self) -> bool {
         self.doomed.lock().unwrap().is_none()
@@ -99,16 +122,26 @@ fn pump(
     mut to: UnixStream,
     frozen: &Arc<AtomicBool>,
     doomed: &Arc<Mutex<Option<&'static [u8]>>>,
+    withheld: &Arc<Mutex<Option<Withheld>>>,
 ) {
-    let (frozen, doomed) = (Arc::clone(frozen), Arc::clone(doomed));
+    let (frozen, doomed, withheld) = (Arc::clone(frozen), Arc::clone(doomed), Arc::clone(withheld));
     thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             while frozen.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
-            let has = |lost: &mut &[u8]| buffer[..read].windows(lost.len()).any(|bytes| bytes == *lost);
-            if doomed.lock().unwrap().take_if(has).is_some() || to.write_all(&buffer[..read]).is_err() {
+            let holds = |mark: &[u8]| buffer[..read].windows(mark.len()).any(|bytes| bytes == mark);
+            let kept = withheld.lock().unwrap().take_if(|withheld| holds(withheld.mark));
+            if let Some(Withheld { let_go, answered, .. }) = kept {
+                let _ = (from.shutdown(Shutdown::Both), let_go.recv());
+                let _ = (to.write_all(&buffer[..read]), to.shutdown(Shutdown::Write));
+                let _ = (to.read_to_end(&mut Vec::new()), answered.send(()));
+                break;
+            }
+            if doomed.lock().unwrap().take_if(|lost| holds(lost)).is_some()
+                || to.write_all(&buffer[..read]).is_err()
+            {
                 break;
             }
         }
@@ -240,4 +273,33 @@ async fn a_lost_answer_of_the_database_is_found_out() {
     assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"), 1);
     assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
     app.assert_tallies();
+}
+
+/// A statement is still on its way when its sender has lost the connection, asked what
+/// became of it, failed to do it again, and said that nothing was done. So it stays.
+#[actix_web::test]
+async fn a_statement_that_comes_after_its_time_does_nothing() {
+    let (app, wire, url) = wired();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+    let token = app.redeem_token(&request);
+    let redeem = || app.put(&format!("{url}/api/bundle_permission_request/{token}/")).by(&grace);
+    assert_eq!(app.get(&format!("{url}/api/account/")).by(&grace).send().await.unwrap().status(), 200);
+
+    // Who holds the row keeps it from being done again.
+    let mut holder = PgConnection::establish(&app.database_url).unwrap();
+    holder.batch_execute("BEGIN; SELECT id FROM permission_requests FOR UPDATE").unwrap();
+    let (let_go, answered) = wire.withhold(b"request.redeemed");
+    let said = redeem().send().await.unwrap();
+    assert_eq!(said.status(), 503);
+    assert!(said.text().await.unwrap().contains("Nothing was done"));
+    holder.batch_execute("ROLLBACK").unwrap();
+
+    let_go.send(()).unwrap();
+    answered.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"), 0);
+    assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
+    app.assert_tallies();
+    assert_eq!(redeem().send().await.unwrap().status(), 200, "it can be redeemed as ever");
+    assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'deed.abandoned'"), 1);
 }

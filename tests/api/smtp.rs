@@ -12,14 +12,15 @@ use crate::helpers::{Backend, TestApp};
 use crate::processes::Server;
 
 /// The catcher; it ends when its stdin closes.
-struct Catcher {
+pub struct Catcher {
     child: Child,
     mails: std::io::Lines<BufReader<ChildStdout>>,
-    port: u16,
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
 }
 
 impl Catcher {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let python = std::env::var("COUNTERSIGN_TEST_PYTHON")
             .expect("COUNTERSIGN_TEST_PYTHON names a Python with aiosmtpd: run the tests by `make test`");
         let mut child = Command::new(python)
@@ -35,7 +36,7 @@ impl Catcher {
     }
 
     /// The next mail, when it has come.
-    fn next(&mut self) -> Value {
+    pub fn next(&mut self) -> Value {
         serde_json::from_str(&self.mails.next().expect("a mail").unwrap()).unwrap()
     }
 }

@@ -1,6 +1,6 @@
 """A real SMTP server for the tests, so that no code of ours judges our mail.
 
-    smtp_catcher.py [--starttls CERT KEY | --tls CERT KEY]
+    smtp_catcher.py [--starttls CERT KEY | --tls CERT KEY] [--auth]
 
 The first line on stdout is the port it took on 127.0.0.1. Each line after that
 is one mail, as JSON: `mail_from`, `rcpt_tos`, and `data` as it came over the
@@ -14,7 +14,7 @@ import signal
 import ssl
 import sys
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class Catcher:
@@ -50,6 +50,8 @@ async def serve(arguments):
             enable_SMTPUTF8=True,
             tls_context=starttls,
             require_starttls=starttls is not None,
+            auth_require_tls=False,
+            authenticator=(lambda *_: AuthResult(success=True)) if arguments.auth else None,
             loop=loop,
         )
 
@@ -64,6 +66,7 @@ def main():
     tls = parser.add_mutually_exclusive_group()
     tls.add_argument("--starttls", nargs=2, metavar=("CERT", "KEY"), help="refuse mail before STARTTLS")
     tls.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="speak TLS from the first byte")
+    parser.add_argument("--auth", action="store_true", help="let whoever signs in do so")
     # Python's own handler would wait for the thread that waits for stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(serve(parser.parse_args()))

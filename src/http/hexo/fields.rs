@@ -44,7 +44,7 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 impl Fields {
-    fn read(is_json: bool, body: &[u8]) -> Result<Self, HexoError> {
+    pub(super) fn read(is_json: bool, body: &[u8]) -> Result<Self, HexoError> {
         if body.is_empty() {
             return Ok(Self::default());
         }

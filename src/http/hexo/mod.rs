@@ -37,6 +37,8 @@ mod error;
 mod fields;
 mod headers;
 mod path;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod probes;
 mod query;
 mod reference;
 mod schema;

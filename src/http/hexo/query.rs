@@ -68,7 +68,7 @@ impl FromRequest for Query {
 }
 
 impl Query {
-    fn read(text: &str) -> Result<Self, HexoError> {
+    pub(super) fn read(text: &str) -> Result<Self, HexoError> {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
             return Err(HexoError::bad("U+0000 is not accepted in any string."));
@@ -151,7 +151,7 @@ impl Query {
     }
 
     /// The URI of another page, with the other parameters as they came.
-    fn turned(&self, uri: &str, offset: i64) -> String {
+    pub(super) fn turned(&self, uri: &str, offset: i64) -> String {
         let others = self.pairs.iter().filter(|(name, _)| name != "limit" && name != "offset");
         let query = Serializer::new(String::new())
             .extend_pairs(others)

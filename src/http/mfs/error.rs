@@ -7,6 +7,7 @@ use super::envelope;
 use crate::actors::registry::RegistryError;
 use crate::domain::export::{InvalidExpiry, MayNotExport};
 use crate::domain::permission::InvalidMask;
+use crate::http::pace;
 use crate::http::problem::Problem;
 use crate::store::StoreError;
 
@@ -79,7 +80,11 @@ impl MfsError {
             // Comes back to `mfs::problem`, with the headers that it calls for.
             Self::Problem(problem) => return problem.answer(request),
         };
-        envelope::failure(request, status, code, &self.to_string())
+        let mut answer = envelope::failure(request, status, code, &self.to_string());
+        if matches!(self, Self::TokenCreationFailed | Self::RevocationFailed) {
+            pace::set(&mut answer);
+        }
+        answer
     }
 }
 

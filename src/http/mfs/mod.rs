@@ -27,6 +27,9 @@ use super::openapi::refusals::Refusals;
 use super::problem::Problem;
 use super::routing::{self, refuse_foreign_pages, resource};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use params::probe;
+
 /// Where the calls are.
 const ROOT: &str = "/-/svc";
 

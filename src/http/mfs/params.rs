@@ -148,6 +148,30 @@ fn not_utf8(source: &str) -> Problem {
     Problem::BadRequest(format!("The {source} is not UTF-8."))
 }
 
+/// For [`crate::probes::parameters`]: what is read as text is neither empty nor has
+/// U+0000 in it.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn probe(bytes: &[u8]) {
+    let read = [
+        of_query(bytes),
+        of_body(bytes, Some("application/json")),
+        of_body(bytes, Some("application/x-www-form-urlencoded")),
+    ];
+    let mut parameters = Parameters::default();
+    for source in read.into_iter().flatten() {
+        parameters.lay_over(source);
+    }
+    if let Ok(Ok(text)) = HeaderValue::from_bytes(bytes).map(|value| header_text(&value)) {
+        parameters.lay_over(Map::from_iter([("nid".to_owned(), Value::String(text))]));
+    }
+    for name in ["hub_id", "nid", "token", "permission"] {
+        if let Ok(Some(text)) = parameters.text(name) {
+            assert!(!text.is_empty() && !text.contains('\0') && parameters.have(name));
+        }
+        let _ = parameters.integer(name);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,6 +53,16 @@ pub struct Form {
     pub once: Option<IdempotencyKey>,
 }
 
+/// For [`crate::probes::page_form`]: a password is not printed.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn probe(bytes: &[u8]) {
+    let of_type = ("content-type", "application/x-www-form-urlencoded");
+    let request = actix_web::test::TestRequest::post().insert_header(of_type).to_http_request();
+    if let Ok(form) = Form::parse(&request, &Body(bytes.to_vec().into())) {
+        assert!(format!("{form:?}").contains("REDACTED"));
+    }
+}
+
 impl Form {
     /// Reads a form's body.
     pub fn parse(request: &HttpRequest, body: &Body) -> Result<Self, Problem> {

@@ -14,6 +14,9 @@ use super::problem::Problem;
 use super::routing::{get, resource};
 use view::Page;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use form::probe;
+
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(

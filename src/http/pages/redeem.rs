@@ -14,6 +14,7 @@ use crate::entropy;
 use crate::http::auth::{AuthError, origin};
 use crate::http::body::Body;
 use crate::http::openapi::refusals::{AnyBody, May};
+use crate::http::pace;
 use crate::http::problem::Problem;
 use crate::http::{Services, client};
 use crate::store::lookup::Question;
@@ -69,13 +70,19 @@ pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) 
             Ok(user) => user,
             Err(AuthError::Unauthenticated) => {
                 let again = form(filled.token, filled.email, true, None);
-                return Ok(again.answer(StatusCode::FORBIDDEN));
+                let mut answer = again.answer(StatusCode::FORBIDDEN);
+                pace::set(&mut answer);
+                return Ok(answer);
             }
             Err(error) => return Err(error.into()),
         };
         let page = act(&services, &request, &user, filled).await?;
         let status = if page == Page::Over { StatusCode::NOT_FOUND } else { StatusCode::OK };
-        Ok::<_, Problem>(page.answer(status))
+        let mut answer = page.answer(status);
+        if page == Page::Over {
+            pace::set(&mut answer);
+        }
+        Ok::<_, Problem>(answer)
     };
     done.await.unwrap_or_else(|problem| problem.answer(&request))
 }

@@ -19,6 +19,7 @@ use crate::domain::permission::Mask;
 use crate::http::Services;
 use crate::http::form::{self, Decoded};
 use crate::http::openapi::refusals::{AnyCall, May};
+use crate::http::pace;
 use crate::http::problem::Problem;
 
 /// The most nodes that may be named: the one in question and its ancestors.
@@ -102,6 +103,14 @@ fn question(query: &str) -> Result<Use, Problem> {
     })
 }
 
+/// For [`crate::probes::authz`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn probe(query: &str) {
+    if let Ok(wanted) = question(query) {
+        assert!(wanted.nodes.len() <= MOST_NODES && wanted.right.bits() > 0);
+    }
+}
+
 fn presented(request: &HttpRequest) -> Option<String> {
     let text = |value: &[u8]| Some(String::from_utf8_lossy(value).into_owned()).filter(|t| !t.is_empty());
     let drumee = request.headers().get(X_PARAM_MFS_TOKEN).and_then(|value| text(value.as_bytes()));
@@ -138,6 +147,9 @@ impl AuthzError {
         };
         let mut response = failure(status, error, &self.to_string());
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if matches!(self, Self::Refused(_)) {
+            pace::set(&mut response);
+        }
         response
     }
 }

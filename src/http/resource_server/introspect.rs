@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::web::{Data, Json};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,6 +16,7 @@ use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::openapi::refusals::{AnyBody, AnyCall};
 use crate::http::openapi::schemas;
+use crate::http::pace;
 use crate::http::problem::Problem;
 use crate::store::keys::Scope;
 
@@ -108,10 +109,15 @@ pub async fn introspect(
     request: HttpRequest,
     services: Data<Services>,
     Inquiry(form): Inquiry,
-) -> Result<Json<Introspection>, actix_web::Error> {
+) -> Result<HttpResponse, actix_web::Error> {
     let opened = services.registry.use_export(form.token(), None).await;
     let opened = opened.map_err(|error| Problem::from(error).refuse(&request))?;
-    Ok(Json(opened.map_or(Introspection::Inactive(Inactive { active: false }), Introspection::of)))
+    let told = opened.map_or(Introspection::Inactive(Inactive { active: false }), Introspection::of);
+    let mut answer = HttpResponse::Ok().json(&told);
+    if matches!(told, Introspection::Inactive(_)) {
+        pace::set(&mut answer);
+    }
+    Ok(answer)
 }
 
 impl Introspection {

@@ -20,6 +20,11 @@ use super::problem::Problem;
 use super::routing::{self, resource};
 use crate::domain::export::ExportRef;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use authz::probe as probe_authz;
+#[cfg(any(test, fuzzing))]
+pub(crate) use token_form::probe as probe_token_form;
+
 /// Puts the routes in place.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(

@@ -53,6 +53,14 @@ impl TokenForm {
     }
 }
 
+/// For [`crate::probes::token_form`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn probe(body: &[u8]) {
+    if let Ok(form) = TokenForm::read(body, Some("application/x-www-form-urlencoded")) {
+        assert!(!form.token().is_empty());
+    }
+}
+
 /// A field without a value is as good as absent (RFC 6749, 3.1).
 fn is_token((name, value): &(form::Decoded, form::Decoded)) -> bool {
     name.as_deref() == Ok("token") && value.as_deref() != Ok("")

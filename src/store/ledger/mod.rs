@@ -293,18 +293,13 @@ fn try_commit(store: &Store, operations: &[Operation], manner: Manner) -> Result
     }
 }
 
-/// Whether the transaction of this event was committed; `None` when the
-/// database does not say so in time.
+/// Whether the transaction of this event was committed; if it was not, it never will
+/// be. `None` when the database does not say so in time.
 fn was_committed(store: &Store, witness: &Event) -> Option<bool> {
     let started = Instant::now();
     while started.elapsed() < SETTLING {
-        let asked = store.write(|conn| match events::was_committed(conn, witness)? {
-            true => Ok(()),
-            false => Err(Error::RollbackTransaction),
-        });
-        match asked {
-            Ok(()) => return Some(true),
-            Err(StoreError::Refused(Error::RollbackTransaction)) => return Some(false),
+        match store.write(|conn| events::was_committed(conn, witness)) {
+            Ok(committed) => return Some(committed),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }

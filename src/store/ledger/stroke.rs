@@ -24,13 +24,14 @@ pub(super) struct Stroke {
 
 impl Stroke {
     /// Writes all of it; or nothing, with an error, when any of the requests is not
-    /// open any more.
+    /// open any more, or this was given up before it came by ([`events::was_committed`]).
     pub(super) fn write(self, conn: &mut Conn) -> QueryResult<()> {
         let statement = Statement {
             closing: requests::closing(self.ended.iter()),
             addition: self.changes.addition(),
             trail: events::insertion(&self.trail),
-            ended: i64::try_from(self.ended.len()).unwrap_or(i64::MAX),
+            ended: count(self.ended.len()),
+            told: count(self.trail.len()),
         };
         match &mut conn.link {
             Link::Postgres(pg) => statement.execute(&mut **pg).map(drop),
@@ -39,13 +40,18 @@ impl Stroke {
     }
 }
 
-/// That fewer were open than have been decided on is a check violation, which undoes
-/// the whole statement.
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// That fewer were open than have been decided on, or an entry of the trail was there
+/// already, is a check violation, which undoes the whole statement.
 struct Statement<'a> {
     closing: requests::Closing<'a>,
     addition: tallies::Addition<'a>,
     trail: events::Insertion<'a>,
     ended: i64,
+    told: i64,
 }
 
 impl QueryId for Statement<'_> {
@@ -62,8 +68,10 @@ impl QueryFragment<Pg> for Statement<'_> {
         self.addition.walk_ast(out.reborrow())?;
         out.push_sql("), told AS (");
         self.trail.walk_ast(out.reborrow())?;
-        out.push_sql(") SELECT (count(*) = ");
+        out.push_sql(" RETURNING 1) SELECT (count(*) = ");
         out.push_bind_param::<BigInt, _>(&self.ended)?;
+        out.push_sql(" AND (SELECT count(*) FROM told) = ");
+        out.push_bind_param::<BigInt, _>(&self.told)?;
         out.push_sql(")::unchanged FROM closed");
         Ok(())
     }

@@ -1,0 +1,405 @@
+//! What must not be told apart: a token that never was, was used, has expired, was
+//! withdrawn or is somebody else's; an address that nobody has and a wrong password;
+//! a user who is a stranger and none at all. Not by the answer, to the byte, nor by the
+//! time that it takes.
+//!
+//! The time is judged as dudect does (Reparaz, Balasch, Verbauwhede 2017): the kinds
+//! take turns at random, and Welch's t-test compares their times, as they are and
+//! without the slowest ones. `COUNTERSIGN_CHAOS=long` takes 100,000 of each, which is a
+//! matter of hours; `TIMING_SAMPLES` takes so many.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use countersign::domain::export::{ExpiryHours, NewExport};
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::{Mask, Role};
+use countersign::domain::user::Authority;
+use countersign::store::keys::Scope;
+use countersign::store::ledger::{Deed, RequestRef, Verdict};
+
+use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
+use crate::processes::Server;
+
+/// Beyond this a difference is no chance: one in 150,000.
+const LEAK: f64 = 4.5;
+/// How many connections measure at once. Most of the time is spent waiting for a beat;
+/// but not of passwords, of which two are checked at a time.
+fn connections(what: &str) -> usize {
+    if what == "signing in" { 2 } else { 32 }
+}
+
+/// Requests that are to be answered alike, by what tells them apart.
+type Kinds = Vec<(&'static str, Vec<u8>)>;
+
+/// A request as it goes over the wire.
+fn http(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+fn bearer(key: &str) -> String {
+    format!("Authorization: Bearer {key}\r\n")
+}
+
+fn basic(email: &str, password: &str) -> String {
+    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{email}:{password}")))
+}
+
+/// A moment that is past, as the database writes it.
+fn long_ago(app: &TestApp) -> &'static str {
+    if app.database_url.starts_with("sqlite") { "1577836800000000" } else { "'2020-01-01T00:00:00Z'" }
+}
+
+/// Everybody and everything that is asked about.
+struct Scene {
+    grace: TestUser,
+    /// Redeem tokens that redeem nothing for Grace, and why.
+    tokens: Vec<(&'static str, String)>,
+    /// Export tokens that open nothing, and why.
+    exports: Vec<(&'static str, String)>,
+    stranger: i64,
+    inspector: String,
+}
+
+impl Scene {
+    fn set(app: &TestApp) -> Self {
+        let [ada, grace, eve] = ["ada", "grace", "eve"].map(|name| app.user(&format!("{name}@example.org")));
+        let [used, expired, withdrawn, replaced, others] =
+            ["Used", "Expired", "Withdrawn", "Replaced", "Other's"].map(|name| app.bundle(name, 6));
+        let mut tokens = Vec::new();
+        let mut keep = |why, request: &_| tokens.push((why, app.redeem_token(request)));
+        let request = app.ask(&ada, &grace, &used);
+        keep("used", &request);
+        app.commit(Deed::Redeem { id: request.redeem_id, by: grace.user.id, once: None });
+        let request = app.ask(&ada, &grace, &withdrawn);
+        keep("withdrawn", &request);
+        app.commit(Deed::End { which: RequestRef::Number(request.id), by: Authority::User(ada.user.id) });
+        keep("replaced", &app.ask(&ada, &grace, &replaced));
+        app.ask(&ada, &grace, &replaced);
+        keep("somebody else's", &app.ask(&ada, &eve, &others));
+        let request = app.ask(&ada, &grace, &expired);
+        keep("expired", &request);
+        app.tamper(&format!(
+            "UPDATE permission_requests SET created_at = {0}, expires_at = {0} WHERE id = {1}",
+            long_ago(app),
+            request.id
+        ));
+        // Of the same form, and never made by us.
+        let mut forged = tokens[0].1.clone();
+        let last = if forged.ends_with("AAAA") { "BBBB" } else { "AAAA" };
+        forged.replace_range(forged.len() - 4.., last);
+        tokens.push(("unknown", forged));
+        tokens.push(("nonsense", "csr_".to_owned() + &"x".repeat(44)));
+
+        app.role("observatory", &ada, Role::Admin);
+        let root = app.staff("root@example.org");
+        let inspector = app.key(&root.user, Scope::Introspect);
+        let mut exports = Vec::new();
+        for (why, column) in [("revoked", "revoked_at"), ("expired", "expires_at")] {
+            let node = NodeId::new(why).unwrap();
+            let (hub, mask) = (HubId::new("observatory").unwrap(), Mask::READ);
+            let new =
+                NewExport { creator: ada.user.id, hub, node, mask, expiry: ExpiryHours::new(24).unwrap() };
+            match app.commit(Deed::CreateExport(new)) {
+                Verdict::ExportCreated(Ok((_, token))) => exports.push((why, token.reveal())),
+                verdict => panic!("not made: {verdict:?}"),
+            }
+            app.tamper(&format!(
+                "UPDATE export_tokens SET {column} = {} WHERE node_id = '{why}'",
+                long_ago(app)
+            ));
+        }
+        let mut forged = exports[0].1.clone();
+        let last = if forged.ends_with("AAAA") { "BBBB" } else { "AAAA" };
+        forged.replace_range(forged.len() - 4.., last);
+        exports.push(("unknown", forged));
+        exports.push(("nonsense", "cse_".to_owned() + &"x".repeat(44)));
+
+        let nameless = app.user("nameless@example.org");
+        app.tamper(&format!("UPDATE users SET password = NULL WHERE id = {}", nameless.id()));
+        app.disable(&app.user("gone@example.org"));
+        let stranger = app.user("stranger@example.org").id();
+        Self { grace, tokens, exports, stranger, inspector }
+    }
+
+    /// All that must be alike, by what is asked.
+    fn groups(&self) -> Vec<(&'static str, Kinds)> {
+        let by_grace = bearer(&self.grace.key);
+        let one = |method| {
+            let asked = |(why, token): &(&'static str, String)| {
+                (*why, http(method, &format!("/api/bundle_permission_request/{token}/"), &by_grace, ""))
+            };
+            self.tokens.iter().map(asked).collect::<Kinds>()
+        };
+        let page = |decision| {
+            let asked = |(why, token): &(&'static str, String)| {
+                let form = form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs([("token", token.as_str()), ("email", self.grace.email())])
+                    .extend_pairs([("password", PASSWORD), ("decision", decision)])
+                    .finish();
+                (*why, http("POST", "/redeem", "Content-Type: application/x-www-form-urlencoded\r\n", &form))
+            };
+            self.tokens.iter().map(asked).collect::<Kinds>()
+        };
+        let sign_in = [
+            ("nobody's address", "nobody@example.org", "a wrong password"),
+            ("a wrong password", "grace@example.org", "a wrong password"),
+            ("a disabled user", "gone@example.org", PASSWORD),
+            ("a user without a password", "nameless@example.org", "a wrong password"),
+        ];
+        let users = [("a stranger", self.stranger), ("nobody", 999_999), ("no number", i64::MAX)];
+        let exports = |asked: &dyn Fn(&str) -> Vec<u8>| -> Kinds {
+            self.exports.iter().map(|(why, token)| (*why, asked(token))).collect()
+        };
+        vec![
+            ("GET <token>", one("GET")),
+            ("PUT <token>", one("PUT")),
+            ("DELETE <token>", one("DELETE")),
+            ("the page, to look", page("look")),
+            ("the page, to approve", page("approve")),
+            (
+                "signing in",
+                sign_in
+                    .map(|(why, email, password)| {
+                        (why, http("GET", "/api/account/", &basic(email, password), ""))
+                    })
+                    .into(),
+            ),
+            (
+                "GET <user>",
+                users.map(|(why, id)| (why, http("GET", &format!("/api/user/{id}/"), &by_grace, ""))).into(),
+            ),
+            (
+                "authz",
+                exports(&|token| {
+                    http("GET", "/authz?hub_id=observatory&nid=photos&right=read", &bearer(token), "")
+                }),
+            ),
+            (
+                "introspection",
+                exports(&|token| {
+                    let form = "Content-Type: application/x-www-form-urlencoded\r\n".to_owned();
+                    http(
+                        "POST",
+                        "/oauth2/introspect",
+                        &(form + &bearer(&self.inspector)),
+                        &format!("token={token}"),
+                    )
+                }),
+            ),
+        ]
+    }
+}
+
+/// A connection that is kept.
+struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+impl Connection {
+    fn to(url: &str) -> Self {
+        let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// The whole answer: its head in order, but for what differs with each one, and its
+    /// body.
+    fn ask(&mut self, request: &[u8]) -> (Vec<String>, Vec<u8>) {
+        self.reader.get_mut().write_all(request).unwrap();
+        let (mut head, mut length) = (Vec::new(), 0);
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).unwrap();
+            let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+            if name == "content-length" {
+                length = line[name.len() + 1..].trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+            if name != "date" && name != "x-request-id" {
+                head.push(line);
+            }
+        }
+        // The server sends its headers in no order.
+        head.sort();
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        (head, body)
+    }
+}
+
+/// What a page has in it that is each form's own.
+fn without_once(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body).into_owned();
+    match text.split_once("name=\"once\" value=\"") {
+        Some((before, after)) => format!("{before}{}", after.split_once('"').unwrap().1),
+        None => text,
+    }
+}
+
+fn answers_are_alike(backend: Backend) {
+    let app = TestApp::without_server(backend);
+    let scene = Scene::set(&app);
+    let server = Server::start(&[("DATABASE_URL", &app.database_url)]);
+    let before = app.rows();
+    for (what, kinds) in scene.groups() {
+        let mut answers = Vec::new();
+        for (why, request) in &kinds {
+            let (head, body) = Connection::to(&server.url).ask(request);
+            answers.push((why, head, without_once(&body)));
+        }
+        let (first, head, body) = &answers[0];
+        assert!(
+            !head.concat().contains("HTTP/1.1 2") || what == "introspection",
+            "{what}, {first}: {head:?} {body}"
+        );
+        for (why, other_head, other_body) in &answers[1..] {
+            assert_eq!((other_head, other_body), (head, body), "{what}: {why}, {first}");
+        }
+    }
+    assert_eq!(app.rows(), before);
+}
+
+#[test]
+fn answers_that_must_be_alike_are_so_to_the_byte_on_sqlite() {
+    answers_are_alike(Backend::Sqlite);
+}
+
+#[test]
+fn answers_that_must_be_alike_are_so_to_the_byte_on_postgresql() {
+    answers_are_alike(Backend::Postgres);
+}
+
+/// Nanoseconds that each kind of request took, asked so many times in a random order.
+fn times(url: &str, kinds: &Kinds, each: usize, connections: usize) -> Vec<Vec<f64>> {
+    let samples: Vec<Vec<(usize, f64)>> = std::thread::scope(|scope| {
+        let measuring = (0..connections).map(|_| {
+            scope.spawn(|| {
+                let mut connection = Connection::to(url);
+                let mut samples = Vec::new();
+                for _ in 0..each.div_ceil(connections) {
+                    for kind in shuffled(kinds.len()) {
+                        let started = Instant::now();
+                        connection.ask(&kinds[kind].1);
+                        samples.push((kind, started.elapsed().as_nanos() as f64));
+                    }
+                }
+                samples
+            })
+        });
+        let measuring: Vec<_> = measuring.collect();
+        measuring.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut times = vec![Vec::new(); kinds.len()];
+    for (kind, time) in samples.into_iter().flatten() {
+        times[kind].push(time);
+    }
+    times
+}
+
+/// The numbers below `n`, in a random order.
+fn shuffled(n: usize) -> Vec<usize> {
+    let mut order: Vec<(u64, usize)> = (0..n).map(|number| (getrandom::u64().unwrap(), number)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, number)| number).collect()
+}
+
+/// Welch's t, the largest of those with all samples and without the slowest ones of both.
+fn largest_t(a: &[f64], b: &[f64]) -> f64 {
+    let mut all = [a, b].concat();
+    all.sort_unstable_by(f64::total_cmp);
+    let kept = [1.0, 0.99, 0.95, 0.9, 0.75, 0.5].map(|share| {
+        let limit = all[((all.len() as f64 * share) as usize).clamp(1, all.len()) - 1];
+        let below =
+            |samples: &[f64]| samples.iter().copied().filter(|time| *time <= limit).collect::<Vec<_>>();
+        welch(&below(a), &below(b))
+    });
+    kept.into_iter().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
+}
+
+fn welch(a: &[f64], b: &[f64]) -> f64 {
+    let moments = |samples: &[f64]| {
+        let n = samples.len() as f64;
+        let mean = samples.iter().sum::<f64>() / n;
+        let variance = samples.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (mean, variance / n)
+    };
+    if a.len() < 10 || b.len() < 10 {
+        return 0.0;
+    }
+    let ((mean_a, error_a), (mean_b, error_b)) = (moments(a), moments(b));
+    (mean_a - mean_b) / (error_a + error_b).sqrt().max(f64::MIN_POSITIVE)
+}
+
+/// The t of the two kinds that differ most, which are told.
+fn most_unlike(url: &str, what: &str, kinds: &Kinds, each: usize) -> f64 {
+    let times = times(url, kinds, each, connections(what));
+    let pairs = (0..kinds.len()).flat_map(|a| (a + 1..kinds.len()).map(move |b| (a, b)));
+    let compared = pairs.map(|(a, b)| (largest_t(&times[a], &times[b]), a, b));
+    let (t, a, b) = compared.max_by(|one, other| one.0.abs().total_cmp(&other.0.abs())).unwrap();
+    let mean = |kind: usize| times[kind].iter().sum::<f64>() / times[kind].len() as f64 / 1e6;
+    println!(
+        "{what}: |t| = {:.2} between {} ({:.3} ms) and {} ({:.3} ms), {} of each",
+        t.abs(),
+        kinds[a].0,
+        mean(a),
+        kinds[b].0,
+        mean(b),
+        times[a].len()
+    );
+    t.abs()
+}
+
+/// How many of each kind are asked: argon2 takes its time.
+fn samples(what: &str) -> usize {
+    let long = std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long");
+    let given = std::env::var("TIMING_SAMPLES").ok().and_then(|number| number.parse().ok());
+    let most = given.unwrap_or(if long { 100_000 } else { 240 });
+    if what == "signing in" { most / 4 } else { most }
+}
+
+#[test]
+fn times_that_must_be_alike_are_so() {
+    let app = TestApp::without_server(Backend::Postgres);
+    let scene = Scene::set(&app);
+    let server = Server::start(&[("DATABASE_URL", &app.database_url)]);
+    let told =
+        |(what, kinds): (&'static str, Kinds)| (what, most_unlike(&server.url, what, &kinds, samples(what)));
+    let told: Vec<_> = scene.groups().into_iter().map(told).collect();
+    let leaks: Vec<_> = told.iter().filter(|(_, t)| *t >= LEAK).collect();
+    assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+/// The test is tried on servers that answer as soon as they can, and that do not look
+/// at the password of an address which nobody has.
+#[cfg(feature = "faults")]
+#[test]
+fn a_planted_leak_is_found() {
+    let app = TestApp::without_server(Backend::Postgres);
+    let scene = Scene::set(&app);
+    for (faults, found) in
+        [("http.hasty=return", "PUT <token>"), ("http.hasty=return;auth.early=return", "signing in")]
+    {
+        let server = Server::start(&[("DATABASE_URL", &app.database_url), ("FAILPOINTS", faults)]);
+        let (what, kinds) = scene.groups().into_iter().find(|(what, _)| *what == found).unwrap();
+        let t = most_unlike(&server.url, what, &kinds, 240);
+        assert!(t > LEAK, "{what} with {faults}: |t| = {t:.1}");
+    }
+}
+
+#[test]
+fn the_test_sees_a_difference_and_no_more() {
+    let noise = |shift: f64| -> Vec<f64> {
+        (0..2_000)
+            .map(|_| shift + 1_000.0 * (getrandom::u32().unwrap() as f64 / f64::from(u32::MAX)))
+            .collect()
+    };
+    assert!(largest_t(&noise(0.0), &noise(100.0)).abs() > LEAK);
+    assert!(largest_t(&noise(0.0), &noise(0.0)).abs() < LEAK);
+}

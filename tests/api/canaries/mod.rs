@@ -1,0 +1,482 @@
+//! Secrets that are told apart from all else are put wherever a secret goes, the real
+//! server is driven through all that it serves with everything logged that there is to
+//! log, and then whatever it has left behind is searched for them.
+
+mod evidence;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+
+use countersign::domain::permission::Role;
+use countersign::store::keys::Scope;
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use crate::helpers::{Backend, TestApp};
+use crate::smtp::Catcher;
+use evidence::{Evidence, Secrets};
+
+const SERVER_SECRET: &str = "canary of the server's secret, 32 bytes & more";
+const ADAS_PASSWORD: &str = "canary/ada's password +1";
+const GRACES_PASSWORD: &str = "canary/grace's password +1";
+const WRONG_PASSWORD: &str = "canary/a wrong password +1";
+const SMTP_PASSWORD: &str = "canary/smtp +password";
+const DATABASE_PASSWORD: &str = "canary-database-password";
+
+/// The server under watch: all that it says goes into a file.
+struct Watched {
+    child: Child,
+    url: String,
+}
+
+impl Watched {
+    fn start(evidence: &mut Evidence, environment: &[(&str, &str)]) -> Self {
+        let said = evidence.file("stdout");
+        let mut log = std::fs::File::create(evidence.file("stderr")).unwrap();
+        // Whoever runs it may want cores.
+        let mut child = Command::new("sh")
+            .args([
+                "-c",
+                "ulimit -c unlimited 2>/dev/null; exec \"$0\" serve",
+                env!("CARGO_BIN_EXE_countersign"),
+            ])
+            .current_dir(evidence.directory())
+            .env_clear()
+            .env("BIND", "127.0.0.1:0")
+            .env("PUBLIC_URL", "https://countersign.test")
+            .env("COUNTERSIGN_SECRET", SERVER_SECRET)
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "full")
+            .envs(environment.iter().copied())
+            .stdout(std::fs::File::create(said).unwrap())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                writeln!(log, "{line}").unwrap();
+                if let Some((_, address)) = line.split_once("listening address=") {
+                    // Only the first one is waited for.
+                    let _ = tell.send(format!("http://{}", address.trim()));
+                }
+            }
+        });
+        let url = told.recv().expect("the server says where it listens");
+        Self { child, url }
+    }
+
+    /// Sends bytes that are no request, or hardly.
+    fn raw(&self, bytes: &[u8]) {
+        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        // It may hang up instead of answering.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server in its place, and what is known of it.
+struct Cage {
+    app: TestApp,
+    server: Watched,
+    evidence: Evidence,
+    secrets: Secrets,
+    /// Which answers may hold which secrets: who asked was to have them.
+    meant: BTreeMap<PathBuf, Vec<String>>,
+}
+
+impl Cage {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.app.request(method, &format!("{}{path}", self.server.url))
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// Sends a request; its status. The answer may hold these secrets.
+    async fn send(&mut self, request: RequestBuilder, meant: &[&str]) -> u16 {
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let file = self.evidence.keep_answer(answer).await;
+        self.meant.insert(file, meant.iter().map(|name| (*name).to_owned()).collect());
+        status
+    }
+
+    /// A command of the operator's.
+    fn operator(&mut self, arguments: &[&str], stdin: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(arguments)
+            .current_dir(self.evidence.directory())
+            .env_clear()
+            .env("DATABASE_URL", &self.app.database_url)
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        command.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        let output = command.wait_with_output().unwrap();
+        let name = format!("operator-{}", self.evidence.files.len());
+        std::fs::write(self.evidence.file(&name), [output.stdout, output.stderr].concat()).unwrap();
+    }
+}
+
+/// Where the cluster of this URL keeps its files.
+fn cluster(url: &str) -> PathBuf {
+    let (_, rest) = url.split_once('@').unwrap();
+    let (host, _) = rest.split_once('/').unwrap();
+    percent_encoding::percent_decode_str(host).decode_utf8().unwrap().as_ref().into()
+}
+
+/// The URL with the canary for a password; the cluster trusts whoever comes.
+fn with_password(url: &str) -> String {
+    url.replacen('@', &format!(":{DATABASE_PASSWORD}@"), 1)
+}
+
+fn wal_file(app: &TestApp) -> String {
+    app.text("SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS t")
+}
+
+/// Everything that the server serves, with the right secrets, wrong ones, and in the
+/// wrong places.
+async fn use_it(cage: &mut Cage) {
+    let app = &cage.app;
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let (root, gone) = (app.staff("root@example.org"), app.user("gone@example.org"));
+    app.disable(&gone);
+    app.role("observatory", &ada, Role::Admin);
+    let bundles = ["Sleep", "Heart", "Steps"].map(|name| app.bundle(name, 6).id.0);
+    let inspector = app.key(&root.user, Scope::Introspect);
+    for (name, key) in [("ada's key", &ada.key), ("grace's key", &grace.key), ("gone's key", &gone.key)] {
+        cage.secrets.keep(name, key);
+    }
+    cage.secrets.keep("root's key", &root.key);
+    cage.secrets.keep("inspector's key", &inspector);
+    cage.operator(&["user", "passwd", "ada@example.org", "--password-stdin"], ADAS_PASSWORD);
+    cage.operator(&["user", "passwd", "grace@example.org", "--password-stdin"], GRACES_PASSWORD);
+    cage.operator(&["user", "passwd", "nobody@example.org", "--password-stdin"], WRONG_PASSWORD);
+    cage.operator(&["key", "list", "ada@example.org"], "");
+
+    // Who calls.
+    let account = "/api/account/";
+    for (email, password, status) in [
+        ("ada@example.org", ADAS_PASSWORD, 200),
+        ("ada@example.org", WRONG_PASSWORD, 401),
+        ("nobody@example.org", WRONG_PASSWORD, 401),
+        ("gone@example.org", WRONG_PASSWORD, 401),
+        (WRONG_PASSWORD, "ada@example.org", 401),
+    ] {
+        assert_eq!(cage.send(cage.get(account).basic_auth(email, Some(password)), &[]).await, status);
+    }
+    for header in [
+        format!("Bearer {WRONG_PASSWORD}"),
+        format!("Basic {WRONG_PASSWORD}"),
+        format!("ApiKey grace@example.org:{}", ada.key),
+        format!("Token {}", ada.key),
+        format!("Bearer {}", gone.key),
+    ] {
+        assert_eq!(cage.send(cage.get(account).header("Authorization", header), &[]).await, 401);
+    }
+    let own = format!("ApiKey ada@example.org:{}", ada.key);
+    assert_eq!(cage.send(cage.get(account).header("Authorization", own), &[]).await, 200);
+    assert_eq!(cage.send(cage.get(account).bearer_auth(&inspector), &[]).await, 403);
+
+    // Export tokens, and what they open.
+    let svc = |name: &str| format!("/-/svc/mfs_api.{name}");
+    let new = json!({ "hub_id": "observatory", "nid": "photos" });
+    let created = cage.post(&svc("create_token")).bearer_auth(&ada.key).json(&new).send().await.unwrap();
+    let created: serde_json::Value = created.json().await.unwrap();
+    let export = cage.secrets.keep("export token", created["data"]["token"].as_str().unwrap());
+    for (hub, expiry) in [("observatory", export.as_str()), ("elsewhere", "1")] {
+        let asked = cage.post(&svc("create_token")).bearer_auth(&ada.key);
+        let asked = asked.json(&json!({ "hub_id": hub, "nid": "x", "expiry_hours": expiry }));
+        assert!(cage.send(asked, &[]).await >= 400);
+    }
+    let broken = format!("{{\"hub_id\": \"{export}\", \"password\": \"{WRONG_PASSWORD}\"");
+    let broken = cage.post(&svc("create_token")).bearer_auth(&ada.key).body(broken);
+    assert_eq!(cage.send(broken.header("Content-Type", "application/json"), &[]).await, 400);
+    assert_eq!(
+        cage.send(cage.get(&svc("list")).basic_auth("ada@example.org", Some(ADAS_PASSWORD)), &[]).await,
+        200
+    );
+    // The envelope says again what was called.
+    let called = cage.get(&svc(&format!("list{export}"))).bearer_auth(&ada.key);
+    assert_eq!(cage.send(called, &["export token"]).await, 404);
+    let at = |right: &str| format!("/authz?hub_id=observatory&nid=photos&right={right}");
+    for (header, status) in [("X-Param-Mfs-Token", 204), ("x-param-token", 401)] {
+        assert_eq!(cage.send(cage.get(&at("read")).header(header, &export), &[]).await, status);
+    }
+    assert_eq!(cage.send(cage.get(&at("admin")).bearer_auth(&export), &[]).await, 403);
+    assert_eq!(cage.send(cage.get(&at(&export)).bearer_auth(&ada.key), &[]).await, 400);
+    assert_eq!(cage.send(cage.get(&at("read")).bearer_auth(&ada.key), &[]).await, 401);
+    for (caller, status) in [(&inspector, 200), (&root.key, 200), (&ada.key, 403), (&export, 401)] {
+        for token in [&export, &ada.key, WRONG_PASSWORD] {
+            let asked = cage.post("/oauth2/introspect").bearer_auth(caller).form(&[("token", token)]);
+            assert_eq!(cage.send(asked, &[]).await, status);
+        }
+    }
+
+    // Requests, their mails, and all that can be done with a token.
+    let requests = "/api/bundle_permission_request/";
+    for bundle in bundles {
+        let wish = json!({ "user_allowed": ada.id(), "user_target": grace.id(), "bundle": bundle });
+        let ask =
+            cage.post(requests).bearer_auth(&ada.key).header("Idempotency-Key", format!("once-{bundle}"));
+        assert_eq!(cage.send(ask.json(&wish), &[]).await, 201);
+    }
+    let listed = cage.get(requests).bearer_auth(&grace.key).send().await.unwrap();
+    let listed: serde_json::Value = listed.json().await.unwrap();
+    let mut tokens = Vec::new();
+    for nth in 0..3 {
+        let url = listed["objects"][nth]["redeem_url"].as_str().unwrap();
+        let token = url.split_once("token=").unwrap().1;
+        tokens.push(cage.secrets.keep(&format!("redeem token {nth}"), token));
+    }
+    let all = ["redeem token 0", "redeem token 1", "redeem token 2"];
+    assert_eq!(cage.send(cage.get(requests).bearer_auth(&grace.key), &all).await, 200);
+    assert_eq!(cage.send(cage.get(requests).bearer_auth(&ada.key), &[]).await, 200);
+    let number = listed["objects"][0]["resource_uri"].as_str().unwrap();
+    assert_eq!(cage.send(cage.get(number).bearer_auth(&grace.key), &all[..1]).await, 200);
+    assert_eq!(cage.send(cage.get(number).bearer_auth(&ada.key), &[]).await, 200);
+    let one = |token: &str| format!("{requests}{token}/");
+    for (method, key, nth, status) in [
+        (Method::GET, &ada.key, 0, 404),
+        (Method::PUT, &root.key, 0, 404),
+        (Method::POST, &grace.key, 0, 405),
+        (Method::PATCH, &grace.key, 0, 405),
+        (Method::GET, &grace.key, 0, 200),
+        (Method::PUT, &grace.key, 0, 200),
+        (Method::PUT, &grace.key, 0, 404),
+        (Method::DELETE, &grace.key, 1, 204),
+        (Method::GET, &grace.key, 1, 404),
+    ] {
+        let meant: &[&str] = if method == Method::GET && status == 200 { &all[..1] } else { &[] };
+        assert_eq!(cage.send(cage.request(method, &one(&tokens[nth])).bearer_auth(key), meant).await, status);
+    }
+    assert_eq!(cage.send(cage.get(&one(&tokens[2])), &[]).await, 401);
+    assert_eq!(
+        cage.send(cage.get(&format!("/api/nowhere/{}/", tokens[2])).bearer_auth(&ada.key), &[]).await,
+        404
+    );
+    assert_eq!(cage.send(cage.get(&format!("/{}", tokens[2])), &[]).await, 404);
+    for field in ["redeem_url", "ttl"] {
+        let wish = json!({
+            "user_allowed": ada.id(), "user_target": grace.id(), "bundle": bundles[1],
+            field: format!("https://countersign.test/redeem?token={}", tokens[2]),
+        });
+        assert_eq!(cage.send(cage.post(requests).bearer_auth(&ada.key).json(&wish), &[]).await, 400);
+    }
+    let user = json!({ "email": "new@example.org", "password": WRONG_PASSWORD, "first_name": "New" });
+    assert_eq!(cage.send(cage.post("/api/user/").bearer_auth(&root.key).json(&user), &[]).await, 201);
+    assert_eq!(cage.send(cage.post("/api/user/").bearer_auth(&root.key).json(&user), &[]).await, 400);
+    assert_eq!(cage.send(cage.get("/api/user/").bearer_auth(&root.key), &[]).await, 200);
+    let large = cage.post(requests).bearer_auth(&ada.key).body(WRONG_PASSWORD.repeat(4_000));
+    assert_eq!(cage.send(large, &[]).await, 413);
+
+    // The page. Who shows a token may see it again.
+    assert_eq!(cage.send(cage.get(&format!("/redeem?token={}", tokens[2])), &all[2..]).await, 200);
+    for (password, decision, status) in [
+        (WRONG_PASSWORD, "look", 403),
+        (GRACES_PASSWORD, "look", 200),
+        (GRACES_PASSWORD, GRACES_PASSWORD, 400),
+        (GRACES_PASSWORD, "approve", 200),
+        (GRACES_PASSWORD, "approve", 404),
+    ] {
+        let form = [
+            ("token", tokens[2].as_str()),
+            ("email", "grace@example.org"),
+            ("password", password),
+            ("decision", decision),
+        ];
+        let meant: &[&str] = if decision == "look" { &all[2..] } else { &[] };
+        assert_eq!(cage.send(cage.post("/redeem").form(&form), meant).await, status);
+    }
+    let revoke = cage.post(&svc("revoke")).bearer_auth(&ada.key).query(&[("token", &export)]);
+    assert_eq!(cage.send(revoke, &[]).await, 200);
+    let revoke = cage.post("/oauth2/revoke").bearer_auth(&ada.key).form(&[("token", &tokens[2])]);
+    assert_eq!(cage.send(revoke, &[]).await, 200);
+    for probe in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/", "/api/user/schema/"] {
+        cage.send(cage.get(probe), &[]).await;
+    }
+
+    // What is no HTTP, and what breaks off.
+    let credentials = format!("Authorization: Bearer {}\r\nX: {WRONG_PASSWORD}\r\n", ada.key);
+    for text in [
+        format!("GET / HTTP/1.1\r\n{credentials}no header\r\n\r\n"),
+        format!("GET /redeem?token={} HTTP/9.9\r\n{credentials}\r\n", tokens[2]),
+        format!("{}\r\n\r\n", tokens[2]),
+        format!("POST /redeem HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\npassword={WRONG_PASSWORD}"),
+        format!(
+            "PUT {} HTTP/1.1\r\nHost: x\r\n{credentials}Transfer-Encoding: chunked\r\n\r\nzz",
+            one(&tokens[2])
+        ),
+        format!("GET /{} HTTP/1.1\r\nHost: x\r\n{credentials}\r\n", "x".repeat(200_000)),
+    ] {
+        cage.server.raw(text.as_bytes());
+    }
+
+    // What the database refuses.
+    cage.app.tamper("ALTER TABLE permission_requests RENAME TO away");
+    cage.app.tamper("ALTER TABLE export_tokens RENAME TO away_too");
+    cage.send(cage.request(Method::PUT, &one(&tokens[2])).bearer_auth(&grace.key), &[]).await;
+    cage.send(cage.get(&one(&tokens[2])).bearer_auth(&grace.key), &[]).await;
+    cage.send(cage.get(&at("read")).bearer_auth(&export), &[]).await;
+    cage.send(cage.post(&svc("create_token")).bearer_auth(&ada.key).json(&new), &[]).await;
+    cage.app.tamper("ALTER TABLE away_too RENAME TO export_tokens");
+    cage.app.tamper("ALTER TABLE away RENAME TO permission_requests");
+}
+
+async fn watch(backend: Backend) {
+    let app = TestApp::without_server(backend);
+    let mut catcher = Catcher::start(&["--auth"]);
+    let (mut evidence, mut secrets) = (Evidence::new(), Secrets::default());
+    for (name, secret) in [
+        ("server's secret", SERVER_SECRET),
+        ("ada's password", ADAS_PASSWORD),
+        ("grace's password", GRACES_PASSWORD),
+        ("wrong password", WRONG_PASSWORD),
+        ("smtp password", SMTP_PASSWORD),
+        ("database's password", DATABASE_PASSWORD),
+    ] {
+        secrets.keep(name, secret);
+    }
+    let smtp_url = format!("smtp://relay:canary%2Fsmtp%20%2Bpassword@127.0.0.1:{}", catcher.port);
+    let (mut database_url, mut first_wal) = (app.database_url.clone(), String::new());
+    if matches!(backend, Backend::Postgres) {
+        // What a database's operator may do at worst. Its log is theirs, but no secret
+        // is sent that it could tell.
+        app.tamper(&format!(
+            "ALTER DATABASE {} SET log_statement = 'all'",
+            app.text("SELECT current_database()::text AS t")
+        ));
+        database_url = with_password(&database_url);
+        // As long as somebody may want it, no checkpoint takes it away.
+        app.tamper("SELECT pg_create_physical_replication_slot('canaries', true)");
+        first_wal = wal_file(&app);
+    }
+    let environment = [
+        ("DATABASE_URL", database_url.as_str()),
+        ("SMTP_URL", smtp_url.as_str()),
+        ("MAIL_FROM", "noreply@countersign.test"),
+    ];
+    let server = Watched::start(&mut evidence, &environment);
+    let mut cage = Cage { app, server, evidence, secrets, meant: BTreeMap::new() };
+    use_it(&mut cage).await;
+
+    let mails: Vec<String> = (0..3).map(|_| catcher.next().to_string()).collect();
+    let Cage { app, mut server, mut evidence, secrets, meant } = cage;
+    let mut mailed = Vec::new();
+    for (nth, mail) in mails.iter().enumerate() {
+        // A long line of a mail is broken in two, by an equals sign.
+        let mail = mail.replace("=\\r\\n", "").replace("=3D", "=");
+        mailed.push(evidence.file(&format!("mail-{nth}")));
+        std::fs::write(&mailed[nth], mail).unwrap();
+    }
+
+    let abort = Command::new("kill").args(["-ABRT", &server.child.id().to_string()]).status().unwrap();
+    assert!(abort.success());
+    let ended = server.child.wait().unwrap();
+    assert_eq!(ended.signal(), Some(6), "{ended:?}");
+    assert!(!ended.core_dumped(), "a core of the server's memory holds what it has in hand");
+
+    match backend {
+        Backend::Sqlite => {
+            let path = app.database_url.trim_start_matches("sqlite://").to_owned();
+            assert!(std::fs::metadata(format!("{path}-wal")).unwrap().len() > 0);
+            evidence
+                .files
+                .extend([path.clone(), format!("{path}-wal"), format!("{path}-shm")].map(PathBuf::from));
+        }
+        Backend::Postgres => {
+            let cluster = cluster(&app.database_url);
+            let last_wal = wal_file(&app);
+            let wal =
+                std::fs::read_dir(cluster.join("data/pg_wal")).unwrap().map(|entry| entry.unwrap().path());
+            let written = wal.filter(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                (first_wal.as_str()..=last_wal.as_str()).contains(&name)
+            });
+            evidence.files.extend(written);
+            evidence.files.push(cluster.join("log"));
+            let dump = evidence.file("dump.sql");
+            let dumped =
+                Command::new(pg_dump()).args(["--dbname", &app.database_url, "--file"]).arg(&dump).status();
+            assert!(dumped.unwrap().success());
+        }
+    }
+
+    let found = secrets.in_files(&evidence.files);
+    if matches!(backend, Backend::Postgres) {
+        app.tamper("SELECT pg_drop_replication_slot('canaries')");
+    }
+    let is_meant = |finding: &evidence::Finding| {
+        meant.get(&finding.file).is_some_and(|names| names.contains(&finding.secret))
+    };
+    for nth in 0..3 {
+        let name = format!("redeem token {nth}");
+        let its: Vec<_> =
+            found.iter().filter(|finding| finding.secret == name && mailed.contains(&finding.file)).collect();
+        let mut its_mails: Vec<_> = its.iter().map(|finding| &finding.file).collect();
+        its_mails.dedup();
+        assert_eq!(its_mails.len(), 1, "{name} is in its mail, and in no other: {its:?}");
+    }
+    let mails_own = |finding: &evidence::Finding| {
+        finding.secret.starts_with("redeem token") && mailed.contains(&finding.file)
+    };
+    let leaks: Vec<_> = found.iter().filter(|finding| !is_meant(finding) && !mails_own(finding)).collect();
+    assert!(leaks.is_empty(), "{}", describe(&leaks));
+    assert!(found.iter().any(is_meant), "answers that hold a secret were looked through");
+}
+
+/// The leaks, with what stands around them.
+fn describe(leaks: &[&evidence::Finding]) -> String {
+    let mut text = String::new();
+    for evidence::Finding { secret, clothes, file, offset } in leaks {
+        let content = std::fs::read(file).unwrap();
+        let at = *offset as usize;
+        let around = &content[at.saturating_sub(160)..content.len().min(at + 80)];
+        text += &format!("{secret} ({clothes}) in {}: …{}…\n", file.display(), around.escape_ascii());
+    }
+    text
+}
+
+/// Debian keeps a directory per version, none of them on PATH.
+fn pg_dump() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut programs: Vec<PathBuf> = versions
+        .map(|version| version.unwrap().path().join("bin/pg_dump"))
+        .filter(|path| path.exists())
+        .collect();
+    programs.sort();
+    programs.pop().unwrap_or_else(|| "pg_dump".into())
+}
+
+#[actix_web::test]
+async fn no_secret_is_left_behind_on_sqlite() {
+    watch(Backend::Sqlite).await;
+}
+
+#[actix_web::test]
+async fn no_secret_is_left_behind_on_postgresql() {
+    watch(Backend::Postgres).await;
+}
