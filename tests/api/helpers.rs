@@ -427,6 +427,23 @@ impl By for RequestBuilder {
     }
 }
 
+/// Sends requests all at once, and each again for as long as the server is too busy
+/// to do anything; their statuses. What must not be done twice carries a key.
+pub async fn all_at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<u16> {
+    let sent = requests.into_iter().map(|request| {
+        actix_web::rt::spawn(async move {
+            loop {
+                let status = request.try_clone().unwrap().send().await.unwrap().status().as_u16();
+                if status != 503 {
+                    return status;
+                }
+            }
+        })
+    });
+    let sent: Vec<_> = sent.collect();
+    futures_util::future::join_all(sent).await.into_iter().map(Result::unwrap).collect()
+}
+
 /// The token in the link of a mail.
 pub fn token_in(mail: &Sent) -> String {
     let (_, rest) = mail.text.split_once("token=csr_").expect("the mail has a link");

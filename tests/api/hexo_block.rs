@@ -1,10 +1,9 @@
 //! hexo: from whom somebody takes no requests.
 
 use countersign::mail::transport::SendError;
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::helpers::{By, TestApp, TestUser};
+use crate::helpers::{By, TestApp, TestUser, all_at_once};
 use crate::hexo::{REQUESTS, Scene, answered, refused, refused_field, refused_so};
 use crate::mailer::until;
 
@@ -135,22 +134,21 @@ on_both_databases! {
         let (mut refused, mut made) = (0, 0);
         for round in 0..8 {
             let asks = bundles.iter().enumerate().map(|(nth, bundle)| {
-                let wish = scene.wish_but("bundle", bundle.id.0);
-                app.post(&format!("{}{REQUESTS}", urls[nth % 2])).by(&scene.ada).json(&wish)
+                let post = app.post(&format!("{}{REQUESTS}", urls[nth % 2])).by(&scene.ada);
+                let post = post.header("idempotency-key", format!("{round}-{nth}"));
+                post.json(&scene.wish_but("bundle", bundle.id.0))
             });
             let mut all: Vec<_> = asks.collect();
             let block = json!({ "user": scene.ada.uri() });
-            all.insert(round * 2, app.post(&format!("{}{BLOCKS}", urls[round % 2])).by(&scene.grace).json(&block));
-            let sent = all.into_iter().map(|request| {
-                actix_web::rt::spawn(async { request.send().await.unwrap().status().as_u16() })
-            });
-            let statuses: Vec<u16> =
-                join_all(sent.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect();
-            assert!(statuses.iter().all(|status| matches!(status, 201 | 403)), "{statuses:?}");
+            let block = app.post(&format!("{}{BLOCKS}", urls[round % 2])).by(&scene.grace).json(&block);
+            all.insert(round * 2, block);
+            let statuses = all_at_once(all).await;
+            assert!(statuses.iter().all(|status| matches!(status, 200 | 201 | 403)), "{statuses:?}");
             assert_eq!(app.count(OPEN), 0, "{statuses:?}");
             refused += statuses.iter().filter(|status| **status == 403).count();
-            made += statuses.iter().filter(|status| **status == 201).count() - 1;
-            assert_eq!(app.delete(&at(&scene.ada)).by(&scene.grace).send().await.unwrap().status(), 204);
+            made += statuses.iter().filter(|status| **status == 201).count().saturating_sub(1);
+            let lifted = all_at_once([app.delete(&at(&scene.ada)).by(&scene.grace)]).await;
+            assert!(matches!(lifted[..], [204 | 404]), "{lifted:?}");
         }
         assert!(refused > 0 && made > 0, "they did meet: {refused}, {made}");
         app.assert_tallies();

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use countersign::domain::block::Block;
 use countersign::domain::request::PermissionRequest;
+use countersign::store::ledger::Deed;
 use countersign::store::{Clock, Store, requests, users};
 use serde_json::{Value, json};
 
@@ -202,6 +204,10 @@ on_both_databases! {
         let by_grace = app.put(&path).bearer_auth(&grace.key).send().await.unwrap();
         assert_eq!(by_grace.status(), 200);
         // What is permitted now is passed over.
+        assert_eq!(app.import_requests(&file), json!({ "imported": 0, "passed_over": 1, "mails": 0 }));
+        // As is what somebody asks who is blocked.
+        let file = file.replace(&format!(",{}\n", bundle.id), &format!(",{}\n", app.bundle("Steps", 6).id));
+        app.commit(Deed::Block(Block { target: grace.user.id, blocked: ada.user.id }));
         assert_eq!(app.import_requests(&file), json!({ "imported": 0, "passed_over": 1, "mails": 0 }));
     }
 

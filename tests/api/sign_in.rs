@@ -1,10 +1,9 @@
 //! Passwords: how often they may be wrong, and by whom it is counted.
 
-use futures_util::future::join_all;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use crate::helpers::{By, PASSWORD, TestApp, TestUser};
+use crate::helpers::{By, PASSWORD, TestApp, TestUser, all_at_once};
 use crate::limits::limits;
 
 const FROM_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']\n";
@@ -160,13 +159,11 @@ on_both_databases! {
         let all = [("failures_per_account", "5/d")];
         let urls = [(); 2].map(|()| app.replica_with(&limits(&all)));
         let grace = app.user("grace@example.org");
-        let guesses = (0..32).map(|nth| {
+        let statuses = all_at_once((0..32).map(|nth| {
             let guess = app.get(&format!("{}/api/account/", urls[nth % 2]));
-            let guess = guess.basic_auth(grace.email(), Some(format!("guess {nth}")));
-            actix_web::rt::spawn(async { guess.send().await.unwrap().status().as_u16() })
-        });
-        let statuses: Vec<u16> =
-            join_all(guesses.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect();
+            guess.basic_auth(grace.email(), Some(format!("guess {nth}")))
+        }))
+        .await;
         let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
         assert_eq!((count(401), count(429)), (5, 27), "{statuses:?}");
     }
@@ -174,12 +171,11 @@ on_both_databases! {
     async fn whoever_is_right_is_let_in_however_often_at_once(mut app: TestApp) {
         let urls = [(); 2].map(|()| behind_a_proxy(&mut app, &[("failures_per_account", "5/d")]));
         let grace = app.user("grace@example.org");
-        let right = (0..32).map(|nth| {
-            let right = app.get(&format!("{}/api/account/", urls[nth % 2])).basic_auth(grace.email(), Some(PASSWORD));
-            actix_web::rt::spawn(async { right.send().await.unwrap().status().as_u16() })
-        });
-        let statuses = join_all(right.collect::<Vec<_>>()).await;
-        assert!(statuses.iter().all(|status| *status.as_ref().unwrap() == 200), "{statuses:?}");
+        let statuses = all_at_once((0..32).map(|nth| {
+            app.get(&format!("{}/api/account/", urls[nth % 2])).basic_auth(grace.email(), Some(PASSWORD))
+        }))
+        .await;
+        assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
         app.url = urls[0].clone();
         assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 5, "all of it was given back");
     }

@@ -26,7 +26,7 @@ table! {
 }
 
 /// The file's rows; and the same with the numbers of whom they name, as far as
-/// there is such a user, less what stands already.
+/// there is such a user, less what stands already or is blocked.
 const REQUESTS: Kind = Kind {
     tables: &["import_requests", "import_terms"],
     postgres: "CREATE TEMPORARY TABLE import_requests (place bigint NOT NULL, line bigint NOT NULL, \
@@ -49,7 +49,8 @@ const RESOLVE: &str = "INSERT INTO import_terms \
      LEFT JOIN users t ON t.email = s.target AND t.active \
      LEFT JOIN users a ON a.email = s.allowed AND a.active \
      WHERE NOT EXISTS (SELECT 1 FROM bundle_permissions p \
-     WHERE p.user_target = t.id AND p.user_allowed = a.id AND p.bundle_id = s.bundle_id)";
+     WHERE p.user_target = t.id AND p.user_allowed = a.id AND p.bundle_id = s.bundle_id) \
+     AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_target = t.id AND b.user_blocked = a.id)";
 const UNRESOLVED: &str =
     "SELECT count(*) AS n FROM import_terms WHERE target_id IS NULL OR allowed_id IS NULL";
 const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
