@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
 
 use countersign::domain::bundle::Bundle;
 use countersign::domain::export::{ExpiryHours, NewExport};
@@ -31,12 +32,12 @@ struct Row {
     path: &'static str,
     /// What goes with it: the form of a POST, the header of a GET.
     sent: Option<&'static str>,
-    expected: [Expected; CALLERS.len()],
+    expected: [Outcome; CALLERS.len()],
 }
 
 /// A cell of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Expected {
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Outcome {
     status: u16,
     changes: bool,
 }
@@ -53,13 +54,9 @@ impl Row {
     fn read(line: &'static str) -> Self {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (request, cells) = words.split_at(words.len() - CALLERS.len());
-        let expected: Vec<Expected> = cells.iter().map(|cell| Expected::read(cell)).collect();
-        Self {
-            method: request[0],
-            path: request[1],
-            sent: request.get(2).copied(),
-            expected: expected.try_into().unwrap(),
-        }
+        let expected: Vec<Outcome> = cells.iter().map(|cell| Outcome::read(cell)).collect();
+        let expected = expected.try_into().unwrap_or_else(|_| panic!("a cell for each caller: {line}"));
+        Self { method: request[0], path: request[1], sent: request.get(2).copied(), expected }
     }
 
     fn route(&self) -> Route {
@@ -68,10 +65,16 @@ impl Row {
     }
 }
 
-impl Expected {
+impl Outcome {
     fn read(cell: &str) -> Self {
         let status = cell.trim_end_matches('+');
         Self { status: status.parse().unwrap(), changes: status != cell }
+    }
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.status, if self.changes { "+" } else { "" })
     }
 }
 
@@ -300,9 +303,9 @@ impl World {
             let before = self.rows.take().unwrap_or_else(|| self.app.rows());
             let status = request.send().await.unwrap().status().as_u16();
             let after = self.app.rows();
-            let got = Expected { status, changes: before != after };
+            let got = Outcome { status, changes: before != after };
             if got != expected {
-                wrong.push(format!("{method} {} by {caller}: {got:?}, not {expected:?}", row.path));
+                wrong.push(format!("{method} {} by {caller}: {got}, not {expected}", row.path));
             }
             self.rows.replace(Some(after));
         }
