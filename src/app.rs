@@ -19,6 +19,7 @@ use crate::actors::{Vigil, pulse};
 use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
 use crate::http::auth::Authenticator;
+use crate::http::farewell::Farewell;
 use crate::http::problem::Problem;
 use crate::http::trace::trace;
 use crate::http::{Services, configure};
@@ -122,6 +123,7 @@ impl Application {
             public_url: config.public_url.as_str().to_owned(),
         };
         let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
+        let farewell = Farewell::default();
         let origins = config.cors.clone();
         let services = Data::new(Services {
             authenticator: Authenticator::new(directory.clone(), registry.clone()),
@@ -129,6 +131,7 @@ impl Application {
             mailer: mailer.clone(),
             directory,
             keyring,
+            farewell: farewell.clone(),
             config,
         });
         let server = HttpServer::new(move || {
@@ -140,8 +143,10 @@ impl Application {
                 .wrap(from_fn(trace))
         })
         .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
         .listen(listener)?
         .run();
+        actix_web::rt::spawn(farewell.await_signal(server.handle()));
         Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, arbiters })
     }
 

@@ -24,8 +24,6 @@ const RACERS: usize = 64;
 const CROWDS: usize = 3;
 /// Racers for one token when the crowd parts.
 const FEW: usize = 4;
-/// Tokens in turn, or sixteen at a time, before what came of them is checked.
-const ROUNDS: usize = 24;
 /// A token that is to die by itself does so within so many microseconds.
 const SOON: usize = 3_000_000;
 
@@ -48,6 +46,9 @@ pub struct Campaign {
     pub name: &'static str,
     /// It ends when so many redemptions have been tried.
     pub redemptions: usize,
+    /// How many tokens a crowd races for, one after the other or sixteen at a time,
+    /// before what came of it is checked.
+    pub rounds: usize,
     pub storm: Storm,
     pub weather: Weather,
     /// How many in a hundred of those with a key hang up before they hear anything.
@@ -91,6 +92,7 @@ impl Campaign {
     pub const PLAIN: Self = Self {
         name: "plain",
         redemptions: 2_000,
+        rounds: 24,
         storm: Storm::Calm,
         weather: Weather { loses_each: 0, holds_up_each: 0 },
         hang_ups: 0,
@@ -224,7 +226,7 @@ impl Plan {
     fn of(campaign: &Campaign, replicas: usize, dice: &mut Dice) -> Self {
         let mut plan = Self { wishes: Vec::new(), crowds: Vec::new() };
         for _ in 0..CROWDS {
-            let rounds = (0..ROUNDS).map(|nth| plan.round(nth, campaign, replicas, dice)).collect();
+            let rounds = (0..campaign.rounds).map(|nth| plan.round(nth, campaign, replicas, dice)).collect();
             plan.crowds.push(rounds);
         }
         plan
@@ -314,12 +316,18 @@ fn rage(storm: Storm, replicas: &[Replica], url: &str, over: &Receiver<()>) -> R
                 let (status, took) = replica.stop();
                 assert!(status.success(), "{status}: {:?}", replica.complaints());
                 replica.run();
+                // Whoever restarts them one by one waits for each to be ready.
+                while !replica.is_ready() && over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {}
                 raged.restarts += 1;
                 raged.slowest_stop = raged.slowest_stop.max(took);
             }
             Storm::Growth => {
                 if let Some(sql) = growth.next() {
                     db.batch_execute(sql).unwrap();
+                } else if tick % 5 == 0 {
+                    // It starts again beside what it does not know.
+                    next.next().unwrap().crash();
+                    raged.crashes += 1;
                 }
             }
         }
@@ -332,13 +340,15 @@ const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pi
     WHERE datname = current_database() AND application_name <> 'chaos' ORDER BY random() LIMIT 1) AS one";
 /// What a next version may add while replicas of this one run.
 const GROWTH: [&str; 4] = [
-    "ALTER TABLE permission_requests ADD COLUMN note text, ADD COLUMN priority integer NOT NULL DEFAULT 0",
-    "CREATE TABLE later (id bigint PRIMARY KEY, request_id bigint REFERENCES permission_requests)",
+    "ALTER TABLE permission_requests ADD COLUMN IF NOT EXISTS note text, \
+     ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0",
+    "CREATE TABLE IF NOT EXISTS later (id bigint PRIMARY KEY, request_id bigint REFERENCES permission_requests)",
     "ALTER TABLE permission_requests DROP CONSTRAINT permission_requests_outcome_check; \
      ALTER TABLE permission_requests ADD CONSTRAINT permission_requests_outcome_check CHECK (outcome IN \
      ('redeemed', 'given', 'declined', 'withdrawn', 'replaced', 'expired', 'delegated')) NOT VALID",
-    "ALTER TABLE export_tokens ADD COLUMN label text; ALTER TABLE events ADD COLUMN reason text; \
-     INSERT INTO __diesel_schema_migrations (version) VALUES ('0002')",
+    "ALTER TABLE export_tokens ADD COLUMN IF NOT EXISTS label text; \
+     ALTER TABLE events ADD COLUMN IF NOT EXISTS reason text; \
+     INSERT INTO __diesel_schema_migrations (version) VALUES ('0002') ON CONFLICT DO NOTHING",
 ];
 
 impl Report {

@@ -32,7 +32,7 @@ fn under_fire_a_token_is_redeemed_once_or_not_at_all() {
         name: "fire",
         redemptions: redemptions(20_000, 1),
         storm: Storm::Fire,
-        weather: Weather { loses_each: 100, holds_up_each: 500 },
+        weather: Weather { loses_each: 20, holds_up_each: 500 },
         hang_ups: 4,
         ..Campaign::PLAIN
     });
@@ -44,13 +44,13 @@ fn under_fire_a_token_is_redeemed_once_or_not_at_all() {
 fn who_has_lost_the_answer_hears_it_again_from_another_replica() {
     let report = holds(Campaign {
         name: "lost-answers",
-        redemptions: redemptions(3_000, 10),
+        redemptions: redemptions(5_000, 10),
         weather: Weather { loses_each: 7, holds_up_each: 0 },
         hang_ups: 70,
         seed: 2,
         ..Campaign::PLAIN
     });
-    assert!(report.told_again > 50 && report.unknown > 500, "{report}");
+    assert!(report.told_again > 50 && report.unknown > 1_000, "{report}");
 }
 
 /// One replica's clock is an hour ahead, another's an hour behind.
@@ -58,7 +58,7 @@ fn who_has_lost_the_answer_hears_it_again_from_another_replica() {
 fn a_replica_whose_clock_is_wrong_goes_by_the_databases() {
     holds(Campaign {
         name: "skew",
-        redemptions: redemptions(3_000, 10),
+        redemptions: redemptions(2_500, 10),
         skew: true,
         seed: 3,
         ..Campaign::PLAIN
@@ -71,7 +71,7 @@ fn a_replica_whose_clock_is_wrong_goes_by_the_databases() {
 fn rolling_restarts_drop_no_request() {
     let report = holds(Campaign {
         name: "restarts",
-        redemptions: redemptions(12_000, 5),
+        redemptions: redemptions(10_000, 10),
         storm: Storm::Restarts,
         seed: 4,
         ..Campaign::PLAIN
@@ -83,11 +83,12 @@ fn rolling_restarts_drop_no_request() {
 /// As when the next version has migrated, and replicas of this one still run.
 #[test]
 fn a_schema_that_has_grown_is_no_trouble() {
-    holds(Campaign {
+    let report = holds(Campaign {
         name: "growth",
         redemptions: redemptions(5_000, 10),
         storm: Storm::Growth,
         seed: 5,
         ..Campaign::PLAIN
     });
+    assert!(report.crashes > 0, "{report}");
 }

@@ -30,7 +30,7 @@ fn is_seen(campaign: Campaign) {
 }
 
 /// As much as it takes for a mistake that shows by itself.
-const RACE: Campaign = Campaign { redemptions: 8_000, seed: 11, ..Campaign::PLAIN };
+const RACE: Campaign = Campaign { redemptions: 8_000, rounds: 8, seed: 11, ..Campaign::PLAIN };
 /// For one that shows when the database's acknowledgement is lost.
 const LOSSES: Campaign = Campaign { weather: Weather { loses_each: 5, holds_up_each: 0 }, ..RACE };
 /// For one that shows when the clocks differ.
