@@ -104,7 +104,7 @@ impl Campaign {
     /// Fights it out, until there were so many redemptions or anything is wrong.
     pub fn run(&self) -> Report {
         let ground = Ground::new();
-        let replicas = self.replicas(ground.url());
+        let replicas = self.replicas(ground.database_url());
         let mut field = Field { ground, replicas, ids: AtomicU64::new(1) };
         let mut report = Report { name: self.name, ..Report::default() };
         let (started, mut dice) = (Instant::now(), Dice(self.seed));
@@ -173,7 +173,7 @@ impl Campaign {
         dice: &mut Dice,
     ) -> (Vec<Vec<Entry>>, Raged) {
         let Field { ground, replicas, ids } = field;
-        let (people, url) = (&*ground.people, ground.url());
+        let (people, url) = (&*ground.people, ground.database_url());
         let mut histories = vec![Vec::new(); subjects.len()];
         thread::scope(|scope| {
             let (over, is_over) = channel();

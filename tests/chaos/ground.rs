@@ -85,7 +85,7 @@ impl Ground {
     }
 
     /// The URL of the database.
-    pub fn url(&self) -> &str {
+    pub fn database_url(&self) -> &str {
         &self.app.database_url
     }
 

@@ -1,8 +1,8 @@
 //! What clients saw: who tried what on which token, when, and what they were told.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use countersign::store::machine_now;
 use serde_json::{Value, json};
 
 /// Something that is tried on a token.
@@ -89,7 +89,7 @@ impl Entry {
 
 /// The moment, as the database on this machine has it too.
 pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros().try_into().unwrap()
+    machine_now().micros()
 }
 
 /// Writes histories down for whoever looks for what went wrong: a line of JSON an
