@@ -1,7 +1,7 @@
 # Everyday verbs. There is no `clean`: nothing is left outside target/, and
 # `cargo clean` empties that.
 
-.PHONY: run demo test bench fuzz deny fmt lint doc
+.PHONY: run demo test chaos bench fuzz deny fmt lint doc
 
 # A server on SQLite in ./data, with its mail as files in ./data/outbox.
 run:
@@ -15,6 +15,11 @@ demo:
 # Part of it, without the lints: make test ARGS='--test api redeem'
 test:
 	tests/run $(ARGS)
+
+# Once or not at all, under fire: a million redemptions on three replicas that are
+# killed all the while. Some of it, with so many: make chaos ARGS='50000 restarts'
+chaos:
+	tests/run --chaos $(ARGS)
 
 # How fast it is, beside what the database does by itself.
 # One of them, briefly: make bench ARGS='redeem -- --quick'
@@ -41,6 +46,7 @@ lint: export RUSTDOCFLAGS = -D warnings
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --features faults --test chaos -- -D warnings
 	cargo doc --locked --no-deps
 	cargo doc --locked --no-deps --document-private-items
 

@@ -20,6 +20,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
 use crate::http::attempts::Attempts;
 use crate::http::auth::Authenticator;
+use crate::http::farewell::Farewell;
 use crate::http::problem::Problem;
 use crate::http::quota;
 use crate::http::trace::trace;
@@ -124,6 +125,7 @@ impl Application {
             public_url: config.public_url.as_str().to_owned(),
         };
         let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
+        let farewell = Farewell::default();
         let origins = config.cors.clone();
         let services = Data::new(Services {
             authenticator: Authenticator::new(
@@ -135,6 +137,7 @@ impl Application {
             mailer: mailer.clone(),
             directory,
             keyring,
+            farewell: farewell.clone(),
             config,
         });
         let server = HttpServer::new(move || {
@@ -146,8 +149,10 @@ impl Application {
                 .wrap(from_fn(trace))
         })
         .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
         .listen(listener)?
         .run();
+        actix_web::rt::spawn(farewell.await_signal(server.handle()));
         Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, arbiters })
     }
 

@@ -6,6 +6,7 @@ pub mod attempts;
 pub mod auth;
 pub mod body;
 pub mod client;
+pub mod farewell;
 pub mod form;
 pub mod hexo;
 pub mod mfs;
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::domain::token::Keyring;
 use crate::store::Directory;
 use auth::Authenticator;
+use farewell::Farewell;
 
 /// The most bytes that a body may have.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -47,6 +49,8 @@ pub struct Services {
     pub authenticator: Authenticator,
     /// Makes and opens redeem tokens.
     pub keyring: Arc<Keyring>,
+    /// Whether this server is about to stop.
+    pub farewell: Farewell,
 }
 
 /// Puts every route in its place, and what handlers work with beside them.

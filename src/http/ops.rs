@@ -115,11 +115,12 @@ async fn readiness(services: Data<Services>) -> HttpResponse {
         None
     };
     let (registry, mailer) = (services.registry.is_alive(), services.mailer.is_alive());
-    if database && registry && mailer {
+    let stays = !services.farewell.is_said();
+    if stays && database && registry && mailer {
         HttpResponse::Ok().json(Readiness { status: "ready", database, registry, mailer, mail })
     } else {
         HttpResponse::ServiceUnavailable().json(Readiness {
-            status: "unready",
+            status: if stays { "unready" } else { "stopping" },
             database,
             registry,
             mailer,

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use super::types::{At, Instant};
 use super::{Conn, Link};
 use crate::domain::clock::Timestamp;
+use crate::faults::planted;
 
 diesel::define_sql_function! {
     /// The moment of the call; `now()` would be that of the transaction's begin,
@@ -31,6 +32,7 @@ impl Conn {
     pub fn now(&mut self) -> QueryResult<Timestamp> {
         match (&self.clock, &mut self.link) {
             (Clock::Manual(micros), _) => Ok(Timestamp::from_micros(micros.load(Ordering::SeqCst))),
+            (Clock::Database, Link::Postgres(_)) if planted("clock.own") => Ok(machine_now()),
             (Clock::Database, Link::Postgres(conn)) => {
                 diesel::select(clock_timestamp()).get_result::<At>(&mut **conn).map(|at| at.0)
             }
@@ -42,6 +44,7 @@ impl Conn {
     pub(super) fn moment(&self, told: At) -> Timestamp {
         match (&self.clock, &self.link) {
             (Clock::Manual(micros), _) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+            (Clock::Database, Link::Postgres(_)) if planted("clock.own") => machine_now(),
             (Clock::Database, Link::Postgres(_)) => told.0,
             (Clock::Database, Link::Sqlite(_)) => machine_now(),
         }

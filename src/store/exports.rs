@@ -15,6 +15,7 @@ use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::domain::user::UserId;
+use crate::faults::planted;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = export_tokens)]
@@ -190,7 +191,11 @@ pub(super) fn known(conn: &mut Conn, ids: &[ExportId]) -> QueryResult<Vec<(Known
     let known = |(row, digest, active, role, at): Row| {
         let privilege = role.filter(|_| active).as_deref().and_then(hubs::privilege);
         let digest = TokenDigest::from_slice(&digest)?;
-        Some((KnownExport { token: row.into(), digest, privilege }, conn.moment(at)))
+        let (mut token, now) = (ExportToken::from(row), conn.moment(at));
+        if planted("exports.stale") {
+            token.revoked_at.take_if(|at| now < at.plus_seconds(2));
+        }
+        Some((KnownExport { token, digest, privilege }, now))
     };
     Ok(rows.into_iter().filter_map(known).collect())
 }

@@ -15,6 +15,7 @@ use super::{Conn, on};
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::Terms;
 use crate::domain::user::UserId;
+use crate::faults::planted;
 
 /// From how many rows on a user's tally is worth adding up.
 const MANY: usize = 64;
@@ -32,7 +33,7 @@ pub(super) struct Changes(BTreeMap<UserId, (i64, i64)>);
 impl Changes {
     /// So many open requests and standing permissions more, of these terms.
     pub(super) fn add(&mut self, terms: Terms, open: i64, standing: i64) {
-        for party in [terms.target, terms.allowed] {
+        for party in [terms.target, terms.allowed].into_iter().skip(planted("tallies.one_sided").into()) {
             let tally = self.0.entry(party).or_default();
             *tally = (tally.0 + open, tally.1 + standing);
         }

@@ -25,6 +25,7 @@ use crate::domain::token::{Entropy, ExportId, RedeemId, TokenDigest};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::entropy;
+use crate::faults::planted;
 use crate::store::cast::Cast;
 use crate::store::events::{self, Event};
 use crate::store::requests::{self, Wanted};
@@ -279,10 +280,12 @@ impl Book {
         origin: &Origin,
     ) -> Decision {
         let refused = |refusal| Decision::Done(Verdict::Redeemed(Err(refusal)));
+        let once = once.filter(|_| !planted("book.keyless"));
         let Some(request) = self.requests.get_mut(&id) else {
             return refused(Refusal::Dead);
         };
         let terms = request.terms;
+        let by = if planted("book.anybody") { terms.target } else { by };
         let redemption = match request.redeem(by, once, self.grants.contains_key(&terms), self.now) {
             Ok(redemption) => redemption,
             Err(refusal) => return refused(refusal),
@@ -317,7 +320,9 @@ impl Book {
             Outcome::Declined => Action::RequestDeclined,
             _ => Action::RequestWithdrawn,
         };
-        self.closed.push(id);
+        if !planted("book.undeclined") {
+            self.closed.push(id);
+        }
         self.note(action, origin, Subject::Request(id));
         Ok(outcome)
     }
@@ -459,7 +464,11 @@ impl Book {
                 None => mails.push((entropy::token().uuid(self.now), number)),
             }
         }
-        if mails.is_empty() { Ok(()) } else { outbox::insert(conn, &mails, self.now) }
+        if mails.is_empty() || planted("outbox.unowed") {
+            Ok(())
+        } else {
+            outbox::insert(conn, &mails, self.now)
+        }
     }
 
     /// What the batch changes of how much each user has open and standing.
@@ -493,6 +502,9 @@ impl Book {
                 Subject::User(id) => format!("user:{id}"),
             };
             trail.push(Event { id: entropy::token().uuid(self.now), at: self.now, origin, action, subject });
+            if planted("book.doubled") {
+                trail.extend(trail.last().cloned().map(|event| Event { id: entropy::uuid(), ..event }));
+            }
         }
         Ok(trail)
     }

@@ -7,6 +7,7 @@ use diesel::result::Error;
 use diesel::sql_types::BigInt;
 
 use crate::domain::request::PermissionRequest;
+use crate::faults::planted;
 use crate::store::events::{self, Event};
 use crate::store::requests;
 use crate::store::tallies::{self, Changes};
@@ -68,7 +69,8 @@ impl QueryFragment<Pg> for Statement<'_> {
         self.addition.walk_ast(out.reborrow())?;
         out.push_sql("), told AS (");
         self.trail.walk_ast(out.reborrow())?;
-        out.push_sql(" RETURNING 1) SELECT (count(*) = ");
+        out.push_sql(" RETURNING 1) SELECT (count(*) ");
+        out.push_sql(if planted("stroke.unguarded") { "<= " } else { "= " });
         out.push_bind_param::<BigInt, _>(&self.ended)?;
         out.push_sql(" AND (SELECT count(*) FROM told) = ");
         out.push_bind_param::<BigInt, _>(&self.told)?;

@@ -1,0 +1,62 @@
+//! A server that is about to stop says so, while it still serves whoever comes:
+//! `/readyz` is red, so that load balancers send nobody new, and each answer is the
+//! last one on its connection, so that no client is cut off in the middle of its next
+//! request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+
+/// How long a server serves after it was told to stop: long enough for a load
+/// balancer that looks each second to have seen it.
+const LEAVING: Duration = Duration::from_millis(2_500);
+
+/// Whether the server is about to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Farewell(Arc<AtomicBool>);
+
+impl Farewell {
+    /// Whether it has been said.
+    pub fn is_said(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Says it, and stops the server when all have had time to hear it.
+    async fn say(&self, server: &ServerHandle) {
+        self.0.store(true, Ordering::Relaxed);
+        tokio::time::sleep(LEAVING).await;
+        server.stop(true).await;
+    }
+
+    /// Stops the server when the process is told to: on SIGTERM with a farewell, on
+    /// Ctrl-C and SIGQUIT at once.
+    #[cfg(unix)]
+    pub async fn await_signal(self, server: ServerHandle) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).inspect_err(|error| tracing::error!(%error, "no signals"));
+        let (Ok(mut interrupt), Ok(mut quit), Ok(mut terminate)) =
+            (listen(SignalKind::interrupt()), listen(SignalKind::quit()), listen(SignalKind::terminate()))
+        else {
+            return;
+        };
+        let gently = async {
+            terminate.recv().await;
+            self.say(&server).await;
+        };
+        tokio::select! {
+            () = gently => {}
+            _ = interrupt.recv() => server.stop(false).await,
+            _ = quit.recv() => server.stop(false).await,
+        }
+    }
+
+    /// Stops the server on Ctrl-C.
+    #[cfg(not(unix))]
+    pub async fn await_signal(self, server: ServerHandle) {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            server.stop(false).await;
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Server processes: the built binary, each at the end of a wire of its own to the
+//! database. However a test ends, they are ended and waited for.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::helpers::SECRET;
+use crate::wire::{Weather, Wire};
+
+/// How long a replica may take to end when it is asked to, and to start.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Lines of a replica's log that are kept, the last ones.
+const KEPT: usize = 40;
+
+/// How often a replica is started that does not come up: it may have lost its
+/// database in that moment, and whoever runs it starts it again.
+const STARTS: usize = 5;
+
+/// A process, ended and waited for when dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = (self.0.kill(), self.0.wait());
+    }
+}
+
+/// One replica, which may be down.
+pub struct Replica {
+    process: Mutex<Option<Process>>,
+    port: AtomicU16,
+    /// Whether it is to be sent requests, as far as a load balancer has seen.
+    ready: AtomicBool,
+    wire: Wire,
+    environment: Vec<(String, String)>,
+    directory: tempfile::TempDir,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Replica {
+    /// Starts one on this database, with more in its environment.
+    pub fn start(database_url: &str, weather: Weather, environment: &[(&str, &str)]) -> Self {
+        let (wire, url) = Wire::to(database_url, weather);
+        let mut environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        environment.push(("DATABASE_URL".to_owned(), url));
+        let replica = Self {
+            process: Mutex::new(None),
+            port: AtomicU16::new(0),
+            ready: AtomicBool::new(true),
+            wire,
+            environment,
+            directory: tempfile::tempdir().unwrap(),
+            log: Arc::default(),
+        };
+        replica.run();
+        replica
+    }
+
+    /// Where it listens, or did before it went down.
+    pub fn port(&self) -> u16 {
+        self.port.load(Ordering::SeqCst)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::SeqCst);
+    }
+
+    /// Its way to the database.
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// What it complained of last.
+    pub fn complaints(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// `kill -9`, and up again.
+    pub fn crash(&self) {
+        drop(self.process.lock().unwrap().take());
+        self.run();
+    }
+
+    /// SIGTERM: how it ended, and how long that took.
+    pub fn stop(&self) -> (ExitStatus, Duration) {
+        let mut process = self.process.lock().unwrap().take().unwrap();
+        let asked = Instant::now();
+        let told = Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
+        assert!(told.success(), "it runs until it is told to stop");
+        while asked.elapsed() < PATIENCE {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                return (status, asked.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it did not stop within {PATIENCE:?}");
+    }
+
+    /// Starts it, and waits until it listens.
+    pub fn run(&self) {
+        let mut said = Vec::new();
+        let comes_up = (0..STARTS).any(|_| self.comes_up(&mut said));
+        assert!(comes_up, "a replica does not start: {said:?}");
+    }
+
+    fn comes_up(&self, said: &mut Vec<String>) -> bool {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .arg("serve")
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("BIND", "127.0.0.1:0")
+            .env("PUBLIC_URL", "https://countersign.test")
+            .env("COUNTERSIGN_SECRET", SECRET)
+            .env("COUNTERSIGN_LIMITS", "off")
+            .env("RUST_LOG", "warn,countersign::app=info")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        // Held from here on by what ends it.
+        *self.process.lock().unwrap() = Some(Process(child));
+        let port = loop {
+            let Some(line) = lines.next() else { return false };
+            if let Some((_, address)) = line.split_once("address=127.0.0.1:") {
+                break address.trim().parse().unwrap();
+            }
+            said.push(line);
+        };
+        self.port.store(port, Ordering::SeqCst);
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || {
+            for line in lines {
+                let mut log = log.lock().unwrap();
+                if log.len() == KEPT {
+                    log.remove(0);
+                }
+                log.push(line);
+            }
+        });
+        true
+    }
+}
