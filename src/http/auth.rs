@@ -20,11 +20,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::Services;
 use super::problem::Problem;
 use crate::actors::registry::{Registry, RegistryError};
+use crate::deadline;
 use crate::domain::event::Origin;
 use crate::domain::token::{ApiKeyId, Kind, Token};
 use crate::domain::user::{Email, User, UserId};
@@ -172,7 +173,8 @@ impl Authenticator {
             (Some(hash), Some(before)) if *hash == before => true,
             // For an unknown address too, so that time tells nothing.
             _ => {
-                let turn = timeout(PATIENCE, Arc::clone(&self.checks).acquire_owned()).await;
+                let until = deadline::by(PATIENCE).into();
+                let turn = timeout_at(until, Arc::clone(&self.checks).acquire_owned()).await;
                 let Ok(Ok(turn)) = turn else { return Err(AuthError::Busy) };
                 // Whoever had the turn before may have come with the same password.
                 if let Some(known) = self.fresh(fingerprint) {

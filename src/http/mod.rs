@@ -6,12 +6,14 @@ pub mod auth;
 pub mod body;
 pub mod form;
 pub mod hexo;
+pub mod line;
 pub mod mfs;
 pub mod ops;
 pub mod pages;
 pub mod problem;
 pub mod resource_server;
 pub mod routing;
+pub mod server;
 pub mod trace;
 
 use std::sync::Arc;

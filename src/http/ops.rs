@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Services;
 use super::routing::{get, resource};
-use crate::store::outbox;
+use crate::store::probe::Found;
 
 /// Puts the probes in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -24,7 +24,7 @@ async fn health() -> impl Responder {
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
-    /// The database answers and has all migrations.
+    /// The database answers, takes writes, and has all migrations.
     database: bool,
     /// The registry lives.
     registry: bool,
@@ -42,29 +42,21 @@ struct MailState {
     dead: i64,
 }
 
+impl From<Found> for MailState {
+    fn from(found: Found) -> Self {
+        Self { oldest_unsent_seconds: found.oldest_unsent_seconds, dead: found.dead_mails }
+    }
+}
+
 /// `GET /readyz`: 200 when requests can be served, else 503.
 async fn readiness(services: Data<Services>) -> HttpResponse {
-    let database = services.directory.is_ready().await;
-    let mail = if database {
-        let state = services.directory.read(|conn| {
-            let (now, oldest) = (conn.now()?, outbox::oldest_unsent(conn)?);
-            let oldest_unsent_seconds = oldest.map_or(0, |since| since.seconds_until(now));
-            Ok(MailState { oldest_unsent_seconds, dead: outbox::dead(conn)? })
-        });
-        state.await.ok()
-    } else {
-        None
-    };
+    let found = services.directory.probe().await;
     let (registry, mailer) = (services.registry.is_alive(), services.mailer.is_alive());
-    if database && registry && mailer {
-        HttpResponse::Ok().json(Readiness { status: "ready", database, registry, mailer, mail })
-    } else {
-        HttpResponse::ServiceUnavailable().json(Readiness {
-            status: "unready",
-            database,
-            registry,
-            mailer,
-            mail,
-        })
-    }
+    let ready = found.is_some() && registry && mailer;
+    let (status, mut answer) = match ready {
+        true => ("ready", HttpResponse::Ok()),
+        false => ("unready", HttpResponse::ServiceUnavailable()),
+    };
+    let mail = found.map(MailState::from);
+    answer.json(Readiness { status, database: found.is_some(), registry, mailer, mail })
 }

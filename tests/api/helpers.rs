@@ -83,7 +83,12 @@ struct Running {
 /// Goes with the test.
 pub enum TestDatabase {
     Sqlite(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
-    Postgres { maintenance: String, name: String },
+    Postgres {
+        maintenance: String,
+        name: String,
+    },
+    /// Somebody else's.
+    Foreign,
 }
 
 impl TestApp {
@@ -106,8 +111,21 @@ impl TestApp {
         Self::prepare(kind, Clock::Database, Arc::default())
     }
 
+    /// The same, in an empty database that somebody else made and removes.
+    pub fn over(database_url: &str) -> Self {
+        let database = (TestDatabase::Foreign, database_url.to_owned());
+        Self::prepare_over(database, Clock::Database, Arc::default())
+    }
+
     fn prepare(kind: Backend, clock: Clock, micros: Arc<AtomicI64>) -> Self {
-        let (database, database_url) = TestDatabase::create(kind);
+        Self::prepare_over(TestDatabase::create(kind), clock, micros)
+    }
+
+    fn prepare_over(
+        (database, database_url): (TestDatabase, String),
+        clock: Clock,
+        micros: Arc<AtomicI64>,
+    ) -> Self {
         let store = Store::connect(&database_url.parse().unwrap(), 8, clock).unwrap();
         store.migrate().unwrap();
         Self {
@@ -327,23 +345,38 @@ impl TestApp {
 
     /// What a query counts, in a column `n`.
     pub fn count(&self, sql: &str) -> i64 {
+        self.numbers(sql)[0]
+    }
+
+    /// What a query finds, in a column `n`.
+    pub fn numbers(&self, sql: &str) -> Vec<i64> {
         #[derive(QueryableByName)]
-        struct Count {
+        struct Number {
             #[diesel(sql_type = diesel::sql_types::BigInt)]
             n: i64,
         }
         let query = diesel::sql_query(sql);
-        let count: Count = if self.database_url.starts_with("sqlite") {
+        let numbers: Vec<Number> = if self.database_url.starts_with("sqlite") {
             let path = self.database_url.trim_start_matches("sqlite://");
             let mut conn = SqliteConnection::establish(path).unwrap();
             conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
-            query.get_result(&mut conn).unwrap()
+            query.load(&mut conn).unwrap()
         } else {
-            query.get_result(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap()
+            query.load(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap()
         };
-        count.n
+        numbers.into_iter().map(|number| number.n).collect()
     }
 
+    /// That the tallies are what counting gives.
+    pub fn assert_tallies(&self) {
+        let wrong = "SELECT count(*) AS n FROM users AS u WHERE \
+            (SELECT coalesce(sum(t.open), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
+            (SELECT count(*) FROM permission_requests AS r \
+             WHERE r.closed_at IS NULL AND u.id IN (r.user_target, r.user_allowed)) \
+            OR (SELECT coalesce(sum(t.standing), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
+            (SELECT count(*) FROM bundle_permissions AS p WHERE u.id IN (p.user_target, p.user_allowed))";
+        assert_eq!(self.count(wrong), 0, "the tallies of some users are wrong");
+    }
     /// Does to the database what no server would.
     pub fn tamper(&self, sql: &str) {
         match self.database_url.strip_prefix("sqlite://") {

@@ -7,7 +7,7 @@ use super::envelope;
 use crate::actors::registry::RegistryError;
 use crate::domain::export::{InvalidExpiry, MayNotExport};
 use crate::domain::permission::InvalidMask;
-use crate::http::problem::Problem;
+use crate::http::problem::{Addressee, Problem};
 use crate::store::StoreError;
 
 /// What can go wrong with a call.
@@ -79,7 +79,7 @@ impl MfsError {
             // Comes back to `mfs::problem`, with the headers that it calls for.
             Self::Problem(problem) => return problem.answer(request),
         };
-        envelope::failure(request, status, code, &self.to_string())
+        envelope::failure(&Addressee::of(request), status, code, &self.to_string())
     }
 }
 
@@ -93,7 +93,8 @@ pub fn of_problem(problem: &Problem) -> (StatusCode, &'static str) {
         Problem::BadRequest(_) => "bad_request",
         Problem::TooLarge => "payload_too_large",
         Problem::UnsupportedType => "unsupported_media_type",
-        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => "internal_error",
+        Problem::TooSlow => "request_timeout",
+        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown | Problem::Broken => "internal_error",
     };
     (problem.status(), code)
 }

@@ -63,8 +63,10 @@ pub fn problem(problem: &Problem) -> HttpResponse {
         | Problem::MethodNotAllowed(_)
         | Problem::BadRequest(_)
         | Problem::TooLarge
+        | Problem::TooSlow
         | Problem::UnsupportedType => "invalid_request",
         Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => "temporarily_unavailable",
+        Problem::Broken => "server_error",
     };
     failure(problem.status(), error, &problem.to_string())
 }

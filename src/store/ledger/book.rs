@@ -22,6 +22,7 @@ use crate::domain::token::{Entropy, ExportId, RedeemId, TokenDigest};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::entropy;
+use crate::faults;
 use crate::store::cast::Cast;
 use crate::store::events::{self, Event};
 use crate::store::requests::{self, Wanted};
@@ -102,6 +103,7 @@ impl Book {
     }
 
     fn open(conn: &mut Conn, operations: &[Operation], manner: Manner) -> QueryResult<Self> {
+        faults::planted("ledger.panic");
         let mut wanted = Wanted::default();
         let (mut export_ids, mut terms) = (Vec::new(), Vec::new());
         let mut creators = Vec::new();
