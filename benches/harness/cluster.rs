@@ -86,7 +86,9 @@ impl Programs {
         signal(postmaster, Signal::CONT);
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "--silent", "--mode", "immediate", "--pgdata"]).arg(directory.join("data"));
-        let _ = stop.output();
+        if !stop.output().is_ok_and(|stop| stop.status.success()) {
+            signal(postmaster, Signal::KILL);
+        }
     }
 }
 

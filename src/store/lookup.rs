@@ -98,7 +98,7 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 /// Answers questions, all at once or half by half: a bad one fails alone. The answers
 /// are in the order of the questions; there is none where the database gave none.
 pub fn answer(store: &Store, questions: &[Question]) -> Vec<Option<Arc<Findings>>> {
-    answer_until(&store.keyed(), questions, Instant::now() + PATIENCE)
+    answer_until(store, questions, Instant::now() + PATIENCE)
 }
 
 fn answer_until(store: &Store, questions: &[Question], deadline: Instant) -> Vec<Option<Arc<Findings>>> {
@@ -118,7 +118,8 @@ fn answer_until(store: &Store, questions: &[Question], deadline: Instant) -> Vec
     answers
 }
 
-fn find(store: &Store, questions: &[Question]) -> Result<Findings, StoreError> {
+/// Answers questions together, or none of them.
+pub fn find(store: &Store, questions: &[Question]) -> Result<Findings, StoreError> {
     let (mut exports, mut requests, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     let (mut ids, mut emails, mut things) = (Vec::new(), Vec::new(), Vec::new());
     for question in questions {
@@ -137,7 +138,7 @@ fn find(store: &Store, questions: &[Question]) -> Result<Findings, StoreError> {
             }
         }
     }
-    store.read(|conn| {
+    store.keyed().read(|conn| {
         faults::planted("lookup.panic");
         let mut found = Findings::default();
         if !exports.is_empty() {

@@ -111,21 +111,15 @@ impl TestApp {
         Self::prepare(kind, Clock::Database, Arc::default())
     }
 
-    /// The same, in an empty database that somebody else made and removes.
-    pub fn over(database_url: &str) -> Self {
-        let database = (TestDatabase::Foreign, database_url.to_owned());
-        Self::prepare_over(database, Clock::Database, Arc::default())
-    }
-
     fn prepare(kind: Backend, clock: Clock, micros: Arc<AtomicI64>) -> Self {
-        Self::prepare_over(TestDatabase::create(kind), clock, micros)
+        let (database, database_url) = TestDatabase::create(kind);
+        let mut app = Self::over(database_url, clock, micros);
+        app.database = database;
+        app
     }
 
-    fn prepare_over(
-        (database, database_url): (TestDatabase, String),
-        clock: Clock,
-        micros: Arc<AtomicI64>,
-    ) -> Self {
+    /// A database that somebody else has made and removes, without a server.
+    pub fn over(database_url: String, clock: Clock, micros: Arc<AtomicI64>) -> Self {
         let store = Store::connect(&database_url.parse().unwrap(), 8, clock).unwrap();
         store.migrate().unwrap();
         Self {
@@ -136,7 +130,7 @@ impl TestApp {
             client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             clock: micros,
             running: Vec::new(),
-            database,
+            database: TestDatabase::Foreign,
         }
     }
 

@@ -1,6 +1,7 @@
 //! PostgreSQL, stopped, restarted, out of connections, without room on its disk and
 //! read-only, under a server that is not restarted for it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::store::{Clock, Store};
@@ -26,9 +27,14 @@ struct House {
 }
 
 impl House {
-    fn build(cluster: Cluster) -> Self {
+    /// In this directory, and with these settings of PostgreSQL.
+    fn build(directory: Directory, settings: &[&str]) -> Self {
         crate::server::tidy_when_interrupted();
-        let scene = Scene::set(TestApp::over(&cluster.url("postgres")), measure(OPEN, OPEN * 10));
+        let cluster = apart(|| Cluster::start_with(directory, settings));
+        let scene = Scene::set(
+            TestApp::over(cluster.url("postgres"), Clock::Database, Arc::default()),
+            measure(OPEN, OPEN * 10),
+        );
         let server = Server::start(&cluster.url("postgres"), &[]);
         Self { server, scene, cluster }
     }
@@ -43,7 +49,7 @@ impl House {
 
     /// For how long things go wrong.
     fn while_it_lasts() -> Duration {
-        measure(Duration::from_secs(4), Duration::from_secs(30))
+        measure(Duration::from_secs(3), Duration::from_secs(30))
     }
 
     /// Has PostgreSQL go by another setting.
@@ -57,16 +63,18 @@ impl House {
         client.batch_execute("SELECT pg_reload_conf()").unwrap();
     }
 
-    /// Things are mended: the server gets over it in time, and nothing was lost.
-    async fn is_well_again(&self, crowd: Crowd) -> Vec<Call> {
+    /// Things are mended: the server gets over it in time, and nothing was lost of this
+    /// and of what was done before.
+    async fn is_well_again(&self, crowd: Crowd, mut before: Vec<Call>) -> Vec<Call> {
         let took = self.scene.recover(&self.server).await;
         assert!(took < RECOVERED, "{took:?}");
         tokio::time::sleep(Duration::from_millis(300)).await;
         let calls = crowd.go_home().await;
         assert_answered(&calls);
         assert!(self.server.is_alive());
-        self.scene.hold_against(&calls);
-        calls
+        before.extend(calls);
+        self.scene.hold_against(&before);
+        before
     }
 }
 
@@ -84,42 +92,43 @@ fn assert_felt(calls: &[Call]) {
 
 #[tokio::test]
 async fn a_database_that_stands_still_costs_nobody_more_than_two_seconds() {
-    let house = House::build(Cluster::start_with(Directory::new(), &["fsync=off"]));
+    let house = House::build(Directory::new(), &["fsync=off"]);
     let crowd = house.crowd().await;
     house.cluster.freeze(true);
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
     house.cluster.freeze(false);
-    assert_felt(&house.is_well_again(crowd).await);
+    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
 }
 
 #[tokio::test]
 async fn a_database_that_crashes_and_comes_back_loses_nothing() {
-    let mut house = House::build(Cluster::start_with(Directory::new(), &[]));
+    let mut house = House::build(Directory::new(), &[]);
     let crowd = house.crowd().await;
     house.cluster.stop();
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
-    house.cluster.start_again();
-    assert_felt(&house.is_well_again(crowd).await);
-    // So short that nobody may have noticed.
+    apart(|| house.cluster.start_again());
+    let before = house.is_well_again(crowd, Vec::new()).await;
+    assert_felt(&before);
+    // So short that few have noticed.
     let crowd = house.crowd().await;
     for _ in 0..measure(2, 20) {
-        house.cluster.restart();
+        apart(|| house.cluster.restart());
         house.scene.recover(&house.server).await;
     }
-    house.is_well_again(crowd).await;
+    house.is_well_again(crowd, before).await;
 }
 
 #[tokio::test]
 async fn others_who_take_all_connections_have_to_give_them_back() {
     const MOST: usize = 30;
     let settings = [&format!("max_connections={MOST}"), "superuser_reserved_connections=0", "fsync=off"];
-    let house = House::build(Cluster::start_with(Directory::new(), &settings));
+    let house = House::build(Directory::new(), &settings);
     let crowd = house.crowd().await;
     let host = house.cluster.directory().display().to_string();
     let hogs = apart(|| take_all(&host, MOST));
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
     apart(|| drop(hogs));
-    assert_felt(&house.is_well_again(crowd).await);
+    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
 }
 
 /// Takes every connection that there is, those of others first.
@@ -143,7 +152,7 @@ fn take_all(host: &str, most: usize) -> Vec<Client> {
 async fn a_database_without_room_on_its_disk_refuses_and_loses_nothing() {
     let Some(disk) = Disk::of(192) else { return };
     let settings = ["fsync=off", "min_wal_size=32MB", "max_wal_size=64MB"];
-    let mut house = House::build(Cluster::start_with(Directory::within(disk.path()), &settings));
+    let mut house = House::build(Directory::within(disk.path()), &settings);
     let crowd = house.crowd().await;
     disk.fill();
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
@@ -151,38 +160,38 @@ async fn a_database_without_room_on_its_disk_refuses_and_loses_nothing() {
     // Where there was no room for its log it gave up: then the operator starts it.
     if house.cluster.has_ended() {
         eprintln!("PostgreSQL ended for want of room");
-        house.cluster.start_again();
+        apart(|| house.cluster.start_again());
     }
-    assert_felt(&house.is_well_again(crowd).await);
+    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
 }
 
 #[tokio::test]
 async fn a_database_that_may_only_be_read_is_not_ready() {
-    let house = House::build(Cluster::start_with(Directory::new(), &["fsync=off"]));
+    let house = House::build(Directory::new(), &["fsync=off"]);
     let crowd = house.crowd().await;
     apart(|| house.alter("SET default_transaction_read_only = on"));
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
     apart(|| house.alter("RESET default_transaction_read_only"));
-    assert_felt(&house.is_well_again(crowd).await);
+    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
 }
 
 /// A primary whose synchronous standby is away takes every statement, and confirms no
 /// COMMIT.
 #[tokio::test]
 async fn a_database_that_confirms_no_commit_is_not_ready() {
-    let house = House::build(Cluster::start_with(Directory::new(), &["fsync=off"]));
+    let house = House::build(Directory::new(), &["fsync=off"]);
     let crowd = house.crowd().await;
     apart(|| house.alter("SET synchronous_standby_names = 'nobody'"));
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
     apart(|| house.alter("RESET synchronous_standby_names"));
-    assert_felt(&house.is_well_again(crowd).await);
+    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
 }
 
 /// Whose password was looked up with much delay has so much less time for the rest, and
 /// is told by then what is known of it.
 #[tokio::test]
 async fn what_a_call_waits_for_in_turn_has_one_deadline() {
-    let house = House::build(Cluster::start_with(Directory::new(), &["fsync=off"]));
+    let house = House::build(Directory::new(), &["fsync=off"]);
     let mine = house.scene.app.numbers("SELECT min(id) AS n FROM permission_requests")[0];
     apart(|| house.alter("SET synchronous_standby_names = 'nobody'"));
     house.cluster.freeze(true);
@@ -208,6 +217,7 @@ async fn what_a_call_waits_for_in_turn_has_one_deadline() {
 /// The store is what the servers use.
 #[test]
 fn a_probe_leaves_nothing_behind() {
+    crate::server::tidy_when_interrupted();
     let cluster = Cluster::start_with(Directory::new(), &["fsync=off"]);
     let store = Store::connect(&cluster.url("postgres").parse().unwrap(), 4, Clock::Database).unwrap();
     store.migrate().unwrap();
@@ -217,8 +227,8 @@ fn a_probe_leaves_nothing_behind() {
     };
     store.probe().unwrap().unwrap();
     let before = size();
-    for _ in 0..500 {
+    for _ in 0..50 {
         store.probe().unwrap().unwrap();
     }
-    assert!(size() - before < 64 * 1_024, "{} bytes", size() - before);
+    assert!(size() - before < 32 * 1_024, "{} bytes", size() - before);
 }

@@ -2,8 +2,10 @@
 //! that has the database.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::store::Clock;
 use rusqlite::Connection;
 
 use crate::crowd::{RECOVERED, Scene, assert_answered};
@@ -17,6 +19,10 @@ fn url(directory: &Path) -> String {
     format!("sqlite://{}", directory.join("countersign.db").display())
 }
 
+fn on_disk(directory: &Path) -> TestApp {
+    TestApp::over(url(directory), Clock::Database, Arc::default())
+}
+
 fn assert_whole(directory: &Path) {
     let database = Connection::open(directory.join("countersign.db")).unwrap();
     let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -26,12 +32,12 @@ fn assert_whole(directory: &Path) {
 #[tokio::test]
 async fn a_disk_without_room_refuses_what_is_written_and_loses_nothing() {
     let Some(disk) = Disk::of(16) else { return };
-    let scene = Scene::set(TestApp::over(&url(disk.path())), 1_000);
+    let scene = Scene::set(on_disk(disk.path()), 1_000);
     let server = Server::start(&url(disk.path()), &[]);
     let crowd = scene.crowd(&server);
     scene.recover(&server).await;
     disk.fill();
-    scene.suffer(&server, measure(Duration::from_secs(4), Duration::from_secs(30))).await;
+    scene.suffer(&server, measure(Duration::from_secs(3), Duration::from_secs(30))).await;
     disk.clear();
     let took = scene.recover(&server).await;
     assert!(took < RECOVERED, "{took:?}");
@@ -45,9 +51,9 @@ async fn a_disk_without_room_refuses_what_is_written_and_loses_nothing() {
 #[tokio::test]
 async fn a_server_killed_while_it_writes_has_done_a_thing_whole_or_not_at_all() {
     let directory = Directory::new();
-    let scene = Scene::set(TestApp::over(&url(directory.path())), measure(4_000, 40_000));
+    let scene = Scene::set(on_disk(directory.path()), measure(2_000, 40_000));
     let mut calls = Vec::new();
-    for round in 0..measure(8, 200) {
+    for round in 0..measure(6, 200) {
         let server = Server::start(&url(directory.path()), &[]);
         let crowd = scene.hurried_crowd(&server, 16, Duration::ZERO);
         // Another moment each time.
@@ -66,14 +72,14 @@ async fn a_server_killed_while_it_writes_has_done_a_thing_whole_or_not_at_all() 
 #[tokio::test]
 async fn another_process_that_has_the_database_makes_writers_wait_and_readers_not() {
     let directory = Directory::new();
-    let scene = Scene::set(TestApp::over(&url(directory.path())), 1_000);
+    let scene = Scene::set(on_disk(directory.path()), 1_000);
     let server = Server::start(&url(directory.path()), &[]);
     let crowd = scene.crowd(&server);
     scene.recover(&server).await;
     let other = Connection::open(directory.path().join("countersign.db")).unwrap();
     other.busy_timeout(Duration::from_secs(10)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    scene.suffer(&server, measure(Duration::from_secs(4), Duration::from_secs(30))).await;
+    scene.suffer(&server, measure(Duration::from_secs(3), Duration::from_secs(30))).await;
     other.execute_batch("COMMIT").unwrap();
     let took = scene.recover(&server).await;
     assert!(took < RECOVERED, "{took:?}");
@@ -86,7 +92,7 @@ async fn another_process_that_has_the_database_makes_writers_wait_and_readers_no
 #[tokio::test]
 async fn two_processes_write_to_one_file_and_nothing_is_done_twice() {
     let directory = Directory::new();
-    let scene = Scene::set(TestApp::over(&url(directory.path())), 1_000);
+    let scene = Scene::set(on_disk(directory.path()), 1_000);
     let servers = [(); 2].map(|()| Server::start(&url(directory.path()), &[]));
     let crowds = servers.each_ref().map(|server| scene.crowd(server));
     tokio::time::sleep(measure(Duration::from_secs(2), Duration::from_secs(60))).await;
