@@ -46,7 +46,7 @@ lint: export RUSTDOCFLAGS = -D warnings
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --features faults --test chaos -- -D warnings
+	cargo clippy --locked --all-targets --features faults -- -D warnings
 	cargo doc --locked --no-deps
 	cargo doc --locked --no-deps --document-private-items
 

@@ -11,7 +11,8 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::{Condition, NormalizePath, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest, HttpServer};
+use actix_web::{App, HttpRequest};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::mailer::{Mailer, Postage};
 use crate::actors::registry::Registry;
@@ -24,7 +25,7 @@ use crate::http::farewell::Farewell;
 use crate::http::problem::Problem;
 use crate::http::quota;
 use crate::http::trace::trace;
-use crate::http::{Services, configure};
+use crate::http::{Services, configure, server};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
 use crate::store::{Clock, Directory, Store, StoreError};
@@ -35,6 +36,11 @@ const SHUTDOWN_SECONDS: u64 = 15;
 const FOR_MAILER: u32 = 2;
 /// How long what is only in memory may take to be written down at the end.
 const TIDYING: Duration = Duration::from_secs(6);
+/// The most clients that are connected at a time; the others wait to be. One takes some
+/// kilobytes while it does nothing.
+const MOST_CONNECTIONS: usize = 50_000;
+/// Files that are no client's: the database's, mail's and our own.
+const FILES_OF_OURS: usize = 256;
 /// Seconds that a browser may remember a preflight's answer.
 const PREFLIGHT_SECONDS: usize = 3_600;
 
@@ -67,6 +73,11 @@ pub enum AppError {
     /// An actor ended; what it said is in the log.
     #[error("the {0} ended; so does this process, that another may take its place")]
     Actor(&'static str),
+    /// Threads hang in the database.
+    #[error(
+        "the database has not answered for two minutes; this process ends, that another may take its place"
+    )]
+    Stuck,
 }
 
 /// What a server is made of that tests put in by hand.
@@ -101,6 +112,8 @@ pub struct Application {
     registry_vigil: Vigil,
     mailer: Mailer,
     mailer_vigil: Vigil,
+    /// The requests', and the mailer's.
+    directories: [Directory; 2],
     /// One for each actor: writing mail takes time that the registry needs.
     arbiters: [Arbiter; 2],
 }
@@ -116,8 +129,10 @@ impl Application {
         let (registry_pulse, registry_vigil) = pulse();
         let (mailer_pulse, mailer_vigil) = pulse();
         let registry = Registry::start(store.clone(), registry_pulse, &for_registry);
+        let directories = [directory.clone(), Directory::new(store, FOR_MAILER)];
+        let [_, for_mail] = directories.clone();
         let postage = Postage {
-            directory: Directory::new(store, FOR_MAILER),
+            directory: for_mail,
             keyring: Arc::clone(&keyring),
             templates: Arc::new(Templates::load(config.mail_templates.as_deref())?),
             transport,
@@ -140,20 +155,17 @@ impl Application {
             farewell: farewell.clone(),
             config,
         });
-        let server = HttpServer::new(move || {
+        let app = move || {
             App::new()
                 .configure(|app| configure(app, services.clone()))
                 .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request)))
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(trace))
-        })
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        };
+        let server = server::serve(listener, most_connections(), SHUTDOWN_SECONDS, app)?;
         actix_web::rt::spawn(farewell.await_signal(server.handle()));
-        Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, arbiters })
+        Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, directories, arbiters })
     }
 
     /// Stops the server from elsewhere.
@@ -164,10 +176,13 @@ impl Application {
     /// Runs until it is told to stop (SIGTERM, Ctrl-C, [`Self::handle`]), lets the
     /// requests under way finish, and writes down what is only in memory.
     pub async fn run(self) -> Result<(), AppError> {
+        let [for_requests, for_mail] = &self.directories;
         let done = tokio::select! {
             ended = self.server => ended.map_err(AppError::from),
             () = self.registry_vigil.ended() => Err(AppError::Actor("registry")),
             () = self.mailer_vigil.ended() => Err(AppError::Actor("mailer")),
+            () = for_requests.stuck() => Err(AppError::Stuck),
+            () = for_mail.stuck() => Err(AppError::Stuck),
         };
         let tidied = async { tokio::join!(self.mailer.rest(), self.registry.flush()) };
         if tokio::time::timeout(TIDYING, tidied).await.is_err() {
@@ -182,6 +197,7 @@ impl Application {
 
 /// Serves until told to stop.
 pub fn serve(config: Config) -> Result<(), AppError> {
+    raise_file_limit();
     let parts = Parts::new(&config)?;
     actix_web::rt::System::new().block_on(async move {
         let address = parts.listener.local_addr()?;
@@ -189,6 +205,23 @@ pub fn serve(config: Config) -> Result<(), AppError> {
         tracing::info!(%address, "listening");
         application.run().await
     })
+}
+
+/// Lets the process have as many files as it may: a connection is one, and what a
+/// process gets by default (1,024 mostly) is for programs that cannot count further.
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, ?current, "the limit of open files stays as it is");
+    }
+}
+
+/// How many clients may be connected: so many that there are files left for the
+/// database and for mail.
+fn most_connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let left = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OURS);
+    left.clamp(1, MOST_CONNECTIONS)
 }
 
 /// Answers for the pages of origins that the operator lists. Credentials are

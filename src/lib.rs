@@ -17,7 +17,7 @@
 //! | [`store`] | record | [`store::ledger`] makes one transaction of a batch; a file per table group |
 //! | [`domain`] | decide | pure functions on plain structs: masks, tokens, requests |
 //!
-//! Beside them stand [`config`], [`password`], [`entropy`] and [`faults`]. `diesel` is used in
+//! Beside them stand [`config`], [`deadline`], [`password`], [`entropy`] and [`faults`]. `diesel` is used in
 //! [`store`] alone, `actix` in [`actors`] and [`app`]; `lettre` sends in [`mail`], and
 //! parses addresses in [`config`].
 //!
@@ -27,6 +27,7 @@ pub mod actors;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod deadline;
 pub mod domain;
 pub mod entropy;
 pub mod faults;

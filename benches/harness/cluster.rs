@@ -1,5 +1,8 @@
-//! A PostgreSQL of the bench's own, as `initdb` sets it up: durable. Only where
-//! it listens and how many may connect are not its defaults.
+//! A PostgreSQL of one's own, as `initdb` sets it up: durable. Only where it listens,
+//! how many may connect, and what its user says besides are not its defaults.
+//!
+//! The benches measure with it, and the tests of `tests/faults` do to it what may
+//! happen to a database.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -7,18 +10,20 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::leftovers::{Directory, Process};
 
 /// Room for 256 clients of pgbench beside a server's pool.
-const MAX_CONNECTIONS: usize = 400;
+const MAX_CONNECTIONS: &str = "max_connections=400";
 
 /// A cluster that runs, and is gone when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     programs: Programs,
+    settings: Vec<String>,
     // Dropped in this order: first the server, then its files.
-    _process: Process,
+    process: Process,
     directory: Directory,
 }
 
@@ -57,6 +62,53 @@ impl Programs {
     }
 }
 
+impl Programs {
+    fn start(&self, directory: &Directory, settings: &Vec<String>) -> Process {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.path().join("log"));
+        let mut command = self.command("postgres");
+        command
+            .arg("-D")
+            .arg(directory.path().join("data"))
+            .args(["-c", "listen_addresses="])
+            .args(["-c", &format!("unix_socket_directories={}", directory.path().display())])
+            .stdout(Stdio::null())
+            .stderr(log.unwrap());
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let (programs, directory) = (self.clone(), directory.path().to_owned());
+        Process::start_with(&mut command, move |child| programs.stop(child.id(), &directory))
+    }
+
+    /// At once: what it would still write is thrown away, or is to be found again.
+    fn stop(&self, postmaster: u32, directory: &Path) {
+        // One that is held hears nothing.
+        signal(postmaster, Signal::CONT);
+        let mut stop = self.command("pg_ctl");
+        stop.args(["stop", "--silent", "--mode", "immediate", "--pgdata"]).arg(directory.join("data"));
+        if !stop.output().is_ok_and(|stop| stop.status.success()) {
+            signal(postmaster, Signal::KILL);
+        }
+    }
+}
+
+/// Signals a server and all its processes.
+fn signal(postmaster: u32, signal: Signal) {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let children = processes.filter_map(|process| {
+        let id: u32 = process.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+        // Its name, in brackets, may hold anything; then state and parent.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        (rest.split(' ').nth(1)? == postmaster.to_string()).then_some(id)
+    });
+    for id in std::iter::once(postmaster).chain(children) {
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw).unwrap();
+        // One that has ended meanwhile needs none.
+        let _ = kill_process(id, signal);
+    }
+}
+
 /// Whom a server runs as when we are root.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let ours = std::fs::metadata("/proc/self").expect("/proc is there");
@@ -77,47 +129,63 @@ fn unprivileged_user() -> Option<(u32, u32)> {
 impl Cluster {
     /// Makes a cluster and starts it.
     pub fn start() -> Self {
-        let (programs, directory) = (Programs::find(), Directory::new());
+        Self::start_with(Directory::new(), &[])
+    }
+
+    /// Makes a cluster in this directory and starts it with these settings.
+    pub fn start_with(directory: Directory, settings: &[&str]) -> Self {
+        let programs = Programs::find();
         if let Some((user, group)) = programs.user {
             std::os::unix::fs::chown(directory.path(), Some(user), Some(group)).unwrap();
         }
-        let data = directory.path().join("data");
         let made = programs
             .command("initdb")
             .args(["--username", "countersign", "--auth", "trust", "--encoding", "UTF8"])
             .args(["--locale", "C.UTF-8", "--pgdata"])
-            .arg(&data)
+            .arg(directory.path().join("data"))
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let ending = programs.clone();
-        let process = Process::start_with(
-            programs
-                .command("postgres")
-                .arg("-D")
-                .arg(&data)
-                .args(["-c", "listen_addresses="])
-                .args(["-c", &format!("max_connections={MAX_CONNECTIONS}")])
-                .args(["-c", &format!("unix_socket_directories={}", directory.path().display())])
-                .stdout(Stdio::null())
-                .stderr(log),
-            move |_| {
-                // At once: what it would still write is thrown away next.
-                let mut stop = ending.command("pg_ctl");
-                stop.args(["stop", "--silent", "--mode", "immediate", "--pgdata"]).arg(data);
-                let _ = stop.output();
-            },
-        );
-        let cluster = Self { programs, _process: process, directory };
+        let settings =
+            [MAX_CONNECTIONS].iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
+        let process = programs.start(&directory, &settings);
+        let cluster = Self { programs, settings, process, directory };
         cluster.await_start();
         cluster
+    }
+
+    /// Stops it at once, as a crash would, and starts it again.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Stops it at once, as a crash would.
+    pub fn stop(&self) {
+        self.programs.stop(self.process.id(), self.directory.path());
+        self.process.with(|child| child.wait()).unwrap();
+    }
+
+    /// Starts it after it was stopped.
+    pub fn start_again(&mut self) {
+        self.process = self.programs.start(&self.directory, &self.settings);
+        self.await_start();
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.process.has_ended()
+    }
+
+    /// Holds all its processes where they are, or lets them go on.
+    pub fn freeze(&self, frozen: bool) {
+        signal(self.process.id(), if frozen { Signal::STOP } else { Signal::CONT });
     }
 
     fn await_start(&self) {
         let started = Instant::now();
         while let Err(error) = Client::connect(&self.settings("postgres"), NoTls) {
-            if self._process.has_ended() || started.elapsed() > Duration::from_secs(30) {
+            if self.process.has_ended() || started.elapsed() > Duration::from_secs(30) {
                 let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
                 panic!("PostgreSQL does not start: {error}\n{log}");
             }

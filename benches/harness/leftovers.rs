@@ -26,7 +26,7 @@ pub struct Leftover(u64);
 
 impl Leftover {
     /// Makes something and says how it is undone, with no gap between the two.
-    fn make<T>(make: impl FnOnce() -> T, undo: impl FnOnce(&T) -> Box<dyn FnOnce() + Send>) -> (Self, T) {
+    pub fn make<T>(make: impl FnOnce() -> T, undo: impl FnOnce(&T) -> Box<dyn FnOnce() + Send>) -> (Self, T) {
         let mut deeds = deeds();
         let made = make();
         let number = deeds.last_key_value().map_or(0, |(last, _)| last + 1);
@@ -80,9 +80,14 @@ impl Directory {
     /// In `/var/tmp`: on a disk, where `/tmp` may be memory, and with a path short
     /// enough for a socket in it.
     pub fn new() -> Self {
+        Self::within(Path::new("/var/tmp"))
+    }
+
+    /// In another directory.
+    pub fn within(parent: &Path) -> Self {
         let make = || {
-            let made = tempfile::Builder::new().prefix("countersign-bench-").tempdir_in("/var/tmp");
-            made.expect("a directory in /var/tmp").keep()
+            let made = tempfile::Builder::new().prefix("countersign-bench-").tempdir_in(parent);
+            made.unwrap_or_else(|error| panic!("a directory in {}: {error}", parent.display())).keep()
         };
         let (leftover, path) = Leftover::make(make, |path| {
             let path = path.clone();

@@ -24,8 +24,19 @@ pub struct Limits {
     pub batch: usize,
     /// How long an item waits to leave. What leaves later would not be back in time.
     pub boarding: Duration,
-    /// How long an item waits for its answer, and a batch may be gone.
+    /// How long before its answer is due it must have left, if it is due sooner.
+    pub last_call: Duration,
+    /// How long an item waits for its answer at the most, and a batch may be gone.
     pub patience: Duration,
+}
+
+/// Until when an item waits.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// To leave.
+    boards: Instant,
+    /// For its answer.
+    hears: Instant,
 }
 
 /// Names a batch that has left.
@@ -50,7 +61,7 @@ pub struct InDoubt;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Queue<T: Item, R> {
     limits: Limits,
-    waiting: VecDeque<(T, R, Instant)>,
+    waiting: VecDeque<(T, R, Patience)>,
     /// The one batch in flight whose answers are awaited.
     flying: Option<Flown<T::Key, R>>,
     /// Batches that were given up, but may yet land.
@@ -61,7 +72,7 @@ pub struct Queue<T: Item, R> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Flown<K, R> {
     flight: Flight,
-    /// One of each item, and since when they wait; `None` once they were told.
+    /// One of each item, and until when they wait; `None` once they were told.
     passengers: Vec<Option<(R, Instant)>>,
     keys: Vec<K>,
     departed: Instant,
@@ -73,12 +84,16 @@ impl<T: Item, R> Queue<T, R> {
         Self { limits, waiting: VecDeque::new(), flying: None, lost: Vec::new(), departures: 0 }
     }
 
-    /// Takes an item, unless it is about a row of a batch that was given up.
-    pub fn push(&mut self, item: T, waiter: R, now: Instant) -> Result<(), (InDoubt, R)> {
+    /// Takes an item whose answer is due by then, unless it is about a row of a batch
+    /// that was given up.
+    pub fn push(&mut self, item: T, waiter: R, now: Instant, due: Instant) -> Result<(), (InDoubt, R)> {
         if self.lost.iter().any(|flown| flown.concerns(&item)) {
             return Err((InDoubt, waiter));
         }
-        self.waiting.push_back((item, waiter, now));
+        let hears = due.min(now + self.limits.patience);
+        let last_call = hears.checked_sub(self.limits.last_call).unwrap_or(now);
+        let boards = last_call.min(now + self.limits.boarding);
+        self.waiting.push_back((item, waiter, Patience { boards, hears }));
         Ok(())
     }
 
@@ -93,9 +108,9 @@ impl<T: Item, R> Queue<T, R> {
         let mut flown =
             Flown { flight, passengers: Vec::with_capacity(size), keys: Vec::new(), departed: now };
         let mut batch = Vec::with_capacity(size);
-        for (item, waiter, since) in self.waiting.drain(..size) {
+        for (item, waiter, Patience { hears, .. }) in self.waiting.drain(..size) {
             flown.keys.extend(item.keys());
-            flown.passengers.push(Some((waiter, since)));
+            flown.passengers.push(Some((waiter, hears)));
             batch.push(item);
         }
         self.flying = Some(flown);
@@ -120,21 +135,20 @@ impl<T: Item, R> Queue<T, R> {
     /// given up: its lane is free for the next one, and what waits for the same
     /// rows is told too, since their fate is in doubt until it lands.
     pub fn overdue(&mut self, now: Instant) -> Vec<(R, Overdue)> {
-        let Limits { boarding, patience, .. } = self.limits;
         let mut told = Vec::new();
         if let Some(flown) = &mut self.flying {
             for passenger in &mut flown.passengers {
-                let late = passenger.take_if(|(_, since)| *since + patience <= now);
+                let late = passenger.take_if(|(_, hears)| *hears <= now);
                 told.extend(late.map(|(waiter, _)| (waiter, Overdue::Unknown)));
             }
         }
-        let given_up = self.flying.take_if(|flown| flown.departed + patience <= now);
-        let stays = |item: &T, since: &Instant| {
-            *since + boarding > now && !given_up.as_ref().is_some_and(|flown| flown.concerns(item))
+        let given_up = self.flying.take_if(|flown| flown.departed + self.limits.patience <= now);
+        let stays = |item: &T, patience: &Patience| {
+            patience.boards > now && !given_up.as_ref().is_some_and(|flown| flown.concerns(item))
         };
-        for (item, waiter, since) in std::mem::take(&mut self.waiting) {
-            if stays(&item, &since) {
-                self.waiting.push_back((item, waiter, since));
+        for (item, waiter, patience) in std::mem::take(&mut self.waiting) {
+            if stays(&item, &patience) {
+                self.waiting.push_back((item, waiter, patience));
             } else {
                 told.push((waiter, Overdue::NotStarted));
             }
@@ -172,13 +186,22 @@ mod tests {
         }
     }
 
-    const LIMITS: Limits =
-        Limits { batch: 3, boarding: Duration::from_secs(1), patience: Duration::from_secs(2) };
+    const LIMITS: Limits = Limits {
+        batch: 3,
+        boarding: Duration::from_secs(1),
+        last_call: Duration::from_millis(300),
+        patience: Duration::from_secs(2),
+    };
+
+    /// When the answer is due to somebody who comes now and has all their time left.
+    fn due(now: Instant) -> Instant {
+        now + LIMITS.patience
+    }
 
     fn queue_of(rows: &[u8], now: Instant) -> Queue<Row, usize> {
         let mut queue = Queue::new(LIMITS);
         for (waiter, row) in rows.iter().enumerate() {
-            queue.push(Row(*row), waiter, now).unwrap();
+            queue.push(Row(*row), waiter, now, due(now)).unwrap();
         }
         queue
     }
@@ -190,7 +213,7 @@ mod tests {
         let (first, batch) = queue.depart(now).unwrap();
         assert_eq!(batch, [Row(1)]);
         for row in 2..=5 {
-            queue.push(Row(row), usize::from(row), now).unwrap();
+            queue.push(Row(row), usize::from(row), now, due(now)).unwrap();
             assert!(queue.depart(now).is_none(), "one batch at a time");
         }
         assert_eq!(queue.land(first), [Some(0)]);
@@ -207,7 +230,9 @@ mod tests {
         let now = Instant::now();
         let mut queue = queue_of(&[1], now);
         queue.depart(now).unwrap();
-        queue.push(Row(2), 2, now + Duration::from_millis(500)).unwrap();
+        queue
+            .push(Row(2), 2, now + Duration::from_millis(500), due(now) + Duration::from_millis(500))
+            .unwrap();
         assert_eq!(queue.overdue(now + Duration::from_secs(1)), []);
         assert_eq!(queue.overdue(now + Duration::from_millis(1_500)), [(2, Overdue::NotStarted)]);
         assert_eq!(queue.overdue(now + Duration::from_secs(2)), [(0, Overdue::Unknown)]);
@@ -218,7 +243,7 @@ mod tests {
         let now = Instant::now();
         let mut queue = queue_of(&[1, 2], now);
         let boarded = now + Duration::from_millis(900);
-        queue.push(Row(3), 3, boarded).unwrap();
+        queue.push(Row(3), 3, boarded, due(boarded)).unwrap();
         let (flight, _) = queue.depart(boarded).unwrap();
         let told = queue.overdue(now + Duration::from_secs(2));
         assert_eq!(told, [(0, Overdue::Unknown), (1, Overdue::Unknown)]);
@@ -227,20 +252,36 @@ mod tests {
     }
 
     #[test]
+    fn one_who_comes_late_is_told_by_their_own_deadline() {
+        let now = Instant::now();
+        let mut queue = queue_of(&[1], now);
+        queue.depart(now).unwrap();
+        let soon = now + Duration::from_millis(500);
+        queue.push(Row(2), 2, now, soon).unwrap();
+        assert_eq!(queue.overdue(now + Duration::from_millis(100)), []);
+        let told = queue.overdue(soon - LIMITS.last_call);
+        assert_eq!(told, [(2, Overdue::NotStarted)], "it would not be back in time");
+        let mut queue = Queue::new(LIMITS);
+        queue.push(Row(3), 3, now, soon).unwrap();
+        queue.depart(now).unwrap();
+        assert_eq!(queue.overdue(soon), [(3, Overdue::Unknown)]);
+    }
+
+    #[test]
     fn rows_of_a_lost_batch_are_in_doubt_until_it_lands() {
         let now = Instant::now();
         let later = now + LIMITS.patience;
         let mut queue = queue_of(&[1], now);
         let (lost, _) = queue.depart(now).unwrap();
-        queue.push(Row(1), 5, later).unwrap();
-        queue.push(Row(2), 6, later).unwrap();
+        queue.push(Row(1), 5, later, due(later)).unwrap();
+        queue.push(Row(2), 6, later, due(later)).unwrap();
         assert_eq!(queue.overdue(later), [(0, Overdue::Unknown), (5, Overdue::NotStarted)]);
         assert_eq!(queue.longest_lost(later), Some(LIMITS.patience));
-        assert_eq!(queue.push(Row(1), 7, later), Err((InDoubt, 7)));
+        assert_eq!(queue.push(Row(1), 7, later, due(later)), Err((InDoubt, 7)));
         let (next, batch) = queue.depart(later).unwrap();
         assert_eq!(batch, [Row(2)], "the lane is free again");
         assert_eq!(queue.land(lost), [None], "it has been told");
-        queue.push(Row(1), 9, later).unwrap();
+        queue.push(Row(1), 9, later, due(later)).unwrap();
         assert_eq!(queue.land(next), [Some(6)]);
         assert_eq!(queue.longest_lost(later), None);
     }
@@ -256,7 +297,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Push(u8),
+        Push(u8, u64),
         Depart,
         Land(usize),
         Wait(u64),
@@ -264,7 +305,7 @@ mod tests {
 
     fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            4 => (0_u8..6).prop_map(Step::Push),
+            4 => (0_u8..6, 0_u64..3_000).prop_map(|(row, due)| Step::Push(row, due)),
             3 => Just(Step::Depart),
             3 => (0_usize..4).prop_map(Step::Land),
             1 => (0_u64..3_000).prop_map(Step::Wait),
@@ -281,8 +322,9 @@ mod tests {
             let mut pushed = 0;
             for step in steps {
                 match step {
-                    Step::Push(row) => {
-                        if let Err((InDoubt, waiter)) = queue.push(Row(row), pushed, now) {
+                    Step::Push(row, left) => {
+                        let due = now + Duration::from_millis(left);
+                        if let Err((InDoubt, waiter)) = queue.push(Row(row), pushed, now, due) {
                             told.push(waiter);
                         }
                         pushed += 1;
@@ -297,7 +339,7 @@ mod tests {
                     Step::Wait(millis) => {
                         now += Duration::from_millis(millis);
                         told.extend(queue.overdue(now).into_iter().map(|(waiter, _)| waiter));
-                        prop_assert!(queue.waiting.iter().all(|(_, _, since)| *since + LIMITS.boarding > now));
+                        prop_assert!(queue.waiting.iter().all(|(_, _, patience)| patience.boards > now));
                     }
                 }
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::marks::{Fate, Mark};
 use super::round::Letter;
 use crate::domain::token::Keyring;
+use crate::faults;
 use crate::mail::message::{ComposeError, PermissionMail};
 use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
@@ -30,6 +31,7 @@ pub struct Postage {
 impl Postage {
     /// Sends a letter; what became of it.
     pub async fn deliver(&self, letter: Letter) -> Mark {
+        faults::planted("delivery.panic");
         let (mail, attempts) = (letter.tenure.mail, letter.attempts);
         let fate = match self.compose(&letter) {
             Ok(message) => match self.transport.send(&message, mail).await {

@@ -23,6 +23,7 @@ pub use super::delivery::Postage;
 use super::Pulse;
 use super::marks::{Fate, Mark, Tenure};
 use super::round::{Letter, Returned, Round};
+use crate::faults;
 
 /// Mails that are sent at a time, not counting the slow ones.
 const AT_ONCE: usize = 16;
@@ -133,6 +134,7 @@ impl Handler<Hint> for RequestMailer {
     type Result = ();
 
     fn handle(&mut self, _: Hint, ctx: &mut Self::Context) {
+        faults::planted("mailer.panic");
         self.more = true;
         self.go_on(ctx);
     }

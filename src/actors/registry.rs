@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use super::Pulse;
 use super::batch::{Item, Limits, Overdue, Queue};
 use super::places::{Place, Places};
+use crate::deadline;
 use crate::domain::block::Block;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Origin;
@@ -24,6 +25,7 @@ use crate::domain::text::IdempotencyKey;
 use crate::domain::token::{ExportId, RedeemId, Token};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
+use crate::faults;
 use crate::store::cast::Cast;
 use crate::store::exports::Uses;
 use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
@@ -40,8 +42,12 @@ const CAPACITY: usize = 2 * BATCH;
 /// long as at half of what can be done, or twice that.
 const STRAINED: usize = 96;
 /// The queues' measure. Every request has its answer within two seconds.
-const LIMITS: Limits =
-    Limits { batch: BATCH, boarding: Duration::from_millis(900), patience: Duration::from_millis(1_800) };
+const LIMITS: Limits = Limits {
+    batch: BATCH,
+    boarding: Duration::from_millis(900),
+    last_call: Duration::from_millis(300),
+    patience: Duration::from_millis(1_800),
+};
 /// How often to look for operations that have waited too long.
 const WATCH: Duration = Duration::from_millis(100);
 /// How often uses are written down: what a crash may lose.
@@ -82,11 +88,12 @@ impl From<StoreError> for RegistryError {
 
 type Reply<T> = oneshot::Sender<Result<T, RegistryError>>;
 
-/// One who waits for an answer, and the place that they take up.
+/// One who waits for an answer until it is due, and the place that they take up.
 #[derive(Debug)]
 struct Waiter<T> {
     reply: Reply<T>,
     place: Place,
+    due: Instant,
 }
 
 impl<T> Waiter<T> {
@@ -297,7 +304,8 @@ impl Registry {
     {
         let place = places.take(Instant::now()).ok_or(RegistryError::Busy)?;
         let (reply, answer) = oneshot::channel();
-        self.addr.do_send(message(Waiter { reply, place }));
+        let due = deadline::by(LIMITS.patience);
+        self.addr.do_send(message(Waiter { reply, place, due }));
         // A dropped sender is an actor that died.
         answer.await.unwrap_or(Err(RegistryError::Unknown))
     }
@@ -371,7 +379,9 @@ impl Handler<Submit> for TokenRegistry {
     type Result = ();
 
     fn handle(&mut self, Submit { operation, waiter }: Submit, ctx: &mut Self::Context) {
-        match self.deeds.push(operation, waiter, Instant::now()) {
+        faults::planted("registry.panic");
+        let (now, due) = (Instant::now(), waiter.due);
+        match self.deeds.push(operation, waiter, now, due) {
             Ok(()) => self.commit_next(ctx),
             Err((_, waiter)) => waiter.tell(Err(RegistryError::NotDone)),
         }
@@ -382,7 +392,8 @@ impl Handler<LookUp> for TokenRegistry {
     type Result = ();
 
     fn handle(&mut self, LookUp { question, waiter }: LookUp, ctx: &mut Self::Context) {
-        match self.lookups.push(question, waiter, Instant::now()) {
+        let (now, due) = (Instant::now(), waiter.due);
+        match self.lookups.push(question, waiter, now, due) {
             Ok(()) => self.look_up_next(ctx),
             Err((_, waiter)) => waiter.tell(Err(RegistryError::NotDone)),
         }
@@ -433,16 +444,14 @@ impl TokenRegistry {
     fn look_up_next(&mut self, ctx: &mut Context<Self>) {
         let Some((flight, questions)) = self.lookups.depart(Instant::now()) else { return };
         let store = self.store.clone();
-        let landed = spawn_blocking(move || lookup::find(&store, &questions));
-        ctx.spawn(landed.into_actor(self).map(move |found, registry, ctx| {
-            let found = found.inspect(|found| {
-                if let Err(error) = found {
-                    tracing::warn!(%error, "nothing could be looked up");
+        let landed = spawn_blocking(move || lookup::answer(&store, &questions));
+        ctx.spawn(landed.into_actor(self).map(move |answers, registry, ctx| {
+            let waiters = registry.lookups.land(flight);
+            let answers = answers.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
+            for (waiter, answer) in waiters.into_iter().zip(answers) {
+                if let Some(waiter) = waiter {
+                    waiter.tell(answer.ok_or(RegistryError::NotDone));
                 }
-            });
-            let found = found.ok().and_then(Result::ok).map(Arc::new);
-            for waiter in registry.lookups.land(flight).into_iter().flatten() {
-                waiter.tell(found.clone().ok_or(RegistryError::NotDone));
             }
             registry.look_up_next(ctx);
         }));

@@ -106,9 +106,11 @@ impl From<AppError> for CliError {
             AppError::Config(error) => error.into(),
             AppError::Store(error) => error.into(),
             AppError::Transport(error) => error.into(),
-            AppError::Template(_) | AppError::Bind { .. } | AppError::Server(_) | AppError::Actor(_) => {
-                Self::App(error)
-            }
+            AppError::Template(_)
+            | AppError::Bind { .. }
+            | AppError::Server(_)
+            | AppError::Actor(_)
+            | AppError::Stuck => Self::App(error),
         }
     }
 }

@@ -21,12 +21,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::attempts::Attempts;
 use super::problem::Problem;
 use super::{Services, client};
 use crate::actors::registry::{Registry, RegistryError};
+use crate::deadline;
 use crate::domain::event::Origin;
 use crate::domain::limit::Exceeded;
 use crate::domain::token::{ApiKeyId, Kind, Token};
@@ -202,7 +203,8 @@ impl Authenticator {
             // For an unknown address too, so that time tells nothing.
             _ => {
                 let attempt = self.attempts.begin(email, from).await?;
-                let turn = timeout(PATIENCE, Arc::clone(&self.checks).acquire_owned()).await;
+                let until = deadline::by(PATIENCE).into();
+                let turn = timeout_at(until, Arc::clone(&self.checks).acquire_owned()).await;
                 let Ok(Ok(turn)) = turn else { return Err(AuthError::Busy) };
                 // Whoever had the turn before may have come with the same password.
                 if let Some(known) = self.fresh(fingerprint) {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
@@ -10,6 +11,10 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::auth::Caller;
 use super::problem::Problem;
+use crate::deadline;
+
+/// How long a body may take to come, which is not counted as ours.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A body of at most [`super::BODY_LIMIT`] bytes, as it came.
 #[derive(Clone, Debug, Default)]
@@ -23,13 +28,15 @@ impl FromRequest for Body {
         let request = request.clone();
         let bytes = Bytes::from_request(&request, payload);
         Box::pin(async move {
-            bytes.await.map(Self).map_err(|error| {
-                let problem = match error.as_response_error().status_code() {
+            let problem = match deadline::lend(BODY_TIME, bytes).await {
+                Some(Ok(bytes)) => return Ok(Self(bytes)),
+                Some(Err(error)) => match error.as_response_error().status_code() {
                     actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
                     _ => Problem::BadRequest("The body could not be read.".to_owned()),
-                };
-                problem.refuse(&request)
-            })
+                },
+                None => Problem::TooSlow,
+            };
+            Err(problem.refuse(&request))
         })
     }
 }

@@ -9,6 +9,7 @@ pub mod client;
 pub mod farewell;
 pub mod form;
 pub mod hexo;
+pub mod line;
 pub mod mfs;
 pub mod openapi;
 pub mod ops;
@@ -18,6 +19,7 @@ pub mod problem;
 pub mod quota;
 pub mod resource_server;
 pub mod routing;
+pub mod server;
 pub mod trace;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use super::Services;
 use super::openapi::refusals::Refusals;
 use super::problem::Problem;
 use super::routing::{get, resource};
-use crate::store::outbox;
+use crate::store::probe::Found;
 
 /// Puts the probes in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -71,7 +71,7 @@ async fn health() -> Json<Health> {
 struct Readiness {
     /// `ready` or `unready`
     status: &'static str,
-    /// The database answers and has all migrations.
+    /// The database answers, takes writes, and has all migrations.
     database: bool,
     /// The registry lives.
     registry: bool,
@@ -91,6 +91,12 @@ struct MailState {
     dead: i64,
 }
 
+impl From<Found> for MailState {
+    fn from(found: Found) -> Self {
+        Self { oldest_unsent_seconds: found.oldest_unsent_seconds, dead: found.dead_mails }
+    }
+}
+
 /// Whether requests can be served.
 #[utoipa::path(
     get,
@@ -103,28 +109,14 @@ struct MailState {
     ),
 )]
 async fn readiness(services: Data<Services>) -> HttpResponse {
-    let database = services.directory.is_ready().await;
-    let mail = if database {
-        let state = services.directory.read(|conn| {
-            let (now, oldest) = (conn.now()?, outbox::oldest_unsent(conn)?);
-            let oldest_unsent_seconds = oldest.map_or(0, |since| since.seconds_until(now));
-            Ok(MailState { oldest_unsent_seconds, dead: outbox::dead(conn)? })
-        });
-        state.await.ok()
-    } else {
-        None
-    };
+    let found = services.directory.probe().await;
     let (registry, mailer) = (services.registry.is_alive(), services.mailer.is_alive());
-    let stays = !services.farewell.is_said();
-    if stays && database && registry && mailer {
-        HttpResponse::Ok().json(Readiness { status: "ready", database, registry, mailer, mail })
-    } else {
-        HttpResponse::ServiceUnavailable().json(Readiness {
-            status: if stays { "unready" } else { "stopping" },
-            database,
-            registry,
-            mailer,
-            mail,
-        })
-    }
+    let able = found.is_some() && registry && mailer;
+    let (status, mut answer) = match (services.farewell.is_said(), able) {
+        (true, _) => ("stopping", HttpResponse::ServiceUnavailable()),
+        (false, true) => ("ready", HttpResponse::Ok()),
+        (false, false) => ("unready", HttpResponse::ServiceUnavailable()),
+    };
+    let mail = found.map(MailState::from);
+    answer.json(Readiness { status, database: found.is_some(), registry, mailer, mail })
 }

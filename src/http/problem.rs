@@ -2,12 +2,14 @@
 //! each dialect gives it.
 
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{StatusCode, Uri};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{hexo, mfs, ops, pace, pages, quota, resource_server};
+use super::{Services, hexo, mfs, ops, pace, pages, quota, resource_server};
 use crate::actors::registry::RegistryError;
+use crate::config::ErrorStatus;
 use crate::domain::limit::Exceeded;
 use crate::store::StoreError;
 
@@ -35,6 +37,9 @@ pub enum Problem {
     /// A body of more than [`super::BODY_LIMIT`] bytes.
     #[error("The body is larger than 64 KiB.")]
     TooLarge,
+    /// A body that did not come in time.
+    #[error("The body did not come in time.")]
+    TooSlow,
     /// A body of another type than the resource takes.
     #[error("This content type is not supported.")]
     UnsupportedType,
@@ -50,6 +55,32 @@ pub enum Problem {
     /// It may have been done, or may be done yet.
     #[error("The database did not answer. The outcome is unknown; look before you try again.")]
     OutcomeUnknown,
+    /// A mistake of ours, which the log tells of.
+    #[error("Something went wrong here. The outcome is unknown; look before you try again.")]
+    Broken,
+}
+
+/// Where a request went and how errors are told there, for an answer to it when it is
+/// not at hand any more.
+#[derive(Clone, Debug)]
+pub struct Addressee {
+    uri: Uri,
+    /// The status of the mfs dialect's errors.
+    pub mfs_errors: ErrorStatus,
+}
+
+impl Addressee {
+    /// Of this request.
+    pub fn of(request: &HttpRequest) -> Self {
+        let configured =
+            request.app_data::<Data<Services>>().map(|services| services.config.mfs.error_status);
+        Self { uri: request.uri().clone(), mfs_errors: configured.unwrap_or_default() }
+    }
+
+    /// The path.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
 }
 
 impl Problem {
@@ -64,24 +95,31 @@ impl Problem {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Busy | Self::NotDone | Self::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// The answer, in the shape of the dialect that the request's path belongs to.
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let mut answer = self.dress(match Surface::of(request.path()) {
-            Surface::Mfs => mfs::problem(self, request),
-            Surface::Hexo => hexo::problem(self),
-            Surface::OAuth => resource_server::problem(self),
-            Surface::Page => pages::problem(self),
-            Surface::Other => ops::problem(self),
-        });
+        let mut answer = self.answer_to(&Addressee::of(request));
         // Who shows no credentials learns nothing of any.
         if *self == Self::Unauthenticated && request.headers().contains_key(AUTHORIZATION) {
             pace::set(&mut answer);
         }
         answer
+    }
+
+    /// The same, when the request is not at hand any more.
+    pub fn answer_to(&self, addressee: &Addressee) -> HttpResponse {
+        self.dress(match Surface::of(addressee.path()) {
+            Surface::Mfs => mfs::problem(self, addressee),
+            Surface::Hexo => hexo::problem(self),
+            Surface::OAuth => resource_server::problem(self),
+            Surface::Page => pages::problem(self),
+            Surface::Other => ops::problem(self),
+        })
     }
 
     /// The answer, with the headers that go with it whatever its shape.

@@ -1,22 +1,28 @@
 //! What happens to every request before and after its handler: an id, a guard,
 //! a log line, and headers that every answer has.
 
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::Instant;
 
+use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use futures_util::FutureExt;
 
+use super::line::Pace;
 use super::pace;
-use super::problem::Problem;
+use super::problem::{Addressee, Problem};
 use super::routing::refuse_foreign_pages;
 use super::{BODY_LIMIT, Services};
-use crate::entropy;
+use crate::{deadline, entropy, faults};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -27,36 +33,74 @@ pub async fn trace<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
+    let _serving = request.conn_data::<Rc<Pace>>().map(Pace::serve);
     let id = request_id(&request);
     let method = request.method().clone();
-    let mut response = match refusal(&request) {
+    let tell = |route: &str, status: StatusCode| {
+        tracing::info!(
+            %method,
+            route,
+            status = status.as_u16(),
+            micros = started.elapsed().as_micros() as u64,
+            request_id = id.to_str().unwrap_or_default(),
+            "request"
+        );
+    };
+    let services = request.app_data::<Data<Services>>().cloned();
+    let handled = match refusal(&request) {
         Some(problem) => {
             let answer = problem.answer(request.request());
-            request.into_response(answer)
+            Ok(request.into_response(answer))
         }
-        None => next.call(request).await?.map_into_boxed_body(),
+        None => handle(request, next).await?,
     };
-    pace::keep(&response, started.elapsed()).await;
-    let route = response.request().match_pattern();
-    tracing::info!(
-        %method,
-        route = route.as_deref().unwrap_or("none"),
-        status = response.status().as_u16(),
-        micros = started.elapsed().as_micros() as u64,
-        request_id = id.to_str().unwrap_or_default(),
-        "request"
-    );
-    let services = response.request().app_data::<Data<Services>>();
-    if services.is_some_and(|services| services.farewell.is_said()) {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    match handled {
+        Ok(mut response) => {
+            pace::keep(&response, started.elapsed()).await;
+            tell(response.request().match_pattern().as_deref().unwrap_or("none"), response.status());
+            adorn(response.response_mut(), &id, &services);
+            Ok(response)
+        }
+        // The request is lost, and what its pattern was with it.
+        Err((problem, mut answer)) => {
+            tell("lost", answer.status());
+            adorn(&mut answer, &id, &services);
+            Err(InternalError::from_response(problem, answer).into())
+        }
     }
-    let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, id);
+}
+
+/// What comes of a handler, or what is answered in its place: when it has panicked,
+/// or has taken longer than any request may.
+async fn handle<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<Result<ServiceResponse<BoxBody>, (Problem, HttpResponse)>, actix_web::Error> {
+    let addressee = Addressee::of(request.request());
+    let handling = async {
+        faults::planted("handler.panic");
+        next.call(request).await
+    };
+    let problem = match AssertUnwindSafe(deadline::keep(handling)).catch_unwind().await {
+        Ok(Some(handled)) => return Ok(Ok(handled?.map_into_boxed_body())),
+        Ok(None) => Problem::OutcomeUnknown,
+        Err(_) => Problem::Broken,
+    };
+    let answer = problem.answer_to(&addressee);
+    Ok(Err((problem, answer)))
+}
+
+/// Adds the headers that every answer has.
+fn adorn<B>(answer: &mut HttpResponse<B>, id: &HeaderValue, services: &Option<Data<Services>>) {
+    if services.as_ref().is_some_and(|services| services.farewell.is_said()) {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    let headers = answer.headers_mut();
+    headers.insert(X_REQUEST_ID, id.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    Ok(response)
 }
 
 /// What is wrong with a request whatever it asks for.

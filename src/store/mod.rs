@@ -23,6 +23,7 @@ pub mod keys;
 pub mod lookup;
 pub mod meters;
 pub mod outbox;
+pub mod probe;
 pub mod purge;
 pub mod requests;
 pub mod users;
@@ -225,15 +226,6 @@ impl Store {
                 done.map_err(|error| unavailable(&error))
             }
         }
-    }
-
-    /// Whether the database answers and has all migrations.
-    pub fn is_ready(&self) -> Result<bool, StoreError> {
-        let pending = match self.connection()?.link {
-            Link::Postgres(mut conn) => (*conn).has_pending_migration(POSTGRES_MIGRATIONS),
-            Link::Sqlite(mut conn) => (*conn).has_pending_migration(SQLITE_MIGRATIONS),
-        };
-        pending.map(|pending| !pending).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// Runs queries outside a transaction. They are repeated on another

@@ -83,7 +83,12 @@ struct Running {
 /// Goes with the test.
 pub enum TestDatabase {
     Sqlite(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
-    Postgres { maintenance: String, name: String },
+    Postgres {
+        maintenance: String,
+        name: String,
+    },
+    /// Somebody else's.
+    Foreign,
 }
 
 impl TestApp {
@@ -108,6 +113,13 @@ impl TestApp {
 
     fn prepare(kind: Backend, clock: Clock, micros: Arc<AtomicI64>) -> Self {
         let (database, database_url) = TestDatabase::create(kind);
+        let mut app = Self::over(database_url, clock, micros);
+        app.database = database;
+        app
+    }
+
+    /// A database that somebody else has made and removes, without a server.
+    pub fn over(database_url: String, clock: Clock, micros: Arc<AtomicI64>) -> Self {
         let store = Store::connect(&database_url.parse().unwrap(), 8, clock).unwrap();
         store.migrate().unwrap();
         Self {
@@ -118,7 +130,7 @@ impl TestApp {
             client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             clock: micros,
             running: Vec::new(),
-            database,
+            database: TestDatabase::Foreign,
         }
     }
 
@@ -327,21 +339,26 @@ impl TestApp {
 
     /// What a query counts, in a column `n`.
     pub fn count(&self, sql: &str) -> i64 {
+        self.numbers(sql)[0]
+    }
+
+    /// What a query finds, in a column `n`.
+    pub fn numbers(&self, sql: &str) -> Vec<i64> {
         #[derive(QueryableByName)]
-        struct Count {
+        struct Number {
             #[diesel(sql_type = diesel::sql_types::BigInt)]
             n: i64,
         }
         let query = diesel::sql_query(sql);
-        let count: Count = if self.database_url.starts_with("sqlite") {
+        let numbers: Vec<Number> = if self.database_url.starts_with("sqlite") {
             let path = self.database_url.trim_start_matches("sqlite://");
             let mut conn = SqliteConnection::establish(path).unwrap();
             conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
-            query.get_result(&mut conn).unwrap()
+            query.load(&mut conn).unwrap()
         } else {
-            query.get_result(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap()
+            query.load(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap()
         };
-        count.n
+        numbers.into_iter().map(|number| number.n).collect()
     }
 
     /// What a query of PostgreSQL says, in a column `t`.
@@ -356,6 +373,16 @@ impl TestApp {
         text.t
     }
 
+    /// That the tallies are what counting gives.
+    pub fn assert_tallies(&self) {
+        let wrong = "SELECT count(*) AS n FROM users AS u WHERE \
+            (SELECT coalesce(sum(t.open), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
+            (SELECT count(*) FROM permission_requests AS r \
+             WHERE r.closed_at IS NULL AND u.id IN (r.user_target, r.user_allowed)) \
+            OR (SELECT coalesce(sum(t.standing), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
+            (SELECT count(*) FROM bundle_permissions AS p WHERE u.id IN (p.user_target, p.user_allowed))";
+        assert_eq!(self.count(wrong), 0, "the tallies of some users are wrong");
+    }
     /// Does to the database what no server would.
     pub fn tamper(&self, sql: &str) {
         match self.database_url.strip_prefix("sqlite://") {

@@ -82,16 +82,3 @@ on_both_databases! {
         }
     }
 }
-
-impl TestApp {
-    /// That the tallies are what counting gives.
-    pub fn assert_tallies(&self) {
-        let wrong = "SELECT count(*) AS n FROM users AS u WHERE \
-            (SELECT coalesce(sum(t.open), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
-            (SELECT count(*) FROM permission_requests AS r \
-             WHERE r.closed_at IS NULL AND u.id IN (r.user_target, r.user_allowed)) \
-            OR (SELECT coalesce(sum(t.standing), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
-            (SELECT count(*) FROM bundle_permissions AS p WHERE u.id IN (p.user_target, p.user_allowed))";
-        assert_eq!(self.count(wrong), 0, "the tallies of some users are wrong");
-    }
-}

@@ -14,6 +14,7 @@ use super::params::Parameters;
 use crate::config::ErrorStatus;
 use crate::http::Services;
 use crate::http::body::From;
+use crate::http::problem::Addressee;
 use crate::store::machine_now;
 
 /// What every answer comes in.
@@ -72,30 +73,29 @@ where
 /// What came of a call, in the envelope.
 pub fn answer<D: Serialize>(request: &HttpRequest, came: Result<D, MfsError>) -> HttpResponse {
     match came {
-        Ok(data) => wrap(request, StatusCode::OK, Success { status: "ok", data }),
+        Ok(data) => wrap(asked(request.path()), StatusCode::OK, Success { status: "ok", data }),
         Err(error) => error.answer(request),
     }
 }
 
 /// A failure, in the envelope. Its status is 200 where the operator wants what
 /// Drumee itself does, whose browser SDK throws other bodies away.
-pub fn failure(request: &HttpRequest, status: StatusCode, code: &str, message: &str) -> HttpResponse {
-    let configured = request.app_data::<Data<Services>>().map(|services| services.config.mfs.error_status);
-    let status = match configured.unwrap_or_default() {
+pub fn failure(addressee: &Addressee, status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    let status = match addressee.mfs_errors {
         ErrorStatus::Http => status,
         ErrorStatus::Ok => StatusCode::OK,
     };
-    wrap(request, status, Failure { status: "error", error: code, message })
+    wrap(asked(addressee.path()), status, Failure { status: "error", error: code, message })
 }
 
-/// What the path asks for, e.g. `mfs_api.list`.
-pub fn asked(request: &HttpRequest) -> &str {
-    request.path().strip_prefix(ROOT).unwrap_or_default().trim_matches('/')
+/// What a path asks for, e.g. `mfs_api.list`.
+pub fn asked(path: &str) -> &str {
+    path.strip_prefix(ROOT).unwrap_or_default().trim_matches('/')
 }
 
-fn wrap<D: Serialize>(request: &HttpRequest, status: StatusCode, data: D) -> HttpResponse {
+fn wrap<D: Serialize>(ack: &str, status: StatusCode, data: D) -> HttpResponse {
     HttpResponse::build(status).json(Envelope {
-        ack: asked(request),
+        ack,
         status: "online",
         timestamp: machine_now().millis(),
         data,

@@ -8,7 +8,7 @@ use crate::actors::registry::RegistryError;
 use crate::domain::export::{InvalidExpiry, MayNotExport};
 use crate::domain::permission::InvalidMask;
 use crate::http::pace;
-use crate::http::problem::Problem;
+use crate::http::problem::{Addressee, Problem};
 use crate::store::StoreError;
 
 /// What can go wrong with a call.
@@ -80,7 +80,7 @@ impl MfsError {
             // Comes back to `mfs::problem`, with the headers that it calls for.
             Self::Problem(problem) => return problem.answer(request),
         };
-        let mut answer = envelope::failure(request, status, code, &self.to_string());
+        let mut answer = envelope::failure(&Addressee::of(request), status, code, &self.to_string());
         if matches!(self, Self::TokenCreationFailed | Self::RevocationFailed) {
             pace::set(&mut answer);
         }
@@ -99,7 +99,8 @@ pub fn of_problem(problem: &Problem) -> (StatusCode, &'static str) {
         Problem::TooLarge => "payload_too_large",
         Problem::UnsupportedType => "unsupported_media_type",
         Problem::TooOften(_) => "too_many_requests",
-        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => "internal_error",
+        Problem::TooSlow => "request_timeout",
+        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown | Problem::Broken => "internal_error",
     };
     (problem.status(), code)
 }

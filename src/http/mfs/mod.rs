@@ -24,7 +24,7 @@ use self::params::Parameters;
 use super::Services;
 use super::body::From;
 use super::openapi::refusals::Refusals;
-use super::problem::Problem;
+use super::problem::{Addressee, Problem};
 use super::routing::{self, refuse_foreign_pages, resource};
 
 #[cfg(any(test, fuzzing))]
@@ -93,9 +93,9 @@ impl Refusals for Mfs {
 }
 
 /// A problem in the dialect's envelope.
-pub fn problem(problem: &Problem, request: &HttpRequest) -> HttpResponse {
+pub fn problem(problem: &Problem, addressee: &Addressee) -> HttpResponse {
     let (status, code) = error::of_problem(problem);
-    envelope::failure(request, status, code, &problem.to_string())
+    envelope::failure(addressee, status, code, &problem.to_string())
 }
 
 /// A route for a method that changes something. It does so by GET too, so the
@@ -117,5 +117,5 @@ where
 
 /// What is asked for is no method of ours, whoever asks.
 async fn unknown(request: HttpRequest) -> HttpResponse {
-    envelope::answer::<()>(&request, Err(MfsError::unknown(envelope::asked(&request))))
+    envelope::answer::<()>(&request, Err(MfsError::unknown(envelope::asked(request.path()))))
 }

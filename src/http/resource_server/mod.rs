@@ -101,10 +101,12 @@ pub fn problem(problem: &Problem) -> HttpResponse {
         | Problem::MethodNotAllowed(_)
         | Problem::BadRequest(_)
         | Problem::TooLarge
+        | Problem::TooSlow
         | Problem::UnsupportedType => "invalid_request",
         Problem::TooOften(_) | Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => {
             "temporarily_unavailable"
         }
+        Problem::Broken => "server_error",
     };
     failure(problem.status(), error, &problem.to_string())
 }

@@ -108,6 +108,7 @@ impl Book {
     }
 
     fn open(conn: &mut Conn, operations: &[Operation], manner: Manner) -> QueryResult<Self> {
+        planted("ledger.panic");
         let mut wanted = Wanted::default();
         let (mut export_ids, mut terms) = (Vec::new(), Vec::new());
         let mut creators = Vec::new();

@@ -1,0 +1,71 @@
+//! The HTTP server, put together by hand from actix's parts: `HttpServer` does not let
+//! a connection be wrapped (see [`super::line`]).
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol, Request, Response};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::body::MessageBody;
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
+
+use super::line::Line;
+
+/// How long the first request of a connection may take to come.
+const HEADERS: Duration = Duration::from_secs(5);
+/// How long a connection is kept without another request.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How long a client is listened to that is being hung up on.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves an app on this address, with so many connections at a time at the most.
+/// Told to stop, it lets the requests under way finish for so many seconds.
+pub fn serve<F, I, S, B>(
+    listener: TcpListener,
+    connections: usize,
+    shutdown_seconds: u64,
+    app: F,
+) -> io::Result<Server>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: std::fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let server = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections.div_ceil(workers))
+        .shutdown_timeout(shutdown_seconds);
+    let stopping = server.graceful_shutdown_signal();
+    let server = server.listen("http", listener, move || {
+        let stopping = stopping.clone();
+        let app = app().into_factory().map_err(|error| error.into().error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEADERS)
+            .client_disconnect_timeout(FAREWELL)
+            .on_connect_ext(|line: &Line, data| drop(data.insert(line.pace())))
+            .finish(map_config(app, |()| AppConfig::default()));
+        let accept = |stream: TcpStream| async move {
+            let line = Line::new(stream);
+            let peer = line.peer();
+            Ok::<_, DispatchError>((line, Protocol::Http1, peer))
+        };
+        fn_service(accept).and_then(http)
+    })?;
+    Ok(server.run())
+}
