@@ -145,17 +145,83 @@ fn with_text(bytes: &[u8], probe: impl FnOnce(&str)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
     use std::collections::BTreeSet;
     use std::path::Path;
+    use std::sync::LazyLock;
+
+    /// What each target's corpus holds.
+    static CORPORA: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        let content = |name: &str| {
+            let files = std::fs::read_dir(corpus.join(name)).unwrap();
+            files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+        };
+        TARGETS.iter().map(|(name, _)| content(name)).collect()
+    });
+
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Put(Index, u8),
+        Insert(Index, u8),
+        Remove(Index),
+        Cut(Index),
+        Repeat(Index, u8),
+    }
+
+    fn any_edit() -> impl Strategy<Value = Edit> {
+        prop_oneof![
+            (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Put(at, byte)),
+            (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Insert(at, byte)),
+            any::<Index>().prop_map(Edit::Remove),
+            any::<Index>().prop_map(Edit::Cut),
+            (any::<Index>(), any::<u8>()).prop_map(|(at, times)| Edit::Repeat(at, times)),
+        ]
+    }
+
+    fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
+        for edit in edits {
+            let place = |at: &Index| at.index(bytes.len().max(1));
+            match edit {
+                Edit::Insert(at, byte) => bytes.insert(place(at).min(bytes.len()), *byte),
+                _ if bytes.is_empty() => {}
+                Edit::Put(at, byte) => {
+                    let at = place(at);
+                    bytes[at] = *byte;
+                }
+                Edit::Remove(at) => drop(bytes.remove(place(at))),
+                Edit::Cut(at) => bytes.truncate(place(at)),
+                Edit::Repeat(at, times) => {
+                    let at = place(at);
+                    let byte = bytes[at];
+                    bytes.splice(at..at, std::iter::repeat_n(byte, usize::from(*times)));
+                }
+            }
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn every_target_stands_what_is_nearly_in_its_corpus(
+            file in any::<Index>(),
+            edits in vec(any_edit(), 1..6),
+        ) {
+            for ((_, target), corpus) in TARGETS.iter().zip(&*CORPORA) {
+                target(&edited(corpus[file.index(corpus.len())].clone(), &edits));
+            }
+        }
+    }
 
     #[test]
     fn every_target_stands_its_corpus() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-        for (name, target) in TARGETS {
-            let files: Vec<_> = std::fs::read_dir(fuzz.join("corpus").join(name)).unwrap().collect();
-            assert!(!files.is_empty(), "{name}");
-            for file in files {
-                target(&std::fs::read(file.unwrap().path()).unwrap());
+        for ((name, target), corpus) in TARGETS.iter().zip(&*CORPORA) {
+            assert!(!corpus.is_empty(), "{name}");
+            for bytes in corpus {
+                target(bytes);
             }
             target(b"");
             assert!(fuzz.join(format!("fuzz_targets/{name}.rs")).is_file(), "{name}");
