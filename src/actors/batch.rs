@@ -31,7 +31,7 @@ pub struct Limits {
 }
 
 /// Until when an item waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Patience {
     /// To leave.
     boards: Instant,

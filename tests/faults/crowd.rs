@@ -93,7 +93,7 @@ impl Scene {
             (0..open).map(|nth| Operation::new(Deed::Ask(new(nth)), Origin::default())).collect();
         let verdicts = operations.chunks(256).flat_map(|batch| ledger::commit(&app.store, batch));
         let open = verdicts.enumerate().map(|(nth, verdict)| match verdict.unwrap() {
-            Verdict::Asked(Ok((request, _))) => {
+            Verdict::Asked(Ok((request, ..))) => {
                 let token = app.redeem_token(&request);
                 (request, token, nth % 16)
             }

@@ -34,8 +34,12 @@ const TERMS: Terms = Terms { target: TARGET, allowed: ALLOWED, bundle: BundleId(
 /// How often a batch is tried, as the ledger has it.
 const TRIES: usize = 3;
 /// The queues' measure, with a second for a unit of time.
-const LIMITS: Limits =
-    Limits { batch: 2, boarding: Duration::from_secs(1), patience: Duration::from_secs(2) };
+const LIMITS: Limits = Limits {
+    batch: 2,
+    boarding: Duration::from_secs(1),
+    last_call: Duration::ZERO,
+    patience: Duration::from_secs(2),
+};
 /// After so many units of time everybody has been told.
 const END_OF_TIME: u64 = 2;
 
@@ -562,7 +566,7 @@ impl Model for Protocol {
                 let attempt = Attempt { client, nth: heard.len() };
                 let job = Job { attempt, wish: *wish };
                 state.clients[client].at = Some(replica);
-                match state.replicas[replica].queue.push(job, attempt, now) {
+                match state.replicas[replica].queue.push(job, attempt, now, now + LIMITS.patience) {
                     Ok(()) => self.depart(&mut state, replica),
                     Err(_) => state.hear(client, Answer::NotDone),
                 }
