@@ -32,7 +32,8 @@ const SOON: usize = 3_000_000;
 pub enum Storm {
     /// Nothing does.
     Calm,
-    /// Each second a replica is killed, five times a second a connection's back end.
+    /// Each second a replica is killed, or when the one before is up again if that
+    /// takes longer; five times a second a connection's back end.
     Fire,
     /// One replica after the other is asked to stop, and started again.
     Restarts,
@@ -296,6 +297,7 @@ fn rage(storm: Storm, replicas: &[Replica], url: &str, over: &Receiver<()>) -> R
     let mut db = connect(url);
     let mut next = replicas.iter().cycle();
     let mut growth = GROWTH.iter();
+    let mut killed = Instant::now();
     for tick in 1.. {
         match over.recv_timeout(Duration::from_millis(200)) {
             Err(RecvTimeoutError::Timeout) => {}
@@ -306,7 +308,8 @@ fn rage(storm: Storm, replicas: &[Replica], url: &str, over: &Receiver<()>) -> R
             Storm::Fire => {
                 let ended: i64 = db.query_one(TERMINATE, &[]).unwrap().get(0);
                 raged.terminations += ended as usize;
-                if tick % 5 == 0 {
+                if killed.elapsed() >= Duration::from_secs(1) {
+                    killed = Instant::now();
                     next.next().unwrap().crash();
                     raged.crashes += 1;
                 }
