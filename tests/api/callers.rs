@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
+use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
 use countersign::domain::export::{ExpiryHours, NewExport};
 use countersign::domain::grant::Terms;
@@ -11,6 +12,7 @@ use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::request::PermissionRequest;
 use countersign::domain::token::{ApiKeyId, Kind, Token};
+use countersign::domain::user::UserId;
 use countersign::store::keys::{self, Scope};
 use countersign::store::ledger::{Deed, Verdict};
 use reqwest::{Method, RequestBuilder};
@@ -142,6 +144,20 @@ impl World {
         }
     }
 
+    fn stranger(&self) -> i64 {
+        self.rows.replace(None);
+        self.app.user(&format!("{}@example.org", self.name("stranger"))).id()
+    }
+
+    /// Somebody whom Grace blocks.
+    fn new_block(&self) -> i64 {
+        let block = Block { target: self.grace.user.id, blocked: UserId(self.stranger()) };
+        match self.app.commit(Deed::Block(block)) {
+            Verdict::Blocked(true) => block.blocked.0,
+            verdict => panic!("not blocked: {verdict:?}"),
+        }
+    }
+
     /// A token for what may be read and downloaded: its secret and its id.
     fn new_export(&self, creator: &TestUser) -> (String, String) {
         let new = NewExport {
@@ -177,6 +193,7 @@ impl World {
             "request" => self.new_request().id.to_string(),
             "redeem" => self.app.redeem_token(&self.new_request()),
             "grant" => self.new_grant().to_string(),
+            "block" => self.new_block().to_string(),
             "export" => self.new_export(&self.carol).0,
             "export-id" => self.new_export(&self.carol).1,
             "dans" => self.dans_export(),
@@ -197,6 +214,7 @@ impl World {
         };
         match (method.as_str(), path.trim_start_matches("/api").trim_start_matches("/v1")) {
             ("POST", "/bundle_permission_request" | "/bundle_permission") => Some(terms()),
+            ("POST", "/block") => Some(json!({ "user": self.stranger() })),
             ("POST", "/bundle") => Some(json!({ "name": self.name("Bundle ") })),
             ("PUT", "/bundle/{}") => Some(json!({ "description": self.name("In other words ") })),
             ("POST", "/user") => Some(json!({ "email": format!("{}@example.org", self.name("new")) })),
@@ -209,7 +227,12 @@ impl World {
     fn whoever_may(&self, path: &str) -> &TestUser {
         match path {
             _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
-            _ if path.contains("/bundle_permission") || path.starts_with("/redeem") => &self.grace,
+            _ if path.contains("/block")
+                || path.contains("/bundle_permission")
+                || path.starts_with("/redeem") =>
+            {
+                &self.grace
+            }
             _ => &self.root,
         }
     }

@@ -4,20 +4,23 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
+use utoipa::{OpenApi, ToSchema};
 
 use super::error::HexoError;
 use super::fields::Fields;
-use super::path::{IdSet, Number};
-use super::query::Query;
+use super::path::{ById, ByIds, IdSet, Number, Set};
+use super::query::{List, Paging, Query};
 use super::reference::{self, Reference};
 use super::terms::refer;
 use super::view::BlockView;
-use super::{Answer, Kind, Prefix, schema};
+use super::{Answer, Hexo, Kind, Prefix, schema};
 use crate::domain::block::Block;
 use crate::domain::user::UserId;
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, From};
+use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
+use crate::http::openapi::schemas;
 use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::blocks;
@@ -37,11 +40,34 @@ pub(super) fn routes(scope: &mut ServiceConfig) {
         );
 }
 
+#[derive(OpenApi)]
+#[openapi(paths(list, block, schema, set, detail, unblock))]
+pub(super) struct Document;
+
+/// What the resource is made of, for anybody.
+#[utoipa::path(
+    get,
+    path = "/api/block/schema/",
+    operation_id = "block_schema",
+    security(()),
+    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+)]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
 }
 
-/// `GET /api/block/`
+/// Lists whom the caller blocks.
+#[utoipa::path(
+    get,
+    path = "/api/block/",
+    operation_id = "list_blocks",
+    params(Paging),
+    responses(
+        (status = 200, description = "A page of them.", body = List<BlockView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
     let (target, page) = (caller.id(), query.page());
     let listed = services.directory.read(move |conn| blocks::of(conn, target, page)).await?;
@@ -49,20 +75,68 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     Ok(query.answer(&prefix.list(KIND), listed.total, objects))
 }
 
-/// `GET /api/block/set/1;2/`
+/// Several blocks at once.
+#[utoipa::path(
+    get,
+    path = "/api/block/set/{ids}/",
+    operation_id = "block_set",
+    params(ByIds),
+    responses(
+        (status = 200, description = "What was found of them.", body = Set<BlockView>),
+        AnyCall<Hexo>,
+        May<Hexo, 400>,
+    ),
+)]
 async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
     let blocked = services.blocked(&caller, ids.numbers()).await?;
     Ok(ids.answer(blocked.into_iter().map(|user| (user.0, BlockView::new(user, prefix)))))
 }
 
-/// `GET /api/block/1/`
+/// One block, by the number of the user who is blocked.
+#[utoipa::path(
+    get,
+    path = "/api/block/{id}/",
+    operation_id = "block",
+    params(ById),
+    responses(
+        (status = 200, description = "The block.", body = BlockView),
+        AnyCall<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn detail(From(caller, Number(id)): From<Number>, prefix: Prefix, services: Data<Services>) -> Answer {
     let blocked = services.blocked(&caller, vec![id]).await?;
     let user = blocked.first().ok_or(Problem::NotFound)?;
     Ok(HttpResponse::Ok().json(BlockView::new(*user, prefix)))
 }
 
-/// `POST /api/block/`: blocks a user. Once more does no harm.
+/// What makes a block, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = hexo::NewBlock)]
+#[expect(dead_code, reason = "read by `block`; this is what it looks like")]
+struct BlockFields {
+    /// Who is blocked.
+    #[schema(schema_with = schemas::reference)]
+    user: String,
+}
+
+/// Takes no more requests from a user.
+///
+/// Their open requests are declined. Once more does no harm.
+#[utoipa::path(
+    post,
+    path = "/api/block/",
+    operation_id = "new_block",
+    request_body = BlockFields,
+    responses(
+        (status = 201, description = "The block.", body = BlockView,
+            headers(("Location" = String, description = "Its URI."))),
+        (status = 200, description = "The block, which stood already.", body = BlockView,
+            headers(("Location" = String, description = "Its URI."))),
+        AnyCall<Hexo>,
+        AnyBody<Hexo>,
+    ),
+)]
 async fn block(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
     let here = &services.config.public_url;
     let given = fields.required("user")?;
@@ -82,7 +156,18 @@ async fn block(From(caller, fields): From<Fields>, prefix: Prefix, services: Dat
     Ok(response.insert_header((LOCATION, view.resource_uri.clone())).json(view))
 }
 
-/// `DELETE /api/block/1/`
+/// Takes requests from a user again.
+#[utoipa::path(
+    delete,
+    path = "/api/block/{id}/",
+    operation_id = "delete_block",
+    params(ById),
+    responses(
+        (status = 204, description = "It is gone."),
+        AnyCall<Hexo>,
+        May<Hexo, 404>,
+    ),
+)]
 async fn unblock(From(caller, (Number(id), _)): From<(Number, Body)>, services: Data<Services>) -> Answer {
     let block = Block { target: caller.id(), blocked: UserId(id) };
     match services.registry.unblock(block, caller.origin).await? {

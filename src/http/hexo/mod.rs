@@ -95,6 +95,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = part::<Hexo>("hexo", Document::openapi());
     for (heading, resource) in [
         ("hexo: account", account::Document::openapi()),
+        ("hexo: block", block::Document::openapi()),
         ("hexo: bundle_permission_request", bundle_permission_request::Document::openapi()),
         ("hexo: bundle_permission", bundle_permission::Document::openapi()),
         ("hexo: bundle", bundle::Document::openapi()),

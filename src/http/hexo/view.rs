@@ -38,7 +38,8 @@ impl<'a> UserView<'a> {
 }
 
 /// A `block`. Who is blocked may be a stranger: their URI is all that is told.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::block)]
 pub(super) struct BlockView {
     pub(super) resource_uri: String,
     user: String,

@@ -26,24 +26,23 @@ pub trait Refusals {
 type Told = (&'static str, &'static str);
 
 const RETRY_AFTER: Told = ("Retry-After", "Seconds after which to come back.");
+const RATELIMIT: Told = ("RateLimit", "What is left of the limits, and the seconds until there is one more.");
+const RATELIMIT_POLICY: Told = ("RateLimit-Policy", "The limits: how often in how many seconds.");
 
 /// What may go wrong, whatever the dialect.
-const ALL: [(u16, &str, Option<Told>); 11] = [
-    (400, "What was sent cannot be read or taken.", None),
-    (401, "No valid credentials.", Some(("WWW-Authenticate", "How to sign in."))),
-    (403, "Known, but not allowed to; or another site's page sent this.", None),
-    (404, "Nothing here, or nothing for this caller.", None),
-    (405, "The path does not serve this method.", Some(("Allow", "The methods that it serves."))),
-    (409, "Something else refers to it.", None),
-    (413, "A body of more than 64 KiB.", None),
-    (415, "A body of another type than is taken here.", None),
-    (422, "This `Idempotency-Key` came with another request before.", None),
-    (429, "Too often.", Some(RETRY_AFTER)),
-    (
-        503,
-        "Busy, or the database is not to be had: the body tells whether nothing was done.",
-        Some(RETRY_AFTER),
-    ),
+const ALL: [(u16, &str, &[Told]); 12] = [
+    (400, "What was sent cannot be read or taken.", &[]),
+    (401, "No valid credentials.", &[("WWW-Authenticate", "How to sign in.")]),
+    (403, "Known, but not allowed to; or another site's page sent this.", &[]),
+    (404, "Nothing here, or nothing for this caller.", &[]),
+    (405, "The path does not serve this method.", &[("Allow", "The methods that it serves.")]),
+    (408, "The body did not come in time.", &[]),
+    (409, "Something else refers to it.", &[]),
+    (413, "A body of more than 64 KiB.", &[]),
+    (415, "A body of another type than is taken here.", &[]),
+    (422, "This `Idempotency-Key` came with another request before.", &[]),
+    (429, "Too often.", &[RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY]),
+    (503, "Busy, or the database is not to be had: the body tells whether nothing was done.", &[RETRY_AFTER]),
 ];
 
 /// What any call may come to that asks who calls.
@@ -59,13 +58,13 @@ type Responses = BTreeMap<String, RefOr<Response>>;
 
 impl<D: Refusals> IntoResponses for AnyCall<D> {
     fn responses() -> Responses {
-        refer::<D>(&[401, 403, 503])
+        refer::<D>(&[401, 403, 429, 503])
     }
 }
 
 impl<D: Refusals> IntoResponses for AnyBody<D> {
     fn responses() -> Responses {
-        refer::<D>(&[400, 413, 415])
+        refer::<D>(&[400, 408, 413, 415])
     }
 }
 
@@ -87,19 +86,17 @@ fn name<D: Refusals>(status: u16) -> String {
 /// All that may go wrong in a dialect, by the names that are referred to.
 pub fn all<D: Refusals>() -> Responses {
     ALL.into_iter()
-        .map(|(status, words, header)| (name::<D>(status), told::<D>(status, words, header).into()))
+        .map(|(status, words, headers)| (name::<D>(status), told::<D>(status, words, headers).into()))
         .collect()
 }
 
-fn told<D: Refusals>(status: u16, words: &str, header: Option<Told>) -> Response {
+fn told<D: Refusals>(status: u16, words: &str, headers: &[Told]) -> Response {
     let schema = if status == 400 { D::Invalid::schema() } else { D::Body::schema() };
     let content = ContentBuilder::new().schema(Some(schema)).build();
     let response = ResponseBuilder::new().description(words).content(D::MEDIA_TYPE, content);
     let text = || ObjectBuilder::new().schema_type(Type::String);
-    let with =
-        |(name, says)| (name, HeaderBuilder::new().schema(Some(text())).description(Some(says)).build());
-    match header.map(with) {
-        Some((name, header)) => response.header(name, header).build(),
-        None => response.build(),
-    }
+    let with = |response: ResponseBuilder, (name, says): &Told| {
+        response.header(*name, HeaderBuilder::new().schema(Some(text())).description(Some(*says)).build())
+    };
+    headers.iter().fold(response, with).build()
 }
