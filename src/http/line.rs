@@ -18,9 +18,9 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long a connection is kept over which no request is served: more than its
-/// headers may take, and its rest after one.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection is kept over which no request is served: its rest after one,
+/// and the time that the headers of the next may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection.
 pub struct Line {

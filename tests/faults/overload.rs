@@ -12,7 +12,7 @@ use crate::measure;
 use crate::server::Server;
 
 /// How long a connection is kept over which nothing comes to its end, and then some.
-const KEPT: Duration = Duration::from_secs(25);
+const KEPT: Duration = Duration::from_secs(30);
 
 /// Makes room for so many connections; how many there is room for.
 fn room_for(connections: u64) -> u64 {
@@ -194,9 +194,9 @@ async fn ten_times_too_much_is_refused_in_time_and_the_rest_is_done() {
     );
     assert!(done + refused == calls.len(), "each was answered");
     assert!(redeemed > 0);
-    // The generator is on the same machine, and has as much to do: a multiple of the two seconds.
-    assert!(p(99) < 2 * ANSWERED, "{:?}", p(99));
-    let (first, last) = (resident[resident.len() / 4], resident[resident.len() - 1]);
+    // The generator is on the same machine, has as much to do, and counts its own queue.
+    assert!(p(99) < 4 * ANSWERED, "{:?}", p(99));
+    let (first, last) = (resident[resident.len() / 2], resident[resident.len() - 1]);
     assert!(last < first + 30_000, "{resident:?} kB");
     scene.recover(&server).await;
     scene.hold_against(&calls);

@@ -41,9 +41,11 @@ pub struct Relay {
     state: Arc<State>,
 }
 
+/// A mood, by recipient and how often they were named before.
+type Moods = dyn Fn(&str, usize) -> Mood + Send + Sync;
+
 struct State {
-    /// By recipient and how often they were named before.
-    mood: Box<dyn Fn(&str, usize) -> Mood + Send + Sync>,
+    mood: Box<Moods>,
     named: Mutex<BTreeMap<String, usize>>,
     mails: Mutex<Vec<Mail>>,
     gone: AtomicBool,
