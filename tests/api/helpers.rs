@@ -320,7 +320,7 @@ impl TestApp {
 
     /// How many rows each table has: what a refusal leaves as it was.
     pub fn rows(&self) -> Vec<(&'static str, i64)> {
-        const TABLES: [&str; 9] = [
+        const TABLES: [&str; 10] = [
             "users",
             "api_keys",
             "hub_members",
@@ -328,6 +328,7 @@ impl TestApp {
             "export_tokens",
             "permission_requests",
             "bundle_permissions",
+            "blocks",
             "outbox",
             "events",
         ];
