@@ -146,7 +146,7 @@ impl Application {
         .disable_signals()
         .listen(listener)?
         .run();
-        actix_web::rt::spawn(farewell.await_signal(server.handle()));
+        actix_web::rt::spawn(farewell.await_signal(server.handle())?);
         Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, arbiters })
     }
 
