@@ -93,6 +93,8 @@ fn a_schema_that_has_grown_is_no_trouble() {
     let report = holds(Campaign {
         name: "growth",
         redemptions: redemptions(5_000, 10),
+        // Long enough for all of it.
+        rounds: 48,
         storm: Storm::Growth,
         seed: 5,
         ..Campaign::PLAIN
