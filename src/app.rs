@@ -164,7 +164,7 @@ impl Application {
                 .wrap(from_fn(trace))
         };
         let server = server::serve(listener, most_connections(), SHUTDOWN_SECONDS, app)?;
-        actix_web::rt::spawn(farewell.await_signal(server.handle()));
+        actix_web::rt::spawn(farewell.await_signal(server.handle())?);
         Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, directories, arbiters })
     }
 

@@ -3,6 +3,7 @@
 //! last one on its connection, so that no client is cut off in the middle of its next
 //! request.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,32 +32,33 @@ impl Farewell {
     }
 
     /// Stops the server when the process is told to: on SIGTERM with a farewell, on
-    /// Ctrl-C and SIGQUIT at once.
+    /// Ctrl-C and SIGQUIT at once. From when this returns no signal ends the process
+    /// by itself.
     #[cfg(unix)]
-    pub async fn await_signal(self, server: ServerHandle) {
+    pub fn await_signal(self, server: ServerHandle) -> io::Result<impl Future<Output = ()>> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).inspect_err(|error| tracing::error!(%error, "no signals"));
-        let (Ok(mut interrupt), Ok(mut quit), Ok(mut terminate)) =
-            (listen(SignalKind::interrupt()), listen(SignalKind::quit()), listen(SignalKind::terminate()))
-        else {
-            return;
-        };
-        let gently = async {
-            terminate.recv().await;
-            self.say(&server).await;
-        };
-        tokio::select! {
-            () = gently => {}
-            _ = interrupt.recv() => server.stop(false).await,
-            _ = quit.recv() => server.stop(false).await,
-        }
+        let (mut interrupt, mut quit) = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
+        let mut terminate = signal(SignalKind::terminate())?;
+        Ok(async move {
+            let gently = async {
+                terminate.recv().await;
+                self.say(&server).await;
+            };
+            tokio::select! {
+                () = gently => {}
+                _ = interrupt.recv() => server.stop(false).await,
+                _ = quit.recv() => server.stop(false).await,
+            }
+        })
     }
 
     /// Stops the server on Ctrl-C.
     #[cfg(not(unix))]
-    pub async fn await_signal(self, server: ServerHandle) {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            server.stop(false).await;
-        }
+    pub fn await_signal(self, server: ServerHandle) -> io::Result<impl Future<Output = ()>> {
+        Ok(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                server.stop(false).await;
+            }
+        })
     }
 }

@@ -83,6 +83,8 @@ pub struct Report {
     pub slowest: Duration,
     /// The longest that a replica took to stop when it was asked to.
     pub slowest_stop: Duration,
+    /// The longest that the load balancer did not see how the replicas are.
+    pub slowest_look: Duration,
     pub took: Duration,
     pub violations: Vec<(usize, Violation)>,
     pub audit: Vec<String>,
@@ -180,7 +182,7 @@ impl Campaign {
             let (over, is_over) = channel();
             let storm = scope.spawn(move || rage(self.storm, replicas, url, &is_over));
             let (watched, is_watched) = channel();
-            scope.spawn(move || watch(replicas, &is_watched));
+            let watch = scope.spawn(move || watch(replicas, &is_watched));
             let barriers: Vec<Barrier> = plan.crowds.iter().map(|_| Barrier::new(RACERS)).collect();
             thread::scope(|scope| {
                 let mut racers = Vec::new();
@@ -204,7 +206,8 @@ impl Campaign {
                 }
             });
             drop((over, watched));
-            (histories, storm.join().unwrap())
+            let slowest_look = watch.join().unwrap();
+            (histories, Raged { slowest_look, ..storm.join().unwrap() })
         })
     }
 }
@@ -272,6 +275,7 @@ struct Raged {
     terminations: usize,
     restarts: usize,
     slowest_stop: Duration,
+    slowest_look: Duration,
 }
 
 /// How often a load balancer looks whether a replica is ready. They are wont to look
@@ -279,8 +283,10 @@ struct Raged {
 /// must wait for longer than this.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Looks after the replicas as a load balancer does, until all is over.
-fn watch(replicas: &[Replica], over: &Receiver<()>) {
+/// Looks after the replicas as a load balancer does, until all is over: for how long,
+/// at the most, it has not seen how they are.
+fn watch(replicas: &[Replica], over: &Receiver<()>) -> Duration {
+    let (mut looked, mut slowest) = (Instant::now(), Duration::ZERO);
     let mut client = Client::of(replicas);
     let probe = b"GET /readyz HTTP/1.1\r\nHost: countersign\r\nConnection: close\r\n\r\n";
     while let Err(RecvTimeoutError::Timeout) = over.recv_timeout(LOOK) {
@@ -288,7 +294,10 @@ fn watch(replicas: &[Replica], over: &Receiver<()>) {
             let outcome = client.send(nth, probe, None);
             replica.set_ready(matches!(outcome, Outcome::Answered(Response { status: 200, .. })));
         }
+        slowest = slowest.max(looked.elapsed());
+        looked = Instant::now();
     }
+    slowest
 }
 
 /// Lets a storm rage until all is over.
@@ -364,6 +373,7 @@ impl Report {
         self.terminations += raged.terminations;
         self.restarts += raged.restarts;
         self.slowest_stop = self.slowest_stop.max(raged.slowest_stop);
+        self.slowest_look = self.slowest_look.max(raged.slowest_look);
     }
 
     fn count(&mut self, history: &[Entry]) {
