@@ -170,6 +170,12 @@ impl Scene {
         (answer.ok().map(|answer| answer.status().as_u16()), begun.elapsed())
     }
 
+    /// What it answers over a connection that is new.
+    pub async fn new_probe(&self, server: &Server) -> Option<u16> {
+        let answer = client().get(format!("{}/healthz", server.url)).send().await;
+        answer.ok().map(|answer| answer.status().as_u16())
+    }
+
     /// Waits until the server says that it is not ready, which it must soon; then for so
     /// long, in which it must stay so. It lives, and says so at once, all the time.
     pub async fn suffer(&self, server: &Server, time: Duration) {
