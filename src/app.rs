@@ -39,6 +39,9 @@ const TIDYING: Duration = Duration::from_secs(6);
 /// The most clients that are connected at a time; the others wait to be. One takes some
 /// kilobytes while it does nothing.
 const MOST_CONNECTIONS: usize = 50_000;
+/// Clients that may come while the server is at something else; the system has a limit of
+/// its own (4,096 mostly).
+const CROWD: i32 = 4_096;
 /// Files that are no client's: the database's, mail's and our own.
 const FILES_OF_OURS: usize = 256;
 /// Seconds that a browser may remember a preflight's answer.
@@ -97,8 +100,7 @@ impl Parts {
     pub fn new(config: &Config) -> Result<Self, AppError> {
         // Before anything is opened: a missing secret is told at once.
         let keyring = config.keyring()?;
-        let listener =
-            TcpListener::bind(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
+        let listener = listen(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
         let store = Store::connect(&config.database_url, config.database_pool, Clock::Database)?;
         store.migrate()?;
         Ok(Self { keyring, listener, store, transport: Transport::new(config)? })
@@ -205,6 +207,14 @@ pub fn serve(config: Config) -> Result<(), AppError> {
         tracing::info!(%address, "listening");
         application.run().await
     })
+}
+
+/// Listens on an address, with room for a crowd that comes at once: the 128 that std
+/// asks for are too few, and who finds no room tries again after a second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, CROWD)?;
+    Ok(listener)
 }
 
 /// Lets the process have as many files as it may: a connection is one, and what a

@@ -13,15 +13,23 @@ pub struct Server {
     child: Child,
     /// Where it listens.
     pub url: String,
+    /// Where it runs.
+    _directory: tempfile::TempDir,
 }
 
 impl Server {
     /// Starts one with this environment, and waits until it listens.
     pub fn start(environment: &[(&str, &str)]) -> Self {
-        let directory = std::env::temp_dir();
+        Self::start_with("", environment)
+    }
+
+    /// The same, with this `countersign.toml`.
+    pub fn start_with(toml: &str, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("countersign.toml"), toml).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("serve")
-            .current_dir(directory)
+            .current_dir(directory.path())
             .env_clear()
             .env("BIND", "127.0.0.1:0")
             .env("PUBLIC_URL", "https://countersign.test")
@@ -40,7 +48,7 @@ impl Server {
         };
         // What it logs from here on has to go somewhere, or it would block.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url }
+        Self { child, url, _directory: directory }
     }
 }
 
