@@ -45,7 +45,9 @@ where
     let server = Server::build()
         .workers(workers)
         .max_concurrent_connections(connections.div_ceil(workers))
-        .shutdown_timeout(shutdown_seconds);
+        .shutdown_timeout(shutdown_seconds)
+        // Signals are [`super::farewell`]'s.
+        .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
         let stopping = stopping.clone();

@@ -288,7 +288,9 @@ const SUCCESSORS: &str = "SELECT r.id AS of, s.id, \
     (SELECT count(*) FROM outbox AS o WHERE o.request_id = s.id) AS mails \
     FROM permission_requests AS r JOIN permission_requests AS s ON s.terms = r.terms AND s.id > r.id \
     WHERE r.redeem_id = ANY ($1)";
-const TRAIL: &str = "SELECT subject, action, client FROM events WHERE subject = ANY ($1)";
+/// What was given up was not done: that the trail tells of it keeps it so.
+const TRAIL: &str = "SELECT subject, action, client FROM events \
+     WHERE subject = ANY ($1) AND action <> 'deed.abandoned'";
 const AUDIT: [(&str, &str); 4] = [
     (
         "requests that are redeemed and stand for nothing, or the other way round",
