@@ -79,9 +79,10 @@ fn rolling_restarts_drop_no_request() {
             ..Campaign::PLAIN
         });
         assert!(report.restarts >= 3, "{report}");
-        if report.slowest_look < Duration::from_millis(1_500) {
-            return assert_eq!(report.unknown, 0, "{report}");
+        if report.unknown == 0 {
+            return;
         }
+        assert!(report.slowest_look >= Duration::from_millis(1_500), "{report}");
         println!("the load balancer looked away for {:?}: {} dropped", report.slowest_look, report.unknown);
     }
     panic!("this machine is too busy to tell");
