@@ -40,7 +40,7 @@ const BATCH: usize = 256;
 const CAPACITY: usize = 2 * BATCH;
 /// The most while more comes than can be done: who is admitted then waits about as
 /// long as at half of what can be done, or twice that.
-const STRAINED: usize = 96;
+const STRAINED: usize = 64;
 /// The queues' measure. Every request has its answer within two seconds.
 const LIMITS: Limits = Limits {
     batch: BATCH,
