@@ -372,10 +372,16 @@ fn times_that_must_be_alike_are_so() {
     let app = TestApp::without_server(Backend::Postgres);
     let scene = Scene::set(&app);
     let server = Server::start_with(WIDE, &[("DATABASE_URL", &app.database_url)]);
-    let told =
-        |(what, kinds): (&'static str, Kinds)| (what, most_unlike(&server.url, what, &kinds, samples(what)));
-    let told: Vec<_> = scene.groups().into_iter().map(told).collect();
-    let leaks: Vec<_> = told.iter().filter(|(_, t)| *t >= LEAK).collect();
+    let unlike = |what, kinds: &Kinds| most_unlike(&server.url, what, kinds, samples(what));
+    let mut leaks = Vec::new();
+    for (what, kinds) in scene.groups() {
+        let t = unlike(what, &kinds);
+        // What is so is so again; a machine that stalls for a moment is not.
+        if t >= LEAK {
+            leaks.push((what, t, unlike(what, &kinds)));
+        }
+    }
+    leaks.retain(|(_, _, again)| *again >= LEAK);
     assert!(leaks.is_empty(), "{leaks:?}");
 }
 
