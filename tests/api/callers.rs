@@ -6,10 +6,8 @@ use std::fmt::{self, Display, Formatter};
 
 use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
-use countersign::domain::export::{ExpiryHours, NewExport};
 use countersign::domain::grant::Terms;
-use countersign::domain::hub::{HubId, NodeId};
-use countersign::domain::permission::{Mask, Role};
+use countersign::domain::permission::Role;
 use countersign::domain::request::PermissionRequest;
 use countersign::domain::token::{ApiKeyId, Kind, Token};
 use countersign::domain::user::UserId;
@@ -158,19 +156,10 @@ impl World {
         }
     }
 
-    /// A token for what may be read and downloaded: its secret and its id.
+    /// A new export token: its secret and its id.
     fn new_export(&self, creator: &TestUser) -> (String, String) {
-        let new = NewExport {
-            creator: creator.user.id,
-            hub: HubId::new("hub").unwrap(),
-            node: NodeId::new("n").unwrap(),
-            mask: Mask::new(6).unwrap(),
-            expiry: ExpiryHours::DEFAULT,
-        };
-        match self.app.commit(Deed::CreateExport(new)) {
-            Verdict::ExportCreated(Ok((export, token))) => (token.reveal(), export.id.to_string()),
-            verdict => panic!("not made: {verdict:?}"),
-        }
+        let (export, token) = self.app.export(creator);
+        (token.reveal(), export.id.to_string())
     }
 
     /// What Dan made before he lost admin.

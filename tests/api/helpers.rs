@@ -8,8 +8,9 @@ use countersign::app::{Application, Parts};
 use countersign::config::{Config, DatabaseUrl, Overrides};
 use countersign::domain::bundle::{Bundle, BundleName, Description};
 use countersign::domain::event::Origin;
+use countersign::domain::export::{ExpiryHours, ExportToken, NewExport};
 use countersign::domain::grant::Terms;
-use countersign::domain::hub::HubId;
+use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::request::{NewRequest, PermissionRequest};
 use countersign::domain::token::{ApiKeyId, Keyring, Kind, Token};
@@ -294,6 +295,22 @@ impl TestApp {
             permission: Mask::new(mask).unwrap(),
         };
         self.store.write(|conn| bundles::insert(conn, &new)).unwrap()
+    }
+
+    /// Has somebody who may make an export token of a node of `hub`: for what may be
+    /// read and downloaded, for a day.
+    pub fn export(&self, creator: &TestUser) -> (ExportToken, Token) {
+        let new = NewExport {
+            creator: creator.user.id,
+            hub: HubId::new("hub").unwrap(),
+            node: NodeId::new("n").unwrap(),
+            mask: Mask::new(6).unwrap(),
+            expiry: ExpiryHours::DEFAULT,
+        };
+        match self.commit(Deed::CreateExport(new)) {
+            Verdict::ExportCreated(Ok(made)) => made,
+            verdict => panic!("not made: {verdict:?}"),
+        }
     }
 
     /// Has somebody ask for a permission, for an hour.

@@ -7,11 +7,9 @@
 
 use std::process::Command;
 
-use countersign::domain::export::{ExpiryHours, NewExport};
 use countersign::domain::grant::Terms;
-use countersign::domain::hub::{HubId, NodeId};
-use countersign::domain::permission::{Mask, Role};
-use countersign::store::ledger::{Deed, Verdict};
+use countersign::domain::permission::Role;
+use countersign::store::ledger::Deed;
 use serde_json::{Value, json};
 
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
@@ -48,7 +46,8 @@ impl Scene {
         }
         let requests = (0..20).map(|nth| app.ask(&ada, &grace, &app.bundle(&format!("Request {nth}"), 6)));
         let requests = requests.flat_map(|request| [request.id.to_string(), app.redeem_token(&request)]);
-        let (requests, exports) = (requests.collect(), (0..20).map(|_| export(&app, &grace)).collect());
+        let (requests, exports) =
+            (requests.collect(), (0..20).map(|_| app.export(&grace).1.reveal()).collect());
         Self { app, root, grace, ada, requests, exports }
     }
 
@@ -71,20 +70,6 @@ impl Scene {
             .replace("PASSWORD", PASSWORD)
             .replace("PEOPLE", &people.to_string())
             .replace("BUNDLES", &Value::Array(bundles).to_string())
-    }
-}
-
-fn export(app: &TestApp, creator: &TestUser) -> String {
-    let new = NewExport {
-        creator: creator.user.id,
-        hub: HubId::new("hub").unwrap(),
-        node: NodeId::new("n").unwrap(),
-        mask: Mask::new(6).unwrap(),
-        expiry: ExpiryHours::DEFAULT,
-    };
-    match app.commit(Deed::CreateExport(new)) {
-        Verdict::ExportCreated(Ok((_, token))) => token.reveal(),
-        verdict => panic!("not made: {verdict:?}"),
     }
 }
 
