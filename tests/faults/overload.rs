@@ -138,7 +138,7 @@ async fn ten_thousand_who_say_nothing_cost_little_and_keep_nobody_out() {
         let more = (0..(many - idle.len()).min(100)).map(|_| connect(&server.url));
         idle.extend(futures_util::future::join_all(more).await.into_iter().map(Result::unwrap));
         // Whoever is answered came after them in the queue.
-        assert_eq!(scene.new_probe(&server).await, Some(200));
+        assert_eq!(scene.probe(&server, "/healthz").await.0, Some(200));
     }
     let connected = begun.elapsed();
     let during = server.resident();
