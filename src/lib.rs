@@ -37,3 +37,4 @@ pub mod password;
 #[cfg(any(test, fuzzing))]
 pub mod probes;
 pub mod store;
+pub mod words;

@@ -72,6 +72,10 @@ actions! {
     UserDisabled = "user.disabled",
     /// A user was enabled.
     UserEnabled = "user.enabled",
+    /// A user signed in at the pages.
+    SessionOpened = "session.opened",
+    /// A user signed out, here or elsewhere.
+    SessionClosed = "session.closed",
     /// An API key was made.
     KeyCreated = "key.created",
     /// An API key was revoked.

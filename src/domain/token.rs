@@ -1,11 +1,12 @@
 //! The tokens' form and arithmetic.
 //!
 //! A token is `<prefix>_` and 44 characters of strict base64url: one byte of
-//! version and key, a 16-byte UUIDv7, 16 secret bytes. Export tokens and API
-//! keys have random secrets, of which the database holds a digest. A redeem
+//! version and key, a 16-byte UUIDv7, 16 secret bytes. Export tokens, API
+//! keys and sessions have random secrets, of which the database holds a digest. A redeem
 //! token's secret is derived from its id and the server's key (HKDF, RFC 5869;
 //! HMAC, RFC 2104), so that the database holds nothing of it and the mail can
-//! be written again.
+//! be written again. A form's token, which shows that a page of ours was filled in and
+//! nobody else's, is derived likewise.
 
 use std::fmt;
 
@@ -37,17 +38,20 @@ pub enum Kind {
     ApiKey,
     /// Redeems one request.
     Redeem,
+    /// Keeps a person signed in at the pages.
+    Session,
 }
 
 impl Kind {
     #[cfg(test)]
-    const ALL: [Self; 3] = [Self::Export, Self::ApiKey, Self::Redeem];
+    const ALL: [Self; 4] = [Self::Export, Self::ApiKey, Self::Redeem, Self::Session];
 
     const fn prefix(self) -> &'static str {
         match self {
             Self::Export => "cse",
             Self::ApiKey => "csk",
             Self::Redeem => "csr",
+            Self::Session => "css",
         }
     }
 }
@@ -79,6 +83,11 @@ token_id!(
     /// A redeem token's id: never published, since the server's key makes the
     /// token of it.
     RedeemId
+);
+
+token_id!(
+    /// A session's id: shown to its user alone.
+    SessionId
 );
 
 /// Random bytes for one token or row: ten for the id, sixteen for the secret.
@@ -254,11 +263,31 @@ impl RedeemKey {
     }
 }
 
+/// A key that forms' tokens are derived with, made of a server key.
+struct FormKey(SecretSlice<u8>);
+
+impl FormKey {
+    fn new(server_key: &[u8]) -> Self {
+        let mut okm = [0_u8; 32];
+        let expanded = Hkdf::<Sha256>::new(None, server_key).expand(b"countersign form v1", &mut okm);
+        debug_assert!(expanded.is_ok());
+        Self(SecretSlice::from(okm.to_vec()))
+    }
+
+    /// The token of all forms that are shown to this browser.
+    fn derive(&self, browser: Uuid) -> [u8; 16] {
+        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.expose_secret());
+        let token = mac.map(|mac| mac.chain_update(browser.as_bytes()).finalize().into_bytes());
+        token.ok().and_then(|token| token.first_chunk().copied()).unwrap_or_default()
+    }
+}
+
 /// The server's keys: one that signs, and while keys rotate the one before it,
 /// whose tokens are still honoured.
 pub struct Keyring {
     current: RedeemKey,
     previous: Option<RedeemKey>,
+    forms: FormKey,
 }
 
 /// A server key that is too short to be one.
@@ -272,12 +301,25 @@ impl Keyring {
         if current.len() < SERVER_KEY_BYTES || previous.is_some_and(|key| key.len() < SERVER_KEY_BYTES) {
             return Err(ShortKey);
         }
-        Ok(Self { current: RedeemKey::new(current), previous: previous.map(RedeemKey::new) })
+        let (redeem, previous) = (RedeemKey::new(current), previous.map(RedeemKey::new));
+        Ok(Self { current: redeem, previous, forms: FormKey::new(current) })
     }
 
     /// The redeem token of this id.
     pub fn redeem_token(&self, id: RedeemId) -> Token {
         self.current.derive(id)
+    }
+
+    /// What each form has in it that is shown to a browser, by the id that the browser
+    /// was given: no other site can know it.
+    pub fn form_token(&self, browser: Uuid) -> String {
+        URL_SAFE_NO_PAD.encode(self.forms.derive(browser))
+    }
+
+    /// Whether a form was shown to this browser, by the token that came with it.
+    pub fn is_form_token(&self, browser: Uuid, text: &str) -> bool {
+        let expected = self.forms.derive(browser);
+        URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| expected.ct_eq(token.as_slice()).into())
     }
 
     /// Reads a redeem token; one that no key of ours made is as good as none.
@@ -349,6 +391,17 @@ mod tests {
     fn a_short_server_key_is_refused() {
         assert_eq!(Keyring::new(&[0; 31], None).unwrap_err(), ShortKey);
         assert_eq!(Keyring::new(&[0; 32], Some(&[0; 31])).unwrap_err(), ShortKey);
+    }
+
+    #[test]
+    fn a_forms_token_is_one_browsers() {
+        let (keyring, browsers) = (keyring(1, None), [1, 2].map(|byte| entropy(byte).uuid(NOW)));
+        let token = keyring.form_token(browsers[0]);
+        assert!(keyring.is_form_token(browsers[0], &token));
+        assert!(!keyring.is_form_token(browsers[1], &token));
+        for text in ["", "AAAA", &token[1..], &format!("{token}A")] {
+            assert!(!keyring.is_form_token(browsers[0], text), "{text}");
+        }
     }
 
     #[test]

@@ -26,23 +26,30 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        let bytes = Bytes::from_request(&request, payload);
+        let body = Self::read(&request, payload);
+        Box::pin(async move { body.await.map_err(|problem| problem.refuse(&request)) })
+    }
+}
+
+impl Body {
+    /// Reads a request's body.
+    pub fn read(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self, Problem> {
+        let bytes = Bytes::from_request(request, payload);
         Box::pin(async move {
-            let problem = match deadline::lend(BODY_TIME, bytes).await {
-                Some(Ok(bytes)) => return Ok(Self(bytes)),
-                Some(Err(error)) => match error.as_response_error().status_code() {
+            match deadline::lend(BODY_TIME, bytes).await {
+                Some(Ok(bytes)) => Ok(Self(bytes)),
+                Some(Err(error)) => Err(match error.as_response_error().status_code() {
                     actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
                     _ => Problem::BadRequest("The body could not be read.".to_owned()),
-                },
-                None => Problem::TooSlow,
-            };
-            Err(problem.refuse(&request))
+                }),
+                None => Err(Problem::TooSlow),
+            }
         })
     }
 }
 
 /// What becomes of an extractor.
-pub type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, actix_web::Error>>>>;
+pub type Extracted<T, E = actix_web::Error> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
 
 /// An extractor that reads a whole body, with what else there is of its request.
 pub fn read_whole<T: 'static>(

@@ -12,6 +12,7 @@ use crate::actors::registry::RegistryError;
 use crate::config::ErrorStatus;
 use crate::domain::limit::Exceeded;
 use crate::store::StoreError;
+use crate::words::Language;
 
 /// Seconds after which to come back to a busy server.
 const RETRY_SECONDS: &str = "1";
@@ -67,6 +68,8 @@ pub struct Addressee {
     uri: Uri,
     /// The status of the mfs dialect's errors.
     pub mfs_errors: ErrorStatus,
+    /// The language of the pages.
+    pub language: Language,
 }
 
 impl Addressee {
@@ -74,7 +77,12 @@ impl Addressee {
     pub fn of(request: &HttpRequest) -> Self {
         let configured =
             request.app_data::<Data<Services>>().map(|services| services.config.mfs.error_status);
-        Self { uri: request.uri().clone(), mfs_errors: configured.unwrap_or_default() }
+        let uri = request.uri().clone();
+        let language = match Surface::of(uri.path()) {
+            Surface::Page => pages::language_of(request),
+            _ => Language::default(),
+        };
+        Self { uri, mfs_errors: configured.unwrap_or_default(), language }
     }
 
     /// The path.
@@ -117,7 +125,7 @@ impl Problem {
             Surface::Mfs => mfs::problem(self, addressee),
             Surface::Hexo => hexo::problem(self),
             Surface::OAuth => resource_server::problem(self),
-            Surface::Page => pages::problem(self),
+            Surface::Page => pages::problem(self, addressee.language),
             Surface::Other => ops::problem(self),
         })
     }
@@ -197,7 +205,7 @@ impl Surface {
             Self::Hexo
         } else if below("/oauth2") || below("/authz") {
             Self::OAuth
-        } else if below("/redeem") {
+        } else if path == "/" || pages::ROOTS.iter().any(|root| below(root)) {
             Self::Page
         } else {
             Self::Other

@@ -26,6 +26,7 @@ pub mod outbox;
 pub mod probe;
 pub mod purge;
 pub mod requests;
+pub mod sessions;
 pub mod users;
 
 use std::fs::{self, OpenOptions};

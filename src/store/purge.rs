@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use diesel::prelude::*;
 
-use super::schema::{api_keys, events, export_tokens, outbox, permission_requests};
+use super::schema::{api_keys, events, export_tokens, outbox, permission_requests, sessions};
 use super::types::{At, Uid};
 use super::{Conn, on, requests, tallies};
 use crate::domain::clock::Timestamp;
@@ -20,6 +20,8 @@ pub struct Purged {
     pub requests: usize,
     /// API keys, revoked.
     pub keys: usize,
+    /// Sessions, expired.
+    pub sessions: usize,
     /// Entries of the audit trail.
     pub events: usize,
 }
@@ -37,6 +39,7 @@ impl AddAssign for Purged {
         self.mails += more.mails;
         self.requests += more.requests;
         self.keys += more.keys;
+        self.sessions += more.sessions;
         self.events += more.events;
     }
 }
@@ -75,6 +78,7 @@ pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged
                 .and(permission_requests::closed_at.lt(at).assume_not_null())
         ),
         keys: purge!(api_keys, Uid, api_keys::revoked_at.lt(at)),
+        sessions: purge!(sessions, Uid, sessions::expires_at.lt(at)),
         events: purge!(events, Uid, events::at.lt(at)),
     })
 }

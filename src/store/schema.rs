@@ -30,6 +30,18 @@ table! {
 }
 
 table! {
+    sessions (id) {
+        id -> crate::store::types::Id,
+        user_id -> BigInt,
+        digest -> Binary,
+        created_at -> crate::store::types::Instant,
+        expires_at -> crate::store::types::Instant,
+        address -> Nullable<Text>,
+        client -> Nullable<Text>,
+    }
+}
+
+table! {
     hubs (id) {
         id -> Text,
         name -> Text,
@@ -157,6 +169,7 @@ table! {
 }
 
 joinable!(api_keys -> users (user_id));
+joinable!(sessions -> users (user_id));
 joinable!(hub_members -> hubs (hub_id));
 joinable!(hub_members -> users (user_id));
 joinable!(export_tokens -> users (creator));
@@ -166,6 +179,7 @@ joinable!(permission_requests -> bundles (bundle_id));
 allow_tables_to_appear_in_same_query!(
     users,
     api_keys,
+    sessions,
     hubs,
     hub_members,
     bundles,

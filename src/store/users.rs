@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::schema::{bundle_permissions, permission_requests, users};
 use super::types::At;
-use super::{Conn, Listed, Page, on};
+use super::{Conn, Listed, Page, on, sessions};
 use crate::domain::clock::Timestamp;
 use crate::domain::user::{Email, PersonName, User, UserId};
 
@@ -217,8 +217,9 @@ pub fn rename(
     Ok(row.map(User::from))
 }
 
-/// Sets a user's password, as an argon2 hash.
+/// Sets a user's password, as an argon2 hash, and signs them out everywhere.
 pub fn set_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
+    sessions::delete_all(conn, id)?;
     on!(conn, c => diesel::update(users::table.find(id.0)).set(users::password.eq(hash)).execute(c))
         .map(|rows| rows > 0)
 }

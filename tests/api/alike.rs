@@ -23,6 +23,7 @@ use countersign::store::ledger::{Deed, RequestRef, Verdict};
 
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::processes::Server;
+use crate::visitor::Visitor;
 
 /// Beyond this a difference is no chance: one in 150,000.
 const LEAK: f64 = 4.5;
@@ -57,6 +58,8 @@ fn long_ago(app: &TestApp) -> &'static str {
 /// Everybody and everything that is asked about.
 struct Scene {
     grace: TestUser,
+    /// Grace, at the pages.
+    visitor: Visitor,
     /// Redeem tokens that redeem nothing for Grace, and why.
     tokens: Vec<(&'static str, String)>,
     /// Export tokens that open nothing, and why.
@@ -123,7 +126,8 @@ impl Scene {
         app.tamper(&format!("UPDATE users SET password = NULL WHERE id = {}", nameless.id()));
         app.disable(&app.user("gone@example.org"));
         let stranger = app.user("stranger@example.org").id();
-        Self { grace, tokens, exports, stranger, inspector }
+        let visitor = app.signed_in(&grace);
+        Self { grace, visitor, tokens, exports, stranger, inspector }
     }
 
     /// All that must be alike, by what is asked.
@@ -135,16 +139,29 @@ impl Scene {
             };
             self.tokens.iter().map(asked).collect::<Kinds>()
         };
-        let page = |decision| {
+        // The page tells whose a living link is not; and whose an old one was may ask again.
+        let of =
+            |why: &'static [&'static str]| self.tokens.iter().filter(move |(other, _)| why.contains(other));
+        let look = |why| {
+            let cookie = format!("Cookie: {}\r\n", self.visitor.cookie);
+            of(why)
+                .map(|(why, token)| (*why, http("GET", &format!("/redeem?token={token}"), &cookie, "")))
+                .collect()
+        };
+        let decide = |why| {
             let asked = |(why, token): &(&'static str, String)| {
                 let form = form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs([("token", token.as_str()), ("email", self.grace.email())])
-                    .extend_pairs([("password", PASSWORD), ("decision", decision)])
+                    .extend_pairs([("token", token.as_str()), ("decision", "approve")])
+                    .append_pair("csrf", &self.visitor.csrf)
                     .finish();
-                (*why, http("POST", "/redeem", "Content-Type: application/x-www-form-urlencoded\r\n", &form))
+                let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+                let headers = format!("{headers}Cookie: {}\r\n", self.visitor.cookie);
+                (*why, http("POST", "/redeem", &headers, &form))
             };
-            self.tokens.iter().map(asked).collect::<Kinds>()
+            of(why).map(asked).collect()
         };
+        const OVER: &[&str] = &["used", "withdrawn", "replaced", "expired"];
+        const NEVER: &[&str] = &["unknown", "nonsense"];
         let sign_in = [
             ("nobody's address", "nobody@example.org", "a wrong password"),
             ("a wrong password", "grace@example.org", "a wrong password"),
@@ -159,8 +176,10 @@ impl Scene {
             ("GET <token>", one("GET")),
             ("PUT <token>", one("PUT")),
             ("DELETE <token>", one("DELETE")),
-            ("the page, to look", page("look")),
-            ("the page, to approve", page("approve")),
+            ("the page of what is over", look(OVER)),
+            ("the page of what never was", look(NEVER)),
+            ("approving what is over", decide(OVER)),
+            ("approving what never was", decide(NEVER)),
             (
                 "signing in",
                 sign_in

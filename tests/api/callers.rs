@@ -13,11 +13,13 @@ use countersign::domain::token::{ApiKeyId, Kind, Token};
 use countersign::domain::user::UserId;
 use countersign::store::keys::{self, Scope};
 use countersign::store::ledger::{Deed, Verdict};
+use countersign::store::sessions;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::routes::{self, Route, pattern};
+use crate::visitor::Visitor;
 
 const TABLE: &str = include_str!("callers.txt");
 /// The table's columns, in its order.
@@ -176,6 +178,7 @@ impl World {
         let (what, after) = rest.split_once('}').expect("a brace is closed");
         let made = match what {
             "file" => return format!("{before}swagger-ui.css{after}"),
+            "asset" => return format!("{before}style.css{after}"),
             "grace" => return format!("{before}{}{after}", self.grace.id()),
             "bundle" => self.new_bundle().id.to_string(),
             "used" => self.new_request().terms.bundle.to_string(),
@@ -216,12 +219,7 @@ impl World {
     fn whoever_may(&self, path: &str) -> &TestUser {
         match path {
             _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
-            _ if path.contains("/block")
-                || path.contains("/bundle_permission")
-                || path.starts_with("/redeem") =>
-            {
-                &self.grace
-            }
+            _ if path.contains("/block") || path.contains("/bundle_permission") => &self.grace,
             _ => &self.root,
         }
     }
@@ -271,27 +269,58 @@ impl World {
         }
     }
 
-    /// The page's form, filled in by the caller.
-    fn form(&self, form: &str, caller: &str) -> String {
-        let (email, password) = match (self.person(caller), caller) {
-            (Some(user), _) => (user.email(), PASSWORD.to_owned()),
-            (None, "none") => ("", String::new()),
-            (None, "wrong") => (self.grace.email(), "a wrong password".to_owned()),
-            (None, _) => (self.grace.email(), self.secret(caller, "/redeem").unwrap()),
-        };
-        let password = password.replace(' ', "+");
-        format!("{form}&email={}&password={password}", email.replace('@', "%40"))
+    /// The caller as somebody at the pages, where a cookie counts alone.
+    fn visitor(&self, caller: &str) -> Visitor {
+        self.rows.replace(None);
+        match (caller, self.person(caller)) {
+            (_, Some(user)) => self.app.signed_in(user),
+            ("gone", None) => {
+                let visitor = self.app.signed_in(&self.root);
+                let closed = visitor.session.unwrap();
+                let root = self.root.user.id;
+                assert!(self.app.store.write(|conn| sessions::delete(conn, closed, root)).unwrap());
+                visitor
+            }
+            _ => self.app.visitor(),
+        }
+    }
+
+    /// A page's form as the caller fills it in.
+    fn form(&self, path: &str, sent: Option<String>, caller: &str) -> Vec<(String, String)> {
+        let mut form: Vec<_> =
+            form_urlencoded::parse(sent.unwrap_or_default().as_bytes()).into_owned().collect();
+        if path == "/sign-in" {
+            let (email, password) = match (self.person(caller), caller) {
+                (Some(user), _) => (user.email(), PASSWORD.to_owned()),
+                (None, "none") => ("", String::new()),
+                (None, "wrong") => (self.grace.email(), "a wrong password".to_owned()),
+                (None, _) => (self.grace.email(), self.secret(caller, path).unwrap()),
+            };
+            form.push(("email".to_owned(), email.to_owned()));
+            form.push(("password".to_owned(), password));
+        }
+        form
     }
 
     /// A row's request by this caller.
     fn request(&self, method: &str, row: &Row, caller: &str) -> RequestBuilder {
         let path = self.filled(row.path);
-        let request = self.app.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
         let sent = row.sent.map(|sent| self.filled(sent));
-        if row.route() == ("POST".to_owned(), "/redeem".to_owned()) {
-            let form = self.form(&sent.unwrap(), caller);
-            return request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        if is_page(row.path) {
+            let visitor = self.visitor(caller);
+            let form = self.form(row.path, sent, caller);
+            let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let request = match method {
+                Method::POST => visitor.post(&self.app, &path, &form),
+                _ => visitor.asks(&self.app, method, &path),
+            };
+            return match self.secret(caller, row.path) {
+                Some(secret) if self.person(caller).is_none() => request.bearer_auth(secret),
+                _ => request,
+            };
         }
+        let request = self.app.request(method, &path);
         let request = self.signed(request, caller, row.path);
         match (row.method, sent, self.body(&row.route())) {
             ("GET", Some(header), None) => {
@@ -344,6 +373,13 @@ fn is_hexo(path: &str) -> bool {
     path.starts_with("/api/")
 }
 
+/// Whether this is a page: where a session counts, and nothing else.
+pub fn is_page(path: &str) -> bool {
+    const OTHERS: [&str; 9] =
+        ["/api", "/-/svc", "/oauth2", "/authz", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+    !OTHERS.iter().any(|root| path.starts_with(root))
+}
+
 fn is_mfs(path: &str) -> bool {
     path.starts_with("/-/svc/")
 }
@@ -370,6 +406,11 @@ async fn who_may_use_the_hexo_dialect_under_its_other_prefix() {
 }
 
 #[actix_web::test]
-async fn who_may_use_all_that_is_neither() {
-    try_rows(|path| !is_hexo(path) && !is_mfs(path), "/api/").await;
+async fn who_may_use_the_pages() {
+    try_rows(is_page, "/api/").await;
+}
+
+#[actix_web::test]
+async fn who_may_use_all_that_is_none_of_these() {
+    try_rows(|path| !is_hexo(path) && !is_mfs(path) && !is_page(path), "/api/").await;
 }

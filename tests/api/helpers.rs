@@ -337,9 +337,10 @@ impl TestApp {
 
     /// How many rows each table has: what a refusal leaves as it was.
     pub fn rows(&self) -> Vec<(&'static str, i64)> {
-        const TABLES: [&str; 10] = [
+        const TABLES: [&str; 11] = [
             "users",
             "api_keys",
+            "sessions",
             "hub_members",
             "bundles",
             "export_tokens",

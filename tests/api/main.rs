@@ -49,3 +49,4 @@ mod schemathesis;
 mod sign_in;
 mod smtp;
 mod totals;
+mod visitor;

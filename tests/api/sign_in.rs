@@ -75,18 +75,17 @@ on_both_databases! {
         let oauth = by(app.post("/oauth2/introspect")).form(&[("token", "x")]).send().await.unwrap();
         assert_eq!(oauth.status(), 429);
         assert_eq!(oauth.json::<Value>().await.unwrap()["error_description"], words);
-        let form = [("token", "x"), ("email", "grace@example.org"), ("password", PASSWORD), ("decision", "look")];
-        let page = app.post("/redeem").form(&form).send().await.unwrap();
+        let form = [("email", "grace@example.org"), ("password", PASSWORD)];
+        let page = app.visitor().post(&app, "/sign-in", &form).send().await.unwrap();
         assert_eq!((page.status().as_u16(), &page.headers()["ratelimit"]), (429, &"\"account\";r=0;t=3600".parse().unwrap()));
-        assert!(page.text().await.unwrap().contains(words));
+        assert!(page.text().await.unwrap().contains("That was too often."));
     }
 
     async fn the_form_and_the_apis_count_together(mut app: TestApp) {
         app.url = app.replica_with(&limits(&[("failures_per_account", "4/h")]));
         app.user("grace@example.org");
         let form = |password: &str| {
-            let form = [("token", "x"), ("email", "Grace@Example.org"), ("password", password), ("decision", "look")];
-            app.post("/redeem").form(&form)
+            app.visitor().post(&app, "/sign-in", &[("email", "Grace@Example.org"), ("password", password)])
         };
         for nth in 0..2 {
             assert_eq!(status(form(&format!("guess {nth}"))).await, 403);

@@ -23,6 +23,18 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_of_user ON api_keys (user_id, id);
 
+-- Who is signed in at the pages, by the cookie of this id.
+CREATE TABLE sessions (
+    id         uuid PRIMARY KEY,
+    user_id    bigint NOT NULL REFERENCES users,
+    digest     bytea NOT NULL CHECK (length(digest) = 32),
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    address    text,
+    client     text
+);
+CREATE INDEX sessions_of_user ON sessions (user_id, id);
+
 CREATE TABLE hubs (
     id         text PRIMARY KEY,
     name       text NOT NULL,

@@ -10,5 +10,6 @@ DROP TABLE export_tokens;
 DROP TABLE bundles;
 DROP TABLE hub_members;
 DROP TABLE hubs;
+DROP TABLE sessions;
 DROP TABLE api_keys;
 DROP TABLE users;

@@ -1,39 +1,58 @@
-//! The page that a mail's link opens: it shows a form, and acts on what the form
-//! sends. Looking at it changes nothing, however often, by whatever scanner.
+//! The pages: what people use in a browser. HTML that is written here, and works without
+//! scripts; looking at a page changes nothing, however often, by whatever scanner.
+//!
+//! A handler takes a [`visit::Visit`] (who looks, in which language) or, where something
+//! is to be done, a [`post::Post`] (which a form of ours sent), and answers with a page
+//! of a template, by [`view`]. What people read is in [`crate::words`]. Who is not signed
+//! in, and has to be, is asked to, and led back.
 
-mod form;
+mod assets;
+mod error;
+mod home;
+mod post;
 mod redeem;
+mod session;
+mod sign_in;
 mod view;
+mod visit;
 
-use actix_web::web::ServiceConfig;
-use actix_web::{HttpResponse, web};
+use actix_web::web::{self, ServiceConfig};
 use utoipa::OpenApi;
 
 use super::openapi::refusals::Refusals;
-use super::problem::Problem;
-use super::routing::{get, resource};
-use view::Page;
+use super::routing::get;
 
+pub(crate) use error::problem;
 #[cfg(any(test, fuzzing))]
-pub(crate) use form::probe;
+pub(crate) use post::probe;
+pub(crate) use view::language_of;
+
+/// What the pages' paths begin with, but for the first one's: there, errors are pages too.
+pub const ROOTS: [&str; 4] = ["/assets", "/redeem", "/sign-in", "/sign-out"];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(
-        resource("/redeem", "GET, HEAD, POST")
-            .route(get().to(redeem::show))
-            .route(web::post().to(redeem::decide)),
-    )
-    .service(resource("/redeem/style.css", "GET, HEAD").route(get().to(view::style)));
+    app.service(assets::resource("/assets/{file}", "GET, HEAD").route(get().to(assets::file)))
+        .service(view::resource("/", "GET, HEAD").route(get().to(home::show)))
+        .service(
+            view::resource("/sign-in", "GET, HEAD, POST")
+                .route(get().to(sign_in::show))
+                .route(web::post().to(sign_in::sign_in)),
+        )
+        .service(view::resource("/sign-out", "POST").route(web::post().to(sign_in::sign_out)))
+        .service(
+            view::resource("/redeem", "GET, HEAD, POST")
+                .route(get().to(redeem::show))
+                .route(web::post().to(redeem::decide)),
+        );
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(redeem::show, redeem::decide, view::style))]
-struct Document;
 
 /// What is told of the pages.
 pub fn document() -> utoipa::openapi::OpenApi {
-    super::openapi::part::<Html>("The page", Document::openapi())
+    let parts = [assets::Document::openapi(), home::Document::openapi(), sign_in::Document::openapi()];
+    let mut whole = redeem::Document::openapi();
+    parts.into_iter().for_each(|part| whole.merge(part));
+    super::openapi::part::<Html>("Pages", whole)
 }
 
 /// The pages' way to tell that something went wrong: a page.
@@ -44,9 +63,4 @@ impl Refusals for Html {
     const MEDIA_TYPE: &'static str = "text/html";
     type Body = String;
     type Invalid = String;
-}
-
-/// A problem as a page.
-pub fn problem(problem: &Problem) -> HttpResponse {
-    Page::Problem { words: problem.to_string() }.answer(problem.status())
 }

@@ -1,27 +1,38 @@
-//! `/redeem`: the target of a request signs in, and approves or declines it.
+//! `/redeem`: what a mail's link opens. The target of a request, signed in, approves or
+//! declines it.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use secrecy::ExposeSecret;
+use minijinja::{Value, context};
+use utoipa::{OpenApi, ToSchema};
 
 use super::Html;
-use super::form::{Decision, Fields, Form};
-use super::view::{Page, Summary};
+use super::error::PageError;
+use super::post::Post;
+use super::session::SignedIn;
+use super::visit::Visit;
+use crate::domain::bundle::Bundle;
+use crate::domain::clock::Timestamp;
+use crate::domain::text::IdempotencyKey;
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
 use crate::entropy;
-use crate::http::auth::{AuthError, origin};
-use crate::http::body::Body;
 use crate::http::openapi::refusals::{AnyBody, May};
-use crate::http::pace;
 use crate::http::problem::Problem;
-use crate::http::{Services, client};
+use crate::http::{Services, pace};
 use crate::store::lookup::Question;
+use crate::store::{requests, users};
 
-/// The form that a mail's link opens.
+#[derive(OpenApi)]
+#[openapi(paths(show, decide))]
+pub(super) struct Document;
+
+/// What a request asks for.
 ///
-/// Nothing is looked up, so that the link alone tells its finder nothing.
+/// Who is not signed in is asked to; nothing is looked up before that, so that the link
+/// alone tells its finder nothing. A token that is used, expired, unknown or somebody
+/// else's is 404.
 #[utoipa::path(
     get,
     path = "/redeem",
@@ -29,93 +40,152 @@ use crate::store::lookup::Question;
     security(()),
     params(("token" = Option<String>, Query, nullable = false, description = "The redeem token.")),
     responses(
-        (status = 200, description = "The form.", body = String, content_type = "text/html"),
+        (status = 200, description = "The request, or a form to sign in by.", body = String,
+            content_type = "text/html"),
         May<Html, 404>,
+        May<Html, 503>,
     ),
 )]
-pub async fn show(request: HttpRequest) -> HttpResponse {
+pub(super) async fn show(
+    services: Data<Services>,
+    request: HttpRequest,
+    visit: Visit,
+) -> Result<HttpResponse, PageError> {
     let token = form_urlencoded::parse(request.query_string().as_bytes())
         .find(|(name, token)| name == "token" && !token.is_empty())
         .map(|(_, token)| token.into_owned());
-    match token {
-        Some(token) => form(token, String::new(), false, None).answer(StatusCode::OK),
-        None => Page::Over.answer(StatusCode::NOT_FOUND),
+    let Some(token) = token else { return over(&services, &visit, None).await };
+    let Some(SignedIn { user, .. }) = &visit.signed_in else {
+        let context =
+            context! { next => &visit.here, email => "", wrong => None::<()>, intro => "redeem-sign-in" };
+        return Ok(visit.show("sign-in", context));
+    };
+    let Ok(id) = services.keyring.open_redeem(&token) else { return over(&services, &visit, None).await };
+    let found = services.registry.look_up(Question::Request(id)).await?;
+    match found.request(id, user.id) {
+        Some((request, scene, _)) => {
+            let asked = asked(scene.allowed, scene.bundle, request.expires_at);
+            let once = entropy::uuid().to_string();
+            Ok(visit.show("redeem", context! { token, once, asked }))
+        }
+        None => over(&services, &visit, Some(id)).await,
     }
 }
 
-/// The form, filled in: its target looks at a request, approves or declines it.
-///
-/// A token that is used, expired, unknown or somebody else's is 404, a wrong
-/// password 403.
+/// The form, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = page::Decide)]
+#[expect(dead_code, reason = "read by `decide`; this is what it looks like")]
+struct DecideForm {
+    /// What shows that the form was ours.
+    csrf: String,
+    /// The redeem token.
+    token: String,
+    decision: Decision,
+    /// What makes a form that is sent twice count once.
+    #[schema(nullable = false)]
+    once: Option<String>,
+}
+
+/// What the person at the form wants.
+#[derive(ToSchema)]
+#[schema(as = page::Decision, rename_all = "lowercase")]
+#[expect(dead_code, reason = "as above")]
+enum Decision {
+    /// To give it.
+    Approve,
+    /// Not to give it.
+    Decline,
+}
+
+/// Approves or declines a request.
 #[utoipa::path(
     post,
     path = "/redeem",
     operation_id = "redeem_by_page",
     security(()),
-    request_body(content = Fields, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = DecideForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What came of it.", body = String, content_type = "text/html"),
+        (status = 303, description = "Nobody is signed in."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,
         May<Html, 503>,
     ),
 )]
-pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) -> HttpResponse {
-    let done = async {
-        let filled = Form::parse(&request, &body)?;
-        let from = client::address(&request);
-        let password = filled.password.expose_secret();
-        let user = match services.authenticator.sign_in(&filled.email, password, from).await {
-            Ok(user) => user,
-            Err(AuthError::Unauthenticated) => {
-                let again = form(filled.token, filled.email, true, None);
-                let mut answer = again.answer(StatusCode::FORBIDDEN);
-                pace::set(&mut answer);
-                return Ok(answer);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let page = act(&services, &request, &user, filled).await?;
-        let status = if page == Page::Over { StatusCode::NOT_FOUND } else { StatusCode::OK };
-        let mut answer = page.answer(status);
-        if page == Page::Over {
-            pace::set(&mut answer);
-        }
-        Ok::<_, Problem>(answer)
+pub(super) async fn decide(
+    services: Data<Services>,
+    Post { visit, fields }: Post,
+) -> Result<HttpResponse, PageError> {
+    let (token, decision) = (fields.one("token")?, fields.one("decision")?);
+    let Some(SignedIn { user, .. }) = &visit.signed_in else {
+        return Err(PageError::SignIn { next: format!("/redeem?token={}", super::error::encoded(token)) });
     };
-    done.await.unwrap_or_else(|problem| problem.answer(&request))
+    let Ok(id) = services.keyring.open_redeem(token) else { return over(&services, &visit, None).await };
+    let origin = visit.origin.clone();
+    match decision {
+        "approve" => {
+            let once = fields.optional("once").and_then(|once| IdempotencyKey::new(once).ok());
+            match services.registry.redeem(id, user.id, once, origin).await? {
+                Ok((grant, cast)) => {
+                    let scene = cast.scene(grant.terms).ok_or(Problem::Broken)?;
+                    let asked = asked(scene.allowed, scene.bundle, grant.created_at);
+                    Ok(visit.show("approved", context! { grant => grant.id.0, asked }))
+                }
+                Err(_) => over(&services, &visit, Some(id)).await,
+            }
+        }
+        "decline" => match services.registry.decline(id, user.id, origin).await? {
+            Ok(_) => Ok(visit.say(StatusCode::OK, "redeem-declined")),
+            Err(_) => over(&services, &visit, Some(id)).await,
+        },
+        _ => Err(Problem::BadRequest("The decision is to approve or to decline.".to_owned()).into()),
+    }
 }
 
-/// Does what a signed-in user decided. A token that is used, expired, unknown or
-/// somebody else's makes the same page.
-async fn act(services: &Services, request: &HttpRequest, user: &User, filled: Form) -> Result<Page, Problem> {
-    let Ok(id) = services.keyring.open_redeem(&filled.token) else { return Ok(Page::Over) };
-    let origin = origin(request, Some(user.id));
-    Ok(match filled.decision {
-        Decision::Look => match summary(services, id, user).await? {
-            Some(summary) => form(filled.token, filled.email, false, Some(summary)),
-            None => Page::Over,
-        },
-        Decision::Approve => match services.registry.redeem(id, user.id, filled.once, origin).await? {
-            Ok(_) => Page::Approved,
-            Err(_) => Page::Over,
-        },
-        Decision::Decline => match services.registry.decline(id, user.id, origin).await? {
-            Ok(_) => Page::Declined,
-            Err(_) => Page::Over,
-        },
-    })
+/// What is asked for, by whom, until when.
+fn asked(by: &User, bundle: &Bundle, expires_at: Timestamp) -> Value {
+    context! {
+        by => by.display_name(),
+        email => by.email.as_str(),
+        bundle => bundle.name.as_str(),
+        description => bundle.description.as_str(),
+        rights => bundle.permission.bits(),
+        expires => expires_at.micros(),
+    }
 }
 
-/// What a live request asks its target for; `None` for anybody else.
-async fn summary(services: &Services, id: RedeemId, viewer: &User) -> Result<Option<Summary>, Problem> {
-    let found = services.registry.look_up(Question::Request(id)).await?;
-    let seen = found.request(id, viewer.id);
-    Ok(seen.map(|(request, scene, _)| Summary::new(scene.allowed, scene.bundle, request.expires_at)))
-}
-
-/// The form, to be filled in anew.
-fn form(token: String, email: String, rejected: bool, summary: Option<Summary>) -> Page {
-    Page::Form { token, email, once: entropy::uuid().to_string(), rejected, summary }
+/// Nothing to decide: one page for all reasons. Whose request it was may ask for another
+/// one; who is somebody else, and the request lives, is told that alone.
+async fn over(
+    services: &Services,
+    visit: &Visit,
+    token: Option<RedeemId>,
+) -> Result<HttpResponse, PageError> {
+    let me = visit.signed_in.as_ref().map(|signed_in| signed_in.user.id);
+    let found = match token {
+        Some(id) => {
+            let found = services.directory.read(move |conn| {
+                let Some(request) = requests::by_redeem_id(conn, id)? else { return Ok(None) };
+                let allowed = users::by_ids(conn, &[request.terms.allowed])?.pop();
+                let live = request.is_live(conn.now()?);
+                Ok(Some((request.terms.target, live, allowed)))
+            });
+            found.await?
+        }
+        None => None,
+    };
+    let mut answer = match found {
+        Some((target, true, _)) if Some(target) != me => {
+            visit.page(StatusCode::NOT_FOUND, "over", context! { key => "redeem-other", ask => None::<()> })
+        }
+        Some((target, _, Some(allowed))) if Some(target) == me => {
+            let ask = context! { name => allowed.display_name(), email => allowed.email.as_str() };
+            visit.page(StatusCode::NOT_FOUND, "over", context! { key => "redeem-over", ask })
+        }
+        _ => visit.page(StatusCode::NOT_FOUND, "over", context! { key => "redeem-over", ask => None::<()> }),
+    };
+    pace::set(&mut answer);
+    Ok(answer)
 }

@@ -1,149 +1,132 @@
-//! The pages as HTML, and the headers that keep a link's token to its page.
+//! Templates, and what each page is answered with.
 
 use std::sync::LazyLock;
 
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, REFERRER_POLICY, X_FRAME_OPTIONS};
-use actix_web::{HttpResponse, Responder};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use actix_web::http::header::{
+    ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, ContentType, VARY,
+};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+use fluent_bundle::FluentArgs;
+use minijinja::value::Kwargs;
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::bundle::Bundle;
+use super::assets;
 use crate::domain::clock::Timestamp;
-use crate::domain::user::User;
+use crate::domain::permission::Mask;
+use crate::words::{self, Language};
 
-/// No script, nothing from elsewhere, in nobody's frame.
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'";
+/// What a page may load and do: what is ours, and no script that stands in a page.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    templates.set_auto_escape_callback(|_| AutoEscape::Html);
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    for (name, source) in [
-        ("layout", include_str!("templates/layout.html")),
-        ("form", include_str!("templates/form.html")),
-        ("words", include_str!("templates/words.html")),
-    ] {
-        if let Err(error) = templates.add_template(name, source) {
+/// Declares the templates by their names.
+macro_rules! templates {
+    ($($name:literal),+ $(,)?) => {
+        const TEMPLATES: &[(&str, &str)] = &[$(($name, include_str!(concat!("templates/", $name, ".html")))),+];
+    };
+}
+
+templates!["approved", "asked", "home", "layout", "over", "redeem", "said", "sign-in"];
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_function("say", say);
+    environment.add_function("asset", assets::link);
+    environment.add_filter("moment", moment);
+    environment.add_filter("iso", |micros: i64| Timestamp::from_micros(micros).rfc3339());
+    environment.add_filter("rights", rights);
+    environment.add_filter("percent", |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+    for (name, source) in TEMPLATES {
+        if let Err(error) = environment.add_template(name, source) {
             tracing::error!(name, %error, "a page's template is broken");
         }
     }
-    templates
+    environment
 });
 
-/// A page to be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Page {
-    /// Who are you, and what do you want?
-    Form {
-        /// The token from the link.
-        token: String,
-        /// What was typed before.
-        email: String,
-        /// What makes a form that is sent twice count once.
-        once: String,
-        /// Whether email and password did not fit.
-        rejected: bool,
-        /// What is asked for, once it is known who looks.
-        summary: Option<Summary>,
-    },
-    /// It is given.
-    Approved,
-    /// It is not given.
-    Declined,
-    /// Nothing to decide, for one of several reasons.
-    Over,
-    /// It could not be done.
-    Problem {
-        /// Why.
-        words: String,
-    },
-}
-
-/// What a request asks for, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    asks: String,
-    asks_email: String,
-    bundle: String,
-    description: String,
-    rights: String,
-    expires: String,
-}
-
-impl Summary {
-    /// Of this bundle, asked for by this user until then.
-    pub fn new(asks: &User, bundle: &Bundle, expires_at: Timestamp) -> Self {
-        Self {
-            asks: asks.display_name(),
-            asks_email: asks.email.as_str().to_owned(),
-            bundle: bundle.name.as_str().to_owned(),
-            description: bundle.description.as_str().to_owned(),
-            rights: bundle.permission.to_string(),
-            expires: expires_at.format("%-d %B %Y, %H:%M UTC"),
+/// `{{ say("key", name=value) }}`: a message, in the page's language.
+fn say(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<String, Error> {
+    let mut args = FluentArgs::new();
+    for name in values.args() {
+        let value: Value = values.get(name)?;
+        match value.as_i64() {
+            Some(number) if value.is_number() => args.set(name.to_owned(), number),
+            _ => args.set(name.to_owned(), words::text(value.to_string())),
         }
     }
-
-    fn context(&self) -> Value {
-        let Self { asks, asks_email, bundle, description, rights, expires } = self;
-        context! { asks, asks_email, bundle, description, rights, expires }
-    }
+    Ok(language(state).format(key, &args))
 }
 
-impl Page {
-    /// The page as an answer.
-    pub fn answer(&self, status: StatusCode) -> HttpResponse {
-        let html = match self {
-            Self::Form { token, email, once, rejected, summary } => {
-                let summary = summary.as_ref().map(Summary::context);
-                render(
-                    "form",
-                    context! { title => "A request for you", token, email, once, rejected, summary },
-                )
-            }
-            Self::Approved => words(
-                "Approved",
-                "You have given the permission. You can take it back at any time, where you manage your permissions.",
-            ),
-            Self::Declined => {
-                words("Declined", "You have declined. Nothing was given, and the link is closed.")
-            }
-            Self::Over => words(
-                "Nothing to decide here",
-                "This link has been used, has expired or was withdrawn, or it was sent to somebody else. \
-                 Nothing was changed. If you expected a request, ask whoever sent it to send it again.",
-            ),
-            Self::Problem { words: why } => words("That did not work", why),
-        };
-        HttpResponse::build(status)
-            .content_type(ContentType::html())
-            .insert_header((CONTENT_SECURITY_POLICY, POLICY))
-            .insert_header((REFERRER_POLICY, "no-referrer"))
-            .insert_header((X_FRAME_OPTIONS, "DENY"))
-            .body(html)
-    }
+/// `{{ micros | moment }}`: a moment in words.
+fn moment(state: &State<'_, '_>, micros: i64) -> String {
+    language(state).moment(Timestamp::from_micros(micros))
 }
 
-/// How the pages look.
-#[utoipa::path(
-    get,
-    path = "/redeem/style.css",
-    operation_id = "redeem_style",
-    security(()),
-    responses((status = 200, description = "A style sheet.", body = String, content_type = "text/css")),
-)]
-pub async fn style() -> impl Responder {
-    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("templates/style.css"))
+/// `{{ bits | rights }}`: what a mask lets somebody do, as a list.
+fn rights(state: &State<'_, '_>, bits: i64) -> Vec<String> {
+    Mask::new(bits).map(|mask| language(state).rights(mask)).unwrap_or_default()
 }
 
-fn words(title: &str, words: &str) -> String {
-    render("words", context! { title, words })
+fn language(state: &State<'_, '_>) -> Language {
+    let tag = state.lookup("lang");
+    tag.and_then(|tag| Language::of_tag(tag.as_str()?)).unwrap_or_default()
 }
 
-/// The templates are our own: one that fails is a bug, told in plain words.
-fn render(name: &str, context: Value) -> String {
-    TEMPLATES.get_template(name).and_then(|template| template.render(context)).unwrap_or_else(|error| {
-        tracing::error!(name, %error, "a page cannot be shown");
-        "This page cannot be shown.".to_owned()
-    })
+/// A page of a template, in a language. (`lang` is known to all templates.)
+pub fn page(status: StatusCode, language: Language, template: &str, context: Value) -> HttpResponse {
+    let context = minijinja::context! { lang => language.tag(), ..context };
+    let rendered = ENVIRONMENT.get_template(template).and_then(|template| template.render(context));
+    let html = rendered.unwrap_or_else(|error| {
+        tracing::error!(template, %error, "a page cannot be written");
+        language.say("problem-broken")
+    });
+    HttpResponse::build(status)
+        .content_type(ContentType::html())
+        .insert_header((CONTENT_LANGUAGE, language.tag()))
+        .insert_header((VARY, "Accept-Language, Cookie"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .body(html)
+}
+
+/// The language of whoever sent this.
+pub fn language_of(request: &HttpRequest) -> Language {
+    let header = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+    header.map(Language::accepted).unwrap_or_default()
+}
+
+tokio::task_local! {
+    static SPOKEN: Language;
+}
+
+/// The language of whoever is being answered with a page.
+pub fn spoken() -> Language {
+    SPOKEN.try_with(|language| *language).unwrap_or_default()
+}
+
+/// [`crate::http::routing::resource`], for pages: what goes wrong there is told in the
+/// language of whoever sent the request.
+pub fn resource(
+    path: &str,
+    allow: &'static str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    crate::http::routing::resource(path, allow).wrap(from_fn(
+        async |request: ServiceRequest, next: Next<BoxBody>| {
+            SPOKEN.scope(language_of(request.request()), next.call(request)).await
+        },
+    ))
 }

@@ -1,0 +1,71 @@
+//! What pages load: how they look, and what makes them nicer where scripts run.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Path;
+use actix_web::{HttpResponse, Resource};
+use sha2::{Digest, Sha256};
+use utoipa::OpenApi;
+
+use super::Html;
+use super::error::PageError;
+use crate::http::openapi::refusals::May;
+use crate::http::problem::Problem;
+
+/// A file, by its name.
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    body: &'static str,
+}
+
+const ASSETS: [Asset; 3] = [
+    Asset { name: "style.css", kind: "text/css; charset=utf-8", body: include_str!("assets/style.css") },
+    Asset { name: "nicer.js", kind: "text/javascript; charset=utf-8", body: include_str!("assets/nicer.js") },
+    Asset { name: "icon.svg", kind: "image/svg+xml", body: include_str!("assets/icon.svg") },
+];
+
+/// What tells these files from those of another version.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let all = ASSETS.iter().fold(Sha256::new(), |all, asset| all.chain_update(asset.body));
+    all.finalize().iter().take(6).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+});
+
+#[derive(OpenApi)]
+#[openapi(paths(file))]
+pub(super) struct Document;
+
+/// Where a page finds a file: another place with each version, so that it may be kept.
+pub(super) fn link(name: &str) -> String {
+    format!("/assets/{name}?{}", *VERSION)
+}
+
+/// [`crate::http::routing::resource`].
+pub(super) fn resource(path: &str, allow: &'static str) -> Resource {
+    crate::http::routing::resource(path, allow)
+}
+
+/// What pages load.
+#[utoipa::path(
+    get,
+    path = "/assets/{file}",
+    operation_id = "asset",
+    security(()),
+    params(("file" = String, Path, description = "The file's name.")),
+    responses(
+        (status = 200, description = "The file.", body = String, content_type = "text/css"),
+        May<Html, 404>,
+    ),
+)]
+pub(super) async fn file(name: Path<String>) -> Result<HttpResponse, PageError> {
+    let asset = ASSETS.iter().find(|asset| asset.name == *name).ok_or(Problem::NotFound)?;
+    Ok(HttpResponse::Ok()
+        .content_type(asset.kind)
+        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .body(asset.body))
+}

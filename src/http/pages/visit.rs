@@ -1,0 +1,155 @@
+//! Who looks at a page, from where, in which language.
+
+use std::sync::Arc;
+
+use actix_web::cookie::Cookie;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use minijinja::{Value, context};
+use uuid::Uuid;
+
+use super::error::PageError;
+use super::session::{self, Jar, SignedIn};
+use super::view;
+use crate::domain::event::Origin;
+use crate::domain::token::Keyring;
+use crate::entropy;
+use crate::http::Services;
+use crate::http::auth;
+use crate::http::body::Extracted;
+use crate::http::problem::Problem;
+use crate::words::Language;
+
+/// Somebody who looks at a page.
+pub struct Visit {
+    /// Their language.
+    pub language: Language,
+    /// Who they are, if they are signed in.
+    pub signed_in: Option<SignedIn>,
+    /// Who, and from where, for the audit trail.
+    pub origin: Origin,
+    /// The cookies that their browser gets.
+    pub jar: Jar,
+    /// The page that they are at: its path and query.
+    pub here: String,
+    /// What their forms are bound to: their session, or else their browser.
+    browser: Uuid,
+    /// Whether the browser has yet to be told who it is.
+    is_new: bool,
+    keyring: Arc<Keyring>,
+}
+
+impl Visit {
+    /// Who sent a request.
+    pub async fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let services = request.app_data::<Data<Services>>().ok_or(Problem::NotDone)?;
+        let jar = Jar::of(&services.config.public_url);
+        let signed_in = session::find(services, jar, request).await?;
+        let known = jar.browser_id(request);
+        let browser = match &signed_in {
+            Some(signed_in) => signed_in.session.id.0,
+            None => known.unwrap_or_else(entropy::uuid),
+        };
+        let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
+        Ok(Self {
+            language: view::language_of(request),
+            origin: auth::origin(request, signed_in.as_ref().map(|signed_in| signed_in.user.id)),
+            is_new: signed_in.is_none() && known.is_none(),
+            signed_in,
+            jar,
+            here,
+            browser,
+            keyring: Arc::clone(&services.keyring),
+        })
+    }
+
+    /// Who is signed in; nobody is asked to sign in, and comes back.
+    pub fn user(&self) -> Result<&SignedIn, PageError> {
+        self.signed_in.as_ref().ok_or_else(|| PageError::SignIn { next: self.here.clone() })
+    }
+
+    /// Who is signed in, and administers the server; for others there is nothing here.
+    pub fn staff(&self) -> Result<&SignedIn, PageError> {
+        let signed_in = self.user()?;
+        if signed_in.user.staff { Ok(signed_in) } else { Err(Problem::NotFound.into()) }
+    }
+
+    /// Whether a form was shown to this visitor, by what came with it.
+    pub fn has_form(&self, token: &str) -> bool {
+        !self.is_new && self.keyring.is_form_token(self.browser, token)
+    }
+
+    /// A page of a template, for this visitor. All templates know `me` (who is signed in:
+    /// `name`, `email`, `staff`; or none), `csrf` (what each form sends along) and `path`.
+    pub fn page(&self, status: StatusCode, template: &str, context: Value) -> HttpResponse {
+        let me = self.signed_in.as_ref().map(|SignedIn { user, .. }| {
+            context! { name => user.display_name(), email => user.email.as_str(), staff => user.staff }
+        });
+        let path = self.here.split('?').next();
+        let csrf = self.keyring.form_token(self.browser);
+        let context = context! { me, csrf, path, ..context };
+        let mut page = view::page(status, self.language, template, context);
+        if self.is_new {
+            set_cookie(&mut page, &self.jar.keep_browser(self.browser));
+        }
+        page
+    }
+
+    /// [`Self::page`], when all is well.
+    pub fn show(&self, template: &str, context: Value) -> HttpResponse {
+        self.page(StatusCode::OK, template, context)
+    }
+
+    /// A page that says one thing: the messages `<key>-title` and `<key>-words`.
+    pub fn say(&self, status: StatusCode, key: &str) -> HttpResponse {
+        let say = |part: &str| self.language.say(&format!("{key}-{part}"));
+        self.page(status, "said", context! { title => say("title"), words => say("words") })
+    }
+}
+
+impl FromRequest for Visit {
+    type Error = PageError;
+    type Future = Extracted<Self, PageError>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(Self::of(&request).await?) })
+    }
+}
+
+/// Has an answer set a cookie.
+pub fn set_cookie(answer: &mut HttpResponse, cookie: &Cookie<'_>) {
+    if let Err(error) = answer.add_cookie(cookie) {
+        tracing::error!(%error, "a cookie cannot be set");
+    }
+}
+
+/// The path of ours that a text names, or the first page: nobody is led elsewhere.
+pub fn local(next: Option<&str>) -> &str {
+    let ours = |next: &&str| {
+        next.starts_with('/')
+            && !next.starts_with("//")
+            && next.bytes().all(|c| c.is_ascii_graphic() && c != b'\\')
+    };
+    next.filter(ours).unwrap_or("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_elsewhere() {
+        for ours in ["/", "/redeem?token=csr_x", "/a/b?c=//d"] {
+            assert_eq!(local(Some(ours)), ours);
+        }
+        for other in
+            ["", "x", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nx: y", "/ a", "/ä"]
+        {
+            assert_eq!(local(Some(other)), "/", "{other}");
+        }
+        assert_eq!(local(None), "/");
+    }
+}

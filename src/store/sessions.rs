@@ -1,0 +1,107 @@
+//! The sessions' rows: who is signed in at the pages.
+
+use diesel::prelude::*;
+
+use super::schema::{sessions, users};
+use super::types::{At, Uid};
+use super::users::UserRow;
+use super::{Conn, on};
+use crate::domain::clock::Timestamp;
+use crate::domain::token::{SessionId, TokenDigest};
+use crate::domain::user::{User, UserId};
+
+/// A session, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// When they signed in.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// Where they signed in from.
+    pub address: Option<String>,
+    /// What their browser calls itself.
+    pub client: Option<String>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct SessionRow {
+    id: Uid,
+    user_id: i64,
+    created_at: At,
+    expires_at: At,
+    address: Option<String>,
+    client: Option<String>,
+}
+
+impl From<SessionRow> for Session {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: SessionId(row.id.0),
+            user: UserId(row.user_id),
+            created_at: row.created_at.0,
+            expires_at: row.expires_at.0,
+            address: row.address,
+            client: row.client,
+        }
+    }
+}
+
+/// Adds a session, and forgets those of its user that are over.
+pub fn insert(conn: &mut Conn, new: &Session, digest: &TokenDigest) -> QueryResult<()> {
+    let over = sessions::user_id.eq(new.user.0).and(sessions::expires_at.le(At(new.created_at)));
+    on!(conn, c => diesel::delete(sessions::table.filter(over)).execute(c))?;
+    let values = (
+        sessions::id.eq(Uid(new.id.0)),
+        sessions::user_id.eq(new.user.0),
+        sessions::digest.eq(digest.as_bytes().as_slice()),
+        sessions::created_at.eq(At(new.created_at)),
+        sessions::expires_at.eq(At(new.expires_at)),
+        sessions::address.eq(new.address.as_deref()),
+        sessions::client.eq(new.client.as_deref()),
+    );
+    on!(conn, c => diesel::insert_into(sessions::table).values(values).execute(c)).map(drop)
+}
+
+/// The session of this id, if it is not over; its user, who may be disabled; and what its
+/// secret must hash to.
+pub fn live(
+    conn: &mut Conn,
+    id: SessionId,
+    now: Timestamp,
+) -> QueryResult<Option<(Session, User, TokenDigest)>> {
+    let row: Option<(SessionRow, UserRow, Vec<u8>)> = on!(conn, c => sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq(Uid(id.0)).and(sessions::expires_at.gt(At(now))))
+        .select((SessionRow::as_select(), UserRow::as_select(), sessions::digest))
+        .first(c)
+        .optional())?;
+    Ok(row.and_then(|(session, user, digest)| {
+        Some((session.into(), user.into(), TokenDigest::from_slice(&digest)?))
+    }))
+}
+
+/// A user's sessions that are not over, the newest first.
+pub fn of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Vec<Session>> {
+    let rows: Vec<SessionRow> = on!(conn, c => sessions::table
+        .filter(sessions::user_id.eq(user.0).and(sessions::expires_at.gt(At(now))))
+        .order(sessions::id.desc())
+        .select(SessionRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(Session::from).collect())
+}
+
+/// Ends a user's session; false when they have none of this id.
+pub fn delete(conn: &mut Conn, id: SessionId, user: UserId) -> QueryResult<bool> {
+    let theirs = sessions::id.eq(Uid(id.0)).and(sessions::user_id.eq(user.0));
+    on!(conn, c => diesel::delete(sessions::table.filter(theirs)).execute(c)).map(|rows| rows > 0)
+}
+
+/// Ends all of a user's sessions.
+pub fn delete_all(conn: &mut Conn, user: UserId) -> QueryResult<()> {
+    on!(conn, c => diesel::delete(sessions::table.filter(sessions::user_id.eq(user.0))).execute(c)).map(drop)
+}

@@ -1,0 +1,77 @@
+# What people read in English. Keys are sorted by where they are read; each language has
+# the same keys, and the same names in each message (a test compares them).
+
+# --- Everywhere
+skip = Skip to the content
+nav = Pages
+nav-home = Home
+sign-out = Sign out
+signed-in-as = You are signed in as { $email }.
+
+moment = { $day } { $month } { $year }, { $time } UTC
+month-1 = January
+month-2 = February
+month-3 = March
+month-4 = April
+month-5 = May
+month-6 = June
+month-7 = July
+month-8 = August
+month-9 = September
+month-10 = October
+month-11 = November
+month-12 = December
+
+# What a right lets somebody do, after “they may”
+right-anyone = see what anyone may see
+right-read = look at your data
+right-get = download your data
+right-write = change and delete your data
+right-admin = administer your data
+right-owner = own your data
+
+# --- When something went wrong
+problem-title = That did not work
+problem-unauthenticated = You are not signed in.
+problem-forbidden = You may not do this, or another site’s page sent you here.
+problem-not-found = There is nothing here, or nothing for you.
+problem-method-not-allowed = This page cannot be used like that.
+problem-bad-request = The form was not complete, or something in it cannot be read. Nothing was changed.
+problem-too-large = What you sent is too large. Nothing was changed.
+problem-too-slow = What you sent did not arrive in time. Nothing was changed.
+problem-too-often = That was too often. Nothing was changed; please try again later.
+problem-busy = The server is busy. Nothing was changed; please try again.
+problem-not-done = The server cannot do this just now. Nothing was changed; please try again.
+problem-outcome-unknown = The server did not get an answer in time: it may have been done or not. Please look before you try again.
+problem-broken = Something went wrong here. It may have been done or not. Please look before you try again.
+problem-stale = This form is too old, or was not shown to you. Nothing was changed. Please open the page again.
+
+# --- Signing in
+sign-in-title = Sign in
+sign-in = Sign in
+sign-in-wrong = Email and password do not fit together.
+sign-in-too-often = That was too often. Please wait for a while before you try again.
+email = Email
+password = Password
+
+# --- A request
+redeem-title = A request for you
+redeem-sign-in = Somebody asks you for a permission. Sign in to see who asks for what, and to decide. Ignoring it changes nothing.
+redeem-intro = Somebody asks for your permission:
+rights-intro = If you approve, they may:
+redeem-until = You can decide until
+redeem-ignore = If you do nothing, nothing changes, and the request dies by itself.
+approve = Approve
+decline = Decline
+redeem-approved-title = Approved
+redeem-approved-words = { $by } has your permission now: { $bundle }.
+redeem-approved-undo = You can take it back at any time, here or under “Access”.
+take-back = Take it back
+redeem-declined-title = Declined
+redeem-declined-words = Nothing was given, and the link is closed.
+redeem-over-title = Nothing to decide here
+redeem-over-words = This link has been used, has expired, was withdrawn or replaced by a newer one, or is not complete. Nothing was changed.
+redeem-other-title = This link is for somebody else
+redeem-other-words = The request behind this link was sent to another account. Nothing was changed. If you have several, sign in with the one whose mail it came to.
+redeem-ask-again = Ask { $name } again
+redeem-ask-again-subject = Please send me your request again

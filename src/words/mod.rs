@@ -1,0 +1,218 @@
+//! What people read, in their language: one file of messages a language (Project
+//! Fluent's syntax), which the pages and the mails share.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use fluent_langneg::{NegotiationStrategy, accepted_languages, negotiate_languages};
+use unic_langid::LanguageIdentifier;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::permission::{Mask, Right};
+
+/// A language that we speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English, which is also for whoever speaks none of these.
+    #[default]
+    English,
+    /// German.
+    German,
+}
+
+type Messages = FluentBundle<FluentResource>;
+
+static ENGLISH: LazyLock<Messages> = LazyLock::new(|| messages("en", include_str!("en.ftl")));
+static GERMAN: LazyLock<Messages> = LazyLock::new(|| messages("de", include_str!("de.ftl")));
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::English, Self::German];
+
+    /// The language's tag (BCP 47).
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::German => "de",
+        }
+    }
+
+    /// The language of this tag.
+    pub fn of_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.tag() == tag)
+    }
+
+    /// The one of ours that somebody likes best, by their `Accept-Language` (RFC 9110,
+    /// 12.5.4).
+    pub fn accepted(header: &str) -> Self {
+        let wanted = accepted_languages::parse(header);
+        let ours = Self::ALL.map(|language| identifier(language.tag()));
+        let english = identifier(Self::English.tag());
+        let best = negotiate_languages(&wanted, &ours, Some(&english), NegotiationStrategy::Lookup);
+        best.first().and_then(|best| Self::of_tag(best.language.as_str())).unwrap_or_default()
+    }
+
+    /// A message. What is not there is told by its key, and a test sees to it that
+    /// nothing is not there.
+    pub fn say(self, key: &str) -> String {
+        self.say_of(key, &[])
+    }
+
+    /// A message in which these have their places.
+    pub fn say_of(self, key: &str, values: &[(&str, &str)]) -> String {
+        self.format(key, &values.iter().map(|(name, value)| (*name, FluentValue::from(*value))).collect())
+    }
+
+    /// A message that speaks of so many, as `$count`.
+    pub fn say_count(self, key: &str, count: i64) -> String {
+        self.format(key, &std::iter::once(("count", FluentValue::from(count))).collect())
+    }
+
+    /// A message in which these have their places.
+    pub(crate) fn format(self, key: &str, values: &FluentArgs<'_>) -> String {
+        let messages = self.messages();
+        let Some(pattern) = messages.get_message(key).and_then(|message| message.value()) else {
+            tracing::error!(key, language = self.tag(), "a message is missing");
+            return key.to_owned();
+        };
+        let mut errors = Vec::new();
+        let said = messages.format_pattern(pattern, Some(values), &mut errors);
+        if !errors.is_empty() {
+            tracing::error!(key, language = self.tag(), ?errors, "a message lacks something");
+        }
+        said.into_owned()
+    }
+
+    /// Whether there is such a message.
+    pub fn has(self, key: &str) -> bool {
+        self.messages().get_message(key).is_some_and(|message| message.value().is_some())
+    }
+
+    /// A moment, to the minute, in UTC.
+    pub fn moment(self, at: Timestamp) -> String {
+        let month = self.say(&format!("month-{}", at.format("%-m")));
+        let (day, year, time) = (at.format("%-d"), at.format("%Y"), at.format("%H:%M"));
+        self.say_of("moment", &[("day", &day), ("month", &month), ("year", &year), ("time", &time)])
+    }
+
+    /// What a right lets somebody do.
+    pub fn right(self, right: Right) -> String {
+        self.say(&format!("right-{}", right.name()))
+    }
+
+    /// What a mask lets somebody do, the weakest first.
+    pub fn rights(self, mask: Mask) -> Vec<String> {
+        mask.rights().map(|right| self.right(right)).collect()
+    }
+
+    fn messages(self) -> &'static Messages {
+        match self {
+            Self::English => &ENGLISH,
+            Self::German => &GERMAN,
+        }
+    }
+}
+
+fn identifier(tag: &str) -> LanguageIdentifier {
+    tag.parse().unwrap_or_default()
+}
+
+fn messages(tag: &str, source: &'static str) -> Messages {
+    let mut messages = FluentBundle::new_concurrent(vec![identifier(tag)]);
+    // Our words and people's names are written in one direction.
+    messages.set_use_isolating(false);
+    let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(rest, errors)| {
+        tracing::error!(tag, ?errors, "messages cannot be read");
+        rest
+    });
+    if let Err(errors) = messages.add_resource(resource) {
+        tracing::error!(tag, ?errors, "messages are there twice");
+    }
+    messages
+}
+
+/// A text as a value in a message.
+pub(crate) fn text(value: impl Into<Cow<'static, str>>) -> FluentValue<'static> {
+    FluentValue::String(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const SOURCES: [(&str, &str); 2] = [("en", include_str!("en.ftl")), ("de", include_str!("de.ftl"))];
+
+    /// Each message's key, with the names of what has its place in it.
+    fn outline(source: &str) -> BTreeMap<String, Vec<String>> {
+        let mut outline: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut key = String::new();
+        for line in source.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+            if !line.starts_with([' ', '}', '[', '*']) {
+                key = line.split_once(" =").expect("a message").0.to_owned();
+                assert!(outline.insert(key.clone(), Vec::new()).is_none(), "{key} is there twice");
+            }
+            let names = line.split('$').skip(1).map(|rest| {
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+            });
+            outline.get_mut(&key).unwrap().extend(names);
+        }
+        for names in outline.values_mut() {
+            names.sort();
+            names.dedup();
+        }
+        outline
+    }
+
+    #[test]
+    fn each_language_says_the_same_things() {
+        let [(_, english), others @ ..] = SOURCES;
+        let english = outline(english);
+        assert!(english.len() > 50);
+        for (tag, source) in others {
+            let other = outline(source);
+            for (key, names) in &english {
+                assert_eq!(other.get(key), Some(names), "{key} in {tag}");
+            }
+            assert_eq!(other.len(), english.len(), "{tag} says more");
+        }
+    }
+
+    #[test]
+    fn every_message_can_be_read() {
+        for (tag, source) in SOURCES {
+            FluentResource::try_new(source.to_owned())
+                .unwrap_or_else(|(_, errors)| panic!("{tag}: {errors:?}"));
+            let language = Language::of_tag(tag).unwrap();
+            assert!(outline(source).keys().all(|key| language.has(key)));
+        }
+    }
+
+    #[test]
+    fn the_language_that_somebody_likes_best_is_spoken() {
+        for (header, language) in [
+            ("", Language::English),
+            ("de", Language::German),
+            ("de-AT, en;q=0.5", Language::German),
+            ("fr, de;q=0.7, en;q=0.3", Language::German),
+            ("fr, en-GB;q=0.7, de;q=0.3", Language::English),
+            ("fr", Language::English),
+            ("*", Language::English),
+            ("☃, ;;q=, de;q=x", Language::German),
+        ] {
+            assert_eq!(Language::accepted(header), language, "{header}");
+        }
+    }
+
+    #[test]
+    fn moments_and_rights_are_told_in_words() {
+        let at = Timestamp::from_micros(1_893_456_000_000_000);
+        assert_eq!(Language::English.moment(at), "1 January 2030, 00:00 UTC");
+        assert_eq!(Language::German.moment(at), "1. Januar 2030, 00:00 UTC");
+        let rights = Language::English.rights(Mask::new(6).unwrap());
+        assert_eq!(rights, ["look at it", "download it"]);
+    }
+}

@@ -1,0 +1,73 @@
+//! What every route says, and what every form asks for: read off the route table, so that
+//! a new route without it fails.
+
+use reqwest::Method;
+
+use crate::callers::is_page;
+use crate::helpers::{Backend, TestApp};
+use crate::routes;
+
+/// A path of this pattern.
+fn path(pattern: &str) -> String {
+    if pattern.is_empty() { "/".to_owned() } else { pattern.replace("{}", "1") }
+}
+
+#[actix_web::test]
+async fn every_answer_keeps_what_it_says_to_its_page() {
+    let app = TestApp::spawn(Backend::Sqlite);
+    let root = app.staff("root@example.org");
+    let visitor = app.signed_in(&root);
+    let mut seen = 0;
+    for (method, pattern) in routes::registered().await {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        for request in [
+            app.request(method.clone(), &path(&pattern)),
+            app.request(method.clone(), &path(&pattern)).bearer_auth(&root.key),
+            visitor.asks(&app, method.clone(), &path(&pattern)),
+        ] {
+            let answer = request.send().await.unwrap();
+            let header = |name: &str| answer.headers().get(name).map_or("", |value| value.to_str().unwrap());
+            let what = format!("{method} {pattern}: {}", answer.status());
+            let policy = header("content-security-policy");
+            assert!(policy.contains("default-src 'none'"), "{what}: {policy}");
+            assert!(policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
+            assert!(!policy.contains("unsafe"), "{what}: {policy}");
+            assert_eq!(header("x-frame-options"), "DENY", "{what}");
+            assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
+            assert_eq!(header("referrer-policy"), "no-referrer", "{what}");
+            let is_asset = pattern.starts_with("/assets") && answer.status() == 200;
+            assert!(header("cache-control") == "no-store" || is_asset, "{what}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}
+
+#[actix_web::test]
+async fn every_form_is_refused_without_its_token_and_from_another_site() {
+    let app = TestApp::spawn(Backend::Sqlite);
+    let root = app.staff("root@example.org");
+    let (visitor, other) = (app.signed_in(&root), app.signed_in(&root));
+    let before = app.rows();
+    let mut forms = 0;
+    for (method, pattern) in routes::registered().await {
+        if !is_page(&pattern) || matches!(method.as_str(), "GET" | "HEAD") {
+            continue;
+        }
+        assert_eq!(method, "POST", "{pattern}: forms send POST alone");
+        forms += 1;
+        let path = path(&pattern);
+        for request in [
+            visitor.asks(&app, Method::POST, &path).form(&[("x", "y")]),
+            visitor.asks(&app, Method::POST, &path).form(&[("csrf", "")]),
+            visitor.asks(&app, Method::POST, &path).form(&[("csrf", &other.csrf)]),
+            app.post(&path).form(&[("csrf", &visitor.csrf)]),
+            visitor.post(&app, &path, &[]).header("sec-fetch-site", "cross-site"),
+            visitor.post(&app, &path, &[]).header("sec-fetch-site", "same-site"),
+        ] {
+            assert_eq!(request.send().await.unwrap().status(), 403, "{path}");
+        }
+    }
+    assert!(forms >= 3, "{forms}");
+    assert_eq!(app.rows(), before);
+}

@@ -1,0 +1,5 @@
+//! The pages.
+
+mod headers;
+mod redeem;
+mod session;

@@ -1,0 +1,164 @@
+//! The page that a mail's link opens.
+
+use reqwest::{Method, StatusCode};
+
+use crate::helpers::{TestApp, TestUser};
+
+/// Two people and a live request's token.
+fn asked(app: &TestApp) -> (TestUser, TestUser, String) {
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let request = app.ask(&ada, &grace, &app.bundle("Sleep & heart <rate>", 6));
+    (ada, grace, app.redeem_token(&request))
+}
+
+const GRANTS: &str = "SELECT count(*) AS n FROM bundle_permissions";
+
+on_both_databases! {
+    async fn a_thousand_looks_at_the_page_change_nothing(app: TestApp) {
+        let (_, grace, token) = asked(&app);
+        let path = format!("/redeem?token={token}");
+        let visitor = app.signed_in(&grace);
+        let before = app.rows();
+        for method in [Method::GET, Method::HEAD] {
+            for nth in 0..500 {
+                let look = app.request(method.clone(), &path);
+                // Some scanners even have the cookies of whom they scan for.
+                let look = if nth % 10 == 0 { look.header("cookie", &visitor.cookie) } else { look };
+                assert_eq!(look.send().await.unwrap().status(), 200);
+            }
+        }
+        assert_eq!(app.rows(), before);
+        assert_eq!(visitor.sends(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
+        assert_eq!(app.count(GRANTS), 1);
+    }
+
+    async fn who_is_not_signed_in_learns_nothing_and_is_led_back(app: TestApp) {
+        let (_, grace, token) = asked(&app);
+        let path = format!("/redeem?token={token}");
+        let (status, page) = app.visitor().sees(&app, &path).await;
+        assert_eq!(status, 200);
+        assert!(!page.contains("Sleep") && !page.contains("example.org"), "{page}");
+        assert!(page.contains(&format!("name=\"next\" value=\"{}\"", path.replace('/', "&#x2f;"))), "{page}");
+        // What is decided without being signed in is not, and is asked again afterwards.
+        let decided = app.visitor().post(&app, "/redeem", &[("token", &token), ("decision", "approve")]);
+        let answer = decided.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let back = format!("/redeem?token={token}");
+        let asked: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        assert_eq!(answer.headers()["location"], format!("/sign-in?next={asked}"));
+        assert_eq!(app.count(GRANTS), 0);
+        assert_eq!(app.signed_in(&grace).sees(&app, &back).await.0, 200);
+    }
+
+    async fn the_target_looks_and_approves(app: TestApp) {
+        let (_, grace, token) = asked(&app);
+        let grace = app.signed_in(&grace);
+        let (status, page) = grace.sees(&app, &format!("/redeem?token={token}")).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("Sleep &amp; heart &lt;rate&gt;") && page.contains("ada@example.org"), "{page}");
+        assert!(page.contains("download your data") && page.contains("1 January 2030, 01:00 UTC"), "{page}");
+        assert_eq!(app.count(GRANTS), 0);
+        let approve = [("token", token.as_str()), ("decision", "approve")];
+        let (status, page) = grace.sends(&app, "/redeem", &approve).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("Approved") && page.contains("/revoke"), "{page}");
+        assert_eq!(app.count(GRANTS), 1);
+        assert_eq!(grace.sends(&app, "/redeem", &approve).await.0, 404);
+        assert_eq!(app.count(GRANTS), 1);
+    }
+
+    async fn a_form_sent_twice_counts_once_and_says_the_same(app: TestApp) {
+        let (_, grace, token) = asked(&app);
+        let grace = app.signed_in(&grace);
+        let form = [("token", token.as_str()), ("decision", "approve"), ("once", "one-form")];
+        for _ in 0..2 {
+            let (status, page) = grace.sends(&app, "/redeem", &form).await;
+            assert_eq!(status, 200);
+            assert!(page.contains("Approved"));
+        }
+        assert_eq!(app.count(GRANTS), 1);
+    }
+
+    async fn the_target_declines(app: TestApp) {
+        let (_, grace, token) = asked(&app);
+        let grace = app.signed_in(&grace);
+        let (status, page) = grace.sends(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("Declined"));
+        assert_eq!(grace.sends(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 404);
+        assert_eq!(app.count(GRANTS), 0);
+    }
+
+    async fn somebody_else_is_told_that_the_link_is_not_theirs_and_not_whose_it_is(app: TestApp) {
+        let (ada, grace, token) = asked(&app);
+        let boss = app.staff("boss@example.org");
+        let path = format!("/redeem?token={token}");
+        for other in [&ada, &boss] {
+            let visitor = app.signed_in(other);
+            let before = app.rows();
+            let (status, page) = visitor.sees(&app, &path).await;
+            assert_eq!(status, 404);
+            assert!(page.contains("This link is for somebody else") && page.contains(other.email()), "{page}");
+            assert!(!page.contains(grace.email()) && !page.contains("Sleep"), "{page}");
+            for decision in ["approve", "decline"] {
+                let (status, page) = visitor.sends(&app, "/redeem", &[("token", &token), ("decision", decision)]).await;
+                assert_eq!(status, 404);
+                assert!(!page.contains(grace.email()));
+            }
+            assert_eq!(app.rows(), before);
+        }
+        assert_eq!(app.signed_in(&grace).sees(&app, &path).await.0, 200);
+    }
+
+    async fn all_that_is_over_makes_one_calm_page(app: TestApp) {
+        let (ada, grace, token) = asked(&app);
+        let visitor = app.signed_in(&grace);
+        let forged = format!("{}{}", &token[..47], if token.ends_with('A') { "E" } else { "A" });
+        let see = async |token: &str| visitor.sees(&app, &format!("/redeem?token={token}")).await;
+        let (status, for_forged) = see(&forged).await;
+        assert_eq!(status, 404);
+        assert!(for_forged.contains("Nothing to decide here"), "{for_forged}");
+        assert_eq!(see("nonsense").await, (404, for_forged.clone()));
+        assert_eq!(visitor.sees(&app, "/redeem").await.0, 404);
+        // Whose request it was may ask for another one.
+        app.advance(3_599);
+        assert_eq!(see(&token).await.0, 200);
+        app.advance(1);
+        let (status, for_expired) = see(&token).await;
+        assert_eq!(status, 404);
+        assert!(for_expired.contains("Nothing to decide here"), "{for_expired}");
+        assert!(for_expired.contains("mailto:ada@example.org"), "{for_expired}");
+        let request = app.ask(&ada, &grace, &app.bundle("Steps", 2));
+        let token = app.redeem_token(&request);
+        assert_eq!(visitor.sends(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
+        assert_eq!(see(&token).await, (404, for_expired));
+        // Others see no more of it than of what never was.
+        let eve = app.signed_in(&app.user("eve@example.org"));
+        let (_, for_eve) = eve.sees(&app, &format!("/redeem?token={token}")).await;
+        assert_eq!(for_eve, eve.sees(&app, "/redeem?token=nonsense").await.1);
+    }
+
+    async fn a_broken_form_is_told_so_as_a_page(app: TestApp) {
+        let (_, grace, token) = asked(&app);
+        let visitor = app.signed_in(&grace);
+        let before = app.rows();
+        for form in [
+            vec![],
+            vec![("token", token.as_str())],
+            vec![("decision", "approve")],
+            vec![("token", &token), ("decision", "perhaps")],
+            vec![("token", &token), ("token", &token), ("decision", "approve")],
+            vec![("token", "a\0b"), ("decision", "approve")],
+        ] {
+            let answer = visitor.post(&app, "/redeem", &form).send().await.unwrap();
+            assert_eq!(answer.status(), 400, "{form:?}");
+            assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+        }
+        let of_no_type = visitor.asks(&app, Method::POST, "/redeem").body("x");
+        assert_eq!(of_no_type.send().await.unwrap().status(), 415);
+        let large = visitor.asks(&app, Method::POST, "/redeem").body("x".repeat(70_000));
+        assert_eq!(large.send().await.unwrap().status(), 413);
+        assert_eq!(visitor.asks(&app, Method::PUT, "/redeem").send().await.unwrap().status(), 405);
+        assert_eq!(app.rows(), before);
+    }
+}
