@@ -22,6 +22,7 @@ use crate::domain::token::Keyring;
 use crate::http::attempts::Attempts;
 use crate::http::auth::Authenticator;
 use crate::http::farewell::Farewell;
+use crate::http::metrics::Metrics;
 use crate::http::problem::Problem;
 use crate::http::quota;
 use crate::http::trace::trace;
@@ -154,6 +155,7 @@ impl Application {
             mailer: mailer.clone(),
             directory,
             keyring,
+            metrics: Metrics::default(),
             farewell: farewell.clone(),
             config,
         });
