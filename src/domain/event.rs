@@ -68,6 +68,8 @@ actions! {
     UserRenamed = "user.renamed",
     /// A user's password was set.
     UserPasswordSet = "user.password_set",
+    /// A link by which a user may set their password was made, and its mail queued.
+    UserPasswordLinked = "user.password_linked",
     /// A user was disabled.
     UserDisabled = "user.disabled",
     /// A user was enabled.
