@@ -7,7 +7,8 @@ use super::user::UserId;
 /// Where a deed came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Who did it; `None` is the operator, at the command line.
+    /// Who did it; `None` is the operator, at the command line, or with an address somebody
+    /// who is not signed in.
     pub actor: Option<UserId>,
     /// The address that the request came from.
     pub address: Option<IpAddr>,

@@ -362,7 +362,7 @@ mod tests {
         for (occasion, language, why, ignored) in [
             (Occasion::First, Language::English, "An account was made for you", "simply ignore"),
             (Occasion::Forgotten, Language::English, "asked for a new password", "do nothing"),
-            (Occasion::First, Language::German, "wurde ein Konto angelegt", "nichts zu tun"),
+            (Occasion::First, Language::German, "wurde ein Konto für Sie angelegt", "nichts zu tun"),
             (Occasion::Forgotten, Language::German, "ein neues Passwort angefordert", "nichts zu tun"),
         ] {
             let mail = check(&write(&ada, language, Content::Password(occasion)), &ada);

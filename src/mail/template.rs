@@ -371,7 +371,12 @@ mod tests {
             ("request.html", "<p>\n{{ asks.name", 2, "syntax error"),
             ("request.subject.txt", "{% include 'other' %}", 1, "template not found"),
             ("password.txt", "{{ asks.name }}", 1, "undefined value"),
-            ("password.de.html", "\n{{ say('nonsense') }}", 2, "no message `nonsense`"),
+            (
+                "password.de.html",
+                "\n{{ say('nonsense') }}",
+                2,
+                "invalid operation: there is no message `nonsense`",
+            ),
             (
                 "request.txt",
                 "{% if bundle.description == '' %}\n{{ nothing }}{% endif %}",

@@ -112,3 +112,48 @@ mail-forgotten-then = Sobald Sie es festgelegt haben, sind Sie überall abgemeld
 mail-forgotten-button = Neues Passwort festlegen
 mail-forgotten-open = Um es festzulegen, öffnen Sie diesen Link:
 mail-forgotten-ignore = Das waren nicht Sie? Dann brauchen Sie nichts zu tun: Ihr Passwort bleibt, wie es ist, und ohne diesen Link kann es niemand ändern.
+
+# --- Passwörter und das Konto
+sign-in-forgotten = Passwort vergessen, oder noch keines?
+forgot-title = Ein neues Passwort
+forgot-intro = Nennen Sie uns die Adresse Ihres Kontos. Wir schicken eine Mail dorthin, mit einem Link, über den Sie ein Passwort festlegen.
+forgot-send = Link schicken
+forgot-back = Zurück zur Anmeldung
+forgot-sent-title = Sehen Sie in Ihre Mails
+forgot-sent-words = Wenn es ein Konto mit dieser Adresse gibt, ist eine Mail mit einem Link dorthin unterwegs. Der Link gilt einmal; wenn Sie noch einen anfordern, gilt der neueste. Es kann einige Minuten dauern, und vielleicht liegt die Mail im Spam-Ordner.
+set-password-title = Passwort wählen
+set-password-intro = Mit diesem Passwort melden Sie sich von nun an an.
+set-password-set = Passwort festlegen
+set-password-then = Danach sind Sie angemeldet, und überall abgemeldet, wo Sie sonst angemeldet waren.
+set-password-over-title = Dieser Link legt kein Passwort fest
+set-password-over-words = Er wurde schon benutzt, ist abgelaufen, wurde durch einen neueren ersetzt, oder er ist nicht vollständig. Nichts wurde geändert. Sie können sich jederzeit einen neuen Link schicken lassen.
+set-password-over-again = Neuen Link schicken
+password-new = Neues Passwort
+password-rule = Mindestens 8 Zeichen. Mehrere Wörter, die nur für Sie zusammengehören, sind leicht zu merken und schwer zu erraten.
+password-again = Noch einmal dasselbe
+password-too-short = Dieses Passwort ist zu kurz. Es braucht mindestens 8 Zeichen.
+password-too-long = Dieses Passwort ist zu lang.
+password-unusable = Dieses Passwort enthält ein Zeichen, das nicht geht, etwa einen Zeilenumbruch.
+password-differs = Das neue Passwort ist nicht beide Male dasselbe.
+account-title = Ihr Konto
+account-sessions = Wo Sie angemeldet sind
+account-this = hier
+account-since = Seit
+account-from = Von { $address }
+account-end = Abmelden
+account-end-of = Abmelden: { $client }
+account-end-others = Überall sonst abmelden
+account-more = { $count ->
+    [one] Und noch eine Anmeldung.
+   *[other] Und noch { $count } Anmeldungen.
+ }
+account-password = Passwort ändern
+account-current = Bisheriges Passwort
+account-wrong-password = Das bisherige Passwort stimmt nicht.
+account-password-then = Danach sind Sie überall sonst abgemeldet.
+account-change = Passwort ändern
+account-done-password = Ihr Passwort ist festgelegt. Überall sonst sind Sie abgemeldet.
+account-done-session = Dort sind Sie abgemeldet.
+account-done-sessions = Überall sonst sind Sie abgemeldet.
+client-on-system = { $client } unter { $system }
+client-unknown = Unbekannter Browser

@@ -113,3 +113,48 @@ mail-forgotten-then = When you have set it, you are signed out wherever you were
 mail-forgotten-button = Set a new password
 mail-forgotten-open = To set it, open this link:
 mail-forgotten-ignore = It was not you? Then do nothing: your password stays as it is, and nobody can change it without this link.
+
+# --- Passwords and the account
+sign-in-forgotten = Forgotten your password, or never had one?
+forgot-title = A new password
+forgot-intro = Tell us the address of your account. We send a mail there with a link by which you set a password.
+forgot-send = Send the link
+forgot-back = Back to signing in
+forgot-sent-title = Look into your mail
+forgot-sent-words = If there is an account with this address, a mail with a link is on its way to it. The link works once; if you ask for another one, the newest counts. It can take some minutes, and the mail may have ended up among the junk.
+set-password-title = Choose a password
+set-password-intro = This is the password by which you sign in from now on.
+set-password-set = Set the password
+set-password-then = You are signed in then, and signed out wherever else you were signed in.
+set-password-over-title = This link sets no password
+set-password-over-words = It has been used, has expired, was replaced by a newer one, or is not complete. Nothing was changed. You can have a new link sent to you at any time.
+set-password-over-again = Send me a new link
+password-new = New password
+password-rule = At least 8 characters. Several words that belong together only for you are easy to remember and hard to guess.
+password-again = The same once more
+password-too-short = That password is too short. At least 8 characters are needed.
+password-too-long = That password is too long.
+password-unusable = That password has a character that cannot be used, such as a line break.
+password-differs = The new password is not the same both times.
+account-title = Your account
+account-sessions = Where you are signed in
+account-this = here
+account-since = Since
+account-from = From { $address }
+account-end = Sign out
+account-end-of = Sign out: { $client }
+account-end-others = Sign out everywhere else
+account-more = { $count ->
+    [one] And one more.
+   *[other] And { $count } more.
+ }
+account-password = Change your password
+account-current = Current password
+account-wrong-password = The current password is not right.
+account-password-then = You are signed out everywhere else then.
+account-change = Change the password
+account-done-password = Your password is set. You are signed out everywhere else.
+account-done-session = You are signed out there.
+account-done-sessions = You are signed out everywhere else.
+client-on-system = { $client } on { $system }
+client-unknown = Unknown browser

@@ -235,6 +235,6 @@ mod tests {
         assert_eq!(Language::English.moment(at), "1 January 2030, 00:00 UTC");
         assert_eq!(Language::German.moment(at), "1. Januar 2030, 00:00 UTC");
         let rights = Language::English.rights(Mask::new(6).unwrap());
-        assert_eq!(rights, ["look at it", "download it"]);
+        assert_eq!(rights, ["look at your data", "download your data"]);
     }
 }

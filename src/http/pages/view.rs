@@ -30,7 +30,21 @@ macro_rules! templates {
     };
 }
 
-templates!["approved", "asked", "home", "layout", "over", "redeem", "said", "sign-in"];
+templates![
+    "account",
+    "approved",
+    "asked",
+    "forgot-password",
+    "home",
+    "layout",
+    "new-password",
+    "over",
+    "redeem",
+    "said",
+    "set-password",
+    "set-password-over",
+    "sign-in",
+];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
