@@ -84,13 +84,13 @@ day-4 = Donnerstag
 day-5 = Freitag
 day-6 = Samstag
 day-7 = Sonntag
-mail-hello = Guten Tag, { $name },
+mail-hello = Guten Tag { $name },
 mail-no-button = Wenn die Schaltfläche nicht funktioniert, kopieren Sie diese Adresse in Ihren Browser:
 # Nach dem Namen derer, die bitten
 mail-request-asks = bittet um Ihre Erlaubnis:
 mail-request-asks-for = bittet um Ihre Erlaubnis: „{ $bundle }“.
 mail-request-subject = { $name } bittet um Ihre Erlaubnis: { $bundle }
-mail-request-rights = Wenn Sie zustimmen, erlauben Sie:
+mail-request-rights = Wenn Sie zustimmen, darf diese Person:
 mail-request-holds = Das gilt, bis Sie es zurücknehmen, und das können Sie jederzeit.
 mail-request-button = Anfrage ansehen
 mail-request-there = Dort stimmen Sie zu oder lehnen ab, angemeldet als { $email }.
