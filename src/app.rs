@@ -141,6 +141,7 @@ impl Application {
             transport,
             from: config.mail_from.clone(),
             public_url: config.public_url.as_str().to_owned(),
+            language: config.language,
         };
         let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
         let farewell = Farewell::default();

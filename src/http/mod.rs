@@ -10,6 +10,7 @@ pub mod farewell;
 pub mod form;
 pub mod hexo;
 pub mod line;
+pub mod metering;
 pub mod metrics;
 pub mod mfs;
 pub mod openapi;

@@ -337,7 +337,7 @@ impl TestApp {
 
     /// How many rows each table has: what a refusal leaves as it was.
     pub fn rows(&self) -> Vec<(&'static str, i64)> {
-        const TABLES: [&str; 11] = [
+        const TABLES: [&str; 12] = [
             "users",
             "api_keys",
             "sessions",
@@ -347,6 +347,7 @@ impl TestApp {
             "permission_requests",
             "bundle_permissions",
             "blocks",
+            "password_links",
             "outbox",
             "events",
         ];
