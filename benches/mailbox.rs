@@ -29,6 +29,7 @@ use countersign::mail::template::Templates;
 use countersign::mail::transport::{MemoryMailbox, Transport};
 use countersign::store::lookup::Question;
 use countersign::store::{Clock, Directory, Store};
+use countersign::words::Language;
 use harness::bench::{Bench, Target};
 use harness::cluster::Cluster;
 use harness::database::Database;
@@ -84,6 +85,7 @@ impl<'a> Stage<'a> {
             transport: Transport::Memory(MemoryMailbox::default()),
             from: "bench@example.org".parse().unwrap(),
             public_url: "http://127.0.0.1:8080".to_owned(),
+            language: Language::English,
         };
         let (registry, mailer, arbiters) = system.block_on(async {
             let arbiters = [Arbiter::new(), Arbiter::new()];

@@ -22,6 +22,7 @@ use crate::domain::token::Keyring;
 use crate::http::attempts::Attempts;
 use crate::http::auth::Authenticator;
 use crate::http::farewell::Farewell;
+use crate::http::metrics::Metrics;
 use crate::http::problem::Problem;
 use crate::http::quota;
 use crate::http::trace::trace;
@@ -140,6 +141,7 @@ impl Application {
             transport,
             from: config.mail_from.clone(),
             public_url: config.public_url.as_str().to_owned(),
+            language: config.language,
         };
         let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
         let farewell = Farewell::default();
@@ -154,6 +156,7 @@ impl Application {
             mailer: mailer.clone(),
             directory,
             keyring,
+            metrics: Metrics::default(),
             farewell: farewell.clone(),
             config,
         });

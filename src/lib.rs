@@ -12,12 +12,13 @@
 //! | floor | what it does | who lives there |
 //! |---|---|---|
 //! | [`cli`], [`app`] | wire it all together | the command line; the running server |
-//! | [`http`] | translate | the two dialects ([`http::mfs`], [`http::hexo`]), what resource servers ask ([`http::resource_server`]), the redeem page ([`http::pages`]), probes ([`http::ops`]) |
+//! | [`http`] | translate | the two dialects ([`http::mfs`], [`http::hexo`]), what resource servers ask ([`http::resource_server`]), what people use in a browser ([`http::pages`]), probes ([`http::ops`]) |
 //! | [`actors`], [`mail`] | order, send | [`actors::registry`] puts every deed in one order, a batch at a time; [`actors::mailer`] empties the outbox |
 //! | [`store`] | record | [`store::ledger`] makes one transaction of a batch; a file per table group |
 //! | [`domain`] | decide | pure functions on plain structs: masks, tokens, requests |
 //!
-//! Beside them stand [`config`], [`deadline`], [`password`], [`entropy`] and [`faults`]. `diesel` is used in
+//! Beside them stand [`config`], [`deadline`], [`password`], [`entropy`], [`faults`], and [`words`], which
+//! people read. `diesel` is used in
 //! [`store`] alone, `actix` in [`actors`] and [`app`]; `lettre` sends in [`mail`], and
 //! parses addresses in [`config`].
 //!

@@ -1,5 +1,5 @@
 //! Passwords: argon2id with the crate's parameters (19 MiB, two passes), kept
-//! as PHC strings. Both functions take tens of milliseconds, and belong off the
+//! as PHC strings. To hash and to verify take tens of milliseconds, and belong off the
 //! event loop.
 
 use std::sync::LazyLock;
@@ -52,14 +52,20 @@ pub enum InvalidHash {
 /// password is right, when there is no randomness.
 static DUMMY: LazyLock<Option<String>> = LazyLock::new(|| phc("nobody's password").ok());
 
-/// The password's hash, as a PHC string.
-pub fn hash(password: &str) -> Result<String, PasswordError> {
+/// Whether a text may be a password.
+pub fn check(password: &str) -> Result<(), PasswordError> {
     match password.len() {
         ..SHORTEST => Err(PasswordError::TooShort),
         SHORTEST..=LONGEST if password.chars().any(char::is_control) => Err(PasswordError::Control),
-        SHORTEST..=LONGEST => phc(password).map_err(PasswordError::Hash),
+        SHORTEST..=LONGEST => Ok(()),
         _ => Err(PasswordError::TooLong),
     }
+}
+
+/// The password's hash, as a PHC string.
+pub fn hash(password: &str) -> Result<String, PasswordError> {
+    check(password)?;
+    phc(password).map_err(PasswordError::Hash)
 }
 
 /// Whether this password has this hash. `None`, for an unknown user or one

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use super::marks::{Fate, Mark};
-use super::round::Letter;
+use super::round::{Letter, News};
 use crate::domain::token::Keyring;
 use crate::faults;
-use crate::mail::message::{ComposeError, PermissionMail};
+use crate::mail::message::{ComposeError, Content, Draft};
 use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
 use crate::mail::{Mailbox, Message};
 use crate::store::Directory;
+use crate::words::Language;
 
 /// What it takes to write and send a mail.
 pub struct Postage {
     /// The outbox, and who is who.
     pub directory: Directory,
-    /// Makes the link's token.
+    /// Makes the links' tokens.
     pub keyring: Arc<Keyring>,
     /// The words.
     pub templates: Arc<Templates>,
@@ -26,6 +27,8 @@ pub struct Postage {
     pub from: Mailbox,
     /// What people call this server, without a slash at the end.
     pub public_url: String,
+    /// What is spoken to those of whom nothing is known.
+    pub language: Language,
 }
 
 impl Postage {
@@ -46,15 +49,27 @@ impl Postage {
     }
 
     fn compose(&self, letter: &Letter) -> Result<Message, ComposeError> {
-        let mail = PermissionMail {
+        let (link, content, expires_at) = match &letter.news {
+            News::Asked { request, by, bundle } => (
+                request.link(&self.keyring, &self.public_url),
+                Content::Asked { by, bundle },
+                request.expires_at,
+            ),
+            News::Password(link) => (
+                link.link(&self.keyring, &self.public_url),
+                Content::Password(link.occasion),
+                link.expires_at,
+            ),
+        };
+        let draft = Draft {
             id: letter.tenure.mail,
             to: &letter.to,
-            asks: &letter.asks,
-            bundle: &letter.bundle,
-            link: &letter.request.link(&self.keyring, &self.public_url),
-            expires_at: letter.request.expires_at,
+            language: letter.language.unwrap_or(self.language),
+            content,
+            link: &link,
+            expires_at,
             public_url: &self.public_url,
         };
-        self.templates.permission_request(&mail, &self.from)
+        self.templates.write(&draft, &self.from)
     }
 }

@@ -35,6 +35,11 @@ impl Places {
         Arc::new(Self { all, few, taken, opened: Instant::now(), strained_until })
     }
 
+    /// How many are taken now.
+    pub fn taken(&self) -> i64 {
+        i64::try_from(self.taken.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+    }
+
     /// A place, if one is to be had.
     pub fn take(self: &Arc<Self>, now: Instant) -> Option<Place> {
         let micros = |instant: Instant| instant.saturating_duration_since(self.opened).as_micros() as u64;

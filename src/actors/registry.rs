@@ -128,6 +128,11 @@ impl Registry {
         Self { addr, deeds: places(), lookups: places() }
     }
 
+    /// How many deeds, and how many look-ups, have a place now.
+    pub fn waiting(&self) -> [i64; 2] {
+        [&self.deeds, &self.lookups].map(|places| places.taken())
+    }
+
     /// Whether the actor lives.
     pub fn is_alive(&self) -> bool {
         self.addr.connected()

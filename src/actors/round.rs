@@ -2,6 +2,7 @@
 //! still on their way are renewed, and the next ones are fetched, in one
 //! transaction and a few queries for all of them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,12 +11,15 @@ use uuid::Uuid;
 use super::marks::{self, Mark, Tenure};
 use crate::domain::bundle::Bundle;
 use crate::domain::clock::Timestamp;
-use crate::domain::request::PermissionRequest;
-use crate::domain::user::User;
+use crate::domain::password_link::PasswordLink;
+use crate::domain::request::{PermissionRequest, RequestId};
+use crate::domain::token::PasswordLinkId;
+use crate::domain::user::{User, UserId};
 use crate::entropy;
 use crate::store::cast::Cast;
-use crate::store::outbox::{self, Claimed, MailResult};
-use crate::store::{Conn, Directory, QueryResult, StoreError};
+use crate::store::outbox::{self, Claimed, MailResult, Matter};
+use crate::store::{Conn, Directory, QueryResult, StoreError, password_links, requests, users};
+use crate::words::Language;
 
 /// Seconds that a lease lasts.
 const LEASE_SECONDS: i64 = 60;
@@ -53,16 +57,30 @@ pub struct Letter {
     pub tenure: Tenure,
     /// How often it was tried, this time included.
     pub attempts: i32,
-    /// What it tells of.
-    pub request: PermissionRequest,
-    /// Who is asked, and gets it.
+    /// Who gets it.
     pub to: User,
-    /// Who asks.
-    pub asks: User,
-    /// For what.
-    pub bundle: Bundle,
+    /// What they speak, if that is known.
+    pub language: Option<Language>,
+    /// What it tells them.
+    pub news: News,
     /// When it was seen that somebody waits for it.
     pub seen: Instant,
+}
+
+/// What a letter tells of, in full.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Somebody asks its addressee for a permission.
+    Asked {
+        /// The request.
+        request: PermissionRequest,
+        /// Who asks.
+        by: User,
+        /// For what.
+        bundle: Bundle,
+    },
+    /// Its addressee may set a password.
+    Password(PasswordLink),
 }
 
 impl Round {
@@ -118,27 +136,81 @@ impl Round {
 /// The letters to be sent of what was claimed. A mail for which nobody waits any
 /// more ends here.
 fn letters(conn: &mut Conn, claimed: Vec<Claimed>, lease: Uuid, now: Timestamp) -> QueryResult<Vec<Letter>> {
-    let cast = Cast::of(conn, claimed.iter().map(|mail| mail.request.terms))?;
+    let matters = Matters::of(conn, &claimed)?;
     let seen = Instant::now();
     let (mut letters, mut unawaited) = (Vec::with_capacity(claimed.len()), Vec::new());
-    for Claimed { id, attempts, request } in claimed {
-        let scene = cast.scene(request.terms).filter(|scene| scene.target.active && scene.allowed.active);
-        let Some(scene) = scene.filter(|_| request.is_live(now)) else {
-            unawaited.push(id);
-            continue;
-        };
-        letters.push(Letter {
-            tenure: Tenure { mail: id, lease },
-            attempts,
-            to: scene.target.clone(),
-            asks: scene.allowed.clone(),
-            bundle: scene.bundle.clone(),
-            request,
-            seen,
-        });
+    for Claimed { id, attempts, matter } in claimed {
+        match matters.news(matter, now) {
+            Some((to, news)) => {
+                let (tenure, language) = (Tenure { mail: id, lease }, matters.languages.get(&to.id).copied());
+                letters.push(Letter { tenure, attempts, to, language, news, seen });
+            }
+            None => unawaited.push(id),
+        }
     }
     if !unawaited.is_empty() {
         outbox::finish(conn, lease, &unawaited, MailResult::Cancelled, None, now)?;
     }
     Ok(letters)
+}
+
+/// All that some mails tell of, in a few queries.
+#[derive(Default)]
+struct Matters {
+    requests: HashMap<RequestId, PermissionRequest>,
+    cast: Cast,
+    links: HashMap<PasswordLinkId, PasswordLink>,
+    owners: HashMap<UserId, User>,
+    languages: HashMap<UserId, Language>,
+}
+
+impl Matters {
+    fn of(conn: &mut Conn, claimed: &[Claimed]) -> QueryResult<Self> {
+        let (mut numbers, mut ids) = (Vec::new(), Vec::new());
+        for mail in claimed {
+            match mail.matter {
+                Matter::Request(number) => numbers.push(number),
+                Matter::Password(id) => ids.push(id),
+            }
+        }
+        let mut all = Self::default();
+        if !numbers.is_empty() {
+            let requests = requests::by_ids(conn, &numbers)?;
+            all.cast = Cast::of(conn, requests.iter().map(|request| request.terms))?;
+            all.requests = requests.into_iter().map(|request| (request.id, request)).collect();
+        }
+        if !ids.is_empty() {
+            let links = password_links::by_ids(conn, &ids)?;
+            let owners: Vec<UserId> = links.iter().map(|link| link.user).collect();
+            all.owners = users::by_ids(conn, &owners)?.into_iter().map(|user| (user.id, user)).collect();
+            all.links = links.into_iter().map(|link| (link.id, link)).collect();
+        }
+        let targets = all.requests.values().map(|request| request.terms.target);
+        let addressees: Vec<UserId> = targets.chain(all.owners.keys().copied()).collect();
+        if !addressees.is_empty() {
+            all.languages = users::languages(conn, &addressees)?;
+        }
+        Ok(all)
+    }
+
+    /// What a mail tells, and whom; `None` when nobody waits for it any more.
+    fn news(&self, matter: Matter, now: Timestamp) -> Option<(User, News)> {
+        match matter {
+            Matter::Request(number) => {
+                let request = self.requests.get(&number).filter(|request| request.is_live(now))?;
+                let scene = self.cast.scene(request.terms)?;
+                let asked = News::Asked {
+                    request: request.clone(),
+                    by: scene.allowed.clone(),
+                    bundle: scene.bundle.clone(),
+                };
+                (scene.target.active && scene.allowed.active).then(|| (scene.target.clone(), asked))
+            }
+            Matter::Password(id) => {
+                let link = self.links.get(&id).filter(|link| link.is_live(now))?;
+                let owner = self.owners.get(&link.user).filter(|owner| owner.active)?;
+                Some((owner.clone(), News::Password(link.clone())))
+            }
+        }
+    }
 }

@@ -13,13 +13,12 @@ use super::{CliError, Globals, transact, user};
 use crate::config::Config;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
-use crate::domain::request::RequestId;
 use crate::domain::user::{Email, UserId};
 use crate::entropy;
 use crate::mail::message;
 use crate::mail::transport::Transport;
-use crate::store::outbox::{self, Mail};
-use crate::store::{Store, events, requests};
+use crate::store::outbox::{self, Mail, Matter};
+use crate::store::{Conn, QueryResult, Store, events, password_links, requests};
 
 /// What can be done about mails.
 #[derive(Subcommand)]
@@ -47,7 +46,8 @@ pub enum Verb {
 #[derive(Serialize)]
 struct MailLine {
     id: String,
-    request: i64,
+    about: &'static str,
+    request: Option<i64>,
     to: Option<String>,
     status: String,
     attempts: i32,
@@ -59,9 +59,15 @@ struct MailLine {
 impl MailLine {
     fn new(mail: Mail, to: Option<&Email>, now: Timestamp) -> Self {
         let waits = if mail.leased && mail.due_at > now { "sending" } else { "waiting" };
+        let (about, request) = match mail.matter {
+            Matter::Request(request) => ("request", Some(request.0)),
+            // A link's id is not published: the server's key makes the link of it.
+            Matter::Password(_) => ("password", None),
+        };
         Self {
             id: mail.id.to_string(),
-            request: mail.request.0,
+            about,
+            request,
             to: to.map(|email| email.as_str().to_owned()),
             attempts: mail.attempts,
             created_at: mail.created_at.rfc3339(),
@@ -74,13 +80,13 @@ impl MailLine {
 
 impl Line for MailLine {
     const TITLES: &'static [&'static str] =
-        &["ID", "STATUS", "REQUEST", "TO", "TRIES", "CREATED", "NEXT TRY", "LAST ERROR"];
+        &["ID", "STATUS", "ABOUT", "TO", "TRIES", "CREATED", "NEXT TRY", "LAST ERROR"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),
             self.status.clone(),
-            self.request.to_string(),
+            self.request.map_or_else(|| self.about.to_owned(), |request| format!("{} {request}", self.about)),
             self.to.clone().unwrap_or_default(),
             self.attempts.to_string(),
             self.created_at.clone(),
@@ -103,19 +109,31 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
     let lines = store.read(|conn| {
         let now = conn.now()?;
         let newest = outbox::newest(conn, limit + 1)?;
-        let told: Vec<RequestId> = newest.iter().map(|mail| mail.request).collect();
-        let targets: HashMap<RequestId, UserId> = requests::by_ids(conn, &told)?
-            .into_iter()
-            .map(|request| (request.id, request.terms.target))
-            .collect();
+        let targets = addressees(conn, &newest)?;
         let people = user::addresses(conn, targets.values().copied().collect())?;
         let line = |mail: Mail| {
-            let to = targets.get(&mail.request).and_then(|target| people.get(target));
+            let to = targets.get(&mail.matter).and_then(|target| people.get(target));
             MailLine::new(mail, to, now)
         };
         Ok(newest.into_iter().map(line).collect())
     })?;
     output.newest::<MailLine>(lines, limit)
+}
+
+/// Whom mails are for, by what they tell of.
+fn addressees(conn: &mut Conn, mails: &[Mail]) -> QueryResult<HashMap<Matter, UserId>> {
+    let (mut numbers, mut links) = (Vec::new(), Vec::new());
+    for mail in mails {
+        match mail.matter {
+            Matter::Request(number) => numbers.push(number),
+            Matter::Password(link) => links.push(link),
+        }
+    }
+    let requests = requests::by_ids(conn, &numbers)?;
+    let requests = requests.into_iter().map(|request| (Matter::Request(request.id), request.terms.target));
+    let links = password_links::by_ids(conn, &links)?;
+    let links = links.into_iter().map(|link| (Matter::Password(link.id), link.user));
+    Ok(requests.chain(links).collect())
 }
 
 fn retry(id: Uuid, store: &Store, output: &Output) -> Result<(), CliError> {

@@ -58,8 +58,8 @@ pub fn run(retention: &Retention, store: &Store, output: &Output) -> Result<(), 
         thread::sleep(started.elapsed());
     }
     let sentence = format!(
-        "Deleted what was over before {before}: {} export tokens, {} requests, {} mails, {} API keys, {} entries of the audit trail.",
-        sum.export_tokens, sum.requests, sum.mails, sum.keys, sum.events
+        "Deleted what was over before {before}: {} export tokens, {} requests, {} mails, {} API keys, {} sessions, {} password links, {} entries of the audit trail.",
+        sum.export_tokens, sum.requests, sum.mails, sum.keys, sum.sessions, sum.password_links, sum.events
     );
     output.done(&Report { before, purged: sum }, &sentence)
 }

@@ -11,18 +11,19 @@ use super::output::{Line, Output};
 use super::{CliError, prompt, transact};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
+use crate::domain::password_link::Occasion;
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::password;
 use crate::store::users::{self, NewUser};
-use crate::store::{Conn, QueryResult, Store, events};
+use crate::store::{Conn, QueryResult, Store, events, password_links};
 
 /// What can be done about users.
 #[derive(Subcommand)]
 pub enum Verb {
     /// Add a user
     ///
-    /// Without --password-stdin the user has no password, and cannot sign in
-    /// with one until `countersign user passwd` sets it.
+    /// Without --password-stdin the user gets a mail with a link, good for a week, by
+    /// which they set a password themselves. A running server sends it.
     Add(Person),
     /// List all users
     List,
@@ -142,12 +143,18 @@ fn add(person: Person, store: &Store, output: &Output) -> Result<(), CliError> {
             return Err(CliError::UserExists(new.email.clone()).into());
         };
         record(conn, Action::UserAdded, user.id, now)?;
+        if new.password.is_none() {
+            password_links::issue(conn, user.id, Occasion::First, &Origin::OPERATOR, now)?;
+        }
         Ok(user)
     })?;
     let email = user.email.as_str();
     let hint = match new.password {
         Some(_) => String::new(),
-        None => format!(" There is no password yet: `countersign user passwd {email}` sets one."),
+        None => format!(
+            " A mail is on its way to them, with a link by which they set a password within a week. \
+             (`countersign user passwd {email}` sets one at once.)"
+        ),
     };
     output.done(&UserLine::from(&user), &format!("Added {email} as user {}.{hint}", user.id))
 }

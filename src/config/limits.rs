@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::ConfigError;
 use super::source::{Key, LimitsTable, Sources};
-use crate::domain::limit::{AskLimits, InvalidLimit, Limit, SignInLimits};
+use crate::domain::limit::{AskLimits, ForgetLimits, InvalidLimit, Limit, SignInLimits};
 
 const ENFORCE: Key = Key::new("limits.enforce", "COUNTERSIGN_LIMITS");
 
@@ -15,6 +15,8 @@ pub struct Limits {
     pub asking: AskLimits,
     /// What holds for sign-ins that fail.
     pub signing_in: SignInLimits,
+    /// What holds for whoever says that they have forgotten a password.
+    pub forgetting: ForgetLimits,
 }
 
 /// Whether any limit counts.
@@ -47,6 +49,7 @@ impl Limits {
     const NONE: Self = Self {
         asking: AskLimits { pair: None, requester: None, target: None, astray: None },
         signing_in: SignInLimits { account: None, address: None },
+        forgetting: ForgetLimits { account: None, address: None },
     };
 
     /// Whether any of them counts.
@@ -73,6 +76,10 @@ impl Limits {
             signing_in: SignInLimits {
                 account: limit("limits.failures_per_account", file.failures_per_account, "10/h")?,
                 address: limit("limits.failures_per_address", file.failures_per_address, "100/h")?,
+            },
+            forgetting: ForgetLimits {
+                account: limit("limits.password_mails_per_account", file.password_mails_per_account, "3/h")?,
+                address: limit("limits.password_mails_per_address", file.password_mails_per_address, "30/h")?,
             },
         };
         Ok(match enforce {

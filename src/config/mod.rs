@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::token::{Keyring, ShortKey};
+use crate::words::Language;
 
 pub use address::{
     DatabaseUrl, InvalidDatabaseUrl, InvalidOrigin, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl,
@@ -47,6 +48,7 @@ const DATABASE_URL: Key = Key::new("database_url", "DATABASE_URL");
 const SMTP_URL: Key = Key::new("smtp_url", "SMTP_URL");
 const MAIL_FROM: Key = Key::new("mail_from", "MAIL_FROM");
 const PUBLIC_URL: Key = Key::new("public_url", "PUBLIC_URL");
+const LANGUAGE: Key = Key::new("language", "COUNTERSIGN_LANGUAGE");
 const SECRET: Key = Key::new("secret", "COUNTERSIGN_SECRET");
 const SECRET_PREVIOUS: Key = Key::new("secret_previous", "COUNTERSIGN_SECRET_PREVIOUS");
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub mail_directory: PathBuf,
     /// Templates that take the place of the built-in ones.
     pub mail_templates: Option<PathBuf>,
+    /// What mail speaks to those of whom nothing is known.
+    pub language: Language,
     /// What people and mail call this server.
     pub public_url: PublicUrl,
     /// What redeem tokens are derived from.
@@ -221,6 +225,7 @@ impl Config {
                 .unwrap_or_else(|| Address::new_dangerous("countersign", "localhost").into()),
             mail_directory: flags.mail_directory.or(file.mail_directory).unwrap_or("data/outbox".into()),
             mail_templates: file.mail_templates,
+            language: sources.pick(LANGUAGE, None, file.language)?.parse()?.unwrap_or_default(),
             requests: Requests::parse(&sources, file.requests)?,
             mfs: Mfs { error_status: file.mfs.error_status },
             cors: Cors { origins: sources.each("cors.origins", file.cors.origins)? },
@@ -346,6 +351,7 @@ mod tests {
         );
         assert_eq!(config.database_pool, 8);
         assert!(config.smtp_url.is_none() && config.mail_templates.is_none());
+        assert_eq!(config.language, Language::English);
         assert_eq!(config.mail_from.to_string(), "countersign@localhost");
         assert_eq!(config.mail_directory, Path::new("data/outbox"));
         assert!(matches!(&config.secret, Secret::File(path) if path == Path::new("data/secret")));
@@ -357,6 +363,8 @@ mod tests {
         assert_eq!((asking.pair, asking.requester), (limit("10/d"), limit("1000/d")));
         assert_eq!((asking.target, asking.astray), (limit("50/d"), limit("30/h")));
         assert_eq!((signing_in.account, signing_in.address), (limit("10/h"), limit("100/h")));
+        let forgetting = config.limits.forgetting;
+        assert_eq!((forgetting.account, forgetting.address), (limit("3/h"), limit("30/h")));
         assert!(config.trusted_proxies.is_empty());
     }
 
@@ -371,6 +379,7 @@ mod tests {
             mail_from = "Countersign <no-reply@example.org>"
             mail_directory = "out"
             mail_templates = "templates"
+            language = "de"
             public_url = "https://consent.example.org/"
             secret = "{KEY}"
             secret_previous = "{OTHER_KEY}"
@@ -391,6 +400,8 @@ mod tests {
             unknown_references = "off"
             failures_per_account = "5/d"
             failures_per_address = "6/31d"
+            password_mails_per_account = "7/d"
+            password_mails_per_address = "off"
             "#
         );
         let config = load(&text, &[], Overrides::default()).unwrap();
@@ -403,6 +414,7 @@ mod tests {
         assert_eq!(config.mail_from.to_string(), "Countersign <no-reply@example.org>");
         assert_eq!(config.mail_directory, Path::new("out"));
         assert_eq!(config.mail_templates.as_deref(), Some(Path::new("templates")));
+        assert_eq!(config.language, Language::German);
         assert_eq!(config.public_url.as_str(), "https://consent.example.org");
         assert!(matches!(&config.secret, Secret::Given(secret) if secret.expose_secret() == KEY));
         assert_eq!(config.secret_previous.as_ref().unwrap().expose_secret(), OTHER_KEY);
@@ -415,6 +427,8 @@ mod tests {
         assert_eq!((asking.pair, asking.requester), (limit("1/s"), limit("2/m")));
         assert_eq!((asking.target, asking.astray), (limit("3/15m"), None));
         assert_eq!((signing_in.account, signing_in.address), (limit("5/d"), limit("6/31d")));
+        let forgetting = config.limits.forgetting;
+        assert_eq!((forgetting.account, forgetting.address), (limit("7/d"), None));
         assert!(config.trusted_proxies[1].contains("::1".parse().unwrap()));
         for (file, env) in [("limits = { enforce = 'off' }", ""), ("limits = { enforce = 'on' }", "off")] {
             let config = load(file, &[("COUNTERSIGN_LIMITS", env)], Overrides::default()).unwrap();
@@ -522,6 +536,7 @@ mod tests {
             ("SMTP_URL", "x", "smtp_url"),
             ("MAIL_FROM", "x", "mail_from"),
             ("PUBLIC_URL", "x", "public_url"),
+            ("COUNTERSIGN_LANGUAGE", "fr", "language"),
             ("COUNTERSIGN_SECRET", "x", "secret"),
             ("COUNTERSIGN_SECRET_PREVIOUS", "x", "secret_previous"),
             ("COUNTERSIGN_LIMITS", "x", "limits.enforce"),

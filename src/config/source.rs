@@ -83,6 +83,7 @@ pub(super) struct File {
     pub(super) mail_from: Option<String>,
     pub(super) mail_directory: Option<PathBuf>,
     pub(super) mail_templates: Option<PathBuf>,
+    pub(super) language: Option<String>,
     pub(super) public_url: Option<String>,
     #[serde(deserialize_with = "secret_text")]
     pub(super) secret: Option<String>,
@@ -133,6 +134,8 @@ pub(super) struct LimitsTable {
     pub(super) unknown_references: Option<String>,
     pub(super) failures_per_account: Option<String>,
     pub(super) failures_per_address: Option<String>,
+    pub(super) password_mails_per_account: Option<String>,
+    pub(super) password_mails_per_address: Option<String>,
 }
 
 /// A string whose value no error may show: serde's own would, for a number.

@@ -7,7 +7,8 @@ use super::user::UserId;
 /// Where a deed came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Who did it; `None` is the operator, at the command line.
+    /// Who did it; `None` is the operator, at the command line, or with an address somebody
+    /// who is not signed in.
     pub actor: Option<UserId>,
     /// The address that the request came from.
     pub address: Option<IpAddr>,
@@ -68,6 +69,8 @@ actions! {
     UserRenamed = "user.renamed",
     /// A user's password was set.
     UserPasswordSet = "user.password_set",
+    /// A link by which a user may set their password was made, and its mail queued.
+    UserPasswordLinked = "user.password_linked",
     /// A user was disabled.
     UserDisabled = "user.disabled",
     /// A user was enabled.

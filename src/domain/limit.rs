@@ -154,6 +154,10 @@ pub enum Meter {
     /// That an account is known at an address, since somebody has signed in to it from
     /// there. No limit is set to this one: it is up, or it is down.
     Known(Email, IpAddr),
+    /// Mails to an account, be it there or not, whose password was said to be forgotten.
+    Forgotten(Email),
+    /// Passwords that were said to be forgotten, from an address.
+    ForgottenAt(IpAddr),
 }
 
 impl Meter {
@@ -164,8 +168,8 @@ impl Meter {
             Self::Requester(_) => "requester",
             Self::Target(_) => "target",
             Self::Astray(_) => "references",
-            Self::Account(_) => "account",
-            Self::Address(_) => "address",
+            Self::Account(_) | Self::Forgotten(_) => "account",
+            Self::Address(_) | Self::ForgottenAt(_) => "address",
             Self::AccountAt(..) | Self::Known(..) => "account-at-address",
         }
     }
@@ -183,6 +187,8 @@ impl fmt::Display for Meter {
             Self::Address(address) => write!(f, "address:{address}"),
             Self::AccountAt(email, address) => write!(f, "account-at:{address}:{}", email.as_str()),
             Self::Known(email, address) => write!(f, "known:{address}:{}", email.as_str()),
+            Self::Forgotten(email) => write!(f, "forgotten:{}", email.as_str()),
+            Self::ForgottenAt(address) => write!(f, "forgotten-at:{address}"),
         }
     }
 }
@@ -324,6 +330,15 @@ pub struct SignInLimits {
     /// To one account.
     pub account: Option<Limit>,
     /// From one address.
+    pub address: Option<Limit>,
+}
+
+/// What holds for whoever says that they have forgotten a password; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForgetLimits {
+    /// Mails to one account.
+    pub account: Option<Limit>,
+    /// From one address, about whatever accounts.
     pub address: Option<Limit>,
 }
 

@@ -9,6 +9,7 @@ pub mod export;
 pub mod grant;
 pub mod hub;
 pub mod limit;
+pub mod password_link;
 pub mod permission;
 pub mod request;
 pub mod text;

@@ -2,10 +2,10 @@
 //!
 //! A token is `<prefix>_` and 44 characters of strict base64url: one byte of
 //! version and key, a 16-byte UUIDv7, 16 secret bytes. Export tokens, API
-//! keys and sessions have random secrets, of which the database holds a digest. A redeem
-//! token's secret is derived from its id and the server's key (HKDF, RFC 5869;
-//! HMAC, RFC 2104), so that the database holds nothing of it and the mail can
-//! be written again. A form's token, which shows that a page of ours was filled in and
+//! keys and sessions have random secrets, of which the database holds a digest. The secret
+//! of a token that is mailed (it redeems a request, or sets a password) is derived from
+//! its id and the server's key (HKDF, RFC 5869; HMAC, RFC 2104), so that the database
+//! holds nothing of it and the mail can be written again. A form's token, which shows that a page of ours was filled in and
 //! nobody else's, is derived likewise.
 
 use std::fmt;
@@ -40,11 +40,13 @@ pub enum Kind {
     Redeem,
     /// Keeps a person signed in at the pages.
     Session,
+    /// Sets one user's password, once.
+    Password,
 }
 
 impl Kind {
     #[cfg(test)]
-    const ALL: [Self; 4] = [Self::Export, Self::ApiKey, Self::Redeem, Self::Session];
+    const ALL: [Self; 5] = [Self::Export, Self::ApiKey, Self::Redeem, Self::Session, Self::Password];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -52,6 +54,7 @@ impl Kind {
             Self::ApiKey => "csk",
             Self::Redeem => "csr",
             Self::Session => "css",
+            Self::Password => "csp",
         }
     }
 }
@@ -88,6 +91,11 @@ token_id!(
 token_id!(
     /// A session's id: shown to its user alone.
     SessionId
+);
+token_id!(
+    /// A password link's id: never published, since the server's key makes the link's
+    /// token of it.
+    PasswordLinkId
 );
 
 /// Random bytes for one token or row: ten for the id, sixteen for the secret.
@@ -232,27 +240,27 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// A key that redeem tokens are derived with, made of a server key.
-struct RedeemKey {
+/// A key that the tokens of one kind are derived with, made of a server key.
+struct DerivingKey {
+    kind: Kind,
     /// Four bits that tell keys apart, in the low bits of a token's first byte.
     number: u8,
     key: SecretSlice<u8>,
 }
 
-impl RedeemKey {
-    fn new(server_key: &[u8]) -> Self {
+impl DerivingKey {
+    fn new(kind: Kind, purpose: &[u8], server_key: &[u8]) -> Self {
         let hkdf = Hkdf::<Sha256>::new(None, server_key);
         let mut okm = [0_u8; 33];
         // RFC 5869 refuses more than 255 × 32 bytes alone.
-        let expanded = hkdf.expand(b"countersign redeem v1", &mut okm);
+        let expanded = hkdf.expand(purpose, &mut okm);
         debug_assert!(expanded.is_ok());
         let [number, key @ ..] = okm;
-        Self { number: number & 0x0f, key: SecretSlice::from(key.to_vec()) }
+        Self { kind, number: number & 0x0f, key: SecretSlice::from(key.to_vec()) }
     }
 
-    fn derive(&self, id: RedeemId) -> Token {
-        let mut token =
-            Token { kind: Kind::Redeem, header: VERSION << 4 | self.number, id: id.0, secret: [0; 16] };
+    fn derive(&self, id: Uuid) -> Token {
+        let mut token = Token { kind: self.kind, header: VERSION << 4 | self.number, id, secret: [0; 16] };
         if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.key.expose_secret()) {
             mac.update(&token.authenticated());
             if let Some(half) = mac.finalize().into_bytes().first_chunk() {
@@ -260,6 +268,29 @@ impl RedeemKey {
             }
         }
         token
+    }
+}
+
+/// The keys of one kind: one that signs, and while keys rotate the one before it.
+struct DerivingKeys {
+    current: DerivingKey,
+    previous: Option<DerivingKey>,
+}
+
+impl DerivingKeys {
+    fn new(kind: Kind, purpose: &[u8], current: &[u8], previous: Option<&[u8]>) -> Self {
+        let key = |server_key| DerivingKey::new(kind, purpose, server_key);
+        Self { current: key(current), previous: previous.map(key) }
+    }
+
+    /// Reads a token of this kind; one that no key of ours made is as good as none.
+    fn open(&self, text: &str) -> Result<Uuid, MalformedToken> {
+        let token = Token::parse(self.current.kind, text)?;
+        let ours = std::iter::once(&self.current).chain(&self.previous).any(|key| {
+            let expected = key.derive(token.id);
+            expected.header == token.header && bool::from(expected.secret.ct_eq(&token.secret))
+        });
+        if ours { Ok(token.id) } else { Err(MalformedToken) }
     }
 }
 
@@ -285,8 +316,8 @@ impl FormKey {
 /// The server's keys: one that signs, and while keys rotate the one before it,
 /// whose tokens are still honoured.
 pub struct Keyring {
-    current: RedeemKey,
-    previous: Option<RedeemKey>,
+    redeem: DerivingKeys,
+    passwords: DerivingKeys,
     forms: FormKey,
 }
 
@@ -301,13 +332,21 @@ impl Keyring {
         if current.len() < SERVER_KEY_BYTES || previous.is_some_and(|key| key.len() < SERVER_KEY_BYTES) {
             return Err(ShortKey);
         }
-        let (redeem, previous) = (RedeemKey::new(current), previous.map(RedeemKey::new));
-        Ok(Self { current: redeem, previous, forms: FormKey::new(current) })
+        Ok(Self {
+            redeem: DerivingKeys::new(Kind::Redeem, b"countersign redeem v1", current, previous),
+            passwords: DerivingKeys::new(Kind::Password, b"countersign password v1", current, previous),
+            forms: FormKey::new(current),
+        })
     }
 
     /// The redeem token of this id.
     pub fn redeem_token(&self, id: RedeemId) -> Token {
-        self.current.derive(id)
+        self.redeem.current.derive(id.0)
+    }
+
+    /// The token of a password link of this id.
+    pub fn password_token(&self, id: PasswordLinkId) -> Token {
+        self.passwords.current.derive(id.0)
     }
 
     /// What each form has in it that is shown to a browser, by the id that the browser
@@ -324,13 +363,12 @@ impl Keyring {
 
     /// Reads a redeem token; one that no key of ours made is as good as none.
     pub fn open_redeem(&self, text: &str) -> Result<RedeemId, MalformedToken> {
-        let token = Token::parse(Kind::Redeem, text)?;
-        let id = RedeemId(token.id);
-        let ours = std::iter::once(&self.current).chain(&self.previous).any(|key| {
-            let expected = key.derive(id);
-            expected.header == token.header && bool::from(expected.secret.ct_eq(&token.secret))
-        });
-        if ours { Ok(id) } else { Err(MalformedToken) }
+        self.redeem.open(text).map(RedeemId)
+    }
+
+    /// Reads a password link's token; one that no key of ours made is as good as none.
+    pub fn open_password(&self, text: &str) -> Result<PasswordLinkId, MalformedToken> {
+        self.passwords.open(text).map(PasswordLinkId)
     }
 }
 
@@ -385,6 +423,20 @@ mod tests {
         assert_eq!(keyring(1, None).open_redeem(&text), Ok(id));
         assert_eq!(keyring(2, Some(1)).open_redeem(&text), Ok(id));
         assert_eq!(keyring(2, None).open_redeem(&text), Err(MalformedToken));
+    }
+
+    #[test]
+    fn a_password_token_is_opened_by_the_same_keys_and_is_no_redeem_token_of_the_same_id() {
+        let id = PasswordLinkId(entropy(3).uuid(NOW));
+        let text = keyring(1, None).password_token(id).reveal();
+        assert!(text.starts_with("csp_"));
+        assert_eq!(keyring(1, None).open_password(&text), Ok(id));
+        assert_eq!(keyring(2, Some(1)).open_password(&text), Ok(id));
+        assert_eq!(keyring(2, None).open_password(&text), Err(MalformedToken));
+        let redeem = keyring(1, None).redeem_token(RedeemId(id.0)).reveal();
+        assert_ne!(redeem[4..], text[4..]);
+        assert!(keyring(1, None).open_password(&redeem.replace("csr_", "csp_")).is_err());
+        assert!(keyring(1, None).open_redeem(&text.replace("csp_", "csr_")).is_err());
     }
 
     #[test]

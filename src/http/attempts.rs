@@ -11,16 +11,14 @@
 use std::net::IpAddr;
 
 use super::auth::AuthError;
-use super::client;
+use super::{client, metering};
 use crate::domain::clock::Timestamp;
 use crate::domain::limit::{Meter, Metered, Meters, SignInLimits};
 use crate::domain::user::Email;
-use crate::store::{Directory, QueryError, StoreError, meters};
+use crate::store::{Directory, meters};
 
 /// For how many seconds an account is known at an address.
 const ACQUAINTANCE: i64 = 30 * 86_400;
-/// How often to try anew when somebody else was first to use a meter.
-const TRIES: usize = 3;
 
 /// Sign-ins, as far as they are limited.
 #[derive(Clone)]
@@ -74,7 +72,7 @@ impl Attempts {
             return Ok(Counted { attempt, taken: Vec::new() });
         }
         let asked = attempt.clone();
-        let taken = self.change(attempt.meters(), move |meters, now| {
+        let taken = metering::change(&self.directory, attempt.meters(), move |meters, now| {
             let metered = asked.metered(meters, now);
             meters.take(&metered, now).map(|_| metered)
         });
@@ -87,7 +85,7 @@ impl Attempts {
         if taken.is_empty() {
             return;
         }
-        let given = self.change(attempt.meters(), move |meters, now| {
+        let given = metering::change(&self.directory, attempt.meters(), move |meters, now| {
             meters.give_back(&taken);
             if let Some(address) = attempt.address {
                 let known = Meter::Known(attempt.account.clone(), address);
@@ -96,29 +94,6 @@ impl Attempts {
         });
         if let Err(error) = given.await {
             tracing::warn!(%error, "an attempt to sign in could not be given back");
-        }
-    }
-
-    /// Changes meters. Whoever was first to use one of them may have come in between.
-    async fn change<T: Send + 'static>(
-        &self,
-        wanted: Vec<Meter>,
-        change: impl Fn(&mut Meters, Timestamp) -> T + Clone + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let mut more = 1..TRIES;
-        loop {
-            let (wanted, change) = (wanted.clone(), change.clone());
-            let changed = self.directory.write(move |conn| {
-                let mut meters = meters::lock(conn, &wanted)?;
-                let now = conn.now()?;
-                let changed = change(&mut meters, now);
-                meters::write(conn, &meters)?;
-                Ok(changed)
-            });
-            match changed.await {
-                Err(StoreError::Refused(QueryError::RollbackTransaction)) if more.next().is_some() => {}
-                done => return done,
-            }
         }
     }
 }

@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use sha2::Sha256;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use super::attempts::Attempts;
@@ -148,6 +148,36 @@ impl Authenticator {
         Ok(self.check(&header, &credentials, from).await?.user)
     }
 
+    /// The hash of a password that somebody chose, and that has been looked at.
+    pub async fn hash(&self, password: &str) -> Result<String, AuthError> {
+        let turn = self.turn().await?;
+        let password = password.to_owned();
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            password::hash(&password)
+        });
+        match hashed.await {
+            Ok(Ok(hash)) => Ok(hash),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a password could not be hashed");
+                Err(AuthError::Busy)
+            }
+            Err(_) => Err(AuthError::Busy),
+        }
+    }
+
+    /// Forgets what is known of a user's password, which has just changed.
+    pub fn forget(&self, user: UserId) {
+        self.cache.retain(|_, known| known.user.id != user || known.password.is_none());
+    }
+
+    /// A place among those whose passwords are worked on.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, AuthError> {
+        let until = deadline::by(PATIENCE).into();
+        let turn = timeout_at(until, Arc::clone(&self.checks).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or(AuthError::Busy)
+    }
+
     async fn check(
         &self,
         header: &[u8],
@@ -203,9 +233,7 @@ impl Authenticator {
             // For an unknown address too, so that time tells nothing.
             _ => {
                 let attempt = self.attempts.begin(email, from).await?;
-                let until = deadline::by(PATIENCE).into();
-                let turn = timeout_at(until, Arc::clone(&self.checks).acquire_owned()).await;
-                let Ok(Ok(turn)) = turn else { return Err(AuthError::Busy) };
+                let turn = self.turn().await?;
                 // Whoever had the turn before may have come with the same password.
                 if let Some(known) = self.fresh(fingerprint) {
                     return Ok(known);

@@ -10,6 +10,8 @@ pub mod farewell;
 pub mod form;
 pub mod hexo;
 pub mod line;
+pub mod metering;
+pub mod metrics;
 pub mod mfs;
 pub mod openapi;
 pub mod ops;
@@ -33,6 +35,7 @@ use crate::domain::token::Keyring;
 use crate::store::Directory;
 use auth::Authenticator;
 use farewell::Farewell;
+use metrics::Metrics;
 
 /// The most bytes that a body may have.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -51,6 +54,8 @@ pub struct Services {
     pub authenticator: Authenticator,
     /// Makes and opens redeem tokens.
     pub keyring: Arc<Keyring>,
+    /// What has been served.
+    pub metrics: Metrics,
     /// Whether this server is about to stop.
     pub farewell: Farewell,
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::Services;
-use super::openapi::refusals::Refusals;
+use super::metrics::CONTENT_TYPE;
+use super::openapi::refusals::{May, Refusals};
 use super::problem::Problem;
 use super::routing::{get, resource};
 use crate::store::probe::Found;
@@ -14,11 +15,12 @@ use crate::store::probe::Found;
 /// Puts the probes in place.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/healthz", "GET, HEAD").route(get().to(health)))
-        .service(resource("/readyz", "GET, HEAD").route(get().to(readiness)));
+        .service(resource("/readyz", "GET, HEAD").route(get().to(readiness)))
+        .service(resource("/metrics", "GET, HEAD").route(get().to(metrics)));
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(health, readiness))]
+#[openapi(paths(health, readiness, metrics))]
 struct Document;
 
 /// What is told of the probes.
@@ -119,4 +121,25 @@ async fn readiness(services: Data<Services>) -> HttpResponse {
     };
     let mail = found.map(MailState::from);
     answer.json(Readiness { status, database: found.is_some(), registry, mailer, mail })
+}
+
+/// What has been served, and how things are, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    security(()),
+    responses(
+        (status = 200, description = "OpenMetrics.", body = String, content_type = CONTENT_TYPE),
+        May<Plain, 503>,
+    ),
+)]
+async fn metrics(services: Data<Services>) -> HttpResponse {
+    match services.metrics.write(&services).await {
+        Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            problem(&Problem::NotDone)
+        }
+    }
 }

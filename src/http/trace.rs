@@ -46,17 +46,21 @@ pub async fn trace<B: MessageBody + 'static>(
     let _serving = request.conn_data::<Rc<Pace>>().map(Pace::serve);
     let id = request_id(&request);
     let method = request.method().clone();
+    let services = request.app_data::<Data<Services>>().cloned();
     let tell = |route: &str, status: StatusCode| {
+        let took = started.elapsed();
+        if let Some(services) = &services {
+            services.metrics.count(&method, route, status, took);
+        }
         tracing::info!(
             %method,
             route,
             status = status.as_u16(),
-            micros = started.elapsed().as_micros() as u64,
+            micros = took.as_micros() as u64,
             request_id = id.to_str().unwrap_or_default(),
             "request"
         );
     };
-    let services = request.app_data::<Data<Services>>().cloned();
     let handled = match refusal(&request) {
         Some(problem) => {
             let answer = problem.answer(request.request());

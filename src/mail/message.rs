@@ -11,34 +11,49 @@ use lettre::{Address, Message};
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::template::{TemplateError, Templates};
+use super::template::{Kind, TemplateError, Templates};
 use crate::domain::bundle::Bundle;
 use crate::domain::clock::Timestamp;
-use crate::domain::permission::Right;
+use crate::domain::password_link::Occasion;
 use crate::domain::user::{Email, User};
+use crate::words::Language;
 
 /// The most characters of a person's name that a mail shows.
 const NAME_CHARS: usize = 80;
 /// The most bytes in a line of a mail (RFC 5322, 2.1.1).
 const LINE_BYTES: usize = 998;
 
-/// What the mail about a permission request is made of.
+/// What a mail is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct PermissionMail<'a> {
+pub struct Draft<'a> {
     /// The outbox's id: the same mail has the same one.
     pub id: Uuid,
-    /// Who is asked, and gets the mail.
+    /// Who gets it.
     pub to: &'a User,
-    /// Who asks.
-    pub asks: &'a User,
-    /// For what.
-    pub bundle: &'a Bundle,
-    /// Where to approve or decline, with the token.
+    /// In which language.
+    pub language: Language,
+    /// What it says.
+    pub content: Content<'a>,
+    /// Where it leads, with a token.
     pub link: &'a str,
     /// Until when.
     pub expires_at: Timestamp,
     /// What this server is called.
     pub public_url: &'a str,
+}
+
+/// What a mail says.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// That somebody asks for a permission.
+    Asked {
+        /// Who.
+        by: &'a User,
+        /// For what.
+        bundle: &'a Bundle,
+    },
+    /// That its addressee may set a password, and why.
+    Password(Occasion),
 }
 
 /// Why there is no mail.
@@ -53,29 +68,34 @@ pub enum ComposeError {
 }
 
 impl Templates {
-    /// The mail that asks its addressee for a permission.
-    pub fn permission_request(
-        &self,
-        mail: &PermissionMail<'_>,
-        from: &Mailbox,
-    ) -> Result<Message, ComposeError> {
-        let words = self.render(&context! {
-            to => person(mail.to),
-            asks => person(mail.asks),
-            bundle => context! {
-                name => clean(mail.bundle.name.as_str()),
-                description => clean(mail.bundle.description.as_str()),
-                rights => mail.bundle.permission.rights().map(in_words).collect::<Vec<_>>(),
-            },
-            link => mail.link,
-            expires => mail.expires_at.format("%A, %-d %B %Y at %H:%M UTC"),
-            server => mail.public_url,
-        })?;
-        let to = Mailbox::new(name(mail.to), address(&mail.to.email));
+    /// The mail, in the words of its kind.
+    pub fn write(&self, draft: &Draft<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
+        let Draft { id, to, language, content, link, expires_at, public_url } = *draft;
+        let both = context! {
+            to => person(to),
+            link => link,
+            expires => language.day_and_moment(expires_at),
+            server => public_url,
+        };
+        let words = match content {
+            Content::Asked { by, bundle } => {
+                let bundle = context! {
+                    name => clean(bundle.name.as_str()),
+                    description => clean(bundle.description.as_str()),
+                    rights => language.rights(bundle.permission),
+                };
+                self.render(Kind::Request, language, context! { asks => person(by), bundle, ..both })
+            }
+            Content::Password(occasion) => {
+                let first = occasion == Occasion::First;
+                self.render(Kind::Password, language, context! { first, ..both })
+            }
+        }?;
+        let to = Mailbox::new(name(to), address(&to.email));
         let parts = MultiPart::alternative()
             .singlepart(part(ContentType::TEXT_PLAIN, words.text))
             .singlepart(part(ContentType::TEXT_HTML, words.html));
-        Ok(headers(mail.id, from, to, &words.subject)?.multipart(parts)?)
+        Ok(headers(id, from, to, &words.subject)?.multipart(parts)?)
     }
 }
 
@@ -158,18 +178,6 @@ fn clean(text: &str) -> String {
     line.replace("=?", "= ?").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A right in words, after "they may".
-const fn in_words(right: Right) -> &'static str {
-    match right {
-        Right::Anyone => "see what anyone may see",
-        Right::Read => "look at your data",
-        Right::Get => "download your data",
-        Right::Write => "change and delete your data",
-        Right::Admin => "administer your data",
-        Right::Owner => "own your data",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,17 +212,21 @@ mod tests {
     }
 
     fn compose(to: &User, asks: &User, bundle: &Bundle) -> Message {
-        let mail = PermissionMail {
+        write(to, Language::English, Content::Asked { by: asks, bundle })
+    }
+
+    fn write(to: &User, language: Language, content: Content<'_>) -> Message {
+        let draft = Draft {
             id: Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001),
             to,
-            asks,
-            bundle,
+            language,
+            content,
             link: LINK,
             expires_at: Timestamp::from_micros(1_893_456_000_000_000),
             public_url: "https://consent.example.org",
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
-        Templates::load(None).unwrap().permission_request(&mail, &from).unwrap()
+        Templates::load(None).unwrap().write(&draft, &from).unwrap()
     }
 
     /// A mail as one that gets it would read it: headers unfolded, parts decoded.
@@ -304,7 +316,7 @@ mod tests {
                 "All recordings of this year",
                 "look at your data",
                 "download your data",
-                "Tuesday, 1 January 2030 at 00:00 UTC",
+                "Tuesday, 1 January 2030, 00:00 UTC",
                 "ada@example.org",
                 "decline",
                 "works once, for you alone",
@@ -316,6 +328,53 @@ mod tests {
             assert!(!part.contains("change and delete"), "no right that is not asked for");
         }
         assert!(mail.text.lines().all(|line| line.len() <= 78 || line == LINK), "{}", mail.text);
+    }
+
+    #[test]
+    fn the_mail_speaks_german_too() {
+        let (ada, grace) =
+            (user("ada@example.org", "Ada", "Lovelace"), user("grace@example.org", "Grace", "Hopper"));
+        let bundle = bundle("Puls", "Alle Aufnahmen dieses Jahres");
+        let mail =
+            check(&write(&ada, Language::German, Content::Asked { by: &grace, bundle: &bundle }), &ada);
+        for part in [&mail.text, &mail.html] {
+            let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
+            for words in [
+                "Guten Tag",
+                "Grace Hopper",
+                "Puls",
+                "Alle Aufnahmen",
+                "Ihre Daten herunterladen",
+                "Dienstag, 1. Januar 2030, 00:00 UTC",
+                "nichts",
+                "ablehnen",
+            ] {
+                assert!(flat.contains(words), "{words}: {part}");
+            }
+        }
+        assert!(mail.html.contains("<html lang=\"de\">"));
+        assert!(mail.text.lines().all(|line| line.chars().count() <= 78 || line == LINK), "{}", mail.text);
+    }
+
+    #[test]
+    fn the_mail_with_a_password_link_says_why_it_came_and_that_it_may_be_ignored() {
+        let ada = user("ada@example.org", "Ada", "Lovelace");
+        for (occasion, language, why, ignored) in [
+            (Occasion::First, Language::English, "An account was made for you", "simply ignore"),
+            (Occasion::Forgotten, Language::English, "asked for a new password", "do nothing"),
+            (Occasion::First, Language::German, "wurde ein Konto für Sie angelegt", "nichts zu tun"),
+            (Occasion::Forgotten, Language::German, "ein neues Passwort angefordert", "nichts zu tun"),
+        ] {
+            let mail = check(&write(&ada, language, Content::Password(occasion)), &ada);
+            for part in [&mail.text, &mail.html] {
+                let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
+                for words in
+                    [why, ignored, "ada@example.org", "https://consent.example.org", "2030, 00:00 UTC"]
+                {
+                    assert!(flat.contains(words), "{words}: {part}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -372,16 +431,16 @@ mod tests {
         std::fs::write(directory.path().join("request.subject.txt"), "One\nBcc: eve@example.org\n").unwrap();
         let templates = Templates::load(Some(directory.path())).unwrap();
         let ada = user("ada@example.org", "Ada", "");
-        let mail = PermissionMail {
+        let draft = Draft {
             id: Uuid::nil(),
             to: &ada,
-            asks: &ada,
-            bundle: &bundle("x", ""),
+            language: Language::English,
+            content: Content::Asked { by: &ada, bundle: &bundle("x", "") },
             link: LINK,
             expires_at: Timestamp::from_micros(0),
             public_url: "https://example.org",
         };
-        let message = templates.permission_request(&mail, &"a@example.org".parse().unwrap()).unwrap();
+        let message = templates.write(&draft, &"a@example.org".parse().unwrap()).unwrap();
         assert_eq!(field(&check(&message, &ada).headers, "Subject"), "One Bcc: eve@example.org");
     }
 

@@ -1,42 +1,90 @@
-//! The words of our mail, which an operator may change.
+//! The words of our mails, which an operator may change.
 //!
-//! Three templates (minijinja, in Jinja's syntax): `request.subject.txt`,
-//! `request.txt` and `request.html`. A file of that name in the operator's
-//! directory takes the place of the built-in one. What they may use:
+//! Each kind of mail has three templates (minijinja, in Jinja's syntax):
+//! `request.subject.txt`, `request.txt` and `request.html` for a request, and
+//! `password.subject.txt`, `password.txt` and `password.html` for a password link. A file
+//! of that name in the operator's directory takes the place of the built-in one, in all
+//! languages; one whose name has a language in it (`request.de.txt`) does for that
+//! language. `layout.html` is what our own HTML is set in. What they may use:
 //!
 //! | name | what it is |
 //! |---|---|
-//! | `to.name`, `to.email` | who is asked; the name is the address if there is none |
-//! | `asks.name`, `asks.email` | who asks |
-//! | `bundle.name`, `bundle.description` | what for; the description may be empty |
-//! | `bundle.rights` | the rights in words, a list |
-//! | `link` | where to approve or decline |
+//! | `to.name`, `to.email` | who gets the mail; the name is the address if there is none |
+//! | `link` | where it leads |
 //! | `expires` | until when, in words, UTC |
 //! | `server` | the URL of this server |
+//! | `lang` | the language of who gets it: `en` or `de` |
+//! | `say("key", name=value)` | a message of ours in that language (`src/words`) |
+//! | in a request: `asks.name`, `asks.email` | who asks |
+//! | `bundle.name`, `bundle.description` | what for; the description may be empty |
+//! | `bundle.rights` | the rights in words, a list |
+//! | in a password link: `first` | whether it is for a first password, or for a forgotten one |
 //!
 //! Anything else is an error, and found at the start of the server. What is put
 //! into the HTML is escaped; the plain text is wrapped at 78 characters, save
 //! what has no blank in it: a link stays in one piece.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, context};
+use minijinja::value::Kwargs;
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
+};
+
+use crate::words::{Language, template};
 
 /// The most characters in a line of text, where there are blanks (RFC 5322, 2.1.1).
 const LINE: usize = 78;
 
-/// The templates: each with the built-in words.
-const SUBJECT: (&str, &str) = ("request.subject.txt", include_str!("templates/request.subject.txt"));
-const TEXT: (&str, &str) = ("request.txt", include_str!("templates/request.txt"));
-const HTML: (&str, &str) = ("request.html", include_str!("templates/request.html"));
+/// What the HTML of our own is set in.
+const LAYOUT: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
 
-/// The words of our mail, ready for use.
+/// A kind of mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Somebody asks for a permission.
+    Request,
+    /// A password may be set.
+    Password,
+}
+
+/// A part of a mail: how its template's name ends, and the built-in words.
+type Part = (&'static str, &'static str);
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Request, Self::Password];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Password => "password",
+        }
+    }
+
+    /// Its subject, its text and its HTML.
+    const fn parts(self) -> [Part; 3] {
+        match self {
+            Self::Request => [
+                ("subject.txt", include_str!("templates/request.subject.txt")),
+                ("txt", include_str!("templates/request.txt")),
+                ("html", include_str!("templates/request.html")),
+            ],
+            Self::Password => [
+                ("subject.txt", include_str!("templates/password.subject.txt")),
+                ("txt", include_str!("templates/password.txt")),
+                ("html", include_str!("templates/password.html")),
+            ],
+        }
+    }
+}
+
+/// The words of our mails, ready for use.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
-    subject: String,
-    text: String,
-    html: String,
+    /// What the templates of a kind's parts are called, in each language.
+    names: BTreeMap<(Kind, &'static str), [String; 3]>,
 }
 
 /// A mail's words, with everything in its place.
@@ -84,44 +132,89 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_formatter(write_value);
-        let mut add = |(name, built_in): (&str, &str)| {
-            let (name, source) = choose(directory, name, built_in)?;
-            environment.add_template_owned(name.clone(), source).map_err(|error| broken(&name, &error))?;
-            Ok(name)
+        environment.add_function("say", say);
+        let mut add = |name: &str, source: String| {
+            environment.add_template_owned(name.to_owned(), source).map_err(|error| broken(name, &error))
         };
-        let (subject, text, html) = (add(SUBJECT)?, add(TEXT)?, add(HTML)?);
-        let templates = Self { environment, subject, text, html };
-        for description in ["", "Heart rate and breathing"] {
-            templates.render(&sample(description))?;
+        let (name, built_in) = LAYOUT;
+        let layout = find(directory, name)?.map_or_else(|| built_in.to_owned(), |(_, source)| source);
+        add(name, layout)?;
+        let mut names = BTreeMap::new();
+        for (kind, language) in Kind::ALL.into_iter().flat_map(|kind| Language::ALL.map(|all| (kind, all))) {
+            let mut chosen = [const { String::new() }; 3];
+            for (chosen, part) in chosen.iter_mut().zip(kind.parts()) {
+                let (name, source) = choose(directory, kind, language, part)?;
+                add(&name, source)?;
+                *chosen = name;
+            }
+            names.insert((kind, language.tag()), chosen);
+        }
+        let templates = Self { environment, names };
+        for language in Language::ALL {
+            for nth in [false, true] {
+                templates.render(Kind::Request, language, sample_request(nth))?;
+                templates.render(Kind::Password, language, sample_password(nth))?;
+            }
         }
         Ok(templates)
     }
 
     /// Puts everything in its place.
-    pub(super) fn render(&self, values: &Value) -> Result<Words, TemplateError> {
+    pub(super) fn render(
+        &self,
+        kind: Kind,
+        language: Language,
+        values: Value,
+    ) -> Result<Words, TemplateError> {
+        let values = context! { lang => language.tag(), ..values };
         let render = |name: &str| {
             let template = self.environment.get_template(name);
             let words = template.and_then(|template| template.render(values.clone()));
             words.map(|words| words.replace('\r', "")).map_err(|error| broken(name, &error))
         };
-        Ok(Words {
-            subject: render(&self.subject)?,
-            text: wrap(&render(&self.text)?),
-            html: render(&self.html)?,
-        })
+        let missing = || TemplateError::Broken {
+            file: kind.name().to_owned(),
+            line: 1,
+            reason: "template not found".to_owned(),
+        };
+        let [subject, text, html] = self.names.get(&(kind, language.tag())).ok_or_else(missing)?;
+        Ok(Words { subject: render(subject)?, text: wrap(&render(text)?), html: render(html)? })
     }
 }
 
-/// The operator's template if there is one: what to call it, and what it says.
-fn choose(directory: Option<&Path>, name: &str, built_in: &str) -> Result<(String, String), TemplateError> {
-    if let Some(path) = directory.map(|directory| directory.join(name)) {
-        match std::fs::read_to_string(&path) {
-            Ok(source) => return Ok((path.display().to_string(), source)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(TemplateError::Unreadable { path, reason: error.to_string() }),
+/// The template of a part, in a language: what to call it, and what it says.
+fn choose(
+    directory: Option<&Path>,
+    kind: Kind,
+    language: Language,
+    (part, built_in): Part,
+) -> Result<(String, String), TemplateError> {
+    let (kind, tag) = (kind.name(), language.tag());
+    let everywhere = format!("{kind}.{part}");
+    for name in [&format!("{kind}.{tag}.{part}"), &everywhere] {
+        if let Some(own) = find(directory, name)? {
+            return Ok(own);
         }
     }
-    Ok((name.to_owned(), built_in.to_owned()))
+    Ok((everywhere, built_in.to_owned()))
+}
+
+/// The operator's template of this name if there is one: its path, and what it says.
+fn find(directory: Option<&Path>, name: &str) -> Result<Option<(String, String)>, TemplateError> {
+    let Some(path) = directory.map(|directory| directory.join(name)) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(source) => Ok(Some((path.display().to_string(), source))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(TemplateError::Unreadable { path, reason: error.to_string() }),
+    }
+}
+
+/// [`template::say`]; what there is not to say is an error.
+fn say(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<String, Error> {
+    if !template::language(state).has(key) {
+        return Err(Error::new(ErrorKind::InvalidOperation, format!("there is no message `{key}`")));
+    }
+    template::say(state, key, values)
 }
 
 fn broken(name: &str, error: &Error) -> TemplateError {
@@ -135,19 +228,30 @@ fn broken(name: &str, error: &Error) -> TemplateError {
     }
 }
 
-fn sample(description: &str) -> Value {
+/// What both kinds have, as an example.
+fn sample(link: &str) -> Value {
     context! {
         to => context! { name => "Ada Lovelace", email => "ada@example.org" },
+        link => link,
+        expires => "Tuesday, 1 January 2030, 00:00 UTC",
+        server => "https://example.org",
+    }
+}
+
+fn sample_request(described: bool) -> Value {
+    context! {
         asks => context! { name => "Grace Hopper", email => "grace@example.org" },
         bundle => context! {
             name => "Research",
-            description => description,
+            description => if described { "A <b>" } else { "" },
             rights => vec!["look at your data", "download your data"],
         },
-        link => "https://example.org/requests?token=abc",
-        expires => "Tuesday, 1 January 2030 at 00:00 UTC",
-        server => "https://example.org",
+        ..sample("https://example.org/redeem?token=abc")
     }
+}
+
+fn sample_password(first: bool) -> Value {
+    context! { first, ..sample("https://example.org/set-password?token=abc") }
 }
 
 /// Writes a value, escaped where that is called for. minijinja's own escaping
@@ -218,10 +322,11 @@ mod tests {
 
     #[test]
     fn the_built_in_words_are_whole() {
-        let words = Templates::load(None).unwrap().render(&sample("A <b>")).unwrap();
+        let templates = Templates::load(None).unwrap();
+        let words = templates.render(Kind::Request, Language::English, sample_request(true)).unwrap();
         assert_eq!(words.subject, "Grace Hopper asks for your permission: Research");
-        assert!(words.text.contains("\n\nhttps://example.org/requests?token=abc\n\n"));
-        assert!(words.html.contains("href=\"https://example.org/requests?token=abc\""));
+        assert!(words.text.contains("\n\nhttps://example.org/redeem?token=abc\n\n"));
+        assert!(words.html.contains("href=\"https://example.org/redeem?token=abc\""));
         assert!(words.html.contains("A &lt;b&gt;"));
         assert!(words.text.is_ascii() && words.html.is_ascii(), "so that the mail stays readable as it is");
     }
@@ -230,9 +335,33 @@ mod tests {
     fn an_operators_file_takes_the_place_of_ours_and_the_rest_stays() {
         let templates =
             load(&[("request.subject.txt", "Bitte um {{ bundle.name }}"), ("notes.md", "{{")]).unwrap();
-        let words = templates.render(&sample("")).unwrap();
-        assert_eq!(words.subject, "Bitte um Research");
-        assert_eq!(words.text, Templates::load(None).unwrap().render(&sample("")).unwrap().text);
+        let ours = Templates::load(None).unwrap();
+        for language in Language::ALL {
+            let [words, built_in] = [&templates, &ours]
+                .map(|each| each.render(Kind::Request, language, sample_request(false)).unwrap());
+            assert_eq!(words.subject, "Bitte um Research");
+            assert_eq!((words.text, words.html), (built_in.text, built_in.html));
+        }
+    }
+
+    #[test]
+    fn an_operators_file_for_one_language_leaves_the_others_alone() {
+        let files = [("password.de.txt", "Los: {{ link }}"), ("password.txt", "{{ lang }}: {{ link }}")];
+        let templates = load(&files).unwrap();
+        let text = |language| templates.render(Kind::Password, language, sample_password(true)).unwrap().text;
+        assert_eq!(text(Language::German), "Los: https://example.org/set-password?token=abc\n");
+        assert_eq!(text(Language::English), "en: https://example.org/set-password?token=abc\n");
+    }
+
+    #[test]
+    fn an_operators_layout_is_that_of_all_our_html() {
+        let templates = load(&[("layout.html", "<p>{% block what %}{% endblock %}</p>")]).unwrap();
+        for (kind, sample) in
+            [(Kind::Request, sample_request(true)), (Kind::Password, sample_password(false))]
+        {
+            let html = templates.render(kind, Language::German, sample).unwrap().html;
+            assert!(html.starts_with("<p>") && html.ends_with("</p>"), "{html}");
+        }
     }
 
     #[test]
@@ -241,6 +370,13 @@ mod tests {
             ("request.txt", "Hello\n\n{{ to.nmae }}", 3, "undefined value"),
             ("request.html", "<p>\n{{ asks.name", 2, "syntax error"),
             ("request.subject.txt", "{% include 'other' %}", 1, "template not found"),
+            ("password.txt", "{{ asks.name }}", 1, "undefined value"),
+            (
+                "password.de.html",
+                "\n{{ say('nonsense') }}",
+                2,
+                "invalid operation: there is no message `nonsense`",
+            ),
             (
                 "request.txt",
                 "{% if bundle.description == '' %}\n{{ nothing }}{% endif %}",

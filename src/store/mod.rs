@@ -23,6 +23,7 @@ pub mod keys;
 pub mod lookup;
 pub mod meters;
 pub mod outbox;
+pub mod password_links;
 pub mod probe;
 pub mod purge;
 pub mod requests;

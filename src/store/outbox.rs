@@ -2,8 +2,6 @@
 //! deed that owes it, and leaves the queue only when the mail server has taken
 //! the mail, refused it for good, or nobody waits for it any more.
 
-use std::collections::HashMap;
-
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use uuid::Uuid;
@@ -11,9 +9,10 @@ use uuid::Uuid;
 use super::bulk::bulk;
 use super::schema::outbox;
 use super::types::{At, Id, Instant, Uid};
-use super::{Conn, Link, on, requests};
+use super::{Conn, Link, on};
 use crate::domain::clock::Timestamp;
-use crate::domain::request::{PermissionRequest, RequestId};
+use crate::domain::request::RequestId;
+use crate::domain::token::PasswordLinkId;
 
 /// How a mail came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub enum MailResult {
     Sent,
     /// The mail server refused it for good.
     Dead,
-    /// Its request died before it was sent.
+    /// What it tells of died before it was sent.
     Cancelled,
 }
 
@@ -37,6 +36,26 @@ impl MailResult {
     }
 }
 
+/// What a mail tells of, and dies with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Matter {
+    /// A permission is asked for.
+    Request(RequestId),
+    /// A password may be set.
+    Password(PasswordLinkId),
+}
+
+impl Matter {
+    /// As the two columns have it, of which the database sees to it that one is set.
+    fn of_columns(request: Option<i64>, password_link: Option<Uid>) -> QueryResult<Self> {
+        match (request, password_link) {
+            (Some(request), _) => Ok(Self::Request(RequestId(request))),
+            (None, Some(link)) => Ok(Self::Password(PasswordLinkId(link.0))),
+            (None, None) => Err(diesel::NotFound),
+        }
+    }
+}
+
 /// A mail that is ours to send until the lease runs out.
 #[derive(Clone, Debug)]
 pub struct Claimed {
@@ -44,8 +63,8 @@ pub struct Claimed {
     pub id: Uuid,
     /// How often it was tried, this time included.
     pub attempts: i32,
-    /// The request that it tells of.
-    pub request: PermissionRequest,
+    /// What it tells of.
+    pub matter: Matter,
 }
 
 /// A mail, as the operator sees it.
@@ -53,8 +72,8 @@ pub struct Claimed {
 pub struct Mail {
     /// The id.
     pub id: Uuid,
-    /// The request that it tells of.
-    pub request: RequestId,
+    /// What it tells of.
+    pub matter: Matter,
     /// Since when it is owed.
     pub created_at: Timestamp,
     /// When it is next tried.
@@ -73,7 +92,8 @@ pub struct Mail {
 #[diesel(table_name = outbox)]
 struct MailRow {
     id: Uid,
-    request_id: i64,
+    request_id: Option<i64>,
+    password_link_id: Option<Uid>,
     created_at: At,
     due_at: At,
     attempts: i32,
@@ -82,23 +102,23 @@ struct MailRow {
     last_error: Option<String>,
 }
 
-impl From<MailRow> for Mail {
-    fn from(row: MailRow) -> Self {
-        Self {
+impl Mail {
+    fn of_row(row: MailRow) -> QueryResult<Self> {
+        Ok(Self {
             id: row.id.0,
-            request: RequestId(row.request_id),
+            matter: Matter::of_columns(row.request_id, row.password_link_id)?,
             created_at: row.created_at.0,
             due_at: row.due_at.0,
             attempts: row.attempts,
             leased: row.lease.is_some(),
             result: row.result,
             last_error: row.last_error,
-        }
+        })
     }
 }
 
 bulk! {
-    /// New mails.
+    /// New mails that tell of requests.
     Insertion { id: Id => Uid, request_id: BigInt => i64, created_at: Instant => At }
     "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
      SELECT id, request_id, created_at, created_at, 0 FROM" w ""
@@ -118,13 +138,30 @@ macro_rules! leased {
     }};
 }
 
-/// Owes mails, due at once.
+/// Owes mails that tell of requests, due at once.
 pub(super) fn insert(conn: &mut Conn, mails: &[(Uuid, RequestId)], now: Timestamp) -> QueryResult<()> {
     let mut rows = Insertion::default();
     for (id, request) in mails {
         rows.push((Uid(*id), request.0, At(now)));
     }
     rows.run(conn).map(drop)
+}
+
+/// Owes a mail with a password link, due at once.
+pub(super) fn insert_password(
+    conn: &mut Conn,
+    id: Uuid,
+    link: PasswordLinkId,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let values = (
+        outbox::id.eq(Uid(id)),
+        outbox::password_link_id.eq(Uid(link.0)),
+        outbox::created_at.eq(At(now)),
+        outbox::due_at.eq(At(now)),
+        outbox::attempts.eq(0),
+    );
+    on!(conn, c => diesel::insert_into(outbox::table).values(values).execute(c)).map(drop)
 }
 
 /// Takes up to `limit` mails that are due, the longest due first, until
@@ -140,8 +177,8 @@ pub fn claim(
         .filter(outbox::finished_at.is_null().and(outbox::due_at.le(At(now))))
         .order(outbox::due_at)
         .limit(limit)
-        .select((outbox::id, outbox::attempts, outbox::request_id));
-    let rows: Vec<(Uid, i32, i64)> = match &mut conn.link {
+        .select((outbox::id, outbox::attempts, outbox::request_id, outbox::password_link_id));
+    let rows: Vec<(Uid, i32, Option<i64>, Option<Uid>)> = match &mut conn.link {
         Link::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
         Link::Sqlite(sqlite) => due.load(&mut **sqlite)?,
     };
@@ -157,14 +194,11 @@ pub fn claim(
             outbox::attempts.eq(outbox::attempts + 1),
         ))
         .execute(c))?;
-    let numbers: Vec<RequestId> = rows.iter().map(|(.., request)| RequestId(*request)).collect();
-    let requests: HashMap<RequestId, PermissionRequest> =
-        requests::by_ids(conn, &numbers)?.into_iter().map(|request| (request.id, request)).collect();
-    let claimed = |(id, attempts, request): (Uid, i32, i64)| {
-        let request = requests.get(&RequestId(request))?.clone();
-        Some(Claimed { id: id.0, attempts: attempts + 1, request })
-    };
-    Ok(rows.into_iter().filter_map(claimed).collect())
+    rows.into_iter()
+        .map(|(id, attempts, request, link)| {
+            Ok(Claimed { id: id.0, attempts: attempts + 1, matter: Matter::of_columns(request, link)? })
+        })
+        .collect()
 }
 
 /// Keeps mails for longer; those that are still under this lease.
@@ -229,7 +263,7 @@ pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Mail>> {
         .limit(limit)
         .select(MailRow::as_select())
         .load(c))?;
-    Ok(rows.into_iter().map(Mail::from).collect())
+    rows.into_iter().map(Mail::of_row).collect()
 }
 
 /// Since when the oldest mail is owed that has not been sent; `None` when none is owed.

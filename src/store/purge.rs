@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use diesel::prelude::*;
 
-use super::schema::{api_keys, events, export_tokens, outbox, permission_requests, sessions};
+use super::schema::{api_keys, events, export_tokens, outbox, password_links, permission_requests, sessions};
 use super::types::{At, Uid};
 use super::{Conn, on, requests, tallies};
 use crate::domain::clock::Timestamp;
@@ -22,6 +22,8 @@ pub struct Purged {
     pub keys: usize,
     /// Sessions, expired.
     pub sessions: usize,
+    /// Password links, expired.
+    pub password_links: usize,
     /// Entries of the audit trail.
     pub events: usize,
 }
@@ -40,6 +42,7 @@ impl AddAssign for Purged {
         self.requests += more.requests;
         self.keys += more.keys;
         self.sessions += more.sessions;
+        self.password_links += more.password_links;
         self.events += more.events;
     }
 }
@@ -79,6 +82,7 @@ pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged
         ),
         keys: purge!(api_keys, Uid, api_keys::revoked_at.lt(at)),
         sessions: purge!(sessions, Uid, sessions::expires_at.lt(at)),
+        password_links: purge!(password_links, Uid, password_links::expires_at.lt(at)),
         events: purge!(events, Uid, events::at.lt(at)),
     })
 }

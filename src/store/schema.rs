@@ -14,6 +14,7 @@ table! {
         active -> Bool,
         staff -> Bool,
         created_at -> crate::store::types::Instant,
+        language -> Nullable<Text>,
     }
 }
 
@@ -143,9 +144,22 @@ table! {
 }
 
 table! {
+    password_links (id) {
+        id -> crate::store::types::Id,
+        user_id -> BigInt,
+        first -> Bool,
+        created_at -> crate::store::types::Instant,
+        expires_at -> crate::store::types::Instant,
+        used_at -> Nullable<crate::store::types::Instant>,
+        replaced_at -> Nullable<crate::store::types::Instant>,
+    }
+}
+
+table! {
     outbox (id) {
         id -> crate::store::types::Id,
-        request_id -> BigInt,
+        request_id -> Nullable<BigInt>,
+        password_link_id -> Nullable<crate::store::types::Id>,
         created_at -> crate::store::types::Instant,
         due_at -> crate::store::types::Instant,
         attempts -> Integer,
@@ -175,6 +189,7 @@ joinable!(hub_members -> users (user_id));
 joinable!(export_tokens -> users (creator));
 joinable!(export_uses -> export_tokens (token_id));
 joinable!(outbox -> permission_requests (request_id));
+joinable!(password_links -> users (user_id));
 joinable!(permission_requests -> bundles (bundle_id));
 allow_tables_to_appear_in_same_query!(
     users,
@@ -187,5 +202,6 @@ allow_tables_to_appear_in_same_query!(
     export_uses,
     permission_requests,
     bundle_permissions,
+    password_links,
     outbox,
 );

@@ -101,6 +101,15 @@ pub fn delete(conn: &mut Conn, id: SessionId, user: UserId) -> QueryResult<bool>
     on!(conn, c => diesel::delete(sessions::table.filter(theirs)).execute(c)).map(|rows| rows > 0)
 }
 
+/// Ends all of a user's sessions but this one; those that were.
+pub fn delete_others(conn: &mut Conn, user: UserId, this: SessionId) -> QueryResult<Vec<SessionId>> {
+    let others = sessions::user_id.eq(user.0).and(sessions::id.ne(Uid(this.0)));
+    let ended: Vec<Uid> = on!(conn, c => diesel::delete(sessions::table.filter(others))
+        .returning(sessions::id)
+        .get_results(c))?;
+    Ok(ended.into_iter().map(|id| SessionId(id.0)).collect())
+}
+
 /// Ends all of a user's sessions.
 pub fn delete_all(conn: &mut Conn, user: UserId) -> QueryResult<()> {
     on!(conn, c => diesel::delete(sessions::table.filter(sessions::user_id.eq(user.0))).execute(c)).map(drop)

@@ -1,12 +1,15 @@
 //! The users' rows.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::schema::{bundle_permissions, permission_requests, users};
 use super::types::At;
-use super::{Conn, Listed, Page, on, sessions};
+use super::{Conn, Listed, Page, locked, on, password_links, sessions};
 use crate::domain::clock::Timestamp;
 use crate::domain::user::{Email, PersonName, User, UserId};
+use crate::words::Language;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
@@ -217,11 +220,45 @@ pub fn rename(
     Ok(row.map(User::from))
 }
 
-/// Sets a user's password, as an argon2 hash, and signs them out everywhere.
+/// Sets a user's password, as an argon2 hash, and signs them out everywhere. A link by
+/// which they might have set it is worth nothing then.
 pub fn set_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
+    let rows = on!(conn, c => diesel::update(users::table.find(id.0))
+        .set(users::password.eq(hash))
+        .execute(c))?;
+    let now = conn.now()?;
     sessions::delete_all(conn, id)?;
-    on!(conn, c => diesel::update(users::table.find(id.0)).set(users::password.eq(hash)).execute(c))
-        .map(|rows| rows > 0)
+    password_links::replace(conn, id, now)?;
+    Ok(rows > 0)
+}
+
+/// Locks a user's row until the transaction ends. Who changes what depends on a user's
+/// password locks it first of all.
+pub(super) fn lock(conn: &mut Conn, id: UserId) -> QueryResult<()> {
+    let locked: QueryResult<Vec<i64>> =
+        locked!(conn, users::table.filter(users::id.eq(id.0)).select(users::id));
+    locked.map(drop)
+}
+
+/// The languages of those of these users that are known to speak one of ours.
+pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId, Language>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<(i64, String)> = on!(conn, c => users::table
+        .filter(users::id.eq_any(&ids).and(users::language.is_not_null()))
+        .select((users::id, users::language.assume_not_null()))
+        .load(c))?;
+    let known = rows.into_iter().filter_map(|(id, tag)| Some((UserId(id), Language::of_tag(&tag)?)));
+    Ok(known.collect())
+}
+
+/// Notes which language a user speaks.
+pub fn set_language(conn: &mut Conn, id: UserId, language: Language) -> QueryResult<()> {
+    let tag = language.tag();
+    let other = users::language.is_null().or(users::language.ne(tag).assume_not_null());
+    on!(conn, c => diesel::update(users::table.find(id.0).filter(other))
+        .set(users::language.eq(tag))
+        .execute(c))
+    .map(drop)
 }
 
 /// Disables or enables a user.

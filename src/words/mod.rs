@@ -1,7 +1,10 @@
 //! What people read, in their language: one file of messages a language (Project
 //! Fluent's syntax), which the pages and the mails share.
 
+pub mod template;
+
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
@@ -20,6 +23,19 @@ pub enum Language {
     English,
     /// German.
     German,
+}
+
+/// Not the tag of a language that we speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of our languages: en, de")]
+pub struct UnknownLanguage;
+
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(tag: &str) -> Result<Self, UnknownLanguage> {
+        Self::of_tag(tag).ok_or(UnknownLanguage)
+    }
 }
 
 type Messages = FluentBundle<FluentResource>;
@@ -95,6 +111,12 @@ impl Language {
         let month = self.say(&format!("month-{}", at.format("%-m")));
         let (day, year, time) = (at.format("%-d"), at.format("%Y"), at.format("%H:%M"));
         self.say_of("moment", &[("day", &day), ("month", &month), ("year", &year), ("time", &time)])
+    }
+
+    /// A moment, as [`Self::moment`] tells it, and its day of the week.
+    pub fn day_and_moment(self, at: Timestamp) -> String {
+        let day = self.say(&format!("day-{}", at.format("%u")));
+        self.say_of("day-and-moment", &[("day", &day), ("moment", &self.moment(at))])
     }
 
     /// What a right lets somebody do.
@@ -213,6 +235,6 @@ mod tests {
         assert_eq!(Language::English.moment(at), "1 January 2030, 00:00 UTC");
         assert_eq!(Language::German.moment(at), "1. Januar 2030, 00:00 UTC");
         let rights = Language::English.rights(Mask::new(6).unwrap());
-        assert_eq!(rights, ["look at it", "download it"]);
+        assert_eq!(rights, ["look at your data", "download your data"]);
     }
 }

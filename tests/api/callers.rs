@@ -6,18 +6,20 @@ use std::fmt::{self, Display, Formatter};
 
 use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
+use countersign::domain::event::Origin;
 use countersign::domain::grant::Terms;
+use countersign::domain::password_link::Occasion;
 use countersign::domain::permission::Role;
 use countersign::domain::request::PermissionRequest;
-use countersign::domain::token::{ApiKeyId, Kind, Token};
+use countersign::domain::token::{ApiKeyId, Keyring, Kind, Token};
 use countersign::domain::user::UserId;
 use countersign::store::keys::{self, Scope};
 use countersign::store::ledger::{Deed, Verdict};
-use countersign::store::sessions;
+use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
+use crate::helpers::{Backend, PASSWORD, SECRET, TestApp, TestUser};
 use crate::routes::{self, Route, pattern};
 use crate::visitor::Visitor;
 
@@ -172,6 +174,17 @@ impl World {
         token
     }
 
+    /// The token by which somebody may set their password.
+    fn new_password_link(&self) -> String {
+        let user = UserId(self.stranger());
+        let issued = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            password_links::issue(conn, user, Occasion::Forgotten, &Origin::OPERATOR, now)
+        });
+        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+        keyring.password_token(issued.unwrap().id).reveal()
+    }
+
     /// Makes what a text names in braces.
     fn filled(&self, text: &str) -> String {
         let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
@@ -189,6 +202,8 @@ impl World {
             "export" => self.new_export(&self.carol).0,
             "export-id" => self.new_export(&self.carol).1,
             "dans" => self.dans_export(),
+            "password" => self.new_password_link(),
+            "session" => self.app.signed_in(&self.grace).session.unwrap().to_string(),
             "key" => self.app.key(&self.grace.user, Scope::All),
             _ => panic!("nobody knows how to make {what}"),
         };
@@ -289,6 +304,18 @@ impl World {
     fn form(&self, path: &str, sent: Option<String>, caller: &str) -> Vec<(String, String)> {
         let mut form: Vec<_> =
             form_urlencoded::parse(sent.unwrap_or_default().as_bytes()).into_owned().collect();
+        if path == "/account/sessions/end"
+            && let Some(user) = self.person(caller)
+        {
+            // So that there is another one to be ended.
+            self.app.signed_in(user);
+            self.rows.replace(None);
+        }
+        if path == "/account/password" {
+            // Theirs again, so that the next row finds them as they were.
+            let fields = ["current", "new", "again"].map(|name| (name.to_owned(), PASSWORD.to_owned()));
+            form.extend(fields);
+        }
         if path == "/sign-in" {
             let (email, password) = match (self.person(caller), caller) {
                 (Some(user), _) => (user.email(), PASSWORD.to_owned()),

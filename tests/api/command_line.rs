@@ -141,8 +141,10 @@ impl Database {
 
     /// Ada, who owns the hub `attic`, and Bob; user 1 and user 2. And a bundle.
     fn with_people(self) -> Self {
-        self.text(&["user", "add", "ada@example.org"]);
-        self.text(&["user", "add", "bob@example.org"]);
+        for email in ["ada@example.org", "bob@example.org"] {
+            let added = self.run_with_stdin(&["user", "add", email, "--password-stdin"], b"a password");
+            assert_eq!(added.code, 0, "{}", added.stderr);
+        }
         self.text(&["hub", "add", "attic", "--owner", "ada@example.org"]);
         self.text(&["bundle", "add", "Heart rate"]);
         self
@@ -554,7 +556,7 @@ fn a_dead_mail_is_sent_again() {
         assert_eq!(
             list,
             json!([{
-                "id": id, "request": 1, "to": "ada@example.org", "status": "waiting", "attempts": 0,
+                "id": id, "about": "request", "request": 1, "to": "ada@example.org", "status": "waiting", "attempts": 0,
                 "created_at": list[0]["created_at"], "due_at": list[0]["due_at"], "last_error": null,
             }])
         );
@@ -594,6 +596,45 @@ fn a_dead_mail_is_sent_again() {
 }
 
 #[test]
+fn a_user_without_a_password_is_mailed_a_link_to_set_one() {
+    on_each_database(|database| {
+        let text = database.text(&["user", "add", "ada@example.org"]);
+        assert!(text.contains("with a link by which they set a password within a week"), "{text}");
+        let list = database.json(&["mail", "list"]);
+        let id = list[0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(
+            list,
+            json!([{
+                "id": id, "about": "password", "request": null, "to": "ada@example.org", "status": "waiting",
+                "attempts": 0, "created_at": list[0]["created_at"], "due_at": list[0]["due_at"],
+                "last_error": null,
+            }])
+        );
+        assert_eq!(rows(&database.text(&["mail", "list"]))[1][2], "password");
+        let added =
+            database.run_with_stdin(&["user", "add", "bob@example.org", "--password-stdin"], b"a password");
+        assert!(!added.stdout.contains("link"), "{}", added.stdout);
+        assert_eq!(database.json(&["mail", "list"]).as_array().unwrap().len(), 1);
+        assert_eq!(
+            database.trail(),
+            ["user.added user:1", "user.password_linked user:1", "user.added user:2"]
+        );
+        // A password that is set otherwise ends the link, and so the mail.
+        let set = database
+            .run_with_stdin(&["user", "passwd", "ada@example.org", "--password-stdin"], b"a password");
+        assert_eq!(set.code, 0, "{}", set.stderr);
+        let live = "SELECT CASE WHEN replaced_at IS NULL THEN 'live' ELSE 'replaced' END AS entry FROM password_links";
+        let query = diesel::sql_query(live);
+        let links: Vec<Entry> = match database.url.strip_prefix("sqlite://") {
+            Some(path) => query.load(&mut SqliteConnection::establish(path).unwrap()),
+            None => query.load(&mut PgConnection::establish(&database.url).unwrap()),
+        }
+        .unwrap();
+        assert_eq!(links.iter().map(|link| link.entry.as_str()).collect::<Vec<_>>(), ["replaced"]);
+    });
+}
+
+#[test]
 fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
     on_each_database(|database| {
         let database = database.with_people();
@@ -602,7 +643,8 @@ fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
         database.request(days_ago(&database, 100));
         let kept = database.json(&["purge", "--older-than", "200"]);
         let nothing = json!({
-            "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "keys": 0, "events": 0,
+            "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "keys": 0,
+            "sessions": 0, "password_links": 0, "events": 0,
         });
         assert_eq!(kept, nothing);
         let before = database.trail().len();
@@ -614,7 +656,7 @@ fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
             purged,
             json!({
                 "before": purged["before"], "export_tokens": 1, "requests": 1, "mails": 0, "keys": 0,
-                "events": 2,
+                "sessions": 0, "password_links": 0, "events": 2,
             })
         );
         assert_eq!(database.json(&["token", "list"])[0]["node_id"], "new");

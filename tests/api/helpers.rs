@@ -133,7 +133,7 @@ impl TestApp {
 
     /// A database that somebody else has made and removes, without a server.
     pub fn over(database_url: String, clock: Clock, micros: Arc<AtomicI64>) -> Self {
-        let store = Store::connect(&database_url.parse().unwrap(), 8, clock).unwrap();
+        let store = connect(&database_url.parse().unwrap(), 8, clock);
         store.migrate().unwrap();
         Self {
             url: String::new(),
@@ -164,7 +164,7 @@ impl TestApp {
 
     fn serve(&mut self, listener: TcpListener, config: Config) -> String {
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let store = Store::connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock))).unwrap();
+        let store = connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock)));
         let keyring = config.keyring().unwrap();
         let transport = Transport::Memory(self.mailbox.clone());
         let parts = Parts { keyring, listener, store, transport };
@@ -351,7 +351,7 @@ impl TestApp {
 
     /// How many rows each table has: what a refusal leaves as it was.
     pub fn rows(&self) -> Vec<(&'static str, i64)> {
-        const TABLES: [&str; 11] = [
+        const TABLES: [&str; 12] = [
             "users",
             "api_keys",
             "sessions",
@@ -361,6 +361,7 @@ impl TestApp {
             "permission_requests",
             "bundle_permissions",
             "blocks",
+            "password_links",
             "outbox",
             "events",
         ];
@@ -535,6 +536,19 @@ fn config(database_url: &str, toml: &str) -> Config {
     Config::load(Some(file.path()), env, Overrides::default()).unwrap()
 }
 
+/// Opens a database that is there, on however busy a machine: a server gives up after a
+/// second.
+fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Store {
+    let mut tries = 0..20;
+    loop {
+        match Store::connect(url, size, clock.clone()) {
+            Ok(store) => return store,
+            Err(_) if tries.next().is_some() => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 impl TestDatabase {
     /// A database with all tables.
     fn create(kind: Backend) -> (Self, String) {
@@ -581,7 +595,7 @@ fn postgres_template(maintenance: &str) -> &'static str {
         let name = format!("template_{}", std::process::id());
         execute(maintenance, &format!("CREATE DATABASE {name}"));
         let url: DatabaseUrl = in_database(maintenance, &name).parse().unwrap();
-        Store::connect(&url, 1, Clock::Database).unwrap().migrate().unwrap();
+        connect(&url, 1, Clock::Database).migrate().unwrap();
         name
     })
 }

@@ -17,13 +17,15 @@ use crate::mailer::until;
 
 /// A `countersign.toml` with these limits and no others.
 pub fn limits(limits: &[(&str, &str)]) -> String {
-    const ALL: [&str; 6] = [
+    const ALL: [&str; 8] = [
         "requests_per_pair",
         "requests_per_requester",
         "requests_per_target",
         "unknown_references",
         "failures_per_account",
         "failures_per_address",
+        "password_mails_per_account",
+        "password_mails_per_address",
     ];
     let limit =
         |name: &&str| limits.iter().find(|(other, _)| other == name).map_or("off", |(_, limit)| limit);

@@ -27,4 +27,25 @@ on_both_databases! {
         let made = app.get("/healthz").header("x-request-id", "not one\tof ours").send().await.unwrap();
         assert_eq!(made.headers()["x-request-id"].len(), 32);
     }
+
+    async fn what_was_served_is_counted_by_route_and_never_by_name(app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let path = "/api/user/424242/?email=canary%40example.org";
+        for _ in 0..3 {
+            assert_eq!(app.get(path).bearer_auth(&grace.key).send().await.unwrap().status(), 404);
+        }
+        let made_up = reqwest::Method::from_bytes(b"CANARY").unwrap();
+        assert_eq!(app.request(made_up, "/canary").send().await.unwrap().status(), 404);
+        let answer = app.get("/metrics").send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        let text = answer.text().await.unwrap();
+        let labels = r#"method="GET",route="/api/user/{name}",status="404""#;
+        assert!(text.contains(&format!("countersign_http_request_duration_seconds_count{{{labels}}} 3\n")), "{text}");
+        assert!(text.contains(r#"method="other",route="none",status="404""#), "{text}");
+        for line in ["countersign_database_ready 1", "countersign_registry_alive 1", "countersign_mail_oldest_unsent_seconds 0"] {
+            assert!(text.contains(&format!("{line}\n")), "{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+        assert!(!text.contains("424242") && !text.to_lowercase().contains("canary"), "{text}");
+    }
 }

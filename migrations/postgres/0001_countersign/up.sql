@@ -9,7 +9,8 @@ CREATE TABLE users (
     password   text,
     active     boolean NOT NULL,
     staff      boolean NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    language   text
 );
 
 CREATE TABLE api_keys (
@@ -154,23 +155,42 @@ CREATE TABLE meters (
     until timestamptz NOT NULL
 );
 
+-- The mailed links by which people set their passwords. Of the link itself there is
+-- nothing here: the server's key makes it of the id.
+CREATE TABLE password_links (
+    id          uuid PRIMARY KEY,
+    user_id     bigint NOT NULL REFERENCES users,
+    first       boolean NOT NULL,
+    created_at  timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    used_at     timestamptz,
+    replaced_at timestamptz,
+    CHECK (used_at IS NULL OR replaced_at IS NULL)
+);
+-- At most one of each user that may yet be used.
+CREATE UNIQUE INDEX password_links_open
+    ON password_links (user_id) WHERE used_at IS NULL AND replaced_at IS NULL;
+
 -- The mails that are owed: a row is written in the transaction of the deed that owes it.
 -- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.
 CREATE TABLE outbox (
-    id          uuid PRIMARY KEY,
-    request_id  bigint NOT NULL REFERENCES permission_requests ON DELETE CASCADE,
-    created_at  timestamptz NOT NULL,
-    due_at      timestamptz NOT NULL,
-    attempts    integer NOT NULL,
-    lease       uuid,
-    finished_at timestamptz,
-    result      text CHECK (result IN ('sent', 'dead', 'cancelled')),
-    last_error  text,
+    id               uuid PRIMARY KEY,
+    request_id       bigint REFERENCES permission_requests ON DELETE CASCADE,
+    password_link_id uuid REFERENCES password_links ON DELETE CASCADE,
+    created_at       timestamptz NOT NULL,
+    due_at           timestamptz NOT NULL,
+    attempts         integer NOT NULL,
+    lease            uuid,
+    finished_at      timestamptz,
+    result           text CHECK (result IN ('sent', 'dead', 'cancelled')),
+    last_error       text,
+    CHECK ((request_id IS NULL) <> (password_link_id IS NULL)),
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (due_at) WHERE finished_at IS NULL;
 CREATE INDEX outbox_dead ON outbox (id) WHERE result = 'dead';
 CREATE INDEX outbox_request ON outbox (request_id);
+CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
 
 -- Who did what to what, when, from where. No foreign keys: the trail outlives what it tells of.
 CREATE TABLE events (

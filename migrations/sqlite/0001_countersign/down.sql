@@ -1,5 +1,6 @@
 DROP TABLE events;
 DROP TABLE outbox;
+DROP TABLE password_links;
 DROP TABLE meters;
 DROP TABLE blocks;
 DROP VIEW bundle_permissions;

@@ -13,6 +13,7 @@ use super::schema::UserFilters;
 use super::view::UserView;
 use super::{Answer, Hexo, Kind, Prefix, schema};
 use crate::domain::event::Action;
+use crate::domain::password_link::Occasion;
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::Services;
 use crate::http::auth::Caller;
@@ -21,7 +22,7 @@ use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
 use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::users::{NewUser, UserFilter};
-use crate::store::{Page, events, users};
+use crate::store::{Page, events, password_links, users};
 
 const KIND: Kind = Kind::User;
 
@@ -136,7 +137,8 @@ struct UserFields {
 
 /// Adds a user, for staff.
 ///
-/// The new user has no password: the operator sets one, or makes a key.
+/// The new user has no password, and gets a mail with a link, good for a week, by which
+/// they set one.
 #[utoipa::path(
     post,
     path = "/api/user/",
@@ -163,10 +165,12 @@ async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Da
         let now = conn.now()?;
         let Some(user) = users::insert(conn, &new, now)? else { return Ok(None) };
         events::record(conn, &caller.origin, Action::UserAdded, format!("user:{}", user.id), now)?;
+        password_links::issue(conn, user.id, Occasion::First, &caller.origin, now)?;
         Ok(Some(user))
     });
     let taken = || HexoError::invalid(KIND, "email", "A user with this email is there already.");
     let user = added.await?.ok_or_else(taken)?;
+    services.mailer.hint();
     let uri = prefix.detail(KIND, user.id.0);
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(UserView::new(&user, prefix)))
 }

@@ -6,9 +6,12 @@
 //! of a template, by [`view`]. What people read is in [`crate::words`]. Who is not signed
 //! in, and has to be, is asked to, and led back.
 
+mod account;
+mod agent;
 mod assets;
 mod error;
 mod home;
+mod password;
 mod post;
 mod redeem;
 mod session;
@@ -28,7 +31,8 @@ pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 4] = ["/assets", "/redeem", "/sign-in", "/sign-out"];
+pub const ROOTS: [&str; 7] =
+    ["/account", "/assets", "/forgot-password", "/redeem", "/set-password", "/sign-in", "/sign-out"];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -44,12 +48,20 @@ pub fn routes(app: &mut ServiceConfig) {
             view::resource("/redeem", "GET, HEAD, POST")
                 .route(get().to(redeem::show))
                 .route(web::post().to(redeem::decide)),
-        );
+        )
+        .configure(password::routes)
+        .configure(account::routes);
 }
 
 /// What is told of the pages.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let parts = [assets::Document::openapi(), home::Document::openapi(), sign_in::Document::openapi()];
+    let parts = [
+        assets::Document::openapi(),
+        home::Document::openapi(),
+        sign_in::Document::openapi(),
+        password::Document::openapi(),
+        account::Document::openapi(),
+    ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));
     super::openapi::part::<Html>("Pages", whole)

@@ -11,7 +11,7 @@ use super::Html;
 use super::error::PageError;
 use super::post::Post;
 use super::session::SignedIn;
-use super::visit::Visit;
+use super::visit::{Visit, query_token};
 use crate::domain::bundle::Bundle;
 use crate::domain::clock::Timestamp;
 use crate::domain::text::IdempotencyKey;
@@ -51,10 +51,7 @@ pub(super) async fn show(
     request: HttpRequest,
     visit: Visit,
 ) -> Result<HttpResponse, PageError> {
-    let token = form_urlencoded::parse(request.query_string().as_bytes())
-        .find(|(name, token)| name == "token" && !token.is_empty())
-        .map(|(_, token)| token.into_owned());
-    let Some(token) = token else { return over(&services, &visit, None).await };
+    let Some(token) = query_token(&request) else { return over(&services, &visit, None).await };
     let Some(SignedIn { user, .. }) = &visit.signed_in else {
         let context =
             context! { next => &visit.here, email => "", wrong => None::<()>, intro => "redeem-sign-in" };

@@ -14,7 +14,8 @@ use crate::entropy;
 use crate::http::Services;
 use crate::http::problem::Problem;
 use crate::store::sessions::{self, Session};
-use crate::store::{Conn, QueryResult, events};
+use crate::store::{Conn, QueryResult, events, users};
+use crate::words::Language;
 
 /// For how many seconds somebody stays signed in: two weeks.
 const LIFETIME: i64 = 14 * 86_400;
@@ -107,9 +108,18 @@ pub async fn find(services: &Services, jar: Jar, request: &HttpRequest) -> Resul
     Ok(right.map(|(session, user, _)| SignedIn { session, user }))
 }
 
-/// Signs somebody in, in a transaction of the caller's; the session's token.
-pub fn open(conn: &mut Conn, user: UserId, origin: &Origin) -> QueryResult<Token> {
+/// Signs somebody in, in a transaction of the caller's, and notes the language that their
+/// browser tells of, if it does; the session's token.
+pub fn open(
+    conn: &mut Conn,
+    user: UserId,
+    origin: &Origin,
+    language: Option<Language>,
+) -> QueryResult<Token> {
     let now = conn.now()?;
+    if let Some(language) = language {
+        users::set_language(conn, user, language)?;
+    }
     let entropy = entropy::token();
     let token = Token::random(Kind::Session, entropy.uuid(now), &entropy);
     let session = Session {

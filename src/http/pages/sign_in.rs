@@ -11,6 +11,7 @@ use super::Html;
 use super::error::{PageError, see_other};
 use super::post::Post;
 use super::session;
+use super::view::told_language;
 use super::visit::{Visit, local, set_cookie};
 use crate::http::auth::AuthError;
 use crate::http::openapi::refusals::{AnyBody, May};
@@ -101,7 +102,9 @@ pub(super) async fn sign_in(
     };
     let mut origin = visit.origin.clone();
     origin.actor = Some(user.id);
-    let token = services.directory.write(move |conn| session::open(conn, user.id, &origin)).await?;
+    let language = told_language(&request);
+    let opened = services.directory.write(move |conn| session::open(conn, user.id, &origin, language));
+    let token = opened.await?;
     let mut answer = see_other(next);
     set_cookie(&mut answer, &visit.jar.keep_session(&token));
     Ok(answer)

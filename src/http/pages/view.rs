@@ -10,15 +10,14 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, Resource};
-use fluent_bundle::FluentArgs;
-use minijinja::value::Kwargs;
-use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::assets;
 use crate::domain::clock::Timestamp;
 use crate::domain::permission::Mask;
-use crate::words::{self, Language};
+use crate::words::Language;
+use crate::words::template::{language, say};
 
 /// What a page may load and do: what is ours, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -31,7 +30,21 @@ macro_rules! templates {
     };
 }
 
-templates!["approved", "asked", "home", "layout", "over", "redeem", "said", "sign-in"];
+templates![
+    "account",
+    "approved",
+    "asked",
+    "forgot-password",
+    "home",
+    "layout",
+    "new-password",
+    "over",
+    "redeem",
+    "said",
+    "set-password",
+    "set-password-over",
+    "sign-in",
+];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
@@ -51,19 +64,6 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// `{{ say("key", name=value) }}`: a message, in the page's language.
-fn say(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<String, Error> {
-    let mut args = FluentArgs::new();
-    for name in values.args() {
-        let value: Value = values.get(name)?;
-        match value.as_i64() {
-            Some(number) if value.is_number() => args.set(name.to_owned(), number),
-            _ => args.set(name.to_owned(), words::text(value.to_string())),
-        }
-    }
-    Ok(language(state).format(key, &args))
-}
-
 /// `{{ micros | moment }}`: a moment in words.
 fn moment(state: &State<'_, '_>, micros: i64) -> String {
     language(state).moment(Timestamp::from_micros(micros))
@@ -72,11 +72,6 @@ fn moment(state: &State<'_, '_>, micros: i64) -> String {
 /// `{{ bits | rights }}`: what a mask lets somebody do, as a list.
 fn rights(state: &State<'_, '_>, bits: i64) -> Vec<String> {
     Mask::new(bits).map(|mask| language(state).rights(mask)).unwrap_or_default()
-}
-
-fn language(state: &State<'_, '_>) -> Language {
-    let tag = state.lookup("lang");
-    tag.and_then(|tag| Language::of_tag(tag.as_str()?)).unwrap_or_default()
 }
 
 /// A page of a template, in a language. (`lang` is known to all templates.)
@@ -97,8 +92,13 @@ pub fn page(status: StatusCode, language: Language, template: &str, context: Val
 
 /// The language of whoever sent this.
 pub fn language_of(request: &HttpRequest) -> Language {
-    let header = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
-    header.map(Language::accepted).unwrap_or_default()
+    told_language(request).unwrap_or_default()
+}
+
+/// The same, if they tell of any.
+pub fn told_language(request: &HttpRequest) -> Option<Language> {
+    let header = request.headers().get(ACCEPT_LANGUAGE)?;
+    header.to_str().ok().map(Language::accepted)
 }
 
 tokio::task_local! {

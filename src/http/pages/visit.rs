@@ -119,6 +119,13 @@ impl FromRequest for Visit {
     }
 }
 
+/// The token in a link that somebody opened.
+pub fn query_token(request: &HttpRequest) -> Option<String> {
+    form_urlencoded::parse(request.query_string().as_bytes())
+        .find(|(name, token)| name == "token" && !token.is_empty())
+        .map(|(_, token)| token.into_owned())
+}
+
 /// Has an answer set a cookie.
 pub fn set_cookie(answer: &mut HttpResponse, cookie: &Cookie<'_>) {
     if let Err(error) = answer.add_cookie(cookie) {

@@ -1,5 +1,7 @@
 //! The pages.
 
+mod account;
 mod headers;
+mod password;
 mod redeem;
 mod session;

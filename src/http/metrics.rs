@@ -1,0 +1,107 @@
+//! What is counted, for Prometheus: `/metrics`, in the OpenMetrics text format.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::Services;
+
+/// What the page is written in.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The upper bounds of the buckets that requests are sorted into, in seconds: what is
+/// answered later than two was not answered in time.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
+
+/// The requests that this process has served.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    requests: Family<Request, Histogram, fn() -> Histogram>,
+}
+
+/// What requests are told apart by: never by what they name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: &'static str,
+    route: Route,
+    status: u16,
+}
+
+/// The pattern of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Route(String);
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(&self.0)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { requests: Family::new_with_constructor(|| Histogram::new(BUCKETS)) }
+    }
+}
+
+impl Metrics {
+    /// Counts a request to a route, by its pattern.
+    pub fn count(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let request =
+            Request { method: known(method), route: Route(route.to_owned()), status: status.as_u16() };
+        self.requests.get_or_create(&request).observe(took.as_secs_f64());
+    }
+
+    /// Writes down what was counted, and how things are now.
+    pub async fn write(&self, services: &Services) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("countersign");
+        registry.register_with_unit(
+            "http_request_duration",
+            "How long requests took, from their head to their answer",
+            Unit::Seconds,
+            self.requests.clone(),
+        );
+        let mut now = |name: &str, help: &str, value: i64| {
+            let gauge: Gauge = Gauge::default();
+            gauge.set(value);
+            registry.register(name, help, gauge);
+        };
+        let [deeds, lookups] = services.registry.waiting();
+        now("registry_deeds", "Deeds that wait for the registry, or are being done", deeds);
+        now("registry_lookups", "Look-ups that wait for the registry, or are being done", lookups);
+        now("registry_alive", "Whether the registry lives", services.registry.is_alive().into());
+        now("mailer_alive", "Whether the mailer lives", services.mailer.is_alive().into());
+        let found = services.directory.probe().await;
+        now("database_ready", "Whether the database takes writes", found.is_some().into());
+        if let Some(found) = found {
+            now(
+                "mail_oldest_unsent_seconds",
+                "For how long the oldest mail has been owed; 0 when none is",
+                found.oldest_unsent_seconds,
+            );
+            now("mail_dead", "Mails that the mail server refused for good", found.dead_mails);
+        }
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+/// A method's name, as far as any route serves it: others are anybody's to make up.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

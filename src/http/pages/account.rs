@@ -1,0 +1,255 @@
+//! `/account`: one's own password, and where one is signed in.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Path, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use minijinja::context;
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
+use uuid::Uuid;
+
+use super::Html;
+use super::agent::Agent;
+use super::error::{PageError, see_other};
+use super::password::{Wrong, chosen, told};
+use super::post::Post;
+use super::session::{self, SignedIn};
+use super::view::{self, resource};
+use super::visit::{Visit, set_cookie};
+use crate::domain::event::Action;
+use crate::domain::token::SessionId;
+use crate::http::auth::AuthError;
+use crate::http::openapi::refusals::{AnyBody, May};
+use crate::http::problem::Problem;
+use crate::http::routing::get;
+use crate::http::{Services, client, pace};
+use crate::store::{events, sessions, users};
+
+/// Sessions that are shown at the most.
+const SHOWN: usize = 30;
+
+pub(super) fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/account", "GET, HEAD").route(get().to(show)))
+        .service(resource("/account/password", "POST").route(web::post().to(change_password)))
+        .service(resource("/account/sessions/end", "POST").route(web::post().to(end_others)))
+        .service(resource("/account/sessions/{id}/end", "POST").route(web::post().to(end)));
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(show, change_password, end_others, end))]
+pub(super) struct Document;
+
+/// What has just been done.
+#[derive(Deserialize)]
+struct Done {
+    done: Option<String>,
+}
+
+impl Done {
+    /// The message that tells of it.
+    fn notice(&self) -> Option<&'static str> {
+        match self.done.as_deref()? {
+            "password" => Some("account-done-password"),
+            "session" => Some("account-done-session"),
+            "sessions" => Some("account-done-sessions"),
+            _ => None,
+        }
+    }
+}
+
+/// Whoever is signed in, and where.
+#[utoipa::path(
+    get,
+    path = "/account",
+    operation_id = "account_page",
+    security(()),
+    params(("done" = Option<String>, Query, nullable = false, description = "What has just been done.")),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        (status = 303, description = "Nobody is signed in."),
+        May<Html, 503>,
+    ),
+)]
+async fn show(
+    services: Data<Services>,
+    visit: Visit,
+    query: Option<Query<Done>>,
+) -> Result<HttpResponse, PageError> {
+    let notice = query.and_then(|query| query.notice());
+    page(&services, &visit, StatusCode::OK, notice, None).await
+}
+
+/// The form, as it is documented.
+#[derive(ToSchema)]
+#[schema(as = page::ChangePassword)]
+#[expect(dead_code, reason = "read by `change_password`; this is what it looks like")]
+struct PasswordForm {
+    /// What shows that the form was ours.
+    csrf: String,
+    /// The password until now.
+    #[schema(format = Password)]
+    current: String,
+    /// The new one, of 8 to 1024 bytes.
+    #[schema(format = Password)]
+    new: String,
+    /// Once more.
+    #[schema(format = Password)]
+    again: String,
+}
+
+/// Changes one's own password.
+///
+/// All sessions end, and this one is begun anew. A wrong password counts as a sign-in that
+/// failed.
+#[utoipa::path(
+    post,
+    path = "/account/password",
+    operation_id = "change_password",
+    security(()),
+    request_body(content = PasswordForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "It is changed; or nobody is signed in."),
+        AnyBody<Html>,
+        May<Html, 403>,
+        May<Html, 429>,
+        May<Html, 503>,
+    ),
+)]
+async fn change_password(
+    services: Data<Services>,
+    request: HttpRequest,
+    Post { visit, fields }: Post,
+) -> Result<HttpResponse, PageError> {
+    let user = visit.user()?.user.clone();
+    let (current, new, again) = (fields.one("current")?, fields.one("new")?, fields.one("again")?);
+    if let Err(wrong) = chosen(new, again) {
+        return page(&services, &visit, StatusCode::BAD_REQUEST, None, Some(wrong)).await;
+    }
+    let from = client::address(&request);
+    match services.authenticator.sign_in(user.email.as_str(), current, from).await {
+        Ok(_) => {}
+        Err(AuthError::Unauthenticated) => {
+            let wrong = Some(("current", "account-wrong-password"));
+            let mut answer = page(&services, &visit, StatusCode::FORBIDDEN, None, wrong).await?;
+            pace::set(&mut answer);
+            return Ok(answer);
+        }
+        Err(AuthError::TooOften(exceeded)) => {
+            let problem = Problem::from(exceeded);
+            let wrong = Some(("current", "sign-in-too-often"));
+            return Ok(problem.dress(page(&services, &visit, problem.status(), None, wrong).await?));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let hash = services.authenticator.hash(new).await?;
+    let (user, origin, language) = (user.id, visit.origin.clone(), view::told_language(&request));
+    let opened = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        users::set_password(conn, user, &hash)?;
+        events::record(conn, &origin, Action::UserPasswordSet, format!("user:{user}"), now)?;
+        session::open(conn, user, &origin, language)
+    });
+    let session = opened.await?;
+    services.authenticator.forget(user);
+    let mut answer = see_other("/account?done=password");
+    set_cookie(&mut answer, &visit.jar.keep_session(&session));
+    Ok(answer)
+}
+
+/// Signs oneself out elsewhere: ends a session of one's own.
+#[utoipa::path(
+    post,
+    path = "/account/sessions/{id}/end",
+    operation_id = "end_session",
+    security(()),
+    params(("id" = String, Path, description = "The session's id.")),
+    request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "It has ended; or nobody is signed in."),
+        AnyBody<Html>,
+        May<Html, 403>,
+        May<Html, 404>,
+        May<Html, 503>,
+    ),
+)]
+async fn end(
+    services: Data<Services>,
+    id: Path<String>,
+    Post { visit, .. }: Post,
+) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = visit.user()?;
+    let id = id.parse::<Uuid>().map(SessionId).map_err(|_| Problem::NotFound)?;
+    let (user, origin) = (user.id, visit.origin.clone());
+    if !services.directory.write(move |conn| session::close(conn, id, user, &origin)).await? {
+        return Err(Problem::NotFound.into());
+    }
+    if id != session.id {
+        return Ok(see_other("/account?done=session"));
+    }
+    let mut answer = see_other("/sign-in");
+    set_cookie(&mut answer, &visit.jar.drop_session());
+    Ok(answer)
+}
+
+/// Signs oneself out everywhere else: ends all sessions of one's own but this one.
+#[utoipa::path(
+    post,
+    path = "/account/sessions/end",
+    operation_id = "end_other_sessions",
+    security(()),
+    request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "They have ended; or nobody is signed in."),
+        AnyBody<Html>,
+        May<Html, 403>,
+        May<Html, 503>,
+    ),
+)]
+async fn end_others(services: Data<Services>, Post { visit, .. }: Post) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = visit.user()?;
+    let (this, user, origin) = (session.id, user.id, visit.origin.clone());
+    let ended = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        for id in sessions::delete_others(conn, user, this)? {
+            events::record(conn, &origin, Action::SessionClosed, format!("session:{id}"), now)?;
+        }
+        Ok(())
+    });
+    ended.await?;
+    Ok(see_other("/account?done=sessions"))
+}
+
+/// The page, with what has been done, or what went wrong.
+async fn page(
+    services: &Services,
+    visit: &Visit,
+    status: StatusCode,
+    notice: Option<&str>,
+    wrong: Option<Wrong>,
+) -> Result<HttpResponse, PageError> {
+    let SignedIn { session: this, user } = visit.user()?;
+    let owner = user.id;
+    let all = services.directory.read(move |conn| {
+        let now = conn.now()?;
+        sessions::of_user(conn, owner, now)
+    });
+    let mut all = all.await?;
+    all.sort_by_key(|session| session.id != this.id);
+    let more = all.len().saturating_sub(SHOWN);
+    let others = all.len() > 1;
+    let sessions: Vec<_> = all
+        .iter()
+        .take(SHOWN)
+        .map(|session| {
+            context! {
+                id => session.id.to_string(),
+                since => session.created_at.micros(),
+                address => session.address.as_deref(),
+                client => Agent(session.client.as_deref().unwrap_or_default()).in_words(visit.language),
+                is_this => session.id == this.id,
+            }
+        })
+        .collect();
+    let context = context! { name => user.display_name(), email => user.email.as_str(), notice, wrong => told(wrong), sessions, others, more };
+    Ok(visit.page(status, "account", context))
+}

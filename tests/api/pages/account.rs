@@ -1,0 +1,128 @@
+//! The page of one's own account.
+
+use crate::helpers::{PASSWORD, TestApp, TestUser};
+use crate::limits::limits;
+use crate::visitor::Visitor;
+
+const NEW: &str = "a new password";
+const SESSIONS: &str = "SELECT count(*) AS n FROM sessions";
+
+/// Signs somebody in by the form, with a browser of this name.
+async fn signs_in(app: &TestApp, user: &TestUser, password: &str, agent: &str) -> Option<Visitor> {
+    let form = [("email", user.email()), ("password", password)];
+    let answer = app.visitor().post(app, "/sign-in", &form).header("user-agent", agent).send().await.unwrap();
+    (answer.status() == 303).then(|| Visitor::of(&answer))
+}
+
+/// The form that changes a password.
+fn form<'a>(current: &'a str, new: &'a str, again: &'a str) -> [(&'a str, &'a str); 3] {
+    [("current", current), ("new", new), ("again", again)]
+}
+
+on_both_databases! {
+    async fn a_password_is_changed_by_who_knows_it_and_all_other_sessions_end(app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let (here, elsewhere) = (app.signed_in(&grace), app.signed_in(&grace));
+        let basic = async |password: &str| {
+            app.get("/api/account/").basic_auth(grace.email(), Some(password)).send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(basic(PASSWORD).await, 200);
+        let answer = here.post(&app, "/account/password", &form(PASSWORD, NEW, NEW)).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/account?done=password".parse().unwrap()));
+        let renewed = Visitor::of(&answer);
+        let (status, page) = renewed.sees(&app, "/account?done=password").await;
+        assert_eq!(status, 200);
+        assert!(page.contains("Your password is set"), "{page}");
+        for other in [&here, &elsewhere] {
+            assert_eq!(other.sees(&app, "/account").await.0, 303);
+        }
+        assert_eq!(app.count(SESSIONS), 1);
+        assert_eq!((basic(PASSWORD).await, basic(NEW).await), (401, 200), "at once, where it was changed");
+        assert!(signs_in(&app, &grace, PASSWORD, "x").await.is_none());
+        assert!(signs_in(&app, &grace, NEW, "x").await.is_some());
+    }
+
+    async fn a_wrong_current_password_changes_nothing_and_counts_as_a_sign_in(mut app: TestApp) {
+        let grace = app.user("grace@example.org");
+        app.url = app.replica_with(&limits(&[("failures_per_account", "2/h")]));
+        let visitor = app.signed_in(&grace);
+        let before = app.rows();
+        for _ in 0..2 {
+            let (status, page) = visitor.sends(&app, "/account/password", &form("not it at all", NEW, NEW)).await;
+            assert_eq!(status, 403);
+            assert!(page.contains("The current password is not right") && page.contains("aria-invalid"), "{page}");
+            assert!(!page.contains("not it at all") && !page.contains(NEW));
+        }
+        for current in ["not it at all", PASSWORD] {
+            let answer = visitor.post(&app, "/account/password", &form(current, NEW, NEW)).send().await.unwrap();
+            assert_eq!(answer.status(), 429);
+            assert!(answer.headers().contains_key("retry-after"));
+        }
+        let sign_in = [("email", grace.email()), ("password", PASSWORD)];
+        assert_eq!(app.visitor().sends(&app, "/sign-in", &sign_in).await.0, 429, "they are the same");
+        assert_eq!(app.rows(), before);
+        assert_eq!(visitor.sees(&app, "/account").await.0, 200);
+    }
+
+    async fn a_new_password_that_will_not_do_is_told_so(app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let visitor = app.signed_in(&grace);
+        let before = app.rows();
+        for (new, again, words) in
+            [("short", "short", "too short"), (NEW, "another one", "not the same both times")]
+        {
+            let (status, page) = visitor.sends(&app, "/account/password", &form(PASSWORD, new, again)).await;
+            assert_eq!(status, 400);
+            assert!(page.contains(words), "{page}");
+        }
+        assert_eq!(visitor.sends(&app, "/account/password", &[("current", PASSWORD)]).await.0, 400);
+        assert_eq!(app.visitor().sends(&app, "/account/password", &form(PASSWORD, NEW, NEW)).await.0, 303);
+        assert_eq!(app.rows(), before);
+    }
+
+    async fn one_sees_where_one_is_signed_in_and_ends_it(app: TestApp) {
+        let (grace, eve) = (app.user("grace@example.org"), app.user("eve@example.org"));
+        let agents = ["Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "<b>own</b>", "third"];
+        let mut visitors = Vec::new();
+        for agent in agents {
+            visitors.push(signs_in(&app, &grace, PASSWORD, agent).await.unwrap());
+            app.advance(60);
+        }
+        let (here, second) = (&visitors[0], visitors[1].session.unwrap());
+        let (status, page) = here.sees(&app, "/account").await;
+        assert_eq!(status, 200);
+        for words in ["Firefox on Linux", "&lt;b&gt;own", "1 January 2030, 00:01 UTC", "127.0.0.1", "Sign out everywhere else"] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+        assert!(page.find("Firefox").unwrap() < page.find("third").unwrap(), "this one is the first");
+        assert_eq!(page.matches("/end\"").count(), 3, "of two others, and of all others");
+        let before = app.rows();
+        let at = format!("/account/sessions/{second}/end");
+        assert_eq!(app.signed_in(&eve).sends(&app, &at, &[]).await.0, 404, "somebody else's");
+        assert_eq!(here.sends(&app, "/account/sessions/nonsense/end", &[]).await.0, 404);
+        app.tamper(&format!("DELETE FROM sessions WHERE user_id = {}", eve.id()));
+        assert_eq!(app.rows(), before);
+        let answer = here.post(&app, &at, &[]).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/account?done=session".parse().unwrap()));
+        assert_eq!(visitors[1].sees(&app, "/account").await.0, 303);
+        assert_eq!(here.sends(&app, &at, &[]).await.0, 404, "it is over");
+        assert_eq!(here.sends(&app, "/account/sessions/end", &[]).await.0, 303);
+        assert_eq!(visitors[2].sees(&app, "/account").await.0, 303);
+        let (_, page) = here.sees(&app, "/account?done=sessions").await;
+        assert!(page.contains("You are signed out everywhere else.") && !page.contains("Sign out everywhere else"), "{page}");
+        let this = format!("/account/sessions/{}/end", here.session.unwrap());
+        let answer = here.post(&app, &this, &[]).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/sign-in".parse().unwrap()));
+        assert_eq!(app.count(SESSIONS), 0);
+        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'session.closed'"), 3);
+    }
+
+    async fn a_notice_comes_from_a_fixed_list(app: TestApp) {
+        let visitor = app.signed_in(&app.user("grace@example.org"));
+        for query in ["", "?done=", "?done=nonsense", "?done=%00", "?done=<script>"] {
+            let (status, page) = visitor.sees(&app, &format!("/account{query}")).await;
+            assert_eq!(status, 200, "{query}");
+            assert!(!page.contains("class=\"notice\"") && !page.contains("nonsense") && !page.contains("<script>"));
+        }
+    }
+}
