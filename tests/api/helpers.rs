@@ -106,6 +106,18 @@ impl TestApp {
         app
     }
 
+    /// A server with this `countersign.toml` that a browser can use: its public URL is where
+    /// it listens.
+    pub fn spawn_open(kind: Backend, toml: &str) -> Self {
+        let micros = Arc::new(AtomicI64::new(START));
+        let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = config(&app.database_url, &format!("public_url = \"{url}\"\n{toml}"));
+        app.url = app.serve(listener, config);
+        app
+    }
+
     /// A database without a server, and with its own clock, for the processes
     /// that a test starts.
     pub fn without_server(kind: Backend) -> Self {
@@ -147,9 +159,11 @@ impl TestApp {
 
     /// Another server on the same database, reached by this URL; its own URL.
     pub fn replica_through(&mut self, database_url: &str, toml: &str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.serve(TcpListener::bind("127.0.0.1:0").unwrap(), config(database_url, toml))
+    }
+
+    fn serve(&mut self, listener: TcpListener, config: Config) -> String {
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = config(database_url, toml);
         let store = connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock)));
         let keyring = config.keyring().unwrap();
         let transport = Transport::Memory(self.mailbox.clone());
@@ -196,20 +210,20 @@ impl TestApp {
 
     /// Adds a user, who has [`PASSWORD`] for a password and an API key.
     pub fn user(&self, email: &str) -> TestUser {
-        self.add_user(email, false)
+        self.person(email, [name_in(email), "Test"], false)
     }
 
     /// Adds a user who administers the server.
     pub fn staff(&self, email: &str) -> TestUser {
-        self.add_user(email, true)
+        self.person(email, [name_in(email), "Test"], true)
     }
 
-    fn add_user(&self, email: &str, staff: bool) -> TestUser {
-        let name = email.split('@').next().unwrap_or_default();
+    /// Adds a user by their first and last name.
+    pub fn person(&self, email: &str, [first, last]: [&str; 2], staff: bool) -> TestUser {
         let new = NewUser {
             email: Email::new(email).unwrap(),
-            first_name: PersonName::new(name).unwrap(),
-            last_name: PersonName::new("Test").unwrap(),
+            first_name: PersonName::new(first).unwrap(),
+            last_name: PersonName::new(last).unwrap(),
             staff,
             password: Some(password_hash()),
         };
@@ -498,6 +512,10 @@ pub fn token_in(mail: &Sent) -> String {
     format!("csr_{token}")
 }
 
+fn name_in(email: &str) -> &str {
+    email.split('@').next().unwrap_or_default()
+}
+
 /// Argon2 is made to be slow: once for all tests is enough.
 fn password_hash() -> String {
     static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -510,7 +528,7 @@ fn config(database_url: &str, toml: &str) -> Config {
     let env = |name: &str| match name {
         "DATABASE_URL" => Some(database_url.to_owned()),
         "COUNTERSIGN_SECRET" => Some(SECRET.to_owned()),
-        "PUBLIC_URL" => Some("https://countersign.test".to_owned()),
+        "PUBLIC_URL" if !toml.contains("public_url") => Some("https://countersign.test".to_owned()),
         // What a test does is often more than a limit allows; those of limits set them.
         "COUNTERSIGN_LIMITS" if !toml.contains("[limits]") => Some("off".to_owned()),
         _ => None,

@@ -6,7 +6,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   if (!Number.isNaN(at.getTime())) {
     time.title = time.textContent;
     time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, {
-      dateStyle: "long",
+      dateStyle: time.closest("table") ? "medium" : "long",
       timeStyle: "short",
     }).format(at);
   }

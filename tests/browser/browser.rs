@@ -1,0 +1,190 @@
+//! Somebody at a browser: what they do, and what they see.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use thirtyfour::prelude::*;
+use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+use tokio::sync::Semaphore;
+
+use crate::chromedriver::Chromedriver;
+use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
+
+/// How many browsers there are at a time: each takes some 300 MB, and most of a core.
+static SEATS: Semaphore = Semaphore::const_new(2);
+/// For how long something is waited for that is to come: longer than a busy machine takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What kind of browser a test wants, and at what server.
+#[derive(Clone, Copy)]
+pub struct Wish {
+    /// The language that its pages are asked for in.
+    pub language: &'static str,
+    /// Whether scripts run.
+    pub scripts: bool,
+    /// The server's database.
+    pub backend: Backend,
+    /// The server's `countersign.toml`.
+    pub toml: &'static str,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { language: "en-GB", scripts: true, backend: Backend::Sqlite, toml: "" }
+    }
+}
+
+/// Does something in a browser of its own at a server of its own, and sees to it in the end
+/// that no page has had anything to complain of.
+pub async fn with(wish: Wish, test: impl AsyncFnOnce(&TestApp, &Browser)) {
+    let Some(chromedriver) = Chromedriver::get() else { return };
+    let _seat = SEATS.acquire().await.unwrap();
+    let app = TestApp::spawn_open(wish.backend, wish.toml);
+    let browser = Browser::open(chromedriver, wish, &app.url).await;
+    test(&app, &browser).await;
+    browser.close().await;
+}
+
+/// A browser.
+pub struct Browser {
+    driver: WebDriver,
+    home: String,
+    // After its browser.
+    _chromedriver: Arc<Chromedriver>,
+}
+
+impl Browser {
+    async fn open(chromedriver: Arc<Chromedriver>, wish: Wish, home: &str) -> Self {
+        let profile = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
+        let mut wanted = DesiredCapabilities::chrome();
+        for switch in [
+            "--headless",
+            // Its sandbox wants what root and containers have not; it sees our pages alone.
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            // Nothing is asked of other hosts.
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-default-apps",
+            "--disable-quic",
+            "--disable-sync",
+            "--no-proxy-server",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "--window-size=1280,900",
+            &format!("--accept-lang={}", wish.language),
+            &format!("--user-data-dir={}", profile.display()),
+        ] {
+            wanted.add_arg(switch).unwrap();
+        }
+        let scripts = if wish.scripts { 1 } else { 2 };
+        wanted
+            .add_experimental_option(
+                "prefs",
+                json!({
+                    "profile.managed_default_content_settings.javascript": scripts,
+                    "credentials_enable_service": false,
+                    "profile.password_manager_leak_detection": false,
+                }),
+            )
+            .unwrap();
+        wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
+        let connecting = WebDriver::builder(&chromedriver.url, wanted).request_timeout(2 * PATIENCE);
+        let driver = connecting.await.unwrap_or_else(|error| panic!("no browser: {error}"));
+        Self { driver, home: home.to_owned(), _chromedriver: chromedriver }
+    }
+
+    /// Closes it. No page may have been told by its policy what it may not do, nor have had
+    /// an error, nor may anything be missing that it loads; a page itself may be refused.
+    async fn close(self) {
+        let log = self.driver.browser_log().await.unwrap();
+        self.driver.quit().await.unwrap();
+        let refusal = "Failed to load resource: the server responded with a status of 4";
+        let complaints: Vec<_> = log
+            .into_iter()
+            .filter(|entry| entry.message.contains("/assets/") || !entry.message.contains(refusal))
+            .map(|entry| entry.message)
+            .collect();
+        assert_eq!(complaints, [""; 0]);
+    }
+
+    /// What is not done by people.
+    pub fn driver(&self) -> &WebDriver {
+        &self.driver
+    }
+
+    /// Goes to a path of the server, or to a whole URL.
+    pub async fn goes_to(&self, place: &str) {
+        let url = if place.starts_with('/') { format!("{}{place}", self.home) } else { place.to_owned() };
+        self.driver.goto(url).await.unwrap();
+    }
+
+    /// Where it is: the path and the query.
+    pub async fn place(&self) -> String {
+        let url = self.driver.current_url().await.unwrap();
+        url.as_str().strip_prefix(&self.home).expect("a page of ours").to_owned()
+    }
+
+    async fn find(&self, css: &str) -> WebElement {
+        let found = self.driver.query(By::Css(css)).wait(PATIENCE, Duration::from_millis(20)).and_displayed();
+        match found.first().await {
+            Ok(element) => element,
+            Err(error) => panic!("{css}: {error}\n{}", self.page().await),
+        }
+    }
+
+    /// Where it is, and what is there.
+    async fn page(&self) -> String {
+        format!("{}\n{}", self.place().await, self.driver.source().await.unwrap())
+    }
+
+    /// Fills a field in, by its name.
+    pub async fn fills_in(&self, name: &str, text: &str) {
+        let field = self.find(&format!("[name={name}]")).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Presses a button or follows a link, and waits until the page has gone.
+    pub async fn presses(&self, css: &str) {
+        let page = self.find("html").await;
+        self.find(css).await.click().await.unwrap();
+        let going = page.wait_until().wait(PATIENCE, Duration::from_millis(20)).stale();
+        going.await.unwrap_or_else(|error| panic!("{css} leads nowhere: {error}"));
+    }
+
+    /// What a part of the page says.
+    pub async fn reads(&self, css: &str) -> String {
+        self.find(css).await.text().await.unwrap()
+    }
+
+    /// Waits for the page with this title.
+    pub async fn arrives_at(&self, title: &str) {
+        let heading = By::XPath(format!("//h1[normalize-space()='{title}']"));
+        let found = self.driver.query(heading).wait(PATIENCE, Duration::from_millis(20));
+        if let Err(error) = found.first().await {
+            panic!("not at {title:?}: {error}\n{}", self.page().await);
+        }
+    }
+
+    /// How many of these there are on the page.
+    pub async fn counts(&self, css: &str) -> usize {
+        self.driver.find_all(By::Css(css)).await.unwrap().len()
+    }
+
+    /// Fills in the form to sign in by, on the page where it is.
+    pub async fn signs_in(&self, user: &TestUser) {
+        self.fills_in("email", user.email()).await;
+        self.fills_in("password", PASSWORD).await;
+        self.presses("main button.primary").await;
+    }
+
+    /// Signs in, and waits to be at the first page.
+    pub async fn signs_in_at_home(&self, user: &TestUser) {
+        self.goes_to("/sign-in").await;
+        self.signs_in(user).await;
+        self.find(".me").await;
+    }
+}

@@ -1,0 +1,76 @@
+//! The program that drives the browsers: one for all tests of this process that run at the
+//! same time, on a port of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, Once, Weak};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::leftovers::{self, Directory, Process};
+
+/// The driver, which ends with the last test that has it, and its browsers with it.
+pub struct Chromedriver {
+    /// Where it listens.
+    pub url: String,
+    _process: Process,
+    directory: Directory,
+}
+
+impl Chromedriver {
+    /// The one that runs, or a new one; `None` on a machine that has none, which
+    /// `tests/run` has said aloud.
+    pub fn get() -> Option<Arc<Self>> {
+        static RUNNING: Mutex<Weak<Chromedriver>> = Mutex::new(Weak::new());
+        let program = std::env::var("COUNTERSIGN_TEST_CHROMEDRIVER")
+            .expect("COUNTERSIGN_TEST_CHROMEDRIVER is a chromedriver: run the tests by `make test`");
+        if program == "none" {
+            return None;
+        }
+        let mut running = RUNNING.lock().unwrap();
+        Some(running.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Self::start(&program));
+            *running = Arc::downgrade(&started);
+            started
+        }))
+    }
+
+    fn start(program: &str) -> Self {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(leftovers::tidy_when_interrupted);
+        let directory = Directory::new();
+        let mut command = Command::new(program);
+        command
+            .arg("--port=0")
+            // What it and its browsers leave lying about lies in there.
+            .env("TMPDIR", directory.path())
+            .env("HOME", directory.path())
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("DBUS_SESSION_BUS_ADDRESS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let process = Process::start_with(&mut command, |child| {
+            // Its browsers are of its group.
+            let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            let _ = kill_process_group(group.expect("it has started"), Signal::KILL);
+        });
+        let mut lines = BufReader::new(process.with(|child| child.stdout.take()).unwrap()).lines();
+        let port = loop {
+            let line = lines.next().expect("chromedriver says where it listens").unwrap();
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        // What else it says has to go somewhere.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { url: format!("http://127.0.0.1:{port}"), _process: process, directory }
+    }
+
+    /// Where its browsers keep their profiles.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}

@@ -1,0 +1,42 @@
+//! Where one can go: what is looked at for barriers, and photographed. A new page is a line
+//! here.
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Somebody who is not signed in.
+    Nobody,
+    /// Who is asked for permissions: Jonas of [`crate::scene::Scene`].
+    Asked,
+    /// Who asks for them: Mara.
+    Asks,
+    /// Who administers the server: Inês.
+    Staff,
+}
+
+/// A page as somebody sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// What its pictures are called.
+    pub name: &'static str,
+    /// Its path, with names of [`crate::scene::Scene::path`] in braces.
+    pub path: &'static str,
+    /// Who sees it.
+    pub who: Who,
+}
+
+const fn place(name: &'static str, path: &'static str, who: Who) -> Place {
+    Place { name, path, who }
+}
+
+/// All of them, by who sees them.
+pub const PLACES: &[Place] = &[
+    place("sign-in", "/sign-in", Who::Nobody),
+    place("redeem-sign-in", "/redeem?token={token}", Who::Nobody),
+    place("not-found", "/sign-in/nothing", Who::Nobody),
+    place("home", "/", Who::Asked),
+    place("redeem", "/redeem?token={token}", Who::Asked),
+    place("redeem-over", "/redeem?token=csr_none", Who::Asked),
+    place("redeem-other", "/redeem?token={token}", Who::Asks),
+    place("home-staff", "/", Who::Staff),
+];
