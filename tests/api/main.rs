@@ -7,6 +7,7 @@
 )]
 
 #[macro_use]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod helpers;
 
 mod alike;
