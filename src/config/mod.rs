@@ -22,7 +22,7 @@ use crate::domain::token::{Keyring, ShortKey};
 
 pub use address::{
     DatabaseUrl, InvalidDatabaseUrl, InvalidOrigin, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl,
-    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin,
+    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_this_machine,
 };
 pub use limits::Limits;
 pub(crate) use secret::private_file;

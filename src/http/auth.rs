@@ -148,6 +148,11 @@ impl Authenticator {
         Ok(self.check(&header, &credentials, from).await?.user)
     }
 
+    /// Forgets that a user's credentials were right: the next time they are looked up.
+    pub fn forget(&self, user: UserId) {
+        self.cache.retain(|_, known| known.user.id != user);
+    }
+
     async fn check(
         &self,
         header: &[u8],

@@ -11,6 +11,7 @@ pub mod form;
 pub mod hexo;
 pub mod line;
 pub mod mfs;
+pub mod neighbour;
 pub mod openapi;
 pub mod ops;
 pub mod pace;

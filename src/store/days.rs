@@ -2,10 +2,9 @@
 //! many there are.
 //!
 //! Requests are numbered as they come, so those of a time lie side by side, and where they
-//! begin is found by halving. Of more than [`READ`] of them every so-manieth is read and
-//! counted for as many, by its number: what comes at once in a crowd is met as often as
-//! what comes alone. So a small server's figures are exact, and a large one's are near: of
-//! a thousand that are counted for a day, one part in thirty off.
+//! begin is found by halving. Of more of them than are to be read, one in so many is, by its
+//! number, and counted for as many: what comes at once in a crowd is met as often as what
+//! comes alone. So a small server's figures are exact, and a large one's are near.
 
 use diesel::prelude::*;
 
@@ -15,9 +14,6 @@ use super::{Conn, on, outbox};
 use crate::domain::clock::Timestamp;
 use crate::domain::request::Outcome;
 
-/// The most requests that are read, each by its key: on a machine with two cores this took
-/// 60 ms on PostgreSQL and 25 ms on SQLite.
-const READ: i64 = 20_000;
 /// How many are read with one query.
 const AT_ONCE: usize = 2_000;
 /// The most dead mails that are read, by their index.
@@ -53,12 +49,9 @@ pub struct Days {
     pub each: i64,
 }
 
-/// So many days, today the last of them.
-pub fn last(conn: &mut Conn, count: i64, now: Timestamp) -> QueryResult<Days> {
-    last_of(conn, count, now, READ)
-}
-
-fn last_of(conn: &mut Conn, count: i64, now: Timestamp, most: i64) -> QueryResult<Days> {
+/// So many days, today the last of them, by so many requests at the most, each of which is
+/// read by its key. (Purged ones are not there to be counted.)
+pub fn last(conn: &mut Conn, count: i64, most: i64, now: Timestamp) -> QueryResult<Days> {
     let today = now.seconds().div_euclid(DAY);
     let begin = |day: i64| Timestamp::from_micros(0).plus_seconds(day * DAY);
     let first = today - count + 1;

@@ -509,7 +509,7 @@ fn config(database_url: &str, toml: &str) -> Config {
     let env = |name: &str| match name {
         "DATABASE_URL" => Some(database_url.to_owned()),
         "COUNTERSIGN_SECRET" => Some(SECRET.to_owned()),
-        "PUBLIC_URL" => Some("https://countersign.test".to_owned()),
+        "PUBLIC_URL" if !toml.contains("public_url") => Some("https://countersign.test".to_owned()),
         // What a test does is often more than a limit allows; those of limits set them.
         "COUNTERSIGN_LIMITS" if !toml.contains("[limits]") => Some("off".to_owned()),
         _ => None,

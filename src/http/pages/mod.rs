@@ -9,10 +9,12 @@
 mod assets;
 mod error;
 mod home;
+mod mailbox;
 mod post;
 mod redeem;
 mod session;
 mod sign_in;
+mod staff;
 mod view;
 mod visit;
 
@@ -28,7 +30,7 @@ pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 4] = ["/assets", "/redeem", "/sign-in", "/sign-out"];
+pub const ROOTS: [&str; 6] = ["/assets", "/mailbox", "/redeem", "/sign-in", "/sign-out", "/staff"];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -44,12 +46,20 @@ pub fn routes(app: &mut ServiceConfig) {
             view::resource("/redeem", "GET, HEAD, POST")
                 .route(get().to(redeem::show))
                 .route(web::post().to(redeem::decide)),
-        );
+        )
+        .configure(mailbox::routes)
+        .configure(staff::routes);
 }
 
 /// What is told of the pages.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let parts = [assets::Document::openapi(), home::Document::openapi(), sign_in::Document::openapi()];
+    let parts = [
+        assets::Document::openapi(),
+        home::Document::openapi(),
+        mailbox::Document::openapi(),
+        sign_in::Document::openapi(),
+        staff::document(),
+    ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));
     super::openapi::part::<Html>("Pages", whole)

@@ -31,7 +31,30 @@ macro_rules! templates {
     };
 }
 
-templates!["approved", "asked", "home", "layout", "over", "redeem", "said", "sign-in"];
+templates![
+    "approved",
+    "asked",
+    "bundle-fields",
+    "field",
+    "home",
+    "layout",
+    "letter",
+    "mailbox",
+    "over",
+    "pages",
+    "redeem",
+    "said",
+    "search",
+    "sign-in",
+    "staff",
+    "staff-bundle",
+    "staff-bundles",
+    "staff-hub",
+    "staff-hubs",
+    "staff-layout",
+    "staff-mail",
+    "staff-users",
+];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();

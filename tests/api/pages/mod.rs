@@ -1,5 +1,7 @@
 //! The pages.
 
 mod headers;
+mod mailbox;
 mod redeem;
 mod session;
+mod staff;
