@@ -23,7 +23,7 @@ use crate::words::Language;
 
 pub use address::{
     DatabaseUrl, InvalidDatabaseUrl, InvalidOrigin, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl,
-    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin,
+    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_this_machine,
 };
 pub use limits::Limits;
 pub(crate) use secret::private_file;

@@ -13,6 +13,7 @@ pub mod line;
 pub mod metering;
 pub mod metrics;
 pub mod mfs;
+pub mod neighbour;
 pub mod openapi;
 pub mod ops;
 pub mod pace;

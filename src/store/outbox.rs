@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::bulk::bulk;
 use super::schema::outbox;
 use super::types::{At, Id, Instant, Uid};
-use super::{Conn, Link, on};
+use super::{Conn, Link, Page, on};
 use crate::domain::clock::Timestamp;
 use crate::domain::request::RequestId;
 use crate::domain::token::PasswordLinkId;
@@ -264,6 +264,56 @@ pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Mail>> {
         .select(MailRow::as_select())
         .load(c))?;
     rows.into_iter().map(Mail::of_row).collect()
+}
+
+/// Which mails to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailFilter {
+    /// All.
+    All,
+    /// Those that are owed.
+    Unsent,
+    /// Those that ended like this.
+    Ended(MailResult),
+}
+
+/// A page of the mails, the newest first; of those that are owed, the one that is tried
+/// last. No further than the page goes, by an index where few are wanted of many.
+pub fn list(conn: &mut Conn, filter: MailFilter, page: Page) -> QueryResult<Vec<Mail>> {
+    macro_rules! listed {
+        ($filter:expr, $order:expr) => {
+            on!(conn, c => outbox::table
+                .filter($filter)
+                .order($order)
+                .limit(page.limit)
+                .offset(page.offset)
+                .select(MailRow::as_select())
+                .load(c))
+        };
+    }
+    let newest = outbox::id.desc();
+    let rows: Vec<MailRow> = match filter {
+        MailFilter::All => listed!(diesel::dsl::sql::<diesel::sql_types::Bool>("true"), newest),
+        MailFilter::Unsent => listed!(outbox::finished_at.is_null(), outbox::due_at.desc()),
+        // Said in so many words: the index of the dead is for nothing else.
+        MailFilter::Ended(MailResult::Dead) => {
+            listed!(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'dead'"), newest)
+        }
+        MailFilter::Ended(result) => listed!(outbox::result.eq(result.name()).assume_not_null(), newest),
+    }?;
+    rows.into_iter().map(Mail::of_row).collect()
+}
+
+/// Since when mails are owed that the mail server has refused for good: so many of the
+/// newest at the most.
+pub fn newest_dead(conn: &mut Conn, most: i64) -> QueryResult<Vec<Timestamp>> {
+    let moments: Vec<At> = on!(conn, c => outbox::table
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'dead'"))
+        .order(outbox::id.desc())
+        .limit(most)
+        .select(outbox::created_at)
+        .load(c))?;
+    Ok(moments.into_iter().map(|at| at.0).collect())
 }
 
 /// Since when the oldest mail is owed that has not been sent; `None` when none is owed.

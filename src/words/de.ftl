@@ -157,3 +157,166 @@ account-done-session = Dort sind Sie abgemeldet.
 account-done-sessions = Überall sonst sind Sie abgemeldet.
 client-on-system = { $client } unter { $system }
 client-unknown = Unbekannter Browser
+
+# --- Seiten einer Liste
+pages-nav = Seiten dieser Liste
+pages-previous = Zurück
+pages-next = Weiter
+pages-number = Seite { $number }
+
+# --- Was jemand in einem Hub ist
+role-guest = Gast
+role-contributor = Mitwirkend
+role-designer = Gestaltend
+role-manager = Verwaltend
+role-admin = Admin
+role-owner = Eigentümer
+
+# --- Administration
+staff-nav = Administration
+staff-overview = Überblick
+staff-users = Personen
+staff-hubs = Hubs
+staff-bundles = Bündel
+staff-mail = Mail
+staff-name = Name
+staff-first-name = Vorname
+staff-last-name = Nachname
+staff-description = Beschreibung
+staff-state = Zustand
+staff-role = Rolle
+staff-deed = Was zu tun ist
+staff-add = Hinzufügen
+staff-save = Speichern
+staff-search = Suchen
+staff-date = { $day }. { $month }
+staff-day = Tag
+staff-declined = Abgelehnt
+staff-expired = Abgelaufen
+staff-error-email = Das ist keine E-Mail-Adresse.
+staff-error-email-taken = Diese Adresse ist schon vergeben.
+staff-error-person-name = Ein Name hat höchstens 150 Zeichen in einer Zeile.
+staff-error-nobody = Diese Adresse hat hier niemand. Fügen Sie die Person zuerst unter „Personen“ hinzu.
+staff-error-hub-id = Die Kennung eines Hubs hat 1 bis 64 Zeichen.
+staff-error-hub-taken = Einen Hub mit dieser Kennung gibt es schon.
+staff-error-name = Ein Name hat höchstens 100 Zeichen in einer Zeile.
+staff-error-bundle-name = Der Name eines Bündels hat 1 bis 100 Zeichen in einer Zeile.
+staff-error-description = Eine Beschreibung hat höchstens 1.000 Zeichen in einer Zeile.
+staff-error-rights = Kreuzen Sie mindestens ein Recht an.
+
+# --- Administration: Überblick
+staff-chart-title = Anfragen der letzten 30 Tage
+staff-chart-words = Insgesamt: { $asked } gestellt, { $redeemed } zugestimmt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } Mails abgewiesen. Die Zahlen der einzelnen Tage stehen in der Tabelle darunter.
+staff-chart-day = { $date }: { $asked } gestellt, { $redeemed } zugestimmt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } Mails abgewiesen
+staff-chart-empty = Noch hat niemand um etwas gebeten.
+staff-chart-most = Höchstens { $count } am Tag
+staff-chart-asked = Gestellt
+staff-chart-redeemed = Zugestimmt
+staff-chart-unmet = Abgelehnt oder abgelaufen
+staff-chart-dead = Mails abgewiesen
+staff-chart-each = Es sind so viele Anfragen, dass nur jede { $each }. gezählt wurde, für alle { $each }: Die Zahlen sind nahe dran, aber nicht genau.
+staff-chart-table = Dasselbe als Tabelle
+staff-numbers = Auf einen Blick
+staff-number-users = Personen
+staff-number-unsent = Mails, die noch zu verschicken sind
+staff-number-oldest = Die älteste seit
+staff-number-dead = Mails, die der Mailserver abgewiesen hat
+staff-number-dead-see = Ansehen
+staff-health = Ist alles in Ordnung?
+staff-health-database = Datenbank
+staff-health-registry = Register
+staff-health-mailer = Mailversand
+staff-health-well = In Ordnung
+staff-health-ill = Nicht in Ordnung
+
+# --- Administration: Personen
+staff-users-search = Nach einer Adresse oder einem Namen suchen
+staff-users-none = Niemand wurde gefunden.
+staff-users-added = Die Person wurde hinzugefügt.
+staff-users-disabled = Die Person wurde gesperrt: Ihre Sitzungen, Schlüssel und Export-Token gelten nicht mehr.
+staff-users-enabled = Die Person wurde entsperrt.
+staff-users-not-yourself = Sich selbst können Sie nicht sperren: Sie könnten es nicht zurücknehmen. Andere in der Administration können es.
+staff-user-add = Person hinzufügen
+staff-user-staff = Administriert diesen Server
+staff-user-staff-hint = Wer administriert, sieht diese Seiten und darf in jedermanns Namen um Erlaubnis bitten.
+staff-user-active = Aktiv
+staff-user-disabled = Gesperrt
+staff-user-is-staff = Administration
+staff-user-me = Sie selbst
+staff-user-disable = Sperren
+staff-user-disable-whom = { $email } sperren
+staff-user-enable = Entsperren
+staff-user-enable-whom = { $email } entsperren
+
+# --- Administration: Hubs
+staff-hubs-intro = Ein Hub ist ein Arbeitsbereich. Wer darin Admin oder Eigentümer ist, kann dort Export-Token ausstellen.
+staff-hubs-search = Nach einer Kennung oder einem Namen suchen
+staff-hubs-none = Kein Hub wurde gefunden.
+staff-hubs-all = Alle Hubs
+staff-hub-title = Hub { $id }
+staff-hub-add = Hub hinzufügen
+staff-hub-id = Kennung
+staff-hub-id-hint = Unter ihr kennen Programme und Dateiserver den Hub. Sie lässt sich später nicht ändern.
+staff-hub-owner = E-Mail-Adresse der Eigentümerin oder des Eigentümers
+staff-hub-none = Hier hat niemand eine Rolle.
+staff-hub-give = Rolle geben
+staff-hub-give-hint = Wer hier schon eine Rolle hat, bekommt stattdessen diese.
+staff-hub-take = Rolle nehmen
+staff-hub-take-whose = { $email } die Rolle nehmen
+staff-hub-added = Der Hub wurde hinzugefügt.
+staff-hub-given = Die Rolle wurde gegeben.
+staff-hub-taken = Die Rolle wurde genommen, und mit ihr, was die Export-Token der Person hier dürfen.
+staff-hub-had-none = Die Person hatte hier keine Rolle.
+
+# --- Administration: Bündel
+staff-bundles-intro = Ein Bündel ist das, worum Menschen einander bitten: Rechte unter einem Namen.
+staff-bundles-none = Es gibt noch kein Bündel. Fügen Sie eines hinzu, und man kann einander darum bitten.
+staff-bundles-all = Alle Bündel
+staff-bundles-added = Das Bündel wurde hinzugefügt.
+staff-bundles-changed = Das Bündel wurde geändert.
+staff-bundles-deleted = Das Bündel wurde gelöscht.
+staff-bundle-title = Bündel { $id }
+staff-bundle-add = Bündel hinzufügen
+staff-bundle-name-hint = So, wie die Mail es nennt, zum Beispiel „Schlaf“.
+staff-bundle-rights = Rechte
+staff-bundle-change-hint = Name und Beschreibung lassen sich jederzeit ändern. Die Rechte nicht, solange eine Erlaubnis oder eine offene Anfrage von ihnen handelt: Ihnen haben Menschen zugestimmt.
+staff-bundle-rights-in-use = Nichts wurde geändert: Jemand hat diesen Rechten zugestimmt oder wird gerade darum gebeten. Für andere Rechte fügen Sie ein weiteres Bündel hinzu.
+staff-bundle-delete = Bündel löschen
+staff-bundle-delete-words = Auch vergangene Anfragen nach ihm werden gelöscht. Das lässt sich nicht zurücknehmen.
+staff-bundle-in-use = Nichts wurde gelöscht: Jemand hat die Erlaubnis dieses Bündels oder wird gerade darum gebeten.
+
+# --- Administration: Mail
+staff-mail-filter = Welche Mails
+staff-mail-filter-all = Alle
+staff-mail-filter-unsent = Noch nicht verschickt
+staff-mail-filter-dead = Abgewiesen
+staff-mail-filter-sent = Verschickt
+staff-mail-to = An
+staff-mail-created = Seit
+staff-mail-attempts = Versuche
+staff-mail-error = Was der Mailserver sagte
+staff-mail-due = nächster Versuch:
+staff-mail-retry = Jetzt verschicken
+staff-mail-retried = Die Mail ist als nächste an der Reihe.
+staff-mail-not-retried = Diese Mail wurde schon verschickt oder wird es gerade.
+staff-mail-none-all = Noch gab es keine Mail.
+staff-mail-none-unsent = Keine Mail ist noch zu verschicken.
+staff-mail-none-dead = Keine Mail wurde abgewiesen.
+staff-mail-none-sent = Noch wurde keine Mail verschickt.
+mail-state-waiting = Wartet
+mail-state-sending = Wird gerade verschickt
+mail-state-sent = Verschickt
+mail-state-dead = Abgewiesen
+mail-state-cancelled = Nicht mehr nötig
+
+# --- Die Mails eines Servers, der ausprobiert wird
+mailbox-title = Postfach
+mailbox-intro = Dieser Server hat noch keinen Mailserver: Er schreibt seine Mails in Dateien unter { $directory }. Hier können Sie sie lesen, an wen auch immer sie gehen. Mit einem Mailserver, und für alle anderen, gibt es diese Seite nicht.
+mailbox-none = Noch ist keine Mail da. Sie kommt hierher, sobald jemand um etwas bittet.
+mailbox-all = Alle Mails
+mailbox-subject = Betreff
+mailbox-no-subject = (kein Betreff)
+mailbox-from = Von
+mailbox-to = An
+mailbox-at = Am
+mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als HTML.

@@ -11,11 +11,13 @@ mod agent;
 mod assets;
 mod error;
 mod home;
+mod mailbox;
 mod password;
 mod post;
 mod redeem;
 mod session;
 mod sign_in;
+mod staff;
 mod view;
 mod visit;
 
@@ -31,8 +33,17 @@ pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 7] =
-    ["/account", "/assets", "/forgot-password", "/redeem", "/set-password", "/sign-in", "/sign-out"];
+pub const ROOTS: [&str; 9] = [
+    "/account",
+    "/assets",
+    "/forgot-password",
+    "/mailbox",
+    "/redeem",
+    "/set-password",
+    "/sign-in",
+    "/sign-out",
+    "/staff",
+];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -50,7 +61,9 @@ pub fn routes(app: &mut ServiceConfig) {
                 .route(web::post().to(redeem::decide)),
         )
         .configure(password::routes)
-        .configure(account::routes);
+        .configure(account::routes)
+        .configure(mailbox::routes)
+        .configure(staff::routes);
 }
 
 /// What is told of the pages.
@@ -58,9 +71,11 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let parts = [
         assets::Document::openapi(),
         home::Document::openapi(),
+        mailbox::Document::openapi(),
         sign_in::Document::openapi(),
         password::Document::openapi(),
         account::Document::openapi(),
+        staff::document(),
     ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));

@@ -2,6 +2,8 @@
 
 mod account;
 mod headers;
+mod mailbox;
 mod password;
 mod redeem;
 mod session;
+mod staff;
