@@ -27,7 +27,9 @@ pub mod probe;
 pub mod purge;
 pub mod requests;
 pub mod sessions;
+pub mod trail;
 pub mod users;
+pub mod views;
 
 use std::fs::{self, OpenOptions};
 use std::io;

@@ -157,6 +157,16 @@ table! {
 }
 
 table! {
+    link_views (redeem_id) {
+        redeem_id -> crate::store::types::Id,
+        fetches -> BigInt,
+        last_fetched_at -> crate::store::types::Instant,
+        looks -> BigInt,
+        last_looked_at -> Nullable<crate::store::types::Instant>,
+    }
+}
+
+table! {
     events (id) {
         id -> crate::store::types::Id,
         at -> crate::store::types::Instant,
@@ -165,6 +175,8 @@ table! {
         subject -> Text,
         address -> Nullable<Text>,
         client -> Nullable<Text>,
+        concerns -> Nullable<BigInt>,
+        concerns_too -> Nullable<BigInt>,
     }
 }
 
@@ -188,4 +200,5 @@ allow_tables_to_appear_in_same_query!(
     permission_requests,
     bundle_permissions,
     outbox,
+    link_views,
 );
