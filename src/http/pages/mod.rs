@@ -13,6 +13,8 @@ mod post;
 mod redeem;
 mod session;
 mod sign_in;
+mod timeline;
+mod trail;
 mod view;
 mod visit;
 
@@ -28,7 +30,8 @@ pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 4] = ["/assets", "/redeem", "/sign-in", "/sign-out"];
+pub const ROOTS: [&str; 7] =
+    ["/account", "/assets", "/redeem", "/requests", "/sign-in", "/sign-out", "/staff"];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -44,12 +47,21 @@ pub fn routes(app: &mut ServiceConfig) {
             view::resource("/redeem", "GET, HEAD, POST")
                 .route(get().to(redeem::show))
                 .route(web::post().to(redeem::decide)),
-        );
+        )
+        .service(view::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
+        .service(view::resource("/account/activity", "GET, HEAD").route(get().to(trail::own)))
+        .service(view::resource("/staff/audit", "GET, HEAD").route(get().to(trail::all)));
 }
 
 /// What is told of the pages.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let parts = [assets::Document::openapi(), home::Document::openapi(), sign_in::Document::openapi()];
+    let parts = [
+        assets::Document::openapi(),
+        home::Document::openapi(),
+        sign_in::Document::openapi(),
+        timeline::Document::openapi(),
+        trail::Document::openapi(),
+    ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));
     super::openapi::part::<Html>("Pages", whole)

@@ -31,7 +31,7 @@ macro_rules! templates {
     };
 }
 
-templates!["approved", "asked", "home", "layout", "over", "redeem", "said", "sign-in"];
+templates!["approved", "asked", "home", "layout", "over", "redeem", "said", "sign-in", "timeline", "trail"];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();

@@ -3,3 +3,5 @@
 mod headers;
 mod redeem;
 mod session;
+mod timeline;
+mod trail;
