@@ -30,7 +30,9 @@ pub mod purge;
 pub mod requests;
 pub mod sessions;
 pub mod staff;
+pub mod trail;
 pub mod users;
+pub mod views;
 
 use std::fs::{self, OpenOptions};
 use std::io;

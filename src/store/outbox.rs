@@ -82,6 +82,8 @@ pub struct Mail {
     pub attempts: i32,
     /// Whether somebody is sending it.
     pub leased: bool,
+    /// When it came to its end.
+    pub finished_at: Option<Timestamp>,
     /// How it ended, if it did: `sent`, `dead` or `cancelled`.
     pub result: Option<String>,
     /// What the mail server said last.
@@ -98,6 +100,7 @@ struct MailRow {
     due_at: At,
     attempts: i32,
     lease: Option<Uid>,
+    finished_at: Option<At>,
     result: Option<String>,
     last_error: Option<String>,
 }
@@ -111,6 +114,7 @@ impl Mail {
             due_at: row.due_at.0,
             attempts: row.attempts,
             leased: row.lease.is_some(),
+            finished_at: row.finished_at.map(|at| at.0),
             result: row.result,
             last_error: row.last_error,
         })
@@ -314,6 +318,16 @@ pub fn newest_dead(conn: &mut Conn, most: i64) -> QueryResult<Vec<Timestamp>> {
         .select(outbox::created_at)
         .load(c))?;
     Ok(moments.into_iter().map(|at| at.0).collect())
+}
+
+/// The mails that tell of a request, the oldest first.
+pub fn of_request(conn: &mut Conn, request: RequestId) -> QueryResult<Vec<Mail>> {
+    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+        .filter(outbox::request_id.eq(request.0))
+        .order(outbox::id)
+        .select(MailRow::as_select())
+        .load(c))?;
+    rows.into_iter().map(Mail::of_row).collect()
 }
 
 /// Since when the oldest mail is owed that has not been sent; `None` when none is owed.

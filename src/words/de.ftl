@@ -320,3 +320,95 @@ mailbox-from = Von
 mailbox-to = An
 mailbox-at = Am
 mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als HTML.
+
+# --- Was aus einer Anfrage wurde
+timeline-title = Anfrage { $number }
+timeline-of = { $allowed } bittet { $target } um die Erlaubnis:
+timeline-heading = Was daraus wurde
+timeline-staff = Die Verwaltung
+timeline-operator = Der Betreiber
+timeline-asked = { $who } hat gefragt.
+timeline-given = { $who } hat diese Erlaubnis ungefragt gegeben.
+timeline-queued = Eine Mail mit einem Link wurde bereitgestellt.
+timeline-sent = Der Mailserver hat die Mail angenommen.
+timeline-dead = Die Mail wurde endgültig abgelehnt.
+timeline-cancelled = Die Mail wurde nicht verschickt: Es gab inzwischen nichts mehr zu entscheiden.
+timeline-deferred = Die Mail ließ sich noch nicht verschicken. Der nächste Versuch ist zu dieser Zeit.
+timeline-why-mailbox = Das Postfach hat sie nicht angenommen.
+timeline-why-server = Der Mailserver war beschäftigt oder nicht zu erreichen.
+timeline-tries = { $count ->
+    [one] Bisher gab es einen Versuch.
+   *[other] Bisher gab es { $count } Versuche.
+ }
+timeline-fetched = { $count ->
+    [one] Der Link wurde einmal geöffnet.
+   *[other] Der Link wurde { $count }-mal geöffnet, zuletzt zu dieser Zeit.
+ }
+timeline-fetched-by = Auch Mailprogramme und Virenscanner öffnen Links. Das ändert nichts.
+timeline-looked = { $count ->
+    [one] { $who } hat sich die Anfrage angesehen.
+   *[other] { $who } hat sich die Anfrage { $count }-mal angesehen, zuletzt zu dieser Zeit.
+ }
+timeline-waits = Bis dahin kann { $who } entscheiden.
+timeline-redeemed = { $who } hat zugestimmt.
+timeline-declined = { $who } hat abgelehnt.
+timeline-withdrawn = { $who } hat die Anfrage zurückgezogen.
+timeline-replaced = Eine neuere Anfrage um dasselbe trat an ihre Stelle.
+timeline-expired = Die Anfrage verfiel, bevor { $who } entschieden hatte.
+timeline-taken-back = { $who } hat die Erlaubnis zurückgenommen.
+timeline-returned = { $who } hat die Erlaubnis zurückgegeben.
+timeline-over = Die Erlaubnis wurde inzwischen zurückgenommen.
+timeline-audit = Alle Einträge im Protokoll
+
+# --- Das Protokoll
+trail-title = Protokoll
+trail-intro = Wer was getan hat, wann und von wo aus. Das Neueste zuerst; Tage sind in UTC.
+trail-own-title = Aktivität
+trail-own-intro = Was Sie getan haben, und was andere getan haben, das Sie betrifft. Das Neueste zuerst; Tage sind in UTC. Von wo aus Sie selbst hier waren, sehen nur Sie und die Verwaltung.
+trail-action = Was getan wurde
+trail-any = Alles
+trail-person = Von wem (E-Mail-Adresse oder Nummer)
+trail-subject = Woran
+trail-subject-hint = Zum Beispiel request:12
+trail-from = Von diesem Tag
+trail-to = Bis zu diesem Tag
+trail-search = Suchen
+trail-wrong-action = Das kann niemand tun.
+trail-wrong-person = Niemand hat diese Adresse oder Nummer.
+trail-wrong-from = Das ist kein Tag. Er sollte aussehen wie 2030-01-31.
+trail-wrong-to = Das ist kein Tag. Er sollte aussehen wie 2030-01-31.
+trail-none = Nichts gefunden. Vielleicht gibt es noch nichts, oder die Suche lässt zu viel aus.
+trail-newest = Das Neueste
+trail-older = Älteres
+trail-you = Sie
+did-export-created = Ein Export-Token wurde erstellt
+did-export-revoked = Ein Export-Token wurde widerrufen
+did-request-created = Um eine Erlaubnis wurde gebeten
+did-request-replaced = Eine Anfrage wurde durch eine neuere ersetzt
+did-request-redeemed = Einer Anfrage wurde zugestimmt
+did-request-declined = Eine Anfrage wurde abgelehnt
+did-request-withdrawn = Eine Anfrage wurde zurückgezogen
+did-grant-created = Eine Erlaubnis wurde gegeben
+did-grant-deleted = Eine Erlaubnis wurde zurückgenommen oder zurückgegeben
+did-block-created = Jemand wurde gesperrt
+did-block-deleted = Eine Sperre wurde aufgehoben
+did-deed-abandoned = Etwas wurde aufgegeben, bevor es geschah
+did-user-added = Ein Konto wurde angelegt
+did-user-renamed = Ein Name wurde geändert
+did-user-password-set = Ein Passwort wurde gesetzt
+did-user-disabled = Ein Konto wurde gesperrt
+did-user-enabled = Ein Konto wurde entsperrt
+did-session-opened = Jemand hat sich angemeldet
+did-session-closed = Jemand hat sich abgemeldet
+did-key-created = Ein API-Schlüssel wurde erstellt
+did-key-revoked = Ein API-Schlüssel wurde widerrufen
+did-hub-added = Ein Hub wurde angelegt
+did-hub-granted = Eine Rolle in einem Hub wurde gegeben
+did-hub-revoked = Eine Rolle in einem Hub wurde genommen
+did-bundle-added = Ein Paket wurde angelegt
+did-bundle-changed = Ein Paket wurde geändert
+did-bundle-deleted = Ein Paket wurde gelöscht
+did-mail-retried = Eine Mail wurde wieder bereitgestellt
+did-users-imported = Konten wurden importiert
+did-requests-imported = Anfragen wurden importiert
+did-records-purged = Was lange vorbei war, wurde gelöscht

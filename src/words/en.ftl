@@ -321,3 +321,95 @@ mailbox-from = From
 mailbox-to = To
 mailbox-at = At
 mailbox-text-only = This is the mail’s text. Mail programs show the same as HTML.
+
+# --- What became of a request
+timeline-title = Request { $number }
+timeline-of = { $allowed } asks { $target } for permission to:
+timeline-heading = What became of it
+timeline-staff = An administrator
+timeline-operator = The operator
+timeline-asked = { $who } asked.
+timeline-given = { $who } gave this permission without being asked.
+timeline-queued = A mail with a link was queued.
+timeline-sent = The mail server took the mail.
+timeline-dead = The mail was refused for good.
+timeline-cancelled = The mail was not sent: by then there was nothing left to decide.
+timeline-deferred = The mail could not be sent yet. It is tried again at this time.
+timeline-why-mailbox = The mailbox did not take it.
+timeline-why-server = The mail server was busy, or could not be reached.
+timeline-tries = { $count ->
+    [one] There was one attempt so far.
+   *[other] There were { $count } attempts so far.
+ }
+timeline-fetched = { $count ->
+    [one] The link was opened once.
+   *[other] The link was opened { $count } times; this was the last time.
+ }
+timeline-fetched-by = Mail programs and virus scanners open links too. That changes nothing.
+timeline-looked = { $count ->
+    [one] { $who } looked at the request.
+   *[other] { $who } looked at the request { $count } times; this was the last time.
+ }
+timeline-waits = { $who } can decide until then.
+timeline-redeemed = { $who } approved.
+timeline-declined = { $who } declined.
+timeline-withdrawn = { $who } withdrew the request.
+timeline-replaced = A newer request for the same took its place.
+timeline-expired = The request expired before { $who } decided.
+timeline-taken-back = { $who } took the permission back.
+timeline-returned = { $who } gave the permission back.
+timeline-over = The permission has been taken back since.
+timeline-audit = All entries of the audit trail
+
+# --- The audit trail
+trail-title = Audit trail
+trail-intro = Who did what, when, and from where. The newest first; days are in UTC.
+trail-own-title = Activity
+trail-own-intro = What you did, and what others did that concerns you. The newest first; days are in UTC. Only you and the administrators see where your own visits came from.
+trail-action = What was done
+trail-any = Anything
+trail-person = By whom (email or number)
+trail-subject = To what
+trail-subject-hint = For example request:12
+trail-from = From this day
+trail-to = To this day
+trail-search = Search
+trail-wrong-action = Nobody can do this.
+trail-wrong-person = There is nobody of this address or number.
+trail-wrong-from = This is no day. It should look like 2030-01-31.
+trail-wrong-to = This is no day. It should look like 2030-01-31.
+trail-none = Nothing was found. Perhaps there is nothing yet, or the search leaves out too much.
+trail-newest = The newest
+trail-older = Older ones
+trail-you = You
+did-export-created = An export token was made
+did-export-revoked = An export token was revoked
+did-request-created = A permission was asked for
+did-request-replaced = A request was replaced by a newer one
+did-request-redeemed = A request was approved
+did-request-declined = A request was declined
+did-request-withdrawn = A request was withdrawn
+did-grant-created = A permission was given
+did-grant-deleted = A permission was taken or given back
+did-block-created = Somebody was blocked
+did-block-deleted = Somebody was unblocked
+did-deed-abandoned = Something was given up before it was done
+did-user-added = A user was added
+did-user-renamed = A user’s name was changed
+did-user-password-set = A password was set
+did-user-disabled = A user was disabled
+did-user-enabled = A user was enabled
+did-session-opened = Somebody signed in
+did-session-closed = Somebody signed out
+did-key-created = An API key was made
+did-key-revoked = An API key was revoked
+did-hub-added = A hub was added
+did-hub-granted = A role in a hub was given
+did-hub-revoked = A role in a hub was taken
+did-bundle-added = A bundle was added
+did-bundle-changed = A bundle was changed
+did-bundle-deleted = A bundle was deleted
+did-mail-retried = A mail was put back in the queue
+did-users-imported = Users were imported
+did-requests-imported = Requests were imported
+did-records-purged = What had been over for long was deleted

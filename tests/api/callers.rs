@@ -16,6 +16,7 @@ use countersign::domain::user::UserId;
 use countersign::entropy;
 use countersign::store::keys::{self, Scope};
 use countersign::store::ledger::{Deed, Verdict};
+use countersign::store::trail::{self, TrailFilter};
 use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -192,6 +193,13 @@ impl World {
         }
     }
 
+    /// What the trail has of a new request.
+    fn new_entry(&self) -> String {
+        let subject = format!("request:{}", self.new_request().id);
+        let filter = TrailFilter { subject: Some(subject), ..TrailFilter::default() };
+        self.app.store.read(|conn| trail::latest(conn, &filter, 1)).unwrap()[0].id.to_string()
+    }
+
     /// A new export token: its secret and its id.
     fn new_export(&self, creator: &TestUser) -> (String, String) {
         let (export, token) = self.app.export(creator);
@@ -231,6 +239,7 @@ impl World {
             "redeem" => self.app.redeem_token(&self.new_request()),
             "grant" => self.new_grant().to_string(),
             "block" => self.new_block().to_string(),
+            "entry" => self.new_entry(),
             "export" => self.new_export(&self.carol).0,
             "export-id" => self.new_export(&self.carol).1,
             "dans" => self.dans_export(),

@@ -11,12 +11,14 @@
 mod helpers;
 
 mod alike;
+mod audit;
 mod authz;
 mod callers;
 mod canaries;
 mod command_line;
 mod hexo;
 mod hexo_ask;
+mod hexo_audit;
 mod hexo_block;
 mod hexo_bundle;
 mod hexo_idempotency;

@@ -18,6 +18,8 @@ mod redeem;
 mod session;
 mod sign_in;
 mod staff;
+mod timeline;
+mod trail;
 mod view;
 mod visit;
 
@@ -33,12 +35,13 @@ pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 9] = [
+pub const ROOTS: [&str; 10] = [
     "/account",
     "/assets",
     "/forgot-password",
     "/mailbox",
     "/redeem",
+    "/requests",
     "/set-password",
     "/sign-in",
     "/sign-out",
@@ -63,7 +66,10 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(password::routes)
         .configure(account::routes)
         .configure(mailbox::routes)
-        .configure(staff::routes);
+        .configure(staff::routes)
+        .service(view::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
+        .service(view::resource("/account/activity", "GET, HEAD").route(get().to(trail::own)))
+        .service(view::resource("/staff/audit", "GET, HEAD").route(get().to(trail::all)));
 }
 
 /// What is told of the pages.
@@ -71,6 +77,8 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let parts = [
         assets::Document::openapi(),
         home::Document::openapi(),
+        timeline::Document::openapi(),
+        trail::Document::openapi(),
         mailbox::Document::openapi(),
         sign_in::Document::openapi(),
         password::Document::openapi(),

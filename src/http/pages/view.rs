@@ -58,6 +58,8 @@ templates![
     "staff-layout",
     "staff-mail",
     "staff-users",
+    "timeline",
+    "trail",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -7,3 +7,5 @@ mod password;
 mod redeem;
 mod session;
 mod staff;
+mod timeline;
+mod trail;
