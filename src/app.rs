@@ -14,9 +14,10 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::actors::looks::Looks;
 use crate::actors::mailer::{Mailer, Postage};
 use crate::actors::registry::Registry;
-use crate::actors::{Vigil, pulse};
+use crate::actors::{Vigil, pulse, retention};
 use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
 use crate::http::attempts::Attempts;
@@ -115,6 +116,7 @@ pub struct Application {
     registry_vigil: Vigil,
     mailer: Mailer,
     mailer_vigil: Vigil,
+    looks: Looks,
     /// The requests', and the mailer's.
     directories: [Directory; 2],
     /// One for each actor: writing mail takes time that the registry needs.
@@ -132,6 +134,8 @@ impl Application {
         let (registry_pulse, registry_vigil) = pulse();
         let (mailer_pulse, mailer_vigil) = pulse();
         let registry = Registry::start(store.clone(), registry_pulse, &for_registry);
+        let looks = Looks::start(store.clone(), &for_registry);
+        retention::start(store.clone(), config.audit, &for_mailer);
         let directories = [directory.clone(), Directory::new(store, FOR_MAILER)];
         let [_, for_mail] = directories.clone();
         let postage = Postage {
@@ -154,6 +158,7 @@ impl Application {
             ),
             registry: registry.clone(),
             mailer: mailer.clone(),
+            looks: looks.clone(),
             directory,
             keyring,
             metrics: Metrics::default(),
@@ -170,7 +175,7 @@ impl Application {
         };
         let server = server::serve(listener, most_connections(), SHUTDOWN_SECONDS, app)?;
         actix_web::rt::spawn(farewell.await_signal(server.handle())?);
-        Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, directories, arbiters })
+        Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, looks, directories, arbiters })
     }
 
     /// Stops the server from elsewhere.
@@ -189,9 +194,9 @@ impl Application {
             () = for_requests.stuck() => Err(AppError::Stuck),
             () = for_mail.stuck() => Err(AppError::Stuck),
         };
-        let tidied = async { tokio::join!(self.mailer.rest(), self.registry.flush()) };
+        let tidied = async { tokio::join!(self.mailer.rest(), self.registry.flush(), self.looks.flush()) };
         if tokio::time::timeout(TIDYING, tidied).await.is_err() {
-            tracing::warn!("uses of export tokens could not be written down in time");
+            tracing::warn!("what was counted could not be written down in time");
         }
         for arbiter in &self.arbiters {
             arbiter.stop();

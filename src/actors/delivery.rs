@@ -50,10 +50,10 @@ impl Postage {
 
     fn compose(&self, letter: &Letter) -> Result<Message, ComposeError> {
         let (link, content, expires_at) = match &letter.news {
-            News::Asked { request, by, bundle } => (
-                request.link(&self.keyring, &self.public_url),
-                Content::Asked { by, bundle },
-                request.expires_at,
+            News::Asked(asked) => (
+                asked.request.link(&self.keyring, &self.public_url),
+                Content::Asked { by: &asked.by, bundle: &asked.bundle },
+                asked.request.expires_at,
             ),
             News::Password(link) => (
                 link.link(&self.keyring, &self.public_url),

@@ -4,10 +4,12 @@
 pub mod batch;
 pub mod delivery;
 pub mod gate;
+pub mod looks;
 pub mod mailer;
 pub mod marks;
 pub mod places;
 pub mod registry;
+pub mod retention;
 pub mod round;
 
 use tokio::sync::oneshot;

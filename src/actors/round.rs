@@ -71,16 +71,20 @@ pub struct Letter {
 #[derive(Clone, Debug)]
 pub enum News {
     /// Somebody asks its addressee for a permission.
-    Asked {
-        /// The request.
-        request: PermissionRequest,
-        /// Who asks.
-        by: User,
-        /// For what.
-        bundle: Bundle,
-    },
+    Asked(Box<Asked>),
     /// Its addressee may set a password.
     Password(PasswordLink),
+}
+
+/// A request, and who asks for what.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The request.
+    pub request: PermissionRequest,
+    /// Who asks.
+    pub by: User,
+    /// For what.
+    pub bundle: Bundle,
 }
 
 impl Round {
@@ -199,12 +203,12 @@ impl Matters {
             Matter::Request(number) => {
                 let request = self.requests.get(&number).filter(|request| request.is_live(now))?;
                 let scene = self.cast.scene(request.terms)?;
-                let asked = News::Asked {
-                    request: request.clone(),
-                    by: scene.allowed.clone(),
-                    bundle: scene.bundle.clone(),
-                };
-                (scene.target.active && scene.allowed.active).then(|| (scene.target.clone(), asked))
+                if !scene.target.active || !scene.allowed.active {
+                    return None;
+                }
+                let (by, bundle) = (scene.allowed.clone(), scene.bundle.clone());
+                let asked = Asked { request: request.clone(), by, bundle };
+                Some((scene.target.clone(), News::Asked(Box::new(asked))))
             }
             Matter::Password(id) => {
                 let link = self.links.get(&id).filter(|link| link.is_live(now))?;

@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::output::{Line, Output};
 use super::{CliError, transact};
 use crate::domain::bundle::{Bundle, BundleName, Description};
-use crate::domain::event::{Action, Origin};
+use crate::domain::event::Origin;
 use crate::domain::permission::Mask;
 use crate::store::bundles::{self, NewBundle};
-use crate::store::{Page, Store, events};
+use crate::store::{Page, Store, staff};
 
 /// What can be done about bundles.
 #[derive(Subcommand)]
@@ -90,11 +90,7 @@ fn add(
     output: &Output,
 ) -> Result<(), CliError> {
     let new = NewBundle { name, description, permission };
-    let bundle = transact(store, |conn, now| {
-        let bundle = bundles::insert(conn, &new)?;
-        events::record(conn, &Origin::OPERATOR, Action::BundleAdded, format!("bundle:{}", bundle.id), now)?;
-        Ok(bundle)
-    })?;
+    let bundle = transact(store, |conn, now| Ok(staff::add_bundle(conn, &new, &Origin::OPERATOR, now)?))?;
     let sentence = format!("Added {} as bundle {}: {permission}.", bundle.name.as_str(), bundle.id);
     output.done(&BundleLine::from(&bundle), &sentence)
 }

@@ -4,14 +4,16 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
+use super::error::Stop;
 use super::output::{Line, Output};
-use super::{CliError, argument, transact, user};
-use crate::domain::event::{Action, Origin};
+use super::{CliError, argument, transact};
+use crate::domain::event::Origin;
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
-use crate::domain::user::{Email, UserId};
+use crate::domain::user::Email;
 use crate::store::hubs::{self, Hub};
-use crate::store::{Store, events};
+use crate::store::staff::{self, HubRefusal};
+use crate::store::{QueryResult, Store};
 
 /// What can be done about hubs.
 #[derive(Subcommand)]
@@ -106,16 +108,8 @@ pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
 
 fn add(Founding { hub_id, name, owner }: Founding, store: &Store, output: &Output) -> Result<(), CliError> {
     transact(store, |conn, now| {
-        let user = user::find(conn, &owner)?;
-        if !hubs::insert(conn, &hub_id, &name, now)? {
-            return Err(CliError::HubExists(hub_id.clone()).into());
-        }
-        hubs::set_role(conn, &hub_id, user.id, Role::Owner)?;
-        let hub = format!("hub:{}", hub_id.as_str());
-        let member = membership(&hub_id, user.id, Role::Owner);
-        events::record(conn, &Origin::OPERATOR, Action::HubAdded, hub, now)?;
-        events::record(conn, &Origin::OPERATOR, Action::HubGranted, member, now)?;
-        Ok(())
+        let added = staff::add_hub(conn, &hub_id, &name, &owner, &Origin::OPERATOR, now);
+        done(added, &hub_id, &owner)
     })?;
     let hub = Hub { id: hub_id, name, members: vec![(owner, Role::Owner)] };
     output.done(&HubLine::from(&hub), &format!("Added hub {}.", hub.id.as_str()))
@@ -123,14 +117,7 @@ fn add(Founding { hub_id, name, owner }: Founding, store: &Store, output: &Outpu
 
 fn grant(hub: &HubId, email: &Email, role: Role, store: &Store, output: &Output) -> Result<(), CliError> {
     transact(store, |conn, now| {
-        let user = user::find(conn, email)?;
-        if !hubs::exists(conn, hub)? {
-            return Err(CliError::NoSuchHub(hub.clone()).into());
-        }
-        hubs::set_role(conn, hub, user.id, role)?;
-        let member = membership(hub, user.id, role);
-        events::record(conn, &Origin::OPERATOR, Action::HubGranted, member, now)?;
-        Ok(())
+        done(staff::give_role(conn, hub, email, role, &Origin::OPERATOR, now), hub, email)
     })?;
     let (hub, email, role) = (hub.as_str(), email.as_str(), role.name());
     output.done(
@@ -141,16 +128,7 @@ fn grant(hub: &HubId, email: &Email, role: Role, store: &Store, output: &Output)
 
 fn revoke(hub: &HubId, email: &Email, store: &Store, output: &Output) -> Result<(), CliError> {
     transact(store, |conn, now| {
-        let user = user::find(conn, email)?;
-        if !hubs::exists(conn, hub)? {
-            return Err(CliError::NoSuchHub(hub.clone()).into());
-        }
-        if !hubs::remove_role(conn, hub, user.id)? {
-            return Err(CliError::NoRole(hub.clone(), email.clone()).into());
-        }
-        let subject = format!("hub:{}/user:{}", hub.as_str(), user.id);
-        events::record(conn, &Origin::OPERATOR, Action::HubRevoked, subject, now)?;
-        Ok(())
+        done(staff::take_role(conn, hub, email, &Origin::OPERATOR, now), hub, email)
     })?;
     let (hub, email) = (hub.as_str(), email.as_str());
     output.done(
@@ -159,7 +137,14 @@ fn revoke(hub: &HubId, email: &Email, store: &Store, output: &Output) -> Result<
     )
 }
 
-/// Who was made what, as the audit trail tells it.
-fn membership(hub: &HubId, user: UserId, role: Role) -> String {
-    format!("hub:{}/user:{user}={}", hub.as_str(), role.name())
+/// What was done about a hub and a user, or why it was not.
+fn done(done: QueryResult<Result<(), HubRefusal>>, hub: &HubId, email: &Email) -> Result<(), Stop> {
+    let refusal = match done? {
+        Ok(()) => return Ok(()),
+        Err(HubRefusal::Exists) => CliError::HubExists(hub.clone()),
+        Err(HubRefusal::Unknown) => CliError::NoSuchHub(hub.clone()),
+        Err(HubRefusal::Nobody) => CliError::NoSuchUser(email.clone()),
+        Err(HubRefusal::NoRole) => CliError::NoRole(hub.clone(), email.clone()),
+    };
+    Err(refusal.into())
 }

@@ -1,7 +1,5 @@
 //! `countersign mail`: the mails that are owed, and those that were.
 
-use std::collections::HashMap;
-
 use clap::Subcommand;
 use serde::Serialize;
 use serde_json::json;
@@ -9,16 +7,16 @@ use uuid::Uuid;
 
 use super::argument::Newest;
 use super::output::{Line, Output};
-use super::{CliError, Globals, transact, user};
+use super::{CliError, Globals, transact};
 use crate::config::Config;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Action, Origin};
-use crate::domain::user::{Email, UserId};
+use crate::domain::event::Origin;
+use crate::domain::user::Email;
 use crate::entropy;
 use crate::mail::message;
 use crate::mail::transport::Transport;
 use crate::store::outbox::{self, Mail, Matter};
-use crate::store::{Conn, QueryResult, Store, events, password_links, requests};
+use crate::store::{Store, staff};
 
 /// What can be done about mails.
 #[derive(Subcommand)]
@@ -109,10 +107,9 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
     let lines = store.read(|conn| {
         let now = conn.now()?;
         let newest = outbox::newest(conn, limit + 1)?;
-        let targets = addressees(conn, &newest)?;
-        let people = user::addresses(conn, targets.values().copied().collect())?;
+        let to = staff::addressees(conn, &newest)?;
         let line = |mail: Mail| {
-            let to = targets.get(&mail.matter).and_then(|target| people.get(target));
+            let to = to.get(&mail.id);
             MailLine::new(mail, to, now)
         };
         Ok(newest.into_iter().map(line).collect())
@@ -120,29 +117,10 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
     output.newest::<MailLine>(lines, limit)
 }
 
-/// Whom mails are for, by what they tell of.
-fn addressees(conn: &mut Conn, mails: &[Mail]) -> QueryResult<HashMap<Matter, UserId>> {
-    let (mut numbers, mut links) = (Vec::new(), Vec::new());
-    for mail in mails {
-        match mail.matter {
-            Matter::Request(number) => numbers.push(number),
-            Matter::Password(link) => links.push(link),
-        }
-    }
-    let requests = requests::by_ids(conn, &numbers)?;
-    let requests = requests.into_iter().map(|request| (Matter::Request(request.id), request.terms.target));
-    let links = password_links::by_ids(conn, &links)?;
-    let links = links.into_iter().map(|link| (Matter::Password(link.id), link.user));
-    Ok(requests.chain(links).collect())
-}
-
 fn retry(id: Uuid, store: &Store, output: &Output) -> Result<(), CliError> {
     transact(store, |conn, now| {
-        if !outbox::retry(conn, id, now)? {
-            return Err(CliError::NoUnsentMail(id).into());
-        }
-        events::record(conn, &Origin::OPERATOR, Action::MailRetried, format!("mail:{id}"), now)?;
-        Ok(())
+        let retried = staff::retry_mail(conn, id, &Origin::OPERATOR, now)?;
+        if retried { Ok(()) } else { Err(CliError::NoUnsentMail(id).into()) }
     })?;
     output.done(
         &json!({ "id": id.to_string(), "status": "waiting" }),

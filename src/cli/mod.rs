@@ -129,8 +129,9 @@ enum Command {
     /// Delete what has been over for long
     ///
     /// That is: export tokens and API keys that expired or were revoked, requests
-    /// that are over, their mails, and the audit trail. Permissions stay. It works
-    /// in small steps, beside a running server.
+    /// that are over, their mails, and the audit trail, which is kept for
+    /// `audit.keep_days` instead if that is configured. Permissions stay. It works in
+    /// small steps, beside a running server.
     Purge(purge::Retention),
 }
 
@@ -193,7 +194,9 @@ impl Cli {
             Command::Request(verb) => request::run(verb, &open()?, output),
             Command::Mail(verb) => mail::run(verb, &globals, output),
             Command::Import(verb) => import::run(verb, &globals, output),
-            Command::Purge(retention) => purge::run(&retention, &open()?, output),
+            Command::Purge(retention) => {
+                purge::run(&retention, globals.config(None)?.audit, &open()?, output)
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::{CliError, transact};
+use crate::config::Audit;
 use crate::domain::event::{Action, Origin};
 use crate::store::purge::{self, Purged};
 use crate::store::{Store, events};
@@ -17,7 +18,8 @@ const STEP: i64 = 1_000;
 /// Seconds in a day.
 const DAY: i64 = 24 * 3_600;
 
-/// How long to keep what is over.
+/// How long to keep what is over. The audit trail has a term of its own, if the
+/// configuration says so (`audit.keep_days`).
 #[derive(Args)]
 pub struct Retention {
     /// How many days to keep what is over
@@ -33,15 +35,16 @@ struct Report {
 }
 
 /// Does it.
-pub fn run(retention: &Retention, store: &Store, output: &Output) -> Result<(), CliError> {
+pub fn run(retention: &Retention, audit: Audit, store: &Store, output: &Output) -> Result<(), CliError> {
     let now = store.read(|conn| conn.now())?;
     let cutoff = now.plus_seconds(-retention.older_than * DAY);
+    let trail = audit.cutoff(now).unwrap_or(cutoff);
     let before = cutoff.rfc3339();
     let mut sum = Purged::default();
     loop {
         let started = Instant::now();
         let purged = transact(store, |conn, now| {
-            let purged = purge::step(conn, cutoff, STEP)?;
+            let purged = purge::step(conn, cutoff, trail, STEP)?;
             // One entry for the whole, with the first of what it did.
             if sum.is_empty() && !purged.is_empty() {
                 let subject = format!("before:{before}");

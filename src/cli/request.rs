@@ -8,14 +8,14 @@ use serde_json::json;
 
 use super::argument::Newest;
 use super::output::{Line, Output};
-use super::{CliError, commit, user};
+use super::{CliError, commit};
 use crate::domain::bundle::{BundleId, BundleName};
 use crate::domain::clock::Timestamp;
 use crate::domain::request::{PermissionRequest, RequestId};
 use crate::domain::user::Authority;
 use crate::domain::user::{Email, UserId};
 use crate::store::ledger::{Deed, RequestRef, Verdict};
-use crate::store::{Store, StoreError, bundles, requests};
+use crate::store::{Store, StoreError, bundles, requests, users};
 
 /// What can be done about permission requests.
 #[derive(Subcommand)]
@@ -94,7 +94,7 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
         let now = conn.now()?;
         let newest = requests::newest(conn, limit + 1)?;
         let parties = newest.iter().flat_map(|request| [request.terms.allowed, request.terms.target]);
-        let people = user::addresses(conn, parties.collect())?;
+        let people = users::addresses(conn, parties.collect())?;
         let mut ids: Vec<BundleId> = newest.iter().map(|request| request.terms.bundle).collect();
         ids.sort_unstable();
         ids.dedup();

@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::argument::Newest;
 use super::output::{Line, Output};
-use super::{CliError, commit, user};
+use super::{CliError, commit};
 use crate::domain::clock::Timestamp;
 use crate::domain::export::{ExportRef, ExportStatus};
 use crate::domain::user::Authority;
 use crate::domain::user::Email;
 use crate::store::exports::{self, ExportFilter, ListedExport};
 use crate::store::ledger::{Deed, Verdict};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, users};
 
 /// What can be done about export tokens.
 #[derive(Subcommand)]
@@ -106,7 +106,7 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
     let lines = store.read(|conn| {
         let now = conn.now()?;
         let tokens = exports::list(conn, &filter, now)?;
-        let creators = user::addresses(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
+        let creators = users::addresses(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
         let line = |listed: ListedExport| {
             let creator = creators.get(&listed.token.creator);
             TokenLine::new(listed, creator, now)

@@ -1,7 +1,5 @@
 //! `countersign user`: who there is.
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -9,13 +7,11 @@ use serde::Serialize;
 use super::error::Stop;
 use super::output::{Line, Output};
 use super::{CliError, prompt, transact};
-use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
-use crate::domain::password_link::Occasion;
-use crate::domain::user::{Email, PersonName, User, UserId};
+use crate::domain::user::{Email, PersonName, User};
 use crate::password;
 use crate::store::users::{self, NewUser};
-use crate::store::{Conn, QueryResult, Store, events, password_links};
+use crate::store::{Conn, Store, events, staff};
 
 /// What can be done about users.
 #[derive(Subcommand)]
@@ -139,14 +135,8 @@ fn add(person: Person, store: &Store, output: &Output) -> Result<(), CliError> {
         password,
     };
     let user = transact(store, |conn, now| {
-        let Some(user) = users::insert(conn, &new, now)? else {
-            return Err(CliError::UserExists(new.email.clone()).into());
-        };
-        record(conn, Action::UserAdded, user.id, now)?;
-        if new.password.is_none() {
-            password_links::issue(conn, user.id, Occasion::First, &Origin::OPERATOR, now)?;
-        }
-        Ok(user)
+        let added = staff::add_user(conn, &new, &Origin::OPERATOR, now)?;
+        Ok(added.ok_or_else(|| CliError::UserExists(new.email.clone()))?)
     })?;
     let email = user.email.as_str();
     let hint = match new.password {
@@ -166,31 +156,21 @@ fn set_password(email: &Email, from_stdin: bool, store: &Store, output: &Output)
     let user = transact(store, |conn, now| {
         let user = find(conn, email)?;
         users::set_password(conn, user.id, &hash)?;
-        record(conn, Action::UserPasswordSet, user.id, now)?;
+        let subject = format!("user:{}", user.id);
+        events::record(conn, &Origin::OPERATOR, Action::UserPasswordSet, subject, now)?;
         Ok(user)
     })?;
     output.done(&UserLine::from(&user), &format!("Set the password of {}.", email.as_str()))
 }
 
 fn set_active(email: &Email, active: bool, store: &Store, output: &Output) -> Result<(), CliError> {
-    let (action, done) = match active {
-        true => (Action::UserEnabled, "enabled"),
-        false => (Action::UserDisabled, "disabled"),
-    };
     let user = transact(store, |conn, now| {
-        let mut user = find(conn, email)?;
-        if user.active != active {
-            users::set_active(conn, user.id, active)?;
-            record(conn, action, user.id, now)?;
-            user.active = active;
-        }
-        Ok(user)
+        let user = find(conn, email)?;
+        let set = staff::set_active(conn, user.id, active, &Origin::OPERATOR, now)?;
+        Ok(set.ok_or_else(|| CliError::NoSuchUser(email.clone()))?)
     })?;
+    let done = if active { "enabled" } else { "disabled" };
     output.done(&UserLine::from(&user), &format!("{} is {done}.", email.as_str()))
-}
-
-fn record(conn: &mut Conn, action: Action, user: UserId, now: Timestamp) -> QueryResult<()> {
-    events::record(conn, &Origin::OPERATOR, action, format!("user:{user}"), now)
 }
 
 /// The user of this address, who should be there.
@@ -201,11 +181,4 @@ pub(super) fn find(conn: &mut Conn, email: &Email) -> Result<User, Stop> {
 /// [`find`], before or without a transaction.
 pub(super) fn look_up(store: &Store, email: &Email) -> Result<User, CliError> {
     store.read(|conn| users::by_email(conn, email))?.ok_or_else(|| CliError::NoSuchUser(email.clone()))
-}
-
-/// The addresses of these users.
-pub(super) fn addresses(conn: &mut Conn, mut ids: Vec<UserId>) -> QueryResult<HashMap<UserId, Email>> {
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(users::by_ids(conn, &ids)?.into_iter().map(|user| (user.id, user.email)).collect())
 }

@@ -203,6 +203,23 @@ impl PublicUrl {
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
+
+    /// Whether only this machine is called so.
+    pub fn is_this_machine(&self) -> bool {
+        matches!(&self.origin, Origin::Tuple(_, host, _) if is_this_machine(host))
+    }
+}
+
+/// Whether a host is this machine wherever it is named (RFC 6761, 6.3).
+pub fn is_this_machine(host: &Host) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
 }
 
 impl FromStr for PublicUrl {

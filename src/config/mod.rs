@@ -23,7 +23,7 @@ use crate::words::Language;
 
 pub use address::{
     DatabaseUrl, InvalidDatabaseUrl, InvalidOrigin, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl,
-    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin,
+    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_this_machine,
 };
 pub use limits::Limits;
 pub(crate) use secret::private_file;
@@ -85,6 +85,8 @@ pub struct Config {
     pub cors: Cors,
     /// How often what may be done.
     pub limits: Limits,
+    /// What holds for the audit trail.
+    pub audit: Audit,
     /// The proxies that are believed in whom they tell of.
     pub trusted_proxies: Vec<ProxyNet>,
 }
@@ -123,6 +125,20 @@ pub enum ErrorStatus {
 pub struct Cors {
     /// The origins that may read our answers.
     pub origins: Vec<WebOrigin>,
+}
+
+/// What holds for the audit trail.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Audit {
+    /// Days that an entry is kept, 1..=36500; `None` is until `countersign purge`.
+    pub keep_days: Option<i64>,
+}
+
+impl Audit {
+    /// Before when entries are to be deleted now, if any are.
+    pub fn cutoff(&self, now: Timestamp) -> Option<Timestamp> {
+        self.keep_days.map(|days| now.plus_seconds(-days * 86_400))
+    }
 }
 
 /// Not an address to listen at.
@@ -230,6 +246,12 @@ impl Config {
             mfs: Mfs { error_status: file.mfs.error_status },
             cors: Cors { origins: sources.each("cors.origins", file.cors.origins)? },
             limits: Limits::parse(&sources, file.limits)?,
+            audit: Audit {
+                // A day at least: the ledger finds out by the trail what was committed.
+                keep_days: sources
+                    .number("audit.keep_days", file.audit.keep_days, 0..=36_500)?
+                    .filter(|days| *days > 0),
+            },
             trusted_proxies: sources.each("trusted_proxies", file.trusted_proxies)?,
         })
     }
@@ -620,5 +642,21 @@ mod tests {
             "the same key wherever the text stands"
         );
         assert!(error("secret = 'x'\nsecret_file = 'y'", &[]).contains("secret_file (in "));
+    }
+
+    #[test]
+    fn the_audit_trail_is_kept_for_ever_or_for_a_day_at_least() {
+        let keep_days =
+            |text: &str| load(text, &[], Overrides::default()).map(|config| config.audit.keep_days);
+        assert_eq!(keep_days("").unwrap(), None);
+        assert_eq!(keep_days("[audit]\nkeep_days = 0").unwrap(), None);
+        assert_eq!(keep_days("[audit]\nkeep_days = 1").unwrap(), Some(1));
+        assert_eq!(keep_days("[audit]\nkeep_days = 36500").unwrap(), Some(36_500));
+        for bad in ["-1", "36501", "0.5", "\"1\""] {
+            assert!(keep_days(&format!("[audit]\nkeep_days = {bad}")).is_err(), "{bad}");
+        }
+        let now = Timestamp::from_micros(0);
+        assert_eq!(Audit { keep_days: Some(1) }.cutoff(now), Some(now.plus_seconds(-86_400)));
+        assert_eq!(Audit::default().cutoff(now), None);
     }
 }

@@ -95,6 +95,7 @@ pub(super) struct File {
     pub(super) mfs: MfsTable,
     pub(super) cors: CorsTable,
     pub(super) limits: LimitsTable,
+    pub(super) audit: AuditTable,
 }
 
 impl File {
@@ -136,6 +137,12 @@ pub(super) struct LimitsTable {
     pub(super) failures_per_address: Option<String>,
     pub(super) password_mails_per_account: Option<String>,
     pub(super) password_mails_per_address: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuditTable {
+    pub(super) keep_days: Option<i64>,
 }
 
 /// A string whose value no error may show: serde's own would, for a number.

@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::bundle::BundleId;
+use super::grant::GrantId;
+use super::request::RequestId;
 use super::user::UserId;
 
 /// Where a deed came from.
@@ -29,6 +32,9 @@ macro_rules! actions {
         pub enum Action { $($(#[$doc])* $action,)+ }
 
         impl Action {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$action),+];
+
             /// The name that the trail keeps.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$action => $name,)+ }
@@ -103,4 +109,62 @@ actions! {
     RequestsImported = "requests.imported",
     /// What had been over for long was deleted.
     RecordsPurged = "records.purged",
+}
+
+impl Action {
+    /// The action of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+}
+
+/// What an entry's subject names, as far as there is something to be shown of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// `request:12`
+    Request(RequestId),
+    /// `grant:12`, which was a request of the same number.
+    Grant(GrantId),
+    /// `user:12`
+    User(UserId),
+    /// `bundle:12`
+    Bundle(BundleId),
+    /// Whatever else there is: `export:<id>`, `hub:<id>`, …
+    Other,
+}
+
+impl Subject {
+    /// Reads a subject, as the trail keeps it.
+    pub fn of(text: &str) -> Self {
+        let numbered = text.split_once(':').and_then(|(kind, id)| Some((kind, id.parse().ok()?)));
+        match numbered {
+            Some(("request", id)) => Self::Request(RequestId(id)),
+            Some(("grant", id)) => Self::Grant(GrantId(id)),
+            Some(("user", id)) => Self::User(UserId(id)),
+            Some(("bundle", id)) => Self::Bundle(BundleId(id)),
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_is_found_by_its_name() {
+        for action in Action::ALL {
+            assert_eq!(Action::of_name(action.name()), Some(*action));
+        }
+        assert_eq!(Action::of_name("request"), None);
+    }
+
+    #[test]
+    fn a_subject_is_read_as_the_trail_has_it() {
+        assert_eq!(Subject::of("request:12"), Subject::Request(RequestId(12)));
+        assert_eq!(Subject::of("user:7"), Subject::User(UserId(7)));
+        for other in ["", "request", "request:x", "hub:7", "hub:a/user:7", "export:01a200dc", "count:3"] {
+            assert_eq!(Subject::of(other), Subject::Other, "{other}");
+        }
+    }
 }

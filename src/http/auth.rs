@@ -166,9 +166,9 @@ impl Authenticator {
         }
     }
 
-    /// Forgets what is known of a user's password, which has just changed.
+    /// Forgets that a user's credentials were right: the next time they are looked up.
     pub fn forget(&self, user: UserId) {
-        self.cache.retain(|_, known| known.user.id != user || known.password.is_none());
+        self.cache.retain(|_, known| known.user.id != user);
     }
 
     /// A place among those whose passwords are worked on.

@@ -13,6 +13,7 @@ pub mod line;
 pub mod metering;
 pub mod metrics;
 pub mod mfs;
+pub mod neighbour;
 pub mod openapi;
 pub mod ops;
 pub mod pace;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 
+use crate::actors::looks::Looks;
 use crate::actors::mailer::Mailer;
 use crate::actors::registry::Registry;
 use crate::config::Config;
@@ -48,6 +50,8 @@ pub struct Services {
     pub registry: Registry,
     /// Sends what is owed.
     pub mailer: Mailer,
+    /// Counts how often links are fetched.
+    pub looks: Looks,
     /// Reads, and writes what is not the registry's.
     pub directory: Directory,
     /// Tells who calls.

@@ -1,9 +1,10 @@
 //! Mail: what it says ([`message`], in the words of [`template`]) and how it
-//! leaves ([`transport`]).
+//! leaves ([`transport`]); and the mails that have not left ([`letters`]).
 //!
 //! When it leaves, how often it is tried and what became of it is the outbox's
 //! affair, not ours.
 
+pub mod letters;
 mod mailbox;
 pub mod message;
 mod relay;

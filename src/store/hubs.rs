@@ -8,11 +8,12 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use super::bulk::bulk;
 use super::schema::{hub_members, hubs, users};
 use super::types::At;
-use super::{Conn, on};
+use super::users::{UserRow, escape_like, lower};
+use super::{Conn, Page, on};
 use crate::domain::clock::Timestamp;
 use crate::domain::hub::HubId;
 use crate::domain::permission::{Mask, Role};
-use crate::domain::user::{Email, UserId};
+use crate::domain::user::{Email, User, UserId};
 
 /// A hub, and its members by address.
 #[derive(Clone, Debug)]
@@ -108,4 +109,38 @@ pub fn all(conn: &mut Conn) -> QueryResult<Vec<Hub>> {
         Hub { id: HubId::from_store(id), name, members }
     };
     Ok(rows.into_iter().map(hub).collect())
+}
+
+/// A page of the hubs in whose id or name a text is, in lower case, by id: each one's id
+/// and name.
+pub fn search(conn: &mut Conn, text: &str, page: Page) -> QueryResult<Vec<(HubId, String)>> {
+    let pattern = format!("%{}%", escape_like(text));
+    let matching =
+        lower(hubs::id).like(&pattern).escape('\\').or(lower(hubs::name).like(&pattern).escape('\\'));
+    let rows: Vec<(String, String)> = on!(conn, c => hubs::table
+        .filter(matching)
+        .order(hubs::id)
+        .limit(page.limit)
+        .offset(page.offset)
+        .select((hubs::id, hubs::name))
+        .load(c))?;
+    Ok(rows.into_iter().map(|(id, name)| (HubId::from_store(id), name)).collect())
+}
+
+/// What people call a hub; `None` when there is no such one.
+pub fn name(conn: &mut Conn, id: &HubId) -> QueryResult<Option<String>> {
+    on!(conn, c => hubs::table.find(id.as_str()).select(hubs::name).first(c).optional())
+}
+
+/// A page of a hub's members, by number, and what they are there.
+pub fn members(conn: &mut Conn, id: &HubId, page: Page) -> QueryResult<Vec<(User, Role)>> {
+    let rows: Vec<(UserRow, String)> = on!(conn, c => hub_members::table
+        .inner_join(users::table)
+        .filter(hub_members::hub_id.eq(id.as_str()))
+        .order(hub_members::user_id)
+        .limit(page.limit)
+        .offset(page.offset)
+        .select((UserRow::as_select(), hub_members::role))
+        .load(c))?;
+    Ok(rows.into_iter().filter_map(|(user, role)| Some((user.into(), role.parse().ok()?))).collect())
 }

@@ -1,6 +1,7 @@
 //! The API keys' rows.
 
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use super::schema::{api_keys, users};
 use super::types::{At, Uid};
@@ -124,6 +125,13 @@ pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<ApiKey>> {
         .select(KeyRow::as_select())
         .load(c))?;
     Ok(rows.into_iter().map(ApiKey::from).collect())
+}
+
+/// Whose key this is.
+pub(super) fn owner(conn: &mut Conn, id: Uuid) -> QueryResult<Option<UserId>> {
+    let user: Option<i64> =
+        on!(conn, c => api_keys::table.find(Uid(id)).select(api_keys::user_id).first(c).optional())?;
+    Ok(user.map(UserId))
 }
 
 /// Revokes a key; false when there is no such key. Twice is as good as once.

@@ -14,6 +14,7 @@ mod types;
 pub mod blocks;
 pub mod bundles;
 pub mod cast;
+pub mod days;
 pub mod events;
 pub mod exports;
 pub mod grants;
@@ -28,7 +29,10 @@ pub mod probe;
 pub mod purge;
 pub mod requests;
 pub mod sessions;
+pub mod staff;
+pub mod trail;
 pub mod users;
+pub mod views;
 
 use std::fs::{self, OpenOptions};
 use std::io;

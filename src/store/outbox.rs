@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::bulk::bulk;
 use super::schema::outbox;
 use super::types::{At, Id, Instant, Uid};
-use super::{Conn, Link, on};
+use super::{Conn, Link, Page, on};
 use crate::domain::clock::Timestamp;
 use crate::domain::request::RequestId;
 use crate::domain::token::PasswordLinkId;
@@ -82,6 +82,8 @@ pub struct Mail {
     pub attempts: i32,
     /// Whether somebody is sending it.
     pub leased: bool,
+    /// When it came to its end.
+    pub finished_at: Option<Timestamp>,
     /// How it ended, if it did: `sent`, `dead` or `cancelled`.
     pub result: Option<String>,
     /// What the mail server said last.
@@ -98,6 +100,7 @@ struct MailRow {
     due_at: At,
     attempts: i32,
     lease: Option<Uid>,
+    finished_at: Option<At>,
     result: Option<String>,
     last_error: Option<String>,
 }
@@ -111,6 +114,7 @@ impl Mail {
             due_at: row.due_at.0,
             attempts: row.attempts,
             leased: row.lease.is_some(),
+            finished_at: row.finished_at.map(|at| at.0),
             result: row.result,
             last_error: row.last_error,
         })
@@ -261,6 +265,66 @@ pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Mail>> {
     let rows: Vec<MailRow> = on!(conn, c => outbox::table
         .order(outbox::id.desc())
         .limit(limit)
+        .select(MailRow::as_select())
+        .load(c))?;
+    rows.into_iter().map(Mail::of_row).collect()
+}
+
+/// Which mails to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailFilter {
+    /// All.
+    All,
+    /// Those that are owed.
+    Unsent,
+    /// Those that ended like this.
+    Ended(MailResult),
+}
+
+/// A page of the mails, the newest first; of those that are owed, the one that is tried
+/// last. No further than the page goes, by an index where few are wanted of many.
+pub fn list(conn: &mut Conn, filter: MailFilter, page: Page) -> QueryResult<Vec<Mail>> {
+    macro_rules! listed {
+        ($filter:expr, $order:expr) => {
+            on!(conn, c => outbox::table
+                .filter($filter)
+                .order($order)
+                .limit(page.limit)
+                .offset(page.offset)
+                .select(MailRow::as_select())
+                .load(c))
+        };
+    }
+    let newest = outbox::id.desc();
+    let rows: Vec<MailRow> = match filter {
+        MailFilter::All => listed!(diesel::dsl::sql::<diesel::sql_types::Bool>("true"), newest),
+        MailFilter::Unsent => listed!(outbox::finished_at.is_null(), outbox::due_at.desc()),
+        // Said in so many words: the index of the dead is for nothing else.
+        MailFilter::Ended(MailResult::Dead) => {
+            listed!(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'dead'"), newest)
+        }
+        MailFilter::Ended(result) => listed!(outbox::result.eq(result.name()).assume_not_null(), newest),
+    }?;
+    rows.into_iter().map(Mail::of_row).collect()
+}
+
+/// Since when mails are owed that the mail server has refused for good: so many of the
+/// newest at the most.
+pub fn newest_dead(conn: &mut Conn, most: i64) -> QueryResult<Vec<Timestamp>> {
+    let moments: Vec<At> = on!(conn, c => outbox::table
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'dead'"))
+        .order(outbox::id.desc())
+        .limit(most)
+        .select(outbox::created_at)
+        .load(c))?;
+    Ok(moments.into_iter().map(|at| at.0).collect())
+}
+
+/// The mails that tell of a request, the oldest first.
+pub fn of_request(conn: &mut Conn, request: RequestId) -> QueryResult<Vec<Mail>> {
+    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+        .filter(outbox::request_id.eq(request.0))
+        .order(outbox::id)
         .select(MailRow::as_select())
         .load(c))?;
     rows.into_iter().map(Mail::of_row).collect()

@@ -4,9 +4,11 @@ use std::ops::AddAssign;
 
 use diesel::prelude::*;
 
-use super::schema::{api_keys, events, export_tokens, outbox, password_links, permission_requests, sessions};
+use super::schema::{
+    api_keys, export_tokens, link_views, outbox, password_links, permission_requests, sessions,
+};
 use super::types::{At, Uid};
-use super::{Conn, on, requests, tallies};
+use super::{Conn, events, on, requests, tallies};
 use crate::domain::clock::Timestamp;
 
 /// How many rows were deleted, by table.
@@ -47,9 +49,10 @@ impl AddAssign for Purged {
     }
 }
 
-/// Deletes up to `most` rows of each table that were over before `cutoff`; how
-/// many that were. Permissions stay, and live requests' mails do.
-pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged> {
+/// Deletes up to `most` rows of each table that were over before `cutoff`, and entries
+/// of the audit trail that are older than `trail`; how many that were. Permissions stay,
+/// and live requests' mails do.
+pub fn step(conn: &mut Conn, cutoff: Timestamp, trail: Timestamp, most: i64) -> QueryResult<Purged> {
     conn.expect_slowness()?;
     tallies::add_up_longest(conn, most)?;
     requests::expire(conn, cutoff)?;
@@ -66,6 +69,7 @@ pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged
             on!(conn, c => diesel::delete($table::table.filter($table::id.eq_any(&over))).execute(c))?
         }};
     }
+    forget_views(conn, cutoff, most)?;
     Ok(Purged {
         export_tokens: purge!(
             export_tokens,
@@ -83,6 +87,22 @@ pub fn step(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<Purged
         keys: purge!(api_keys, Uid, api_keys::revoked_at.lt(at)),
         sessions: purge!(sessions, Uid, sessions::expires_at.lt(at)),
         password_links: purge!(password_links, Uid, password_links::expires_at.lt(at)),
-        events: purge!(events, Uid, events::at.lt(at)),
+        events: events::forget(conn, trail, most)?,
     })
+}
+
+/// Deletes how often links were seen whose requests are no more; nobody counts those.
+fn forget_views(conn: &mut Conn, cutoff: Timestamp, most: i64) -> QueryResult<()> {
+    let request = permission_requests::table
+        .filter(permission_requests::redeem_id.eq(link_views::redeem_id))
+        .select(permission_requests::id);
+    let over: Vec<Uid> = on!(conn, c => link_views::table
+        .filter(link_views::last_fetched_at.lt(At(cutoff)))
+        .filter(diesel::dsl::not(diesel::dsl::exists(request)))
+        .order(link_views::redeem_id)
+        .limit(most)
+        .select(link_views::redeem_id)
+        .load(c))?;
+    on!(conn, c => diesel::delete(link_views::table.filter(link_views::redeem_id.eq_any(&over))).execute(c))
+        .map(drop)
 }

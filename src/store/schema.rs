@@ -171,6 +171,16 @@ table! {
 }
 
 table! {
+    link_views (redeem_id) {
+        redeem_id -> crate::store::types::Id,
+        fetches -> BigInt,
+        last_fetched_at -> crate::store::types::Instant,
+        looks -> BigInt,
+        last_looked_at -> Nullable<crate::store::types::Instant>,
+    }
+}
+
+table! {
     events (id) {
         id -> crate::store::types::Id,
         at -> crate::store::types::Instant,
@@ -179,6 +189,8 @@ table! {
         subject -> Text,
         address -> Nullable<Text>,
         client -> Nullable<Text>,
+        concerns -> Nullable<BigInt>,
+        concerns_too -> Nullable<BigInt>,
     }
 }
 
@@ -204,4 +216,5 @@ allow_tables_to_appear_in_same_query!(
     bundle_permissions,
     password_links,
     outbox,
+    link_views,
 );

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
 use super::schema::{bundle_permissions, permission_requests, users};
 use super::types::At;
@@ -59,6 +60,11 @@ pub struct UserFilter {
     pub emails: Option<Vec<String>>,
     /// Addresses that begin with each of these, in lower case.
     pub email_prefixes: Vec<String>,
+}
+
+diesel::define_sql_function! {
+    /// In lower case: on SQLite, its ASCII.
+    fn lower(text: Text) -> Text;
 }
 
 /// What a user is to be called; what is `None` stays.
@@ -122,6 +128,41 @@ pub fn with_password(conn: &mut Conn, email: &Email) -> QueryResult<Option<(User
         .first(c)
         .optional())?;
     Ok(row.map(|(user, password)| (user.into(), password)))
+}
+
+/// The addresses of these users.
+pub fn addresses(conn: &mut Conn, mut ids: Vec<UserId>) -> QueryResult<HashMap<UserId, Email>> {
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(by_ids(conn, &ids)?.into_iter().map(|user| (user.id, user.email)).collect())
+}
+
+/// A page of the users in whose addresses or names each of these words is, in lower case,
+/// by number. It reads the table until the page is full: all of it, if few are found.
+pub fn search(conn: &mut Conn, words: &[String], page: Page) -> QueryResult<Vec<User>> {
+    let patterns: Vec<String> = words.iter().map(|word| format!("%{}%", escape_like(word))).collect();
+    macro_rules! matching {
+        () => {{
+            let mut query = users::table.into_boxed();
+            for pattern in &patterns {
+                query = query.filter(
+                    users::email
+                        .like(pattern)
+                        .escape('\\')
+                        .or(lower(users::first_name).like(pattern).escape('\\'))
+                        .or(lower(users::last_name).like(pattern).escape('\\')),
+                );
+            }
+            query
+        }};
+    }
+    let rows: Vec<UserRow> = on!(conn, c => matching!()
+        .order(users::id)
+        .limit(page.limit)
+        .offset(page.offset)
+        .select(UserRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(User::from).collect())
 }
 
 /// All users, by number.
@@ -268,6 +309,6 @@ pub fn set_active(conn: &mut Conn, id: UserId, active: bool) -> QueryResult<bool
 }
 
 /// A LIKE pattern that means this text and nothing else.
-fn escape_like(text: &str) -> String {
+pub(super) fn escape_like(text: &str) -> String {
     text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect()
 }

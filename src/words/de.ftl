@@ -157,3 +157,258 @@ account-done-session = Dort sind Sie abgemeldet.
 account-done-sessions = Überall sonst sind Sie abgemeldet.
 client-on-system = { $client } unter { $system }
 client-unknown = Unbekannter Browser
+
+# --- Seiten einer Liste
+pages-nav = Seiten dieser Liste
+pages-previous = Zurück
+pages-next = Weiter
+pages-number = Seite { $number }
+
+# --- Was jemand in einem Hub ist
+role-guest = Gast
+role-contributor = Mitwirkend
+role-designer = Gestaltend
+role-manager = Verwaltend
+role-admin = Admin
+role-owner = Eigentümer
+
+# --- Administration
+staff-nav = Administration
+staff-overview = Überblick
+staff-users = Personen
+staff-hubs = Hubs
+staff-bundles = Bündel
+staff-mail = Mail
+staff-name = Name
+staff-first-name = Vorname
+staff-last-name = Nachname
+staff-description = Beschreibung
+staff-state = Zustand
+staff-role = Rolle
+staff-deed = Was zu tun ist
+staff-add = Hinzufügen
+staff-save = Speichern
+staff-search = Suchen
+staff-date = { $day }. { $month }
+staff-day = Tag
+staff-declined = Abgelehnt
+staff-expired = Abgelaufen
+staff-error-email = Das ist keine E-Mail-Adresse.
+staff-error-email-taken = Diese Adresse ist schon vergeben.
+staff-error-person-name = Ein Name hat höchstens 150 Zeichen in einer Zeile.
+staff-error-nobody = Diese Adresse hat hier niemand. Fügen Sie die Person zuerst unter „Personen“ hinzu.
+staff-error-hub-id = Die Kennung eines Hubs hat 1 bis 64 Zeichen.
+staff-error-hub-taken = Einen Hub mit dieser Kennung gibt es schon.
+staff-error-name = Ein Name hat höchstens 100 Zeichen in einer Zeile.
+staff-error-bundle-name = Der Name eines Bündels hat 1 bis 100 Zeichen in einer Zeile.
+staff-error-description = Eine Beschreibung hat höchstens 1.000 Zeichen in einer Zeile.
+staff-error-rights = Kreuzen Sie mindestens ein Recht an.
+
+# --- Administration: Überblick
+staff-chart-title = Anfragen der letzten 30 Tage
+staff-chart-words = Insgesamt: { $asked } gestellt, { $redeemed } zugestimmt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } Mails abgewiesen. Die Zahlen der einzelnen Tage stehen in der Tabelle darunter.
+staff-chart-day = { $date }: { $asked } gestellt, { $redeemed } zugestimmt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } Mails abgewiesen
+staff-chart-empty = Noch hat niemand um etwas gebeten.
+staff-chart-most = Höchstens { $count } am Tag
+staff-chart-asked = Gestellt
+staff-chart-redeemed = Zugestimmt
+staff-chart-unmet = Abgelehnt oder abgelaufen
+staff-chart-dead = Mails abgewiesen
+staff-chart-each = Es sind so viele Anfragen, dass nur jede { $each }. gezählt wurde, für alle { $each }: Die Zahlen sind nahe dran, aber nicht genau.
+staff-chart-table = Dasselbe als Tabelle
+staff-numbers = Auf einen Blick
+staff-number-users = Personen
+staff-number-unsent = Mails, die noch zu verschicken sind
+staff-number-oldest = Die älteste seit
+staff-number-dead = Mails, die der Mailserver abgewiesen hat
+staff-number-dead-see = Ansehen
+staff-health = Ist alles in Ordnung?
+staff-health-database = Datenbank
+staff-health-registry = Register
+staff-health-mailer = Mailversand
+staff-health-well = In Ordnung
+staff-health-ill = Nicht in Ordnung
+
+# --- Administration: Personen
+staff-users-search = Nach einer Adresse oder einem Namen suchen
+staff-users-none = Niemand wurde gefunden.
+staff-users-added = Die Person wurde hinzugefügt.
+staff-users-disabled = Die Person wurde gesperrt: Ihre Sitzungen, Schlüssel und Export-Token gelten nicht mehr.
+staff-users-enabled = Die Person wurde entsperrt.
+staff-users-not-yourself = Sich selbst können Sie nicht sperren: Sie könnten es nicht zurücknehmen. Andere in der Administration können es.
+staff-user-add = Person hinzufügen
+staff-user-staff = Administriert diesen Server
+staff-user-staff-hint = Wer administriert, sieht diese Seiten und darf in jedermanns Namen um Erlaubnis bitten.
+staff-user-active = Aktiv
+staff-user-disabled = Gesperrt
+staff-user-is-staff = Administration
+staff-user-me = Sie selbst
+staff-user-disable = Sperren
+staff-user-disable-whom = { $email } sperren
+staff-user-enable = Entsperren
+staff-user-enable-whom = { $email } entsperren
+
+# --- Administration: Hubs
+staff-hubs-intro = Ein Hub ist ein Arbeitsbereich. Wer darin Admin oder Eigentümer ist, kann dort Export-Token ausstellen.
+staff-hubs-search = Nach einer Kennung oder einem Namen suchen
+staff-hubs-none = Kein Hub wurde gefunden.
+staff-hubs-all = Alle Hubs
+staff-hub-title = Hub { $id }
+staff-hub-add = Hub hinzufügen
+staff-hub-id = Kennung
+staff-hub-id-hint = Unter ihr kennen Programme und Dateiserver den Hub. Sie lässt sich später nicht ändern.
+staff-hub-owner = E-Mail-Adresse der Eigentümerin oder des Eigentümers
+staff-hub-none = Hier hat niemand eine Rolle.
+staff-hub-give = Rolle geben
+staff-hub-give-hint = Wer hier schon eine Rolle hat, bekommt stattdessen diese.
+staff-hub-take = Rolle nehmen
+staff-hub-take-whose = { $email } die Rolle nehmen
+staff-hub-added = Der Hub wurde hinzugefügt.
+staff-hub-given = Die Rolle wurde gegeben.
+staff-hub-taken = Die Rolle wurde genommen, und mit ihr, was die Export-Token der Person hier dürfen.
+staff-hub-had-none = Die Person hatte hier keine Rolle.
+
+# --- Administration: Bündel
+staff-bundles-intro = Ein Bündel ist das, worum Menschen einander bitten: Rechte unter einem Namen.
+staff-bundles-none = Es gibt noch kein Bündel. Fügen Sie eines hinzu, und man kann einander darum bitten.
+staff-bundles-all = Alle Bündel
+staff-bundles-added = Das Bündel wurde hinzugefügt.
+staff-bundles-changed = Das Bündel wurde geändert.
+staff-bundles-deleted = Das Bündel wurde gelöscht.
+staff-bundle-title = Bündel { $id }
+staff-bundle-add = Bündel hinzufügen
+staff-bundle-name-hint = So, wie die Mail es nennt, zum Beispiel „Schlaf“.
+staff-bundle-rights = Rechte
+staff-bundle-change-hint = Name und Beschreibung lassen sich jederzeit ändern. Die Rechte nicht, solange eine Erlaubnis oder eine offene Anfrage von ihnen handelt: Ihnen haben Menschen zugestimmt.
+staff-bundle-rights-in-use = Nichts wurde geändert: Jemand hat diesen Rechten zugestimmt oder wird gerade darum gebeten. Für andere Rechte fügen Sie ein weiteres Bündel hinzu.
+staff-bundle-delete = Bündel löschen
+staff-bundle-delete-words = Auch vergangene Anfragen nach ihm werden gelöscht. Das lässt sich nicht zurücknehmen.
+staff-bundle-in-use = Nichts wurde gelöscht: Jemand hat die Erlaubnis dieses Bündels oder wird gerade darum gebeten.
+
+# --- Administration: Mail
+staff-mail-filter = Welche Mails
+staff-mail-filter-all = Alle
+staff-mail-filter-unsent = Noch nicht verschickt
+staff-mail-filter-dead = Abgewiesen
+staff-mail-filter-sent = Verschickt
+staff-mail-to = An
+staff-mail-created = Seit
+staff-mail-attempts = Versuche
+staff-mail-error = Was der Mailserver sagte
+staff-mail-due = nächster Versuch:
+staff-mail-retry = Jetzt verschicken
+staff-mail-retried = Die Mail ist als nächste an der Reihe.
+staff-mail-not-retried = Diese Mail wurde schon verschickt oder wird es gerade.
+staff-mail-none-all = Noch gab es keine Mail.
+staff-mail-none-unsent = Keine Mail ist noch zu verschicken.
+staff-mail-none-dead = Keine Mail wurde abgewiesen.
+staff-mail-none-sent = Noch wurde keine Mail verschickt.
+mail-state-waiting = Wartet
+mail-state-sending = Wird gerade verschickt
+mail-state-sent = Verschickt
+mail-state-dead = Abgewiesen
+mail-state-cancelled = Nicht mehr nötig
+
+# --- Die Mails eines Servers, der ausprobiert wird
+mailbox-title = Postfach
+mailbox-intro = Dieser Server hat noch keinen Mailserver: Er schreibt seine Mails in Dateien unter { $directory }. Hier können Sie sie lesen, an wen auch immer sie gehen. Mit einem Mailserver, und für alle anderen, gibt es diese Seite nicht.
+mailbox-none = Noch ist keine Mail da. Sie kommt hierher, sobald jemand um etwas bittet.
+mailbox-all = Alle Mails
+mailbox-subject = Betreff
+mailbox-no-subject = (kein Betreff)
+mailbox-from = Von
+mailbox-to = An
+mailbox-at = Am
+mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als HTML.
+
+# --- Was aus einer Anfrage wurde
+timeline-title = Anfrage { $number }
+timeline-of = { $allowed } bittet { $target } um die Erlaubnis:
+timeline-heading = Was daraus wurde
+timeline-staff = Die Verwaltung
+timeline-operator = Der Betreiber
+timeline-asked = { $who } hat gefragt.
+timeline-given = { $who } hat diese Erlaubnis ungefragt gegeben.
+timeline-queued = Eine Mail mit einem Link wurde bereitgestellt.
+timeline-sent = Der Mailserver hat die Mail angenommen.
+timeline-dead = Die Mail wurde endgültig abgelehnt.
+timeline-cancelled = Die Mail wurde nicht verschickt: Es gab inzwischen nichts mehr zu entscheiden.
+timeline-deferred = Die Mail ließ sich noch nicht verschicken. Der nächste Versuch ist zu dieser Zeit.
+timeline-why-mailbox = Das Postfach hat sie nicht angenommen.
+timeline-why-server = Der Mailserver war beschäftigt oder nicht zu erreichen.
+timeline-tries = { $count ->
+    [one] Bisher gab es einen Versuch.
+   *[other] Bisher gab es { $count } Versuche.
+ }
+timeline-fetched = { $count ->
+    [one] Der Link wurde einmal geöffnet.
+   *[other] Der Link wurde { $count }-mal geöffnet, zuletzt zu dieser Zeit.
+ }
+timeline-fetched-by = Auch Mailprogramme und Virenscanner öffnen Links. Das ändert nichts.
+timeline-looked = { $count ->
+    [one] { $who } hat sich die Anfrage angesehen.
+   *[other] { $who } hat sich die Anfrage { $count }-mal angesehen, zuletzt zu dieser Zeit.
+ }
+timeline-waits = Bis dahin kann { $who } entscheiden.
+timeline-redeemed = { $who } hat zugestimmt.
+timeline-declined = { $who } hat abgelehnt.
+timeline-withdrawn = { $who } hat die Anfrage zurückgezogen.
+timeline-replaced = Eine neuere Anfrage um dasselbe trat an ihre Stelle.
+timeline-expired = Die Anfrage verfiel, bevor { $who } entschieden hatte.
+timeline-taken-back = { $who } hat die Erlaubnis zurückgenommen.
+timeline-returned = { $who } hat die Erlaubnis zurückgegeben.
+timeline-over = Die Erlaubnis wurde inzwischen zurückgenommen.
+timeline-audit = Alle Einträge im Protokoll
+
+# --- Das Protokoll
+trail-title = Protokoll
+trail-intro = Wer was getan hat, wann und von wo aus. Das Neueste zuerst; Tage sind in UTC.
+trail-own-title = Aktivität
+trail-own-intro = Was Sie getan haben, und was andere getan haben, das Sie betrifft. Das Neueste zuerst; Tage sind in UTC. Von wo aus Sie selbst hier waren, sehen nur Sie und die Verwaltung.
+trail-action = Was getan wurde
+trail-any = Alles
+trail-person = Von wem (E-Mail-Adresse oder Nummer)
+trail-subject = Woran
+trail-subject-hint = Zum Beispiel request:12
+trail-from = Von diesem Tag
+trail-to = Bis zu diesem Tag
+trail-search = Suchen
+trail-wrong-action = Das kann niemand tun.
+trail-wrong-person = Niemand hat diese Adresse oder Nummer.
+trail-wrong-from = Das ist kein Tag. Er sollte aussehen wie 2030-01-31.
+trail-wrong-to = Das ist kein Tag. Er sollte aussehen wie 2030-01-31.
+trail-none = Nichts gefunden. Vielleicht gibt es noch nichts, oder die Suche lässt zu viel aus.
+trail-newest = Das Neueste
+trail-older = Älteres
+trail-you = Sie
+did-export-created = Ein Export-Token wurde erstellt
+did-export-revoked = Ein Export-Token wurde widerrufen
+did-request-created = Um eine Erlaubnis wurde gebeten
+did-request-replaced = Eine Anfrage wurde durch eine neuere ersetzt
+did-request-redeemed = Einer Anfrage wurde zugestimmt
+did-request-declined = Eine Anfrage wurde abgelehnt
+did-request-withdrawn = Eine Anfrage wurde zurückgezogen
+did-grant-created = Eine Erlaubnis wurde gegeben
+did-grant-deleted = Eine Erlaubnis wurde zurückgenommen oder zurückgegeben
+did-block-created = Jemand wurde gesperrt
+did-block-deleted = Eine Sperre wurde aufgehoben
+did-deed-abandoned = Etwas wurde aufgegeben, bevor es geschah
+did-user-added = Ein Konto wurde angelegt
+did-user-renamed = Ein Name wurde geändert
+did-user-password-set = Ein Passwort wurde gesetzt
+did-user-disabled = Ein Konto wurde gesperrt
+did-user-enabled = Ein Konto wurde entsperrt
+did-session-opened = Jemand hat sich angemeldet
+did-session-closed = Jemand hat sich abgemeldet
+did-key-created = Ein API-Schlüssel wurde erstellt
+did-key-revoked = Ein API-Schlüssel wurde widerrufen
+did-hub-added = Ein Hub wurde angelegt
+did-hub-granted = Eine Rolle in einem Hub wurde gegeben
+did-hub-revoked = Eine Rolle in einem Hub wurde genommen
+did-bundle-added = Ein Paket wurde angelegt
+did-bundle-changed = Ein Paket wurde geändert
+did-bundle-deleted = Ein Paket wurde gelöscht
+did-mail-retried = Eine Mail wurde wieder bereitgestellt
+did-users-imported = Konten wurden importiert
+did-requests-imported = Anfragen wurden importiert
+did-records-purged = Was lange vorbei war, wurde gelöscht

@@ -13,11 +13,14 @@ use countersign::domain::permission::Role;
 use countersign::domain::request::PermissionRequest;
 use countersign::domain::token::{ApiKeyId, Keyring, Kind, Token};
 use countersign::domain::user::UserId;
+use countersign::entropy;
 use countersign::store::keys::{self, Scope};
 use countersign::store::ledger::{Deed, Verdict};
+use countersign::store::trail::{self, TrailFilter};
 use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::helpers::{Backend, PASSWORD, SECRET, TestApp, TestUser};
 use crate::routes::{self, Route, pattern};
@@ -147,8 +150,38 @@ impl World {
     }
 
     fn stranger(&self) -> i64 {
+        self.new_user().id()
+    }
+
+    fn new_user(&self) -> TestUser {
         self.rows.replace(None);
-        self.app.user(&format!("{}@example.org", self.name("stranger"))).id()
+        self.app.user(&format!("{}@example.org", self.name("stranger")))
+    }
+
+    /// A user who is disabled.
+    fn disabled(&self) -> TestUser {
+        let user = self.new_user();
+        self.app.disable(&user);
+        user
+    }
+
+    /// A user who has a role in the hub.
+    fn member(&self) -> TestUser {
+        let user = self.new_user();
+        self.app.role("hub", &user, Role::Guest);
+        user
+    }
+
+    /// A mail that the mail server refused for good.
+    fn dead_mail(&self) -> Uuid {
+        let (id, request) = (entropy::uuid(), self.new_request().id);
+        self.app.tamper(&format!(
+            "INSERT INTO outbox (id, request_id, created_at, due_at, attempts, finished_at, result) \
+             SELECT X'{}', id, created_at, created_at, 1, created_at, 'dead' \
+             FROM permission_requests WHERE id = {request}",
+            id.simple()
+        ));
+        id
     }
 
     /// Somebody whom Grace blocks.
@@ -158,6 +191,13 @@ impl World {
             Verdict::Blocked(true) => block.blocked.0,
             verdict => panic!("not blocked: {verdict:?}"),
         }
+    }
+
+    /// What the trail has of a new request.
+    fn new_entry(&self) -> String {
+        let subject = format!("request:{}", self.new_request().id);
+        let filter = TrailFilter { subject: Some(subject), ..TrailFilter::default() };
+        self.app.store.read(|conn| trail::latest(conn, &filter, 1)).unwrap()[0].id.to_string()
     }
 
     /// A new export token: its secret and its id.
@@ -199,12 +239,19 @@ impl World {
             "redeem" => self.app.redeem_token(&self.new_request()),
             "grant" => self.new_grant().to_string(),
             "block" => self.new_block().to_string(),
+            "entry" => self.new_entry(),
             "export" => self.new_export(&self.carol).0,
             "export-id" => self.new_export(&self.carol).1,
             "dans" => self.dans_export(),
             "password" => self.new_password_link(),
             "session" => self.app.signed_in(&self.grace).session.unwrap().to_string(),
             "key" => self.app.key(&self.grace.user, Scope::All),
+            "new" => self.name("new"),
+            "stranger" => self.stranger().to_string(),
+            "address" => self.new_user().email().to_owned(),
+            "disabled" => self.disabled().id().to_string(),
+            "member" => self.member().email().to_owned(),
+            "mail" => self.dead_mail().to_string(),
             _ => panic!("nobody knows how to make {what}"),
         };
         self.rows.replace(None);

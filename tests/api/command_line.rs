@@ -635,6 +635,23 @@ fn a_user_without_a_password_is_mailed_a_link_to_set_one() {
 }
 
 #[test]
+fn the_audit_trail_is_purged_at_a_term_of_its_own_if_it_has_one() {
+    on_each_database(|database| {
+        let database = database.with_people();
+        database.export("older", days_ago(&database, 100));
+        database.export("old", days_ago(&database, 50));
+        let configuration = database.directory.path().join("countersign.toml");
+        for (days, purged) in [(200, 0), (60, 1), (40, 1), (1, 0)] {
+            std::fs::write(&configuration, format!("[audit]\nkeep_days = {days}")).unwrap();
+            let report = database.json(&["purge", "--older-than", "200"]);
+            assert_eq!((&report["events"], &report["export_tokens"]), (&json!(purged), &json!(0)), "{days}");
+        }
+        std::fs::write(&configuration, "[audit]\nkeep_days = -1").unwrap();
+        assert!(database.refusal(&["purge"]).starts_with("audit.keep_days"));
+    });
+}
+
+#[test]
 fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
     on_each_database(|database| {
         let database = database.with_people();

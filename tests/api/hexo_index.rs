@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use crate::helpers::By;
 use crate::hexo::{answered, refused_so};
 
-const RESOURCES: [&str; 6] =
-    ["account", "block", "bundle", "bundle_permission", "bundle_permission_request", "user"];
+const RESOURCES: [&str; 7] =
+    ["account", "audit", "block", "bundle", "bundle_permission", "bundle_permission_request", "user"];
 
 /// What each resource serves, in its list and in its details.
-const METHODS: [(&str, &str, Option<&str>); 6] = [
+const METHODS: [(&str, &str, Option<&str>); 7] = [
     ("account", "GET, HEAD", None),
+    ("audit", "GET, HEAD", Some("GET, HEAD")),
     ("block", "GET, HEAD, POST", Some("GET, HEAD, DELETE")),
     ("bundle", "GET, HEAD, POST", Some("GET, HEAD, PUT, DELETE")),
     ("bundle_permission", "GET, HEAD, POST", Some("GET, HEAD, DELETE")),

@@ -7,15 +7,18 @@
 )]
 
 #[macro_use]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod helpers;
 
 mod alike;
+mod audit;
 mod authz;
 mod callers;
 mod canaries;
 mod command_line;
 mod hexo;
 mod hexo_ask;
+mod hexo_audit;
 mod hexo_block;
 mod hexo_bundle;
 mod hexo_idempotency;

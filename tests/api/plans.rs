@@ -1,6 +1,6 @@
 //! How PostgreSQL goes about the queries that every request pays for.
 
-use countersign::domain::event::Origin;
+use countersign::domain::event::{Action, Origin};
 use countersign::domain::export::{ExpiryHours, NewExport};
 use countersign::domain::grant::Terms;
 use countersign::domain::hub::{HubId, NodeId};
@@ -10,7 +10,8 @@ use countersign::domain::request::NewRequest;
 use countersign::domain::text::IdempotencyKey;
 use countersign::store::ledger::{self, Deed, Operation, Verdict};
 use countersign::store::lookup::{self, Question};
-use countersign::store::{Clock, Store};
+use countersign::store::trail::{self, TrailFilter};
+use countersign::store::{Clock, Page, Store};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use std::time::{Duration, Instant};
@@ -140,6 +141,47 @@ async fn a_limit_reads_the_meters_that_it_is_about_and_no_others() {
     drop(store);
     let read = rows_read_since(&mut conn, "meters", before);
     assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+}
+
+/// And for the audit trail, which grows longest: what somebody finds in it is found by
+/// an index, however much of it is others' and newer.
+#[actix_web::test]
+async fn the_trail_is_read_no_further_than_is_asked_for() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let asked = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    // Of these the planner knows that they are many, and not that they are all newer.
+    conn.batch_execute(&format!(
+        "INSERT INTO events (id, at, actor, action, subject, concerns) \
+         SELECT (lpad(to_hex(1893456060000 + i), 12, '0') || '7000' || lpad(to_hex(i), 16, '0'))::uuid, \
+         timestamptz '2030-01-01 00:01:00Z' + i * interval '1 ms', 1000 + i % 7, 'export.created', 'export:' || i, \
+         1000 + i % 3 FROM generate_series(1, 100000) i; \
+         UPDATE events SET actor = {} WHERE subject = 'request:{}'; ANALYZE events",
+        ada.id(),
+        asked.id
+    ))
+    .unwrap();
+    let subject = Some(format!("request:{}", asked.id));
+    let filters = [
+        TrailFilter { viewer: Some(ada.user.id), ..TrailFilter::default() },
+        TrailFilter { viewer: Some(grace.user.id), ..TrailFilter::default() },
+        TrailFilter { subject, viewer: Some(ada.user.id), ..TrailFilter::default() },
+        TrailFilter { actors: Some(vec![ada.user.id]), ..TrailFilter::default() },
+        TrailFilter { actions: Some(vec![Action::RequestCreated]), ..TrailFilter::default() },
+        TrailFilter { until: Some(asked.created_at.plus_seconds(1)), ..TrailFilter::default() },
+    ];
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let before = rows_read(&mut conn, "events");
+    for filter in &filters {
+        let found = store.read(|conn| trail::list(conn, filter, Page { limit: 20, offset: 0 })).unwrap();
+        assert_eq!((found.total, found.rows[0].action.as_str()), (1, "request.created"), "{filter:?}");
+    }
+    let all = store.read(|conn| trail::latest(conn, &TrailFilter::default(), 20)).unwrap();
+    assert_eq!(all.len(), 20);
+    drop(store);
+    let read = rows_read_since(&mut conn, "events", before);
+    assert!((20..1_000).contains(&read), "{read} rows or entries were read");
 }
 
 /// How many more were read since there were so many, once that is known.

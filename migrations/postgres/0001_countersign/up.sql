@@ -113,6 +113,11 @@ CREATE INDEX permission_requests_given
     ON permission_requests (user_target, id) WHERE stands AND outcome IS NOT NULL;
 CREATE INDEX permission_requests_received
     ON permission_requests (user_allowed, id) WHERE stands AND outcome IS NOT NULL;
+-- What they gave and received once.
+CREATE INDEX permission_requests_gave
+    ON permission_requests (user_target, id) WHERE outcome = 'redeemed' AND NOT stands;
+CREATE INDEX permission_requests_got
+    ON permission_requests (user_allowed, id) WHERE outcome = 'redeemed' AND NOT stands;
 -- What has expired, to be closed.
 CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
@@ -192,13 +197,37 @@ CREATE INDEX outbox_dead ON outbox (id) WHERE result = 'dead';
 CREATE INDEX outbox_request ON outbox (request_id);
 CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
 
--- Who did what to what, when, from where. No foreign keys: the trail outlives what it tells of.
-CREATE TABLE events (
-    id      uuid PRIMARY KEY,
-    at      timestamptz NOT NULL,
-    actor   bigint,
-    action  text NOT NULL,
-    subject text NOT NULL,
-    address text,
-    client  text
+-- How often a request's link was fetched, and looked at by its target. No foreign key:
+-- a look touches no other row than its own.
+CREATE TABLE link_views (
+    redeem_id       uuid PRIMARY KEY,
+    fetches         bigint NOT NULL,
+    last_fetched_at timestamptz NOT NULL,
+    looks           bigint NOT NULL,
+    last_looked_at  timestamptz
 );
+
+-- Who did what to what, when, from where, and whom it concerns besides: the parties who
+-- did not do it themselves. No foreign keys: the trail outlives what it tells of. An id
+-- begins with its moment, so that the order of ids is that of time.
+CREATE TABLE events (
+    id           uuid PRIMARY KEY,
+    at           timestamptz NOT NULL,
+    actor        bigint,
+    action       text COLLATE "C" NOT NULL,
+    subject      text COLLATE "C" NOT NULL,
+    address      text,
+    client       text,
+    concerns     bigint,
+    concerns_too bigint
+);
+-- By what was done to it, who did it, whom it concerns, and what was done: the newest
+-- first. Redemptions are in none of these, since each of them would cost as much again
+-- as the rest of it: they are found by their requests, which know when they were redeemed.
+CREATE INDEX events_subject ON events (subject, id) WHERE action <> 'request.redeemed';
+CREATE INDEX events_actor ON events (actor, id) WHERE actor IS NOT NULL AND action <> 'request.redeemed';
+CREATE INDEX events_concerns ON events (concerns, id)
+    WHERE concerns IS NOT NULL AND action <> 'request.redeemed';
+CREATE INDEX events_concerns_too ON events (concerns_too, id)
+    WHERE concerns_too IS NOT NULL AND action <> 'request.redeemed';
+CREATE INDEX events_action ON events (action, id) WHERE action <> 'request.redeemed';

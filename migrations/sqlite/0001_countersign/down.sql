@@ -1,4 +1,5 @@
 DROP TABLE events;
+DROP TABLE link_views;
 DROP TABLE outbox;
 DROP TABLE password_links;
 DROP TABLE meters;

@@ -12,7 +12,6 @@ use super::query::{List, Paging, Query};
 use super::view::BundleView;
 use super::{Answer, Hexo, Kind, Prefix, schema};
 use crate::domain::bundle::{BundleId, BundleName, Description};
-use crate::domain::event::Action;
 use crate::domain::permission::Mask;
 use crate::http::Services;
 use crate::http::body::{Body, From};
@@ -21,7 +20,7 @@ use crate::http::openapi::schemas;
 use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::bundles::{BundleChange, NewBundle};
-use crate::store::{bundles, events};
+use crate::store::{bundles, staff};
 
 const KIND: Kind = Kind::Bundle;
 const ONLY_STAFF: &str = "Only staff may change bundles.";
@@ -162,9 +161,7 @@ async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Da
     };
     let added = services.directory.write(move |conn| {
         let now = conn.now()?;
-        let bundle = bundles::insert(conn, &new)?;
-        events::record(conn, &caller.origin, Action::BundleAdded, format!("bundle:{}", bundle.id), now)?;
-        Ok(bundle)
+        staff::add_bundle(conn, &new, &caller.origin, now)
     });
     let bundle = added.await?;
     let uri = prefix.detail(KIND, bundle.id.0);
@@ -198,11 +195,7 @@ async fn put(
     let change = read(&fields)?;
     let changed = services.directory.write(move |conn| {
         let now = conn.now()?;
-        let changed = bundles::update(conn, BundleId(id), &change, now)?;
-        if changed.is_ok() {
-            events::record(conn, &caller.origin, Action::BundleChanged, format!("bundle:{id}"), now)?;
-        }
-        Ok(changed)
+        staff::change_bundle(conn, BundleId(id), &change, &caller.origin, now)
     });
     Ok(HttpResponse::Ok().json(BundleView::new(&changed.await??, prefix)))
 }
@@ -224,11 +217,7 @@ async fn delete(From(caller, (Number(id), _)): From<(Number, Body)>, services: D
     caller.must_be_staff(ONLY_STAFF)?;
     let deleted = services.directory.write(move |conn| {
         let now = conn.now()?;
-        let deleted = bundles::delete(conn, BundleId(id), now)?;
-        if deleted.is_ok() {
-            events::record(conn, &caller.origin, Action::BundleDeleted, format!("bundle:{id}"), now)?;
-        }
-        Ok(deleted)
+        staff::delete_bundle(conn, BundleId(id), &caller.origin, now)
     });
     deleted.await??;
     Ok(HttpResponse::NoContent().finish())

@@ -23,12 +23,16 @@
 //! - **Blocks.** A resource of our own: whom the caller takes no requests from. It has
 //!   the number of the user who is blocked. Whoever they ask is told so (403), since
 //!   they would find out anyway; open requests of theirs are declined, permissions stay.
+//! - **The audit trail.** A resource of our own, read and never written: staff see all of
+//!   it, others what they did and what concerns them. The newest first, and no more than
+//!   10,000 entries are counted and paged through; what is older is found by `at__lt`.
 //! - **Ids.** One that no number of 64 bits is names nothing: 404 in a path, 400
 //!   in a body or a filter. `not_found` of a set is always there.
 //! - **Redeem URLs.** At most 900 bytes, and no `token` of its own. At our own
 //!   origin it has no query: a link in our own mail must not call our services.
 
 mod account;
+mod audit;
 mod block;
 mod bundle;
 mod bundle_permission;
@@ -46,6 +50,7 @@ mod terms;
 mod user;
 mod view;
 
+use std::fmt::Display;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -77,6 +82,7 @@ fn resources(scope: &mut ServiceConfig) {
         .service(resource("", "GET, HEAD").route(get().to(schema::index)))
         .service(resource("/connect/oauth2/token", "POST").route(web::post().to(no_oauth)))
         .configure(account::routes)
+        .configure(audit::routes)
         .configure(block::routes)
         .configure(bundle_permission_request::routes)
         .configure(bundle_permission::routes)
@@ -95,6 +101,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = part::<Hexo>("hexo", Document::openapi());
     for (heading, resource) in [
         ("hexo: account", account::Document::openapi()),
+        ("hexo: audit", audit::Document::openapi()),
         ("hexo: block", block::Document::openapi()),
         ("hexo: bundle_permission_request", bundle_permission_request::Document::openapi()),
         ("hexo: bundle_permission", bundle_permission::Document::openapi()),
@@ -166,7 +173,7 @@ impl Prefix {
     }
 
     /// The URI of one of a kind.
-    fn detail(self, kind: Kind, id: i64) -> String {
+    fn detail(self, kind: Kind, id: impl Display) -> String {
         format!("{}{}/{id}/", self.path(), kind.name())
     }
 
@@ -190,6 +197,8 @@ impl FromRequest for Prefix {
 enum Kind {
     /// The caller, as a list of one.
     Account,
+    /// An entry of the audit trail.
+    Audit,
     /// Somebody from whom the caller takes no requests.
     Block,
     /// A named set of rights.
@@ -203,8 +212,9 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Account,
+        Self::Audit,
         Self::Block,
         Self::Bundle,
         Self::BundlePermission,
@@ -215,6 +225,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Audit => "audit",
             Self::Block => "block",
             Self::Bundle => "bundle",
             Self::BundlePermission => "bundle_permission",

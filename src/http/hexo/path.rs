@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::{Ready, ready};
+use std::hash::Hash;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
@@ -10,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::error::HexoError;
 use super::query::MOST;
@@ -21,6 +23,10 @@ use crate::http::problem::Problem;
 /// The number that the last segment of a path is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number(pub i64);
+
+/// The UUID that the last segment of a path is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unique(pub Uuid);
 
 /// What the last segment of a request's path is.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +64,24 @@ pub(super) struct ByIds {
     ids: String,
 }
 
+/// How one resource is named that has no number, as it is documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by `Unique`; this is what it looks like")]
+pub(super) struct ByUuid {
+    /// Its UUID.
+    id: String,
+}
+
+/// How a set of them is named, as it is documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by `IdSet`; this is what it looks like")]
+pub(super) struct ByUuids {
+    /// UUIDs, separated by semicolons. 1,000 at the most.
+    ids: String,
+}
+
 /// A set, as it is answered.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::Set)]
@@ -78,6 +102,16 @@ impl FromRequest for Number {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let number = number(&segment(request)).map(Self);
         ready(number.ok_or_else(|| Problem::NotFound.refuse(request)))
+    }
+}
+
+impl FromRequest for Unique {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = segment(request).parse().ok().map(Self);
+        ready(id.ok_or_else(|| Problem::NotFound.refuse(request)))
     }
 }
 
@@ -124,12 +158,33 @@ impl IdSet {
         self.0.iter().filter_map(|id| number(id)).collect()
     }
 
+    /// Those of the ids that are UUIDs.
+    pub(super) fn uuids(&self) -> Vec<Uuid> {
+        self.0.iter().filter_map(|id| id.parse().ok()).collect()
+    }
+
     /// The answer: what was found of the set, in its order, and what was not.
     pub(super) fn answer<T: Serialize>(&self, found: impl IntoIterator<Item = (i64, T)>) -> HttpResponse {
-        let mut found: HashMap<i64, T> = found.into_iter().collect();
+        self.answer_by(number, found)
+    }
+
+    /// The same for what is named by UUIDs.
+    pub(super) fn answer_by_uuid<T: Serialize>(
+        &self,
+        found: impl IntoIterator<Item = (Uuid, T)>,
+    ) -> HttpResponse {
+        self.answer_by(|id| id.parse().ok(), found)
+    }
+
+    fn answer_by<K: Hash + Eq, T: Serialize>(
+        &self,
+        read: impl Fn(&str) -> Option<K>,
+        found: impl IntoIterator<Item = (K, T)>,
+    ) -> HttpResponse {
+        let mut found: HashMap<K, T> = found.into_iter().collect();
         let (mut objects, mut not_found) = (Vec::new(), Vec::new());
         for id in &self.0 {
-            match number(id).and_then(|number| found.remove(&number)) {
+            match read(id).and_then(|id| found.remove(&id)) {
                 Some(object) => objects.push(object),
                 None => not_found.push(id.as_str()),
             }

@@ -31,6 +31,7 @@ struct Field {
 enum Holds {
     Integer,
     Text,
+    Moment,
     /// Another resource.
     One(Kind),
 }
@@ -46,6 +47,10 @@ impl Field {
 
     const fn integer(name: &'static str) -> Self {
         Self::new(name, Holds::Integer, "Integer data. Ex: 2673")
+    }
+
+    const fn moment(name: &'static str) -> Self {
+        Self::new(name, Holds::Moment, "A date & time as a string. Ex: \"2010-11-10T03:07:43Z\"")
     }
 
     const fn user(name: &'static str) -> Self {
@@ -100,6 +105,7 @@ impl Field {
             "type": match self.holds {
                 Holds::Integer => "integer",
                 Holds::Text => "string",
+                Holds::Moment => "datetime",
                 Holds::One(_) => "related",
             },
             "unique": self.unique || self.name == "id",
@@ -122,6 +128,7 @@ struct Shape {
 }
 
 const EXACT: &[&str] = &["exact", "in"];
+const SPAN: &[&str] = &["gte", "lt"];
 const TEXT: &[&str] = &["exact", "in", "startswith"];
 
 const USER: &[Field] = &[
@@ -131,6 +138,18 @@ const USER: &[Field] = &[
     Field::text("last_name").optional(),
     Field::uri(),
     Field::text("username").unique().readonly(),
+];
+
+const AUDIT: &[Field] = &[
+    Field::text("action").readonly(),
+    Field::user("actor").nullable().readonly(),
+    Field::text("address").nullable().readonly(),
+    Field::moment("at").readonly(),
+    Field::text("client").nullable().readonly(),
+    Field::text("id").readonly(),
+    Field::uri(),
+    Field::text("subject").readonly(),
+    Field::text("subject_uri").nullable().readonly(),
 ];
 
 const BLOCK: &[Field] = &[Field::uri(), Field::user("user")];
@@ -164,6 +183,12 @@ impl Kind {
     const fn shape(self) -> Shape {
         match self {
             Self::Account => Shape { list: &["get"], detail: &[], fields: USER, filtering: &[] },
+            Self::Audit => Shape {
+                list: &["get"],
+                detail: &["get"],
+                fields: AUDIT,
+                filtering: &[("action", TEXT), ("actor", EXACT), ("at", SPAN), ("subject", &["exact"])],
+            },
             Self::Block => {
                 Shape { list: &["get", "post"], detail: &["get", "delete"], fields: BLOCK, filtering: &[] }
             }
@@ -201,6 +226,15 @@ pub(super) struct UserFilters;
 /// The filters of the permissions' list, as they are documented.
 pub(super) struct PermissionFilters;
 
+/// The filters of the audit trail, as they are documented.
+pub(super) struct AuditFilters;
+
+impl IntoParams for AuditFilters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        filters(Kind::Audit)
+    }
+}
+
 impl IntoParams for UserFilters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         filters(Kind::User)
@@ -224,10 +258,10 @@ fn filters(kind: Kind) -> Vec<Parameter> {
             .build()
     };
     let of_field = |(field, ways): &(&str, &[&str])| {
-        let plain = parameter((*field).to_owned(), "The same as `exact`.");
+        let plain = ways.contains(&"exact").then(|| parameter((*field).to_owned(), "The same as `exact`."));
         let ways = ways.iter().map(|way| (format!("{field}__{way}"), *way));
         let ways: Vec<Parameter> = ways.map(|(name, way)| parameter(name, says(way))).collect();
-        [vec![plain], ways].concat()
+        [Vec::from_iter(plain), ways].concat()
     };
     kind.shape().filtering.iter().flat_map(of_field).collect()
 }
@@ -238,6 +272,8 @@ fn says(way: &str) -> &'static str {
         "exact" => "This value.",
         "in" => "One of these, separated by commas.",
         "startswith" => "What begins so.",
+        "gte" => "Then or later (RFC 3339).",
+        "lt" => "Before then (RFC 3339).",
         _ => "",
     }
 }

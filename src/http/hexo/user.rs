@@ -13,7 +13,6 @@ use super::schema::UserFilters;
 use super::view::UserView;
 use super::{Answer, Hexo, Kind, Prefix, schema};
 use crate::domain::event::Action;
-use crate::domain::password_link::Occasion;
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::Services;
 use crate::http::auth::Caller;
@@ -22,7 +21,7 @@ use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
 use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::users::{NewUser, UserFilter};
-use crate::store::{Page, events, password_links, users};
+use crate::store::{Page, events, staff, users};
 
 const KIND: Kind = Kind::User;
 
@@ -163,10 +162,7 @@ async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Da
     };
     let added = services.directory.write(move |conn| {
         let now = conn.now()?;
-        let Some(user) = users::insert(conn, &new, now)? else { return Ok(None) };
-        events::record(conn, &caller.origin, Action::UserAdded, format!("user:{}", user.id), now)?;
-        password_links::issue(conn, user.id, Occasion::First, &caller.origin, now)?;
-        Ok(Some(user))
+        staff::add_user(conn, &new, &caller.origin, now)
     });
     let taken = || HexoError::invalid(KIND, "email", "A user with this email is there already.");
     let user = added.await?.ok_or_else(taken)?;

@@ -5,11 +5,13 @@ use utoipa::ToSchema;
 
 use super::{Kind, Prefix};
 use crate::domain::bundle::Bundle;
-use crate::domain::grant::Grant;
+use crate::domain::event::Subject;
+use crate::domain::grant::{Grant, GrantId};
 use crate::domain::request::PermissionRequest;
 use crate::domain::user::{User, UserId};
 use crate::http::Services;
 use crate::store::cast::Scene;
+use crate::store::trail::Entry;
 
 /// A `user`, also as an `account`.
 #[derive(Serialize, ToSchema)]
@@ -48,6 +50,54 @@ pub(super) struct BlockView {
 impl BlockView {
     pub(super) fn new(UserId(id): UserId, prefix: Prefix) -> Self {
         Self { resource_uri: prefix.detail(Kind::Block, id), user: prefix.detail(Kind::User, id) }
+    }
+}
+
+/// An entry of the audit trail, as an `audit`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::audit)]
+pub(super) struct EntryView<'a> {
+    /// What was done.
+    action: &'a str,
+    /// The URI of who did it; null for the operator, at the command line.
+    actor: Option<String>,
+    /// Where that came from; null for whom it is none of their business.
+    address: Option<&'a str>,
+    /// When (RFC 3339).
+    #[schema(format = DateTime)]
+    at: String,
+    /// What the client called itself; null as `address` is.
+    client: Option<&'a str>,
+    id: String,
+    resource_uri: String,
+    /// What it was done to: `request:12`, `export:<id>`, `user:3` and the like.
+    subject: &'a str,
+    /// The URI of that, if it has one; it may be gone.
+    subject_uri: Option<String>,
+}
+
+impl<'a> EntryView<'a> {
+    /// Where others' deeds came from is for staff alone.
+    pub(super) fn new(entry: &'a Entry, viewer: &User, prefix: Prefix) -> Self {
+        let whence = viewer.staff || entry.actor == Some(viewer.id);
+        let subject_uri = match Subject::of(&entry.subject) {
+            Subject::Request(id) => Some(prefix.detail(Kind::BundlePermissionRequest, id)),
+            Subject::Grant(GrantId(id)) => Some(prefix.detail(Kind::BundlePermission, id)),
+            Subject::User(id) => Some(prefix.detail(Kind::User, id)),
+            Subject::Bundle(id) => Some(prefix.detail(Kind::Bundle, id)),
+            Subject::Other => None,
+        };
+        Self {
+            action: &entry.action,
+            actor: entry.actor.map(|actor| prefix.detail(Kind::User, actor)),
+            address: entry.address.as_deref().filter(|_| whence),
+            at: entry.at.rfc3339(),
+            client: entry.client.as_deref().filter(|_| whence),
+            id: entry.id.to_string(),
+            resource_uri: prefix.detail(Kind::Audit, entry.id),
+            subject: &entry.subject,
+            subject_uri,
+        }
     }
 }
 

@@ -11,11 +11,15 @@ mod agent;
 mod assets;
 mod error;
 mod home;
+mod mailbox;
 mod password;
 mod post;
 mod redeem;
 mod session;
 mod sign_in;
+mod staff;
+mod timeline;
+mod trail;
 mod view;
 mod visit;
 
@@ -31,8 +35,18 @@ pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 7] =
-    ["/account", "/assets", "/forgot-password", "/redeem", "/set-password", "/sign-in", "/sign-out"];
+pub const ROOTS: [&str; 10] = [
+    "/account",
+    "/assets",
+    "/forgot-password",
+    "/mailbox",
+    "/redeem",
+    "/requests",
+    "/set-password",
+    "/sign-in",
+    "/sign-out",
+    "/staff",
+];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -50,7 +64,12 @@ pub fn routes(app: &mut ServiceConfig) {
                 .route(web::post().to(redeem::decide)),
         )
         .configure(password::routes)
-        .configure(account::routes);
+        .configure(account::routes)
+        .configure(mailbox::routes)
+        .configure(staff::routes)
+        .service(view::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
+        .service(view::resource("/account/activity", "GET, HEAD").route(get().to(trail::own)))
+        .service(view::resource("/staff/audit", "GET, HEAD").route(get().to(trail::all)));
 }
 
 /// What is told of the pages.
@@ -58,9 +77,13 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let parts = [
         assets::Document::openapi(),
         home::Document::openapi(),
+        timeline::Document::openapi(),
+        trail::Document::openapi(),
+        mailbox::Document::openapi(),
         sign_in::Document::openapi(),
         password::Document::openapi(),
         account::Document::openapi(),
+        staff::document(),
     ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));

@@ -31,8 +31,8 @@ pub struct Post {
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Reads `application/x-www-form-urlencoded`; U+0000 is refused.
-    fn parse(body: &[u8]) -> Result<Self, Problem> {
+    /// Reads `application/x-www-form-urlencoded`, which a query is too; U+0000 is refused.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let fields: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
         if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
             return Err(Problem::BadRequest("A field has a character that none may have.".to_owned()));

@@ -52,14 +52,19 @@ pub(super) async fn show(
     visit: Visit,
 ) -> Result<HttpResponse, PageError> {
     let Some(token) = query_token(&request) else { return over(&services, &visit, None).await };
+    // What our key has not made is no link of ours.
+    let opened = services.keyring.open_redeem(&token).ok();
     let Some(SignedIn { user, .. }) = &visit.signed_in else {
+        opened.into_iter().for_each(|id| services.looks.count(id, false));
         let context =
             context! { next => &visit.here, email => "", wrong => None::<()>, intro => "redeem-sign-in" };
         return Ok(visit.show("sign-in", context));
     };
-    let Ok(id) = services.keyring.open_redeem(&token) else { return over(&services, &visit, None).await };
+    let Some(id) = opened else { return over(&services, &visit, None).await };
     let found = services.registry.look_up(Question::Request(id)).await?;
-    match found.request(id, user.id) {
+    let request = found.request(id, user.id);
+    services.looks.count(id, request.is_some());
+    match request {
         Some((request, scene, _)) => {
             let asked = asked(scene.allowed, scene.bundle, request.expires_at);
             let once = entropy::uuid().to_string();

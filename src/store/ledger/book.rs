@@ -70,7 +70,8 @@ struct Entry {
 }
 
 enum Subject {
-    Export(ExportId),
+    /// With its creator.
+    Export(ExportId, UserId),
     Request(RedeemId),
     Grant(RedeemId),
     User(UserId),
@@ -192,7 +193,7 @@ impl Book {
         let issued = new.issue(privilege, entropy, self.now);
         if let Ok((export, token)) = &issued {
             self.new_exports.push((export.clone(), token.digest()));
-            self.note(Action::ExportCreated, origin, Subject::Export(export.id));
+            self.note(Action::ExportCreated, origin, Subject::Export(export.id, export.creator));
         }
         Verdict::ExportCreated(issued)
     }
@@ -208,7 +209,7 @@ impl Book {
         let revoked = export.clone();
         if fresh {
             self.revoked.push(which.id);
-            self.note(Action::ExportRevoked, origin, Subject::Export(which.id));
+            self.note(Action::ExportRevoked, origin, Subject::Export(which.id, revoked.creator));
         }
         Verdict::ExportRevoked(Some(revoked))
     }
@@ -492,17 +493,23 @@ impl Book {
         let entries = std::mem::take(&mut self.trail);
         let mut trail = Vec::with_capacity(entries.len());
         for Entry { action, origin, subject } in entries {
-            let number = |id: RedeemId| {
-                let request = self.requests.get(&id);
-                request.map(|request| request.id).ok_or_else(|| broken("an event tells of no row"))
+            let request =
+                |id: RedeemId| self.requests.get(&id).ok_or_else(|| broken("an event tells of no row"));
+            let parties = |terms: Terms| vec![terms.target, terms.allowed];
+            let (subject, about) = match subject {
+                Subject::Export(id, creator) => (format!("export:{id}"), vec![creator]),
+                Subject::Request(id) => {
+                    let PermissionRequest { id, terms, .. } = request(id)?;
+                    (format!("request:{id}"), parties(*terms))
+                }
+                Subject::Grant(id) => {
+                    let PermissionRequest { id, terms, .. } = request(id)?;
+                    (format!("grant:{id}"), parties(*terms))
+                }
+                // From whom somebody takes no requests concerns nobody else.
+                Subject::User(id) => (format!("user:{id}"), Vec::new()),
             };
-            let subject = match subject {
-                Subject::Export(id) => format!("export:{id}"),
-                Subject::Request(id) => format!("request:{}", number(id)?),
-                Subject::Grant(id) => format!("grant:{}", number(id)?),
-                Subject::User(id) => format!("user:{id}"),
-            };
-            trail.push(Event { id: entropy::token().uuid(self.now), at: self.now, origin, action, subject });
+            trail.push(Event::new(self.now, &origin, action, subject, &about));
             if planted("book.doubled") {
                 trail.extend(trail.last().cloned().map(|event| Event { id: entropy::uuid(), ..event }));
             }

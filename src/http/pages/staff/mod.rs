@@ -1,0 +1,80 @@
+//! `/staff`: what those do who administer the server. For everybody else there is nothing
+//! here.
+
+mod bundles;
+mod chart;
+mod form;
+mod hubs;
+mod listing;
+mod mail;
+mod overview;
+mod users;
+
+use actix_web::web::{self, ServiceConfig};
+use utoipa::OpenApi;
+
+use super::error::PageError;
+use super::session::SignedIn;
+use super::view;
+use super::visit::Visit;
+use crate::http::routing::get;
+
+/// Puts the rooms in place.
+pub(super) fn routes(app: &mut ServiceConfig) {
+    app.service(view::resource("/staff", "GET, HEAD").route(get().to(overview::show)))
+        .service(
+            view::resource("/staff/users", "GET, HEAD, POST")
+                .route(get().to(users::list))
+                .route(web::post().to(users::add)),
+        )
+        .service(view::resource("/staff/users/{id}/disable", "POST").route(web::post().to(users::disable)))
+        .service(view::resource("/staff/users/{id}/enable", "POST").route(web::post().to(users::enable)))
+        .service(
+            view::resource("/staff/hubs", "GET, HEAD, POST")
+                .route(get().to(hubs::list))
+                .route(web::post().to(hubs::add)),
+        )
+        .service(view::resource("/staff/hub", "GET, HEAD").route(get().to(hubs::show)))
+        .service(view::resource("/staff/hub/give", "POST").route(web::post().to(hubs::give)))
+        .service(view::resource("/staff/hub/take", "POST").route(web::post().to(hubs::take)))
+        .service(
+            view::resource("/staff/bundles", "GET, HEAD, POST")
+                .route(get().to(bundles::list))
+                .route(web::post().to(bundles::add)),
+        )
+        .service(
+            view::resource("/staff/bundles/{id}", "GET, HEAD, POST")
+                .route(get().to(bundles::show))
+                .route(web::post().to(bundles::change)),
+        )
+        .service(view::resource("/staff/bundles/{id}/delete", "POST").route(web::post().to(bundles::delete)))
+        .service(view::resource("/staff/mail", "GET, HEAD").route(get().to(mail::list)))
+        .service(view::resource("/staff/mail/{id}/retry", "POST").route(web::post().to(mail::retry)));
+}
+
+/// What is told of the rooms.
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    let parts = [
+        users::Document::openapi(),
+        hubs::Document::openapi(),
+        bundles::Document::openapi(),
+        mail::Document::openapi(),
+    ];
+    let mut whole = overview::Document::openapi();
+    parts.into_iter().for_each(|part| whole.merge(part));
+    whole
+}
+
+/// [`Visit::staff`], for what a form sends: who has to sign in first comes back to the room
+/// that the form is in.
+fn staff_in<'a>(visit: &'a Visit, room: &str) -> Result<&'a SignedIn, PageError> {
+    visit.staff().map_err(|error| match error {
+        PageError::SignIn { .. } => PageError::SignIn { next: room.to_owned() },
+        other => other,
+    })
+}
+
+/// What an id in a path is; one that cannot be read is nobody's.
+fn id<T: std::str::FromStr>(segment: &str) -> Result<T, PageError> {
+    segment.parse().map_err(|_| crate::http::problem::Problem::NotFound.into())
+}

@@ -1,0 +1,379 @@
+//! What staff does.
+
+use countersign::domain::bundle::BundleId;
+use countersign::domain::permission::Role;
+use countersign::domain::user::Authority;
+use countersign::mail::transport::SendError;
+use countersign::store::days::{self, Day};
+use countersign::store::ledger::{Deed, RequestRef};
+use countersign::store::{bundles, requests};
+use reqwest::{Method, Response};
+
+use crate::helpers::{By, TestApp, TestUser};
+use crate::visitor::Visitor;
+
+/// Somebody of the staff, signed in.
+fn root(app: &TestApp) -> (TestUser, Visitor) {
+    let root = app.staff("root@example.org");
+    let visitor = app.signed_in(&root);
+    (root, visitor)
+}
+
+/// Where a form leads that was done.
+async fn leads(answer: reqwest::RequestBuilder) -> String {
+    let answer: Response = answer.send().await.unwrap();
+    assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap());
+    answer.headers()["location"].to_str().unwrap().to_owned()
+}
+
+/// How many entries of this kind the trail has, by this actor.
+fn trail(app: &TestApp, action: &str, actor: &TestUser) -> i64 {
+    app.count(&format!(
+        "SELECT count(*) AS n FROM events WHERE action = '{action}' AND actor = {} AND address IS NOT NULL",
+        actor.id()
+    ))
+}
+
+on_both_databases! {
+    async fn looking_at_the_rooms_changes_nothing_and_is_for_staff(app: TestApp) {
+        let (_, root) = root(&app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.role("hub", &ada, Role::Owner);
+        let bundle = app.bundle("Sleep", 6);
+        app.ask(&ada, &grace, &bundle);
+        app.mails(1).await;
+        let (eve, nobody) = (app.signed_in(&ada), app.visitor());
+        let before = app.rows();
+        for path in [
+            "/staff".to_owned(),
+            "/staff/users".to_owned(),
+            "/staff/hubs".to_owned(),
+            "/staff/hub?id=hub".to_owned(),
+            "/staff/bundles".to_owned(),
+            format!("/staff/bundles/{}", bundle.id),
+            "/staff/mail".to_owned(),
+        ] {
+            for method in [Method::GET, Method::HEAD] {
+                for _ in 0..3 {
+                    assert_eq!(root.asks(&app, method.clone(), &path).send().await.unwrap().status(), 200, "{path}");
+                }
+                assert_eq!(eve.asks(&app, method.clone(), &path).send().await.unwrap().status(), 404, "{path}");
+            }
+            let (status, page) = root.sees(&app, &path).await;
+            assert_eq!(status, 200);
+            assert!(!page.contains("style=") && !page.contains("<script>"), "{page}");
+            assert!(page.contains("aria-current=\"page\"") || path.contains('?') || path.contains("s/"), "{path}");
+            let german = root.get(&app, &path).header("accept-language", "de").send().await.unwrap();
+            assert!(german.text().await.unwrap().contains("Überblick"));
+            let back = leads(nobody.get(&app, &path)).await;
+            assert!(back.starts_with("/sign-in?next=%2Fstaff"), "{back}");
+        }
+        assert_eq!(app.rows(), before);
+    }
+
+    async fn the_overview_tells_what_became_of_requests(app: TestApp) {
+        let (_, root) = root(&app);
+        let (_, page) = root.sees(&app, "/staff").await;
+        assert!(page.contains("Nobody has asked for anything yet"), "{page}");
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse("dora@example.org", SendError::permanent("550 no such user"), 9);
+        let dora = app.user("dora@example.org");
+        let redeemed = app.ask(&ada, &grace, &app.bundle("One", 2));
+        app.commit(Deed::Redeem { id: redeemed.redeem_id, by: grace.user.id, once: None });
+        let declined = app.ask(&ada, &grace, &app.bundle("Two", 2));
+        app.commit(Deed::End { which: RequestRef::Number(declined.id), by: Authority::User(grace.user.id) });
+        app.ask(&ada, &dora, &app.bundle("Three", 2));
+        app.advance(2 * 86_400);
+        app.store.write(|conn| {
+            let now = conn.now()?;
+            requests::expire(conn, now)
+        }).unwrap();
+        let days = app.store.read(|conn| {
+            let now = conn.now()?;
+            days::last(conn, 30, 1_000, now)
+        }).unwrap();
+        assert_eq!((days.days.len(), days.each), (30, 1));
+        let Day { asked, redeemed, declined, expired, .. } = days.days[27];
+        assert_eq!((asked, redeemed, declined, expired), (3, 1, 1, 1), "{days:?}");
+        assert!(days.days[..27].iter().chain(&days.days[28..]).all(|day| day.asked == 0), "{days:?}");
+        let (_, page) = root.sees(&app, "/staff").await;
+        let row = "<th scope=\"row\">1 January</th><td>3</td><td>1</td><td>1</td><td>1</td>";
+        assert!(page.contains(row), "{page}");
+        assert!(page.contains("<rect class=\"asked\"") && page.contains("<title id=\"chart-title\">"), "{page}");
+        assert!(page.contains("Requests in the last 30 days") && page.contains("<dd>4</dd>"), "{page}");
+        assert_eq!(page.matches("In order").count(), 3, "{page}");
+    }
+
+    async fn a_picture_of_many_requests_is_read_off_few(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let bundle = app.bundle("Sleep", 2);
+        // A year of one a day, and since yesterday 4,000 at once, half of them redeemed.
+        let (micros, random, cast) = match app.database_url.starts_with("sqlite") {
+            true => ("(1893456000000000 - %s * 86400000000)", "randomblob(16)", ""),
+            false => ("to_timestamp(1893456000 - %s * 86400)", "gen_random_uuid()", "::text"),
+        };
+        let insert = |numbers: &str, days: &str, outcome: &str| {
+            let at = micros.replace("%s", days);
+            app.tamper(&format!(
+                "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, \
+                 created_at, expires_at, closed_at, outcome) SELECT {random}, {}, {}, {}, {}, {at}, {at}, {at}, \
+                 {outcome} FROM (WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {numbers}) \
+                 SELECT n FROM s) AS s ORDER BY n",
+                grace.id(), ada.id(), bundle.id, ada.id(),
+            ));
+        };
+        insert("365", "(366 - n)", "'declined'");
+        insert("4000", "1", &format!("(CASE n % 2 WHEN 0 THEN 'redeemed' ELSE 'expired' END){cast}"));
+        let read = |most| app.store.read(move |conn| {
+            let now = conn.now()?;
+            days::last(conn, 30, most, now)
+        }).unwrap();
+        let exact = read(100_000);
+        assert_eq!(exact.each, 1);
+        // 4,000 of the crowd, and the last of the year's.
+        let Day { asked, redeemed, declined, expired, .. } = exact.days[28];
+        assert_eq!((asked, redeemed, declined, expired), (4_001, 2_000, 1, 2_000));
+        assert!(exact.days[..28].iter().all(|day| (day.asked, day.declined) == (1, 1)), "{exact:?}");
+        assert_eq!(exact.days[29].asked, 0);
+        let near = read(500);
+        assert_eq!(near.each, 9, "the 60 days have 4,060 of the 4,365");
+        let Day { asked, redeemed, .. } = near.days[28];
+        assert!((3_980..=4_020).contains(&asked), "{asked}");
+        assert!((1_900..=2_100).contains(&redeemed), "{redeemed}");
+    }
+
+    async fn users_are_added_found_disabled_and_enabled(app: TestApp) {
+        let (me, root) = root(&app);
+        let form = [("email", "Ada@Example.org"), ("first_name", "Ada"), ("last_name", "100% Lovelace"), ("staff", "yes")];
+        let there = leads(root.post(&app, "/staff/users", &form)).await;
+        assert_eq!(there, "/staff/users?done=added&q=ada%40example.org");
+        let (_, page) = root.sees(&app, &there).await;
+        assert!(page.contains("The user was added") && page.contains("Ada 100% Lovelace"), "{page}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE email = 'ada@example.org' AND staff AND password IS NULL"), 1);
+        let grace = app.user("grace@example.org");
+        for (q, ada, others) in [
+            ("LOVE", true, false), ("100%25", true, false), ("%25", true, false), ("_", false, false), ("\\", false, false),
+            ("ada+lovelace", true, false), ("ada+grace", false, false), ("example", true, true), ("", true, true), ("%C3%A4", false, false),
+        ] {
+            let (status, page) = root.sees(&app, &format!("/staff/users?q={q}")).await;
+            assert_eq!(status, 200);
+            assert_eq!(page.contains(">ada@example.org</th>"), ada, "{q}: {page}");
+            assert_eq!(page.contains(">grace@example.org</th>"), others, "{q}: {page}");
+            assert_eq!(page.contains("Nobody was found"), !ada && !others, "{q}: {page}");
+        }
+        assert_eq!(app.get("/api/account/").by(&grace).send().await.unwrap().status(), 200);
+        let path = format!("/staff/users/{}", grace.id());
+        let there = leads(root.post(&app, &format!("{path}/disable"), &[])).await;
+        assert_eq!(there, "/staff/users?done=disabled&q=grace%40example.org");
+        assert_eq!(app.get("/api/account/").by(&grace).send().await.unwrap().status(), 401, "at once");
+        assert!(root.sees(&app, &there).await.1.contains("Enable grace@example.org"));
+        leads(root.post(&app, &format!("{path}/disable"), &[])).await;
+        leads(root.post(&app, &format!("{path}/enable"), &[])).await;
+        assert_eq!(app.get("/api/account/").by(&grace).send().await.unwrap().status(), 200);
+        for (action, times) in [("user.added", 1), ("user.disabled", 1), ("user.enabled", 1)] {
+            assert_eq!(trail(&app, action, &me), times, "{action}");
+        }
+        for path in ["/staff/users/999999/disable", "/staff/users/x/enable", "/staff/users/99999999999999999999/enable"] {
+            assert_eq!(root.sends(&app, path, &[]).await.0, 404, "{path}");
+        }
+    }
+
+    async fn nobody_disables_themself(app: TestApp) {
+        let (me, root) = root(&app);
+        let before = app.rows();
+        let there = leads(root.post(&app, &format!("/staff/users/{}/disable", me.id()), &[])).await;
+        let (status, page) = root.sees(&app, &there).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("You cannot disable yourself"), "{page}");
+        assert!(!page.contains("Disable root@example.org"), "{page}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM users WHERE active"), 1);
+        assert_eq!(app.rows(), before);
+    }
+
+    async fn a_user_who_cannot_be_added_is_told_why_beside_the_field(app: TestApp) {
+        let (_, root) = root(&app);
+        app.user("ada@example.org");
+        let before = app.rows();
+        let long = "x".repeat(151);
+        for (email, first_name, status, field, words) in [
+            ("nobody", "", 400, "email", "This is no mail address."),
+            ("", "", 400, "email", "This is no mail address."),
+            ("ADA@example.org", "", 409, "email", "There is a user with this address already."),
+            ("new@example.org", long.as_str(), 400, "first_name", "A name has at most 150 characters"),
+        ] {
+            let form = [("email", email), ("first_name", first_name), ("last_name", "L<i>")];
+            let (got, page) = root.sends(&app, "/staff/users", &form).await;
+            assert_eq!(got, status, "{email}");
+            assert!(page.contains(&format!("id=\"{field}-error\">{words}")), "{page}");
+            assert!(page.contains(&format!("aria-describedby=\"{field}-error\"")), "{page}");
+            assert!(page.contains("value=\"L&lt;i&gt;\"") && page.contains("<details class=\"card\" open>"), "{page}");
+        }
+        for form in [vec![], vec![("email", "a@b.c")], vec![("email", "a@b.c"), ("first_name", "\0"), ("last_name", "")]] {
+            assert_eq!(root.sends(&app, "/staff/users", &form).await.0, 400);
+        }
+        assert_eq!(app.rows(), before);
+    }
+
+    async fn a_long_list_has_pages_and_whatever_is_asked_of_one_is_no_fault_of_ours(app: TestApp) {
+        let (_, root) = root(&app);
+        let (random, ada) = ("SELECT n FROM s", app.user("ada@example.org"));
+        app.tamper(&format!(
+            "INSERT INTO users (email, first_name, last_name, active, staff, created_at) SELECT \
+             'u' || n || '@example.org', '', '', true, false, (SELECT created_at FROM users WHERE id = {}) FROM \
+             (WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 60) {random}) AS s ORDER BY n",
+            ada.id()
+        ));
+        let count = |page: &str| page.matches("<th scope=\"row\">").count();
+        let (_, page) = root.sees(&app, "/staff/users?q=example").await;
+        assert_eq!(count(&page), 25);
+        assert!(page.contains("?q=example&amp;page=2") && !page.contains("rel=\"prev\""), "{page}");
+        let (_, page) = root.sees(&app, "/staff/users?q=example&page=3").await;
+        assert_eq!(count(&page), 62 - 50);
+        assert!(page.contains("?q=example&amp;page=2") && !page.contains("rel=\"next\""), "{page}");
+        let long = "x".repeat(4_000);
+        for room in ["users", "hubs", "bundles", "mail"] {
+            for query in [
+                "page=0", "page=-1", "page=x", "page=99999999999999999999", "page=400", "page=1&page=2", "q=%25%5C_'\"",
+                "q=a+b+c+d+e+f", "state=nonsense", "state=dead&page=7", "done=nonsense", "done=%3Cscript%3E", "&&==&",
+                &format!("q={long}"), "q=%FF%FE", "page=%F0%9F%92%A9",
+            ] {
+                let (status, page) = root.sees(&app, &format!("/staff/{room}?{query}")).await;
+                assert_eq!(status, 200, "{room}?{query}");
+                assert!(!page.contains("nonsense") && !page.contains("<script>"), "{page}");
+            }
+            assert_eq!(root.sees(&app, &format!("/staff/{room}?q=%00")).await.0, 400);
+        }
+        assert_eq!(root.sees(&app, "/staff/hub").await.0, 404);
+        assert_eq!(root.sees(&app, "/staff/hub?id=none").await.0, 404);
+        assert_eq!(root.sees(&app, &format!("/staff/hub?id={long}")).await.0, 404);
+        assert_eq!(root.sees(&app, "/staff/hub?id=%00").await.0, 400);
+    }
+
+    async fn hubs_are_added_and_roles_given_changed_and_taken(app: TestApp) {
+        let (me, root) = root(&app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let id = "a/b?c=1&d#é <i>";
+        let there = leads(root.post(&app, "/staff/hubs", &[("id", id), ("name", "Photos"), ("owner", ada.email())])).await;
+        let (status, page) = root.sees(&app, &there).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("The hub was added") && page.contains("Photos") && page.contains("ada@example.org"), "{page}");
+        let (_, page) = root.sees(&app, "/staff/hubs?q=PHOTO").await;
+        assert!(page.contains("&lt;i&gt;</a>"), "{page}");
+        let place = page.split("<a href=\"").find(|part| part.contains("hub?id=")).unwrap().split('"').next().unwrap();
+        let place = place.replace("&#x2f;", "/");
+        for (email, role) in [(grace.email(), "guest"), (grace.email(), "admin"), (ada.email(), "owner")] {
+            let there = leads(root.post(&app, "/staff/hub/give", &[("hub", id), ("email", email), ("role", role)])).await;
+            assert_eq!(there, format!("{place}&done=given"));
+        }
+        let (_, page) = root.sees(&app, &place).await;
+        assert!(page.contains(">Admin</td>") && page.contains("Take the role of grace@example.org"), "{page}");
+        for done in ["taken", "had-none"] {
+            let there = leads(root.post(&app, "/staff/hub/take", &[("hub", id), ("email", grace.email())])).await;
+            assert_eq!(there, format!("{place}&done={done}"));
+        }
+        for (action, times) in [("hub.added", 1), ("hub.granted", 4), ("hub.revoked", 1)] {
+            assert_eq!(trail(&app, action, &me), times, "{action}");
+        }
+        let before = app.rows();
+        let add = async |id: &str, owner: &str| root.sends(&app, "/staff/hubs", &[("id", id), ("name", ""), ("owner", owner)]).await;
+        let (status, page) = add("new", "nobody@example.org").await;
+        assert_eq!(status, 409);
+        assert!(page.contains("id=\"owner-error\">There is no user with this address"), "{page}");
+        let (status, page) = add(id, ada.email()).await;
+        assert_eq!(status, 409);
+        assert!(page.contains("id=\"id-error\">There is a hub with this id already"), "{page}");
+        assert_eq!(add("", ada.email()).await.0, 400);
+        assert_eq!(add(&"x".repeat(65), ada.email()).await.0, 400);
+        let give = async |hub: &str, email: &str, role: &str| {
+            root.sends(&app, "/staff/hub/give", &[("hub", hub), ("email", email), ("role", role)]).await.0
+        };
+        assert_eq!(give(id, "nobody@example.org", "guest").await, 409);
+        assert_eq!(give(id, "nobody", "guest").await, 400);
+        assert_eq!(give(id, ada.email(), "king").await, 400);
+        assert_eq!(give("none", ada.email(), "guest").await, 404);
+        assert_eq!(root.sends(&app, "/staff/hub/take", &[("hub", "none"), ("email", ada.email())]).await.0, 404);
+        assert_eq!(root.sends(&app, "/staff/hub/take", &[("hub", id), ("email", "nobody@example.org")]).await.0, 404);
+        assert_eq!(app.rows(), before);
+    }
+
+    async fn bundles_are_added_changed_and_deleted_while_nobody_uses_them(app: TestApp) {
+        let (me, root) = root(&app);
+        let (_, page) = root.sees(&app, "/staff/bundles").await;
+        assert!(page.contains("There is no bundle yet"), "{page}");
+        let form = [("name", "Sleep"), ("description", "At night"), ("right", "read"), ("right", "get")];
+        leads(root.post(&app, "/staff/bundles", &form)).await;
+        let id = app.count("SELECT id AS n FROM bundles WHERE name = 'Sleep' AND description = 'At night' AND permission = 6");
+        let place = format!("/staff/bundles/{id}");
+        let (_, page) = root.sees(&app, &place).await;
+        assert!(page.contains("value=\"get\" checked") && !page.contains("value=\"write\" checked"), "{page}");
+        let change = [("name", "Night"), ("description", ""), ("right", "write")];
+        leads(root.post(&app, &place, &change)).await;
+        assert_eq!(app.count("SELECT permission AS n FROM bundles WHERE name = 'Night' AND description = ''"), 8);
+        // In use, its name changes and its rights do not.
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let bundle = app.store.read(|conn| bundles::by_ids(conn, &[BundleId(id)])).unwrap();
+        let request = app.ask(&ada, &grace, &bundle[0]);
+        leads(root.post(&app, &place, &[("name", "Nights"), ("description", "x"), ("right", "write")])).await;
+        let before = app.rows();
+        let (status, page) = root.sends(&app, &place, &[("name", "N"), ("description", ""), ("right", "owner")]).await;
+        assert_eq!(status, 409);
+        assert!(page.contains("Nothing was changed: somebody has agreed") && page.contains("value=\"owner\" checked"), "{page}");
+        let (status, page) = root.sends(&app, &format!("{place}/delete"), &[]).await;
+        assert_eq!(status, 409);
+        assert!(page.contains("Nothing was deleted: somebody holds"), "{page}");
+        for form in [
+            vec![("name", ""), ("description", ""), ("right", "read")],
+            vec![("name", "x"), ("description", "")],
+            vec![("name", "x"), ("description", ""), ("right", "fly")],
+            vec![("name", "x"), ("description", "a\nb"), ("right", "read")],
+            vec![("name", "x")],
+        ] {
+            assert_eq!(root.sends(&app, "/staff/bundles", &form).await.0, 400, "{form:?}");
+            assert_eq!(root.sends(&app, &place, &form).await.0, 400, "{form:?}");
+        }
+        for path in ["/staff/bundles/999999", "/staff/bundles/x", "/staff/bundles/999999/delete"] {
+            assert_eq!(root.sends(&app, path, &form).await.0, 404, "{path}");
+        }
+        assert_eq!(app.rows(), before);
+        app.commit(Deed::End { which: RequestRef::Number(request.id), by: Authority::User(ada.user.id) });
+        leads(root.post(&app, &format!("{place}/delete"), &[])).await;
+        assert_eq!(root.sees(&app, &place).await.0, 404);
+        for (action, times) in [("bundle.added", 1), ("bundle.changed", 2), ("bundle.deleted", 1)] {
+            assert_eq!(trail(&app, action, &me), times, "{action}");
+        }
+    }
+
+    async fn a_mail_that_was_refused_is_seen_and_sent_again(app: TestApp) {
+        let (me, root) = root(&app);
+        let (_, page) = root.sees(&app, "/staff/mail").await;
+        assert!(page.contains("There has been no mail yet"), "{page}");
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse(grace.email(), SendError::permanent("550 no <such> user"), 1);
+        app.ask(&ada, &grace, &app.bundle("Sleep", 2));
+        app.ask(&grace, &ada, &app.bundle("Steps", 2));
+        app.mails(1).await;
+        let dead = "SELECT count(*) AS n FROM outbox WHERE result = 'dead'";
+        while app.count(dead) == 0 || app.count("SELECT count(*) AS n FROM outbox WHERE result = 'sent'") == 0 {
+            tokio::task::yield_now().await;
+        }
+        let (_, page) = root.sees(&app, "/staff/mail?state=dead").await;
+        assert!(page.contains("550 no &lt;such&gt; user") && page.contains("grace@example.org"), "{page}");
+        assert!(!page.contains("<th scope=\"row\">ada@example.org"), "{page}");
+        let (_, page) = root.sees(&app, "/staff/mail?state=sent").await;
+        assert!(page.contains("<th scope=\"row\">ada@example.org") && !page.contains("/retry"), "{page}");
+        let (_, page) = root.sees(&app, "/staff").await;
+        assert!(page.contains("See them"), "{page}");
+        let (_, page) = root.sees(&app, "/staff/mail").await;
+        let retry = page.split("action=\"").find(|part| part.contains("/retry")).unwrap().split('"').next().unwrap();
+        assert_eq!(leads(root.post(&app, retry, &[])).await, "/staff/mail?done=retried");
+        assert_eq!(app.mails(2).await[1].to, ["grace@example.org"]);
+        while app.count("SELECT count(*) AS n FROM outbox WHERE result = 'sent'") < 2 {
+            tokio::task::yield_now().await;
+        }
+        let again = leads(root.post(&app, retry, &[])).await;
+        assert_eq!(again, "/staff/mail?done=not-retried");
+        assert!(root.sees(&app, &again).await.1.contains("has been sent already"));
+        assert_eq!(trail(&app, "mail.retried", &me), 1);
+        assert_eq!(root.sends(&app, "/staff/mail/x/retry", &[]).await.0, 404);
+    }
+}

@@ -1,0 +1,129 @@
+//! The audit trail, as people read it.
+
+use countersign::domain::event::{Action, Origin};
+use countersign::store::events;
+use countersign::words::Language;
+
+use crate::helpers::TestApp;
+use crate::hexo::Scene;
+
+const ALL: &str = "/staff/audit";
+const OWN: &str = "/account/activity";
+
+/// Has the operator do as much.
+fn record(app: &TestApp, entries: usize) {
+    app.store
+        .write(|conn| {
+            let now = conn.now()?;
+            for nth in 0..entries {
+                events::record(conn, &Origin::OPERATOR, Action::HubAdded, format!("hub:nr{nth}."), now)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn whatever_can_be_done_has_words() {
+    for action in Action::ALL {
+        let key = format!("did-{}", action.name().replace(['.', '_'], "-"));
+        assert!(Language::ALL.into_iter().all(|language| language.has(&key)), "{key}");
+    }
+}
+
+on_both_databases! {
+    async fn everybody_reads_their_own_and_staff_reads_all(app: TestApp) {
+        let scene = Scene::set(&app);
+        let Scene { ada, grace, eve, .. } = &scene;
+        let root = app.staff("root@example.org");
+        let (asked, token) = scene.ask(&app).await;
+        let number = crate::hexo::number(&asked);
+        let form = [("token", token.as_str()), ("decision", "approve")];
+        let answer = app.signed_in(grace).post(&app, "/redeem", &form).header("user-agent", "a telltale").send().await;
+        assert_eq!(answer.unwrap().status(), 200);
+        let (status, own) = app.signed_in(grace).sees(&app, OWN).await;
+        assert_eq!(status, 200);
+        for told in ["A request was approved", "A permission was asked for", "You ·", "ada Test ·", "127.0.0.1", "a telltale"] {
+            assert!(own.contains(told), "{told}: {own}");
+        }
+        assert!(own.contains(&format!("<a href=\"/requests/{number}\">request:{number}</a>")), "{own}");
+        let (_, others) = app.signed_in(ada).sees(&app, OWN).await;
+        assert!(others.contains("A request was approved") && others.contains("grace Test ·"), "{others}");
+        assert!(!others.contains("a telltale"), "{others}");
+        assert!(!others.contains("By whom"), "{others}");
+        let (_, none) = app.signed_in(eve).sees(&app, OWN).await;
+        assert!(none.contains("Nothing was found."), "{none}");
+        assert_eq!(app.signed_in(ada).sees(&app, ALL).await.0, 404);
+        assert_eq!(app.visitor().sees(&app, ALL).await.0, 303);
+        assert_eq!(app.visitor().sees(&app, OWN).await.0, 303);
+        let (status, all) = app.signed_in(&root).sees(&app, ALL).await;
+        assert_eq!(status, 200);
+        for told in ["a telltale", "grace Test (grace@example.org)", "By whom"] {
+            assert!(all.contains(told), "{told}: {all}");
+        }
+    }
+
+    async fn the_trail_is_searched_by_a_form(app: TestApp) {
+        let Scene { ada, grace, bundle, .. } = &Scene::set(&app);
+        let root = app.signed_in(&app.staff("root@example.org"));
+        app.ask(ada, grace, bundle);
+        app.store.write(|conn| {
+            let (now, by) = (conn.now()?, Origin { actor: Some(grace.user.id), ..Origin::default() });
+            events::record(conn, &by, Action::BundleAdded, "bundle:12".to_owned(), now)
+        }).unwrap();
+        app.advance(86_400);
+        record(&app, 1);
+        // What is in the list, and not in the form.
+        let finds = |query: &str| {
+            let (path, app, root) = (format!("{ALL}?{query}"), &app, &root);
+            async move {
+                let (status, page) = root.sees(app, &path).await;
+                assert_eq!(status, 200, "{path}: {page}");
+                page.matches("<li class=\"card\">").count()
+            }
+        };
+        for (query, wanted) in [
+            ("", 3),
+            ("action=&person=&subject=&from=&to=&before=", 3),
+            ("action=bundle.added", 1),
+            ("person=Grace%40example.org", 1),
+            ("subject=bundle%3A12", 1),
+            ("from=2030-01-02", 1),
+            ("to=2030-01-01", 2),
+            ("from=2030-01-01&to=2030-01-02", 3),
+            ("from=2031-01-01", 0),
+            ("action=hub.added&person=grace%40example.org", 0),
+            ("utm=x", 3),
+        ] {
+            assert_eq!(finds(query).await, wanted, "{query}");
+        }
+        assert_eq!(finds(&format!("person={}", grace.id())).await, 1);
+        for (query, field) in [
+            ("from=yesterday", "from"), ("to=2030-02-30", "to"), ("action=x", "action"),
+            ("person=nobody%40example.org", "person"), ("person=x", "person"), ("from=%3Cb%3E", "from"),
+        ] {
+            let (status, page) = root.sees(&app, &format!("{ALL}?{query}")).await;
+            assert_eq!(status, 400, "{query}");
+            let tied = format!("aria-invalid=\"true\" aria-describedby=\"wrong-{field}\"");
+            assert!(page.contains(&tied) && page.contains(&format!("id=\"wrong-{field}\"")), "{query}: {page}");
+            assert!(!page.contains("<b>"), "{page}");
+        }
+        for query in ["before=x", "subject=%00", "from=%00"] {
+            assert_eq!(root.sees(&app, &format!("{ALL}?{query}")).await.0, 400, "{query}");
+        }
+    }
+
+    async fn the_trail_is_turned_page_by_page(app: TestApp) {
+        let root = app.signed_in(&app.staff("root@example.org"));
+        record(&app, 120);
+        let (mut at, mut seen) = (Some(format!("{ALL}?action=hub.added")), Vec::new());
+        while let Some(path) = at {
+            let (status, page) = root.sees(&app, &path).await;
+            assert_eq!(status, 200);
+            seen.push(page.matches("<li class=\"card\">").count());
+            let older = page.split("href=\"").find(|rest| rest.contains("rel=\"next\"") && rest.starts_with(ALL));
+            at = older.map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+        }
+        assert_eq!(seen, [50, 50, 20]);
+    }
+}
