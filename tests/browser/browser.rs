@@ -1,5 +1,6 @@
 //! Somebody at a browser: what they do, and what they see.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +42,11 @@ impl Default for Wish {
 pub async fn with(wish: Wish, test: impl AsyncFnOnce(&TestApp, &Browser)) {
     let Some(chromedriver) = Chromedriver::get() else { return };
     let _seat = SEATS.acquire().await.unwrap();
-    let app = TestApp::spawn_open(wish.backend, wish.toml);
-    let browser = Browser::open(chromedriver, wish, &app.url).await;
+    // What is mailed is in memory; but the server shows these files to who tries it out.
+    let mails = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
+    let toml = format!("mail_directory = '{}'\n{}", mails.display(), wish.toml);
+    let app = TestApp::spawn_open(wish.backend, &toml);
+    let browser = Browser::open(chromedriver, wish, &app.url, mails).await;
     test(&app, &browser).await;
     browser.close().await;
 }
@@ -57,12 +61,13 @@ pub fn link_in(mail: &Sent) -> String {
 pub struct Browser {
     driver: WebDriver,
     home: String,
+    mails: PathBuf,
     // After its browser.
     _chromedriver: Arc<Chromedriver>,
 }
 
 impl Browser {
-    async fn open(chromedriver: Arc<Chromedriver>, wish: Wish, home: &str) -> Self {
+    async fn open(chromedriver: Arc<Chromedriver>, wish: Wish, home: &str, mails: PathBuf) -> Self {
         let profile = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
         let mut wanted = DesiredCapabilities::chrome();
         for switch in [
@@ -100,7 +105,7 @@ impl Browser {
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
         let connecting = WebDriver::builder(&chromedriver.url, wanted).request_timeout(2 * PATIENCE);
         let driver = connecting.await.unwrap_or_else(|error| panic!("no browser: {error}"));
-        Self { driver, home: home.to_owned(), _chromedriver: chromedriver }
+        Self { driver, home: home.to_owned(), mails, _chromedriver: chromedriver }
     }
 
     /// Closes it. No page may have been told by its policy what it may not do, nor have had
@@ -120,6 +125,11 @@ impl Browser {
     /// What is not done by people.
     pub fn driver(&self) -> &WebDriver {
         &self.driver
+    }
+
+    /// Where the server looks for mails that it shows.
+    pub fn mails(&self) -> &Path {
+        &self.mails
     }
 
     /// Goes to a path of the server, or to a whole URL.

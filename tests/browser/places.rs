@@ -42,17 +42,30 @@ pub const PLACES: &[Place] = &[
     place("not-found", "/sign-in/nothing", Who::Nobody),
     place("forgot-password", "/forgot-password", Who::Nobody),
     place("set-password-over", "/set-password?token=cst_none", Who::Nobody),
+    place("mailbox", "/mailbox", Who::Nobody),
+    place("letter", "/mailbox/{letter}", Who::Nobody),
     place("home", "/", Who::Asked),
     place("redeem", "/redeem?token={token}", Who::Asked),
     place("redeem-over", "/redeem?token=csr_none", Who::Asked),
     place("account", "/account", Who::Asked),
+    place("activity", "/account/activity", Who::Asked),
+    place("timeline", "/requests/{request}", Who::Asked),
     place("redeem-other", "/redeem?token={token}", Who::Asks),
-    place("home-staff", "/", Who::Staff),
+    place("timeline-asks", "/requests/{request}", Who::Asks),
+    place("staff", "/staff", Who::Staff),
+    place("staff-users", "/staff/users", Who::Staff),
+    place("staff-users-none", "/staff/users?q=nobody", Who::Staff),
+    place("staff-hubs", "/staff/hubs", Who::Staff),
+    place("staff-hub", "/staff/hub?id=sleeplab", Who::Staff),
+    place("staff-bundles", "/staff/bundles", Who::Staff),
+    place("staff-bundle", "/staff/bundles/{bundle}", Who::Staff),
+    place("staff-mail", "/staff/mail", Who::Staff),
+    place("staff-audit", "/staff/audit", Who::Staff),
 ];
 
 /// Has a browser go to each of them as who sees it, in the time zone of Berlin.
 pub async fn tour(app: &TestApp, browser: &Browser, mut look: impl AsyncFnMut(&Place)) {
-    let scene = Scene::set(app);
+    let scene = Scene::set(app, browser.mails()).await;
     let zone = json!({ "timezoneId": "Europe/Berlin" });
     browser.driver().cdp().send_raw("Emulation.setTimezoneOverride", zone).await.unwrap();
     let mut who = Who::Nobody;

@@ -1,88 +1,127 @@
 //! A server as it may look after some weeks: a few people at a sleep laboratory, and those
 //! whom they ask. What the places show is here.
 
+use std::path::Path;
+use std::time::Duration;
+
 use countersign::domain::bundle::{Bundle, BundleName, Description};
 use countersign::domain::export::{ExpiryHours, NewExport};
-use countersign::domain::grant::Terms;
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
-use countersign::domain::request::{NewRequest, PermissionRequest};
+use countersign::domain::request::{PermissionRequest, RequestId};
 use countersign::domain::user::Authority;
+use countersign::entropy;
+use countersign::mail::transport::SendError;
 use countersign::store::bundles::{self, NewBundle};
 use countersign::store::ledger::{Deed, RequestRef, Verdict};
+use countersign::store::requests;
+use serde_json::{Value, json};
 
-use crate::helpers::{START, TestApp, TestUser};
+use crate::helpers::{By, START, TestApp, TestUser};
 use crate::places::Who;
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
+const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
-/// When it begins: 2026-05-07T00:45:00Z. Somebody looks eleven days later, at 13:20.
-const FIRST_DAY: i64 = 1_778_114_700;
+/// When it begins: 2026-05-04T08:00:00Z. It is looked at two weeks later.
+const FIRST_DAY: i64 = 1_777_881_600;
+/// Who is asked, besides those who look.
+const OTHERS: [(&str, &str, &str); 8] = [
+    ("amara.diallo@mail.example", "Amara", "Diallo"),
+    ("ben.fischer@mail.example", "Ben", "Fischer"),
+    ("chiara.romano@mail.example", "Chiara", "Romano"),
+    ("daan.devries@mail.example", "Daan", "de Vries"),
+    ("elif.kaya@mail.example", "Elif", "Kaya"),
+    ("farah.nasser@mail.example", "Farah", "Nasser"),
+    ("goran.petrovic@mail.example", "Goran", "Petrović"),
+    ("hanna.lehtinen@mail.example", "Hanna", "Lehtinen"),
+];
 
 /// Who is there, and what their links are.
 pub struct Scene {
-    /// Who is asked.
-    pub jonas: TestUser,
-    /// Who asks.
-    pub mara: TestUser,
-    /// Who administers the server.
-    pub ines: TestUser,
+    jonas: TestUser,
+    mara: TestUser,
+    ines: TestUser,
     /// Words in the places' paths, and what they stand for.
     names: Vec<(&'static str, String)>,
 }
 
 impl Scene {
-    /// Sets it.
-    pub fn set(app: &TestApp) -> Self {
+    /// Sets it, with the mails as files in a directory.
+    pub async fn set(app: &TestApp, mails: &Path) -> Self {
         app.advance(FIRST_DAY - START / 1_000_000);
         let mara = app.person("mara.lindqvist@sleeplab.example", ["Mara", "Lindqvist"], false);
-        let jonas = app.person("jonas.weber@mail.example", ["Jonas", "Weber"], false);
-        let ines = app.person("ines.moreau@sleeplab.example", ["Inês", "Moreau"], true);
         let tomas = app.person("tomas.okafor@heartcohort.example", ["Tomás", "Okafor"], false);
+        let jonas = app.person("jonas.weber@mail.example", ["Jonas", "Weber"], false);
         let leila = app.person("leila.haddad@mail.example", ["Leila", "Haddad"], false);
+        let ines = app.person("ines.moreau@sleeplab.example", ["Inês", "Moreau"], true);
+        let others = OTHERS.map(|(email, first, last)| app.person(email, [first, last], false));
         let sleep = bundle(app, "Sleep and heart rate", "What a watch measures at night, from 2024 on.", 6);
         let steps = bundle(app, "Daily steps", "One number a day.", 2);
         let blood =
             bundle(app, "Laboratory results", "Blood counts and lipids, with the dates of the visits.", 6);
-        let diary = bundle(app, "Sleep diary", "What you write in the mornings; new entries are added.", 14);
-        for hub in ["sleeplab", "heartcohort"] {
-            app.role(hub, &mara, Role::Owner);
-            app.role(hub, &jonas, Role::Admin);
+        let diary = bundle(app, "Sleep diary", "What is written in the mornings; entries are added.", 14);
+        for (hub, admin) in [("sleeplab", &mara), ("sleeplab", &jonas), ("heartcohort", &tomas)] {
+            app.role(hub, admin, Role::Admin);
         }
+        let refusal = "550 5.1.1 <goran.petrovic@mail.example>: there is no such mailbox";
+        app.mailbox.refuse(others[6].email(), SendError::Permanent(refusal.to_owned()), 1);
 
-        // What has been decided.
-        let given = ask(app, &mara, &jonas, &steps, 7 * DAY);
-        redeem(app, &given, &jonas);
-        app.advance(2 * DAY + 3 * HOUR);
-        let given = ask(app, &tomas, &jonas, &blood, 7 * DAY);
-        redeem(app, &given, &jonas);
-        let declined = ask(app, &tomas, &jonas, &diary, 7 * DAY);
-        end(app, &declined, &jonas);
-        let given = ask(app, &jonas, &leila, &steps, 7 * DAY);
-        redeem(app, &given, &leila);
-        app.advance(3 * DAY - 5 * HOUR);
-        let withdrawn = ask(app, &mara, &jonas, &blood, 7 * DAY);
-        end(app, &withdrawn, &mara);
-        ask(app, &mara, &leila, &sleep, 2 * DAY);
-        // What has been made, and is over.
-        for (node, mask, hours) in
-            [("night-2026-02", 6, 24), ("cohort-a", 2, 24 * 30), ("watch-17", 6, 24 * 14), ("diary", 6, 48)]
-        {
-            export(app, &jonas, node, mask, hours);
-            export(app, &mara, node, mask, hours);
-            app.advance(26 * HOUR);
+        for day in 0..14 {
+            // Two in three of those who are asked decide, on the day after.
+            let mut asked = Vec::new();
+            for nth in (0..2 + day * 5 % 3).map(|nth| day * 4 + nth) {
+                let by = if nth % 16 < 8 { &mara } else { &tomas };
+                let what = [&sleep, &steps, &blood, &diary][nth / 16];
+                asked.push((nth, ask(app, by, &others[nth % 8], what, 5 * DAY).await));
+            }
+            match day {
+                2 => redeem(app, &ask(app, &mara, &jonas, &steps, 7 * DAY).await, &jonas),
+                4 => {
+                    redeem(app, &ask(app, &tomas, &jonas, &blood, 7 * DAY).await, &jonas);
+                    end(app, &ask(app, &tomas, &jonas, &diary, 7 * DAY).await, &jonas);
+                    redeem(app, &ask(app, &jonas, &leila, &steps, 7 * DAY).await, &leila);
+                }
+                7 => {
+                    end(app, &ask(app, &mara, &jonas, &blood, 7 * DAY).await, &mara);
+                    ask(app, &mara, &leila, &sleep, 2 * DAY).await;
+                }
+                3 => export(app, &[&jonas, &mara], "night-2026-02", 6, 24),
+                6 => export(app, &[&jonas], "cohort-a", 2, 30 * 24),
+                9 => export(app, &[&mara, &jonas], "watch-17", 6, 14 * 24),
+                12 => export(app, &[&jonas, &mara], "diary", 14, 48),
+                _ => {}
+            }
+            mails_have_left(app).await;
+            app.advance(DAY);
+            for (nth, request) in asked {
+                match nth % 6 {
+                    0 | 1 | 3 => redeem(app, &request, &others[nth % 8]),
+                    4 => end(app, &request, &others[nth % 8]),
+                    _ => {}
+                }
+            }
         }
-        app.advance(2 * DAY - 2 * HOUR);
 
         // What waits.
-        ask(app, &tomas, &jonas, &steps, 10 * DAY);
-        app.advance(6 * HOUR);
-        ask(app, &mara, &leila, &diary, 7 * DAY);
-        ask(app, &jonas, &leila, &sleep, 3 * DAY);
-        let open = ask(app, &mara, &jonas, &sleep, 7 * DAY);
-        app.advance(2 * HOUR + 35 * MINUTE);
-        let names = vec![("{token}", app.redeem_token(&open)), ("{bundle}", sleep.id.to_string())];
+        ask(app, &tomas, &jonas, &steps, 10 * DAY).await;
+        app.advance(HOUR);
+        ask(app, &mara, &leila, &diary, 7 * DAY).await;
+        ask(app, &jonas, &leila, &sleep, 3 * DAY).await;
+        let open = ask(app, &mara, &jonas, &sleep, 7 * DAY).await;
+        app.advance(4 * HOUR + HOUR / 3);
+        mails_have_left(app).await;
+        let mut letter = String::new();
+        for mail in app.mailbox.sent().iter().rev().take(12).rev() {
+            let id = entropy::uuid();
+            std::fs::write(mails.join(format!("{id}.eml")), &mail.text).unwrap();
+            letter = id.to_string();
+        }
+        let names = vec![
+            ("{letter}", letter),
+            ("{token}", app.redeem_token(&open)),
+            ("{request}", open.id.to_string()),
+            ("{bundle}", sleep.id.to_string()),
+        ];
         Self { jonas, mara, ines, names }
     }
 
@@ -111,12 +150,31 @@ fn bundle(app: &TestApp, name: &str, description: &str, mask: i64) -> Bundle {
     app.store.write(|conn| bundles::insert(conn, &new)).unwrap()
 }
 
-fn ask(app: &TestApp, by: &TestUser, of: &TestUser, bundle: &Bundle, lifetime: i64) -> PermissionRequest {
-    let terms = Terms { target: of.user.id, allowed: by.user.id, bundle: bundle.id };
-    let new = NewRequest { terms, asked_by: by.user.id, lifetime, redeem_page: None, once: None };
-    match app.commit(Deed::Ask(new)) {
-        Verdict::Asked(Ok((request, ..))) => request,
-        verdict => panic!("not asked: {verdict:?}"),
+/// Over the API, so that its mail leaves.
+async fn ask(
+    app: &TestApp,
+    by: &TestUser,
+    of: &TestUser,
+    bundle: &Bundle,
+    seconds: i64,
+) -> PermissionRequest {
+    let body = json!({
+        "bundle": format!("/api/bundle/{}/", bundle.id),
+        "user_target": of.uri(),
+        "user_allowed": by.uri(),
+        "ttl": seconds,
+    });
+    let asked = app.post("/api/bundle_permission_request/").by(by).json(&body).send().await.unwrap();
+    let asked: Value = asked.json().await.unwrap();
+    let uri = asked["resource_uri"].as_str().unwrap_or_else(|| panic!("not asked: {asked}"));
+    let id = RequestId(uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap());
+    app.store.read(|conn| requests::by_ids(conn, &[id])).unwrap().remove(0)
+}
+
+/// Waits until no mail is owed.
+async fn mails_have_left(app: &TestApp) {
+    while app.count("SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL") > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -131,14 +189,16 @@ fn end(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
     assert!(matches!(verdict, Verdict::Ended(Ok(_))), "{verdict:?}");
 }
 
-fn export(app: &TestApp, creator: &TestUser, node: &str, mask: i64, hours: i64) {
-    let new = NewExport {
-        creator: creator.user.id,
-        hub: HubId::new("sleeplab").unwrap(),
-        node: NodeId::new(node).unwrap(),
-        mask: Mask::new(mask).unwrap(),
-        expiry: ExpiryHours::new(hours).unwrap(),
-    };
-    let verdict = app.commit(Deed::CreateExport(new));
-    assert!(matches!(verdict, Verdict::ExportCreated(Ok(_))), "{verdict:?}");
+fn export(app: &TestApp, creators: &[&TestUser], node: &str, mask: i64, hours: i64) {
+    for creator in creators {
+        let new = NewExport {
+            creator: creator.user.id,
+            hub: HubId::new("sleeplab").unwrap(),
+            node: NodeId::new(node).unwrap(),
+            mask: Mask::new(mask).unwrap(),
+            expiry: ExpiryHours::new(hours).unwrap(),
+        };
+        let verdict = app.commit(Deed::CreateExport(new));
+        assert!(matches!(verdict, Verdict::ExportCreated(Ok(_))), "{verdict:?}");
+    }
 }
