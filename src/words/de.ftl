@@ -77,7 +77,7 @@ redeem-ask-again-subject = Bitte schicken Sie mir Ihre Anfrage noch einmal
 
 # --- Was aus einer Anfrage wurde
 timeline-title = Anfrage { $number }
-timeline-of = { $allowed } bittet { $target } um die Erlaubnis:
+timeline-of = { $allowed } bittet { $target } um diese Erlaubnis.
 timeline-heading = Was daraus wurde
 timeline-staff = Die Verwaltung
 timeline-operator = Der Betreiber

@@ -78,7 +78,7 @@ redeem-ask-again-subject = Please send me your request again
 
 # --- What became of a request
 timeline-title = Request { $number }
-timeline-of = { $allowed } asks { $target } for permission to:
+timeline-of = { $allowed } asks { $target } for this permission.
 timeline-heading = What became of it
 timeline-staff = An administrator
 timeline-operator = The operator
