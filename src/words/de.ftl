@@ -323,7 +323,7 @@ mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als
 
 # --- Was aus einer Anfrage wurde
 timeline-title = Anfrage { $number }
-timeline-of = { $allowed } bittet { $target } um die Erlaubnis:
+timeline-of = { $allowed } bittet { $target } um diese Erlaubnis.
 timeline-heading = Was daraus wurde
 timeline-staff = Die Verwaltung
 timeline-operator = Der Betreiber

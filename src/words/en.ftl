@@ -324,7 +324,7 @@ mailbox-text-only = This is the mail’s text. Mail programs show the same as HT
 
 # --- What became of a request
 timeline-title = Request { $number }
-timeline-of = { $allowed } asks { $target } for permission to:
+timeline-of = { $allowed } asks { $target } for this permission.
 timeline-heading = What became of it
 timeline-staff = An administrator
 timeline-operator = The operator
