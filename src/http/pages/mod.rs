@@ -30,6 +30,7 @@ use super::openapi::refusals::Refusals;
 use super::routing::get;
 
 pub(crate) use error::problem;
+pub(crate) use mailbox::is_kept as has_mailbox;
 #[cfg(any(test, fuzzing))]
 pub(crate) use post::probe;
 pub(crate) use view::language_of;

@@ -17,8 +17,8 @@ use crate::store::{days, outbox, staff};
 
 /// Days in the picture.
 const DAYS: i64 = 30;
-/// Requests that are read for it, at the most.
-const READ: i64 = 20_000;
+/// Requests that are read for it, at the most: each may lie on a page of the disk of its own.
+const READ: i64 = 10_000;
 
 #[derive(OpenApi)]
 #[openapi(paths(show))]
