@@ -1,7 +1,7 @@
 # Everyday verbs. There is no `clean`: nothing is left outside target/, and
 # `cargo clean` empties that.
 
-.PHONY: run demo test chaos bench fuzz deny fmt lint doc
+.PHONY: run demo test screenshots chaos bench fuzz deny fmt lint doc
 
 # A server on SQLite in ./data, with its mail as files in ./data/outbox.
 run:
@@ -15,6 +15,11 @@ demo:
 # Part of it, without the lints: make test ARGS='--test api redeem'
 test:
 	tests/run $(ARGS)
+
+# Pictures of every page, on a phone and on a desk, in the light and in the dark, in both
+# languages, in target/screenshots. Those in docs/images: make screenshots ARGS=docs
+screenshots:
+	tests/run --screenshots $(ARGS)
 
 # Once or not at all, under fire: a million redemptions on three replicas that are
 # killed all the while. Some of it, with so many: make chaos ARGS='50000 restarts'

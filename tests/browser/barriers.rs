@@ -4,13 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Wish, with};
-use crate::places::PLACES;
-use crate::scene::Scene;
+use crate::places::tour;
 
 impl Browser {
     /// Has the pages think that their reader likes it dark, or light.
-    pub async fn likes(&self, scheme: &str) {
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    pub async fn likes(&self, colours: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": colours }] });
         self.driver().cdp().send_raw("Emulation.setEmulatedMedia", features).await.unwrap();
     }
 
@@ -30,31 +29,37 @@ impl Browser {
         let found = found.json().as_array().cloned().unwrap_or_else(|| panic!("{}", found.json()));
         found.iter().map(Value::to_string).collect()
     }
+
+    /// By how many pixels the page is wider than a window of 320, as it is with text at 400 %
+    /// (WCAG 2.2, 1.4.10).
+    async fn overflow(&self) -> i64 {
+        let window = json!({ "width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": true });
+        let devices = self.driver().cdp();
+        devices.send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
+        let wide = self.driver().execute("return document.documentElement.scrollWidth", []).await.unwrap();
+        devices.send_raw("Emulation.clearDeviceMetricsOverride", json!({})).await.unwrap();
+        wide.json().as_i64().unwrap() - 320
+    }
 }
 
 /// Looks at every place in a language, in the light and in the dark.
 async fn look(language: &'static str) {
     with(Wish { language, ..Wish::default() }, async |app, browser| {
-        let scene = Scene::set(app);
         let mut found = Vec::new();
-        let mut who = None;
-        for place in PLACES {
-            if who != Some(place.who) {
-                browser.driver().delete_all_cookies().await.unwrap();
-                if let Some(user) = scene.user(place.who) {
-                    browser.signs_in_at_home(user).await;
-                }
-                who = Some(place.who);
-            }
-            browser.goes_to(&scene.path(place.path)).await;
-            for scheme in ["light", "dark"] {
-                browser.likes(scheme).await;
+        tour(app, browser, async |place| {
+            for colours in ["light", "dark"] {
+                browser.likes(colours).await;
                 let barriers = browser.barriers().await;
                 found.extend(
-                    barriers.into_iter().map(|barrier| format!("{}, {scheme}: {barrier}", place.name)),
+                    barriers.into_iter().map(|barrier| format!("{}, {colours}: {barrier}", place.name)),
                 );
             }
-        }
+            match browser.overflow().await {
+                ..=0 => {}
+                pixels => found.push(format!("{}: {pixels} pixels wider than a phone", place.name)),
+            }
+        })
+        .await;
         assert!(found.is_empty(), "{}", found.join("\n"));
     })
     .await;

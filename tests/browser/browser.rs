@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::mail::transport::Sent;
 use serde_json::json;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
@@ -44,6 +45,12 @@ pub async fn with(wish: Wish, test: impl AsyncFnOnce(&TestApp, &Browser)) {
     let browser = Browser::open(chromedriver, wish, &app.url).await;
     test(&app, &browser).await;
     browser.close().await;
+}
+
+/// The link in a mail, as it stands there.
+pub fn link_in(mail: &Sent) -> String {
+    let link = mail.text.split_whitespace().find(|word| word.contains("?token="));
+    link.expect("a mail with a link").to_owned()
 }
 
 /// A browser.
@@ -179,6 +186,24 @@ impl Browser {
         self.fills_in("email", user.email()).await;
         self.fills_in("password", PASSWORD).await;
         self.presses("main button.primary").await;
+    }
+
+    /// Presses a key.
+    pub async fn types(&self, text: impl Into<TypingData>) {
+        self.driver.action_chain().send_keys(text).perform().await.unwrap();
+    }
+
+    /// Goes from one thing to the next by the keyboard until it is at this one, which it
+    /// finds within so many steps.
+    pub async fn tabs_to(&self, css: &str) {
+        for _ in 0..30 {
+            self.types(Key::Tab).await;
+            let there = format!("return document.activeElement.matches({css:?})");
+            if self.driver.execute(there, []).await.unwrap().json() == true {
+                return;
+            }
+        }
+        panic!("the keyboard does not come to {css}:\n{}", self.page().await);
     }
 
     /// Signs in, and waits to be at the first page.

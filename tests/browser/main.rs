@@ -17,6 +17,7 @@ mod leftovers;
 mod barriers;
 mod browser;
 mod chromedriver;
+mod passwords;
 mod places;
 mod redeem;
 mod scene;

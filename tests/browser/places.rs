@@ -1,6 +1,12 @@
 //! Where one can go: what is looked at for barriers, and photographed. A new page is a line
 //! here.
 
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::helpers::TestApp;
+use crate::scene::Scene;
+
 /// Who looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
@@ -34,9 +40,31 @@ pub const PLACES: &[Place] = &[
     place("sign-in", "/sign-in", Who::Nobody),
     place("redeem-sign-in", "/redeem?token={token}", Who::Nobody),
     place("not-found", "/sign-in/nothing", Who::Nobody),
+    place("forgot-password", "/forgot-password", Who::Nobody),
+    place("set-password-over", "/set-password?token=cst_none", Who::Nobody),
     place("home", "/", Who::Asked),
     place("redeem", "/redeem?token={token}", Who::Asked),
     place("redeem-over", "/redeem?token=csr_none", Who::Asked),
+    place("account", "/account", Who::Asked),
     place("redeem-other", "/redeem?token={token}", Who::Asks),
     place("home-staff", "/", Who::Staff),
 ];
+
+/// Has a browser go to each of them as who sees it, in the time zone of Berlin.
+pub async fn tour(app: &TestApp, browser: &Browser, mut look: impl AsyncFnMut(&Place)) {
+    let scene = Scene::set(app);
+    let zone = json!({ "timezoneId": "Europe/Berlin" });
+    browser.driver().cdp().send_raw("Emulation.setTimezoneOverride", zone).await.unwrap();
+    let mut who = Who::Nobody;
+    for place in PLACES {
+        if place.who != who {
+            browser.driver().delete_all_cookies().await.unwrap();
+            who = place.who;
+            if let Some(user) = scene.user(who) {
+                browser.signs_in_at_home(user).await;
+            }
+        }
+        browser.goes_to(&scene.path(place.path)).await;
+        look(place).await;
+    }
+}

@@ -2,9 +2,10 @@
 
 use reqwest::StatusCode;
 use serde_json::json;
+use thirtyfour::Key;
 
-use crate::browser::{Browser, Wish, with};
-use crate::helpers::{Backend, By, TestApp, TestUser};
+use crate::browser::{Browser, Wish, link_in, with};
+use crate::helpers::{Backend, By, PASSWORD, TestApp, TestUser};
 
 const GRANTS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
@@ -18,9 +19,7 @@ async fn link(app: &TestApp, ada: &TestUser, grace: &TestUser) -> String {
     });
     let asked = app.post("/api/bundle_permission_request/").by(ada).json(&body).send().await.unwrap();
     assert_eq!(asked.status(), StatusCode::CREATED, "{}", asked.text().await.unwrap());
-    let mail = app.mails(1).await.remove(0);
-    let link = mail.text.split_whitespace().find(|word| word.contains("/redeem?token=")).expect("a link");
-    link.to_owned()
+    link_in(&app.mails(1).await[0])
 }
 
 /// Two people, and the link that one of them has got.
@@ -64,6 +63,31 @@ async fn the_whole_way_without_scripts() {
 }
 
 #[actix_web::test]
+async fn the_whole_way_by_the_keyboard_alone() {
+    with(Wish::default(), async |app, browser| {
+        let (_, grace, link) = asked(app).await;
+        browser.goes_to(&link).await;
+        browser.arrives_at("Sign in").await;
+        // What comes first leads past what is the same on every page.
+        browser.types(Key::Tab).await;
+        assert_eq!(browser.reads(":focus").await, "Skip to the content");
+        browser.types(Key::Enter).await;
+        browser.types(Key::Tab).await;
+        assert_eq!(browser.counts("[name=email]:focus").await, 1);
+        browser.types(grace.email()).await;
+        browser.tabs_to("[name=password]").await;
+        browser.types(PASSWORD).await;
+        browser.types(Key::Enter).await;
+        browser.arrives_at("A request for you").await;
+        browser.tabs_to("button[value=approve]").await;
+        browser.types(Key::Enter).await;
+        browser.arrives_at("Approved").await;
+        assert_eq!(app.count(GRANTS), 1);
+    })
+    .await;
+}
+
+#[actix_web::test]
 async fn who_follows_the_link_again_sees_that_there_is_nothing_left_to_decide() {
     with(Wish::default(), async |app, browser| {
         let (_, grace, link) = asked(app).await;
@@ -74,9 +98,6 @@ async fn who_follows_the_link_again_sees_that_there_is_nothing_left_to_decide() 
         browser.goes_to(&link).await;
         browser.arrives_at("Nothing to decide here").await;
         assert_eq!(browser.counts("button[name=decision]").await, 0);
-        // The form that the browser still has is worth nothing either.
-        browser.driver().back().await.unwrap();
-        browser.driver().back().await.unwrap();
         assert_eq!(app.count(GRANTS), 1);
     })
     .await;

@@ -17,8 +17,8 @@ use crate::places::Who;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// When somebody looks: 2026-05-18T13:20:00Z.
-const NOW: i64 = 1_779_110_400 + 4_800;
+/// When it begins: 2026-05-07T00:45:00Z. Somebody looks eleven days later, at 13:20.
+const FIRST_DAY: i64 = 1_778_114_700;
 
 /// Who is there, and what their links are.
 pub struct Scene {
@@ -35,7 +35,7 @@ pub struct Scene {
 impl Scene {
     /// Sets it.
     pub fn set(app: &TestApp) -> Self {
-        app.advance(NOW - 12 * DAY - START / 1_000_000);
+        app.advance(FIRST_DAY - START / 1_000_000);
         let mara = app.person("mara.lindqvist@sleeplab.example", ["Mara", "Lindqvist"], false);
         let jonas = app.person("jonas.weber@mail.example", ["Jonas", "Weber"], false);
         let ines = app.person("ines.moreau@sleeplab.example", ["Inês", "Moreau"], true);

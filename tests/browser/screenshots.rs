@@ -1,5 +1,4 @@
-//! Pictures of every place, for those who want to see how it looks: `make screenshots`
-//! writes them to target/screenshots.
+//! Pictures of the pages, for those who want to see how they look: `make screenshots`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,69 +6,89 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
 
 use crate::browser::{Browser, Wish, with};
-use crate::places::{PLACES, Who};
-use crate::scene::Scene;
+use crate::places::tour;
 
-/// What is looked at: a name, and the pixels' width and height.
-const SCREENS: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 900)];
+/// The windows: a name, and the pixels' width and height.
+const WINDOWS: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 900)];
+
+/// The pictures in docs/images: their name, the place's, the colours, the width and height.
+const PICTURES: [(&str, &str, &str, u32, u32); 3] = [
+    ("redeem", "redeem", "light", 390, 640),
+    ("home", "home", "light", 1000, 700),
+    ("account", "account", "dark", 1000, 700),
+];
 
 impl Browser {
-    async fn is_screen(&self, width: u32, height: u32) {
-        let screen =
+    /// Has the page think that this is its window, on a screen of small pixels.
+    async fn is_window(&self, width: u32, height: u32) {
+        let window =
             json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 500 });
-        self.driver().cdp().send_raw("Emulation.setDeviceMetricsOverride", screen).await.unwrap();
+        self.driver().cdp().send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
     }
 
-    /// All of the page, as far as it is scrolled down.
+    /// How long the page is.
+    async fn length(&self) -> u32 {
+        let length = self.driver().execute("return document.documentElement.scrollHeight", []).await.unwrap();
+        length.json().as_u64().and_then(|length| u32::try_from(length).ok()).unwrap()
+    }
+
+    /// Takes a picture of the window.
     async fn photographs(&self, file: &Path) {
-        let whole = json!({ "format": "png", "captureBeyondViewport": true });
-        let picture = self.driver().cdp().send_raw("Page.captureScreenshot", whole).await.unwrap();
-        let picture = BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
-        std::fs::write(file, picture).unwrap();
+        let how = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("webp") => json!({ "format": "webp", "quality": 80 }),
+            _ => json!({ "format": "png" }),
+        };
+        let picture = self.driver().cdp().send_raw("Page.captureScreenshot", how).await.unwrap();
+        std::fs::write(file, BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap()).unwrap();
     }
 }
 
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots")
-}
-
-async fn photograph(language: &'static str) {
-    with(Wish { language, ..Wish::default() }, async |app, browser| {
-        let scene = Scene::set(app);
-        let zone = json!({ "timezoneId": "Europe/Berlin" });
-        browser.driver().cdp().send_raw("Emulation.setTimezoneOverride", zone).await.unwrap();
-        for who in [Who::Nobody, Who::Asked, Who::Asks, Who::Staff] {
-            browser.driver().delete_all_cookies().await.unwrap();
-            if let Some(user) = scene.user(who) {
-                browser.signs_in_at_home(user).await;
-            }
-            for place in PLACES.iter().filter(|place| place.who == who) {
-                for (screen, width, height) in SCREENS {
-                    for scheme in ["light", "dark"] {
-                        browser.is_screen(width, height).await;
-                        browser.likes(scheme).await;
-                        browser.goes_to(&scene.path(place.path)).await;
-                        let length = "return document.documentElement.scrollHeight";
-                        let length = browser.driver().execute(length, []).await.unwrap();
-                        let length = length.json().as_u64().and_then(|length| u32::try_from(length).ok());
-                        browser.is_screen(width, height.max(length.unwrap())).await;
-                        let (name, language) = (place.name, &language[..2]);
-                        let file = format!("{name}.{language}.{screen}.{scheme}.png");
-                        browser.photographs(&directory().join(file)).await;
-                    }
-                }
-            }
-        }
-    })
-    .await;
+/// A directory with nothing in it.
+fn emptied(directory: PathBuf) -> PathBuf {
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
 }
 
 #[actix_web::test]
 #[ignore = "a tool: make screenshots"]
-async fn screenshots() {
-    let _ = std::fs::remove_dir_all(directory());
-    std::fs::create_dir_all(directory()).unwrap();
-    photograph("en-GB").await;
-    photograph("de-DE").await;
-    println!("{}", directory().display());
+async fn places() {
+    let directory = emptied(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots"));
+    for language in ["en-GB", "de-DE"] {
+        with(Wish { language, ..Wish::default() }, async |app, browser| {
+            tour(app, browser, async |place| {
+                for (window, width, height) in WINDOWS {
+                    for colours in ["light", "dark"] {
+                        browser.is_window(width, height).await;
+                        browser.likes(colours).await;
+                        browser.is_window(width, height.max(browser.length().await)).await;
+                        let name = format!("{}.{}.{window}.{colours}.png", place.name, &language[..2]);
+                        browser.photographs(&directory.join(name)).await;
+                    }
+                }
+            })
+            .await;
+        })
+        .await;
+    }
+    println!("{}", directory.display());
+}
+
+#[actix_web::test]
+#[ignore = "a tool: make screenshots ARGS=docs"]
+async fn docs() {
+    let directory = emptied(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images"));
+    with(Wish::default(), async |app, browser| {
+        tour(app, browser, async |place| {
+            for (name, _, colours, width, height) in PICTURES.iter().filter(|picture| picture.1 == place.name)
+            {
+                browser.likes(colours).await;
+                browser.is_window(*width, *height).await;
+                browser.photographs(&directory.join(name).with_extension("webp")).await;
+            }
+        })
+        .await;
+    })
+    .await;
+    println!("{}", directory.display());
 }

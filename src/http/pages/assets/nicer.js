@@ -1,11 +1,13 @@
 // What makes the pages nicer where scripts run; all of them work without.
 
-// Moments in the reader's own time zone.
+// Moments in the reader's own time zone, in the page's language as it is written where they live.
+const tongue = document.documentElement.lang;
+const locale = navigator.languages.find((tag) => tag.startsWith(`${tongue}-`)) ?? { en: "en-GB" }[tongue] ?? tongue;
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
   if (!Number.isNaN(at.getTime())) {
     time.title = time.textContent;
-    time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, {
+    time.textContent = new Intl.DateTimeFormat(locale, {
       dateStyle: time.closest("table") ? "medium" : "long",
       timeStyle: "short",
     }).format(at);
