@@ -2,7 +2,7 @@
 //! deed that owes it, and leaves the queue only when the mail server has taken
 //! the mail, refused it for good, or nobody waits for it any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -63,6 +63,8 @@ pub struct Mail {
     pub attempts: i32,
     /// Whether somebody is sending it.
     pub leased: bool,
+    /// When it came to its end, if it did.
+    pub finished_at: Option<Timestamp>,
     /// How it ended, if it did: `sent`, `dead` or `cancelled`.
     pub result: Option<String>,
     /// What the mail server said last.
@@ -78,6 +80,7 @@ struct MailRow {
     due_at: At,
     attempts: i32,
     lease: Option<Uid>,
+    finished_at: Option<At>,
     result: Option<String>,
     last_error: Option<String>,
 }
@@ -91,6 +94,7 @@ impl From<MailRow> for Mail {
             due_at: row.due_at.0,
             attempts: row.attempts,
             leased: row.lease.is_some(),
+            finished_at: row.finished_at.map(|at| at.0),
             result: row.result,
             last_error: row.last_error,
         }
@@ -125,6 +129,27 @@ pub(super) fn insert(conn: &mut Conn, mails: &[(Uuid, RequestId)], now: Timestam
         rows.push((Uid(*id), request.0, At(now)));
     }
     rows.run(conn).map(drop)
+}
+
+/// Those of these requests of which a mail has yet to leave.
+pub(super) fn owed(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<HashSet<RequestId>> {
+    let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
+    let owed: Vec<i64> = on!(conn, c => outbox::table
+        .filter(outbox::request_id.eq_any(&ids).and(outbox::finished_at.is_null()))
+        .select(outbox::request_id)
+        .load(c))?;
+    Ok(owed.into_iter().map(RequestId).collect())
+}
+
+/// The last mail of each of these requests, as far as they have any.
+pub fn latest_of(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<HashMap<RequestId, Mail>> {
+    let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
+    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+        .filter(outbox::request_id.eq_any(&ids))
+        .order(outbox::id)
+        .select(MailRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(|row| (RequestId(row.request_id), row.into())).collect())
 }
 
 /// Takes up to `limit` mails that are due, the longest due first, until
