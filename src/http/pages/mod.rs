@@ -6,13 +6,19 @@
 //! of a template, by [`view`]. What people read is in [`crate::words`]. Who is not signed
 //! in, and has to be, is asked to, and led back.
 
+mod access;
 mod assets;
 mod error;
 mod home;
+mod keys;
+mod listing;
 mod post;
+mod qr;
 mod redeem;
+mod requests;
 mod session;
 mod sign_in;
+mod tokens;
 mod view;
 mod visit;
 
@@ -28,7 +34,18 @@ pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 4] = ["/assets", "/redeem", "/sign-in", "/sign-out"];
+pub const ROOTS: [&str; 10] = [
+    "/assets",
+    "/redeem",
+    "/sign-in",
+    "/sign-out",
+    "/requests",
+    "/ask",
+    "/blocks",
+    "/access",
+    "/tokens",
+    "/keys",
+];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -44,12 +61,24 @@ pub fn routes(app: &mut ServiceConfig) {
             view::resource("/redeem", "GET, HEAD, POST")
                 .route(get().to(redeem::show))
                 .route(web::post().to(redeem::decide)),
-        );
+        )
+        .configure(requests::routes)
+        .configure(access::routes)
+        .configure(tokens::routes)
+        .configure(keys::routes);
 }
 
 /// What is told of the pages.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let parts = [assets::Document::openapi(), home::Document::openapi(), sign_in::Document::openapi()];
+    let parts = [
+        assets::Document::openapi(),
+        home::Document::openapi(),
+        sign_in::Document::openapi(),
+        requests::Document::openapi(),
+        access::Document::openapi(),
+        tokens::Document::openapi(),
+        keys::Document::openapi(),
+    ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));
     super::openapi::part::<Html>("Pages", whole)

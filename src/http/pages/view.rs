@@ -31,7 +31,29 @@ macro_rules! templates {
     };
 }
 
-templates!["approved", "asked", "home", "layout", "over", "redeem", "said", "sign-in"];
+templates![
+    "access",
+    "approved",
+    "ask",
+    "asked",
+    "done",
+    "home",
+    "key",
+    "key-form",
+    "keys",
+    "layout",
+    "over",
+    "part",
+    "redeem",
+    "requests",
+    "said",
+    "secret",
+    "sign-in",
+    "token",
+    "token-form",
+    "tokens",
+    "wrong",
+];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();

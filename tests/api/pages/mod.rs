@@ -1,5 +1,19 @@
 //! The pages.
 
+mod access;
 mod headers;
+mod home;
+mod keys;
 mod redeem;
+mod requests;
 mod session;
+mod tokens;
+
+use reqwest::RequestBuilder;
+
+/// Where a browser is led that sends this.
+async fn led_to(request: RequestBuilder) -> String {
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    answer.headers()["location"].to_str().unwrap().to_owned()
+}
