@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::clock::Timestamp;
+use super::grant::Terms;
 use super::request::NewRequest;
 use super::user::{Email, User, UserId};
 
@@ -309,8 +310,14 @@ impl AskLimits {
     /// What a request takes one of. The pair's and the target's count whoever posts it:
     /// a mailbox does not care. What staff asks on somebody's behalf is neither's own.
     pub fn taken_by(&self, new: &NewRequest) -> Vec<Metered> {
-        let (requester, target) = (new.terms.allowed, new.terms.target);
-        let own = self.requester.filter(|_| new.asked_by == requester);
+        self.taken_by_mail(new.terms, new.asked_by)
+    }
+
+    /// What a mail about these terms takes one of, which this user has sent: as much as
+    /// the request did.
+    pub fn taken_by_mail(&self, terms: Terms, by: UserId) -> Vec<Metered> {
+        let (requester, target) = (terms.allowed, terms.target);
+        let own = self.requester.filter(|_| by == requester);
         let pair = self.pair.map(|limit| (Meter::Pair { requester, target }, limit));
         let own = own.map(|limit| (Meter::Requester(requester), limit));
         let target = self.target.map(|limit| (Meter::Target(target), limit));

@@ -269,6 +269,14 @@ impl PermissionRequest {
         Ok(outcome)
     }
 
+    /// Whether its requester may have its mail sent anew.
+    pub fn resend(&self, by: UserId, now: Timestamp) -> Result<(), Refusal> {
+        if by != self.terms.allowed {
+            return Err(Refusal::NotYours);
+        }
+        if self.is_live(now) { Ok(()) } else { Err(Refusal::Dead) }
+    }
+
     /// Makes room for a newer request of the same terms; an expired one too.
     pub fn replace(&mut self, now: Timestamp) -> Result<(), Refusal> {
         if self.closed.is_some() {
@@ -448,5 +456,15 @@ mod tests {
         assert_eq!(request(60).end(Authority::User(ALLOWED), START), Ok(Outcome::Withdrawn));
         assert_eq!(request(60).end(Authority::Operator, START), Ok(Outcome::Withdrawn));
         assert_eq!(request(60).end(Authority::User(UserId(3)), START), Err(Refusal::NotYours));
+    }
+
+    #[test]
+    fn only_its_requester_has_the_mail_sent_anew_and_only_while_it_lives() {
+        assert_eq!(request(60).resend(ALLOWED, START), Ok(()));
+        assert_eq!(request(60).resend(TARGET, START), Err(Refusal::NotYours));
+        assert_eq!(request(60).resend(ALLOWED, START.plus_seconds(60)), Err(Refusal::Dead));
+        let mut declined = request(60);
+        declined.end(Authority::User(TARGET), START).unwrap();
+        assert_eq!(declined.resend(ALLOWED, START), Err(Refusal::Dead));
     }
 }

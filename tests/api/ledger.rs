@@ -13,7 +13,7 @@ use countersign::domain::request::{NewRequest, Outcome, PermissionRequest, Refus
 use countersign::domain::text::IdempotencyKey;
 use countersign::domain::user::Authority;
 use countersign::domain::user::UserId;
-use countersign::store::ledger::{AskRefusal, Deed, Operation, RequestRef, Verdict, commit};
+use countersign::store::ledger::{AskRefusal, Deed, Operation, RequestRef, ResendRefusal, Verdict, commit};
 
 use crate::helpers::{TestApp, TestUser};
 use diesel::connection::SimpleConnection;
@@ -178,6 +178,34 @@ on_both_databases! {
         assert!(matches!(verdicts[3], Verdict::TakenBack(false)));
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
         app.assert_tallies();
+    }
+
+    async fn a_mail_is_owed_once_however_often_it_is_wanted_again(app: TestApp) {
+        let (ada, grace) = people(&app);
+        app.mailbox.stall(grace.email(), true);
+        let (first, other) = (app.ask(&ada, &grace, &app.bundle("Sleep", 6)), app.ask(&ada, &grace, &app.bundle("Heart", 6)));
+        let resend = |request: &PermissionRequest, by: &TestUser| {
+            Deed::Resend { id: request.id, terms: request.terms, by: by.user.id }
+        };
+        let mails = "SELECT count(*) AS n FROM outbox";
+        assert!(matches!(app.commit(resend(&first, &ada)), Verdict::Resent(Err(ResendRefusal::Owed))));
+        app.tamper("UPDATE outbox SET result = 'sent', finished_at = created_at, lease = NULL");
+        let elsewhere = PermissionRequest { terms: other.terms, ..first.clone() };
+        let again = verdicts(&app, vec![
+            resend(&first, &ada),
+            resend(&first, &ada),
+            resend(&first, &grace),
+            resend(&elsewhere, &ada),
+            Deed::End { which: RequestRef::Number(other.id), by: Authority::User(ada.user.id) },
+            resend(&other, &ada),
+        ]);
+        assert!(matches!(again[0], Verdict::Resent(Ok(()))));
+        assert!(matches!(again[1], Verdict::Resent(Err(ResendRefusal::Owed))));
+        for refused in [&again[2], &again[3], &again[5]] {
+            assert!(matches!(refused, Verdict::Resent(Err(ResendRefusal::Request(_)))), "{again:?}");
+        }
+        assert_eq!(app.count(mails), 3);
+        app.mailbox.stall(grace.email(), false);
     }
 
     async fn blocks_and_requests_in_one_batch_happen_in_order(app: TestApp) {
