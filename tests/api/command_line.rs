@@ -619,7 +619,8 @@ fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
         database.request(days_ago(&database, 100));
         let kept = database.json(&["purge", "--older-than", "200"]);
         let nothing = json!({
-            "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "keys": 0, "events": 0,
+            "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "keys": 0, "sessions": 0,
+            "events": 0,
         });
         assert_eq!(kept, nothing);
         let before = database.trail().len();
@@ -631,7 +632,7 @@ fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
             purged,
             json!({
                 "before": purged["before"], "export_tokens": 1, "requests": 1, "mails": 0, "keys": 0,
-                "events": 2,
+                "sessions": 0, "events": 2,
             })
         );
         assert_eq!(database.json(&["token", "list"])[0]["node_id"], "new");
