@@ -66,7 +66,6 @@ on_both_databases! {
 
     async fn the_trail_is_searched_by_a_form(app: TestApp) {
         let Scene { ada, grace, bundle, .. } = &Scene::set(&app);
-        let root = app.signed_in(&app.staff("root@example.org"));
         app.ask(ada, grace, bundle);
         app.store.write(|conn| {
             let (now, by) = (conn.now()?, Origin { actor: Some(grace.user.id), ..Origin::default() });
@@ -74,6 +73,7 @@ on_both_databases! {
         }).unwrap();
         app.advance(86_400);
         record(&app, 1);
+        let root = app.signed_in(&app.staff("root@example.org"));
         // What is in the list, and not in the form.
         let finds = |query: &str| {
             let (path, app, root) = (format!("{ALL}?{query}"), &app, &root);
