@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
 use crate::connections::{connect, read_head, read_to_the_end, send};
-use crate::crowd::{ANSWERED, Scene, Wish};
+use crate::crowd::{ANSWERED, Scene};
 use crate::helpers::{Backend, TestApp};
 use crate::measure;
 use crate::server::Server;
@@ -104,6 +104,25 @@ async fn a_client_that_takes_its_time_is_hung_up_on_and_others_are_served() {
 }
 
 #[tokio::test]
+async fn a_second_request_that_does_not_come_in_time_is_hung_up_on() {
+    a_second_request_does_not_come("").await;
+}
+
+/// The same, with mistakes planted.
+pub async fn a_second_request_does_not_come(planted: &str) {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let server = Server::start(&app.database_url, &[("FAILPOINTS", planted)]);
+    let mut stream = connect(&server.url).await.unwrap();
+    let (_, first, then) = SLOW[3];
+    let mut taken = send(&mut stream, first).await;
+    let begun = Instant::now();
+    while taken && read_to_the_end(&mut stream, Duration::from_millis(500)).await.is_none() {
+        assert!(begun.elapsed() < KEPT, "it is kept");
+        taken = send(&mut stream, then).await;
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_in_time_is_told_so() {
     let app = TestApp::without_server(Backend::Sqlite);
     let server = Server::start(&app.database_url, &[]);
@@ -185,8 +204,7 @@ async fn ten_times_too_much_is_refused_in_time_and_the_rest_is_done() {
     calls.sort_by_key(|call| call.took);
     let done = calls.iter().filter(|call| call.status.is_some_and(|status| status < 300)).count();
     let refused = calls.iter().filter(|call| call.status == Some(503)).count();
-    let redeemed =
-        calls.iter().filter(|call| matches!(call.wish, Wish::Redeem(_)) && call.status == Some(200)).count();
+    let redeemed = calls.iter().filter(|call| call.is_redeemed()).count();
     let p = |hundredth: usize| calls[(calls.len() - 1) * hundredth / 100].took;
     eprintln!(
         "{done} done ({redeemed} redeemed), {refused} refused of {}; p50 {:?}, p99 {:?}, the last {:?}; {resident:?} kB",
