@@ -96,11 +96,12 @@ async fn a_client_that_takes_its_time_is_hung_up_on_and_others_are_served() {
         let (name, took) = held.await.unwrap();
         assert!(took < KEPT, "{name} holds a connection for {took:?}");
     }
+    let clients = each * SLOW.len();
     eprintln!(
-        "{} slow clients: a call took {worst:?} at the worst, and {before} kB became {during} kB",
-        each * SLOW.len()
+        "{clients} slow clients: a call took {worst:?} at the worst, and {before} kB became {during} kB"
     );
-    assert!(during < before * 2 + 20_000, "{before} kB became {during} kB");
+    // What each has sent so far is kept, and room for more.
+    assert!(during < before * 2 + 32 * clients as u64, "{before} kB became {during} kB");
 }
 
 #[tokio::test]
