@@ -1,9 +1,11 @@
 //! The gate: who shows an export token, and may they?
 
 use super::registry::{Registry, RegistryError};
-use crate::domain::export::{ExportToken, Use, UseRefusal};
+use crate::domain::event::Origin;
+use crate::domain::export::{ExportRef, ExportToken, Use, UseRefusal};
 use crate::domain::permission::Mask;
 use crate::domain::token::{ExportId, Kind, Token};
+use crate::domain::user::UserId;
 use crate::entropy;
 use crate::store::lookup::Question;
 
@@ -42,5 +44,18 @@ impl Registry {
             self.count_use(known.token.id, now);
             Opened { token: known.token.clone(), rights }
         }))
+    }
+
+    /// Revokes a token of the caller's that they show, or whose id they name; `None` when
+    /// there is none such. That nobody has it takes as long to be found out, whatever is
+    /// shown.
+    pub async fn revoke_shown(
+        &self,
+        shown: &str,
+        by: UserId,
+        origin: Origin,
+    ) -> Result<Option<ExportToken>, RegistryError> {
+        let nobodys = || ExportRef { id: ExportId(entropy::uuid()), digest: None };
+        self.revoke_export(ExportRef::parse(shown).unwrap_or_else(nobodys), by, origin).await
     }
 }

@@ -378,6 +378,8 @@ mod tests {
             assert!(earlier < later, "{micros}");
             assert_eq!(later.get_version_num(), 7);
         }
+        let half_a_millisecond = entropy(255).uuid(Timestamp::from_micros(NOW.micros() + 500));
+        assert_eq!(half_a_millisecond.as_bytes()[6..8], [0x78, 0x00]);
     }
 
     proptest! {
