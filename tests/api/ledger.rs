@@ -250,6 +250,18 @@ on_both_databases! {
         app.assert_tallies();
     }
 
+    async fn a_block_of_an_earlier_batch_stands_until_it_is_lifted(app: TestApp) {
+        let ((ada, grace), bundle) = (people(&app), app.bundle("Sleep", 6));
+        let block = Block { target: grace.user.id, blocked: ada.user.id };
+        let ask = || app.commit(Deed::Ask(new_request(ada.user.id, grace.user.id, bundle.id)));
+        assert!(matches!(app.commit(Deed::Block(block)), Verdict::Blocked(true)));
+        assert!(matches!(app.commit(Deed::Block(block)), Verdict::Blocked(false)));
+        assert!(matches!(ask(), Verdict::Asked(Err(AskRefusal::Blocked))));
+        assert!(matches!(app.commit(Deed::Unblock(block)), Verdict::Unblocked(true)));
+        assert!(matches!(app.commit(Deed::Unblock(block)), Verdict::Unblocked(false)));
+        assert!(matches!(ask(), Verdict::Asked(Ok(_))));
+    }
+
     async fn a_bad_operation_fails_alone(app: TestApp) {
         let (ada, grace) = people(&app);
         let bundle = app.bundle("Sleep", 6);
