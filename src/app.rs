@@ -24,6 +24,7 @@ use crate::http::attempts::Attempts;
 use crate::http::auth::Authenticator;
 use crate::http::farewell::Farewell;
 use crate::http::metrics::Metrics;
+use crate::http::pages;
 use crate::http::problem::Problem;
 use crate::http::quota;
 use crate::http::trace::trace;
@@ -211,8 +212,12 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     let parts = Parts::new(&config)?;
     actix_web::rt::System::new().block_on(async move {
         let address = parts.listener.local_addr()?;
+        let mailbox = pages::has_mailbox(&config).then(|| format!("{}/mailbox", config.public_url));
         let application = Application::start(config, parts)?;
         tracing::info!(%address, "listening");
+        if let Some(mailbox) = mailbox {
+            tracing::info!(%mailbox, "there is no mail relay: mail goes to files, and can be read there");
+        }
         application.run().await
     })
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::marks::{Fate, Mark};
 use super::round::{Letter, News};
 use crate::domain::token::Keyring;
-use crate::faults;
 use crate::mail::message::{ComposeError, Content, Draft};
 use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
 use crate::mail::{Mailbox, Message};
 use crate::store::Directory;
 use crate::words::Language;
+use crate::{entropy, faults};
 
 /// What it takes to write and send a mail.
 pub struct Postage {
@@ -40,6 +40,7 @@ impl Postage {
             Ok(message) => match self.transport.send(&message, mail).await {
                 Ok(()) => Fate::Sent,
                 Err(SendError::Permanent(why)) => Fate::Dead(why),
+                Err(SendError::Transient(_)) if faults::planted("delivery.forgetful") => Fate::Sent,
                 Err(SendError::Transient(why)) => Fate::Deferred(attempts, why),
             },
             Err(error) => Fate::Dead(error.to_string()),
@@ -61,8 +62,9 @@ impl Postage {
                 link.expires_at,
             ),
         };
+        let renamed = faults::planted("delivery.renamed");
         let draft = Draft {
-            id: letter.tenure.mail,
+            id: if renamed { entropy::uuid() } else { letter.tenure.mail },
             to: &letter.to,
             language: letter.language.unwrap_or(self.language),
             content,

@@ -28,7 +28,7 @@ use crate::domain::user::UserId;
 use crate::faults;
 use crate::store::cast::Cast;
 use crate::store::exports::Uses;
-use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, Verdict};
+use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, ResendRefusal, Verdict};
 use crate::store::lookup::{self, Findings, Question};
 use crate::store::{Conn, Store, StoreError, meters, requests};
 
@@ -220,6 +220,22 @@ impl Registry {
     ) -> Result<Result<Outcome, Refusal>, RegistryError> {
         match self.submit(Deed::End { which, by: Authority::User(by) }, origin).await? {
             Verdict::Ended(ended) => Ok(ended),
+            _ => Err(RegistryError::Unknown),
+        }
+    }
+
+    /// Has a live request's mail sent anew, as its requester.
+    pub async fn resend(
+        &self,
+        id: RequestId,
+        terms: Terms,
+        by: UserId,
+        limits: AskLimits,
+        origin: Origin,
+    ) -> Result<Result<(), ResendRefusal>, RegistryError> {
+        let deed = Deed::Resend { id, terms, by };
+        match self.perform(Operation::new(deed, origin).within(limits)).await? {
+            Verdict::Resent(resent) => Ok(resent),
             _ => Err(RegistryError::Unknown),
         }
     }
@@ -475,8 +491,9 @@ impl TokenRegistry {
             waiter.tell(Err(RegistryError::NotDone));
         }
         let lost = self.deeds.longest_lost(now).max(self.lookups.longest_lost(now));
-        if lost.is_some_and(|lost| lost >= GIVE_UP) {
-            tracing::error!(seconds = GIVE_UP.as_secs(), "the database has not answered; giving up");
+        let give_up = faults::patience("registry.patience", GIVE_UP);
+        if lost.is_some_and(|lost| lost >= give_up) {
+            tracing::error!(seconds = give_up.as_secs(), "the database has not answered; giving up");
             ctx.stop();
             return;
         }
@@ -559,7 +576,9 @@ impl Item for Operation {
             Deed::Redeem { id, .. } | Deed::End { which: RequestRef::Token(id), .. } => {
                 vec![RowKey::Redeem(*id)]
             }
-            Deed::End { which: RequestRef::Number(id), .. } => vec![RowKey::Request(*id)],
+            Deed::End { which: RequestRef::Number(id), .. } | Deed::Resend { id, .. } => {
+                vec![RowKey::Request(*id)]
+            }
             Deed::Give(terms) => vec![RowKey::Terms(*terms)],
             Deed::TakeBack { id, .. } => vec![RowKey::Grant(*id)],
             Deed::Block(block) | Deed::Unblock(block) => vec![RowKey::Block(*block)],

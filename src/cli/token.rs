@@ -102,6 +102,7 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
         statuses: vec![ExportStatus::Active, ExportStatus::Expired, ExportStatus::Revoked],
         before: None,
         limit: limit + 1,
+        offset: 0,
     };
     let lines = store.read(|conn| {
         let now = conn.now()?;

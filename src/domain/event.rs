@@ -58,6 +58,8 @@ actions! {
     RequestDeclined = "request.declined",
     /// The requester, or the operator, took it back.
     RequestWithdrawn = "request.withdrawn",
+    /// The requester had its mail sent anew.
+    RequestResent = "request.resent",
     /// A permission came into being.
     GrantCreated = "grant.created",
     /// A permission was taken or given back.

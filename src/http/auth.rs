@@ -89,6 +89,8 @@ pub struct Authenticator {
     registry: Registry,
     /// By a fingerprint of the credentials, so that memory holds none of them.
     cache: Cache<[u8; 32], Known>,
+    /// Of whom nothing holds that was checked before then.
+    forgotten: Cache<UserId, Instant>,
     fingerprints: Hmac<Sha256>,
     checks: Arc<Semaphore>,
     attempts: Attempts,
@@ -117,6 +119,7 @@ impl Authenticator {
             directory,
             registry,
             cache: Cache::new(REMEMBERED),
+            forgotten: Cache::new(REMEMBERED),
             fingerprints: Hmac::new(&entropy::bytes::<64>().into()),
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
             attempts,
@@ -166,11 +169,6 @@ impl Authenticator {
         }
     }
 
-    /// Forgets that a user's credentials were right: the next time they are looked up.
-    pub fn forget(&self, user: UserId) {
-        self.cache.retain(|_, known| known.user.id != user);
-    }
-
     /// A place among those whose passwords are worked on.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, AuthError> {
         let until = deadline::by(PATIENCE).into();
@@ -206,9 +204,17 @@ impl Authenticator {
         found
     }
 
+    /// Has a user's credentials looked at anew, all of them: what was revoked here stops
+    /// working here at once, whatever is being checked just now.
+    pub fn forget(&self, user: UserId) {
+        self.forgotten.insert(user, Instant::now());
+    }
+
     /// What is known of credentials, and still holds.
     fn fresh(&self, fingerprint: &[u8; 32]) -> Option<Known> {
-        self.cache.get(fingerprint).filter(|known| known.checked.elapsed() < FRESH)
+        let known = self.cache.get(fingerprint)?;
+        let forgotten = self.forgotten.get(&known.user.id).is_some_and(|at| known.checked <= at);
+        (!forgotten && known.checked.elapsed() < FRESH).then_some(known)
     }
 
     async fn check_password(

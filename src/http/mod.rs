@@ -20,6 +20,7 @@ pub mod pace;
 pub mod pages;
 pub mod problem;
 pub mod quota;
+mod reference;
 pub mod resource_server;
 pub mod routing;
 pub mod server;

@@ -158,7 +158,7 @@ mod tests {
         let letters = newest(root.path(), 10, 0).unwrap();
         assert_eq!(letters.len(), 1);
         let letter = read(root.path(), id).unwrap().unwrap();
-        assert_eq!(letters, [letter.clone()]);
+        assert_eq!(letters, std::slice::from_ref(&letter));
         assert_eq!((letter.id, letter.subject.as_str()), (id, "Schlaf – eine Anfrage"));
         assert_eq!(letter.from, "Countersign <a@example.org>");
         assert_eq!(letter.to, "Grace Hopper <b@example.org>");

@@ -103,6 +103,8 @@ pub struct ExportFilter {
     pub before: Option<ExportId>,
     /// The most rows.
     pub limit: i64,
+    /// Rows to pass over.
+    pub offset: i64,
 }
 
 /// Uses of a token since they were last written down.
@@ -210,6 +212,7 @@ pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResu
             .select((ExportRow::as_select(), export_uses::uses.nullable(), export_uses::last_used_at.nullable()))
             .order(export_tokens::id.desc())
             .limit(filter.limit)
+            .offset(filter.offset)
             .into_boxed();
         if let Some(creator) = filter.creator {
             query = query.filter(export_tokens::creator.eq(creator.0));
@@ -238,6 +241,19 @@ pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResu
             last_used_at: last.map(|at| at.0),
         })
         .collect())
+}
+
+/// How many tokens a user has made, and how many of them may be used.
+pub fn count(conn: &mut Conn, creator: UserId, now: Timestamp) -> QueryResult<(i64, i64)> {
+    let own = || export_tokens::table.filter(export_tokens::creator.eq(creator.0));
+    let all = on!(conn, c => own().count().get_result(c))?;
+    let forever = export_tokens::expires_at.is_null();
+    let lives = forever.or(export_tokens::expires_at.assume_not_null().gt(At(now)));
+    let active = on!(conn, c => own()
+        .filter(export_tokens::revoked_at.is_null().and(lives))
+        .count()
+        .get_result(c))?;
+    Ok((all, active))
 }
 
 /// Adds up uses. Rows are taken in the order of their ids, so that replicas

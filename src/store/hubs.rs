@@ -89,6 +89,21 @@ pub(super) fn privilege(role: &str) -> Option<Mask> {
     role.parse::<Role>().ok().map(Role::privilege)
 }
 
+/// The hubs in which a user is something, by name and id, with their role there: so many
+/// of them.
+pub fn of_user(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<(HubId, String, Role)>> {
+    let rows: Vec<(String, String, String)> = on!(conn, c => hub_members::table
+        .inner_join(hubs::table)
+        .filter(hub_members::user_id.eq(user.0))
+        .order((hubs::name, hubs::id))
+        .limit(limit)
+        .select((hubs::id, hubs::name, hub_members::role))
+        .load(c))?;
+    let hub =
+        |(id, name, role): (String, String, String)| Some((HubId::from_store(id), name, role.parse().ok()?));
+    Ok(rows.into_iter().filter_map(hub).collect())
+}
+
 /// All hubs, by id.
 pub fn all(conn: &mut Conn) -> QueryResult<Vec<Hub>> {
     let rows: Vec<(String, String)> =

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::schema::{api_keys, users};
 use super::types::{At, Uid};
 use super::users::UserRow;
-use super::{Conn, on};
+use super::{Conn, Listed, Page, on};
 use crate::domain::clock::Timestamp;
 use crate::domain::token::{ApiKeyId, TokenDigest};
 use crate::domain::user::{User, UserId};
@@ -132,6 +132,38 @@ pub(super) fn owner(conn: &mut Conn, id: Uuid) -> QueryResult<Option<UserId>> {
     let user: Option<i64> =
         on!(conn, c => api_keys::table.find(Uid(id)).select(api_keys::user_id).first(c).optional())?;
     Ok(user.map(UserId))
+}
+
+/// A page of a user's keys, the newest first.
+pub fn page_of_user(conn: &mut Conn, user: UserId, page: Page) -> QueryResult<Listed<ApiKey>> {
+    let own = || api_keys::table.filter(api_keys::user_id.eq(user.0));
+    let total = on!(conn, c => own().count().get_result(c))?;
+    let rows: Vec<KeyRow> = on!(conn, c => own()
+        .order(api_keys::id.desc())
+        .limit(page.limit)
+        .offset(page.offset)
+        .select(KeyRow::as_select())
+        .load(c))?;
+    Ok(Listed { rows: rows.into_iter().map(ApiKey::from).collect(), total })
+}
+
+/// How many keys a user has that have not been revoked.
+pub fn count_live(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
+    on!(conn, c => api_keys::table
+        .filter(api_keys::user_id.eq(user.0).and(api_keys::revoked_at.is_null()))
+        .count()
+        .get_result(c))
+}
+
+/// Revokes a key of a user's: whether it was live until now; `None` when they have none
+/// of this id.
+pub fn revoke_own(conn: &mut Conn, id: ApiKeyId, user: UserId, now: Timestamp) -> QueryResult<Option<bool>> {
+    let own = || api_keys::table.filter(api_keys::id.eq(Uid(id.0)).and(api_keys::user_id.eq(user.0)));
+    let fresh = on!(conn, c => diesel::update(own().filter(api_keys::revoked_at.is_null()))
+        .set(api_keys::revoked_at.eq(At(now)))
+        .execute(c))?;
+    let known: i64 = on!(conn, c => own().count().get_result(c))?;
+    Ok((known > 0).then_some(fresh > 0))
 }
 
 /// Revokes a key; false when there is no such key. Twice is as good as once.

@@ -2,6 +2,8 @@
 //! deed that owes it, and leaves the queue only when the mail server has taken
 //! the mail, refused it for good, or nobody waits for it any more.
 
+use std::collections::{HashMap, HashSet};
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use uuid::Uuid;
@@ -166,6 +168,31 @@ pub(super) fn insert_password(
         outbox::attempts.eq(0),
     );
     on!(conn, c => diesel::insert_into(outbox::table).values(values).execute(c)).map(drop)
+}
+
+/// Those of these requests of which a mail has yet to leave.
+pub(super) fn owed(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<HashSet<RequestId>> {
+    let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
+    let owed: Vec<i64> = on!(conn, c => outbox::table
+        .filter(outbox::request_id.eq_any(&ids).and(outbox::finished_at.is_null()))
+        .select(outbox::request_id.assume_not_null())
+        .load(c))?;
+    Ok(owed.into_iter().map(RequestId).collect())
+}
+
+/// The last mail of each of these requests, as far as they have any.
+pub fn latest_of(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<HashMap<RequestId, Mail>> {
+    let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
+    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+        .filter(outbox::request_id.eq_any(&ids))
+        .order(outbox::id)
+        .select(MailRow::as_select())
+        .load(c))?;
+    let of_request = |row: MailRow| {
+        let mail = Mail::of_row(row)?;
+        Ok(if let Matter::Request(id) = mail.matter { Some((id, mail)) } else { None })
+    };
+    rows.into_iter().filter_map(|row| of_request(row).transpose()).collect()
 }
 
 /// Takes up to `limit` mails that are due, the longest due first, until

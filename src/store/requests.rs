@@ -306,6 +306,64 @@ pub fn live_of_party(
     Ok(Listed { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
 }
 
+/// A side of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who is asked.
+    Target,
+    /// Who asks.
+    Allowed,
+}
+
+/// A page of a user's live requests on one side, the newest first.
+pub fn live_of_side(
+    conn: &mut Conn,
+    side: Side,
+    user: UserId,
+    page: Page,
+    now: Timestamp,
+) -> QueryResult<Listed<PermissionRequest>> {
+    macro_rules! listed {
+        ($side:ident) => {{
+            let live = || {
+                dsl::permission_requests
+                    .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(At(now))))
+                    .filter(dsl::$side.eq_any([user.0]))
+            };
+            let total = on!(conn, c => live().count().get_result(c))?;
+            let rows: Vec<RequestRow> = on!(conn, c => live()
+                .order((dsl::$side.desc(), dsl::id.desc()))
+                .limit(page.limit)
+                .offset(page.offset)
+                .select(RequestRow::as_select())
+                .load(c))?;
+            Ok(Listed { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
+        }};
+    }
+    match side {
+        Side::Target => listed!(user_target),
+        Side::Allowed => listed!(user_allowed),
+    }
+}
+
+/// A page of what a user has asked for that came to an end, and on which nothing stands,
+/// the newest first. (What expires is closed within seconds.)
+pub fn over_of_allowed(conn: &mut Conn, user: UserId, page: Page) -> QueryResult<Listed<PermissionRequest>> {
+    let over = || {
+        dsl::permission_requests
+            .filter(dsl::outcome.is_not_null().and(diesel::dsl::not(dsl::stands)))
+            .filter(dsl::user_allowed.eq_any([user.0]))
+    };
+    let total = on!(conn, c => over().count().get_result(c))?;
+    let rows: Vec<RequestRow> = on!(conn, c => over()
+        .order((dsl::user_allowed.desc(), dsl::id.desc()))
+        .limit(page.limit)
+        .offset(page.offset)
+        .select(RequestRow::as_select())
+        .load(c))?;
+    Ok(Listed { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
+}
+
 /// Requests that are closed at a time when they have expired.
 const EXPIRED_AT_ONCE: i64 = 500;
 

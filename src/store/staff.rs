@@ -62,7 +62,7 @@ pub fn counts(conn: &mut Conn) -> QueryResult<Counts> {
     }
     let mut count = |what: &str| {
         let most = COUNTED + 1;
-        let query = format!("SELECT count(*) AS n FROM (SELECT 1 AS one FROM {what} LIMIT {most}) AS some");
+        let query = format!("SELECT count(*) AS n FROM (SELECT 1 AS one FROM {what} LIMIT {most}) AS found");
         let count: Count = on!(conn, c => diesel::sql_query(query).get_result(c))?;
         QueryResult::Ok(count.n)
     };

@@ -122,7 +122,7 @@ forgot-back = Zurück zur Anmeldung
 forgot-sent-title = Sehen Sie in Ihre Mails
 forgot-sent-words = Wenn es ein Konto mit dieser Adresse gibt, ist eine Mail mit einem Link dorthin unterwegs. Der Link gilt einmal; wenn Sie noch einen anfordern, gilt der neueste. Es kann einige Minuten dauern, und vielleicht liegt die Mail im Spam-Ordner.
 set-password-title = Passwort wählen
-set-password-intro = Mit diesem Passwort melden Sie sich von nun an an.
+set-password-intro = Mit diesem Passwort melden Sie sich künftig an.
 set-password-set = Passwort festlegen
 set-password-then = Danach sind Sie angemeldet, und überall abgemeldet, wo Sie sonst angemeldet waren.
 set-password-over-title = Dieser Link legt kein Passwort fest
@@ -323,7 +323,7 @@ mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als
 
 # --- Was aus einer Anfrage wurde
 timeline-title = Anfrage { $number }
-timeline-of = { $allowed } bittet { $target } um die Erlaubnis:
+timeline-of = { $allowed } bittet { $target } um diese Erlaubnis.
 timeline-heading = Was daraus wurde
 timeline-staff = Die Verwaltung
 timeline-operator = Der Betreiber
@@ -412,3 +412,222 @@ did-mail-retried = Eine Mail wurde wieder bereitgestellt
 did-users-imported = Konten wurden importiert
 did-requests-imported = Anfragen wurden importiert
 did-records-purged = Was lange vorbei war, wurde gelöscht
+
+# --- Übersicht, und was Listen gemeinsam haben
+home-welcome = Guten Tag, { $name }.
+home-waiting = Wartet auf Sie
+home-nothing = Nichts wartet auf Sie
+home-nothing-words = Wenn jemand um Ihre Erlaubnis bittet, finden Sie es hier und in Ihrer Post.
+home-until = Sie können entscheiden bis
+home-decide = Ansehen und entscheiden
+home-block = Keine Anfragen mehr von { $name } annehmen
+home-block-words = Alles, worum { $name } Sie bittet, wird abgelehnt, jetzt und künftig. Was Sie erlaubt haben, bleibt. Rückgängig machen können Sie das unter „Anfragen“.
+home-block-yes = Keine Anfragen mehr annehmen
+home-rest = Alles, was Ihnen gehört
+home-asked = Worum Sie gebeten haben
+home-asked-count = { $count ->
+    [0] Keine Anfrage wartet auf Antwort.
+    [one] Eine Anfrage wartet auf Antwort.
+   *[other] { $count } Anfragen warten auf Antwort.
+}
+home-given = Zugriff, den Sie gegeben haben
+home-given-count = { $count ->
+    [0] Niemand hat Ihre Erlaubnis.
+    [one] Sie haben eine Erlaubnis gegeben.
+   *[other] Sie haben { $count } Erlaubnisse gegeben.
+}
+home-received = Zugriff, den Sie haben
+home-received-count = { $count ->
+    [0] Niemand hat Ihnen etwas erlaubt.
+    [one] Sie haben eine Erlaubnis.
+   *[other] Sie haben { $count } Erlaubnisse.
+}
+home-tokens = Export-Token
+home-tokens-count = { $count ->
+    [0] Kein Token ist gültig.
+    [one] Ein Token ist gültig.
+   *[other] { $count } Token sind gültig.
+}
+home-keys = API-Schlüssel
+home-keys-count = { $count ->
+    [0] Sie haben keine Schlüssel.
+    [one] Sie haben einen Schlüssel.
+   *[other] Sie haben { $count } Schlüssel.
+}
+list-previous = Zurück
+list-next = Weiter
+list-where = { $first } bis { $last } von { $total }
+list-beyond = So lang ist die Liste nicht.
+list-deeds = Was Sie tun können
+back = Zurück
+copy = Kopieren
+copied = Kopiert
+secret-once = Kopieren Sie es jetzt: Es wird nur dieses eine Mal gezeigt und lässt sich nicht noch einmal zeigen.
+
+done-declined = Abgelehnt. Nichts wurde erlaubt, und der Link ist geschlossen.
+done-blocked = Sie nehmen keine Anfragen mehr von dieser Person an. Was sie erbeten hatte, ist abgelehnt.
+done-asked = Gefragt. Die Mail ist unterwegs.
+done-withdrawn = Zurückgezogen. Der Link in der Mail ist geschlossen.
+done-resent = Eine Mail mit demselben Link ist unterwegs.
+done-owed = Keine weitere Mail wurde geschickt: Die vorige ist noch unterwegs.
+done-unblocked = Diese Person kann Sie wieder fragen.
+done-taken-back = Zurückgenommen. Diese Erlaubnis gilt nicht mehr.
+done-given-up = Abgegeben. Sie haben diese Erlaubnis nicht mehr.
+done-token-revoked = Widerrufen. Das Token öffnet nichts mehr.
+done-key-revoked = Widerrufen. Der Schlüssel gilt binnen fünf Sekunden nicht mehr.
+
+# --- Worum jemand gebeten hat
+requests-title = Anfragen
+requests-lead = Worum Sie andere gebeten haben, und ob die Mail ankam.
+requests-waiting = Sie haben gefragt
+requests-none = Sie warten auf niemanden
+requests-none-words = Bitten Sie jemanden um eine Erlaubnis: Die Person bekommt eine Mail und entscheidet.
+requests-whom = Wen
+requests-what = Worum
+requests-since = Seit
+requests-until = Bis
+requests-mail = Mail
+requests-resend = Noch einmal schicken
+requests-resend-to = Die Mail an { $name } noch einmal schicken ({ $bundle })
+requests-withdraw = Zurückziehen
+requests-withdraw-from = Ihre Anfrage an { $name } zurückziehen ({ $bundle })
+requests-withdraw-words = Der Link in der Mail führt dann nirgendwohin.
+requests-withdraw-yes = Anfrage zurückziehen
+requests-over = Kürzlich beendet
+requests-end = Wie
+requests-again = Noch einmal fragen
+requests-again-for = { $name } noch einmal fragen ({ $bundle })
+mail-none = Nicht bekannt
+mail-queued = In der Warteschlange
+mail-sending = Wird verschickt
+mail-delayed = Verzögert
+mail-sent = Verschickt
+mail-refused = Abgewiesen
+mail-again = Nächster Versuch am
+outcome-redeemed = Zugestimmt, seither zurückgenommen
+outcome-given = Erlaubt, seither zurückgenommen
+outcome-declined = Abgelehnt
+outcome-withdrawn = Zurückgezogen
+outcome-replaced = Neu gestellt
+outcome-expired = Abgelaufen
+blocked-title = Von wem Sie keine Anfragen annehmen
+blocked-words = Worum diese Personen Sie bitten, wird sofort abgewiesen.
+blocked-whom = Wer
+blocked-lift = Wieder annehmen
+blocked-lift-of = Anfragen von { $name } wieder annehmen
+ask-title = Jemanden fragen
+ask-lead = Die Person bekommt eine Mail mit einem Link, meldet sich an und entscheidet. Vorher ist nichts erlaubt.
+ask-email = E-Mail-Adresse der Person
+ask-bundle = Worum
+ask-days = Wie viele Tage Zeit zum Entscheiden ist
+ask-days-hint = { $usual } Tage, wenn Sie nichts anderes sagen; höchstens { $most }.
+ask-send = Fragen
+ask-unknown = Niemand mit einem Konto hier hat diese Adresse.
+ask-self = Das ist Ihre eigene Adresse.
+ask-blocked = Diese Person nimmt von Ihnen keine Anfragen an.
+ask-granted = Diese Erlaubnis haben Sie schon.
+ask-wrong-bundle = Darum lässt sich nicht mehr bitten. Bitte wählen Sie etwas anderes.
+ask-wrong-days = Gebraucht wird eine ganze Zahl von Tagen, nicht mehr als erlaubt.
+ask-no-bundles = Es gibt nichts, worum man bitten könnte
+ask-no-bundles-words = Wer diesen Server betreibt, hat noch keine Erlaubnisse eingerichtet.
+
+# --- Was erlaubt wurde
+access-title = Zugriff
+access-what = Was
+access-since = Seit
+access-given = Zugriff, den Sie gegeben haben
+access-given-words = Wer Ihre Erlaubnis hat. Sie können sie jederzeit zurücknehmen.
+access-given-who = Wer
+access-given-end = Zurücknehmen
+access-given-end-of = { $bundle } von { $name } zurücknehmen
+access-given-end-words = { $name } hat dann nicht mehr Ihre Erlaubnis: { $bundle }. Dafür wäre eine neue Anfrage nötig.
+access-given-none = Niemand hat Ihre Erlaubnis
+access-given-none-words = Wenn Sie einer Anfrage zustimmen, finden Sie es hier.
+access-received = Zugriff, den Sie haben
+access-received-words = Was andere Ihnen erlaubt haben.
+access-received-who = Von wem
+access-received-end = Abgeben
+access-received-end-of = { $bundle } von { $name } abgeben
+access-received-end-words = Sie haben dann nicht mehr die Erlaubnis von { $name }: { $bundle }. Dafür müssten Sie neu fragen.
+access-received-none = Sie haben noch keine Erlaubnisse
+access-received-none-words = Wenn jemand Ihrer Bitte zustimmt, finden Sie es hier.
+
+# --- Export-Token
+tokens-title = Export-Token
+tokens-lead = Ein Token öffnet eine Sache in einem Hub für alle, die es haben, bis es endet oder Sie es widerrufen.
+tokens-none = Sie haben keine Token gemacht
+tokens-none-words = Machen Sie eines, um jemanden ohne Konto hereinzulassen.
+token-new = Neues Token
+token-create = Token machen
+token-made = Das Token ist gemacht
+token-it = Das Token
+token-list = Alle Ihre Token
+token-qr = Das Token als QR-Code
+token-hub = Hub
+token-in-hub = im Hub { $hub }
+token-node = Datei oder Ordner
+token-node-hint = Die Kennung im Hub, wie der Dateiserver sie nennt.
+token-rights = Rechte
+token-rights-legend = Wer das Token hat, darf
+token-right-anyone = sehen, was alle sehen dürfen
+token-right-read = es ansehen
+token-right-get = es herunterladen
+token-right-write = es ändern und löschen
+token-right-admin = es verwalten
+token-right-owner = darüber verfügen
+token-hours = Bis
+token-hours-1 = In einer Stunde
+token-hours-24 = In einem Tag
+token-hours-168 = In einer Woche
+token-hours-720 = In dreißig Tagen
+token-hours-8760 = In einem Jahr
+token-hours-0 = Nie: bis Sie es widerrufen
+token-status = Stand
+token-active = Gültig
+token-expired = Abgelaufen
+token-revoked = Widerrufen
+token-until = bis
+token-forever = bis Sie es widerrufen
+token-uses = Benutzt
+token-used = { $count ->
+    [0] Nie
+    [one] Einmal
+   *[other] { $count } Mal
+}
+token-last = zuletzt am
+token-revoke = Widerrufen
+token-revoke-of = Das Token für { $node } widerrufen
+token-revoke-words = Wer dieses Token hat, ist sofort ausgesperrt. Das lässt sich nicht rückgängig machen.
+token-wrong-hub = Diese Rechte können Sie in diesem Hub nicht geben: Sie müssen ihn verwalten und die Rechte selbst haben.
+token-wrong-node = Gebraucht wird die Kennung einer Datei oder eines Ordners, höchstens 255 Zeichen.
+token-wrong-rights = Bitte wählen Sie mindestens eines.
+token-wrong-hours = Bitte wählen Sie eines davon.
+token-no-hubs = Sie verwalten keinen Hub
+token-no-hubs-words = Token macht, wer einen Hub verwaltet. Fragen Sie, wem er gehört.
+
+# --- API-Schlüssel
+keys-title = API-Schlüssel
+keys-lead = Mit einem Schlüssel handelt ein Programm für Sie, ohne Ihr Passwort.
+keys-none = Sie haben keine API-Schlüssel
+keys-none-words = Machen Sie einen für jedes Programm, dann können Sie einen ohne die anderen widerrufen.
+key-new = Neuer Schlüssel
+key-create = Schlüssel machen
+key-made = Der Schlüssel ist gemacht
+key-it = Der Schlüssel
+key-list = Alle Ihre Schlüssel
+key-label = Wofür er ist
+key-label-hint = Nur für Sie, damit Sie ihn wiedererkennen.
+key-unnamed = Ohne Namen
+key-scope = Darf
+key-scope-all = Alles, was Sie dürfen
+key-scope-all-hint = Für Programme, die für Sie handeln.
+key-scope-introspect = Export-Token prüfen, sonst nichts
+key-scope-introspect-hint = Für Dateiserver, die fragen, ob ein Token gilt.
+key-since = Seit
+key-status = Stand
+key-active = Gültig
+key-revoked = Widerrufen
+key-revoke = Widerrufen
+key-revoke-of = Den Schlüssel { $label } widerrufen
+key-revoke-words = Was diesen Schlüssel benutzt, ist ausgesperrt. Das lässt sich nicht rückgängig machen.
+key-wrong-label = Höchstens 100 Zeichen in einer Zeile.

@@ -10,7 +10,7 @@ use countersign::domain::event::Origin;
 use countersign::domain::grant::Terms;
 use countersign::domain::password_link::Occasion;
 use countersign::domain::permission::Role;
-use countersign::domain::request::PermissionRequest;
+use countersign::domain::request::{PermissionRequest, RequestId};
 use countersign::domain::token::{ApiKeyId, Keyring, Kind, Token};
 use countersign::domain::user::UserId;
 use countersign::entropy;
@@ -141,6 +141,21 @@ impl World {
         self.app.ask(&self.ada, &self.grace, &self.new_bundle())
     }
 
+    /// A request whose mail has left.
+    fn mailed(&self) -> RequestId {
+        let id = self.new_request().id;
+        self.app.tamper(&format!(
+            "UPDATE outbox SET result = 'sent', finished_at = created_at, lease = NULL WHERE request_id = {id}"
+        ));
+        id
+    }
+
+    /// What somebody asks of Grace with whom she has nothing to do else.
+    fn strangers_request(&self) -> RequestId {
+        let stranger = self.app.user(&format!("{}@example.org", self.name("stranger")));
+        self.app.ask(&stranger, &self.grace, &self.new_bundle()).id
+    }
+
     fn new_grant(&self) -> i64 {
         let (target, allowed) = (self.grace.user.id, self.ada.user.id);
         match self.app.commit(Deed::Give(Terms { target, allowed, bundle: self.new_bundle().id })) {
@@ -236,6 +251,8 @@ impl World {
             "bundle" => self.new_bundle().id.to_string(),
             "used" => self.new_request().terms.bundle.to_string(),
             "request" => self.new_request().id.to_string(),
+            "mailed" => self.mailed().to_string(),
+            "strangers" => self.strangers_request().to_string(),
             "redeem" => self.app.redeem_token(&self.new_request()),
             "grant" => self.new_grant().to_string(),
             "block" => self.new_block().to_string(),
@@ -252,6 +269,10 @@ impl World {
             "disabled" => self.disabled().id().to_string(),
             "member" => self.member().email().to_owned(),
             "mail" => self.dead_mail().to_string(),
+            "key-id" => {
+                let key = self.app.key(&self.grace.user, Scope::All);
+                Token::parse(Kind::ApiKey, &key).unwrap().id().to_string()
+            }
             _ => panic!("nobody knows how to make {what}"),
         };
         self.rows.replace(None);

@@ -14,8 +14,9 @@ use crate::hexo::{REQUESTS, Scene, answered, refused, refused_so};
 
 const AUDIT: &str = "/api/audit/";
 
-/// Does something as somebody, from somewhere.
+/// Does something as somebody, from somewhere, a second after what was done before.
 fn act(app: &TestApp, who: &TestUser, deed: Deed) -> Verdict {
+    app.advance(1);
     let origin = Origin {
         actor: Some(who.user.id),
         address: Some([192, 0, 2, u8::try_from(who.id()).unwrap()].into()),
@@ -78,12 +79,19 @@ on_both_databases! {
         act(&app, grace, Deed::Block(Block { target: grace.user.id, blocked: ada.user.id }));
         app.role("hub", eve, Role::Owner);
         app.export(eve);
-        app.store.write(|conn| {
-            let (now, by) = (conn.now()?, Origin { actor: Some(root.user.id), ..Origin::default() });
-            events::record(conn, &by, Action::UserRenamed, format!("user:{}", eve.id()), now)?;
-            events::record(conn, &Origin::OPERATOR, Action::HubGranted, format!("hub:h:x/user:{}", eve.id()), now)?;
-            events::record(conn, &Origin::OPERATOR, Action::HubAdded, "hub:7".to_owned(), now)
-        }).unwrap();
+        for (by, action, subject) in [
+            (Some(root.user.id), Action::UserRenamed, format!("user:{}", eve.id())),
+            (None, Action::HubGranted, format!("hub:h:x/user:{}", eve.id())),
+            (None, Action::HubAdded, "hub:7".to_owned()),
+        ] {
+            app.advance(1);
+            app.store
+                .write(|conn| {
+                    let (now, by) = (conn.now()?, Origin { actor: by, ..Origin::default() });
+                    events::record(conn, &by, action, subject.clone(), now)
+                })
+                .unwrap();
+        }
         let both = ["grant.deleted", "request.redeemed", "request.created"];
         assert_eq!(finds(&app, ada, "").await, both);
         assert_eq!(finds(&app, grace, "").await, [&["block.created"][..], &both].concat());
@@ -124,7 +132,7 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         let gift = app.bundle("A gift", 2);
         let asked = app.ask(ada, grace, bundle);
-        app.advance(60);
+        app.advance(59);
         act(&app, grace, redeem(asked.redeem_id, grace));
         app.advance(60);
         let other = app.ask(ada, grace, &gift);

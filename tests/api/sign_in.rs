@@ -188,7 +188,8 @@ on_both_databases! {
             assert_eq!(post.json(&body).send().await.unwrap().status(), 201);
         };
         let seen = |app: &TestApp, address: &str| {
-            app.count(&format!("SELECT count(*) AS n FROM events WHERE address = '{address}'"))
+            let added = format!("action = 'user.added' AND address = '{address}'");
+            app.count(&format!("SELECT count(*) AS n FROM events WHERE {added}"))
         };
         add(&app, &root, 1).await;
         assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (1, 0));

@@ -48,6 +48,7 @@ CREATE TABLE hub_members (
     role    text NOT NULL CHECK (role IN ('guest', 'contributor', 'designer', 'manager', 'admin', 'owner')),
     PRIMARY KEY (hub_id, user_id)
 );
+CREATE INDEX hub_members_user ON hub_members (user_id);
 
 CREATE TABLE bundles (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -118,6 +119,9 @@ CREATE INDEX permission_requests_gave
     ON permission_requests (user_target, id) WHERE outcome = 'redeemed' AND NOT stands;
 CREATE INDEX permission_requests_got
     ON permission_requests (user_allowed, id) WHERE outcome = 'redeemed' AND NOT stands;
+-- What they have asked for that came to nothing, or stands no longer.
+CREATE INDEX permission_requests_over
+    ON permission_requests (user_allowed, id) WHERE NOT stands AND outcome IS NOT NULL;
 -- What has expired, to be closed.
 CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);

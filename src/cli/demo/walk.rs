@@ -138,7 +138,8 @@ pub fn farewell(
     for person in [ada, grace] {
         println!("  {:<20} password: {}", person.email, person.password);
     }
-    println!("\nMail lies in {}. The server stays up until Ctrl-C; its data goes then.", outbox.display());
+    println!("\nAll mails are at {url}/mailbox, and as files in {}.", outbox.display());
+    println!("The server stays up until Ctrl-C; its data goes then.");
     Ok(())
 }
 

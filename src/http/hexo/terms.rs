@@ -19,7 +19,6 @@ use crate::domain::user::User;
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas;
-use crate::http::problem::Problem;
 use crate::store::cast::Scene;
 use crate::store::lookup::{Findings, Question, UserName};
 
@@ -137,12 +136,7 @@ impl Wish {
 /// Counts that a caller has named users, one of them, if `astray`, nobody; refuses who
 /// may not be told what came of it.
 pub(super) async fn refer(caller: &Caller, astray: bool, services: &Services) -> Result<(), HexoError> {
-    let limits = services.config.limits.asking.of(&caller.user);
-    if limits.astray.is_some() {
-        let referred = services.registry.refer(caller.id(), astray, limits, caller.origin.clone());
-        referred.await?.map_err(Problem::from)?;
-    }
-    Ok(())
+    Ok(services.count_reference(&caller.user, astray, &caller.origin).await?)
 }
 
 impl Reference<UserName> {

@@ -129,6 +129,7 @@ fn filter(parameters: &Parameters, creator: UserId, limit: usize) -> Result<Expo
         statuses: statuses(parameters)?,
         before: cursor(parameters)?,
         limit: limit as i64 + 1,
+        offset: 0,
     })
 }
 

@@ -6,19 +6,25 @@
 //! of a template, by [`view`]. What people read is in [`crate::words`]. Who is not signed
 //! in, and has to be, is asked to, and led back.
 
+mod access;
 mod account;
 mod agent;
 mod assets;
 mod error;
 mod home;
+mod keys;
+mod listing;
 mod mailbox;
 mod password;
 mod post;
+mod qr;
 mod redeem;
+mod requests;
 mod session;
 mod sign_in;
 mod staff;
 mod timeline;
+mod tokens;
 mod trail;
 mod view;
 mod visit;
@@ -30,15 +36,20 @@ use super::openapi::refusals::Refusals;
 use super::routing::get;
 
 pub(crate) use error::problem;
+pub(crate) use mailbox::is_kept as has_mailbox;
 #[cfg(any(test, fuzzing))]
 pub(crate) use post::probe;
 pub(crate) use view::language_of;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 10] = [
+pub const ROOTS: [&str; 15] = [
+    "/access",
     "/account",
+    "/ask",
     "/assets",
+    "/blocks",
     "/forgot-password",
+    "/keys",
     "/mailbox",
     "/redeem",
     "/requests",
@@ -46,6 +57,7 @@ pub const ROOTS: [&str; 10] = [
     "/sign-in",
     "/sign-out",
     "/staff",
+    "/tokens",
 ];
 
 /// Puts the pages in place.
@@ -63,6 +75,10 @@ pub fn routes(app: &mut ServiceConfig) {
                 .route(get().to(redeem::show))
                 .route(web::post().to(redeem::decide)),
         )
+        .configure(requests::routes)
+        .configure(access::routes)
+        .configure(tokens::routes)
+        .configure(keys::routes)
         .configure(password::routes)
         .configure(account::routes)
         .configure(mailbox::routes)
@@ -84,6 +100,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
         password::Document::openapi(),
         account::Document::openapi(),
         staff::document(),
+        requests::Document::openapi(),
+        access::Document::openapi(),
+        tokens::Document::openapi(),
+        keys::Document::openapi(),
     ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));

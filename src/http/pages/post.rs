@@ -5,6 +5,7 @@ use actix_web::{FromRequest, HttpRequest};
 use utoipa::ToSchema;
 
 use super::error::PageError;
+use super::session::SignedIn;
 use super::visit::Visit;
 use crate::http::body::{Body, Extracted, content_type};
 use crate::http::problem::Problem;
@@ -24,6 +25,14 @@ pub struct Post {
     pub visit: Visit,
     /// What.
     pub fields: Fields,
+}
+
+impl Post {
+    /// Who is signed in; nobody is asked to sign in, and led to this page then: a form
+    /// cannot be sent again.
+    pub fn user(&self, back: &str) -> Result<&SignedIn, PageError> {
+        self.visit.signed_in.as_ref().ok_or_else(|| PageError::SignIn { next: back.to_owned() })
+    }
 }
 
 /// A form's fields, in its order. A field may be there more than once where there are

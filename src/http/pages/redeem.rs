@@ -147,7 +147,7 @@ pub(super) async fn decide(
 }
 
 /// What is asked for, by whom, until when.
-fn asked(by: &User, bundle: &Bundle, expires_at: Timestamp) -> Value {
+pub(super) fn asked(by: &User, bundle: &Bundle, expires_at: Timestamp) -> Value {
     context! {
         by => by.display_name(),
         email => by.email.as_str(),

@@ -67,7 +67,7 @@ pub(super) async fn show(
             allowed => allowed.display_name(),
             allowed_email => allowed.email.as_str(),
             bundle => bundle.name.as_str(),
-            rights => bundle.permission.bits(),
+            description => bundle.description.as_str(),
             steps => told.steps(visit.language, me),
         },
     ))

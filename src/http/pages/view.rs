@@ -31,22 +31,31 @@ macro_rules! templates {
 }
 
 templates![
+    "access",
     "account",
     "approved",
+    "ask",
     "asked",
     "bundle-fields",
+    "done",
     "field",
     "forgot-password",
     "home",
+    "key",
+    "key-form",
+    "keys",
     "layout",
     "letter",
     "mailbox",
     "new-password",
     "over",
     "pages",
+    "part",
     "redeem",
+    "requests",
     "said",
     "search",
+    "secret",
     "set-password",
     "set-password-over",
     "sign-in",
@@ -59,7 +68,11 @@ templates![
     "staff-mail",
     "staff-users",
     "timeline",
+    "token",
+    "token-form",
+    "tokens",
     "trail",
+    "wrong",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

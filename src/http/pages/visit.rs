@@ -76,6 +76,13 @@ impl Visit {
         if signed_in.user.staff { Ok(signed_in) } else { Err(Problem::NotFound.into()) }
     }
 
+    /// What the address's query has under this name, if it has anything.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let (_, query) = self.here.split_once('?')?;
+        let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other == name);
+        found.next().map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
+    }
+
     /// Whether a form was shown to this visitor, by what came with it.
     pub fn has_form(&self, token: &str) -> bool {
         !self.is_new && self.keyring.is_form_token(self.browser, token)

@@ -1,7 +1,7 @@
 //! One batch: its rows, locked; what the domain decides on them, operation by
 //! operation; and the writes that record it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use diesel::QueryResult;
@@ -9,7 +9,7 @@ use diesel::result::Error;
 
 use super::restraints::Restraints;
 use super::stroke::Stroke;
-use super::{AskRefusal, Deed, Manner, Operation, RequestRef, Verdict};
+use super::{AskRefusal, Deed, Manner, Operation, RequestRef, ResendRefusal, Verdict};
 use crate::domain::block::Block;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{Action, Origin};
@@ -52,6 +52,8 @@ pub(super) struct Book {
     /// What stands, by what was read; and what will, when this is written.
     grants: HashMap<Terms, Grant>,
     restraints: Restraints,
+    /// The requests of which a mail is owed, of those that one is wanted of.
+    owed: HashSet<RequestId>,
 
     new_exports: Vec<(ExportToken, TokenDigest)>,
     revoked: Vec<ExportId>,
@@ -59,6 +61,7 @@ pub(super) struct Book {
     closed: Vec<RedeemId>,
     forgotten: Vec<RequestId>,
     taken_back: Vec<RedeemId>,
+    resent: Vec<RequestId>,
     trail: Vec<Entry>,
 }
 
@@ -112,7 +115,7 @@ impl Book {
         planted("ledger.panic");
         let mut wanted = Wanted::default();
         let (mut export_ids, mut terms) = (Vec::new(), Vec::new());
-        let mut creators = Vec::new();
+        let (mut creators, mut resent) = (Vec::new(), Vec::new());
         for operation in operations {
             match &operation.deed {
                 Deed::CreateExport(new) => creators.push((new.hub.as_str(), new.creator)),
@@ -126,6 +129,10 @@ impl Book {
                     wanted.redeem_ids.push(*id);
                 }
                 Deed::End { which: RequestRef::Number(number), .. } => wanted.numbers.push(*number),
+                Deed::Resend { id, .. } => {
+                    wanted.numbers.push(*id);
+                    resent.push(*id);
+                }
                 Deed::Give(given) => terms.push(*given),
                 Deed::TakeBack { id, .. } => wanted.numbers.push(RequestId(id.0)),
                 Deed::Block(block) => wanted.blocked.push(*block),
@@ -148,6 +155,7 @@ impl Book {
         let looked_at = requests.values().filter(|request| manner == Manner::Wary || over(request));
         terms.extend(looked_at.map(|request| request.terms));
         let grants = if terms.is_empty() { Vec::new() } else { grants::of_terms(conn, &terms)? };
+        let owed = if resent.is_empty() { HashSet::new() } else { outbox::owed(conn, &resent)? };
         let privileges =
             if creators.is_empty() { HashMap::new() } else { hubs::privileges(conn, &creators)? };
         Ok(Self {
@@ -162,12 +170,14 @@ impl Book {
             requests,
             grants: grants.into_iter().map(|grant| (grant.terms, grant)).collect(),
             restraints,
+            owed,
             new_exports: Vec::new(),
             revoked: Vec::new(),
             new_requests: Vec::new(),
             closed: Vec::new(),
             forgotten: Vec::new(),
             taken_back: Vec::new(),
+            resent: Vec::new(),
             trail: Vec::new(),
         })
     }
@@ -180,6 +190,9 @@ impl Book {
             Deed::Ask(new) => self.ask(new, limits, entropy, origin),
             Deed::Redeem { id, by, once } => self.redeem(*id, *by, once.as_ref(), origin),
             Deed::End { which, by } => Decision::Done(Verdict::Ended(self.end(*which, *by, origin))),
+            Deed::Resend { id, terms, by } => {
+                Decision::Done(Verdict::Resent(self.resend(*id, *terms, *by, limits, origin)))
+            }
             Deed::Give(terms) => self.give(*terms, entropy, origin),
             Deed::TakeBack { id, by } => Decision::Done(self.take_back(*id, *by, origin)),
             Deed::Refer { by, astray } => Decision::Done(self.refer(*by, *astray, limits)),
@@ -329,6 +342,30 @@ impl Book {
         Ok(outcome)
     }
 
+    /// Another mail with the same link. One that has not left yet will do as well.
+    fn resend(
+        &mut self,
+        id: RequestId,
+        terms: Terms,
+        by: UserId,
+        limits: &AskLimits,
+        origin: &Origin,
+    ) -> Result<(), ResendRefusal> {
+        let numbered = |request: &&PermissionRequest| request.id == id && request.terms == terms;
+        let found = self.requests.values().find(numbered).filter(|_| id != RequestId::UNNUMBERED);
+        let request = found.ok_or(Refusal::Dead)?;
+        request.resend(by, self.now)?;
+        if self.owed.contains(&id) {
+            return Err(ResendRefusal::Owed);
+        }
+        self.restraints.take(&limits.taken_by_mail(terms, by), self.now)?;
+        let redeem_id = request.redeem_id;
+        self.owed.insert(id);
+        self.resent.push(id);
+        self.note(Action::RequestResent, origin, Subject::Request(redeem_id));
+        Ok(())
+    }
+
     fn give(&mut self, terms: Terms, entropy: &Entropy, origin: &Origin) -> Decision {
         if self.grants.contains_key(&terms) {
             return Decision::Done(Verdict::Given(None));
@@ -412,6 +449,7 @@ impl Book {
         self.restraints.write(conn, self.now)?;
         self.write_exports(conn)?;
         self.write_requests(conn)?;
+        self.write_resent(conn)?;
         self.changes().write(conn)?;
         let mut trail = self.trail()?;
         if !trail.is_empty() {
@@ -471,6 +509,14 @@ impl Book {
         } else {
             outbox::insert(conn, &mails, self.now)
         }
+    }
+
+    fn write_resent(&self, conn: &mut Conn) -> QueryResult<()> {
+        if self.resent.is_empty() {
+            return Ok(());
+        }
+        let mail = |id: &RequestId| (entropy::token().uuid(self.now), *id);
+        outbox::insert(conn, &self.resent.iter().map(mail).collect::<Vec<_>>(), self.now)
     }
 
     /// What the batch changes of how much each user has open and standing.
@@ -546,4 +592,17 @@ pub(super) fn guard(written: usize, decided: usize) -> QueryResult<()> {
 fn broken(what: &'static str) -> Error {
     tracing::error!(what, "a batch was rolled back");
     Error::QueryBuilderError(what.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_wants_just_the_rows_that_were_decided_on() {
+        assert!(guard(0, 0).is_ok() && guard(2, 2).is_ok());
+        for (written, decided) in [(1, 2), (0, 1), (3, 2)] {
+            assert!(guard(written, decided).is_err(), "{written} of {decided}");
+        }
+    }
 }

@@ -101,6 +101,15 @@ pub enum Deed {
         /// Who wants it.
         by: Authority,
     },
+    /// Have a live request's mail sent anew, as its requester.
+    Resend {
+        /// Which.
+        id: RequestId,
+        /// What it is about, which its limits go by.
+        terms: Terms,
+        /// Who wants it.
+        by: UserId,
+    },
     /// Give a permission unasked.
     Give(Terms),
     /// Delete a permission, as a party to it.
@@ -146,6 +155,8 @@ pub enum Verdict {
     Redeemed(Result<(Grant, Arc<Cast>), Refusal>),
     /// How the request ended.
     Ended(Result<Outcome, Refusal>),
+    /// Whether another mail is owed now.
+    Resent(Result<(), ResendRefusal>),
     /// The permission; `None` when it stood already.
     Given(Option<Grant>),
     /// Whether there was one to delete.
@@ -171,6 +182,20 @@ pub enum AskRefusal {
     #[error("the target takes no requests from the requester")]
     Blocked,
     /// Asked too often.
+    #[error(transparent)]
+    TooOften(#[from] Exceeded),
+}
+
+/// Why a mail is not sent anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResendRefusal {
+    /// There is no such request of theirs that lives.
+    #[error(transparent)]
+    Request(#[from] Refusal),
+    /// The one before has not left yet.
+    #[error("a mail about this request is owed already")]
+    Owed,
+    /// Too often.
     #[error(transparent)]
     TooOften(#[from] Exceeded),
 }

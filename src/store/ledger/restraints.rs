@@ -35,6 +35,7 @@ impl Restraints {
                     used.extend(limits.taken_by(new));
                     used.extend(limits.astray_of(new.asked_by));
                 }
+                Deed::Resend { terms, by, .. } => used.extend(limits.taken_by_mail(*terms, *by)),
                 Deed::Refer { by, .. } => used.extend(limits.astray_of(*by)),
                 Deed::Block(block) | Deed::Unblock(block) => {
                     change = true;

@@ -25,3 +25,17 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
+
+// What is shown once is copied by a button; where that fails it is selected, to be copied.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  const secret = document.getElementById(button.dataset.copy);
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(secret.textContent);
+      button.textContent = button.dataset.copied;
+    } catch {
+      getSelection().selectAllChildren(secret);
+    }
+  });
+}

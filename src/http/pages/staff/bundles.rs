@@ -10,11 +10,11 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::form::{self, Field};
 use super::listing::{self, Listing};
-use super::{id, staff_in};
+use super::{Done, Look, id, perform, staff_in};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::{Mask, Right};
 use crate::http::Services;
-use crate::http::openapi::refusals::{AnyBody, May};
+use crate::http::openapi::refusals::May;
 use crate::http::pages::Html;
 use crate::http::pages::error::{PageError, see_other};
 use crate::http::pages::post::{Csrf, Fields, Post};
@@ -36,13 +36,7 @@ pub(super) struct Document;
     operation_id = "staff_bundles_page",
     security(()),
     params(("page" = Option<i64>, Query, nullable = false, description = "Which page of the list.")),
-    responses(
-        (status = 200, description = "A page of them.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
-        May<Html, 400>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Look),
 )]
 pub(super) async fn list(
     services: Data<Services>,
@@ -161,13 +155,7 @@ fn boxes(ticked: impl Fn(Right) -> bool) -> Vec<Box> {
     operation_id = "make_bundle_by_page",
     security(()),
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is made; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Done),
 )]
 pub(super) async fn add(
     services: Data<Services>,
@@ -178,11 +166,8 @@ pub(super) async fn add(
     let Some(new) = form.read(&fields)? else {
         return show_all(&services, &visit, form::UNREADABLE, Listing::first(), None, &form).await;
     };
-    let origin = visit.origin.clone();
-    let added = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::add_bundle(conn, &new, &origin, now)
-    });
+    let added =
+        perform(&services, &visit, move |conn, origin, now| staff::add_bundle(conn, &new, origin, now));
     added.await?;
     Ok(see_other(&format!("{ROOM}?done=added")))
 }
@@ -194,12 +179,7 @@ pub(super) async fn add(
     operation_id = "staff_bundle_page",
     security(()),
     params(("id" = i64, Path, description = "The bundle's number.")),
-    responses(
-        (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Look),
 )]
 pub(super) async fn show(
     services: Data<Services>,
@@ -239,14 +219,7 @@ fn show_one(
     security(()),
     params(("id" = i64, Path, description = "The bundle's number.")),
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is changed; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 409>,
-        May<Html, 503>,
-    ),
+    responses(Done, May<Html, 409>),
 )]
 pub(super) async fn change(
     services: Data<Services>,
@@ -264,10 +237,8 @@ pub(super) async fn change(
         description: Some(new.description),
         permission: Some(new.permission),
     };
-    let origin = visit.origin.clone();
-    let changed = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::change_bundle(conn, bundle.id, &change, &origin, now)
+    let changed = perform(&services, &visit, move |conn, origin, now| {
+        staff::change_bundle(conn, bundle.id, &change, origin, now)
     });
     match changed.await? {
         Ok(_) => Ok(see_other(&format!("{ROOM}?done=changed"))),
@@ -287,14 +258,7 @@ pub(super) async fn change(
     security(()),
     params(("id" = i64, Path, description = "The bundle's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is gone; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 409>,
-        May<Html, 503>,
-    ),
+    responses(Done, May<Html, 409>),
 )]
 pub(super) async fn delete(
     services: Data<Services>,
@@ -303,11 +267,9 @@ pub(super) async fn delete(
 ) -> Result<HttpResponse, PageError> {
     staff_in(&visit, ROOM)?;
     let bundle = find(&services, BundleId(id(&segment)?)).await?;
-    let (origin, id) = (visit.origin.clone(), bundle.id);
-    let deleted = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::delete_bundle(conn, id, &origin, now)
-    });
+    let id = bundle.id;
+    let deleted =
+        perform(&services, &visit, move |conn, origin, now| staff::delete_bundle(conn, id, origin, now));
     match deleted.await? {
         Ok(()) => Ok(see_other(&format!("{ROOM}?done=deleted"))),
         Err(Unchanged::Unknown) => Err(Problem::NotFound.into()),

@@ -11,13 +11,13 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::form::{self, Field};
 use super::listing::{self, Listing};
-use super::staff_in;
+use super::{Done, Look, perform, staff_in};
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
 use crate::domain::text::checked_or_empty;
 use crate::domain::user::Email;
 use crate::http::Services;
-use crate::http::openapi::refusals::{AnyBody, May};
+use crate::http::openapi::refusals::May;
 use crate::http::pages::Html;
 use crate::http::pages::error::{PageError, encoded, see_other};
 use crate::http::pages::post::{Fields, Post};
@@ -44,13 +44,7 @@ pub(super) struct Document;
         ("q" = Option<String>, Query, nullable = false, description = "What to look for in ids and names."),
         ("page" = Option<i64>, Query, nullable = false, description = "Which page of the list."),
     ),
-    responses(
-        (status = 200, description = "A page of them.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
-        May<Html, 400>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Look),
 )]
 pub(super) async fn list(
     services: Data<Services>,
@@ -131,14 +125,7 @@ impl NewHub {
     operation_id = "add_hub_by_page",
     security(()),
     request_body(content = NewHubForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is added; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 409>,
-        May<Html, 503>,
-    ),
+    responses(Done, May<Html, 409>),
 )]
 pub(super) async fn add(
     services: Data<Services>,
@@ -154,10 +141,9 @@ pub(super) async fn add(
     let (Some(id), Some(name), Some(owner)) = (id, name, owner) else {
         return again(&form, form::UNREADABLE).await;
     };
-    let (origin, hub) = (visit.origin.clone(), id.clone());
-    let added = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::add_hub(conn, &hub, &name, &owner, &origin, now)
+    let hub = id.clone();
+    let added = perform(&services, &visit, move |conn, origin, now| {
+        staff::add_hub(conn, &hub, &name, &owner, origin, now)
     });
     match added.await? {
         Ok(()) => return Ok(see_other(&format!("{}&done=added", place(&id)))),
@@ -179,13 +165,7 @@ pub(super) async fn add(
         ("id" = String, Query, description = "The hub's id."),
         ("page" = Option<i64>, Query, nullable = false, description = "Which page of its members."),
     ),
-    responses(
-        (status = 200, description = "The hub.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
-        May<Html, 400>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Look),
 )]
 pub(super) async fn show(
     services: Data<Services>,
@@ -281,14 +261,7 @@ fn hub_of(fields: &Fields) -> Result<HubId, PageError> {
     operation_id = "give_role_by_page",
     security(()),
     request_body(content = MembershipForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "They have it; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 409>,
-        May<Html, 503>,
-    ),
+    responses(Done, May<Html, 409>),
 )]
 pub(super) async fn give(
     services: Data<Services>,
@@ -307,10 +280,9 @@ pub(super) async fn give(
     let Some(email) = form.email.read(&fields, Email::new, "staff-error-email")? else {
         return again(&form, form::UNREADABLE).await;
     };
-    let (origin, id) = (visit.origin.clone(), hub.clone());
-    let given = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::give_role(conn, &id, &email, role, &origin, now)
+    let id = hub.clone();
+    let given = perform(&services, &visit, move |conn, origin, now| {
+        staff::give_role(conn, &id, &email, role, origin, now)
     });
     match given.await? {
         Ok(()) => Ok(see_other(&format!("{}&done=given", place(&hub)))),
@@ -329,13 +301,7 @@ pub(super) async fn give(
     operation_id = "take_role_by_page",
     security(()),
     request_body(content = MemberForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "They have none any more; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Done),
 )]
 pub(super) async fn take(
     services: Data<Services>,
@@ -344,11 +310,9 @@ pub(super) async fn take(
     staff_in(&visit, ROOM)?;
     let hub = hub_of(&fields)?;
     let email = Email::new(fields.one("email")?).map_err(|_| Problem::NotFound)?;
-    let (origin, id) = (visit.origin.clone(), hub.clone());
-    let taken = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::take_role(conn, &id, &email, &origin, now)
-    });
+    let id = hub.clone();
+    let taken =
+        perform(&services, &visit, move |conn, origin, now| staff::take_role(conn, &id, &email, origin, now));
     let done = match taken.await? {
         Ok(()) => "taken",
         Err(HubRefusal::NoRole) => "had-none",

@@ -7,12 +7,10 @@ use utoipa::OpenApi;
 use uuid::Uuid;
 
 use super::listing::{self, Listing};
-use super::{id, staff_in};
+use super::{Done, Look, id, perform, staff_in};
 use crate::domain::clock::Timestamp;
 use crate::domain::user::Email;
 use crate::http::Services;
-use crate::http::openapi::refusals::{AnyBody, May};
-use crate::http::pages::Html;
 use crate::http::pages::error::{PageError, see_other};
 use crate::http::pages::post::{Csrf, Post};
 use crate::http::pages::visit::Visit;
@@ -42,13 +40,7 @@ pub(super) struct Document;
         ("state" = Option<String>, Query, nullable = false, description = "`all`, `unsent`, `dead` or `sent`."),
         ("page" = Option<i64>, Query, nullable = false, description = "Which page of the list."),
     ),
-    responses(
-        (status = 200, description = "A page of them.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
-        May<Html, 400>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Look),
 )]
 pub(super) async fn list(
     services: Data<Services>,
@@ -99,13 +91,7 @@ fn row(mail: &Mail, to: Option<&Email>, now: Timestamp) -> Value {
     security(()),
     params(("id" = String, Path, description = "The mail's id.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is next in the queue, unless it was sent; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Done),
 )]
 pub(super) async fn retry(
     services: Data<Services>,
@@ -114,11 +100,8 @@ pub(super) async fn retry(
 ) -> Result<HttpResponse, PageError> {
     staff_in(&visit, ROOM)?;
     let id: Uuid = id(&segment)?;
-    let origin = visit.origin.clone();
-    let retried = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::retry_mail(conn, id, &origin, now)
-    });
+    let retried =
+        perform(&services, &visit, move |conn, origin, now| staff::retry_mail(conn, id, origin, now));
     if !retried.await? {
         return Ok(see_other(&format!("{ROOM}?done=not-retried")));
     }

@@ -10,14 +10,24 @@ mod mail;
 mod overview;
 mod users;
 
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
 use actix_web::web::{self, ServiceConfig};
-use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, OpenApi, PartialSchema};
 
 use super::error::PageError;
 use super::session::SignedIn;
-use super::view;
 use super::visit::Visit;
+use super::{Html, view};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::Origin;
+use crate::http::Services;
+use crate::http::openapi::refusals::{AnyBody, May};
+use crate::http::problem::Problem;
 use crate::http::routing::get;
+use crate::store::{Conn, QueryResult};
 
 /// Puts the rooms in place.
 pub(super) fn routes(app: &mut ServiceConfig) {
@@ -75,6 +85,56 @@ fn staff_in<'a>(visit: &'a Visit, room: &str) -> Result<&'a SignedIn, PageError>
 }
 
 /// What an id in a path is; one that cannot be read is nobody's.
-fn id<T: std::str::FromStr>(segment: &str) -> Result<T, PageError> {
-    segment.parse().map_err(|_| crate::http::problem::Problem::NotFound.into())
+fn id<T: FromStr>(segment: &str) -> Result<T, PageError> {
+    segment.parse().map_err(|_| Problem::NotFound.into())
+}
+
+/// Does what somebody of the staff wants done, as one transaction.
+async fn perform<T: Send + 'static>(
+    services: &Services,
+    visit: &Visit,
+    deed: impl Fn(&mut Conn, &Origin, Timestamp) -> QueryResult<T> + Send + 'static,
+) -> Result<T, PageError> {
+    let origin = visit.origin.clone();
+    let done = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        deed(conn, &origin, now)
+    });
+    Ok(done.await?)
+}
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+/// What may come of looking at a room, as it is documented.
+struct Look;
+
+/// What may come of a form that a room has, as it is documented.
+struct Done;
+
+impl IntoResponses for Look {
+    fn responses() -> Responses {
+        let page = ContentBuilder::new().schema(Some(String::schema())).build();
+        let page = ResponseBuilder::new().description("The page.").content("text/html", page).build();
+        let mut responses = Responses::from([("200".to_owned(), page.into()), lead("Nobody is signed in.")]);
+        responses.extend(May::<Html, 400>::responses());
+        responses.extend(May::<Html, 404>::responses());
+        responses.extend(May::<Html, 503>::responses());
+        responses
+    }
+}
+
+impl IntoResponses for Done {
+    fn responses() -> Responses {
+        let mut responses =
+            Responses::from([lead("Where it leads says what was done; or nobody is signed in.")]);
+        responses.extend(AnyBody::<Html>::responses());
+        responses.extend(May::<Html, 403>::responses());
+        responses.extend(May::<Html, 404>::responses());
+        responses.extend(May::<Html, 503>::responses());
+        responses
+    }
+}
+
+fn lead(says: &str) -> (String, RefOr<Response>) {
+    ("303".to_owned(), ResponseBuilder::new().description(says).build().into())
 }

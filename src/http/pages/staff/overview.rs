@@ -6,10 +6,9 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 
+use super::Look;
 use super::chart::Chart;
 use crate::http::Services;
-use crate::http::openapi::refusals::May;
-use crate::http::pages::Html;
 use crate::http::pages::error::PageError;
 use crate::http::pages::visit::Visit;
 use crate::store::staff::COUNTED;
@@ -17,8 +16,8 @@ use crate::store::{days, outbox, staff};
 
 /// Days in the picture.
 const DAYS: i64 = 30;
-/// Requests that are read for it, at the most.
-const READ: i64 = 20_000;
+/// Requests that are read for it, at the most: each may lie on a page of the disk of its own.
+const READ: i64 = 10_000;
 
 #[derive(OpenApi)]
 #[openapi(paths(show))]
@@ -31,12 +30,7 @@ pub(super) struct Document;
     path = "/staff",
     operation_id = "staff_page",
     security(()),
-    responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Look),
 )]
 pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     visit.staff()?;

@@ -9,10 +9,10 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::form::{self, Field};
 use super::listing::{self, Listing};
-use super::{id, staff_in};
+use super::{Done, Look, id, perform, staff_in};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::Services;
-use crate::http::openapi::refusals::{AnyBody, May};
+use crate::http::openapi::refusals::May;
 use crate::http::pages::Html;
 use crate::http::pages::error::{PageError, encoded, see_other};
 use crate::http::pages::post::{Csrf, Fields, Post};
@@ -39,13 +39,7 @@ pub(super) struct Document;
         ("q" = Option<String>, Query, nullable = false, description = "What to look for in addresses and names."),
         ("page" = Option<i64>, Query, nullable = false, description = "Which page of the list."),
     ),
-    responses(
-        (status = 200, description = "A page of them.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
-        May<Html, 400>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Look),
 )]
 pub(super) async fn list(
     services: Data<Services>,
@@ -148,14 +142,7 @@ impl Form {
     operation_id = "add_user_by_page",
     security(()),
     request_body(content = NewUserForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "They are added; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 409>,
-        May<Html, 503>,
-    ),
+    responses(Done, May<Html, 409>),
 )]
 pub(super) async fn add(
     services: Data<Services>,
@@ -166,11 +153,8 @@ pub(super) async fn add(
     let again =
         async |form: &Form, status| show(&services, &visit, status, "", Listing::first(), None, form).await;
     let Some(new) = form.read(&fields)? else { return again(&form, form::UNREADABLE).await };
-    let (origin, email) = (visit.origin.clone(), new.email.clone());
-    let added = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::add_user(conn, &new, &origin, now)
-    });
+    let email = new.email.clone();
+    let added = perform(&services, &visit, move |conn, origin, now| staff::add_user(conn, &new, origin, now));
     if added.await?.is_none() {
         form.email.refuse("staff-error-email-taken");
         return again(&form, form::IN_THE_WAY).await;
@@ -188,13 +172,7 @@ pub(super) async fn add(
     security(()),
     params(("id" = i64, Path, description = "The user's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "They are disabled, unless they are who asked; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Done),
 )]
 pub(super) async fn disable(
     services: Data<Services>,
@@ -212,13 +190,7 @@ pub(super) async fn disable(
     security(()),
     params(("id" = i64, Path, description = "The user's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "They are enabled; or nobody is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
-    ),
+    responses(Done),
 )]
 pub(super) async fn enable(
     services: Data<Services>,
@@ -239,11 +211,8 @@ async fn set_active(
     if id == me && !active {
         return Ok(see_other(&format!("{ROOM}?done=not-yourself")));
     }
-    let origin = visit.origin.clone();
-    let set = services.directory.write(move |conn| {
-        let now = conn.now()?;
-        staff::set_active(conn, id, active, &origin, now)
-    });
+    let set =
+        perform(services, &visit, move |conn, origin, now| staff::set_active(conn, id, active, origin, now));
     let user = set.await?.ok_or(Problem::NotFound)?;
     services.authenticator.forget(id);
     let done = if active { "enabled" } else { "disabled" };

@@ -1,0 +1,102 @@
+//! API keys at the pages: made, shown once, listed, revoked.
+
+use super::led_to;
+use crate::helpers::TestApp;
+
+const KEYS: &str = "SELECT count(*) AS n FROM api_keys WHERE revoked_at IS NULL";
+const EVENTS: &str =
+    "SELECT count(*) AS n FROM events WHERE action IN ('key.created', 'key.revoked') AND actor IS NOT NULL";
+
+/// The secret in a page, if there is one.
+fn secret(page: &str) -> Option<String> {
+    let rest = page.split("csk_").nth(1)?;
+    Some(format!(
+        "csk_{}",
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>()
+    ))
+}
+
+/// The ids of the keys that somebody may revoke on a page.
+fn ids(page: &str) -> Vec<String> {
+    page.split("action=\"/keys/").skip(1).map(|rest| rest[..36].to_owned()).collect()
+}
+
+/// What a key is answered with.
+async fn status(app: &TestApp, key: &str, path: &str) -> u16 {
+    app.get(path).bearer_auth(key).send().await.unwrap().status().as_u16()
+}
+
+on_both_databases! {
+    async fn a_key_is_made_shown_once_and_revoked_at_once(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let visitor = app.signed_in(&ada);
+        assert_eq!(visitor.sees(&app, "/keys/new").await.0, 200);
+        let form = [("label", " My <laptop> "), ("scope", "all")];
+        let (made, page) = visitor.sends(&app, "/keys/new", &form).await;
+        assert_eq!(made, 200);
+        let key = secret(&page).expect("the key is shown");
+        assert_eq!(page.matches(&key).count(), 1, "{page}");
+        assert!(page.contains("My &lt;laptop&gt;"), "{page}");
+        assert_eq!(status(&app, &key, "/api/account/").await, 200);
+        let (_, page) = visitor.sees(&app, "/keys").await;
+        assert!(page.contains("My &lt;laptop&gt;") && secret(&page).is_none(), "{page}");
+        assert_eq!(ids(&page).len(), 2, "with the one that the test has made");
+        let path = format!("/keys/{}/revoke", ids(&page)[0]);
+        let other = app.signed_in(&grace);
+        assert!(!other.sees(&app, "/keys").await.1.contains("laptop"));
+        assert_eq!(other.sends(&app, &path, &[]).await.0, 404);
+        assert_eq!(status(&app, &key, "/api/account/").await, 200);
+        for _ in 0..2 {
+            assert_eq!(led_to(visitor.post(&app, &path, &[])).await, "/keys?done=key-revoked");
+            assert_eq!(status(&app, &key, "/api/account/").await, 401, "here it stops at once");
+        }
+        assert_eq!(status(&app, &ada.key, "/api/account/").await, 200);
+        assert_eq!(app.count(EVENTS), 2);
+        let (_, page) = visitor.sees(&app, "/keys?done=key-revoked").await;
+        assert!(page.contains("stops working within five seconds") && page.contains(">Revoked<"), "{page}");
+        assert_eq!(ids(&page).len(), 1);
+        for id in ["x", "%00", "00000000-0000-0000-0000-000000000000"] {
+            assert_eq!(visitor.sends(&app, &format!("/keys/{id}/revoke"), &[]).await.0, 404, "{id}");
+        }
+    }
+
+    async fn a_key_may_be_for_introspection_alone(app: TestApp) {
+        let visitor = app.signed_in(&app.user("ada@example.org"));
+        let (_, page) = visitor.sends(&app, "/keys/new", &[("label", ""), ("scope", "introspect")]).await;
+        let key = secret(&page).unwrap();
+        assert_eq!(status(&app, &key, "/api/account/").await, 403);
+        let asked = app.post("/oauth2/introspect").bearer_auth(&key).form(&[("token", "x")]);
+        assert_eq!(asked.send().await.unwrap().status(), 200);
+        let (_, page) = visitor.sees(&app, "/keys").await;
+        assert!(page.contains("Without a name") && page.contains("Check export tokens, and nothing else"), "{page}");
+    }
+
+    async fn a_key_is_not_made_of_what_cannot_be_read(app: TestApp) {
+        let visitor = app.signed_in(&app.user("ada@example.org"));
+        let before = app.rows();
+        let long = "x".repeat(101);
+        for form in [
+            vec![("label", long.as_str()), ("scope", "all")],
+            vec![("label", "two\nlines"), ("scope", "all")],
+        ] {
+            let (status, page) = visitor.sends(&app, "/keys/new", &form).await;
+            assert!(status == 400 && page.contains("id=\"label-wrong\""), "{page}");
+        }
+        for form in [vec![], vec![("label", "x")], vec![("label", "x"), ("scope", "staff")], vec![("label", "\0"), ("scope", "all")]] {
+            assert_eq!(visitor.sends(&app, "/keys/new", &form).await.0, 400, "{form:?}");
+        }
+        assert_eq!(app.rows(), before);
+    }
+
+    async fn keys_come_twenty_at_a_time_or_not_at_all(app: TestApp) {
+        let ada = app.user("ada@example.org");
+        let visitor = app.signed_in(&ada);
+        (0..20).for_each(|_| drop(app.key(&ada.user, countersign::store::keys::Scope::All)));
+        assert_eq!(app.count(KEYS), 21);
+        let first = ids(&visitor.sees(&app, "/keys").await.1);
+        let second = ids(&visitor.sees(&app, "/keys?keys=20").await.1);
+        assert_eq!((first.len(), second.len()), (20, 1));
+        app.tamper("DELETE FROM api_keys");
+        assert!(visitor.sees(&app, "/keys").await.1.contains("You have no API keys"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Export tokens at the pages: made, shown once, listed, revoked.
+
+use countersign::domain::permission::Role;
+
+use super::led_to;
+use crate::helpers::TestApp;
+use crate::visitor::Visitor;
+
+const TOKENS: &str = "SELECT count(*) AS n FROM export_tokens";
+
+/// What opens `n` in the hub, for a day.
+const FORM: [(&str, &str); 5] =
+    [("hub", "hub"), ("node", "n"), ("right", "read"), ("right", "get"), ("hours", "24")];
+
+/// The form with something else in one of its fields.
+fn but(name: &str, value: &'static str) -> Vec<(&'static str, &'static str)> {
+    FORM.into_iter().map(|(other, usual)| (other, if other == name { value } else { usual })).collect()
+}
+
+/// The secret in a page, if there is one.
+fn secret(page: &str) -> Option<String> {
+    let rest = page.split("cse_").nth(1)?;
+    Some(format!(
+        "cse_{}",
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>()
+    ))
+}
+
+/// The ids of the tokens that somebody may revoke on a page.
+fn ids(page: &str) -> Vec<String> {
+    page.split("action=\"/tokens/").skip(1).map(|rest| rest[..36].to_owned()).collect()
+}
+
+/// Whether a token opens what it is for.
+async fn opens(app: &TestApp, token: &str, right: &str) -> bool {
+    let path = format!("/authz?hub_id=hub&nid=n&right={right}");
+    app.get(&path).header("x-param-mfs-token", token).send().await.unwrap().status() == 204
+}
+
+async fn refused(app: &TestApp, visitor: &Visitor, form: &[(&str, &str)]) -> (u16, String) {
+    let before = app.rows();
+    let (status, page) = visitor.sends(app, "/tokens/new", form).await;
+    assert_eq!(app.rows(), before, "{form:?}");
+    assert_eq!(secret(&page), None);
+    (status, page)
+}
+
+on_both_databases! {
+    async fn a_token_is_made_shown_once_and_revoked(app: TestApp) {
+        let (carol, dan) = (app.user("carol@example.org"), app.user("dan@example.org"));
+        app.role("hub", &carol, Role::Admin);
+        app.role("hub", &dan, Role::Admin);
+        let visitor = app.signed_in(&carol);
+        assert!(visitor.sees(&app, "/tokens").await.1.contains("You have made no tokens"));
+        let (status, page) = visitor.sees(&app, "/tokens/new").await;
+        assert!(status == 200 && page.contains("value=\"admin\"") && !page.contains("value=\"owner\""), "{page}");
+        let (status, page) = visitor.sends(&app, "/tokens/new", &FORM).await;
+        assert_eq!(status, 200);
+        let token = secret(&page).expect("the token is shown");
+        assert_eq!(page.matches(&token).count(), 1, "{page}");
+        assert!(page.contains("<svg class=\"qr\"") && page.contains("2 January 2030, 00:00 UTC"), "{page}");
+        assert!(!page.contains("style="));
+        assert!(opens(&app, &token, "get").await && !opens(&app, &token, "write").await);
+        let (_, page) = visitor.sees(&app, "/tokens").await;
+        assert!(page.contains("look at it, download it") && page.contains(">Active<"), "{page}");
+        assert!(secret(&page).is_none() && !page.contains(&token[10..]), "{page}");
+        let id = ids(&page).pop().unwrap();
+        let path = format!("/tokens/{id}/revoke");
+        let other = app.signed_in(&dan);
+        assert!(ids(&other.sees(&app, "/tokens").await.1).is_empty());
+        assert_eq!(other.sends(&app, &path, &[]).await.0, 404);
+        assert!(opens(&app, &token, "read").await);
+        for _ in 0..2 {
+            assert_eq!(led_to(visitor.post(&app, &path, &[])).await, "/tokens?done=token-revoked");
+            assert!(!opens(&app, &token, "read").await);
+        }
+        let (_, page) = visitor.sees(&app, "/tokens?done=token-revoked").await;
+        assert!(page.contains("The token opens nothing any more") && page.contains(">Revoked<") && ids(&page).is_empty(), "{page}");
+        let events = "SELECT count(*) AS n FROM events WHERE action IN ('export.created', 'export.revoked')";
+        assert_eq!(app.count(events), 2);
+        for id in ["x", "%00", "0", &token] {
+            assert_eq!(visitor.sends(&app, &format!("/tokens/{id}/revoke"), &[]).await.0, 404, "{id}");
+        }
+    }
+
+    async fn a_token_lives_as_long_as_was_chosen_and_its_uses_are_told(app: TestApp) {
+        let carol = app.user("carol@example.org");
+        app.role("hub", &carol, Role::Owner);
+        let visitor = app.signed_in(&carol);
+        let (status, page) = visitor.sends(&app, "/tokens/new", &but("hours", "0")).await;
+        assert!(status == 200 && page.contains("until you revoke it"), "{page}");
+        assert_eq!(visitor.sends(&app, "/tokens/new", &but("hours", "1")).await.0, 200);
+        app.tamper(
+            "INSERT INTO export_uses (token_id, uses, last_used_at) \
+             SELECT id, 7, created_at FROM export_tokens WHERE expires_at IS NULL",
+        );
+        app.advance(3_600);
+        let (_, page) = visitor.sees(&app, "/tokens").await;
+        for wanted in [">Expired<", ">Active<", "7 times", "last on", "1 January 2030, 01:00 UTC"] {
+            assert!(page.contains(wanted), "{wanted}: {page}");
+        }
+    }
+
+    async fn nobody_gives_more_than_they_hold_or_what_cannot_be(app: TestApp) {
+        let (carol, dan) = (app.user("carol@example.org"), app.user("dan@example.org"));
+        app.role("hub", &carol, Role::Admin);
+        app.role("other", &carol, Role::Owner);
+        app.role("hub", &dan, Role::Manager);
+        let visitor = app.signed_in(&carol);
+        for (form, wrong, status) in [
+            (but("hub", "nowhere"), "hub-wrong", 403),
+            (but("hub", ""), "hub-wrong", 400),
+            (but("right", "owner"), "hub-wrong", 403),
+            (but("node", ""), "node-wrong", 400),
+            (but("hours", "8761"), "hours-wrong", 400),
+            (vec![("hub", "hub"), ("node", "n"), ("hours", "24")], "right-wrong", 400),
+        ] {
+            let (got, page) = refused(&app, &visitor, &form).await;
+            assert_eq!(got, status, "{form:?}");
+            assert!(page.contains(&format!("aria-describedby=\"{wrong}\"")) || page.contains(&format!(" {wrong}\"")), "{page}");
+            assert!(page.contains(&format!("id=\"{wrong}\"")), "{page}");
+        }
+        for form in [but("right", "everything"), but("hours", "x"), but("hours", "-1"), but("hours", "1e3"), vec![("hub", "hub")], vec![]] {
+            assert_eq!(refused(&app, &visitor, &form).await.0, 400, "{form:?}");
+        }
+        let visitor = app.signed_in(&dan);
+        assert!(visitor.sees(&app, "/tokens/new").await.1.contains("You administer no hub"));
+        assert_eq!(refused(&app, &visitor, &FORM).await.0, 403);
+        assert_eq!(app.count(TOKENS), 0);
+    }
+
+    async fn tokens_come_twenty_at_a_time(app: TestApp) {
+        let carol = app.user("carol@example.org");
+        app.role("hub", &carol, Role::Admin);
+        (0..21).for_each(|_| drop(app.export(&carol)));
+        let visitor = app.signed_in(&carol);
+        let first = ids(&visitor.sees(&app, "/tokens").await.1);
+        let (_, page) = visitor.sees(&app, "/tokens?tokens=20").await;
+        let second = ids(&page);
+        assert_eq!((first.len(), second.len()), (20, 1));
+        assert!(!first.contains(&second[0]));
+        assert!(page.contains("21 to 21 of 21"), "{page}");
+    }
+}
