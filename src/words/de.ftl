@@ -4,6 +4,8 @@
 skip = Zum Inhalt
 nav = Seiten
 nav-home = Übersicht
+nav-account = Konto
+nav-staff = Verwaltung
 sign-out = Abmelden
 signed-in-as = Sie sind angemeldet als { $email }.
 

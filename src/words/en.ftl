@@ -5,6 +5,8 @@
 skip = Skip to the content
 nav = Pages
 nav-home = Home
+nav-account = Account
+nav-staff = Staff
 sign-out = Sign out
 signed-in-as = You are signed in as { $email }.
 

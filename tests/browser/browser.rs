@@ -86,6 +86,7 @@ impl Browser {
             "--no-proxy-server",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             "--window-size=1280,900",
+            &format!("--lang={}", wish.language),
             &format!("--accept-lang={}", wish.language),
             &format!("--user-data-dir={}", profile.display()),
         ] {
@@ -170,6 +171,19 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
         let going = page.wait_until().wait(PATIENCE, Duration::from_millis(20)).stale();
         going.await.unwrap_or_else(|error| panic!("{css} leads nowhere: {error}"));
+    }
+
+    /// Clicks on something that leads nowhere.
+    pub async fn clicks(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    /// Ticks a box, if it is not ticked.
+    pub async fn ticks(&self, css: &str) {
+        let found = self.find(css).await;
+        if !found.is_selected().await.unwrap() {
+            found.click().await.unwrap();
+        }
     }
 
     /// What a part of the page says.

@@ -23,3 +23,4 @@ mod redeem;
 mod scene;
 mod screenshots;
 mod sign_in;
+mod tokens;

@@ -139,3 +139,24 @@ async fn a_forwarded_mail_opens_nothing_for_somebody_else() {
     })
     .await;
 }
+
+#[actix_web::test]
+async fn what_waits_is_found_at_home_and_what_was_given_is_taken_back() {
+    with(Wish::default(), async |app, browser| {
+        let (_, grace, _) = asked(app).await;
+        browser.signs_in_at_home(&grace).await;
+        browser.presses("main .card a.primary").await;
+        browser.arrives_at("A request for you").await;
+        browser.presses("button[value=approve]").await;
+        browser.arrives_at("Approved").await;
+        browser.presses("header a[href='/access']").await;
+        browser.arrives_at("Access").await;
+        assert_eq!(browser.counts(".table tbody tr").await, 1);
+        browser.clicks(".confirm summary").await;
+        assert_eq!(app.count(GRANTS), 1);
+        browser.presses(".confirm button").await;
+        browser.arrives_at("Access").await;
+        assert_eq!((browser.counts("tbody tr").await, app.count(GRANTS)), (0, 0));
+    })
+    .await;
+}

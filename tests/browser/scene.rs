@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign::domain::bundle::{Bundle, BundleName, Description};
+use countersign::domain::event::Origin;
 use countersign::domain::export::{ExpiryHours, NewExport};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
@@ -13,7 +14,7 @@ use countersign::domain::user::Authority;
 use countersign::entropy;
 use countersign::mail::transport::SendError;
 use countersign::store::bundles::{self, NewBundle};
-use countersign::store::ledger::{Deed, RequestRef, Verdict};
+use countersign::store::ledger::{self, Deed, Operation, RequestRef, Verdict};
 use countersign::store::requests;
 use serde_json::{Value, json};
 
@@ -108,8 +109,8 @@ impl Scene {
         ask(app, &mara, &leila, &diary, 7 * DAY).await;
         ask(app, &jonas, &leila, &sleep, 3 * DAY).await;
         let open = ask(app, &mara, &jonas, &sleep, 7 * DAY).await;
-        app.advance(4 * HOUR + HOUR / 3);
         mails_have_left(app).await;
+        app.advance(4 * HOUR + HOUR / 3);
         let mut letter = String::new();
         for mail in app.mailbox.sent().iter().rev().take(12).rev() {
             let id = entropy::uuid();
@@ -178,14 +179,21 @@ async fn mails_have_left(app: &TestApp) {
     }
 }
 
+/// Has somebody do a deed.
+fn commit(app: &TestApp, deed: Deed, by: &TestUser) -> Verdict {
+    let origin = Origin { actor: Some(by.user.id), ..Origin::default() };
+    let mut verdicts = ledger::commit(&app.store, &[Operation::new(deed, origin)]);
+    verdicts.pop().expect("one operation has one verdict").unwrap()
+}
+
 fn redeem(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
-    let verdict = app.commit(Deed::Redeem { id: request.redeem_id, by: by.user.id, once: None });
+    let verdict = commit(app, Deed::Redeem { id: request.redeem_id, by: by.user.id, once: None }, by);
     assert!(matches!(verdict, Verdict::Redeemed(Ok(_))), "{verdict:?}");
 }
 
 fn end(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
-    let by = Authority::User(by.user.id);
-    let verdict = app.commit(Deed::End { which: RequestRef::Number(request.id), by });
+    let authority = Authority::User(by.user.id);
+    let verdict = commit(app, Deed::End { which: RequestRef::Number(request.id), by: authority }, by);
     assert!(matches!(verdict, Verdict::Ended(Ok(_))), "{verdict:?}");
 }
 
@@ -198,7 +206,7 @@ fn export(app: &TestApp, creators: &[&TestUser], node: &str, mask: i64, hours: i
             mask: Mask::new(mask).unwrap(),
             expiry: ExpiryHours::new(hours).unwrap(),
         };
-        let verdict = app.commit(Deed::CreateExport(new));
+        let verdict = commit(app, Deed::CreateExport(new), creator);
         assert!(matches!(verdict, Verdict::ExportCreated(Ok(_))), "{verdict:?}");
     }
 }

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
 use super::Html;
+use super::agent::Agent;
 use super::error::PageError;
 use super::visit::Visit;
 use crate::domain::clock::Timestamp;
@@ -313,7 +314,7 @@ impl Reader {
             subject => entry.subject.as_str(),
             link,
             address => entry.address.as_deref().filter(|_| whence),
-            client => entry.client.as_deref().filter(|_| whence),
+            client => entry.client.as_deref().filter(|_| whence).map(|name| Agent(name).in_words(self.language)),
         }
     }
 }

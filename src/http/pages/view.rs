@@ -66,6 +66,7 @@ templates![
     "staff-hubs",
     "staff-layout",
     "staff-mail",
+    "staff-rooms",
     "staff-users",
     "timeline",
     "token",
