@@ -4,6 +4,12 @@
 skip = Zum Inhalt
 nav = Seiten
 nav-home = Übersicht
+nav-requests = Anfragen
+nav-access = Zugriff
+nav-tokens = Export-Token
+nav-keys = API-Schlüssel
+nav-account = Konto
+nav-staff = Verwaltung
 sign-out = Abmelden
 signed-in-as = Sie sind angemeldet als { $email }.
 

@@ -5,6 +5,12 @@
 skip = Skip to the content
 nav = Pages
 nav-home = Home
+nav-requests = Requests
+nav-access = Access
+nav-tokens = Export tokens
+nav-keys = API keys
+nav-account = Account
+nav-staff = Staff
 sign-out = Sign out
 signed-in-as = You are signed in as { $email }.
 
