@@ -486,7 +486,7 @@ done-key-revoked = Widerrufen. Der Schlüssel gilt binnen fünf Sekunden nicht m
 
 # --- Worum jemand gebeten hat
 requests-title = Anfragen
-requests-lead = Worum Sie andere gebeten haben, und ob die Mail ankam.
+requests-lead = Worum Sie andere gebeten haben, und was aus den Mails wurde.
 requests-waiting = Sie haben gefragt
 requests-none = Sie warten auf niemanden
 requests-none-words = Bitten Sie jemanden um eine Erlaubnis: Die Person bekommt eine Mail und entscheidet.
@@ -523,7 +523,7 @@ ask-title = Jemanden fragen
 ask-lead = Die Person bekommt eine Mail mit einem Link, meldet sich an und entscheidet. Vorher ist nichts erlaubt.
 ask-email = E-Mail-Adresse der Person
 ask-bundle = Worum
-ask-days = Wie viele Tage Zeit zum Entscheiden ist
+ask-days = Bedenkzeit in Tagen
 ask-days-hint = { $usual } Tage, wenn Sie nichts anderes sagen; höchstens { $most }.
 ask-send = Fragen
 ask-unknown = Niemand mit einem Konto hier hat diese Adresse.

@@ -487,7 +487,7 @@ done-key-revoked = Revoked. The key stops working within five seconds.
 
 # --- What somebody asked for
 requests-title = Requests
-requests-lead = What you asked others for, and whether the mail reached them.
+requests-lead = What you asked others for, and what became of the mails.
 requests-waiting = You asked
 requests-none = You are waiting for nobody
 requests-none-words = Ask somebody for a permission: they get a mail, and decide.
