@@ -70,14 +70,15 @@ pub fn read(directory: &Path, id: Uuid) -> io::Result<Option<Letter>> {
     file.take(MOST).read_to_end(&mut content)?;
     let parser = MessageParser::new().with_mime_headers().with_address_headers().with_message_ids();
     let parser = parser.header_text(mail_parser::HeaderName::Subject);
-    let message = parser.parse(&content).unwrap_or_default();
+    let message = parser.parse(&content);
+    let message = message.as_ref();
     Ok(Some(Letter {
         id,
         at: Timestamp::from_micros(i64::try_from(at.as_micros()).unwrap_or(i64::MAX)),
-        from: people(message.from()),
-        to: people(message.to()),
-        subject: message.subject().unwrap_or_default().to_owned(),
-        text: text(&message),
+        from: people(message.and_then(Message::from)),
+        to: people(message.and_then(Message::to)),
+        subject: message.and_then(Message::subject).unwrap_or_default().to_owned(),
+        text: message.map(text).unwrap_or_default(),
     }))
 }
 

@@ -3,7 +3,7 @@
 //! all of it, or counts it.
 //!
 //! Redemptions are in none of the indexes, which would cost a redemption too much: they
-//! are found by their requests ([`redemptions`]).
+//! are found by their requests (`redemptions`).
 
 use diesel::dsl::sql;
 use diesel::prelude::*;

@@ -13,9 +13,9 @@ const WINDOWS: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 9
 
 /// The pictures in docs/images: their name, the place's, the colours, the width and height.
 const PICTURES: [(&str, &str, &str, u32, u32); 3] = [
-    ("redeem", "redeem", "light", 390, 640),
-    ("home", "home", "light", 1000, 700),
-    ("account", "account", "dark", 1000, 700),
+    ("redeem", "redeem", "light", 390, 700),
+    ("home", "home", "light", 1040, 760),
+    ("staff", "staff", "dark", 1040, 760),
 ];
 
 impl Browser {

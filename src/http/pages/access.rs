@@ -36,8 +36,8 @@ pub(super) struct Document;
     operation_id = "access_page",
     security(()),
     params(
-        ("given" = Option<i64>, Query, nullable = false, description = "Rows to pass over, of those given."),
-        ("received" = Option<i64>, Query, nullable = false, description = "Of those received."),
+        ("given" = Option<String>, Query, nullable = false, description = "Rows to pass over, of those given."),
+        ("received" = Option<String>, Query, nullable = false, description = "Of those received."),
         ("done" = Option<String>, Query, nullable = false, description = "What was done."),
     ),
     responses(

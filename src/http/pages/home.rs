@@ -32,7 +32,7 @@ pub(super) struct Document;
     operation_id = "home_page",
     security(()),
     params(
-        ("waiting" = Option<i64>, Query, nullable = false, description = "Rows to pass over."),
+        ("waiting" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
         ("done" = Option<String>, Query, nullable = false, description = "What was done."),
     ),
     responses(

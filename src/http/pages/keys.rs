@@ -50,7 +50,7 @@ pub(super) struct Document;
     operation_id = "keys_page",
     security(()),
     params(
-        ("keys" = Option<i64>, Query, nullable = false, description = "Rows to pass over."),
+        ("keys" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
         ("done" = Option<String>, Query, nullable = false, description = "What was done."),
     ),
     responses(

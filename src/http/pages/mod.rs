@@ -1,9 +1,9 @@
 //! The pages: what people use in a browser. HTML that is written here, and works without
 //! scripts; looking at a page changes nothing, however often, by whatever scanner.
 //!
-//! A handler takes a [`visit::Visit`] (who looks, in which language) or, where something
-//! is to be done, a [`post::Post`] (which a form of ours sent), and answers with a page
-//! of a template, by [`view`]. What people read is in [`crate::words`]. Who is not signed
+//! A handler takes a `Visit` (who looks, in which language) or, where something
+//! is to be done, a `Post` (which a form of ours sent), and answers with a page
+//! of a template, by `view`. What people read is in [`crate::words`]. Who is not signed
 //! in, and has to be, is asked to, and led back.
 
 mod access;

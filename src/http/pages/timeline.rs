@@ -39,7 +39,7 @@ pub(super) struct Document;
     path = "/requests/{id}",
     operation_id = "request_page",
     security(()),
-    params(("id" = i64, Path, description = "Its number.")),
+    params(("id" = String, Path, description = "Its number.")),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
         (status = 303, description = "Nobody is signed in."),

@@ -49,7 +49,7 @@ pub(super) struct Document;
     operation_id = "tokens_page",
     security(()),
     params(
-        ("tokens" = Option<i64>, Query, nullable = false, description = "Rows to pass over."),
+        ("tokens" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
         ("done" = Option<String>, Query, nullable = false, description = "What was done."),
     ),
     responses(

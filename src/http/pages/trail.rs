@@ -47,11 +47,11 @@ pub(super) struct SearchForm {
     /// To what: `request:12` and the like.
     #[param(nullable = false)]
     subject: Option<String>,
-    /// The first day, in UTC.
-    #[param(nullable = false, format = Date)]
+    /// The first day, in UTC: `2030-01-31`.
+    #[param(nullable = false)]
     from: Option<String>,
     /// The last day, in UTC.
-    #[param(nullable = false, format = Date)]
+    #[param(nullable = false)]
     to: Option<String>,
     /// Older than this entry.
     #[param(nullable = false)]

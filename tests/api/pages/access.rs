@@ -26,7 +26,7 @@ on_both_databases! {
             (&ada, "/access?done=given-up", "Given up."),
         ] {
             let id = given(&app, &ada, &grace, "Sleep & heart");
-            for (one, side) in [(&grace, "Take Sleep &amp; heart back from ada Test"), (&ada, "Give up Sleep &amp; heart of grace Test")] {
+            for (one, side) in [(&grace, "Take it back: ada Test, Sleep &amp; heart"), (&ada, "Give it up: grace Test, Sleep &amp; heart")] {
                 let (status, page) = app.signed_in(one).sees(&app, "/access").await;
                 assert!(status == 200 && page.contains(side), "{page}");
             }

@@ -134,6 +134,7 @@ on_both_databases! {
         let visitor = app.signed_in(&ada);
         let (_, page) = visitor.sees(&app, "/requests").await;
         assert!(page.contains(">Refused<") && page.contains("550 no such &lt;user&gt;"), "{page}");
+        app.advance(1);
         assert_eq!(led_to(visitor.post(&app, &format!("/requests/{}/resend", request.id), &[])).await, "/requests?done=resent");
         until(&app, SENT, 1).await;
         let (_, page) = visitor.sees(&app, "/requests").await;
@@ -216,6 +217,6 @@ on_both_databases! {
         let (_, page) = visitor.sees(&app, "/requests?over=20&asked=20").await;
         assert_eq!(page.matches(" href=\"/requests/").count(), 2, "{page}");
         assert!(page.contains("Bundle no 01") && page.contains("Bundle no 02"), "{page}");
-        assert!(page.contains("/requests?over=20&amp;asked=0") || page.contains("?over=20&#x26;asked=0"), "{page}");
+        assert!(page.contains("?over=20&amp;asked=0"), "{page}");
     }
 }

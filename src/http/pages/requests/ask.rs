@@ -70,7 +70,7 @@ impl Draft {
     security(()),
     params(
         ("email" = Option<String>, Query, nullable = false, description = "Whom, if that is known."),
-        ("bundle" = Option<i64>, Query, nullable = false, description = "For what, if that is known."),
+        ("bundle" = Option<String>, Query, nullable = false, description = "For what, if that is known."),
     ),
     responses(
         (status = 200, description = "The form.", body = String, content_type = "text/html"),

@@ -48,9 +48,9 @@ pub(super) struct Document;
     operation_id = "requests_page",
     security(()),
     params(
-        ("asked" = Option<i64>, Query, nullable = false, description = "Rows to pass over, of those that live."),
-        ("over" = Option<i64>, Query, nullable = false, description = "Of those that are over."),
-        ("blocked" = Option<i64>, Query, nullable = false, description = "Of those who are blocked."),
+        ("asked" = Option<String>, Query, nullable = false, description = "Rows to pass over, of those that live."),
+        ("over" = Option<String>, Query, nullable = false, description = "Of those that are over."),
+        ("blocked" = Option<String>, Query, nullable = false, description = "Of those who are blocked."),
         ("done" = Option<String>, Query, nullable = false, description = "What was done."),
     ),
     responses(
