@@ -35,7 +35,7 @@ impl Browser {
     async fn overflows(&self) -> Vec<i64> {
         let mut found = Vec::new();
         let devices = self.driver().cdp();
-        for width in [320, 840, 1_100] {
+        for width in [320, 900, 1_100] {
             let window = json!({ "width": width, "height": 640, "deviceScaleFactor": 1, "mobile": true });
             devices.send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
             // A table may also stand out of its column, where the window has room for that.

@@ -21,9 +21,13 @@ const PICTURES: [(&str, &str, &str, u32, u32); 3] = [
 impl Browser {
     /// Has the page think that this is its window, on a screen of small pixels.
     async fn is_window(&self, width: u32, height: u32) {
+        let is_phone = width < 500;
+        let scale = if is_phone { 2.0 } else { 1.5 };
         let window =
-            json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 500 });
-        self.driver().cdp().send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
+            json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": is_phone });
+        let devices = self.driver().cdp();
+        devices.send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
+        devices.send_raw("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await.unwrap();
     }
 
     /// How long the page is.
