@@ -86,6 +86,7 @@ impl Browser {
             "--no-proxy-server",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             "--window-size=1280,900",
+            "--hide-scrollbars",
             &format!("--lang={}", wish.language),
             &format!("--accept-lang={}", wish.language),
             &format!("--user-data-dir={}", profile.display()),

@@ -13,9 +13,9 @@ const WINDOWS: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 9
 
 /// The pictures in docs/images: their name, the place's, the colours, the width and height.
 const PICTURES: [(&str, &str, &str, u32, u32); 3] = [
-    ("redeem", "redeem", "light", 390, 700),
-    ("home", "home", "light", 1040, 760),
-    ("staff", "staff", "dark", 1040, 760),
+    ("redeem", "redeem", "light", 390, 750),
+    ("home", "home", "light", 1040, 655),
+    ("staff", "staff", "dark", 1040, 625),
 ];
 
 impl Browser {
@@ -25,9 +25,7 @@ impl Browser {
         let scale = if is_phone { 2.0 } else { 1.5 };
         let window =
             json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": is_phone });
-        let devices = self.driver().cdp();
-        devices.send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
-        devices.send_raw("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await.unwrap();
+        self.driver().cdp().send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
     }
 
     /// How long the page is.
@@ -39,7 +37,7 @@ impl Browser {
     /// Takes a picture of the window.
     async fn photographs(&self, file: &Path) {
         let how = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("webp") => json!({ "format": "webp", "quality": 80 }),
+            Some("webp") => json!({ "format": "webp", "quality": 70 }),
             _ => json!({ "format": "png" }),
         };
         let picture = self.driver().cdp().send_raw("Page.captureScreenshot", how).await.unwrap();
