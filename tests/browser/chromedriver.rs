@@ -5,8 +5,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, Once, Weak};
+use std::thread::sleep;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use crate::leftovers::{self, Directory, Process};
 
@@ -52,10 +54,19 @@ impl Chromedriver {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let process = Process::start_with(&mut command, |child| {
+        let path = directory.path().to_owned();
+        let process = Process::start_with(&mut command, move |child| {
             // Its browsers are of its group.
-            let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-            let _ = kill_process_group(group.expect("it has started"), Signal::KILL);
+            let group = Pid::from_child(child);
+            let _ = kill_process_group(group, Signal::KILL);
+            let _ = child.wait();
+            // Until they are gone, and tests that are interrupted hear of it, they make files.
+            for _ in 0..100 {
+                if test_kill_process_group(group).is_err() && std::fs::remove_dir_all(&path).is_ok() {
+                    break;
+                }
+                sleep(Duration::from_millis(20));
+            }
         });
         let mut lines = BufReader::new(process.with(|child| child.stdout.take()).unwrap()).lines();
         let port = loop {
