@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep_until, timeout};
 
+use crate::faults;
+
 /// By when each stage gives up, and says what it knows of what was done.
 const STAGES: Duration = Duration::from_millis(1_800);
 /// How much later a request is answered whose stages have said nothing. The registry
@@ -40,13 +42,14 @@ pub async fn keep<T>(work: impl Future<Output = T>) -> Option<T> {
         })
         .await
     };
-    DEADLINE.scope(Cell::new(Instant::now() + STAGES), watched).await
+    let stages = faults::patience("deadline.patience", STAGES);
+    DEADLINE.scope(Cell::new(Instant::now() + stages), watched).await
 }
 
 /// The deadline of the request for which this is called, or so long from now if that
 /// is sooner, or if it is called for none.
 pub fn by(most: Duration) -> Instant {
-    let latest = Instant::now() + most;
+    let latest = Instant::now() + faults::patience("deadline.patience", most);
     DEADLINE.try_with(|deadline| deadline.get().min(latest)).unwrap_or(latest)
 }
 

@@ -7,6 +7,8 @@
 //! tests that look for such mistakes are tried on them. Without the feature, which
 //! is how countersign is shipped, none of it is there.
 
+use std::time::Duration;
+
 /// Arms what `FAILPOINTS` says, for as long as what is returned lives.
 #[cfg(feature = "faults")]
 pub fn arm() -> fail::FailScenario<'static> {
@@ -18,6 +20,21 @@ pub fn arm() -> fail::FailScenario<'static> {
 #[cfg(feature = "faults")]
 pub fn planted(name: &str) -> bool {
     fail::eval(name, |_| ()).is_some()
+}
+
+/// How long the place of this name is patient: for so long usually, and as many seconds
+/// as `FAILPOINTS` says for a test that cannot wait (`'ledger.patience=return(2)'`).
+#[cfg(feature = "faults")]
+pub fn patience(name: &str, usual: Duration) -> Duration {
+    let told = fail::eval(name, |seconds| seconds?.parse::<u64>().ok()).flatten();
+    told.map_or(usual, Duration::from_secs)
+}
+
+/// As long as usual.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub const fn patience(_: &str, usual: Duration) -> Duration {
+    usual
 }
 
 /// Never.

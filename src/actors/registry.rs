@@ -475,8 +475,9 @@ impl TokenRegistry {
             waiter.tell(Err(RegistryError::NotDone));
         }
         let lost = self.deeds.longest_lost(now).max(self.lookups.longest_lost(now));
-        if lost.is_some_and(|lost| lost >= GIVE_UP) {
-            tracing::error!(seconds = GIVE_UP.as_secs(), "the database has not answered; giving up");
+        let give_up = faults::patience("registry.patience", GIVE_UP);
+        if lost.is_some_and(|lost| lost >= give_up) {
+            tracing::error!(seconds = give_up.as_secs(), "the database has not answered; giving up");
             ctx.stop();
             return;
         }

@@ -54,3 +54,18 @@ pub struct Bundle {
     /// The rights.
     pub permission: Mask,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_one_line_as_it_was_given() {
+        for text in ["", "How long you sleep", &"x".repeat(1_000)] {
+            assert_eq!(Description::new(text).unwrap().as_str(), text);
+            assert_eq!(Description::from_store(text.to_owned()).as_str(), text);
+        }
+        assert_eq!(Description::new("two\nlines"), Err(InvalidText::Control));
+        assert_eq!(Description::new(&"x".repeat(1_001)), Err(InvalidText::TooLong(1_000)));
+    }
+}

@@ -73,6 +73,16 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_rounded_down_even_before_the_epoch() {
+        for (micros, millis, seconds) in
+            [(0, 0, 0), (1_999_999, 1_999, 1), (2_000_000, 2_000, 2), (-1, -1, -1), (-1_000_001, -1_001, -2)]
+        {
+            let moment = Timestamp::from_micros(micros);
+            assert_eq!((moment.millis(), moment.seconds()), (millis, seconds), "{micros}");
+        }
+    }
+
+    #[test]
     fn a_moment_reads_as_rfc_3339() {
         assert_eq!(
             Timestamp::from_micros(1_893_456_000 * MICROS + 999_999).rfc3339(),

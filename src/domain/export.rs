@@ -317,6 +317,17 @@ mod tests {
     }
 
     #[test]
+    fn a_status_and_an_id_are_called_the_same_by_everybody() {
+        for (status, name) in ExportStatus::ALL.into_iter().zip(["active", "expired", "revoked"]) {
+            assert_eq!(status.name(), name);
+            assert_eq!(name.parse(), Ok(status));
+        }
+        assert_eq!("".parse::<ExportStatus>(), Err(InvalidStatus));
+        let (token, _) = order(2, 0).issue(Some(Role::Owner.privilege()), &entropy(), NOW).unwrap();
+        assert_eq!(token.pseudo_entity_uid(), format!("export_{}", token.id));
+    }
+
+    #[test]
     fn only_its_creator_or_the_operator_revokes() {
         let (mut token, _) = order(2, 0).issue(Some(Role::Owner.privilege()), &entropy(), NOW).unwrap();
         assert_eq!(token.revoke(Authority::User(UserId(2)), NOW), None);

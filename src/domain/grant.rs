@@ -60,3 +60,17 @@ pub struct Grant {
     /// Since when.
     pub created_at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_between_two_users_and_nobody_elses() {
+        let [target, allowed, other] = [1, 2, 3].map(UserId);
+        let terms = Terms::between(target, allowed, BundleId(7)).unwrap();
+        assert_eq!((terms.target, terms.allowed, terms.bundle), (target, allowed, BundleId(7)));
+        assert!(terms.has_party(target) && terms.has_party(allowed) && !terms.has_party(other));
+        assert_eq!(Terms::between(target, target, BundleId(7)), Err(SameUser));
+    }
+}

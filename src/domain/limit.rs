@@ -330,6 +330,9 @@ pub struct SignInLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bundle::BundleId;
+    use crate::domain::grant::Terms;
+    use crate::domain::user::PersonName;
     use proptest::prelude::*;
 
     const START: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
@@ -451,11 +454,69 @@ mod tests {
             "10/ h",
             "10/9223372036854775807d",
             "10/hd",
+            "10/5hd",
             "10/1",
             "١/h",
         ] {
             assert_eq!(text.parse::<Limit>(), Err(InvalidLimit), "{text}");
         }
+    }
+
+    #[test]
+    fn one_more_comes_after_its_share_of_the_time_rounded_up() {
+        for (times, seconds, micros) in [(3, 1, 333_334), (10, 3_600, 360_000_000), (1, 60, 60_000_000)] {
+            let limit = Limit::new(times, seconds).unwrap();
+            assert_eq!((limit.times(), limit.seconds()), (times, seconds));
+            let full = (0..times).fold(Level::DOWN, |level, _| limit.take(level, START).unwrap());
+            assert!(limit.take(full, after(START, micros - 1)).is_err());
+            assert!(limit.take(full, after(START, micros)).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_of_a_meter_is_there_again() {
+        let wanted = [(Meter::Requester(UserId(1)), Limit::new(1, 60).unwrap())];
+        let mut meters = Meters::default();
+        assert!(meters.take(&wanted, START).is_ok() && meters.allow(&wanted, START).is_err());
+        meters.give_back(&wanted);
+        assert!(meters.allow(&wanted, START).is_ok());
+    }
+
+    #[test]
+    fn a_meter_that_is_kept_up_is_up_until_then() {
+        let [known, other] = ["ada@example.org", "eve@example.org"]
+            .map(|email| Meter::Known(Email::new(email).unwrap(), IpAddr::from([192, 0, 2, 1])));
+        let mut meters = Meters::new([(known.to_string(), Level(START))]);
+        assert!(!meters.is_up(&known, START) && meters.is_up(&known, after(START, -1)));
+        meters.keep_up(&known, after(START, 10));
+        assert!(meters.is_up(&known, after(START, 9)) && !meters.is_up(&known, after(START, 10)));
+        assert!(!meters.is_up(&other, START));
+        let written: Vec<_> = meters.changed().collect();
+        assert_eq!(written, [("known:192.0.2.1:ada@example.org", Level(after(START, 10)), true)]);
+    }
+
+    #[test]
+    fn who_asks_for_whom_says_what_is_taken_of() {
+        let [one, two, three, four] = [1, 2, 3, 4].map(|times| Limit::new(times, 60).ok());
+        let limits = AskLimits { pair: one, requester: two, target: three, astray: four };
+        let (requester, target) = (UserId(1), UserId(2));
+        let terms = Terms { target, allowed: requester, bundle: BundleId(1) };
+        let mut new = NewRequest { terms, asked_by: requester, lifetime: 1, redeem_page: None, once: None };
+        let names = |taken: Vec<Metered>| taken.iter().map(|(meter, _)| meter.name()).collect::<Vec<_>>();
+        assert_eq!(names(limits.taken_by(&new)), ["pair", "requester", "target"]);
+        new.asked_by = UserId(3);
+        assert_eq!(names(limits.taken_by(&new)), ["pair", "target"]);
+        assert_eq!(limits.astray_of(requester), four.map(|limit| (Meter::Astray(requester), limit)));
+        let user = |staff| User {
+            id: requester,
+            email: Email::new("ada@example.org").unwrap(),
+            first_name: PersonName::default(),
+            last_name: PersonName::default(),
+            active: true,
+            staff,
+        };
+        assert_eq!(limits.of(&user(false)), limits);
+        assert_eq!(limits.of(&user(true)), AskLimits { astray: None, ..limits });
     }
 
     #[test]

@@ -225,6 +225,29 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_is_read_by_name_and_number_and_kept_as_it_is() {
+        for mask in (1..=63).map(|bits| Mask::new(bits).unwrap()) {
+            assert_eq!(mask.bits().to_string().parse(), Ok(mask));
+            assert_eq!(format!("{:02}", mask.bits()).parse(), Ok(mask));
+            assert_eq!(Mask::from_store(mask.bits().into()), mask);
+        }
+        assert_eq!("read".parse(), Ok(Mask::READ));
+        for text in ["", "0", "64", "063", "6a", "a6", "Read"] {
+            assert_eq!(text.parse::<Mask>(), Err(InvalidMask), "{text:?}");
+        }
+        assert!(!Mask::READ.contains(Mask::ADMIN) && !Mask::ADMIN.contains(Mask::READ));
+    }
+
+    #[test]
+    fn a_role_is_read_by_its_name() {
+        let names = ["guest", "contributor", "designer", "manager", "admin", "owner"];
+        for (role, name) in Role::ALL.into_iter().zip(names) {
+            assert_eq!((role.name(), name.parse()), (name, Ok(role)));
+        }
+        assert_eq!("Owner".parse::<Role>(), Err(InvalidRole));
+    }
+
+    #[test]
     fn a_scope_names_the_rights() {
         assert_eq!(Mask::new(6).unwrap().to_string(), "read get");
         assert_eq!(Mask::new(63).unwrap().to_string(), "anyone read get write admin owner");

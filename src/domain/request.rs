@@ -449,4 +449,87 @@ mod tests {
         assert_eq!(request(60).end(Authority::Operator, START), Ok(Outcome::Withdrawn));
         assert_eq!(request(60).end(Authority::User(UserId(3)), START), Err(Refusal::NotYours));
     }
+
+    #[test]
+    fn an_outcome_is_kept_by_its_name() {
+        for (outcome, name) in [
+            (Outcome::Redeemed, "redeemed"),
+            (Outcome::Given, "given"),
+            (Outcome::Declined, "declined"),
+            (Outcome::Withdrawn, "withdrawn"),
+            (Outcome::Replaced, "replaced"),
+            (Outcome::Expired, "expired"),
+        ] {
+            assert_eq!((outcome.name(), Outcome::from_store(name)), (name, outcome));
+            assert_eq!(RequestStatus::Closed(outcome).name(), name);
+        }
+        assert_eq!(Outcome::from_store("of a later version"), Outcome::Withdrawn);
+        assert_eq!((RequestStatus::Pending.name(), RequestStatus::Expired.name()), ("pending", "expired"));
+    }
+
+    #[test]
+    fn it_awaits_its_target_while_it_lives() {
+        let mut request = request(60);
+        assert!(request.awaits(TARGET, START) && !request.awaits(ALLOWED, START));
+        assert!(!request.awaits(TARGET, START.plus_seconds(60)));
+        request.replace(START).unwrap();
+        assert!(!request.awaits(TARGET, START));
+        assert_eq!(request.replace(START), Err(Refusal::Dead));
+    }
+
+    #[test]
+    fn a_permission_stands_from_redemption_until_a_party_takes_it_back() {
+        let mut request = request(60);
+        assert_eq!((request.grant(), request.take_back(TARGET)), (None, false));
+        let at = START.plus_seconds(5);
+        request.redeem(TARGET, None, false, at).unwrap();
+        assert_eq!(request.grant(), Some(Grant { id: GrantId(1), terms: request.terms, created_at: at }));
+        assert!(!request.take_back(UserId(3)) && request.grant().is_some());
+        assert!(request.take_back(ALLOWED) && request.grant().is_none());
+        assert!(!request.take_back(TARGET));
+
+        let mut second = self::request(60);
+        second.redeem(TARGET, None, true, START).unwrap();
+        assert_eq!(second.grant(), None, "it stands by other means");
+        let given = PermissionRequest::given(request.terms, request.redeem_id, START);
+        assert_eq!(given.grant().map(|grant| grant.created_at), Some(START));
+        assert_eq!((given.status(START).name(), given.ttl(START)), ("given", 0));
+    }
+
+    #[test]
+    fn a_link_leads_to_the_page_that_was_asked_for() {
+        let keyring = Keyring::new(&[7; 32], None).unwrap();
+        let mut request = request(60);
+        let token = keyring.redeem_token(request.redeem_id).reveal();
+        for (page, link) in [
+            (None, "https://c.test/redeem?token="),
+            (Some("https://hub.test/ask"), "https://hub.test/ask?token="),
+            (Some("https://hub.test/ask?lang=de"), "https://hub.test/ask?lang=de&token="),
+        ] {
+            request.redeem_page = page.map(str::to_owned);
+            assert_eq!(request.link(&keyring, "https://c.test"), format!("{link}{token}"));
+        }
+    }
+
+    #[test]
+    fn a_key_stands_for_the_same_request_for_a_day() {
+        let request = request(3_600);
+        let new = NewRequest {
+            terms: request.terms,
+            asked_by: ALLOWED,
+            lifetime: 3_600,
+            redeem_page: None,
+            once: Some(key("a")),
+        };
+        assert_eq!(request.repeated_by(&new, START.plus_seconds(86_399)), Some(Repetition::Same));
+        assert_eq!(request.repeated_by(&new, START.plus_seconds(86_400)), None);
+        let terms = Terms { bundle: BundleId(2), ..request.terms };
+        for other in [
+            NewRequest { terms, ..new.clone() },
+            NewRequest { lifetime: 60, ..new.clone() },
+            NewRequest { redeem_page: Some("https://hub.test".to_owned()), ..new },
+        ] {
+            assert_eq!(request.repeated_by(&other, START), Some(Repetition::Another));
+        }
+    }
 }

@@ -76,3 +76,23 @@ text_type!(
     IdempotencyKey,
     255
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_taken_whole_or_not_at_all() {
+        let longest = "ü".repeat(255);
+        for text in ["a", "a key", &longest] {
+            assert_eq!(IdempotencyKey::new(text).unwrap().as_str(), text);
+            assert_eq!(IdempotencyKey::new(text).unwrap(), IdempotencyKey::from_store(text.to_owned()));
+        }
+        assert_eq!(IdempotencyKey::new(""), Err(InvalidText::Empty));
+        assert_eq!(IdempotencyKey::new(&"a".repeat(256)), Err(InvalidText::TooLong(255)));
+        assert_eq!(IdempotencyKey::new("two\nlines"), Err(InvalidText::Control));
+        assert_eq!(checked_or_empty("", 1), Ok(String::new()));
+        assert_eq!(checked_or_empty("ab", 2), Ok("ab".to_owned()));
+        assert_eq!(checked_or_empty("a\n", 2), Err(InvalidText::Control));
+    }
+}

@@ -322,11 +322,23 @@ mod tests {
             assert_eq!(text.len(), 4 + 44);
             assert!(text.starts_with(kind.prefix()));
             let back = Token::parse(kind, &text).unwrap();
+            assert_eq!(back.id(), entropy(7).uuid(NOW));
+            let of_another_version = text.replacen("_E", "_I", 1);
+            assert_eq!(Token::parse(kind, &of_another_version).unwrap_err(), MalformedToken);
             assert!(back.digest().matches(&token.digest()));
             for other in Kind::ALL.into_iter().filter(|other| *other != kind) {
                 assert_eq!(Token::parse(other, &text).unwrap_err(), MalformedToken);
             }
         }
+    }
+
+    #[test]
+    fn a_digest_is_kept_as_32_bytes() {
+        let digest = Token::random(Kind::Export, entropy(1).uuid(NOW), &entropy(2)).digest();
+        let kept = digest.as_bytes().to_vec();
+        assert!(TokenDigest::from_slice(&kept).unwrap().matches(&digest));
+        assert!(!TokenDigest::from_slice(&[0; 32]).unwrap().matches(&digest));
+        assert!(TokenDigest::from_slice(&kept[1..]).is_none());
     }
 
     #[test]
@@ -360,10 +372,14 @@ mod tests {
 
     #[test]
     fn ids_grow_with_time() {
-        let earlier = entropy(255).uuid(NOW);
-        let later = entropy(0).uuid(Timestamp::from_micros(NOW.micros() + 1));
-        assert!(earlier < later);
-        assert_eq!(later.get_version_num(), 7);
+        for micros in NOW.micros()..NOW.micros() + 2_000 {
+            let [earlier, later] = [micros, micros + 1].map(Timestamp::from_micros);
+            let (earlier, later) = (entropy(255).uuid(earlier), entropy(0).uuid(later));
+            assert!(earlier < later, "{micros}");
+            assert_eq!(later.get_version_num(), 7);
+        }
+        let half_a_millisecond = entropy(255).uuid(Timestamp::from_micros(NOW.micros() + 500));
+        assert_eq!(half_a_millisecond.as_bytes()[6..8], [0x78, 0x00]);
     }
 
     proptest! {

@@ -167,6 +167,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_user_is_greeted_by_name_and_acts_for_themself_or_as_staff_for_anybody() {
+        let name = |text: &str| {
+            let name = PersonName::new(text).unwrap();
+            assert_eq!(name, PersonName::from_store(text.to_owned()));
+            assert_eq!(name.as_str(), text);
+            name
+        };
+        let mut user = User {
+            id: UserId(1),
+            email: Email::new("Ada@example.org").unwrap(),
+            first_name: name(""),
+            last_name: name(""),
+            active: true,
+            staff: false,
+        };
+        assert_eq!(user.email, Email::from_store("ada@example.org".to_owned()));
+        assert_eq!(user.display_name(), "ada@example.org");
+        user.last_name = name("Lovelace");
+        assert_eq!(user.display_name(), "Lovelace");
+        user.first_name = name("Ada");
+        assert_eq!(user.display_name(), "Ada Lovelace");
+        assert!(user.may_act_for(UserId(1)) && !user.may_act_for(UserId(2)));
+        user.staff = true;
+        assert!(user.may_act_for(UserId(2)));
+    }
+
     proptest! {
         #[test]
         fn an_accepted_address_is_one_line_of_ascii_with_one_recipient(text in "\\PC{0,20}@\\PC{0,20}") {

@@ -18,6 +18,8 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::faults;
+
 /// How long a connection is kept over which no request is served: its rest after one,
 /// and the time that the headers of the next may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,7 +66,7 @@ impl Line {
         loop {
             ready!(self.alarm.as_mut().poll(cx));
             let until = if self.pace.serving.get() > 0 { Instant::now() } else { self.pace.served.get() };
-            let until = until + PATIENCE;
+            let until = until + faults::patience("line.patience", PATIENCE);
             if until <= Instant::now() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }

@@ -6,12 +6,12 @@
 //! The time is judged as dudect does (Reparaz, Balasch, Verbauwhede 2017): the kinds
 //! take turns at random, and Welch's t-test compares their times, as they are and
 //! without the slowest ones. `COUNTERSIGN_CHAOS=long` takes 100,000 of each, which is a
-//! matter of hours; `TIMING_SAMPLES` takes so many
-//! (`tests/run --test api times_that_must_be_alike -- --ignored`).
+//! matter of hours; `TIMING_SAMPLES` takes so many, and `TIMING_OF='authz,PUT <token>'`
+//! of these alone (`tests/run --test api times_that_must_be_alike -- --ignored`).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,10 +27,17 @@ use crate::processes::Server;
 
 /// Beyond this a difference is no chance: one in 150,000.
 const LEAK: f64 = 4.5;
+/// What the clock beats by that refusals wait for.
+const BEAT: Duration = Duration::from_millis(100);
+
 /// How many connections measure at once. Most of the time is spent waiting for a beat;
 /// but not of passwords, of which two are checked at a time.
-fn connections(what: &str) -> usize {
-    if what == "signing in" { 2 } else { 32 }
+fn connections(what: &str, each: usize) -> usize {
+    match what {
+        "signing in" => 2,
+        _ if each > 10_000 => 128,
+        _ => 32,
+    }
 }
 
 /// Requests that are to be answered alike, by what tells them apart.
@@ -181,6 +188,13 @@ impl Scene {
                 }),
             ),
             (
+                "revocation",
+                exports(&|token| {
+                    let form = "Content-Type: application/x-www-form-urlencoded\r\n".to_owned();
+                    http("POST", "/oauth2/revoke", &(form + &by_grace), &format!("token={token}"))
+                }),
+            ),
+            (
                 "introspection",
                 exports(&|token| {
                     let form = "Content-Type: application/x-www-form-urlencoded\r\n".to_owned();
@@ -257,7 +271,7 @@ fn answers_are_alike(backend: Backend) {
         }
         let (first, head, body) = &answers[0];
         assert!(
-            !head.concat().contains("HTTP/1.1 2") || what == "introspection",
+            !head.concat().contains("HTTP/1.1 2") || ["introspection", "revocation"].contains(&what),
             "{what}, {first}: {head:?} {body}"
         );
         for (why, other_head, other_body) in &answers[1..] {
@@ -283,6 +297,8 @@ fn times(url: &str, kinds: &Kinds, each: usize, connections: usize) -> Vec<Vec<f
         let measuring = (0..connections).map(|_| {
             scope.spawn(|| {
                 let mut connection = Connection::to(url);
+                // Not all at the same moment, beat after beat.
+                std::thread::sleep(BEAT.mul_f64(f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX)));
                 let mut samples = Vec::new();
                 for _ in 0..each.div_ceil(connections) {
                     for kind in shuffled(kinds.len()) {
@@ -340,7 +356,7 @@ fn welch(a: &[f64], b: &[f64]) -> f64 {
 
 /// The t of the two kinds that differ most, which are told.
 fn most_unlike(url: &str, what: &str, kinds: &Kinds, each: usize) -> f64 {
-    let times = times(url, kinds, each, connections(what));
+    let times = times(url, kinds, each, connections(what, each));
     let pairs = (0..kinds.len()).flat_map(|a| (a + 1..kinds.len()).map(move |b| (a, b)));
     let compared = pairs.map(|(a, b)| (largest_t(&times[a], &times[b]), a, b));
     let (t, a, b) = compared.max_by(|one, other| one.0.abs().total_cmp(&other.0.abs())).unwrap();
@@ -377,8 +393,10 @@ fn times_that_must_be_alike_are_so() {
     let scene = Scene::set(&app);
     let server = Server::start_with(WIDE, &[("DATABASE_URL", &app.database_url)]);
     let unlike = |what, kinds: &Kinds| most_unlike(&server.url, what, kinds, samples(what));
+    let only = std::env::var("TIMING_OF").ok();
+    let wanted = |what| only.as_deref().is_none_or(|only| only.split(',').any(|name| name == what));
     let mut leaks = Vec::new();
-    for (what, kinds) in scene.groups() {
+    for (what, kinds) in scene.groups().into_iter().filter(|(what, _)| wanted(*what)) {
         let t = unlike(what, &kinds);
         // What is so is so again; a machine that stalls for a moment is not.
         if t >= LEAK {

@@ -167,6 +167,47 @@ on_both_databases! {
         assert!(matches!(app.commit(back), Verdict::TakenBack(false)));
     }
 
+    async fn what_is_redeemed_although_it_stands_is_told_again_as_it_was(app: TestApp) {
+        let (ada, grace) = people(&app);
+        let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        let Verdict::Given(Some(grant)) = app.commit(Deed::Give(request.terms)) else { panic!("not given") };
+        for _ in 0..2 {
+            let told = app.commit(redeem(&request, Some("a")));
+            assert!(matches!(told, Verdict::Redeemed(Ok((same, _))) if same == grant), "{told:?}");
+        }
+        app.assert_tallies();
+        assert!(matches!(app.commit(Deed::TakeBack { id: grant.id, by: ada.user.id }), Verdict::TakenBack(true)));
+        let told = app.commit(redeem(&request, Some("a")));
+        assert!(matches!(told, Verdict::Redeemed(Err(Refusal::Dead))), "{told:?}");
+        app.assert_tallies();
+    }
+
+    async fn each_end_is_written_as_it_was_told(app: TestApp) {
+        let (ada, grace) = people(&app);
+        let [declined, withdrawn, redeemed] =
+            ["Sleep", "Heart", "Steps"].map(|name| app.ask(&ada, &grace, &app.bundle(name, 6)));
+        let end = |which, by: &TestUser| {
+            let told = app.commit(Deed::End { which, by: Authority::User(by.user.id) });
+            app.assert_tallies();
+            let Verdict::Ended(told) = told else { panic!("{told:?}") };
+            told
+        };
+        assert_eq!(end(RequestRef::Token(declined.redeem_id), &ada), Err(Refusal::NotYours));
+        assert_eq!(end(RequestRef::Token(declined.redeem_id), &grace), Ok(Outcome::Declined));
+        assert_eq!(end(RequestRef::Number(withdrawn.id), &ada), Ok(Outcome::Withdrawn));
+        assert!(matches!(app.commit(redeem(&redeemed, None)), Verdict::Redeemed(Ok(_))));
+        app.assert_tallies();
+        let back = Deed::TakeBack { id: GrantId(redeemed.id.0), by: grace.user.id };
+        assert!(matches!(app.commit(back), Verdict::TakenBack(true)));
+        app.assert_tallies();
+        for (request, outcome) in [(declined, "declined"), (withdrawn, "withdrawn"), (redeemed, "redeemed")] {
+            let subject = format!("subject = 'request:{}' AND action = 'request.{outcome}'", request.id);
+            assert_eq!(app.count(&format!("SELECT count(*) AS n FROM events WHERE {subject}")), 1, "{outcome}");
+            let closed = format!("id = {} AND outcome = '{outcome}' AND NOT stands", request.id);
+            assert_eq!(app.count(&format!("SELECT count(*) AS n FROM permission_requests WHERE {closed}")), 1);
+        }
+    }
+
     async fn what_is_redeemed_and_taken_back_in_one_batch_is_over(app: TestApp) {
         let (ada, grace) = people(&app);
         let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
@@ -207,6 +248,18 @@ on_both_databases! {
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL"), 2);
         assert_eq!(app.count("SELECT count(*) AS n FROM blocks"), 0);
         app.assert_tallies();
+    }
+
+    async fn a_block_of_an_earlier_batch_stands_until_it_is_lifted(app: TestApp) {
+        let ((ada, grace), bundle) = (people(&app), app.bundle("Sleep", 6));
+        let block = Block { target: grace.user.id, blocked: ada.user.id };
+        let ask = || app.commit(Deed::Ask(new_request(ada.user.id, grace.user.id, bundle.id)));
+        assert!(matches!(app.commit(Deed::Block(block)), Verdict::Blocked(true)));
+        assert!(matches!(app.commit(Deed::Block(block)), Verdict::Blocked(false)));
+        assert!(matches!(ask(), Verdict::Asked(Err(AskRefusal::Blocked))));
+        assert!(matches!(app.commit(Deed::Unblock(block)), Verdict::Unblocked(true)));
+        assert!(matches!(app.commit(Deed::Unblock(block)), Verdict::Unblocked(false)));
+        assert!(matches!(ask(), Verdict::Asked(Ok(_))));
     }
 
     async fn a_bad_operation_fails_alone(app: TestApp) {

@@ -208,6 +208,24 @@ async fn while_the_database_is_away_every_call_is_answered_and_then_all_is_well_
     assert!(Path::new(wire.directory.path()).exists(), "the wire outlives its users");
 }
 
+/// What has not even a token's form takes the same way as any that opens nothing, or
+/// the time would tell them apart.
+#[actix_web::test]
+async fn what_is_no_token_is_looked_for_all_the_same() {
+    let (app, wire, url) = wired();
+    let authz = |token: &str| {
+        app.get(&format!("{url}/authz?hub_id=hub&nid=n&right=read")).header("x-param-mfs-token", token)
+    };
+    let unknown = format!("cse_E{}", "x".repeat(43));
+    for token in ["nonsense", &unknown] {
+        assert_eq!(authz(token).send().await.unwrap().status(), 401);
+    }
+    wire.cut();
+    for token in ["nonsense", &unknown] {
+        assert_eq!(authz(token).send().await.unwrap().status(), 503, "{token}");
+    }
+}
+
 /// A restart leaves every pooled connection dead, which nobody gets to see.
 #[actix_web::test]
 async fn a_restart_of_the_database_between_two_calls_fails_neither() {

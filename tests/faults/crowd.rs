@@ -72,6 +72,13 @@ pub struct Call {
     pub made: Option<i64>,
 }
 
+impl Call {
+    /// Whether a request was redeemed by it.
+    pub fn is_redeemed(&self) -> bool {
+        matches!(self.wish, Wish::Redeem(_)) && self.status == Some(200)
+    }
+}
+
 impl Scene {
     /// A requester, and so many open requests.
     pub fn set(app: TestApp, open: usize) -> Self {
@@ -163,6 +170,12 @@ impl Scene {
             told.into_iter().flatten().collect()
         });
         Crowd { stop, thread }
+    }
+
+    /// What the requester is answered who wants to know who they are.
+    pub async fn account(&self, server: &Server) -> Option<u16> {
+        let request = self.client.get(format!("{}/api/account/", server.url));
+        call(Wish::Account, request.bearer_auth(&self.requester.key)).await.status
     }
 
     /// What a probe answers, over a connection of its own, and how long that takes.

@@ -29,13 +29,18 @@ struct House {
 impl House {
     /// In this directory, and with these settings of PostgreSQL.
     fn build(directory: Directory, settings: &[&str]) -> Self {
+        Self::build_with(directory, settings, "")
+    }
+
+    /// And with mistakes that are planted in the server.
+    fn build_with(directory: Directory, settings: &[&str], planted: &str) -> Self {
         crate::server::tidy_when_interrupted();
         let cluster = apart(|| Cluster::start_with(directory, settings));
         let scene = Scene::set(
             TestApp::over(cluster.url("postgres"), Clock::Database, Arc::default()),
             measure(OPEN, OPEN * 10),
         );
-        let server = Server::start(&cluster.url("postgres"), &[]);
+        let server = Server::start(&cluster.url("postgres"), &[("FAILPOINTS", planted)]);
         Self { server, scene, cluster }
     }
 
@@ -92,7 +97,12 @@ fn assert_felt(calls: &[Call]) {
 
 #[tokio::test]
 async fn a_database_that_stands_still_costs_nobody_more_than_two_seconds() {
-    let house = House::build(Directory::new(), &["fsync=off"]);
+    stands_still("").await;
+}
+
+/// The same, with mistakes planted.
+pub async fn stands_still(planted: &str) {
+    let house = House::build_with(Directory::new(), &["fsync=off"], planted);
     let crowd = house.crowd().await;
     house.cluster.freeze(true);
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
@@ -165,9 +175,31 @@ async fn a_database_without_room_on_its_disk_refuses_and_loses_nothing() {
     assert_felt(&house.is_well_again(crowd, Vec::new()).await);
 }
 
+/// Every pooled connection is dead then, and nobody gets to see one.
+#[tokio::test]
+async fn a_restart_between_two_calls_fails_neither() {
+    is_restarted("").await;
+}
+
+/// The same, with mistakes planted.
+pub async fn is_restarted(planted: &str) {
+    let mut house = House::build_with(Directory::new(), &["fsync=off"], planted);
+    assert_eq!(house.scene.account(&house.server).await, Some(200));
+    // Whoever else reads may have come upon the dead ones first.
+    for _ in 0..5 {
+        apart(|| house.cluster.restart());
+        assert_eq!(house.scene.account(&house.server).await, Some(200), "after a restart");
+    }
+}
+
 #[tokio::test]
 async fn a_database_that_may_only_be_read_is_not_ready() {
-    let house = House::build(Directory::new(), &["fsync=off"]);
+    may_only_be_read("").await;
+}
+
+/// The same, with mistakes planted.
+pub async fn may_only_be_read(planted: &str) {
+    let house = House::build_with(Directory::new(), &["fsync=off"], planted);
     let crowd = house.crowd().await;
     apart(|| house.alter("SET default_transaction_read_only = on"));
     house.scene.suffer(&house.server, House::while_it_lasts()).await;
@@ -219,6 +251,34 @@ async fn what_a_call_waits_for_in_turn_has_one_deadline() {
         eprintln!("too late, or {said}");
     }
     panic!("not once in time");
+}
+
+/// Whoever watches processes starts another one, which may have a better connection.
+#[tokio::test]
+async fn a_process_whose_threads_do_not_come_back_ends_and_says_so() {
+    for (impatient, said) in [
+        ("directory.patience=return(3)", "the database has not answered for two minutes"),
+        ("registry.patience=return(3)", "the registry ended"),
+    ] {
+        let house = House::build_with(Directory::new(), &["fsync=off"], impatient);
+        let crowd = house.crowd().await;
+        house.cluster.freeze(true);
+        // All the threads there are go and do not come back; so does the probe's.
+        let probes = async {
+            while house.server.is_alive() {
+                house.scene.probe(&house.server, "/readyz").await;
+            }
+        };
+        let (ended, ()) = tokio::join!(house.server.end(Duration::from_secs(60)), probes);
+        let (status, took) = ended.expect("it ends");
+        eprintln!("{said}: ended after {took:?}");
+        assert_eq!(status.code(), Some(1));
+        // The log is read by a thread of its own.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(house.server.said(said).len(), 1, "{:?}", house.server.said(""));
+        house.cluster.freeze(false);
+        house.scene.hold_against(&crowd.go_home().await);
+    }
 }
 
 /// The store is what the servers use.

@@ -116,6 +116,33 @@ async fn no_mail_waits_for_a_sick_one_and_nor_does_anybody_who_calls() {
 }
 
 #[tokio::test]
+async fn what_is_put_off_or_dropped_is_sent_again_and_is_the_same() {
+    is_sent_again("").await;
+}
+
+/// The same, with mistakes planted.
+pub async fn is_sent_again(planted: &str) {
+    const EACH: usize = 4;
+    let relay = Relay::start(|to, before| match (to.starts_with("later"), before) {
+        (true, 0) => Mood::Says("451 4.7.1 later"),
+        (false, 0) => Mood::DropsAfterTheDot,
+        _ => Mood::Takes,
+    });
+    let app = TestApp::without_server(Backend::Sqlite);
+    let ada = app.user("ada@example.org");
+    let _server = Server::start(&app.database_url, &[("SMTP_URL", &relay.url()), ("FAILPOINTS", planted)]);
+    let of = |mood: &'static str| (0..EACH).map(move |nth| format!("{mood}-{nth}"));
+    ask(&app, &ada, of("later").chain(of("dropped")));
+    soon("none is owed", || {
+        hurry(&app, "lease IS NULL");
+        app.count(UNSENT) == 0
+    })
+    .await;
+    assert_eq!(relay.recipients().len(), 2 * EACH, "each has its mail");
+    assert_eq!(assert_same(&app, &relay), EACH, "the relay dropped those after it had taken them");
+}
+
+#[tokio::test]
 async fn a_relay_that_is_away_gets_its_mail_when_it_is_back_and_none_for_what_has_died() {
     let relay = Relay::start(|_, _| Mood::Takes);
     relay.set_away(true);

@@ -26,6 +26,7 @@ mod disk;
 mod mail;
 mod overload;
 mod panics;
+mod plants;
 mod relay;
 mod server;
 mod sqlite;

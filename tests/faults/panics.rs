@@ -130,7 +130,12 @@ async fn a_ledger_that_panics_fails_the_deed_and_keeps_its_places() {
 
 #[tokio::test]
 async fn a_look_up_that_panics_fails_the_question_and_keeps_its_places() {
-    let scene = Scene::set(&format!("lookup.panic={PANICS}*panic"));
+    a_look_up_panics("").await;
+}
+
+/// The same, with mistakes planted.
+pub async fn a_look_up_panics(planted: &str) {
+    let scene = Scene::set(&format!("lookup.panic={PANICS}*panic;{planted}"));
     let request = scene.app.ask(&scene.ada, &scene.grace, &scene.app.bundle("Sleep", 6));
     let path = format!("/api/bundle_permission_request/{}/", scene.app.redeem_token(&request));
     let look = |_| scene.request(Method::GET, &path).bearer_auth(&scene.grace.key);

@@ -15,6 +15,7 @@ use super::error::HexoError;
 use super::query::MOST;
 use crate::domain::request::RequestId;
 use crate::domain::token::RedeemId;
+use crate::entropy;
 use crate::http::Services;
 use crate::http::problem::Problem;
 
@@ -27,7 +28,8 @@ pub(super) struct Number(pub i64);
 pub(super) enum RequestName {
     /// Its number, for either party.
     Number(RequestId),
-    /// Its token, for its target.
+    /// Its token, for its target. What is no token of ours is one of an id that nobody
+    /// has, and is looked for: it takes as long as any that redeems nothing.
     Token(RedeemId),
 }
 
@@ -89,10 +91,12 @@ impl FromRequest for RequestName {
         let text = segment(request);
         let token = || {
             let services = request.app_data::<Data<Services>>()?;
-            services.keyring.open_redeem(&text).ok().map(Self::Token)
+            services.keyring.open_redeem(&text).ok()
         };
-        let name = number(&text).map(|number| Self::Number(RequestId(number))).or_else(token);
-        ready(name.ok_or_else(|| Problem::NotFound.refuse(request)))
+        ready(Ok(match number(&text) {
+            Some(number) => Self::Number(RequestId(number)),
+            None => Self::Token(token().unwrap_or_else(|| RedeemId(entropy::uuid()))),
+        }))
     }
 }
 

@@ -8,7 +8,7 @@ use super::Mfs;
 use super::envelope::{Envelope, Success};
 use super::error::MfsError;
 use super::params::Parameters;
-use crate::domain::export::{ExportRef, ExportToken};
+use crate::domain::export::ExportToken;
 use crate::http::Services;
 use crate::http::body::From;
 use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
@@ -61,8 +61,7 @@ pub async fn revoke(
     From(caller, parameters): From<Parameters>,
 ) -> Result<Revoked, MfsError> {
     let token = parameters.text("token")?.ok_or(MfsError::MissingToken)?;
-    let which = ExportRef::parse(&token).ok_or(MfsError::RevocationFailed)?;
-    let revoked = services.registry.revoke_export(which, caller.id(), caller.origin).await?;
+    let revoked = services.registry.revoke_shown(&token, caller.id(), caller.origin).await?;
     revoked.map(Revoked::new).ok_or(MfsError::RevocationFailed)
 }
 

@@ -16,9 +16,9 @@ use self::token_form::{TokenFields, TokenForm};
 use super::Services;
 use super::body::From;
 use super::openapi::refusals::{AnyBody, AnyCall, Refusals};
+use super::pace;
 use super::problem::Problem;
 use super::routing::{self, resource};
-use crate::domain::export::ExportRef;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use authz::probe as probe_authz;
@@ -74,11 +74,13 @@ async fn revoke(
     services: Data<Services>,
     From(caller, form): From<TokenForm>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    if let Some(which) = ExportRef::parse(form.token()) {
-        let revoked = services.registry.revoke_export(which, caller.id(), caller.origin).await;
-        revoked.map_err(|error| Problem::from(error).refuse(&request))?;
+    let revoked = services.registry.revoke_shown(form.token(), caller.id(), caller.origin).await;
+    let revoked = revoked.map_err(|error| Problem::from(error).refuse(&request))?;
+    let mut answer = HttpResponse::Ok().finish();
+    if revoked.is_none() {
+        pace::set(&mut answer);
     }
-    Ok(HttpResponse::Ok().finish())
+    Ok(answer)
 }
 
 /// An error in OAuth's shape (RFC 6749, 5.2).

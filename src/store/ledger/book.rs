@@ -540,3 +540,16 @@ fn broken(what: &'static str) -> Error {
     tracing::error!(what, "a batch was rolled back");
     Error::QueryBuilderError(what.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_wants_just_the_rows_that_were_decided_on() {
+        assert!(guard(0, 0).is_ok() && guard(2, 2).is_ok());
+        for (written, decided) in [(1, 2), (0, 1), (3, 2)] {
+            assert!(guard(written, decided).is_err(), "{written} of {decided}");
+        }
+    }
+}
