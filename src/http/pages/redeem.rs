@@ -90,7 +90,7 @@ pub async fn decide(services: Data<Services>, request: HttpRequest, body: Body) 
 /// Does what a signed-in user decided. A token that is used, expired, unknown or
 /// somebody else's makes the same page.
 async fn act(services: &Services, request: &HttpRequest, user: &User, filled: Form) -> Result<Page, Problem> {
-    let Ok(id) = services.keyring.open_redeem(&filled.token) else { return Ok(Page::Over) };
+    let id = services.redeem_id(&filled.token);
     let origin = origin(request, Some(user.id));
     Ok(match filled.decision {
         Decision::Look => match summary(services, id, user).await? {
