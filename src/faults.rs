@@ -23,7 +23,7 @@ pub fn planted(name: &str) -> bool {
 }
 
 /// How long the place of this name is patient: for so long usually, and as many seconds
-/// as `FAILPOINTS` says for a test that cannot wait (`'ledger.patience=return(2)'`).
+/// as `FAILPOINTS` says for a test that cannot wait (`'registry.patience=return(2)'`).
 #[cfg(feature = "faults")]
 pub fn patience(name: &str, usual: Duration) -> Duration {
     let told = fail::eval(name, |seconds| seconds?.parse::<u64>().ok()).flatten();

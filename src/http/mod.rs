@@ -34,7 +34,8 @@ use crate::actors::looks::Looks;
 use crate::actors::mailer::Mailer;
 use crate::actors::registry::Registry;
 use crate::config::Config;
-use crate::domain::token::Keyring;
+use crate::domain::token::{Keyring, RedeemId};
+use crate::entropy;
 use crate::store::Directory;
 use auth::Authenticator;
 use farewell::Farewell;
@@ -63,6 +64,14 @@ pub struct Services {
     pub metrics: Metrics,
     /// Whether this server is about to stop.
     pub farewell: Farewell,
+}
+
+impl Services {
+    /// The id in a redeem token. What is no token of ours is one of an id that nobody has,
+    /// and is looked for: it takes as long as any that redeems nothing.
+    pub fn redeem_id(&self, shown: &str) -> RedeemId {
+        self.keyring.open_redeem(shown).unwrap_or_else(|_| RedeemId(entropy::uuid()))
+    }
 }
 
 /// Puts every route in its place, and what handlers work with beside them.

@@ -433,13 +433,14 @@ fn times_that_must_be_alike_are_so() {
 fn a_planted_leak_is_found() {
     let app = TestApp::without_server(Backend::Postgres);
     let scene = Scene::set(&app);
-    for (faults, found) in
+    for (faults, group) in
         [("http.hasty=return", "PUT <token>"), ("http.hasty=return;auth.early=return", "signing in")]
     {
         let server = Server::start_with(WIDE, &[("DATABASE_URL", &app.database_url), ("FAILPOINTS", faults)]);
-        let (what, kinds) = scene.groups().into_iter().find(|(what, _)| *what == found).unwrap();
-        let t = most_unlike(&server.url, what, &kinds, 240);
-        assert!(t > LEAK, "{what} with {faults}: |t| = {t:.1}");
+        let (what, kinds) = scene.groups().into_iter().find(|(what, _)| *what == group).unwrap();
+        // A machine that stalls hides much: what is not seen in few samples is looked for in more.
+        let found = (0..4).any(|doubled| most_unlike(&server.url, what, &kinds, 240 << doubled) > LEAK);
+        assert!(found, "{what} with {faults}");
     }
 }
 

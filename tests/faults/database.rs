@@ -274,7 +274,10 @@ async fn a_process_whose_threads_do_not_come_back_ends_and_says_so() {
         eprintln!("{said}: ended after {took:?}");
         assert_eq!(status.code(), Some(1));
         // The log is read by a thread of its own.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let ended = Instant::now();
+        while house.server.said(said).is_empty() && ended.elapsed() < RECOVERED {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         assert_eq!(house.server.said(said).len(), 1, "{:?}", house.server.said(""));
         house.cluster.freeze(false);
         house.scene.hold_against(&crowd.go_home().await);

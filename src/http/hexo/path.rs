@@ -17,7 +17,6 @@ use super::error::HexoError;
 use super::query::MOST;
 use crate::domain::request::RequestId;
 use crate::domain::token::RedeemId;
-use crate::entropy;
 use crate::http::Services;
 use crate::http::problem::Problem;
 
@@ -34,8 +33,7 @@ pub(super) struct Unique(pub Uuid);
 pub(super) enum RequestName {
     /// Its number, for either party.
     Number(RequestId),
-    /// Its token, for its target. What is no token of ours is one of an id that nobody
-    /// has, and is looked for: it takes as long as any that redeems nothing.
+    /// Its token, for its target ([`Services::redeem_id`]).
     Token(RedeemId),
 }
 
@@ -123,14 +121,10 @@ impl FromRequest for RequestName {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let text = segment(request);
-        let token = || {
-            let services = request.app_data::<Data<Services>>()?;
-            services.keyring.open_redeem(&text).ok()
-        };
-        ready(Ok(match number(&text) {
-            Some(number) => Self::Number(RequestId(number)),
-            None => Self::Token(token().unwrap_or_else(|| RedeemId(entropy::uuid()))),
-        }))
+        let token = || request.app_data::<Data<Services>>().map(|services| services.redeem_id(&text));
+        let name = number(&text).map(|number| Self::Number(RequestId(number)));
+        let name = name.or_else(|| token().map(Self::Token));
+        ready(name.ok_or_else(|| Problem::NotFound.refuse(request)))
     }
 }
 

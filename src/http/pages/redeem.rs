@@ -60,10 +60,10 @@ pub(super) async fn show(
             context! { next => &visit.here, email => "", wrong => None::<()>, intro => "redeem-sign-in" };
         return Ok(visit.show("sign-in", context));
     };
-    let Some(id) = opened else { return over(&services, &visit, None).await };
+    let id = services.redeem_id(&token);
     let found = services.registry.look_up(Question::Request(id)).await?;
     let request = found.request(id, user.id);
-    services.looks.count(id, request.is_some());
+    opened.into_iter().for_each(|id| services.looks.count(id, request.is_some()));
     match request {
         Some((request, scene, _)) => {
             let asked = asked(scene.allowed, scene.bundle, request.expires_at);
@@ -124,7 +124,7 @@ pub(super) async fn decide(
     let Some(SignedIn { user, .. }) = &visit.signed_in else {
         return Err(PageError::SignIn { next: format!("/redeem?token={}", super::error::encoded(token)) });
     };
-    let Ok(id) = services.keyring.open_redeem(token) else { return over(&services, &visit, None).await };
+    let id = services.redeem_id(token);
     let origin = visit.origin.clone();
     match decision {
         "approve" => {
