@@ -121,6 +121,8 @@ impl TrailFilter {
     /// The ways that lead to all that is wanted, and to as little else as may be.
     fn ways(&self) -> Vec<Way<'_>> {
         match self {
+            // What names no kind is no subject. It may be a secret, and the database is not asked.
+            Self { subject: Some(subject), .. } if !subject.contains(':') => Vec::new(),
             Self { subject: Some(subject), .. } => vec![Way::Subject(subject)],
             Self { viewer: Some(me), .. } => {
                 vec![Way::Actor(*me), Way::Concerned(*me), Way::ConcernedToo(*me)]

@@ -36,6 +36,8 @@ const BEAT: Duration = Duration::from_millis(100);
 fn connections(what: &str, each: usize) -> usize {
     match what {
         "signing in" => 2,
+        // Each locks the row of the one account.
+        "a forgotten password" => 8,
         _ if each > 10_000 => 128,
         _ => 32,
     }
@@ -48,6 +50,20 @@ type Kinds = Vec<(&'static str, Vec<u8>)>;
 fn http(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
         .into_bytes()
+}
+
+/// A form of the pages, as a browser sends it.
+fn post(visitor: &Visitor, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(fields).append_pair("csrf", &visitor.csrf);
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+    http("POST", path, &format!("{headers}Cookie: {}\r\n", visitor.cookie), &form.finish())
+}
+
+/// A token of the same form that we have never made.
+fn forged(token: &str) -> String {
+    let last = if token.ends_with("AAAA") { "BBBB" } else { "AAAA" };
+    format!("{}{last}", &token[..token.len() - 4])
 }
 
 fn bearer(key: &str) -> String {
@@ -68,10 +84,14 @@ struct Scene {
     grace: TestUser,
     /// Grace, at the pages.
     visitor: Visitor,
+    /// Somebody at the pages who is not signed in.
+    guest: Visitor,
     /// Redeem tokens that redeem nothing for Grace, and why.
     tokens: Vec<(&'static str, String)>,
     /// Export tokens that open nothing, and why.
     exports: Vec<(&'static str, String)>,
+    /// Tokens of mailed links that set no password, and why.
+    links: Vec<(&'static str, String)>,
     stranger: i64,
     inspector: String,
 }
@@ -99,11 +119,7 @@ impl Scene {
             long_ago(app),
             request.id
         ));
-        // Of the same form, and never made by us.
-        let mut forged = tokens[0].1.clone();
-        let last = if forged.ends_with("AAAA") { "BBBB" } else { "AAAA" };
-        forged.replace_range(forged.len() - 4.., last);
-        tokens.push(("unknown", forged));
+        tokens.push(("unknown", forged(&tokens[0].1)));
         tokens.push(("nonsense", "csr_".to_owned() + &"x".repeat(44)));
 
         app.role("observatory", &ada, Role::Admin);
@@ -124,21 +140,54 @@ impl Scene {
                 long_ago(app)
             ));
         }
-        let mut forged = exports[0].1.clone();
-        let last = if forged.ends_with("AAAA") { "BBBB" } else { "AAAA" };
-        forged.replace_range(forged.len() - 4.., last);
-        exports.push(("unknown", forged));
+        exports.push(("unknown", forged(&exports[0].1)));
         exports.push(("nonsense", "cse_".to_owned() + &"x".repeat(44)));
+
+        let mut links = Vec::new();
+        for why in ["used", "expired", "replaced", "of a disabled user"] {
+            let user = app.user(&format!("{}@example.org", why.replace(' ', "-")));
+            let link = app.password_link(&user);
+            links.push((why, app.password_token(&link)));
+            match why {
+                "replaced" => drop(app.password_link(&user)),
+                "of a disabled user" => app.disable(&user),
+                _ => app.tamper(&format!(
+                    "UPDATE password_links SET created_at = {0}, {why}_at = {0} WHERE user_id = {1}",
+                    long_ago(app),
+                    user.id(),
+                    why = if why == "used" { "used" } else { "expires" },
+                )),
+            }
+        }
+        links.push(("unknown", forged(&links[0].1)));
+        links.push(("nonsense", "csp_".to_owned() + &"x".repeat(44)));
 
         let nameless = app.user("nameless@example.org");
         app.tamper(&format!("UPDATE users SET password = NULL WHERE id = {}", nameless.id()));
         app.disable(&app.user("gone@example.org"));
         let stranger = app.user("stranger@example.org").id();
-        let visitor = app.signed_in(&grace);
-        Self { grace, visitor, tokens, exports, stranger, inspector }
+        let (visitor, guest) = (app.signed_in(&grace), app.visitor());
+        Self { grace, visitor, guest, tokens, exports, links, stranger, inspector }
     }
 
-    /// All that must be alike, by what is asked.
+    /// What each of these links is answered.
+    fn links(&self, asked: impl Fn(&str) -> Vec<u8>) -> Kinds {
+        self.links.iter().map(|(why, token)| (*why, asked(token))).collect()
+    }
+
+    /// What must be alike although a mail leaves for some of them.
+    fn forgetting(&self) -> (&'static str, Kinds) {
+        let whose = [
+            ("nobody's address", "nobody@example.org"),
+            ("a user's", "grace@example.org"),
+            ("a disabled user's", "gone@example.org"),
+            ("no address", "nobody"),
+        ];
+        let asked = |email| post(&self.guest, "/forgot-password", &[("email", email)]);
+        ("a forgotten password", whose.map(|(why, email)| (why, asked(email))).into())
+    }
+
+    /// All that must be alike and changes nothing, by what is asked.
     fn groups(&self) -> Vec<(&'static str, Kinds)> {
         let by_grace = bearer(&self.grace.key);
         let one = |method| {
@@ -157,16 +206,8 @@ impl Scene {
                 .collect()
         };
         let decide = |why| {
-            let asked = |(why, token): &(&'static str, String)| {
-                let form = form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs([("token", token.as_str()), ("decision", "approve")])
-                    .append_pair("csrf", &self.visitor.csrf)
-                    .finish();
-                let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
-                let headers = format!("{headers}Cookie: {}\r\n", self.visitor.cookie);
-                (*why, http("POST", "/redeem", &headers, &form))
-            };
-            of(why).map(asked).collect()
+            let form = |token| [("token", token), ("decision", "approve")];
+            of(why).map(|(why, token)| (*why, post(&self.visitor, "/redeem", &form(token)))).collect()
         };
         const OVER: &[&str] = &["used", "withdrawn", "replaced", "expired"];
         const NEVER: &[&str] = &["unknown", "nonsense"];
@@ -188,6 +229,20 @@ impl Scene {
             ("the page of what never was", look(NEVER)),
             ("approving what is over", decide(OVER)),
             ("approving what never was", decide(NEVER)),
+            (
+                "the page of a dead link",
+                self.links(|token| {
+                    let cookie = format!("Cookie: {}\r\n", self.guest.cookie);
+                    http("GET", &format!("/set-password?token={token}"), &cookie, "")
+                }),
+            ),
+            (
+                "setting a password by a dead link",
+                self.links(|token| {
+                    let form = [("token", token), ("new", PASSWORD), ("again", PASSWORD)];
+                    post(&self.guest, "/set-password", &form)
+                }),
+            ),
             (
                 "signing in",
                 sign_in
@@ -281,23 +336,25 @@ fn answers_are_alike(backend: Backend) {
     let app = TestApp::without_server(backend);
     let scene = Scene::set(&app);
     let server = Server::start(&[("DATABASE_URL", &app.database_url)]);
-    let before = app.rows();
-    for (what, kinds) in scene.groups() {
+    let alike = |what: &str, kinds: &Kinds, done: bool| {
         let mut answers = Vec::new();
-        for (why, request) in &kinds {
+        for (why, request) in kinds {
             let (head, body) = Connection::to(&server.url).ask(request);
             answers.push((why, head, without_once(&body)));
         }
         let (first, head, body) = &answers[0];
-        assert!(
-            !head.concat().contains("HTTP/1.1 2") || ["introspection", "revocation"].contains(&what),
-            "{what}, {first}: {head:?} {body}"
-        );
+        assert_eq!(head.concat().contains("HTTP/1.1 2"), done, "{what}, {first}: {head:?} {body}");
         for (why, other_head, other_body) in &answers[1..] {
             assert_eq!((other_head, other_body), (head, body), "{what}: {why}, {first}");
         }
+    };
+    let before = app.rows();
+    for (what, kinds) in scene.groups() {
+        alike(what, &kinds, ["introspection", "revocation"].contains(&what));
     }
     assert_eq!(app.rows(), before);
+    let (what, kinds) = scene.forgetting();
+    alike(what, &kinds, true);
 }
 
 #[test]
@@ -400,8 +457,9 @@ fn samples(what: &str) -> usize {
     if what == "signing in" { most / 4 } else { most }
 }
 
-/// Limits that are on, and wide enough for as many wrong passwords as are tried.
-const WIDE: &str = "[limits]\nfailures_per_account = '1000000/s'\nfailures_per_address = '1000000/s'";
+/// Limits that are on, and wide enough for whatever is tried.
+const WIDE: &str = "[limits]\nfailures_per_account = '1000000/s'\nfailures_per_address = '1000000/s'
+password_mails_per_account = '1000000/s'\npassword_mails_per_address = '1000000/s'";
 
 /// Not beside other tests: on a machine that has no time, beats are missed, and what is
 /// waited for shows.
@@ -415,7 +473,8 @@ fn times_that_must_be_alike_are_so() {
     let only = std::env::var("TIMING_OF").ok();
     let wanted = |what| only.as_deref().is_none_or(|only| only.split(',').any(|name| name == what));
     let mut leaks = Vec::new();
-    for (what, kinds) in scene.groups().into_iter().filter(|(what, _)| wanted(*what)) {
+    let groups = scene.groups().into_iter().chain([scene.forgetting()]);
+    for (what, kinds) in groups.filter(|(what, _)| wanted(*what)) {
         let t = unlike(what, &kinds);
         // What is so is so again; a machine that stalls for a moment is not.
         if t >= LEAK {

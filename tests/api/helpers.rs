@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::Duration;
 
 use countersign::app::{Application, Parts};
 use countersign::config::{Config, DatabaseUrl, Overrides};
@@ -11,6 +12,7 @@ use countersign::domain::event::Origin;
 use countersign::domain::export::{ExpiryHours, ExportToken, NewExport};
 use countersign::domain::grant::Terms;
 use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::password_link::{Occasion, PasswordLink};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::request::{NewRequest, PermissionRequest};
 use countersign::domain::token::{ApiKeyId, Keyring, Kind, Token};
@@ -19,7 +21,7 @@ use countersign::mail::transport::{MemoryMailbox, Sent, Transport};
 use countersign::store::keys::{ApiKey, Scope};
 use countersign::store::ledger::{self, Deed, Operation, Verdict};
 use countersign::store::users::NewUser;
-use countersign::store::{Clock, Store, bundles, hubs, keys, users};
+use countersign::store::{Clock, Store, bundles, hubs, keys, password_links, users};
 use countersign::{entropy, password};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -92,6 +94,12 @@ pub enum TestDatabase {
     Foreign,
 }
 
+/// Who follows no redirect, and uses no connection of which the server may be tired.
+fn client() -> Client {
+    let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    client.pool_idle_timeout(Duration::from_secs(1)).build().unwrap()
+}
+
 impl TestApp {
     /// A server as an operator would have it, but for clock and mail.
     pub fn spawn(kind: Backend) -> Self {
@@ -140,7 +148,7 @@ impl TestApp {
             store,
             database_url,
             mailbox: MemoryMailbox::default(),
-            client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            client: client(),
             clock: micros,
             running: Vec::new(),
             database: TestDatabase::Foreign,
@@ -347,6 +355,19 @@ impl TestApp {
     /// The redeem token that a request's mail carries.
     pub fn redeem_token(&self, request: &PermissionRequest) -> String {
         Keyring::new(SECRET.as_bytes(), None).unwrap().redeem_token(request.redeem_id).reveal()
+    }
+
+    /// A link by which this user can set a new password; its mail is owed.
+    pub fn password_link(&self, user: &TestUser) -> PasswordLink {
+        let issued = self.store.write(|conn| {
+            let now = conn.now()?;
+            password_links::issue(conn, user.user.id, Occasion::Forgotten, &Origin::OPERATOR, now)
+        });
+        issued.unwrap()
+    }
+
+    pub fn password_token(&self, link: &PasswordLink) -> String {
+        Keyring::new(SECRET.as_bytes(), None).unwrap().password_token(link.id).reveal()
     }
 
     /// How many rows each table has: what a refusal leaves as it was.

@@ -60,7 +60,10 @@ impl Scene {
             Ok(examples) => (examples, String::new()),
             Err(_) => (EXAMPLES.to_string(), "seed = 1".to_owned()),
         };
+        let visitor = self.app.signed_in(caller);
         CONFIG
+            .replace("COOKIE", &visitor.cookie)
+            .replace("CSRF", &visitor.csrf)
             .replace("MAX_EXAMPLES", &examples)
             .replace("# SEED", &seed)
             .replace("\"KEY\"", &json!(caller.key).to_string())
@@ -94,6 +97,8 @@ fn ask(backend: Backend, caller: fn(&Scene) -> &TestUser) {
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let by_form = scene.app.count("SELECT count(*) AS n FROM events WHERE action = 'key.created'");
+    assert!(by_form > 0, "the pages have taken a form");
 }
 
 #[test]

@@ -55,6 +55,11 @@ impl Visitor {
     pub fn of(answer: &Response) -> Self {
         let cookie = set_cookie(answer).expect("a cookie is set");
         let token = cookie.strip_prefix("__Host-countersign_session=").expect("a session's");
+        Self::with_session(token)
+    }
+
+    /// Who has this session.
+    pub fn with_session(token: &str) -> Self {
         let id = Token::parse(Kind::Session, token).unwrap().id();
         Self::new("session", token, id, Some(SessionId(id)))
     }

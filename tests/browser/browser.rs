@@ -174,6 +174,27 @@ impl Browser {
         going.await.unwrap_or_else(|error| panic!("{css} leads nowhere: {error}"));
     }
 
+    /// Fills in fields of one form and sends it, whatever the browser thinks of them, by the
+    /// button that is among them.
+    pub async fn sends(&self, fields: &[(&str, &str)]) {
+        let page = self.find("html").await;
+        let script = "let form, button;
+            for (const [name, value] of arguments[0]) {
+                const all = [...document.querySelectorAll(`main [name=${name}]:not([type=hidden])`)];
+                const choice = all.find((field) => ['checkbox', 'radio', 'submit'].includes(field.type) && field.value === value);
+                const field = choice ?? all[0];
+                form = field.form;
+                if (field.type === 'submit') button = field;
+                else if (choice) field.checked = true;
+                else field.value = value;
+            }
+            form.noValidate = true;
+            form.requestSubmit(button);";
+        self.driver.execute(script, vec![json!(fields)]).await.unwrap();
+        let going = page.wait_until().wait(PATIENCE, Duration::from_millis(20)).stale();
+        going.await.unwrap_or_else(|error| panic!("{fields:?} leads nowhere: {error}"));
+    }
+
     /// Clicks on something that leads nowhere.
     pub async fn clicks(&self, css: &str) {
         self.find(css).await.click().await.unwrap();

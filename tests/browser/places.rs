@@ -29,32 +29,67 @@ pub struct Place {
     pub path: &'static str,
     /// Who sees it.
     pub who: Who,
+    /// What they send by a form of that page to see it, if they do.
+    form: Form,
 }
 
+/// Fields, buttons among them, and what is filled in.
+type Form = &'static [(&'static str, &'static str)];
+
 const fn place(name: &'static str, path: &'static str, who: Who) -> Place {
-    Place { name, path, who }
+    answer(name, path, who, &[])
+}
+
+/// What is answered to a form.
+const fn answer(name: &'static str, path: &'static str, who: Who, form: Form) -> Place {
+    Place { name, path, who, form }
 }
 
 /// All of them, by who sees them.
 pub const PLACES: &[Place] = &[
     place("sign-in", "/sign-in", Who::Nobody),
+    answer(
+        "sign-in-wrong",
+        "/sign-in",
+        Who::Nobody,
+        &[("email", "mara@mail.example"), ("password", "guessed")],
+    ),
     place("redeem-sign-in", "/redeem?token={token}", Who::Nobody),
     place("not-found", "/sign-in/nothing", Who::Nobody),
     place("forgot-password", "/forgot-password", Who::Nobody),
+    answer("forgot-sent", "/forgot-password", Who::Nobody, &[("email", "nobody@mail.example")]),
+    place("set-password", "/set-password?token={link}", Who::Nobody),
+    answer(
+        "set-password-wrong",
+        "/set-password?token={link}",
+        Who::Nobody,
+        &[("new", "short"), ("again", "other")],
+    ),
     place("set-password-over", "/set-password?token=cst_none", Who::Nobody),
     place("mailbox", "/mailbox", Who::Nobody),
     place("letter", "/mailbox/{letter}", Who::Nobody),
     place("home", "/", Who::Asked),
     place("requests", "/requests", Who::Asked),
     place("ask", "/ask", Who::Asked),
+    answer("ask-wrong", "/ask", Who::Asked, &[("email", "nobody@mail.example")]),
     place("access", "/access", Who::Asked),
     place("tokens", "/tokens", Who::Asked),
     place("token-form", "/tokens/new", Who::Asked),
+    answer("token-wrong", "/tokens/new", Who::Asked, &[("node", "")]),
+    answer("token", "/tokens/new", Who::Asked, &[("node", "watch-3"), ("right", "read"), ("hours", "24")]),
     place("keys", "/keys", Who::Asked),
     place("key-form", "/keys/new", Who::Asked),
+    answer("key-wrong", "/keys/new", Who::Asked, &[("label", "")]),
+    answer("key", "/keys/new", Who::Asked, &[("label", "watch")]),
     place("redeem", "/redeem?token={token}", Who::Asked),
     place("redeem-over", "/redeem?token=csr_none", Who::Asked),
     place("account", "/account", Who::Asked),
+    answer(
+        "account-wrong",
+        "/account",
+        Who::Asked,
+        &[("current", "guessed"), ("new", "short"), ("again", "other")],
+    ),
     place("activity", "/account/activity", Who::Asked),
     place("timeline", "/requests/{request}", Who::Asked),
     place("redeem-other", "/redeem?token={token}", Who::Asks),
@@ -68,13 +103,18 @@ pub const PLACES: &[Place] = &[
     place("tokens-none", "/tokens", Who::Staff),
     place("staff", "/staff", Who::Staff),
     place("staff-users", "/staff/users", Who::Staff),
+    answer("staff-users-wrong", "/staff/users", Who::Staff, &[("email", "no address")]),
     place("staff-users-none", "/staff/users?q=nobody", Who::Staff),
     place("staff-hubs", "/staff/hubs", Who::Staff),
+    answer("staff-hubs-wrong", "/staff/hubs", Who::Staff, &[("id", "a b"), ("owner", "nobody@mail.example")]),
     place("staff-hub", "/staff/hub?id=sleeplab", Who::Staff),
+    answer("staff-hub-wrong", "/staff/hub?id=sleeplab", Who::Staff, &[("email", "nobody@mail.example")]),
     place("staff-bundles", "/staff/bundles", Who::Staff),
+    answer("staff-bundles-wrong", "/staff/bundles", Who::Staff, &[("name", "")]),
     place("staff-bundle", "/staff/bundles/{bundle}", Who::Staff),
     place("staff-mail", "/staff/mail", Who::Staff),
     place("staff-audit", "/staff/audit", Who::Staff),
+    answer("approved", "/redeem?token={token}", Who::Asked, &[("decision", "approve")]),
 ];
 
 /// Has a browser go to each of them as who sees it, in the time zone of Berlin.
@@ -92,6 +132,9 @@ pub async fn tour(app: &TestApp, browser: &Browser, mut look: impl AsyncFnMut(&P
             }
         }
         browser.goes_to(&scene.path(place.path)).await;
+        if !place.form.is_empty() {
+            browser.sends(place.form).await;
+        }
         look(place).await;
     }
 }

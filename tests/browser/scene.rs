@@ -120,6 +120,7 @@ impl Scene {
         let names = vec![
             ("{letter}", letter),
             ("{token}", app.redeem_token(&open)),
+            ("{link}", app.password_token(&app.password_link(&leila))),
             ("{request}", open.id.to_string()),
             ("{bundle}", sleep.id.to_string()),
         ];

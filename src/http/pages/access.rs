@@ -92,7 +92,7 @@ fn row(grant: &Grant, me: UserId, cast: &Cast) -> Option<Value> {
     path = "/access/{id}/revoke",
     operation_id = "revoke_access",
     security(()),
-    params(("id" = i64, Path, description = "The permission's number.")),
+    params(("id" = String, Path, description = "The permission's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is gone; or nobody is signed in."),

@@ -65,7 +65,7 @@ pub(super) struct Document;
     path = "/mailbox",
     operation_id = "mailbox_page",
     security(()),
-    params(("page" = Option<i64>, Query, nullable = false, description = "Which page of the list.")),
+    params(("page" = Option<String>, Query, nullable = false, description = "Which page of the list.")),
     responses(
         (status = 200, description = "A page of them.", body = String, content_type = "text/html"),
         May<Html, 404>,

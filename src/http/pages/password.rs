@@ -18,6 +18,7 @@ use crate::domain::limit::{Exceeded, Meter};
 use crate::domain::password_link::Occasion;
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{Email, User};
+use crate::entropy;
 use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::routing::get;
@@ -136,7 +137,9 @@ impl Services {
 
     /// Whose password a link sets, by its token, as long as both live.
     async fn link_of(&self, token: Option<&str>) -> Result<Option<(PasswordLinkId, User)>, Problem> {
-        let Some(Ok(id)) = token.map(|token| self.keyring.open_password(token)) else { return Ok(None) };
+        // What is no token of ours is looked for as well: it takes as long as any that is dead.
+        let opened = token.and_then(|token| self.keyring.open_password(token).ok());
+        let id = opened.unwrap_or_else(|| PasswordLinkId(entropy::uuid()));
         let found = self.directory.read(move |conn| {
             let now = conn.now()?;
             password_links::user_of_live(conn, id, now)

@@ -166,13 +166,13 @@ impl Evidence {
         path
     }
 
-    /// Keeps an answer as it came; its file.
-    pub async fn keep_answer(&mut self, answer: reqwest::Response) -> PathBuf {
+    /// Keeps an answer as it came; its file, and what stands in it.
+    pub async fn keep_answer(&mut self, answer: reqwest::Response) -> (PathBuf, String) {
         self.answers += 1;
         let mut text = format!("{} {:?}\n", answer.status(), answer.headers());
         text += &answer.text().await.unwrap();
         let path = self.file(&format!("answer-{:03}", self.answers));
-        std::fs::write(&path, text).unwrap();
-        path
+        std::fs::write(&path, &text).unwrap();
+        (path, text)
     }
 }

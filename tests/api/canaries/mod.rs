@@ -3,6 +3,7 @@
 //! log, and then whatever it has left behind is searched for them.
 
 mod evidence;
+mod pages;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,9 +25,14 @@ use evidence::{Evidence, Secrets};
 const SERVER_SECRET: &str = "canary of the server's secret, 32 bytes & more";
 const ADAS_PASSWORD: &str = "canary/ada's password +1";
 const GRACES_PASSWORD: &str = "canary/grace's password +1";
+const ADAS_NEXT_PASSWORD: &str = "canary/ada's next password +1";
 const WRONG_PASSWORD: &str = "canary/a wrong password +1";
 const SMTP_PASSWORD: &str = "canary/smtp +password";
 const DATABASE_PASSWORD: &str = "canary-database-password";
+
+/// The secrets that a mail carries, each a mail of its own.
+const MAILED: &[&str] =
+    &["redeem token 0", "redeem token 1", "redeem token 2", "password link", "first password link"];
 
 /// The server under watch: all that it says goes into a file.
 struct Watched {
@@ -97,6 +103,15 @@ struct Cage {
     secrets: Secrets,
     /// Which answers may hold which secrets: who asked was to have them.
     meant: BTreeMap<PathBuf, Vec<String>>,
+    catcher: Catcher,
+    mails: Vec<String>,
+}
+
+/// The token with this prefix in a text.
+fn token_in(text: &str, prefix: &str) -> String {
+    let (_, rest) = text.split_once(prefix).unwrap_or_else(|| panic!("{prefix} in {text}"));
+    let body: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    format!("{prefix}{body}")
 }
 
 impl Cage {
@@ -116,9 +131,31 @@ impl Cage {
     async fn send(&mut self, request: RequestBuilder, meant: &[&str]) -> u16 {
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        let file = self.evidence.keep_answer(answer).await;
+        let (file, _) = self.evidence.keep_answer(answer).await;
         self.meant.insert(file, meant.iter().map(|name| (*name).to_owned()).collect());
         status
+    }
+
+    /// Sends a request whose answer is to hold a token with this prefix, and keeps it by
+    /// that name.
+    async fn reveals(&mut self, request: RequestBuilder, name: &str, prefix: &str) -> String {
+        let (file, text) = self.evidence.keep_answer(request.send().await.unwrap()).await;
+        self.meant.insert(file, vec![name.to_owned()]);
+        self.secrets.keep(name, &token_in(&text, prefix))
+    }
+
+    /// The next mail that comes.
+    fn mail(&mut self) -> &str {
+        // A long line of a mail is broken in two, by an equals sign.
+        let mail = self.catcher.next().to_string().replace("=\\r\\n", "").replace("=3D", "=");
+        self.mails.push(mail);
+        &self.mails[self.mails.len() - 1]
+    }
+
+    /// The next mail, whose link has a token with this prefix, which is kept by that name.
+    fn mailed(&mut self, name: &str, prefix: &str) -> String {
+        let token = token_in(self.mail(), prefix);
+        self.secrets.keep(name, &token)
     }
 
     /// A command of the operator's.
@@ -295,17 +332,7 @@ async fn use_it(cage: &mut Cage) {
 
     // The pages. Who shows a token may see it again.
     assert_eq!(cage.send(cage.get(&format!("/redeem?token={}", tokens[2])), &all[2..]).await, 200);
-    let visitor = cage.app.visitor().of_server(SERVER_SECRET);
-    for password in [WRONG_PASSWORD, GRACES_PASSWORD] {
-        let form = [("email", "grace@example.org"), ("password", password)];
-        let status = if password == GRACES_PASSWORD { 303 } else { 403 };
-        assert_eq!(
-            cage.send(visitor.post(&cage.app, &format!("{}/sign-in", cage.server.url), &form), &[]).await,
-            status
-        );
-    }
-    let visitor = cage.app.signed_in(&grace).of_server(SERVER_SECRET);
-    cage.secrets.keep("session", visitor.cookie.split_once('=').unwrap().1);
+    let visitor = pages::sign_in(cage, "grace", GRACES_PASSWORD).await;
     let look = cage.get(&format!("/redeem?token={}", tokens[2])).header("cookie", &visitor.cookie);
     assert_eq!(cage.send(look, &all[2..]).await, 200);
     for (decision, status) in [(GRACES_PASSWORD, 400), ("approve", 200), ("approve", 404)] {
@@ -322,6 +349,9 @@ async fn use_it(cage: &mut Cage) {
     for probe in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/", "/api/user/schema/"] {
         cage.send(cage.get(probe), &[]).await;
     }
+
+    (0..3).for_each(|_| drop(cage.mail().to_owned()));
+    pages::use_them(cage, &export).await;
 
     // What is no HTTP, and what breaks off.
     let credentials = format!("Authorization: Bearer {}\r\nX: {WRONG_PASSWORD}\r\n", ada.key);
@@ -352,12 +382,13 @@ async fn use_it(cage: &mut Cage) {
 
 async fn watch(backend: Backend) {
     let app = TestApp::without_server(backend);
-    let mut catcher = Catcher::start(&["--auth"]);
+    let catcher = Catcher::start(&["--auth"]);
     let (mut evidence, mut secrets) = (Evidence::new(), Secrets::default());
     for (name, secret) in [
         ("server's secret", SERVER_SECRET),
         ("ada's password", ADAS_PASSWORD),
         ("grace's password", GRACES_PASSWORD),
+        ("ada's next password", ADAS_NEXT_PASSWORD),
         ("wrong password", WRONG_PASSWORD),
         ("smtp password", SMTP_PASSWORD),
         ("database's password", DATABASE_PASSWORD),
@@ -384,15 +415,13 @@ async fn watch(backend: Backend) {
         ("MAIL_FROM", "noreply@countersign.test"),
     ];
     let server = Watched::start(&mut evidence, &environment);
-    let mut cage = Cage { app, server, evidence, secrets, meant: BTreeMap::new() };
+    let mut cage =
+        Cage { app, server, evidence, secrets, meant: BTreeMap::new(), catcher, mails: Vec::new() };
     use_it(&mut cage).await;
 
-    let mails: Vec<String> = (0..3).map(|_| catcher.next().to_string()).collect();
-    let Cage { app, mut server, mut evidence, secrets, meant } = cage;
+    let Cage { app, mut server, mut evidence, secrets, meant, mails, .. } = cage;
     let mut mailed = Vec::new();
     for (nth, mail) in mails.iter().enumerate() {
-        // A long line of a mail is broken in two, by an equals sign.
-        let mail = mail.replace("=\\r\\n", "").replace("=3D", "=");
         mailed.push(evidence.file(&format!("mail-{nth}")));
         std::fs::write(&mailed[nth], mail).unwrap();
     }
@@ -436,16 +465,17 @@ async fn watch(backend: Backend) {
     let is_meant = |finding: &evidence::Finding| {
         meant.get(&finding.file).is_some_and(|names| names.contains(&finding.secret))
     };
-    for nth in 0..3 {
-        let name = format!("redeem token {nth}");
-        let its: Vec<_> =
-            found.iter().filter(|finding| finding.secret == name && mailed.contains(&finding.file)).collect();
+    for name in MAILED {
+        let its: Vec<_> = found
+            .iter()
+            .filter(|finding| finding.secret == *name && mailed.contains(&finding.file))
+            .collect();
         let mut its_mails: Vec<_> = its.iter().map(|finding| &finding.file).collect();
         its_mails.dedup();
         assert_eq!(its_mails.len(), 1, "{name} is in its mail, and in no other: {its:?}");
     }
     let mails_own = |finding: &evidence::Finding| {
-        finding.secret.starts_with("redeem token") && mailed.contains(&finding.file)
+        MAILED.contains(&finding.secret.as_str()) && mailed.contains(&finding.file)
     };
     let leaks: Vec<_> = found.iter().filter(|finding| !is_meant(finding) && !mails_own(finding)).collect();
     assert!(leaks.is_empty(), "{}", describe(&leaks));

@@ -1,11 +1,8 @@
 //! Passwords that are set by mailed links.
 
-use countersign::domain::event::Origin;
-use countersign::domain::password_link::Occasion;
 use countersign::domain::user::{Email, PersonName};
 use countersign::mail::transport::{SendError, Sent};
-use countersign::store::users::NewUser;
-use countersign::store::{password_links, users};
+use countersign::store::users::{self, NewUser};
 use serde_json::json;
 
 use crate::helpers::{By, PASSWORD, TestApp, TestUser, all_at_once};
@@ -228,15 +225,11 @@ on_both_databases! {
     async fn a_mail_with_a_link_that_is_put_off_carries_the_same_link_later(app: TestApp) {
         let grace = app.user("grace@example.org");
         app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 1);
-        let issued = app.store.write(|conn| {
-            let now = conn.now()?;
-            password_links::issue(conn, grace.user.id, Occasion::Forgotten, &Origin::OPERATOR, now)
-        }).unwrap();
+        let issued = app.password_link(&grace);
         until(&app, DEFERRED, 1).await;
         app.advance(60);
         let mail = app.mails(1).await.remove(0);
-        let keyring = countersign::domain::token::Keyring::new(crate::helpers::SECRET.as_bytes(), None).unwrap();
-        assert_eq!(token_of(&link_in(&mail)), keyring.password_token(issued.id).reveal());
+        assert_eq!(token_of(&link_in(&mail)), app.password_token(&issued));
         let id = mail.message_id.trim_start_matches('<').split('@').next().unwrap().to_owned();
         let mails = app.store.read(|conn| countersign::store::outbox::newest(conn, 10)).unwrap();
         assert_eq!(mails[0].id.to_string(), id);

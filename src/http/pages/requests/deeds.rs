@@ -22,7 +22,7 @@ use crate::store::requests;
     path = "/requests/{id}/end",
     operation_id = "end_by_page",
     security(()),
-    params(("id" = i64, Path, description = "The request's number.")),
+    params(("id" = String, Path, description = "The request's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is closed; or nobody is signed in."),
@@ -52,7 +52,7 @@ pub(super) async fn end(
     path = "/requests/{id}/resend",
     operation_id = "resend",
     security(()),
-    params(("id" = i64, Path, description = "The request's number.")),
+    params(("id" = String, Path, description = "The request's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "A mail is owed; or nobody is signed in."),
@@ -90,7 +90,7 @@ pub(super) async fn resend(
     path = "/requests/{id}/block",
     operation_id = "block_by_page",
     security(()),
-    params(("id" = i64, Path, description = "The request's number.")),
+    params(("id" = String, Path, description = "The request's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "They are blocked; or nobody is signed in."),

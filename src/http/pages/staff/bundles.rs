@@ -35,7 +35,7 @@ pub(super) struct Document;
     path = "/staff/bundles",
     operation_id = "staff_bundles_page",
     security(()),
-    params(("page" = Option<i64>, Query, nullable = false, description = "Which page of the list.")),
+    params(("page" = Option<String>, Query, nullable = false, description = "Which page of the list.")),
     responses(Look),
 )]
 pub(super) async fn list(
@@ -178,7 +178,7 @@ pub(super) async fn add(
     path = "/staff/bundles/{id}",
     operation_id = "staff_bundle_page",
     security(()),
-    params(("id" = i64, Path, description = "The bundle's number.")),
+    params(("id" = String, Path, description = "The bundle's number.")),
     responses(Look),
 )]
 pub(super) async fn show(
@@ -217,7 +217,7 @@ fn show_one(
     path = "/staff/bundles/{id}",
     operation_id = "change_bundle_by_page",
     security(()),
-    params(("id" = i64, Path, description = "The bundle's number.")),
+    params(("id" = String, Path, description = "The bundle's number.")),
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
     responses(Done, May<Html, 409>),
 )]
@@ -256,7 +256,7 @@ pub(super) async fn change(
     path = "/staff/bundles/{id}/delete",
     operation_id = "delete_bundle_by_page",
     security(()),
-    params(("id" = i64, Path, description = "The bundle's number.")),
+    params(("id" = String, Path, description = "The bundle's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(Done, May<Html, 409>),
 )]

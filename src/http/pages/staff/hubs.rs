@@ -42,7 +42,7 @@ pub(super) struct Document;
     security(()),
     params(
         ("q" = Option<String>, Query, nullable = false, description = "What to look for in ids and names."),
-        ("page" = Option<i64>, Query, nullable = false, description = "Which page of the list."),
+        ("page" = Option<String>, Query, nullable = false, description = "Which page of the list."),
     ),
     responses(Look),
 )]
@@ -76,7 +76,8 @@ async fn show_all(
         context! { id => id.as_str(), name, link => place(id) }
     };
     let hubs: Vec<Value> = found.iter().map(row).collect();
-    let context = context! { q, hubs, pages, note => None::<()>, form => Serde(form), open => status != StatusCode::OK };
+    let open = status != StatusCode::OK;
+    let context = context! { q, hubs, pages, note => None::<()>, form => Serde(form), open };
     Ok(visit.page(status, "staff-hubs", context))
 }
 
@@ -162,8 +163,8 @@ pub(super) async fn add(
     operation_id = "staff_hub_page",
     security(()),
     params(
-        ("id" = String, Query, description = "The hub's id."),
-        ("page" = Option<i64>, Query, nullable = false, description = "Which page of its members."),
+        ("id" = Option<String>, Query, nullable = false, description = "The hub's id."),
+        ("page" = Option<String>, Query, nullable = false, description = "Which page of its members."),
     ),
     responses(Look),
 )]

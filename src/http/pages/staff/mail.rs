@@ -38,7 +38,7 @@ pub(super) struct Document;
     security(()),
     params(
         ("state" = Option<String>, Query, nullable = false, description = "`all`, `unsent`, `dead` or `sent`."),
-        ("page" = Option<i64>, Query, nullable = false, description = "Which page of the list."),
+        ("page" = Option<String>, Query, nullable = false, description = "Which page of the list."),
     ),
     responses(Look),
 )]

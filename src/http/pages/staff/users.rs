@@ -37,7 +37,7 @@ pub(super) struct Document;
     security(()),
     params(
         ("q" = Option<String>, Query, nullable = false, description = "What to look for in addresses and names."),
-        ("page" = Option<i64>, Query, nullable = false, description = "Which page of the list."),
+        ("page" = Option<String>, Query, nullable = false, description = "Which page of the list."),
     ),
     responses(Look),
 )]
@@ -170,7 +170,7 @@ pub(super) async fn add(
     path = "/staff/users/{id}/disable",
     operation_id = "disable_user_by_page",
     security(()),
-    params(("id" = i64, Path, description = "The user's number.")),
+    params(("id" = String, Path, description = "The user's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(Done),
 )]
@@ -188,7 +188,7 @@ pub(super) async fn disable(
     path = "/staff/users/{id}/enable",
     operation_id = "enable_user_by_page",
     security(()),
-    params(("id" = i64, Path, description = "The user's number.")),
+    params(("id" = String, Path, description = "The user's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(Done),
 )]
