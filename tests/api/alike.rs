@@ -35,6 +35,7 @@ const BEAT: Duration = Duration::from_millis(100);
 /// but not of passwords, of which two are checked at a time.
 fn connections(what: &str, each: usize) -> usize {
     match what {
+        "signing in" if each > 10_000 => 6,
         "signing in" => 2,
         // Each locks the row of the one account.
         "a forgotten password" => 8,
