@@ -9,6 +9,7 @@ use mail_parser::{Address, Message, MessageParser};
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
+use crate::store::Page;
 
 /// The most bytes of a mail that are read; ours have some thousands.
 const MOST: u64 = 1 << 20;
@@ -41,7 +42,7 @@ pub struct Stretch<'a> {
 
 /// So many of the mails in a directory, the newest first, past so many newer ones. (The
 /// directory is read as a whole: this is for whoever tries the server, with few mails.)
-pub fn newest(directory: &Path, limit: usize, offset: usize) -> io::Result<Vec<Letter>> {
+pub fn newest(directory: &Path, page: Page) -> io::Result<Vec<Letter>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -54,7 +55,8 @@ pub fn newest(directory: &Path, limit: usize, offset: usize) -> io::Result<Vec<L
         })
         .collect();
     found.sort_unstable_by(|one, other| other.cmp(one));
-    let page = found.into_iter().skip(offset).take(limit);
+    let rows = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    let page = found.into_iter().skip(rows(page.offset)).take(rows(page.limit));
     // What is taken away meanwhile is not there.
     page.filter_map(|(_, id)| read(directory, id).transpose()).collect()
 }
@@ -156,7 +158,7 @@ mod tests {
         for other in ["x.eml", ".draft", "00000000-0000-0000-0000-000000000008.txt"] {
             fs::write(root.path().join(other), "not ours").unwrap();
         }
-        let letters = newest(root.path(), 10, 0).unwrap();
+        let letters = newest(root.path(), Page { limit: 10, offset: 0 }).unwrap();
         assert_eq!(letters.len(), 1);
         let letter = read(root.path(), id).unwrap().unwrap();
         assert_eq!(letters, std::slice::from_ref(&letter));
@@ -164,7 +166,7 @@ mod tests {
         assert_eq!(letter.from, "Countersign <a@example.org>");
         assert_eq!(letter.to, "Grace Hopper <b@example.org>");
         assert_eq!(letter.text.trim_end(), text.trim_end());
-        assert_eq!(newest(root.path(), 10, 1).unwrap(), []);
+        assert_eq!(newest(root.path(), Page { limit: 10, offset: 1 }).unwrap(), []);
         assert_eq!(read(root.path(), Uuid::nil()).unwrap(), None);
     }
 
@@ -179,7 +181,7 @@ mod tests {
             let letter = read(root.path(), id).unwrap().unwrap();
             assert!(!letter.text.contains("script"), "{letter:?}");
         }
-        assert_eq!(newest(&root.path().join("missing"), 10, 0).unwrap(), []);
+        assert_eq!(newest(&root.path().join("missing"), Page { limit: 10, offset: 0 }).unwrap(), []);
     }
 
     #[test]

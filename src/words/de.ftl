@@ -164,12 +164,6 @@ account-done-sessions = Überall sonst sind Sie abgemeldet.
 client-on-system = { $client } unter { $system }
 client-unknown = Unbekannter Browser
 
-# --- Seiten einer Liste
-pages-nav = Seiten dieser Liste
-pages-previous = Zurück
-pages-next = Weiter
-pages-number = Seite { $number }
-
 # --- Was jemand in einem Hub ist
 role-guest = Gast
 role-contributor = Mitwirkend
@@ -462,6 +456,8 @@ home-keys-count = { $count ->
     [one] Sie haben einen Schlüssel.
    *[other] Sie haben { $count } Schlüssel.
 }
+list-nav = Seiten dieser Liste
+list-rows = { $first } bis { $last }
 list-previous = Zurück
 list-next = Weiter
 list-where = { $first } bis { $last } von { $total }

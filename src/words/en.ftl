@@ -165,12 +165,6 @@ account-done-sessions = You are signed out everywhere else.
 client-on-system = { $client } on { $system }
 client-unknown = Unknown browser
 
-# --- Pages of a list
-pages-nav = Pages of this list
-pages-previous = Previous
-pages-next = Next
-pages-number = Page { $number }
-
 # --- What a user is in a hub
 role-guest = Guest
 role-contributor = Contributor
@@ -463,6 +457,8 @@ home-keys-count = { $count ->
     [one] You have one key.
    *[other] You have { $count } keys.
 }
+list-nav = Pages of this list
+list-rows = { $first } to { $last }
 list-previous = Back
 list-next = Next
 list-where = { $first } to { $last } of { $total }

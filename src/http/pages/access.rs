@@ -49,12 +49,13 @@ pub(super) struct Document;
 async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     let me = visit.user()?.user.id;
     let [given, received] = ["given", "received"].map(|name| Part::of(&visit, name));
+    let [given_page, received_page] = [given, received].map(Part::page);
     let found = services.directory.read(move |conn| {
         let of_me = || Some(vec![me.0]);
         let own = GrantFilter { targets: of_me(), ..GrantFilter::default() };
         let others = GrantFilter { allowed: of_me(), ..GrantFilter::default() };
-        let own = grants::of_party(conn, me, &own, given.page())?;
-        let others = grants::of_party(conn, me, &others, received.page())?;
+        let own = grants::of_party(conn, me, &own, given_page)?;
+        let others = grants::of_party(conn, me, &others, received_page)?;
         let cast = Cast::of(conn, own.rows.iter().chain(&others.rows).map(|grant| grant.terms))?;
         Ok((own, others, cast))
     });
@@ -63,11 +64,11 @@ async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, Pa
         grants.iter().filter_map(|grant| row(grant, me, &cast)).collect()
     };
     let context = context! {
-        done => done(&visit, &["done-taken-back", "done-given-up"]),
+        done => done(&visit, "done", &["taken-back", "given-up"]),
         own => rows(&own.rows),
-        given => given.links(&visit, own.total),
+        given => given.links(own.total),
         others => rows(&others.rows),
-        received => received.links(&visit, others.total),
+        received => received.links(others.total),
     };
     Ok(visit.show("access", context))
 }

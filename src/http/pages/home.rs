@@ -44,9 +44,10 @@ pub(super) struct Document;
 pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     let me = visit.user()?.user.id;
     let part = Part::of(&visit, "waiting");
+    let page = part.page();
     let found = services.directory.read(move |conn| {
         let now = conn.now()?;
-        let waiting = requests::live_of_side(conn, Side::Target, me, part.page(), now)?;
+        let waiting = requests::live_of_side(conn, Side::Target, me, page, now)?;
         let cast = Cast::of(conn, waiting.rows.iter().map(|request| request.terms))?;
         Ok((waiting, cast, Counts::of(conn, me, now)?))
     });
@@ -54,9 +55,9 @@ pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpR
     let cards: Vec<Value> =
         waiting.rows.iter().filter_map(|request| card(request, &cast, &services)).collect();
     let context = context! {
-        done => done(&visit, &["done-declined", "done-blocked"]),
+        done => done(&visit, "done", &["declined", "blocked"]),
         cards,
-        part => part.links(&visit, waiting.total),
+        part => part.links(waiting.total),
         counts => counts.told(),
     };
     Ok(visit.show("home", context))

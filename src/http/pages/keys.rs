@@ -65,9 +65,9 @@ async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, Pa
     let page = part.page();
     let listed = services.directory.read(move |conn| keys::page_of_user(conn, me, page)).await?;
     let context = context! {
-        done => done(&visit, &["done-key-revoked"]),
+        done => done(&visit, "done", &["key-revoked"]),
         keys => listed.rows.iter().map(row).collect::<Vec<Value>>(),
-        part => part.links(&visit, listed.total),
+        part => part.links(listed.total),
     };
     Ok(visit.show("keys", context))
 }

@@ -11,63 +11,98 @@ use crate::store::Page;
 
 /// Rows on a page.
 const ROWS: i64 = 20;
-/// The most rows that are passed over.
+/// The most rows that are passed over in a list that nobody counts: who looks for more than
+/// this shows searches. What is passed over is read too.
+const DEEPEST: i64 = 10_000;
+/// The most in one that is counted.
 const MOST: i64 = 1_000_000_000;
 /// The parameter that names what was done.
 const DONE: &str = "done";
 
-/// A part of a list, by the rows that its parameter passes over.
+/// A part of a list, by the rows that a parameter of the page's address passes over.
 #[derive(Clone, Copy, Debug)]
-pub struct Part {
+pub struct Part<'a> {
+    here: &'a str,
     name: &'static str,
     offset: i64,
 }
 
-impl Part {
-    /// The part that the visitor looks at: the first one, unless they say otherwise.
-    pub fn of(visit: &Visit, name: &'static str) -> Self {
-        let offset = visit.parameter(name).and_then(|offset| number(&offset).ok());
-        Self { name, offset: offset.unwrap_or_default().min(MOST) }
+impl<'a> Part<'a> {
+    /// The part that an address asks for by this parameter: the first one, unless it says
+    /// otherwise.
+    pub fn at(here: &'a str, name: &'static str) -> Self {
+        let mut parameters = form_urlencoded::parse(query(here).as_bytes());
+        let offset = parameters.find(|(other, _)| other == name);
+        let offset = offset.and_then(|(_, offset)| number(&offset).ok());
+        Self { here, name, offset: offset.unwrap_or_default().min(MOST) }
     }
 
-    /// What to read.
+    /// The part that a visitor looks at.
+    pub fn of(visit: &'a Visit, name: &'static str) -> Self {
+        Self::at(&visit.here, name)
+    }
+
+    /// What to read of a list that is counted.
     pub const fn page(self) -> Page {
         Page { limit: ROWS, offset: self.offset }
     }
 
     /// Where the part lies in a list of so many rows (`first`, `last`, `total`), and the
     /// ways to the ones beside it (`previous`, `next`), as far as there are any.
-    pub fn links(self, visit: &Visit, total: i64) -> Value {
-        let Self { name, offset } = self;
-        let end = offset.saturating_add(ROWS);
+    pub fn links(self, total: i64) -> Value {
+        let end = self.offset.saturating_add(ROWS);
         // Who is beyond the end is led back to what there is.
-        let before = (offset - ROWS).min((total - 1).max(0) / ROWS * ROWS).max(0);
+        let before = (self.offset - ROWS).min((total - 1).max(0) / ROWS * ROWS).max(0);
         context! {
-            first => (offset + 1).min(total),
+            first => (self.offset + 1).min(total),
             last => end.min(total),
             total,
-            previous => (offset > 0).then(|| link(visit, name, before)),
-            next => (end < total).then(|| link(visit, name, end)),
+            previous => (self.offset > 0).then(|| self.link(before)),
+            next => (end < total).then(|| self.link(end)),
         }
     }
-}
 
-/// The visitor's page, from another row on. What was done is told once.
-fn link(visit: &Visit, name: &str, offset: i64) -> String {
-    let (path, query) = visit.here.split_once('?').unwrap_or((&visit.here, ""));
-    let others = form_urlencoded::parse(query.as_bytes());
-    let mut link = format!("{path}?");
-    for (other, value) in others.filter(|(other, _)| other != name && other != DONE) {
-        link.push_str(&format!("{}={}&", encoded(&other), encoded(&value)));
+    /// What to read of a list that nobody counts: a row more than is shown.
+    pub fn page_and_one(self) -> Page {
+        Page { limit: ROWS + 1, offset: self.offset.min(DEEPEST) }
     }
-    link.push_str(&format!("{name}={offset}"));
-    link
+
+    /// Leaves the rows that are shown of what was read; [`Self::links`], without a `total`.
+    pub fn cut<T>(self, rows: &mut Vec<T>) -> Value {
+        let offset = self.offset.min(DEEPEST);
+        let more = rows.len() as i64 > ROWS && offset < DEEPEST;
+        rows.truncate(ROWS as usize);
+        context! {
+            first => offset + 1,
+            last => offset + rows.len() as i64,
+            total => None::<i64>,
+            previous => (offset > 0).then(|| self.link((offset - ROWS).max(0))),
+            next => more.then(|| self.link(offset + ROWS)),
+        }
+    }
+
+    /// The page, from another row on. What was done is told once.
+    fn link(self, offset: i64) -> String {
+        let path = self.here.split('?').next().unwrap_or_default();
+        let others = form_urlencoded::parse(query(self.here).as_bytes());
+        let mut link = format!("{path}?");
+        for (other, value) in others.filter(|(other, _)| other != self.name && other != DONE) {
+            link.push_str(&format!("{}={}&", encoded(&other), encoded(&value)));
+        }
+        link.push_str(&format!("{}={offset}", self.name));
+        link
+    }
 }
 
-/// What was done before the visitor was led here: one of these messages, `done-…`.
-pub fn done(visit: &Visit, messages: &'static [&'static str]) -> Option<&'static str> {
+fn query(here: &str) -> &str {
+    here.split_once('?').map_or("", |(_, query)| query)
+}
+
+/// What was done before the visitor was led here, by the name that the address has for it:
+/// one of these, else nothing. Its words are those of `<room>-<name>`.
+pub fn done(visit: &Visit, room: &str, names: &[&str]) -> Option<String> {
     let done = visit.parameter(DONE)?;
-    messages.iter().copied().find(|message| message.strip_prefix("done-") == Some(done.as_str()))
+    names.contains(&done.as_str()).then(|| format!("{room}-{done}"))
 }
 
 /// A number in decimal digits; what is none names nothing.
@@ -102,5 +137,36 @@ impl Wrong {
     pub fn told(wrong: Option<Self>) -> Value {
         let (at, words) = wrong.map_or(("", ""), |wrong| (wrong.at, wrong.words));
         context! { at, words }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_cannot_be_is_the_first() {
+        for (query, offset) in [("", 0), ("?from=40", 40), ("?from=-9", 0), ("?from=x", 0), ("?from=", 0)] {
+            assert_eq!(Part::at(&format!("/tokens{query}"), "from").page().offset, offset, "{query}");
+        }
+        let deep = Part::at("/tokens?from=9999999999999", "from");
+        assert_eq!((deep.page().offset, deep.page_and_one().offset), (MOST, DEEPEST));
+        assert!(deep.cut(&mut vec![(); 21]).get_attr("next").unwrap().is_none());
+    }
+
+    #[test]
+    fn the_parts_beside_it_are_told_with_all_else_that_was_asked_for() {
+        let part = Part::at("/staff/users?q=a%26b&from=20&done=added", "from");
+        let mut rows: Vec<i64> = (0..=ROWS).collect();
+        let beside = part.cut(&mut rows);
+        assert_eq!(rows.len() as i64, ROWS);
+        let says = |name: &str| beside.get_attr(name).unwrap().to_string();
+        assert_eq!(says("previous"), "/staff/users?q=a%26b&from=0");
+        assert_eq!(says("next"), "/staff/users?q=a%26b&from=40");
+        assert_eq!((says("first"), says("last")), ("21".to_owned(), "40".to_owned()));
+        let beside = Part::at("/staff/users", "from").cut(&mut rows);
+        assert!(["previous", "next"].iter().all(|way| beside.get_attr(way).unwrap().is_none()));
+        let beside = part.links(20);
+        assert_eq!(beside.get_attr("previous").unwrap().to_string(), "/staff/users?q=a%26b&from=0");
     }
 }

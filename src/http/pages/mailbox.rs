@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use super::Html;
 use super::error::PageError;
+use super::listing::Part;
 use super::view;
 use super::visit::Visit;
 use crate::config::{Config, is_this_machine};
@@ -39,10 +40,6 @@ use crate::http::routing::get;
 use crate::http::{Services, neighbour};
 use crate::mail::letters::{self, Letter};
 
-/// Mails on a page.
-const ROWS: usize = 25;
-/// The last page.
-const LAST: usize = 400;
 /// What a proxy adds to what it hands on, besides all that begins with `x-forwarded-`.
 const HANDED_ON: [&str; 7] =
     ["forwarded", "via", "x-real-ip", "x-original-host", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
@@ -65,7 +62,7 @@ pub(super) struct Document;
     path = "/mailbox",
     operation_id = "mailbox_page",
     security(()),
-    params(("page" = Option<String>, Query, nullable = false, description = "Which page of the list.")),
+    params(("from" = Option<String>, Query, nullable = false, description = "Rows to pass over.")),
     responses(
         (status = 200, description = "A page of them.", body = String, content_type = "text/html"),
         May<Html, 404>,
@@ -78,23 +75,14 @@ pub(super) async fn list(
     visit: Visit,
 ) -> Result<HttpResponse, PageError> {
     open(&services, &request).await?;
-    let asked = form_urlencoded::parse(request.query_string().as_bytes())
-        .find_map(|(name, number)| (name == "page").then(|| number.parse::<usize>().ok())?);
-    let number = asked.unwrap_or(1).clamp(1, LAST);
+    let part = Part::of(&visit, "from");
+    let page = part.page_and_one();
     let directory = services.config.mail_directory.clone();
-    let read = move || letters::newest(&directory, ROWS + 1, (number - 1) * ROWS);
-    let mut found = told(spawn_blocking(read).await)?;
-    let more = found.len() > ROWS && number < LAST;
-    found.truncate(ROWS);
-    let at = |number: usize| format!("/mailbox?page={number}");
-    let pages = context! {
-        number,
-        previous => (number > 1).then(|| at(number - 1)),
-        next => more.then(|| at(number + 1)),
-    };
+    let mut found = told(spawn_blocking(move || letters::newest(&directory, page)).await)?;
+    let part = part.cut(&mut found);
     let letters: Vec<Value> = found.iter().map(head).collect();
     let directory = services.config.mail_directory.display().to_string();
-    Ok(visit.show("mailbox", context! { letters, pages, directory }))
+    Ok(visit.show("mailbox", context! { letters, part, directory }))
 }
 
 /// One mail of a server that is tried out: its plain text, whose links can be opened.

@@ -75,9 +75,9 @@ async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, Pa
     });
     let (listed, (total, _), now) = found.await?;
     let context = context! {
-        done => done(&visit, &["done-token-revoked"]),
+        done => done(&visit, "done", &["token-revoked"]),
         tokens => listed.iter().map(|listed| row(listed, &visit, now)).collect::<Vec<Value>>(),
-        part => part.links(&visit, total),
+        part => part.links(total),
     };
     Ok(visit.show("tokens", context))
 }

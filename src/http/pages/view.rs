@@ -49,7 +49,6 @@ templates![
     "mailbox",
     "new-password",
     "over",
-    "pages",
     "part",
     "redeem",
     "requests",

@@ -76,11 +76,14 @@ impl Visit {
         if signed_in.user.staff { Ok(signed_in) } else { Err(Problem::NotFound.into()) }
     }
 
-    /// What the address's query has under this name, if it has anything.
+    /// What the address's query has under this name, if it has anything that a text can be.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.here.split_once('?')?;
         let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other == name);
-        found.next().map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
+        found
+            .next()
+            .map(|(_, value)| value.into_owned())
+            .filter(|value| !value.is_empty() && !value.contains('\0'))
     }
 
     /// Whether a form was shown to this visitor, by what came with it.

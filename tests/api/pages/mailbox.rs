@@ -67,13 +67,13 @@ on_both_databases! {
             write(directory.path(), Uuid::from_u128(nth), "A mail");
         }
         let (_, page) = told(app.get(&format!("{url}/mailbox"))).await;
-        assert_eq!(page.matches(">A mail<").count(), 25);
-        assert!(page.contains("page=2"), "{page}");
-        let (_, page) = told(app.get(&format!("{url}/mailbox?page=2"))).await;
-        assert_eq!(page.matches(">A mail<").count(), 5);
-        assert!(page.contains("page=1") && !page.contains("page=3"), "{page}");
-        for page in ["0", "-1", "x", "999999999999999999999", ""] {
-            assert_eq!(told(app.get(&format!("{url}/mailbox?page={page}"))).await.0, 200);
+        assert_eq!(page.matches(">A mail<").count(), 20);
+        assert!(page.contains("from=20") && page.contains("1 to 20"), "{page}");
+        let (_, page) = told(app.get(&format!("{url}/mailbox?from=20"))).await;
+        assert_eq!(page.matches(">A mail<").count(), 10);
+        assert!(page.contains("from=0") && !page.contains("from=40"), "{page}");
+        for from in ["1", "-1", "x", "999999999999999999999", ""] {
+            assert_eq!(told(app.get(&format!("{url}/mailbox?from={from}"))).await.0, 200);
         }
     }
 

@@ -225,28 +225,27 @@ on_both_databases! {
         ));
         let count = |page: &str| page.matches("<th scope=\"row\">").count();
         let (_, page) = root.sees(&app, "/staff/users?q=example").await;
-        assert_eq!(count(&page), 25);
-        assert!(page.contains("?q=example&amp;page=2") && !page.contains("rel=\"prev\""), "{page}");
-        let (_, page) = root.sees(&app, "/staff/users?q=example&page=3").await;
-        assert_eq!(count(&page), 62 - 50);
-        assert!(page.contains("?q=example&amp;page=2") && !page.contains("rel=\"next\""), "{page}");
+        assert_eq!(count(&page), 20);
+        assert!(page.contains("?q=example&amp;from=20") && !page.contains("rel=\"prev\""), "{page}");
+        let (_, page) = root.sees(&app, "/staff/users?q=example&from=60").await;
+        assert_eq!(count(&page), 62 - 60);
+        assert!(page.contains("?q=example&amp;from=40") && !page.contains("rel=\"next\""), "{page}");
         let long = "x".repeat(4_000);
         for room in ["users", "hubs", "bundles", "mail"] {
             for query in [
-                "page=0", "page=-1", "page=x", "page=99999999999999999999", "page=400", "page=1&page=2", "q=%25%5C_'\"",
-                "q=a+b+c+d+e+f", "state=nonsense", "state=dead&page=7", "done=nonsense", "done=%3Cscript%3E", "&&==&",
-                &format!("q={long}"), "q=%FF%FE", "page=%F0%9F%92%A9",
+                "from=0", "from=-1", "from=x", "from=99999999999999999999", "from=10000", "from=1&from=2", "q=%25%5C_'\"",
+                "q=a+b+c+d+e+f", "state=nonsense", "state=dead&from=7", "done=nonsense", "done=%3Cscript%3E", "&&==&",
+                &format!("q={long}"), "q=%FF%FE", "from=%F0%9F%92%A9", "q=%00", "state=%00", "done=%00",
             ] {
                 let (status, page) = root.sees(&app, &format!("/staff/{room}?{query}")).await;
                 assert_eq!(status, 200, "{room}?{query}");
                 assert!(!page.contains("nonsense") && !page.contains("<script>"), "{page}");
             }
-            assert_eq!(root.sees(&app, &format!("/staff/{room}?q=%00")).await.0, 400);
         }
         assert_eq!(root.sees(&app, "/staff/hub").await.0, 404);
         assert_eq!(root.sees(&app, "/staff/hub?id=none").await.0, 404);
         assert_eq!(root.sees(&app, &format!("/staff/hub?id={long}")).await.0, 404);
-        assert_eq!(root.sees(&app, "/staff/hub?id=%00").await.0, 400);
+        assert_eq!(root.sees(&app, "/staff/hub?id=%00").await.0, 404);
     }
 
     async fn hubs_are_added_and_roles_given_changed_and_taken(app: TestApp) {

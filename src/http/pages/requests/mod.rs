@@ -60,17 +60,19 @@ pub(super) struct Document;
     ),
 )]
 async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    const MESSAGES: &[&str] = &["done-asked", "done-withdrawn", "done-resent", "done-owed", "done-unblocked"];
+    const MESSAGES: &[&str] = &["asked", "withdrawn", "resent", "owed", "unblocked"];
     let me = visit.user()?.user.id;
     let [asked, over, blocked] = ["asked", "over", "blocked"].map(|name| Part::of(&visit, name));
+    let pages = [asked, over, blocked].map(Part::page);
     let found = services.directory.read(move |conn| {
         let now = conn.now()?;
-        let live = requests::live_of_side(conn, Side::Allowed, me, asked.page(), now)?;
-        let ended = requests::over_of_allowed(conn, me, over.page())?;
+        let [asked, over, blocked] = pages;
+        let live = requests::live_of_side(conn, Side::Allowed, me, asked, now)?;
+        let ended = requests::over_of_allowed(conn, me, over)?;
         let cast = Cast::of(conn, live.rows.iter().chain(&ended.rows).map(|request| request.terms))?;
         let numbers: Vec<RequestId> = live.rows.iter().map(|request| request.id).collect();
         let mails = outbox::latest_of(conn, &numbers)?;
-        let strangers = blocks::of(conn, me, blocked.page())?;
+        let strangers = blocks::of(conn, me, blocked)?;
         let people = users::by_ids(conn, &strangers.rows)?;
         Ok((live, ended, cast, mails, strangers.total, people))
     });
@@ -85,13 +87,13 @@ async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, Pa
         Some(context! { outcome => closed.outcome.name(), at => closed.at.micros(), ..row })
     });
     let context = context! {
-        done => done(&visit, MESSAGES),
+        done => done(&visit, "done", MESSAGES),
         waiting => waiting.collect::<Vec<Value>>(),
-        asked => asked.links(&visit, live.total),
+        asked => asked.links(live.total),
         ended => over_rows.collect::<Vec<Value>>(),
-        over => over.links(&visit, ended.total),
+        over => over.links(ended.total),
         people => people.iter().map(person).collect::<Vec<Value>>(),
-        blocked => blocked.links(&visit, strangers),
+        blocked => blocked.links(strangers),
     };
     Ok(visit.show("requests", context))
 }

@@ -1,15 +1,14 @@
 //! `/staff/bundles`: the sets of rights that users ask each other for.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::form::{self, Field};
-use super::listing::{self, Listing};
 use super::{Done, Look, id, perform, staff_in};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::{Mask, Right};
@@ -17,6 +16,7 @@ use crate::http::Services;
 use crate::http::openapi::refusals::May;
 use crate::http::pages::Html;
 use crate::http::pages::error::{PageError, see_other};
+use crate::http::pages::listing::{Part, done};
 use crate::http::pages::post::{Csrf, Fields, Post};
 use crate::http::pages::visit::Visit;
 use crate::http::problem::Problem;
@@ -35,18 +35,12 @@ pub(super) struct Document;
     path = "/staff/bundles",
     operation_id = "staff_bundles_page",
     security(()),
-    params(("page" = Option<String>, Query, nullable = false, description = "Which page of the list.")),
+    params(("from" = Option<String>, Query, nullable = false, description = "Rows to pass over.")),
     responses(Look),
 )]
-pub(super) async fn list(
-    services: Data<Services>,
-    request: HttpRequest,
-    visit: Visit,
-) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     visit.staff()?;
-    let query = listing::query(&request)?;
-    let note = listing::note(&query, "staff-bundles", &["added", "changed", "deleted"]);
-    show_all(&services, &visit, StatusCode::OK, Listing::of(&query), note, &Form::new()).await
+    show_all(&services, &visit, StatusCode::OK, &Form::new()).await
 }
 
 /// The list, with the form as it stands.
@@ -54,13 +48,11 @@ async fn show_all(
     services: &Services,
     visit: &Visit,
     status: StatusCode,
-    listing: Listing,
-    note: Option<String>,
     form: &Form,
 ) -> Result<HttpResponse, PageError> {
-    let listed = services.directory.read(move |conn| bundles::list(conn, listing.page())).await?;
-    let mut found = listed.rows;
-    let pages = listing.cut(&mut found, ROOM, &[]);
+    let part = Part::of(visit, "from");
+    let page = part.page();
+    let listed = services.directory.read(move |conn| bundles::list(conn, page)).await?;
     let row = |bundle: &Bundle| {
         context! {
             id => bundle.id.0,
@@ -69,8 +61,14 @@ async fn show_all(
             rights => bundle.permission.to_string(),
         }
     };
-    let bundles: Vec<Value> = found.iter().map(row).collect();
-    let context = context! { bundles, pages, note, form => Serde(form), open => status != StatusCode::OK };
+    let bundles: Vec<Value> = listed.rows.iter().map(row).collect();
+    let context = context! {
+        bundles,
+        part => part.links(listed.total),
+        done => done(visit, "staff-bundles", &["added", "changed", "deleted"]),
+        form => Serde(form),
+        open => status != StatusCode::OK,
+    };
     Ok(visit.page(status, "staff-bundles", context))
 }
 
@@ -164,7 +162,7 @@ pub(super) async fn add(
     staff_in(&visit, ROOM)?;
     let mut form = Form::new();
     let Some(new) = form.read(&fields)? else {
-        return show_all(&services, &visit, form::UNREADABLE, Listing::first(), None, &form).await;
+        return show_all(&services, &visit, form::UNREADABLE, &form).await;
     };
     let added =
         perform(&services, &visit, move |conn, origin, now| staff::add_bundle(conn, &new, origin, now));
@@ -207,7 +205,7 @@ fn show_one(
     visit.page(
         status,
         "staff-bundle",
-        context! { id => id.0, refusal, form => Serde(form), note => None::<()> },
+        context! { id => id.0, refusal, form => Serde(form), done => None::<()> },
     )
 }
 

@@ -1,16 +1,15 @@
 //! `/staff/hubs` and `/staff/hub`: the hubs, and who is what in one. A hub's id may hold
 //! anything, so it stands in a query and never in a path.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::form::{self, Field};
-use super::listing::{self, Listing};
 use super::{Done, Look, perform, staff_in};
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
@@ -20,6 +19,7 @@ use crate::http::Services;
 use crate::http::openapi::refusals::May;
 use crate::http::pages::Html;
 use crate::http::pages::error::{PageError, encoded, see_other};
+use crate::http::pages::listing::{Part, done};
 use crate::http::pages::post::{Fields, Post};
 use crate::http::pages::visit::Visit;
 use crate::http::problem::Problem;
@@ -42,19 +42,13 @@ pub(super) struct Document;
     security(()),
     params(
         ("q" = Option<String>, Query, nullable = false, description = "What to look for in ids and names."),
-        ("page" = Option<String>, Query, nullable = false, description = "Which page of the list."),
+        ("from" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
     ),
     responses(Look),
 )]
-pub(super) async fn list(
-    services: Data<Services>,
-    request: HttpRequest,
-    visit: Visit,
-) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     visit.staff()?;
-    let query = listing::query(&request)?;
-    let q = query.optional("q").unwrap_or_default().trim();
-    show_all(&services, &visit, StatusCode::OK, q, Listing::of(&query), &NewHub::new()).await
+    show_all(&services, &visit, StatusCode::OK, &NewHub::new()).await
 }
 
 /// The list, with the form as it stands.
@@ -62,22 +56,24 @@ async fn show_all(
     services: &Services,
     visit: &Visit,
     status: StatusCode,
-    q: &str,
-    listing: Listing,
     form: &NewHub,
 ) -> Result<HttpResponse, PageError> {
+    let q = visit.parameter("q").unwrap_or_default();
+    let q = q.trim();
+    let part = Part::of(visit, "from");
+    let page = part.page_and_one();
     let text = q.to_lowercase();
     let mut found = match q.chars().count() <= NAME {
-        true => services.directory.read(move |conn| hubs::search(conn, &text, listing.page())).await?,
+        true => services.directory.read(move |conn| hubs::search(conn, &text, page)).await?,
         false => Vec::new(),
     };
-    let pages = listing.cut(&mut found, ROOM, &[("q", q)]);
+    let part = part.cut(&mut found);
     let row = |(id, name): &(HubId, String)| {
         context! { id => id.as_str(), name, link => place(id) }
     };
     let hubs: Vec<Value> = found.iter().map(row).collect();
     let open = status != StatusCode::OK;
-    let context = context! { q, hubs, pages, note => None::<()>, form => Serde(form), open };
+    let context = context! { q, hubs, part, done => None::<()>, form => Serde(form), open };
     Ok(visit.page(status, "staff-hubs", context))
 }
 
@@ -134,8 +130,7 @@ pub(super) async fn add(
 ) -> Result<HttpResponse, PageError> {
     staff_in(&visit, ROOM)?;
     let mut form = NewHub::new();
-    let again =
-        async |form: &NewHub, status| show_all(&services, &visit, status, "", Listing::first(), form).await;
+    let again = async |form: &NewHub, status| show_all(&services, &visit, status, form).await;
     let id = form.id.read(&fields, HubId::new, "staff-error-hub-id")?;
     let name = form.name.read(&fields, |text| checked_or_empty(text, NAME), "staff-error-name")?;
     let owner = form.owner.read(&fields, Email::new, "staff-error-email")?;
@@ -164,20 +159,14 @@ pub(super) async fn add(
     security(()),
     params(
         ("id" = Option<String>, Query, nullable = false, description = "The hub's id."),
-        ("page" = Option<String>, Query, nullable = false, description = "Which page of its members."),
+        ("from" = Option<String>, Query, nullable = false, description = "Members to pass over."),
     ),
     responses(Look),
 )]
-pub(super) async fn show(
-    services: Data<Services>,
-    request: HttpRequest,
-    visit: Visit,
-) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     visit.staff()?;
-    let query = listing::query(&request)?;
-    let id = HubId::new(query.optional("id").unwrap_or_default()).map_err(|_| Problem::NotFound)?;
-    let note = listing::note(&query, "staff-hub", &["added", "given", "taken", "had-none"]);
-    show_one(&services, &visit, StatusCode::OK, id, Listing::of(&query), note, &Membership::new()).await
+    let id = HubId::new(&visit.parameter("id").unwrap_or_default()).map_err(|_| Problem::NotFound)?;
+    show_one(&services, &visit, StatusCode::OK, id, &Membership::new()).await
 }
 
 /// A hub's page, with the form as it stands.
@@ -186,17 +175,19 @@ async fn show_one(
     visit: &Visit,
     status: StatusCode,
     id: HubId,
-    listing: Listing,
-    note: Option<String>,
     form: &Membership,
 ) -> Result<HttpResponse, PageError> {
     let hub = id.clone();
+    // Where a form was sent to is not where its page is.
+    let here = if status == StatusCode::OK { visit.here.clone() } else { place(&id) };
+    let part = Part::at(&here, "from");
+    let page = part.page_and_one();
     let found = services.directory.read(move |conn| {
         let Some(name) = hubs::name(conn, &hub)? else { return Ok(None) };
-        Ok(Some((name, hubs::members(conn, &hub, listing.page())?)))
+        Ok(Some((name, hubs::members(conn, &hub, page)?)))
     });
     let (name, mut found) = found.await?.ok_or(Problem::NotFound)?;
-    let pages = listing.cut(&mut found, "/staff/hub", &[("id", id.as_str())]);
+    let part = part.cut(&mut found);
     let members: Vec<Value> = found
         .iter()
         .map(|(user, role)| {
@@ -204,7 +195,8 @@ async fn show_one(
         })
         .collect();
     let roles = Role::ALL.map(Role::name);
-    let context = context! { id => id.as_str(), name, members, roles, pages, note, form => Serde(form) };
+    let done = done(visit, "staff-hub", &["added", "given", "taken", "had-none"]);
+    let context = context! { id => id.as_str(), name, members, roles, part, done, form => Serde(form) };
     Ok(visit.page(status, "staff-hub", context))
 }
 
@@ -275,9 +267,8 @@ pub(super) async fn give(
         .parse()
         .map_err(|_| Problem::BadRequest("The role is one of those that there are.".to_owned()))?;
     let mut form = Membership { role: role.name(), ..Membership::new() };
-    let again = async |form: &Membership, status| {
-        show_one(&services, &visit, status, hub.clone(), Listing::first(), None, form).await
-    };
+    let again =
+        async |form: &Membership, status| show_one(&services, &visit, status, hub.clone(), form).await;
     let Some(email) = form.email.read(&fields, Email::new, "staff-error-email")? else {
         return again(&form, form::UNREADABLE).await;
     };

@@ -1,17 +1,17 @@
 //! `/staff/mail`: the mails that are owed, and those that were.
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 use uuid::Uuid;
 
-use super::listing::{self, Listing};
 use super::{Done, Look, id, perform, staff_in};
 use crate::domain::clock::Timestamp;
 use crate::domain::user::Email;
 use crate::http::Services;
 use crate::http::pages::error::{PageError, see_other};
+use crate::http::pages::listing::{Part, done};
 use crate::http::pages::post::{Csrf, Post};
 use crate::http::pages::visit::Visit;
 use crate::store::outbox::{self, Mail, MailFilter, MailResult};
@@ -38,33 +38,29 @@ pub(super) struct Document;
     security(()),
     params(
         ("state" = Option<String>, Query, nullable = false, description = "`all`, `unsent`, `dead` or `sent`."),
-        ("page" = Option<String>, Query, nullable = false, description = "Which page of the list."),
+        ("from" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
     ),
     responses(Look),
 )]
-pub(super) async fn list(
-    services: Data<Services>,
-    request: HttpRequest,
-    visit: Visit,
-) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     visit.staff()?;
-    let query = listing::query(&request)?;
-    let note = listing::note(&query, "staff-mail", &["retried", "not-retried"]);
-    let asked = query.optional("state").unwrap_or("all");
+    let asked = visit.parameter("state").unwrap_or_default();
     let named = FILTERS.into_iter().find(|(name, _)| *name == asked);
     let (state, filter) = named.unwrap_or(("all", MailFilter::All));
-    let listing = Listing::of(&query);
+    let part = Part::of(&visit, "from");
+    let page = part.page_and_one();
     let found = services.directory.read(move |conn| {
         let now = conn.now()?;
-        let mails = outbox::list(conn, filter, listing.page())?;
+        let mails = outbox::list(conn, filter, page)?;
         let to = staff::addressees(conn, &mails)?;
         Ok((now, mails, to))
     });
     let (now, mut found, to) = found.await?;
-    let pages = listing.cut(&mut found, ROOM, &[("state", state)]);
+    let part = part.cut(&mut found);
     let mails: Vec<Value> = found.iter().map(|mail| row(mail, to.get(&mail.id), now)).collect();
     let states = FILTERS.map(|(name, _)| name);
-    Ok(visit.show("staff-mail", context! { mails, pages, note, state, states }))
+    let done = done(&visit, "staff-mail", &["retried", "not-retried"]);
+    Ok(visit.show("staff-mail", context! { mails, part, done, state, states }))
 }
 
 fn row(mail: &Mail, to: Option<&Email>, now: Timestamp) -> Value {

@@ -5,7 +5,6 @@ mod bundles;
 mod chart;
 mod form;
 mod hubs;
-mod listing;
 mod mail;
 mod overview;
 mod users;

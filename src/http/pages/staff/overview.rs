@@ -51,7 +51,7 @@ pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpR
         dead => number(counts.dead),
     };
     let chart = Chart::of(&days, visit.language);
-    Ok(visit.show("staff", context! { chart => Serde(&chart), numbers, well, note => None::<()> }))
+    Ok(visit.show("staff", context! { chart => Serde(&chart), numbers, well, done => None::<()> }))
 }
 
 /// A number as far as it was counted.

@@ -1,20 +1,20 @@
 //! `/staff/users`: who there is.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
 use super::form::{self, Field};
-use super::listing::{self, Listing};
 use super::{Done, Look, id, perform, staff_in};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::Services;
 use crate::http::openapi::refusals::May;
 use crate::http::pages::Html;
 use crate::http::pages::error::{PageError, encoded, see_other};
+use crate::http::pages::listing::{Part, done};
 use crate::http::pages::post::{Csrf, Fields, Post};
 use crate::http::pages::visit::Visit;
 use crate::http::problem::Problem;
@@ -37,20 +37,13 @@ pub(super) struct Document;
     security(()),
     params(
         ("q" = Option<String>, Query, nullable = false, description = "What to look for in addresses and names."),
-        ("page" = Option<String>, Query, nullable = false, description = "Which page of the list."),
+        ("from" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
     ),
     responses(Look),
 )]
-pub(super) async fn list(
-    services: Data<Services>,
-    request: HttpRequest,
-    visit: Visit,
-) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     visit.staff()?;
-    let query = listing::query(&request)?;
-    let q = query.optional("q").unwrap_or_default().trim();
-    let note = listing::note(&query, "staff-users", &["added", "disabled", "enabled", "not-yourself"]);
-    show(&services, &visit, StatusCode::OK, q, Listing::of(&query), note, &Form::new()).await
+    show(&services, &visit, StatusCode::OK, &Form::new()).await
 }
 
 /// The page, with the form as it stands.
@@ -58,20 +51,28 @@ async fn show(
     services: &Services,
     visit: &Visit,
     status: StatusCode,
-    q: &str,
-    listing: Listing,
-    note: Option<String>,
     form: &Form,
 ) -> Result<HttpResponse, PageError> {
     let me = visit.staff()?.user.id;
+    let q = visit.parameter("q").unwrap_or_default();
+    let q = q.trim();
+    let part = Part::of(visit, "from");
+    let page = part.page_and_one();
     let words: Vec<String> = q.split_whitespace().map(str::to_lowercase).collect();
     let mut found = match q.chars().count() <= SEARCH.0 && words.len() <= SEARCH.1 {
-        true => services.directory.read(move |conn| users::search(conn, &words, listing.page())).await?,
+        true => services.directory.read(move |conn| users::search(conn, &words, page)).await?,
         false => Vec::new(),
     };
-    let pages = listing.cut(&mut found, ROOM, &[("q", q)]);
+    let part = part.cut(&mut found);
     let users: Vec<Value> = found.iter().map(|user| row(user, me)).collect();
-    let context = context! { q, users, pages, note, form => Serde(form), open => status != StatusCode::OK };
+    let context = context! {
+        q,
+        users,
+        part,
+        done => done(visit, "staff-users", &["added", "disabled", "enabled", "not-yourself"]),
+        form => Serde(form),
+        open => status != StatusCode::OK,
+    };
     Ok(visit.page(status, "staff-users", context))
 }
 
@@ -150,8 +151,7 @@ pub(super) async fn add(
 ) -> Result<HttpResponse, PageError> {
     staff_in(&visit, ROOM)?;
     let mut form = Form::new();
-    let again =
-        async |form: &Form, status| show(&services, &visit, status, "", Listing::first(), None, form).await;
+    let again = async |form: &Form, status| show(&services, &visit, status, form).await;
     let Some(new) = form.read(&fields)? else { return again(&form, form::UNREADABLE).await };
     let email = new.email.clone();
     let added = perform(&services, &visit, move |conn, origin, now| staff::add_user(conn, &new, origin, now));
