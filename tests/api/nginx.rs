@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::helpers::{By, TestApp, TestUser};
 use crate::mfs::{REVOKE, create, told};
+use crate::pages::mailbox::tried_out;
 
 const EXAMPLE: &str = include_str!("../../docs/nginx.conf");
 
@@ -25,13 +26,30 @@ struct Nginx {
 impl Nginx {
     /// Starts nginx before this server, with the example's files.
     async fn before(app: &TestApp) -> Self {
+        Self::start(|directory, port| {
+            lay_out_files(directory);
+            example(directory, &app.url, port)
+        })
+        .await
+    }
+
+    /// Starts nginx as a proxy before this server, with more that it is told for that.
+    async fn plain(url: &str, more: &str) -> Self {
+        Self::start(|_, port| {
+            format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {url}; {more} }} }}")
+        })
+        .await
+    }
+
+    /// Starts it with what this says that its `http` is to be, in a directory, at a port.
+    async fn start(http: impl Fn(&Path, u16) -> String) -> Self {
         let program = std::env::var("COUNTERSIGN_TEST_NGINX")
             .expect("COUNTERSIGN_TEST_NGINX names the nginx program: run the tests by `make test`");
         // Somebody else may take the port before nginx does.
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            lay_out(directory.path(), &app.url, port);
+            configure(directory.path(), &http(directory.path(), port));
             let mut process = Command::new(&program)
                 .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
                 .arg(directory.path())
@@ -63,8 +81,8 @@ impl Drop for Nginx {
     }
 }
 
-/// The example, with the test's addresses and paths, and the files that it serves.
-fn lay_out(directory: &Path, countersign: &str, port: u16) {
+/// The files that the example serves.
+fn lay_out_files(directory: &Path) {
     let files = directory.join("files");
     for (path, content) in
         [("hub-1/report.txt", "the report"), ("hub-1/readme.txt", "read me"), ("out", "no")]
@@ -72,6 +90,11 @@ fn lay_out(directory: &Path, countersign: &str, port: u16) {
         std::fs::create_dir_all(files.join(path).parent().unwrap()).unwrap();
         std::fs::write(files.join(path), content).unwrap();
     }
+}
+
+/// The example, with the test's addresses and paths.
+fn example(directory: &Path, countersign: &str, port: u16) -> String {
+    let files = directory.join("files");
     let mut example = EXAMPLE.to_owned();
     for (theirs, ours) in [
         ("server 127.0.0.1:8080", format!("server {}", countersign.trim_start_matches("http://"))),
@@ -81,12 +104,16 @@ fn lay_out(directory: &Path, countersign: &str, port: u16) {
         assert!(example.contains(theirs), "docs/nginx.conf has changed: {theirs}");
         example = example.replace(theirs, &ours);
     }
+    example
+}
+
+fn configure(directory: &Path, http: &str) {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {}/{kind};\n", directory.display()))
         .concat();
     let config = format!(
         "daemon off;\nmaster_process off;\npid {0}/pid;\nevents {{}}\n\
-         http {{\naccess_log off;\nerror_log {0}/log;\n{temporary}{example}\n}}\n",
+         http {{\naccess_log off;\nerror_log {0}/log;\n{temporary}{http}\n}}\n",
         directory.display(),
     );
     std::fs::write(directory.join("nginx.conf"), config).unwrap();
@@ -129,6 +156,18 @@ on_both_databases! {
         assert_eq!(head, (200, String::new()));
         assert_eq!(told(app.post(REVOKE).by(&ada).json(&json!({ "token": secret }))).await.0, 200);
         assert_eq!(fetch(Some(&secret)).await.0, 401);
+    }
+
+    async fn through_a_proxy_nobody_sees_the_mail_of_a_server_that_is_tried_out(mut app: TestApp) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = tried_out(&mut app, directory.path(), "");
+        let status = async |url: &str| app.get(url).send().await.unwrap().status().as_u16();
+        assert_eq!(status(&format!("{url}/mailbox")).await, 200);
+        for more in ["", "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header Host $host;"] {
+            let nginx = Nginx::plain(&url, more).await;
+            assert_eq!(status(&format!("{}/healthz", nginx.url)).await, 200, "{more}");
+            assert_eq!(status(&format!("{}/mailbox", nginx.url)).await, 404, "{more}");
+        }
     }
 
     async fn without_a_token_there_is_a_challenge(app: TestApp) {

@@ -10,7 +10,8 @@
 //! - a request comes from this machine and from a program of the same user's, or root's (on
 //!   Linux, which tells whose it is): not from somebody else's on a machine that many use,
 //!   nor from a proxy's, which has a user of its own;
-//! - no header tells that it was handed on;
+//! - no header tells that it was handed on, nor does its HTTP/1.0, which nginx speaks unless
+//!   told otherwise;
 //! - it asks for this machine by a name of its own: a page of some site whose name leads
 //!   here all of a sudden (DNS rebinding) asks for that site.
 //!
@@ -18,6 +19,7 @@
 
 use std::net::SocketAddr;
 
+use actix_web::http::Version;
 use actix_web::http::header::HOST;
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -156,6 +158,8 @@ fn is_near(peer: SocketAddr, request: &HttpRequest) -> bool {
         _ => None,
     };
     peer.ip().is_loopback()
+        // As no browser speaks, but nginx does to us where nobody has told it more.
+        && request.version() >= Version::HTTP_11
         && !request.headers().keys().any(|name| handed_on(name.as_str()))
         && host.and_then(host_of).is_some_and(|host| is_this_machine(&host))
 }

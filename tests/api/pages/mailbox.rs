@@ -10,7 +10,7 @@ use crate::helpers::TestApp;
 use crate::visitor::told;
 
 /// A server on this machine that writes mail here; its URL.
-fn tried_out(app: &mut TestApp, directory: &Path, more: &str) -> String {
+pub fn tried_out(app: &mut TestApp, directory: &Path, more: &str) -> String {
     let url = if more.contains("public_url") { "" } else { "public_url = 'http://127.0.0.1:8080'" };
     app.replica_with(&format!("mail_directory = '{}'\n{url}\n{more}", directory.display()))
 }

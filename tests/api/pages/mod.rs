@@ -5,7 +5,7 @@ mod account;
 mod headers;
 mod home;
 mod keys;
-mod mailbox;
+pub mod mailbox;
 mod password;
 mod redeem;
 mod requests;
