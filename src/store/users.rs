@@ -281,6 +281,14 @@ pub(super) fn lock(conn: &mut Conn, id: UserId) -> QueryResult<()> {
     locked.map(drop)
 }
 
+/// [`lock`], if the user is active and their password's hash is still this one; false if
+/// it is not so.
+pub fn lock_with_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
+    let still = users::id.eq(id.0).and(users::active).and(users::password.eq(hash).assume_not_null());
+    let locked: QueryResult<Vec<i64>> = locked!(conn, users::table.filter(still).select(users::id));
+    locked.map(|rows| !rows.is_empty())
+}
+
 /// The languages of those of these users that are known to speak one of ours.
 pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId, Language>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();

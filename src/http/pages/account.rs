@@ -97,6 +97,14 @@ struct PasswordForm {
     again: String,
 }
 
+/// What has ended while somebody was changing their password.
+enum Over {
+    /// The one that they gave for theirs.
+    Password,
+    /// Their session.
+    Session,
+}
+
 /// Changes one's own password.
 ///
 /// All sessions end, and this one is begun anew. A wrong password counts as a sign-in that
@@ -120,36 +128,52 @@ async fn change_password(
     request: HttpRequest,
     Post { visit, fields }: Post,
 ) -> Result<HttpResponse, PageError> {
-    let user = visit.user()?.user.clone();
+    let SignedIn { session: this, user } = visit.user()?;
     let (current, new, again) = (fields.one("current")?, fields.one("new")?, fields.one("again")?);
     if let Err(wrong) = chosen(new, again) {
         return page(&services, &visit, StatusCode::BAD_REQUEST, None, Some(wrong)).await;
     }
+    let refuse = async || {
+        let wrong = Some(("current", "account-wrong-password"));
+        let mut answer = page(&services, &visit, StatusCode::FORBIDDEN, None, wrong).await?;
+        pace::set(&mut answer);
+        Ok(answer)
+    };
     let from = client::address(&request);
-    match services.authenticator.sign_in(user.email.as_str(), current, from).await {
-        Ok(_) => {}
-        Err(AuthError::Unauthenticated) => {
-            let wrong = Some(("current", "account-wrong-password"));
-            let mut answer = page(&services, &visit, StatusCode::FORBIDDEN, None, wrong).await?;
-            pace::set(&mut answer);
-            return Ok(answer);
-        }
+    let checked = match services.authenticator.sign_in(user.email.as_str(), current, from).await {
+        Ok((_, hash)) => hash,
+        Err(AuthError::Unauthenticated) => return refuse().await,
         Err(AuthError::TooOften(exceeded)) => {
             let problem = Problem::from(exceeded);
             let wrong = Some(("current", "sign-in-too-often"));
             return Ok(problem.dress(page(&services, &visit, problem.status(), None, wrong).await?));
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     let hash = services.authenticator.hash(new).await?;
-    let (user, origin, language) = (user.id, visit.origin.clone(), view::told_language(&request));
+    let (this, user, origin) = (this.id, user.id, visit.origin.clone());
+    let language = view::told_language(&request);
     let opened = services.directory.write(move |conn| {
+        // It may have been changed since it was looked at, and this session have ended.
+        if !users::lock_with_password(conn, user, &checked)? {
+            return Ok(Err(Over::Password));
+        }
         let now = conn.now()?;
+        if sessions::live(conn, this, now)?.is_none() {
+            return Ok(Err(Over::Session));
+        }
         users::set_password(conn, user, &hash)?;
         events::record(conn, &origin, Action::UserPasswordSet, format!("user:{user}"), now)?;
-        session::open(conn, user, &origin, language)
+        session::open(conn, user, &origin, language).map(Ok)
     });
-    let session = opened.await?;
+    let session = match opened.await? {
+        Ok(session) => session,
+        Err(Over::Session) => return Err(PageError::SignIn { next: "/account".to_owned() }),
+        Err(Over::Password) => {
+            services.authenticator.forget(user);
+            return refuse().await;
+        }
+    };
     services.authenticator.forget(user);
     let mut answer = see_other("/account?done=password");
     set_cookie(&mut answer, &visit.jar.keep_session(&session));

@@ -17,6 +17,7 @@ use crate::http::auth::AuthError;
 use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::{Services, client, pace};
+use crate::store::users;
 
 #[derive(OpenApi)]
 #[openapi(paths(show, sign_in, sign_out))]
@@ -87,13 +88,15 @@ pub(super) async fn sign_in(
     let (email, password) = (fields.one("email")?, fields.one("password")?);
     let next = local(fields.optional("next"));
     let again = |status, key| form(&visit, status, next, email, Some(key));
-    let user = match services.authenticator.sign_in(email, password, client::address(&request)).await {
-        Ok(user) => user,
-        Err(AuthError::Unauthenticated) => {
-            let mut answer = again(StatusCode::FORBIDDEN, "sign-in-wrong");
-            pace::set(&mut answer);
-            return Ok(answer);
-        }
+    let wrong = || {
+        let mut answer = again(StatusCode::FORBIDDEN, "sign-in-wrong");
+        pace::set(&mut answer);
+        Ok(answer)
+    };
+    let checked = services.authenticator.sign_in(email, password, client::address(&request)).await;
+    let (user, hash) = match checked {
+        Ok((user, hash)) => (user.id, hash),
+        Err(AuthError::Unauthenticated) => return wrong(),
         Err(AuthError::TooOften(exceeded)) => {
             let problem = Problem::from(exceeded);
             return Ok(problem.dress(again(problem.status(), "sign-in-too-often")));
@@ -101,10 +104,19 @@ pub(super) async fn sign_in(
         Err(error) => return Err(error.into()),
     };
     let mut origin = visit.origin.clone();
-    origin.actor = Some(user.id);
+    origin.actor = Some(user);
     let language = told_language(&request);
-    let opened = services.directory.write(move |conn| session::open(conn, user.id, &origin, language));
-    let token = opened.await?;
+    let opened = services.directory.write(move |conn| {
+        // It may have been changed since it was looked at, here or elsewhere.
+        if !users::lock_with_password(conn, user, &hash)? {
+            return Ok(None);
+        }
+        session::open(conn, user, &origin, language).map(Some)
+    });
+    let Some(token) = opened.await? else {
+        services.authenticator.forget(user);
+        return wrong();
+    };
     let mut answer = see_other(next);
     set_cookie(&mut answer, &visit.jar.keep_session(&token));
     Ok(answer)

@@ -1,6 +1,6 @@
 //! The page of one's own account.
 
-use crate::helpers::{PASSWORD, TestApp, TestUser};
+use crate::helpers::{PASSWORD, TestApp, TestUser, all_at_once};
 use crate::limits::limits;
 use crate::visitor::Visitor;
 
@@ -62,6 +62,21 @@ on_both_databases! {
         assert_eq!(app.visitor().sends(&app, "/sign-in", &sign_in).await.0, 429, "they are the same");
         assert_eq!(app.rows(), before);
         assert_eq!(visitor.sees(&app, "/account").await.0, 200);
+    }
+
+    async fn of_a_change_and_a_link_at_once_one_sets_the_password(app: TestApp) {
+        for round in 1..=4 {
+            let grace = app.user(&format!("grace{round}@example.org"));
+            let token = app.password_token(&app.password_link(&grace));
+            let by_link = [("token", token.as_str()), ("new", "another new one"), ("again", "another new one")];
+            all_at_once([
+                app.signed_in(&grace).post(&app, "/account/password", &form(PASSWORD, NEW, NEW)),
+                app.visitor().post(&app, "/set-password", &by_link),
+            ])
+            .await;
+            assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'user.password_set'"), round);
+            assert_eq!(app.count(&format!("{SESSIONS} WHERE user_id = {}", grace.id())), 1);
+        }
     }
 
     async fn a_new_password_that_will_not_do_is_told_so(app: TestApp) {

@@ -52,6 +52,26 @@ on_both_databases! {
         assert_eq!(visitor.sees(&app, "/").await.0, 303);
     }
 
+    async fn a_password_that_was_changed_elsewhere_opens_no_session(mut app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let elsewhere = format!("{}/sign-in", app.replica());
+        let signs_in = async |password: &str| {
+            let form = [("email", grace.email()), ("password", password)];
+            app.visitor().sends(&app, &elsewhere, &form).await
+        };
+        assert_eq!(signs_in(PASSWORD).await.0, 303);
+        let form = [("current", PASSWORD), ("new", "a new password"), ("again", "a new password")];
+        assert_eq!(app.signed_in(&grace).sends(&app, "/account/password", &form).await.0, 303);
+        let (status, page) = signs_in(PASSWORD).await;
+        assert_eq!(status, 403);
+        assert!(page.contains("do not fit together"), "{page}");
+        assert_eq!(app.count(SESSIONS), 1, "that of the new password");
+        assert_eq!(signs_in("a new password").await.0, 303);
+        app.disable(&grace);
+        assert_eq!(signs_in("a new password").await.0, 403);
+        assert_eq!(app.count(SESSIONS), 2);
+    }
+
     async fn a_session_is_worth_nothing_at_the_apis_and_a_key_nothing_at_the_pages(app: TestApp) {
         let grace = app.user("grace@example.org");
         let visitor = app.signed_in(&grace);
