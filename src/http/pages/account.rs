@@ -25,6 +25,8 @@ use crate::http::routing::get;
 use crate::http::{Services, client, pace};
 use crate::store::{events, sessions, users};
 
+/// Where a form of the page leads back to.
+const ROOM: &str = "/account";
 /// Sessions that are shown at the most.
 const SHOWN: usize = 30;
 
@@ -126,16 +128,17 @@ enum Over {
 async fn change_password(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    post: Post,
 ) -> Result<HttpResponse, PageError> {
-    let SignedIn { session: this, user } = visit.user()?;
+    let SignedIn { session: this, user } = post.user(ROOM)?;
+    let Post { visit, fields } = &post;
     let (current, new, again) = (fields.one("current")?, fields.one("new")?, fields.one("again")?);
     if let Err(wrong) = chosen(new, again) {
-        return page(&services, &visit, StatusCode::BAD_REQUEST, None, Some(wrong)).await;
+        return page(&services, visit, StatusCode::BAD_REQUEST, None, Some(wrong)).await;
     }
     let refuse = async || {
         let wrong = Some(("current", "account-wrong-password"));
-        let mut answer = page(&services, &visit, StatusCode::FORBIDDEN, None, wrong).await?;
+        let mut answer = page(&services, visit, StatusCode::FORBIDDEN, None, wrong).await?;
         pace::set(&mut answer);
         Ok(answer)
     };
@@ -146,7 +149,7 @@ async fn change_password(
         Err(AuthError::TooOften(exceeded)) => {
             let problem = Problem::from(exceeded);
             let wrong = Some(("current", "sign-in-too-often"));
-            return Ok(problem.dress(page(&services, &visit, problem.status(), None, wrong).await?));
+            return Ok(problem.dress(page(&services, visit, problem.status(), None, wrong).await?));
         }
         Err(error) => return Err(error.into()),
     };
@@ -168,7 +171,7 @@ async fn change_password(
     });
     let session = match opened.await? {
         Ok(session) => session,
-        Err(Over::Session) => return Err(PageError::SignIn { next: "/account".to_owned() }),
+        Err(Over::Session) => return Err(PageError::SignIn { next: ROOM.to_owned() }),
         Err(Over::Password) => {
             services.authenticator.forget(user);
             return refuse().await;
@@ -196,14 +199,10 @@ async fn change_password(
         May<Html, 503>,
     ),
 )]
-async fn end(
-    services: Data<Services>,
-    id: Path<String>,
-    Post { visit, .. }: Post,
-) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = visit.user()?;
+async fn end(services: Data<Services>, id: Path<String>, post: Post) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = post.user(ROOM)?;
     let id = id.parse::<Uuid>().map(SessionId).map_err(|_| Problem::NotFound)?;
-    let (user, origin) = (user.id, visit.origin.clone());
+    let (user, origin) = (user.id, post.visit.origin.clone());
     if !services.directory.write(move |conn| session::close(conn, id, user, &origin)).await? {
         return Err(Problem::NotFound.into());
     }
@@ -211,7 +210,7 @@ async fn end(
         return Ok(see_other("/account?done=session"));
     }
     let mut answer = see_other("/sign-in");
-    set_cookie(&mut answer, &visit.jar.drop_session());
+    set_cookie(&mut answer, &post.visit.jar.drop_session());
     Ok(answer)
 }
 
@@ -229,9 +228,9 @@ async fn end(
         May<Html, 503>,
     ),
 )]
-async fn end_others(services: Data<Services>, Post { visit, .. }: Post) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = visit.user()?;
-    let (this, user, origin) = (session.id, user.id, visit.origin.clone());
+async fn end_others(services: Data<Services>, post: Post) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = post.user(ROOM)?;
+    let (this, user, origin) = (session.id, user.id, post.visit.origin.clone());
     let ended = services.directory.write(move |conn| {
         let now = conn.now()?;
         for id in sessions::delete_others(conn, user, this)? {
