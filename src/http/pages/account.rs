@@ -1,5 +1,7 @@
 //! `/account`: one's own password, and where one is signed in.
 
+use std::iter;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -28,7 +30,7 @@ use crate::store::{events, sessions, users};
 /// Where a form of the page leads back to.
 const ROOM: &str = "/account";
 /// Sessions that are shown at the most.
-const SHOWN: usize = 30;
+const SHOWN: i64 = 30;
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(resource("/account", "GET, HEAD").route(get().to(show)))
@@ -233,10 +235,7 @@ async fn end_others(services: Data<Services>, post: Post) -> Result<HttpResponse
     let (this, user, origin) = (session.id, user.id, post.visit.origin.clone());
     let ended = services.directory.write(move |conn| {
         let now = conn.now()?;
-        for id in sessions::delete_others(conn, user, this)? {
-            events::record(conn, &origin, Action::SessionClosed, format!("session:{id}"), now)?;
-        }
-        Ok(())
+        sessions::close_others(conn, user, this, &origin, now)
     });
     ended.await?;
     Ok(see_other("/account?done=sessions"))
@@ -251,18 +250,15 @@ async fn page(
     wrong: Option<Wrong>,
 ) -> Result<HttpResponse, PageError> {
     let SignedIn { session: this, user } = visit.user()?;
-    let owner = user.id;
-    let all = services.directory.read(move |conn| {
+    let (id, owner) = (this.id, user.id);
+    let others = services.directory.read(move |conn| {
         let now = conn.now()?;
-        sessions::of_user(conn, owner, now)
+        sessions::others(conn, owner, id, now, SHOWN - 1)
     });
-    let mut all = all.await?;
-    all.sort_by_key(|session| session.id != this.id);
-    let more = all.len().saturating_sub(SHOWN);
-    let others = all.len() > 1;
-    let sessions: Vec<_> = all
-        .iter()
-        .take(SHOWN)
+    let others = others.await?;
+    let more = (others.total - (SHOWN - 1)).max(0);
+    let sessions: Vec<_> = iter::once(this)
+        .chain(&others.rows)
         .map(|session| {
             context! {
                 id => session.id.to_string(),
@@ -273,6 +269,6 @@ async fn page(
             }
         })
         .collect();
-    let context = context! { name => user.display_name(), email => user.email.as_str(), notice, wrong => told(wrong), sessions, others, more };
+    let context = context! { name => user.display_name(), email => user.email.as_str(), notice, wrong => told(wrong), sessions, others => others.total > 0, more };
     Ok(visit.page(status, "account", context))
 }

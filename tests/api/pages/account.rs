@@ -132,6 +132,29 @@ on_both_databases! {
         assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'session.closed'"), 3);
     }
 
+    async fn of_very_many_sessions_the_newest_hundred_live_and_thirty_are_shown(app: TestApp) {
+        let (grace, eve) = (app.user("grace@example.org"), app.user("eve@example.org"));
+        let watcher = app.signed_in(&eve);
+        let mut visitors = Vec::new();
+        for _ in 0..103 {
+            visitors.push(app.signed_in(&grace));
+            app.advance(1);
+        }
+        assert_eq!(app.count(&format!("{SESSIONS} WHERE user_id = {}", grace.id())), 100);
+        for (nth, status) in [(0, 303), (2, 303), (3, 200), (102, 200)] {
+            assert_eq!(visitors[nth].sees(&app, "/").await.0, status, "{nth}");
+        }
+        let here = &visitors[3];
+        let (_, page) = here.sees(&app, "/account").await;
+        assert_eq!((page.matches("<li class=\"card\">").count(), page.matches("/end\"").count()), (30, 30));
+        assert!(page.contains("And 70 more") && page.matches("badge good").count() == 1, "{page}");
+        assert_eq!(here.sends(&app, "/account/sessions/end", &[]).await.0, 303);
+        assert_eq!(app.count("SELECT count(DISTINCT subject) AS n FROM events WHERE action = 'session.closed'"), 99);
+        assert_eq!(app.count(&format!("SELECT count(*) AS n FROM events WHERE actor = {}", grace.id())), 99);
+        assert_eq!((here.sees(&app, "/account").await.0, watcher.sees(&app, "/account").await.0), (200, 200));
+        assert_eq!(app.count(SESSIONS), 2);
+    }
+
     async fn a_notice_comes_from_a_fixed_list(app: TestApp) {
         let visitor = app.signed_in(&app.user("grace@example.org"));
         for query in ["", "?done=", "?done=nonsense", "?done=%00", "?done=<script>"] {
