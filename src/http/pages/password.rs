@@ -9,7 +9,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::Html;
 use super::error::{PageError, see_other};
-use super::post::Post;
+use super::post::{OpenPost, Post};
 use super::session;
 use super::view::{self, resource};
 use super::visit::{Visit, query_token, set_cookie};
@@ -84,7 +84,7 @@ struct ForgottenForm {
 async fn forgotten(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    OpenPost(Post { visit, fields }): OpenPost,
 ) -> Result<HttpResponse, PageError> {
     let email = Email::new(fields.one("email")?.trim()).ok();
     if services.may_mail(email.clone(), &request).await?
@@ -214,7 +214,7 @@ struct SetForm {
 async fn set(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    OpenPost(Post { visit, fields }): OpenPost,
 ) -> Result<HttpResponse, PageError> {
     let (token, new, again) = (fields.one("token")?, fields.one("new")?, fields.one("again")?);
     let Some((id, user)) = services.link_of(Some(token)).await? else { return Ok(over(&visit)) };

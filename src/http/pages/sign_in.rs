@@ -9,10 +9,11 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::Html;
 use super::error::{PageError, see_other};
-use super::post::Post;
+use super::post::{OpenPost, Post};
 use super::session;
 use super::view::told_language;
 use super::visit::{Visit, local, set_cookie};
+use crate::domain::user::Email;
 use crate::http::auth::AuthError;
 use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
@@ -83,10 +84,15 @@ pub(super) async fn show(visit: Visit, query: Option<Query<Next>>) -> HttpRespon
 pub(super) async fn sign_in(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    OpenPost(Post { visit, fields }): OpenPost,
 ) -> Result<HttpResponse, PageError> {
     let (email, password) = (fields.one("email")?, fields.one("password")?);
     let next = local(fields.optional("next"));
+    // In another window, since the form was shown.
+    let me = visit.signed_in.as_ref().map(|signed_in| &signed_in.user.email);
+    if me.is_some() && me == Email::new(email).ok().as_ref() {
+        return Ok(see_other(next));
+    }
     let again = |status, key| form(&visit, status, next, email, Some(key));
     let wrong = || {
         let mut answer = again(StatusCode::FORBIDDEN, "sign-in-wrong");

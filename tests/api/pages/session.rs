@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::helpers::PASSWORD;
+use crate::helpers::{PASSWORD, TestUser};
 use crate::visitor::{Visitor, set_cookie};
 
 const SESSIONS: &str = "SELECT count(*) AS n FROM sessions";
@@ -110,6 +110,29 @@ on_both_databases! {
         let nowhere = Visitor { cookie: String::new(), ..visitor };
         assert_eq!(nowhere.sends(&app, "/sign-in", &form).await.0, 403);
         assert_eq!(app.rows(), before);
+    }
+
+    async fn a_form_that_was_shown_before_its_visitor_signed_in_elsewhere_still_counts(app: TestApp) {
+        let (grace, ada) = (app.user("grace@example.org"), app.user("ada@example.org"));
+        let (before, session) = (app.visitor(), app.signed_in(&grace));
+        let cookie = format!("{}; {}", before.cookie, session.cookie);
+        let visitor = Visitor { cookie, ..before };
+        let sends = async |who: &TestUser| {
+            let form = [("email", who.email()), ("password", PASSWORD), ("next", "/redeem?token=x")];
+            visitor.post(&app, "/sign-in", &form).send().await.unwrap()
+        };
+        let answer = sends(&grace).await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/redeem?token=x".parse().unwrap()));
+        assert_eq!((app.count(SESSIONS), set_cookie(&answer)), (1, None), "they are signed in already");
+        assert_eq!(Visitor::of(&sends(&ada).await).sees(&app, "/").await.0, 200);
+        assert_eq!(visitor.sends(&app, "/forgot-password", &[("email", "x")]).await.0, 200);
+        let token = app.password_token(&app.password_link(&ada));
+        let set = [("token", token.as_str()), ("new", "a new password"), ("again", "a new password")];
+        // All else is the session's.
+        assert_eq!(visitor.sends(&app, "/account/sessions/end", &[]).await.0, 403);
+        let alone = Visitor { cookie: session.cookie.clone(), ..visitor.clone() };
+        assert_eq!(alone.sends(&app, "/set-password", &set).await.0, 403);
+        assert_eq!(visitor.sends(&app, "/set-password", &set).await.0, 303);
     }
 
     async fn nobody_is_led_to_another_site(app: TestApp) {
