@@ -135,6 +135,18 @@ on_both_databases! {
         assert_eq!(visitor.sends(&app, "/set-password", &set).await.0, 303);
     }
 
+    async fn who_calls_their_browser_what_a_session_is_called_gets_none_of_its_forms(app: TestApp) {
+        let grace = app.signed_in(&app.user("grace@example.org"));
+        let id = grace.session.unwrap().to_string();
+        let page = app.get("/sign-in").header("cookie", format!("__Host-countersign_browser={id}"));
+        let page = page.send().await.unwrap().text().await.unwrap();
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_ne!(csrf, grace.csrf);
+        let posing = Visitor { csrf: csrf.to_owned(), ..grace.clone() };
+        assert_eq!(posing.sends(&app, "/account/sessions/end", &[]).await.0, 403);
+        assert_eq!(grace.sends(&app, "/account/sessions/end", &[]).await.0, 303);
+    }
+
     async fn nobody_is_led_to_another_site(app: TestApp) {
         let grace = app.user("grace@example.org");
         for next in ["//evil.example", "https://evil.example", "/\\evil.example"] {
