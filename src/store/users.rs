@@ -7,8 +7,9 @@ use diesel::sql_types::Text;
 
 use super::schema::{bundle_permissions, permission_requests, users};
 use super::types::At;
-use super::{Conn, Listed, Page, locked, on, password_links, sessions};
+use super::{Conn, Listed, Page, events, locked, on, password_links, sessions};
 use crate::domain::clock::Timestamp;
+use crate::domain::event::{Action, Origin};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::words::Language;
 
@@ -263,14 +264,18 @@ pub fn rename(
 
 /// Sets a user's password, as an argon2 hash, and signs them out everywhere. A link by
 /// which they might have set it is worth nothing then.
-pub fn set_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
+pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, origin: &Origin) -> QueryResult<bool> {
     let rows = on!(conn, c => diesel::update(users::table.find(id.0))
         .set(users::password.eq(hash))
         .execute(c))?;
+    if rows == 0 {
+        return Ok(false);
+    }
     let now = conn.now()?;
     sessions::delete_all(conn, id)?;
     password_links::replace(conn, id, now)?;
-    Ok(rows > 0)
+    events::record(conn, origin, Action::UserPasswordSet, format!("user:{id}"), now)?;
+    Ok(true)
 }
 
 /// Locks a user's row until the transaction ends. Who changes what depends on a user's

@@ -18,14 +18,13 @@ use super::post::Post;
 use super::session::{self, SignedIn};
 use super::view::{self, resource};
 use super::visit::{Visit, set_cookie};
-use crate::domain::event::Action;
 use crate::domain::token::SessionId;
 use crate::http::auth::AuthError;
 use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::routing::get;
 use crate::http::{Services, client, pace};
-use crate::store::{events, sessions, users};
+use crate::store::{sessions, users};
 
 /// Where a form of the page leads back to.
 const ROOM: &str = "/account";
@@ -167,8 +166,7 @@ async fn change_password(
         if sessions::live(conn, this, now)?.is_none() {
             return Ok(Err(Over::Session));
         }
-        users::set_password(conn, user, &hash)?;
-        events::record(conn, &origin, Action::UserPasswordSet, format!("user:{user}"), now)?;
+        users::set_password(conn, user, &hash, &origin)?;
         session::open(conn, user, &origin, language).map(Ok)
     });
     let session = match opened.await? {

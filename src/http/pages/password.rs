@@ -13,7 +13,7 @@ use super::post::{OpenPost, Post};
 use super::session;
 use super::view::{self, resource};
 use super::visit::{Visit, query_token, set_cookie};
-use crate::domain::event::{Action, Origin};
+use crate::domain::event::Origin;
 use crate::domain::limit::{Exceeded, Meter};
 use crate::domain::password_link::Occasion;
 use crate::domain::token::PasswordLinkId;
@@ -24,7 +24,7 @@ use crate::http::problem::Problem;
 use crate::http::routing::get;
 use crate::http::{Services, client, metering, pace};
 use crate::password::{self, PasswordError};
-use crate::store::{events, password_links, users};
+use crate::store::{password_links, users};
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(
@@ -230,8 +230,7 @@ async fn set(
         if !password_links::spend(conn, id, user, now)? {
             return Ok(None);
         }
-        users::set_password(conn, user, &hash)?;
-        events::record(conn, &origin, Action::UserPasswordSet, format!("user:{user}"), now)?;
+        users::set_password(conn, user, &hash, &origin)?;
         session::open(conn, user, &origin, language).map(Some)
     });
     let Some(session) = opened.await? else { return Ok(over(&visit)) };

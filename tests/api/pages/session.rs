@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use countersign::domain::event::Origin;
+use countersign::store::users;
+
 use crate::helpers::{PASSWORD, TestUser};
 use crate::visitor::{Visitor, set_cookie};
 
@@ -44,7 +47,7 @@ on_both_databases! {
         assert_eq!(visitor.sees(&app, "/").await.0, 303);
         let visitor = app.signed_in(&grace);
         let hash = countersign::password::hash("another password").unwrap();
-        let set = app.store.write(|conn| countersign::store::users::set_password(conn, grace.user.id, &hash));
+        let set = app.store.write(|conn| users::set_password(conn, grace.user.id, &hash, &Origin::OPERATOR));
         assert!(set.unwrap());
         assert_eq!(visitor.sees(&app, "/").await.0, 303);
         let visitor = app.signed_in(&grace);
