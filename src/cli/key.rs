@@ -6,12 +6,11 @@ use serde_json::json;
 
 use super::output::{Line, Output};
 use super::{CliError, argument, transact, user};
-use crate::domain::event::{Action, Origin};
-use crate::domain::token::{ApiKeyId, Kind, Token};
+use crate::domain::event::Origin;
+use crate::domain::token::ApiKeyId;
 use crate::domain::user::Email;
-use crate::entropy;
+use crate::store::Store;
 use crate::store::keys::{self, ApiKey, Scope};
-use crate::store::{Store, events};
 
 /// What can be done about API keys.
 #[derive(Subcommand)]
@@ -104,21 +103,10 @@ pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
 }
 
 fn add(label: &Label, store: &Store, output: &Output) -> Result<(), CliError> {
-    let entropy = entropy::token();
     let (key, token) = transact(store, |conn, now| {
         let user = user::find(conn, &label.email)?;
-        let key = ApiKey {
-            id: ApiKeyId(entropy.uuid(now)),
-            user: user.id,
-            label: label.label.clone(),
-            scope: label.scope.unwrap_or(Scope::All),
-            created_at: now,
-            revoked_at: None,
-        };
-        let token = Token::random(Kind::ApiKey, key.id.0, &entropy);
-        keys::insert(conn, &key, &token.digest())?;
-        events::record(conn, &Origin::OPERATOR, Action::KeyCreated, format!("key:{}", key.id), now)?;
-        Ok((key, token))
+        let scope = label.scope.unwrap_or(Scope::All);
+        Ok(keys::issue(conn, user.id, &label.label, scope, &Origin::OPERATOR, now)?)
     })?;
     let (email, secret) = (label.email.as_str(), token.reveal());
     let remark = format!("API key {} of {email}; it is shown this once:", key.id);
@@ -126,12 +114,9 @@ fn add(label: &Label, store: &Store, output: &Output) -> Result<(), CliError> {
 }
 
 fn revoke(id: ApiKeyId, store: &Store, output: &Output) -> Result<(), CliError> {
-    transact(store, |conn, now| {
-        if !keys::revoke(conn, id, now)? {
-            return Err(CliError::NoSuchKey(id).into());
-        }
-        events::record(conn, &Origin::OPERATOR, Action::KeyRevoked, format!("key:{id}"), now)?;
-        Ok(())
+    transact(store, |conn, now| match keys::revoke(conn, id, None, &Origin::OPERATOR, now)? {
+        true => Ok(()),
+        false => Err(CliError::NoSuchKey(id).into()),
     })?;
     output.done(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("API key {id} is revoked."))
 }

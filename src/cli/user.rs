@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::error::Stop;
 use super::output::{Line, Output};
 use super::{CliError, prompt, transact};
-use crate::domain::event::{Action, Origin};
+use crate::domain::event::Origin;
 use crate::domain::user::{Email, PersonName, User};
 use crate::password;
 use crate::store::users::{self, NewUser};
-use crate::store::{Conn, Store, events, staff};
+use crate::store::{Conn, Store, staff};
 
 /// What can be done about users.
 #[derive(Subcommand)]
@@ -153,11 +153,9 @@ fn set_password(email: &Email, from_stdin: bool, store: &Store, output: &Output)
     // Before somebody types a password twice for nobody.
     look_up(store, email)?;
     let hash = password::hash(prompt::password(from_stdin)?.expose_secret())?;
-    let user = transact(store, |conn, now| {
+    let user = transact(store, |conn, _| {
         let user = find(conn, email)?;
-        users::set_password(conn, user.id, &hash)?;
-        let subject = format!("user:{}", user.id);
-        events::record(conn, &Origin::OPERATOR, Action::UserPasswordSet, subject, now)?;
+        users::set_password(conn, user.id, &hash, &Origin::OPERATOR)?;
         Ok(user)
     })?;
     output.done(&UserLine::from(&user), &format!("Set the password of {}.", email.as_str()))

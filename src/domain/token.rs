@@ -294,6 +294,15 @@ impl DerivingKeys {
     }
 }
 
+/// What a form is bound to, so that nobody else can send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// A browser in which nobody is signed in, by the id that it was given.
+    Browser(Uuid),
+    /// The session of who is signed in.
+    Session(SessionId),
+}
+
 /// A key that forms' tokens are derived with, made of a server key.
 struct FormKey(SecretSlice<u8>);
 
@@ -305,10 +314,16 @@ impl FormKey {
         Self(SecretSlice::from(okm.to_vec()))
     }
 
-    /// The token of all forms that are shown to this browser.
-    fn derive(&self, browser: Uuid) -> [u8; 16] {
+    /// The token of all forms that are bound to this. What binds them is told apart by a
+    /// byte before its id: a browser may call itself what a session is called.
+    fn derive(&self, binding: Binding) -> [u8; 16] {
+        let (kind, id) = match binding {
+            Binding::Browser(id) => (b'b', id),
+            Binding::Session(SessionId(id)) => (b's', id),
+        };
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.expose_secret());
-        let token = mac.map(|mac| mac.chain_update(browser.as_bytes()).finalize().into_bytes());
+        let token =
+            mac.map(|mac| mac.chain_update([kind]).chain_update(id.as_bytes()).finalize().into_bytes());
         token.ok().and_then(|token| token.first_chunk().copied()).unwrap_or_default()
     }
 }
@@ -349,15 +364,14 @@ impl Keyring {
         self.passwords.current.derive(id.0)
     }
 
-    /// What each form has in it that is shown to a browser, by the id that the browser
-    /// was given: no other site can know it.
-    pub fn form_token(&self, browser: Uuid) -> String {
-        URL_SAFE_NO_PAD.encode(self.forms.derive(browser))
+    /// What each form has in it that is bound to this: no other site can know it.
+    pub fn form_token(&self, binding: Binding) -> String {
+        URL_SAFE_NO_PAD.encode(self.forms.derive(binding))
     }
 
-    /// Whether a form was shown to this browser, by the token that came with it.
-    pub fn is_form_token(&self, browser: Uuid, text: &str) -> bool {
-        let expected = self.forms.derive(browser);
+    /// Whether a form was bound to this, by the token that came with it.
+    pub fn is_form_token(&self, binding: Binding, text: &str) -> bool {
+        let expected = self.forms.derive(binding);
         URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| expected.ct_eq(token.as_slice()).into())
     }
 
@@ -458,13 +472,16 @@ mod tests {
     }
 
     #[test]
-    fn a_forms_token_is_one_browsers() {
-        let (keyring, browsers) = (keyring(1, None), [1, 2].map(|byte| entropy(byte).uuid(NOW)));
-        let token = keyring.form_token(browsers[0]);
-        assert!(keyring.is_form_token(browsers[0], &token));
-        assert!(!keyring.is_form_token(browsers[1], &token));
+    fn a_forms_token_is_one_browsers_or_one_sessions() {
+        let (keyring, ids) = (keyring(1, None), [1, 2].map(|byte| entropy(byte).uuid(NOW)));
+        let binding = Binding::Browser(ids[0]);
+        let token = keyring.form_token(binding);
+        assert!(keyring.is_form_token(binding, &token));
+        for other in [Binding::Browser(ids[1]), Binding::Session(SessionId(ids[0]))] {
+            assert!(!keyring.is_form_token(other, &token), "{other:?}");
+        }
         for text in ["", "AAAA", &token[1..], &format!("{token}A")] {
-            assert!(!keyring.is_form_token(browsers[0], text), "{text}");
+            assert!(!keyring.is_form_token(binding, text), "{text}");
         }
     }
 

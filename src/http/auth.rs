@@ -138,17 +138,20 @@ impl Authenticator {
         Ok((known.user, known.scope))
     }
 
-    /// Whose email and password these are, as a form has them that came from there.
+    /// Whose email and password these are, as a form has them that came from there; and the
+    /// password's hash that was looked at, which may be an older one by now: whoever opens
+    /// a session asks [`users::lock_with_password`].
     pub async fn sign_in(
         &self,
         email: &str,
         password: &str,
         from: Option<IpAddr>,
-    ) -> Result<User, AuthError> {
+    ) -> Result<(User, String), AuthError> {
         let email = Email::new(email).map_err(|_| AuthError::Unauthenticated)?;
         let header = [b"form ", email.as_str().as_bytes(), b":", password.as_bytes()].concat();
         let credentials = Credentials::Password { email, password: password.to_owned() };
-        Ok(self.check(&header, &credentials, from).await?.user)
+        let Known { user, password, .. } = self.check(&header, &credentials, from).await?;
+        Ok((user, password.ok_or(AuthError::Unauthenticated)?))
     }
 
     /// The hash of a password that somebody chose, and that has been looked at.

@@ -1,4 +1,4 @@
-//! The API keys' rows.
+//! The API keys' rows. A key is made and revoked with its entry in the audit trail.
 
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -6,10 +6,12 @@ use uuid::Uuid;
 use super::schema::{api_keys, users};
 use super::types::{At, Uid};
 use super::users::UserRow;
-use super::{Conn, Listed, Page, on};
+use super::{Conn, Listed, Page, events, on};
 use crate::domain::clock::Timestamp;
-use crate::domain::token::{ApiKeyId, TokenDigest};
+use crate::domain::event::{Action, Origin};
+use crate::domain::token::{ApiKeyId, Kind, Token, TokenDigest};
 use crate::domain::user::{User, UserId};
+use crate::entropy;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,23 +157,41 @@ pub fn count_live(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
         .get_result(c))
 }
 
-/// Revokes a key of a user's: whether it was live until now; `None` when they have none
-/// of this id.
-pub fn revoke_own(conn: &mut Conn, id: ApiKeyId, user: UserId, now: Timestamp) -> QueryResult<Option<bool>> {
-    let own = || api_keys::table.filter(api_keys::id.eq(Uid(id.0)).and(api_keys::user_id.eq(user.0)));
-    let fresh = on!(conn, c => diesel::update(own().filter(api_keys::revoked_at.is_null()))
-        .set(api_keys::revoked_at.eq(At(now)))
-        .execute(c))?;
-    let known: i64 = on!(conn, c => own().count().get_result(c))?;
-    Ok((known > 0).then_some(fresh > 0))
+/// Makes a user a key.
+pub fn issue(
+    conn: &mut Conn,
+    user: UserId,
+    label: &str,
+    scope: Scope,
+    origin: &Origin,
+    now: Timestamp,
+) -> QueryResult<(ApiKey, Token)> {
+    let entropy = entropy::token();
+    let id = ApiKeyId(entropy.uuid(now));
+    let token = Token::random(Kind::ApiKey, id.0, &entropy);
+    let key = ApiKey { id, user, label: label.to_owned(), scope, created_at: now, revoked_at: None };
+    insert(conn, &key, &token.digest())?;
+    events::record(conn, origin, Action::KeyCreated, format!("key:{id}"), now)?;
+    Ok((key, token))
 }
 
-/// Revokes a key; false when there is no such key. Twice is as good as once.
-pub fn revoke(conn: &mut Conn, id: ApiKeyId, now: Timestamp) -> QueryResult<bool> {
-    let fresh = on!(conn, c => diesel::update(api_keys::table.find(Uid(id.0)).filter(api_keys::revoked_at.is_null()))
-        .set(api_keys::revoked_at.eq(At(now)))
-        .execute(c))?;
-    let known: i64 =
-        on!(conn, c => api_keys::table.filter(api_keys::id.eq(Uid(id.0))).count().get_result(c))?;
-    Ok(fresh > 0 || known > 0)
+/// Revokes a key, of this user's if one is given; false when there is no such key. Twice
+/// is as good as once.
+pub fn revoke(
+    conn: &mut Conn,
+    id: ApiKeyId,
+    of: Option<UserId>,
+    origin: &Origin,
+    now: Timestamp,
+) -> QueryResult<bool> {
+    let Some(owner) = owner(conn, id.0)? else { return Ok(false) };
+    if of.is_some_and(|of| of != owner) {
+        return Ok(false);
+    }
+    let live = api_keys::table.find(Uid(id.0)).filter(api_keys::revoked_at.is_null());
+    let revoked = on!(conn, c => diesel::update(live).set(api_keys::revoked_at.eq(At(now))).execute(c))?;
+    if revoked > 0 {
+        events::record(conn, origin, Action::KeyRevoked, format!("key:{id}"), now)?;
+    }
+    Ok(true)
 }

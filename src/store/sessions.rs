@@ -2,13 +2,18 @@
 
 use diesel::prelude::*;
 
+use super::events::Event;
 use super::schema::{sessions, users};
 use super::types::{At, Uid};
 use super::users::UserRow;
-use super::{Conn, on};
+use super::{Conn, Listed, events, on};
 use crate::domain::clock::Timestamp;
+use crate::domain::event::{Action, Origin};
 use crate::domain::token::{SessionId, TokenDigest};
 use crate::domain::user::{User, UserId};
+
+/// Sessions that a user may have; whoever signs in once more loses the oldest.
+const MOST: i64 = 100;
 
 /// A session, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +56,22 @@ impl From<SessionRow> for Session {
     }
 }
 
-/// Adds a session, and forgets those of its user that are over.
+/// Adds a session, and forgets those of its user that are over or one too many.
 pub fn insert(conn: &mut Conn, new: &Session, digest: &TokenDigest) -> QueryResult<()> {
     let over = sessions::user_id.eq(new.user.0).and(sessions::expires_at.le(At(new.created_at)));
     on!(conn, c => diesel::delete(sessions::table.filter(over)).execute(c))?;
+    let last: Option<Uid> = on!(conn, c => sessions::table
+        .filter(sessions::user_id.eq(new.user.0))
+        .order(sessions::id.desc())
+        .offset(MOST - 1)
+        .limit(1)
+        .select(sessions::id)
+        .first(c)
+        .optional())?;
+    if let Some(last) = last {
+        let oldest = sessions::user_id.eq(new.user.0).and(sessions::id.le(last));
+        on!(conn, c => diesel::delete(sessions::table.filter(oldest)).execute(c))?;
+    }
     let values = (
         sessions::id.eq(Uid(new.id.0)),
         sessions::user_id.eq(new.user.0),
@@ -85,14 +102,26 @@ pub fn live(
     }))
 }
 
-/// A user's sessions that are not over, the newest first.
-pub fn of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Vec<Session>> {
-    let rows: Vec<SessionRow> = on!(conn, c => sessions::table
-        .filter(sessions::user_id.eq(user.0).and(sessions::expires_at.gt(At(now))))
+/// A user's sessions but this one that are not over: how many there are, and so many of
+/// the newest.
+pub fn others(
+    conn: &mut Conn,
+    user: UserId,
+    this: SessionId,
+    now: Timestamp,
+    limit: i64,
+) -> QueryResult<Listed<Session>> {
+    let others = || {
+        let theirs = sessions::user_id.eq(user.0).and(sessions::id.ne(Uid(this.0)));
+        sessions::table.filter(theirs.and(sessions::expires_at.gt(At(now))))
+    };
+    let total = on!(conn, c => others().count().get_result(c))?;
+    let rows: Vec<SessionRow> = on!(conn, c => others()
         .order(sessions::id.desc())
+        .limit(limit)
         .select(SessionRow::as_select())
         .load(c))?;
-    Ok(rows.into_iter().map(Session::from).collect())
+    Ok(Listed { rows: rows.into_iter().map(Session::from).collect(), total })
 }
 
 /// Ends a user's session; false when they have none of this id.
@@ -101,13 +130,23 @@ pub fn delete(conn: &mut Conn, id: SessionId, user: UserId) -> QueryResult<bool>
     on!(conn, c => diesel::delete(sessions::table.filter(theirs)).execute(c)).map(|rows| rows > 0)
 }
 
-/// Ends all of a user's sessions but this one; those that were.
-pub fn delete_others(conn: &mut Conn, user: UserId, this: SessionId) -> QueryResult<Vec<SessionId>> {
+/// Ends all of a user's sessions but this one, each with its entry in the audit trail.
+pub fn close_others(
+    conn: &mut Conn,
+    user: UserId,
+    this: SessionId,
+    origin: &Origin,
+    now: Timestamp,
+) -> QueryResult<()> {
     let others = sessions::user_id.eq(user.0).and(sessions::id.ne(Uid(this.0)));
     let ended: Vec<Uid> = on!(conn, c => diesel::delete(sessions::table.filter(others))
         .returning(sessions::id)
         .get_results(c))?;
-    Ok(ended.into_iter().map(|id| SessionId(id.0)).collect())
+    let closed = |id: &Uid| {
+        let subject = format!("session:{}", SessionId(id.0));
+        Event::new(now, origin, Action::SessionClosed, subject, &[])
+    };
+    events::insert(conn, &ended.iter().map(closed).collect::<Vec<_>>())
 }
 
 /// Ends all of a user's sessions.

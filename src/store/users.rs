@@ -7,8 +7,9 @@ use diesel::sql_types::Text;
 
 use super::schema::{bundle_permissions, permission_requests, users};
 use super::types::At;
-use super::{Conn, Listed, Page, locked, on, password_links, sessions};
+use super::{Conn, Listed, Page, events, locked, on, password_links, sessions};
 use crate::domain::clock::Timestamp;
+use crate::domain::event::{Action, Origin};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::words::Language;
 
@@ -263,14 +264,18 @@ pub fn rename(
 
 /// Sets a user's password, as an argon2 hash, and signs them out everywhere. A link by
 /// which they might have set it is worth nothing then.
-pub fn set_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
+pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, origin: &Origin) -> QueryResult<bool> {
     let rows = on!(conn, c => diesel::update(users::table.find(id.0))
         .set(users::password.eq(hash))
         .execute(c))?;
+    if rows == 0 {
+        return Ok(false);
+    }
     let now = conn.now()?;
     sessions::delete_all(conn, id)?;
     password_links::replace(conn, id, now)?;
-    Ok(rows > 0)
+    events::record(conn, origin, Action::UserPasswordSet, format!("user:{id}"), now)?;
+    Ok(true)
 }
 
 /// Locks a user's row until the transaction ends. Who changes what depends on a user's
@@ -279,6 +284,14 @@ pub(super) fn lock(conn: &mut Conn, id: UserId) -> QueryResult<()> {
     let locked: QueryResult<Vec<i64>> =
         locked!(conn, users::table.filter(users::id.eq(id.0)).select(users::id));
     locked.map(drop)
+}
+
+/// [`lock`], if the user is active and their password's hash is still this one; false if
+/// it is not so.
+pub fn lock_with_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
+    let still = users::id.eq(id.0).and(users::active).and(users::password.eq(hash).assume_not_null());
+    let locked: QueryResult<Vec<i64>> = locked!(conn, users::table.filter(still).select(users::id));
+    locked.map(|rows| !rows.is_empty())
 }
 
 /// The languages of those of these users that are known to speak one of ours.

@@ -313,7 +313,7 @@ impl World {
         let id = ApiKeyId(Token::parse(Kind::ApiKey, &key).unwrap().id());
         let revoked = self.app.store.write(|conn| {
             let now = conn.now()?;
-            keys::revoke(conn, id, now)
+            keys::revoke(conn, id, None, &Origin::OPERATOR, now)
         });
         assert!(revoked.unwrap());
         self.rows.replace(None);

@@ -1,10 +1,9 @@
 //! Somebody at the pages: a browser's cookies, and what its forms send along.
 
-use countersign::domain::token::{Keyring, Kind, SessionId, Token};
+use countersign::domain::token::{Binding, Keyring, Kind, SessionId, Token};
 use countersign::entropy;
 use countersign::store::sessions::{self, Session};
 use reqwest::{Method, RequestBuilder, Response};
-use uuid::Uuid;
 
 use crate::helpers::{SECRET, TestApp, TestUser};
 
@@ -16,7 +15,7 @@ pub struct Visitor {
     /// What each form of theirs sends along.
     pub csrf: String,
     /// What their forms are bound to.
-    pub binding: Uuid,
+    pub binding: Binding,
     /// Their session, if they are signed in.
     pub session: Option<SessionId>,
 }
@@ -25,7 +24,7 @@ impl TestApp {
     /// Somebody who is not signed in, and has seen a page.
     pub fn visitor(&self) -> Visitor {
         let browser = entropy::uuid();
-        Visitor::new("browser", &browser.simple().to_string(), browser, None)
+        Visitor::new("browser", &browser.simple().to_string(), Binding::Browser(browser), None)
     }
 
     /// Somebody who is signed in, for a day.
@@ -46,7 +45,7 @@ impl TestApp {
             Ok(token)
         });
         let token = opened.unwrap();
-        Visitor::new("session", &token.reveal(), token.id(), Some(SessionId(token.id())))
+        Visitor::with_session(&token.reveal())
     }
 }
 
@@ -60,11 +59,11 @@ impl Visitor {
 
     /// Who has this session.
     pub fn with_session(token: &str) -> Self {
-        let id = Token::parse(Kind::Session, token).unwrap().id();
-        Self::new("session", token, id, Some(SessionId(id)))
+        let id = SessionId(Token::parse(Kind::Session, token).unwrap().id());
+        Self::new("session", token, Binding::Session(id), Some(id))
     }
 
-    fn new(name: &str, value: &str, binding: Uuid, session: Option<SessionId>) -> Self {
+    fn new(name: &str, value: &str, binding: Binding, session: Option<SessionId>) -> Self {
         let cookie = format!("__Host-countersign_{name}={value}");
         Self { cookie, csrf: String::new(), binding, session }.of_server(SECRET)
     }

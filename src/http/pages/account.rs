@@ -1,5 +1,7 @@
 //! `/account`: one's own password, and where one is signed in.
 
+use std::iter;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,17 +18,18 @@ use super::post::Post;
 use super::session::{self, SignedIn};
 use super::view::{self, resource};
 use super::visit::{Visit, set_cookie};
-use crate::domain::event::Action;
 use crate::domain::token::SessionId;
 use crate::http::auth::AuthError;
 use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::routing::get;
 use crate::http::{Services, client, pace};
-use crate::store::{events, sessions, users};
+use crate::store::{sessions, users};
 
+/// Where a form of the page leads back to.
+const ROOM: &str = "/account";
 /// Sessions that are shown at the most.
-const SHOWN: usize = 30;
+const SHOWN: i64 = 30;
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(resource("/account", "GET, HEAD").route(get().to(show)))
@@ -97,6 +100,14 @@ struct PasswordForm {
     again: String,
 }
 
+/// What has ended while somebody was changing their password.
+enum Over {
+    /// The one that they gave for theirs.
+    Password,
+    /// Their session.
+    Session,
+}
+
 /// Changes one's own password.
 ///
 /// All sessions end, and this one is begun anew. A wrong password counts as a sign-in that
@@ -118,38 +129,54 @@ struct PasswordForm {
 async fn change_password(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    post: Post,
 ) -> Result<HttpResponse, PageError> {
-    let user = visit.user()?.user.clone();
+    let SignedIn { session: this, user } = post.user(ROOM)?;
+    let Post { visit, fields } = &post;
     let (current, new, again) = (fields.one("current")?, fields.one("new")?, fields.one("again")?);
     if let Err(wrong) = chosen(new, again) {
-        return page(&services, &visit, StatusCode::BAD_REQUEST, None, Some(wrong)).await;
+        return page(&services, visit, StatusCode::BAD_REQUEST, None, Some(wrong)).await;
     }
+    let refuse = async || {
+        let wrong = Some(("current", "account-wrong-password"));
+        let mut answer = page(&services, visit, StatusCode::FORBIDDEN, None, wrong).await?;
+        pace::set(&mut answer);
+        Ok(answer)
+    };
     let from = client::address(&request);
-    match services.authenticator.sign_in(user.email.as_str(), current, from).await {
-        Ok(_) => {}
-        Err(AuthError::Unauthenticated) => {
-            let wrong = Some(("current", "account-wrong-password"));
-            let mut answer = page(&services, &visit, StatusCode::FORBIDDEN, None, wrong).await?;
-            pace::set(&mut answer);
-            return Ok(answer);
-        }
+    let checked = match services.authenticator.sign_in(user.email.as_str(), current, from).await {
+        Ok((_, hash)) => hash,
+        Err(AuthError::Unauthenticated) => return refuse().await,
         Err(AuthError::TooOften(exceeded)) => {
             let problem = Problem::from(exceeded);
             let wrong = Some(("current", "sign-in-too-often"));
-            return Ok(problem.dress(page(&services, &visit, problem.status(), None, wrong).await?));
+            return Ok(problem.dress(page(&services, visit, problem.status(), None, wrong).await?));
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     let hash = services.authenticator.hash(new).await?;
-    let (user, origin, language) = (user.id, visit.origin.clone(), view::told_language(&request));
+    let (this, user, origin) = (this.id, user.id, visit.origin.clone());
+    let language = view::told_language(&request);
     let opened = services.directory.write(move |conn| {
+        // It may have been changed since it was looked at, and this session have ended.
+        if !users::lock_with_password(conn, user, &checked)? {
+            return Ok(Err(Over::Password));
+        }
         let now = conn.now()?;
-        users::set_password(conn, user, &hash)?;
-        events::record(conn, &origin, Action::UserPasswordSet, format!("user:{user}"), now)?;
-        session::open(conn, user, &origin, language)
+        if sessions::live(conn, this, now)?.is_none() {
+            return Ok(Err(Over::Session));
+        }
+        users::set_password(conn, user, &hash, &origin)?;
+        session::open(conn, user, &origin, language).map(Ok)
     });
-    let session = opened.await?;
+    let session = match opened.await? {
+        Ok(session) => session,
+        Err(Over::Session) => return Err(PageError::SignIn { next: ROOM.to_owned() }),
+        Err(Over::Password) => {
+            services.authenticator.forget(user);
+            return refuse().await;
+        }
+    };
     services.authenticator.forget(user);
     let mut answer = see_other("/account?done=password");
     set_cookie(&mut answer, &visit.jar.keep_session(&session));
@@ -172,14 +199,10 @@ async fn change_password(
         May<Html, 503>,
     ),
 )]
-async fn end(
-    services: Data<Services>,
-    id: Path<String>,
-    Post { visit, .. }: Post,
-) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = visit.user()?;
+async fn end(services: Data<Services>, id: Path<String>, post: Post) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = post.user(ROOM)?;
     let id = id.parse::<Uuid>().map(SessionId).map_err(|_| Problem::NotFound)?;
-    let (user, origin) = (user.id, visit.origin.clone());
+    let (user, origin) = (user.id, post.visit.origin.clone());
     if !services.directory.write(move |conn| session::close(conn, id, user, &origin)).await? {
         return Err(Problem::NotFound.into());
     }
@@ -187,7 +210,7 @@ async fn end(
         return Ok(see_other("/account?done=session"));
     }
     let mut answer = see_other("/sign-in");
-    set_cookie(&mut answer, &visit.jar.drop_session());
+    set_cookie(&mut answer, &post.visit.jar.drop_session());
     Ok(answer)
 }
 
@@ -205,15 +228,12 @@ async fn end(
         May<Html, 503>,
     ),
 )]
-async fn end_others(services: Data<Services>, Post { visit, .. }: Post) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = visit.user()?;
-    let (this, user, origin) = (session.id, user.id, visit.origin.clone());
+async fn end_others(services: Data<Services>, post: Post) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = post.user(ROOM)?;
+    let (this, user, origin) = (session.id, user.id, post.visit.origin.clone());
     let ended = services.directory.write(move |conn| {
         let now = conn.now()?;
-        for id in sessions::delete_others(conn, user, this)? {
-            events::record(conn, &origin, Action::SessionClosed, format!("session:{id}"), now)?;
-        }
-        Ok(())
+        sessions::close_others(conn, user, this, &origin, now)
     });
     ended.await?;
     Ok(see_other("/account?done=sessions"))
@@ -228,18 +248,15 @@ async fn page(
     wrong: Option<Wrong>,
 ) -> Result<HttpResponse, PageError> {
     let SignedIn { session: this, user } = visit.user()?;
-    let owner = user.id;
-    let all = services.directory.read(move |conn| {
+    let (id, owner) = (this.id, user.id);
+    let others = services.directory.read(move |conn| {
         let now = conn.now()?;
-        sessions::of_user(conn, owner, now)
+        sessions::others(conn, owner, id, now, SHOWN - 1)
     });
-    let mut all = all.await?;
-    all.sort_by_key(|session| session.id != this.id);
-    let more = all.len().saturating_sub(SHOWN);
-    let others = all.len() > 1;
-    let sessions: Vec<_> = all
-        .iter()
-        .take(SHOWN)
+    let others = others.await?;
+    let more = (others.total - (SHOWN - 1)).max(0);
+    let sessions: Vec<_> = iter::once(this)
+        .chain(&others.rows)
         .map(|session| {
             context! {
                 id => session.id.to_string(),
@@ -250,6 +267,6 @@ async fn page(
             }
         })
         .collect();
-    let context = context! { name => user.display_name(), email => user.email.as_str(), notice, wrong => told(wrong), sessions, others, more };
+    let context = context! { name => user.display_name(), email => user.email.as_str(), notice, wrong => told(wrong), sessions, others => others.total > 0, more };
     Ok(visit.page(status, "account", context))
 }

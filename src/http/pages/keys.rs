@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, ServiceConfig};
-use diesel::QueryResult;
 use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
@@ -14,17 +13,13 @@ use super::listing::{Part, Wrong, done};
 use super::post::{Csrf, Post};
 use super::view;
 use super::visit::Visit;
-use crate::domain::event::{Action, Origin};
 use crate::domain::text::checked_or_empty;
-use crate::domain::token::{ApiKeyId, Entropy, Kind, Token};
-use crate::domain::user::UserId;
-use crate::entropy;
+use crate::domain::token::ApiKeyId;
 use crate::http::Services;
 use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::routing::get;
 use crate::store::keys::{self, ApiKey, Scope};
-use crate::store::{Conn, events};
 
 /// The most characters of a key's label.
 const LABEL: usize = 100;
@@ -150,30 +145,14 @@ async fn create(services: Data<Services>, post: Post) -> Result<HttpResponse, Pa
     let Ok(label) = checked_or_empty(label, LABEL) else {
         return Ok(form(&visit, label, scope, Some(Wrong::new("label", "key-wrong-label"))));
     };
-    let (entropy, origin) = (entropy::token(), visit.origin.clone());
-    let made =
-        services.directory.write(move |conn| insert(conn, me, label.clone(), scope, &entropy, &origin));
+    let origin = visit.origin.clone();
+    let made = services.directory.write(move |conn| {
+        let now = conn.now()?;
+        keys::issue(conn, me, &label, scope, &origin, now)
+    });
     let (key, token) = made.await?;
     let context = context! { key => row(&key), secret => token.reveal() };
     Ok(visit.show("key", context))
-}
-
-/// Makes a key, in a transaction of the caller's.
-fn insert(
-    conn: &mut Conn,
-    user: UserId,
-    label: String,
-    scope: Scope,
-    entropy: &Entropy,
-    origin: &Origin,
-) -> QueryResult<(ApiKey, Token)> {
-    let now = conn.now()?;
-    let id = ApiKeyId(entropy.uuid(now));
-    let token = Token::random(Kind::ApiKey, id.0, entropy);
-    let key = ApiKey { id, user, label, scope, created_at: now, revoked_at: None };
-    keys::insert(conn, &key, &token.digest())?;
-    events::record(conn, origin, Action::KeyCreated, format!("key:{id}"), now)?;
-    Ok((key, token))
 }
 
 fn form(visit: &Visit, label: &str, scope: Scope, wrong: Option<Wrong>) -> HttpResponse {
@@ -204,13 +183,11 @@ async fn revoke(services: Data<Services>, id: Path<String>, post: Post) -> Resul
     let origin = post.visit.origin;
     let revoked = services.directory.write(move |conn| {
         let now = conn.now()?;
-        let revoked = keys::revoke_own(conn, id, me, now)?;
-        if revoked == Some(true) {
-            events::record(conn, &origin, Action::KeyRevoked, format!("key:{id}"), now)?;
-        }
-        Ok(revoked)
+        keys::revoke(conn, id, Some(me), &origin, now)
     });
-    revoked.await?.ok_or(Problem::NotFound)?;
+    if !revoked.await? {
+        return Err(Problem::NotFound.into());
+    }
     services.authenticator.forget(me);
     Ok(see_other("/keys?done=key-revoked"))
 }

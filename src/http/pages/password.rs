@@ -9,11 +9,11 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::Html;
 use super::error::{PageError, see_other};
-use super::post::Post;
+use super::post::{OpenPost, Post};
 use super::session;
 use super::view::{self, resource};
 use super::visit::{Visit, query_token, set_cookie};
-use crate::domain::event::{Action, Origin};
+use crate::domain::event::Origin;
 use crate::domain::limit::{Exceeded, Meter};
 use crate::domain::password_link::Occasion;
 use crate::domain::token::PasswordLinkId;
@@ -24,7 +24,7 @@ use crate::http::problem::Problem;
 use crate::http::routing::get;
 use crate::http::{Services, client, metering, pace};
 use crate::password::{self, PasswordError};
-use crate::store::{events, password_links, users};
+use crate::store::{password_links, users};
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(
@@ -84,7 +84,7 @@ struct ForgottenForm {
 async fn forgotten(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    OpenPost(Post { visit, fields }): OpenPost,
 ) -> Result<HttpResponse, PageError> {
     let email = Email::new(fields.one("email")?.trim()).ok();
     if services.may_mail(email.clone(), &request).await?
@@ -214,7 +214,7 @@ struct SetForm {
 async fn set(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    OpenPost(Post { visit, fields }): OpenPost,
 ) -> Result<HttpResponse, PageError> {
     let (token, new, again) = (fields.one("token")?, fields.one("new")?, fields.one("again")?);
     let Some((id, user)) = services.link_of(Some(token)).await? else { return Ok(over(&visit)) };
@@ -230,8 +230,7 @@ async fn set(
         if !password_links::spend(conn, id, user, now)? {
             return Ok(None);
         }
-        users::set_password(conn, user, &hash)?;
-        events::record(conn, &origin, Action::UserPasswordSet, format!("user:{user}"), now)?;
+        users::set_password(conn, user, &hash, &origin)?;
         session::open(conn, user, &origin, language).map(Some)
     });
     let Some(session) = opened.await? else { return Ok(over(&visit)) };

@@ -27,7 +27,33 @@ pub struct Post {
     pub fields: Fields,
 }
 
+/// [`Post`], of a form for those who are not signed in: it counts as well when they have
+/// signed in since, in another window.
+pub struct OpenPost(pub Post);
+
 impl Post {
+    /// Reads a form that was shown to its visitor, by this judgement.
+    fn read(
+        request: &HttpRequest,
+        payload: &mut Payload,
+        shown: fn(&Visit, &str) -> bool,
+    ) -> Extracted<Self, PageError> {
+        let request = request.clone();
+        let body = Body::read(&request, payload);
+        Box::pin(async move {
+            let Body(body) = body.await?;
+            if content_type(&request).as_deref() != Some("application/x-www-form-urlencoded") {
+                return Err(Problem::UnsupportedType.into());
+            }
+            let fields = Fields::parse(&body)?;
+            let visit = Visit::of(&request).await?;
+            match fields.optional("csrf").is_some_and(|token| shown(&visit, token)) {
+                true => Ok(Self { visit, fields }),
+                false => Err(PageError::Stale),
+            }
+        })
+    }
+
     /// Who is signed in; nobody is asked to sign in, and led to this page then: a form
     /// cannot be sent again.
     pub fn user(&self, back: &str) -> Result<&SignedIn, PageError> {
@@ -74,20 +100,17 @@ impl FromRequest for Post {
     type Future = Extracted<Self, PageError>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        let body = Body::read(&request, payload);
-        Box::pin(async move {
-            let Body(body) = body.await?;
-            if content_type(&request).as_deref() != Some("application/x-www-form-urlencoded") {
-                return Err(Problem::UnsupportedType.into());
-            }
-            let fields = Fields::parse(&body)?;
-            let visit = Visit::of(&request).await?;
-            match fields.optional("csrf").is_some_and(|token| visit.has_form(token)) {
-                true => Ok(Self { visit, fields }),
-                false => Err(PageError::Stale),
-            }
-        })
+        Self::read(request, payload, Visit::has_form)
+    }
+}
+
+impl FromRequest for OpenPost {
+    type Error = PageError;
+    type Future = Extracted<Self, PageError>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let post = Post::read(request, payload, Visit::has_had_form);
+        Box::pin(async move { post.await.map(Self) })
     }
 }
 

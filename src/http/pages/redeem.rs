@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
 use super::Html;
-use super::error::PageError;
+use super::error::{PageError, encoded};
 use super::post::Post;
 use super::session::SignedIn;
 use super::visit::{Visit, query_token};
@@ -116,14 +116,10 @@ enum Decision {
         May<Html, 503>,
     ),
 )]
-pub(super) async fn decide(
-    services: Data<Services>,
-    Post { visit, fields }: Post,
-) -> Result<HttpResponse, PageError> {
+pub(super) async fn decide(services: Data<Services>, post: Post) -> Result<HttpResponse, PageError> {
+    let Post { visit, fields } = &post;
     let (token, decision) = (fields.one("token")?, fields.one("decision")?);
-    let Some(SignedIn { user, .. }) = &visit.signed_in else {
-        return Err(PageError::SignIn { next: format!("/redeem?token={}", super::error::encoded(token)) });
-    };
+    let user = &post.user(&format!("/redeem?token={}", encoded(token)))?.user;
     let id = services.redeem_id(token);
     let origin = visit.origin.clone();
     match decision {
@@ -135,12 +131,12 @@ pub(super) async fn decide(
                     let asked = asked(scene.allowed, scene.bundle, grant.created_at);
                     Ok(visit.show("approved", context! { grant => grant.id.0, asked }))
                 }
-                Err(_) => over(&services, &visit, Some(id)).await,
+                Err(_) => over(&services, visit, Some(id)).await,
             }
         }
         "decline" => match services.registry.decline(id, user.id, origin).await? {
             Ok(_) => Ok(visit.say(StatusCode::OK, "redeem-declined")),
-            Err(_) => over(&services, &visit, Some(id)).await,
+            Err(_) => over(&services, visit, Some(id)).await,
         },
         _ => Err(Problem::BadRequest("The decision is to approve or to decline.".to_owned()).into()),
     }

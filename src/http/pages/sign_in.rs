@@ -9,14 +9,16 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::Html;
 use super::error::{PageError, see_other};
-use super::post::Post;
+use super::post::{OpenPost, Post};
 use super::session;
 use super::view::told_language;
 use super::visit::{Visit, local, set_cookie};
+use crate::domain::user::Email;
 use crate::http::auth::AuthError;
 use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::{Services, client, pace};
+use crate::store::users;
 
 #[derive(OpenApi)]
 #[openapi(paths(show, sign_in, sign_out))]
@@ -82,18 +84,25 @@ pub(super) async fn show(visit: Visit, query: Option<Query<Next>>) -> HttpRespon
 pub(super) async fn sign_in(
     services: Data<Services>,
     request: HttpRequest,
-    Post { visit, fields }: Post,
+    OpenPost(Post { visit, fields }): OpenPost,
 ) -> Result<HttpResponse, PageError> {
     let (email, password) = (fields.one("email")?, fields.one("password")?);
     let next = local(fields.optional("next"));
+    // In another window, since the form was shown.
+    let me = visit.signed_in.as_ref().map(|signed_in| &signed_in.user.email);
+    if me.is_some() && me == Email::new(email).ok().as_ref() {
+        return Ok(see_other(next));
+    }
     let again = |status, key| form(&visit, status, next, email, Some(key));
-    let user = match services.authenticator.sign_in(email, password, client::address(&request)).await {
-        Ok(user) => user,
-        Err(AuthError::Unauthenticated) => {
-            let mut answer = again(StatusCode::FORBIDDEN, "sign-in-wrong");
-            pace::set(&mut answer);
-            return Ok(answer);
-        }
+    let wrong = || {
+        let mut answer = again(StatusCode::FORBIDDEN, "sign-in-wrong");
+        pace::set(&mut answer);
+        Ok(answer)
+    };
+    let checked = services.authenticator.sign_in(email, password, client::address(&request)).await;
+    let (user, hash) = match checked {
+        Ok((user, hash)) => (user.id, hash),
+        Err(AuthError::Unauthenticated) => return wrong(),
         Err(AuthError::TooOften(exceeded)) => {
             let problem = Problem::from(exceeded);
             return Ok(problem.dress(again(problem.status(), "sign-in-too-often")));
@@ -101,10 +110,19 @@ pub(super) async fn sign_in(
         Err(error) => return Err(error.into()),
     };
     let mut origin = visit.origin.clone();
-    origin.actor = Some(user.id);
+    origin.actor = Some(user);
     let language = told_language(&request);
-    let opened = services.directory.write(move |conn| session::open(conn, user.id, &origin, language));
-    let token = opened.await?;
+    let opened = services.directory.write(move |conn| {
+        // It may have been changed since it was looked at, here or elsewhere.
+        if !users::lock_with_password(conn, user, &hash)? {
+            return Ok(None);
+        }
+        session::open(conn, user, &origin, language).map(Some)
+    });
+    let Some(token) = opened.await? else {
+        services.authenticator.forget(user);
+        return wrong();
+    };
     let mut answer = see_other(next);
     set_cookie(&mut answer, &visit.jar.keep_session(&token));
     Ok(answer)

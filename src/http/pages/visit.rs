@@ -14,7 +14,7 @@ use super::error::PageError;
 use super::session::{self, Jar, SignedIn};
 use super::view;
 use crate::domain::event::Origin;
-use crate::domain::token::Keyring;
+use crate::domain::token::{Binding, Keyring};
 use crate::entropy;
 use crate::http::Services;
 use crate::http::auth;
@@ -35,9 +35,9 @@ pub struct Visit {
     /// The page that they are at: its path and query.
     pub here: String,
     /// What their forms are bound to: their session, or else their browser.
-    browser: Uuid,
-    /// Whether the browser has yet to be told who it is.
-    is_new: bool,
+    binding: Binding,
+    /// What their browser was given when nobody was signed in, if it was.
+    browser: Option<Uuid>,
     keyring: Arc<Keyring>,
 }
 
@@ -47,19 +47,19 @@ impl Visit {
         let services = request.app_data::<Data<Services>>().ok_or(Problem::NotDone)?;
         let jar = Jar::of(&services.config.public_url);
         let signed_in = session::find(services, jar, request).await?;
-        let known = jar.browser_id(request);
-        let browser = match &signed_in {
-            Some(signed_in) => signed_in.session.id.0,
-            None => known.unwrap_or_else(entropy::uuid),
+        let browser = jar.browser_id(request);
+        let binding = match &signed_in {
+            Some(signed_in) => Binding::Session(signed_in.session.id),
+            None => Binding::Browser(browser.unwrap_or_else(entropy::uuid)),
         };
         let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
         Ok(Self {
             language: view::language_of(request),
             origin: auth::origin(request, signed_in.as_ref().map(|signed_in| signed_in.user.id)),
-            is_new: signed_in.is_none() && known.is_none(),
             signed_in,
             jar,
             here,
+            binding,
             browser,
             keyring: Arc::clone(&services.keyring),
         })
@@ -88,7 +88,21 @@ impl Visit {
 
     /// Whether a form was shown to this visitor, by what came with it.
     pub fn has_form(&self, token: &str) -> bool {
-        !self.is_new && self.keyring.is_form_token(self.browser, token)
+        self.new_browser().is_none() && self.keyring.is_form_token(self.binding, token)
+    }
+
+    /// [`Self::has_form`], be it before they signed in.
+    pub fn has_had_form(&self, token: &str) -> bool {
+        let before = self.browser.map(Binding::Browser);
+        before.is_some_and(|before| self.keyring.is_form_token(before, token)) || self.has_form(token)
+    }
+
+    /// Who the browser is that has yet to be told so.
+    fn new_browser(&self) -> Option<Uuid> {
+        match self.binding {
+            Binding::Browser(id) => self.browser.is_none().then_some(id),
+            Binding::Session(_) => None,
+        }
     }
 
     /// A page of a template, for this visitor. All templates know `me` (who is signed in:
@@ -98,11 +112,11 @@ impl Visit {
             context! { name => user.display_name(), email => user.email.as_str(), staff => user.staff }
         });
         let path = self.here.split('?').next();
-        let csrf = self.keyring.form_token(self.browser);
+        let csrf = self.keyring.form_token(self.binding);
         let context = context! { me, csrf, path, ..context };
         let mut page = view::page(status, self.language, template, context);
-        if self.is_new {
-            set_cookie(&mut page, &self.jar.keep_browser(self.browser));
+        if let Some(id) = self.new_browser() {
+            set_cookie(&mut page, &self.jar.keep_browser(id));
         }
         page
     }

@@ -1,6 +1,6 @@
 //! The page of one's own account.
 
-use crate::helpers::{PASSWORD, TestApp, TestUser};
+use crate::helpers::{PASSWORD, TestApp, TestUser, all_at_once};
 use crate::limits::limits;
 use crate::visitor::Visitor;
 
@@ -64,6 +64,21 @@ on_both_databases! {
         assert_eq!(visitor.sees(&app, "/account").await.0, 200);
     }
 
+    async fn of_a_change_and_a_link_at_once_one_sets_the_password(app: TestApp) {
+        for round in 1..=4 {
+            let grace = app.user(&format!("grace{round}@example.org"));
+            let token = app.password_token(&app.password_link(&grace));
+            let by_link = [("token", token.as_str()), ("new", "another new one"), ("again", "another new one")];
+            all_at_once([
+                app.signed_in(&grace).post(&app, "/account/password", &form(PASSWORD, NEW, NEW)),
+                app.visitor().post(&app, "/set-password", &by_link),
+            ])
+            .await;
+            assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'user.password_set'"), round);
+            assert_eq!(app.count(&format!("{SESSIONS} WHERE user_id = {}", grace.id())), 1);
+        }
+    }
+
     async fn a_new_password_that_will_not_do_is_told_so(app: TestApp) {
         let grace = app.user("grace@example.org");
         let visitor = app.signed_in(&grace);
@@ -115,6 +130,29 @@ on_both_databases! {
         assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/sign-in".parse().unwrap()));
         assert_eq!(app.count(SESSIONS), 0);
         assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'session.closed'"), 3);
+    }
+
+    async fn of_very_many_sessions_the_newest_hundred_live_and_thirty_are_shown(app: TestApp) {
+        let (grace, eve) = (app.user("grace@example.org"), app.user("eve@example.org"));
+        let watcher = app.signed_in(&eve);
+        let mut visitors = Vec::new();
+        for _ in 0..103 {
+            visitors.push(app.signed_in(&grace));
+            app.advance(1);
+        }
+        assert_eq!(app.count(&format!("{SESSIONS} WHERE user_id = {}", grace.id())), 100);
+        for (nth, status) in [(0, 303), (2, 303), (3, 200), (102, 200)] {
+            assert_eq!(visitors[nth].sees(&app, "/").await.0, status, "{nth}");
+        }
+        let here = &visitors[3];
+        let (_, page) = here.sees(&app, "/account").await;
+        assert_eq!((page.matches("<li class=\"card\">").count(), page.matches("/end\"").count()), (30, 30));
+        assert!(page.contains("And 70 more") && page.matches("badge good").count() == 1, "{page}");
+        assert_eq!(here.sends(&app, "/account/sessions/end", &[]).await.0, 303);
+        assert_eq!(app.count("SELECT count(DISTINCT subject) AS n FROM events WHERE action = 'session.closed'"), 99);
+        assert_eq!(app.count(&format!("SELECT count(*) AS n FROM events WHERE actor = {}", grace.id())), 99);
+        assert_eq!((here.sees(&app, "/account").await.0, watcher.sees(&app, "/account").await.0), (200, 200));
+        assert_eq!(app.count(SESSIONS), 2);
     }
 
     async fn a_notice_comes_from_a_fixed_list(app: TestApp) {

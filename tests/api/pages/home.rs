@@ -132,6 +132,19 @@ on_both_databases! {
             ("/tokens/x/revoke", "/tokens"),
             ("/keys/new", "/keys"),
             ("/keys/x/revoke", "/keys"),
+            ("/account/password", "/account"),
+            ("/account/sessions/end", "/account"),
+            ("/account/sessions/x/end", "/account"),
+            ("/staff/users", "/staff/users"),
+            ("/staff/users/1/disable", "/staff/users"),
+            ("/staff/users/1/enable", "/staff/users"),
+            ("/staff/hubs", "/staff/hubs"),
+            ("/staff/hub/give", "/staff/hubs"),
+            ("/staff/hub/take", "/staff/hubs"),
+            ("/staff/bundles", "/staff/bundles"),
+            ("/staff/bundles/1", "/staff/bundles"),
+            ("/staff/bundles/1/delete", "/staff/bundles"),
+            ("/staff/mail/1/retry", "/staff/mail"),
         ] {
             let led = led_to(visitor.post(&app, path, &[])).await;
             assert_eq!(led, format!("/sign-in?next={}", back.replace('/', "%2F")), "{path}");

@@ -1,5 +1,6 @@
 //! Passwords that are set by mailed links.
 
+use countersign::domain::event::Origin;
 use countersign::domain::user::{Email, PersonName};
 use countersign::mail::transport::{SendError, Sent};
 use countersign::store::users::{self, NewUser};
@@ -107,7 +108,7 @@ on_both_databases! {
         let mut dead = vec![replaced, disabled, forged, "/set-password?token=nonsense".to_owned()];
         let changed = link(&app, &late, 4).await;
         let hash = countersign::password::hash(NEW).unwrap();
-        assert!(app.store.write(|conn| users::set_password(conn, late.user.id, &hash)).unwrap());
+        assert!(app.store.write(|conn| users::set_password(conn, late.user.id, &hash, &Origin::OPERATOR)).unwrap());
         dead.push(changed);
         let expired = link(&app, &late, 5).await;
         app.advance(86_399);

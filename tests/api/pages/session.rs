@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::helpers::PASSWORD;
+use countersign::domain::event::Origin;
+use countersign::store::users;
+
+use crate::helpers::{PASSWORD, TestUser};
 use crate::visitor::{Visitor, set_cookie};
 
 const SESSIONS: &str = "SELECT count(*) AS n FROM sessions";
@@ -44,12 +47,32 @@ on_both_databases! {
         assert_eq!(visitor.sees(&app, "/").await.0, 303);
         let visitor = app.signed_in(&grace);
         let hash = countersign::password::hash("another password").unwrap();
-        let set = app.store.write(|conn| countersign::store::users::set_password(conn, grace.user.id, &hash));
+        let set = app.store.write(|conn| users::set_password(conn, grace.user.id, &hash, &Origin::OPERATOR));
         assert!(set.unwrap());
         assert_eq!(visitor.sees(&app, "/").await.0, 303);
         let visitor = app.signed_in(&grace);
         app.disable(&grace);
         assert_eq!(visitor.sees(&app, "/").await.0, 303);
+    }
+
+    async fn a_password_that_was_changed_elsewhere_opens_no_session(mut app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let elsewhere = format!("{}/sign-in", app.replica());
+        let signs_in = async |password: &str| {
+            let form = [("email", grace.email()), ("password", password)];
+            app.visitor().sends(&app, &elsewhere, &form).await
+        };
+        assert_eq!(signs_in(PASSWORD).await.0, 303);
+        let form = [("current", PASSWORD), ("new", "a new password"), ("again", "a new password")];
+        assert_eq!(app.signed_in(&grace).sends(&app, "/account/password", &form).await.0, 303);
+        let (status, page) = signs_in(PASSWORD).await;
+        assert_eq!(status, 403);
+        assert!(page.contains("do not fit together"), "{page}");
+        assert_eq!(app.count(SESSIONS), 1, "that of the new password");
+        assert_eq!(signs_in("a new password").await.0, 303);
+        app.disable(&grace);
+        assert_eq!(signs_in("a new password").await.0, 403);
+        assert_eq!(app.count(SESSIONS), 2);
     }
 
     async fn a_session_is_worth_nothing_at_the_apis_and_a_key_nothing_at_the_pages(app: TestApp) {
@@ -90,6 +113,41 @@ on_both_databases! {
         let nowhere = Visitor { cookie: String::new(), ..visitor };
         assert_eq!(nowhere.sends(&app, "/sign-in", &form).await.0, 403);
         assert_eq!(app.rows(), before);
+    }
+
+    async fn a_form_that_was_shown_before_its_visitor_signed_in_elsewhere_still_counts(app: TestApp) {
+        let (grace, ada) = (app.user("grace@example.org"), app.user("ada@example.org"));
+        let (before, session) = (app.visitor(), app.signed_in(&grace));
+        let cookie = format!("{}; {}", before.cookie, session.cookie);
+        let visitor = Visitor { cookie, ..before };
+        let sends = async |who: &TestUser| {
+            let form = [("email", who.email()), ("password", PASSWORD), ("next", "/redeem?token=x")];
+            visitor.post(&app, "/sign-in", &form).send().await.unwrap()
+        };
+        let answer = sends(&grace).await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/redeem?token=x".parse().unwrap()));
+        assert_eq!((app.count(SESSIONS), set_cookie(&answer)), (1, None), "they are signed in already");
+        assert_eq!(Visitor::of(&sends(&ada).await).sees(&app, "/").await.0, 200);
+        assert_eq!(visitor.sends(&app, "/forgot-password", &[("email", "x")]).await.0, 200);
+        let token = app.password_token(&app.password_link(&ada));
+        let set = [("token", token.as_str()), ("new", "a new password"), ("again", "a new password")];
+        // All else is the session's.
+        assert_eq!(visitor.sends(&app, "/account/sessions/end", &[]).await.0, 403);
+        let alone = Visitor { cookie: session.cookie.clone(), ..visitor.clone() };
+        assert_eq!(alone.sends(&app, "/set-password", &set).await.0, 403);
+        assert_eq!(visitor.sends(&app, "/set-password", &set).await.0, 303);
+    }
+
+    async fn who_calls_their_browser_what_a_session_is_called_gets_none_of_its_forms(app: TestApp) {
+        let grace = app.signed_in(&app.user("grace@example.org"));
+        let id = grace.session.unwrap().to_string();
+        let page = app.get("/sign-in").header("cookie", format!("__Host-countersign_browser={id}"));
+        let page = page.send().await.unwrap().text().await.unwrap();
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_ne!(csrf, grace.csrf);
+        let posing = Visitor { csrf: csrf.to_owned(), ..grace.clone() };
+        assert_eq!(posing.sends(&app, "/account/sessions/end", &[]).await.0, 403);
+        assert_eq!(grace.sends(&app, "/account/sessions/end", &[]).await.0, 303);
     }
 
     async fn nobody_is_led_to_another_site(app: TestApp) {

@@ -159,6 +159,7 @@ pub(super) async fn add(
         form.email.refuse("staff-error-email-taken");
         return again(&form, form::IN_THE_WAY).await;
     }
+    services.mailer.hint();
     Ok(see_other(&format!("{ROOM}?done=added&q={}", encoded(email.as_str()))))
 }
 
