@@ -3,16 +3,16 @@
 use std::iter;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, Query, ServiceConfig};
+use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
-use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
 use super::Html;
 use super::agent::Agent;
 use super::error::{PageError, see_other};
+use super::listing::done;
 use super::password::{Wrong, chosen, told};
 use super::post::Post;
 use super::session::{self, SignedIn};
@@ -42,24 +42,6 @@ pub(super) fn routes(app: &mut ServiceConfig) {
 #[openapi(paths(show, change_password, end_others, end))]
 pub(super) struct Document;
 
-/// What has just been done.
-#[derive(Deserialize)]
-struct Done {
-    done: Option<String>,
-}
-
-impl Done {
-    /// The message that tells of it.
-    fn notice(&self) -> Option<&'static str> {
-        match self.done.as_deref()? {
-            "password" => Some("account-done-password"),
-            "session" => Some("account-done-session"),
-            "sessions" => Some("account-done-sessions"),
-            _ => None,
-        }
-    }
-}
-
 /// Whoever is signed in, and where.
 #[utoipa::path(
     get,
@@ -73,13 +55,8 @@ impl Done {
         May<Html, 503>,
     ),
 )]
-async fn show(
-    services: Data<Services>,
-    visit: Visit,
-    query: Option<Query<Done>>,
-) -> Result<HttpResponse, PageError> {
-    let notice = query.and_then(|query| query.notice());
-    page(&services, &visit, StatusCode::OK, notice, None).await
+async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
+    page(&services, &visit, StatusCode::OK, None).await
 }
 
 /// The form, as it is documented.
@@ -135,11 +112,11 @@ async fn change_password(
     let Post { visit, fields } = &post;
     let (current, new, again) = (fields.one("current")?, fields.one("new")?, fields.one("again")?);
     if let Err(wrong) = chosen(new, again) {
-        return page(&services, visit, StatusCode::BAD_REQUEST, None, Some(wrong)).await;
+        return page(&services, visit, StatusCode::BAD_REQUEST, Some(wrong)).await;
     }
     let refuse = async || {
         let wrong = Some(("current", "account-wrong-password"));
-        let mut answer = page(&services, visit, StatusCode::FORBIDDEN, None, wrong).await?;
+        let mut answer = page(&services, visit, StatusCode::FORBIDDEN, wrong).await?;
         pace::set(&mut answer);
         Ok(answer)
     };
@@ -150,7 +127,7 @@ async fn change_password(
         Err(AuthError::TooOften(exceeded)) => {
             let problem = Problem::from(exceeded);
             let wrong = Some(("current", "sign-in-too-often"));
-            return Ok(problem.dress(page(&services, visit, problem.status(), None, wrong).await?));
+            return Ok(problem.dress(page(&services, visit, problem.status(), wrong).await?));
         }
         Err(error) => return Err(error.into()),
     };
@@ -239,12 +216,11 @@ async fn end_others(services: Data<Services>, post: Post) -> Result<HttpResponse
     Ok(see_other("/account?done=sessions"))
 }
 
-/// The page, with what has been done, or what went wrong.
+/// The page, with what went wrong.
 async fn page(
     services: &Services,
     visit: &Visit,
     status: StatusCode,
-    notice: Option<&str>,
     wrong: Option<Wrong>,
 ) -> Result<HttpResponse, PageError> {
     let SignedIn { session: this, user } = visit.user()?;
@@ -267,6 +243,14 @@ async fn page(
             }
         })
         .collect();
-    let context = context! { name => user.display_name(), email => user.email.as_str(), notice, wrong => told(wrong), sessions, others => others.total > 0, more };
+    let context = context! {
+        name => user.display_name(),
+        email => user.email.as_str(),
+        done => done(visit, "account-done", &["password", "session", "sessions"]),
+        wrong => told(wrong),
+        sessions,
+        others => others.total > 0,
+        more,
+    };
     Ok(visit.page(status, "account", context))
 }

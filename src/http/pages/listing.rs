@@ -99,9 +99,10 @@ fn query(here: &str) -> &str {
 }
 
 /// What was done before the visitor was led here, by the name that the address has for it:
-/// one of these, else nothing. Its words are those of `<room>-<name>`.
+/// one of these, else nothing. Its words are those of `<room>-<name>`. A link from elsewhere
+/// tells of nothing done.
 pub fn done(visit: &Visit, room: &str, names: &[&str]) -> Option<String> {
-    let done = visit.parameter(DONE)?;
+    let done = visit.parameter(DONE).filter(|_| visit.led_here)?;
     names.contains(&done.as_str()).then(|| format!("{room}-{done}"))
 }
 

@@ -34,6 +34,9 @@ pub struct Visit {
     pub jar: Jar,
     /// The page that they are at: its path and query.
     pub here: String,
+    /// Whether a page of ours led them here, as far as their browser tells (`Sec-Fetch-Site`
+    /// of W3C Fetch Metadata).
+    pub led_here: bool,
     /// What their forms are bound to: their session, or else their browser.
     binding: Binding,
     /// What their browser was given when nobody was signed in, if it was.
@@ -52,6 +55,7 @@ impl Visit {
             Some(signed_in) => Binding::Session(signed_in.session.id),
             None => Binding::Browser(browser.unwrap_or_else(entropy::uuid)),
         };
+        let site = request.headers().get("sec-fetch-site");
         let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
         Ok(Self {
             language: view::language_of(request),
@@ -59,6 +63,7 @@ impl Visit {
             signed_in,
             jar,
             here,
+            led_here: site.is_none_or(|site| site == "same-origin"),
             binding,
             browser,
             keyring: Arc::clone(&services.keyring),

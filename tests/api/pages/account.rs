@@ -33,6 +33,11 @@ on_both_databases! {
         let (status, page) = renewed.sees(&app, "/account?done=password").await;
         assert_eq!(status, 200);
         assert!(page.contains("Your password is set"), "{page}");
+        for (site, told) in [("same-origin", true), ("none", false), ("cross-site", false), ("same-site", false)] {
+            let look = renewed.get(&app, "/account?done=sessions").header("sec-fetch-site", site);
+            let page = look.send().await.unwrap().text().await.unwrap();
+            assert_eq!(page.contains("You are signed out everywhere else.</p>"), told, "{site}");
+        }
         for other in [&here, &elsewhere] {
             assert_eq!(other.sees(&app, "/account").await.0, 303);
         }
