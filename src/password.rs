@@ -1,12 +1,14 @@
 //! Passwords: argon2id with the crate's parameters (19 MiB, two passes), kept
 //! as PHC strings. To hash and to verify take tens of milliseconds, and belong off the
-//! event loop.
+//! event loop: [`crate::http::passwords`] does that for the server.
 
 use std::sync::LazyLock;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::password_hash::{self, Error};
+use argon2::{Algorithm, Argon2, Block, MIN_SALT_LEN, Params, Version};
+
+use crate::entropy;
 
 /// The fewest bytes that a password may have.
 pub const SHORTEST: usize = 8;
@@ -50,7 +52,7 @@ pub enum InvalidHash {
 
 /// What an unknown user's password is held against. `None`, and then nobody's
 /// password is right, when there is no randomness.
-static DUMMY: LazyLock<Option<String>> = LazyLock::new(|| phc("nobody's password").ok());
+static DUMMY: LazyLock<Option<String>> = LazyLock::new(|| Memory::default().phc("nobody's password").ok());
 
 /// Whether a text may be a password.
 pub fn check(password: &str) -> Result<(), PasswordError> {
@@ -62,19 +64,74 @@ pub fn check(password: &str) -> Result<(), PasswordError> {
     }
 }
 
-/// The password's hash, as a PHC string.
-pub fn hash(password: &str) -> Result<String, PasswordError> {
-    check(password)?;
-    phc(password).map_err(PasswordError::Hash)
+/// The memory that argon2 works in, kept from one password to the next. If it came and
+/// went, the allocator would keep some 60 MB of it for each thread that has ever hashed.
+#[derive(Default)]
+pub struct Memory(Vec<Block>);
+
+impl Memory {
+    /// The password's hash, as a PHC string.
+    pub fn hash(&mut self, password: &str) -> Result<String, PasswordError> {
+        check(password)?;
+        self.phc(password).map_err(PasswordError::Hash)
+    }
+
+    /// Whether this password has this hash. `None`, for an unknown user or one
+    /// without a password, takes as long as a wrong password does.
+    pub fn verify(&mut self, password: &str, hash: Option<&str>) -> bool {
+        // Made by whoever comes first, so that its making tells nothing.
+        let Some(dummy) = DUMMY.as_deref() else { return false };
+        let matches = self.matches(password, hash.unwrap_or(dummy)).unwrap_or(false);
+        matches && hash.is_some()
+    }
+
+    fn phc(&mut self, password: &str) -> Result<String, Error> {
+        let (argon2, salt) = (Argon2::default(), Salt::new(&entropy::bytes::<16>())?);
+        let hash = PasswordHash {
+            algorithm: Algorithm::default().ident(),
+            version: Some(Version::default().into()),
+            params: ParamsString::try_from(argon2.params())?,
+            salt: Some(salt),
+            hash: Some(self.output(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?),
+        };
+        Ok(hash.to_string())
+    }
+
+    fn matches(&mut self, password: &str, hash: &str) -> Result<bool, Error> {
+        let hash = PasswordHash::new(hash)?;
+        let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+        let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
+        let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash)?);
+        let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else { return Ok(false) };
+        let output = self.output(&argon2, password, &salt, expected.len())?;
+        // In constant time, as `Output` compares.
+        Ok(output == expected)
+    }
+
+    fn output(
+        &mut self,
+        argon2: &Argon2<'_>,
+        password: &str,
+        salt: &[u8],
+        length: usize,
+    ) -> Result<Output, Error> {
+        let needed = argon2.params().block_count();
+        if self.0.len() < needed {
+            self.0.resize(needed, Block::new());
+        }
+        let mut buffer = [0; Output::MAX_LENGTH];
+        let output = buffer.get_mut(..length).ok_or(Error::OutputSize)?;
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut *self.0)?;
+        // What a hash from elsewhere takes beyond ours is not kept.
+        self.0.truncate(Params::default().block_count());
+        self.0.shrink_to_fit();
+        Ok(Output::new(output)?)
+    }
 }
 
-/// Whether this password has this hash. `None`, for an unknown user or one
-/// without a password, takes as long as a wrong password does.
-pub fn verify(password: &str, hash: Option<&str>) -> bool {
-    // Made by whoever comes first, so that its making tells nothing.
-    let Some(dummy) = DUMMY.as_deref() else { return false };
-    let matches = Argon2::default().verify_password(password.as_bytes(), hash.unwrap_or(dummy)).is_ok();
-    matches && hash.is_some()
+/// [`Memory::hash`], in memory of its own.
+pub fn hash(password: &str) -> Result<String, PasswordError> {
+    Memory::default().hash(password)
 }
 
 /// Whether a hash that was made elsewhere is one that [`verify`] can work with,
@@ -94,29 +151,26 @@ pub fn check_foreign(hash: &str) -> Result<(), InvalidHash> {
     Ok(())
 }
 
-fn phc(password: &str) -> Result<String, password_hash::Error> {
-    let hash: PasswordHash = Argon2::default().hash_password(password.as_bytes())?;
-    Ok(hash.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_password_is_known_by_its_hash_alone() {
-        let kept = hash("correct horse").unwrap();
+        let mut memory = Memory::default();
+        let kept = memory.hash("correct horse").unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
         assert_ne!(kept, hash("correct horse").unwrap());
-        assert!(verify("correct horse", Some(&kept)));
-        assert!(!verify("correct horsf", Some(&kept)));
-        assert!(!verify("correct horse", Some("nonsense")));
+        assert!(memory.verify("correct horse", Some(&kept)));
+        assert!(!memory.verify("correct horsf", Some(&kept)));
+        assert!(!memory.verify("correct horse", Some("nonsense")));
     }
 
     #[test]
     fn nobody_signs_in_without_a_password() {
-        assert!(!verify("", None));
-        assert!(!verify("nobody's password", None));
+        let mut memory = Memory::default();
+        assert!(!memory.verify("", None));
+        assert!(!memory.verify("nobody's password", None));
     }
 
     #[test]
@@ -128,6 +182,23 @@ mod tests {
         assert_eq!(hash("two\nlines"), Err(PasswordError::Control));
         assert_eq!(hash("12345678\0"), Err(PasswordError::Control));
     }
+
+    #[test]
+    fn memory_that_was_used_is_as_good_as_new_and_no_more_is_kept_than_ours() {
+        // Of Argon2 1.3's own tests (phc-winner-argon2, test.c).
+        let large = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let small = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
+        let mut memory = Memory::default();
+        let ours = memory.hash("password").unwrap();
+        for _ in 0..2 {
+            for hash in [large, &ours, small] {
+                assert!(memory.verify("password", Some(hash)), "{hash}");
+                assert!(!memory.verify("passwort", Some(hash)), "{hash}");
+                assert!(memory.0.len() <= 19_456);
+            }
+        }
+    }
+
     #[test]
     fn a_hash_from_elsewhere_is_argon2s_and_can_be_borne() {
         assert_eq!(check_foreign(&hash("correct horse").unwrap()), Ok(()));

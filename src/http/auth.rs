@@ -8,7 +8,6 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
@@ -20,21 +19,18 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use sha2::Sha256;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout_at;
 
 use super::attempts::Attempts;
+use super::passwords::Turns;
 use super::problem::Problem;
 use super::{Services, client};
 use crate::actors::registry::{Registry, RegistryError};
-use crate::deadline;
 use crate::domain::event::Origin;
 use crate::domain::limit::Exceeded;
 use crate::domain::token::{ApiKeyId, Kind, Token};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
 use crate::faults;
-use crate::password;
 use crate::store::keys::{KnownKey, Scope};
 use crate::store::lookup::Question;
 use crate::store::{Directory, StoreError, users};
@@ -44,10 +40,6 @@ use crate::store::{Directory, StoreError, users};
 const FRESH: Duration = Duration::from_secs(4);
 /// Credentials that are remembered, at most.
 const REMEMBERED: usize = 10_000;
-/// Password checks at a time: each takes a core and 19 MiB for tens of milliseconds.
-const CHECKS_AT_ONCE: usize = 2;
-/// How long a password check waits for its turn.
-const PATIENCE: Duration = Duration::from_millis(1_500);
 /// The most characters of a client's name that the audit trail keeps.
 const CLIENT_CHARS: usize = 200;
 
@@ -92,7 +84,7 @@ pub struct Authenticator {
     /// Of whom nothing holds that was checked before then.
     forgotten: Cache<UserId, Instant>,
     fingerprints: Hmac<Sha256>,
-    checks: Arc<Semaphore>,
+    turns: Turns,
     attempts: Attempts,
 }
 
@@ -121,7 +113,7 @@ impl Authenticator {
             cache: Cache::new(REMEMBERED),
             forgotten: Cache::new(REMEMBERED),
             fingerprints: Hmac::new(&entropy::bytes::<64>().into()),
-            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            turns: Turns::default(),
             attempts,
         }
     }
@@ -156,27 +148,14 @@ impl Authenticator {
 
     /// The hash of a password that somebody chose, and that has been looked at.
     pub async fn hash(&self, password: &str) -> Result<String, AuthError> {
-        let turn = self.turn().await?;
-        let password = password.to_owned();
-        let hashed = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            password::hash(&password)
-        });
-        match hashed.await {
-            Ok(Ok(hash)) => Ok(hash),
-            Ok(Err(error)) => {
+        let turn = self.turns.next().await.ok_or(AuthError::Busy)?;
+        match turn.hash(password).await.ok_or(AuthError::Busy)? {
+            Ok(hash) => Ok(hash),
+            Err(error) => {
                 tracing::error!(%error, "a password could not be hashed");
                 Err(AuthError::Busy)
             }
-            Err(_) => Err(AuthError::Busy),
         }
-    }
-
-    /// A place among those whose passwords are worked on.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, AuthError> {
-        let until = deadline::by(PATIENCE).into();
-        let turn = timeout_at(until, Arc::clone(&self.checks).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or(AuthError::Busy)
     }
 
     async fn check(
@@ -242,13 +221,13 @@ impl Authenticator {
             // For an unknown address too, so that time tells nothing.
             _ => {
                 let attempt = self.attempts.begin(email, from).await?;
-                let turn = self.turn().await?;
+                let turn = self.turns.next().await.ok_or(AuthError::Busy)?;
                 // Whoever had the turn before may have come with the same password.
                 if let Some(known) = self.fresh(fingerprint) {
                     return Ok(known);
                 }
                 let counted = self.attempts.count(attempt).await?;
-                let right = verify(password.to_owned(), hash.clone()).await;
+                let (turn, right) = turn.verify(password, hash.clone()).await;
                 let allowed = user.clone().filter(|user| right && user.active);
                 if let Some(user) = &allowed {
                     let known =
@@ -280,12 +259,6 @@ impl Authenticator {
             Err(AuthError::Unauthenticated)
         }
     }
-}
-
-/// Off the event loop; a check that panicked has not been passed.
-async fn verify(password: String, hash: Option<String>) -> bool {
-    let check = tokio::task::spawn_blocking(move || password::verify(&password, hash.as_deref()));
-    check.await.unwrap_or(false)
 }
 
 impl Credentials {

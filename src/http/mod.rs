@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod ops;
 pub mod pace;
 pub mod pages;
+pub mod passwords;
 pub mod problem;
 pub mod quota;
 mod reference;

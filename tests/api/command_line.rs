@@ -309,7 +309,7 @@ fn a_password_comes_from_stdin_and_never_comes_out() {
         assert_eq!(added.code, 0, "{}", added.stderr);
         assert!(!format!("{added:?}").contains("horse"));
         let first = kept(&database).unwrap();
-        assert!(password::verify(" correct horse", Some(&first)));
+        assert!(password::Memory::default().verify(" correct horse", Some(&first)));
 
         for (stdin, reason) in [
             (&b""[..], "shorter than 8 bytes"),
@@ -328,8 +328,8 @@ fn a_password_comes_from_stdin_and_never_comes_out() {
         let changed = database.run_with_stdin(&passwd, b"battery staple\r\n");
         assert_eq!(changed.code, 0, "{}", changed.stderr);
         let second = kept(&database).unwrap();
-        assert!(password::verify("battery staple", Some(&second)));
-        assert!(!password::verify(" correct horse", Some(&second)));
+        assert!(password::Memory::default().verify("battery staple", Some(&second)));
+        assert!(!password::Memory::default().verify(" correct horse", Some(&second)));
         assert_eq!(database.trail(), ["user.added user:1", "user.password_set user:1"]);
         assert!(!database.text(&["user", "list", "--json"]).contains("argon2"));
     });
