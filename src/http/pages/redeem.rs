@@ -151,8 +151,8 @@ pub(super) fn asked(by: &User, bundle: &Bundle, expires_at: Timestamp) -> Value 
     context! {
         by => by.display_name(),
         email => by.email.as_str(),
-        bundle => bundle.name.as_str(),
-        description => bundle.description.as_str(),
+        bundle => bundle.display_name(),
+        description => bundle.display_description(),
         rights => bundle.permission.bits(),
         expires => expires_at.micros(),
     }

@@ -15,6 +15,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::export::{ExpiryHours, ExportRef, ExportStatus, ExportToken, NewExport};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::{Mask, Right, Role};
+use crate::domain::text::clean;
 use crate::domain::user::UserId;
 use crate::http::Services;
 use crate::http::openapi::refusals::{AnyBody, May};
@@ -221,7 +222,7 @@ async fn form(
         found.into_iter().filter(|(.., role)| role.privilege().contains(Mask::ADMIN)).collect();
     let highest = own.iter().map(|(.., role)| *role).max();
     let hubs = own.iter().map(|(id, name, _)| {
-        context! { id => id.as_str(), name, chosen => id.as_str() == draft.hub }
+        context! { id => id.as_str(), name => clean(name), chosen => id.as_str() == draft.hub }
     });
     let rights = highest.into_iter().flat_map(|role| role.privilege().rights()).map(|right| {
         let (name, ticked) = (right.name(), draft.rights.contains(&right));

@@ -17,7 +17,7 @@ use super::assets;
 use crate::domain::clock::Timestamp;
 use crate::domain::permission::Mask;
 use crate::words::Language;
-use crate::words::template::{language, say};
+use crate::words::template::{bdi, language, say};
 
 /// What a page may load and do: what is ours, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -82,6 +82,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_function("say", say);
     environment.add_function("asset", assets::link);
+    environment.add_filter("bdi", bdi);
     environment.add_filter("moment", moment);
     environment.add_filter("iso", |micros: i64| Timestamp::from_micros(micros).rfc3339());
     environment.add_filter("rights", rights);

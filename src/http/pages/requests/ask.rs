@@ -190,7 +190,7 @@ async fn form(
         .map(|bundle| {
             let id = bundle.id.0.to_string();
             let chosen = id == draft.bundle;
-            context! { id, chosen, name => bundle.name.as_str(), rights => bundle.permission.bits() }
+            context! { id, chosen, name => bundle.display_name(), rights => bundle.permission.bits() }
         })
         .collect();
     let requests = &services.config.requests;

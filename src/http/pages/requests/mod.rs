@@ -104,7 +104,7 @@ fn row(request: &PermissionRequest, cast: &Cast) -> Option<Value> {
         name => scene.target.display_name(),
         email => scene.target.email.as_str(),
         bundle_id => scene.bundle.id.0,
-        bundle => scene.bundle.name.as_str(),
+        bundle => scene.bundle.display_name(),
         since => request.created_at.micros(),
         until => request.expires_at.micros(),
     })

@@ -15,6 +15,7 @@ use super::{Done, Look, perform, staff_in};
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
 use crate::domain::text::checked_or_empty;
+use crate::domain::text::clean;
 use crate::domain::user::Email;
 use crate::http::Services;
 use crate::http::openapi::refusals::May;
@@ -73,7 +74,7 @@ async fn show_all(
     };
     let pages = listing.cut(&mut found, ROOM, &[("q", q)]);
     let row = |(id, name): &(HubId, String)| {
-        context! { id => id.as_str(), name, link => place(id) }
+        context! { id => id.as_str(), name => clean(name), link => place(id) }
     };
     let hubs: Vec<Value> = found.iter().map(row).collect();
     let open = status != StatusCode::OK;
@@ -204,7 +205,7 @@ async fn show_one(
         })
         .collect();
     let roles = Role::ALL.map(Role::name);
-    let context = context! { id => id.as_str(), name, members, roles, pages, note, form => Serde(form) };
+    let context = context! { id => id.as_str(), name => clean(&name), members, roles, pages, note, form => Serde(form) };
     Ok(visit.page(status, "staff-hub", context))
 }
 
