@@ -341,7 +341,7 @@ timeline-dead = Die Mail wurde endgültig abgelehnt.
 timeline-cancelled = Die Mail wurde nicht verschickt: Es gab inzwischen nichts mehr zu entscheiden.
 timeline-deferred = Die Mail ließ sich noch nicht verschicken. Der nächste Versuch ist zu dieser Zeit.
 timeline-why-mailbox = Das Postfach hat sie nicht angenommen.
-timeline-why-server = Der Mailserver war beschäftigt oder nicht zu erreichen.
+timeline-why-server = Der Mailserver hat sie nicht angenommen oder war nicht zu erreichen.
 timeline-tries = { $count ->
     [one] Bisher gab es einen Versuch.
    *[other] Bisher gab es { $count } Versuche.
@@ -364,6 +364,7 @@ timeline-expired = Die Anfrage verfiel, bevor { $who } entschieden hatte.
 timeline-taken-back = { $who } hat die Erlaubnis zurückgenommen.
 timeline-returned = { $who } hat die Erlaubnis zurückgegeben.
 timeline-over = Die Erlaubnis wurde inzwischen zurückgenommen.
+timeline-stands = Die Erlaubnis gilt; sie wurde auch auf anderem Weg gegeben.
 timeline-audit = Alle Einträge im Protokoll
 
 # --- Das Protokoll
@@ -510,6 +511,7 @@ mail-sent = Verschickt
 mail-refused = Abgewiesen
 mail-again = Nächster Versuch am
 outcome-redeemed = Zugestimmt, seither zurückgenommen
+outcome-stands = Zugestimmt; die Erlaubnis gilt
 outcome-given = Erlaubt, seither zurückgenommen
 outcome-declined = Abgelehnt
 outcome-withdrawn = Zurückgezogen

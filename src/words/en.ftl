@@ -342,7 +342,7 @@ timeline-dead = The mail was refused for good.
 timeline-cancelled = The mail was not sent: by then there was nothing left to decide.
 timeline-deferred = The mail could not be sent yet. It is tried again at this time.
 timeline-why-mailbox = The mailbox did not take it.
-timeline-why-server = The mail server was busy, or could not be reached.
+timeline-why-server = The mail server did not take it, or could not be reached.
 timeline-tries = { $count ->
     [one] There was one attempt so far.
    *[other] There were { $count } attempts so far.
@@ -365,6 +365,7 @@ timeline-expired = The request expired before { $who } decided.
 timeline-taken-back = { $who } took the permission back.
 timeline-returned = { $who } gave the permission back.
 timeline-over = The permission has been taken back since.
+timeline-stands = The permission stands; it was given by other means, too.
 timeline-audit = All entries of the audit trail
 
 # --- The audit trail
@@ -511,6 +512,7 @@ mail-sent = Sent
 mail-refused = Refused
 mail-again = Tried again on
 outcome-redeemed = Approved, and taken back since
+outcome-stands = Approved; the permission stands
 outcome-given = Given, and taken back since
 outcome-declined = Declined
 outcome-withdrawn = Withdrawn

@@ -22,7 +22,7 @@ use crate::http::problem::Problem;
 use crate::store::outbox::{self, Mail};
 use crate::store::trail::{self, Entry, TrailFilter};
 use crate::store::views::{self, Viewed};
-use crate::store::{Conn, QueryResult, bundles, requests, users};
+use crate::store::{Conn, QueryResult, bundles, grants, requests, users};
 use crate::words::Language;
 
 /// The most entries of the trail that are told of one request.
@@ -72,6 +72,17 @@ pub(super) async fn show(
     ))
 }
 
+/// Why a mail was refused or put off the last time, if it was. What the mail server said is
+/// for staff alone; others are told what it comes to.
+pub(super) fn why(mail: &Mail, language: Language, me: &User) -> Option<String> {
+    let error = mail.last_error.as_deref()?;
+    Some(match (me.staff, error.starts_with("RCPT TO")) {
+        (true, _) => error.to_owned(),
+        (false, true) => language.say("timeline-why-mailbox"),
+        (false, false) => language.say("timeline-why-server"),
+    })
+}
+
 /// All that is known of a request.
 struct Told {
     request: PermissionRequest,
@@ -82,6 +93,8 @@ struct Told {
     views: Option<Viewed>,
     /// What the trail has of it and of its permission, the oldest first.
     trail: Vec<Entry>,
+    /// Whether a permission of its terms stands, on this request or by other means.
+    stands: bool,
     now: Timestamp,
 }
 
@@ -130,6 +143,7 @@ impl Told {
         Ok(Some(Self {
             mails: outbox::of_request(conn, id)?,
             views: views::of(conn, request.redeem_id)?,
+            stands: !grants::of_terms(conn, &[terms])?.is_empty(),
             now: conn.now()?,
             request,
             target,
@@ -177,21 +191,15 @@ impl Told {
         Step::new(*created_at, key).by(self.name(by, language))
     }
 
-    /// What became of a mail. What the mail server said is for staff alone; others are
-    /// told what it comes to.
+    /// What became of a mail.
     fn mail(&self, mail: &Mail, language: Language, me: &User) -> Vec<Step> {
         let queued = Step::new(mail.created_at, "timeline-queued");
-        let error = mail.last_error.as_deref();
-        let why = error.map(|error| match (me.staff, error.starts_with("RCPT TO")) {
-            (true, _) => error.to_owned(),
-            (false, true) => language.say("timeline-why-mailbox"),
-            (false, false) => language.say("timeline-why-server"),
-        });
+        let why = why(mail, language, me);
         let (at, key) = match mail.result.as_deref() {
             Some("sent") => (mail.finished_at, "timeline-sent"),
             Some("dead") => (mail.finished_at, "timeline-dead"),
             Some(_) => (mail.finished_at, "timeline-cancelled"),
-            None if error.is_some() && !mail.leased => (Some(mail.due_at), "timeline-deferred"),
+            None if why.is_some() && !mail.leased => (Some(mail.due_at), "timeline-deferred"),
             None => return vec![queued],
         };
         let more = why.filter(|_| !matches!(mail.result.as_deref(), Some("sent" | "cancelled")));
@@ -238,7 +246,8 @@ impl Told {
         Some(Step::new(closed.at, key).by(target))
     }
 
-    /// That its permission stands no more. The trail alone knows who ended it and when.
+    /// That its permission stands no more, or still does by other means. The trail alone
+    /// knows who ended it and when.
     fn taken_back(&self, language: Language) -> Option<Step> {
         let closed = self.request.closed.as_ref()?;
         if closed.stands || !matches!(closed.outcome, Outcome::Redeemed | Outcome::Given) {
@@ -253,6 +262,7 @@ impl Told {
                 };
                 Step::new(entry.at, key).by(self.name(entry.actor, language))
             }
+            None if self.stands => Step::new(None, "timeline-stands"),
             None => Step::new(None, "timeline-over"),
         })
     }
