@@ -388,6 +388,7 @@ trail-none = Nichts gefunden. Vielleicht gibt es noch nichts, oder die Suche lä
 trail-newest = Das Neueste
 trail-older = Älteres
 trail-you = Sie
+trail-stranger = Jemand, der nicht angemeldet war
 did-export-created = Ein Export-Token wurde erstellt
 did-export-revoked = Ein Export-Token wurde widerrufen
 did-request-created = Um eine Erlaubnis wurde gebeten

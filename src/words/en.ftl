@@ -389,6 +389,7 @@ trail-none = Nothing was found. Perhaps there is nothing yet, or the search leav
 trail-newest = The newest
 trail-older = Older ones
 trail-you = You
+trail-stranger = Somebody who was not signed in
 did-export-created = An export token was made
 did-export-revoked = An export token was revoked
 did-request-created = A permission was asked for
