@@ -34,6 +34,13 @@ right-get = Ihre Daten herunterladen
 right-write = Ihre Daten ändern und löschen
 right-admin = Ihre Daten verwalten
 right-owner = über Ihre Daten verfügen
+# Dasselbe, wo die Daten nicht denen gehören, die es lesen
+others-right-anyone = sehen, was alle sehen dürfen
+others-right-read = die Daten ansehen
+others-right-get = die Daten herunterladen
+others-right-write = die Daten ändern und löschen
+others-right-admin = die Daten verwalten
+others-right-owner = über die Daten verfügen
 
 # --- Wenn etwas nicht ging
 problem-title = Das ging nicht
@@ -63,7 +70,8 @@ password = Passwort
 redeem-title = Eine Anfrage an Sie
 redeem-sign-in = Jemand bittet Sie um eine Erlaubnis. Melden Sie sich an, um zu sehen, wer worum bittet, und um zu entscheiden. Wenn Sie nichts tun, ändert sich nichts.
 redeem-intro = Jemand bittet um Ihre Erlaubnis:
-rights-intro = Wenn Sie zustimmen, erlauben Sie:
+rights-intro = Wenn Sie zustimmen, darf diese Person:
+rights-given = Diese Person darf:
 redeem-until = Sie können entscheiden bis
 redeem-ignore = Wenn Sie nichts tun, ändert sich nichts, und die Anfrage verfällt von selbst.
 approve = Zustimmen
@@ -239,7 +247,7 @@ staff-health-ill = Nicht in Ordnung
 staff-users-search = Nach einer Adresse oder einem Namen suchen
 staff-users-none = Niemand wurde gefunden.
 staff-users-added = Die Person wurde hinzugefügt.
-staff-users-disabled = Die Person wurde gesperrt: Ihre Sitzungen, Schlüssel und Export-Token gelten nicht mehr.
+staff-users-disabled = Die Person wurde gesperrt: Die Sitzungen, Schlüssel und Export-Token dieser Person gelten nicht mehr.
 staff-users-enabled = Die Person wurde entsperrt.
 staff-users-not-yourself = Sich selbst können Sie nicht sperren: Sie könnten es nicht zurücknehmen. Andere in der Administration können es.
 staff-user-add = Person hinzufügen
@@ -304,7 +312,7 @@ staff-mail-error = Was der Mailserver sagte
 staff-mail-due = nächster Versuch:
 staff-mail-retry = Jetzt verschicken
 staff-mail-retried = Die Mail ist als nächste an der Reihe.
-staff-mail-not-retried = Diese Mail wurde schon verschickt oder wird es gerade.
+staff-mail-not-retried = Nichts wurde geändert: Diese Mail lässt sich jetzt nicht verschicken.
 staff-mail-none-all = Noch gab es keine Mail.
 staff-mail-none-unsent = Keine Mail ist noch zu verschicken.
 staff-mail-none-dead = Keine Mail wurde abgewiesen.
@@ -330,6 +338,7 @@ mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als
 # --- Was aus einer Anfrage wurde
 timeline-title = Anfrage { $number }
 timeline-of = { $allowed } bittet { $target } um diese Erlaubnis.
+timeline-of-given = Eine Erlaubnis von { $target } für { $allowed }.
 timeline-heading = Was daraus wurde
 timeline-staff = Die Verwaltung
 timeline-operator = Der Betreiber
@@ -399,8 +408,8 @@ did-request-declined = Eine Anfrage wurde abgelehnt
 did-request-withdrawn = Eine Anfrage wurde zurückgezogen
 did-grant-created = Eine Erlaubnis wurde gegeben
 did-grant-deleted = Eine Erlaubnis wurde zurückgenommen oder zurückgegeben
-did-block-created = Jemand wurde gesperrt
-did-block-deleted = Eine Sperre wurde aufgehoben
+did-block-created = Jemand wurde blockiert
+did-block-deleted = Jemand wird nicht mehr blockiert
 did-deed-abandoned = Etwas wurde aufgegeben, bevor es geschah
 did-user-added = Ein Konto wurde angelegt
 did-user-renamed = Ein Name wurde geändert
@@ -415,9 +424,9 @@ did-key-revoked = Ein API-Schlüssel wurde widerrufen
 did-hub-added = Ein Hub wurde angelegt
 did-hub-granted = Eine Rolle in einem Hub wurde gegeben
 did-hub-revoked = Eine Rolle in einem Hub wurde genommen
-did-bundle-added = Ein Paket wurde angelegt
-did-bundle-changed = Ein Paket wurde geändert
-did-bundle-deleted = Ein Paket wurde gelöscht
+did-bundle-added = Ein Bündel wurde angelegt
+did-bundle-changed = Ein Bündel wurde geändert
+did-bundle-deleted = Ein Bündel wurde gelöscht
 did-mail-retried = Eine Mail wurde wieder bereitgestellt
 did-users-imported = Konten wurden importiert
 did-requests-imported = Anfragen wurden importiert
@@ -472,7 +481,7 @@ list-deeds = Was Sie tun können
 back = Zurück
 copy = Kopieren
 copied = Kopiert
-secret-once = Kopieren Sie es jetzt: Es wird nur dieses eine Mal gezeigt und lässt sich nicht noch einmal zeigen.
+secret-once = Kopieren Sie jetzt, was hier steht: Es wird nur dieses eine Mal gezeigt und lässt sich nicht noch einmal zeigen.
 
 done-declined = Abgelehnt. Nichts wurde erlaubt, und der Link ist geschlossen.
 done-blocked = Sie nehmen keine Anfragen mehr von dieser Person an. Was sie erbeten hatte, ist abgelehnt.
@@ -527,7 +536,21 @@ ask-lead = Die Person bekommt eine Mail mit einem Link, meldet sich an und entsc
 ask-email = E-Mail-Adresse der Person
 ask-bundle = Worum
 ask-days = Bedenkzeit in Tagen
-ask-days-hint = { $usual } Tage, wenn Sie nichts anderes sagen; höchstens { $most }.
+ask-days-hint = { $usual }, wenn Sie nichts anderes sagen; höchstens { $most }.
+ask-no-days = Die Person hat { $usual } Bedenkzeit.
+span-days = { $count ->
+    [one] 1 Tag
+   *[other] { $count } Tage
+ }
+span-hours = { $count ->
+    [one] 1 Stunde
+   *[other] { $count } Stunden
+ }
+span-minutes = { $count ->
+    [one] 1 Minute
+   *[other] { $count } Minuten
+ }
+span-seconds = { $count } Sekunden
 ask-send = Fragen
 ask-unknown = Niemand mit einem Konto hier hat diese Adresse.
 ask-self = Das ist Ihre eigene Adresse.
@@ -602,12 +625,12 @@ token-used = { $count ->
 token-last = zuletzt am
 token-revoke = Widerrufen
 token-revoke-words = Wer dieses Token hat, ist sofort ausgesperrt. Das lässt sich nicht rückgängig machen.
-token-wrong-hub = Diese Rechte können Sie in diesem Hub nicht geben: Sie müssen ihn verwalten und die Rechte selbst haben.
+token-wrong-hub = Diese Rechte können Sie in diesem Hub nicht geben: Sie müssen dort Admin oder Eigentümer sein und die Rechte selbst haben.
 token-wrong-node = Gebraucht wird die Kennung einer Datei oder eines Ordners, höchstens 255 Zeichen.
 token-wrong-rights = Bitte wählen Sie mindestens eines.
 token-wrong-hours = Bitte wählen Sie eines davon.
-token-no-hubs = Sie verwalten keinen Hub
-token-no-hubs-words = Token macht, wer einen Hub verwaltet. Fragen Sie, wem er gehört.
+token-no-hubs = Sie sind in keinem Hub Admin oder Eigentümer
+token-no-hubs-words = Token macht, wer in einem Hub Admin oder Eigentümer ist. Fragen Sie die Person, der er gehört.
 
 # --- API-Schlüssel
 keys-title = API-Schlüssel

@@ -61,6 +61,7 @@ pub(super) async fn show(
         "timeline",
         context! {
             number => request.id.0,
+            given => told.is_given(),
             target => target.display_name(),
             target_email => target.email.as_str(),
             allowed => allowed.display_name(),
@@ -153,6 +154,11 @@ impl Told {
         }))
     }
 
+    /// Whether nobody asked for it.
+    fn is_given(&self) -> bool {
+        self.request.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Given)
+    }
+
     /// What happened, in its order.
     fn steps(&self, language: Language, me: &User) -> Vec<Value> {
         let mut steps = vec![self.beginning(language)];
@@ -181,8 +187,8 @@ impl Told {
     }
 
     fn beginning(&self, language: Language) -> Step {
-        let PermissionRequest { asked_by, created_at, closed, .. } = &self.request;
-        let given = closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Given);
+        let PermissionRequest { asked_by, created_at, .. } = &self.request;
+        let given = self.is_given();
         let by = match self.who(Action::GrantCreated) {
             Some(entry) if given => entry.actor,
             _ => Some(*asked_by),

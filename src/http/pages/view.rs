@@ -86,6 +86,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("moment", moment);
     environment.add_filter("iso", |micros: i64| Timestamp::from_micros(micros).rfc3339());
     environment.add_filter("rights", rights);
+    environment.add_filter("rights_of_others", rights_of_others);
     environment.add_filter("percent", |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
@@ -100,9 +101,14 @@ fn moment(state: &State<'_, '_>, micros: i64) -> String {
     language(state).moment(Timestamp::from_micros(micros))
 }
 
-/// `{{ bits | rights }}`: what a mask lets somebody do, as a list.
+/// `{{ bits | rights }}`: what a mask lets somebody do with the reader's data, as a list.
 fn rights(state: &State<'_, '_>, bits: i64) -> Vec<String> {
     Mask::new(bits).map(|mask| language(state).rights(mask)).unwrap_or_default()
+}
+
+/// `{{ bits | rights_of_others }}`: the same, where the data is not the reader's.
+fn rights_of_others(state: &State<'_, '_>, bits: i64) -> Vec<String> {
+    Mask::new(bits).map(|mask| language(state).rights_of_others(mask)).unwrap_or_default()
 }
 
 /// A page of a template, in a language. (`lang` is known to all templates.)

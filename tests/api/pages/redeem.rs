@@ -62,6 +62,7 @@ on_both_databases! {
         let (status, page) = grace.sends(&app, "/redeem", &approve).await;
         assert_eq!(status, 200);
         assert!(page.contains("Approved") && page.contains("/revoke"), "{page}");
+        assert!(page.contains("They may:") && !page.contains("If you approve"), "{page}");
         assert_eq!(app.count(GRANTS), 1);
         assert_eq!(grace.sends(&app, "/redeem", &approve).await.0, 404);
         assert_eq!(app.count(GRANTS), 1);

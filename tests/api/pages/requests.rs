@@ -55,6 +55,30 @@ on_both_databases! {
         }
     }
 
+    async fn the_form_fits_what_the_operator_allows(mut app: TestApp) {
+        let (ada, grace) = people(&app);
+        let bundle = app.bundle("Sleep", 6).id.0.to_string();
+        for (toml, told, most) in [
+            ("", "7 days, unless you say otherwise; 30 days at the most.", Some("max=\"30\"")),
+            ("[requests]\ndefault_ttl = 86400", "1 day, unless you say otherwise; 30 days", Some("max=\"30\"")),
+            ("[requests]\ndefault_ttl = 43200\nmax_ttl = 129600", "12 hours, unless you say otherwise; 1 day at", Some("max=\"1\"")),
+            ("[requests]\nmax_ttl = 3600", "They can decide for 1 hour.", None),
+        ] {
+            app.url = app.replica_with(toml);
+            let visitor = app.signed_in(&ada);
+            let (_, page) = visitor.sees(&app, "/ask").await;
+            assert!(page.contains(told), "{told}: {page}");
+            assert!(page.contains("Sleep (look at the data, download the data)"), "it is not the asker's data: {page}");
+            match most {
+                Some(most) => assert!(page.contains(most), "{page}"),
+                None => assert!(!page.contains("name=\"days\""), "{page}"),
+            }
+        }
+        let form = [("email", grace.email()), ("bundle", &bundle)];
+        assert_eq!(led_to(app.signed_in(&ada).post(&app, "/ask", &form)).await, "/requests?done=asked");
+        assert!(app.signed_in(&ada).sees(&app, "/requests").await.1.contains("1 January 2030, 01:00 UTC"));
+    }
+
     async fn the_form_says_what_is_wrong_and_no_more_than_the_api(app: TestApp) {
         let (ada, grace) = people(&app);
         let off = app.user("off@example.org");

@@ -372,7 +372,7 @@ on_both_databases! {
         }
         let again = leads(root.post(&app, retry, &[])).await;
         assert_eq!(again, "/staff/mail?done=not-retried");
-        assert!(root.sees(&app, &again).await.1.contains("has been sent already"));
+        assert!(root.sees(&app, &again).await.1.contains("that mail cannot be sent now"));
         assert_eq!(trail(&app, "mail.retried", &me), 1);
         assert_eq!(root.sends(&app, "/staff/mail/x/retry", &[]).await.0, 404);
     }

@@ -93,6 +93,7 @@ on_both_databases! {
         let given = app.numbers("SELECT id AS n FROM permission_requests WHERE outcome = 'given'")[0];
         let page = sees(&app, ada, given).await;
         assert!(page.contains("grace Test gave this permission without being asked."), "{page}");
+        assert!(page.contains("A permission for ada Test from grace Test.") && !page.contains(" asks "), "{page}");
         assert!(!page.contains("mail"), "{page}");
         app.advance(3_600);
         assert!(sees(&app, ada, asked[6].id).await.contains("expired before grace Test decided."));
