@@ -11,7 +11,7 @@ use actix_web::http::header::{
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::assets;
 use crate::domain::clock::Timestamp;
@@ -22,6 +22,9 @@ use crate::words::template::{bdi, language, say};
 /// What a page may load and do: what is ours, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What a mail address in a `mailto:` link is not written with (RFC 6068, 2).
+const NOT_IN_ADDR: &AsciiSet = &NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_');
 
 /// Declares the templates by their names.
 macro_rules! templates {
@@ -88,6 +91,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("rights", rights);
     environment.add_filter("rights_of_others", rights_of_others);
     environment.add_filter("percent", |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+    environment.add_filter("addr", |email: &str| utf8_percent_encode(email, NOT_IN_ADDR).to_string());
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
             tracing::error!(name, %error, "a page's template is broken");
