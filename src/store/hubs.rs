@@ -91,11 +91,7 @@ pub(super) fn privilege(role: &str) -> Option<Mask> {
 
 /// The hubs that a user administers, by name and id, with their role there: so many of
 /// them.
-pub fn administered_by(
-    conn: &mut Conn,
-    user: UserId,
-    limit: i64,
-) -> QueryResult<Vec<(HubId, String, Role)>> {
+pub fn administered_by(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<(HubId, String, Role)>> {
     let administers = |role: &Role| role.privilege().contains(Mask::ADMIN);
     let roles: Vec<&str> = Role::ALL.into_iter().filter(administers).map(Role::name).collect();
     let rows: Vec<(String, String, String)> = on!(conn, c => hub_members::table
