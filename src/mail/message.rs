@@ -406,6 +406,7 @@ mod tests {
         let long = name(&user("a@example.org", &"x".repeat(150), "")).unwrap();
         assert!(long.len() == NAME_CHARS && long.ends_with("..."));
         assert_eq!(name(&user("a@example.org", "\u{202e}", "\u{200b}")), None);
+        assert_eq!(name(&user("a@example.org", "\u{3164}", "\u{2800}")), None);
     }
 
     #[test]
