@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::permission::Mask;
-use super::text::{InvalidText, checked_or_empty, text_type};
+use super::text::{InvalidText, checked_or_empty, clean, text_type};
 
 /// A bundle's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,9 +55,39 @@ pub struct Bundle {
     pub permission: Mask,
 }
 
+impl Bundle {
+    /// The name, as people are shown it; its number, if nothing is to be seen of it.
+    pub fn display_name(&self) -> String {
+        Some(clean(self.name.as_str()))
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| format!("# {}", self.id))
+    }
+
+    /// What it is for, as people are shown it; may be empty.
+    pub fn display_description(&self) -> String {
+        clean(self.description.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_are_shown_what_can_be_seen_of_a_bundle() {
+        let mut bundle = Bundle {
+            id: BundleId(7),
+            name: BundleName::new("\u{202e}peelS").unwrap(),
+            description: Description::new("How\u{200b} long").unwrap(),
+            permission: Mask::new(2).unwrap(),
+        };
+        assert_eq!(
+            (bundle.display_name(), bundle.display_description()),
+            ("peelS".into(), "How long".into())
+        );
+        bundle.name = BundleName::new("\u{2800}").unwrap();
+        assert_eq!(bundle.display_name(), "# 7");
+    }
 
     #[test]
     fn a_description_is_one_line_as_it_was_given() {

@@ -36,6 +36,29 @@ pub(crate) fn checked_or_empty(text: &str, most: usize) -> Result<String, Invali
     checked(text, most, char::is_control)
 }
 
+/// What people are shown of a text: one line, without control characters and what else is
+/// not seen. Marks that turn the direction of writing would show another text than is
+/// there; what is blank or not seen at all would make two names look alike. Empty, when
+/// there is nothing to see.
+pub(crate) fn clean(text: &str) -> String {
+    let unseen = |c: char| {
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
+            || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
+            || matches!(c, '\u{e0000}'..='\u{e0fff}')
+    };
+    let blank = |c: char| match c {
+        '\u{2800}' | '\u{3164}' | '\u{ffa0}' => ' ',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let line: String = text.chars().filter(|c| !unseen(*c)).map(blank).collect();
+    // What joins letters, or chooses how one looks, is nothing without any.
+    let joins = |c: char| matches!(c, ' ' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().all(joins) { String::new() } else { line }
+}
+
 /// A newtype over a checked, non-empty string: `Name, most` refuses control
 /// characters; `Name, most, opaque` refuses U+0000 alone.
 macro_rules! text_type {
@@ -94,5 +117,22 @@ mod tests {
         assert_eq!(checked_or_empty("", 1), Ok(String::new()));
         assert_eq!(checked_or_empty("ab", 2), Ok("ab".to_owned()));
         assert_eq!(checked_or_empty("a\n", 2), Err(InvalidText::Control));
+    }
+
+    #[test]
+    fn people_are_shown_one_line_of_what_can_be_seen() {
+        for (text, shown) in [
+            ("Ada Lovelace", "Ada Lovelace"),
+            ("  two \t blanks\n", "two blanks"),
+            ("\u{202e}elpmaxe\u{2066}", "elpmaxe"),
+            ("A\u{200b}da\u{feff}\u{180e}\u{ad}\u{e0041}", "Ada"),
+            ("Ada\u{3164}Lovelace\u{2800}", "Ada Lovelace"),
+            ("\u{3164}\u{115f}\u{1160}\u{ffa0}\u{2800}\u{180e}", ""),
+            ("\u{200d} \u{200c}\u{fe0f}", ""),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("שרה", "שרה"),
+        ] {
+            assert_eq!(clean(text), shown, "{text:?}");
+        }
     }
 }

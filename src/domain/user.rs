@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::text::{InvalidText, checked_or_empty};
+use super::text::{InvalidText, checked_or_empty, clean};
 
 /// A user's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,13 +121,18 @@ impl User {
         self.staff || self.id == other
     }
 
-    /// The name to greet the user by: both names, or the address without them.
+    /// Both names, as people are shown them: on one line, and nothing in it that is not
+    /// seen. May be empty.
+    pub fn shown_names(&self) -> String {
+        clean(&format!("{} {}", self.first_name.as_str(), self.last_name.as_str()))
+    }
+
+    /// The name to call the user by: both names, or the address if nothing is to be seen
+    /// of them.
     pub fn display_name(&self) -> String {
-        let both = format!("{} {}", self.first_name.as_str(), self.last_name.as_str());
-        match both.trim() {
-            "" => self.email.as_str().to_owned(),
-            name => name.to_owned(),
-        }
+        Some(self.shown_names())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| self.email.as_str().to_owned())
     }
 }
 
@@ -189,6 +194,10 @@ mod tests {
         assert_eq!(user.display_name(), "Lovelace");
         user.first_name = name("Ada");
         assert_eq!(user.display_name(), "Ada Lovelace");
+        user.last_name = name("\u{202e}ecalevoL");
+        assert_eq!(user.display_name(), "Ada ecalevoL");
+        (user.first_name, user.last_name) = (name("\u{3164}"), name("\u{200b}\u{2800}"));
+        assert_eq!(user.display_name(), "ada@example.org");
         assert!(user.may_act_for(UserId(1)) && !user.may_act_for(UserId(2)));
         user.staff = true;
         assert!(user.may_act_for(UserId(2)));

@@ -15,6 +15,7 @@ use super::template::{Kind, TemplateError, Templates};
 use crate::domain::bundle::Bundle;
 use crate::domain::clock::Timestamp;
 use crate::domain::password_link::Occasion;
+use crate::domain::text;
 use crate::domain::user::{Email, User};
 use crate::words::Language;
 
@@ -80,8 +81,8 @@ impl Templates {
         let words = match content {
             Content::Asked { by, bundle } => {
                 let bundle = context! {
-                    name => clean(bundle.name.as_str()),
-                    description => clean(bundle.description.as_str()),
+                    name => clean(&bundle.display_name()),
+                    description => clean(&bundle.display_description()),
                     rights => language.rights(bundle.permission),
                 };
                 self.render(Kind::Request, language, context! { asks => person(by), bundle, ..both })
@@ -148,7 +149,7 @@ fn address(email: &Email) -> Address {
 /// What a person is called, if they are; with nothing that a mail program would
 /// take for a link, since anybody may call themselves `https://example.com`.
 fn name(user: &User) -> Option<String> {
-    let both = clean(&format!("{} {}", user.first_name.as_str(), user.last_name.as_str()));
+    let both = clean(&user.shown_names());
     let mut name = String::with_capacity(both.len());
     let mut before = ' ';
     for c in both.chars() {
@@ -165,17 +166,10 @@ fn name(user: &User) -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// One line, without control characters and what else is not seen: marks that
-/// turn the direction of writing would show another text than is there. What
-/// begins like an encoded word (RFC 2047) is kept from being read as one.
+/// A text as people are shown it, in which nothing begins like an encoded word (RFC 2047),
+/// lest it be read as one.
 fn clean(text: &str) -> String {
-    let unseen = |c: char| {
-        matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e007f}')
-    };
-    let blank = |c: char| if c.is_control() { ' ' } else { c };
-    let line: String = text.chars().filter(|c| !unseen(*c)).map(blank).collect();
-    line.replace("=?", "= ?").split_whitespace().collect::<Vec<_>>().join(" ")
+    text::clean(text).replace("=?", "= ?")
 }
 
 #[cfg(test)]
@@ -412,6 +406,7 @@ mod tests {
         let long = name(&user("a@example.org", &"x".repeat(150), "")).unwrap();
         assert!(long.len() == NAME_CHARS && long.ends_with("..."));
         assert_eq!(name(&user("a@example.org", "\u{202e}", "\u{200b}")), None);
+        assert_eq!(name(&user("a@example.org", "\u{3164}", "\u{2800}")), None);
     }
 
     #[test]

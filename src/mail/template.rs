@@ -210,7 +210,7 @@ fn find(directory: Option<&Path>, name: &str) -> Result<Option<(String, String)>
 }
 
 /// [`template::say`]; what there is not to say is an error.
-fn say(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<String, Error> {
+fn say(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, Error> {
     if !template::language(state).has(key) {
         return Err(Error::new(ErrorKind::InvalidOperation, format!("there is no message `{key}`")));
     }

@@ -50,7 +50,7 @@ pub struct GrantFilter {
 /// The permissions that stand of these terms. They are not locked: one that is
 /// taken back meanwhile stood, and one that is given meanwhile breaks a unique
 /// constraint, as one given by another replica would.
-pub(super) fn of_terms(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<Grant>> {
+pub fn of_terms(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<Grant>> {
     let words = words(terms);
     let rows: Vec<GrantRow> = on!(conn, c => dsl::permission_requests
         .filter(dsl::stands.and(dsl::terms.eq_any(&words)))

@@ -89,12 +89,14 @@ pub(super) fn privilege(role: &str) -> Option<Mask> {
     role.parse::<Role>().ok().map(Role::privilege)
 }
 
-/// The hubs in which a user is something, by name and id, with their role there: so many
-/// of them.
-pub fn of_user(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<(HubId, String, Role)>> {
+/// The hubs that a user administers, by name and id, with their role there: so many of
+/// them.
+pub fn administered_by(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<(HubId, String, Role)>> {
+    let administers = |role: &Role| role.privilege().contains(Mask::ADMIN);
+    let roles: Vec<&str> = Role::ALL.into_iter().filter(administers).map(Role::name).collect();
     let rows: Vec<(String, String, String)> = on!(conn, c => hub_members::table
         .inner_join(hubs::table)
-        .filter(hub_members::user_id.eq(user.0))
+        .filter(hub_members::user_id.eq(user.0).and(hub_members::role.eq_any(&roles)))
         .order((hubs::name, hubs::id))
         .limit(limit)
         .select((hubs::id, hubs::name, hub_members::role))

@@ -169,9 +169,16 @@ pub(in crate::store) use locked;
 #[derive(Debug)]
 struct Session(&'static str);
 
-impl<C: SimpleConnection + 'static> CustomizeConnection<C, r2d2::Error> for Session {
-    fn on_acquire(&self, conn: &mut C) -> Result<(), r2d2::Error> {
+impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
         conn.batch_execute(self.0).map_err(r2d2::Error::QueryError)
+    }
+}
+
+impl CustomizeConnection<SqliteConnection, r2d2::Error> for Session {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), r2d2::Error> {
+        let begun = conn.batch_execute(self.0).and_then(|()| users::teach_lower(conn));
+        begun.map_err(r2d2::Error::QueryError)
     }
 }
 
@@ -397,6 +404,7 @@ fn pool<C>(
 ) -> Result<Pool<ConnectionManager<C>>, StoreError>
 where
     C: R2D2Connection + Send + 'static,
+    Session: CustomizeConnection<C, r2d2::Error>,
 {
     Pool::builder()
         .max_size(size)

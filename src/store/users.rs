@@ -64,8 +64,13 @@ pub struct UserFilter {
 }
 
 diesel::define_sql_function! {
-    /// In lower case: on SQLite, its ASCII.
+    /// In lower case.
     fn lower(text: Text) -> Text;
+}
+
+/// Has a connection to SQLite, whose own [`lower`] knows ASCII alone, do as PostgreSQL does.
+pub(super) fn teach_lower(conn: &mut SqliteConnection) -> QueryResult<()> {
+    lower_utils::register_impl(conn, |text: String| text.to_lowercase())
 }
 
 /// What a user is to be called; what is `None` stays.

@@ -34,6 +34,13 @@ right-get = Ihre Daten herunterladen
 right-write = Ihre Daten ändern und löschen
 right-admin = Ihre Daten verwalten
 right-owner = über Ihre Daten verfügen
+# Dasselbe, wo die Daten nicht denen gehören, die es lesen
+others-right-anyone = sehen, was alle sehen dürfen
+others-right-read = die Daten ansehen
+others-right-get = die Daten herunterladen
+others-right-write = die Daten ändern und löschen
+others-right-admin = die Daten verwalten
+others-right-owner = über die Daten verfügen
 
 # --- Wenn etwas nicht ging
 problem-title = Das ging nicht
@@ -63,7 +70,8 @@ password = Passwort
 redeem-title = Eine Anfrage an Sie
 redeem-sign-in = Jemand bittet Sie um eine Erlaubnis. Melden Sie sich an, um zu sehen, wer worum bittet, und um zu entscheiden. Wenn Sie nichts tun, ändert sich nichts.
 redeem-intro = Jemand bittet um Ihre Erlaubnis:
-rights-intro = Wenn Sie zustimmen, erlauben Sie:
+rights-intro = Wenn Sie zustimmen, darf diese Person:
+rights-given = Diese Person darf:
 redeem-until = Sie können entscheiden bis
 redeem-ignore = Wenn Sie nichts tun, ändert sich nichts, und die Anfrage verfällt von selbst.
 approve = Zustimmen
@@ -233,7 +241,7 @@ staff-health-ill = Nicht in Ordnung
 staff-users-search = Nach einer Adresse oder einem Namen suchen
 staff-users-none = Niemand wurde gefunden.
 staff-users-added = Die Person wurde hinzugefügt.
-staff-users-disabled = Die Person wurde gesperrt: Ihre Sitzungen, Schlüssel und Export-Token gelten nicht mehr.
+staff-users-disabled = Die Person wurde gesperrt: Die Sitzungen, Schlüssel und Export-Token dieser Person gelten nicht mehr.
 staff-users-enabled = Die Person wurde entsperrt.
 staff-users-not-yourself = Sich selbst können Sie nicht sperren: Sie könnten es nicht zurücknehmen. Andere in der Administration können es.
 staff-user-add = Person hinzufügen
@@ -298,7 +306,7 @@ staff-mail-error = Was der Mailserver sagte
 staff-mail-due = nächster Versuch:
 staff-mail-retry = Jetzt verschicken
 staff-mail-retried = Die Mail ist als nächste an der Reihe.
-staff-mail-not-retried = Diese Mail wurde schon verschickt oder wird es gerade.
+staff-mail-not-retried = Nichts wurde geändert: Diese Mail lässt sich jetzt nicht verschicken.
 staff-mail-none-all = Noch gab es keine Mail.
 staff-mail-none-unsent = Keine Mail ist noch zu verschicken.
 staff-mail-none-dead = Keine Mail wurde abgewiesen.
@@ -324,6 +332,7 @@ mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als
 # --- Was aus einer Anfrage wurde
 timeline-title = Anfrage { $number }
 timeline-of = { $allowed } bittet { $target } um diese Erlaubnis.
+timeline-of-given = Eine Erlaubnis von { $target } für { $allowed }.
 timeline-heading = Was daraus wurde
 timeline-staff = Die Verwaltung
 timeline-operator = Der Betreiber
@@ -335,7 +344,7 @@ timeline-dead = Die Mail wurde endgültig abgelehnt.
 timeline-cancelled = Die Mail wurde nicht verschickt: Es gab inzwischen nichts mehr zu entscheiden.
 timeline-deferred = Die Mail ließ sich noch nicht verschicken. Der nächste Versuch ist zu dieser Zeit.
 timeline-why-mailbox = Das Postfach hat sie nicht angenommen.
-timeline-why-server = Der Mailserver war beschäftigt oder nicht zu erreichen.
+timeline-why-server = Der Mailserver hat sie nicht angenommen oder war nicht zu erreichen.
 timeline-tries = { $count ->
     [one] Bisher gab es einen Versuch.
    *[other] Bisher gab es { $count } Versuche.
@@ -358,6 +367,7 @@ timeline-expired = Die Anfrage verfiel, bevor { $who } entschieden hatte.
 timeline-taken-back = { $who } hat die Erlaubnis zurückgenommen.
 timeline-returned = { $who } hat die Erlaubnis zurückgegeben.
 timeline-over = Die Erlaubnis wurde inzwischen zurückgenommen.
+timeline-stands = Die Erlaubnis gilt; sie wurde auch auf anderem Weg gegeben.
 timeline-audit = Alle Einträge im Protokoll
 
 # --- Das Protokoll
@@ -381,6 +391,7 @@ trail-none = Nichts gefunden. Vielleicht gibt es noch nichts, oder die Suche lä
 trail-newest = Das Neueste
 trail-older = Älteres
 trail-you = Sie
+trail-stranger = Jemand, der nicht angemeldet war
 did-export-created = Ein Export-Token wurde erstellt
 did-export-revoked = Ein Export-Token wurde widerrufen
 did-request-created = Um eine Erlaubnis wurde gebeten
@@ -391,8 +402,8 @@ did-request-declined = Eine Anfrage wurde abgelehnt
 did-request-withdrawn = Eine Anfrage wurde zurückgezogen
 did-grant-created = Eine Erlaubnis wurde gegeben
 did-grant-deleted = Eine Erlaubnis wurde zurückgenommen oder zurückgegeben
-did-block-created = Jemand wurde gesperrt
-did-block-deleted = Eine Sperre wurde aufgehoben
+did-block-created = Jemand wurde blockiert
+did-block-deleted = Jemand wird nicht mehr blockiert
 did-deed-abandoned = Etwas wurde aufgegeben, bevor es geschah
 did-user-added = Ein Konto wurde angelegt
 did-user-renamed = Ein Name wurde geändert
@@ -407,9 +418,9 @@ did-key-revoked = Ein API-Schlüssel wurde widerrufen
 did-hub-added = Ein Hub wurde angelegt
 did-hub-granted = Eine Rolle in einem Hub wurde gegeben
 did-hub-revoked = Eine Rolle in einem Hub wurde genommen
-did-bundle-added = Ein Paket wurde angelegt
-did-bundle-changed = Ein Paket wurde geändert
-did-bundle-deleted = Ein Paket wurde gelöscht
+did-bundle-added = Ein Bündel wurde angelegt
+did-bundle-changed = Ein Bündel wurde geändert
+did-bundle-deleted = Ein Bündel wurde gelöscht
 did-mail-retried = Eine Mail wurde wieder bereitgestellt
 did-users-imported = Konten wurden importiert
 did-requests-imported = Anfragen wurden importiert
@@ -466,7 +477,7 @@ list-deeds = Was Sie tun können
 back = Zurück
 copy = Kopieren
 copied = Kopiert
-secret-once = Kopieren Sie es jetzt: Es wird nur dieses eine Mal gezeigt und lässt sich nicht noch einmal zeigen.
+secret-once = Kopieren Sie jetzt, was hier steht: Es wird nur dieses eine Mal gezeigt und lässt sich nicht noch einmal zeigen.
 
 done-declined = Abgelehnt. Nichts wurde erlaubt, und der Link ist geschlossen.
 done-blocked = Sie nehmen keine Anfragen mehr von dieser Person an. Was sie erbeten hatte, ist abgelehnt.
@@ -506,6 +517,7 @@ mail-sent = Verschickt
 mail-refused = Abgewiesen
 mail-again = Nächster Versuch am
 outcome-redeemed = Zugestimmt, seither zurückgenommen
+outcome-stands = Zugestimmt; die Erlaubnis gilt
 outcome-given = Erlaubt, seither zurückgenommen
 outcome-declined = Abgelehnt
 outcome-withdrawn = Zurückgezogen
@@ -520,7 +532,21 @@ ask-lead = Die Person bekommt eine Mail mit einem Link, meldet sich an und entsc
 ask-email = E-Mail-Adresse der Person
 ask-bundle = Worum
 ask-days = Bedenkzeit in Tagen
-ask-days-hint = { $usual } Tage, wenn Sie nichts anderes sagen; höchstens { $most }.
+ask-days-hint = { $usual }, wenn Sie nichts anderes sagen; höchstens { $most }.
+ask-no-days = Die Person hat { $usual } Bedenkzeit.
+span-days = { $count ->
+    [one] 1 Tag
+   *[other] { $count } Tage
+ }
+span-hours = { $count ->
+    [one] 1 Stunde
+   *[other] { $count } Stunden
+ }
+span-minutes = { $count ->
+    [one] 1 Minute
+   *[other] { $count } Minuten
+ }
+span-seconds = { $count } Sekunden
 ask-send = Fragen
 ask-unknown = Niemand mit einem Konto hier hat diese Adresse.
 ask-self = Das ist Ihre eigene Adresse.
@@ -595,12 +621,12 @@ token-used = { $count ->
 token-last = zuletzt am
 token-revoke = Widerrufen
 token-revoke-words = Wer dieses Token hat, ist sofort ausgesperrt. Das lässt sich nicht rückgängig machen.
-token-wrong-hub = Diese Rechte können Sie in diesem Hub nicht geben: Sie müssen ihn verwalten und die Rechte selbst haben.
+token-wrong-hub = Diese Rechte können Sie in diesem Hub nicht geben: Sie müssen dort Admin oder Eigentümer sein und die Rechte selbst haben.
 token-wrong-node = Gebraucht wird die Kennung einer Datei oder eines Ordners, höchstens 255 Zeichen.
 token-wrong-rights = Bitte wählen Sie mindestens eines.
 token-wrong-hours = Bitte wählen Sie eines davon.
-token-no-hubs = Sie verwalten keinen Hub
-token-no-hubs-words = Token macht, wer einen Hub verwaltet. Fragen Sie, wem er gehört.
+token-no-hubs = Sie sind in keinem Hub Admin oder Eigentümer
+token-no-hubs-words = Token macht, wer in einem Hub Admin oder Eigentümer ist. Fragen Sie die Person, der er gehört.
 
 # --- API-Schlüssel
 keys-title = API-Schlüssel

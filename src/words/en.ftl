@@ -35,6 +35,13 @@ right-get = download your data
 right-write = change and delete your data
 right-admin = administer your data
 right-owner = own your data
+# The same, where the data is not the reader’s
+others-right-anyone = see what anyone may see
+others-right-read = look at the data
+others-right-get = download the data
+others-right-write = change and delete the data
+others-right-admin = administer the data
+others-right-owner = own the data
 
 # --- When something went wrong
 problem-title = That did not work
@@ -65,6 +72,7 @@ redeem-title = A request for you
 redeem-sign-in = Somebody asks you for a permission. Sign in to see who asks for what, and to decide. Ignoring it changes nothing.
 redeem-intro = Somebody asks for your permission:
 rights-intro = If you approve, they may:
+rights-given = They may:
 redeem-until = You can decide until
 redeem-ignore = If you do nothing, nothing changes, and the request dies by itself.
 approve = Approve
@@ -250,7 +258,7 @@ staff-user-enable = Enable
 staff-user-enable-whom = Enable { $email }
 
 # --- Staff: hubs
-staff-hubs-intro = A hub is a workspace. Who is an admin or the owner of one may make export tokens there.
+staff-hubs-intro = A hub is a workspace. Whoever is an admin or the owner of one may make export tokens there.
 staff-hubs-search = Look for an id or a name
 staff-hubs-none = No hub was found.
 staff-hubs-all = All hubs
@@ -261,7 +269,7 @@ staff-hub-id-hint = By this, clients and file servers know the hub. It cannot be
 staff-hub-owner = The owner’s mail address
 staff-hub-none = Nobody has a role here.
 staff-hub-give = Give a role
-staff-hub-give-hint = Who has a role here already gets this one in its place.
+staff-hub-give-hint = Whoever has a role here already gets this one in its place.
 staff-hub-take = Take the role
 staff-hub-take-whose = Take the role of { $email }
 staff-hub-added = The hub was added.
@@ -299,7 +307,7 @@ staff-mail-error = What the mail server said
 staff-mail-due = next try:
 staff-mail-retry = Send now
 staff-mail-retried = The mail is next in the queue.
-staff-mail-not-retried = That mail has been sent already, or is being sent right now.
+staff-mail-not-retried = Nothing was changed: that mail cannot be sent now.
 staff-mail-none-all = There has been no mail yet.
 staff-mail-none-unsent = No mail waits to be sent.
 staff-mail-none-dead = No mail was refused.
@@ -325,6 +333,7 @@ mailbox-text-only = This is the mail’s text. Mail programs show the same as HT
 # --- What became of a request
 timeline-title = Request { $number }
 timeline-of = { $allowed } asks { $target } for this permission.
+timeline-of-given = A permission for { $allowed } from { $target }.
 timeline-heading = What became of it
 timeline-staff = An administrator
 timeline-operator = The operator
@@ -336,7 +345,7 @@ timeline-dead = The mail was refused for good.
 timeline-cancelled = The mail was not sent: by then there was nothing left to decide.
 timeline-deferred = The mail could not be sent yet. It is tried again at this time.
 timeline-why-mailbox = The mailbox did not take it.
-timeline-why-server = The mail server was busy, or could not be reached.
+timeline-why-server = The mail server did not take it, or could not be reached.
 timeline-tries = { $count ->
     [one] There was one attempt so far.
    *[other] There were { $count } attempts so far.
@@ -359,6 +368,7 @@ timeline-expired = The request expired before { $who } decided.
 timeline-taken-back = { $who } took the permission back.
 timeline-returned = { $who } gave the permission back.
 timeline-over = The permission has been taken back since.
+timeline-stands = The permission stands; it was given by other means, too.
 timeline-audit = All entries of the audit trail
 
 # --- The audit trail
@@ -382,6 +392,7 @@ trail-none = Nothing was found. Perhaps there is nothing yet, or the search leav
 trail-newest = The newest
 trail-older = Older ones
 trail-you = You
+trail-stranger = Somebody who was not signed in
 did-export-created = An export token was made
 did-export-revoked = An export token was revoked
 did-request-created = A permission was asked for
@@ -414,7 +425,7 @@ did-bundle-deleted = A bundle was deleted
 did-mail-retried = A mail was put back in the queue
 did-users-imported = Users were imported
 did-requests-imported = Requests were imported
-did-records-purged = What had been over for long was deleted
+did-records-purged = What had been over for a long time was deleted
 
 # --- Home, and what lists share
 home-welcome = Hello, { $name }.
@@ -507,6 +518,7 @@ mail-sent = Sent
 mail-refused = Refused
 mail-again = Tried again on
 outcome-redeemed = Approved, and taken back since
+outcome-stands = Approved; the permission stands
 outcome-given = Given, and taken back since
 outcome-declined = Declined
 outcome-withdrawn = Withdrawn
@@ -521,7 +533,21 @@ ask-lead = They get a mail with a link, sign in, and decide. Nothing is given be
 ask-email = Their email
 ask-bundle = For what
 ask-days = For how many days they can decide
-ask-days-hint = { $usual } days, unless you say otherwise; { $most } at the most.
+ask-days-hint = { $usual }, unless you say otherwise; { $most } at the most.
+ask-no-days = They can decide for { $usual }.
+span-days = { $count ->
+    [one] 1 day
+   *[other] { $count } days
+ }
+span-hours = { $count ->
+    [one] 1 hour
+   *[other] { $count } hours
+ }
+span-minutes = { $count ->
+    [one] 1 minute
+   *[other] { $count } minutes
+ }
+span-seconds = { $count } seconds
 ask-send = Ask
 ask-unknown = Nobody with an account here has this address.
 ask-self = This is your own address.
@@ -601,7 +627,7 @@ token-wrong-node = The id of a file or folder is wanted, of 255 characters at th
 token-wrong-rights = Please choose one at least.
 token-wrong-hours = Please choose one of these.
 token-no-hubs = You administer no hub
-token-no-hubs-words = Tokens are made by who administers a hub. Ask whoever owns it.
+token-no-hubs-words = Tokens are made by whoever is an admin or the owner of a hub. Ask whoever owns it.
 
 # --- API keys
 keys-title = API keys

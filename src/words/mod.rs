@@ -13,7 +13,7 @@ use fluent_langneg::{NegotiationStrategy, accepted_languages, negotiate_language
 use unic_langid::LanguageIdentifier;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::permission::{Mask, Right};
+use crate::domain::permission::Mask;
 
 /// A language that we speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,14 +119,22 @@ impl Language {
         self.say_of("day-and-moment", &[("day", &day), ("moment", &self.moment(at))])
     }
 
-    /// What a right lets somebody do.
-    pub fn right(self, right: Right) -> String {
-        self.say(&format!("right-{}", right.name()))
+    /// A span of so many seconds, in the greatest unit of which it is a whole number.
+    pub fn span(self, seconds: i64) -> String {
+        let units = [("span-days", 86_400), ("span-hours", 3_600), ("span-minutes", 60)];
+        let whole = units.into_iter().find(|(_, unit)| seconds % unit == 0);
+        let (key, unit) = whole.unwrap_or(("span-seconds", 1));
+        self.say_count(key, seconds / unit)
     }
 
-    /// What a mask lets somebody do, the weakest first.
+    /// What a mask lets somebody do with the reader's data, the weakest first.
     pub fn rights(self, mask: Mask) -> Vec<String> {
-        mask.rights().map(|right| self.right(right)).collect()
+        mask.rights().map(|right| self.say(&format!("right-{}", right.name()))).collect()
+    }
+
+    /// What a mask lets somebody do with data that is not the reader's, the weakest first.
+    pub fn rights_of_others(self, mask: Mask) -> Vec<String> {
+        mask.rights().map(|right| self.say(&format!("others-right-{}", right.name()))).collect()
     }
 
     fn messages(self) -> &'static Messages {
@@ -165,6 +173,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::domain::permission::Right;
 
     const SOURCES: [(&str, &str); 2] = [("en", include_str!("en.ftl")), ("de", include_str!("de.ftl"))];
 
@@ -210,6 +219,8 @@ mod tests {
                 .unwrap_or_else(|(_, errors)| panic!("{tag}: {errors:?}"));
             let language = Language::of_tag(tag).unwrap();
             assert!(outline(source).keys().all(|key| language.has(key)));
+            // Names that are HTML already have their places among these.
+            assert!(!source.lines().any(|line| !line.starts_with('#') && line.contains(['<', '&'])), "{tag}");
         }
     }
 
@@ -230,11 +241,32 @@ mod tests {
     }
 
     #[test]
+    fn a_span_is_told_in_the_greatest_unit_that_fits() {
+        for (seconds, english, german) in [
+            (86_400, "1 day", "1 Tag"),
+            (604_800, "7 days", "7 Tage"),
+            (43_200, "12 hours", "12 Stunden"),
+            (129_600, "36 hours", "36 Stunden"),
+            (60, "1 minute", "1 Minute"),
+            (5_400, "90 minutes", "90 Minuten"),
+            (61, "61 seconds", "61 Sekunden"),
+        ] {
+            assert_eq!(Language::English.span(seconds), english);
+            assert_eq!(Language::German.span(seconds), german);
+        }
+    }
+
+    #[test]
     fn moments_and_rights_are_told_in_words() {
         let at = Timestamp::from_micros(1_893_456_000_000_000);
         assert_eq!(Language::English.moment(at), "1 January 2030, 00:00 UTC");
         assert_eq!(Language::German.moment(at), "1. Januar 2030, 00:00 UTC");
         let rights = Language::English.rights(Mask::new(6).unwrap());
         assert_eq!(rights, ["look at your data", "download your data"]);
+        let rights = Language::German.rights_of_others(Mask::new(6).unwrap());
+        assert_eq!(rights, ["die Daten ansehen", "die Daten herunterladen"]);
+        for key in Right::ALL.map(|right| format!("others-right-{}", right.name())) {
+            assert!(Language::ALL.into_iter().all(|language| language.has(&key)), "{key}");
+        }
     }
 }

@@ -81,7 +81,7 @@ fn row(grant: &Grant, me: UserId, cast: &Cast) -> Option<Value> {
         id => grant.id.0,
         name => other.display_name(),
         email => other.email.as_str(),
-        bundle => scene.bundle.name.as_str(),
+        bundle => scene.bundle.display_name(),
         rights => scene.bundle.permission.bits(),
         since => grant.created_at.micros(),
     })

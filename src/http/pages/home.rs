@@ -71,7 +71,8 @@ fn card(request: &PermissionRequest, cast: &Cast, services: &Services) -> Option
         id => request.id.0,
         since => request.created_at.micros(),
         link => format!("/redeem?token={}", encoded(&token)),
-        asked => asked(scene.allowed, scene.bundle, request.expires_at),
+        until => request.expires_at.micros(),
+        asked => asked(scene.allowed, scene.bundle),
     })
 }
 

@@ -90,7 +90,8 @@ async fn forgotten(
     if services.may_mail(email.clone(), &request).await?
         && let Some(email) = email
     {
-        services.mail_link(email, visit.origin.clone()).await?;
+        // Whoever is signed in: in their own trail, it would tell whether there is the account.
+        services.mail_link(email, Origin { actor: None, ..visit.origin.clone() }).await?;
     }
     let mut answer = visit.say(StatusCode::OK, "forgot-sent");
     pace::set(&mut answer);

@@ -13,7 +13,6 @@ use super::post::Post;
 use super::session::SignedIn;
 use super::visit::{Visit, query_token};
 use crate::domain::bundle::Bundle;
-use crate::domain::clock::Timestamp;
 use crate::domain::text::IdempotencyKey;
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
@@ -66,9 +65,10 @@ pub(super) async fn show(
     opened.into_iter().for_each(|id| services.looks.count(id, request.is_some()));
     match request {
         Some((request, scene, _)) => {
-            let asked = asked(scene.allowed, scene.bundle, request.expires_at);
+            let asked = asked(scene.allowed, scene.bundle);
+            let until = request.expires_at.micros();
             let once = entropy::uuid().to_string();
-            Ok(visit.show("redeem", context! { token, once, asked }))
+            Ok(visit.show("redeem", context! { token, once, asked, until }))
         }
         None => over(&services, &visit, Some(id)).await,
     }
@@ -128,7 +128,7 @@ pub(super) async fn decide(services: Data<Services>, post: Post) -> Result<HttpR
             match services.registry.redeem(id, user.id, once, origin).await? {
                 Ok((grant, cast)) => {
                     let scene = cast.scene(grant.terms).ok_or(Problem::Broken)?;
-                    let asked = asked(scene.allowed, scene.bundle, grant.created_at);
+                    let asked = asked(scene.allowed, scene.bundle);
                     Ok(visit.show("approved", context! { grant => grant.id.0, asked }))
                 }
                 Err(_) => over(&services, visit, Some(id)).await,
@@ -142,15 +142,14 @@ pub(super) async fn decide(services: Data<Services>, post: Post) -> Result<HttpR
     }
 }
 
-/// What is asked for, by whom, until when.
-pub(super) fn asked(by: &User, bundle: &Bundle, expires_at: Timestamp) -> Value {
+/// What is asked for, by whom.
+pub(super) fn asked(by: &User, bundle: &Bundle) -> Value {
     context! {
         by => by.display_name(),
         email => by.email.as_str(),
-        bundle => bundle.name.as_str(),
-        description => bundle.description.as_str(),
+        bundle => bundle.display_name(),
+        description => bundle.display_description(),
         rights => bundle.permission.bits(),
-        expires => expires_at.micros(),
     }
 }
 

@@ -5,7 +5,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use fluent_bundle::FluentArgs;
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 
@@ -23,8 +22,8 @@ use crate::http::problem::Problem;
 use crate::store::outbox::{self, Mail};
 use crate::store::trail::{self, Entry, TrailFilter};
 use crate::store::views::{self, Viewed};
-use crate::store::{Conn, QueryResult, bundles, requests, users};
-use crate::words::{self, Language};
+use crate::store::{Conn, QueryResult, bundles, grants, requests, users};
+use crate::words::Language;
 
 /// The most entries of the trail that are told of one request.
 const MOST: usize = 100;
@@ -62,15 +61,27 @@ pub(super) async fn show(
         "timeline",
         context! {
             number => request.id.0,
+            given => told.is_given(),
             target => target.display_name(),
             target_email => target.email.as_str(),
             allowed => allowed.display_name(),
             allowed_email => allowed.email.as_str(),
-            bundle => bundle.name.as_str(),
-            description => bundle.description.as_str(),
+            bundle => bundle.display_name(),
+            description => bundle.display_description(),
             steps => told.steps(visit.language, me),
         },
     ))
+}
+
+/// Why a mail was refused or put off the last time, if it was. What the mail server said is
+/// for staff alone; others are told what it comes to.
+pub(super) fn why(mail: &Mail, language: Language, me: &User) -> Option<String> {
+    let error = mail.last_error.as_deref()?;
+    Some(match (me.staff, error.starts_with("RCPT TO")) {
+        (true, _) => error.to_owned(),
+        (false, true) => language.say("timeline-why-mailbox"),
+        (false, false) => language.say("timeline-why-server"),
+    })
 }
 
 /// All that is known of a request.
@@ -83,14 +94,33 @@ struct Told {
     views: Option<Viewed>,
     /// What the trail has of it and of its permission, the oldest first.
     trail: Vec<Entry>,
+    /// Whether a permission of its terms stands, on this request or by other means.
+    stands: bool,
     now: Timestamp,
 }
 
-/// Something that happened to a request.
+/// Something that happened to a request: a message, with who did it and how often.
 struct Step {
     at: Option<Timestamp>,
-    words: String,
+    key: &'static str,
+    who: String,
+    count: i64,
     more: Option<String>,
+}
+
+impl Step {
+    fn new(at: impl Into<Option<Timestamp>>, key: &'static str) -> Self {
+        Self { at: at.into(), key, who: String::new(), count: 0, more: None }
+    }
+
+    fn by(self, who: String) -> Self {
+        Self { who, ..self }
+    }
+
+    fn told(self) -> Value {
+        let Self { at, key, who, count, more } = self;
+        context! { at => at.map(Timestamp::micros), key, who, count, more }
+    }
 }
 
 impl Told {
@@ -114,6 +144,7 @@ impl Told {
         Ok(Some(Self {
             mails: outbox::of_request(conn, id)?,
             views: views::of(conn, request.redeem_id)?,
+            stands: !grants::of_terms(conn, &[terms])?.is_empty(),
             now: conn.now()?,
             request,
             target,
@@ -121,6 +152,11 @@ impl Told {
             bundle,
             trail,
         }))
+    }
+
+    /// Whether nobody asked for it.
+    fn is_given(&self) -> bool {
+        self.request.closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Given)
     }
 
     /// What happened, in its order.
@@ -132,8 +168,7 @@ impl Told {
         steps.extend(self.taken_back(language));
         // What has no moment, or has yet to come, is told last.
         steps.sort_by_key(|step| step.at.map_or(i64::MAX, Timestamp::micros));
-        let step = |Step { at, words, more }| context! { at => at.map(Timestamp::micros), words, more };
-        steps.into_iter().map(step).collect()
+        steps.into_iter().map(Step::told).collect()
     }
 
     /// Somebody's name, or who they are to the parties.
@@ -152,32 +187,25 @@ impl Told {
     }
 
     fn beginning(&self, language: Language) -> Step {
-        let PermissionRequest { asked_by, created_at, closed, .. } = &self.request;
-        let given = closed.as_ref().is_some_and(|closed| closed.outcome == Outcome::Given);
+        let PermissionRequest { asked_by, created_at, .. } = &self.request;
+        let given = self.is_given();
         let by = match self.who(Action::GrantCreated) {
             Some(entry) if given => entry.actor,
             _ => Some(*asked_by),
         };
         let key = if given { "timeline-given" } else { "timeline-asked" };
-        let words = language.say_of(key, &[("who", &self.name(by, language))]);
-        Step { at: Some(*created_at), words, more: None }
+        Step::new(*created_at, key).by(self.name(by, language))
     }
 
-    /// What became of a mail. What the mail server said is for staff alone; others are
-    /// told what it comes to.
+    /// What became of a mail.
     fn mail(&self, mail: &Mail, language: Language, me: &User) -> Vec<Step> {
-        let queued = Step { at: Some(mail.created_at), words: language.say("timeline-queued"), more: None };
-        let error = mail.last_error.as_deref();
-        let why = error.map(|error| match (me.staff, error.starts_with("RCPT TO")) {
-            (true, _) => error.to_owned(),
-            (false, true) => language.say("timeline-why-mailbox"),
-            (false, false) => language.say("timeline-why-server"),
-        });
+        let queued = Step::new(mail.created_at, "timeline-queued");
+        let why = why(mail, language, me);
         let (at, key) = match mail.result.as_deref() {
             Some("sent") => (mail.finished_at, "timeline-sent"),
             Some("dead") => (mail.finished_at, "timeline-dead"),
             Some(_) => (mail.finished_at, "timeline-cancelled"),
-            None if error.is_some() && !mail.leased => (Some(mail.due_at), "timeline-deferred"),
+            None if why.is_some() && !mail.leased => (Some(mail.due_at), "timeline-deferred"),
             None => return vec![queued],
         };
         let more = why.filter(|_| !matches!(mail.result.as_deref(), Some("sent" | "cancelled")));
@@ -186,48 +214,46 @@ impl Told {
             (Some(why), "timeline-deferred") => Some(format!("{why} {tries}")),
             (more, _) => more,
         };
-        vec![queued, Step { at, words: language.say(key), more }]
+        vec![queued, Step { more, ..Step::new(at, key) }]
     }
 
     fn seen(&self, language: Language) -> Vec<Step> {
         let Some(views) = &self.views else { return Vec::new() };
         let fetched = Step {
-            at: Some(views.last_fetched_at),
-            words: language.say_count("timeline-fetched", views.fetches),
+            count: views.fetches,
             more: Some(language.say("timeline-fetched-by")),
+            ..Step::new(views.last_fetched_at, "timeline-fetched")
         };
         let looked = views.last_looked_at.map(|at| {
-            let mut values = FluentArgs::new();
-            values.set("who", words::text(self.target.display_name()));
-            values.set("count", views.looks);
-            Step { at: Some(at), words: language.format("timeline-looked", &values), more: None }
+            let looked = Step::new(at, "timeline-looked").by(self.target.display_name());
+            Step { count: views.looks, ..looked }
         });
         std::iter::once(fetched).chain(looked).collect()
     }
 
     fn end(&self, language: Language) -> Option<Step> {
         let (target, expires) = (self.target.display_name(), self.request.expires_at);
-        let words = |key: &str, who: &str| language.say_of(key, &[("who", who)]);
         let Some(closed) = &self.request.closed else {
             let key = if expires <= self.now { "timeline-expired" } else { "timeline-waits" };
-            return Some(Step { at: Some(expires), words: words(key, &target), more: None });
+            return Some(Step::new(expires, key).by(target));
         };
-        let words = match closed.outcome {
+        let key = match closed.outcome {
             Outcome::Given => return None,
-            Outcome::Redeemed => words("timeline-redeemed", &target),
-            Outcome::Declined => words("timeline-declined", &target),
-            Outcome::Expired => words("timeline-expired", &target),
-            Outcome::Replaced => language.say("timeline-replaced"),
+            Outcome::Redeemed => "timeline-redeemed",
+            Outcome::Declined => "timeline-declined",
+            Outcome::Expired => "timeline-expired",
+            Outcome::Replaced => "timeline-replaced",
             Outcome::Withdrawn => {
                 let by =
                     self.who(Action::RequestWithdrawn).map_or(Some(self.allowed.id), |entry| entry.actor);
-                words("timeline-withdrawn", &self.name(by, language))
+                return Some(Step::new(closed.at, "timeline-withdrawn").by(self.name(by, language)));
             }
         };
-        Some(Step { at: Some(closed.at), words, more: None })
+        Some(Step::new(closed.at, key).by(target))
     }
 
-    /// That its permission stands no more. The trail alone knows who ended it and when.
+    /// That its permission stands no more, or still does by other means. The trail alone
+    /// knows who ended it and when.
     fn taken_back(&self, language: Language) -> Option<Step> {
         let closed = self.request.closed.as_ref()?;
         if closed.stands || !matches!(closed.outcome, Outcome::Redeemed | Outcome::Given) {
@@ -240,10 +266,10 @@ impl Told {
                 } else {
                     "timeline-taken-back"
                 };
-                let words = language.say_of(key, &[("who", &self.name(entry.actor, language))]);
-                Step { at: Some(entry.at), words, more: None }
+                Step::new(entry.at, key).by(self.name(entry.actor, language))
             }
-            None => Step { at: None, words: language.say("timeline-over"), more: None },
+            None if self.stands => Step::new(None, "timeline-stands"),
+            None => Step::new(None, "timeline-over"),
         })
     }
 }

@@ -14,7 +14,8 @@ use super::{Html, qr, view};
 use crate::domain::clock::Timestamp;
 use crate::domain::export::{ExpiryHours, ExportRef, ExportStatus, ExportToken, NewExport};
 use crate::domain::hub::{HubId, NodeId};
-use crate::domain::permission::{Mask, Right, Role};
+use crate::domain::permission::{Mask, Right};
+use crate::domain::text::clean;
 use crate::domain::user::UserId;
 use crate::http::Services;
 use crate::http::openapi::refusals::{AnyBody, May};
@@ -216,12 +217,10 @@ async fn form(
     draft: &Draft,
     wrong: Option<Wrong>,
 ) -> Result<HttpResponse, PageError> {
-    let found = services.directory.read(move |conn| hubs::of_user(conn, me, HUBS)).await?;
-    let own: Vec<(HubId, String, Role)> =
-        found.into_iter().filter(|(.., role)| role.privilege().contains(Mask::ADMIN)).collect();
+    let own = services.directory.read(move |conn| hubs::administered_by(conn, me, HUBS)).await?;
     let highest = own.iter().map(|(.., role)| *role).max();
     let hubs = own.iter().map(|(id, name, _)| {
-        context! { id => id.as_str(), name, chosen => id.as_str() == draft.hub }
+        context! { id => id.as_str(), name => clean(name), chosen => id.as_str() == draft.hub }
     });
     let rights = highest.into_iter().flat_map(|role| role.privilege().rights()).map(|right| {
         let (name, ticked) = (right.name(), draft.rights.contains(&right));

@@ -284,7 +284,10 @@ impl Reader {
 
     /// Who did it. Others than staff are told the name of the other party alone.
     fn who(&self, entry: &Entry) -> String {
-        let Some(actor) = entry.actor else { return self.language.say("timeline-operator") };
+        let Some(actor) = entry.actor else {
+            let key = if entry.address.is_some() { "trail-stranger" } else { "timeline-operator" };
+            return self.language.say(key);
+        };
         if self.viewer == Some(actor) {
             return self.language.say("trail-you");
         }

@@ -11,17 +11,20 @@ use actix_web::http::header::{
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::assets;
 use crate::domain::clock::Timestamp;
 use crate::domain::permission::Mask;
 use crate::words::Language;
-use crate::words::template::{language, say};
+use crate::words::template::{bdi, language, say};
 
 /// What a page may load and do: what is ours, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What a mail address in a `mailto:` link is not written with (RFC 6068, 2).
+const NOT_IN_ADDR: &AsciiSet = &NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_');
 
 /// Declares the templates by their names.
 macro_rules! templates {
@@ -81,10 +84,13 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_function("say", say);
     environment.add_function("asset", assets::link);
+    environment.add_filter("bdi", bdi);
     environment.add_filter("moment", moment);
     environment.add_filter("iso", |micros: i64| Timestamp::from_micros(micros).rfc3339());
     environment.add_filter("rights", rights);
+    environment.add_filter("rights_of_others", rights_of_others);
     environment.add_filter("percent", |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+    environment.add_filter("addr", |email: &str| utf8_percent_encode(email, NOT_IN_ADDR).to_string());
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
             tracing::error!(name, %error, "a page's template is broken");
@@ -98,9 +104,14 @@ fn moment(state: &State<'_, '_>, micros: i64) -> String {
     language(state).moment(Timestamp::from_micros(micros))
 }
 
-/// `{{ bits | rights }}`: what a mask lets somebody do, as a list.
+/// `{{ bits | rights }}`: what a mask lets somebody do with the reader's data, as a list.
 fn rights(state: &State<'_, '_>, bits: i64) -> Vec<String> {
     Mask::new(bits).map(|mask| language(state).rights(mask)).unwrap_or_default()
+}
+
+/// `{{ bits | rights_of_others }}`: the same, where the data is not the reader's.
+fn rights_of_others(state: &State<'_, '_>, bits: i64) -> Vec<String> {
+    Mask::new(bits).map(|mask| language(state).rights_of_others(mask)).unwrap_or_default()
 }
 
 /// A page of a template, in a language. (`lang` is known to all templates.)

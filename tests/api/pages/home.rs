@@ -43,6 +43,40 @@ on_both_databases! {
         assert!(visitor.sees(&app, "/").await.1.contains("Nothing waits for you"));
     }
 
+    async fn a_name_turns_nothing_around_and_is_never_blank(app: TestApp) {
+        // What these are called would show otherwise: `Ada nimdA`, and nothing at all.
+        let eve = app.person("eve@example.org", ["Ada", "\u{202e}Admin\u{200b}"], false);
+        let blank = app.person("blank@example.org", ["\u{3164}", "\u{2800}\u{115f}"], false);
+        let grace = app.user("grace@example.org");
+        let visitor = app.signed_in(&grace);
+        for (who, shown) in [(&eve, "Ada Admin"), (&blank, "blank@example.org")] {
+            let shown = format!("<bdi>{shown}</bdi>");
+            let request = app.ask(who, &grace, &app.bundle("Sleep\u{202e} <b>", 6));
+            let token = app.redeem_token(&request);
+            let link = format!("/redeem?token={token}");
+            let decided = [("token", token.as_str()), ("decision", "approve")];
+            for page in [
+                visitor.sees(&app, "/").await.1,
+                visitor.sees(&app, &link).await.1,
+                visitor.sees(&app, &format!("/requests/{}", request.id)).await.1,
+                visitor.sends(&app, "/redeem", &decided).await.1,
+                visitor.sees(&app, "/access").await.1,
+                visitor.sees(&app, &link).await.1,
+                visitor.sees(&app, "/account/activity").await.1,
+            ] {
+                assert!(page.contains(&shown), "{shown}: {page}");
+                for unseen in ['\u{202e}', '\u{200b}', '\u{3164}', '\u{2800}'] {
+                    assert!(!page.contains(unseen), "{unseen:?}: {page}");
+                }
+                assert!(!page.contains("&lt;bdi") && !page.contains("<b>"), "{page}");
+            }
+        }
+        let (_, page) = app.signed_in(&eve).sees(&app, "/").await;
+        assert!(page.contains("Hello, Ada Admin."), "{page}");
+        app.ask(&grace, &blank, &app.bundle("Steps", 2));
+        assert!(visitor.sees(&app, "/requests").await.1.contains("<bdi>blank@example.org</bdi>"));
+    }
+
     async fn who_is_asked_declines_at_once(app: TestApp) {
         let (ada, grace, eve) = people(&app);
         let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));

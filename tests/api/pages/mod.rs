@@ -17,6 +17,11 @@ mod trail;
 
 use reqwest::RequestBuilder;
 
+/// A page without what sets its names apart.
+fn plain(page: &str) -> String {
+    page.replace("<bdi>", "").replace("</bdi>", "")
+}
+
 /// Where a browser is led that sends this.
 async fn led_to(request: RequestBuilder) -> String {
     let answer = request.send().await.unwrap();

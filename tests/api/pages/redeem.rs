@@ -62,6 +62,7 @@ on_both_databases! {
         let (status, page) = grace.sends(&app, "/redeem", &approve).await;
         assert_eq!(status, 200);
         assert!(page.contains("Approved") && page.contains("/revoke"), "{page}");
+        assert!(page.contains("They may:") && !page.contains("If you approve"), "{page}");
         assert_eq!(app.count(GRANTS), 1);
         assert_eq!(grace.sends(&app, "/redeem", &approve).await.0, 404);
         assert_eq!(app.count(GRANTS), 1);
@@ -136,6 +137,20 @@ on_both_databases! {
         let eve = app.signed_in(&app.user("eve@example.org"));
         let (_, for_eve) = eve.sees(&app, &format!("/redeem?token={token}")).await;
         assert_eq!(for_eve, eve.sees(&app, "/redeem?token=nonsense").await.1);
+    }
+
+    async fn an_address_adds_nothing_to_the_mail_that_a_link_begins(app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let visitor = app.signed_in(&grace);
+        for (email, link) in [
+            ("a?bcc=x@example.org", "mailto:a%3Fbcc%3Dx@example.org?subject="),
+            ("a&b%40c+d@my-place.example.org", "mailto:a%26b%2540c%2Bd@my-place.example.org?subject="),
+        ] {
+            let token = app.redeem_token(&app.ask(&app.user(email), &grace, &app.bundle("Sleep", 6)));
+            assert_eq!(visitor.sends(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
+            let (_, page) = visitor.sees(&app, &format!("/redeem?token={token}")).await;
+            assert!(page.contains(&format!("href=\"{link}")), "{link}: {page}");
+        }
     }
 
     async fn a_broken_form_is_told_so_as_a_page(app: TestApp) {

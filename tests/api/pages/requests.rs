@@ -2,9 +2,10 @@
 //! again, and withdrawing.
 
 use countersign::mail::transport::SendError;
+use serde_json::json;
 
 use super::led_to;
-use crate::helpers::{TestApp, TestUser, token_in};
+use crate::helpers::{By, TestApp, TestUser, token_in};
 use crate::limits::limits;
 use crate::mailer::until;
 use crate::visitor::Visitor;
@@ -52,6 +53,30 @@ on_both_databases! {
         for other in [&grace, &app.user("eve@example.org")] {
             assert!(!app.signed_in(other).sees(&app, "/requests").await.1.contains("Sleep"));
         }
+    }
+
+    async fn the_form_fits_what_the_operator_allows(mut app: TestApp) {
+        let (ada, grace) = people(&app);
+        let bundle = app.bundle("Sleep", 6).id.0.to_string();
+        for (toml, told, most) in [
+            ("", "7 days, unless you say otherwise; 30 days at the most.", Some("max=\"30\"")),
+            ("[requests]\ndefault_ttl = 86400", "1 day, unless you say otherwise; 30 days", Some("max=\"30\"")),
+            ("[requests]\ndefault_ttl = 43200\nmax_ttl = 129600", "12 hours, unless you say otherwise; 1 day at", Some("max=\"1\"")),
+            ("[requests]\nmax_ttl = 3600", "They can decide for 1 hour.", None),
+        ] {
+            app.url = app.replica_with(toml);
+            let visitor = app.signed_in(&ada);
+            let (_, page) = visitor.sees(&app, "/ask").await;
+            assert!(page.contains(told), "{told}: {page}");
+            assert!(page.contains("Sleep (look at the data, download the data)"), "it is not the asker's data: {page}");
+            match most {
+                Some(most) => assert!(page.contains(most), "{page}"),
+                None => assert!(!page.contains("name=\"days\""), "{page}"),
+            }
+        }
+        let form = [("email", grace.email()), ("bundle", &bundle)];
+        assert_eq!(led_to(app.signed_in(&ada).post(&app, "/ask", &form)).await, "/requests?done=asked");
+        assert!(app.signed_in(&ada).sees(&app, "/requests").await.1.contains("1 January 2030, 01:00 UTC"));
     }
 
     async fn the_form_says_what_is_wrong_and_no_more_than_the_api(app: TestApp) {
@@ -128,26 +153,35 @@ on_both_databases! {
 
     async fn a_mail_that_was_refused_is_told_of_and_may_be_sent_again(app: TestApp) {
         let (ada, grace) = people(&app);
-        app.mailbox.refuse(grace.email(), SendError::permanent("550 no such <user>"), 1);
+        let error = "RCPT TO: permanent error (550): no such <user> at mx7.internal";
+        app.mailbox.refuse(grace.email(), SendError::permanent(error), 1);
         let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
         until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'dead'", 1).await;
         let visitor = app.signed_in(&ada);
         let (_, page) = visitor.sees(&app, "/requests").await;
-        assert!(page.contains(">Refused<") && page.contains("550 no such &lt;user&gt;"), "{page}");
+        assert!(page.contains(">Refused<") && page.contains("The mailbox did not take it."), "{page}");
+        assert!(!page.contains("550") && !page.contains("mx7"), "the server's words are for staff: {page}");
         app.advance(1);
         assert_eq!(led_to(visitor.post(&app, &format!("/requests/{}/resend", request.id), &[])).await, "/requests?done=resent");
         until(&app, SENT, 1).await;
         let (_, page) = visitor.sees(&app, "/requests").await;
-        assert!(page.contains(">Sent<") && !page.contains("550"), "the last mail counts: {page}");
+        assert!(page.contains(">Sent<") && !page.contains("did not take it"), "the last mail counts: {page}");
     }
 
     async fn a_mail_that_is_put_off_is_told_of_and_why(app: TestApp) {
         let (ada, grace) = people(&app);
-        app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 1_000_000);
-        app.ask(&ada, &grace, &app.bundle("Sleep", 6));
-        until(&app, "SELECT count(*) AS n FROM outbox WHERE last_error IS NOT NULL AND lease IS NULL", 1).await;
+        let root = app.staff("root@example.org");
+        app.mailbox.refuse(grace.email(), SendError::transient("451 <try> again"), 1_000_000);
+        let bundle = app.bundle("Sleep", 6);
+        for who in [&ada, &root] {
+            app.ask(who, &grace, &bundle);
+        }
+        until(&app, "SELECT count(*) AS n FROM outbox WHERE last_error IS NOT NULL AND lease IS NULL", 2).await;
         let (_, page) = app.signed_in(&ada).sees(&app, "/requests").await;
-        assert!(page.contains(">Delayed<") && page.contains("451 try again") && page.contains("Tried again on"), "{page}");
+        assert!(page.contains(">Delayed<") && page.contains("Tried again on"), "{page}");
+        assert!(page.contains("The mail server did not take it") && !page.contains("451"), "{page}");
+        let (_, page) = app.signed_in(&root).sees(&app, "/requests").await;
+        assert!(page.contains("451 &lt;try&gt; again"), "staff are told what the server said: {page}");
     }
 
     async fn asking_and_sending_again_take_of_the_same_limits(mut app: TestApp) {
@@ -199,6 +233,31 @@ on_both_databases! {
         }
         for other in [&grace, &eve] {
             assert!(!app.signed_in(other).sees(&app, "/requests").await.1.contains("Sleep"));
+        }
+    }
+
+    async fn what_was_approved_and_stands_by_other_means_was_not_taken_back(app: TestApp) {
+        let (ada, grace) = people(&app);
+        let bundle = app.bundle("Sleep", 6);
+        let request = app.ask(&grace, &ada, &bundle);
+        let given = json!({ "user_allowed": grace.uri(), "user_target": ada.uri(), "bundle": bundle.id.0 });
+        let answer = app.post("/api/bundle_permission/").by(&ada).json(&given).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        let token = app.redeem_token(&request);
+        let approved = [("token", token.as_str()), ("decision", "approve")];
+        assert_eq!(app.signed_in(&ada).sends(&app, "/redeem", &approved).await.0, 200);
+        let visitor = app.signed_in(&grace);
+        let pages = [("/requests".to_owned(), "the permission stands"), (format!("/requests/{}", request.id), "The permission stands")];
+        for (path, words) in &pages {
+            let (_, page) = visitor.sees(&app, path).await;
+            assert!(page.contains(words) && !page.contains("taken back"), "{path}: {page}");
+            assert!(!page.contains("/ask?email="), "it is theirs already: {page}");
+        }
+        let id = app.numbers("SELECT id AS n FROM bundle_permissions")[0];
+        assert_eq!(app.signed_in(&ada).sends(&app, &format!("/access/{id}/revoke"), &[]).await.0, 303);
+        for (path, _) in &pages {
+            let (_, page) = visitor.sees(&app, path).await;
+            assert!(page.contains("taken back since") && !page.contains("permission stands"), "{path}: {page}");
         }
     }
 

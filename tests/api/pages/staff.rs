@@ -35,6 +35,24 @@ fn trail(app: &TestApp, action: &str, actor: &TestUser) -> i64 {
 }
 
 on_both_databases! {
+    async fn names_are_found_whatever_their_case_umlauts_too(app: TestApp) {
+        let root = app.signed_in(&app.staff("root@example.org"));
+        let anne = app.person("anne@example.org", ["Änne", "ÖSTERGÅRD"], false);
+        let form = [("id", "hub"), ("name", "Übersicht"), ("owner", anne.email())];
+        assert_eq!(root.sends(&app, "/staff/hubs", &form).await.0, 303);
+        for (place, words, found) in [
+            ("/staff/users", ["Änne", "änne", "ÄNNE", "Östergård", "änne ÖSTER"], "anne@example.org"),
+            ("/staff/hubs", ["Übersicht", "übersicht", "ÜBERSICHT", "übers", "HUB"], ">Übersicht<"),
+        ] {
+            for word in words {
+                let query: String = form_urlencoded::byte_serialize(word.as_bytes()).collect();
+                let (_, page) = root.sees(&app, &format!("{place}?q={query}")).await;
+                assert!(page.contains(found), "{word}: {page}");
+            }
+            assert!(!root.sees(&app, &format!("{place}?q=%C3%9Cnne")).await.1.contains(found));
+        }
+    }
+
     async fn looking_at_the_rooms_changes_nothing_and_is_for_staff(app: TestApp) {
         let (_, root) = root(&app);
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
@@ -372,7 +390,7 @@ on_both_databases! {
         }
         let again = leads(root.post(&app, retry, &[])).await;
         assert_eq!(again, "/staff/mail?done=not-retried");
-        assert!(root.sees(&app, &again).await.1.contains("has been sent already"));
+        assert!(root.sees(&app, &again).await.1.contains("that mail cannot be sent now"));
         assert_eq!(trail(&app, "mail.retried", &me), 1);
         assert_eq!(root.sends(&app, "/staff/mail/x/retry", &[]).await.0, 404);
     }

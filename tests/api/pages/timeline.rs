@@ -7,6 +7,7 @@ use countersign::domain::user::{Authority, UserId};
 use countersign::mail::transport::SendError;
 use countersign::store::ledger::{self, Deed, Operation, RequestRef};
 
+use super::plain;
 use crate::helpers::{TestApp, TestUser};
 use crate::hexo::Scene;
 use crate::mailer::until;
@@ -29,7 +30,7 @@ async fn sees(app: &TestApp, who: &TestUser, id: impl std::fmt::Display) -> Stri
     let (status, page) = app.signed_in(who).sees(app, &format!("/requests/{id}")).await;
     assert_eq!(status, 200, "{page}");
     assert!(!page.contains("192.0.2.99") && !page.contains("telltale"), "{page}");
-    page
+    plain(&page)
 }
 
 on_both_databases! {
@@ -92,6 +93,7 @@ on_both_databases! {
         let given = app.numbers("SELECT id AS n FROM permission_requests WHERE outcome = 'given'")[0];
         let page = sees(&app, ada, given).await;
         assert!(page.contains("grace Test gave this permission without being asked."), "{page}");
+        assert!(page.contains("A permission for ada Test from grace Test.") && !page.contains(" asks "), "{page}");
         assert!(!page.contains("mail"), "{page}");
         app.advance(3_600);
         assert!(sees(&app, ada, asked[6].id).await.contains("expired before grace Test decided."));

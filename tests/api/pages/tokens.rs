@@ -1,6 +1,8 @@
 //! Export tokens at the pages: made, shown once, listed, revoked.
 
+use countersign::domain::hub::HubId;
 use countersign::domain::permission::Role;
+use countersign::store::hubs;
 
 use super::led_to;
 use crate::helpers::TestApp;
@@ -127,6 +129,23 @@ on_both_databases! {
         assert!(visitor.sees(&app, "/tokens/new").await.1.contains("You administer no hub"));
         assert_eq!(refused(&app, &visitor, &FORM).await.0, 403);
         assert_eq!(app.count(TOKENS), 0);
+    }
+
+    async fn who_is_something_in_very_many_hubs_finds_the_one_that_they_administer(app: TestApp) {
+        let carol = app.user("carol@example.org");
+        app.store.write(|conn| {
+            let now = conn.now()?;
+            let others = (0..500).map(|nth| (format!("hub{nth}"), "Another", Role::Manager));
+            for (id, name, role) in others.chain([("last".to_owned(), "The last", Role::Admin)]) {
+                let id = HubId::new(&id).unwrap();
+                hubs::insert(conn, &id, name, now)?;
+                hubs::set_role(conn, &id, carol.user.id, role)?;
+            }
+            Ok(())
+        }).unwrap();
+        let (_, page) = app.signed_in(&carol).sees(&app, "/tokens/new").await;
+        assert!(page.contains("value=\"last\"") && !page.contains("You administer no hub"), "{page}");
+        assert!(!page.contains("value=\"hub1\""), "{page}");
     }
 
     async fn tokens_come_twenty_at_a_time(app: TestApp) {

@@ -4,6 +4,7 @@ use countersign::domain::event::{Action, Origin};
 use countersign::store::events;
 use countersign::words::Language;
 
+use super::plain;
 use crate::helpers::TestApp;
 use crate::hexo::Scene;
 
@@ -43,13 +44,13 @@ on_both_databases! {
         assert_eq!(answer.unwrap().status(), 200);
         let (status, own) = app.signed_in(grace).sees(&app, OWN).await;
         assert_eq!(status, 200);
-        let own = own.replace("&#x2f;", "/");
+        let own = plain(&own).replace("&#x2f;", "/");
         for told in ["A request was approved", "A permission was asked for", "You ·", "ada Test ·", "127.0.0.1", "a telltale"] {
             assert!(own.contains(told), "{told}: {own}");
         }
         assert!(own.contains(&format!("<a href=\"/requests/{number}\">request:{number}</a>")), "{own}");
         let (_, others) = app.signed_in(ada).sees(&app, OWN).await;
-        assert!(others.contains("A request was approved") && others.contains("grace Test ·"), "{others}");
+        assert!(others.contains("A request was approved") && others.contains("<bdi>grace Test</bdi> ·"), "{others}");
         assert!(!others.contains("a telltale"), "{others}");
         assert!(!others.contains("By whom"), "{others}");
         let (_, none) = app.signed_in(eve).sees(&app, OWN).await;
@@ -62,6 +63,30 @@ on_both_databases! {
         for told in ["a telltale", "grace Test (grace@example.org)", "By whom"] {
             assert!(all.contains(told), "{told}: {all}");
         }
+    }
+
+    async fn a_password_mail_is_nobodys_deed_and_tells_nobody_of_an_account(app: TestApp) {
+        let (ada, bob) = (app.user("ada@example.org"), app.user("bob@example.org"));
+        let root = app.staff("root@example.org");
+        let linked = "A link to set a password was mailed";
+        // Besides the trail's words there is the form's choice of the same.
+        let told = |page: &str| plain(page).matches(&format!("<strong>{linked}</strong>")).count();
+        for (nth, visitor) in [app.visitor(), app.signed_in(&bob), app.signed_in(&root)].iter().enumerate() {
+            assert_eq!(visitor.sends(&app, "/forgot-password", &[("email", ada.email())]).await.0, 200);
+            let (_, page) = app.signed_in(&ada).sees(&app, OWN).await;
+            assert_eq!(told(&page), nth + 1, "{page}");
+            assert_eq!(plain(&page).matches("Somebody who was not signed in ·").count(), nth + 1, "{page}");
+            assert!(!page.contains("The operator") && !page.contains("An administrator"), "{page}");
+            assert!(!page.contains("127.0.0.1"), "from where is for staff: {page}");
+        }
+        for other in [&bob, &root] {
+            assert_eq!(told(&app.signed_in(other).sees(&app, OWN).await.1), 0);
+        }
+        let (_, all) = app.signed_in(&root).sees(&app, ALL).await;
+        assert!(told(&all) == 3 && all.contains("127.0.0.1"), "{all}");
+        record(&app, 1);
+        let (_, all) = app.signed_in(&root).sees(&app, ALL).await;
+        assert!(all.contains("The operator"), "without an address, it was the operator: {all}");
     }
 
     async fn the_trail_is_searched_by_a_form(app: TestApp) {

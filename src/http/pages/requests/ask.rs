@@ -190,17 +190,20 @@ async fn form(
         .map(|bundle| {
             let id = bundle.id.0.to_string();
             let chosen = id == draft.bundle;
-            context! { id, chosen, name => bundle.name.as_str(), rights => bundle.permission.bits() }
+            context! { id, chosen, name => bundle.display_name(), rights => bundle.permission.bits() }
         })
         .collect();
     let requests = &services.config.requests;
+    let days = requests.max_ttl / DAY;
     let context = context! {
         bundles,
         draft => draft.told(),
         wrong => Wrong::told(wrong),
         once => entropy::uuid().to_string(),
-        usual => requests.default_ttl / DAY,
-        most => requests.max_ttl / DAY,
+        usual => visit.language.span(requests.default_ttl),
+        // Who decides within less than a day is not asked for days.
+        days,
+        most => (days > 0).then(|| visit.language.span(days * DAY)),
     };
     let status = wrong.map_or(StatusCode::OK, |wrong| wrong.status);
     Ok(visit.page(status, "ask", context))

@@ -12,9 +12,11 @@ use utoipa::OpenApi;
 use super::Html;
 use super::error::PageError;
 use super::listing::{Part, done};
+use super::timeline;
 use super::view;
 use super::visit::Visit;
-use crate::domain::request::{PermissionRequest, RequestId};
+use crate::domain::grant::Terms;
+use crate::domain::request::{Outcome, PermissionRequest, RequestId};
 use crate::domain::user::User;
 use crate::http::Services;
 use crate::http::openapi::refusals::May;
@@ -22,7 +24,7 @@ use crate::http::routing::get;
 use crate::store::cast::Cast;
 use crate::store::outbox::{self, Mail, MailResult};
 use crate::store::requests::{self, Side};
-use crate::store::{blocks, users};
+use crate::store::{blocks, grants, users};
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(view::resource("/requests", "GET, HEAD").route(get().to(show)))
@@ -61,7 +63,8 @@ pub(super) struct Document;
 )]
 async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
     const MESSAGES: &[&str] = &["asked", "withdrawn", "resent", "owed", "unblocked"];
-    let me = visit.user()?.user.id;
+    let user = &visit.user()?.user;
+    let me = user.id;
     let [asked, over, blocked] = ["asked", "over", "blocked"].map(|name| Part::of(&visit, name));
     let pages = [asked, over, blocked].map(Part::page);
     let found = services.directory.read(move |conn| {
@@ -70,21 +73,29 @@ async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, Pa
         let live = requests::live_of_side(conn, Side::Allowed, me, asked, now)?;
         let ended = requests::over_of_allowed(conn, me, over)?;
         let cast = Cast::of(conn, live.rows.iter().chain(&ended.rows).map(|request| request.terms))?;
+        let terms: Vec<Terms> = ended.rows.iter().map(|request| request.terms).collect();
+        let standing = grants::of_terms(conn, &terms)?;
         let numbers: Vec<RequestId> = live.rows.iter().map(|request| request.id).collect();
         let mails = outbox::latest_of(conn, &numbers)?;
         let strangers = blocks::of(conn, me, blocked)?;
         let people = users::by_ids(conn, &strangers.rows)?;
-        Ok((live, ended, cast, mails, strangers.total, people))
+        Ok((live, ended, standing, cast, mails, strangers.total, people))
     });
-    let (live, ended, cast, mails, strangers, people) = found.await?;
+    let (live, ended, standing, cast, mails, strangers, people) = found.await?;
     let waiting = live.rows.iter().filter_map(|request| {
         let mail = mails.get(&request.id);
-        Some(context! { mail => told(mail), ..row(request, &cast)? })
+        Some(context! { mail => told(mail, &visit, user), ..row(request, &cast)? })
     });
     let over_rows = ended.rows.iter().filter_map(|request| {
         let closed = request.closed.as_ref()?;
         let row = row(request, &cast)?;
-        Some(context! { outcome => closed.outcome.name(), at => closed.at.micros(), ..row })
+        // What was approved may stand by other means.
+        let stands = standing.iter().any(|grant| grant.terms == request.terms);
+        let outcome = match closed.outcome {
+            Outcome::Redeemed if stands => "stands",
+            outcome => outcome.name(),
+        };
+        Some(context! { outcome, at => closed.at.micros(), ..row })
     });
     let context = context! {
         done => done(&visit, "done", MESSAGES),
@@ -106,7 +117,7 @@ fn row(request: &PermissionRequest, cast: &Cast) -> Option<Value> {
         name => scene.target.display_name(),
         email => scene.target.email.as_str(),
         bundle_id => scene.bundle.id.0,
-        bundle => scene.bundle.name.as_str(),
+        bundle => scene.bundle.display_name(),
         since => request.created_at.micros(),
         until => request.expires_at.micros(),
     })
@@ -118,9 +129,9 @@ fn person(user: &User) -> Value {
 
 /// What became of a request's last mail, as far as is known: `state` (`none`, `queued`,
 /// `sending`, `delayed`, `sent`, `refused`) and how that looks (`badge`), `at` (when it was
-/// sent or refused, or is tried again), `why` (what the mail server said), and whether it
-/// has yet to leave (`owed`).
-fn told(mail: Option<&Mail>) -> Value {
+/// sent or refused, or is tried again), `why` (what went wrong), and whether it has yet to
+/// leave (`owed`).
+fn told(mail: Option<&Mail>, visit: &Visit, me: &User) -> Value {
     let Some(mail) = mail else {
         return context! { state => "none", badge => "", at => (), why => (), owed => false };
     };
@@ -132,9 +143,10 @@ fn told(mail: Option<&Mail>) -> Value {
         None if mail.last_error.is_some() => ("delayed", "warn"),
         None => ("queued", "open"),
     };
+    let why = || timeline::why(mail, visit.language, me);
     let (at, why) = match state {
-        "delayed" => (Some(mail.due_at), mail.last_error.as_deref()),
-        "refused" => (mail.finished_at, mail.last_error.as_deref()),
+        "delayed" => (Some(mail.due_at), why()),
+        "refused" => (mail.finished_at, why()),
         _ => (mail.finished_at, None),
     };
     context! { state, badge, at => at.map(|at| at.micros()), why, owed => mail.result.is_none() }

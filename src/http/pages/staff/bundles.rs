@@ -56,8 +56,8 @@ async fn show_all(
     let row = |bundle: &Bundle| {
         context! {
             id => bundle.id.0,
-            name => bundle.name.as_str(),
-            description => bundle.description.as_str(),
+            name => bundle.display_name(),
+            description => bundle.display_description(),
             rights => bundle.permission.to_string(),
         }
     };

@@ -14,6 +14,7 @@ use super::{Done, Look, perform, staff_in};
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
 use crate::domain::text::checked_or_empty;
+use crate::domain::text::clean;
 use crate::domain::user::Email;
 use crate::http::Services;
 use crate::http::openapi::refusals::May;
@@ -69,7 +70,7 @@ async fn show_all(
     };
     let part = part.cut(&mut found);
     let row = |(id, name): &(HubId, String)| {
-        context! { id => id.as_str(), name, link => place(id) }
+        context! { id => id.as_str(), name => clean(name), link => place(id) }
     };
     let hubs: Vec<Value> = found.iter().map(row).collect();
     let open = status != StatusCode::OK;
@@ -196,7 +197,8 @@ async fn show_one(
         .collect();
     let roles = Role::ALL.map(Role::name);
     let done = done(visit, "staff-hub", &["added", "given", "taken", "had-none"]);
-    let context = context! { id => id.as_str(), name, members, roles, part, done, form => Serde(form) };
+    let context =
+        context! { id => id.as_str(), name => clean(&name), members, roles, part, done, form => Serde(form) };
     Ok(visit.page(status, "staff-hub", context))
 }
 

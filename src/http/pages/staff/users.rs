@@ -80,7 +80,7 @@ fn row(user: &User, me: UserId) -> Value {
     context! {
         id => user.id.0,
         email => user.email.as_str(),
-        name => format!("{} {}", user.first_name.as_str(), user.last_name.as_str()).trim(),
+        name => user.shown_names(),
         active => user.active,
         staff => user.staff,
         me => user.id == me,
