@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, ServiceConfig};
-use diesel::QueryResult;
 use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
@@ -24,7 +23,7 @@ use crate::http::openapi::refusals::{AnyBody, May};
 use crate::http::problem::Problem;
 use crate::http::routing::get;
 use crate::store::keys::{self, ApiKey, Scope};
-use crate::store::{Conn, events};
+use crate::store::{Conn, QueryResult, events};
 
 /// The most characters of a key's label.
 const LABEL: usize = 100;
