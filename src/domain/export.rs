@@ -1,5 +1,5 @@
 //! Export tokens: they let their bearer use one node of a hub, within a mask,
-//! until they expire or are revoked (`seeds/drumee-mfs_api.txt`).
+//! until they expire or are revoked (Drumee's public "MFS_API API Reference").
 
 use std::str::FromStr;
 

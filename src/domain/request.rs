@@ -1,7 +1,7 @@
 //! Permission requests: one user asks another for a bundle, and the target
-//! redeems the request once, or not at all
-//! (`seeds/hexostore-bundle_permission_request.txt`). A permission is the request
-//! that was redeemed for it, as long as it stands.
+//! redeems the request once, or not at all (`bundle_permission_request` in Hexoskin's
+//! public "Hexostore API Documentation"). A permission is the request that was redeemed
+//! for it, as long as it stands.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! The wire: parse, authenticate, hand to a floor below, translate the answer.
-//! Two dialects, a resource server's endpoints, a page and the operator's
+//! Two dialects, a resource server's endpoints, the pages and the operator's
 //! probes; they share what is in this folder and never import each other.
 
 pub mod attempts;
@@ -59,7 +59,7 @@ pub struct Services {
     pub directory: Directory,
     /// Tells who calls.
     pub authenticator: Authenticator,
-    /// Makes and opens redeem tokens.
+    /// Makes and opens redeem tokens, password links and the tokens of forms.
     pub keyring: Arc<Keyring>,
     /// What has been served.
     pub metrics: Metrics,

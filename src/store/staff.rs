@@ -1,6 +1,6 @@
-//! What staff does at the pages, and the operator at the command line: each deed with its
-//! entry in the audit trail, in a transaction of the caller's. What is refused has changed
-//! nothing.
+//! What staff does at the pages and by the API, and the operator at the command line: each
+//! deed with its entry in the audit trail, in a transaction of the caller's. What is refused
+//! has changed nothing.
 
 use std::collections::HashMap;
 

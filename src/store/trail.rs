@@ -218,12 +218,12 @@ fn redemptions(
         match way {
             Way::Subject(subject) => {
                 if let Subject::Request(id) = Subject::of(subject) {
-                    redeemed.extend(redeemed_requests(conn, Side::Number(id.0), filter)?);
+                    redeemed.extend(redeemed_requests(conn, Whose::Number(id.0), filter)?);
                 }
             }
             // Whoever redeems is the target.
-            Way::Actor(user) => redeemed.extend(redeemed_requests(conn, Side::Target(*user), filter)?),
-            Way::Concerned(user) => redeemed.extend(redeemed_requests(conn, Side::Allowed(*user), filter)?),
+            Way::Actor(user) => redeemed.extend(redeemed_requests(conn, Whose::Target(*user), filter)?),
+            Way::Concerned(user) => redeemed.extend(redeemed_requests(conn, Whose::Allowed(*user), filter)?),
             Way::ConcernedToo(_) | Way::Action(_) | Way::All => {}
         }
     }
@@ -243,15 +243,15 @@ fn redemptions(
 
 /// Whose requests.
 #[derive(Clone, Copy)]
-enum Side {
+enum Whose {
     Number(i64),
     Target(UserId),
     Allowed(UserId),
 }
 
-/// The newest requests of a side that were redeemed, and when: those that stand, and those
-/// that do no more, each by an index of its own.
-fn redeemed_requests(conn: &mut Conn, side: Side, filter: &TrailFilter) -> QueryResult<Vec<(i64, At)>> {
+/// The newest of them that were redeemed, and when: those that stand, and those that do no
+/// more, each by an index of its own.
+fn redeemed_requests(conn: &mut Conn, whose: Whose, filter: &TrailFilter) -> QueryResult<Vec<(i64, At)>> {
     let mut found = Vec::new();
     for stands in [true, false] {
         let rows: Vec<(i64, At)> = on!(conn, c => {
@@ -264,16 +264,16 @@ fn redeemed_requests(conn: &mut Conn, side: Side, filter: &TrailFilter) -> Query
                 true => query.filter(sql::<Bool>("stands AND outcome IS NOT NULL")),
                 false => query.filter(sql::<Bool>("outcome = 'redeemed' AND NOT stands")),
             };
-            query = match side {
-                Side::Number(id) => query.filter(requests::id.eq(id)),
-                Side::Target(user) => query
+            query = match whose {
+                Whose::Number(id) => query.filter(requests::id.eq(id)),
+                Whose::Target(user) => query
                     .filter(requests::user_target.eq_any([user.0]))
                     .order((requests::user_target.desc(), requests::id.desc())),
-                Side::Allowed(user) => query
+                Whose::Allowed(user) => query
                     .filter(requests::user_allowed.eq_any([user.0]))
                     .order((requests::user_allowed.desc(), requests::id.desc())),
             };
-            if let (Some(me), Side::Number(_)) = (filter.viewer, side) {
+            if let (Some(me), Whose::Number(_)) = (filter.viewer, whose) {
                 query = query.filter(requests::user_target.eq(me.0).or(requests::user_allowed.eq(me.0)));
             }
             if let Some(from) = filter.from {

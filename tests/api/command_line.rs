@@ -23,14 +23,12 @@ use countersign::store::ledger::{self, Deed, Operation, Verdict};
 use countersign::store::lookup::{self, Question};
 use countersign::store::outbox::MailResult;
 use countersign::store::{Clock, Store, keys, outbox, users};
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use diesel::sqlite::SqliteConnection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::helpers::{SECRET, execute, in_database};
+use crate::helpers::{SECRET, execute, in_database, load};
 
 const DAY: i64 = 24 * 3_600;
 
@@ -130,13 +128,12 @@ impl Database {
     /// The audit trail, the oldest entry first.
     fn trail(&self) -> Vec<String> {
         drop(self.store(Clock::Database));
-        let query = diesel::sql_query("SELECT action || ' ' || subject AS entry FROM events ORDER BY id");
-        let entries: Vec<Entry> = match self.url.strip_prefix("sqlite://") {
-            Some(path) => query.load(&mut SqliteConnection::establish(path).unwrap()),
-            None => query.load(&mut PgConnection::establish(&self.url).unwrap()),
-        }
-        .unwrap();
-        entries.into_iter().map(|entry| entry.entry).collect()
+        self.entries("SELECT action || ' ' || subject AS entry FROM events ORDER BY id")
+    }
+
+    /// What a query finds, in a column `entry`.
+    fn entries(&self, sql: &str) -> Vec<String> {
+        load(&self.url, sql).into_iter().map(|entry: Entry| entry.entry).collect()
     }
 
     /// Adds a user who has a password, and needs no mail to set one.
@@ -632,13 +629,7 @@ fn a_user_without_a_password_is_mailed_a_link_to_set_one() {
             .run_with_stdin(&["user", "passwd", "ada@example.org", "--password-stdin"], b"a password");
         assert_eq!(set.code, 0, "{}", set.stderr);
         let live = "SELECT CASE WHEN replaced_at IS NULL THEN 'live' ELSE 'replaced' END AS entry FROM password_links";
-        let query = diesel::sql_query(live);
-        let links: Vec<Entry> = match database.url.strip_prefix("sqlite://") {
-            Some(path) => query.load(&mut SqliteConnection::establish(path).unwrap()),
-            None => query.load(&mut PgConnection::establish(&database.url).unwrap()),
-        }
-        .unwrap();
-        assert_eq!(links.iter().map(|link| link.entry.as_str()).collect::<Vec<_>>(), ["replaced"]);
+        assert_eq!(database.entries(live), ["replaced"]);
     });
 }
 

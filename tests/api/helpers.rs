@@ -404,16 +404,7 @@ impl TestApp {
             #[diesel(sql_type = diesel::sql_types::BigInt)]
             n: i64,
         }
-        let query = diesel::sql_query(sql);
-        let numbers: Vec<Number> = if self.database_url.starts_with("sqlite") {
-            let path = self.database_url.trim_start_matches("sqlite://");
-            let mut conn = SqliteConnection::establish(path).unwrap();
-            conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
-            query.load(&mut conn).unwrap()
-        } else {
-            query.load(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap()
-        };
-        numbers.into_iter().map(|number| number.n).collect()
+        load(&self.database_url, sql).into_iter().map(|number: Number| number.n).collect()
     }
 
     /// What a query of PostgreSQL says, in a column `t`.
@@ -441,10 +432,7 @@ impl TestApp {
     /// Does to the database what no server would.
     pub fn tamper(&self, sql: &str) {
         match self.database_url.strip_prefix("sqlite://") {
-            Some(path) => {
-                let mut conn = SqliteConnection::establish(path).unwrap();
-                conn.batch_execute(&format!("PRAGMA busy_timeout = 5000; {sql}")).unwrap();
-            }
+            Some(path) => sqlite(path).batch_execute(sql).unwrap(),
             None => execute(&self.database_url, sql),
         }
     }
@@ -625,6 +613,25 @@ fn postgres_template(maintenance: &str) -> &'static str {
 pub fn in_database(maintenance: &str, name: &str) -> String {
     let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
+}
+
+/// Opens a file of SQLite's; whoever writes there is waited for.
+pub fn sqlite(path: &str) -> SqliteConnection {
+    let mut conn = SqliteConnection::establish(path).unwrap();
+    conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+    conn
+}
+
+/// What a query finds, on whichever database this is.
+pub fn load<T>(url: &str, sql: &str) -> Vec<T>
+where
+    T: QueryableByName<diesel::sqlite::Sqlite> + QueryableByName<diesel::pg::Pg> + 'static,
+{
+    let query = diesel::sql_query(sql);
+    match url.strip_prefix("sqlite://") {
+        Some(path) => query.load(&mut sqlite(path)).unwrap(),
+        None => query.load(&mut PgConnection::establish(url).unwrap()).unwrap(),
+    }
 }
 
 /// Runs SQL on PostgreSQL.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::helpers::{By, TestApp};
+use crate::helpers::{By, TestApp, sqlite};
 use crate::hexo::{REQUESTS, Scene, answered};
 
 /// Sends them all at once; their statuses.
@@ -30,10 +30,7 @@ fn hold(app: &TestApp) -> (Receiver<()>, Sender<()>) {
     let (release, released) = channel();
     std::thread::spawn(move || {
         let (begin, mut conn): (_, Box<dyn SimpleConnection>) = match url.strip_prefix("sqlite://") {
-            Some(path) => (
-                "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE",
-                Box::new(SqliteConnection::establish(path).unwrap()),
-            ),
+            Some(path) => ("BEGIN IMMEDIATE", Box::new(sqlite(path))),
             None => (
                 "BEGIN; SELECT 1 FROM permission_requests FOR UPDATE",
                 Box::new(PgConnection::establish(&url).unwrap()),

@@ -3,7 +3,7 @@
 
 use diesel::prelude::*;
 
-use crate::helpers::TestApp;
+use crate::helpers::{TestApp, load};
 
 #[derive(QueryableByName, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Column {
@@ -45,11 +45,7 @@ fn declared(types: &[(&str, &str)]) -> Vec<Column> {
 }
 
 fn found(app: &TestApp, sql: &str) -> Vec<Column> {
-    let query = diesel::sql_query(sql);
-    let mut columns: Vec<Column> = match app.database_url.strip_prefix("sqlite://") {
-        Some(path) => query.load(&mut SqliteConnection::establish(path).unwrap()).unwrap(),
-        None => query.load(&mut PgConnection::establish(&app.database_url).unwrap()).unwrap(),
-    };
+    let mut columns: Vec<Column> = load(&app.database_url, sql);
     columns.sort();
     columns
 }

@@ -33,6 +33,10 @@ pub struct Place {
     form: Form,
 }
 
+/// A label of more than a hundred characters.
+const LONG: &str =
+    "The watch that I wear at night, and by day as well, whenever I have not left it somewhere or another.";
+
 /// Fields, buttons among them, and what is filled in.
 type Form = &'static [(&'static str, &'static str)];
 
@@ -43,6 +47,21 @@ const fn place(name: &'static str, path: &'static str, who: Who) -> Place {
 /// What is answered to a form.
 const fn answer(name: &'static str, path: &'static str, who: Who, form: Form) -> Place {
     Place { name, path, who, form }
+}
+
+impl Place {
+    /// That the browser is there, once it has sent the form: at the form again, which says
+    /// what is wrong, or at another page.
+    async fn is_where(&self, browser: &Browser) {
+        browser.reads("h1").await;
+        if self.name.ends_with("-wrong") {
+            let errors = browser.counts("main [aria-invalid=true], main .error").await;
+            assert!(errors > 0, "{}: nothing is said to be wrong", self.name);
+        } else {
+            let field = format!("main [name={}]", self.form[0].0);
+            assert_eq!(browser.counts(&field).await, 0, "{}: the form is still there", self.name);
+        }
+    }
 }
 
 /// All of them, by who sees them.
@@ -65,7 +84,7 @@ pub const PLACES: &[Place] = &[
         Who::Nobody,
         &[("new", "short"), ("again", "other")],
     ),
-    place("set-password-over", "/set-password?token=cst_none", Who::Nobody),
+    place("set-password-over", "/set-password?token=csp_none", Who::Nobody),
     place("mailbox", "/mailbox", Who::Nobody),
     place("letter", "/mailbox/{letter}", Who::Nobody),
     place("home", "/", Who::Asked),
@@ -79,7 +98,7 @@ pub const PLACES: &[Place] = &[
     answer("token", "/tokens/new", Who::Asked, &[("node", "watch-3"), ("right", "read"), ("hours", "24")]),
     place("keys", "/keys", Who::Asked),
     place("key-form", "/keys/new", Who::Asked),
-    answer("key-wrong", "/keys/new", Who::Asked, &[("label", "")]),
+    answer("key-wrong", "/keys/new", Who::Asked, &[("label", LONG)]),
     answer("key", "/keys/new", Who::Asked, &[("label", "watch")]),
     place("redeem", "/redeem?token={token}", Who::Asked),
     place("redeem-over", "/redeem?token=csr_none", Who::Asked),
@@ -134,6 +153,7 @@ pub async fn tour(app: &TestApp, browser: &Browser, mut look: impl AsyncFnMut(&P
         browser.goes_to(&scene.path(place.path)).await;
         if !place.form.is_empty() {
             browser.sends(place.form).await;
+            place.is_where(browser).await;
         }
         look(place).await;
     }

@@ -175,9 +175,12 @@ async fn ask(
 
 /// Waits until no mail is owed.
 async fn mails_have_left(app: &TestApp) {
-    while app.count("SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL") > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let left = async {
+        while app.count("SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL") > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), left).await.expect("all mails leave");
 }
 
 /// Has somebody do a deed.

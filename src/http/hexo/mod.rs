@@ -1,11 +1,11 @@
 //! The hexo dialect: consent requests, as Hexoskin's tastypie API speaks of
-//! them (`seeds/hexostore-bundle_permission_request.txt`).
+//! them (`bundle_permission_request` in the public "Hexostore API Documentation").
 //!
 //! A resource is a file; what they share has files of its own: `query` reads and
 //! answers lists, `path` sets and ids, `fields` bodies, `reference` what names a
 //! user or a bundle, `view` writes resources, `error` says what was wrong.
 //!
-//! # Where contract and seed are silent
+//! # Where the documentation is silent
 //!
 //! - **Order.** Credentials, `Idempotency-Key`, content type, JSON, what the body
 //!   alone shows (missing and malformed fields), the author (400 when they are

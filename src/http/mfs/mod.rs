@@ -1,5 +1,5 @@
 //! The mfs dialect: export tokens, as Drumee's `mfs_api` speaks of them
-//! (`seeds/drumee-mfs_api.txt`). A call is `/-/svc/mfs_api.<method>`, by GET or
+//! (its public "MFS_API API Reference"). A call is `/-/svc/mfs_api.<method>`, by GET or
 //! POST; every answer comes in one envelope.
 
 mod create;

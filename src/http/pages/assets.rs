@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Path;
-use actix_web::{HttpResponse, Resource};
 use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
@@ -43,11 +43,6 @@ pub(super) struct Document;
 /// Where a page finds a file: another place with each version, so that it may be kept.
 pub(super) fn link(name: &str) -> String {
     format!("/assets/{name}?{}", *VERSION)
-}
-
-/// [`crate::http::routing::resource`].
-pub(super) fn resource(path: &str, allow: &'static str) -> Resource {
-    crate::http::routing::resource(path, allow)
 }
 
 /// What pages load.

@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use diesel::QueryResult;
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 
@@ -19,7 +18,7 @@ use crate::http::openapi::refusals::May;
 use crate::store::cast::Cast;
 use crate::store::grants::{self, GrantFilter};
 use crate::store::requests::{self, Side};
-use crate::store::{Conn, Page, exports, keys};
+use crate::store::{Conn, Page, QueryResult, exports, keys};
 
 #[derive(OpenApi)]
 #[openapi(paths(show))]

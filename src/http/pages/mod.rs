@@ -33,7 +33,7 @@ use actix_web::web::{self, ServiceConfig};
 use utoipa::OpenApi;
 
 use super::openapi::refusals::Refusals;
-use super::routing::get;
+use super::routing::{get, resource};
 
 pub(crate) use error::problem;
 pub(crate) use mailbox::is_kept as has_mailbox;
@@ -62,7 +62,7 @@ pub const ROOTS: [&str; 15] = [
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(assets::resource("/assets/{file}", "GET, HEAD").route(get().to(assets::file)))
+    app.service(resource("/assets/{file}", "GET, HEAD").route(get().to(assets::file)))
         .service(view::resource("/", "GET, HEAD").route(get().to(home::show)))
         .service(
             view::resource("/sign-in", "GET, HEAD, POST")

@@ -2,26 +2,12 @@
 
 use countersign::domain::token::{Kind, Token};
 
-use super::led_to;
+use super::{ids, led_to, secret};
 use crate::helpers::TestApp;
 
 const KEYS: &str = "SELECT count(*) AS n FROM api_keys WHERE revoked_at IS NULL";
 const EVENTS: &str =
     "SELECT count(*) AS n FROM events WHERE action IN ('key.created', 'key.revoked') AND actor IS NOT NULL";
-
-/// The secret in a page, if there is one.
-fn secret(page: &str) -> Option<String> {
-    let rest = page.split("csk_").nth(1)?;
-    Some(format!(
-        "csk_{}",
-        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>()
-    ))
-}
-
-/// The ids of the keys that somebody may revoke on a page.
-fn ids(page: &str) -> Vec<String> {
-    page.split("action=\"/keys/").skip(1).map(|rest| rest[..36].to_owned()).collect()
-}
 
 /// What a key is answered with.
 async fn status(app: &TestApp, key: &str, path: &str) -> u16 {
@@ -36,15 +22,15 @@ on_both_databases! {
         let form = [("label", " My <laptop> "), ("scope", "all")];
         let (made, page) = visitor.sends(&app, "/keys/new", &form).await;
         assert_eq!(made, 200);
-        let key = secret(&page).expect("the key is shown");
+        let key = secret(&page, "csk_").expect("the key is shown");
         assert_eq!(page.matches(&key).count(), 1, "{page}");
         assert!(page.contains("My &lt;laptop&gt;"), "{page}");
         assert_eq!(status(&app, &key, "/api/account/").await, 200);
         let (_, page) = visitor.sees(&app, "/keys").await;
-        assert!(page.contains("My &lt;laptop&gt;") && secret(&page).is_none(), "{page}");
-        assert_eq!(ids(&page).len(), 2, "with the one that the test has made");
+        assert!(page.contains("My &lt;laptop&gt;") && secret(&page, "csk_").is_none(), "{page}");
+        assert_eq!(ids(&page, "keys").len(), 2, "with the one that the test has made");
         let id = Token::parse(Kind::ApiKey, &key).unwrap().id().to_string();
-        assert!(ids(&page).contains(&id));
+        assert!(ids(&page, "keys").contains(&id));
         let path = format!("/keys/{id}/revoke");
         let other = app.signed_in(&grace);
         assert!(!other.sees(&app, "/keys").await.1.contains("laptop"));
@@ -58,7 +44,7 @@ on_both_databases! {
         assert_eq!(app.count(EVENTS), 2);
         let (_, page) = visitor.sees(&app, "/keys?done=key-revoked").await;
         assert!(page.contains("stops working within five seconds") && page.contains(">Revoked<"), "{page}");
-        assert_eq!(ids(&page).len(), 1);
+        assert_eq!(ids(&page, "keys").len(), 1);
         for id in ["x", "%00", "00000000-0000-0000-0000-000000000000"] {
             assert_eq!(visitor.sends(&app, &format!("/keys/{id}/revoke"), &[]).await.0, 404, "{id}");
         }
@@ -67,7 +53,7 @@ on_both_databases! {
     async fn a_key_may_be_for_introspection_alone(app: TestApp) {
         let visitor = app.signed_in(&app.user("ada@example.org"));
         let (_, page) = visitor.sends(&app, "/keys/new", &[("label", ""), ("scope", "introspect")]).await;
-        let key = secret(&page).unwrap();
+        let key = secret(&page, "csk_").unwrap();
         assert_eq!(status(&app, &key, "/api/account/").await, 403);
         let asked = app.post("/oauth2/introspect").bearer_auth(&key).form(&[("token", "x")]);
         assert_eq!(asked.send().await.unwrap().status(), 200);
@@ -97,8 +83,8 @@ on_both_databases! {
         let visitor = app.signed_in(&ada);
         (0..20).for_each(|_| drop(app.key(&ada.user, countersign::store::keys::Scope::All)));
         assert_eq!(app.count(KEYS), 21);
-        let first = ids(&visitor.sees(&app, "/keys").await.1);
-        let second = ids(&visitor.sees(&app, "/keys?keys=20").await.1);
+        let first = ids(&visitor.sees(&app, "/keys").await.1, "keys");
+        let second = ids(&visitor.sees(&app, "/keys?keys=20").await.1, "keys");
         assert_eq!((first.len(), second.len()), (20, 1));
         app.tamper("DELETE FROM api_keys");
         assert!(visitor.sees(&app, "/keys").await.1.contains("You have no API keys"));

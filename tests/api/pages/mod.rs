@@ -25,6 +25,18 @@ fn plain(page: &str) -> String {
 /// Where a browser is led that sends this.
 async fn led_to(request: RequestBuilder) -> String {
     let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 303);
+    assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap());
     answer.headers()["location"].to_str().unwrap().to_owned()
+}
+
+/// The secret of this prefix in a page, if there is one.
+fn secret(page: &str, prefix: &str) -> Option<String> {
+    let rest = page.split(prefix).nth(1)?;
+    let rest: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    Some(format!("{prefix}{rest}"))
+}
+
+/// The ids of the `keys` or `tokens` that somebody may revoke on a page.
+fn ids(page: &str, what: &str) -> Vec<String> {
+    page.split(&format!("action=\"/{what}/")).skip(1).map(|rest| rest[..36].to_owned()).collect()
 }

@@ -7,23 +7,20 @@ use countersign::mail::transport::SendError;
 use countersign::store::days::{self, Day};
 use countersign::store::ledger::{Deed, RequestRef};
 use countersign::store::{bundles, requests};
-use reqwest::{Method, Response};
+use reqwest::Method;
 
+use super::led_to;
 use crate::helpers::{By, TestApp, TestUser};
+use crate::mailer::until;
 use crate::visitor::Visitor;
+
+const SENT: &str = "SELECT count(*) AS n FROM outbox WHERE result = 'sent'";
 
 /// Somebody of the staff, signed in.
 fn root(app: &TestApp) -> (TestUser, Visitor) {
     let root = app.staff("root@example.org");
     let visitor = app.signed_in(&root);
     (root, visitor)
-}
-
-/// Where a form leads that was done.
-async fn leads(answer: reqwest::RequestBuilder) -> String {
-    let answer: Response = answer.send().await.unwrap();
-    assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap());
-    answer.headers()["location"].to_str().unwrap().to_owned()
 }
 
 /// How many entries of this kind the trail has, by this actor.
@@ -83,7 +80,7 @@ on_both_databases! {
             assert!(page.contains("aria-current=\"page\"") || path.contains('?') || path.contains("s/"), "{path}");
             let german = root.get(&app, &path).header("accept-language", "de").send().await.unwrap();
             assert!(german.text().await.unwrap().contains("Überblick"));
-            let back = leads(nobody.get(&app, &path)).await;
+            let back = led_to(nobody.get(&app, &path)).await;
             assert!(back.starts_with("/sign-in?next=%2Fstaff"), "{back}");
         }
         assert_eq!(app.rows(), before);
@@ -163,7 +160,7 @@ on_both_databases! {
     async fn users_are_added_found_disabled_and_enabled(app: TestApp) {
         let (me, root) = root(&app);
         let form = [("email", "Ada@Example.org"), ("first_name", "Ada"), ("last_name", "100% Lovelace"), ("staff", "yes")];
-        let there = leads(root.post(&app, "/staff/users", &form)).await;
+        let there = led_to(root.post(&app, "/staff/users", &form)).await;
         assert_eq!(there, "/staff/users?done=added&q=ada%40example.org");
         let (_, page) = root.sees(&app, &there).await;
         assert!(page.contains("The user was added") && page.contains("Ada 100% Lovelace"), "{page}");
@@ -181,12 +178,12 @@ on_both_databases! {
         }
         assert_eq!(app.get("/api/account/").by(&grace).send().await.unwrap().status(), 200);
         let path = format!("/staff/users/{}", grace.id());
-        let there = leads(root.post(&app, &format!("{path}/disable"), &[])).await;
+        let there = led_to(root.post(&app, &format!("{path}/disable"), &[])).await;
         assert_eq!(there, "/staff/users?done=disabled&q=grace%40example.org");
         assert_eq!(app.get("/api/account/").by(&grace).send().await.unwrap().status(), 401, "at once");
         assert!(root.sees(&app, &there).await.1.contains("Enable grace@example.org"));
-        leads(root.post(&app, &format!("{path}/disable"), &[])).await;
-        leads(root.post(&app, &format!("{path}/enable"), &[])).await;
+        led_to(root.post(&app, &format!("{path}/disable"), &[])).await;
+        led_to(root.post(&app, &format!("{path}/enable"), &[])).await;
         assert_eq!(app.get("/api/account/").by(&grace).send().await.unwrap().status(), 200);
         for (action, times) in [("user.added", 1), ("user.disabled", 1), ("user.enabled", 1)] {
             assert_eq!(trail(&app, action, &me), times, "{action}");
@@ -199,7 +196,7 @@ on_both_databases! {
     async fn nobody_disables_themself(app: TestApp) {
         let (me, root) = root(&app);
         let before = app.rows();
-        let there = leads(root.post(&app, &format!("/staff/users/{}/disable", me.id()), &[])).await;
+        let there = led_to(root.post(&app, &format!("/staff/users/{}/disable", me.id()), &[])).await;
         let (status, page) = root.sees(&app, &there).await;
         assert_eq!(status, 200);
         assert!(page.contains("You cannot disable yourself"), "{page}");
@@ -271,7 +268,7 @@ on_both_databases! {
         let (me, root) = root(&app);
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let id = "a/b?c=1&d#é <i>";
-        let there = leads(root.post(&app, "/staff/hubs", &[("id", id), ("name", "Photos"), ("owner", ada.email())])).await;
+        let there = led_to(root.post(&app, "/staff/hubs", &[("id", id), ("name", "Photos"), ("owner", ada.email())])).await;
         let (status, page) = root.sees(&app, &there).await;
         assert_eq!(status, 200);
         assert!(page.contains("The hub was added") && page.contains("Photos") && page.contains("ada@example.org"), "{page}");
@@ -280,13 +277,13 @@ on_both_databases! {
         let place = page.split("<a href=\"").find(|part| part.contains("hub?id=")).unwrap().split('"').next().unwrap();
         let place = place.replace("&#x2f;", "/");
         for (email, role) in [(grace.email(), "guest"), (grace.email(), "admin"), (ada.email(), "owner")] {
-            let there = leads(root.post(&app, "/staff/hub/give", &[("hub", id), ("email", email), ("role", role)])).await;
+            let there = led_to(root.post(&app, "/staff/hub/give", &[("hub", id), ("email", email), ("role", role)])).await;
             assert_eq!(there, format!("{place}&done=given"));
         }
         let (_, page) = root.sees(&app, &place).await;
         assert!(page.contains(">Admin</td>") && page.contains("Take the role of grace@example.org"), "{page}");
         for done in ["taken", "had-none"] {
-            let there = leads(root.post(&app, "/staff/hub/take", &[("hub", id), ("email", grace.email())])).await;
+            let there = led_to(root.post(&app, "/staff/hub/take", &[("hub", id), ("email", grace.email())])).await;
             assert_eq!(there, format!("{place}&done={done}"));
         }
         for (action, times) in [("hub.added", 1), ("hub.granted", 4), ("hub.revoked", 1)] {
@@ -319,19 +316,19 @@ on_both_databases! {
         let (_, page) = root.sees(&app, "/staff/bundles").await;
         assert!(page.contains("There is no bundle yet"), "{page}");
         let form = [("name", "Sleep"), ("description", "At night"), ("right", "read"), ("right", "get")];
-        leads(root.post(&app, "/staff/bundles", &form)).await;
+        led_to(root.post(&app, "/staff/bundles", &form)).await;
         let id = app.count("SELECT id AS n FROM bundles WHERE name = 'Sleep' AND description = 'At night' AND permission = 6");
         let place = format!("/staff/bundles/{id}");
         let (_, page) = root.sees(&app, &place).await;
         assert!(page.contains("value=\"get\" checked") && !page.contains("value=\"write\" checked"), "{page}");
         let change = [("name", "Night"), ("description", ""), ("right", "write")];
-        leads(root.post(&app, &place, &change)).await;
+        led_to(root.post(&app, &place, &change)).await;
         assert_eq!(app.count("SELECT CAST(permission AS bigint) AS n FROM bundles WHERE name = 'Night' AND description = ''"), 8);
         // In use, its name changes and its rights do not.
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let bundle = app.store.read(|conn| bundles::by_ids(conn, &[BundleId(id)])).unwrap();
         let request = app.ask(&ada, &grace, &bundle[0]);
-        leads(root.post(&app, &place, &[("name", "Nights"), ("description", "x"), ("right", "write")])).await;
+        led_to(root.post(&app, &place, &[("name", "Nights"), ("description", "x"), ("right", "write")])).await;
         let before = app.rows();
         let (status, page) = root.sends(&app, &place, &[("name", "N"), ("description", ""), ("right", "owner")]).await;
         assert_eq!(status, 409);
@@ -354,7 +351,7 @@ on_both_databases! {
         }
         assert_eq!(app.rows(), before);
         app.commit(Deed::End { which: RequestRef::Number(request.id), by: Authority::User(ada.user.id) });
-        leads(root.post(&app, &format!("{place}/delete"), &[])).await;
+        led_to(root.post(&app, &format!("{place}/delete"), &[])).await;
         assert_eq!(root.sees(&app, &place).await.0, 404);
         for (action, times) in [("bundle.added", 1), ("bundle.changed", 2), ("bundle.deleted", 1)] {
             assert_eq!(trail(&app, action, &me), times, "{action}");
@@ -370,10 +367,8 @@ on_both_databases! {
         app.ask(&ada, &grace, &app.bundle("Sleep", 2));
         app.ask(&grace, &ada, &app.bundle("Steps", 2));
         app.mails(1).await;
-        let dead = "SELECT count(*) AS n FROM outbox WHERE result = 'dead'";
-        while app.count(dead) == 0 || app.count("SELECT count(*) AS n FROM outbox WHERE result = 'sent'") == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'dead'", 1).await;
+        until(&app, SENT, 1).await;
         let (_, page) = root.sees(&app, "/staff/mail?state=dead").await;
         assert!(page.contains("550 no &lt;such&gt; user") && page.contains("grace@example.org"), "{page}");
         assert!(!page.contains("<th scope=\"row\">ada@example.org"), "{page}");
@@ -383,12 +378,10 @@ on_both_databases! {
         assert!(page.contains("See them"), "{page}");
         let (_, page) = root.sees(&app, "/staff/mail").await;
         let retry = page.split("action=\"").find(|part| part.contains("/retry")).unwrap().split('"').next().unwrap();
-        assert_eq!(leads(root.post(&app, retry, &[])).await, "/staff/mail?done=retried");
+        assert_eq!(led_to(root.post(&app, retry, &[])).await, "/staff/mail?done=retried");
         assert_eq!(app.mails(2).await[1].to, ["grace@example.org"]);
-        while app.count("SELECT count(*) AS n FROM outbox WHERE result = 'sent'") < 2 {
-            tokio::task::yield_now().await;
-        }
-        let again = leads(root.post(&app, retry, &[])).await;
+        until(&app, SENT, 2).await;
+        let again = led_to(root.post(&app, retry, &[])).await;
         assert_eq!(again, "/staff/mail?done=not-retried");
         assert!(root.sees(&app, &again).await.1.contains("that mail cannot be sent now"));
         assert_eq!(trail(&app, "mail.retried", &me), 1);

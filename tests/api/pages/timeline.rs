@@ -5,7 +5,7 @@ use countersign::domain::event::Origin;
 use countersign::domain::grant::GrantId;
 use countersign::domain::user::{Authority, UserId};
 use countersign::mail::transport::SendError;
-use countersign::store::ledger::{self, Deed, Operation, RequestRef};
+use countersign::store::ledger::{self, Deed, Operation, RequestRef, Verdict};
 
 use super::plain;
 use crate::helpers::{TestApp, TestUser};
@@ -17,8 +17,21 @@ const VIEWS: &str = "SELECT count(*) AS n FROM link_views";
 /// Does something as somebody, from somewhere that is nobody's business.
 fn act(app: &TestApp, who: &TestUser, deed: Deed) {
     let (address, client) = (Some([192, 0, 2, 99].into()), Some("a telltale client".to_owned()));
-    let origin = Origin { actor: Some(who.user.id), address, client };
-    ledger::commit(&app.store, &[Operation::new(deed, origin)]).pop().unwrap().unwrap();
+    done(app, deed, Origin { actor: Some(who.user.id), address, client });
+}
+
+/// Does something that is not refused.
+fn done(app: &TestApp, deed: Deed, origin: Origin) {
+    let verdict = ledger::commit(&app.store, &[Operation::new(deed, origin)]).pop().unwrap().unwrap();
+    let done = match &verdict {
+        Verdict::Asked(asked) => asked.is_ok(),
+        Verdict::Redeemed(redeemed) => redeemed.is_ok(),
+        Verdict::Ended(ended) => ended.is_ok(),
+        Verdict::Given(given) => given.is_some(),
+        Verdict::TakenBack(done) | Verdict::Blocked(done) => *done,
+        _ => false,
+    };
+    assert!(done, "{verdict:?}");
 }
 
 fn end(id: countersign::domain::request::RequestId, by: UserId) -> Deed {
@@ -64,15 +77,11 @@ on_both_databases! {
 
     async fn every_end_is_told(app: TestApp) {
         let Scene { ada, grace, .. } = &Scene::set(&app);
-        let root = app.staff("root@example.org");
         let asked: Vec<_> = (0..7).map(|nth| app.ask(ada, grace, &app.bundle(&format!("Bundle {nth}"), 6))).collect();
         act(&app, grace, end(asked[0].id, grace.user.id));
         act(&app, ada, end(asked[1].id, ada.user.id));
-        app.store.write(|conn| countersign::store::users::set_active(conn, root.user.id, true)).unwrap();
-        ledger::commit(&app.store, &[Operation::new(
-            Deed::End { which: RequestRef::Number(asked[2].id), by: Authority::Operator },
-            Origin::OPERATOR,
-        )]).pop().unwrap().unwrap();
+        let withdrawn = Deed::End { which: RequestRef::Number(asked[2].id), by: Authority::Operator };
+        done(&app, withdrawn, Origin::OPERATOR);
         act(&app, ada, Deed::Ask(countersign::domain::request::NewRequest {
             terms: asked[3].terms, asked_by: ada.user.id, lifetime: 3_600, redeem_page: None, once: None,
         }));
@@ -134,7 +143,7 @@ on_both_databases! {
         let (known, stranger) = (app.signed_in(grace), app.signed_in(eve));
         let rows = app.rows();
         let token = app.redeem_token(&asked);
-        let forged = format!("/redeem?token={}A", token.strip_suffix(|_| true).unwrap());
+        let forged = format!("/redeem?token={}{}", &token[..47], if token.ends_with('A') { "E" } else { "A" });
         for path in [link.as_str(), &forged, "/redeem?token=csr_x", "/redeem"] {
             app.get(path).send().await.unwrap();
             app.request(reqwest::Method::HEAD, path).send().await.unwrap();
@@ -145,21 +154,19 @@ on_both_databases! {
         assert_eq!(stranger.sees(&app, &link).await.0, 404);
         app.restart();
         assert_eq!(app.rows(), rows, "looking changes nothing");
-        // By chance, the forged one may be the one that was made.
         assert_eq!(app.count(VIEWS), 1);
         let counted = "SELECT fetches AS n FROM link_views UNION ALL SELECT looks FROM link_views";
-        let counted = app.numbers(counted);
-        assert!(counted == [5, 2] || counted == [7, 2], "{counted:?}");
+        assert_eq!(app.numbers(counted), [5, 2], "what is forged is not counted");
         let page = sees(&app, ada, asked.id).await;
-        assert!(page.contains(&format!("The link was opened {} times", counted[0])), "{page}");
+        assert!(page.contains("The link was opened 5 times"), "{page}");
         assert!(page.contains("grace Test looked at the request 2 times"), "{page}");
         app.get(&link).send().await.unwrap();
         app.restart();
-        assert_eq!(app.numbers("SELECT fetches AS n FROM link_views"), [counted[0] + 1], "they add up");
+        assert_eq!(app.numbers("SELECT fetches AS n FROM link_views"), [6], "they add up");
         app.tamper("DELETE FROM outbox; DELETE FROM permission_requests");
         app.get(&link).send().await.unwrap();
         app.restart();
-        assert_eq!(app.numbers("SELECT fetches AS n FROM link_views"), [counted[0] + 1], "there is no such request");
+        assert_eq!(app.numbers("SELECT fetches AS n FROM link_views"), [6], "there is no such request");
         app.advance(86_400);
         app.store.write(|conn| {
             let now = conn.now()?;

@@ -4,7 +4,7 @@ use countersign::domain::hub::HubId;
 use countersign::domain::permission::Role;
 use countersign::store::hubs;
 
-use super::led_to;
+use super::{ids, led_to, secret};
 use crate::helpers::TestApp;
 use crate::visitor::Visitor;
 
@@ -19,20 +19,6 @@ fn but(name: &str, value: &'static str) -> Vec<(&'static str, &'static str)> {
     FORM.into_iter().map(|(other, usual)| (other, if other == name { value } else { usual })).collect()
 }
 
-/// The secret in a page, if there is one.
-fn secret(page: &str) -> Option<String> {
-    let rest = page.split("cse_").nth(1)?;
-    Some(format!(
-        "cse_{}",
-        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>()
-    ))
-}
-
-/// The ids of the tokens that somebody may revoke on a page.
-fn ids(page: &str) -> Vec<String> {
-    page.split("action=\"/tokens/").skip(1).map(|rest| rest[..36].to_owned()).collect()
-}
-
 /// Whether a token opens what it is for.
 async fn opens(app: &TestApp, token: &str, right: &str) -> bool {
     let path = format!("/authz?hub_id=hub&nid=n&right={right}");
@@ -43,7 +29,7 @@ async fn refused(app: &TestApp, visitor: &Visitor, form: &[(&str, &str)]) -> (u1
     let before = app.rows();
     let (status, page) = visitor.sends(app, "/tokens/new", form).await;
     assert_eq!(app.rows(), before, "{form:?}");
-    assert_eq!(secret(&page), None);
+    assert_eq!(secret(&page, "cse_"), None);
     (status, page)
 }
 
@@ -58,18 +44,18 @@ on_both_databases! {
         assert!(status == 200 && page.contains("value=\"admin\"") && !page.contains("value=\"owner\""), "{page}");
         let (status, page) = visitor.sends(&app, "/tokens/new", &FORM).await;
         assert_eq!(status, 200);
-        let token = secret(&page).expect("the token is shown");
+        let token = secret(&page, "cse_").expect("the token is shown");
         assert_eq!(page.matches(&token).count(), 1, "{page}");
         assert!(page.contains("<svg class=\"qr\"") && page.contains("2 January 2030, 00:00 UTC"), "{page}");
         assert!(!page.contains("style="));
         assert!(opens(&app, &token, "get").await && !opens(&app, &token, "write").await);
         let (_, page) = visitor.sees(&app, "/tokens").await;
         assert!(page.contains("look at it, download it") && page.contains(">Active<"), "{page}");
-        assert!(secret(&page).is_none() && !page.contains(&token[10..]), "{page}");
-        let id = ids(&page).pop().unwrap();
+        assert!(secret(&page, "cse_").is_none() && !page.contains(&token[10..]), "{page}");
+        let id = ids(&page, "tokens").pop().unwrap();
         let path = format!("/tokens/{id}/revoke");
         let other = app.signed_in(&dan);
-        assert!(ids(&other.sees(&app, "/tokens").await.1).is_empty());
+        assert!(ids(&other.sees(&app, "/tokens").await.1, "tokens").is_empty());
         assert_eq!(other.sends(&app, &path, &[]).await.0, 404);
         assert!(opens(&app, &token, "read").await);
         for _ in 0..2 {
@@ -77,7 +63,7 @@ on_both_databases! {
             assert!(!opens(&app, &token, "read").await);
         }
         let (_, page) = visitor.sees(&app, "/tokens?done=token-revoked").await;
-        assert!(page.contains("The token opens nothing any more") && page.contains(">Revoked<") && ids(&page).is_empty(), "{page}");
+        assert!(page.contains("The token opens nothing any more") && page.contains(">Revoked<") && ids(&page, "tokens").is_empty(), "{page}");
         let events = "SELECT count(*) AS n FROM events WHERE action IN ('export.created', 'export.revoked')";
         assert_eq!(app.count(events), 2);
         for id in ["x", "%00", "0", &token] {
@@ -153,9 +139,9 @@ on_both_databases! {
         app.role("hub", &carol, Role::Admin);
         (0..21).for_each(|_| drop(app.export(&carol)));
         let visitor = app.signed_in(&carol);
-        let first = ids(&visitor.sees(&app, "/tokens").await.1);
+        let first = ids(&visitor.sees(&app, "/tokens").await.1, "tokens");
         let (_, page) = visitor.sees(&app, "/tokens?tokens=20").await;
-        let second = ids(&page);
+        let second = ids(&page, "tokens");
         assert_eq!((first.len(), second.len()), (20, 1));
         assert!(!first.contains(&second[0]));
         assert!(page.contains("21 to 21 of 21"), "{page}");
