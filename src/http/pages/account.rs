@@ -267,6 +267,14 @@ async fn page(
             }
         })
         .collect();
-    let context = context! { name => user.display_name(), email => user.email.as_str(), notice, wrong => told(wrong), sessions, others => others.total > 0, more };
+    let context = context! {
+        name => user.display_name(),
+        email => user.email.as_str(),
+        notice,
+        wrong => told(wrong),
+        sessions,
+        others => others.total > 0,
+        more,
+    };
     Ok(visit.page(status, "account", context))
 }
