@@ -22,7 +22,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::helpers::{Backend, PASSWORD, SECRET, TestApp, TestUser};
+use crate::helpers::{Backend, PASSWORD, Rows, SECRET, TestApp, TestUser};
 use crate::routes::{self, Route, pattern};
 use crate::visitor::Visitor;
 
@@ -101,11 +101,9 @@ struct World {
     redeem: String,
     /// How many names have been made up.
     names: Cell<u32>,
-    /// The rows that there are, if nothing was done since they were counted.
+    /// The rows that there are, if nothing was done since they were read.
     rows: RefCell<Option<Rows>>,
 }
-
-type Rows = Vec<(&'static str, i64)>;
 
 impl World {
     fn new() -> Self {
@@ -441,7 +439,9 @@ impl World {
             let after = self.app.rows();
             let got = Outcome { status, changes: before != after };
             if got != expected {
-                wrong.push(format!("{method} {} by {caller}: {got}, not {expected}", row.path));
+                let changed: Vec<&String> =
+                    after.keys().filter(|table| before[*table] != after[*table]).collect();
+                wrong.push(format!("{method} {} by {caller}: {got}, not {expected} {changed:?}", row.path));
             }
             self.rows.replace(Some(after));
         }
@@ -450,15 +450,18 @@ impl World {
 
 /// Tries those rows of the table that a test takes, under another prefix perhaps.
 async fn try_rows(taken: fn(&str) -> bool, prefix: &str) {
-    let (world, there) = (World::new(), routes::registered().await);
+    let there = routes::registered().await;
     let mut wrong = Vec::new();
-    let rows = Row::all().into_iter().filter(|row| taken(row.path));
-    for mut row in rows {
-        let path: &'static str = row.path.replacen("/api/", prefix, 1).leak();
-        row.path = path;
-        world.try_row(row.method, &row, &mut wrong).await;
-        if row.method == "GET" && there.contains(&("HEAD".to_owned(), row.route().1)) {
-            world.try_row("HEAD", &row, &mut wrong).await;
+    let mut rows: Vec<Row> = Row::all().into_iter().filter(|row| taken(row.path)).collect();
+    // In a new world now and then: all that there is in one is read for each cell.
+    for rows in rows.chunks_mut(8) {
+        let world = World::new();
+        for row in rows {
+            row.path = row.path.replacen("/api/", prefix, 1).leak();
+            world.try_row(row.method, row, &mut wrong).await;
+            if row.method == "GET" && there.contains(&("HEAD".to_owned(), row.route().1)) {
+                world.try_row("HEAD", row, &mut wrong).await;
+            }
         }
     }
     assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));

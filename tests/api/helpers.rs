@@ -1,5 +1,6 @@
 //! A server of its own for each test, and shorthands for what every test does.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -52,6 +53,9 @@ macro_rules! on_both_databases {
         }
     };
 }
+
+/// What each table holds, a line for each row.
+pub type Rows = BTreeMap<String, String>;
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug)]
@@ -370,26 +374,25 @@ impl TestApp {
         Keyring::new(SECRET.as_bytes(), None).unwrap().password_token(link.id).reveal()
     }
 
-    /// How many rows each table has: what a refusal leaves as it was.
-    pub fn rows(&self) -> Vec<(&'static str, i64)> {
-        const TABLES: [&str; 12] = [
-            "users",
-            "api_keys",
-            "sessions",
-            "hub_members",
-            "bundles",
-            "export_tokens",
-            "permission_requests",
-            "bundle_permissions",
-            "blocks",
-            "password_links",
-            "outbox",
-            "events",
-        ];
-        TABLES
-            .iter()
-            .map(|table| (*table, self.count(&format!("SELECT count(*) AS n FROM {table}"))))
-            .collect()
+    /// What each table holds: what a refusal leaves as it was. [`kept`] tells what is not
+    /// looked at.
+    pub fn rows(&self) -> Rows {
+        #[derive(QueryableByName)]
+        struct Table {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            name: String,
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            content: String,
+        }
+        let tables: Vec<Table> = load(&self.database_url, contents(&self.database_url));
+        tables.into_iter().map(|table| (table.name, table.content)).collect()
+    }
+
+    /// The same, but for a table that the test itself writes meanwhile.
+    pub fn rows_but(&self, table: &str) -> Rows {
+        let mut rows = self.rows();
+        assert!(rows.remove(table).is_some(), "there is no table {table}");
+        rows
     }
 
     /// What a query counts, in a column `n`.
@@ -613,6 +616,81 @@ fn postgres_template(maintenance: &str) -> &'static str {
 pub fn in_database(maintenance: &str, name: &str) -> String {
     let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
+}
+
+/// Each column that `src/store/schema.rs` declares: its table, its name and its type.
+pub fn columns() -> Vec<[&'static str; 3]> {
+    let mut columns = Vec::new();
+    let mut table = "";
+    for line in include_str!("../../src/store/schema.rs").lines().map(str::trim) {
+        if let Some((name, _)) = line.split_once(" (").filter(|_| line.ends_with('{')) {
+            table = name;
+        } else if let Some((column, kind)) = line.split_once(" -> ").filter(|_| line.ends_with(',')) {
+            columns.push([table, column, kind.trim_end_matches(',')]);
+        }
+    }
+    assert!(columns.len() > 60, "the source was read");
+    columns
+}
+
+/// What is compared of a column before and after a refusal: all that does not change by
+/// itself, and that no refusal may change.
+fn kept(table: &str, column: &str) -> Option<String> {
+    match (table, column) {
+        // Refused attempts are counted. Uses and looks are, and are written down some time later.
+        ("meters" | "export_uses" | "link_views", _) => None,
+        // Mails that are owed leave.
+        ("outbox", "due_at" | "attempts" | "lease" | "finished_at" | "result" | "last_error") => None,
+        // What has expired is closed.
+        ("permission_requests", "closed_at" | "outcome") => {
+            Some(format!("CASE WHEN outcome <> 'expired' THEN {column} END"))
+        }
+        _ => Some(column.to_owned()),
+    }
+}
+
+/// Where it is to be read. Tallies are added up, and closing what has expired lowers them.
+fn source(table: &str) -> &str {
+    match table {
+        "tallies" => {
+            "(SELECT user_id, sum(open) AS open, sum(standing) AS standing FROM \
+             (SELECT user_id, open, standing FROM tallies \
+             UNION ALL SELECT user_target, 1, 0 FROM permission_requests WHERE outcome = 'expired' \
+             UNION ALL SELECT user_allowed, 1, 0 FROM permission_requests WHERE outcome = 'expired') AS t \
+             GROUP BY user_id) AS t"
+        }
+        _ => table,
+    }
+}
+
+/// The query for what each table holds, in one statement: one row each, in the columns
+/// `name` and `content`.
+fn contents(url: &str) -> &'static str {
+    static QUERIES: std::sync::OnceLock<[String; 2]> = std::sync::OnceLock::new();
+    let [sqlite, postgres] = QUERIES.get_or_init(|| {
+        let mut tables: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for [table, column, _] in columns() {
+            if let Some(kept) = kept(table, column) {
+                tables.entry(table).or_default().push(kept);
+            }
+        }
+        let all = |line: fn(&[String]) -> String, together: &str| {
+            let each = tables.iter().map(|(table, columns)| {
+                format!(
+                    "SELECT '{table}' AS name, coalesce({together}, '') AS content FROM \
+                     (SELECT {} AS line FROM {}) AS l",
+                    line(columns),
+                    source(table),
+                )
+            });
+            each.collect::<Vec<_>>().join(" UNION ALL ")
+        };
+        let quoted = |columns: &[String]| format!("quote({})", columns.join(") || ',' || quote("));
+        let row = |columns: &[String]| format!("ROW({})::text", columns.join(", "));
+        // SQLite reads a table twice in the same order.
+        [all(quoted, "group_concat(line, char(10))"), all(row, "string_agg(line, chr(10) ORDER BY line)")]
+    });
+    if url.starts_with("sqlite") { sqlite } else { postgres }
 }
 
 /// Opens a file of SQLite's; whoever writes there is waited for.
