@@ -134,7 +134,7 @@ pub fn hash(password: &str) -> Result<String, PasswordError> {
     Memory::default().hash(password)
 }
 
-/// Whether a hash that was made elsewhere is one that [`verify`] can work with,
+/// Whether a hash that was made elsewhere is one that [`Memory::verify`] can work with,
 /// at a cost that a server can bear.
 pub fn check_foreign(hash: &str) -> Result<(), InvalidHash> {
     let parsed = PasswordHash::new(hash).map_err(|_| InvalidHash::NotArgon2)?;

@@ -68,7 +68,7 @@ diesel::define_sql_function! {
     fn lower(text: Text) -> Text;
 }
 
-/// Has a connection to SQLite, whose own [`lower`] knows ASCII alone, do as PostgreSQL does.
+/// Has a connection to SQLite, whose own `lower` knows ASCII alone, do as PostgreSQL does.
 pub(super) fn teach_lower(conn: &mut SqliteConnection) -> QueryResult<()> {
     lower_utils::register_impl(conn, |text: String| text.to_lowercase())
 }
@@ -291,8 +291,8 @@ pub(super) fn lock(conn: &mut Conn, id: UserId) -> QueryResult<()> {
     locked.map(drop)
 }
 
-/// [`lock`], if the user is active and their password's hash is still this one; false if
-/// it is not so.
+/// Locks a user's row until the transaction ends, if the user is active and their password's
+/// hash is still this one; false if it is not so.
 pub fn lock_with_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
     let still = users::id.eq(id.0).and(users::active).and(users::password.eq(hash).assume_not_null());
     let locked: QueryResult<Vec<i64>> = locked!(conn, users::table.filter(still).select(users::id));
