@@ -67,7 +67,7 @@ diesel::define_sql_function! {
     fn lower(text: Text) -> Text;
 }
 
-/// Has a connection to SQLite, whose own [`lower`] knows ASCII alone, do as PostgreSQL does.
+/// Has a connection to SQLite, whose own `lower` knows ASCII alone, do as PostgreSQL does.
 pub(super) fn teach_lower(conn: &mut SqliteConnection) -> QueryResult<()> {
     lower_utils::register_impl(conn, |text: String| text.to_lowercase())
 }
