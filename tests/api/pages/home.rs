@@ -61,7 +61,6 @@ on_both_databases! {
                 visitor.sends(&app, "/redeem", &decided).await.1,
                 visitor.sees(&app, "/access").await.1,
                 visitor.sees(&app, &link).await.1,
-                visitor.sees(&app, "/account/activity").await.1,
             ] {
                 assert!(page.contains(&shown), "{shown}: {page}");
                 for unseen in ['\u{202e}', '\u{200b}', '\u{3164}', '\u{2800}'] {
