@@ -85,11 +85,6 @@ impl Jar {
         self.cookie(self.browser(), id.simple().to_string())
     }
 
-    /// Which session a request is of by its cookie, which anybody may have made up.
-    pub fn session_id(self, request: &HttpRequest) -> Option<SessionId> {
-        self.token(request).map(|token| SessionId(token.id()))
-    }
-
     /// The session's token that came with a request.
     fn token(self, request: &HttpRequest) -> Option<Token> {
         Token::parse(Kind::Session, request.cookie(self.session())?.value()).ok()

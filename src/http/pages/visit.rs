@@ -14,7 +14,7 @@ use super::error::PageError;
 use super::session::{self, Jar, SignedIn};
 use super::view;
 use crate::domain::event::Origin;
-use crate::domain::token::{Binding, Keyring, SessionId};
+use crate::domain::token::{Binding, Keyring};
 use crate::entropy;
 use crate::http::Services;
 use crate::http::auth;
@@ -41,8 +41,6 @@ pub struct Visit {
     binding: Binding,
     /// What their browser was given when nobody was signed in, if it was.
     browser: Option<Uuid>,
-    /// Their session that has ended, by the cookie that they have still.
-    ended: Option<SessionId>,
     keyring: Arc<Keyring>,
 }
 
@@ -58,7 +56,6 @@ impl Visit {
             None => Binding::Browser(browser.unwrap_or_else(entropy::uuid)),
         };
         let site = request.headers().get("sec-fetch-site");
-        let ended = if signed_in.is_none() { jar.session_id(request) } else { None };
         let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
         Ok(Self {
             language: view::language_of(request),
@@ -69,7 +66,6 @@ impl Visit {
             led_here: site.is_none_or(|site| site == "same-origin"),
             binding,
             browser,
-            ended,
             keyring: Arc::clone(&services.keyring),
         })
     }
@@ -95,21 +91,15 @@ impl Visit {
             .filter(|value| !value.is_empty() && !value.contains('\0'))
     }
 
-    /// Whether a form was shown to this visitor, by what came with it; be it in a session
-    /// that has ended, and they are nobody now.
+    /// Whether a form was shown to this visitor, by what came with it.
     pub fn has_form(&self, token: &str) -> bool {
-        let now = self.new_browser().is_none().then_some(self.binding);
-        let bindings = now.into_iter().chain(self.ended.map(Binding::Session));
-        self.is_of_any(bindings, token)
+        self.new_browser().is_none() && self.keyring.is_form_token(self.binding, token)
     }
 
     /// [`Self::has_form`], be it before they signed in.
     pub fn has_had_form(&self, token: &str) -> bool {
-        self.is_of_any(self.browser.map(Binding::Browser), token) || self.has_form(token)
-    }
-
-    fn is_of_any(&self, bindings: impl IntoIterator<Item = Binding>, token: &str) -> bool {
-        bindings.into_iter().any(|binding| self.keyring.is_form_token(binding, token))
+        let before = self.browser.map(Binding::Browser);
+        before.is_some_and(|before| self.keyring.is_form_token(before, token)) || self.has_form(token)
     }
 
     /// Who the browser is that has yet to be told so.

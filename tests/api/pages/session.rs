@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use countersign::domain::event::Origin;
 use countersign::store::users;
 
-use super::led_to;
 use crate::helpers::{PASSWORD, TestUser};
 use crate::visitor::{Visitor, set_cookie};
 
@@ -137,21 +136,6 @@ on_both_databases! {
         let alone = Visitor { cookie: session.cookie.clone(), ..visitor.clone() };
         assert_eq!(alone.sends(&app, "/set-password", &set).await.0, 403);
         assert_eq!(visitor.sends(&app, "/set-password", &set).await.0, 303);
-    }
-
-    async fn who_sends_a_form_after_their_session_is_over_is_asked_to_sign_in_and_led_back(app: TestApp) {
-        let (grace, eve) = (app.user("grace@example.org"), app.user("eve@example.org"));
-        let visitor = app.signed_in(&grace);
-        app.advance(86_400);
-        let before = app.rows();
-        for (path, back) in [("/account/sessions/end", "/account"), ("/account/password", "/account"), ("/keys/new", "/keys")] {
-            let led = led_to(visitor.post(&app, path, &[])).await;
-            assert_eq!(led, format!("/sign-in?next={}", back.replace('/', "%2F")), "{path}");
-        }
-        let posing = Visitor { csrf: app.signed_in(&eve).csrf, ..visitor };
-        assert_eq!(posing.sends(&app, "/account/sessions/end", &[]).await.0, 403);
-        app.tamper(&format!("DELETE FROM sessions WHERE user_id = {}", eve.id()));
-        assert_eq!(app.rows(), before);
     }
 
     async fn who_calls_their_browser_what_a_session_is_called_gets_none_of_its_forms(app: TestApp) {
