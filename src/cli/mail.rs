@@ -56,7 +56,6 @@ struct MailLine {
 
 impl MailLine {
     fn new(mail: Mail, to: Option<&Email>, now: Timestamp) -> Self {
-        let waits = if mail.leased && mail.due_at > now { "sending" } else { "waiting" };
         let (about, request) = match mail.matter {
             Matter::Request(request) => ("request", Some(request.0)),
             // A link's id is not published: the server's key makes the link of it.
@@ -70,7 +69,7 @@ impl MailLine {
             attempts: mail.attempts,
             created_at: mail.created_at.rfc3339(),
             due_at: mail.result.is_none().then(|| mail.due_at.rfc3339()),
-            status: mail.result.unwrap_or_else(|| waits.to_owned()),
+            status: mail.status(now).to_owned(),
             last_error: mail.last_error,
         }
     }

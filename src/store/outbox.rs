@@ -108,6 +108,12 @@ struct MailRow {
 }
 
 impl Mail {
+    /// How it stands: how it ended, or else `sending` or `waiting`.
+    pub fn status(&self, now: Timestamp) -> &str {
+        let waits = if self.leased && self.due_at > now { "sending" } else { "waiting" };
+        self.result.as_deref().unwrap_or(waits)
+    }
+
     fn of_row(row: MailRow) -> QueryResult<Self> {
         Ok(Self {
             id: row.id.0,

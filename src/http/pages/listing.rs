@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 
 use super::error::encoded;
-use super::visit::Visit;
+use super::visit::{Visit, parameter};
 use crate::http::problem::Problem;
 use crate::store::Page;
 
@@ -31,9 +31,7 @@ impl<'a> Part<'a> {
     /// The part that an address asks for by this parameter: the first one, unless it says
     /// otherwise.
     pub fn at(here: &'a str, name: &'static str) -> Self {
-        let mut parameters = form_urlencoded::parse(query(here).as_bytes());
-        let offset = parameters.find(|(other, _)| other == name);
-        let offset = offset.and_then(|(_, offset)| number(&offset).ok());
+        let offset = parameter(here, name).and_then(|offset| number(&offset).ok());
         Self { here, name, offset: offset.unwrap_or_default().min(MOST) }
     }
 
@@ -83,8 +81,8 @@ impl<'a> Part<'a> {
 
     /// The page, from another row on. What was done is told once.
     fn link(self, offset: i64) -> String {
-        let path = self.here.split('?').next().unwrap_or_default();
-        let others = form_urlencoded::parse(query(self.here).as_bytes());
+        let (path, query) = self.here.split_once('?').unwrap_or((self.here, ""));
+        let others = form_urlencoded::parse(query.as_bytes());
         let mut link = format!("{path}?");
         for (other, value) in others.filter(|(other, _)| other != self.name && other != DONE) {
             link.push_str(&format!("{}={}&", encoded(&other), encoded(&value)));
@@ -92,10 +90,6 @@ impl<'a> Part<'a> {
         link.push_str(&format!("{}={offset}", self.name));
         link
     }
-}
-
-fn query(here: &str) -> &str {
-    here.split_once('?').map_or("", |(_, query)| query)
 }
 
 /// What was done before the visitor was led here, by the name that the address has for it:

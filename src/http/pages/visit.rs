@@ -83,12 +83,7 @@ impl Visit {
 
     /// What the address's query has under this name, if it has anything that a text can be.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let (_, query) = self.here.split_once('?')?;
-        let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other == name);
-        found
-            .next()
-            .map(|(_, value)| value.into_owned())
-            .filter(|value| !value.is_empty() && !value.contains('\0'))
+        parameter(&self.here, name)
     }
 
     /// Whether a form was shown to this visitor, by what came with it.
@@ -146,6 +141,14 @@ impl FromRequest for Visit {
         let request = request.clone();
         Box::pin(async move { Ok(Self::of(&request).await?) })
     }
+}
+
+/// [`Visit::parameter`], of an address.
+pub fn parameter(here: &str, name: &str) -> Option<String> {
+    let (_, query) = here.split_once('?')?;
+    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other == name);
+    let value = found.next().map(|(_, value)| value.into_owned());
+    value.filter(|value| !value.is_empty() && !value.contains('\0'))
 }
 
 /// The token in a link that somebody opened.

@@ -64,8 +64,7 @@ pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpR
 }
 
 fn row(mail: &Mail, to: Option<&Email>, now: Timestamp) -> Value {
-    let waits = if mail.leased && mail.due_at > now { "sending" } else { "waiting" };
-    let state = mail.result.as_deref().unwrap_or(waits);
+    let state = mail.status(now);
     context! {
         id => mail.id.to_string(),
         to => to.map(Email::as_str),
