@@ -74,15 +74,13 @@ pub enum AppError {
         error: io::Error,
     },
     /// The server ended by itself.
-    #[error("the server ended: {0}")]
+    #[error("the server stopped: {0}")]
     Server(#[from] io::Error),
     /// An actor ended; what it said is in the log.
-    #[error("the {0} ended; so does this process, that another may take its place")]
+    #[error("the {0} stopped unexpectedly; exiting so that this process can be restarted")]
     Actor(&'static str),
     /// Threads hang in the database.
-    #[error(
-        "the database has not answered for two minutes; this process ends, that another may take its place"
-    )]
+    #[error("the database did not respond for two minutes; exiting so that this process can be restarted")]
     Stuck,
 }
 
@@ -197,7 +195,7 @@ impl Application {
         };
         let tidied = async { tokio::join!(self.mailer.rest(), self.registry.flush(), self.looks.flush()) };
         if tokio::time::timeout(TIDYING, tidied).await.is_err() {
-            tracing::warn!("what was counted could not be written down in time");
+            tracing::warn!("counters not saved before shutdown");
         }
         for arbiter in &self.arbiters {
             arbiter.stop();
@@ -216,7 +214,7 @@ pub fn serve(config: Config) -> Result<(), AppError> {
         let application = Application::start(config, parts)?;
         tracing::info!(%address, "listening");
         if let Some(mailbox) = mailbox {
-            tracing::info!(%mailbox, "there is no mail relay: mail goes to files, and can be read there");
+            tracing::info!(%mailbox, "SMTP_URL is not set; mail is saved as files");
         }
         application.run().await
     })
@@ -235,7 +233,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, ?current, "the limit of open files stays as it is");
+        tracing::warn!(%error, ?current, "open file limit not raised");
     }
 }
 

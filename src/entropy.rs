@@ -9,7 +9,7 @@ use crate::domain::token::Entropy;
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if let Err(error) = getrandom::fill(&mut bytes) {
-        tracing::error!(%error, "this machine gives no random bytes");
+        tracing::error!(%error, "the operating system provides no random bytes");
         std::process::abort();
     }
     bytes

@@ -26,13 +26,13 @@ const MOST_LANES: u32 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Too easily guessed.
-    #[error("is shorter than {} bytes", SHORTEST)]
+    #[error("must have at least {} bytes", SHORTEST)]
     TooShort,
     /// Longer than anyone needs.
-    #[error("is longer than {} bytes", LONGEST)]
+    #[error("must have at most {} bytes", LONGEST)]
     TooLong,
     /// Basic credentials could not carry it (RFC 7617, 2).
-    #[error("holds a control character")]
+    #[error("must not contain control characters")]
     Control,
     /// The hash function failed.
     #[error("could not be hashed: {0}")]
@@ -43,10 +43,10 @@ pub enum PasswordError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// Another function's, or nobody's.
-    #[error("is not the PHC string of an argon2 hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")]
+    #[error("must be an argon2 hash in PHC format ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")]
     NotArgon2,
     /// Each sign-in would take too much of the server.
-    #[error("costs more than {} MiB, {} passes or {} lanes", MOST_KIB / 1_024, MOST_PASSES, MOST_LANES)]
+    #[error("must not use more than {} MiB, {} passes or {} lanes", MOST_KIB / 1_024, MOST_PASSES, MOST_LANES)]
     TooCostly,
 }
 

@@ -65,7 +65,7 @@ impl Looks {
         });
         let unwritten = written.await.unwrap_or_default();
         if !unwritten.is_empty() {
-            tracing::warn!(links = unwritten.len(), "how often links were fetched is not written down yet");
+            tracing::warn!(links = unwritten.len(), "link view counters not saved; will retry");
         }
         unwritten.into_iter().for_each(|views| self.add(views));
     }

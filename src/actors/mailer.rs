@@ -72,7 +72,7 @@ impl Mailer {
             }
         };
         if tokio::time::timeout(REST, resting).await.is_err() {
-            tracing::warn!("a mail was still on its way; it may be sent twice");
+            tracing::warn!("stopped while sending a mail; it may be sent twice");
         }
     }
 
@@ -219,9 +219,11 @@ impl RequestMailer {
             match ended {
                 Ok(mark) => mailer.marks.push(mark),
                 Err(error) if error.is_cancelled() => {
-                    tracing::warn!(mail = %tenure.mail, "a lease was lost; the mail may be sent twice");
+                    tracing::warn!(mail = %tenure.mail, "mail lease lost; the mail may be sent twice");
                 }
-                Err(_) => tracing::error!(mail = %tenure.mail, "sending panicked; the lease will run out"),
+                Err(_) => {
+                    tracing::error!(mail = %tenure.mail, "panic while sending a mail; will retry later")
+                }
             }
             mailer.go_on(ctx);
         }));

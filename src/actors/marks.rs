@@ -75,7 +75,7 @@ impl Mark {
     /// Says that the mark came too late, unless it was written before.
     pub fn tell_lost(&self) {
         if !self.doubtful && self.fate != Fate::Unsent {
-            tracing::warn!(mail = %self.tenure.mail, "a lease was lost; the mail may be sent twice");
+            tracing::warn!(mail = %self.tenure.mail, "mail lease lost; the mail may be sent twice");
         }
     }
 
@@ -97,7 +97,7 @@ impl Mark {
                 self.refusals += 1;
                 if self.refusals == MOST_REFUSALS {
                     let mail = self.tenure.mail;
-                    tracing::error!(%mail, %error, "what became of a mail could not be written down");
+                    tracing::error!(%mail, %error, "mail delivery result not saved");
                     return None;
                 }
             }

@@ -67,13 +67,13 @@ const GIVE_UP: Duration = Duration::from_secs(120);
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// Too much is waiting already: nothing was done.
-    #[error("too many operations are waiting")]
+    #[error("too many operations in the queue")]
     Busy,
     /// The database was not to be had: nothing was done.
     #[error("the database is not available; nothing was done")]
     NotDone,
     /// It may have been done, or may be done yet.
-    #[error("the database did not answer; the outcome is unknown")]
+    #[error("the database did not respond; the outcome is unknown")]
     Unknown,
 }
 
@@ -448,7 +448,7 @@ impl TokenRegistry {
             // A batch that panicked has no answers; whether it was done is not known.
             let answers = answers.unwrap_or_default();
             if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
-                tracing::warn!(%error, "operations were not done");
+                tracing::warn!(%error, "operations failed");
             }
             let answers = answers.into_iter().map(|answer| answer.map_err(Into::into));
             let answers = answers.chain(std::iter::repeat_with(|| Err(RegistryError::Unknown)));
@@ -493,7 +493,7 @@ impl TokenRegistry {
         let lost = self.deeds.longest_lost(now).max(self.lookups.longest_lost(now));
         let give_up = faults::patience("registry.patience", GIVE_UP);
         if lost.is_some_and(|lost| lost >= give_up) {
-            tracing::error!(seconds = give_up.as_secs(), "the database has not answered; giving up");
+            tracing::error!(seconds = give_up.as_secs(), "database did not respond; stopping");
             ctx.stop();
             return;
         }
@@ -533,7 +533,7 @@ impl TokenRegistry {
         Box::pin(written.into_actor(self).map(|unwritten, registry, _| {
             let unwritten = unwritten.unwrap_or_default();
             if !unwritten.is_empty() {
-                tracing::warn!(tokens = unwritten.len(), "uses of export tokens are not written down yet");
+                tracing::warn!(tokens = unwritten.len(), "export token usage not saved; will retry");
             }
             for uses in unwritten {
                 registry.count(uses);

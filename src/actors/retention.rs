@@ -43,7 +43,7 @@ fn forget(store: &Store, audit: Audit) {
             Ok(0) => break,
             Ok(forgotten) => sum += forgotten,
             Err(error) => {
-                tracing::warn!(%error, "the audit trail could not be cut down");
+                tracing::warn!(%error, "audit log cleanup failed");
                 break;
             }
         }
@@ -52,6 +52,6 @@ fn forget(store: &Store, audit: Audit) {
         thread::sleep(started.elapsed());
     }
     if sum > 0 {
-        tracing::info!(entries = sum, "what was too old is gone from the audit trail");
+        tracing::info!(entries = sum, "audit log cleanup finished");
     }
 }

@@ -100,11 +100,11 @@ impl Round {
             Ok(returned) => return returned,
             Err(StoreError::Unknown) => marks.map(Mark::doubted).collect(),
             Err(StoreError::Unavailable(error)) => {
-                tracing::warn!(error, "the outbox cannot be reached");
+                tracing::warn!(error, "outbox sync failed: database unavailable");
                 marks.collect()
             }
             Err(StoreError::Refused(error)) => {
-                tracing::warn!(%error, "the database refused a round to the outbox");
+                tracing::warn!(%error, "outbox sync failed: database error");
                 let mut unwritten = Vec::new();
                 for mark in marks {
                     unwritten.extend(mark.write_alone(directory).await);

@@ -12,14 +12,14 @@ use crate::store::keys::Scope;
 /// How much of a list to show.
 #[derive(Args)]
 pub struct Newest {
-    /// Show at most this many, the newest first
+    /// Show at most this many entries, newest first
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     pub limit: i64,
 }
 
 /// Not an API key, nor the id of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("neither the id of an API key nor the key itself")]
+#[error("must be an API key or its ID")]
 pub struct InvalidKeyId;
 
 /// A key's id, or the key itself: a key that leaked tells nobody its id.

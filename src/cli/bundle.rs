@@ -23,16 +23,16 @@ pub enum Verb {
 /// A bundle to be added.
 #[derive(Args)]
 pub struct Contents {
-    /// The name, as the mail will say it, at most 100 characters
+    /// The name shown in mails, at most 100 characters
     #[arg(value_parser = BundleName::new)]
     name: BundleName,
-    /// What it is for, at most 1000 characters on one line
+    /// The description, at most 1000 characters on one line
     #[arg(long, default_value = "", hide_default_value = true, value_parser = Description::new)]
     description: Description,
-    /// The rights in it: a name, or the sum of several
+    /// The rights: the name of a right, or the sum of several
     ///
-    /// anyone = 1, read = 2, get = 4, write = 8, admin = 16, owner = 32; so 6 is
-    /// to read and to get.
+    /// anyone = 1, read = 2, get = 4, write = 8, admin = 16, owner = 32. For
+    /// example, 6 is read and get.
     #[arg(long, value_name = "MASK", default_value = "2")]
     permission: Mask,
 }

@@ -28,56 +28,58 @@ pub enum CliError {
     #[error("{error}; {remedy}", error = one_line(&.0.to_string()), remedy = remedy(.0))]
     Store(#[from] StoreError),
     /// The address is taken.
-    #[error("there is a user {} already; `countersign user list` shows all", .0.as_str())]
+    #[error("user {} already exists; run `countersign user list` to see all users", .0.as_str())]
     UserExists(Email),
     /// Nobody has the address.
-    #[error("there is no user {email}; `countersign user add {email}` adds one", email = .0.as_str())]
+    #[error("user {email} not found; run `countersign user add {email}` to add the user", email = .0.as_str())]
     NoSuchUser(Email),
     /// The hub's id is taken.
-    #[error("there is a hub {} already; `countersign hub grant` gives a role in it", .0.as_str())]
+    #[error("hub {} already exists; run `countersign hub grant` to give a user a role in it", .0.as_str())]
     HubExists(HubId),
     /// No hub has the id.
-    #[error("there is no hub {}; `countersign hub list` shows all", .0.as_str())]
+    #[error("hub {} not found; run `countersign hub list` to see all hubs", .0.as_str())]
     NoSuchHub(HubId),
     /// The user has no role in the hub.
-    #[error("{} has no role in hub {}; `countersign hub list` shows who has", .1.as_str(), .0.as_str())]
+    #[error("{} has no role in hub {}; run `countersign hub list` to see its members", .1.as_str(), .0.as_str())]
     NoRole(HubId, Email),
     /// No API key has the id.
-    #[error("there is no API key {0}; `countersign key list EMAIL` shows a user's")]
+    #[error("API key {0} not found; run `countersign key list EMAIL` to see the keys of a user")]
     NoSuchKey(ApiKeyId),
     /// No export token has the id, or the secret is not the token's.
     #[error(
-        "there is no export token {0}, or it has another secret; `countersign token list` shows the newest"
+        "export token {0} not found, or its secret is wrong; run `countersign token list` to see the newest tokens"
     )]
     NoSuchToken(ExportId),
     /// No request of this number waits for its target.
-    #[error("there is no pending request {0}; `countersign request list` shows the newest")]
+    #[error("pending request {0} not found; run `countersign request list` to see the newest requests")]
     NoPendingRequest(RequestId),
     /// No mail of this id could be sent again.
     #[error(
-        "there is no unsent mail {0}, or it is being sent right now; `countersign mail list` shows the newest"
+        "mail {0} not found, already sent, or being sent now; run `countersign mail list` to see the newest mails"
     )]
     NoUnsentMail(Uuid),
     /// A password cannot be taken.
-    #[error("the password {0}; choose another")]
+    #[error("the password {0}; choose another password")]
     Password(#[from] PasswordError),
     /// Somebody slipped.
-    #[error("the two passwords differ; try again")]
+    #[error("the passwords do not match; try again")]
     PasswordsDiffer,
     /// There is nobody to ask.
-    #[error("there is no terminal to ask for the password at; give --password-stdin and write it to stdin")]
+    #[error("no terminal to ask for the password; use --password-stdin and write the password to stdin")]
     NoTerminal,
     /// The password could not be read.
-    #[error("the password could not be read ({0}); try again")]
+    #[error("could not read the password ({0}); try again")]
     Input(io::Error),
     /// The deed was done and cannot be told.
-    #[error("it was done, but the answer could not be written ({0}); see that stdout can be written to")]
+    #[error(
+        "the command succeeded, but its output could not be written ({0}); check that stdout is writable"
+    )]
     Output(io::Error),
     /// A mail cannot be put together.
     #[error("{0}")]
     Compose(#[from] ComposeError),
     /// A file cannot be imported.
-    #[error("{} cannot be imported: {}", .0.display(), .1)]
+    #[error("cannot import {}: {}", .0.display(), .1)]
     ImportFile(PathBuf, TableError),
     /// Some of a file's lines cannot be.
     #[error("{0}")]
@@ -86,10 +88,10 @@ pub enum CliError {
     #[error("{0}")]
     Transport(#[from] TransportError),
     /// A mail did not leave.
-    #[error("the mail could not be sent: {0}; see that SMTP_URL and MAIL_FROM are right")]
+    #[error("could not send the mail: {0}; check SMTP_URL and MAIL_FROM")]
     Send(#[from] SendError),
     /// This machine gives us nothing to wait with.
-    #[error("the mail could not be sent: {0}; try again")]
+    #[error("could not send the mail: {0}; try again")]
     Runtime(io::Error),
     /// The server does not run.
     #[error("{}", one_line(&.0.to_string()))]
@@ -138,9 +140,9 @@ impl From<QueryError> for Stop {
 /// What to do about a database that did not do it.
 fn remedy(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Unavailable(_) => "see that it runs, and that its URL is right",
-        StoreError::Unknown => "look whether it was done before you try again",
-        StoreError::Refused(_) => "nothing was done, and you may try again",
+        StoreError::Unavailable(_) => "check that the database is running and that its URL is correct",
+        StoreError::Unknown => "check whether the change was made before you try again",
+        StoreError::Refused(_) => "nothing was changed; try again",
     }
 }
 

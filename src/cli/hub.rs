@@ -20,28 +20,28 @@ use crate::store::{QueryResult, Store};
 pub enum Verb {
     /// Add a hub
     Add(Founding),
-    /// Give a user a role in a hub, in place of the one they had
+    /// Give a user a role in a hub; it replaces their current role
     ///
-    /// Each role adds a right to those of the role before it: guest (anyone),
-    /// contributor (read), designer (get), manager (write), admin (admin, makes
-    /// export tokens), owner (owner).
+    /// Each role has the rights of the previous role and one more: guest (anyone),
+    /// contributor (read), designer (get), manager (write), admin (admin, can
+    /// create export tokens), owner (owner).
     Grant {
-        /// The hub's id
+        /// The hub's ID
         #[arg(value_parser = HubId::new)]
         hub_id: HubId,
-        /// The user's mail address
+        /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
         /// The role
         #[arg(value_parser = argument::role())]
         role: Role,
     },
-    /// Take a user's role in a hub, and with it what their export tokens may do there
+    /// Remove a user from a hub; their export tokens for it stop working
     Revoke {
-        /// The hub's id
+        /// The hub's ID
         #[arg(value_parser = HubId::new)]
         hub_id: HubId,
-        /// The user's mail address
+        /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
     },
@@ -52,13 +52,13 @@ pub enum Verb {
 /// A hub to be added.
 #[derive(Args)]
 pub struct Founding {
-    /// The id by which clients and resource servers know it, at most 64 characters
+    /// The ID that clients and resource servers use, at most 64 characters
     #[arg(value_parser = HubId::new)]
     hub_id: HubId,
-    /// What people call it, at most 100 characters
+    /// The display name, at most 100 characters
     #[arg(long, default_value = "", hide_default_value = true, value_parser = argument::name)]
     name: String,
-    /// The mail address of the user who owns it
+    /// The owner's email address
     #[arg(long, value_name = "EMAIL", value_parser = Email::new)]
     owner: Email,
 }
@@ -122,7 +122,7 @@ fn grant(hub: &HubId, email: &Email, role: Role, store: &Store, output: &Output)
     let (hub, email, role) = (hub.as_str(), email.as_str(), role.name());
     output.done(
         &json!({ "hub_id": hub, "email": email, "role": role }),
-        &format!("{email} is {role} in hub {hub}."),
+        &format!("{email} now has the role {role} in hub {hub}."),
     )
 }
 
@@ -133,7 +133,7 @@ fn revoke(hub: &HubId, email: &Email, store: &Store, output: &Output) -> Result<
     let (hub, email) = (hub.as_str(), email.as_str());
     output.done(
         &json!({ "hub_id": hub, "email": email, "role": null }),
-        &format!("{email} has no role in hub {hub} any more."),
+        &format!("Removed {email} from hub {hub}."),
     )
 }
 

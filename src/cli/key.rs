@@ -15,17 +15,17 @@ use crate::store::keys::{self, ApiKey, Scope};
 /// What can be done about API keys.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Add a key, which is printed this once
+    /// Create an API key and print it once
     Add(Label),
-    /// List a user's keys, without their secrets
+    /// List a user's API keys, without their secrets
     List {
-        /// The user's mail address
+        /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
     },
-    /// Revoke a key, which stops working within 5 seconds
+    /// Revoke an API key; it stops working within 5 seconds
     Revoke {
-        /// The key's id, or the key itself
+        /// The API key or its ID
         #[arg(value_parser = argument::key_id)]
         id: ApiKeyId,
     },
@@ -34,13 +34,13 @@ pub enum Verb {
 /// A key to be added.
 #[derive(Args)]
 pub struct Label {
-    /// The mail address of the user that the key stands for
+    /// The email address of the user that the key acts for
     #[arg(value_parser = Email::new)]
     email: Email,
-    /// What the key is for, at most 100 characters
+    /// The key's name, at most 100 characters
     #[arg(long, default_value = "", hide_default_value = true, value_parser = argument::name)]
     label: String,
-    /// Let the key do this alone; without it, it does all that its user may
+    /// Restrict the key to this scope; without it, the key has full access
     #[arg(long, value_parser = argument::scope())]
     scope: Option<Scope>,
 }
@@ -109,7 +109,7 @@ fn add(label: &Label, store: &Store, output: &Output) -> Result<(), CliError> {
         Ok(keys::issue(conn, user.id, &label.label, scope, &Origin::OPERATOR, now)?)
     })?;
     let (email, secret) = (label.email.as_str(), token.reveal());
-    let remark = format!("API key {} of {email}; it is shown this once:", key.id);
+    let remark = format!("API key {} for {email}. Copy it now, it will not be shown again:", key.id);
     output.secret(&NewKey { email, key: &secret, line: KeyLine::from(&key) }, &secret, &remark)
 }
 
@@ -118,5 +118,5 @@ fn revoke(id: ApiKeyId, store: &Store, output: &Output) -> Result<(), CliError> 
         true => Ok(()),
         false => Err(CliError::NoSuchKey(id).into()),
     })?;
-    output.done(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("API key {id} is revoked."))
+    output.done(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("Revoked API key {id}."))
 }

@@ -21,21 +21,21 @@ use crate::store::{Store, staff};
 /// What can be done about mails.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// List mails, and what the mail server said of them
+    /// List mails and the mail server's responses
     List(Newest),
-    /// Send a mail again that the mail server refused, or one that waits for its next try
+    /// Retry a mail that was rejected or is waiting for its next attempt
     ///
-    /// It is put at the head of the queue; a running server sends it.
+    /// The mail becomes the next in the queue. A running server sends it.
     Retry {
-        /// The mail's id
+        /// The mail's ID
         id: Uuid,
     },
-    /// Send a mail to this address now, to see whether mail can be sent
+    /// Send a test mail to this address
     ///
-    /// It goes the way that the server's mail goes: to the relay that SMTP_URL
-    /// names, or without one into a file.
+    /// It is sent to the mail server in SMTP_URL. If SMTP_URL is not set, it is
+    /// saved as a file.
     Test {
-        /// Where to send it
+        /// The email address to send it to
         #[arg(value_parser = Email::new)]
         address: Email,
     },
@@ -77,7 +77,7 @@ impl MailLine {
 
 impl Line for MailLine {
     const TITLES: &'static [&'static str] =
-        &["ID", "STATUS", "ABOUT", "TO", "TRIES", "CREATED", "NEXT TRY", "LAST ERROR"];
+        &["ID", "STATUS", "KIND", "TO", "ATTEMPTS", "CREATED", "NEXT ATTEMPT", "LAST ERROR"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -139,12 +139,12 @@ fn test(address: &Email, config: &Config, output: &Output) -> Result<(), CliErro
             let file = path.join(format!("{id}.eml"));
             output.done(
                 &json!({ "id": id.to_string(), "to": to, "status": "written", "file": file }),
-                &format!("There is no mail relay (SMTP_URL); the mail is in {}.", file.display()),
+                &format!("SMTP_URL is not set. The mail was saved as {}.", file.display()),
             )
         }
         Transport::Smtp(_) | Transport::Memory(_) => output.done(
             &json!({ "id": id.to_string(), "to": to, "status": "sent", "file": null }),
-            &format!("The mail relay has taken the mail to {to}."),
+            &format!("The mail server accepted the mail to {to}."),
         ),
     }
 }

@@ -41,10 +41,10 @@ const CONNECTIONS: u32 = 1;
 
 /// A self-hosted token and consent server.
 ///
-/// It issues export tokens that open one node of a hub, and takes consent
-/// requests that are redeemed once or not at all. `countersign serve` runs the
-/// server; the other commands look after its database, whether or not a server
-/// is running.
+/// It issues export tokens that give access to one node of a hub, and handles
+/// consent requests that can be approved only once. `countersign serve` runs the
+/// server. The other commands work on its database, whether or not a server is
+/// running.
 #[derive(Parser)]
 #[command(version, after_help = SETTINGS)]
 pub struct Cli {
@@ -55,21 +55,21 @@ pub struct Cli {
 }
 
 /// What the flags stand under that every command takes.
-const EVERYWHERE: &str = "Options of every command";
+const EVERYWHERE: &str = "Global options";
 
 const SETTINGS: &str = "\
-Settings come from the flags; where those say nothing, from the environment
-(DATABASE_URL, SMTP_URL, PUBLIC_URL, BIND, …); then from countersign.toml. With
-none of them, the database is the SQLite file data/countersign.db.
+Flags override environment variables (DATABASE_URL, SMTP_URL, PUBLIC_URL, BIND,
+…), which override countersign.toml. By default, the database is the SQLite file
+data/countersign.db.
 
-Other users of this machine can see what stands in a flag: a URL with a password
-in it belongs into DATABASE_URL, or into a file that DATABASE_URL_FILE names.
+Other users of this machine can see command-line flags. Put a URL that contains a
+password in DATABASE_URL, or in a file that DATABASE_URL_FILE names.
 
-Exit status: 0 done, 1 failed, 2 wrong usage.";
+Exit status: 0 success, 1 failure, 2 invalid usage.";
 
 #[derive(Args)]
 struct Globals {
-    /// Print one JSON document; errors too are JSON, on stderr
+    /// Print JSON; errors are JSON on stderr
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// Read settings from this file instead of ./countersign.toml
@@ -84,31 +84,31 @@ struct Globals {
 enum Command {
     /// Run the server
     ///
-    /// Unless told otherwise it listens on 127.0.0.1:8080, keeps its data in
-    /// ./data and writes mail as files to ./data/outbox.
+    /// By default, the server listens on 127.0.0.1:8080, stores its data in ./data
+    /// and saves mail as files in ./data/outbox.
     Serve {
         /// Listen on this address and port
         #[arg(long, value_name = "ADDRESS:PORT")]
         bind: Option<String>,
     },
-    /// Run a server with two people in it, and show how everything works
+    /// Run a demo server with two users, and show each step as a curl command
     Demo {
-        /// Stop after the walk instead of staying up
+        /// Exit after the demo steps
         #[arg(long)]
         once: bool,
     },
-    /// Bring the database's tables up to date; every other command does so too
+    /// Update the database schema (every other command also does this)
     Migrate,
-    /// Add, list, disable and enable users, and set their passwords
+    /// Manage users and their passwords
     #[command(subcommand)]
     User(user::Verb),
-    /// Add, list and revoke the API keys of users
+    /// Manage API keys
     #[command(subcommand)]
     Key(key::Verb),
-    /// Add and list hubs, and say who is what in them
+    /// Manage hubs and their members
     #[command(subcommand)]
     Hub(hub::Verb),
-    /// Add and list bundles, the sets of rights that users ask each other for
+    /// Manage bundles, the named sets of rights that users request from each other
     #[command(subcommand)]
     Bundle(bundle::Verb),
     /// List and revoke export tokens
@@ -117,21 +117,21 @@ enum Command {
     /// List and withdraw permission requests
     #[command(subcommand)]
     Request(request::Verb),
-    /// List and retry mails, and send one as a test
+    /// List and retry mails, or send a test mail
     #[command(subcommand)]
     Mail(mail::Verb),
-    /// Import users and requests from CSV files, all of a file or nothing
+    /// Import users and requests from CSV files
     ///
-    /// Nothing is written before the whole file has been looked at. Importing a
-    /// file again passes over what is there already.
+    /// The whole file is checked first. If any line is invalid, nothing is
+    /// imported. You can import a file again: existing entries are skipped.
     #[command(subcommand)]
     Import(import::Verb),
-    /// Delete what has been over for long
+    /// Delete old records
     ///
-    /// That is: export tokens and API keys that expired or were revoked, requests
-    /// that are over, their mails, and the audit trail, which is kept for
-    /// `audit.keep_days` instead if that is configured. Permissions stay. It works in
-    /// small steps, beside a running server.
+    /// Deletes expired and revoked export tokens and API keys, closed requests and
+    /// their mails, and old audit log entries. If `audit.keep_days` is configured,
+    /// it applies to the audit log instead. Permissions are never deleted. You can
+    /// run this while a server is running: it works in small steps.
     Purge(purge::Retention),
 }
 
@@ -184,7 +184,7 @@ impl Cli {
             Command::Demo { once } => demo::run(once),
             Command::Migrate => {
                 open()?;
-                output.done(&json!({ "status": "migrated" }), "The database's tables are up to date.")
+                output.done(&json!({ "status": "migrated" }), "The database schema is up to date.")
             }
             Command::User(verb) => user::run(verb, &open()?, output),
             Command::Key(verb) => key::run(verb, &open()?, output),

@@ -41,7 +41,7 @@ impl Output {
         lines.truncate(limit);
         self.list(&lines)?;
         if more {
-            self.remark(&format!("These are the newest {limit}; --limit shows more."));
+            self.remark(&format!("Showing the newest {limit}. Use --limit to see more."));
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub fn password(from_stdin: bool) -> Result<SecretString, CliError> {
         return Err(CliError::NoTerminal);
     }
     let first = ask("New password: ")?;
-    let second = ask("The same again: ")?;
+    let second = ask("Confirm new password: ")?;
     if first.expose_secret() == second.expose_secret() { Ok(first) } else { Err(CliError::PasswordsDiffer) }
 }
 

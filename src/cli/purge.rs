@@ -22,7 +22,7 @@ const DAY: i64 = 24 * 3_600;
 /// configuration says so (`audit.keep_days`).
 #[derive(Args)]
 pub struct Retention {
-    /// How many days to keep what is over
+    /// Number of days to keep records after they end
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=36_500))]
     older_than: i64,
 }
@@ -61,7 +61,7 @@ pub fn run(retention: &Retention, audit: Audit, store: &Store, output: &Output) 
         thread::sleep(started.elapsed());
     }
     let sentence = format!(
-        "Deleted what was over before {before}: {} export tokens, {} requests, {} mails, {} API keys, {} sessions, {} password links, {} entries of the audit trail.",
+        "Deleted records that ended before {before}: {} export tokens, {} requests, {} mails, {} API keys, {} sessions, {} password links, {} audit log entries.",
         sum.export_tokens, sum.requests, sum.mails, sum.keys, sum.sessions, sum.password_links, sum.events
     );
     output.done(&Report { before, purged: sum }, &sentence)

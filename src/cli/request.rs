@@ -22,7 +22,7 @@ use crate::store::{Store, StoreError, bundles, requests, users};
 pub enum Verb {
     /// List permission requests, without their tokens
     List(Newest),
-    /// Withdraw a pending request, whose token then is dead at once
+    /// Withdraw a pending request; its token stops working immediately
     Withdraw {
         /// The request's number
         #[arg(value_parser = clap::value_parser!(i64).range(1..))]
@@ -66,7 +66,7 @@ impl RequestLine {
 
 impl Line for RequestLine {
     const TITLES: &'static [&'static str] =
-        &["ID", "STATUS", "WHO ASKS", "WHOM", "BUNDLE", "CREATED", "EXPIRES"];
+        &["ID", "STATUS", "REQUESTER", "TARGET", "BUNDLE", "CREATED", "EXPIRES"];
 
     fn cells(&self) -> Vec<String> {
         vec![

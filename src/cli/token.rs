@@ -20,9 +20,9 @@ use crate::store::{Store, StoreError, users};
 pub enum Verb {
     /// List export tokens, without their secrets
     List(Newest),
-    /// Revoke an export token, whoever made it; at once, on every replica
+    /// Revoke any export token; it stops working immediately on every replica
     Revoke {
-        /// The token's id, or the token itself
+        /// The export token or its ID
         #[arg(value_parser = reference)]
         id: ExportRef,
     },
@@ -30,7 +30,7 @@ pub enum Verb {
 
 /// Not an export token, nor the id of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("neither the id of an export token nor the token itself")]
+#[error("must be an export token or its ID")]
 pub struct InvalidReference;
 
 fn reference(text: &str) -> Result<ExportRef, InvalidReference> {
@@ -121,7 +121,7 @@ fn revoke(which: ExportRef, store: &Store, output: &Output) -> Result<(), CliErr
     match commit(store, Deed::RevokeExport { which, by: Authority::Operator })? {
         Verdict::ExportRevoked(Some(token)) => output.done(
             &json!({ "id": token.id.to_string(), "status": "revoked" }),
-            &format!("Export token {} is revoked.", token.id),
+            &format!("Revoked export token {}.", token.id),
         ),
         Verdict::ExportRevoked(None) => Err(CliError::NoSuchToken(which.id)),
         _ => Err(StoreError::Unknown.into()),

@@ -18,32 +18,32 @@ use crate::store::{Conn, Store, staff};
 pub enum Verb {
     /// Add a user
     ///
-    /// Without --password-stdin the user gets a mail with a link, good for a week, by
-    /// which they set a password themselves. A running server sends it.
+    /// Without --password-stdin, the user gets a mail with a link to set a password.
+    /// The link works for 7 days. A running server sends the mail.
     Add(Person),
     /// List all users
     List,
     /// Set a user's password
     ///
-    /// Asks for it at the terminal, unless --password-stdin is given. A password
-    /// has 8 to 1024 bytes. The one before it stops working within 5 seconds.
+    /// Asks for the password at the terminal, unless you use --password-stdin. A
+    /// password has 8 to 1024 bytes. The old one stops working within 5 seconds.
     Passwd {
-        /// The user's mail address
+        /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
-        /// Read the password from stdin, without the newline at its end
+        /// Read the password from stdin; a trailing newline is ignored
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Disable a user, whose password, keys and export tokens then stop working
+    /// Disable a user; their password, API keys and export tokens stop working
     Disable {
-        /// The user's mail address
+        /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
     },
-    /// Enable a user who was disabled
+    /// Enable a disabled user
     Enable {
-        /// The user's mail address
+        /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
     },
@@ -52,7 +52,7 @@ pub enum Verb {
 /// A user to be added.
 #[derive(Args)]
 pub struct Person {
-    /// The user's mail address, which is also their name in credentials
+    /// The user's email address, which is also the user name
     #[arg(value_parser = Email::new)]
     email: Email,
     /// The first name, at most 150 characters
@@ -61,10 +61,10 @@ pub struct Person {
     /// The last name, at most 150 characters
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = PersonName::new)]
     last_name: PersonName,
-    /// Let the user administer this server through its APIs
+    /// Make the user an administrator of this server
     #[arg(long)]
     staff: bool,
-    /// Read a password of 8 to 1024 bytes from stdin, without the newline at its end
+    /// Read a password of 8 to 1024 bytes from stdin; a trailing newline is ignored
     #[arg(long)]
     password_stdin: bool,
 }
@@ -142,8 +142,8 @@ fn add(person: Person, store: &Store, output: &Output) -> Result<(), CliError> {
     let hint = match new.password {
         Some(_) => String::new(),
         None => format!(
-            " A mail is on its way to them, with a link by which they set a password within a week. \
-             (`countersign user passwd {email}` sets one at once.)"
+            " A mail with a link to set a password is queued; the link works for 7 days. To set a \
+             password now, run `countersign user passwd {email}`."
         ),
     };
     output.done(&UserLine::from(&user), &format!("Added {email} as user {}.{hint}", user.id))
@@ -158,7 +158,7 @@ fn set_password(email: &Email, from_stdin: bool, store: &Store, output: &Output)
         users::set_password(conn, user.id, &hash, &Origin::OPERATOR)?;
         Ok(user)
     })?;
-    output.done(&UserLine::from(&user), &format!("Set the password of {}.", email.as_str()))
+    output.done(&UserLine::from(&user), &format!("Password of {} set.", email.as_str()))
 }
 
 fn set_active(email: &Email, active: bool, store: &Store, output: &Output) -> Result<(), CliError> {

@@ -28,13 +28,13 @@ pub enum InvalidDatabaseUrl {
     #[error("must be `postgres://…`, `postgresql://…` or `sqlite://path`")]
     Scheme,
     /// Nothing after the scheme.
-    #[error("names no database after `://`")]
+    #[error("must name a database after `://`")]
     Empty,
     /// `sqlite://:memory:`
-    #[error("a database in memory would be another one for each connection; name a file")]
+    #[error("must name a file; in-memory databases are not supported")]
     Memory,
     /// `sqlite://path?mode=…`
-    #[error("`sqlite://path` takes no options after a `?`")]
+    #[error("must not have options after `?` (`sqlite://path`)")]
     Options,
 }
 
@@ -83,25 +83,25 @@ pub enum SmtpTls {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSmtpUrl {
     /// Another scheme, or none.
-    #[error("must be `smtp://`, `smtps://` or `smtp+starttls://`, then `[user:password@]host[:port]`")]
+    #[error("must be `smtp://`, `smtps://` or `smtp+starttls://`, followed by `[user:password@]host[:port]`")]
     Scheme,
     /// Not a URL.
-    #[error("is not a URL: {0}")]
+    #[error("must be a valid URL: {0}")]
     Malformed(url::ParseError),
     /// No host in it.
-    #[error("names no host")]
+    #[error("must contain a host")]
     Host,
     /// A user without a password or the other way round, or not UTF-8.
-    #[error("a user needs a password and a password a user, percent-encoded where they hold any of `@:/?#%`")]
+    #[error("must contain both user and password, or neither; percent-encode any of `@:/?#%`")]
     Credentials,
     /// Something after the host.
-    #[error("takes nothing after the host and port but `?ca=FILE`")]
+    #[error("must not have anything after the host and port except `?ca=FILE`")]
     Tail,
     /// A key of the query that is none.
-    #[error("does not know the option `{0}`; there is `ca` alone")]
+    #[error("unknown option `{0}`; the only option is `ca`")]
     Option(String),
     /// A certificate for a connection that has no use for it.
-    #[error("`ca` is of no use without TLS; write `smtps://` or `smtp+starttls://`")]
+    #[error("`ca` requires TLS; use `smtps://` or `smtp+starttls://`")]
     CaWithoutTls,
 }
 
@@ -173,10 +173,10 @@ pub struct PublicUrl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPublicUrl {
     /// Not a URL, or not of the web.
-    #[error("must be `http://host[:port]` or `https://host[:port]`, perhaps with a path")]
+    #[error("must be `http://host[:port]` or `https://host[:port]`, optionally with a path")]
     Scheme,
     /// More than origin and path.
-    #[error("must have no user, query or fragment")]
+    #[error("must not have a user, query or fragment")]
     Excess,
 }
 
@@ -250,7 +250,7 @@ pub struct WebOrigin {
 
 /// Not an origin of the web.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be `http://host[:port]` or `https://host[:port]` and nothing after it, not even a slash")]
+#[error("must be `http://host[:port]` or `https://host[:port]`, without a path or trailing slash")]
 pub struct InvalidOrigin;
 
 impl WebOrigin {
@@ -292,7 +292,7 @@ pub struct ProxyNet(IpNet);
 
 /// Neither a network nor an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an address or a network, as in `10.0.0.0/8` or `::1`")]
+#[error("must be an IP address or network, for example `10.0.0.0/8` or `::1`")]
 pub struct InvalidProxyNet;
 
 impl ProxyNet {

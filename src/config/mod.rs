@@ -143,12 +143,12 @@ impl Audit {
 
 /// Not an address to listen at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an address and a port, as in 127.0.0.1:8080")]
+#[error("must be an IP address and port, for example 127.0.0.1:8080")]
 struct InvalidBind;
 
 /// Not an address that mail can be from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a mail address in ASCII, as in `a@example.org` or `Name <a@example.org>`")]
+#[error("must be an ASCII email address, for example `a@example.org` or `Name <a@example.org>`")]
 struct InvalidMailbox;
 
 /// Why there is no configuration. Each names what is to be mended and never
@@ -156,7 +156,7 @@ struct InvalidMailbox;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {reason}", path.display())]
+    #[error("cannot read {}: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -184,7 +184,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A variable and its `_FILE` are both set.
-    #[error("{key}: {variable} and {variable}_FILE are both set; set one of them")]
+    #[error("{key}: {variable} and {variable}_FILE are both set; set only one of them")]
     Twice {
         /// The key, as the file calls it.
         key: &'static str,
@@ -193,7 +193,7 @@ pub enum ConfigError {
     },
     /// PostgreSQL without a secret: every replica would make its own.
     #[error(
-        "secret: a server on PostgreSQL needs one that all replicas share; set COUNTERSIGN_SECRET, for example to what `openssl rand -base64 32` prints"
+        "secret: required with PostgreSQL, the same on all replicas; set COUNTERSIGN_SECRET, for example to the output of `openssl rand -base64 32`"
     )]
     NoSecret,
     /// The file that holds the secret can be neither read nor made.
@@ -312,7 +312,7 @@ fn secret<E: Fn(&str) -> Option<String>>(
     path: Option<PathBuf>,
 ) -> Result<Secret, ConfigError> {
     if text.is_some() && path.is_some() {
-        return Err(sources.refuse("secret_file", "`secret` is set too; set one of them".to_owned()));
+        return Err(sources.refuse("secret_file", "`secret` is also set; set only one of them".to_owned()));
     }
     if let Some(secret) = sources.pick(SECRET, None, text)?.parse_with(long_enough)? {
         return Ok(Secret::Given(secret));
@@ -497,44 +497,44 @@ mod tests {
             assert_eq!(secret.expose_secret(), format!("{KEY}{kept}"));
         }
         let both = error("", &[("BIND", "127.0.0.1:1"), ("BIND_FILE", path.to_str().unwrap())]);
-        assert_eq!(both, "bind: BIND and BIND_FILE are both set; set one of them");
+        assert_eq!(both, "bind: BIND and BIND_FILE are both set; set only one of them");
         let missing = error("", &[("BIND_FILE", "/nowhere/bind")]);
-        assert!(missing.starts_with("bind (environment variable BIND_FILE): /nowhere/bind cannot be read: "));
+        assert!(missing.starts_with("bind (environment variable BIND_FILE): cannot read /nowhere/bind: "));
     }
 
     #[test]
     fn every_error_names_the_key_and_the_reason() {
         for (file, key, reason) in [
-            ("bind = 'localhost'", "bind (in ", "must be an address and a port, as in 127.0.0.1:8080"),
+            ("bind = 'localhost'", "bind (in ", "must be an IP address and port, for example 127.0.0.1:8080"),
             ("database_url = 'mysql://h/d'", "database_url (in ", "must be `postgres://…`"),
-            ("database_pool = 0", "database_pool (in ", "must be a whole number in 1..100, not 0"),
-            ("database_pool = 101", "database_pool (in ", "must be a whole number in 1..100, not 101"),
+            ("database_pool = 0", "database_pool (in ", "must be a whole number from 1 to 100, not 0"),
+            ("database_pool = 101", "database_pool (in ", "must be a whole number from 1 to 100, not 101"),
             ("database_pool = 'x'", "database_pool", "invalid type: string"),
             ("smtp_url = 'http://h'", "smtp_url (in ", "must be `smtp://`"),
-            ("mail_from = 'nobody'", "mail_from (in ", "must be a mail address in ASCII"),
-            ("mail_from = 'a@b.c, d@e.f'", "mail_from (in ", "must be a mail address in ASCII"),
-            ("mail_from = 'ä@example.org'", "mail_from (in ", "must be a mail address in ASCII"),
+            ("mail_from = 'nobody'", "mail_from (in ", "must be an ASCII email address"),
+            ("mail_from = 'a@b.c, d@e.f'", "mail_from (in ", "must be an ASCII email address"),
+            ("mail_from = 'ä@example.org'", "mail_from (in ", "must be an ASCII email address"),
             ("public_url = 'example.org'", "public_url (in ", "must be `http://host"),
             ("secret = 'hunter2'", "secret (in ", "must be at least 32 bytes long"),
             ("secret_previous = 'hunter2'", "secret_previous (in ", "must be at least 32 bytes long"),
             ("limits = 'off'", "limits", "invalid type: string"),
             ("limits.enforce = 'of'", "limits.enforce (in ", "must be `on` or `off`"),
-            (
-                "limits.requests_per_pair = '0/d'",
-                "limits.requests_per_pair (in ",
-                "must be `off`, or how often",
-            ),
-            ("limits.failures_per_address = '9/w'", "limits.failures_per_address (in ", "as in `10/h`"),
+            ("limits.requests_per_pair = '0/d'", "limits.requests_per_pair (in ", "must be `off` or a rate"),
+            ("limits.failures_per_address = '9/w'", "limits.failures_per_address (in ", "such as `10/h`"),
             ("limits.requests_per_target = 9", "limits.requests_per_target", "invalid type: integer"),
             ("limits.failures = '9/h'", "line 1", "unknown field `failures`"),
-            ("trusted_proxies = ['10.0.0.0/8', 'lb']", "trusted_proxies (in ", "`lb`: must be an address or"),
+            (
+                "trusted_proxies = ['10.0.0.0/8', 'lb']",
+                "trusted_proxies (in ",
+                "`lb`: must be an IP address or",
+            ),
             ("trusted_proxies = '::1'", "trusted_proxies", "invalid type: string"),
-            ("requests.max_ttl = 2592001", "requests.max_ttl (in ", "in 60..2592000, not 2592001"),
-            ("requests.max_ttl = 59", "requests.max_ttl (in ", "in 60..2592000, not 59"),
+            ("requests.max_ttl = 2592001", "requests.max_ttl (in ", "from 60 to 2592000, not 2592001"),
+            ("requests.max_ttl = 59", "requests.max_ttl (in ", "from 60 to 2592000, not 59"),
             (
                 "requests = { max_ttl = 600, default_ttl = 601 }",
                 "requests.default_ttl (in ",
-                "in 60..600, not 601",
+                "from 60 to 600, not 601",
             ),
             (
                 "requests.redeem_origins = ['https://a/x']",
@@ -578,7 +578,7 @@ mod tests {
     fn a_file_that_is_named_must_be_there() {
         let error =
             Config::load(Some(Path::new("nowhere.toml")), |_| None, Overrides::default()).unwrap_err();
-        assert!(error.to_string().starts_with("nowhere.toml: cannot be read: "));
+        assert!(error.to_string().starts_with("cannot read nowhere.toml: "));
     }
 
     #[test]
@@ -616,7 +616,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         let file = format!("database_url = 'postgres://h/d'\nsecret_file = '{}'", path.display());
-        assert!(error(&file, &[]).contains("secret: cannot be read"), "a replica makes no file of its own");
+        assert!(
+            error(&file, &[]).contains(&format!("cannot read {}", path.display())),
+            "a replica makes no file of its own"
+        );
         std::fs::write(&path, KEY).unwrap();
         assert!(load(&file, &[], Overrides::default()).unwrap().keyring().is_ok());
 

@@ -28,7 +28,7 @@ pub enum Secret {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
     /// The file is there and cannot be read.
-    #[error("{}: cannot be read: {error}", path.display())]
+    #[error("cannot read {}: {error}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum SecretFileError {
         error: io::Error,
     },
     /// The file is not there and cannot be made.
-    #[error("{}: cannot be made: {error}; make it yourself, or set COUNTERSIGN_SECRET", path.display())]
+    #[error("cannot create {}: {error}; create the file yourself or set COUNTERSIGN_SECRET", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -183,6 +183,6 @@ mod tests {
         fs::write(directory.path().join("data"), "a file, not a directory").unwrap();
         let path = directory.path().join("data/secret");
         let error = read_or_make(&path).unwrap_err().to_string();
-        assert!(error.contains("data/secret") && error.contains("cannot be"), "{error}");
+        assert!(error.contains("data/secret") && error.starts_with("cannot "), "{error}");
     }
 }

@@ -149,7 +149,7 @@ pub(super) struct AuditTable {
 fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match toml::Value::deserialize(deserializer)? {
         toml::Value::String(text) => Ok(Some(text)),
-        _ => Err(serde::de::Error::custom("invalid type, expected a string")),
+        _ => Err(serde::de::Error::custom("must be a string")),
     }
 }
 
@@ -229,7 +229,7 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
         match value {
             Some(value) if !range.contains(&value) => Err(self.refuse(
                 key,
-                format!("must be a whole number in {}..{}, not {value}", range.start(), range.end()),
+                format!("must be a whole number from {} to {}, not {value}", range.start(), range.end()),
             )),
             value => Ok(value),
         }
@@ -259,7 +259,7 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
                     Err(error) => Err(ConfigError::Invalid {
                         key: key.name,
                         given,
-                        reason: format!("{path} cannot be read: {error}"),
+                        reason: format!("cannot read {path}: {error}"),
                     }),
                 }
             }

@@ -85,7 +85,7 @@ pub enum ExportStatus {
 
 /// Not the name of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a status: active, expired or revoked is wanted")]
+#[error("must be active, expired or revoked")]
 pub struct InvalidStatus;
 
 impl ExportStatus {
@@ -113,7 +113,7 @@ impl FromStr for ExportStatus {
 /// Why no token was made: one answer for no such hub, no role in it, a role
 /// without admin, and a mask beyond the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such hub for this user, or rights in it that do not suffice")]
+#[error("hub not found, or insufficient rights in it")]
 pub struct MayNotExport;
 
 /// Why a token may not be used.

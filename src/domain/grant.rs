@@ -35,7 +35,7 @@ pub struct Terms {
 
 /// Terms between a user and themself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nobody gives themself a permission")]
+#[error("users cannot give themselves a permission")]
 pub struct SameUser;
 
 impl Terms {

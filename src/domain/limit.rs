@@ -25,7 +25,7 @@ pub struct Limit {
 /// Not a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be `off`, or how often in what time, as in `10/h` or `5/15m`: 1 to {} times in up to {} days (s, m, h, d)",
+    "must be `off` or a rate such as `10/h` or `5/15m`: 1 to {} times in at most {} days (units: s, m, h, d)",
     Limit::MOST,
     Limit::LONGEST / 86_400
 )]
@@ -209,7 +209,7 @@ pub struct Standing {
 
 /// Too often: nothing is left of this limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Too many. Nothing was done; try again in {} seconds.", .0.more_in)]
+#[error("Too many requests. Nothing was done. Try again in {} seconds.", .0.more_in)]
 pub struct Exceeded(pub Standing);
 
 /// A meter, and the limit that is set to it.

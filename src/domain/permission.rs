@@ -44,7 +44,7 @@ pub struct Mask(u8);
 
 /// Not a mask: neither a number in 1..=63 nor the name of a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a permission: a whole number in 1..63 is wanted")]
+#[error("must be the name of a right or a whole number from 1 to 63")]
 pub struct InvalidMask;
 
 impl Mask {
@@ -137,7 +137,7 @@ pub enum Role {
 
 /// Not the name of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a role: one of guest, contributor, designer, manager, admin, owner is wanted")]
+#[error("must be guest, contributor, designer, manager, admin or owner")]
 pub struct InvalidRole;
 
 impl Role {

@@ -154,7 +154,7 @@ pub enum Refusal {
     #[error("not a party to this request")]
     NotYours,
     /// It is over.
-    #[error("the request is over")]
+    #[error("the request is closed")]
     Dead,
 }
 

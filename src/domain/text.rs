@@ -7,10 +7,10 @@ pub enum InvalidText {
     #[error("must not be empty")]
     Empty,
     /// More characters than its kind may have.
-    #[error("is longer than {0} characters")]
+    #[error("must have at most {0} characters")]
     TooLong(usize),
     /// A control character that its kind may not have; U+0000 never may be.
-    #[error("holds a control character")]
+    #[error("must not contain control characters")]
     Control,
 }
 

@@ -142,7 +142,7 @@ pub struct Token {
 
 /// Not a token: wrong prefix, length, alphabet or version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a token")]
+#[error("must be a valid token")]
 pub struct MalformedToken;
 
 /// The SHA-256 of an export token or API key, which the database keeps.

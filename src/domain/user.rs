@@ -32,7 +32,7 @@ pub struct Email(String);
 
 /// Not an address that mail can be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a mail address: local@domain is wanted, in ASCII, at most 254 characters")]
+#[error("must be an ASCII email address like name@example.com, with at most 254 characters")]
 pub struct InvalidEmail;
 
 impl Email {

@@ -93,7 +93,7 @@ impl Attempts {
             }
         });
         if let Err(error) = given.await {
-            tracing::warn!(%error, "an attempt to sign in could not be given back");
+            tracing::warn!(%error, "login throttle refund failed");
         }
     }
 }

@@ -47,7 +47,7 @@ const CLIENT_CHARS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// No credentials, or wrong ones.
-    #[error("no valid credentials")]
+    #[error("missing or invalid credentials")]
     Unauthenticated,
     /// Too many attempts, of this account's or this address's, were wrong.
     #[error(transparent)]
@@ -152,7 +152,7 @@ impl Authenticator {
         match turn.hash(password).await.ok_or(AuthError::Busy)? {
             Ok(hash) => Ok(hash),
             Err(error) => {
-                tracing::error!(%error, "a password could not be hashed");
+                tracing::error!(%error, "password hashing failed");
                 Err(AuthError::Busy)
             }
         }
@@ -321,9 +321,10 @@ impl Caller {
     pub async fn extract(request: &HttpRequest) -> Result<Self, actix_web::Error> {
         match Self::with_scope(request).await {
             Ok((caller, Scope::All)) => Ok(caller),
-            Ok((_, Scope::Introspect)) => {
-                Err(Problem::Forbidden("This key is for introspection alone.").refuse(request))
-            }
+            Ok((_, Scope::Introspect)) => Err(Problem::Forbidden(
+                "This API key has only the introspect scope. Use a key without scopes.",
+            )
+            .refuse(request)),
             Err(problem) => Err(problem.refuse(request)),
         }
     }

@@ -40,7 +40,7 @@ impl Body {
                 Some(Ok(bytes)) => Ok(Self(bytes)),
                 Some(Err(error)) => Err(match error.as_response_error().status_code() {
                     actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-                    _ => Problem::BadRequest("The body could not be read.".to_owned()),
+                    _ => Problem::BadRequest("The request body could not be read.".to_owned()),
                 }),
                 None => Err(Problem::TooSlow),
             }

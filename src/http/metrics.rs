@@ -62,7 +62,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("countersign");
         registry.register_with_unit(
             "http_request_duration",
-            "How long requests took, from their head to their answer",
+            "Request duration, from the request head to the response",
             Unit::Seconds,
             self.requests.clone(),
         );
@@ -72,19 +72,19 @@ impl Metrics {
             registry.register(name, help, gauge);
         };
         let [deeds, lookups] = services.registry.waiting();
-        now("registry_deeds", "Deeds that wait for the registry, or are being done", deeds);
-        now("registry_lookups", "Look-ups that wait for the registry, or are being done", lookups);
-        now("registry_alive", "Whether the registry lives", services.registry.is_alive().into());
-        now("mailer_alive", "Whether the mailer lives", services.mailer.is_alive().into());
+        now("registry_deeds", "Commands that are queued or running in the registry", deeds);
+        now("registry_lookups", "Lookups that are queued or running in the registry", lookups);
+        now("registry_alive", "Whether the registry is running", services.registry.is_alive().into());
+        now("mailer_alive", "Whether the mailer is running", services.mailer.is_alive().into());
         let found = services.directory.probe().await;
-        now("database_ready", "Whether the database takes writes", found.is_some().into());
+        now("database_ready", "Whether the database accepts writes", found.is_some().into());
         if let Some(found) = found {
             now(
                 "mail_oldest_unsent_seconds",
-                "For how long the oldest mail has been owed; 0 when none is",
+                "Age of the oldest pending mail; 0 if there is none",
                 found.oldest_unsent_seconds,
             );
-            now("mail_dead", "Mails that the mail server refused for good", found.dead_mails);
+            now("mail_dead", "Mails that the mail server rejected permanently", found.dead_mails);
         }
         let mut text = String::new();
         encode(&mut text, &registry)?;

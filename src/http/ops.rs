@@ -62,7 +62,7 @@ struct Health {
     path = "/healthz",
     operation_id = "healthz",
     security(()),
-    responses((status = 200, description = "It does.", body = Health)),
+    responses((status = 200, description = "OK.", body = Health)),
 )]
 async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
@@ -106,8 +106,8 @@ impl From<Found> for MailState {
     operation_id = "readyz",
     security(()),
     responses(
-        (status = 200, description = "They can.", body = Readiness),
-        (status = 503, description = "They cannot.", body = Readiness),
+        (status = 200, description = "Ready.", body = Readiness),
+        (status = 503, description = "Not ready.", body = Readiness),
     ),
 )]
 async fn readiness(services: Data<Services>) -> HttpResponse {
@@ -138,7 +138,7 @@ async fn metrics(services: Data<Services>) -> HttpResponse {
     match services.metrics.write(&services).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {
-            tracing::error!(%error, "metrics cannot be written");
+            tracing::error!(%error, "writing metrics failed");
             problem(&Problem::NotDone)
         }
     }

@@ -21,7 +21,7 @@ const RETRY_SECONDS: &str = "1";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// No credentials, or wrong ones.
-    #[error("Valid credentials are required.")]
+    #[error("Missing or invalid credentials.")]
     Unauthenticated,
     /// Known, but not allowed to.
     #[error("{0}")]
@@ -30,16 +30,16 @@ pub enum Problem {
     #[error("Not found.")]
     NotFound,
     /// The resource does not serve the method; these it does.
-    #[error("This method is not allowed here.")]
+    #[error("Method not allowed.")]
     MethodNotAllowed(&'static str),
     /// What was sent cannot be read.
     #[error("{0}")]
     BadRequest(String),
     /// A body of more than [`super::BODY_LIMIT`] bytes.
-    #[error("The body is larger than 64 KiB.")]
+    #[error("The request body is larger than 64 KiB.")]
     TooLarge,
     /// A body that did not come in time.
-    #[error("The body did not come in time.")]
+    #[error("The request body did not arrive in time.")]
     TooSlow,
     /// A body of another type than the resource takes.
     #[error("This content type is not supported.")]
@@ -48,16 +48,16 @@ pub enum Problem {
     #[error(transparent)]
     TooOften(#[from] Exceeded),
     /// Too much is waiting: nothing was done.
-    #[error("The server is busy. Nothing was done; try again.")]
+    #[error("The server is busy. Nothing was done. Try again.")]
     Busy,
     /// The database is not to be had: nothing was done.
-    #[error("The database is not available. Nothing was done; try again.")]
+    #[error("The database is not available. Nothing was done. Try again.")]
     NotDone,
     /// It may have been done, or may be done yet.
-    #[error("The database did not answer. The outcome is unknown; look before you try again.")]
+    #[error("The database did not respond. The outcome is unknown. Check the result before you try again.")]
     OutcomeUnknown,
     /// A mistake of ours, which the log tells of.
-    #[error("Something went wrong here. The outcome is unknown; look before you try again.")]
+    #[error("Internal server error. The outcome is unknown. Check the result before you try again.")]
     Broken,
 }
 
@@ -178,7 +178,7 @@ impl From<StoreError> for Problem {
             StoreError::Unknown => Self::OutcomeUnknown,
             StoreError::Unavailable(_) => Self::NotDone,
             StoreError::Refused(error) => {
-                tracing::error!(%error, "the database refused a query");
+                tracing::error!(%error, "database query failed");
                 Self::NotDone
             }
         }

@@ -36,7 +36,7 @@ pub fn refuse_foreign_pages(request: &HttpRequest, config: &Config) -> Result<()
         .and_then(|origin| origin.to_str().ok())
         .is_some_and(|origin| config.cors.origins.iter().any(|listed| listed.as_str() == origin));
     if foreign && !listed {
-        return Err(Problem::Forbidden("Requests from other sites' pages are not accepted."));
+        return Err(Problem::Forbidden("Requests from other websites are not allowed."));
     }
     Ok(())
 }

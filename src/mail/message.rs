@@ -102,9 +102,10 @@ impl Templates {
 
 /// A mail by which an operator sees whether mail arrives.
 pub fn trial(id: Uuid, to: &Email, from: &Mailbox, public_url: &str) -> Result<Message, ComposeError> {
-    let text = format!("This is a trial. {public_url} can send mail.\n");
+    let text = format!("This is a test mail from {public_url}. Mail delivery works.\n");
     let to = Mailbox::new(None, address(to));
-    Ok(headers(id, from, to, "A trial from countersign")?.singlepart(part(ContentType::TEXT_PLAIN, text))?)
+    Ok(headers(id, from, to, "Test mail from countersign")?
+        .singlepart(part(ContentType::TEXT_PLAIN, text))?)
 }
 
 /// All headers but those of the content. The envelope is set, not read from the
@@ -308,12 +309,12 @@ mod tests {
                 "grace@example.org",
                 "Heart rate",
                 "All recordings of this year",
-                "look at your data",
+                "view your data",
                 "download your data",
                 "Tuesday, 1 January 2030, 00:00 UTC",
                 "ada@example.org",
                 "decline",
-                "works once, for you alone",
+                "works once, only for you",
                 "nothing changes",
             ] {
                 let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -354,10 +355,20 @@ mod tests {
     fn the_mail_with_a_password_link_says_why_it_came_and_that_it_may_be_ignored() {
         let ada = user("ada@example.org", "Ada", "Lovelace");
         for (occasion, language, why, ignored) in [
-            (Occasion::First, Language::English, "An account was made for you", "simply ignore"),
-            (Occasion::Forgotten, Language::English, "asked for a new password", "do nothing"),
-            (Occasion::First, Language::German, "wurde ein Konto für Sie angelegt", "nichts zu tun"),
-            (Occasion::Forgotten, Language::German, "ein neues Passwort angefordert", "nichts zu tun"),
+            (Occasion::First, Language::English, "An account was created for you", "you can ignore"),
+            (Occasion::Forgotten, Language::English, "a request to reset the password", "you can ignore"),
+            (
+                Occasion::First,
+                Language::German,
+                "wurde ein Konto für Sie erstellt",
+                "können Sie sie ignorieren",
+            ),
+            (
+                Occasion::Forgotten,
+                Language::German,
+                "angefordert, das Passwort zurückzusetzen",
+                "können Sie diese E-Mail ignorieren",
+            ),
         ] {
             let mail = check(&write(&ada, language, Content::Password(occasion)), &ada);
             for part in [&mail.text, &mail.html] {

@@ -284,7 +284,7 @@ impl fmt::Display for Failure {
         write!(f, "{}: ", self.step)?;
         match &self.reason {
             Reason::Smtp(error) => error.fmt(f),
-            Reason::Silence(limit) => write!(f, "no answer within {} s", limit.as_secs()),
+            Reason::Silence(limit) => write!(f, "no response within {} s", limit.as_secs()),
         }
     }
 }

@@ -99,7 +99,7 @@ pub(super) struct Words {
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// A file or the directory cannot be read.
-    #[error("mail_templates: {} cannot be read: {reason}", path.display())]
+    #[error("mail_templates: cannot read {}: {reason}", path.display())]
     Unreadable {
         /// The file, or the directory.
         path: PathBuf,
@@ -212,7 +212,7 @@ fn find(directory: Option<&Path>, name: &str) -> Result<Option<(String, String)>
 /// [`template::say`]; what there is not to say is an error.
 fn say(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, Error> {
     if !template::language(state).has(key) {
-        return Err(Error::new(ErrorKind::InvalidOperation, format!("there is no message `{key}`")));
+        return Err(Error::new(ErrorKind::InvalidOperation, format!("unknown message `{key}`")));
     }
     template::say(state, key, values)
 }
@@ -244,7 +244,7 @@ fn sample_request(described: bool) -> Value {
         bundle => context! {
             name => "Research",
             description => if described { "A <b>" } else { "" },
-            rights => vec!["look at your data", "download your data"],
+            rights => vec!["view your data", "download your data"],
         },
         ..sample("https://example.org/redeem?token=abc")
     }
@@ -375,7 +375,7 @@ mod tests {
                 "password.de.html",
                 "\n{{ say('nonsense') }}",
                 2,
-                "invalid operation: there is no message `nonsense`",
+                "invalid operation: unknown message `nonsense`",
             ),
             (
                 "request.txt",
@@ -392,7 +392,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
         let error = Templates::load(Some(Path::new("nowhere"))).unwrap_err().to_string();
-        assert!(error.starts_with("mail_templates: nowhere cannot be read: "));
+        assert!(error.starts_with("mail_templates: cannot read nowhere: "));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum Transport {
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// The certificates to trust cannot be used.
-    #[error("smtp_url: the certificates in {} cannot be used: {reason}", path.display())]
+    #[error("smtp_url: cannot use the certificates in {}: {reason}", path.display())]
     Certificates {
         /// The file that `ca` names.
         path: PathBuf,
@@ -38,10 +38,10 @@ pub enum TransportError {
         reason: String,
     },
     /// TLS cannot be set up at all.
-    #[error("smtp_url: TLS cannot be used: {0}")]
+    #[error("smtp_url: cannot set up TLS: {0}")]
     Tls(String),
     /// The directory cannot be made.
-    #[error("mail_directory: {} cannot be made: {reason}", path.display())]
+    #[error("mail_directory: cannot create {}: {reason}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -198,7 +198,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("file"), "").unwrap();
         let error = Transport::directory(&root.path().join("file/outbox")).unwrap_err().to_string();
-        assert!(error.starts_with("mail_directory: ") && error.contains("file/outbox cannot be made"));
+        assert!(error.starts_with("mail_directory: cannot create ") && error.contains("file/outbox: "));
     }
 
     #[tokio::test]

@@ -66,7 +66,7 @@ pub enum Unchanged {
     #[error("the bundle is in use")]
     InUse,
     /// There is none.
-    #[error("there is no such bundle")]
+    #[error("bundle not found")]
     Unknown,
 }
 

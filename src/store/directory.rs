@@ -77,7 +77,7 @@ impl Directory {
         &self,
         work: impl Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let silent = || StoreError::Unavailable("no answer in time".to_owned());
+        let silent = || StoreError::Unavailable("no response in time".to_owned());
         self.run(move |store| store.read(work)).await.unwrap_or_else(|| Err(silent()))
     }
 
@@ -116,7 +116,7 @@ impl Directory {
         let Ok(Ok(permit)) = timeout_at(last_call.into(), Arc::clone(&self.gate).acquire_owned()).await
         else {
             self.watch.look();
-            return unavailable("all connections are busy");
+            return unavailable("all connections are in use");
         };
         let turn = Turn::new(&self.watch, permit);
         let store = self.store.clone();

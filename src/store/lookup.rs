@@ -110,7 +110,7 @@ fn answer_until(store: &Store, questions: &[Question], deadline: Instant) -> Vec
     let apart = matches!(refused, StoreError::Refused(_)) && questions.len() > 1;
     let apart = apart && !faults::planted("lookup.together");
     if !apart || Instant::now() >= deadline {
-        tracing::warn!(error = %refused, questions = questions.len(), "what was asked could not be looked up");
+        tracing::warn!(error = %refused, questions = questions.len(), "lookup failed");
         return vec![None; questions.len()];
     }
     let (first, second) = questions.split_at(questions.len() / 2);

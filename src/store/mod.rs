@@ -97,10 +97,10 @@ pub enum StoreError {
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// COMMIT was sent and its answer lost: done or not, nobody can tell yet.
-    #[error("the database did not answer: the outcome is unknown")]
+    #[error("the database did not respond; the outcome is unknown")]
     Unknown,
     /// The database refused a statement: nothing was done.
-    #[error("the database refused: {0}")]
+    #[error("database error: {0}")]
     Refused(#[source] Error),
 }
 
@@ -195,7 +195,7 @@ impl Store {
             }
             DatabaseUrl::Sqlite(path) => {
                 make_private(path).map_err(|error| {
-                    StoreError::Unavailable(format!("cannot make {}: {error}", path.display()))
+                    StoreError::Unavailable(format!("cannot create {}: {error}", path.display()))
                 })?;
                 let path = path.to_string_lossy();
                 let keyed = pool(&path, KEYED_CONNECTIONS, None, SQLITE_SESSION)?;
@@ -266,7 +266,7 @@ impl Store {
             let Some(statement) = read(conn).map_err(StoreError::Refused)? else { return Ok(()) };
             match write(conn, statement) {
                 Err(error) if conn.is_dead() => {
-                    tracing::warn!(%error, "a write was not confirmed");
+                    tracing::warn!(%error, "write not confirmed");
                     Err(StoreError::Unknown)
                 }
                 done => done.map_err(StoreError::Refused),
@@ -331,7 +331,7 @@ impl Conn {
             Ok(value) => match on!(self, c => AnsiTransactionManager::commit_transaction(c)) {
                 Ok(()) => Ok(value),
                 Err(error) => {
-                    tracing::warn!(%error, "a COMMIT was not confirmed");
+                    tracing::warn!(%error, "COMMIT not confirmed");
                     Err(StoreError::Unknown)
                 }
             },

@@ -24,13 +24,13 @@ use crate::domain::user::{Email, User, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HubRefusal {
     /// There is one of this id.
-    #[error("there is such a hub already")]
+    #[error("the hub already exists")]
     Exists,
     /// There is none.
-    #[error("there is no such hub")]
+    #[error("hub not found")]
     Unknown,
     /// Nobody has the address.
-    #[error("there is no such user")]
+    #[error("user not found")]
     Nobody,
     /// The user has no role there.
     #[error("the user has no role in the hub")]

@@ -92,7 +92,7 @@ fn of(conn: &mut Conn, user: UserId) -> QueryResult<(i64, i64)> {
     if rows.len() > MANY
         && let Err(error) = add_up(conn, &[user.0])
     {
-        tracing::warn!(%error, "a tally could not be added up");
+        tracing::warn!(%error, "counter compaction failed");
     }
     Ok(rows.into_iter().fold((0, 0), |(a, b), (open, standing)| (a + open, b + standing)))
 }

@@ -1,17 +1,17 @@
 # Was Menschen auf Deutsch lesen. Die Schlüssel stehen in der Reihenfolge von en.ftl.
 
 # --- Überall
-skip = Zum Inhalt
-nav = Seiten
+skip = Zum Hauptinhalt springen
+nav = Hauptnavigation
 nav-home = Übersicht
 nav-requests = Anfragen
 nav-access = Zugriff
 nav-tokens = Export-Token
 nav-keys = API-Schlüssel
 nav-account = Konto
-nav-staff = Verwaltung
+nav-staff = Administration
 sign-out = Abmelden
-signed-in-as = Sie sind angemeldet als { $email }.
+signed-in-as = Sie sind als { $email } angemeldet.
 
 moment = { $day }. { $month } { $year }, { $time } UTC
 month-1 = Januar
@@ -33,61 +33,61 @@ right-read = Ihre Daten ansehen
 right-get = Ihre Daten herunterladen
 right-write = Ihre Daten ändern und löschen
 right-admin = Ihre Daten verwalten
-right-owner = über Ihre Daten verfügen
+right-owner = Ihre Daten vollständig kontrollieren
 # Dasselbe, wo die Daten nicht denen gehören, die es lesen
 others-right-anyone = sehen, was alle sehen dürfen
 others-right-read = die Daten ansehen
 others-right-get = die Daten herunterladen
 others-right-write = die Daten ändern und löschen
 others-right-admin = die Daten verwalten
-others-right-owner = über die Daten verfügen
+others-right-owner = die Daten vollständig kontrollieren
 
 # --- Wenn etwas nicht ging
-problem-title = Das ging nicht
-problem-unauthenticated = Sie sind nicht angemeldet.
-problem-forbidden = Das dürfen Sie nicht, oder die Seite einer anderen Website hat Sie hergeschickt.
-problem-not-found = Hier ist nichts, oder nichts für Sie.
-problem-method-not-allowed = So lässt sich diese Seite nicht benutzen.
-problem-bad-request = Das Formular war nicht vollständig, oder etwas darin ist nicht lesbar. Nichts wurde geändert.
-problem-too-large = Was Sie geschickt haben, ist zu groß. Nichts wurde geändert.
-problem-too-slow = Was Sie geschickt haben, kam nicht rechtzeitig an. Nichts wurde geändert.
-problem-too-often = Das war zu oft. Nichts wurde geändert; bitte versuchen Sie es später noch einmal.
-problem-busy = Der Server ist beschäftigt. Nichts wurde geändert; bitte versuchen Sie es noch einmal.
-problem-not-done = Der Server kann das gerade nicht. Nichts wurde geändert; bitte versuchen Sie es noch einmal.
-problem-outcome-unknown = Der Server bekam nicht rechtzeitig Antwort: Es kann geschehen sein oder nicht. Bitte sehen Sie nach, bevor Sie es noch einmal versuchen.
-problem-broken = Hier ging etwas schief. Es kann geschehen sein oder nicht. Bitte sehen Sie nach, bevor Sie es noch einmal versuchen.
-problem-stale = Dieses Formular ist zu alt oder wurde nicht Ihnen gezeigt. Nichts wurde geändert. Bitte öffnen Sie die Seite neu.
+problem-title = Etwas ist schiefgelaufen
+problem-unauthenticated = Sie sind nicht angemeldet. Melden Sie sich an und versuchen Sie es erneut.
+problem-forbidden = Sie haben keine Berechtigung dafür, oder die Anfrage kam von einer anderen Website. Es wurde nichts geändert.
+problem-not-found = Seite nicht gefunden. Sie existiert nicht, oder Sie haben keinen Zugriff darauf.
+problem-method-not-allowed = Diese Seite unterstützt diese Aktion nicht. Gehen Sie zurück und versuchen Sie es erneut.
+problem-bad-request = Einige Angaben fehlen oder sind ungültig. Es wurde nichts geändert. Gehen Sie zurück, prüfen Sie Ihre Angaben und versuchen Sie es erneut.
+problem-too-large = Die gesendeten Daten sind zu groß. Es wurde nichts geändert.
+problem-too-slow = Die Verbindung war zu langsam. Es wurde nichts geändert. Versuchen Sie es erneut.
+problem-too-often = Zu viele Anfragen. Es wurde nichts geändert. Versuchen Sie es in einigen Minuten erneut.
+problem-busy = Der Server ist ausgelastet. Es wurde nichts geändert. Versuchen Sie es gleich noch einmal.
+problem-not-done = Der Dienst ist derzeit nicht verfügbar. Es wurde nichts geändert. Versuchen Sie es in einigen Minuten erneut.
+problem-outcome-unknown = Der Server hat nicht rechtzeitig geantwortet. Ihre Änderung wurde möglicherweise gespeichert. Prüfen Sie das, bevor Sie es erneut versuchen.
+problem-broken = Bei uns ist ein Fehler aufgetreten. Ihre Änderung wurde möglicherweise gespeichert. Prüfen Sie das, bevor Sie es erneut versuchen.
+problem-stale = Dieses Formular ist abgelaufen. Es wurde nichts geändert. Laden Sie die Seite neu und versuchen Sie es erneut.
 
 # --- Anmelden
 sign-in-title = Anmelden
 sign-in = Anmelden
-sign-in-wrong = E-Mail-Adresse und Passwort passen nicht zusammen.
-sign-in-too-often = Das war zu oft. Bitte warten Sie eine Weile, bevor Sie es noch einmal versuchen.
+sign-in-wrong = E-Mail-Adresse oder Passwort ist falsch.
+sign-in-too-often = Zu viele Versuche. Versuchen Sie es in einigen Minuten erneut.
 email = E-Mail-Adresse
 password = Passwort
 
 # --- Eine Anfrage
-redeem-title = Eine Anfrage an Sie
-redeem-sign-in = Jemand bittet Sie um eine Erlaubnis. Melden Sie sich an, um zu sehen, wer worum bittet, und um zu entscheiden. Wenn Sie nichts tun, ändert sich nichts.
-redeem-intro = Jemand bittet um Ihre Erlaubnis:
-rights-intro = Wenn Sie zustimmen, darf diese Person:
+redeem-title = Berechtigungsanfrage
+redeem-sign-in = Jemand bittet Sie um eine Berechtigung. Melden Sie sich an, um die Anfrage anzusehen und sie zu genehmigen oder abzulehnen. Wenn Sie nichts tun, ändert sich nichts.
+redeem-intro = Jemand bittet Sie um eine Berechtigung:
+rights-intro = Wenn Sie genehmigen, darf diese Person:
 rights-given = Diese Person darf:
-redeem-until = Sie können entscheiden bis
-redeem-ignore = Wenn Sie nichts tun, ändert sich nichts, und die Anfrage verfällt von selbst.
-approve = Zustimmen
+redeem-until = Diese Anfrage läuft ab am
+redeem-ignore = Wenn Sie nichts tun, ändert sich nichts und die Anfrage läuft ab.
+approve = Genehmigen
 decline = Ablehnen
-redeem-approved-title = Zugestimmt
-redeem-approved-words = { $by } hat nun Ihre Erlaubnis: { $bundle }.
-redeem-approved-undo = Sie können sie jederzeit zurücknehmen, hier oder unter „Zugriff“.
-take-back = Zurücknehmen
-redeem-declined-title = Abgelehnt
-redeem-declined-words = Nichts wurde erlaubt, und der Link ist geschlossen.
-redeem-over-title = Hier ist nichts zu entscheiden
-redeem-over-words = Dieser Link wurde schon benutzt, ist abgelaufen, wurde zurückgezogen oder durch einen neueren ersetzt, oder er ist nicht vollständig. Nichts wurde geändert.
-redeem-other-title = Dieser Link ist für jemand anderen
-redeem-other-words = Die Anfrage hinter diesem Link ging an ein anderes Konto. Nichts wurde geändert. Wenn Sie mehrere haben, melden Sie sich mit dem an, an dessen Adresse die Mail kam.
-redeem-ask-again = { $name } noch einmal fragen
-redeem-ask-again-subject = Bitte schicken Sie mir Ihre Anfrage noch einmal
+redeem-approved-title = Anfrage genehmigt
+redeem-approved-words = { $by } hat jetzt Ihre Berechtigung: { $bundle }.
+redeem-approved-undo = Sie können diese Berechtigung jederzeit widerrufen, hier oder unter „Zugriff“.
+take-back = Berechtigung widerrufen
+redeem-declined-title = Anfrage abgelehnt
+redeem-declined-words = Es wurde keine Berechtigung erteilt, und der Link funktioniert nicht mehr.
+redeem-over-title = Dieser Link ist ungültig
+redeem-over-words = Der Link wurde bereits verwendet, ist abgelaufen, wurde zurückgezogen, durch einen neueren ersetzt oder ist unvollständig. Es wurde nichts geändert.
+redeem-other-title = Dieser Link ist für ein anderes Konto
+redeem-other-words = Diese Anfrage wurde an ein anderes Konto gesendet. Es wurde nichts geändert. Wenn Sie mehrere Konten haben, melden Sie sich mit der E-Mail-Adresse an, die die Anfrage erhalten hat.
+redeem-ask-again = { $name } um eine neue Anfrage bitten
+redeem-ask-again-subject = Bitte senden Sie mir eine neue Berechtigungsanfrage
 
 # --- Mails
 day-and-moment = { $day }, { $moment }
@@ -99,101 +99,101 @@ day-5 = Freitag
 day-6 = Samstag
 day-7 = Sonntag
 mail-hello = Guten Tag { $name },
-mail-no-button = Wenn die Schaltfläche nicht funktioniert, kopieren Sie diese Adresse in Ihren Browser:
+mail-no-button = Wenn die Schaltfläche nicht funktioniert, kopieren Sie diesen Link in Ihren Browser:
 # Nach dem Namen derer, die bitten
-mail-request-asks = bittet um Ihre Erlaubnis:
-mail-request-asks-for = bittet um Ihre Erlaubnis: „{ $bundle }“.
-mail-request-subject = { $name } bittet um Ihre Erlaubnis: { $bundle }
-mail-request-rights = Wenn Sie zustimmen, darf diese Person:
-mail-request-holds = Das gilt, bis Sie es zurücknehmen, und das können Sie jederzeit.
+mail-request-asks = bittet Sie um eine Berechtigung:
+mail-request-asks-for = bittet Sie um eine Berechtigung: „{ $bundle }“.
+mail-request-subject = { $name } bittet Sie um eine Berechtigung: { $bundle }
+mail-request-rights = Wenn Sie genehmigen, darf diese Person:
+mail-request-holds = Sie können die Berechtigung jederzeit widerrufen.
 mail-request-button = Anfrage ansehen
-mail-request-there = Dort stimmen Sie zu oder lehnen ab, angemeldet als { $email }.
-mail-request-open = Um die Anfrage anzusehen und dann zuzustimmen oder sie abzulehnen, öffnen Sie diesen Link und melden Sie sich als { $email } an:
-mail-request-once = Der Link gilt einmal, nur für Sie, bis { $until }.
-mail-request-ignore = Sie kennen die Person nicht, oder Sie möchten das nicht? Dann tun Sie einfach nichts: Nichts ändert sich, und die Anfrage verfällt von selbst. Wenn Sie sie gleich ablehnen möchten, geht das über denselben Link.
-mail-request-sender = Gesendet von { $server }, wo diese Anfrage gestellt wurde.
-mail-password-once = Der Link gilt einmal, bis { $until }. Ein neuerer tritt an seine Stelle.
+mail-request-there = Zum Genehmigen oder Ablehnen melden Sie sich als { $email } an.
+mail-request-open = Um die Anfrage anzusehen und sie dann zu genehmigen oder abzulehnen, öffnen Sie diesen Link und melden Sie sich als { $email } an:
+mail-request-once = Der Link funktioniert einmal und nur für Sie. Die Anfrage läuft ab am { $until }.
+mail-request-ignore = Sie kennen diese Person nicht oder möchten keine Berechtigung erteilen? Dann können Sie diese E-Mail ignorieren: Es ändert sich nichts, und die Anfrage läuft ab. Sie können den Link auch öffnen und die Anfrage ablehnen.
+mail-request-sender = Gesendet von { $server }, wo diese Anfrage erstellt wurde.
+mail-password-once = Der Link funktioniert einmal und läuft ab am { $until }. Wenn Sie einen weiteren anfordern, gilt nur der neueste.
 mail-password-sender = Gesendet von { $server }.
-mail-first-subject = Ihr neues Konto: Wählen Sie ein Passwort
-mail-first-what = Auf { $server } wurde ein Konto für Sie angelegt; Sie melden sich dort als { $email } an.
-mail-first-then = Es fehlt nur noch ein Passwort, das Sie selbst wählen.
-mail-first-button = Passwort wählen
-mail-first-open = Um es zu wählen, öffnen Sie diesen Link:
-mail-first-ignore = Sie haben das nicht erwartet? Dann brauchen Sie nichts zu tun: Ohne diesen Link kann niemand das Konto benutzen.
+mail-first-subject = Richten Sie Ihr Konto ein
+mail-first-what = Auf { $server } wurde ein Konto für Sie erstellt. Sie melden sich als { $email } an.
+mail-first-then = Legen Sie ein Passwort fest, um es zu nutzen.
+mail-first-button = Passwort festlegen
+mail-first-open = Um ein Passwort festzulegen, öffnen Sie diesen Link:
+mail-first-ignore = Wenn Sie diese E-Mail nicht erwartet haben, können Sie sie ignorieren. Ohne diesen Link kann niemand das Konto nutzen.
 mail-forgotten-subject = Neues Passwort festlegen
-mail-forgotten-what = Jemand, vermutlich Sie selbst, hat für { $email } auf { $server } ein neues Passwort angefordert.
-mail-forgotten-then = Sobald Sie es festgelegt haben, sind Sie überall abgemeldet, wo Sie angemeldet waren.
-mail-forgotten-button = Neues Passwort festlegen
-mail-forgotten-open = Um es festzulegen, öffnen Sie diesen Link:
-mail-forgotten-ignore = Das waren nicht Sie? Dann brauchen Sie nichts zu tun: Ihr Passwort bleibt, wie es ist, und ohne diesen Link kann es niemand ändern.
+mail-forgotten-what = Für { $email } auf { $server } wurde angefordert, das Passwort zurückzusetzen.
+mail-forgotten-then = Sobald Sie ein neues Passwort festgelegt haben, sind Sie auf allen Geräten abgemeldet.
+mail-forgotten-button = Passwort zurücksetzen
+mail-forgotten-open = Um Ihr Passwort zurückzusetzen, öffnen Sie diesen Link:
+mail-forgotten-ignore = Wenn Sie das nicht angefordert haben, können Sie diese E-Mail ignorieren. Ihr Passwort bleibt unverändert, und ohne diesen Link kann es niemand ändern.
 
 # --- Passwörter und das Konto
-sign-in-forgotten = Passwort vergessen, oder noch keines?
-forgot-title = Ein neues Passwort
-forgot-intro = Nennen Sie uns die Adresse Ihres Kontos. Wir schicken eine Mail dorthin, mit einem Link, über den Sie ein Passwort festlegen.
-forgot-send = Link schicken
+sign-in-forgotten = Passwort vergessen?
+forgot-title = Passwort zurücksetzen
+forgot-intro = Geben Sie die E-Mail-Adresse Ihres Kontos ein. Wir senden Ihnen einen Link, mit dem Sie ein neues Passwort festlegen. Das geht auch, wenn Sie noch kein Passwort haben.
+forgot-send = Link senden
 forgot-back = Zurück zur Anmeldung
-forgot-sent-title = Sehen Sie in Ihre Mails
-forgot-sent-words = Wenn es ein Konto mit dieser Adresse gibt, ist eine Mail mit einem Link dorthin unterwegs. Der Link gilt einmal; wenn Sie noch einen anfordern, gilt der neueste. Es kann einige Minuten dauern, und vielleicht liegt die Mail im Spam-Ordner.
-set-password-title = Passwort wählen
+forgot-sent-title = Prüfen Sie Ihr Postfach
+forgot-sent-words = Wenn es ein Konto mit dieser Adresse gibt, haben wir einen Link zum Festlegen eines neuen Passworts dorthin gesendet. Der Link funktioniert einmal. Wenn Sie einen weiteren anfordern, gilt nur der neueste. Es kann einige Minuten dauern, bis die E-Mail ankommt. Sehen Sie auch im Spam-Ordner nach.
+set-password-title = Passwort festlegen
 set-password-intro = Mit diesem Passwort melden Sie sich künftig an.
-set-password-set = Passwort festlegen
-set-password-then = Danach sind Sie angemeldet, und überall abgemeldet, wo Sie sonst angemeldet waren.
-set-password-over-title = Dieser Link legt kein Passwort fest
-set-password-over-words = Er wurde schon benutzt, ist abgelaufen, wurde durch einen neueren ersetzt, oder er ist nicht vollständig. Nichts wurde geändert. Sie können sich jederzeit einen neuen Link schicken lassen.
-set-password-over-again = Neuen Link schicken
+set-password-set = Passwort speichern
+set-password-then = Mit dem Speichern werden Sie hier angemeldet und auf allen anderen Geräten abgemeldet.
+set-password-over-title = Dieser Link ist ungültig
+set-password-over-words = Der Link wurde bereits verwendet, ist abgelaufen, wurde durch einen neueren ersetzt oder ist unvollständig. Es wurde nichts geändert. Sie können jederzeit einen neuen Link anfordern.
+set-password-over-again = Neuen Link senden
 password-new = Neues Passwort
-password-rule = Mindestens 8 Zeichen. Mehrere Wörter, die nur für Sie zusammengehören, sind leicht zu merken und schwer zu erraten.
-password-again = Noch einmal dasselbe
-password-too-short = Dieses Passwort ist zu kurz. Es braucht mindestens 8 Zeichen.
-password-too-long = Dieses Passwort ist zu lang.
-password-unusable = Dieses Passwort enthält ein Zeichen, das nicht geht, etwa einen Zeilenumbruch.
-password-differs = Das neue Passwort ist nicht beide Male dasselbe.
+password-rule = Mindestens 8 Zeichen. Mehrere Wörter ohne Zusammenhang sind leicht zu merken und schwer zu erraten.
+password-again = Neues Passwort bestätigen
+password-too-short = Das Passwort ist zu kurz. Verwenden Sie mindestens 8 Zeichen.
+password-too-long = Das Passwort ist zu lang. Verwenden Sie ein kürzeres.
+password-unusable = Das Passwort enthält ein unzulässiges Zeichen, zum Beispiel einen Zeilenumbruch. Entfernen Sie es und versuchen Sie es erneut.
+password-differs = Die Passwörter stimmen nicht überein. Geben Sie zweimal dasselbe Passwort ein.
 account-title = Ihr Konto
-account-sessions = Wo Sie angemeldet sind
-account-this = hier
-account-since = Seit
-account-from = Von { $address }
+account-sessions = Angemeldete Geräte
+account-this = Dieses Gerät
+account-since = Angemeldet am
+account-from = IP-Adresse { $address }
 account-end = Abmelden
 account-end-of = Abmelden: { $client }
-account-end-others = Überall sonst abmelden
+account-end-others = Auf allen anderen Geräten abmelden
 account-more = { $count ->
-    [one] Und noch eine Anmeldung.
-   *[other] Und noch { $count } Anmeldungen.
+    [one] Und 1 weiteres Gerät.
+   *[other] Und { $count } weitere Geräte.
  }
 account-password = Passwort ändern
-account-current = Bisheriges Passwort
-account-wrong-password = Das bisherige Passwort stimmt nicht.
-account-password-then = Danach sind Sie überall sonst abgemeldet.
+account-current = Aktuelles Passwort
+account-wrong-password = Das aktuelle Passwort ist falsch. Versuchen Sie es erneut.
+account-password-then = Mit dem Ändern werden Sie auf allen anderen Geräten abgemeldet.
 account-change = Passwort ändern
-account-done-password = Ihr Passwort ist festgelegt. Überall sonst sind Sie abgemeldet.
-account-done-session = Dort sind Sie abgemeldet.
-account-done-sessions = Überall sonst sind Sie abgemeldet.
+account-done-password = Ihr Passwort wurde geändert. Auf allen anderen Geräten sind Sie abgemeldet.
+account-done-session = Das Gerät wurde abgemeldet.
+account-done-sessions = Sie sind auf allen anderen Geräten abgemeldet.
 client-on-system = { $client } unter { $system }
 client-unknown = Unbekannter Browser
 
 # --- Was jemand in einem Hub ist
 role-guest = Gast
-role-contributor = Mitwirkend
-role-designer = Gestaltend
-role-manager = Verwaltend
+role-contributor = Mitwirkende Person
+role-designer = Designer
+role-manager = Manager
 role-admin = Admin
 role-owner = Eigentümer
 
 # --- Administration
 staff-nav = Administration
-staff-overview = Überblick
-staff-users = Personen
+staff-overview = Übersicht
+staff-users = Benutzer
 staff-hubs = Hubs
-staff-bundles = Bündel
-staff-mail = Mail
+staff-bundles = Pakete
+staff-mail = E-Mail
 staff-name = Name
 staff-first-name = Vorname
 staff-last-name = Nachname
 staff-description = Beschreibung
-staff-state = Zustand
+staff-state = Status
 staff-role = Rolle
-staff-deed = Was zu tun ist
+staff-deed = Aktionen
 staff-add = Hinzufügen
 staff-save = Speichern
 staff-search = Suchen
@@ -201,339 +201,339 @@ staff-date = { $day }. { $month }
 staff-day = Tag
 staff-declined = Abgelehnt
 staff-expired = Abgelaufen
-staff-error-email = Das ist keine E-Mail-Adresse.
-staff-error-email-taken = Diese Adresse ist schon vergeben.
-staff-error-person-name = Ein Name hat höchstens 150 Zeichen in einer Zeile.
-staff-error-nobody = Diese Adresse hat hier niemand. Fügen Sie die Person zuerst unter „Personen“ hinzu.
-staff-error-hub-id = Die Kennung eines Hubs hat 1 bis 64 Zeichen.
-staff-error-hub-taken = Einen Hub mit dieser Kennung gibt es schon.
-staff-error-name = Ein Name hat höchstens 100 Zeichen in einer Zeile.
-staff-error-bundle-name = Der Name eines Bündels hat 1 bis 100 Zeichen in einer Zeile.
-staff-error-description = Eine Beschreibung hat höchstens 1.000 Zeichen in einer Zeile.
-staff-error-rights = Kreuzen Sie mindestens ein Recht an.
+staff-error-email = Geben Sie eine gültige E-Mail-Adresse ein, zum Beispiel name@example.com.
+staff-error-email-taken = Es gibt bereits einen Benutzer mit dieser E-Mail-Adresse.
+staff-error-person-name = Geben Sie einen einzeiligen Namen mit höchstens 150 Zeichen ein.
+staff-error-nobody = Kein Benutzer hat diese E-Mail-Adresse. Fügen Sie den Benutzer zuerst unter „Benutzer“ hinzu.
+staff-error-hub-id = Geben Sie eine ID mit 1 bis 64 Zeichen ein.
+staff-error-hub-taken = Es gibt bereits einen Hub mit dieser ID. Wählen Sie eine andere ID.
+staff-error-name = Geben Sie einen einzeiligen Namen mit höchstens 100 Zeichen ein.
+staff-error-bundle-name = Geben Sie einen einzeiligen Namen mit 1 bis 100 Zeichen ein.
+staff-error-description = Geben Sie eine einzeilige Beschreibung mit höchstens 1.000 Zeichen ein.
+staff-error-rights = Wählen Sie mindestens ein Recht aus.
 
 # --- Administration: Überblick
 staff-chart-title = Anfragen der letzten 30 Tage
-staff-chart-words = Insgesamt: { $asked } gestellt, { $redeemed } zugestimmt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } Mails abgewiesen. Die Zahlen der einzelnen Tage stehen in der Tabelle darunter.
-staff-chart-day = { $date }: { $asked } gestellt, { $redeemed } zugestimmt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } Mails abgewiesen
-staff-chart-empty = Noch hat niemand um etwas gebeten.
-staff-chart-most = Höchstens { $count } am Tag
-staff-chart-asked = Gestellt
-staff-chart-redeemed = Zugestimmt
+staff-chart-words = Insgesamt: { $asked } erstellt, { $redeemed } genehmigt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } E-Mails abgewiesen. Die Tabelle unten zeigt die Zahlen für jeden Tag.
+staff-chart-day = { $date }: { $asked } erstellt, { $redeemed } genehmigt, { $declined } abgelehnt, { $expired } abgelaufen, { $dead } E-Mails abgewiesen
+staff-chart-empty = Noch keine Anfragen.
+staff-chart-most = Maximum: { $count } pro Tag
+staff-chart-asked = Erstellt
+staff-chart-redeemed = Genehmigt
 staff-chart-unmet = Abgelehnt oder abgelaufen
-staff-chart-dead = Mails abgewiesen
-staff-chart-each = Es sind so viele Anfragen, dass nur jede { $each }. gezählt wurde, für alle { $each }: Die Zahlen sind nahe dran, aber nicht genau.
-staff-chart-table = Dasselbe als Tabelle
+staff-chart-dead = E-Mails abgewiesen
+staff-chart-each = Diese Zahlen sind geschätzt: Jede { $each }. Anfrage wurde gezählt und das Ergebnis mit { $each } multipliziert.
+staff-chart-table = Als Tabelle anzeigen
 staff-numbers = Auf einen Blick
-staff-number-users = Personen
-staff-number-unsent = Mails, die noch zu verschicken sind
-staff-number-oldest = Die älteste seit
-staff-number-dead = Mails, die der Mailserver abgewiesen hat
-staff-number-dead-see = Ansehen
-staff-health = Ist alles in Ordnung?
+staff-number-users = Benutzer
+staff-number-unsent = E-Mails in der Warteschlange
+staff-number-oldest = Älteste seit
+staff-number-dead = Abgewiesene E-Mails
+staff-number-dead-see = Abgewiesene E-Mails ansehen
+staff-health = Systemstatus
 staff-health-database = Datenbank
-staff-health-registry = Register
-staff-health-mailer = Mailversand
-staff-health-well = In Ordnung
-staff-health-ill = Nicht in Ordnung
+staff-health-registry = Registry
+staff-health-mailer = E-Mail-Versand
+staff-health-well = Funktioniert
+staff-health-ill = Gestört
 
 # --- Administration: Personen
-staff-users-search = Nach einer Adresse oder einem Namen suchen
-staff-users-none = Niemand wurde gefunden.
-staff-users-added = Die Person wurde hinzugefügt.
-staff-users-disabled = Die Person wurde gesperrt: Die Sitzungen, Schlüssel und Export-Token dieser Person gelten nicht mehr.
-staff-users-enabled = Die Person wurde entsperrt.
-staff-users-not-yourself = Sich selbst können Sie nicht sperren: Sie könnten es nicht zurücknehmen. Andere in der Administration können es.
-staff-user-add = Person hinzufügen
-staff-user-staff = Administriert diesen Server
-staff-user-staff-hint = Wer administriert, sieht diese Seiten und darf in jedermanns Namen um Erlaubnis bitten.
+staff-users-search = Nach E-Mail-Adresse oder Name suchen
+staff-users-none = Keine Benutzer gefunden.
+staff-users-added = Benutzer hinzugefügt.
+staff-users-disabled = Benutzer deaktiviert. Sitzungen, API-Schlüssel und Export-Token dieses Benutzers funktionieren nicht mehr.
+staff-users-enabled = Benutzer aktiviert.
+staff-users-not-yourself = Sie können Ihr eigenes Konto nicht deaktivieren. Wenden Sie sich an einen anderen Administrator.
+staff-user-add = Benutzer hinzufügen
+staff-user-staff = Administrator
+staff-user-staff-hint = Administratoren sehen diese Seiten und können Berechtigungsanfragen im Namen jedes Benutzers erstellen.
 staff-user-active = Aktiv
-staff-user-disabled = Gesperrt
-staff-user-is-staff = Administration
-staff-user-me = Sie selbst
-staff-user-disable = Sperren
-staff-user-disable-whom = { $email } sperren
-staff-user-enable = Entsperren
-staff-user-enable-whom = { $email } entsperren
+staff-user-disabled = Deaktiviert
+staff-user-is-staff = Administrator
+staff-user-me = Sie
+staff-user-disable = Deaktivieren
+staff-user-disable-whom = { $email } deaktivieren
+staff-user-enable = Aktivieren
+staff-user-enable-whom = { $email } aktivieren
 
 # --- Administration: Hubs
-staff-hubs-intro = Ein Hub ist ein Arbeitsbereich. Wer darin Admin oder Eigentümer ist, kann dort Export-Token ausstellen.
-staff-hubs-search = Nach einer Kennung oder einem Namen suchen
-staff-hubs-none = Kein Hub wurde gefunden.
+staff-hubs-intro = Ein Hub ist ein Arbeitsbereich. Seine Admins und sein Eigentümer können Export-Token erstellen.
+staff-hubs-search = Nach ID oder Name suchen
+staff-hubs-none = Keine Hubs gefunden.
 staff-hubs-all = Alle Hubs
 staff-hub-title = Hub { $id }
 staff-hub-add = Hub hinzufügen
-staff-hub-id = Kennung
-staff-hub-id-hint = Unter ihr kennen Programme und Dateiserver den Hub. Sie lässt sich später nicht ändern.
-staff-hub-owner = E-Mail-Adresse der Eigentümerin oder des Eigentümers
-staff-hub-none = Hier hat niemand eine Rolle.
-staff-hub-give = Rolle geben
-staff-hub-give-hint = Wer hier schon eine Rolle hat, bekommt stattdessen diese.
-staff-hub-take = Rolle nehmen
-staff-hub-take-whose = { $email } die Rolle nehmen
-staff-hub-added = Der Hub wurde hinzugefügt.
-staff-hub-given = Die Rolle wurde gegeben.
-staff-hub-taken = Die Rolle wurde genommen, und mit ihr, was die Export-Token der Person hier dürfen.
-staff-hub-had-none = Die Person hatte hier keine Rolle.
+staff-hub-id = ID
+staff-hub-id-hint = Clients und Dateiserver verwenden diese ID. Sie lässt sich später nicht ändern.
+staff-hub-owner = E-Mail-Adresse des Eigentümers
+staff-hub-none = Dieser Hub hat keine Mitglieder.
+staff-hub-give = Rolle zuweisen
+staff-hub-give-hint = Wenn der Benutzer in diesem Hub bereits eine Rolle hat, wird sie ersetzt.
+staff-hub-take = Rolle entfernen
+staff-hub-take-whose = Rolle von { $email } entfernen
+staff-hub-added = Hub hinzugefügt.
+staff-hub-given = Rolle zugewiesen.
+staff-hub-taken = Rolle entfernt. Die Export-Token des Benutzers für diesen Hub funktionieren nicht mehr.
+staff-hub-had-none = Dieser Benutzer hat keine Rolle in diesem Hub. Es wurde nichts geändert.
 
 # --- Administration: Bündel
-staff-bundles-intro = Ein Bündel ist das, worum Menschen einander bitten: Rechte unter einem Namen.
-staff-bundles-none = Es gibt noch kein Bündel. Fügen Sie eines hinzu, und man kann einander darum bitten.
-staff-bundles-all = Alle Bündel
-staff-bundles-added = Das Bündel wurde hinzugefügt.
-staff-bundles-changed = Das Bündel wurde geändert.
-staff-bundles-deleted = Das Bündel wurde gelöscht.
-staff-bundle-title = Bündel { $id }
-staff-bundle-add = Bündel hinzufügen
-staff-bundle-name-hint = So, wie die Mail es nennt, zum Beispiel „Schlaf“.
+staff-bundles-intro = Ein Paket ist eine benannte Gruppe von Rechten, um die Benutzer einander bitten können.
+staff-bundles-none = Noch keine Pakete. Fügen Sie eines hinzu, damit Benutzer um Berechtigungen bitten können.
+staff-bundles-all = Alle Pakete
+staff-bundles-added = Paket hinzugefügt.
+staff-bundles-changed = Paket gespeichert.
+staff-bundles-deleted = Paket gelöscht.
+staff-bundle-title = Paket { $id }
+staff-bundle-add = Paket hinzufügen
+staff-bundle-name-hint = Dieser Name erscheint in E-Mails, zum Beispiel „Schlaf“.
 staff-bundle-rights = Rechte
-staff-bundle-change-hint = Name und Beschreibung lassen sich jederzeit ändern. Die Rechte nicht, solange eine Erlaubnis oder eine offene Anfrage von ihnen handelt: Ihnen haben Menschen zugestimmt.
-staff-bundle-rights-in-use = Nichts wurde geändert: Jemand hat diesen Rechten zugestimmt oder wird gerade darum gebeten. Für andere Rechte fügen Sie ein weiteres Bündel hinzu.
-staff-bundle-delete = Bündel löschen
-staff-bundle-delete-words = Auch vergangene Anfragen nach ihm werden gelöscht. Das lässt sich nicht zurücknehmen.
-staff-bundle-in-use = Nichts wurde gelöscht: Jemand hat die Erlaubnis dieses Bündels oder wird gerade darum gebeten.
+staff-bundle-change-hint = Name und Beschreibung können Sie jederzeit ändern. Die Rechte können Sie nicht ändern, solange das Paket zu einer aktiven Berechtigung oder einer offenen Anfrage gehört.
+staff-bundle-rights-in-use = Es wurde nichts geändert. Diese Rechte gehören zu einer aktiven Berechtigung oder einer offenen Anfrage. Wenn Sie andere Rechte anbieten möchten, fügen Sie ein weiteres Paket hinzu.
+staff-bundle-delete = Paket löschen
+staff-bundle-delete-words = Damit werden auch alle früheren Anfragen für dieses Paket gelöscht. Das lässt sich nicht rückgängig machen.
+staff-bundle-in-use = Es wurde nichts gelöscht. Dieses Paket gehört zu einer aktiven Berechtigung oder einer offenen Anfrage.
 
 # --- Administration: Mail
-staff-mail-filter = Welche Mails
+staff-mail-filter = E-Mails filtern
 staff-mail-filter-all = Alle
-staff-mail-filter-unsent = Noch nicht verschickt
+staff-mail-filter-unsent = In der Warteschlange
 staff-mail-filter-dead = Abgewiesen
-staff-mail-filter-sent = Verschickt
+staff-mail-filter-sent = Gesendet
 staff-mail-to = An
-staff-mail-created = Seit
+staff-mail-created = Erstellt
 staff-mail-attempts = Versuche
-staff-mail-error = Was der Mailserver sagte
-staff-mail-due = nächster Versuch:
-staff-mail-retry = Jetzt verschicken
-staff-mail-retried = Die Mail ist als nächste an der Reihe.
-staff-mail-not-retried = Nichts wurde geändert: Diese Mail lässt sich jetzt nicht verschicken.
-staff-mail-none-all = Noch gab es keine Mail.
-staff-mail-none-unsent = Keine Mail ist noch zu verschicken.
-staff-mail-none-dead = Keine Mail wurde abgewiesen.
-staff-mail-none-sent = Noch wurde keine Mail verschickt.
-mail-state-waiting = Wartet
-mail-state-sending = Wird gerade verschickt
-mail-state-sent = Verschickt
+staff-mail-error = Letzter Fehler
+staff-mail-due = Nächster Versuch:
+staff-mail-retry = Jetzt senden
+staff-mail-retried = Die E-Mail ist die nächste in der Warteschlange.
+staff-mail-not-retried = Es wurde nichts geändert. Diese E-Mail kann jetzt nicht gesendet werden: Sie wurde bereits gesendet, wird gerade gesendet oder wurde storniert.
+staff-mail-none-all = Noch keine E-Mails.
+staff-mail-none-unsent = Keine E-Mails in der Warteschlange.
+staff-mail-none-dead = Keine abgewiesenen E-Mails.
+staff-mail-none-sent = Noch keine E-Mails gesendet.
+mail-state-waiting = In der Warteschlange
+mail-state-sending = Wird gesendet
+mail-state-sent = Gesendet
 mail-state-dead = Abgewiesen
-mail-state-cancelled = Nicht mehr nötig
+mail-state-cancelled = Storniert
 
 # --- Die Mails eines Servers, der ausprobiert wird
 mailbox-title = Postfach
-mailbox-intro = Dieser Server hat noch keinen Mailserver: Er schreibt seine Mails in Dateien unter { $directory }. Hier können Sie sie lesen, an wen auch immer sie gehen. Mit einem Mailserver, und für alle anderen, gibt es diese Seite nicht.
-mailbox-none = Noch ist keine Mail da. Sie kommt hierher, sobald jemand um etwas bittet.
-mailbox-all = Alle Mails
+mailbox-intro = Für diesen Server ist kein SMTP-Server konfiguriert. Er speichert E-Mails als Dateien in { $directory }, und diese Seite zeigt sie alle. Nur Personen an diesem Computer können diese Seite sehen. Sie verschwindet, sobald Sie einen SMTP-Server konfigurieren.
+mailbox-none = Noch keine E-Mails. Hier erscheint eine E-Mail, sobald jemand um eine Berechtigung bittet.
+mailbox-all = Alle E-Mails
 mailbox-subject = Betreff
 mailbox-no-subject = (kein Betreff)
 mailbox-from = Von
 mailbox-to = An
-mailbox-at = Am
-mailbox-text-only = Das ist der Text der Mail. Mailprogramme zeigen dasselbe als HTML.
+mailbox-at = Datum
+mailbox-text-only = Das ist die Nur-Text-Version. E-Mail-Programme zeigen denselben Inhalt als HTML.
 
 # --- Was aus einer Anfrage wurde
 timeline-title = Anfrage { $number }
-timeline-of = { $allowed } bittet { $target } um diese Erlaubnis.
-timeline-of-given = Eine Erlaubnis von { $target } für { $allowed }.
-timeline-heading = Was daraus wurde
-timeline-staff = Die Verwaltung
-timeline-operator = Der Betreiber
-timeline-asked = { $who } hat gefragt.
-timeline-given = { $who } hat diese Erlaubnis ungefragt gegeben.
-timeline-queued = Eine Mail mit einem Link wurde bereitgestellt.
-timeline-sent = Der Mailserver hat die Mail angenommen.
-timeline-dead = Die Mail wurde endgültig abgelehnt.
-timeline-cancelled = Die Mail wurde nicht verschickt: Es gab inzwischen nichts mehr zu entscheiden.
-timeline-deferred = Die Mail ließ sich noch nicht verschicken. Der nächste Versuch ist zu dieser Zeit.
-timeline-why-mailbox = Das Postfach hat sie nicht angenommen.
-timeline-why-server = Der Mailserver hat sie nicht angenommen oder war nicht zu erreichen.
+timeline-of = { $allowed } bittet { $target } um diese Berechtigung.
+timeline-of-given = { $target } hat { $allowed } diese Berechtigung erteilt.
+timeline-heading = Verlauf
+timeline-staff = Ein Administrator
+timeline-operator = Der Serverbetreiber
+timeline-asked = { $who } hat die Anfrage erstellt.
+timeline-given = { $who } hat diese Berechtigung direkt erteilt, ohne Anfrage.
+timeline-queued = Eine E-Mail mit dem Link wurde in die Warteschlange gestellt.
+timeline-sent = Die E-Mail wurde gesendet.
+timeline-dead = Die E-Mail wurde abgewiesen und wird nicht noch einmal gesendet.
+timeline-cancelled = Die E-Mail wurde storniert, weil die Anfrage bereits geschlossen war.
+timeline-deferred = Die E-Mail konnte nicht gesendet werden. Der nächste Versuch ist zu diesem Zeitpunkt.
+timeline-why-mailbox = Das Postfach des Empfängers hat sie nicht angenommen.
+timeline-why-server = Der Mailserver hat sie nicht angenommen oder war nicht erreichbar.
 timeline-tries = { $count ->
-    [one] Bisher gab es einen Versuch.
-   *[other] Bisher gab es { $count } Versuche.
+    [one] Bisher 1 Versuch.
+   *[other] Bisher { $count } Versuche.
  }
 timeline-fetched = { $count ->
     [one] Der Link wurde einmal geöffnet.
-   *[other] Der Link wurde { $count }-mal geöffnet, zuletzt zu dieser Zeit.
+   *[other] Der Link wurde { $count }-mal geöffnet, zuletzt zu diesem Zeitpunkt.
  }
-timeline-fetched-by = Auch Mailprogramme und Virenscanner öffnen Links. Das ändert nichts.
+timeline-fetched-by = Auch E-Mail-Programme und Virenscanner öffnen Links. Das ändert nichts an der Anfrage.
 timeline-looked = { $count ->
-    [one] { $who } hat sich die Anfrage angesehen.
-   *[other] { $who } hat sich die Anfrage { $count }-mal angesehen, zuletzt zu dieser Zeit.
+    [one] { $who } hat die Anfrage angesehen.
+   *[other] { $who } hat die Anfrage { $count }-mal angesehen, zuletzt zu diesem Zeitpunkt.
  }
-timeline-waits = Bis dahin kann { $who } entscheiden.
-timeline-redeemed = { $who } hat zugestimmt.
-timeline-declined = { $who } hat abgelehnt.
+timeline-waits = Die Anfrage läuft zu diesem Zeitpunkt ab, wenn { $who } nicht vorher entscheidet.
+timeline-redeemed = { $who } hat die Anfrage genehmigt.
+timeline-declined = { $who } hat die Anfrage abgelehnt.
 timeline-withdrawn = { $who } hat die Anfrage zurückgezogen.
-timeline-replaced = Eine neuere Anfrage um dasselbe trat an ihre Stelle.
-timeline-expired = Die Anfrage verfiel, bevor { $who } entschieden hatte.
-timeline-taken-back = { $who } hat die Erlaubnis zurückgenommen.
-timeline-returned = { $who } hat die Erlaubnis zurückgegeben.
-timeline-over = Die Erlaubnis wurde inzwischen zurückgenommen.
-timeline-stands = Die Erlaubnis gilt; sie wurde auch auf anderem Weg gegeben.
-timeline-audit = Alle Einträge im Protokoll
+timeline-replaced = Diese Anfrage wurde durch eine neuere für dieselbe Berechtigung ersetzt.
+timeline-expired = Die Anfrage lief ab, bevor { $who } entschieden hat.
+timeline-taken-back = { $who } hat die Berechtigung widerrufen.
+timeline-returned = { $who } hat auf die Berechtigung verzichtet.
+timeline-over = Die Berechtigung wurde inzwischen widerrufen.
+timeline-stands = Die Berechtigung ist aktiv. Sie wurde auch auf anderem Weg erteilt.
+timeline-audit = Im Audit-Log ansehen
 
 # --- Das Protokoll
-trail-title = Protokoll
-trail-intro = Wer was getan hat, wann und von wo aus. Das Neueste zuerst; Tage sind in UTC.
+trail-title = Audit-Log
+trail-intro = Wer was wann und von wo aus getan hat. Neueste zuerst. Datumsangaben in UTC.
 trail-own-title = Aktivität
-trail-own-intro = Was Sie getan haben, und was andere getan haben, das Sie betrifft. Das Neueste zuerst; Tage sind in UTC. Von wo aus Sie selbst hier waren, sehen nur Sie und die Verwaltung.
-trail-action = Was getan wurde
-trail-any = Alles
-trail-person = Von wem (E-Mail-Adresse oder Nummer)
-trail-subject = Woran
+trail-own-intro = Was Sie getan haben und was andere getan haben, das Sie betrifft. Neueste zuerst. Datumsangaben in UTC. Die IP-Adressen Ihrer eigenen Aktivität sehen nur Sie und Administratoren.
+trail-action = Aktion
+trail-any = Alle Aktionen
+trail-person = Benutzer (E-Mail-Adresse oder Nummer)
+trail-subject = Betrifft
 trail-subject-hint = Zum Beispiel request:12
-trail-from = Von diesem Tag
-trail-to = Bis zu diesem Tag
+trail-from = Von Datum
+trail-to = Bis Datum
 trail-search = Suchen
-trail-wrong-action = Das kann niemand tun.
-trail-wrong-person = Niemand hat diese Adresse oder Nummer.
-trail-wrong-from = Das ist kein Tag. Er sollte aussehen wie 2030-01-31.
-trail-wrong-to = Das ist kein Tag. Er sollte aussehen wie 2030-01-31.
-trail-none = Nichts gefunden. Vielleicht gibt es noch nichts, oder die Suche lässt zu viel aus.
-trail-newest = Das Neueste
-trail-older = Älteres
+trail-wrong-action = Unbekannte Aktion. Wählen Sie eine aus der Liste.
+trail-wrong-person = Kein Benutzer hat diese E-Mail-Adresse oder Nummer.
+trail-wrong-from = Geben Sie ein Datum wie 2030-01-31 ein.
+trail-wrong-to = Geben Sie ein Datum wie 2030-01-31 ein.
+trail-none = Keine Einträge gefunden. Versuchen Sie es mit einer anderen Suche.
+trail-newest = Neueste
+trail-older = Ältere
 trail-you = Sie
-trail-stranger = Jemand, der nicht angemeldet war
-did-export-created = Ein Export-Token wurde erstellt
-did-export-revoked = Ein Export-Token wurde widerrufen
-did-request-created = Um eine Erlaubnis wurde gebeten
-did-request-resent = Die Mail einer Anfrage wurde noch einmal geschickt
-did-request-replaced = Eine Anfrage wurde durch eine neuere ersetzt
-did-request-redeemed = Einer Anfrage wurde zugestimmt
-did-request-declined = Eine Anfrage wurde abgelehnt
-did-request-withdrawn = Eine Anfrage wurde zurückgezogen
-did-grant-created = Eine Erlaubnis wurde gegeben
-did-grant-deleted = Eine Erlaubnis wurde zurückgenommen oder zurückgegeben
-did-block-created = Jemand wurde blockiert
-did-block-deleted = Jemand wird nicht mehr blockiert
-did-deed-abandoned = Etwas wurde aufgegeben, bevor es geschah
-did-user-added = Ein Konto wurde angelegt
-did-user-renamed = Ein Name wurde geändert
-did-user-password-set = Ein Passwort wurde gesetzt
-did-user-password-linked = Ein Link zum Setzen eines Passworts wurde geschickt
-did-user-disabled = Ein Konto wurde gesperrt
-did-user-enabled = Ein Konto wurde entsperrt
-did-session-opened = Jemand hat sich angemeldet
-did-session-closed = Jemand hat sich abgemeldet
-did-key-created = Ein API-Schlüssel wurde erstellt
-did-key-revoked = Ein API-Schlüssel wurde widerrufen
-did-hub-added = Ein Hub wurde angelegt
-did-hub-granted = Eine Rolle in einem Hub wurde gegeben
-did-hub-revoked = Eine Rolle in einem Hub wurde genommen
-did-bundle-added = Ein Bündel wurde angelegt
-did-bundle-changed = Ein Bündel wurde geändert
-did-bundle-deleted = Ein Bündel wurde gelöscht
-did-mail-retried = Eine Mail wurde wieder bereitgestellt
-did-users-imported = Konten wurden importiert
-did-requests-imported = Anfragen wurden importiert
-did-records-purged = Was lange vorbei war, wurde gelöscht
+trail-stranger = Jemand ohne Anmeldung
+did-export-created = Export-Token erstellt
+did-export-revoked = Export-Token widerrufen
+did-request-created = Anfrage erstellt
+did-request-resent = E-Mail zur Anfrage erneut gesendet
+did-request-replaced = Anfrage durch eine neuere ersetzt
+did-request-redeemed = Anfrage genehmigt
+did-request-declined = Anfrage abgelehnt
+did-request-withdrawn = Anfrage zurückgezogen
+did-grant-created = Berechtigung erteilt
+did-grant-deleted = Berechtigung widerrufen oder zurückgegeben
+did-block-created = Benutzer blockiert
+did-block-deleted = Blockierung aufgehoben
+did-deed-abandoned = Vorgang vor dem Abschluss abgebrochen
+did-user-added = Benutzer hinzugefügt
+did-user-renamed = Name eines Benutzers geändert
+did-user-password-set = Passwort festgelegt
+did-user-password-linked = Link zum Festlegen des Passworts gesendet
+did-user-disabled = Benutzer deaktiviert
+did-user-enabled = Benutzer aktiviert
+did-session-opened = Angemeldet
+did-session-closed = Abgemeldet
+did-key-created = API-Schlüssel erstellt
+did-key-revoked = API-Schlüssel widerrufen
+did-hub-added = Hub hinzugefügt
+did-hub-granted = Rolle im Hub zugewiesen
+did-hub-revoked = Rolle im Hub entfernt
+did-bundle-added = Paket hinzugefügt
+did-bundle-changed = Paket geändert
+did-bundle-deleted = Paket gelöscht
+did-mail-retried = E-Mail erneut in die Warteschlange gestellt
+did-users-imported = Benutzer importiert
+did-requests-imported = Anfragen importiert
+did-records-purged = Alte Datensätze gelöscht
 
 # --- Übersicht, und was Listen gemeinsam haben
 home-welcome = Guten Tag, { $name }.
 home-waiting = Wartet auf Sie
-home-nothing = Nichts wartet auf Sie
-home-nothing-words = Wenn jemand um Ihre Erlaubnis bittet, finden Sie es hier und in Ihrer Post.
-home-until = Sie können entscheiden bis
-home-decide = Ansehen und entscheiden
-home-block = Keine Anfragen mehr von { $name } annehmen
-home-block-words = Alles, worum { $name } Sie bittet, wird abgelehnt, jetzt und künftig. Was Sie erlaubt haben, bleibt. Rückgängig machen können Sie das unter „Anfragen“.
-home-block-yes = Keine Anfragen mehr annehmen
-home-rest = Alles, was Ihnen gehört
-home-asked = Worum Sie gebeten haben
+home-nothing = Keine Anfragen warten auf Sie
+home-nothing-words = Wenn jemand Sie um eine Berechtigung bittet, erscheint die Anfrage hier und in Ihrem E-Mail-Postfach.
+home-until = Diese Anfrage läuft ab am
+home-decide = Anfrage ansehen
+home-block = Anfragen von { $name } blockieren
+home-block-words = Offene Anfragen von { $name } werden abgelehnt, und { $name } kann Ihnen keine neuen senden. Erteilte Berechtigungen bleiben aktiv. Sie können die Blockierung von { $name } unter „Anfragen“ aufheben.
+home-block-yes = Anfragen blockieren
+home-rest = Ihr Konto im Überblick
+home-asked = Ihre Anfragen
 home-asked-count = { $count ->
-    [0] Keine Anfrage wartet auf Antwort.
-    [one] Eine Anfrage wartet auf Antwort.
-   *[other] { $count } Anfragen warten auf Antwort.
+    [0] Keine offenen Anfragen.
+    [one] 1 offene Anfrage.
+   *[other] { $count } offene Anfragen.
 }
-home-given = Zugriff, den Sie gegeben haben
+home-given = Erteilte Berechtigungen
 home-given-count = { $count ->
-    [0] Niemand hat Ihre Erlaubnis.
-    [one] Sie haben eine Erlaubnis gegeben.
-   *[other] Sie haben { $count } Erlaubnisse gegeben.
+    [0] Keine aktiven Berechtigungen.
+    [one] 1 aktive Berechtigung.
+   *[other] { $count } aktive Berechtigungen.
 }
-home-received = Zugriff, den Sie haben
+home-received = Erhaltene Berechtigungen
 home-received-count = { $count ->
-    [0] Niemand hat Ihnen etwas erlaubt.
-    [one] Sie haben eine Erlaubnis.
-   *[other] Sie haben { $count } Erlaubnisse.
+    [0] Keine aktiven Berechtigungen.
+    [one] 1 aktive Berechtigung.
+   *[other] { $count } aktive Berechtigungen.
 }
 home-tokens = Export-Token
 home-tokens-count = { $count ->
-    [0] Kein Token ist gültig.
-    [one] Ein Token ist gültig.
-   *[other] { $count } Token sind gültig.
+    [0] Keine aktiven Token.
+    [one] 1 aktives Token.
+   *[other] { $count } aktive Token.
 }
 home-keys = API-Schlüssel
 home-keys-count = { $count ->
-    [0] Sie haben keine Schlüssel.
-    [one] Sie haben einen Schlüssel.
-   *[other] Sie haben { $count } Schlüssel.
+    [0] Keine aktiven API-Schlüssel.
+    [one] 1 aktiver API-Schlüssel.
+   *[other] { $count } aktive API-Schlüssel.
 }
-list-nav = Seiten dieser Liste
+list-nav = Seitennavigation
 list-rows = { $first } bis { $last }
 list-previous = Zurück
 list-next = Weiter
 list-where = { $first } bis { $last } von { $total }
-list-beyond = So lang ist die Liste nicht.
-list-deeds = Was Sie tun können
+list-beyond = Es gibt keine weiteren Einträge. Gehen Sie zur vorherigen Seite zurück.
+list-deeds = Aktionen
 back = Zurück
 copy = Kopieren
 copied = Kopiert
-secret-once = Kopieren Sie jetzt, was hier steht: Es wird nur dieses eine Mal gezeigt und lässt sich nicht noch einmal zeigen.
+secret-once = Kopieren Sie es jetzt. Sie können es nicht noch einmal ansehen.
 
-done-declined = Abgelehnt. Nichts wurde erlaubt, und der Link ist geschlossen.
-done-blocked = Sie nehmen keine Anfragen mehr von dieser Person an. Was sie erbeten hatte, ist abgelehnt.
-done-asked = Gefragt. Die Mail ist unterwegs.
-done-withdrawn = Zurückgezogen. Der Link in der Mail ist geschlossen.
-done-resent = Eine Mail mit demselben Link ist unterwegs.
-done-owed = Keine weitere Mail wurde geschickt: Die vorige ist noch unterwegs.
-done-unblocked = Diese Person kann Sie wieder fragen.
-done-taken-back = Zurückgenommen. Diese Erlaubnis gilt nicht mehr.
-done-given-up = Abgegeben. Sie haben diese Erlaubnis nicht mehr.
-done-token-revoked = Widerrufen. Das Token öffnet nichts mehr.
-done-key-revoked = Widerrufen. Der Schlüssel gilt binnen fünf Sekunden nicht mehr.
+done-declined = Anfrage abgelehnt. Es wurde keine Berechtigung erteilt.
+done-blocked = Benutzer blockiert. Offene Anfragen dieses Benutzers wurden abgelehnt.
+done-asked = Anfrage erstellt. Die E-Mail wird in Kürze gesendet.
+done-withdrawn = Anfrage zurückgezogen. Der Link in der E-Mail funktioniert nicht mehr.
+done-resent = Die E-Mail wird mit demselben Link noch einmal gesendet.
+done-owed = Es wurde keine neue E-Mail gesendet. Die vorherige ist noch in der Warteschlange.
+done-unblocked = Blockierung aufgehoben. Dieser Benutzer kann Ihnen wieder Anfragen senden.
+done-taken-back = Berechtigung widerrufen.
+done-given-up = Sie haben auf diese Berechtigung verzichtet.
+done-token-revoked = Token widerrufen. Es funktioniert nicht mehr.
+done-key-revoked = API-Schlüssel widerrufen. Er funktioniert in spätestens 5 Sekunden nicht mehr.
 
 # --- Worum jemand gebeten hat
 requests-title = Anfragen
-requests-lead = Worum Sie andere gebeten haben, und was aus den Mails wurde.
-requests-waiting = Sie haben gefragt
-requests-none = Sie warten auf niemanden
-requests-none-words = Bitten Sie jemanden um eine Erlaubnis: Die Person bekommt eine Mail und entscheidet.
-requests-whom = Wen
-requests-what = Worum
-requests-since = gefragt am
-requests-until = Entscheidung bis
-requests-mail = Mail
-requests-resend = Noch einmal schicken
+requests-lead = Berechtigungen, um die Sie andere Benutzer gebeten haben.
+requests-waiting = Offen
+requests-none = Keine offenen Anfragen
+requests-none-words = Bitten Sie um eine Berechtigung. Die andere Person erhält eine E-Mail und kann genehmigen oder ablehnen.
+requests-whom = Benutzer
+requests-what = Berechtigung
+requests-since = Angefragt am
+requests-until = Läuft ab am
+requests-mail = E-Mail
+requests-resend = E-Mail erneut senden
 requests-withdraw = Zurückziehen
-requests-withdraw-words = Der Link in der Mail führt dann nirgendwohin.
+requests-withdraw-words = Der Link in der E-Mail funktioniert dann nicht mehr.
 requests-withdraw-yes = Anfrage zurückziehen
-requests-over = Kürzlich beendet
-requests-end = Wie
-requests-again = Noch einmal fragen
-mail-none = Nicht bekannt
+requests-over = Kürzlich geschlossen
+requests-end = Ergebnis
+requests-again = Erneut anfragen
+mail-none = Unbekannt
 mail-queued = In der Warteschlange
-mail-sending = Wird verschickt
+mail-sending = Wird gesendet
 mail-delayed = Verzögert
-mail-sent = Verschickt
+mail-sent = Gesendet
 mail-refused = Abgewiesen
 mail-again = Nächster Versuch am
-outcome-redeemed = Zugestimmt, seither zurückgenommen
-outcome-stands = Zugestimmt; die Erlaubnis gilt
-outcome-given = Erlaubt, seither zurückgenommen
+outcome-redeemed = Genehmigt, inzwischen widerrufen
+outcome-stands = Genehmigt, aktiv
+outcome-given = Direkt erteilt, inzwischen widerrufen
 outcome-declined = Abgelehnt
 outcome-withdrawn = Zurückgezogen
-outcome-replaced = Neu gestellt
+outcome-replaced = Ersetzt
 outcome-expired = Abgelaufen
-blocked-title = Von wem Sie keine Anfragen annehmen
-blocked-words = Worum diese Personen Sie bitten, wird sofort abgewiesen.
-blocked-whom = Wer
-blocked-lift = Wieder annehmen
-ask-title = Jemanden fragen
-ask-lead = Die Person bekommt eine Mail mit einem Link, meldet sich an und entscheidet. Vorher ist nichts erlaubt.
-ask-email = E-Mail-Adresse der Person
-ask-bundle = Worum
-ask-days = Bedenkzeit in Tagen
-ask-days-hint = { $usual }, wenn Sie nichts anderes sagen; höchstens { $most }.
-ask-no-days = Die Person hat { $usual } Bedenkzeit.
+blocked-title = Blockierte Benutzer
+blocked-words = Diese Benutzer können Ihnen keine Anfragen senden.
+blocked-whom = Benutzer
+blocked-lift = Blockierung aufheben
+ask-title = Berechtigung anfragen
+ask-lead = Die andere Person erhält eine E-Mail mit einem Link, meldet sich an und genehmigt oder lehnt ab. Vorher erhalten Sie keinen Zugriff.
+ask-email = E-Mail-Adresse der anderen Person
+ask-bundle = Berechtigung
+ask-days = Läuft ab nach (Tagen)
+ask-days-hint = { $usual }, wenn Sie nichts eingeben; höchstens { $most }.
+ask-no-days = Gültigkeit der Anfrage: { $usual }.
 span-days = { $count ->
     [one] 1 Tag
    *[other] { $count } Tage
@@ -547,50 +547,50 @@ span-minutes = { $count ->
    *[other] { $count } Minuten
  }
 span-seconds = { $count } Sekunden
-ask-send = Fragen
-ask-unknown = Niemand mit einem Konto hier hat diese Adresse.
-ask-self = Das ist Ihre eigene Adresse.
-ask-blocked = Diese Person nimmt von Ihnen keine Anfragen an.
-ask-granted = Diese Erlaubnis haben Sie schon.
-ask-wrong-bundle = Darum lässt sich nicht mehr bitten. Bitte wählen Sie etwas anderes.
-ask-wrong-days = Gebraucht wird eine ganze Zahl von Tagen, nicht mehr als erlaubt.
-ask-no-bundles = Es gibt nichts, worum man bitten könnte
-ask-no-bundles-words = Wer diesen Server betreibt, hat noch keine Erlaubnisse eingerichtet.
+ask-send = Anfrage senden
+ask-unknown = Es gibt kein Konto mit dieser E-Mail-Adresse. Prüfen Sie die Adresse.
+ask-self = Das ist Ihre eigene E-Mail-Adresse. Geben Sie die Adresse einer anderen Person ein.
+ask-blocked = Dieser Benutzer nimmt keine Anfragen von Ihnen an.
+ask-granted = Sie haben diese Berechtigung bereits.
+ask-wrong-bundle = Diese Berechtigung ist nicht mehr verfügbar. Wählen Sie eine andere.
+ask-wrong-days = Geben Sie eine ganze Zahl von Tagen im zulässigen Bereich ein.
+ask-no-bundles = Keine Berechtigungen verfügbar
+ask-no-bundles-words = Ein Administrator muss zuerst Berechtigungen einrichten.
 
 # --- Was erlaubt wurde
 access-title = Zugriff
-access-what = Was
-access-since = Seit
-access-given = Zugriff, den Sie gegeben haben
-access-given-words = Wer Ihre Erlaubnis hat. Sie können sie jederzeit zurücknehmen.
-access-given-who = Wer
-access-given-end = Zurücknehmen
-access-given-end-words = { $name } hat dann nicht mehr Ihre Erlaubnis: { $bundle }. Dafür wäre eine neue Anfrage nötig.
-access-given-none = Niemand hat Ihre Erlaubnis
-access-given-none-words = Wenn Sie einer Anfrage zustimmen, finden Sie es hier.
-access-received = Zugriff, den Sie haben
-access-received-words = Was andere Ihnen erlaubt haben.
-access-received-who = Von wem
-access-received-end = Abgeben
-access-received-end-words = Sie haben dann nicht mehr die Erlaubnis von { $name }: { $bundle }. Dafür müssten Sie neu fragen.
-access-received-none = Sie haben noch keine Erlaubnisse
-access-received-none-words = Wenn jemand Ihrer Bitte zustimmt, finden Sie es hier.
+access-what = Berechtigung
+access-since = Aktiv seit
+access-given = Erteilte Berechtigungen
+access-given-words = Diese Benutzer haben Ihre Berechtigung. Sie können sie jederzeit widerrufen.
+access-given-who = Benutzer
+access-given-end = Widerrufen
+access-given-end-words = { $name } hat dann nicht mehr Ihre Berechtigung: { $bundle }. Um sie wieder zu erhalten, muss { $name } Ihnen eine neue Anfrage senden.
+access-given-none = Sie haben keine Berechtigungen erteilt
+access-given-none-words = Wenn Sie eine Anfrage genehmigen, erscheint die Berechtigung hier.
+access-received = Erhaltene Berechtigungen
+access-received-words = Diese Benutzer haben Ihnen eine Berechtigung erteilt.
+access-received-who = Benutzer
+access-received-end = Verzichten
+access-received-end-words = Sie haben dann nicht mehr diese Berechtigung von { $name }: { $bundle }. Um sie wieder zu erhalten, müssen Sie eine neue Anfrage senden.
+access-received-none = Sie haben noch keine Berechtigungen
+access-received-none-words = Wenn jemand Ihre Anfrage genehmigt, erscheint die Berechtigung hier.
 
 # --- Export-Token
 tokens-title = Export-Token
-tokens-lead = Ein Token öffnet eine Sache in einem Hub für alle, die es haben, bis es endet oder Sie es widerrufen.
-tokens-none = Sie haben keine Token gemacht
-tokens-none-words = Machen Sie eines, um jemanden ohne Konto hereinzulassen.
+tokens-lead = Ein Export-Token gibt jedem, der es hat, Zugriff auf eine Datei oder einen Ordner in einem Hub, bis es abläuft oder Sie es widerrufen.
+tokens-none = Noch keine Export-Token
+tokens-none-words = Erstellen Sie ein Token, um eine Datei oder einen Ordner mit jemandem ohne Konto zu teilen.
 token-new = Neues Token
-token-create = Token machen
-token-made = Das Token ist gemacht
-token-it = Das Token
-token-list = Alle Ihre Token
-token-qr = Das Token als QR-Code
+token-create = Token erstellen
+token-made = Token erstellt
+token-it = Token
+token-list = Alle Token
+token-qr = QR-Code des Tokens
 token-hub = Hub
 token-in-hub = im Hub { $hub }
 token-node = Datei oder Ordner
-token-node-hint = Die Kennung im Hub, wie der Dateiserver sie nennt.
+token-node-hint = Die ID der Datei oder des Ordners im Hub.
 token-rights = Rechte
 token-rights-legend = Wer das Token hat, darf
 token-right-anyone = sehen, was alle sehen dürfen
@@ -598,58 +598,58 @@ token-right-read = es ansehen
 token-right-get = es herunterladen
 token-right-write = es ändern und löschen
 token-right-admin = es verwalten
-token-right-owner = darüber verfügen
-token-hours = Bis
-token-hours-1 = In einer Stunde
-token-hours-24 = In einem Tag
-token-hours-168 = In einer Woche
-token-hours-720 = In dreißig Tagen
-token-hours-8760 = In einem Jahr
-token-hours-0 = Nie: bis Sie es widerrufen
-token-status = Stand
-token-active = Gültig
+token-right-owner = es vollständig kontrollieren
+token-hours = Läuft ab
+token-hours-1 = In 1 Stunde
+token-hours-24 = In 1 Tag
+token-hours-168 = In 7 Tagen
+token-hours-720 = In 30 Tagen
+token-hours-8760 = In 1 Jahr
+token-hours-0 = Nie
+token-status = Status
+token-active = Aktiv
 token-expired = Abgelaufen
 token-revoked = Widerrufen
-token-until = bis
-token-forever = bis Sie es widerrufen
-token-uses = Benutzt
+token-until = läuft ab am
+token-forever = läuft nicht ab
+token-uses = Verwendet
 token-used = { $count ->
     [0] Nie
     [one] Einmal
    *[other] { $count } Mal
 }
-token-last = zuletzt am
+token-last = zuletzt verwendet am
 token-revoke = Widerrufen
-token-revoke-words = Wer dieses Token hat, ist sofort ausgesperrt. Das lässt sich nicht rückgängig machen.
-token-wrong-hub = Diese Rechte können Sie in diesem Hub nicht geben: Sie müssen dort Admin oder Eigentümer sein und die Rechte selbst haben.
-token-wrong-node = Gebraucht wird die Kennung einer Datei oder eines Ordners, höchstens 255 Zeichen.
-token-wrong-rights = Bitte wählen Sie mindestens eines.
-token-wrong-hours = Bitte wählen Sie eines davon.
-token-no-hubs = Sie sind in keinem Hub Admin oder Eigentümer
-token-no-hubs-words = Token macht, wer in einem Hub Admin oder Eigentümer ist. Fragen Sie die Person, der er gehört.
+token-revoke-words = Das Token funktioniert dann sofort nicht mehr. Das lässt sich nicht rückgängig machen.
+token-wrong-hub = Sie können in diesem Hub kein Token mit diesen Rechten erstellen. Sie müssen Admin des Hubs sein und diese Rechte selbst haben.
+token-wrong-node = Geben Sie die ID einer Datei oder eines Ordners mit höchstens 255 Zeichen ein.
+token-wrong-rights = Wählen Sie mindestens ein Recht aus.
+token-wrong-hours = Wählen Sie aus, wann das Token abläuft.
+token-no-hubs = Sie sind in keinem Hub Admin
+token-no-hubs-words = Nur Admins und Eigentümer eines Hubs können Token erstellen. Bitten Sie den Eigentümer des Hubs um die Admin-Rolle.
 
 # --- API-Schlüssel
 keys-title = API-Schlüssel
-keys-lead = Mit einem Schlüssel handelt ein Programm für Sie, ohne Ihr Passwort.
-keys-none = Sie haben keine API-Schlüssel
-keys-none-words = Machen Sie einen für jedes Programm, dann können Sie einen ohne die anderen widerrufen.
-key-new = Neuer Schlüssel
-key-create = Schlüssel machen
-key-made = Der Schlüssel ist gemacht
-key-it = Der Schlüssel
-key-list = Alle Ihre Schlüssel
-key-label = Wofür er ist
-key-label-hint = Nur für Sie, damit Sie ihn wiedererkennen.
+keys-lead = Mit einem API-Schlüssel handelt ein Programm in Ihrem Namen, ohne Ihr Passwort zu kennen.
+keys-none = Noch keine API-Schlüssel
+keys-none-words = Erstellen Sie einen Schlüssel für jedes Programm, damit Sie sie einzeln widerrufen können.
+key-new = Neuer API-Schlüssel
+key-create = API-Schlüssel erstellen
+key-made = API-Schlüssel erstellt
+key-it = API-Schlüssel
+key-list = Alle API-Schlüssel
+key-label = Name
+key-label-hint = Wofür Sie den Schlüssel verwenden. Nur Sie können das sehen.
 key-unnamed = Ohne Namen
-key-scope = Darf
-key-scope-all = Alles, was Sie dürfen
-key-scope-all-hint = Für Programme, die für Sie handeln.
-key-scope-introspect = Export-Token prüfen, sonst nichts
-key-scope-introspect-hint = Für Dateiserver, die fragen, ob ein Token gilt.
-key-since = Seit
-key-status = Stand
-key-active = Gültig
+key-scope = Umfang
+key-scope-all = Voller Zugriff
+key-scope-all-hint = Der Schlüssel darf alles, was Sie dürfen.
+key-scope-introspect = Nur Export-Token prüfen
+key-scope-introspect-hint = Für Dateiserver, die prüfen, ob ein Token gültig ist.
+key-since = Erstellt am
+key-status = Status
+key-active = Aktiv
 key-revoked = Widerrufen
 key-revoke = Widerrufen
-key-revoke-words = Was diesen Schlüssel benutzt, ist ausgesperrt. Das lässt sich nicht rückgängig machen.
-key-wrong-label = Höchstens 100 Zeichen in einer Zeile.
+key-revoke-words = Programme, die diesen Schlüssel verwenden, verlieren den Zugriff. Das lässt sich nicht rückgängig machen.
+key-wrong-label = Geben Sie einen einzeiligen Namen mit höchstens 100 Zeichen ein.

@@ -27,7 +27,7 @@ pub enum Language {
 
 /// Not the tag of a language that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of our languages: en, de")]
+#[error("must be a supported language: en or de")]
 pub struct UnknownLanguage;
 
 impl FromStr for Language {
@@ -90,13 +90,13 @@ impl Language {
     pub(crate) fn format(self, key: &str, values: &FluentArgs<'_>) -> String {
         let messages = self.messages();
         let Some(pattern) = messages.get_message(key).and_then(|message| message.value()) else {
-            tracing::error!(key, language = self.tag(), "a message is missing");
+            tracing::error!(key, language = self.tag(), "message missing");
             return key.to_owned();
         };
         let mut errors = Vec::new();
         let said = messages.format_pattern(pattern, Some(values), &mut errors);
         if !errors.is_empty() {
-            tracing::error!(key, language = self.tag(), ?errors, "a message lacks something");
+            tracing::error!(key, language = self.tag(), ?errors, "message variable missing");
         }
         said.into_owned()
     }
@@ -154,11 +154,11 @@ fn messages(tag: &str, source: &'static str) -> Messages {
     // Our words and people's names are written in one direction.
     messages.set_use_isolating(false);
     let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(rest, errors)| {
-        tracing::error!(tag, ?errors, "messages cannot be read");
+        tracing::error!(tag, ?errors, "message file is invalid");
         rest
     });
     if let Err(errors) = messages.add_resource(resource) {
-        tracing::error!(tag, ?errors, "messages are there twice");
+        tracing::error!(tag, ?errors, "duplicate message keys");
     }
     messages
 }
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(Language::English.moment(at), "1 January 2030, 00:00 UTC");
         assert_eq!(Language::German.moment(at), "1. Januar 2030, 00:00 UTC");
         let rights = Language::English.rights(Mask::new(6).unwrap());
-        assert_eq!(rights, ["look at your data", "download your data"]);
+        assert_eq!(rights, ["view your data", "download your data"]);
         let rights = Language::German.rights_of_others(Mask::new(6).unwrap());
         assert_eq!(rights, ["die Daten ansehen", "die Daten herunterladen"]);
         for key in Right::ALL.map(|right| format!("others-right-{}", right.name())) {

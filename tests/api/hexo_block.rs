@@ -76,7 +76,7 @@ on_both_databases! {
         let Scene { ada, grace, eve, .. } = &scene;
         let root = app.staff("root@example.org");
         answered(block(&app, grace, ada), 201).await;
-        let words = "user_target takes no requests from user_allowed.";
+        let words = "user_target has blocked requests from user_allowed.";
         for who in [ada, &root] {
             refused_so(&app, app.post(REQUESTS).by(who).json(&scene.wish()), 403, words).await;
         }

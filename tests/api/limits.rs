@@ -49,7 +49,7 @@ async fn too_many(app: &TestApp, request: reqwest::RequestBuilder) -> (i64, Stri
     let again = request.try_clone().unwrap();
     let body = refused(app, request, 429).await;
     assert!(
-        body["error"].as_str().unwrap().starts_with("Too many. Nothing was done; try again in "),
+        body["error"].as_str().unwrap().starts_with("Too many requests. Nothing was done. Try again in "),
         "{body}"
     );
     let headers = again.send().await.unwrap().headers().clone();

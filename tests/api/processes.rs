@@ -127,7 +127,7 @@ fn a_database_that_is_away_at_the_start_is_said_so() {
 #[test]
 fn a_bad_configuration_names_the_key_and_the_reason() {
     for (name, value, reason) in [
-        ("BIND", "nowhere", "an address and a port"),
+        ("BIND", "nowhere", "an IP address and port"),
         ("DATABASE_URL", "mysql://x", "postgres://"),
         ("SMTP_URL", "http://x", "smtp"),
         ("COUNTERSIGN_SECRET", "short", "32"),

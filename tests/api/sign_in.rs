@@ -65,7 +65,7 @@ on_both_databases! {
         app.user("grace@example.org");
         let by = |request: RequestBuilder| request.basic_auth("grace@example.org", Some("wrong"));
         assert_eq!(status(by(app.get("/api/account/"))).await, 401);
-        let words = "Too many. Nothing was done; try again in 3600 seconds.";
+        let words = "Too many requests. Nothing was done. Try again in 3600 seconds.";
         let hexo: Value = by(app.get("/api/account/")).send().await.unwrap().json().await.unwrap();
         assert_eq!(hexo, serde_json::json!({ "error": words }));
         let mfs = by(app.get("/-/svc/mfs_api.list")).send().await.unwrap();
@@ -78,7 +78,7 @@ on_both_databases! {
         let form = [("email", "grace@example.org"), ("password", PASSWORD)];
         let page = app.visitor().post(&app, "/sign-in", &form).send().await.unwrap();
         assert_eq!((page.status().as_u16(), &page.headers()["ratelimit"]), (429, &"\"account\";r=0;t=3600".parse().unwrap()));
-        assert!(page.text().await.unwrap().contains("That was too often."));
+        assert!(page.text().await.unwrap().contains("Too many attempts."));
     }
 
     async fn the_form_and_the_apis_count_together(mut app: TestApp) {

@@ -13,7 +13,7 @@ async fn who_has_forgotten_their_password_sets_another_by_a_mail_and_is_signed_i
         browser.presses("main a[href='/forgot-password']").await;
         browser.fills_in("email", grace.email()).await;
         browser.presses("main button.primary").await;
-        browser.arrives_at("Look into your mail").await;
+        browser.arrives_at("Check your email").await;
         let link = link_in(&app.mails(1).await[0]);
         browser.goes_to(&link).await;
         browser.arrives_at("Choose a password").await;
@@ -26,11 +26,11 @@ async fn who_has_forgotten_their_password_sets_another_by_a_mail_and_is_signed_i
         browser.fills_in("again", NEW).await;
         browser.presses("main button.primary").await;
         browser.arrives_at("Your account").await;
-        assert!(browser.reads("[role=status]").await.starts_with("Your password is set."));
+        assert!(browser.reads("[role=status]").await.starts_with("Your password was changed."));
         // The link is used up; the old password is wrong, and the new one right.
         browser.presses(".me button").await;
         browser.goes_to(&link).await;
-        browser.arrives_at("This link sets no password").await;
+        browser.arrives_at("This link is not valid").await;
         browser.goes_to("/sign-in").await;
         for (password, comes_in) in [(PASSWORD, false), (NEW, true)] {
             browser.fills_in("email", grace.email()).await;
@@ -55,7 +55,7 @@ async fn who_knows_their_password_changes_it_without_scripts() {
             browser.presses("form[action='/account/password'] button").await;
             assert_ne!(browser.reads(told).await, "");
         }
-        assert!(browser.reads("[role=status]").await.starts_with("Your password is set."));
+        assert!(browser.reads("[role=status]").await.starts_with("Your password was changed."));
     })
     .await;
 }

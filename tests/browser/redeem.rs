@@ -36,14 +36,14 @@ async fn approve(app: &TestApp, browser: &Browser) {
     browser.arrives_at("Sign in").await;
     assert!(!browser.reads("main").await.contains("Sleep"), "nobody is told before they have signed in");
     browser.signs_in(&grace).await;
-    browser.arrives_at("A request for you").await;
+    browser.arrives_at("Permission request").await;
     let page = browser.reads("main").await;
-    for told in ["ada@example.org", "Sleep & heart <rate>", "look at your data", "download your data"] {
+    for told in ["ada@example.org", "Sleep & heart <rate>", "view your data", "download your data"] {
         assert!(page.contains(told), "{page}");
     }
     assert_eq!(app.count(GRANTS), 0);
     browser.presses("button[value=approve]").await;
-    browser.arrives_at("Approved").await;
+    browser.arrives_at("Request approved").await;
     assert_eq!(app.count(GRANTS), 1);
 }
 
@@ -70,7 +70,7 @@ async fn the_whole_way_by_the_keyboard_alone() {
         browser.arrives_at("Sign in").await;
         // What comes first leads past what is the same on every page.
         browser.types(Key::Tab).await;
-        assert_eq!(browser.reads(":focus").await, "Skip to the content");
+        assert_eq!(browser.reads(":focus").await, "Skip to main content");
         browser.types(Key::Enter).await;
         browser.types(Key::Tab).await;
         assert_eq!(browser.counts("[name=email]:focus").await, 1);
@@ -78,10 +78,10 @@ async fn the_whole_way_by_the_keyboard_alone() {
         browser.tabs_to("[name=password]").await;
         browser.types(PASSWORD).await;
         browser.types(Key::Enter).await;
-        browser.arrives_at("A request for you").await;
+        browser.arrives_at("Permission request").await;
         browser.tabs_to("button[value=approve]").await;
         browser.types(Key::Enter).await;
-        browser.arrives_at("Approved").await;
+        browser.arrives_at("Request approved").await;
         assert_eq!(app.count(GRANTS), 1);
     })
     .await;
@@ -94,9 +94,9 @@ async fn who_follows_the_link_again_sees_that_there_is_nothing_left_to_decide() 
         browser.goes_to(&link).await;
         browser.signs_in(&grace).await;
         browser.presses("button[value=approve]").await;
-        browser.arrives_at("Approved").await;
+        browser.arrives_at("Request approved").await;
         browser.goes_to(&link).await;
-        browser.arrives_at("Nothing to decide here").await;
+        browser.arrives_at("This link is not valid").await;
         assert_eq!(browser.counts("button[name=decision]").await, 0);
         assert_eq!(app.count(GRANTS), 1);
     })
@@ -110,9 +110,9 @@ async fn who_declines_gives_nothing() {
         browser.goes_to(&link).await;
         browser.signs_in(&grace).await;
         browser.presses("button[value=decline]").await;
-        browser.arrives_at("Declined").await;
+        browser.arrives_at("Request declined").await;
         browser.goes_to(&link).await;
-        browser.arrives_at("Nothing to decide here").await;
+        browser.arrives_at("This link is not valid").await;
         assert_eq!(app.count(GRANTS), 0);
     })
     .await;
@@ -125,7 +125,7 @@ async fn a_forwarded_mail_opens_nothing_for_somebody_else() {
         let eve = app.user("eve@example.org");
         browser.goes_to(&link).await;
         browser.signs_in(&eve).await;
-        browser.arrives_at("This link is for somebody else").await;
+        browser.arrives_at("This link is for another account").await;
         assert!(!browser.reads("main").await.contains("Sleep"));
         assert_eq!(browser.counts("button[name=decision]").await, 0);
         // Whose it is signs in instead, and decides.
@@ -134,7 +134,7 @@ async fn a_forwarded_mail_opens_nothing_for_somebody_else() {
         browser.goes_to(&link).await;
         browser.signs_in(&grace).await;
         browser.presses("button[value=approve]").await;
-        browser.arrives_at("Approved").await;
+        browser.arrives_at("Request approved").await;
         assert_eq!(app.count(GRANTS), 1);
     })
     .await;
@@ -146,9 +146,9 @@ async fn what_waits_is_found_at_home_and_what_was_given_is_taken_back() {
         let (_, grace, _) = asked(app).await;
         browser.signs_in_at_home(&grace).await;
         browser.presses("main .card a.primary").await;
-        browser.arrives_at("A request for you").await;
+        browser.arrives_at("Permission request").await;
         browser.presses("button[value=approve]").await;
-        browser.arrives_at("Approved").await;
+        browser.arrives_at("Request approved").await;
         browser.presses("header a[href='/access']").await;
         browser.arrives_at("Access").await;
         assert_eq!(browser.counts(".table tbody tr").await, 1);

@@ -10,7 +10,7 @@ async fn a_wrong_password_is_said_beside_the_form_and_the_right_one_lets_in() {
         browser.fills_in("email", grace.email()).await;
         browser.fills_in("password", "a wrong password").await;
         browser.presses("main button.primary").await;
-        assert_eq!(browser.reads("[role=alert]").await, "Email and password do not fit together.");
+        assert_eq!(browser.reads("[role=alert]").await, "Wrong email or password.");
         // What they typed is still there, but for the password.
         let field = |name: &str| format!("document.querySelector('[name={name}]').value");
         let kept = browser.driver().execute(format!("return {}", field("email")), []).await.unwrap();
@@ -43,7 +43,7 @@ async fn who_guesses_too_often_is_told_to_wait_and_may_go_on_later() {
             browser.fills_in("email", grace.email()).await;
             browser.fills_in("password", "a wrong password").await;
             browser.presses("main button.primary").await;
-            if browser.reads("[role=alert]").await.starts_with("That was too often.") {
+            if browser.reads("[role=alert]").await.starts_with("Too many attempts.") {
                 break;
             }
             guesses += 1;
@@ -51,7 +51,7 @@ async fn who_guesses_too_often_is_told_to_wait_and_may_go_on_later() {
         }
         // The right password is not looked at either.
         browser.signs_in(&grace).await;
-        assert!(browser.reads("[role=alert]").await.starts_with("That was too often."));
+        assert!(browser.reads("[role=alert]").await.starts_with("Too many attempts."));
         app.advance(3_600);
         browser.signs_in(&grace).await;
         assert_eq!(browser.reads(".me span").await, grace.email());

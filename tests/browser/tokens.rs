@@ -20,7 +20,7 @@ async fn make_and_revoke(app: &TestApp, browser: &Browser) {
     browser.fills_in("node", "n").await;
     browser.ticks("[name=right][value=read]").await;
     browser.presses("main button.primary").await;
-    browser.arrives_at("The token is made").await;
+    browser.arrives_at("Token created").await;
     let token = browser.reads("#secret").await;
     assert_eq!(status(app, &token).await, 204);
     browser.presses("main a[href='/tokens']").await;

@@ -181,7 +181,7 @@ fn read(act: Act, Response { status, body, .. }: Response) -> Answer {
             Answer::Done(String::new())
         }
         (Act::Redeem | Act::Steal | Act::Decline | Act::Withdraw | Act::Look, 404) => Answer::Refused,
-        (Act::Ask, 400) if body.contains("stands already") => Answer::Refused,
+        (Act::Ask, 400) if body.contains("already active") => Answer::Refused,
         (Act::Use, 401) if body.contains("not active") => Answer::Refused,
         (Act::Revoke, 404) => Answer::Refused,
         (_, 503) if body.contains("Nothing was done") => Answer::NotDone,

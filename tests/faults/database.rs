@@ -257,8 +257,8 @@ async fn what_a_call_waits_for_in_turn_has_one_deadline() {
 #[tokio::test]
 async fn a_process_whose_threads_do_not_come_back_ends_and_says_so() {
     for (impatient, said) in [
-        ("directory.patience=return(3)", "the database has not answered for two minutes"),
-        ("registry.patience=return(3)", "the registry ended"),
+        ("directory.patience=return(3)", "the database did not respond for two minutes"),
+        ("registry.patience=return(3)", "the registry stopped unexpectedly"),
     ] {
         let house = House::build_with(Directory::new(), &["fsync=off"], impatient);
         let crowd = house.crowd().await;

@@ -99,10 +99,10 @@ async fn a_handler_that_panics_fails_one_call_and_says_so_in_its_dialect() {
     let scene = Scene::set(&format!("handler.panic={PANICS}*panic"));
     for (path, said) in [
         ("/-/svc/mfs_api.list", "internal_error"),
-        ("/api/account/", "Something went wrong here."),
+        ("/api/account/", "Internal server error."),
         ("/oauth2/introspect", "server_error"),
-        ("/redeem?token=x", "Something went wrong here."),
-        ("/healthz", "Something went wrong here."),
+        ("/redeem?token=x", "There was a problem on our side."),
+        ("/healthz", "Internal server error."),
     ] {
         let answer = scene.request(Method::GET, path).send().await.unwrap();
         assert_eq!(answer.status(), 500, "{path}");
@@ -173,9 +173,10 @@ async fn a_mail_whose_sending_panics_is_sent_when_its_lease_has_run_out() {
 /// Whoever watches processes starts another one; this one must not linger as half of one.
 #[tokio::test]
 async fn a_process_whose_actor_panics_ends_and_says_which() {
-    for (faults, actor) in
-        [("registry.panic=panic", "the registry ended"), ("mailer.panic=panic", "the mailer ended")]
-    {
+    for (faults, actor) in [
+        ("registry.panic=panic", "the registry stopped unexpectedly"),
+        ("mailer.panic=panic", "the mailer stopped unexpectedly"),
+    ] {
         let scene = Scene::set(faults);
         let bundle = scene.app.bundle("Sleep", 6).id.0;
         let body =

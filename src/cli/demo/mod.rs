@@ -41,10 +41,10 @@ pub enum DemoError {
     #[error("the demo cannot run: {0}")]
     System(#[from] std::io::Error),
     /// What was to be put in before the walk is not to be had.
-    #[error("the demo's people cannot be added: {0}")]
+    #[error("the demo data could not be created: {0}")]
     People(String),
     /// A step did not go as it should.
-    #[error("the demo's step “{step}” went wrong: {reason}")]
+    #[error("the demo step “{step}” failed: {reason}")]
     Step {
         /// Which.
         step: &'static str,
@@ -164,7 +164,7 @@ fn person(
         let now = conn.now()?;
         users::insert(conn, &new, now)
     })?;
-    let user = added.ok_or_else(|| bad(&"the address is taken"))?;
+    let user = added.ok_or_else(|| bad(&"the email address is already in use"))?;
     Ok(Person { id: user.id, email, password })
 }
 
@@ -195,7 +195,7 @@ impl Running {
     fn wait(self) -> Result<(), DemoError> {
         match self.thread.join() {
             Ok(ended) => Ok(ended?),
-            Err(_) => Err(DemoError::People("the server's thread panicked".to_owned())),
+            Err(_) => Err(DemoError::People("the server thread panicked".to_owned())),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{DemoError, HUB, Person, mail};
 
 /// How long to wait for a mail.
 const MAIL: Duration = Duration::from_secs(10);
-const MAIL_STEP: &str = "The mail that Grace gets";
+const MAIL_STEP: &str = "The mail to Grace";
 
 /// One request, and what is to come of it.
 struct Step<'a> {
@@ -31,9 +31,9 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
     let agent = agent();
     let step = |step: Step<'_>| step.take(&agent, url);
 
-    heading("1. An export token: made, used, listed, revoked");
+    heading("1. An export token: create, use, list, revoke");
     let made = step(Step {
-        title: "Ada lets whoever bears a token read one folder of her hub, for two hours",
+        title: "Ada creates a token: anyone who has it can read one folder of her hub for two hours",
         method: Method::POST,
         path: "/-/svc/mfs_api.create_token",
         by: Some(ada),
@@ -53,11 +53,11 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
         body: None,
         expected,
     };
-    step(asked("A file server asks: may its bearer read a picture in that folder?", question, 204))?;
+    step(asked("A file server asks: does the token allow reading a picture in that folder?", question, 204))?;
     let more = "/authz?hub_id=observatory&nid=2030.jpg&nid=photos&right=write";
-    step(asked("… and write to it?", more, 403))?;
+    step(asked("A file server asks: does it allow writing to it?", more, 403))?;
     step(Step {
-        title: "Ada looks at her tokens; the secret is not shown again",
+        title: "Ada lists her tokens; the secret is not shown again",
         method: Method::GET,
         path: "/-/svc/mfs_api.list",
         by: Some(ada),
@@ -66,7 +66,7 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
         expected: 200,
     })?;
     step(Step {
-        title: "She revokes it",
+        title: "Ada revokes the token",
         method: Method::POST,
         path: "/-/svc/mfs_api.revoke",
         by: Some(ada),
@@ -74,9 +74,9 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
         body: Some(json!({ "token": text(&made, "/data/id")? })),
         expected: 200,
     })?;
-    step(asked("From now on it opens nothing", question, 401))?;
+    step(asked("The token no longer works", question, 401))?;
 
-    heading("2. A consent request: asked for, mailed, looked at, redeemed once");
+    heading("2. A consent request: create, mail, view, approve once");
     let ask = |title, expected| Step {
         title,
         method: Method::POST,
@@ -86,7 +86,7 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
         body: Some(terms(ada, grace, bundle)),
         expected,
     };
-    step(ask("Ada asks Grace for her “Sleep” data", 201))?;
+    step(ask("Ada asks Grace for permission to see her “Sleep” data", 201))?;
     let token = link_token(&show_mail(outbox, 1)?)?;
     let path = format!("/api/bundle_permission_request/{token}/");
     let on_token = |title, method, by, expected| Step {
@@ -98,12 +98,12 @@ pub fn walk(url: &str, outbox: &Path, ada: &Person, grace: &Person, bundle: i64)
         body: None,
         expected,
     };
-    step(on_token("Grace looks at what she is asked for; this changes nothing", Method::GET, grace, 200))?;
-    step(on_token("The token is hers alone: to Ada it is as good as unknown", Method::PUT, ada, 404))?;
-    step(on_token("Grace redeems it", Method::PUT, grace, 200))?;
-    step(on_token("Once, and not again", Method::PUT, grace, 404))?;
+    step(on_token("Grace views the request; this changes nothing", Method::GET, grace, 200))?;
+    step(on_token("Only Grace can use the token: Ada gets 404", Method::PUT, ada, 404))?;
+    step(on_token("Grace approves the request", Method::PUT, grace, 200))?;
+    step(on_token("The token works only once", Method::PUT, grace, 404))?;
     step(Step {
-        title: "What remains is a permission",
+        title: "Ada now has a permission",
         method: Method::GET,
         path: "/api/bundle_permission/",
         by: Some(ada),
@@ -122,9 +122,9 @@ pub fn farewell(
     grace: &Person,
     bundle: i64,
 ) -> Result<(), DemoError> {
-    heading("Now it is yours");
+    heading("Try it yourself");
     let ask = Step {
-        title: "One more request, for you to decide",
+        title: "Another request, for you to approve or decline",
         method: Method::POST,
         path: "/api/bundle_permission_request/",
         by: Some(ada),
@@ -134,12 +134,12 @@ pub fn farewell(
     };
     ask.take(&agent(), url)?;
     let token = link_token(&std::fs::read_to_string(wait_for_mail(outbox, 2)?)?)?;
-    println!("\nOpen its link in a browser, and sign in as Grace:\n\n  {url}/redeem?token={token}\n");
+    println!("\nOpen this link in a browser and sign in as Grace:\n\n  {url}/redeem?token={token}\n");
     for person in [ada, grace] {
         println!("  {:<20} password: {}", person.email, person.password);
     }
-    println!("\nAll mails are at {url}/mailbox, and as files in {}.", outbox.display());
-    println!("The server stays up until Ctrl-C; its data goes then.");
+    println!("\nTo read all mails, open {url}/mailbox or the files in {}.", outbox.display());
+    println!("Press Ctrl-C to stop the server and delete its data.");
     Ok(())
 }
 
@@ -185,7 +185,7 @@ impl Step<'_> {
             println!("{body:#}");
         }
         if answer.status().as_u16() != self.expected {
-            return Err(wrong(format!("{} was expected, {} came", self.expected, answer.status())));
+            return Err(wrong(format!("expected status {}, got {}", self.expected, answer.status())));
         }
         Ok(body)
     }
@@ -230,7 +230,10 @@ fn wait_for_mail(outbox: &Path, wanted: usize) -> Result<PathBuf, DemoError> {
             return Ok(path);
         }
         if started.elapsed() > MAIL {
-            return Err(DemoError::Step { step: MAIL_STEP, reason: "it did not come".to_owned() });
+            return Err(DemoError::Step {
+                step: MAIL_STEP,
+                reason: "no mail arrived within 10 seconds".to_owned(),
+            });
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -241,14 +244,14 @@ fn link_token(mail: &str) -> Result<String, DemoError> {
     let token = mail.split_once("?token=").map(|(_, rest)| {
         rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect()
     });
-    token.ok_or(DemoError::Step { step: "The link in the mail", reason: "there is none".to_owned() })
+    token.ok_or(DemoError::Step { step: "The link in the mail", reason: "the mail has no link".to_owned() })
 }
 
 fn text<'a>(answer: &'a Value, pointer: &str) -> Result<&'a str, DemoError> {
     answer
         .pointer(pointer)
         .and_then(Value::as_str)
-        .ok_or(DemoError::Step { step: "Reading an answer", reason: format!("{pointer} is missing") })
+        .ok_or(DemoError::Step { step: "Reading a response", reason: format!("{pointer} is missing") })
 }
 
 fn heading(words: &str) {

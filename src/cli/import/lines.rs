@@ -54,7 +54,7 @@ impl<R: Read> Read for Lines<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let Meter { lines, bytes, record } = &*self.meter;
         if record.get() > LONGEST {
-            let text = "a record is longer than 1 MiB; perhaps a quote is not closed";
+            let text = "a record is longer than 1 MiB; check for a missing closing quote";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         let buffer = self.input.fill_buf()?;

@@ -31,18 +31,18 @@ const CHUNK: usize = 4_096;
 pub enum Verb {
     /// Import users
     ///
-    /// The columns are email, and if you like first_name, last_name, staff and
-    /// active (true or false; users are active and not staff unless it says
-    /// otherwise), and password_hash: an argon2 PHC string, as other systems
-    /// keep it. Who is there already stays as they are.
+    /// The column email is required. Optional columns are first_name, last_name,
+    /// staff (true or false, default false), active (true or false, default true)
+    /// and password_hash (an argon2 hash in PHC format). Existing users are not
+    /// changed.
     Users(Source),
-    /// Import permission requests, without mail unless --mail is given
+    /// Import permission requests; mails are sent only with --mail
     ///
-    /// The columns are user_target (whose data it is), user_allowed (who asks),
-    /// both mail addresses of active users, and bundle (its id, or its name if
-    /// no other has it); and if you like either ttl, in seconds, or expires_at,
-    /// as in 2030-01-31T12:00:00Z. What is permitted or being asked for already
-    /// is passed over.
+    /// Required columns are user_target (who is asked), user_allowed (who asks),
+    /// both email addresses of active users, and bundle (its ID, or its name if it
+    /// is unique). Optional is ttl (in seconds) or expires_at (for example,
+    /// 2030-01-31T12:00:00Z). Requests that are already pending or approved are
+    /// skipped.
     Requests(Requests),
 }
 
@@ -51,7 +51,7 @@ pub enum Verb {
 pub struct Requests {
     #[command(flatten)]
     source: Source,
-    /// Send the usual mail to each target
+    /// Send the request mail to each user_target
     #[arg(long)]
     mail: bool,
 }
@@ -62,7 +62,7 @@ type Input = Table<Box<dyn Read>>;
 /// The file.
 #[derive(Args)]
 pub struct Source {
-    /// A CSV file in UTF-8, its columns named in the first line; - is stdin
+    /// A CSV file in UTF-8 with column names in the first line; - reads stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

@@ -62,7 +62,7 @@ impl fmt::Display for Report {
         let lines = if self.count == 1 { "line" } else { "lines" };
         write!(
             f,
-            "{} {lines} of the file cannot be taken, so nothing was imported; mend and import it again",
+            "the file has {} invalid {lines}, so nothing was imported; correct the file and import it again",
             self.count
         )
     }

@@ -21,18 +21,18 @@ const COLUMNS: Columns =
 /// Why a field names no bundle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum NoBundle {
-    #[error("there is no bundle {0}; `countersign bundle list` shows all")]
+    #[error("bundle {0} not found; run `countersign bundle list` to see all bundles")]
     Unknown(String),
-    #[error("several bundles are called {0}; give the id, which `countersign bundle list` shows")]
+    #[error("several bundles have the name {0}; use the ID, run `countersign bundle list` to see it")]
     Ambiguous(String),
 }
 
 /// Why a field is no time that a request may live for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum NoLifetime {
-    #[error("must be a whole number of seconds, from 60 to {0}")]
+    #[error("must be a whole number of seconds from 60 to {0}")]
     Seconds(i64),
-    #[error("must be a time as in 2030-01-31T12:00:00Z, from one minute to {0} seconds from now")]
+    #[error("must be a time like 2030-01-31T12:00:00Z, between 1 minute and {0} seconds from now")]
     Moment(i64),
 }
 
@@ -74,7 +74,7 @@ pub(super) fn import(
     output.done(
         &Counts { imported: imported.added, passed_over: imported.passed_over, mails },
         &format!(
-            "Imported {} requests, with {mails} mails; {} were permitted or being asked for already.",
+            "Imported {} requests and queued {mails} mails; skipped {} that are already pending or approved.",
             imported.added, imported.passed_over
         ),
     )
@@ -102,7 +102,7 @@ impl Rules {
         let target = row.read("user_target", Email::new)?;
         let allowed = row.read("user_allowed", Email::new)?;
         if target == allowed {
-            return Err(row.wrong("user_target: must be another user than user_allowed"));
+            return Err(row.wrong("user_target: must be a different user from user_allowed"));
         }
         Ok(ImportedRequest {
             line: row.line(),
@@ -139,7 +139,7 @@ impl Rules {
                 .ok_or(NoLifetime::Moment(cap))
         })?;
         match (ttl, moment) {
-            (Some(_), Some(_)) => Err(row.wrong("ttl and expires_at are both set; set one of them")),
+            (Some(_), Some(_)) => Err(row.wrong("ttl and expires_at are both set; set only one of them")),
             (None, Some(moment)) => Ok(moment),
             (ttl, None) => Ok(self.now.plus_seconds(ttl.unwrap_or(self.requests.default_ttl))),
         }
@@ -148,8 +148,9 @@ impl Rules {
 
 impl From<Unresolved> for BadLine {
     fn from(unresolved: Unresolved) -> Self {
-        let nobody =
-            |(column, email): (&str, Email)| format!("{column}: no active user is {}", email.as_str());
+        let nobody = |(column, email): (&str, Email)| {
+            format!("{column}: no active user has the email {}", email.as_str())
+        };
         let target = unresolved.target.map(|email| ("user_target", email));
         let allowed = unresolved.allowed.map(|email| ("user_allowed", email));
         let errors: Vec<String> = target.into_iter().chain(allowed).map(nobody).collect();

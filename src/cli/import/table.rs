@@ -25,13 +25,13 @@ pub enum TableError {
     #[error("{0}")]
     Read(#[from] io::Error),
     /// There is nothing in it.
-    #[error("it is empty; its first line should name the columns ({0})")]
+    #[error("the file is empty; its first line must name the columns ({0})")]
     Empty(String),
     /// A column that must be there is not.
-    #[error("its first line names no column {0}")]
+    #[error("column {0} is missing in the first line")]
     Missing(&'static str),
     /// A column that nobody knows.
-    #[error("its first line names a column {name}; there are {known}")]
+    #[error("unknown column {name} in the first line; use {known}")]
     Unknown {
         /// As the file has it.
         name: String,
@@ -39,7 +39,7 @@ pub enum TableError {
         known: String,
     },
     /// A column that is there twice.
-    #[error("its first line names the column {0} twice")]
+    #[error("column {0} appears twice in the first line")]
     Twice(&'static str),
 }
 
@@ -127,11 +127,11 @@ impl<'a> Row<'a> {
     pub fn text(&self, column: &'static str) -> Result<&'a str, BadLine> {
         if self.record.len() != self.header.len() {
             let (found, wanted) = (self.record.len(), self.header.len());
-            return Err(self.wrong(format_args!("there are {found} fields instead of {wanted}")));
+            return Err(self.wrong(format_args!("expected {wanted} fields, found {found}")));
         }
         let field = self.header.iter().position(|name| *name == column).and_then(|at| self.record.get(at));
         std::str::from_utf8(field.unwrap_or_default())
-            .map_err(|_| self.wrong(format_args!("{column}: is not UTF-8")))
+            .map_err(|_| self.wrong(format_args!("{column}: must be valid UTF-8")))
     }
 
     /// A field that `read` takes.
@@ -206,12 +206,12 @@ mod tests {
 
     #[test]
     fn a_row_that_is_too_short_too_long_or_not_text_is_wrong() {
-        let wrong = "there are 1 fields instead of 2".to_owned();
+        let wrong = "expected 2 fields, found 1".to_owned();
         assert_eq!(lines("a,b\n1\n2,x\n"), [(2, Err(wrong)), (3, Ok("x".to_owned()))]);
-        assert_eq!(lines("a,b\n1,x,y\n")[0].1, Err("there are 3 fields instead of 2".to_owned()));
+        assert_eq!(lines("a,b\n1,x,y\n")[0].1, Err("expected 2 fields, found 3".to_owned()));
         let mut table = Table::open(&b"a,b\n1,\xff\n"[..], COLUMNS).unwrap();
         let row = table.next().unwrap().unwrap();
-        assert_eq!(row.text("b").unwrap_err().error, "b: is not UTF-8");
+        assert_eq!(row.text("b").unwrap_err().error, "b: must be valid UTF-8");
     }
 
     #[test]

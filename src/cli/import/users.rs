@@ -17,7 +17,7 @@ const COLUMNS: Columns = Columns {
 
 /// Neither yes nor no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is neither true nor false")]
+#[error("must be true or false")]
 struct InvalidBool;
 
 /// Does it.
@@ -35,7 +35,7 @@ pub(super) fn import(source: &Source, globals: &Globals, output: &Output) -> Res
     drop(progress);
     output.done(
         &Counts { imported: imported.added, passed_over: imported.passed_over, mails: 0 },
-        &format!("Imported {} users; {} were there already.", imported.added, imported.passed_over),
+        &format!("Imported {} users; skipped {} that already exist.", imported.added, imported.passed_over),
     )
 }
 

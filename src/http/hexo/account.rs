@@ -29,7 +29,7 @@ pub(super) struct Document;
     path = "/api/account/schema/",
     operation_id = "account_schema",
     security(()),
-    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
 )]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(Kind::Account, prefix)
@@ -42,7 +42,7 @@ async fn schema(prefix: Prefix) -> Answer {
     operation_id = "account",
     params(Paging),
     responses(
-        (status = 200, description = "The caller.", body = List<UserView>),
+        (status = 200, description = "The caller, as a list of one.", body = List<UserView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),

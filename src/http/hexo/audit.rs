@@ -49,7 +49,7 @@ pub(super) struct Document;
     path = "/api/audit/schema/",
     operation_id = "audit_schema",
     security(()),
-    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
 )]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
@@ -67,7 +67,7 @@ async fn schema(prefix: Prefix) -> Answer {
     operation_id = "list_audit",
     params(Paging, AuditFilters),
     responses(
-        (status = 200, description = "A page of it.", body = List<EntryView>),
+        (status = 200, description = "One page of the audit log.", body = List<EntryView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -91,7 +91,7 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     operation_id = "audit_set",
     params(ByUuids),
     responses(
-        (status = 200, description = "What was found of them.", body = Set<EntryView>),
+        (status = 200, description = "The objects found, and the ids not found.", body = Set<EntryView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -157,7 +157,7 @@ impl Conditions {
         let user = |text: &str| reference::user(text, here).ok_or(HexoError::Lookup);
         let actors = query::common(query.conditions("actor", user)?);
         if actors.as_ref().is_some_and(|actors| actors.len() > MOST_ACTORS) {
-            return Err(HexoError::bad(format!("At most {MOST_ACTORS} values are taken for 'actor__in'.")));
+            return Err(HexoError::bad(format!("Provide at most {MOST_ACTORS} values for 'actor__in'.")));
         }
         let moment = |name: &str| match query.one(name)? {
             Some(text) => Timestamp::from_rfc3339(text).map(Some).ok_or(HexoError::Lookup),

@@ -50,7 +50,7 @@ pub(super) struct Document;
     path = "/api/block/schema/",
     operation_id = "block_schema",
     security(()),
-    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
 )]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
@@ -63,7 +63,7 @@ async fn schema(prefix: Prefix) -> Answer {
     operation_id = "list_blocks",
     params(Paging),
     responses(
-        (status = 200, description = "A page of them.", body = List<BlockView>),
+        (status = 200, description = "One page.", body = List<BlockView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -82,7 +82,7 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     operation_id = "block_set",
     params(ByIds),
     responses(
-        (status = 200, description = "What was found of them.", body = Set<BlockView>),
+        (status = 200, description = "The objects found, and the ids not found.", body = Set<BlockView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -131,7 +131,7 @@ struct BlockFields {
     responses(
         (status = 201, description = "The block.", body = BlockView,
             headers(("Location" = String, description = "Its URI."))),
-        (status = 200, description = "The block, which stood already.", body = BlockView,
+        (status = 200, description = "The block already existed.", body = BlockView,
             headers(("Location" = String, description = "Its URI."))),
         AnyCall<Hexo>,
         AnyBody<Hexo>,
@@ -147,7 +147,7 @@ async fn block(From(caller, fields): From<Fields>, prefix: Prefix, services: Dat
     refer(&caller, picked.is_err(), &services).await?;
     let blocked = picked?.id;
     if blocked == caller.id() {
-        return Err(HexoError::invalid(KIND, "user", "This must be another user than yourself."));
+        return Err(HexoError::invalid(KIND, "user", "Choose a user other than yourself."));
     }
     let block = Block { target: caller.id(), blocked };
     let fresh = services.registry.block(block, caller.origin).await?;
@@ -163,7 +163,7 @@ async fn block(From(caller, fields): From<Fields>, prefix: Prefix, services: Dat
     operation_id = "delete_block",
     params(ById),
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         AnyCall<Hexo>,
         May<Hexo, 404>,
     ),

@@ -23,7 +23,7 @@ use crate::store::bundles::{BundleChange, NewBundle};
 use crate::store::{bundles, staff};
 
 const KIND: Kind = Kind::Bundle;
-const ONLY_STAFF: &str = "Only staff may change bundles.";
+const ONLY_STAFF: &str = "Only staff can change bundles.";
 
 pub(super) fn routes(scope: &mut ServiceConfig) {
     scope
@@ -48,7 +48,7 @@ pub(super) struct Document;
     path = "/api/bundle/schema/",
     operation_id = "bundle_schema",
     security(()),
-    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
 )]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
@@ -61,7 +61,7 @@ async fn schema(prefix: Prefix) -> Answer {
     operation_id = "list_bundles",
     params(Paging),
     responses(
-        (status = 200, description = "A page of them.", body = List<BundleView>),
+        (status = 200, description = "One page.", body = List<BundleView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -80,7 +80,7 @@ async fn list(From(_, query): From<Query>, prefix: Prefix, services: Data<Servic
     operation_id = "bundle_set",
     params(ByIds),
     responses(
-        (status = 200, description = "What was found of them.", body = Set<BundleView>),
+        (status = 200, description = "The objects found, and the ids not found.", body = Set<BundleView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -207,7 +207,7 @@ async fn put(
     operation_id = "delete_bundle",
     params(ById),
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         AnyCall<Hexo>,
         May<Hexo, 404>,
         May<Hexo, 409>,
@@ -226,7 +226,7 @@ async fn delete(From(caller, (Number(id), _)): From<(Number, Body)>, services: D
 fn read(fields: &Fields) -> Result<BundleChange, HexoError> {
     let mask = |bits| {
         Mask::new(bits)
-            .map_err(|_| HexoError::invalid(KIND, "permission", "A whole number in 1..63 is wanted."))
+            .map_err(|_| HexoError::invalid(KIND, "permission", "Provide a whole number from 1 to 63."))
     };
     Ok(BundleChange {
         name: fields.text(KIND, "name", BundleName::new)?,

@@ -57,7 +57,7 @@ pub(super) struct Document;
     path = "/api/bundle_permission/schema/",
     operation_id = "bundle_permission_schema",
     security(()),
-    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
 )]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
@@ -70,7 +70,7 @@ async fn schema(prefix: Prefix) -> Answer {
     operation_id = "list_permissions",
     params(Paging, PermissionFilters),
     responses(
-        (status = 200, description = "A page of them.", body = List<GrantView>),
+        (status = 200, description = "One page.", body = List<GrantView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -96,7 +96,7 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     operation_id = "permission_set",
     params(ByIds),
     responses(
-        (status = 200, description = "What was found of them.", body = Set<GrantView>),
+        (status = 200, description = "The objects found, and the ids not found.", body = Set<GrantView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -141,7 +141,8 @@ async fn give(From(caller, fields): From<Fields>, prefix: Prefix, services: Data
     let wish = Wish::read(KIND, &fields, &services.config.public_url)?;
     let parties = wish.resolve(KIND, Author::Target, &caller, &services).await?;
     let given = services.registry.give(parties.terms, caller.origin).await?;
-    let grant = given.ok_or_else(|| HexoError::invalid(KIND, "bundle", "This permission stands already."))?;
+    let grant =
+        given.ok_or_else(|| HexoError::invalid(KIND, "bundle", "This permission is already active."))?;
     let view = GrantView::new(&grant, parties.scene(), prefix);
     Ok(HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view))
 }
@@ -153,7 +154,7 @@ async fn give(From(caller, fields): From<Fields>, prefix: Prefix, services: Data
     operation_id = "take_back",
     params(ById),
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         AnyCall<Hexo>,
         May<Hexo, 404>,
     ),

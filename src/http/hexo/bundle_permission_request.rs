@@ -61,7 +61,7 @@ pub(super) struct Document;
     path = "/api/bundle_permission_request/schema/",
     operation_id = "bundle_permission_request_schema",
     security(()),
-    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
 )]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
@@ -74,7 +74,7 @@ async fn schema(prefix: Prefix) -> Answer {
     operation_id = "list_requests",
     params(Paging),
     responses(
-        (status = 200, description = "A page of them.", body = List<RequestView>),
+        (status = 200, description = "One page.", body = List<RequestView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -99,7 +99,7 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     operation_id = "request_set",
     params(ByIds),
     responses(
-        (status = 200, description = "What was found of them.", body = Set<RequestView>),
+        (status = 200, description = "The objects found, and the ids not found.", body = Set<RequestView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -173,7 +173,7 @@ struct AskFields {
     request_body = AskFields,
     responses(
         (status = 201, description = "The request.", body = RequestView,
-            headers(("Location" = String, description = "Its URI, which does not hold its token."))),
+            headers(("Location" = String, description = "Its URI. It does not contain the token."))),
         AnyCall<Hexo>,
         AnyBody<Hexo>,
         May<Hexo, 422>,
@@ -239,7 +239,7 @@ async fn redeem(
     operation_id = "end",
     params(ByIdOrToken),
     responses(
-        (status = 204, description = "It is closed, and its token is dead."),
+        (status = 204, description = "Closed. Its token no longer works."),
         AnyCall<Hexo>,
         May<Hexo, 404>,
     ),
@@ -289,15 +289,13 @@ fn lifetime(fields: &Fields, config: &Config) -> Result<i64, HexoError> {
     let asked = fields.integer(KIND, "ttl")?;
     config.requests.lifetime(asked).ok_or_else(|| {
         let most = config.requests.max_ttl;
-        HexoError::invalid(KIND, "ttl", format!("A whole number of seconds in 60..{most} is wanted."))
+        HexoError::invalid(KIND, "ttl", format!("Provide a whole number of seconds from 60 to {most}."))
     })
 }
 
 /// Not a page that a link may lead to.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error(
-    "must be an http or https URL of an origin that the operator allows, without a token, user or fragment"
-)]
+#[error("must be an http or https URL whose origin the operator allows, without a token, user or fragment")]
 struct ForeignPage;
 
 /// The page that the mail is to lead to, as a browser reads its URL.

@@ -58,10 +58,10 @@ pub(super) enum HexoError {
     #[error("Invalid resource lookup data provided (mismatched type).")]
     Lookup,
     /// Something else refers to it.
-    #[error("The bundle is in use by a permission or a request.")]
+    #[error("The bundle is used by a permission or a request.")]
     InUse,
     /// The `Idempotency-Key` came with another body before.
-    #[error("This Idempotency-Key was used for another request.")]
+    #[error("This Idempotency-Key was already used for a different request. Use a new key.")]
     AnotherUnderThisKey,
 }
 
@@ -136,11 +136,11 @@ impl From<AskRefusal> for HexoError {
     fn from(refusal: AskRefusal) -> Self {
         match refusal {
             AskRefusal::Granted => {
-                Self::invalid(Kind::BundlePermissionRequest, "bundle", "This permission stands already.")
+                Self::invalid(Kind::BundlePermissionRequest, "bundle", "This permission is already active.")
             }
             AskRefusal::AnotherUnderThisKey => Self::AnotherUnderThisKey,
             AskRefusal::Blocked => {
-                Problem::Forbidden("user_target takes no requests from user_allowed.").into()
+                Problem::Forbidden("user_target has blocked requests from user_allowed.").into()
             }
             AskRefusal::TooOften(exceeded) => Problem::from(exceeded).into(),
         }

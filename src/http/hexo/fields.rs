@@ -56,7 +56,7 @@ impl Fields {
             Value::Object(fields) if !fields.iter().any(|(name, value)| holds_nul(name, value)) => {
                 Ok(Self(fields))
             }
-            Value::Object(_) => Err(HexoError::bad("U+0000 is not accepted in any string.")),
+            Value::Object(_) => Err(HexoError::bad("Strings must not contain U+0000.")),
             _ => Err(HexoError::bad("The body must be a JSON object.")),
         }
     }
@@ -85,7 +85,7 @@ impl Fields {
             Value::String(text) => decimal(text),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        number.map(Some).ok_or_else(|| HexoError::invalid(kind, field, "A whole number is wanted."))
+        number.map(Some).ok_or_else(|| HexoError::invalid(kind, field, "Provide a whole number."))
     }
 
     /// A string that `read` takes; `None` when the field is absent or null.
@@ -96,7 +96,7 @@ impl Fields {
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, HexoError> {
         let Some(value) = self.value(field) else { return Ok(None) };
-        let text = value.as_str().ok_or_else(|| HexoError::invalid(kind, field, "A string is wanted."))?;
+        let text = value.as_str().ok_or_else(|| HexoError::invalid(kind, field, "Provide a string."))?;
         let why = |error| HexoError::invalid(kind, field, format!("This field {error}."));
         read(text).map(Some).map_err(why)
     }

@@ -50,7 +50,7 @@ impl Once {
             (Some(_), Some(_)) => None,
         };
         key.map(|key| Self(Some(key))).ok_or_else(|| {
-            HexoError::bad("One Idempotency-Key is wanted, of 1 to 255 printable ASCII characters.")
+            HexoError::bad("Provide one Idempotency-Key with 1 to 255 printable ASCII characters.")
         })
     }
 }

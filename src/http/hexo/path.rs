@@ -143,10 +143,10 @@ impl IdSet {
         let ids = text.split(';').filter(|id| !id.is_empty() && seen.insert(*id));
         let ids: Vec<String> = ids.map(str::to_owned).collect();
         if ids.len() > MOST {
-            return Err(HexoError::bad(format!("A set has at most {MOST} ids.")));
+            return Err(HexoError::bad(format!("Provide at most {MOST} ids in a set.")));
         }
         if text.contains('\0') {
-            return Err(HexoError::bad("U+0000 is not accepted in any string."));
+            return Err(HexoError::bad("Strings must not contain U+0000."));
         }
         Ok(Self(ids))
     }

@@ -71,7 +71,7 @@ impl Query {
     pub(super) fn read(text: &str) -> Result<Self, HexoError> {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
-            return Err(HexoError::bad("U+0000 is not accepted in any string."));
+            return Err(HexoError::bad("Strings must not contain U+0000."));
         }
         let mut query = Self { pairs, page: Page { limit: USUAL, offset: 0 } };
         if let Some(limit) = query.paging("limit")? {
@@ -93,7 +93,7 @@ impl Query {
             self.pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
-            _ => Err(HexoError::bad(format!("One value is wanted for '{name}'."))),
+            _ => Err(HexoError::bad(format!("Provide one value for '{name}'."))),
         }
     }
 
@@ -117,7 +117,7 @@ impl Query {
             let values = several.flat_map(|(_, values)| values.split(',')).filter(|value| !value.is_empty());
             let values: Vec<T> = values.take(MOST + 1).map(read).collect::<Result<_, _>>()?;
             if values.len() > MOST {
-                return Err(HexoError::bad(format!("At most {MOST} values are taken for '{name}'.")));
+                return Err(HexoError::bad(format!("Provide at most {MOST} values for '{name}'.")));
             }
             conditions.push(values);
         }

@@ -47,7 +47,7 @@ impl<T> Reference<T> {
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_i64() => number.to_string(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(HexoError::invalid(kind, field, "A single URI or id is wanted."));
+                return Err(HexoError::invalid(kind, field, "Provide a single URI or id."));
             }
         };
         Ok(Self { names: parse(&given), given })

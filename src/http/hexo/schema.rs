@@ -271,9 +271,9 @@ fn says(way: &str) -> &'static str {
     match way {
         "exact" => "This value.",
         "in" => "One of these, separated by commas.",
-        "startswith" => "What begins so.",
-        "gte" => "Then or later (RFC 3339).",
-        "lt" => "Before then (RFC 3339).",
+        "startswith" => "Starts with this value.",
+        "gte" => "At or after this time (RFC 3339).",
+        "lt" => "Before this time (RFC 3339).",
         _ => "",
     }
 }
@@ -308,7 +308,7 @@ pub(super) struct Schema {
     path = "/api/",
     operation_id = "index",
     security(()),
-    responses((status = 200, description = "By their names.", body = HashMap<String, Entry>)),
+    responses((status = 200, description = "The fields, by name.", body = HashMap<String, Entry>)),
 )]
 pub(super) async fn index(prefix: Prefix) -> Answer {
     let entry = |kind: Kind| {

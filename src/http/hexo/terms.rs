@@ -115,19 +115,19 @@ impl Wish {
         let (target, allowed) = match author {
             Author::Allowed => {
                 let allowed = self.allowed.pick(found)?;
-                caller.must_act_for(allowed.id, "Only user_allowed, or staff, may ask for a permission.")?;
+                caller.must_act_for(allowed.id, "Only user_allowed or staff can create this request.")?;
                 (self.target.pick(found)?, allowed)
             }
             Author::Target => {
                 let target = self.target.pick(found)?;
-                caller.must_act_for(target.id, "Only user_target, or staff, may give a permission.")?;
+                caller.must_act_for(target.id, "Only user_target or staff can give this permission.")?;
                 (target, self.allowed.pick(found)?)
             }
         };
         let unresolved = || HexoError::Unresolved { kind: Kind::Bundle, given: self.bundle.given };
         let bundle = self.bundle.names.and_then(|id| found.bundle(id)).cloned().ok_or_else(unresolved)?;
         let terms = Terms::between(target.id, allowed.id, bundle.id).map_err(|SameUser| {
-            HexoError::invalid(kind, "user_target", "This must be another user than user_allowed.")
+            HexoError::invalid(kind, "user_target", "Choose a user other than user_allowed.")
         })?;
         Ok(Parties { terms, target, allowed, bundle })
     }

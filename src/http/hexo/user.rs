@@ -48,7 +48,7 @@ pub(super) struct Document;
     path = "/api/user/schema/",
     operation_id = "user_schema",
     security(()),
-    responses((status = 200, description = "As tastypie has it.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
 )]
 async fn schema(prefix: Prefix) -> Answer {
     schema::answer(KIND, prefix)
@@ -64,7 +64,7 @@ async fn schema(prefix: Prefix) -> Answer {
     operation_id = "list_users",
     params(Paging, UserFilters),
     responses(
-        (status = 200, description = "A page of them.", body = List<UserView>),
+        (status = 200, description = "One page.", body = List<UserView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -82,7 +82,7 @@ async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<S
     operation_id = "user_set",
     params(ByIds),
     responses(
-        (status = 200, description = "What was found of them.", body = Set<UserView>),
+        (status = 200, description = "The objects found, and the ids not found.", body = Set<UserView>),
         AnyCall<Hexo>,
         May<Hexo, 400>,
     ),
@@ -151,7 +151,7 @@ struct UserFields {
     ),
 )]
 async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
-    caller.must_be_staff("Only staff may add users.")?;
+    caller.must_be_staff("Only staff can add users.")?;
     fields.required("email")?;
     let new = NewUser {
         email: fields.text(KIND, "email", Email::new)?.ok_or(HexoError::Missing("email"))?,
@@ -164,7 +164,7 @@ async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Da
         let now = conn.now()?;
         staff::add_user(conn, &new, &caller.origin, now)
     });
-    let taken = || HexoError::invalid(KIND, "email", "A user with this email is there already.");
+    let taken = || HexoError::invalid(KIND, "email", "A user with this email already exists.");
     let user = added.await?.ok_or_else(taken)?;
     services.mailer.hint();
     let uri = prefix.detail(KIND, user.id.0);
@@ -239,7 +239,7 @@ impl Services {
         From(caller, (Number(id), fields)): From<(Number, Fields)>,
     ) -> Result<User, HexoError> {
         let user = self.visible_user(&caller, UserId(id)).await?;
-        caller.must_act_for(user.id, "Only the user, or staff, may change a user.")?;
+        caller.must_act_for(user.id, "Only the user or staff can change a user.")?;
         let first_name = fields.text(KIND, "first_name", PersonName::new)?;
         let last_name = fields.text(KIND, "last_name", PersonName::new)?;
         if first_name.is_none() && last_name.is_none() {

@@ -127,7 +127,7 @@ impl Created {
             permission: export.mask.bits(),
             expiry_time: export.expires_at.map_or(0, |at| at.seconds()),
             ctime: export.created_at.seconds(),
-            message: "Keep the token: it is shown this once.",
+            message: "Copy the token now. It will not be shown again.",
         }
     }
 }

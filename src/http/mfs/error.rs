@@ -15,7 +15,7 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MfsError {
     /// `hub_id` or `nid` is absent or empty.
-    #[error("hub_id and nid are required. Name the hub and the node that the token is for.")]
+    #[error("hub_id and nid are required. Provide the hub and the node for the token.")]
     MissingParameters,
     /// `expiry_hours` is not one.
     #[error("expiry_hours must be a whole number between 0 (never) and 8760 (1 year).")]
@@ -24,13 +24,15 @@ pub enum MfsError {
     #[error("permission must be a whole number between 1 and 63.")]
     InvalidPermission,
     /// No such hub for this caller, or rights there that do not suffice.
-    #[error("The token was not made. You need admin in this hub, and every right that you give.")]
+    #[error(
+        "The token was not created. You need the admin right in this hub and every right that you want to give."
+    )]
     TokenCreationFailed,
     /// `revoke` without a `token`.
-    #[error("token is required: the token itself, or its id.")]
+    #[error("token is required. Provide the token or its id.")]
     MissingToken,
     /// No such token of this caller's.
-    #[error("You have no such token. Give the token itself, or its id as mfs_api.list shows it.")]
+    #[error("Token not found among the tokens you created. Provide the token or its id from mfs_api.list.")]
     RevocationFailed,
     /// Another parameter that cannot be taken.
     #[error("{name} {reason}.")]
@@ -41,10 +43,10 @@ pub enum MfsError {
         reason: String,
     },
     /// No service of this name.
-    #[error("There is no such service here. This server has mfs_api.")]
+    #[error("Unknown service. This server provides mfs_api.")]
     UnknownService,
     /// No method of this name in `mfs_api`.
-    #[error("mfs_api has no such method. It has create_token, revoke and list.")]
+    #[error("Unknown method. mfs_api provides create_token, revoke and list.")]
     UnknownMethod,
     /// What can go wrong in every dialect.
     #[error(transparent)]

@@ -93,7 +93,7 @@ struct Listed {
         (ListParameters = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "A page of them.", body = Envelope<Success<Page>>),
+        (status = 200, description = "One page.", body = Envelope<Success<Page>>),
         AnyCall<Mfs>,
         AnyBody<Mfs>,
     ),
@@ -139,7 +139,10 @@ fn statuses(parameters: &Parameters) -> Result<Vec<ExportStatus>, MfsError> {
     };
     let statuses: Result<Vec<ExportStatus>, _> = names.split(',').map(|name| name.trim().parse()).collect();
     statuses.map_err(|_| {
-        MfsError::parameter("status", "must be one or more of active, expired and revoked, with commas")
+        MfsError::parameter(
+            "status",
+            "must be active, expired or revoked, or several of them separated by commas",
+        )
     })
 }
 
@@ -149,7 +152,7 @@ fn cursor(parameters: &Parameters) -> Result<Option<ExportId>, MfsError> {
     ExportRef::parse(&text)
         .filter(|last| last.digest.is_none())
         .map(|last| Some(last.id))
-        .ok_or_else(|| MfsError::parameter("cursor", "must be the next_cursor of a page before"))
+        .ok_or_else(|| MfsError::parameter("cursor", "must be the next_cursor of a previous page"))
 }
 
 impl Page {

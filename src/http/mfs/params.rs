@@ -67,7 +67,7 @@ impl Parameters {
             Some(_) => return Err(MfsError::parameter(name, "must be a string")),
         };
         if text.contains('\0') {
-            return Err(MfsError::parameter(name, "must not hold U+0000"));
+            return Err(MfsError::parameter(name, "must not contain U+0000"));
         }
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
@@ -102,7 +102,7 @@ fn header_text(value: &HeaderValue) -> Result<String, Problem> {
         Err(_) => value.as_bytes().iter().copied().map(char::from).collect(),
     };
     let decoded = percent_decode(text.as_bytes()).decode_utf8().map(String::from);
-    decoded.map_err(|_| Problem::BadRequest("A parameter's header is not UTF-8.".to_owned()))
+    decoded.map_err(|_| Problem::BadRequest("The x-param headers must be valid UTF-8.".to_owned()))
 }
 
 /// `k=v` pairs, or a JSON object, URL-encoded, as Drumee's SDK has it: with or
@@ -139,13 +139,13 @@ fn of_form(form: &[u8], source: &str) -> Result<Map<String, Value>, Problem> {
 fn of_json(json: &[u8], source: &str) -> Result<Map<String, Value>, Problem> {
     match serde_json::from_slice(json) {
         Ok(Value::Object(parameters)) => Ok(parameters),
-        Ok(_) => Err(Problem::BadRequest(format!("The {source} is not a JSON object."))),
-        Err(_) => Err(Problem::BadRequest(format!("The {source} is not valid JSON."))),
+        Ok(_) => Err(Problem::BadRequest(format!("The {source} must be a JSON object."))),
+        Err(_) => Err(Problem::BadRequest(format!("The {source} must be valid JSON."))),
     }
 }
 
 fn not_utf8(source: &str) -> Problem {
-    Problem::BadRequest(format!("The {source} is not UTF-8."))
+    Problem::BadRequest(format!("The {source} must be valid UTF-8."))
 }
 
 /// For [`crate::probes::parameters`]: what is read as text is neither empty nor has

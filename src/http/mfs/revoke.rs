@@ -50,7 +50,7 @@ pub struct Revoked {
         (RevokeParameters = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "It is revoked.", body = Envelope<Success<Revoked>>),
+        (status = 200, description = "Revoked.", body = Envelope<Success<Revoked>>),
         AnyCall<Mfs>,
         AnyBody<Mfs>,
         May<Mfs, 404>,
@@ -72,7 +72,7 @@ impl Revoked {
             id: export.id.to_string(),
             hub_id: export.hub.as_str().to_owned(),
             node_id: export.node.as_str().to_owned(),
-            message: "The token is revoked.",
+            message: "The token was revoked.",
         }
     }
 }

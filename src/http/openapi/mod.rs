@@ -91,9 +91,9 @@ fn credentials() -> [(String, RefOr<SecurityScheme>); 5] {
     [
         ("password", http(HttpAuthScheme::Basic, "Email and password.")),
         ("key", http(HttpAuthScheme::Bearer, "An API key, `csk_…`.")),
-        ("email_and_key", header("Authorization", "As tastypie has it: `ApiKey email:csk_…`.")),
-        ("export_token", http(HttpAuthScheme::Bearer, "An export token, `cse_…`: what is judged.")),
-        ("drumee_token", header("X-Param-Mfs-Token", "The same, in Drumee's header.")),
+        ("email_and_key", header("Authorization", "As in django-tastypie: `ApiKey email:csk_…`.")),
+        ("export_token", http(HttpAuthScheme::Bearer, "The export token to check, `cse_…`.")),
+        ("drumee_token", header("X-Param-Mfs-Token", "The export token in Drumee's header.")),
     ]
     .map(|(name, scheme)| (name.to_owned(), scheme.into()))
 }
@@ -109,7 +109,7 @@ fn credentials() -> [(String, RefOr<SecurityScheme>); 5] {
 async fn read() -> impl Responder {
     static JSON: LazyLock<String> = LazyLock::new(|| {
         document().to_json().unwrap_or_else(|error| {
-            tracing::error!(%error, "the OpenAPI document cannot be written");
+            tracing::error!(%error, "writing the OpenAPI document failed");
             "{}".to_owned()
         })
     });

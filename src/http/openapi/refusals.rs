@@ -25,24 +25,24 @@ pub trait Refusals {
 /// A header of an answer, and what it says.
 type Told = (&'static str, &'static str);
 
-const RETRY_AFTER: Told = ("Retry-After", "Seconds after which to come back.");
-const RATELIMIT: Told = ("RateLimit", "What is left of the limits, and the seconds until there is one more.");
-const RATELIMIT_POLICY: Told = ("RateLimit-Policy", "The limits: how often in how many seconds.");
+const RETRY_AFTER: Told = ("Retry-After", "Seconds to wait before retrying.");
+const RATELIMIT: Told = ("RateLimit", "Remaining quota, and the seconds until it increases.");
+const RATELIMIT_POLICY: Told = ("RateLimit-Policy", "The limits: quota and window in seconds.");
 
 /// What may go wrong, whatever the dialect.
 const ALL: [(u16, &str, &[Told]); 12] = [
-    (400, "What was sent cannot be read or taken.", &[]),
-    (401, "No valid credentials.", &[("WWW-Authenticate", "How to sign in.")]),
-    (403, "Known, but not allowed to; or another site's page sent this.", &[]),
-    (404, "Nothing here, or nothing for this caller.", &[]),
-    (405, "The path does not serve this method.", &[("Allow", "The methods that it serves.")]),
-    (408, "The body did not come in time.", &[]),
-    (409, "Something else refers to it.", &[]),
-    (413, "A body of more than 64 KiB.", &[]),
-    (415, "A body of another type than is taken here.", &[]),
-    (422, "This `Idempotency-Key` came with another request before.", &[]),
-    (429, "Too often.", &[RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY]),
-    (503, "Busy, or the database is not to be had: the body tells whether nothing was done.", &[RETRY_AFTER]),
+    (400, "The request is invalid.", &[]),
+    (401, "Missing or invalid credentials.", &[("WWW-Authenticate", "The authentication scheme.")]),
+    (403, "Not permitted, or sent from another website.", &[]),
+    (404, "Not found, or not visible to this caller.", &[]),
+    (405, "Method not allowed.", &[("Allow", "The allowed methods.")]),
+    (408, "The request body did not arrive in time.", &[]),
+    (409, "The resource is in use.", &[]),
+    (413, "The request body is larger than 64 KiB.", &[]),
+    (415, "Unsupported content type.", &[]),
+    (422, "This `Idempotency-Key` was used for a different request.", &[]),
+    (429, "Too many requests.", &[RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY]),
+    (503, "Busy, or the database is unavailable. The body says whether anything was done.", &[RETRY_AFTER]),
 ];
 
 /// What any call may come to that asks who calls.

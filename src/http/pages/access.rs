@@ -36,13 +36,13 @@ pub(super) struct Document;
     operation_id = "access_page",
     security(()),
     params(
-        ("given" = Option<String>, Query, nullable = false, description = "Rows to pass over, of those given."),
-        ("received" = Option<String>, Query, nullable = false, description = "Of those received."),
-        ("done" = Option<String>, Query, nullable = false, description = "What was done."),
+        ("given" = Option<String>, Query, nullable = false, description = "Number of given permissions to skip."),
+        ("received" = Option<String>, Query, nullable = false, description = "Number of received permissions to skip."),
+        ("done" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]
@@ -96,7 +96,7 @@ fn row(grant: &Grant, me: UserId, cast: &Cast) -> Option<Value> {
     params(("id" = String, Path, description = "The permission's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is gone; or nobody is signed in."),
+        (status = 303, description = "Revoked. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,

@@ -48,10 +48,10 @@ pub(super) struct Document;
     path = "/account",
     operation_id = "account_page",
     security(()),
-    params(("done" = Option<String>, Query, nullable = false, description = "What has just been done.")),
+    params(("done" = Option<String>, Query, nullable = false, description = "The result of the last action.")),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]
@@ -96,7 +96,7 @@ enum Over {
     security(()),
     request_body(content = PasswordForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is changed; or nobody is signed in."),
+        (status = 303, description = "Changed. Redirects to the account page, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 429>,
@@ -169,7 +169,7 @@ async fn change_password(
     params(("id" = String, Path, description = "The session's id.")),
     request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It has ended; or nobody is signed in."),
+        (status = 303, description = "Signed out. Redirects to the account page, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,
@@ -199,7 +199,7 @@ async fn end(services: Data<Services>, id: Path<String>, post: Post) -> Result<H
     security(()),
     request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "They have ended; or nobody is signed in."),
+        (status = 303, description = "Signed out. Redirects to the account page, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 503>,

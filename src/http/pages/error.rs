@@ -35,8 +35,8 @@ impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(problem) => problem.fmt(f),
-            Self::SignIn { .. } => f.write_str("nobody is signed in"),
-            Self::Stale => f.write_str("the form is not this browser's"),
+            Self::SignIn { .. } => f.write_str("not signed in"),
+            Self::Stale => f.write_str("CSRF token does not match"),
         }
     }
 }

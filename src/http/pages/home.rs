@@ -31,12 +31,12 @@ pub(super) struct Document;
     operation_id = "home_page",
     security(()),
     params(
-        ("waiting" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
-        ("done" = Option<String>, Query, nullable = false, description = "What was done."),
+        ("waiting" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("done" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]

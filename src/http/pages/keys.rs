@@ -45,12 +45,12 @@ pub(super) struct Document;
     operation_id = "keys_page",
     security(()),
     params(
-        ("keys" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
-        ("done" = Option<String>, Query, nullable = false, description = "What was done."),
+        ("keys" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("done" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]
@@ -85,7 +85,7 @@ fn row(key: &ApiKey) -> Value {
     security(()),
     responses(
         (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]
@@ -126,8 +126,8 @@ enum ScopeField {
     security(()),
     request_body(content = NewKeyForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "The key, this once.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 200, description = "The key. It is shown only once.", body = String, content_type = "text/html"),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 503>,
@@ -140,7 +140,7 @@ async fn create(services: Data<Services>, post: Post) -> Result<HttpResponse, Pa
     let scope = match fields.one("scope")? {
         "all" => Scope::All,
         "introspect" => Scope::Introspect,
-        _ => return Err(Problem::BadRequest("There is no such scope.".to_owned()).into()),
+        _ => return Err(Problem::BadRequest("Unknown scope.".to_owned()).into()),
     };
     let Ok(label) = checked_or_empty(label, LABEL) else {
         return Ok(form(&visit, label, scope, Some(Wrong::new("label", "key-wrong-label"))));
@@ -170,7 +170,7 @@ fn form(visit: &Visit, label: &str, scope: Scope, wrong: Option<Wrong>) -> HttpR
     params(("id" = String, Path, description = "The key's id.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is revoked; or nobody is signed in."),
+        (status = 303, description = "Revoked. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,

@@ -64,9 +64,9 @@ pub(super) struct Document;
     path = "/mailbox",
     operation_id = "mailbox_page",
     security(()),
-    params(("from" = Option<String>, Query, nullable = false, description = "Rows to pass over.")),
+    params(("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
     responses(
-        (status = 200, description = "A page of them.", body = String, content_type = "text/html"),
+        (status = 200, description = "One page.", body = String, content_type = "text/html"),
         May<Html, 404>,
         May<Html, 503>,
     ),
@@ -128,7 +128,7 @@ fn head(letter: &Letter) -> Value {
 /// What was read of the directory.
 fn told<T>(read: Result<std::io::Result<T>, tokio::task::JoinError>) -> Result<T, Problem> {
     read.map_err(std::io::Error::other).flatten().map_err(|error| {
-        tracing::warn!(%error, "the mail directory cannot be read");
+        tracing::warn!(%error, "reading the mail directory failed");
         Problem::NotDone
     })
 }

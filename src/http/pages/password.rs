@@ -73,7 +73,7 @@ struct ForgottenForm {
     security(()),
     request_body(content = ForgottenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "If there is such an account, a mail is on its way.", body = String,
+        (status = 200, description = "If the account exists, a mail is queued.", body = String,
             content_type = "text/html"),
         AnyBody<Html>,
         May<Html, 403>,
@@ -205,7 +205,7 @@ struct SetForm {
     security(()),
     request_body(content = SetForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is set, and they are signed in."),
+        (status = 303, description = "The password is set and the user is signed in."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,

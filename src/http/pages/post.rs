@@ -70,7 +70,7 @@ impl Fields {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let fields: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
         if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
-            return Err(Problem::BadRequest("A field has a character that none may have.".to_owned()));
+            return Err(Problem::BadRequest("A field contains a character that is not allowed.".to_owned()));
         }
         Ok(Self(fields))
     }
@@ -80,7 +80,7 @@ impl Fields {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value),
-            _ => Err(Problem::BadRequest("The form was not complete.".to_owned())),
+            _ => Err(Problem::BadRequest("The form is incomplete.".to_owned())),
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Document;
     security(()),
     params(("token" = Option<String>, Query, nullable = false, description = "The redeem token.")),
     responses(
-        (status = 200, description = "The request, or a form to sign in by.", body = String,
+        (status = 200, description = "The request, or the sign-in form.", body = String,
             content_type = "text/html"),
         May<Html, 404>,
         May<Html, 503>,
@@ -108,8 +108,8 @@ enum Decision {
     security(()),
     request_body(content = DecideForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "What came of it.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 200, description = "The result.", body = String, content_type = "text/html"),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,
@@ -138,7 +138,7 @@ pub(super) async fn decide(services: Data<Services>, post: Post) -> Result<HttpR
             Ok(_) => Ok(visit.say(StatusCode::OK, "redeem-declined")),
             Err(_) => over(&services, visit, Some(id)).await,
         },
-        _ => Err(Problem::BadRequest("The decision is to approve or to decline.".to_owned()).into()),
+        _ => Err(Problem::BadRequest("The decision must be approve or decline.".to_owned()).into()),
     }
 }
 

@@ -51,10 +51,10 @@ struct SignInForm {
     path = "/sign-in",
     operation_id = "sign_in_page",
     security(()),
-    params(("next" = Option<String>, Query, nullable = false, description = "The path to go to then.")),
+    params(("next" = Option<String>, Query, nullable = false, description = "The path to redirect to after sign-in.")),
     responses(
         (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Somebody is signed in already."),
+        (status = 303, description = "Already signed in. Redirects to the given path."),
     ),
 )]
 pub(super) async fn show(visit: Visit, query: Option<Query<Next>>) -> HttpResponse {
@@ -74,7 +74,7 @@ pub(super) async fn show(visit: Visit, query: Option<Query<Next>>) -> HttpRespon
     security(()),
     request_body(content = SignInForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "They are signed in."),
+        (status = 303, description = "Signed in. Redirects to the given path."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 429>,
@@ -136,7 +136,7 @@ pub(super) async fn sign_in(
     security(()),
     request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Signed out. Redirects to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 503>,

@@ -41,7 +41,7 @@ pub(super) struct Document;
     params(("id" = String, Path, description = "Its number.")),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 404>,
         May<Html, 503>,
     ),

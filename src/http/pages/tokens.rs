@@ -50,12 +50,12 @@ pub(super) struct Document;
     operation_id = "tokens_page",
     security(()),
     params(
-        ("tokens" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
-        ("done" = Option<String>, Query, nullable = false, description = "What was done."),
+        ("tokens" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("done" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]
@@ -116,7 +116,7 @@ fn word(right: Right, visit: &Visit) -> String {
     security(()),
     responses(
         (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]
@@ -152,8 +152,8 @@ struct NewTokenForm {
     security(()),
     request_body(content = NewTokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "The token, this once.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 200, description = "The token. It is shown only once.", body = String, content_type = "text/html"),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 503>,
@@ -188,7 +188,7 @@ struct Draft {
 
 impl Draft {
     fn of(fields: &Fields) -> Result<Self, Problem> {
-        let refused = || Problem::BadRequest("The form holds what it did not offer.".to_owned());
+        let refused = || Problem::BadRequest("The form contains a value that was not offered.".to_owned());
         let right = |name: &str| Right::ALL.into_iter().find(|right| right.name() == name);
         Ok(Self {
             hub: fields.one("hub")?.to_owned(),
@@ -247,7 +247,7 @@ async fn form(
     params(("id" = String, Path, description = "The token's id.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is revoked; or nobody is signed in."),
+        (status = 303, description = "Revoked. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,

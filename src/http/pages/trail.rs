@@ -67,7 +67,7 @@ pub(super) struct SearchForm {
     params(SearchForm),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 400>,
         May<Html, 503>,
     ),
@@ -90,7 +90,7 @@ pub(super) async fn own(
     params(SearchForm),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 400>,
         May<Html, 404>,
         May<Html, 503>,
@@ -184,7 +184,9 @@ impl Search {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = value.trim().to_owned();
             if value.contains('\0') {
-                return Err(Problem::BadRequest("A field has a character that none may have.".to_owned()));
+                return Err(Problem::BadRequest(
+                    "A field contains a character that is not allowed.".to_owned(),
+                ));
             }
             match name.as_ref() {
                 "action" => search.action = value,
@@ -194,7 +196,7 @@ impl Search {
                 "to" => search.to = value,
                 "before" if value.is_empty() => {}
                 "before" => {
-                    let no_entry = |_| Problem::BadRequest("`before` is no entry's id.".to_owned());
+                    let no_entry = |_| Problem::BadRequest("`before` must be the id of an entry.".to_owned());
                     search.before = Some(value.parse().map_err(no_entry)?);
                 }
                 _ => {}

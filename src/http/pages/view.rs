@@ -93,7 +93,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("addr", |email: &str| utf8_percent_encode(email, NOT_IN_ADDR).to_string());
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
-            tracing::error!(name, %error, "a page's template is broken");
+            tracing::error!(name, %error, "page template is invalid");
         }
     }
     environment
@@ -119,7 +119,7 @@ pub fn page(status: StatusCode, language: Language, template: &str, context: Val
     let context = minijinja::context! { lang => language.tag(), ..context };
     let rendered = ENVIRONMENT.get_template(template).and_then(|template| template.render(context));
     let html = rendered.unwrap_or_else(|error| {
-        tracing::error!(template, %error, "a page cannot be written");
+        tracing::error!(template, %error, "rendering a page failed");
         language.say("problem-broken")
     });
     HttpResponse::build(status)

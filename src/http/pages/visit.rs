@@ -161,7 +161,7 @@ pub fn query_token(request: &HttpRequest) -> Option<String> {
 /// Has an answer set a cookie.
 pub fn set_cookie(answer: &mut HttpResponse, cookie: &Cookie<'_>) {
     if let Err(error) = answer.add_cookie(cookie) {
-        tracing::error!(%error, "a cookie cannot be set");
+        tracing::error!(%error, "setting a cookie failed");
     }
 }
 

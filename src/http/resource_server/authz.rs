@@ -32,7 +32,7 @@ const X_PERMISSION: HeaderName = HeaderName::from_static("x-countersign-permissi
 /// Why a request does not pass.
 #[derive(Debug, thiserror::Error)]
 enum AuthzError {
-    #[error("A token is required, in X-Param-Mfs-Token or as Authorization: Bearer.")]
+    #[error("A token is required. Send it in X-Param-Mfs-Token or as Authorization: Bearer.")]
     NoToken,
     #[error(transparent)]
     Refused(#[from] UseRefusal),
@@ -53,14 +53,14 @@ enum AuthzError {
     params(
         ("hub_id" = String, Query, description = "The hub."),
         ("nid" = Vec<String>, Query, min_items = 1, max_items = 64,
-            description = "The node, and again for each of its ancestors that a token may be for."),
+            description = "The node. Repeat the parameter for each of its ancestors."),
         ("right" = String, Query, pattern = "^(anyone|read|get|write|admin|owner|0?[1-9]|[1-5][0-9]|6[0-3])$",
-            description = "The name of a right, or a mask of which all is needed."),
+            description = "The name of a right, or a mask whose bits are all required."),
     ),
     responses(
-        (status = 204, description = "It does.", headers(
-            ("X-Countersign-Token-Id" = String, description = "Its id."),
-            ("X-Countersign-Permission" = String, description = "What it allows now, as a mask."),
+        (status = 204, description = "The token allows this.", headers(
+            ("X-Countersign-Token-Id" = String, description = "The token's id."),
+            ("X-Countersign-Permission" = String, description = "The effective permission, as a mask."),
         )),
         AnyCall<OAuth>,
         May<OAuth, 400>,
@@ -88,18 +88,18 @@ fn question(query: &str) -> Result<Use, Problem> {
         pairs.iter().filter(|(name, _)| named(name)).map(|(_, value)| value.as_deref().ok()).collect()
     };
     let wrong = |what: &str| Problem::BadRequest(what.to_owned());
-    let [hub] = *values("hub_id") else { return Err(wrong("One `hub_id` is required.")) };
+    let [hub] = *values("hub_id") else { return Err(wrong("`hub_id` is required, exactly once.")) };
     let nodes = values("nid");
     if !(1..=MOST_NODES).contains(&nodes.len()) {
-        return Err(wrong("`nid` is required, at most 64 times."));
+        return Err(wrong("`nid` is required, from 1 to 64 times."));
     }
-    let [right] = *values("right") else { return Err(wrong("One `right` is required.")) };
+    let [right] = *values("right") else { return Err(wrong("`right` is required, exactly once.")) };
     Ok(Use {
         hub: hub.and_then(|hub| HubId::new(hub).ok()),
         nodes: nodes.into_iter().filter_map(|node| NodeId::new(node?).ok()).collect(),
         right: right
             .and_then(|right| right.parse::<Mask>().ok())
-            .ok_or_else(|| wrong("`right` must be the name of a right, or a mask in 1..63."))?,
+            .ok_or_else(|| wrong("`right` must be the name of a right or a mask from 1 to 63."))?,
     })
 }
 

@@ -43,7 +43,9 @@ fn may_ask((caller, scope): (Caller, Scope)) -> Result<(), Problem> {
     match scope {
         Scope::Introspect => Ok(()),
         Scope::All if caller.user.staff => Ok(()),
-        Scope::All => Err(Problem::Forbidden("Staff, or a key with the `introspect` scope, may ask this.")),
+        Scope::All => {
+            Err(Problem::Forbidden("Only staff or an API key with the `introspect` scope can do this."))
+        }
     }
 }
 
@@ -100,7 +102,7 @@ pub struct Active {
     operation_id = "introspect",
     request_body(content = TokenFields, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "What it is good for, or that it is not.", body = Introspection),
+        (status = 200, description = "The token's properties, or `active: false`.", body = Introspection),
         AnyCall<OAuth>,
         AnyBody<OAuth>,
     ),

@@ -64,7 +64,7 @@ impl Refusals for OAuth {
     operation_id = "oauth_revoke",
     request_body(content = TokenFields, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "If it was theirs, it is revoked."),
+        (status = 200, description = "Revoked, if the caller created the token."),
         AnyCall<OAuth>,
         AnyBody<OAuth>,
     ),

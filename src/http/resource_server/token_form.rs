@@ -42,8 +42,8 @@ impl TokenForm {
         match (tokens.next(), tokens.next()) {
             // What is not UTF-8 is no token of ours, but it is one that was given.
             (Some(token), None) => Ok(Self(token.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()))),
-            (None, _) => Err(Problem::BadRequest("A form with `token` is required.".to_owned())),
-            (Some(_), Some(_)) => Err(Problem::BadRequest("There is more than one `token`.".to_owned())),
+            (None, _) => Err(Problem::BadRequest("`token` is required. Send it as a form field.".to_owned())),
+            (Some(_), Some(_)) => Err(Problem::BadRequest("Send only one `token`.".to_owned())),
         }
     }
 

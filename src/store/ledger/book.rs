@@ -460,7 +460,7 @@ impl Book {
 
     fn verdicts(&self, decisions: Vec<Decision>) -> QueryResult<Vec<Verdict>> {
         let verdicts = decisions.into_iter().map(|decision| self.verdict(decision));
-        verdicts.collect::<Option<_>>().ok_or_else(|| broken("a row that was just written is missing"))
+        verdicts.collect::<Option<_>>().ok_or_else(|| broken("a row written in this batch is missing"))
     }
 
     fn write_exports(&self, conn: &mut Conn) -> QueryResult<()> {
@@ -539,8 +539,9 @@ impl Book {
         let entries = std::mem::take(&mut self.trail);
         let mut trail = Vec::with_capacity(entries.len());
         for Entry { action, origin, subject } in entries {
-            let request =
-                |id: RedeemId| self.requests.get(&id).ok_or_else(|| broken("an event tells of no row"));
+            let request = |id: RedeemId| {
+                self.requests.get(&id).ok_or_else(|| broken("an audit entry refers to no row"))
+            };
             let parties = |terms: Terms| vec![terms.target, terms.allowed];
             let (subject, about) = match subject {
                 Subject::Export(id, creator) => (format!("export:{id}"), vec![creator]),
@@ -582,15 +583,11 @@ impl Book {
 
 /// Fewer rows than decided: the lock did not hold what was decided on.
 pub(super) fn guard(written: usize, decided: usize) -> QueryResult<()> {
-    if written == decided {
-        Ok(())
-    } else {
-        Err(broken("a guarded write found other rows than were decided on"))
-    }
+    if written == decided { Ok(()) } else { Err(broken("unexpected row count in a guarded write")) }
 }
 
 fn broken(what: &'static str) -> Error {
-    tracing::error!(what, "a batch was rolled back");
+    tracing::error!(what, "batch rolled back");
     Error::QueryBuilderError(what.into())
 }
 

@@ -173,13 +173,13 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskRefusal {
     /// There is nothing to ask for.
-    #[error("the permission stands already")]
+    #[error("the permission is already active")]
     Granted,
     /// The `Idempotency-Key` came with another body before.
-    #[error("the key was used for another request")]
+    #[error("the idempotency key was used for a different request")]
     AnotherUnderThisKey,
     /// Who is asked takes no requests from the one who asks.
-    #[error("the target takes no requests from the requester")]
+    #[error("the target has blocked the requester")]
     Blocked,
     /// Asked too often.
     #[error(transparent)]
@@ -193,7 +193,7 @@ pub enum ResendRefusal {
     #[error(transparent)]
     Request(#[from] Refusal),
     /// The one before has not left yet.
-    #[error("a mail about this request is owed already")]
+    #[error("a mail about this request is already queued")]
     Owed,
     /// Too often.
     #[error(transparent)]
@@ -241,7 +241,7 @@ fn commit_until(
     let mut manner = Manner::first_for(store, operations);
     for _ in 0..TRIES {
         if Instant::now() >= deadline {
-            let late = || StoreError::Unavailable(format!("no time is left for another try: {refused}"));
+            let late = || StoreError::Unavailable(format!("retry budget used up: {refused}"));
             return operations.iter().map(|_| Err(late())).collect();
         }
         match try_commit(store, operations, manner) {
@@ -258,7 +258,7 @@ fn commit_until(
         manner = Manner::Wary;
     }
     if operations.len() < 2 {
-        tracing::error!(error = %refused, "the database refused an operation");
+        tracing::error!(error = %refused, "database operation failed");
         return operations.iter().map(|_| Err(StoreError::Refused(Error::RollbackTransaction))).collect();
     }
     let (first, second) = operations.split_at(operations.len() / 2);
@@ -307,7 +307,7 @@ fn try_commit(store: &Store, operations: &[Operation], manner: Manner) -> Result
         (Ok(()), Some((verdicts, _))) => Ok(verdicts),
         (Err(_), Some((verdicts, _))) if planted("ledger.early") => Ok(verdicts),
         (Err(StoreError::Unknown), Some(_)) if planted("ledger.denied") => {
-            Err(StoreError::Unavailable("no answer".to_owned()))
+            Err(StoreError::Unavailable("no response".to_owned()))
         }
         // Nothing was written, so nothing can be lost.
         (Err(StoreError::Unknown), Some((verdicts, None))) => Ok(verdicts),

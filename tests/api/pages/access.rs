@@ -22,11 +22,11 @@ on_both_databases! {
         let [ada, grace, eve] = ["ada", "grace", "eve"].map(|name| app.user(&format!("{name}@example.org")));
         let root = app.staff("root@example.org");
         for (party, led, words) in [
-            (&grace, "/access?done=taken-back", "Taken back."),
-            (&ada, "/access?done=given-up", "Given up."),
+            (&grace, "/access?done=taken-back", "Permission revoked."),
+            (&ada, "/access?done=given-up", "You gave up this permission."),
         ] {
             let id = given(&app, &ada, &grace, "Sleep & heart");
-            for (one, side) in [(&grace, "Take it back: ada Test, Sleep &amp; heart"), (&ada, "Give it up: grace Test, Sleep &amp; heart")] {
+            for (one, side) in [(&grace, "Revoke: ada Test, Sleep &amp; heart"), (&ada, "Give up: grace Test, Sleep &amp; heart")] {
                 let (status, page) = app.signed_in(one).sees(&app, "/access").await;
                 assert!(status == 200 && page.contains(side), "{page}");
             }
@@ -73,7 +73,7 @@ on_both_databases! {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let visitor = app.signed_in(&grace);
         let (_, page) = visitor.sees(&app, "/access").await;
-        assert!(page.contains("Nobody has your permission") && page.contains("You have no permissions yet"), "{page}");
+        assert!(page.contains("You have not given any permissions") && page.contains("You have no permissions yet"), "{page}");
         for nth in 1..=21 {
             given(&app, &ada, &grace, &format!("Given {nth:02}"));
             given(&app, &grace, &ada, &format!("Received {nth:02}"));

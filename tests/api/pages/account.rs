@@ -32,11 +32,11 @@ on_both_databases! {
         let renewed = Visitor::of(&answer);
         let (status, page) = renewed.sees(&app, "/account?done=password").await;
         assert_eq!(status, 200);
-        assert!(page.contains("Your password is set"), "{page}");
+        assert!(page.contains("Your password was changed"), "{page}");
         for (site, told) in [("same-origin", true), ("none", false), ("cross-site", false), ("same-site", false)] {
             let look = renewed.get(&app, "/account?done=sessions").header("sec-fetch-site", site);
             let page = look.send().await.unwrap().text().await.unwrap();
-            assert_eq!(page.contains("You are signed out everywhere else.</p>"), told, "{site}");
+            assert_eq!(page.contains("You are signed out on all other devices.</p>"), told, "{site}");
         }
         for other in [&here, &elsewhere] {
             assert_eq!(other.sees(&app, "/account").await.0, 303);
@@ -55,7 +55,7 @@ on_both_databases! {
         for _ in 0..2 {
             let (status, page) = visitor.sends(&app, "/account/password", &form("not it at all", NEW, NEW)).await;
             assert_eq!(status, 403);
-            assert!(page.contains("The current password is not right") && page.contains("aria-invalid"), "{page}");
+            assert!(page.contains("The current password is wrong") && page.contains("aria-invalid"), "{page}");
             assert!(!page.contains("not it at all") && !page.contains(NEW));
         }
         for current in ["not it at all", PASSWORD] {
@@ -89,7 +89,7 @@ on_both_databases! {
         let visitor = app.signed_in(&grace);
         let before = app.rows();
         for (new, again, words) in
-            [("short", "short", "too short"), (NEW, "another one", "not the same both times")]
+            [("short", "short", "too short"), (NEW, "another one", "do not match")]
         {
             let (status, page) = visitor.sends(&app, "/account/password", &form(PASSWORD, new, again)).await;
             assert_eq!(status, 400);
@@ -111,7 +111,7 @@ on_both_databases! {
         let (here, second) = (&visitors[0], visitors[1].session.unwrap());
         let (status, page) = here.sees(&app, "/account").await;
         assert_eq!(status, 200);
-        for words in ["Firefox on Linux", "&lt;b&gt;own", "1 January 2030, 00:01 UTC", "127.0.0.1", "Sign out everywhere else"] {
+        for words in ["Firefox on Linux", "&lt;b&gt;own", "1 January 2030, 00:01 UTC", "127.0.0.1", "Sign out on all other devices"] {
             assert!(page.contains(words), "{words}: {page}");
         }
         assert!(page.find("Firefox").unwrap() < page.find("third").unwrap(), "this one is the first");
@@ -129,7 +129,7 @@ on_both_databases! {
         assert_eq!(here.sends(&app, "/account/sessions/end", &[]).await.0, 303);
         assert_eq!(visitors[2].sees(&app, "/account").await.0, 303);
         let (_, page) = here.sees(&app, "/account?done=sessions").await;
-        assert!(page.contains("You are signed out everywhere else.") && !page.contains("Sign out everywhere else"), "{page}");
+        assert!(page.contains("You are signed out on all other devices.") && !page.contains("Sign out on all other devices"), "{page}");
         let this = format!("/account/sessions/{}/end", here.session.unwrap());
         let answer = here.post(&app, &this, &[]).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/sign-in".parse().unwrap()));

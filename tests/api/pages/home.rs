@@ -34,12 +34,12 @@ on_both_databases! {
                 let (status, page) = app.signed_in(other).sees(&app, path).await;
                 assert_eq!(status, 200);
                 assert!(!page.contains("csr_"), "{page}");
-                assert!(path != "/" || page.contains("Nothing waits for you"), "{page}");
+                assert!(path != "/" || page.contains("No requests are waiting for you"), "{page}");
             }
         }
         assert_eq!(app.rows_but("sessions"), before);
         app.advance(3_600);
-        assert!(visitor.sees(&app, "/").await.1.contains("Nothing waits for you"));
+        assert!(visitor.sees(&app, "/").await.1.contains("No requests are waiting for you"));
     }
 
     async fn a_name_turns_nothing_around_and_is_never_blank(app: TestApp) {
@@ -85,7 +85,7 @@ on_both_databases! {
         let led = led_to(visitor.post(&app, &path, &[])).await;
         assert_eq!(led, "/?done=declined");
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 1);
-        assert!(visitor.sees(&app, &led).await.1.contains("Declined. Nothing was given"));
+        assert!(visitor.sees(&app, &led).await.1.contains("Request declined. No permission was given"));
         assert_eq!(visitor.sends(&app, &path, &[]).await.0, 404, "it is over");
         for id in ["0", "-1", "x", "9223372036854775808", "%00", "%FF", " "] {
             assert_eq!(visitor.sends(&app, &format!("/requests/{id}/end"), &[]).await.0, 404, "{id}");
@@ -111,8 +111,8 @@ on_both_databases! {
         let asked = [("email", grace.email()), ("bundle", &sleep.id.0.to_string())];
         let (status, page) = app.signed_in(&ada).sends(&app, "/ask", &asked).await;
         assert_eq!(status, 403);
-        assert!(page.contains("They take no requests from you"), "{page}");
-        assert!(visitor.sees(&app, "/requests").await.1.contains("From whom you take no requests"));
+        assert!(page.contains("This user does not accept requests from you"), "{page}");
+        assert!(visitor.sees(&app, "/requests").await.1.contains("Blocked users"));
         let lift = format!("/blocks/{}/lift", ada.id());
         assert_eq!(app.signed_in(&eve).sends(&app, &lift, &[]).await.0, 404);
         assert_eq!(led_to(visitor.post(&app, &lift, &[])).await, "/requests?done=unblocked");
@@ -140,7 +140,7 @@ on_both_databases! {
         assert!(seen == 1 && page.contains("Bundle no 01") && page.contains("41 to 41 of 41"), "{page}");
         assert!(page.contains("?waiting=20") && !page.contains("rel=\"next\""), "{page}");
         let (seen, page) = see("/?waiting=1000").await;
-        assert!(seen == 0 && page.contains("The list ends before this") && page.contains("?waiting=40"), "{page}");
+        assert!(seen == 0 && page.contains("There are no more entries") && page.contains("?waiting=40"), "{page}");
         for nonsense in ["x", "-1", "1.5", "", "9223372036854775807", "99999999999999999999", "%00", "1&waiting=2"] {
             let (status, _) = visitor.sees(&app, &format!("/?waiting={nonsense}&done=<script>")).await;
             assert_eq!(status, 200, "{nonsense}");

@@ -43,7 +43,7 @@ on_both_databases! {
         assert_eq!(status(&app, &ada.key, "/api/account/").await, 200);
         assert_eq!(app.count(EVENTS), 2);
         let (_, page) = visitor.sees(&app, "/keys?done=key-revoked").await;
-        assert!(page.contains("stops working within five seconds") && page.contains(">Revoked<"), "{page}");
+        assert!(page.contains("stops working within 5 seconds") && page.contains(">Revoked<"), "{page}");
         assert_eq!(ids(&page, "keys").len(), 1);
         for id in ["x", "%00", "00000000-0000-0000-0000-000000000000"] {
             assert_eq!(visitor.sends(&app, &format!("/keys/{id}/revoke"), &[]).await.0, 404, "{id}");
@@ -58,7 +58,7 @@ on_both_databases! {
         let asked = app.post("/oauth2/introspect").bearer_auth(&key).form(&[("token", "x")]);
         assert_eq!(asked.send().await.unwrap().status(), 200);
         let (_, page) = visitor.sees(&app, "/keys").await;
-        assert!(page.contains("Without a name") && page.contains("Check export tokens, and nothing else"), "{page}");
+        assert!(page.contains("Unnamed") && page.contains("Check export tokens only"), "{page}");
     }
 
     async fn a_key_is_not_made_of_what_cannot_be_read(app: TestApp) {
@@ -87,6 +87,6 @@ on_both_databases! {
         let second = ids(&visitor.sees(&app, "/keys?keys=20").await.1, "keys");
         assert_eq!((first.len(), second.len()), (20, 1));
         app.tamper("DELETE FROM api_keys");
-        assert!(visitor.sees(&app, "/keys").await.1.contains("You have no API keys"));
+        assert!(visitor.sees(&app, "/keys").await.1.contains("No API keys yet"));
     }
 }

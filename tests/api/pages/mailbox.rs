@@ -32,7 +32,7 @@ on_both_databases! {
         let url = tried_out(&mut app, directory.path(), "");
         let (status, page) = told(app.get(&format!("{url}/mailbox"))).await;
         assert_eq!(status, 200);
-        assert!(page.contains("There is no mail yet"), "{page}");
+        assert!(page.contains("No emails yet"), "{page}");
         let (first, second) = (Uuid::from_u128(9), Uuid::from_u128(3));
         write(directory.path(), first, "The first");
         write(directory.path(), second, "The <second>");

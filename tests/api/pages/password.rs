@@ -54,7 +54,7 @@ on_both_databases! {
         let grace = app.user("grace@example.org");
         let elsewhere = app.signed_in(&grace);
         let path = link(&app, &grace, 1).await;
-        assert!(app.mailbox.sent()[0].text.contains("asked for a new password"));
+        assert!(app.mailbox.sent()[0].text.contains("a request to reset the password"));
         let visitor = app.visitor();
         let before = app.rows();
         for _ in 0..20 {
@@ -68,7 +68,7 @@ on_both_databases! {
         assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/account?done=password".parse().unwrap()));
         let (status, page) = Visitor::of(&answer).sees(&app, "/account?done=password").await;
         assert_eq!(status, 200);
-        assert!(page.contains("Your password is set"), "{page}");
+        assert!(page.contains("Your password was changed"), "{page}");
         assert_eq!(elsewhere.sees(&app, "/").await.0, 303, "all other sessions have ended");
         assert_eq!(signs_in(&app, &grace, PASSWORD).await, 403);
         assert_eq!(signs_in(&app, &grace, NEW).await, 303);
@@ -117,7 +117,7 @@ on_both_databases! {
         dead.push(expired);
         let (status, page) = visitor.sees(&app, "/set-password").await;
         assert_eq!(status, 404);
-        assert!(page.contains("This link sets no password") && page.contains("/forgot-password"), "{page}");
+        assert!(page.contains("This link is not valid") && page.contains("/forgot-password"), "{page}");
         let before = app.rows();
         for path in dead {
             assert_eq!(visitor.sees(&app, &path).await, (404, page.clone()), "{path}");
@@ -171,7 +171,7 @@ on_both_databases! {
         assert_eq!(app.post("/api/user/").by(&root).json(&body).send().await.unwrap().status(), 201);
         let mail = app.mails(1).await.remove(0);
         assert_eq!(mail.to, ["new@example.org"]);
-        assert!(mail.text.contains("Subject: Your new account: choose a password") && mail.text.contains("Hello Nova,"), "{}", mail.text);
+        assert!(mail.text.contains("Subject: Set up your account") && mail.text.contains("Hello Nova,"), "{}", mail.text);
         let path = link_in(&mail);
         app.advance(7 * 86_400 - 1);
         assert_eq!(app.visitor().sees(&app, &path).await.0, 200);
@@ -194,8 +194,8 @@ on_both_databases! {
         for (new, again, words) in [
             ("sh0rt", "sh0rt", "too short"),
             (long.as_str(), long.as_str(), "too long"),
-            ("two\nlines of it", "two\nlines of it", "cannot be used"),
-            (NEW, "a new passwort", "not the same both times"),
+            ("two\nlines of it", "two\nlines of it", "not allowed"),
+            (NEW, "a new passwort", "do not match"),
         ] {
             let form = [("token", token_of(&path)), ("new", new), ("again", again)];
             let (status, page) = visitor.sends(&app, "/set-password", &form).await;
@@ -255,14 +255,14 @@ on_both_databases! {
         assert_eq!(app.visitor().sees(&app, &path).await.0, 200);
         sign_in("en").await;
         link(&app, &grace, 4).await;
-        assert!(app.mailbox.sent()[3].text.contains("Subject: Set a new password"));
+        assert!(app.mailbox.sent()[3].text.contains("Subject: Reset your password"));
         // Of Ada nothing is known: there the operator decides.
         app.stop();
         app.url = app.replica_with("language = 'de'");
         link(&app, &ada, 5).await;
         assert!(app.mailbox.sent()[4].text.contains("Subject: Neues Passwort festlegen"));
         link(&app, &grace, 6).await;
-        assert!(app.mailbox.sent()[5].text.contains("Subject: Set a new password"));
+        assert!(app.mailbox.sent()[5].text.contains("Subject: Reset your password"));
     }
 
     async fn two_links_at_once_leave_one_that_lives(app: TestApp) {

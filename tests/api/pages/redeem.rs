@@ -61,8 +61,8 @@ on_both_databases! {
         let approve = [("token", token.as_str()), ("decision", "approve")];
         let (status, page) = grace.sends(&app, "/redeem", &approve).await;
         assert_eq!(status, 200);
-        assert!(page.contains("Approved") && page.contains("/revoke"), "{page}");
-        assert!(page.contains("They may:") && !page.contains("If you approve"), "{page}");
+        assert!(page.contains("Request approved") && page.contains("/revoke"), "{page}");
+        assert!(page.contains("They can:") && !page.contains("If you approve"), "{page}");
         assert_eq!(app.count(GRANTS), 1);
         assert_eq!(grace.sends(&app, "/redeem", &approve).await.0, 404);
         assert_eq!(app.count(GRANTS), 1);
@@ -75,7 +75,7 @@ on_both_databases! {
         for _ in 0..2 {
             let (status, page) = grace.sends(&app, "/redeem", &form).await;
             assert_eq!(status, 200);
-            assert!(page.contains("Approved"));
+            assert!(page.contains("Request approved"));
         }
         assert_eq!(app.count(GRANTS), 1);
     }
@@ -85,7 +85,7 @@ on_both_databases! {
         let grace = app.signed_in(&grace);
         let (status, page) = grace.sends(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await;
         assert_eq!(status, 200);
-        assert!(page.contains("Declined"));
+        assert!(page.contains("Request declined"));
         assert_eq!(grace.sends(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 404);
         assert_eq!(app.count(GRANTS), 0);
     }
@@ -99,7 +99,7 @@ on_both_databases! {
             let before = app.rows();
             let (status, page) = visitor.sees(&app, &path).await;
             assert_eq!(status, 404);
-            assert!(page.contains("This link is for somebody else") && page.contains(other.email()), "{page}");
+            assert!(page.contains("This link is for another account") && page.contains(other.email()), "{page}");
             assert!(!page.contains(grace.email()) && !page.contains("Sleep"), "{page}");
             for decision in ["approve", "decline"] {
                 let (status, page) = visitor.sends(&app, "/redeem", &[("token", &token), ("decision", decision)]).await;
@@ -118,7 +118,7 @@ on_both_databases! {
         let see = async |token: &str| visitor.sees(&app, &format!("/redeem?token={token}")).await;
         let (status, for_forged) = see(&forged).await;
         assert_eq!(status, 404);
-        assert!(for_forged.contains("Nothing to decide here"), "{for_forged}");
+        assert!(for_forged.contains("This link is not valid"), "{for_forged}");
         assert_eq!(see("nonsense").await, (404, for_forged.clone()));
         assert_eq!(visitor.sees(&app, "/redeem").await.0, 404);
         // Whose request it was may ask for another one.
@@ -127,7 +127,7 @@ on_both_databases! {
         app.advance(1);
         let (status, for_expired) = see(&token).await;
         assert_eq!(status, 404);
-        assert!(for_expired.contains("Nothing to decide here"), "{for_expired}");
+        assert!(for_expired.contains("This link is not valid"), "{for_expired}");
         assert!(for_expired.contains("mailto:ada@example.org"), "{for_expired}");
         let request = app.ask(&ada, &grace, &app.bundle("Steps", 2));
         let token = app.redeem_token(&request);

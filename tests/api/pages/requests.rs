@@ -32,7 +32,7 @@ on_both_databases! {
         let (ada, grace) = people(&app);
         let bundle = app.bundle("Sleep", 6).id.0.to_string();
         let visitor = app.signed_in(&ada);
-        assert!(visitor.sees(&app, "/requests").await.1.contains("You are waiting for nobody"));
+        assert!(visitor.sees(&app, "/requests").await.1.contains("No pending requests"));
         let (status, page) = visitor.sees(&app, "/ask?email=grace%40example.org&bundle=x").await;
         assert!(status == 200 && page.contains("value=\"grace@example.org\"") && page.contains("Sleep"), "{page}");
         let form = [("email", "Grace@Example.org "), ("bundle", &bundle), ("days", "3"), ("once", "one form")];
@@ -45,7 +45,7 @@ on_both_databases! {
         let token = token_in(&mails[0]);
         until(&app, SENT, 1).await;
         let (_, page) = visitor.sees(&app, "/requests?done=asked").await;
-        for wanted in ["Asked. The mail is on its way", "grace Test", "Sleep", "4 January 2030, 00:00 UTC", ">Sent<", "Send again"] {
+        for wanted in ["Request created. The email will be sent shortly", "grace Test", "Sleep", "4 January 2030, 00:00 UTC", ">Sent<", "Resend email"] {
             assert!(page.contains(wanted), "{wanted}: {page}");
         }
         assert!(!page.contains(&token));
@@ -59,16 +59,16 @@ on_both_databases! {
         let (ada, grace) = people(&app);
         let bundle = app.bundle("Sleep", 6).id.0.to_string();
         for (toml, told, most) in [
-            ("", "7 days, unless you say otherwise; 30 days at the most.", Some("max=\"30\"")),
-            ("[requests]\ndefault_ttl = 86400", "1 day, unless you say otherwise; 30 days", Some("max=\"30\"")),
-            ("[requests]\ndefault_ttl = 43200\nmax_ttl = 129600", "12 hours, unless you say otherwise; 1 day at", Some("max=\"1\"")),
-            ("[requests]\nmax_ttl = 3600", "They can decide for 1 hour.", None),
+            ("", "7 days if you leave this empty, 30 days at most.", Some("max=\"30\"")),
+            ("[requests]\ndefault_ttl = 86400", "1 day if you leave this empty, 30 days", Some("max=\"30\"")),
+            ("[requests]\ndefault_ttl = 43200\nmax_ttl = 129600", "12 hours if you leave this empty, 1 day at", Some("max=\"1\"")),
+            ("[requests]\nmax_ttl = 3600", "The request expires after 1 hour.", None),
         ] {
             app.url = app.replica_with(toml);
             let visitor = app.signed_in(&ada);
             let (_, page) = visitor.sees(&app, "/ask").await;
             assert!(page.contains(told), "{told}: {page}");
-            assert!(page.contains("Sleep (look at the data, download the data)"), "it is not the asker's data: {page}");
+            assert!(page.contains("Sleep (view the data, download the data)"), "it is not the asker's data: {page}");
             match most {
                 Some(most) => assert!(page.contains(most), "{page}"),
                 None => assert!(!page.contains("name=\"days\""), "{page}"),
@@ -98,13 +98,13 @@ on_both_databases! {
         }
         assert_eq!(unknown[0], unknown[1], "who is not there and who is disabled are told alike");
         for (form, words) in [
-            ([("email", ada.email()), ("bundle", &bundle), ("days", "")], "This is your own address"),
-            ([("email", grace.email()), ("bundle", "0"), ("days", "")], "can no longer be asked for"),
-            ([("email", grace.email()), ("bundle", "x"), ("days", "")], "can no longer be asked for"),
-            ([("email", grace.email()), ("bundle", &bundle), ("days", "0")], "A whole number of days"),
-            ([("email", grace.email()), ("bundle", &bundle), ("days", "31")], "A whole number of days"),
-            ([("email", grace.email()), ("bundle", &bundle), ("days", "-1")], "A whole number of days"),
-            ([("email", grace.email()), ("bundle", &bundle), ("days", "9223372036854775807")], "A whole number of days"),
+            ([("email", ada.email()), ("bundle", &bundle), ("days", "")], "This is your own email"),
+            ([("email", grace.email()), ("bundle", "0"), ("days", "")], "is no longer available"),
+            ([("email", grace.email()), ("bundle", "x"), ("days", "")], "is no longer available"),
+            ([("email", grace.email()), ("bundle", &bundle), ("days", "0")], "Enter a whole number of days"),
+            ([("email", grace.email()), ("bundle", &bundle), ("days", "31")], "Enter a whole number of days"),
+            ([("email", grace.email()), ("bundle", &bundle), ("days", "-1")], "Enter a whole number of days"),
+            ([("email", grace.email()), ("bundle", &bundle), ("days", "9223372036854775807")], "Enter a whole number of days"),
         ] {
             let (status, page) = refused(&app, &visitor, &form).await;
             assert!(status == 400 && page.contains(words), "{form:?}: {status} {page}");
@@ -117,7 +117,7 @@ on_both_databases! {
         let token = app.redeem_token(&request);
         assert_eq!(app.signed_in(&grace).sends(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
         let (status, page) = refused(&app, &visitor, &[("email", grace.email()), ("bundle", &bundle)]).await;
-        assert!(status == 400 && page.contains("You have this permission already"), "{page}");
+        assert!(status == 400 && page.contains("You already have this permission"), "{page}");
     }
 
     async fn the_mail_is_sent_again_with_the_same_link_once_the_one_before_has_left(app: TestApp) {
@@ -126,11 +126,11 @@ on_both_databases! {
         let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
         let (visitor, path) = (app.signed_in(&ada), format!("/requests/{}/resend", request.id));
         let (_, page) = visitor.sees(&app, "/requests").await;
-        assert!(page.contains(">Queued<") || page.contains(">Being sent<"), "{page}");
+        assert!(page.contains(">Queued<") || page.contains(">Sending<"), "{page}");
         assert!(!page.contains("/resend"), "{page}");
         let led = led_to(visitor.post(&app, &path, &[])).await;
         assert_eq!(led, "/requests?done=owed");
-        assert!(visitor.sees(&app, &led).await.1.contains("No other mail was sent"));
+        assert!(visitor.sees(&app, &led).await.1.contains("No new email was sent"));
         assert_eq!(app.count(MAILS), 1);
         app.mailbox.stall(grace.email(), false);
         until(&app, SENT, 1).await;
@@ -159,13 +159,13 @@ on_both_databases! {
         until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'dead'", 1).await;
         let visitor = app.signed_in(&ada);
         let (_, page) = visitor.sees(&app, "/requests").await;
-        assert!(page.contains(">Refused<") && page.contains("The mailbox did not take it."), "{page}");
+        assert!(page.contains(">Rejected<") && page.contains("The recipient’s mailbox did not accept it."), "{page}");
         assert!(!page.contains("550") && !page.contains("mx7"), "the server's words are for staff: {page}");
         app.advance(1);
         assert_eq!(led_to(visitor.post(&app, &format!("/requests/{}/resend", request.id), &[])).await, "/requests?done=resent");
         until(&app, SENT, 1).await;
         let (_, page) = visitor.sees(&app, "/requests").await;
-        assert!(page.contains(">Sent<") && !page.contains("did not take it"), "the last mail counts: {page}");
+        assert!(page.contains(">Sent<") && !page.contains("did not accept it"), "the last mail counts: {page}");
     }
 
     async fn a_mail_that_is_put_off_is_told_of_and_why(app: TestApp) {
@@ -178,8 +178,8 @@ on_both_databases! {
         }
         until(&app, "SELECT count(*) AS n FROM outbox WHERE last_error IS NOT NULL AND lease IS NULL", 2).await;
         let (_, page) = app.signed_in(&ada).sees(&app, "/requests").await;
-        assert!(page.contains(">Delayed<") && page.contains("Tried again on"), "{page}");
-        assert!(page.contains("The mail server did not take it") && !page.contains("451"), "{page}");
+        assert!(page.contains(">Delayed<") && page.contains("Next attempt on"), "{page}");
+        assert!(page.contains("The mail server did not accept it") && !page.contains("451"), "{page}");
         let (_, page) = app.signed_in(&root).sees(&app, "/requests").await;
         assert!(page.contains("451 &lt;try&gt; again"), "staff are told what the server said: {page}");
     }
@@ -228,7 +228,7 @@ on_both_databases! {
         let token = app.redeem_token(&request);
         assert_eq!(app.signed_in(&grace).sees(&app, &format!("/redeem?token={token}")).await.0, 404);
         let (_, page) = visitor.sees(&app, &led).await;
-        for wanted in ["Withdrawn. The link", "Came to an end lately", ">Withdrawn<", ">Declined<", "/ask?email=grace%40example%2Eorg&amp;bundle="] {
+        for wanted in ["Request withdrawn. The link", "Recently closed", ">Withdrawn<", ">Declined<", "/ask?email=grace%40example%2Eorg&amp;bundle="] {
             assert!(page.contains(wanted), "{wanted}: {page}");
         }
         for other in [&grace, &eve] {
@@ -247,17 +247,20 @@ on_both_databases! {
         let approved = [("token", token.as_str()), ("decision", "approve")];
         assert_eq!(app.signed_in(&ada).sends(&app, "/redeem", &approved).await.0, 200);
         let visitor = app.signed_in(&grace);
-        let pages = [("/requests".to_owned(), "the permission stands"), (format!("/requests/{}", request.id), "The permission stands")];
-        for (path, words) in &pages {
+        let pages = [
+            ("/requests".to_owned(), "Approved, active", "Approved, since revoked"),
+            (format!("/requests/{}", request.id), "The permission is active", "has since been revoked"),
+        ];
+        for (path, words, _) in &pages {
             let (_, page) = visitor.sees(&app, path).await;
-            assert!(page.contains(words) && !page.contains("taken back"), "{path}: {page}");
+            assert!(page.contains(words) && !page.contains("revoked"), "{path}: {page}");
             assert!(!page.contains("/ask?email="), "it is theirs already: {page}");
         }
         let id = app.numbers("SELECT id AS n FROM bundle_permissions")[0];
         assert_eq!(app.signed_in(&ada).sends(&app, &format!("/access/{id}/revoke"), &[]).await.0, 303);
-        for (path, _) in &pages {
+        for (path, words, ended) in &pages {
             let (_, page) = visitor.sees(&app, path).await;
-            assert!(page.contains("taken back since") && !page.contains("permission stands"), "{path}: {page}");
+            assert!(page.contains(ended) && !page.contains(words), "{path}: {page}");
         }
     }
 

@@ -53,7 +53,7 @@ on_both_databases! {
         let asked = app.ask(ada, grace, bundle);
         until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'sent'", 1).await;
         let page = sees(&app, ada, asked.id).await;
-        for told in ["ada Test asked.", "A mail with a link was queued.", "The mail server took the mail.", "grace Test can decide until then."] {
+        for told in ["ada Test created the request.", "An email with the link was queued.", "The email was sent.", "The request expires at this time unless grace Test decides before."] {
             assert!(page.contains(told), "{told}: {page}");
         }
         assert!(!page.contains("opened"), "{page}");
@@ -61,12 +61,12 @@ on_both_databases! {
         app.advance(60);
         for who in [ada, grace, &root] {
             let page = sees(&app, who, asked.id).await;
-            assert!(page.contains("grace Test approved."), "{page}");
-            assert!(!page.contains("can decide"), "{page}");
+            assert!(page.contains("grace Test approved the request."), "{page}");
+            assert!(!page.contains("expires at this time"), "{page}");
             assert_eq!(page.contains("/staff/audit"), who.user.staff);
         }
         act(&app, grace, Deed::TakeBack { id: GrantId(asked.id.0), by: grace.user.id });
-        assert!(sees(&app, ada, asked.id).await.contains("grace Test took the permission back."));
+        assert!(sees(&app, ada, asked.id).await.contains("grace Test revoked the permission."));
         // Looking changes nothing; those who look sign in for it.
         let before = app.rows_but("sessions");
         for path in [asked.id.to_string(), "4711".into(), "x".into(), "9223372036854775808".into(), "-1".into(), "%00".into()] {
@@ -90,27 +90,27 @@ on_both_databases! {
         act(&app, ada, Deed::TakeBack { id: GrantId(asked[4].id.0), by: ada.user.id });
         act(&app, grace, Deed::Give(asked[5].terms));
         for (nth, words) in [
-            (0, "grace Test declined."),
+            (0, "grace Test declined the request."),
             (1, "ada Test withdrew the request."),
-            (2, "The operator withdrew the request."),
-            (3, "A newer request for the same took its place."),
-            (4, "ada Test gave the permission back."),
-            (5, "grace Test can decide until then."),
+            (2, "The server operator withdrew the request."),
+            (3, "A newer request for the same permission replaced this one."),
+            (4, "ada Test gave up the permission."),
+            (5, "The request expires at this time unless grace Test decides before."),
         ] {
             let page = sees(&app, ada, asked[nth].id).await;
             assert!(page.contains(words), "{words}: {page}");
         }
         let given = app.numbers("SELECT id AS n FROM permission_requests WHERE outcome = 'given'")[0];
         let page = sees(&app, ada, given).await;
-        assert!(page.contains("grace Test gave this permission without being asked."), "{page}");
-        assert!(page.contains("A permission for ada Test from grace Test.") && !page.contains(" asks "), "{page}");
+        assert!(page.contains("grace Test gave this permission directly, without a request."), "{page}");
+        assert!(page.contains("grace Test gave ada Test this permission.") && !page.contains(" asks "), "{page}");
         assert!(!page.contains("mail"), "{page}");
         app.advance(3_600);
         assert!(sees(&app, ada, asked[6].id).await.contains("expired before grace Test decided."));
         act(&app, grace, Deed::Block(Block { target: grace.user.id, blocked: ada.user.id }));
         assert!(!sees(&app, ada, asked[0].id).await.contains("block"));
         app.tamper("DELETE FROM events");
-        for (nth, words) in [(0, "grace Test declined."), (1, "ada Test withdrew"), (4, "has been taken back since.")] {
+        for (nth, words) in [(0, "grace Test declined the request."), (1, "ada Test withdrew"), (4, "has since been revoked.")] {
             assert!(sees(&app, grace, asked[nth].id).await.contains(words), "without the trail: {words}");
         }
     }
@@ -124,8 +124,8 @@ on_both_databases! {
         until(&app, "SELECT count(*) AS n FROM outbox WHERE lease IS NULL AND attempts = 1", 1).await;
         for who in [ada, grace] {
             let page = sees(&app, who, asked.id).await;
-            assert!(page.contains("It is tried again at this time."), "{page}");
-            assert!(page.contains("The mailbox did not take it. There was one attempt so far."), "{page}");
+            assert!(page.contains("The next attempt is at this time."), "{page}");
+            assert!(page.contains("The recipient’s mailbox did not accept it. 1 attempt so far."), "{page}");
             assert!(!page.contains("mx7"), "{page}");
         }
         assert!(sees(&app, &root, asked.id).await.contains("greylisted by mx7.internal"));
@@ -133,7 +133,7 @@ on_both_databases! {
         app.advance(60);
         until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'dead'", 1).await;
         let page = sees(&app, ada, asked.id).await;
-        assert!(page.contains("The mail was refused for good.") && !page.contains("tried again"), "{page}");
+        assert!(page.contains("The email was rejected and will not be sent again.") && !page.contains("next attempt"), "{page}");
     }
 
     async fn fetching_a_link_counts_and_touches_nothing_else(mut app: TestApp) {
@@ -160,7 +160,7 @@ on_both_databases! {
         assert_eq!(app.numbers(counted), [5, 2], "what is forged is not counted");
         let page = sees(&app, ada, asked.id).await;
         assert!(page.contains("The link was opened 5 times"), "{page}");
-        assert!(page.contains("grace Test looked at the request 2 times"), "{page}");
+        assert!(page.contains("grace Test viewed the request 2 times"), "{page}");
         app.get(&link).send().await.unwrap();
         app.restart();
         assert_eq!(app.numbers("SELECT fetches AS n FROM link_views"), [6], "they add up");

@@ -39,7 +39,7 @@ on_both_databases! {
         app.role("hub", &carol, Role::Admin);
         app.role("hub", &dan, Role::Admin);
         let visitor = app.signed_in(&carol);
-        assert!(visitor.sees(&app, "/tokens").await.1.contains("You have made no tokens"));
+        assert!(visitor.sees(&app, "/tokens").await.1.contains("No export tokens yet"));
         let (status, page) = visitor.sees(&app, "/tokens/new").await;
         assert!(status == 200 && page.contains("value=\"admin\"") && !page.contains("value=\"owner\""), "{page}");
         let (status, page) = visitor.sends(&app, "/tokens/new", &FORM).await;
@@ -50,7 +50,7 @@ on_both_databases! {
         assert!(!page.contains("style="));
         assert!(opens(&app, &token, "get").await && !opens(&app, &token, "write").await);
         let (_, page) = visitor.sees(&app, "/tokens").await;
-        assert!(page.contains("look at it, download it") && page.contains(">Active<"), "{page}");
+        assert!(page.contains("view it, download it") && page.contains(">Active<"), "{page}");
         assert!(secret(&page, "cse_").is_none() && !page.contains(&token[10..]), "{page}");
         let id = ids(&page, "tokens").pop().unwrap();
         let path = format!("/tokens/{id}/revoke");
@@ -63,7 +63,7 @@ on_both_databases! {
             assert!(!opens(&app, &token, "read").await);
         }
         let (_, page) = visitor.sees(&app, "/tokens?done=token-revoked").await;
-        assert!(page.contains("The token opens nothing any more") && page.contains(">Revoked<") && ids(&page, "tokens").is_empty(), "{page}");
+        assert!(page.contains("Token revoked. It no longer works") && page.contains(">Revoked<") && ids(&page, "tokens").is_empty(), "{page}");
         let events = "SELECT count(*) AS n FROM events WHERE action IN ('export.created', 'export.revoked')";
         assert_eq!(app.count(events), 2);
         for id in ["x", "%00", "0", &token] {
@@ -76,7 +76,7 @@ on_both_databases! {
         app.role("hub", &carol, Role::Owner);
         let visitor = app.signed_in(&carol);
         let (status, page) = visitor.sends(&app, "/tokens/new", &but("hours", "0")).await;
-        assert!(status == 200 && page.contains("until you revoke it"), "{page}");
+        assert!(status == 200 && page.contains("does not expire"), "{page}");
         assert_eq!(visitor.sends(&app, "/tokens/new", &but("hours", "1")).await.0, 200);
         app.tamper(
             "INSERT INTO export_uses (token_id, uses, last_used_at) \
@@ -84,7 +84,7 @@ on_both_databases! {
         );
         app.advance(3_600);
         let (_, page) = visitor.sees(&app, "/tokens").await;
-        for wanted in [">Expired<", ">Active<", "7 times", "last on", "1 January 2030, 01:00 UTC"] {
+        for wanted in [">Expired<", ">Active<", "7 times", "last used on", "1 January 2030, 01:00 UTC"] {
             assert!(page.contains(wanted), "{wanted}: {page}");
         }
     }
@@ -112,7 +112,7 @@ on_both_databases! {
             assert_eq!(refused(&app, &visitor, &form).await.0, 400, "{form:?}");
         }
         let visitor = app.signed_in(&dan);
-        assert!(visitor.sees(&app, "/tokens/new").await.1.contains("You administer no hub"));
+        assert!(visitor.sees(&app, "/tokens/new").await.1.contains("You are not an admin of any hub"));
         assert_eq!(refused(&app, &visitor, &FORM).await.0, 403);
         assert_eq!(app.count(TOKENS), 0);
     }
@@ -130,7 +130,7 @@ on_both_databases! {
             Ok(())
         }).unwrap();
         let (_, page) = app.signed_in(&carol).sees(&app, "/tokens/new").await;
-        assert!(page.contains("value=\"last\"") && !page.contains("You administer no hub"), "{page}");
+        assert!(page.contains("value=\"last\"") && !page.contains("You are not an admin of any hub"), "{page}");
         assert!(!page.contains("value=\"hub1\""), "{page}");
     }
 

@@ -69,12 +69,12 @@ impl Draft {
     operation_id = "ask_page",
     security(()),
     params(
-        ("email" = Option<String>, Query, nullable = false, description = "Whom, if that is known."),
-        ("bundle" = Option<String>, Query, nullable = false, description = "For what, if that is known."),
+        ("email" = Option<String>, Query, nullable = false, description = "The user to ask."),
+        ("bundle" = Option<String>, Query, nullable = false, description = "The bundle to ask for."),
     ),
     responses(
         (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]
@@ -114,7 +114,7 @@ struct AskForm {
     security(()),
     request_body(content = AskForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "They are asked; or nobody is signed in."),
+        (status = 303, description = "Created. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 429>,

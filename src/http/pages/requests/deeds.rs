@@ -25,7 +25,7 @@ use crate::store::requests;
     params(("id" = String, Path, description = "The request's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is closed; or nobody is signed in."),
+        (status = 303, description = "Closed. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,
@@ -55,7 +55,7 @@ pub(super) async fn end(
     params(("id" = String, Path, description = "The request's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "A mail is owed; or nobody is signed in."),
+        (status = 303, description = "Queued. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,
@@ -93,7 +93,7 @@ pub(super) async fn resend(
     params(("id" = String, Path, description = "The request's number.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "They are blocked; or nobody is signed in."),
+        (status = 303, description = "Blocked. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,
@@ -120,10 +120,10 @@ pub(super) async fn block(
     path = "/blocks/{user}/lift",
     operation_id = "unblock_by_page",
     security(()),
-    params(("user" = i64, Path, description = "The number of who is blocked.")),
+    params(("user" = i64, Path, description = "The number of the blocked user.")),
     request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "They may ask again; or nobody is signed in."),
+        (status = 303, description = "Unblocked. Redirects to the list, or to the sign-in page."),
         AnyBody<Html>,
         May<Html, 403>,
         May<Html, 404>,

@@ -50,14 +50,14 @@ pub(super) struct Document;
     operation_id = "requests_page",
     security(()),
     params(
-        ("asked" = Option<String>, Query, nullable = false, description = "Rows to pass over, of those that live."),
-        ("over" = Option<String>, Query, nullable = false, description = "Of those that are over."),
-        ("blocked" = Option<String>, Query, nullable = false, description = "Of those who are blocked."),
-        ("done" = Option<String>, Query, nullable = false, description = "What was done."),
+        ("asked" = Option<String>, Query, nullable = false, description = "Number of pending requests to skip."),
+        ("over" = Option<String>, Query, nullable = false, description = "Number of closed requests to skip."),
+        ("blocked" = Option<String>, Query, nullable = false, description = "Number of blocked users to skip."),
+        ("done" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Nobody is signed in."),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         May<Html, 503>,
     ),
 )]

@@ -35,7 +35,7 @@ pub(super) struct Document;
     path = "/staff/bundles",
     operation_id = "staff_bundles_page",
     security(()),
-    params(("from" = Option<String>, Query, nullable = false, description = "Rows to pass over.")),
+    params(("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
     responses(Look),
 )]
 pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {

@@ -42,8 +42,8 @@ pub(super) struct Document;
     operation_id = "staff_hubs_page",
     security(()),
     params(
-        ("q" = Option<String>, Query, nullable = false, description = "What to look for in ids and names."),
-        ("from" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
+        ("q" = Option<String>, Query, nullable = false, description = "Text to search for in ids and names."),
+        ("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
     responses(Look),
 )]
@@ -160,7 +160,7 @@ pub(super) async fn add(
     security(()),
     params(
         ("id" = Option<String>, Query, nullable = false, description = "The hub's id."),
-        ("from" = Option<String>, Query, nullable = false, description = "Members to pass over."),
+        ("from" = Option<String>, Query, nullable = false, description = "Number of members to skip."),
     ),
     responses(Look),
 )]
@@ -264,10 +264,8 @@ pub(super) async fn give(
 ) -> Result<HttpResponse, PageError> {
     staff_in(&visit, ROOM)?;
     let hub = hub_of(&fields)?;
-    let role: Role = fields
-        .one("role")?
-        .parse()
-        .map_err(|_| Problem::BadRequest("The role is one of those that there are.".to_owned()))?;
+    let role: Role =
+        fields.one("role")?.parse().map_err(|_| Problem::BadRequest("Unknown role.".to_owned()))?;
     let mut form = Membership { role: role.name(), ..Membership::new() };
     let again =
         async |form: &Membership, status| show_one(&services, &visit, status, hub.clone(), form).await;

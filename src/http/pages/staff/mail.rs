@@ -38,7 +38,7 @@ pub(super) struct Document;
     security(()),
     params(
         ("state" = Option<String>, Query, nullable = false, description = "`all`, `unsent`, `dead` or `sent`."),
-        ("from" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
+        ("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
     responses(Look),
 )]

@@ -114,7 +114,10 @@ impl IntoResponses for Look {
     fn responses() -> Responses {
         let page = ContentBuilder::new().schema(Some(String::schema())).build();
         let page = ResponseBuilder::new().description("The page.").content("text/html", page).build();
-        let mut responses = Responses::from([("200".to_owned(), page.into()), lead("Nobody is signed in.")]);
+        let mut responses = Responses::from([
+            ("200".to_owned(), page.into()),
+            lead("Not signed in. Redirects to the sign-in page."),
+        ]);
         responses.extend(May::<Html, 400>::responses());
         responses.extend(May::<Html, 404>::responses());
         responses.extend(May::<Html, 503>::responses());
@@ -124,8 +127,7 @@ impl IntoResponses for Look {
 
 impl IntoResponses for Done {
     fn responses() -> Responses {
-        let mut responses =
-            Responses::from([lead("Where it leads says what was done; or nobody is signed in.")]);
+        let mut responses = Responses::from([lead("Done. Redirects to the list, or to the sign-in page.")]);
         responses.extend(AnyBody::<Html>::responses());
         responses.extend(May::<Html, 403>::responses());
         responses.extend(May::<Html, 404>::responses());

@@ -36,8 +36,8 @@ pub(super) struct Document;
     operation_id = "staff_users_page",
     security(()),
     params(
-        ("q" = Option<String>, Query, nullable = false, description = "What to look for in addresses and names."),
-        ("from" = Option<String>, Query, nullable = false, description = "Rows to pass over."),
+        ("q" = Option<String>, Query, nullable = false, description = "Text to search for in emails and names."),
+        ("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
     responses(Look),
 )]
