@@ -18,24 +18,24 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use harness::bench::{Bench, Contestant, Race, Target};
+use harness::bench::{Bench, Comparison, SeriesId, Target};
+use harness::cleanup::{ChildProcess, ScratchDirectory};
 use harness::cluster::Cluster;
 use harness::database::{Backend, Database};
-use harness::leftovers::{Directory, Process};
-use harness::load::Lap;
+use harness::load::RunResult;
 
 /// How often to look whether a child has ended.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const BUNDLES: usize = 5;
-const KINDS: [(&str, &str); 2] = [("users", "users"), ("requests", "permission_requests")];
+const IMPORTS: [(&str, &str); 2] = [("users", "users"), ("requests", "permission_requests")];
 
 /// What of a table is copied: all but what the database makes of the rest.
-fn columns(table: &str) -> &'static str {
+fn copied_columns(table: &str) -> &'static str {
     match table {
         "users" => "id, email, first_name, last_name, password, active, staff, created_at",
         _ => {
             "id, redeem_id, user_target, user_allowed, bundle_id, asked_by, redeem_page, created_at, \
-             expires_at, create_once, closed_at, outcome, redeem_once, stands"
+             expires_at, create_key, closed_at, outcome, redeem_key, active"
         }
     }
 }
@@ -43,22 +43,22 @@ fn columns(table: &str) -> &'static str {
 fn main() {
     harness::run("import", |bench| {
         let rows = if bench.options.quick { 10_000 } else { bench.options.tokens };
-        let files = Files::write(rows);
+        let files = ImportFiles::write(rows);
         on_postgres(bench, &files);
         on_sqlite(bench, &files);
     });
 }
 
 /// What is imported, and in the end the rows that came of it.
-struct Files {
-    directory: Directory,
+struct ImportFiles {
+    directory: ScratchDirectory,
     rows: usize,
 }
 
-impl Files {
+impl ImportFiles {
     /// People whose addresses come in no order, and requests between any two.
     fn write(rows: usize) -> Self {
-        let files = Self { directory: Directory::new(), rows };
+        let files = Self { directory: ScratchDirectory::new(), rows };
         let (mut users, mut requests) = (files.create("users.csv"), files.create("requests.csv"));
         writeln!(users, "email,first_name,last_name,password_hash").unwrap();
         writeln!(requests, "user_target,user_allowed,bundle,ttl").unwrap();
@@ -94,21 +94,21 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
 }
 
 /// A database without anybody in it, and what is to be imported.
-struct Stage<'a> {
+struct ImportBench<'a> {
     database: &'a Database,
-    files: &'a Files,
+    files: &'a ImportFiles,
     /// Whether the users are those whose numbers the copied requests have.
-    peopled: Cell<bool>,
+    has_imported_users: Cell<bool>,
 }
 
-impl<'a> Stage<'a> {
-    fn new(database: &'a Database, files: &'a Files) -> Self {
+impl<'a> ImportBench<'a> {
+    fn new(database: &'a Database, files: &'a ImportFiles) -> Self {
         for nth in 1..=BUNDLES {
             database.execute(&format!(
                 "INSERT INTO bundles (name, description, permission) VALUES ('Bundle {nth}', '', 2)"
             ));
         }
-        Self { database, files, peopled: Cell::new(false) }
+        Self { database, files, has_imported_users: Cell::new(false) }
     }
 
     /// Imports a file into tables that are ready for it; for how long that takes.
@@ -116,14 +116,14 @@ impl<'a> Stage<'a> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(["import", kind]).arg(self.files.path(&format!("{kind}.csv"))).arg("--json");
         command.env_clear().env("DATABASE_URL", &self.database.url).current_dir(self.files.directory.path());
-        timed(command.stdin(Stdio::null()).stdout(self.files.create("answer").into_inner().unwrap()))
+        run_timed(command.stdin(Stdio::null()).stdout(self.files.create("answer").into_inner().unwrap()))
     }
 
     /// Has `psql` copy rows in or out; for how long that takes.
-    fn copy(&self, sql: &str, stdin: Stdio, stdout: Stdio) -> Duration {
-        let (cluster, name) = self.database.in_cluster().unwrap();
-        let mut psql = cluster.client("psql", name);
-        timed(
+    fn psql_copy(&self, sql: &str, stdin: Stdio, stdout: Stdio) -> Duration {
+        let (cluster, name) = self.database.postgres_cluster().unwrap();
+        let mut psql = cluster.client_command("psql", name);
+        run_timed(
             psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command", sql])
                 .stdin(stdin)
                 .stdout(stdout),
@@ -131,106 +131,115 @@ impl<'a> Stage<'a> {
     }
 
     /// Keeps the rows that are there for being copied in.
-    fn keep(&self, kind: &str, table: &str) {
+    fn save_rows(&self, kind: &str, table: &str) {
         let file = File::create(self.files.path(&format!("{kind}.copy"))).unwrap();
-        let rows = format!("SELECT {} FROM {table} ORDER BY id", columns(table));
-        self.copy(&format!("COPY ({rows}) TO STDOUT"), Stdio::null(), file.into());
+        let rows = format!("SELECT {} FROM {table} ORDER BY id", copied_columns(table));
+        self.psql_copy(&format!("COPY ({rows}) TO STDOUT"), Stdio::null(), file.into());
     }
 
     fn copy_in(&self, kind: &str, table: &str) -> Duration {
         let file = File::open(self.files.path(&format!("{kind}.copy"))).unwrap();
-        self.copy(&format!("COPY {table} ({}) FROM STDIN", columns(table)), file.into(), Stdio::null())
+        self.psql_copy(
+            &format!("COPY {table} ({}) FROM STDIN", copied_columns(table)),
+            file.into(),
+            Stdio::null(),
+        )
     }
 
     /// Nothing is there of this kind, nor of what refers to it.
     fn prepare(&self, kind: &str) {
         if kind == "users" {
-            self.database.empty(&["outbox", "tallies", "permission_requests", "users"]);
-            self.peopled.set(false);
+            self.database.truncate(&["outbox", "user_counters", "permission_requests", "users"]);
+            self.has_imported_users.set(false);
         } else {
-            self.database.empty(&["outbox", "tallies", "permission_requests"]);
-            if !self.peopled.get() {
-                self.database.empty(&["users"]);
+            self.database.truncate(&["outbox", "user_counters", "permission_requests"]);
+            if !self.has_imported_users.get() {
+                self.database.truncate(&["users"]);
                 match self.database.backend {
                     Backend::Postgres => self.copy_in("users", "users"),
                     Backend::Sqlite => self.import("users"),
                 };
-                self.peopled.set(true);
+                self.has_imported_users.set(true);
             }
         }
-        self.database.settle();
+        self.database.checkpoint();
     }
 
-    fn lap(&self, table: &str, elapsed: Duration) -> Lap {
+    fn run_result(&self, table: &str, elapsed: Duration) -> RunResult {
         let rows = self.files.rows as i64;
-        assert_eq!(self.database.number(&format!("SELECT count(*) FROM {table}")), rows, "all are there");
-        Lap { operations: rows.unsigned_abs(), elapsed, latencies: None }
+        assert_eq!(self.database.query_i64(&format!("SELECT count(*) FROM {table}")), rows, "all are there");
+        RunResult { operations: rows.unsigned_abs(), elapsed, latencies: None }
     }
 
-    fn ours(
+    fn countersign(
         &'a self,
-        race: &mut Race<'a>,
+        comparison: &mut Comparison<'a>,
         panel: &str,
         (kind, table): (&'static str, &'static str),
-    ) -> Contestant {
-        race.enter(panel, &format!("countersign import {kind}"), 1, move |_| {
+    ) -> SeriesId {
+        comparison.add(panel, &format!("countersign import {kind}"), 1, move |_| {
             self.prepare(kind);
             let elapsed = self.import(kind);
-            self.lap(table, elapsed)
+            self.run_result(table, elapsed)
         })
     }
 
-    fn theirs(
+    fn copy_baseline(
         &'a self,
-        race: &mut Race<'a>,
+        comparison: &mut Comparison<'a>,
         panel: &str,
         (kind, table): (&'static str, &'static str),
-    ) -> Contestant {
-        race.enter(panel, &format!("COPY {table}"), 1, move |_| {
+    ) -> SeriesId {
+        comparison.add(panel, &format!("COPY {table}"), 1, move |_| {
             self.prepare(kind);
             let elapsed = self.copy_in(kind, table);
-            self.lap(table, elapsed)
+            self.run_result(table, elapsed)
         })
     }
 }
 
 /// Runs a program to its end; for how long it ran.
-fn timed(command: &mut Command) -> Duration {
+fn run_timed(command: &mut Command) -> Duration {
     let started = Instant::now();
-    let process = Process::start(command);
+    let process = ChildProcess::start(command);
     while !process.has_ended() {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     let elapsed = started.elapsed();
-    assert!(process.with(|child| child.wait().unwrap().success()), "{command:?}");
+    assert!(process.with_child(|child| child.wait().unwrap().success()), "{command:?}");
     elapsed
 }
 
-fn on_postgres(bench: &mut Bench, files: &Files) {
+fn on_postgres(bench: &mut Bench, files: &ImportFiles) {
     let cluster = Rc::new(Cluster::start());
     let database = Database::postgres(&cluster);
-    let stage = Stage::new(&database, files);
-    for (kind, table) in KINDS {
+    let stage = ImportBench::new(&database, files);
+    for (kind, table) in IMPORTS {
         stage.import(kind);
-        stage.keep(kind, table);
+        stage.save_rows(kind, table);
     }
-    let mut race = bench.race();
+    let mut comparison = bench.comparison();
     let panel = "import, PostgreSQL";
-    let pairs =
-        KINDS.map(|kind| (kind.0, stage.ours(&mut race, panel, kind), stage.theirs(&mut race, panel, kind)));
-    race.run(bench, cluster.directory());
+    let pairs = IMPORTS.map(|kind| {
+        (
+            kind.0,
+            stage.countersign(&mut comparison, panel, kind),
+            stage.copy_baseline(&mut comparison, panel, kind),
+        )
+    });
+    comparison.run(bench, cluster.directory());
     for (kind, ours, theirs) in pairs {
         let what = format!("PostgreSQL, import of {kind} ÷ COPY of the same rows");
         bench.ratio(&what, ours, theirs, Target::AtLeast(0.2, 0.5));
     }
 }
 
-fn on_sqlite(bench: &mut Bench, files: &Files) {
+fn on_sqlite(bench: &mut Bench, files: &ImportFiles) {
     let database = Database::sqlite();
-    let stage = Stage::new(&database, files);
-    let mut race = bench.race();
-    for kind in KINDS {
-        stage.ours(&mut race, "import, SQLite", kind);
+    let stage = ImportBench::new(&database, files);
+    let mut comparison = bench.comparison();
+    for kind in IMPORTS {
+        stage.countersign(&mut comparison, "import, SQLite", kind);
     }
-    race.run(bench, database.directory());
+    comparison.run(bench, database.directory());
 }

@@ -15,10 +15,10 @@ use std::rc::Rc;
 use harness::bench::{Bench, Target};
 use harness::cluster::Cluster;
 use harness::database::{Database, Value};
+use harness::fixtures::{BUNDLE_ID, BenchUser};
 use harness::requests::Requests;
-use harness::seed::{BUNDLE, Person};
 use harness::server::Server;
-use harness::{load, seed};
+use harness::{fixtures, load};
 
 /// How much the two users have, of everything.
 const ROWS: [usize; 2] = [1_000, 100_000];
@@ -28,8 +28,8 @@ const CONNECTIONS: usize = 16;
 fn main() {
     harness::run("list", |bench| {
         let cluster = Rc::new(Cluster::start());
-        on(bench, &Database::postgres(&cluster));
-        on(bench, &Database::sqlite());
+        run_on(bench, &Database::postgres(&cluster));
+        run_on(bench, &Database::sqlite());
     });
 }
 
@@ -40,22 +40,22 @@ const LISTS: [(&str, &str); 3] = [
     ("mfs tokens", "/-/svc/mfs_api.list?limit=20"),
 ];
 
-fn on(bench: &mut Bench, database: &Database) {
+fn run_on(bench: &mut Bench, database: &Database) {
     let backend = database.backend;
     let rows = if bench.options.quick { [100, 1_000] } else { ROWS };
     // The first two have much; all others have a little of it with them.
-    let people = seed::people(database, rows[1] + 2);
-    seed::hubs(database, &people[..2]);
+    let people = fixtures::insert_users(database, rows[1] + 2);
+    fixtures::insert_hubs(database, &people[..2]);
     for (owner, count) in [(&people[0], rows[0]), (&people[1], rows[1])] {
-        requests(database, owner, &people[2..2 + count]);
-        permissions(database, owner, &people[2..2 + count]);
-        seed::tally(database);
-        seed::exports(database, std::slice::from_ref(owner), count, 1);
+        insert_requests(database, owner, &people[2..2 + count]);
+        insert_permissions(database, owner, &people[2..2 + count]);
+        fixtures::update_user_counters(database);
+        fixtures::insert_exports(database, std::slice::from_ref(owner), count, 1);
     }
-    database.settle();
+    database.checkpoint();
     let server = Server::start(database);
 
-    let mut race = bench.race();
+    let mut comparison = bench.comparison();
     let mut told = Vec::new();
     for (name, path) in LISTS {
         let panel = format!("list {name}, {}", backend.name());
@@ -64,17 +64,17 @@ fn on(bench: &mut Bench, database: &Database) {
             list.push("GET", path, &[("Authorization", &people[nth].authorization)], "");
             if path.starts_with("/api/") {
                 let total = format!(r#""total_count":{}"#, rows[nth]);
-                let answer = load::ask(server.address, &list);
+                let answer = load::send_first(server.address, &list);
                 assert!(answer.contains(&total), "{total} is wanted of {path}, not:\n{answer}");
             }
             let address = server.address;
-            race.enter(&panel, &format!("countersign, {} rows", rows[nth]), CONNECTIONS, move |window| {
-                load::closed(address, &list, CONNECTIONS, window)
+            comparison.add(&panel, &format!("countersign, {} rows", rows[nth]), CONNECTIONS, move |window| {
+                load::closed_loop(address, &list, CONNECTIONS, window)
             })
         });
         told.push((name, ours));
     }
-    race.run(bench, database.directory());
+    comparison.run(bench, database.directory());
     for (name, [few, many]) in told {
         let what = format!("{}, {name}: {} rows ÷ {} rows @{CONNECTIONS}", backend.name(), rows[1], rows[0]);
         bench.ratio(&what, many, few, Target::AtLeast(0.8, 1.0));
@@ -82,14 +82,14 @@ fn on(bench: &mut Bench, database: &Database) {
 }
 
 /// Open requests that ask `owner`, one by each of the others.
-fn requests(database: &Database, owner: &Person, others: &[Person]) {
-    let now = seed::now();
+fn insert_requests(database: &Database, owner: &BenchUser, others: &[BenchUser]) {
+    let now = fixtures::now();
     let rows = others.iter().map(|other| {
         [
-            Value::Id(seed::id(now)),
+            Value::Id(fixtures::uuid_at(now)),
             Value::Int(owner.id),
             Value::Int(other.id),
-            Value::Int(BUNDLE),
+            Value::Int(BUNDLE_ID),
             Value::Int(other.id),
             Value::Time(now),
             Value::Time(now + 604_800_000_000),
@@ -101,19 +101,19 @@ fn requests(database: &Database, owner: &Person, others: &[Person]) {
 }
 
 /// Permissions that `owner` holds, one over each of the others.
-fn permissions(database: &Database, owner: &Person, others: &[Person]) {
-    let now = seed::now();
+fn insert_permissions(database: &Database, owner: &BenchUser, others: &[BenchUser]) {
+    let now = fixtures::now();
     let rows = others.iter().map(|other| {
         [
-            Value::Id(seed::id(now)),
+            Value::Id(fixtures::uuid_at(now)),
             Value::Int(other.id),
             Value::Int(owner.id),
-            Value::Int(BUNDLE),
+            Value::Int(BUNDLE_ID),
             Value::Int(owner.id),
             Value::Time(now),
             Value::Time(now),
             Value::Time(now),
-            Value::text("redeemed"),
+            Value::text("approved"),
             Value::Bool(true),
         ]
     });
@@ -127,7 +127,7 @@ fn permissions(database: &Database, owner: &Person, others: &[Person]) {
         "expires_at",
         "closed_at",
         "outcome",
-        "stands",
+        "active",
     ];
     database.insert("permission_requests", columns, rows);
 }

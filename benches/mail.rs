@@ -23,35 +23,35 @@ use tokio::net::{TcpListener, TcpStream};
 use harness::bench::Target;
 use harness::cluster::Cluster;
 use harness::database::{Database, Value};
-use harness::load::Lap;
-use harness::seed::{self, Person};
+use harness::fixtures::{self, BenchUser};
+use harness::load::RunResult;
 use harness::server::Server;
 
 /// How long it may take to empty the outbox before the bench has failed.
-const PATIENCE: Duration = Duration::from_secs(300);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn main() {
     harness::run("mail", |bench| {
         let cluster = Rc::new(Cluster::start());
         let mails = if bench.options.quick { 2_000 } else { 20_000 };
         let databases = [Database::postgres(&cluster), Database::sqlite()].map(|database| {
-            let people = seed::people(&database, 2_000);
+            let people = fixtures::insert_users(&database, 2_000);
             (database, people, RefCell::new(Vec::new()))
         });
-        let mut race = bench.race();
+        let mut comparison = bench.comparison();
         for (database, people, rates) in &databases {
-            race.enter(&panel(database), "countersign", 1, move |_| {
-                owe(database, people, mails);
-                let lap = empty(database, mails);
-                rates.borrow_mut().push(lap.throughput());
-                lap
+            comparison.add(&panel(database), "countersign", 1, move |_| {
+                fill_outbox(database, people, mails);
+                let run_result = drain_outbox(database, mails);
+                rates.borrow_mut().push(run_result.throughput());
+                run_result
             });
         }
-        race.run(bench, cluster.directory());
+        comparison.run(bench, cluster.directory());
         for (database, _, rates) in &databases {
             let rates = rates.borrow();
             if !rates.is_empty() {
-                bench.figure(&panel(database), &rates, "/s", Target::AtLeast(1_000.0, 3_000.0));
+                bench.metric(&panel(database), &rates, "/s", Target::AtLeast(1_000.0, 3_000.0));
             }
         }
     });
@@ -62,23 +62,23 @@ fn panel(database: &Database) -> String {
 }
 
 /// Has the outbox owe so many mails, all of them due, and nothing else.
-fn owe(database: &Database, people: &[Person], mails: usize) {
-    let (open, now) = (seed::open_requests(database, people, mails), seed::now());
+fn fill_outbox(database: &Database, people: &[BenchUser], mails: usize) {
+    let (open, now) = (fixtures::insert_open_requests(database, people, mails), fixtures::now());
     database.insert(
         "outbox",
         ["id", "request_id", "created_at", "due_at", "attempts"],
         open.iter().zip(now..).map(|(open, at)| {
             let due = Value::Time(at - 1_000_000);
-            [Value::Id(seed::id(at)), Value::Int(open.number), due.clone(), due, Value::Int(0)]
+            [Value::Id(fixtures::uuid_at(at)), Value::Int(open.number), due.clone(), due, Value::Int(0)]
         }),
     );
-    database.settle();
+    database.checkpoint();
 }
 
 /// Starts a server, and waits until nothing is owed any more. The clock runs
 /// from its first word to the SMTP server.
-fn empty(database: &Database, mails: usize) -> Lap {
-    let sink = Sink::start();
+fn drain_outbox(database: &Database, mails: usize) -> RunResult {
+    let sink = SmtpSink::start();
     let smtp_url = format!("smtp://127.0.0.1:{}", sink.port);
     let _server = Server::start_with(
         database,
@@ -91,33 +91,33 @@ fn empty(database: &Database, mails: usize) -> Lap {
     let began = sink.first_connection();
     // Whether there is any: to count them all would cost more than to send them.
     let unsent = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE finished_at IS NULL LIMIT 1) AS unsent";
-    while database.number(unsent) > 0 {
-        assert!(began.elapsed() < PATIENCE, "{} of {mails} mails were sent", sink.mails());
+    while database.query_i64(unsent) > 0 {
+        assert!(began.elapsed() < DRAIN_TIMEOUT, "{} of {mails} mails were sent", sink.mails());
         std::thread::sleep(Duration::from_millis(20));
     }
     let elapsed = began.elapsed();
     assert_eq!(sink.mails(), mails, "each mail once");
-    let sent = database.number("SELECT count(*) FROM outbox WHERE result = 'sent'");
+    let sent = database.query_i64("SELECT count(*) FROM outbox WHERE result = 'sent'");
     assert_eq!(usize::try_from(sent), Ok(mails), "each row is finished as sent");
-    Lap { operations: mails as u64, elapsed, latencies: None }
+    RunResult { operations: mails as u64, elapsed, latencies: None }
 }
 
 // --- The SMTP server -----------------------------------------------------------
 
 /// An SMTP server on a thread of its own, which takes all mail and keeps none.
-struct Sink {
+struct SmtpSink {
     port: u16,
-    shared: Arc<Shared>,
+    shared: Arc<SinkState>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct SinkState {
     mails: AtomicUsize,
     first: OnceLock<Instant>,
     ended: AtomicBool,
 }
 
-impl Sink {
+impl SmtpSink {
     fn start() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -141,32 +141,32 @@ impl Sink {
             if let Some(first) = self.shared.first.get() {
                 return *first;
             }
-            assert!(started.elapsed() < PATIENCE, "nobody brings mail");
+            assert!(started.elapsed() < DRAIN_TIMEOUT, "nobody brings mail");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
-impl Drop for Sink {
+impl Drop for SmtpSink {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
     }
 }
 
-async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>) {
+async fn listen(listener: std::net::TcpListener, shared: Arc<SinkState>) {
     let listener = TcpListener::from_std(listener).unwrap();
     while !shared.ended.load(Ordering::SeqCst) {
         let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept());
         let Ok(Ok((stream, _))) = accepted.await else { continue };
         shared.first.get_or_init(Instant::now);
-        tokio::spawn(converse(stream, Arc::clone(&shared)));
+        tokio::spawn(handle_connection(stream, Arc::clone(&shared)));
     }
 }
 
 /// Says yes to everything.
-async fn converse(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+async fn handle_connection(stream: TcpStream, shared: Arc<SinkState>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    say(&stream, b"220 sink ESMTP\r\n").await?;
+    write_all(&stream, b"220 sink ESMTP\r\n").await?;
     let (mut heard, mut in_mail) = (Vec::with_capacity(16_384), false);
     loop {
         stream.readable().await?;
@@ -187,16 +187,16 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()>
                 b"250 taken\r\n"
             }
             Some(b"DATA") => b"354 go on\r\n",
-            Some(b"QUIT") => return say(&stream, b"221 bye\r\n").await,
+            Some(b"QUIT") => return write_all(&stream, b"221 bye\r\n").await,
             _ => b"250 yes\r\n",
         };
         in_mail = answer.starts_with(b"354");
         heard.clear();
-        say(&stream, answer).await?;
+        write_all(&stream, answer).await?;
     }
 }
 
-async fn say(stream: &TcpStream, mut words: &[u8]) -> std::io::Result<()> {
+async fn write_all(stream: &TcpStream, mut words: &[u8]) -> std::io::Result<()> {
     while !words.is_empty() {
         match stream.try_write(words) {
             Ok(written) => words = words.get(written..).unwrap_or_default(),

@@ -16,75 +16,77 @@ use std::rc::Rc;
 use harness::bench::{Bench, Target};
 use harness::cluster::Cluster;
 use harness::database::Database;
+use harness::fixtures::{BenchExport, BenchUser, OpenRequest, RowSupply};
 use harness::requests::Requests;
-use harness::seed::{Export, Open, Person, Stock};
 use harness::server::Server;
-use harness::{load, seed};
+use harness::{fixtures, load};
 
 /// What the many are compared with.
-const FEW: usize = 10_000;
+const SMALL_COUNT: usize = 10_000;
 /// Tokens that are asked about.
-const ASKED: usize = 10_000;
+const CHECKED_TOKENS: usize = 10_000;
 /// How often the server is started for its first answer.
-const STARTS: usize = 5;
+const SERVER_STARTS: usize = 5;
 
 fn main() {
     harness::run("scale", |bench| {
         let cluster = Rc::new(Cluster::start());
         let many = if bench.options.quick { 50_000 } else { bench.options.tokens };
-        on(bench, [FEW, many].map(|count| Stage::new(Database::postgres(&cluster), count)));
-        on(bench, [FEW, many].map(|count| Stage::new(Database::sqlite(), count)));
+        run_on(bench, [SMALL_COUNT, many].map(|count| ScaleBench::new(Database::postgres(&cluster), count)));
+        run_on(bench, [SMALL_COUNT, many].map(|count| ScaleBench::new(Database::sqlite(), count)));
     });
 }
 
 /// Open requests, at the least: a fast machine redeems tens of thousands while it is
 /// measured once.
-const LEAST_OPEN: usize = 60_000;
+const MIN_OPEN_REQUESTS: usize = 60_000;
 
 /// A server on a database with so many export tokens that live, and as many
 /// requests that are open.
-struct Stage {
+struct ScaleBench {
     database: Database,
-    people: Vec<Person>,
-    exports: Vec<Export>,
-    open: RefCell<Vec<Open>>,
+    users: Vec<BenchUser>,
+    exports: Vec<BenchExport>,
+    open: RefCell<Vec<OpenRequest>>,
     count: usize,
     server: Server,
     /// Until the first answer, in milliseconds, start by start.
-    starts: Vec<f64>,
+    startup_times_ms: Vec<f64>,
 }
 
-impl Stage {
+impl ScaleBench {
     fn new(database: Database, count: usize) -> Self {
         eprintln!("seeding {count} tokens and as many requests, or more, on {}", database.backend.name());
         // Enough that each asks each no more than once.
-        let people = seed::people(&database, 2 * (count as f64).sqrt().ceil().max(1_000.0) as usize);
-        seed::hubs(&database, &people);
-        let exports = seed::exports(&database, &people, count, ASKED);
-        let open = RefCell::new(seed::open_requests(&database, &people, count.max(LEAST_OPEN)));
-        database.settle();
-        let starts = (0..STARTS).map(|_| Server::start(&database).first_answer.as_secs_f64() * 1e3).collect();
+        let users = fixtures::insert_users(&database, 2 * (count as f64).sqrt().ceil().max(1_000.0) as usize);
+        fixtures::insert_hubs(&database, &users);
+        let exports = fixtures::insert_exports(&database, &users, count, CHECKED_TOKENS);
+        let open =
+            RefCell::new(fixtures::insert_open_requests(&database, &users, count.max(MIN_OPEN_REQUESTS)));
+        database.checkpoint();
+        let startup_times_ms =
+            (0..SERVER_STARTS).map(|_| Server::start(&database).startup_time.as_secs_f64() * 1e3).collect();
         let server = Server::start(&database);
-        Self { database, people, exports, open, count, server, starts }
+        Self { database, users, exports, open, count, server, startup_times_ms }
     }
 
     /// Redemptions of requests that are still open. The few are made anew when they
     /// run low, the many outlast the bench.
     fn redemptions(&self, count: usize) -> Requests {
         let mut open = self.open.borrow_mut();
-        let all = self.count.max(LEAST_OPEN);
+        let all = self.count.max(MIN_OPEN_REQUESTS);
         if open.len() < count.min(all) {
-            *open = seed::open_requests(&self.database, &self.people, all);
-            self.database.settle();
+            *open = fixtures::insert_open_requests(&self.database, &self.users, all);
+            self.database.checkpoint();
         }
         let rest = open.len() - count.min(open.len());
-        seed::redemptions(&self.people, &open.split_off(rest))
+        fixtures::redeem_requests(&self.users, &open.split_off(rest))
     }
 
     fn authz(&self) -> Requests {
         let mut requests = Requests::new(204);
         for export in &self.exports {
-            let hub = seed::hub(self.people[export.creator].id);
+            let hub = fixtures::hub_id(self.users[export.creator].id);
             let path = format!("/authz?hub_id={hub}&nid=node1&right=read");
             requests.push("GET", &path, &[("X-Param-Mfs-Token", &export.token)], "");
         }
@@ -92,39 +94,39 @@ impl Stage {
     }
 }
 
-fn on(bench: &mut Bench, stages: [Stage; 2]) {
+fn run_on(bench: &mut Bench, stages: [ScaleBench; 2]) {
     let backend = stages[0].database.backend.name();
-    let mut race = bench.race();
+    let mut comparison = bench.comparison();
     let told = [64, 256].map(|connections| {
         stages.each_ref().map(|stage| {
             let series = format!("{} tokens", stage.count);
-            let mut stock = Stock::new(connections);
-            let redeem = race.enter(&format!("redeem, {backend}"), &series, connections, move |window| {
-                let requests = stage.redemptions(stock.rows());
-                let lap = load::closed(stage.server.address, &requests, connections, window);
-                stock.after(lap, window)
+            let mut row_supply = RowSupply::new(connections);
+            let redeem = comparison.add(&format!("redeem, {backend}"), &series, connections, move |window| {
+                let requests = stage.redemptions(row_supply.rows());
+                let run_result = load::closed_loop(stage.server.address, &requests, connections, window);
+                row_supply.observe(run_result, window)
             });
             let requests = stage.authz();
-            let authz = race.enter(&format!("authz, {backend}"), &series, connections, move |window| {
-                load::closed(stage.server.address, &requests, connections, window)
+            let authz = comparison.add(&format!("authz, {backend}"), &series, connections, move |window| {
+                load::closed_loop(stage.server.address, &requests, connections, window)
             });
             [redeem, authz]
         })
     });
-    race.run(bench, stages[0].database.directory());
+    comparison.run(bench, stages[0].database.directory());
     let [few, many] = &stages;
     for ([few_at, many_at], connections) in told.iter().zip([64, 256]) {
         for (nth, what) in ["redeem", "authz"].into_iter().enumerate() {
             let what = format!("{backend}, {what} @{connections}: {} ÷ {} tokens", many.count, few.count);
-            bench.ratio(&what, many_at[nth], few_at[nth], Target::None);
+            bench.ratio(&what, many_at[nth], few_at[nth], Target::Unbounded);
         }
     }
     for stage in &stages {
         let on = |what: &str| format!("{backend}, {} tokens: {what}", stage.count);
-        let resident = stage.server.most_resident_bytes() as f64 / 1e6;
-        bench.figure(&on("most in memory"), &[resident], " MB", Target::AtMost(80.0, 40.0));
-        bench.figure(&on("first answer"), &stage.starts, " ms", Target::AtMost(150.0, 50.0));
-        let bytes = stage.database.bytes() as f64 / 1e6;
-        bench.figure(&on("on disk, with what was redeemed"), &[bytes], " MB", Target::None);
+        let resident = stage.server.peak_resident_bytes() as f64 / 1e6;
+        bench.metric(&on("most in memory"), &[resident], " MB", Target::AtMost(80.0, 40.0));
+        bench.metric(&on("first answer"), &stage.startup_times_ms, " ms", Target::AtMost(150.0, 50.0));
+        let bytes = stage.database.size_bytes() as f64 / 1e6;
+        bench.metric(&on("on disk, with what was redeemed"), &[bytes], " MB", Target::Unbounded);
     }
 }

@@ -14,41 +14,41 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::actors::looks::Looks;
-use crate::actors::mailer::{Mailer, Postage};
+use crate::actors::link_view_counter::LinkViewCounter;
+use crate::actors::mailer::{MailSender, Mailer};
 use crate::actors::registry::Registry;
-use crate::actors::{Vigil, pulse, retention};
+use crate::actors::{LivenessWatch, audit_retention, liveness};
 use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
-use crate::http::attempts::Attempts;
 use crate::http::auth::Authenticator;
-use crate::http::farewell::Farewell;
+use crate::http::error::ApiError;
+use crate::http::login_throttle::LoginThrottle;
 use crate::http::metrics::Metrics;
+use crate::http::middleware::request_middleware;
 use crate::http::pages;
-use crate::http::problem::Problem;
-use crate::http::quota;
-use crate::http::trace::trace;
-use crate::http::{Services, configure, server};
+use crate::http::rate_limit_headers;
+use crate::http::shutdown::Shutdown;
+use crate::http::{AppState, configure, server};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
-use crate::store::{Clock, Directory, Store, StoreError};
+use crate::store::{AsyncStore, Clock, Store, StoreError};
 
 /// Seconds that requests under way get to finish when the server is told to stop.
-const SHUTDOWN_SECONDS: u64 = 15;
+const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
 /// Connections that the mailer uses.
-const FOR_MAILER: u32 = 2;
+const MAILER_CONNECTIONS: u32 = 2;
 /// How long what is only in memory may take to be written down at the end.
-const TIDYING: Duration = Duration::from_secs(6);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(6);
 /// The most clients that are connected at a time; the others wait to be. One takes some
 /// kilobytes while it does nothing.
-const MOST_CONNECTIONS: usize = 50_000;
+const MAX_CLIENT_CONNECTIONS: usize = 50_000;
 /// Clients that may come while the server is at something else; the system has a limit of
 /// its own (4,096 mostly).
-const CROWD: i32 = 4_096;
+const LISTEN_BACKLOG: i32 = 4_096;
 /// Files that are no client's: the database's, mail's and our own.
-const FILES_OF_OURS: usize = 256;
+const RESERVED_FDS: usize = 256;
 /// Seconds that a browser may remember a preflight's answer.
-const PREFLIGHT_SECONDS: usize = 3_600;
+const PREFLIGHT_MAX_AGE_SECONDS: usize = 3_600;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +78,14 @@ pub enum AppError {
     Server(#[from] io::Error),
     /// An actor ended; what it said is in the log.
     #[error("the {0} stopped unexpectedly; exiting so that this process can be restarted")]
-    Actor(&'static str),
+    ActorStopped(&'static str),
     /// Threads hang in the database.
     #[error("the database did not respond for two minutes; exiting so that this process can be restarted")]
-    Stuck,
+    DatabaseStalled,
 }
 
 /// What a server is made of that tests put in by hand.
-pub struct Parts {
+pub struct Dependencies {
     /// The server's keys.
     pub keyring: Keyring,
     /// Where it listens.
@@ -96,7 +96,7 @@ pub struct Parts {
     pub transport: Transport,
 }
 
-impl Parts {
+impl Dependencies {
     /// As the configuration says; brings the tables up to date.
     pub fn new(config: &Config) -> Result<Self, AppError> {
         // Before anything is opened: a missing secret is told at once.
@@ -112,69 +112,81 @@ impl Parts {
 pub struct Application {
     server: Server,
     registry: Registry,
-    registry_vigil: Vigil,
+    registry_liveness: LivenessWatch,
     mailer: Mailer,
-    mailer_vigil: Vigil,
-    looks: Looks,
+    mailer_liveness: LivenessWatch,
+    link_views: LinkViewCounter,
     /// The requests', and the mailer's.
-    directories: [Directory; 2],
+    stores: [AsyncStore; 2],
     /// One for each actor: writing mail takes time that the registry needs.
     arbiters: [Arbiter; 2],
 }
 
 impl Application {
     /// Starts actors and server, within an actix system.
-    pub fn start(config: Config, parts: Parts) -> Result<Self, AppError> {
-        let Parts { keyring, listener, store, transport } = parts;
+    pub fn start(config: Config, dependencies: Dependencies) -> Result<Self, AppError> {
+        let Dependencies { keyring, listener, store, transport } = dependencies;
         let keyring = Arc::new(keyring);
-        let directory = Directory::new(store.clone(), store.size().saturating_sub(FOR_MAILER));
+        let directory =
+            AsyncStore::acquired(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));
         let arbiters = [Arbiter::new(), Arbiter::new()];
-        let [for_registry, for_mailer] = arbiters.each_ref().map(Arbiter::handle);
-        let (registry_pulse, registry_vigil) = pulse();
-        let (mailer_pulse, mailer_vigil) = pulse();
-        let registry = Registry::start(store.clone(), registry_pulse, &for_registry);
-        let looks = Looks::start(store.clone(), &for_registry);
-        retention::start(store.clone(), config.audit, &for_mailer);
-        let directories = [directory.clone(), Directory::new(store, FOR_MAILER)];
-        let [_, for_mail] = directories.clone();
-        let postage = Postage {
-            directory: for_mail,
+        let [registry_arbiter, mailer_arbiter] = arbiters.each_ref().map(Arbiter::handle);
+        let (registry_guard, registry_liveness) = liveness();
+        let (mailer_guard, mailer_liveness) = liveness();
+        let registry = Registry::start(store.clone(), registry_guard, &registry_arbiter);
+        let looks = LinkViewCounter::start(store.clone(), &registry_arbiter);
+        audit_retention::start(store.clone(), config.audit, &mailer_arbiter);
+        let stores = [directory.clone(), AsyncStore::acquired(store, MAILER_CONNECTIONS)];
+        let [_, mail_store] = stores.clone();
+        let mail_sender = MailSender {
+            store: mail_store,
             keyring: Arc::clone(&keyring),
             templates: Arc::new(Templates::load(config.mail_templates.as_deref())?),
             transport,
             from: config.mail_from.clone(),
             public_url: config.public_url.as_str().to_owned(),
-            language: config.language,
+            default_language: config.language,
         };
-        let mailer = Mailer::start(postage, mailer_pulse, &for_mailer);
-        let farewell = Farewell::default();
+        let mailer = Mailer::start(mail_sender, mailer_guard, &mailer_arbiter);
+        let farewell = Shutdown::default();
         let origins = config.cors.clone();
-        let services = Data::new(Services {
+        let state = Data::new(AppState {
             authenticator: Authenticator::new(
                 directory.clone(),
                 registry.clone(),
-                Attempts::new(directory.clone(), config.limits.signing_in),
+                LoginThrottle::new(directory.clone(), config.limits.sign_in),
             ),
             registry: registry.clone(),
             mailer: mailer.clone(),
-            looks: looks.clone(),
-            directory,
+            link_views: looks.clone(),
+            store: directory,
             keyring,
             metrics: Metrics::default(),
-            farewell: farewell.clone(),
+            shutdown: farewell.clone(),
             config,
         });
         let app = move || {
             App::new()
-                .configure(|app| configure(app, services.clone()))
-                .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request)))
+                .configure(|app| configure(app, state.clone()))
+                .default_service(web::to(async |request: HttpRequest| {
+                    ApiError::NotFound.to_response(&request)
+                }))
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
                 .wrap(NormalizePath::trim())
-                .wrap(from_fn(trace))
+                .wrap(from_fn(request_middleware))
         };
-        let server = server::serve(listener, most_connections(), SHUTDOWN_SECONDS, app)?;
-        actix_web::rt::spawn(farewell.await_signal(server.handle())?);
-        Ok(Self { server, registry, registry_vigil, mailer, mailer_vigil, looks, directories, arbiters })
+        let server = server::serve(listener, max_client_connections(), SHUTDOWN_TIMEOUT_SECONDS, app)?;
+        actix_web::rt::spawn(farewell.stop_on_signal(server.handle())?);
+        Ok(Self {
+            server,
+            registry,
+            registry_liveness,
+            mailer,
+            mailer_liveness,
+            link_views: looks,
+            stores,
+            arbiters,
+        })
     }
 
     /// Stops the server from elsewhere.
@@ -185,16 +197,17 @@ impl Application {
     /// Runs until it is told to stop (SIGTERM, Ctrl-C, [`Self::handle`]), lets the
     /// requests under way finish, and writes down what is only in memory.
     pub async fn run(self) -> Result<(), AppError> {
-        let [for_requests, for_mail] = &self.directories;
+        let [request_store, mail_store] = &self.stores;
         let done = tokio::select! {
             ended = self.server => ended.map_err(AppError::from),
-            () = self.registry_vigil.ended() => Err(AppError::Actor("registry")),
-            () = self.mailer_vigil.ended() => Err(AppError::Actor("mailer")),
-            () = for_requests.stuck() => Err(AppError::Stuck),
-            () = for_mail.stuck() => Err(AppError::Stuck),
+            () = self.registry_liveness.ended() => Err(AppError::ActorStopped("registry")),
+            () = self.mailer_liveness.ended() => Err(AppError::ActorStopped("mailer")),
+            () = request_store.wait_until_stalled() => Err(AppError::DatabaseStalled),
+            () = mail_store.wait_until_stalled() => Err(AppError::DatabaseStalled),
         };
-        let tidied = async { tokio::join!(self.mailer.rest(), self.registry.flush(), self.looks.flush()) };
-        if tokio::time::timeout(TIDYING, tidied).await.is_err() {
+        let flushed =
+            async { tokio::join!(self.mailer.drain(), self.registry.flush(), self.link_views.flush()) };
+        if tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.is_err() {
             tracing::warn!("counters not saved before shutdown");
         }
         for arbiter in &self.arbiters {
@@ -207,11 +220,11 @@ impl Application {
 /// Serves until told to stop.
 pub fn serve(config: Config) -> Result<(), AppError> {
     raise_file_limit();
-    let parts = Parts::new(&config)?;
+    let dependencies = Dependencies::new(&config)?;
     actix_web::rt::System::new().block_on(async move {
-        let address = parts.listener.local_addr()?;
-        let mailbox = pages::has_mailbox(&config).then(|| format!("{}/mailbox", config.public_url));
-        let application = Application::start(config, parts)?;
+        let address = dependencies.listener.local_addr()?;
+        let mailbox = pages::has_dev_mail(&config).then(|| format!("{}/mailbox", config.public_url));
+        let application = Application::start(config, dependencies)?;
         tracing::info!(%address, "listening");
         if let Some(mailbox) = mailbox {
             tracing::info!(%mailbox, "SMTP_URL is not set; mail is saved as files");
@@ -224,7 +237,7 @@ pub fn serve(config: Config) -> Result<(), AppError> {
 /// asks for are too few, and who finds no room tries again after a second.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
-    rustix::net::listen(&listener, CROWD)?;
+    rustix::net::listen(&listener, LISTEN_BACKLOG)?;
     Ok(listener)
 }
 
@@ -239,15 +252,15 @@ fn raise_file_limit() {
 
 /// How many clients may be connected: so many that there are files left for the
 /// database and for mail.
-fn most_connections() -> usize {
+fn max_client_connections() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let left = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OURS);
-    left.clamp(1, MOST_CONNECTIONS)
+    let left = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(RESERVED_FDS);
+    left.clamp(1, MAX_CLIENT_CONNECTIONS)
 }
 
 /// Answers for the pages of origins that the operator lists. Credentials are
 /// not allowed: a page sends its own `Authorization`, never the browser's.
-fn cors(config: &config::Cors) -> Cors {
+fn cors(config: &config::CorsSettings) -> Cors {
     config
         .origins
         .iter()
@@ -258,8 +271,8 @@ fn cors(config: &config::Cors) -> Cors {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
-            quota::RATELIMIT,
-            quota::RATELIMIT_POLICY,
+            rate_limit_headers::RATELIMIT,
+            rate_limit_headers::RATELIMIT_POLICY,
         ])
-        .max_age(PREFLIGHT_SECONDS)
+        .max_age(PREFLIGHT_MAX_AGE_SECONDS)
 }

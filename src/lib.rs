@@ -12,7 +12,7 @@
 //! | floor | what it does | who lives there |
 //! |---|---|---|
 //! | [`cli`], [`app`] | wire it all together | the command line; the running server |
-//! | [`http`] | translate | the two dialects ([`http::mfs`], [`http::hexo`]), what resource servers ask ([`http::resource_server`]), what people use in a browser ([`http::pages`]), probes ([`http::ops`]) |
+//! | [`http`] | translate | the two dialects ([`http::mfs`], [`http::hexo`]), what resource servers ask ([`http::resource_server`]), what people use in a browser ([`http::pages`]), probes ([`http::health`]) |
 //! | [`actors`], [`mail`] | order, send | [`actors::registry`] puts every deed in one order, a batch at a time; [`actors::mailer`] empties the outbox |
 //! | [`store`] | record | [`store::ledger`] makes one transaction of a batch; a file per table group |
 //! | [`domain`] | decide | pure functions on plain structs: masks, tokens, requests |
@@ -31,11 +31,11 @@ pub mod config;
 pub mod deadline;
 pub mod domain;
 pub mod entropy;
-pub mod faults;
+pub mod failpoints;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
+pub mod i18n;
 pub mod mail;
 pub mod password;
-#[cfg(any(test, fuzzing))]
-pub mod probes;
 pub mod store;
-pub mod words;

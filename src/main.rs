@@ -8,11 +8,11 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     #[cfg(feature = "faults")]
-    let _armed = countersign::faults::arm();
-    keep_memory_private();
+    let _armed = countersign::failpoints::arm();
+    disable_core_dumps();
     match cli::parse() {
         Ok(cli) => {
-            start_logging(&cli);
+            init_logging(&cli);
             cli::run(cli)
         }
         Err(code) => code,
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 
 /// Keeps what is in memory, secrets among it, out of core dumps, and from other
 /// processes of the same user.
-fn keep_memory_private() {
+fn disable_core_dumps() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -31,9 +31,9 @@ fn keep_memory_private() {
 }
 
 /// Logs to stderr what `RUST_LOG` asks for, else what the verb is wont to.
-fn start_logging(cli: &Cli) {
-    let asked = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    let filter = EnvFilter::new(asked.as_deref().unwrap_or(cli.log_filter()));
+fn init_logging(cli: &Cli) {
+    let rust_log = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = EnvFilter::new(rust_log.as_deref().unwrap_or(cli.log_filter()));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }

@@ -1,6 +1,6 @@
 //! Passwords: argon2id with the crate's parameters (19 MiB, two passes), kept
 //! as PHC strings. To hash and to verify take tens of milliseconds, and belong off the
-//! event loop: [`crate::http::passwords`] does that for the server.
+//! event loop: [`crate::http::password_pool`] does that for the server.
 
 use std::sync::LazyLock;
 
@@ -11,32 +11,32 @@ use argon2::{Algorithm, Argon2, Block, MIN_SALT_LEN, Params, Version};
 use crate::entropy;
 
 /// The fewest bytes that a password may have.
-pub const SHORTEST: usize = 8;
+pub const MIN_PASSWORD_BYTES: usize = 8;
 /// The most bytes that a password may have.
-pub const LONGEST: usize = 1_024;
+pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
 /// The most memory that a hash from elsewhere may take, in KiB.
-const MOST_KIB: u32 = 256 * 1_024;
+const MAX_MEMORY_KIB: u32 = 256 * 1_024;
 /// The most passes that it may take over that memory.
-const MOST_PASSES: u32 = 16;
+const MAX_PASSES: u32 = 16;
 /// The most lanes that it may have.
-const MOST_LANES: u32 = 16;
+const MAX_LANES: u32 = 16;
 
 /// Why there is no hash of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Too easily guessed.
-    #[error("must have at least {} bytes", SHORTEST)]
+    #[error("must have at least {} bytes", MIN_PASSWORD_BYTES)]
     TooShort,
     /// Longer than anyone needs.
-    #[error("must have at most {} bytes", LONGEST)]
+    #[error("must have at most {} bytes", MAX_PASSWORD_BYTES)]
     TooLong,
     /// Basic credentials could not carry it (RFC 7617, 2).
     #[error("must not contain control characters")]
-    Control,
+    ControlCharacter,
     /// The hash function failed.
     #[error("could not be hashed: {0}")]
-    Hash(password_hash::Error),
+    HashFailed(password_hash::Error),
 }
 
 /// Why a hash from elsewhere is not taken.
@@ -46,20 +46,23 @@ pub enum InvalidHash {
     #[error("must be an argon2 hash in PHC format ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")]
     NotArgon2,
     /// Each sign-in would take too much of the server.
-    #[error("must not use more than {} MiB, {} passes or {} lanes", MOST_KIB / 1_024, MOST_PASSES, MOST_LANES)]
-    TooCostly,
+    #[error("must not use more than {} MiB, {} passes or {} lanes", MAX_MEMORY_KIB / 1_024, MAX_PASSES, MAX_LANES)]
+    TooExpensive,
 }
 
 /// What an unknown user's password is held against. `None`, and then nobody's
 /// password is right, when there is no randomness.
-static DUMMY: LazyLock<Option<String>> = LazyLock::new(|| Memory::default().phc("nobody's password").ok());
+static DUMMY_HASH: LazyLock<Option<String>> =
+    LazyLock::new(|| Argon2Memory::default().hash_to_phc("nobody's password").ok());
 
 /// Whether a text may be a password.
-pub fn check(password: &str) -> Result<(), PasswordError> {
+pub fn validate(password: &str) -> Result<(), PasswordError> {
     match password.len() {
-        ..SHORTEST => Err(PasswordError::TooShort),
-        SHORTEST..=LONGEST if password.chars().any(char::is_control) => Err(PasswordError::Control),
-        SHORTEST..=LONGEST => Ok(()),
+        ..MIN_PASSWORD_BYTES => Err(PasswordError::TooShort),
+        MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES if password.chars().any(char::is_control) => {
+            Err(PasswordError::ControlCharacter)
+        }
+        MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES => Ok(()),
         _ => Err(PasswordError::TooLong),
     }
 }
@@ -67,25 +70,25 @@ pub fn check(password: &str) -> Result<(), PasswordError> {
 /// The memory that argon2 works in, kept from one password to the next. If it came and
 /// went, the allocator would keep some 60 MB of it for each thread that has ever hashed.
 #[derive(Default)]
-pub struct Memory(Vec<Block>);
+pub struct Argon2Memory(Vec<Block>);
 
-impl Memory {
+impl Argon2Memory {
     /// The password's hash, as a PHC string.
     pub fn hash(&mut self, password: &str) -> Result<String, PasswordError> {
-        check(password)?;
-        self.phc(password).map_err(PasswordError::Hash)
+        validate(password)?;
+        self.hash_to_phc(password).map_err(PasswordError::HashFailed)
     }
 
     /// Whether this password has this hash. `None`, for an unknown user or one
     /// without a password, takes as long as a wrong password does.
     pub fn verify(&mut self, password: &str, hash: Option<&str>) -> bool {
         // Made by whoever comes first, so that its making tells nothing.
-        let Some(dummy) = DUMMY.as_deref() else { return false };
+        let Some(dummy) = DUMMY_HASH.as_deref() else { return false };
         let matches = self.matches(password, hash.unwrap_or(dummy)).unwrap_or(false);
         matches && hash.is_some()
     }
 
-    fn phc(&mut self, password: &str) -> Result<String, Error> {
+    fn hash_to_phc(&mut self, password: &str) -> Result<String, Error> {
         let (argon2, salt) = (Argon2::default(), Salt::new(&entropy::bytes::<16>())?);
         let hash = PasswordHash {
             algorithm: Algorithm::default().ident(),
@@ -131,12 +134,12 @@ impl Memory {
 
 /// [`Memory::hash`], in memory of its own.
 pub fn hash(password: &str) -> Result<String, PasswordError> {
-    Memory::default().hash(password)
+    Argon2Memory::default().hash(password)
 }
 
 /// Whether a hash that was made elsewhere is one that [`Memory::verify`] can work with,
 /// at a cost that a server can bear.
-pub fn check_foreign(hash: &str) -> Result<(), InvalidHash> {
+pub fn validate_imported_hash(hash: &str) -> Result<(), InvalidHash> {
     let parsed = PasswordHash::new(hash).map_err(|_| InvalidHash::NotArgon2)?;
     Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| InvalidHash::NotArgon2)?;
     let version = parsed.version.map_or(Ok(Version::default()), Version::try_from);
@@ -145,8 +148,8 @@ pub fn check_foreign(hash: &str) -> Result<(), InvalidHash> {
     if version.is_err() || !salted || parsed.hash.is_none() {
         return Err(InvalidHash::NotArgon2);
     }
-    if params.m_cost() > MOST_KIB || params.t_cost() > MOST_PASSES || params.p_cost() > MOST_LANES {
-        return Err(InvalidHash::TooCostly);
+    if params.m_cost() > MAX_MEMORY_KIB || params.t_cost() > MAX_PASSES || params.p_cost() > MAX_LANES {
+        return Err(InvalidHash::TooExpensive);
     }
     Ok(())
 }
@@ -156,8 +159,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_known_by_its_hash_alone() {
-        let mut memory = Memory::default();
+    fn a_password_verifies_against_its_hash_only() {
+        let mut memory = Argon2Memory::default();
         let kept = memory.hash("correct horse").unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
         assert_ne!(kept, hash("correct horse").unwrap());
@@ -167,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_signs_in_without_a_password() {
-        let mut memory = Memory::default();
+    fn a_missing_hash_never_verifies() {
+        let mut memory = Argon2Memory::default();
         assert!(!memory.verify("", None));
         assert!(!memory.verify("nobody's password", None));
     }
@@ -179,16 +182,16 @@ mod tests {
         assert!(hash("12345678").is_ok());
         assert!(hash(&"x".repeat(1_024)).is_ok());
         assert_eq!(hash(&"x".repeat(1_025)), Err(PasswordError::TooLong));
-        assert_eq!(hash("two\nlines"), Err(PasswordError::Control));
-        assert_eq!(hash("12345678\0"), Err(PasswordError::Control));
+        assert_eq!(hash("two\nlines"), Err(PasswordError::ControlCharacter));
+        assert_eq!(hash("12345678\0"), Err(PasswordError::ControlCharacter));
     }
 
     #[test]
-    fn memory_that_was_used_is_as_good_as_new_and_no_more_is_kept_than_ours() {
+    fn reused_memory_gives_correct_results_and_is_bounded() {
         // Of Argon2 1.3's own tests (phc-winner-argon2, test.c).
         let large = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let small = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
-        let mut memory = Memory::default();
+        let mut memory = Argon2Memory::default();
         let ours = memory.hash("password").unwrap();
         for _ in 0..2 {
             for hash in [large, &ours, small] {
@@ -200,17 +203,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_from_elsewhere_is_argon2s_and_can_be_borne() {
-        assert_eq!(check_foreign(&hash("correct horse").unwrap()), Ok(()));
+    fn imported_hashes_are_argon2_within_cost_limits() {
+        assert_eq!(validate_imported_hash(&hash("correct horse").unwrap()), Ok(()));
         let end = "c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for cost in
             ["argon2i$v=19$m=65536,t=3,p=4", "argon2d$v=16$m=4096,t=3,p=1", "argon2id$m=19456,t=2,p=1"]
         {
-            assert_eq!(check_foreign(&format!("${cost}${end}")), Ok(()), "{cost}");
+            assert_eq!(validate_imported_hash(&format!("${cost}${end}")), Ok(()), "{cost}");
         }
         for cost in ["m=1048576,t=2,p=1", "m=19456,t=1000,p=1", "m=19456,t=2,p=64"] {
             let hash = format!("$argon2id$v=19${cost}${end}");
-            assert_eq!(check_foreign(&hash), Err(InvalidHash::TooCostly), "{cost}");
+            assert_eq!(validate_imported_hash(&hash), Err(InvalidHash::TooExpensive), "{cost}");
         }
         for text in [
             "",
@@ -222,7 +225,7 @@ mod tests {
             "$argon2id$v=18$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "$argon2id$v=19$m=0,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         ] {
-            assert_eq!(check_foreign(text), Err(InvalidHash::NotArgon2), "{text}");
+            assert_eq!(validate_imported_hash(text), Err(InvalidHash::NotArgon2), "{text}");
         }
     }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::load::{Lap, Window};
+use super::load::{MeasurementWindow, RunResult};
+use super::machine_probe::MachineProbe;
 use super::options::Options;
-use super::probe::Probe;
 use super::report::{self, Report};
 
 /// What a contestant is called: where it is drawn, as what, and how many ask at
@@ -30,7 +30,7 @@ impl std::fmt::Display for Label {
 
 /// One of the contestants, for naming it in a ratio.
 #[derive(Clone, Copy, Debug)]
-pub struct Contestant(Option<usize>);
+pub struct SeriesId(Option<usize>);
 
 /// A figure to be reached.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ pub enum Target {
     /// At most the first; the second is the aim.
     AtMost(f64, f64),
     /// There is none: the figure is only told.
-    None,
+    Unbounded,
 }
 
 /// A bench that is under way.
@@ -49,68 +49,68 @@ pub struct Bench {
     name: &'static str,
     /// What it was told.
     pub options: Options,
-    results: Vec<(Label, Vec<Lap>)>,
+    results: Vec<(Label, Vec<RunResult>)>,
     report: Report,
 }
 
 /// Contestants that take turns. It borrows what they run on, and so is made
 /// after that.
-pub struct Race<'a> {
+pub struct Comparison<'a> {
     options: Options,
     /// How many ran before, in other races.
-    before: usize,
-    entries: Vec<Entry<'a>>,
+    completed_runs: usize,
+    series: Vec<Series<'a>>,
 }
 
 /// A contestant's name and how it runs.
-struct Entry<'a> {
+struct Series<'a> {
     label: Label,
-    lap: Box<dyn FnMut(Window) -> Lap + 'a>,
-    laps: Vec<Lap>,
+    measure: Box<dyn FnMut(MeasurementWindow) -> RunResult + 'a>,
+    runs: Vec<RunResult>,
 }
 
-impl<'a> Race<'a> {
+impl<'a> Comparison<'a> {
     /// Enters a contestant: the picture that it is drawn into, the line that it is
     /// a point of, and how many ask at a time. `lap` prepares what it needs, then
     /// runs for as long as it is told; only what it returns of that counts.
-    pub fn enter(
+    pub fn add(
         &mut self,
         panel: &str,
         series: &str,
         connections: usize,
-        lap: impl FnMut(Window) -> Lap + 'a,
-    ) -> Contestant {
+        run: impl FnMut(MeasurementWindow) -> RunResult + 'a,
+    ) -> SeriesId {
         let label = Label { panel: panel.to_owned(), series: series.to_owned(), connections };
-        if !self.options.wants(&label.to_string()) {
-            return Contestant(None);
+        if !self.options.is_selected(&label.to_string()) {
+            return SeriesId(None);
         }
-        self.entries.push(Entry { label, lap: Box::new(lap), laps: Vec::new() });
-        Contestant(Some(self.before + self.entries.len() - 1))
+        self.series.push(Series { label, measure: Box::new(run), runs: Vec::new() });
+        SeriesId(Some(self.completed_runs + self.series.len() - 1))
     }
 
     /// Lets all of them run, in turn, as many rounds as there are to be. Each round
     /// begins with another of them, and with a look at the machine and at the disk
     /// that this directory is on.
     pub fn run(mut self, bench: &mut Bench, disk: &Path) {
-        assert_eq!(self.before, bench.results.len(), "one race at a time");
+        assert_eq!(self.completed_runs, bench.results.len(), "one race at a time");
         let rounds = self.options.rounds();
-        let window = Window { warm_up: self.options.warm_up(), measured: self.options.measured() };
-        let count = self.entries.len();
+        let window = MeasurementWindow { warm_up: self.options.warm_up(), measured: self.options.measured() };
+        let count = self.series.len();
         let bar = progress((rounds * count) as u64);
         for round in 0..rounds {
             bar.set_message("probing the machine");
-            bench.report.probe(Probe::take(disk));
+            bench.report.add_probe(MachineProbe::measure(disk));
             for nth in 0..count {
-                let entry = &mut self.entries[(nth + round * count / rounds) % count];
+                let entry = &mut self.series[(nth + round * count / rounds) % count];
                 bar.set_message(format!("round {} of {rounds} · {}", round + 1, entry.label));
-                entry.laps.push((entry.lap)(window));
+                entry.runs.push((entry.measure)(window));
                 bar.inc(1);
             }
         }
         bar.finish_and_clear();
-        for Entry { label, laps, .. } in self.entries {
-            bench.report.result(&label, &laps);
-            bench.results.push((label, laps));
+        for Series { label, runs, .. } in self.series {
+            bench.report.add_series(&label, &runs);
+            bench.results.push((label, runs));
         }
     }
 }
@@ -122,38 +122,38 @@ impl Bench {
     }
 
     /// A race that nobody has entered yet. The one before it must have been run.
-    pub fn race<'a>(&self) -> Race<'a> {
-        Race { options: self.options.clone(), before: self.results.len(), entries: Vec::new() }
+    pub fn comparison<'a>(&self) -> Comparison<'a> {
+        Comparison { options: self.options.clone(), completed_runs: self.results.len(), series: Vec::new() }
     }
 
-    fn laps(&self, contestant: Contestant) -> Option<&[Lap]> {
+    fn runs(&self, contestant: SeriesId) -> Option<&[RunResult]> {
         Some(&self.results[contestant.0?].1)
     }
 
     /// Tells how much more gets done by the first than by the second: the median
     /// of what it was round by round.
-    pub fn ratio(&mut self, what: &str, ours: Contestant, theirs: Contestant, target: Target) {
-        let (Some(ours), Some(theirs)) = (self.laps(ours), self.laps(theirs)) else { return };
+    pub fn ratio(&mut self, what: &str, ours: SeriesId, theirs: SeriesId, target: Target) {
+        let (Some(ours), Some(theirs)) = (self.runs(ours), self.runs(theirs)) else { return };
         let ratios = ours.iter().zip(theirs).map(|(ours, theirs)| ours.throughput() / theirs.throughput());
         let ratios: Vec<f64> = ratios.collect();
-        self.report.figure(what, &ratios, "×", target);
+        self.report.metric(what, &ratios, "×", target);
     }
 
     /// Tells how far the slowest hundredth is from the middle.
-    pub fn spread(&mut self, what: &str, contestant: Contestant, target: Target) {
-        let Some(laps) = self.laps(contestant) else { return };
-        let latencies = laps.iter().filter_map(|lap| lap.latencies.as_ref());
+    pub fn spread(&mut self, what: &str, contestant: SeriesId, target: Target) {
+        let Some(runs) = self.runs(contestant) else { return };
+        let latencies = runs.iter().filter_map(|run_result| run_result.latencies.as_ref());
         let spreads: Vec<f64> = latencies
             .map(|latencies| {
                 latencies.value_at_quantile(0.99) as f64 / latencies.value_at_quantile(0.5) as f64
             })
             .collect();
-        self.report.figure(what, &spreads, "×", target);
+        self.report.metric(what, &spreads, "×", target);
     }
 
     /// Tells a figure that was measured by other means: one value for each round.
-    pub fn figure(&mut self, what: &str, values: &[f64], unit: &'static str, target: Target) {
-        self.report.figure(what, values, unit, target);
+    pub fn metric(&mut self, what: &str, values: &[f64], unit: &'static str, target: Target) {
+        self.report.metric(what, values, unit, target);
     }
 
     pub(super) fn finish(self) {

@@ -12,30 +12,30 @@ use std::time::{Duration, Instant};
 use postgres::{Client, NoTls};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::leftovers::{Directory, Process};
+use super::cleanup::{ChildProcess, ScratchDirectory};
 
 /// Room for 256 clients of pgbench beside a server's pool.
-const MAX_CONNECTIONS: &str = "max_connections=400";
+const MAX_CONNECTIONS_SETTING: &str = "max_connections=400";
 
 /// A cluster that runs, and is gone when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
-    programs: Programs,
+    programs: PostgresPrograms,
     settings: Vec<String>,
     // Dropped in this order: first the server, then its files.
-    process: Process,
-    directory: Directory,
+    process: ChildProcess,
+    directory: ScratchDirectory,
 }
 
 /// Where PostgreSQL's programs are, and as whom they run.
 #[derive(Clone, Debug)]
-struct Programs {
+struct PostgresPrograms {
     directory: PathBuf,
     /// PostgreSQL refuses to run as root.
     user: Option<(u32, u32)>,
 }
 
-impl Programs {
+impl PostgresPrograms {
     /// The newest that is installed: Debian keeps a directory per version, none
     /// of them on `PATH`.
     fn find() -> Self {
@@ -62,8 +62,8 @@ impl Programs {
     }
 }
 
-impl Programs {
-    fn start(&self, directory: &Directory, settings: &Vec<String>) -> Process {
+impl PostgresPrograms {
+    fn start(&self, directory: &ScratchDirectory, settings: &Vec<String>) -> ChildProcess {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.path().join("log"));
         let mut command = self.command("postgres");
         command
@@ -77,7 +77,7 @@ impl Programs {
             command.args(["-c", setting]);
         }
         let (programs, directory) = (self.clone(), directory.path().to_owned());
-        Process::start_with(&mut command, move |child| programs.stop(child.id(), &directory))
+        ChildProcess::start_with(&mut command, move |child| programs.stop(child.id(), &directory))
     }
 
     /// At once: what it would still write is thrown away, or is to be found again.
@@ -129,12 +129,12 @@ fn unprivileged_user() -> Option<(u32, u32)> {
 impl Cluster {
     /// Makes a cluster and starts it.
     pub fn start() -> Self {
-        Self::start_with(Directory::new(), &[])
+        Self::start_with(ScratchDirectory::new(), &[])
     }
 
     /// Makes a cluster in this directory and starts it with these settings.
-    pub fn start_with(directory: Directory, settings: &[&str]) -> Self {
-        let programs = Programs::find();
+    pub fn start_with(directory: ScratchDirectory, settings: &[&str]) -> Self {
+        let programs = PostgresPrograms::find();
         if let Some((user, group)) = programs.user {
             std::os::unix::fs::chown(directory.path(), Some(user), Some(group)).unwrap();
         }
@@ -147,10 +147,10 @@ impl Cluster {
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let settings =
-            [MAX_CONNECTIONS].iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
+            [MAX_CONNECTIONS_SETTING].iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
         let process = programs.start(&directory, &settings);
         let cluster = Self { programs, settings, process, directory };
-        cluster.await_start();
+        cluster.wait_until_ready();
         cluster
     }
 
@@ -163,13 +163,13 @@ impl Cluster {
     /// Stops it at once, as a crash would.
     pub fn stop(&self) {
         self.programs.stop(self.process.id(), self.directory.path());
-        self.process.with(|child| child.wait()).unwrap();
+        self.process.with_child(|child| child.wait()).unwrap();
     }
 
     /// Starts it after it was stopped.
     pub fn start_again(&mut self) {
         self.process = self.programs.start(&self.directory, &self.settings);
-        self.await_start();
+        self.wait_until_ready();
     }
 
     /// Whether it has ended by itself.
@@ -178,13 +178,13 @@ impl Cluster {
     }
 
     /// Holds all its processes where they are, or lets them go on.
-    pub fn freeze(&self, frozen: bool) {
+    pub fn set_frozen(&self, frozen: bool) {
         signal(self.process.id(), if frozen { Signal::STOP } else { Signal::CONT });
     }
 
-    fn await_start(&self) {
+    fn wait_until_ready(&self) {
         let started = Instant::now();
-        while let Err(error) = Client::connect(&self.settings("postgres"), NoTls) {
+        while let Err(error) = Client::connect(&self.connection_string("postgres"), NoTls) {
             if self.process.has_ended() || started.elapsed() > Duration::from_secs(30) {
                 let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
                 panic!("PostgreSQL does not start: {error}\n{log}");
@@ -193,13 +193,13 @@ impl Cluster {
         }
     }
 
-    fn settings(&self, database: &str) -> String {
+    fn connection_string(&self, database: &str) -> String {
         format!("host={} user=countersign dbname={database}", self.directory.path().display())
     }
 
     /// A connection to one of its databases.
     pub fn connect(&self, database: &str) -> Client {
-        Client::connect(&self.settings(database), NoTls).expect("the bench's PostgreSQL answers")
+        Client::connect(&self.connection_string(database), NoTls).expect("the bench's PostgreSQL answers")
     }
 
     /// One of its databases, as countersign is told of it.
@@ -209,7 +209,7 @@ impl Cluster {
     }
 
     /// One of PostgreSQL's client programs, told where the server is.
-    pub fn client(&self, program: &str, database: &str) -> Command {
+    pub fn client_command(&self, program: &str, database: &str) -> Command {
         let mut command = self.programs.command(program);
         command.env("PGHOST", self.directory.path()).env("PGUSER", "countersign").env("PGDATABASE", database);
         command

@@ -9,8 +9,8 @@ use countersign::store::{Clock, Store};
 use postgres::Client;
 use uuid::Uuid;
 
+use super::cleanup::ScratchDirectory;
 use super::cluster::Cluster;
-use super::leftovers::Directory;
 
 /// Which of the two databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Value {
     }
 
     /// As PostgreSQL's COPY reads it. No text of ours needs escaping.
-    fn copy(&self, out: &mut String) {
+    fn write_copy_text(&self, out: &mut String) {
         use std::fmt::Write;
         let written = match self {
             Self::Int(number) => write!(out, "{number}"),
@@ -100,12 +100,12 @@ pub struct Database {
     pub backend: Backend,
     /// As countersign is told of it.
     pub url: String,
-    link: Link,
+    connection: Connection,
 }
 
-enum Link {
+enum Connection {
     Postgres { cluster: Rc<Cluster>, name: String, client: Box<RefCell<Client>> },
-    Sqlite { _directory: Directory, path: PathBuf, connection: RefCell<rusqlite::Connection> },
+    Sqlite { _directory: ScratchDirectory, path: PathBuf, connection: RefCell<rusqlite::Connection> },
 }
 
 impl Database {
@@ -120,33 +120,37 @@ impl Database {
         Self {
             backend: Backend::Postgres,
             url,
-            link: Link::Postgres { cluster: Rc::clone(cluster), name, client },
+            connection: Connection::Postgres { cluster: Rc::clone(cluster), name, client },
         }
     }
 
     /// A new file.
     pub fn sqlite() -> Self {
-        let directory = Directory::new();
+        let directory = ScratchDirectory::new();
         let path = directory.path().join("countersign.db");
         let url = format!("sqlite://{}", path.display());
         migrate(&url);
         let connection = RefCell::new(open_sqlite(&path));
-        Self { backend: Backend::Sqlite, url, link: Link::Sqlite { _directory: directory, path, connection } }
+        Self {
+            backend: Backend::Sqlite,
+            url,
+            connection: Connection::Sqlite { _directory: directory, path, connection },
+        }
     }
 
     /// Runs statements.
     pub fn execute(&self, sql: &str) {
-        match &self.link {
-            Link::Postgres { client, .. } => client.borrow_mut().batch_execute(sql).unwrap(),
-            Link::Sqlite { connection, .. } => connection.borrow().execute_batch(sql).unwrap(),
+        match &self.connection {
+            Connection::Postgres { client, .. } => client.borrow_mut().batch_execute(sql).unwrap(),
+            Connection::Sqlite { connection, .. } => connection.borrow().execute_batch(sql).unwrap(),
         }
     }
 
     /// A query's one number.
-    pub fn number(&self, sql: &str) -> i64 {
-        match &self.link {
-            Link::Postgres { client, .. } => client.borrow_mut().query_one(sql, &[]).unwrap().get(0),
-            Link::Sqlite { connection, .. } => {
+    pub fn query_i64(&self, sql: &str) -> i64 {
+        match &self.connection {
+            Connection::Postgres { client, .. } => client.borrow_mut().query_one(sql, &[]).unwrap().get(0),
+            Connection::Sqlite { connection, .. } => {
                 connection.borrow().query_row(sql, [], |row| row.get(0)).unwrap()
             }
         }
@@ -160,8 +164,8 @@ impl Database {
         rows: impl IntoIterator<Item = [Value; N]>,
     ) {
         let names = columns.join(", ");
-        match &self.link {
-            Link::Postgres { client, .. } => {
+        match &self.connection {
+            Connection::Postgres { client, .. } => {
                 use std::io::Write;
                 let mut client = client.borrow_mut();
                 // What a row refers to is there: to look it up for each takes longer
@@ -175,7 +179,7 @@ impl Database {
                         if nth > 0 {
                             lines.push('\t');
                         }
-                        value.copy(&mut lines);
+                        value.write_copy_text(&mut lines);
                     }
                     lines.push('\n');
                     if lines.len() > 1 << 16 {
@@ -188,10 +192,10 @@ impl Database {
                 client.batch_execute(&format!("ALTER TABLE {table} ENABLE TRIGGER ALL")).unwrap();
                 drop(client);
                 if columns.contains(&"id") {
-                    self.count_on(table);
+                    self.advance_sequence(table);
                 }
             }
-            Link::Sqlite { connection, .. } => {
+            Connection::Sqlite { connection, .. } => {
                 let connection = connection.borrow();
                 let marks = vec!["?"; N].join(", ");
                 connection.execute_batch("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").unwrap();
@@ -207,20 +211,20 @@ impl Database {
 
     /// Numbers the next row after those that brought their own, where rows are
     /// numbered at all. SQLite does so by itself.
-    fn count_on(&self, table: &str) {
+    fn advance_sequence(&self, table: &str) {
         let sequence = format!("pg_get_serial_sequence('{table}', 'id')");
-        if self.number(&format!("SELECT count({sequence})")) > 0 {
-            self.number(&format!("SELECT setval({sequence}, (SELECT max(id) FROM {table}))"));
+        if self.query_i64(&format!("SELECT count({sequence})")) > 0 {
+            self.query_i64(&format!("SELECT setval({sequence}, (SELECT max(id) FROM {table}))"));
         }
     }
 
     /// Empties tables, and those that refer to them or count their rows.
-    pub fn empty(&self, tables: &[&str]) {
-        match &self.link {
-            Link::Postgres { .. } => {
+    pub fn truncate(&self, tables: &[&str]) {
+        match &self.connection {
+            Connection::Postgres { .. } => {
                 self.execute(&format!("TRUNCATE {} CASCADE", tables.join(", ")));
             }
-            Link::Sqlite { .. } => {
+            Connection::Sqlite { .. } => {
                 let deletes: Vec<String> =
                     tables.iter().map(|table| format!("DELETE FROM {table};")).collect();
                 let deletes = format!("BEGIN IMMEDIATE; {} COMMIT", deletes.concat());
@@ -230,7 +234,7 @@ impl Database {
     }
 
     /// Pays for what was done so far: what is measured next pays for itself.
-    pub fn settle(&self) {
+    pub fn checkpoint(&self) {
         match self.backend {
             // Apart: a VACUUM is no part of a transaction.
             Backend::Postgres => {
@@ -241,44 +245,44 @@ impl Database {
     }
 
     /// The cluster and the name in it; there is none for SQLite.
-    pub fn in_cluster(&self) -> Option<(&Cluster, &str)> {
-        match &self.link {
-            Link::Postgres { cluster, name, .. } => Some((cluster, name)),
-            Link::Sqlite { .. } => None,
+    pub fn postgres_cluster(&self) -> Option<(&Cluster, &str)> {
+        match &self.connection {
+            Connection::Postgres { cluster, name, .. } => Some((cluster, name)),
+            Connection::Sqlite { .. } => None,
         }
     }
 
     /// The connection for raw SQL, on PostgreSQL.
     pub fn raw_postgres(&self) -> RefMut<'_, Client> {
-        match &self.link {
-            Link::Postgres { client, .. } => client.borrow_mut(),
-            Link::Sqlite { .. } => panic!("not PostgreSQL"),
+        match &self.connection {
+            Connection::Postgres { client, .. } => client.borrow_mut(),
+            Connection::Sqlite { .. } => panic!("not PostgreSQL"),
         }
     }
 
     /// The connection for raw SQL, on SQLite.
     pub fn raw_sqlite(&self) -> RefMut<'_, rusqlite::Connection> {
-        match &self.link {
-            Link::Sqlite { connection, .. } => connection.borrow_mut(),
-            Link::Postgres { .. } => panic!("not SQLite"),
+        match &self.connection {
+            Connection::Sqlite { connection, .. } => connection.borrow_mut(),
+            Connection::Postgres { .. } => panic!("not SQLite"),
         }
     }
 
     /// Where its files are.
     pub fn directory(&self) -> &std::path::Path {
-        match &self.link {
-            Link::Postgres { cluster, .. } => cluster.directory(),
-            Link::Sqlite { path, .. } => path.parent().unwrap(),
+        match &self.connection {
+            Connection::Postgres { cluster, .. } => cluster.directory(),
+            Connection::Sqlite { path, .. } => path.parent().unwrap(),
         }
     }
 
     /// Bytes that its files take up.
-    pub fn bytes(&self) -> u64 {
-        match &self.link {
-            Link::Postgres { name, .. } => {
-                self.number(&format!("SELECT pg_database_size('{name}')")).unsigned_abs()
+    pub fn size_bytes(&self) -> u64 {
+        match &self.connection {
+            Connection::Postgres { name, .. } => {
+                self.query_i64(&format!("SELECT pg_database_size('{name}')")).unsigned_abs()
             }
-            Link::Sqlite { path, .. } => std::fs::metadata(path).unwrap().len(),
+            Connection::Sqlite { path, .. } => std::fs::metadata(path).unwrap().len(),
         }
     }
 }

@@ -20,11 +20,11 @@ use tokio::task::LocalSet;
 use super::requests::Requests;
 
 /// How long an answer may take before the run has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What came of a run.
 #[derive(Clone, Debug)]
-pub struct Lap {
+pub struct RunResult {
     /// What was done while the clock ran.
     pub operations: u64,
     /// For how long it ran.
@@ -35,14 +35,14 @@ pub struct Lap {
 
 /// What became of more than can be done: how long each took, in nanoseconds.
 #[derive(Clone, Debug)]
-pub struct Offered {
+pub struct OverloadResult {
     /// Those that were done.
     pub admitted: Histogram<u64>,
     /// Those that were told at once that it is too much.
-    pub refused: Histogram<u64>,
+    pub rejected: Histogram<u64>,
 }
 
-impl Lap {
+impl RunResult {
     /// Operations in a second.
     pub fn throughput(&self) -> f64 {
         self.operations as f64 / self.elapsed.as_secs_f64()
@@ -56,7 +56,7 @@ pub fn histogram() -> Histogram<u64> {
 
 /// When to measure.
 #[derive(Clone, Copy, Debug)]
-pub struct Window {
+pub struct MeasurementWindow {
     /// How long a run goes before it is measured.
     pub warm_up: Duration,
     /// How long it is measured.
@@ -66,12 +66,23 @@ pub struct Window {
 /// Keeps so many connections busy. Panics at the first answer that is wrong.
 /// When requests that work once are used up, the run ends there; panics when
 /// that is too early to tell anything.
-pub fn closed(address: SocketAddr, requests: &Requests, connections: usize, window: Window) -> Lap {
+pub fn closed_loop(
+    address: SocketAddr,
+    requests: &Requests,
+    connections: usize,
+    window: MeasurementWindow,
+) -> RunResult {
     run(address, requests, connections, window, None)
 }
 
 /// Sends so many requests a second over at most so many connections.
-pub fn open(address: SocketAddr, requests: &Requests, connections: usize, rate: f64, window: Window) -> Lap {
+pub fn open_loop(
+    address: SocketAddr,
+    requests: &Requests,
+    connections: usize,
+    rate: f64,
+    window: MeasurementWindow,
+) -> RunResult {
     run(address, requests, connections, window, Some(rate))
 }
 
@@ -83,14 +94,14 @@ pub fn overload(
     requests: &Requests,
     connections: usize,
     rate: f64,
-    window: Window,
-) -> Offered {
+    window: MeasurementWindow,
+) -> OverloadResult {
     let (admitted, refused) = run_with(address, requests, connections, window, Some(rate), true);
-    Offered { admitted: admitted.latencies.unwrap(), refused: refused.unwrap() }
+    OverloadResult { admitted: admitted.latencies.unwrap(), rejected: refused.unwrap() }
 }
 
 /// The answer to the first of these requests, head and all.
-pub fn ask(address: SocketAddr, requests: &Requests) -> String {
+pub fn send_first(address: SocketAddr, requests: &Requests) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut connection =
@@ -104,45 +115,45 @@ pub fn ask(address: SocketAddr, requests: &Requests) -> String {
 }
 
 /// What the connections of a run share.
-struct Shared {
+struct LoadState {
     requests: Requests,
     next: Cell<usize>,
     latencies: RefCell<Histogram<u64>>,
-    last: Cell<Instant>,
+    last_response: Cell<Instant>,
     measured_from: Instant,
     /// Earlier than at first if the requests are used up.
-    until: Cell<Instant>,
+    stop_at: Cell<Instant>,
     /// The least that must have been measured by then.
-    least: Duration,
+    min_measured: Duration,
     /// When the next request is due; `None` in a closed loop, where it is now.
-    due: Option<Mutex<mpsc::UnboundedReceiver<Instant>>>,
+    due_times: Option<Mutex<mpsc::UnboundedReceiver<Instant>>>,
     /// Where a 503 is an answer: how long each took.
-    refused: Option<RefCell<Histogram<u64>>>,
+    rejected_latencies: Option<RefCell<Histogram<u64>>>,
     /// What was refused, and is to be sent again.
-    again: RefCell<Vec<usize>>,
+    resend: RefCell<Vec<usize>>,
 }
 
-impl Shared {
+impl LoadState {
     /// Which request is next.
-    fn take(&self) -> usize {
-        self.again.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1))
+    fn next_index(&self) -> usize {
+        self.resend.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1))
     }
 
     /// When the next request is due; `None` when there is none any more.
-    async fn await_due(&self) -> Option<Instant> {
-        match &self.due {
+    async fn next_due(&self) -> Option<Instant> {
+        match &self.due_times {
             None => Some(Instant::now()),
             Some(due) => due.lock().await.recv().await,
         }
     }
 
     /// All requests are used up: what was measured until now has to do.
-    fn stop_early(&self) -> Result<(), String> {
+    fn finish_early(&self) -> Result<(), String> {
         let now = Instant::now();
-        if now < self.measured_from + self.least {
+        if now < self.measured_from + self.min_measured {
             return Err(format!("all {} requests were used up; seed more of them", self.requests.len()));
         }
-        self.until.set(now.min(self.until.get()));
+        self.stop_at.set(now.min(self.stop_at.get()));
         Ok(())
     }
 }
@@ -151,9 +162,9 @@ fn run(
     address: SocketAddr,
     requests: &Requests,
     connections: usize,
-    window: Window,
+    window: MeasurementWindow,
     rate: Option<f64>,
-) -> Lap {
+) -> RunResult {
     run_with(address, requests, connections, window, rate, false).0
 }
 
@@ -161,10 +172,10 @@ fn run_with(
     address: SocketAddr,
     requests: &Requests,
     connections: usize,
-    Window { warm_up, measured }: Window,
+    MeasurementWindow { warm_up, measured }: MeasurementWindow,
     rate: Option<f64>,
-    may_refuse: bool,
-) -> (Lap, Option<Histogram<u64>>) {
+    allow_503: bool,
+) -> (RunResult, Option<Histogram<u64>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = LocalSet::new();
     let done: Result<_, String> = local.block_on(&runtime, async {
@@ -172,50 +183,50 @@ fn run_with(
         for _ in 0..connections {
             // A crowd connects as it is needed: a server waits for nobody's first
             // request for ever.
-            streams.push(if may_refuse { None } else { Some(connect(address).await?) });
+            streams.push(if allow_503 { None } else { Some(connect(address).await?) });
         }
         let started = Instant::now();
         let measured_from = started + warm_up;
         let until = measured_from + measured;
-        let shared = Rc::new(Shared {
+        let shared = Rc::new(LoadState {
             requests: requests.clone(),
             next: Cell::new(0),
             latencies: RefCell::new(histogram()),
-            last: Cell::new(measured_from),
+            last_response: Cell::new(measured_from),
             measured_from,
-            until: Cell::new(until),
-            least: measured / 4,
-            due: rate.map(|rate| Mutex::new(pace(rate, started, until))),
-            refused: may_refuse.then(|| RefCell::new(histogram())),
-            again: RefCell::default(),
+            stop_at: Cell::new(until),
+            min_measured: measured / 4,
+            due_times: rate.map(|rate| Mutex::new(schedule_arrivals(rate, started, until))),
+            rejected_latencies: allow_503.then(|| RefCell::new(histogram())),
+            resend: RefCell::default(),
         });
         let tasks: Vec<_> = streams
             .into_iter()
             .map(|stream| {
                 let shared = Rc::clone(&shared);
                 tokio::task::spawn_local(async move {
-                    let Some(stream) = stream else { return join(address, shared).await };
-                    Connection { stream, answer: Vec::with_capacity(4_096) }.work(shared, None).await
+                    let Some(stream) = stream else { return run_connection(address, shared).await };
+                    Connection { stream, answer: Vec::with_capacity(4_096) }.send_requests(shared, None).await
                 })
             })
             .collect();
         for task in tasks {
-            tokio::time::timeout(PATIENCE + warm_up + measured, task)
+            tokio::time::timeout(RESPONSE_TIMEOUT + warm_up + measured, task)
                 .await
                 .map_err(|_| "an answer never came".to_owned())?
                 .map_err(|error| error.to_string())??;
         }
-        let refused = shared.refused.as_ref().map(|refused| refused.replace(histogram()));
-        let elapsed = shared.last.get().max(shared.until.get()) - measured_from;
+        let refused = shared.rejected_latencies.as_ref().map(|refused| refused.replace(histogram()));
+        let elapsed = shared.last_response.get().max(shared.stop_at.get()) - measured_from;
         Ok((shared.latencies.replace(histogram()), elapsed, refused))
     });
     let (latencies, elapsed, refused) = done.unwrap_or_else(|error| panic!("the load failed: {error}"));
-    (Lap { operations: latencies.len(), elapsed, latencies: Some(latencies) }, refused)
+    (RunResult { operations: latencies.len(), elapsed, latencies: Some(latencies) }, refused)
 }
 
 /// Tells when each request is due. A thread of its own, since the runtime's
 /// timers are no finer than a millisecond.
-fn pace(rate: f64, started: Instant, until: Instant) -> mpsc::UnboundedReceiver<Instant> {
+fn schedule_arrivals(rate: f64, started: Instant, until: Instant) -> mpsc::UnboundedReceiver<Instant> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for nth in 0_u64.. {
@@ -239,10 +250,10 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
 }
 
 /// Connects when there is something to ask.
-async fn join(address: SocketAddr, shared: Rc<Shared>) -> Result<(), String> {
-    let Some(due) = shared.await_due().await else { return Ok(()) };
+async fn run_connection(address: SocketAddr, shared: Rc<LoadState>) -> Result<(), String> {
+    let Some(due) = shared.next_due().await else { return Ok(()) };
     let stream = connect(address).await?;
-    Connection { stream, answer: Vec::with_capacity(4_096) }.work(shared, Some(due)).await
+    Connection { stream, answer: Vec::with_capacity(4_096) }.send_requests(shared, Some(due)).await
 }
 
 struct Connection {
@@ -252,25 +263,25 @@ struct Connection {
 
 impl Connection {
     /// Asks until the end, beginning with what is due already, if anything is.
-    async fn work(mut self, shared: Rc<Shared>, mut due: Option<Instant>) -> Result<(), String> {
+    async fn send_requests(mut self, shared: Rc<LoadState>, mut due: Option<Instant>) -> Result<(), String> {
         loop {
             let next = match due.take() {
                 Some(due) => Some(due),
-                None => shared.await_due().await,
+                None => shared.next_due().await,
             };
             let Some(began) = next else { return Ok(()) };
             // More than can be done is not made up for.
-            let began = if shared.refused.is_some() { Instant::now() } else { began };
-            if began >= shared.until.get() {
+            let began = if shared.rejected_latencies.is_some() { Instant::now() } else { began };
+            if began >= shared.stop_at.get() {
                 return Ok(());
             }
-            let nth = shared.take();
-            let Some(request) = shared.requests.get(nth) else { return shared.stop_early() };
+            let nth = shared.next_index();
+            let Some(request) = shared.requests.get(nth) else { return shared.finish_early() };
             self.send(request).await.map_err(|error| format!("send: {error}"))?;
             let status = self.receive().await?;
             let ended = Instant::now();
-            if let (503, Some(refused)) = (status, &shared.refused) {
-                shared.again.borrow_mut().push(nth);
+            if let (503, Some(refused)) = (status, &shared.rejected_latencies) {
+                shared.resend.borrow_mut().push(nth);
                 if began >= shared.measured_from {
                     refused.borrow_mut().saturating_record((ended - began).as_nanos() as u64);
                 }
@@ -285,12 +296,12 @@ impl Connection {
             }
             // By its end in a closed loop, whose throughput is what was answered;
             // by when it was due in an open one, which must miss none that is late.
-            let counts = match &shared.due {
-                None => ended >= shared.measured_from && ended < shared.until.get(),
+            let counts = match &shared.due_times {
+                None => ended >= shared.measured_from && ended < shared.stop_at.get(),
                 Some(_) => began >= shared.measured_from,
             };
             if counts {
-                shared.last.set(ended.max(shared.last.get()));
+                shared.last_response.set(ended.max(shared.last_response.get()));
                 shared.latencies.borrow_mut().saturating_record((ended - began).as_nanos() as u64);
             }
         }
@@ -318,7 +329,7 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(format!("receive: {error}")),
             }
-            if let Some((status, length)) = measure(&self.answer)?
+            if let Some((status, length)) = parse_response_head(&self.answer)?
                 && self.answer.len() >= length
             {
                 return Ok(status);
@@ -328,7 +339,7 @@ impl Connection {
 }
 
 /// An answer's status and its length, once its head is complete.
-fn measure(answer: &[u8]) -> Result<Option<(u16, usize)>, String> {
+fn parse_response_head(answer: &[u8]) -> Result<Option<(u16, usize)>, String> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     let head = match response.parse(answer).map_err(|error| error.to_string())? {

@@ -37,18 +37,18 @@
 //! panics: a bench has no caller to tell.
 
 pub mod bench;
+pub mod cleanup;
 pub mod cluster;
 pub mod database;
-pub mod leftovers;
+pub mod fixtures;
 pub mod load;
+pub mod machine_probe;
 pub mod options;
 pub mod pgbench;
-pub mod picture;
-pub mod probe;
+pub mod plot;
 pub mod reference;
 pub mod report;
 pub mod requests;
-pub mod seed;
 pub mod server;
 
 use clap::Parser;
@@ -59,11 +59,11 @@ use options::Options;
 /// Runs a bench: what is entered, raced and told in `work` is printed and
 /// written down in the end.
 pub fn run(name: &'static str, work: impl FnOnce(&mut Bench)) {
-    if reference::was_asked_for() {
+    if reference::is_reference_process() {
         return reference::serve();
     }
     let options = Options::parse();
-    leftovers::tidy_when_interrupted();
+    cleanup::clean_up_on_interrupt();
     let mut bench = Bench::new(name, options);
     work(&mut bench);
     bench.finish();

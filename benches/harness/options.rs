@@ -35,7 +35,7 @@ pub struct Options {
 
 impl Options {
     /// Whether a contestant of this name runs at all.
-    pub fn wants(&self, name: &str) -> bool {
+    pub fn is_selected(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| name.contains(only))
     }
 

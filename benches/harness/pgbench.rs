@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::cleanup::{ChildProcess, ScratchDirectory};
 use super::cluster::Cluster;
 use super::database::Database;
-use super::leftovers::{Directory, Process};
-use super::load::{Lap, Window};
+use super::load::{MeasurementWindow, RunResult};
 
 /// Seconds that it may take to connect.
-const CONNECT: f64 = 0.006;
+const CONNECT_SECONDS: f64 = 0.006;
 
 /// Runs a script at this concurrency, with prepared statements, for as long as
 /// is measured. Each client has `:nth`, which grows by one with each run of the
@@ -19,27 +19,27 @@ const CONNECT: f64 = 0.006;
 ///
 /// Its count leaves out the time to connect, its `--time` does not, and is in
 /// whole seconds.
-pub fn run(database: &Database, script: &str, clients: usize, window: Window) -> Lap {
-    let (cluster, name) = database.in_cluster().expect("pgbench wants PostgreSQL");
-    let directory = Directory::new();
+pub fn run(database: &Database, script: &str, clients: usize, window: MeasurementWindow) -> RunResult {
+    let (cluster, name) = database.postgres_cluster().expect("pgbench wants PostgreSQL");
+    let directory = ScratchDirectory::new();
     let file = directory.path().join("script.sql");
     let script = format!("\\set nth :nth + 1\n\\set row (:nth - 1) * {clients} + :client_id + 1\n{script}\n");
     std::fs::write(&file, script).unwrap();
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open_to_all).unwrap();
-    let seconds = (window.measured.as_secs_f64() + clients as f64 * CONNECT).round().max(1.0);
+    let seconds = (window.measured.as_secs_f64() + clients as f64 * CONNECT_SECONDS).round().max(1.0);
     // A machine that others use may let a whole window pass with nothing done.
     for patience in [1.0, 4.0, 16.0] {
-        let lap = once(cluster, name, &file, clients, seconds * patience);
-        if lap.operations > 0 {
-            return lap;
+        let run_result = run_once(cluster, name, &file, clients, seconds * patience);
+        if run_result.operations > 0 {
+            return run_result;
         }
     }
     panic!("pgbench did nothing, however long it ran")
 }
 
-fn once(cluster: &Cluster, name: &str, script: &Path, clients: usize, seconds: f64) -> Lap {
-    let mut command = cluster.client("pgbench", name);
+fn run_once(cluster: &Cluster, name: &str, script: &Path, clients: usize, seconds: f64) -> RunResult {
+    let mut command = cluster.client_command("pgbench", name);
     command
         .args(["--no-vacuum", "--protocol=prepared", "--define=nth=0"])
         .args([
@@ -51,12 +51,12 @@ fn once(cluster: &Cluster, name: &str, script: &Path, clients: usize, seconds: f
         .arg(script)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let process = Process::start(&mut command);
-    let (stdout, stderr) = process.with(|child| (child.stdout.take(), child.stderr.take()));
+    let process = ChildProcess::start(&mut command);
+    let (stdout, stderr) = process.with_child(|child| (child.stdout.take(), child.stderr.take()));
     let (mut said, mut complaints) = (String::new(), String::new());
     stdout.unwrap().read_to_string(&mut said).unwrap();
     stderr.unwrap().read_to_string(&mut complaints).unwrap();
-    let status = process.with(|child| child.wait().unwrap());
+    let status = process.with_child(|child| child.wait().unwrap());
     let figure = |before: &str| {
         let line = said.lines().find_map(|line| line.strip_prefix(before));
         line.and_then(|line| line.split_whitespace().next())
@@ -67,9 +67,9 @@ fn once(cluster: &Cluster, name: &str, script: &Path, clients: usize, seconds: f
     let operations: u64 = operations.unwrap_or_else(|| panic!("{}", told())).parse().unwrap();
     if operations == 0 {
         // It tells no rate then.
-        return Lap { operations, elapsed: Duration::from_secs_f64(seconds), latencies: None };
+        return RunResult { operations, elapsed: Duration::from_secs_f64(seconds), latencies: None };
     }
     let per_second: f64 = figure("tps = ").unwrap_or_else(|| panic!("{}", told())).parse().unwrap();
     let elapsed = Duration::from_secs_f64(operations as f64 / per_second);
-    Lap { operations, elapsed, latencies: None }
+    RunResult { operations, elapsed, latencies: None }
 }

@@ -9,39 +9,39 @@ use std::sync::Mutex;
 
 use actix_web::web::{self, Data, Path};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::BundleId;
-use countersign::domain::event::Origin;
-use countersign::domain::export::{ExpiryHours, NewExport};
-use countersign::domain::grant::Terms;
+use countersign::domain::bundle_permission::Terms;
+use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::Mask;
-use countersign::domain::request::NewRequest;
+use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::token::{ExportId, RedeemId};
 use countersign::domain::user::UserId;
-use countersign::store::ledger::{self, Deed, Operation, Verdict};
-use countersign::store::lookup::{self, Question};
+use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::lookup::{self, LookupKey};
 use countersign::store::{Clock, Store, requests};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::requests::CLIENT;
-use super::seed;
+use super::fixtures;
+use super::requests::USER_AGENT;
 
 /// The argument that makes a bench the reference server. What follows it are the
 /// database's URL and the most connections to it.
-pub const ARGUMENT: &str = "reference-server";
+pub const REFERENCE_ARGUMENT: &str = "reference-server";
 
 /// Whether this process is to be the reference server.
-pub fn was_asked_for() -> bool {
-    std::env::args().nth(1).as_deref() == Some(ARGUMENT)
+pub fn is_reference_process() -> bool {
+    std::env::args().nth(1).as_deref() == Some(REFERENCE_ARGUMENT)
 }
 
 /// Serves at `BIND` until it is killed.
 pub fn serve() {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
     let [url, connections] = arguments.as_slice() else { panic!("a URL and a number, not {arguments:?}") };
-    let pool = Data::new(Pool::open(url, connections.parse().unwrap()));
+    let pool = Data::new(StorePool::open(url, connections.parse().unwrap()));
     let listener = TcpListener::bind(std::env::var("BIND").unwrap()).unwrap();
     let server = move || {
         App::new()
@@ -56,7 +56,7 @@ pub fn serve() {
             .route("/select/request/{id}", web::get().to(select_request))
             // One transaction through the pool.
             .route("/commit/redeem/{id}/{by}", web::put().to(redeem))
-            .route("/commit/ask/{target}/{allowed}", web::post().to(ask))
+            .route("/commit/ask/{target}/{allowed}", web::post().to(create_request))
             .route("/commit/export/{creator}", web::post().to(create_export))
     };
     let server = HttpServer::new(server).listen(listener).unwrap();
@@ -66,34 +66,34 @@ pub fn serve() {
 /// Connections, as many as there are to be. A [`Store`] has but a few for the
 /// ledger, since one batch at a time needs no more; so there are several stores.
 /// Whoever wants a connection waits for it without a limit.
-struct Pool {
-    turns: Semaphore,
-    free: Mutex<Vec<Store>>,
+struct StorePool {
+    permits: Semaphore,
+    idle: Mutex<Vec<Store>>,
 }
 
 /// The ledger's connections in a store, and as many for all else.
-const CONNECTIONS_OF_A_STORE: usize = 3;
+const CONNECTIONS_PER_STORE: usize = 3;
 
-impl Pool {
+impl StorePool {
     fn open(url: &str, connections: usize) -> Self {
-        let size = 2 * CONNECTIONS_OF_A_STORE as u32;
+        let size = 2 * CONNECTIONS_PER_STORE as u32;
         let open = || Store::connect(&url.parse().unwrap(), size, Clock::Database).unwrap();
-        let stores = (0..connections.div_ceil(CONNECTIONS_OF_A_STORE)).map(|_| open());
-        let free = stores.flat_map(|store| std::iter::repeat_n(store, CONNECTIONS_OF_A_STORE));
-        Self { turns: Semaphore::new(connections), free: Mutex::new(free.collect()) }
+        let stores = (0..connections.div_ceil(CONNECTIONS_PER_STORE)).map(|_| open());
+        let free = stores.flat_map(|store| std::iter::repeat_n(store, CONNECTIONS_PER_STORE));
+        Self { permits: Semaphore::new(connections), idle: Mutex::new(free.collect()) }
     }
 
     /// Works with one of them, off the event loop.
-    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
-        let _turn = self.turns.acquire().await.unwrap();
-        let store = self.free.lock().unwrap().pop().unwrap();
+    async fn with_store<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
+        let _turn = self.permits.acquire().await.unwrap();
+        let store = self.idle.lock().unwrap().pop().unwrap();
         let (store, done) = web::block(move || {
             let done = work(&store);
             (store, done)
         })
         .await
         .unwrap();
-        self.free.lock().unwrap().push(store);
+        self.idle.lock().unwrap().push(store);
         done
     }
 }
@@ -148,72 +148,86 @@ async fn bare_request() -> HttpResponse {
 }
 
 /// Looks up an export token, with its creator and what they may do.
-async fn select_export(path: Path<String>, pool: Data<Pool>) -> HttpResponse {
+async fn select_export(path: Path<String>, pool: Data<StorePool>) -> HttpResponse {
     let id = ExportId(Uuid::parse_str(&path).unwrap());
-    let found = pool.with(move |store| lookup::find(store, &[Question::Export(id)])).await;
+    let found =
+        pool.with_store(move |store| lookup::resolve_together(store, &[LookupKey::ExportToken(id)])).await;
     match found {
-        Ok(found) if found.export(id).is_some() => HttpResponse::NoContent().finish(),
-        other => failed(&other),
+        Ok(found) if found.export_token(id).is_some() => HttpResponse::NoContent().finish(),
+        other => internal_error(&other),
     }
 }
 
 /// Looks up a request, without those whom it names.
-async fn select_request(path: Path<String>, pool: Data<Pool>) -> HttpResponse {
+async fn select_request(path: Path<String>, pool: Data<StorePool>) -> HttpResponse {
     let id = RedeemId(Uuid::parse_str(&path).unwrap());
-    let found = pool.with(move |store| store.read(|conn| requests::by_redeem_id(conn, id))).await;
+    let found = pool.with_store(move |store| store.read(|conn| requests::by_redeem_id(conn, id))).await;
     match found {
         Ok(Some(_)) => HttpResponse::NoContent().finish(),
-        other => failed(&other),
+        other => internal_error(&other),
     }
 }
 
-async fn redeem(request: HttpRequest, path: Path<(String, i64)>, pool: Data<Pool>) -> HttpResponse {
+async fn redeem(request: HttpRequest, path: Path<(String, i64)>, pool: Data<StorePool>) -> HttpResponse {
     let (id, by) = path.into_inner();
     let (id, by) = (RedeemId(Uuid::parse_str(&id).unwrap()), UserId(by));
-    match commit(&request, &pool, by, Deed::Redeem { id, by, once: None }).await {
-        Ok(Verdict::Redeemed(Ok((grant, _)))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
-        other => failed(&other),
+    match commit(&request, &pool, by, Command::Redeem { id, by, idempotency_key: None }).await {
+        Ok(CommandResult::Redeemed(Ok((grant, _)))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
+        other => internal_error(&other),
     }
 }
 
-async fn ask(request: HttpRequest, path: Path<(i64, i64)>, pool: Data<Pool>) -> HttpResponse {
+async fn create_request(request: HttpRequest, path: Path<(i64, i64)>, pool: Data<StorePool>) -> HttpResponse {
     let (target, allowed) = path.into_inner();
     let (target, allowed) = (UserId(target), UserId(allowed));
-    let terms = Terms { target, allowed, bundle: BundleId(seed::BUNDLE) };
-    let new = NewRequest { terms, asked_by: allowed, lifetime: 604_800, redeem_page: None, once: None };
-    match commit(&request, &pool, allowed, Deed::Ask(new)).await {
-        Ok(Verdict::Asked(Ok((asked, ..)))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
-        other => failed(&other),
+    let terms = Terms { target, grantee: allowed, bundle: BundleId(fixtures::BUNDLE_ID) };
+    let new = NewPermissionRequest {
+        terms,
+        asked_by: allowed,
+        lifetime_seconds: 604_800,
+        redeem_page: None,
+        idempotency_key: None,
+    };
+    match commit(&request, &pool, allowed, Command::CreateRequest(new)).await {
+        Ok(CommandResult::RequestCreated(Ok((asked, ..)))) => {
+            HttpResponse::Created().json(json!({ "id": asked.id.0 }))
+        }
+        other => internal_error(&other),
     }
 }
 
-async fn create_export(request: HttpRequest, path: Path<i64>, pool: Data<Pool>) -> HttpResponse {
+async fn create_export(request: HttpRequest, path: Path<i64>, pool: Data<StorePool>) -> HttpResponse {
     let creator = UserId(path.into_inner());
-    let new = NewExport {
+    let new = NewExportToken {
         creator,
-        hub: HubId::new(&seed::hub(creator.0)).unwrap(),
+        hub: HubId::new(&fixtures::hub_id(creator.0)).unwrap(),
         node: NodeId::new("node1").unwrap(),
         mask: Mask::READ,
         expiry: ExpiryHours::DEFAULT,
     };
-    match commit(&request, &pool, creator, Deed::CreateExport(new)).await {
-        Ok(Verdict::ExportCreated(Ok((_, token)))) => {
-            HttpResponse::Ok().json(json!({ "token": token.reveal() }))
+    match commit(&request, &pool, creator, Command::CreateExport(new)).await {
+        Ok(CommandResult::ExportCreated(Ok((_, token)))) => {
+            HttpResponse::Ok().json(json!({ "token": token.expose() }))
         }
-        other => failed(&other),
+        other => internal_error(&other),
     }
 }
 
 /// A transaction of its own: the server's own code, with a batch of one and no
 /// actor.
-async fn commit(request: &HttpRequest, pool: &Pool, by: UserId, deed: Deed) -> Result<Verdict, String> {
+async fn commit(
+    request: &HttpRequest,
+    pool: &StorePool,
+    by: UserId,
+    deed: Command,
+) -> Result<CommandResult, String> {
     let address = request.peer_addr().map(|peer| peer.ip());
-    let origin = Origin { actor: Some(by), address, client: Some(CLIENT.to_owned()) };
+    let origin = AuditContext { actor: Some(by), ip: address, user_agent: Some(USER_AGENT.to_owned()) };
     let operation = Operation::new(deed, origin);
-    let done = pool.with(move |store| ledger::commit(store, &[operation])).await;
+    let done = pool.with_store(move |store| ledger::commit(store, &[operation])).await;
     done.into_iter().next().unwrap().map_err(|error| error.to_string())
 }
 
-fn failed(what: &impl std::fmt::Debug) -> HttpResponse {
+fn internal_error(what: &impl std::fmt::Debug) -> HttpResponse {
     HttpResponse::InternalServerError().body(format!("{what:?}"))
 }

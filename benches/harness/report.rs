@@ -6,24 +6,24 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::bench::{Label, Target};
-use super::load::Lap;
+use super::load::RunResult;
+use super::machine_probe::MachineProbe;
 use super::options::Options;
-use super::picture;
-use super::probe::Probe;
+use super::plot;
 
 /// All that is told in the end.
 pub struct Report {
     name: &'static str,
     quick: bool,
     machine: Value,
-    probes: Vec<Probe>,
-    results: Vec<Outcome>,
-    figures: Vec<Figure>,
+    probes: Vec<MachineProbe>,
+    results: Vec<SeriesResult>,
+    metrics: Vec<Metric>,
 }
 
 /// What came of one contestant.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct SeriesResult {
     /// Who.
     pub label: Label,
     /// Operations per second, round by round.
@@ -36,33 +36,33 @@ pub struct Outcome {
 /// The quantiles that are told.
 pub const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
 
-struct Figure {
+struct Metric {
     what: String,
     values: Vec<f64>,
     unit: &'static str,
     target: Target,
 }
 
-impl Figure {
-    fn verdict(&self) -> &'static str {
+impl Metric {
+    fn target_status(&self) -> &'static str {
         let value = median(&self.values);
         match self.target {
             Target::AtLeast(_, aim) if value >= aim => "aim",
             Target::AtLeast(least, _) if value >= least => "met",
             Target::AtMost(_, aim) if value <= aim => "aim",
             Target::AtMost(most, _) if value <= most => "met",
-            Target::None => "",
+            Target::Unbounded => "",
             _ => "MISSED",
         }
     }
 
     /// What is wanted: the bound and the aim.
-    fn wanted(&self) -> (String, String) {
-        let with_unit = |sign: &str, value: f64| format!("{sign} {}{}", short(value), self.unit);
+    fn target_text(&self) -> (String, String) {
+        let with_unit = |sign: &str, value: f64| format!("{sign} {}{}", format_number(value), self.unit);
         match self.target {
             Target::AtLeast(least, aim) => (with_unit("≥", least), with_unit("≥", aim)),
             Target::AtMost(most, aim) => (with_unit("≤", most), with_unit("≤", aim)),
-            Target::None => Default::default(),
+            Target::Unbounded => Default::default(),
         }
     }
 }
@@ -75,17 +75,17 @@ impl Report {
             machine: machine(),
             probes: Vec::new(),
             results: Vec::new(),
-            figures: Vec::new(),
+            metrics: Vec::new(),
         }
     }
 
-    pub(super) fn probe(&mut self, probe: Probe) {
+    pub(super) fn add_probe(&mut self, probe: MachineProbe) {
         self.probes.push(probe);
     }
 
-    pub(super) fn result(&mut self, label: &Label, laps: &[Lap]) {
-        let throughput = laps.iter().map(Lap::throughput).collect();
-        let measured: Vec<_> = laps.iter().filter_map(|lap| lap.latencies.as_ref()).collect();
+    pub(super) fn add_series(&mut self, label: &Label, runs: &[RunResult]) {
+        let throughput = runs.iter().map(RunResult::throughput).collect();
+        let measured: Vec<_> = runs.iter().filter_map(|run_result| run_result.latencies.as_ref()).collect();
         let latency = QUANTILES
             .iter()
             .filter(|_| !measured.is_empty())
@@ -95,11 +95,11 @@ impl Report {
                 median(&each.collect::<Vec<_>>())
             })
             .collect();
-        self.results.push(Outcome { label: label.clone(), throughput, latency });
+        self.results.push(SeriesResult { label: label.clone(), throughput, latency });
     }
 
-    pub(super) fn figure(&mut self, what: &str, values: &[f64], unit: &'static str, target: Target) {
-        self.figures.push(Figure { what: what.to_owned(), values: values.to_vec(), unit, target });
+    pub(super) fn metric(&mut self, what: &str, values: &[f64], unit: &'static str, target: Target) {
+        self.metrics.push(Metric { what: what.to_owned(), values: values.to_vec(), unit, target });
     }
 
     /// Prints the tables, and writes `<path>.txt`, `<path>.json` and `<path>.svg`.
@@ -112,7 +112,7 @@ impl Report {
         println!("{}", json.display());
         if !self.results.is_empty() {
             let svg = path.with_extension("svg");
-            picture::draw(&svg, &self.results);
+            plot::draw(&svg, &self.results);
             println!("{}", svg.display());
         }
     }
@@ -129,34 +129,34 @@ impl Report {
                 .to_vec(),
         ];
         for result in &self.results {
-            let (low, high) = bounds(&result.throughput);
+            let (low, high) = value_range(&result.throughput);
             let mut row = vec![result.label.to_string()];
             row.extend([median(&result.throughput), low, high].map(|value| format!("{value:.0}")));
             row.extend(result.latency.iter().map(|latency| format!("{latency:.2}")));
             rows.push(row);
         }
         if rows.len() > 1 {
-            text += &format!("\n{}", table(&rows));
+            text += &format!("\n{}", format_table(&rows));
         }
         let mut rows = vec![
             ["figure", "median", "lowest", "highest", "at least", "aim", ""].map(str::to_owned).to_vec(),
         ];
-        for figure in &self.figures {
-            let (low, high) = bounds(&figure.values);
-            let (least, aim) = figure.wanted();
-            let middle = format!("{}{}", short(median(&figure.values)), figure.unit);
+        for figure in &self.metrics {
+            let (low, high) = value_range(&figure.values);
+            let (least, aim) = figure.target_text();
+            let middle = format!("{}{}", format_number(median(&figure.values)), figure.unit);
             rows.push(vec![
                 figure.what.clone(),
                 middle,
-                short(low),
-                short(high),
+                format_number(low),
+                format_number(high),
                 least,
                 aim,
-                figure.verdict().to_owned(),
+                figure.target_status().to_owned(),
             ]);
         }
         if rows.len() > 1 {
-            text += &format!("\n{}", table(&rows));
+            text += &format!("\n{}", format_table(&rows));
         }
         text
     }
@@ -165,16 +165,16 @@ impl Report {
         if self.probes.is_empty() {
             return String::new();
         }
-        let line = |what: &str, of: fn(&Probe) -> f64| {
+        let line = |what: &str, of: fn(&MachineProbe) -> f64| {
             let values: Vec<f64> = self.probes.iter().map(of).collect();
-            let (low, high) = bounds(&values);
+            let (low, high) = value_range(&values);
             format!("{what} {:.0} ({low:.0} to {high:.0})", median(&values))
         };
         format!(
             "probes, one a round: {}, {} MB/s of SHA-256; {} synced pages/s\n",
             line("one core", |probe| probe.one_core),
             line("all cores", |probe| probe.all_cores),
-            line("disk", |probe| probe.syncs),
+            line("disk", |probe| probe.fsyncs),
         )
     }
 
@@ -190,8 +190,8 @@ impl Report {
                 "latency_ms": latency.map(|(q, ms)| (q.to_string(), json!(ms))).collect::<serde_json::Map<_, _>>(),
             })
         });
-        let figures = self.figures.iter().map(|figure| {
-            let (least, aim) = figure.wanted();
+        let figures = self.metrics.iter().map(|figure| {
+            let (least, aim) = figure.target_text();
             json!({
                 "what": figure.what,
                 "median": median(&figure.values),
@@ -199,7 +199,7 @@ impl Report {
                 "rounds": figure.values,
                 "wanted": least,
                 "aim": aim,
-                "verdict": figure.verdict(),
+                "verdict": figure.target_status(),
             })
         });
         json!({
@@ -243,14 +243,14 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-fn bounds(values: &[f64]) -> (f64, f64) {
+fn value_range(values: &[f64]) -> (f64, f64) {
     values
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)))
 }
 
 /// A number in three digits or so.
-fn short(value: f64) -> String {
+fn format_number(value: f64) -> String {
     match value.abs() {
         0.0..0.1 => format!("{value:.4}"),
         0.1..10.0 => format!("{value:.2}"),
@@ -260,7 +260,7 @@ fn short(value: f64) -> String {
 }
 
 /// Columns under each other: the first to the left, the others to the right.
-fn table(rows: &[Vec<String>]) -> String {
+fn format_table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max()

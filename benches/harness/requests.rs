@@ -8,23 +8,23 @@ pub struct Requests {
     /// The only status that is right.
     pub status: u16,
     /// Whether to start over at the end; requests that work once must last.
-    pub repeat: bool,
+    pub repeatable: bool,
 }
 
 impl Requests {
     /// Requests that all succeed with this status, and may be repeated.
     pub fn new(status: u16) -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), status, repeat: true }
+        Self { bytes: Vec::new(), ends: Vec::new(), status, repeatable: true }
     }
 
     /// Requests of which each works once.
-    pub fn once(status: u16) -> Self {
-        Self { repeat: false, ..Self::new(status) }
+    pub fn single_use(status: u16) -> Self {
+        Self { repeatable: false, ..Self::new(status) }
     }
 
     /// Adds one: `GET`, a path with its query, header lines, a body.
     pub fn push(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: {CLIENT}\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: {USER_AGENT}\r\n");
         self.bytes.extend_from_slice(head.as_bytes());
         for (name, value) in headers {
             self.bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -44,7 +44,7 @@ impl Requests {
 
     /// The nth, from 0; `None` when there are no more.
     pub fn get(&self, nth: usize) -> Option<&[u8]> {
-        let nth = if self.repeat { nth % self.ends.len() } else { nth };
+        let nth = if self.repeatable { nth % self.ends.len() } else { nth };
         let end = *self.ends.get(nth)?;
         let start = nth.checked_sub(1).map_or(0, |before| self.ends[before]);
         Some(&self.bytes[start..end])
@@ -52,4 +52,4 @@ impl Requests {
 }
 
 /// What the generator calls itself, and the audit trail keeps.
-pub const CLIENT: &str = "countersign-bench";
+pub const USER_AGENT: &str = "countersign-bench";

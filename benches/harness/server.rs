@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::cleanup::{ChildProcess, ScratchDirectory};
 use super::database::Database;
-use super::leftovers::{Directory, Process};
 
 /// The servers' key.
 pub const SECRET: &str = "a secret of the benches, 32 bytes or more";
@@ -19,10 +19,10 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     /// How long it took from its start to its first answer.
-    pub first_answer: Duration,
-    process: Process,
+    pub startup_time: Duration,
+    process: ChildProcess,
     log: File,
-    _directory: Directory,
+    _directory: ScratchDirectory,
 }
 
 /// A bench that failed shows what the server had to say.
@@ -60,13 +60,13 @@ impl Server {
     /// on this database, with so many connections to it.
     pub fn reference(database: &Database, pool: u32) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([super::reference::ARGUMENT, &database.url, &pool.to_string()]).env_clear();
+        command.args([super::reference::REFERENCE_ARGUMENT, &database.url, &pool.to_string()]).env_clear();
         Self::launch(&mut command)
     }
 
     /// Starts a server that listens where `BIND` says.
     fn launch(command: &mut Command) -> Self {
-        let directory = Directory::new();
+        let directory = ScratchDirectory::new();
         let address = free_address();
         // Its log is no part of what the disk is measured with.
         let path = log_directory(&directory).join(format!("countersign-bench-{}.log", address.port()));
@@ -75,7 +75,7 @@ impl Server {
         let log = File::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let started = Instant::now();
-        let process = Process::start(
+        let process = ChildProcess::start(
             command
                 .env("BIND", address.to_string())
                 .current_dir(directory.path())
@@ -83,27 +83,27 @@ impl Server {
                 .stdout(Stdio::null())
                 .stderr(file),
         );
-        while !answers(address) {
+        while !is_responding(address) {
             if process.has_ended() || started.elapsed() > Duration::from_secs(60) {
                 panic!("{command:?} does not start:\n{}", std::io::read_to_string(log).unwrap());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        Self { address, first_answer: started.elapsed(), process, log, _directory: directory }
+        Self { address, startup_time: started.elapsed(), process, log, _directory: directory }
     }
 
     /// The most bytes of it that were in memory at a time.
-    pub fn most_resident_bytes(&self) -> u64 {
-        memory(&self.process.id().to_string(), "VmHWM")
+    pub fn peak_resident_bytes(&self) -> u64 {
+        memory_field(&self.process.id().to_string(), "VmHWM")
     }
 }
 
 /// Bytes of this process that are in memory.
 pub fn own_resident_bytes() -> u64 {
-    memory("self", "VmRSS")
+    memory_field("self", "VmRSS")
 }
 
-fn memory(process: &str, what: &str) -> u64 {
+fn memory_field(process: &str, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
@@ -114,13 +114,13 @@ fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn log_directory(otherwise: &Directory) -> PathBuf {
+fn log_directory(fallback: &ScratchDirectory) -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { otherwise.path().to_owned() }
+    if memory.is_dir() { memory } else { fallback.path().to_owned() }
 }
 
 /// Whether somebody answers a request there.
-fn answers(address: SocketAddr) -> bool {
+fn is_responding(address: SocketAddr) -> bool {
     use std::io::{Read, Write};
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
     let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");

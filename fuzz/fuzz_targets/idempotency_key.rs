@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| countersign::probes::idempotency_key(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| countersign::fuzzing::idempotency_key(bytes));

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use super::marks::{Fate, Mark};
-use super::round::{Letter, News};
+use super::delivery_report::{DeliveryOutcome, DeliveryReport};
+use super::outbox_sync::{ClaimedMail, MailPayload};
 use crate::domain::token::Keyring;
-use crate::mail::message::{ComposeError, Content, Draft};
+use crate::i18n::Language;
+use crate::mail::message::{ComposeError, MailBody, MailInput};
 use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
 use crate::mail::{Mailbox, Message};
-use crate::store::Directory;
-use crate::words::Language;
-use crate::{entropy, faults};
+use crate::store::AsyncStore;
+use crate::{entropy, failpoints};
 
 /// What it takes to write and send a mail.
-pub struct Postage {
+pub struct MailSender {
     /// The outbox, and who is who.
-    pub directory: Directory,
+    pub store: AsyncStore,
     /// Makes the links' tokens.
     pub keyring: Arc<Keyring>,
     /// The words.
@@ -28,50 +28,52 @@ pub struct Postage {
     /// What people call this server, without a slash at the end.
     pub public_url: String,
     /// What is spoken to those of whom nothing is known.
-    pub language: Language,
+    pub default_language: Language,
 }
 
-impl Postage {
+impl MailSender {
     /// Sends a letter; what became of it.
-    pub async fn deliver(&self, letter: Letter) -> Mark {
-        faults::planted("delivery.panic");
-        let (mail, attempts) = (letter.tenure.mail, letter.attempts);
-        let fate = match self.compose(&letter) {
+    pub async fn deliver(&self, claimed: ClaimedMail) -> DeliveryReport {
+        failpoints::fail_point("delivery.panic");
+        let (mail, attempts) = (claimed.leased_mail.mail, claimed.attempts);
+        let outcome = match self.compose(&claimed) {
             Ok(message) => match self.transport.send(&message, mail).await {
-                Ok(()) => Fate::Sent,
-                Err(SendError::Permanent(why)) => Fate::Dead(why),
-                Err(SendError::Transient(_)) if faults::planted("delivery.forgetful") => Fate::Sent,
-                Err(SendError::Transient(why)) => Fate::Deferred(attempts, why),
+                Ok(()) => DeliveryOutcome::Sent,
+                Err(SendError::Permanent(why)) => DeliveryOutcome::Failed(why),
+                Err(SendError::Transient(_))
+                    if failpoints::fail_point("delivery.transient_error_as_sent") =>
+                {
+                    DeliveryOutcome::Sent
+                }
+                Err(SendError::Transient(why)) => DeliveryOutcome::Deferred(attempts, why),
             },
-            Err(error) => Fate::Dead(error.to_string()),
+            Err(error) => DeliveryOutcome::Failed(error.to_string()),
         };
-        tracing::info!(%mail, attempts, outcome = fate.name(), "mail");
-        Mark::new(letter.tenure, fate)
+        tracing::info!(%mail, attempts, outcome = outcome.name(), "mail");
+        DeliveryReport::new(claimed.leased_mail, outcome)
     }
 
-    fn compose(&self, letter: &Letter) -> Result<Message, ComposeError> {
-        let (link, content, expires_at) = match &letter.news {
-            News::Asked(asked) => (
-                asked.request.link(&self.keyring, &self.public_url),
-                Content::Asked { by: &asked.by, bundle: &asked.bundle },
+    fn compose(&self, claimed: &ClaimedMail) -> Result<Message, ComposeError> {
+        let (link, body, expires_at) = match &claimed.payload {
+            MailPayload::Request(asked) => (
+                asked.request.redeem_url(&self.keyring, &self.public_url),
+                MailBody::Request { by: &asked.by, bundle: &asked.bundle },
                 asked.request.expires_at,
             ),
-            News::Password(link) => (
-                link.link(&self.keyring, &self.public_url),
-                Content::Password(link.occasion),
-                link.expires_at,
-            ),
+            MailPayload::Password(link) => {
+                (link.url(&self.keyring, &self.public_url), MailBody::Password(link.reason), link.expires_at)
+            }
         };
-        let renamed = faults::planted("delivery.renamed");
-        let draft = Draft {
-            id: if renamed { entropy::uuid() } else { letter.tenure.mail },
-            to: &letter.to,
-            language: letter.language.unwrap_or(self.language),
-            content,
+        let use_new_id = failpoints::fail_point("delivery.new_message_id");
+        let input = MailInput {
+            id: if use_new_id { entropy::uuid() } else { claimed.leased_mail.mail },
+            to: &claimed.to,
+            language: claimed.language.unwrap_or(self.default_language),
+            body,
             link: &link,
             expires_at,
             public_url: &self.public_url,
         };
-        self.templates.write(&draft, &self.from)
+        self.templates.compose(&input, &self.from)
     }
 }

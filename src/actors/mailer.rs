@@ -6,7 +6,7 @@
 //! no replica sends what another one is sending.
 //!
 //! Several are sent at a time, so that one slow recipient holds up nobody, and
-//! what passes between the outbox and here does so in [rounds](super::round):
+//! what passes between the outbox and here does so in [outbox syncs](super::outbox_sync):
 //! one at a time, and each takes along what has come up during the one before.
 
 use std::collections::{HashMap, VecDeque};
@@ -18,33 +18,33 @@ use actix::prelude::*;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-pub use super::delivery::Postage;
+pub use super::delivery::MailSender;
 
-use super::Pulse;
-use super::marks::{Fate, Mark, Tenure};
-use super::round::{Letter, Returned, Round};
-use crate::faults;
+use super::LivenessGuard;
+use super::delivery_report::{DeliveryOutcome, DeliveryReport, LeasedMail};
+use super::outbox_sync::{ClaimedMail, OutboxSync, SyncOutcome};
+use crate::failpoints;
 
 /// Mails that are sent at a time, not counting the slow ones.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 /// From when on a mail counts as slow: another one is sent beside it.
-const SLOW: Duration = Duration::from_secs(5);
+const SLOW_AFTER: Duration = Duration::from_secs(5);
 /// Mails that are under way at the most: mail servers take some 50 connections.
-const MOST: usize = 48;
+const MAX_IN_FLIGHT: usize = 48;
 /// Letters that are at hand at the most, to be sent as soon as another one is.
-const MOST_AT_HAND: usize = 256;
+const MAX_CLAIMED: usize = 256;
 /// How long the letters at hand should last.
-const SUPPLY: Duration = Duration::from_millis(100);
+const CLAIM_HORIZON: Duration = Duration::from_millis(100);
 /// A letter that was at hand for so long is not sent: its request may have died.
-const FRESH: Duration = Duration::from_secs(1);
+const MAX_CLAIM_AGE: Duration = Duration::from_secs(1);
 /// How often to look for mails that no hint told of.
-const SWEEP: Duration = Duration::from_secs(2);
+const OUTBOX_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a lease is renewed.
-const RENEWAL: Duration = Duration::from_secs(20);
+const LEASE_RENEWAL_INTERVAL: Duration = Duration::from_secs(20);
 /// How long a server that ends waits for mails that are on their way.
-const REST: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait after a round that could not be made.
-const PAUSE: Duration = Duration::from_millis(200);
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// The mailer, for those who owe a mail.
 #[derive(Clone, Debug)]
@@ -54,8 +54,8 @@ pub struct Mailer {
 
 impl Mailer {
     /// Starts the actor on this arbiter.
-    pub fn start(postage: Postage, pulse: Pulse, arbiter: &ArbiterHandle) -> Self {
-        let addr = RequestMailer::start_in_arbiter(arbiter, |_| RequestMailer::new(postage, pulse));
+    pub fn start(sender: MailSender, liveness: LivenessGuard, arbiter: &ArbiterHandle) -> Self {
+        let addr = RequestMailer::start_in_arbiter(arbiter, |_| RequestMailer::new(sender, liveness));
         Self { addr }
     }
 
@@ -65,226 +65,234 @@ impl Mailer {
     }
 
     /// Sends nothing more, and waits for what is on its way, within reason.
-    pub async fn rest(&self) {
-        let resting = async {
-            while let Ok(false) = self.addr.send(Rest).await {
-                sleep(PAUSE).await
+    pub async fn drain(&self) {
+        let draining = async {
+            while let Ok(false) = self.addr.send(Drain).await {
+                sleep(RETRY_PAUSE).await
             }
         };
-        if tokio::time::timeout(REST, resting).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, draining).await.is_err() {
             tracing::warn!("stopped while sending a mail; it may be sent twice");
         }
     }
 
     /// Says that the outbox has something due. Losing this loses no mail.
-    pub fn hint(&self) {
+    pub fn notify(&self) {
         // Its only failure is a full mailbox, whose messages are all hints.
-        let _ = self.addr.try_send(Hint);
+        let _ = self.addr.try_send(Notify);
     }
 }
 
 /// The actor.
 struct RequestMailer {
-    postage: Arc<Postage>,
+    sender: Arc<MailSender>,
     /// To be sent, the longest due first.
-    at_hand: VecDeque<Letter>,
+    claimed: VecDeque<ClaimedMail>,
     /// How many letters were at hand after the last round.
-    supply: usize,
-    under_way: HashMap<Tenure, UnderWay>,
+    claim_target: usize,
+    in_flight: HashMap<LeasedMail, InFlightMail>,
     /// To be written down.
-    marks: Vec<Mark>,
+    reports: Vec<DeliveryReport>,
     /// Mails that came to an end since the last round left.
-    ended: usize,
-    departed: Instant,
+    finished_since_sync: usize,
+    last_sync_at: Instant,
     /// A round is under way, or one could not be made.
-    waiting: bool,
+    is_sync_pending: bool,
     /// The outbox may have more that is due.
-    more: bool,
+    outbox_has_more: bool,
     /// The server is about to end.
-    resting: bool,
-    _pulse: Pulse,
+    is_draining: bool,
+    _liveness: LivenessGuard,
 }
 
 /// A mail on its way.
-struct UnderWay {
-    since: Instant,
-    renewed: Instant,
-    task: AbortHandle,
+struct InFlightMail {
+    started_at: Instant,
+    renewed_at: Instant,
+    abort_handle: AbortHandle,
 }
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Hint;
+struct Notify;
 
 /// Send nothing more; whether nothing is on its way.
 #[derive(Message)]
 #[rtype(result = "bool")]
-struct Rest;
+struct Drain;
 
 impl Actor for RequestMailer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.sweep(ctx);
-        ctx.run_interval(SWEEP, Self::sweep);
+        self.poll_outbox(ctx);
+        ctx.run_interval(OUTBOX_POLL_INTERVAL, Self::poll_outbox);
     }
 }
 
-impl Handler<Hint> for RequestMailer {
+impl Handler<Notify> for RequestMailer {
     type Result = ();
 
-    fn handle(&mut self, _: Hint, ctx: &mut Self::Context) {
-        faults::planted("mailer.panic");
-        self.more = true;
-        self.go_on(ctx);
+    fn handle(&mut self, _: Notify, ctx: &mut Self::Context) {
+        failpoints::fail_point("mailer.panic");
+        self.outbox_has_more = true;
+        self.pump(ctx);
     }
 }
 
-impl Handler<Rest> for RequestMailer {
+impl Handler<Drain> for RequestMailer {
     type Result = bool;
 
-    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) -> bool {
-        self.resting = true;
-        self.sweep(ctx);
-        self.under_way.is_empty() && self.marks.is_empty() && !self.waiting
+    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> bool {
+        self.is_draining = true;
+        self.poll_outbox(ctx);
+        self.in_flight.is_empty() && self.reports.is_empty() && !self.is_sync_pending
     }
 }
 
 impl RequestMailer {
-    fn new(postage: Postage, pulse: Pulse) -> Self {
+    fn new(sender: MailSender, liveness: LivenessGuard) -> Self {
         Self {
-            postage: Arc::new(postage),
-            at_hand: VecDeque::new(),
-            supply: 0,
-            under_way: HashMap::new(),
-            marks: Vec::new(),
-            ended: 0,
-            departed: Instant::now(),
-            waiting: false,
-            more: true,
-            resting: false,
-            _pulse: pulse,
+            sender: Arc::new(sender),
+            claimed: VecDeque::new(),
+            claim_target: 0,
+            in_flight: HashMap::new(),
+            reports: Vec::new(),
+            finished_since_sync: 0,
+            last_sync_at: Instant::now(),
+            is_sync_pending: false,
+            outbox_has_more: true,
+            is_draining: false,
+            _liveness: liveness,
         }
     }
 
     /// Looks after what has been lying about, and for what no hint told of.
-    fn sweep(&mut self, ctx: &mut Context<Self>) {
-        let resting = self.resting;
-        let stale = |letter: &Letter| resting || letter.seen.elapsed() >= FRESH;
-        while let Some(letter) = self.at_hand.pop_front_if(|letter| stale(letter)) {
-            self.marks.push(Mark::new(letter.tenure, Fate::Unsent));
+    fn poll_outbox(&mut self, ctx: &mut Context<Self>) {
+        let is_draining = self.is_draining;
+        let stale = |claimed: &ClaimedMail| is_draining || claimed.claimed_at.elapsed() >= MAX_CLAIM_AGE;
+        while let Some(claimed) = self.claimed.pop_front_if(|claimed| stale(claimed)) {
+            self.reports.push(DeliveryReport::new(claimed.leased_mail, DeliveryOutcome::NotAttempted));
         }
-        self.supply = self.at_hand.len() * 2;
-        self.more = true;
-        self.go_on(ctx);
+        self.claim_target = self.claimed.len() * 2;
+        self.outbox_has_more = true;
+        self.pump(ctx);
     }
 
     /// Sends as many letters as may be under way, and makes a round if it is time.
-    fn go_on(&mut self, ctx: &mut Context<Self>) {
-        let mut free = self.free();
-        while free > 0
-            && let Some(letter) = self.at_hand.pop_front()
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        let mut free_slots = self.free_slots();
+        while free_slots > 0
+            && let Some(claimed) = self.claimed.pop_front()
         {
-            if letter.seen.elapsed() < FRESH {
-                self.send(letter, ctx);
-                free -= 1;
+            if claimed.claimed_at.elapsed() < MAX_CLAIM_AGE {
+                self.send(claimed, ctx);
+                free_slots -= 1;
             } else {
-                self.marks.push(Mark::new(letter.tenure, Fate::Unsent));
-                self.more = true;
+                self.reports.push(DeliveryReport::new(claimed.leased_mail, DeliveryOutcome::NotAttempted));
+                self.outbox_has_more = true;
             }
         }
         // Rounds are the cheaper the more they carry: the next one leaves when
         // half of what the last one fetched has gone, or should have.
-        let half_gone = self.at_hand.len() * 2 <= self.supply;
-        if !self.waiting && (half_gone || self.departed.elapsed() >= SUPPLY) {
-            self.visit(free, ctx);
+        let is_half_used = self.claimed.len() * 2 <= self.claim_target;
+        if !self.is_sync_pending && (is_half_used || self.last_sync_at.elapsed() >= CLAIM_HORIZON) {
+            self.sync_outbox(free_slots, ctx);
         }
     }
 
     /// How many letters may be sent beside those under way.
-    fn free(&self) -> usize {
-        let brisk = self.under_way.values().filter(|mail| mail.since.elapsed() < SLOW).count();
-        AT_ONCE.saturating_sub(brisk).min(MOST.saturating_sub(self.under_way.len()))
+    fn free_slots(&self) -> usize {
+        let not_slow = self.in_flight.values().filter(|mail| mail.started_at.elapsed() < SLOW_AFTER).count();
+        MAX_CONCURRENT.saturating_sub(not_slow).min(MAX_IN_FLIGHT.saturating_sub(self.in_flight.len()))
     }
 
-    fn send(&mut self, letter: Letter, ctx: &mut Context<Self>) {
-        let (tenure, now) = (letter.tenure, Instant::now());
-        let postage = Arc::clone(&self.postage);
+    fn send(&mut self, claimed: ClaimedMail, ctx: &mut Context<Self>) {
+        let (leased_mail, now) = (claimed.leased_mail, Instant::now());
+        let sender = Arc::clone(&self.sender);
         // A task of its own: should it panic, this actor lives.
-        let task = actix::spawn(async move { postage.deliver(letter).await });
-        self.under_way.insert(tenure, UnderWay { since: now, renewed: now, task: task.abort_handle() });
+        let task = actix::spawn(async move { sender.deliver(claimed).await });
+        self.in_flight.insert(
+            leased_mail,
+            InFlightMail { started_at: now, renewed_at: now, abort_handle: task.abort_handle() },
+        );
         ctx.spawn(task.into_actor(self).map(move |ended, mailer, ctx| {
-            mailer.under_way.remove(&tenure);
-            mailer.ended += 1;
+            mailer.in_flight.remove(&leased_mail);
+            mailer.finished_since_sync += 1;
             match ended {
-                Ok(mark) => mailer.marks.push(mark),
+                Ok(report) => mailer.reports.push(report),
                 Err(error) if error.is_cancelled() => {
-                    tracing::warn!(mail = %tenure.mail, "mail lease lost; the mail may be sent twice");
+                    tracing::warn!(mail = %leased_mail.mail, "mail lease lost; the mail may be sent twice");
                 }
                 Err(_) => {
-                    tracing::error!(mail = %tenure.mail, "panic while sending a mail; will retry later")
+                    tracing::error!(mail = %leased_mail.mail, "panic while sending a mail; will retry later")
                 }
             }
-            mailer.go_on(ctx);
+            mailer.pump(ctx);
         }));
     }
 
     /// Makes a round, if there is anything to be done: so many more could be sent
     /// at once.
-    fn visit(&mut self, free: usize, ctx: &mut Context<Self>) {
-        let wanted = if self.more && !self.resting {
-            (free + self.lasting()).saturating_sub(self.at_hand.len())
+    fn sync_outbox(&mut self, free_slots: usize, ctx: &mut Context<Self>) {
+        let claim_limit = if self.outbox_has_more && !self.is_draining {
+            (free_slots + self.demand()).saturating_sub(self.claimed.len())
         } else {
             0
         };
-        let stale = |mail: &UnderWay| mail.renewed.elapsed() >= RENEWAL;
-        let renewals: Vec<Tenure> =
-            self.under_way.iter().filter(|(_, mail)| stale(mail)).map(|(tenure, _)| *tenure).collect();
-        if wanted == 0 && renewals.is_empty() && self.marks.is_empty() {
+        let needs_renewal = |mail: &InFlightMail| mail.renewed_at.elapsed() >= LEASE_RENEWAL_INTERVAL;
+        let renewals: Vec<LeasedMail> = self
+            .in_flight
+            .iter()
+            .filter(|(_, mail)| needs_renewal(mail))
+            .map(|(leased_mail, _)| *leased_mail)
+            .collect();
+        if claim_limit == 0 && renewals.is_empty() && self.reports.is_empty() {
             return;
         }
-        let round = Round { marks: mem::take(&mut self.marks), renewals: renewals.clone(), wanted };
-        (self.waiting, self.ended, self.departed) = (true, 0, Instant::now());
-        self.more &= wanted == 0;
-        let postage = Arc::clone(&self.postage);
-        let walk = async move { round.walk(&postage.directory).await };
-        ctx.spawn(walk.into_actor(self).map(|returned, mailer, ctx| mailer.land(returned, renewals, ctx)));
+        let sync =
+            OutboxSync { reports: mem::take(&mut self.reports), renewals: renewals.clone(), claim_limit };
+        (self.is_sync_pending, self.finished_since_sync, self.last_sync_at) = (true, 0, Instant::now());
+        self.outbox_has_more &= claim_limit == 0;
+        let sender = Arc::clone(&self.sender);
+        let run = async move { sync.run(&sender.store).await };
+        ctx.spawn(run.into_actor(self).map(|outcome, mailer, ctx| mailer.on_synced(outcome, renewals, ctx)));
     }
 
     /// How many letters last for [`SUPPLY`], as mails have lately come to their end.
-    fn lasting(&self) -> usize {
+    fn demand(&self) -> usize {
         // At the least a fifth, lest a few that end together make it thousands.
-        let elapsed = self.departed.elapsed().max(SUPPLY / 5);
-        let lasting = self.ended as f64 * SUPPLY.as_secs_f64() / elapsed.as_secs_f64();
-        (lasting as usize).min(MOST_AT_HAND)
+        let elapsed = self.last_sync_at.elapsed().max(CLAIM_HORIZON / 5);
+        let demand = self.finished_since_sync as f64 * CLAIM_HORIZON.as_secs_f64() / elapsed.as_secs_f64();
+        (demand as usize).min(MAX_CLAIMED)
     }
 
-    fn land(&mut self, returned: Returned, renewals: Vec<Tenure>, ctx: &mut Context<Self>) {
-        self.marks.extend(returned.unwritten);
-        if !returned.made {
-            self.more = true;
-            ctx.run_later(PAUSE, |mailer, ctx| {
-                mailer.waiting = false;
-                mailer.go_on(ctx);
+    fn on_synced(&mut self, outcome: SyncOutcome, renewals: Vec<LeasedMail>, ctx: &mut Context<Self>) {
+        self.reports.extend(outcome.unwritten);
+        if !outcome.ok {
+            self.outbox_has_more = true;
+            ctx.run_later(RETRY_PAUSE, |mailer, ctx| {
+                mailer.is_sync_pending = false;
+                mailer.pump(ctx);
             });
             return;
         }
-        self.waiting = false;
-        for tenure in renewals {
-            if let Some(mail) = self.under_way.get_mut(&tenure) {
-                mail.renewed = self.departed;
-                if returned.lost.contains(&tenure) {
+        self.is_sync_pending = false;
+        for leased_mail in renewals {
+            if let Some(mail) = self.in_flight.get_mut(&leased_mail) {
+                mail.renewed_at = self.last_sync_at;
+                if outcome.lost_leases.contains(&leased_mail) {
                     // Another replica has it: it is not ours to send any more.
-                    mail.task.abort();
+                    mail.abort_handle.abort();
                 }
             }
         }
-        self.at_hand.extend(returned.letters);
-        self.more |= returned.more;
-        if self.resting {
-            return self.sweep(ctx);
+        self.claimed.extend(outcome.mails);
+        self.outbox_has_more |= outcome.has_more;
+        if self.is_draining {
+            return self.poll_outbox(ctx);
         }
-        self.supply = self.at_hand.len().saturating_sub(self.free());
-        self.go_on(ctx);
+        self.claim_target = self.claimed.len().saturating_sub(self.free_slots());
+        self.pump(ctx);
     }
 }

@@ -10,58 +10,62 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use super::Pulse;
-use super::batch::{Item, Limits, Overdue, Queue};
-use super::places::{Place, Places};
+use super::LivenessGuard;
+use super::admission::{Admission, Permit};
+use super::batch_queue::{BatchQueue, QueueItem, QueueLimits, TimeoutKind};
 use crate::deadline;
+use crate::domain::audit::AuditContext;
 use crate::domain::block::Block;
-use crate::domain::clock::Timestamp;
-use crate::domain::event::Origin;
-use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
-use crate::domain::grant::{Grant, GrantId, Terms};
-use crate::domain::limit::{AskLimits, Exceeded, Standing};
-use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
-use crate::domain::text::IdempotencyKey;
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
+use crate::domain::permission_request::{
+    NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
+};
+use crate::domain::rate_limit::{QuotaStatus, RateLimited, RequestLimits};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, RedeemId, Token};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
-use crate::faults;
-use crate::store::cast::Cast;
-use crate::store::exports::Uses;
-use crate::store::ledger::{self, AskRefusal, Deed, Operation, RequestRef, ResendRefusal, Verdict};
-use crate::store::lookup::{self, Findings, Question};
-use crate::store::{Conn, Store, StoreError, meters, requests};
+use crate::domain::validated_text::IdempotencyKey;
+use crate::failpoints;
+use crate::store::export_tokens::UsageDelta;
+use crate::store::ledger::{
+    self, Command, CommandResult, CreateRequestError, Operation, RequestRef, ResendMailError,
+};
+use crate::store::lookup::{self, LookupKey, LookupResults};
+use crate::store::participants::Participants;
+use crate::store::{Conn, Store, StoreError, rate_limits, requests};
 
 /// Operations in a batch, at the most, and look-ups in one query.
-const BATCH: usize = 256;
+const MAX_BATCH_SIZE: usize = 256;
 /// The most operations that wait or are under way, and as many look-ups; one
 /// more is refused at once. A batch that is gone and one that waits: whoever came
 /// behind those would wait longer, and no more would be done for it.
-const CAPACITY: usize = 2 * BATCH;
+const ADMISSION_CAPACITY: usize = 2 * MAX_BATCH_SIZE;
 /// The most while more comes than can be done: who is admitted then waits about as
 /// long as at half of what can be done, or twice that.
-const STRAINED: usize = 64;
+const SHED_CAPACITY: usize = 64;
 /// The queues' measure. Every request has its answer within two seconds.
-const LIMITS: Limits = Limits {
-    batch: BATCH,
-    boarding: Duration::from_millis(900),
-    last_call: Duration::from_millis(300),
-    patience: Duration::from_millis(1_800),
+const QUEUE_LIMITS: QueueLimits = QueueLimits {
+    max_batch_size: MAX_BATCH_SIZE,
+    max_queue_time: Duration::from_millis(900),
+    min_time_left: Duration::from_millis(300),
+    max_wait: Duration::from_millis(1_800),
 };
 /// How often to look for operations that have waited too long.
-const WATCH: Duration = Duration::from_millis(100);
+const TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often uses are written down: what a crash may lose.
-const USES: Duration = Duration::from_secs(10);
+const USAGE_FLUSH_INTERVAL: Duration = Duration::from_secs(10);
 /// How often requests that have expired are closed. They are dead before that; it
 /// keeps those few that a list's total must leave out.
-const EXPIRY: Duration = Duration::from_secs(5);
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often meters that have run down are swept.
-const SWEEP: Duration = Duration::from_secs(60);
+const RATE_LIMIT_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Uses that are written in one transaction.
-const USES_AT_ONCE: usize = 500;
+const USAGE_BATCH_SIZE: usize = 500;
 /// When a batch has been gone for so long, its thread will not come back: the
 /// process ends, and whoever runs it starts another.
-const GIVE_UP: Duration = Duration::from_secs(120);
+const STUCK_THREAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Why the registry could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -70,38 +74,38 @@ pub enum RegistryError {
     #[error("too many operations in the queue")]
     Busy,
     /// The database was not to be had: nothing was done.
-    #[error("the database is not available; nothing was done")]
-    NotDone,
+    #[error("the database is unavailable; nothing was changed")]
+    Unavailable,
     /// It may have been done, or may be done yet.
     #[error("the database did not respond; the outcome is unknown")]
-    Unknown,
+    OutcomeUnknown,
 }
 
 impl From<StoreError> for RegistryError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unknown => Self::Unknown,
-            StoreError::Unavailable(_) | StoreError::Refused(_) => Self::NotDone,
+            StoreError::OutcomeUnknown => Self::OutcomeUnknown,
+            StoreError::Unavailable(_) | StoreError::QueryFailed(_) => Self::Unavailable,
         }
     }
 }
 
-type Reply<T> = oneshot::Sender<Result<T, RegistryError>>;
+type ReplySender<T> = oneshot::Sender<Result<T, RegistryError>>;
 
 /// One who waits for an answer until it is due, and the place that they take up.
 #[derive(Debug)]
 struct Waiter<T> {
-    reply: Reply<T>,
-    place: Place,
-    due: Instant,
+    reply: ReplySender<T>,
+    permit: Permit,
+    deadline: Instant,
 }
 
 impl<T> Waiter<T> {
     /// Answers; one who has gone away is not missed.
-    fn tell(self, answer: Result<T, RegistryError>) {
+    fn respond(self, result: Result<T, RegistryError>) {
         // Whoever hears the answer finds their place free again.
-        drop(self.place);
-        let _ = self.reply.send(answer);
+        drop(self.permit);
+        let _ = self.reply.send(result);
     }
 }
 
@@ -109,28 +113,28 @@ impl<T> Waiter<T> {
 #[derive(Clone, Debug)]
 pub struct Registry {
     addr: Addr<TokenRegistry>,
-    deeds: Arc<Places>,
-    lookups: Arc<Places>,
+    operation_admission: Arc<Admission>,
+    lookup_admission: Arc<Admission>,
 }
 
 impl Registry {
     /// Starts the actor on this arbiter.
-    pub fn start(store: Store, pulse: Pulse, arbiter: &ArbiterHandle) -> Self {
+    pub fn start(store: Store, liveness: LivenessGuard, arbiter: &ArbiterHandle) -> Self {
         let addr = TokenRegistry::start_in_arbiter(arbiter, |_| TokenRegistry {
             store,
-            deeds: Queue::new(LIMITS),
-            lookups: Queue::new(LIMITS),
-            uses: HashMap::new(),
-            expiring: false,
-            _pulse: pulse,
+            operations: BatchQueue::new(QUEUE_LIMITS),
+            lookups: BatchQueue::new(QUEUE_LIMITS),
+            usage: HashMap::new(),
+            is_closing_expired: false,
+            _liveness: liveness,
         });
-        let places = || Places::new(CAPACITY, STRAINED);
-        Self { addr, deeds: places(), lookups: places() }
+        let new_admission = || Admission::new(ADMISSION_CAPACITY, SHED_CAPACITY);
+        Self { addr, operation_admission: new_admission(), lookup_admission: new_admission() }
     }
 
     /// How many deeds, and how many look-ups, have a place now.
-    pub fn waiting(&self) -> [i64; 2] {
-        [&self.deeds, &self.lookups].map(|places| places.taken())
+    pub fn in_use(&self) -> [i64; 2] {
+        [&self.operation_admission, &self.lookup_admission].map(|places| places.in_use())
     }
 
     /// Whether the actor lives.
@@ -141,40 +145,43 @@ impl Registry {
     /// Makes an export token.
     pub async fn create_export(
         &self,
-        new: NewExport,
-        origin: Origin,
-    ) -> Result<Result<(ExportToken, Token), MayNotExport>, RegistryError> {
-        match self.submit(Deed::CreateExport(new), origin).await? {
-            Verdict::ExportCreated(created) => Ok(created),
-            _ => Err(RegistryError::Unknown),
+        new: NewExportToken,
+        audit_context: AuditContext,
+    ) -> Result<Result<(ExportToken, Token), ExportDenied>, RegistryError> {
+        match self.submit(Command::CreateExport(new), audit_context).await? {
+            CommandResult::ExportCreated(created) => Ok(created),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Revokes an export token of the caller's; `None` when there is none such.
     pub async fn revoke_export(
         &self,
-        which: ExportRef,
+        export: ExportTokenRef,
         by: UserId,
-        origin: Origin,
+        audit_context: AuditContext,
     ) -> Result<Option<ExportToken>, RegistryError> {
-        let deed = Deed::RevokeExport { which, by: Authority::User(by) };
-        match self.submit(deed, origin).await? {
-            Verdict::ExportRevoked(revoked) => Ok(revoked),
-            _ => Err(RegistryError::Unknown),
+        let command = Command::RevokeExport { which: export, by: Authority::User(by) };
+        match self.submit(command, audit_context).await? {
+            CommandResult::ExportRevoked(revoked) => Ok(revoked),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Asks for a permission: the request, the seconds that it has left, and what is
     /// left of the requester's limits.
-    pub async fn ask(
+    pub async fn create_request(
         &self,
-        new: NewRequest,
-        limits: AskLimits,
-        origin: Origin,
-    ) -> Result<Result<(PermissionRequest, i64, Vec<Standing>), AskRefusal>, RegistryError> {
-        match self.perform(Operation::new(Deed::Ask(new), origin).within(limits)).await? {
-            Verdict::Asked(asked) => Ok(asked),
-            _ => Err(RegistryError::Unknown),
+        new: NewPermissionRequest,
+        limits: RequestLimits,
+        audit_context: AuditContext,
+    ) -> Result<Result<(PermissionRequest, i64, Vec<QuotaStatus>), CreateRequestError>, RegistryError> {
+        match self
+            .execute(Operation::new(Command::CreateRequest(new), audit_context).with_limits(limits))
+            .await?
+        {
+            CommandResult::RequestCreated(asked) => Ok(asked),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
@@ -183,12 +190,12 @@ impl Registry {
         &self,
         id: RedeemId,
         by: UserId,
-        once: Option<IdempotencyKey>,
-        origin: Origin,
-    ) -> Result<Result<(Grant, Arc<Cast>), Refusal>, RegistryError> {
-        match self.submit(Deed::Redeem { id, by, once }, origin).await? {
-            Verdict::Redeemed(redeemed) => Ok(redeemed),
-            _ => Err(RegistryError::Unknown),
+        idempotency_key: Option<IdempotencyKey>,
+        audit_context: AuditContext,
+    ) -> Result<Result<(BundlePermission, Arc<Participants>), RequestError>, RegistryError> {
+        match self.submit(Command::Redeem { id, by, idempotency_key }, audit_context).await? {
+            CommandResult::Redeemed(redeemed) => Ok(redeemed),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
@@ -197,9 +204,9 @@ impl Registry {
         &self,
         id: RedeemId,
         by: UserId,
-        origin: Origin,
-    ) -> Result<Result<Outcome, Refusal>, RegistryError> {
-        self.end(RequestRef::Token(id), by, origin).await
+        audit_context: AuditContext,
+    ) -> Result<Result<RequestOutcome, RequestError>, RegistryError> {
+        self.close_request(RequestRef::Token(id), by, audit_context).await
     }
 
     /// Declines or withdraws a request by its number, as a party to it.
@@ -207,95 +214,113 @@ impl Registry {
         &self,
         id: RequestId,
         by: UserId,
-        origin: Origin,
-    ) -> Result<Result<Outcome, Refusal>, RegistryError> {
-        self.end(RequestRef::Number(id), by, origin).await
+        audit_context: AuditContext,
+    ) -> Result<Result<RequestOutcome, RequestError>, RegistryError> {
+        self.close_request(RequestRef::Id(id), by, audit_context).await
     }
 
-    async fn end(
+    async fn close_request(
         &self,
-        which: RequestRef,
+        request: RequestRef,
         by: UserId,
-        origin: Origin,
-    ) -> Result<Result<Outcome, Refusal>, RegistryError> {
-        match self.submit(Deed::End { which, by: Authority::User(by) }, origin).await? {
-            Verdict::Ended(ended) => Ok(ended),
-            _ => Err(RegistryError::Unknown),
+        audit_context: AuditContext,
+    ) -> Result<Result<RequestOutcome, RequestError>, RegistryError> {
+        match self
+            .submit(Command::CloseRequest { which: request, by: Authority::User(by) }, audit_context)
+            .await?
+        {
+            CommandResult::RequestClosed(ended) => Ok(ended),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Has a live request's mail sent anew, as its requester.
-    pub async fn resend(
+    pub async fn resend_mail(
         &self,
         id: RequestId,
         terms: Terms,
         by: UserId,
-        limits: AskLimits,
-        origin: Origin,
-    ) -> Result<Result<(), ResendRefusal>, RegistryError> {
-        let deed = Deed::Resend { id, terms, by };
-        match self.perform(Operation::new(deed, origin).within(limits)).await? {
-            Verdict::Resent(resent) => Ok(resent),
-            _ => Err(RegistryError::Unknown),
+        limits: RequestLimits,
+        audit_context: AuditContext,
+    ) -> Result<Result<(), ResendMailError>, RegistryError> {
+        let command = Command::ResendMail { id, terms, by };
+        match self.execute(Operation::new(command, audit_context).with_limits(limits)).await? {
+            CommandResult::MailResent(resent) => Ok(resent),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Gives a permission unasked; `None` when it stands already.
-    pub async fn give(&self, terms: Terms, origin: Origin) -> Result<Option<Grant>, RegistryError> {
-        match self.submit(Deed::Give(terms), origin).await? {
-            Verdict::Given(given) => Ok(given),
-            _ => Err(RegistryError::Unknown),
+    pub async fn grant_permission(
+        &self,
+        terms: Terms,
+        audit_context: AuditContext,
+    ) -> Result<Option<BundlePermission>, RegistryError> {
+        match self.submit(Command::GrantPermission(terms), audit_context).await? {
+            CommandResult::PermissionGranted(given) => Ok(given),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Deletes a permission, as a party to it; false when there is none such.
-    pub async fn take_back(&self, id: GrantId, by: UserId, origin: Origin) -> Result<bool, RegistryError> {
-        match self.submit(Deed::TakeBack { id, by }, origin).await? {
-            Verdict::TakenBack(taken) => Ok(taken),
-            _ => Err(RegistryError::Unknown),
+    pub async fn revoke_permission(
+        &self,
+        id: BundlePermissionId,
+        by: UserId,
+        audit_context: AuditContext,
+    ) -> Result<bool, RegistryError> {
+        match self.submit(Command::RevokePermission { id, by }, audit_context).await? {
+            CommandResult::PermissionRevoked(taken) => Ok(taken),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Counts that a user has named somebody, or `astray` nobody; whether they may be
     /// told what came of it.
-    pub async fn refer(
+    pub async fn record_user_lookup(
         &self,
         by: UserId,
-        astray: bool,
-        limits: AskLimits,
-        origin: Origin,
-    ) -> Result<Result<(), Exceeded>, RegistryError> {
-        match self.perform(Operation::new(Deed::Refer { by, astray }, origin).within(limits)).await? {
-            Verdict::Referred(referred) => Ok(referred),
-            _ => Err(RegistryError::Unknown),
+        unknown_user: bool,
+        limits: RequestLimits,
+        audit_context: AuditContext,
+    ) -> Result<Result<(), RateLimited>, RegistryError> {
+        match self
+            .execute(
+                Operation::new(Command::RecordUserLookup { by, unknown_user }, audit_context)
+                    .with_limits(limits),
+            )
+            .await?
+        {
+            CommandResult::UserLookupRecorded(referred) => Ok(referred),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Has a user take no more requests from another; false when that stands already.
-    pub async fn block(&self, block: Block, origin: Origin) -> Result<bool, RegistryError> {
-        match self.submit(Deed::Block(block), origin).await? {
-            Verdict::Blocked(fresh) => Ok(fresh),
-            _ => Err(RegistryError::Unknown),
+    pub async fn block(&self, block: Block, audit_context: AuditContext) -> Result<bool, RegistryError> {
+        match self.submit(Command::Block(block), audit_context).await? {
+            CommandResult::Blocked(fresh) => Ok(fresh),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// Has a user take requests from another again; false when they did.
-    pub async fn unblock(&self, block: Block, origin: Origin) -> Result<bool, RegistryError> {
-        match self.submit(Deed::Unblock(block), origin).await? {
-            Verdict::Unblocked(stood) => Ok(stood),
-            _ => Err(RegistryError::Unknown),
+    pub async fn unblock(&self, block: Block, audit_context: AuditContext) -> Result<bool, RegistryError> {
+        match self.submit(Command::Unblock(block), audit_context).await? {
+            CommandResult::Unblocked(stood) => Ok(stood),
+            _ => Err(RegistryError::OutcomeUnknown),
         }
     }
 
     /// What is asked for, and what others ask for at the same time: as the
     /// database has it after this call began.
-    pub async fn look_up(&self, question: Question) -> Result<Arc<Findings>, RegistryError> {
-        self.send(&self.lookups, |waiter| LookUp { question, waiter }).await
+    pub async fn look_up(&self, key: LookupKey) -> Result<Arc<LookupResults>, RegistryError> {
+        self.send_admitted(&self.lookup_admission, |waiter| LookUp { key, waiter }).await
     }
 
     /// Counts a use. It is written down within seconds, unless the process dies.
-    pub fn count_use(&self, id: ExportId, at: Timestamp) {
-        self.addr.do_send(Used { id, at });
+    pub fn record_use(&self, id: ExportId, at: Timestamp) {
+        self.addr.do_send(RecordUse { id, at });
     }
 
     /// Writes down the uses that are counted but not yet written.
@@ -304,31 +329,35 @@ impl Registry {
         let _ = self.addr.send(Flush).await;
     }
 
-    async fn submit(&self, deed: Deed, origin: Origin) -> Result<Verdict, RegistryError> {
-        self.perform(Operation::new(deed, origin)).await
+    async fn submit(
+        &self,
+        command: Command,
+        audit_context: AuditContext,
+    ) -> Result<CommandResult, RegistryError> {
+        self.execute(Operation::new(command, audit_context)).await
     }
 
-    async fn perform(&self, operation: Operation) -> Result<Verdict, RegistryError> {
-        self.send(&self.deeds, |waiter| Submit { operation, waiter }).await
+    async fn execute(&self, operation: Operation) -> Result<CommandResult, RegistryError> {
+        self.send_admitted(&self.operation_admission, |waiter| Submit { operation, waiter }).await
     }
 
     /// The mailbox is not bounded by actix, neither for `send` nor for
     /// `do_send`: the places bound it.
-    async fn send<T, M>(
+    async fn send_admitted<T, M>(
         &self,
-        places: &Arc<Places>,
+        admission: &Arc<Admission>,
         message: impl FnOnce(Waiter<T>) -> M,
     ) -> Result<T, RegistryError>
     where
         M: Message<Result = ()> + Send + 'static,
         TokenRegistry: Handler<M>,
     {
-        let place = places.take(Instant::now()).ok_or(RegistryError::Busy)?;
-        let (reply, answer) = oneshot::channel();
-        let due = deadline::by(LIMITS.patience);
-        self.addr.do_send(message(Waiter { reply, place, due }));
+        let permit = admission.try_acquire(Instant::now()).ok_or(RegistryError::Busy)?;
+        let (reply, response) = oneshot::channel();
+        let deadline = deadline::by(QUEUE_LIMITS.max_wait);
+        self.addr.do_send(message(Waiter { reply, permit, deadline }));
         // A dropped sender is an actor that died.
-        answer.await.unwrap_or(Err(RegistryError::Unknown))
+        response.await.unwrap_or(Err(RegistryError::OutcomeUnknown))
     }
 }
 
@@ -337,12 +366,12 @@ impl Registry {
 #[derive(Debug)]
 struct TokenRegistry {
     store: Store,
-    deeds: Queue<Operation, Waiter<Verdict>>,
-    lookups: Queue<Question, Waiter<Arc<Findings>>>,
-    uses: HashMap<ExportId, Uses>,
+    operations: BatchQueue<Operation, Waiter<CommandResult>>,
+    lookups: BatchQueue<LookupKey, Waiter<Arc<LookupResults>>>,
+    usage: HashMap<ExportId, UsageDelta>,
     /// Whether expired requests are being closed.
-    expiring: bool,
-    _pulse: Pulse,
+    is_closing_expired: bool,
+    _liveness: LivenessGuard,
 }
 
 impl Actor for TokenRegistry {
@@ -350,22 +379,22 @@ impl Actor for TokenRegistry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         // Bounded by the handle's places.
-        ctx.set_mailbox_capacity(CAPACITY);
-        ctx.run_interval(WATCH, Self::watch);
-        ctx.run_interval(USES, |registry, ctx| {
-            let written = registry.write_uses();
+        ctx.set_mailbox_capacity(ADMISSION_CAPACITY);
+        ctx.run_interval(TIMEOUT_CHECK_INTERVAL, Self::check_timeouts);
+        ctx.run_interval(USAGE_FLUSH_INTERVAL, |registry, ctx| {
+            let written = registry.write_usage();
             ctx.spawn(written);
         });
-        ctx.run_interval(EXPIRY, Self::close_expired);
-        ctx.run_interval(SWEEP, |registry, _| {
+        ctx.run_interval(EXPIRY_INTERVAL, Self::close_expired);
+        ctx.run_interval(RATE_LIMIT_SWEEP_INTERVAL, |registry, _| {
             let store = registry.store.clone();
             // What cannot be swept now is swept the next time.
             drop(spawn_blocking(move || {
-                let some = |conn: &mut Conn| {
+                let sweep_batch = |conn: &mut Conn| {
                     let now = conn.now()?;
-                    meters::sweep(conn, now)
+                    rate_limits::delete_idle(conn, now)
                 };
-                while matches!(store.write(some), Ok(1..)) {}
+                while matches!(store.write(sweep_batch), Ok(1..)) {}
             }));
         });
     }
@@ -375,19 +404,19 @@ impl Actor for TokenRegistry {
 #[rtype(result = "()")]
 struct Submit {
     operation: Operation,
-    waiter: Waiter<Verdict>,
+    waiter: Waiter<CommandResult>,
 }
 
 #[derive(Message)]
 #[rtype(result = "()")]
 struct LookUp {
-    question: Question,
-    waiter: Waiter<Arc<Findings>>,
+    key: LookupKey,
+    waiter: Waiter<Arc<LookupResults>>,
 }
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Used {
+struct RecordUse {
     id: ExportId,
     at: Timestamp,
 }
@@ -400,11 +429,11 @@ impl Handler<Submit> for TokenRegistry {
     type Result = ();
 
     fn handle(&mut self, Submit { operation, waiter }: Submit, ctx: &mut Self::Context) {
-        faults::planted("registry.panic");
-        let (now, due) = (Instant::now(), waiter.due);
-        match self.deeds.push(operation, waiter, now, due) {
+        failpoints::fail_point("registry.panic");
+        let (now, due) = (Instant::now(), waiter.deadline);
+        match self.operations.push(operation, waiter, now, due) {
             Ok(()) => self.commit_next(ctx),
-            Err((_, waiter)) => waiter.tell(Err(RegistryError::NotDone)),
+            Err((_, waiter)) => waiter.respond(Err(RegistryError::Unavailable)),
         }
     }
 }
@@ -412,20 +441,20 @@ impl Handler<Submit> for TokenRegistry {
 impl Handler<LookUp> for TokenRegistry {
     type Result = ();
 
-    fn handle(&mut self, LookUp { question, waiter }: LookUp, ctx: &mut Self::Context) {
-        let (now, due) = (Instant::now(), waiter.due);
+    fn handle(&mut self, LookUp { key: question, waiter }: LookUp, ctx: &mut Self::Context) {
+        let (now, due) = (Instant::now(), waiter.deadline);
         match self.lookups.push(question, waiter, now, due) {
             Ok(()) => self.look_up_next(ctx),
-            Err((_, waiter)) => waiter.tell(Err(RegistryError::NotDone)),
+            Err((_, waiter)) => waiter.respond(Err(RegistryError::Unavailable)),
         }
     }
 }
 
-impl Handler<Used> for TokenRegistry {
+impl Handler<RecordUse> for TokenRegistry {
     type Result = ();
 
-    fn handle(&mut self, Used { id, at }: Used, _: &mut Self::Context) {
-        self.count(Uses { id, count: 1, last: at });
+    fn handle(&mut self, RecordUse { id, at }: RecordUse, _: &mut Self::Context) {
+        self.add_usage(UsageDelta { id, count: 1, last_used_at: at });
     }
 }
 
@@ -433,28 +462,28 @@ impl Handler<Flush> for TokenRegistry {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
-        self.write_uses()
+        self.write_usage()
     }
 }
 
 impl TokenRegistry {
     /// Sends the next batch of operations on its way, unless one is in flight.
     fn commit_next(&mut self, ctx: &mut Context<Self>) {
-        let Some((flight, batch)) = self.deeds.depart(Instant::now()) else { return };
+        let Some((batch_id, batch)) = self.operations.dispatch(Instant::now()) else { return };
         let store = self.store.clone();
-        let landed = spawn_blocking(move || ledger::commit(&store, &batch));
-        ctx.spawn(landed.into_actor(self).map(move |answers, registry, ctx| {
-            let waiters = registry.deeds.land(flight);
+        let committed = spawn_blocking(move || ledger::commit(&store, &batch));
+        ctx.spawn(committed.into_actor(self).map(move |answers, registry, ctx| {
+            let waiters = registry.operations.complete(batch_id);
             // A batch that panicked has no answers; whether it was done is not known.
             let answers = answers.unwrap_or_default();
             if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
                 tracing::warn!(%error, "operations failed");
             }
             let answers = answers.into_iter().map(|answer| answer.map_err(Into::into));
-            let answers = answers.chain(std::iter::repeat_with(|| Err(RegistryError::Unknown)));
+            let answers = answers.chain(std::iter::repeat_with(|| Err(RegistryError::OutcomeUnknown)));
             for (waiter, answer) in waiters.into_iter().zip(answers) {
                 if let Some(waiter) = waiter {
-                    waiter.tell(answer);
+                    waiter.respond(answer);
                 }
             }
             registry.commit_next(ctx);
@@ -463,15 +492,15 @@ impl TokenRegistry {
 
     /// Sends the next batch of look-ups on its way, unless one is in flight.
     fn look_up_next(&mut self, ctx: &mut Context<Self>) {
-        let Some((flight, questions)) = self.lookups.depart(Instant::now()) else { return };
+        let Some((batch_id, keys)) = self.lookups.dispatch(Instant::now()) else { return };
         let store = self.store.clone();
-        let landed = spawn_blocking(move || lookup::answer(&store, &questions));
-        ctx.spawn(landed.into_actor(self).map(move |answers, registry, ctx| {
-            let waiters = registry.lookups.land(flight);
+        let resolved = spawn_blocking(move || lookup::resolve(&store, &keys));
+        ctx.spawn(resolved.into_actor(self).map(move |answers, registry, ctx| {
+            let waiters = registry.lookups.complete(batch_id);
             let answers = answers.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
             for (waiter, answer) in waiters.into_iter().zip(answers) {
                 if let Some(waiter) = waiter {
-                    waiter.tell(answer.ok_or(RegistryError::NotDone));
+                    waiter.respond(answer.ok_or(RegistryError::Unavailable));
                 }
             }
             registry.look_up_next(ctx);
@@ -479,21 +508,21 @@ impl TokenRegistry {
     }
 
     /// Tells those who have waited too long, and gives up on threads that hang.
-    fn watch(&mut self, ctx: &mut Context<Self>) {
+    fn check_timeouts(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        for (waiter, overdue) in self.deeds.overdue(now) {
-            waiter.tell(Err(match overdue {
-                Overdue::NotStarted => RegistryError::NotDone,
-                Overdue::Unknown => RegistryError::Unknown,
+        for (waiter, overdue) in self.operations.take_expired(now) {
+            waiter.respond(Err(match overdue {
+                TimeoutKind::NotDispatched => RegistryError::Unavailable,
+                TimeoutKind::OutcomeUnknown => RegistryError::OutcomeUnknown,
             }));
         }
-        for (waiter, _) in self.lookups.overdue(now) {
-            waiter.tell(Err(RegistryError::NotDone));
+        for (waiter, _) in self.lookups.take_expired(now) {
+            waiter.respond(Err(RegistryError::Unavailable));
         }
-        let lost = self.deeds.longest_lost(now).max(self.lookups.longest_lost(now));
-        let give_up = faults::patience("registry.patience", GIVE_UP);
-        if lost.is_some_and(|lost| lost >= give_up) {
-            tracing::error!(seconds = give_up.as_secs(), "database did not respond; stopping");
+        let oldest_abandoned = self.operations.oldest_abandoned(now).max(self.lookups.oldest_abandoned(now));
+        let stuck_timeout = failpoints::timeout("registry.stuck_thread_timeout", STUCK_THREAD_TIMEOUT);
+        if oldest_abandoned.is_some_and(|lost| lost >= stuck_timeout) {
+            tracing::error!(seconds = stuck_timeout.as_secs(), "database did not respond; stopping");
             ctx.stop();
             return;
         }
@@ -503,32 +532,37 @@ impl TokenRegistry {
 
     /// Closes requests that have expired, on whichever replica comes first.
     fn close_expired(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.expiring, true) {
+        if std::mem::replace(&mut self.is_closing_expired, true) {
             return;
         }
         let store = self.store.clone();
         let closed = spawn_blocking(move || {
-            let some = |conn: &mut Conn| {
+            let close_batch = |conn: &mut Conn| {
                 let now = conn.now()?;
-                requests::expire(conn, now)
+                requests::expire_batch(conn, now)
             };
-            while matches!(store.write(some), Ok(1..)) {}
+            while matches!(store.write(close_batch), Ok(1..)) {}
         });
         // What cannot be closed now is closed the next time.
-        ctx.spawn(closed.into_actor(self).map(|_, registry, _| registry.expiring = false));
+        ctx.spawn(closed.into_actor(self).map(|_, registry, _| registry.is_closing_expired = false));
     }
 
     /// Writes down the uses so far. What could not be written is kept for the
     /// next time; what may have been is not, lest it count twice.
-    fn write_uses(&mut self) -> ResponseActFuture<Self, ()> {
-        let uses: Vec<Uses> = self.uses.drain().map(|(_, uses)| uses).collect();
+    fn write_usage(&mut self) -> ResponseActFuture<Self, ()> {
+        let usage: Vec<UsageDelta> = self.usage.drain().map(|(_, uses)| uses).collect();
         let store = self.store.clone();
         let written = spawn_blocking(move || {
-            let write = |uses: &&[Uses]| {
-                let written = ledger::count_uses(&store, uses);
-                matches!(written, Err(StoreError::Unavailable(_) | StoreError::Refused(_)))
+            let is_retryable = |uses: &&[UsageDelta]| {
+                let written = ledger::record_uses(&store, uses);
+                matches!(written, Err(StoreError::Unavailable(_) | StoreError::QueryFailed(_)))
             };
-            uses.chunks(USES_AT_ONCE).filter(write).flatten().copied().collect::<Vec<Uses>>()
+            usage
+                .chunks(USAGE_BATCH_SIZE)
+                .filter(is_retryable)
+                .flatten()
+                .copied()
+                .collect::<Vec<UsageDelta>>()
         });
         Box::pin(written.into_actor(self).map(|unwritten, registry, _| {
             let unwritten = unwritten.unwrap_or_default();
@@ -536,15 +570,15 @@ impl TokenRegistry {
                 tracing::warn!(tokens = unwritten.len(), "export token usage not saved; will retry");
             }
             for uses in unwritten {
-                registry.count(uses);
+                registry.add_usage(uses);
             }
         }))
     }
 
-    fn count(&mut self, Uses { id, count, last }: Uses) {
-        let uses = self.uses.entry(id).or_insert(Uses { id, count: 0, last });
+    fn add_usage(&mut self, UsageDelta { id, count, last_used_at: last }: UsageDelta) {
+        let uses = self.usage.entry(id).or_insert(UsageDelta { id, count: 0, last_used_at: last });
         uses.count += count;
-        uses.last = uses.last.max(last);
+        uses.last_used_at = uses.last_used_at.max(last);
     }
 }
 
@@ -558,35 +592,35 @@ pub enum RowKey {
     /// A request's, by its number.
     Request(RequestId),
     /// A permission's, by its number.
-    Grant(GrantId),
+    Grant(BundlePermissionId),
     /// An open request's or a permission's, by its terms.
     Terms(Terms),
     /// A block's.
     Block(Block),
 }
 
-impl Item for Operation {
+impl QueueItem for Operation {
     type Key = RowKey;
 
     fn keys(&self) -> Vec<RowKey> {
-        match &self.deed {
-            Deed::CreateExport(_) | Deed::Refer { .. } => Vec::new(),
-            Deed::RevokeExport { which, .. } => vec![RowKey::Export(which.id)],
-            Deed::Ask(new) => vec![RowKey::Terms(new.terms)],
-            Deed::Redeem { id, .. } | Deed::End { which: RequestRef::Token(id), .. } => {
+        match &self.command {
+            Command::CreateExport(_) | Command::RecordUserLookup { .. } => Vec::new(),
+            Command::RevokeExport { which, .. } => vec![RowKey::Export(which.id)],
+            Command::CreateRequest(new) => vec![RowKey::Terms(new.terms)],
+            Command::Redeem { id, .. } | Command::CloseRequest { which: RequestRef::Token(id), .. } => {
                 vec![RowKey::Redeem(*id)]
             }
-            Deed::End { which: RequestRef::Number(id), .. } | Deed::Resend { id, .. } => {
+            Command::CloseRequest { which: RequestRef::Id(id), .. } | Command::ResendMail { id, .. } => {
                 vec![RowKey::Request(*id)]
             }
-            Deed::Give(terms) => vec![RowKey::Terms(*terms)],
-            Deed::TakeBack { id, .. } => vec![RowKey::Grant(*id)],
-            Deed::Block(block) | Deed::Unblock(block) => vec![RowKey::Block(*block)],
+            Command::GrantPermission(terms) => vec![RowKey::Terms(*terms)],
+            Command::RevokePermission { id, .. } => vec![RowKey::Grant(*id)],
+            Command::Block(block) | Command::Unblock(block) => vec![RowKey::Block(*block)],
         }
     }
 }
 
-impl Item for Question {
+impl QueueItem for LookupKey {
     type Key = ();
 
     /// Nothing is in doubt about a row that is only read.

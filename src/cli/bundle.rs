@@ -3,26 +3,26 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::{Line, Output};
-use super::{CliError, transact};
+use super::output::{ListItem, Output};
+use super::{CliError, in_transaction};
+use crate::domain::audit::AuditContext;
 use crate::domain::bundle::{Bundle, BundleName, Description};
-use crate::domain::event::Origin;
 use crate::domain::permission::Mask;
 use crate::store::bundles::{self, NewBundle};
-use crate::store::{Page, Store, staff};
+use crate::store::{LimitOffset, Store, admin};
 
 /// What can be done about bundles.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum BundleCommand {
     /// Add a bundle
-    Add(Contents),
+    Add(AddBundleArgs),
     /// List all bundles
     List,
 }
 
 /// A bundle to be added.
 #[derive(Args)]
-pub struct Contents {
+pub struct AddBundleArgs {
     /// The name shown in mails, at most 100 characters
     #[arg(value_parser = BundleName::new)]
     name: BundleName,
@@ -38,7 +38,7 @@ pub struct Contents {
 }
 
 #[derive(Serialize)]
-struct BundleLine<'a> {
+struct BundleListItem<'a> {
     id: i64,
     name: &'a str,
     description: &'a str,
@@ -47,7 +47,7 @@ struct BundleLine<'a> {
     rights: Mask,
 }
 
-impl<'a> From<&'a Bundle> for BundleLine<'a> {
+impl<'a> From<&'a Bundle> for BundleListItem<'a> {
     fn from(bundle: &'a Bundle) -> Self {
         Self {
             id: bundle.id.0,
@@ -59,8 +59,8 @@ impl<'a> From<&'a Bundle> for BundleLine<'a> {
     }
 }
 
-impl Line for BundleLine<'_> {
-    const TITLES: &'static [&'static str] = &["ID", "NAME", "MASK", "RIGHTS", "DESCRIPTION"];
+impl ListItem for BundleListItem<'_> {
+    const HEADERS: &'static [&'static str] = &["ID", "NAME", "MASK", "RIGHTS", "DESCRIPTION"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -74,23 +74,24 @@ impl Line for BundleLine<'_> {
 }
 
 /// Does it.
-pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::Add(contents) => add(contents, store, output),
-        Verb::List => {
-            let all = store.read(|conn| bundles::list(conn, Page { limit: i64::MAX, offset: 0 }))?;
-            output.list(&all.rows.iter().map(BundleLine::from).collect::<Vec<_>>())
+pub fn run(command: BundleCommand, store: &Store, output: &Output) -> Result<(), CliError> {
+    match command {
+        BundleCommand::Add(contents) => add(contents, store, output),
+        BundleCommand::List => {
+            let all = store.read(|conn| bundles::list(conn, LimitOffset { limit: i64::MAX, offset: 0 }))?;
+            output.list(&all.rows.iter().map(BundleListItem::from).collect::<Vec<_>>())
         }
     }
 }
 
 fn add(
-    Contents { name, description, permission }: Contents,
+    AddBundleArgs { name, description, permission }: AddBundleArgs,
     store: &Store,
     output: &Output,
 ) -> Result<(), CliError> {
     let new = NewBundle { name, description, permission };
-    let bundle = transact(store, |conn, now| Ok(staff::add_bundle(conn, &new, &Origin::OPERATOR, now)?))?;
+    let bundle =
+        in_transaction(store, |conn, now| Ok(admin::add_bundle(conn, &new, &AuditContext::OPERATOR, now)?))?;
     let sentence = format!("Added {} as bundle {}: {permission}.", bundle.name.as_str(), bundle.id);
-    output.done(&BundleLine::from(&bundle), &sentence)
+    output.success(&BundleListItem::from(&bundle), &sentence)
 }

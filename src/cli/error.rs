@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::demo::DemoError;
-use super::import::{Report, TableError};
+use super::import::{CsvError, ImportErrors};
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::domain::hub::HubId;
-use crate::domain::request::RequestId;
+use crate::domain::permission_request::RequestId;
 use crate::domain::token::{ApiKeyId, ExportId};
 use crate::domain::user::Email;
 use crate::mail::message::ComposeError;
@@ -80,10 +80,10 @@ pub enum CliError {
     Compose(#[from] ComposeError),
     /// A file cannot be imported.
     #[error("cannot import {}: {}", .0.display(), .1)]
-    ImportFile(PathBuf, TableError),
+    ImportFile(PathBuf, CsvError),
     /// Some of a file's lines cannot be.
     #[error("{0}")]
-    BadLines(Report),
+    InvalidLines(ImportErrors),
     /// There is no way out for mail.
     #[error("{0}")]
     Transport(#[from] TransportError),
@@ -111,29 +111,29 @@ impl From<AppError> for CliError {
             AppError::Template(_)
             | AppError::Bind { .. }
             | AppError::Server(_)
-            | AppError::Actor(_)
-            | AppError::Stuck => Self::App(error),
+            | AppError::ActorStopped(_)
+            | AppError::DatabaseStalled => Self::App(error),
         }
     }
 }
 
 /// Why a transaction of the operator's is rolled back.
-pub(super) enum Stop {
+pub(super) enum TxAbort {
     /// It is not to be done, whatever the database says.
-    Refused(CliError),
+    Rejected(CliError),
     /// The database did not do it.
-    Failed(QueryError),
+    Database(QueryError),
 }
 
-impl From<CliError> for Stop {
+impl From<CliError> for TxAbort {
     fn from(refusal: CliError) -> Self {
-        Self::Refused(refusal)
+        Self::Rejected(refusal)
     }
 }
 
-impl From<QueryError> for Stop {
+impl From<QueryError> for TxAbort {
     fn from(error: QueryError) -> Self {
-        Self::Failed(error)
+        Self::Database(error)
     }
 }
 
@@ -141,13 +141,13 @@ impl From<QueryError> for Stop {
 fn remedy(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unavailable(_) => "check that the database is running and that its URL is correct",
-        StoreError::Unknown => "check whether the change was made before you try again",
-        StoreError::Refused(_) => "nothing was changed; try again",
+        StoreError::OutcomeUnknown => "check whether the change was made before you try again",
+        StoreError::QueryFailed(_) => "nothing was changed; try again",
     }
 }
 
 /// Wrong usage, without the hints that follow it in print.
-pub(super) fn in_one_sentence(error: &clap::Error) -> String {
+pub(super) fn usage_error_summary(error: &clap::Error) -> String {
     let text = error.to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
     one_line(first.trim_start_matches("error: "))

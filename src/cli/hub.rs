@@ -4,22 +4,22 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use super::error::Stop;
-use super::output::{Line, Output};
-use super::{CliError, argument, transact};
-use crate::domain::event::Origin;
+use super::error::TxAbort;
+use super::output::{ListItem, Output};
+use super::{CliError, args, in_transaction};
+use crate::domain::audit::AuditContext;
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
 use crate::domain::user::Email;
+use crate::store::admin::{self, HubError};
 use crate::store::hubs::{self, Hub};
-use crate::store::staff::{self, HubRefusal};
 use crate::store::{QueryResult, Store};
 
 /// What can be done about hubs.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum HubCommand {
     /// Add a hub
-    Add(Founding),
+    Add(AddHubArgs),
     /// Give a user a role in a hub; it replaces their current role
     ///
     /// Each role has the rights of the previous role and one more: guest (anyone),
@@ -33,7 +33,7 @@ pub enum Verb {
         #[arg(value_parser = Email::new)]
         email: Email,
         /// The role
-        #[arg(value_parser = argument::role())]
+        #[arg(value_parser = args::role())]
         role: Role,
     },
     /// Remove a user from a hub; their export tokens for it stop working
@@ -51,12 +51,12 @@ pub enum Verb {
 
 /// A hub to be added.
 #[derive(Args)]
-pub struct Founding {
+pub struct AddHubArgs {
     /// The ID that clients and resource servers use, at most 64 characters
     #[arg(value_parser = HubId::new)]
     hub_id: HubId,
     /// The display name, at most 100 characters
-    #[arg(long, default_value = "", hide_default_value = true, value_parser = argument::name)]
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = args::short_text)]
     name: String,
     /// The owner's email address
     #[arg(long, value_name = "EMAIL", value_parser = Email::new)]
@@ -64,27 +64,28 @@ pub struct Founding {
 }
 
 #[derive(Serialize)]
-struct HubLine<'a> {
+struct HubListItem<'a> {
     id: &'a str,
     name: &'a str,
-    members: Vec<Member<'a>>,
+    members: Vec<MemberItem<'a>>,
 }
 
 #[derive(Serialize)]
-struct Member<'a> {
+struct MemberItem<'a> {
     email: &'a str,
     role: &'static str,
 }
 
-impl<'a> From<&'a Hub> for HubLine<'a> {
+impl<'a> From<&'a Hub> for HubListItem<'a> {
     fn from(hub: &'a Hub) -> Self {
-        let member = |(email, role): &'a (Email, Role)| Member { email: email.as_str(), role: role.name() };
+        let member =
+            |(email, role): &'a (Email, Role)| MemberItem { email: email.as_str(), role: role.name() };
         Self { id: hub.id.as_str(), name: &hub.name, members: hub.members.iter().map(member).collect() }
     }
 }
 
-impl Line for HubLine<'_> {
-    const TITLES: &'static [&'static str] = &["ID", "NAME", "MEMBERS"];
+impl ListItem for HubListItem<'_> {
+    const HEADERS: &'static [&'static str] = &["ID", "NAME", "MEMBERS"];
 
     fn cells(&self) -> Vec<String> {
         let members: Vec<String> =
@@ -94,57 +95,61 @@ impl Line for HubLine<'_> {
 }
 
 /// Does it.
-pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::Add(founding) => add(founding, store, output),
-        Verb::Grant { hub_id, email, role } => grant(&hub_id, &email, role, store, output),
-        Verb::Revoke { hub_id, email } => revoke(&hub_id, &email, store, output),
-        Verb::List => {
+pub fn run(command: HubCommand, store: &Store, output: &Output) -> Result<(), CliError> {
+    match command {
+        HubCommand::Add(founding) => add(founding, store, output),
+        HubCommand::Grant { hub_id, email, role } => grant(&hub_id, &email, role, store, output),
+        HubCommand::Revoke { hub_id, email } => revoke(&hub_id, &email, store, output),
+        HubCommand::List => {
             let all = store.read(hubs::all)?;
-            output.list(&all.iter().map(HubLine::from).collect::<Vec<_>>())
+            output.list(&all.iter().map(HubListItem::from).collect::<Vec<_>>())
         }
     }
 }
 
-fn add(Founding { hub_id, name, owner }: Founding, store: &Store, output: &Output) -> Result<(), CliError> {
-    transact(store, |conn, now| {
-        let added = staff::add_hub(conn, &hub_id, &name, &owner, &Origin::OPERATOR, now);
-        done(added, &hub_id, &owner)
+fn add(
+    AddHubArgs { hub_id, name, owner }: AddHubArgs,
+    store: &Store,
+    output: &Output,
+) -> Result<(), CliError> {
+    in_transaction(store, |conn, now| {
+        let added = admin::add_hub(conn, &hub_id, &name, &owner, &AuditContext::OPERATOR, now);
+        into_result(added, &hub_id, &owner)
     })?;
     let hub = Hub { id: hub_id, name, members: vec![(owner, Role::Owner)] };
-    output.done(&HubLine::from(&hub), &format!("Added hub {}.", hub.id.as_str()))
+    output.success(&HubListItem::from(&hub), &format!("Added hub {}.", hub.id.as_str()))
 }
 
 fn grant(hub: &HubId, email: &Email, role: Role, store: &Store, output: &Output) -> Result<(), CliError> {
-    transact(store, |conn, now| {
-        done(staff::give_role(conn, hub, email, role, &Origin::OPERATOR, now), hub, email)
+    in_transaction(store, |conn, now| {
+        into_result(admin::grant_role(conn, hub, email, role, &AuditContext::OPERATOR, now), hub, email)
     })?;
     let (hub, email, role) = (hub.as_str(), email.as_str(), role.name());
-    output.done(
+    output.success(
         &json!({ "hub_id": hub, "email": email, "role": role }),
         &format!("{email} now has the role {role} in hub {hub}."),
     )
 }
 
 fn revoke(hub: &HubId, email: &Email, store: &Store, output: &Output) -> Result<(), CliError> {
-    transact(store, |conn, now| {
-        done(staff::take_role(conn, hub, email, &Origin::OPERATOR, now), hub, email)
+    in_transaction(store, |conn, now| {
+        into_result(admin::revoke_role(conn, hub, email, &AuditContext::OPERATOR, now), hub, email)
     })?;
     let (hub, email) = (hub.as_str(), email.as_str());
-    output.done(
+    output.success(
         &json!({ "hub_id": hub, "email": email, "role": null }),
         &format!("Removed {email} from hub {hub}."),
     )
 }
 
 /// What was done about a hub and a user, or why it was not.
-fn done(done: QueryResult<Result<(), HubRefusal>>, hub: &HubId, email: &Email) -> Result<(), Stop> {
+fn into_result(done: QueryResult<Result<(), HubError>>, hub: &HubId, email: &Email) -> Result<(), TxAbort> {
     let refusal = match done? {
         Ok(()) => return Ok(()),
-        Err(HubRefusal::Exists) => CliError::HubExists(hub.clone()),
-        Err(HubRefusal::Unknown) => CliError::NoSuchHub(hub.clone()),
-        Err(HubRefusal::Nobody) => CliError::NoSuchUser(email.clone()),
-        Err(HubRefusal::NoRole) => CliError::NoRole(hub.clone(), email.clone()),
+        Err(HubError::Exists) => CliError::HubExists(hub.clone()),
+        Err(HubError::UnknownHub) => CliError::NoSuchHub(hub.clone()),
+        Err(HubError::UnknownUser) => CliError::NoSuchUser(email.clone()),
+        Err(HubError::NotAMember) => CliError::NoRole(hub.clone(), email.clone()),
     };
     Err(refusal.into())
 }

@@ -4,19 +4,19 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use super::output::{Line, Output};
-use super::{CliError, argument, transact, user};
-use crate::domain::event::Origin;
+use super::output::{ListItem, Output};
+use super::{CliError, args, in_transaction, user};
+use crate::domain::audit::AuditContext;
 use crate::domain::token::ApiKeyId;
 use crate::domain::user::Email;
 use crate::store::Store;
-use crate::store::keys::{self, ApiKey, Scope};
+use crate::store::api_keys::{self, ApiKey, Scope};
 
 /// What can be done about API keys.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum KeyCommand {
     /// Create an API key and print it once
-    Add(Label),
+    Add(AddKeyArgs),
     /// List a user's API keys, without their secrets
     List {
         /// The user's email address
@@ -26,27 +26,27 @@ pub enum Verb {
     /// Revoke an API key; it stops working within 5 seconds
     Revoke {
         /// The API key or its ID
-        #[arg(value_parser = argument::key_id)]
+        #[arg(value_parser = args::key_id)]
         id: ApiKeyId,
     },
 }
 
 /// A key to be added.
 #[derive(Args)]
-pub struct Label {
+pub struct AddKeyArgs {
     /// The email address of the user that the key acts for
     #[arg(value_parser = Email::new)]
     email: Email,
     /// The key's name, at most 100 characters
-    #[arg(long, default_value = "", hide_default_value = true, value_parser = argument::name)]
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = args::short_text)]
     label: String,
     /// Restrict the key to this scope; without it, the key has full access
-    #[arg(long, value_parser = argument::scope())]
+    #[arg(long, value_parser = args::scope())]
     scope: Option<Scope>,
 }
 
 #[derive(Serialize)]
-struct KeyLine<'a> {
+struct KeyListItem<'a> {
     id: String,
     label: &'a str,
     scope: Option<&'static str>,
@@ -54,7 +54,7 @@ struct KeyLine<'a> {
     revoked_at: Option<String>,
 }
 
-impl<'a> From<&'a ApiKey> for KeyLine<'a> {
+impl<'a> From<&'a ApiKey> for KeyListItem<'a> {
     fn from(key: &'a ApiKey) -> Self {
         Self {
             id: key.id.to_string(),
@@ -66,8 +66,8 @@ impl<'a> From<&'a ApiKey> for KeyLine<'a> {
     }
 }
 
-impl Line for KeyLine<'_> {
-    const TITLES: &'static [&'static str] = &["ID", "LABEL", "SCOPE", "CREATED", "REVOKED"];
+impl ListItem for KeyListItem<'_> {
+    const HEADERS: &'static [&'static str] = &["ID", "LABEL", "SCOPE", "CREATED", "REVOKED"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -82,41 +82,43 @@ impl Line for KeyLine<'_> {
 
 /// A new key, with its secret.
 #[derive(Serialize)]
-struct NewKey<'a> {
+struct CreatedKey<'a> {
     email: &'a str,
     key: &'a str,
     #[serde(flatten)]
-    line: KeyLine<'a>,
+    item: KeyListItem<'a>,
 }
 
 /// Does it.
-pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::Add(label) => add(&label, store, output),
-        Verb::List { email } => {
-            let user = user::look_up(store, &email)?;
-            let keys = store.read(|conn| keys::of_user(conn, user.id))?;
-            output.list(&keys.iter().map(KeyLine::from).collect::<Vec<_>>())
+pub fn run(command: KeyCommand, store: &Store, output: &Output) -> Result<(), CliError> {
+    match command {
+        KeyCommand::Add(args) => add(&args, store, output),
+        KeyCommand::List { email } => {
+            let user = user::read_user(store, &email)?;
+            let keys = store.read(|conn| api_keys::of_user(conn, user.id))?;
+            output.list(&keys.iter().map(KeyListItem::from).collect::<Vec<_>>())
         }
-        Verb::Revoke { id } => revoke(id, store, output),
+        KeyCommand::Revoke { id } => revoke(id, store, output),
     }
 }
 
-fn add(label: &Label, store: &Store, output: &Output) -> Result<(), CliError> {
-    let (key, token) = transact(store, |conn, now| {
-        let user = user::find(conn, &label.email)?;
-        let scope = label.scope.unwrap_or(Scope::All);
-        Ok(keys::issue(conn, user.id, &label.label, scope, &Origin::OPERATOR, now)?)
+fn add(args: &AddKeyArgs, store: &Store, output: &Output) -> Result<(), CliError> {
+    let (key, token) = in_transaction(store, |conn, now| {
+        let user = user::find_user(conn, &args.email)?;
+        let scope = args.scope.unwrap_or(Scope::All);
+        Ok(api_keys::create(conn, user.id, &args.label, scope, &AuditContext::OPERATOR, now)?)
     })?;
-    let (email, secret) = (label.email.as_str(), token.reveal());
-    let remark = format!("API key {} for {email}. Copy it now, it will not be shown again:", key.id);
-    output.secret(&NewKey { email, key: &secret, line: KeyLine::from(&key) }, &secret, &remark)
+    let (email, secret) = (args.email.as_str(), token.expose());
+    let note = format!("API key {} for {email}. Copy it now, it will not be shown again:", key.id);
+    output.secret(&CreatedKey { email, key: &secret, item: KeyListItem::from(&key) }, &secret, &note)
 }
 
 fn revoke(id: ApiKeyId, store: &Store, output: &Output) -> Result<(), CliError> {
-    transact(store, |conn, now| match keys::revoke(conn, id, None, &Origin::OPERATOR, now)? {
-        true => Ok(()),
-        false => Err(CliError::NoSuchKey(id).into()),
+    in_transaction(store, |conn, now| {
+        match api_keys::revoke(conn, id, None, &AuditContext::OPERATOR, now)? {
+            true => Ok(()),
+            false => Err(CliError::NoSuchKey(id).into()),
+        }
     })?;
-    output.done(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("Revoked API key {id}."))
+    output.success(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("Revoked API key {id}."))
 }

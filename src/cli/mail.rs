@@ -5,24 +5,24 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::argument::Newest;
-use super::output::{Line, Output};
-use super::{CliError, Globals, transact};
+use super::args::ListLimit;
+use super::output::{ListItem, Output};
+use super::{CliError, GlobalArgs, in_transaction};
 use crate::config::Config;
-use crate::domain::clock::Timestamp;
-use crate::domain::event::Origin;
+use crate::domain::audit::AuditContext;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::entropy;
 use crate::mail::message;
 use crate::mail::transport::Transport;
-use crate::store::outbox::{self, Mail, Matter};
-use crate::store::{Store, staff};
+use crate::store::outbox::{self, MailKind, OutboxMail};
+use crate::store::{Store, admin};
 
 /// What can be done about mails.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum MailCommand {
     /// List mails and the mail server's responses
-    List(Newest),
+    List(ListLimit),
     /// Retry a mail that was rejected or is waiting for its next attempt
     ///
     /// The mail becomes the next in the queue. A running server sends it.
@@ -42,7 +42,7 @@ pub enum Verb {
 }
 
 #[derive(Serialize)]
-struct MailLine {
+struct MailListItem {
     id: String,
     about: &'static str,
     request: Option<i64>,
@@ -54,12 +54,12 @@ struct MailLine {
     last_error: Option<String>,
 }
 
-impl MailLine {
-    fn new(mail: Mail, to: Option<&Email>, now: Timestamp) -> Self {
-        let (about, request) = match mail.matter {
-            Matter::Request(request) => ("request", Some(request.0)),
+impl MailListItem {
+    fn new(mail: OutboxMail, to: Option<&Email>, now: Timestamp) -> Self {
+        let (about, request) = match mail.kind {
+            MailKind::Request(request) => ("request", Some(request.0)),
             // A link's id is not published: the server's key makes the link of it.
-            Matter::Password(_) => ("password", None),
+            MailKind::PasswordLink(_) => ("password", None),
         };
         Self {
             id: mail.id.to_string(),
@@ -75,8 +75,8 @@ impl MailLine {
     }
 }
 
-impl Line for MailLine {
-    const TITLES: &'static [&'static str] =
+impl ListItem for MailListItem {
+    const HEADERS: &'static [&'static str] =
         &["ID", "STATUS", "KIND", "TO", "ATTEMPTS", "CREATED", "NEXT ATTEMPT", "LAST ERROR"];
 
     fn cells(&self) -> Vec<String> {
@@ -94,11 +94,11 @@ impl Line for MailLine {
 }
 
 /// Does it.
-pub(super) fn run(verb: Verb, globals: &Globals, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::List(Newest { limit }) => list(limit, &globals.open()?, output),
-        Verb::Retry { id } => retry(id, &globals.open()?, output),
-        Verb::Test { address } => test(&address, &globals.config(None)?, output),
+pub(super) fn run(command: MailCommand, global_args: &GlobalArgs, output: &Output) -> Result<(), CliError> {
+    match command {
+        MailCommand::List(ListLimit { limit }) => list(limit, &global_args.open()?, output),
+        MailCommand::Retry { id } => retry(id, &global_args.open()?, output),
+        MailCommand::Test { address } => send_test(&address, &global_args.config(None)?, output),
     }
 }
 
@@ -106,30 +106,30 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
     let lines = store.read(|conn| {
         let now = conn.now()?;
         let newest = outbox::newest(conn, limit + 1)?;
-        let to = staff::addressees(conn, &newest)?;
-        let line = |mail: Mail| {
+        let to = admin::recipients(conn, &newest)?;
+        let line = |mail: OutboxMail| {
             let to = to.get(&mail.id);
-            MailLine::new(mail, to, now)
+            MailListItem::new(mail, to, now)
         };
         Ok(newest.into_iter().map(line).collect())
     })?;
-    output.newest::<MailLine>(lines, limit)
+    output.list_newest::<MailListItem>(lines, limit)
 }
 
 fn retry(id: Uuid, store: &Store, output: &Output) -> Result<(), CliError> {
-    transact(store, |conn, now| {
-        let retried = staff::retry_mail(conn, id, &Origin::OPERATOR, now)?;
+    in_transaction(store, |conn, now| {
+        let retried = admin::retry_mail(conn, id, &AuditContext::OPERATOR, now)?;
         if retried { Ok(()) } else { Err(CliError::NoUnsentMail(id).into()) }
     })?;
-    output.done(
+    output.success(
         &json!({ "id": id.to_string(), "status": "waiting" }),
         &format!("Mail {id} is next in the queue."),
     )
 }
 
-fn test(address: &Email, config: &Config, output: &Output) -> Result<(), CliError> {
+fn send_test(address: &Email, config: &Config, output: &Output) -> Result<(), CliError> {
     let id = entropy::uuid();
-    let message = message::trial(id, address, &config.mail_from, config.public_url.as_str())?;
+    let message = message::test_message(id, address, &config.mail_from, config.public_url.as_str())?;
     let transport = Transport::new(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(CliError::Runtime)?.block_on(transport.send(&message, id))?;
@@ -137,12 +137,12 @@ fn test(address: &Email, config: &Config, output: &Output) -> Result<(), CliErro
     match &transport {
         Transport::Directory(path) => {
             let file = path.join(format!("{id}.eml"));
-            output.done(
+            output.success(
                 &json!({ "id": id.to_string(), "to": to, "status": "written", "file": file }),
                 &format!("SMTP_URL is not set. The mail was saved as {}.", file.display()),
             )
         }
-        Transport::Smtp(_) | Transport::Memory(_) => output.done(
+        Transport::Smtp(_) | Transport::Memory(_) => output.success(
             &json!({ "id": id.to_string(), "to": to, "status": "sent", "file": null }),
             &format!("The mail server accepted the mail to {to}."),
         ),

@@ -2,7 +2,7 @@
 //! one transaction on the database that the server uses, together with an entry
 //! in the audit trail; a server need not be running, and may be.
 
-mod argument;
+mod args;
 mod bundle;
 mod demo;
 mod error;
@@ -25,19 +25,19 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
 use crate::app;
-use crate::config::{Config, ConfigError, Overrides};
-use crate::domain::clock::Timestamp;
-use crate::domain::event::Origin;
-use crate::store::ledger::{self, Deed, Operation, Verdict};
+use crate::config::{CliOverrides, Config, ConfigError};
+use crate::domain::audit::AuditContext;
+use crate::domain::timestamp::Timestamp;
+use crate::store::ledger::{self, Command, CommandResult, Operation};
 use crate::store::{Clock, Conn, QueryError, Store, StoreError};
 
 pub use error::CliError;
-use error::Stop;
+use error::TxAbort;
 use output::Output;
 
 /// Connections that a verb needs: it does one thing at a time, and leaves the
 /// others to the server.
-const CONNECTIONS: u32 = 1;
+const POOL_SIZE: u32 = 1;
 
 /// A self-hosted token and consent server.
 ///
@@ -46,18 +46,18 @@ const CONNECTIONS: u32 = 1;
 /// server. The other commands work on its database, whether or not a server is
 /// running.
 #[derive(Parser)]
-#[command(version, after_help = SETTINGS)]
+#[command(version, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(flatten)]
-    globals: Globals,
+    global_args: GlobalArgs,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 /// What the flags stand under that every command takes.
-const EVERYWHERE: &str = "Global options";
+const GLOBAL_OPTIONS: &str = "Global options";
 
-const SETTINGS: &str = "\
+const AFTER_HELP: &str = "\
 Flags override environment variables (DATABASE_URL, SMTP_URL, PUBLIC_URL, BIND,
 …), which override countersign.toml. By default, the database is the SQLite file
 data/countersign.db.
@@ -68,20 +68,20 @@ password in DATABASE_URL, or in a file that DATABASE_URL_FILE names.
 Exit status: 0 success, 1 failure, 2 invalid usage.";
 
 #[derive(Args)]
-struct Globals {
+struct GlobalArgs {
     /// Print JSON; errors are JSON on stderr
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(long, global = true, help_heading = GLOBAL_OPTIONS)]
     json: bool,
     /// Read settings from this file instead of ./countersign.toml
-    #[arg(long, global = true, value_name = "PATH", help_heading = EVERYWHERE)]
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL_OPTIONS)]
     config: Option<PathBuf>,
     /// Use this database: postgres://… or sqlite://PATH
-    #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
+    #[arg(long, global = true, value_name = "URL", help_heading = GLOBAL_OPTIONS)]
     database_url: Option<String>,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the server
     ///
     /// By default, the server listens on 127.0.0.1:8080, stores its data in ./data
@@ -101,38 +101,38 @@ enum Command {
     Migrate,
     /// Manage users and their passwords
     #[command(subcommand)]
-    User(user::Verb),
+    User(user::UserCommand),
     /// Manage API keys
     #[command(subcommand)]
-    Key(key::Verb),
+    Key(key::KeyCommand),
     /// Manage hubs and their members
     #[command(subcommand)]
-    Hub(hub::Verb),
+    Hub(hub::HubCommand),
     /// Manage bundles, the named sets of rights that users request from each other
     #[command(subcommand)]
-    Bundle(bundle::Verb),
+    Bundle(bundle::BundleCommand),
     /// List and revoke export tokens
     #[command(subcommand)]
-    Token(token::Verb),
+    Token(token::TokenCommand),
     /// List and withdraw permission requests
     #[command(subcommand)]
-    Request(request::Verb),
+    Request(request::RequestCommand),
     /// List and retry mails, or send a test mail
     #[command(subcommand)]
-    Mail(mail::Verb),
+    Mail(mail::MailCommand),
     /// Import users and requests from CSV files
     ///
     /// The whole file is checked first. If any line is invalid, nothing is
     /// imported. You can import a file again: existing entries are skipped.
     #[command(subcommand)]
-    Import(import::Verb),
+    Import(import::ImportCommand),
     /// Delete old records
     ///
     /// Deletes expired and revoked export tokens and API keys, closed requests and
     /// their mails, and old audit log entries. If `audit.keep_days` is configured,
     /// it applies to the audit log instead. Permissions are never deleted. You can
     /// run this while a server is running: it works in small steps.
-    Purge(purge::Retention),
+    Purge(purge::PurgeArgs),
 }
 
 /// Reads the arguments. Help, the version and wrong usage are answered here;
@@ -140,7 +140,7 @@ enum Command {
 pub fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-            Output::new(true).fail(&error::in_one_sentence(&error));
+            Output::new(true).error(&error::usage_error_summary(&error));
         } else {
             // Whoever closes stderr does not want to know.
             let _ = error.print();
@@ -151,15 +151,15 @@ pub fn parse() -> Result<Cli, ExitCode> {
 
 /// Does what the arguments say. What went wrong has been told when this returns.
 pub fn run(cli: Cli) -> ExitCode {
-    let output = Output::new(cli.globals.json);
+    let output = Output::new(cli.global_args.json);
     match cli.run(&output) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::BadLines(report)) => {
-            output.fail_with(&report, report.lines(), report.more());
+        Err(CliError::InvalidLines(report)) => {
+            output.error_with_details(&report, report.lines(), report.unreported());
             ExitCode::FAILURE
         }
         Err(error) => {
-            output.fail(&error);
+            output.error(&error);
             ExitCode::FAILURE
         }
     }
@@ -171,40 +171,40 @@ impl Cli {
     /// errors are told once.
     pub fn log_filter(&self) -> &'static str {
         match self.command {
-            Command::Serve { .. } => "info",
+            CliCommand::Serve { .. } => "info",
             _ => "warn,r2d2=off",
         }
     }
 
     fn run(self, output: &Output) -> Result<(), CliError> {
-        let Self { globals, command } = self;
-        let open = || globals.open();
+        let Self { global_args, command } = self;
+        let open = || global_args.open();
         match command {
-            Command::Serve { bind } => Ok(app::serve(globals.config(bind)?)?),
-            Command::Demo { once } => demo::run(once),
-            Command::Migrate => {
+            CliCommand::Serve { bind } => Ok(app::serve(global_args.config(bind)?)?),
+            CliCommand::Demo { once } => demo::run(once),
+            CliCommand::Migrate => {
                 open()?;
-                output.done(&json!({ "status": "migrated" }), "The database schema is up to date.")
+                output.success(&json!({ "status": "migrated" }), "The database schema is up to date.")
             }
-            Command::User(verb) => user::run(verb, &open()?, output),
-            Command::Key(verb) => key::run(verb, &open()?, output),
-            Command::Hub(verb) => hub::run(verb, &open()?, output),
-            Command::Bundle(verb) => bundle::run(verb, &open()?, output),
-            Command::Token(verb) => token::run(verb, &open()?, output),
-            Command::Request(verb) => request::run(verb, &open()?, output),
-            Command::Mail(verb) => mail::run(verb, &globals, output),
-            Command::Import(verb) => import::run(verb, &globals, output),
-            Command::Purge(retention) => {
-                purge::run(&retention, globals.config(None)?.audit, &open()?, output)
+            CliCommand::User(command) => user::run(command, &open()?, output),
+            CliCommand::Key(command) => key::run(command, &open()?, output),
+            CliCommand::Hub(command) => hub::run(command, &open()?, output),
+            CliCommand::Bundle(command) => bundle::run(command, &open()?, output),
+            CliCommand::Token(command) => token::run(command, &open()?, output),
+            CliCommand::Request(command) => request::run(command, &open()?, output),
+            CliCommand::Mail(command) => mail::run(command, &global_args, output),
+            CliCommand::Import(command) => import::run(command, &global_args, output),
+            CliCommand::Purge(retention) => {
+                purge::run(&retention, global_args.config(None)?.audit, &open()?, output)
             }
         }
     }
 }
 
-impl Globals {
+impl GlobalArgs {
     /// What flags, environment and file decide.
     fn config(&self, bind: Option<String>) -> Result<Config, ConfigError> {
-        let flags = Overrides { bind, database_url: self.database_url.clone(), ..Overrides::default() };
+        let flags = CliOverrides { bind, database_url: self.database_url.clone(), ..CliOverrides::default() };
         Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), flags)
     }
 
@@ -212,7 +212,7 @@ impl Globals {
     /// finds them made.
     fn open(&self) -> Result<Store, CliError> {
         let config = self.config(None)?;
-        let store = Store::connect(&config.database_url, CONNECTIONS, Clock::default())?;
+        let store = Store::connect(&config.database_url, POOL_SIZE, Clock::default())?;
         store.migrate()?;
         Ok(store)
     }
@@ -220,26 +220,29 @@ impl Globals {
 
 /// Runs a deed of the operator's as one transaction, which it may have to
 /// repeat. A refusal rolls it back.
-fn transact<T>(store: &Store, deed: impl Fn(&mut Conn, Timestamp) -> Result<T, Stop>) -> Result<T, CliError> {
-    let refusal = RefCell::new(None);
+fn in_transaction<T>(
+    store: &Store,
+    work: impl Fn(&mut Conn, Timestamp) -> Result<T, TxAbort>,
+) -> Result<T, CliError> {
+    let rejection = RefCell::new(None);
     let done = store.write(|conn| {
-        refusal.take();
+        rejection.take();
         let now = conn.now()?;
-        deed(conn, now).map_err(|stop| match stop {
-            Stop::Failed(error) => error,
-            Stop::Refused(error) => {
-                refusal.replace(Some(error));
+        work(conn, now).map_err(|stop| match stop {
+            TxAbort::Database(error) => error,
+            TxAbort::Rejected(error) => {
+                rejection.replace(Some(error));
                 QueryError::RollbackTransaction
             }
         })
     });
-    refusal.into_inner().map_or_else(|| Ok(done?), Err)
+    rejection.into_inner().map_or_else(|| Ok(done?), Err)
 }
 
 /// Does what the ledger alone may do, as the operator.
-fn commit(store: &Store, deed: Deed) -> Result<Verdict, CliError> {
-    let answer = ledger::commit(store, &[Operation::new(deed, Origin::OPERATOR)]).pop();
-    Ok(answer.unwrap_or(Err(StoreError::Unknown))?)
+fn commit_command(store: &Store, command: Command) -> Result<CommandResult, CliError> {
+    let answer = ledger::commit(store, &[Operation::new(command, AuditContext::OPERATOR)]).pop();
+    Ok(answer.unwrap_or(Err(StoreError::OutcomeUnknown))?)
 }
 
 #[cfg(test)]

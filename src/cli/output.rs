@@ -14,9 +14,9 @@ pub struct Output {
 }
 
 /// Something that has a line of its own in a list.
-pub trait Line: Serialize {
+pub trait ListItem: Serialize {
     /// What stands above the columns.
-    const TITLES: &'static [&'static str];
+    const HEADERS: &'static [&'static str];
 
     /// The line, a cell for each title.
     fn cells(&self) -> Vec<String>;
@@ -29,77 +29,81 @@ impl Output {
     }
 
     /// A whole list.
-    pub fn list<L: Line>(&self, lines: &[L]) -> Result<(), CliError> {
-        if self.json { self.document(&lines) } else { print(&table(lines)) }
+    pub fn list<L: ListItem>(&self, lines: &[L]) -> Result<(), CliError> {
+        if self.json { self.json_document(&lines) } else { write_stdout(&format_table(lines)) }
     }
 
     /// The beginning of a list, of which one line more than `limit` was asked
     /// for.
-    pub fn newest<L: Line>(&self, mut lines: Vec<L>, limit: i64) -> Result<(), CliError> {
+    pub fn list_newest<L: ListItem>(&self, mut lines: Vec<L>, limit: i64) -> Result<(), CliError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = lines.len() > limit;
         lines.truncate(limit);
         self.list(&lines)?;
         if more {
-            self.remark(&format!("Showing the newest {limit}. Use --limit to see more."));
+            self.note(&format!("Showing the newest {limit}. Use --limit to see more."));
         }
         Ok(())
     }
 
     /// A deed that was done: what it was done to, and the same in a sentence.
-    pub fn done(&self, document: &impl Serialize, sentence: &str) -> Result<(), CliError> {
-        if self.json { self.document(document) } else { print(&format!("{}\n", printable(sentence))) }
+    pub fn success(&self, document: &impl Serialize, sentence: &str) -> Result<(), CliError> {
+        if self.json {
+            self.json_document(document)
+        } else {
+            write_stdout(&format!("{}\n", escape_for_terminal(sentence)))
+        }
     }
 
     /// A secret, alone on stdout, where a script takes it from; and what a
     /// person should know of it.
     pub fn secret(&self, document: &impl Serialize, secret: &str, remark: &str) -> Result<(), CliError> {
         if self.json {
-            return self.document(document);
+            return self.json_document(document);
         }
-        self.remark(remark);
-        print(&format!("{secret}\n"))
+        self.note(remark);
+        write_stdout(&format!("{secret}\n"))
     }
 
     /// What went wrong.
-    pub fn fail(&self, error: &impl Display) {
+    pub fn error(&self, error: &impl Display) {
         let error = error.to_string();
         if self.json {
-            complain(&json!({ "error": error }).to_string());
+            write_stderr(&json!({ "error": error }).to_string());
         } else {
-            complain(&format!("error: {}", printable(&error)));
+            write_stderr(&format!("error: {}", escape_for_terminal(&error)));
         }
     }
 
     /// What went wrong, in detail: some of it, and how much more there is.
-    pub fn fail_with<D: Serialize + Display>(&self, error: &impl Display, details: &[D], more: u64) {
+    pub fn error_with_details<D: Serialize + Display>(&self, error: &impl Display, details: &[D], more: u64) {
         if self.json {
             let document = json!({ "error": error.to_string(), "lines": details, "more": more });
-            return complain(&document.to_string());
+            return write_stderr(&document.to_string());
         }
         for detail in details {
-            self.remark(&detail.to_string());
+            self.note(&detail.to_string());
         }
         if more > 0 {
-            self.remark(&format!("and {more} more"));
+            self.note(&format!("and {more} more"));
         }
-        self.fail(error);
+        self.error(error);
     }
 
     /// Something beside the answer, for people.
-    fn remark(&self, text: &str) {
+    fn note(&self, text: &str) {
         if !self.json {
-            complain(&printable(text));
+            write_stderr(&escape_for_terminal(text));
         }
     }
 
-    fn document(&self, document: &impl Serialize) -> Result<(), CliError> {
+    fn json_document(&self, document: &impl Serialize) -> Result<(), CliError> {
         let text = serde_json::to_string(document).map_err(|error| CliError::Output(error.into()))?;
-        print(&format!("{text}\n"))
+        write_stdout(&format!("{text}\n"))
     }
 }
 
-fn print(text: &str) -> Result<(), CliError> {
+fn write_stdout(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // As in `… | head`: enough was read.
@@ -108,17 +112,17 @@ fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
-fn complain(line: &str) {
+fn write_stderr(line: &str) {
     // Where stderr is closed, there is nobody left to tell.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Lines under their titles, in columns that are as wide as their widest cell.
-fn table<L: Line>(lines: &[L]) -> String {
-    let titles = L::TITLES.iter().map(|title| (*title).to_owned()).collect();
-    let cells = |line: &L| line.cells().iter().map(|cell| printable(cell)).collect();
+fn format_table<L: ListItem>(lines: &[L]) -> String {
+    let titles = L::HEADERS.iter().map(|title| (*title).to_owned()).collect();
+    let cells = |line: &L| line.cells().iter().map(|cell| escape_for_terminal(cell)).collect();
     let rows: Vec<Vec<String>> = std::iter::once(titles).chain(lines.iter().map(cells)).collect();
-    let mut widths = vec![0; L::TITLES.len()];
+    let mut widths = vec![0; L::HEADERS.len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
@@ -137,7 +141,7 @@ fn table<L: Line>(lines: &[L]) -> String {
 /// Text as a terminal may have it: ids of hubs and nodes are their makers', and
 /// what a mail server says is its own. An empty one shows as `-`, so that
 /// columns can be counted.
-fn printable(text: &str) -> String {
+fn escape_for_terminal(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();
     }
@@ -163,8 +167,8 @@ mod tests {
     #[derive(Serialize)]
     struct Pair(&'static str, &'static str);
 
-    impl Line for Pair {
-        const TITLES: &'static [&'static str] = &["LEFT", "RIGHT"];
+    impl ListItem for Pair {
+        const HEADERS: &'static [&'static str] = &["LEFT", "RIGHT"];
 
         fn cells(&self) -> Vec<String> {
             vec![self.0.to_owned(), self.1.to_owned()]
@@ -173,12 +177,12 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let text = table(&[Pair("a", "b"), Pair("ångström", "")]);
+        let text = format_table(&[Pair("a", "b"), Pair("ångström", "")]);
         assert_eq!(text, "LEFT      RIGHT\na         b\nångström  -\n");
     }
 
     #[test]
-    fn what_others_wrote_cannot_play_with_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb c\\u{202e}d");
+    fn control_characters_are_escaped_for_the_terminal() {
+        assert_eq!(escape_for_terminal("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb c\\u{202e}d");
     }
 }

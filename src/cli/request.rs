@@ -6,22 +6,22 @@ use clap::Subcommand;
 use serde::Serialize;
 use serde_json::json;
 
-use super::argument::Newest;
-use super::output::{Line, Output};
-use super::{CliError, commit};
+use super::args::ListLimit;
+use super::output::{ListItem, Output};
+use super::{CliError, commit_command};
 use crate::domain::bundle::{BundleId, BundleName};
-use crate::domain::clock::Timestamp;
-use crate::domain::request::{PermissionRequest, RequestId};
+use crate::domain::permission_request::{PermissionRequest, RequestId};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Authority;
 use crate::domain::user::{Email, UserId};
-use crate::store::ledger::{Deed, RequestRef, Verdict};
+use crate::store::ledger::{Command, CommandResult, RequestRef};
 use crate::store::{Store, StoreError, bundles, requests, users};
 
 /// What can be done about permission requests.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum RequestCommand {
     /// List permission requests, without their tokens
-    List(Newest),
+    List(ListLimit),
     /// Withdraw a pending request; its token stops working immediately
     Withdraw {
         /// The request's number
@@ -31,7 +31,7 @@ pub enum Verb {
 }
 
 #[derive(Serialize)]
-struct RequestLine {
+struct RequestListItem {
     id: i64,
     status: &'static str,
     user_allowed: Option<String>,
@@ -42,30 +42,30 @@ struct RequestLine {
     expires_at: String,
 }
 
-impl RequestLine {
+impl RequestListItem {
     fn new(
         request: &PermissionRequest,
-        people: &HashMap<UserId, Email>,
-        names: &HashMap<BundleId, BundleName>,
+        emails: &HashMap<UserId, Email>,
+        bundle_names: &HashMap<BundleId, BundleName>,
         now: Timestamp,
     ) -> Self {
         let terms = request.terms;
-        let address = |id| people.get(&id).map(|email: &Email| email.as_str().to_owned());
+        let address = |id| emails.get(&id).map(|email: &Email| email.as_str().to_owned());
         Self {
             id: request.id.0,
             status: request.status(now).name(),
-            user_allowed: address(terms.allowed),
+            user_allowed: address(terms.grantee),
             user_target: address(terms.target),
             bundle: terms.bundle.0,
-            bundle_name: names.get(&terms.bundle).map(|name| name.as_str().to_owned()),
+            bundle_name: bundle_names.get(&terms.bundle).map(|name| name.as_str().to_owned()),
             created_at: request.created_at.rfc3339(),
             expires_at: request.expires_at.rfc3339(),
         }
     }
 }
 
-impl Line for RequestLine {
-    const TITLES: &'static [&'static str] =
+impl ListItem for RequestListItem {
+    const HEADERS: &'static [&'static str] =
         &["ID", "STATUS", "REQUESTER", "TARGET", "BUNDLE", "CREATED", "EXPIRES"];
 
     fn cells(&self) -> Vec<String> {
@@ -82,10 +82,10 @@ impl Line for RequestLine {
 }
 
 /// Does it.
-pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::List(Newest { limit }) => list(limit, store, output),
-        Verb::Withdraw { id } => withdraw(RequestId(id), store, output),
+pub fn run(command: RequestCommand, store: &Store, output: &Output) -> Result<(), CliError> {
+    match command {
+        RequestCommand::List(ListLimit { limit }) => list(limit, store, output),
+        RequestCommand::Withdraw { id } => withdraw(RequestId(id), store, output),
     }
 }
 
@@ -93,26 +93,26 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
     let lines = store.read(|conn| {
         let now = conn.now()?;
         let newest = requests::newest(conn, limit + 1)?;
-        let parties = newest.iter().flat_map(|request| [request.terms.allowed, request.terms.target]);
-        let people = users::addresses(conn, parties.collect())?;
+        let parties = newest.iter().flat_map(|request| [request.terms.grantee, request.terms.target]);
+        let people = users::emails_by_id(conn, parties.collect())?;
         let mut ids: Vec<BundleId> = newest.iter().map(|request| request.terms.bundle).collect();
         ids.sort_unstable();
         ids.dedup();
         let bundles = bundles::by_ids(conn, &ids)?;
         let names = bundles.into_iter().map(|bundle| (bundle.id, bundle.name)).collect();
-        Ok(newest.iter().map(|request| RequestLine::new(request, &people, &names, now)).collect())
+        Ok(newest.iter().map(|request| RequestListItem::new(request, &people, &names, now)).collect())
     })?;
-    output.newest::<RequestLine>(lines, limit)
+    output.list_newest::<RequestListItem>(lines, limit)
 }
 
 fn withdraw(id: RequestId, store: &Store, output: &Output) -> Result<(), CliError> {
-    let which = RequestRef::Number(id);
-    match commit(store, Deed::End { which, by: Authority::Operator })? {
-        Verdict::Ended(Ok(outcome)) => output.done(
+    let which = RequestRef::Id(id);
+    match commit_command(store, Command::CloseRequest { which, by: Authority::Operator })? {
+        CommandResult::RequestClosed(Ok(outcome)) => output.success(
             &json!({ "id": id.0, "status": outcome.name() }),
             &format!("Request {id} is {}.", outcome.name()),
         ),
-        Verdict::Ended(Err(_)) => Err(CliError::NoPendingRequest(id)),
-        _ => Err(StoreError::Unknown.into()),
+        CommandResult::RequestClosed(Err(_)) => Err(CliError::NoPendingRequest(id)),
+        _ => Err(StoreError::OutcomeUnknown.into()),
     }
 }

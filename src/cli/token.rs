@@ -4,41 +4,41 @@ use clap::Subcommand;
 use serde::Serialize;
 use serde_json::json;
 
-use super::argument::Newest;
-use super::output::{Line, Output};
-use super::{CliError, commit};
-use crate::domain::clock::Timestamp;
-use crate::domain::export::{ExportRef, ExportStatus};
+use super::args::ListLimit;
+use super::output::{ListItem, Output};
+use super::{CliError, commit_command};
+use crate::domain::export_token::{ExportTokenRef, ExportTokenStatus};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Authority;
 use crate::domain::user::Email;
-use crate::store::exports::{self, ExportFilter, ListedExport};
-use crate::store::ledger::{Deed, Verdict};
+use crate::store::export_tokens::{self, ExportFilter, ListedExport};
+use crate::store::ledger::{Command, CommandResult};
 use crate::store::{Store, StoreError, users};
 
 /// What can be done about export tokens.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum TokenCommand {
     /// List export tokens, without their secrets
-    List(Newest),
+    List(ListLimit),
     /// Revoke any export token; it stops working immediately on every replica
     Revoke {
         /// The export token or its ID
-        #[arg(value_parser = reference)]
-        id: ExportRef,
+        #[arg(value_parser = parse_token_ref)]
+        id: ExportTokenRef,
     },
 }
 
 /// Not an export token, nor the id of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an export token or its ID")]
-pub struct InvalidReference;
+pub struct InvalidExportTokenRef;
 
-fn reference(text: &str) -> Result<ExportRef, InvalidReference> {
-    ExportRef::parse(text).ok_or(InvalidReference)
+fn parse_token_ref(text: &str) -> Result<ExportTokenRef, InvalidExportTokenRef> {
+    ExportTokenRef::parse(text).ok_or(InvalidExportTokenRef)
 }
 
 #[derive(Serialize)]
-struct TokenLine {
+struct TokenListItem {
     id: String,
     hub_id: String,
     node_id: String,
@@ -51,7 +51,7 @@ struct TokenLine {
     last_used_at: Option<String>,
 }
 
-impl TokenLine {
+impl TokenListItem {
     fn new(listed: ListedExport, creator: Option<&Email>, now: Timestamp) -> Self {
         let ListedExport { token, uses, last_used_at } = listed;
         Self {
@@ -69,8 +69,8 @@ impl TokenLine {
     }
 }
 
-impl Line for TokenLine {
-    const TITLES: &'static [&'static str] =
+impl ListItem for TokenListItem {
+    const HEADERS: &'static [&'static str] =
         &["ID", "STATUS", "CREATOR", "HUB", "NODE", "MASK", "CREATED", "EXPIRES", "USES"];
 
     fn cells(&self) -> Vec<String> {
@@ -89,41 +89,41 @@ impl Line for TokenLine {
 }
 
 /// Does it.
-pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::List(Newest { limit }) => list(limit, store, output),
-        Verb::Revoke { id } => revoke(id, store, output),
+pub fn run(command: TokenCommand, store: &Store, output: &Output) -> Result<(), CliError> {
+    match command {
+        TokenCommand::List(ListLimit { limit }) => list(limit, store, output),
+        TokenCommand::Revoke { id } => revoke(id, store, output),
     }
 }
 
 fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
     let filter = ExportFilter {
         creator: None,
-        statuses: vec![ExportStatus::Active, ExportStatus::Expired, ExportStatus::Revoked],
+        statuses: vec![ExportTokenStatus::Active, ExportTokenStatus::Expired, ExportTokenStatus::Revoked],
         before: None,
         limit: limit + 1,
         offset: 0,
     };
     let lines = store.read(|conn| {
         let now = conn.now()?;
-        let tokens = exports::list(conn, &filter, now)?;
-        let creators = users::addresses(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
+        let tokens = export_tokens::list(conn, &filter, now)?;
+        let creators = users::emails_by_id(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
         let line = |listed: ListedExport| {
             let creator = creators.get(&listed.token.creator);
-            TokenLine::new(listed, creator, now)
+            TokenListItem::new(listed, creator, now)
         };
         Ok(tokens.into_iter().map(line).collect())
     })?;
-    output.newest::<TokenLine>(lines, limit)
+    output.list_newest::<TokenListItem>(lines, limit)
 }
 
-fn revoke(which: ExportRef, store: &Store, output: &Output) -> Result<(), CliError> {
-    match commit(store, Deed::RevokeExport { which, by: Authority::Operator })? {
-        Verdict::ExportRevoked(Some(token)) => output.done(
+fn revoke(which: ExportTokenRef, store: &Store, output: &Output) -> Result<(), CliError> {
+    match commit_command(store, Command::RevokeExport { which, by: Authority::Operator })? {
+        CommandResult::ExportRevoked(Some(token)) => output.success(
             &json!({ "id": token.id.to_string(), "status": "revoked" }),
             &format!("Revoked export token {}.", token.id),
         ),
-        Verdict::ExportRevoked(None) => Err(CliError::NoSuchToken(which.id)),
-        _ => Err(StoreError::Unknown.into()),
+        CommandResult::ExportRevoked(None) => Err(CliError::NoSuchToken(which.id)),
+        _ => Err(StoreError::OutcomeUnknown.into()),
     }
 }

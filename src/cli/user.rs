@@ -4,23 +4,23 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::error::Stop;
-use super::output::{Line, Output};
-use super::{CliError, prompt, transact};
-use crate::domain::event::Origin;
+use super::error::TxAbort;
+use super::output::{ListItem, Output};
+use super::{CliError, in_transaction, prompt};
+use crate::domain::audit::AuditContext;
 use crate::domain::user::{Email, PersonName, User};
 use crate::password;
 use crate::store::users::{self, NewUser};
-use crate::store::{Conn, Store, staff};
+use crate::store::{Conn, Store, admin};
 
 /// What can be done about users.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum UserCommand {
     /// Add a user
     ///
     /// Without --password-stdin, the user gets a mail with a link to set a password.
     /// The link works for 7 days. A running server sends the mail.
-    Add(Person),
+    Add(AddUserArgs),
     /// List all users
     List,
     /// Set a user's password
@@ -51,7 +51,7 @@ pub enum Verb {
 
 /// A user to be added.
 #[derive(Args)]
-pub struct Person {
+pub struct AddUserArgs {
     /// The user's email address, which is also the user name
     #[arg(value_parser = Email::new)]
     email: Email,
@@ -70,7 +70,7 @@ pub struct Person {
 }
 
 #[derive(Serialize)]
-struct UserLine<'a> {
+struct UserListItem<'a> {
     id: i64,
     email: &'a str,
     first_name: &'a str,
@@ -79,7 +79,7 @@ struct UserLine<'a> {
     staff: bool,
 }
 
-impl<'a> From<&'a User> for UserLine<'a> {
+impl<'a> From<&'a User> for UserListItem<'a> {
     fn from(user: &'a User) -> Self {
         Self {
             id: user.id.0,
@@ -92,8 +92,8 @@ impl<'a> From<&'a User> for UserLine<'a> {
     }
 }
 
-impl Line for UserLine<'_> {
-    const TITLES: &'static [&'static str] = &["ID", "EMAIL", "FIRST NAME", "LAST NAME", "ACTIVE", "STAFF"];
+impl ListItem for UserListItem<'_> {
+    const HEADERS: &'static [&'static str] = &["ID", "EMAIL", "FIRST NAME", "LAST NAME", "ACTIVE", "STAFF"];
 
     fn cells(&self) -> Vec<String> {
         let yes_or_no = |yes| if yes { "yes" } else { "no" }.to_owned();
@@ -109,74 +109,74 @@ impl Line for UserLine<'_> {
 }
 
 /// Does it.
-pub fn run(verb: Verb, store: &Store, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::Add(person) => add(person, store, output),
-        Verb::List => {
+pub fn run(command: UserCommand, store: &Store, output: &Output) -> Result<(), CliError> {
+    match command {
+        UserCommand::Add(args) => add(args, store, output),
+        UserCommand::List => {
             let all = store.read(users::all)?;
-            output.list(&all.iter().map(UserLine::from).collect::<Vec<_>>())
+            output.list(&all.iter().map(UserListItem::from).collect::<Vec<_>>())
         }
-        Verb::Passwd { email, password_stdin } => set_password(&email, password_stdin, store, output),
-        Verb::Disable { email } => set_active(&email, false, store, output),
-        Verb::Enable { email } => set_active(&email, true, store, output),
+        UserCommand::Passwd { email, password_stdin } => set_password(&email, password_stdin, store, output),
+        UserCommand::Disable { email } => set_active(&email, false, store, output),
+        UserCommand::Enable { email } => set_active(&email, true, store, output),
     }
 }
 
-fn add(person: Person, store: &Store, output: &Output) -> Result<(), CliError> {
-    let password = match person.password_stdin {
+fn add(args: AddUserArgs, store: &Store, output: &Output) -> Result<(), CliError> {
+    let password = match args.password_stdin {
         true => Some(password::hash(prompt::password(true)?.expose_secret())?),
         false => None,
     };
     let new = NewUser {
-        email: person.email,
-        first_name: person.first_name,
-        last_name: person.last_name,
-        staff: person.staff,
+        email: args.email,
+        first_name: args.first_name,
+        last_name: args.last_name,
+        staff: args.staff,
         password,
     };
-    let user = transact(store, |conn, now| {
-        let added = staff::add_user(conn, &new, &Origin::OPERATOR, now)?;
+    let user = in_transaction(store, |conn, now| {
+        let added = admin::add_user(conn, &new, &AuditContext::OPERATOR, now)?;
         Ok(added.ok_or_else(|| CliError::UserExists(new.email.clone()))?)
     })?;
     let email = user.email.as_str();
-    let hint = match new.password {
+    let next_step = match new.password {
         Some(_) => String::new(),
         None => format!(
             " A mail with a link to set a password is queued; the link works for 7 days. To set a \
              password now, run `countersign user passwd {email}`."
         ),
     };
-    output.done(&UserLine::from(&user), &format!("Added {email} as user {}.{hint}", user.id))
+    output.success(&UserListItem::from(&user), &format!("Added {email} as user {}.{next_step}", user.id))
 }
 
 fn set_password(email: &Email, from_stdin: bool, store: &Store, output: &Output) -> Result<(), CliError> {
     // Before somebody types a password twice for nobody.
-    look_up(store, email)?;
+    read_user(store, email)?;
     let hash = password::hash(prompt::password(from_stdin)?.expose_secret())?;
-    let user = transact(store, |conn, _| {
-        let user = find(conn, email)?;
-        users::set_password(conn, user.id, &hash, &Origin::OPERATOR)?;
+    let user = in_transaction(store, |conn, _| {
+        let user = find_user(conn, email)?;
+        users::set_password(conn, user.id, &hash, &AuditContext::OPERATOR)?;
         Ok(user)
     })?;
-    output.done(&UserLine::from(&user), &format!("Password of {} set.", email.as_str()))
+    output.success(&UserListItem::from(&user), &format!("Password of {} set.", email.as_str()))
 }
 
 fn set_active(email: &Email, active: bool, store: &Store, output: &Output) -> Result<(), CliError> {
-    let user = transact(store, |conn, now| {
-        let user = find(conn, email)?;
-        let set = staff::set_active(conn, user.id, active, &Origin::OPERATOR, now)?;
+    let user = in_transaction(store, |conn, now| {
+        let user = find_user(conn, email)?;
+        let set = admin::set_active(conn, user.id, active, &AuditContext::OPERATOR, now)?;
         Ok(set.ok_or_else(|| CliError::NoSuchUser(email.clone()))?)
     })?;
     let done = if active { "enabled" } else { "disabled" };
-    output.done(&UserLine::from(&user), &format!("{} is {done}.", email.as_str()))
+    output.success(&UserListItem::from(&user), &format!("{} is {done}.", email.as_str()))
 }
 
 /// The user of this address, who should be there.
-pub(super) fn find(conn: &mut Conn, email: &Email) -> Result<User, Stop> {
+pub(super) fn find_user(conn: &mut Conn, email: &Email) -> Result<User, TxAbort> {
     Ok(users::by_email(conn, email)?.ok_or_else(|| CliError::NoSuchUser(email.clone()))?)
 }
 
 /// [`find`], before or without a transaction.
-pub(super) fn look_up(store: &Store, email: &Email) -> Result<User, CliError> {
+pub(super) fn read_user(store: &Store, email: &Email) -> Result<User, CliError> {
     store.read(|conn| users::by_email(conn, email))?.ok_or_else(|| CliError::NoSuchUser(email.clone()))
 }

@@ -5,10 +5,10 @@
 //! address, an origin an origin, and a secret one that `Debug` does not print.
 //! Paths are relative to the working directory.
 
-mod address;
-mod limits;
+mod rate_limits;
 mod secret;
-mod source;
+mod sources;
+mod urls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,40 +17,40 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::clock::Timestamp;
-use crate::domain::token::{Keyring, ShortKey};
-use crate::words::Language;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::token::{Keyring, ServerKeyTooShort};
+use crate::i18n::Language;
 
-pub use address::{
-    DatabaseUrl, InvalidDatabaseUrl, InvalidOrigin, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl,
-    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_this_machine,
-};
-pub use limits::Limits;
+pub use rate_limits::RateLimits;
 pub(crate) use secret::private_file;
 pub use secret::{Secret, SecretFileError};
-pub use source::{Given, Overrides};
+pub use sources::{CliOverrides, ValueSource};
+pub use urls::{
+    DatabaseUrl, InvalidDatabaseUrl, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl, InvalidWebOrigin,
+    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_loopback_host,
+};
 
-use secret::long_enough;
-use source::{Key, RequestsTable, Sources};
+use secret::check_length;
+use sources::{RequestsTable, SettingKey, Sources};
 
 /// The file that is read from the working directory unless another is named.
-pub const FILE: &str = "countersign.toml";
+pub const DEFAULT_CONFIG_FILE: &str = "countersign.toml";
 /// The longest that a request may live, in seconds: 30 days. Nobody may raise
 /// it, since a key that was replaced must be kept for as long.
-const LONGEST_TTL: i64 = 2_592_000;
+const MAX_TTL_SECONDS: i64 = 2_592_000;
 /// The shortest that a request may live, in seconds.
-const SHORTEST_TTL: i64 = 60;
+const MIN_TTL_SECONDS: i64 = 60;
 /// What a request lives for unless told, in seconds: 7 days.
-const USUAL_TTL: i64 = 604_800;
+const DEFAULT_TTL_SECONDS: i64 = 604_800;
 
-const BIND: Key = Key::new("bind", "BIND");
-const DATABASE_URL: Key = Key::new("database_url", "DATABASE_URL");
-const SMTP_URL: Key = Key::new("smtp_url", "SMTP_URL");
-const MAIL_FROM: Key = Key::new("mail_from", "MAIL_FROM");
-const PUBLIC_URL: Key = Key::new("public_url", "PUBLIC_URL");
-const LANGUAGE: Key = Key::new("language", "COUNTERSIGN_LANGUAGE");
-const SECRET: Key = Key::new("secret", "COUNTERSIGN_SECRET");
-const SECRET_PREVIOUS: Key = Key::new("secret_previous", "COUNTERSIGN_SECRET_PREVIOUS");
+const BIND: SettingKey = SettingKey::new("bind", "BIND");
+const DATABASE_URL: SettingKey = SettingKey::new("database_url", "DATABASE_URL");
+const SMTP_URL: SettingKey = SettingKey::new("smtp_url", "SMTP_URL");
+const MAIL_FROM: SettingKey = SettingKey::new("mail_from", "MAIL_FROM");
+const PUBLIC_URL: SettingKey = SettingKey::new("public_url", "PUBLIC_URL");
+const LANGUAGE: SettingKey = SettingKey::new("language", "COUNTERSIGN_LANGUAGE");
+const SECRET: SettingKey = SettingKey::new("secret", "COUNTERSIGN_SECRET");
+const SECRET_PREVIOUS: SettingKey = SettingKey::new("secret_previous", "COUNTERSIGN_SECRET_PREVIOUS");
 
 /// All that the operator decides.
 #[derive(Clone, Debug)]
@@ -78,22 +78,22 @@ pub struct Config {
     /// The one before it, while keys rotate.
     pub secret_previous: Option<SecretString>,
     /// What holds for permission requests.
-    pub requests: Requests,
+    pub requests: RequestSettings,
     /// What holds for the mfs dialect.
-    pub mfs: Mfs,
+    pub mfs: MfsSettings,
     /// What holds for browsers of other origins.
-    pub cors: Cors,
+    pub cors: CorsSettings,
     /// How often what may be done.
-    pub limits: Limits,
+    pub limits: RateLimits,
     /// What holds for the audit trail.
-    pub audit: Audit,
+    pub audit: AuditSettings,
     /// The proxies that are believed in whom they tell of.
     pub trusted_proxies: Vec<ProxyNet>,
 }
 
 /// What holds for permission requests. `default_ttl` is never above `max_ttl`.
 #[derive(Clone, Debug)]
-pub struct Requests {
+pub struct RequestSettings {
     /// Seconds that a request lives unless it says.
     pub default_ttl: i64,
     /// The most seconds that it may ask for: 60..=2592000.
@@ -104,15 +104,15 @@ pub struct Requests {
 
 /// What holds for the mfs dialect.
 #[derive(Clone, Copy, Debug)]
-pub struct Mfs {
+pub struct MfsSettings {
     /// The HTTP status of its errors.
-    pub error_status: ErrorStatus,
+    pub error_status: MfsErrorStatus,
 }
 
 /// The HTTP status that an error of the mfs dialect has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ErrorStatus {
+pub enum MfsErrorStatus {
     /// The one that fits.
     #[default]
     Http,
@@ -122,19 +122,19 @@ pub enum ErrorStatus {
 
 /// What holds for browsers of other origins.
 #[derive(Clone, Debug)]
-pub struct Cors {
+pub struct CorsSettings {
     /// The origins that may read our answers.
     pub origins: Vec<WebOrigin>,
 }
 
 /// What holds for the audit trail.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Audit {
+pub struct AuditSettings {
     /// Days that an entry is kept, 1..=36500; `None` is until `countersign purge`.
     pub keep_days: Option<i64>,
 }
 
-impl Audit {
+impl AuditSettings {
     /// Before when entries are to be deleted now, if any are.
     pub fn cutoff(&self, now: Timestamp) -> Option<Timestamp> {
         self.keep_days.map(|days| now.plus_seconds(-days * 86_400))
@@ -174,18 +174,18 @@ pub enum ConfigError {
         reason: String,
     },
     /// A value that cannot be taken.
-    #[error("{key} ({given}): {reason}")]
+    #[error("{key} ({value_source}): {reason}")]
     Invalid {
         /// The key, as the file calls it.
         key: &'static str,
         /// Where the value came from.
-        given: Given,
+        value_source: ValueSource,
         /// What is wrong with it.
         reason: String,
     },
     /// A variable and its `_FILE` are both set.
     #[error("{key}: {variable} and {variable}_FILE are both set; set only one of them")]
-    Twice {
+    VariableAndFile {
         /// The key, as the file calls it.
         key: &'static str,
         /// The variable.
@@ -195,13 +195,13 @@ pub enum ConfigError {
     #[error(
         "secret: required with PostgreSQL, the same on all replicas; set COUNTERSIGN_SECRET, for example to the output of `openssl rand -base64 32`"
     )]
-    NoSecret,
+    MissingSecret,
     /// The file that holds the secret can be neither read nor made.
     #[error("secret_file: {0}")]
     SecretFile(#[from] SecretFileError),
     /// A secret that is too short to be one.
     #[error("secret: {0}")]
-    ShortSecret(#[from] ShortKey),
+    SecretTooShort(#[from] ServerKeyTooShort),
 }
 
 impl Config {
@@ -213,53 +213,53 @@ impl Config {
     pub fn load(
         path: Option<&Path>,
         env: impl Fn(&str) -> Option<String>,
-        flags: Overrides,
+        flags: CliOverrides,
     ) -> Result<Self, ConfigError> {
-        let (sources, file) = Sources::open(path, env)?;
+        let (sources, file) = Sources::load(path, env)?;
         let bind = sources
-            .pick(BIND, flags.bind, file.bind)?
+            .resolve(BIND, flags.bind, file.bind)?
             .parse_with(|text| text.parse().map_err(|_| InvalidBind))?
             .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
-        let public_url = sources.pick(PUBLIC_URL, flags.public_url, file.public_url)?.parse()?;
+        let public_url = sources.resolve(PUBLIC_URL, flags.public_url, file.public_url)?.parse()?;
         let database_url = sources
-            .pick(DATABASE_URL, flags.database_url, file.database_url)?
+            .resolve(DATABASE_URL, flags.database_url, file.database_url)?
             .parse()?
             .unwrap_or_else(|| DatabaseUrl::Sqlite("data/countersign.db".into()));
-        let previous = sources.pick(SECRET_PREVIOUS, None, file.secret_previous)?;
-        let pool = sources.number("database_pool", file.database_pool, 1..=100)?;
+        let previous = sources.resolve(SECRET_PREVIOUS, None, file.secret_previous)?;
+        let pool = sources.integer("database_pool", file.database_pool, 1..=100)?;
         Ok(Self {
             bind,
-            public_url: public_url.unwrap_or_else(|| PublicUrl::of(bind)),
+            public_url: public_url.unwrap_or_else(|| PublicUrl::from_bind_address(bind)),
             secret: secret(&sources, &database_url, file.secret, file.secret_file)?,
-            secret_previous: previous.parse_with(long_enough)?,
+            secret_previous: previous.parse_with(check_length)?,
             database_url,
             database_pool: pool.and_then(|pool| pool.try_into().ok()).unwrap_or(8),
-            smtp_url: sources.pick(SMTP_URL, flags.smtp_url, file.smtp_url)?.parse()?,
+            smtp_url: sources.resolve(SMTP_URL, flags.smtp_url, file.smtp_url)?.parse()?,
             mail_from: sources
-                .pick(MAIL_FROM, flags.mail_from, file.mail_from)?
-                .parse_with(mailbox)?
+                .resolve(MAIL_FROM, flags.mail_from, file.mail_from)?
+                .parse_with(parse_mailbox)?
                 .unwrap_or_else(|| Address::new_dangerous("countersign", "localhost").into()),
             mail_directory: flags.mail_directory.or(file.mail_directory).unwrap_or("data/outbox".into()),
             mail_templates: file.mail_templates,
-            language: sources.pick(LANGUAGE, None, file.language)?.parse()?.unwrap_or_default(),
-            requests: Requests::parse(&sources, file.requests)?,
-            mfs: Mfs { error_status: file.mfs.error_status },
-            cors: Cors { origins: sources.each("cors.origins", file.cors.origins)? },
-            limits: Limits::parse(&sources, file.limits)?,
-            audit: Audit {
+            language: sources.resolve(LANGUAGE, None, file.language)?.parse()?.unwrap_or_default(),
+            requests: RequestSettings::parse(&sources, file.requests)?,
+            mfs: MfsSettings { error_status: file.mfs.error_status },
+            cors: CorsSettings { origins: sources.parse_list("cors.origins", file.cors.origins)? },
+            limits: RateLimits::parse(&sources, file.limits)?,
+            audit: AuditSettings {
                 // A day at least: the ledger finds out by the trail what was committed.
                 keep_days: sources
-                    .number("audit.keep_days", file.audit.keep_days, 0..=36_500)?
+                    .integer("audit.keep_days", file.audit.keep_days, 0..=36_500)?
                     .filter(|days| *days > 0),
             },
-            trusted_proxies: sources.each("trusted_proxies", file.trusted_proxies)?,
+            trusted_proxies: sources.parse_list("trusted_proxies", file.trusted_proxies)?,
         })
     }
 
     /// Whether a request's link may lead to this page: at an origin that the
     /// operator lists, or at our own without a query, lest a link in our own
     /// mail call one of our own services.
-    pub fn may_redeem_at(&self, page: &url::Url) -> bool {
+    pub fn is_allowed_redeem_url(&self, page: &url::Url) -> bool {
         let origin = page.origin();
         let listed = || self.requests.redeem_origins.iter().any(|listed| *listed.origin() == origin);
         listed() || (*self.public_url.origin() == origin && page.query().is_none())
@@ -274,30 +274,31 @@ impl Config {
     }
 }
 
-impl Requests {
+impl RequestSettings {
     /// Seconds that a request lives which asks for so many, or does not say;
     /// `None` when that is out of bounds.
-    pub fn lifetime(&self, asked: Option<i64>) -> Option<i64> {
+    pub fn allowed_lifetime(&self, asked: Option<i64>) -> Option<i64> {
         let seconds = asked.unwrap_or(self.default_ttl);
-        (SHORTEST_TTL..=self.max_ttl).contains(&seconds).then_some(seconds)
+        (MIN_TTL_SECONDS..=self.max_ttl).contains(&seconds).then_some(seconds)
     }
 
     /// Whether a request made now may live until then.
-    pub fn may_live_until(&self, then: Timestamp, now: Timestamp) -> bool {
-        (now.plus_seconds(SHORTEST_TTL)..=now.plus_seconds(self.max_ttl)).contains(&then)
+    pub fn is_allowed_expiry(&self, then: Timestamp, now: Timestamp) -> bool {
+        (now.plus_seconds(MIN_TTL_SECONDS)..=now.plus_seconds(self.max_ttl)).contains(&then)
     }
 
     fn parse<E: Fn(&str) -> Option<String>>(
         sources: &Sources<E>,
         file: RequestsTable,
     ) -> Result<Self, ConfigError> {
-        let max_ttl = sources.number("requests.max_ttl", file.max_ttl, SHORTEST_TTL..=LONGEST_TTL)?;
-        let max_ttl = max_ttl.unwrap_or(LONGEST_TTL);
-        let default_ttl = sources.number("requests.default_ttl", file.default_ttl, SHORTEST_TTL..=max_ttl)?;
+        let max_ttl = sources.integer("requests.max_ttl", file.max_ttl, MIN_TTL_SECONDS..=MAX_TTL_SECONDS)?;
+        let max_ttl = max_ttl.unwrap_or(MAX_TTL_SECONDS);
+        let default_ttl =
+            sources.integer("requests.default_ttl", file.default_ttl, MIN_TTL_SECONDS..=max_ttl)?;
         Ok(Self {
-            default_ttl: default_ttl.unwrap_or(USUAL_TTL.min(max_ttl)),
+            default_ttl: default_ttl.unwrap_or(DEFAULT_TTL_SECONDS.min(max_ttl)),
             max_ttl,
-            redeem_origins: sources.each("requests.redeem_origins", file.redeem_origins)?,
+            redeem_origins: sources.parse_list("requests.redeem_origins", file.redeem_origins)?,
         })
     }
 }
@@ -312,32 +313,33 @@ fn secret<E: Fn(&str) -> Option<String>>(
     path: Option<PathBuf>,
 ) -> Result<Secret, ConfigError> {
     if text.is_some() && path.is_some() {
-        return Err(sources.refuse("secret_file", "`secret` is also set; set only one of them".to_owned()));
+        return Err(sources
+            .invalid_file_value("secret_file", "`secret` is also set; set only one of them".to_owned()));
     }
-    if let Some(secret) = sources.pick(SECRET, None, text)?.parse_with(long_enough)? {
-        return Ok(Secret::Given(secret));
+    if let Some(secret) = sources.resolve(SECRET, None, text)?.parse_with(check_length)? {
+        return Ok(Secret::Value(secret));
     }
     Ok(match (database, path) {
         (DatabaseUrl::Sqlite(_), path) => Secret::File(path.unwrap_or("data/secret".into())),
-        (DatabaseUrl::Postgres(_), Some(path)) => Secret::Given(secret::read(&path)?),
+        (DatabaseUrl::Postgres(_), Some(path)) => Secret::Value(secret::read_file(&path)?),
         (DatabaseUrl::Postgres(_), None) => Secret::Missing,
     })
 }
 
 /// Reads whom mail is from. Relays that take other letters than ASCII are few.
-fn mailbox(text: &str) -> Result<Mailbox, InvalidMailbox> {
+fn parse_mailbox(text: &str) -> Result<Mailbox, InvalidMailbox> {
     let mailbox: Mailbox = text.parse().map_err(|_| InvalidMailbox)?;
     let ascii = AsRef::<str>::as_ref(&mailbox.email).is_ascii();
     if ascii { Ok(mailbox) } else { Err(InvalidMailbox) }
 }
 
-/// For [`crate::probes::config`].
+/// For [`crate::fuzzing::config`].
 #[cfg(any(test, fuzzing))]
-pub(crate) fn probe(text: &str) {
-    if let Err(error) = source::File::read(Path::new(FILE), text) {
+pub(crate) fn fuzz(text: &str) {
+    if let Err(error) = sources::ConfigFile::read(Path::new(DEFAULT_CONFIG_FILE), text) {
         assert!(!error.to_string().contains('\n'));
     }
-    if let Ok(from) = mailbox(text) {
+    if let Ok(from) = parse_mailbox(text) {
         assert!(AsRef::<str>::as_ref(&from.email).is_ascii());
     }
 }
@@ -351,7 +353,7 @@ mod tests {
     const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
 
     /// Loads from a file with this text, these variables and these flags.
-    fn load(file: &str, env: &[(&str, &str)], flags: Overrides) -> Result<Config, ConfigError> {
+    fn load(file: &str, env: &[(&str, &str)], flags: CliOverrides) -> Result<Config, ConfigError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("our.toml");
         std::fs::write(&path, file).unwrap();
@@ -360,12 +362,12 @@ mod tests {
     }
 
     fn error(file: &str, env: &[(&str, &str)]) -> String {
-        load(file, env, Overrides::default()).unwrap_err().to_string()
+        load(file, env, CliOverrides::default()).unwrap_err().to_string()
     }
 
     #[test]
-    fn nothing_set_is_a_server_on_sqlite_that_writes_mail_to_files() {
-        let config = load("", &[], Overrides::default()).unwrap();
+    fn the_defaults_are_sqlite_and_mail_files() {
+        let config = load("", &[], CliOverrides::default()).unwrap();
         assert_eq!(config.bind.to_string(), "127.0.0.1:8080");
         assert_eq!(config.public_url.as_str(), "http://127.0.0.1:8080");
         assert!(
@@ -379,13 +381,13 @@ mod tests {
         assert!(matches!(&config.secret, Secret::File(path) if path == Path::new("data/secret")));
         assert_eq!((config.requests.default_ttl, config.requests.max_ttl), (604_800, 2_592_000));
         assert!(config.requests.redeem_origins.is_empty() && config.cors.origins.is_empty());
-        assert_eq!(config.mfs.error_status, ErrorStatus::Http);
-        let (asking, signing_in) = (config.limits.asking, config.limits.signing_in);
+        assert_eq!(config.mfs.error_status, MfsErrorStatus::Http);
+        let (asking, signing_in) = (config.limits.requests, config.limits.sign_in);
         let limit = |text: &str| Some(text.parse().unwrap());
         assert_eq!((asking.pair, asking.requester), (limit("10/d"), limit("1000/d")));
-        assert_eq!((asking.target, asking.astray), (limit("50/d"), limit("30/h")));
+        assert_eq!((asking.target, asking.unknown_references), (limit("50/d"), limit("30/h")));
         assert_eq!((signing_in.account, signing_in.address), (limit("10/h"), limit("100/h")));
-        let forgetting = config.limits.forgetting;
+        let forgetting = config.limits.password_reset;
         assert_eq!((forgetting.account, forgetting.address), (limit("3/h"), limit("30/h")));
         assert!(config.trusted_proxies.is_empty());
     }
@@ -420,13 +422,13 @@ mod tests {
             requests_per_requester = "2/m"
             requests_per_target = "3/15m"
             unknown_references = "off"
-            failures_per_account = "5/d"
-            failures_per_address = "6/31d"
+            failed_sign_ins_per_account = "5/d"
+            failed_sign_ins_per_address = "6/31d"
             password_mails_per_account = "7/d"
             password_mails_per_address = "off"
             "#
         );
-        let config = load(&text, &[], Overrides::default()).unwrap();
+        let config = load(&text, &[], CliOverrides::default()).unwrap();
         assert_eq!(config.bind.to_string(), "[::1]:9000");
         assert!(
             matches!(&config.database_url, DatabaseUrl::Postgres(url) if url.expose_secret() == "postgres://u:p@h/d")
@@ -438,32 +440,32 @@ mod tests {
         assert_eq!(config.mail_templates.as_deref(), Some(Path::new("templates")));
         assert_eq!(config.language, Language::German);
         assert_eq!(config.public_url.as_str(), "https://consent.example.org");
-        assert!(matches!(&config.secret, Secret::Given(secret) if secret.expose_secret() == KEY));
+        assert!(matches!(&config.secret, Secret::Value(secret) if secret.expose_secret() == KEY));
         assert_eq!(config.secret_previous.as_ref().unwrap().expose_secret(), OTHER_KEY);
         assert_eq!((config.requests.default_ttl, config.requests.max_ttl), (3_600, 7_200));
         assert_eq!(config.requests.redeem_origins[1].as_str(), "http://localhost:3000");
         assert_eq!(config.cors.origins[0].as_str(), "https://app.example");
-        assert_eq!(config.mfs.error_status, ErrorStatus::Ok);
-        let (asking, signing_in) = (config.limits.asking, config.limits.signing_in);
+        assert_eq!(config.mfs.error_status, MfsErrorStatus::Ok);
+        let (asking, signing_in) = (config.limits.requests, config.limits.sign_in);
         let limit = |text: &str| Some(text.parse().unwrap());
         assert_eq!((asking.pair, asking.requester), (limit("1/s"), limit("2/m")));
-        assert_eq!((asking.target, asking.astray), (limit("3/15m"), None));
+        assert_eq!((asking.target, asking.unknown_references), (limit("3/15m"), None));
         assert_eq!((signing_in.account, signing_in.address), (limit("5/d"), limit("6/31d")));
-        let forgetting = config.limits.forgetting;
+        let forgetting = config.limits.password_reset;
         assert_eq!((forgetting.account, forgetting.address), (limit("7/d"), None));
         assert!(config.trusted_proxies[1].contains("::1".parse().unwrap()));
         for (file, env) in [("limits = { enforce = 'off' }", ""), ("limits = { enforce = 'on' }", "off")] {
-            let config = load(file, &[("COUNTERSIGN_LIMITS", env)], Overrides::default()).unwrap();
-            assert_eq!((config.limits.asking, config.limits.signing_in), Default::default());
+            let config = load(file, &[("COUNTERSIGN_LIMITS", env)], CliOverrides::default()).unwrap();
+            assert_eq!((config.limits.requests, config.limits.sign_in), Default::default());
         }
         assert!(config.keyring().is_ok());
     }
 
     #[test]
-    fn a_flag_is_above_a_variable_and_a_variable_above_the_file() {
+    fn flags_override_variables_override_the_file() {
         let file = "bind = '127.0.0.1:1'\ndatabase_url = 'sqlite://file.db'\nmail_from = 'file@example.org'";
         let env = [("BIND", "127.0.0.1:2"), ("DATABASE_URL", "sqlite://env.db"), ("MAIL_FROM", "")];
-        let flags = Overrides { bind: Some("127.0.0.1:3".to_owned()), ..Overrides::default() };
+        let flags = CliOverrides { bind: Some("127.0.0.1:3".to_owned()), ..CliOverrides::default() };
         let config = load(file, &env, flags).unwrap();
         assert_eq!(config.bind.port(), 3);
         assert!(matches!(&config.database_url, DatabaseUrl::Sqlite(path) if path == Path::new("env.db")));
@@ -472,15 +474,18 @@ mod tests {
 
     #[test]
     fn the_public_url_follows_the_address_unless_it_is_set() {
-        let config = load("", &[("BIND", "0.0.0.0:9000")], Overrides::default()).unwrap();
+        let config = load("", &[("BIND", "0.0.0.0:9000")], CliOverrides::default()).unwrap();
         assert_eq!(config.public_url.as_str(), "http://localhost:9000");
         let env = [("BIND", "0.0.0.0:9000"), ("PUBLIC_URL", "https://example.org")];
-        assert_eq!(load("", &env, Overrides::default()).unwrap().public_url.as_str(), "https://example.org");
+        assert_eq!(
+            load("", &env, CliOverrides::default()).unwrap().public_url.as_str(),
+            "https://example.org"
+        );
     }
 
     #[test]
     fn the_default_lifetime_stays_under_a_lower_cap() {
-        let config = load("[requests]\nmax_ttl = 3600", &[], Overrides::default()).unwrap();
+        let config = load("[requests]\nmax_ttl = 3600", &[], CliOverrides::default()).unwrap();
         assert_eq!(config.requests.default_ttl, 3_600);
     }
 
@@ -491,9 +496,9 @@ mod tests {
         for (ending, kept) in [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), (" \n", " ")] {
             std::fs::write(&path, format!("{KEY}{ending}")).unwrap();
             let config =
-                load("", &[("COUNTERSIGN_SECRET_FILE", path.to_str().unwrap())], Overrides::default())
+                load("", &[("COUNTERSIGN_SECRET_FILE", path.to_str().unwrap())], CliOverrides::default())
                     .unwrap();
-            let Secret::Given(secret) = config.secret else { panic!("{ending:?}") };
+            let Secret::Value(secret) = config.secret else { panic!("{ending:?}") };
             assert_eq!(secret.expose_secret(), format!("{KEY}{kept}"));
         }
         let both = error("", &[("BIND", "127.0.0.1:1"), ("BIND_FILE", path.to_str().unwrap())]);
@@ -520,7 +525,11 @@ mod tests {
             ("limits = 'off'", "limits", "invalid type: string"),
             ("limits.enforce = 'of'", "limits.enforce (in ", "must be `on` or `off`"),
             ("limits.requests_per_pair = '0/d'", "limits.requests_per_pair (in ", "must be `off` or a rate"),
-            ("limits.failures_per_address = '9/w'", "limits.failures_per_address (in ", "such as `10/h`"),
+            (
+                "limits.failed_sign_ins_per_address = '9/w'",
+                "limits.failed_sign_ins_per_address (in ",
+                "such as `10/h`",
+            ),
             ("limits.requests_per_target = 9", "limits.requests_per_target", "invalid type: integer"),
             ("limits.failures = '9/h'", "line 1", "unknown field `failures`"),
             (
@@ -569,15 +578,15 @@ mod tests {
                 "{error}"
             );
         }
-        let flags = Overrides { database_url: Some("x".to_owned()), ..Overrides::default() };
+        let flags = CliOverrides { database_url: Some("x".to_owned()), ..CliOverrides::default() };
         let error = load("", &[], flags).unwrap_err().to_string();
         assert!(error.starts_with("database_url (flag --database-url): must be "), "{error}");
     }
 
     #[test]
-    fn a_file_that_is_named_must_be_there() {
+    fn a_named_config_file_must_exist() {
         let error =
-            Config::load(Some(Path::new("nowhere.toml")), |_| None, Overrides::default()).unwrap_err();
+            Config::load(Some(Path::new("nowhere.toml")), |_| None, CliOverrides::default()).unwrap_err();
         assert!(error.to_string().starts_with("cannot read nowhere.toml: "));
     }
 
@@ -586,11 +595,12 @@ mod tests {
         let file = format!(
             "database_url = 'postgres://u:hunter2@h/d'\nsmtp_url = 'smtp://u:hunter3@h'\nsecret = '{KEY}'\nsecret_previous = '{OTHER_KEY}'"
         );
-        let shown = format!("{:?}", load(&file, &[], Overrides::default()).unwrap());
+        let shown = format!("{:?}", load(&file, &[], CliOverrides::default()).unwrap());
         for secret in ["hunter2", "hunter3", KEY, OTHER_KEY] {
             assert!(!shown.contains(secret), "{shown}");
         }
-        let flags = Overrides { smtp_url: Some("smtp://u:hunter2@h".to_owned()), ..Overrides::default() };
+        let flags =
+            CliOverrides { smtp_url: Some("smtp://u:hunter2@h".to_owned()), ..CliOverrides::default() };
         assert!(!format!("{flags:?}").contains("hunter2"));
     }
 
@@ -612,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_on_postgres_has_to_be_given_its_secret() {
+    fn a_server_on_postgres_requires_a_secret() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         let file = format!("database_url = 'postgres://h/d'\nsecret_file = '{}'", path.display());
@@ -621,9 +631,9 @@ mod tests {
             "a replica makes no file of its own"
         );
         std::fs::write(&path, KEY).unwrap();
-        assert!(load(&file, &[], Overrides::default()).unwrap().keyring().is_ok());
+        assert!(load(&file, &[], CliOverrides::default()).unwrap().keyring().is_ok());
 
-        let config = load("database_url = 'postgres://h/d'", &[], Overrides::default()).unwrap();
+        let config = load("database_url = 'postgres://h/d'", &[], CliOverrides::default()).unwrap();
         let error = config.keyring().unwrap_err().to_string();
         assert!(error.contains("COUNTERSIGN_SECRET") && error.contains("openssl rand -base64 32"));
     }
@@ -632,15 +642,16 @@ mod tests {
     fn a_server_on_sqlite_makes_its_secret_and_keeps_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data/secret");
-        let config = load(&format!("secret_file = '{}'", path.display()), &[], Overrides::default()).unwrap();
+        let config =
+            load(&format!("secret_file = '{}'", path.display()), &[], CliOverrides::default()).unwrap();
         let id = crate::domain::token::RedeemId(uuid::Uuid::nil());
-        let token = config.keyring().unwrap().redeem_token(id).reveal();
-        assert_eq!(config.keyring().unwrap().open_redeem(&token), Ok(id));
+        let token = config.keyring().unwrap().redeem_token(id).expose();
+        assert_eq!(config.keyring().unwrap().verify_redeem_token(&token), Ok(id));
 
-        let moved =
-            load("", &[("COUNTERSIGN_SECRET_FILE", path.to_str().unwrap())], Overrides::default()).unwrap();
+        let moved = load("", &[("COUNTERSIGN_SECRET_FILE", path.to_str().unwrap())], CliOverrides::default())
+            .unwrap();
         assert_eq!(
-            moved.keyring().unwrap().open_redeem(&token),
+            moved.keyring().unwrap().verify_redeem_token(&token),
             Ok(id),
             "the same key wherever the text stands"
         );
@@ -648,9 +659,9 @@ mod tests {
     }
 
     #[test]
-    fn the_audit_trail_is_kept_for_ever_or_for_a_day_at_least() {
+    fn audit_retention_is_unlimited_or_at_least_a_day() {
         let keep_days =
-            |text: &str| load(text, &[], Overrides::default()).map(|config| config.audit.keep_days);
+            |text: &str| load(text, &[], CliOverrides::default()).map(|config| config.audit.keep_days);
         assert_eq!(keep_days("").unwrap(), None);
         assert_eq!(keep_days("[audit]\nkeep_days = 0").unwrap(), None);
         assert_eq!(keep_days("[audit]\nkeep_days = 1").unwrap(), Some(1));
@@ -659,7 +670,7 @@ mod tests {
             assert!(keep_days(&format!("[audit]\nkeep_days = {bad}")).is_err(), "{bad}");
         }
         let now = Timestamp::from_micros(0);
-        assert_eq!(Audit { keep_days: Some(1) }.cutoff(now), Some(now.plus_seconds(-86_400)));
-        assert_eq!(Audit::default().cutoff(now), None);
+        assert_eq!(AuditSettings { keep_days: Some(1) }.cutoff(now), Some(now.plus_seconds(-86_400)));
+        assert_eq!(AuditSettings::default().cutoff(now), None);
     }
 }

@@ -9,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use super::ConfigError;
-use super::source::without_newline;
-use crate::domain::token::{SERVER_KEY_BYTES, ShortKey};
+use super::sources::strip_trailing_newline;
+use crate::domain::token::{MIN_SERVER_KEY_BYTES, ServerKeyTooShort};
 
 /// Where the server's secret comes from. Its bytes are those of the text: what
 /// stands in a file of ours may be moved to `COUNTERSIGN_SECRET` as it is.
 #[derive(Clone, Debug)]
 pub enum Secret {
     /// The operator's own, at least 32 bytes.
-    Given(SecretString),
+    Value(SecretString),
     /// In a file of ours, made when it is first wanted.
     File(PathBuf),
     /// There is none, and none may be made here.
@@ -45,11 +45,11 @@ pub enum SecretFileError {
     },
     /// What the file holds is no secret.
     #[error("{}: {short}", path.display())]
-    Short {
+    TooShort {
         /// The file.
         path: PathBuf,
         /// How long it must be.
-        short: ShortKey,
+        short: ServerKeyTooShort,
     },
 }
 
@@ -57,34 +57,35 @@ impl Secret {
     /// The secret itself; makes the file if it is ours to make.
     pub(super) fn read(&self) -> Result<SecretString, ConfigError> {
         match self {
-            Self::Given(secret) => Ok(secret.clone()),
-            Self::File(path) => Ok(read_or_make(path)?),
-            Self::Missing => Err(ConfigError::NoSecret),
+            Self::Value(secret) => Ok(secret.clone()),
+            Self::File(path) => Ok(read_or_create(path)?),
+            Self::Missing => Err(ConfigError::MissingSecret),
         }
     }
 }
 
 /// Takes a secret that is long enough to be one.
-pub(super) fn long_enough(text: &str) -> Result<SecretString, ShortKey> {
-    if text.len() < SERVER_KEY_BYTES {
-        return Err(ShortKey);
+pub(super) fn check_length(text: &str) -> Result<SecretString, ServerKeyTooShort> {
+    if text.len() < MIN_SERVER_KEY_BYTES {
+        return Err(ServerKeyTooShort);
     }
     Ok(SecretString::from(text))
 }
 
 /// Reads the secret from its file.
-pub(super) fn read(path: &Path) -> Result<SecretString, SecretFileError> {
+pub(super) fn read_file(path: &Path) -> Result<SecretString, SecretFileError> {
     let text = fs::read_to_string(path)
         .map_err(|error| SecretFileError::Unreadable { path: path.to_owned(), error })?;
-    long_enough(without_newline(&text))
-        .map_err(|short| SecretFileError::Short { path: path.to_owned(), short })
+    check_length(strip_trailing_newline(&text))
+        .map_err(|short| SecretFileError::TooShort { path: path.to_owned(), short })
 }
 
-fn read_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
-    match read(path) {
+fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {
+    match read_file(path) {
         Err(SecretFileError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-            make(path).map_err(|error| SecretFileError::Unwritable { path: path.to_owned(), error })?;
-            read(path)
+            create_file(path)
+                .map_err(|error| SecretFileError::Unwritable { path: path.to_owned(), error })?;
+            read_file(path)
         }
         secret => secret,
     }
@@ -93,22 +94,22 @@ fn read_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
 /// Makes the file. The name appears with its content complete, or not at all,
 /// and never takes the place of one that is there: whoever comes second reads
 /// the first one's.
-fn make(path: &Path) -> io::Result<()> {
-    let mut bytes = [0; SERVER_KEY_BYTES + 8];
+fn create_file(path: &Path) -> io::Result<()> {
+    let mut bytes = [0; MIN_SERVER_KEY_BYTES + 8];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let (key, nonce) = bytes.split_at(SERVER_KEY_BYTES);
+    let (key, nonce) = bytes.split_at(MIN_SERVER_KEY_BYTES);
     let directory = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(directory)?;
-    let draft = path
+    let temporary_path = path
         .with_extension(format!("{:016x}", nonce.iter().fold(0, |n: u64, byte| n << 8 | u64::from(*byte))));
 
-    let written = private_file(&draft).and_then(|mut file| {
+    let written = private_file(&temporary_path).and_then(|mut file| {
         writeln!(file, "{}", STANDARD.encode(key))?;
         file.sync_all()
     });
-    let linked = written.and_then(|()| fs::hard_link(&draft, path));
+    let linked = written.and_then(|()| fs::hard_link(&temporary_path, path));
     // If it was not even made, the reason is in `linked`.
-    let _ = fs::remove_file(&draft);
+    let _ = fs::remove_file(&temporary_path);
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
@@ -133,31 +134,31 @@ mod tests {
     fn a_secret_is_made_once_and_then_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("deep/er/secret");
-        let made = read_or_make(&path).unwrap();
-        assert!(made.expose_secret().len() >= SERVER_KEY_BYTES);
-        assert_eq!(read_or_make(&path).unwrap().expose_secret(), made.expose_secret());
+        let made = read_or_create(&path).unwrap();
+        assert!(made.expose_secret().len() >= MIN_SERVER_KEY_BYTES);
+        assert_eq!(read_or_create(&path).unwrap().expose_secret(), made.expose_secret());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
     }
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_may_read_it() {
+    fn the_secret_file_is_private() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
-        read_or_make(&path).unwrap();
+        read_or_create(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
-    fn processes_that_start_at_once_agree() {
+    fn concurrent_processes_create_one_secret() {
         let directory = tempfile::tempdir().unwrap();
         for round in 0..20 {
             let path = directory.path().join(round.to_string()).join("secret");
             let start = std::sync::Barrier::new(4);
             let run = || {
                 start.wait();
-                read_or_make(&path).unwrap().expose_secret().to_owned()
+                read_or_create(&path).unwrap().expose_secret().to_owned()
             };
             let secrets: Vec<String> = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
@@ -172,7 +173,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         fs::write(&path, "hunter2\n").unwrap();
-        let error = read_or_make(&path).unwrap_err().to_string();
+        let error = read_or_create(&path).unwrap_err().to_string();
         assert!(error.contains("secret: must be at least 32 bytes long") && !error.contains("hunter2"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "hunter2\n");
     }
@@ -182,7 +183,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("data"), "a file, not a directory").unwrap();
         let path = directory.path().join("data/secret");
-        let error = read_or_make(&path).unwrap_err().to_string();
+        let error = read_or_create(&path).unwrap_err().to_string();
         assert!(error.contains("data/secret") && error.starts_with("cannot "), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! Blocks: whom a user takes no requests from. What stands between the two stays.
 
-use super::grant::Terms;
+use super::bundle_permission::Terms;
 use super::user::UserId;
 
 /// One user's block of another.
@@ -14,7 +14,7 @@ pub struct Block {
 
 impl Block {
     /// The block that forbids these terms to be asked for, if it stands.
-    pub const fn of(terms: Terms) -> Self {
-        Self { target: terms.target, blocked: terms.allowed }
+    pub const fn from_terms(terms: Terms) -> Self {
+        Self { target: terms.target, blocked: terms.grantee }
     }
 }

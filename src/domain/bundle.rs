@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::permission::Mask;
-use super::text::{InvalidText, checked_or_empty, clean, text_type};
+use super::validated_text::{InvalidText, sanitize_for_display, text_type, validate_optional};
 
 /// A bundle's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,11 +28,11 @@ pub struct Description(String);
 impl Description {
     /// Takes 0..=1000 characters without control characters.
     pub fn new(text: &str) -> Result<Self, InvalidText> {
-        checked_or_empty(text, 1_000).map(Self)
+        validate_optional(text, 1_000).map(Self)
     }
 
     /// As the database holds it: checked before it got there.
-    pub(crate) fn from_store(text: String) -> Self {
+    pub(crate) fn from_db(text: String) -> Self {
         Self(text)
     }
 
@@ -58,14 +58,14 @@ pub struct Bundle {
 impl Bundle {
     /// The name, as people are shown it; its number, if nothing is to be seen of it.
     pub fn display_name(&self) -> String {
-        Some(clean(self.name.as_str()))
+        Some(sanitize_for_display(self.name.as_str()))
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| format!("# {}", self.id))
     }
 
     /// What it is for, as people are shown it; may be empty.
     pub fn display_description(&self) -> String {
-        clean(self.description.as_str())
+        sanitize_for_display(self.description.as_str())
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_are_shown_what_can_be_seen_of_a_bundle() {
+    fn display_name_omits_invisible_characters() {
         let mut bundle = Bundle {
             id: BundleId(7),
             name: BundleName::new("\u{202e}peelS").unwrap(),
@@ -90,12 +90,12 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_one_line_as_it_was_given() {
+    fn a_description_is_one_line_of_at_most_1000_characters() {
         for text in ["", "How long you sleep", &"x".repeat(1_000)] {
             assert_eq!(Description::new(text).unwrap().as_str(), text);
-            assert_eq!(Description::from_store(text.to_owned()).as_str(), text);
+            assert_eq!(Description::from_db(text.to_owned()).as_str(), text);
         }
-        assert_eq!(Description::new("two\nlines"), Err(InvalidText::Control));
+        assert_eq!(Description::new("two\nlines"), Err(InvalidText::ControlCharacter));
         assert_eq!(Description::new(&"x".repeat(1_001)), Err(InvalidText::TooLong(1_000)));
     }
 }

@@ -1,7 +1,7 @@
 //! Hubs and the nodes in them: opaque names, whose tree is the resource
 //! server's affair.
 
-use super::text::text_type;
+use super::validated_text::text_type;
 
 text_type!(
     /// A hub: a workspace in which users have roles.

@@ -1,17 +1,17 @@
 //! What countersign decides, as pure functions on plain structs: no SQL, no
 //! HTTP, no clock and no randomness of their own. `now` is always an argument.
 
+pub mod audit;
 pub mod block;
 pub mod bundle;
-pub mod clock;
-pub mod event;
-pub mod export;
-pub mod grant;
+pub mod bundle_permission;
+pub mod export_token;
 pub mod hub;
-pub mod limit;
 pub mod password_link;
 pub mod permission;
-pub mod request;
-pub mod text;
+pub mod permission_request;
+pub mod rate_limit;
+pub mod timestamp;
 pub mod token;
 pub mod user;
+pub mod validated_text;

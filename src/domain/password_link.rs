@@ -1,26 +1,26 @@
 //! Password links: the mailed way to a first password, or to a new one in place of one
 //! that was forgotten. A link sets a password once, and is worth nothing then.
 
-use super::clock::Timestamp;
+use super::timestamp::Timestamp;
 use super::token::{Keyring, PasswordLinkId};
 use super::user::UserId;
 
 /// Why somebody sets a password by a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum LinkReason {
     /// They are new, and have none yet.
-    First,
+    NewAccount,
     /// They have forgotten theirs.
-    Forgotten,
+    ForgottenPassword,
 }
 
-impl Occasion {
+impl LinkReason {
     /// Seconds that a link lives: a week for somebody who may not have waited for it,
     /// a day for whoever has just asked for it.
-    pub const fn lifetime(self) -> i64 {
+    pub const fn lifetime_seconds(self) -> i64 {
         match self {
-            Self::First => 7 * 86_400,
-            Self::Forgotten => 86_400,
+            Self::NewAccount => 7 * 86_400,
+            Self::ForgottenPassword => 86_400,
         }
     }
 }
@@ -33,7 +33,7 @@ pub struct PasswordLink {
     /// Whose password it sets.
     pub user: UserId,
     /// Why.
-    pub occasion: Occasion,
+    pub reason: LinkReason,
     /// Since when it is there.
     pub created_at: Timestamp,
     /// When it dies by itself.
@@ -46,12 +46,12 @@ pub struct PasswordLink {
 
 impl PasswordLink {
     /// Whether it may yet be used.
-    pub fn is_live(&self, now: Timestamp) -> bool {
+    pub fn is_usable(&self, now: Timestamp) -> bool {
         self.used_at.is_none() && self.replaced_at.is_none() && now < self.expires_at
     }
 
     /// Where the mail leads.
-    pub fn link(&self, keyring: &Keyring, public_url: &str) -> String {
-        format!("{public_url}/set-password?token={}", keyring.password_token(self.id).reveal())
+    pub fn url(&self, keyring: &Keyring, public_url: &str) -> String {
+        format!("{public_url}/set-password?token={}", keyring.password_link_token(self.id).expose())
     }
 }

@@ -62,7 +62,7 @@ impl Mask {
     }
 
     /// As the database holds it, which takes 1..=63 alone.
-    pub(crate) fn from_store(bits: i16) -> Self {
+    pub(crate) fn from_db(bits: i16) -> Self {
         Self(bits as u8 & 63)
     }
 
@@ -225,11 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_read_by_name_and_number_and_kept_as_it_is() {
+    fn a_mask_parses_from_a_name_or_a_number() {
         for mask in (1..=63).map(|bits| Mask::new(bits).unwrap()) {
             assert_eq!(mask.bits().to_string().parse(), Ok(mask));
             assert_eq!(format!("{:02}", mask.bits()).parse(), Ok(mask));
-            assert_eq!(Mask::from_store(mask.bits().into()), mask);
+            assert_eq!(Mask::from_db(mask.bits().into()), mask);
         }
         assert_eq!("read".parse(), Ok(Mask::READ));
         for text in ["", "0", "64", "063", "6a", "a6", "Read"] {

@@ -19,19 +19,19 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::clock::Timestamp;
+use super::timestamp::Timestamp;
 
 /// The version of the form, in the high four bits of a token's first byte.
-const VERSION: u8 = 1;
+const TOKEN_VERSION: u8 = 1;
 /// Bytes in a token: version and key, id, secret.
-const LENGTH: usize = 1 + 16 + 16;
+const TOKEN_BYTES: usize = 1 + 16 + 16;
 /// The fewest bytes that a server key may have.
-pub const SERVER_KEY_BYTES: usize = 32;
+pub const MIN_SERVER_KEY_BYTES: usize = 32;
 
 /// What a token is for. Kinds are apart in the prefix, in the arithmetic and in
 /// the database, so that none passes for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// Opens one node of a hub.
     Export,
     /// Stands for a user at the API.
@@ -41,12 +41,12 @@ pub enum Kind {
     /// Keeps a person signed in at the pages.
     Session,
     /// Sets one user's password, once.
-    Password,
+    PasswordLink,
 }
 
-impl Kind {
+impl TokenKind {
     #[cfg(test)]
-    const ALL: [Self; 5] = [Self::Export, Self::ApiKey, Self::Redeem, Self::Session, Self::Password];
+    const ALL: [Self; 5] = [Self::Export, Self::ApiKey, Self::Redeem, Self::Session, Self::PasswordLink];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Kind {
             Self::ApiKey => "csk",
             Self::Redeem => "csr",
             Self::Session => "css",
-            Self::Password => "csp",
+            Self::PasswordLink => "csp",
         }
     }
 }
@@ -117,8 +117,8 @@ impl Entropy {
         let millis = u64::try_from(now.millis()).unwrap_or_default();
         let fraction = (now.micros().rem_euclid(1_000) * 4_096 / 1_000) as u16;
         let mut tail = self.id;
-        for (byte, of_fraction) in tail.iter_mut().zip(fraction.to_be_bytes()) {
-            *byte = of_fraction;
+        for (byte, fraction_byte) in tail.iter_mut().zip(fraction.to_be_bytes()) {
+            *byte = fraction_byte;
         }
         uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid()
     }
@@ -134,7 +134,7 @@ impl fmt::Debug for Entropy {
 /// shows it to the one that it is for.
 #[derive(Clone)]
 pub struct Token {
-    kind: Kind,
+    kind: TokenKind,
     header: u8,
     id: Uuid,
     secret: [u8; 16],
@@ -151,25 +151,25 @@ pub struct TokenDigest([u8; 32]);
 
 impl Token {
     /// A token with a random secret.
-    pub fn random(kind: Kind, id: Uuid, entropy: &Entropy) -> Self {
-        Self { kind, header: VERSION << 4, id, secret: entropy.secret }
+    pub fn random(kind: TokenKind, id: Uuid, entropy: &Entropy) -> Self {
+        Self { kind, header: TOKEN_VERSION << 4, id, secret: entropy.secret }
     }
 
     /// Reads a token of one kind. Nothing is known of it yet but its form.
-    pub fn parse(kind: Kind, text: &str) -> Result<Self, MalformedToken> {
+    pub fn parse(kind: TokenKind, text: &str) -> Result<Self, MalformedToken> {
         let (prefix, rest) = text.split_once('_').ok_or(MalformedToken)?;
         if prefix != kind.prefix() {
             return Err(MalformedToken);
         }
-        let mut bytes = [0; LENGTH];
+        let mut bytes = [0; TOKEN_BYTES];
         // Refuses padding, blanks, and bits beyond the last byte.
         match URL_SAFE_NO_PAD.decode_slice(rest, &mut bytes) {
-            Ok(LENGTH) => {}
+            Ok(TOKEN_BYTES) => {}
             _ => return Err(MalformedToken),
         }
         let [header, rest @ ..] = bytes;
         match rest.as_chunks() {
-            ([id, secret], []) if header >> 4 == VERSION => {
+            ([id, secret], []) if header >> 4 == TOKEN_VERSION => {
                 Ok(Self { kind, header, id: Uuid::from_bytes(*id), secret: *secret })
             }
             _ => Err(MalformedToken),
@@ -184,14 +184,14 @@ impl Token {
     /// What the database keeps of a token with a random secret.
     pub fn digest(&self) -> TokenDigest {
         let mut hash = Sha256::new();
-        hash.update(self.authenticated());
+        hash.update(self.authenticated_bytes());
         hash.update(self.secret);
         TokenDigest(hash.finalize().into())
     }
 
     /// The token in full, for its bearer alone.
-    pub fn reveal(&self) -> String {
-        let mut bytes = [0; LENGTH];
+    pub fn expose(&self) -> String {
+        let mut bytes = [0; TOKEN_BYTES];
         let parts = std::iter::once(&self.header).chain(self.id.as_bytes()).chain(&self.secret);
         for (byte, part) in bytes.iter_mut().zip(parts) {
             *byte = *part;
@@ -200,7 +200,7 @@ impl Token {
     }
 
     /// What the secret vouches for: version and key, kind, id.
-    fn authenticated(&self) -> [u8; 20] {
+    fn authenticated_bytes(&self) -> [u8; 20] {
         let mut bytes = [0; 20];
         let parts =
             std::iter::once(&self.header).chain(self.kind.prefix().as_bytes()).chain(self.id.as_bytes());
@@ -241,28 +241,29 @@ impl fmt::Debug for TokenDigest {
 }
 
 /// A key that the tokens of one kind are derived with, made of a server key.
-struct DerivingKey {
-    kind: Kind,
+struct DerivationKey {
+    kind: TokenKind,
     /// Four bits that tell keys apart, in the low bits of a token's first byte.
-    number: u8,
+    key_number: u8,
     key: SecretSlice<u8>,
 }
 
-impl DerivingKey {
-    fn new(kind: Kind, purpose: &[u8], server_key: &[u8]) -> Self {
+impl DerivationKey {
+    fn new(kind: TokenKind, purpose: &[u8], server_key: &[u8]) -> Self {
         let hkdf = Hkdf::<Sha256>::new(None, server_key);
         let mut okm = [0_u8; 33];
         // RFC 5869 refuses more than 255 × 32 bytes alone.
         let expanded = hkdf.expand(purpose, &mut okm);
         debug_assert!(expanded.is_ok());
         let [number, key @ ..] = okm;
-        Self { kind, number: number & 0x0f, key: SecretSlice::from(key.to_vec()) }
+        Self { kind, key_number: number & 0x0f, key: SecretSlice::from(key.to_vec()) }
     }
 
     fn derive(&self, id: Uuid) -> Token {
-        let mut token = Token { kind: self.kind, header: VERSION << 4 | self.number, id, secret: [0; 16] };
+        let mut token =
+            Token { kind: self.kind, header: TOKEN_VERSION << 4 | self.key_number, id, secret: [0; 16] };
         if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.key.expose_secret()) {
-            mac.update(&token.authenticated());
+            mac.update(&token.authenticated_bytes());
             if let Some(half) = mac.finalize().into_bytes().first_chunk() {
                 token.secret = *half;
             }
@@ -272,31 +273,31 @@ impl DerivingKey {
 }
 
 /// The keys of one kind: one that signs, and while keys rotate the one before it.
-struct DerivingKeys {
-    current: DerivingKey,
-    previous: Option<DerivingKey>,
+struct DerivationKeys {
+    current: DerivationKey,
+    previous: Option<DerivationKey>,
 }
 
-impl DerivingKeys {
-    fn new(kind: Kind, purpose: &[u8], current: &[u8], previous: Option<&[u8]>) -> Self {
-        let key = |server_key| DerivingKey::new(kind, purpose, server_key);
+impl DerivationKeys {
+    fn new(kind: TokenKind, purpose: &[u8], current: &[u8], previous: Option<&[u8]>) -> Self {
+        let key = |server_key| DerivationKey::new(kind, purpose, server_key);
         Self { current: key(current), previous: previous.map(key) }
     }
 
     /// Reads a token of this kind; one that no key of ours made is as good as none.
-    fn open(&self, text: &str) -> Result<Uuid, MalformedToken> {
+    fn verify(&self, text: &str) -> Result<Uuid, MalformedToken> {
         let token = Token::parse(self.current.kind, text)?;
-        let ours = std::iter::once(&self.current).chain(&self.previous).any(|key| {
+        let matches = std::iter::once(&self.current).chain(&self.previous).any(|key| {
             let expected = key.derive(token.id);
             expected.header == token.header && bool::from(expected.secret.ct_eq(&token.secret))
         });
-        if ours { Ok(token.id) } else { Err(MalformedToken) }
+        if matches { Ok(token.id) } else { Err(MalformedToken) }
     }
 }
 
 /// What a form is bound to, so that nobody else can send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Binding {
+pub enum CsrfBinding {
     /// A browser in which nobody is signed in, by the id that it was given.
     Browser(Uuid),
     /// The session of who is signed in.
@@ -304,9 +305,9 @@ pub enum Binding {
 }
 
 /// A key that forms' tokens are derived with, made of a server key.
-struct FormKey(SecretSlice<u8>);
+struct CsrfKey(SecretSlice<u8>);
 
-impl FormKey {
+impl CsrfKey {
     fn new(server_key: &[u8]) -> Self {
         let mut okm = [0_u8; 32];
         let expanded = Hkdf::<Sha256>::new(None, server_key).expand(b"countersign form v1", &mut okm);
@@ -316,10 +317,10 @@ impl FormKey {
 
     /// The token of all forms that are bound to this. What binds them is told apart by a
     /// byte before its id: a browser may call itself what a session is called.
-    fn derive(&self, binding: Binding) -> [u8; 16] {
+    fn derive(&self, binding: CsrfBinding) -> [u8; 16] {
         let (kind, id) = match binding {
-            Binding::Browser(id) => (b'b', id),
-            Binding::Session(SessionId(id)) => (b's', id),
+            CsrfBinding::Browser(id) => (b'b', id),
+            CsrfBinding::Session(SessionId(id)) => (b's', id),
         };
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.expose_secret());
         let token =
@@ -331,26 +332,33 @@ impl FormKey {
 /// The server's keys: one that signs, and while keys rotate the one before it,
 /// whose tokens are still honoured.
 pub struct Keyring {
-    redeem: DerivingKeys,
-    passwords: DerivingKeys,
-    forms: FormKey,
+    redeem: DerivationKeys,
+    password_links: DerivationKeys,
+    csrf: CsrfKey,
 }
 
 /// A server key that is too short to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be at least {SERVER_KEY_BYTES} bytes long")]
-pub struct ShortKey;
+#[error("must be at least {MIN_SERVER_KEY_BYTES} bytes long")]
+pub struct ServerKeyTooShort;
 
 impl Keyring {
     /// Takes the server key and the one before it.
-    pub fn new(current: &[u8], previous: Option<&[u8]>) -> Result<Self, ShortKey> {
-        if current.len() < SERVER_KEY_BYTES || previous.is_some_and(|key| key.len() < SERVER_KEY_BYTES) {
-            return Err(ShortKey);
+    pub fn new(current: &[u8], previous: Option<&[u8]>) -> Result<Self, ServerKeyTooShort> {
+        if current.len() < MIN_SERVER_KEY_BYTES
+            || previous.is_some_and(|key| key.len() < MIN_SERVER_KEY_BYTES)
+        {
+            return Err(ServerKeyTooShort);
         }
         Ok(Self {
-            redeem: DerivingKeys::new(Kind::Redeem, b"countersign redeem v1", current, previous),
-            passwords: DerivingKeys::new(Kind::Password, b"countersign password v1", current, previous),
-            forms: FormKey::new(current),
+            redeem: DerivationKeys::new(TokenKind::Redeem, b"countersign redeem v1", current, previous),
+            password_links: DerivationKeys::new(
+                TokenKind::PasswordLink,
+                b"countersign password v1",
+                current,
+                previous,
+            ),
+            csrf: CsrfKey::new(current),
         })
     }
 
@@ -360,29 +368,29 @@ impl Keyring {
     }
 
     /// The token of a password link of this id.
-    pub fn password_token(&self, id: PasswordLinkId) -> Token {
-        self.passwords.current.derive(id.0)
+    pub fn password_link_token(&self, id: PasswordLinkId) -> Token {
+        self.password_links.current.derive(id.0)
     }
 
     /// What each form has in it that is bound to this: no other site can know it.
-    pub fn form_token(&self, binding: Binding) -> String {
-        URL_SAFE_NO_PAD.encode(self.forms.derive(binding))
+    pub fn csrf_token(&self, binding: CsrfBinding) -> String {
+        URL_SAFE_NO_PAD.encode(self.csrf.derive(binding))
     }
 
     /// Whether a form was bound to this, by the token that came with it.
-    pub fn is_form_token(&self, binding: Binding, text: &str) -> bool {
-        let expected = self.forms.derive(binding);
+    pub fn is_csrf_token(&self, binding: CsrfBinding, text: &str) -> bool {
+        let expected = self.csrf.derive(binding);
         URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| expected.ct_eq(token.as_slice()).into())
     }
 
     /// Reads a redeem token; one that no key of ours made is as good as none.
-    pub fn open_redeem(&self, text: &str) -> Result<RedeemId, MalformedToken> {
-        self.redeem.open(text).map(RedeemId)
+    pub fn verify_redeem_token(&self, text: &str) -> Result<RedeemId, MalformedToken> {
+        self.redeem.verify(text).map(RedeemId)
     }
 
     /// Reads a password link's token; one that no key of ours made is as good as none.
-    pub fn open_password(&self, text: &str) -> Result<PasswordLinkId, MalformedToken> {
-        self.passwords.open(text).map(PasswordLinkId)
+    pub fn verify_password_link_token(&self, text: &str) -> Result<PasswordLinkId, MalformedToken> {
+        self.password_links.verify(text).map(PasswordLinkId)
     }
 }
 
@@ -409,10 +417,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_its_kind_and_reads_back() {
-        for kind in Kind::ALL {
+    fn tokens_round_trip_and_kinds_do_not_mix() {
+        for kind in TokenKind::ALL {
             let token = Token::random(kind, entropy(7).uuid(NOW), &entropy(9));
-            let text = token.reveal();
+            let text = token.expose();
             assert_eq!(text.len(), 4 + 44);
             assert!(text.starts_with(kind.prefix()));
             let back = Token::parse(kind, &text).unwrap();
@@ -420,15 +428,15 @@ mod tests {
             let of_another_version = text.replacen("_E", "_I", 1);
             assert_eq!(Token::parse(kind, &of_another_version).unwrap_err(), MalformedToken);
             assert!(back.digest().matches(&token.digest()));
-            for other in Kind::ALL.into_iter().filter(|other| *other != kind) {
+            for other in TokenKind::ALL.into_iter().filter(|other| *other != kind) {
                 assert_eq!(Token::parse(other, &text).unwrap_err(), MalformedToken);
             }
         }
     }
 
     #[test]
-    fn a_digest_is_kept_as_32_bytes() {
-        let digest = Token::random(Kind::Export, entropy(1).uuid(NOW), &entropy(2)).digest();
+    fn a_digest_is_stored_as_32_bytes() {
+        let digest = Token::random(TokenKind::Export, entropy(1).uuid(NOW), &entropy(2)).digest();
         let kept = digest.as_bytes().to_vec();
         assert!(TokenDigest::from_slice(&kept).unwrap().matches(&digest));
         assert!(!TokenDigest::from_slice(&[0; 32]).unwrap().matches(&digest));
@@ -436,52 +444,52 @@ mod tests {
     }
 
     #[test]
-    fn one_kind_with_anothers_prefix_has_another_digest() {
-        let export = Token::random(Kind::Export, entropy(1).uuid(NOW), &entropy(2));
-        let posing = Token::parse(Kind::ApiKey, &export.reveal().replace("cse_", "csk_")).unwrap();
+    fn a_swapped_prefix_changes_the_digest() {
+        let export = Token::random(TokenKind::Export, entropy(1).uuid(NOW), &entropy(2));
+        let posing = Token::parse(TokenKind::ApiKey, &export.expose().replace("cse_", "csk_")).unwrap();
         assert!(!posing.digest().matches(&export.digest()));
     }
 
     #[test]
-    fn a_redeem_token_is_opened_by_the_key_that_made_it_and_the_next_one() {
+    fn a_redeem_token_verifies_with_the_current_and_the_previous_key() {
         let id = RedeemId(entropy(3).uuid(NOW));
-        let text = keyring(1, None).redeem_token(id).reveal();
-        assert_eq!(keyring(1, None).open_redeem(&text), Ok(id));
-        assert_eq!(keyring(2, Some(1)).open_redeem(&text), Ok(id));
-        assert_eq!(keyring(2, None).open_redeem(&text), Err(MalformedToken));
+        let text = keyring(1, None).redeem_token(id).expose();
+        assert_eq!(keyring(1, None).verify_redeem_token(&text), Ok(id));
+        assert_eq!(keyring(2, Some(1)).verify_redeem_token(&text), Ok(id));
+        assert_eq!(keyring(2, None).verify_redeem_token(&text), Err(MalformedToken));
     }
 
     #[test]
-    fn a_password_token_is_opened_by_the_same_keys_and_is_no_redeem_token_of_the_same_id() {
+    fn a_password_link_token_is_not_a_redeem_token_of_the_same_id() {
         let id = PasswordLinkId(entropy(3).uuid(NOW));
-        let text = keyring(1, None).password_token(id).reveal();
+        let text = keyring(1, None).password_link_token(id).expose();
         assert!(text.starts_with("csp_"));
-        assert_eq!(keyring(1, None).open_password(&text), Ok(id));
-        assert_eq!(keyring(2, Some(1)).open_password(&text), Ok(id));
-        assert_eq!(keyring(2, None).open_password(&text), Err(MalformedToken));
-        let redeem = keyring(1, None).redeem_token(RedeemId(id.0)).reveal();
+        assert_eq!(keyring(1, None).verify_password_link_token(&text), Ok(id));
+        assert_eq!(keyring(2, Some(1)).verify_password_link_token(&text), Ok(id));
+        assert_eq!(keyring(2, None).verify_password_link_token(&text), Err(MalformedToken));
+        let redeem = keyring(1, None).redeem_token(RedeemId(id.0)).expose();
         assert_ne!(redeem[4..], text[4..]);
-        assert!(keyring(1, None).open_password(&redeem.replace("csr_", "csp_")).is_err());
-        assert!(keyring(1, None).open_redeem(&text.replace("csp_", "csr_")).is_err());
+        assert!(keyring(1, None).verify_password_link_token(&redeem.replace("csr_", "csp_")).is_err());
+        assert!(keyring(1, None).verify_redeem_token(&text.replace("csp_", "csr_")).is_err());
     }
 
     #[test]
     fn a_short_server_key_is_refused() {
-        assert_eq!(Keyring::new(&[0; 31], None).unwrap_err(), ShortKey);
-        assert_eq!(Keyring::new(&[0; 32], Some(&[0; 31])).unwrap_err(), ShortKey);
+        assert_eq!(Keyring::new(&[0; 31], None).unwrap_err(), ServerKeyTooShort);
+        assert_eq!(Keyring::new(&[0; 32], Some(&[0; 31])).unwrap_err(), ServerKeyTooShort);
     }
 
     #[test]
-    fn a_forms_token_is_one_browsers_or_one_sessions() {
+    fn a_csrf_token_is_bound_to_one_browser_or_session() {
         let (keyring, ids) = (keyring(1, None), [1, 2].map(|byte| entropy(byte).uuid(NOW)));
-        let binding = Binding::Browser(ids[0]);
-        let token = keyring.form_token(binding);
-        assert!(keyring.is_form_token(binding, &token));
-        for other in [Binding::Browser(ids[1]), Binding::Session(SessionId(ids[0]))] {
-            assert!(!keyring.is_form_token(other, &token), "{other:?}");
+        let binding = CsrfBinding::Browser(ids[0]);
+        let token = keyring.csrf_token(binding);
+        assert!(keyring.is_csrf_token(binding, &token));
+        for other in [CsrfBinding::Browser(ids[1]), CsrfBinding::Session(SessionId(ids[0]))] {
+            assert!(!keyring.is_csrf_token(other, &token), "{other:?}");
         }
         for text in ["", "AAAA", &token[1..], &format!("{token}A")] {
-            assert!(!keyring.is_form_token(binding, text), "{text}");
+            assert!(!keyring.is_csrf_token(binding, text), "{text}");
         }
     }
 
@@ -506,26 +514,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_character_never_opens(at in 0_usize..48, to in "[A-Za-z0-9_=+/ -]") {
+        fn a_changed_character_never_verifies(at in 0_usize..48, to in "[A-Za-z0-9_=+/ -]") {
             let keyring = keyring(1, None);
             let id = RedeemId(entropy(3).uuid(NOW));
-            let text = keyring.redeem_token(id).reveal();
+            let text = keyring.redeem_token(id).expose();
             let mut changed = text.clone();
             changed.replace_range(at..=at, &to);
-            prop_assert_eq!(keyring.open_redeem(&changed).is_ok(), changed == text);
+            prop_assert_eq!(keyring.verify_redeem_token(&changed).is_ok(), changed == text);
         }
 
         #[test]
-        fn cut_or_padded_is_no_token(cut in 0_usize..48, tail in "[A-Za-z0-9=]{1,4}") {
-            let text = keyring(1, None).redeem_token(RedeemId(entropy(3).uuid(NOW))).reveal();
-            prop_assert!(Token::parse(Kind::Redeem, &text[..cut]).is_err());
+        fn truncated_or_padded_tokens_are_malformed(cut in 0_usize..48, tail in "[A-Za-z0-9=]{1,4}") {
+            let text = keyring(1, None).redeem_token(RedeemId(entropy(3).uuid(NOW))).expose();
+            prop_assert!(Token::parse(TokenKind::Redeem, &text[..cut]).is_err());
             let padded = format!("{text}{tail}");
-            prop_assert!(Token::parse(Kind::Redeem, &padded).is_err());
+            prop_assert!(Token::parse(TokenKind::Redeem, &padded).is_err());
         }
 
         #[test]
-        fn any_text_is_read_without_a_panic(text in "\\PC*") {
-            for kind in Kind::ALL {
+        fn parsing_any_text_does_not_panic(text in "\\PC*") {
+            for kind in TokenKind::ALL {
                 let _ = Token::parse(kind, &text);
                 let _ = Token::parse(kind, &format!("{}_{text}", kind.prefix()));
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::text::{InvalidText, checked_or_empty, clean};
+use super::validated_text::{InvalidText, sanitize_for_display, validate_optional};
 
 /// A user's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +37,7 @@ pub struct InvalidEmail;
 
 impl Email {
     /// The most characters that an address has.
-    pub const MOST: usize = 254;
+    pub const MAX_LENGTH: usize = 254;
 
     /// Reads an address; its case is dropped.
     pub fn new(text: &str) -> Result<Self, InvalidEmail> {
@@ -51,7 +51,7 @@ impl Email {
                 && !label.ends_with('-')
                 && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
         };
-        if text.len() <= Self::MOST && local_ok && domain.split('.').all(label_ok) {
+        if text.len() <= Self::MAX_LENGTH && local_ok && domain.split('.').all(label_ok) {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(InvalidEmail)
@@ -59,7 +59,7 @@ impl Email {
     }
 
     /// As the database holds it: checked before it got there.
-    pub(crate) fn from_store(text: String) -> Self {
+    pub(crate) fn from_db(text: String) -> Self {
         Self(text)
     }
 
@@ -84,11 +84,11 @@ pub struct PersonName(String);
 impl PersonName {
     /// Takes 0..=150 characters without control characters.
     pub fn new(text: &str) -> Result<Self, InvalidText> {
-        checked_or_empty(text, 150).map(Self)
+        validate_optional(text, 150).map(Self)
     }
 
     /// As the database holds it: checked before it got there.
-    pub(crate) fn from_store(text: String) -> Self {
+    pub(crate) fn from_db(text: String) -> Self {
         Self(text)
     }
 
@@ -123,14 +123,14 @@ impl User {
 
     /// Both names, as people are shown them: on one line, and nothing in it that is not
     /// seen. May be empty.
-    pub fn shown_names(&self) -> String {
-        clean(&format!("{} {}", self.first_name.as_str(), self.last_name.as_str()))
+    pub fn full_name(&self) -> String {
+        sanitize_for_display(&format!("{} {}", self.first_name.as_str(), self.last_name.as_str()))
     }
 
     /// The name to call the user by: both names, or the address if nothing is to be seen
     /// of them.
     pub fn display_name(&self) -> String {
-        Some(self.shown_names())
+        Some(self.full_name())
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| self.email.as_str().to_owned())
     }
@@ -142,12 +142,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn addresses_are_read_without_case() {
+    fn email_addresses_are_lowercased() {
         assert_eq!(Email::new("Ada@Example.ORG").unwrap().as_str(), "ada@example.org");
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_email_addresses_are_rejected() {
         for text in [
             "",
             "@",
@@ -173,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_greeted_by_name_and_acts_for_themself_or_as_staff_for_anybody() {
+    fn display_name_falls_back_to_the_address_and_staff_act_for_anybody() {
         let name = |text: &str| {
             let name = PersonName::new(text).unwrap();
-            assert_eq!(name, PersonName::from_store(text.to_owned()));
+            assert_eq!(name, PersonName::from_db(text.to_owned()));
             assert_eq!(name.as_str(), text);
             name
         };
@@ -188,7 +188,7 @@ mod tests {
             active: true,
             staff: false,
         };
-        assert_eq!(user.email, Email::from_store("ada@example.org".to_owned()));
+        assert_eq!(user.email, Email::from_db("ada@example.org".to_owned()));
         assert_eq!(user.display_name(), "ada@example.org");
         user.last_name = name("Lovelace");
         assert_eq!(user.display_name(), "Lovelace");

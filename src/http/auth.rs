@@ -20,28 +20,28 @@ use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use sha2::Sha256;
 
-use super::attempts::Attempts;
-use super::passwords::Turns;
-use super::problem::Problem;
-use super::{Services, client};
+use super::error::ApiError;
+use super::login_throttle::LoginThrottle;
+use super::password_pool::HashPool;
+use super::{AppState, client_ip};
 use crate::actors::registry::{Registry, RegistryError};
-use crate::domain::event::Origin;
-use crate::domain::limit::Exceeded;
-use crate::domain::token::{ApiKeyId, Kind, Token};
+use crate::domain::audit::AuditContext;
+use crate::domain::rate_limit::RateLimited;
+use crate::domain::token::{ApiKeyId, Token, TokenKind};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
-use crate::faults;
-use crate::store::keys::{KnownKey, Scope};
-use crate::store::lookup::Question;
-use crate::store::{Directory, StoreError, users};
+use crate::failpoints;
+use crate::store::api_keys::{ApiKeyAuth, Scope};
+use crate::store::lookup::LookupKey;
+use crate::store::{AsyncStore, StoreError, users};
 
 /// How long a check holds: a disabled user or a revoked key stops working within
 /// five seconds on every replica.
-const FRESH: Duration = Duration::from_secs(4);
+const CREDENTIAL_CACHE_TTL: Duration = Duration::from_secs(4);
 /// Credentials that are remembered, at most.
-const REMEMBERED: usize = 10_000;
+const MAX_CACHED_CREDENTIALS: usize = 10_000;
 /// The most characters of a client's name that the audit trail keeps.
-const CLIENT_CHARS: usize = 200;
+const MAX_USER_AGENT_CHARS: usize = 200;
 
 /// Why nobody was let in.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ pub enum AuthError {
     Unauthenticated,
     /// Too many attempts, of this account's or this address's, were wrong.
     #[error(transparent)]
-    TooOften(#[from] Exceeded),
+    RateLimited(#[from] RateLimited),
     /// Too many passwords are being checked.
     #[error("too many passwords are being checked")]
     Busy,
@@ -63,11 +63,11 @@ pub enum AuthError {
     Registry(#[from] RegistryError),
 }
 
-impl From<AuthError> for Problem {
+impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Unauthenticated => Self::Unauthenticated,
-            AuthError::TooOften(exceeded) => exceeded.into(),
+            AuthError::RateLimited(exceeded) => exceeded.into(),
             AuthError::Busy => Self::Busy,
             AuthError::Store(error) => error.into(),
             AuthError::Registry(error) => error.into(),
@@ -77,44 +77,44 @@ impl From<AuthError> for Problem {
 
 /// Checks credentials.
 pub struct Authenticator {
-    directory: Directory,
+    store: AsyncStore,
     registry: Registry,
     /// By a fingerprint of the credentials, so that memory holds none of them.
-    cache: Cache<[u8; 32], Known>,
+    cache: Cache<[u8; 32], CachedCredentials>,
     /// Of whom nothing holds that was checked before then.
-    forgotten: Cache<UserId, Instant>,
-    fingerprints: Hmac<Sha256>,
-    turns: Turns,
-    attempts: Attempts,
+    invalidated: Cache<UserId, Instant>,
+    fingerprint_key: Hmac<Sha256>,
+    hash_pool: HashPool,
+    login_throttle: LoginThrottle,
 }
 
 /// Credentials that were right.
 #[derive(Clone)]
-struct Known {
+struct CachedCredentials {
     user: User,
     scope: Scope,
     /// The password's hash when it was right; `None` for a key.
-    password: Option<String>,
-    checked: Instant,
+    password_hash: Option<String>,
+    checked_at: Instant,
 }
 
 /// What an `Authorization` header holds.
 enum Credentials {
     Password { email: Email, password: String },
-    Key { token: Token, email: Option<Email> },
+    ApiKey { token: Token, email: Option<Email> },
 }
 
 impl Authenticator {
     /// An authenticator that remembers nobody yet.
-    pub fn new(directory: Directory, registry: Registry, attempts: Attempts) -> Self {
+    pub fn new(store: AsyncStore, registry: Registry, login_throttle: LoginThrottle) -> Self {
         Self {
-            directory,
+            store,
             registry,
-            cache: Cache::new(REMEMBERED),
-            forgotten: Cache::new(REMEMBERED),
-            fingerprints: Hmac::new(&entropy::bytes::<64>().into()),
-            turns: Turns::default(),
-            attempts,
+            cache: Cache::new(MAX_CACHED_CREDENTIALS),
+            invalidated: Cache::new(MAX_CACHED_CREDENTIALS),
+            fingerprint_key: Hmac::new(&entropy::bytes::<64>().into()),
+            hash_pool: HashPool::default(),
+            login_throttle,
         }
     }
 
@@ -123,10 +123,10 @@ impl Authenticator {
     pub async fn authenticate(
         &self,
         header: &[u8],
-        from: Option<IpAddr>,
+        client_ip: Option<IpAddr>,
     ) -> Result<(User, Scope), AuthError> {
         let credentials = Credentials::parse(header).ok_or(AuthError::Unauthenticated)?;
-        let known = self.check(header, &credentials, from).await?;
+        let known = self.verify(header, &credentials, client_ip).await?;
         Ok((known.user, known.scope))
     }
 
@@ -137,19 +137,20 @@ impl Authenticator {
         &self,
         email: &str,
         password: &str,
-        from: Option<IpAddr>,
+        client_ip: Option<IpAddr>,
     ) -> Result<(User, String), AuthError> {
         let email = Email::new(email).map_err(|_| AuthError::Unauthenticated)?;
         let header = [b"form ", email.as_str().as_bytes(), b":", password.as_bytes()].concat();
         let credentials = Credentials::Password { email, password: password.to_owned() };
-        let Known { user, password, .. } = self.check(&header, &credentials, from).await?;
+        let CachedCredentials { user, password_hash: password, .. } =
+            self.verify(&header, &credentials, client_ip).await?;
         Ok((user, password.ok_or(AuthError::Unauthenticated)?))
     }
 
     /// The hash of a password that somebody chose, and that has been looked at.
-    pub async fn hash(&self, password: &str) -> Result<String, AuthError> {
-        let turn = self.turns.next().await.ok_or(AuthError::Busy)?;
-        match turn.hash(password).await.ok_or(AuthError::Busy)? {
+    pub async fn hash_password(&self, password: &str) -> Result<String, AuthError> {
+        let slot = self.hash_pool.acquire().await.ok_or(AuthError::Busy)?;
+        match slot.hash(password).await.ok_or(AuthError::Busy)? {
             Ok(hash) => Ok(hash),
             Err(error) => {
                 tracing::error!(%error, "password hashing failed");
@@ -158,27 +159,29 @@ impl Authenticator {
         }
     }
 
-    async fn check(
+    async fn verify(
         &self,
         header: &[u8],
         credentials: &Credentials,
-        from: Option<IpAddr>,
-    ) -> Result<Known, AuthError> {
+        client_ip: Option<IpAddr>,
+    ) -> Result<CachedCredentials, AuthError> {
         let fingerprint: [u8; 32] =
-            self.fingerprints.clone().chain_update(header).finalize().into_bytes().into();
-        if let Some(known) = self.fresh(&fingerprint) {
+            self.fingerprint_key.clone().chain_update(header).finalize().into_bytes().into();
+        if let Some(known) = self.cached(&fingerprint) {
             return Ok(known);
         }
         let found = match credentials {
             Credentials::Password { email, password } => {
-                self.check_password(email, password, &fingerprint, from).await
+                self.verify_password(email, password, &fingerprint, client_ip).await
             }
-            Credentials::Key { token, email } => self.check_key(token, email.as_ref()).await,
+            Credentials::ApiKey { token, email } => self.verify_api_key(token, email.as_ref()).await,
         };
         match &found {
             Ok(known) => self.cache.insert(fingerprint, known.clone()),
             // It was not looked at, or the database is away: that says nothing about the password.
-            Err(AuthError::TooOften(_) | AuthError::Busy | AuthError::Store(_) | AuthError::Registry(_)) => {}
+            Err(
+                AuthError::RateLimited(_) | AuthError::Busy | AuthError::Store(_) | AuthError::Registry(_),
+            ) => {}
             Err(AuthError::Unauthenticated) => {
                 self.cache.remove(&fingerprint);
             }
@@ -188,73 +191,88 @@ impl Authenticator {
 
     /// Has a user's credentials looked at anew, all of them: what was revoked here stops
     /// working here at once, whatever is being checked just now.
-    pub fn forget(&self, user: UserId) {
-        self.forgotten.insert(user, Instant::now());
+    pub fn invalidate(&self, user: UserId) {
+        self.invalidated.insert(user, Instant::now());
     }
 
     /// What is known of credentials, and still holds.
-    fn fresh(&self, fingerprint: &[u8; 32]) -> Option<Known> {
+    fn cached(&self, fingerprint: &[u8; 32]) -> Option<CachedCredentials> {
         let known = self.cache.get(fingerprint)?;
-        let forgotten = self.forgotten.get(&known.user.id).is_some_and(|at| known.checked <= at);
-        (!forgotten && known.checked.elapsed() < FRESH).then_some(known)
+        let forgotten = self.invalidated.get(&known.user.id).is_some_and(|at| known.checked_at <= at);
+        (!forgotten && known.checked_at.elapsed() < CREDENTIAL_CACHE_TTL).then_some(known)
     }
 
-    async fn check_password(
+    async fn verify_password(
         &self,
         email: &Email,
         password: &str,
         fingerprint: &[u8; 32],
-        from: Option<IpAddr>,
-    ) -> Result<Known, AuthError> {
+        client_ip: Option<IpAddr>,
+    ) -> Result<CachedCredentials, AuthError> {
         let checked = Instant::now();
-        let asked = email.clone();
-        let found = self.directory.read(move |conn| users::with_password(conn, &asked)).await?;
+        let lookup_email = email.clone();
+        let found = self.store.read(move |conn| users::by_email_with_password(conn, &lookup_email)).await?;
         let (user, hash) = match found {
             Some((user, hash)) => (Some(user), hash),
             None => (None, None),
         };
-        if faults::planted("auth.early") && hash.is_none() {
+        if failpoints::fail_point("auth.skip_hash") && hash.is_none() {
             return Err(AuthError::Unauthenticated);
         }
-        let right = match (&hash, self.cache.get(fingerprint).and_then(|known| known.password)) {
+        let valid = match (&hash, self.cache.get(fingerprint).and_then(|known| known.password_hash)) {
             (Some(hash), Some(before)) if *hash == before => true,
             // For an unknown address too, so that time tells nothing.
             _ => {
-                let attempt = self.attempts.begin(email, from).await?;
-                let turn = self.turns.next().await.ok_or(AuthError::Busy)?;
+                let attempt = self.login_throttle.check(email, client_ip).await?;
+                let slot = self.hash_pool.acquire().await.ok_or(AuthError::Busy)?;
                 // Whoever had the turn before may have come with the same password.
-                if let Some(known) = self.fresh(fingerprint) {
+                if let Some(known) = self.cached(fingerprint) {
                     return Ok(known);
                 }
-                let counted = self.attempts.count(attempt).await?;
-                let (turn, right) = turn.verify(password, hash.clone()).await;
-                let allowed = user.clone().filter(|user| right && user.active);
+                let counted = self.login_throttle.consume(attempt).await?;
+                let (slot, valid) = slot.verify(password, hash.clone()).await;
+                let allowed = user.clone().filter(|user| valid && user.active);
                 if let Some(user) = &allowed {
-                    let known =
-                        Known { user: user.clone(), scope: Scope::All, password: hash.clone(), checked };
+                    let known = CachedCredentials {
+                        user: user.clone(),
+                        scope: Scope::All,
+                        password_hash: hash.clone(),
+                        checked_at: checked,
+                    };
                     self.cache.insert(*fingerprint, known);
                 }
-                drop(turn);
+                drop(slot);
                 if allowed.is_some() {
-                    self.attempts.succeed(counted).await;
+                    self.login_throttle.refund(counted).await;
                 }
-                right
+                valid
             }
         };
-        match user.filter(|user| right && user.active) {
-            Some(user) => Ok(Known { user, scope: Scope::All, password: hash, checked }),
+        match user.filter(|user| valid && user.active) {
+            Some(user) => {
+                Ok(CachedCredentials { user, scope: Scope::All, password_hash: hash, checked_at: checked })
+            }
             None => Err(AuthError::Unauthenticated),
         }
     }
 
-    async fn check_key(&self, token: &Token, email: Option<&Email>) -> Result<Known, AuthError> {
+    async fn verify_api_key(
+        &self,
+        token: &Token,
+        email: Option<&Email>,
+    ) -> Result<CachedCredentials, AuthError> {
         let checked = Instant::now();
         let id = ApiKeyId(token.id());
-        let found = self.registry.look_up(Question::Key(id)).await?;
-        let KnownKey { user, scope, digest } = found.key(id).ok_or(AuthError::Unauthenticated)?;
-        let right = digest.matches(&token.digest()) && email.is_none_or(|email| *email == user.email);
-        if right && user.active {
-            Ok(Known { user: user.clone(), scope: *scope, password: None, checked })
+        let found = self.registry.look_up(LookupKey::ApiKey(id)).await?;
+        let ApiKeyAuth { user, scope, digest } = found.api_key(id).ok_or(AuthError::Unauthenticated)?;
+        let valid = digest.matches(&token.digest()) && email.is_none_or(|email| *email == user.email);
+        if valid && user.active {
+            Ok(CachedCredentials {
+                user: user.clone(),
+                scope: *scope,
+                password_hash: None,
+                checked_at: checked,
+            })
         } else {
             Err(AuthError::Unauthenticated)
         }
@@ -272,22 +290,24 @@ impl Credentials {
                 let (email, password) = pair.split_once(':')?;
                 Some(Self::Password { email: Email::new(email).ok()?, password: password.to_owned() })
             }
-            "bearer" => Some(Self::Key { token: Token::parse(Kind::ApiKey, rest).ok()?, email: None }),
+            "bearer" => {
+                Some(Self::ApiKey { token: Token::parse(TokenKind::ApiKey, rest).ok()?, email: None })
+            }
             "apikey" => {
                 let (email, key) = rest.split_once(':')?;
-                let token = Token::parse(Kind::ApiKey, key).ok()?;
-                Some(Self::Key { token, email: Some(Email::new(email).ok()?) })
+                let token = Token::parse(TokenKind::ApiKey, key).ok()?;
+                Some(Self::ApiKey { token, email: Some(Email::new(email).ok()?) })
             }
             _ => None,
         }
     }
 }
 
-/// For [`crate::probes::credentials`].
+/// For [`crate::fuzzing::credentials`].
 #[cfg(any(test, fuzzing))]
-pub(crate) fn probe(header: &[u8]) {
-    if let Some(Credentials::Key { token, .. }) = Credentials::parse(header) {
-        let text = token.reveal().into_bytes();
+pub(crate) fn fuzz(header: &[u8]) {
+    if let Some(Credentials::ApiKey { token, .. }) = Credentials::parse(header) {
+        let text = token.expose().into_bytes();
         assert!(header.windows(text.len()).any(|shown| shown == text));
     }
 }
@@ -298,7 +318,7 @@ pub struct Caller {
     /// Who.
     pub user: User,
     /// Who, and from where, for the audit trail.
-    pub origin: Origin,
+    pub audit_context: AuditContext,
 }
 
 impl Caller {
@@ -308,38 +328,38 @@ impl Caller {
     }
 
     /// Refuses all but staff, with this explanation.
-    pub fn must_be_staff(&self, otherwise: &'static str) -> Result<(), Problem> {
-        if self.user.staff { Ok(()) } else { Err(Problem::Forbidden(otherwise)) }
+    pub fn require_staff(&self, reason: &'static str) -> Result<(), ApiError> {
+        if self.user.staff { Ok(()) } else { Err(ApiError::Forbidden(reason)) }
     }
 
     /// Refuses who may not act for this user, with this explanation.
-    pub fn must_act_for(&self, user: UserId, otherwise: &'static str) -> Result<(), Problem> {
-        if self.user.may_act_for(user) { Ok(()) } else { Err(Problem::Forbidden(otherwise)) }
+    pub fn require_acts_for(&self, user: UserId, reason: &'static str) -> Result<(), ApiError> {
+        if self.user.may_act_for(user) { Ok(()) } else { Err(ApiError::Forbidden(reason)) }
     }
 
     /// Tells who sent a request; a key with a scope is refused.
     pub async fn extract(request: &HttpRequest) -> Result<Self, actix_web::Error> {
-        match Self::with_scope(request).await {
+        match Self::extract_with_scope(request).await {
             Ok((caller, Scope::All)) => Ok(caller),
-            Ok((_, Scope::Introspect)) => Err(Problem::Forbidden(
+            Ok((_, Scope::Introspect)) => Err(ApiError::Forbidden(
                 "This API key has only the introspect scope. Use a key without scopes.",
             )
-            .refuse(request)),
-            Err(problem) => Err(problem.refuse(request)),
+            .into_actix_error(request)),
+            Err(error) => Err(error.into_actix_error(request)),
         }
     }
 
     /// Tells who sent a request, and what their key may do.
-    pub async fn with_scope(request: &HttpRequest) -> Result<(Self, Scope), Problem> {
-        let services = request.app_data::<Data<Services>>().ok_or(Problem::NotDone)?;
+    pub async fn extract_with_scope(request: &HttpRequest) -> Result<(Self, Scope), ApiError> {
+        let state = request.app_data::<Data<AppState>>().ok_or(ApiError::Unavailable)?;
         let mut headers = request.headers().get_all(AUTHORIZATION);
         let (Some(header), None) = (headers.next(), headers.next()) else {
-            return Err(Problem::Unauthenticated);
+            return Err(ApiError::Unauthenticated);
         };
         let (user, scope) =
-            services.authenticator.authenticate(header.as_bytes(), client::address(request)).await?;
-        let origin = origin(request, Some(user.id));
-        Ok((Self { user, origin }, scope))
+            state.authenticator.authenticate(header.as_bytes(), client_ip::of_request(request)).await?;
+        let audit_context = audit_context(request, Some(user.id));
+        Ok((Self { user, audit_context }, scope))
     }
 }
 
@@ -354,11 +374,11 @@ impl FromRequest for Caller {
 }
 
 /// Where a request came from, for the audit trail.
-pub fn origin(request: &HttpRequest, actor: Option<UserId>) -> Origin {
+pub fn audit_context(request: &HttpRequest, actor: Option<UserId>) -> AuditContext {
     let client = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-    Origin {
+    AuditContext {
         actor,
-        address: client::address(request),
-        client: client.map(|agent| agent.chars().take(CLIENT_CHARS).collect()),
+        ip: client_ip::of_request(request),
+        user_agent: client.map(|agent| agent.chars().take(MAX_USER_AGENT_CHARS).collect()),
     }
 }

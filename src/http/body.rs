@@ -10,72 +10,72 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::auth::Caller;
-use super::problem::Problem;
+use super::error::ApiError;
 use crate::deadline;
 
 /// How long a body may take to come, which is not counted as ours.
-const BODY_TIME: Duration = Duration::from_secs(10);
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body of at most [`super::BODY_LIMIT`] bytes, as it came.
+/// A body of at most [`super::MAX_BODY_BYTES`] bytes, as it came.
 #[derive(Clone, Debug, Default)]
 pub struct Body(pub Bytes);
 
 impl FromRequest for Body {
     type Error = actix_web::Error;
-    type Future = Extracted<Self>;
+    type Future = ExtractFuture<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         let body = Self::read(&request, payload);
-        Box::pin(async move { body.await.map_err(|problem| problem.refuse(&request)) })
+        Box::pin(async move { body.await.map_err(|error| error.into_actix_error(&request)) })
     }
 }
 
 impl Body {
     /// Reads a request's body.
-    pub fn read(request: &HttpRequest, payload: &mut Payload) -> Extracted<Self, Problem> {
+    pub fn read(request: &HttpRequest, payload: &mut Payload) -> ExtractFuture<Self, ApiError> {
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move {
-            match deadline::lend(BODY_TIME, bytes).await {
+            match deadline::exclude(BODY_READ_TIMEOUT, bytes).await {
                 Some(Ok(bytes)) => Ok(Self(bytes)),
                 Some(Err(error)) => Err(match error.as_response_error().status_code() {
-                    actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-                    _ => Problem::BadRequest("The request body could not be read.".to_owned()),
+                    actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::PayloadTooLarge,
+                    _ => ApiError::BadRequest("The request body could not be read.".to_owned()),
                 }),
-                None => Err(Problem::TooSlow),
+                None => Err(ApiError::BodyTimeout),
             }
         })
     }
 }
 
 /// What becomes of an extractor.
-pub type Extracted<T, E = actix_web::Error> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
+pub type ExtractFuture<T, E = actix_web::Error> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
 
 /// An extractor that reads a whole body, with what else there is of its request.
-pub fn read_whole<T: 'static>(
+pub fn extract_from_body<T: 'static>(
     request: &HttpRequest,
     payload: &mut Payload,
-    read: fn(&HttpRequest, &[u8]) -> Result<T, Problem>,
-) -> Extracted<T> {
+    read: fn(&HttpRequest, &[u8]) -> Result<T, ApiError>,
+) -> ExtractFuture<T> {
     let request = request.clone();
     let body = Body::from_request(&request, payload);
     Box::pin(async move {
         let Body(body) = body.await?;
-        read(&request, &body).map_err(|problem| problem.refuse(&request))
+        read(&request, &body).map_err(|error| error.into_actix_error(&request))
     })
 }
 
 /// Something of a request whose caller is known: who they are is settled before
 /// anything else is looked at.
 #[derive(Clone, Debug)]
-pub struct From<T>(pub Caller, pub T);
+pub struct Authenticated<T>(pub Caller, pub T);
 
-impl<T> FromRequest for From<T>
+impl<T> FromRequest for Authenticated<T>
 where
     T: FromRequest<Error = actix_web::Error> + 'static,
 {
     type Error = actix_web::Error;
-    type Future = Extracted<Self>;
+    type Future = ExtractFuture<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
@@ -88,7 +88,7 @@ where
 }
 
 /// The essence of a body's content type, in lower case: `application/json`.
-pub fn content_type(request: &HttpRequest) -> Option<String> {
+pub fn media_type(request: &HttpRequest) -> Option<String> {
     let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }

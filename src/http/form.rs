@@ -10,7 +10,7 @@ pub type Decoded = Result<String, Utf8Error>;
 
 /// The pairs of a form, in their order. A pair without `=` has an empty value.
 pub fn pairs(form: &[u8]) -> impl Iterator<Item = (Decoded, Decoded)> {
-    pieces(form).map(|piece| {
+    segments(form).map(|piece| {
         let mut parts = piece.splitn(2, |byte| *byte == b'=');
         let mut next = || decode(parts.next().unwrap_or_default());
         (next(), next())
@@ -18,7 +18,7 @@ pub fn pairs(form: &[u8]) -> impl Iterator<Item = (Decoded, Decoded)> {
 }
 
 /// What stands between the ampersands, where it is anything at all.
-pub fn pieces(form: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn segments(form: &[u8]) -> impl Iterator<Item = &[u8]> {
     form.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty())
 }
 

@@ -11,33 +11,34 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Services;
+use super::AppState;
 
 /// What the page is written in.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The upper bounds of the buckets that requests are sorted into, in seconds: what is
 /// answered later than two was not answered in time.
-const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
+const LATENCY_BUCKETS_SECONDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 /// The requests that this process has served.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    requests: Family<Request, Histogram, fn() -> Histogram>,
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
 }
 
 /// What requests are told apart by: never by what they name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     method: &'static str,
-    route: Route,
+    route: RouteLabel,
     status: u16,
 }
 
 /// The pattern of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Route(String);
+struct RouteLabel(String);
 
-impl EncodeLabelValue for Route {
+impl EncodeLabelValue for RouteLabel {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         encoder.write_str(&self.0)
     }
@@ -45,20 +46,23 @@ impl EncodeLabelValue for Route {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { requests: Family::new_with_constructor(|| Histogram::new(BUCKETS)) }
+        Self { requests: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS)) }
     }
 }
 
 impl Metrics {
     /// Counts a request to a route, by its pattern.
-    pub fn count(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
-        let request =
-            Request { method: known(method), route: Route(route.to_owned()), status: status.as_u16() };
+    pub fn record_request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let request = RequestLabels {
+            method: method_label(method),
+            route: RouteLabel(route.to_owned()),
+            status: status.as_u16(),
+        };
         self.requests.get_or_create(&request).observe(took.as_secs_f64());
     }
 
     /// Writes down what was counted, and how things are now.
-    pub async fn write(&self, services: &Services) -> Result<String, fmt::Error> {
+    pub async fn render(&self, state: &AppState) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("countersign");
         registry.register_with_unit(
             "http_request_duration",
@@ -66,25 +70,25 @@ impl Metrics {
             Unit::Seconds,
             self.requests.clone(),
         );
-        let mut now = |name: &str, help: &str, value: i64| {
+        let mut add_gauge = |name: &str, help: &str, value: i64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(value);
             registry.register(name, help, gauge);
         };
-        let [deeds, lookups] = services.registry.waiting();
-        now("registry_deeds", "Commands that are queued or running in the registry", deeds);
-        now("registry_lookups", "Lookups that are queued or running in the registry", lookups);
-        now("registry_alive", "Whether the registry is running", services.registry.is_alive().into());
-        now("mailer_alive", "Whether the mailer is running", services.mailer.is_alive().into());
-        let found = services.directory.probe().await;
-        now("database_ready", "Whether the database accepts writes", found.is_some().into());
+        let [operations, lookups] = state.registry.in_use();
+        add_gauge("registry_operations", "Commands that are queued or running in the registry", operations);
+        add_gauge("registry_lookups", "Lookups that are queued or running in the registry", lookups);
+        add_gauge("registry_alive", "Whether the registry is running", state.registry.is_alive().into());
+        add_gauge("mailer_alive", "Whether the mailer is running", state.mailer.is_alive().into());
+        let found = state.store.check_readiness().await;
+        add_gauge("database_ready", "Whether the database accepts writes", found.is_some().into());
         if let Some(found) = found {
-            now(
+            add_gauge(
                 "mail_oldest_unsent_seconds",
                 "Age of the oldest pending mail; 0 if there is none",
                 found.oldest_unsent_seconds,
             );
-            now("mail_dead", "Mails that the mail server rejected permanently", found.dead_mails);
+            add_gauge("mail_failed", "Mails that the mail server rejected permanently", found.failed_mails);
         }
         let mut text = String::new();
         encode(&mut text, &registry)?;
@@ -93,7 +97,7 @@ impl Metrics {
 }
 
 /// A method's name, as far as any route serves it: others are anybody's to make up.
-fn known(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -2,51 +2,51 @@
 //! Two dialects, a resource server's endpoints, the pages and the operator's
 //! probes; they share what is in this folder and never import each other.
 
-pub mod attempts;
 pub mod auth;
 pub mod body;
-pub mod client;
-pub mod farewell;
+pub mod client_ip;
+pub mod error;
 pub mod form;
+pub mod health;
 pub mod hexo;
-pub mod line;
-pub mod metering;
+pub mod idle_timeout;
+pub mod login_throttle;
 pub mod metrics;
 pub mod mfs;
-pub mod neighbour;
+pub mod middleware;
 pub mod openapi;
-pub mod ops;
-pub mod pace;
 pub mod pages;
-pub mod passwords;
-pub mod problem;
-pub mod quota;
-mod reference;
+pub mod password_pool;
+pub mod peer_uid;
+pub mod rate_limit_headers;
+pub mod rate_limit_update;
 pub mod resource_server;
+pub mod response_delay;
 pub mod routing;
 pub mod server;
-pub mod trace;
+pub mod shutdown;
+mod unknown_references;
 
 use std::sync::Arc;
 
 use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 
-use crate::actors::looks::Looks;
+use crate::actors::link_view_counter::LinkViewCounter;
 use crate::actors::mailer::Mailer;
 use crate::actors::registry::Registry;
 use crate::config::Config;
 use crate::domain::token::{Keyring, RedeemId};
 use crate::entropy;
-use crate::store::Directory;
+use crate::store::AsyncStore;
 use auth::Authenticator;
-use farewell::Farewell;
 use metrics::Metrics;
+use shutdown::Shutdown;
 
 /// The most bytes that a body may have.
-pub const BODY_LIMIT: usize = 64 * 1024;
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// What handlers work with.
-pub struct Services {
+pub struct AppState {
     /// The configuration.
     pub config: Config,
     /// Does what changes tokens, requests and permissions.
@@ -54,9 +54,9 @@ pub struct Services {
     /// Sends what is owed.
     pub mailer: Mailer,
     /// Counts how often links are fetched.
-    pub looks: Looks,
+    pub link_views: LinkViewCounter,
     /// Reads, and writes what is not the registry's.
-    pub directory: Directory,
+    pub store: AsyncStore,
     /// Tells who calls.
     pub authenticator: Authenticator,
     /// Makes and opens redeem tokens, password links and the tokens of forms.
@@ -64,25 +64,25 @@ pub struct Services {
     /// What has been served.
     pub metrics: Metrics,
     /// Whether this server is about to stop.
-    pub farewell: Farewell,
+    pub shutdown: Shutdown,
 }
 
-impl Services {
+impl AppState {
     /// The id in a redeem token. What is no token of ours is one of an id that nobody has,
     /// and is looked for: it takes as long as any that redeems nothing.
     pub fn redeem_id(&self, shown: &str) -> RedeemId {
-        self.keyring.open_redeem(shown).unwrap_or_else(|_| RedeemId(entropy::uuid()))
+        self.keyring.verify_redeem_token(shown).unwrap_or_else(|_| RedeemId(entropy::uuid()))
     }
 }
 
 /// Puts every route in its place, and what handlers work with beside them.
-pub fn configure(app: &mut ServiceConfig, services: Data<Services>) {
-    app.app_data(services).app_data(PayloadConfig::new(BODY_LIMIT)).configure(routes);
+pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
+    app.app_data(state).app_data(PayloadConfig::new(MAX_BODY_BYTES)).configure(routes);
 }
 
 /// Puts every route in its place.
 pub fn routes(app: &mut ServiceConfig) {
-    app.configure(ops::routes)
+    app.configure(health::routes)
         .configure(openapi::routes)
         .configure(mfs::routes)
         .configure(hexo::routes)

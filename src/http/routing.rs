@@ -4,7 +4,7 @@
 use actix_web::http::header::{HeaderName, ORIGIN};
 use actix_web::{HttpRequest, Resource, Route, guard, web};
 
-use super::problem::Problem;
+use super::error::ApiError;
 use crate::config::Config;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -13,7 +13,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// 405 and this `Allow`, before anybody is asked who they are.
 pub fn resource(path: &str, allow: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
-        Problem::MethodNotAllowed(allow).answer(&request)
+        ApiError::MethodNotAllowed(allow).to_response(&request)
     }))
 }
 
@@ -25,8 +25,8 @@ pub fn get() -> Route {
 /// Refuses what another site's page makes a browser send along with the
 /// credentials that it remembers, unless the operator lists that site (Fetch
 /// Metadata, W3C).
-pub fn refuse_foreign_pages(request: &HttpRequest, config: &Config) -> Result<(), Problem> {
-    let foreign = request
+pub fn reject_cross_site(request: &HttpRequest, config: &Config) -> Result<(), ApiError> {
+    let cross_site = request
         .headers()
         .get_all(SEC_FETCH_SITE)
         .any(|site| site.as_bytes() == b"cross-site" || site.as_bytes() == b"same-site");
@@ -35,8 +35,8 @@ pub fn refuse_foreign_pages(request: &HttpRequest, config: &Config) -> Result<()
         .get(ORIGIN)
         .and_then(|origin| origin.to_str().ok())
         .is_some_and(|origin| config.cors.origins.iter().any(|listed| listed.as_str() == origin));
-    if foreign && !listed {
-        return Err(Problem::Forbidden("Requests from other websites are not allowed."));
+    if cross_site && !listed {
+        return Err(ApiError::Forbidden("Requests from other websites are not allowed."));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! The HTTP server, put together by hand from actix's parts: `HttpServer` does not let
-//! a connection be wrapped (see [`super::line`]).
+//! a connection be wrapped (see [`super::idle_timeout`]).
 
 use std::io;
 use std::net::TcpListener;
@@ -13,14 +13,14 @@ use actix_web::body::MessageBody;
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 
-use super::line::Line;
+use super::idle_timeout::TimedStream;
 
 /// How long the first request of a connection may take to come.
-const HEADERS: Duration = Duration::from_secs(5);
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept without another request.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client is listened to that is being hung up on.
-const FAREWELL: Duration = Duration::from_secs(1);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves an app on this address, with so many connections at a time at the most.
 /// Told to stop, it lets the requests under way finish for so many seconds.
@@ -46,7 +46,7 @@ where
         .workers(workers)
         .max_concurrent_connections(connections.div_ceil(workers))
         .shutdown_timeout(shutdown_seconds)
-        // Signals are [`super::farewell`]'s.
+        // Signals are [`super::shutdown`]'s.
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
@@ -57,15 +57,15 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEADERS)
-            .client_disconnect_timeout(FAREWELL)
-            .on_connect_ext(|line: &Line, data| drop(data.insert(line.pace())))
+            .keep_alive(KEEP_ALIVE_TIMEOUT)
+            .client_request_timeout(HEADER_READ_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .on_connect_ext(|stream: &TimedStream, data| drop(data.insert(stream.activity())))
             .finish(map_config(app, |()| AppConfig::default()));
         let accept = |stream: TcpStream| async move {
-            let line = Line::new(stream);
-            let peer = line.peer();
-            Ok::<_, DispatchError>((line, Protocol::Http1, peer))
+            let stream = TimedStream::new(stream);
+            let peer = stream.peer_addr();
+            Ok::<_, DispatchError>((stream, Protocol::Http1, peer))
         };
         fn_service(accept).and_then(http)
     })?;

@@ -11,22 +11,22 @@ use lettre::{Address, Message};
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::template::{Kind, TemplateError, Templates};
+use super::template::{TemplateError, TemplateKind, Templates};
 use crate::domain::bundle::Bundle;
-use crate::domain::clock::Timestamp;
-use crate::domain::password_link::Occasion;
-use crate::domain::text;
+use crate::domain::password_link::LinkReason;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User};
-use crate::words::Language;
+use crate::domain::validated_text;
+use crate::i18n::Language;
 
 /// The most characters of a person's name that a mail shows.
-const NAME_CHARS: usize = 80;
+const MAX_NAME_CHARS: usize = 80;
 /// The most bytes in a line of a mail (RFC 5322, 2.1.1).
-const LINE_BYTES: usize = 998;
+const MAX_LINE_BYTES: usize = 998;
 
 /// What a mail is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct Draft<'a> {
+pub struct MailInput<'a> {
     /// The outbox's id: the same mail has the same one.
     pub id: Uuid,
     /// Who gets it.
@@ -34,7 +34,7 @@ pub struct Draft<'a> {
     /// In which language.
     pub language: Language,
     /// What it says.
-    pub content: Content<'a>,
+    pub body: MailBody<'a>,
     /// Where it leads, with a token.
     pub link: &'a str,
     /// Until when.
@@ -45,16 +45,16 @@ pub struct Draft<'a> {
 
 /// What a mail says.
 #[derive(Clone, Copy, Debug)]
-pub enum Content<'a> {
+pub enum MailBody<'a> {
     /// That somebody asks for a permission.
-    Asked {
+    Request {
         /// Who.
         by: &'a User,
         /// For what.
         bundle: &'a Bundle,
     },
     /// That its addressee may set a password, and why.
-    Password(Occasion),
+    Password(LinkReason),
 }
 
 /// Why there is no mail.
@@ -70,47 +70,56 @@ pub enum ComposeError {
 
 impl Templates {
     /// The mail, in the words of its kind.
-    pub fn write(&self, draft: &Draft<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
-        let Draft { id, to, language, content, link, expires_at, public_url } = *draft;
-        let both = context! {
-            to => person(to),
+    pub fn compose(&self, input: &MailInput<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
+        let MailInput { id, to, language, body, link, expires_at, public_url } = *input;
+        let common = context! {
+            to => person_context(to),
             link => link,
-            expires => language.day_and_moment(expires_at),
-            server => public_url,
+            expires => language.weekday_date_time(expires_at),
+            server_url => public_url,
         };
-        let words = match content {
-            Content::Asked { by, bundle } => {
+        let rendered = match body {
+            MailBody::Request { by, bundle } => {
                 let bundle = context! {
-                    name => clean(&bundle.display_name()),
-                    description => clean(&bundle.display_description()),
-                    rights => language.rights(bundle.permission),
+                    name => sanitize_for_mail(&bundle.display_name()),
+                    description => sanitize_for_mail(&bundle.display_description()),
+                    rights => language.describe_rights(bundle.permission),
                 };
-                self.render(Kind::Request, language, context! { asks => person(by), bundle, ..both })
+                self.render(
+                    TemplateKind::Request,
+                    language,
+                    context! { requester => person_context(by), bundle, ..common },
+                )
             }
-            Content::Password(occasion) => {
-                let first = occasion == Occasion::First;
-                self.render(Kind::Password, language, context! { first, ..both })
+            MailBody::Password(occasion) => {
+                let new_account = occasion == LinkReason::NewAccount;
+                self.render(TemplateKind::Password, language, context! { new_account, ..common })
             }
         }?;
-        let to = Mailbox::new(name(to), address(&to.email));
+        let to = Mailbox::new(display_name(to), mail_address(&to.email));
         let parts = MultiPart::alternative()
-            .singlepart(part(ContentType::TEXT_PLAIN, words.text))
-            .singlepart(part(ContentType::TEXT_HTML, words.html));
-        Ok(headers(id, from, to, &words.subject)?.multipart(parts)?)
+            .singlepart(body_part(ContentType::TEXT_PLAIN, rendered.text))
+            .singlepart(body_part(ContentType::TEXT_HTML, rendered.html));
+        Ok(message_builder(id, from, to, &rendered.subject)?.multipart(parts)?)
     }
 }
 
 /// A mail by which an operator sees whether mail arrives.
-pub fn trial(id: Uuid, to: &Email, from: &Mailbox, public_url: &str) -> Result<Message, ComposeError> {
+pub fn test_message(id: Uuid, to: &Email, from: &Mailbox, public_url: &str) -> Result<Message, ComposeError> {
     let text = format!("This is a test mail from {public_url}. Mail delivery works.\n");
-    let to = Mailbox::new(None, address(to));
-    Ok(headers(id, from, to, "Test mail from countersign")?
-        .singlepart(part(ContentType::TEXT_PLAIN, text))?)
+    let to = Mailbox::new(None, mail_address(to));
+    Ok(message_builder(id, from, to, "Test mail from countersign")?
+        .singlepart(body_part(ContentType::TEXT_PLAIN, text))?)
 }
 
 /// All headers but those of the content. The envelope is set, not read from the
 /// headers: nothing in a name can ever become a recipient.
-fn headers(id: Uuid, from: &Mailbox, to: Mailbox, subject: &str) -> Result<MessageBuilder, ComposeError> {
+fn message_builder(
+    id: Uuid,
+    from: &Mailbox,
+    to: Mailbox,
+    subject: &str,
+) -> Result<MessageBuilder, ComposeError> {
     const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
     let envelope = Envelope::new(Some(from.email.clone()), vec![to.email.clone()])?;
     Ok(Message::builder()
@@ -118,59 +127,59 @@ fn headers(id: Uuid, from: &Mailbox, to: Mailbox, subject: &str) -> Result<Messa
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .from(from.clone())
         .to(to)
-        .subject(clean(subject))
+        .subject(sanitize_for_mail(subject))
         // RFC 3834, 5: nobody's holiday notice is to answer this.
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned())))
 }
 
 /// A part of the mail. ASCII is left as it is, whatever the length of its lines:
 /// a link stays whole in the source too, and a mail in a file can be read there.
-fn part(kind: ContentType, text: String) -> SinglePart {
-    let body = if text.is_ascii() && text.lines().all(|line| line.len() <= LINE_BYTES) {
+fn body_part(content_type: ContentType, text: String) -> SinglePart {
+    let body = if text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE_BYTES) {
         let lines = text.replace('\n', "\r\n").into_bytes();
         Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
     } else {
         Body::new(text)
     };
-    SinglePart::builder().header(kind).body(body)
+    SinglePart::builder().header(content_type).body(body)
 }
 
-fn person(user: &User) -> Value {
+fn person_context(user: &User) -> Value {
     let email = user.email.as_str();
-    context! { name => name(user).unwrap_or_else(|| email.to_owned()), email => email }
+    context! { name => display_name(user).unwrap_or_else(|| email.to_owned()), email => email }
 }
 
 /// What the domain takes for an address is one, in ASCII, without any sign that
 /// has a meaning in a header.
-fn address(email: &Email) -> Address {
+fn mail_address(email: &Email) -> Address {
     let (local, domain) = email.as_str().rsplit_once('@').unwrap_or_default();
     Address::new_dangerous(local, domain)
 }
 
 /// What a person is called, if they are; with nothing that a mail program would
 /// take for a link, since anybody may call themselves `https://example.com`.
-fn name(user: &User) -> Option<String> {
-    let both = clean(&user.shown_names());
-    let mut name = String::with_capacity(both.len());
-    let mut before = ' ';
-    for c in both.chars() {
-        let dotted = matches!(before, '.' | '。' | '．' | '｡') && c.is_alphanumeric();
-        if dotted || (before == ':' && c == '/') {
+fn display_name(user: &User) -> Option<String> {
+    let full_name = sanitize_for_mail(&user.full_name());
+    let mut name = String::with_capacity(full_name.len());
+    let mut previous = ' ';
+    for c in full_name.chars() {
+        let follows_dot = matches!(previous, '.' | '。' | '．' | '｡') && c.is_alphanumeric();
+        if follows_dot || (previous == ':' && c == '/') {
             name.push(' ');
         }
         name.push(c);
-        before = c;
+        previous = c;
     }
-    if name.chars().count() > NAME_CHARS {
-        name = name.chars().take(NAME_CHARS - 3).chain("...".chars()).collect();
+    if name.chars().count() > MAX_NAME_CHARS {
+        name = name.chars().take(MAX_NAME_CHARS - 3).chain("...".chars()).collect();
     }
     Some(name).filter(|name| !name.is_empty())
 }
 
 /// A text as people are shown it, in which nothing begins like an encoded word (RFC 2047),
 /// lest it be read as one.
-fn clean(text: &str) -> String {
-    text::clean(text).replace("=?", "= ?")
+fn sanitize_for_mail(text: &str) -> String {
+    validated_text::sanitize_for_display(text).replace("=?", "= ?")
 }
 
 #[cfg(test)]
@@ -206,55 +215,55 @@ mod tests {
         }
     }
 
-    fn compose(to: &User, asks: &User, bundle: &Bundle) -> Message {
-        write(to, Language::English, Content::Asked { by: asks, bundle })
+    fn compose(to: &User, requester: &User, bundle: &Bundle) -> Message {
+        write(to, Language::English, MailBody::Request { by: requester, bundle })
     }
 
-    fn write(to: &User, language: Language, content: Content<'_>) -> Message {
-        let draft = Draft {
+    fn write(to: &User, language: Language, content: MailBody<'_>) -> Message {
+        let draft = MailInput {
             id: Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001),
             to,
             language,
-            content,
+            body: content,
             link: LINK,
             expires_at: Timestamp::from_micros(1_893_456_000_000_000),
             public_url: "https://consent.example.org",
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
-        Templates::load(None).unwrap().write(&draft, &from).unwrap()
+        Templates::load(None).unwrap().compose(&draft, &from).unwrap()
     }
 
     /// A mail as one that gets it would read it: headers unfolded, parts decoded.
-    struct Read {
+    struct ParsedMail {
         headers: Vec<(String, String)>,
         text: String,
         html: String,
     }
 
-    fn read(message: &Message) -> Read {
+    fn parse_mail(message: &Message) -> ParsedMail {
         let raw = String::from_utf8(message.formatted()).unwrap();
         assert!(!raw.replace("\r\n", "").contains(['\r', '\n']), "lines end in CRLF");
         let (head, body) = raw.split_once("\r\n\r\n").unwrap();
-        let headers = headers_of(head);
-        let (_, boundary) = field(&headers, "Content-Type").split_once("boundary=\"").unwrap();
+        let headers = parse_headers(head);
+        let (_, boundary) = header_value(&headers, "Content-Type").split_once("boundary=\"").unwrap();
         let delimiter = format!("--{}", boundary.trim_end_matches('"'));
-        let parts: Vec<String> = body.split(&delimiter).skip(1).take(2).map(decoded).collect();
-        Read { headers, text: parts[0].clone(), html: parts[1].clone() }
+        let parts: Vec<String> = body.split(&delimiter).skip(1).take(2).map(decode_part).collect();
+        ParsedMail { headers, text: parts[0].clone(), html: parts[1].clone() }
     }
 
-    fn headers_of(head: &str) -> Vec<(String, String)> {
+    fn parse_headers(head: &str) -> Vec<(String, String)> {
         let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
         let header = |line: &str| line.split_once(": ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
         unfolded.split("\r\n").map(header).collect()
     }
 
-    fn field<'a>(headers: &'a [(String, String)], name: &str) -> &'a str {
+    fn header_value<'a>(headers: &'a [(String, String)], name: &str) -> &'a str {
         &headers.iter().find(|(key, _)| key == name).unwrap().1
     }
 
-    fn decoded(part: &str) -> String {
+    fn decode_part(part: &str) -> String {
         let (head, body) = part.trim_start().split_once("\r\n\r\n").unwrap();
-        match field(&headers_of(head), "Content-Transfer-Encoding") {
+        match header_value(&parse_headers(head), "Content-Transfer-Encoding") {
             "7bit" => body.to_owned(),
             "base64" => String::from_utf8(STANDARD.decode(body.replace("\r\n", "")).unwrap()).unwrap(),
             "quoted-printable" => {
@@ -275,13 +284,13 @@ mod tests {
         ["Message-ID", "From", "To", "Subject", "Auto-Submitted", "MIME-Version", "Date", "Content-Type"];
 
     /// What must hold whatever anybody is called.
-    fn check(message: &Message, to: &User) -> Read {
-        let mail = read(message);
+    fn check_invariants(message: &Message, to: &User) -> ParsedMail {
+        let mail = parse_mail(message);
         let names: Vec<&str> = mail.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, HEADERS, "no header but ours, each once");
         let recipients: Vec<String> = message.envelope().to().iter().map(ToString::to_string).collect();
         assert_eq!(recipients, [to.email.as_str()]);
-        let shown = field(&mail.headers, "To");
+        let shown = header_value(&mail.headers, "To");
         assert!(
             shown == to.email.as_str() || shown.ends_with(&format!(" <{}>", to.email.as_str())),
             "{shown}"
@@ -293,15 +302,21 @@ mod tests {
     }
 
     #[test]
-    fn the_mail_says_who_asks_for_what_until_when_and_where_to_answer() {
+    fn request_mail_names_requester_bundle_rights_and_expiry() {
         let (ada, grace) =
             (user("ada@example.org", "Ada", "Lovelace"), user("grace@example.org", "Grace", "Hopper"));
         let message = compose(&ada, &grace, &bundle("Heart rate", "All recordings of this year"));
-        let mail = check(&message, &ada);
-        assert_eq!(field(&mail.headers, "Message-ID"), "<01920000-0000-7000-8000-000000000001@example.org>");
-        assert_eq!(field(&mail.headers, "Auto-Submitted"), "auto-generated");
-        assert_eq!(field(&mail.headers, "To"), "\"Ada Lovelace\" <ada@example.org>");
-        assert_eq!(field(&mail.headers, "Subject"), "Grace Hopper asks for your permission: Heart rate");
+        let mail = check_invariants(&message, &ada);
+        assert_eq!(
+            header_value(&mail.headers, "Message-ID"),
+            "<01920000-0000-7000-8000-000000000001@example.org>"
+        );
+        assert_eq!(header_value(&mail.headers, "Auto-Submitted"), "auto-generated");
+        assert_eq!(header_value(&mail.headers, "To"), "\"Ada Lovelace\" <ada@example.org>");
+        assert_eq!(
+            header_value(&mail.headers, "Subject"),
+            "Grace Hopper asks for your permission: Heart rate"
+        );
         for part in [&mail.text, &mail.html] {
             for words in [
                 "Ada Lovelace",
@@ -326,12 +341,14 @@ mod tests {
     }
 
     #[test]
-    fn the_mail_speaks_german_too() {
+    fn request_mail_is_available_in_german() {
         let (ada, grace) =
             (user("ada@example.org", "Ada", "Lovelace"), user("grace@example.org", "Grace", "Hopper"));
         let bundle = bundle("Puls", "Alle Aufnahmen dieses Jahres");
-        let mail =
-            check(&write(&ada, Language::German, Content::Asked { by: &grace, bundle: &bundle }), &ada);
+        let mail = check_invariants(
+            &write(&ada, Language::German, MailBody::Request { by: &grace, bundle: &bundle }),
+            &ada,
+        );
         for part in [&mail.text, &mail.html] {
             let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
             for words in [
@@ -352,25 +369,30 @@ mod tests {
     }
 
     #[test]
-    fn the_mail_with_a_password_link_says_why_it_came_and_that_it_may_be_ignored() {
+    fn password_mail_explains_its_reason_and_can_be_ignored() {
         let ada = user("ada@example.org", "Ada", "Lovelace");
         for (occasion, language, why, ignored) in [
-            (Occasion::First, Language::English, "An account was created for you", "you can ignore"),
-            (Occasion::Forgotten, Language::English, "a request to reset the password", "you can ignore"),
+            (LinkReason::NewAccount, Language::English, "An account was created for you", "you can ignore"),
             (
-                Occasion::First,
+                LinkReason::ForgottenPassword,
+                Language::English,
+                "a request to reset the password",
+                "you can ignore",
+            ),
+            (
+                LinkReason::NewAccount,
                 Language::German,
                 "wurde ein Konto für Sie erstellt",
                 "können Sie sie ignorieren",
             ),
             (
-                Occasion::Forgotten,
+                LinkReason::ForgottenPassword,
                 Language::German,
                 "angefordert, das Passwort zurückzusetzen",
                 "können Sie diese E-Mail ignorieren",
             ),
         ] {
-            let mail = check(&write(&ada, language, Content::Password(occasion)), &ada);
+            let mail = check_invariants(&write(&ada, language, MailBody::Password(occasion)), &ada);
             for part in [&mail.text, &mail.html] {
                 let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
                 for words in
@@ -383,23 +405,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ascii_can_be_read_in_the_source() {
+    fn ascii_mail_is_not_transfer_encoded() {
         let ada = user("ada@example.org", "Ada", "");
         let raw = String::from_utf8(compose(&ada, &ada, &bundle("x", "")).formatted()).unwrap();
         assert!(raw.contains(&format!("\r\n{LINK}\r\n")));
     }
 
     #[test]
-    fn who_has_no_name_goes_by_the_address() {
+    fn user_without_a_name_is_shown_by_address() {
         let (ada, grace) = (user("ada@example.org", "", ""), user("grace@example.org", "", ""));
-        let mail = check(&compose(&ada, &grace, &bundle("x", "")), &ada);
-        assert_eq!(field(&mail.headers, "To"), "ada@example.org");
+        let mail = check_invariants(&compose(&ada, &grace, &bundle("x", "")), &ada);
+        assert_eq!(header_value(&mail.headers, "To"), "ada@example.org");
         assert!(mail.text.contains("Hello ada@example.org,"));
         assert!(mail.text.contains("grace@example.org asks for your permission"));
     }
 
     #[test]
-    fn nobody_smuggles_in_a_link_or_turns_the_text_around() {
+    fn names_cannot_contain_links_or_bidi_controls() {
         let ada = user("ada@example.org", "Ada", "");
         for (first, shown) in [
             ("https://evil.example/x?y", "https: //evil. example/x?y"),
@@ -411,20 +433,22 @@ mod tests {
             ("  two   blanks ", "two blanks"),
         ] {
             let grace = user("grace@example.org", first, "");
-            assert_eq!(name(&grace).as_deref(), Some(shown));
-            check(&compose(&grace, &ada, &bundle("x", "")), &grace);
+            assert_eq!(display_name(&grace).as_deref(), Some(shown));
+            check_invariants(&compose(&grace, &ada, &bundle("x", "")), &grace);
         }
-        let long = name(&user("a@example.org", &"x".repeat(150), "")).unwrap();
-        assert!(long.len() == NAME_CHARS && long.ends_with("..."));
-        assert_eq!(name(&user("a@example.org", "\u{202e}", "\u{200b}")), None);
-        assert_eq!(name(&user("a@example.org", "\u{3164}", "\u{2800}")), None);
+        let long = display_name(&user("a@example.org", &"x".repeat(150), "")).unwrap();
+        assert!(long.len() == MAX_NAME_CHARS && long.ends_with("..."));
+        assert_eq!(display_name(&user("a@example.org", "\u{202e}", "\u{200b}")), None);
+        assert_eq!(display_name(&user("a@example.org", "\u{3164}", "\u{2800}")), None);
     }
 
     #[test]
-    fn a_name_is_text_in_the_html() {
+    fn names_are_escaped_in_html() {
         let ada = user("ada@example.org", "<img src=x onerror=alert(1)>", "\" onclick='x' &amp;");
-        let mail =
-            check(&compose(&ada, &ada, &bundle("</strong><script>", "<a href=\"https://evil\">")), &ada);
+        let mail = check_invariants(
+            &compose(&ada, &ada, &bundle("</strong><script>", "<a href=\"https://evil\">")),
+            &ada,
+        );
         for raw in ["<img", "<script", "<a href=\"https://evil", "\" onclick", "'x'"] {
             assert!(!mail.html.contains(raw), "{raw}");
         }
@@ -432,31 +456,35 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_breaks_the_subject_in_two_adds_no_header() {
+    fn multiline_subject_template_adds_no_header() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("request.subject.txt"), "One\nBcc: eve@example.org\n").unwrap();
         let templates = Templates::load(Some(directory.path())).unwrap();
         let ada = user("ada@example.org", "Ada", "");
-        let draft = Draft {
+        let draft = MailInput {
             id: Uuid::nil(),
             to: &ada,
             language: Language::English,
-            content: Content::Asked { by: &ada, bundle: &bundle("x", "") },
+            body: MailBody::Request { by: &ada, bundle: &bundle("x", "") },
             link: LINK,
             expires_at: Timestamp::from_micros(0),
             public_url: "https://example.org",
         };
-        let message = templates.write(&draft, &"a@example.org".parse().unwrap()).unwrap();
-        assert_eq!(field(&check(&message, &ada).headers, "Subject"), "One Bcc: eve@example.org");
+        let message = templates.compose(&draft, &"a@example.org".parse().unwrap()).unwrap();
+        assert_eq!(
+            header_value(&check_invariants(&message, &ada).headers, "Subject"),
+            "One Bcc: eve@example.org"
+        );
     }
 
     #[test]
-    fn a_trial_has_the_same_headers() {
+    fn test_message_has_the_same_headers() {
         let to = Email::new("ada@example.org").unwrap();
         let from = "no-reply@example.org".parse().unwrap();
-        let raw =
-            String::from_utf8(trial(Uuid::nil(), &to, &from, "https://example.org").unwrap().formatted())
-                .unwrap();
+        let raw = String::from_utf8(
+            test_message(Uuid::nil(), &to, &from, "https://example.org").unwrap().formatted(),
+        )
+        .unwrap();
         assert!(raw.contains("Message-ID: <00000000-0000-0000-0000-000000000000@example.org>\r\n"));
         assert!(
             raw.contains("Auto-Submitted: auto-generated\r\n") && raw.contains("To: ada@example.org\r\n")
@@ -481,26 +509,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_people_are_called_there_is_one_recipient_and_no_header_but_ours(
+        fn any_name_yields_one_recipient_and_no_extra_header(
             to in (any_name(), any_name()),
-            asks in (any_name(), any_name()),
+            requester in (any_name(), any_name()),
             bundle_name in any_name(),
             description in any_name(),
         ) {
             let to = user("ada+1@sub.example.org", &to.0, &to.1);
-            let asks = user("grace@example.org", &asks.0, &asks.1);
+            let requester = user("grace@example.org", &requester.0, &requester.1);
             let bundle = bundle(&format!("x{bundle_name}").chars().take(100).collect::<String>(), &description);
-            let mail = check(&compose(&to, &asks, &bundle), &to);
+            let mail = check_invariants(&compose(&to, &requester, &bundle), &to);
             let tags = |html: &str| html.matches('<').count();
-            let plain = check(&compose(&to, &asks, &super::tests::bundle("x", if clean(&description).is_empty() { "" } else { "x" })), &to);
+            let plain = check_invariants(&compose(&to, &requester, &super::tests::bundle("x", if sanitize_for_mail(&description).is_empty() { "" } else { "x" })), &to);
             // The address beside a name is no tag more.
             prop_assert_eq!(tags(&mail.html), tags(&plain.html));
         }
 
         #[test]
-        fn an_address_of_the_domains_is_one_for_mail(text in "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,20}@[a-z0-9.-]{1,20}") {
+        fn every_domain_email_is_a_valid_mail_address(text in "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,20}@[a-z0-9.-]{1,20}") {
             if let Ok(email) = Email::new(&text) {
-                prop_assert_eq!(address(&email).to_string(), email.as_str());
+                prop_assert_eq!(mail_address(&email).to_string(), email.as_str());
             }
         }
     }

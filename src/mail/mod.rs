@@ -1,13 +1,13 @@
 //! Mail: what it says ([`message`], in the words of [`template`]) and how it
-//! leaves ([`transport`]); and the mails that have not left ([`letters`]).
+//! leaves ([`transport`]); and the mails that have not left ([`mail_directory`]).
 //!
 //! When it leaves, how often it is tried and what became of it is the outbox's
 //! affair, not ours.
 
-pub mod letters;
-mod mailbox;
+pub mod mail_directory;
+mod memory;
 pub mod message;
-mod relay;
+mod smtp;
 pub mod template;
 pub mod transport;
 

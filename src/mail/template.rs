@@ -12,13 +12,13 @@
 //! | `to.name`, `to.email` | who gets the mail; the name is the address if there is none |
 //! | `link` | where it leads |
 //! | `expires` | until when, in words, UTC |
-//! | `server` | the URL of this server |
+//! | `server_url` | the URL of this server |
 //! | `lang` | the language of who gets it: `en` or `de` |
-//! | `say("key", name=value)` | a message of ours in that language (`src/words`) |
-//! | in a request: `asks.name`, `asks.email` | who asks |
+//! | `t("key", name=value)` | a message of ours in that language (`src/i18n`) |
+//! | in a request: `requester.name`, `requester.email` | who asks |
 //! | `bundle.name`, `bundle.description` | what for; the description may be empty |
 //! | `bundle.rights` | the rights in words, a list |
-//! | in a password link: `first` | whether it is for a first password, or for a forgotten one |
+//! | in a password link: `new_account` | whether it is for a first password, or for a forgotten one |
 //!
 //! Anything else is an error, and found at the start of the server. What is put
 //! into the HTML is escaped; the plain text is wrapped at 78 characters, save
@@ -32,17 +32,17 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
 };
 
-use crate::words::{Language, template};
+use crate::i18n::{Language, template};
 
 /// The most characters in a line of text, where there are blanks (RFC 5322, 2.1.1).
-const LINE: usize = 78;
+const MAX_LINE_CHARS: usize = 78;
 
 /// What the HTML of our own is set in.
-const LAYOUT: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
+const LAYOUT_TEMPLATE: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
 
 /// A kind of mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum TemplateKind {
     /// Somebody asks for a permission.
     Request,
     /// A password may be set.
@@ -50,9 +50,9 @@ pub(super) enum Kind {
 }
 
 /// A part of a mail: how its template's name ends, and the built-in words.
-type Part = (&'static str, &'static str);
+type TemplatePart = (&'static str, &'static str);
 
-impl Kind {
+impl TemplateKind {
     const ALL: [Self; 2] = [Self::Request, Self::Password];
 
     const fn name(self) -> &'static str {
@@ -63,7 +63,7 @@ impl Kind {
     }
 
     /// Its subject, its text and its HTML.
-    const fn parts(self) -> [Part; 3] {
+    const fn parts(self) -> [TemplatePart; 3] {
         match self {
             Self::Request => [
                 ("subject.txt", include_str!("templates/request.subject.txt")),
@@ -84,12 +84,12 @@ impl Kind {
 pub struct Templates {
     environment: Environment<'static>,
     /// What the templates of a kind's parts are called, in each language.
-    names: BTreeMap<(Kind, &'static str), [String; 3]>,
+    template_names: BTreeMap<(TemplateKind, &'static str), [String; 3]>,
 }
 
 /// A mail's words, with everything in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Words {
+pub(super) struct RenderedMail {
     pub(super) subject: String,
     pub(super) text: String,
     pub(super) html: String,
@@ -108,7 +108,7 @@ pub enum TemplateError {
     },
     /// A template is wrong, or wants what there is not.
     #[error("mail_templates: {file}, line {line}: {reason}")]
-    Broken {
+    Invalid {
         /// The file, or the name of a built-in template.
         file: String,
         /// The line, from 1.
@@ -131,29 +131,34 @@ impl Templates {
         }
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_formatter(write_value);
-        environment.add_function("say", say);
+        environment.set_formatter(write_escaped);
+        environment.add_function("t", t);
         let mut add = |name: &str, source: String| {
-            environment.add_template_owned(name.to_owned(), source).map_err(|error| broken(name, &error))
+            environment
+                .add_template_owned(name.to_owned(), source)
+                .map_err(|error| template_error(name, &error))
         };
-        let (name, built_in) = LAYOUT;
-        let layout = find(directory, name)?.map_or_else(|| built_in.to_owned(), |(_, source)| source);
+        let (name, built_in) = LAYOUT_TEMPLATE;
+        let layout =
+            read_override(directory, name)?.map_or_else(|| built_in.to_owned(), |(_, source)| source);
         add(name, layout)?;
         let mut names = BTreeMap::new();
-        for (kind, language) in Kind::ALL.into_iter().flat_map(|kind| Language::ALL.map(|all| (kind, all))) {
+        for (kind, language) in
+            TemplateKind::ALL.into_iter().flat_map(|kind| Language::ALL.map(|all| (kind, all)))
+        {
             let mut chosen = [const { String::new() }; 3];
             for (chosen, part) in chosen.iter_mut().zip(kind.parts()) {
-                let (name, source) = choose(directory, kind, language, part)?;
+                let (name, source) = resolve_template(directory, kind, language, part)?;
                 add(&name, source)?;
                 *chosen = name;
             }
             names.insert((kind, language.tag()), chosen);
         }
-        let templates = Self { environment, names };
+        let templates = Self { environment, template_names: names };
         for language in Language::ALL {
-            for nth in [false, true] {
-                templates.render(Kind::Request, language, sample_request(nth))?;
-                templates.render(Kind::Password, language, sample_password(nth))?;
+            for flag in [false, true] {
+                templates.render(TemplateKind::Request, language, sample_request(flag))?;
+                templates.render(TemplateKind::Password, language, sample_password(flag))?;
             }
         }
         Ok(templates)
@@ -162,45 +167,45 @@ impl Templates {
     /// Puts everything in its place.
     pub(super) fn render(
         &self,
-        kind: Kind,
+        kind: TemplateKind,
         language: Language,
         values: Value,
-    ) -> Result<Words, TemplateError> {
+    ) -> Result<RenderedMail, TemplateError> {
         let values = context! { lang => language.tag(), ..values };
         let render = |name: &str| {
             let template = self.environment.get_template(name);
             let words = template.and_then(|template| template.render(values.clone()));
-            words.map(|words| words.replace('\r', "")).map_err(|error| broken(name, &error))
+            words.map(|words| words.replace('\r', "")).map_err(|error| template_error(name, &error))
         };
-        let missing = || TemplateError::Broken {
+        let missing = || TemplateError::Invalid {
             file: kind.name().to_owned(),
             line: 1,
             reason: "template not found".to_owned(),
         };
-        let [subject, text, html] = self.names.get(&(kind, language.tag())).ok_or_else(missing)?;
-        Ok(Words { subject: render(subject)?, text: wrap(&render(text)?), html: render(html)? })
+        let [subject, text, html] = self.template_names.get(&(kind, language.tag())).ok_or_else(missing)?;
+        Ok(RenderedMail { subject: render(subject)?, text: wrap_lines(&render(text)?), html: render(html)? })
     }
 }
 
 /// The template of a part, in a language: what to call it, and what it says.
-fn choose(
+fn resolve_template(
     directory: Option<&Path>,
-    kind: Kind,
+    kind: TemplateKind,
     language: Language,
-    (part, built_in): Part,
+    (part, built_in): TemplatePart,
 ) -> Result<(String, String), TemplateError> {
     let (kind, tag) = (kind.name(), language.tag());
-    let everywhere = format!("{kind}.{part}");
-    for name in [&format!("{kind}.{tag}.{part}"), &everywhere] {
-        if let Some(own) = find(directory, name)? {
-            return Ok(own);
+    let default_name = format!("{kind}.{part}");
+    for name in [&format!("{kind}.{tag}.{part}"), &default_name] {
+        if let Some(override_template) = read_override(directory, name)? {
+            return Ok(override_template);
         }
     }
-    Ok((everywhere, built_in.to_owned()))
+    Ok((default_name, built_in.to_owned()))
 }
 
 /// The operator's template of this name if there is one: its path, and what it says.
-fn find(directory: Option<&Path>, name: &str) -> Result<Option<(String, String)>, TemplateError> {
+fn read_override(directory: Option<&Path>, name: &str) -> Result<Option<(String, String)>, TemplateError> {
     let Some(path) = directory.map(|directory| directory.join(name)) else { return Ok(None) };
     match std::fs::read_to_string(&path) {
         Ok(source) => Ok(Some((path.display().to_string(), source))),
@@ -209,16 +214,16 @@ fn find(directory: Option<&Path>, name: &str) -> Result<Option<(String, String)>
     }
 }
 
-/// [`template::say`]; what there is not to say is an error.
-fn say(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, Error> {
-    if !template::language(state).has(key) {
+/// [`template::t`]; what there is not to say is an error.
+fn t(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, Error> {
+    if !template::language(state).contains(key) {
         return Err(Error::new(ErrorKind::InvalidOperation, format!("unknown message `{key}`")));
     }
-    template::say(state, key, values)
+    template::t(state, key, values)
 }
 
-fn broken(name: &str, error: &Error) -> TemplateError {
-    TemplateError::Broken {
+fn template_error(name: &str, error: &Error) -> TemplateError {
+    TemplateError::Invalid {
         file: error.name().unwrap_or(name).to_owned(),
         line: error.line().unwrap_or(1),
         reason: match error.detail() {
@@ -229,34 +234,34 @@ fn broken(name: &str, error: &Error) -> TemplateError {
 }
 
 /// What both kinds have, as an example.
-fn sample(link: &str) -> Value {
+fn sample_common(link: &str) -> Value {
     context! {
         to => context! { name => "Ada Lovelace", email => "ada@example.org" },
         link => link,
         expires => "Tuesday, 1 January 2030, 00:00 UTC",
-        server => "https://example.org",
+        server_url => "https://example.org",
     }
 }
 
 fn sample_request(described: bool) -> Value {
     context! {
-        asks => context! { name => "Grace Hopper", email => "grace@example.org" },
+        requester => context! { name => "Grace Hopper", email => "grace@example.org" },
         bundle => context! {
             name => "Research",
             description => if described { "A <b>" } else { "" },
             rights => vec!["view your data", "download your data"],
         },
-        ..sample("https://example.org/redeem?token=abc")
+        ..sample_common("https://example.org/redeem?token=abc")
     }
 }
 
-fn sample_password(first: bool) -> Value {
-    context! { first, ..sample("https://example.org/set-password?token=abc") }
+fn sample_password(new_account: bool) -> Value {
+    context! { new_account, ..sample_common("https://example.org/set-password?token=abc") }
 }
 
 /// Writes a value, escaped where that is called for. minijinja's own escaping
 /// does the slash as well, which makes links unreadable in the source.
-fn write_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+fn write_escaped(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     if value.is_safe() || matches!(state.auto_escape(), AutoEscape::None) {
         return Ok(write!(out, "{value}")?);
     }
@@ -275,10 +280,10 @@ fn write_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(),
 
 /// Breaks lines at blanks where they are too long. What follows a break is
 /// indented as the line is, and two more below a `- `.
-fn wrap(text: &str) -> String {
+fn wrap_lines(text: &str) -> String {
     let mut wrapped = String::with_capacity(text.len() + text.len() / 16);
     for line in text.lines() {
-        if line.chars().count() <= LINE {
+        if line.chars().count() <= MAX_LINE_CHARS {
             wrapped.push_str(line);
         } else {
             let words = line.trim_start();
@@ -290,7 +295,7 @@ fn wrap(text: &str) -> String {
             }
             for (nth, word) in words.split_whitespace().enumerate() {
                 let width = word.chars().count();
-                if nth > 0 && column + 1 + width > LINE {
+                if nth > 0 && column + 1 + width > MAX_LINE_CHARS {
                     wrapped.push('\n');
                     wrapped.push_str(&indent);
                     column = indent.len();
@@ -321,9 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_words_are_whole() {
+    fn built_in_templates_render() {
         let templates = Templates::load(None).unwrap();
-        let words = templates.render(Kind::Request, Language::English, sample_request(true)).unwrap();
+        let words = templates.render(TemplateKind::Request, Language::English, sample_request(true)).unwrap();
         assert_eq!(words.subject, "Grace Hopper asks for your permission: Research");
         assert!(words.text.contains("\n\nhttps://example.org/redeem?token=abc\n\n"));
         assert!(words.html.contains("href=\"https://example.org/redeem?token=abc\""));
@@ -332,32 +337,34 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_file_takes_the_place_of_ours_and_the_rest_stays() {
+    fn operator_template_overrides_the_built_in_one() {
         let templates =
             load(&[("request.subject.txt", "Bitte um {{ bundle.name }}"), ("notes.md", "{{")]).unwrap();
         let ours = Templates::load(None).unwrap();
         for language in Language::ALL {
             let [words, built_in] = [&templates, &ours]
-                .map(|each| each.render(Kind::Request, language, sample_request(false)).unwrap());
+                .map(|each| each.render(TemplateKind::Request, language, sample_request(false)).unwrap());
             assert_eq!(words.subject, "Bitte um Research");
             assert_eq!((words.text, words.html), (built_in.text, built_in.html));
         }
     }
 
     #[test]
-    fn an_operators_file_for_one_language_leaves_the_others_alone() {
+    fn operator_template_for_one_language_leaves_the_others_unchanged() {
         let files = [("password.de.txt", "Los: {{ link }}"), ("password.txt", "{{ lang }}: {{ link }}")];
         let templates = load(&files).unwrap();
-        let text = |language| templates.render(Kind::Password, language, sample_password(true)).unwrap().text;
+        let text = |language| {
+            templates.render(TemplateKind::Password, language, sample_password(true)).unwrap().text
+        };
         assert_eq!(text(Language::German), "Los: https://example.org/set-password?token=abc\n");
         assert_eq!(text(Language::English), "en: https://example.org/set-password?token=abc\n");
     }
 
     #[test]
-    fn an_operators_layout_is_that_of_all_our_html() {
-        let templates = load(&[("layout.html", "<p>{% block what %}{% endblock %}</p>")]).unwrap();
+    fn operator_layout_applies_to_every_html_mail() {
+        let templates = load(&[("layout.html", "<p>{% block content %}{% endblock %}</p>")]).unwrap();
         for (kind, sample) in
-            [(Kind::Request, sample_request(true)), (Kind::Password, sample_password(false))]
+            [(TemplateKind::Request, sample_request(true)), (TemplateKind::Password, sample_password(false))]
         {
             let html = templates.render(kind, Language::German, sample).unwrap().html;
             assert!(html.starts_with("<p>") && html.ends_with("</p>"), "{html}");
@@ -365,18 +372,13 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_template_is_found_at_the_start_with_its_file_and_line() {
+    fn invalid_template_is_reported_at_startup_with_file_and_line() {
         for (name, text, line, reason) in [
             ("request.txt", "Hello\n\n{{ to.nmae }}", 3, "undefined value"),
-            ("request.html", "<p>\n{{ asks.name", 2, "syntax error"),
+            ("request.html", "<p>\n{{ requester.name", 2, "syntax error"),
             ("request.subject.txt", "{% include 'other' %}", 1, "template not found"),
-            ("password.txt", "{{ asks.name }}", 1, "undefined value"),
-            (
-                "password.de.html",
-                "\n{{ say('nonsense') }}",
-                2,
-                "invalid operation: unknown message `nonsense`",
-            ),
+            ("password.txt", "{{ requester.name }}", 1, "undefined value"),
+            ("password.de.html", "\n{{ t('nonsense') }}", 2, "invalid operation: unknown message `nonsense`"),
             (
                 "request.txt",
                 "{% if bundle.description == '' %}\n{{ nothing }}{% endif %}",
@@ -390,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_an_error() {
+    fn missing_template_directory_is_an_error() {
         let error = Templates::load(Some(Path::new("nowhere"))).unwrap_err().to_string();
         assert!(error.starts_with("mail_templates: cannot read nowhere: "));
     }
@@ -398,7 +400,7 @@ mod tests {
     #[test]
     fn long_lines_break_at_blanks_and_keep_their_indent() {
         let long = format!("  - {}", "word ".repeat(40).trim_end());
-        let wrapped = wrap(&long);
+        let wrapped = wrap_lines(&long);
         let lines: Vec<&str> = wrapped.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("  - word") && lines[1].starts_with("    word"));
@@ -406,14 +408,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn wrapping_loses_nothing_and_breaks_no_word(text in "([a-z]{1,12}[ \n]){0,60}[a-z/:?=]{0,120}") {
-            let wrapped = wrap(&text);
+        fn wrapping_keeps_every_word_whole(text in "([a-z]{1,12}[ \n]){0,60}[a-z/:?=]{0,120}") {
+            let wrapped = wrap_lines(&text);
             prop_assert_eq!(
                 wrapped.split_whitespace().collect::<Vec<_>>(),
                 text.split_whitespace().collect::<Vec<_>>()
             );
             for line in wrapped.lines() {
-                prop_assert!(line.chars().count() <= LINE || !line.trim().contains(' '), "{}", line);
+                prop_assert!(line.chars().count() <= MAX_LINE_CHARS || !line.trim().contains(' '), "{}", line);
             }
         }
     }

@@ -9,17 +9,17 @@ use uuid::Uuid;
 
 use crate::config::{Config, SmtpUrl, private_file};
 
-pub use super::mailbox::{MemoryMailbox, Sent};
-pub use super::relay::Relay;
+pub use super::memory::{MemoryMailbox, SentMail};
+pub use super::smtp::SmtpClient;
 
 /// The most characters that a [`SendError`] has.
-const ERROR_CHARS: usize = 300;
+const MAX_ERROR_CHARS: usize = 300;
 
 /// Where mail goes. Clones share what there is to share.
 #[derive(Clone, Debug)]
 pub enum Transport {
     /// To a relay.
-    Smtp(Relay),
+    Smtp(SmtpClient),
     /// Into files, `<id>.eml`.
     Directory(PathBuf),
     /// Into memory, for tests.
@@ -64,13 +64,13 @@ pub enum SendError {
 
 impl SendError {
     /// A refusal for good, in these words.
-    pub fn permanent(words: &str) -> Self {
-        Self::Permanent(one_line(words))
+    pub fn permanent(message: &str) -> Self {
+        Self::Permanent(to_single_line(message))
     }
 
     /// A failure for now, in these words.
-    pub fn transient(words: &str) -> Self {
-        Self::Transient(one_line(words))
+    pub fn transient(message: &str) -> Self {
+        Self::Transient(to_single_line(message))
     }
 }
 
@@ -85,7 +85,7 @@ impl Transport {
 
     /// To this relay. Nothing is connected yet.
     pub fn smtp(url: &SmtpUrl) -> Result<Self, TransportError> {
-        Relay::new(url).map(Self::Smtp)
+        SmtpClient::new(url).map(Self::Smtp)
     }
 
     /// Into this directory, which is made if need be.
@@ -114,7 +114,7 @@ impl Transport {
     pub async fn send(&self, message: &Message, id: Uuid) -> Result<(), SendError> {
         match self {
             Self::Smtp(relay) => relay.send(message).await,
-            Self::Memory(mailbox) => mailbox.take(message).await,
+            Self::Memory(mailbox) => mailbox.receive(message).await,
             Self::Directory(directory) => {
                 let (directory, content) = (directory.clone(), message.formatted());
                 tokio::task::spawn_blocking(move || write(&directory, id, &content))
@@ -130,16 +130,16 @@ impl Transport {
 /// Writes `<id>.eml`. The name appears with its content complete: nobody reads
 /// half a mail, and of two who write at once either leaves a whole one.
 fn write(directory: &Path, id: Uuid, content: &[u8]) -> io::Result<()> {
-    let draft = directory.join(format!(".{id}.{}", getrandom::u64().map_err(io::Error::other)?));
+    let temp_path = directory.join(format!(".{id}.{}", getrandom::u64().map_err(io::Error::other)?));
     // A link in a mail is for one person.
-    let written = private_file(&draft).and_then(|mut file| {
+    let written = private_file(&temp_path).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
     });
-    let renamed = written.and_then(|()| fs::rename(&draft, directory.join(format!("{id}.eml"))));
+    let renamed = written.and_then(|()| fs::rename(&temp_path, directory.join(format!("{id}.eml"))));
     if renamed.is_err() {
         // If it was not even made, the reason is in `renamed`.
-        let _ = fs::remove_file(&draft);
+        let _ = fs::remove_file(&temp_path);
     }
     #[cfg(unix)]
     if renamed.is_ok() {
@@ -149,11 +149,11 @@ fn write(directory: &Path, id: Uuid, content: &[u8]) -> io::Result<()> {
 }
 
 /// Makes one line of whatever a relay or the system had to say.
-fn one_line(words: &str) -> String {
+fn to_single_line(message: &str) -> String {
     let blank = |c: char| if c.is_control() { ' ' } else { c };
-    let line: String = words.chars().map(blank).collect();
+    let line: String = message.chars().map(blank).collect();
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(ERROR_CHARS).collect()
+    line.chars().take(MAX_ERROR_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_is_made_and_holds_each_mail_once() {
+    async fn directory_is_created_and_stores_each_mail_once() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("data/outbox");
         let transport = Transport::directory(&path).unwrap();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_or_missing_directory_is_tried_again_later() {
+    async fn missing_directory_is_a_transient_error() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("outbox");
         let transport = Transport::directory(&path).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made_is_named() {
+    fn directory_creation_error_names_the_path() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("file"), "").unwrap();
         let error = Transport::directory(&root.path().join("file/outbox")).unwrap_err().to_string();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_keeps_what_it_takes_and_refuses_as_often_as_it_was_told() {
+    async fn memory_transport_stores_mail_and_fails_as_configured() {
         let transport = Transport::memory();
         let Transport::Memory(mailbox) = &transport else { panic!() };
         mailbox.refuse("b@example.org", SendError::transient("busy"), 1);
@@ -225,6 +225,6 @@ mod tests {
         else {
             panic!()
         };
-        assert!(words.starts_with("550 no way x") && words.chars().count() == ERROR_CHARS);
+        assert!(words.starts_with("550 no way x") && words.chars().count() == MAX_ERROR_CHARS);
     }
 }

@@ -7,17 +7,17 @@ use diesel::prelude::*;
 use diesel::query_builder::{Query, QueryId};
 
 /// One row of a statement that [`bulk!`] declares.
-pub(super) struct One<'r, B>(pub &'r B, pub usize);
+pub(super) struct SingleRow<'r, B>(pub &'r B, pub usize);
 
-impl<B: QueryId> QueryId for One<'_, B> {
-    type QueryId = One<'static, B::QueryId>;
+impl<B: QueryId> QueryId for SingleRow<'_, B> {
+    type QueryId = SingleRow<'static, B::QueryId>;
 }
 
-impl<B: Query> Query for One<'_, B> {
+impl<B: Query> Query for SingleRow<'_, B> {
     type SqlType = B::SqlType;
 }
 
-impl<B, C> RunQueryDsl<C> for One<'_, B> {}
+impl<B, C> RunQueryDsl<C> for SingleRow<'_, B> {}
 
 /// Declares the rows of a statement, one `Vec` per column, and how it reads
 /// around them, where they are called `w`; and what it returns, if anything.
@@ -74,7 +74,7 @@ macro_rules! bulk {
         }
 
         impl diesel::query_builder::QueryFragment<diesel::sqlite::Sqlite>
-            for $crate::store::bulk::One<'_, $name<'_>>
+            for $crate::store::bulk::SingleRow<'_, $name<'_>>
         {
             fn walk_ast<'b>(
                 &'b self,
@@ -101,10 +101,10 @@ macro_rules! bulk {
         impl $name<'_> {
             /// Runs the statement; how many rows it wrote.
             pub(in crate::store) fn run(self, conn: &mut $crate::store::Conn) -> QueryResult<usize> {
-                match &mut conn.link {
-                    $crate::store::Link::Postgres(pg) => self.execute(&mut **pg),
-                    $crate::store::Link::Sqlite(sqlite) => (0..self.rows)
-                        .map(|row| $crate::store::bulk::One(&self, row).execute(&mut **sqlite))
+                match &mut conn.backend {
+                    $crate::store::Backend::Postgres(pg) => self.execute(&mut **pg),
+                    $crate::store::Backend::Sqlite(sqlite) => (0..self.rows)
+                        .map(|row| $crate::store::bulk::SingleRow(&self, row).execute(&mut **sqlite))
                         .sum(),
                 }
             }
@@ -123,12 +123,12 @@ macro_rules! bulk {
                     + diesel::deserialize::FromSqlRow<$returns, diesel::sqlite::Sqlite>
                     + 'static,
             {
-                match &mut conn.link {
-                    $crate::store::Link::Postgres(pg) => self.load(&mut **pg),
-                    $crate::store::Link::Sqlite(sqlite) => {
+                match &mut conn.backend {
+                    $crate::store::Backend::Postgres(pg) => self.load(&mut **pg),
+                    $crate::store::Backend::Sqlite(sqlite) => {
                         let mut found = Vec::with_capacity(self.rows);
                         for row in 0..self.rows {
-                            found.extend($crate::store::bulk::One(&self, row).load(&mut **sqlite)?);
+                            found.extend($crate::store::bulk::SingleRow(&self, row).load(&mut **sqlite)?);
                         }
                         Ok(found)
                     }

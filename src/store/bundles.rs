@@ -3,11 +3,11 @@
 use diesel::prelude::*;
 
 use super::schema::{bundle_permissions, bundles, permission_requests};
-use super::types::At;
-use super::{Conn, Link, Listed, Page, on, requests};
+use super::types::DbTimestamp;
+use super::{Backend, Conn, LimitOffset, Paginated, requests, with_backend};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
-use crate::domain::clock::Timestamp;
 use crate::domain::permission::Mask;
+use crate::domain::timestamp::Timestamp;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = bundles)]
@@ -22,9 +22,9 @@ impl From<BundleRow> for Bundle {
     fn from(row: BundleRow) -> Self {
         Self {
             id: BundleId(row.id),
-            name: BundleName::from_store(row.name),
-            description: Description::from_store(row.description),
-            permission: Mask::from_store(row.permission),
+            name: BundleName::from_db(row.name),
+            description: Description::from_db(row.description),
+            permission: Mask::from_db(row.permission),
         }
     }
 }
@@ -61,13 +61,13 @@ struct BundleValues<'a> {
 
 /// Why a bundle stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unchanged {
+pub enum BundleError {
     /// A permission or a live request is about it.
     #[error("the bundle is in use")]
     InUse,
     /// There is none.
     #[error("bundle not found")]
-    Unknown,
+    NotFound,
 }
 
 /// Adds a bundle.
@@ -77,7 +77,7 @@ pub fn insert(conn: &mut Conn, new: &NewBundle) -> QueryResult<Bundle> {
         bundles::description.eq(new.description.as_str()),
         bundles::permission.eq(i16::from(new.permission.bits())),
     );
-    let row: BundleRow = on!(conn, c => diesel::insert_into(bundles::table)
+    let row: BundleRow = with_backend!(conn, c => diesel::insert_into(bundles::table)
         .values(values)
         .returning(BundleRow::as_returning())
         .get_result(c))?;
@@ -91,20 +91,20 @@ pub fn update(
     id: BundleId,
     change: &BundleChange,
     now: Timestamp,
-) -> QueryResult<Result<Bundle, Unchanged>> {
+) -> QueryResult<Result<Bundle, BundleError>> {
     let Some(bundle) = lock(conn, id)? else {
-        return Ok(Err(Unchanged::Unknown));
+        return Ok(Err(BundleError::NotFound));
     };
     let other_rights = change.permission.is_some_and(|permission| permission != bundle.permission);
     if other_rights && is_in_use(conn, id, now)? {
-        return Ok(Err(Unchanged::InUse));
+        return Ok(Err(BundleError::InUse));
     }
     let values = BundleValues {
         name: Some(change.name.as_ref().unwrap_or(&bundle.name).as_str()),
         description: change.description.as_ref().map(Description::as_str),
         permission: change.permission.map(|permission| permission.bits().into()),
     };
-    let row: BundleRow = on!(conn, c => diesel::update(bundles::table.find(id.0))
+    let row: BundleRow = with_backend!(conn, c => diesel::update(bundles::table.find(id.0))
         .set(values)
         .returning(BundleRow::as_returning())
         .get_result(c))?;
@@ -112,18 +112,18 @@ pub fn update(
 }
 
 /// Deletes a bundle that is not in use, and the requests for it that are over.
-pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Result<(), Unchanged>> {
+pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Result<(), BundleError>> {
     if lock(conn, id)?.is_none() {
-        return Ok(Err(Unchanged::Unknown));
+        return Ok(Err(BundleError::NotFound));
     }
     if is_in_use(conn, id, now)? {
-        return Ok(Err(Unchanged::InUse));
+        return Ok(Err(BundleError::InUse));
     }
     requests::expire_all(conn, now)?;
     let closed = permission_requests::outcome.is_not_null();
     let over = permission_requests::table.filter(permission_requests::bundle_id.eq(id.0).and(closed));
-    on!(conn, c => diesel::delete(over).execute(c))?;
-    on!(conn, c => diesel::delete(bundles::table.find(id.0)).execute(c))?;
+    with_backend!(conn, c => diesel::delete(over).execute(c))?;
+    with_backend!(conn, c => diesel::delete(bundles::table.find(id.0)).execute(c))?;
     Ok(Ok(()))
 }
 
@@ -131,26 +131,26 @@ pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Resu
 /// writers hold the whole database already.
 fn lock(conn: &mut Conn, id: BundleId) -> QueryResult<Option<Bundle>> {
     let bundle = bundles::table.find(id.0);
-    let row = match &mut conn.link {
-        Link::Postgres(pooled) => {
+    let row = match &mut conn.backend {
+        Backend::Postgres(pooled) => {
             bundle.select(BundleRow::as_select()).for_update().first(&mut **pooled).optional()
         }
-        Link::Sqlite(pooled) => bundle.select(BundleRow::as_select()).first(&mut **pooled).optional(),
+        Backend::Sqlite(pooled) => bundle.select(BundleRow::as_select()).first(&mut **pooled).optional(),
     };
     Ok(row?.map(Bundle::from))
 }
 
 /// Whether a permission or a live request is about a bundle.
 fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool> {
-    let grants = bundle_permissions::table.filter(bundle_permissions::bundle_id.eq(id.0));
+    let permissions = bundle_permissions::table.filter(bundle_permissions::bundle_id.eq(id.0));
     let requests = permission_requests::table.filter(
         permission_requests::bundle_id
             .eq(id.0)
             .and(permission_requests::closed_at.is_null())
-            .and(permission_requests::expires_at.gt(At(now))),
+            .and(permission_requests::expires_at.gt(DbTimestamp(now))),
     );
-    on!(conn, c => diesel::select(
-        diesel::dsl::exists(grants).or(diesel::dsl::exists(requests))
+    with_backend!(conn, c => diesel::select(
+        diesel::dsl::exists(permissions).or(diesel::dsl::exists(requests))
     )
     .get_result(c))
 }
@@ -158,7 +158,7 @@ fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool>
 /// The bundles of these numbers, in no order.
 pub fn by_ids(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<Bundle>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<BundleRow> = on!(conn, c => bundles::table
+    let rows: Vec<BundleRow> = with_backend!(conn, c => bundles::table
         .filter(bundles::id.eq_any(&ids))
         .select(BundleRow::as_select())
         .load(c))?;
@@ -166,13 +166,13 @@ pub fn by_ids(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<Bundle>> {
 }
 
 /// A page of the bundles, by number.
-pub fn list(conn: &mut Conn, page: Page) -> QueryResult<Listed<Bundle>> {
-    let total = on!(conn, c => bundles::table.count().get_result(c))?;
-    let rows: Vec<BundleRow> = on!(conn, c => bundles::table
+pub fn list(conn: &mut Conn, page: LimitOffset) -> QueryResult<Paginated<Bundle>> {
+    let total = with_backend!(conn, c => bundles::table.count().get_result(c))?;
+    let rows: Vec<BundleRow> = with_backend!(conn, c => bundles::table
         .order(bundles::id)
         .limit(page.limit)
         .offset(page.offset)
         .select(BundleRow::as_select())
         .load(c))?;
-    Ok(Listed { rows: rows.into_iter().map(Bundle::from).collect(), total })
+    Ok(Paginated { rows: rows.into_iter().map(Bundle::from).collect(), total })
 }

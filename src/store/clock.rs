@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use diesel::prelude::*;
 
-use super::types::{At, Instant};
-use super::{Conn, Link};
-use crate::domain::clock::Timestamp;
-use crate::faults::planted;
+use super::types::{DbTimestamp, SqlTimestamp};
+use super::{Backend, Conn};
+use crate::domain::timestamp::Timestamp;
+use crate::failpoints::fail_point;
 
 diesel::define_sql_function! {
     /// The moment of the call; `now()` would be that of the transaction's begin,
     /// which predates the wait for a lock.
-    fn clock_timestamp() -> Instant;
+    fn clock_timestamp() -> SqlTimestamp;
 }
 
 /// Where `now` comes from.
@@ -30,23 +30,23 @@ impl Conn {
     /// The moment, by the database's clock. Taken after the locks of a
     /// transaction, so that nothing is decided by a stale one.
     pub fn now(&mut self) -> QueryResult<Timestamp> {
-        match (&self.clock, &mut self.link) {
+        match (&self.clock, &mut self.backend) {
             (Clock::Manual(micros), _) => Ok(Timestamp::from_micros(micros.load(Ordering::SeqCst))),
-            (Clock::Database, Link::Postgres(_)) if planted("clock.own") => Ok(machine_now()),
-            (Clock::Database, Link::Postgres(conn)) => {
-                diesel::select(clock_timestamp()).get_result::<At>(&mut **conn).map(|at| at.0)
+            (Clock::Database, Backend::Postgres(_)) if fail_point("clock.local") => Ok(system_now()),
+            (Clock::Database, Backend::Postgres(conn)) => {
+                diesel::select(clock_timestamp()).get_result::<DbTimestamp>(&mut **conn).map(|at| at.0)
             }
-            (Clock::Database, Link::Sqlite(_)) => Ok(machine_now()),
+            (Clock::Database, Backend::Sqlite(_)) => Ok(system_now()),
         }
     }
 
     /// The moment that a query told beside its rows, by the clock that counts.
-    pub(super) fn moment(&self, told: At) -> Timestamp {
-        match (&self.clock, &self.link) {
+    pub(super) fn resolve_now(&self, queried: DbTimestamp) -> Timestamp {
+        match (&self.clock, &self.backend) {
             (Clock::Manual(micros), _) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
-            (Clock::Database, Link::Postgres(_)) if planted("clock.own") => machine_now(),
-            (Clock::Database, Link::Postgres(_)) => told.0,
-            (Clock::Database, Link::Sqlite(_)) => machine_now(),
+            (Clock::Database, Backend::Postgres(_)) if fail_point("clock.local") => system_now(),
+            (Clock::Database, Backend::Postgres(_)) => queried.0,
+            (Clock::Database, Backend::Sqlite(_)) => system_now(),
         }
     }
 }
@@ -54,6 +54,6 @@ impl Conn {
 /// The moment by this machine's clock, which on SQLite is the database's too.
 /// Elsewhere it is for display only: nothing is ever decided by it.
 #[expect(clippy::disallowed_methods, reason = "the one place: SQLite has no other clock")]
-pub fn machine_now() -> Timestamp {
+pub fn system_now() -> Timestamp {
     Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
 }

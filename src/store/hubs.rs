@@ -7,12 +7,12 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::bulk::bulk;
 use super::schema::{hub_members, hubs, users};
-use super::types::At;
+use super::types::DbTimestamp;
 use super::users::{UserRow, escape_like, lower};
-use super::{Conn, Page, on};
-use crate::domain::clock::Timestamp;
+use super::{Conn, LimitOffset, with_backend};
 use crate::domain::hub::HubId;
 use crate::domain::permission::{Mask, Role};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User, UserId};
 
 /// A hub, and its members by address.
@@ -28,14 +28,14 @@ pub struct Hub {
 
 /// Adds a hub; false when there is one of this id.
 pub fn insert(conn: &mut Conn, id: &HubId, name: &str, now: Timestamp) -> QueryResult<bool> {
-    let values = (hubs::id.eq(id.as_str()), hubs::name.eq(name), hubs::created_at.eq(At(now)));
-    on!(conn, c => diesel::insert_into(hubs::table).values(values).on_conflict_do_nothing().execute(c))
+    let values = (hubs::id.eq(id.as_str()), hubs::name.eq(name), hubs::created_at.eq(DbTimestamp(now)));
+    with_backend!(conn, c => diesel::insert_into(hubs::table).values(values).on_conflict_do_nothing().execute(c))
         .map(|rows| rows > 0)
 }
 
 /// Whether there is such a hub.
 pub fn exists(conn: &mut Conn, id: &HubId) -> QueryResult<bool> {
-    on!(conn, c => diesel::select(diesel::dsl::exists(hubs::table.find(id.as_str()))).get_result(c))
+    with_backend!(conn, c => diesel::select(diesel::dsl::exists(hubs::table.find(id.as_str()))).get_result(c))
 }
 
 /// Gives a user a role, in place of the one they had.
@@ -45,7 +45,7 @@ pub fn set_role(conn: &mut Conn, hub: &HubId, user: UserId, role: Role) -> Query
         hub_members::user_id.eq(user.0),
         hub_members::role.eq(role.name()),
     );
-    on!(conn, c => diesel::insert_into(hub_members::table)
+    with_backend!(conn, c => diesel::insert_into(hub_members::table)
         .values(values)
         .on_conflict((hub_members::hub_id, hub_members::user_id))
         .do_update()
@@ -56,13 +56,13 @@ pub fn set_role(conn: &mut Conn, hub: &HubId, user: UserId, role: Role) -> Query
 
 /// Takes a user's role; false when they had none.
 pub fn remove_role(conn: &mut Conn, hub: &HubId, user: UserId) -> QueryResult<bool> {
-    on!(conn, c => diesel::delete(hub_members::table.find((hub.as_str(), user.0))).execute(c))
+    with_backend!(conn, c => diesel::delete(hub_members::table.find((hub.as_str(), user.0))).execute(c))
         .map(|rows| rows > 0)
 }
 
 bulk! {
     /// Who is to be looked for in which hub: their role there, if any.
-    Members { hub_id: Text => &'a str, user_id: BigInt => i64 }
+    FindRoles { hub_id: Text => &'a str, user_id: BigInt => i64 }
     "SELECT w.hub_id, w.user_id, \
      (SELECT m.role FROM hub_members AS m WHERE m.hub_id = w.hub_id AND m.user_id = w.user_id) FROM"
     w "" returns (Text, BigInt, Nullable<Text>)
@@ -73,19 +73,19 @@ pub(super) fn privileges(
     conn: &mut Conn,
     members: &[(&str, UserId)],
 ) -> QueryResult<HashMap<(String, UserId), Mask>> {
-    let mut wanted = Members::default();
+    let mut roles = FindRoles::default();
     for (hub, user) in members {
-        wanted.push((hub, user.0));
+        roles.push((hub, user.0));
     }
-    let rows: Vec<(String, i64, Option<String>)> = wanted.fetch(conn)?;
+    let rows: Vec<(String, i64, Option<String>)> = roles.fetch(conn)?;
     Ok(rows
         .into_iter()
-        .filter_map(|(hub, user, role)| Some(((hub, UserId(user)), privilege(&role?)?)))
+        .filter_map(|(hub, user, role)| Some(((hub, UserId(user)), privilege_of_role(&role?)?)))
         .collect())
 }
 
 /// The mask of a role; one that a later version brought in carries nothing here.
-pub(super) fn privilege(role: &str) -> Option<Mask> {
+pub(super) fn privilege_of_role(role: &str) -> Option<Mask> {
     role.parse::<Role>().ok().map(Role::privilege)
 }
 
@@ -94,7 +94,7 @@ pub(super) fn privilege(role: &str) -> Option<Mask> {
 pub fn administered_by(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<(HubId, String, Role)>> {
     let administers = |role: &Role| role.privilege().contains(Mask::ADMIN);
     let roles: Vec<&str> = Role::ALL.into_iter().filter(administers).map(Role::name).collect();
-    let rows: Vec<(String, String, String)> = on!(conn, c => hub_members::table
+    let rows: Vec<(String, String, String)> = with_backend!(conn, c => hub_members::table
         .inner_join(hubs::table)
         .filter(hub_members::user_id.eq(user.0).and(hub_members::role.eq_any(&roles)))
         .order((hubs::name, hubs::id))
@@ -102,15 +102,15 @@ pub fn administered_by(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult
         .select((hubs::id, hubs::name, hub_members::role))
         .load(c))?;
     let hub =
-        |(id, name, role): (String, String, String)| Some((HubId::from_store(id), name, role.parse().ok()?));
+        |(id, name, role): (String, String, String)| Some((HubId::from_db(id), name, role.parse().ok()?));
     Ok(rows.into_iter().filter_map(hub).collect())
 }
 
 /// All hubs, by id.
 pub fn all(conn: &mut Conn) -> QueryResult<Vec<Hub>> {
     let rows: Vec<(String, String)> =
-        on!(conn, c => hubs::table.order(hubs::id).select((hubs::id, hubs::name)).load(c))?;
-    let members: Vec<(String, String, String)> = on!(conn, c => hub_members::table
+        with_backend!(conn, c => hubs::table.order(hubs::id).select((hubs::id, hubs::name)).load(c))?;
+    let members: Vec<(String, String, String)> = with_backend!(conn, c => hub_members::table
         .inner_join(users::table)
         .order((hub_members::hub_id, users::email))
         .select((hub_members::hub_id, users::email, hub_members::role))
@@ -118,40 +118,40 @@ pub fn all(conn: &mut Conn) -> QueryResult<Vec<Hub>> {
     let mut by_hub: HashMap<String, Vec<(Email, Role)>> = HashMap::new();
     for (hub, email, role) in members {
         if let Ok(role) = role.parse() {
-            by_hub.entry(hub).or_default().push((Email::from_store(email), role));
+            by_hub.entry(hub).or_default().push((Email::from_db(email), role));
         }
     }
     let hub = |(id, name): (String, String)| {
         let members = by_hub.remove(&id).unwrap_or_default();
-        Hub { id: HubId::from_store(id), name, members }
+        Hub { id: HubId::from_db(id), name, members }
     };
     Ok(rows.into_iter().map(hub).collect())
 }
 
 /// A page of the hubs in whose id or name a text is, in lower case, by id: each one's id
 /// and name.
-pub fn search(conn: &mut Conn, text: &str, page: Page) -> QueryResult<Vec<(HubId, String)>> {
+pub fn search(conn: &mut Conn, text: &str, page: LimitOffset) -> QueryResult<Vec<(HubId, String)>> {
     let pattern = format!("%{}%", escape_like(text));
     let matching =
         lower(hubs::id).like(&pattern).escape('\\').or(lower(hubs::name).like(&pattern).escape('\\'));
-    let rows: Vec<(String, String)> = on!(conn, c => hubs::table
+    let rows: Vec<(String, String)> = with_backend!(conn, c => hubs::table
         .filter(matching)
         .order(hubs::id)
         .limit(page.limit)
         .offset(page.offset)
         .select((hubs::id, hubs::name))
         .load(c))?;
-    Ok(rows.into_iter().map(|(id, name)| (HubId::from_store(id), name)).collect())
+    Ok(rows.into_iter().map(|(id, name)| (HubId::from_db(id), name)).collect())
 }
 
 /// What people call a hub; `None` when there is no such one.
 pub fn name(conn: &mut Conn, id: &HubId) -> QueryResult<Option<String>> {
-    on!(conn, c => hubs::table.find(id.as_str()).select(hubs::name).first(c).optional())
+    with_backend!(conn, c => hubs::table.find(id.as_str()).select(hubs::name).first(c).optional())
 }
 
 /// A page of a hub's members, by number, and what they are there.
-pub fn members(conn: &mut Conn, id: &HubId, page: Page) -> QueryResult<Vec<(User, Role)>> {
-    let rows: Vec<(UserRow, String)> = on!(conn, c => hub_members::table
+pub fn members(conn: &mut Conn, id: &HubId, page: LimitOffset) -> QueryResult<Vec<(User, Role)>> {
+    let rows: Vec<(UserRow, String)> = with_backend!(conn, c => hub_members::table
         .inner_join(users::table)
         .filter(hub_members::hub_id.eq(id.as_str()))
         .order(hub_members::user_id)

@@ -9,34 +9,34 @@ use std::time::{Duration, Instant};
 
 use diesel::result::Error;
 
+use super::api_keys::{self, ApiKeyAuth};
 use super::bundles;
-use super::cast::{Cast, Scene};
-use super::exports::{self, KnownExport};
-use super::keys::{self, KnownKey};
-use super::{Store, StoreError, staged, users};
+use super::export_tokens::{self, ExportTokenAuth};
+use super::participants::{Participants, RequestParties};
+use super::{Store, StoreError, requests_with_parties, users};
 use crate::domain::bundle::{Bundle, BundleId};
-use crate::domain::clock::Timestamp;
-use crate::domain::request::PermissionRequest;
+use crate::domain::permission_request::PermissionRequest;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ApiKeyId, ExportId, RedeemId};
 use crate::domain::user::{Email, User, UserId};
-use crate::faults;
+use crate::failpoints;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub enum Question {
+pub enum LookupKey {
     /// An export token, with what it takes to judge a use of it.
-    Export(ExportId),
+    ExportToken(ExportId),
     /// A request, with whom it names.
     Request(RedeemId),
     /// An API key that has not been revoked, with its user.
-    Key(ApiKeyId),
+    ApiKey(ApiKeyId),
     /// Users and a bundle.
-    Names(Vec<UserName>, Option<BundleId>),
+    UsersAndBundle(Vec<UserRef>, Option<BundleId>),
 }
 
 /// How a user is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UserName {
+pub enum UserRef {
     /// By number.
     Id(UserId),
     /// By address.
@@ -45,19 +45,19 @@ pub enum UserName {
 
 /// The answers to several questions.
 #[derive(Debug, Default)]
-pub struct Findings {
-    exports: HashMap<ExportId, KnownExport>,
+pub struct LookupResults {
+    export_tokens: HashMap<ExportId, ExportTokenAuth>,
     requests: HashMap<RedeemId, PermissionRequest>,
-    keys: HashMap<ApiKeyId, KnownKey>,
-    cast: Cast,
-    emails: HashMap<Email, UserId>,
-    now: Option<Timestamp>,
+    api_keys: HashMap<ApiKeyId, ApiKeyAuth>,
+    participants: Participants,
+    ids_by_email: HashMap<Email, UserId>,
+    read_at: Option<Timestamp>,
 }
 
-impl Findings {
+impl LookupResults {
     /// An export token, and the moment to judge it by.
-    pub fn export(&self, id: ExportId) -> Option<(&KnownExport, Timestamp)> {
-        self.exports.get(&id).zip(self.now)
+    pub fn export_token(&self, id: ExportId) -> Option<(&ExportTokenAuth, Timestamp)> {
+        self.export_tokens.get(&id).zip(self.read_at)
     }
 
     /// A request that waits for this user to decide, whom it names, and the
@@ -66,110 +66,112 @@ impl Findings {
         &self,
         id: RedeemId,
         target: UserId,
-    ) -> Option<(&PermissionRequest, Scene<'_>, Timestamp)> {
-        let now = self.now?;
-        let request = self.requests.get(&id).filter(|request| request.awaits(target, now))?;
-        Some((request, self.cast.scene(request.terms)?, now))
+    ) -> Option<(&PermissionRequest, RequestParties<'_>, Timestamp)> {
+        let now = self.read_at?;
+        let request = self.requests.get(&id).filter(|request| request.is_pending_for(target, now))?;
+        Some((request, self.participants.parties(request.terms)?, now))
     }
 
     /// An API key.
-    pub fn key(&self, id: ApiKeyId) -> Option<&KnownKey> {
-        self.keys.get(&id)
+    pub fn api_key(&self, id: ApiKeyId) -> Option<&ApiKeyAuth> {
+        self.api_keys.get(&id)
     }
 
     /// A user.
-    pub fn user(&self, name: &UserName) -> Option<&User> {
+    pub fn user(&self, name: &UserRef) -> Option<&User> {
         match name {
-            UserName::Id(id) => self.cast.user(*id),
-            UserName::Email(email) => self.cast.user(*self.emails.get(email)?),
+            UserRef::Id(id) => self.participants.user(*id),
+            UserRef::Email(email) => self.participants.user(*self.ids_by_email.get(email)?),
         }
     }
 
     /// A bundle.
     pub fn bundle(&self, id: BundleId) -> Option<&Bundle> {
-        self.cast.bundle(id)
+        self.participants.bundle(id)
     }
 }
 
 /// How long after they were asked questions that could not be answered together are
 /// tried apart: nobody waits for longer than two seconds.
-const PATIENCE: Duration = Duration::from_millis(1_000);
+const RETRY_BUDGET: Duration = Duration::from_millis(1_000);
 
 /// Answers questions, all at once or half by half: a bad one fails alone. The answers
 /// are in the order of the questions; there is none where the database gave none.
-pub fn answer(store: &Store, questions: &[Question]) -> Vec<Option<Arc<Findings>>> {
-    answer_until(store, questions, Instant::now() + PATIENCE)
+pub fn resolve(store: &Store, keys: &[LookupKey]) -> Vec<Option<Arc<LookupResults>>> {
+    resolve_until(store, keys, Instant::now() + RETRY_BUDGET)
 }
 
-fn answer_until(store: &Store, questions: &[Question], deadline: Instant) -> Vec<Option<Arc<Findings>>> {
-    let found = catch_unwind(AssertUnwindSafe(|| find(store, questions)));
-    let refused = match found.unwrap_or(Err(StoreError::Refused(Error::RollbackTransaction))) {
-        Ok(found) => return vec![Some(Arc::new(found)); questions.len()],
+fn resolve_until(store: &Store, keys: &[LookupKey], deadline: Instant) -> Vec<Option<Arc<LookupResults>>> {
+    let found = catch_unwind(AssertUnwindSafe(|| resolve_together(store, keys)));
+    let failure = match found.unwrap_or(Err(StoreError::QueryFailed(Error::RollbackTransaction))) {
+        Ok(found) => return vec![Some(Arc::new(found)); keys.len()],
         Err(error) => error,
     };
-    let apart = matches!(refused, StoreError::Refused(_)) && questions.len() > 1;
-    let apart = apart && !faults::planted("lookup.together");
+    let can_split = matches!(failure, StoreError::QueryFailed(_)) && keys.len() > 1;
+    let apart = can_split && !failpoints::fail_point("lookup.no_split");
     if !apart || Instant::now() >= deadline {
-        tracing::warn!(error = %refused, questions = questions.len(), "lookup failed");
-        return vec![None; questions.len()];
+        tracing::warn!(error = %failure, questions = keys.len(), "lookup failed");
+        return vec![None; keys.len()];
     }
-    let (first, second) = questions.split_at(questions.len() / 2);
-    let mut answers = answer_until(store, first, deadline);
-    answers.extend(answer_until(store, second, deadline));
-    answers
+    let (first, second) = keys.split_at(keys.len() / 2);
+    let mut results = resolve_until(store, first, deadline);
+    results.extend(resolve_until(store, second, deadline));
+    results
 }
 
 /// Answers questions together, or none of them.
-pub fn find(store: &Store, questions: &[Question]) -> Result<Findings, StoreError> {
+pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<LookupResults, StoreError> {
     let (mut exports, mut requests, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut ids, mut emails, mut things) = (Vec::new(), Vec::new(), Vec::new());
-    for question in questions {
+    let (mut user_ids, mut emails, mut bundle_ids) = (Vec::new(), Vec::new(), Vec::new());
+    for question in lookup_keys {
         match question {
-            Question::Export(id) => exports.push(*id),
-            Question::Request(id) => requests.push(*id),
-            Question::Key(id) => keys.push(*id),
-            Question::Names(names, bundle) => {
-                things.extend(*bundle);
+            LookupKey::ExportToken(id) => exports.push(*id),
+            LookupKey::Request(id) => requests.push(*id),
+            LookupKey::ApiKey(id) => keys.push(*id),
+            LookupKey::UsersAndBundle(names, bundle) => {
+                bundle_ids.extend(*bundle);
                 for name in names {
                     match name {
-                        UserName::Id(id) => ids.push(*id),
-                        UserName::Email(email) => emails.push(email.clone()),
+                        UserRef::Id(id) => user_ids.push(*id),
+                        UserRef::Email(email) => emails.push(email.clone()),
                     }
                 }
             }
         }
     }
-    store.keyed().read(|conn| {
-        faults::planted("lookup.panic");
-        let mut found = Findings::default();
+    store.with_point_lookup_pool().read(|conn| {
+        failpoints::fail_point("lookup.panic");
+        let mut results = LookupResults::default();
         if !exports.is_empty() {
-            for (export, at) in exports::known(conn, &exports)? {
-                found.now = Some(at);
-                found.exports.insert(export.token.id, export);
+            for (export, at) in export_tokens::load_for_auth(conn, &exports)? {
+                results.read_at = Some(at);
+                results.export_tokens.insert(export.token.id, export);
             }
         }
         if !requests.is_empty() {
-            let staged = staged::load(conn, &requests, false)?;
-            found.now = staged.now.or(found.now);
-            found.cast = staged.cast;
-            found.requests =
+            let staged = requests_with_parties::load(conn, &requests, false)?;
+            results.read_at = staged.read_at.or(results.read_at);
+            results.participants = staged.participants;
+            results.requests =
                 staged.requests.into_iter().map(|request| (request.redeem_id, request)).collect();
         }
         if !keys.is_empty() {
-            found.keys = keys::live(conn, &keys)?.into_iter().collect();
+            results.api_keys = api_keys::active_by_ids(conn, &keys)?.into_iter().collect();
         }
-        if !ids.is_empty() {
-            users::by_ids(conn, &ids)?.into_iter().for_each(|user| found.cast.add_user(user));
+        if !user_ids.is_empty() {
+            users::by_ids(conn, &user_ids)?.into_iter().for_each(|user| results.participants.add_user(user));
         }
         if !emails.is_empty() {
             for user in users::by_emails(conn, &emails)? {
-                found.emails.insert(user.email.clone(), user.id);
-                found.cast.add_user(user);
+                results.ids_by_email.insert(user.email.clone(), user.id);
+                results.participants.add_user(user);
             }
         }
-        if !things.is_empty() {
-            bundles::by_ids(conn, &things)?.into_iter().for_each(|bundle| found.cast.add_bundle(bundle));
+        if !bundle_ids.is_empty() {
+            bundles::by_ids(conn, &bundle_ids)?
+                .into_iter()
+                .for_each(|bundle| results.participants.add_bundle(bundle));
         }
-        Ok(found)
+        Ok(results)
     })
 }

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::bulk::bulk;
 use super::schema::outbox;
-use super::types::{At, Id, Instant, Uid};
-use super::{Conn, Link, Page, on};
-use crate::domain::clock::Timestamp;
-use crate::domain::request::RequestId;
+use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use super::{Backend, Conn, LimitOffset, with_backend};
+use crate::domain::permission_request::RequestId;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::PasswordLinkId;
 
 /// How a mail came to its end.
@@ -22,7 +22,7 @@ pub enum MailResult {
     /// The mail server took it.
     Sent,
     /// The mail server refused it for good.
-    Dead,
+    Failed,
     /// What it tells of died before it was sent.
     Cancelled,
 }
@@ -32,7 +32,7 @@ impl MailResult {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sent => "sent",
-            Self::Dead => "dead",
+            Self::Failed => "failed",
             Self::Cancelled => "cancelled",
         }
     }
@@ -40,19 +40,19 @@ impl MailResult {
 
 /// What a mail tells of, and dies with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Matter {
+pub enum MailKind {
     /// A permission is asked for.
     Request(RequestId),
     /// A password may be set.
-    Password(PasswordLinkId),
+    PasswordLink(PasswordLinkId),
 }
 
-impl Matter {
+impl MailKind {
     /// As the two columns have it, of which the database sees to it that one is set.
-    fn of_columns(request: Option<i64>, password_link: Option<Uid>) -> QueryResult<Self> {
+    fn from_columns(request: Option<i64>, password_link: Option<DbUuid>) -> QueryResult<Self> {
         match (request, password_link) {
             (Some(request), _) => Ok(Self::Request(RequestId(request))),
-            (None, Some(link)) => Ok(Self::Password(PasswordLinkId(link.0))),
+            (None, Some(link)) => Ok(Self::PasswordLink(PasswordLinkId(link.0))),
             (None, None) => Err(diesel::NotFound),
         }
     }
@@ -60,22 +60,22 @@ impl Matter {
 
 /// A mail that is ours to send until the lease runs out.
 #[derive(Clone, Debug)]
-pub struct Claimed {
+pub struct ClaimedRow {
     /// The mail's id, which its Message-ID carries.
     pub id: Uuid,
     /// How often it was tried, this time included.
     pub attempts: i32,
     /// What it tells of.
-    pub matter: Matter,
+    pub kind: MailKind,
 }
 
 /// A mail, as the operator sees it.
 #[derive(Clone, Debug)]
-pub struct Mail {
+pub struct OutboxMail {
     /// The id.
     pub id: Uuid,
     /// What it tells of.
-    pub matter: Matter,
+    pub kind: MailKind,
     /// Since when it is owed.
     pub created_at: Timestamp,
     /// When it is next tried.
@@ -95,29 +95,29 @@ pub struct Mail {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = outbox)]
 struct MailRow {
-    id: Uid,
+    id: DbUuid,
     request_id: Option<i64>,
-    password_link_id: Option<Uid>,
-    created_at: At,
-    due_at: At,
+    password_link_id: Option<DbUuid>,
+    created_at: DbTimestamp,
+    due_at: DbTimestamp,
     attempts: i32,
-    lease: Option<Uid>,
-    finished_at: Option<At>,
+    lease: Option<DbUuid>,
+    finished_at: Option<DbTimestamp>,
     result: Option<String>,
     last_error: Option<String>,
 }
 
-impl Mail {
+impl OutboxMail {
     /// How it stands: how it ended, or else `sending` or `waiting`.
     pub fn status(&self, now: Timestamp) -> &str {
         let waits = if self.leased && self.due_at > now { "sending" } else { "waiting" };
         self.result.as_deref().unwrap_or(waits)
     }
 
-    fn of_row(row: MailRow) -> QueryResult<Self> {
+    fn from_row(row: MailRow) -> QueryResult<Self> {
         Ok(Self {
             id: row.id.0,
-            matter: Matter::of_columns(row.request_id, row.password_link_id)?,
+            kind: MailKind::from_columns(row.request_id, row.password_link_id)?,
             created_at: row.created_at.0,
             due_at: row.due_at.0,
             attempts: row.attempts,
@@ -131,7 +131,7 @@ impl Mail {
 
 bulk! {
     /// New mails that tell of requests.
-    Insertion { id: Id => Uid, request_id: BigInt => i64, created_at: Instant => At }
+    InsertMails { id: SqlUuid => DbUuid, request_id: BigInt => i64, created_at: SqlTimestamp => DbTimestamp }
     "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
      SELECT id, request_id, created_at, created_at, 0 FROM" w ""
 }
@@ -139,9 +139,9 @@ bulk! {
 /// Changes those of these mails that are still under this lease; their ids.
 macro_rules! leased {
     ($conn:expr, $lease:expr, $ids:expr, $set:expr) => {{
-        let ids: Vec<Uid> = $ids.iter().map(|id: &Uuid| Uid(*id)).collect();
-        let ours = outbox::id.eq_any(&ids).and(outbox::lease.eq(Uid($lease)));
-        let changed: Vec<Uid> = on!($conn, c => diesel::update(outbox::table)
+        let ids: Vec<DbUuid> = $ids.iter().map(|id: &Uuid| DbUuid(*id)).collect();
+        let ours = outbox::id.eq_any(&ids).and(outbox::lease.eq(DbUuid($lease)));
+        let changed: Vec<DbUuid> = with_backend!($conn, c => diesel::update(outbox::table)
             .filter(ours.assume_not_null().and(outbox::finished_at.is_null()))
             .set($set)
             .returning(outbox::id)
@@ -152,9 +152,9 @@ macro_rules! leased {
 
 /// Owes mails that tell of requests, due at once.
 pub(super) fn insert(conn: &mut Conn, mails: &[(Uuid, RequestId)], now: Timestamp) -> QueryResult<()> {
-    let mut rows = Insertion::default();
+    let mut rows = InsertMails::default();
     for (id, request) in mails {
-        rows.push((Uid(*id), request.0, At(now)));
+        rows.push((DbUuid(*id), request.0, DbTimestamp(now)));
     }
     rows.run(conn).map(drop)
 }
@@ -167,36 +167,39 @@ pub(super) fn insert_password(
     now: Timestamp,
 ) -> QueryResult<()> {
     let values = (
-        outbox::id.eq(Uid(id)),
-        outbox::password_link_id.eq(Uid(link.0)),
-        outbox::created_at.eq(At(now)),
-        outbox::due_at.eq(At(now)),
+        outbox::id.eq(DbUuid(id)),
+        outbox::password_link_id.eq(DbUuid(link.0)),
+        outbox::created_at.eq(DbTimestamp(now)),
+        outbox::due_at.eq(DbTimestamp(now)),
         outbox::attempts.eq(0),
     );
-    on!(conn, c => diesel::insert_into(outbox::table).values(values).execute(c)).map(drop)
+    with_backend!(conn, c => diesel::insert_into(outbox::table).values(values).execute(c)).map(drop)
 }
 
 /// Those of these requests of which a mail has yet to leave.
-pub(super) fn owed(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<HashSet<RequestId>> {
+pub(super) fn pending(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<HashSet<RequestId>> {
     let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
-    let owed: Vec<i64> = on!(conn, c => outbox::table
+    let request_ids: Vec<i64> = with_backend!(conn, c => outbox::table
         .filter(outbox::request_id.eq_any(&ids).and(outbox::finished_at.is_null()))
         .select(outbox::request_id.assume_not_null())
         .load(c))?;
-    Ok(owed.into_iter().map(RequestId).collect())
+    Ok(request_ids.into_iter().map(RequestId).collect())
 }
 
 /// The last mail of each of these requests, as far as they have any.
-pub fn latest_of(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<HashMap<RequestId, Mail>> {
+pub fn latest_by_request(
+    conn: &mut Conn,
+    requests: &[RequestId],
+) -> QueryResult<HashMap<RequestId, OutboxMail>> {
     let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
-    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+    let rows: Vec<MailRow> = with_backend!(conn, c => outbox::table
         .filter(outbox::request_id.eq_any(&ids))
         .order(outbox::id)
         .select(MailRow::as_select())
         .load(c))?;
     let of_request = |row: MailRow| {
-        let mail = Mail::of_row(row)?;
-        Ok(if let Matter::Request(id) = mail.matter { Some((id, mail)) } else { None })
+        let mail = OutboxMail::from_row(row)?;
+        Ok(if let MailKind::Request(id) = mail.kind { Some((id, mail)) } else { None })
     };
     rows.into_iter().filter_map(|row| of_request(row).transpose()).collect()
 }
@@ -209,52 +212,53 @@ pub fn claim(
     limit: i64,
     now: Timestamp,
     until: Timestamp,
-) -> QueryResult<Vec<Claimed>> {
+) -> QueryResult<Vec<ClaimedRow>> {
     let due = outbox::table
-        .filter(outbox::finished_at.is_null().and(outbox::due_at.le(At(now))))
+        .filter(outbox::finished_at.is_null().and(outbox::due_at.le(DbTimestamp(now))))
         .order(outbox::due_at)
         .limit(limit)
         .select((outbox::id, outbox::attempts, outbox::request_id, outbox::password_link_id));
-    let rows: Vec<(Uid, i32, Option<i64>, Option<Uid>)> = match &mut conn.link {
-        Link::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
-        Link::Sqlite(sqlite) => due.load(&mut **sqlite)?,
+    let rows: Vec<(DbUuid, i32, Option<i64>, Option<DbUuid>)> = match &mut conn.backend {
+        Backend::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
+        Backend::Sqlite(sqlite) => due.load(&mut **sqlite)?,
     };
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<Uid> = rows.iter().map(|(id, ..)| *id).collect();
-    on!(conn, c => diesel::update(outbox::table)
+    let ids: Vec<DbUuid> = rows.iter().map(|(id, ..)| *id).collect();
+    with_backend!(conn, c => diesel::update(outbox::table)
         .filter(outbox::id.eq_any(&ids))
         .set((
-            outbox::lease.eq(Uid(lease)),
-            outbox::due_at.eq(At(until)),
+            outbox::lease.eq(DbUuid(lease)),
+            outbox::due_at.eq(DbTimestamp(until)),
             outbox::attempts.eq(outbox::attempts + 1),
         ))
         .execute(c))?;
     rows.into_iter()
         .map(|(id, attempts, request, link)| {
-            Ok(Claimed { id: id.0, attempts: attempts + 1, matter: Matter::of_columns(request, link)? })
+            Ok(ClaimedRow { id: id.0, attempts: attempts + 1, kind: MailKind::from_columns(request, link)? })
         })
         .collect()
 }
 
 /// Keeps mails for longer; those that are still under this lease.
 pub fn renew(conn: &mut Conn, lease: Uuid, ids: &[Uuid], until: Timestamp) -> QueryResult<Vec<Uuid>> {
-    leased!(conn, lease, ids, outbox::due_at.eq(At(until)))
+    leased!(conn, lease, ids, outbox::due_at.eq(DbTimestamp(until)))
 }
 
 /// Puts a mail back until `due`, and why; its id if it was under this lease.
 pub fn defer(conn: &mut Conn, lease: Uuid, id: Uuid, due: Timestamp, error: &str) -> QueryResult<Vec<Uuid>> {
-    let set = (outbox::lease.eq(None::<Uid>), outbox::due_at.eq(At(due)), outbox::last_error.eq(error));
+    let set =
+        (outbox::lease.eq(None::<DbUuid>), outbox::due_at.eq(DbTimestamp(due)), outbox::last_error.eq(error));
     leased!(conn, lease, &[id], set)
 }
 
 /// Puts mails back that were not tried after all, due at once; those that were
 /// under this lease.
-pub fn put_back(conn: &mut Conn, lease: Uuid, ids: &[Uuid], now: Timestamp) -> QueryResult<Vec<Uuid>> {
+pub fn release(conn: &mut Conn, lease: Uuid, ids: &[Uuid], now: Timestamp) -> QueryResult<Vec<Uuid>> {
     let set = (
-        outbox::lease.eq(None::<Uid>),
-        outbox::due_at.eq(At(now)),
+        outbox::lease.eq(None::<DbUuid>),
+        outbox::due_at.eq(DbTimestamp(now)),
         outbox::attempts.eq(outbox::attempts - 1),
     );
     leased!(conn, lease, ids, set)
@@ -270,8 +274,8 @@ pub fn finish(
     now: Timestamp,
 ) -> QueryResult<Vec<Uuid>> {
     let set = (
-        outbox::lease.eq(None::<Uid>),
-        outbox::finished_at.eq(At(now)),
+        outbox::lease.eq(None::<DbUuid>),
+        outbox::finished_at.eq(DbTimestamp(now)),
         outbox::result.eq(result.name()),
         outbox::last_error.eq(error),
     );
@@ -281,12 +285,12 @@ pub fn finish(
 /// Puts a mail that is dead, or waits, at the head of the queue; false when
 /// there is none, or it was sent.
 pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
-    let unsent = outbox::result.is_null().or(outbox::result.eq(MailResult::Dead.name()));
-    on!(conn, c => diesel::update(outbox::table)
-        .filter(outbox::id.eq(Uid(id)).and(outbox::lease.is_null()).and(unsent.assume_not_null()))
+    let unsent = outbox::result.is_null().or(outbox::result.eq(MailResult::Failed.name()));
+    with_backend!(conn, c => diesel::update(outbox::table)
+        .filter(outbox::id.eq(DbUuid(id)).and(outbox::lease.is_null()).and(unsent.assume_not_null()))
         .set((
-            outbox::due_at.eq(At(now)),
-            outbox::finished_at.eq(None::<At>),
+            outbox::due_at.eq(DbTimestamp(now)),
+            outbox::finished_at.eq(None::<DbTimestamp>),
             outbox::result.eq(None::<String>),
         ))
         .execute(c))
@@ -294,13 +298,13 @@ pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
 }
 
 /// The newest mails, the newest first.
-pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Mail>> {
-    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<OutboxMail>> {
+    let rows: Vec<MailRow> = with_backend!(conn, c => outbox::table
         .order(outbox::id.desc())
         .limit(limit)
         .select(MailRow::as_select())
         .load(c))?;
-    rows.into_iter().map(Mail::of_row).collect()
+    rows.into_iter().map(OutboxMail::from_row).collect()
 }
 
 /// Which mails to list.
@@ -309,17 +313,17 @@ pub enum MailFilter {
     /// All.
     All,
     /// Those that are owed.
-    Unsent,
+    Pending,
     /// Those that ended like this.
-    Ended(MailResult),
+    Finished(MailResult),
 }
 
 /// A page of the mails, the newest first; of those that are owed, the one that is tried
 /// last. No further than the page goes, by an index where few are wanted of many.
-pub fn list(conn: &mut Conn, filter: MailFilter, page: Page) -> QueryResult<Vec<Mail>> {
+pub fn list(conn: &mut Conn, filter: MailFilter, page: LimitOffset) -> QueryResult<Vec<OutboxMail>> {
     macro_rules! listed {
         ($filter:expr, $order:expr) => {
-            on!(conn, c => outbox::table
+            with_backend!(conn, c => outbox::table
                 .filter($filter)
                 .order($order)
                 .limit(page.limit)
@@ -331,41 +335,41 @@ pub fn list(conn: &mut Conn, filter: MailFilter, page: Page) -> QueryResult<Vec<
     let newest = outbox::id.desc();
     let rows: Vec<MailRow> = match filter {
         MailFilter::All => listed!(diesel::dsl::sql::<diesel::sql_types::Bool>("true"), newest),
-        MailFilter::Unsent => listed!(outbox::finished_at.is_null(), outbox::due_at.desc()),
+        MailFilter::Pending => listed!(outbox::finished_at.is_null(), outbox::due_at.desc()),
         // Said in so many words: the index of the dead is for nothing else.
-        MailFilter::Ended(MailResult::Dead) => {
-            listed!(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'dead'"), newest)
+        MailFilter::Finished(MailResult::Failed) => {
+            listed!(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'failed'"), newest)
         }
-        MailFilter::Ended(result) => listed!(outbox::result.eq(result.name()).assume_not_null(), newest),
+        MailFilter::Finished(result) => listed!(outbox::result.eq(result.name()).assume_not_null(), newest),
     }?;
-    rows.into_iter().map(Mail::of_row).collect()
+    rows.into_iter().map(OutboxMail::from_row).collect()
 }
 
 /// Since when mails are owed that the mail server has refused for good: so many of the
 /// newest at the most.
-pub fn newest_dead(conn: &mut Conn, most: i64) -> QueryResult<Vec<Timestamp>> {
-    let moments: Vec<At> = on!(conn, c => outbox::table
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'dead'"))
+pub fn newest_failed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Timestamp>> {
+    let moments: Vec<DbTimestamp> = with_backend!(conn, c => outbox::table
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("result = 'failed'"))
         .order(outbox::id.desc())
-        .limit(most)
+        .limit(limit)
         .select(outbox::created_at)
         .load(c))?;
     Ok(moments.into_iter().map(|at| at.0).collect())
 }
 
 /// The mails that tell of a request, the oldest first.
-pub fn of_request(conn: &mut Conn, request: RequestId) -> QueryResult<Vec<Mail>> {
-    let rows: Vec<MailRow> = on!(conn, c => outbox::table
+pub fn by_request(conn: &mut Conn, request: RequestId) -> QueryResult<Vec<OutboxMail>> {
+    let rows: Vec<MailRow> = with_backend!(conn, c => outbox::table
         .filter(outbox::request_id.eq(request.0))
         .order(outbox::id)
         .select(MailRow::as_select())
         .load(c))?;
-    rows.into_iter().map(Mail::of_row).collect()
+    rows.into_iter().map(OutboxMail::from_row).collect()
 }
 
 /// Since when the oldest mail is owed that has not been sent; `None` when none is owed.
-pub fn oldest_unsent(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
-    let oldest: Option<At> = on!(conn, c => outbox::table
+pub fn oldest_pending(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
+    let oldest: Option<DbTimestamp> = with_backend!(conn, c => outbox::table
         .filter(outbox::finished_at.is_null())
         .select(outbox::created_at)
         .order(outbox::created_at)
@@ -375,6 +379,6 @@ pub fn oldest_unsent(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
 }
 
 /// How many mails the mail server refused for good.
-pub fn dead(conn: &mut Conn) -> QueryResult<i64> {
-    on!(conn, c => outbox::table.filter(outbox::result.eq(MailResult::Dead.name())).count().get_result(c))
+pub fn count_failed(conn: &mut Conn) -> QueryResult<i64> {
+    with_backend!(conn, c => outbox::table.filter(outbox::result.eq(MailResult::Failed.name())).count().get_result(c))
 }

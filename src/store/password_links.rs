@@ -3,34 +3,34 @@
 use diesel::prelude::*;
 
 use super::schema::{password_links, users};
-use super::types::{At, Uid};
+use super::types::{DbTimestamp, DbUuid};
 use super::users::{self as people, UserRow};
-use super::{Conn, events, on, outbox};
-use crate::domain::clock::Timestamp;
-use crate::domain::event::{Action, Origin};
-use crate::domain::password_link::{Occasion, PasswordLink};
+use super::{Conn, audit_log, outbox, with_backend};
+use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::password_link::{LinkReason, PasswordLink};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{User, UserId};
 use crate::entropy;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = password_links)]
-struct LinkRow {
-    id: Uid,
+struct PasswordLinkRow {
+    id: DbUuid,
     user_id: i64,
-    first: bool,
-    created_at: At,
-    expires_at: At,
-    used_at: Option<At>,
-    replaced_at: Option<At>,
+    initial: bool,
+    created_at: DbTimestamp,
+    expires_at: DbTimestamp,
+    used_at: Option<DbTimestamp>,
+    replaced_at: Option<DbTimestamp>,
 }
 
-impl From<LinkRow> for PasswordLink {
-    fn from(row: LinkRow) -> Self {
+impl From<PasswordLinkRow> for PasswordLink {
+    fn from(row: PasswordLinkRow) -> Self {
         Self {
             id: PasswordLinkId(row.id.0),
             user: UserId(row.user_id),
-            occasion: if row.first { Occasion::First } else { Occasion::Forgotten },
+            reason: if row.initial { LinkReason::NewAccount } else { LinkReason::ForgottenPassword },
             created_at: row.created_at.0,
             expires_at: row.expires_at.0,
             used_at: row.used_at.map(|at| at.0),
@@ -41,73 +41,74 @@ impl From<LinkRow> for PasswordLink {
 
 /// Makes a user a link, in the place of any other that they have, and owes them the mail
 /// with it.
-pub fn issue(
+pub fn create(
     conn: &mut Conn,
     user: UserId,
-    occasion: Occasion,
-    origin: &Origin,
+    occasion: LinkReason,
+    context: &AuditContext,
     now: Timestamp,
 ) -> QueryResult<PasswordLink> {
     // Whoever does the same at once waits for this one, and replaces it.
     people::lock(conn, user)?;
-    replace(conn, user, now)?;
+    replace_active(conn, user, now)?;
     let id = PasswordLinkId(entropy::token().uuid(now));
     let values = (
-        password_links::id.eq(Uid(id.0)),
+        password_links::id.eq(DbUuid(id.0)),
         password_links::user_id.eq(user.0),
-        password_links::first.eq(occasion == Occasion::First),
-        password_links::created_at.eq(At(now)),
-        password_links::expires_at.eq(At(now.plus_seconds(occasion.lifetime()))),
+        password_links::initial.eq(occasion == LinkReason::NewAccount),
+        password_links::created_at.eq(DbTimestamp(now)),
+        password_links::expires_at.eq(DbTimestamp(now.plus_seconds(occasion.lifetime_seconds()))),
     );
-    let row: LinkRow = on!(conn, c => diesel::insert_into(password_links::table)
+    let row: PasswordLinkRow = with_backend!(conn, c => diesel::insert_into(password_links::table)
         .values(values)
-        .returning(LinkRow::as_returning())
+        .returning(PasswordLinkRow::as_returning())
         .get_result(c))?;
     outbox::insert_password(conn, entropy::token().uuid(now), id, now)?;
-    events::record(conn, origin, Action::UserPasswordLinked, format!("user:{user}"), now)?;
+    audit_log::record(conn, context, AuditAction::UserPasswordLinkSent, format!("user:{user}"), now)?;
     Ok(row.into())
 }
 
 /// The links of these ids, in no order.
 pub fn by_ids(conn: &mut Conn, ids: &[PasswordLinkId]) -> QueryResult<Vec<PasswordLink>> {
-    let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
-    let rows: Vec<LinkRow> = on!(conn, c => password_links::table
+    let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
+    let rows: Vec<PasswordLinkRow> = with_backend!(conn, c => password_links::table
         .filter(password_links::id.eq_any(&ids))
-        .select(LinkRow::as_select())
+        .select(PasswordLinkRow::as_select())
         .load(c))?;
     Ok(rows.into_iter().map(PasswordLink::from).collect())
 }
 
 /// Whose password a link sets, if it and they are live.
-pub fn user_of_live(conn: &mut Conn, id: PasswordLinkId, now: Timestamp) -> QueryResult<Option<User>> {
-    let found: Option<(LinkRow, UserRow)> = on!(conn, c => password_links::table
+pub fn user_of_active(conn: &mut Conn, id: PasswordLinkId, now: Timestamp) -> QueryResult<Option<User>> {
+    let found: Option<(PasswordLinkRow, UserRow)> = with_backend!(conn, c => password_links::table
         .inner_join(users::table)
-        .filter(password_links::id.eq(Uid(id.0)))
-        .select((LinkRow::as_select(), UserRow::as_select()))
+        .filter(password_links::id.eq(DbUuid(id.0)))
+        .select((PasswordLinkRow::as_select(), UserRow::as_select()))
         .first(c)
         .optional())?;
     let found = found.map(|(link, user)| (PasswordLink::from(link), User::from(user)));
-    Ok(found.filter(|(link, user)| user.active && link.is_live(now)).map(|(_, user)| user))
+    Ok(found.filter(|(link, user)| user.active && link.is_usable(now)).map(|(_, user)| user))
 }
 
 /// Uses up a link of this user's; false when it may not be used any more. Of many who do
 /// so at once, one is told true.
-pub fn spend(conn: &mut Conn, id: PasswordLinkId, user: UserId, now: Timestamp) -> QueryResult<bool> {
+pub fn consume(conn: &mut Conn, id: PasswordLinkId, user: UserId, now: Timestamp) -> QueryResult<bool> {
     people::lock(conn, user)?;
     let open = password_links::used_at.is_null().and(password_links::replaced_at.is_null());
-    let live = open.and(password_links::expires_at.gt(At(now))).and(password_links::user_id.eq(user.0));
-    on!(conn, c => diesel::update(password_links::table.find(Uid(id.0)).filter(live))
-        .set(password_links::used_at.eq(At(now)))
+    let live =
+        open.and(password_links::expires_at.gt(DbTimestamp(now))).and(password_links::user_id.eq(user.0));
+    with_backend!(conn, c => diesel::update(password_links::table.find(DbUuid(id.0)).filter(live))
+        .set(password_links::used_at.eq(DbTimestamp(now)))
         .execute(c))
     .map(|rows| rows > 0)
 }
 
 /// Ends the link of a user that may yet be used, if they have one.
-pub(super) fn replace(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+pub(super) fn replace_active(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     let open = password_links::used_at.is_null().and(password_links::replaced_at.is_null());
     let theirs = password_links::user_id.eq(user.0).and(open);
-    on!(conn, c => diesel::update(password_links::table.filter(theirs))
-        .set(password_links::replaced_at.eq(At(now)))
+    with_backend!(conn, c => diesel::update(password_links::table.filter(theirs))
+        .set(password_links::replaced_at.eq(DbTimestamp(now)))
         .execute(c))
     .map(drop)
 }

@@ -13,32 +13,32 @@ table! {
         password -> Nullable<Text>,
         active -> Bool,
         staff -> Bool,
-        created_at -> crate::store::types::Instant,
+        created_at -> crate::store::types::SqlTimestamp,
         language -> Nullable<Text>,
     }
 }
 
 table! {
     api_keys (id) {
-        id -> crate::store::types::Id,
+        id -> crate::store::types::SqlUuid,
         user_id -> BigInt,
         label -> Text,
         scope -> Nullable<Text>,
         digest -> Binary,
-        created_at -> crate::store::types::Instant,
-        revoked_at -> Nullable<crate::store::types::Instant>,
+        created_at -> crate::store::types::SqlTimestamp,
+        revoked_at -> Nullable<crate::store::types::SqlTimestamp>,
     }
 }
 
 table! {
     sessions (id) {
-        id -> crate::store::types::Id,
+        id -> crate::store::types::SqlUuid,
         user_id -> BigInt,
         digest -> Binary,
-        created_at -> crate::store::types::Instant,
-        expires_at -> crate::store::types::Instant,
-        address -> Nullable<Text>,
-        client -> Nullable<Text>,
+        created_at -> crate::store::types::SqlTimestamp,
+        expires_at -> crate::store::types::SqlTimestamp,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
     }
 }
 
@@ -46,7 +46,7 @@ table! {
     hubs (id) {
         id -> Text,
         name -> Text,
-        created_at -> crate::store::types::Instant,
+        created_at -> crate::store::types::SqlTimestamp,
     }
 }
 
@@ -69,42 +69,42 @@ table! {
 
 table! {
     export_tokens (id) {
-        id -> crate::store::types::Id,
+        id -> crate::store::types::SqlUuid,
         creator -> BigInt,
         hub_id -> Text,
         node_id -> Text,
         permission -> SmallInt,
         digest -> Binary,
-        created_at -> crate::store::types::Instant,
-        expires_at -> Nullable<crate::store::types::Instant>,
-        revoked_at -> Nullable<crate::store::types::Instant>,
+        created_at -> crate::store::types::SqlTimestamp,
+        expires_at -> Nullable<crate::store::types::SqlTimestamp>,
+        revoked_at -> Nullable<crate::store::types::SqlTimestamp>,
     }
 }
 
 table! {
     export_uses (token_id) {
-        token_id -> crate::store::types::Id,
+        token_id -> crate::store::types::SqlUuid,
         uses -> BigInt,
-        last_used_at -> crate::store::types::Instant,
+        last_used_at -> crate::store::types::SqlTimestamp,
     }
 }
 
 table! {
     permission_requests (id) {
         id -> BigInt,
-        redeem_id -> crate::store::types::Id,
+        redeem_id -> crate::store::types::SqlUuid,
         user_target -> BigInt,
         user_allowed -> BigInt,
         bundle_id -> BigInt,
         asked_by -> BigInt,
         redeem_page -> Nullable<Text>,
-        created_at -> crate::store::types::Instant,
-        expires_at -> crate::store::types::Instant,
-        create_once -> Nullable<Text>,
-        closed_at -> Nullable<crate::store::types::Instant>,
+        created_at -> crate::store::types::SqlTimestamp,
+        expires_at -> crate::store::types::SqlTimestamp,
+        create_key -> Nullable<Text>,
+        closed_at -> Nullable<crate::store::types::SqlTimestamp>,
         outcome -> Nullable<Text>,
-        redeem_once -> Nullable<Text>,
-        stands -> Bool,
+        redeem_key -> Nullable<Text>,
+        active -> Bool,
         terms -> Text,
     }
 }
@@ -116,15 +116,15 @@ table! {
         user_target -> BigInt,
         user_allowed -> BigInt,
         bundle_id -> BigInt,
-        created_at -> crate::store::types::Instant,
+        created_at -> crate::store::types::SqlTimestamp,
     }
 }
 
 table! {
-    tallies (user_id) {
+    user_counters (user_id) {
         user_id -> BigInt,
-        open -> BigInt,
-        standing -> BigInt,
+        open_requests -> BigInt,
+        active_permissions -> BigInt,
     }
 }
 
@@ -132,39 +132,39 @@ table! {
     blocks (user_target, user_blocked) {
         user_target -> BigInt,
         user_blocked -> BigInt,
-        created_at -> crate::store::types::Instant,
+        created_at -> crate::store::types::SqlTimestamp,
     }
 }
 
 table! {
-    meters (key) {
+    rate_limits (key) {
         key -> Text,
-        until -> crate::store::types::Instant,
+        theoretical_arrival -> crate::store::types::SqlTimestamp,
     }
 }
 
 table! {
     password_links (id) {
-        id -> crate::store::types::Id,
+        id -> crate::store::types::SqlUuid,
         user_id -> BigInt,
-        first -> Bool,
-        created_at -> crate::store::types::Instant,
-        expires_at -> crate::store::types::Instant,
-        used_at -> Nullable<crate::store::types::Instant>,
-        replaced_at -> Nullable<crate::store::types::Instant>,
+        initial -> Bool,
+        created_at -> crate::store::types::SqlTimestamp,
+        expires_at -> crate::store::types::SqlTimestamp,
+        used_at -> Nullable<crate::store::types::SqlTimestamp>,
+        replaced_at -> Nullable<crate::store::types::SqlTimestamp>,
     }
 }
 
 table! {
     outbox (id) {
-        id -> crate::store::types::Id,
+        id -> crate::store::types::SqlUuid,
         request_id -> Nullable<BigInt>,
-        password_link_id -> Nullable<crate::store::types::Id>,
-        created_at -> crate::store::types::Instant,
-        due_at -> crate::store::types::Instant,
+        password_link_id -> Nullable<crate::store::types::SqlUuid>,
+        created_at -> crate::store::types::SqlTimestamp,
+        due_at -> crate::store::types::SqlTimestamp,
         attempts -> Integer,
-        lease -> Nullable<crate::store::types::Id>,
-        finished_at -> Nullable<crate::store::types::Instant>,
+        lease -> Nullable<crate::store::types::SqlUuid>,
+        finished_at -> Nullable<crate::store::types::SqlTimestamp>,
         result -> Nullable<Text>,
         last_error -> Nullable<Text>,
     }
@@ -172,25 +172,25 @@ table! {
 
 table! {
     link_views (redeem_id) {
-        redeem_id -> crate::store::types::Id,
+        redeem_id -> crate::store::types::SqlUuid,
         fetches -> BigInt,
-        last_fetched_at -> crate::store::types::Instant,
-        looks -> BigInt,
-        last_looked_at -> Nullable<crate::store::types::Instant>,
+        last_fetched_at -> crate::store::types::SqlTimestamp,
+        target_views -> BigInt,
+        last_target_view_at -> Nullable<crate::store::types::SqlTimestamp>,
     }
 }
 
 table! {
-    events (id) {
-        id -> crate::store::types::Id,
-        at -> crate::store::types::Instant,
+    audit_log (id) {
+        id -> crate::store::types::SqlUuid,
+        at -> crate::store::types::SqlTimestamp,
         actor -> Nullable<BigInt>,
         action -> Text,
         subject -> Text,
-        address -> Nullable<Text>,
-        client -> Nullable<Text>,
-        concerns -> Nullable<BigInt>,
-        concerns_too -> Nullable<BigInt>,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        affected_user_1 -> Nullable<BigInt>,
+        affected_user_2 -> Nullable<BigInt>,
     }
 }
 

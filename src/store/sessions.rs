@@ -2,18 +2,18 @@
 
 use diesel::prelude::*;
 
-use super::events::Event;
+use super::audit_log::NewAuditEntry;
 use super::schema::{sessions, users};
-use super::types::{At, Uid};
+use super::types::{DbTimestamp, DbUuid};
 use super::users::UserRow;
-use super::{Conn, Listed, events, on};
-use crate::domain::clock::Timestamp;
-use crate::domain::event::{Action, Origin};
+use super::{Conn, Paginated, audit_log, with_backend};
+use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{SessionId, TokenDigest};
 use crate::domain::user::{User, UserId};
 
 /// Sessions that a user may have; whoever signs in once more loses the oldest.
-const MOST: i64 = 100;
+const MAX_SESSIONS_PER_USER: i64 = 100;
 
 /// A session, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,20 +27,20 @@ pub struct Session {
     /// When it ends by itself.
     pub expires_at: Timestamp,
     /// Where they signed in from.
-    pub address: Option<String>,
+    pub ip: Option<String>,
     /// What their browser calls itself.
-    pub client: Option<String>,
+    pub user_agent: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
 struct SessionRow {
-    id: Uid,
+    id: DbUuid,
     user_id: i64,
-    created_at: At,
-    expires_at: At,
-    address: Option<String>,
-    client: Option<String>,
+    created_at: DbTimestamp,
+    expires_at: DbTimestamp,
+    ip: Option<String>,
+    user_agent: Option<String>,
 }
 
 impl From<SessionRow> for Session {
@@ -50,50 +50,50 @@ impl From<SessionRow> for Session {
             user: UserId(row.user_id),
             created_at: row.created_at.0,
             expires_at: row.expires_at.0,
-            address: row.address,
-            client: row.client,
+            ip: row.ip,
+            user_agent: row.user_agent,
         }
     }
 }
 
 /// Adds a session, and forgets those of its user that are over or one too many.
 pub fn insert(conn: &mut Conn, new: &Session, digest: &TokenDigest) -> QueryResult<()> {
-    let over = sessions::user_id.eq(new.user.0).and(sessions::expires_at.le(At(new.created_at)));
-    on!(conn, c => diesel::delete(sessions::table.filter(over)).execute(c))?;
-    let last: Option<Uid> = on!(conn, c => sessions::table
+    let over = sessions::user_id.eq(new.user.0).and(sessions::expires_at.le(DbTimestamp(new.created_at)));
+    with_backend!(conn, c => diesel::delete(sessions::table.filter(over)).execute(c))?;
+    let last: Option<DbUuid> = with_backend!(conn, c => sessions::table
         .filter(sessions::user_id.eq(new.user.0))
         .order(sessions::id.desc())
-        .offset(MOST - 1)
+        .offset(MAX_SESSIONS_PER_USER - 1)
         .limit(1)
         .select(sessions::id)
         .first(c)
         .optional())?;
     if let Some(last) = last {
         let oldest = sessions::user_id.eq(new.user.0).and(sessions::id.le(last));
-        on!(conn, c => diesel::delete(sessions::table.filter(oldest)).execute(c))?;
+        with_backend!(conn, c => diesel::delete(sessions::table.filter(oldest)).execute(c))?;
     }
     let values = (
-        sessions::id.eq(Uid(new.id.0)),
+        sessions::id.eq(DbUuid(new.id.0)),
         sessions::user_id.eq(new.user.0),
         sessions::digest.eq(digest.as_bytes().as_slice()),
-        sessions::created_at.eq(At(new.created_at)),
-        sessions::expires_at.eq(At(new.expires_at)),
-        sessions::address.eq(new.address.as_deref()),
-        sessions::client.eq(new.client.as_deref()),
+        sessions::created_at.eq(DbTimestamp(new.created_at)),
+        sessions::expires_at.eq(DbTimestamp(new.expires_at)),
+        sessions::ip.eq(new.ip.as_deref()),
+        sessions::user_agent.eq(new.user_agent.as_deref()),
     );
-    on!(conn, c => diesel::insert_into(sessions::table).values(values).execute(c)).map(drop)
+    with_backend!(conn, c => diesel::insert_into(sessions::table).values(values).execute(c)).map(drop)
 }
 
 /// The session of this id, if it is not over; its user, who may be disabled; and what its
 /// secret must hash to.
-pub fn live(
+pub fn active_by_id(
     conn: &mut Conn,
     id: SessionId,
     now: Timestamp,
 ) -> QueryResult<Option<(Session, User, TokenDigest)>> {
-    let row: Option<(SessionRow, UserRow, Vec<u8>)> = on!(conn, c => sessions::table
+    let row: Option<(SessionRow, UserRow, Vec<u8>)> = with_backend!(conn, c => sessions::table
         .inner_join(users::table)
-        .filter(sessions::id.eq(Uid(id.0)).and(sessions::expires_at.gt(At(now))))
+        .filter(sessions::id.eq(DbUuid(id.0)).and(sessions::expires_at.gt(DbTimestamp(now))))
         .select((SessionRow::as_select(), UserRow::as_select(), sessions::digest))
         .first(c)
         .optional())?;
@@ -110,24 +110,24 @@ pub fn others(
     this: SessionId,
     now: Timestamp,
     limit: i64,
-) -> QueryResult<Listed<Session>> {
+) -> QueryResult<Paginated<Session>> {
     let others = || {
-        let theirs = sessions::user_id.eq(user.0).and(sessions::id.ne(Uid(this.0)));
-        sessions::table.filter(theirs.and(sessions::expires_at.gt(At(now))))
+        let theirs = sessions::user_id.eq(user.0).and(sessions::id.ne(DbUuid(this.0)));
+        sessions::table.filter(theirs.and(sessions::expires_at.gt(DbTimestamp(now))))
     };
-    let total = on!(conn, c => others().count().get_result(c))?;
-    let rows: Vec<SessionRow> = on!(conn, c => others()
+    let total = with_backend!(conn, c => others().count().get_result(c))?;
+    let rows: Vec<SessionRow> = with_backend!(conn, c => others()
         .order(sessions::id.desc())
         .limit(limit)
         .select(SessionRow::as_select())
         .load(c))?;
-    Ok(Listed { rows: rows.into_iter().map(Session::from).collect(), total })
+    Ok(Paginated { rows: rows.into_iter().map(Session::from).collect(), total })
 }
 
 /// Ends a user's session; false when they have none of this id.
 pub fn delete(conn: &mut Conn, id: SessionId, user: UserId) -> QueryResult<bool> {
-    let theirs = sessions::id.eq(Uid(id.0)).and(sessions::user_id.eq(user.0));
-    on!(conn, c => diesel::delete(sessions::table.filter(theirs)).execute(c)).map(|rows| rows > 0)
+    let theirs = sessions::id.eq(DbUuid(id.0)).and(sessions::user_id.eq(user.0));
+    with_backend!(conn, c => diesel::delete(sessions::table.filter(theirs)).execute(c)).map(|rows| rows > 0)
 }
 
 /// Ends all of a user's sessions but this one, each with its entry in the audit trail.
@@ -135,21 +135,22 @@ pub fn close_others(
     conn: &mut Conn,
     user: UserId,
     this: SessionId,
-    origin: &Origin,
+    context: &AuditContext,
     now: Timestamp,
 ) -> QueryResult<()> {
-    let others = sessions::user_id.eq(user.0).and(sessions::id.ne(Uid(this.0)));
-    let ended: Vec<Uid> = on!(conn, c => diesel::delete(sessions::table.filter(others))
+    let others = sessions::user_id.eq(user.0).and(sessions::id.ne(DbUuid(this.0)));
+    let closed_ids: Vec<DbUuid> = with_backend!(conn, c => diesel::delete(sessions::table.filter(others))
         .returning(sessions::id)
         .get_results(c))?;
-    let closed = |id: &Uid| {
+    let closed = |id: &DbUuid| {
         let subject = format!("session:{}", SessionId(id.0));
-        Event::new(now, origin, Action::SessionClosed, subject, &[])
+        NewAuditEntry::new(now, context, AuditAction::SessionClosed, subject, &[])
     };
-    events::insert(conn, &ended.iter().map(closed).collect::<Vec<_>>())
+    audit_log::insert(conn, &closed_ids.iter().map(closed).collect::<Vec<_>>())
 }
 
 /// Ends all of a user's sessions.
 pub fn delete_all(conn: &mut Conn, user: UserId) -> QueryResult<()> {
-    on!(conn, c => diesel::delete(sessions::table.filter(sessions::user_id.eq(user.0))).execute(c)).map(drop)
+    with_backend!(conn, c => diesel::delete(sessions::table.filter(sessions::user_id.eq(user.0))).execute(c))
+        .map(drop)
 }

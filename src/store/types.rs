@@ -11,7 +11,7 @@ use diesel::sqlite::Sqlite;
 use std::io::Write as _;
 use uuid::Uuid;
 
-use crate::domain::clock::Timestamp;
+use crate::domain::timestamp::Timestamp;
 
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -19,75 +19,75 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 /// `uuid` on PostgreSQL, 16 bytes on SQLite.
 #[derive(SqlType, QueryId)]
 #[diesel(postgres_type(oid = 2950, array_oid = 2951), sqlite_type(name = "Binary"))]
-pub struct Id;
+pub struct SqlUuid;
 
 /// `timestamptz` on PostgreSQL, microseconds since the Unix epoch on SQLite.
 #[derive(SqlType, QueryId)]
 #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Long"))]
-pub struct Instant;
+pub struct SqlTimestamp;
 
-impl SqlOrd for Id {}
-impl SqlOrd for Instant {}
+impl SqlOrd for SqlUuid {}
+impl SqlOrd for SqlTimestamp {}
 
 /// A UUID on its way to or from a database.
 #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[diesel(sql_type = Id)]
-pub struct Uid(pub Uuid);
+#[diesel(sql_type = SqlUuid)]
+pub struct DbUuid(pub Uuid);
 
 /// A moment on its way to or from a database.
 #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
-#[diesel(sql_type = Instant)]
-pub struct At(pub Timestamp);
+#[diesel(sql_type = SqlTimestamp)]
+pub struct DbTimestamp(pub Timestamp);
 
-impl ToSql<Id, Pg> for Uid {
+impl ToSql<SqlUuid, Pg> for DbUuid {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         out.write_all(self.0.as_bytes())?;
         Ok(IsNull::No)
     }
 }
 
-impl ToSql<Id, Sqlite> for Uid {
+impl ToSql<SqlUuid, Sqlite> for DbUuid {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.0.as_bytes().as_slice());
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<Id, Pg> for Uid {
+impl FromSql<SqlUuid, Pg> for DbUuid {
     fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         Ok(Self(Uuid::from_slice(bytes.as_bytes())?))
     }
 }
 
-impl FromSql<Id, Sqlite> for Uid {
+impl FromSql<SqlUuid, Sqlite> for DbUuid {
     fn from_sql(bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(bytes)?;
         Ok(Self(Uuid::from_slice(&bytes)?))
     }
 }
 
-impl ToSql<Instant, Pg> for At {
+impl ToSql<SqlTimestamp, Pg> for DbTimestamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         let micros = self.0.micros() - POSTGRES_EPOCH;
         ToSql::<BigInt, Pg>::to_sql(&micros, &mut out.reborrow())
     }
 }
 
-impl ToSql<Instant, Sqlite> for At {
+impl ToSql<SqlTimestamp, Sqlite> for DbTimestamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.0.micros());
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<Instant, Pg> for At {
+impl FromSql<SqlTimestamp, Pg> for DbTimestamp {
     fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let micros = <i64 as FromSql<BigInt, Pg>>::from_sql(bytes)?;
         Ok(Self(Timestamp::from_micros(micros + POSTGRES_EPOCH)))
     }
 }
 
-impl FromSql<Instant, Sqlite> for At {
+impl FromSql<SqlTimestamp, Sqlite> for DbTimestamp {
     fn from_sql(bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let micros = <i64 as FromSql<BigInt, Sqlite>>::from_sql(bytes)?;
         Ok(Self(Timestamp::from_micros(micros)))

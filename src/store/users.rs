@@ -6,12 +6,12 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::schema::{bundle_permissions, permission_requests, users};
-use super::types::At;
-use super::{Conn, Listed, Page, events, locked, on, password_links, sessions};
-use crate::domain::clock::Timestamp;
-use crate::domain::event::{Action, Origin};
+use super::types::DbTimestamp;
+use super::{Conn, LimitOffset, Paginated, audit_log, for_update, password_links, sessions, with_backend};
+use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, PersonName, User, UserId};
-use crate::words::Language;
+use crate::i18n::Language;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
@@ -28,9 +28,9 @@ impl From<UserRow> for User {
     fn from(row: UserRow) -> Self {
         Self {
             id: UserId(row.id),
-            email: Email::from_store(row.email),
-            first_name: PersonName::from_store(row.first_name),
-            last_name: PersonName::from_store(row.last_name),
+            email: Email::from_db(row.email),
+            first_name: PersonName::from_db(row.first_name),
+            last_name: PersonName::from_db(row.last_name),
             active: row.active,
             staff: row.staff,
         }
@@ -69,7 +69,7 @@ diesel::define_sql_function! {
 }
 
 /// Has a connection to SQLite, whose own `lower` knows ASCII alone, do as PostgreSQL does.
-pub(super) fn teach_lower(conn: &mut SqliteConnection) -> QueryResult<()> {
+pub(super) fn register_lower(conn: &mut SqliteConnection) -> QueryResult<()> {
     lower_utils::register_impl(conn, |text: String| text.to_lowercase())
 }
 
@@ -90,9 +90,9 @@ pub fn insert(conn: &mut Conn, new: &NewUser, now: Timestamp) -> QueryResult<Opt
         users::password.eq(new.password.as_deref()),
         users::active.eq(true),
         users::staff.eq(new.staff),
-        users::created_at.eq(At(now)),
+        users::created_at.eq(DbTimestamp(now)),
     );
-    let row: Option<UserRow> = on!(conn, c => diesel::insert_into(users::table)
+    let row: Option<UserRow> = with_backend!(conn, c => diesel::insert_into(users::table)
         .values(values)
         .on_conflict_do_nothing()
         .returning(UserRow::as_returning())
@@ -104,7 +104,7 @@ pub fn insert(conn: &mut Conn, new: &NewUser, now: Timestamp) -> QueryResult<Opt
 /// The users of these numbers, in no order.
 pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<UserRow> = on!(conn, c => users::table
+    let rows: Vec<UserRow> = with_backend!(conn, c => users::table
         .filter(users::id.eq_any(&ids))
         .select(UserRow::as_select())
         .load(c))?;
@@ -114,7 +114,7 @@ pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
 /// The users of these addresses, in no order.
 pub fn by_emails(conn: &mut Conn, emails: &[Email]) -> QueryResult<Vec<User>> {
     let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
-    let rows: Vec<UserRow> = on!(conn, c => users::table
+    let rows: Vec<UserRow> = with_backend!(conn, c => users::table
         .filter(users::email.eq_any(&emails))
         .select(UserRow::as_select())
         .load(c))?;
@@ -123,12 +123,12 @@ pub fn by_emails(conn: &mut Conn, emails: &[Email]) -> QueryResult<Vec<User>> {
 
 /// The user of this address.
 pub fn by_email(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> {
-    Ok(with_password(conn, email)?.map(|(user, _)| user))
+    Ok(by_email_with_password(conn, email)?.map(|(user, _)| user))
 }
 
 /// The user of this address, and their password's hash.
-pub fn with_password(conn: &mut Conn, email: &Email) -> QueryResult<Option<(User, Option<String>)>> {
-    let row: Option<(UserRow, Option<String>)> = on!(conn, c => users::table
+pub fn by_email_with_password(conn: &mut Conn, email: &Email) -> QueryResult<Option<(User, Option<String>)>> {
+    let row: Option<(UserRow, Option<String>)> = with_backend!(conn, c => users::table
         .filter(users::email.eq(email.as_str()))
         .select((UserRow::as_select(), users::password))
         .first(c)
@@ -137,7 +137,7 @@ pub fn with_password(conn: &mut Conn, email: &Email) -> QueryResult<Option<(User
 }
 
 /// The addresses of these users.
-pub fn addresses(conn: &mut Conn, mut ids: Vec<UserId>) -> QueryResult<HashMap<UserId, Email>> {
+pub fn emails_by_id(conn: &mut Conn, mut ids: Vec<UserId>) -> QueryResult<HashMap<UserId, Email>> {
     ids.sort_unstable();
     ids.dedup();
     Ok(by_ids(conn, &ids)?.into_iter().map(|user| (user.id, user.email)).collect())
@@ -145,7 +145,7 @@ pub fn addresses(conn: &mut Conn, mut ids: Vec<UserId>) -> QueryResult<HashMap<U
 
 /// A page of the users in whose addresses or names each of these words is, in lower case,
 /// by number. It reads the table until the page is full: all of it, if few are found.
-pub fn search(conn: &mut Conn, words: &[String], page: Page) -> QueryResult<Vec<User>> {
+pub fn search(conn: &mut Conn, words: &[String], page: LimitOffset) -> QueryResult<Vec<User>> {
     let patterns: Vec<String> = words.iter().map(|word| format!("%{}%", escape_like(word))).collect();
     macro_rules! matching {
         () => {{
@@ -162,7 +162,7 @@ pub fn search(conn: &mut Conn, words: &[String], page: Page) -> QueryResult<Vec<
             query
         }};
     }
-    let rows: Vec<UserRow> = on!(conn, c => matching!()
+    let rows: Vec<UserRow> = with_backend!(conn, c => matching!()
         .order(users::id)
         .limit(page.limit)
         .offset(page.offset)
@@ -174,7 +174,7 @@ pub fn search(conn: &mut Conn, words: &[String], page: Page) -> QueryResult<Vec<
 /// All users, by number.
 pub fn all(conn: &mut Conn) -> QueryResult<Vec<User>> {
     let rows: Vec<UserRow> =
-        on!(conn, c => users::table.order(users::id).select(UserRow::as_select()).load(c))?;
+        with_backend!(conn, c => users::table.order(users::id).select(UserRow::as_select()).load(c))?;
     Ok(rows.into_iter().map(User::from).collect())
 }
 
@@ -184,10 +184,10 @@ pub fn visible_to(
     conn: &mut Conn,
     viewer: &User,
     filter: &UserFilter,
-    page: Page,
+    page: LimitOffset,
     now: Timestamp,
-) -> QueryResult<Listed<User>> {
-    let visible = if viewer.staff { None } else { Some(linked_to(conn, viewer.id, now)?) };
+) -> QueryResult<Paginated<User>> {
+    let visible = if viewer.staff { None } else { Some(related_user_ids(conn, viewer.id, now)?) };
     /// The same query twice: once for the page, once for the count.
     macro_rules! matching {
         () => {{
@@ -201,46 +201,54 @@ pub fn visible_to(
             if let Some(emails) = &filter.emails {
                 query = query.filter(users::email.eq_any(emails));
             }
-            if filter.email_prefixes.iter().any(|prefix| prefix.len() > Email::MOST) {
+            if filter.email_prefixes.iter().any(|prefix| prefix.len() > Email::MAX_LENGTH) {
                 // Longer than any address; SQLite would refuse the pattern.
                 query = query.filter(users::id.eq_any(Vec::<i64>::new()));
             }
-            for prefix in filter.email_prefixes.iter().filter(|prefix| prefix.len() <= Email::MOST) {
+            for prefix in filter.email_prefixes.iter().filter(|prefix| prefix.len() <= Email::MAX_LENGTH) {
                 query = query.filter(users::email.like(format!("{}%", escape_like(prefix))).escape('\\'));
             }
             query
         }};
     }
-    let total = on!(conn, c => matching!().count().get_result(c))?;
-    let rows: Vec<UserRow> = on!(conn, c => matching!()
+    let total = with_backend!(conn, c => matching!().count().get_result(c))?;
+    let rows: Vec<UserRow> = with_backend!(conn, c => matching!()
         .order(users::id)
         .limit(page.limit)
         .offset(page.offset)
         .select(UserRow::as_select())
         .load(c))?;
-    Ok(Listed { rows: rows.into_iter().map(User::from).collect(), total })
+    Ok(Paginated { rows: rows.into_iter().map(User::from).collect(), total })
 }
 
 /// A user, and who is linked to them. Four queries, each by an index of its own:
 /// one that has it all reads the whole table.
-fn linked_to(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<Vec<i64>> {
-    use bundle_permissions::dsl as grants;
+fn related_user_ids(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<Vec<i64>> {
+    use bundle_permissions::dsl as permissions;
     use permission_requests::dsl as requests;
     let mut linked = vec![id.0];
     macro_rules! link {
         ($query:expr) => {{
-            let ids: Vec<i64> = on!(conn, c => $query.load(c))?;
+            let ids: Vec<i64> = with_backend!(conn, c => $query.load(c))?;
             linked.extend(ids);
         }};
     }
     macro_rules! live {
         () => {
             requests::permission_requests
-                .filter(requests::outcome.is_null().and(requests::expires_at.gt(At(now))))
+                .filter(requests::outcome.is_null().and(requests::expires_at.gt(DbTimestamp(now))))
         };
     }
-    link!(grants::bundle_permissions.filter(grants::user_target.eq(id.0)).select(grants::user_allowed));
-    link!(grants::bundle_permissions.filter(grants::user_allowed.eq(id.0)).select(grants::user_target));
+    link!(
+        permissions::bundle_permissions
+            .filter(permissions::user_target.eq(id.0))
+            .select(permissions::user_allowed)
+    );
+    link!(
+        permissions::bundle_permissions
+            .filter(permissions::user_allowed.eq(id.0))
+            .select(permissions::user_target)
+    );
     link!(live!().filter(requests::user_target.eq(id.0)).select(requests::user_allowed));
     link!(live!().filter(requests::user_allowed.eq(id.0)).select(requests::user_target));
     linked.sort_unstable();
@@ -259,7 +267,7 @@ pub fn rename(
         first_name: first_name.map(PersonName::as_str),
         last_name: last_name.map(PersonName::as_str),
     };
-    let row: Option<UserRow> = on!(conn, c => diesel::update(users::table.find(id.0))
+    let row: Option<UserRow> = with_backend!(conn, c => diesel::update(users::table.find(id.0))
         .set(names)
         .returning(UserRow::as_returning())
         .get_result(c)
@@ -269,8 +277,8 @@ pub fn rename(
 
 /// Sets a user's password, as an argon2 hash, and signs them out everywhere. A link by
 /// which they might have set it is worth nothing then.
-pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, origin: &Origin) -> QueryResult<bool> {
-    let rows = on!(conn, c => diesel::update(users::table.find(id.0))
+pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, context: &AuditContext) -> QueryResult<bool> {
+    let rows = with_backend!(conn, c => diesel::update(users::table.find(id.0))
         .set(users::password.eq(hash))
         .execute(c))?;
     if rows == 0 {
@@ -278,8 +286,8 @@ pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, origin: &Origin) ->
     }
     let now = conn.now()?;
     sessions::delete_all(conn, id)?;
-    password_links::replace(conn, id, now)?;
-    events::record(conn, origin, Action::UserPasswordSet, format!("user:{id}"), now)?;
+    password_links::replace_active(conn, id, now)?;
+    audit_log::record(conn, context, AuditAction::UserPasswordSet, format!("user:{id}"), now)?;
     Ok(true)
 }
 
@@ -287,26 +295,26 @@ pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, origin: &Origin) ->
 /// password locks it first of all.
 pub(super) fn lock(conn: &mut Conn, id: UserId) -> QueryResult<()> {
     let locked: QueryResult<Vec<i64>> =
-        locked!(conn, users::table.filter(users::id.eq(id.0)).select(users::id));
+        for_update!(conn, users::table.filter(users::id.eq(id.0)).select(users::id));
     locked.map(drop)
 }
 
 /// Locks a user's row until the transaction ends, if the user is active and their password's
 /// hash is still this one; false if it is not so.
 pub fn lock_with_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
-    let still = users::id.eq(id.0).and(users::active).and(users::password.eq(hash).assume_not_null());
-    let locked: QueryResult<Vec<i64>> = locked!(conn, users::table.filter(still).select(users::id));
+    let matching = users::id.eq(id.0).and(users::active).and(users::password.eq(hash).assume_not_null());
+    let locked: QueryResult<Vec<i64>> = for_update!(conn, users::table.filter(matching).select(users::id));
     locked.map(|rows| !rows.is_empty())
 }
 
 /// The languages of those of these users that are known to speak one of ours.
 pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId, Language>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<(i64, String)> = on!(conn, c => users::table
+    let rows: Vec<(i64, String)> = with_backend!(conn, c => users::table
         .filter(users::id.eq_any(&ids).and(users::language.is_not_null()))
         .select((users::id, users::language.assume_not_null()))
         .load(c))?;
-    let known = rows.into_iter().filter_map(|(id, tag)| Some((UserId(id), Language::of_tag(&tag)?)));
+    let known = rows.into_iter().filter_map(|(id, tag)| Some((UserId(id), Language::from_tag(&tag)?)));
     Ok(known.collect())
 }
 
@@ -314,7 +322,7 @@ pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId,
 pub fn set_language(conn: &mut Conn, id: UserId, language: Language) -> QueryResult<()> {
     let tag = language.tag();
     let other = users::language.is_null().or(users::language.ne(tag).assume_not_null());
-    on!(conn, c => diesel::update(users::table.find(id.0).filter(other))
+    with_backend!(conn, c => diesel::update(users::table.find(id.0).filter(other))
         .set(users::language.eq(tag))
         .execute(c))
     .map(drop)
@@ -322,7 +330,7 @@ pub fn set_language(conn: &mut Conn, id: UserId, language: Language) -> QueryRes
 
 /// Disables or enables a user.
 pub fn set_active(conn: &mut Conn, id: UserId, active: bool) -> QueryResult<bool> {
-    on!(conn, c => diesel::update(users::table.find(id.0)).set(users::active.eq(active)).execute(c))
+    with_backend!(conn, c => diesel::update(users::table.find(id.0)).set(users::active.eq(active)).execute(c))
         .map(|rows| rows > 0)
 }
 

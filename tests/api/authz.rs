@@ -4,21 +4,21 @@ use countersign::domain::permission::Role;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{By, TestApp};
+use crate::helpers::{AsUser, TestApp};
 use crate::mfs::{REVOKE, owner, token, told};
 
 /// Asks for this, with this token in Drumee's header.
-async fn ask(app: &TestApp, token: &str, query: &str) -> Response {
+async fn get_authz(app: &TestApp, token: &str, query: &str) -> Response {
     let ask = app.get(&format!("/authz?{query}")).header("x-param-mfs-token", token);
     ask.send().await.unwrap()
 }
 
 async fn status(app: &TestApp, token: &str, query: &str) -> u16 {
-    ask(app, token, query).await.status().as_u16()
+    get_authz(app, token, query).await.status().as_u16()
 }
 
 /// How often a token was used, once the servers have written it down.
-fn uses(app: &mut TestApp) -> i64 {
+fn recorded_uses(app: &mut TestApp) -> i64 {
     app.restart();
     app.count("SELECT CAST(coalesce(sum(uses), 0) AS bigint) AS n FROM export_uses")
 }
@@ -48,7 +48,7 @@ on_both_databases! {
         }
     }
 
-    async fn every_right_that_is_wanted_is_needed(app: TestApp) {
+    async fn every_requested_right_is_required(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 6).await;
         for (right, expected) in [
@@ -59,7 +59,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_folders_token_opens_what_lies_in_it(app: TestApp) {
+    async fn a_folder_token_authorizes_its_descendants(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "folder", 2).await;
         let with = async |nids: &str| status(&app, &secret, &format!("hub_id=hub&{nids}&right=read")).await;
@@ -70,9 +70,9 @@ on_both_databases! {
         assert_eq!(with("nid=file&nid=root").await, 403);
     }
 
-    async fn a_token_is_for_its_hub_and_node_alone(app: TestApp) {
+    async fn a_token_authorizes_only_its_hub_and_node(app: TestApp) {
         let ada = owner(&app);
-        app.role("other", &ada, Role::Owner);
+        app.grant_role("other", &ada, Role::Owner);
         let (secret, _) = token(&app, &ada, "n", 63).await;
         let long = format!("hub_id={}&nid=n", "h".repeat(65));
         let long_node = format!("hub_id=hub&nid={}", "n".repeat(256));
@@ -81,21 +81,21 @@ on_both_databases! {
             "hub_id=&nid=n", "hub_id=hub&nid=", "hub_id&nid", "hub_id=hub%00&nid=n", "hub_id=hub&nid=n%00",
             "hub_id=%ff&nid=n", "hub_id=hub&nid=%ff", "hub_id=hub%20&nid=n", &long, &long_node,
         ] {
-            let answer = ask(&app, &secret, &format!("{names}&right=read")).await;
+            let answer = get_authz(&app, &secret, &format!("{names}&right=read")).await;
             assert_eq!(answer.status(), 403, "{names}");
             assert!(answer.headers().get("x-countersign-token-id").is_none());
             assert_eq!(answer.json::<Value>().await.unwrap()["error"], "insufficient_scope");
         }
     }
 
-    async fn without_a_live_token_nobody_passes(mut app: TestApp) {
+    async fn a_request_without_an_active_token_is_denied(mut app: TestApp) {
         let (ada, grace) = (owner(&app), app.user("grace@example.org"));
         let (expired, _) = token(&app, &ada, "n", 2).await;
         app.advance(86_400);
         let (live, id) = token(&app, &ada, "n", 2).await;
         let (revoked, revoked_id) = token(&app, &ada, "n", 2).await;
-        assert_eq!(told(app.post(REVOKE).by(&ada).json(&json!({ "token": revoked_id }))).await.0, 200);
-        let redeem = app.redeem_token(&app.ask(&grace, &ada, &app.bundle("Sleep", 2)));
+        assert_eq!(told(app.post(REVOKE).as_user(&ada).json(&json!({ "token": revoked_id }))).await.0, 200);
+        let redeem = app.redeem_token(&app.create_request(&grace, &ada, &app.bundle("Sleep", 2)));
         let path = "/authz?hub_id=hub&nid=n&right=read";
         let nobody = app.get(path).send().await.unwrap();
         assert_eq!((nobody.status().as_u16(), &nobody.headers()["www-authenticate"]), (
@@ -109,7 +109,7 @@ on_both_databases! {
             &live.replace("cse_", "csk_"), "nonsense", &"x".repeat(8_000),
             &format!("{}{}", &live[..47], if live.ends_with('A') { "B" } else { "A" }),
         ] {
-            let answer = ask(&app, dead, "hub_id=hub&nid=n&right=read").await;
+            let answer = get_authz(&app, dead, "hub_id=hub&nid=n&right=read").await;
             assert_eq!((answer.status().as_u16(), &answer.headers()["www-authenticate"]), (
                 401,
                 &"Bearer realm=\"countersign\", error=\"invalid_token\"".parse().unwrap(),
@@ -121,10 +121,10 @@ on_both_databases! {
         let both = app.get(path).header("x-param-mfs-token", &revoked).bearer_auth(&live).send().await.unwrap();
         assert_eq!(both.status(), 401, "Drumee's header counts");
         assert_eq!(status(&app, &revoked, "hub_id=&nid=&right=read").await, 401, "a dead token is dead for anything");
-        assert_eq!(uses(&mut app), 0);
+        assert_eq!(recorded_uses(&mut app), 0);
     }
 
-    async fn what_the_operator_configured_wrongly_is_a_400_before_all_else(app: TestApp) {
+    async fn a_misconfigured_proxy_gets_a_400_before_any_other_check(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 2).await;
         let many = format!("hub_id=hub&right=read{}", "&nid=n".repeat(65));
@@ -136,7 +136,7 @@ on_both_databases! {
             "hub_id=hub&hub_id=hub&nid=n&right=read", "hub_id=hub&nid=n&right=read&right=read", &many,
         ] {
             for shown in [&secret, "", "nonsense"] {
-                let answer = ask(&app, shown, query).await;
+                let answer = get_authz(&app, shown, query).await;
                 assert_eq!(answer.status(), 400, "{query}");
                 assert_eq!(answer.json::<Value>().await.unwrap()["error"], "invalid_request");
             }
@@ -148,27 +148,27 @@ on_both_databases! {
         }
     }
 
-    async fn rights_shrink_with_the_creators_and_go_with_the_creator(app: TestApp) {
+    async fn rights_follow_the_creators_current_role(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 14).await;
         let with = async |right: &str| {
-            let answer = ask(&app, &secret, &format!("hub_id=hub&nid=n&right={right}")).await;
+            let answer = get_authz(&app, &secret, &format!("hub_id=hub&nid=n&right={right}")).await;
             let told = answer.headers().get("x-countersign-permission").map(|told| told.to_str().unwrap().to_owned());
             (answer.status().as_u16(), told)
         };
         assert_eq!(with("write").await, (204, Some("14".to_owned())));
-        app.role("hub", &ada, Role::Designer);
+        app.grant_role("hub", &ada, Role::Designer);
         assert_eq!(with("write").await, (403, None));
         assert_eq!(with("get").await, (204, Some("6".to_owned())), "the effective rights are told");
         app.remove_role("hub", &ada);
         assert_eq!(with("read").await, (401, None));
-        app.role("hub", &ada, Role::Owner);
+        app.grant_role("hub", &ada, Role::Owner);
         assert_eq!(with("write").await.0, 204);
         app.disable(&ada);
         assert_eq!(with("read").await, (401, None));
     }
 
-    async fn a_token_lives_to_the_second_that_it_was_given(app: TestApp) {
+    async fn a_token_expires_at_the_exact_second(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 2).await;
         app.advance(86_399);

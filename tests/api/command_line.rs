@@ -2,38 +2,38 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{self, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use countersign::config::DatabaseUrl;
+use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::BundleId;
-use countersign::domain::clock::Timestamp;
-use countersign::domain::event::Origin;
-use countersign::domain::export::{ExpiryHours, NewExport};
-use countersign::domain::grant::Terms;
+use countersign::domain::bundle_permission::Terms;
+use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::Mask;
-use countersign::domain::request::{NewRequest, PermissionRequest};
-use countersign::domain::token::{ApiKeyId, Kind, Token};
+use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
+use countersign::domain::timestamp::Timestamp;
+use countersign::domain::token::{ApiKeyId, Token, TokenKind};
 use countersign::domain::user::{Email, UserId};
 use countersign::password;
-use countersign::store::keys::KnownKey;
-use countersign::store::ledger::{self, Deed, Operation, Verdict};
-use countersign::store::lookup::{self, Question};
+use countersign::store::api_keys::ApiKeyAuth;
+use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::lookup::{self, LookupKey};
 use countersign::store::outbox::MailResult;
-use countersign::store::{Clock, Store, keys, outbox, users};
+use countersign::store::{Clock, Store, api_keys, outbox, users};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::helpers::{SECRET, execute, in_database, load};
+use crate::helpers::{SECRET, execute, query_rows, url_of_database};
 
 const DAY: i64 = 24 * 3_600;
 
 /// A database that nobody else uses, gone when the test is.
-struct Database {
+struct CliDatabase {
     url: String,
     directory: tempfile::TempDir,
     /// The server that it is on, and its name there.
@@ -41,12 +41,12 @@ struct Database {
 }
 
 #[derive(QueryableByName)]
-struct Entry {
+struct TextRow {
     #[diesel(sql_type = Text)]
     entry: String,
 }
 
-impl Database {
+impl CliDatabase {
     fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("countersign.db").display());
@@ -58,14 +58,14 @@ impl Database {
         let name = format!("command_line_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         // From nothing, unlike the servers': here it is the program that migrates.
         execute(&server, &format!("CREATE DATABASE {name}"));
-        let url = in_database(&server, &name);
+        let url = url_of_database(&server, &name);
         Self { url, directory: tempfile::tempdir().unwrap(), postgres: Some((server, name)) }
     }
 
     /// The program, in a directory where there is nothing, told by its
     /// environment which database to use.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    fn command(&self, arguments: &[&str]) -> process::Command {
+        let mut command = process::Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(arguments).current_dir(self.directory.path()).env("DATABASE_URL", &self.url);
         for variable in ["RUST_LOG", "SMTP_URL", "MAIL_FROM", "PUBLIC_URL", "BIND", "COUNTERSIGN_SECRET"] {
             command.env_remove(variable);
@@ -74,16 +74,16 @@ impl Database {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
-        Ended::from(self.command(arguments).output().unwrap())
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::from(self.command(arguments).output().unwrap())
     }
 
-    fn run_with_stdin(&self, arguments: &[&str], stdin: &[u8]) -> Ended {
+    fn run_with_stdin(&self, arguments: &[&str], stdin: &[u8]) -> CommandOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(stdin).unwrap();
-        Ended::from(child.wait_with_output().unwrap())
+        CommandOutput::from(child.wait_with_output().unwrap())
     }
 
     /// What a verb that succeeds prints for people.
@@ -104,8 +104,8 @@ impl Database {
 
     /// Why a verb fails: the same in both forms, nothing on stdout, and nothing
     /// in the trail.
-    fn refusal(&self, arguments: &[&str]) -> String {
-        let before = self.trail();
+    fn run_refused(&self, arguments: &[&str]) -> String {
+        let before = self.audit_log();
         let (people, program) = (self.run(arguments), self.run(&[arguments, &["--json"]].concat()));
         assert_eq!((people.code, people.stdout.as_str()), (1, ""), "{arguments:?}");
         assert_eq!((program.code, program.stdout.as_str()), (1, ""), "{arguments:?}");
@@ -113,7 +113,7 @@ impl Database {
         let error = document["error"].as_str().unwrap();
         assert_eq!(people.stderr, format!("error: {error}\n"), "{arguments:?}");
         assert_eq!(document, json!({ "error": error }));
-        assert_eq!(self.trail(), before, "{arguments:?}");
+        assert_eq!(self.audit_log(), before, "{arguments:?}");
         error.to_owned()
     }
 
@@ -126,14 +126,14 @@ impl Database {
     }
 
     /// The audit trail, the oldest entry first.
-    fn trail(&self) -> Vec<String> {
+    fn audit_log(&self) -> Vec<String> {
         drop(self.store(Clock::Database));
-        self.entries("SELECT action || ' ' || subject AS entry FROM events ORDER BY id")
+        self.query_text("SELECT action || ' ' || subject AS entry FROM audit_log ORDER BY id")
     }
 
     /// What a query finds, in a column `entry`.
-    fn entries(&self, sql: &str) -> Vec<String> {
-        load(&self.url, sql).into_iter().map(|entry: Entry| entry.entry).collect()
+    fn query_text(&self, sql: &str) -> Vec<String> {
+        query_rows(&self.url, sql).into_iter().map(|entry: TextRow| entry.entry).collect()
     }
 
     /// Adds a user who has a password, and needs no mail to set one.
@@ -143,7 +143,7 @@ impl Database {
     }
 
     /// Ada, who owns the hub `attic`, and Bob; user 1 and user 2. And a bundle.
-    fn with_people(self) -> Self {
+    fn with_users(self) -> Self {
         self.add_user("ada@example.org");
         self.add_user("bob@example.org");
         self.text(&["hub", "add", "attic", "--owner", "ada@example.org"]);
@@ -153,36 +153,36 @@ impl Database {
 
     /// An export token of Ada's for a node of her hub.
     fn export(&self, node: &str, clock: Clock) -> Token {
-        let new = NewExport {
+        let new = NewExportToken {
             creator: UserId(1),
             hub: HubId::new("attic").unwrap(),
             node: NodeId::new(node).unwrap(),
             mask: Mask::new(6).unwrap(),
             expiry: ExpiryHours::new(24).unwrap(),
         };
-        match commit(&self.store(clock), Deed::CreateExport(new)) {
-            Verdict::ExportCreated(Ok((_, token))) => token,
+        match commit(&self.store(clock), Command::CreateExport(new)) {
+            CommandResult::ExportCreated(Ok((_, token))) => token,
             other => panic!("{other:?}"),
         }
     }
 
     /// Bob asks Ada for the bundle.
     fn request(&self, clock: Clock) -> PermissionRequest {
-        let new = NewRequest {
-            terms: Terms { target: UserId(1), allowed: UserId(2), bundle: BundleId(1) },
+        let new = NewPermissionRequest {
+            terms: Terms { target: UserId(1), grantee: UserId(2), bundle: BundleId(1) },
             asked_by: UserId(2),
-            lifetime: 7 * DAY,
+            lifetime_seconds: 7 * DAY,
             redeem_page: None,
-            once: None,
+            idempotency_key: None,
         };
-        match commit(&self.store(clock), Deed::Ask(new)) {
-            Verdict::Asked(Ok((request, ..))) => request,
+        match commit(&self.store(clock), Command::CreateRequest(new)) {
+            CommandResult::RequestCreated(Ok((request, ..))) => request,
             other => panic!("{other:?}"),
         }
     }
 }
 
-impl Drop for Database {
+impl Drop for CliDatabase {
     fn drop(&mut self) {
         if let Some((server, name)) = &self.postgres {
             execute(server, &format!("DROP DATABASE {name} WITH (FORCE)"));
@@ -190,19 +190,19 @@ impl Drop for Database {
     }
 }
 
-fn commit(store: &Store, deed: Deed) -> Verdict {
-    ledger::commit(store, &[Operation::new(deed, Origin::OPERATOR)]).pop().unwrap().unwrap()
+fn commit(store: &Store, deed: Command) -> CommandResult {
+    ledger::commit(store, &[Operation::new(deed, AuditContext::OPERATOR)]).pop().unwrap().unwrap()
 }
 
 /// How a run of the program ended.
 #[derive(Debug)]
-struct Ended {
+struct CommandOutput {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl From<Output> for Ended {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap(),
@@ -213,10 +213,10 @@ impl From<Output> for Ended {
 }
 
 /// Runs a test on SQLite, and on PostgreSQL where there is one.
-fn on_each_database(test: fn(Database)) {
-    test(Database::sqlite());
+fn for_each_database(test: fn(CliDatabase)) {
+    test(CliDatabase::sqlite());
     if let Ok(server) = std::env::var("COUNTERSIGN_TEST_POSTGRES") {
-        test(Database::postgres(server));
+        test(CliDatabase::postgres(server));
     }
 }
 
@@ -225,13 +225,13 @@ fn email(text: &str) -> Email {
 }
 
 /// A moment that long ago, by the database's clock.
-fn days_ago(database: &Database, days: i64) -> Clock {
+fn days_ago(database: &CliDatabase, days: i64) -> Clock {
     let now: Timestamp = database.store(Clock::Database).read(|conn| conn.now()).unwrap();
     Clock::Manual(Arc::new(AtomicI64::new(now.plus_seconds(-days * DAY).micros())))
 }
 
 /// A list for people as its rows, each cut at the gaps between columns.
-fn rows(text: &str) -> Vec<Vec<&str>> {
+fn parse_rows(text: &str) -> Vec<Vec<&str>> {
     text.lines()
         .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect()
@@ -243,18 +243,18 @@ fn is_rfc3339(value: &Value) -> bool {
 }
 
 #[test]
-fn the_first_command_finds_its_database_made() {
-    on_each_database(|database| {
+fn the_first_command_creates_the_database() {
+    for_each_database(|database| {
         assert_eq!(database.json(&["user", "list"]), json!([]));
         assert_eq!(database.json(&["migrate"]), json!({ "status": "migrated" }));
         assert_eq!(database.text(&["migrate"]), "The database schema is up to date.\n");
-        assert_eq!(database.trail(), [""; 0]);
+        assert_eq!(database.audit_log(), [""; 0]);
     });
 }
 
 #[test]
-fn a_user_is_added_once() {
-    on_each_database(|database| {
+fn a_user_can_be_added_only_once() {
+    for_each_database(|database| {
         let added = database.json(&[
             "user",
             "add",
@@ -270,7 +270,7 @@ fn a_user_is_added_once() {
             "active": true, "staff": true,
         });
         assert_eq!(added, ada);
-        let error = database.refusal(&["user", "add", "ADA@example.org"]);
+        let error = database.run_refused(&["user", "add", "ADA@example.org"]);
         assert!(error.contains("ada@example.org") && error.contains("user list"), "{error}");
         assert!(database.text(&["user", "add", "bob@example.org"]).contains("user passwd bob@example.org"));
 
@@ -281,17 +281,18 @@ fn a_user_is_added_once() {
         let text = database.text(&["user", "list"]);
         let titles = vec!["ID", "EMAIL", "FIRST NAME", "LAST NAME", "ACTIVE", "STAFF"];
         let line = vec!["1", "ada@example.org", "Ada", "Lovelace", "yes", "yes"];
-        assert_eq!(rows(&text)[..2], [titles, line]);
-        assert!(database.trail().contains(&"user.added user:1".to_owned()));
+        assert_eq!(parse_rows(&text)[..2], [titles, line]);
+        assert!(database.audit_log().contains(&"user.added user:1".to_owned()));
     });
 }
 
 #[test]
-fn a_password_comes_from_stdin_and_never_comes_out() {
-    on_each_database(|database| {
-        let kept = |database: &Database| {
+fn a_password_is_read_from_stdin_and_never_printed() {
+    for_each_database(|database| {
+        let kept = |database: &CliDatabase| {
             let store = database.store(Clock::Database);
-            let found = store.read(|conn| users::with_password(conn, &email("ada@example.org"))).unwrap();
+            let found =
+                store.read(|conn| users::by_email_with_password(conn, &email("ada@example.org"))).unwrap();
             found.unwrap().1
         };
         let add = ["user", "add", "ada@example.org", "--password-stdin"];
@@ -306,7 +307,7 @@ fn a_password_comes_from_stdin_and_never_comes_out() {
         assert_eq!(added.code, 0, "{}", added.stderr);
         assert!(!format!("{added:?}").contains("horse"));
         let first = kept(&database).unwrap();
-        assert!(password::Memory::default().verify(" correct horse", Some(&first)));
+        assert!(password::Argon2Memory::default().verify(" correct horse", Some(&first)));
 
         for (stdin, reason) in [
             (&b""[..], "at least 8 bytes"),
@@ -319,54 +320,57 @@ fn a_password_comes_from_stdin_and_never_comes_out() {
             assert!(refused.stderr.contains(reason), "{}", refused.stderr);
         }
         assert_eq!(kept(&database).as_ref(), Some(&first));
-        assert!(database.refusal(&["user", "passwd", "ada@example.org"]).contains("--password-stdin"));
-        assert!(database.refusal(&["user", "passwd", "eve@example.org"]).contains("eve@example.org"));
+        assert!(database.run_refused(&["user", "passwd", "ada@example.org"]).contains("--password-stdin"));
+        assert!(database.run_refused(&["user", "passwd", "eve@example.org"]).contains("eve@example.org"));
 
         let changed = database.run_with_stdin(&passwd, b"battery staple\r\n");
         assert_eq!(changed.code, 0, "{}", changed.stderr);
         let second = kept(&database).unwrap();
-        assert!(password::Memory::default().verify("battery staple", Some(&second)));
-        assert!(!password::Memory::default().verify(" correct horse", Some(&second)));
-        assert_eq!(database.trail(), ["user.added user:1", "user.password_set user:1"]);
+        assert!(password::Argon2Memory::default().verify("battery staple", Some(&second)));
+        assert!(!password::Argon2Memory::default().verify(" correct horse", Some(&second)));
+        assert_eq!(database.audit_log(), ["user.added user:1", "user.password_set user:1"]);
         assert!(!database.text(&["user", "list", "--json"]).contains("argon2"));
     });
 }
 
 #[test]
 fn a_user_is_disabled_and_enabled() {
-    on_each_database(|database| {
+    for_each_database(|database| {
         database.add_user("ada@example.org");
         assert_eq!(database.json(&["user", "disable", "ada@example.org"])["active"], false);
         assert_eq!(database.json(&["user", "disable", "ada@example.org"])["active"], false);
         assert_eq!(database.json(&["user", "list"])[0]["active"], false);
         assert_eq!(database.text(&["user", "enable", "ada@example.org"]), "ada@example.org is enabled.\n");
         assert_eq!(database.json(&["user", "list"])[0]["active"], true);
-        assert_eq!(database.trail(), ["user.added user:1", "user.disabled user:1", "user.enabled user:1"]);
-        assert!(database.refusal(&["user", "disable", "eve@example.org"]).contains("eve@example.org"));
-        assert!(database.refusal(&["user", "enable", "eve@example.org"]).contains("eve@example.org"));
+        assert_eq!(
+            database.audit_log(),
+            ["user.added user:1", "user.disabled user:1", "user.enabled user:1"]
+        );
+        assert!(database.run_refused(&["user", "disable", "eve@example.org"]).contains("eve@example.org"));
+        assert!(database.run_refused(&["user", "enable", "eve@example.org"]).contains("eve@example.org"));
     });
 }
 
 #[test]
-fn a_key_is_shown_once() {
-    on_each_database(|database| {
+fn an_api_key_is_shown_once() {
+    for_each_database(|database| {
         database.text(&["user", "add", "ada@example.org"]);
         let made = database.run(&["key", "add", "ada@example.org", "--label", "laptop"]);
         let secret = made.stdout.strip_suffix('\n').unwrap();
-        let key = Token::parse(Kind::ApiKey, secret).unwrap();
+        let key = Token::parse(TokenKind::ApiKey, secret).unwrap();
         assert!(made.stderr.contains(&key.id().to_string()) && !made.stderr.contains(secret));
 
         let store = database.store(Clock::Database);
         let id = ApiKeyId(key.id());
-        let found = lookup::find(&store, &[Question::Key(id)]).unwrap();
-        let KnownKey { user, scope, digest } = found.key(id).unwrap();
-        assert_eq!((user.id, *scope), (UserId(1), keys::Scope::All));
+        let found = lookup::resolve_together(&store, &[LookupKey::ApiKey(id)]).unwrap();
+        let ApiKeyAuth { user, scope, digest } = found.api_key(id).unwrap();
+        assert_eq!((user.id, *scope), (UserId(1), api_keys::Scope::All));
         assert!(digest.matches(&key.digest()));
 
         let second = database.json(&["key", "add", "ada@example.org", "--scope", "introspect"]);
         let second_secret = second["key"].as_str().unwrap();
         assert_eq!(
-            Token::parse(Kind::ApiKey, second_secret).unwrap().id().to_string(),
+            Token::parse(TokenKind::ApiKey, second_secret).unwrap().id().to_string(),
             second["id"].as_str().unwrap()
         );
         assert_eq!((&second["email"], &second["scope"]), (&json!("ada@example.org"), &json!("introspect")));
@@ -386,14 +390,14 @@ fn a_key_is_shown_once() {
         for secret in [secret, second_secret] {
             assert!(!text.contains(secret) && !list.to_string().contains(secret));
         }
-        assert!(database.refusal(&["key", "add", "eve@example.org"]).contains("eve@example.org"));
-        assert!(database.refusal(&["key", "list", "eve@example.org"]).contains("eve@example.org"));
+        assert!(database.run_refused(&["key", "add", "eve@example.org"]).contains("eve@example.org"));
+        assert!(database.run_refused(&["key", "list", "eve@example.org"]).contains("eve@example.org"));
     });
 }
 
 #[test]
-fn a_key_is_revoked_by_its_id_or_by_itself() {
-    on_each_database(|database| {
+fn an_api_key_is_revoked_by_its_id_or_by_the_key() {
+    for_each_database(|database| {
         database.text(&["user", "add", "ada@example.org"]);
         let keys = [(); 2].map(|()| database.json(&["key", "add", "ada@example.org"]));
         let (first, second) = (keys[0]["id"].as_str().unwrap(), keys[1]["id"].as_str().unwrap());
@@ -407,11 +411,11 @@ fn a_key_is_revoked_by_its_id_or_by_itself() {
         assert!(is_rfc3339(&list[0]["revoked_at"]) && is_rfc3339(&list[1]["revoked_at"]));
         let store = database.store(Clock::Database);
         let id = ApiKeyId(first.parse().unwrap());
-        assert!(lookup::find(&store, &[Question::Key(id)]).unwrap().key(id).is_none());
+        assert!(lookup::resolve_together(&store, &[LookupKey::ApiKey(id)]).unwrap().api_key(id).is_none());
 
         let unknown = Uuid::nil().to_string();
-        assert!(database.refusal(&["key", "revoke", &unknown]).contains(&unknown));
-        let trail = database.trail();
+        assert!(database.run_refused(&["key", "revoke", &unknown]).contains(&unknown));
+        let trail = database.audit_log();
         for id in [first, second] {
             let revoked = trail.iter().filter(|entry| **entry == format!("key.revoked key:{id}"));
             assert_eq!(revoked.count(), 1, "{trail:?}");
@@ -421,15 +425,19 @@ fn a_key_is_revoked_by_its_id_or_by_itself() {
 
 #[test]
 fn a_hub_has_members_with_roles() {
-    on_each_database(|database| {
+    for_each_database(|database| {
         database.add_user("ada@example.org");
         database.add_user("bob@example.org");
         let added =
             database.json(&["hub", "add", "attic", "--name", "The attic", "--owner", "ada@example.org"]);
         let owner = json!({ "email": "ada@example.org", "role": "owner" });
         assert_eq!(added, json!({ "id": "attic", "name": "The attic", "members": [owner] }));
-        assert!(database.refusal(&["hub", "add", "attic", "--owner", "bob@example.org"]).contains("attic"));
-        assert!(database.refusal(&["hub", "add", "cellar", "--owner", "eve@example.org"]).contains("eve@"));
+        assert!(
+            database.run_refused(&["hub", "add", "attic", "--owner", "bob@example.org"]).contains("attic")
+        );
+        assert!(
+            database.run_refused(&["hub", "add", "cellar", "--owner", "eve@example.org"]).contains("eve@")
+        );
 
         let granted = database.json(&["hub", "grant", "attic", "bob@example.org", "guest"]);
         assert_eq!(granted, json!({ "hub_id": "attic", "email": "bob@example.org", "role": "guest" }));
@@ -438,24 +446,26 @@ fn a_hub_has_members_with_roles() {
         let list = database.json(&["hub", "list"]);
         assert_eq!(list, json!([{ "id": "attic", "name": "The attic", "members": [owner, bob] }]));
         let text = database.text(&["hub", "list"]);
-        assert_eq!(rows(&text)[1][2], "ada@example.org (owner), bob@example.org (admin)");
+        assert_eq!(parse_rows(&text)[1][2], "ada@example.org (owner), bob@example.org (admin)");
 
         let revoked = database.json(&["hub", "revoke", "attic", "bob@example.org"]);
         assert_eq!(revoked, json!({ "hub_id": "attic", "email": "bob@example.org", "role": null }));
-        assert!(database.refusal(&["hub", "revoke", "attic", "bob@example.org"]).contains("no role"));
+        assert!(database.run_refused(&["hub", "revoke", "attic", "bob@example.org"]).contains("no role"));
         assert!(
             database
-                .refusal(&["hub", "revoke", "cellar", "bob@example.org"])
+                .run_refused(&["hub", "revoke", "cellar", "bob@example.org"])
                 .contains("hub cellar not found")
         );
         assert!(
             database
-                .refusal(&["hub", "grant", "cellar", "bob@example.org", "guest"])
+                .run_refused(&["hub", "grant", "cellar", "bob@example.org", "guest"])
                 .contains("hub cellar not found")
         );
-        assert!(database.refusal(&["hub", "grant", "attic", "eve@example.org", "guest"]).contains("eve@"));
+        assert!(
+            database.run_refused(&["hub", "grant", "attic", "eve@example.org", "guest"]).contains("eve@")
+        );
         // Entries of one transaction are of one moment, in no order.
-        let mut trail = database.trail();
+        let mut trail = database.audit_log();
         trail[2..4].sort();
         assert_eq!(
             trail[2..],
@@ -472,7 +482,7 @@ fn a_hub_has_members_with_roles() {
 
 #[test]
 fn a_bundle_has_a_mask_by_number_or_name() {
-    on_each_database(|database| {
+    for_each_database(|database| {
         let first = database.json(&["bundle", "add", "Heart rate"]);
         assert_eq!(first, json!({ "id": 1, "name": "Heart rate", "description": "", "permission": 2 }));
         let arguments = ["bundle", "add", "Sleep", "--description", "All nights", "--permission", "6"];
@@ -482,18 +492,18 @@ fn a_bundle_has_a_mask_by_number_or_name() {
         assert_eq!(third["permission"], 8);
         assert_eq!(database.json(&["bundle", "list"]), json!([first, second, third]));
         let text = database.text(&["bundle", "list"]);
-        assert_eq!(rows(&text)[2], ["2", "Sleep", "6", "read get", "All nights"]);
+        assert_eq!(parse_rows(&text)[2], ["2", "Sleep", "6", "read get", "All nights"]);
         assert_eq!(
-            database.trail(),
+            database.audit_log(),
             ["bundle.added bundle:1", "bundle.added bundle:2", "bundle.added bundle:3"]
         );
     });
 }
 
 #[test]
-fn the_operator_revokes_anybodys_token() {
-    on_each_database(|database| {
-        let database = database.with_people();
+fn the_operator_can_revoke_any_token() {
+    for_each_database(|database| {
+        let database = database.with_users();
         let first = database.export("photos", Clock::Database);
         let second = database.export("let\u{1b}[2Jters", Clock::Database);
         let list = database.json(&["token", "list"]);
@@ -510,7 +520,7 @@ fn the_operator_revokes_anybodys_token() {
         let text = database.text(&["token", "list"]);
         assert!(!text.contains('\u{1b}'), "{text}");
         for token in [&first, &second] {
-            assert!(!text.contains(&token.reveal()) && !list.to_string().contains(&token.reveal()));
+            assert!(!text.contains(&token.expose()) && !list.to_string().contains(&token.expose()));
         }
         let shortened = database.run(&["token", "list", "--limit", "1"]);
         assert_eq!(shortened.stdout.lines().count(), 2);
@@ -522,20 +532,21 @@ fn the_operator_revokes_anybodys_token() {
             let revoked = database.json(&["token", "revoke", &id]);
             assert_eq!(revoked, json!({ "id": id, "status": "revoked" }));
         }
-        database.text(&["token", "revoke", &second.reveal()]);
+        database.text(&["token", "revoke", &second.expose()]);
         let list = database.json(&["token", "list"]);
         assert_eq!((&list[0]["status"], &list[1]["status"]), (&json!("revoked"), &json!("revoked")));
         let unknown = Uuid::nil().to_string();
-        assert!(database.refusal(&["token", "revoke", &unknown]).contains(&unknown));
-        let revocations = database.trail().iter().filter(|entry| entry.starts_with("export.revoked")).count();
+        assert!(database.run_refused(&["token", "revoke", &unknown]).contains(&unknown));
+        let revocations =
+            database.audit_log().iter().filter(|entry| entry.starts_with("export.revoked")).count();
         assert_eq!(revocations, 2);
     });
 }
 
 #[test]
-fn the_operator_withdraws_anybodys_request() {
-    on_each_database(|database| {
-        let database = database.with_people();
+fn the_operator_can_withdraw_any_request() {
+    for_each_database(|database| {
+        let database = database.with_users();
         let request = database.request(Clock::Database);
         let list = database.json(&["request", "list"]);
         assert_eq!(
@@ -547,26 +558,29 @@ fn the_operator_withdraws_anybodys_request() {
             }])
         );
         let text = database.text(&["request", "list"]);
-        assert_eq!(rows(&text)[1][..5], ["1", "pending", "bob@example.org", "ada@example.org", "Heart rate"]);
+        assert_eq!(
+            parse_rows(&text)[1][..5],
+            ["1", "pending", "bob@example.org", "ada@example.org", "Heart rate"]
+        );
         assert!(!text.contains(&request.redeem_id.to_string()));
 
         let withdrawn = database.json(&["request", "withdraw", "1"]);
         assert_eq!(withdrawn, json!({ "id": 1, "status": "withdrawn" }));
         assert_eq!(database.json(&["request", "list"])[0]["status"], "withdrawn");
-        assert!(database.refusal(&["request", "withdraw", "1"]).contains("pending request 1 not found"));
+        assert!(database.run_refused(&["request", "withdraw", "1"]).contains("pending request 1 not found"));
         assert!(
             database
-                .refusal(&["request", "withdraw", "9223372036854775807"])
+                .run_refused(&["request", "withdraw", "9223372036854775807"])
                 .contains("pending request 9223372036854775807 not found")
         );
-        assert_eq!(database.trail().last().unwrap(), "request.withdrawn request:1");
+        assert_eq!(database.audit_log().last().unwrap(), "request.withdrawn request:1");
     });
 }
 
 #[test]
-fn a_dead_mail_is_sent_again() {
-    on_each_database(|database| {
-        let database = database.with_people();
+fn a_failed_mail_can_be_resent() {
+    for_each_database(|database| {
+        let database = database.with_users();
         let request = database.request(Clock::Database);
         let list = database.json(&["mail", "list"]);
         let id = list[0]["id"].as_str().unwrap().to_owned();
@@ -588,7 +602,7 @@ fn a_dead_mail_is_sent_again() {
             })
             .unwrap();
         assert_eq!(database.json(&["mail", "list"])[0]["status"], "sending");
-        assert!(database.refusal(&["mail", "retry", &id]).contains("being sent now"));
+        assert!(database.run_refused(&["mail", "retry", &id]).contains("being sent now"));
         let finish = |result: MailResult, error: Option<&'static str>| {
             store
                 .write(|conn| {
@@ -597,24 +611,24 @@ fn a_dead_mail_is_sent_again() {
                 })
                 .unwrap()
         };
-        assert_eq!(finish(MailResult::Dead, Some("550 no such\nmailbox")).len(), 1);
+        assert_eq!(finish(MailResult::Failed, Some("550 no such\nmailbox")).len(), 1);
         let text = database.text(&["mail", "list"]);
-        assert_eq!(rows(&text)[1][1], "dead");
+        assert_eq!(parse_rows(&text)[1][1], "failed");
         assert!(text.contains("550 no such mailbox"), "{text}");
         assert_eq!(database.json(&["mail", "list"])[0]["due_at"], Value::Null);
 
         let retried = database.json(&["mail", "retry", &id]);
         assert_eq!(retried, json!({ "id": id, "status": "waiting" }));
         assert_eq!(database.json(&["mail", "list"])[0]["status"], "waiting");
-        assert_eq!(*database.trail().last().unwrap(), format!("mail.retried mail:{id}"));
+        assert_eq!(*database.audit_log().last().unwrap(), format!("mail.retried mail:{id}"));
         let unknown = Uuid::nil().to_string();
-        assert!(database.refusal(&["mail", "retry", &unknown]).contains(&unknown));
+        assert!(database.run_refused(&["mail", "retry", &unknown]).contains(&unknown));
     });
 }
 
 #[test]
 fn a_user_without_a_password_is_mailed_a_link_to_set_one() {
-    on_each_database(|database| {
+    for_each_database(|database| {
         let text = database.text(&["user", "add", "ada@example.org"]);
         assert!(
             text.contains("with a link to set a password is queued; the link works for 7 days"),
@@ -630,55 +644,59 @@ fn a_user_without_a_password_is_mailed_a_link_to_set_one() {
                 "last_error": null,
             }])
         );
-        assert_eq!(rows(&database.text(&["mail", "list"]))[1][2], "password");
+        assert_eq!(parse_rows(&database.text(&["mail", "list"]))[1][2], "password");
         let added =
             database.run_with_stdin(&["user", "add", "bob@example.org", "--password-stdin"], b"a password");
         assert!(!added.stdout.contains("link"), "{}", added.stdout);
         assert_eq!(database.json(&["mail", "list"]).as_array().unwrap().len(), 1);
         // Entries of one transaction are of one moment, in no order.
-        let mut trail = database.trail();
+        let mut trail = database.audit_log();
         trail[..2].sort();
-        assert_eq!(trail, ["user.added user:1", "user.password_linked user:1", "user.added user:2"]);
+        assert_eq!(trail, ["user.added user:1", "user.password_link_sent user:1", "user.added user:2"]);
         // A password that is set otherwise ends the link, and so the mail.
         let set = database
             .run_with_stdin(&["user", "passwd", "ada@example.org", "--password-stdin"], b"a password");
         assert_eq!(set.code, 0, "{}", set.stderr);
         let live = "SELECT CASE WHEN replaced_at IS NULL THEN 'live' ELSE 'replaced' END AS entry FROM password_links";
-        assert_eq!(database.entries(live), ["replaced"]);
+        assert_eq!(database.query_text(live), ["replaced"]);
     });
 }
 
 #[test]
-fn the_audit_trail_is_purged_at_a_term_of_its_own_if_it_has_one() {
-    on_each_database(|database| {
-        let database = database.with_people();
+fn purge_uses_the_audit_retention_if_one_is_set() {
+    for_each_database(|database| {
+        let database = database.with_users();
         database.export("older", days_ago(&database, 100));
         database.export("old", days_ago(&database, 50));
         let configuration = database.directory.path().join("countersign.toml");
         for (days, purged) in [(200, 0), (60, 1), (40, 1), (1, 0)] {
             std::fs::write(&configuration, format!("[audit]\nkeep_days = {days}")).unwrap();
             let report = database.json(&["purge", "--older-than", "200"]);
-            assert_eq!((&report["events"], &report["export_tokens"]), (&json!(purged), &json!(0)), "{days}");
+            assert_eq!(
+                (&report["audit_entries"], &report["export_tokens"]),
+                (&json!(purged), &json!(0)),
+                "{days}"
+            );
         }
         std::fs::write(&configuration, "[audit]\nkeep_days = -1").unwrap();
-        assert!(database.refusal(&["purge"]).starts_with("audit.keep_days"));
+        assert!(database.run_refused(&["purge"]).starts_with("audit.keep_days"));
     });
 }
 
 #[test]
-fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
-    on_each_database(|database| {
-        let database = database.with_people();
+fn purge_deletes_only_rows_closed_before_the_cutoff() {
+    for_each_database(|database| {
+        let database = database.with_users();
         database.export("old", days_ago(&database, 100));
         database.export("new", days_ago(&database, 50));
         database.request(days_ago(&database, 100));
         let kept = database.json(&["purge", "--older-than", "200"]);
         let nothing = json!({
-            "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "keys": 0,
-            "sessions": 0, "password_links": 0, "events": 0,
+            "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "api_keys": 0,
+            "sessions": 0, "password_links": 0, "audit_entries": 0,
         });
         assert_eq!(kept, nothing);
-        let before = database.trail().len();
+        let before = database.audit_log().len();
 
         let purged = database.json(&["purge"]);
         assert!(is_rfc3339(&purged["before"]));
@@ -686,8 +704,8 @@ fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
         assert_eq!(
             purged,
             json!({
-                "before": purged["before"], "export_tokens": 1, "requests": 1, "mails": 0, "keys": 0,
-                "sessions": 0, "password_links": 0, "events": 2,
+                "before": purged["before"], "export_tokens": 1, "requests": 1, "mails": 0, "api_keys": 0,
+                "sessions": 0, "password_links": 0, "audit_entries": 2,
             })
         );
         assert_eq!(database.json(&["token", "list"])[0]["node_id"], "new");
@@ -695,7 +713,7 @@ fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
         assert_eq!(database.json(&["request", "list"]), json!([]));
         assert_eq!(database.json(&["mail", "list"]), json!([]));
         assert_eq!(database.json(&["user", "list"]).as_array().unwrap().len(), 2);
-        let trail = database.trail();
+        let trail = database.audit_log();
         assert_eq!(trail.len(), before - 2 + 1);
         assert!(trail.last().unwrap().starts_with("records.purged before:"));
         assert!(database.text(&["purge"]).contains("0 export tokens, 0 requests"));
@@ -703,8 +721,8 @@ fn what_was_over_for_long_is_purged_and_the_rest_is_kept() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_does_nothing() {
-    let database = Database::sqlite();
+fn wrong_usage_exits_with_2_and_changes_nothing() {
+    let database = CliDatabase::sqlite();
     let uuid = Uuid::nil().to_string();
     let wrong: &[&[&str]] = &[
         &[],
@@ -749,8 +767,8 @@ fn wrong_usage_ends_with_2_and_does_nothing() {
 }
 
 #[test]
-fn help_and_version_end_with_0() {
-    let database = Database::sqlite();
+fn help_and_version_exit_with_0() {
+    let database = CliDatabase::sqlite();
     for arguments in [&["--help"][..], &["help", "hub", "grant"], &["purge", "-h"], &["--version"]] {
         let ended = database.run(arguments);
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
@@ -759,16 +777,16 @@ fn help_and_version_end_with_0() {
 }
 
 #[test]
-fn a_flag_outranks_the_environment() {
-    let (database, other) = (Database::sqlite(), Database::sqlite());
+fn a_flag_overrides_the_environment() {
+    let (database, other) = (CliDatabase::sqlite(), CliDatabase::sqlite());
     database.text(&["user", "add", "ada@example.org", "--database-url", &other.url]);
     assert_eq!(database.json(&["user", "list"]), json!([]));
     assert_eq!(other.json(&["user", "list"])[0]["email"], "ada@example.org");
 }
 
 #[test]
-fn a_database_that_is_not_there_is_told_in_one_sentence() {
-    let database = Database::sqlite();
+fn an_unreachable_database_is_reported_in_one_sentence() {
+    let database = CliDatabase::sqlite();
     for url in [
         "sqlite:///dev/null/countersign.db",
         "postgres://nobody@%2Fnowhere/nothing",
@@ -784,8 +802,8 @@ fn a_database_that_is_not_there_is_told_in_one_sentence() {
 }
 
 #[test]
-fn a_trial_mail_goes_the_way_of_all_mail() {
-    let database = Database::sqlite();
+fn a_test_mail_uses_the_configured_transport() {
+    let database = CliDatabase::sqlite();
     let sent = database.json(&["mail", "test", "ada@example.org"]);
     let id = sent["id"].as_str().unwrap();
     let file = format!("data/outbox/{id}.eml");
@@ -795,7 +813,7 @@ fn a_trial_mail_goes_the_way_of_all_mail() {
     assert!(database.text(&["mail", "test", "ada@example.org"]).contains("data/outbox/"));
 
     let mut command = database.command(&["mail", "test", "ada@example.org"]);
-    let ended = Ended::from(command.env("SMTP_URL", "smtp://127.0.0.1:1").output().unwrap());
+    let ended = CommandOutput::from(command.env("SMTP_URL", "smtp://127.0.0.1:1").output().unwrap());
     assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     assert!(ended.stderr.contains("could not send the mail") && ended.stderr.contains("SMTP_URL"));
@@ -803,7 +821,7 @@ fn a_trial_mail_goes_the_way_of_all_mail() {
 
 #[test]
 fn a_server_that_cannot_start_says_why() {
-    let database = Database::sqlite();
+    let database = CliDatabase::sqlite();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ended = database.run(&["serve", "--bind", &address]);
@@ -811,7 +829,7 @@ fn a_server_that_cannot_start_says_why() {
     assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{}", ended.stderr);
     let away = "postgres://nobody@%2Fnowhere/nothing";
     let mut command = database.command(&["serve", "--bind", "127.0.0.1:0", "--database-url", away]);
-    let ended = Ended::from(command.env("COUNTERSIGN_SECRET", SECRET).output().unwrap());
+    let ended = CommandOutput::from(command.env("COUNTERSIGN_SECRET", SECRET).output().unwrap());
     assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
     assert!(ended.stderr.contains("error: the database is not available"), "{}", ended.stderr);
     std::fs::write(database.directory.path().join("countersign.toml"), "colour = 'red'").unwrap();
@@ -821,26 +839,26 @@ fn a_server_that_cannot_start_says_why() {
 }
 
 #[test]
-fn a_reader_that_has_read_enough_is_no_failure() {
-    let database = Database::sqlite();
+fn a_closed_stdout_pipe_is_not_an_error() {
+    let database = CliDatabase::sqlite();
     database.text(&["user", "add", "ada@example.org"]);
     let mut command = database.command(&["user", "list"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    let ended = Ended::from(child.wait_with_output().unwrap());
+    let ended = CommandOutput::from(child.wait_with_output().unwrap());
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 
     if Path::new("/dev/full").exists() {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let ended = Ended::from(database.command(&["user", "list"]).stdout(full).output().unwrap());
+        let ended = CommandOutput::from(database.command(&["user", "list"]).stdout(full).output().unwrap());
         assert_eq!(ended.code, 1);
         assert!(ended.stderr.contains("could not be written"), "{}", ended.stderr);
     }
 }
 
 #[test]
-fn the_demo_walks_both_loops_and_ends() {
-    let database = Database::sqlite();
+fn the_demo_runs_both_loops_and_exits() {
+    let database = CliDatabase::sqlite();
     let ended = database.run(&["demo", "--once"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     for step in [

@@ -6,30 +6,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign::app::{Application, Parts};
-use countersign::config::{Config, DatabaseUrl, Overrides};
+use countersign::app::{Application, Dependencies};
+use countersign::config::{CliOverrides, Config, DatabaseUrl};
+use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::{Bundle, BundleName, Description};
-use countersign::domain::event::Origin;
-use countersign::domain::export::{ExpiryHours, ExportToken, NewExport};
-use countersign::domain::grant::Terms;
+use countersign::domain::bundle_permission::Terms;
+use countersign::domain::export_token::{ExpiryHours, ExportToken, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
-use countersign::domain::password_link::{Occasion, PasswordLink};
+use countersign::domain::password_link::{LinkReason, PasswordLink};
 use countersign::domain::permission::{Mask, Role};
-use countersign::domain::request::{NewRequest, PermissionRequest};
-use countersign::domain::token::{ApiKeyId, Keyring, Kind, Token};
+use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
+use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::{Email, PersonName, User};
-use countersign::mail::transport::{MemoryMailbox, Sent, Transport};
-use countersign::store::keys::{ApiKey, Scope};
-use countersign::store::ledger::{self, Deed, Operation, Verdict};
+use countersign::mail::transport::{MemoryMailbox, SentMail, Transport};
+use countersign::store::api_keys::{ApiKey, Scope};
+use countersign::store::ledger::{self, Command, CommandResult, Operation};
 use countersign::store::users::NewUser;
-use countersign::store::{Clock, Store, bundles, hubs, keys, password_links, users};
+use countersign::store::{Clock, Store, api_keys, bundles, hubs, password_links, users};
 use countersign::{entropy, password};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use reqwest::{Client, Method, RequestBuilder};
 
 /// Where every test's time begins: 2030-01-01T00:00:00Z, in microseconds.
-pub const START: i64 = 1_893_456_000_000_000;
+pub const START_MICROS: i64 = 1_893_456_000_000_000;
 /// The password of every user that a test adds.
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -55,7 +55,7 @@ macro_rules! on_both_databases {
 }
 
 /// What each table holds, a line for each row.
-pub type Rows = BTreeMap<String, String>;
+pub type TableRows = BTreeMap<String, String>;
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,7 @@ pub enum TestDatabase {
         name: String,
     },
     /// Somebody else's.
-    Foreign,
+    External,
 }
 
 /// Who follows no redirect, and uses no connection of which the server may be tired.
@@ -112,16 +112,16 @@ impl TestApp {
 
     /// A server with this `countersign.toml`.
     pub fn spawn_with(kind: Backend, toml: &str) -> Self {
-        let micros = Arc::new(AtomicI64::new(START));
+        let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
-        app.url = app.replica_with(toml);
+        app.url = app.spawn_replica_with(toml);
         app
     }
 
     /// A server with this `countersign.toml` that a browser can use: its public URL is where
     /// it listens.
-    pub fn spawn_open(kind: Backend, toml: &str) -> Self {
-        let micros = Arc::new(AtomicI64::new(START));
+    pub fn spawn_for_browser(kind: Backend, toml: &str) -> Self {
+        let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -138,13 +138,13 @@ impl TestApp {
 
     fn prepare(kind: Backend, clock: Clock, micros: Arc<AtomicI64>) -> Self {
         let (database, database_url) = TestDatabase::create(kind);
-        let mut app = Self::over(database_url, clock, micros);
+        let mut app = Self::with_database(database_url, clock, micros);
         app.database = database;
         app
     }
 
     /// A database that somebody else has made and removes, without a server.
-    pub fn over(database_url: String, clock: Clock, micros: Arc<AtomicI64>) -> Self {
+    pub fn with_database(database_url: String, clock: Clock, micros: Arc<AtomicI64>) -> Self {
         let store = connect(&database_url.parse().unwrap(), 8, clock);
         store.migrate().unwrap();
         Self {
@@ -155,22 +155,22 @@ impl TestApp {
             client: client(),
             clock: micros,
             running: Vec::new(),
-            database: TestDatabase::Foreign,
+            database: TestDatabase::External,
         }
     }
 
     /// Another server on the same database; its URL.
-    pub fn replica(&mut self) -> String {
-        self.replica_with("")
+    pub fn spawn_replica(&mut self) -> String {
+        self.spawn_replica_with("")
     }
 
     /// Another server on the same database, with this `countersign.toml`; its URL.
-    pub fn replica_with(&mut self, toml: &str) -> String {
-        self.replica_through(&self.database_url.clone(), toml)
+    pub fn spawn_replica_with(&mut self, toml: &str) -> String {
+        self.spawn_replica_at(&self.database_url.clone(), toml)
     }
 
     /// Another server on the same database, reached by this URL; its own URL.
-    pub fn replica_through(&mut self, database_url: &str, toml: &str) -> String {
+    pub fn spawn_replica_at(&mut self, database_url: &str, toml: &str) -> String {
         self.serve(TcpListener::bind("127.0.0.1:0").unwrap(), config(database_url, toml))
     }
 
@@ -179,7 +179,7 @@ impl TestApp {
         let store = connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock)));
         let keyring = config.keyring().unwrap();
         let transport = Transport::Memory(self.mailbox.clone());
-        let parts = Parts { keyring, listener, store, transport };
+        let parts = Dependencies { keyring, listener, store, transport };
         let (sender, receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -222,16 +222,16 @@ impl TestApp {
 
     /// Adds a user, who has [`PASSWORD`] for a password and an API key.
     pub fn user(&self, email: &str) -> TestUser {
-        self.person(email, [name_in(email), "Test"], false)
+        self.user_with_name(email, [local_part(email), "Test"], false)
     }
 
     /// Adds a user who administers the server.
     pub fn staff(&self, email: &str) -> TestUser {
-        self.person(email, [name_in(email), "Test"], true)
+        self.user_with_name(email, [local_part(email), "Test"], true)
     }
 
     /// Adds a user by their first and last name.
-    pub fn person(&self, email: &str, [first, last]: [&str; 2], staff: bool) -> TestUser {
+    pub fn user_with_name(&self, email: &str, [first, last]: [&str; 2], staff: bool) -> TestUser {
         let new = NewUser {
             email: Email::new(email).unwrap(),
             first_name: PersonName::new(first).unwrap(),
@@ -257,7 +257,7 @@ impl TestApp {
         self.store
             .write(|conn| {
                 let now = conn.now()?;
-                let token = Token::random(Kind::ApiKey, entropy.uuid(now), &entropy);
+                let token = Token::random(TokenKind::ApiKey, entropy.uuid(now), &entropy);
                 let key = ApiKey {
                     id: ApiKeyId(token.id()),
                     user: user.id,
@@ -266,14 +266,14 @@ impl TestApp {
                     created_at: now,
                     revoked_at: None,
                 };
-                keys::insert(conn, &key, &token.digest())?;
-                Ok(token.reveal())
+                api_keys::insert(conn, &key, &token.digest())?;
+                Ok(token.expose())
             })
             .unwrap()
     }
 
     /// Adds a hub if there is none of this id, and gives a user a role in it.
-    pub fn role(&self, hub: &str, user: &TestUser, role: Role) {
+    pub fn grant_role(&self, hub: &str, user: &TestUser, role: Role) {
         let hub = HubId::new(hub).unwrap();
         self.store
             .write(|conn| {
@@ -299,7 +299,7 @@ impl TestApp {
     /// starts another one.
     pub fn restart(&mut self) {
         self.stop();
-        self.url = self.replica();
+        self.url = self.spawn_replica();
     }
 
     /// Stops all servers.
@@ -326,57 +326,73 @@ impl TestApp {
     /// Has somebody who may make an export token of a node of `hub`: for what may be
     /// read and downloaded, for a day.
     pub fn export(&self, creator: &TestUser) -> (ExportToken, Token) {
-        let new = NewExport {
+        let new = NewExportToken {
             creator: creator.user.id,
             hub: HubId::new("hub").unwrap(),
             node: NodeId::new("n").unwrap(),
             mask: Mask::new(6).unwrap(),
             expiry: ExpiryHours::DEFAULT,
         };
-        match self.commit(Deed::CreateExport(new)) {
-            Verdict::ExportCreated(Ok(made)) => made,
+        match self.commit(Command::CreateExport(new)) {
+            CommandResult::ExportCreated(Ok(made)) => made,
             verdict => panic!("not made: {verdict:?}"),
         }
     }
 
     /// Has somebody ask for a permission, for an hour.
-    pub fn ask(&self, allowed: &TestUser, target: &TestUser, bundle: &Bundle) -> PermissionRequest {
-        let terms = Terms { target: target.user.id, allowed: allowed.user.id, bundle: bundle.id };
-        let new =
-            NewRequest { terms, asked_by: allowed.user.id, lifetime: 3_600, redeem_page: None, once: None };
-        match self.commit(Deed::Ask(new)) {
-            Verdict::Asked(Ok((request, ..))) => request,
+    pub fn create_request(
+        &self,
+        grantee: &TestUser,
+        target: &TestUser,
+        bundle: &Bundle,
+    ) -> PermissionRequest {
+        let terms = Terms { target: target.user.id, grantee: grantee.user.id, bundle: bundle.id };
+        let new = NewPermissionRequest {
+            terms,
+            asked_by: grantee.user.id,
+            lifetime_seconds: 3_600,
+            redeem_page: None,
+            idempotency_key: None,
+        };
+        match self.commit(Command::CreateRequest(new)) {
+            CommandResult::RequestCreated(Ok((request, ..))) => request,
             verdict => panic!("not asked: {verdict:?}"),
         }
     }
 
     /// Has the ledger do a deed, as the servers do.
-    pub fn commit(&self, deed: Deed) -> Verdict {
-        let mut verdicts = ledger::commit(&self.store, &[Operation::new(deed, Origin::default())]);
+    pub fn commit(&self, deed: Command) -> CommandResult {
+        let mut verdicts = ledger::commit(&self.store, &[Operation::new(deed, AuditContext::default())]);
         verdicts.pop().expect("one operation has one verdict").unwrap()
     }
 
     /// The redeem token that a request's mail carries.
     pub fn redeem_token(&self, request: &PermissionRequest) -> String {
-        Keyring::new(SECRET.as_bytes(), None).unwrap().redeem_token(request.redeem_id).reveal()
+        Keyring::new(SECRET.as_bytes(), None).unwrap().redeem_token(request.redeem_id).expose()
     }
 
     /// A link by which this user can set a new password; its mail is owed.
     pub fn password_link(&self, user: &TestUser) -> PasswordLink {
         let issued = self.store.write(|conn| {
             let now = conn.now()?;
-            password_links::issue(conn, user.user.id, Occasion::Forgotten, &Origin::OPERATOR, now)
+            password_links::create(
+                conn,
+                user.user.id,
+                LinkReason::ForgottenPassword,
+                &AuditContext::OPERATOR,
+                now,
+            )
         });
         issued.unwrap()
     }
 
     pub fn password_token(&self, link: &PasswordLink) -> String {
-        Keyring::new(SECRET.as_bytes(), None).unwrap().password_token(link.id).reveal()
+        Keyring::new(SECRET.as_bytes(), None).unwrap().password_link_token(link.id).expose()
     }
 
     /// What each table holds: what a refusal leaves as it was. [`kept`] tells what is not
     /// looked at.
-    pub fn rows(&self) -> Rows {
+    pub fn rows(&self) -> TableRows {
         #[derive(QueryableByName)]
         struct Table {
             #[diesel(sql_type = diesel::sql_types::Text)]
@@ -384,12 +400,12 @@ impl TestApp {
             #[diesel(sql_type = diesel::sql_types::Text)]
             content: String,
         }
-        let tables: Vec<Table> = load(&self.database_url, contents(&self.database_url));
+        let tables: Vec<Table> = query_rows(&self.database_url, table_contents_query(&self.database_url));
         tables.into_iter().map(|table| (table.name, table.content)).collect()
     }
 
     /// The same, but for a table that the test itself writes meanwhile.
-    pub fn rows_but(&self, table: &str) -> Rows {
+    pub fn rows_except(&self, table: &str) -> TableRows {
         let mut rows = self.rows();
         assert!(rows.remove(table).is_some(), "there is no table {table}");
         rows
@@ -397,21 +413,21 @@ impl TestApp {
 
     /// What a query counts, in a column `n`.
     pub fn count(&self, sql: &str) -> i64 {
-        self.numbers(sql)[0]
+        self.query_i64s(sql)[0]
     }
 
     /// What a query finds, in a column `n`.
-    pub fn numbers(&self, sql: &str) -> Vec<i64> {
+    pub fn query_i64s(&self, sql: &str) -> Vec<i64> {
         #[derive(QueryableByName)]
         struct Number {
             #[diesel(sql_type = diesel::sql_types::BigInt)]
             n: i64,
         }
-        load(&self.database_url, sql).into_iter().map(|number: Number| number.n).collect()
+        query_rows(&self.database_url, sql).into_iter().map(|number: Number| number.n).collect()
     }
 
     /// What a query of PostgreSQL says, in a column `t`.
-    pub fn text(&self, sql: &str) -> String {
+    pub fn query_text(&self, sql: &str) -> String {
         #[derive(QueryableByName)]
         struct Text {
             #[diesel(sql_type = diesel::sql_types::Text)]
@@ -423,17 +439,17 @@ impl TestApp {
     }
 
     /// That the tallies are what counting gives.
-    pub fn assert_tallies(&self) {
+    pub fn assert_user_counters(&self) {
         let wrong = "SELECT count(*) AS n FROM users AS u WHERE \
-            (SELECT coalesce(sum(t.open), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
+            (SELECT coalesce(sum(t.open_requests), 0) FROM user_counters AS t WHERE t.user_id = u.id) <> \
             (SELECT count(*) FROM permission_requests AS r \
              WHERE r.closed_at IS NULL AND u.id IN (r.user_target, r.user_allowed)) \
-            OR (SELECT coalesce(sum(t.standing), 0) FROM tallies AS t WHERE t.user_id = u.id) <> \
+            OR (SELECT coalesce(sum(t.active_permissions), 0) FROM user_counters AS t WHERE t.user_id = u.id) <> \
             (SELECT count(*) FROM bundle_permissions AS p WHERE u.id IN (p.user_target, p.user_allowed))";
-        assert_eq!(self.count(wrong), 0, "the tallies of some users are wrong");
+        assert_eq!(self.count(wrong), 0, "the counters of some users are wrong");
     }
     /// Does to the database what no server would.
-    pub fn tamper(&self, sql: &str) {
+    pub fn execute_raw(&self, sql: &str) {
         match self.database_url.strip_prefix("sqlite://") {
             Some(path) => sqlite(path).batch_execute(sql).unwrap(),
             None => execute(&self.database_url, sql),
@@ -441,7 +457,7 @@ impl TestApp {
     }
 
     /// Waits until as many mails have been sent, and returns them all.
-    pub async fn mails(&self, wanted: usize) -> Vec<Sent> {
+    pub async fn mails(&self, wanted: usize) -> Vec<SentMail> {
         let waiting = async {
             loop {
                 let sent = self.mailbox.sent();
@@ -489,20 +505,20 @@ impl TestUser {
 }
 
 /// Signs a request.
-pub trait By {
+pub trait AsUser {
     /// As this user, with their API key.
-    fn by(self, user: &TestUser) -> Self;
+    fn as_user(self, user: &TestUser) -> Self;
 }
 
-impl By for RequestBuilder {
-    fn by(self, user: &TestUser) -> Self {
+impl AsUser for RequestBuilder {
+    fn as_user(self, user: &TestUser) -> Self {
         self.bearer_auth(&user.key)
     }
 }
 
 /// Sends requests all at once, and each again for as long as the server is too busy
 /// to do anything; their statuses. What must not be done twice carries a key.
-pub async fn all_at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<u16> {
+pub async fn send_concurrently(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<u16> {
     let sent = requests.into_iter().map(|request| {
         actix_web::rt::spawn(async move {
             loop {
@@ -518,13 +534,13 @@ pub async fn all_at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> 
 }
 
 /// The token in the link of a mail.
-pub fn token_in(mail: &Sent) -> String {
+pub fn token_in(mail: &SentMail) -> String {
     let (_, rest) = mail.text.split_once("token=csr_").expect("the mail has a link");
     let token: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
     format!("csr_{token}")
 }
 
-fn name_in(email: &str) -> &str {
+fn local_part(email: &str) -> &str {
     email.split('@').next().unwrap_or_default()
 }
 
@@ -545,7 +561,7 @@ fn config(database_url: &str, toml: &str) -> Config {
         "COUNTERSIGN_LIMITS" if !toml.contains("[limits]") => Some("off".to_owned()),
         _ => None,
     };
-    Config::load(Some(file.path()), env, Overrides::default()).unwrap()
+    Config::load(Some(file.path()), env, CliOverrides::default()).unwrap()
 }
 
 /// Opens a database that is there, on however busy a machine: a server gives up after a
@@ -564,15 +580,15 @@ fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Store {
 impl TestDatabase {
     /// A database with all tables.
     fn create(kind: Backend) -> (Self, String) {
-        Self::named(kind, |maintenance| format!(" TEMPLATE {}", postgres_template(maintenance)))
+        Self::create_named(kind, |maintenance| format!(" TEMPLATE {}", postgres_template(maintenance)))
     }
 
     /// A database with nothing in it.
     pub fn empty(kind: Backend) -> (Self, String) {
-        Self::named(kind, |_| String::new())
+        Self::create_named(kind, |_| String::new())
     }
 
-    fn named(kind: Backend, like: impl Fn(&str) -> String) -> (Self, String) {
+    fn create_named(kind: Backend, like: impl Fn(&str) -> String) -> (Self, String) {
         match kind {
             Backend::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
@@ -586,7 +602,7 @@ impl TestDatabase {
                 );
                 let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
                 execute(&maintenance, &format!("CREATE DATABASE {name}{}", like(&maintenance)));
-                let url = in_database(&maintenance, &name);
+                let url = url_of_database(&maintenance, &name);
                 (Self::Postgres { maintenance, name }, url)
             }
         }
@@ -606,20 +622,20 @@ fn postgres_template(maintenance: &str) -> &'static str {
     TEMPLATE.get_or_init(|| {
         let name = format!("template_{}", std::process::id());
         execute(maintenance, &format!("CREATE DATABASE {name}"));
-        let url: DatabaseUrl = in_database(maintenance, &name).parse().unwrap();
+        let url: DatabaseUrl = url_of_database(maintenance, &name).parse().unwrap();
         connect(&url, 1, Clock::Database).migrate().unwrap();
         name
     })
 }
 
 /// The URL of another database of the same cluster.
-pub fn in_database(maintenance: &str, name: &str) -> String {
+pub fn url_of_database(maintenance: &str, name: &str) -> String {
     let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
 }
 
 /// Each column that `src/store/schema.rs` declares: its table, its name and its type.
-pub fn columns() -> Vec<[&'static str; 3]> {
+pub fn schema_columns() -> Vec<[&'static str; 3]> {
     let mut columns = Vec::new();
     let mut table = "";
     for line in include_str!("../../src/store/schema.rs").lines().map(str::trim) {
@@ -635,10 +651,10 @@ pub fn columns() -> Vec<[&'static str; 3]> {
 
 /// What is compared of a column before and after a refusal: all that does not change by
 /// itself, and that no refusal may change.
-fn kept(table: &str, column: &str) -> Option<String> {
+fn compared_expression(table: &str, column: &str) -> Option<String> {
     match (table, column) {
         // Refused attempts are counted. Uses and looks are, and are written down some time later.
-        ("meters" | "export_uses" | "link_views", _) => None,
+        ("rate_limits" | "export_uses" | "link_views", _) => None,
         // Mails that are owed leave.
         ("outbox", "due_at" | "attempts" | "lease" | "finished_at" | "result" | "last_error") => None,
         // What has expired is closed.
@@ -650,11 +666,11 @@ fn kept(table: &str, column: &str) -> Option<String> {
 }
 
 /// Where it is to be read. Tallies are added up, and closing what has expired lowers them.
-fn source(table: &str) -> &str {
+fn row_source(table: &str) -> &str {
     match table {
-        "tallies" => {
-            "(SELECT user_id, sum(open) AS open, sum(standing) AS standing FROM \
-             (SELECT user_id, open, standing FROM tallies \
+        "user_counters" => {
+            "(SELECT user_id, sum(open_requests) AS open_requests, sum(active_permissions) AS active_permissions FROM \
+             (SELECT user_id, open_requests, active_permissions FROM user_counters \
              UNION ALL SELECT user_target, 1, 0 FROM permission_requests WHERE outcome = 'expired' \
              UNION ALL SELECT user_allowed, 1, 0 FROM permission_requests WHERE outcome = 'expired') AS t \
              GROUP BY user_id) AS t"
@@ -665,12 +681,12 @@ fn source(table: &str) -> &str {
 
 /// The query for what each table holds, in one statement: one row each, in the columns
 /// `name` and `content`.
-fn contents(url: &str) -> &'static str {
+fn table_contents_query(url: &str) -> &'static str {
     static QUERIES: std::sync::OnceLock<[String; 2]> = std::sync::OnceLock::new();
     let [sqlite, postgres] = QUERIES.get_or_init(|| {
         let mut tables: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for [table, column, _] in columns() {
-            if let Some(kept) = kept(table, column) {
+        for [table, column, _] in schema_columns() {
+            if let Some(kept) = compared_expression(table, column) {
                 tables.entry(table).or_default().push(kept);
             }
         }
@@ -680,7 +696,7 @@ fn contents(url: &str) -> &'static str {
                     "SELECT '{table}' AS name, coalesce({together}, '') AS content FROM \
                      (SELECT {} AS line FROM {}) AS l",
                     line(columns),
-                    source(table),
+                    row_source(table),
                 )
             });
             each.collect::<Vec<_>>().join(" UNION ALL ")
@@ -701,7 +717,7 @@ pub fn sqlite(path: &str) -> SqliteConnection {
 }
 
 /// What a query finds, on whichever database this is.
-pub fn load<T>(url: &str, sql: &str) -> Vec<T>
+pub fn query_rows<T>(url: &str, sql: &str) -> Vec<T>
 where
     T: QueryableByName<diesel::sqlite::Sqlite> + QueryableByName<diesel::pg::Pg> + 'static,
 {

@@ -4,13 +4,13 @@ use countersign::domain::bundle::Bundle;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{By, TestApp, TestUser};
+use crate::helpers::{AsUser, TestApp, TestUser};
 
 /// Where requests are asked for.
 pub const REQUESTS: &str = "/api/bundle_permission_request/";
 
 /// Who is there: Ada asks Grace for a bundle; Eve has nothing to do with it.
-pub struct Scene {
+pub struct HexoFixture {
     /// Asks: `user_allowed`.
     pub ada: TestUser,
     /// Is asked: `user_target`.
@@ -21,9 +21,9 @@ pub struct Scene {
     pub bundle: Bundle,
 }
 
-impl Scene {
+impl HexoFixture {
     /// Puts everybody in place.
-    pub fn set(app: &TestApp) -> Self {
+    pub fn new(app: &TestApp) -> Self {
         Self {
             ada: app.user("ada@example.org"),
             grace: app.user("grace@example.org"),
@@ -33,7 +33,7 @@ impl Scene {
     }
 
     /// The same people.
-    pub fn of(other: &Self) -> Self {
+    pub fn reversed(other: &Self) -> Self {
         let Self { ada, grace, eve, bundle } = other;
         Self { ada: ada.clone(), grace: grace.clone(), eve: eve.clone(), bundle: bundle.clone() }
     }
@@ -44,7 +44,7 @@ impl Scene {
     }
 
     /// The body in which Ada asks Grace for the bundle.
-    pub fn wish(&self) -> Value {
+    pub fn request_body(&self) -> Value {
         json!({
             "user_target": self.grace.uri(),
             "user_allowed": self.ada.uri(),
@@ -53,44 +53,45 @@ impl Scene {
     }
 
     /// The same, but for one field.
-    pub fn wish_but(&self, field: &str, value: impl Into<Value>) -> Value {
-        let mut wish = self.wish();
+    pub fn request_body_with(&self, field: &str, value: impl Into<Value>) -> Value {
+        let mut wish = self.request_body();
         wish[field] = value.into();
         wish
     }
 
     /// Has Ada ask Grace, over HTTP: the request, and the token in its mail.
-    pub async fn ask(&self, app: &TestApp) -> (Value, String) {
+    pub async fn create_request(&self, app: &TestApp) -> (Value, String) {
         let mails = app.mailbox.sent().len();
-        let request = answered(app.post(REQUESTS).by(&self.ada).json(&self.wish()), 201).await;
+        let request =
+            expect_response(app.post(REQUESTS).as_user(&self.ada).json(&self.request_body()), 201).await;
         let mail = app.mails(mails + 1).await.pop().unwrap();
         (request, crate::helpers::token_in(&mail))
     }
 
     /// Where a token lives.
-    pub fn at(token: &str) -> String {
+    pub fn token_path(token: &str) -> String {
         format!("{REQUESTS}{token}/")
     }
 }
 
 /// The number at the end of a `resource_uri`.
-pub fn number(resource: &Value) -> i64 {
+pub fn resource_id(resource: &Value) -> i64 {
     let uri = resource["resource_uri"].as_str().unwrap();
     uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap()
 }
 
 /// Sends a request, whose answer has this status; its body, as JSON if there is one.
-pub async fn answered(request: RequestBuilder, status: u16) -> Value {
-    let (got, body) = read(request.send().await.unwrap()).await;
+pub async fn expect_response(request: RequestBuilder, status: u16) -> Value {
+    let (got, body) = read_response(request.send().await.unwrap()).await;
     assert_eq!(got, status, "{body}");
     body
 }
 
 /// Sends a request that is refused with this status: nothing has changed, and
 /// nothing is to be mailed. The body, which is JSON in the dialect's shape.
-pub async fn refused(app: &TestApp, request: RequestBuilder, status: u16) -> Value {
+pub async fn expect_refusal(app: &TestApp, request: RequestBuilder, status: u16) -> Value {
     let (rows, mails) = (app.rows(), app.mailbox.sent().len());
-    let body = answered(request, status).await;
+    let body = expect_response(request, status).await;
     assert_eq!(app.rows(), rows, "a refusal changes nothing: {body}");
     // A mail that was owed before may have left meanwhile.
     let owed = app.count("SELECT count(*) AS n FROM outbox");
@@ -100,20 +101,20 @@ pub async fn refused(app: &TestApp, request: RequestBuilder, status: u16) -> Val
 }
 
 /// As [`refused`], with this text for an error.
-pub async fn refused_so(app: &TestApp, request: RequestBuilder, status: u16, error: &str) {
-    assert_eq!(refused(app, request, status).await, json!({ "error": error }));
+pub async fn expect_error(app: &TestApp, request: RequestBuilder, status: u16, error: &str) {
+    assert_eq!(expect_refusal(app, request, status).await, json!({ "error": error }));
 }
 
 /// As [`refused`], as one field of a resource that cannot be taken.
-pub async fn refused_field(app: &TestApp, request: RequestBuilder, kind: &str, field: &str) {
-    let body = refused(app, request, 400).await;
+pub async fn expect_field_error(app: &TestApp, request: RequestBuilder, kind: &str, field: &str) {
+    let body = expect_refusal(app, request, 400).await;
     let whys = body[kind][field].as_array().unwrap_or_else(|| panic!("{kind}.{field} is named: {body}"));
     assert!(whys.iter().all(Value::is_string) && whys.len() == 1, "{body}");
     assert_eq!(body[kind].as_object().unwrap().len(), 1, "{body}");
 }
 
 /// Sends these bytes; all that comes back until the server closes.
-pub async fn raw(app: &TestApp, bytes: &[u8]) -> String {
+pub async fn send_raw(app: &TestApp, bytes: &[u8]) -> String {
     use std::io::{Read, Write};
     let (address, bytes) = (app.url.trim_start_matches("http://").to_owned(), bytes.to_vec());
     let talk = tokio::task::spawn_blocking(move || {
@@ -128,7 +129,7 @@ pub async fn raw(app: &TestApp, bytes: &[u8]) -> String {
 }
 
 /// Status and body.
-async fn read(response: Response) -> (u16, Value) {
+async fn read_response(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect(&text) };

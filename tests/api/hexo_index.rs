@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::helpers::By;
-use crate::hexo::{answered, refused_so};
+use crate::helpers::AsUser;
+use crate::hexo::{expect_error, expect_response};
 
 const RESOURCES: [&str; 7] =
     ["account", "audit", "block", "bundle", "bundle_permission", "bundle_permission_request", "user"];
@@ -21,9 +21,9 @@ const METHODS: [(&str, &str, Option<&str>); 7] = [
 ];
 
 on_both_databases! {
-    async fn the_index_and_the_schemas_are_for_anybody(app: TestApp) {
+    async fn the_index_and_the_schemas_need_no_credentials(app: TestApp) {
         for root in ["/api", "/api/v1"] {
-            let index = answered(app.get(&format!("{root}/")), 200).await;
+            let index = expect_response(app.get(&format!("{root}/")), 200).await;
             assert_eq!(index.as_object().unwrap().len(), RESOURCES.len());
             for name in RESOURCES {
                 let entry = json!({
@@ -31,7 +31,7 @@ on_both_databases! {
                     "schema": format!("{root}/{name}/schema/"),
                 });
                 assert_eq!(index[name], entry);
-                let schema = answered(app.get(entry["schema"].as_str().unwrap()), 200).await;
+                let schema = expect_response(app.get(entry["schema"].as_str().unwrap()), 200).await;
                 let keys: Vec<&String> = schema.as_object().unwrap().keys().collect();
                 assert_eq!(
                     keys,
@@ -56,8 +56,8 @@ on_both_databases! {
         }
     }
 
-    async fn the_schema_of_a_request_says_what_its_page_says(app: TestApp) {
-        let schema = answered(app.get("/api/bundle_permission_request/schema/"), 200).await;
+    async fn the_request_schema_describes_the_resource(app: TestApp) {
+        let schema = expect_response(app.get("/api/bundle_permission_request/schema/"), 200).await;
         let fields = schema["fields"].as_object().unwrap();
         let names: Vec<&String> = fields.keys().collect();
         assert_eq!(names, ["bundle", "redeem_url", "resource_uri", "ttl", "user_allowed", "user_target"]);
@@ -84,8 +84,8 @@ on_both_databases! {
         assert_eq!((schema["filtering"].clone(), schema["ordering"].clone()), (json!({}), json!([])));
     }
 
-    async fn the_schema_of_a_user_says_how_to_filter(app: TestApp) {
-        let schema = answered(app.get("/api/v1/user/schema"), 200).await;
+    async fn the_user_schema_describes_the_filters(app: TestApp) {
+        let schema = expect_response(app.get("/api/v1/user/schema"), 200).await;
         assert_eq!(schema["filtering"]["email"], json!(["exact", "in", "startswith"]));
         assert_eq!(schema["filtering"]["id"], json!(["exact", "in"]));
         assert_eq!(
@@ -94,7 +94,7 @@ on_both_databases! {
         );
     }
 
-    async fn every_method_that_is_not_served_is_refused_before_anybody_is_asked_who_they_are(app: TestApp) {
+    async fn an_unsupported_method_is_rejected_before_authentication(app: TestApp) {
         let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
         for root in ["/api", "/api/v1"] {
             let mut paths =
@@ -124,20 +124,20 @@ on_both_databases! {
         }
     }
 
-    async fn head_answers_like_get_without_a_body(app: TestApp) {
+    async fn head_responds_like_get_without_a_body(app: TestApp) {
         let ada = app.user("ada@example.org");
         for path in
             ["/api/", "/api/user/schema/", "/api/user/", "/api/account", "/api/bundle/1/", "/api/user/set/1/"]
         {
-            let get = app.get(path).by(&ada).send().await.unwrap();
-            let head = app.request(Method::HEAD, path).by(&ada).send().await.unwrap();
+            let get = app.get(path).as_user(&ada).send().await.unwrap();
+            let head = app.request(Method::HEAD, path).as_user(&ada).send().await.unwrap();
             assert_eq!(head.status(), get.status(), "{path}");
             assert_eq!(head.headers()["content-type"], get.headers()["content-type"], "{path}");
             assert!(head.bytes().await.unwrap().is_empty());
         }
     }
 
-    async fn what_is_not_there_is_said_so_in_shape_to_anybody(app: TestApp) {
+    async fn an_unknown_path_returns_a_json_404_without_credentials(app: TestApp) {
         for path in [
             "/api/nonsense",
             "/api/nonsense/1/",
@@ -148,12 +148,12 @@ on_both_databases! {
             "/api/account/set/1/",
         ] {
             for method in [Method::GET, Method::POST, Method::DELETE] {
-                refused_so(&app, app.request(method, path), 404, "Not found.").await;
+                expect_error(&app, app.request(method, path), 404, "Not found.").await;
             }
         }
     }
 
-    async fn whoever_asks_for_a_resource_without_credentials_is_asked_for_some(app: TestApp) {
+    async fn a_resource_without_credentials_returns_401(app: TestApp) {
         for path in [
             "/api/account/",
             "/api/user/",
@@ -174,18 +174,18 @@ on_both_databases! {
         }
     }
 
-    async fn the_oauth_that_hexoskins_client_tries_first_is_turned_down(app: TestApp) {
+    async fn the_oauth_request_of_the_hexoskin_client_is_rejected(app: TestApp) {
         for path in ["/api/connect/oauth2/token/", "/api/v1/connect/oauth2/token"] {
             let form = app.post(path).form(&[("grant_type", "password")]);
-            refused_so(&app, form, 400, "unsupported_grant_type").await;
-            refused_so(&app, app.post(path), 400, "unsupported_grant_type").await;
+            expect_error(&app, form, 400, "unsupported_grant_type").await;
+            expect_error(&app, app.post(path), 400, "unsupported_grant_type").await;
         }
     }
 
-    async fn uris_have_the_prefix_of_the_request_and_a_slash_at_their_end(app: TestApp) {
+    async fn uris_use_the_request_prefix_and_end_with_a_slash(app: TestApp) {
         let ada = app.user("ada@example.org");
         for (root, slash) in [("/api", ""), ("/api", "/"), ("/api/v1", ""), ("/api/v1", "/")] {
-            let list = answered(app.get(&format!("{root}/user{slash}?limit=1")).by(&ada), 200).await;
+            let list = expect_response(app.get(&format!("{root}/user{slash}?limit=1")).as_user(&ada), 200).await;
             assert_eq!(list["objects"][0]["resource_uri"], format!("{root}/user/{}/", ada.id()));
         }
     }
@@ -194,10 +194,10 @@ on_both_databases! {
         let ada = app.user("ada@example.org");
         let signed = app
             .get("/api/account/")
-            .by(&ada)
+            .as_user(&ada)
             .header("X-HEXOTIMESTAMP", "1")
             .header("X-HEXOAPIKEY", "x")
             .header("X-HEXOAPISIGNATURE", "x");
-        assert_eq!(answered(signed, 200).await["objects"][0]["id"], ada.id());
+        assert_eq!(expect_response(signed, 200).await["objects"][0]["id"], ada.id());
     }
 }

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::By;
-use crate::hexo::{REQUESTS, Scene, answered, raw, refused, refused_so};
+use crate::helpers::AsUser;
+use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response, send_raw};
 
 const JSON: &str = "application/json";
 
 /// The head of a request, with one more header; the connection ends with it.
-fn head(method: &str, path: &str, key: &str, header: &str) -> String {
+fn raw_head(method: &str, path: &str, key: &str, header: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
          Content-Type: {JSON}\r\n{header}\r\nConnection: close\r\n\r\n"
@@ -16,9 +16,9 @@ fn head(method: &str, path: &str, key: &str, header: &str) -> String {
 }
 
 on_both_databases! {
-    async fn what_is_not_json_is_said_so(app: TestApp) {
-        let scene = Scene::set(&app);
-        let post = |body: Vec<u8>| app.post(REQUESTS).by(&scene.ada).header("content-type", JSON).body(body);
+    async fn invalid_json_is_reported(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let post = |body: Vec<u8>| app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(body);
         let deep = |open: &str| open.repeat(10_000).into_bytes();
         for body in [
             b"{".to_vec(),
@@ -39,30 +39,30 @@ on_both_databases! {
             b"\xff\xfe{\0}\0".to_vec(),
             b"bundle=1&user_target=2".to_vec(),
         ] {
-            refused_so(&app, post(body), 400, "Request is not valid JSON.").await;
+            expect_error(&app, post(body), 400, "Request is not valid JSON.").await;
         }
         for body in ["[]", "null", "1", "\"x\"", "true", "[{}]"] {
-            assert!(refused(&app, post(body.into()), 400).await["error"].is_string());
+            assert!(expect_refusal(&app, post(body.into()), 400).await["error"].is_string());
         }
     }
 
-    async fn nul_is_refused_wherever_it_is(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn nul_is_rejected_in_every_field(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
         for field in ["bundle", "user_allowed", "user_target", "redeem_url", "ttl", "unknown"] {
             for value in [json!("\0"), json!("a\0b"), json!(["\0"]), json!({ "\0": 1 })] {
-                refused(&app, app.post(REQUESTS).by(&scene.ada).json(&scene.wish_but(field, value)), 400)
+                expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with(field, value)), 400)
                     .await;
             }
         }
         let name = json!({ "first_name": "A\0da" });
-        refused(&app, app.put(&scene.ada.uri()).by(&scene.ada).json(&name), 400).await;
-        refused(&app, app.post("/api/user/").by(&root).json(&json!({ "email": "a\0@b.org" })), 400).await;
-        refused(&app, app.post("/api/bundle/").by(&root).json(&json!({ "name": "\0" })), 400).await;
+        expect_refusal(&app, app.put(&scene.ada.uri()).as_user(&scene.ada).json(&name), 400).await;
+        expect_refusal(&app, app.post("/api/user/").as_user(&root).json(&json!({ "email": "a\0@b.org" })), 400).await;
+        expect_refusal(&app, app.post("/api/bundle/").as_user(&root).json(&json!({ "name": "\0" })), 400).await;
     }
 
-    async fn one_value_is_wanted_where_one_is_meant(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn a_list_is_rejected_for_a_scalar_field(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         for field in ["bundle", "user_allowed", "user_target"] {
             for value in [
                 json!([1]),
@@ -75,15 +75,15 @@ on_both_databases! {
                 json!(u64::MAX),
             ] {
                 let body =
-                    refused(&app, app.post(REQUESTS).by(&scene.ada).json(&scene.wish_but(field, value)), 400)
+                    expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with(field, value)), 400)
                         .await;
                 assert!(body["bundle_permission_request"][field].is_array(), "{body}");
             }
         }
     }
 
-    async fn numbers_of_any_size_are_read_without_harm(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn numbers_of_any_size_are_handled(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         for number in [
             json!(0),
             json!(-1),
@@ -93,22 +93,22 @@ on_both_databases! {
             json!("-0"),
         ] {
             for field in ["bundle", "user_allowed", "user_target"] {
-                refused(
+                expect_refusal(
                     &app,
-                    app.post(REQUESTS).by(&scene.ada).json(&scene.wish_but(field, number.clone())),
+                    app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with(field, number.clone())),
                     400,
                 )
                 .await;
             }
         }
         let digits = format!("{{\"ttl\":{}}}", "9".repeat(60_000));
-        refused(&app, app.post(REQUESTS).by(&scene.ada).header("content-type", JSON).body(digits), 400).await;
+        expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(digits), 400).await;
     }
 
-    async fn another_content_type_is_refused_unless_the_body_is_empty(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn another_content_type_is_rejected_unless_the_body_is_empty(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
-        let body = scene.wish().to_string();
+        let body = scene.request_body().to_string();
         for kind in [
             "text/plain",
             "application/x-www-form-urlencoded",
@@ -119,28 +119,28 @@ on_both_databases! {
             "text/json",
         ] {
             let post = |body: &str| {
-                app.post(REQUESTS).by(&scene.ada).header("content-type", kind).body(body.to_owned())
+                app.post(REQUESTS).as_user(&scene.ada).header("content-type", kind).body(body.to_owned())
             };
-            refused(&app, post(&body), 415).await;
-            refused(&app, post(""), 400).await;
-            let put = app.put(&scene.ada.uri()).by(&scene.ada).header("content-type", kind).body("{}");
-            refused(&app, put, 415).await;
+            expect_refusal(&app, post(&body), 415).await;
+            expect_refusal(&app, post(""), 400).await;
+            let put = app.put(&scene.ada.uri()).as_user(&scene.ada).header("content-type", kind).body("{}");
+            expect_refusal(&app, put, 415).await;
             for path in ["/api/user/", "/api/bundle/", "/api/bundle_permission/"] {
-                refused(&app, app.post(path).by(&root).header("content-type", kind).body("{}"), 415).await;
+                expect_refusal(&app, app.post(path).as_user(&root).header("content-type", kind).body("{}"), 415).await;
             }
         }
         let odd = reqwest::header::HeaderValue::from_bytes(b"\xff").unwrap();
-        refused(&app, app.post(REQUESTS).by(&scene.ada).header("content-type", odd).body(body.clone()), 415)
+        expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).header("content-type", odd).body(body.clone()), 415)
             .await;
         for kind in ["application/json; charset=utf-8", "Application/JSON", "application/json;"] {
-            let post = app.post(REQUESTS).by(&scene.ada).header("content-type", kind).body(body.clone());
-            answered(post, 201).await;
+            let post = app.post(REQUESTS).as_user(&scene.ada).header("content-type", kind).body(body.clone());
+            expect_response(post, 201).await;
         }
-        answered(app.post(REQUESTS).by(&scene.ada).body(body), 201).await;
+        expect_response(app.post(REQUESTS).as_user(&scene.ada).body(body), 201).await;
     }
 
-    async fn a_large_body_is_refused_before_it_is_read(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn a_large_body_is_rejected_before_it_is_read(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         for size in [64 * 1024 + 1, 10 * 1024 * 1024] {
             for path in [
                 REQUESTS,
@@ -149,89 +149,89 @@ on_both_databases! {
                 "/api/bundle_permission/",
                 "/api/connect/oauth2/token/",
             ] {
-                let head = head("POST", path, &scene.ada.key, &format!("Content-Length: {size}"));
-                let answer = raw(&app, head.as_bytes()).await;
+                let head = raw_head("POST", path, &scene.ada.key, &format!("Content-Length: {size}"));
+                let answer = send_raw(&app, head.as_bytes()).await;
                 assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
                 assert!(answer.contains("{\"error\":"), "{answer}");
             }
         }
-        let padded = format!("{}{}", scene.wish(), " ".repeat(64 * 1024 - scene.wish().to_string().len()));
+        let padded = format!("{}{}", scene.request_body(), " ".repeat(64 * 1024 - scene.request_body().to_string().len()));
         assert_eq!(padded.len(), 64 * 1024);
-        answered(app.post(REQUESTS).by(&scene.ada).header("content-type", JSON).body(padded), 201).await;
+        expect_response(app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(padded), 201).await;
     }
 
-    async fn a_large_body_in_chunks_is_refused_too(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
+    async fn a_large_chunked_body_is_rejected(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
         let rows = app.rows();
         for (method, path) in
-            [("POST", REQUESTS.to_owned()), ("PUT", Scene::at(&token)), ("DELETE", Scene::at(&token))]
+            [("POST", REQUESTS.to_owned()), ("PUT", HexoFixture::token_path(&token)), ("DELETE", HexoFixture::token_path(&token))]
         {
             let mut request =
-                head(method, &path, &scene.grace.key, "Transfer-Encoding: chunked").into_bytes();
+                raw_head(method, &path, &scene.grace.key, "Transfer-Encoding: chunked").into_bytes();
             for _ in 0..9 {
                 request.extend(b"2000\r\n");
                 request.extend([b' '; 0x2000]);
                 request.extend(b"\r\n");
             }
             request.extend(b"0\r\n\r\n");
-            let answer = raw(&app, &request).await;
+            let answer = send_raw(&app, &request).await;
             assert!(answer.starts_with("HTTP/1.1 413 "), "{method}: {answer}");
         }
         assert_eq!(app.rows(), rows);
     }
 
-    async fn unknown_and_repeated_fields_do_no_harm(app: TestApp) {
-        let scene = Scene::set(&app);
-        let Value::Object(wish) = scene.wish() else { panic!() };
+    async fn unknown_and_repeated_fields_are_ignored(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let Value::Object(wish) = scene.request_body() else { panic!() };
         let known: Vec<String> = wish.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         let body = format!(
             "{{\"ttl\":5,\"x\":{{\"y\":[1,{{}}]}},\"resource_uri\":7,\"id\":[],{},\"ttl\":60}}",
             known.join(",")
         );
-        let post = app.post(REQUESTS).by(&scene.ada).header("content-type", JSON).body(body);
-        assert_eq!(answered(post, 201).await["ttl"], 60, "the last one counts");
+        let post = app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(body);
+        assert_eq!(expect_response(post, 201).await["ttl"], 60, "the last one counts");
     }
 
-    async fn another_sites_page_changes_nothing(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
+    async fn a_cross_site_request_changes_nothing(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
         for site in ["cross-site", "same-site"] {
             for request in [
-                app.post(REQUESTS).json(&scene.wish()),
-                app.put(&Scene::at(&token)),
-                app.delete(&Scene::at(&token)),
+                app.post(REQUESTS).json(&scene.request_body()),
+                app.put(&HexoFixture::token_path(&token)),
+                app.delete(&HexoFixture::token_path(&token)),
             ] {
-                refused(&app, request.by(&scene.grace).header("sec-fetch-site", site), 403).await;
+                expect_refusal(&app, request.as_user(&scene.grace).header("sec-fetch-site", site), 403).await;
             }
         }
-        answered(app.get(&Scene::at(&token)).by(&scene.grace).header("sec-fetch-site", "cross-site"), 200)
+        expect_response(app.get(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("sec-fetch-site", "cross-site"), 200)
             .await;
-        answered(app.put(&Scene::at(&token)).by(&scene.grace).header("sec-fetch-site", "same-origin"), 200)
+        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("sec-fetch-site", "same-origin"), 200)
             .await;
     }
 
-    async fn a_key_for_introspection_is_good_for_nothing_here(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
-        let key = app.key(&scene.grace.user, countersign::store::keys::Scope::Introspect);
+    async fn an_introspection_key_is_rejected_by_hexo(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
+        let key = app.key(&scene.grace.user, countersign::store::api_keys::Scope::Introspect);
         for request in [
             app.get("/api/account/"),
             app.get("/api/user/"),
-            app.post(REQUESTS).json(&scene.wish()),
-            app.put(&Scene::at(&token)),
-            app.delete(&Scene::at(&token)),
+            app.post(REQUESTS).json(&scene.request_body()),
+            app.put(&HexoFixture::token_path(&token)),
+            app.delete(&HexoFixture::token_path(&token)),
         ] {
-            refused(&app, request.bearer_auth(&key), 403).await;
+            expect_refusal(&app, request.bearer_auth(&key), 403).await;
         }
     }
 
-    async fn who_is_disabled_is_nobody(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
+    async fn a_disabled_user_cannot_authenticate(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
         app.disable(&scene.grace);
-        for request in [app.get("/api/account/"), app.get(&Scene::at(&token)), app.put(&Scene::at(&token))] {
-            refused(&app, request.by(&scene.grace), 401).await;
+        for request in [app.get("/api/account/"), app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token))] {
+            expect_refusal(&app, request.as_user(&scene.grace), 401).await;
         }
     }
 }

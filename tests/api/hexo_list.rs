@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::By;
-use crate::hexo::{answered, refused, refused_so};
+use crate::helpers::AsUser;
+use crate::hexo::{expect_error, expect_refusal, expect_response};
 
 /// The ids of a page's objects.
 fn ids(list: &Value) -> Vec<i64> {
@@ -11,24 +11,24 @@ fn ids(list: &Value) -> Vec<i64> {
 }
 
 on_both_databases! {
-    async fn an_empty_list_says_so(app: TestApp) {
+    async fn an_empty_list_has_a_zero_total(app: TestApp) {
         let ada = app.user("ada@example.org");
         let empty = json!({
             "meta": { "limit": 20, "next": null, "offset": 0, "previous": null, "total_count": 0 },
             "objects": [],
         });
         for name in ["bundle", "bundle_permission", "bundle_permission_request"] {
-            assert_eq!(answered(app.get(&format!("/api/{name}/")).by(&ada), 200).await, empty);
+            assert_eq!(expect_response(app.get(&format!("/api/{name}/")).as_user(&ada), 200).await, empty);
         }
     }
 
-    async fn pages_follow_each_other_to_the_end_and_back(app: TestApp) {
+    async fn next_and_previous_links_cover_all_pages(app: TestApp) {
         let ada = app.user("ada@example.org");
         let all: Vec<i64> = (0..7).map(|nth| app.bundle(&format!("Bundle {nth}"), 2).id.0).collect();
         let (mut seen, mut at) = (Vec::new(), Some("/api/v1/bundle/?limit=3&x=%26&format=json".to_owned()));
         let mut pages = Vec::new();
         while let Some(path) = at {
-            let page = answered(app.get(&path).by(&ada), 200).await;
+            let page = expect_response(app.get(&path).as_user(&ada), 200).await;
             assert_eq!(page["meta"]["total_count"], 7);
             seen.extend(ids(&page));
             at = page["meta"]["next"].as_str().map(str::to_owned);
@@ -38,24 +38,24 @@ on_both_databases! {
         assert_eq!(pages[0]["meta"]["next"], "/api/v1/bundle/?x=%26&format=json&limit=3&offset=3");
         assert_eq!(pages[0]["meta"]["previous"], Value::Null);
         assert_eq!(pages[2]["meta"]["previous"], "/api/v1/bundle/?x=%26&format=json&limit=3&offset=3");
-        let back = answered(app.get(pages[1]["meta"]["previous"].as_str().unwrap()).by(&ada), 200).await;
+        let back = expect_response(app.get(pages[1]["meta"]["previous"].as_str().unwrap()).as_user(&ada), 200).await;
         assert_eq!(ids(&back), ids(&pages[0]));
     }
 
-    async fn a_page_has_a_thousand_objects_at_most(app: TestApp) {
+    async fn a_page_has_at_most_a_thousand_objects(app: TestApp) {
         let ada = app.user("ada@example.org");
         for (limit, taken) in
             [("0", 1_000), ("1000", 1_000), ("1001", 1_000), ("9223372036854775807", 1_000), ("7", 7)]
         {
-            let list = answered(app.get(&format!("/api/bundle/?limit={limit}")).by(&ada), 200).await;
+            let list = expect_response(app.get(&format!("/api/bundle/?limit={limit}")).as_user(&ada), 200).await;
             assert_eq!(list["meta"]["limit"], taken, "{limit}");
         }
-        let beyond = answered(app.get("/api/user/?offset=9223372036854775807").by(&ada), 200).await;
+        let beyond = expect_response(app.get("/api/user/?offset=9223372036854775807").as_user(&ada), 200).await;
         assert_eq!((beyond["meta"]["total_count"].clone(), ids(&beyond)), (json!(1), Vec::new()));
         assert!(beyond["meta"]["next"].is_null());
     }
 
-    async fn what_is_no_page_is_refused_in_tastypies_words(app: TestApp) {
+    async fn an_invalid_page_is_rejected_with_the_tastypie_error(app: TestApp) {
         let ada = app.user("ada@example.org");
         for name in ["account", "bundle", "bundle_permission", "bundle_permission_request", "user"] {
             for (parameter, value, shown) in [
@@ -70,23 +70,23 @@ on_both_databases! {
             ] {
                 let error =
                     format!("Invalid {parameter} '{shown}' provided. Please provide a positive integer.");
-                let list = app.get(&format!("/api/{name}/?{parameter}={value}")).by(&ada);
-                refused_so(&app, list, 400, &error).await;
+                let list = app.get(&format!("/api/{name}/?{parameter}={value}")).as_user(&ada);
+                expect_error(&app, list, 400, &error).await;
             }
-            refused(&app, app.get(&format!("/api/{name}/?limit=1&limit=2")).by(&ada), 400).await;
-            refused(&app, app.get(&format!("/api/{name}/?x=%00")).by(&ada), 400).await;
+            expect_refusal(&app, app.get(&format!("/api/{name}/?limit=1&limit=2")).as_user(&ada), 400).await;
+            expect_refusal(&app, app.get(&format!("/api/{name}/?x=%00")).as_user(&ada), 400).await;
         }
     }
 
     async fn unknown_parameters_are_ignored(app: TestApp) {
         let ada = app.user("ada@example.org");
         for query in ["order_by=-id", "limit__in=x", "%ff=%ff", "&&", "=", "email__regex=(", "a[]=1&a[]=2"] {
-            let list = answered(app.get(&format!("/api/user/?{query}")).by(&ada), 200).await;
+            let list = expect_response(app.get(&format!("/api/user/?{query}")).as_user(&ada), 200).await;
             assert_eq!(ids(&list), [ada.id()], "{query}");
         }
     }
 
-    async fn a_set_tells_what_it_found_and_what_not(app: TestApp) {
+    async fn a_set_lists_found_and_missing_ids(app: TestApp) {
         let ada = app.user("ada@example.org");
         let bundles: Vec<i64> = ["One", "Two"].map(|name| app.bundle(name, 2).id.0).to_vec();
         let [one, two] = bundles[..] else { panic!() };
@@ -95,39 +95,39 @@ on_both_databases! {
                 "/api/bundle/set/{}/",
                 [two.to_string(), "77".into(), one.to_string()].join(separator)
             );
-            let set = answered(app.get(&path).by(&ada), 200).await;
+            let set = expect_response(app.get(&path).as_user(&ada), 200).await;
             assert_eq!(set["not_found"], json!(["77"]));
             assert_eq!(ids(&set), [two, one], "in the order that they were asked for");
         }
-        let all = answered(app.get(&format!("/api/bundle/set/{one};{one};;{two}/")).by(&ada), 200).await;
+        let all = expect_response(app.get(&format!("/api/bundle/set/{one};{one};;{two}/")).as_user(&ada), 200).await;
         assert_eq!((all["not_found"].clone(), ids(&all)), (json!([]), vec![one, two]));
-        let odd = answered(app.get("/api/bundle/set/x;-1;9223372036854775808;csr_x/").by(&ada), 200).await;
+        let odd = expect_response(app.get("/api/bundle/set/x;-1;9223372036854775808;csr_x/").as_user(&ada), 200).await;
         assert_eq!(odd, json!({ "not_found": ["x", "-1", "9223372036854775808", "csr_x"], "objects": [] }));
         let many: Vec<String> = (1..=1_001).map(|id| id.to_string()).collect();
-        refused(&app, app.get(&format!("/api/bundle/set/{}/", many.join(";"))).by(&ada), 400).await;
-        refused(&app, app.get("/api/bundle/set/1;%00/").by(&ada), 400).await;
+        expect_refusal(&app, app.get(&format!("/api/bundle/set/{}/", many.join(";"))).as_user(&ada), 400).await;
+        expect_refusal(&app, app.get("/api/bundle/set/1;%00/").as_user(&ada), 400).await;
     }
 
-    async fn a_set_holds_only_what_the_caller_may_see(app: TestApp) {
+    async fn a_set_contains_only_resources_visible_to_the_caller(app: TestApp) {
         let (ada, grace, eve) =
             (app.user("ada@example.org"), app.user("grace@example.org"), app.user("eve@example.org"));
-        let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let path = format!("/api/user/set/{};{};{}/", ada.id(), grace.id(), eve.id());
-        let set = answered(app.get(&path).by(&ada), 200).await;
+        let set = expect_response(app.get(&path).as_user(&ada), 200).await;
         assert_eq!(
             (ids(&set), set["not_found"].clone()),
             (vec![ada.id(), grace.id()], json!([eve.id().to_string()]))
         );
         let path = format!("/api/bundle_permission_request/set/{}/", request.id);
         for (who, found) in [(&ada, 1), (&grace, 1), (&eve, 0)] {
-            let set = answered(app.get(&path).by(who), 200).await;
+            let set = expect_response(app.get(&path).as_user(who), 200).await;
             assert_eq!(set["objects"].as_array().unwrap().len(), found);
         }
         let token = app.redeem_token(&request);
         let set =
-            answered(app.get(&format!("/api/bundle_permission_request/set/{token}/")).by(&grace), 200).await;
+            expect_response(app.get(&format!("/api/bundle_permission_request/set/{token}/")).as_user(&grace), 200).await;
         assert_eq!(set, json!({ "not_found": [token], "objects": [] }), "a token is no number");
         app.advance(3_600);
-        assert_eq!(answered(app.get(&path).by(&grace), 200).await["objects"], json!([]), "it is over");
+        assert_eq!(expect_response(app.get(&path).as_user(&grace), 200).await["objects"], json!([]), "it is over");
     }
 }

@@ -3,70 +3,70 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::helpers::By;
-use crate::hexo::{REQUESTS, Scene, answered, refused, refused_so};
+use crate::helpers::AsUser;
+use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response};
 
-const GRANTS: &str = "SELECT count(*) AS n FROM bundle_permissions";
+const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
 on_both_databases! {
-    async fn looking_at_a_token_consumes_nothing_however_often(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (request, token) = scene.ask(&app).await;
+    async fn reading_a_token_repeatedly_does_not_consume_it(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (request, token) = scene.create_request(&app).await;
         let before = app.rows();
         for _ in 0..20 {
-            let seen = answered(app.get(&Scene::at(&token)).by(&scene.grace), 200).await;
+            let seen = expect_response(app.get(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
             assert_eq!(seen["resource_uri"], request["resource_uri"]);
             assert_eq!(seen["redeem_url"], format!("https://countersign.test/redeem?token={token}"));
             assert_eq!(seen.as_object().unwrap().len(), 6);
-            let head = app.request(Method::HEAD, &Scene::at(&token)).by(&scene.grace);
+            let head = app.request(Method::HEAD, &HexoFixture::token_path(&token)).as_user(&scene.grace);
             assert_eq!(head.send().await.unwrap().status(), 200);
         }
         assert_eq!(app.rows(), before);
-        answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
     }
 
-    async fn the_target_redeems_a_token_once(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (request, token) = scene.ask(&app).await;
-        let granted = answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await;
+    async fn the_target_can_redeem_a_token_once(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (request, token) = scene.create_request(&app).await;
+        let granted = expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
         assert_eq!(granted["bundle"], scene.bundle_uri());
         assert_eq!((&granted["name"], &granted["user_allowed"]), (&json!("Sleep"), &request["user_allowed"]));
         assert_eq!(granted["user_target"], request["user_target"]);
         let uri = granted["resource_uri"].as_str().unwrap();
         for who in [&scene.ada, &scene.grace] {
-            assert_eq!(answered(app.get(uri).by(who), 200).await, granted);
+            assert_eq!(expect_response(app.get(uri).as_user(who), 200).await, granted);
         }
-        for path in [&Scene::at(&token), request["resource_uri"].as_str().unwrap()] {
+        for path in [&HexoFixture::token_path(&token), request["resource_uri"].as_str().unwrap()] {
             for request in [app.get(path), app.put(path), app.delete(path)] {
-                refused_so(&app, request.by(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, request.as_user(&scene.grace), 404, "Not found.").await;
             }
         }
-        assert_eq!(answered(app.get(REQUESTS).by(&scene.grace), 200).await["objects"], json!([]));
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"), 1);
+        assert_eq!(expect_response(app.get(REQUESTS).as_user(&scene.grace), 200).await["objects"], json!([]));
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);
     }
 
-    async fn a_token_is_for_its_target_alone(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn only_the_target_can_use_a_token(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
-        let (_, token) = scene.ask(&app).await;
+        let (_, token) = scene.create_request(&app).await;
         for who in [&scene.ada, &scene.eve, &root] {
             for request in
-                [app.get(&Scene::at(&token)), app.put(&Scene::at(&token)), app.delete(&Scene::at(&token))]
+                [app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token)), app.delete(&HexoFixture::token_path(&token))]
             {
-                refused_so(&app, request.by(who), 404, "Not found.").await;
+                expect_error(&app, request.as_user(who), 404, "Not found.").await;
             }
         }
         for request in
-            [app.get(&Scene::at(&token)), app.put(&Scene::at(&token)), app.delete(&Scene::at(&token))]
+            [app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token)), app.delete(&HexoFixture::token_path(&token))]
         {
-            refused(&app, request, 401).await;
+            expect_refusal(&app, request, 401).await;
         }
-        answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
     }
 
-    async fn what_is_no_token_is_answered_like_a_dead_one(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
+    async fn a_malformed_token_is_answered_like_a_used_one(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
         let changed = |at: usize, to: &str| {
             let mut token = token.clone();
             token.replace_range(at..at + 1, to);
@@ -106,16 +106,16 @@ on_both_databases! {
         wrong.extend([4, 10, 26, 27, 47].map(other));
         for token in wrong {
             for request in
-                [app.get(&Scene::at(&token)), app.put(&Scene::at(&token)), app.delete(&Scene::at(&token))]
+                [app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token)), app.delete(&HexoFixture::token_path(&token))]
             {
-                refused_so(&app, request.by(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, request.as_user(&scene.grace), 404, "Not found.").await;
             }
         }
-        answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
     }
 
-    async fn a_body_of_any_kind_is_never_looked_at(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn the_body_is_ignored(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         let bodies: [(&str, Vec<u8>); 11] = [
             ("application/json", b"".to_vec()),
             ("application/json", b"{}".to_vec()),
@@ -130,70 +130,70 @@ on_both_databases! {
             ("application/octet-stream", vec![0; 64 * 1024]),
         ];
         for (kind, body) in bodies {
-            let (_, token) = scene.ask(&app).await;
-            let put = app.put(&Scene::at(&token)).by(&scene.grace).header("content-type", kind).body(body);
-            let granted = answered(put, 200).await;
-            answered(app.delete(granted["resource_uri"].as_str().unwrap()).by(&scene.grace), 204).await;
+            let (_, token) = scene.create_request(&app).await;
+            let put = app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("content-type", kind).body(body);
+            let granted = expect_response(put, 200).await;
+            expect_response(app.delete(granted["resource_uri"].as_str().unwrap()).as_user(&scene.grace), 204).await;
         }
-        let (_, token) = scene.ask(&app).await;
-        let put = || app.put(&Scene::at(&token)).by(&scene.grace);
-        refused(&app, put().body(vec![0; 64 * 1024 + 1]), 413).await;
-        answered(put().header("content-length", "0").header("content-type", "application/json"), 200).await;
+        let (_, token) = scene.create_request(&app).await;
+        let put = || app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace);
+        expect_refusal(&app, put().body(vec![0; 64 * 1024 + 1]), 413).await;
+        expect_response(put().header("content-length", "0").header("content-type", "application/json"), 200).await;
     }
 
-    async fn curl_sends_neither_length_nor_type(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
+    async fn a_put_without_content_length_and_type_is_accepted(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
         let head = format!(
             "PUT {} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
-            Scene::at(&token),
+            HexoFixture::token_path(&token),
             scene.grace.key
         );
-        let answer = crate::hexo::raw(&app, head.as_bytes()).await;
+        let answer = crate::hexo::send_raw(&app, head.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        assert_eq!(app.count(GRANTS), 1);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
-    async fn the_target_declines_by_the_token_once(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
-        assert_eq!(answered(app.delete(&Scene::at(&token)).by(&scene.grace), 204).await, Value::Null);
+    async fn the_target_can_decline_with_the_token_once(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
+        assert_eq!(expect_response(app.delete(&HexoFixture::token_path(&token)).as_user(&scene.grace), 204).await, Value::Null);
         for request in
-            [app.get(&Scene::at(&token)), app.put(&Scene::at(&token)), app.delete(&Scene::at(&token))]
+            [app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token)), app.delete(&HexoFixture::token_path(&token))]
         {
-            refused_so(&app, request.by(&scene.grace), 404, "Not found.").await;
+            expect_error(&app, request.as_user(&scene.grace), 404, "Not found.").await;
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 1);
     }
 
-    async fn a_permission_that_stands_by_other_means_is_answered_and_the_token_is_consumed(app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
+    async fn redeeming_with_an_active_permission_returns_it_and_consumes_the_token(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
         let given =
-            answered(app.post("/api/bundle_permission/").by(&scene.grace).json(&scene.wish()), 201).await;
-        assert_eq!(answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await, given);
-        refused_so(&app, app.put(&Scene::at(&token)).by(&scene.grace), 404, "Not found.").await;
-        assert_eq!(app.count(GRANTS), 1);
+            expect_response(app.post("/api/bundle_permission/").as_user(&scene.grace).json(&scene.request_body()), 201).await;
+        assert_eq!(expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await, given);
+        expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
-    async fn a_permission_that_was_deleted_can_be_asked_for_again(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn a_revoked_permission_can_be_requested_again(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         for _ in 0..2 {
-            let (_, token) = scene.ask(&app).await;
-            let granted = answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await;
-            answered(app.delete(granted["resource_uri"].as_str().unwrap()).by(&scene.ada), 204).await;
-            refused_so(&app, app.put(&Scene::at(&token)).by(&scene.grace), 404, "Not found.").await;
+            let (_, token) = scene.create_request(&app).await;
+            let granted = expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+            expect_response(app.delete(granted["resource_uri"].as_str().unwrap()).as_user(&scene.ada), 204).await;
+            expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
         }
-        assert_eq!(app.count(GRANTS), 0);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 0);
     }
 
-    async fn a_token_outlives_a_restart_and_is_dead_after_another(mut app: TestApp) {
-        let scene = Scene::set(&app);
-        let (_, token) = scene.ask(&app).await;
+    async fn a_token_survives_a_restart_and_stays_used_after_another(mut app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
         app.restart();
-        answered(app.put(&Scene::at(&token)).by(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
         app.restart();
-        refused_so(&app, app.put(&Scene::at(&token)).by(&scene.grace), 404, "Not found.").await;
-        assert_eq!(app.count(GRANTS), 1);
+        expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 }

@@ -3,22 +3,24 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::helpers::{By, PASSWORD, TestApp, TestUser};
-use crate::hexo::{Scene, answered, number, refused, refused_field, refused_so};
+use crate::helpers::{AsUser, PASSWORD, TestApp, TestUser};
+use crate::hexo::{
+    HexoFixture, expect_error, expect_field_error, expect_refusal, expect_response, resource_id,
+};
 
 fn emails(list: &Value) -> Vec<&str> {
     list["objects"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap()).collect()
 }
 
-fn patch(app: &TestApp, user: &TestUser) -> RequestBuilder {
+fn patch_user(app: &TestApp, user: &TestUser) -> RequestBuilder {
     app.request(Method::PATCH, &user.uri())
 }
 
 on_both_databases! {
-    async fn an_account_is_its_caller(app: TestApp) {
+    async fn the_account_is_the_caller(app: TestApp) {
         let ada = app.user("ada@example.org");
         app.user("grace@example.org");
-        let account = answered(app.get("/api/account/").by(&ada), 200).await;
+        let account = expect_response(app.get("/api/account/").as_user(&ada), 200).await;
         assert_eq!(
             account,
             json!({
@@ -33,11 +35,11 @@ on_both_databases! {
                 }],
             })
         );
-        let beyond = answered(app.get("/api/account/?offset=1").by(&ada), 200).await;
+        let beyond = expect_response(app.get("/api/account/?offset=1").as_user(&ada), 200).await;
         assert_eq!((&beyond["objects"], &beyond["meta"]["total_count"]), (&json!([]), &json!(1)));
     }
 
-    async fn every_kind_of_credentials_says_who_one_is(app: TestApp) {
+    async fn every_kind_of_credentials_authenticates(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let account = || app.get("/api/account/");
         for request in [
@@ -45,7 +47,7 @@ on_both_databases! {
             account().bearer_auth(&ada.key),
             account().header("authorization", format!("ApiKey ada@example.org:{}", ada.key)),
         ] {
-            assert_eq!(answered(request, 200).await["objects"][0]["id"], ada.id());
+            assert_eq!(expect_response(request, 200).await["objects"][0]["id"], ada.id());
         }
         for request in [
             account().basic_auth("ada@example.org", Some("wrong")),
@@ -57,17 +59,17 @@ on_both_databases! {
             account().header("authorization", [255_u8, 254].as_slice()),
             account().bearer_auth(&ada.key).header("authorization", format!("Bearer {}", grace.key)),
         ] {
-            refused(&app, request, 401).await;
+            expect_refusal(&app, request, 401).await;
         }
     }
 
-    async fn users_are_seen_by_those_who_are_linked_to_them(app: TestApp) {
-        let Scene { ada, grace, eve, bundle } = Scene::set(&app);
+    async fn users_see_only_linked_users(app: TestApp) {
+        let HexoFixture { ada, grace, eve, bundle } = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
         let seen = |who: TestUser| {
-            let list = app.get("/api/user/").by(&who);
+            let list = app.get("/api/user/").as_user(&who);
             async move {
-                emails(&answered(list, 200).await)
+                emails(&expect_response(list, 200).await)
                     .into_iter()
                     .map(|it| it.split('@').next().unwrap().to_owned())
                     .collect::<Vec<_>>()
@@ -76,30 +78,30 @@ on_both_databases! {
         };
         assert_eq!(seen(ada.clone()).await, "ada");
         assert_eq!(seen(root.clone()).await, "ada grace eve root");
-        let request = app.ask(&ada, &grace, &bundle);
+        let request = app.create_request(&ada, &grace, &bundle);
         assert_eq!(seen(ada.clone()).await, "ada grace");
         assert_eq!(seen(grace.clone()).await, "ada grace");
         assert_eq!(seen(eve.clone()).await, "eve");
-        let redeem = app.put(&Scene::at(&app.redeem_token(&request))).by(&grace);
-        let grant = answered(redeem, 200).await;
+        let redeem = app.put(&HexoFixture::token_path(&app.redeem_token(&request))).as_user(&grace);
+        let grant = expect_response(redeem, 200).await;
         app.advance(10 * 365 * 86_400);
         assert_eq!(seen(ada.clone()).await, "ada grace", "a permission stands");
-        answered(app.delete(grant["resource_uri"].as_str().unwrap()).by(&ada), 204).await;
+        expect_response(app.delete(grant["resource_uri"].as_str().unwrap()).as_user(&ada), 204).await;
         assert_eq!(seen(ada.clone()).await, "ada");
-        app.ask(&eve, &ada, &bundle);
+        app.create_request(&eve, &ada, &bundle);
         assert_eq!(seen(ada.clone()).await, "ada eve");
         app.advance(3_600);
         assert_eq!(seen(ada).await, "ada", "a request that is over links nobody");
     }
 
-    async fn a_user_is_seen_in_detail_by_the_same(app: TestApp) {
-        let Scene { ada, grace, eve, bundle } = Scene::set(&app);
-        app.ask(&ada, &grace, &bundle);
+    async fn a_user_detail_is_visible_to_linked_users(app: TestApp) {
+        let HexoFixture { ada, grace, eve, bundle } = HexoFixture::new(&app);
+        app.create_request(&ada, &grace, &bundle);
         let root = app.staff("root@example.org");
         for who in [&ada, &grace, &root] {
-            assert_eq!(answered(app.get(&grace.uri()).by(who), 200).await["email"], grace.email());
+            assert_eq!(expect_response(app.get(&grace.uri()).as_user(who), 200).await["email"], grace.email());
         }
-        refused_so(&app, app.get(&grace.uri()).by(&eve), 404, "Not found.").await;
+        expect_error(&app, app.get(&grace.uri()).as_user(&eve), 404, "Not found.").await;
         for path in [
             "/api/user/0/",
             "/api/user/-1/",
@@ -110,11 +112,11 @@ on_both_databases! {
             "/api/user/%ff/",
             "/api/user/1.0/",
         ] {
-            refused_so(&app, app.get(path).by(&root), 404, "Not found.").await;
+            expect_error(&app, app.get(path).as_user(&root), 404, "Not found.").await;
         }
     }
 
-    async fn users_are_filtered_by_address_and_id(app: TestApp) {
+    async fn users_are_filtered_by_email_and_id(app: TestApp) {
         let root = app.staff("root@example.org");
         let (ada, adam) = (app.user("ada@example.org"), app.user("adam@example.org"));
         let odd = app.user("a_%@example.org");
@@ -140,100 +142,100 @@ on_both_databases! {
             ("email=nonsense".to_owned(), vec![]),
             ("email=%F0%9F%A6%80".to_owned(), vec![]),
         ] {
-            let list = answered(app.get(&format!("/api/user/?{query}")).by(&root), 200).await;
+            let list = expect_response(app.get(&format!("/api/user/?{query}")).as_user(&root), 200).await;
             let wanted: Vec<&str> = found.iter().map(|user| user.email()).collect();
             assert_eq!(emails(&list), wanted, "{query}");
             assert_eq!(list["meta"]["total_count"], wanted.len(), "{query}");
         }
-        let list = answered(app.get("/api/user/?email=adam@example.org").by(&ada), 200).await;
+        let list = expect_response(app.get("/api/user/?email=adam@example.org").as_user(&ada), 200).await;
         assert_eq!(emails(&list), [""; 0], "a filter shows nobody whom the list does not");
     }
 
-    async fn a_filter_that_cannot_be_what_the_field_holds_is_refused(app: TestApp) {
+    async fn a_filter_value_of_the_wrong_type_is_rejected(app: TestApp) {
         let ada = app.user("ada@example.org");
         for query in ["id=x", "id=-1", "id=", "id=1.5", "id=9223372036854775808", "id__in=1,x"] {
-            let list = app.get(&format!("/api/user/?{query}")).by(&ada);
-            refused_so(&app, list, 400, "Invalid resource lookup data provided (mismatched type).").await;
+            let list = app.get(&format!("/api/user/?{query}")).as_user(&ada);
+            expect_error(&app, list, 400, "Invalid resource lookup data provided (mismatched type).").await;
         }
         let many: Vec<String> = (1..=1_001).map(|id| id.to_string()).collect();
         for query in
             [&format!("id__in={}", many.join(",")), "email=a&email=b", "email=%00", "email__startswith=%00"]
         {
-            refused(&app, app.get(&format!("/api/user/?{query}")).by(&ada), 400).await;
+            expect_refusal(&app, app.get(&format!("/api/user/?{query}")).as_user(&ada), 400).await;
         }
     }
 
-    async fn users_change_their_names_and_nothing_else(app: TestApp) {
+    async fn users_can_change_only_their_names(app: TestApp) {
         let ada = app.user("ada@example.org");
         let body = json!({
             "first_name": "Ada", "email": "eve@example.org", "username": "eve", "id": 99,
             "is_staff": true, "resource_uri": "/api/user/99/", "unknown": [1],
         });
-        let put = answered(app.put(&ada.uri()).by(&ada).json(&body), 200).await;
+        let put = expect_response(app.put(&ada.uri()).as_user(&ada).json(&body), 200).await;
         let wanted = json!({
             "id": ada.id(), "email": "ada@example.org", "username": "ada@example.org",
             "first_name": "Ada", "last_name": "Test", "resource_uri": ada.uri(),
         });
         assert_eq!(put, wanted, "what a PUT does not name stays");
-        let patched = answered(patch(&app, &ada).by(&ada).json(&json!({ "last_name": "" })), 202).await;
+        let patched = expect_response(patch_user(&app, &ada).as_user(&ada).json(&json!({ "last_name": "" })), 202).await;
         assert_eq!((&patched["first_name"], &patched["last_name"]), (&json!("Ada"), &json!("")));
-        assert_eq!(answered(app.get("/api/account/").by(&ada), 200).await["objects"][0], patched, "at once");
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'user.renamed'"), 2);
+        assert_eq!(expect_response(app.get("/api/account/").as_user(&ada), 200).await["objects"][0], patched, "at once");
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'user.renamed'"), 2);
         for (body, status) in [("{}", 200), ("", 200), ("{\"first_name\":null}", 200)] {
-            let same = app.put(&ada.uri()).by(&ada).header("content-type", "application/json").body(body);
-            assert_eq!(answered(same, status).await, patched);
+            let same = app.put(&ada.uri()).as_user(&ada).header("content-type", "application/json").body(body);
+            assert_eq!(expect_response(same, status).await, patched);
         }
         assert_eq!(
-            app.count("SELECT count(*) AS n FROM events WHERE action = 'user.renamed'"),
+            app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'user.renamed'"),
             2,
             "nothing to tell of"
         );
     }
 
-    async fn staff_changes_anybodys_names_and_nobody_else_does(app: TestApp) {
-        let Scene { ada, grace, eve, bundle } = Scene::set(&app);
+    async fn only_staff_can_change_the_names_of_others(app: TestApp) {
+        let HexoFixture { ada, grace, eve, bundle } = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
-        app.ask(&ada, &grace, &bundle);
+        app.create_request(&ada, &grace, &bundle);
         let names = json!({ "first_name": "Mallory" });
-        assert_eq!(answered(app.put(&eve.uri()).by(&root).json(&names), 200).await["first_name"], "Mallory");
-        for request in [app.put(&grace.uri()), patch(&app, &grace)] {
-            refused(&app, request.by(&ada).json(&names), 403).await;
+        assert_eq!(expect_response(app.put(&eve.uri()).as_user(&root).json(&names), 200).await["first_name"], "Mallory");
+        for request in [app.put(&grace.uri()), patch_user(&app, &grace)] {
+            expect_refusal(&app, request.as_user(&ada).json(&names), 403).await;
         }
-        refused_so(&app, app.put(&grace.uri()).by(&eve).json(&names), 404, "Not found.").await;
-        refused_so(&app, app.put("/api/user/4711/").by(&root).json(&names), 404, "Not found.").await;
-        assert_eq!(answered(app.get(&grace.uri()).by(&grace), 200).await["first_name"], "grace");
+        expect_error(&app, app.put(&grace.uri()).as_user(&eve).json(&names), 404, "Not found.").await;
+        expect_error(&app, app.put("/api/user/4711/").as_user(&root).json(&names), 404, "Not found.").await;
+        assert_eq!(expect_response(app.get(&grace.uri()).as_user(&grace), 200).await["first_name"], "grace");
     }
 
-    async fn a_name_that_cannot_be_taken_is_refused(app: TestApp) {
+    async fn an_invalid_name_is_rejected(app: TestApp) {
         let ada = app.user("ada@example.org");
         for name in [json!(1), json!(true), json!(["Ada"]), json!({}), json!("A\nda"), json!("x".repeat(151))]
         {
             for field in ["first_name", "last_name"] {
-                refused_field(
+                expect_field_error(
                     &app,
-                    app.put(&ada.uri()).by(&ada).json(&json!({ field: name })),
+                    app.put(&ada.uri()).as_user(&ada).json(&json!({ field: name })),
                     "user",
                     field,
                 )
                 .await;
-                refused_field(&app, patch(&app, &ada).by(&ada).json(&json!({ field: name })), "user", field)
+                expect_field_error(&app, patch_user(&app, &ada).as_user(&ada).json(&json!({ field: name })), "user", field)
                     .await;
             }
         }
         let longest = "ä".repeat(150);
-        let put = answered(app.put(&ada.uri()).by(&ada).json(&json!({ "first_name": longest })), 200).await;
+        let put = expect_response(app.put(&ada.uri()).as_user(&ada).json(&json!({ "first_name": longest })), 200).await;
         assert_eq!(put["first_name"], longest);
     }
 
-    async fn staff_adds_users_who_have_no_password_yet(app: TestApp) {
+    async fn staff_can_add_users_without_a_password(app: TestApp) {
         let root = app.staff("root@example.org");
         let body = json!({ "email": "Ada@Example.org", "first_name": "Ada", "password": "x", "staff": true });
-        let response = app.post("/api/v1/user/").by(&root).json(&body).send().await.unwrap();
+        let response = app.post("/api/v1/user/").as_user(&root).json(&body).send().await.unwrap();
         assert_eq!(response.status(), 201);
         let location = response.headers()["location"].to_str().unwrap().to_owned();
         let added: Value = response.json().await.unwrap();
         assert_eq!(added["resource_uri"], location);
-        assert_eq!(location, format!("/api/v1/user/{}/", number(&added)));
+        assert_eq!(location, format!("/api/v1/user/{}/", resource_id(&added)));
         assert_eq!(
             (&added["email"], &added["first_name"], &added["last_name"]),
             (&json!("ada@example.org"), &json!("Ada"), &json!(""))
@@ -242,14 +244,14 @@ on_both_databases! {
             app.count("SELECT count(*) AS n FROM users WHERE password IS NULL AND NOT staff AND active"),
             1
         );
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'user.added'"), 1);
-        refused(&app, app.get("/api/account/").basic_auth("ada@example.org", Some("x")), 401).await;
-        refused(&app, app.get("/api/account/").basic_auth("ada@example.org", Some("")), 401).await;
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'user.added'"), 1);
+        expect_refusal(&app, app.get("/api/account/").basic_auth("ada@example.org", Some("x")), 401).await;
+        expect_refusal(&app, app.get("/api/account/").basic_auth("ada@example.org", Some("")), 401).await;
     }
 
-    async fn a_user_who_cannot_be_added_is_not(app: TestApp) {
+    async fn an_invalid_user_is_rejected(app: TestApp) {
         let (root, ada) = (app.staff("root@example.org"), app.user("ada@example.org"));
-        let post = |body: Value| app.post("/api/user/").by(&root).json(&body);
+        let post = |body: Value| app.post("/api/user/").as_user(&root).json(&body);
         for email in [
             json!("ADA@example.org"),
             json!("ada"),
@@ -258,9 +260,9 @@ on_both_databases! {
             json!(["a@b.org"]),
             json!("a@b.org\r\nBcc: c@d.org"),
         ] {
-            refused_field(&app, post(json!({ "email": email })), "user", "email").await;
+            expect_field_error(&app, post(json!({ "email": email })), "user", "email").await;
         }
-        refused_field(&app, post(json!({ "email": "x@example.org", "first_name": 1 })), "user", "first_name")
+        expect_field_error(&app, post(json!({ "email": "x@example.org", "first_name": 1 })), "user", "first_name")
             .await;
         let missing = "The 'email' field has no data and doesn't allow a default or null value.";
         for body in [
@@ -269,10 +271,10 @@ on_both_databases! {
             json!({ "email": "" }),
             json!({ "username": "x@example.org" }),
         ] {
-            refused_so(&app, post(body), 400, missing).await;
+            expect_error(&app, post(body), 400, missing).await;
         }
-        refused_so(&app, app.post("/api/user/").by(&root), 400, missing).await;
-        refused(&app, app.post("/api/user/").by(&ada).json(&json!({ "email": "x@example.org" })), 403).await;
-        refused(&app, app.post("/api/user/").by(&ada).json(&json!({})), 403).await;
+        expect_error(&app, app.post("/api/user/").as_user(&root), 400, missing).await;
+        expect_refusal(&app, app.post("/api/user/").as_user(&ada).json(&json!({ "email": "x@example.org" })), 403).await;
+        expect_refusal(&app, app.post("/api/user/").as_user(&ada).json(&json!({})), 403).await;
     }
 }

@@ -1,26 +1,26 @@
 //! `countersign import`, as an operator runs it, beside a running server.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{self, Stdio};
 
 use countersign::domain::block::Block;
-use countersign::domain::request::PermissionRequest;
-use countersign::store::ledger::Deed;
+use countersign::domain::permission_request::PermissionRequest;
+use countersign::store::ledger::Command;
 use countersign::store::{Clock, Store, requests, users};
 use serde_json::{Value, json};
 
-use crate::helpers::{PASSWORD, START, TestApp, token_in};
+use crate::helpers::{PASSWORD, START_MICROS, TestApp, token_in};
 
 const DAY: i64 = 24 * 3_600;
 
 /// How a run of the program ended.
-struct Ended {
+struct ImportOutput {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Ended {
+impl ImportOutput {
     fn json(&self) -> Value {
         assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{}", self.stdout);
         serde_json::from_str(&self.stdout).unwrap()
@@ -29,10 +29,10 @@ impl Ended {
 
 impl TestApp {
     /// Runs `countersign import` with these arguments on a file.
-    fn import(&self, arguments: &[&str], file: &str) -> Ended {
+    fn import(&self, arguments: &[&str], file: &str) -> ImportOutput {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("file.csv"), file).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let mut command = process::Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.arg("import").args(arguments).current_dir(directory.path());
         command.env_clear().env("DATABASE_URL", &self.database_url);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -40,7 +40,7 @@ impl TestApp {
         // The program may have ended before it has read all.
         let _ = child.stdin.take().unwrap().write_all(file.as_bytes());
         let output = child.wait_with_output().unwrap();
-        Ended {
+        ImportOutput {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -56,7 +56,7 @@ impl TestApp {
     }
 
     /// Why a file is refused: its bad lines, in both forms. Nothing is written.
-    fn refused(&self, kind: &str, file: &str) -> Vec<(u64, String)> {
+    fn import_refused(&self, kind: &str, file: &str) -> Vec<(u64, String)> {
         let before = self.rows();
         let people = self.import(&[kind, "file.csv"], file);
         let program = self.import(&[kind, "file.csv", "--json"], file);
@@ -77,34 +77,34 @@ impl TestApp {
     }
 
     /// Sets the server's clock to the database's, which the program goes by.
-    fn to_the_present(&self) {
-        self.advance((self.program_clock() - START) / 1_000_000 + 1);
+    fn sync_clock_to_database(&self) {
+        self.advance((self.database_seconds() - START_MICROS) / 1_000_000 + 1);
     }
 
-    fn program_clock(&self) -> i64 {
+    fn database_seconds(&self) -> i64 {
         let store = Store::connect(&self.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
         store.read(|conn| conn.now()).unwrap().micros()
     }
 
     /// All requests, the oldest first.
-    fn requests(&self) -> Vec<PermissionRequest> {
+    fn all_requests(&self) -> Vec<PermissionRequest> {
         let mut all = self.store.read(|conn| requests::newest(conn, 1_000)).unwrap();
         all.reverse();
         all
     }
 
-    fn events(&self, action: &str) -> i64 {
-        self.count(&format!("SELECT count(*) AS n FROM events WHERE action = '{action}'"))
+    fn count_events(&self, action: &str) -> i64 {
+        self.count(&format!("SELECT count(*) AS n FROM audit_log WHERE action = '{action}'"))
     }
 }
 
 /// Whether these words stand in what was said of this line.
-fn says(lines: &[(u64, String)], line: u64, words: &str) -> bool {
+fn line_contains(lines: &[(u64, String)], line: u64, words: &str) -> bool {
     lines.iter().any(|(number, error)| *number == line && error.contains(words))
 }
 
 on_both_databases! {
-    async fn users_come_in_as_the_file_has_them(app: TestApp) {
+    async fn users_are_imported_as_in_the_file(app: TestApp) {
         let hash = countersign::password::hash(PASSWORD).unwrap();
         let file = format!(
             "password_hash,Email,active,staff,last_name,first_name\n\
@@ -115,7 +115,7 @@ on_both_databases! {
         assert_eq!(refused.code, 1);
         assert!(refused.stderr.contains("unknown column Email"), "{}", refused.stderr);
         let file = file.replace("Email", "email").replace("Builder, \n", "Builder, Jr\"");
-        assert_eq!(app.import_users(&file), json!({ "imported": 2, "passed_over": 0, "mails": 0 }));
+        assert_eq!(app.import_users(&file), json!({ "imported": 2, "skipped": 0, "mails": 0 }));
 
         let all = app.store.read(users::all).unwrap();
         let names: Vec<_> = all
@@ -129,7 +129,7 @@ on_both_databases! {
                 ("bob@example.org", "Bob \"the\" Builder, Jr", "", false, false),
             ]
         );
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'users.imported' AND subject = 'count:2'"), 1);
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'users.imported' AND subject = 'count:2'"), 1);
         // The password is the one that was hashed elsewhere.
         let signed_in = app.get("/api/account/").basic_auth("ada@example.org", Some(PASSWORD)).send().await.unwrap();
         assert_eq!(signed_in.status(), 200);
@@ -137,30 +137,30 @@ on_both_databases! {
         assert_eq!(signed_in.status(), 401);
     }
 
-    async fn importing_users_again_passes_over_who_is_there(app: TestApp) {
+    async fn importing_users_again_skips_existing_ones(app: TestApp) {
         app.user("ada@example.org");
         let file = "email,first_name\nADA@example.org,Augusta\nbob@example.org,Bob\nBob@example.org,Robert\n";
-        assert_eq!(app.import_users(file), json!({ "imported": 1, "passed_over": 2, "mails": 0 }));
-        let events = app.count("SELECT count(*) AS n FROM events");
-        assert_eq!(app.import_users(file), json!({ "imported": 0, "passed_over": 3, "mails": 0 }));
-        assert_eq!(app.import_users("email\n"), json!({ "imported": 0, "passed_over": 0, "mails": 0 }));
-        assert_eq!(app.count("SELECT count(*) AS n FROM events"), events);
+        assert_eq!(app.import_users(file), json!({ "imported": 1, "skipped": 2, "mails": 0 }));
+        let events = app.count("SELECT count(*) AS n FROM audit_log");
+        assert_eq!(app.import_users(file), json!({ "imported": 0, "skipped": 3, "mails": 0 }));
+        assert_eq!(app.import_users("email\n"), json!({ "imported": 0, "skipped": 0, "mails": 0 }));
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log"), events);
         let all = app.store.read(users::all).unwrap();
         let names: Vec<_> = all.iter().map(|user| user.first_name.as_str()).collect();
         assert_eq!(names, ["ada", "Bob"]);
     }
 
-    async fn more_users_than_one_statement_takes_come_in_whole(app: TestApp) {
+    async fn more_users_than_one_statement_takes_are_imported(app: TestApp) {
         let mut file = "email\n".to_owned();
         for i in 0..50_100 {
             file.push_str(&format!("user{}@example.org\n", i % 50_050));
         }
         let ended = app.import(&["users", "-", "--json"], &file);
-        assert_eq!(ended.json(), json!({ "imported": 50_050, "passed_over": 50, "mails": 0 }));
+        assert_eq!(ended.json(), json!({ "imported": 50_050, "skipped": 50, "mails": 0 }));
         assert_eq!(app.count("SELECT count(*) AS n FROM users"), 50_050);
     }
 
-    async fn bad_users_are_told_by_their_lines_and_nothing_is_written(app: TestApp) {
+    async fn invalid_users_are_reported_by_line_and_nothing_is_written(app: TestApp) {
         let file = "email,first_name,staff,password_hash\n\
             good@example.org,Good,,\n\
             bad,,,\n\
@@ -169,16 +169,16 @@ on_both_databases! {
             good4@example.org,,,$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9\n\
             \n\
             good5@example.org\n";
-        let lines = app.refused("users", file);
-        assert!(says(&lines, 3, "email: must be an ASCII email address"), "{lines:?}");
-        assert!(says(&lines, 4, "first_name: must not contain control characters"), "{lines:?}");
-        assert!(says(&lines, 6, "staff: must be true or false"), "{lines:?}");
-        assert!(says(&lines, 7, "password_hash: must be an argon2 hash in PHC format"), "{lines:?}");
-        assert!(says(&lines, 9, "expected 4 fields, found 1"), "{lines:?}");
+        let lines = app.import_refused("users", file);
+        assert!(line_contains(&lines, 3, "email: must be an ASCII email address"), "{lines:?}");
+        assert!(line_contains(&lines, 4, "first_name: must not contain control characters"), "{lines:?}");
+        assert!(line_contains(&lines, 6, "staff: must be true or false"), "{lines:?}");
+        assert!(line_contains(&lines, 7, "password_hash: must be an argon2 hash in PHC format"), "{lines:?}");
+        assert!(line_contains(&lines, 9, "expected 4 fields, found 1"), "{lines:?}");
         assert_eq!(lines.len(), 5);
 
         let many = format!("email\n{}", "bad\n".repeat(30));
-        let lines = app.refused("users", &many);
+        let lines = app.import_refused("users", &many);
         let numbers: Vec<u64> = lines.iter().map(|(line, _)| *line).collect();
         assert_eq!(numbers, (2..22).collect::<Vec<_>>());
         let ended = app.import(&["users", "file.csv"], &many);
@@ -186,17 +186,17 @@ on_both_databases! {
     }
 
     async fn an_imported_request_is_redeemed_by_its_target(app: TestApp) {
-        app.to_the_present();
+        app.sync_clock_to_database();
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let bundle = app.bundle("Heart rate", 6);
         let file = format!("user_target,user_allowed,bundle\nGrace@example.org,ada@example.org,{}\n", bundle.id);
-        assert_eq!(app.import_requests(&file), json!({ "imported": 1, "passed_over": 0, "mails": 0 }));
-        let imported = app.requests();
+        assert_eq!(app.import_requests(&file), json!({ "imported": 1, "skipped": 0, "mails": 0 }));
+        let imported = app.all_requests();
         let request = &imported[0];
-        assert_eq!((request.terms.target, request.terms.allowed), (grace.user.id, ada.user.id));
+        assert_eq!((request.terms.target, request.terms.grantee), (grace.user.id, ada.user.id));
         assert_eq!((request.terms.bundle, request.asked_by), (bundle.id, ada.user.id));
         assert_eq!(request.expires_at, request.created_at.plus_seconds(7 * DAY));
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'requests.imported' AND subject = 'count:1'"), 1);
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'requests.imported' AND subject = 'count:1'"), 1);
 
         let path = format!("/api/bundle_permission_request/{}/", app.redeem_token(request));
         let by_ada = app.put(&path).bearer_auth(&ada.key).send().await.unwrap();
@@ -204,20 +204,20 @@ on_both_databases! {
         let by_grace = app.put(&path).bearer_auth(&grace.key).send().await.unwrap();
         assert_eq!(by_grace.status(), 200);
         // What is permitted now is passed over.
-        assert_eq!(app.import_requests(&file), json!({ "imported": 0, "passed_over": 1, "mails": 0 }));
+        assert_eq!(app.import_requests(&file), json!({ "imported": 0, "skipped": 1, "mails": 0 }));
         // As is what somebody asks who is blocked.
         let file = file.replace(&format!(",{}\n", bundle.id), &format!(",{}\n", app.bundle("Steps", 6).id));
-        app.commit(Deed::Block(Block { target: grace.user.id, blocked: ada.user.id }));
-        assert_eq!(app.import_requests(&file), json!({ "imported": 0, "passed_over": 1, "mails": 0 }));
+        app.commit(Command::Block(Block { target: grace.user.id, blocked: ada.user.id }));
+        assert_eq!(app.import_requests(&file), json!({ "imported": 0, "skipped": 1, "mails": 0 }));
     }
 
-    async fn requests_live_for_as_long_as_the_file_says(app: TestApp) {
+    async fn imported_requests_expire_as_in_the_file(app: TestApp) {
         for name in ["ada", "bob", "cleo", "dora"] {
             app.user(&format!("{name}@example.org"));
         }
         app.bundle("Heart rate", 6);
-        let soon = (app.program_clock() / 1_000_000 + 3 * DAY) * 1_000_000;
-        let soon = countersign::domain::clock::Timestamp::from_micros(soon);
+        let soon = (app.database_seconds() / 1_000_000 + 3 * DAY) * 1_000_000;
+        let soon = countersign::domain::timestamp::Timestamp::from_micros(soon);
         let file = format!(
             "user_allowed,user_target,bundle,ttl,expires_at\n\
              ada@example.org,bob@example.org,Heart rate,,\n\
@@ -226,13 +226,13 @@ on_both_databases! {
             soon.rfc3339()
         );
         assert_eq!(app.import_requests(&file)["imported"], 3);
-        let all = app.requests();
+        let all = app.all_requests();
         assert_eq!(all[0].expires_at, all[0].created_at.plus_seconds(7 * DAY));
         assert_eq!(all[1].expires_at, all[1].created_at.plus_seconds(60));
         assert_eq!(all[2].expires_at, soon);
     }
 
-    async fn importing_requests_again_passes_over_what_is_open(app: TestApp) {
+    async fn importing_requests_again_skips_open_ones(app: TestApp) {
         for name in ["ada", "bob", "cleo"] {
             app.user(&format!("{name}@example.org"));
         }
@@ -242,21 +242,21 @@ on_both_databases! {
             ada@example.org,bob@example.org,Heart rate\n\
             bob@example.org,ada@example.org,1\n\
             ada@example.org,cleo@example.org,1\n";
-        assert_eq!(app.import_requests(file), json!({ "imported": 3, "passed_over": 1, "mails": 0 }));
-        assert_eq!(app.import_requests(file), json!({ "imported": 0, "passed_over": 4, "mails": 0 }));
-        assert_eq!(app.requests().len(), 3);
-        assert_eq!(app.events("requests.imported"), 1);
+        assert_eq!(app.import_requests(file), json!({ "imported": 3, "skipped": 1, "mails": 0 }));
+        assert_eq!(app.import_requests(file), json!({ "imported": 0, "skipped": 4, "mails": 0 }));
+        assert_eq!(app.all_requests().len(), 3);
+        assert_eq!(app.count_events("requests.imported"), 1);
 
         // One that has expired makes room, as for any other.
         let long_ago = if app.database_url.starts_with("sqlite") { "1" } else { "'1970-01-01'" };
-        app.tamper(&format!("UPDATE permission_requests SET expires_at = {long_ago} WHERE id = 1"));
-        assert_eq!(app.import_requests(file), json!({ "imported": 1, "passed_over": 3, "mails": 0 }));
+        app.execute_raw(&format!("UPDATE permission_requests SET expires_at = {long_ago} WHERE id = 1"));
+        assert_eq!(app.import_requests(file), json!({ "imported": 1, "skipped": 3, "mails": 0 }));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE id = 1 AND outcome = 'expired'"), 1);
-        assert_eq!(app.events("requests.imported"), 2);
-        app.assert_tallies();
+        assert_eq!(app.count_events("requests.imported"), 2);
+        app.assert_user_counters();
     }
 
-    async fn bad_requests_are_told_by_their_lines_and_nothing_is_written(app: TestApp) {
+    async fn invalid_requests_are_reported_by_line_and_nothing_is_written(app: TestApp) {
         let eve = app.user("eve@example.org");
         app.disable(&eve);
         for name in ["ada", "bob"] {
@@ -278,7 +278,7 @@ on_both_databases! {
             ada@example.org,bob@example.org,1,,2001-01-01T00:00:00Z\n\
             ada@example.org,bob@example.org,1,,2999-01-01T00:00:00Z\n\
             ada@example.org,bob@example.org,1,60,2999-01-01T00:00:00Z\n";
-        let lines = app.refused("requests", file);
+        let lines = app.import_refused("requests", file);
         for (line, words) in [
             (3, "user_target: no active user has the email nobody@example.org"),
             (4, "user_allowed: must be an ASCII email address"),
@@ -292,7 +292,7 @@ on_both_databases! {
             (12, "expires_at: must be a time"),
             (13, "expires_at: must be a time"),
         ] {
-            assert!(says(&lines, line, words), "{line}: {words}: {lines:?}");
+            assert!(line_contains(&lines, line, words), "{line}: {words}: {lines:?}");
         }
         assert_eq!(lines.len(), 11);
         // The id says which Sleep is meant.
@@ -300,7 +300,7 @@ on_both_databases! {
         assert_eq!(app.import_requests(file)["imported"], 1);
     }
 
-    async fn only_who_asks_for_mail_gets_it(app: TestApp) {
+    async fn mail_is_sent_only_if_requested(app: TestApp) {
         for name in ["ada", "bob", "cleo", "dora"] {
             app.user(&format!("{name}@example.org"));
         }
@@ -311,13 +311,13 @@ on_both_databases! {
 
         let file = format!("{silent}cleo@example.org,bob@example.org,1\ndora@example.org,bob@example.org,1\n");
         let ended = app.import(&["requests", "--mail", "-", "--json"], &file);
-        assert_eq!(ended.json(), json!({ "imported": 2, "passed_over": 1, "mails": 2 }));
-        app.to_the_present();
+        assert_eq!(ended.json(), json!({ "imported": 2, "skipped": 1, "mails": 2 }));
+        app.sync_clock_to_database();
         let mails = app.mails(2).await;
         let mut addresses: Vec<_> = mails.iter().map(|mail| mail.to[0].as_str()).collect();
         addresses.sort();
         assert_eq!(addresses, ["cleo@example.org", "dora@example.org"]);
-        let of_cleo = app.requests().into_iter().find(|request| request.terms.target.0 == 3).unwrap();
+        let of_cleo = app.all_requests().into_iter().find(|request| request.terms.target.0 == 3).unwrap();
         let mail = mails.iter().find(|mail| mail.to == ["cleo@example.org"]).unwrap();
         assert_eq!(token_in(mail), app.redeem_token(&of_cleo));
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2);
@@ -325,7 +325,7 @@ on_both_databases! {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_in_one_sentence() {
+fn an_unreadable_file_is_reported_in_one_sentence() {
     let app = TestApp::without_server(crate::helpers::Backend::Sqlite);
     for (arguments, file, words) in [
         (&["users", "nowhere.csv"][..], "", "cannot import nowhere.csv: "),

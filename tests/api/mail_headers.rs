@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::{By, TestApp, TestUser};
-use crate::hexo::{REQUESTS, Scene, answered, refused, refused_field};
+use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
 
 /// What is not one address, or looks like somebody else's.
-const NO_ADDRESSES: [&str; 26] = [
+const INVALID_ADDRESSES: [&str; 26] = [
     "grace@example.org\r\nBcc: eve@example.org",
     "grace@example.org\nBcc: eve@example.org",
     "grace@example.org\r",
@@ -38,7 +38,7 @@ const NO_ADDRESSES: [&str; 26] = [
 ];
 
 /// Names as nasty as they may be.
-const NAMES: [&str; 8] = [
+const HOSTILE_NAMES: [&str; 8] = [
     "Eve\", \"Grace",
     "Eve <eve@example.org>,",
     "eve@example.org, grace@example.org",
@@ -78,14 +78,14 @@ async fn assert_one_recipient(app: &TestApp, mails: usize, to: &TestUser) {
 }
 
 on_both_databases! {
-    async fn what_is_not_one_address_names_nobody(app: TestApp) {
-        let scene = Scene::set(&app);
+    async fn an_invalid_address_matches_no_user(app: TestApp) {
+        let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
-        for text in NO_ADDRESSES {
-            let asked = app.post(REQUESTS).by(&scene.ada).json(&scene.wish_but("user_target", text));
-            refused(&app, asked, 400).await;
-            let added = app.post("/api/user/").by(&root).json(&json!({ "email": text }));
-            refused_field(&app, added, "user", "email").await;
+        for text in INVALID_ADDRESSES {
+            let asked = app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("user_target", text));
+            expect_refusal(&app, asked, 400).await;
+            let added = app.post("/api/user/").as_user(&root).json(&json!({ "email": text }));
+            expect_field_error(&app, added, "user", "email").await;
         }
         let several: [Value; 4] = [
             json!(["grace@example.org", "eve@example.org"]),
@@ -94,7 +94,7 @@ on_both_databases! {
             json!([["grace@example.org"]]),
         ];
         for value in several {
-            refused(&app, app.post(REQUESTS).by(&scene.ada).json(&scene.wish_but("user_target", value)), 400).await;
+            expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("user_target", value)), 400).await;
         }
         // Of two fields of one name the last counts, and it alone.
         let (eve, bundle) = (scene.eve.uri(), scene.bundle_uri());
@@ -102,7 +102,7 @@ on_both_databases! {
             "{{\"user_target\":\"{}\",\"user_allowed\":\"{}\",\"bundle\":\"{bundle}\",\"user_target\":\"{eve}\"}}",
             scene.grace.uri(), scene.ada.uri(),
         );
-        answered(app.post(REQUESTS).by(&scene.ada).header("content-type", "application/json").body(twice), 201).await;
+        expect_response(app.post(REQUESTS).as_user(&scene.ada).header("content-type", "application/json").body(twice), 201).await;
         assert_one_recipient(&app, 1, &scene.eve).await;
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
     }
@@ -116,7 +116,7 @@ on_both_databases! {
             let Ok(_) = countersign::domain::user::Email::new(email) else { continue };
             let other = app.user(email);
             let body = json!({ "user_target": email.to_uppercase(), "user_allowed": ada.uri(), "bundle": bundle.id.0 });
-            let asked = answered(app.post(REQUESTS).by(&ada).json(&body), 201).await;
+            let asked = expect_response(app.post(REQUESTS).as_user(&ada).json(&body), 201).await;
             assert_eq!(asked["user_target"]["id"], other.id());
             mails += 1;
             assert_one_recipient(&app, mails, &other).await;
@@ -126,23 +126,23 @@ on_both_databases! {
     }
 
     async fn names_add_neither_headers_nor_recipients(app: TestApp) {
-        let scene = Scene::set(&app);
+        let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
         let mut mails = 0;
-        for (nth, name) in NAMES.iter().enumerate() {
+        for (nth, name) in HOSTILE_NAMES.iter().enumerate() {
             let names = json!({ "first_name": name, "last_name": name });
             for user in [&scene.ada, &scene.grace] {
-                answered(app.put(&user.uri()).by(user).json(&names), 200).await;
+                expect_response(app.put(&user.uri()).as_user(user).json(&names), 200).await;
             }
             let bundle = json!({ "name": format!("{nth} {name}"), "description": name });
-            let bundle = answered(app.post("/api/bundle/").by(&root).json(&bundle), 201).await;
-            answered(app.post(REQUESTS).by(&scene.ada).json(&scene.wish_but("bundle", bundle["id"].clone())), 201).await;
+            let bundle = expect_response(app.post("/api/bundle/").as_user(&root).json(&bundle), 201).await;
+            expect_response(app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("bundle", bundle["id"].clone())), 201).await;
             mails += 1;
             assert_one_recipient(&app, mails, &scene.grace).await;
         }
         for name in ["Eve\r\nBcc: eve@example.org", "Eve\nX: y", "Eve\r", "Eve\u{85}X: y", "\0"] {
-            refused(&app, app.put(&scene.ada.uri()).by(&scene.ada).json(&json!({ "first_name": name })), 400).await;
-            refused(&app, app.post("/api/bundle/").by(&root).json(&json!({ "name": name })), 400).await;
+            expect_refusal(&app, app.put(&scene.ada.uri()).as_user(&scene.ada).json(&json!({ "first_name": name })), 400).await;
+            expect_refusal(&app, app.post("/api/bundle/").as_user(&root).json(&json!({ "name": name })), 400).await;
         }
     }
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
-use countersign::store::ledger::{Deed, RequestRef};
+use countersign::store::ledger::{Command, RequestRef};
 use countersign::store::outbox;
 
 use crate::helpers::{TestApp, TestUser, token_in};
 
 /// Waits until a query counts as many.
-pub async fn until(app: &TestApp, sql: &str, wanted: i64) {
+pub async fn wait_for_count(app: &TestApp, sql: &str, wanted: i64) {
     let counted = async {
         while app.count(sql) != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -24,41 +24,41 @@ const DEFERRED: &str =
     "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND last_error IS NOT NULL";
 
 on_both_databases! {
-    async fn a_request_owes_its_target_one_mail_with_the_link(app: TestApp) {
+    async fn a_request_queues_one_mail_with_the_link(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
-        let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let mails = app.mails(1).await;
         assert_eq!(mails[0].to, ["grace@example.org"]);
         assert_eq!(token_in(&mails[0]), app.redeem_token(&request));
         assert!(mails[0].text.contains("https://countersign.test/redeem?token=csr_"));
         assert!(mails[0].text.contains("Auto-Submitted: auto-generated"));
-        until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'sent' AND lease IS NULL", 1).await;
+        wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'sent' AND lease IS NULL", 1).await;
     }
 
-    async fn a_mail_that_is_put_off_is_sent_later_under_the_same_message_id(app: TestApp) {
+    async fn a_deferred_mail_is_resent_with_the_same_message_id(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 2);
-        app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+        app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         for attempt in 1..=2 {
             let deferred = format!("SELECT count(*) AS n FROM outbox WHERE lease IS NULL AND attempts = {attempt}");
-            until(&app, &deferred, 1).await;
+            wait_for_count(&app, &deferred, 1).await;
             assert!(app.mailbox.sent().is_empty());
             app.advance(60);
         }
         let mail = app.mails(1).await.remove(0);
         let id = mail.message_id.trim_start_matches('<').split('@').next().unwrap().to_owned();
-        until(&app, UNSENT, 0).await;
+        wait_for_count(&app, UNSENT, 0).await;
         let mails = app.store.read(|conn| outbox::newest(conn, 10)).unwrap();
         assert_eq!((mails[0].id.to_string(), mails[0].attempts), (id, 3));
     }
 
-    async fn a_mail_that_is_refused_for_good_is_dead_until_the_operator_retries(app: TestApp) {
+    async fn a_rejected_mail_stays_failed_until_the_operator_resends_it(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         app.mailbox.refuse(grace.email(), SendError::permanent("550 no such user"), 1);
-        app.ask(&ada, &grace, &app.bundle("Sleep", 6));
-        until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'dead'", 1).await;
+        app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+        wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'failed'", 1).await;
         let ready: serde_json::Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
-        assert_eq!(ready["mail"]["dead"], 1);
+        assert_eq!(ready["mail"]["failed"], 1);
         let dead = app.store.read(|conn| outbox::newest(conn, 1)).unwrap().remove(0);
         assert_eq!(dead.last_error.as_deref(), Some("550 no such user"));
         let retried = app.store.write(|conn| { let now = conn.now()?; outbox::retry(conn, dead.id, now) }).unwrap();
@@ -66,64 +66,64 @@ on_both_databases! {
         assert_eq!(app.mails(1).await.len(), 1);
     }
 
-    async fn a_request_that_died_is_not_mailed(app: TestApp) {
+    async fn a_closed_request_is_not_mailed(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 1);
-        let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
-        until(&app, DEFERRED, 1).await;
-        app.commit(Deed::End { which: RequestRef::Number(request.id), by: Authority::User(ada.user.id) });
+        let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+        wait_for_count(&app, DEFERRED, 1).await;
+        app.commit(Command::CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) });
         app.advance(60);
-        until(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
+        wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
         assert!(app.mailbox.sent().is_empty());
     }
 
-    async fn a_poisoned_recipient_holds_up_nobody(app: TestApp) {
+    async fn a_failing_recipient_delays_no_other_mail(app: TestApp) {
         let ada = app.user("ada@example.org");
         let bundle = app.bundle("Sleep", 6);
         for nth in 0..20 {
             let poisoned = app.user(&format!("poisoned{nth}@example.org"));
             app.mailbox.refuse(poisoned.email(), SendError::transient("451 never"), 1_000);
-            app.ask(&ada, &poisoned, &bundle);
+            app.create_request(&ada, &poisoned, &bundle);
         }
         let grace = app.user("grace@example.org");
-        app.ask(&ada, &grace, &bundle);
+        app.create_request(&ada, &grace, &bundle);
         assert_eq!(app.mails(1).await[0].to, ["grace@example.org"]);
     }
 
-    async fn recipients_whose_server_takes_its_time_hold_up_nobody(app: TestApp) {
+    async fn slow_recipients_delay_no_other_mail(app: TestApp) {
         let (ada, bundle) = (app.user("ada@example.org"), app.bundle("Sleep", 6));
         // More of them than are sent at a time.
         let slow: Vec<TestUser> = (0..20).map(|nth| app.user(&format!("slow{nth}@example.org"))).collect();
         for user in &slow {
             app.mailbox.stall(user.email(), true);
-            app.ask(&ada, user, &bundle);
+            app.create_request(&ada, user, &bundle);
         }
         let grace = app.user("grace@example.org");
-        app.ask(&ada, &grace, &bundle);
+        app.create_request(&ada, &grace, &bundle);
         assert_eq!(app.mails(1).await[0].to, ["grace@example.org"]);
         slow.iter().for_each(|user| app.mailbox.stall(user.email(), false));
         app.mails(21).await;
-        until(&app, UNSENT, 0).await;
+        wait_for_count(&app, UNSENT, 0).await;
         assert_eq!(app.mailbox.sent().len(), 21, "each once");
     }
 
     async fn two_replicas_send_a_mail_once(mut app: TestApp) {
-        app.replica();
+        app.spawn_replica();
         let ada = app.user("ada@example.org");
         let bundle = app.bundle("Sleep", 6);
         for nth in 0..40 {
-            app.ask(&ada, &app.user(&format!("target{nth}@example.org")), &bundle);
+            app.create_request(&ada, &app.user(&format!("target{nth}@example.org")), &bundle);
         }
         app.mails(40).await;
-        until(&app, UNSENT, 0).await;
+        wait_for_count(&app, UNSENT, 0).await;
         assert_eq!(app.mailbox.sent().len(), 40);
     }
 
-    async fn a_lease_that_ran_out_is_taken_over(app: TestApp) {
+    async fn an_expired_lease_is_taken_over(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         app.mailbox.refuse(grace.email(), SendError::transient("451 wait"), 1);
-        app.ask(&ada, &grace, &app.bundle("Sleep", 6));
-        until(&app, DEFERRED, 1).await;
+        app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+        wait_for_count(&app, DEFERRED, 1).await;
         // Another replica claims the mail, and dies.
         app.advance(60);
         let lost = app.store.write(|conn| {
@@ -140,7 +140,7 @@ on_both_databases! {
         assert_eq!(app.mails(1).await.len(), 1);
         let stale = app.store.write(|conn| {
             let now = conn.now()?;
-            outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::MailResult::Dead, None, now)
+            outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::MailResult::Failed, None, now)
         }).unwrap();
         assert!(stale.is_empty(), "a mark under a lost lease counts for nothing");
     }

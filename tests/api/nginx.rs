@@ -9,11 +9,11 @@ use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::helpers::{By, TestApp, TestUser};
+use crate::helpers::{AsUser, TestApp, TestUser};
 use crate::mfs::{REVOKE, create, told};
-use crate::pages::mailbox::tried_out;
+use crate::pages::dev_mail::spawn_with_mail_directory;
 
-const EXAMPLE: &str = include_str!("../../docs/nginx.conf");
+const EXAMPLE_CONFIG: &str = include_str!("../../docs/nginx.conf");
 
 /// An nginx of the test's own: one process, all of whose files are in a
 /// temporary directory.
@@ -27,14 +27,14 @@ impl Nginx {
     /// Starts nginx before this server, with the example's files.
     async fn before(app: &TestApp) -> Self {
         Self::start(|directory, port| {
-            lay_out_files(directory);
-            example(directory, &app.url, port)
+            write_served_files(directory);
+            adapted_example(directory, &app.url, port)
         })
         .await
     }
 
     /// Starts nginx as a proxy before this server, with more that it is told for that.
-    async fn plain(url: &str, more: &str) -> Self {
+    async fn plain_proxy(url: &str, more: &str) -> Self {
         Self::start(|_, port| {
             format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {url}; {more} }} }}")
         })
@@ -56,7 +56,7 @@ impl Nginx {
                 .stdin(Stdio::null())
                 .spawn()
                 .unwrap_or_else(|error| panic!("{program} (COUNTERSIGN_TEST_NGINX): {error}"));
-            if listens(&mut process, port).await {
+            if wait_until_listening(&mut process, port).await {
                 return Self { url: format!("http://127.0.0.1:{port}"), process, _directory: directory };
             }
         }
@@ -82,7 +82,7 @@ impl Drop for Nginx {
 }
 
 /// The files that the example serves.
-fn lay_out_files(directory: &Path) {
+fn write_served_files(directory: &Path) {
     let files = directory.join("files");
     for (path, content) in
         [("hub-1/report.txt", "the report"), ("hub-1/readme.txt", "read me"), ("out", "no")]
@@ -93,9 +93,9 @@ fn lay_out_files(directory: &Path) {
 }
 
 /// The example, with the test's addresses and paths.
-fn example(directory: &Path, countersign: &str, port: u16) -> String {
+fn adapted_example(directory: &Path, countersign: &str, port: u16) -> String {
     let files = directory.join("files");
-    let mut example = EXAMPLE.to_owned();
+    let mut example = EXAMPLE_CONFIG.to_owned();
     for (theirs, ours) in [
         ("server 127.0.0.1:8080", format!("server {}", countersign.trim_start_matches("http://"))),
         ("listen 127.0.0.1:8081", format!("listen 127.0.0.1:{port}")),
@@ -120,7 +120,7 @@ fn configure(directory: &Path, http: &str) {
 }
 
 /// Waits until the process listens; false when it has ended instead.
-async fn listens(process: &mut Child, port: u16) -> bool {
+async fn wait_until_listening(process: &mut Child, port: u16) -> bool {
     loop {
         if process.try_wait().unwrap().is_some() {
             return false;
@@ -134,7 +134,7 @@ async fn listens(process: &mut Child, port: u16) -> bool {
 
 fn owner(app: &TestApp) -> TestUser {
     let owner = app.user("ada@example.org");
-    app.role("hub-1", &owner, countersign::domain::permission::Role::Owner);
+    app.grant_role("hub-1", &owner, countersign::domain::permission::Role::Owner);
     owner
 }
 
@@ -144,7 +144,7 @@ async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) ->
 }
 
 on_both_databases! {
-    async fn a_file_is_had_with_a_token_until_it_is_revoked(app: TestApp) {
+    async fn a_file_is_served_with_a_token_until_it_is_revoked(app: TestApp) {
         let ada = owner(&app);
         let nginx = Nginx::before(&app).await;
         let secret = token(&app, &ada, "report.txt", 4).await;
@@ -154,23 +154,23 @@ on_both_databases! {
         assert_eq!(bearer.status(), 200);
         let head = nginx.fetch(&app, Method::HEAD, "/hub-1/report.txt", Some(&secret)).await;
         assert_eq!(head, (200, String::new()));
-        assert_eq!(told(app.post(REVOKE).by(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        assert_eq!(told(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         assert_eq!(fetch(Some(&secret)).await.0, 401);
     }
 
-    async fn through_a_proxy_nobody_sees_the_mail_of_a_server_that_is_tried_out(mut app: TestApp) {
+    async fn the_dev_mail_pages_are_hidden_behind_a_proxy(mut app: TestApp) {
         let directory = tempfile::tempdir().unwrap();
-        let url = tried_out(&mut app, directory.path(), "");
+        let url = spawn_with_mail_directory(&mut app, directory.path(), "");
         let status = async |url: &str| app.get(url).send().await.unwrap().status().as_u16();
         assert_eq!(status(&format!("{url}/mailbox")).await, 200);
         for more in ["", "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header Host $host;"] {
-            let nginx = Nginx::plain(&url, more).await;
+            let nginx = Nginx::plain_proxy(&url, more).await;
             assert_eq!(status(&format!("{}/healthz", nginx.url)).await, 200, "{more}");
             assert_eq!(status(&format!("{}/mailbox", nginx.url)).await, 404, "{more}");
         }
     }
 
-    async fn without_a_token_there_is_a_challenge(app: TestApp) {
+    async fn a_request_without_a_token_gets_a_challenge(app: TestApp) {
         owner(&app);
         let nginx = Nginx::before(&app).await;
         let answer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).send().await.unwrap();
@@ -179,7 +179,7 @@ on_both_databases! {
         assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", Some("cse_nonsense")).await.0, 401);
     }
 
-    async fn the_wrong_right_node_or_hub_is_refused(app: TestApp) {
+    async fn the_wrong_right_node_or_hub_is_rejected(app: TestApp) {
         let ada = owner(&app);
         let nginx = Nginx::before(&app).await;
         let reads = token(&app, &ada, "report.txt", 2).await;
@@ -196,7 +196,7 @@ on_both_databases! {
         }
     }
 
-    async fn a_folders_token_opens_the_files_that_lie_in_it(app: TestApp) {
+    async fn a_folder_token_serves_the_files_in_it(app: TestApp) {
         let ada = owner(&app);
         let nginx = Nginx::before(&app).await;
         let (reports, root) = (token(&app, &ada, "reports", 6).await, token(&app, &ada, "root", 6).await);
@@ -207,7 +207,7 @@ on_both_databases! {
         assert_eq!(fetch("/hub-1/readme.txt", &reports).await, 403);
     }
 
-    async fn a_client_names_no_node_of_its_own(app: TestApp) {
+    async fn a_client_cannot_choose_the_node(app: TestApp) {
         let ada = owner(&app);
         let nginx = Nginx::before(&app).await;
         let secret = token(&app, &ada, "public", 63).await;
@@ -227,7 +227,7 @@ on_both_databases! {
         assert_eq!(inside.0, 404);
     }
 
-    async fn a_body_stays_with_nginx_and_is_never_too_large_for_us(app: TestApp) {
+    async fn nginx_does_not_forward_bodies_to_authz(app: TestApp) {
         let ada = owner(&app);
         let nginx = Nginx::before(&app).await;
         let secret = token(&app, &ada, "report.txt", 8).await;
@@ -236,7 +236,7 @@ on_both_databases! {
         assert_eq!(answer.status(), 405, "allowed; that files are not written is nginx's own affair");
     }
 
-    async fn nobody_passes_while_we_are_away(mut app: TestApp) {
+    async fn requests_are_denied_while_the_server_is_down(mut app: TestApp) {
         let ada = owner(&app);
         let nginx = Nginx::before(&app).await;
         let secret = token(&app, &ada, "report.txt", 4).await;

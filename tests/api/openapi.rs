@@ -10,7 +10,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 on_both_databases! {
-    async fn the_document_is_served_as_json_to_anybody(app: TestApp) {
+    async fn the_document_is_served_as_json_without_credentials(app: TestApp) {
         let answer = app.get("/openapi.json").send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "application/json");
@@ -20,7 +20,7 @@ on_both_databases! {
         assert_eq!(document, serde_json::to_value(countersign::http::openapi::document()).unwrap());
     }
 
-    async fn the_page_loads_all_that_it_needs_from_here_and_runs_no_script_of_its_own(app: TestApp) {
+    async fn the_docs_page_loads_only_local_files_and_no_inline_script(app: TestApp) {
         let page = app.get("/docs").send().await.unwrap();
         assert_eq!(page.status(), 200);
         assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
@@ -40,7 +40,7 @@ on_both_databases! {
         assert!(FILES.iter().all(|(name, _)| html.contains(&format!("\"/docs/{name}\""))), "{html}");
     }
 
-    async fn what_the_page_loads_is_there_and_nothing_beside_it(app: TestApp) {
+    async fn only_the_files_of_the_docs_page_are_served(app: TestApp) {
         for (name, kind) in FILES {
             let file = app.get(&format!("/docs/{name}")).send().await.unwrap();
             assert_eq!(file.status(), 200, "{name}");

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::helpers::{Backend, By, TestApp};
+use crate::helpers::{AsUser, Backend, TestApp};
 
 /// A server process, ended when dropped.
 pub struct Server {
@@ -65,11 +65,11 @@ async fn two_processes_on_one_postgresql_redeem_a_token_once() {
     let replicas = [(); 2].map(|()| Server::start(&[("DATABASE_URL", &app.database_url)]));
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     for round in 1..=3 {
-        let request = app.ask(&ada, &grace, &app.bundle(&format!("Bundle {round}"), 6));
+        let request = app.create_request(&ada, &grace, &app.bundle(&format!("Bundle {round}"), 6));
         let token = app.redeem_token(&request);
         let race = (0..128).map(|nth| {
             let url = format!("{}/api/bundle_permission_request/{token}/", replicas[nth % 2].url);
-            let put = app.put(&url).by(&grace);
+            let put = app.put(&url).as_user(&grace);
             actix_web::rt::spawn(async move { put.send().await.unwrap().status().as_u16() })
         });
         let statuses = futures_util::future::join_all(race.collect::<Vec<_>>()).await;
@@ -77,13 +77,13 @@ async fn two_processes_on_one_postgresql_redeem_a_token_once() {
         let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
         assert_eq!((count(200), count(404)), (1, 127), "{statuses:?}");
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), round);
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'request.redeemed'"), round);
-        app.assert_tallies();
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), round);
+        app.assert_user_counters();
     }
 }
 
 #[actix_web::test]
-async fn several_processes_start_at_once_on_an_empty_database() {
+async fn several_processes_start_concurrently_on_an_empty_database() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let (database, url) = crate::helpers::TestDatabase::empty(backend);
         let servers: Vec<Server> = std::thread::scope(|scope| {
@@ -102,7 +102,7 @@ async fn several_processes_start_at_once_on_an_empty_database() {
 }
 
 /// What a command prints on stderr, and its exit code.
-fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
+fn run_failing(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
         .args(arguments)
@@ -115,10 +115,10 @@ fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i3
 }
 
 #[test]
-fn a_database_that_is_away_at_the_start_is_said_so() {
+fn an_unreachable_database_at_startup_is_reported() {
     let nobody = "postgres://nobody:hunter2@127.0.0.1:9/nothing";
     let (said, code) =
-        fails(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)]);
+        run_failing(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("database"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
@@ -133,11 +133,11 @@ fn a_bad_configuration_names_the_key_and_the_reason() {
         ("COUNTERSIGN_SECRET", "short", "32"),
         ("PUBLIC_URL", "ftp://x", "http"),
     ] {
-        let (said, code) = fails(&["serve"], &[(name, value)]);
+        let (said, code) = run_failing(&["serve"], &[(name, value)]);
         assert_eq!(code, Some(1), "{name}: {said}");
         assert!(said.contains(name) && said.contains(reason), "{name}: {said}");
     }
-    let (said, code) = fails(&["serve"], &[("DATABASE_URL", "postgres://127.0.0.1:9/x")]);
+    let (said, code) = run_failing(&["serve"], &[("DATABASE_URL", "postgres://127.0.0.1:9/x")]);
     assert_eq!(code, Some(1));
     assert!(said.contains("COUNTERSIGN_SECRET"), "{said}");
 }

@@ -1,15 +1,15 @@
 //! What a resource server asks: introspection and revocation.
 
 use countersign::domain::permission::Role;
-use countersign::store::keys::Scope;
+use countersign::store::api_keys::Scope;
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{By, START, TestApp, TestUser};
-use crate::mfs::{self, create, owner, revoked_rows, token};
+use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
+use crate::mfs::{self, count_revoked, create, owner, token};
 
-const NOW: i64 = START / 1_000_000;
+const NOW: i64 = START_MICROS / 1_000_000;
 
 /// Asks about a token with a key that is for it.
 async fn introspect(app: &TestApp, token: &str) -> Value {
@@ -26,11 +26,11 @@ async fn introspect_by(app: &TestApp, key: &str, token: &str) -> Value {
 }
 
 async fn revoke(app: &TestApp, by: &TestUser, token: &str) -> Response {
-    app.post("/oauth2/revoke").by(by).form(&[("token", token)]).send().await.unwrap()
+    app.post("/oauth2/revoke").as_user(by).form(&[("token", token)]).send().await.unwrap()
 }
 
 /// Asserts that a call is refused with this status, in OAuth's shape; the headers.
-async fn refused(request: RequestBuilder, status: u16, error: &str) -> HeaderMap {
+async fn expect_refusal(request: RequestBuilder, status: u16, error: &str) -> HeaderMap {
     let answer = request.send().await.unwrap();
     let (answered, headers) = (answer.status().as_u16(), answer.headers().clone());
     let body: Value = answer.json().await.unwrap();
@@ -40,7 +40,7 @@ async fn refused(request: RequestBuilder, status: u16, error: &str) -> HeaderMap
 }
 
 on_both_databases! {
-    async fn a_live_token_is_told_of_in_full(app: TestApp) {
+    async fn an_active_token_is_described_in_full(app: TestApp) {
         let ada = owner(&app);
         let (secret, id) = token(&app, &ada, "n", 6).await;
         let expected = json!({
@@ -67,7 +67,7 @@ on_both_databases! {
         assert_eq!((&told["active"], told.get("exp")), (&json!(true), None));
     }
 
-    async fn a_tokens_rights_shrink_with_its_creators_role(app: TestApp) {
+    async fn a_tokens_rights_follow_its_creators_role(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 14).await;
         for (role, scope) in [
@@ -76,16 +76,16 @@ on_both_databases! {
             (Role::Contributor, "read"),
             (Role::Admin, "read get write"),
         ] {
-            app.role("hub", &ada, role);
+            app.grant_role("hub", &ada, role);
             assert_eq!(introspect(&app, &secret).await["scope"], scope);
         }
-        app.role("hub", &ada, Role::Guest);
+        app.grant_role("hub", &ada, Role::Guest);
         assert_eq!(introspect(&app, &secret).await, json!({ "active": false }), "no right is left");
     }
 
-    async fn a_creator_who_is_gone_takes_the_token_along(app: TestApp) {
+    async fn a_creator_without_a_role_or_disabled_makes_the_token_inactive(app: TestApp) {
         let (ada, grace) = (owner(&app), app.user("grace@example.org"));
-        app.role("hub", &grace, Role::Admin);
+        app.grant_role("hub", &grace, Role::Admin);
         let (of_ada, _) = token(&app, &ada, "n", 2).await;
         let (of_grace, _) = token(&app, &grace, "n", 2).await;
         app.remove_role("hub", &ada);
@@ -93,18 +93,18 @@ on_both_databases! {
         for gone in [&of_ada, &of_grace] {
             assert_eq!(introspect(&app, gone).await, json!({ "active": false }));
         }
-        app.role("hub", &ada, Role::Contributor);
+        app.grant_role("hub", &ada, Role::Contributor);
         assert_eq!(introspect(&app, &of_ada).await["active"], true);
     }
 
-    async fn all_that_is_not_a_live_export_token_is_inactive(app: TestApp) {
+    async fn anything_but_an_active_export_token_is_inactive(app: TestApp) {
         let (ada, grace) = (owner(&app), app.user("grace@example.org"));
         let (expired, _) = token(&app, &ada, "n", 2).await;
         app.advance(86_400);
         let (revoked, _) = token(&app, &ada, "n", 2).await;
         assert_eq!(revoke(&app, &ada, &revoked).await.status(), 200);
         let (live, id) = token(&app, &ada, "n", 2).await;
-        let redeem = app.redeem_token(&app.ask(&grace, &ada, &app.bundle("Sleep", 2)));
+        let redeem = app.redeem_token(&app.create_request(&grace, &ada, &app.bundle("Sleep", 2)));
         let asker = app.key(&grace.user, Scope::Introspect);
         let before = app.rows();
         for dead in [
@@ -136,54 +136,54 @@ on_both_databases! {
         assert_eq!(app.rows(), before);
     }
 
-    async fn only_staff_and_keys_for_it_may_ask(app: TestApp) {
+    async fn only_staff_and_introspection_keys_can_introspect(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 2).await;
         let ask = || app.post("/oauth2/introspect").form(&[("token", &secret)]);
-        let nobody = refused(ask(), 401, "invalid_client").await;
+        let nobody = expect_refusal(ask(), 401, "invalid_client").await;
         assert_eq!(nobody["www-authenticate"], "Basic realm=\"countersign\"");
-        refused(ask().bearer_auth(&secret), 401, "invalid_client").await;
-        refused(ask().by(&ada), 403, "access_denied").await;
-        refused(app.post("/oauth2/introspect").by(&ada), 403, "access_denied").await;
+        expect_refusal(ask().bearer_auth(&secret), 401, "invalid_client").await;
+        expect_refusal(ask().as_user(&ada), 403, "access_denied").await;
+        expect_refusal(app.post("/oauth2/introspect").as_user(&ada), 403, "access_denied").await;
     }
 
-    async fn a_key_for_introspection_is_for_nothing_else(app: TestApp) {
+    async fn an_introspection_key_can_only_introspect(app: TestApp) {
         let ada = owner(&app);
         let key = app.key(&app.staff("staff@example.org").user, Scope::Introspect);
         let (secret, _) = token(&app, &ada, "n", 2).await;
         let before = app.rows();
-        mfs::refused(app.get(mfs::LIST).bearer_auth(&key), 403, "forbidden").await;
+        mfs::expect_refusal(app.get(mfs::LIST).bearer_auth(&key), 403, "forbidden").await;
         let ask = app.post("/oauth2/revoke").bearer_auth(&key).form(&[("token", &secret)]);
-        refused(ask, 403, "access_denied").await;
-        assert_eq!((app.rows(), revoked_rows(&app)), (before, 0));
+        expect_refusal(ask, 403, "access_denied").await;
+        assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
     }
 
-    async fn only_a_form_with_one_token_is_taken(app: TestApp) {
+    async fn only_a_form_with_one_token_is_accepted(app: TestApp) {
         let staff = app.staff("staff@example.org");
         let before = app.rows();
         for path in ["/oauth2/introspect", "/oauth2/revoke"] {
             let form = |body: &'static str| {
-                let form = app.post(path).by(&staff).header("content-type", "application/x-www-form-urlencoded");
+                let form = app.post(path).as_user(&staff).header("content-type", "application/x-www-form-urlencoded");
                 form.body(body)
             };
             for body in ["", "token=", "token", "token_type_hint=x", "token=a&token=b", "token=a&token=a", "TOKEN=a"] {
-                refused(form(body), 400, "invalid_request").await;
+                expect_refusal(form(body), 400, "invalid_request").await;
             }
-            refused(app.post(path).by(&staff).header("content-type", "application/json"), 400, "invalid_request").await;
-            refused(app.post(&format!("{path}?token=a")).by(&staff), 400, "invalid_request").await;
-            refused(app.post(path).by(&staff).json(&json!({ "token": "a" })), 415, "invalid_request").await;
-            refused(app.post(path).by(&staff).body("token=a"), 415, "invalid_request").await;
-            refused(app.post(path).by(&staff).body(vec![b'a'; 10 << 20]), 413, "invalid_request").await;
-            let get = refused(app.get(path), 405, "invalid_request").await;
+            expect_refusal(app.post(path).as_user(&staff).header("content-type", "application/json"), 400, "invalid_request").await;
+            expect_refusal(app.post(&format!("{path}?token=a")).as_user(&staff), 400, "invalid_request").await;
+            expect_refusal(app.post(path).as_user(&staff).json(&json!({ "token": "a" })), 415, "invalid_request").await;
+            expect_refusal(app.post(path).as_user(&staff).body("token=a"), 415, "invalid_request").await;
+            expect_refusal(app.post(path).as_user(&staff).body(vec![b'a'; 10 << 20]), 413, "invalid_request").await;
+            let get = expect_refusal(app.get(path), 405, "invalid_request").await;
             assert_eq!(get["allow"], "POST");
             let foreign = form("token=a").header("sec-fetch-site", "cross-site");
-            refused(foreign, 403, "access_denied").await;
+            expect_refusal(foreign, 403, "access_denied").await;
         }
-        refused(app.post("/oauth2/token").by(&staff), 404, "invalid_request").await;
+        expect_refusal(app.post("/oauth2/token").as_user(&staff), 404, "invalid_request").await;
         assert_eq!(app.rows(), before);
     }
 
-    async fn a_creator_revokes_whatever_is_theirs(app: TestApp) {
+    async fn a_creator_can_revoke_their_tokens(app: TestApp) {
         let ada = owner(&app);
         for by_id in [false, true] {
             let (secret, id) = token(&app, &ada, "n", 2).await;
@@ -194,32 +194,32 @@ on_both_databases! {
             }
             assert_eq!(introspect(&app, &secret).await, json!({ "active": false }));
         }
-        assert_eq!(app.count("SELECT count(*) AS n FROM events WHERE action = 'export.revoked'"), 2);
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'export.revoked'"), 2);
     }
 
-    async fn what_is_not_theirs_to_revoke_is_not_told_of(app: TestApp) {
+    async fn revoking_a_foreign_token_reveals_nothing(app: TestApp) {
         let (ada, eve) = (owner(&app), app.staff("eve@example.org"));
-        app.role("hub", &eve, Role::Owner);
+        app.grant_role("hub", &eve, Role::Owner);
         let (secret, id) = token(&app, &ada, "n", 2).await;
         let before = app.rows();
         for theirs in [&secret, &id, &ada.key, "nonsense", "\0", &secret[..47], &"x".repeat(60_000)] {
             assert_eq!(revoke(&app, &eve, theirs).await.status(), 200);
         }
         let nobody = app.post("/oauth2/revoke").form(&[("token", &secret)]);
-        refused(nobody, 401, "invalid_client").await;
-        assert_eq!((app.rows(), revoked_rows(&app)), (before, 0));
+        expect_refusal(nobody, 401, "invalid_client").await;
+        assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
         assert_eq!(introspect(&app, &secret).await["active"], true);
-        assert_eq!(mfs::told(app.get(mfs::LIST).by(&ada)).await.0, 200, "keys are not revoked here");
+        assert_eq!(mfs::told(app.get(mfs::LIST).as_user(&ada)).await.0, 200, "keys are not revoked here");
     }
 
-    async fn a_token_revoked_on_one_replica_is_dead_on_every_other(mut app: TestApp) {
+    async fn a_token_revoked_on_one_replica_is_inactive_on_every_other(mut app: TestApp) {
         let ada = owner(&app);
         let staff = app.staff("staff@example.org");
-        let other = app.replica();
+        let other = app.spawn_replica();
         for round in 0..10 {
             let (secret, id) = token(&app, &ada, "n", 2).await;
             let active = async || {
-                let ask = app.post(&format!("{other}/oauth2/introspect")).by(&staff).form(&[("token", &secret)]);
+                let ask = app.post(&format!("{other}/oauth2/introspect")).as_user(&staff).form(&[("token", &secret)]);
                 ask.send().await.unwrap().json::<Value>().await.unwrap()["active"].take()
             };
             let passes = async || {
@@ -228,7 +228,7 @@ on_both_databases! {
             };
             assert_eq!((active().await, passes().await), (json!(true), 204));
             if round % 2 == 0 {
-                let ask = app.post(mfs::REVOKE).by(&ada).json(&json!({ "token": id }));
+                let ask = app.post(mfs::REVOKE).as_user(&ada).json(&json!({ "token": id }));
                 assert_eq!(mfs::told(ask).await.0, 200);
             } else {
                 assert_eq!(revoke(&app, &ada, &secret).await.status(), 200);
@@ -237,7 +237,7 @@ on_both_databases! {
         }
     }
 
-    async fn uses_are_counted_and_refusals_are_not(mut app: TestApp) {
+    async fn uses_are_counted_and_denials_are_not(mut app: TestApp) {
         let ada = owner(&app);
         let (secret, id) = token(&app, &ada, "n", 2).await;
         let asker = app.key(&ada.user, Scope::Introspect);
@@ -253,12 +253,12 @@ on_both_databases! {
         let refused = app.get("/authz?hub_id=hub&nid=other&right=read").bearer_auth(&secret);
         assert_eq!(refused.send().await.unwrap().status(), 403);
         app.restart();
-        let (_, data) = mfs::told(app.get(mfs::LIST).by(&ada)).await;
+        let (_, data) = mfs::told(app.get(mfs::LIST).as_user(&ada)).await;
         let told = &data["tokens"][0];
         assert_eq!((&told["id"], &told["uses"], &told["last_used_at"]), (&json!(id), &json!(5), &json!(NOW + 60)));
         assert_eq!(introspect_by(&app, &asker, &secret).await["active"], true);
         app.restart();
-        let (_, data) = mfs::told(app.get(mfs::LIST).by(&ada)).await;
+        let (_, data) = mfs::told(app.get(mfs::LIST).as_user(&ada)).await;
         assert_eq!((&data["tokens"][0]["uses"], &data["tokens"][0]["last_used_at"]), (&json!(6), &json!(NOW + 120)));
     }
 }

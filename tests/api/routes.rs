@@ -14,7 +14,7 @@ use serde_json::Value;
 pub type Route = (String, String);
 
 /// A path as all tables have it.
-pub fn pattern(path: &str) -> String {
+pub fn normalize(path: &str) -> String {
     let mut pattern = String::new();
     let mut inside = false;
     for c in path.trim_end_matches('/').chars() {
@@ -28,7 +28,7 @@ pub fn pattern(path: &str) -> String {
 }
 
 /// Every route that is put in place.
-pub async fn registered() -> BTreeSet<Route> {
+pub async fn registered_routes() -> BTreeSet<Route> {
     let service = init_service(App::new().configure(http::routes)).await;
     let answer = call_service(&service, TestRequest::get().uri("/healthz").to_request()).await;
     let tree = answer.request().app_data::<Data<IntrospectionTree>>().expect("actix-web tells of its routes");
@@ -43,7 +43,7 @@ fn collect(node: &IntrospectionNode, routes: &mut BTreeSet<Route>) {
         assert!(!node.methods.is_empty(), "{} takes any method, so nobody can tell which", node.full_path);
     }
     for method in &node.methods {
-        routes.insert((method.to_string(), pattern(&node.full_path)));
+        routes.insert((method.to_string(), normalize(&node.full_path)));
     }
     assert!(!node.potentially_unreachable, "{}: {:?}", node.full_path, node.reachability_notes);
     for child in &node.children {
@@ -52,24 +52,24 @@ fn collect(node: &IntrospectionNode, routes: &mut BTreeSet<Route>) {
 }
 
 /// What `/api/v1/` has: the same as `/api/`.
-pub fn is_twin(path: &str) -> bool {
+pub fn is_v1_alias(path: &str) -> bool {
     path == "/api/v1" || path.starts_with("/api/v1/")
 }
 
 /// What there is to say of each route once: without the HEAD that goes with each
 /// GET, and without `/api/v1/`.
-pub async fn told_once() -> BTreeSet<Route> {
-    let mut routes = registered().await;
-    routes.retain(|(method, path)| method != "HEAD" && !is_twin(path));
+pub async fn distinct_routes() -> BTreeSet<Route> {
+    let mut routes = registered_routes().await;
+    routes.retain(|(method, path)| method != "HEAD" && !is_v1_alias(path));
     routes
 }
 
 /// What the document has.
-pub fn documented(document: &Value) -> BTreeSet<Route> {
+pub fn documented_routes(document: &Value) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
-            routes.insert((method.to_uppercase(), pattern(path)));
+            routes.insert((method.to_uppercase(), normalize(path)));
         }
     }
     routes
@@ -78,7 +78,7 @@ pub fn documented(document: &Value) -> BTreeSet<Route> {
 #[actix_web::test]
 async fn every_route_is_documented_and_nothing_else_is() {
     let document = serde_json::to_value(http::openapi::document()).unwrap();
-    let (there, told) = (told_once().await, documented(&document));
+    let (there, told) = (distinct_routes().await, documented_routes(&document));
     let undocumented: Vec<_> = there.difference(&told).collect();
     assert!(undocumented.is_empty(), "there, and not documented: {undocumented:?}");
     let invented: Vec<_> = told.difference(&there).collect();
@@ -87,17 +87,17 @@ async fn every_route_is_documented_and_nothing_else_is() {
 
 #[actix_web::test]
 async fn both_prefixes_of_the_hexo_dialect_have_the_same_routes() {
-    let routes = registered().await;
+    let routes = registered_routes().await;
     let (twins, others): (BTreeSet<Route>, BTreeSet<Route>) =
-        routes.into_iter().partition(|(_, path)| is_twin(path));
+        routes.into_iter().partition(|(_, path)| is_v1_alias(path));
     let plain = |(method, path): Route| (method, path.replacen("/api/v1", "/api", 1));
     let hexo = others.into_iter().filter(|(_, path)| path == "/api" || path.starts_with("/api/"));
     assert_eq!(twins.into_iter().map(plain).collect::<BTreeSet<_>>(), hexo.collect());
 }
 
 #[actix_web::test]
-async fn head_goes_with_get_and_never_alone() {
-    let routes = registered().await;
+async fn head_is_registered_exactly_where_get_is() {
+    let routes = registered_routes().await;
     for (method, path) in &routes {
         assert!(method != "HEAD" || routes.contains(&("GET".to_owned(), path.clone())), "{path}");
     }

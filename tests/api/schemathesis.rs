@@ -5,11 +5,11 @@
 //! A usual run asks the same each time. `SCHEMATHESIS_EXAMPLES=1000` asks twenty
 //! times as much, and anew each time; what it finds is told with its seed.
 
-use std::process::Command;
+use std::process;
 
-use countersign::domain::grant::Terms;
+use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission::Role;
-use countersign::store::ledger::Deed;
+use countersign::store::ledger::Command;
 use serde_json::{Value, json};
 
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
@@ -18,10 +18,10 @@ use crate::processes::Server;
 const CONFIG: &str = include_str!("../support/schemathesis.toml");
 /// Requests made up for each route, unless told; those that schemathesis always
 /// makes (every boundary, every method that is not served) come on top.
-const EXAMPLES: u32 = 25;
+const EXAMPLES_PER_ROUTE: u32 = 25;
 
 /// What there is to be asked for: by its number, its token or its name.
-struct Scene {
+struct ApiFixture {
     app: TestApp,
     root: TestUser,
     /// The target of requests, and the owner of `hub`.
@@ -34,20 +34,21 @@ struct Scene {
     exports: Vec<String>,
 }
 
-impl Scene {
-    fn set(backend: Backend) -> Self {
+impl ApiFixture {
+    fn new(backend: Backend) -> Self {
         let app = TestApp::without_server(backend);
         let root = app.staff("root@example.org");
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
-        app.role("hub", &grace, Role::Owner);
+        app.grant_role("hub", &grace, Role::Owner);
         for name in ["One", "Two", "Three"] {
-            let terms = Terms { target: grace.user.id, allowed: ada.user.id, bundle: app.bundle(name, 6).id };
-            app.commit(Deed::Give(terms));
+            let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
+            app.commit(Command::GrantPermission(terms));
         }
-        let requests = (0..20).map(|nth| app.ask(&ada, &grace, &app.bundle(&format!("Request {nth}"), 6)));
+        let requests =
+            (0..20).map(|nth| app.create_request(&ada, &grace, &app.bundle(&format!("Request {nth}"), 6)));
         let requests = requests.flat_map(|request| [request.id.to_string(), app.redeem_token(&request)]);
         let (requests, exports) =
-            (requests.collect(), (0..20).map(|_| app.export(&grace).1.reveal()).collect());
+            (requests.collect(), (0..20).map(|_| app.export(&grace).1.expose()).collect());
         Self { app, root, grace, ada, requests, exports }
     }
 
@@ -58,12 +59,12 @@ impl Scene {
         let bundles: Vec<Value> = (1..=23).map(|id| json!(id.to_string())).collect();
         let (examples, seed) = match std::env::var("SCHEMATHESIS_EXAMPLES") {
             Ok(examples) => (examples, String::new()),
-            Err(_) => (EXAMPLES.to_string(), "seed = 1".to_owned()),
+            Err(_) => (EXAMPLES_PER_ROUTE.to_string(), "seed = 1".to_owned()),
         };
         let visitor = self.app.signed_in(caller);
         CONFIG
             .replace("COOKIE", &visitor.cookie)
-            .replace("CSRF", &visitor.csrf)
+            .replace("CSRF", &visitor.csrf_token)
             .replace("MAX_EXAMPLES", &examples)
             .replace("# SEED", &seed)
             .replace("\"KEY\"", &json!(caller.key).to_string())
@@ -77,16 +78,16 @@ impl Scene {
 }
 
 /// Has schemathesis ask a server all that its document has, as one of its users.
-fn ask(backend: Backend, caller: fn(&Scene) -> &TestUser) {
+fn run_schemathesis(backend: Backend, caller: fn(&ApiFixture) -> &TestUser) {
     let python = std::env::var("COUNTERSIGN_TEST_PYTHON")
         .expect("COUNTERSIGN_TEST_PYTHON names a Python with schemathesis: run the tests by `make test`");
-    let scene = Scene::set(backend);
+    let scene = ApiFixture::new(backend);
     // It asks more than a person may.
     let server = Server::start(&[("DATABASE_URL", &scene.app.database_url), ("COUNTERSIGN_LIMITS", "off")]);
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("schemathesis.toml");
     std::fs::write(&config, scene.config(caller(&scene))).unwrap();
-    let output = Command::new(python)
+    let output = process::Command::new(python)
         .args(["-m", "schemathesis.cli", "--config-file"])
         .arg(&config)
         .args(["run", &format!("{}/openapi.json", server.url)])
@@ -97,16 +98,16 @@ fn ask(backend: Backend, caller: fn(&Scene) -> &TestUser) {
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let by_form = scene.app.count("SELECT count(*) AS n FROM events WHERE action = 'key.created'");
+    let by_form = scene.app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'key.created'");
     assert!(by_form > 0, "the pages have taken a form");
 }
 
 #[test]
-fn whatever_staff_asks_is_answered_as_the_document_says() {
-    ask(Backend::Postgres, |scene| &scene.root);
+fn every_response_to_staff_matches_the_document() {
+    run_schemathesis(Backend::Postgres, |scene| &scene.root);
 }
 
 #[test]
-fn whatever_a_user_asks_is_answered_as_the_document_says() {
-    ask(Backend::Sqlite, |scene| &scene.grace);
+fn every_response_to_a_user_matches_the_document() {
+    run_schemathesis(Backend::Sqlite, |scene| &scene.grace);
 }

@@ -3,16 +3,16 @@
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use crate::helpers::{By, PASSWORD, TestApp, TestUser, all_at_once};
-use crate::limits::limits;
+use crate::helpers::{AsUser, PASSWORD, TestApp, TestUser, send_concurrently};
+use crate::rate_limits::limits_toml;
 
 const FROM_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']\n";
-const HOME: &str = "198.51.100.1";
-const ELSEWHERE: &str = "203.0.113.9";
+const HOME_IP: &str = "198.51.100.1";
+const OTHER_IP: &str = "203.0.113.9";
 
 /// A server behind a proxy, with these limits; its URL.
-fn behind_a_proxy(app: &mut TestApp, all: &[(&str, &str)]) -> String {
-    app.replica_with(&format!("{FROM_A_PROXY}{}", limits(all)))
+fn spawn_behind_proxy(app: &mut TestApp, all: &[(&str, &str)]) -> String {
+    app.spawn_replica_with(&format!("{FROM_A_PROXY}{}", limits_toml(all)))
 }
 
 /// Somebody signs in with a password, from an address that the proxy tells of.
@@ -25,7 +25,7 @@ async fn status(request: RequestBuilder) -> StatusCode {
 }
 
 /// Has somebody be wrong until it is too often; how often it was borne.
-async fn guess(app: &TestApp, email: &str, from: &str) -> usize {
+async fn guess_until_limited(app: &TestApp, email: &str, from: &str) -> usize {
     for nth in 0..50 {
         match status(sign_in(app, email, &format!("guess {nth}"), from)).await.as_u16() {
             401 => {}
@@ -37,31 +37,31 @@ async fn guess(app: &TestApp, email: &str, from: &str) -> usize {
 }
 
 on_both_databases! {
-    async fn an_account_is_guessed_at_so_often_and_no_more_be_it_there_or_not(mut app: TestApp) {
-        app.url = behind_a_proxy(&mut app, &[("failures_per_account", "3/h")]);
+    async fn guesses_per_account_are_limited_whether_or_not_it_exists(mut app: TestApp) {
+        app.url = spawn_behind_proxy(&mut app, &[("failed_sign_ins_per_account", "3/h")]);
         let grace = app.user("grace@example.org");
         let gone = app.user("gone@example.org");
         app.disable(&gone);
         for email in [grace.email(), gone.email(), "nobody@example.org"] {
-            assert_eq!(guess(&app, email, ELSEWHERE).await, 3, "{email}");
-            assert_eq!(guess(&app, email, HOME).await, 0, "from wherever");
-            let refused = sign_in(&app, email, PASSWORD, HOME).send().await.unwrap();
+            assert_eq!(guess_until_limited(&app, email, OTHER_IP).await, 3, "{email}");
+            assert_eq!(guess_until_limited(&app, email, HOME_IP).await, 0, "from wherever");
+            let refused = sign_in(&app, email, PASSWORD, HOME_IP).send().await.unwrap();
             assert_eq!(refused.status(), 429, "even if it is right");
             assert_eq!(refused.headers()["retry-after"], "1200");
             assert_eq!(refused.headers()["ratelimit"], "\"account\";r=0;t=1200");
             assert_eq!(refused.headers()["ratelimit-policy"], "\"account\";q=3;w=3600");
             assert!(!refused.headers().contains_key("www-authenticate"));
         }
-        assert_eq!(status(app.get("/api/account/").by(&grace)).await, 200, "a key has no limit");
+        assert_eq!(status(app.get("/api/account/").as_user(&grace)).await, 200, "a key has no limit");
         app.advance(1_199);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 429);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 429);
         app.advance(1);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
-        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 1, "what was right is not counted");
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
+        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 1, "what was right is not counted");
     }
 
-    async fn each_dialect_says_so_in_its_own_shape(mut app: TestApp) {
-        app.url = app.replica_with(&limits(&[("failures_per_account", "1/h")]));
+    async fn each_api_reports_the_limit_in_its_own_format(mut app: TestApp) {
+        app.url = app.spawn_replica_with(&limits_toml(&[("failed_sign_ins_per_account", "1/h")]));
         app.user("grace@example.org");
         let by = |request: RequestBuilder| request.basic_auth("grace@example.org", Some("wrong"));
         assert_eq!(status(by(app.get("/api/account/"))).await, 401);
@@ -76,55 +76,55 @@ on_both_databases! {
         assert_eq!(oauth.status(), 429);
         assert_eq!(oauth.json::<Value>().await.unwrap()["error_description"], words);
         let form = [("email", "grace@example.org"), ("password", PASSWORD)];
-        let page = app.visitor().post(&app, "/sign-in", &form).send().await.unwrap();
+        let page = app.signed_out().post(&app, "/sign-in", &form).send().await.unwrap();
         assert_eq!((page.status().as_u16(), &page.headers()["ratelimit"]), (429, &"\"account\";r=0;t=3600".parse().unwrap()));
         assert!(page.text().await.unwrap().contains("Too many attempts."));
     }
 
-    async fn the_form_and_the_apis_count_together(mut app: TestApp) {
-        app.url = app.replica_with(&limits(&[("failures_per_account", "4/h")]));
+    async fn the_form_and_the_apis_share_the_limit(mut app: TestApp) {
+        app.url = app.spawn_replica_with(&limits_toml(&[("failed_sign_ins_per_account", "4/h")]));
         app.user("grace@example.org");
         let form = |password: &str| {
-            app.visitor().post(&app, "/sign-in", &[("email", "Grace@Example.org"), ("password", password)])
+            app.signed_out().post(&app, "/sign-in", &[("email", "Grace@Example.org"), ("password", password)])
         };
         for nth in 0..2 {
             assert_eq!(status(form(&format!("guess {nth}"))).await, 403);
-            assert_eq!(status(sign_in(&app, "grace@example.org", "guess", HOME)).await, 401);
+            assert_eq!(status(sign_in(&app, "grace@example.org", "guess", HOME_IP)).await, 401);
         }
         assert_eq!(status(form(PASSWORD)).await, 429);
-        assert_eq!(status(sign_in(&app, "GRACE@example.org", PASSWORD, HOME)).await, 429);
+        assert_eq!(status(sign_in(&app, "GRACE@example.org", PASSWORD, HOME_IP)).await, 429);
     }
 
-    async fn strangers_do_not_lock_out_whoever_has_signed_in_from_there_before(mut app: TestApp) {
-        let all = [("failures_per_account", "2/d"), ("failures_per_address", "5/d")];
-        app.url = behind_a_proxy(&mut app, &all);
+    async fn attackers_cannot_lock_out_a_known_address(mut app: TestApp) {
+        let all = [("failed_sign_ins_per_account", "2/d"), ("failed_sign_ins_per_address", "5/d")];
+        app.url = spawn_behind_proxy(&mut app, &all);
         let grace = app.user("grace@example.org");
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
-        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 2);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
+        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 2);
         // A replica that has never heard of her.
-        app.url = behind_a_proxy(&mut app, &all);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, ELSEWHERE)).await, 429);
+        app.url = spawn_behind_proxy(&mut app, &all);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, OTHER_IP)).await, 429);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "198.51.100.2")).await, 429);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         // Nor do others there, who try other accounts.
         for nth in 0..5 {
-            let other = sign_in(&app, &format!("other{nth}@example.org"), "guess", HOME);
+            let other = sign_in(&app, &format!("other{nth}@example.org"), "guess", HOME_IP);
             assert_eq!(status(other).await, 401);
         }
-        assert_eq!(status(sign_in(&app, "other@example.org", "guess", HOME)).await, 429);
-        app.url = behind_a_proxy(&mut app, &all);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        assert_eq!(status(sign_in(&app, "other@example.org", "guess", HOME_IP)).await, 429);
+        app.url = spawn_behind_proxy(&mut app, &all);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         // Whoever is there and tries hers is held up too, but not her, whom the server remembers.
-        assert_eq!(guess(&app, grace.email(), HOME).await, 5);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        assert_eq!(guess_until_limited(&app, grace.email(), HOME_IP).await, 5);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         app.advance(30 * 86_400);
-        app.url = behind_a_proxy(&mut app, &all);
-        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 2);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 429, "long ago");
+        app.url = spawn_behind_proxy(&mut app, &all);
+        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 2);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 429, "long ago");
     }
 
-    async fn an_address_guesses_so_often_and_no_more_whomever_it_tries(mut app: TestApp) {
-        app.url = behind_a_proxy(&mut app, &[("failures_per_address", "4/h")]);
+    async fn guesses_per_ip_are_limited(mut app: TestApp) {
+        app.url = spawn_behind_proxy(&mut app, &[("failed_sign_ins_per_address", "4/h")]);
         let grace = app.user("grace@example.org");
         for (nth, from) in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:ffff::3", "2001:db8:1:2:3:4:5:6"].iter().enumerate() {
             assert_eq!(status(sign_in(&app, &format!("nobody{nth}@example.org"), "guess", from)).await, 401);
@@ -132,15 +132,15 @@ on_both_databases! {
         let refused = sign_in(&app, grace.email(), PASSWORD, "2001:db8:1:2:9::").send().await.unwrap();
         assert_eq!((refused.status().as_u16(), &refused.headers()["ratelimit"]), (429, &"\"address\";r=0;t=900".parse().unwrap()));
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "2001:db8:1:3::1")).await, 200, "next door");
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
-        for from in [HOME, "::ffff:198.51.100.1", "198.51.100.1:4711"] {
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
+        for from in [HOME_IP, "::ffff:198.51.100.1", "198.51.100.1:4711"] {
             assert_eq!(status(sign_in(&app, "nobody@example.org", from, from)).await, 401);
         }
-        assert_eq!(guess(&app, "nobody@example.org", HOME).await, 1, "however it is written");
+        assert_eq!(guess_until_limited(&app, "nobody@example.org", HOME_IP).await, 1, "however it is written");
     }
 
-    async fn no_credentials_and_unreadable_ones_never_count(mut app: TestApp) {
-        app.url = app.replica_with(&limits(&[("failures_per_account", "1/h"), ("failures_per_address", "1/h")]));
+    async fn missing_and_malformed_credentials_do_not_count(mut app: TestApp) {
+        app.url = app.spawn_replica_with(&limits_toml(&[("failed_sign_ins_per_account", "1/h"), ("failed_sign_ins_per_address", "1/h")]));
         let grace = app.user("grace@example.org");
         for _ in 0..5 {
             assert_eq!(status(app.get("/api/account/")).await, 401);
@@ -150,15 +150,15 @@ on_both_databases! {
             let forged = format!("{}{}", &grace.key[..grace.key.len() - 1], if grace.key.ends_with('A') { 'E' } else { 'A' });
             assert_eq!(status(app.get("/api/account/").bearer_auth(forged)).await, 401);
         }
-        assert_eq!(app.count("SELECT count(*) AS n FROM meters"), 0);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME)).await, 200);
+        assert_eq!(app.count("SELECT count(*) AS n FROM rate_limits"), 0);
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
     }
 
-    async fn however_many_guess_at_once_at_two_replicas_as_many_are_looked_at_as_may(mut app: TestApp) {
-        let all = [("failures_per_account", "5/d")];
-        let urls = [(); 2].map(|()| app.replica_with(&limits(&all)));
+    async fn concurrent_guesses_on_two_replicas_respect_the_limit(mut app: TestApp) {
+        let all = [("failed_sign_ins_per_account", "5/d")];
+        let urls = [(); 2].map(|()| app.spawn_replica_with(&limits_toml(&all)));
         let grace = app.user("grace@example.org");
-        let statuses = all_at_once((0..32).map(|nth| {
+        let statuses = send_concurrently((0..32).map(|nth| {
             let guess = app.get(&format!("{}/api/account/", urls[nth % 2]));
             guess.basic_auth(grace.email(), Some(format!("guess {nth}")))
         }))
@@ -167,39 +167,39 @@ on_both_databases! {
         assert_eq!((count(401), count(429)), (5, 27), "{statuses:?}");
     }
 
-    async fn whoever_is_right_is_let_in_however_often_at_once(mut app: TestApp) {
-        let urls = [(); 2].map(|()| behind_a_proxy(&mut app, &[("failures_per_account", "5/d")]));
+    async fn concurrent_correct_sign_ins_are_not_limited(mut app: TestApp) {
+        let urls = [(); 2].map(|()| spawn_behind_proxy(&mut app, &[("failed_sign_ins_per_account", "5/d")]));
         let grace = app.user("grace@example.org");
-        let statuses = all_at_once((0..32).map(|nth| {
+        let statuses = send_concurrently((0..32).map(|nth| {
             app.get(&format!("{}/api/account/", urls[nth % 2])).basic_auth(grace.email(), Some(PASSWORD))
         }))
         .await;
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
         app.url = urls[0].clone();
-        assert_eq!(guess(&app, grace.email(), ELSEWHERE).await, 5, "all of it was given back");
+        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 5, "all of it was given back");
     }
 
-    async fn a_client_is_where_its_peer_is_unless_a_trusted_proxy_says_otherwise(mut app: TestApp) {
+    async fn the_client_ip_is_the_peer_unless_a_trusted_proxy_forwards_it(mut app: TestApp) {
         let root = app.staff("root@example.org");
         let add = async |app: &TestApp, who: &TestUser, nth: usize| {
-            let post = app.post("/api/user/").by(who).header("x-real-ip", "192.0.2.66");
+            let post = app.post("/api/user/").as_user(who).header("x-real-ip", "192.0.2.66");
             let post = post.header("forwarded", "for=192.0.2.66").header("x-forwarded-for", "192.0.2.66, 198.51.100.7");
             let body = serde_json::json!({ "email": format!("new{nth}@example.org") });
             assert_eq!(post.json(&body).send().await.unwrap().status(), 201);
         };
         let seen = |app: &TestApp, address: &str| {
-            let added = format!("action = 'user.added' AND address = '{address}'");
-            app.count(&format!("SELECT count(*) AS n FROM events WHERE {added}"))
+            let added = format!("action = 'user.added' AND ip = '{address}'");
+            app.count(&format!("SELECT count(*) AS n FROM audit_log WHERE {added}"))
         };
         add(&app, &root, 1).await;
         assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (1, 0));
-        app.url = app.replica_with("trusted_proxies = ['10.0.0.0/8', '::1']");
+        app.url = app.spawn_replica_with("trusted_proxies = ['10.0.0.0/8', '::1']");
         add(&app, &root, 2).await;
         assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (2, 0), "another's proxy");
-        app.url = app.replica_with("trusted_proxies = ['127.0.0.0/8']");
+        app.url = app.spawn_replica_with("trusted_proxies = ['127.0.0.0/8']");
         add(&app, &root, 3).await;
         assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (2, 1));
-        app.url = app.replica_with("trusted_proxies = ['127.0.0.1', '198.51.100.0/24']");
+        app.url = app.spawn_replica_with("trusted_proxies = ['127.0.0.1', '198.51.100.0/24']");
         add(&app, &root, 4).await;
         assert_eq!(seen(&app, "192.0.2.66"), 1, "by two proxies");
     }

@@ -12,14 +12,14 @@ use crate::helpers::{Backend, TestApp};
 use crate::processes::Server;
 
 /// The catcher; it ends when its stdin closes.
-pub struct Catcher {
+pub struct SmtpCatcher {
     child: Child,
     mails: std::io::Lines<BufReader<ChildStdout>>,
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
 }
 
-impl Catcher {
+impl SmtpCatcher {
     pub fn start(arguments: &[&str]) -> Self {
         let python = std::env::var("COUNTERSIGN_TEST_PYTHON")
             .expect("COUNTERSIGN_TEST_PYTHON names a Python with aiosmtpd: run the tests by `make test`");
@@ -36,12 +36,12 @@ impl Catcher {
     }
 
     /// The next mail, when it has come.
-    pub fn next(&mut self) -> Value {
+    pub fn next_mail(&mut self) -> Value {
         serde_json::from_str(&self.mails.next().expect("a mail").unwrap()).unwrap()
     }
 }
 
-impl Drop for Catcher {
+impl Drop for SmtpCatcher {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
@@ -49,16 +49,16 @@ impl Drop for Catcher {
 }
 
 /// Has a server with this `SMTP_URL` mail a request; the mail, and the link it must hold.
-fn mailed(catcher: &mut Catcher, smtp_url: &str) {
+fn assert_mail_arrives(catcher: &mut SmtpCatcher, smtp_url: &str) {
     let app = TestApp::without_server(Backend::Sqlite);
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
-    let request = app.ask(&ada, &grace, &app.bundle("Sleep", 6));
+    let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
     let _server = Server::start(&[
         ("DATABASE_URL", &app.database_url),
         ("SMTP_URL", smtp_url),
         ("MAIL_FROM", "Countersign <noreply@countersign.test>"),
     ]);
-    let mail = catcher.next();
+    let mail = catcher.next_mail();
     assert_eq!(mail["mail_from"], "noreply@countersign.test");
     assert_eq!(mail["rcpt_tos"], serde_json::json!(["grace@example.org"]));
     let data = mail["data"].as_str().unwrap();
@@ -72,7 +72,7 @@ fn mailed(catcher: &mut Catcher, smtp_url: &str) {
 }
 
 /// A private CA and a certificate of its for 127.0.0.1, as files.
-fn certificates(directory: &Path) -> [String; 3] {
+fn write_certificates(directory: &Path) -> [String; 3] {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -87,25 +87,25 @@ fn certificates(directory: &Path) -> [String; 3] {
 
 #[actix_web::test]
 async fn a_mail_arrives_in_plain_text() {
-    let mut catcher = Catcher::start(&[]);
+    let mut catcher = SmtpCatcher::start(&[]);
     let url = format!("smtp://127.0.0.1:{}", catcher.port);
-    mailed(&mut catcher, &url);
+    assert_mail_arrives(&mut catcher, &url);
 }
 
 #[actix_web::test]
 async fn a_mail_arrives_by_starttls() {
     let directory = tempfile::tempdir().unwrap();
-    let [ca, certificate, key] = certificates(directory.path());
-    let mut catcher = Catcher::start(&["--starttls", &certificate, &key]);
+    let [ca, certificate, key] = write_certificates(directory.path());
+    let mut catcher = SmtpCatcher::start(&["--starttls", &certificate, &key]);
     let url = format!("smtp+starttls://127.0.0.1:{}?ca={ca}", catcher.port);
-    mailed(&mut catcher, &url);
+    assert_mail_arrives(&mut catcher, &url);
 }
 
 #[actix_web::test]
 async fn a_mail_arrives_by_implicit_tls() {
     let directory = tempfile::tempdir().unwrap();
-    let [ca, certificate, key] = certificates(directory.path());
-    let mut catcher = Catcher::start(&["--tls", &certificate, &key]);
+    let [ca, certificate, key] = write_certificates(directory.path());
+    let mut catcher = SmtpCatcher::start(&["--tls", &certificate, &key]);
     let url = format!("smtps://127.0.0.1:{}?ca={ca}", catcher.port);
-    mailed(&mut catcher, &url);
+    assert_mail_arrives(&mut catcher, &url);
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::mail::transport::Sent;
+use countersign::mail::transport::SentMail;
 use serde_json::json;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
@@ -14,13 +14,13 @@ use crate::chromedriver::Chromedriver;
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 
 /// How many browsers there are at a time: each takes some 300 MB, and most of a core.
-static SEATS: Semaphore = Semaphore::const_new(2);
+static BROWSER_SLOTS: Semaphore = Semaphore::const_new(2);
 /// For how long something is waited for that is to come: longer than a busy machine takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What kind of browser a test wants, and at what server.
 #[derive(Clone, Copy)]
-pub struct Wish {
+pub struct BrowserOptions {
     /// The language that its pages are asked for in.
     pub language: &'static str,
     /// Whether scripts run.
@@ -31,7 +31,7 @@ pub struct Wish {
     pub toml: &'static str,
 }
 
-impl Default for Wish {
+impl Default for BrowserOptions {
     fn default() -> Self {
         Self { language: "en-GB", scripts: true, backend: Backend::Sqlite, toml: "" }
     }
@@ -39,20 +39,20 @@ impl Default for Wish {
 
 /// Does something in a browser of its own at a server of its own, and sees to it in the end
 /// that no page has had anything to complain of.
-pub async fn with(wish: Wish, test: impl AsyncFnOnce(&TestApp, &Browser)) {
+pub async fn with_browser(options: BrowserOptions, test: impl AsyncFnOnce(&TestApp, &Browser)) {
     let Some(chromedriver) = Chromedriver::get() else { return };
-    let _seat = SEATS.acquire().await.unwrap();
+    let _seat = BROWSER_SLOTS.acquire().await.unwrap();
     // What is mailed is in memory; but the server shows these files to who tries it out.
     let mails = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
-    let toml = format!("mail_directory = '{}'\n{}", mails.display(), wish.toml);
-    let app = TestApp::spawn_open(wish.backend, &toml);
-    let browser = Browser::open(chromedriver, wish, &app.url, mails).await;
+    let toml = format!("mail_directory = '{}'\n{}", mails.display(), options.toml);
+    let app = TestApp::spawn_for_browser(options.backend, &toml);
+    let browser = Browser::open(chromedriver, options, &app.url, mails).await;
     test(&app, &browser).await;
     browser.close().await;
 }
 
 /// The link in a mail, as it stands there.
-pub fn link_in(mail: &Sent) -> String {
+pub fn link_in(mail: &SentMail) -> String {
     let link = mail.text.split_whitespace().find(|word| word.contains("?token="));
     link.expect("a mail with a link").to_owned()
 }
@@ -60,14 +60,19 @@ pub fn link_in(mail: &Sent) -> String {
 /// A browser.
 pub struct Browser {
     driver: WebDriver,
-    home: String,
+    base_url: String,
     mails: PathBuf,
     // After its browser.
     _chromedriver: Arc<Chromedriver>,
 }
 
 impl Browser {
-    async fn open(chromedriver: Arc<Chromedriver>, wish: Wish, home: &str, mails: PathBuf) -> Self {
+    async fn open(
+        chromedriver: Arc<Chromedriver>,
+        options: BrowserOptions,
+        home: &str,
+        mails: PathBuf,
+    ) -> Self {
         let profile = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
         let mut wanted = DesiredCapabilities::chrome();
         for switch in [
@@ -87,13 +92,13 @@ impl Browser {
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             "--window-size=1280,900",
             "--hide-scrollbars",
-            &format!("--lang={}", wish.language),
-            &format!("--accept-lang={}", wish.language),
+            &format!("--lang={}", options.language),
+            &format!("--accept-lang={}", options.language),
             &format!("--user-data-dir={}", profile.display()),
         ] {
             wanted.add_arg(switch).unwrap();
         }
-        let scripts = if wish.scripts { 1 } else { 2 };
+        let scripts = if options.scripts { 1 } else { 2 };
         wanted
             .add_experimental_option(
                 "prefs",
@@ -105,9 +110,9 @@ impl Browser {
             )
             .unwrap();
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
-        let connecting = WebDriver::builder(&chromedriver.url, wanted).request_timeout(2 * PATIENCE);
+        let connecting = WebDriver::builder(&chromedriver.url, wanted).request_timeout(2 * WAIT_TIMEOUT);
         let driver = connecting.await.unwrap_or_else(|error| panic!("no browser: {error}"));
-        Self { driver, home: home.to_owned(), mails, _chromedriver: chromedriver }
+        Self { driver, base_url: home.to_owned(), mails, _chromedriver: chromedriver }
     }
 
     /// Closes it. No page may have been told by its policy what it may not do, nor have had
@@ -135,48 +140,49 @@ impl Browser {
     }
 
     /// Goes to a path of the server, or to a whole URL.
-    pub async fn goes_to(&self, place: &str) {
-        let url = if place.starts_with('/') { format!("{}{place}", self.home) } else { place.to_owned() };
+    pub async fn go_to(&self, place: &str) {
+        let url = if place.starts_with('/') { format!("{}{place}", self.base_url) } else { place.to_owned() };
         self.driver.goto(url).await.unwrap();
     }
 
     /// Where it is: the path and the query.
-    pub async fn place(&self) -> String {
+    pub async fn current_path(&self) -> String {
         let url = self.driver.current_url().await.unwrap();
-        url.as_str().strip_prefix(&self.home).expect("a page of ours").to_owned()
+        url.as_str().strip_prefix(&self.base_url).expect("a page of ours").to_owned()
     }
 
     async fn find(&self, css: &str) -> WebElement {
-        let found = self.driver.query(By::Css(css)).wait(PATIENCE, Duration::from_millis(20)).and_displayed();
+        let found =
+            self.driver.query(By::Css(css)).wait(WAIT_TIMEOUT, Duration::from_millis(20)).and_displayed();
         match found.first().await {
             Ok(element) => element,
-            Err(error) => panic!("{css}: {error}\n{}", self.page().await),
+            Err(error) => panic!("{css}: {error}\n{}", self.describe_page().await),
         }
     }
 
     /// Where it is, and what is there.
-    async fn page(&self) -> String {
-        format!("{}\n{}", self.place().await, self.driver.source().await.unwrap())
+    async fn describe_page(&self) -> String {
+        format!("{}\n{}", self.current_path().await, self.driver.source().await.unwrap())
     }
 
     /// Fills a field in, by its name.
-    pub async fn fills_in(&self, name: &str, text: &str) {
+    pub async fn fill_in(&self, name: &str, text: &str) {
         let field = self.find(&format!("[name={name}]")).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
     }
 
     /// Presses a button or follows a link, and waits until the page has gone.
-    pub async fn presses(&self, css: &str) {
+    pub async fn click_and_navigate(&self, css: &str) {
         let page = self.find("html").await;
         self.find(css).await.click().await.unwrap();
-        let going = page.wait_until().wait(PATIENCE, Duration::from_millis(20)).stale();
+        let going = page.wait_until().wait(WAIT_TIMEOUT, Duration::from_millis(20)).stale();
         going.await.unwrap_or_else(|error| panic!("{css} leads nowhere: {error}"));
     }
 
     /// Fills in fields of one form and sends it, whatever the browser thinks of them, by the
     /// button that is among them.
-    pub async fn sends(&self, fields: &[(&str, &str)]) {
+    pub async fn submit_form(&self, fields: &[(&str, &str)]) {
         let page = self.find("html").await;
         let script = "let form, button;
             for (const [name, value] of arguments[0]) {
@@ -191,17 +197,17 @@ impl Browser {
             form.noValidate = true;
             form.requestSubmit(button);";
         self.driver.execute(script, vec![json!(fields)]).await.unwrap();
-        let going = page.wait_until().wait(PATIENCE, Duration::from_millis(20)).stale();
+        let going = page.wait_until().wait(WAIT_TIMEOUT, Duration::from_millis(20)).stale();
         going.await.unwrap_or_else(|error| panic!("{fields:?} leads nowhere: {error}"));
     }
 
     /// Clicks on something that leads nowhere.
-    pub async fn clicks(&self, css: &str) {
+    pub async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
     }
 
     /// Ticks a box, if it is not ticked.
-    pub async fn ticks(&self, css: &str) {
+    pub async fn tick(&self, css: &str) {
         let found = self.find(css).await;
         if !found.is_selected().await.unwrap() {
             found.click().await.unwrap();
@@ -209,53 +215,53 @@ impl Browser {
     }
 
     /// What a part of the page says.
-    pub async fn reads(&self, css: &str) -> String {
+    pub async fn text_of(&self, css: &str) -> String {
         self.find(css).await.text().await.unwrap()
     }
 
     /// Waits for the page with this title.
-    pub async fn arrives_at(&self, title: &str) {
+    pub async fn wait_for_title(&self, title: &str) {
         let heading = By::XPath(format!("//h1[normalize-space()='{title}']"));
-        let found = self.driver.query(heading).wait(PATIENCE, Duration::from_millis(20));
+        let found = self.driver.query(heading).wait(WAIT_TIMEOUT, Duration::from_millis(20));
         if let Err(error) = found.first().await {
-            panic!("not at {title:?}: {error}\n{}", self.page().await);
+            panic!("not at {title:?}: {error}\n{}", self.describe_page().await);
         }
     }
 
     /// How many of these there are on the page.
-    pub async fn counts(&self, css: &str) -> usize {
+    pub async fn count(&self, css: &str) -> usize {
         self.driver.find_all(By::Css(css)).await.unwrap().len()
     }
 
     /// Fills in the form to sign in by, on the page where it is.
-    pub async fn signs_in(&self, user: &TestUser) {
-        self.fills_in("email", user.email()).await;
-        self.fills_in("password", PASSWORD).await;
-        self.presses("main button.primary").await;
+    pub async fn sign_in(&self, user: &TestUser) {
+        self.fill_in("email", user.email()).await;
+        self.fill_in("password", PASSWORD).await;
+        self.click_and_navigate("main button.primary").await;
     }
 
     /// Presses a key.
-    pub async fn types(&self, text: impl Into<TypingData>) {
+    pub async fn type_keys(&self, text: impl Into<TypingData>) {
         self.driver.action_chain().send_keys(text).perform().await.unwrap();
     }
 
     /// Goes from one thing to the next by the keyboard until it is at this one, which it
     /// finds within so many steps.
-    pub async fn tabs_to(&self, css: &str) {
+    pub async fn tab_to(&self, css: &str) {
         for _ in 0..30 {
-            self.types(Key::Tab).await;
+            self.type_keys(Key::Tab).await;
             let there = format!("return document.activeElement.matches({css:?})");
             if self.driver.execute(there, []).await.unwrap().json() == true {
                 return;
             }
         }
-        panic!("the keyboard does not come to {css}:\n{}", self.page().await);
+        panic!("the keyboard does not come to {css}:\n{}", self.describe_page().await);
     }
 
     /// Signs in, and waits to be at the first page.
-    pub async fn signs_in_at_home(&self, user: &TestUser) {
-        self.goes_to("/sign-in").await;
-        self.signs_in(user).await;
-        self.find(".me").await;
+    pub async fn sign_in_at_home(&self, user: &TestUser) {
+        self.go_to("/sign-in").await;
+        self.sign_in(user).await;
+        self.find(".current-user").await;
     }
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
-use crate::leftovers::{self, Directory, Process};
+use crate::cleanup::{self, ChildProcess, ScratchDirectory};
 
 /// The driver, which ends with the last test that has it, and its browsers with it.
 pub struct Chromedriver {
     /// Where it listens.
     pub url: String,
-    _process: Process,
-    directory: Directory,
+    _process: ChildProcess,
+    directory: ScratchDirectory,
 }
 
 impl Chromedriver {
@@ -40,8 +40,8 @@ impl Chromedriver {
 
     fn start(program: &str) -> Self {
         static ONCE: Once = Once::new();
-        ONCE.call_once(leftovers::tidy_when_interrupted);
-        let directory = Directory::new();
+        ONCE.call_once(cleanup::clean_up_on_interrupt);
+        let directory = ScratchDirectory::new();
         let mut command = Command::new(program);
         command
             .arg("--port=0")
@@ -55,7 +55,7 @@ impl Chromedriver {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let path = directory.path().to_owned();
-        let process = Process::start_with(&mut command, move |child| {
+        let process = ChildProcess::start_with(&mut command, move |child| {
             // Its browsers are of its group.
             let group = Pid::from_child(child);
             let _ = kill_process_group(group, Signal::KILL);
@@ -68,7 +68,7 @@ impl Chromedriver {
                 sleep(Duration::from_millis(20));
             }
         });
-        let mut lines = BufReader::new(process.with(|child| child.stdout.take()).unwrap()).lines();
+        let mut lines = BufReader::new(process.with_child(|child| child.stdout.take()).unwrap()).lines();
         let port = loop {
             let line = lines.next().expect("chromedriver says where it listens").unwrap();
             if let Some((_, port)) = line.split_once("started successfully on port ") {

@@ -7,20 +7,20 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "../../benches/harness/cleanup.rs"]
+#[expect(dead_code, reason = "the benches need more of it")]
+mod cleanup;
 #[path = "../api/helpers.rs"]
 #[expect(dead_code, reason = "tests/api needs more of it")]
 mod helpers;
-#[path = "../../benches/harness/leftovers.rs"]
-#[expect(dead_code, reason = "the benches need more of it")]
-mod leftovers;
 
-mod barriers;
+mod accessibility;
 mod browser;
 mod chromedriver;
+mod fixtures;
+mod page_list;
 mod passwords;
-mod places;
 mod redeem;
-mod scene;
 mod screenshots;
 mod sign_in;
 mod tokens;

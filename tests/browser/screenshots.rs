@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
 
-use crate::browser::{Browser, Wish, with};
-use crate::places::tour;
+use crate::browser::{Browser, BrowserOptions, with_browser};
+use crate::page_list::visit_all;
 
 /// The windows: a name, and the pixels' width and height.
 const WINDOWS: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 900)];
 
 /// The pictures in docs/images: their name, the place's, the colours, the width and height.
-const PICTURES: [(&str, &str, &str, u32, u32); 3] = [
+const DOC_IMAGES: [(&str, &str, &str, u32, u32); 3] = [
     ("redeem", "redeem", "light", 390, 750),
     ("home", "home", "light", 1040, 655),
     ("staff", "staff", "dark", 1040, 625),
@@ -20,7 +20,7 @@ const PICTURES: [(&str, &str, &str, u32, u32); 3] = [
 
 impl Browser {
     /// Has the page think that this is its window, on a screen of small pixels.
-    async fn is_window(&self, width: u32, height: u32) {
+    async fn set_window(&self, width: u32, height: u32) {
         let is_phone = width < 500;
         let scale = if is_phone { 2.0 } else { 1.5 };
         let window =
@@ -29,13 +29,13 @@ impl Browser {
     }
 
     /// How long the page is.
-    async fn length(&self) -> u32 {
+    async fn page_height(&self) -> u32 {
         let length = self.driver().execute("return document.documentElement.scrollHeight", []).await.unwrap();
         length.json().as_u64().and_then(|length| u32::try_from(length).ok()).unwrap()
     }
 
     /// Takes a picture of the window.
-    async fn photographs(&self, file: &Path) {
+    async fn capture(&self, file: &Path) {
         let how = match file.extension().and_then(|extension| extension.to_str()) {
             Some("webp") => json!({ "format": "webp", "quality": 70 }),
             _ => json!({ "format": "png" }),
@@ -46,7 +46,7 @@ impl Browser {
 }
 
 /// A directory with nothing in it.
-fn emptied(directory: PathBuf) -> PathBuf {
+fn empty_directory(directory: PathBuf) -> PathBuf {
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).unwrap();
     directory
@@ -54,18 +54,18 @@ fn emptied(directory: PathBuf) -> PathBuf {
 
 #[actix_web::test]
 #[ignore = "a tool: make screenshots"]
-async fn places() {
-    let directory = emptied(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots"));
+async fn all_pages() {
+    let directory = empty_directory(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots"));
     for language in ["en-GB", "de-DE"] {
-        with(Wish { language, ..Wish::default() }, async |app, browser| {
-            tour(app, browser, async |place| {
+        with_browser(BrowserOptions { language, ..BrowserOptions::default() }, async |app, browser| {
+            visit_all(app, browser, async |page| {
                 for (window, width, height) in WINDOWS {
                     for colours in ["light", "dark"] {
-                        browser.is_window(width, height).await;
-                        browser.likes(colours).await;
-                        browser.is_window(width, height.max(browser.length().await)).await;
-                        let name = format!("{}.{}.{window}.{colours}.png", place.name, &language[..2]);
-                        browser.photographs(&directory.join(name)).await;
+                        browser.set_window(width, height).await;
+                        browser.set_colour_scheme(colours).await;
+                        browser.set_window(width, height.max(browser.page_height().await)).await;
+                        let name = format!("{}.{}.{window}.{colours}.png", page.name, &language[..2]);
+                        browser.capture(&directory.join(name)).await;
                     }
                 }
             })
@@ -79,14 +79,15 @@ async fn places() {
 #[actix_web::test]
 #[ignore = "a tool: make screenshots ARGS=docs"]
 async fn docs() {
-    let directory = emptied(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images"));
-    with(Wish::default(), async |app, browser| {
-        tour(app, browser, async |place| {
-            for (name, _, colours, width, height) in PICTURES.iter().filter(|picture| picture.1 == place.name)
+    let directory = empty_directory(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images"));
+    with_browser(BrowserOptions::default(), async |app, browser| {
+        visit_all(app, browser, async |page| {
+            for (name, _, colours, width, height) in
+                DOC_IMAGES.iter().filter(|picture| picture.1 == page.name)
             {
-                browser.likes(colours).await;
-                browser.is_window(*width, *height).await;
-                browser.photographs(&directory.join(name).with_extension("webp")).await;
+                browser.set_colour_scheme(colours).await;
+                browser.set_window(*width, *height).await;
+                browser.capture(&directory.join(name).with_extension("webp")).await;
             }
         })
         .await;

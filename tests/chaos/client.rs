@@ -1,141 +1,209 @@
-//! A client that knows what it knows: whether anything was sent, and whether the
-//! whole answer came.
+//! One who tries things: sends a request, and writes down what came of it.
 
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::database_state::{HUB, NODE, TestToken, TestTokenKind, TestUsers};
+use crate::history::{HistoryEntry, Outcome, TokenAction, now_micros};
+use crate::http_client::{HttpClient, HttpResponse, SendResult};
 use crate::replica::Replica;
+use crate::rng::Rng;
 
-/// How long to wait for an answer. Each is promised within two seconds.
-const PATIENCE: Duration = Duration::from_secs(6);
-/// The most that an answer has.
-const MOST: usize = 64 * 1024;
+/// How often somebody who has heard nothing tries again under the same key.
+const MAX_ATTEMPTS: usize = 5;
 
-/// What came of sending a request.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The whole answer.
-    Answered(Response),
-    /// Nobody listened: nothing was sent.
-    Unsent,
-    /// It was sent, and no whole answer came.
-    Silence,
+/// Something to be tried.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// On which token: an index.
+    pub token: usize,
+    pub action: TokenAction,
+    pub idempotency_key: Option<String>,
+    /// Where first.
+    pub replica: usize,
+    /// When the client hangs up before it has heard anything, if it does.
+    pub disconnect_after: Option<Duration>,
 }
 
-#[derive(Debug)]
-pub struct Response {
-    pub status: u16,
-    pub body: String,
-    /// Whether the server has said that it hangs up after this.
-    closes: bool,
-}
-
-/// A client with a connection to each replica, kept from one request to the next.
 pub struct Client<'a> {
+    index: usize,
+    users: &'a TestUsers,
+    tokens: &'a [TestToken],
+    http: HttpClient<'a>,
     replicas: &'a [Replica],
-    connections: Vec<Option<Connection>>,
-}
-
-struct Connection {
-    stream: TcpStream,
-    port: u16,
+    next_id: &'a AtomicU64,
+    rng: Rng,
+    /// What this one has seen, each beside the token it is about.
+    pub history: Vec<(usize, HistoryEntry)>,
 }
 
 impl<'a> Client<'a> {
-    pub fn of(replicas: &'a [Replica]) -> Self {
-        Self { replicas, connections: replicas.iter().map(|_| None).collect() }
+    pub fn new(
+        index: usize,
+        users: &'a TestUsers,
+        tokens: &'a [TestToken],
+        replicas: &'a [Replica],
+        next_id: &'a AtomicU64,
+        rng: Rng,
+    ) -> Self {
+        let http = HttpClient::new(replicas);
+        Self { index, users, tokens, http, replicas, next_id, rng, history: Vec::new() }
     }
 
-    /// Sends a request to a replica. With `hang_up`, the client is gone so soon after
-    /// it has sent all of it that it hears no answer.
-    pub fn send(&mut self, replica: usize, request: &[u8], hang_up: Option<Duration>) -> Outcome {
-        let port = self.replicas[replica].port();
-        let kept = self.connections[replica].take();
-        let kept = kept.filter(|connection| connection.port == port && connection.is_open());
-        let Some(mut connection) = kept.or_else(|| Connection::to(port)) else { return Outcome::Unsent };
-        if connection.stream.write_all(request).is_err() {
-            // Some of it may have arrived, if not all.
-            return Outcome::Silence;
-        }
-        if let Some(soon) = hang_up {
-            std::thread::sleep(soon);
-            return Outcome::Silence;
-        }
-        match connection.receive() {
-            Ok(response) => {
-                if !response.closes {
-                    self.connections[replica] = Some(connection);
-                }
-                Outcome::Answered(response)
+    /// Tries it, and again elsewhere, under the same key, as long as nothing is known;
+    /// then looks, elsewhere again, whether what was done is seen there.
+    pub fn run(&mut self, what: &Attempt) {
+        let mut at = Attempt { ..what.clone() };
+        for _ in 0..MAX_ATTEMPTS {
+            let answer = self.send_once(&at);
+            at = Attempt { replica: (at.replica + 1) % self.replicas.len(), disconnect_after: None, ..at };
+            match answer {
+                // Nothing was sent; or it may be sent again, since the key sees to it
+                // that it is done once.
+                Outcome::NotExecuted => {}
+                Outcome::Unknown if at.idempotency_key.is_some() => {}
+                Outcome::Done(_) if at.idempotency_key.is_some() && self.rng.percent(10) => {}
+                Outcome::Done(_) => return self.verify_on_other_replica(&at),
+                Outcome::Unknown | Outcome::Rejected | Outcome::Unexpected(..) => return,
             }
-            Err(_) => Outcome::Silence,
         }
     }
-}
 
-impl Connection {
-    fn to(port: u16) -> Option<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-        // A port that nobody listens on may be given to who connects to it.
-        if stream.local_addr().ok()? == stream.peer_addr().ok()? {
-            return None;
-        }
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        stream.set_nodelay(true).ok()?;
-        Some(Self { stream, port })
-    }
-
-    /// Whether the server has not hung up while nothing was asked of it, as every
-    /// pool of connections looks before it sends.
-    fn is_open(&self) -> bool {
-        let look = || {
-            self.stream.set_nonblocking(true)?;
-            let looked = self.stream.peek(&mut [0]);
-            self.stream.set_nonblocking(false)?;
-            looked
+    fn verify_on_other_replica(&mut self, done: &Attempt) {
+        let act = match done.action {
+            TokenAction::Redeem | TokenAction::Decline | TokenAction::Withdraw | TokenAction::CreateAgain => {
+                TokenAction::View
+            }
+            TokenAction::Revoke => TokenAction::Authorize,
+            TokenAction::RedeemAsStranger | TokenAction::View | TokenAction::Authorize => return,
         };
-        look().is_err_and(|error: io::Error| error.kind() == io::ErrorKind::WouldBlock)
+        self.send_once(&Attempt { action: act, idempotency_key: None, ..done.clone() });
     }
 
-    fn receive(&mut self) -> io::Result<Response> {
-        let (mut buffer, mut filled) = (vec![0; 4 * 1024], 0);
-        loop {
-            if let Some(response) = parse(&buffer[..filled])? {
-                return Ok(response);
+    fn send_once(&mut self, what: &Attempt) -> Outcome {
+        let replica = self.pick_ready_replica(what.replica);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let request = self.build_request(what, id);
+        let invoked = now_micros();
+        let outcome = self.http.send(replica, &request, what.disconnect_after);
+        let returned = now_micros();
+        let answer = match outcome {
+            SendResult::Received(response) => interpret_response(what.action, response),
+            SendResult::NotSent => Outcome::NotExecuted,
+            SendResult::NoResponse => Outcome::Unknown,
+        };
+        let entry = HistoryEntry {
+            id,
+            client: self.index,
+            replica,
+            action: what.action,
+            idempotency_key: what.idempotency_key.clone(),
+            invoked,
+            returned,
+            outcome: answer.clone(),
+        };
+        self.history.push((what.token, entry));
+        answer
+    }
+
+    /// This replica, or the next one that is ready.
+    fn pick_ready_replica(&self, first: usize) -> usize {
+        let turns = (0..self.replicas.len()).map(|turn| (first + turn) % self.replicas.len());
+        turns.into_iter().find(|replica| self.replicas[*replica].is_ready()).unwrap_or(first)
+    }
+
+    fn build_request(&self, what: &Attempt, id: u64) -> Vec<u8> {
+        const REQUESTS: &str = "/api/bundle_permission_request/";
+        let subject = &self.tokens[what.token];
+        let TestUsers { targets, requesters, owner, stranger } = self.users;
+        let (target, requester) = (&targets[subject.target], &requesters[subject.requester]);
+        let by_token = format!("{REQUESTS}{}/", subject.secret);
+        let (method, path, by, more, body) = match what.action {
+            TokenAction::Redeem => ("PUT", by_token, target, String::new(), String::new()),
+            TokenAction::RedeemAsStranger => ("PUT", by_token, stranger, String::new(), String::new()),
+            TokenAction::Decline => ("DELETE", by_token, target, String::new(), String::new()),
+            TokenAction::View => ("GET", by_token, target, String::new(), String::new()),
+            TokenAction::Withdraw => (
+                "DELETE",
+                format!("{REQUESTS}{}/", subject.request_id),
+                requester,
+                String::new(),
+                String::new(),
+            ),
+            TokenAction::CreateAgain => {
+                let body = serde_json::json!({
+                    "user_allowed": requester.id(), "user_target": target.id(), "bundle": subject.bundle,
+                });
+                let json = "Content-Type: application/json\r\n".to_owned();
+                ("POST", REQUESTS.to_owned(), requester, json, body.to_string())
             }
-            if filled == buffer.len() {
-                if filled >= MOST {
-                    return Err(io::ErrorKind::InvalidData.into());
-                }
-                buffer.resize(2 * filled, 0);
+            TokenAction::Authorize => {
+                let path = format!("/authz?hub_id={HUB}&nid={NODE}&right=read");
+                ("GET", path, owner, format!("X-Param-Mfs-Token: {}\r\n", subject.secret), String::new())
             }
-            match self.stream.read(&mut buffer[filled..])? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => filled += read,
+            TokenAction::Revoke => {
+                let token = format!("X-Param-Token: {}\r\n", subject.secret);
+                ("POST", "/-/svc/mfs_api.revoke".to_owned(), owner, token, String::new())
             }
-        }
+        };
+        let key = what
+            .idempotency_key
+            .as_ref()
+            .map(|key| format!("Idempotency-Key: {key}\r\n"))
+            .unwrap_or_default();
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: countersign\r\nAuthorization: Bearer {}\r\n\
+             User-Agent: chaos-{id}\r\n{key}{more}Content-Length: {}\r\n\r\n{body}",
+            by.key,
+            body.len()
+        )
+        .into_bytes()
     }
 }
 
-/// An answer, once all of it is there.
-fn parse(bytes: &[u8]) -> io::Result<Option<Response>> {
-    let mut headers = [httparse::EMPTY_HEADER; 32];
-    let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head) =
-        response.parse(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?
-    else {
-        return Ok(None);
+/// What can be tried on a token of this sort, by chance: mostly what it is for.
+pub fn random_action(sort: TestTokenKind, rng: &mut Rng) -> TokenAction {
+    match (sort, rng.below(100)) {
+        (TestTokenKind::Request, 0..4) => TokenAction::RedeemAsStranger,
+        (TestTokenKind::Request, 4..10) => TokenAction::Decline,
+        (TestTokenKind::Request, 10..16) => TokenAction::Withdraw,
+        (TestTokenKind::Request, 16..20) => TokenAction::CreateAgain,
+        (TestTokenKind::Request, 20..28) => TokenAction::View,
+        (TestTokenKind::Request, _) => TokenAction::Redeem,
+        (TestTokenKind::Export, 0..15) => TokenAction::Revoke,
+        (TestTokenKind::Export, _) => TokenAction::Authorize,
+    }
+}
+
+/// What an answer means.
+fn interpret_response(act: TokenAction, HttpResponse { status, body, .. }: HttpResponse) -> Outcome {
+    let uri = || {
+        let value: Value = serde_json::from_str(&body).unwrap_or_default();
+        value["resource_uri"].as_str().unwrap_or("none").to_owned()
     };
-    let header = |name: &str| {
-        let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-        found.and_then(|header| std::str::from_utf8(header.value).ok())
-    };
-    let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let Some(body) = bytes.get(head..head + length) else { return Ok(None) };
-    Ok(Some(Response {
-        status: response.code.unwrap(),
-        body: String::from_utf8_lossy(body).into_owned(),
-        closes: header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
-    }))
+    match (act, status) {
+        (TokenAction::Redeem | TokenAction::RedeemAsStranger, 200) => {
+            Outcome::Done(format!("{} {body}", uri()))
+        }
+        // Its `ttl` is told anew each time.
+        (TokenAction::CreateAgain, 201) => Outcome::Done(uri()),
+        (TokenAction::Decline | TokenAction::Withdraw | TokenAction::Authorize, 204)
+        | (TokenAction::View | TokenAction::Revoke, 200) => Outcome::Done(String::new()),
+        (
+            TokenAction::Redeem
+            | TokenAction::RedeemAsStranger
+            | TokenAction::Decline
+            | TokenAction::Withdraw
+            | TokenAction::View,
+            404,
+        ) => Outcome::Rejected,
+        (TokenAction::CreateAgain, 400) if body.contains("already active") => Outcome::Rejected,
+        (TokenAction::Authorize, 401) if body.contains("not active") => Outcome::Rejected,
+        (TokenAction::Revoke, 404) => Outcome::Rejected,
+        (_, 503) if body.contains("Nothing was done") => Outcome::NotExecuted,
+        (_, 503) if body.contains("outcome is unknown") => Outcome::Unknown,
+        _ => Outcome::Unexpected(status, body),
+    }
 }

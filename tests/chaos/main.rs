@@ -13,14 +13,14 @@
 #[path = "../api/helpers.rs"]
 mod helpers;
 
-mod campaign;
 mod checker;
 mod client;
-mod dice;
-mod fire;
-mod ground;
+mod database_state;
+mod fault_proxy;
 mod history;
-mod plants;
-mod racer;
+mod http_client;
+mod invariants;
+mod mutants;
 mod replica;
-mod wire;
+mod rng;
+mod scenario;

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::fault_proxy::{FaultProxy, NetworkFaults};
 use crate::helpers::SECRET;
-use crate::wire::{Weather, Wire};
 
 /// How long a replica may take to end when it is asked to, and to start.
-const PATIENCE: Duration = Duration::from_secs(30);
+const START_STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Lines of a replica's log that are kept, the last ones.
-const KEPT: usize = 40;
+const MAX_LOG_LINES: usize = 40;
 
 /// How often a replica is started that does not come up: it may have lost its
 /// database in that moment, and whoever runs it starts it again.
-const STARTS: usize = 5;
+const MAX_START_ATTEMPTS: usize = 5;
 
 /// A process, ended and waited for when dropped.
 struct Process(Child);
@@ -34,7 +34,7 @@ pub struct Replica {
     port: AtomicU16,
     /// Whether it is to be sent requests, as far as a load balancer has seen.
     ready: AtomicBool,
-    wire: Wire,
+    proxy: FaultProxy,
     environment: Vec<(String, String)>,
     directory: tempfile::TempDir,
     log: Arc<Mutex<Vec<String>>>,
@@ -42,8 +42,8 @@ pub struct Replica {
 
 impl Replica {
     /// Starts one on this database, with more in its environment.
-    pub fn start(database_url: &str, weather: Weather, environment: &[(&str, &str)]) -> Self {
-        let (wire, url) = Wire::to(database_url, weather);
+    pub fn start(database_url: &str, network_faults: NetworkFaults, environment: &[(&str, &str)]) -> Self {
+        let (wire, url) = FaultProxy::start(database_url, network_faults);
         let mut environment: Vec<(String, String)> =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         environment.push(("DATABASE_URL".to_owned(), url));
@@ -51,12 +51,12 @@ impl Replica {
             process: Mutex::new(None),
             port: AtomicU16::new(0),
             ready: AtomicBool::new(true),
-            wire,
+            proxy: wire,
             environment,
             directory: tempfile::tempdir().unwrap(),
             log: Arc::default(),
         };
-        replica.run();
+        replica.start_process();
         replica
     }
 
@@ -74,19 +74,19 @@ impl Replica {
     }
 
     /// Its way to the database.
-    pub fn wire(&self) -> &Wire {
-        &self.wire
+    pub fn proxy(&self) -> &FaultProxy {
+        &self.proxy
     }
 
     /// What it complained of last.
-    pub fn complaints(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
     /// `kill -9`, and up again.
     pub fn crash(&self) {
         drop(self.process.lock().unwrap().take());
-        self.run();
+        self.start_process();
     }
 
     /// SIGTERM: how it ended, and how long that took.
@@ -95,23 +95,23 @@ impl Replica {
         let asked = Instant::now();
         let told = Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
         assert!(told.success(), "it runs until it is told to stop");
-        while asked.elapsed() < PATIENCE {
+        while asked.elapsed() < START_STOP_TIMEOUT {
             if let Some(status) = process.0.try_wait().unwrap() {
                 return (status, asked.elapsed());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("it did not stop within {PATIENCE:?}");
+        panic!("it did not stop within {START_STOP_TIMEOUT:?}");
     }
 
     /// Starts it, and waits until it listens.
-    pub fn run(&self) {
+    pub fn start_process(&self) {
         let mut said = Vec::new();
-        let comes_up = (0..STARTS).any(|_| self.comes_up(&mut said));
+        let comes_up = (0..MAX_START_ATTEMPTS).any(|_| self.try_start(&mut said));
         assert!(comes_up, "a replica does not start: {said:?}");
     }
 
-    fn comes_up(&self, said: &mut Vec<String>) -> bool {
+    fn try_start(&self, said: &mut Vec<String>) -> bool {
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("serve")
             .current_dir(self.directory.path())
@@ -142,7 +142,7 @@ impl Replica {
         std::thread::spawn(move || {
             for line in lines {
                 let mut log = log.lock().unwrap();
-                if log.len() == KEPT {
+                if log.len() == MAX_LOG_LINES {
                     log.remove(0);
                 }
                 log.push(line);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 /// A connection to a server of this URL.
 pub async fn connect(url: &str) -> std::io::Result<TcpStream> {
@@ -17,7 +16,7 @@ pub async fn send(stream: &mut TcpStream, bytes: impl AsRef<[u8]>) -> bool {
 }
 
 /// What the server sends until it hangs up; `None` when it has not after so long.
-pub async fn read_to_the_end(stream: &mut TcpStream, patience: Duration) -> Option<String> {
+pub async fn read_until_closed(stream: &mut TcpStream, timeout: Duration) -> Option<String> {
     let mut said = Vec::new();
     let read = async {
         let mut buffer = [0; 4_096];
@@ -26,7 +25,7 @@ pub async fn read_to_the_end(stream: &mut TcpStream, patience: Duration) -> Opti
             said.extend_from_slice(&buffer[..read]);
         }
     };
-    timeout(patience, read).await.ok()?;
+    tokio::time::timeout(timeout, read).await.ok()?;
     Some(String::from_utf8_lossy(&said).into_owned())
 }
 

@@ -7,58 +7,60 @@ use std::time::{Duration, Instant};
 use countersign::store::{Clock, Store};
 use postgres::{Client, NoTls};
 
+use crate::cleanup::ScratchDirectory;
 use crate::cluster::Cluster;
-use crate::crowd::{Call, Crowd, RECOVERED, Scene, WRONG, assert_answered};
-use crate::disk::Disk;
+use crate::disk::TestDisk;
 use crate::helpers::TestApp;
-use crate::leftovers::Directory;
-use crate::measure;
+use crate::load::{
+    Call, FAULT_DURATION, LoadFixture, LoadGenerator, MAX_RECOVERY_TIME, assert_all_responded,
+};
 use crate::server::Server;
+use crate::short_or_long;
 
 /// Requests to be redeemed: more than a crowd gets done in a test.
-const OPEN: usize = 2_000;
+const OPEN_REQUESTS: usize = 2_000;
 
 /// A database of its own, a server on it, and people who work with that.
-struct House {
+struct DatabaseFixture {
     // Dropped in this order.
     server: Server,
-    scene: Scene,
+    load: LoadFixture,
     cluster: Cluster,
 }
 
-impl House {
+impl DatabaseFixture {
     /// In this directory, and with these settings of PostgreSQL.
-    fn build(directory: Directory, settings: &[&str]) -> Self {
-        Self::build_with(directory, settings, "")
+    fn new(directory: ScratchDirectory, settings: &[&str]) -> Self {
+        Self::new_with_failpoints(directory, settings, "")
     }
 
     /// And with mistakes that are planted in the server.
-    fn build_with(directory: Directory, settings: &[&str], planted: &str) -> Self {
-        crate::server::tidy_when_interrupted();
-        let cluster = apart(|| Cluster::start_with(directory, settings));
-        let scene = Scene::set(
-            TestApp::over(cluster.url("postgres"), Clock::Database, Arc::default()),
-            measure(OPEN, OPEN * 10),
+    fn new_with_failpoints(directory: ScratchDirectory, settings: &[&str], failpoints: &str) -> Self {
+        crate::server::clean_up_on_interrupt();
+        let cluster = on_own_thread(|| Cluster::start_with(directory, settings));
+        let load = LoadFixture::new(
+            TestApp::with_database(cluster.url("postgres"), Clock::Database, Arc::default()),
+            short_or_long(OPEN_REQUESTS, OPEN_REQUESTS * 10),
         );
-        let server = Server::start(&cluster.url("postgres"), &[("FAILPOINTS", planted)]);
-        Self { server, scene, cluster }
+        let server = Server::start(&cluster.url("postgres"), &[("FAILPOINTS", failpoints)]);
+        Self { server, load, cluster }
     }
 
     /// A crowd that has been at work for a while.
-    async fn crowd(&self) -> Crowd {
-        let crowd = self.scene.crowd(&self.server);
-        self.scene.recover(&self.server).await;
+    async fn start_load(&self) -> LoadGenerator {
+        let load = self.load.start_load(&self.server);
+        self.load.wait_until_recovered(&self.server).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        crowd
+        load
     }
 
     /// For how long things go wrong.
-    fn while_it_lasts() -> Duration {
-        measure(WRONG, Duration::from_secs(30))
+    fn fault_duration() -> Duration {
+        short_or_long(FAULT_DURATION, Duration::from_secs(30))
     }
 
     /// Has PostgreSQL go by another setting.
-    fn alter(&self, setting: &str) {
+    fn alter_system(&self, setting: &str) {
         let mut client = self.cluster.connect("postgres");
         // What is being altered may stand in the way of altering it back.
         client
@@ -70,82 +72,83 @@ impl House {
 
     /// Things are mended: the server gets over it in time, and nothing was lost of this
     /// and of what was done before.
-    async fn is_well_again(&self, crowd: Crowd, mut before: Vec<Call>) -> Vec<Call> {
-        let took = self.scene.recover(&self.server).await;
-        assert!(took < RECOVERED, "{took:?}");
+    async fn assert_recovered(&self, load: LoadGenerator, mut before: Vec<Call>) -> Vec<Call> {
+        let took = self.load.wait_until_recovered(&self.server).await;
+        assert!(took < MAX_RECOVERY_TIME, "{took:?}");
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let calls = crowd.go_home().await;
-        assert_answered(&calls);
+        let calls = load.stop().await;
+        assert_all_responded(&calls);
         assert!(self.server.is_alive());
         before.extend(calls);
-        self.scene.hold_against(&before);
+        self.load.assert_matches_database(&before);
         before
     }
 }
 
 /// Does something on a thread of its own: the client of PostgreSQL wants one that is
 /// not a runtime's.
-fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
 /// Some calls failed, and many did not.
-fn assert_felt(calls: &[Call]) {
+fn assert_some_failed(calls: &[Call]) {
     let failed = calls.iter().filter(|call| call.status == Some(503)).count();
     assert!(failed > 0 && calls.len() - failed > 20, "{failed} of {}", calls.len());
 }
 
 #[tokio::test]
-async fn a_database_that_stands_still_costs_nobody_more_than_two_seconds() {
-    stands_still("").await;
+async fn a_frozen_database_delays_no_call_beyond_its_deadline() {
+    check_frozen("").await;
 }
 
 /// The same, with mistakes planted.
-pub async fn stands_still(planted: &str) {
-    let house = House::build_with(Directory::new(), &["fsync=off"], planted);
-    let crowd = house.crowd().await;
-    house.cluster.freeze(true);
-    house.scene.suffer(&house.server, House::while_it_lasts()).await;
-    house.cluster.freeze(false);
-    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
+pub async fn check_frozen(failpoints: &str) {
+    let fixture = DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], failpoints);
+    let load = fixture.start_load().await;
+    fixture.cluster.set_frozen(true);
+    fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;
+    fixture.cluster.set_frozen(false);
+    assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
 #[tokio::test]
-async fn a_database_that_crashes_and_comes_back_loses_nothing() {
-    let mut house = House::build(Directory::new(), &[]);
-    let crowd = house.crowd().await;
-    house.cluster.stop();
-    house.scene.suffer(&house.server, House::while_it_lasts()).await;
-    apart(|| house.cluster.start_again());
-    let before = house.is_well_again(crowd, Vec::new()).await;
-    assert_felt(&before);
+async fn a_database_crash_loses_nothing() {
+    let mut fixture = DatabaseFixture::new(ScratchDirectory::new(), &[]);
+    let load = fixture.start_load().await;
+    fixture.cluster.stop();
+    fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;
+    on_own_thread(|| fixture.cluster.start_again());
+    let before = fixture.assert_recovered(load, Vec::new()).await;
+    assert_some_failed(&before);
     // So short that few have noticed.
-    let crowd = house.crowd().await;
-    for _ in 0..measure(2, 20) {
-        apart(|| house.cluster.restart());
-        house.scene.recover(&house.server).await;
+    let load = fixture.start_load().await;
+    for _ in 0..short_or_long(2, 20) {
+        on_own_thread(|| fixture.cluster.restart());
+        fixture.load.wait_until_recovered(&fixture.server).await;
     }
-    house.is_well_again(crowd, before).await;
+    fixture.assert_recovered(load, before).await;
 }
 
 #[tokio::test]
-async fn others_who_take_all_connections_have_to_give_them_back() {
-    const MOST: usize = 30;
-    let settings = [&format!("max_connections={MOST}"), "superuser_reserved_connections=0", "fsync=off"];
-    let house = House::build(Directory::new(), &settings);
-    let crowd = house.crowd().await;
-    let host = house.cluster.directory().display().to_string();
-    let hogs = apart(|| take_all(&host, MOST));
-    house.scene.suffer(&house.server, House::while_it_lasts()).await;
-    apart(|| drop(hogs));
-    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
+async fn the_server_recovers_when_all_connections_were_taken() {
+    const MAX_CONNECTIONS: usize = 30;
+    let settings =
+        [&format!("max_connections={MAX_CONNECTIONS}"), "superuser_reserved_connections=0", "fsync=off"];
+    let fixture = DatabaseFixture::new(ScratchDirectory::new(), &settings);
+    let load = fixture.start_load().await;
+    let host = fixture.cluster.directory().display().to_string();
+    let hogs = on_own_thread(|| take_all_connections(&host, MAX_CONNECTIONS));
+    fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;
+    on_own_thread(|| drop(hogs));
+    assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
 /// Takes every connection that there is, those of others first.
-fn take_all(host: &str, most: usize) -> Vec<Client> {
+fn take_all_connections(host: &str, limit: usize) -> Vec<Client> {
     let settings = format!("host={host} user=countersign dbname=postgres application_name=hog");
     let mut hogs: Vec<Client> = Vec::new();
-    while hogs.len() < most {
+    while hogs.len() < limit {
         match Client::connect(&settings, NoTls) {
             Ok(hog) => hogs.push(hog),
             Err(_) => {
@@ -159,93 +162,94 @@ fn take_all(host: &str, most: usize) -> Vec<Client> {
 }
 
 #[tokio::test]
-async fn a_database_without_room_on_its_disk_refuses_and_loses_nothing() {
-    let Some(disk) = Disk::of(192) else { return };
+async fn a_full_database_disk_rejects_writes_and_loses_nothing() {
+    let Some(disk) = TestDisk::new(192) else { return };
     let settings = ["fsync=off", "min_wal_size=32MB", "max_wal_size=64MB"];
-    let mut house = House::build(Directory::within(disk.path()), &settings);
-    let crowd = house.crowd().await;
+    let mut fixture = DatabaseFixture::new(ScratchDirectory::create_in(disk.path()), &settings);
+    let load = fixture.start_load().await;
     disk.fill();
-    house.scene.suffer(&house.server, House::while_it_lasts()).await;
-    disk.clear();
+    fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;
+    disk.delete_filler();
     // Where there was no room for its log it gave up: then the operator starts it.
-    if house.cluster.has_ended() {
+    if fixture.cluster.has_ended() {
         eprintln!("PostgreSQL ended for want of room");
-        apart(|| house.cluster.start_again());
+        on_own_thread(|| fixture.cluster.start_again());
     }
-    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
+    assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
 /// Every pooled connection is dead then, and nobody gets to see one.
 #[tokio::test]
 async fn a_restart_between_two_calls_fails_neither() {
-    is_restarted("").await;
+    check_restart("").await;
 }
 
 /// The same, with mistakes planted.
-pub async fn is_restarted(planted: &str) {
-    let mut house = House::build_with(Directory::new(), &["fsync=off"], planted);
-    assert_eq!(house.scene.account(&house.server).await, Some(200));
+pub async fn check_restart(failpoints: &str) {
+    let mut fixture =
+        DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], failpoints);
+    assert_eq!(fixture.load.get_account(&fixture.server).await, Some(200));
     // Whoever else reads may have come upon the dead ones first.
     for _ in 0..5 {
-        apart(|| house.cluster.restart());
-        assert_eq!(house.scene.account(&house.server).await, Some(200), "after a restart");
+        on_own_thread(|| fixture.cluster.restart());
+        assert_eq!(fixture.load.get_account(&fixture.server).await, Some(200), "after a restart");
     }
 }
 
 #[tokio::test]
-async fn a_database_that_may_only_be_read_is_not_ready() {
-    may_only_be_read("").await;
+async fn a_read_only_database_is_not_ready() {
+    check_read_only("").await;
 }
 
 /// The same, with mistakes planted.
-pub async fn may_only_be_read(planted: &str) {
-    let house = House::build_with(Directory::new(), &["fsync=off"], planted);
-    let crowd = house.crowd().await;
-    apart(|| house.alter("SET default_transaction_read_only = on"));
-    house.scene.suffer(&house.server, House::while_it_lasts()).await;
-    apart(|| house.alter("RESET default_transaction_read_only"));
-    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
+pub async fn check_read_only(failpoints: &str) {
+    let fixture = DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], failpoints);
+    let load = fixture.start_load().await;
+    on_own_thread(|| fixture.alter_system("SET default_transaction_read_only = on"));
+    fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;
+    on_own_thread(|| fixture.alter_system("RESET default_transaction_read_only"));
+    assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
 /// A primary whose synchronous standby is away takes every statement, and confirms no
 /// COMMIT.
 #[tokio::test]
 async fn a_database_that_confirms_no_commit_is_not_ready() {
-    let house = House::build(Directory::new(), &["fsync=off"]);
-    let crowd = house.crowd().await;
-    apart(|| house.alter("SET synchronous_standby_names = 'nobody'"));
-    house.scene.suffer(&house.server, House::while_it_lasts()).await;
-    apart(|| house.alter("RESET synchronous_standby_names"));
-    assert_felt(&house.is_well_again(crowd, Vec::new()).await);
+    let fixture = DatabaseFixture::new(ScratchDirectory::new(), &["fsync=off"]);
+    let load = fixture.start_load().await;
+    on_own_thread(|| fixture.alter_system("SET synchronous_standby_names = 'nobody'"));
+    fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;
+    on_own_thread(|| fixture.alter_system("RESET synchronous_standby_names"));
+    assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
 /// Whose password was looked up with much delay has so much less time for the rest, and
 /// is told by then what is known of it.
 #[tokio::test]
-async fn what_a_call_waits_for_in_turn_has_one_deadline() {
+async fn all_waits_of_a_call_share_one_deadline() {
     // Two seconds for each stage would be more than this, however quick the machine.
-    const IN_TURN: Duration = Duration::from_millis(3_300);
-    let house = House::build(Directory::new(), &["fsync=off"]);
+    const TOTAL_DELAY: Duration = Duration::from_millis(3_300);
+    let fixture = DatabaseFixture::new(ScratchDirectory::new(), &["fsync=off"]);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     // Only a machine that stalls makes it late once.
-    for mine in house.scene.app.numbers("SELECT id AS n FROM permission_requests ORDER BY id LIMIT 4") {
-        apart(|| house.alter("SET synchronous_standby_names = 'nobody'"));
-        house.cluster.freeze(true);
-        let url = format!("{}/api/bundle_permission_request/{mine}/", house.server.url);
+    for mine in fixture.load.app.query_i64s("SELECT id AS n FROM permission_requests ORDER BY id LIMIT 4") {
+        on_own_thread(|| fixture.alter_system("SET synchronous_standby_names = 'nobody'"));
+        fixture.cluster.set_frozen(true);
+        let url = format!("{}/api/bundle_permission_request/{mine}/", fixture.server.url);
         let withdraw = client.delete(&url).basic_auth("ada@example.org", Some(crate::helpers::PASSWORD));
         let begun = Instant::now();
         let asked = tokio::spawn(withdraw.send());
         // The first stage is answered when most of the time is over; the second never is.
         tokio::time::sleep(Duration::from_millis(1_400)).await;
-        house.cluster.freeze(false);
+        fixture.cluster.set_frozen(false);
         let answer = asked.await.unwrap().unwrap();
         let took = begun.elapsed();
         eprintln!("answered after {took:?}");
         assert_eq!(answer.status(), 503);
         let said = answer.text().await.unwrap();
-        apart(|| house.alter("RESET synchronous_standby_names"));
-        house.scene.recover(&house.server).await;
-        if took < IN_TURN && said.contains("outcome is unknown") {
+        on_own_thread(|| fixture.alter_system("RESET synchronous_standby_names"));
+        fixture.load.wait_until_recovered(&fixture.server).await;
+        if took < TOTAL_DELAY && said.contains("outcome is unknown") {
             return;
         }
         eprintln!("too late, or {said}");
@@ -255,50 +259,51 @@ async fn what_a_call_waits_for_in_turn_has_one_deadline() {
 
 /// Whoever watches processes starts another one, which may have a better connection.
 #[tokio::test]
-async fn a_process_whose_threads_do_not_come_back_ends_and_says_so() {
+async fn a_process_with_stuck_threads_exits_and_logs_it() {
     for (impatient, said) in [
-        ("directory.patience=return(3)", "the database did not respond for two minutes"),
-        ("registry.patience=return(3)", "the registry stopped unexpectedly"),
+        ("async_store.timeout=return(3)", "the database did not respond for two minutes"),
+        ("registry.stuck_thread_timeout=return(3)", "the registry stopped unexpectedly"),
     ] {
-        let house = House::build_with(Directory::new(), &["fsync=off"], impatient);
-        let crowd = house.crowd().await;
-        house.cluster.freeze(true);
+        let fixture =
+            DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], impatient);
+        let load = fixture.start_load().await;
+        fixture.cluster.set_frozen(true);
         // All the threads there are go and do not come back; so does the probe's.
         let probes = async {
-            while house.server.is_alive() {
-                house.scene.probe(&house.server, "/readyz").await;
+            while fixture.server.is_alive() {
+                fixture.load.health_check(&fixture.server, "/readyz").await;
             }
         };
-        let (ended, ()) = tokio::join!(house.server.end(Duration::from_secs(60)), probes);
+        let (ended, ()) = tokio::join!(fixture.server.wait_for_exit(Duration::from_secs(60)), probes);
         let (status, took) = ended.expect("it ends");
         eprintln!("{said}: ended after {took:?}");
         assert_eq!(status.code(), Some(1));
         // The log is read by a thread of its own.
         let ended = Instant::now();
-        while house.server.said(said).is_empty() && ended.elapsed() < RECOVERED {
+        while fixture.server.log_lines_with(said).is_empty() && ended.elapsed() < MAX_RECOVERY_TIME {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(house.server.said(said).len(), 1, "{:?}", house.server.said(""));
-        house.cluster.freeze(false);
-        house.scene.hold_against(&crowd.go_home().await);
+        assert_eq!(fixture.server.log_lines_with(said).len(), 1, "{:?}", fixture.server.log_lines_with(""));
+        fixture.cluster.set_frozen(false);
+        fixture.load.assert_matches_database(&load.stop().await);
     }
 }
 
 /// The store is what the servers use.
 #[test]
-fn a_probe_leaves_nothing_behind() {
-    crate::server::tidy_when_interrupted();
-    let cluster = Cluster::start_with(Directory::new(), &["fsync=off"]);
+fn a_readiness_check_leaves_nothing_behind() {
+    crate::server::clean_up_on_interrupt();
+    let cluster = Cluster::start_with(ScratchDirectory::new(), &["fsync=off"]);
     let store = Store::connect(&cluster.url("postgres").parse().unwrap(), 4, Clock::Database).unwrap();
     store.migrate().unwrap();
     let size = || -> i64 {
         let rows = cluster.connect("postgres").query("SELECT pg_database_size('postgres')", &[]).unwrap();
         rows[0].get(0)
     };
-    store.probe().unwrap().unwrap();
+    store.check_readiness().unwrap().unwrap();
     let before = size();
     for _ in 0..50 {
-        store.probe().unwrap().unwrap();
+        store.check_readiness().unwrap().unwrap();
     }
     assert!(size() - before < 32 * 1_024, "{} bytes", size() - before);
 }

@@ -5,27 +5,27 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::leftovers::{Directory, Leftover};
+use crate::cleanup::{CleanupGuard, ScratchDirectory};
 
 /// A file system of its own, in memory; gone when this is dropped.
-pub struct Disk {
+pub struct TestDisk {
     // Dropped in this order.
-    _mount: Leftover,
-    directory: Directory,
+    _mount: CleanupGuard,
+    directory: ScratchDirectory,
 }
 
-impl Disk {
+impl TestDisk {
     /// One of so many megabytes, or `None`, said aloud, where nothing may be mounted.
-    pub fn of(megabytes: u32) -> Option<Self> {
-        crate::server::tidy_when_interrupted();
-        let directory = Directory::new();
+    pub fn new(megabytes: u32) -> Option<Self> {
+        crate::server::clean_up_on_interrupt();
+        let directory = ScratchDirectory::new();
         let path = directory.path().to_owned();
         let mount = || {
             let mut mount = Command::new("mount");
             mount.args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=755"), "tmpfs"]).arg(&path);
             mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
         };
-        let (leftover, mounted) = Leftover::make(mount, |_| {
+        let (cleanup_guard, mounted) = CleanupGuard::create(mount, |_| {
             let path = path.clone();
             Box::new(move || drop(Command::new("umount").arg("-l").arg(path).stderr(Stdio::null()).status()))
         });
@@ -33,7 +33,7 @@ impl Disk {
             eprintln!("SKIPPED: no file system can be mounted here, so no disk was full");
             return None;
         }
-        Some(Self { _mount: leftover, directory })
+        Some(Self { _mount: cleanup_guard, directory })
     }
 
     /// Where it is.
@@ -43,7 +43,7 @@ impl Disk {
 
     /// Writes until there is no room left.
     pub fn fill(&self) {
-        let mut ballast = File::create(self.ballast()).unwrap();
+        let mut ballast = File::create(self.filler_path()).unwrap();
         let mut size = 1 << 20;
         while size > 0 {
             // The last bytes too.
@@ -54,11 +54,11 @@ impl Disk {
     }
 
     /// Makes room again.
-    pub fn clear(&self) {
-        std::fs::remove_file(self.ballast()).unwrap();
+    pub fn delete_filler(&self) {
+        std::fs::remove_file(self.filler_path()).unwrap();
     }
 
-    fn ballast(&self) -> PathBuf {
+    fn filler_path(&self) -> PathBuf {
         self.path().join("ballast")
     }
 }

@@ -5,47 +5,49 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use countersign::domain::user::Authority;
-use countersign::store::ledger::{Deed, RequestRef};
+use countersign::store::ledger::{Command, RequestRef};
 use reqwest::Client;
 
-use crate::crowd::assert_sound;
 use crate::helpers::{Backend, TestApp, TestUser};
-use crate::measure;
-use crate::relay::{Mood, Relay};
+use crate::load::assert_consistent;
 use crate::server::Server;
+use crate::short_or_long;
+use crate::smtp_server::{FakeSmtpServer, SmtpBehaviour};
 
 /// How long mails may take that wait for nobody: the outbox is swept every two seconds,
 /// and the machine may have other things to do.
-const SOON: Duration = Duration::from_secs(15);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
 const UNSENT: &str = "SELECT count(*) AS n FROM outbox WHERE result IS NULL";
 
 /// Asks each of these for a permission; they get a mail.
-fn ask(app: &TestApp, by: &TestUser, names: impl IntoIterator<Item = String>) {
+fn create_requests(app: &TestApp, by: &TestUser, names: impl IntoIterator<Item = String>) {
     let bundle = app.bundle("Sleep", 6);
     for name in names {
-        app.ask(by, &app.user(&format!("{name}@example.org")), &bundle);
+        app.create_request(by, &app.user(&format!("{name}@example.org")), &bundle);
     }
 }
 
 /// Has what was put off be due, and leases of servers that are no more run out.
-fn hurry(app: &TestApp, condition: &str) {
+fn make_due(app: &TestApp, condition: &str) {
     let hour = if app.database_url.starts_with("sqlite") { "3600000000" } else { "interval '1 hour'" };
-    app.tamper(&format!("UPDATE outbox SET due_at = due_at - {hour} WHERE result IS NULL AND {condition}"));
+    app.execute_raw(&format!(
+        "UPDATE outbox SET due_at = due_at - {hour} WHERE result IS NULL AND {condition}"
+    ));
 }
 
 /// Waits for something that must happen soon; how long it took.
-async fn soon(what: &str, mut happened: impl FnMut() -> bool) -> Duration {
+async fn wait_for(what: &str, mut happened: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !happened() {
-        assert!(begun.elapsed() < SOON, "{what}");
+        assert!(begun.elapsed() < DELIVERY_TIMEOUT, "{what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     begun.elapsed()
 }
 
 /// The median time that a call takes.
-async fn latency(server: &Server, user: &TestUser) -> Duration {
+async fn median_latency(server: &Server, user: &TestUser) -> Duration {
     let client = Client::builder().no_proxy().build().unwrap();
     let mut times = Vec::new();
     for _ in 0..200 {
@@ -59,134 +61,146 @@ async fn latency(server: &Server, user: &TestUser) -> Duration {
 }
 
 /// Each mail is of one row of the outbox, and whatever came twice is the same.
-fn assert_same(app: &TestApp, relay: &Relay) -> usize {
+fn assert_duplicates_identical(app: &TestApp, smtp_server: &FakeSmtpServer) -> usize {
     let mut seen: BTreeMap<String, (String, String)> = BTreeMap::new();
-    let mails = relay.mails();
+    let mails = smtp_server.mails();
     for mail in &mails {
-        let known = seen.entry(mail.to.clone()).or_insert((mail.id.clone(), mail.link.clone()));
-        assert_eq!((&known.0, &known.1), (&mail.id, &mail.link), "{} got two mails", mail.to);
+        let known = seen.entry(mail.to.clone()).or_insert((mail.message_id.clone(), mail.link.clone()));
+        assert_eq!((&known.0, &known.1), (&mail.message_id, &mail.link), "{} got two mails", mail.to);
     }
-    assert_sound(app);
+    assert_consistent(app);
     mails.len() - seen.len()
 }
 
 #[tokio::test]
-async fn no_mail_waits_for_a_sick_one_and_nor_does_anybody_who_calls() {
-    let relay = Relay::start(|to, before| match (to.split('-').next().unwrap_or_default(), before) {
-        ("poisoned", _) => Mood::Stalls,
-        ("trickle", _) => Mood::Trickles(measure(Duration::from_millis(250), Duration::from_secs(10))),
-        ("later", 0) => Mood::Says("451 4.7.1 later"),
-        ("never", _) => Mood::Says("550 5.1.1 nobody of that name"),
-        ("dropped", 0) => Mood::DropsAfterTheDot,
-        _ => Mood::Takes,
-    });
+async fn failing_mails_delay_neither_other_mails_nor_calls() {
+    let smtp_server =
+        FakeSmtpServer::start(|to, before| match (to.split('-').next().unwrap_or_default(), before) {
+            ("poisoned", _) => SmtpBehaviour::Stall,
+            ("trickle", _) => {
+                SmtpBehaviour::Trickle(short_or_long(Duration::from_millis(250), Duration::from_secs(10)))
+            }
+            ("later", 0) => SmtpBehaviour::Reply("451 4.7.1 later"),
+            ("never", _) => SmtpBehaviour::Reply("550 5.1.1 nobody of that name"),
+            ("dropped", 0) => SmtpBehaviour::DropAfterData,
+            _ => SmtpBehaviour::Accept,
+        });
     let app = TestApp::without_server(Backend::Sqlite);
     let ada = app.user("ada@example.org");
-    let server = Server::start(&app.database_url, &[("SMTP_URL", &relay.url())]);
-    let before = latency(&server, &ada).await;
-    let few = measure(8, 16);
-    let many = measure(80, 400);
-    let of = |mood: &'static str, times: usize| (0..times).map(move |nth| format!("{mood}-{nth}"));
+    let server = Server::start(&app.database_url, &[("SMTP_URL", &smtp_server.url())]);
+    let before = median_latency(&server, &ada).await;
+    let few = short_or_long(8, 16);
+    let many = short_or_long(80, 400);
+    let of = |behaviour: &'static str, times: usize| (0..times).map(move |nth| format!("{behaviour}-{nth}"));
     // The first that are due are the worst.
     let sick = ["poisoned", "trickle", "later", "never", "dropped"];
-    ask(&app, &ada, sick.iter().flat_map(|mood| of(mood, few)).chain(of("well", many)));
-    let has = |mood: &str| relay.recipients().iter().filter(|to| to.starts_with(mood)).count();
-    let took = soon("the healthy ones are sent", || has("well") == many).await;
-    let during = latency(&server, &ada).await;
+    create_requests(&app, &ada, sick.iter().flat_map(|behaviour| of(behaviour, few)).chain(of("well", many)));
+    let has =
+        |behaviour: &str| smtp_server.recipients().iter().filter(|to| to.starts_with(behaviour)).count();
+    let took = wait_for("the healthy ones are sent", || has("well") == many).await;
+    let during = median_latency(&server, &ada).await;
     eprintln!(
         "{many} mails beside {} sick ones in {took:?}; a call takes {during:?}, {before:?} before",
         few * 5
     );
     assert!(during < before * 5 + Duration::from_millis(50), "{during:?} against {before:?}");
-    soon("what was put off is sent later", || {
-        hurry(&app, "lease IS NULL");
+    wait_for("what was put off is sent later", || {
+        make_due(&app, "lease IS NULL");
         has("later") == few && has("dropped") == few
     })
     .await;
-    soon("what was refused is dead", || {
-        app.count("SELECT count(*) AS n FROM outbox WHERE result = 'dead'") == few as i64
+    wait_for("what was refused is dead", || {
+        app.count("SELECT count(*) AS n FROM outbox WHERE result = 'failed'") == few as i64
     })
     .await;
-    soon("what trickles comes too", || has("trickle") == few || measure(false, true)).await;
-    soon("nothing but what is stalled is owed", || app.count(UNSENT) == measure(few, 2 * few) as i64).await;
-    assert_eq!(relay.named("poisoned-0@example.org"), 1, "it is still being waited for");
-    assert_eq!(relay.named("never-0@example.org"), 1);
-    let twice = assert_same(&app, &relay);
+    wait_for("what trickles comes too", || has("trickle") == few || short_or_long(false, true)).await;
+    wait_for("nothing but what is stalled is owed", || {
+        app.count(UNSENT) == short_or_long(few, 2 * few) as i64
+    })
+    .await;
+    assert_eq!(smtp_server.rcpt_count("poisoned-0@example.org"), 1, "it is still being waited for");
+    assert_eq!(smtp_server.rcpt_count("never-0@example.org"), 1);
+    let twice = assert_duplicates_identical(&app, &smtp_server);
     assert_eq!(twice, few, "the relay dropped those after it had taken them");
 }
 
 #[tokio::test]
-async fn what_is_put_off_or_dropped_is_sent_again_and_is_the_same() {
-    is_sent_again("").await;
+async fn a_deferred_or_dropped_mail_is_resent_unchanged() {
+    check_redelivery("").await;
 }
 
 /// The same, with mistakes planted.
-pub async fn is_sent_again(planted: &str) {
-    const EACH: usize = 4;
-    let relay = Relay::start(|to, before| match (to.starts_with("later"), before) {
-        (true, 0) => Mood::Says("451 4.7.1 later"),
-        (false, 0) => Mood::DropsAfterTheDot,
-        _ => Mood::Takes,
+pub async fn check_redelivery(failpoints: &str) {
+    const MAILS_PER_BEHAVIOUR: usize = 4;
+    let smtp_server = FakeSmtpServer::start(|to, before| match (to.starts_with("later"), before) {
+        (true, 0) => SmtpBehaviour::Reply("451 4.7.1 later"),
+        (false, 0) => SmtpBehaviour::DropAfterData,
+        _ => SmtpBehaviour::Accept,
     });
     let app = TestApp::without_server(Backend::Sqlite);
     let ada = app.user("ada@example.org");
-    let _server = Server::start(&app.database_url, &[("SMTP_URL", &relay.url()), ("FAILPOINTS", planted)]);
-    let of = |mood: &'static str| (0..EACH).map(move |nth| format!("{mood}-{nth}"));
-    ask(&app, &ada, of("later").chain(of("dropped")));
-    soon("none is owed", || {
-        hurry(&app, "lease IS NULL");
+    let _server =
+        Server::start(&app.database_url, &[("SMTP_URL", &smtp_server.url()), ("FAILPOINTS", failpoints)]);
+    let of = |behaviour: &'static str| (0..MAILS_PER_BEHAVIOUR).map(move |nth| format!("{behaviour}-{nth}"));
+    create_requests(&app, &ada, of("later").chain(of("dropped")));
+    wait_for("none is owed", || {
+        make_due(&app, "lease IS NULL");
         app.count(UNSENT) == 0
     })
     .await;
-    assert_eq!(relay.recipients().len(), 2 * EACH, "each has its mail");
-    assert_eq!(assert_same(&app, &relay), EACH, "the relay dropped those after it had taken them");
+    assert_eq!(smtp_server.recipients().len(), 2 * MAILS_PER_BEHAVIOUR, "each has its mail");
+    assert_eq!(
+        assert_duplicates_identical(&app, &smtp_server),
+        MAILS_PER_BEHAVIOUR,
+        "the relay dropped those after it had taken them"
+    );
 }
 
 #[tokio::test]
-async fn a_relay_that_is_away_gets_its_mail_when_it_is_back_and_none_for_what_has_died() {
-    let relay = Relay::start(|_, _| Mood::Takes);
-    relay.set_away(true);
+async fn mail_is_delivered_after_an_smtp_outage_except_for_closed_requests() {
+    let smtp_server = FakeSmtpServer::start(|_, _| SmtpBehaviour::Accept);
+    smtp_server.set_down(true);
     let app = TestApp::without_server(Backend::Sqlite);
     let ada = app.user("ada@example.org");
-    let server = Server::start(&app.database_url, &[("SMTP_URL", &relay.url())]);
-    ask(&app, &ada, (0..20).map(|nth| format!("target{nth}")));
+    let server = Server::start(&app.database_url, &[("SMTP_URL", &smtp_server.url())]);
+    create_requests(&app, &ada, (0..20).map(|nth| format!("target{nth}")));
     let put_off = "SELECT count(*) AS n FROM outbox WHERE lease IS NULL AND last_error IS NOT NULL";
-    soon("all are put off", || app.count(put_off) == 20).await;
-    for id in app.numbers("SELECT id AS n FROM permission_requests ORDER BY id LIMIT 10") {
-        let which = RequestRef::Number(countersign::domain::request::RequestId(id));
-        app.commit(Deed::End { which, by: Authority::User(ada.user.id) });
+    wait_for("all are put off", || app.count(put_off) == 20).await;
+    for id in app.query_i64s("SELECT id AS n FROM permission_requests ORDER BY id LIMIT 10") {
+        let which = RequestRef::Id(countersign::domain::permission_request::RequestId(id));
+        app.commit(Command::CloseRequest { which, by: Authority::User(ada.user.id) });
     }
-    relay.set_away(false);
-    hurry(&app, "lease IS NULL");
-    soon("none is owed", || app.count(UNSENT) == 0).await;
+    smtp_server.set_down(false);
+    make_due(&app, "lease IS NULL");
+    wait_for("none is owed", || app.count(UNSENT) == 0).await;
     assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'"), 10);
-    assert_eq!((relay.mails().len(), relay.recipients().len()), (10, 10));
-    assert_eq!(assert_same(&app, &relay), 0);
+    assert_eq!((smtp_server.mails().len(), smtp_server.recipients().len()), (10, 10));
+    assert_eq!(assert_duplicates_identical(&app, &smtp_server), 0);
     assert!(server.is_alive());
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_again_and_again_loses_no_mail_and_repeats_none_but_the_same() {
+async fn repeated_kills_lose_no_mail_and_duplicates_are_identical() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         // So slow that some are always on their way.
-        let relay = Relay::start(|_, _| Mood::Trickles(Duration::from_millis(4)));
+        let smtp_server = FakeSmtpServer::start(|_, _| SmtpBehaviour::Trickle(Duration::from_millis(4)));
         let app = TestApp::without_server(backend);
         let (ada, bundle) = (app.user("ada@example.org"), app.bundle("Sleep", 6));
-        let (rounds, life) = measure((5, Duration::from_millis(500)), (60, Duration::from_secs(2)));
+        let (rounds, life) = short_or_long((5, Duration::from_millis(500)), (60, Duration::from_secs(2)));
         for round in 0..rounds {
-            let server = Server::start(&app.database_url, &[("SMTP_URL", &relay.url())]);
+            let server = Server::start(&app.database_url, &[("SMTP_URL", &smtp_server.url())]);
             for nth in 0..40 {
-                app.ask(&ada, &app.user(&format!("target{round}-{nth}@example.org")), &bundle);
+                app.create_request(&ada, &app.user(&format!("target{round}-{nth}@example.org")), &bundle);
             }
             tokio::time::sleep(life).await;
             server.kill();
             // A minute later.
-            hurry(&app, "lease IS NOT NULL");
+            make_due(&app, "lease IS NOT NULL");
         }
-        let server = Server::start(&app.database_url, &[("SMTP_URL", &relay.url())]);
-        soon("none is owed", || app.count(UNSENT) == 0).await;
-        assert_eq!(relay.recipients().len(), rounds * 40, "each has its mail");
-        let twice = assert_same(&app, &relay);
+        let server = Server::start(&app.database_url, &[("SMTP_URL", &smtp_server.url())]);
+        wait_for("none is owed", || app.count(UNSENT) == 0).await;
+        assert_eq!(smtp_server.recipients().len(), rounds * 40, "each has its mail");
+        let twice = assert_duplicates_identical(&app, &smtp_server);
         eprintln!("{backend:?}: {} mails, {rounds} kills, {twice} came twice", rounds * 40);
         // No more than were on their way.
         assert!(twice <= rounds * 16 * 2, "{twice} came twice");

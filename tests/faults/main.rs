@@ -10,28 +10,28 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "../../benches/harness/cleanup.rs"]
+mod cleanup;
 #[path = "../../benches/harness/cluster.rs"]
 #[expect(dead_code, reason = "the benches need more of it")]
 mod cluster;
 #[path = "../api/helpers.rs"]
 #[expect(dead_code, reason = "tests/api needs more of it")]
 mod helpers;
-#[path = "../../benches/harness/leftovers.rs"]
-mod leftovers;
 
 mod connections;
-mod crowd;
 mod database;
 mod disk;
+mod load;
 mod mail;
+mod mutants;
 mod overload;
 mod panics;
-mod plants;
-mod relay;
 mod server;
+mod smtp_server;
 mod sqlite;
 
 /// So much of something: a little every day, or much in the long form.
-pub fn measure<T>(short: T, long: T) -> T {
+pub fn short_or_long<T>(short: T, long: T) -> T {
     if std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long") { long } else { short }
 }

@@ -5,24 +5,24 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::cleanup::{ChildProcess, ScratchDirectory};
 use crate::helpers::SECRET;
-use crate::leftovers::{Directory, Process};
 
 /// A server, killed when dropped.
 pub struct Server {
-    process: Process,
+    process: ChildProcess,
     /// Where it listens, e.g. `http://127.0.0.1:40123`.
     pub url: String,
-    complaints: Arc<Mutex<Vec<String>>>,
-    _directory: Directory,
+    log: Arc<Mutex<Vec<String>>>,
+    _directory: ScratchDirectory,
 }
 
 impl Server {
     /// Starts one on this database, with more in its environment.
     pub fn start(database_url: &str, environment: &[(&str, &str)]) -> Self {
-        tidy_when_interrupted();
-        let directory = Directory::new();
-        let process = Process::start(
+        clean_up_on_interrupt();
+        let directory = ScratchDirectory::new();
+        let process = ChildProcess::start(
             Command::new(env!("CARGO_BIN_EXE_countersign"))
                 .arg("serve")
                 .current_dir(directory.path())
@@ -38,18 +38,17 @@ impl Server {
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped()),
         );
-        let mut lines = BufReader::new(process.with(|child| child.stderr.take()).unwrap()).lines();
-        let complaints = Arc::<Mutex<Vec<String>>>::default();
+        let mut lines = BufReader::new(process.with_child(|child| child.stderr.take()).unwrap()).lines();
+        let log = Arc::<Mutex<Vec<String>>>::default();
         let url = loop {
-            let line =
-                lines.next().unwrap_or_else(|| panic!("it ended: {:?}", complaints.lock().unwrap())).unwrap();
+            let line = lines.next().unwrap_or_else(|| panic!("it ended: {:?}", log.lock().unwrap())).unwrap();
             if let Some((_, address)) = line.split_once("address=") {
                 break format!("http://{}", address.trim());
             }
-            complaints.lock().unwrap().push(line);
+            log.lock().unwrap().push(line);
         };
         // What it logs from here on has to go somewhere, or it would block.
-        let heard = Arc::clone(&complaints);
+        let heard = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let mut heard = heard.lock().unwrap();
@@ -59,11 +58,11 @@ impl Server {
                 }
             }
         });
-        Self { process, url, complaints, _directory: directory }
+        Self { process, url, log, _directory: directory }
     }
 
     /// The kilobytes of it that are in memory.
-    pub fn resident(&self) -> u64 {
+    pub fn resident_kilobytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -76,17 +75,17 @@ impl Server {
 
     /// Kills it, wherever it is.
     pub fn kill(&self) {
-        self.process.with(|child| {
+        self.process.with_child(|child| {
             child.kill().unwrap();
             child.wait().unwrap();
         });
     }
 
     /// How it ends by itself, and how long that takes from now; `None` when it does not.
-    pub async fn end(&self, patience: Duration) -> Option<(ExitStatus, Duration)> {
+    pub async fn wait_for_exit(&self, timeout: Duration) -> Option<(ExitStatus, Duration)> {
         let begun = Instant::now();
-        while begun.elapsed() < patience {
-            if let Some(status) = self.process.with(|child| child.try_wait()).unwrap() {
+        while begun.elapsed() < timeout {
+            if let Some(status) = self.process.with_child(|child| child.try_wait()).unwrap() {
                 return Some((status, begun.elapsed()));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -95,8 +94,8 @@ impl Server {
     }
 
     /// What it has logged that has this in it.
-    pub fn said(&self, words: &str) -> Vec<String> {
-        let complaints = self.complaints.lock().unwrap();
+    pub fn log_lines_with(&self, words: &str) -> Vec<String> {
+        let complaints = self.log.lock().unwrap();
         complaints.iter().filter(|line| line.contains(words)).cloned().collect()
     }
 }
@@ -105,13 +104,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.said("").iter().rev().take(20).rev().for_each(|line| eprintln!("{line}"));
+            self.log_lines_with("").iter().rev().take(20).rev().for_each(|line| eprintln!("{line}"));
         }
     }
 }
 
 /// So that no server, cluster or disk outlives tests that are interrupted.
-pub fn tidy_when_interrupted() {
+pub fn clean_up_on_interrupt() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(crate::leftovers::tidy_when_interrupted);
+    ONCE.call_once(crate::cleanup::clean_up_on_interrupt);
 }

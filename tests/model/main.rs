@@ -11,12 +11,12 @@ mod protocol;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use Wish::{Decline, Redeem, RedeemOnce, Replace, Withdraw};
-use protocol::{Mistake, Protocol, Wish};
+use ClientRequest::{Decline, Redeem, RedeemWithKey, Replace, Withdraw};
+use protocol::{ClientRequest, Mutation, Protocol};
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// Goes through all of it; nothing may be wrong, and something right must happen.
-fn holds(name: &str, protocol: Protocol) {
+fn assert_holds(name: &str, protocol: Protocol) {
     let started = Instant::now();
     let checker = protocol.checker().threads(2).spawn_bfs().join();
     println!(
@@ -30,8 +30,8 @@ fn holds(name: &str, protocol: Protocol) {
 }
 
 /// Makes the mistake; this property must be seen to break.
-fn breaks(protocol: Protocol, mistake: Mistake, property: &'static str) {
-    let checker = Protocol { mistake: Some(mistake), ..protocol }
+fn assert_mutation_detected(protocol: Protocol, mistake: Mutation, property: &'static str) {
+    let checker = Protocol { mutation: Some(mistake), ..protocol }
         .checker()
         .finish_when(HasDiscoveries::AllOf(BTreeSet::from([property])))
         .spawn_bfs()
@@ -41,65 +41,83 @@ fn breaks(protocol: Protocol, mistake: Mistake, property: &'static str) {
     println!("{mistake:?} breaks “{property}”: {:?}", path.into_actions());
 }
 
-fn long() -> bool {
+fn is_long_form() -> bool {
     std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long")
 }
 
-const WISHES: [Wish; 5] = [Redeem, RedeemOnce, Decline, Withdraw, Replace];
+const REQUESTS: [ClientRequest; 5] = [Redeem, RedeemWithKey, Decline, Withdraw, Replace];
 
 #[test]
-fn any_two_on_two_replicas_with_a_crash_a_lost_answer_and_little_time() {
-    for (nth, one) in WISHES.into_iter().enumerate() {
-        for other in WISHES.into_iter().skip(nth) {
+fn any_two_clients_on_two_replicas_with_a_crash_a_lost_response_and_short_deadlines() {
+    for (nth, one) in REQUESTS.into_iter().enumerate() {
+        for other in REQUESTS.into_iter().skip(nth) {
             // That somebody redeems is wanted of those who wish to.
-            if matches!(one, Redeem | RedeemOnce) {
-                let losses = if long() { 2 } else { 1 };
+            if matches!(one, Redeem | RedeemWithKey) {
+                let losses = if is_long_form() { 2 } else { 1 };
                 let pair = Protocol::new(2, &[one, other]);
-                holds(&format!("{one:?}, {other:?}"), Protocol { crashes: 1, losses, hurried: true, ..pair });
+                assert_holds(
+                    &format!("{one:?}, {other:?}"),
+                    Protocol { max_crashes: 1, max_lost_responses: losses, short_deadlines: true, ..pair },
+                );
             }
         }
     }
 }
 
 #[test]
-fn three_on_two_replicas_with_a_crash_and_a_lost_answer() {
-    for wishes in [[RedeemOnce, Redeem, Withdraw], [RedeemOnce, Decline, Replace]] {
+fn three_clients_on_two_replicas_with_a_crash_and_a_lost_response() {
+    for wishes in [[RedeemWithKey, Redeem, Withdraw], [RedeemWithKey, Decline, Replace]] {
         let three = Protocol::new(2, &wishes);
-        holds(&format!("{wishes:?}"), Protocol { crashes: 1, losses: 1, ..three });
+        assert_holds(&format!("{wishes:?}"), Protocol { max_crashes: 1, max_lost_responses: 1, ..three });
     }
 }
 
 #[test]
-fn three_on_three_replicas_with_all_that_can_go_wrong() {
-    if long() {
-        for wishes in [[RedeemOnce, Redeem, Withdraw], [RedeemOnce, RedeemOnce, Decline]] {
+fn three_clients_on_three_replicas_with_every_fault() {
+    if is_long_form() {
+        for wishes in [[RedeemWithKey, Redeem, Withdraw], [RedeemWithKey, RedeemWithKey, Decline]] {
             let three = Protocol::new(3, &wishes);
-            holds(&format!("{wishes:?}"), Protocol { crashes: 1, losses: 1, hurried: true, ..three });
+            assert_holds(
+                &format!("{wishes:?}"),
+                Protocol { max_crashes: 1, max_lost_responses: 1, short_deadlines: true, ..three },
+            );
         }
     }
 }
 
 #[test]
-fn each_mistake_is_found() {
+fn every_mutation_is_detected() {
     let race = Protocol::new(2, &[Redeem, Redeem]);
-    breaks(race.clone(), Mistake::Unguarded, "a token makes one permission at most");
-    breaks(race.clone(), Mistake::GrantApart, "a used token and its permission are there together");
+    assert_mutation_detected(race.clone(), Mutation::NoRecheck, "a token makes one permission at most");
+    assert_mutation_detected(
+        race.clone(),
+        Mutation::SeparateGrant,
+        "a used token and its permission are there together",
+    );
 
     let end = Protocol::new(2, &[Redeem, Withdraw]);
-    breaks(end.clone(), Mistake::Unlocked, "what was acknowledged is so");
+    assert_mutation_detected(end.clone(), Mutation::NoLock, "what was acknowledged is so");
 
-    let crash = Protocol { crashes: 1, ..race.clone() };
-    breaks(crash, Mistake::EarlyAnswer, "what was acknowledged is so");
+    let crash = Protocol { max_crashes: 1, ..race.clone() };
+    assert_mutation_detected(crash, Mutation::EarlyResponse, "what was acknowledged is so");
 
-    let lost = Protocol { losses: 1, ..race.clone() };
-    breaks(lost.clone(), Mistake::RetriedUnknown, "who is refused has done nothing");
-    breaks(lost.clone(), Mistake::ReadBackByRow, "one wins");
-    breaks(lost.clone(), Mistake::Unfenced, "who is refused has done nothing");
+    let lost = Protocol { max_lost_responses: 1, ..race.clone() };
+    assert_mutation_detected(lost.clone(), Mutation::RetryAfterUnknown, "who is refused has done nothing");
+    assert_mutation_detected(lost.clone(), Mutation::ReadBackByRow, "one wins");
+    assert_mutation_detected(lost.clone(), Mutation::NoFence, "who is refused has done nothing");
 
-    let hurried = Protocol { hurried: true, ..lost };
-    breaks(hurried.clone(), Mistake::Unfenced, "of what is said not to have been done nothing is");
-    breaks(hurried, Mistake::HastyNotDone, "of what is said not to have been done nothing is");
+    let hurried = Protocol { short_deadlines: true, ..lost };
+    assert_mutation_detected(
+        hurried.clone(),
+        Mutation::NoFence,
+        "of what is said not to have been done nothing is",
+    );
+    assert_mutation_detected(
+        hurried,
+        Mutation::EarlyNotExecuted,
+        "of what is said not to have been done nothing is",
+    );
 
-    let twice = Protocol::new(2, &[RedeemOnce]);
-    breaks(twice, Mistake::ForgottenKey, "the same key has the same answer");
+    let twice = Protocol::new(2, &[RedeemWithKey]);
+    assert_mutation_detected(twice, Mutation::KeyNotStored, "the same key has the same answer");
 }

@@ -31,8 +31,8 @@ CREATE TABLE sessions (
     digest     bytea NOT NULL CHECK (length(digest) = 32),
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    address    text,
-    client     text
+    ip    text,
+    user_agent     text
 );
 CREATE INDEX sessions_of_user ON sessions (user_id, id);
 
@@ -89,63 +89,63 @@ CREATE TABLE permission_requests (
     redeem_page  text,
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL,
-    create_once  text,
+    create_key  text,
     closed_at    timestamptz,
-    outcome      text CHECK (outcome IN ('redeemed', 'given', 'declined', 'withdrawn', 'replaced', 'expired')),
-    redeem_once  text,
-    stands       boolean NOT NULL DEFAULT false,
+    outcome      text CHECK (outcome IN ('approved', 'granted', 'declined', 'withdrawn', 'replaced', 'expired')),
+    redeem_key  text,
+    active       boolean NOT NULL DEFAULT false,
     terms        text COLLATE "C" NOT NULL GENERATED ALWAYS AS
         (user_target::text || ':' || user_allowed::text || ':' || bundle_id::text) STORED,
     CHECK (user_target <> user_allowed),
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
-    CHECK (NOT stands OR outcome IN ('redeemed', 'given'))
+    CHECK (NOT active OR outcome IN ('approved', 'granted'))
 );
 -- Each question has an index whose condition no other question's implies, so that
 -- a plan has nothing to choose. (`closed_at` and `outcome` are null together.)
 -- At most one open request, and one that stands, of the same terms.
-CREATE UNIQUE INDEX permission_requests_open ON permission_requests (terms) WHERE closed_at IS NULL;
-CREATE UNIQUE INDEX permission_requests_standing ON permission_requests (terms) WHERE stands;
+CREATE UNIQUE INDEX permission_requests_open_terms ON permission_requests (terms) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX permission_requests_active_terms ON permission_requests (terms) WHERE active;
 -- By who posted it and their key, as `<user>:<key>`.
-CREATE UNIQUE INDEX permission_requests_once ON permission_requests (create_once) WHERE create_once IS NOT NULL;
+CREATE UNIQUE INDEX permission_requests_create_key ON permission_requests (create_key) WHERE create_key IS NOT NULL;
 -- A party's open requests, and what they give and receive.
-CREATE INDEX permission_requests_target ON permission_requests (user_target, id) WHERE outcome IS NULL;
-CREATE INDEX permission_requests_allowed ON permission_requests (user_allowed, id) WHERE outcome IS NULL;
-CREATE INDEX permission_requests_given
-    ON permission_requests (user_target, id) WHERE stands AND outcome IS NOT NULL;
-CREATE INDEX permission_requests_received
-    ON permission_requests (user_allowed, id) WHERE stands AND outcome IS NOT NULL;
+CREATE INDEX permission_requests_open_target ON permission_requests (user_target, id) WHERE outcome IS NULL;
+CREATE INDEX permission_requests_open_allowed ON permission_requests (user_allowed, id) WHERE outcome IS NULL;
+CREATE INDEX permission_requests_active_target
+    ON permission_requests (user_target, id) WHERE active AND outcome IS NOT NULL;
+CREATE INDEX permission_requests_active_allowed
+    ON permission_requests (user_allowed, id) WHERE active AND outcome IS NOT NULL;
 -- What they gave and received once.
-CREATE INDEX permission_requests_gave
-    ON permission_requests (user_target, id) WHERE outcome = 'redeemed' AND NOT stands;
-CREATE INDEX permission_requests_got
-    ON permission_requests (user_allowed, id) WHERE outcome = 'redeemed' AND NOT stands;
+CREATE INDEX permission_requests_ended_target
+    ON permission_requests (user_target, id) WHERE outcome = 'approved' AND NOT active;
+CREATE INDEX permission_requests_ended_allowed
+    ON permission_requests (user_allowed, id) WHERE outcome = 'approved' AND NOT active;
 -- What they have asked for that came to nothing, or stands no longer.
-CREATE INDEX permission_requests_over
-    ON permission_requests (user_allowed, id) WHERE NOT stands AND outcome IS NOT NULL;
+CREATE INDEX permission_requests_inactive_allowed
+    ON permission_requests (user_allowed, id) WHERE NOT active AND outcome IS NOT NULL;
 -- What has expired, to be closed.
 CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
 
 -- Raises a check violation for what is not so: a statement that decides by what was
 -- read before it ends with this.
-CREATE DOMAIN unchanged AS boolean CHECK (VALUE);
+CREATE DOMAIN assert_true AS boolean CHECK (VALUE);
 
 -- The permissions that stand: each is the request that was redeemed for it, or
 -- the row of one given unasked.
 CREATE VIEW bundle_permissions AS
     SELECT id, user_target, user_allowed, bundle_id, closed_at AS created_at
-    FROM permission_requests WHERE stands AND outcome IS NOT NULL;
+    FROM permission_requests WHERE active AND outcome IS NOT NULL;
 
 -- How many open requests and standing permissions each user is a party to, as sums
 -- of rows: a list's total is told without reading the list. Each batch adds one row
 -- a party, so that two replicas never wait for each other here; who finds many of
 -- them adds them up.
-CREATE TABLE tallies (
+CREATE TABLE user_counters (
     user_id  bigint NOT NULL,
-    open     bigint NOT NULL,
-    standing bigint NOT NULL
+    open_requests     bigint NOT NULL,
+    active_permissions bigint NOT NULL
 );
-CREATE INDEX tallies_user ON tallies (user_id);
+CREATE INDEX user_counters_user ON user_counters (user_id);
 
 -- Whom each user takes no requests from.
 CREATE TABLE blocks (
@@ -159,9 +159,9 @@ CREATE TABLE blocks (
 -- How far the meters of the limits have risen: when each will have run down. One that
 -- has is as good as none, and is swept. (No index on the moment: it would be written
 -- with every rise, for a sweep a minute.)
-CREATE TABLE meters (
+CREATE TABLE rate_limits (
     key   text COLLATE "C" PRIMARY KEY NOT NULL,
-    until timestamptz NOT NULL
+    theoretical_arrival timestamptz NOT NULL
 );
 
 -- The mailed links by which people set their passwords. Of the link itself there is
@@ -169,7 +169,7 @@ CREATE TABLE meters (
 CREATE TABLE password_links (
     id          uuid PRIMARY KEY,
     user_id     bigint NOT NULL REFERENCES users,
-    first       boolean NOT NULL,
+    initial       boolean NOT NULL,
     created_at  timestamptz NOT NULL,
     expires_at  timestamptz NOT NULL,
     used_at     timestamptz,
@@ -191,13 +191,13 @@ CREATE TABLE outbox (
     attempts         integer NOT NULL,
     lease            uuid,
     finished_at      timestamptz,
-    result           text CHECK (result IN ('sent', 'dead', 'cancelled')),
+    result           text CHECK (result IN ('sent', 'failed', 'cancelled')),
     last_error       text,
     CHECK ((request_id IS NULL) <> (password_link_id IS NULL)),
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (due_at) WHERE finished_at IS NULL;
-CREATE INDEX outbox_dead ON outbox (id) WHERE result = 'dead';
+CREATE INDEX outbox_failed ON outbox (id) WHERE result = 'failed';
 CREATE INDEX outbox_request ON outbox (request_id);
 CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
 
@@ -207,31 +207,31 @@ CREATE TABLE link_views (
     redeem_id       uuid PRIMARY KEY,
     fetches         bigint NOT NULL,
     last_fetched_at timestamptz NOT NULL,
-    looks           bigint NOT NULL,
-    last_looked_at  timestamptz
+    target_views           bigint NOT NULL,
+    last_target_view_at  timestamptz
 );
 
 -- Who did what to what, when, from where, and whom it concerns besides: the parties who
 -- did not do it themselves. No foreign keys: the trail outlives what it tells of. An id
 -- begins with its moment, so that the order of ids is that of time.
-CREATE TABLE events (
+CREATE TABLE audit_log (
     id           uuid PRIMARY KEY,
     at           timestamptz NOT NULL,
     actor        bigint,
     action       text COLLATE "C" NOT NULL,
     subject      text COLLATE "C" NOT NULL,
-    address      text,
-    client       text,
-    concerns     bigint,
-    concerns_too bigint
+    ip      text,
+    user_agent       text,
+    affected_user_1     bigint,
+    affected_user_2 bigint
 );
 -- By what was done to it, who did it, whom it concerns, and what was done: the newest
 -- first. Redemptions are in none of these, since each of them would cost as much again
 -- as the rest of it: they are found by their requests, which know when they were redeemed.
-CREATE INDEX events_subject ON events (subject, id) WHERE action <> 'request.redeemed';
-CREATE INDEX events_actor ON events (actor, id) WHERE actor IS NOT NULL AND action <> 'request.redeemed';
-CREATE INDEX events_concerns ON events (concerns, id)
-    WHERE concerns IS NOT NULL AND action <> 'request.redeemed';
-CREATE INDEX events_concerns_too ON events (concerns_too, id)
-    WHERE concerns_too IS NOT NULL AND action <> 'request.redeemed';
-CREATE INDEX events_action ON events (action, id) WHERE action <> 'request.redeemed';
+CREATE INDEX audit_log_subject ON audit_log (subject, id) WHERE action <> 'request.approved';
+CREATE INDEX audit_log_actor ON audit_log (actor, id) WHERE actor IS NOT NULL AND action <> 'request.approved';
+CREATE INDEX audit_log_affected_user_1 ON audit_log (affected_user_1, id)
+    WHERE affected_user_1 IS NOT NULL AND action <> 'request.approved';
+CREATE INDEX audit_log_affected_user_2 ON audit_log (affected_user_2, id)
+    WHERE affected_user_2 IS NOT NULL AND action <> 'request.approved';
+CREATE INDEX audit_log_action ON audit_log (action, id) WHERE action <> 'request.approved';

@@ -1,11 +1,11 @@
-DROP TABLE events;
+DROP TABLE audit_log;
 DROP TABLE link_views;
 DROP TABLE outbox;
 DROP TABLE password_links;
-DROP TABLE meters;
+DROP TABLE rate_limits;
 DROP TABLE blocks;
 DROP VIEW bundle_permissions;
-DROP TABLE tallies;
+DROP TABLE user_counters;
 DROP TABLE permission_requests;
 DROP TABLE export_uses;
 DROP TABLE export_tokens;

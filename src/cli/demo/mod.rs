@@ -2,7 +2,7 @@
 //! walked once through both loops over real HTTP. Each step is printed as the
 //! `curl` that a reader can repeat, with what the server really answered.
 
-mod walk;
+mod scenario;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -14,8 +14,8 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 
 use super::CliError;
-use crate::app::{AppError, Application, Parts};
-use crate::config::{Config, Overrides};
+use crate::app::{AppError, Application, Dependencies};
+use crate::config::{CliOverrides, Config};
 use crate::domain::bundle::{BundleName, Description};
 use crate::domain::hub::HubId;
 use crate::domain::permission::{Mask, Role};
@@ -27,9 +27,9 @@ use crate::store::users::NewUser;
 use crate::store::{Store, StoreError, bundles, hubs, users};
 
 /// Where the demo listens, if nobody else does.
-const PORT: u16 = 8080;
+const PREFERRED_PORT: u16 = 8080;
 /// The hub that Ada owns.
-const HUB: &str = "observatory";
+const HUB_ID: &str = "observatory";
 
 /// What can go wrong with a demo.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum DemoError {
     System(#[from] std::io::Error),
     /// What was to be put in before the walk is not to be had.
     #[error("the demo data could not be created: {0}")]
-    People(String),
+    Setup(String),
     /// A step did not go as it should.
     #[error("the demo step “{step}” failed: {reason}")]
     Step {
@@ -55,78 +55,78 @@ pub enum DemoError {
 
 impl From<StoreError> for DemoError {
     fn from(error: StoreError) -> Self {
-        Self::People(error.to_string())
+        Self::Setup(error.to_string())
     }
 }
 
 /// Someone in the demo.
-struct Person {
+struct DemoUser {
     id: UserId,
     email: &'static str,
     password: &'static str,
 }
 
 /// A server that runs until it is stopped, or Ctrl-C.
-struct Running {
+struct RunningServer {
     server: ServerHandle,
     thread: JoinHandle<Result<(), AppError>>,
 }
 
 /// Runs the demo; `once` ends it after the walk.
 pub fn run(once: bool) -> Result<(), CliError> {
-    demo(once).map_err(CliError::Demo)
+    run_demo(once).map_err(CliError::Demo)
 }
 
-fn demo(once: bool) -> Result<(), DemoError> {
+fn run_demo(once: bool) -> Result<(), DemoError> {
     let directory = tempfile::Builder::new().prefix("countersign-demo-").tempdir()?;
     let listener = listen()?;
     let address = listener.local_addr()?;
     let (config, mut parts) = prepare(&directory, address)?;
     parts.listener = listener;
     let store = parts.store.clone();
-    let (ada, grace, [sleep, steps]) = people(&store)?;
+    let (ada, grace, [sleep, steps]) = create_fixtures(&store)?;
     let mail = config.mail_directory.clone();
-    let running = Running::start(config, parts)?;
-    let walked = walk::walk(&format!("http://{address}"), &mail, &ada, &grace, sleep);
+    let running = RunningServer::start(config, parts)?;
+    let walked = scenario::run(&format!("http://{address}"), &mail, &ada, &grace, sleep);
     if once || walked.is_err() {
         running.stop();
         return walked;
     }
-    walk::farewell(&format!("http://{address}"), &mail, &ada, &grace, steps)?;
+    scenario::print_next_steps(&format!("http://{address}"), &mail, &ada, &grace, steps)?;
     running.wait()
 }
 
 /// The usual port, or any that is free.
 fn listen() -> std::io::Result<TcpListener> {
     let at = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    at(PORT).or_else(|_| at(0))
+    at(PREFERRED_PORT).or_else(|_| at(0))
 }
 
 /// A configuration of the demo's own: neither the environment nor a
 /// `countersign.toml` that lies about has a say.
-fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Parts), DemoError> {
+fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Dependencies), DemoError> {
     let file = directory.path().join("countersign.toml");
     std::fs::write(&file, "")?;
-    let flags = Overrides {
+    let flags = CliOverrides {
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string()),
         public_url: Some(format!("http://{address}")),
         database_url: Some(format!("sqlite://{}", directory.path().join("demo.db").display())),
         mail_directory: Some(directory.path().join("outbox")),
-        ..Overrides::default()
+        ..CliOverrides::default()
     };
     let mut config = Config::load(Some(&file), |_| None, flags).map_err(AppError::from)?;
     config.secret =
-        crate::config::Secret::Given(SecretString::from(format!("{}{}", entropy::uuid(), entropy::uuid())));
-    let parts = Parts::new(&config)?;
+        crate::config::Secret::Value(SecretString::from(format!("{}{}", entropy::uuid(), entropy::uuid())));
+    let parts = Dependencies::new(&config)?;
     Ok((config, parts))
 }
 
 /// Ada, who owns a hub; Grace, whose data Ada asks for; and two bundles' numbers.
-fn people(store: &Store) -> Result<(Person, Person, [i64; 2]), DemoError> {
-    let ada = person(store, "ada@example.org", "Ada", "Lovelace", "analytical engine")?;
-    let grace = person(store, "grace@example.org", "Grace", "Hopper", "nanosecond wire")?;
-    let bad = |error: &dyn std::fmt::Display| DemoError::People(error.to_string());
-    let hub = HubId::new(HUB).map_err(|error| bad(&error))?;
+fn create_fixtures(store: &Store) -> Result<(DemoUser, DemoUser, [i64; 2]), DemoError> {
+    let ada = create_user(store, "ada@example.org", "Ada", "Lovelace", "analytical engine")?;
+    let grace = create_user(store, "grace@example.org", "Grace", "Hopper", "nanosecond wire")?;
+    let bad = |error: &dyn std::fmt::Display| DemoError::Setup(error.to_string());
+    let hub = HubId::new(HUB_ID).map_err(|error| bad(&error))?;
     let new_bundle = |name, description| -> Result<NewBundle, DemoError> {
         Ok(NewBundle {
             name: BundleName::new(name).map_err(|error| bad(&error))?,
@@ -145,14 +145,14 @@ fn people(store: &Store) -> Result<(Person, Person, [i64; 2]), DemoError> {
     Ok((ada, grace, numbers))
 }
 
-fn person(
+fn create_user(
     store: &Store,
     email: &'static str,
     first_name: &str,
     last_name: &str,
     password: &'static str,
-) -> Result<Person, DemoError> {
-    let bad = |error: &dyn std::fmt::Display| DemoError::People(error.to_string());
+) -> Result<DemoUser, DemoError> {
+    let bad = |error: &dyn std::fmt::Display| DemoError::Setup(error.to_string());
     let new = NewUser {
         email: Email::new(email).map_err(|error| bad(&error))?,
         first_name: PersonName::new(first_name).map_err(|error| bad(&error))?,
@@ -165,11 +165,11 @@ fn person(
         users::insert(conn, &new, now)
     })?;
     let user = added.ok_or_else(|| bad(&"the email address is already in use"))?;
-    Ok(Person { id: user.id, email, password })
+    Ok(DemoUser { id: user.id, email, password })
 }
 
-impl Running {
-    fn start(config: Config, parts: Parts) -> Result<Self, DemoError> {
+impl RunningServer {
+    fn start(config: Config, parts: Dependencies) -> Result<Self, DemoError> {
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -181,7 +181,7 @@ impl Running {
         });
         match receiver.recv() {
             Ok(server) => Ok(Self { server, thread }),
-            Err(_) => Err(ended(thread)),
+            Err(_) => Err(startup_error(thread)),
         }
     }
 
@@ -195,21 +195,21 @@ impl Running {
     fn wait(self) -> Result<(), DemoError> {
         match self.thread.join() {
             Ok(ended) => Ok(ended?),
-            Err(_) => Err(DemoError::People("the server thread panicked".to_owned())),
+            Err(_) => Err(DemoError::Setup("the server thread panicked".to_owned())),
         }
     }
 }
 
 /// Why a server's thread ended before it served.
-fn ended(thread: JoinHandle<Result<(), AppError>>) -> DemoError {
+fn startup_error(thread: JoinHandle<Result<(), AppError>>) -> DemoError {
     match thread.join() {
         Ok(Err(error)) => error.into(),
-        _ => DemoError::People("the server did not start".to_owned()),
+        _ => DemoError::Setup("the server did not start".to_owned()),
     }
 }
 
 /// The newest mail in a directory, once there are as many.
-fn mail(directory: &Path, wanted: usize) -> Option<std::path::PathBuf> {
+fn newest_mail(directory: &Path, wanted: usize) -> Option<std::path::PathBuf> {
     let mut mails: Vec<_> = std::fs::read_dir(directory)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -7,19 +7,19 @@ use std::rc::Rc;
 
 /// The most bytes that a record may have. A quote that is never closed would
 /// otherwise take the rest of the file into memory.
-pub const LONGEST: u64 = 1 << 20;
+pub const MAX_RECORD_BYTES: u64 = 1 << 20;
 /// Bytes that are read at once.
-const BUFFER: usize = 1 << 18;
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// What has been read so far.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct ReadCounter {
     lines: Cell<u64>,
     bytes: Cell<u64>,
-    record: Cell<u64>,
+    record_bytes: Cell<u64>,
 }
 
-impl Meter {
+impl ReadCounter {
     /// The line, from 1, that was read last.
     pub fn line(&self) -> u64 {
         self.lines.get()
@@ -32,28 +32,28 @@ impl Meter {
 
     /// Says that a record is complete.
     pub fn end_record(&self) {
-        self.record.set(0);
+        self.record_bytes.set(0);
     }
 }
 
 /// A reader that gives no more than one line at a time.
-pub struct Lines<R> {
+pub struct LineReader<R> {
     input: BufReader<R>,
-    meter: Rc<Meter>,
+    counter: Rc<ReadCounter>,
     at_start: bool,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read> LineReader<R> {
     /// Reads `input`, and keeps count in `meter`.
-    pub fn new(input: R, meter: Rc<Meter>) -> Self {
-        Self { input: BufReader::with_capacity(BUFFER, input), meter, at_start: true }
+    pub fn new(input: R, counter: Rc<ReadCounter>) -> Self {
+        Self { input: BufReader::with_capacity(BUFFER_BYTES, input), counter: counter, at_start: true }
     }
 }
 
-impl<R: Read> Read for Lines<R> {
+impl<R: Read> Read for LineReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let Meter { lines, bytes, record } = &*self.meter;
-        if record.get() > LONGEST {
+        let ReadCounter { lines, bytes, record_bytes: record } = &*self.counter;
+        if record.get() > MAX_RECORD_BYTES {
             let text = "a record is longer than 1 MiB; check for a missing closing quote";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
@@ -81,9 +81,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_gives_a_line_at_a_time_and_counts() {
-        let meter = Rc::new(Meter::default());
-        let mut lines = Lines::new(&b"one\n\nthree"[..], Rc::clone(&meter));
+    fn the_reader_yields_one_line_at_a_time_and_counts() {
+        let meter = Rc::new(ReadCounter::default());
+        let mut lines = LineReader::new(&b"one\n\nthree"[..], Rc::clone(&meter));
         let mut out = [0; 100];
         for (text, line, bytes) in [("one\n", 1, 4), ("\n", 2, 5), ("three", 3, 10), ("", 3, 10)] {
             let length = lines.read(&mut out).unwrap();
@@ -93,11 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_an_end_is_given_up() {
+    fn an_endless_record_is_rejected() {
         let endless = io::repeat(b'x');
-        let mut lines = Lines::new(endless, Rc::default());
+        let mut lines = LineReader::new(endless, Rc::default());
         let mut out = [0; 1 << 16];
         let read = (0..100).map_while(|_| lines.read(&mut out).ok()).sum::<usize>();
-        assert!(read as u64 <= LONGEST + out.len() as u64, "{read}");
+        assert!(read as u64 <= MAX_RECORD_BYTES + out.len() as u64, "{read}");
     }
 }

@@ -15,27 +15,27 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::Output;
-use super::{CliError, Globals};
+use super::{CliError, GlobalArgs};
 use crate::store::StoreError;
 use progress::Progress;
-use table::{Columns, Row, Table};
+use table::{CsvColumns, CsvRow, CsvTable};
 
-pub use report::{BadLine, Report};
-pub use table::TableError;
+pub use report::{ImportErrors, LineError};
+pub use table::CsvError;
 
 /// Rows that are staged at once.
-const CHUNK: usize = 4_096;
+const CHUNK_ROWS: usize = 4_096;
 
 /// What can be imported.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum ImportCommand {
     /// Import users
     ///
     /// The column email is required. Optional columns are first_name, last_name,
     /// staff (true or false, default false), active (true or false, default true)
     /// and password_hash (an argon2 hash in PHC format). Existing users are not
     /// changed.
-    Users(Source),
+    Users(ImportSource),
     /// Import permission requests; mails are sent only with --mail
     ///
     /// Required columns are user_target (who is asked), user_allowed (who asks),
@@ -43,25 +43,25 @@ pub enum Verb {
     /// is unique). Optional is ttl (in seconds) or expires_at (for example,
     /// 2030-01-31T12:00:00Z). Requests that are already pending or approved are
     /// skipped.
-    Requests(Requests),
+    Requests(ImportRequestsArgs),
 }
 
 /// The requests to be imported.
 #[derive(Args)]
-pub struct Requests {
+pub struct ImportRequestsArgs {
     #[command(flatten)]
-    source: Source,
+    source: ImportSource,
     /// Send the request mail to each user_target
     #[arg(long)]
     mail: bool,
 }
 
 /// A file, or stdin.
-type Input = Table<Box<dyn Read>>;
+type InputTable = CsvTable<Box<dyn Read>>;
 
 /// The file.
 #[derive(Args)]
-pub struct Source {
+pub struct ImportSource {
     /// A CSV file in UTF-8 with column names in the first line; - reads stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -69,60 +69,62 @@ pub struct Source {
 
 /// What came of it.
 #[derive(Serialize)]
-struct Counts {
+struct ImportCounts {
     imported: u64,
-    passed_over: u64,
+    skipped: u64,
     mails: u64,
 }
 
 /// Does it.
-pub(super) fn run(verb: Verb, globals: &Globals, output: &Output) -> Result<(), CliError> {
-    match verb {
-        Verb::Users(source) => users::import(&source, globals, output),
-        Verb::Requests(Requests { source, mail }) => requests::import(&source, mail, globals, output),
+pub(super) fn run(command: ImportCommand, global_args: &GlobalArgs, output: &Output) -> Result<(), CliError> {
+    match command {
+        ImportCommand::Users(source) => users::import(&source, global_args, output),
+        ImportCommand::Requests(ImportRequestsArgs { source, mail }) => {
+            requests::import(&source, mail, global_args, output)
+        }
     }
 }
 
-impl Source {
+impl ImportSource {
     /// Opens the file; how many bytes it has, if that is known.
-    fn open(&self, columns: Columns) -> Result<(Input, Option<u64>), CliError> {
+    fn open(&self, columns: CsvColumns) -> Result<(InputTable, Option<u64>), CliError> {
         let (input, size): (Box<dyn Read>, _) = if self.file.as_os_str() == "-" {
             (Box::new(io::stdin().lock()), None)
         } else {
-            let file = File::open(&self.file).map_err(|error| self.wrong(error.into()))?;
+            let file = File::open(&self.file).map_err(|error| self.file_error(error.into()))?;
             let size = file.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
             (Box::new(file), size)
         };
-        let table = Table::open(input, columns).map_err(|error| self.wrong(error))?;
+        let table = CsvTable::open(input, columns).map_err(|error| self.file_error(error))?;
         Ok((table, size))
     }
 
-    fn wrong(&self, error: TableError) -> CliError {
+    fn file_error(&self, error: CsvError) -> CliError {
         CliError::ImportFile(self.file.clone(), error)
     }
 
     /// Reads all rows, and has those that are good staged; what is wrong with
     /// the others.
-    fn read<T>(
+    fn stage_rows<T>(
         &self,
-        (mut table, progress): (Input, &Progress),
-        parse: impl Fn(Row<'_>) -> Result<T, BadLine>,
+        (mut table, progress): (InputTable, &Progress),
+        parse: impl Fn(CsvRow<'_>) -> Result<T, LineError>,
         mut stage: impl FnMut(&[T]) -> Result<(), StoreError>,
-    ) -> Result<(Report, u64), CliError> {
-        let (mut report, mut rows) = (Report::default(), 0);
-        let mut chunk = Vec::with_capacity(CHUNK);
-        while let Some(row) = table.next().map_err(|error| self.wrong(error))? {
+    ) -> Result<(ImportErrors, u64), CliError> {
+        let (mut report, mut rows) = (ImportErrors::default(), 0);
+        let mut chunk = Vec::with_capacity(CHUNK_ROWS);
+        while let Some(row) = table.next().map_err(|error| self.file_error(error))? {
             rows += 1;
             match parse(row) {
                 Ok(value) => chunk.push(value),
                 Err(bad) => report.add(bad),
             }
-            if chunk.len() == CHUNK {
+            if chunk.len() == CHUNK_ROWS {
                 stage(&chunk)?;
                 chunk.clear();
             }
-            if rows % CHUNK as u64 == 0 {
-                progress.read(table.bytes(), rows);
+            if rows % CHUNK_ROWS as u64 == 0 {
+                progress.set_read(table.bytes(), rows);
             }
         }
         if !chunk.is_empty() {

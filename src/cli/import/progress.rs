@@ -5,11 +5,11 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often the bar is drawn while nothing is heard.
-const TICK: Duration = Duration::from_millis(200);
-const BYTES: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed_precise}, {eta} left";
-const UNKNOWN: &str = "{msg} {spinner} {human_pos} rows, {elapsed_precise}";
-const ROWS: &str = "{msg} {wide_bar} {human_pos}/{human_len} rows {elapsed_precise}, {eta} left";
-const WAITING: &str = "{msg} {spinner} {elapsed_precise}";
+const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
+const BYTES_TEMPLATE: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed_precise}, {eta} left";
+const UNKNOWN_SIZE_TEMPLATE: &str = "{msg} {spinner} {human_pos} rows, {elapsed_precise}";
+const ROWS_TEMPLATE: &str = "{msg} {wide_bar} {human_pos}/{human_len} rows {elapsed_precise}, {eta} left";
+const WAITING_TEMPLATE: &str = "{msg} {spinner} {elapsed_precise}";
 
 /// The bar. It leaves nothing on the screen.
 pub struct Progress {
@@ -19,43 +19,43 @@ pub struct Progress {
 
 impl Progress {
     /// A file is being read, of so many bytes if that is known.
-    pub fn reading(size: Option<u64>) -> Self {
+    pub fn start_reading(size: Option<u64>) -> Self {
         let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let progress = Self { bar, by_bytes: size.is_some() };
-        progress.phase("Reading", if size.is_some() { BYTES } else { UNKNOWN });
+        progress.start_phase("Reading", if size.is_some() { BYTES_TEMPLATE } else { UNKNOWN_SIZE_TEMPLATE });
         progress
     }
 
     /// So much of it has been read.
-    pub fn read(&self, bytes: u64, rows: u64) {
+    pub fn set_read(&self, bytes: u64, rows: u64) {
         self.bar.set_position(if self.by_bytes { bytes } else { rows });
     }
 
     /// What was read is being looked at as a whole.
-    pub fn checking(&self) {
-        self.phase("Checking", WAITING);
+    pub fn start_checking(&self) {
+        self.start_phase("Checking", WAITING_TEMPLATE);
     }
 
     /// So many rows are being inserted.
-    pub fn inserting(&self, rows: u64) {
+    pub fn start_inserting(&self, rows: u64) {
         self.bar.set_length(rows);
         self.bar.set_position(0);
         self.bar.reset_eta();
-        self.phase("Inserting", ROWS);
+        self.start_phase("Inserting", ROWS_TEMPLATE);
     }
 
     /// So many of them are through.
-    pub fn inserted(&self, rows: u64) {
+    pub fn set_inserted(&self, rows: u64) {
         self.bar.set_position(rows);
     }
 
-    fn phase(&self, name: &'static str, template: &str) {
+    fn start_phase(&self, name: &'static str, template: &str) {
         // A template that does not parse leaves the bar as it is.
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
         }
         self.bar.set_message(name);
-        self.bar.enable_steady_tick(TICK);
+        self.bar.enable_steady_tick(REDRAW_INTERVAL);
     }
 }
 

@@ -5,11 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 /// The most bad lines that are told.
-pub const TOLD: usize = 20;
+pub const MAX_REPORTED: usize = 20;
 
 /// A line that cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BadLine {
+pub struct LineError {
     /// Which, the header's being 1.
     pub line: u64,
     /// What is wrong with it.
@@ -18,27 +18,27 @@ pub struct BadLine {
 
 /// All that is wrong with a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    first: Vec<BadLine>,
+pub struct ImportErrors {
+    first: Vec<LineError>,
     count: u64,
 }
 
-impl Report {
+impl ImportErrors {
     /// Adds a line, in the order of the file.
-    pub fn add(&mut self, bad: BadLine) {
+    pub fn add(&mut self, bad: LineError) {
         self.count += 1;
-        if self.first.len() < TOLD {
+        if self.first.len() < MAX_REPORTED {
             self.first.push(bad);
         }
     }
 
     /// Adds lines that another look at the file came to: the first of them, and
     /// how many there are.
-    pub fn merge(&mut self, first: impl IntoIterator<Item = BadLine>, count: u64) {
+    pub fn merge(&mut self, first: impl IntoIterator<Item = LineError>, count: u64) {
         self.count += count;
         self.first.extend(first);
         self.first.sort_by_key(|bad| bad.line);
-        self.first.truncate(TOLD);
+        self.first.truncate(MAX_REPORTED);
     }
 
     /// Whether nothing is wrong.
@@ -47,17 +47,17 @@ impl Report {
     }
 
     /// The first bad lines.
-    pub fn lines(&self) -> &[BadLine] {
+    pub fn lines(&self) -> &[LineError] {
         &self.first
     }
 
     /// How many there are beyond the first.
-    pub fn more(&self) -> u64 {
+    pub fn unreported(&self) -> u64 {
         self.count.saturating_sub(self.first.len() as u64)
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ImportErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = if self.count == 1 { "line" } else { "lines" };
         write!(
@@ -68,7 +68,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for BadLine {
+impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.error)
     }
@@ -79,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_lines_are_told_and_the_others_counted() {
-        let bad = |line| BadLine { line, error: "bad".to_owned() };
-        let mut report = Report::default();
+    fn the_first_errors_are_listed_and_the_rest_counted() {
+        let bad = |line| LineError { line, error: "bad".to_owned() };
+        let mut report = ImportErrors::default();
         assert!(report.is_empty());
         (1..=30).map(|line| bad(2 * line)).for_each(|line| report.add(line));
         report.merge((1..=20).map(|line| bad(2 * line + 1)), 25);
         let lines: Vec<u64> = report.lines().iter().map(|bad| bad.line).collect();
         assert_eq!(lines, (2..22).collect::<Vec<_>>());
-        assert_eq!(report.more(), 35);
+        assert_eq!(report.unreported(), 35);
     }
 }

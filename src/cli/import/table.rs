@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
-use super::lines::{Lines, Meter};
-use super::report::BadLine;
+use super::lines::{LineReader, ReadCounter};
+use super::report::LineError;
 
 /// The names of columns. There are no others, lest a misspelt one be lost.
 #[derive(Clone, Copy, Debug)]
-pub struct Columns {
+pub struct CsvColumns {
     /// Those that must be there.
     pub required: &'static [&'static str],
     /// Those that may be.
@@ -20,7 +20,7 @@ pub struct Columns {
 
 /// Why a file cannot be read at all.
 #[derive(Debug, thiserror::Error)]
-pub enum TableError {
+pub enum CsvError {
     /// The system refuses.
     #[error("{0}")]
     Read(#[from] io::Error),
@@ -29,10 +29,10 @@ pub enum TableError {
     Empty(String),
     /// A column that must be there is not.
     #[error("column {0} is missing in the first line")]
-    Missing(&'static str),
+    MissingColumn(&'static str),
     /// A column that nobody knows.
     #[error("unknown column {name} in the first line; use {known}")]
-    Unknown {
+    UnknownColumn {
         /// As the file has it.
         name: String,
         /// Those that there are.
@@ -40,13 +40,13 @@ pub enum TableError {
     },
     /// A column that is there twice.
     #[error("column {0} appears twice in the first line")]
-    Twice(&'static str),
+    DuplicateColumn(&'static str),
 }
 
 /// A file that is being read.
-pub struct Table<R> {
-    reader: Reader<Lines<R>>,
-    meter: Rc<Meter>,
+pub struct CsvTable<R> {
+    reader: Reader<LineReader<R>>,
+    counter: Rc<ReadCounter>,
     record: ByteRecord,
     /// The names of the file's columns, in their order.
     header: Vec<&'static str>,
@@ -54,106 +54,107 @@ pub struct Table<R> {
 
 /// One row.
 #[derive(Clone, Copy)]
-pub struct Row<'a> {
+pub struct CsvRow<'a> {
     header: &'a [&'static str],
     record: &'a ByteRecord,
     line: u64,
 }
 
-impl<R: Read> Table<R> {
+impl<R: Read> CsvTable<R> {
     /// Reads the header.
-    pub fn open(input: R, columns: Columns) -> Result<Self, TableError> {
-        let meter = Rc::new(Meter::default());
-        let lines = Lines::new(input, Rc::clone(&meter));
+    pub fn open(input: R, columns: CsvColumns) -> Result<Self, CsvError> {
+        let counter = Rc::new(ReadCounter::default());
+        let lines = LineReader::new(input, Rc::clone(&counter));
         let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(lines);
-        let mut table = Self { reader, meter, record: ByteRecord::new(), header: Vec::new() };
+        let mut table = Self { reader, counter, record: ByteRecord::new(), header: Vec::new() };
         if !table.advance()? {
-            return Err(TableError::Empty(columns.list()));
+            return Err(CsvError::Empty(columns.list()));
         }
         for name in &table.record {
             let name = String::from_utf8_lossy(name);
-            let column = columns
-                .find(name.trim())
-                .ok_or_else(|| TableError::Unknown { name: name.trim().to_owned(), known: columns.list() })?;
+            let column = columns.find(name.trim()).ok_or_else(|| CsvError::UnknownColumn {
+                name: name.trim().to_owned(),
+                known: columns.list(),
+            })?;
             if table.header.contains(&column) {
-                return Err(TableError::Twice(column));
+                return Err(CsvError::DuplicateColumn(column));
             }
             table.header.push(column);
         }
         match columns.required.iter().find(|column| !table.header.contains(column)) {
-            Some(missing) => Err(TableError::Missing(missing)),
+            Some(missing) => Err(CsvError::MissingColumn(missing)),
             None => Ok(table),
         }
     }
 
     /// The next row, if there is one.
-    pub fn next(&mut self) -> Result<Option<Row<'_>>, TableError> {
+    pub fn next(&mut self) -> Result<Option<CsvRow<'_>>, CsvError> {
         if !self.advance()? {
             return Ok(None);
         }
         let record = &self.record;
         // The line on which it ended, less the line feeds in its fields.
         let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count();
-        let line = self.meter.line().saturating_sub(within as u64);
-        Ok(Some(Row { header: &self.header, record, line }))
+        let line = self.counter.line().saturating_sub(within as u64);
+        Ok(Some(CsvRow { header: &self.header, record, line }))
     }
 
     /// How many bytes have been read.
     pub fn bytes(&self) -> u64 {
-        self.meter.bytes()
+        self.counter.bytes()
     }
 
-    fn advance(&mut self) -> Result<bool, TableError> {
-        self.meter.end_record();
+    fn advance(&mut self) -> Result<bool, CsvError> {
+        self.counter.end_record();
         self.reader.read_byte_record(&mut self.record).map_err(|error| match error.into_kind() {
             ErrorKind::Io(error) => error.into(),
-            other => TableError::Read(io::Error::other(format!("{other:?}"))),
+            other => CsvError::Read(io::Error::other(format!("{other:?}"))),
         })
     }
 }
 
-impl<'a> Row<'a> {
+impl<'a> CsvRow<'a> {
     /// The line that it stands on, the header's being 1.
     pub fn line(&self) -> u64 {
         self.line
     }
 
     /// What is wrong with this row.
-    pub fn wrong(&self, what: impl Display) -> BadLine {
-        BadLine { line: self.line, error: what.to_string() }
+    pub fn error(&self, what: impl Display) -> LineError {
+        LineError { line: self.line, error: what.to_string() }
     }
 
     /// A field's text; empty when the file has no such column.
-    pub fn text(&self, column: &'static str) -> Result<&'a str, BadLine> {
+    pub fn text(&self, column: &'static str) -> Result<&'a str, LineError> {
         if self.record.len() != self.header.len() {
             let (found, wanted) = (self.record.len(), self.header.len());
-            return Err(self.wrong(format_args!("expected {wanted} fields, found {found}")));
+            return Err(self.error(format_args!("expected {wanted} fields, found {found}")));
         }
         let field = self.header.iter().position(|name| *name == column).and_then(|at| self.record.get(at));
         std::str::from_utf8(field.unwrap_or_default())
-            .map_err(|_| self.wrong(format_args!("{column}: must be valid UTF-8")))
+            .map_err(|_| self.error(format_args!("{column}: must be valid UTF-8")))
     }
 
     /// A field that `read` takes.
-    pub fn read<T, E: Display>(
+    pub fn parse<T, E: Display>(
         &self,
         column: &'static str,
         read: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<T, BadLine> {
-        read(self.text(column)?).map_err(|error| self.wrong(format_args!("{column}: {error}")))
+    ) -> Result<T, LineError> {
+        read(self.text(column)?).map_err(|error| self.error(format_args!("{column}: {error}")))
     }
 
     /// A field that `read` takes, unless it is empty.
-    pub fn read_filled<T, E: Display>(
+    pub fn parse_optional<T, E: Display>(
         &self,
         column: &'static str,
         read: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, BadLine> {
-        if self.text(column)?.is_empty() { Ok(None) } else { self.read(column, read).map(Some) }
+    ) -> Result<Option<T>, LineError> {
+        if self.text(column)?.is_empty() { Ok(None) } else { self.parse(column, read).map(Some) }
     }
 }
 
-impl Columns {
+impl CsvColumns {
     fn all(&self) -> impl Iterator<Item = &'static str> {
         self.required.iter().chain(self.optional).copied()
     }
@@ -171,10 +172,10 @@ impl Columns {
 mod tests {
     use super::*;
 
-    const COLUMNS: Columns = Columns { required: &["a"], optional: &["b", "c"] };
+    const COLUMNS: CsvColumns = CsvColumns { required: &["a"], optional: &["b", "c"] };
 
-    fn open(text: &str) -> Result<Table<&[u8]>, TableError> {
-        Table::open(text.as_bytes(), COLUMNS)
+    fn open(text: &str) -> Result<CsvTable<&[u8]>, CsvError> {
+        CsvTable::open(text.as_bytes(), COLUMNS)
     }
 
     fn lines(text: &str) -> Vec<(u64, Result<String, String>)> {
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_go_by_their_names() {
+    fn columns_are_matched_by_name() {
         let expected = vec![(2, Ok("x".to_owned())), (3, Ok("y,\"z".to_owned()))];
         assert_eq!(lines("a,b\n1,x\n2,\"y,\"\"z\"\n"), expected);
         assert_eq!(lines("\u{feff}b , a\r\nx,1\r\n\"y,\"\"z\",2"), expected);
@@ -205,26 +206,26 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_too_short_too_long_or_not_text_is_wrong() {
+    fn rows_of_wrong_length_or_encoding_are_rejected() {
         let wrong = "expected 2 fields, found 1".to_owned();
         assert_eq!(lines("a,b\n1\n2,x\n"), [(2, Err(wrong)), (3, Ok("x".to_owned()))]);
         assert_eq!(lines("a,b\n1,x,y\n")[0].1, Err("expected 2 fields, found 3".to_owned()));
-        let mut table = Table::open(&b"a,b\n1,\xff\n"[..], COLUMNS).unwrap();
+        let mut table = CsvTable::open(&b"a,b\n1,\xff\n"[..], COLUMNS).unwrap();
         let row = table.next().unwrap().unwrap();
         assert_eq!(row.text("b").unwrap_err().error, "b: must be valid UTF-8");
     }
 
     #[test]
-    fn a_header_is_taken_at_its_word() {
-        assert!(matches!(open(""), Err(TableError::Empty(_))));
-        assert!(matches!(open("b,c\n"), Err(TableError::Missing("a"))));
-        assert!(matches!(open("a,d\n"), Err(TableError::Unknown { name, .. }) if name == "d"));
-        assert!(matches!(open("a,b,b\n"), Err(TableError::Twice("b"))));
+    fn unknown_missing_or_duplicate_columns_are_rejected() {
+        assert!(matches!(open(""), Err(CsvError::Empty(_))));
+        assert!(matches!(open("b,c\n"), Err(CsvError::MissingColumn("a"))));
+        assert!(matches!(open("a,d\n"), Err(CsvError::UnknownColumn { name, .. }) if name == "d"));
+        assert!(matches!(open("a,b,b\n"), Err(CsvError::DuplicateColumn("b"))));
     }
 
     #[test]
-    fn a_quote_that_is_not_closed_is_no_way_to_fill_the_memory() {
-        let mut table = Table::open(b"a\n\"".chain(io::repeat(b'\n')), COLUMNS).unwrap();
-        assert!(matches!(table.next(), Err(TableError::Read(_))));
+    fn an_unclosed_quote_does_not_exhaust_memory() {
+        let mut table = CsvTable::open(b"a\n\"".chain(io::repeat(b'\n')), COLUMNS).unwrap();
+        assert!(matches!(table.next(), Err(CsvError::Read(_))));
     }
 }

@@ -3,13 +3,13 @@
 use actix_web::web::{Data, ServiceConfig};
 use utoipa::OpenApi;
 
-use super::query::{List, Paging, Query};
+use super::query::{ListQuery, ListResponse, PagingParams};
 use super::view::UserView;
-use super::{Answer, Hexo, Kind, Prefix, schema};
-use crate::http::Services;
-use crate::http::body::From;
-use crate::http::openapi::refusals::{AnyCall, May};
-use crate::http::problem::Problem;
+use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
+use crate::http::AppState;
+use crate::http::body::Authenticated;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{AuthErrors, Errors};
 use crate::http::routing::{get, resource};
 use crate::store::users;
 
@@ -27,30 +27,38 @@ pub(super) struct Document;
 #[utoipa::path(
     get,
     path = "/api/account/schema/",
-    operation_id = "account_schema",
+    operation_id = "get_account_schema",
     security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
 )]
-async fn schema(prefix: Prefix) -> Answer {
-    schema::answer(Kind::Account, prefix)
+async fn schema(prefix: ApiPrefix) -> HandlerResult {
+    schema::to_response(ResourceKind::Account, prefix)
 }
 
 /// Who calls, as a list of one.
 #[utoipa::path(
     get,
     path = "/api/account/",
-    operation_id = "account",
-    params(Paging),
+    operation_id = "get_account",
+    params(PagingParams),
     responses(
-        (status = 200, description = "The caller, as a list of one.", body = List<UserView>),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
+        (status = 200, description = "The caller, as a list of one.", body = ListResponse<UserView>),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
     ),
 )]
-async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
+async fn list(
+    Authenticated(caller, query): Authenticated<ListQuery>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
     // Read anew, since credentials are remembered for seconds.
     let me = caller.id();
-    let found = services.directory.read(move |conn| users::by_ids(conn, &[me])).await?;
-    let user = found.first().ok_or(Problem::Unauthenticated)?;
-    Ok(query.answer(&prefix.list(Kind::Account), 1, query.part(vec![UserView::new(user, prefix)])))
+    let found = state.store.read(move |conn| users::by_ids(conn, &[me])).await?;
+    let user = found.first().ok_or(ApiError::Unauthenticated)?;
+    Ok(query.to_response(
+        &prefix.list_uri(ResourceKind::Account),
+        1,
+        query.slice_page(vec![UserView::new(user, prefix)]),
+    ))
 }

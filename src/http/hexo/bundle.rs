@@ -6,52 +6,52 @@ use actix_web::web::{self, Data, ServiceConfig};
 use utoipa::{OpenApi, ToSchema};
 
 use super::error::HexoError;
-use super::fields::Fields;
-use super::path::{ById, ByIds, IdSet, Number, Set};
-use super::query::{List, Paging, Query};
+use super::fields::JsonFields;
+use super::path::{IdParam, IdPath, IdSet, IdsPath, SetResponse};
+use super::query::{ListQuery, ListResponse, PagingParams};
 use super::view::BundleView;
-use super::{Answer, Hexo, Kind, Prefix, schema};
+use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
 use crate::domain::bundle::{BundleId, BundleName, Description};
 use crate::domain::permission::Mask;
-use crate::http::Services;
-use crate::http::body::{Body, From};
-use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
+use crate::http::AppState;
+use crate::http::body::{Authenticated, Body};
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::problem::Problem;
 use crate::http::routing::{get, resource};
 use crate::store::bundles::{BundleChange, NewBundle};
-use crate::store::{bundles, staff};
+use crate::store::{admin, bundles};
 
-const KIND: Kind = Kind::Bundle;
-const ONLY_STAFF: &str = "Only staff can change bundles.";
+const KIND: ResourceKind = ResourceKind::Bundle;
+const STAFF_REQUIRED: &str = "Only staff can change bundles.";
 
 pub(super) fn routes(scope: &mut ServiceConfig) {
     scope
         .service(resource("/bundle", "GET, HEAD, POST").route(get().to(list)).route(web::post().to(create)))
         .service(resource("/bundle/schema", "GET, HEAD").route(get().to(schema)))
-        .service(resource("/bundle/set/{name}", "GET, HEAD").route(get().to(set)))
+        .service(resource("/bundle/set/{id}", "GET, HEAD").route(get().to(set)))
         .service(
-            resource("/bundle/{name}", "GET, HEAD, PUT, DELETE")
+            resource("/bundle/{id}", "GET, HEAD, PUT, DELETE")
                 .route(get().to(detail))
-                .route(web::put().to(put))
+                .route(web::put().to(update))
                 .route(web::delete().to(delete)),
         );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list, create, schema, set, detail, put, delete))]
+#[openapi(paths(list, create, schema, set, detail, update, delete))]
 pub(super) struct Document;
 
 /// What the resource is made of, for anybody.
 #[utoipa::path(
     get,
     path = "/api/bundle/schema/",
-    operation_id = "bundle_schema",
+    operation_id = "get_bundle_schema",
     security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
 )]
-async fn schema(prefix: Prefix) -> Answer {
-    schema::answer(KIND, prefix)
+async fn schema(prefix: ApiPrefix) -> HandlerResult {
+    schema::to_response(KIND, prefix)
 }
 
 /// Lists the bundles.
@@ -59,61 +59,73 @@ async fn schema(prefix: Prefix) -> Answer {
     get,
     path = "/api/bundle/",
     operation_id = "list_bundles",
-    params(Paging),
+    params(PagingParams),
     responses(
-        (status = 200, description = "One page.", body = List<BundleView>),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
+        (status = 200, description = "One page.", body = ListResponse<BundleView>),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
     ),
 )]
-async fn list(From(_, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
+async fn list(
+    Authenticated(_, query): Authenticated<ListQuery>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
     let page = query.page();
-    let listed = services.directory.read(move |conn| bundles::list(conn, page)).await?;
+    let listed = state.store.read(move |conn| bundles::list(conn, page)).await?;
     let objects = listed.rows.iter().map(|bundle| BundleView::new(bundle, prefix)).collect();
-    Ok(query.answer(&prefix.list(KIND), listed.total, objects))
+    Ok(query.to_response(&prefix.list_uri(KIND), listed.total, objects))
 }
 
 /// Several bundles at once.
 #[utoipa::path(
     get,
     path = "/api/bundle/set/{ids}/",
-    operation_id = "bundle_set",
-    params(ByIds),
+    operation_id = "get_bundles",
+    params(IdsPath),
     responses(
-        (status = 200, description = "The objects found, and the ids not found.", body = Set<BundleView>),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
+        (status = 200, description = "The objects found, and the ids not found.", body = SetResponse<BundleView>),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
     ),
 )]
-async fn set(From(_, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
-    let numbers: Vec<BundleId> = ids.numbers().into_iter().map(BundleId).collect();
-    let found = services.directory.read(move |conn| bundles::by_ids(conn, &numbers)).await?;
-    Ok(ids.answer(found.iter().map(|bundle| (bundle.id.0, BundleView::new(bundle, prefix)))))
+async fn set(
+    Authenticated(_, ids): Authenticated<IdSet>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let numbers: Vec<BundleId> = ids.integer_ids().into_iter().map(BundleId).collect();
+    let found = state.store.read(move |conn| bundles::by_ids(conn, &numbers)).await?;
+    Ok(ids.to_response(found.iter().map(|bundle| (bundle.id.0, BundleView::new(bundle, prefix)))))
 }
 
 /// One bundle.
 #[utoipa::path(
     get,
     path = "/api/bundle/{id}/",
-    operation_id = "bundle",
-    params(ById),
+    operation_id = "get_bundle",
+    params(IdPath),
     responses(
         (status = 200, description = "The bundle.", body = BundleView),
-        AnyCall<Hexo>,
-        May<Hexo, 404>,
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 404>,
     ),
 )]
-async fn detail(From(_, Number(id)): From<Number>, prefix: Prefix, services: Data<Services>) -> Answer {
-    let found = services.directory.read(move |conn| bundles::by_ids(conn, &[BundleId(id)])).await?;
-    let bundle = found.first().ok_or(Problem::NotFound)?;
+async fn detail(
+    Authenticated(_, IdParam(id)): Authenticated<IdParam>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let found = state.store.read(move |conn| bundles::by_ids(conn, &[BundleId(id)])).await?;
+    let bundle = found.first().ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(BundleView::new(bundle, prefix)))
 }
 
 /// What makes a bundle, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = hexo::NewBundle)]
-#[expect(dead_code, reason = "read by `read`; this is what it looks like")]
-struct NewBundleFields {
+#[expect(dead_code, reason = "parsed by `parse_change`; declared for the OpenAPI schema")]
+struct NewBundleSchema {
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     #[schema(max_length = 1000)]
@@ -125,9 +137,9 @@ struct NewBundleFields {
 
 /// What changes a bundle, as it is documented. What is absent or null stays.
 #[derive(ToSchema)]
-#[schema(as = hexo::BundleChange)]
-#[expect(dead_code, reason = "read by `read`; this is what it looks like")]
-struct BundleFields {
+#[schema(as = hexo::BundleUpdate)]
+#[expect(dead_code, reason = "parsed by `parse_change`; declared for the OpenAPI schema")]
+struct BundleUpdateSchema {
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
     #[schema(max_length = 1000)]
@@ -141,30 +153,34 @@ struct BundleFields {
 #[utoipa::path(
     post,
     path = "/api/bundle/",
-    operation_id = "make_bundle",
-    request_body = NewBundleFields,
+    operation_id = "create_bundle",
+    request_body = NewBundleSchema,
     responses(
         (status = 201, description = "The bundle.", body = BundleView,
             headers(("Location" = String, description = "Its URI."))),
-        AnyCall<Hexo>,
-        AnyBody<Hexo>,
+        AuthErrors<HexoApi>,
+        BodyErrors<HexoApi>,
     ),
 )]
-async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
-    caller.must_be_staff(ONLY_STAFF)?;
+async fn create(
+    Authenticated(caller, fields): Authenticated<JsonFields>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    caller.require_staff(STAFF_REQUIRED)?;
     fields.required("name")?;
-    let change = read(&fields)?;
+    let change = parse_change(&fields)?;
     let new = NewBundle {
-        name: change.name.ok_or(HexoError::Missing("name"))?,
+        name: change.name.ok_or(HexoError::MissingField("name"))?,
         description: change.description.unwrap_or_default(),
         permission: change.permission.unwrap_or(Mask::READ),
     };
-    let added = services.directory.write(move |conn| {
+    let added = state.store.write(move |conn| {
         let now = conn.now()?;
-        staff::add_bundle(conn, &new, &caller.origin, now)
+        admin::add_bundle(conn, &new, &caller.audit_context, now)
     });
     let bundle = added.await?;
-    let uri = prefix.detail(KIND, bundle.id.0);
+    let uri = prefix.detail_uri(KIND, bundle.id.0);
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(BundleView::new(&bundle, prefix)))
 }
 
@@ -175,27 +191,27 @@ async fn create(From(caller, fields): From<Fields>, prefix: Prefix, services: Da
 #[utoipa::path(
     put,
     path = "/api/bundle/{id}/",
-    operation_id = "change_bundle",
-    params(ById),
-    request_body = BundleFields,
+    operation_id = "update_bundle",
+    params(IdPath),
+    request_body = BundleUpdateSchema,
     responses(
         (status = 200, description = "The bundle.", body = BundleView),
-        AnyCall<Hexo>,
-        AnyBody<Hexo>,
-        May<Hexo, 404>,
-        May<Hexo, 409>,
+        AuthErrors<HexoApi>,
+        BodyErrors<HexoApi>,
+        Errors<HexoApi, 404>,
+        Errors<HexoApi, 409>,
     ),
 )]
-async fn put(
-    From(caller, (Number(id), fields)): From<(Number, Fields)>,
-    prefix: Prefix,
-    services: Data<Services>,
-) -> Answer {
-    caller.must_be_staff(ONLY_STAFF)?;
-    let change = read(&fields)?;
-    let changed = services.directory.write(move |conn| {
+async fn update(
+    Authenticated(caller, (IdParam(id), fields)): Authenticated<(IdParam, JsonFields)>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    caller.require_staff(STAFF_REQUIRED)?;
+    let change = parse_change(&fields)?;
+    let changed = state.store.write(move |conn| {
         let now = conn.now()?;
-        staff::change_bundle(conn, BundleId(id), &change, &caller.origin, now)
+        admin::update_bundle(conn, BundleId(id), &change, &caller.audit_context, now)
     });
     Ok(HttpResponse::Ok().json(BundleView::new(&changed.await??, prefix)))
 }
@@ -205,28 +221,31 @@ async fn put(
     delete,
     path = "/api/bundle/{id}/",
     operation_id = "delete_bundle",
-    params(ById),
+    params(IdPath),
     responses(
         (status = 204, description = "Deleted."),
-        AnyCall<Hexo>,
-        May<Hexo, 404>,
-        May<Hexo, 409>,
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 404>,
+        Errors<HexoApi, 409>,
     ),
 )]
-async fn delete(From(caller, (Number(id), _)): From<(Number, Body)>, services: Data<Services>) -> Answer {
-    caller.must_be_staff(ONLY_STAFF)?;
-    let deleted = services.directory.write(move |conn| {
+async fn delete(
+    Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam, Body)>,
+    state: Data<AppState>,
+) -> HandlerResult {
+    caller.require_staff(STAFF_REQUIRED)?;
+    let deleted = state.store.write(move |conn| {
         let now = conn.now()?;
-        staff::delete_bundle(conn, BundleId(id), &caller.origin, now)
+        admin::delete_bundle(conn, BundleId(id), &caller.audit_context, now)
     });
     deleted.await??;
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn read(fields: &Fields) -> Result<BundleChange, HexoError> {
+fn parse_change(fields: &JsonFields) -> Result<BundleChange, HexoError> {
     let mask = |bits| {
         Mask::new(bits)
-            .map_err(|_| HexoError::invalid(KIND, "permission", "Provide a whole number from 1 to 63."))
+            .map_err(|_| HexoError::invalid_field(KIND, "permission", "Provide a whole number from 1 to 63."))
     };
     Ok(BundleChange {
         name: fields.text(KIND, "name", BundleName::new)?,

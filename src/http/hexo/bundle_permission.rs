@@ -7,60 +7,60 @@ use actix_web::web::{self, Data, ServiceConfig};
 use utoipa::OpenApi;
 
 use super::error::HexoError;
-use super::fields::Fields;
-use super::path::{ById, ByIds, IdSet, Number, Set};
-use super::query::{self, List, Paging, Query};
+use super::fields::JsonFields;
+use super::path::{IdParam, IdPath, IdSet, IdsPath, SetResponse};
+use super::query::{self, ListQuery, ListResponse, PagingParams};
 use super::reference;
 use super::schema::PermissionFilters;
-use super::terms::{Author, TermsFields, Wish};
-use super::view::GrantView;
-use super::{Answer, Hexo, Kind, Prefix, schema};
+use super::terms::{ActingParty, TermsInput, TermsSchema};
+use super::view::PermissionView;
+use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
 use crate::config::PublicUrl;
-use crate::domain::grant::{Grant, GrantId};
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::user::{Email, User, UserId};
-use crate::http::Services;
+use crate::http::AppState;
 use crate::http::auth::Caller;
-use crate::http::body::{Body, From};
-use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
-use crate::http::problem::Problem;
+use crate::http::body::{Authenticated, Body};
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::routing::{get, resource};
-use crate::store::cast::Cast;
-use crate::store::grants::{self, GrantFilter};
-use crate::store::lookup::UserName;
+use crate::store::lookup::UserRef;
+use crate::store::participants::Participants;
+use crate::store::permissions::{self, PermissionFilter};
 use crate::store::{Conn, QueryResult, users};
 
-const KIND: Kind = Kind::BundlePermission;
+const KIND: ResourceKind = ResourceKind::BundlePermission;
 
 pub(super) fn routes(scope: &mut ServiceConfig) {
     scope
         .service(
             resource("/bundle_permission", "GET, HEAD, POST")
                 .route(get().to(list))
-                .route(web::post().to(give)),
+                .route(web::post().to(create)),
         )
         .service(resource("/bundle_permission/schema", "GET, HEAD").route(get().to(schema)))
-        .service(resource("/bundle_permission/set/{name}", "GET, HEAD").route(get().to(set)))
+        .service(resource("/bundle_permission/set/{id}", "GET, HEAD").route(get().to(set)))
         .service(
-            resource("/bundle_permission/{name}", "GET, HEAD, DELETE")
+            resource("/bundle_permission/{id}", "GET, HEAD, DELETE")
                 .route(get().to(detail))
-                .route(web::delete().to(take_back)),
+                .route(web::delete().to(delete)),
         );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list, give, schema, set, detail, take_back))]
+#[openapi(paths(list, create, schema, set, detail, delete))]
 pub(super) struct Document;
 
 /// What the resource is made of, for anybody.
 #[utoipa::path(
     get,
     path = "/api/bundle_permission/schema/",
-    operation_id = "bundle_permission_schema",
+    operation_id = "get_permission_schema",
     security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
 )]
-async fn schema(prefix: Prefix) -> Answer {
-    schema::answer(KIND, prefix)
+async fn schema(prefix: ApiPrefix) -> HandlerResult {
+    schema::to_response(KIND, prefix)
 }
 
 /// Lists the permissions to which the caller is a party.
@@ -68,59 +68,71 @@ async fn schema(prefix: Prefix) -> Answer {
     get,
     path = "/api/bundle_permission/",
     operation_id = "list_permissions",
-    params(Paging, PermissionFilters),
+    params(PagingParams, PermissionFilters),
     responses(
-        (status = 200, description = "One page.", body = List<GrantView>),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
+        (status = 200, description = "One page.", body = ListResponse<PermissionView>),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
     ),
 )]
-async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
+async fn list(
+    Authenticated(caller, query): Authenticated<ListQuery>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
     let (viewer, page) = (caller.id(), query.page());
-    let conditions = Conditions::read(&query, &services.config.public_url)?;
-    let listed = services.directory.read(move |conn| {
-        let filter = conditions.resolve(conn)?;
-        let listed = grants::of_party(conn, viewer, &filter, page)?;
-        let cast = Cast::of(conn, listed.rows.iter().map(|grant| grant.terms))?;
-        Ok((listed, cast))
+    let list_filter = PermissionListFilter::parse(&query, &state.config.public_url)?;
+    let listed = state.store.read(move |conn| {
+        let filter = list_filter.resolve(conn)?;
+        let listed = permissions::list_for_party(conn, viewer, &filter, page)?;
+        let participants = Participants::load(conn, listed.rows.iter().map(|grant| grant.terms))?;
+        Ok((listed, participants))
     });
-    let (listed, cast) = listed.await?;
-    let objects = views(&listed.rows, &cast, prefix).map(|(_, view)| view).collect();
-    Ok(query.answer(&prefix.list(KIND), listed.total, objects))
+    let (listed, participants) = listed.await?;
+    let objects = views(&listed.rows, &participants, prefix).map(|(_, view)| view).collect();
+    Ok(query.to_response(&prefix.list_uri(KIND), listed.total, objects))
 }
 
 /// Several permissions at once.
 #[utoipa::path(
     get,
     path = "/api/bundle_permission/set/{ids}/",
-    operation_id = "permission_set",
-    params(ByIds),
+    operation_id = "get_permissions",
+    params(IdsPath),
     responses(
-        (status = 200, description = "The objects found, and the ids not found.", body = Set<GrantView>),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
+        (status = 200, description = "The objects found, and the ids not found.", body = SetResponse<PermissionView>),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
     ),
 )]
-async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
-    let (found, cast) = services.grants(&caller, ids.numbers()).await?;
-    Ok(ids.answer(views(&found, &cast, prefix)))
+async fn set(
+    Authenticated(caller, ids): Authenticated<IdSet>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let (found, participants) = state.visible_permissions(&caller, ids.integer_ids()).await?;
+    Ok(ids.to_response(views(&found, &participants, prefix)))
 }
 
 /// One permission, for its parties.
 #[utoipa::path(
     get,
     path = "/api/bundle_permission/{id}/",
-    operation_id = "permission",
-    params(ById),
+    operation_id = "get_permission",
+    params(IdPath),
     responses(
-        (status = 200, description = "The permission.", body = GrantView),
-        AnyCall<Hexo>,
-        May<Hexo, 404>,
+        (status = 200, description = "The permission.", body = PermissionView),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 404>,
     ),
 )]
-async fn detail(From(caller, Number(id)): From<Number>, prefix: Prefix, services: Data<Services>) -> Answer {
-    let (found, cast) = services.grants(&caller, vec![id]).await?;
-    let (_, view) = views(&found, &cast, prefix).next().ok_or(Problem::NotFound)?;
+async fn detail(
+    Authenticated(caller, IdParam(id)): Authenticated<IdParam>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let (found, participants) = state.visible_permissions(&caller, vec![id]).await?;
+    let (_, view) = views(&found, &participants, prefix).next().ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -128,22 +140,26 @@ async fn detail(From(caller, Number(id)): From<Number>, prefix: Prefix, services
 #[utoipa::path(
     post,
     path = "/api/bundle_permission/",
-    operation_id = "give",
-    request_body = TermsFields,
+    operation_id = "grant_permission",
+    request_body = TermsSchema,
     responses(
-        (status = 201, description = "The permission.", body = GrantView,
+        (status = 201, description = "The permission.", body = PermissionView,
             headers(("Location" = String, description = "Its URI."))),
-        AnyCall<Hexo>,
-        AnyBody<Hexo>,
+        AuthErrors<HexoApi>,
+        BodyErrors<HexoApi>,
     ),
 )]
-async fn give(From(caller, fields): From<Fields>, prefix: Prefix, services: Data<Services>) -> Answer {
-    let wish = Wish::read(KIND, &fields, &services.config.public_url)?;
-    let parties = wish.resolve(KIND, Author::Target, &caller, &services).await?;
-    let given = services.registry.give(parties.terms, caller.origin).await?;
-    let grant =
-        given.ok_or_else(|| HexoError::invalid(KIND, "bundle", "This permission is already active."))?;
-    let view = GrantView::new(&grant, parties.scene(), prefix);
+async fn create(
+    Authenticated(caller, fields): Authenticated<JsonFields>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let input = TermsInput::parse(KIND, &fields, &state.config.public_url)?;
+    let resolved = input.resolve(KIND, ActingParty::Target, &caller, &state).await?;
+    let given = state.registry.grant_permission(resolved.terms, caller.audit_context).await?;
+    let grant = given
+        .ok_or_else(|| HexoError::invalid_field(KIND, "bundle", "This permission is already active."))?;
+    let view = PermissionView::new(&grant, resolved.parties(), prefix);
     Ok(HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view))
 }
 
@@ -151,92 +167,101 @@ async fn give(From(caller, fields): From<Fields>, prefix: Prefix, services: Data
 #[utoipa::path(
     delete,
     path = "/api/bundle_permission/{id}/",
-    operation_id = "take_back",
-    params(ById),
+    operation_id = "revoke_permission",
+    params(IdPath),
     responses(
         (status = 204, description = "Deleted."),
-        AnyCall<Hexo>,
-        May<Hexo, 404>,
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 404>,
     ),
 )]
-async fn take_back(From(caller, (Number(id), _)): From<(Number, Body)>, services: Data<Services>) -> Answer {
+async fn delete(
+    Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam, Body)>,
+    state: Data<AppState>,
+) -> HandlerResult {
     let by = caller.id();
-    match services.registry.take_back(GrantId(id), by, caller.origin).await? {
+    match state.registry.revoke_permission(BundlePermissionId(id), by, caller.audit_context).await? {
         true => Ok(HttpResponse::NoContent().finish()),
-        false => Err(Problem::NotFound.into()),
+        false => Err(ApiError::NotFound.into()),
     }
 }
 
-impl Services {
+impl AppState {
     /// The permissions of these numbers to which the caller is a party.
-    async fn grants(&self, caller: &Caller, ids: Vec<i64>) -> Result<(Vec<Grant>, Cast), HexoError> {
+    async fn visible_permissions(
+        &self,
+        caller: &Caller,
+        ids: Vec<i64>,
+    ) -> Result<(Vec<BundlePermission>, Participants), HexoError> {
         let viewer = caller.id();
-        let ids: Vec<GrantId> = ids.into_iter().map(GrantId).collect();
-        let found = self.directory.read(move |conn| {
-            let found = grants::by_ids(conn, &ids, viewer)?;
-            let cast = Cast::of(conn, found.iter().map(|grant| grant.terms))?;
-            Ok((found, cast))
+        let ids: Vec<BundlePermissionId> = ids.into_iter().map(BundlePermissionId).collect();
+        let found = self.store.read(move |conn| {
+            let found = permissions::by_ids(conn, &ids, viewer)?;
+            let participants = Participants::load(conn, found.iter().map(|grant| grant.terms))?;
+            Ok((found, participants))
         });
         Ok(found.await?)
     }
 }
 
 fn views<'a>(
-    found: &'a [Grant],
-    cast: &'a Cast,
-    prefix: Prefix,
-) -> impl Iterator<Item = (i64, GrantView<'a>)> {
-    let view = move |grant: &Grant| {
-        let scene = cast.scene(grant.terms)?;
-        Some((grant.id.0, GrantView::new(grant, scene, prefix)))
+    found: &'a [BundlePermission],
+    participants: &'a Participants,
+    prefix: ApiPrefix,
+) -> impl Iterator<Item = (i64, PermissionView<'a>)> {
+    let view = move |grant: &BundlePermission| {
+        let parties = participants.parties(grant.terms)?;
+        Some((grant.id.0, PermissionView::new(grant, parties, prefix)))
     };
     found.iter().filter_map(view)
 }
 
 /// What a list's filters ask for, before emails have become users.
 #[derive(Debug)]
-struct Conditions {
+struct PermissionListFilter {
     bundles: Option<Vec<i64>>,
-    allowed: Vec<Vec<UserName>>,
-    targets: Vec<Vec<UserName>>,
+    grantees: Vec<Vec<UserRef>>,
+    targets: Vec<Vec<UserRef>>,
 }
 
-impl Conditions {
-    fn read(query: &Query, here: &PublicUrl) -> Result<Self, HexoError> {
-        let bundle = |text: &str| reference::bundle(text, here).map(|id| id.0).ok_or(HexoError::Lookup);
-        let user = |text: &str| reference::user(text, here).ok_or(HexoError::Lookup);
+impl PermissionListFilter {
+    fn parse(query: &ListQuery, public_url: &PublicUrl) -> Result<Self, HexoError> {
+        let bundle = |text: &str| {
+            reference::parse_bundle(text, public_url).map(|id| id.0).ok_or(HexoError::InvalidFilter)
+        };
+        let user = |text: &str| reference::parse_user(text, public_url).ok_or(HexoError::InvalidFilter);
         Ok(Self {
-            bundles: query::common(query.conditions("bundle", bundle)?),
-            allowed: query.conditions("user_allowed", user)?,
-            targets: query.conditions("user_target", user)?,
+            bundles: query::intersection(query.filter_values("bundle", bundle)?),
+            grantees: query.filter_values("user_allowed", user)?,
+            targets: query.filter_values("user_target", user)?,
         })
     }
 
     /// A filter by numbers. An email of nobody is the number of nothing.
-    fn resolve(&self, conn: &mut Conn) -> QueryResult<GrantFilter> {
-        let names = || self.allowed.iter().chain(&self.targets).flatten();
+    fn resolve(&self, conn: &mut Conn) -> QueryResult<PermissionFilter> {
+        let names = || self.grantees.iter().chain(&self.targets).flatten();
         let emails: Vec<Email> = names()
             .filter_map(|name| match name {
-                UserName::Email(email) => Some(email.clone()),
-                UserName::Id(_) => None,
+                UserRef::Email(email) => Some(email.clone()),
+                UserRef::Id(_) => None,
             })
             .collect();
         let people = if emails.is_empty() { Vec::new() } else { users::by_emails(conn, &emails)? };
-        let ids = |conditions: &[Vec<UserName>]| {
-            let ids = |names: &Vec<UserName>| names.iter().filter_map(|name| id(name, &people)).collect();
-            query::common(conditions.iter().map(ids).collect())
+        let ids = |conditions: &[Vec<UserRef>]| {
+            let ids = |names: &Vec<UserRef>| names.iter().filter_map(|name| user_id(name, &people)).collect();
+            query::intersection(conditions.iter().map(ids).collect())
         };
-        Ok(GrantFilter {
+        Ok(PermissionFilter {
             bundles: self.bundles.clone(),
-            allowed: ids(&self.allowed),
+            grantees: ids(&self.grantees),
             targets: ids(&self.targets),
         })
     }
 }
 
-fn id(name: &UserName, people: &[User]) -> Option<i64> {
+fn user_id(name: &UserRef, people: &[User]) -> Option<i64> {
     match name {
-        UserName::Id(UserId(id)) => Some(*id),
-        UserName::Email(email) => people.iter().find(|user| user.email == *email).map(|user| user.id.0),
+        UserRef::Id(UserId(id)) => Some(*id),
+        UserRef::Email(email) => people.iter().find(|user| user.email == *email).map(|user| user.id.0),
     }
 }

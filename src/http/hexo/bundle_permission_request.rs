@@ -7,64 +7,64 @@ use url::Url;
 use utoipa::{OpenApi, ToSchema};
 
 use super::error::HexoError;
-use super::fields::Fields;
-use super::headers::{Once, Repeatable};
-use super::path::{ByIdOrToken, ByIds, IdSet, RequestName, Set};
-use super::query::{List, Paging, Query};
-use super::terms::{Author, Wish};
-use super::view::{GrantView, Reader, RequestView};
-use super::{Answer, Hexo, Kind, Prefix, schema};
+use super::fields::JsonFields;
+use super::headers::{IdempotencyKeyHeader, IdempotencyKeyParams};
+use super::path::{IdOrTokenPath, IdSet, IdsPath, RequestParam, SetResponse};
+use super::query::{ListQuery, ListResponse, PagingParams};
+use super::terms::{ActingParty, TermsInput};
+use super::view::{PermissionView, RequestView, ViewContext};
+use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
 use crate::config::Config;
-use crate::domain::clock::Timestamp;
-use crate::domain::limit::Standing;
-use crate::domain::request::{NewRequest, PermissionRequest, RequestId};
-use crate::http::Services;
+use crate::domain::permission_request::{NewPermissionRequest, PermissionRequest, RequestId};
+use crate::domain::rate_limit::QuotaStatus;
+use crate::domain::timestamp::Timestamp;
+use crate::http::AppState;
 use crate::http::auth::Caller;
-use crate::http::body::{Body, From};
-use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
+use crate::http::body::{Authenticated, Body};
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::problem::Problem;
-use crate::http::quota;
+use crate::http::rate_limit_headers;
 use crate::http::routing::{get, resource};
-use crate::store::cast::Cast;
-use crate::store::lookup::Question;
+use crate::store::lookup::LookupKey;
+use crate::store::participants::Participants;
 use crate::store::requests;
 
-const KIND: Kind = Kind::BundlePermissionRequest;
+const KIND: ResourceKind = ResourceKind::BundlePermissionRequest;
 /// The most bytes in the URL of a page, so that the link fits into one line of a mail.
-const PAGE_BYTES: usize = 900;
+const MAX_REDEEM_URL_BYTES: usize = 900;
 
 pub(super) fn routes(scope: &mut ServiceConfig) {
     scope
         .service(
             resource("/bundle_permission_request", "GET, HEAD, POST")
                 .route(get().to(list))
-                .route(web::post().to(ask)),
+                .route(web::post().to(create)),
         )
         .service(resource("/bundle_permission_request/schema", "GET, HEAD").route(get().to(schema)))
-        .service(resource("/bundle_permission_request/set/{name}", "GET, HEAD").route(get().to(set)))
+        .service(resource("/bundle_permission_request/set/{id}", "GET, HEAD").route(get().to(set)))
         .service(
-            resource("/bundle_permission_request/{name}", "GET, HEAD, PUT, DELETE")
+            resource("/bundle_permission_request/{id}", "GET, HEAD, PUT, DELETE")
                 .route(get().to(detail))
                 .route(web::put().to(redeem))
-                .route(web::delete().to(end)),
+                .route(web::delete().to(delete)),
         );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list, ask, schema, set, detail, redeem, end))]
+#[openapi(paths(list, create, schema, set, detail, redeem, delete))]
 pub(super) struct Document;
 
 /// What the resource is made of, for anybody.
 #[utoipa::path(
     get,
     path = "/api/bundle_permission_request/schema/",
-    operation_id = "bundle_permission_request_schema",
+    operation_id = "get_request_schema",
     security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::Schema)),
+    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
 )]
-async fn schema(prefix: Prefix) -> Answer {
-    schema::answer(KIND, prefix)
+async fn schema(prefix: ApiPrefix) -> HandlerResult {
+    schema::to_response(KIND, prefix)
 }
 
 /// Lists the live requests to which the caller is a party.
@@ -72,43 +72,51 @@ async fn schema(prefix: Prefix) -> Answer {
     get,
     path = "/api/bundle_permission_request/",
     operation_id = "list_requests",
-    params(Paging),
+    params(PagingParams),
     responses(
-        (status = 200, description = "One page.", body = List<RequestView>),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
+        (status = 200, description = "One page.", body = ListResponse<RequestView>),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
     ),
 )]
-async fn list(From(caller, query): From<Query>, prefix: Prefix, services: Data<Services>) -> Answer {
+async fn list(
+    Authenticated(caller, query): Authenticated<ListQuery>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
     let (viewer, page) = (caller.id(), query.page());
-    let listed = services.directory.read(move |conn| {
+    let listed = state.store.read(move |conn| {
         let now = conn.now()?;
-        let listed = requests::live_of_party(conn, viewer, page, now)?;
-        let cast = Cast::of(conn, listed.rows.iter().map(|request| request.terms))?;
-        Ok((listed.total, Found { requests: listed.rows, cast, now }))
+        let listed = requests::pending_of_party(conn, viewer, page, now)?;
+        let participants = Participants::load(conn, listed.rows.iter().map(|request| request.terms))?;
+        Ok((listed.total, LoadedRequests { requests: listed.rows, participants, now }))
     });
     let (total, found) = listed.await?;
-    let reader = Reader { viewer, prefix, services: &services };
-    Ok(query.answer(&prefix.list(KIND), total, found.views(reader).map(|(_, view)| view).collect()))
+    let context = ViewContext { viewer, prefix, state: &state };
+    Ok(query.to_response(&prefix.list_uri(KIND), total, found.views(context).map(|(_, view)| view).collect()))
 }
 
 /// Several requests at once.
 #[utoipa::path(
     get,
     path = "/api/bundle_permission_request/set/{ids}/",
-    operation_id = "request_set",
-    params(ByIds),
+    operation_id = "get_requests",
+    params(IdsPath),
     responses(
-        (status = 200, description = "The objects found, and the ids not found.", body = Set<RequestView>),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
+        (status = 200, description = "The objects found, and the ids not found.", body = SetResponse<RequestView>),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
     ),
 )]
-async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Services>) -> Answer {
-    let numbers = ids.numbers().into_iter().map(RequestId).collect();
-    let found = services.live_requests(&caller, numbers).await?;
-    let reader = Reader { viewer: caller.id(), prefix, services: &services };
-    Ok(ids.answer(found.views(reader)))
+async fn set(
+    Authenticated(caller, ids): Authenticated<IdSet>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let numbers = ids.integer_ids().into_iter().map(RequestId).collect();
+    let found = state.live_requests(&caller, numbers).await?;
+    let context = ViewContext { viewer: caller.id(), prefix, state: &state };
+    Ok(ids.to_response(found.views(context)))
 }
 
 /// One live request.
@@ -117,27 +125,36 @@ async fn set(From(caller, ids): From<IdSet>, prefix: Prefix, services: Data<Serv
 #[utoipa::path(
     get,
     path = "/api/bundle_permission_request/{id_or_token}/",
-    operation_id = "request",
-    params(ByIdOrToken),
+    operation_id = "get_request",
+    params(IdOrTokenPath),
     responses(
         (status = 200, description = "The request.", body = RequestView),
-        AnyCall<Hexo>,
-        May<Hexo, 404>,
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 404>,
     ),
 )]
-async fn detail(From(caller, name): From<RequestName>, prefix: Prefix, services: Data<Services>) -> Answer {
+async fn detail(
+    Authenticated(caller, name): Authenticated<RequestParam>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
     let viewer = caller.id();
-    let reader = Reader { viewer, prefix, services: &services };
+    let context = ViewContext { viewer, prefix, state: &state };
     match name {
-        RequestName::Number(id) => {
-            let found = services.live_requests(&caller, vec![id]).await?;
-            let (_, view) = found.views(reader).next().ok_or(Problem::NotFound)?;
+        RequestParam::Id(id) => {
+            let found = state.live_requests(&caller, vec![id]).await?;
+            let (_, view) = found.views(context).next().ok_or(ApiError::NotFound)?;
             Ok(HttpResponse::Ok().json(view))
         }
-        RequestName::Token(id) => {
-            let found = services.registry.look_up(Question::Request(id)).await?;
-            let (request, scene, now) = found.request(id, viewer).ok_or(Problem::NotFound)?;
-            Ok(HttpResponse::Ok().json(RequestView::new(request, request.ttl(now), scene, reader)))
+        RequestParam::Token(id) => {
+            let found = state.registry.look_up(LookupKey::Request(id)).await?;
+            let (request, parties, now) = found.request(id, viewer).ok_or(ApiError::NotFound)?;
+            Ok(HttpResponse::Ok().json(RequestView::new(
+                request,
+                request.seconds_left(now),
+                parties,
+                context,
+            )))
         }
     }
 }
@@ -145,19 +162,19 @@ async fn detail(From(caller, name): From<RequestName>, prefix: Prefix, services:
 /// What asks for a permission, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = hexo::NewRequest)]
-#[expect(dead_code, reason = "read by `ask`; this is what it looks like")]
-struct AskFields {
+#[expect(dead_code, reason = "parsed by `create`; declared for the OpenAPI schema")]
+struct NewRequestSchema {
     /// A bundle: its URI or its id.
-    #[schema(schema_with = schemas::reference)]
+    #[schema(schema_with = schemas::uri_or_id)]
     bundle: String,
     /// Who asks, and receives: a URI, an id or an email.
-    #[schema(schema_with = schemas::reference)]
+    #[schema(schema_with = schemas::uri_or_id)]
     user_allowed: String,
     /// Who is asked: a URI, an id or an email.
-    #[schema(schema_with = schemas::reference)]
+    #[schema(schema_with = schemas::uri_or_id)]
     user_target: String,
     /// Seconds that it is to live: no more than the server's configuration allows.
-    #[schema(schema_with = schemas::lifetime)]
+    #[schema(schema_with = schemas::ttl_seconds)]
     ttl: Option<i64>,
     /// The page that the mail leads to, at an origin that the operator allows.
     #[schema(max_length = 900)]
@@ -168,39 +185,49 @@ struct AskFields {
 #[utoipa::path(
     post,
     path = "/api/bundle_permission_request/",
-    operation_id = "ask",
-    params(Repeatable),
-    request_body = AskFields,
+    operation_id = "create_request",
+    params(IdempotencyKeyParams),
+    request_body = NewRequestSchema,
     responses(
         (status = 201, description = "The request.", body = RequestView,
             headers(("Location" = String, description = "Its URI. It does not contain the token."))),
-        AnyCall<Hexo>,
-        AnyBody<Hexo>,
-        May<Hexo, 422>,
+        AuthErrors<HexoApi>,
+        BodyErrors<HexoApi>,
+        Errors<HexoApi, 422>,
     ),
 )]
-async fn ask(
-    From(caller, (Once(once), fields)): From<(Once, Fields)>,
-    prefix: Prefix,
-    services: Data<Services>,
-) -> Answer {
-    let config = &services.config;
-    let wish = Wish::read(KIND, &fields, &config.public_url)?;
-    let lifetime = lifetime(&fields, config)?;
-    let redeem_page = fields.text_or_blank(KIND, "redeem_url", |text| redeem_page(text, config))?;
-    let parties = wish.resolve(KIND, Author::Allowed, &caller, &services).await?;
+async fn create(
+    Authenticated(caller, (IdempotencyKeyHeader(idempotency_key), fields)): Authenticated<(
+        IdempotencyKeyHeader,
+        JsonFields,
+    )>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let config = &state.config;
+    let input = TermsInput::parse(KIND, &fields, &config.public_url)?;
+    let lifetime_seconds = parse_ttl(&fields, config)?;
+    let redeem_page = fields.text_or_blank(KIND, "redeem_url", |text| parse_redeem_url(text, config))?;
+    let resolved = input.resolve(KIND, ActingParty::Grantee, &caller, &state).await?;
     let viewer = caller.id();
-    let new = NewRequest { terms: parties.terms, asked_by: viewer, lifetime, redeem_page, once };
-    let limits = config.limits.asking.of(&caller.user);
-    let (request, ttl, left) = services.registry.ask(new, limits, caller.origin).await??;
-    services.mailer.hint();
+    let new = NewPermissionRequest {
+        terms: resolved.terms,
+        asked_by: viewer,
+        lifetime_seconds,
+        redeem_page,
+        idempotency_key,
+    };
+    let limits = config.limits.requests.for_user(&caller.user);
+    let (request, ttl, quotas) = state.registry.create_request(new, limits, caller.audit_context).await??;
+    state.mailer.notify();
     let view =
-        RequestView::new(&request, ttl, parties.scene(), Reader { viewer, prefix, services: &services });
+        RequestView::new(&request, ttl, resolved.parties(), ViewContext { viewer, prefix, state: &state });
     let mut response =
         HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view);
     // How often others ask the target is nobody's business but theirs.
-    let own: Vec<Standing> = left.into_iter().filter(|standing| standing.name != "target").collect();
-    quota::tell(response.headers_mut(), &own);
+    let visible_quotas: Vec<QuotaStatus> =
+        quotas.into_iter().filter(|quota| quota.policy_name != "target").collect();
+    rate_limit_headers::insert(response.headers_mut(), &visible_quotas);
     Ok(response)
 }
 
@@ -211,100 +238,112 @@ async fn ask(
 #[utoipa::path(
     put,
     path = "/api/bundle_permission_request/{id_or_token}/",
-    operation_id = "redeem",
-    params(ByIdOrToken, Repeatable),
+    operation_id = "redeem_request",
+    params(IdOrTokenPath, IdempotencyKeyParams),
     responses(
-        (status = 200, description = "The permission.", body = GrantView),
-        AnyCall<Hexo>,
-        May<Hexo, 400>,
-        May<Hexo, 404>,
+        (status = 200, description = "The permission.", body = PermissionView),
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 400>,
+        Errors<HexoApi, 404>,
     ),
 )]
 async fn redeem(
-    From(caller, (name, Once(once), _)): From<(RequestName, Once, Body)>,
-    prefix: Prefix,
-    services: Data<Services>,
-) -> Answer {
-    let RequestName::Token(id) = name else { return Err(Problem::NotFound.into()) };
+    Authenticated(caller, (name, IdempotencyKeyHeader(idempotency_key), _)): Authenticated<(
+        RequestParam,
+        IdempotencyKeyHeader,
+        Body,
+    )>,
+    prefix: ApiPrefix,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let RequestParam::Token(id) = name else { return Err(ApiError::NotFound.into()) };
     let by = caller.id();
-    let (grant, cast) = services.registry.redeem(id, by, once, caller.origin).await??;
-    let scene = cast.scene(grant.terms).ok_or(Problem::NotFound)?;
-    Ok(HttpResponse::Ok().json(GrantView::new(&grant, scene, prefix)))
+    let (grant, participants) =
+        state.registry.redeem(id, by, idempotency_key, caller.audit_context).await??;
+    let parties = participants.parties(grant.terms).ok_or(ApiError::NotFound)?;
+    Ok(HttpResponse::Ok().json(PermissionView::new(&grant, parties, prefix)))
 }
 
 /// Ends a request: its target declines, its requester withdraws.
 #[utoipa::path(
     delete,
     path = "/api/bundle_permission_request/{id_or_token}/",
-    operation_id = "end",
-    params(ByIdOrToken),
+    operation_id = "close_request",
+    params(IdOrTokenPath),
     responses(
         (status = 204, description = "Closed. Its token no longer works."),
-        AnyCall<Hexo>,
-        May<Hexo, 404>,
+        AuthErrors<HexoApi>,
+        Errors<HexoApi, 404>,
     ),
 )]
-async fn end(From(caller, (name, _)): From<(RequestName, Body)>, services: Data<Services>) -> Answer {
-    let (by, registry) = (caller.id(), &services.registry);
+async fn delete(
+    Authenticated(caller, (name, _)): Authenticated<(RequestParam, Body)>,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let (by, registry) = (caller.id(), &state.registry);
     let ended = match name {
-        RequestName::Number(id) => registry.withdraw(id, by, caller.origin).await?,
-        RequestName::Token(id) => registry.decline(id, by, caller.origin).await?,
+        RequestParam::Id(id) => registry.withdraw(id, by, caller.audit_context).await?,
+        RequestParam::Token(id) => registry.decline(id, by, caller.audit_context).await?,
     };
     ended?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Live requests, with all that it takes to write them.
-struct Found {
+struct LoadedRequests {
     requests: Vec<PermissionRequest>,
-    cast: Cast,
+    participants: Participants,
     now: Timestamp,
 }
 
-impl Found {
-    fn views<'a>(&'a self, reader: Reader<'a>) -> impl Iterator<Item = (i64, RequestView<'a>)> {
+impl LoadedRequests {
+    fn views<'a>(&'a self, context: ViewContext<'a>) -> impl Iterator<Item = (i64, RequestView<'a>)> {
         self.requests.iter().filter_map(move |request| {
-            let scene = self.cast.scene(request.terms)?;
-            Some((request.id.0, RequestView::new(request, request.ttl(self.now), scene, reader)))
+            let parties = self.participants.parties(request.terms)?;
+            Some((request.id.0, RequestView::new(request, request.seconds_left(self.now), parties, context)))
         })
     }
 }
 
-impl Services {
+impl AppState {
     /// The live requests of these numbers that are the caller's, either way.
-    async fn live_requests(&self, caller: &Caller, ids: Vec<RequestId>) -> Result<Found, HexoError> {
+    async fn live_requests(&self, caller: &Caller, ids: Vec<RequestId>) -> Result<LoadedRequests, HexoError> {
         let viewer = caller.id();
-        let found = self.directory.read(move |conn| {
+        let found = self.store.read(move |conn| {
             let now = conn.now()?;
-            let requests = requests::live_by_ids(conn, &ids, viewer, now)?;
-            let cast = Cast::of(conn, requests.iter().map(|request| request.terms))?;
-            Ok(Found { requests, cast, now })
+            let requests = requests::pending_by_ids(conn, &ids, viewer, now)?;
+            let participants = Participants::load(conn, requests.iter().map(|request| request.terms))?;
+            Ok(LoadedRequests { requests, participants, now })
         });
         Ok(found.await?)
     }
 }
 
 /// Seconds that the request is to live.
-fn lifetime(fields: &Fields, config: &Config) -> Result<i64, HexoError> {
+fn parse_ttl(fields: &JsonFields, config: &Config) -> Result<i64, HexoError> {
     let asked = fields.integer(KIND, "ttl")?;
-    config.requests.lifetime(asked).ok_or_else(|| {
-        let most = config.requests.max_ttl;
-        HexoError::invalid(KIND, "ttl", format!("Provide a whole number of seconds from 60 to {most}."))
+    config.requests.allowed_lifetime(asked).ok_or_else(|| {
+        let max_ttl = config.requests.max_ttl;
+        HexoError::invalid_field(
+            KIND,
+            "ttl",
+            format!("Provide a whole number of seconds from 60 to {max_ttl}."),
+        )
     })
 }
 
 /// Not a page that a link may lead to.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("must be an http or https URL whose origin the operator allows, without a token, user or fragment")]
-struct ForeignPage;
+struct RedeemUrlNotAllowed;
 
 /// The page that the mail is to lead to, as a browser reads its URL.
-fn redeem_page(text: &str, config: &Config) -> Result<String, ForeignPage> {
+fn parse_redeem_url(text: &str, config: &Config) -> Result<String, RedeemUrlNotAllowed> {
     let whole = text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    let url = Url::parse(text).map_err(|_| ForeignPage)?;
+    let url = Url::parse(text).map_err(|_| RedeemUrlNotAllowed)?;
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     let free = url.query_pairs().all(|(name, _)| name != "token");
-    let ours = matches!(url.scheme(), "http" | "https") && config.may_redeem_at(&url);
-    let short = url.as_str().len() <= PAGE_BYTES;
-    if whole && bare && free && ours && short { Ok(url.into()) } else { Err(ForeignPage) }
+    let ours = matches!(url.scheme(), "http" | "https") && config.is_allowed_redeem_url(&url);
+    let short = url.as_str().len() <= MAX_REDEEM_URL_BYTES;
+    if whole && bare && free && ours && short { Ok(url.into()) } else { Err(RedeemUrlNotAllowed) }
 }

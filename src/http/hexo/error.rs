@@ -8,47 +8,47 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Kind;
+use super::ResourceKind;
 use crate::actors::registry::RegistryError;
-use crate::domain::request::Refusal;
-use crate::http::problem::Problem;
+use crate::domain::permission_request::RequestError;
+use crate::http::error::ApiError;
 use crate::store::StoreError;
-use crate::store::bundles::Unchanged;
-use crate::store::ledger::AskRefusal;
+use crate::store::bundles::BundleError;
+use crate::store::ledger::CreateRequestError;
 
 /// Why a request of this dialect is not answered as hoped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HexoError {
     /// What any dialect may have to say.
     #[error(transparent)]
-    Problem(#[from] Problem),
+    Api(#[from] ApiError),
     /// A body that is not a JSON object.
     #[error("Request is not valid JSON.")]
     NotJson,
     /// A required field that is absent, null or blank.
     #[error("The '{0}' field has no data and doesn't allow a default or null value.")]
-    Missing(&'static str),
+    MissingField(&'static str),
     /// What names no user, or no bundle.
     #[error("Could not find the provided {} object via resource URI '{given}'.", kind.name())]
-    Unresolved {
+    UnresolvedReference {
         /// What it should name.
-        kind: Kind,
+        kind: ResourceKind,
         /// What was given.
         given: String,
     },
     /// A field that cannot be taken.
-    #[error("{field}: {why}")]
-    Invalid {
+    #[error("{field}: {reason}")]
+    InvalidField {
         /// The resource that it is a field of.
-        kind: Kind,
+        kind: ResourceKind,
         /// The field.
         field: &'static str,
         /// What is wrong, as a sentence.
-        why: String,
+        reason: String,
     },
     /// A `limit` or `offset` that is no number.
     #[error("Invalid {name} '{given}' provided. Please provide a positive integer.")]
-    Paging {
+    InvalidPaging {
         /// Which of the two.
         name: &'static str,
         /// What was given.
@@ -56,112 +56,117 @@ pub(super) enum HexoError {
     },
     /// A filter's value that cannot be what the field holds.
     #[error("Invalid resource lookup data provided (mismatched type).")]
-    Lookup,
+    InvalidFilter,
     /// Something else refers to it.
     #[error("The bundle is used by a permission or a request.")]
-    InUse,
+    BundleInUse,
     /// The `Idempotency-Key` came with another body before.
     #[error("This Idempotency-Key was already used for a different request. Use a new key.")]
-    AnotherUnderThisKey,
+    IdempotencyKeyReused,
 }
 
 /// What is wrong, in a sentence.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::Error)]
-pub(super) struct Refused {
+pub(super) struct ErrorBody {
     error: String,
 }
 
 /// What cannot be taken: a sentence, or sentences for each field of a resource.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub(super) enum Invalid {
+pub(super) enum BadRequestBody {
     /// The whole of it.
-    Whole(Refused),
+    Message(ErrorBody),
     /// `{"bundle": {"name": ["This field must not be empty."]}}`
     Fields(BTreeMap<&'static str, BTreeMap<&'static str, Vec<String>>>),
 }
 
-impl Refused {
-    pub(super) fn new(why: impl ToString) -> Self {
-        Self { error: why.to_string() }
+impl ErrorBody {
+    pub(super) fn new(reason: impl ToString) -> Self {
+        Self { error: reason.to_string() }
     }
 }
 
 impl ResponseError for HexoError {
     fn error_response(&self) -> HttpResponse {
-        let plain = |status| HttpResponse::build(status).json(Refused::new(self));
+        let plain = |status| HttpResponse::build(status).json(ErrorBody::new(self));
         match self {
-            Self::Problem(problem) => problem.dress(super::problem(problem)),
-            Self::Invalid { kind, field, why } => {
-                let field = BTreeMap::from([(*field, vec![why.clone()])]);
-                HttpResponse::BadRequest().json(Invalid::Fields(BTreeMap::from([(kind.name(), field)])))
+            Self::Api(error) => error.with_headers(super::render_error(error)),
+            Self::InvalidField { kind, field, reason } => {
+                let field = BTreeMap::from([(*field, vec![reason.clone()])]);
+                HttpResponse::BadRequest()
+                    .json(BadRequestBody::Fields(BTreeMap::from([(kind.name(), field)])))
             }
             Self::NotJson
-            | Self::Missing(_)
-            | Self::Unresolved { .. }
-            | Self::Paging { .. }
-            | Self::Lookup => HttpResponse::BadRequest().json(Invalid::Whole(Refused::new(self))),
-            Self::InUse => plain(StatusCode::CONFLICT),
-            Self::AnotherUnderThisKey => plain(StatusCode::UNPROCESSABLE_ENTITY),
+            | Self::MissingField(_)
+            | Self::UnresolvedReference { .. }
+            | Self::InvalidPaging { .. }
+            | Self::InvalidFilter => {
+                HttpResponse::BadRequest().json(BadRequestBody::Message(ErrorBody::new(self)))
+            }
+            Self::BundleInUse => plain(StatusCode::CONFLICT),
+            Self::IdempotencyKeyReused => plain(StatusCode::UNPROCESSABLE_ENTITY),
         }
     }
 }
 
 impl HexoError {
     /// A field of a resource that cannot be taken, and why.
-    pub(super) fn invalid(kind: Kind, field: &'static str, why: impl Into<String>) -> Self {
-        Self::Invalid { kind, field, why: why.into() }
+    pub(super) fn invalid_field(kind: ResourceKind, field: &'static str, reason: impl Into<String>) -> Self {
+        Self::InvalidField { kind, field, reason: reason.into() }
     }
 
     /// A parameter or a header that cannot be read, and why.
-    pub(super) fn bad(why: impl Into<String>) -> Self {
-        Self::Problem(Problem::BadRequest(why.into()))
+    pub(super) fn bad_request(reason: impl Into<String>) -> Self {
+        Self::Api(ApiError::BadRequest(reason.into()))
     }
 }
 
 impl From<StoreError> for HexoError {
     fn from(error: StoreError) -> Self {
-        Self::Problem(error.into())
+        Self::Api(error.into())
     }
 }
 
 impl From<RegistryError> for HexoError {
     fn from(error: RegistryError) -> Self {
-        Self::Problem(error.into())
+        Self::Api(error.into())
     }
 }
 
-impl From<AskRefusal> for HexoError {
-    fn from(refusal: AskRefusal) -> Self {
+impl From<CreateRequestError> for HexoError {
+    fn from(refusal: CreateRequestError) -> Self {
         match refusal {
-            AskRefusal::Granted => {
-                Self::invalid(Kind::BundlePermissionRequest, "bundle", "This permission is already active.")
+            CreateRequestError::AlreadyGranted => Self::invalid_field(
+                ResourceKind::BundlePermissionRequest,
+                "bundle",
+                "This permission is already active.",
+            ),
+            CreateRequestError::IdempotencyKeyConflict => Self::IdempotencyKeyReused,
+            CreateRequestError::Blocked => {
+                ApiError::Forbidden("user_target has blocked requests from user_allowed.").into()
             }
-            AskRefusal::AnotherUnderThisKey => Self::AnotherUnderThisKey,
-            AskRefusal::Blocked => {
-                Problem::Forbidden("user_target has blocked requests from user_allowed.").into()
-            }
-            AskRefusal::TooOften(exceeded) => Problem::from(exceeded).into(),
+            CreateRequestError::RateLimited(exceeded) => ApiError::from(exceeded).into(),
         }
     }
 }
 
 /// Refusals of every kind are one answer, so that a token, or a number, tells
 /// nothing to anyone but the parties.
-impl From<Refusal> for HexoError {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestError> for HexoError {
+    fn from(refusal: RequestError) -> Self {
         match refusal {
-            Refusal::NotYours | Refusal::Dead => Self::Problem(Problem::NotFound),
+            RequestError::NotAParty | RequestError::NotPending => Self::Api(ApiError::NotFound),
         }
     }
 }
 
-impl From<Unchanged> for HexoError {
-    fn from(unchanged: Unchanged) -> Self {
+impl From<BundleError> for HexoError {
+    fn from(unchanged: BundleError) -> Self {
         match unchanged {
-            Unchanged::InUse => Self::InUse,
-            Unchanged::Unknown => Self::Problem(Problem::NotFound),
+            BundleError::InUse => Self::BundleInUse,
+            BundleError::NotFound => Self::Api(ApiError::NotFound),
         }
     }
 }

@@ -9,16 +9,16 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
 
-use super::Kind;
+use super::ResourceKind;
 use super::error::HexoError;
-use crate::http::body::{Body, content_type};
-use crate::http::problem::Problem;
+use crate::http::body::{Body, media_type};
+use crate::http::error::ApiError;
 
 /// The fields of a body. An empty body has none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct JsonFields(Map<String, Value>);
 
-impl FromRequest for Fields {
+impl FromRequest for JsonFields {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
 
@@ -27,7 +27,7 @@ impl FromRequest for Fields {
         let body = Body::from_request(request, payload);
         Box::pin(async move {
             let Body(bytes) = body.await?;
-            Ok(Self::read(is_json, &bytes)?)
+            Ok(Self::parse(is_json, &bytes)?)
         })
     }
 }
@@ -35,7 +35,7 @@ impl FromRequest for Fields {
 /// Whether the body is JSON as far as its type says; without a type it is, as
 /// tastypie has it.
 fn is_json(request: &HttpRequest) -> bool {
-    let readable = content_type(request);
+    let readable = media_type(request);
     match readable.as_deref() {
         Some("" | "application/json") => true,
         Some(_) => false,
@@ -43,21 +43,21 @@ fn is_json(request: &HttpRequest) -> bool {
     }
 }
 
-impl Fields {
-    pub(super) fn read(is_json: bool, body: &[u8]) -> Result<Self, HexoError> {
+impl JsonFields {
+    pub(super) fn parse(is_json: bool, body: &[u8]) -> Result<Self, HexoError> {
         if body.is_empty() {
             return Ok(Self::default());
         }
         if !is_json {
-            return Err(Problem::UnsupportedType.into());
+            return Err(ApiError::UnsupportedMediaType.into());
         }
         // Too deep a nesting is an error too.
         match serde_json::from_slice(body).map_err(|_| HexoError::NotJson)? {
-            Value::Object(fields) if !fields.iter().any(|(name, value)| holds_nul(name, value)) => {
+            Value::Object(fields) if !fields.iter().any(|(name, value)| contains_nul(name, value)) => {
                 Ok(Self(fields))
             }
-            Value::Object(_) => Err(HexoError::bad("Strings must not contain U+0000.")),
-            _ => Err(HexoError::bad("The body must be a JSON object.")),
+            Value::Object(_) => Err(HexoError::bad_request("Strings must not contain U+0000.")),
+            _ => Err(HexoError::bad_request("The body must be a JSON object.")),
         }
     }
 
@@ -68,64 +68,65 @@ impl Fields {
 
     /// The value of a field that must not be absent, null or blank.
     pub(super) fn required(&self, field: &'static str) -> Result<&Value, HexoError> {
-        self.filled(field).ok_or(HexoError::Missing(field))
+        self.non_blank(field).ok_or(HexoError::MissingField(field))
     }
 
     /// A field's value; `None` when it is absent, null or blank.
-    fn filled(&self, field: &str) -> Option<&Value> {
+    fn non_blank(&self, field: &str) -> Option<&Value> {
         self.value(field).filter(|value| value.as_str() != Some(""))
     }
 
     /// A whole number, in JSON or as a decimal string; `None` when the field is
     /// absent, null or blank.
-    pub(super) fn integer(&self, kind: Kind, field: &'static str) -> Result<Option<i64>, HexoError> {
-        let Some(value) = self.filled(field) else { return Ok(None) };
+    pub(super) fn integer(&self, kind: ResourceKind, field: &'static str) -> Result<Option<i64>, HexoError> {
+        let Some(value) = self.non_blank(field) else { return Ok(None) };
         let number = match value {
             Value::Number(number) => number.as_i64(),
-            Value::String(text) => decimal(text),
+            Value::String(text) => parse_signed_decimal(text),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        number.map(Some).ok_or_else(|| HexoError::invalid(kind, field, "Provide a whole number."))
+        number.map(Some).ok_or_else(|| HexoError::invalid_field(kind, field, "Provide a whole number."))
     }
 
     /// A string that `read` takes; `None` when the field is absent or null.
     pub(super) fn text<T, E: Display>(
         &self,
-        kind: Kind,
+        kind: ResourceKind,
         field: &'static str,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, HexoError> {
         let Some(value) = self.value(field) else { return Ok(None) };
-        let text = value.as_str().ok_or_else(|| HexoError::invalid(kind, field, "Provide a string."))?;
-        let why = |error| HexoError::invalid(kind, field, format!("This field {error}."));
-        read(text).map(Some).map_err(why)
+        let text =
+            value.as_str().ok_or_else(|| HexoError::invalid_field(kind, field, "Provide a string."))?;
+        let to_error = |error| HexoError::invalid_field(kind, field, format!("This field {error}."));
+        read(text).map(Some).map_err(to_error)
     }
 
-    /// As [`Fields::text`], where a blank field is as good as none.
+    /// As [`JsonFields::text`], where a blank field is as good as none.
     pub(super) fn text_or_blank<T, E: Display>(
         &self,
-        kind: Kind,
+        kind: ResourceKind,
         field: &'static str,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, HexoError> {
-        if self.filled(field).is_none() { Ok(None) } else { self.text(kind, field, read) }
+        if self.non_blank(field).is_none() { Ok(None) } else { self.text(kind, field, read) }
     }
 }
 
 /// Whether U+0000 is anywhere in a field, its name included. PostgreSQL takes
 /// it nowhere.
-fn holds_nul(name: &str, value: &Value) -> bool {
+fn contains_nul(name: &str, value: &Value) -> bool {
     name.contains('\0')
         || match value {
             Value::String(text) => text.contains('\0'),
-            Value::Array(values) => values.iter().any(|value| holds_nul("", value)),
-            Value::Object(fields) => fields.iter().any(|(name, value)| holds_nul(name, value)),
+            Value::Array(values) => values.iter().any(|value| contains_nul("", value)),
+            Value::Object(fields) => fields.iter().any(|(name, value)| contains_nul(name, value)),
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
 }
 
 /// A whole number in decimal digits, with a minus sign perhaps.
-fn decimal(text: &str) -> Option<i64> {
+fn parse_signed_decimal(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -135,14 +136,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Result<Fields, HexoError> {
-        Fields::read(true, text.as_bytes())
+    fn read(text: &str) -> Result<JsonFields, HexoError> {
+        JsonFields::parse(true, text.as_bytes())
     }
 
     #[test]
     fn an_empty_body_has_no_fields_whatever_its_type() {
-        assert!(matches!(Fields::read(false, b""), Ok(Fields(fields)) if fields.is_empty()));
-        assert!(matches!(Fields::read(false, b"{}"), Err(HexoError::Problem(Problem::UnsupportedType))));
+        assert!(matches!(JsonFields::parse(false, b""), Ok(JsonFields(fields)) if fields.is_empty()));
+        assert!(matches!(
+            JsonFields::parse(false, b"{}"),
+            Err(HexoError::Api(ApiError::UnsupportedMediaType))
+        ));
     }
 
     #[test]
@@ -155,7 +159,7 @@ mod tests {
     #[test]
     fn nul_is_refused_at_any_depth() {
         for text in [r#"{"a":"\u0000"}"#, r#"{"a":[{"b":"x\u0000"}]}"#, r#"{"\u0000":1}"#] {
-            assert!(matches!(read(text), Err(HexoError::Problem(Problem::BadRequest(_)))), "{text}");
+            assert!(matches!(read(text), Err(HexoError::Api(ApiError::BadRequest(_)))), "{text}");
         }
     }
 
@@ -171,7 +175,7 @@ mod tests {
             ("\"\"", None),
         ] {
             let fields = read(&format!("{{\"ttl\":{text}}}")).unwrap();
-            assert_eq!(fields.integer(Kind::User, "ttl").unwrap(), number, "{text}");
+            assert_eq!(fields.integer(ResourceKind::User, "ttl").unwrap(), number, "{text}");
         }
         for text in [
             "1.9",
@@ -187,14 +191,14 @@ mod tests {
             "\"1_0\"",
         ] {
             let fields = read(&format!("{{\"ttl\":{text}}}")).unwrap();
-            assert!(fields.integer(Kind::User, "ttl").is_err(), "{text}");
+            assert!(fields.integer(ResourceKind::User, "ttl").is_err(), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Fields::read(true, &body);
+            let _ = JsonFields::parse(true, &body);
         }
     }
 }

@@ -8,15 +8,15 @@ use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
 use super::error::HexoError;
-use crate::domain::text::IdempotencyKey;
+use crate::domain::validated_text::IdempotencyKey;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What makes a request that is sent twice count once, as it is documented.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "read by `Once`; this is what it looks like")]
-pub(super) struct Repeatable {
+#[expect(dead_code, reason = "parsed by `IdempotencyKeyHeader`; declared for the OpenAPI schema")]
+pub(super) struct IdempotencyKeyParams {
     /// The answer to a request is the answer to all that come with its key, for a day.
     #[param(
         rename = "Idempotency-Key",
@@ -30,19 +30,19 @@ pub(super) struct Repeatable {
 
 /// The `Idempotency-Key` that a request came with, if it did.
 #[derive(Clone, Debug)]
-pub(super) struct Once(pub Option<IdempotencyKey>);
+pub(super) struct IdempotencyKeyHeader(pub Option<IdempotencyKey>);
 
-impl FromRequest for Once {
+impl FromRequest for IdempotencyKeyHeader {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::read(request).map_err(Into::into))
+        ready(Self::parse(request).map_err(Into::into))
     }
 }
 
-impl Once {
-    fn read(request: &HttpRequest) -> Result<Self, HexoError> {
+impl IdempotencyKeyHeader {
+    fn parse(request: &HttpRequest) -> Result<Self, HexoError> {
         let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
         let key = match (values.next(), values.next()) {
             (None, _) => return Ok(Self(None)),
@@ -50,7 +50,7 @@ impl Once {
             (Some(_), Some(_)) => None,
         };
         key.map(|key| Self(Some(key))).ok_or_else(|| {
-            HexoError::bad("Provide one Idempotency-Key with 1 to 255 printable ASCII characters.")
+            HexoError::bad_request("Provide one Idempotency-Key with 1 to 255 printable ASCII characters.")
         })
     }
 }

@@ -39,10 +39,10 @@ mod bundle_permission;
 mod bundle_permission_request;
 mod error;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod headers;
 mod path;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod probes;
 mod query;
 mod reference;
 mod schema;
@@ -59,20 +59,20 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 use utoipa::openapi::{RefOr, Required};
 
-use super::openapi::refusals::{May, Refusals};
-use super::problem::Problem;
+use super::error::ApiError;
+use super::openapi::error_responses::{ErrorSchemas, Errors};
 use super::routing::{get, resource};
-use error::{HexoError, Refused};
+use error::{ErrorBody, HexoError};
 
 /// What a handler comes to.
-type Answer = Result<HttpResponse, HexoError>;
+type HandlerResult = Result<HttpResponse, HexoError>;
 
 /// Puts the dialect's routes in place, under both of its prefixes.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(
         web::scope("/api")
-            .app_data(Prefix::Plain)
-            .service(web::scope("/v1").app_data(Prefix::V1).configure(resources))
+            .app_data(ApiPrefix::Unversioned)
+            .service(web::scope("/v1").app_data(ApiPrefix::V1).configure(resources))
             .configure(resources),
     );
 }
@@ -80,7 +80,7 @@ pub fn routes(app: &mut ServiceConfig) {
 fn resources(scope: &mut ServiceConfig) {
     scope
         .service(resource("", "GET, HEAD").route(get().to(schema::index)))
-        .service(resource("/connect/oauth2/token", "POST").route(web::post().to(no_oauth)))
+        .service(resource("/connect/oauth2/token", "POST").route(web::post().to(reject_oauth_token)))
         .configure(account::routes)
         .configure(audit::routes)
         .configure(block::routes)
@@ -88,17 +88,17 @@ fn resources(scope: &mut ServiceConfig) {
         .configure(bundle_permission::routes)
         .configure(bundle::routes)
         .configure(user::routes)
-        .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request)));
+        .default_service(web::to(async |request: HttpRequest| ApiError::NotFound.to_response(&request)));
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(schema::index, no_oauth))]
+#[openapi(paths(schema::index, reject_oauth_token))]
 struct Document;
 
 /// What is told of the dialect.
 pub fn document() -> utoipa::openapi::OpenApi {
-    use super::openapi::part;
-    let mut document = part::<Hexo>("hexo", Document::openapi());
+    use super::openapi::section;
+    let mut document = section::<HexoApi>("hexo", Document::openapi());
     for (heading, resource) in [
         ("hexo: account", account::Document::openapi()),
         ("hexo: audit", audit::Document::openapi()),
@@ -108,7 +108,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         ("hexo: bundle", bundle::Document::openapi()),
         ("hexo: user", user::Document::openapi()),
     ] {
-        document.merge(part::<Hexo>(heading, resource));
+        document.merge(section::<HexoApi>(heading, resource));
     }
     // What changes nothing may be empty.
     for item in document.paths.paths.values_mut() {
@@ -122,12 +122,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 /// The dialect's way to tell that something went wrong.
-enum Hexo {}
+enum HexoApi {}
 
-impl Refusals for Hexo {
-    const DIALECT: &'static str = "hexo";
-    type Body = Refused;
-    type Invalid = error::Invalid;
+impl ErrorSchemas for HexoApi {
+    const API_NAME: &'static str = "hexo";
+    type Body = ErrorBody;
+    type BadRequestBody = error::BadRequestBody;
 }
 
 /// There is no OAuth here.
@@ -137,64 +137,64 @@ impl Refusals for Hexo {
 #[utoipa::path(
     post,
     path = "/api/connect/oauth2/token/",
-    operation_id = "no_oauth",
+    operation_id = "reject_oauth_token",
     security(()),
-    responses(May<Hexo, 400>, May<Hexo, 403>),
+    responses(Errors<HexoApi, 400>, Errors<HexoApi, 403>),
 )]
-async fn no_oauth() -> HttpResponse {
-    HttpResponse::BadRequest().json(Refused::new("unsupported_grant_type"))
+async fn reject_oauth_token() -> HttpResponse {
+    HttpResponse::BadRequest().json(ErrorBody::new("unsupported_grant_type"))
 }
 
 /// A problem in the dialect's shape.
-pub fn problem(problem: &Problem) -> HttpResponse {
-    HttpResponse::build(problem.status()).json(Refused::new(problem))
+pub fn render_error(error: &ApiError) -> HttpResponse {
+    HttpResponse::build(error.status()).json(ErrorBody::new(error))
 }
 
 /// Under which prefix a request came, and its answer's URIs go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prefix {
+enum ApiPrefix {
     /// `/api/`
-    Plain,
+    Unversioned,
     /// `/api/v1/`
     V1,
 }
 
-impl Prefix {
+impl ApiPrefix {
     const fn path(self) -> &'static str {
         match self {
-            Self::Plain => "/api/",
+            Self::Unversioned => "/api/",
             Self::V1 => "/api/v1/",
         }
     }
 
     /// The URI of a resource's list.
-    fn list(self, kind: Kind) -> String {
+    fn list_uri(self, kind: ResourceKind) -> String {
         format!("{}{}/", self.path(), kind.name())
     }
 
     /// The URI of one of a kind.
-    fn detail(self, kind: Kind, id: impl Display) -> String {
+    fn detail_uri(self, kind: ResourceKind, id: impl Display) -> String {
         format!("{}{}/{id}/", self.path(), kind.name())
     }
 
     /// The URI of a kind's schema.
-    fn schema(self, kind: Kind) -> String {
+    fn schema_uri(self, kind: ResourceKind) -> String {
         format!("{}{}/schema/", self.path(), kind.name())
     }
 }
 
-impl FromRequest for Prefix {
+impl FromRequest for ApiPrefix {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request.app_data().copied().unwrap_or(Self::Plain)))
+        ready(Ok(request.app_data().copied().unwrap_or(Self::Unversioned)))
     }
 }
 
 /// What the dialect calls a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ResourceKind {
     /// The caller, as a list of one.
     Account,
     /// An entry of the audit trail.
@@ -211,7 +211,7 @@ enum Kind {
     User,
 }
 
-impl Kind {
+impl ResourceKind {
     const ALL: [Self; 7] = [
         Self::Account,
         Self::Audit,

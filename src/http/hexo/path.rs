@@ -14,34 +14,34 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::error::HexoError;
-use super::query::MOST;
-use crate::domain::request::RequestId;
+use super::query::MAX_ITEMS;
+use crate::domain::permission_request::RequestId;
 use crate::domain::token::RedeemId;
-use crate::http::Services;
-use crate::http::problem::Problem;
+use crate::http::AppState;
+use crate::http::error::ApiError;
 
 /// The number that the last segment of a path is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Number(pub i64);
+pub(super) struct IdParam(pub i64);
 
 /// The UUID that the last segment of a path is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unique(pub Uuid);
+pub(super) struct UuidParam(pub Uuid);
 
 /// What the last segment of a request's path is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum RequestName {
+pub(super) enum RequestParam {
     /// Its number, for either party.
-    Number(RequestId),
-    /// Its token, for its target ([`Services::redeem_id`]).
+    Id(RequestId),
+    /// Its token, for its target ([`AppState::redeem_id`]).
     Token(RedeemId),
 }
 
 /// How one resource is named, as it is documented.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "read by `Number`; this is what it looks like")]
-pub(super) struct ById {
+#[expect(dead_code, reason = "parsed by `IdParam`; declared for the OpenAPI schema")]
+pub(super) struct IdPath {
     /// Its number.
     id: i64,
 }
@@ -49,8 +49,8 @@ pub(super) struct ById {
 /// How a request is named, as it is documented.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "read by `RequestName`; this is what it looks like")]
-pub(super) struct ByIdOrToken {
+#[expect(dead_code, reason = "parsed by `RequestParam`; declared for the OpenAPI schema")]
+pub(super) struct IdOrTokenPath {
     /// Its number, for either party; or its token, `csr_…`, for its target.
     id_or_token: String,
 }
@@ -58,8 +58,8 @@ pub(super) struct ByIdOrToken {
 /// How a set is named, as it is documented.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "read by `IdSet`; this is what it looks like")]
-pub(super) struct ByIds {
+#[expect(dead_code, reason = "parsed by `IdSet`; declared for the OpenAPI schema")]
+pub(super) struct IdsPath {
     /// Numbers, separated by semicolons: `1;2;77`. 1,000 at the most.
     ids: String,
 }
@@ -67,8 +67,8 @@ pub(super) struct ByIds {
 /// How one resource is named that has no number, as it is documented.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "read by `Unique`; this is what it looks like")]
-pub(super) struct ByUuid {
+#[expect(dead_code, reason = "parsed by `UuidParam`; declared for the OpenAPI schema")]
+pub(super) struct UuidPath {
     /// Its UUID.
     id: String,
 }
@@ -76,8 +76,8 @@ pub(super) struct ByUuid {
 /// How a set of them is named, as it is documented.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "read by `IdSet`; this is what it looks like")]
-pub(super) struct ByUuids {
+#[expect(dead_code, reason = "parsed by `IdSet`; declared for the OpenAPI schema")]
+pub(super) struct UuidsPath {
     /// UUIDs, separated by semicolons. 1,000 at the most.
     ids: String,
 }
@@ -85,7 +85,7 @@ pub(super) struct ByUuids {
 /// A set, as it is answered.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::Set)]
-pub(super) struct Set<'a, T> {
+pub(super) struct SetResponse<'a, T> {
     /// Those that are nothing, or nothing for this caller.
     not_found: Vec<&'a str>,
     objects: Vec<T>,
@@ -95,36 +95,36 @@ pub(super) struct Set<'a, T> {
 #[derive(Clone, Debug)]
 pub(super) struct IdSet(Vec<String>);
 
-impl FromRequest for Number {
+impl FromRequest for IdParam {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let number = number(&segment(request)).map(Self);
-        ready(number.ok_or_else(|| Problem::NotFound.refuse(request)))
+        let number = parse_decimal(&last_segment(request)).map(Self);
+        ready(number.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
     }
 }
 
-impl FromRequest for Unique {
+impl FromRequest for UuidParam {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = segment(request).parse().ok().map(Self);
-        ready(id.ok_or_else(|| Problem::NotFound.refuse(request)))
+        let id = last_segment(request).parse().ok().map(Self);
+        ready(id.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
     }
 }
 
-impl FromRequest for RequestName {
+impl FromRequest for RequestParam {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let text = segment(request);
-        let token = || request.app_data::<Data<Services>>().map(|services| services.redeem_id(&text));
-        let name = number(&text).map(|number| Self::Number(RequestId(number)));
+        let text = last_segment(request);
+        let token = || request.app_data::<Data<AppState>>().map(|state| state.redeem_id(&text));
+        let name = parse_decimal(&text).map(|number| Self::Id(RequestId(number)));
         let name = name.or_else(|| token().map(Self::Token));
-        ready(name.ok_or_else(|| Problem::NotFound.refuse(request)))
+        ready(name.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
     }
 }
 
@@ -133,27 +133,27 @@ impl FromRequest for IdSet {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::read(&segment(request)).map_err(Into::into))
+        ready(Self::parse(&last_segment(request)).map_err(Into::into))
     }
 }
 
 impl IdSet {
-    fn read(text: &str) -> Result<Self, HexoError> {
+    fn parse(text: &str) -> Result<Self, HexoError> {
         let mut seen = HashSet::new();
         let ids = text.split(';').filter(|id| !id.is_empty() && seen.insert(*id));
         let ids: Vec<String> = ids.map(str::to_owned).collect();
-        if ids.len() > MOST {
-            return Err(HexoError::bad(format!("Provide at most {MOST} ids in a set.")));
+        if ids.len() > MAX_ITEMS {
+            return Err(HexoError::bad_request(format!("Provide at most {MAX_ITEMS} ids in a set.")));
         }
         if text.contains('\0') {
-            return Err(HexoError::bad("Strings must not contain U+0000."));
+            return Err(HexoError::bad_request("Strings must not contain U+0000."));
         }
         Ok(Self(ids))
     }
 
     /// Those of the ids that are numbers.
-    pub(super) fn numbers(&self) -> Vec<i64> {
-        self.0.iter().filter_map(|id| number(id)).collect()
+    pub(super) fn integer_ids(&self) -> Vec<i64> {
+        self.0.iter().filter_map(|id| parse_decimal(id)).collect()
     }
 
     /// Those of the ids that are UUIDs.
@@ -162,19 +162,22 @@ impl IdSet {
     }
 
     /// The answer: what was found of the set, in its order, and what was not.
-    pub(super) fn answer<T: Serialize>(&self, found: impl IntoIterator<Item = (i64, T)>) -> HttpResponse {
-        self.answer_by(number, found)
+    pub(super) fn to_response<T: Serialize>(
+        &self,
+        found: impl IntoIterator<Item = (i64, T)>,
+    ) -> HttpResponse {
+        self.to_response_by(parse_decimal, found)
     }
 
     /// The same for what is named by UUIDs.
-    pub(super) fn answer_by_uuid<T: Serialize>(
+    pub(super) fn to_response_by_uuid<T: Serialize>(
         &self,
         found: impl IntoIterator<Item = (Uuid, T)>,
     ) -> HttpResponse {
-        self.answer_by(|id| id.parse().ok(), found)
+        self.to_response_by(|id| id.parse().ok(), found)
     }
 
-    fn answer_by<K: Hash + Eq, T: Serialize>(
+    fn to_response_by<K: Hash + Eq, T: Serialize>(
         &self,
         read: impl Fn(&str) -> Option<K>,
         found: impl IntoIterator<Item = (K, T)>,
@@ -187,18 +190,18 @@ impl IdSet {
                 None => not_found.push(id.as_str()),
             }
         }
-        HttpResponse::Ok().json(Set { not_found, objects })
+        HttpResponse::Ok().json(SetResponse { not_found, objects })
     }
 }
 
 /// The last segment, decoded. What is not UTF-8 names nothing, in whatever way
 /// it is read.
-fn segment(request: &HttpRequest) -> String {
-    let raw = request.match_info().get("name").unwrap_or_default();
+fn last_segment(request: &HttpRequest) -> String {
+    let raw = request.match_info().get("id").unwrap_or_default();
     percent_decode_str(raw).decode_utf8_lossy().into_owned()
 }
 
 /// An id in decimal digits.
-pub(super) fn number(text: &str) -> Option<i64> {
+pub(super) fn parse_decimal(text: &str) -> Option<i64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

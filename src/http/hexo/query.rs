@@ -9,26 +9,26 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::HexoError;
-use super::path::number;
-use crate::store::Page;
+use super::path::parse_decimal;
+use crate::store::LimitOffset;
 
 /// The most objects of a page, and the most values of a filter.
-pub(super) const MOST: usize = 1_000;
+pub(super) const MAX_ITEMS: usize = 1_000;
 /// The objects of a page unless it says.
-pub(super) const USUAL: i64 = 20;
+pub(super) const DEFAULT_PAGE_SIZE: i64 = 20;
 
 /// What a list is asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Query {
+pub(super) struct ListQuery {
     pairs: Vec<(String, String)>,
-    page: Page,
+    page: LimitOffset,
 }
 
 /// Which page of a list, as it is documented.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "read by `Query`; this is what it looks like")]
-pub(super) struct Paging {
+#[expect(dead_code, reason = "parsed by `ListQuery`; declared for the OpenAPI schema")]
+pub(super) struct PagingParams {
     /// How many objects, 1,000 at the most; 0 is as many.
     #[param(nullable = false, minimum = 0, default = 20)]
     limit: Option<i64>,
@@ -40,15 +40,15 @@ pub(super) struct Paging {
 /// A list, or rather one page of it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::List)]
-pub(super) struct List<T> {
-    meta: Meta,
+pub(super) struct ListResponse<T> {
+    meta: PageMeta,
     objects: Vec<T>,
 }
 
 /// Which page, of how many objects.
 #[derive(Serialize, ToSchema)]
-#[schema(as = hexo::Meta)]
-struct Meta {
+#[schema(as = hexo::PageMeta)]
+struct PageMeta {
     limit: i64,
     /// The URI of the next page; null on the last.
     next: Option<String>,
@@ -58,56 +58,56 @@ struct Meta {
     total_count: i64,
 }
 
-impl FromRequest for Query {
+impl FromRequest for ListQuery {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::read(request.query_string()).map_err(Into::into))
+        ready(Self::parse(request.query_string()).map_err(Into::into))
     }
 }
 
-impl Query {
-    pub(super) fn read(text: &str) -> Result<Self, HexoError> {
+impl ListQuery {
+    pub(super) fn parse(text: &str) -> Result<Self, HexoError> {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
-            return Err(HexoError::bad("Strings must not contain U+0000."));
+            return Err(HexoError::bad_request("Strings must not contain U+0000."));
         }
-        let mut query = Self { pairs, page: Page { limit: USUAL, offset: 0 } };
-        if let Some(limit) = query.paging("limit")? {
-            let most = MOST as i64;
-            query.page.limit = if limit == 0 { most } else { limit.min(most) };
+        let mut query = Self { pairs, page: LimitOffset { limit: DEFAULT_PAGE_SIZE, offset: 0 } };
+        if let Some(limit) = query.paging_value("limit")? {
+            let max = MAX_ITEMS as i64;
+            query.page.limit = if limit == 0 { max } else { limit.min(max) };
         }
-        query.page.offset = query.paging("offset")?.unwrap_or(0);
+        query.page.offset = query.paging_value("offset")?.unwrap_or(0);
         Ok(query)
     }
 
-    fn paging(&self, name: &'static str) -> Result<Option<i64>, HexoError> {
-        let wrong = |given: &str| HexoError::Paging { name, given: given.to_owned() };
-        self.one(name)?.map(|text| number(text).ok_or_else(|| wrong(text))).transpose()
+    fn paging_value(&self, name: &'static str) -> Result<Option<i64>, HexoError> {
+        let wrong = |given: &str| HexoError::InvalidPaging { name, given: given.to_owned() };
+        self.single_value(name)?.map(|text| parse_decimal(text).ok_or_else(|| wrong(text))).transpose()
     }
 
     /// The value of a parameter that has one at most.
-    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, HexoError> {
+    pub(super) fn single_value(&self, name: &str) -> Result<Option<&str>, HexoError> {
         let mut values =
             self.pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
-            _ => Err(HexoError::bad(format!("Provide one value for '{name}'."))),
+            _ => Err(HexoError::bad_request(format!("Provide one value for '{name}'."))),
         }
     }
 
     /// What a field has to be one of: `field` and `field__exact` have one value,
     /// `field__in` several, separated by commas or given one by one. Each list
     /// that comes of this is a condition of its own.
-    pub(super) fn conditions<T>(
+    pub(super) fn filter_values<T>(
         &self,
         field: &str,
         read: impl Fn(&str) -> Result<T, HexoError>,
     ) -> Result<Vec<Vec<T>>, HexoError> {
         let mut conditions = Vec::new();
         for name in [field.to_owned(), format!("{field}__exact")] {
-            if let Some(value) = self.one(&name)? {
+            if let Some(value) = self.single_value(&name)? {
                 conditions.push(vec![read(value)?]);
             }
         }
@@ -115,9 +115,11 @@ impl Query {
         let mut several = self.pairs.iter().filter(|(other, _)| *other == name).peekable();
         if several.peek().is_some() {
             let values = several.flat_map(|(_, values)| values.split(',')).filter(|value| !value.is_empty());
-            let values: Vec<T> = values.take(MOST + 1).map(read).collect::<Result<_, _>>()?;
-            if values.len() > MOST {
-                return Err(HexoError::bad(format!("Provide at most {MOST} values for '{name}'.")));
+            let values: Vec<T> = values.take(MAX_ITEMS + 1).map(read).collect::<Result<_, _>>()?;
+            if values.len() > MAX_ITEMS {
+                return Err(HexoError::bad_request(format!(
+                    "Provide at most {MAX_ITEMS} values for '{name}'."
+                )));
             }
             conditions.push(values);
         }
@@ -125,33 +127,33 @@ impl Query {
     }
 
     /// Which page.
-    pub(super) fn page(&self) -> Page {
+    pub(super) fn page(&self) -> LimitOffset {
         self.page
     }
 
     /// This page's part of a whole list.
-    pub(super) fn part<T>(&self, whole: Vec<T>) -> Vec<T> {
-        let Page { limit, offset } = self.page;
+    pub(super) fn slice_page<T>(&self, whole: Vec<T>) -> Vec<T> {
+        let LimitOffset { limit, offset } = self.page;
         let place = |number| usize::try_from(number).unwrap_or(usize::MAX);
         whole.into_iter().skip(place(offset)).take(place(limit)).collect()
     }
 
     /// The answer: one page, of a list of `total` objects at `uri`.
-    pub(super) fn answer<T: Serialize>(&self, uri: &str, total: i64, objects: Vec<T>) -> HttpResponse {
-        let Page { limit, offset } = self.page;
+    pub(super) fn to_response<T: Serialize>(&self, uri: &str, total: i64, objects: Vec<T>) -> HttpResponse {
+        let LimitOffset { limit, offset } = self.page;
         let after = offset.saturating_add(limit);
-        let meta = Meta {
+        let meta = PageMeta {
             limit,
-            next: (after < total).then(|| self.turned(uri, after)),
+            next: (after < total).then(|| self.page_uri(uri, after)),
             offset,
-            previous: (offset > 0).then(|| self.turned(uri, offset.saturating_sub(limit).max(0))),
+            previous: (offset > 0).then(|| self.page_uri(uri, offset.saturating_sub(limit).max(0))),
             total_count: total,
         };
-        HttpResponse::Ok().json(List { meta, objects })
+        HttpResponse::Ok().json(ListResponse { meta, objects })
     }
 
     /// The URI of another page, with the other parameters as they came.
-    pub(super) fn turned(&self, uri: &str, offset: i64) -> String {
+    pub(super) fn page_uri(&self, uri: &str, offset: i64) -> String {
         let others = self.pairs.iter().filter(|(name, _)| name != "limit" && name != "offset");
         let query = Serializer::new(String::new())
             .extend_pairs(others)
@@ -163,7 +165,7 @@ impl Query {
 }
 
 /// What all conditions have in common; `None` when there are none.
-pub(super) fn common<T: PartialEq>(conditions: Vec<Vec<T>>) -> Option<Vec<T>> {
+pub(super) fn intersection<T: PartialEq>(conditions: Vec<Vec<T>>) -> Option<Vec<T>> {
     conditions.into_iter().reduce(|mut left, right| {
         left.retain(|value| right.contains(value));
         left
@@ -171,8 +173,8 @@ pub(super) fn common<T: PartialEq>(conditions: Vec<Vec<T>>) -> Option<Vec<T>> {
 }
 
 /// A filter's value that has to be an id.
-pub(super) fn id(text: &str) -> Result<i64, HexoError> {
-    number(text).ok_or(HexoError::Lookup)
+pub(super) fn parse_id(text: &str) -> Result<i64, HexoError> {
+    parse_decimal(text).ok_or(HexoError::InvalidFilter)
 }
 
 #[cfg(test)]
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
 
     fn page(text: &str) -> Option<(i64, i64)> {
-        Query::read(text).ok().map(|query| (query.page.limit, query.page.offset))
+        ListQuery::parse(text).ok().map(|query| (query.page.limit, query.page.offset))
     }
 
     #[test]
@@ -210,17 +212,17 @@ mod tests {
 
     #[test]
     fn the_next_page_keeps_the_other_parameters() {
-        let query = Query::read("email=a%2Bb%40x.org&limit=1&x=%26&offset=3").unwrap();
-        assert_eq!(query.turned("/api/user/", 4), "/api/user/?email=a%2Bb%40x.org&x=%26&limit=1&offset=4");
+        let query = ListQuery::parse("email=a%2Bb%40x.org&limit=1&x=%26&offset=3").unwrap();
+        assert_eq!(query.page_uri("/api/user/", 4), "/api/user/?email=a%2Bb%40x.org&x=%26&limit=1&offset=4");
     }
 
     #[test]
     fn conditions_narrow_each_other() {
-        let query = Query::read("id__in=1,2,,3&id__in=4&id__exact=3").unwrap();
-        let conditions = query.conditions("id", id).unwrap();
+        let query = ListQuery::parse("id__in=1,2,,3&id__in=4&id__exact=3").unwrap();
+        let conditions = query.filter_values("id", parse_id).unwrap();
         assert_eq!(conditions, [vec![3], vec![1, 2, 3, 4]]);
-        assert_eq!(common(conditions), Some(vec![3]));
-        assert_eq!(common::<i64>(Vec::new()), None);
-        assert!(Query::read("id__in=1,x").unwrap().conditions("id", id).is_err());
+        assert_eq!(intersection(conditions), Some(vec![3]));
+        assert_eq!(intersection::<i64>(Vec::new()), None);
+        assert!(ListQuery::parse("id__in=1,x").unwrap().filter_values("id", parse_id).is_err());
     }
 }

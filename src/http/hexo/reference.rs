@@ -8,37 +8,37 @@ use serde_json::Value;
 use url::Url;
 
 use super::error::HexoError;
-use super::path::number;
-use super::{Kind, Prefix};
+use super::path::parse_decimal;
+use super::{ApiPrefix, ResourceKind};
 use crate::config::PublicUrl;
 use crate::domain::bundle::BundleId;
 use crate::domain::user::{Email, UserId};
-use crate::store::lookup::UserName;
+use crate::store::lookup::UserRef;
 
 /// A reference, and what it names if it can name anything.
 #[derive(Clone, Debug)]
 pub(super) struct Reference<T> {
     /// As it was given, to be told again when it names nobody.
-    pub given: String,
+    pub input: String,
     /// What it names; `None` when that can be nothing of this kind.
-    pub names: Option<T>,
+    pub parsed: Option<T>,
 }
 
 /// Reads a user's URI, id or email.
-pub(super) fn user(text: &str, here: &PublicUrl) -> Option<UserName> {
-    let id = id(Kind::User, text, here).map(|id| UserName::Id(UserId(id)));
-    id.or_else(|| Email::new(text).ok().map(UserName::Email))
+pub(super) fn parse_user(text: &str, public_url: &PublicUrl) -> Option<UserRef> {
+    let id = parse_reference_id(ResourceKind::User, text, public_url).map(|id| UserRef::Id(UserId(id)));
+    id.or_else(|| Email::new(text).ok().map(UserRef::Email))
 }
 
 /// Reads a bundle's URI or id.
-pub(super) fn bundle(text: &str, here: &PublicUrl) -> Option<BundleId> {
-    id(Kind::Bundle, text, here).map(BundleId)
+pub(super) fn parse_bundle(text: &str, public_url: &PublicUrl) -> Option<BundleId> {
+    parse_reference_id(ResourceKind::Bundle, text, public_url).map(BundleId)
 }
 
 impl<T> Reference<T> {
     /// Reads a field of a body: a string or a number, by the text of either.
-    pub(super) fn read(
-        kind: Kind,
+    pub(super) fn from_json(
+        kind: ResourceKind,
         field: &'static str,
         value: &Value,
         parse: impl FnOnce(&str) -> Option<T>,
@@ -47,39 +47,40 @@ impl<T> Reference<T> {
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_i64() => number.to_string(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(HexoError::invalid(kind, field, "Provide a single URI or id."));
+                return Err(HexoError::invalid_field(kind, field, "Provide a single URI or id."));
             }
         };
-        Ok(Self { names: parse(&given), given })
+        Ok(Self { parsed: parse(&given), input: given })
     }
 }
 
 /// The id in a reference: the reference itself, or the end of a URI.
-fn id(kind: Kind, text: &str, here: &PublicUrl) -> Option<i64> {
-    number(text).or_else(|| number(tail(kind, local(text, here)?.as_str())?))
+fn parse_reference_id(kind: ResourceKind, text: &str, public_url: &PublicUrl) -> Option<i64> {
+    parse_decimal(text).or_else(|| parse_decimal(id_segment(kind, local_path(text, public_url)?.as_str())?))
 }
 
 /// The path of a URI of ours.
-fn local(text: &str, here: &PublicUrl) -> Option<String> {
+fn local_path(text: &str, public_url: &PublicUrl) -> Option<String> {
     if text.starts_with('/') {
         return Some(text.to_owned());
     }
-    let url = Url::parse(text).ok().filter(|url| url.origin() == *here.origin())?;
+    let url = Url::parse(text).ok().filter(|url| url.origin() == *public_url.origin())?;
     let bare = url.username().is_empty() && url.password().is_none();
     if !bare || url.query().is_some() || url.fragment().is_some() {
         return None;
     }
     // Where the server has a path of its own, a URI may be below that or not.
-    let base = here.as_str().strip_prefix(&here.origin().ascii_serialization()).unwrap_or_default();
+    let base =
+        public_url.as_str().strip_prefix(&public_url.origin().ascii_serialization()).unwrap_or_default();
     let path = url.path();
     Some(path.strip_prefix(base).filter(|rest| rest.starts_with('/')).unwrap_or(path).to_owned())
 }
 
 /// What follows the resource's name in a path, without a slash at its end.
-fn tail(kind: Kind, path: &str) -> Option<&str> {
+fn id_segment(kind: ResourceKind, path: &str) -> Option<&str> {
     let below =
-        |prefix: Prefix| path.strip_prefix(prefix.path())?.strip_prefix(kind.name())?.strip_prefix('/');
-    let id = below(Prefix::V1).or_else(|| below(Prefix::Plain))?;
+        |prefix: ApiPrefix| path.strip_prefix(prefix.path())?.strip_prefix(kind.name())?.strip_prefix('/');
+    let id = below(ApiPrefix::V1).or_else(|| below(ApiPrefix::Unversioned))?;
     Some(id.strip_suffix('/').unwrap_or(id))
 }
 
@@ -87,13 +88,13 @@ fn tail(kind: Kind, path: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn here(text: &str) -> PublicUrl {
+    fn public_url(text: &str) -> PublicUrl {
         text.parse().unwrap()
     }
 
     #[test]
     fn a_bundle_is_named_by_uri_or_id() {
-        let here = here("https://consent.example");
+        let public_url = public_url("https://consent.example");
         for text in [
             "7",
             "/api/bundle/7/",
@@ -102,7 +103,7 @@ mod tests {
             "https://consent.example/api/bundle/7/",
             "HTTPS://CONSENT.example:443/api/v1/bundle/7",
         ] {
-            assert_eq!(bundle(text, &here), Some(BundleId(7)), "{text}");
+            assert_eq!(parse_bundle(text, &public_url), Some(BundleId(7)), "{text}");
         }
         for text in [
             "",
@@ -131,32 +132,32 @@ mod tests {
             "/api/bundle/7/?x=1",
             "ada@example.org",
         ] {
-            assert_eq!(bundle(text, &here), None, "{text}");
+            assert_eq!(parse_bundle(text, &public_url), None, "{text}");
         }
     }
 
     #[test]
     fn a_server_below_a_path_knows_its_uris_with_it_and_without() {
-        let here = here("https://example.org/consent");
+        let public_url = public_url("https://example.org/consent");
         for text in [
             "https://example.org/consent/api/bundle/7/",
             "https://example.org/api/bundle/7/",
             "/api/bundle/7/",
         ] {
-            assert_eq!(bundle(text, &here), Some(BundleId(7)), "{text}");
+            assert_eq!(parse_bundle(text, &public_url), Some(BundleId(7)), "{text}");
         }
-        assert_eq!(bundle("https://example.org/consentapi/bundle/7/", &here), None);
+        assert_eq!(parse_bundle("https://example.org/consentapi/bundle/7/", &public_url), None);
     }
 
     #[test]
     fn a_user_is_named_by_email_too() {
-        let here = here("https://consent.example");
+        let public_url = public_url("https://consent.example");
         let email = Email::new("ada@example.org").unwrap();
-        assert_eq!(user("Ada@Example.org", &here), Some(UserName::Email(email)));
-        assert_eq!(user("/api/user/7/", &here), Some(UserName::Id(UserId(7))));
-        assert_eq!(user("12", &here), Some(UserName::Id(UserId(12))));
+        assert_eq!(parse_user("Ada@Example.org", &public_url), Some(UserRef::Email(email)));
+        assert_eq!(parse_user("/api/user/7/", &public_url), Some(UserRef::Id(UserId(7))));
+        assert_eq!(parse_user("12", &public_url), Some(UserRef::Id(UserId(12))));
         for text in ["ada", "@", "/api/bundle/7/", "/api/user/ada@example.org/"] {
-            assert_eq!(user(text, &here), None, "{text}");
+            assert_eq!(parse_user(text, &public_url), None, "{text}");
         }
     }
 }

@@ -9,14 +9,14 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
-use super::query::USUAL;
-use super::{Answer, Kind, Prefix};
+use super::query::DEFAULT_PAGE_SIZE;
+use super::{ApiPrefix, HandlerResult, ResourceKind};
 
 /// A field, as a schema tells of it.
 #[derive(Clone, Copy)]
-struct Field {
+struct FieldSchema {
     name: &'static str,
-    holds: Holds,
+    field_type: FieldType,
     /// What a body may leave out, or leave empty.
     optional: bool,
     /// What a body may say null for.
@@ -28,44 +28,44 @@ struct Field {
 
 /// What a field holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
+enum FieldType {
     Integer,
     Text,
-    Moment,
+    DateTime,
     /// Another resource.
-    One(Kind),
+    Related(ResourceKind),
 }
 
-impl Field {
-    const fn new(name: &'static str, holds: Holds, help: &'static str) -> Self {
-        Self { name, holds, help, optional: false, nullable: false, readonly: false, unique: false }
+impl FieldSchema {
+    const fn new(name: &'static str, field_type: FieldType, help: &'static str) -> Self {
+        Self { name, field_type, help, optional: false, nullable: false, readonly: false, unique: false }
     }
 
     const fn text(name: &'static str) -> Self {
-        Self::new(name, Holds::Text, "Unicode string data. Ex: \"Hello World\"")
+        Self::new(name, FieldType::Text, "Unicode string data. Ex: \"Hello World\"")
     }
 
     const fn integer(name: &'static str) -> Self {
-        Self::new(name, Holds::Integer, "Integer data. Ex: 2673")
+        Self::new(name, FieldType::Integer, "Integer data. Ex: 2673")
     }
 
-    const fn moment(name: &'static str) -> Self {
-        Self::new(name, Holds::Moment, "A date & time as a string. Ex: \"2010-11-10T03:07:43Z\"")
+    const fn datetime(name: &'static str) -> Self {
+        Self::new(name, FieldType::DateTime, "A date & time as a string. Ex: \"2010-11-10T03:07:43Z\"")
     }
 
     const fn user(name: &'static str) -> Self {
         let help = "A user. Maybe specified by URI, email, or ID. Using a URI is recommended.";
-        Self::new(name, Holds::One(Kind::User), help)
+        Self::new(name, FieldType::Related(ResourceKind::User), help)
     }
 
     const fn bundle() -> Self {
         let help = "A reference to the resource. Maybe specified by URI or ID. Using a URI is recommended.";
-        Self::new("bundle", Holds::One(Kind::Bundle), help)
+        Self::new("bundle", FieldType::Related(ResourceKind::Bundle), help)
     }
 
     const fn uri() -> Self {
         let help = "The unique URI where the object resides.";
-        Self::new("resource_uri", Holds::Text, help).readonly()
+        Self::new("resource_uri", FieldType::Text, help).readonly()
     }
 
     const fn optional(mut self) -> Self {
@@ -89,10 +89,10 @@ impl Field {
     }
 
     /// The field's entry under its name.
-    fn entry(&self, prefix: Prefix) -> Value {
-        let default = match (self.holds, self.nullable, self.optional) {
+    fn to_json(&self, prefix: ApiPrefix) -> Value {
+        let default = match (self.field_type, self.nullable, self.optional) {
             (_, true, _) => Value::Null,
-            (Holds::Text, false, true) => json!(""),
+            (FieldType::Text, false, true) => json!(""),
             _ => json!("No default provided."),
         };
         let mut entry = json!({
@@ -102,17 +102,17 @@ impl Field {
             "nullable": self.nullable,
             "primary_key": self.name == "id",
             "readonly": self.readonly,
-            "type": match self.holds {
-                Holds::Integer => "integer",
-                Holds::Text => "string",
-                Holds::Moment => "datetime",
-                Holds::One(_) => "related",
+            "type": match self.field_type {
+                FieldType::Integer => "integer",
+                FieldType::Text => "string",
+                FieldType::DateTime => "datetime",
+                FieldType::Related(_) => "related",
             },
             "unique": self.unique || self.name == "id",
             "verbose_name": self.name.replace('_', " "),
         });
-        if let (Holds::One(kind), Some(entry)) = (self.holds, entry.as_object_mut()) {
-            entry.insert("related_schema".to_owned(), json!(prefix.schema(kind)));
+        if let (FieldType::Related(kind), Some(entry)) = (self.field_type, entry.as_object_mut()) {
+            entry.insert("related_schema".to_owned(), json!(prefix.schema_uri(kind)));
             entry.insert("related_type".to_owned(), json!("to_one"));
         }
         entry
@@ -120,100 +120,114 @@ impl Field {
 }
 
 /// What a resource is made of and may be asked.
-struct Shape {
+struct ResourceSchema {
     list: &'static [&'static str],
     detail: &'static [&'static str],
-    fields: &'static [Field],
+    fields: &'static [FieldSchema],
     filtering: &'static [(&'static str, &'static [&'static str])],
 }
 
-const EXACT: &[&str] = &["exact", "in"];
-const SPAN: &[&str] = &["gte", "lt"];
-const TEXT: &[&str] = &["exact", "in", "startswith"];
+const EXACT_LOOKUPS: &[&str] = &["exact", "in"];
+const RANGE_LOOKUPS: &[&str] = &["gte", "lt"];
+const TEXT_LOOKUPS: &[&str] = &["exact", "in", "startswith"];
 
-const USER: &[Field] = &[
-    Field::text("email").unique(),
-    Field::text("first_name").optional(),
-    Field::integer("id").readonly(),
-    Field::text("last_name").optional(),
-    Field::uri(),
-    Field::text("username").unique().readonly(),
+const USER_FIELDS: &[FieldSchema] = &[
+    FieldSchema::text("email").unique(),
+    FieldSchema::text("first_name").optional(),
+    FieldSchema::integer("id").readonly(),
+    FieldSchema::text("last_name").optional(),
+    FieldSchema::uri(),
+    FieldSchema::text("username").unique().readonly(),
 ];
 
-const AUDIT: &[Field] = &[
-    Field::text("action").readonly(),
-    Field::user("actor").nullable().readonly(),
-    Field::text("address").nullable().readonly(),
-    Field::moment("at").readonly(),
-    Field::text("client").nullable().readonly(),
-    Field::text("id").readonly(),
-    Field::uri(),
-    Field::text("subject").readonly(),
-    Field::text("subject_uri").nullable().readonly(),
+const AUDIT_FIELDS: &[FieldSchema] = &[
+    FieldSchema::text("action").readonly(),
+    FieldSchema::user("actor").nullable().readonly(),
+    FieldSchema::text("address").nullable().readonly(),
+    FieldSchema::datetime("at").readonly(),
+    FieldSchema::text("client").nullable().readonly(),
+    FieldSchema::text("id").readonly(),
+    FieldSchema::uri(),
+    FieldSchema::text("subject").readonly(),
+    FieldSchema::text("subject_uri").nullable().readonly(),
 ];
 
-const BLOCK: &[Field] = &[Field::uri(), Field::user("user")];
+const BLOCK_FIELDS: &[FieldSchema] = &[FieldSchema::uri(), FieldSchema::user("user")];
 
-const BUNDLE: &[Field] = &[
-    Field::text("description").optional(),
-    Field::integer("id").readonly(),
-    Field::text("name"),
-    Field::integer("permission").optional(),
-    Field::uri(),
+const BUNDLE_FIELDS: &[FieldSchema] = &[
+    FieldSchema::text("description").optional(),
+    FieldSchema::integer("id").readonly(),
+    FieldSchema::text("name"),
+    FieldSchema::integer("permission").optional(),
+    FieldSchema::uri(),
 ];
 
-const BUNDLE_PERMISSION: &[Field] = &[
-    Field::bundle(),
-    Field::text("name").readonly(),
-    Field::uri(),
-    Field::user("user_allowed"),
-    Field::user("user_target"),
+const BUNDLE_PERMISSION_FIELDS: &[FieldSchema] = &[
+    FieldSchema::bundle(),
+    FieldSchema::text("name").readonly(),
+    FieldSchema::uri(),
+    FieldSchema::user("user_allowed"),
+    FieldSchema::user("user_target"),
 ];
 
-const BUNDLE_PERMISSION_REQUEST: &[Field] = &[
-    Field::bundle(),
-    Field::text("redeem_url").nullable(),
-    Field::uri(),
-    Field::integer("ttl").nullable(),
-    Field::user("user_allowed"),
-    Field::user("user_target"),
+const BUNDLE_PERMISSION_REQUEST_FIELDS: &[FieldSchema] = &[
+    FieldSchema::bundle(),
+    FieldSchema::text("redeem_url").nullable(),
+    FieldSchema::uri(),
+    FieldSchema::integer("ttl").nullable(),
+    FieldSchema::user("user_allowed"),
+    FieldSchema::user("user_target"),
 ];
 
-impl Kind {
-    const fn shape(self) -> Shape {
+impl ResourceKind {
+    const fn resource_schema(self) -> ResourceSchema {
         match self {
-            Self::Account => Shape { list: &["get"], detail: &[], fields: USER, filtering: &[] },
-            Self::Audit => Shape {
+            Self::Account => {
+                ResourceSchema { list: &["get"], detail: &[], fields: USER_FIELDS, filtering: &[] }
+            }
+            Self::Audit => ResourceSchema {
                 list: &["get"],
                 detail: &["get"],
-                fields: AUDIT,
-                filtering: &[("action", TEXT), ("actor", EXACT), ("at", SPAN), ("subject", &["exact"])],
+                fields: AUDIT_FIELDS,
+                filtering: &[
+                    ("action", TEXT_LOOKUPS),
+                    ("actor", EXACT_LOOKUPS),
+                    ("at", RANGE_LOOKUPS),
+                    ("subject", &["exact"]),
+                ],
             },
-            Self::Block => {
-                Shape { list: &["get", "post"], detail: &["get", "delete"], fields: BLOCK, filtering: &[] }
-            }
-            Self::User => Shape {
-                list: &["get", "post"],
-                detail: &["get", "put", "patch"],
-                fields: USER,
-                filtering: &[("email", TEXT), ("id", EXACT), ("username", TEXT)],
-            },
-            Self::Bundle => Shape {
-                list: &["get", "post"],
-                detail: &["get", "put", "delete"],
-                fields: BUNDLE,
-                filtering: &[],
-            },
-            Self::BundlePermission => Shape {
+            Self::Block => ResourceSchema {
                 list: &["get", "post"],
                 detail: &["get", "delete"],
-                fields: BUNDLE_PERMISSION,
-                filtering: &[("bundle", EXACT), ("user_allowed", EXACT), ("user_target", EXACT)],
+                fields: BLOCK_FIELDS,
+                filtering: &[],
             },
-            Self::BundlePermissionRequest => Shape {
+            Self::User => ResourceSchema {
+                list: &["get", "post"],
+                detail: &["get", "put", "patch"],
+                fields: USER_FIELDS,
+                filtering: &[("email", TEXT_LOOKUPS), ("id", EXACT_LOOKUPS), ("username", TEXT_LOOKUPS)],
+            },
+            Self::Bundle => ResourceSchema {
                 list: &["get", "post"],
                 detail: &["get", "put", "delete"],
-                fields: BUNDLE_PERMISSION_REQUEST,
+                fields: BUNDLE_FIELDS,
+                filtering: &[],
+            },
+            Self::BundlePermission => ResourceSchema {
+                list: &["get", "post"],
+                detail: &["get", "delete"],
+                fields: BUNDLE_PERMISSION_FIELDS,
+                filtering: &[
+                    ("bundle", EXACT_LOOKUPS),
+                    ("user_allowed", EXACT_LOOKUPS),
+                    ("user_target", EXACT_LOOKUPS),
+                ],
+            },
+            Self::BundlePermissionRequest => ResourceSchema {
+                list: &["get", "post"],
+                detail: &["get", "put", "delete"],
+                fields: BUNDLE_PERMISSION_REQUEST_FIELDS,
                 filtering: &[],
             },
         }
@@ -231,44 +245,46 @@ pub(super) struct AuditFilters;
 
 impl IntoParams for AuditFilters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        filters(Kind::Audit)
+        filter_parameters(ResourceKind::Audit)
     }
 }
 
 impl IntoParams for UserFilters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        filters(Kind::User)
+        filter_parameters(ResourceKind::User)
     }
 }
 
 impl IntoParams for PermissionFilters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        filters(Kind::BundlePermission)
+        filter_parameters(ResourceKind::BundlePermission)
     }
 }
 
 /// The parameters of a list's filters, by the table that the schemas have them from.
-fn filters(kind: Kind) -> Vec<Parameter> {
-    let parameter = |name: String, says: &str| {
+fn filter_parameters(kind: ResourceKind) -> Vec<Parameter> {
+    let parameter = |name: String, description: &str| {
         ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Query)
-            .description(Some(says))
+            .description(Some(description))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
             .build()
     };
-    let of_field = |(field, ways): &(&str, &[&str])| {
-        let plain = ways.contains(&"exact").then(|| parameter((*field).to_owned(), "The same as `exact`."));
-        let ways = ways.iter().map(|way| (format!("{field}__{way}"), *way));
-        let ways: Vec<Parameter> = ways.map(|(name, way)| parameter(name, says(way))).collect();
-        [Vec::from_iter(plain), ways].concat()
+    let of_field = |(field, lookups): &(&str, &[&str])| {
+        let plain =
+            lookups.contains(&"exact").then(|| parameter((*field).to_owned(), "The same as `exact`."));
+        let lookups = lookups.iter().map(|lookup| (format!("{field}__{lookup}"), *lookup));
+        let lookups: Vec<Parameter> =
+            lookups.map(|(name, lookup)| parameter(name, describe_lookup(lookup))).collect();
+        [Vec::from_iter(plain), lookups].concat()
     };
-    kind.shape().filtering.iter().flat_map(of_field).collect()
+    kind.resource_schema().filtering.iter().flat_map(of_field).collect()
 }
 
 /// What a way to filter means.
-fn says(way: &str) -> &'static str {
-    match way {
+fn describe_lookup(lookup: &str) -> &'static str {
+    match lookup {
         "exact" => "This value.",
         "in" => "One of these, separated by commas.",
         "startswith" => "Starts with this value.",
@@ -280,8 +296,8 @@ fn says(way: &str) -> &'static str {
 
 /// A resource in the index.
 #[derive(Serialize, ToSchema)]
-#[schema(as = hexo::Entry)]
-pub(super) struct Entry {
+#[schema(as = hexo::IndexEntry)]
+pub(super) struct IndexEntry {
     list_endpoint: String,
     schema: String,
 }
@@ -289,7 +305,7 @@ pub(super) struct Entry {
 /// A resource's schema, as tastypie has it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::Schema)]
-pub(super) struct Schema {
+pub(super) struct SchemaResponse {
     allowed_detail_http_methods: &'static [&'static str],
     allowed_list_http_methods: &'static [&'static str],
     default_format: &'static str,
@@ -306,29 +322,30 @@ pub(super) struct Schema {
 #[utoipa::path(
     get,
     path = "/api/",
-    operation_id = "index",
+    operation_id = "list_resources",
     security(()),
-    responses((status = 200, description = "The fields, by name.", body = HashMap<String, Entry>)),
+    responses((status = 200, description = "The fields, by name.", body = HashMap<String, IndexEntry>)),
 )]
-pub(super) async fn index(prefix: Prefix) -> Answer {
-    let entry = |kind: Kind| {
-        let entry = Entry { list_endpoint: prefix.list(kind), schema: prefix.schema(kind) };
+pub(super) async fn index(prefix: ApiPrefix) -> HandlerResult {
+    let entry = |kind: ResourceKind| {
+        let entry = IndexEntry { list_endpoint: prefix.list_uri(kind), schema: prefix.schema_uri(kind) };
         (kind.name(), entry)
     };
-    let index: std::collections::BTreeMap<&str, Entry> = Kind::ALL.into_iter().map(entry).collect();
+    let index: std::collections::BTreeMap<&str, IndexEntry> =
+        ResourceKind::ALL.into_iter().map(entry).collect();
     Ok(HttpResponse::Ok().json(index))
 }
 
 /// `GET /api/<resource>/schema/`
-pub(super) fn answer(kind: Kind, prefix: Prefix) -> Answer {
-    let Shape { list, detail, fields, filtering } = kind.shape();
-    Ok(HttpResponse::Ok().json(Schema {
+pub(super) fn to_response(kind: ResourceKind, prefix: ApiPrefix) -> HandlerResult {
+    let ResourceSchema { list, detail, fields, filtering } = kind.resource_schema();
+    Ok(HttpResponse::Ok().json(SchemaResponse {
         allowed_detail_http_methods: detail,
         allowed_list_http_methods: list,
         default_format: "application/json",
-        default_limit: USUAL,
-        fields: fields.iter().map(|field| (field.name.to_owned(), field.entry(prefix))).collect(),
-        filtering: filtering.iter().map(|(field, ways)| ((*field).to_owned(), json!(ways))).collect(),
+        default_limit: DEFAULT_PAGE_SIZE,
+        fields: fields.iter().map(|field| (field.name.to_owned(), field.to_json(prefix))).collect(),
+        filtering: filtering.iter().map(|(field, lookups)| ((*field).to_owned(), json!(lookups))).collect(),
         ordering: [],
     }))
 }

@@ -8,141 +8,156 @@
 
 use utoipa::ToSchema;
 
-use super::Kind;
+use super::ResourceKind;
 use super::error::HexoError;
-use super::fields::Fields;
+use super::fields::JsonFields;
 use super::reference::{self, Reference};
 use crate::config::PublicUrl;
 use crate::domain::bundle::{Bundle, BundleId};
-use crate::domain::grant::{SameUser, Terms};
+use crate::domain::bundle_permission::{SameUser, Terms};
 use crate::domain::user::User;
-use crate::http::Services;
+use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas;
-use crate::store::cast::Scene;
-use crate::store::lookup::{Findings, Question, UserName};
+use crate::store::lookup::{LookupKey, LookupResults, UserRef};
+use crate::store::participants::RequestParties;
 
 /// Who is to have what of whom, as it is documented.
 #[derive(ToSchema)]
-#[schema(as = hexo::Terms)]
-#[expect(dead_code, reason = "read by `Wish`; this is what it looks like")]
-pub(super) struct TermsFields {
+#[schema(as = hexo::NewPermission)]
+#[expect(dead_code, reason = "parsed by `TermsInput`; declared for the OpenAPI schema")]
+pub(super) struct TermsSchema {
     /// A bundle: its URI or its id.
-    #[schema(schema_with = schemas::reference)]
+    #[schema(schema_with = schemas::uri_or_id)]
     bundle: String,
     /// Who receives: a URI, an id or an email.
-    #[schema(schema_with = schemas::reference)]
+    #[schema(schema_with = schemas::uri_or_id)]
     user_allowed: String,
     /// Who gives: a URI, an id or an email.
-    #[schema(schema_with = schemas::reference)]
+    #[schema(schema_with = schemas::uri_or_id)]
     user_target: String,
 }
 
 /// Terms by their references.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
+pub(super) struct TermsInput {
     bundle: Reference<BundleId>,
-    allowed: Reference<UserName>,
-    target: Reference<UserName>,
+    grantee: Reference<UserRef>,
+    target: Reference<UserRef>,
 }
 
 /// Which party to the terms makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Author {
+pub(super) enum ActingParty {
     /// Who receives, asks.
-    Allowed,
+    Grantee,
     /// Who gives.
     Target,
 }
 
 /// Terms, with all whom they name.
 #[derive(Clone, Debug)]
-pub(super) struct Parties {
+pub(super) struct ResolvedTerms {
     /// The terms.
     pub terms: Terms,
     target: User,
-    allowed: User,
+    grantee: User,
     bundle: Bundle,
 }
 
-impl Parties {
+impl ResolvedTerms {
     /// All whom the terms name.
-    pub(super) fn scene(&self) -> Scene<'_> {
-        Scene { target: &self.target, allowed: &self.allowed, bundle: &self.bundle }
+    pub(super) fn parties(&self) -> RequestParties<'_> {
+        RequestParties { target: &self.target, grantee: &self.grantee, bundle: &self.bundle }
     }
 }
 
-impl Wish {
+impl TermsInput {
     /// Reads the three fields, all of them required.
-    pub(super) fn read(kind: Kind, fields: &Fields, here: &PublicUrl) -> Result<Self, HexoError> {
-        let user = |text: &str| reference::user(text, here);
+    pub(super) fn parse(
+        kind: ResourceKind,
+        fields: &JsonFields,
+        public_url: &PublicUrl,
+    ) -> Result<Self, HexoError> {
+        let user = |text: &str| reference::parse_user(text, public_url);
         let bundle = fields.required("bundle")?;
-        let allowed = fields.required("user_allowed")?;
+        let grantee = fields.required("user_allowed")?;
         let target = fields.required("user_target")?;
         Ok(Self {
-            bundle: Reference::read(kind, "bundle", bundle, |text| reference::bundle(text, here))?,
-            allowed: Reference::read(kind, "user_allowed", allowed, user)?,
-            target: Reference::read(kind, "user_target", target, user)?,
+            bundle: Reference::from_json(kind, "bundle", bundle, |text| {
+                reference::parse_bundle(text, public_url)
+            })?,
+            grantee: Reference::from_json(kind, "user_allowed", grantee, user)?,
+            target: Reference::from_json(kind, "user_target", target, user)?,
         })
     }
 
     /// Looks up all three at once.
     pub(super) async fn resolve(
         self,
-        kind: Kind,
-        author: Author,
+        kind: ResourceKind,
+        acting_party: ActingParty,
         caller: &Caller,
-        services: &Services,
-    ) -> Result<Parties, HexoError> {
-        let users = [&self.allowed, &self.target].into_iter().filter_map(|user| user.names.clone()).collect();
-        let found = services.registry.look_up(Question::Names(users, self.bundle.names)).await?;
-        let parties = self.cast(kind, author, caller, &found);
+        state: &AppState,
+    ) -> Result<ResolvedTerms, HexoError> {
+        let users =
+            [&self.grantee, &self.target].into_iter().filter_map(|user| user.parsed.clone()).collect();
+        let found = state.registry.look_up(LookupKey::UsersAndBundle(users, self.bundle.parsed)).await?;
+        let resolved = self.resolve_parties(kind, acting_party, caller, &found);
         // Asking is looked at together with what is asked.
-        if author == Author::Target || parties.is_err() {
-            refer(caller, matches!(parties, Err(HexoError::Unresolved { kind: Kind::User, .. })), services)
-                .await?;
+        if acting_party == ActingParty::Target || resolved.is_err() {
+            record_lookup(
+                caller,
+                matches!(resolved, Err(HexoError::UnresolvedReference { kind: ResourceKind::User, .. })),
+                state,
+            )
+            .await?;
         }
-        parties
+        resolved
     }
 
-    fn cast(
+    fn resolve_parties(
         self,
-        kind: Kind,
-        author: Author,
+        kind: ResourceKind,
+        acting_party: ActingParty,
         caller: &Caller,
-        found: &Findings,
-    ) -> Result<Parties, HexoError> {
-        let (target, allowed) = match author {
-            Author::Allowed => {
-                let allowed = self.allowed.pick(found)?;
-                caller.must_act_for(allowed.id, "Only user_allowed or staff can create this request.")?;
-                (self.target.pick(found)?, allowed)
+        found: &LookupResults,
+    ) -> Result<ResolvedTerms, HexoError> {
+        let (target, grantee) = match acting_party {
+            ActingParty::Grantee => {
+                let grantee = self.grantee.find_user(found)?;
+                caller.require_acts_for(grantee.id, "Only user_allowed or staff can create this request.")?;
+                (self.target.find_user(found)?, grantee)
             }
-            Author::Target => {
-                let target = self.target.pick(found)?;
-                caller.must_act_for(target.id, "Only user_target or staff can give this permission.")?;
-                (target, self.allowed.pick(found)?)
+            ActingParty::Target => {
+                let target = self.target.find_user(found)?;
+                caller.require_acts_for(target.id, "Only user_target or staff can give this permission.")?;
+                (target, self.grantee.find_user(found)?)
             }
         };
-        let unresolved = || HexoError::Unresolved { kind: Kind::Bundle, given: self.bundle.given };
-        let bundle = self.bundle.names.and_then(|id| found.bundle(id)).cloned().ok_or_else(unresolved)?;
-        let terms = Terms::between(target.id, allowed.id, bundle.id).map_err(|SameUser| {
-            HexoError::invalid(kind, "user_target", "Choose a user other than user_allowed.")
+        let unresolved =
+            || HexoError::UnresolvedReference { kind: ResourceKind::Bundle, given: self.bundle.input };
+        let bundle = self.bundle.parsed.and_then(|id| found.bundle(id)).cloned().ok_or_else(unresolved)?;
+        let terms = Terms::new(target.id, grantee.id, bundle.id).map_err(|SameUser| {
+            HexoError::invalid_field(kind, "user_target", "Choose a user other than user_allowed.")
         })?;
-        Ok(Parties { terms, target, allowed, bundle })
+        Ok(ResolvedTerms { terms, target, grantee, bundle })
     }
 }
 
 /// Counts that a caller has named users, one of them, if `astray`, nobody; refuses who
 /// may not be told what came of it.
-pub(super) async fn refer(caller: &Caller, astray: bool, services: &Services) -> Result<(), HexoError> {
-    Ok(services.count_reference(&caller.user, astray, &caller.origin).await?)
+pub(super) async fn record_lookup(caller: &Caller, unknown: bool, state: &AppState) -> Result<(), HexoError> {
+    Ok(state.record_user_lookup(&caller.user, unknown, &caller.audit_context).await?)
 }
 
-impl Reference<UserName> {
+impl Reference<UserRef> {
     /// The user that it names, if they are there and active.
-    pub(super) fn pick(&self, found: &Findings) -> Result<User, HexoError> {
-        let user = self.names.as_ref().and_then(|name| found.user(name)).filter(|user| user.active);
-        user.cloned().ok_or_else(|| HexoError::Unresolved { kind: Kind::User, given: self.given.clone() })
+    pub(super) fn find_user(&self, found: &LookupResults) -> Result<User, HexoError> {
+        let user = self.parsed.as_ref().and_then(|name| found.user(name)).filter(|user| user.active);
+        user.cloned().ok_or_else(|| HexoError::UnresolvedReference {
+            kind: ResourceKind::User,
+            given: self.input.clone(),
+        })
     }
 }

@@ -3,15 +3,15 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Kind, Prefix};
+use super::{ApiPrefix, ResourceKind};
+use crate::domain::audit::AuditSubjectRef;
 use crate::domain::bundle::Bundle;
-use crate::domain::event::Subject;
-use crate::domain::grant::{Grant, GrantId};
-use crate::domain::request::PermissionRequest;
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::permission_request::PermissionRequest;
 use crate::domain::user::{User, UserId};
-use crate::http::Services;
-use crate::store::cast::Scene;
-use crate::store::trail::Entry;
+use crate::http::AppState;
+use crate::store::audit_log_reader::AuditEntry;
+use crate::store::participants::RequestParties;
 
 /// A `user`, also as an `account`.
 #[derive(Serialize, ToSchema)]
@@ -27,13 +27,13 @@ pub(super) struct UserView<'a> {
 }
 
 impl<'a> UserView<'a> {
-    pub(super) fn new(user: &'a User, prefix: Prefix) -> Self {
+    pub(super) fn new(user: &'a User, prefix: ApiPrefix) -> Self {
         Self {
             email: user.email.as_str(),
             first_name: user.first_name.as_str(),
             id: user.id.0,
             last_name: user.last_name.as_str(),
-            resource_uri: prefix.detail(Kind::User, user.id.0),
+            resource_uri: prefix.detail_uri(ResourceKind::User, user.id.0),
             username: user.email.as_str(),
         }
     }
@@ -48,15 +48,18 @@ pub(super) struct BlockView {
 }
 
 impl BlockView {
-    pub(super) fn new(UserId(id): UserId, prefix: Prefix) -> Self {
-        Self { resource_uri: prefix.detail(Kind::Block, id), user: prefix.detail(Kind::User, id) }
+    pub(super) fn new(UserId(id): UserId, prefix: ApiPrefix) -> Self {
+        Self {
+            resource_uri: prefix.detail_uri(ResourceKind::Block, id),
+            user: prefix.detail_uri(ResourceKind::User, id),
+        }
     }
 }
 
 /// An entry of the audit trail, as an `audit`.
 #[derive(Serialize, ToSchema)]
-#[schema(as = hexo::audit)]
-pub(super) struct EntryView<'a> {
+#[schema(as = hexo::audit_entry)]
+pub(super) struct AuditEntryView<'a> {
     /// What was done.
     action: &'a str,
     /// The URI of who did it; null for the operator, at the command line.
@@ -76,25 +79,29 @@ pub(super) struct EntryView<'a> {
     subject_uri: Option<String>,
 }
 
-impl<'a> EntryView<'a> {
+impl<'a> AuditEntryView<'a> {
     /// Where others' deeds came from is for staff alone.
-    pub(super) fn new(entry: &'a Entry, viewer: &User, prefix: Prefix) -> Self {
-        let whence = viewer.staff || entry.actor == Some(viewer.id);
-        let subject_uri = match Subject::of(&entry.subject) {
-            Subject::Request(id) => Some(prefix.detail(Kind::BundlePermissionRequest, id)),
-            Subject::Grant(GrantId(id)) => Some(prefix.detail(Kind::BundlePermission, id)),
-            Subject::User(id) => Some(prefix.detail(Kind::User, id)),
-            Subject::Bundle(id) => Some(prefix.detail(Kind::Bundle, id)),
-            Subject::Other => None,
+    pub(super) fn new(entry: &'a AuditEntry, viewer: &User, prefix: ApiPrefix) -> Self {
+        let shows_client = viewer.staff || entry.actor == Some(viewer.id);
+        let subject_uri = match AuditSubjectRef::parse(&entry.subject) {
+            AuditSubjectRef::Request(id) => {
+                Some(prefix.detail_uri(ResourceKind::BundlePermissionRequest, id))
+            }
+            AuditSubjectRef::BundlePermission(BundlePermissionId(id)) => {
+                Some(prefix.detail_uri(ResourceKind::BundlePermission, id))
+            }
+            AuditSubjectRef::User(id) => Some(prefix.detail_uri(ResourceKind::User, id)),
+            AuditSubjectRef::Bundle(id) => Some(prefix.detail_uri(ResourceKind::Bundle, id)),
+            AuditSubjectRef::Other => None,
         };
         Self {
             action: &entry.action,
-            actor: entry.actor.map(|actor| prefix.detail(Kind::User, actor)),
-            address: entry.address.as_deref().filter(|_| whence),
+            actor: entry.actor.map(|actor| prefix.detail_uri(ResourceKind::User, actor)),
+            address: entry.ip.as_deref().filter(|_| shows_client),
             at: entry.at.rfc3339(),
-            client: entry.client.as_deref().filter(|_| whence),
+            client: entry.user_agent.as_deref().filter(|_| shows_client),
             id: entry.id.to_string(),
-            resource_uri: prefix.detail(Kind::Audit, entry.id),
+            resource_uri: prefix.detail_uri(ResourceKind::Audit, entry.id),
             subject: &entry.subject,
             subject_uri,
         }
@@ -115,13 +122,13 @@ pub(super) struct BundleView<'a> {
 }
 
 impl<'a> BundleView<'a> {
-    pub(super) fn new(bundle: &'a Bundle, prefix: Prefix) -> Self {
+    pub(super) fn new(bundle: &'a Bundle, prefix: ApiPrefix) -> Self {
         Self {
             description: bundle.description.as_str(),
             id: bundle.id.0,
             name: bundle.name.as_str(),
             permission: bundle.permission.bits(),
-            resource_uri: prefix.detail(Kind::Bundle, bundle.id.0),
+            resource_uri: prefix.detail_uri(ResourceKind::Bundle, bundle.id.0),
         }
     }
 }
@@ -129,7 +136,7 @@ impl<'a> BundleView<'a> {
 /// A `bundle_permission`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::bundle_permission)]
-pub(super) struct GrantView<'a> {
+pub(super) struct PermissionView<'a> {
     /// The bundle's URI.
     bundle: String,
     /// The bundle's name.
@@ -139,14 +146,14 @@ pub(super) struct GrantView<'a> {
     user_target: UserView<'a>,
 }
 
-impl<'a> GrantView<'a> {
-    pub(super) fn new(grant: &Grant, scene: Scene<'a>, prefix: Prefix) -> Self {
+impl<'a> PermissionView<'a> {
+    pub(super) fn new(grant: &BundlePermission, parties: RequestParties<'a>, prefix: ApiPrefix) -> Self {
         Self {
-            bundle: prefix.detail(Kind::Bundle, scene.bundle.id.0),
-            name: scene.bundle.name.as_str(),
-            resource_uri: prefix.detail(Kind::BundlePermission, grant.id.0),
-            user_allowed: UserView::new(scene.allowed, prefix),
-            user_target: UserView::new(scene.target, prefix),
+            bundle: prefix.detail_uri(ResourceKind::Bundle, parties.bundle.id.0),
+            name: parties.bundle.name.as_str(),
+            resource_uri: prefix.detail_uri(ResourceKind::BundlePermission, grant.id.0),
+            user_allowed: UserView::new(parties.grantee, prefix),
+            user_target: UserView::new(parties.target, prefix),
         }
     }
 }
@@ -168,28 +175,33 @@ pub(super) struct RequestView<'a> {
 
 /// For whom requests are written, and with what.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(super) struct ViewContext<'a> {
     /// Who reads the answer.
     pub viewer: UserId,
     /// The prefix of its URIs.
-    pub prefix: Prefix,
+    pub prefix: ApiPrefix,
     /// What links are made with.
-    pub services: &'a Services,
+    pub state: &'a AppState,
 }
 
 impl<'a> RequestView<'a> {
     /// The link is for the request's target alone, while there are seconds left.
-    pub(super) fn new(request: &PermissionRequest, ttl: i64, scene: Scene<'a>, reader: Reader<'_>) -> Self {
-        let Reader { viewer, prefix, services } = reader;
+    pub(super) fn new(
+        request: &PermissionRequest,
+        ttl: i64,
+        parties: RequestParties<'a>,
+        context: ViewContext<'_>,
+    ) -> Self {
+        let ViewContext { viewer, prefix, state } = context;
         let redeems = viewer == request.terms.target && ttl > 0;
-        let link = || request.link(&services.keyring, services.config.public_url.as_str());
+        let link = || request.redeem_url(&state.keyring, state.config.public_url.as_str());
         Self {
-            bundle: BundleView::new(scene.bundle, prefix),
+            bundle: BundleView::new(parties.bundle, prefix),
             redeem_url: redeems.then(link),
-            resource_uri: prefix.detail(Kind::BundlePermissionRequest, request.id.0),
+            resource_uri: prefix.detail_uri(ResourceKind::BundlePermissionRequest, request.id.0),
             ttl,
-            user_allowed: UserView::new(scene.allowed, prefix),
-            user_target: UserView::new(scene.target, prefix),
+            user_allowed: UserView::new(parties.grantee, prefix),
+            user_target: UserView::new(parties.target, prefix),
         }
     }
 }

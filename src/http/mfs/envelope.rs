@@ -8,14 +8,14 @@ use actix_web::{Handler, HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ROOT;
+use super::ROOT_PATH;
 use super::error::MfsError;
 use super::params::Parameters;
-use crate::config::ErrorStatus;
-use crate::http::Services;
-use crate::http::body::From;
-use crate::http::problem::Addressee;
-use crate::store::machine_now;
+use crate::config::MfsErrorStatus;
+use crate::http::AppState;
+use crate::http::body::Authenticated;
+use crate::http::error::ErrorContext;
+use crate::store::system_now;
 
 /// What every answer comes in.
 #[derive(Serialize, ToSchema)]
@@ -58,46 +58,46 @@ pub struct Failure<'a> {
 }
 
 /// A handler that calls a method and puts what comes of it in the envelope.
-pub fn call<F, D>(
-    method: fn(Data<Services>, From<Parameters>) -> F,
-) -> impl Handler<(HttpRequest, Data<Services>, From<Parameters>), Output = HttpResponse>
+pub fn method_handler<F, D>(
+    method: fn(Data<AppState>, Authenticated<Parameters>) -> F,
+) -> impl Handler<(HttpRequest, Data<AppState>, Authenticated<Parameters>), Output = HttpResponse>
 where
     F: Future<Output = Result<D, MfsError>> + 'static,
     D: Serialize + 'static,
 {
-    move |request: HttpRequest, services: Data<Services>, sent: From<Parameters>| async move {
-        answer(&request, method(services, sent).await)
+    move |request: HttpRequest, state: Data<AppState>, parameters: Authenticated<Parameters>| async move {
+        to_response(&request, method(state, parameters).await)
     }
 }
 
 /// What came of a call, in the envelope.
-pub fn answer<D: Serialize>(request: &HttpRequest, came: Result<D, MfsError>) -> HttpResponse {
-    match came {
-        Ok(data) => wrap(asked(request.path()), StatusCode::OK, Success { status: "ok", data }),
-        Err(error) => error.answer(request),
+pub fn to_response<D: Serialize>(request: &HttpRequest, result: Result<D, MfsError>) -> HttpResponse {
+    match result {
+        Ok(data) => enveloped(method_name(request.path()), StatusCode::OK, Success { status: "ok", data }),
+        Err(error) => error.to_response(request),
     }
 }
 
 /// A failure, in the envelope. Its status is 200 where the operator wants what
 /// Drumee itself does, whose browser SDK throws other bodies away.
-pub fn failure(addressee: &Addressee, status: StatusCode, code: &str, message: &str) -> HttpResponse {
-    let status = match addressee.mfs_errors {
-        ErrorStatus::Http => status,
-        ErrorStatus::Ok => StatusCode::OK,
+pub fn error_response(context: &ErrorContext, status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    let status = match context.mfs_error_status {
+        MfsErrorStatus::Http => status,
+        MfsErrorStatus::Ok => StatusCode::OK,
     };
-    wrap(asked(addressee.path()), status, Failure { status: "error", error: code, message })
+    enveloped(method_name(context.path()), status, Failure { status: "error", error: code, message })
 }
 
 /// What a path asks for, e.g. `mfs_api.list`.
-pub fn asked(path: &str) -> &str {
-    path.strip_prefix(ROOT).unwrap_or_default().trim_matches('/')
+pub fn method_name(path: &str) -> &str {
+    path.strip_prefix(ROOT_PATH).unwrap_or_default().trim_matches('/')
 }
 
-fn wrap<D: Serialize>(ack: &str, status: StatusCode, data: D) -> HttpResponse {
+fn enveloped<D: Serialize>(ack: &str, status: StatusCode, data: D) -> HttpResponse {
     HttpResponse::build(status).json(Envelope {
         ack,
         status: "online",
-        timestamp: machine_now().millis(),
+        timestamp: system_now().millis(),
         data,
     })
 }

@@ -5,10 +5,10 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::envelope;
 use crate::actors::registry::RegistryError;
-use crate::domain::export::{InvalidExpiry, MayNotExport};
+use crate::domain::export_token::{ExportDenied, InvalidExpiry};
 use crate::domain::permission::InvalidMask;
-use crate::http::pace;
-use crate::http::problem::{Addressee, Problem};
+use crate::http::error::{ApiError, ErrorContext};
+use crate::http::response_delay;
 use crate::store::StoreError;
 
 /// What can go wrong with a call.
@@ -50,25 +50,25 @@ pub enum MfsError {
     UnknownMethod,
     /// What can go wrong in every dialect.
     #[error(transparent)]
-    Problem(#[from] Problem),
+    Api(#[from] ApiError),
 }
 
 impl MfsError {
     /// A parameter that cannot be taken, and why.
-    pub fn parameter(name: &'static str, reason: impl ToString) -> Self {
+    pub fn invalid_parameter(name: &'static str, reason: impl ToString) -> Self {
         Self::InvalidParameter { name, reason: reason.to_string() }
     }
 
     /// Which part of a name that is not served is unknown.
-    pub fn unknown(asked: &str) -> Self {
-        match asked.split('.').next() {
+    pub fn for_unknown_method(method_name: &str) -> Self {
+        match method_name.split('.').next() {
             Some("mfs_api") => Self::UnknownMethod,
             _ => Self::UnknownService,
         }
     }
 
     /// The answer.
-    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
+    pub fn to_response(&self, request: &HttpRequest) -> HttpResponse {
         let (status, code) = match self {
             Self::MissingParameters => (StatusCode::BAD_REQUEST, "missing_parameters"),
             Self::InvalidExpiry => (StatusCode::BAD_REQUEST, "invalid_expiry"),
@@ -79,32 +79,35 @@ impl MfsError {
             Self::InvalidParameter { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter"),
             Self::UnknownService => (StatusCode::NOT_FOUND, "unknown_service"),
             Self::UnknownMethod => (StatusCode::NOT_FOUND, "unknown_method"),
-            // Comes back to `mfs::problem`, with the headers that it calls for.
-            Self::Problem(problem) => return problem.answer(request),
+            // Comes back to `mfs::render_error`, with the headers that it calls for.
+            Self::Api(error) => return error.to_response(request),
         };
-        let mut answer = envelope::failure(&Addressee::of(request), status, code, &self.to_string());
+        let mut response =
+            envelope::error_response(&ErrorContext::from_request(request), status, code, &self.to_string());
         if matches!(self, Self::TokenCreationFailed | Self::RevocationFailed) {
-            pace::set(&mut answer);
+            response_delay::quantize(&mut response);
         }
-        answer
+        response
     }
 }
 
 /// The status and the code of what can go wrong in every dialect.
-pub fn of_problem(problem: &Problem) -> (StatusCode, &'static str) {
-    let code = match problem {
-        Problem::Unauthenticated => "unauthorized",
-        Problem::Forbidden(_) => "forbidden",
-        Problem::NotFound => "unknown_service",
-        Problem::MethodNotAllowed(_) => "method_not_allowed",
-        Problem::BadRequest(_) => "bad_request",
-        Problem::TooLarge => "payload_too_large",
-        Problem::UnsupportedType => "unsupported_media_type",
-        Problem::TooOften(_) => "too_many_requests",
-        Problem::TooSlow => "request_timeout",
-        Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown | Problem::Broken => "internal_error",
+pub fn status_and_code(error: &ApiError) -> (StatusCode, &'static str) {
+    let code = match error {
+        ApiError::Unauthenticated => "unauthorized",
+        ApiError::Forbidden(_) => "forbidden",
+        ApiError::NotFound => "unknown_service",
+        ApiError::MethodNotAllowed(_) => "method_not_allowed",
+        ApiError::BadRequest(_) => "bad_request",
+        ApiError::PayloadTooLarge => "payload_too_large",
+        ApiError::UnsupportedMediaType => "unsupported_media_type",
+        ApiError::RateLimited(_) => "too_many_requests",
+        ApiError::BodyTimeout => "request_timeout",
+        ApiError::Busy | ApiError::Unavailable | ApiError::OutcomeUnknown | ApiError::Internal => {
+            "internal_error"
+        }
     };
-    (problem.status(), code)
+    (error.status(), code)
 }
 
 impl From<InvalidExpiry> for MfsError {
@@ -119,20 +122,20 @@ impl From<InvalidMask> for MfsError {
     }
 }
 
-impl From<MayNotExport> for MfsError {
-    fn from(_: MayNotExport) -> Self {
+impl From<ExportDenied> for MfsError {
+    fn from(_: ExportDenied) -> Self {
         Self::TokenCreationFailed
     }
 }
 
 impl From<RegistryError> for MfsError {
     fn from(error: RegistryError) -> Self {
-        Self::Problem(error.into())
+        Self::Api(error.into())
     }
 }
 
 impl From<StoreError> for MfsError {
     fn from(error: StoreError) -> Self {
-        Self::Problem(error.into())
+        Self::Api(error.into())
     }
 }

@@ -4,61 +4,61 @@ use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Mfs;
+use super::MfsApi;
 use super::envelope::{Envelope, Success};
 use super::error::MfsError;
 use super::params::Parameters;
-use crate::domain::clock::Timestamp;
-use crate::domain::export::{ExportRef, ExportStatus};
+use crate::domain::export_token::{ExportTokenRef, ExportTokenStatus};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::ExportId;
 use crate::domain::user::UserId;
-use crate::http::Services;
-use crate::http::body::From;
-use crate::http::openapi::refusals::{AnyBody, AnyCall};
+use crate::http::AppState;
+use crate::http::body::Authenticated;
+use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
-use crate::store::exports::{self, ExportFilter, ListedExport};
+use crate::store::export_tokens::{self, ExportFilter, ListedExport};
 
 /// The most tokens on a page, and as many as there are unless told.
-const MOST: i64 = 1_000;
+const MAX_LIMIT: i64 = 1_000;
 
 /// What a call names, as it is documented.
 #[derive(IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
-#[schema(as = mfs::List)]
-#[expect(dead_code, reason = "read by `list`; this is what it looks like")]
-pub struct ListParameters {
+#[schema(as = mfs::ListTokensParameters)]
+#[expect(dead_code, reason = "parsed by `list`; declared for the OpenAPI schema")]
+pub struct ListTokensParameters {
     /// `active`, `expired`, `revoked`, with commas. The first two unless told.
     #[param(nullable = false, pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
     #[schema(pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
     status: Option<String>,
     /// The most tokens on a page. 1,000 unless told.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
-    #[schema(schema_with = limits)]
+    #[schema(schema_with = limit_schema)]
     limit: Option<i64>,
     /// The `next_cursor` of the page before.
     #[param(nullable = false)]
     cursor: Option<String>,
 }
 
-fn limits() -> utoipa::openapi::Schema {
-    schemas::whole(1, 1_000)
+fn limit_schema() -> utoipa::openapi::Schema {
+    schemas::integer_or_digits(1, 1_000)
 }
 
 /// A page of tokens.
 #[derive(Serialize, ToSchema)]
-#[schema(as = mfs::Page)]
-pub struct Page {
+#[schema(as = mfs::TokenPage)]
+pub struct TokenPage {
     /// On this page.
     count: usize,
-    tokens: Vec<Listed>,
+    tokens: Vec<ListedToken>,
     /// What brings the next page; null on the last.
     next_cursor: Option<String>,
 }
 
 /// A token in the list.
 #[derive(Serialize, ToSchema)]
-#[schema(as = mfs::Listed)]
-struct Listed {
+#[schema(as = mfs::ListedToken)]
+struct ListedToken {
     /// The id, which `revoke` takes: the secret was shown once.
     token: String,
     id: String,
@@ -87,59 +87,60 @@ struct Listed {
     post,
     path = "/-/svc/mfs_api.list",
     operation_id = "list_tokens",
-    params(ListParameters),
+    params(ListTokensParameters),
     request_body(content(
-        (ListParameters = "application/json"),
-        (ListParameters = "application/x-www-form-urlencoded"),
+        (ListTokensParameters = "application/json"),
+        (ListTokensParameters = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "One page.", body = Envelope<Success<Page>>),
-        AnyCall<Mfs>,
-        AnyBody<Mfs>,
+        (status = 200, description = "One page.", body = Envelope<Success<TokenPage>>),
+        AuthErrors<MfsApi>,
+        BodyErrors<MfsApi>,
     ),
 )]
 pub async fn list(
-    services: Data<Services>,
-    From(caller, parameters): From<Parameters>,
-) -> Result<Page, MfsError> {
-    let limit = limit(&parameters)?;
-    let filter = filter(&parameters, caller.id(), limit)?;
-    let (listed, now) = services
-        .directory
+    state: Data<AppState>,
+    Authenticated(caller, parameters): Authenticated<Parameters>,
+) -> Result<TokenPage, MfsError> {
+    let limit = parse_limit(&parameters)?;
+    let filter = parse_filter(&parameters, caller.id(), limit)?;
+    let (listed, now) = state
+        .store
         .read(move |conn| {
             let now = conn.now()?;
-            Ok((exports::list(conn, &filter, now)?, now))
+            Ok((export_tokens::list(conn, &filter, now)?, now))
         })
         .await?;
-    Ok(Page::new(&listed, limit, now))
+    Ok(TokenPage::new(&listed, limit, now))
 }
 
-fn limit(parameters: &Parameters) -> Result<usize, MfsError> {
-    let limit = parameters.integer("limit").ok().map(|limit| limit.unwrap_or(MOST));
+fn parse_limit(parameters: &Parameters) -> Result<usize, MfsError> {
+    let limit = parameters.integer("limit").ok().map(|limit| limit.unwrap_or(MAX_LIMIT));
     limit
-        .filter(|limit| (1..=MOST).contains(limit))
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
         .and_then(|limit| usize::try_from(limit).ok())
-        .ok_or_else(|| MfsError::parameter("limit", "must be a whole number between 1 and 1000"))
+        .ok_or_else(|| MfsError::invalid_parameter("limit", "must be a whole number between 1 and 1000"))
 }
 
 /// One more than the page holds is read, to tell whether there is a next one.
-fn filter(parameters: &Parameters, creator: UserId, limit: usize) -> Result<ExportFilter, MfsError> {
+fn parse_filter(parameters: &Parameters, creator: UserId, limit: usize) -> Result<ExportFilter, MfsError> {
     Ok(ExportFilter {
         creator: Some(creator),
-        statuses: statuses(parameters)?,
-        before: cursor(parameters)?,
+        statuses: parse_statuses(parameters)?,
+        before: parse_cursor(parameters)?,
         limit: limit as i64 + 1,
         offset: 0,
     })
 }
 
-fn statuses(parameters: &Parameters) -> Result<Vec<ExportStatus>, MfsError> {
+fn parse_statuses(parameters: &Parameters) -> Result<Vec<ExportTokenStatus>, MfsError> {
     let Some(names) = parameters.text("status")? else {
-        return Ok(vec![ExportStatus::Active, ExportStatus::Expired]);
+        return Ok(vec![ExportTokenStatus::Active, ExportTokenStatus::Expired]);
     };
-    let statuses: Result<Vec<ExportStatus>, _> = names.split(',').map(|name| name.trim().parse()).collect();
+    let statuses: Result<Vec<ExportTokenStatus>, _> =
+        names.split(',').map(|name| name.trim().parse()).collect();
     statuses.map_err(|_| {
-        MfsError::parameter(
+        MfsError::invalid_parameter(
             "status",
             "must be active, expired or revoked, or several of them separated by commas",
         )
@@ -147,23 +148,24 @@ fn statuses(parameters: &Parameters) -> Result<Vec<ExportStatus>, MfsError> {
 }
 
 /// The id of the last token of the page before.
-fn cursor(parameters: &Parameters) -> Result<Option<ExportId>, MfsError> {
+fn parse_cursor(parameters: &Parameters) -> Result<Option<ExportId>, MfsError> {
     let Some(text) = parameters.text("cursor")? else { return Ok(None) };
-    ExportRef::parse(&text)
+    ExportTokenRef::parse(&text)
         .filter(|last| last.digest.is_none())
         .map(|last| Some(last.id))
-        .ok_or_else(|| MfsError::parameter("cursor", "must be the next_cursor of a previous page"))
+        .ok_or_else(|| MfsError::invalid_parameter("cursor", "must be the next_cursor of a previous page"))
 }
 
-impl Page {
+impl TokenPage {
     fn new(listed: &[ListedExport], limit: usize, now: Timestamp) -> Self {
-        let tokens: Vec<Listed> = listed.iter().take(limit).map(|listed| Listed::new(listed, now)).collect();
+        let tokens: Vec<ListedToken> =
+            listed.iter().take(limit).map(|listed| ListedToken::new(listed, now)).collect();
         let next_cursor = tokens.last().filter(|_| listed.len() > limit).map(|last| last.id.clone());
         Self { count: tokens.len(), tokens, next_cursor }
     }
 }
 
-impl Listed {
+impl ListedToken {
     fn new(listed: &ListedExport, now: Timestamp) -> Self {
         let export = &listed.token;
         let display = |at: Timestamp| at.format("%Y-%m-%d %H:%M UTC");

@@ -21,30 +21,33 @@ use utoipa::openapi::{RefOr, Required};
 use self::envelope::{Envelope, Failure};
 use self::error::MfsError;
 use self::params::Parameters;
-use super::Services;
-use super::body::From;
-use super::openapi::refusals::Refusals;
-use super::problem::{Addressee, Problem};
-use super::routing::{self, refuse_foreign_pages, resource};
+use super::AppState;
+use super::body::Authenticated;
+use super::error::{ApiError, ErrorContext};
+use super::openapi::error_responses::ErrorSchemas;
+use super::routing::{self, reject_cross_site, resource};
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use params::probe;
+pub(crate) use params::fuzz;
 
 /// Where the calls are.
-const ROOT: &str = "/-/svc";
+const ROOT_PATH: &str = "/-/svc";
 
 /// Puts the dialect's routes in place.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(
-        web::scope(ROOT)
-            .service(resource("/mfs_api.create_token", "GET, POST").route(changing(create::create_token)))
-            .service(resource("/mfs_api.revoke", "GET, POST").route(changing(revoke::revoke)))
+        web::scope(ROOT_PATH)
+            .service(
+                resource("/mfs_api.create_token", "GET, POST")
+                    .route(state_changing_route(create::create_token)),
+            )
+            .service(resource("/mfs_api.revoke", "GET, POST").route(state_changing_route(revoke::revoke)))
             .service(
                 resource("/mfs_api.list", "GET, HEAD, POST")
-                    .route(routing::get().to(envelope::call(list::list)))
-                    .route(web::post().to(envelope::call(list::list))),
+                    .route(routing::get().to(envelope::method_handler(list::list)))
+                    .route(web::post().to(envelope::method_handler(list::list))),
             )
-            .default_service(web::to(unknown)),
+            .default_service(web::to(unknown_method)),
     );
 }
 
@@ -57,7 +60,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     for item in document.paths.paths.values_mut() {
         let Some(post) = &mut item.post else { continue };
-        let headers = in_headers(post);
+        let headers = header_parameters(post);
         post.parameters.get_or_insert_default().extend(headers);
         // All that it names may come from elsewhere.
         if let Some(RefOr::T(body)) = &mut post.request_body {
@@ -65,14 +68,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
         }
         let mut get = post.clone();
         get.request_body = None;
-        get.operation_id = post.operation_id.as_ref().map(|name| format!("{name}_by_get"));
+        get.operation_id = post.operation_id.as_ref().map(|name| format!("{name}_get"));
         item.get = Some(get);
     }
-    super::openapi::part::<Mfs>("mfs: export tokens", document)
+    super::openapi::section::<MfsApi>("mfs: export tokens", document)
 }
 
 /// The headers in which a call's parameters may come too.
-fn in_headers(call: &Operation) -> Vec<RefOr<Parameter>> {
+fn header_parameters(call: &Operation) -> Vec<RefOr<Parameter>> {
     let in_header = |parameter: &RefOr<Parameter>| {
         let RefOr::T(parameter) = parameter else { return None };
         let mut header = parameter.clone();
@@ -84,38 +87,43 @@ fn in_headers(call: &Operation) -> Vec<RefOr<Parameter>> {
 }
 
 /// The dialect's way to tell that something went wrong.
-enum Mfs {}
+enum MfsApi {}
 
-impl Refusals for Mfs {
-    const DIALECT: &'static str = "mfs";
+impl ErrorSchemas for MfsApi {
+    const API_NAME: &'static str = "mfs";
     type Body = Envelope<'static, Failure<'static>>;
-    type Invalid = Envelope<'static, Failure<'static>>;
+    type BadRequestBody = Envelope<'static, Failure<'static>>;
 }
 
 /// A problem in the dialect's envelope.
-pub fn problem(problem: &Problem, addressee: &Addressee) -> HttpResponse {
-    let (status, code) = error::of_problem(problem);
-    envelope::failure(addressee, status, code, &problem.to_string())
+pub fn render_error(error: &ApiError, context: &ErrorContext) -> HttpResponse {
+    let (status, code) = error::status_and_code(error);
+    envelope::error_response(context, status, code, &error.to_string())
 }
 
 /// A route for a method that changes something. It does so by GET too, so the
 /// guard against other sites' pages stands here for every method.
-fn changing<F, D>(method: fn(Data<Services>, From<Parameters>) -> F) -> Route
+fn state_changing_route<F, D>(method: fn(Data<AppState>, Authenticated<Parameters>) -> F) -> Route
 where
     F: Future<Output = Result<D, MfsError>> + 'static,
     D: Serialize + 'static,
 {
-    let guarded = move |request: HttpRequest, services: Data<Services>, sent: From<Parameters>| async move {
-        let answer = match refuse_foreign_pages(&request, &services.config) {
-            Ok(()) => method(services, sent).await,
-            Err(problem) => Err(problem.into()),
+    let guarded = move |request: HttpRequest,
+                        state: Data<AppState>,
+                        parameters: Authenticated<Parameters>| async move {
+        let result = match reject_cross_site(&request, &state.config) {
+            Ok(()) => method(state, parameters).await,
+            Err(error) => Err(error.into()),
         };
-        envelope::answer(&request, answer)
+        envelope::to_response(&request, result)
     };
     web::route().guard(guard::Any(guard::Get()).or(guard::Post())).to(guarded)
 }
 
 /// What is asked for is no method of ours, whoever asks.
-async fn unknown(request: HttpRequest) -> HttpResponse {
-    envelope::answer::<()>(&request, Err(MfsError::unknown(envelope::asked(request.path()))))
+async fn unknown_method(request: HttpRequest) -> HttpResponse {
+    envelope::to_response::<()>(
+        &request,
+        Err(MfsError::for_unknown_method(envelope::method_name(request.path()))),
+    )
 }

@@ -12,9 +12,9 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::error::MfsError;
-use crate::http::body::{Extracted, content_type, read_whole};
+use crate::http::body::{ExtractFuture, extract_from_body, media_type};
+use crate::http::error::ApiError;
 use crate::http::form;
-use crate::http::problem::Problem;
 
 /// What the name of a header with a parameter begins with.
 const HEADER_PREFIX: &str = "x-param-";
@@ -29,28 +29,28 @@ pub struct NotAnInteger;
 
 impl FromRequest for Parameters {
     type Error = actix_web::Error;
-    type Future = Extracted<Self>;
+    type Future = ExtractFuture<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        read_whole(request, payload, Self::read)
+        extract_from_body(request, payload, Self::from_parts)
     }
 }
 
 impl Parameters {
-    fn read(request: &HttpRequest, body: &[u8]) -> Result<Self, Problem> {
+    fn from_parts(request: &HttpRequest, body: &[u8]) -> Result<Self, ApiError> {
         let mut parameters = Self::default();
-        parameters.lay_over(of_headers(request.headers())?);
-        parameters.lay_over(of_query(request.query_string().as_bytes())?);
-        parameters.lay_over(of_body(body, content_type(request).as_deref())?);
+        parameters.merge(from_headers(request.headers())?);
+        parameters.merge(from_query(request.query_string().as_bytes())?);
+        parameters.merge(from_body(body, media_type(request).as_deref())?);
         Ok(parameters)
     }
 
-    fn lay_over(&mut self, later: Map<String, Value>) {
+    fn merge(&mut self, later: Map<String, Value>) {
         self.0.extend(later.into_iter().filter(|(_, value)| !value.is_null()));
     }
 
     /// Whether a parameter is there and not empty.
-    pub fn have(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| value.as_str() != Some(""))
     }
 
@@ -62,12 +62,12 @@ impl Parameters {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => match number.as_i64() {
                 Some(number) => number.to_string(),
-                None => return Err(MfsError::parameter(name, "must be a string")),
+                None => return Err(MfsError::invalid_parameter(name, "must be a string")),
             },
-            Some(_) => return Err(MfsError::parameter(name, "must be a string")),
+            Some(_) => return Err(MfsError::invalid_parameter(name, "must be a string")),
         };
         if text.contains('\0') {
-            return Err(MfsError::parameter(name, "must not contain U+0000"));
+            return Err(MfsError::invalid_parameter(name, "must not contain U+0000"));
         }
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
@@ -87,7 +87,7 @@ impl Parameters {
 
 /// `x-param-hub-id: h1` and `x-param-hub_id: h1` are the same. Values are
 /// percent-decoded, as Drumee does.
-fn of_headers(headers: &HeaderMap) -> Result<Map<String, Value>, Problem> {
+fn from_headers(headers: &HeaderMap) -> Result<Map<String, Value>, ApiError> {
     let named = headers.iter().filter_map(|(name, value)| {
         let name = name.as_str().strip_prefix(HEADER_PREFIX)?.replace('-', "_");
         Some((name, value))
@@ -96,77 +96,77 @@ fn of_headers(headers: &HeaderMap) -> Result<Map<String, Value>, Problem> {
 }
 
 /// A browser sends the letters of a header as ISO 8859-1, others as UTF-8.
-fn header_text(value: &HeaderValue) -> Result<String, Problem> {
+fn header_text(value: &HeaderValue) -> Result<String, ApiError> {
     let text = match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.to_owned(),
         Err(_) => value.as_bytes().iter().copied().map(char::from).collect(),
     };
     let decoded = percent_decode(text.as_bytes()).decode_utf8().map(String::from);
-    decoded.map_err(|_| Problem::BadRequest("The x-param headers must be valid UTF-8.".to_owned()))
+    decoded.map_err(|_| ApiError::BadRequest("The x-param headers must be valid UTF-8.".to_owned()))
 }
 
 /// `k=v` pairs, or a JSON object, URL-encoded, as Drumee's SDK has it: with or
 /// without an `&` (or an `=`) after it.
-fn of_query(query: &[u8]) -> Result<Map<String, Value>, Problem> {
+fn from_query(query: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let mut parameters = Map::new();
-    for piece in form::pieces(query) {
+    for piece in form::segments(query) {
         if piece.starts_with(b"{") || piece.to_ascii_uppercase().starts_with(b"%7B") {
             let json =
                 form::decode(piece.strip_suffix(b"=").unwrap_or(piece)).map_err(|_| not_utf8("query"))?;
-            parameters.extend(of_json(json.as_bytes(), "query")?);
+            parameters.extend(from_json(json.as_bytes(), "query")?);
         } else {
-            parameters.extend(of_form(piece, "query")?);
+            parameters.extend(from_form(piece, "query")?);
         }
     }
     Ok(parameters)
 }
 
-fn of_body(body: &[u8], content_type: Option<&str>) -> Result<Map<String, Value>, Problem> {
+fn from_body(body: &[u8], content_type: Option<&str>) -> Result<Map<String, Value>, ApiError> {
     match content_type {
         _ if body.is_empty() => Ok(Map::new()),
-        Some("application/json") => of_json(body, "body"),
-        Some("application/x-www-form-urlencoded") => of_form(body, "body"),
-        _ => Err(Problem::UnsupportedType),
+        Some("application/json") => from_json(body, "body"),
+        Some("application/x-www-form-urlencoded") => from_form(body, "body"),
+        _ => Err(ApiError::UnsupportedMediaType),
     }
 }
 
-fn of_form(form: &[u8], source: &str) -> Result<Map<String, Value>, Problem> {
+fn from_form(form: &[u8], source: &str) -> Result<Map<String, Value>, ApiError> {
     let pair = |(name, value): (form::Decoded, form::Decoded)| Ok((name?, Value::String(value?)));
     let pairs: Result<_, std::str::Utf8Error> = form::pairs(form).map(pair).collect();
     pairs.map_err(|_| not_utf8(source))
 }
 
-fn of_json(json: &[u8], source: &str) -> Result<Map<String, Value>, Problem> {
+fn from_json(json: &[u8], source: &str) -> Result<Map<String, Value>, ApiError> {
     match serde_json::from_slice(json) {
         Ok(Value::Object(parameters)) => Ok(parameters),
-        Ok(_) => Err(Problem::BadRequest(format!("The {source} must be a JSON object."))),
-        Err(_) => Err(Problem::BadRequest(format!("The {source} must be valid JSON."))),
+        Ok(_) => Err(ApiError::BadRequest(format!("The {source} must be a JSON object."))),
+        Err(_) => Err(ApiError::BadRequest(format!("The {source} must be valid JSON."))),
     }
 }
 
-fn not_utf8(source: &str) -> Problem {
-    Problem::BadRequest(format!("The {source} must be valid UTF-8."))
+fn not_utf8(source: &str) -> ApiError {
+    ApiError::BadRequest(format!("The {source} must be valid UTF-8."))
 }
 
-/// For [`crate::probes::parameters`]: what is read as text is neither empty nor has
+/// For [`crate::fuzzing::parameters`]: what is read as text is neither empty nor has
 /// U+0000 in it.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn probe(bytes: &[u8]) {
+pub(crate) fn fuzz(bytes: &[u8]) {
     let read = [
-        of_query(bytes),
-        of_body(bytes, Some("application/json")),
-        of_body(bytes, Some("application/x-www-form-urlencoded")),
+        from_query(bytes),
+        from_body(bytes, Some("application/json")),
+        from_body(bytes, Some("application/x-www-form-urlencoded")),
     ];
     let mut parameters = Parameters::default();
     for source in read.into_iter().flatten() {
-        parameters.lay_over(source);
+        parameters.merge(source);
     }
     if let Ok(Ok(text)) = HeaderValue::from_bytes(bytes).map(|value| header_text(&value)) {
-        parameters.lay_over(Map::from_iter([("nid".to_owned(), Value::String(text))]));
+        parameters.merge(Map::from_iter([("nid".to_owned(), Value::String(text))]));
     }
     for name in ["hub_id", "nid", "token", "permission"] {
         if let Ok(Some(text)) = parameters.text(name) {
-            assert!(!text.is_empty() && !text.contains('\0') && parameters.have(name));
+            assert!(!text.is_empty() && !text.contains('\0') && parameters.has(name));
         }
         let _ = parameters.integer(name);
     }
@@ -186,19 +186,19 @@ mod tests {
     #[test]
     fn a_query_is_pairs_or_one_json_object() {
         let expected = object(json!({ "hub_id": "h", "nid": "a b" }));
-        assert_eq!(of_query(b"hub_id=h&nid=a+b&"), Ok(expected.clone()));
+        assert_eq!(from_query(b"hub_id=h&nid=a+b&"), Ok(expected.clone()));
         for query in [
             "%7B%22hub_id%22%3A%22h%22%2C%22nid%22%3A%22a%20b%22%7D",
             "%7b%22hub_id%22:%22h%22,%22nid%22:%22a+b%22%7d&",
             "{\"hub_id\":\"h\",\"nid\":\"a%20b\"}=&",
         ] {
-            assert_eq!(of_query(query.as_bytes()), Ok(expected.clone()), "{query}");
+            assert_eq!(from_query(query.as_bytes()), Ok(expected.clone()), "{query}");
         }
         for query in ["", "&", "&&"] {
-            assert_eq!(of_query(query.as_bytes()), Ok(Map::new()));
+            assert_eq!(from_query(query.as_bytes()), Ok(Map::new()));
         }
         for query in ["{", "%7B%22a%22", "%7B%ff%7D", "hub_id=%ff", "%7B%7D%7B%7D"] {
-            assert!(matches!(of_query(query.as_bytes()), Err(Problem::BadRequest(_))), "{query}");
+            assert!(matches!(from_query(query.as_bytes()), Err(ApiError::BadRequest(_))), "{query}");
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         put("x-param-device_id", "é".as_bytes());
         put("content-type", b"application/json");
         let expected = object(json!({ "hub_id": "h é", "nid": "été", "device_id": "é" }));
-        assert_eq!(of_headers(&headers), Ok(expected));
+        assert_eq!(from_headers(&headers), Ok(expected));
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn null_takes_nothing_away() {
         let mut parameters = Parameters(object(json!({ "nid": "n" })));
-        parameters.lay_over(object(json!({ "nid": null, "hub_id": 7 })));
+        parameters.merge(object(json!({ "nid": null, "hub_id": 7 })));
         assert_eq!(parameters.text("nid"), Ok(Some("n".to_owned())));
         assert_eq!(parameters.text("hub_id"), Ok(Some("7".to_owned())));
     }
@@ -263,10 +263,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_query_and_any_body_are_read_without_a_panic(bytes: Vec<u8>, text in "[{}%&=\"a0]{0,30}") {
-            let _ = of_query(&bytes);
-            let _ = of_query(text.as_bytes());
-            let _ = of_body(&bytes, Some("application/json"));
-            let _ = of_body(&bytes, Some("application/x-www-form-urlencoded"));
+            let _ = from_query(&bytes);
+            let _ = from_query(text.as_bytes());
+            let _ = from_body(&bytes, Some("application/json"));
+            let _ = from_body(&bytes, Some("application/x-www-form-urlencoded"));
         }
     }
 }

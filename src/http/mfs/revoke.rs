@@ -4,21 +4,21 @@ use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Mfs;
+use super::MfsApi;
 use super::envelope::{Envelope, Success};
 use super::error::MfsError;
 use super::params::Parameters;
-use crate::domain::export::ExportToken;
-use crate::http::Services;
-use crate::http::body::From;
-use crate::http::openapi::refusals::{AnyBody, AnyCall, May};
+use crate::domain::export_token::ExportToken;
+use crate::http::AppState;
+use crate::http::body::Authenticated;
+use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 
 /// What a call names, as it is documented.
 #[derive(IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
-#[schema(as = mfs::Revoke)]
-#[expect(dead_code, reason = "read by `revoke`; this is what it looks like")]
-pub struct RevokeParameters {
+#[schema(as = mfs::RevokeTokenParameters)]
+#[expect(dead_code, reason = "parsed by `revoke`; declared for the OpenAPI schema")]
+pub struct RevokeTokenParameters {
     /// The token, or its id. Required, wherever it comes from.
     #[param(nullable = false, min_length = 1)]
     #[schema(min_length = 1)]
@@ -27,8 +27,8 @@ pub struct RevokeParameters {
 
 /// A token that was revoked.
 #[derive(Serialize, ToSchema)]
-#[schema(as = mfs::Revoked)]
-pub struct Revoked {
+#[schema(as = mfs::RevokedToken)]
+pub struct RevokedToken {
     /// The id: the secret is not repeated.
     token: String,
     id: String,
@@ -44,28 +44,28 @@ pub struct Revoked {
     post,
     path = "/-/svc/mfs_api.revoke",
     operation_id = "revoke_token",
-    params(RevokeParameters),
+    params(RevokeTokenParameters),
     request_body(content(
-        (RevokeParameters = "application/json"),
-        (RevokeParameters = "application/x-www-form-urlencoded"),
+        (RevokeTokenParameters = "application/json"),
+        (RevokeTokenParameters = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Revoked.", body = Envelope<Success<Revoked>>),
-        AnyCall<Mfs>,
-        AnyBody<Mfs>,
-        May<Mfs, 404>,
+        (status = 200, description = "Revoked.", body = Envelope<Success<RevokedToken>>),
+        AuthErrors<MfsApi>,
+        BodyErrors<MfsApi>,
+        Errors<MfsApi, 404>,
     ),
 )]
 pub async fn revoke(
-    services: Data<Services>,
-    From(caller, parameters): From<Parameters>,
-) -> Result<Revoked, MfsError> {
+    state: Data<AppState>,
+    Authenticated(caller, parameters): Authenticated<Parameters>,
+) -> Result<RevokedToken, MfsError> {
     let token = parameters.text("token")?.ok_or(MfsError::MissingToken)?;
-    let revoked = services.registry.revoke_shown(&token, caller.id(), caller.origin).await?;
-    revoked.map(Revoked::new).ok_or(MfsError::RevocationFailed)
+    let revoked = state.registry.revoke_presented_token(&token, caller.id(), caller.audit_context).await?;
+    revoked.map(RevokedToken::new).ok_or(MfsError::RevocationFailed)
 }
 
-impl Revoked {
+impl RevokedToken {
     fn new(export: ExportToken) -> Self {
         Self {
             token: export.id.to_string(),

@@ -2,12 +2,12 @@
 //! `/docs`.
 //!
 //! A route is told of where it is: by `#[utoipa::path]` at its handler, which the
-//! `Document` of its file names. What several of them answer is in [`refusals`],
+//! `Document` of its file names. What several of them answer is in [`error_responses`],
 //! and `document` below puts it all together. A test compares that with the routes
 //! that are put in place, so that none is forgotten.
 
+pub mod error_responses;
 mod page;
-pub mod refusals;
 pub mod schemas;
 
 use std::sync::LazyLock;
@@ -19,13 +19,13 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{OpenApi, RefOr};
 use utoipa::{OpenApi as _, ToSchema as _};
 
-use self::refusals::Refusals;
+use self::error_responses::ErrorSchemas;
 use super::routing::{get, resource};
-use super::{hexo, mfs, ops, pages, resource_server};
+use super::{health, hexo, mfs, pages, resource_server};
 
 /// Puts the document and its page in place.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/openapi.json", "GET, HEAD").route(get().to(read)))
+    app.service(resource("/openapi.json", "GET, HEAD").route(get().to(openapi_json)))
         .service(resource("/docs", "GET, HEAD").route(get().to(page::show)))
         .service(resource("/docs/{file}", "GET, HEAD").route(get().to(page::file)));
 }
@@ -36,40 +36,40 @@ pub fn routes(app: &mut ServiceConfig) {
     info(title = "countersign", description = include_str!("about.md")),
     security(("password" = []), ("key" = []), ("email_and_key" = [])),
 )]
-struct Frame;
+struct BaseDocument;
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(read, page::show, page::file))]
+#[openapi(paths(openapi_json, page::show, page::file))]
 struct Document;
 
 /// The document.
 pub fn document() -> OpenApi {
-    let mut whole = Frame::openapi();
+    let mut whole = BaseDocument::openapi();
     let parts = [
         mfs::document(),
         hexo::document(),
         resource_server::document(),
-        pages::document(),
-        ops::document(),
-        part::<ops::Plain>("Operators", Document::openapi()),
+        pages::openapi_document(),
+        health::document(),
+        section::<health::PlainApi>("Operations", Document::openapi()),
     ];
     parts.into_iter().for_each(|part| whole.merge(part));
     let components = whole.components.get_or_insert_default();
-    components.security_schemes.extend(credentials());
+    components.security_schemes.extend(security_schemes());
     whole
 }
 
 /// The document of a dialect, or of a part of one, under a heading: with what may
 /// go wrong there.
-pub fn part<D: Refusals>(heading: &str, mut document: OpenApi) -> OpenApi {
+pub fn section<D: ErrorSchemas>(heading: &str, mut document: OpenApi) -> OpenApi {
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         operation.tags = Some(vec![heading.to_owned()]);
     }
     let components = document.components.get_or_insert_default();
-    components.responses.extend(refusals::all::<D>());
+    components.responses.extend(error_responses::components::<D>());
     let mut schemas = Vec::new();
     D::Body::schemas(&mut schemas);
-    D::Invalid::schemas(&mut schemas);
+    D::BadRequestBody::schemas(&mut schemas);
     components.schemas.extend(schemas);
     document
 }
@@ -81,12 +81,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 /// How one signs in.
-fn credentials() -> [(String, RefOr<SecurityScheme>); 5] {
-    let http = |scheme: HttpAuthScheme, says: &str| {
-        SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(says)).build())
+fn security_schemes() -> [(String, RefOr<SecurityScheme>); 5] {
+    let http = |scheme: HttpAuthScheme, description: &str| {
+        SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(description)).build())
     };
-    let header = |name: &str, says: &str| {
-        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, says)))
+    let header = |name: &str, description: &str| {
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
     };
     [
         ("password", http(HttpAuthScheme::Basic, "Email and password.")),
@@ -102,11 +102,11 @@ fn credentials() -> [(String, RefOr<SecurityScheme>); 5] {
 #[utoipa::path(
     get,
     path = "/openapi.json",
-    operation_id = "openapi",
+    operation_id = "get_openapi",
     security(()),
     responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)),
 )]
-async fn read() -> impl Responder {
+async fn openapi_json() -> impl Responder {
     static JSON: LazyLock<String> = LazyLock::new(|| {
         document().to_json().unwrap_or_else(|error| {
             tracing::error!(%error, "writing the OpenAPI document failed");

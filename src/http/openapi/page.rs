@@ -10,26 +10,26 @@ use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::{Config, serve};
 
-use crate::http::openapi::refusals::May;
-use crate::http::ops::Plain;
-use crate::http::problem::Problem;
+use crate::http::error::ApiError;
+use crate::http::health::PlainApi;
+use crate::http::openapi::error_responses::Errors;
 
 /// Scripts and styles of our own, data URIs for icons, and calls to this server.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+const DOCS_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The document, to be read and tried by people.
 #[utoipa::path(
     get,
     path = "/docs",
-    operation_id = "docs",
+    operation_id = "get_docs",
     security(()),
     responses((status = 200, description = "Swagger UI.", body = String, content_type = "text/html")),
 )]
 pub(super) async fn show() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::html())
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CONTENT_SECURITY_POLICY, DOCS_CSP))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((X_FRAME_OPTIONS, "DENY"))
         .body(include_str!("docs.html"))
@@ -41,7 +41,7 @@ pub(super) async fn show() -> HttpResponse {
 #[utoipa::path(
     get,
     path = "/docs/{file}",
-    operation_id = "docs_file",
+    operation_id = "get_docs_file",
     security(()),
     params(("file" = String, Path, description = "`swagger-ui.css`, for example.")),
     responses(
@@ -49,7 +49,7 @@ pub(super) async fn show() -> HttpResponse {
             (String = "text/css"),
             (String = "text/javascript"),
         )),
-        May<Plain, 404>,
+        Errors<PlainApi, 404>,
     ),
 )]
 pub(super) async fn file(request: HttpRequest, file: Path<String>) -> HttpResponse {
@@ -57,14 +57,14 @@ pub(super) async fn file(request: HttpRequest, file: Path<String>) -> HttpRespon
         "docs.js" => {
             HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(include_str!("docs.js"))
         }
-        "swagger-ui.css" => bundled(&request, &file, "text/css; charset=utf-8"),
-        "swagger-ui-bundle.js" => bundled(&request, &file, "text/javascript; charset=utf-8"),
-        _ => Problem::NotFound.answer(&request),
+        "swagger-ui.css" => swagger_file(&request, &file, "text/css; charset=utf-8"),
+        "swagger-ui-bundle.js" => swagger_file(&request, &file, "text/javascript; charset=utf-8"),
+        _ => ApiError::NotFound.to_response(&request),
     }
 }
 
 /// A file of Swagger UI's.
-fn bundled(request: &HttpRequest, name: &str, content_type: &str) -> HttpResponse {
+fn swagger_file(request: &HttpRequest, name: &str, content_type: &str) -> HttpResponse {
     match serve(name, Arc::new(Config::default())) {
         Ok(Some(file)) => {
             let mut response = HttpResponse::Ok();
@@ -73,6 +73,6 @@ fn bundled(request: &HttpRequest, name: &str, content_type: &str) -> HttpRespons
             }
             response.content_type(content_type).body(file.bytes)
         }
-        Ok(None) | Err(_) => Problem::NotFound.answer(request),
+        Ok(None) | Err(_) => ApiError::NotFound.to_response(request),
     }
 }

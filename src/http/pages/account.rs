@@ -9,37 +9,37 @@ use minijinja::context;
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use super::Html;
-use super::agent::Agent;
+use super::HtmlErrors;
+use super::context::{PageContext, set_cookie};
 use super::error::{PageError, see_other};
-use super::listing::done;
-use super::password::{Wrong, chosen, told};
-use super::post::Post;
+use super::form::Form;
+use super::pager::flash;
+use super::password::{PasswordFieldError, field_error_context, validate_new_password};
 use super::session::{self, SignedIn};
-use super::view::{self, resource};
-use super::visit::{Visit, set_cookie};
+use super::templates::{self, resource};
+use super::user_agent::UserAgent;
 use crate::domain::token::SessionId;
 use crate::http::auth::AuthError;
-use crate::http::openapi::refusals::{AnyBody, May};
-use crate::http::problem::Problem;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
-use crate::http::{Services, client, pace};
+use crate::http::{AppState, client_ip, response_delay};
 use crate::store::{sessions, users};
 
 /// Where a form of the page leads back to.
-const ROOM: &str = "/account";
+const PATH: &str = "/account";
 /// Sessions that are shown at the most.
-const SHOWN: i64 = 30;
+const MAX_SESSIONS_SHOWN: i64 = 30;
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(resource("/account", "GET, HEAD").route(get().to(show)))
         .service(resource("/account/password", "POST").route(web::post().to(change_password)))
-        .service(resource("/account/sessions/end", "POST").route(web::post().to(end_others)))
-        .service(resource("/account/sessions/{id}/end", "POST").route(web::post().to(end)));
+        .service(resource("/account/sessions/end", "POST").route(web::post().to(end_other_sessions)))
+        .service(resource("/account/sessions/{id}/end", "POST").route(web::post().to(end_session)));
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(show, change_password, end_others, end))]
+#[openapi(paths(show, change_password, end_other_sessions, end_session))]
 pub(super) struct Document;
 
 /// Whoever is signed in, and where.
@@ -48,22 +48,22 @@ pub(super) struct Document;
     path = "/account",
     operation_id = "account_page",
     security(()),
-    params(("done" = Option<String>, Query, nullable = false, description = "The result of the last action.")),
+    params(("flash" = Option<String>, Query, nullable = false, description = "The result of the last action.")),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        May<Html, 503>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    page(&services, &visit, StatusCode::OK, None).await
+async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    render(&services, &ctx, StatusCode::OK, None).await
 }
 
 /// The form, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::ChangePassword)]
-#[expect(dead_code, reason = "read by `change_password`; this is what it looks like")]
-struct PasswordForm {
+#[expect(dead_code, reason = "parsed by `change_password`; declared for the OpenAPI schema")]
+struct ChangePasswordForm {
     /// What shows that the form was ours.
     csrf: String,
     /// The password until now.
@@ -74,15 +74,15 @@ struct PasswordForm {
     new: String,
     /// Once more.
     #[schema(format = Password)]
-    again: String,
+    confirm: String,
 }
 
 /// What has ended while somebody was changing their password.
-enum Over {
+enum ChangeAborted {
     /// The one that they gave for theirs.
-    Password,
+    PasswordChanged,
     /// Their session.
-    Session,
+    SessionEnded,
 }
 
 /// Changes one's own password.
@@ -94,69 +94,70 @@ enum Over {
     path = "/account/password",
     operation_id = "change_password",
     security(()),
-    request_body(content = PasswordForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = ChangePasswordForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Changed. Redirects to the account page, or to the sign-in page."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 429>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 429>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
 async fn change_password(
-    services: Data<Services>,
+    services: Data<AppState>,
     request: HttpRequest,
-    post: Post,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let SignedIn { session: this, user } = post.user(ROOM)?;
-    let Post { visit, fields } = &post;
-    let (current, new, again) = (fields.one("current")?, fields.one("new")?, fields.one("again")?);
-    if let Err(wrong) = chosen(new, again) {
-        return page(&services, visit, StatusCode::BAD_REQUEST, Some(wrong)).await;
+    let SignedIn { session: this, user } = form.require_user(PATH)?;
+    let Form { ctx, fields } = &form;
+    let (current, new, confirm) =
+        (fields.required("current")?, fields.required("new")?, fields.required("confirm")?);
+    if let Err(field_error) = validate_new_password(new, confirm) {
+        return render(&services, ctx, StatusCode::BAD_REQUEST, Some(field_error)).await;
     }
     let refuse = async || {
-        let wrong = Some(("current", "account-wrong-password"));
-        let mut answer = page(&services, visit, StatusCode::FORBIDDEN, wrong).await?;
-        pace::set(&mut answer);
+        let field_error = Some(("current", "account-wrong-password"));
+        let mut answer = render(&services, ctx, StatusCode::FORBIDDEN, field_error).await?;
+        response_delay::quantize(&mut answer);
         Ok(answer)
     };
-    let from = client::address(&request);
+    let from = client_ip::of_request(&request);
     let checked = match services.authenticator.sign_in(user.email.as_str(), current, from).await {
         Ok((_, hash)) => hash,
         Err(AuthError::Unauthenticated) => return refuse().await,
-        Err(AuthError::TooOften(exceeded)) => {
-            let problem = Problem::from(exceeded);
-            let wrong = Some(("current", "sign-in-too-often"));
-            return Ok(problem.dress(page(&services, visit, problem.status(), wrong).await?));
+        Err(AuthError::RateLimited(exceeded)) => {
+            let problem = ApiError::from(exceeded);
+            let field_error = Some(("current", "sign-in-rate-limited"));
+            return Ok(problem.with_headers(render(&services, ctx, problem.status(), field_error).await?));
         }
         Err(error) => return Err(error.into()),
     };
-    let hash = services.authenticator.hash(new).await?;
-    let (this, user, origin) = (this.id, user.id, visit.origin.clone());
-    let language = view::told_language(&request);
-    let opened = services.directory.write(move |conn| {
+    let hash = services.authenticator.hash_password(new).await?;
+    let (this, user, audit) = (this.id, user.id, ctx.audit.clone());
+    let language = templates::accept_language(&request);
+    let opened = services.store.write(move |conn| {
         // It may have been changed since it was looked at, and this session have ended.
         if !users::lock_with_password(conn, user, &checked)? {
-            return Ok(Err(Over::Password));
+            return Ok(Err(ChangeAborted::PasswordChanged));
         }
         let now = conn.now()?;
-        if sessions::live(conn, this, now)?.is_none() {
-            return Ok(Err(Over::Session));
+        if sessions::active_by_id(conn, this, now)?.is_none() {
+            return Ok(Err(ChangeAborted::SessionEnded));
         }
-        users::set_password(conn, user, &hash, &origin)?;
-        session::open(conn, user, &origin, language).map(Ok)
+        users::set_password(conn, user, &hash, &audit)?;
+        session::open(conn, user, &audit, language).map(Ok)
     });
     let session = match opened.await? {
         Ok(session) => session,
-        Err(Over::Session) => return Err(PageError::SignIn { next: ROOM.to_owned() }),
-        Err(Over::Password) => {
-            services.authenticator.forget(user);
+        Err(ChangeAborted::SessionEnded) => return Err(PageError::SignInRequired { next: PATH.to_owned() }),
+        Err(ChangeAborted::PasswordChanged) => {
+            services.authenticator.invalidate(user);
             return refuse().await;
         }
     };
-    services.authenticator.forget(user);
-    let mut answer = see_other("/account?done=password");
-    set_cookie(&mut answer, &visit.jar.keep_session(&session));
+    services.authenticator.invalidate(user);
+    let mut answer = see_other("/account?flash=password");
+    set_cookie(&mut answer, &ctx.cookies.session_cookie(&session));
     Ok(answer)
 }
 
@@ -167,27 +168,31 @@ async fn change_password(
     operation_id = "end_session",
     security(()),
     params(("id" = String, Path, description = "The session's id.")),
-    request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = super::form::CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed out. Redirects to the account page, or to the sign-in page."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 404>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn end(services: Data<Services>, id: Path<String>, post: Post) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = post.user(ROOM)?;
-    let id = id.parse::<Uuid>().map(SessionId).map_err(|_| Problem::NotFound)?;
-    let (user, origin) = (user.id, post.visit.origin.clone());
-    if !services.directory.write(move |conn| session::close(conn, id, user, &origin)).await? {
-        return Err(Problem::NotFound.into());
+async fn end_session(
+    services: Data<AppState>,
+    id: Path<String>,
+    post: Form,
+) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = post.require_user(PATH)?;
+    let id = id.parse::<Uuid>().map(SessionId).map_err(|_| ApiError::NotFound)?;
+    let (user, audit) = (user.id, post.ctx.audit.clone());
+    if !services.store.write(move |conn| session::close(conn, id, user, &audit)).await? {
+        return Err(ApiError::NotFound.into());
     }
     if id != session.id {
-        return Ok(see_other("/account?done=session"));
+        return Ok(see_other("/account?flash=session"));
     }
     let mut answer = see_other("/sign-in");
-    set_cookie(&mut answer, &post.visit.jar.drop_session());
+    set_cookie(&mut answer, &post.ctx.cookies.expired_session_cookie());
     Ok(answer)
 }
 
@@ -197,48 +202,48 @@ async fn end(services: Data<Services>, id: Path<String>, post: Post) -> Result<H
     path = "/account/sessions/end",
     operation_id = "end_other_sessions",
     security(()),
-    request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = super::form::CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed out. Redirects to the account page, or to the sign-in page."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn end_others(services: Data<Services>, post: Post) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = post.user(ROOM)?;
-    let (this, user, origin) = (session.id, user.id, post.visit.origin.clone());
-    let ended = services.directory.write(move |conn| {
+async fn end_other_sessions(services: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
+    let SignedIn { session, user } = form.require_user(PATH)?;
+    let (this, user, audit) = (session.id, user.id, form.ctx.audit.clone());
+    let ended = services.store.write(move |conn| {
         let now = conn.now()?;
-        sessions::close_others(conn, user, this, &origin, now)
+        sessions::close_others(conn, user, this, &audit, now)
     });
     ended.await?;
-    Ok(see_other("/account?done=sessions"))
+    Ok(see_other("/account?flash=sessions"))
 }
 
 /// The page, with what went wrong.
-async fn page(
-    services: &Services,
-    visit: &Visit,
+async fn render(
+    services: &AppState,
+    ctx: &PageContext,
     status: StatusCode,
-    wrong: Option<Wrong>,
+    field_error: Option<PasswordFieldError>,
 ) -> Result<HttpResponse, PageError> {
-    let SignedIn { session: this, user } = visit.user()?;
+    let SignedIn { session: this, user } = ctx.require_user()?;
     let (id, owner) = (this.id, user.id);
-    let others = services.directory.read(move |conn| {
+    let others = services.store.read(move |conn| {
         let now = conn.now()?;
-        sessions::others(conn, owner, id, now, SHOWN - 1)
+        sessions::others(conn, owner, id, now, MAX_SESSIONS_SHOWN - 1)
     });
     let others = others.await?;
-    let more = (others.total - (SHOWN - 1)).max(0);
+    let more = (others.total - (MAX_SESSIONS_SHOWN - 1)).max(0);
     let sessions: Vec<_> = iter::once(this)
         .chain(&others.rows)
         .map(|session| {
             context! {
                 id => session.id.to_string(),
                 since => session.created_at.micros(),
-                address => session.address.as_deref(),
-                client => Agent(session.client.as_deref().unwrap_or_default()).in_words(visit.language),
+                address => session.ip.as_deref(),
+                client => UserAgent(session.user_agent.as_deref().unwrap_or_default()).describe(ctx.language),
                 is_this => session.id == this.id,
             }
         })
@@ -246,11 +251,11 @@ async fn page(
     let context = context! {
         name => user.display_name(),
         email => user.email.as_str(),
-        done => done(visit, "account-done", &["password", "session", "sessions"]),
-        wrong => told(wrong),
+        flash => flash(ctx, "account-flash", &["password", "session", "sessions"]),
+        field_error => field_error_context(field_error),
         sessions,
         others => others.total > 0,
         more,
     };
-    Ok(visit.page(status, "account", context))
+    Ok(ctx.render(status, "account", context))
 }

@@ -9,22 +9,30 @@ use actix_web::web::Path;
 use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
-use super::Html;
+use super::HtmlErrors;
 use super::error::PageError;
-use crate::http::openapi::refusals::May;
-use crate::http::problem::Problem;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::Errors;
 
 /// A file, by its name.
 struct Asset {
     name: &'static str,
-    kind: &'static str,
+    content_type: &'static str,
     body: &'static str,
 }
 
 const ASSETS: [Asset; 3] = [
-    Asset { name: "style.css", kind: "text/css; charset=utf-8", body: include_str!("assets/style.css") },
-    Asset { name: "nicer.js", kind: "text/javascript; charset=utf-8", body: include_str!("assets/nicer.js") },
-    Asset { name: "icon.svg", kind: "image/svg+xml", body: include_str!("assets/icon.svg") },
+    Asset {
+        name: "style.css",
+        content_type: "text/css; charset=utf-8",
+        body: include_str!("assets/style.css"),
+    },
+    Asset {
+        name: "enhance.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_str!("assets/enhance.js"),
+    },
+    Asset { name: "icon.svg", content_type: "image/svg+xml", body: include_str!("assets/icon.svg") },
 ];
 
 /// What tells these files from those of another version.
@@ -37,11 +45,11 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 #[derive(OpenApi)]
-#[openapi(paths(file))]
+#[openapi(paths(serve))]
 pub(super) struct Document;
 
 /// Where a page finds a file: another place with each version, so that it may be kept.
-pub(super) fn link(name: &str) -> String {
+pub(super) fn asset_url(name: &str) -> String {
     format!("/assets/{name}?{}", *VERSION)
 }
 
@@ -49,18 +57,18 @@ pub(super) fn link(name: &str) -> String {
 #[utoipa::path(
     get,
     path = "/assets/{file}",
-    operation_id = "asset",
+    operation_id = "get_asset",
     security(()),
     params(("file" = String, Path, description = "The file's name.")),
     responses(
         (status = 200, description = "The file.", body = String, content_type = "text/css"),
-        May<Html, 404>,
+        Errors<HtmlErrors, 404>,
     ),
 )]
-pub(super) async fn file(name: Path<String>) -> Result<HttpResponse, PageError> {
-    let asset = ASSETS.iter().find(|asset| asset.name == *name).ok_or(Problem::NotFound)?;
+pub(super) async fn serve(name: Path<String>) -> Result<HttpResponse, PageError> {
+    let asset = ASSETS.iter().find(|asset| asset.name == *name).ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok()
-        .content_type(asset.kind)
+        .content_type(asset.content_type)
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
         .body(asset.body))
 }

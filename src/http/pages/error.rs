@@ -7,36 +7,36 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, ResponseError};
 use minijinja::context;
 
-use super::view::{page, spoken};
-use crate::http::problem::Problem;
-use crate::words::Language;
+use super::templates::{current_language, render};
+use crate::http::error::ApiError;
+use crate::i18n::Language;
 
 /// Why there is no page, or another one.
 #[derive(Debug)]
 pub enum PageError {
     /// What may go wrong with any request.
-    Problem(Problem),
+    Api(ApiError),
     /// Nobody is signed in; afterwards they want to go there.
-    SignIn {
+    SignInRequired {
         /// A path of ours.
         next: String,
     },
     /// A form that was not shown to this browser, or is too old.
-    Stale,
+    StaleForm,
 }
 
-impl<T: Into<Problem>> From<T> for PageError {
+impl<T: Into<ApiError>> From<T> for PageError {
     fn from(problem: T) -> Self {
-        Self::Problem(problem.into())
+        Self::Api(problem.into())
     }
 }
 
 impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Problem(problem) => problem.fmt(f),
-            Self::SignIn { .. } => f.write_str("not signed in"),
-            Self::Stale => f.write_str("CSRF token does not match"),
+            Self::Api(problem) => problem.fmt(f),
+            Self::SignInRequired { .. } => f.write_str("not signed in"),
+            Self::StaleForm => f.write_str("CSRF token does not match"),
         }
     }
 }
@@ -44,43 +44,43 @@ impl fmt::Display for PageError {
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Problem(problem) => problem.status(),
-            Self::SignIn { .. } => StatusCode::SEE_OTHER,
-            Self::Stale => StatusCode::FORBIDDEN,
+            Self::Api(problem) => problem.status(),
+            Self::SignInRequired { .. } => StatusCode::SEE_OTHER,
+            Self::StaleForm => StatusCode::FORBIDDEN,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Problem(problem) => problem.dress(self::problem(problem, spoken())),
-            Self::SignIn { next } => see_other(&format!("/sign-in?next={}", encoded(next))),
-            Self::Stale => said(StatusCode::FORBIDDEN, spoken(), "stale"),
+            Self::Api(problem) => problem.with_headers(self::error_page(problem, current_language())),
+            Self::SignInRequired { next } => see_other(&format!("/sign-in?next={}", query_encode(next))),
+            Self::StaleForm => message_page(StatusCode::FORBIDDEN, current_language(), "stale-form"),
         }
     }
 }
 
 /// A problem as a page.
-pub(crate) fn problem(problem: &Problem, language: Language) -> HttpResponse {
+pub(crate) fn error_page(problem: &ApiError, language: Language) -> HttpResponse {
     let key = match problem {
-        Problem::Unauthenticated => "unauthenticated",
-        Problem::Forbidden(_) => "forbidden",
-        Problem::NotFound => "not-found",
-        Problem::MethodNotAllowed(_) => "method-not-allowed",
-        Problem::BadRequest(_) | Problem::UnsupportedType => "bad-request",
-        Problem::TooLarge => "too-large",
-        Problem::TooSlow => "too-slow",
-        Problem::TooOften(_) => "too-often",
-        Problem::Busy => "busy",
-        Problem::NotDone => "not-done",
-        Problem::OutcomeUnknown => "outcome-unknown",
-        Problem::Broken => "broken",
+        ApiError::Unauthenticated => "unauthenticated",
+        ApiError::Forbidden(_) => "forbidden",
+        ApiError::NotFound => "not-found",
+        ApiError::MethodNotAllowed(_) => "method-not-allowed",
+        ApiError::BadRequest(_) | ApiError::UnsupportedMediaType => "bad-request",
+        ApiError::PayloadTooLarge => "too-large",
+        ApiError::BodyTimeout => "body-timeout",
+        ApiError::RateLimited(_) => "rate-limited",
+        ApiError::Busy => "busy",
+        ApiError::Unavailable => "unavailable",
+        ApiError::OutcomeUnknown => "outcome-unknown",
+        ApiError::Internal => "internal",
     };
-    said(problem.status(), language, key)
+    message_page(problem.status(), language, key)
 }
 
-fn said(status: StatusCode, language: Language, key: &str) -> HttpResponse {
-    let words = language.say(&format!("problem-{key}"));
-    page(status, language, "said", context! { title => language.say("problem-title"), words })
+fn message_page(status: StatusCode, language: Language, key: &str) -> HttpResponse {
+    let text = language.t(&format!("error-{key}"));
+    render(status, language, "message", context! { title => language.t("error-title"), text })
 }
 
 /// Leads a browser on, to a path of ours.
@@ -89,6 +89,6 @@ pub fn see_other(path: &str) -> HttpResponse {
 }
 
 /// A text as it stands in a query.
-pub fn encoded(text: &str) -> String {
+pub fn query_encode(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

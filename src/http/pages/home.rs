@@ -5,20 +5,20 @@ use actix_web::web::Data;
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 
-use super::Html;
-use super::error::{PageError, encoded};
-use super::listing::{Part, done};
-use super::redeem::asked;
-use super::visit::Visit;
-use crate::domain::clock::Timestamp;
-use crate::domain::request::PermissionRequest;
+use super::HtmlErrors;
+use super::context::PageContext;
+use super::error::{PageError, query_encode};
+use super::pager::{Pager, flash};
+use super::redeem::request_summary;
+use crate::domain::permission_request::PermissionRequest;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::http::Services;
-use crate::http::openapi::refusals::May;
-use crate::store::cast::Cast;
-use crate::store::grants::{self, GrantFilter};
+use crate::http::AppState;
+use crate::http::openapi::error_responses::Errors;
+use crate::store::participants::Participants;
+use crate::store::permissions::{self, PermissionFilter};
 use crate::store::requests::{self, Side};
-use crate::store::{Conn, Page, QueryResult, exports, keys};
+use crate::store::{Conn, LimitOffset, QueryResult, api_keys, export_tokens};
 
 #[derive(OpenApi)]
 #[openapi(paths(show))]
@@ -31,75 +31,83 @@ pub(super) struct Document;
     operation_id = "home_page",
     security(()),
     params(
-        ("waiting" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
-        ("done" = Option<String>, Query, nullable = false, description = "The result of the last action."),
+        ("pending" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("flash" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        May<Html, 503>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    let me = visit.user()?.user.id;
-    let part = Part::of(&visit, "waiting");
-    let page = part.page();
-    let found = services.directory.read(move |conn| {
+pub(super) async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    let me = ctx.require_user()?.user.id;
+    let pagination = Pager::new(&ctx, "pending");
+    let page = pagination.page();
+    let found = services.store.read(move |conn| {
         let now = conn.now()?;
-        let waiting = requests::live_of_side(conn, Side::Target, me, page, now)?;
-        let cast = Cast::of(conn, waiting.rows.iter().map(|request| request.terms))?;
-        Ok((waiting, cast, Counts::of(conn, me, now)?))
+        let pending_requests = requests::pending_of_side(conn, Side::Target, me, page, now)?;
+        let participants =
+            Participants::load(conn, pending_requests.rows.iter().map(|request| request.terms))?;
+        Ok((pending_requests, participants, HomeCounts::load(conn, me, now)?))
     });
-    let (waiting, cast, counts) = found.await?;
-    let cards: Vec<Value> =
-        waiting.rows.iter().filter_map(|request| card(request, &cast, &services)).collect();
+    let (pending_requests, participants, counts) = found.await?;
+    let cards: Vec<Value> = pending_requests
+        .rows
+        .iter()
+        .filter_map(|request| request_card(request, &participants, &services))
+        .collect();
     let context = context! {
-        done => done(&visit, "done", &["declined", "blocked"]),
+        flash => flash(&ctx, "flash", &["declined", "blocked"]),
         cards,
-        part => part.links(waiting.total),
-        counts => counts.told(),
+        pagination => pagination.links(pending_requests.total),
+        counts => counts.to_context(),
     };
-    Ok(visit.show("home", context))
+    Ok(ctx.render_ok("home", context))
 }
 
 /// A request that waits for its target, with the link that its mail has.
-fn card(request: &PermissionRequest, cast: &Cast, services: &Services) -> Option<Value> {
-    let scene = cast.scene(request.terms)?;
-    let token = services.keyring.redeem_token(request.redeem_id).reveal();
+fn request_card(
+    request: &PermissionRequest,
+    participants: &Participants,
+    services: &AppState,
+) -> Option<Value> {
+    let parties = participants.parties(request.terms)?;
+    let token = services.keyring.redeem_token(request.redeem_id).expose();
     Some(context! {
         id => request.id.0,
         since => request.created_at.micros(),
-        link => format!("/redeem?token={}", encoded(&token)),
+        link => format!("/redeem?token={}", query_encode(&token)),
         until => request.expires_at.micros(),
-        asked => asked(scene.allowed, scene.bundle),
+        request_summary => request_summary(parties.grantee, parties.bundle),
     })
 }
 
 /// How much there is of everything.
-struct Counts {
-    asked: i64,
-    given: i64,
+struct HomeCounts {
+    pending: i64,
+    granted: i64,
     received: i64,
     tokens: i64,
     keys: i64,
 }
 
-impl Counts {
-    fn of(conn: &mut Conn, me: UserId, now: Timestamp) -> QueryResult<Self> {
-        const NO_ROWS: Page = Page { limit: 0, offset: 0 };
-        let given = GrantFilter { targets: Some(vec![me.0]), ..GrantFilter::default() };
-        let received = GrantFilter { allowed: Some(vec![me.0]), ..GrantFilter::default() };
+impl HomeCounts {
+    fn load(conn: &mut Conn, me: UserId, now: Timestamp) -> QueryResult<Self> {
+        const NO_ROWS: LimitOffset = LimitOffset { limit: 0, offset: 0 };
+        let granted = PermissionFilter { targets: Some(vec![me.0]), ..PermissionFilter::default() };
+        let received = PermissionFilter { grantees: Some(vec![me.0]), ..PermissionFilter::default() };
         Ok(Self {
-            asked: requests::live_of_side(conn, Side::Allowed, me, NO_ROWS, now)?.total,
-            given: grants::of_party(conn, me, &given, NO_ROWS)?.total,
-            received: grants::of_party(conn, me, &received, NO_ROWS)?.total,
-            tokens: exports::count(conn, me, now)?.1,
-            keys: keys::count_live(conn, me)?,
+            pending: requests::pending_of_side(conn, Side::Grantee, me, NO_ROWS, now)?.total,
+            granted: permissions::list_for_party(conn, me, &granted, NO_ROWS)?.total,
+            received: permissions::list_for_party(conn, me, &received, NO_ROWS)?.total,
+            tokens: export_tokens::count_by_creator(conn, me, now)?.1,
+            keys: api_keys::count_active(conn, me)?,
         })
     }
 
-    fn told(&self) -> Value {
-        let Self { asked, given, received, tokens, keys } = self;
-        context! { asked, given, received, tokens, keys }
+    fn to_context(&self) -> Value {
+        let Self { pending, granted, received, tokens, keys } = self;
+        context! { pending, granted, received, tokens, keys }
     }
 }

@@ -6,46 +6,45 @@
 //! of a template, by `view`. What people read is in [`crate::words`]. Who is not signed
 //! in, and has to be, is asked to, and led back.
 
-mod access;
 mod account;
-mod agent;
+mod api_keys;
 mod assets;
+mod audit_log;
+mod context;
+mod dev_mail;
 mod error;
+mod export_tokens;
+mod form;
 mod home;
-mod keys;
-mod listing;
-mod mailbox;
+mod pager;
 mod password;
-mod post;
+mod permissions;
 mod qr;
 mod redeem;
 mod requests;
 mod session;
 mod sign_in;
 mod staff;
+mod templates;
 mod timeline;
-mod tokens;
-mod trail;
-mod view;
-mod visit;
+mod user_agent;
 
 use actix_web::web::{self, ServiceConfig};
 use utoipa::OpenApi;
 
-use super::openapi::refusals::Refusals;
+use super::openapi::error_responses::ErrorSchemas;
 use super::routing::{get, resource};
 
-pub(crate) use error::problem;
-pub(crate) use mailbox::is_kept as has_mailbox;
+pub(crate) use dev_mail::is_enabled as has_dev_mail;
+pub(crate) use error::error_page;
 #[cfg(any(test, fuzzing))]
-pub(crate) use post::probe;
-pub(crate) use view::language_of;
+pub(crate) use form::fuzz;
+pub(crate) use templates::request_language;
 
 /// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 15] = [
+pub const ROOTS: [&str; 14] = [
     "/access",
     "/account",
-    "/ask",
     "/assets",
     "/blocks",
     "/forgot-password",
@@ -62,60 +61,62 @@ pub const ROOTS: [&str; 15] = [
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/assets/{file}", "GET, HEAD").route(get().to(assets::file)))
-        .service(view::resource("/", "GET, HEAD").route(get().to(home::show)))
+    app.service(resource("/assets/{file}", "GET, HEAD").route(get().to(assets::serve)))
+        .service(templates::resource("/", "GET, HEAD").route(get().to(home::show)))
         .service(
-            view::resource("/sign-in", "GET, HEAD, POST")
+            templates::resource("/sign-in", "GET, HEAD, POST")
                 .route(get().to(sign_in::show))
                 .route(web::post().to(sign_in::sign_in)),
         )
-        .service(view::resource("/sign-out", "POST").route(web::post().to(sign_in::sign_out)))
+        .service(templates::resource("/sign-out", "POST").route(web::post().to(sign_in::sign_out)))
         .service(
-            view::resource("/redeem", "GET, HEAD, POST")
+            templates::resource("/redeem", "GET, HEAD, POST")
                 .route(get().to(redeem::show))
                 .route(web::post().to(redeem::decide)),
         )
         .configure(requests::routes)
-        .configure(access::routes)
-        .configure(tokens::routes)
-        .configure(keys::routes)
+        .configure(permissions::routes)
+        .configure(export_tokens::routes)
+        .configure(api_keys::routes)
         .configure(password::routes)
         .configure(account::routes)
-        .configure(mailbox::routes)
+        .configure(dev_mail::routes)
         .configure(staff::routes)
-        .service(view::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
-        .service(view::resource("/account/activity", "GET, HEAD").route(get().to(trail::own)))
-        .service(view::resource("/staff/audit", "GET, HEAD").route(get().to(trail::all)));
+        .service(templates::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
+        .service(
+            templates::resource("/account/activity", "GET, HEAD").route(get().to(audit_log::own_activity)),
+        )
+        .service(templates::resource("/staff/audit", "GET, HEAD").route(get().to(audit_log::all_entries)));
 }
 
 /// What is told of the pages.
-pub fn document() -> utoipa::openapi::OpenApi {
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
     let parts = [
         assets::Document::openapi(),
         home::Document::openapi(),
         timeline::Document::openapi(),
-        trail::Document::openapi(),
-        mailbox::Document::openapi(),
+        audit_log::Document::openapi(),
+        dev_mail::Document::openapi(),
         sign_in::Document::openapi(),
         password::Document::openapi(),
         account::Document::openapi(),
-        staff::document(),
+        staff::openapi_document(),
         requests::Document::openapi(),
-        access::Document::openapi(),
-        tokens::Document::openapi(),
-        keys::Document::openapi(),
+        permissions::Document::openapi(),
+        export_tokens::Document::openapi(),
+        api_keys::Document::openapi(),
     ];
     let mut whole = redeem::Document::openapi();
     parts.into_iter().for_each(|part| whole.merge(part));
-    super::openapi::part::<Html>("Pages", whole)
+    super::openapi::section::<HtmlErrors>("Pages", whole)
 }
 
 /// The pages' way to tell that something went wrong: a page.
-enum Html {}
+enum HtmlErrors {}
 
-impl Refusals for Html {
-    const DIALECT: &'static str = "page";
+impl ErrorSchemas for HtmlErrors {
+    const API_NAME: &'static str = "page";
     const MEDIA_TYPE: &'static str = "text/html";
     type Body = String;
-    type Invalid = String;
+    type BadRequestBody = String;
 }

@@ -7,38 +7,40 @@ use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
-use super::Html;
+use super::HtmlErrors;
+use super::context::{PageContext, query_token, set_cookie};
 use super::error::{PageError, see_other};
-use super::post::{OpenPost, Post};
+use super::form::{AnonymousForm, Form};
 use super::session;
-use super::view::{self, resource};
-use super::visit::{Visit, query_token, set_cookie};
-use crate::domain::event::Origin;
-use crate::domain::limit::{Exceeded, Meter};
-use crate::domain::password_link::Occasion;
+use super::templates::{self, resource};
+use crate::domain::audit::AuditContext;
+use crate::domain::password_link::LinkReason;
+use crate::domain::rate_limit::{RateLimitKey, RateLimited};
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{Email, User};
 use crate::entropy;
-use crate::http::openapi::refusals::{AnyBody, May};
-use crate::http::problem::Problem;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
-use crate::http::{Services, client, metering, pace};
+use crate::http::{AppState, client_ip, rate_limit_update, response_delay};
 use crate::password::{self, PasswordError};
 use crate::store::{password_links, users};
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(
         resource("/forgot-password", "GET, HEAD, POST")
-            .route(get().to(show_forgotten))
-            .route(web::post().to(forgotten)),
+            .route(get().to(show_forgot_password))
+            .route(web::post().to(forgot_password)),
     )
     .service(
-        resource("/set-password", "GET, HEAD, POST").route(get().to(show_set)).route(web::post().to(set)),
+        resource("/set-password", "GET, HEAD, POST")
+            .route(get().to(show_set_password))
+            .route(web::post().to(set_password)),
     );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(show_forgotten, forgotten, show_set, set))]
+#[openapi(paths(show_forgot_password, forgot_password, show_set_password, set_password))]
 pub(super) struct Document;
 
 /// The form for those who have forgotten their password.
@@ -49,15 +51,15 @@ pub(super) struct Document;
     security(()),
     responses((status = 200, description = "The form.", body = String, content_type = "text/html")),
 )]
-async fn show_forgotten(visit: Visit) -> HttpResponse {
-    visit.show("forgot-password", context! {})
+async fn show_forgot_password(ctx: PageContext) -> HttpResponse {
+    ctx.render_ok("forgot-password", context! {})
 }
 
 /// The form, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::ForgotPassword)]
-#[expect(dead_code, reason = "read by `forgotten`; this is what it looks like")]
-struct ForgottenForm {
+#[expect(dead_code, reason = "parsed by `forgot_password`; declared for the OpenAPI schema")]
+struct ForgotPasswordForm {
     /// What shows that the form was ours.
     csrf: String,
     email: String,
@@ -71,79 +73,91 @@ struct ForgottenForm {
     path = "/forgot-password",
     operation_id = "forgot_password",
     security(()),
-    request_body(content = ForgottenForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = ForgotPasswordForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "If the account exists, a mail is queued.", body = String,
             content_type = "text/html"),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 429>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 429>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn forgotten(
-    services: Data<Services>,
+async fn forgot_password(
+    services: Data<AppState>,
     request: HttpRequest,
-    OpenPost(Post { visit, fields }): OpenPost,
+    AnonymousForm(Form { ctx, fields }): AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    let email = Email::new(fields.one("email")?.trim()).ok();
-    if services.may_mail(email.clone(), &request).await?
+    let email = Email::new(fields.required("email")?.trim()).ok();
+    if services.check_reset_limits(email.clone(), &request).await?
         && let Some(email) = email
     {
         // Whoever is signed in: in their own trail, it would tell whether there is the account.
-        services.mail_link(email, Origin { actor: None, ..visit.origin.clone() }).await?;
+        services.queue_password_link(email, AuditContext { actor: None, ..ctx.audit.clone() }).await?;
     }
-    let mut answer = visit.say(StatusCode::OK, "forgot-sent");
-    pace::set(&mut answer);
+    let mut answer = ctx.render_message(StatusCode::OK, "forgot-sent");
+    response_delay::quantize(&mut answer);
     Ok(answer)
 }
 
-impl Services {
+impl AppState {
     /// Whether an account may get one more mail, be it there or not; 429 when its sender
     /// has asked for too many. That an account has had too many is not told.
-    async fn may_mail(&self, account: Option<Email>, request: &HttpRequest) -> Result<bool, Problem> {
-        let limits = self.config.limits.forgetting;
-        let at = client::address(request).map(client::subscriber);
-        let address = at.zip(limits.address).map(|(at, limit)| (Meter::ForgottenAt(at), limit));
-        let account = account.zip(limits.account).map(|(email, limit)| (Meter::Forgotten(email), limit));
-        let wanted: Vec<Meter> =
+    async fn check_reset_limits(
+        &self,
+        account: Option<Email>,
+        request: &HttpRequest,
+    ) -> Result<bool, ApiError> {
+        let limits = self.config.limits.password_reset;
+        let at = client_ip::of_request(request).map(client_ip::rate_limit_prefix);
+        let address =
+            at.zip(limits.address).map(|(at, limit)| (RateLimitKey::PasswordResetAddress(at), limit));
+        let account = account
+            .zip(limits.account)
+            .map(|(email, limit)| (RateLimitKey::PasswordResetAccount(email), limit));
+        let wanted: Vec<RateLimitKey> =
             [&address, &account].into_iter().flatten().map(|(meter, _)| meter.clone()).collect();
         if wanted.is_empty() {
             return Ok(true);
         }
-        let taken = metering::change(&self.directory, wanted, move |meters, now| {
-            meters.take(address.as_slice(), now)?;
-            Ok::<_, Exceeded>(meters.take(account.as_slice(), now).is_ok())
+        let taken = rate_limit_update::update(&self.store, wanted, move |meters, now| {
+            meters.consume(address.as_slice(), now)?;
+            Ok::<_, RateLimited>(meters.consume(account.as_slice(), now).is_ok())
         });
         Ok(taken.await??)
     }
 
     /// Owes an account the mail with a link, if there is such an account and it is active.
-    async fn mail_link(&self, email: Email, origin: Origin) -> Result<(), Problem> {
-        let issued = self.directory.write(move |conn| {
-            let Some((user, hash)) = users::with_password(conn, &email)?.filter(|(user, _)| user.active)
+    async fn queue_password_link(&self, email: Email, audit: AuditContext) -> Result<(), ApiError> {
+        let issued = self.store.write(move |conn| {
+            let Some((user, hash)) =
+                users::by_email_with_password(conn, &email)?.filter(|(user, _)| user.active)
             else {
                 return Ok(false);
             };
-            let occasion = if hash.is_some() { Occasion::Forgotten } else { Occasion::First };
+            let occasion =
+                if hash.is_some() { LinkReason::ForgottenPassword } else { LinkReason::NewAccount };
             let now = conn.now()?;
-            password_links::issue(conn, user.id, occasion, &origin, now)?;
+            password_links::create(conn, user.id, occasion, &audit, now)?;
             Ok(true)
         });
         if issued.await? {
-            self.mailer.hint();
+            self.mailer.notify();
         }
         Ok(())
     }
 
     /// Whose password a link sets, by its token, as long as both live.
-    async fn link_of(&self, token: Option<&str>) -> Result<Option<(PasswordLinkId, User)>, Problem> {
+    async fn find_password_link(
+        &self,
+        token: Option<&str>,
+    ) -> Result<Option<(PasswordLinkId, User)>, ApiError> {
         // What is no token of ours is looked for as well: it takes as long as any that is dead.
-        let opened = token.and_then(|token| self.keyring.open_password(token).ok());
+        let opened = token.and_then(|token| self.keyring.verify_password_link_token(token).ok());
         let id = opened.unwrap_or_else(|| PasswordLinkId(entropy::uuid()));
-        let found = self.directory.read(move |conn| {
+        let found = self.store.read(move |conn| {
             let now = conn.now()?;
-            password_links::user_of_live(conn, id, now)
+            password_links::user_of_active(conn, id, now)
         });
         Ok(found.await?.map(|user| (id, user)))
     }
@@ -160,29 +174,29 @@ impl Services {
     params(("token" = Option<String>, Query, nullable = false, description = "The link's token.")),
     responses(
         (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        May<Html, 404>,
-        May<Html, 503>,
+        Errors<HtmlErrors, 404>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn show_set(
-    services: Data<Services>,
+async fn show_set_password(
+    services: Data<AppState>,
     request: HttpRequest,
-    visit: Visit,
+    ctx: PageContext,
 ) -> Result<HttpResponse, PageError> {
     let token = query_token(&request);
-    match services.link_of(token.as_deref()).await? {
+    match services.find_password_link(token.as_deref()).await? {
         Some((_, user)) => {
-            Ok(form(&visit, StatusCode::OK, token.as_deref().unwrap_or_default(), &user, None))
+            Ok(render_form(&ctx, StatusCode::OK, token.as_deref().unwrap_or_default(), &user, None))
         }
-        None => Ok(over(&visit)),
+        None => Ok(link_inactive_page(&ctx)),
     }
 }
 
 /// The form, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::SetPassword)]
-#[expect(dead_code, reason = "read by `set`; this is what it looks like")]
-struct SetForm {
+#[expect(dead_code, reason = "parsed by `set_password`; declared for the OpenAPI schema")]
+struct SetPasswordForm {
     /// What shows that the form was ours.
     csrf: String,
     /// The link's token.
@@ -192,7 +206,7 @@ struct SetForm {
     new: String,
     /// Once more.
     #[schema(format = Password)]
-    again: String,
+    confirm: String,
 }
 
 /// Sets a password by a mailed link, once, and signs its user in.
@@ -203,72 +217,84 @@ struct SetForm {
     path = "/set-password",
     operation_id = "set_password",
     security(()),
-    request_body(content = SetForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = SetPasswordForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "The password is set and the user is signed in."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 404>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn set(
-    services: Data<Services>,
+async fn set_password(
+    services: Data<AppState>,
     request: HttpRequest,
-    OpenPost(Post { visit, fields }): OpenPost,
+    AnonymousForm(Form { ctx, fields }): AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    let (token, new, again) = (fields.one("token")?, fields.one("new")?, fields.one("again")?);
-    let Some((id, user)) = services.link_of(Some(token)).await? else { return Ok(over(&visit)) };
-    if let Err(wrong) = chosen(new, again) {
-        return Ok(form(&visit, StatusCode::BAD_REQUEST, token, &user, Some(wrong)));
+    let (token, new, confirm) =
+        (fields.required("token")?, fields.required("new")?, fields.required("confirm")?);
+    let Some((id, user)) = services.find_password_link(Some(token)).await? else {
+        return Ok(link_inactive_page(&ctx));
+    };
+    if let Err(field_error) = validate_new_password(new, confirm) {
+        return Ok(render_form(&ctx, StatusCode::BAD_REQUEST, token, &user, Some(field_error)));
     }
-    let hash = services.authenticator.hash(new).await?;
-    let language = view::told_language(&request);
-    let origin = Origin { actor: Some(user.id), ..visit.origin.clone() };
+    let hash = services.authenticator.hash_password(new).await?;
+    let language = templates::accept_language(&request);
+    let audit = AuditContext { actor: Some(user.id), ..ctx.audit.clone() };
     let user = user.id;
-    let opened = services.directory.write(move |conn| {
+    let opened = services.store.write(move |conn| {
         let now = conn.now()?;
-        if !password_links::spend(conn, id, user, now)? {
+        if !password_links::consume(conn, id, user, now)? {
             return Ok(None);
         }
-        users::set_password(conn, user, &hash, &origin)?;
-        session::open(conn, user, &origin, language).map(Some)
+        users::set_password(conn, user, &hash, &audit)?;
+        session::open(conn, user, &audit, language).map(Some)
     });
-    let Some(session) = opened.await? else { return Ok(over(&visit)) };
-    services.authenticator.forget(user);
-    let mut answer = see_other("/account?done=password");
-    set_cookie(&mut answer, &visit.jar.keep_session(&session));
+    let Some(session) = opened.await? else { return Ok(link_inactive_page(&ctx)) };
+    services.authenticator.invalidate(user);
+    let mut answer = see_other("/account?flash=password");
+    set_cookie(&mut answer, &ctx.cookies.session_cookie(&session));
     Ok(answer)
 }
 
 /// What is wrong with a password that somebody chose: in which field, and a message's key.
-pub(super) type Wrong = (&'static str, &'static str);
+pub(super) type PasswordFieldError = (&'static str, &'static str);
 
 /// Looks at a password that somebody chose, as they typed it twice.
-pub(super) fn chosen(new: &str, again: &str) -> Result<(), Wrong> {
-    match password::check(new) {
+pub(super) fn validate_new_password(new: &str, confirm: &str) -> Result<(), PasswordFieldError> {
+    match password::validate(new) {
         Err(PasswordError::TooShort) => Err(("new", "password-too-short")),
         Err(PasswordError::TooLong) => Err(("new", "password-too-long")),
-        Err(PasswordError::Control | PasswordError::Hash(_)) => Err(("new", "password-unusable")),
-        Ok(()) if new != again => Err(("again", "password-differs")),
+        Err(PasswordError::ControlCharacter | PasswordError::HashFailed(_)) => {
+            Err(("new", "password-unusable"))
+        }
+        Ok(()) if new != confirm => Err(("confirm", "password-mismatch")),
         Ok(()) => Ok(()),
     }
 }
 
 /// What went wrong, for a template.
-pub(super) fn told(wrong: Option<Wrong>) -> Option<Value> {
-    wrong.map(|(field, key)| context! { field, key })
+pub(super) fn field_error_context(field_error: Option<PasswordFieldError>) -> Option<Value> {
+    field_error.map(|(field, message)| context! { field, message })
 }
 
 /// The form of a link, with what went wrong the last time.
-fn form(visit: &Visit, status: StatusCode, token: &str, user: &User, wrong: Option<Wrong>) -> HttpResponse {
-    let context = context! { token, email => user.email.as_str(), wrong => told(wrong) };
-    visit.page(status, "set-password", context)
+fn render_form(
+    ctx: &PageContext,
+    status: StatusCode,
+    token: &str,
+    user: &User,
+    field_error: Option<PasswordFieldError>,
+) -> HttpResponse {
+    let context =
+        context! { token, email => user.email.as_str(), field_error => field_error_context(field_error) };
+    ctx.render(status, "set-password", context)
 }
 
 /// The page of a link that sets nothing: one for all reasons.
-fn over(visit: &Visit) -> HttpResponse {
-    let mut answer = visit.page(StatusCode::NOT_FOUND, "set-password-over", context! {});
-    pace::set(&mut answer);
+fn link_inactive_page(ctx: &PageContext) -> HttpResponse {
+    let mut answer = ctx.render(StatusCode::NOT_FOUND, "set-password-link-inactive", context! {});
+    response_delay::quantize(&mut answer);
     answer
 }

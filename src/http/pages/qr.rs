@@ -6,20 +6,20 @@ use minijinja::{Value, context};
 use qrcode::{Color, EcLevel, QrCode};
 
 /// Modules of white around a code (ISO/IEC 18004, 9.1).
-const MARGIN: usize = 4;
+const QUIET_ZONE: usize = 4;
 
 /// A text as a square of `size` modules and the `path` of the dark ones; `None` when it
 /// is too long for a code.
-pub fn code(text: &str) -> Option<Value> {
+pub fn qr_svg(text: &str) -> Option<Value> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
     let width = code.width();
     let mut path = String::new();
     for (nth, color) in code.to_colors().into_iter().enumerate() {
         if color == Color::Dark {
-            let _ = write!(path, "M{} {}h1v1h-1z", nth % width + MARGIN, nth / width + MARGIN);
+            let _ = write!(path, "M{} {}h1v1h-1z", nth % width + QUIET_ZONE, nth / width + QUIET_ZONE);
         }
     }
-    Some(context! { size => width + 2 * MARGIN, path })
+    Some(context! { size => width + 2 * QUIET_ZONE, path })
 }
 
 #[cfg(test)]
@@ -27,12 +27,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_a_small_square_and_a_book_is_none() {
-        let token = code(&format!("cse_{}", "x".repeat(44))).unwrap();
+    fn tokens_are_encoded_and_long_texts_are_not() {
+        let token = qr_svg(&format!("cse_{}", "x".repeat(44))).unwrap();
         assert_eq!(token.get_attr("size").unwrap().as_usize(), Some(41));
         let path = token.get_attr("path").unwrap().to_string();
         // The first row of the first finder pattern.
         assert!(path.starts_with("M4 4h1v1h-1zM5 4h1v1h-1zM6 4h1v1h-1z"), "{path}");
-        assert!(code(&"x".repeat(4_000)).is_none());
+        assert!(qr_svg(&"x".repeat(4_000)).is_none());
     }
 }

@@ -7,20 +7,20 @@ use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
-use super::Html;
-use super::error::{PageError, encoded};
-use super::post::Post;
+use super::HtmlErrors;
+use super::context::{PageContext, query_token};
+use super::error::{PageError, query_encode};
+use super::form::Form;
 use super::session::SignedIn;
-use super::visit::{Visit, query_token};
 use crate::domain::bundle::Bundle;
-use crate::domain::text::IdempotencyKey;
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
+use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
-use crate::http::openapi::refusals::{AnyBody, May};
-use crate::http::problem::Problem;
-use crate::http::{Services, pace};
-use crate::store::lookup::Question;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::{AppState, response_delay};
+use crate::store::lookup::LookupKey;
 use crate::store::{requests, users};
 
 #[derive(OpenApi)]
@@ -41,43 +41,42 @@ pub(super) struct Document;
     responses(
         (status = 200, description = "The request, or the sign-in form.", body = String,
             content_type = "text/html"),
-        May<Html, 404>,
-        May<Html, 503>,
+        Errors<HtmlErrors, 404>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
 pub(super) async fn show(
-    services: Data<Services>,
+    services: Data<AppState>,
     request: HttpRequest,
-    visit: Visit,
+    ctx: PageContext,
 ) -> Result<HttpResponse, PageError> {
-    let Some(token) = query_token(&request) else { return over(&services, &visit, None).await };
+    let Some(token) = query_token(&request) else { return link_inactive_page(&services, &ctx, None).await };
     // What our key has not made is no link of ours.
-    let opened = services.keyring.open_redeem(&token).ok();
-    let Some(SignedIn { user, .. }) = &visit.signed_in else {
-        opened.into_iter().for_each(|id| services.looks.count(id, false));
-        let context =
-            context! { next => &visit.here, email => "", wrong => None::<()>, intro => "redeem-sign-in" };
-        return Ok(visit.show("sign-in", context));
+    let opened = services.keyring.verify_redeem_token(&token).ok();
+    let Some(SignedIn { user, .. }) = &ctx.signed_in else {
+        opened.into_iter().for_each(|id| services.link_views.record_fetch(id, false));
+        let context = context! { next => &ctx.current_url, email => "", error => None::<()>, intro => "redeem-sign-in" };
+        return Ok(ctx.render_ok("sign-in", context));
     };
     let id = services.redeem_id(&token);
-    let found = services.registry.look_up(Question::Request(id)).await?;
+    let found = services.registry.look_up(LookupKey::Request(id)).await?;
     let request = found.request(id, user.id);
-    opened.into_iter().for_each(|id| services.looks.count(id, request.is_some()));
+    opened.into_iter().for_each(|id| services.link_views.record_fetch(id, request.is_some()));
     match request {
-        Some((request, scene, _)) => {
-            let asked = asked(scene.allowed, scene.bundle);
+        Some((request, parties, _)) => {
+            let request_summary = request_summary(parties.grantee, parties.bundle);
             let until = request.expires_at.micros();
-            let once = entropy::uuid().to_string();
-            Ok(visit.show("redeem", context! { token, once, asked, until }))
+            let idempotency_key = entropy::uuid().to_string();
+            Ok(ctx.render_ok("redeem", context! { token, idempotency_key, request_summary, until }))
         }
-        None => over(&services, &visit, Some(id)).await,
+        None => link_inactive_page(&services, &ctx, Some(id)).await,
     }
 }
 
 /// The form, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::Decide)]
-#[expect(dead_code, reason = "read by `decide`; this is what it looks like")]
+#[expect(dead_code, reason = "parsed by `decide`; declared for the OpenAPI schema")]
 struct DecideForm {
     /// What shows that the form was ours.
     csrf: String,
@@ -86,7 +85,7 @@ struct DecideForm {
     decision: Decision,
     /// What makes a form that is sent twice count once.
     #[schema(nullable = false)]
-    once: Option<String>,
+    idempotency_key: Option<String>,
 }
 
 /// What the person at the form wants.
@@ -104,49 +103,51 @@ enum Decision {
 #[utoipa::path(
     post,
     path = "/redeem",
-    operation_id = "redeem_by_page",
+    operation_id = "redeem_form",
     security(()),
     request_body(content = DecideForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The result.", body = String, content_type = "text/html"),
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 404>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 404>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-pub(super) async fn decide(services: Data<Services>, post: Post) -> Result<HttpResponse, PageError> {
-    let Post { visit, fields } = &post;
-    let (token, decision) = (fields.one("token")?, fields.one("decision")?);
-    let user = &post.user(&format!("/redeem?token={}", encoded(token)))?.user;
+pub(super) async fn decide(services: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
+    let Form { ctx, fields } = &form;
+    let (token, decision) = (fields.required("token")?, fields.required("decision")?);
+    let user = &form.require_user(&format!("/redeem?token={}", query_encode(token)))?.user;
     let id = services.redeem_id(token);
-    let origin = visit.origin.clone();
+    let audit = ctx.audit.clone();
     match decision {
         "approve" => {
-            let once = fields.optional("once").and_then(|once| IdempotencyKey::new(once).ok());
-            match services.registry.redeem(id, user.id, once, origin).await? {
-                Ok((grant, cast)) => {
-                    let scene = cast.scene(grant.terms).ok_or(Problem::Broken)?;
-                    let asked = asked(scene.allowed, scene.bundle);
-                    Ok(visit.show("approved", context! { grant => grant.id.0, asked }))
+            let idempotency_key = fields
+                .optional("idempotency_key")
+                .and_then(|idempotency_key| IdempotencyKey::new(idempotency_key).ok());
+            match services.registry.redeem(id, user.id, idempotency_key, audit).await? {
+                Ok((grant, participants)) => {
+                    let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
+                    let request_summary = request_summary(parties.grantee, parties.bundle);
+                    Ok(ctx.render_ok("request-approved", context! { grant => grant.id.0, request_summary }))
                 }
-                Err(_) => over(&services, visit, Some(id)).await,
+                Err(_) => link_inactive_page(&services, ctx, Some(id)).await,
             }
         }
-        "decline" => match services.registry.decline(id, user.id, origin).await? {
-            Ok(_) => Ok(visit.say(StatusCode::OK, "redeem-declined")),
-            Err(_) => over(&services, visit, Some(id)).await,
+        "decline" => match services.registry.decline(id, user.id, audit).await? {
+            Ok(_) => Ok(ctx.render_message(StatusCode::OK, "redeem-declined")),
+            Err(_) => link_inactive_page(&services, ctx, Some(id)).await,
         },
-        _ => Err(Problem::BadRequest("The decision must be approve or decline.".to_owned()).into()),
+        _ => Err(ApiError::BadRequest("The decision must be approve or decline.".to_owned()).into()),
     }
 }
 
 /// What is asked for, by whom.
-pub(super) fn asked(by: &User, bundle: &Bundle) -> Value {
+pub(super) fn request_summary(requester: &User, bundle: &Bundle) -> Value {
     context! {
-        by => by.display_name(),
-        email => by.email.as_str(),
+        requester => requester.display_name(),
+        email => requester.email.as_str(),
         bundle => bundle.display_name(),
         description => bundle.display_description(),
         rights => bundle.permission.bits(),
@@ -155,18 +156,18 @@ pub(super) fn asked(by: &User, bundle: &Bundle) -> Value {
 
 /// Nothing to decide: one page for all reasons. Whose request it was may ask for another
 /// one; who is somebody else, and the request lives, is told that alone.
-async fn over(
-    services: &Services,
-    visit: &Visit,
+async fn link_inactive_page(
+    services: &AppState,
+    ctx: &PageContext,
     token: Option<RedeemId>,
 ) -> Result<HttpResponse, PageError> {
-    let me = visit.signed_in.as_ref().map(|signed_in| signed_in.user.id);
+    let me = ctx.signed_in.as_ref().map(|signed_in| signed_in.user.id);
     let found = match token {
         Some(id) => {
-            let found = services.directory.read(move |conn| {
+            let found = services.store.read(move |conn| {
                 let Some(request) = requests::by_redeem_id(conn, id)? else { return Ok(None) };
-                let allowed = users::by_ids(conn, &[request.terms.allowed])?.pop();
-                let live = request.is_live(conn.now()?);
+                let allowed = users::by_ids(conn, &[request.terms.grantee])?.pop();
+                let live = request.is_pending(conn.now()?);
                 Ok(Some((request.terms.target, live, allowed)))
             });
             found.await?
@@ -174,15 +175,25 @@ async fn over(
         None => None,
     };
     let mut answer = match found {
-        Some((target, true, _)) if Some(target) != me => {
-            visit.page(StatusCode::NOT_FOUND, "over", context! { key => "redeem-other", ask => None::<()> })
-        }
+        Some((target, true, _)) if Some(target) != me => ctx.render(
+            StatusCode::NOT_FOUND,
+            "link-inactive",
+            context! { key => "redeem-wrong-account", requester => None::<()> },
+        ),
         Some((target, _, Some(allowed))) if Some(target) == me => {
-            let ask = context! { name => allowed.display_name(), email => allowed.email.as_str() };
-            visit.page(StatusCode::NOT_FOUND, "over", context! { key => "redeem-over", ask })
+            let requester = context! { name => allowed.display_name(), email => allowed.email.as_str() };
+            ctx.render(
+                StatusCode::NOT_FOUND,
+                "link-inactive",
+                context! { key => "redeem-inactive", requester },
+            )
         }
-        _ => visit.page(StatusCode::NOT_FOUND, "over", context! { key => "redeem-over", ask => None::<()> }),
+        _ => ctx.render(
+            StatusCode::NOT_FOUND,
+            "link-inactive",
+            context! { key => "redeem-inactive", requester => None::<()> },
+        ),
     };
-    pace::set(&mut answer);
+    response_delay::quantize(&mut answer);
     Ok(answer)
 }

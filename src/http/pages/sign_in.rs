@@ -7,17 +7,17 @@ use minijinja::context;
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::Html;
+use super::HtmlErrors;
+use super::context::{PageContext, safe_redirect, set_cookie};
 use super::error::{PageError, see_other};
-use super::post::{OpenPost, Post};
+use super::form::{AnonymousForm, Form};
 use super::session;
-use super::view::told_language;
-use super::visit::{Visit, local, set_cookie};
+use super::templates::accept_language;
 use crate::domain::user::Email;
 use crate::http::auth::AuthError;
-use crate::http::openapi::refusals::{AnyBody, May};
-use crate::http::problem::Problem;
-use crate::http::{Services, client, pace};
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::{AppState, client_ip, response_delay};
 use crate::store::users;
 
 #[derive(OpenApi)]
@@ -26,14 +26,14 @@ pub(super) struct Document;
 
 /// Where somebody wants to go who has to sign in first.
 #[derive(Deserialize)]
-pub(super) struct Next {
+pub(super) struct NextParam {
     next: Option<String>,
 }
 
 /// The form, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::SignIn)]
-#[expect(dead_code, reason = "read by `sign_in`; this is what it looks like")]
+#[expect(dead_code, reason = "parsed by `sign_in`; declared for the OpenAPI schema")]
 struct SignInForm {
     /// What shows that the form was ours.
     csrf: String,
@@ -57,12 +57,12 @@ struct SignInForm {
         (status = 303, description = "Already signed in. Redirects to the given path."),
     ),
 )]
-pub(super) async fn show(visit: Visit, query: Option<Query<Next>>) -> HttpResponse {
+pub(super) async fn show(ctx: PageContext, query: Option<Query<NextParam>>) -> HttpResponse {
     let next = query.and_then(|query| query.into_inner().next);
-    let next = local(next.as_deref());
-    match &visit.signed_in {
+    let next = safe_redirect(next.as_deref());
+    match &ctx.signed_in {
         Some(_) => see_other(next),
-        None => form(&visit, StatusCode::OK, next, "", None),
+        None => render_form(&ctx, StatusCode::OK, next, "", None),
     }
 }
 
@@ -75,56 +75,56 @@ pub(super) async fn show(visit: Visit, query: Option<Query<Next>>) -> HttpRespon
     request_body(content = SignInForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed in. Redirects to the given path."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 429>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 429>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
 pub(super) async fn sign_in(
-    services: Data<Services>,
+    services: Data<AppState>,
     request: HttpRequest,
-    OpenPost(Post { visit, fields }): OpenPost,
+    AnonymousForm(Form { ctx, fields }): AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    let (email, password) = (fields.one("email")?, fields.one("password")?);
-    let next = local(fields.optional("next"));
+    let (email, password) = (fields.required("email")?, fields.required("password")?);
+    let next = safe_redirect(fields.optional("next"));
     // In another window, since the form was shown.
-    let me = visit.signed_in.as_ref().map(|signed_in| &signed_in.user.email);
+    let me = ctx.signed_in.as_ref().map(|signed_in| &signed_in.user.email);
     if me.is_some() && me == Email::new(email).ok().as_ref() {
         return Ok(see_other(next));
     }
-    let again = |status, key| form(&visit, status, next, email, Some(key));
-    let wrong = || {
-        let mut answer = again(StatusCode::FORBIDDEN, "sign-in-wrong");
-        pace::set(&mut answer);
+    let render_again = |status, key| render_form(&ctx, status, next, email, Some(key));
+    let sign_in_failed = || {
+        let mut answer = render_again(StatusCode::FORBIDDEN, "sign-in-failed");
+        response_delay::quantize(&mut answer);
         Ok(answer)
     };
-    let checked = services.authenticator.sign_in(email, password, client::address(&request)).await;
+    let checked = services.authenticator.sign_in(email, password, client_ip::of_request(&request)).await;
     let (user, hash) = match checked {
         Ok((user, hash)) => (user.id, hash),
-        Err(AuthError::Unauthenticated) => return wrong(),
-        Err(AuthError::TooOften(exceeded)) => {
-            let problem = Problem::from(exceeded);
-            return Ok(problem.dress(again(problem.status(), "sign-in-too-often")));
+        Err(AuthError::Unauthenticated) => return sign_in_failed(),
+        Err(AuthError::RateLimited(exceeded)) => {
+            let problem = ApiError::from(exceeded);
+            return Ok(problem.with_headers(render_again(problem.status(), "sign-in-rate-limited")));
         }
         Err(error) => return Err(error.into()),
     };
-    let mut origin = visit.origin.clone();
-    origin.actor = Some(user);
-    let language = told_language(&request);
-    let opened = services.directory.write(move |conn| {
+    let mut audit = ctx.audit.clone();
+    audit.actor = Some(user);
+    let language = accept_language(&request);
+    let opened = services.store.write(move |conn| {
         // It may have been changed since it was looked at, here or elsewhere.
         if !users::lock_with_password(conn, user, &hash)? {
             return Ok(None);
         }
-        session::open(conn, user, &origin, language).map(Some)
+        session::open(conn, user, &audit, language).map(Some)
     });
     let Some(token) = opened.await? else {
-        services.authenticator.forget(user);
-        return wrong();
+        services.authenticator.invalidate(user);
+        return sign_in_failed();
     };
     let mut answer = see_other(next);
-    set_cookie(&mut answer, &visit.jar.keep_session(&token));
+    set_cookie(&mut answer, &ctx.cookies.session_cookie(&token));
     Ok(answer)
 }
 
@@ -134,28 +134,34 @@ pub(super) async fn sign_in(
     path = "/sign-out",
     operation_id = "sign_out",
     security(()),
-    request_body(content = super::post::Csrf, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = super::form::CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed out. Redirects to the sign-in page."),
-        AnyBody<Html>,
-        May<Html, 403>,
-        May<Html, 503>,
+        BodyErrors<HtmlErrors>,
+        Errors<HtmlErrors, 403>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
 pub(super) async fn sign_out(
-    services: Data<Services>,
-    Post { visit, .. }: Post,
+    services: Data<AppState>,
+    Form { ctx, .. }: Form,
 ) -> Result<HttpResponse, PageError> {
-    if let Some(signed_in) = visit.signed_in {
-        let (id, user, origin) = (signed_in.session.id, signed_in.user.id, visit.origin);
-        services.directory.write(move |conn| session::close(conn, id, user, &origin)).await?;
+    if let Some(signed_in) = ctx.signed_in {
+        let (id, user, audit) = (signed_in.session.id, signed_in.user.id, ctx.audit);
+        services.store.write(move |conn| session::close(conn, id, user, &audit)).await?;
     }
     let mut answer = see_other("/sign-in");
-    set_cookie(&mut answer, &visit.jar.drop_session());
+    set_cookie(&mut answer, &ctx.cookies.expired_session_cookie());
     Ok(answer)
 }
 
 /// The form, with what went wrong the last time.
-fn form(visit: &Visit, status: StatusCode, next: &str, email: &str, wrong: Option<&str>) -> HttpResponse {
-    visit.page(status, "sign-in", context! { next, email, wrong, intro => None::<()> })
+fn render_form(
+    ctx: &PageContext,
+    status: StatusCode,
+    next: &str,
+    email: &str,
+    error: Option<&str>,
+) -> HttpResponse {
+    ctx.render(status, "sign-in", context! { next, email, error, intro => None::<()> })
 }

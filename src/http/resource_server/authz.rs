@@ -10,20 +10,20 @@ use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHEN
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{OAuth, failure};
-use crate::actors::gate::Opened;
+use super::{OAuthApi, oauth_error};
+use crate::actors::export_auth::AuthorizedToken;
 use crate::actors::registry::RegistryError;
-use crate::domain::export::{Use, UseRefusal};
+use crate::domain::export_token::{AccessError, AccessQuery};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
-use crate::http::Services;
+use crate::http::AppState;
+use crate::http::error::ApiError;
 use crate::http::form::{self, Decoded};
-use crate::http::openapi::refusals::{AnyCall, May};
-use crate::http::pace;
-use crate::http::problem::Problem;
+use crate::http::openapi::error_responses::{AuthErrors, Errors};
+use crate::http::response_delay;
 
 /// The most nodes that may be named: the one in question and its ancestors.
-const MOST_NODES: usize = 64;
+const MAX_NODES: usize = 64;
 
 const X_PARAM_MFS_TOKEN: HeaderName = HeaderName::from_static("x-param-mfs-token");
 const X_TOKEN_ID: HeaderName = HeaderName::from_static("x-countersign-token-id");
@@ -33,11 +33,11 @@ const X_PERMISSION: HeaderName = HeaderName::from_static("x-countersign-permissi
 #[derive(Debug, thiserror::Error)]
 enum AuthzError {
     #[error("A token is required. Send it in X-Param-Mfs-Token or as Authorization: Bearer.")]
-    NoToken,
+    MissingToken,
     #[error(transparent)]
-    Refused(#[from] UseRefusal),
+    Denied(#[from] AccessError),
     #[error(transparent)]
-    Problem(#[from] Problem),
+    Api(#[from] ApiError),
 }
 
 /// Tells whether an export token allows what is asked.
@@ -48,7 +48,7 @@ enum AuthzError {
 #[utoipa::path(
     get,
     path = "/authz",
-    operation_id = "authz",
+    operation_id = "forward_auth",
     security(("export_token" = []), ("drumee_token" = [])),
     params(
         ("hub_id" = String, Query, description = "The hub."),
@@ -62,56 +62,56 @@ enum AuthzError {
             ("X-Countersign-Token-Id" = String, description = "The token's id."),
             ("X-Countersign-Permission" = String, description = "The effective permission, as a mask."),
         )),
-        AnyCall<OAuth>,
-        May<OAuth, 400>,
+        AuthErrors<OAuthApi>,
+        Errors<OAuthApi, 400>,
     ),
 )]
-pub async fn authz(request: HttpRequest, services: Data<Services>) -> HttpResponse {
-    match judge(&request, &services).await {
-        Ok(opened) => pass(&opened),
-        Err(error) => error.answer(&request),
+pub async fn authz(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
+    match authorize(&request, &state).await {
+        Ok(authorized) => allow(&authorized),
+        Err(error) => error.to_response(&request),
     }
 }
 
-async fn judge(request: &HttpRequest, services: &Services) -> Result<Opened, AuthzError> {
-    let wanted = question(request.query_string())?;
-    let token = presented(request).ok_or(AuthzError::NoToken)?;
-    Ok(services.registry.use_export(&token, Some(&wanted)).await??)
+async fn authorize(request: &HttpRequest, state: &AppState) -> Result<AuthorizedToken, AuthzError> {
+    let wanted = parse_query(request.query_string())?;
+    let token = presented_token(request).ok_or(AuthzError::MissingToken)?;
+    Ok(state.registry.authorize_export_token(&token, Some(&wanted)).await??)
 }
 
 /// What a request asks for. What could be nobody's hub or node is no error: it
 /// may come from a client, and no token is for it.
-fn question(query: &str) -> Result<Use, Problem> {
+fn parse_query(query: &str) -> Result<AccessQuery, ApiError> {
     let pairs: Vec<(Decoded, Decoded)> = form::pairs(query.as_bytes()).collect();
     let values = |wanted: &str| -> Vec<Option<&str>> {
         let named = |name: &Decoded| name.as_deref() == Ok(wanted);
         pairs.iter().filter(|(name, _)| named(name)).map(|(_, value)| value.as_deref().ok()).collect()
     };
-    let wrong = |what: &str| Problem::BadRequest(what.to_owned());
-    let [hub] = *values("hub_id") else { return Err(wrong("`hub_id` is required, exactly once.")) };
+    let bad_request = |what: &str| ApiError::BadRequest(what.to_owned());
+    let [hub] = *values("hub_id") else { return Err(bad_request("`hub_id` is required, exactly once.")) };
     let nodes = values("nid");
-    if !(1..=MOST_NODES).contains(&nodes.len()) {
-        return Err(wrong("`nid` is required, from 1 to 64 times."));
+    if !(1..=MAX_NODES).contains(&nodes.len()) {
+        return Err(bad_request("`nid` is required, from 1 to 64 times."));
     }
-    let [right] = *values("right") else { return Err(wrong("`right` is required, exactly once.")) };
-    Ok(Use {
+    let [right] = *values("right") else { return Err(bad_request("`right` is required, exactly once.")) };
+    Ok(AccessQuery {
         hub: hub.and_then(|hub| HubId::new(hub).ok()),
         nodes: nodes.into_iter().filter_map(|node| NodeId::new(node?).ok()).collect(),
-        right: right
+        required_rights: right
             .and_then(|right| right.parse::<Mask>().ok())
-            .ok_or_else(|| wrong("`right` must be the name of a right or a mask from 1 to 63."))?,
+            .ok_or_else(|| bad_request("`right` must be the name of a right or a mask from 1 to 63."))?,
     })
 }
 
-/// For [`crate::probes::authz`].
+/// For [`crate::fuzzing::authz`].
 #[cfg(any(test, fuzzing))]
-pub(crate) fn probe(query: &str) {
-    if let Ok(wanted) = question(query) {
-        assert!(wanted.nodes.len() <= MOST_NODES && wanted.right.bits() > 0);
+pub(crate) fn fuzz(query: &str) {
+    if let Ok(wanted) = parse_query(query) {
+        assert!(wanted.nodes.len() <= MAX_NODES && wanted.required_rights.bits() > 0);
     }
 }
 
-fn presented(request: &HttpRequest) -> Option<String> {
+fn presented_token(request: &HttpRequest) -> Option<String> {
     let text = |value: &[u8]| Some(String::from_utf8_lossy(value).into_owned()).filter(|t| !t.is_empty());
     let drumee = request.headers().get(X_PARAM_MFS_TOKEN).and_then(|value| text(value.as_bytes()));
     drumee.or_else(|| {
@@ -121,34 +121,34 @@ fn presented(request: &HttpRequest) -> Option<String> {
     })
 }
 
-fn pass(opened: &Opened) -> HttpResponse {
+fn allow(authorized: &AuthorizedToken) -> HttpResponse {
     HttpResponse::NoContent()
-        .insert_header((X_TOKEN_ID, opened.token.id.to_string()))
-        .insert_header((X_PERMISSION, opened.rights.bits().to_string()))
+        .insert_header((X_TOKEN_ID, authorized.token.id.to_string()))
+        .insert_header((X_PERMISSION, authorized.rights.bits().to_string()))
         .finish()
 }
 
 impl AuthzError {
     /// RFC 6750, 3: the challenge tells of an error only when there was a token.
-    fn answer(&self, request: &HttpRequest) -> HttpResponse {
+    fn to_response(&self, request: &HttpRequest) -> HttpResponse {
         let (status, error, challenge) = match self {
-            Self::NoToken => (StatusCode::UNAUTHORIZED, "invalid_token", "Bearer realm=\"countersign\""),
-            Self::Refused(UseRefusal::Dead) => (
+            Self::MissingToken => (StatusCode::UNAUTHORIZED, "invalid_token", "Bearer realm=\"countersign\""),
+            Self::Denied(AccessError::Inactive) => (
                 StatusCode::UNAUTHORIZED,
                 "invalid_token",
                 "Bearer realm=\"countersign\", error=\"invalid_token\"",
             ),
-            Self::Refused(UseRefusal::NotAllowed) => (
+            Self::Denied(AccessError::NotAllowed) => (
                 StatusCode::FORBIDDEN,
                 "insufficient_scope",
                 "Bearer realm=\"countersign\", error=\"insufficient_scope\"",
             ),
-            Self::Problem(problem) => return problem.answer(request),
+            Self::Api(error) => return error.to_response(request),
         };
-        let mut response = failure(status, error, &self.to_string());
+        let mut response = oauth_error(status, error, &self.to_string());
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        if matches!(self, Self::Refused(_)) {
-            pace::set(&mut response);
+        if matches!(self, Self::Denied(_)) {
+            response_delay::quantize(&mut response);
         }
         response
     }
@@ -156,7 +156,7 @@ impl AuthzError {
 
 impl From<RegistryError> for AuthzError {
     fn from(error: RegistryError) -> Self {
-        Self::Problem(error.into())
+        Self::Api(error.into())
     }
 }
 
@@ -167,10 +167,10 @@ mod tests {
 
     #[test]
     fn what_could_be_nobodys_is_asked_for_all_the_same() {
-        let wanted = question("hub_id=&nid=&nid=%ff&nid=a%00&nid=n&right=read&other=1").unwrap();
+        let wanted = parse_query("hub_id=&nid=&nid=%ff&nid=a%00&nid=n&right=read&other=1").unwrap();
         assert_eq!(wanted.hub, None);
         assert_eq!(wanted.nodes, [NodeId::new("n").unwrap()]);
-        assert_eq!(wanted.right, Mask::READ);
+        assert_eq!(wanted.required_rights, Mask::READ);
     }
 
     #[test]
@@ -191,14 +191,14 @@ mod tests {
             "hub_id=h&nid=n&right=read&right=get",
             &many,
         ] {
-            assert!(matches!(question(query), Err(Problem::BadRequest(_))), "{query}");
+            assert!(matches!(parse_query(query), Err(ApiError::BadRequest(_))), "{query}");
         }
     }
 
     proptest! {
         #[test]
         fn any_query_is_read_without_a_panic(query in "(hub_id|nid|right|[=&%+a0\\PC]){0,20}") {
-            let _ = question(&query);
+            let _ = parse_query(&query);
         }
     }
 }

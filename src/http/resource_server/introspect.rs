@@ -9,22 +9,22 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::OAuth;
-use super::token_form::{TokenFields, TokenForm};
-use crate::actors::gate::Opened;
-use crate::http::Services;
+use super::OAuthApi;
+use super::token_form::{TokenForm, TokenFormSchema};
+use crate::actors::export_auth::AuthorizedToken;
+use crate::http::AppState;
 use crate::http::auth::Caller;
-use crate::http::openapi::refusals::{AnyBody, AnyCall};
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
-use crate::http::pace;
-use crate::http::problem::Problem;
-use crate::store::keys::Scope;
+use crate::http::response_delay;
+use crate::store::api_keys::Scope;
 
 /// A token, shown by somebody who may ask about it: staff, or a key that is for
 /// this. That is settled before the token is read.
-pub struct Inquiry(TokenForm);
+pub struct IntrospectRequest(TokenForm);
 
-impl FromRequest for Inquiry {
+impl FromRequest for IntrospectRequest {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
 
@@ -32,19 +32,19 @@ impl FromRequest for Inquiry {
         let request = request.clone();
         let mut payload = payload.take();
         Box::pin(async move {
-            let caller = Caller::with_scope(&request).await;
-            caller.and_then(may_ask).map_err(|problem| problem.refuse(&request))?;
+            let caller = Caller::extract_with_scope(&request).await;
+            caller.and_then(can_introspect).map_err(|error| error.into_actix_error(&request))?;
             TokenForm::from_request(&request, &mut payload).await.map(Self)
         })
     }
 }
 
-fn may_ask((caller, scope): (Caller, Scope)) -> Result<(), Problem> {
+fn can_introspect((caller, scope): (Caller, Scope)) -> Result<(), ApiError> {
     match scope {
         Scope::Introspect => Ok(()),
         Scope::All if caller.user.staff => Ok(()),
         Scope::All => {
-            Err(Problem::Forbidden("Only staff or an API key with the `introspect` scope can do this."))
+            Err(ApiError::Forbidden("Only staff or an API key with the `introspect` scope can do this."))
         }
     }
 }
@@ -54,22 +54,22 @@ fn may_ask((caller, scope): (Caller, Scope)) -> Result<(), Problem> {
 #[serde(untagged)]
 pub enum Introspection {
     /// It lives.
-    Active(Active),
+    Active(ActiveToken),
     /// It does not, or is none of ours, or of another kind: nothing else is told.
-    Inactive(Inactive),
+    Inactive(InactiveToken),
 }
 
 /// A token that does not live.
 #[derive(Serialize, ToSchema)]
-pub struct Inactive {
-    #[schema(schema_with = schemas::no)]
+pub struct InactiveToken {
+    #[schema(schema_with = schemas::literal_false)]
     active: bool,
 }
 
 /// A token that lives (RFC 7662, 2.2).
 #[derive(Serialize, ToSchema)]
-pub struct Active {
-    #[schema(schema_with = schemas::yes)]
+pub struct ActiveToken {
+    #[schema(schema_with = schemas::literal_true)]
     active: bool,
     /// `export`
     token_type: &'static str,
@@ -99,32 +99,33 @@ pub struct Active {
 #[utoipa::path(
     post,
     path = "/oauth2/introspect",
-    operation_id = "introspect",
-    request_body(content = TokenFields, content_type = "application/x-www-form-urlencoded"),
+    operation_id = "introspect_token",
+    request_body(content = TokenFormSchema, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The token's properties, or `active: false`.", body = Introspection),
-        AnyCall<OAuth>,
-        AnyBody<OAuth>,
+        AuthErrors<OAuthApi>,
+        BodyErrors<OAuthApi>,
     ),
 )]
 pub async fn introspect(
     request: HttpRequest,
-    services: Data<Services>,
-    Inquiry(form): Inquiry,
+    state: Data<AppState>,
+    IntrospectRequest(form): IntrospectRequest,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let opened = services.registry.use_export(form.token(), None).await;
-    let opened = opened.map_err(|error| Problem::from(error).refuse(&request))?;
-    let told = opened.map_or(Introspection::Inactive(Inactive { active: false }), Introspection::of);
-    let mut answer = HttpResponse::Ok().json(&told);
-    if matches!(told, Introspection::Inactive(_)) {
-        pace::set(&mut answer);
+    let authorized = state.registry.authorize_export_token(form.token(), None).await;
+    let authorized = authorized.map_err(|error| ApiError::from(error).into_actix_error(&request))?;
+    let introspection = authorized
+        .map_or(Introspection::Inactive(InactiveToken { active: false }), Introspection::from_authorized);
+    let mut response = HttpResponse::Ok().json(&introspection);
+    if matches!(introspection, Introspection::Inactive(_)) {
+        response_delay::quantize(&mut response);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 impl Introspection {
-    fn of(Opened { token, rights }: Opened) -> Self {
-        Self::Active(Active {
+    fn from_authorized(AuthorizedToken { token, rights }: AuthorizedToken) -> Self {
+        Self::Active(ActiveToken {
             active: true,
             token_type: "export",
             scope: rights.to_string(),

@@ -12,18 +12,18 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use self::token_form::{TokenFields, TokenForm};
-use super::Services;
-use super::body::From;
-use super::openapi::refusals::{AnyBody, AnyCall, Refusals};
-use super::pace;
-use super::problem::Problem;
+use self::token_form::{TokenForm, TokenFormSchema};
+use super::AppState;
+use super::body::Authenticated;
+use super::error::ApiError;
+use super::openapi::error_responses::{AuthErrors, BodyErrors, ErrorSchemas};
+use super::response_delay;
 use super::routing::{self, resource};
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use authz::probe as probe_authz;
+pub(crate) use authz::fuzz as fuzz_authz;
 #[cfg(any(test, fuzzing))]
-pub(crate) use token_form::probe as probe_token_form;
+pub(crate) use token_form::fuzz as fuzz_token_form;
 
 /// Puts the routes in place.
 pub fn routes(app: &mut ServiceConfig) {
@@ -31,7 +31,7 @@ pub fn routes(app: &mut ServiceConfig) {
         web::scope("/oauth2")
             .service(resource("/introspect", "POST").route(web::post().to(introspect::introspect)))
             .service(resource("/revoke", "POST").route(web::post().to(revoke)))
-            .default_service(web::to(async |request: HttpRequest| Problem::NotFound.answer(&request))),
+            .default_service(web::to(async |request: HttpRequest| ApiError::NotFound.to_response(&request))),
     )
     .service(resource("/authz", "GET, HEAD").route(routing::get().to(authz::authz)));
 }
@@ -42,16 +42,16 @@ struct Document;
 
 /// What is told of the routes.
 pub fn document() -> utoipa::openapi::OpenApi {
-    super::openapi::part::<OAuth>("Resource servers", Document::openapi())
+    super::openapi::section::<OAuthApi>("Resource servers", Document::openapi())
 }
 
 /// OAuth's way to tell that something went wrong.
-enum OAuth {}
+enum OAuthApi {}
 
-impl Refusals for OAuth {
-    const DIALECT: &'static str = "oauth";
-    type Body = OAuthError<'static>;
-    type Invalid = OAuthError<'static>;
+impl ErrorSchemas for OAuthApi {
+    const API_NAME: &'static str = "oauth";
+    type Body = OAuthErrorBody<'static>;
+    type BadRequestBody = OAuthErrorBody<'static>;
 }
 
 /// Revokes an export token of the caller's (RFC 7009).
@@ -61,54 +61,55 @@ impl Refusals for OAuth {
 #[utoipa::path(
     post,
     path = "/oauth2/revoke",
-    operation_id = "oauth_revoke",
-    request_body(content = TokenFields, content_type = "application/x-www-form-urlencoded"),
+    operation_id = "oauth_revoke_token",
+    request_body(content = TokenFormSchema, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Revoked, if the caller created the token."),
-        AnyCall<OAuth>,
-        AnyBody<OAuth>,
+        AuthErrors<OAuthApi>,
+        BodyErrors<OAuthApi>,
     ),
 )]
 async fn revoke(
     request: HttpRequest,
-    services: Data<Services>,
-    From(caller, form): From<TokenForm>,
+    state: Data<AppState>,
+    Authenticated(caller, form): Authenticated<TokenForm>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let revoked = services.registry.revoke_shown(form.token(), caller.id(), caller.origin).await;
-    let revoked = revoked.map_err(|error| Problem::from(error).refuse(&request))?;
-    let mut answer = HttpResponse::Ok().finish();
+    let revoked =
+        state.registry.revoke_presented_token(form.token(), caller.id(), caller.audit_context).await;
+    let revoked = revoked.map_err(|error| ApiError::from(error).into_actix_error(&request))?;
+    let mut response = HttpResponse::Ok().finish();
     if revoked.is_none() {
-        pace::set(&mut answer);
+        response_delay::quantize(&mut response);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// An error in OAuth's shape (RFC 6749, 5.2).
 #[derive(Serialize, ToSchema)]
-struct OAuthError<'a> {
+struct OAuthErrorBody<'a> {
     error: &'a str,
     error_description: &'a str,
 }
 
-fn failure(status: StatusCode, error: &str, description: &str) -> HttpResponse {
-    HttpResponse::build(status).json(OAuthError { error, error_description: description })
+fn oauth_error(status: StatusCode, error: &str, description: &str) -> HttpResponse {
+    HttpResponse::build(status).json(OAuthErrorBody { error, error_description: description })
 }
 
 /// A problem in OAuth's shape.
-pub fn problem(problem: &Problem) -> HttpResponse {
-    let error = match problem {
-        Problem::Unauthenticated => "invalid_client",
-        Problem::Forbidden(_) => "access_denied",
-        Problem::NotFound
-        | Problem::MethodNotAllowed(_)
-        | Problem::BadRequest(_)
-        | Problem::TooLarge
-        | Problem::TooSlow
-        | Problem::UnsupportedType => "invalid_request",
-        Problem::TooOften(_) | Problem::Busy | Problem::NotDone | Problem::OutcomeUnknown => {
+pub fn render_error(error: &ApiError) -> HttpResponse {
+    let code = match error {
+        ApiError::Unauthenticated => "invalid_client",
+        ApiError::Forbidden(_) => "access_denied",
+        ApiError::NotFound
+        | ApiError::MethodNotAllowed(_)
+        | ApiError::BadRequest(_)
+        | ApiError::PayloadTooLarge
+        | ApiError::BodyTimeout
+        | ApiError::UnsupportedMediaType => "invalid_request",
+        ApiError::RateLimited(_) | ApiError::Busy | ApiError::Unavailable | ApiError::OutcomeUnknown => {
             "temporarily_unavailable"
         }
-        Problem::Broken => "server_error",
+        ApiError::Internal => "server_error",
     };
-    failure(problem.status(), error, &problem.to_string())
+    oauth_error(error.status(), code, &error.to_string())
 }

@@ -13,17 +13,17 @@ use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 
-use super::types::{At, Instant};
-use super::{Conn, Link, QueryResult, Store, StoreError, events, on};
-use crate::domain::clock::Timestamp;
-use crate::domain::event::{Action, Origin};
+use super::types::{DbTimestamp, SqlTimestamp};
+use super::{Backend, Conn, QueryResult, Store, StoreError, audit_log, with_backend};
+use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::timestamp::Timestamp;
 
 pub use requests::{ImportedRequest, RequestImport, Unresolved};
 pub use users::{ImportedUser, UserImport};
 
 /// The most rows that one statement inserts. PostgreSQL keeps the foreign keys
 /// that are yet to be checked in memory until the statement's end.
-const SLICE: i64 = 50_000;
+const INSERT_BATCH_ROWS: i64 = 50_000;
 
 /// The checks of foreign keys may keep their plans; statements may be slow, and
 /// wait for a row rather than lose all that was done; memory to join in.
@@ -32,7 +32,7 @@ const POSTGRES_BULK: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL stateme
 /// Pages of the indexes that rows go into, kept instead of read again and again.
 const SQLITE_BULK: &str = "PRAGMA cache_size = -65536; PRAGMA temp.cache_size = -65536";
 /// As it is by default.
-const SQLITE_USUAL: &str = "PRAGMA cache_size = -2000; PRAGMA temp.cache_size = -2000";
+const SQLITE_DEFAULTS: &str = "PRAGMA cache_size = -2000; PRAGMA temp.cache_size = -2000";
 
 /// What became of a file's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,38 +40,40 @@ pub struct Imported {
     /// Rows that were added.
     pub added: u64,
     /// Rows that were there already, in the database or on an earlier line.
-    pub passed_over: u64,
+    pub skipped: u64,
 }
 
 /// A kind of file: its temporary tables, and what the trail says.
-struct Kind {
+struct ImportKind {
     tables: &'static [&'static str],
     /// Makes the tables.
-    postgres: &'static str,
-    sqlite: &'static str,
-    action: Action,
+    postgres_ddl: &'static str,
+    sqlite_ddl: &'static str,
+    action: AuditAction,
 }
 
 /// A connection with rows of one kind on it, which nobody else sees.
 struct Staging {
     conn: Conn,
-    kind: &'static Kind,
+    kind: &'static ImportKind,
     now: Timestamp,
     rows: i64,
 }
 
 impl Staging {
     /// Takes a connection, and makes the tables that rows are staged in.
-    fn open(store: &Store, kind: &'static Kind) -> Result<Self, StoreError> {
+    fn begin(store: &Store, kind: &'static ImportKind) -> Result<Self, StoreError> {
         let mut conn = store.connection()?;
         let opened = drop_tables(&mut conn, kind).and_then(|()| {
-            match &mut conn.link {
-                Link::Postgres(pg) => pg.batch_execute(kind.postgres)?,
-                Link::Sqlite(sqlite) => sqlite.batch_execute(&format!("{SQLITE_BULK}; {}", kind.sqlite))?,
+            match &mut conn.backend {
+                Backend::Postgres(pg) => pg.batch_execute(kind.postgres_ddl)?,
+                Backend::Sqlite(sqlite) => {
+                    sqlite.batch_execute(&format!("{SQLITE_BULK}; {}", kind.sqlite_ddl))?
+                }
             }
             conn.now()
         });
-        let now = opened.map_err(|error| refused(&mut conn, error))?;
+        let now = opened.map_err(|error| store_error(&mut conn, error))?;
         Ok(Self { conn, kind, now, rows: 0 })
     }
 
@@ -82,7 +84,7 @@ impl Staging {
         write: impl FnOnce(&mut Conn, i64, Timestamp) -> QueryResult<()>,
     ) -> Result<(), StoreError> {
         let first = self.rows + 1;
-        write(&mut self.conn, first, self.now).map_err(|error| refused(&mut self.conn, error))?;
+        write(&mut self.conn, first, self.now).map_err(|error| store_error(&mut self.conn, error))?;
         self.rows += i64::try_from(rows.len()).unwrap_or(i64::MAX);
         Ok(())
     }
@@ -94,13 +96,13 @@ impl Staging {
     ) -> Result<T, StoreError> {
         let now = self.now;
         let done = self.conn.transaction(|conn| {
-            if let Link::Postgres(pg) = &mut conn.link {
+            if let Backend::Postgres(pg) = &mut conn.backend {
                 pg.batch_execute(POSTGRES_BULK)?;
             }
             work(conn, now)
         });
         done.map_err(|error| match error {
-            StoreError::Refused(error) => refused(&mut self.conn, error),
+            StoreError::QueryFailed(error) => store_error(&mut self.conn, error),
             error => error,
         })
     }
@@ -109,29 +111,29 @@ impl Staging {
     /// to another. `tell` hears how many rows are through.
     fn insert(
         mut self,
-        tell: &dyn Fn(u64),
-        before: impl FnOnce(&mut Conn, Timestamp) -> QueryResult<()>,
-        slice: impl Fn(&mut Conn, Timestamp, (i64, i64)) -> QueryResult<usize>,
+        on_progress: &dyn Fn(u64),
+        prepare: impl FnOnce(&mut Conn, Timestamp) -> QueryResult<()>,
+        insert_slice: impl Fn(&mut Conn, Timestamp, (i64, i64)) -> QueryResult<usize>,
     ) -> Result<Imported, StoreError> {
         let (rows, action) = (self.rows, self.kind.action);
         let added = self.transaction(|conn, now| {
-            before(conn, now)?;
-            let (mut added, mut through) = (0, 0);
-            while through < rows {
-                let next = rows.min(through + SLICE);
-                added += slice(conn, now, (through, next))?;
-                through = next;
-                tell(through.unsigned_abs());
+            prepare(conn, now)?;
+            let (mut added, mut done) = (0, 0);
+            while done < rows {
+                let next = rows.min(done + INSERT_BATCH_ROWS);
+                added += insert_slice(conn, now, (done, next))?;
+                done = next;
+                on_progress(done.unsigned_abs());
             }
             // Plans that were made for the tables as they were are made anew.
             ["users", "permission_requests"].into_iter().try_for_each(|table| analyze(conn, table))?;
             // One entry for the whole, if it came to anything.
             if added > 0 {
-                events::record(conn, &Origin::OPERATOR, action, format!("count:{added}"), now)?;
+                audit_log::record(conn, &AuditContext::OPERATOR, action, format!("count:{added}"), now)?;
             }
             Ok(added as u64)
         })?;
-        Ok(Imported { added, passed_over: rows.unsigned_abs().saturating_sub(added) })
+        Ok(Imported { added, skipped: rows.unsigned_abs().saturating_sub(added) })
     }
 }
 
@@ -139,45 +141,45 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // The connection goes back to its pool; if it is broken, all this went with it.
         let _ = drop_tables(&mut self.conn, self.kind);
-        if let Link::Sqlite(sqlite) = &mut self.conn.link {
-            let _ = sqlite.batch_execute(SQLITE_USUAL);
+        if let Backend::Sqlite(sqlite) = &mut self.conn.backend {
+            let _ = sqlite.batch_execute(SQLITE_DEFAULTS);
         }
     }
 }
 
-fn drop_tables(conn: &mut Conn, kind: &Kind) -> QueryResult<()> {
+fn drop_tables(conn: &mut Conn, kind: &ImportKind) -> QueryResult<()> {
     let tables = kind.tables.iter().map(|table| format!("DROP TABLE IF EXISTS {table};"));
     let sql: String = tables.collect();
-    on!(conn, c => c.batch_execute(&sql))
+    with_backend!(conn, c => c.batch_execute(&sql))
 }
 
 /// Tells the planner what is in a table that has been filled.
 fn analyze(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
-    match &mut conn.link {
-        Link::Postgres(pg) => pg.batch_execute(&format!("ANALYZE {table}")),
-        Link::Sqlite(_) => Ok(()),
+    match &mut conn.backend {
+        Backend::Postgres(pg) => pg.batch_execute(&format!("ANALYZE {table}")),
+        Backend::Sqlite(_) => Ok(()),
     }
 }
 
-/// The same, and readies it to be read by place. SQLite keeps its tables in the
+/// The same, and readies it to be read by row_no. SQLite keeps its tables in the
 /// order of their places.
-fn index(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
-    if let Link::Postgres(pg) = &mut conn.link {
-        pg.batch_execute(&format!("CREATE INDEX ON {table} (place)"))?;
+fn index_and_analyze(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
+    if let Backend::Postgres(pg) = &mut conn.backend {
+        pg.batch_execute(&format!("CREATE INDEX ON {table} (row_no)"))?;
     }
     analyze(conn, table)
 }
 
 /// Runs a statement about the places above `.0`, up to `.1`, at a moment.
-fn execute(conn: &mut Conn, sql: &'static str, now: Timestamp, places: (i64, i64)) -> QueryResult<usize> {
-    on!(conn, c => diesel::sql_query(sql)
-        .bind::<Instant, _>(At(now))
-        .bind::<BigInt, _>(places.0)
-        .bind::<BigInt, _>(places.1)
+fn execute(conn: &mut Conn, sql: &'static str, now: Timestamp, range: (i64, i64)) -> QueryResult<usize> {
+    with_backend!(conn, c => diesel::sql_query(sql)
+        .bind::<SqlTimestamp, _>(DbTimestamp(now))
+        .bind::<BigInt, _>(range.0)
+        .bind::<BigInt, _>(range.1)
         .execute(c))
 }
 
 /// What an error outside [`Store::write`] means: before COMMIT, nothing was done.
-fn refused(conn: &mut Conn, error: diesel::result::Error) -> StoreError {
-    if conn.is_dead() { StoreError::Unavailable(error.to_string()) } else { StoreError::Refused(error) }
+fn store_error(conn: &mut Conn, error: diesel::result::Error) -> StoreError {
+    if conn.is_dead() { StoreError::Unavailable(error.to_string()) } else { StoreError::QueryFailed(error) }
 }

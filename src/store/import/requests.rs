@@ -3,49 +3,49 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
-use super::{Imported, Kind, Staging, execute};
+use super::{ImportKind, Imported, Staging, execute};
+use crate::domain::audit::AuditAction;
 use crate::domain::bundle::BundleId;
-use crate::domain::clock::Timestamp;
-use crate::domain::event::Action;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::entropy;
-use crate::store::types::{At, Uid};
-use crate::store::{Conn, Link, QueryResult, Store, StoreError, on, requests};
+use crate::store::types::{DbTimestamp, DbUuid};
+use crate::store::{Backend, Conn, QueryResult, Store, StoreError, requests, with_backend};
 
 table! {
-    import_requests (place) {
-        place -> BigInt,
+    import_requests (row_no) {
+        row_no -> BigInt,
         line -> BigInt,
-        redeem_id -> crate::store::types::Id,
-        mail_id -> Nullable<crate::store::types::Id>,
+        redeem_id -> crate::store::types::SqlUuid,
+        mail_id -> Nullable<crate::store::types::SqlUuid>,
         target -> Text,
         allowed -> Text,
         bundle_id -> BigInt,
-        expires_at -> crate::store::types::Instant,
+        expires_at -> crate::store::types::SqlTimestamp,
     }
 }
 
 /// The file's rows; and the same with the numbers of whom they name, as far as
 /// there is such a user, less what stands already or is blocked.
-const REQUESTS: Kind = Kind {
+const REQUESTS: ImportKind = ImportKind {
     tables: &["import_requests", "import_terms"],
-    postgres: "CREATE TEMPORARY TABLE import_requests (place bigint NOT NULL, line bigint NOT NULL, \
+    postgres_ddl: "CREATE TEMPORARY TABLE import_requests (row_no bigint NOT NULL, line bigint NOT NULL, \
          redeem_id uuid NOT NULL, mail_id uuid, target text NOT NULL, allowed text NOT NULL, \
          bundle_id bigint NOT NULL, expires_at timestamptz NOT NULL); \
-         CREATE TEMPORARY TABLE import_terms (place bigint NOT NULL, target_id bigint, allowed_id bigint, \
+         CREATE TEMPORARY TABLE import_terms (row_no bigint NOT NULL, target_id bigint, allowed_id bigint, \
          bundle_id bigint NOT NULL, redeem_id uuid NOT NULL, mail_id uuid, expires_at timestamptz NOT NULL)",
-    sqlite: "CREATE TEMPORARY TABLE import_requests (place integer PRIMARY KEY, line bigint NOT NULL, \
+    sqlite_ddl: "CREATE TEMPORARY TABLE import_requests (row_no integer PRIMARY KEY, line bigint NOT NULL, \
          redeem_id blob NOT NULL, mail_id blob, target text NOT NULL, allowed text NOT NULL, \
          bundle_id bigint NOT NULL, expires_at bigint NOT NULL); \
-         CREATE TEMPORARY TABLE import_terms (place integer PRIMARY KEY, target_id bigint, allowed_id bigint, \
+         CREATE TEMPORARY TABLE import_terms (row_no integer PRIMARY KEY, target_id bigint, allowed_id bigint, \
          bundle_id bigint NOT NULL, redeem_id blob NOT NULL, mail_id blob, expires_at bigint NOT NULL)",
-    action: Action::RequestsImported,
+    action: AuditAction::RequestsImported,
 };
 
 /// Disabled users are asked for nothing, and ask for nothing.
 const RESOLVE: &str = "INSERT INTO import_terms \
-     (place, target_id, allowed_id, bundle_id, redeem_id, mail_id, expires_at) \
-     SELECT s.place, t.id, a.id, s.bundle_id, s.redeem_id, s.mail_id, s.expires_at FROM import_requests s \
+     (row_no, target_id, allowed_id, bundle_id, redeem_id, mail_id, expires_at) \
+     SELECT s.row_no, t.id, a.id, s.bundle_id, s.redeem_id, s.mail_id, s.expires_at FROM import_requests s \
      LEFT JOIN users t ON t.email = s.target AND t.active \
      LEFT JOIN users a ON a.email = s.allowed AND a.active \
      WHERE NOT EXISTS (SELECT 1 FROM bundle_permissions p \
@@ -54,27 +54,27 @@ const RESOLVE: &str = "INSERT INTO import_terms \
 const UNRESOLVED: &str =
     "SELECT count(*) AS n FROM import_terms WHERE target_id IS NULL OR allowed_id IS NULL";
 const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
-     t.allowed_id IS NULL AS no_allowed FROM import_terms t JOIN import_requests s ON s.place = t.place \
-     WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.place LIMIT $1";
+     t.allowed_id IS NULL AS no_allowed FROM import_terms t JOIN import_requests s ON s.row_no = t.row_no \
+     WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.row_no LIMIT $1";
 /// What is open already is passed over, and the first of two stays.
 const INSERT: &str = "INSERT INTO permission_requests \
      (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
      SELECT redeem_id, target_id, allowed_id, bundle_id, allowed_id, $1, expires_at FROM import_terms \
-     WHERE place > $2 AND place <= $3 ORDER BY place \
+     WHERE row_no > $2 AND row_no <= $3 ORDER BY row_no \
      ON CONFLICT (terms) WHERE closed_at IS NULL DO NOTHING";
 /// The mails of those that were not passed over.
-const MAIL: &str = "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
+const INSERT_MAILS: &str = "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
      SELECT t.mail_id, r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \
-     ON r.redeem_id = t.redeem_id WHERE t.place > $2 AND t.place <= $3";
+     ON r.redeem_id = t.redeem_id WHERE t.row_no > $2 AND t.row_no <= $3";
 
 /// What those that were not passed over add to the tallies.
-const TALLY: &str = "INSERT INTO tallies (user_id, open, standing) \
+const INSERT_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_requests, active_permissions) \
      SELECT party, count(*), 0 FROM ( \
-     SELECT r.user_target AS party, t.place, r.created_at FROM import_terms t \
+     SELECT r.user_target AS party, t.row_no, r.created_at FROM import_terms t \
      JOIN permission_requests r ON r.redeem_id = t.redeem_id \
-     UNION ALL SELECT r.user_allowed, t.place, r.created_at FROM import_terms t \
+     UNION ALL SELECT r.user_allowed, t.row_no, r.created_at FROM import_terms t \
      JOIN permission_requests r ON r.redeem_id = t.redeem_id) AS parties \
-     WHERE created_at = $1 AND place > $2 AND place <= $3 GROUP BY party";
+     WHERE created_at = $1 AND row_no > $2 AND row_no <= $3 GROUP BY party";
 
 /// A request of the file.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ pub struct ImportedRequest {
     /// Who is asked.
     pub target: Email,
     /// Who asks: another.
-    pub allowed: Email,
+    pub grantee: Email,
     /// The rights.
     pub bundle: BundleId,
     /// When it dies by itself.
@@ -99,20 +99,20 @@ pub struct Unresolved {
     /// Who is to be asked, if they are not there.
     pub target: Option<Email>,
     /// Who asks, if they are not there.
-    pub allowed: Option<Email>,
+    pub grantee: Option<Email>,
 }
 
 #[derive(Insertable)]
 #[diesel(table_name = import_requests, treat_none_as_default_value = false)]
 struct StagedRequest<'a> {
-    place: i64,
+    row_no: i64,
     line: i64,
-    redeem_id: Uid,
-    mail_id: Option<Uid>,
+    redeem_id: DbUuid,
+    mail_id: Option<DbUuid>,
     target: &'a str,
     allowed: &'a str,
     bundle_id: i64,
-    expires_at: At,
+    expires_at: DbTimestamp,
 }
 
 #[derive(QueryableByName)]
@@ -130,7 +130,7 @@ struct UnresolvedRow {
 }
 
 #[derive(QueryableByName)]
-struct Number {
+struct CountRow {
     #[diesel(sql_type = BigInt)]
     n: i64,
 }
@@ -145,7 +145,7 @@ impl RequestImport {
     /// Begins one, with or without a mail for each request; nothing is written
     /// before [`RequestImport::insert`].
     pub fn begin(store: &Store, mail: bool) -> Result<Self, StoreError> {
-        Ok(Self { staging: Staging::open(store, &REQUESTS)?, mail })
+        Ok(Self { staging: Staging::begin(store, &REQUESTS)?, mail })
     }
 
     /// When all these requests are made: now.
@@ -159,19 +159,19 @@ impl RequestImport {
         self.staging.stage(requests, |conn, first, now| {
             let rows: Vec<StagedRequest<'_>> = (first..)
                 .zip(requests)
-                .map(|(place, request)| {
+                .map(|(row_no, request)| {
                     // A microsecond each, so that the ids come in their order,
                     // and their index grows at its end.
-                    let at = Timestamp::from_micros(now.micros().saturating_add(place));
+                    let at = Timestamp::from_micros(now.micros().saturating_add(row_no));
                     StagedRequest {
-                        place,
+                        row_no,
                         line: request.line.try_into().unwrap_or(i64::MAX),
-                        redeem_id: Uid(entropy::token().uuid(at)),
-                        mail_id: mail.then(|| Uid(entropy::token().uuid(at))),
+                        redeem_id: DbUuid(entropy::token().uuid(at)),
+                        mail_id: mail.then(|| DbUuid(entropy::token().uuid(at))),
                         target: request.target.as_str(),
-                        allowed: request.allowed.as_str(),
+                        allowed: request.grantee.as_str(),
                         bundle_id: request.bundle.0,
-                        expires_at: At(request.expires_at),
+                        expires_at: DbTimestamp(request.expires_at),
                     }
                 })
                 .collect();
@@ -181,17 +181,17 @@ impl RequestImport {
 
     /// Finds the users; how many lines name one who is not there, and the first
     /// `most` of them.
-    pub fn resolve(&mut self, most: i64) -> Result<(Vec<Unresolved>, u64), StoreError> {
+    pub fn resolve(&mut self, limit: i64) -> Result<(Vec<Unresolved>, u64), StoreError> {
         self.staging.transaction(|conn, _| {
             super::analyze(conn, "import_requests")?;
-            on!(conn, c => diesel::sql_query(RESOLVE).execute(c))?;
-            super::index(conn, "import_terms")?;
-            let count: Number = on!(conn, c => diesel::sql_query(UNRESOLVED).get_result(c))?;
+            with_backend!(conn, c => diesel::sql_query(RESOLVE).execute(c))?;
+            super::index_and_analyze(conn, "import_terms")?;
+            let count: CountRow = with_backend!(conn, c => diesel::sql_query(UNRESOLVED).get_result(c))?;
             if count.n == 0 {
                 return Ok((Vec::new(), 0));
             }
-            let first: Vec<UnresolvedRow> = on!(conn, c => diesel::sql_query(FIRST_UNRESOLVED)
-                .bind::<BigInt, _>(most)
+            let first: Vec<UnresolvedRow> = with_backend!(conn, c => diesel::sql_query(FIRST_UNRESOLVED)
+                .bind::<BigInt, _>(limit)
                 .load(c))?;
             Ok((first.into_iter().map(Unresolved::from).collect(), count.n.unsigned_abs()))
         })
@@ -199,14 +199,14 @@ impl RequestImport {
 
     /// Adds them all, once [`RequestImport::resolve`] has found everybody;
     /// `tell` hears how many are through.
-    pub fn insert(self, tell: &dyn Fn(u64)) -> Result<Imported, StoreError> {
+    pub fn insert(self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
         let mail = self.mail;
         // As for any new request, one that has expired makes room.
-        self.staging.insert(tell, requests::expire_all, |conn, now, places| {
-            let added = execute(conn, INSERT, now, places)?;
-            execute(conn, TALLY, now, places)?;
+        self.staging.insert(on_progress, requests::expire_all, |conn, now, range| {
+            let added = execute(conn, INSERT, now, range)?;
+            execute(conn, INSERT_COUNTERS, now, range)?;
             if mail {
-                execute(conn, MAIL, now, places)?;
+                execute(conn, INSERT_MAILS, now, range)?;
             }
             Ok(added)
         })
@@ -217,18 +217,18 @@ impl From<UnresolvedRow> for Unresolved {
     fn from(row: UnresolvedRow) -> Self {
         Self {
             line: row.line.unsigned_abs(),
-            target: row.no_target.then(|| Email::from_store(row.target)),
-            allowed: row.no_allowed.then(|| Email::from_store(row.allowed)),
+            target: row.no_target.then(|| Email::from_db(row.target)),
+            grantee: row.no_allowed.then(|| Email::from_db(row.allowed)),
         }
     }
 }
 
 fn write(conn: &mut Conn, rows: &[StagedRequest<'_>]) -> QueryResult<()> {
-    match &mut conn.link {
-        Link::Postgres(pg) => {
+    match &mut conn.backend {
+        Backend::Postgres(pg) => {
             diesel::copy_from(import_requests::table).from_insertable(rows).execute(&mut **pg).map(drop)
         }
-        Link::Sqlite(sqlite) => sqlite.transaction(|c| {
+        Backend::Sqlite(sqlite) => sqlite.transaction(|c| {
             rows.iter().try_for_each(|row| {
                 diesel::insert_into(import_requests::table).values(row).execute(c).map(drop)
             })

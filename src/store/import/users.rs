@@ -2,14 +2,14 @@
 
 use diesel::prelude::*;
 
-use super::{Imported, Kind, Staging, execute};
-use crate::domain::event::Action;
+use super::{ImportKind, Imported, Staging, execute};
+use crate::domain::audit::AuditAction;
 use crate::store::users::NewUser;
-use crate::store::{Conn, Link, QueryResult, Store, StoreError};
+use crate::store::{Backend, Conn, QueryResult, Store, StoreError};
 
 table! {
-    import_users (place) {
-        place -> BigInt,
+    import_users (row_no) {
+        row_no -> BigInt,
         email -> Text,
         first_name -> Text,
         last_name -> Text,
@@ -19,15 +19,15 @@ table! {
     }
 }
 
-const USERS: Kind = Kind {
+const USERS: ImportKind = ImportKind {
     tables: &["import_users"],
-    postgres: "CREATE TEMPORARY TABLE import_users (place bigint NOT NULL, email text NOT NULL, \
+    postgres_ddl: "CREATE TEMPORARY TABLE import_users (row_no bigint NOT NULL, email text NOT NULL, \
          first_name text NOT NULL, last_name text NOT NULL, password text, active boolean NOT NULL, \
          staff boolean NOT NULL)",
-    sqlite: "CREATE TEMPORARY TABLE import_users (place integer PRIMARY KEY, email text NOT NULL, \
+    sqlite_ddl: "CREATE TEMPORARY TABLE import_users (row_no integer PRIMARY KEY, email text NOT NULL, \
          first_name text NOT NULL, last_name text NOT NULL, password text, active boolean NOT NULL, \
          staff boolean NOT NULL)",
-    action: Action::UsersImported,
+    action: AuditAction::UsersImported,
 };
 
 /// Whom the address names already is passed over, and the first of two stays.
@@ -35,7 +35,7 @@ const USERS: Kind = Kind {
 /// a slice instead of being jumped about in.
 const INSERT: &str = "INSERT INTO users (email, first_name, last_name, password, active, staff, created_at) \
      SELECT email, first_name, last_name, password, active, staff, $1 FROM import_users \
-     WHERE place > $2 AND place <= $3 ORDER BY email, place ON CONFLICT (email) DO NOTHING";
+     WHERE row_no > $2 AND row_no <= $3 ORDER BY email, row_no ON CONFLICT (email) DO NOTHING";
 
 /// A user of the file.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct ImportedUser {
 #[derive(Insertable)]
 #[diesel(table_name = import_users, treat_none_as_default_value = false)]
 struct StagedUser<'a> {
-    place: i64,
+    row_no: i64,
     email: &'a str,
     first_name: &'a str,
     last_name: &'a str,
@@ -64,7 +64,7 @@ pub struct UserImport(Staging);
 impl UserImport {
     /// Begins one; nothing is written before [`UserImport::insert`].
     pub fn begin(store: &Store) -> Result<Self, StoreError> {
-        Staging::open(store, &USERS).map(Self)
+        Staging::begin(store, &USERS).map(Self)
     }
 
     /// Takes users, in the order of the file.
@@ -72,8 +72,8 @@ impl UserImport {
         self.0.stage(users, |conn, first, _| {
             let rows: Vec<StagedUser<'_>> = (first..)
                 .zip(users)
-                .map(|(place, ImportedUser { user, active })| StagedUser {
-                    place,
+                .map(|(row_no, ImportedUser { user, active })| StagedUser {
+                    row_no,
                     email: user.email.as_str(),
                     first_name: user.first_name.as_str(),
                     last_name: user.last_name.as_str(),
@@ -87,19 +87,19 @@ impl UserImport {
     }
 
     /// Adds them all; `tell` hears how many are through.
-    pub fn insert(mut self, tell: &dyn Fn(u64)) -> Result<Imported, StoreError> {
-        self.0.transaction(|conn, _| super::index(conn, "import_users"))?;
-        self.0.insert(tell, |_, _| Ok(()), |conn, now, places| execute(conn, INSERT, now, places))
+    pub fn insert(mut self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
+        self.0.transaction(|conn, _| super::index_and_analyze(conn, "import_users"))?;
+        self.0.insert(on_progress, |_, _| Ok(()), |conn, now, range| execute(conn, INSERT, now, range))
     }
 }
 
 fn write(conn: &mut Conn, rows: &[StagedUser<'_>]) -> QueryResult<()> {
-    match &mut conn.link {
-        Link::Postgres(pg) => {
+    match &mut conn.backend {
+        Backend::Postgres(pg) => {
             diesel::copy_from(import_users::table).from_insertable(rows).execute(&mut **pg).map(drop)
         }
         // One by one: the statement is prepared once, and nothing is sent anywhere.
-        Link::Sqlite(sqlite) => sqlite.transaction(|c| {
+        Backend::Sqlite(sqlite) => sqlite.transaction(|c| {
             rows.iter()
                 .try_for_each(|row| diesel::insert_into(import_users::table).values(row).execute(c).map(drop))
         }),

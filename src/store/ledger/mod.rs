@@ -8,9 +8,9 @@
 //! operations on one row are in order, whether they are in one batch, in two, or
 //! on two replicas.
 
-mod book;
-mod restraints;
-mod stroke;
+mod batch;
+mod redeem_statement;
+mod request_constraints;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,72 +19,74 @@ use std::time::{Duration, Instant};
 
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::cast::Cast;
-use super::events::{self, Event};
-use super::exports::{self, Uses};
+use super::audit_log::{self, NewAuditEntry};
+use super::export_tokens::{self, UsageDelta};
+use super::participants::Participants;
 use super::{Store, StoreError};
+use crate::domain::audit::AuditContext;
 use crate::domain::block::Block;
-use crate::domain::event::Origin;
-use crate::domain::export::{ExportRef, ExportToken, MayNotExport, NewExport};
-use crate::domain::grant::{Grant, GrantId, Terms};
-use crate::domain::limit::{AskLimits, Exceeded, Standing};
-use crate::domain::request::{NewRequest, Outcome, PermissionRequest, Refusal, RequestId};
-use crate::domain::text::IdempotencyKey;
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
+use crate::domain::permission_request::{
+    NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
+};
+use crate::domain::rate_limit::{QuotaStatus, RateLimited, RequestLimits};
 use crate::domain::token::{Entropy, RedeemId, Token};
 use crate::domain::user::Authority;
 use crate::domain::user::UserId;
+use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
-use crate::faults::planted;
-use book::Book;
+use crate::failpoints::fail_point;
+use batch::Batch;
 
 /// How long after it was begun a batch may be tried anew: its callers wait no
 /// longer than two seconds.
-const PATIENCE: Duration = Duration::from_millis(1_400);
+const RETRY_BUDGET: Duration = Duration::from_millis(1_400);
 /// How often a batch is tried anew when the database refused it: another
 /// replica may have come in between (a unique constraint, a deadlock).
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 /// How long to ask, after a lost answer to COMMIT, whether it took place.
-const SETTLING: Duration = Duration::from_secs(20);
+const OUTCOME_LOOKUP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Something to be done, by whom and from where.
 #[derive(Clone, Debug)]
 pub struct Operation {
     /// What.
-    pub deed: Deed,
+    pub command: Command,
     /// By whom and from where, for the audit trail.
-    pub origin: Origin,
+    pub audit_context: AuditContext,
     /// Within what limits; whatever asks nobody for anything has none.
-    pub limits: AskLimits,
+    pub limits: RequestLimits,
     entropy: Entropy,
 }
 
 impl Operation {
     /// An operation with randomness of its own, and no limits.
-    pub fn new(deed: Deed, origin: Origin) -> Self {
-        Self { deed, origin, limits: AskLimits::default(), entropy: entropy::token() }
+    pub fn new(command: Command, audit_context: AuditContext) -> Self {
+        Self { command, audit_context, limits: RequestLimits::default(), entropy: entropy::token() }
     }
 
     /// The same within these limits.
     #[must_use]
-    pub fn within(self, limits: AskLimits) -> Self {
+    pub fn with_limits(self, limits: RequestLimits) -> Self {
         Self { limits, ..self }
     }
 }
 
 /// What can be done.
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum Command {
     /// Make an export token.
-    CreateExport(NewExport),
+    CreateExport(NewExportToken),
     /// Revoke an export token.
     RevokeExport {
         /// Which.
-        which: ExportRef,
+        which: ExportTokenRef,
         /// Who wants it.
         by: Authority,
     },
     /// Ask for a permission.
-    Ask(NewRequest),
+    CreateRequest(NewPermissionRequest),
     /// Redeem a request.
     Redeem {
         /// Whose token this is the id of.
@@ -92,17 +94,17 @@ pub enum Deed {
         /// Who redeems.
         by: UserId,
         /// The `Idempotency-Key` it comes with.
-        once: Option<IdempotencyKey>,
+        idempotency_key: Option<IdempotencyKey>,
     },
     /// Decline or withdraw a request.
-    End {
+    CloseRequest {
         /// Which.
         which: RequestRef,
         /// Who wants it.
         by: Authority,
     },
     /// Have a live request's mail sent anew, as its requester.
-    Resend {
+    ResendMail {
         /// Which.
         id: RequestId,
         /// What it is about, which its limits go by.
@@ -111,20 +113,20 @@ pub enum Deed {
         by: UserId,
     },
     /// Give a permission unasked.
-    Give(Terms),
+    GrantPermission(Terms),
     /// Delete a permission, as a party to it.
-    TakeBack {
+    RevokePermission {
         /// Which.
-        id: GrantId,
+        id: BundlePermissionId,
         /// Who wants it.
         by: UserId,
     },
     /// Name users in a body.
-    Refer {
+    RecordUserLookup {
         /// Who does.
         by: UserId,
         /// Whether one of them is nobody.
-        astray: bool,
+        unknown_user: bool,
     },
     /// Take no more requests from somebody; those that are open are declined.
     Block(Block),
@@ -138,31 +140,31 @@ pub enum RequestRef {
     /// By its token, which is its target's.
     Token(RedeemId),
     /// By its number.
-    Number(RequestId),
+    Id(RequestId),
 }
 
-/// What came of a [`Deed`], variant by variant.
+/// What came of a [`Command`], variant by variant.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum CommandResult {
     /// The token and its row.
-    ExportCreated(Result<(ExportToken, Token), MayNotExport>),
+    ExportCreated(Result<(ExportToken, Token), ExportDenied>),
     /// The token as it is now; `None` when there is none for this caller.
     ExportRevoked(Option<ExportToken>),
     /// The request, the seconds that it has left, and what is left of the requester's
     /// limits; of none if it was made before.
-    Asked(Result<(PermissionRequest, i64, Vec<Standing>), AskRefusal>),
+    RequestCreated(Result<(PermissionRequest, i64, Vec<QuotaStatus>), CreateRequestError>),
     /// The permission that stands now, and whom it names.
-    Redeemed(Result<(Grant, Arc<Cast>), Refusal>),
+    Redeemed(Result<(BundlePermission, Arc<Participants>), RequestError>),
     /// How the request ended.
-    Ended(Result<Outcome, Refusal>),
+    RequestClosed(Result<RequestOutcome, RequestError>),
     /// Whether another mail is owed now.
-    Resent(Result<(), ResendRefusal>),
+    MailResent(Result<(), ResendMailError>),
     /// The permission; `None` when it stood already.
-    Given(Option<Grant>),
+    PermissionGranted(Option<BundlePermission>),
     /// Whether there was one to delete.
-    TakenBack(bool),
+    PermissionRevoked(bool),
     /// Whether they may be told what came of it.
-    Referred(Result<(), Exceeded>),
+    UserLookupRecorded(Result<(), RateLimited>),
     /// Whether it did not stand already.
     Blocked(bool),
     /// Whether it stood.
@@ -171,64 +173,71 @@ pub enum Verdict {
 
 /// Why a request was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskRefusal {
+pub enum CreateRequestError {
     /// There is nothing to ask for.
     #[error("the permission is already active")]
-    Granted,
+    AlreadyGranted,
     /// The `Idempotency-Key` came with another body before.
     #[error("the idempotency key was used for a different request")]
-    AnotherUnderThisKey,
+    IdempotencyKeyConflict,
     /// Who is asked takes no requests from the one who asks.
     #[error("the target has blocked the requester")]
     Blocked,
     /// Asked too often.
     #[error(transparent)]
-    TooOften(#[from] Exceeded),
+    RateLimited(#[from] RateLimited),
 }
 
 /// Why a mail is not sent anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResendRefusal {
+pub enum ResendMailError {
     /// There is no such request of theirs that lives.
     #[error(transparent)]
-    Request(#[from] Refusal),
+    Request(#[from] RequestError),
     /// The one before has not left yet.
     #[error("a mail about this request is already queued")]
-    Owed,
+    AlreadyPending,
     /// Too often.
     #[error(transparent)]
-    TooOften(#[from] Exceeded),
+    RateLimited(#[from] RateLimited),
 }
 
 /// How a batch keeps its rows from changing between decision and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
+enum ConcurrencyMode {
     /// Not at all: it reads, decides, and writes in one statement that does nothing
     /// if any of its rows has changed. Two trips to the database, and no locks.
-    Swift,
+    Optimistic,
     /// By locks.
     Locked,
     /// By locks; and it looks whether what is to be redeemed stands already. That is
     /// rare for a request that is open, since none is made then: only a batch that
     /// broke a constraint needs to.
-    Wary,
+    LockedWithRecheck,
 }
 
-impl Manner {
+impl ConcurrencyMode {
     /// Swift, where rows are named by their tokens and nothing is made. SQLite has
     /// no trips to save, and its writers are alone anyway.
-    fn first_for(store: &Store, operations: &[Operation]) -> Self {
-        let by_token = |operation: &Operation| {
-            matches!(operation.deed, Deed::Redeem { .. } | Deed::End { which: RequestRef::Token(_), .. })
+    fn initial(store: &Store, operations: &[Operation]) -> Self {
+        let is_by_token = |operation: &Operation| {
+            matches!(
+                operation.command,
+                Command::Redeem { .. } | Command::CloseRequest { which: RequestRef::Token(_), .. }
+            )
         };
-        if store.is_shared() && operations.iter().all(by_token) { Self::Swift } else { Self::Locked }
+        if store.has_concurrent_writers() && operations.iter().all(is_by_token) {
+            Self::Optimistic
+        } else {
+            Self::Locked
+        }
     }
 }
 
 /// Does a batch, whole or operation by operation: a bad one fails alone. The
 /// answers are in the order of the operations, and none comes before its COMMIT.
-pub fn commit(store: &Store, operations: &[Operation]) -> Vec<Result<Verdict, StoreError>> {
-    commit_until(&store.keyed(), operations, Instant::now() + PATIENCE)
+pub fn commit(store: &Store, operations: &[Operation]) -> Vec<Result<CommandResult, StoreError>> {
+    commit_until(&store.with_point_lookup_pool(), operations, Instant::now() + RETRY_BUDGET)
 }
 
 /// After the deadline nothing more is begun: nobody would hear of it.
@@ -236,40 +245,42 @@ fn commit_until(
     store: &Store,
     operations: &[Operation],
     deadline: Instant,
-) -> Vec<Result<Verdict, StoreError>> {
-    let mut refused = Error::RollbackTransaction;
-    let mut manner = Manner::first_for(store, operations);
-    for _ in 0..TRIES {
+) -> Vec<Result<CommandResult, StoreError>> {
+    let mut last_error = Error::RollbackTransaction;
+    let mut mode = ConcurrencyMode::initial(store, operations);
+    for _ in 0..MAX_ATTEMPTS {
         if Instant::now() >= deadline {
-            let late = || StoreError::Unavailable(format!("retry budget used up: {refused}"));
-            return operations.iter().map(|_| Err(late())).collect();
+            let deadline_exceeded = || StoreError::Unavailable(format!("retry budget used up: {last_error}"));
+            return operations.iter().map(|_| Err(deadline_exceeded())).collect();
         }
-        match try_commit(store, operations, manner) {
-            Ok(verdicts) => return verdicts.into_iter().map(Ok).collect(),
-            Err(StoreError::Refused(error)) => refused = error,
-            Err(StoreError::Unknown) => return operations.iter().map(|_| Err(StoreError::Unknown)).collect(),
+        match try_commit(store, operations, mode) {
+            Ok(results) => return results.into_iter().map(Ok).collect(),
+            Err(StoreError::QueryFailed(error)) => last_error = error,
+            Err(StoreError::OutcomeUnknown) => {
+                return operations.iter().map(|_| Err(StoreError::OutcomeUnknown)).collect();
+            }
             Err(StoreError::Unavailable(why)) => {
                 return operations.iter().map(|_| Err(StoreError::Unavailable(why.clone()))).collect();
             }
         }
-        if !is_race(&refused) {
+        if !is_conflict(&last_error) {
             break;
         }
-        manner = Manner::Wary;
+        mode = ConcurrencyMode::LockedWithRecheck;
     }
     if operations.len() < 2 {
-        tracing::error!(error = %refused, "database operation failed");
-        return operations.iter().map(|_| Err(StoreError::Refused(Error::RollbackTransaction))).collect();
+        tracing::error!(error = %last_error, "database operation failed");
+        return operations.iter().map(|_| Err(StoreError::QueryFailed(Error::RollbackTransaction))).collect();
     }
     let (first, second) = operations.split_at(operations.len() / 2);
-    let mut answers = commit_until(store, first, deadline);
-    answers.extend(commit_until(store, second, deadline));
-    answers
+    let mut results = commit_until(store, first, deadline);
+    results.extend(commit_until(store, second, deadline));
+    results
 }
 
 /// Whether another replica came in between: the same batch will now see what
 /// that one did. diesel tells a deadlock by its words alone.
-fn is_race(error: &Error) -> bool {
+fn is_conflict(error: &Error) -> bool {
     match error {
         Error::DatabaseError(
             DatabaseErrorKind::UniqueViolation
@@ -286,52 +297,58 @@ fn is_race(error: &Error) -> bool {
 
 /// One transaction. When the answer to its COMMIT is lost, the outcome is found
 /// out before anybody is told.
-fn try_commit(store: &Store, operations: &[Operation], manner: Manner) -> Result<Vec<Verdict>, StoreError> {
-    let decided = RefCell::new(None);
-    let write = || match manner {
-        Manner::Swift => store.write_at_once(
+fn try_commit(
+    store: &Store,
+    operations: &[Operation],
+    mode: ConcurrencyMode,
+) -> Result<Vec<CommandResult>, StoreError> {
+    let planned = RefCell::new(None);
+    let write = || match mode {
+        ConcurrencyMode::Optimistic => store.write_single_statement(
             |conn| {
-                let (stroke, verdicts, witness) = Book::draft(conn, operations)?;
-                *decided.borrow_mut() = Some((verdicts, witness));
-                Ok(stroke)
+                let (statement, results, commit_marker) = Batch::plan(conn, operations)?;
+                *planned.borrow_mut() = Some((results, commit_marker));
+                Ok(statement)
             },
-            |conn, stroke| stroke.write(conn),
+            |conn, statement| statement.execute(conn),
         ),
-        Manner::Locked | Manner::Wary => store.write(|conn| {
-            *decided.borrow_mut() = Some(Book::settle(conn, operations, manner)?);
+        ConcurrencyMode::Locked | ConcurrencyMode::LockedWithRecheck => store.write(|conn| {
+            *planned.borrow_mut() = Some(Batch::execute(conn, operations, mode)?);
             Ok(())
         }),
     };
-    let done = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::Unknown));
-    match (done, decided.into_inner()) {
-        (Ok(()), Some((verdicts, _))) => Ok(verdicts),
-        (Err(_), Some((verdicts, _))) if planted("ledger.early") => Ok(verdicts),
-        (Err(StoreError::Unknown), Some(_)) if planted("ledger.denied") => {
+    let result = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::OutcomeUnknown));
+    match (result, planned.into_inner()) {
+        (Ok(()), Some((results, _))) => Ok(results),
+        (Err(_), Some((results, _))) if fail_point("ledger.ack_before_commit") => Ok(results),
+        (Err(StoreError::OutcomeUnknown), Some(_)) if fail_point("ledger.unknown_reported_as_failure") => {
             Err(StoreError::Unavailable("no response".to_owned()))
         }
         // Nothing was written, so nothing can be lost.
-        (Err(StoreError::Unknown), Some((verdicts, None))) => Ok(verdicts),
+        (Err(StoreError::OutcomeUnknown), Some((results, None))) => Ok(results),
         // A panic, and the operation that caused it will be found alone.
-        (Err(StoreError::Unknown), None) => Err(StoreError::Refused(Error::RollbackTransaction)),
-        (Err(StoreError::Unknown), Some((verdicts, Some(witness)))) => match was_committed(store, &witness) {
-            Some(true) => Ok(verdicts),
-            Some(false) => Err(StoreError::Refused(Error::RollbackTransaction)),
-            None => Err(StoreError::Unknown),
-        },
+        (Err(StoreError::OutcomeUnknown), None) => Err(StoreError::QueryFailed(Error::RollbackTransaction)),
+        (Err(StoreError::OutcomeUnknown), Some((results, Some(commit_marker)))) => {
+            match was_committed(store, &commit_marker) {
+                Some(true) => Ok(results),
+                Some(false) => Err(StoreError::QueryFailed(Error::RollbackTransaction)),
+                None => Err(StoreError::OutcomeUnknown),
+            }
+        }
         (Err(error), _) => Err(error),
-        (Ok(()), None) => Err(StoreError::Unknown),
+        (Ok(()), None) => Err(StoreError::OutcomeUnknown),
     }
 }
 
 /// Whether the transaction of this event was committed; if it was not, it never will
 /// be. `None` when the database does not say so in time.
-fn was_committed(store: &Store, witness: &Event) -> Option<bool> {
-    if planted("ledger.retried") {
+fn was_committed(store: &Store, commit_marker: &NewAuditEntry) -> Option<bool> {
+    if fail_point("ledger.retry_after_unknown") {
         return Some(false);
     }
     let started = Instant::now();
-    while started.elapsed() < SETTLING {
-        match store.write(|conn| events::was_committed(conn, witness)) {
+    while started.elapsed() < OUTCOME_LOOKUP_TIMEOUT {
+        match store.write(|conn| audit_log::was_committed(conn, commit_marker)) {
             Ok(committed) => return Some(committed),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
@@ -340,6 +357,6 @@ fn was_committed(store: &Store, witness: &Event) -> Option<bool> {
 }
 
 /// Adds up uses of export tokens.
-pub fn count_uses(store: &Store, uses: &[Uses]) -> Result<(), StoreError> {
-    store.keyed().write(|conn| exports::count_uses(conn, uses))
+pub fn record_uses(store: &Store, deltas: &[UsageDelta]) -> Result<(), StoreError> {
+    store.with_point_lookup_pool().write(|conn| export_tokens::add_uses(conn, deltas))
 }

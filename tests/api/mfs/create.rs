@@ -1,17 +1,17 @@
 //! `mfs_api.create_token`.
 
 use countersign::domain::permission::Role;
-use countersign::store::keys::Scope;
+use countersign::store::api_keys::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{CREATE, create, owner, refused, told};
-use crate::helpers::{By, PASSWORD, START};
+use super::{CREATE, create, expect_refusal, owner, told};
+use crate::helpers::{AsUser, PASSWORD, START_MICROS};
 
-const NOW: i64 = START / 1_000_000;
+const NOW: i64 = START_MICROS / 1_000_000;
 
 on_both_databases! {
-    async fn a_token_reads_for_a_day_unless_told(app: TestApp) {
+    async fn a_token_defaults_to_read_for_one_day(app: TestApp) {
         let ada = owner(&app);
         let data = create(&app, &ada, json!({ "hub_id": "hub", "nid": "folder/1" })).await;
         let id = data["id"].as_str().unwrap();
@@ -32,12 +32,12 @@ on_both_databases! {
         assert!(token.starts_with("cse_") && token.len() == 48);
         assert_eq!(app.count("SELECT count(*) AS n FROM export_tokens"), 1);
         assert_eq!(app.count(&format!(
-            "SELECT count(*) AS n FROM events WHERE action = 'export.created' AND subject = 'export:{id}' AND actor = {}",
+            "SELECT count(*) AS n FROM audit_log WHERE action = 'export.created' AND subject = 'export:{id}' AND actor = {}",
             ada.id(),
         )), 1);
     }
 
-    async fn zero_hours_is_for_ever_and_a_year_is_the_most(app: TestApp) {
+    async fn zero_hours_never_expires_and_a_year_is_the_maximum(app: TestApp) {
         let ada = owner(&app);
         for (hours, expires) in [
             (json!(0), 0),
@@ -51,7 +51,7 @@ on_both_databases! {
         }
     }
 
-    async fn every_mask_is_told_back(app: TestApp) {
+    async fn every_mask_is_returned(app: TestApp) {
         let ada = owner(&app);
         for permission in [json!(1), json!(63), json!("7"), json!(null)] {
             let body = json!({ "hub_id": "hub", "nid": "n", "permission": permission });
@@ -61,7 +61,7 @@ on_both_databases! {
         }
     }
 
-    async fn what_cannot_be_taken_is_refused_by_its_code(app: TestApp) {
+    async fn invalid_parameters_are_rejected_with_their_error_code(app: TestApp) {
         let ada = owner(&app);
         let before = app.rows();
         let with = |name: &str, value: Value| {
@@ -108,51 +108,51 @@ on_both_databases! {
             (with("hub_id", json!(false)), "invalid_parameter"),
         ];
         for (body, code) in cases {
-            refused(app.post(CREATE).by(&ada).json(&body), 400, code).await;
+            expect_refusal(app.post(CREATE).as_user(&ada).json(&body), 400, code).await;
         }
         assert_eq!(app.rows(), before);
     }
 
-    async fn the_longest_names_are_taken_whatever_their_letters(app: TestApp) {
+    async fn names_of_the_maximum_length_are_accepted_in_any_script(app: TestApp) {
         let ada = app.user("ada@example.org");
         let (hub, nid) = ("é".repeat(64), "☃".repeat(255));
-        app.role(&hub, &ada, Role::Admin);
+        app.grant_role(&hub, &ada, Role::Admin);
         let data = create(&app, &ada, json!({ "hub_id": hub, "nid": nid })).await;
         assert_eq!((&data["hub_id"], &data["node_id"]), (&json!(hub), &json!(nid)));
     }
 
     async fn a_name_may_be_a_json_number(app: TestApp) {
         let ada = app.user("ada@example.org");
-        app.role("7", &ada, Role::Admin);
+        app.grant_role("7", &ada, Role::Admin);
         let data = create(&app, &ada, json!({ "hub_id": 7, "nid": 12 })).await;
         assert_eq!((&data["hub_id"], &data["node_id"]), (&json!("7"), &json!("12")));
     }
 
-    async fn what_is_wrong_is_told_in_one_order(app: TestApp) {
+    async fn parameter_errors_are_reported_in_a_fixed_order(app: TestApp) {
         let ada = owner(&app);
         let before = app.rows();
         let worse = json!({ "expiry_hours": -1, "permission": 0 });
-        refused(app.post(CREATE).json(&worse), 401, "unauthorized").await;
-        refused(app.post(CREATE).by(&ada).json(&worse), 400, "missing_parameters").await;
+        expect_refusal(app.post(CREATE).json(&worse), 401, "unauthorized").await;
+        expect_refusal(app.post(CREATE).as_user(&ada).json(&worse), 400, "missing_parameters").await;
         let bad = json!({ "hub_id": "none", "nid": "n", "expiry_hours": -1, "permission": 0 });
-        refused(app.post(CREATE).by(&ada).json(&bad), 400, "invalid_expiry").await;
+        expect_refusal(app.post(CREATE).as_user(&ada).json(&bad), 400, "invalid_expiry").await;
         let bad = json!({ "hub_id": "none", "nid": "n", "permission": 0 });
-        refused(app.post(CREATE).by(&ada).json(&bad), 400, "invalid_permission").await;
+        expect_refusal(app.post(CREATE).as_user(&ada).json(&bad), 400, "invalid_permission").await;
         let bad = json!({ "hub_id": "none", "nid": "n" });
-        refused(app.post(CREATE).by(&ada).json(&bad), 403, "token_creation_failed").await;
+        expect_refusal(app.post(CREATE).as_user(&ada).json(&bad), 403, "token_creation_failed").await;
         assert_eq!(app.rows(), before);
     }
 
-    async fn an_unknown_hub_and_rights_that_do_not_suffice_answer_alike(app: TestApp) {
+    async fn an_unknown_hub_and_missing_rights_get_the_same_response(app: TestApp) {
         let ada = app.user("ada@example.org");
         for role in [Role::Guest, Role::Contributor, Role::Designer, Role::Manager] {
-            app.role(role.name(), &ada, role);
+            app.grant_role(role.name(), &ada, role);
         }
-        app.role("admin", &ada, Role::Admin);
-        app.role("elsewhere", &app.user("grace@example.org"), Role::Owner);
+        app.grant_role("admin", &ada, Role::Admin);
+        app.grant_role("elsewhere", &app.user("grace@example.org"), Role::Owner);
         let before = app.rows();
         let ask = |hub: &str, permission: i64| {
-            told(app.post(CREATE).by(&ada).json(&json!({ "hub_id": hub, "nid": "n", "permission": permission })))
+            told(app.post(CREATE).as_user(&ada).json(&json!({ "hub_id": hub, "nid": "n", "permission": permission })))
         };
         let (status, unknown) = ask("unknown", 2).await;
         assert_eq!((status, unknown["error"].as_str()), (403, Some("token_creation_failed")));
@@ -166,7 +166,7 @@ on_both_databases! {
         assert_eq!(ask("admin", 31).await.0, 200);
     }
 
-    async fn every_kind_of_credentials_makes_a_token_and_none_or_wrong_does_not(app: TestApp) {
+    async fn every_kind_of_credentials_creates_a_token_and_missing_or_wrong_ones_do_not(app: TestApp) {
         let ada = owner(&app);
         let body = json!({ "hub_id": "hub", "nid": "n" });
         let ask = || app.post(CREATE).json(&body);
@@ -190,60 +190,60 @@ on_both_databases! {
         ] {
             let answer = bad.send().await.unwrap();
             assert_eq!(answer.headers()["www-authenticate"], "Basic realm=\"countersign\"");
-            assert_eq!(super::opened(answer).await.0, 401);
+            assert_eq!(super::read_envelope(answer).await.0, 401);
         }
         assert_eq!(app.rows(), before);
     }
 
-    async fn a_key_for_introspection_makes_no_token(app: TestApp) {
+    async fn an_introspection_key_cannot_create_a_token(app: TestApp) {
         let ada = owner(&app);
         let key = app.key(&ada.user, Scope::Introspect);
         let before = app.rows();
         let ask = app.post(CREATE).bearer_auth(key).json(&json!({ "hub_id": "hub", "nid": "n" }));
-        refused(ask, 403, "forbidden").await;
+        expect_refusal(ask, 403, "forbidden").await;
         assert_eq!(app.rows(), before);
     }
 
-    async fn get_makes_a_token_and_head_does_not(app: TestApp) {
+    async fn get_creates_a_token_and_head_does_not(app: TestApp) {
         let ada = owner(&app);
         let path = format!("{CREATE}?hub_id=hub&nid=n");
-        assert_eq!(told(app.get(&path).by(&ada)).await.0, 200);
+        assert_eq!(told(app.get(&path).as_user(&ada)).await.0, 200);
         let before = app.rows();
-        let head = app.request(Method::HEAD, &path).by(&ada).send().await.unwrap();
+        let head = app.request(Method::HEAD, &path).as_user(&ada).send().await.unwrap();
         assert_eq!(head.status(), 405);
         for method in [Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
             let answer = app.request(method.clone(), &path).send().await.unwrap();
             assert_eq!((answer.status().as_u16(), &answer.headers()["allow"]), (405, &"GET, POST".parse().unwrap()));
             if method != Method::HEAD {
-                assert_eq!(super::opened(answer).await.1["error"], "method_not_allowed");
+                assert_eq!(super::read_envelope(answer).await.1["error"], "method_not_allowed");
             }
         }
         assert_eq!(app.rows(), before);
     }
 
-    async fn another_sites_page_makes_no_token_whatever_the_method(app: TestApp) {
+    async fn a_cross_site_request_creates_no_token_with_any_method(app: TestApp) {
         let ada = owner(&app);
         let before = app.rows();
         let path = format!("{CREATE}?hub_id=hub&nid=n");
         for site in ["cross-site", "same-site"] {
             for method in [Method::GET, Method::POST] {
-                let ask = app.request(method, &path).by(&ada).header("sec-fetch-site", site);
-                refused(ask, 403, "forbidden").await;
+                let ask = app.request(method, &path).as_user(&ada).header("sec-fetch-site", site);
+                expect_refusal(ask, 403, "forbidden").await;
             }
         }
         assert_eq!(app.rows(), before);
         for site in ["same-origin", "none"] {
-            assert_eq!(told(app.get(&path).by(&ada).header("sec-fetch-site", site)).await.0, 200);
+            assert_eq!(told(app.get(&path).as_user(&ada).header("sec-fetch-site", site)).await.0, 200);
         }
     }
 
-    async fn a_slash_at_the_end_is_the_same_call(app: TestApp) {
+    async fn a_trailing_slash_is_accepted(app: TestApp) {
         let ada = owner(&app);
-        let ask = app.post(&format!("{CREATE}/")).by(&ada).json(&json!({ "hub_id": "hub", "nid": "n" }));
+        let ask = app.post(&format!("{CREATE}/")).as_user(&ada).json(&json!({ "hub_id": "hub", "nid": "n" }));
         assert_eq!(told(ask).await.0, 200);
     }
 
-    async fn what_is_not_served_is_unknown_to_anybody(app: TestApp) {
+    async fn an_unknown_method_name_returns_404(app: TestApp) {
         let ada = owner(&app);
         for (name, code) in [
             ("/-/svc/mfs_api.nonsense", "unknown_method"),
@@ -255,8 +255,8 @@ on_both_databases! {
             ("/-/svc/", "unknown_service"),
             ("/-/svc", "unknown_service"),
         ] {
-            refused(app.get(name), 404, code).await;
-            refused(app.post(name).by(&ada).json(&json!({})), 404, code).await;
+            expect_refusal(app.get(name), 404, code).await;
+            expect_refusal(app.post(name).as_user(&ada).json(&json!({})), 404, code).await;
         }
     }
 }

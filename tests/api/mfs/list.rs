@@ -4,13 +4,13 @@ use countersign::domain::permission::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{LIST, REVOKE, create, owner, refused, token, told};
-use crate::helpers::{By, START, TestApp, TestUser};
+use super::{LIST, REVOKE, create, expect_refusal, owner, token, told};
+use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
 
-const NOW: i64 = START / 1_000_000;
+const NOW: i64 = START_MICROS / 1_000_000;
 
 async fn list(app: &TestApp, by: &TestUser, query: &str) -> Value {
-    let (status, data) = told(app.get(&format!("{LIST}?{query}")).by(by)).await;
+    let (status, data) = told(app.get(&format!("{LIST}?{query}")).as_user(by)).await;
     assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
     assert_eq!(data["count"], data["tokens"].as_array().unwrap().len());
     data
@@ -21,7 +21,7 @@ fn column<'a>(data: &'a Value, name: &str) -> Vec<&'a str> {
 }
 
 on_both_databases! {
-    async fn the_list_tells_all_of_a_token_but_its_secret(app: TestApp) {
+    async fn the_list_shows_every_field_except_the_secret(app: TestApp) {
         let ada = owner(&app);
         assert_eq!(
             list(&app, &ada, "").await,
@@ -51,15 +51,15 @@ on_both_databases! {
         assert!(!data.to_string().contains(&secret));
     }
 
-    async fn active_and_expired_tokens_of_all_hubs_come_newest_first(app: TestApp) {
+    async fn active_and_expired_tokens_of_all_hubs_are_listed_newest_first(app: TestApp) {
         let ada = owner(&app);
-        app.role("other", &ada, Role::Admin);
+        app.grant_role("other", &ada, Role::Admin);
         create(&app, &ada, json!({ "hub_id": "hub", "nid": "a", "expiry_hours": 1 })).await;
         app.advance(1);
         create(&app, &ada, json!({ "hub_id": "other", "nid": "b", "expiry_hours": 0 })).await;
         app.advance(1);
         let (secret, _) = token(&app, &ada, "c", 2).await;
-        assert_eq!(told(app.post(REVOKE).by(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        assert_eq!(told(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         app.advance(3_600);
         let all = list(&app, &ada, "hub_id=hub").await;
         assert_eq!(column(&all, "node_id"), ["b", "a"], "a hub_id is context, not a filter");
@@ -79,21 +79,21 @@ on_both_databases! {
         }
     }
 
-    async fn the_list_is_the_callers_alone(app: TestApp) {
+    async fn the_list_contains_only_tokens_of_the_caller(app: TestApp) {
         let (ada, eve) = (owner(&app), app.staff("eve@example.org"));
-        app.role("hub", &eve, Role::Owner);
+        app.grant_role("hub", &eve, Role::Owner);
         token(&app, &ada, "n", 2).await;
         assert_eq!(list(&app, &eve, "").await["count"], 0);
     }
 
-    async fn a_creator_without_a_role_still_lists(app: TestApp) {
+    async fn a_creator_without_a_role_can_still_list(app: TestApp) {
         let ada = owner(&app);
         token(&app, &ada, "n", 2).await;
         app.remove_role("hub", &ada);
         assert_eq!(list(&app, &ada, "").await["count"], 1);
     }
 
-    async fn pages_follow_each_other_to_the_end(app: TestApp) {
+    async fn the_cursor_covers_all_pages(app: TestApp) {
         let ada = owner(&app);
         for nth in 0..5 {
             token(&app, &ada, &nth.to_string(), 2).await;
@@ -113,12 +113,12 @@ on_both_databases! {
             assert_eq!(list(&app, &ada, &format!("limit={limit}")).await["next_cursor"].is_string(), next);
         }
         let cursor = list(&app, &ada, "limit=4").await["next_cursor"].take();
-        let (_, body) = told(app.post(LIST).by(&ada).json(&json!({ "limit": 1, "cursor": cursor }))).await;
+        let (_, body) = told(app.post(LIST).as_user(&ada).json(&json!({ "limit": 1, "cursor": cursor }))).await;
         assert_eq!(column(&body, "node_id"), ["0"]);
         assert_eq!(body["next_cursor"], json!(null));
     }
 
-    async fn a_bad_limit_cursor_or_status_is_refused(app: TestApp) {
+    async fn an_invalid_limit_cursor_or_status_is_rejected(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 2).await;
         for query in [
@@ -126,23 +126,23 @@ on_both_databases! {
             "cursor=nonsense", "cursor=7", "cursor=%00", &format!("cursor={secret}"),
             "status=open", "status=active,", "status=,", "status=Active", "status=active%00", "status=active;expired",
         ] {
-            refused(app.get(&format!("{LIST}?{query}")).by(&ada), 400, "invalid_parameter").await;
+            expect_refusal(app.get(&format!("{LIST}?{query}")).as_user(&ada), 400, "invalid_parameter").await;
         }
         for body in [
             json!({ "limit": [1] }), json!({ "limit": {} }), json!({ "limit": 1.5 }), json!({ "limit": 0 }),
             json!({ "status": ["active"] }), json!({ "status": 1 }), json!({ "cursor": [] }), json!({ "cursor": true }),
         ] {
-            refused(app.post(LIST).by(&ada).json(&body), 400, "invalid_parameter").await;
+            expect_refusal(app.post(LIST).as_user(&ada).json(&body), 400, "invalid_parameter").await;
         }
-        refused(app.get(LIST), 401, "unauthorized").await;
+        expect_refusal(app.get(LIST), 401, "unauthorized").await;
     }
 
-    async fn reading_is_open_to_head_and_to_other_sites(app: TestApp) {
+    async fn listing_allows_head_and_cross_site_requests(app: TestApp) {
         let ada = owner(&app);
-        let head = app.request(Method::HEAD, LIST).by(&ada).send().await.unwrap();
+        let head = app.request(Method::HEAD, LIST).as_user(&ada).send().await.unwrap();
         assert_eq!(head.status(), 200);
         assert!(head.bytes().await.unwrap().is_empty());
-        let ask = app.get(LIST).by(&ada).header("sec-fetch-site", "cross-site");
+        let ask = app.get(LIST).as_user(&ada).header("sec-fetch-site", "cross-site");
         assert_eq!(told(ask).await.0, 200);
         let put = app.put(LIST).send().await.unwrap();
         assert_eq!((put.status().as_u16(), &put.headers()["allow"]), (405, &"GET, HEAD, POST".parse().unwrap()));

@@ -1,17 +1,17 @@
 //! The mfs dialect, as its clients speak it.
 
 mod create;
-mod hostile;
+mod error_status;
 mod list;
+mod malformed_input;
 mod params;
 mod revoke;
-mod statuses;
 
 use countersign::domain::permission::Role;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{By, TestApp, TestUser};
+use crate::helpers::{AsUser, TestApp, TestUser};
 
 pub const CREATE: &str = "/-/svc/mfs_api.create_token";
 pub const REVOKE: &str = "/-/svc/mfs_api.revoke";
@@ -19,11 +19,11 @@ pub const LIST: &str = "/-/svc/mfs_api.list";
 
 /// The status and the `data` of an answer whose envelope is as it should be.
 pub async fn told(request: RequestBuilder) -> (u16, Value) {
-    opened(request.send().await.unwrap()).await
+    read_envelope(request.send().await.unwrap()).await
 }
 
 /// The status and the `data` of an answer whose envelope is as it should be.
-pub async fn opened(response: Response) -> (u16, Value) {
+pub async fn read_envelope(response: Response) -> (u16, Value) {
     let asked = response.url().path().trim_start_matches("/-/svc").trim_matches('/').to_owned();
     let status = response.status().as_u16();
     assert_eq!(response.headers()["cache-control"], "no-store");
@@ -37,7 +37,7 @@ pub async fn opened(response: Response) -> (u16, Value) {
 }
 
 /// Asserts that a call is refused with this status and code, and says what to do.
-pub async fn refused(request: RequestBuilder, status: u16, code: &str) {
+pub async fn expect_refusal(request: RequestBuilder, status: u16, code: &str) {
     let (answered, data) = told(request).await;
     assert_eq!((answered, data["error"].as_str()), (status, Some(code)), "{data}");
     assert_eq!(data["status"], "error");
@@ -47,7 +47,7 @@ pub async fn refused(request: RequestBuilder, status: u16, code: &str) {
 
 /// Makes a token, by a JSON body; what is told of it.
 pub async fn create(app: &TestApp, creator: &TestUser, body: Value) -> Value {
-    let (status, data) = told(app.post(CREATE).by(creator).json(&body)).await;
+    let (status, data) = told(app.post(CREATE).as_user(creator).json(&body)).await;
     assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
     data
 }
@@ -61,11 +61,11 @@ pub async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64
 /// Somebody who owns `hub`.
 pub fn owner(app: &TestApp) -> TestUser {
     let owner = app.user("ada@example.org");
-    app.role("hub", &owner, Role::Owner);
+    app.grant_role("hub", &owner, Role::Owner);
     owner
 }
 
 /// What the tokens' rows hold.
-pub fn revoked_rows(app: &TestApp) -> i64 {
+pub fn count_revoked(app: &TestApp) -> i64 {
     app.count("SELECT count(*) AS n FROM export_tokens WHERE revoked_at IS NOT NULL")
 }

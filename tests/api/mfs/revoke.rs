@@ -1,19 +1,19 @@
 //! `mfs_api.revoke`.
 
 use countersign::domain::permission::Role;
-use countersign::store::keys::Scope;
+use countersign::store::api_keys::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{REVOKE, opened, owner, refused, revoked_rows, token, told};
-use crate::helpers::{By, TestApp, TestUser};
+use super::{REVOKE, count_revoked, expect_refusal, owner, read_envelope, token, told};
+use crate::helpers::{AsUser, TestApp, TestUser};
 
 async fn revoke(app: &TestApp, by: &TestUser, token: &str) -> (u16, Value) {
-    told(app.post(REVOKE).by(by).json(&json!({ "token": token }))).await
+    told(app.post(REVOKE).as_user(by).json(&json!({ "token": token }))).await
 }
 
 on_both_databases! {
-    async fn a_token_is_revoked_by_itself_or_by_its_id_and_again(app: TestApp) {
+    async fn a_token_is_revoked_by_secret_or_id_and_repeatedly(app: TestApp) {
         let ada = owner(&app);
         for by_id in [false, true] {
             let (secret, id) = token(&app, &ada, "n", 2).await;
@@ -29,7 +29,7 @@ on_both_databases! {
             }
             assert_eq!(app.rows(), events, "what was done before is not noted again");
         }
-        assert_eq!(revoked_rows(&app), 2);
+        assert_eq!(count_revoked(&app), 2);
     }
 
     async fn an_expired_token_can_be_revoked(app: TestApp) {
@@ -39,19 +39,19 @@ on_both_databases! {
         assert_eq!(revoke(&app, &ada, &secret).await.0, 200);
     }
 
-    async fn a_demoted_creator_can_still_close_the_door(app: TestApp) {
+    async fn creator_who_lost_admin_can_still_revoke(app: TestApp) {
         let ada = owner(&app);
         let (secret, id) = token(&app, &ada, "n", 2).await;
-        app.role("hub", &ada, Role::Guest);
+        app.grant_role("hub", &ada, Role::Guest);
         assert_eq!(revoke(&app, &ada, &secret).await.0, 200);
         app.remove_role("hub", &ada);
         assert_eq!(revoke(&app, &ada, &id).await.0, 200);
-        assert_eq!(revoked_rows(&app), 1);
+        assert_eq!(count_revoked(&app), 1);
     }
 
-    async fn somebody_elses_token_and_no_token_answer_alike(app: TestApp) {
+    async fn a_foreign_token_and_an_unknown_one_get_the_same_response(app: TestApp) {
         let (ada, eve) = (owner(&app), app.staff("eve@example.org"));
-        app.role("hub", &eve, Role::Owner);
+        app.grant_role("hub", &eve, Role::Owner);
         let (secret, id) = token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let unknown = revoke(&app, &eve, "01956d5e-0000-7000-8000-000000000000").await;
@@ -59,10 +59,10 @@ on_both_databases! {
         for theirs in [&secret, &id] {
             assert_eq!(revoke(&app, &eve, theirs).await, unknown);
         }
-        assert_eq!((app.rows(), revoked_rows(&app)), (before, 0));
+        assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
     }
 
-    async fn what_is_no_token_of_this_kind_revokes_nothing(app: TestApp) {
+    async fn other_token_kinds_revoke_nothing(app: TestApp) {
         let ada = owner(&app);
         let (secret, id) = token(&app, &ada, "n", 2).await;
         let before = app.rows();
@@ -87,11 +87,11 @@ on_both_databases! {
         ] {
             assert_eq!(revoke(&app, &ada, no_token).await.1["error"], "revocation_failed", "{no_token}");
         }
-        refused(app.post(REVOKE).by(&ada).json(&json!({ "token": 7 })), 404, "revocation_failed").await;
+        expect_refusal(app.post(REVOKE).as_user(&ada).json(&json!({ "token": 7 })), 404, "revocation_failed").await;
         for not_one in [json!([secret]), json!({ "token": secret }), json!(true), json!(1.5)] {
-            refused(app.post(REVOKE).by(&ada).json(&json!({ "token": not_one })), 400, "invalid_parameter").await;
+            expect_refusal(app.post(REVOKE).as_user(&ada).json(&json!({ "token": not_one })), 400, "invalid_parameter").await;
         }
-        assert_eq!((app.rows(), revoked_rows(&app)), (before, 0));
+        assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
     }
 
     async fn without_a_token_or_credentials_nothing_is_revoked(app: TestApp) {
@@ -100,30 +100,30 @@ on_both_databases! {
         let key = app.key(&ada.user, Scope::Introspect);
         let before = app.rows();
         for body in [json!({}), json!({ "token": "" }), json!({ "token": null }), json!({ "id": secret })] {
-            refused(app.post(REVOKE).by(&ada).json(&body), 400, "missing_token").await;
+            expect_refusal(app.post(REVOKE).as_user(&ada).json(&body), 400, "missing_token").await;
         }
-        refused(app.post(REVOKE).json(&json!({})), 401, "unauthorized").await;
+        expect_refusal(app.post(REVOKE).json(&json!({})), 401, "unauthorized").await;
         let body = json!({ "token": secret });
-        refused(app.post(REVOKE).bearer_auth(key).json(&body), 403, "forbidden").await;
-        refused(app.post(REVOKE).json(&body), 401, "unauthorized").await;
-        assert_eq!((app.rows(), revoked_rows(&app)), (before, 0));
+        expect_refusal(app.post(REVOKE).bearer_auth(key).json(&body), 403, "forbidden").await;
+        expect_refusal(app.post(REVOKE).json(&body), 401, "unauthorized").await;
+        assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
     }
 
-    async fn get_revokes_too_and_neither_head_nor_another_sites_page_does(app: TestApp) {
+    async fn get_revokes_but_head_and_cross_site_requests_do_not(app: TestApp) {
         let ada = owner(&app);
         let (secret, _) = token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let path = format!("{REVOKE}?token={secret}&");
-        let head = app.request(Method::HEAD, &path).by(&ada).send().await.unwrap();
+        let head = app.request(Method::HEAD, &path).as_user(&ada).send().await.unwrap();
         assert_eq!((head.status().as_u16(), &head.headers()["allow"]), (405, &"GET, POST".parse().unwrap()));
         for method in [Method::GET, Method::POST] {
-            let ask = app.request(method, &path).by(&ada).header("sec-fetch-site", "cross-site");
-            refused(ask, 403, "forbidden").await;
+            let ask = app.request(method, &path).as_user(&ada).header("sec-fetch-site", "cross-site");
+            expect_refusal(ask, 403, "forbidden").await;
         }
-        let answer = app.request(Method::DELETE, &path).by(&ada).send().await.unwrap();
-        assert_eq!(opened(answer).await.0, 405);
-        assert_eq!((app.rows(), revoked_rows(&app)), (before, 0));
-        assert_eq!(told(app.get(&path).by(&ada)).await.0, 200);
-        assert_eq!(revoked_rows(&app), 1);
+        let answer = app.request(Method::DELETE, &path).as_user(&ada).send().await.unwrap();
+        assert_eq!(read_envelope(answer).await.0, 405);
+        assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
+        assert_eq!(told(app.get(&path).as_user(&ada)).await.0, 200);
+        assert_eq!(count_revoked(&app), 1);
     }
 }

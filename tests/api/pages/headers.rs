@@ -3,27 +3,27 @@
 
 use reqwest::Method;
 
-use crate::callers::is_page;
+use crate::authorization_matrix::is_page;
 use crate::helpers::{Backend, TestApp};
 use crate::routes;
 
 /// A path of this pattern.
-fn path(pattern: &str) -> String {
+fn example_path(pattern: &str) -> String {
     if pattern.is_empty() { "/".to_owned() } else { pattern.replace("{}", "1") }
 }
 
 #[actix_web::test]
-async fn every_answer_keeps_what_it_says_to_its_page() {
+async fn every_response_has_the_security_headers() {
     let app = TestApp::spawn(Backend::Sqlite);
     let root = app.staff("root@example.org");
     let visitor = app.signed_in(&root);
     let mut seen = 0;
-    for (method, pattern) in routes::registered().await {
+    for (method, pattern) in routes::registered_routes().await {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         for request in [
-            app.request(method.clone(), &path(&pattern)),
-            app.request(method.clone(), &path(&pattern)).bearer_auth(&root.key),
-            visitor.asks(&app, method.clone(), &path(&pattern)),
+            app.request(method.clone(), &example_path(&pattern)),
+            app.request(method.clone(), &example_path(&pattern)).bearer_auth(&root.key),
+            visitor.request(&app, method.clone(), &example_path(&pattern)),
         ] {
             let answer = request.send().await.unwrap();
             let header = |name: &str| answer.headers().get(name).map_or("", |value| value.to_str().unwrap());
@@ -44,24 +44,24 @@ async fn every_answer_keeps_what_it_says_to_its_page() {
 }
 
 #[actix_web::test]
-async fn every_form_is_refused_without_its_token_and_from_another_site() {
+async fn every_form_is_rejected_without_its_csrf_token_and_cross_site() {
     let app = TestApp::spawn(Backend::Sqlite);
     let root = app.staff("root@example.org");
     let (visitor, other) = (app.signed_in(&root), app.signed_in(&root));
     let before = app.rows();
     let mut forms = 0;
-    for (method, pattern) in routes::registered().await {
+    for (method, pattern) in routes::registered_routes().await {
         if !is_page(&pattern) || matches!(method.as_str(), "GET" | "HEAD") {
             continue;
         }
         assert_eq!(method, "POST", "{pattern}: forms send POST alone");
         forms += 1;
-        let path = path(&pattern);
+        let path = example_path(&pattern);
         for request in [
-            visitor.asks(&app, Method::POST, &path).form(&[("x", "y")]),
-            visitor.asks(&app, Method::POST, &path).form(&[("csrf", "")]),
-            visitor.asks(&app, Method::POST, &path).form(&[("csrf", &other.csrf)]),
-            app.post(&path).form(&[("csrf", &visitor.csrf)]),
+            visitor.request(&app, Method::POST, &path).form(&[("x", "y")]),
+            visitor.request(&app, Method::POST, &path).form(&[("csrf", "")]),
+            visitor.request(&app, Method::POST, &path).form(&[("csrf", &other.csrf_token)]),
+            app.post(&path).form(&[("csrf", &visitor.csrf_token)]),
             visitor.post(&app, &path, &[]).header("sec-fetch-site", "cross-site"),
             visitor.post(&app, &path, &[]).header("sec-fetch-site", "same-site"),
         ] {
@@ -69,7 +69,7 @@ async fn every_form_is_refused_without_its_token_and_from_another_site() {
         }
     }
     let document = serde_json::to_value(countersign::http::openapi::document()).unwrap();
-    let told = routes::documented(&document).into_iter();
+    let told = routes::documented_routes(&document).into_iter();
     assert_eq!(forms, told.filter(|(method, path)| method == "POST" && is_page(path)).count());
     assert_eq!(app.rows(), before);
 }

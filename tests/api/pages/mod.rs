@@ -1,36 +1,36 @@
 //! The pages.
 
-mod access;
 mod account;
+mod api_keys;
+mod audit_log;
+pub mod dev_mail;
+mod export_tokens;
 mod headers;
 mod home;
-mod keys;
-pub mod mailbox;
 mod password;
+mod permissions;
 mod redeem;
 mod requests;
 mod session;
 mod staff;
 mod timeline;
-mod tokens;
-mod trail;
 
 use reqwest::RequestBuilder;
 
 /// A page without what sets its names apart.
-fn plain(page: &str) -> String {
+fn without_isolates(page: &str) -> String {
     page.replace("<bdi>", "").replace("</bdi>", "")
 }
 
 /// Where a browser is led that sends this.
-async fn led_to(request: RequestBuilder) -> String {
+async fn redirect_target(request: RequestBuilder) -> String {
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 303, "{}", answer.text().await.unwrap());
     answer.headers()["location"].to_str().unwrap().to_owned()
 }
 
 /// The secret of this prefix in a page, if there is one.
-fn secret(page: &str, prefix: &str) -> Option<String> {
+fn find_secret(page: &str, prefix: &str) -> Option<String> {
     let rest = page.split(prefix).nth(1)?;
     let rest: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
     Some(format!("{prefix}{rest}"))

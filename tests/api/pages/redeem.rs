@@ -5,17 +5,17 @@ use reqwest::{Method, StatusCode};
 use crate::helpers::{TestApp, TestUser};
 
 /// Two people and a live request's token.
-fn asked(app: &TestApp) -> (TestUser, TestUser, String) {
+fn new_request(app: &TestApp) -> (TestUser, TestUser, String) {
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
-    let request = app.ask(&ada, &grace, &app.bundle("Sleep & heart <rate>", 6));
+    let request = app.create_request(&ada, &grace, &app.bundle("Sleep & heart <rate>", 6));
     (ada, grace, app.redeem_token(&request))
 }
 
-const GRANTS: &str = "SELECT count(*) AS n FROM bundle_permissions";
+const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
 on_both_databases! {
-    async fn a_thousand_looks_at_the_page_change_nothing(app: TestApp) {
-        let (_, grace, token) = asked(&app);
+    async fn a_thousand_views_of_the_page_change_nothing(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
         let path = format!("/redeem?token={token}");
         let visitor = app.signed_in(&grace);
         let before = app.rows();
@@ -28,99 +28,99 @@ on_both_databases! {
             }
         }
         assert_eq!(app.rows(), before);
-        assert_eq!(visitor.sends(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
-        assert_eq!(app.count(GRANTS), 1);
+        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
-    async fn who_is_not_signed_in_learns_nothing_and_is_led_back(app: TestApp) {
-        let (_, grace, token) = asked(&app);
+    async fn a_signed_out_visitor_is_redirected_and_learns_nothing(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
         let path = format!("/redeem?token={token}");
-        let (status, page) = app.visitor().sees(&app, &path).await;
+        let (status, page) = app.signed_out().get_page(&app, &path).await;
         assert_eq!(status, 200);
         assert!(!page.contains("Sleep") && !page.contains("example.org"), "{page}");
         assert!(page.contains(&format!("name=\"next\" value=\"{}\"", path.replace('/', "&#x2f;"))), "{page}");
         // What is decided without being signed in is not, and is asked again afterwards.
-        let decided = app.visitor().post(&app, "/redeem", &[("token", &token), ("decision", "approve")]);
+        let decided = app.signed_out().post(&app, "/redeem", &[("token", &token), ("decision", "approve")]);
         let answer = decided.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         let back = format!("/redeem?token={token}");
         let asked: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
         assert_eq!(answer.headers()["location"], format!("/sign-in?next={asked}"));
-        assert_eq!(app.count(GRANTS), 0);
-        assert_eq!(app.signed_in(&grace).sees(&app, &back).await.0, 200);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 0);
+        assert_eq!(app.signed_in(&grace).get_page(&app, &back).await.0, 200);
     }
 
-    async fn the_target_looks_and_approves(app: TestApp) {
-        let (_, grace, token) = asked(&app);
+    async fn the_target_can_view_and_approve(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
         let grace = app.signed_in(&grace);
-        let (status, page) = grace.sees(&app, &format!("/redeem?token={token}")).await;
+        let (status, page) = grace.get_page(&app, &format!("/redeem?token={token}")).await;
         assert_eq!(status, 200);
         assert!(page.contains("Sleep &amp; heart &lt;rate&gt;") && page.contains("ada@example.org"), "{page}");
         assert!(page.contains("download your data") && page.contains("1 January 2030, 01:00 UTC"), "{page}");
-        assert_eq!(app.count(GRANTS), 0);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 0);
         let approve = [("token", token.as_str()), ("decision", "approve")];
-        let (status, page) = grace.sends(&app, "/redeem", &approve).await;
+        let (status, page) = grace.post_form(&app, "/redeem", &approve).await;
         assert_eq!(status, 200);
         assert!(page.contains("Request approved") && page.contains("/revoke"), "{page}");
         assert!(page.contains("They can:") && !page.contains("If you approve"), "{page}");
-        assert_eq!(app.count(GRANTS), 1);
-        assert_eq!(grace.sends(&app, "/redeem", &approve).await.0, 404);
-        assert_eq!(app.count(GRANTS), 1);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
+        assert_eq!(grace.post_form(&app, "/redeem", &approve).await.0, 404);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
-    async fn a_form_sent_twice_counts_once_and_says_the_same(app: TestApp) {
-        let (_, grace, token) = asked(&app);
+    async fn a_form_sent_twice_has_the_same_result(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
         let grace = app.signed_in(&grace);
-        let form = [("token", token.as_str()), ("decision", "approve"), ("once", "one-form")];
+        let form = [("token", token.as_str()), ("decision", "approve"), ("idempotency_key", "one-form")];
         for _ in 0..2 {
-            let (status, page) = grace.sends(&app, "/redeem", &form).await;
+            let (status, page) = grace.post_form(&app, "/redeem", &form).await;
             assert_eq!(status, 200);
             assert!(page.contains("Request approved"));
         }
-        assert_eq!(app.count(GRANTS), 1);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
-    async fn the_target_declines(app: TestApp) {
-        let (_, grace, token) = asked(&app);
+    async fn the_target_can_decline(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
         let grace = app.signed_in(&grace);
-        let (status, page) = grace.sends(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await;
+        let (status, page) = grace.post_form(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await;
         assert_eq!(status, 200);
         assert!(page.contains("Request declined"));
-        assert_eq!(grace.sends(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 404);
-        assert_eq!(app.count(GRANTS), 0);
+        assert_eq!(grace.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 404);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 0);
     }
 
-    async fn somebody_else_is_told_that_the_link_is_not_theirs_and_not_whose_it_is(app: TestApp) {
-        let (ada, grace, token) = asked(&app);
+    async fn another_user_sees_that_the_link_is_not_theirs_but_not_the_target(app: TestApp) {
+        let (ada, grace, token) = new_request(&app);
         let boss = app.staff("boss@example.org");
         let path = format!("/redeem?token={token}");
         for other in [&ada, &boss] {
             let visitor = app.signed_in(other);
             let before = app.rows();
-            let (status, page) = visitor.sees(&app, &path).await;
+            let (status, page) = visitor.get_page(&app, &path).await;
             assert_eq!(status, 404);
             assert!(page.contains("This link is for another account") && page.contains(other.email()), "{page}");
             assert!(!page.contains(grace.email()) && !page.contains("Sleep"), "{page}");
             for decision in ["approve", "decline"] {
-                let (status, page) = visitor.sends(&app, "/redeem", &[("token", &token), ("decision", decision)]).await;
+                let (status, page) = visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", decision)]).await;
                 assert_eq!(status, 404);
                 assert!(!page.contains(grace.email()));
             }
             assert_eq!(app.rows(), before);
         }
-        assert_eq!(app.signed_in(&grace).sees(&app, &path).await.0, 200);
+        assert_eq!(app.signed_in(&grace).get_page(&app, &path).await.0, 200);
     }
 
-    async fn all_that_is_over_makes_one_calm_page(app: TestApp) {
-        let (ada, grace, token) = asked(&app);
+    async fn every_inactive_link_shows_the_same_page(app: TestApp) {
+        let (ada, grace, token) = new_request(&app);
         let visitor = app.signed_in(&grace);
         let forged = format!("{}{}", &token[..47], if token.ends_with('A') { "E" } else { "A" });
-        let see = async |token: &str| visitor.sees(&app, &format!("/redeem?token={token}")).await;
+        let see = async |token: &str| visitor.get_page(&app, &format!("/redeem?token={token}")).await;
         let (status, for_forged) = see(&forged).await;
         assert_eq!(status, 404);
         assert!(for_forged.contains("This link is not valid"), "{for_forged}");
         assert_eq!(see("nonsense").await, (404, for_forged.clone()));
-        assert_eq!(visitor.sees(&app, "/redeem").await.0, 404);
+        assert_eq!(visitor.get_page(&app, "/redeem").await.0, 404);
         // Whose request it was may ask for another one.
         app.advance(3_599);
         assert_eq!(see(&token).await.0, 200);
@@ -129,32 +129,32 @@ on_both_databases! {
         assert_eq!(status, 404);
         assert!(for_expired.contains("This link is not valid"), "{for_expired}");
         assert!(for_expired.contains("mailto:ada@example.org"), "{for_expired}");
-        let request = app.ask(&ada, &grace, &app.bundle("Steps", 2));
+        let request = app.create_request(&ada, &grace, &app.bundle("Steps", 2));
         let token = app.redeem_token(&request);
-        assert_eq!(visitor.sends(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
+        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
         assert_eq!(see(&token).await, (404, for_expired));
         // Others see no more of it than of what never was.
         let eve = app.signed_in(&app.user("eve@example.org"));
-        let (_, for_eve) = eve.sees(&app, &format!("/redeem?token={token}")).await;
-        assert_eq!(for_eve, eve.sees(&app, "/redeem?token=nonsense").await.1);
+        let (_, for_eve) = eve.get_page(&app, &format!("/redeem?token={token}")).await;
+        assert_eq!(for_eve, eve.get_page(&app, "/redeem?token=nonsense").await.1);
     }
 
-    async fn an_address_adds_nothing_to_the_mail_that_a_link_begins(app: TestApp) {
+    async fn an_email_cannot_add_headers_to_the_mailto_link(app: TestApp) {
         let grace = app.user("grace@example.org");
         let visitor = app.signed_in(&grace);
         for (email, link) in [
             ("a?bcc=x@example.org", "mailto:a%3Fbcc%3Dx@example.org?subject="),
             ("a&b%40c+d@my-place.example.org", "mailto:a%26b%2540c%2Bd@my-place.example.org?subject="),
         ] {
-            let token = app.redeem_token(&app.ask(&app.user(email), &grace, &app.bundle("Sleep", 6)));
-            assert_eq!(visitor.sends(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
-            let (_, page) = visitor.sees(&app, &format!("/redeem?token={token}")).await;
+            let token = app.redeem_token(&app.create_request(&app.user(email), &grace, &app.bundle("Sleep", 6)));
+            assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
+            let (_, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
             assert!(page.contains(&format!("href=\"{link}")), "{link}: {page}");
         }
     }
 
-    async fn a_broken_form_is_told_so_as_a_page(app: TestApp) {
-        let (_, grace, token) = asked(&app);
+    async fn a_malformed_form_returns_an_error_page(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
         let visitor = app.signed_in(&grace);
         let before = app.rows();
         for form in [
@@ -169,11 +169,11 @@ on_both_databases! {
             assert_eq!(answer.status(), 400, "{form:?}");
             assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
         }
-        let of_no_type = visitor.asks(&app, Method::POST, "/redeem").body("x");
+        let of_no_type = visitor.request(&app, Method::POST, "/redeem").body("x");
         assert_eq!(of_no_type.send().await.unwrap().status(), 415);
-        let large = visitor.asks(&app, Method::POST, "/redeem").body("x".repeat(70_000));
+        let large = visitor.request(&app, Method::POST, "/redeem").body("x".repeat(70_000));
         assert_eq!(large.send().await.unwrap().status(), 413);
-        assert_eq!(visitor.asks(&app, Method::PUT, "/redeem").send().await.unwrap().status(), 405);
+        assert_eq!(visitor.request(&app, Method::PUT, "/redeem").send().await.unwrap().status(), 405);
         assert_eq!(app.rows(), before);
     }
 }

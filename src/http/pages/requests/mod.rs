@@ -1,46 +1,54 @@
 //! `/requests`: what somebody has asked others for, what became of it and of its mails,
 //! and whom they take no requests from.
 
-mod ask;
-mod deeds;
+mod actions;
+mod new_request;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 
-use super::Html;
+use super::HtmlErrors;
+use super::context::PageContext;
 use super::error::PageError;
-use super::listing::{Part, done};
+use super::pager::{Pager, flash};
+use super::templates;
 use super::timeline;
-use super::view;
-use super::visit::Visit;
-use crate::domain::grant::Terms;
-use crate::domain::request::{Outcome, PermissionRequest, RequestId};
+use crate::domain::bundle_permission::Terms;
+use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::user::User;
-use crate::http::Services;
-use crate::http::openapi::refusals::May;
+use crate::http::AppState;
+use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
-use crate::store::cast::Cast;
-use crate::store::outbox::{self, Mail, MailResult};
+use crate::store::outbox::{self, MailResult, OutboxMail};
+use crate::store::participants::Participants;
 use crate::store::requests::{self, Side};
-use crate::store::{blocks, grants, users};
+use crate::store::{blocks, permissions, users};
 
 pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(view::resource("/requests", "GET, HEAD").route(get().to(show)))
-        .service(view::resource("/requests/{id}/end", "POST").route(web::post().to(deeds::end)))
-        .service(view::resource("/requests/{id}/resend", "POST").route(web::post().to(deeds::resend)))
-        .service(view::resource("/requests/{id}/block", "POST").route(web::post().to(deeds::block)))
-        .service(view::resource("/blocks/{user}/lift", "POST").route(web::post().to(deeds::lift)))
+    app.service(templates::resource("/requests", "GET, HEAD").route(get().to(show)))
+        .service(templates::resource("/requests/{id}/close", "POST").route(web::post().to(actions::close)))
+        .service(templates::resource("/requests/{id}/resend", "POST").route(web::post().to(actions::resend)))
+        .service(templates::resource("/requests/{id}/block", "POST").route(web::post().to(actions::block)))
+        .service(templates::resource("/blocks/{user}/delete", "POST").route(web::post().to(actions::unblock)))
         .service(
-            view::resource("/ask", "GET, HEAD, POST")
-                .route(get().to(ask::show))
-                .route(web::post().to(ask::ask)),
+            templates::resource("/requests/new", "GET, HEAD, POST")
+                .route(get().to(new_request::show))
+                .route(web::post().to(new_request::create)),
         );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(show, ask::show, ask::ask, deeds::end, deeds::resend, deeds::block, deeds::lift))]
+#[openapi(paths(
+    show,
+    new_request::show,
+    new_request::create,
+    actions::close,
+    actions::resend,
+    actions::block,
+    actions::unblock
+))]
 pub(super) struct Document;
 
 /// What the one who is signed in has asked for.
@@ -50,80 +58,84 @@ pub(super) struct Document;
     operation_id = "requests_page",
     security(()),
     params(
-        ("asked" = Option<String>, Query, nullable = false, description = "Number of pending requests to skip."),
-        ("over" = Option<String>, Query, nullable = false, description = "Number of closed requests to skip."),
+        ("pending" = Option<String>, Query, nullable = false, description = "Number of pending requests to skip."),
+        ("closed" = Option<String>, Query, nullable = false, description = "Number of closed requests to skip."),
         ("blocked" = Option<String>, Query, nullable = false, description = "Number of blocked users to skip."),
-        ("done" = Option<String>, Query, nullable = false, description = "The result of the last action."),
+        ("flash" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        May<Html, 503>,
+        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    const MESSAGES: &[&str] = &["asked", "withdrawn", "resent", "owed", "unblocked"];
-    let user = &visit.user()?.user;
+async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    const MESSAGES: &[&str] = &["requested", "withdrawn", "resent", "mail-pending", "unblocked"];
+    let user = &ctx.require_user()?.user;
     let me = user.id;
-    let [asked, over, blocked] = ["asked", "over", "blocked"].map(|name| Part::of(&visit, name));
-    let pages = [asked, over, blocked].map(Part::page);
-    let found = services.directory.read(move |conn| {
+    let [pending, closed, blocked] = ["pending", "closed", "blocked"].map(|name| Pager::new(&ctx, name));
+    let pages = [pending, closed, blocked].map(Pager::page);
+    let found = services.store.read(move |conn| {
         let now = conn.now()?;
-        let [asked, over, blocked] = pages;
-        let live = requests::live_of_side(conn, Side::Allowed, me, asked, now)?;
-        let ended = requests::over_of_allowed(conn, me, over)?;
-        let cast = Cast::of(conn, live.rows.iter().chain(&ended.rows).map(|request| request.terms))?;
-        let terms: Vec<Terms> = ended.rows.iter().map(|request| request.terms).collect();
-        let standing = grants::of_terms(conn, &terms)?;
-        let numbers: Vec<RequestId> = live.rows.iter().map(|request| request.id).collect();
-        let mails = outbox::latest_of(conn, &numbers)?;
-        let strangers = blocks::of(conn, me, blocked)?;
-        let people = users::by_ids(conn, &strangers.rows)?;
-        Ok((live, ended, standing, cast, mails, strangers.total, people))
+        let [pending, closed, blocked] = pages;
+        let live = requests::pending_of_side(conn, Side::Grantee, me, pending, now)?;
+        let closed_requests = requests::closed_of_grantee(conn, me, closed)?;
+        let participants = Participants::load(
+            conn,
+            live.rows.iter().chain(&closed_requests.rows).map(|request| request.terms),
+        )?;
+        let terms: Vec<Terms> = closed_requests.rows.iter().map(|request| request.terms).collect();
+        let active_grants = permissions::by_terms(conn, &terms)?;
+        let request_ids: Vec<RequestId> = live.rows.iter().map(|request| request.id).collect();
+        let mails = outbox::latest_by_request(conn, &request_ids)?;
+        let blocked_users = blocks::list_by_target(conn, me, blocked)?;
+        let blocked_people = users::by_ids(conn, &blocked_users.rows)?;
+        Ok((live, closed_requests, active_grants, participants, mails, blocked_users.total, blocked_people))
     });
-    let (live, ended, standing, cast, mails, strangers, people) = found.await?;
-    let waiting = live.rows.iter().filter_map(|request| {
+    let (live, closed_requests, active_grants, participants, mails, blocked_users, blocked_people) =
+        found.await?;
+    let pending_requests = live.rows.iter().filter_map(|request| {
         let mail = mails.get(&request.id);
-        Some(context! { mail => told(mail, &visit, user), ..row(request, &cast)? })
+        Some(context! { mail => mail_status(mail, &ctx, user), ..request_row(request, &participants)? })
     });
-    let over_rows = ended.rows.iter().filter_map(|request| {
-        let closed = request.closed.as_ref()?;
-        let row = row(request, &cast)?;
+    let closed_rows = closed_requests.rows.iter().filter_map(|request| {
+        let closing = request.closed.as_ref()?;
+        let row = request_row(request, &participants)?;
         // What was approved may stand by other means.
-        let stands = standing.iter().any(|grant| grant.terms == request.terms);
-        let outcome = match closed.outcome {
-            Outcome::Redeemed if stands => "stands",
+        let is_active = active_grants.iter().any(|grant| grant.terms == request.terms);
+        let outcome = match closing.outcome {
+            RequestOutcome::Approved if is_active => "active",
             outcome => outcome.name(),
         };
-        Some(context! { outcome, at => closed.at.micros(), ..row })
+        Some(context! { outcome, at => closing.closed_at.micros(), ..row })
     });
     let context = context! {
-        done => done(&visit, "done", MESSAGES),
-        waiting => waiting.collect::<Vec<Value>>(),
-        asked => asked.links(live.total),
-        ended => over_rows.collect::<Vec<Value>>(),
-        over => over.links(ended.total),
-        people => people.iter().map(person).collect::<Vec<Value>>(),
-        blocked => blocked.links(strangers),
+        flash => flash(&ctx, "flash", MESSAGES),
+        pending_requests => pending_requests.collect::<Vec<Value>>(),
+        pending => pending.links(live.total),
+        closed_requests => closed_rows.collect::<Vec<Value>>(),
+        closed => closed.links(closed_requests.total),
+        blocked_people => blocked_people.iter().map(person_context).collect::<Vec<Value>>(),
+        blocked => blocked.links(blocked_users),
     };
-    Ok(visit.show("requests", context))
+    Ok(ctx.render_ok("requests", context))
 }
 
 /// Who is asked for what since when.
-fn row(request: &PermissionRequest, cast: &Cast) -> Option<Value> {
-    let scene = cast.scene(request.terms)?;
+fn request_row(request: &PermissionRequest, participants: &Participants) -> Option<Value> {
+    let parties = participants.parties(request.terms)?;
     Some(context! {
         id => request.id.0,
-        name => scene.target.display_name(),
-        email => scene.target.email.as_str(),
-        bundle_id => scene.bundle.id.0,
-        bundle => scene.bundle.display_name(),
+        name => parties.target.display_name(),
+        email => parties.target.email.as_str(),
+        bundle_id => parties.bundle.id.0,
+        bundle => parties.bundle.display_name(),
         since => request.created_at.micros(),
         until => request.expires_at.micros(),
     })
 }
 
-fn person(user: &User) -> Value {
+fn person_context(user: &User) -> Value {
     context! { id => user.id.0, name => user.display_name(), email => user.email.as_str() }
 }
 
@@ -131,23 +143,23 @@ fn person(user: &User) -> Value {
 /// `sending`, `delayed`, `sent`, `refused`) and how that looks (`badge`), `at` (when it was
 /// sent or refused, or is tried again), `why` (what went wrong), and whether it has yet to
 /// leave (`owed`).
-fn told(mail: Option<&Mail>, visit: &Visit, me: &User) -> Value {
+fn mail_status(mail: Option<&OutboxMail>, ctx: &PageContext, me: &User) -> Value {
     let Some(mail) = mail else {
-        return context! { state => "none", badge => "", at => (), why => (), owed => false };
+        return context! { state => "none", badge => "", at => (), mail_error => (), is_pending => false };
     };
     let (state, badge) = match mail.result.as_deref() {
         Some(result) if result == MailResult::Sent.name() => ("sent", "good"),
-        Some(result) if result == MailResult::Dead.name() => ("refused", "bad"),
+        Some(result) if result == MailResult::Failed.name() => ("failed", "bad"),
         Some(_) => ("none", ""),
         None if mail.leased => ("sending", "open"),
         None if mail.last_error.is_some() => ("delayed", "warn"),
         None => ("queued", "open"),
     };
-    let why = || timeline::why(mail, visit.language, me);
-    let (at, why) = match state {
-        "delayed" => (Some(mail.due_at), why()),
-        "refused" => (mail.finished_at, why()),
+    let mail_error = || timeline::mail_error(mail, ctx.language, me);
+    let (at, mail_error) = match state {
+        "delayed" => (Some(mail.due_at), mail_error()),
+        "failed" => (mail.finished_at, mail_error()),
         _ => (mail.finished_at, None),
     };
-    context! { state, badge, at => at.map(|at| at.micros()), why, owed => mail.result.is_none() }
+    context! { state, badge, at => at.map(|at| at.micros()), mail_error, is_pending => mail.result.is_none() }
 }

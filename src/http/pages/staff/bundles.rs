@@ -8,22 +8,22 @@ use minijinja::{Value, context};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::form::{self, Field};
-use super::{Done, Look, id, perform, staff_in};
+use super::form_field::{self, FormField};
+use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::{Mask, Right};
-use crate::http::Services;
-use crate::http::openapi::refusals::May;
-use crate::http::pages::Html;
+use crate::http::AppState;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::Errors;
+use crate::http::pages::HtmlErrors;
+use crate::http::pages::context::PageContext;
 use crate::http::pages::error::{PageError, see_other};
-use crate::http::pages::listing::{Part, done};
-use crate::http::pages::post::{Csrf, Fields, Post};
-use crate::http::pages::visit::Visit;
-use crate::http::problem::Problem;
-use crate::store::bundles::{BundleChange, NewBundle, Unchanged};
-use crate::store::{bundles, staff};
+use crate::http::pages::form::{CsrfForm, Form, FormFields};
+use crate::http::pages::pager::{Pager, flash};
+use crate::store::bundles::{BundleChange, BundleError, NewBundle};
+use crate::store::{admin, bundles};
 
-const ROOM: &str = "/staff/bundles";
+const PATH: &str = "/staff/bundles";
 
 #[derive(OpenApi)]
 #[openapi(paths(list, add, show, change, delete))]
@@ -35,24 +35,24 @@ pub(super) struct Document;
     path = "/staff/bundles",
     operation_id = "staff_bundles_page",
     security(()),
-    params(("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
-    responses(Look),
+    params(("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
+    responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    visit.staff()?;
-    show_all(&services, &visit, StatusCode::OK, &Form::new()).await
+pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    ctx.require_staff()?;
+    render_list(&services, &ctx, StatusCode::OK, &BundleFormState::new()).await
 }
 
 /// The list, with the form as it stands.
-async fn show_all(
-    services: &Services,
-    visit: &Visit,
+async fn render_list(
+    services: &AppState,
+    ctx: &PageContext,
     status: StatusCode,
-    form: &Form,
+    form: &BundleFormState,
 ) -> Result<HttpResponse, PageError> {
-    let part = Part::of(visit, "from");
-    let page = part.page();
-    let listed = services.directory.read(move |conn| bundles::list(conn, page)).await?;
+    let pagination = Pager::new(ctx, "offset");
+    let page = pagination.page();
+    let listed = services.store.read(move |conn| bundles::list(conn, page)).await?;
     let row = |bundle: &Bundle| {
         context! {
             id => bundle.id.0,
@@ -64,18 +64,18 @@ async fn show_all(
     let bundles: Vec<Value> = listed.rows.iter().map(row).collect();
     let context = context! {
         bundles,
-        part => part.links(listed.total),
-        done => done(visit, "staff-bundles", &["added", "changed", "deleted"]),
+        pagination => pagination.links(listed.total),
+        flash => flash(ctx, "staff-bundles", &["added", "changed", "deleted"]),
         form => Serde(form),
         open => status != StatusCode::OK,
     };
-    Ok(visit.page(status, "staff-bundles", context))
+    Ok(ctx.render(status, "staff-bundles", context))
 }
 
 /// The form, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::Bundle)]
-#[expect(dead_code, reason = "read by `Form::read`; this is what it looks like")]
+#[expect(dead_code, reason = "read by `BundleFormState::read`; this is what it looks like")]
 struct BundleForm {
     /// What shows that the form was ours.
     csrf: String,
@@ -89,51 +89,51 @@ struct BundleForm {
 
 /// The form that makes or changes a bundle.
 #[derive(Serialize)]
-struct Form {
-    name: Field,
-    description: Field,
-    rights: Vec<Box>,
+struct BundleFormState {
+    name: FormField,
+    description: FormField,
+    rights: Vec<RightCheckbox>,
     /// The key of what is wrong with the rights.
-    error: Option<&'static str>,
+    rights_error: Option<&'static str>,
 }
 
 /// A right to tick.
 #[derive(Serialize)]
-struct Box {
+struct RightCheckbox {
     right: &'static str,
-    ticked: bool,
+    checked: bool,
 }
 
-impl Form {
+impl BundleFormState {
     fn new() -> Self {
         Self {
-            name: Field::new("name", "text", "staff-name").required().explained("staff-bundle-name-hint"),
-            description: Field::new("description", "text", "staff-description"),
-            rights: boxes(|right| right == Right::Read),
-            error: None,
+            name: FormField::new("name", "text", "staff-name").required().with_hint("staff-bundle-name-hint"),
+            description: FormField::new("description", "text", "staff-description"),
+            rights: right_checkboxes(|right| right == Right::Read),
+            rights_error: None,
         }
     }
 
-    fn of(bundle: &Bundle) -> Self {
+    fn from_bundle(bundle: &Bundle) -> Self {
         let new = Self::new();
         Self {
-            name: new.name.filled(bundle.name.as_str()),
-            description: new.description.filled(bundle.description.as_str()),
-            rights: boxes(|right| bundle.permission.rights().any(|other| other == right)),
-            error: None,
+            name: new.name.with_value(bundle.name.as_str()),
+            description: new.description.with_value(bundle.description.as_str()),
+            rights: right_checkboxes(|right| bundle.permission.rights().any(|other| other == right)),
+            rights_error: None,
         }
     }
 
     /// What somebody filled in, if that can be read.
-    fn read(&mut self, fields: &Fields) -> Result<Option<NewBundle>, PageError> {
-        let name = self.name.read(fields, BundleName::new, "staff-error-bundle-name")?;
-        let description = self.description.read(fields, Description::new, "staff-error-description")?;
-        self.rights = boxes(|right| fields.all("right").any(|name| name == right.name()));
-        let ticked =
-            Right::ALL.into_iter().filter(|right| fields.all("right").any(|name| name == right.name()));
-        let permission = Mask::new(ticked.map(|right| right as i64).sum()).ok();
+    fn read(&mut self, fields: &FormFields) -> Result<Option<NewBundle>, PageError> {
+        let name = self.name.parse(fields, BundleName::new, "staff-error-bundle-name")?;
+        let description = self.description.parse(fields, Description::new, "staff-error-description")?;
+        self.rights = right_checkboxes(|right| fields.get_all("right").any(|name| name == right.name()));
+        let checked =
+            Right::ALL.into_iter().filter(|right| fields.get_all("right").any(|name| name == right.name()));
+        let permission = Mask::new(checked.map(|right| right as i64).sum()).ok();
         if permission.is_none() {
-            self.error = Some("staff-error-rights");
+            self.rights_error = Some("staff-error-rights");
         }
         let (Some(name), Some(description), Some(permission)) = (name, description, permission) else {
             return Ok(None);
@@ -142,32 +142,32 @@ impl Form {
     }
 }
 
-fn boxes(ticked: impl Fn(Right) -> bool) -> Vec<Box> {
-    Right::ALL.map(|right| Box { right: right.name(), ticked: ticked(right) }).into()
+fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
+    Right::ALL.map(|right| RightCheckbox { right: right.name(), checked: checked(right) }).into()
 }
 
 /// Makes a bundle, for staff.
 #[utoipa::path(
     post,
     path = "/staff/bundles",
-    operation_id = "make_bundle_by_page",
+    operation_id = "create_bundle_form",
     security(()),
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(Done),
+    responses(FormResponses),
 )]
 pub(super) async fn add(
-    services: Data<Services>,
-    Post { visit, fields }: Post,
+    services: Data<AppState>,
+    Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let mut form = Form::new();
+    require_staff(&ctx, PATH)?;
+    let mut form = BundleFormState::new();
     let Some(new) = form.read(&fields)? else {
-        return show_all(&services, &visit, form::UNREADABLE, &form).await;
+        return render_list(&services, &ctx, form_field::INVALID, &form).await;
     };
     let added =
-        perform(&services, &visit, move |conn, origin, now| staff::add_bundle(conn, &new, origin, now));
+        run_audited(&services, &ctx, move |conn, audit, now| admin::add_bundle(conn, &new, audit, now));
     added.await?;
-    Ok(see_other(&format!("{ROOM}?done=added")))
+    Ok(see_other(&format!("{PATH}?flash=added")))
 }
 
 /// A bundle's form, for staff.
@@ -177,35 +177,35 @@ pub(super) async fn add(
     operation_id = "staff_bundle_page",
     security(()),
     params(("id" = String, Path, description = "The bundle's number.")),
-    responses(Look),
+    responses(PageResponses),
 )]
 pub(super) async fn show(
-    services: Data<Services>,
+    services: Data<AppState>,
     segment: Path<String>,
-    visit: Visit,
+    ctx: PageContext,
 ) -> Result<HttpResponse, PageError> {
-    visit.staff()?;
-    let bundle = find(&services, BundleId(id(&segment)?)).await?;
-    Ok(show_one(&visit, StatusCode::OK, bundle.id, None, &Form::of(&bundle)))
+    ctx.require_staff()?;
+    let bundle = find_bundle(&services, BundleId(parse_id(&segment)?)).await?;
+    Ok(render_bundle(&ctx, StatusCode::OK, bundle.id, None, &BundleFormState::from_bundle(&bundle)))
 }
 
-async fn find(services: &Services, id: BundleId) -> Result<Bundle, PageError> {
-    let found = services.directory.read(move |conn| bundles::by_ids(conn, &[id])).await?;
-    Ok(found.into_iter().next().ok_or(Problem::NotFound)?)
+async fn find_bundle(services: &AppState, id: BundleId) -> Result<Bundle, PageError> {
+    let found = services.store.read(move |conn| bundles::by_ids(conn, &[id])).await?;
+    Ok(found.into_iter().next().ok_or(ApiError::NotFound)?)
 }
 
 /// A bundle's form as it stands, and why the bundle stays as it is.
-fn show_one(
-    visit: &Visit,
+fn render_bundle(
+    ctx: &PageContext,
     status: StatusCode,
     id: BundleId,
-    refusal: Option<&str>,
-    form: &Form,
+    conflict: Option<&str>,
+    form: &BundleFormState,
 ) -> HttpResponse {
-    visit.page(
+    ctx.render(
         status,
         "staff-bundle",
-        context! { id => id.0, refusal, form => Serde(form), done => None::<()> },
+        context! { id => id.0, conflict, form => Serde(form), flash => None::<()> },
     )
 }
 
@@ -213,37 +213,37 @@ fn show_one(
 #[utoipa::path(
     post,
     path = "/staff/bundles/{id}",
-    operation_id = "change_bundle_by_page",
+    operation_id = "change_bundle_form",
     security(()),
     params(("id" = String, Path, description = "The bundle's number.")),
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(Done, May<Html, 409>),
+    responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn change(
-    services: Data<Services>,
+    services: Data<AppState>,
     segment: Path<String>,
-    Post { visit, fields }: Post,
+    Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let bundle = find(&services, BundleId(id(&segment)?)).await?;
-    let mut form = Form::of(&bundle);
+    require_staff(&ctx, PATH)?;
+    let bundle = find_bundle(&services, BundleId(parse_id(&segment)?)).await?;
+    let mut form = BundleFormState::from_bundle(&bundle);
     let Some(new) = form.read(&fields)? else {
-        return Ok(show_one(&visit, form::UNREADABLE, bundle.id, None, &form));
+        return Ok(render_bundle(&ctx, form_field::INVALID, bundle.id, None, &form));
     };
     let change = BundleChange {
         name: Some(new.name),
         description: Some(new.description),
         permission: Some(new.permission),
     };
-    let changed = perform(&services, &visit, move |conn, origin, now| {
-        staff::change_bundle(conn, bundle.id, &change, origin, now)
+    let changed = run_audited(&services, &ctx, move |conn, audit, now| {
+        admin::update_bundle(conn, bundle.id, &change, audit, now)
     });
     match changed.await? {
-        Ok(_) => Ok(see_other(&format!("{ROOM}?done=changed"))),
-        Err(Unchanged::Unknown) => Err(Problem::NotFound.into()),
-        Err(Unchanged::InUse) => {
-            let refusal = Some("staff-bundle-rights-in-use");
-            Ok(show_one(&visit, form::IN_THE_WAY, bundle.id, refusal, &form))
+        Ok(_) => Ok(see_other(&format!("{PATH}?flash=changed"))),
+        Err(BundleError::NotFound) => Err(ApiError::NotFound.into()),
+        Err(BundleError::InUse) => {
+            let conflict = Some("staff-bundle-rights-in-use");
+            Ok(render_bundle(&ctx, form_field::CONFLICT, bundle.id, conflict, &form))
         }
     }
 }
@@ -252,28 +252,34 @@ pub(super) async fn change(
 #[utoipa::path(
     post,
     path = "/staff/bundles/{id}/delete",
-    operation_id = "delete_bundle_by_page",
+    operation_id = "delete_bundle_form",
     security(()),
     params(("id" = String, Path, description = "The bundle's number.")),
-    request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(Done, May<Html, 409>),
+    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn delete(
-    services: Data<Services>,
+    services: Data<AppState>,
     segment: Path<String>,
-    Post { visit, .. }: Post,
+    Form { ctx, .. }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let bundle = find(&services, BundleId(id(&segment)?)).await?;
+    require_staff(&ctx, PATH)?;
+    let bundle = find_bundle(&services, BundleId(parse_id(&segment)?)).await?;
     let id = bundle.id;
     let deleted =
-        perform(&services, &visit, move |conn, origin, now| staff::delete_bundle(conn, id, origin, now));
+        run_audited(&services, &ctx, move |conn, audit, now| admin::delete_bundle(conn, id, audit, now));
     match deleted.await? {
-        Ok(()) => Ok(see_other(&format!("{ROOM}?done=deleted"))),
-        Err(Unchanged::Unknown) => Err(Problem::NotFound.into()),
-        Err(Unchanged::InUse) => {
-            let refusal = Some("staff-bundle-in-use");
-            Ok(show_one(&visit, form::IN_THE_WAY, id, refusal, &Form::of(&bundle)))
+        Ok(()) => Ok(see_other(&format!("{PATH}?flash=deleted"))),
+        Err(BundleError::NotFound) => Err(ApiError::NotFound.into()),
+        Err(BundleError::InUse) => {
+            let conflict = Some("staff-bundle-in-use");
+            Ok(render_bundle(
+                &ctx,
+                form_field::CONFLICT,
+                id,
+                conflict,
+                &BundleFormState::from_bundle(&bundle),
+            ))
         }
     }
 }

@@ -9,30 +9,30 @@ use minijinja::{Value, context};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::form::{self, Field};
-use super::{Done, Look, perform, staff_in};
+use super::form_field::{self, FormField};
+use super::{FormResponses, PageResponses, require_staff, run_audited};
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
-use crate::domain::text::checked_or_empty;
-use crate::domain::text::clean;
 use crate::domain::user::Email;
-use crate::http::Services;
-use crate::http::openapi::refusals::May;
-use crate::http::pages::Html;
-use crate::http::pages::error::{PageError, encoded, see_other};
-use crate::http::pages::listing::{Part, done};
-use crate::http::pages::post::{Fields, Post};
-use crate::http::pages::visit::Visit;
-use crate::http::problem::Problem;
+use crate::domain::validated_text::sanitize_for_display;
+use crate::domain::validated_text::validate_optional;
+use crate::http::AppState;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::Errors;
+use crate::http::pages::HtmlErrors;
+use crate::http::pages::context::PageContext;
+use crate::http::pages::error::{PageError, query_encode, see_other};
+use crate::http::pages::form::{Form, FormFields};
+use crate::http::pages::pager::{Pager, flash};
+use crate::store::admin::{self, HubError};
 use crate::store::hubs;
-use crate::store::staff::{self, HubRefusal};
 
-const ROOM: &str = "/staff/hubs";
+const PATH: &str = "/staff/hubs";
 /// The most characters of a hub's name, and of a search.
-const NAME: usize = 100;
+const MAX_NAME_LENGTH: usize = 100;
 
 #[derive(OpenApi)]
-#[openapi(paths(list, add, show, give, take))]
+#[openapi(paths(list, add, show, grant_role, revoke_role))]
 pub(super) struct Document;
 
 /// Lists the hubs, for staff.
@@ -43,50 +43,50 @@ pub(super) struct Document;
     security(()),
     params(
         ("q" = Option<String>, Query, nullable = false, description = "Text to search for in ids and names."),
-        ("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
-    responses(Look),
+    responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    visit.staff()?;
-    show_all(&services, &visit, StatusCode::OK, &NewHub::new()).await
+pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    ctx.require_staff()?;
+    render_list(&services, &ctx, StatusCode::OK, &HubFormState::new()).await
 }
 
 /// The list, with the form as it stands.
-async fn show_all(
-    services: &Services,
-    visit: &Visit,
+async fn render_list(
+    services: &AppState,
+    ctx: &PageContext,
     status: StatusCode,
-    form: &NewHub,
+    form: &HubFormState,
 ) -> Result<HttpResponse, PageError> {
-    let q = visit.parameter("q").unwrap_or_default();
+    let q = ctx.query_param("q").unwrap_or_default();
     let q = q.trim();
-    let part = Part::of(visit, "from");
-    let page = part.page_and_one();
+    let pagination = Pager::new(ctx, "offset");
+    let page = pagination.limit_plus_one();
     let text = q.to_lowercase();
-    let mut found = match q.chars().count() <= NAME {
-        true => services.directory.read(move |conn| hubs::search(conn, &text, page)).await?,
+    let mut found = match q.chars().count() <= MAX_NAME_LENGTH {
+        true => services.store.read(move |conn| hubs::search(conn, &text, page)).await?,
         false => Vec::new(),
     };
-    let part = part.cut(&mut found);
+    let pagination = pagination.finish(&mut found);
     let row = |(id, name): &(HubId, String)| {
-        context! { id => id.as_str(), name => clean(name), link => place(id) }
+        context! { id => id.as_str(), name => sanitize_for_display(name), link => hub_url(id) }
     };
     let hubs: Vec<Value> = found.iter().map(row).collect();
     let open = status != StatusCode::OK;
-    let context = context! { q, hubs, part, done => None::<()>, form => Serde(form), open };
-    Ok(visit.page(status, "staff-hubs", context))
+    let context = context! { q, hubs, pagination, flash => None::<()>, form => Serde(form), open };
+    Ok(ctx.render(status, "staff-hubs", context))
 }
 
 /// Where a hub's own page is.
-fn place(id: &HubId) -> String {
-    format!("/staff/hub?id={}", encoded(id.as_str()))
+fn hub_url(id: &HubId) -> String {
+    format!("/staff/hub?id={}", query_encode(id.as_str()))
 }
 
 /// The form that adds a hub, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::NewHub)]
-#[expect(dead_code, reason = "read by `add`; this is what it looks like")]
+#[expect(dead_code, reason = "parsed by `add`; declared for the OpenAPI schema")]
 struct NewHubForm {
     /// What shows that the form was ours.
     csrf: String,
@@ -100,18 +100,18 @@ struct NewHubForm {
 
 /// The form that adds a hub.
 #[derive(Serialize)]
-struct NewHub {
-    id: Field,
-    name: Field,
-    owner: Field,
+struct HubFormState {
+    id: FormField,
+    name: FormField,
+    owner: FormField,
 }
 
-impl NewHub {
+impl HubFormState {
     fn new() -> Self {
         Self {
-            id: Field::new("id", "text", "staff-hub-id").required().explained("staff-hub-id-hint"),
-            name: Field::new("name", "text", "staff-name"),
-            owner: Field::new("owner", "email", "staff-hub-owner").required(),
+            id: FormField::new("id", "text", "staff-hub-id").required().with_hint("staff-hub-id-hint"),
+            name: FormField::new("name", "text", "staff-name"),
+            owner: FormField::new("owner", "email", "staff-hub-owner").required(),
         }
     }
 }
@@ -120,36 +120,37 @@ impl NewHub {
 #[utoipa::path(
     post,
     path = "/staff/hubs",
-    operation_id = "add_hub_by_page",
+    operation_id = "add_hub_form",
     security(()),
     request_body(content = NewHubForm, content_type = "application/x-www-form-urlencoded"),
-    responses(Done, May<Html, 409>),
+    responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn add(
-    services: Data<Services>,
-    Post { visit, fields }: Post,
+    services: Data<AppState>,
+    Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let mut form = NewHub::new();
-    let again = async |form: &NewHub, status| show_all(&services, &visit, status, form).await;
-    let id = form.id.read(&fields, HubId::new, "staff-error-hub-id")?;
-    let name = form.name.read(&fields, |text| checked_or_empty(text, NAME), "staff-error-name")?;
-    let owner = form.owner.read(&fields, Email::new, "staff-error-email")?;
+    require_staff(&ctx, PATH)?;
+    let mut form = HubFormState::new();
+    let render_again = async |form: &HubFormState, status| render_list(&services, &ctx, status, form).await;
+    let id = form.id.parse(&fields, HubId::new, "staff-error-hub-id")?;
+    let name =
+        form.name.parse(&fields, |text| validate_optional(text, MAX_NAME_LENGTH), "staff-error-name")?;
+    let owner = form.owner.parse(&fields, Email::new, "staff-error-email")?;
     let (Some(id), Some(name), Some(owner)) = (id, name, owner) else {
-        return again(&form, form::UNREADABLE).await;
+        return render_again(&form, form_field::INVALID).await;
     };
     let hub = id.clone();
-    let added = perform(&services, &visit, move |conn, origin, now| {
-        staff::add_hub(conn, &hub, &name, &owner, origin, now)
+    let added = run_audited(&services, &ctx, move |conn, audit, now| {
+        admin::add_hub(conn, &hub, &name, &owner, audit, now)
     });
     match added.await? {
-        Ok(()) => return Ok(see_other(&format!("{}&done=added", place(&id)))),
-        Err(HubRefusal::Nobody) => form.owner.refuse("staff-error-nobody"),
-        Err(HubRefusal::Exists | HubRefusal::Unknown | HubRefusal::NoRole) => {
-            form.id.refuse("staff-error-hub-taken");
+        Ok(()) => return Ok(see_other(&format!("{}&flash=added", hub_url(&id)))),
+        Err(HubError::UnknownUser) => form.owner.set_error("staff-error-unknown-user"),
+        Err(HubError::Exists | HubError::UnknownHub | HubError::NotAMember) => {
+            form.id.set_error("staff-error-hub-taken");
         }
     }
-    again(&form, form::IN_THE_WAY).await
+    render_again(&form, form_field::CONFLICT).await
 }
 
 /// One hub, and who is what in it, for staff.
@@ -160,35 +161,35 @@ pub(super) async fn add(
     security(()),
     params(
         ("id" = Option<String>, Query, nullable = false, description = "The hub's id."),
-        ("from" = Option<String>, Query, nullable = false, description = "Number of members to skip."),
+        ("offset" = Option<String>, Query, nullable = false, description = "Number of members to skip."),
     ),
-    responses(Look),
+    responses(PageResponses),
 )]
-pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    visit.staff()?;
-    let id = HubId::new(&visit.parameter("id").unwrap_or_default()).map_err(|_| Problem::NotFound)?;
-    show_one(&services, &visit, StatusCode::OK, id, &Membership::new()).await
+pub(super) async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    ctx.require_staff()?;
+    let id = HubId::new(&ctx.query_param("id").unwrap_or_default()).map_err(|_| ApiError::NotFound)?;
+    render_hub(&services, &ctx, StatusCode::OK, id, &RoleFormState::new()).await
 }
 
 /// A hub's page, with the form as it stands.
-async fn show_one(
-    services: &Services,
-    visit: &Visit,
+async fn render_hub(
+    services: &AppState,
+    ctx: &PageContext,
     status: StatusCode,
     id: HubId,
-    form: &Membership,
+    form: &RoleFormState,
 ) -> Result<HttpResponse, PageError> {
     let hub = id.clone();
     // Where a form was sent to is not where its page is.
-    let here = if status == StatusCode::OK { visit.here.clone() } else { place(&id) };
-    let part = Part::at(&here, "from");
-    let page = part.page_and_one();
-    let found = services.directory.read(move |conn| {
+    let here = if status == StatusCode::OK { ctx.current_url.clone() } else { hub_url(&id) };
+    let pagination = Pager::from_url(&here, "offset");
+    let page = pagination.limit_plus_one();
+    let found = services.store.read(move |conn| {
         let Some(name) = hubs::name(conn, &hub)? else { return Ok(None) };
         Ok(Some((name, hubs::members(conn, &hub, page)?)))
     });
-    let (name, mut found) = found.await?.ok_or(Problem::NotFound)?;
-    let part = part.cut(&mut found);
+    let (name, mut found) = found.await?.ok_or(ApiError::NotFound)?;
+    let pagination = pagination.finish(&mut found);
     let members: Vec<Value> = found
         .iter()
         .map(|(user, role)| {
@@ -196,17 +197,16 @@ async fn show_one(
         })
         .collect();
     let roles = Role::ALL.map(Role::name);
-    let done = done(visit, "staff-hub", &["added", "given", "taken", "had-none"]);
-    let context =
-        context! { id => id.as_str(), name => clean(&name), members, roles, part, done, form => Serde(form) };
-    Ok(visit.page(status, "staff-hub", context))
+    let flash = flash(ctx, "staff-hub", &["added", "granted", "revoked", "no-role"]);
+    let context = context! { id => id.as_str(), name => sanitize_for_display(&name), members, roles, pagination, flash, form => Serde(form) };
+    Ok(ctx.render(status, "staff-hub", context))
 }
 
 /// The form that gives a role, as it is documented.
 #[derive(ToSchema)]
-#[schema(as = page::Membership)]
-#[expect(dead_code, reason = "read by `give`; this is what it looks like")]
-struct MembershipForm {
+#[schema(as = page::GrantRole)]
+#[expect(dead_code, reason = "parsed by `grant_role`; declared for the OpenAPI schema")]
+struct GrantRoleForm {
     /// What shows that the form was ours.
     csrf: String,
     /// The hub's id.
@@ -219,9 +219,9 @@ struct MembershipForm {
 
 /// The form that takes a role, as it is documented.
 #[derive(ToSchema)]
-#[schema(as = page::Member)]
-#[expect(dead_code, reason = "read by `take`; this is what it looks like")]
-struct MemberForm {
+#[schema(as = page::RevokeRole)]
+#[expect(dead_code, reason = "parsed by `revoke_role`; declared for the OpenAPI schema")]
+struct RevokeRoleForm {
     /// What shows that the form was ours.
     csrf: String,
     /// The hub's id.
@@ -232,85 +232,86 @@ struct MemberForm {
 
 /// The form that gives a role.
 #[derive(Serialize)]
-struct Membership {
-    email: Field,
+struct RoleFormState {
+    email: FormField,
     role: &'static str,
 }
 
-impl Membership {
+impl RoleFormState {
     fn new() -> Self {
-        let email = Field::new("email", "email", "email").required().explained("staff-hub-give-hint");
+        let email = FormField::new("email", "email", "email").required().with_hint("staff-hub-grant-hint");
         Self { email, role: Role::Contributor.name() }
     }
 }
 
 /// The hub that a form is about.
-fn hub_of(fields: &Fields) -> Result<HubId, PageError> {
-    HubId::new(fields.one("hub")?).map_err(|_| Problem::NotFound.into())
+fn parse_hub_id(fields: &FormFields) -> Result<HubId, PageError> {
+    HubId::new(fields.required("hub")?).map_err(|_| ApiError::NotFound.into())
 }
 
 /// Gives a user a role in a hub, in place of the one they had, for staff.
 #[utoipa::path(
     post,
-    path = "/staff/hub/give",
-    operation_id = "give_role_by_page",
+    path = "/staff/hub/members/grant",
+    operation_id = "grant_role_form",
     security(()),
-    request_body(content = MembershipForm, content_type = "application/x-www-form-urlencoded"),
-    responses(Done, May<Html, 409>),
+    request_body(content = GrantRoleForm, content_type = "application/x-www-form-urlencoded"),
+    responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn give(
-    services: Data<Services>,
-    Post { visit, fields }: Post,
+pub(super) async fn grant_role(
+    services: Data<AppState>,
+    Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let hub = hub_of(&fields)?;
+    require_staff(&ctx, PATH)?;
+    let hub = parse_hub_id(&fields)?;
     let role: Role =
-        fields.one("role")?.parse().map_err(|_| Problem::BadRequest("Unknown role.".to_owned()))?;
-    let mut form = Membership { role: role.name(), ..Membership::new() };
-    let again =
-        async |form: &Membership, status| show_one(&services, &visit, status, hub.clone(), form).await;
-    let Some(email) = form.email.read(&fields, Email::new, "staff-error-email")? else {
-        return again(&form, form::UNREADABLE).await;
+        fields.required("role")?.parse().map_err(|_| ApiError::BadRequest("Unknown role.".to_owned()))?;
+    let mut form = RoleFormState { role: role.name(), ..RoleFormState::new() };
+    let render_again =
+        async |form: &RoleFormState, status| render_hub(&services, &ctx, status, hub.clone(), form).await;
+    let Some(email) = form.email.parse(&fields, Email::new, "staff-error-email")? else {
+        return render_again(&form, form_field::INVALID).await;
     };
     let id = hub.clone();
-    let given = perform(&services, &visit, move |conn, origin, now| {
-        staff::give_role(conn, &id, &email, role, origin, now)
+    let given = run_audited(&services, &ctx, move |conn, audit, now| {
+        admin::grant_role(conn, &id, &email, role, audit, now)
     });
     match given.await? {
-        Ok(()) => Ok(see_other(&format!("{}&done=given", place(&hub)))),
-        Err(HubRefusal::Nobody) => {
-            form.email.refuse("staff-error-nobody");
-            again(&form, form::IN_THE_WAY).await
+        Ok(()) => Ok(see_other(&format!("{}&flash=granted", hub_url(&hub)))),
+        Err(HubError::UnknownUser) => {
+            form.email.set_error("staff-error-unknown-user");
+            render_again(&form, form_field::CONFLICT).await
         }
-        Err(HubRefusal::Unknown | HubRefusal::Exists | HubRefusal::NoRole) => Err(Problem::NotFound.into()),
+        Err(HubError::UnknownHub | HubError::Exists | HubError::NotAMember) => Err(ApiError::NotFound.into()),
     }
 }
 
 /// Takes a user's role in a hub, for staff.
 #[utoipa::path(
     post,
-    path = "/staff/hub/take",
-    operation_id = "take_role_by_page",
+    path = "/staff/hub/members/revoke",
+    operation_id = "revoke_role_form",
     security(()),
-    request_body(content = MemberForm, content_type = "application/x-www-form-urlencoded"),
-    responses(Done),
+    request_body(content = RevokeRoleForm, content_type = "application/x-www-form-urlencoded"),
+    responses(FormResponses),
 )]
-pub(super) async fn take(
-    services: Data<Services>,
-    Post { visit, fields }: Post,
+pub(super) async fn revoke_role(
+    services: Data<AppState>,
+    Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let hub = hub_of(&fields)?;
-    let email = Email::new(fields.one("email")?).map_err(|_| Problem::NotFound)?;
+    require_staff(&ctx, PATH)?;
+    let hub = parse_hub_id(&fields)?;
+    let email = Email::new(fields.required("email")?).map_err(|_| ApiError::NotFound)?;
     let id = hub.clone();
-    let taken =
-        perform(&services, &visit, move |conn, origin, now| staff::take_role(conn, &id, &email, origin, now));
-    let done = match taken.await? {
-        Ok(()) => "taken",
-        Err(HubRefusal::NoRole) => "had-none",
-        Err(HubRefusal::Unknown | HubRefusal::Exists | HubRefusal::Nobody) => {
-            return Err(Problem::NotFound.into());
+    let taken = run_audited(&services, &ctx, move |conn, audit, now| {
+        admin::revoke_role(conn, &id, &email, audit, now)
+    });
+    let flash = match taken.await? {
+        Ok(()) => "revoked",
+        Err(HubError::NotAMember) => "no-role",
+        Err(HubError::UnknownHub | HubError::Exists | HubError::UnknownUser) => {
+            return Err(ApiError::NotFound.into());
         }
     };
-    Ok(see_other(&format!("{}&done={done}", place(&hub))))
+    Ok(see_other(&format!("{}&flash={flash}", hub_url(&hub))))
 }

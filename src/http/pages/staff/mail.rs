@@ -6,24 +6,24 @@ use minijinja::{Value, context};
 use utoipa::OpenApi;
 use uuid::Uuid;
 
-use super::{Done, Look, id, perform, staff_in};
-use crate::domain::clock::Timestamp;
+use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
-use crate::http::Services;
+use crate::http::AppState;
+use crate::http::pages::context::PageContext;
 use crate::http::pages::error::{PageError, see_other};
-use crate::http::pages::listing::{Part, done};
-use crate::http::pages::post::{Csrf, Post};
-use crate::http::pages::visit::Visit;
-use crate::store::outbox::{self, Mail, MailFilter, MailResult};
-use crate::store::staff;
+use crate::http::pages::form::{CsrfForm, Form};
+use crate::http::pages::pager::{Pager, flash};
+use crate::store::admin;
+use crate::store::outbox::{self, MailFilter, MailResult, OutboxMail};
 
-const ROOM: &str = "/staff/mail";
+const PATH: &str = "/staff/mail";
 /// What may be listed, by its name in the query.
 const FILTERS: [(&str, MailFilter); 4] = [
     ("all", MailFilter::All),
-    ("unsent", MailFilter::Unsent),
-    ("dead", MailFilter::Ended(MailResult::Dead)),
-    ("sent", MailFilter::Ended(MailResult::Sent)),
+    ("unsent", MailFilter::Pending),
+    ("failed", MailFilter::Finished(MailResult::Failed)),
+    ("sent", MailFilter::Finished(MailResult::Sent)),
 ];
 
 #[derive(OpenApi)]
@@ -37,33 +37,33 @@ pub(super) struct Document;
     operation_id = "staff_mail_page",
     security(()),
     params(
-        ("state" = Option<String>, Query, nullable = false, description = "`all`, `unsent`, `dead` or `sent`."),
-        ("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("state" = Option<String>, Query, nullable = false, description = "`all`, `unsent`, `failed` or `sent`."),
+        ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
-    responses(Look),
+    responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    visit.staff()?;
-    let asked = visit.parameter("state").unwrap_or_default();
+pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    ctx.require_staff()?;
+    let asked = ctx.query_param("state").unwrap_or_default();
     let named = FILTERS.into_iter().find(|(name, _)| *name == asked);
     let (state, filter) = named.unwrap_or(("all", MailFilter::All));
-    let part = Part::of(&visit, "from");
-    let page = part.page_and_one();
-    let found = services.directory.read(move |conn| {
+    let pagination = Pager::new(&ctx, "offset");
+    let page = pagination.limit_plus_one();
+    let found = services.store.read(move |conn| {
         let now = conn.now()?;
         let mails = outbox::list(conn, filter, page)?;
-        let to = staff::addressees(conn, &mails)?;
+        let to = admin::recipients(conn, &mails)?;
         Ok((now, mails, to))
     });
     let (now, mut found, to) = found.await?;
-    let part = part.cut(&mut found);
+    let pagination = pagination.finish(&mut found);
     let mails: Vec<Value> = found.iter().map(|mail| row(mail, to.get(&mail.id), now)).collect();
     let states = FILTERS.map(|(name, _)| name);
-    let done = done(&visit, "staff-mail", &["retried", "not-retried"]);
-    Ok(visit.show("staff-mail", context! { mails, part, done, state, states }))
+    let flash = flash(&ctx, "staff-mail", &["retried", "not-retried"]);
+    Ok(ctx.render_ok("staff-mail", context! { mails, pagination, flash, state, states }))
 }
 
-fn row(mail: &Mail, to: Option<&Email>, now: Timestamp) -> Value {
+fn row(mail: &OutboxMail, to: Option<&Email>, now: Timestamp) -> Value {
     let state = mail.status(now);
     context! {
         id => mail.id.to_string(),
@@ -73,7 +73,7 @@ fn row(mail: &Mail, to: Option<&Email>, now: Timestamp) -> Value {
         created => mail.created_at.micros(),
         due => (state == "waiting").then(|| mail.due_at.micros()),
         error => mail.last_error.as_deref(),
-        retry => matches!(state, "waiting" | "dead"),
+        retry => matches!(state, "waiting" | "failed"),
     }
 }
 
@@ -82,24 +82,24 @@ fn row(mail: &Mail, to: Option<&Email>, now: Timestamp) -> Value {
 #[utoipa::path(
     post,
     path = "/staff/mail/{id}/retry",
-    operation_id = "retry_mail_by_page",
+    operation_id = "retry_mail_form",
     security(()),
     params(("id" = String, Path, description = "The mail's id.")),
-    request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(Done),
+    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    responses(FormResponses),
 )]
 pub(super) async fn retry(
-    services: Data<Services>,
+    services: Data<AppState>,
     segment: Path<String>,
-    Post { visit, .. }: Post,
+    Form { ctx, .. }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let id: Uuid = id(&segment)?;
+    require_staff(&ctx, PATH)?;
+    let id: Uuid = parse_id(&segment)?;
     let retried =
-        perform(&services, &visit, move |conn, origin, now| staff::retry_mail(conn, id, origin, now));
+        run_audited(&services, &ctx, move |conn, audit, now| admin::retry_mail(conn, id, audit, now));
     if !retried.await? {
-        return Ok(see_other(&format!("{ROOM}?done=not-retried")));
+        return Ok(see_other(&format!("{PATH}?flash=not-retried")));
     }
-    services.mailer.hint();
-    Ok(see_other(&format!("{ROOM}?done=retried")))
+    services.mailer.notify();
+    Ok(see_other(&format!("{PATH}?flash=retried")))
 }

@@ -3,7 +3,7 @@
 
 mod bundles;
 mod chart;
-mod form;
+mod form_field;
 mod hubs;
 mod mail;
 mod overview;
@@ -16,53 +16,61 @@ use actix_web::web::{self, ServiceConfig};
 use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, OpenApi, PartialSchema};
 
+use super::context::PageContext;
 use super::error::PageError;
 use super::session::SignedIn;
-use super::visit::Visit;
-use super::{Html, view};
-use crate::domain::clock::Timestamp;
-use crate::domain::event::Origin;
-use crate::http::Services;
-use crate::http::openapi::refusals::{AnyBody, May};
-use crate::http::problem::Problem;
+use super::{HtmlErrors, templates};
+use crate::domain::audit::AuditContext;
+use crate::domain::timestamp::Timestamp;
+use crate::http::AppState;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::store::{Conn, QueryResult};
 
 /// Puts the rooms in place.
 pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(view::resource("/staff", "GET, HEAD").route(get().to(overview::show)))
+    app.service(templates::resource("/staff", "GET, HEAD").route(get().to(overview::show)))
         .service(
-            view::resource("/staff/users", "GET, HEAD, POST")
+            templates::resource("/staff/users", "GET, HEAD, POST")
                 .route(get().to(users::list))
                 .route(web::post().to(users::add)),
         )
-        .service(view::resource("/staff/users/{id}/disable", "POST").route(web::post().to(users::disable)))
-        .service(view::resource("/staff/users/{id}/enable", "POST").route(web::post().to(users::enable)))
         .service(
-            view::resource("/staff/hubs", "GET, HEAD, POST")
+            templates::resource("/staff/users/{id}/disable", "POST").route(web::post().to(users::disable)),
+        )
+        .service(templates::resource("/staff/users/{id}/enable", "POST").route(web::post().to(users::enable)))
+        .service(
+            templates::resource("/staff/hubs", "GET, HEAD, POST")
                 .route(get().to(hubs::list))
                 .route(web::post().to(hubs::add)),
         )
-        .service(view::resource("/staff/hub", "GET, HEAD").route(get().to(hubs::show)))
-        .service(view::resource("/staff/hub/give", "POST").route(web::post().to(hubs::give)))
-        .service(view::resource("/staff/hub/take", "POST").route(web::post().to(hubs::take)))
+        .service(templates::resource("/staff/hub", "GET, HEAD").route(get().to(hubs::show)))
         .service(
-            view::resource("/staff/bundles", "GET, HEAD, POST")
+            templates::resource("/staff/hub/members/grant", "POST").route(web::post().to(hubs::grant_role)),
+        )
+        .service(
+            templates::resource("/staff/hub/members/revoke", "POST").route(web::post().to(hubs::revoke_role)),
+        )
+        .service(
+            templates::resource("/staff/bundles", "GET, HEAD, POST")
                 .route(get().to(bundles::list))
                 .route(web::post().to(bundles::add)),
         )
         .service(
-            view::resource("/staff/bundles/{id}", "GET, HEAD, POST")
+            templates::resource("/staff/bundles/{id}", "GET, HEAD, POST")
                 .route(get().to(bundles::show))
                 .route(web::post().to(bundles::change)),
         )
-        .service(view::resource("/staff/bundles/{id}/delete", "POST").route(web::post().to(bundles::delete)))
-        .service(view::resource("/staff/mail", "GET, HEAD").route(get().to(mail::list)))
-        .service(view::resource("/staff/mail/{id}/retry", "POST").route(web::post().to(mail::retry)));
+        .service(
+            templates::resource("/staff/bundles/{id}/delete", "POST").route(web::post().to(bundles::delete)),
+        )
+        .service(templates::resource("/staff/mail", "GET, HEAD").route(get().to(mail::list)))
+        .service(templates::resource("/staff/mail/{id}/retry", "POST").route(web::post().to(mail::retry)));
 }
 
 /// What is told of the rooms.
-pub(super) fn document() -> utoipa::openapi::OpenApi {
+pub(super) fn openapi_document() -> utoipa::openapi::OpenApi {
     let parts = [
         users::Document::openapi(),
         hubs::Document::openapi(),
@@ -76,66 +84,67 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
 
 /// [`Visit::staff`], for what a form sends: who has to sign in first comes back to the room
 /// that the form is in.
-fn staff_in<'a>(visit: &'a Visit, room: &str) -> Result<&'a SignedIn, PageError> {
-    visit.staff().map_err(|error| match error {
-        PageError::SignIn { .. } => PageError::SignIn { next: room.to_owned() },
+fn require_staff<'a>(ctx: &'a PageContext, return_path: &str) -> Result<&'a SignedIn, PageError> {
+    ctx.require_staff().map_err(|error| match error {
+        PageError::SignInRequired { .. } => PageError::SignInRequired { next: return_path.to_owned() },
         other => other,
     })
 }
 
 /// What an id in a path is; one that cannot be read is nobody's.
-fn id<T: FromStr>(segment: &str) -> Result<T, PageError> {
-    segment.parse().map_err(|_| Problem::NotFound.into())
+fn parse_id<T: FromStr>(segment: &str) -> Result<T, PageError> {
+    segment.parse().map_err(|_| ApiError::NotFound.into())
 }
 
 /// Does what somebody of the staff wants done, as one transaction.
-async fn perform<T: Send + 'static>(
-    services: &Services,
-    visit: &Visit,
-    deed: impl Fn(&mut Conn, &Origin, Timestamp) -> QueryResult<T> + Send + 'static,
+async fn run_audited<T: Send + 'static>(
+    services: &AppState,
+    ctx: &PageContext,
+    action: impl Fn(&mut Conn, &AuditContext, Timestamp) -> QueryResult<T> + Send + 'static,
 ) -> Result<T, PageError> {
-    let origin = visit.origin.clone();
-    let done = services.directory.write(move |conn| {
+    let audit = ctx.audit.clone();
+    let result = services.store.write(move |conn| {
         let now = conn.now()?;
-        deed(conn, &origin, now)
+        action(conn, &audit, now)
     });
-    Ok(done.await?)
+    Ok(result.await?)
 }
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// What may come of looking at a room, as it is documented.
-struct Look;
+struct PageResponses;
 
 /// What may come of a form that a room has, as it is documented.
-struct Done;
+struct FormResponses;
 
-impl IntoResponses for Look {
+impl IntoResponses for PageResponses {
     fn responses() -> Responses {
         let page = ContentBuilder::new().schema(Some(String::schema())).build();
         let page = ResponseBuilder::new().description("The page.").content("text/html", page).build();
         let mut responses = Responses::from([
             ("200".to_owned(), page.into()),
-            lead("Not signed in. Redirects to the sign-in page."),
+            redirect_response("Not signed in. Redirects to the sign-in page."),
         ]);
-        responses.extend(May::<Html, 400>::responses());
-        responses.extend(May::<Html, 404>::responses());
-        responses.extend(May::<Html, 503>::responses());
+        responses.extend(Errors::<HtmlErrors, 400>::responses());
+        responses.extend(Errors::<HtmlErrors, 404>::responses());
+        responses.extend(Errors::<HtmlErrors, 503>::responses());
         responses
     }
 }
 
-impl IntoResponses for Done {
+impl IntoResponses for FormResponses {
     fn responses() -> Responses {
-        let mut responses = Responses::from([lead("Done. Redirects to the list, or to the sign-in page.")]);
-        responses.extend(AnyBody::<Html>::responses());
-        responses.extend(May::<Html, 403>::responses());
-        responses.extend(May::<Html, 404>::responses());
-        responses.extend(May::<Html, 503>::responses());
+        let mut responses =
+            Responses::from([redirect_response("Done. Redirects to the list, or to the sign-in page.")]);
+        responses.extend(BodyErrors::<HtmlErrors>::responses());
+        responses.extend(Errors::<HtmlErrors, 403>::responses());
+        responses.extend(Errors::<HtmlErrors, 404>::responses());
+        responses.extend(Errors::<HtmlErrors, 503>::responses());
         responses
     }
 }
 
-fn lead(says: &str) -> (String, RefOr<Response>) {
-    ("303".to_owned(), ResponseBuilder::new().description(says).build().into())
+fn redirect_response(description: &str) -> (String, RefOr<Response>) {
+    ("303".to_owned(), ResponseBuilder::new().description(description).build().into())
 }

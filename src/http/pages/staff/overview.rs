@@ -6,18 +6,18 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 
-use super::Look;
+use super::PageResponses;
 use super::chart::Chart;
-use crate::http::Services;
+use crate::http::AppState;
+use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
-use crate::http::pages::visit::Visit;
-use crate::store::staff::COUNTED;
-use crate::store::{days, outbox, staff};
+use crate::store::admin::MAX_COUNTED;
+use crate::store::{admin, daily_stats, outbox};
 
 /// Days in the picture.
-const DAYS: i64 = 30;
+const CHART_DAYS: i64 = 30;
 /// Requests that are read for it, at the most: each may lie on a page of the disk of its own.
-const READ: i64 = 10_000;
+const MAX_SAMPLED_REQUESTS: i64 = 10_000;
 
 #[derive(OpenApi)]
 #[openapi(paths(show))]
@@ -30,31 +30,38 @@ pub(super) struct Document;
     path = "/staff",
     operation_id = "staff_page",
     security(()),
-    responses(Look),
+    responses(PageResponses),
 )]
-pub(super) async fn show(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    visit.staff()?;
-    let found = services.directory.read(|conn| {
+pub(super) async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    ctx.require_staff()?;
+    let found = services.store.read(|conn| {
         let now = conn.now()?;
-        Ok((staff::counts(conn)?, outbox::oldest_unsent(conn)?, days::last(conn, DAYS, READ, now)?))
+        Ok((
+            admin::counts(conn)?,
+            outbox::oldest_pending(conn)?,
+            daily_stats::load(conn, CHART_DAYS, MAX_SAMPLED_REQUESTS, now)?,
+        ))
     });
     let (counts, oldest, days) = found.await?;
-    let well = context! {
-        database => services.directory.probe().await.is_some(),
+    let health = context! {
+        database => services.store.check_readiness().await.is_some(),
         registry => services.registry.is_alive(),
         mailer => services.mailer.is_alive(),
     };
     let numbers = context! {
-        users => number(counts.users),
-        unsent => number(counts.unsent),
+        users => capped_count(counts.users),
+        unsent => capped_count(counts.pending_mails),
         oldest => oldest.map(|at| at.micros()),
-        dead => number(counts.dead),
+        failed_mails => capped_count(counts.failed_mails),
     };
-    let chart = Chart::of(&days, visit.language);
-    Ok(visit.show("staff", context! { chart => Serde(&chart), numbers, well, done => None::<()> }))
+    let chart = Chart::new(&days, ctx.language);
+    Ok(ctx.render_ok(
+        "staff-overview",
+        context! { chart => Serde(&chart), numbers, health, flash => None::<()> },
+    ))
 }
 
 /// A number as far as it was counted.
-fn number(counted: i64) -> Value {
-    context! { count => counted.min(COUNTED), more => counted > COUNTED }
+fn capped_count(counted: i64) -> Value {
+    context! { count => counted.min(MAX_COUNTED), more => counted > MAX_COUNTED }
 }

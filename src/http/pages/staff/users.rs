@@ -7,23 +7,23 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
-use super::form::{self, Field};
-use super::{Done, Look, id, perform, staff_in};
+use super::form_field::{self, FormField};
+use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
 use crate::domain::user::{Email, PersonName, User, UserId};
-use crate::http::Services;
-use crate::http::openapi::refusals::May;
-use crate::http::pages::Html;
-use crate::http::pages::error::{PageError, encoded, see_other};
-use crate::http::pages::listing::{Part, done};
-use crate::http::pages::post::{Csrf, Fields, Post};
-use crate::http::pages::visit::Visit;
-use crate::http::problem::Problem;
+use crate::http::AppState;
+use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::Errors;
+use crate::http::pages::HtmlErrors;
+use crate::http::pages::context::PageContext;
+use crate::http::pages::error::{PageError, query_encode, see_other};
+use crate::http::pages::form::{CsrfForm, Form, FormFields};
+use crate::http::pages::pager::{Pager, flash};
 use crate::store::users::NewUser;
-use crate::store::{staff, users};
+use crate::store::{admin, users};
 
-const ROOM: &str = "/staff/users";
+const PATH: &str = "/staff/users";
 /// The most characters of a search, and words in it.
-const SEARCH: (usize, usize) = (Email::MOST, 4);
+const MAX_SEARCH_CHARS_AND_WORDS: (usize, usize) = (Email::MAX_LENGTH, 4);
 
 #[derive(OpenApi)]
 #[openapi(paths(list, add, disable, enable))]
@@ -37,50 +37,52 @@ pub(super) struct Document;
     security(()),
     params(
         ("q" = Option<String>, Query, nullable = false, description = "Text to search for in emails and names."),
-        ("from" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
-    responses(Look),
+    responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<Services>, visit: Visit) -> Result<HttpResponse, PageError> {
-    visit.staff()?;
-    show(&services, &visit, StatusCode::OK, &Form::new()).await
+pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    ctx.require_staff()?;
+    render_list(&services, &ctx, StatusCode::OK, &UserFormState::new()).await
 }
 
 /// The page, with the form as it stands.
-async fn show(
-    services: &Services,
-    visit: &Visit,
+async fn render_list(
+    services: &AppState,
+    ctx: &PageContext,
     status: StatusCode,
-    form: &Form,
+    form: &UserFormState,
 ) -> Result<HttpResponse, PageError> {
-    let me = visit.staff()?.user.id;
-    let q = visit.parameter("q").unwrap_or_default();
+    let me = ctx.require_staff()?.user.id;
+    let q = ctx.query_param("q").unwrap_or_default();
     let q = q.trim();
-    let part = Part::of(visit, "from");
-    let page = part.page_and_one();
+    let pagination = Pager::new(ctx, "offset");
+    let page = pagination.limit_plus_one();
     let words: Vec<String> = q.split_whitespace().map(str::to_lowercase).collect();
-    let mut found = match q.chars().count() <= SEARCH.0 && words.len() <= SEARCH.1 {
-        true => services.directory.read(move |conn| users::search(conn, &words, page)).await?,
+    let mut found = match q.chars().count() <= MAX_SEARCH_CHARS_AND_WORDS.0
+        && words.len() <= MAX_SEARCH_CHARS_AND_WORDS.1
+    {
+        true => services.store.read(move |conn| users::search(conn, &words, page)).await?,
         false => Vec::new(),
     };
-    let part = part.cut(&mut found);
+    let pagination = pagination.finish(&mut found);
     let users: Vec<Value> = found.iter().map(|user| row(user, me)).collect();
     let context = context! {
         q,
         users,
-        part,
-        done => done(visit, "staff-users", &["added", "disabled", "enabled", "not-yourself"]),
+        pagination,
+        flash => flash(ctx, "staff-users", &["added", "disabled", "enabled", "not-yourself"]),
         form => Serde(form),
         open => status != StatusCode::OK,
     };
-    Ok(visit.page(status, "staff-users", context))
+    Ok(ctx.render(status, "staff-users", context))
 }
 
 fn row(user: &User, me: UserId) -> Value {
     context! {
         id => user.id.0,
         email => user.email.as_str(),
-        name => user.shown_names(),
+        name => user.full_name(),
         active => user.active,
         staff => user.staff,
         me => user.id == me,
@@ -90,7 +92,7 @@ fn row(user: &User, me: UserId) -> Value {
 /// The form, as it is documented.
 #[derive(ToSchema)]
 #[schema(as = page::NewUser)]
-#[expect(dead_code, reason = "read by `add`; this is what it looks like")]
+#[expect(dead_code, reason = "parsed by `add`; declared for the OpenAPI schema")]
 struct NewUserForm {
     /// What shows that the form was ours.
     csrf: String,
@@ -106,28 +108,28 @@ struct NewUserForm {
 
 /// The form that adds a user.
 #[derive(serde::Serialize)]
-struct Form {
-    email: Field,
-    first_name: Field,
-    last_name: Field,
+struct UserFormState {
+    email: FormField,
+    first_name: FormField,
+    last_name: FormField,
     staff: bool,
 }
 
-impl Form {
+impl UserFormState {
     fn new() -> Self {
         Self {
-            email: Field::new("email", "email", "email").required(),
-            first_name: Field::new("first_name", "text", "staff-first-name"),
-            last_name: Field::new("last_name", "text", "staff-last-name"),
+            email: FormField::new("email", "email", "email").required(),
+            first_name: FormField::new("first_name", "text", "staff-first-name"),
+            last_name: FormField::new("last_name", "text", "staff-last-name"),
             staff: false,
         }
     }
 
     /// Whom somebody filled in, if that can be read.
-    fn read(&mut self, fields: &Fields) -> Result<Option<NewUser>, PageError> {
-        let email = self.email.read(fields, Email::new, "staff-error-email")?;
-        let first_name = self.first_name.read(fields, PersonName::new, "staff-error-person-name")?;
-        let last_name = self.last_name.read(fields, PersonName::new, "staff-error-person-name")?;
+    fn read(&mut self, fields: &FormFields) -> Result<Option<NewUser>, PageError> {
+        let email = self.email.parse(fields, Email::new, "staff-error-email")?;
+        let first_name = self.first_name.parse(fields, PersonName::new, "staff-error-person-name")?;
+        let last_name = self.last_name.parse(fields, PersonName::new, "staff-error-person-name")?;
         self.staff = fields.optional("staff") == Some("yes");
         let (Some(email), Some(first_name), Some(last_name)) = (email, first_name, last_name) else {
             return Ok(None);
@@ -140,27 +142,27 @@ impl Form {
 #[utoipa::path(
     post,
     path = "/staff/users",
-    operation_id = "add_user_by_page",
+    operation_id = "add_user_form",
     security(()),
     request_body(content = NewUserForm, content_type = "application/x-www-form-urlencoded"),
-    responses(Done, May<Html, 409>),
+    responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn add(
-    services: Data<Services>,
-    Post { visit, fields }: Post,
+    services: Data<AppState>,
+    Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    staff_in(&visit, ROOM)?;
-    let mut form = Form::new();
-    let again = async |form: &Form, status| show(&services, &visit, status, form).await;
-    let Some(new) = form.read(&fields)? else { return again(&form, form::UNREADABLE).await };
+    require_staff(&ctx, PATH)?;
+    let mut form = UserFormState::new();
+    let render_again = async |form: &UserFormState, status| render_list(&services, &ctx, status, form).await;
+    let Some(new) = form.read(&fields)? else { return render_again(&form, form_field::INVALID).await };
     let email = new.email.clone();
-    let added = perform(&services, &visit, move |conn, origin, now| staff::add_user(conn, &new, origin, now));
+    let added = run_audited(&services, &ctx, move |conn, audit, now| admin::add_user(conn, &new, audit, now));
     if added.await?.is_none() {
-        form.email.refuse("staff-error-email-taken");
-        return again(&form, form::IN_THE_WAY).await;
+        form.email.set_error("staff-error-email-taken");
+        return render_again(&form, form_field::CONFLICT).await;
     }
-    services.mailer.hint();
-    Ok(see_other(&format!("{ROOM}?done=added&q={}", encoded(email.as_str()))))
+    services.mailer.notify();
+    Ok(see_other(&format!("{PATH}?flash=added&q={}", query_encode(email.as_str()))))
 }
 
 /// Disables a user, for staff: their sessions, keys and export tokens stop working.
@@ -169,53 +171,53 @@ pub(super) async fn add(
 #[utoipa::path(
     post,
     path = "/staff/users/{id}/disable",
-    operation_id = "disable_user_by_page",
+    operation_id = "disable_user_form",
     security(()),
     params(("id" = String, Path, description = "The user's number.")),
-    request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(Done),
+    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    responses(FormResponses),
 )]
 pub(super) async fn disable(
-    services: Data<Services>,
+    services: Data<AppState>,
     segment: Path<String>,
-    post: Post,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    set_active(&services, &segment, post, false).await
+    set_active(&services, &segment, form, false).await
 }
 
 /// Enables a user who was disabled, for staff.
 #[utoipa::path(
     post,
     path = "/staff/users/{id}/enable",
-    operation_id = "enable_user_by_page",
+    operation_id = "enable_user_form",
     security(()),
     params(("id" = String, Path, description = "The user's number.")),
-    request_body(content = Csrf, content_type = "application/x-www-form-urlencoded"),
-    responses(Done),
+    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    responses(FormResponses),
 )]
 pub(super) async fn enable(
-    services: Data<Services>,
+    services: Data<AppState>,
     segment: Path<String>,
-    post: Post,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    set_active(&services, &segment, post, true).await
+    set_active(&services, &segment, form, true).await
 }
 
 async fn set_active(
-    services: &Services,
+    services: &AppState,
     segment: &str,
-    Post { visit, .. }: Post,
+    Form { ctx, .. }: Form,
     active: bool,
 ) -> Result<HttpResponse, PageError> {
-    let me = staff_in(&visit, ROOM)?.user.id;
-    let id = UserId(id(segment)?);
+    let me = require_staff(&ctx, PATH)?.user.id;
+    let id = UserId(parse_id(segment)?);
     if id == me && !active {
-        return Ok(see_other(&format!("{ROOM}?done=not-yourself")));
+        return Ok(see_other(&format!("{PATH}?flash=not-yourself")));
     }
     let set =
-        perform(services, &visit, move |conn, origin, now| staff::set_active(conn, id, active, origin, now));
-    let user = set.await?.ok_or(Problem::NotFound)?;
-    services.authenticator.forget(id);
-    let done = if active { "enabled" } else { "disabled" };
-    Ok(see_other(&format!("{ROOM}?done={done}&q={}", encoded(user.email.as_str()))))
+        run_audited(services, &ctx, move |conn, audit, now| admin::set_active(conn, id, active, audit, now));
+    let user = set.await?.ok_or(ApiError::NotFound)?;
+    services.authenticator.invalidate(id);
+    let flash = if active { "enabled" } else { "disabled" };
+    Ok(see_other(&format!("{PATH}?flash={flash}&q={}", query_encode(user.email.as_str()))))
 }

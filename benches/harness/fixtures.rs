@@ -1,0 +1,303 @@
+//! Who and what is in a database before the clock runs.
+
+use countersign::domain::timestamp::Timestamp;
+use countersign::domain::token::{Entropy, Keyring, RedeemId, Token, TokenKind};
+use countersign::entropy;
+use countersign::store::system_now;
+use uuid::Uuid;
+
+use super::database::{Database, Value};
+use super::load::{MeasurementWindow, RunResult};
+use super::requests::Requests;
+use super::server::SECRET;
+
+/// The bundle that is asked for.
+pub const BUNDLE_ID: i64 = 1;
+/// How long what is seeded lives, in seconds.
+const LIFETIME_SECONDS: i64 = 604_800;
+
+/// A user with an API key.
+#[derive(Clone, Debug)]
+pub struct BenchUser {
+    /// Their number.
+    pub id: i64,
+    /// Their address.
+    pub email: String,
+    /// The value of an `Authorization` header.
+    pub authorization: String,
+}
+
+/// A request that is open.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenRequest {
+    /// Its number.
+    pub number: i64,
+    /// What its token is derived from.
+    pub redeem_id: Uuid,
+    /// Who is asked: an index into the people.
+    pub target: usize,
+    /// Who asks: an index into the people.
+    pub grantee: usize,
+}
+
+/// How many rows a run wants of which each is used once: plenty at first, and
+/// then twice what the busiest run so far would have used.
+#[derive(Debug)]
+pub struct RowSupply {
+    rows: usize,
+    least: usize,
+}
+
+impl RowSupply {
+    /// Enough for so many connections, whatever the machine.
+    pub fn new(connections: usize) -> Self {
+        let rows = match connections {
+            1 => 8_000,
+            2..32 => 40_000,
+            _ => 60_000,
+        };
+        Self { rows, least: rows / 2 }
+    }
+
+    /// How many it is this time.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// It was not enough.
+    pub fn double(&mut self) {
+        self.rows *= 2;
+        self.least = self.rows;
+    }
+
+    /// Learns from a run, and hands it on.
+    pub fn observe(&mut self, run_result: RunResult, window: MeasurementWindow) -> RunResult {
+        let seconds = (window.warm_up + window.measured).as_secs_f64() + 0.5;
+        self.least = self.least.max((run_result.throughput() * seconds * 2.0) as usize);
+        self.rows = self.least;
+        run_result
+    }
+}
+
+/// The time, in microseconds.
+pub fn now() -> i64 {
+    system_now().micros()
+}
+
+/// A version 7 id of this moment.
+pub fn uuid_at(micros: i64) -> Uuid {
+    entropy::token().uuid(Timestamp::from_micros(micros))
+}
+
+/// The servers' keys.
+pub fn keyring() -> Keyring {
+    Keyring::new(SECRET.as_bytes(), None).unwrap()
+}
+
+/// Adds users 1, 2, 3 … with an API key each, and a bundle that they may ask for.
+pub fn insert_users(database: &Database, count: usize) -> Vec<BenchUser> {
+    let (now, entropy): (i64, Vec<Entropy>) = (now(), (0..count).map(|_| entropy::token()).collect());
+    let keys: Vec<Token> = entropy
+        .iter()
+        .map(|entropy| Token::random(TokenKind::ApiKey, entropy.uuid(Timestamp::from_micros(now)), entropy))
+        .collect();
+    let people: Vec<BenchUser> = keys
+        .iter()
+        .zip(1..)
+        .map(|(key, id)| BenchUser {
+            id,
+            email: format!("person{id}@example.org"),
+            authorization: format!("Bearer {}", key.expose()),
+        })
+        .collect();
+    database.insert(
+        "users",
+        ["id", "email", "first_name", "last_name", "active", "staff", "created_at"],
+        people.iter().map(|person| {
+            [
+                Value::Int(person.id),
+                Value::text(&person.email),
+                Value::text("Pat"),
+                Value::text(format!("Person {}", person.id)),
+                Value::Bool(true),
+                Value::Bool(false),
+                Value::Time(now),
+            ]
+        }),
+    );
+    database.insert(
+        "api_keys",
+        ["id", "user_id", "label", "digest", "created_at"],
+        people.iter().zip(&keys).map(|(person, key)| {
+            [
+                Value::Id(key.id()),
+                Value::Int(person.id),
+                Value::text("bench"),
+                Value::Bytes(key.digest().as_bytes().to_vec()),
+                Value::Time(now),
+            ]
+        }),
+    );
+    database.insert(
+        "bundles",
+        ["id", "name", "description", "permission"],
+        [[Value::Int(BUNDLE_ID), Value::text("Read"), Value::text("See what is there."), Value::Int(2)]],
+    );
+    people
+}
+
+/// Adds open requests numbered 1, 2, 3 …, in place of all that there are. The
+/// first half of the people is asked, each in turn, by the second half.
+pub fn insert_open_requests(database: &Database, people: &[BenchUser], count: usize) -> Vec<OpenRequest> {
+    let half = people.len() / 2;
+    assert!(count <= half * half, "{} people ask for {count} permissions", people.len());
+    let start = now();
+    let open: Vec<OpenRequest> = (0..count)
+        .map(|nth| OpenRequest {
+            number: nth as i64 + 1,
+            redeem_id: uuid_at(start + nth as i64),
+            target: nth % half,
+            grantee: half + nth / half,
+        })
+        .collect();
+    database.truncate(&["outbox", "events", "permission_requests"]);
+    database.insert(
+        "permission_requests",
+        [
+            "id",
+            "redeem_id",
+            "user_target",
+            "user_allowed",
+            "bundle_id",
+            "asked_by",
+            "created_at",
+            "expires_at",
+        ],
+        open.iter().map(|open| {
+            [
+                Value::Int(open.number),
+                Value::Id(open.redeem_id),
+                Value::Int(people[open.target].id),
+                Value::Int(people[open.grantee].id),
+                Value::Int(BUNDLE_ID),
+                Value::Int(people[open.grantee].id),
+                Value::Time(start),
+                Value::Time(start + LIFETIME_SECONDS * 1_000_000),
+            ]
+        }),
+    );
+    update_user_counters(database);
+    open
+}
+
+/// Writes down how many requests and permissions each user is a party to.
+pub fn update_user_counters(database: &Database) {
+    database.truncate(&["user_counters"]);
+    database.execute(
+        "INSERT INTO user_counters SELECT party, sum(CASE WHEN active THEN 0 ELSE 1 END), \
+         sum(CASE WHEN active THEN 1 ELSE 0 END) FROM \
+         (SELECT user_target AS party, active FROM permission_requests \
+         UNION ALL SELECT user_allowed, active FROM permission_requests) AS parties GROUP BY party",
+    );
+}
+
+/// An export token that lives.
+#[derive(Clone, Debug)]
+pub struct BenchExport {
+    /// Its id.
+    pub id: Uuid,
+    /// The token, secret and all.
+    pub token: String,
+    /// Who made it: an index into the people, and their hub is what it is for.
+    pub creator: usize,
+}
+
+/// The hub of this person.
+pub fn hub_id(user_id: i64) -> String {
+    format!("hub{user_id}")
+}
+
+/// Gives each of the people a hub of their own.
+pub fn insert_hubs(database: &Database, people: &[BenchUser]) {
+    let now = now();
+    let hubs = people.iter().map(|person| {
+        [Value::text(hub_id(person.id)), Value::text(format!("Hub {}", person.id)), Value::Time(now)]
+    });
+    database.insert("hubs", ["id", "name", "created_at"], hubs);
+    let owners = people
+        .iter()
+        .map(|person| [Value::text(hub_id(person.id)), Value::Int(person.id), Value::text("owner")]);
+    database.insert("hub_members", ["hub_id", "user_id", "role"], owners);
+}
+
+/// Adds export tokens of the people, each in turn, for the node `node1` of their
+/// hub, and returns `known` of them, from all over.
+pub fn insert_exports(
+    database: &Database,
+    people: &[BenchUser],
+    count: usize,
+    returned: usize,
+) -> Vec<BenchExport> {
+    let (start, step, mut exports) = (now(), count.div_ceil(returned.max(1)), Vec::with_capacity(returned));
+    let rows = (0..count).map(|nth| {
+        let (creator, entropy) = (nth % people.len(), entropy::token());
+        let id = entropy.uuid(Timestamp::from_micros(start + nth as i64));
+        let token = Token::random(TokenKind::Export, id, &entropy);
+        if nth % step == 0 {
+            exports.push(BenchExport { id, token: token.expose(), creator });
+        }
+        [
+            Value::Id(id),
+            Value::Int(people[creator].id),
+            Value::text(hub_id(people[creator].id)),
+            Value::text("node1"),
+            Value::Int(2),
+            Value::Bytes(token.digest().as_bytes().to_vec()),
+            Value::Time(start),
+            Value::Time(start + LIFETIME_SECONDS * 1_000_000),
+        ]
+    });
+    let columns = ["id", "creator", "hub_id", "node_id", "permission", "digest", "created_at", "expires_at"];
+    database.insert("export_tokens", columns, rows);
+    exports
+}
+
+/// Adds a user of a resource server, whose key is for introspection alone: the
+/// value of their `Authorization` header.
+pub fn insert_introspection_key(database: &Database) -> String {
+    let (now, entropy) = (now(), entropy::token());
+    let key = Token::random(TokenKind::ApiKey, entropy.uuid(Timestamp::from_micros(now)), &entropy);
+    database.execute(
+        "INSERT INTO users (email, first_name, last_name, active, staff, created_at) \
+         SELECT 'inspector@example.org', '', '', active, staff, created_at FROM users WHERE id = 1",
+    );
+    let user = database.query_i64("SELECT max(id) FROM users");
+    database.insert(
+        "api_keys",
+        ["id", "user_id", "label", "scope", "digest", "created_at"],
+        [[
+            Value::Id(key.id()),
+            Value::Int(user),
+            Value::text("bench"),
+            Value::text("introspect"),
+            Value::Bytes(key.digest().as_bytes().to_vec()),
+            Value::Time(now),
+        ]],
+    );
+    format!("Bearer {}", key.expose())
+}
+
+/// A request's token, as its target holds it.
+pub fn redeem_token(keyring: &Keyring, open: &OpenRequest) -> String {
+    keyring.redeem_token(RedeemId(open.redeem_id)).expose()
+}
+
+/// A redemption of each, by whom it is for.
+pub fn redeem_requests(people: &[BenchUser], open: &[OpenRequest]) -> Requests {
+    let (keyring, mut requests) = (keyring(), Requests::single_use(200));
+    for open in open {
+        let path = format!("/api/bundle_permission_request/{}/", redeem_token(&keyring, open));
+        requests.push("PUT", &path, &[("Authorization", &people[open.target].authorization)], "");
+    }
+    requests
+}

@@ -1,0 +1,476 @@
+//! Where things are: the database, the mail relay, this server, its friends.
+//!
+//! None of the errors shows what was given: it may hold a password.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
+use url::{Host, Origin, Url};
+
+/// The database.
+#[derive(Clone, Debug)]
+pub enum DatabaseUrl {
+    /// PostgreSQL: the whole URL, as libpq takes it.
+    Postgres(SecretString),
+    /// SQLite: the path of its file.
+    Sqlite(PathBuf),
+}
+
+/// Why a database URL is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDatabaseUrl {
+    /// Another scheme, or none.
+    #[error("must be `postgres://…`, `postgresql://…` or `sqlite://path`")]
+    Scheme,
+    /// Nothing after the scheme.
+    #[error("must name a database after `://`")]
+    Empty,
+    /// `sqlite://:memory:`
+    #[error("must name a file; in-memory databases are not supported")]
+    Memory,
+    /// `sqlite://path?mode=…`
+    #[error("must not have options after `?` (`sqlite://path`)")]
+    Options,
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = InvalidDatabaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDatabaseUrl> {
+        match text.split_once("://").ok_or(InvalidDatabaseUrl::Scheme)? {
+            (_, "") => Err(InvalidDatabaseUrl::Empty),
+            ("postgres" | "postgresql", _) => Ok(Self::Postgres(SecretString::from(text))),
+            ("sqlite", ":memory:") => Err(InvalidDatabaseUrl::Memory),
+            ("sqlite", path) if path.contains('?') => Err(InvalidDatabaseUrl::Options),
+            ("sqlite", path) => Ok(Self::Sqlite(path.into())),
+            _ => Err(InvalidDatabaseUrl::Scheme),
+        }
+    }
+}
+
+/// A mail relay.
+#[derive(Clone, Debug)]
+pub struct SmtpUrl {
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub tls: SmtpTls,
+    /// User and password.
+    pub credentials: Option<(String, SecretString)>,
+    /// A file of PEM certificates to trust instead of the public authorities.
+    pub ca: Option<PathBuf>,
+}
+
+/// How the connection to a relay is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// Not at all: for a relay on the same machine or network.
+    None,
+    /// From a plain beginning, by STARTTLS; without it nothing is sent.
+    StartTls,
+    /// From the first byte.
+    Implicit,
+}
+
+/// Why a relay's URL is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSmtpUrl {
+    /// Another scheme, or none.
+    #[error("must be `smtp://`, `smtps://` or `smtp+starttls://`, followed by `[user:password@]host[:port]`")]
+    Scheme,
+    /// Not a URL.
+    #[error("must be a valid URL: {0}")]
+    Malformed(url::ParseError),
+    /// No host in it.
+    #[error("must contain a host")]
+    Host,
+    /// A user without a password or the other way round, or not UTF-8.
+    #[error("must contain both user and password, or neither; percent-encode any of `@:/?#%`")]
+    Credentials,
+    /// Something after the host.
+    #[error("must not have anything after the host and port except `?ca=FILE`")]
+    TrailingParts,
+    /// A key of the query that is none.
+    #[error("unknown option `{0}`; the only option is `ca`")]
+    UnknownOption(String),
+    /// A certificate for a connection that has no use for it.
+    #[error("`ca` requires TLS; use `smtps://` or `smtp+starttls://`")]
+    CaWithoutTls,
+}
+
+impl FromStr for SmtpUrl {
+    type Err = InvalidSmtpUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSmtpUrl> {
+        let url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => InvalidSmtpUrl::Scheme,
+            error => InvalidSmtpUrl::Malformed(error),
+        })?;
+        let (tls, default_port) = match url.scheme() {
+            "smtp" => (SmtpTls::None, 25),
+            "smtps" => (SmtpTls::Implicit, 465),
+            "smtp+starttls" => (SmtpTls::StartTls, 587),
+            _ => return Err(InvalidSmtpUrl::Scheme),
+        };
+        let host = host(&url)?;
+        if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
+            return Err(InvalidSmtpUrl::TrailingParts);
+        }
+        let mut ca = None;
+        for (key, value) in url.query_pairs() {
+            match &*key {
+                "ca" if tls == SmtpTls::None => return Err(InvalidSmtpUrl::CaWithoutTls),
+                "ca" => ca = Some(PathBuf::from(&*value)),
+                _ => return Err(InvalidSmtpUrl::UnknownOption(key.into_owned())),
+            }
+        }
+        Ok(Self { host, port: url.port().unwrap_or(default_port), tls, credentials: credentials(&url)?, ca })
+    }
+}
+
+/// The host of a scheme that is not the web's is left as it is written: read
+/// it as the web would, which knows addresses and foreign letters.
+fn host(url: &Url) -> Result<String, InvalidSmtpUrl> {
+    let host = match url.host().ok_or(InvalidSmtpUrl::Host)? {
+        Host::Domain("") => return Err(InvalidSmtpUrl::Host),
+        Host::Domain(name) => Host::parse(name).map_err(InvalidSmtpUrl::Malformed)?,
+        address => address.to_owned(),
+    };
+    Ok(match host {
+        Host::Domain(name) => name,
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    })
+}
+
+fn credentials(url: &Url) -> Result<Option<(String, SecretString)>, InvalidSmtpUrl> {
+    let decoded = |text| percent_decode_str(text).decode_utf8().map_err(|_| InvalidSmtpUrl::Credentials);
+    match (url.username(), url.password()) {
+        ("", None) => Ok(None),
+        ("", Some(_)) | (_, None) => Err(InvalidSmtpUrl::Credentials),
+        (user, Some(password)) => {
+            Ok(Some((decoded(user)?.into_owned(), SecretString::from(&*decoded(password)?))))
+        }
+    }
+}
+
+/// What people and mail call this server: an `http` or `https` URL without a
+/// slash at its end, so that a path may follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    text: String,
+    origin: Origin,
+}
+
+/// Why a public URL is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPublicUrl {
+    /// Not a URL, or not of the web.
+    #[error("must be `http://host[:port]` or `https://host[:port]`, optionally with a path")]
+    Scheme,
+    /// More than origin and path.
+    #[error("must not have a user, query or fragment")]
+    ExtraParts,
+}
+
+impl PublicUrl {
+    /// The URL of a server that listens here and has no other name.
+    pub fn from_bind_address(bind: SocketAddr) -> Self {
+        let host =
+            if bind.ip().is_unspecified() { format!("localhost:{}", bind.port()) } else { bind.to_string() };
+        let text = format!("http://{host}");
+        let parsed = Url::parse(&text).map(|url| Self::from_url(&url));
+        parsed.unwrap_or(Self { text, origin: Origin::new_opaque() })
+    }
+
+    fn from_url(url: &Url) -> Self {
+        Self { text: url.as_str().trim_end_matches('/').to_owned(), origin: url.origin() }
+    }
+
+    /// The URL, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its origin.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether only this machine is called so.
+    pub fn is_loopback(&self) -> bool {
+        matches!(&self.origin, Origin::Tuple(_, host, _) if is_loopback_host(host))
+    }
+}
+
+/// Whether a host is this machine wherever it is named (RFC 6761, 6.3).
+pub fn is_loopback_host(host: &Host) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = InvalidPublicUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
+        let url = web_url(text).ok_or(InvalidPublicUrl::Scheme)?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        if !plain || url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidPublicUrl::ExtraParts);
+        }
+        Ok(Self::from_url(&url))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The origin of a page on the web: scheme, host and port (RFC 6454).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebOrigin {
+    text: String,
+    origin: Origin,
+}
+
+/// Not an origin of the web.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be `http://host[:port]` or `https://host[:port]`, without a path or trailing slash")]
+pub struct InvalidWebOrigin;
+
+impl WebOrigin {
+    /// As the `Origin` header has it: lower case, no port where it is the usual one.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The origin, to compare with a URL's.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+impl FromStr for WebOrigin {
+    type Err = InvalidWebOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidWebOrigin> {
+        let host = text.split_once("://").map_or("", |(_, host)| host);
+        if host.contains(['/', '\\', '?', '#', '@']) {
+            return Err(InvalidWebOrigin);
+        }
+        let origin = web_url(text).ok_or(InvalidWebOrigin)?.origin();
+        Ok(Self { text: origin.ascii_serialization(), origin })
+    }
+}
+
+/// Reads an `http` or `https` URL that has its slashes and no blanks: the URL
+/// standard forgives both.
+fn web_url(text: &str) -> Option<Url> {
+    let has_slashes_and_no_blanks =
+        text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.filter(|_| has_slashes_and_no_blanks)
+}
+
+/// The addresses of proxies: a network, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyNet(IpNet);
+
+/// Neither a network nor an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an IP address or network, for example `10.0.0.0/8` or `::1`")]
+pub struct InvalidProxyNet;
+
+impl ProxyNet {
+    /// Whether this address is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl FromStr for ProxyNet {
+    type Err = InvalidProxyNet;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProxyNet> {
+        let one = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+        text.parse::<IpNet>().or_else(|_| one()).map(Self).map_err(|_| InvalidProxyNet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn database_urls_are_postgres_or_sqlite() {
+        for text in ["postgres://u:p@h/d?sslmode=require", "postgresql:///d", "postgres://a:1,b:2/d"] {
+            let Ok(DatabaseUrl::Postgres(url)) = text.parse() else { panic!("{text}") };
+            assert_eq!(url.expose_secret(), text);
+        }
+        for (text, path) in [("sqlite://data/x.db", "data/x.db"), ("sqlite:///var/x.db", "/var/x.db")] {
+            let Ok(DatabaseUrl::Sqlite(file)) = text.parse() else { panic!("{text}") };
+            assert_eq!(file, PathBuf::from(path));
+        }
+    }
+
+    #[test]
+    fn other_database_urls_are_rejected() {
+        use InvalidDatabaseUrl::*;
+        for (text, error) in [
+            ("mysql://u:p@h/d", Scheme),
+            ("data/x.db", Scheme),
+            ("sqlite:x.db", Scheme),
+            ("sqlite://", Empty),
+            ("postgres://", Empty),
+            ("sqlite://:memory:", Memory),
+            ("sqlite://x.db?mode=rwc", Options),
+        ] {
+            assert_eq!(text.parse::<DatabaseUrl>().unwrap_err(), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn smtp_urls_have_host_port_and_tls_mode() {
+        for (text, host, port, tls) in [
+            ("smtp://mail", "mail", 25, SmtpTls::None),
+            ("smtp://127.0.0.1:1025/", "127.0.0.1", 1025, SmtpTls::None),
+            ("smtps://Mail.Example.org", "mail.example.org", 465, SmtpTls::Implicit),
+            ("smtps://[::1]:4650", "::1", 4650, SmtpTls::Implicit),
+            ("smtp+starttls://mail.example.org", "mail.example.org", 587, SmtpTls::StartTls),
+        ] {
+            let url: SmtpUrl = text.parse().unwrap();
+            assert_eq!((url.host.as_str(), url.port, url.tls), (host, port, tls));
+            assert!(url.credentials.is_none() && url.ca.is_none());
+        }
+    }
+
+    #[test]
+    fn credentials_are_percent_decoded_and_not_shown() {
+        let url: SmtpUrl = "smtps://me%40example.org:p%3A%2Fw%20d@mail?ca=/etc/our%20ca.pem".parse().unwrap();
+        let (user, password) = url.credentials.as_ref().unwrap();
+        assert_eq!((user.as_str(), password.expose_secret()), ("me@example.org", "p:/w d"));
+        assert_eq!(url.ca.as_deref(), Some(std::path::Path::new("/etc/our ca.pem")));
+        assert!(!format!("{url:?}").contains("p:/w d"));
+    }
+
+    #[test]
+    fn other_smtp_urls_are_rejected() {
+        use InvalidSmtpUrl::*;
+        for (text, error) in [
+            ("mail.example.org", Scheme),
+            ("http://mail", Scheme),
+            ("mail:25", Scheme),
+            ("smtp:mail", Host),
+            ("smtp://", Host),
+            ("smtp://u@mail", Credentials),
+            ("smtp://:p@mail", Credentials),
+            ("smtp://u:%ff@mail", Credentials),
+            ("smtp://mail/hello", TrailingParts),
+            ("smtp://mail#x", TrailingParts),
+            ("smtps://mail?tls=off", UnknownOption("tls".to_owned())),
+            ("smtp://mail?ca=x.pem", CaWithoutTls),
+        ] {
+            assert_eq!(text.parse::<SmtpUrl>().unwrap_err(), error, "{text}");
+        }
+        assert!(matches!("smtp://mail:99999".parse::<SmtpUrl>(), Err(Malformed(_))));
+        assert!(matches!("smtp://ma il".parse::<SmtpUrl>(), Err(Malformed(_))));
+    }
+
+    #[test]
+    fn a_public_url_has_no_slash_at_its_end() {
+        for (text, taken) in [
+            ("https://Consent.Example.org/", "https://consent.example.org"),
+            ("https://example.org:443/consent/", "https://example.org/consent"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>().unwrap().as_str(), taken);
+        }
+        for text in ["example.org", "ftp://example.org", "https:example.org", "https://", " https://a", ""] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(InvalidPublicUrl::Scheme), "{text}");
+        }
+        for text in ["https://a?x=1", "https://a/#x", "https://u:p@a"] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(InvalidPublicUrl::ExtraParts), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_default_public_url_comes_from_the_bind_address() {
+        for (bind, url) in [
+            ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+            ("0.0.0.0:9000", "http://localhost:9000"),
+            ("[::]:9000", "http://localhost:9000"),
+            ("[::1]:80", "http://[::1]"),
+        ] {
+            assert_eq!(PublicUrl::from_bind_address(bind.parse().unwrap()).as_str(), url);
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_alone() {
+        for (text, ascii) in [
+            ("https://app.example", "https://app.example"),
+            ("HTTPS://App.Example:443", "https://app.example"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ] {
+            let origin: WebOrigin = text.parse().unwrap();
+            assert_eq!(origin.as_str(), ascii);
+            assert_eq!(origin.origin(), &Url::parse(text).unwrap().origin());
+        }
+        for text in [
+            "",
+            "*",
+            "null",
+            "app.example",
+            "https://",
+            "https://app.example/",
+            "https://app.example/x",
+            "https://app.example?x",
+            "https://app.example#x",
+            "https://u@app.example",
+            "app://x",
+            "https:\\\\app.example",
+            "https://app.example ",
+            "https://*.app.example/",
+        ] {
+            assert_eq!(text.parse::<WebOrigin>(), Err(InvalidWebOrigin), "{text}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_a_network_or_one_address() {
+        for (text, within, without) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
+            ("192.0.2.7/24", "192.0.2.1", "192.0.3.1"),
+            ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
+            ("::1", "::1", "::2"),
+            ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
+            ("0.0.0.0/0", "192.0.2.1", "::1"),
+        ] {
+            let net: ProxyNet = text.parse().unwrap();
+            assert!(net.contains(within.parse().unwrap()), "{text} {within}");
+            assert!(!net.contains(without.parse().unwrap()), "{text} {without}");
+        }
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0", "10.0.0.0/", "::1/129", " ::1", "10.0.0.1:80", "*"]
+        {
+            assert_eq!(text.parse::<ProxyNet>(), Err(InvalidProxyNet), "{text}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What fuzzers throw at whatever reads what strangers send, and what must hold of it
+//! beside that nothing panics. A target of `fuzz/` is one of these by name; the tests
+//! throw `fuzz/corpus/` at them. None of it is in a server.
+
+use crate::config::{self, DatabaseUrl, PublicUrl, SmtpUrl, WebOrigin};
+use crate::domain::export_token::ExportTokenRef;
+use crate::domain::token::{Keyring, Token, TokenKind};
+use crate::domain::validated_text::IdempotencyKey;
+use crate::http::{auth, form, hexo, mfs, pages, resource_server};
+
+/// A target: takes bytes from anywhere.
+pub type Target = fn(&[u8]);
+
+/// All targets by their names.
+pub const TARGETS: [(&str, Target); 12] = [
+    ("authz", authz),
+    ("config", config),
+    ("credentials", credentials),
+    ("fields", fields),
+    ("form", form),
+    ("idempotency_key", idempotency_key),
+    ("page_form", page_form),
+    ("parameters", parameters),
+    ("query", query),
+    ("reference", reference),
+    ("token", token),
+    ("token_form", token_form),
+];
+
+/// What is told of who may look at a node.
+pub fn authz(bytes: &[u8]) {
+    with_text(bytes, resource_server::fuzz_authz);
+}
+
+/// The operator's file, and the addresses in it. An address that is taken is taken
+/// again as it is written out, and hides its password.
+pub fn config(bytes: &[u8]) {
+    with_text(bytes, |text| {
+        config::fuzz(text);
+        if let Ok(url) = text.parse::<PublicUrl>() {
+            assert_eq!(url.as_str().parse::<PublicUrl>().as_ref(), Ok(&url));
+            assert!(!url.as_str().ends_with('/'));
+        }
+        if let Ok(origin) = text.parse::<WebOrigin>() {
+            assert_eq!(origin.as_str().parse::<WebOrigin>().as_ref(), Ok(&origin));
+        }
+        if let Ok(url) = text.parse::<SmtpUrl>() {
+            assert!(!url.host.is_empty());
+            assert_eq!(format!("{url:?}").contains("REDACTED"), url.credentials.is_some());
+        }
+        if let Ok(DatabaseUrl::Postgres(url)) = text.parse::<DatabaseUrl>() {
+            assert!(!format!("{url:?}").contains(text));
+        }
+    });
+}
+
+/// The value of an `Authorization` header.
+pub fn credentials(bytes: &[u8]) {
+    auth::fuzz(bytes);
+}
+
+/// A body of the hexo dialect.
+pub fn fields(bytes: &[u8]) {
+    hexo::fuzzing::fields(bytes);
+}
+
+/// A form: what is read of it, written and read again, is the same.
+pub fn form(bytes: &[u8]) {
+    let read: Vec<_> = form::pairs(bytes).collect();
+    let whole: Vec<(&str, &str)> = read
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_deref().ok()?, value.as_deref().ok()?)))
+        .collect();
+    let written = form_urlencoded::Serializer::new(String::new()).extend_pairs(&whole).finish();
+    let again: Vec<_> = form::pairs(written.as_bytes()).collect();
+    assert_eq!(whole.len(), again.len());
+    for ((name, value), (name_again, value_again)) in whole.iter().zip(&again) {
+        assert_eq!((Ok(*name), Ok(*value)), (name_again.as_deref(), value_again.as_deref()));
+    }
+}
+
+/// An `Idempotency-Key`: what is taken is kept as it came.
+pub fn idempotency_key(bytes: &[u8]) {
+    with_text(bytes, |text| {
+        if let Ok(key) = IdempotencyKey::new(text) {
+            assert_eq!(key.as_str(), text);
+            assert!((1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control));
+        }
+    });
+}
+
+/// The form of the redeem page.
+pub fn page_form(bytes: &[u8]) {
+    pages::fuzz(bytes);
+}
+
+/// A call's parameters in the mfs dialect, from a header, a query or a body.
+pub fn parameters(bytes: &[u8]) {
+    mfs::fuzz(bytes);
+}
+
+/// What a list of the hexo dialect is asked for.
+pub fn query(bytes: &[u8]) {
+    with_text(bytes, hexo::fuzzing::query);
+}
+
+/// What names a user or a bundle.
+pub fn reference(bytes: &[u8]) {
+    with_text(bytes, hexo::fuzzing::reference);
+}
+
+/// A token of any kind: one that is read is written as it came, and is of no other kind.
+pub fn token(bytes: &[u8]) {
+    with_text(bytes, |text| {
+        let kinds = [TokenKind::Export, TokenKind::ApiKey, TokenKind::Redeem];
+        let read: Vec<Token> = kinds.iter().filter_map(|kind| Token::parse(*kind, text).ok()).collect();
+        assert!(read.len() <= 1);
+        for token in &read {
+            assert_eq!(token.expose(), text);
+            assert!(!format!("{token:?}").contains(text));
+        }
+        if let Ok(keyring) = Keyring::new(&[7; 32], None)
+            && let Ok(id) = keyring.verify_redeem_token(text)
+        {
+            assert_eq!(keyring.redeem_token(id).expose(), text);
+        }
+        if let Some(which) = ExportTokenRef::parse(text) {
+            assert!(text == which.id.to_string() || text.starts_with("cse_"));
+        }
+    });
+}
+
+/// The form that introspection takes.
+pub fn token_form(bytes: &[u8]) {
+    resource_server::fuzz_token_form(bytes);
+}
+
+/// Strings that are no UTF-8 never get as far as the parsers of text.
+fn with_text(bytes: &[u8], target: impl FnOnce(&str)) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        target(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::sync::LazyLock;
+
+    /// What each target's corpus holds.
+    static CORPORA: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        let content = |name: &str| {
+            let files = std::fs::read_dir(corpus.join(name)).unwrap();
+            files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+        };
+        TARGETS.iter().map(|(name, _)| content(name)).collect()
+    });
+
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Put(Index, u8),
+        Insert(Index, u8),
+        Remove(Index),
+        Cut(Index),
+        Repeat(Index, u8),
+    }
+
+    fn any_edit() -> impl Strategy<Value = Edit> {
+        prop_oneof![
+            (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Put(at, byte)),
+            (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Insert(at, byte)),
+            any::<Index>().prop_map(Edit::Remove),
+            any::<Index>().prop_map(Edit::Cut),
+            (any::<Index>(), any::<u8>()).prop_map(|(at, times)| Edit::Repeat(at, times)),
+        ]
+    }
+
+    fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
+        for edit in edits {
+            let place = |at: &Index| at.index(bytes.len().max(1));
+            match edit {
+                Edit::Insert(at, byte) => bytes.insert(place(at).min(bytes.len()), *byte),
+                _ if bytes.is_empty() => {}
+                Edit::Put(at, byte) => {
+                    let at = place(at);
+                    bytes[at] = *byte;
+                }
+                Edit::Remove(at) => drop(bytes.remove(place(at))),
+                Edit::Cut(at) => bytes.truncate(place(at)),
+                Edit::Repeat(at, times) => {
+                    let at = place(at);
+                    let byte = bytes[at];
+                    bytes.splice(at..at, std::iter::repeat_n(byte, usize::from(*times)));
+                }
+            }
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn every_target_survives_mutated_corpus_inputs(
+            file in any::<Index>(),
+            edits in vec(any_edit(), 1..6),
+        ) {
+            for ((_, target), corpus) in TARGETS.iter().zip(&*CORPORA) {
+                target(&edited(corpus[file.index(corpus.len())].clone(), &edits));
+            }
+        }
+    }
+
+    #[test]
+    fn every_target_survives_its_corpus() {
+        let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        for ((name, target), corpus) in TARGETS.iter().zip(&*CORPORA) {
+            assert!(!corpus.is_empty(), "{name}");
+            for bytes in corpus {
+                target(bytes);
+            }
+            target(b"");
+            assert!(fuzz.join(format!("fuzz_targets/{name}.rs")).is_file(), "{name}");
+        }
+        let names: BTreeSet<String> = std::fs::read_dir(fuzz.join("corpus"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(names, TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect());
+    }
+}

@@ -1,0 +1,175 @@
+//! Templates, and what each page is answered with.
+
+use std::sync::LazyLock;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, ContentType, VARY,
+};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::assets;
+use crate::domain::permission::Mask;
+use crate::domain::timestamp::Timestamp;
+use crate::i18n::Language;
+use crate::i18n::template::{bdi, language, t};
+
+/// What a page may load and do: what is ours, and no script that stands in a page.
+const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What a mail address in a `mailto:` link is not written with (RFC 6068, 2).
+const MAILTO_ESCAPE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_');
+
+/// Declares the templates by their names.
+macro_rules! templates {
+    ($($name:literal),+ $(,)?) => {
+        const TEMPLATES: &[(&str, &str)] = &[$(($name, include_str!(concat!("templates/", $name, ".html")))),+];
+    };
+}
+
+templates![
+    "permissions",
+    "account",
+    "request-approved",
+    "new-request",
+    "request-summary",
+    "bundle-fields",
+    "flash",
+    "form-field",
+    "forgot-password",
+    "home",
+    "api-key-created",
+    "api-key-form",
+    "api-keys",
+    "layout",
+    "dev-mail-message",
+    "dev-mail",
+    "new-password-fields",
+    "link-inactive",
+    "pagination",
+    "redeem",
+    "requests",
+    "message",
+    "search-form",
+    "shown-once",
+    "set-password",
+    "set-password-link-inactive",
+    "sign-in",
+    "staff-overview",
+    "staff-bundle",
+    "staff-bundles",
+    "staff-hub",
+    "staff-hubs",
+    "staff-layout",
+    "staff-mail",
+    "staff-nav",
+    "staff-users",
+    "timeline",
+    "export-token-created",
+    "export-token-form",
+    "export-tokens",
+    "audit-log",
+    "field-error",
+];
+
+static TEMPLATE_ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_function("t", t);
+    environment.add_function("asset", assets::asset_url);
+    environment.add_filter("bdi", bdi);
+    environment.add_filter("datetime", datetime);
+    environment.add_filter("iso", |micros: i64| Timestamp::from_micros(micros).rfc3339());
+    environment.add_filter("rights", rights);
+    environment.add_filter("rights_of_others", rights_of_others);
+    environment
+        .add_filter("percent_encode", |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+    environment.add_filter("mailto_address", |email: &str| {
+        utf8_percent_encode(email, MAILTO_ESCAPE_SET).to_string()
+    });
+    for (name, source) in TEMPLATES {
+        if let Err(error) = environment.add_template(name, source) {
+            tracing::error!(name, %error, "page template is invalid");
+        }
+    }
+    environment
+});
+
+/// `{{ micros | moment }}`: a moment in words.
+fn datetime(state: &State<'_, '_>, micros: i64) -> String {
+    language(state).date_time(Timestamp::from_micros(micros))
+}
+
+/// `{{ bits | rights }}`: what a mask lets somebody do with the reader's data, as a list.
+fn rights(state: &State<'_, '_>, bits: i64) -> Vec<String> {
+    Mask::new(bits).map(|mask| language(state).describe_rights(mask)).unwrap_or_default()
+}
+
+/// `{{ bits | rights_of_others }}`: the same, where the data is not the reader's.
+fn rights_of_others(state: &State<'_, '_>, bits: i64) -> Vec<String> {
+    Mask::new(bits).map(|mask| language(state).describe_rights_of_others(mask)).unwrap_or_default()
+}
+
+/// A page of a template, in a language. (`lang` is known to all templates.)
+pub fn render(status: StatusCode, language: Language, template: &str, context: Value) -> HttpResponse {
+    let context = minijinja::context! { lang => language.tag(), ..context };
+    let rendered = TEMPLATE_ENVIRONMENT.get_template(template).and_then(|template| template.render(context));
+    let html = rendered.unwrap_or_else(|error| {
+        tracing::error!(template, %error, "rendering a page failed");
+        language.t("error-internal")
+    });
+    HttpResponse::build(status)
+        .content_type(ContentType::html())
+        .insert_header((CONTENT_LANGUAGE, language.tag()))
+        .insert_header((VARY, "Accept-Language, Cookie"))
+        .insert_header((CONTENT_SECURITY_POLICY, CSP))
+        .body(html)
+}
+
+/// The language of whoever sent this.
+pub fn request_language(request: &HttpRequest) -> Language {
+    accept_language(request).unwrap_or_default()
+}
+
+/// The same, if they tell of any.
+pub fn accept_language(request: &HttpRequest) -> Option<Language> {
+    let header = request.headers().get(ACCEPT_LANGUAGE)?;
+    header.to_str().ok().map(Language::accepted)
+}
+
+tokio::task_local! {
+    static CURRENT_LANGUAGE: Language;
+}
+
+/// The language of whoever is being answered with a page.
+pub fn current_language() -> Language {
+    CURRENT_LANGUAGE.try_with(|language| *language).unwrap_or_default()
+}
+
+/// [`crate::http::routing::resource`], for pages: what goes wrong there is told in the
+/// language of whoever sent the request.
+pub fn resource(
+    path: &str,
+    allow: &'static str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    crate::http::routing::resource(path, allow).wrap(from_fn(
+        async |request: ServiceRequest, next: Next<BoxBody>| {
+            CURRENT_LANGUAGE.scope(request_language(request.request()), next.call(request)).await
+        },
+    ))
+}

@@ -1,0 +1,82 @@
+//! Whose program is at the other end of a connection that does not leave this machine.
+
+use std::net::SocketAddr;
+
+/// Whether the program at this address of this machine is run by whoever runs this server,
+/// or by root: by somebody, that is, who may read its files. The kernel tells, on Linux;
+/// where it does not, whoever is on this machine is taken for one of them. Reads a file, so
+/// it is not for the event loop.
+pub fn is_same_user(peer: SocketAddr) -> bool {
+    if cfg!(target_os = "linux") { has_same_owner(peer) } else { true }
+}
+
+fn has_same_owner(peer: SocketAddr) -> bool {
+    let own_uid = rustix::process::geteuid().as_raw();
+    let table = match peer {
+        SocketAddr::V4(_) => "/proc/self/net/tcp",
+        SocketAddr::V6(_) => "/proc/self/net/tcp6",
+    };
+    let table = std::fs::read_to_string(table).unwrap_or_default();
+    let owners = socket_owners(&table, peer);
+    !owners.is_empty() && owners.iter().all(|owner| *owner == own_uid || *owner == 0)
+}
+
+/// Who has a socket at this address, by the kernel's table (proc_pid_net(5)): the columns
+/// are a number, the address here, the one there, the state, two of queues and timers, one
+/// of tries, and the user.
+fn socket_owners(table: &str, at: SocketAddr) -> Vec<u32> {
+    let at = proc_net_address(at);
+    let owner = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        if columns.next()? != at {
+            return None;
+        }
+        columns.nth(5)?.parse().ok()
+    };
+    table.lines().filter_map(owner).collect()
+}
+
+/// An address as the kernel spells it: each word of 32 bits in the machine's order.
+fn proc_net_address(at: SocketAddr) -> String {
+    let octets = match at {
+        SocketAddr::V4(at) => at.ip().octets().to_vec(),
+        SocketAddr::V6(at) => at.ip().octets().to_vec(),
+    };
+    let (words, _) = octets.as_chunks::<4>();
+    let words: String = words.iter().map(|word| format!("{:08X}", u32::from_ne_bytes(*word))).collect();
+    format!("{words}:{:04X}", at.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn owners_are_read_off_the_kernels_table() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+  14: 0100007F:AAD9 0100007F:8660 01 00000000:00000000 00:00000000 00000000    33        0 6868011 1 0 20 0 0 10 -1
+  47: 0100007F:8660 0100007F:AAD9 01 00000000:00000000 00:00000000 00000000  1000        0 6868010 2 0 20 0 0 10 -1
+  48: 0100007F:8660 0100007F:0050 06 00000000:00000000 00:00000000 00000000     0        0 0 2 0
+  49: nonsense";
+        let at = |text: &str| socket_owners(table, text.parse().unwrap());
+        assert_eq!(at("127.0.0.1:34400"), [1000, 0]);
+        assert_eq!(at("127.0.0.1:43737"), [33]);
+        assert!(at("127.0.0.1:1").is_empty());
+        let table = " 1: 00000000000000000000000001000000:E2D8 00000000000000000000000001000000:E11B 01 0:0 0:0 0 7 0 1";
+        assert_eq!(socket_owners(table, "[::1]:58072".parse().unwrap()), [7]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_program_may_read_its_own_files_and_nobody_is_not_told_of() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            assert!(is_same_user(client.local_addr().unwrap()));
+        }
+        assert!(!is_same_user("192.0.2.1:9".parse().unwrap()));
+    }
+}

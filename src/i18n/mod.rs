@@ -1,0 +1,274 @@
+//! What people read, in their language: one file of messages a language (Project
+//! Fluent's syntax), which the pages and the mails share.
+
+pub mod template;
+
+use std::borrow::Cow;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use fluent_langneg::{NegotiationStrategy, accepted_languages, negotiate_languages};
+use unic_langid::LanguageIdentifier;
+
+use crate::domain::permission::Mask;
+use crate::domain::timestamp::Timestamp;
+
+/// A language that we speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English, which is also for whoever speaks none of these.
+    #[default]
+    English,
+    /// German.
+    German,
+}
+
+/// Not the tag of a language that we speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a supported language: en or de")]
+pub struct UnknownLanguage;
+
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(tag: &str) -> Result<Self, UnknownLanguage> {
+        Self::from_tag(tag).ok_or(UnknownLanguage)
+    }
+}
+
+type MessageBundle = FluentBundle<FluentResource>;
+
+static ENGLISH_MESSAGES: LazyLock<MessageBundle> =
+    LazyLock::new(|| parse_messages("en", include_str!("en.ftl")));
+static GERMAN_MESSAGES: LazyLock<MessageBundle> =
+    LazyLock::new(|| parse_messages("de", include_str!("de.ftl")));
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::English, Self::German];
+
+    /// The language's tag (BCP 47).
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::German => "de",
+        }
+    }
+
+    /// The language of this tag.
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.tag() == tag)
+    }
+
+    /// The one of ours that somebody likes best, by their `Accept-Language` (RFC 9110,
+    /// 12.5.4).
+    pub fn accepted(header: &str) -> Self {
+        let wanted = accepted_languages::parse(header);
+        let supported = Self::ALL.map(|language| language_identifier(language.tag()));
+        let english = language_identifier(Self::English.tag());
+        let best = negotiate_languages(&wanted, &supported, Some(&english), NegotiationStrategy::Lookup);
+        best.first().and_then(|best| Self::from_tag(best.language.as_str())).unwrap_or_default()
+    }
+
+    /// A message. What is not there is told by its key, and a test sees to it that
+    /// nothing is not there.
+    pub fn t(self, key: &str) -> String {
+        self.t_args(key, &[])
+    }
+
+    /// A message in which these have their places.
+    pub fn t_args(self, key: &str, values: &[(&str, &str)]) -> String {
+        self.format(key, &values.iter().map(|(name, value)| (*name, FluentValue::from(*value))).collect())
+    }
+
+    /// A message that speaks of so many, as `$count`.
+    pub fn t_count(self, key: &str, count: i64) -> String {
+        self.format(key, &std::iter::once(("count", FluentValue::from(count))).collect())
+    }
+
+    /// A message in which these have their places.
+    pub(crate) fn format(self, key: &str, values: &FluentArgs<'_>) -> String {
+        let messages = self.messages();
+        let Some(pattern) = messages.get_message(key).and_then(|message| message.value()) else {
+            tracing::error!(key, language = self.tag(), "message missing");
+            return key.to_owned();
+        };
+        let mut errors = Vec::new();
+        let said = messages.format_pattern(pattern, Some(values), &mut errors);
+        if !errors.is_empty() {
+            tracing::error!(key, language = self.tag(), ?errors, "message variable missing");
+        }
+        said.into_owned()
+    }
+
+    /// Whether there is such a message.
+    pub fn contains(self, key: &str) -> bool {
+        self.messages().get_message(key).is_some_and(|message| message.value().is_some())
+    }
+
+    /// A moment, to the minute, in UTC.
+    pub fn date_time(self, at: Timestamp) -> String {
+        let month = self.t(&format!("month-{}", at.format("%-m")));
+        let (day, year, time) = (at.format("%-d"), at.format("%Y"), at.format("%H:%M"));
+        self.t_args("datetime-format", &[("day", &day), ("month", &month), ("year", &year), ("time", &time)])
+    }
+
+    /// A moment, as [`Self::moment`] tells it, and its day of the week.
+    pub fn weekday_date_time(self, at: Timestamp) -> String {
+        let day = self.t(&format!("day-{}", at.format("%u")));
+        self.t_args("weekday-and-datetime", &[("day", &day), ("datetime", &self.date_time(at))])
+    }
+
+    /// A span of so many seconds, in the greatest unit of which it is a whole number.
+    pub fn duration(self, seconds: i64) -> String {
+        let units = [("duration-days", 86_400), ("duration-hours", 3_600), ("duration-minutes", 60)];
+        let whole = units.into_iter().find(|(_, unit)| seconds % unit == 0);
+        let (key, unit) = whole.unwrap_or(("duration-seconds", 1));
+        self.t_count(key, seconds / unit)
+    }
+
+    /// What a mask lets somebody do with the reader's data, the weakest first.
+    pub fn describe_rights(self, mask: Mask) -> Vec<String> {
+        mask.rights().map(|right| self.t(&format!("right-{}", right.name()))).collect()
+    }
+
+    /// What a mask lets somebody do with data that is not the reader's, the weakest first.
+    pub fn describe_rights_of_others(self, mask: Mask) -> Vec<String> {
+        mask.rights().map(|right| self.t(&format!("others-right-{}", right.name()))).collect()
+    }
+
+    fn messages(self) -> &'static MessageBundle {
+        match self {
+            Self::English => &ENGLISH_MESSAGES,
+            Self::German => &GERMAN_MESSAGES,
+        }
+    }
+}
+
+fn language_identifier(tag: &str) -> LanguageIdentifier {
+    tag.parse().unwrap_or_default()
+}
+
+fn parse_messages(tag: &str, source: &'static str) -> MessageBundle {
+    let mut messages = FluentBundle::new_concurrent(vec![language_identifier(tag)]);
+    // Our words and people's names are written in one direction.
+    messages.set_use_isolating(false);
+    let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(rest, errors)| {
+        tracing::error!(tag, ?errors, "message file is invalid");
+        rest
+    });
+    if let Err(errors) = messages.add_resource(resource) {
+        tracing::error!(tag, ?errors, "duplicate message keys");
+    }
+    messages
+}
+
+/// A text as a value in a message.
+pub(crate) fn text(value: impl Into<Cow<'static, str>>) -> FluentValue<'static> {
+    FluentValue::String(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::permission::Right;
+
+    const SOURCES: [(&str, &str); 2] = [("en", include_str!("en.ftl")), ("de", include_str!("de.ftl"))];
+
+    /// Each message's key, with the names of what has its place in it.
+    fn message_arguments(source: &str) -> BTreeMap<String, Vec<String>> {
+        let mut outline: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut key = String::new();
+        for line in source.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+            if !line.starts_with([' ', '}', '[', '*']) {
+                key = line.split_once(" =").expect("a message").0.to_owned();
+                assert!(outline.insert(key.clone(), Vec::new()).is_none(), "{key} is there twice");
+            }
+            let names = line.split('$').skip(1).map(|rest| {
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+            });
+            outline.get_mut(&key).unwrap().extend(names);
+        }
+        for names in outline.values_mut() {
+            names.sort();
+            names.dedup();
+        }
+        outline
+    }
+
+    #[test]
+    fn all_languages_have_the_same_keys() {
+        let [(_, english), others @ ..] = SOURCES;
+        let english = message_arguments(english);
+        assert!(english.len() > 50);
+        for (tag, source) in others {
+            let other = message_arguments(source);
+            for (key, names) in &english {
+                assert_eq!(other.get(key), Some(names), "{key} in {tag}");
+            }
+            assert_eq!(other.len(), english.len(), "{tag} says more");
+        }
+    }
+
+    #[test]
+    fn every_message_parses() {
+        for (tag, source) in SOURCES {
+            FluentResource::try_new(source.to_owned())
+                .unwrap_or_else(|(_, errors)| panic!("{tag}: {errors:?}"));
+            let language = Language::from_tag(tag).unwrap();
+            assert!(message_arguments(source).keys().all(|key| language.contains(key)));
+            // Names that are HTML already have their places among these.
+            assert!(!source.lines().any(|line| !line.starts_with('#') && line.contains(['<', '&'])), "{tag}");
+        }
+    }
+
+    #[test]
+    fn accept_language_selects_the_language() {
+        for (header, language) in [
+            ("", Language::English),
+            ("de", Language::German),
+            ("de-AT, en;q=0.5", Language::German),
+            ("fr, de;q=0.7, en;q=0.3", Language::German),
+            ("fr, en-GB;q=0.7, de;q=0.3", Language::English),
+            ("fr", Language::English),
+            ("*", Language::English),
+            ("☃, ;;q=, de;q=x", Language::German),
+        ] {
+            assert_eq!(Language::accepted(header), language, "{header}");
+        }
+    }
+
+    #[test]
+    fn durations_use_the_largest_exact_unit() {
+        for (seconds, english, german) in [
+            (86_400, "1 day", "1 Tag"),
+            (604_800, "7 days", "7 Tage"),
+            (43_200, "12 hours", "12 Stunden"),
+            (129_600, "36 hours", "36 Stunden"),
+            (60, "1 minute", "1 Minute"),
+            (5_400, "90 minutes", "90 Minuten"),
+            (61, "61 seconds", "61 Sekunden"),
+        ] {
+            assert_eq!(Language::English.duration(seconds), english);
+            assert_eq!(Language::German.duration(seconds), german);
+        }
+    }
+
+    #[test]
+    fn dates_and_rights_are_localized() {
+        let at = Timestamp::from_micros(1_893_456_000_000_000);
+        assert_eq!(Language::English.date_time(at), "1 January 2030, 00:00 UTC");
+        assert_eq!(Language::German.date_time(at), "1. Januar 2030, 00:00 UTC");
+        let rights = Language::English.describe_rights(Mask::new(6).unwrap());
+        assert_eq!(rights, ["view your data", "download your data"]);
+        let rights = Language::German.describe_rights_of_others(Mask::new(6).unwrap());
+        assert_eq!(rights, ["die Daten ansehen", "die Daten herunterladen"]);
+        for key in Right::ALL.map(|right| format!("others-right-{}", right.name())) {
+            assert!(Language::ALL.into_iter().all(|language| language.contains(&key)), "{key}");
+        }
+    }
+}

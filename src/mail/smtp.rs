@@ -1,0 +1,558 @@
+//! A mail relay, spoken to by SMTP (RFC 5321).
+//!
+//! lettre's own pool is not used, for three reasons that its documentation does
+//! not tell. Its time-out bounds the TCP connection alone: a relay that falls
+//! silent later is waited for for ever. A send that is given up half-way puts
+//! its connection back as if it were at rest, and the next mail then reads the
+//! answer that was meant for this one: a mail that nobody took would count as
+//! sent. And it does not say whether a 5xx was about the mail or about us. So
+//! the steps are taken one by one here, and a connection is kept only after a
+//! mail that went through.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lettre::Message;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use secrecy::ExposeSecret;
+use tokio::time::Instant;
+
+use super::transport::{SendError, TransportError};
+use crate::config::{SmtpTls, SmtpUrl};
+
+/// For a TCP connection, to each of the relay's addresses.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// For all that comes before the mail: name, connection, TLS, greeting, sign-in.
+/// Nothing has been handed over yet, so impatience costs a try, never a duplicate.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+/// For the answer to a command (RFC 5321, 4.5.3.2 wants 5 minutes).
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// For the answer to the mail itself (RFC 5321, 4.5.3.2.6 wants 10 minutes). Who
+/// gives up earlier sends a duplicate of what the relay is about to take.
+const DATA_TIMEOUT: Duration = Duration::from_secs(600);
+/// The step at which we are refused, rather than a mail.
+const MAIL_FROM: &str = "MAIL FROM";
+/// For a relay to say that it is still there, or goodbye.
+const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept without a mail; relays hang up after minutes.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
+/// How many connections are kept without a mail: as many as the mailer sends at a
+/// time, since a new one costs more than a mail.
+const MAX_IDLE_CONNECTIONS: usize = 16;
+/// For so long after a mail a relay is not asked first whether it is still there.
+const SKIP_NOOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// A mail relay and the connections to it that are at rest. Clones share them.
+#[derive(Clone)]
+pub struct SmtpClient(Arc<SmtpClientInner>);
+
+struct SmtpClientInner {
+    host: String,
+    port: u16,
+    tls: SmtpTls,
+    tls_parameters: Option<TlsParameters>,
+    helo_name: ClientId,
+    credentials: Option<Credentials>,
+    idle_pool: Mutex<IdlePool>,
+}
+
+/// The connections that wait for a mail, the latest last.
+#[derive(Default)]
+struct IdlePool {
+    connections: Vec<IdleConnection>,
+    /// Whether somebody looks after them.
+    is_reaper_running: bool,
+}
+
+struct IdleConnection {
+    connection: AsyncSmtpConnection,
+    idle_since: Instant,
+}
+
+/// Host and port; a password is in there.
+impl fmt::Debug for SmtpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SmtpClient({}:{})", self.0.host, self.0.port)
+    }
+}
+
+impl SmtpClient {
+    pub(super) fn new(url: &SmtpUrl) -> Result<Self, TransportError> {
+        let tls_parameters = match url.tls {
+            SmtpTls::None => None,
+            SmtpTls::StartTls | SmtpTls::Implicit => Some(tls_parameters(url)?),
+        };
+        Ok(Self(Arc::new(SmtpClientInner {
+            host: url.host.clone(),
+            port: url.port,
+            tls: url.tls,
+            tls_parameters,
+            helo_name: helo_name(),
+            credentials: url
+                .credentials
+                .as_ref()
+                .map(|(user, password)| Credentials::new(user.clone(), password.expose_secret().to_owned())),
+            idle_pool: Mutex::default(),
+        })))
+    }
+
+    /// Hands a mail over. Given up half-way, it closes its connection.
+    pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
+        loop {
+            // Whatever goes wrong in here, a 5xx too, is about the relay or about how
+            // we are set up, and not about this mail, which waits for the operator.
+            let (mut connection, reused) = self.acquire().await.map_err(SmtpFailure::into_transient)?;
+            let Err(failure) = send_message(&mut connection, message).await else {
+                self.return_to_pool(connection);
+                return Ok(());
+            };
+            if failure.has_reply() {
+                tokio::spawn(quit(connection));
+            }
+            // Then it is about that connection alone, of which there are but so many.
+            if !(reused && failure.is_connection_closed()) {
+                return Err(failure.into());
+            }
+        }
+    }
+
+    /// A connection, and whether it has been at rest.
+    async fn acquire(&self) -> Result<(AsyncSmtpConnection, bool), SmtpFailure> {
+        while let Some(IdleConnection { mut connection, idle_since }) = self.pop_idle() {
+            let idle_time = idle_since.elapsed();
+            let skip_noop = idle_time < SKIP_NOOP_WITHIN;
+            if skip_noop
+                || (idle_time < MAX_IDLE_TIME
+                    && with_timeout("NOOP", NOOP_TIMEOUT, connection.command(Noop)).await.is_ok())
+            {
+                return Ok((connection, true));
+            }
+        }
+        Ok((with_timeout("session", SESSION_TIMEOUT, self.0.connect()).await?, false))
+    }
+
+    fn pop_idle(&self) -> Option<IdleConnection> {
+        self.lock_idle_pool().connections.pop()
+    }
+
+    fn return_to_pool(&self, connection: AsyncSmtpConnection) {
+        let mut pool = self.lock_idle_pool();
+        if pool.connections.len() >= MAX_IDLE_CONNECTIONS {
+            tokio::spawn(quit(connection));
+            return;
+        }
+        pool.connections.push(IdleConnection { connection, idle_since: Instant::now() });
+        if !pool.is_reaper_running {
+            pool.is_reaper_running = true;
+            tokio::spawn(self.clone().reap_idle());
+        }
+    }
+
+    /// Leaves those that have been at rest for too long, until none is left.
+    async fn reap_idle(self) {
+        loop {
+            tokio::time::sleep(MAX_IDLE_TIME).await;
+            for IdleConnection { connection, .. } in self.take_expired() {
+                quit(connection).await;
+            }
+            let mut pool = self.lock_idle_pool();
+            if pool.connections.is_empty() {
+                pool.is_reaper_running = false;
+                return;
+            }
+        }
+    }
+
+    fn take_expired(&self) -> Vec<IdleConnection> {
+        self.lock_idle_pool()
+            .connections
+            .extract_if(.., |idle| idle.idle_since.elapsed() >= MAX_IDLE_TIME)
+            .collect()
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn lock_idle_pool(&self) -> MutexGuard<'_, IdlePool> {
+        self.0.idle_pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SmtpClientInner {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+        let implicit_tls = self.tls_parameters.clone().filter(|_| self.tls == SmtpTls::Implicit);
+        let address = (self.host.as_str(), self.port);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(
+            address,
+            Some(CONNECT_TIMEOUT),
+            &self.helo_name,
+            implicit_tls,
+            None,
+        )
+        .await?;
+        if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, self.tls_parameters.clone()) {
+            // A relay that offers none is an error, and hears no password of ours.
+            connection.starttls(parameters, &self.helo_name).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+}
+
+/// One mail: from whom, to whom, what (RFC 5321, 3.3).
+async fn send_message(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), SmtpFailure> {
+    let envelope = message.envelope();
+    let from = Mail::new(envelope.from().cloned(), vec![]);
+    with_timeout(MAIL_FROM, COMMAND_TIMEOUT, connection.command(from)).await?;
+    for to in envelope.to() {
+        with_timeout("RCPT TO", COMMAND_TIMEOUT, connection.command(Rcpt::new(to.clone(), vec![]))).await?;
+    }
+    with_timeout("DATA", COMMAND_TIMEOUT, connection.command(Data)).await?;
+    with_timeout("content", DATA_TIMEOUT, connection.command(dot_stuffed(message))).await?;
+    Ok(())
+}
+
+/// The mail as DATA wants it: dots doubled where they begin a line, one alone at
+/// the end (RFC 5321, 4.5.2). lettre's own way writes the end by itself, and the
+/// network then holds it back until what is before it is confirmed: some 40 ms
+/// with every mail.
+fn dot_stuffed(message: &Message) -> String {
+    let lines = String::from_utf8_lossy(&message.formatted()).replace("\r\n.", "\r\n..");
+    let first = if lines.starts_with('.') { "." } else { "" };
+    let newline = if lines.ends_with("\r\n") { "" } else { "\r\n" };
+    format!("{first}{lines}{newline}.\r\n")
+}
+
+/// Says goodbye, if the relay still listens.
+async fn quit(mut connection: AsyncSmtpConnection) {
+    // Whether it answers is all the same to us.
+    let _ = tokio::time::timeout(NOOP_TIMEOUT, connection.abort()).await;
+}
+
+/// A step that did not succeed.
+struct SmtpFailure {
+    step: &'static str,
+    reason: FailureReason,
+}
+
+enum FailureReason {
+    /// lettre says why: an answer of the relay's, or none.
+    Smtp(Error),
+    /// Nothing came for so long.
+    Timeout(Duration),
+}
+
+async fn with_timeout<T>(
+    step: &'static str,
+    timeout: Duration,
+    operation: impl Future<Output = Result<T, Error>>,
+) -> Result<T, SmtpFailure> {
+    match tokio::time::timeout(timeout, operation).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(SmtpFailure { step, reason: FailureReason::Smtp(error) }),
+        Err(_) => Err(SmtpFailure { step, reason: FailureReason::Timeout(timeout) }),
+    }
+}
+
+impl SmtpFailure {
+    /// Whether the relay answered, so that it and we still agree on whose turn it is.
+    fn has_reply(&self) -> bool {
+        matches!(&self.reason, FailureReason::Smtp(error) if error.status().is_some())
+    }
+
+    /// Whether the relay hung up, or says that it is about to, before it heard of
+    /// a mail: it may do so after so many mails, or so long.
+    fn is_connection_closed(&self) -> bool {
+        let FailureReason::Smtp(error) = &self.reason else { return false };
+        let status = error.status();
+        self.step == MAIL_FROM && status.is_none_or(|code| code.to_string() == "421")
+    }
+
+    /// Whether the relay refused this mail for good. One that refuses our own
+    /// address, or wants us to sign in, or better (RFC 4954, 6), has nothing
+    /// against the mail: that is for the operator to mend.
+    fn is_permanent(&self) -> bool {
+        match &self.reason {
+            FailureReason::Smtp(error) if self.step != MAIL_FROM && error.is_permanent() => error
+                .status()
+                .is_some_and(|code| !matches!(code.to_string().as_str(), "530" | "534" | "535" | "538")),
+            _ => false,
+        }
+    }
+
+    fn into_transient(self) -> SendError {
+        SendError::transient(&self.to_string())
+    }
+}
+
+impl fmt::Display for SmtpFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.step)?;
+        match &self.reason {
+            FailureReason::Smtp(error) => error.fmt(f),
+            FailureReason::Timeout(limit) => write!(f, "no response within {} s", limit.as_secs()),
+        }
+    }
+}
+
+impl From<SmtpFailure> for SendError {
+    fn from(failure: SmtpFailure) -> Self {
+        let words = failure.to_string();
+        if failure.is_permanent() { Self::permanent(&words) } else { Self::transient(&words) }
+    }
+}
+
+/// Whom to trust: the public authorities, or instead those that the URL names.
+fn tls_parameters(url: &SmtpUrl) -> Result<TlsParameters, TransportError> {
+    let mut builder = TlsParameters::builder(url.host.clone());
+    if let Some(path) = &url.ca {
+        let unusable = |reason: String| TransportError::Certificates { path: path.clone(), reason };
+        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let certificates = Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
+    }
+    builder.build().map_err(|error| TransportError::Tls(error.to_string()))
+}
+
+/// Who we say we are: the machine's name, where that is one for a greeting.
+fn helo_name() -> ClientId {
+    let fallback = ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST);
+    match ClientId::default() {
+        ClientId::Domain(name) if !is_host_name(&name) => fallback,
+        client => client,
+    }
+}
+
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::mail::transport::Transport;
+    use uuid::Uuid;
+
+    /// A relay that says what `answer` says to a command, and else yes.
+    struct FakeServer {
+        url: String,
+        connections: Arc<AtomicUsize>,
+        mails: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl FakeServer {
+        fn start(answer: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("smtp://{}", listener.local_addr().unwrap());
+            let server = Self { url, connections: Arc::default(), mails: Arc::default() };
+            let (connections, mails) = (server.connections.clone(), server.mails.clone());
+            let answer = Arc::new(answer);
+            std::thread::spawn(move || {
+                for stream in listener.incoming() {
+                    connections.fetch_add(1, Ordering::SeqCst);
+                    let (mails, answer) = (mails.clone(), answer.clone());
+                    std::thread::spawn(move || serve_connection(stream.unwrap(), &*answer, &mails));
+                }
+            });
+            server
+        }
+
+        fn transport(&self) -> Transport {
+            Transport::smtp(&self.url.parse().unwrap()).unwrap()
+        }
+
+        fn connections(&self) -> usize {
+            self.connections.load(Ordering::SeqCst)
+        }
+    }
+
+    fn serve_connection(
+        mut stream: TcpStream,
+        answer: &dyn Fn(&str) -> Option<&'static str>,
+        mails: &Mutex<Vec<String>>,
+    ) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let mut write_reply = |words: &str| write!(stream, "{words}\r\n").is_ok();
+        if !write_reply(answer("greeting").unwrap_or("220 fake")) {
+            return;
+        }
+        while let Some(line) = lines.next() {
+            let verb = line.split([' ', ':']).next().unwrap_or_default().to_owned();
+            let default_reply = if verb == "DATA" { "354 go on" } else { "250 yes" };
+            let reply = answer(&verb).unwrap_or(default_reply);
+            if !write_reply(reply) {
+                return;
+            }
+            if verb == "DATA" && reply.starts_with('3') {
+                let mail: Vec<String> = lines.by_ref().take_while(|line| line != ".").collect();
+                mails.lock().unwrap().push(mail.join("\n"));
+                if !write_reply(answer(".").unwrap_or("250 taken")) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn mail() -> Message {
+        Message::builder()
+            .from("a@example.org".parse().unwrap())
+            .to("b@example.org".parse().unwrap())
+            .body("hello\r\n.hidden\r\n".to_owned())
+            .unwrap()
+    }
+
+    async fn send(transport: &Transport) -> Result<(), SendError> {
+        transport.send(&mail(), Uuid::nil()).await
+    }
+
+    #[tokio::test]
+    async fn connection_is_reused() {
+        let server = FakeServer::start(|_| None);
+        let transport = server.transport();
+        for _ in 0..3 {
+            send(&transport).await.unwrap();
+        }
+        assert_eq!(server.connections(), 1);
+        let mails = server.mails.lock().unwrap();
+        assert_eq!(mails.len(), 3);
+        assert!(mails.iter().all(|mail| mail.contains("hello\n..hidden")));
+    }
+
+    #[tokio::test]
+    async fn rejected_mail_fails_permanently_and_temporary_errors_do_not() {
+        for (at, answer, fatal) in [
+            ("RCPT", "550 5.1.1 nobody of that name", true),
+            (".", "554 not that", true),
+            ("DATA", "554 no", true),
+            ("MAIL", "550 not from you", false),
+            ("RCPT", "451 greylisted", false),
+            (".", "452 disk full", false),
+            ("MAIL", "530 5.7.0 sign in first", false),
+            ("EHLO", "554 who are you", false),
+            ("greeting", "554 go away", false),
+            ("greeting", "421 too busy", false),
+            ("greeting", "HTTP/1.1 400 Bad Request", false),
+        ] {
+            let server = FakeServer::start(move |verb| (verb == at).then_some(answer));
+            let error = send(&server.transport()).await.unwrap_err();
+            assert_eq!(matches!(error, SendError::Permanent(_)), fatal, "{error}");
+        }
+        let server = FakeServer::start(|verb| (verb == "RCPT").then_some("550 5.1.1 nobody of that name"));
+        let error = send(&server.transport()).await.unwrap_err();
+        let words = "RCPT TO: permanent error (550): 5.1.1 nobody of that name";
+        assert_eq!(error, SendError::Permanent(words.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn failed_authentication_is_transient() {
+        let server = FakeServer::start(|verb| match verb {
+            "EHLO" => Some("250-fake\r\n250 AUTH PLAIN"),
+            "AUTH" => Some("535 5.7.8 no"),
+            _ => None,
+        });
+        let url = server.url.replace("smtp://", "smtp://u:hunter2@");
+        let error = send(&Transport::smtp(&url.parse().unwrap()).unwrap()).await.unwrap_err();
+        assert!(matches!(&error, SendError::Transient(words) if words.contains("535")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn unreachable_server_is_transient() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let transport = Transport::smtp(&format!("smtp://{closed}").parse().unwrap()).unwrap();
+        assert!(matches!(send(&transport).await, Err(SendError::Transient(_))));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_if_starttls_is_not_offered() {
+        let server = FakeServer::start(|_| None);
+        let url = server.url.replace("smtp://", "smtp+starttls://u:p@");
+        let transport = Transport::smtp(&url.parse().unwrap()).unwrap();
+        assert!(matches!(send(&transport).await, Err(SendError::Transient(_))));
+        assert!(server.mails.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn cancelled_send_does_not_leak_its_reply_to_the_next() {
+        // Says nothing about the first mail until that is given up, and then yes.
+        let (reached, has_reached) = std::sync::mpsc::channel();
+        let (go_on, may_go_on) = std::sync::mpsc::channel();
+        let (may_go_on, mails) = (Mutex::new(may_go_on), AtomicUsize::new(0));
+        let server = FakeServer::start(move |verb| {
+            if verb != "." {
+                return None;
+            }
+            if mails.fetch_add(1, Ordering::SeqCst) == 0 {
+                reached.send(()).unwrap();
+                may_go_on.lock().unwrap().recv().unwrap();
+                return None;
+            }
+            Some("554 not that")
+        });
+        let transport = server.transport();
+        tokio::select! {
+            _ = send(&transport) => panic!("nothing was answered"),
+            reached = tokio::task::spawn_blocking(move || has_reached.recv()) => reached.unwrap().unwrap(),
+        }
+        go_on.send(()).unwrap();
+        assert!(matches!(send(&transport).await, Err(SendError::Permanent(_))));
+        assert_eq!(server.connections(), 2);
+    }
+
+    #[tokio::test]
+    async fn dead_idle_connection_is_replaced() {
+        let noops = AtomicUsize::new(0);
+        let server = FakeServer::start(move |verb| {
+            (verb == "NOOP" && noops.fetch_add(1, Ordering::SeqCst) == 0).then_some("421 timed out")
+        });
+        let transport = server.transport();
+        send(&transport).await.unwrap();
+        let Transport::Smtp(relay) = &transport else { panic!() };
+        relay.lock_idle_pool().connections[0].idle_since -= SKIP_NOOP_WITHIN;
+        send(&transport).await.unwrap();
+        assert_eq!((server.connections(), server.mails.lock().unwrap().len()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn mail_is_resent_on_a_new_connection_after_421() {
+        let mails = AtomicUsize::new(0);
+        let server = FakeServer::start(move |verb| {
+            (verb == "MAIL" && mails.fetch_add(1, Ordering::SeqCst) == 1).then_some("421 enough for now")
+        });
+        let transport = server.transport();
+        for _ in 0..3 {
+            send(&transport).await.unwrap();
+        }
+        assert_eq!((server.connections(), server.mails.lock().unwrap().len()), (2, 3));
+    }
+
+    #[tokio::test]
+    async fn a_421_on_a_new_connection_is_not_retried() {
+        let server = FakeServer::start(|verb| (verb == "MAIL").then_some("421 come back later"));
+        assert!(matches!(send(&server.transport()).await, Err(SendError::Transient(_))));
+        assert_eq!(server.connections(), 1);
+    }
+
+    #[test]
+    fn unreadable_certificates_are_an_error() {
+        let error = Transport::smtp(&"smtps://mail?ca=/nowhere/ca.pem".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+    }
+
+    #[test]
+    fn debug_prints_no_password() {
+        let transport = Transport::smtp(&"smtp://u:hunter2@mail".parse().unwrap()).unwrap();
+        assert_eq!(format!("{transport:?}"), "Smtp(SmtpClient(mail:25))");
+    }
+}

@@ -1,0 +1,280 @@
+//! The export tokens' rows, and how often each was used.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
+
+use super::bulk::bulk;
+use super::clock::clock_timestamp;
+use super::schema::{export_tokens, export_uses, hub_members, users};
+use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use super::{Backend, Conn, for_update, hubs, with_backend};
+use crate::domain::export_token::{ExportToken, ExportTokenStatus};
+use crate::domain::hub::{HubId, NodeId};
+use crate::domain::permission::Mask;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::token::{ExportId, TokenDigest};
+use crate::domain::user::UserId;
+use crate::failpoints::fail_point;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = export_tokens)]
+struct ExportTokenRow {
+    id: DbUuid,
+    creator: i64,
+    hub_id: String,
+    node_id: String,
+    permission: i16,
+    created_at: DbTimestamp,
+    expires_at: Option<DbTimestamp>,
+    revoked_at: Option<DbTimestamp>,
+}
+
+impl From<ExportTokenRow> for ExportToken {
+    fn from(row: ExportTokenRow) -> Self {
+        Self {
+            id: ExportId(row.id.0),
+            creator: UserId(row.creator),
+            hub: HubId::from_db(row.hub_id),
+            node: NodeId::from_db(row.node_id),
+            mask: Mask::from_db(row.permission),
+            created_at: row.created_at.0,
+            expires_at: row.expires_at.map(|at| at.0),
+            revoked_at: row.revoked_at.map(|at| at.0),
+        }
+    }
+}
+
+bulk! {
+    /// New tokens.
+    InsertExportTokens {
+        id: SqlUuid => DbUuid,
+        creator: BigInt => i64,
+        hub_id: Text => &'a str,
+        node_id: Text => &'a str,
+        permission: SmallInt => i16,
+        digest: Binary => &'a [u8],
+        created_at: SqlTimestamp => DbTimestamp,
+        expires_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
+        revoked_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
+    }
+    "INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, created_at, \
+     expires_at, revoked_at) SELECT * FROM" w ""
+}
+
+bulk! {
+    /// Uses to be added up.
+    AddUsage { id: SqlUuid => DbUuid, count: BigInt => i64, last: SqlTimestamp => DbTimestamp }
+    "INSERT INTO export_uses (token_id, uses, last_used_at) SELECT * FROM" w
+    "WHERE true ON CONFLICT (token_id) DO UPDATE \
+     SET uses = export_uses.uses + excluded.uses, last_used_at = excluded.last_used_at"
+}
+
+/// A token with what it takes to judge a use of it.
+#[derive(Clone, Debug)]
+pub struct ExportTokenAuth {
+    /// The token.
+    pub token: ExportToken,
+    /// What its secret must hash to.
+    pub digest: TokenDigest,
+    /// What its creator holds in the hub now; `None` without a role, or when disabled.
+    pub privilege: Option<Mask>,
+}
+
+/// A token in a list, with its uses.
+#[derive(Clone, Debug)]
+pub struct ListedExport {
+    /// The token.
+    pub token: ExportToken,
+    /// How often it was used, some seconds ago.
+    pub uses: i64,
+    /// When it was last used, as far as is known.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Which tokens to list.
+#[derive(Clone, Debug)]
+pub struct ExportFilter {
+    /// Whose; `None` is everybody's, for the operator.
+    pub creator: Option<UserId>,
+    /// In which states.
+    pub statuses: Vec<ExportTokenStatus>,
+    /// Older than this one: the last of the page before.
+    pub before: Option<ExportId>,
+    /// The most rows.
+    pub limit: i64,
+    /// Rows to pass over.
+    pub offset: i64,
+}
+
+/// Uses of a token since they were last written down.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageDelta {
+    /// The token.
+    pub id: ExportId,
+    /// How many.
+    pub count: i64,
+    /// When the last was.
+    pub last_used_at: Timestamp,
+}
+
+/// Adds tokens.
+pub(super) fn insert(conn: &mut Conn, new: &[(ExportToken, TokenDigest)]) -> QueryResult<()> {
+    let mut rows = InsertExportTokens::default();
+    for (token, digest) in new {
+        rows.push((
+            DbUuid(token.id.0),
+            token.creator.0,
+            token.hub.as_str(),
+            token.node.as_str(),
+            token.mask.bits().into(),
+            digest.as_bytes(),
+            DbTimestamp(token.created_at),
+            token.expires_at.map(DbTimestamp),
+            token.revoked_at.map(DbTimestamp),
+        ));
+    }
+    rows.run(conn).map(drop)
+}
+
+/// Locks tokens, in the order of their ids.
+pub(super) fn lock(conn: &mut Conn, ids: &[ExportId]) -> QueryResult<Vec<(ExportToken, TokenDigest)>> {
+    let ids = db_uuids(ids);
+    let rows: Vec<(ExportTokenRow, Vec<u8>)> = for_update!(
+        conn,
+        export_tokens::table
+            .filter(export_tokens::id.eq_any(&ids))
+            .order(export_tokens::id)
+            .select((ExportTokenRow::as_select(), export_tokens::digest))
+    )?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(row, digest)| Some((row.into(), TokenDigest::from_slice(&digest)?)))
+        .collect())
+}
+
+/// Revokes open tokens that are locked; how many that were.
+pub(super) fn revoke(conn: &mut Conn, ids: &[ExportId], now: Timestamp) -> QueryResult<usize> {
+    let ids = db_uuids(ids);
+    with_backend!(conn, c => diesel::update(export_tokens::table)
+        .filter(export_tokens::id.eq_any(&ids).and(export_tokens::revoked_at.is_null()))
+        .set(export_tokens::revoked_at.eq(DbTimestamp(now)))
+        .execute(c))
+}
+
+/// Tokens with what it takes to judge a use, each with the moment it was read, in
+/// no order.
+pub(super) fn load_for_auth(
+    conn: &mut Conn,
+    ids: &[ExportId],
+) -> QueryResult<Vec<(ExportTokenAuth, Timestamp)>> {
+    type Row = (ExportTokenRow, Vec<u8>, bool, Option<String>, DbTimestamp);
+    let ids = db_uuids(ids);
+    macro_rules! known {
+        ($now:expr) => {{
+            let role = hub_members::hub_id
+                .eq(export_tokens::hub_id)
+                .and(hub_members::user_id.eq(export_tokens::creator));
+            export_tokens::table
+                .inner_join(users::table)
+                .left_join(hub_members::table.on(role))
+                .filter(export_tokens::id.eq_any(&ids))
+                .select((
+                    ExportTokenRow::as_select(),
+                    export_tokens::digest,
+                    users::active,
+                    hub_members::role.nullable(),
+                    $now,
+                ))
+        }};
+    }
+    let rows: Vec<Row> = match &mut conn.backend {
+        Backend::Postgres(pg) => known!(clock_timestamp()).load(&mut **pg)?,
+        // Its clock is this machine's: what is selected in place of it is not looked at.
+        Backend::Sqlite(sqlite) => known!(export_tokens::created_at).load(&mut **sqlite)?,
+    };
+    let known = |(row, digest, active, role, at): Row| {
+        let privilege = role.filter(|_| active).as_deref().and_then(hubs::privilege_of_role);
+        let digest = TokenDigest::from_slice(&digest)?;
+        let (mut token, now) = (ExportToken::from(row), conn.resolve_now(at));
+        if fail_point("export_tokens.stale") {
+            token.revoked_at.take_if(|at| now < at.plus_seconds(2));
+        }
+        Some((ExportTokenAuth { token, digest, privilege }, now))
+    };
+    Ok(rows.into_iter().filter_map(known).collect())
+}
+
+/// Tokens, the newest first.
+pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResult<Vec<ListedExport>> {
+    type Row = (ExportTokenRow, Option<i64>, Option<DbTimestamp>);
+    let has = |status| filter.statuses.contains(&status);
+    let rows: Vec<Row> = with_backend!(conn, c => {
+        let mut query = export_tokens::table
+            .left_join(export_uses::table)
+            .select((ExportTokenRow::as_select(), export_uses::uses.nullable(), export_uses::last_used_at.nullable()))
+            .order(export_tokens::id.desc())
+            .limit(filter.limit)
+            .offset(filter.offset)
+            .into_boxed();
+        if let Some(creator) = filter.creator {
+            query = query.filter(export_tokens::creator.eq(creator.0));
+        }
+        if let Some(before) = filter.before {
+            query = query.filter(export_tokens::id.lt(DbUuid(before.0)));
+        }
+        let revoked = export_tokens::revoked_at.is_not_null();
+        if !has(ExportTokenStatus::Revoked) {
+            query = query.filter(export_tokens::revoked_at.is_null());
+        }
+        if !has(ExportTokenStatus::Expired) {
+            let never_expires = export_tokens::expires_at.is_null();
+            query = query.filter(revoked.or(never_expires).or(export_tokens::expires_at.gt(DbTimestamp(now))));
+        }
+        if !has(ExportTokenStatus::Active) {
+            query = query.filter(revoked.or(export_tokens::expires_at.le(DbTimestamp(now))));
+        }
+        query.load(c)
+    })?;
+    Ok(rows
+        .into_iter()
+        .map(|(row, uses, last)| ListedExport {
+            token: row.into(),
+            uses: uses.unwrap_or_default(),
+            last_used_at: last.map(|at| at.0),
+        })
+        .collect())
+}
+
+/// How many tokens a user has made, and how many of them may be used.
+pub fn count_by_creator(conn: &mut Conn, creator: UserId, now: Timestamp) -> QueryResult<(i64, i64)> {
+    let own = || export_tokens::table.filter(export_tokens::creator.eq(creator.0));
+    let all = with_backend!(conn, c => own().count().get_result(c))?;
+    let forever = export_tokens::expires_at.is_null();
+    let unexpired = forever.or(export_tokens::expires_at.assume_not_null().gt(DbTimestamp(now)));
+    let active = with_backend!(conn, c => own()
+        .filter(export_tokens::revoked_at.is_null().and(unexpired))
+        .count()
+        .get_result(c))?;
+    Ok((all, active))
+}
+
+/// Adds up uses. Rows are taken in the order of their ids, so that replicas
+/// that write down the same tokens at once do not block each other for ever.
+pub(super) fn add_uses(conn: &mut Conn, uses: &[UsageDelta]) -> QueryResult<()> {
+    if let Backend::Postgres(pg) = &mut conn.backend {
+        // A hint, not an account: it need not wait for the disk.
+        pg.batch_execute("SET LOCAL synchronous_commit = off")?;
+    }
+    let mut uses = uses.to_vec();
+    uses.sort_by_key(|uses| uses.id);
+    let mut rows = AddUsage::default();
+    for uses in uses {
+        rows.push((DbUuid(uses.id.0), uses.count, DbTimestamp(uses.last_used_at)));
+    }
+    rows.run(conn).map(drop)
+}
+
+fn db_uuids(ids: &[ExportId]) -> Vec<DbUuid> {
+    ids.iter().map(|id| DbUuid(id.0)).collect()
+}

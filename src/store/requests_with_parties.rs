@@ -1,0 +1,143 @@
+//! Requests by their tokens, each with all whom it names: one statement for what
+//! redeeming needs, and looking at it.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text};
+use diesel::sqlite::Sqlite;
+
+use super::bundles::BundleRow;
+use super::participants::Participants;
+use super::requests::RequestRow;
+use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use super::users::UserRow;
+use super::{Backend, Conn};
+use crate::domain::permission_request::PermissionRequest;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::token::RedeemId;
+
+/// Requests, whom they name, and the moment they were read.
+#[derive(Debug, Default)]
+pub(super) struct RequestsWithParties {
+    pub requests: Vec<PermissionRequest>,
+    pub participants: Participants,
+    /// `None` when there are none.
+    pub read_at: Option<Timestamp>,
+}
+
+/// The requests of these tokens, in no order; or locked, in the order of their
+/// numbers. Who waited for a lock may be told a moment from before the wait, which
+/// `lock_timeout` bounds; what the rows hold is from after it.
+pub(super) fn load(conn: &mut Conn, ids: &[RedeemId], lock: bool) -> QueryResult<RequestsWithParties> {
+    let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
+    let rows: Vec<JoinedRow> = match &mut conn.backend {
+        Backend::Postgres(pg) if lock => SelectByTokens::<true>(ids).load(&mut **pg)?,
+        Backend::Postgres(pg) => SelectByTokens::<false>(ids).load(&mut **pg)?,
+        // Its writers hold the whole database.
+        Backend::Sqlite(sqlite) => {
+            let found = ids.into_iter().map(|id| SelectByToken(id).get_result(&mut **sqlite).optional());
+            found.filter_map(Result::transpose).collect::<QueryResult<_>>()?
+        }
+    };
+    let now = rows.first().map(|(_, at, ..)| conn.resolve_now(*at));
+    let mut loaded = RequestsWithParties {
+        requests: Vec::with_capacity(rows.len()),
+        participants: Participants::default(),
+        read_at: now,
+    };
+    for (request, _, target, allowed, bundle) in rows {
+        loaded.requests.push(request.into());
+        loaded.participants.add_user(target.into());
+        loaded.participants.add_user(allowed.into());
+        loaded.participants.add_bundle(bundle.into());
+    }
+    Ok(loaded)
+}
+
+type JoinedRow = (RequestRow, DbTimestamp, UserRow, UserRow, BundleRow);
+type RequestColumns = (
+    BigInt,
+    SqlUuid,
+    BigInt,
+    BigInt,
+    BigInt,
+    BigInt,
+    Nullable<Text>,
+    SqlTimestamp,
+    SqlTimestamp,
+    Nullable<Text>,
+    Nullable<SqlTimestamp>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Bool,
+);
+type UserColumns = (BigInt, Text, Text, Text, Bool, Bool);
+type JoinedColumns = (RequestColumns, SqlTimestamp, UserColumns, UserColumns, (BigInt, Text, Text, SmallInt));
+
+/// The statement, around the moment; what names the rows follows. The order of
+/// the joins is as written (`join_collapse_limit`): by the token, then by keys.
+macro_rules! select {
+    ($now:literal) => {
+        concat!(
+            "SELECT r.id, r.redeem_id, r.user_target, r.user_allowed, r.bundle_id, r.asked_by, \
+             r.redeem_page, r.created_at, r.expires_at, r.create_key, r.closed_at, r.outcome, \
+             r.redeem_key, r.active, ",
+            $now,
+            ", t.id, t.email, t.first_name, t.last_name, t.active, t.staff, \
+             a.id, a.email, a.first_name, a.last_name, a.active, a.staff, \
+             b.id, b.name, b.description, b.permission \
+             FROM permission_requests AS r JOIN users AS t ON t.id = r.user_target \
+             JOIN users AS a ON a.id = r.user_allowed JOIN bundles AS b ON b.id = r.bundle_id \
+             WHERE r.redeem_id = "
+        )
+    };
+}
+
+/// On PostgreSQL: all at once, locked or not.
+struct SelectByTokens<const LOCK: bool>(Vec<DbUuid>);
+
+impl<const LOCK: bool> QueryId for SelectByTokens<LOCK> {
+    type QueryId = Self;
+}
+
+impl<const LOCK: bool> Query for SelectByTokens<LOCK> {
+    type SqlType = JoinedColumns;
+}
+
+impl<const LOCK: bool> RunQueryDsl<PgConnection> for SelectByTokens<LOCK> {}
+
+impl<const LOCK: bool> QueryFragment<Pg> for SelectByTokens<LOCK> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(select!("clock_timestamp()"));
+        out.push_sql("ANY(");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.0)?;
+        out.push_sql(")");
+        if LOCK {
+            // Not `r.id`, in whose order a plan might read the whole table.
+            out.push_sql(" ORDER BY r.id + 0 FOR NO KEY UPDATE OF r");
+        }
+        Ok(())
+    }
+}
+
+/// On SQLite: one by one. Its clock is this machine's: what is selected in place
+/// of it is not looked at.
+struct SelectByToken(DbUuid);
+
+impl QueryId for SelectByToken {
+    type QueryId = Self;
+}
+
+impl Query for SelectByToken {
+    type SqlType = JoinedColumns;
+}
+
+impl RunQueryDsl<SqliteConnection> for SelectByToken {}
+
+impl QueryFragment<Sqlite> for SelectByToken {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(select!("r.created_at"));
+        out.push_bind_param::<SqlUuid, _>(&self.0)
+    }
+}

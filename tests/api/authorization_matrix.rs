@@ -1,0 +1,531 @@
+//! Every route, whoever calls it: `authorization_matrix.txt` is the table, this runs it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
+
+use countersign::domain::audit::AuditContext;
+use countersign::domain::block::Block;
+use countersign::domain::bundle::Bundle;
+use countersign::domain::bundle_permission::Terms;
+use countersign::domain::password_link::LinkReason;
+use countersign::domain::permission::Role;
+use countersign::domain::permission_request::{PermissionRequest, RequestId};
+use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
+use countersign::domain::user::UserId;
+use countersign::entropy;
+use countersign::store::api_keys::{self, Scope};
+use countersign::store::audit_log_reader::{self, AuditLogFilter};
+use countersign::store::ledger::{Command, CommandResult};
+use countersign::store::{password_links, sessions};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::helpers::{Backend, PASSWORD, SECRET, TableRows, TestApp, TestUser};
+use crate::page_client::PageClient;
+use crate::routes::{self, Route, normalize};
+
+const MATRIX: &str = include_str!("authorization_matrix.txt");
+/// The table's columns, in its order.
+const CALLERS: [&str; 13] =
+    ["none", "wrong", "off", "eve", "ada", "grace", "carol", "dan", "root", "scope", "gone", "cse", "csr"];
+
+/// A line of the table.
+#[derive(Clone, Copy)]
+struct MatrixRow {
+    method: &'static str,
+    /// The path and the query, in which braces name what is made for the request.
+    path: &'static str,
+    /// What goes with it: the form of a POST, the header of a GET.
+    payload: Option<&'static str>,
+    expected: [ExpectedOutcome; CALLERS.len()],
+}
+
+/// A cell of the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ExpectedOutcome {
+    status: u16,
+    changes: bool,
+}
+
+impl MatrixRow {
+    /// All of them.
+    fn all() -> Vec<Self> {
+        let mut lines = MATRIX.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+        assert_eq!(header, CALLERS);
+        lines.map(Self::parse).collect()
+    }
+
+    fn parse(line: &'static str) -> Self {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (request, cells) = words.split_at(words.len() - CALLERS.len());
+        let expected: Vec<ExpectedOutcome> = cells.iter().map(|cell| ExpectedOutcome::parse(cell)).collect();
+        let expected = expected.try_into().unwrap_or_else(|_| panic!("a cell for each caller: {line}"));
+        Self { method: request[0], path: request[1], payload: request.get(2).copied(), expected }
+    }
+
+    fn route(&self) -> Route {
+        let path = self.path.split('?').next().unwrap();
+        (self.method.to_owned(), normalize(path))
+    }
+}
+
+impl ExpectedOutcome {
+    fn parse(cell: &str) -> Self {
+        let status = cell.trim_end_matches('+');
+        Self { status: status.parse().unwrap(), changes: status != cell }
+    }
+}
+
+impl Display for ExpectedOutcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.status, if self.changes { "+" } else { "" })
+    }
+}
+
+/// A server, and everybody who may call.
+struct MatrixFixture {
+    app: TestApp,
+    off: TestUser,
+    eve: TestUser,
+    ada: TestUser,
+    grace: TestUser,
+    carol: TestUser,
+    dan: TestUser,
+    root: TestUser,
+    /// An export token that lives, for its bearer to call with.
+    export: String,
+    /// A redeem token that lives.
+    redeem: String,
+    /// How many names have been made up.
+    next_name: Cell<u32>,
+    /// The rows that there are, if nothing was done since they were read.
+    rows: RefCell<Option<TableRows>>,
+}
+
+impl MatrixFixture {
+    fn new() -> Self {
+        let app = TestApp::spawn(Backend::Sqlite);
+        let off = app.staff("off@example.org");
+        let [eve, ada, grace, carol, dan] =
+            ["eve", "ada", "grace", "carol", "dan"].map(|name| app.user(&format!("{name}@example.org")));
+        let root = app.staff("root@example.org");
+        app.grant_role("hub", &carol, Role::Owner);
+        app.grant_role("hub", &off, Role::Owner);
+        app.grant_role("hub", &dan, Role::Contributor);
+        app.disable(&off);
+        // So that Ada and Grace have to do with each other whatever becomes of the rest.
+        let standing = app.create_request(&ada, &grace, &app.bundle("Standing", 2));
+        let redeem = app.redeem_token(&standing);
+        let (names, rows) = (Cell::new(0), RefCell::new(None));
+        let mut world = Self {
+            app,
+            off,
+            eve,
+            ada,
+            grace,
+            carol,
+            dan,
+            root,
+            export: String::new(),
+            redeem,
+            next_name: names,
+            rows,
+        };
+        world.export = world.new_export(&world.carol).0;
+        world
+    }
+
+    fn unique_name(&self, what: &str) -> String {
+        self.next_name.set(self.next_name.get() + 1);
+        format!("{what}{}", self.next_name.get())
+    }
+
+    fn new_bundle(&self) -> Bundle {
+        self.app.bundle(&self.unique_name("bundle"), 6)
+    }
+
+    fn new_request(&self) -> PermissionRequest {
+        self.app.create_request(&self.ada, &self.grace, &self.new_bundle())
+    }
+
+    /// A request whose mail has left.
+    fn mailed_request(&self) -> RequestId {
+        let id = self.new_request().id;
+        self.app.execute_raw(&format!(
+            "UPDATE outbox SET result = 'sent', finished_at = created_at, lease = NULL WHERE request_id = {id}"
+        ));
+        id
+    }
+
+    /// What somebody asks of Grace with whom she has nothing to do else.
+    fn request_from_stranger(&self) -> RequestId {
+        let stranger = self.app.user(&format!("{}@example.org", self.unique_name("stranger")));
+        self.app.create_request(&stranger, &self.grace, &self.new_bundle()).id
+    }
+
+    fn new_grant(&self) -> i64 {
+        let (target, allowed) = (self.grace.user.id, self.ada.user.id);
+        match self.app.commit(Command::GrantPermission(Terms {
+            target,
+            grantee: allowed,
+            bundle: self.new_bundle().id,
+        })) {
+            CommandResult::PermissionGranted(Some(grant)) => grant.id.0,
+            verdict => panic!("not given: {verdict:?}"),
+        }
+    }
+
+    fn stranger(&self) -> i64 {
+        self.new_user().id()
+    }
+
+    fn new_user(&self) -> TestUser {
+        self.rows.replace(None);
+        self.app.user(&format!("{}@example.org", self.unique_name("stranger")))
+    }
+
+    /// A user who is disabled.
+    fn disabled_user(&self) -> TestUser {
+        let user = self.new_user();
+        self.app.disable(&user);
+        user
+    }
+
+    /// A user who has a role in the hub.
+    fn new_member(&self) -> TestUser {
+        let user = self.new_user();
+        self.app.grant_role("hub", &user, Role::Guest);
+        user
+    }
+
+    /// A mail that the mail server refused for good.
+    fn dead_mail(&self) -> Uuid {
+        let (id, request) = (entropy::uuid(), self.new_request().id);
+        self.app.execute_raw(&format!(
+            "INSERT INTO outbox (id, request_id, created_at, due_at, attempts, finished_at, result) \
+             SELECT X'{}', id, created_at, created_at, 1, created_at, 'failed' \
+             FROM permission_requests WHERE id = {request}",
+            id.simple()
+        ));
+        id
+    }
+
+    /// Somebody whom Grace blocks.
+    fn new_block(&self) -> i64 {
+        let block = Block { target: self.grace.user.id, blocked: UserId(self.stranger()) };
+        match self.app.commit(Command::Block(block)) {
+            CommandResult::Blocked(true) => block.blocked.0,
+            verdict => panic!("not blocked: {verdict:?}"),
+        }
+    }
+
+    /// What the trail has of a new request.
+    fn new_entry(&self) -> String {
+        let subject = format!("request:{}", self.new_request().id);
+        let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
+        self.app.store.read(|conn| audit_log_reader::list_newest(conn, &filter, 1)).unwrap()[0].id.to_string()
+    }
+
+    /// A new export token: its secret and its id.
+    fn new_export(&self, creator: &TestUser) -> (String, String) {
+        let (export, token) = self.app.export(creator);
+        (token.expose(), export.id.to_string())
+    }
+
+    /// What Dan made before he lost admin.
+    fn export_of_demoted_creator(&self) -> String {
+        self.app.grant_role("hub", &self.dan, Role::Admin);
+        let (token, _) = self.new_export(&self.dan);
+        self.app.grant_role("hub", &self.dan, Role::Contributor);
+        token
+    }
+
+    /// The token by which somebody may set their password.
+    fn new_password_link(&self) -> String {
+        let user = UserId(self.stranger());
+        let issued = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            password_links::create(conn, user, LinkReason::ForgottenPassword, &AuditContext::OPERATOR, now)
+        });
+        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+        keyring.password_link_token(issued.unwrap().id).expose()
+    }
+
+    /// Makes what a text names in braces.
+    fn fill_placeholders(&self, text: &str) -> String {
+        let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
+        let (what, after) = rest.split_once('}').expect("a brace is closed");
+        let made = match what {
+            "file" => return format!("{before}swagger-ui.css{after}"),
+            "asset" => return format!("{before}style.css{after}"),
+            "grace" => return format!("{before}{}{after}", self.grace.id()),
+            "bundle" => self.new_bundle().id.to_string(),
+            "used" => self.new_request().terms.bundle.to_string(),
+            "request" => self.new_request().id.to_string(),
+            "mailed" => self.mailed_request().to_string(),
+            "strangers" => self.request_from_stranger().to_string(),
+            "redeem" => self.app.redeem_token(&self.new_request()),
+            "grant" => self.new_grant().to_string(),
+            "block" => self.new_block().to_string(),
+            "entry" => self.new_entry(),
+            "export" => self.new_export(&self.carol).0,
+            "export-id" => self.new_export(&self.carol).1,
+            "dans" => self.export_of_demoted_creator(),
+            "password" => self.new_password_link(),
+            "session" => self.app.signed_in(&self.grace).session.unwrap().to_string(),
+            "key" => self.app.key(&self.grace.user, Scope::All),
+            "new" => self.unique_name("new"),
+            "stranger" => self.stranger().to_string(),
+            "address" => self.new_user().email().to_owned(),
+            "disabled" => self.disabled_user().id().to_string(),
+            "member" => self.new_member().email().to_owned(),
+            "mail" => self.dead_mail().to_string(),
+            "key-id" => {
+                let key = self.app.key(&self.grace.user, Scope::All);
+                Token::parse(TokenKind::ApiKey, &key).unwrap().id().to_string()
+            }
+            _ => panic!("nobody knows how to make {what}"),
+        };
+        self.rows.replace(None);
+        format!("{before}{made}{after}")
+    }
+
+    /// The JSON that a route wants.
+    fn json_body(&self, route: &Route) -> Option<Value> {
+        let (method, path) = route;
+        let terms = || {
+            self.rows.replace(None);
+            let (ada, grace, bundle) = (self.ada.uri(), self.grace.uri(), self.new_bundle().id.0);
+            json!({ "user_allowed": ada, "user_target": grace, "bundle": bundle })
+        };
+        match (method.as_str(), path.trim_start_matches("/api").trim_start_matches("/v1")) {
+            ("POST", "/bundle_permission_request" | "/bundle_permission") => Some(terms()),
+            ("POST", "/block") => Some(json!({ "user": self.stranger() })),
+            ("POST", "/bundle") => Some(json!({ "name": self.unique_name("Bundle ") })),
+            ("PUT", "/bundle/{}") => Some(json!({ "description": self.unique_name("In other words ") })),
+            ("POST", "/user") => Some(json!({ "email": format!("{}@example.org", self.unique_name("new")) })),
+            ("PUT" | "PATCH", "/user/{}") => Some(json!({ "first_name": self.unique_name("Grace") })),
+            _ => None,
+        }
+    }
+
+    /// Who may do what a row asks for, so that nothing but their key stands against it.
+    fn permitted_user(&self, path: &str) -> &TestUser {
+        match path {
+            _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
+            _ if path.contains("/block") || path.contains("/bundle_permission") => &self.grace,
+            _ => &self.root,
+        }
+    }
+
+    /// A revoked key of theirs.
+    fn revoked_key(&self, owner: &TestUser) -> String {
+        let key = self.app.key(&owner.user, Scope::All);
+        let id = ApiKeyId(Token::parse(TokenKind::ApiKey, &key).unwrap().id());
+        let revoked = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            api_keys::revoke(conn, id, None, &AuditContext::OPERATOR, now)
+        });
+        assert!(revoked.unwrap());
+        self.rows.replace(None);
+        key
+    }
+
+    fn introspection_key(&self, owner: &TestUser) -> String {
+        self.rows.replace(None);
+        self.app.key(&owner.user, Scope::Introspect)
+    }
+
+    fn user_of(&self, caller: &str) -> Option<&TestUser> {
+        let everybody = [&self.off, &self.eve, &self.ada, &self.grace, &self.carol, &self.dan, &self.root];
+        let address = format!("{caller}@example.org");
+        everybody.into_iter().find(|user| user.email() == address)
+    }
+
+    /// A caller's key or token, if they have one.
+    fn credential_of(&self, caller: &str, path: &str) -> Option<String> {
+        match caller {
+            "none" | "wrong" => None,
+            "scope" => Some(self.introspection_key(self.permitted_user(path))),
+            "gone" => Some(self.revoked_key(self.permitted_user(path))),
+            "cse" => Some(self.export.clone()),
+            "csr" => Some(self.redeem.clone()),
+            _ => Some(self.user_of(caller).unwrap().key.clone()),
+        }
+    }
+
+    /// Signs a request as the caller does.
+    fn with_credentials(&self, request: RequestBuilder, caller: &str, path: &str) -> RequestBuilder {
+        match (caller, self.credential_of(caller, path)) {
+            (_, Some(secret)) => request.bearer_auth(secret),
+            ("wrong", None) => request.basic_auth(self.grace.email(), Some("a wrong password")),
+            (_, None) => request,
+        }
+    }
+
+    /// The caller as somebody at the pages, where a cookie counts alone.
+    fn page_client(&self, caller: &str) -> PageClient {
+        self.rows.replace(None);
+        match (caller, self.user_of(caller)) {
+            (_, Some(user)) => self.app.signed_in(user),
+            ("gone", None) => {
+                let visitor = self.app.signed_in(&self.root);
+                let closed = visitor.session.unwrap();
+                let root = self.root.user.id;
+                assert!(self.app.store.write(|conn| sessions::delete(conn, closed, root)).unwrap());
+                visitor
+            }
+            _ => self.app.signed_out(),
+        }
+    }
+
+    /// A page's form as the caller fills it in.
+    fn filled_form(&self, path: &str, sent: Option<String>, caller: &str) -> Vec<(String, String)> {
+        let mut form: Vec<_> =
+            form_urlencoded::parse(sent.unwrap_or_default().as_bytes()).into_owned().collect();
+        if path == "/account/sessions/end"
+            && let Some(user) = self.user_of(caller)
+        {
+            // So that there is another one to be ended.
+            self.app.signed_in(user);
+            self.rows.replace(None);
+        }
+        if path == "/account/password" {
+            // Theirs again, so that the next row finds them as they were.
+            let fields = ["current", "new", "confirm"].map(|name| (name.to_owned(), PASSWORD.to_owned()));
+            form.extend(fields);
+        }
+        if path == "/sign-in" {
+            let (email, password) = match (self.user_of(caller), caller) {
+                (Some(user), _) => (user.email(), PASSWORD.to_owned()),
+                (None, "none") => ("", String::new()),
+                (None, "wrong") => (self.grace.email(), "a wrong password".to_owned()),
+                (None, _) => (self.grace.email(), self.credential_of(caller, path).unwrap()),
+            };
+            form.push(("email".to_owned(), email.to_owned()));
+            form.push(("password".to_owned(), password));
+        }
+        form
+    }
+
+    /// A row's request by this caller.
+    fn request(&self, method: &str, row: &MatrixRow, caller: &str) -> RequestBuilder {
+        let path = self.fill_placeholders(row.path);
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let sent = row.payload.map(|sent| self.fill_placeholders(sent));
+        if is_page(row.path) {
+            let visitor = self.page_client(caller);
+            let form = self.filled_form(row.path, sent, caller);
+            let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let request = match method {
+                Method::POST => visitor.post(&self.app, &path, &form),
+                _ => visitor.request(&self.app, method, &path),
+            };
+            return match self.credential_of(caller, row.path) {
+                Some(secret) if self.user_of(caller).is_none() => request.bearer_auth(secret),
+                _ => request,
+            };
+        }
+        let request = self.app.request(method, &path);
+        let request = self.with_credentials(request, caller, row.path);
+        match (row.method, sent, self.json_body(&row.route())) {
+            ("GET", Some(header), None) => {
+                let (name, value) = header.split_once('=').unwrap();
+                request.header(name, value)
+            }
+            (_, Some(form), None) => {
+                request.header("content-type", "application/x-www-form-urlencoded").body(form)
+            }
+            (_, None, Some(body)) => request.json(&body),
+            (_, None, None) => request,
+            (_, Some(_), Some(_)) => panic!("a form or JSON"),
+        }
+    }
+
+    /// Asks for what a row says, as each caller. What comes otherwise than it
+    /// should is told at the end, all of it.
+    async fn check_row(&self, method: &str, row: &MatrixRow, failures: &mut Vec<String>) {
+        for (caller, expected) in CALLERS.iter().zip(row.expected) {
+            let request = self.request(method, row, caller);
+            let before = self.rows.take().unwrap_or_else(|| self.app.rows());
+            let status = request.send().await.unwrap().status().as_u16();
+            let after = self.app.rows();
+            let got = ExpectedOutcome { status, changes: before != after };
+            if got != expected {
+                let changed: Vec<&String> =
+                    after.keys().filter(|table| before[*table] != after[*table]).collect();
+                failures
+                    .push(format!("{method} {} by {caller}: {got}, not {expected} {changed:?}", row.path));
+            }
+            self.rows.replace(Some(after));
+        }
+    }
+}
+
+/// Tries those rows of the table that a test takes, under another prefix perhaps.
+async fn check_rows(filter: fn(&str) -> bool, prefix: &str) {
+    let there = routes::registered_routes().await;
+    let mut wrong = Vec::new();
+    let mut rows: Vec<MatrixRow> = MatrixRow::all().into_iter().filter(|row| filter(row.path)).collect();
+    // In a new world now and then: all that there is in one is read for each cell.
+    for rows in rows.chunks_mut(8) {
+        let world = MatrixFixture::new();
+        for row in rows {
+            row.path = row.path.replacen("/api/", prefix, 1).leak();
+            world.check_row(row.method, row, &mut wrong).await;
+            if row.method == "GET" && there.contains(&("HEAD".to_owned(), row.route().1)) {
+                world.check_row("HEAD", row, &mut wrong).await;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn is_hexo(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
+/// Whether this is a page: where a session counts, and nothing else.
+pub fn is_page(path: &str) -> bool {
+    const OTHERS: [&str; 9] =
+        ["/api", "/-/svc", "/oauth2", "/authz", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+    !OTHERS.iter().any(|root| path.starts_with(root))
+}
+
+fn is_mfs(path: &str) -> bool {
+    path.starts_with("/-/svc/")
+}
+
+#[actix_web::test]
+async fn every_route_has_a_matrix_row_and_every_row_a_route() {
+    let rows: BTreeSet<Route> = MatrixRow::all().iter().map(MatrixRow::route).collect();
+    assert_eq!(rows, routes::distinct_routes().await);
+}
+
+#[actix_web::test]
+async fn mfs_routes_match_the_matrix() {
+    check_rows(is_mfs, "/api/").await;
+}
+
+#[actix_web::test]
+async fn hexo_routes_match_the_matrix() {
+    check_rows(is_hexo, "/api/").await;
+}
+
+#[actix_web::test]
+async fn hexo_v1_routes_match_the_matrix() {
+    check_rows(is_hexo, "/api/v1/").await;
+}
+
+#[actix_web::test]
+async fn pages_match_the_matrix() {
+    check_rows(is_page, "/api/").await;
+}
+
+#[actix_web::test]
+async fn other_routes_match_the_matrix() {
+    check_rows(|path| !is_hexo(path) && !is_mfs(path) && !is_page(path), "/api/").await;
+}

@@ -1,0 +1,338 @@
+//! A database that goes away under a running server, and comes back.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use reqwest::StatusCode;
+
+use crate::helpers::{AsUser, Backend, TestApp, TestUser};
+
+/// The name of PostgreSQL's socket in its directory.
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// A way to PostgreSQL that can be cut, and mended.
+struct OutageProxy {
+    directory: tempfile::TempDir,
+    connected: Arc<AtomicBool>,
+    frozen: Arc<AtomicBool>,
+    /// What the answer has in it that is lost next, and its connection with it.
+    drop_next: Arc<Mutex<Option<&'static [u8]>>>,
+    held_message: Arc<Mutex<Option<HeldMessage>>>,
+    streams: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+/// What is to be kept back on its way to the database, while whoever sent it loses
+/// the connection.
+struct HeldMessage {
+    /// What it has in it.
+    marker: &'static [u8],
+    let_go: mpsc::Receiver<()>,
+    response_seen: mpsc::Sender<()>,
+}
+
+impl OutageProxy {
+    /// A wire to the cluster of this URL; the URL by way of it.
+    fn start(url: &str) -> (Self, String) {
+        let (before, rest) = url.split_once('@').unwrap();
+        let (host, database) = rest.split_once('/').unwrap();
+        let there = PathBuf::from(percent_encoding::percent_decode_str(host).decode_utf8().unwrap().as_ref())
+            .join(SOCKET);
+        let directory = tempfile::Builder::new().prefix("wire-").tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join(SOCKET)).unwrap();
+        let wire = Self {
+            directory,
+            connected: Arc::new(AtomicBool::new(true)),
+            frozen: Arc::default(),
+            drop_next: Arc::default(),
+            held_message: Arc::default(),
+            streams: Arc::default(),
+        };
+        let (whole, frozen, doomed, withheld, streams) = (
+            Arc::clone(&wire.connected),
+            Arc::clone(&wire.frozen),
+            Arc::clone(&wire.drop_next),
+            Arc::clone(&wire.held_message),
+            Arc::clone(&wire.streams),
+        );
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                // A cut wire hangs up at once.
+                if whole.load(Ordering::SeqCst)
+                    && let Ok(far) = UnixStream::connect(&there)
+                {
+                    streams.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                    let (there, back) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                    pump(there, back, &frozen, &Arc::default(), &withheld);
+                    pump(far, near, &frozen, &doomed, &Arc::default());
+                }
+            }
+        });
+        let here = wire.directory.path().to_str().unwrap().replace('/', "%2F");
+        (wire, format!("{before}@{here}/{database}"))
+    }
+
+    fn disconnect(&self) {
+        self.connected.store(false, Ordering::SeqCst);
+        for stream in self.streams.lock().unwrap().drain(..) {
+            // One that has ended by itself is no less cut.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Keeps every connection, and lets nothing through.
+    fn set_frozen(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    /// Loses the next answer that has this in it.
+    fn drop_next_response(&self, answer: &'static [u8]) {
+        *self.drop_next.lock().unwrap() = Some(answer);
+    }
+
+    /// Keeps back the next thing sent that has this in it: until it is told to go on,
+    /// by the one end; the other hears when the database has answered it.
+    fn hold_next_message(&self, mark: &'static [u8]) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let ((go, let_go), (answered, hear)) = (mpsc::channel(), mpsc::channel());
+        *self.held_message.lock().unwrap() =
+            Some(HeldMessage { marker: mark, let_go, response_seen: answered });
+        (go, hear)
+    }
+
+    /// Whether the answer that was to be lost has been.
+    fn has_dropped(&self) -> bool {
+        self.drop_next.lock().unwrap().is_none()
+    }
+
+    fn reconnect(&self) {
+        self.connected.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Carries what comes from one to the other, until either ends; holds it back
+/// while the wire is frozen, and ends at what is to be lost.
+fn pump(
+    mut from: UnixStream,
+    mut to: UnixStream,
+    frozen: &Arc<AtomicBool>,
+    doomed: &Arc<Mutex<Option<&'static [u8]>>>,
+    withheld: &Arc<Mutex<Option<HeldMessage>>>,
+) {
+    let (frozen, doomed, withheld) = (Arc::clone(frozen), Arc::clone(doomed), Arc::clone(withheld));
+    thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            while frozen.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            let holds = |mark: &[u8]| buffer[..read].windows(mark.len()).any(|bytes| bytes == mark);
+            let kept = withheld.lock().unwrap().take_if(|withheld| holds(withheld.marker));
+            if let Some(HeldMessage { let_go, response_seen: answered, .. }) = kept {
+                let _ = (from.shutdown(Shutdown::Both), let_go.recv());
+                let _ = (to.write_all(&buffer[..read]), to.shutdown(Shutdown::Write));
+                let _ = (to.read_to_end(&mut Vec::new()), answered.send(()));
+                break;
+            }
+            if doomed.lock().unwrap().take_if(|lost| holds(lost)).is_some()
+                || to.write_all(&buffer[..read]).is_err()
+            {
+                break;
+            }
+        }
+        let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+    });
+}
+
+/// A server whose database is at the end of a wire, and its URL.
+fn app_behind_proxy() -> (TestApp, OutageProxy, String) {
+    let mut app = TestApp::spawn(Backend::Postgres);
+    let (wire, through) = OutageProxy::start(&app.database_url);
+    let url = app.spawn_replica_at(&through, "");
+    (app, wire, url)
+}
+
+/// A call that writes, and the time that its answer took.
+async fn create_request(
+    app: &TestApp,
+    url: &str,
+    by: &TestUser,
+    target: &TestUser,
+    bundle: i64,
+) -> (StatusCode, Duration) {
+    let body = serde_json::json!({ "user_allowed": by.id(), "user_target": target.id(), "bundle": bundle });
+    let started = Instant::now();
+    let answer = app
+        .post(&format!("{url}/api/bundle_permission_request/"))
+        .as_user(by)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    let status = answer.status();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        assert!(answer.headers().contains_key("retry-after"));
+        let said: serde_json::Value = answer.json().await.unwrap();
+        assert!(said["error"].as_str().unwrap().contains("Nothing was done"), "{said}");
+    }
+    (status, started.elapsed())
+}
+
+#[actix_web::test]
+async fn every_call_is_answered_during_an_outage_and_succeeds_after_it() {
+    let (app, wire, url) = app_behind_proxy();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6).id.0;
+    assert_eq!(create_request(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
+
+    wire.disconnect();
+    let before = app.rows();
+    for _ in 0..3 {
+        let (status, took) = create_request(&app, &url, &ada, &grace, bundle).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(took < Duration::from_secs(4), "{took:?}");
+    }
+    assert_eq!(app.get(&format!("{url}/readyz")).send().await.unwrap().status(), 503);
+    assert_eq!(app.get(&format!("{url}/healthz")).send().await.unwrap().status(), 200);
+    assert_eq!(app.rows(), before);
+
+    wire.reconnect();
+    let mended = Instant::now();
+    while create_request(&app, &url, &ada, &grace, bundle).await.0 != StatusCode::CREATED {
+        assert!(mended.elapsed() < Duration::from_secs(20), "it recovers by itself");
+    }
+    // What a probe has found is told for half a second.
+    while app.get(&format!("{url}/readyz")).send().await.unwrap().status() != 200 {
+        assert!(mended.elapsed() < Duration::from_secs(20), "it is ready again");
+    }
+    assert!(Path::new(wire.directory.path()).exists(), "the wire outlives its users");
+}
+
+/// What has not even a token's form takes the same way as any that opens nothing, or
+/// the time would tell them apart.
+#[actix_web::test]
+async fn a_malformed_token_is_looked_up_like_any_other() {
+    let (app, wire, url) = app_behind_proxy();
+    let authz = |token: &str| {
+        app.get(&format!("{url}/authz?hub_id=hub&nid=n&right=read")).header("x-param-mfs-token", token)
+    };
+    let unknown = format!("cse_E{}", "x".repeat(43));
+    for token in ["nonsense", &unknown] {
+        assert_eq!(authz(token).send().await.unwrap().status(), 401);
+    }
+    wire.disconnect();
+    for token in ["nonsense", &unknown] {
+        assert_eq!(authz(token).send().await.unwrap().status(), 503, "{token}");
+    }
+}
+
+/// A restart leaves every pooled connection dead, which nobody gets to see.
+#[actix_web::test]
+async fn a_restart_of_the_database_between_two_calls_fails_neither() {
+    let (app, wire, url) = app_behind_proxy();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6).id.0;
+    assert_eq!(create_request(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
+    wire.disconnect();
+    wire.reconnect();
+    assert_eq!(create_request(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
+}
+
+/// What was sent to a database that does not answer may be done yet: nobody is
+/// told that it was not, and it is done once.
+#[actix_web::test]
+async fn a_call_during_a_freeze_has_an_unknown_outcome_and_runs_once() {
+    let (app, wire, url) = app_behind_proxy();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+    let withdraw =
+        || app.delete(&format!("{url}/api/bundle_permission_request/{}/", request.id)).as_user(&ada);
+    // So that the caller is known.
+    assert_eq!(app.get(&format!("{url}/api/account/")).as_user(&ada).send().await.unwrap().status(), 200);
+
+    wire.set_frozen(true);
+    let started = Instant::now();
+    let frozen = withdraw().send().await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(frozen.status(), 503);
+    let said: serde_json::Value = frozen.json().await.unwrap();
+    assert!(said["error"].as_str().unwrap().contains("outcome is unknown"), "{said}");
+
+    wire.set_frozen(false);
+    let thawed = Instant::now();
+    while !matches!(withdraw().send().await.unwrap().status().as_u16(), 204 | 404) {
+        assert!(thawed.elapsed() < Duration::from_secs(20), "it recovers by itself");
+    }
+    assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.withdrawn'"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 0);
+}
+
+/// The answer to what was committed is lost: the server finds out that it was, and
+/// the caller is told what was done. So it is with a COMMIT of its own, and with a
+/// statement that is one.
+#[actix_web::test]
+async fn a_lost_commit_response_is_resolved() {
+    let (app, wire, url) = app_behind_proxy();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let (first, second) = (
+        app.create_request(&ada, &grace, &app.bundle("Sleep", 6)),
+        app.create_request(&ada, &grace, &app.bundle("Heart", 6)),
+    );
+    for caller in [&ada, &grace] {
+        assert_eq!(
+            app.get(&format!("{url}/api/account/")).as_user(caller).send().await.unwrap().status(),
+            200
+        );
+    }
+
+    wire.drop_next_response(b"COMMIT\0");
+    let withdraw = app.delete(&format!("{url}/api/bundle_permission_request/{}/", first.id)).as_user(&ada);
+    assert_eq!(withdraw.send().await.unwrap().status(), 204);
+    assert!(wire.has_dropped());
+
+    wire.drop_next_response(b"unchanged\0");
+    let token = app.redeem_token(&second);
+    let redeem = app.put(&format!("{url}/api/bundle_permission_request/{token}/")).as_user(&grace);
+    assert_eq!(redeem.send().await.unwrap().status(), 200);
+    assert!(wire.has_dropped());
+
+    assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.withdrawn'"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);
+    assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
+    app.assert_user_counters();
+}
+
+/// A statement is still on its way when its sender has lost the connection, asked what
+/// became of it, failed to do it again, and said that nothing was done. So it stays.
+#[actix_web::test]
+async fn a_statement_that_arrives_late_does_nothing() {
+    let (app, wire, url) = app_behind_proxy();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+    let token = app.redeem_token(&request);
+    let redeem = || app.put(&format!("{url}/api/bundle_permission_request/{token}/")).as_user(&grace);
+    assert_eq!(app.get(&format!("{url}/api/account/")).as_user(&grace).send().await.unwrap().status(), 200);
+
+    // Who holds the row keeps it from being done again.
+    let mut holder = PgConnection::establish(&app.database_url).unwrap();
+    holder.batch_execute("BEGIN; SELECT id FROM permission_requests FOR UPDATE").unwrap();
+    let (let_go, answered) = wire.hold_next_message(b"request.approved");
+    let said = redeem().send().await.unwrap();
+    assert_eq!(said.status(), 503);
+    assert!(said.text().await.unwrap().contains("Nothing was done"));
+    holder.batch_execute("ROLLBACK").unwrap();
+
+    let_go.send(()).unwrap();
+    answered.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 0);
+    assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
+    app.assert_user_counters();
+    assert_eq!(redeem().send().await.unwrap().status(), 200, "it can be redeemed as ever");
+    assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'operation.abandoned'"), 1);
+}

@@ -1,0 +1,541 @@
+//! What must not be told apart: a token that never was, was used, has expired, was
+//! withdrawn or is somebody else's; an address that nobody has and a wrong password;
+//! a user who is a stranger and none at all. Not by the answer, to the byte, nor by the
+//! time that it takes.
+//!
+//! The time is judged as dudect does (Reparaz, Balasch, Verbauwhede 2017): the kinds
+//! take turns at random, and Welch's t-test compares their times, as they are and
+//! without the slowest ones. `COUNTERSIGN_CHAOS=long` takes 100,000 of each, which is a
+//! matter of hours; `TIMING_SAMPLES` takes so many, and `TIMING_OF='authz,PUT <token>'`
+//! of these alone (`tests/run --test api indistinguishable_responses_take_the_same_time -- --ignored`).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use countersign::domain::export_token::{ExpiryHours, NewExportToken};
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::{Mask, Role};
+use countersign::domain::user::Authority;
+use countersign::store::api_keys::Scope;
+use countersign::store::ledger::{Command, CommandResult, RequestRef};
+
+use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
+use crate::page_client::PageClient;
+use crate::processes::Server;
+
+/// Beyond this a difference is no chance: one in 150,000.
+const T_THRESHOLD: f64 = 4.5;
+/// What the clock beats by that refusals wait for.
+const QUANTUM: Duration = Duration::from_millis(100);
+
+/// How many connections measure at once. Most of the time is spent waiting for a beat;
+/// but not of passwords, of which two are checked at a time.
+fn parallel_connections(what: &str, each: usize) -> usize {
+    match what {
+        "signing in" if each > 10_000 => 6,
+        "signing in" => 2,
+        // Each locks the row of the one account.
+        "a forgotten password" => 8,
+        _ if each > 10_000 => 128,
+        _ => 32,
+    }
+}
+
+/// Requests that are to be answered alike, by what tells them apart.
+type RequestVariants = Vec<(&'static str, Vec<u8>)>;
+
+/// A request as it goes over the wire.
+fn raw_request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+/// A form of the pages, as a browser sends it.
+fn raw_form_post(visitor: &PageClient, path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(fields).append_pair("csrf", &visitor.csrf_token);
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+    raw_request("POST", path, &format!("{headers}Cookie: {}\r\n", visitor.cookie), &form.finish())
+}
+
+/// A token of the same form that we have never made.
+fn forged_token(token: &str) -> String {
+    let last = if token.ends_with("AAAA") { "BBBB" } else { "AAAA" };
+    format!("{}{last}", &token[..token.len() - 4])
+}
+
+fn bearer(key: &str) -> String {
+    format!("Authorization: Bearer {key}\r\n")
+}
+
+fn basic(email: &str, password: &str) -> String {
+    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{email}:{password}")))
+}
+
+/// A moment that is past, as the database writes it.
+fn past_timestamp(app: &TestApp) -> &'static str {
+    if app.database_url.starts_with("sqlite") { "1577836800000000" } else { "'2020-01-01T00:00:00Z'" }
+}
+
+/// Everybody and everything that is asked about.
+struct IndistinguishableFixture {
+    grace: TestUser,
+    /// Grace, at the pages.
+    signed_in: PageClient,
+    /// Somebody at the pages who is not signed in.
+    signed_out: PageClient,
+    /// Redeem tokens that redeem nothing for Grace, and why.
+    tokens: Vec<(&'static str, String)>,
+    /// Export tokens that open nothing, and why.
+    exports: Vec<(&'static str, String)>,
+    /// Tokens of mailed links that set no password, and why.
+    links: Vec<(&'static str, String)>,
+    stranger: i64,
+    inspector: String,
+}
+
+impl IndistinguishableFixture {
+    fn new(app: &TestApp) -> Self {
+        let [ada, grace, eve] = ["ada", "grace", "eve"].map(|name| app.user(&format!("{name}@example.org")));
+        let [used, expired, withdrawn, replaced, others] =
+            ["Used", "Expired", "Withdrawn", "Replaced", "Other's"].map(|name| app.bundle(name, 6));
+        let mut tokens = Vec::new();
+        let mut keep = |why, request: &_| tokens.push((why, app.redeem_token(request)));
+        let request = app.create_request(&ada, &grace, &used);
+        keep("used", &request);
+        app.commit(Command::Redeem { id: request.redeem_id, by: grace.user.id, idempotency_key: None });
+        let request = app.create_request(&ada, &grace, &withdrawn);
+        keep("withdrawn", &request);
+        app.commit(Command::CloseRequest {
+            which: RequestRef::Id(request.id),
+            by: Authority::User(ada.user.id),
+        });
+        keep("replaced", &app.create_request(&ada, &grace, &replaced));
+        app.create_request(&ada, &grace, &replaced);
+        keep("somebody else's", &app.create_request(&ada, &eve, &others));
+        let request = app.create_request(&ada, &grace, &expired);
+        keep("expired", &request);
+        app.execute_raw(&format!(
+            "UPDATE permission_requests SET created_at = {0}, expires_at = {0} WHERE id = {1}",
+            past_timestamp(app),
+            request.id
+        ));
+        tokens.push(("unknown", forged_token(&tokens[0].1)));
+        tokens.push(("nonsense", "csr_".to_owned() + &"x".repeat(44)));
+
+        app.grant_role("observatory", &ada, Role::Admin);
+        let root = app.staff("root@example.org");
+        let inspector = app.key(&root.user, Scope::Introspect);
+        let mut exports = Vec::new();
+        for (why, column) in [("revoked", "revoked_at"), ("expired", "expires_at")] {
+            let node = NodeId::new(why).unwrap();
+            let (hub, mask) = (HubId::new("observatory").unwrap(), Mask::READ);
+            let new = NewExportToken {
+                creator: ada.user.id,
+                hub,
+                node,
+                mask,
+                expiry: ExpiryHours::new(24).unwrap(),
+            };
+            match app.commit(Command::CreateExport(new)) {
+                CommandResult::ExportCreated(Ok((_, token))) => exports.push((why, token.expose())),
+                verdict => panic!("not made: {verdict:?}"),
+            }
+            app.execute_raw(&format!(
+                "UPDATE export_tokens SET {column} = {} WHERE node_id = '{why}'",
+                past_timestamp(app)
+            ));
+        }
+        exports.push(("unknown", forged_token(&exports[0].1)));
+        exports.push(("nonsense", "cse_".to_owned() + &"x".repeat(44)));
+
+        let mut links = Vec::new();
+        for why in ["used", "expired", "replaced", "of a disabled user"] {
+            let user = app.user(&format!("{}@example.org", why.replace(' ', "-")));
+            let link = app.password_link(&user);
+            links.push((why, app.password_token(&link)));
+            match why {
+                "replaced" => drop(app.password_link(&user)),
+                "of a disabled user" => app.disable(&user),
+                _ => app.execute_raw(&format!(
+                    "UPDATE password_links SET created_at = {0}, {why}_at = {0} WHERE user_id = {1}",
+                    past_timestamp(app),
+                    user.id(),
+                    why = if why == "used" { "used" } else { "expires" },
+                )),
+            }
+        }
+        links.push(("unknown", forged_token(&links[0].1)));
+        links.push(("nonsense", "csp_".to_owned() + &"x".repeat(44)));
+
+        let nameless = app.user("nameless@example.org");
+        app.execute_raw(&format!("UPDATE users SET password = NULL WHERE id = {}", nameless.id()));
+        app.disable(&app.user("gone@example.org"));
+        let stranger = app.user("stranger@example.org").id();
+        let (signed_in, signed_out) = (app.signed_in(&grace), app.signed_out());
+        Self { grace, signed_in, signed_out, tokens, exports, links, stranger, inspector }
+    }
+
+    /// What each of these links is answered.
+    fn link_variants(&self, asked: impl Fn(&str) -> Vec<u8>) -> RequestVariants {
+        self.links.iter().map(|(why, token)| (*why, asked(token))).collect()
+    }
+
+    /// What must be alike although a mail leaves for some of them.
+    fn forgot_password_variants(&self) -> (&'static str, RequestVariants) {
+        let whose = [
+            ("nobody's address", "nobody@example.org"),
+            ("a user's", "grace@example.org"),
+            ("a disabled user's", "gone@example.org"),
+            ("no address", "nobody"),
+        ];
+        let asked = |email| raw_form_post(&self.signed_out, "/forgot-password", &[("email", email)]);
+        ("a forgotten password", whose.map(|(why, email)| (why, asked(email))).into())
+    }
+
+    /// All that must be alike and changes nothing, by what is asked.
+    fn variant_groups(&self) -> Vec<(&'static str, RequestVariants)> {
+        let by_grace = bearer(&self.grace.key);
+        let one = |method| {
+            let asked = |(why, token): &(&'static str, String)| {
+                (
+                    *why,
+                    raw_request(method, &format!("/api/bundle_permission_request/{token}/"), &by_grace, ""),
+                )
+            };
+            self.tokens.iter().map(asked).collect::<RequestVariants>()
+        };
+        // The page tells whose a living link is not; and whose an old one was may ask again.
+        let of =
+            |why: &'static [&'static str]| self.tokens.iter().filter(move |(other, _)| why.contains(other));
+        let look = |why| {
+            let cookie = format!("Cookie: {}\r\n", self.signed_in.cookie);
+            of(why)
+                .map(|(why, token)| {
+                    (*why, raw_request("GET", &format!("/redeem?token={token}"), &cookie, ""))
+                })
+                .collect()
+        };
+        let decide = |why| {
+            let form = |token| [("token", token), ("decision", "approve")];
+            of(why)
+                .map(|(why, token)| (*why, raw_form_post(&self.signed_in, "/redeem", &form(token))))
+                .collect()
+        };
+        const CLOSED: &[&str] = &["used", "withdrawn", "replaced", "expired"];
+        const NONEXISTENT: &[&str] = &["unknown", "nonsense"];
+        let sign_in = [
+            ("nobody's address", "nobody@example.org", "a wrong password"),
+            ("a wrong password", "grace@example.org", "a wrong password"),
+            ("a disabled user", "gone@example.org", PASSWORD),
+            ("a user without a password", "nameless@example.org", "a wrong password"),
+        ];
+        let users = [("a stranger", self.stranger), ("nobody", 999_999), ("no number", i64::MAX)];
+        let exports = |asked: &dyn Fn(&str) -> Vec<u8>| -> RequestVariants {
+            self.exports.iter().map(|(why, token)| (*why, asked(token))).collect()
+        };
+        vec![
+            ("GET <token>", one("GET")),
+            ("PUT <token>", one("PUT")),
+            ("DELETE <token>", one("DELETE")),
+            ("the page of what is over", look(CLOSED)),
+            ("the page of what never was", look(NONEXISTENT)),
+            ("approving what is over", decide(CLOSED)),
+            ("approving what never was", decide(NONEXISTENT)),
+            (
+                "the page of a dead link",
+                self.link_variants(|token| {
+                    let cookie = format!("Cookie: {}\r\n", self.signed_out.cookie);
+                    raw_request("GET", &format!("/set-password?token={token}"), &cookie, "")
+                }),
+            ),
+            (
+                "setting a password by a dead link",
+                self.link_variants(|token| {
+                    let form = [("token", token), ("new", PASSWORD), ("confirm", PASSWORD)];
+                    raw_form_post(&self.signed_out, "/set-password", &form)
+                }),
+            ),
+            (
+                "signing in",
+                sign_in
+                    .map(|(why, email, password)| {
+                        (why, raw_request("GET", "/api/account/", &basic(email, password), ""))
+                    })
+                    .into(),
+            ),
+            (
+                "GET <user>",
+                users
+                    .map(|(why, id)| (why, raw_request("GET", &format!("/api/user/{id}/"), &by_grace, "")))
+                    .into(),
+            ),
+            (
+                "authz",
+                exports(&|token| {
+                    raw_request("GET", "/authz?hub_id=observatory&nid=photos&right=read", &bearer(token), "")
+                }),
+            ),
+            (
+                "revocation",
+                exports(&|token| {
+                    let form = "Content-Type: application/x-www-form-urlencoded\r\n".to_owned();
+                    raw_request("POST", "/oauth2/revoke", &(form + &by_grace), &format!("token={token}"))
+                }),
+            ),
+            (
+                "introspection",
+                exports(&|token| {
+                    let form = "Content-Type: application/x-www-form-urlencoded\r\n".to_owned();
+                    raw_request(
+                        "POST",
+                        "/oauth2/introspect",
+                        &(form + &bearer(&self.inspector)),
+                        &format!("token={token}"),
+                    )
+                }),
+            ),
+        ]
+    }
+}
+
+/// A connection that is kept.
+struct KeptConnection {
+    reader: BufReader<TcpStream>,
+}
+
+impl KeptConnection {
+    fn open(url: &str) -> Self {
+        let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// The whole answer: its head in order, but for what differs with each one, and its
+    /// body.
+    fn send(&mut self, request: &[u8]) -> (Vec<String>, Vec<u8>) {
+        self.reader.get_mut().write_all(request).unwrap();
+        let (mut head, mut length) = (Vec::new(), 0);
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).unwrap();
+            let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+            if name == "content-length" {
+                length = line[name.len() + 1..].trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+            if name != "date" && name != "x-request-id" {
+                head.push(line);
+            }
+        }
+        // The server sends its headers in no order.
+        head.sort();
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        (head, body)
+    }
+}
+
+/// What a page has in it that is each form's own.
+fn without_form_tokens(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body).into_owned();
+    match text.split_once("name=\"once\" value=\"") {
+        Some((before, after)) => format!("{before}{}", after.split_once('"').unwrap().1),
+        None => text,
+    }
+}
+
+fn assert_identical_responses(backend: Backend) {
+    let app = TestApp::without_server(backend);
+    let scene = IndistinguishableFixture::new(&app);
+    let server = Server::start(&[("DATABASE_URL", &app.database_url)]);
+    let alike = |what: &str, kinds: &RequestVariants, done: bool| {
+        let mut answers = Vec::new();
+        for (why, request) in kinds {
+            let (head, body) = KeptConnection::open(&server.url).send(request);
+            answers.push((why, head, without_form_tokens(&body)));
+        }
+        let (first, head, body) = &answers[0];
+        assert_eq!(head.concat().contains("HTTP/1.1 2"), done, "{what}, {first}: {head:?} {body}");
+        for (why, other_head, other_body) in &answers[1..] {
+            assert_eq!((other_head, other_body), (head, body), "{what}: {why}, {first}");
+        }
+    };
+    let before = app.rows();
+    for (what, kinds) in scene.variant_groups() {
+        alike(what, &kinds, ["introspection", "revocation"].contains(&what));
+    }
+    assert_eq!(app.rows(), before);
+    let (what, kinds) = scene.forgot_password_variants();
+    alike(what, &kinds, true);
+}
+
+#[test]
+fn indistinguishable_responses_are_identical_on_sqlite() {
+    assert_identical_responses(Backend::Sqlite);
+}
+
+#[test]
+fn indistinguishable_responses_are_identical_on_postgresql() {
+    assert_identical_responses(Backend::Postgres);
+}
+
+/// Nanoseconds that each kind of request took, asked so many times in a random order.
+fn measure_times(url: &str, kinds: &RequestVariants, each: usize, connections: usize) -> Vec<Vec<f64>> {
+    let samples: Vec<Vec<(usize, f64)>> = std::thread::scope(|scope| {
+        let measuring = (0..connections).map(|_| {
+            scope.spawn(|| {
+                let mut connection = KeptConnection::open(url);
+                // Not all at the same moment, beat after beat.
+                std::thread::sleep(
+                    QUANTUM.mul_f64(f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX)),
+                );
+                let mut samples = Vec::new();
+                for _ in 0..each.div_ceil(connections) {
+                    for kind in shuffled(kinds.len()) {
+                        let started = Instant::now();
+                        connection.send(&kinds[kind].1);
+                        samples.push((kind, started.elapsed().as_nanos() as f64));
+                    }
+                }
+                samples
+            })
+        });
+        let measuring: Vec<_> = measuring.collect();
+        measuring.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut times = vec![Vec::new(); kinds.len()];
+    for (kind, time) in samples.into_iter().flatten() {
+        times[kind].push(time);
+    }
+    times
+}
+
+/// The numbers below `n`, in a random order.
+fn shuffled(n: usize) -> Vec<usize> {
+    let mut order: Vec<(u64, usize)> = (0..n).map(|number| (getrandom::u64().unwrap(), number)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, number)| number).collect()
+}
+
+/// Welch's t, the largest of those with all samples and without the slowest ones of both.
+fn largest_t(a: &[f64], b: &[f64]) -> f64 {
+    let mut all = [a, b].concat();
+    all.sort_unstable_by(f64::total_cmp);
+    let kept = [1.0, 0.99, 0.95, 0.9, 0.75, 0.5].map(|share| {
+        let limit = all[((all.len() as f64 * share) as usize).clamp(1, all.len()) - 1];
+        let below =
+            |samples: &[f64]| samples.iter().copied().filter(|time| *time <= limit).collect::<Vec<_>>();
+        welch_t(&below(a), &below(b))
+    });
+    kept.into_iter().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
+}
+
+fn welch_t(a: &[f64], b: &[f64]) -> f64 {
+    let moments = |samples: &[f64]| {
+        let n = samples.len() as f64;
+        let mean = samples.iter().sum::<f64>() / n;
+        let variance = samples.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (mean, variance / n)
+    };
+    if a.len() < 10 || b.len() < 10 {
+        return 0.0;
+    }
+    let ((mean_a, error_a), (mean_b, error_b)) = (moments(a), moments(b));
+    (mean_a - mean_b) / (error_a + error_b).sqrt().max(f64::MIN_POSITIVE)
+}
+
+/// The t of the two kinds that differ most, which are told.
+fn max_pairwise_t(url: &str, what: &str, kinds: &RequestVariants, each: usize) -> f64 {
+    let times = measure_times(url, kinds, each, parallel_connections(what, each));
+    let pairs = (0..kinds.len()).flat_map(|a| (a + 1..kinds.len()).map(move |b| (a, b)));
+    let compared = pairs.map(|(a, b)| (largest_t(&times[a], &times[b]), a, b));
+    let (t, a, b) = compared.max_by(|one, other| one.0.abs().total_cmp(&other.0.abs())).unwrap();
+    let mean = |kind: usize| times[kind].iter().sum::<f64>() / times[kind].len() as f64 / 1e6;
+    println!(
+        "{what}: |t| = {:.2} between {} ({:.3} ms) and {} ({:.3} ms), {} of each",
+        t.abs(),
+        kinds[a].0,
+        mean(a),
+        kinds[b].0,
+        mean(b),
+        times[a].len()
+    );
+    t.abs()
+}
+
+/// How many of each kind are asked: argon2 takes its time.
+fn samples_per_variant(what: &str) -> usize {
+    let long = std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long");
+    let given = std::env::var("TIMING_SAMPLES").ok().and_then(|number| number.parse().ok());
+    let most = given.unwrap_or(if long { 100_000 } else { 240 });
+    if what == "signing in" { most / 4 } else { most }
+}
+
+/// Limits that are on, and wide enough for whatever is tried.
+const WIDE_LIMITS: &str = "[limits]\nfailures_per_account = '1000000/s'\nfailures_per_address = '1000000/s'
+password_mails_per_account = '1000000/s'\npassword_mails_per_address = '1000000/s'";
+
+/// Not beside other tests: on a machine that has no time, beats are missed, and what is
+/// waited for shows.
+#[test]
+#[ignore = "wants the machine to itself, which `tests/run` gives it"]
+fn indistinguishable_responses_take_the_same_time() {
+    let app = TestApp::without_server(Backend::Postgres);
+    let scene = IndistinguishableFixture::new(&app);
+    let server = Server::start_with(WIDE_LIMITS, &[("DATABASE_URL", &app.database_url)]);
+    let unlike =
+        |what, kinds: &RequestVariants| max_pairwise_t(&server.url, what, kinds, samples_per_variant(what));
+    let only = std::env::var("TIMING_OF").ok();
+    let wanted = |what| only.as_deref().is_none_or(|only| only.split(',').any(|name| name == what));
+    let mut leaks = Vec::new();
+    let groups = scene.variant_groups().into_iter().chain([scene.forgot_password_variants()]);
+    for (what, kinds) in groups.filter(|(what, _)| wanted(*what)) {
+        let t = unlike(what, &kinds);
+        // What is so is so again; a machine that stalls for a moment is not.
+        if t >= T_THRESHOLD {
+            leaks.push((what, t, unlike(what, &kinds)));
+        }
+    }
+    leaks.retain(|(_, _, again)| *again >= T_THRESHOLD);
+    assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+/// The test is tried on servers that answer as soon as they can, though a mail is owed to
+/// one and not to another, and that do not look at the password of an address which nobody
+/// has.
+#[cfg(feature = "faults")]
+#[test]
+fn timing_leak_in_a_mutant_is_detected() {
+    let app = TestApp::without_server(Backend::Postgres);
+    let scene = IndistinguishableFixture::new(&app);
+    for (faults, group) in [
+        ("response_delay.off=return", "a forgotten password"),
+        ("response_delay.off=return;auth.skip_hash=return", "signing in"),
+    ] {
+        let server =
+            Server::start_with(WIDE_LIMITS, &[("DATABASE_URL", &app.database_url), ("FAILPOINTS", faults)]);
+        let mut groups = scene.variant_groups().into_iter().chain([scene.forgot_password_variants()]);
+        let (what, kinds) = groups.find(|(what, _)| *what == group).unwrap();
+        // A machine that stalls hides much: what is not seen in few samples is looked for in more.
+        let found =
+            (0..4).any(|doubled| max_pairwise_t(&server.url, what, &kinds, 240 << doubled) > T_THRESHOLD);
+        assert!(found, "{what} with {faults}");
+    }
+}
+
+#[test]
+fn timing_test_detects_a_difference_and_reports_no_false_one() {
+    let noise = |shift: f64| -> Vec<f64> {
+        (0..2_000)
+            .map(|_| shift + 1_000.0 * (getrandom::u32().unwrap() as f64 / f64::from(u32::MAX)))
+            .collect()
+    };
+    assert!(largest_t(&noise(0.0), &noise(100.0)).abs() > T_THRESHOLD);
+    assert!(largest_t(&noise(0.0), &noise(0.0)).abs() < T_THRESHOLD);
+}

@@ -1,0 +1,245 @@
+//! How PostgreSQL goes about the queries that every request pays for.
+
+use countersign::domain::audit::{AuditAction, AuditContext};
+use countersign::domain::bundle_permission::Terms;
+use countersign::domain::export_token::{ExpiryHours, NewExportToken};
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::{Mask, Role};
+use countersign::domain::permission_request::NewPermissionRequest;
+use countersign::domain::rate_limit::{RateLimit, RequestLimits};
+use countersign::domain::validated_text::IdempotencyKey;
+use countersign::store::audit_log_reader::{self, AuditLogFilter};
+use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::lookup::{self, LookupKey};
+use countersign::store::{Clock, LimitOffset, Store};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use std::time::{Duration, Instant};
+
+use crate::helpers::{Backend, TestApp};
+
+/// A plan of `= ANY` that was made while the table was tiny stays a sequential
+/// scan, unless it has no other way than the index.
+#[actix_web::test]
+async fn a_lookup_uses_the_index_after_the_table_grew() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let ada = app.user("ada@example.org");
+    app.grant_role("hub", &ada, Role::Owner);
+    let deed = Command::CreateExport(NewExportToken {
+        creator: ada.user.id,
+        hub: HubId::new("hub").unwrap(),
+        node: NodeId::new("node").unwrap(),
+        mask: Mask::READ,
+        expiry: ExpiryHours::DEFAULT,
+    });
+    let CommandResult::ExportCreated(Ok((export, _))) = app.commit(deed) else { panic!("no token") };
+    let asked: Vec<LookupKey> = std::iter::repeat_n(LookupKey::ExportToken(export.id), 64).collect();
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    // Enough for the connection to keep the statement, and a generic plan if it may.
+    for _ in 0..20 {
+        lookup::resolve_together(&store, &asked).unwrap();
+    }
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    conn.batch_execute(&format!(
+        "INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, created_at) \
+         SELECT gen_random_uuid(), {}, 'hub', 'node', 2, sha256(i::text::bytea), now() \
+         FROM generate_series(1, 50000) i",
+        ada.id()
+    ))
+    .unwrap();
+    for _ in 0..20 {
+        assert!(lookup::resolve_together(&store, &asked).unwrap().export_token(export.id).is_some());
+    }
+    // A back end tells its statistics when it ends, at the latest.
+    drop(store);
+    let patience = Instant::now() + Duration::from_secs(20);
+    let (mut end_to_end, mut by_index) = scan_counts(&mut conn);
+    while end_to_end + by_index < 40 && Instant::now() < patience {
+        std::thread::yield_now();
+        (end_to_end, by_index) = scan_counts(&mut conn);
+    }
+    assert_eq!(end_to_end + by_index, 40, "every look-up is counted");
+    assert!(by_index >= 20, "once the table is large, every look-up goes by the index: {by_index}");
+}
+
+/// The same for the ledger, on a connection that has been open since the table was
+/// tiny: each of its statements goes by a key once PostgreSQL has looked again, as
+/// it does by itself within a minute.
+#[actix_web::test]
+async fn a_batch_reads_only_its_own_rows() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let asked: Vec<_> = (0..30)
+        .map(|nth| app.create_request(&ada, &grace, &app.bundle(&format!("Bundle {nth}"), 6)))
+        .collect();
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    // Statistics of a day when nothing stood yet.
+    conn.batch_execute("VACUUM ANALYZE permission_requests").unwrap();
+    let batch = |nth: usize| {
+        let redeem = Command::Redeem { id: asked[nth].redeem_id, by: grace.user.id, idempotency_key: None };
+        let new = NewPermissionRequest {
+            terms: asked[nth + 1].terms,
+            asked_by: ada.user.id,
+            lifetime_seconds: 3_600,
+            redeem_page: None,
+            idempotency_key: Some(IdempotencyKey::new(&nth.to_string()).unwrap()),
+        };
+        let deeds = [
+            redeem.clone(),
+            redeem.clone(),
+            Command::CreateRequest(new),
+            Command::GrantPermission(asked[nth].terms),
+        ];
+        let apart = deeds.map(|deed| Operation::new(deed, AuditContext::default()));
+        for operations in [apart.as_slice(), &[Operation::new(redeem, AuditContext::default())]] {
+            ledger::commit(&store, operations).into_iter().for_each(|verdict| drop(verdict.unwrap()));
+        }
+    };
+    (0..10).for_each(batch);
+    let (target, allowed) = (grace.user.id, ada.user.id);
+    // They expire a year after the server's day, lest it close them meanwhile.
+    conn.batch_execute(&format!(
+        "INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 40000); \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, \
+         expires_at, closed_at, outcome, active, create_key) \
+         SELECT gen_random_uuid(), {target}, {allowed}, i, {allowed}, now(), '2031-01-01', \
+         CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'approved' END, i % 2 = 0, \
+         '{allowed}:many-' || i FROM generate_series(100, 40000) i; \
+         ANALYZE permission_requests"
+    ))
+    .unwrap();
+    let before = rows_read(&mut conn, "permission_requests");
+    (10..20).for_each(batch);
+    // A back end tells its statistics when it ends, at the latest.
+    drop(store);
+    let read = rows_read_since(&mut conn, "permission_requests", before);
+    assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+}
+
+/// And for the meters, of which there are as many as there are pairs of people.
+#[actix_web::test]
+async fn a_limit_check_reads_only_its_own_rows() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6);
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    conn.batch_execute("VACUUM ANALYZE rate_limits").unwrap();
+    let limit = RateLimit::new(1_000, 86_400).ok();
+    let limits = RequestLimits { pair: limit, requester: limit, target: limit, unknown_references: limit };
+    let batch = |_| {
+        let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
+        let new = NewPermissionRequest {
+            terms,
+            asked_by: ada.user.id,
+            lifetime_seconds: 3_600,
+            redeem_page: None,
+            idempotency_key: None,
+        };
+        let asks = [(); 4].map(|()| {
+            Operation::new(Command::CreateRequest(new.clone()), AuditContext::default()).with_limits(limits)
+        });
+        for verdict in ledger::commit(&store, &asks) {
+            assert!(matches!(verdict, Ok(CommandResult::RequestCreated(Ok((.., left)))) if left.len() == 3));
+        }
+    };
+    (0..10).for_each(batch);
+    conn.batch_execute(
+        "INSERT INTO rate_limits SELECT 'pair:' || i || ':1', now() + '1 day' FROM generate_series(100, 50000) i; \
+         ANALYZE rate_limits",
+    )
+    .unwrap();
+    let before = rows_read(&mut conn, "meters");
+    (10..20).for_each(batch);
+    drop(store);
+    let read = rows_read_since(&mut conn, "meters", before);
+    assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+}
+
+/// And for the audit trail, which grows longest: what somebody finds in it is found by
+/// an index, however much of it is others' and newer.
+#[actix_web::test]
+async fn the_audit_log_reads_only_the_requested_page() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let asked = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    // Of these the planner knows that they are many, and not that they are all newer.
+    conn.batch_execute(&format!(
+        "INSERT INTO audit_log (id, at, actor, action, subject, concerns) \
+         SELECT (lpad(to_hex(1893456060000 + i), 12, '0') || '7000' || lpad(to_hex(i), 16, '0'))::uuid, \
+         timestamptz '2030-01-01 00:01:00Z' + i * interval '1 ms', 1000 + i % 7, 'export.created', 'export:' || i, \
+         1000 + i % 3 FROM generate_series(1, 100000) i; \
+         UPDATE audit_log SET actor = {} WHERE subject = 'request:{}'; ANALYZE audit_log",
+        ada.id(),
+        asked.id
+    ))
+    .unwrap();
+    let subject = Some(format!("request:{}", asked.id));
+    let filters = [
+        AuditLogFilter { viewer: Some(ada.user.id), ..AuditLogFilter::default() },
+        AuditLogFilter { viewer: Some(grace.user.id), ..AuditLogFilter::default() },
+        AuditLogFilter { subject, viewer: Some(ada.user.id), ..AuditLogFilter::default() },
+        AuditLogFilter { actors: Some(vec![ada.user.id]), ..AuditLogFilter::default() },
+        AuditLogFilter { actions: Some(vec![AuditAction::RequestCreated]), ..AuditLogFilter::default() },
+        AuditLogFilter { until: Some(asked.created_at.plus_seconds(1)), ..AuditLogFilter::default() },
+    ];
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let before = rows_read(&mut conn, "events");
+    for filter in &filters {
+        let found = store
+            .read(|conn| audit_log_reader::list(conn, filter, LimitOffset { limit: 20, offset: 0 }))
+            .unwrap();
+        assert_eq!((found.total, found.rows[0].action.as_str()), (1, "request.created"), "{filter:?}");
+    }
+    let all = store.read(|conn| audit_log_reader::list_newest(conn, &AuditLogFilter::default(), 20)).unwrap();
+    assert_eq!(all.len(), 20);
+    drop(store);
+    let read = rows_read_since(&mut conn, "events", before);
+    assert!((20..1_000).contains(&read), "{read} rows or entries were read");
+}
+
+/// How many more were read since there were so many, once that is known.
+fn rows_read_since(conn: &mut PgConnection, table: &str, before: i64) -> i64 {
+    let patience = Instant::now() + Duration::from_secs(20);
+    let mut read = 0;
+    while read == 0 && Instant::now() < patience {
+        std::thread::yield_now();
+        read = rows_read(conn, table) - before;
+    }
+    read
+}
+
+/// Rows of a table and entries of its indexes that were read so far.
+fn rows_read(conn: &mut PgConnection, table: &str) -> i64 {
+    #[derive(QueryableByName)]
+    struct Read {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        n: i64,
+    }
+    let read: Read = diesel::sql_query(format!(
+        "SELECT (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = '{table}') \
+         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = '{table}')::bigint AS n",
+    ))
+    .get_result(conn)
+    .unwrap();
+    read.n
+}
+
+/// How often `export_tokens` was read from end to end, and by an index.
+fn scan_counts(conn: &mut PgConnection) -> (i64, i64) {
+    #[derive(QueryableByName)]
+    struct Scans {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        seq: i64,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        idx: i64,
+    }
+    let scans: Scans = diesel::sql_query(
+        "SELECT seq_scan AS seq, coalesce(idx_scan, 0) AS idx FROM pg_stat_user_tables WHERE relname = 'export_tokens'",
+    )
+    .get_result(conn)
+    .unwrap();
+    (scans.seq, scans.idx)
+}

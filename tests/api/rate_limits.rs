@@ -1,0 +1,318 @@
+//! Limits: whoever asks too often is told so, by whichever replica.
+
+use std::thread;
+
+use countersign::domain::audit::AuditContext;
+use countersign::domain::bundle_permission::Terms;
+use countersign::domain::permission_request::NewPermissionRequest;
+use countersign::domain::rate_limit::{RateLimit, RequestLimits};
+use countersign::store::ledger::{Command, CommandResult, Operation, commit};
+use countersign::store::rate_limits;
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+
+use crate::helpers::{AsUser, Backend, TestApp, TestUser, send_concurrently};
+use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
+use crate::mailer::wait_for_count;
+
+/// A `countersign.toml` with these limits and no others.
+pub fn limits_toml(limits: &[(&str, &str)]) -> String {
+    const ALL: [&str; 8] = [
+        "requests_per_pair",
+        "requests_per_requester",
+        "requests_per_target",
+        "unknown_references",
+        "failed_sign_ins_per_account",
+        "failed_sign_ins_per_address",
+        "password_mails_per_account",
+        "password_mails_per_address",
+    ];
+    let limit =
+        |name: &&str| limits.iter().find(|(other, _)| other == name).map_or("off", |(_, limit)| limit);
+    ALL.iter().fold("[limits]\n".to_owned(), |toml, name| format!("{toml}{name} = '{}'\n", limit(name)))
+}
+
+/// Has the test talk to a server with these limits and no others.
+fn restart_with_limits(app: &mut TestApp, all: &[(&str, &str)]) {
+    app.url = app.spawn_replica_with(&limits_toml(all));
+}
+
+/// Has somebody ask somebody for something, who are all there.
+fn post_request(
+    app: &TestApp,
+    allowed: &TestUser,
+    target: &TestUser,
+    bundle: i64,
+) -> reqwest::RequestBuilder {
+    let body = json!({ "user_allowed": allowed.uri(), "user_target": target.uri(), "bundle": bundle });
+    app.post(REQUESTS).as_user(allowed).json(&body)
+}
+
+/// Sends what is too much: nothing has come of it. What its headers say of when to
+/// come back, and of what there is no more.
+async fn expect_rate_limited(app: &TestApp, request: reqwest::RequestBuilder) -> (i64, String) {
+    let again = request.try_clone().unwrap();
+    let body = expect_refusal(app, request, 429).await;
+    assert!(
+        body["error"].as_str().unwrap().starts_with("Too many requests. Nothing was done. Try again in "),
+        "{body}"
+    );
+    let headers = again.send().await.unwrap().headers().clone();
+    let wait = headers["retry-after"].to_str().unwrap().parse().unwrap();
+    let (left, policy) = rate_limit_headers(&headers);
+    assert!(left.ends_with(&format!(";r=0;t={wait}")), "{left}");
+    assert_eq!(left.split(';').next(), policy.split(';').next(), "of the same limit");
+    (wait, policy)
+}
+
+/// The `RateLimit` fields.
+fn rate_limit_headers(headers: &HeaderMap) -> (String, String) {
+    ["ratelimit", "ratelimit-policy"].map(|name| headers[name].to_str().unwrap().to_owned()).into()
+}
+
+/// Lets time pass once all that was owed has been mailed: mails whose leases run out
+/// meanwhile are sent twice.
+async fn advance_after_mails(app: &TestApp, seconds: i64) {
+    wait_for_count(app, "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL", 0).await;
+    app.advance(seconds);
+}
+
+on_both_databases! {
+    async fn requests_per_pair_are_limited(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("requests_per_pair", "3/h")]);
+        let scene = HexoFixture::new(&app);
+        let HexoFixture { ada, grace, eve, bundle } = &scene;
+        let bundle = bundle.id.0;
+        for left in ["r=2;t=1200", "r=1;t=1200", "r=0;t=1200"] {
+            let response = post_request(&app, ada, grace, bundle).send().await.unwrap();
+            assert_eq!(response.status(), 201);
+            let fields = (format!("\"pair\";{left}"), "\"pair\";q=3;w=3600".to_owned());
+            assert_eq!(rate_limit_headers(response.headers()), fields);
+        }
+        let refusal = (1_200, "\"pair\";q=3;w=3600".to_owned());
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle)).await, refusal);
+        expect_response(post_request(&app, ada, eve, bundle), 201).await;
+        expect_response(post_request(&app, eve, grace, bundle), 201).await;
+        expect_response(post_request(&app, grace, ada, bundle), 201).await;
+        advance_after_mails(&app, 1_199).await;
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle)).await.0, 1);
+        advance_after_mails(&app, 1).await;
+        expect_response(post_request(&app, ada, grace, bundle), 201).await;
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle)).await.0, 1_200);
+        advance_after_mails(&app, 3_600).await;
+        for _ in 0..3 {
+            expect_response(post_request(&app, ada, grace, bundle), 201).await;
+        }
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle)).await.0, 1_200);
+    }
+
+    async fn requests_per_requester_are_limited(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("requests_per_requester", "2/h")]);
+        let HexoFixture { ada, grace, eve, bundle } = &HexoFixture::new(&app);
+        expect_response(post_request(&app, ada, grace, bundle.id.0), 201).await;
+        expect_response(post_request(&app, ada, eve, bundle.id.0), 201).await;
+        let refusal = (1_800, "\"requester\";q=2;w=3600".to_owned());
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await, refusal);
+        expect_response(post_request(&app, eve, grace, bundle.id.0), 201).await;
+        // What staff asks on somebody's behalf is neither's own.
+        let root = app.staff("root@example.org");
+        for _ in 0..3 {
+            let body = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
+            expect_response(app.post(REQUESTS).as_user(&root).json(&body), 201).await;
+        }
+        expect_response(post_request(&app, &root, grace, bundle.id.0), 201).await;
+        expect_response(post_request(&app, &root, eve, bundle.id.0), 201).await;
+        expect_rate_limited(&app, post_request(&app, &root, ada, bundle.id.0)).await;
+    }
+
+    async fn requests_per_target_are_limited(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("requests_per_target", "4/h"), ("requests_per_pair", "2/h")]);
+        let HexoFixture { ada, grace, eve, bundle } = &HexoFixture::new(&app);
+        let root = app.staff("root@example.org");
+        for who in [ada, eve, ada] {
+            let response = post_request(&app, who, grace, bundle.id.0).send().await.unwrap();
+            assert_eq!(response.status(), 201);
+            assert!(!rate_limit_headers(response.headers()).0.contains("target"), "others' requests are none of their business");
+        }
+        let of_staff = json!({ "user_allowed": eve.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
+        expect_response(app.post(REQUESTS).as_user(&root).json(&of_staff), 201).await;
+        for who in [ada, eve, &root] {
+            expect_rate_limited(&app, post_request(&app, who, grace, bundle.id.0)).await;
+        }
+        let refusal = (900, "\"target\";q=4;w=3600".to_owned());
+        assert_eq!(expect_rate_limited(&app, post_request(&app, &root, grace, bundle.id.0)).await, refusal);
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await.0, 1_800, "the one that takes longest");
+        expect_response(post_request(&app, &root, eve, bundle.id.0), 201).await;
+        advance_after_mails(&app, 900).await;
+        expect_response(post_request(&app, &root, grace, bundle.id.0), 201).await;
+        expect_rate_limited(&app, post_request(&app, &root, grace, bundle.id.0)).await;
+    }
+
+    async fn unknown_references_are_limited(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("unknown_references", "3/h")]);
+        let scene = HexoFixture::new(&app);
+        let HexoFixture { ada, grace, .. } = &scene;
+        let guess = |who: &str| app.post(REQUESTS).as_user(ada).json(&scene.request_body_with("user_target", who));
+        let give = |who: &str| {
+            let body = json!({ "user_target": ada.uri(), "user_allowed": who, "bundle": scene.bundle_uri() });
+            app.post("/api/bundle_permission/").as_user(ada).json(&body)
+        };
+        let block = |who: &str| app.post("/api/block/").as_user(ada).json(&json!({ "user": who }));
+        expect_response(guess(grace.email()), 201).await;
+        for guess in [guess("a@example.org"), give("b@example.org"), block("4711")] {
+            expect_refusal(&app, guess, 400).await;
+        }
+        let refusal = (1_200, "\"references\";q=3;w=3600".to_owned());
+        for who in ["nobody@example.org", "grace@example.org", "4711", &grace.uri(), "nonsense"] {
+            for guess in [guess(who), give(who), block(who)] {
+                assert_eq!(expect_rate_limited(&app, guess).await, refusal, "{who}");
+            }
+        }
+        // Nor is it told by what else is wrong.
+        for who in ["nobody@example.org", "grace@example.org", "ada@example.org"] {
+            let mut wish = scene.request_body_with("user_target", who);
+            wish["bundle"] = json!(4_711);
+            expect_rate_limited(&app, app.post(REQUESTS).as_user(ada).json(&wish)).await;
+        }
+        expect_response(post_request(&app, grace, ada, scene.bundle.id.0), 201).await;
+        advance_after_mails(&app, 1_200).await;
+        expect_response(guess(grace.email()), 201).await;
+        expect_refusal(&app, guess("nobody@example.org"), 400).await;
+        expect_rate_limited(&app, guess(grace.email())).await;
+        let root = app.staff("root@example.org");
+        for _ in 0..5 {
+            let wish = scene.request_body_with("user_target", "nobody@example.org");
+            expect_refusal(&app, app.post(REQUESTS).as_user(&root).json(&wish), 400).await;
+        }
+    }
+
+    async fn an_idempotent_replay_is_not_rate_limited(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("requests_per_pair", "1/h"), ("requests_per_target", "1/h")]);
+        let scene = HexoFixture::new(&app);
+        let under = |key: &str| app.post(REQUESTS).as_user(&scene.ada).header("idempotency-key", key).json(&scene.request_body());
+        let first = expect_response(under("a"), 201).await;
+        for _ in 0..3 {
+            assert_eq!(expect_response(under("a"), 201).await["resource_uri"], first["resource_uri"]);
+        }
+        expect_rate_limited(&app, under("b")).await;
+        assert_eq!(expect_response(under("a"), 201).await["resource_uri"], first["resource_uri"]);
+        advance_after_mails(&app, 3_600).await;
+        assert_ne!(expect_response(under("b"), 201).await["resource_uri"], first["resource_uri"], "the key was not used up");
+    }
+
+    async fn a_rejected_request_does_not_consume_quota(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("requests_per_pair", "1/h"), ("requests_per_requester", "1/h"), ("requests_per_target", "1/h")]);
+        let scene = HexoFixture::new(&app);
+        let post = |body: Value| app.post(REQUESTS).as_user(&scene.ada).json(&body);
+        let active = app.bundle("Heart", 6);
+        let given = json!({ "user_allowed": scene.ada.uri(), "user_target": scene.grace.uri(), "bundle": active.id.0 });
+        expect_response(app.post("/api/bundle_permission/").as_user(&scene.grace).json(&given), 201).await;
+        for _ in 0..3 {
+            expect_field_error(&app, post(given.clone()), "bundle_permission_request", "bundle").await;
+            expect_refusal(&app, post(scene.request_body_with("ttl", 1)), 400).await;
+            expect_refusal(&app, post(scene.request_body_with("user_target", "nobody@example.org")), 400).await;
+            expect_refusal(&app, post(scene.request_body_with("user_target", json!([scene.grace.uri()]))), 400).await;
+            expect_refusal(&app, post(scene.request_body_with("bundle", 4_711)), 400).await;
+            expect_refusal(&app, app.post(REQUESTS).as_user(&scene.eve).json(&scene.request_body()), 403).await;
+            expect_refusal(&app, app.post(REQUESTS).json(&scene.request_body()), 401).await;
+        }
+        expect_response(post(scene.request_body()), 201).await;
+        expect_rate_limited(&app, post(scene.request_body())).await;
+    }
+
+    async fn concurrent_requests_on_two_replicas_respect_the_limit(mut app: TestApp) {
+        let bundles: Vec<_> = (0..65).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
+        let mut asked = 0;
+        for limit in ["requests_per_pair", "requests_per_requester", "requests_per_target"] {
+            let urls = [(); 2].map(|()| app.spawn_replica_with(&limits_toml(&[(limit, "41/d")])));
+            let (ada, grace) = (app.user(&format!("a-{limit}@example.org")), app.user(&format!("g-{limit}@example.org")));
+            let mut posts = bundles.iter().enumerate().map(|(nth, bundle)| {
+                let body = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
+                let post = app.post(&format!("{}{REQUESTS}", urls[nth % 2])).as_user(&ada);
+                post.header("idempotency-key", format!("{limit}-{nth}")).json(&body)
+            });
+            expect_response(posts.next().unwrap(), 201).await;
+            let statuses = send_concurrently(posts).await;
+            let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+            assert_eq!((count(201), count(429)), (40, 24), "{limit}: {statuses:?}");
+            asked += 41;
+            assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), asked);
+            assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), asked);
+            assert_eq!(app.mails(asked as usize).await.len() as i64, asked);
+        }
+    }
+
+    async fn concurrent_batches_respect_the_limit(app: TestApp) {
+        let limit = RateLimit::new(10, 86_400).ok();
+        let limits = RequestLimits { pair: limit, requester: limit, target: limit, unknown_references: None };
+        let bundles: Vec<_> = (0..16).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
+        for round in 0..6 {
+            let (ada, grace) = (app.user(&format!("a{round}@example.org")), app.user(&format!("g{round}@example.org")));
+            let batch: Vec<Operation> = bundles.iter().map(|bundle| {
+                let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
+                let new = NewPermissionRequest { terms, asked_by: ada.user.id, lifetime_seconds: 3_600, redeem_page: None, idempotency_key: None };
+                Operation::new(Command::CreateRequest(new), AuditContext::default()).with_limits(limits)
+            }).collect();
+            // Meters that nobody has used before, and those that somebody has.
+            let before = round % 2;
+            let made = |verdicts: Vec<_>| {
+                verdicts.into_iter().filter(|verdict| matches!(verdict, Ok(CommandResult::RequestCreated(Ok(_))))).count()
+            };
+            assert_eq!(made(commit(&app.store, &batch[..before])), before);
+            let let_in: usize = thread::scope(|scope| {
+                let racers: Vec<_> = (0..4).map(|nth| {
+                    let own = &batch[4 * nth..4 * nth + 4];
+                    scope.spawn(|| made(commit(&app.store, own)))
+                }).collect();
+                racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+            });
+            assert_eq!(let_in + before, 10, "round {round}");
+        }
+    }
+
+    async fn without_limits_no_state_is_stored(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        for _ in 0..12 {
+            let response = post_request(&app, &scene.ada, &scene.grace, scene.bundle.id.0).send().await.unwrap();
+            assert_eq!(response.status(), 201);
+            assert!(!response.headers().keys().any(|name| name.as_str().starts_with("ratelimit")));
+        }
+        assert_eq!(app.count("SELECT count(*) AS n FROM rate_limits"), 0);
+    }
+
+    async fn idle_rate_limits_are_deleted(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("requests_per_pair", "3/h"), ("requests_per_target", "1/h")]);
+        let scene = HexoFixture::new(&app);
+        expect_response(post_request(&app, &scene.ada, &scene.grace, scene.bundle.id.0), 201).await;
+        let sweep = || app.store.write(|conn| {
+            let now = conn.now()?;
+            rate_limits::delete_idle(conn, now)
+        });
+        assert_eq!(sweep().unwrap(), 0);
+        advance_after_mails(&app, 1_200).await;
+        assert_eq!((sweep().unwrap(), sweep().unwrap()), (1, 0), "the pair's");
+        advance_after_mails(&app, 2_400).await;
+        assert_eq!((sweep().unwrap(), app.count("SELECT count(*) AS n FROM rate_limits")), (1, 0));
+    }
+}
+
+#[actix_web::test]
+async fn the_default_limits_allow_normal_use_and_stop_mail_bombing() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::spawn_with(backend, "[limits]");
+        let scene = HexoFixture::new(&app);
+        for _ in 0..10 {
+            expect_response(post_request(&app, &scene.ada, &scene.grace, scene.bundle.id.0), 201).await;
+        }
+        expect_rate_limited(&app, post_request(&app, &scene.ada, &scene.grace, scene.bundle.id.0)).await;
+        for other in 1..=4 {
+            let other = app.user(&format!("other{other}@example.org"));
+            for _ in 0..10 {
+                expect_response(post_request(&app, &other, &scene.grace, scene.bundle.id.0), 201).await;
+            }
+        }
+        let refused =
+            expect_rate_limited(&app, post_request(&app, &scene.eve, &scene.grace, scene.bundle.id.0)).await;
+        assert_eq!(refused, (1_728, "\"target\";q=50;w=86400".to_owned()));
+    }
+}

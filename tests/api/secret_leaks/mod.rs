@@ -1,0 +1,528 @@
+//! Secrets that are told apart from all else are put wherever a secret goes, the real
+//! server is driven through all that it serves with everything logged that there is to
+//! log, and then whatever it has left behind is searched for them.
+
+mod captured_output;
+mod pages;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+
+use countersign::domain::permission::Role;
+use countersign::store::api_keys::Scope;
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use crate::helpers::{Backend, TestApp};
+use crate::smtp::SmtpCatcher;
+use captured_output::{CapturedOutput, KnownSecrets};
+
+const SERVER_SECRET: &str = "canary of the server's secret, 32 bytes & more";
+const ADAS_PASSWORD: &str = "canary/ada's password +1";
+const GRACES_PASSWORD: &str = "canary/grace's password +1";
+const ADAS_NEXT_PASSWORD: &str = "canary/ada's next password +1";
+const WRONG_PASSWORD: &str = "canary/a wrong password +1";
+const SMTP_PASSWORD: &str = "canary/smtp +password";
+const DATABASE_PASSWORD: &str = "canary-database-password";
+
+/// The secrets that a mail carries, each a mail of its own.
+const MAILED: &[&str] =
+    &["redeem token 0", "redeem token 1", "redeem token 2", "password link", "first password link"];
+
+/// The server under watch: all that it says goes into a file.
+struct WatchedServer {
+    child: Child,
+    url: String,
+}
+
+impl WatchedServer {
+    fn start(evidence: &mut CapturedOutput, environment: &[(&str, &str)]) -> Self {
+        let said = evidence.file("stdout");
+        let mut log = std::fs::File::create(evidence.file("stderr")).unwrap();
+        // Whoever runs it may want cores.
+        let mut child = Command::new("sh")
+            .args([
+                "-c",
+                "ulimit -c unlimited 2>/dev/null; exec \"$0\" serve",
+                env!("CARGO_BIN_EXE_countersign"),
+            ])
+            .current_dir(evidence.directory())
+            .env_clear()
+            .env("BIND", "127.0.0.1:0")
+            .env("PUBLIC_URL", "https://countersign.test")
+            .env("COUNTERSIGN_SECRET", SERVER_SECRET)
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "full")
+            .envs(environment.iter().copied())
+            .stdout(std::fs::File::create(said).unwrap())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                writeln!(log, "{line}").unwrap();
+                if let Some((_, address)) = line.split_once("listening address=") {
+                    // Only the first one is waited for.
+                    let _ = tell.send(format!("http://{}", address.trim()));
+                }
+            }
+        });
+        let url = told.recv().expect("the server says where it listens");
+        Self { child, url }
+    }
+
+    /// Sends bytes that are no request, or hardly.
+    fn send_raw(&self, bytes: &[u8]) {
+        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        // It may hang up instead of answering.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+}
+
+impl Drop for WatchedServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server in its place, and what is known of it.
+struct LeakFixture {
+    app: TestApp,
+    server: WatchedServer,
+    captured: CapturedOutput,
+    secrets: KnownSecrets,
+    /// Which answers may hold which secrets: who asked was to have them.
+    permitted: BTreeMap<PathBuf, Vec<String>>,
+    catcher: SmtpCatcher,
+    mails: Vec<String>,
+}
+
+/// The token with this prefix in a text.
+fn token_in(text: &str, prefix: &str) -> String {
+    let (_, rest) = text.split_once(prefix).unwrap_or_else(|| panic!("{prefix} in {text}"));
+    let body: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    format!("{prefix}{body}")
+}
+
+impl LeakFixture {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.app.request(method, &format!("{}{path}", self.server.url))
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// Sends a request; its status. The answer may hold these secrets.
+    async fn send(&mut self, request: RequestBuilder, permitted: &[&str]) -> u16 {
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let (file, _) = self.captured.save_response(answer).await;
+        self.permitted.insert(file, permitted.iter().map(|name| (*name).to_owned()).collect());
+        status
+    }
+
+    /// Sends a request whose answer is to hold a token with this prefix, and keeps it by
+    /// that name.
+    async fn send_for_secret(&mut self, request: RequestBuilder, name: &str, prefix: &str) -> String {
+        let (file, text) = self.captured.save_response(request.send().await.unwrap()).await;
+        self.permitted.insert(file, vec![name.to_owned()]);
+        self.secrets.add(name, &token_in(&text, prefix))
+    }
+
+    /// The next mail that comes.
+    fn next_mail(&mut self) -> &str {
+        // A long line of a mail is broken in two, by an equals sign.
+        let mail = self.catcher.next_mail().to_string().replace("=\\r\\n", "").replace("=3D", "=");
+        self.mails.push(mail);
+        &self.mails[self.mails.len() - 1]
+    }
+
+    /// The next mail, whose link has a token with this prefix, which is kept by that name.
+    fn next_mailed_secret(&mut self, name: &str, prefix: &str) -> String {
+        let token = token_in(self.next_mail(), prefix);
+        self.secrets.add(name, &token)
+    }
+
+    /// A command of the operator's.
+    fn run_command(&mut self, arguments: &[&str], stdin: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(arguments)
+            .current_dir(self.captured.directory())
+            .env_clear()
+            .env("DATABASE_URL", &self.app.database_url)
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        command.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        let output = command.wait_with_output().unwrap();
+        let name = format!("operator-{}", self.captured.files.len());
+        std::fs::write(self.captured.file(&name), [output.stdout, output.stderr].concat()).unwrap();
+    }
+}
+
+/// Where the cluster of this URL keeps its files.
+fn data_directory(url: &str) -> PathBuf {
+    let (_, rest) = url.split_once('@').unwrap();
+    let (host, _) = rest.split_once('/').unwrap();
+    percent_encoding::percent_decode_str(host).decode_utf8().unwrap().as_ref().into()
+}
+
+/// The URL with the canary for a password; the cluster trusts whoever comes.
+fn with_password(url: &str) -> String {
+    url.replacen('@', &format!(":{DATABASE_PASSWORD}@"), 1)
+}
+
+fn wal_file(app: &TestApp) -> String {
+    app.query_text("SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS t")
+}
+
+/// Everything that the server serves, with the right secrets, wrong ones, and in the
+/// wrong places.
+async fn exercise_server(fixture: &mut LeakFixture) {
+    let app = &fixture.app;
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let (root, gone) = (app.staff("root@example.org"), app.user("gone@example.org"));
+    app.disable(&gone);
+    app.grant_role("observatory", &ada, Role::Admin);
+    let bundles = ["Sleep", "Heart", "Steps"].map(|name| app.bundle(name, 6).id.0);
+    let inspector = app.key(&root.user, Scope::Introspect);
+    for (name, key) in [("ada's key", &ada.key), ("grace's key", &grace.key), ("gone's key", &gone.key)] {
+        fixture.secrets.add(name, key);
+    }
+    fixture.secrets.add("root's key", &root.key);
+    fixture.secrets.add("inspector's key", &inspector);
+    fixture.run_command(&["user", "passwd", "ada@example.org", "--password-stdin"], ADAS_PASSWORD);
+    fixture.run_command(&["user", "passwd", "grace@example.org", "--password-stdin"], GRACES_PASSWORD);
+    fixture.run_command(&["user", "passwd", "nobody@example.org", "--password-stdin"], WRONG_PASSWORD);
+    fixture.run_command(&["key", "list", "ada@example.org"], "");
+
+    // Who calls.
+    let account = "/api/account/";
+    for (email, password, status) in [
+        ("ada@example.org", ADAS_PASSWORD, 200),
+        ("ada@example.org", WRONG_PASSWORD, 401),
+        ("nobody@example.org", WRONG_PASSWORD, 401),
+        ("gone@example.org", WRONG_PASSWORD, 401),
+        (WRONG_PASSWORD, "ada@example.org", 401),
+    ] {
+        assert_eq!(fixture.send(fixture.get(account).basic_auth(email, Some(password)), &[]).await, status);
+    }
+    for header in [
+        format!("Bearer {WRONG_PASSWORD}"),
+        format!("Basic {WRONG_PASSWORD}"),
+        format!("ApiKey grace@example.org:{}", ada.key),
+        format!("Token {}", ada.key),
+        format!("Bearer {}", gone.key),
+    ] {
+        assert_eq!(fixture.send(fixture.get(account).header("Authorization", header), &[]).await, 401);
+    }
+    let own = format!("ApiKey ada@example.org:{}", ada.key);
+    assert_eq!(fixture.send(fixture.get(account).header("Authorization", own), &[]).await, 200);
+    assert_eq!(fixture.send(fixture.get(account).bearer_auth(&inspector), &[]).await, 403);
+
+    // Export tokens, and what they open.
+    let svc = |name: &str| format!("/-/svc/mfs_api.{name}");
+    let new = json!({ "hub_id": "observatory", "nid": "photos" });
+    let created = fixture.post(&svc("create_token")).bearer_auth(&ada.key).json(&new).send().await.unwrap();
+    let created: serde_json::Value = created.json().await.unwrap();
+    let export = fixture.secrets.add("export token", created["data"]["token"].as_str().unwrap());
+    for (hub, expiry) in [("observatory", export.as_str()), ("elsewhere", "1")] {
+        let asked = fixture.post(&svc("create_token")).bearer_auth(&ada.key);
+        let asked = asked.json(&json!({ "hub_id": hub, "nid": "x", "expiry_hours": expiry }));
+        assert!(fixture.send(asked, &[]).await >= 400);
+    }
+    let broken = format!("{{\"hub_id\": \"{export}\", \"password\": \"{WRONG_PASSWORD}\"");
+    let broken = fixture.post(&svc("create_token")).bearer_auth(&ada.key).body(broken);
+    assert_eq!(fixture.send(broken.header("Content-Type", "application/json"), &[]).await, 400);
+    assert_eq!(
+        fixture.send(fixture.get(&svc("list")).basic_auth("ada@example.org", Some(ADAS_PASSWORD)), &[]).await,
+        200
+    );
+    // The envelope says again what was called.
+    let called = fixture.get(&svc(&format!("list{export}"))).bearer_auth(&ada.key);
+    assert_eq!(fixture.send(called, &["export token"]).await, 404);
+    let at = |right: &str| format!("/authz?hub_id=observatory&nid=photos&right={right}");
+    for (header, status) in [("X-Param-Mfs-Token", 204), ("x-param-token", 401)] {
+        assert_eq!(fixture.send(fixture.get(&at("read")).header(header, &export), &[]).await, status);
+    }
+    assert_eq!(fixture.send(fixture.get(&at("admin")).bearer_auth(&export), &[]).await, 403);
+    assert_eq!(fixture.send(fixture.get(&at(&export)).bearer_auth(&ada.key), &[]).await, 400);
+    assert_eq!(fixture.send(fixture.get(&at("read")).bearer_auth(&ada.key), &[]).await, 401);
+    for (caller, status) in [(&inspector, 200), (&root.key, 200), (&ada.key, 403), (&export, 401)] {
+        for token in [&export, &ada.key, WRONG_PASSWORD] {
+            let asked = fixture.post("/oauth2/introspect").bearer_auth(caller).form(&[("token", token)]);
+            assert_eq!(fixture.send(asked, &[]).await, status);
+        }
+    }
+
+    // Requests, their mails, and all that can be done with a token.
+    let requests = "/api/bundle_permission_request/";
+    for bundle in bundles {
+        let wish = json!({ "user_allowed": ada.id(), "user_target": grace.id(), "bundle": bundle });
+        let ask =
+            fixture.post(requests).bearer_auth(&ada.key).header("Idempotency-Key", format!("once-{bundle}"));
+        assert_eq!(fixture.send(ask.json(&wish), &[]).await, 201);
+    }
+    let listed = fixture.get(requests).bearer_auth(&grace.key).send().await.unwrap();
+    let listed: serde_json::Value = listed.json().await.unwrap();
+    let mut tokens = Vec::new();
+    for nth in 0..3 {
+        let url = listed["objects"][nth]["redeem_url"].as_str().unwrap();
+        let token = url.split_once("token=").unwrap().1;
+        tokens.push(fixture.secrets.add(&format!("redeem token {nth}"), token));
+    }
+    let all = ["redeem token 0", "redeem token 1", "redeem token 2"];
+    assert_eq!(fixture.send(fixture.get(requests).bearer_auth(&grace.key), &all).await, 200);
+    assert_eq!(fixture.send(fixture.get(requests).bearer_auth(&ada.key), &[]).await, 200);
+    let number = listed["objects"][0]["resource_uri"].as_str().unwrap();
+    assert_eq!(fixture.send(fixture.get(number).bearer_auth(&grace.key), &all[..1]).await, 200);
+    assert_eq!(fixture.send(fixture.get(number).bearer_auth(&ada.key), &[]).await, 200);
+    let one = |token: &str| format!("{requests}{token}/");
+    for (method, key, nth, status) in [
+        (Method::GET, &ada.key, 0, 404),
+        (Method::PUT, &root.key, 0, 404),
+        (Method::POST, &grace.key, 0, 405),
+        (Method::PATCH, &grace.key, 0, 405),
+        (Method::GET, &grace.key, 0, 200),
+        (Method::PUT, &grace.key, 0, 200),
+        (Method::PUT, &grace.key, 0, 404),
+        (Method::DELETE, &grace.key, 1, 204),
+        (Method::GET, &grace.key, 1, 404),
+    ] {
+        let permitted: &[&str] = if method == Method::GET && status == 200 { &all[..1] } else { &[] };
+        assert_eq!(
+            fixture.send(fixture.request(method, &one(&tokens[nth])).bearer_auth(key), permitted).await,
+            status
+        );
+    }
+    assert_eq!(fixture.send(fixture.get(&one(&tokens[2])), &[]).await, 401);
+    assert_eq!(
+        fixture.send(fixture.get(&format!("/api/nowhere/{}/", tokens[2])).bearer_auth(&ada.key), &[]).await,
+        404
+    );
+    assert_eq!(fixture.send(fixture.get(&format!("/{}", tokens[2])), &[]).await, 404);
+    for field in ["redeem_url", "ttl"] {
+        let wish = json!({
+            "user_allowed": ada.id(), "user_target": grace.id(), "bundle": bundles[1],
+            field: format!("https://countersign.test/redeem?token={}", tokens[2]),
+        });
+        assert_eq!(fixture.send(fixture.post(requests).bearer_auth(&ada.key).json(&wish), &[]).await, 400);
+    }
+    let user = json!({ "email": "new@example.org", "password": WRONG_PASSWORD, "first_name": "New" });
+    assert_eq!(fixture.send(fixture.post("/api/user/").bearer_auth(&root.key).json(&user), &[]).await, 201);
+    assert_eq!(fixture.send(fixture.post("/api/user/").bearer_auth(&root.key).json(&user), &[]).await, 400);
+    assert_eq!(fixture.send(fixture.get("/api/user/").bearer_auth(&root.key), &[]).await, 200);
+    let large = fixture.post(requests).bearer_auth(&ada.key).body(WRONG_PASSWORD.repeat(4_000));
+    assert_eq!(fixture.send(large, &[]).await, 413);
+
+    // The pages. Who shows a token may see it again.
+    assert_eq!(fixture.send(fixture.get(&format!("/redeem?token={}", tokens[2])), &all[2..]).await, 200);
+    let visitor = pages::sign_in(fixture, "grace", GRACES_PASSWORD).await;
+    let look = fixture.get(&format!("/redeem?token={}", tokens[2])).header("cookie", &visitor.cookie);
+    assert_eq!(fixture.send(look, &all[2..]).await, 200);
+    for (decision, status) in [(GRACES_PASSWORD, 400), ("approve", 200), ("approve", 404)] {
+        let form = [("token", tokens[2].as_str()), ("decision", decision)];
+        assert_eq!(
+            fixture
+                .send(visitor.post(&fixture.app, &format!("{}/redeem", fixture.server.url), &form), &[])
+                .await,
+            status
+        );
+    }
+    let revoke = fixture.post(&svc("revoke")).bearer_auth(&ada.key).query(&[("token", &export)]);
+    assert_eq!(fixture.send(revoke, &[]).await, 200);
+    let revoke = fixture.post("/oauth2/revoke").bearer_auth(&ada.key).form(&[("token", &tokens[2])]);
+    assert_eq!(fixture.send(revoke, &[]).await, 200);
+    for probe in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/", "/api/user/schema/"] {
+        fixture.send(fixture.get(probe), &[]).await;
+    }
+
+    (0..3).for_each(|_| drop(fixture.next_mail().to_owned()));
+    pages::exercise_pages(fixture, &export).await;
+
+    // What is no HTTP, and what breaks off.
+    let credentials = format!("Authorization: Bearer {}\r\nX: {WRONG_PASSWORD}\r\n", ada.key);
+    for text in [
+        format!("GET / HTTP/1.1\r\n{credentials}no header\r\n\r\n"),
+        format!("GET /redeem?token={} HTTP/9.9\r\n{credentials}\r\n", tokens[2]),
+        format!("{}\r\n\r\n", tokens[2]),
+        format!("POST /redeem HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\npassword={WRONG_PASSWORD}"),
+        format!(
+            "PUT {} HTTP/1.1\r\nHost: x\r\n{credentials}Transfer-Encoding: chunked\r\n\r\nzz",
+            one(&tokens[2])
+        ),
+        format!("GET /{} HTTP/1.1\r\nHost: x\r\n{credentials}\r\n", "x".repeat(200_000)),
+    ] {
+        fixture.server.send_raw(text.as_bytes());
+    }
+
+    // What the database refuses.
+    fixture.app.execute_raw("ALTER TABLE permission_requests RENAME TO away");
+    fixture.app.execute_raw("ALTER TABLE export_tokens RENAME TO away_too");
+    fixture.send(fixture.request(Method::PUT, &one(&tokens[2])).bearer_auth(&grace.key), &[]).await;
+    fixture.send(fixture.get(&one(&tokens[2])).bearer_auth(&grace.key), &[]).await;
+    fixture.send(fixture.get(&at("read")).bearer_auth(&export), &[]).await;
+    fixture.send(fixture.post(&svc("create_token")).bearer_auth(&ada.key).json(&new), &[]).await;
+    fixture.app.execute_raw("ALTER TABLE away_too RENAME TO export_tokens");
+    fixture.app.execute_raw("ALTER TABLE away RENAME TO permission_requests");
+}
+
+async fn check_for_leaks(backend: Backend) {
+    let app = TestApp::without_server(backend);
+    let catcher = SmtpCatcher::start(&["--auth"]);
+    let (mut evidence, mut secrets) = (CapturedOutput::new(), KnownSecrets::default());
+    for (name, secret) in [
+        ("server's secret", SERVER_SECRET),
+        ("ada's password", ADAS_PASSWORD),
+        ("grace's password", GRACES_PASSWORD),
+        ("ada's next password", ADAS_NEXT_PASSWORD),
+        ("wrong password", WRONG_PASSWORD),
+        ("smtp password", SMTP_PASSWORD),
+        ("database's password", DATABASE_PASSWORD),
+    ] {
+        secrets.add(name, secret);
+    }
+    let smtp_url = format!("smtp://relay:canary%2Fsmtp%20%2Bpassword@127.0.0.1:{}", catcher.port);
+    let (mut database_url, mut first_wal) = (app.database_url.clone(), String::new());
+    if matches!(backend, Backend::Postgres) {
+        // What a database's operator may do at worst. Its log is theirs, but no secret
+        // is sent that it could tell.
+        app.execute_raw(&format!(
+            "ALTER DATABASE {} SET log_statement = 'all'",
+            app.query_text("SELECT current_database()::text AS t")
+        ));
+        database_url = with_password(&database_url);
+        // As long as somebody may want it, no checkpoint takes it away.
+        app.execute_raw("SELECT pg_create_physical_replication_slot('canaries', true)");
+        first_wal = wal_file(&app);
+    }
+    let environment = [
+        ("DATABASE_URL", database_url.as_str()),
+        ("SMTP_URL", smtp_url.as_str()),
+        ("MAIL_FROM", "noreply@countersign.test"),
+    ];
+    let server = WatchedServer::start(&mut evidence, &environment);
+    let mut fixture = LeakFixture {
+        app,
+        server,
+        captured: evidence,
+        secrets,
+        permitted: BTreeMap::new(),
+        catcher,
+        mails: Vec::new(),
+    };
+    exercise_server(&mut fixture).await;
+
+    let LeakFixture { app, mut server, captured: mut evidence, secrets, permitted, mails, .. } = fixture;
+    let mut mailed = Vec::new();
+    for (nth, mail) in mails.iter().enumerate() {
+        mailed.push(evidence.file(&format!("mail-{nth}")));
+        std::fs::write(&mailed[nth], mail).unwrap();
+    }
+
+    let abort = Command::new("kill").args(["-ABRT", &server.child.id().to_string()]).status().unwrap();
+    assert!(abort.success());
+    let ended = server.child.wait().unwrap();
+    assert_eq!(ended.signal(), Some(6), "{ended:?}");
+    assert!(!ended.core_dumped(), "a core of the server's memory holds what it has in hand");
+
+    match backend {
+        Backend::Sqlite => {
+            let path = app.database_url.trim_start_matches("sqlite://").to_owned();
+            assert!(std::fs::metadata(format!("{path}-wal")).unwrap().len() > 0);
+            evidence
+                .files
+                .extend([path.clone(), format!("{path}-wal"), format!("{path}-shm")].map(PathBuf::from));
+        }
+        Backend::Postgres => {
+            let cluster = data_directory(&app.database_url);
+            let last_wal = wal_file(&app);
+            let wal =
+                std::fs::read_dir(cluster.join("data/pg_wal")).unwrap().map(|entry| entry.unwrap().path());
+            let written = wal.filter(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                (first_wal.as_str()..=last_wal.as_str()).contains(&name)
+            });
+            evidence.files.extend(written);
+            evidence.files.push(cluster.join("log"));
+            let dump = evidence.file("dump.sql");
+            let dumped =
+                Command::new(pg_dump()).args(["--dbname", &app.database_url, "--file"]).arg(&dump).status();
+            assert!(dumped.unwrap().success());
+        }
+    }
+
+    let found = secrets.search_files(&evidence.files);
+    if matches!(backend, Backend::Postgres) {
+        app.execute_raw("SELECT pg_drop_replication_slot('canaries')");
+    }
+    let is_meant = |finding: &captured_output::Leak| {
+        permitted.get(&finding.file).is_some_and(|names| names.contains(&finding.secret))
+    };
+    for name in MAILED {
+        let its: Vec<_> = found
+            .iter()
+            .filter(|finding| finding.secret == *name && mailed.contains(&finding.file))
+            .collect();
+        let mut its_mails: Vec<_> = its.iter().map(|finding| &finding.file).collect();
+        its_mails.dedup();
+        assert_eq!(its_mails.len(), 1, "{name} is in its mail, and in no other: {its:?}");
+    }
+    let mails_own = |finding: &captured_output::Leak| {
+        MAILED.contains(&finding.secret.as_str()) && mailed.contains(&finding.file)
+    };
+    let leaks: Vec<_> = found.iter().filter(|finding| !is_meant(finding) && !mails_own(finding)).collect();
+    assert!(leaks.is_empty(), "{}", describe(&leaks));
+    assert!(found.iter().any(is_meant), "answers that hold a secret were looked through");
+}
+
+/// The leaks, with what stands around them.
+fn describe(leaks: &[&captured_output::Leak]) -> String {
+    let mut text = String::new();
+    for captured_output::Leak { secret, encoding: clothes, file, offset } in leaks {
+        let content = std::fs::read(file).unwrap();
+        let at = *offset as usize;
+        let around = &content[at.saturating_sub(160)..content.len().min(at + 80)];
+        text += &format!("{secret} ({clothes}) in {}: …{}…\n", file.display(), around.escape_ascii());
+    }
+    text
+}
+
+/// Debian keeps a directory per version, none of them on PATH.
+fn pg_dump() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut programs: Vec<PathBuf> = versions
+        .map(|version| version.unwrap().path().join("bin/pg_dump"))
+        .filter(|path| path.exists())
+        .collect();
+    programs.sort();
+    programs.pop().unwrap_or_else(|| "pg_dump".into())
+}
+
+#[actix_web::test]
+async fn no_secret_leaks_on_sqlite() {
+    check_for_leaks(Backend::Sqlite).await;
+}
+
+#[actix_web::test]
+async fn no_secret_leaks_on_postgresql() {
+    check_for_leaks(Backend::Postgres).await;
+}

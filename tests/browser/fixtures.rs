@@ -1,0 +1,218 @@
+//! A server as it may look after some weeks: a few people at a sleep laboratory, and those
+//! whom they ask. What the places show is here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use countersign::domain::audit::AuditContext;
+use countersign::domain::bundle::{Bundle, BundleName, Description};
+use countersign::domain::export_token::{ExpiryHours, NewExportToken};
+use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::permission::{Mask, Role};
+use countersign::domain::permission_request::{PermissionRequest, RequestId};
+use countersign::domain::user::Authority;
+use countersign::entropy;
+use countersign::mail::transport::SendError;
+use countersign::store::bundles::{self, NewBundle};
+use countersign::store::ledger::{self, Command, CommandResult, Operation, RequestRef};
+use countersign::store::requests;
+use serde_json::{Value, json};
+
+use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
+use crate::page_list::PageViewer;
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+/// When it begins: 2026-05-04T08:00:00Z. It is looked at two weeks later.
+const FIRST_DAY: i64 = 1_777_881_600;
+/// Who is asked, besides those who look.
+const OTHER_TARGETS: [(&str, &str, &str); 8] = [
+    ("amara.diallo@mail.example", "Amara", "Diallo"),
+    ("ben.fischer@mail.example", "Ben", "Fischer"),
+    ("chiara.romano@mail.example", "Chiara", "Romano"),
+    ("daan.devries@mail.example", "Daan", "de Vries"),
+    ("elif.kaya@mail.example", "Elif", "Kaya"),
+    ("farah.nasser@mail.example", "Farah", "Nasser"),
+    ("goran.petrovic@mail.example", "Goran", "Petrović"),
+    ("hanna.lehtinen@mail.example", "Hanna", "Lehtinen"),
+];
+
+/// Who is there, and what their links are.
+pub struct Fixtures {
+    jonas: TestUser,
+    mara: TestUser,
+    ines: TestUser,
+    /// Words in the places' paths, and what they stand for.
+    placeholders: Vec<(&'static str, String)>,
+}
+
+impl Fixtures {
+    /// Sets it, with the mails as files in a directory.
+    pub async fn create(app: &TestApp, mails: &Path) -> Self {
+        app.advance(FIRST_DAY - START_MICROS / 1_000_000);
+        let mara = app.user_with_name("mara.lindqvist@sleeplab.example", ["Mara", "Lindqvist"], false);
+        let tomas = app.user_with_name("tomas.okafor@heartcohort.example", ["Tomás", "Okafor"], false);
+        let jonas = app.user_with_name("jonas.weber@mail.example", ["Jonas", "Weber"], false);
+        let leila = app.user_with_name("leila.haddad@mail.example", ["Leila", "Haddad"], false);
+        let ines = app.user_with_name("ines.moreau@sleeplab.example", ["Inês", "Moreau"], true);
+        let others =
+            OTHER_TARGETS.map(|(email, first, last)| app.user_with_name(email, [first, last], false));
+        let sleep = bundle(app, "Sleep and heart rate", "What a watch measures at night, from 2024 on.", 6);
+        let steps = bundle(app, "Daily steps", "One number a day.", 2);
+        let blood =
+            bundle(app, "Laboratory results", "Blood counts and lipids, with the dates of the visits.", 6);
+        let diary = bundle(app, "Sleep diary", "What is written in the mornings; entries are added.", 14);
+        for (hub, admin) in [("sleeplab", &mara), ("sleeplab", &jonas), ("heartcohort", &tomas)] {
+            app.grant_role(hub, admin, Role::Admin);
+        }
+        let refusal = "550 5.1.1 <goran.petrovic@mail.example>: there is no such mailbox";
+        app.mailbox.refuse(others[6].email(), SendError::Permanent(refusal.to_owned()), 1);
+
+        for day in 0..14 {
+            // Two in three of those who are asked decide, on the day after.
+            let mut asked = Vec::new();
+            for nth in (0..2 + day * 5 % 3).map(|nth| day * 4 + nth) {
+                let by = if nth % 16 < 8 { &mara } else { &tomas };
+                let what = [&sleep, &steps, &blood, &diary][nth / 16];
+                asked.push((nth, create_request(app, by, &others[nth % 8], what, 5 * DAY).await));
+            }
+            match day {
+                2 => redeem_request(app, &create_request(app, &mara, &jonas, &steps, 7 * DAY).await, &jonas),
+                4 => {
+                    redeem_request(app, &create_request(app, &tomas, &jonas, &blood, 7 * DAY).await, &jonas);
+                    close_request(app, &create_request(app, &tomas, &jonas, &diary, 7 * DAY).await, &jonas);
+                    redeem_request(app, &create_request(app, &jonas, &leila, &steps, 7 * DAY).await, &leila);
+                }
+                7 => {
+                    close_request(app, &create_request(app, &mara, &jonas, &blood, 7 * DAY).await, &mara);
+                    create_request(app, &mara, &leila, &sleep, 2 * DAY).await;
+                }
+                3 => create_export(app, &[&jonas, &mara], "night-2026-02", 6, 24),
+                6 => create_export(app, &[&jonas], "cohort-a", 2, 30 * 24),
+                9 => create_export(app, &[&mara, &jonas], "watch-17", 6, 14 * 24),
+                12 => create_export(app, &[&jonas, &mara], "diary", 14, 48),
+                _ => {}
+            }
+            wait_for_mails(app).await;
+            app.advance(DAY);
+            for (nth, request) in asked {
+                match nth % 6 {
+                    0 | 1 | 3 => redeem_request(app, &request, &others[nth % 8]),
+                    4 => close_request(app, &request, &others[nth % 8]),
+                    _ => {}
+                }
+            }
+        }
+
+        // What waits.
+        create_request(app, &tomas, &jonas, &steps, 10 * DAY).await;
+        app.advance(HOUR);
+        create_request(app, &mara, &leila, &diary, 7 * DAY).await;
+        create_request(app, &jonas, &leila, &sleep, 3 * DAY).await;
+        let open = create_request(app, &mara, &jonas, &sleep, 7 * DAY).await;
+        wait_for_mails(app).await;
+        app.advance(4 * HOUR + HOUR / 3);
+        let mut letter = String::new();
+        for mail in app.mailbox.sent().iter().rev().take(12).rev() {
+            let id = entropy::uuid();
+            std::fs::write(mails.join(format!("{id}.eml")), &mail.text).unwrap();
+            letter = id.to_string();
+        }
+        let names = vec![
+            ("{letter}", letter),
+            ("{token}", app.redeem_token(&open)),
+            ("{link}", app.password_token(&app.password_link(&leila))),
+            ("{request}", open.id.to_string()),
+            ("{bundle}", sleep.id.to_string()),
+        ];
+        Self { jonas, mara, ines, placeholders: names }
+    }
+
+    /// A place's path, with what stands in it.
+    pub fn path(&self, path: &str) -> String {
+        self.placeholders.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
+    }
+
+    /// Who they are, of those who are somebody.
+    pub fn user(&self, who: PageViewer) -> Option<&TestUser> {
+        match who {
+            PageViewer::SignedOut => None,
+            PageViewer::Target => Some(&self.jonas),
+            PageViewer::Requester => Some(&self.mara),
+            PageViewer::Staff => Some(&self.ines),
+        }
+    }
+}
+
+fn bundle(app: &TestApp, name: &str, description: &str, mask: i64) -> Bundle {
+    let new = NewBundle {
+        name: BundleName::new(name).unwrap(),
+        description: Description::new(description).unwrap(),
+        permission: Mask::new(mask).unwrap(),
+    };
+    app.store.write(|conn| bundles::insert(conn, &new)).unwrap()
+}
+
+/// Over the API, so that its mail leaves.
+async fn create_request(
+    app: &TestApp,
+    by: &TestUser,
+    of: &TestUser,
+    bundle: &Bundle,
+    seconds: i64,
+) -> PermissionRequest {
+    let body = json!({
+        "bundle": format!("/api/bundle/{}/", bundle.id),
+        "user_target": of.uri(),
+        "user_allowed": by.uri(),
+        "ttl": seconds,
+    });
+    let asked = app.post("/api/bundle_permission_request/").as_user(by).json(&body).send().await.unwrap();
+    let asked: Value = asked.json().await.unwrap();
+    let uri = asked["resource_uri"].as_str().unwrap_or_else(|| panic!("not asked: {asked}"));
+    let id = RequestId(uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap());
+    app.store.read(|conn| requests::by_ids(conn, &[id])).unwrap().remove(0)
+}
+
+/// Waits until no mail is owed.
+async fn wait_for_mails(app: &TestApp) {
+    let left = async {
+        while app.count("SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL") > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), left).await.expect("all mails leave");
+}
+
+/// Has somebody do a deed.
+fn commit(app: &TestApp, deed: Command, by: &TestUser) -> CommandResult {
+    let origin = AuditContext { actor: Some(by.user.id), ..AuditContext::default() };
+    let mut verdicts = ledger::commit(&app.store, &[Operation::new(deed, origin)]);
+    verdicts.pop().expect("one operation has one verdict").unwrap()
+}
+
+fn redeem_request(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
+    let verdict =
+        commit(app, Command::Redeem { id: request.redeem_id, by: by.user.id, idempotency_key: None }, by);
+    assert!(matches!(verdict, CommandResult::Redeemed(Ok(_))), "{verdict:?}");
+}
+
+fn close_request(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
+    let authority = Authority::User(by.user.id);
+    let verdict = commit(app, Command::CloseRequest { which: RequestRef::Id(request.id), by: authority }, by);
+    assert!(matches!(verdict, CommandResult::RequestClosed(Ok(_))), "{verdict:?}");
+}
+
+fn create_export(app: &TestApp, creators: &[&TestUser], node: &str, mask: i64, hours: i64) {
+    for creator in creators {
+        let new = NewExportToken {
+            creator: creator.user.id,
+            hub: HubId::new("sleeplab").unwrap(),
+            node: NodeId::new(node).unwrap(),
+            mask: Mask::new(mask).unwrap(),
+            expiry: ExpiryHours::new(hours).unwrap(),
+        };
+        let verdict = commit(app, Command::CreateExport(new), creator);
+        assert!(matches!(verdict, CommandResult::ExportCreated(Ok(_))), "{verdict:?}");
+    }
+}

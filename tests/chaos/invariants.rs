@@ -1,0 +1,107 @@
+//! What must hold whatever breaks. The long form of each is as long as
+//! `COUNTERSIGN_TEST_CHAOS` says: so many redemptions in all.
+
+use std::time::Duration;
+
+use crate::fault_proxy::NetworkFaults;
+use crate::scenario::{FaultSchedule, Report, Scenario};
+
+/// How many redemptions: in the long form, or the short one.
+fn redemptions(short: usize, share: usize) -> usize {
+    match std::env::var("COUNTERSIGN_TEST_CHAOS") {
+        Ok(long) => long.parse::<usize>().expect("COUNTERSIGN_TEST_CHAOS is a number") / share,
+        Err(_) => short,
+    }
+}
+
+/// Runs a campaign in which nothing may be wrong.
+fn run_clean(scenario: Scenario) -> Report {
+    let report = scenario.run();
+    report.save();
+    assert!(report.is_clean(), "{report}");
+    // What is promised is two seconds; this machine is busy with the clients as well.
+    assert!(report.slowest_response < Duration::from_secs(5), "{report}");
+    report
+}
+
+/// 64 racers for a token on three replicas, while replicas are killed, the
+/// database's back ends ended, and acknowledgements lost.
+#[test]
+fn a_token_is_redeemed_at_most_once_under_crashes() {
+    let report = run_clean(Scenario {
+        name: "fire",
+        redemptions: redemptions(20_000, 1),
+        fault_schedule: FaultSchedule::Crashes,
+        network_faults: NetworkFaults { drop_ack_every: 20, delay_response_every: 500 },
+        disconnect_percent: 4,
+        ..Scenario::DEFAULT
+    });
+    assert!(report.crashes > 1 && report.terminations > 5 && report.dropped_acks > 5, "{report}");
+}
+
+/// Clients that hang up, and ask again elsewhere.
+#[test]
+fn a_lost_response_is_replayed_by_another_replica() {
+    let report = run_clean(Scenario {
+        name: "lost-answers",
+        redemptions: redemptions(5_000, 10),
+        network_faults: NetworkFaults { drop_ack_every: 7, delay_response_every: 0 },
+        disconnect_percent: 70,
+        seed: 2,
+        ..Scenario::DEFAULT
+    });
+    assert!(report.replays > 50 && report.unknown_outcomes > 1_000, "{report}");
+}
+
+/// One replica's clock is an hour ahead, another's an hour behind.
+#[test]
+fn a_replica_with_clock_skew_uses_the_database_clock() {
+    run_clean(Scenario {
+        name: "skew",
+        redemptions: redemptions(2_500, 10),
+        clock_skew: true,
+        seed: 3,
+        ..Scenario::DEFAULT
+    });
+}
+
+/// Every request that is sent is answered in full, while one replica after the other
+/// is restarted: as long as the load balancer sees in time that one is leaving, for
+/// which a machine may be too busy.
+#[test]
+fn rolling_restarts_drop_no_request() {
+    for seed in 4..8 {
+        let report = run_clean(Scenario {
+            name: "restarts",
+            redemptions: redemptions(10_000, 10),
+            fault_schedule: FaultSchedule::RollingRestarts,
+            seed,
+            ..Scenario::DEFAULT
+        });
+        assert!(report.restarts >= 3, "{report}");
+        if report.unknown_outcomes == 0 {
+            return;
+        }
+        assert!(report.longest_health_check_gap >= Duration::from_millis(1_500), "{report}");
+        println!(
+            "the load balancer looked away for {:?}: {} dropped",
+            report.longest_health_check_gap, report.unknown_outcomes
+        );
+    }
+    panic!("this machine is too busy to tell");
+}
+
+/// As when the next version has migrated, and replicas of this one still run.
+#[test]
+fn replicas_tolerate_a_newer_schema() {
+    let report = run_clean(Scenario {
+        name: "growth",
+        redemptions: redemptions(5_000, 10),
+        // Long enough for all of it.
+        rounds: 48,
+        fault_schedule: FaultSchedule::SchemaMigration,
+        seed: 5,
+        ..Scenario::DEFAULT
+    });
+    assert!(report.crashes > 0, "{report}");
+}

@@ -1,0 +1,465 @@
+//! A campaign: replicas on one database, racers who fight over tokens, storms that
+//! rage meanwhile; and afterwards the checker.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::checker::{self, Violation};
+use crate::client::{Attempt, Client, random_action};
+use crate::database_state::{DatabaseState, TestToken, TestTokenKind, TestTokenSpec, connect};
+use crate::fault_proxy::NetworkFaults;
+use crate::history::{HistoryEntry, Outcome, TokenAction, save_histories};
+use crate::http_client::{HttpClient, HttpResponse, SendResult};
+use crate::replica::Replica;
+use crate::rng::Rng;
+
+/// Racers for one token.
+const CLIENTS_PER_GROUP: usize = 64;
+/// Crowds of so many racers, each at a token, or several, of its own.
+const CLIENT_GROUPS: usize = 3;
+/// Racers for one token when the crowd parts.
+const CLIENTS_PER_SPREAD_TOKEN: usize = 4;
+/// A token that is to die by itself does so within so many microseconds.
+const MAX_SHORT_LIFETIME_MICROS: usize = 3_000_000;
+
+/// What rages while racers race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultSchedule {
+    /// Nothing does.
+    NoFaults,
+    /// Each second a replica is killed, or when the one before is up again if that
+    /// takes longer; five times a second a connection's back end.
+    Crashes,
+    /// One replica after the other is asked to stop, and started again.
+    RollingRestarts,
+    /// The schema grows under the replicas, as the next version's migration may have it.
+    SchemaMigration,
+}
+
+/// What is to be fought out.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// It ends when so many redemptions have been tried.
+    pub redemptions: usize,
+    /// How many tokens a crowd races for, one after the other or sixteen at a time,
+    /// before what came of it is checked.
+    pub rounds: usize,
+    pub fault_schedule: FaultSchedule,
+    pub network_faults: NetworkFaults,
+    /// How many in a hundred of those with a key hang up before they hear anything.
+    pub disconnect_percent: usize,
+    /// The bug that is planted in all replicas.
+    pub mutation: Option<&'static str>,
+    /// Whether the clocks of two replicas are wrong by an hour.
+    pub clock_skew: bool,
+    pub seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    name: &'static str,
+    pub tokens: usize,
+    pub operations: usize,
+    pub redemptions: usize,
+    /// Redemptions that were acknowledged, those told again under the same key among them.
+    pub acknowledged: usize,
+    /// Tokens of which somebody was told that they are redeemed.
+    pub redeemed_tokens: usize,
+    pub replays: usize,
+    pub not_executed: usize,
+    pub unknown_outcomes: usize,
+    pub crashes: usize,
+    pub terminations: usize,
+    pub restarts: usize,
+    pub dropped_acks: usize,
+    /// The longest that anybody waited for an answer that came.
+    pub slowest_response: Duration,
+    /// The longest that a replica took to stop when it was asked to.
+    pub slowest_stop: Duration,
+    /// The longest that the load balancer did not see how the replicas are.
+    pub longest_health_check_gap: Duration,
+    pub elapsed: Duration,
+    pub violations: Vec<(usize, Violation)>,
+    pub inconsistencies: Vec<String>,
+}
+
+impl Scenario {
+    /// One of no name and no trouble: three replicas, and racers.
+    pub const DEFAULT: Self = Self {
+        name: "plain",
+        redemptions: 2_000,
+        rounds: 24,
+        fault_schedule: FaultSchedule::NoFaults,
+        network_faults: NetworkFaults { drop_ack_every: 0, delay_response_every: 0 },
+        disconnect_percent: 0,
+        mutation: None,
+        clock_skew: false,
+        seed: 1,
+    };
+
+    /// Fights it out, until there were so many redemptions or anything is wrong.
+    pub fn run(&self) -> Report {
+        let database = DatabaseState::new();
+        let replicas = self.start_replicas(database.database_url());
+        let mut field = Deployment { database, replicas, next_id: AtomicU64::new(1) };
+        let mut report = Report { name: self.name, ..Report::default() };
+        let (started, mut rng) = (Instant::now(), Rng(self.seed));
+        let longest = Duration::from_secs(120 + self.redemptions as u64 / 100);
+        while report.redemptions < self.redemptions && report.is_clean() {
+            assert!(started.elapsed() < longest, "it takes too long: {report}");
+            let plan = RoundPlan::generate(self, field.replicas.len(), &mut rng);
+            let subjects = field.database.create_tokens(&plan.tokens);
+            let (histories, injected) = self.run_round(&field, &plan, &subjects, &mut rng);
+            let records = field.database.read_records(&subjects);
+            for (nth, (history, record)) in histories.iter().zip(&records).enumerate() {
+                report.add_history(history);
+                let wrong = checker::check(history, record);
+                report.violations.extend(wrong.into_iter().map(|wrong| (nth, wrong)));
+            }
+            report.inconsistencies = field.database.find_inconsistencies();
+            report.add_faults(injected);
+            report.elapsed = started.elapsed();
+            report.dropped_acks = field.replicas.iter().map(|replica| replica.proxy().lost()).sum();
+            println!("{report}");
+            if !report.is_clean() {
+                let wronged: Vec<usize> = report.violations.iter().map(|(nth, _)| *nth).collect();
+                let histories = histories.iter().enumerate().filter(|(nth, _)| wronged.contains(nth));
+                let path = save_histories(self.name, histories.map(|(nth, history)| (nth, &history[..])));
+                println!("histories: {}", path.display());
+                for (nth, wrong) in report.violations.iter().take(10) {
+                    println!("  token {nth}: {wrong:?}; {:?}", records[*nth]);
+                }
+                report.inconsistencies.iter().for_each(|wrong| println!("  {wrong}"));
+                field.replicas.iter().flat_map(Replica::warnings).for_each(|line| println!("  {line}"));
+            }
+        }
+        report
+    }
+
+    fn start_replicas(&self, url: &str) -> Vec<Replica> {
+        let mutation = self.mutation.map(|mutation| format!("{mutation}=return"));
+        let start = |skew: Option<&str>| {
+            let mut environment = Vec::new();
+            environment.extend(mutation.as_deref().map(|mutation| ("FAILPOINTS", mutation)));
+            let library = std::env::var("COUNTERSIGN_TEST_FAKETIME");
+            if let Some(skew) = skew {
+                let library = library.as_deref().expect("COUNTERSIGN_TEST_FAKETIME: run by `make test`");
+                // Time-outs go by the monotonic clock, which no operator can set wrongly.
+                environment.extend([
+                    ("LD_PRELOAD", library),
+                    ("FAKETIME", skew),
+                    ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+                ]);
+            }
+            Replica::start(url, self.network_faults, &environment)
+        };
+        let skews = if self.clock_skew { [Some("+3600"), Some("-3600"), None] } else { [None; 3] };
+        thread::scope(|scope| {
+            let starts = skews.map(|skew| scope.spawn(move || start(skew)));
+            starts.map(|start| start.join().unwrap()).into()
+        })
+    }
+
+    /// Has all of a plan tried: the history of each token, and what raged meanwhile.
+    fn run_round(
+        &self,
+        field: &Deployment,
+        plan: &RoundPlan,
+        subjects: &[TestToken],
+        rng: &mut Rng,
+    ) -> (Vec<Vec<HistoryEntry>>, InjectedFaults) {
+        let Deployment { database, replicas, next_id: ids } = field;
+        let (people, url) = (&*database.users, database.database_url());
+        let mut histories = vec![Vec::new(); subjects.len()];
+        thread::scope(|scope| {
+            let (over, is_over) = channel();
+            let fault_schedule =
+                scope.spawn(move || inject_faults(self.fault_schedule, replicas, url, &is_over));
+            let (watched, is_watched) = channel();
+            let watch = scope.spawn(move || run_load_balancer(replicas, &is_watched));
+            let barriers: Vec<Barrier> =
+                plan.groups.iter().map(|_| Barrier::new(CLIENTS_PER_GROUP)).collect();
+            thread::scope(|scope| {
+                let mut racers = Vec::new();
+                for (crowd, barrier) in plan.groups.iter().zip(&barriers) {
+                    for number in 0..CLIENTS_PER_GROUP {
+                        let rng = Rng(rng.below(usize::MAX) as u64);
+                        let mut racer = Client::new(number, people, subjects, replicas, ids, rng);
+                        racers.push(scope.spawn(move || {
+                            for round in crowd {
+                                barrier.wait();
+                                racer.run(&round[number]);
+                            }
+                            racer.history
+                        }));
+                    }
+                }
+                for racer in racers {
+                    for (subject, entry) in racer.join().unwrap() {
+                        histories[subject].push(entry);
+                    }
+                }
+            });
+            drop((over, watched));
+            let slowest_look = watch.join().unwrap();
+            (
+                histories,
+                InjectedFaults { longest_health_check_gap: slowest_look, ..fault_schedule.join().unwrap() },
+            )
+        })
+    }
+}
+
+/// Where it is fought out.
+struct Deployment {
+    database: DatabaseState,
+    replicas: Vec<Replica>,
+    /// The next try's.
+    next_id: AtomicU64,
+}
+
+/// Who tries what on which token: crowd by crowd, round by round, racer by racer.
+struct RoundPlan {
+    tokens: Vec<TestTokenSpec>,
+    groups: Vec<Vec<Vec<Attempt>>>,
+}
+
+impl RoundPlan {
+    fn generate(scenario: &Scenario, replicas: usize, rng: &mut Rng) -> Self {
+        let mut plan = Self { tokens: Vec::new(), groups: Vec::new() };
+        for _ in 0..CLIENT_GROUPS {
+            let rounds = (0..scenario.rounds).map(|nth| plan.round(nth, scenario, replicas, rng)).collect();
+            plan.groups.push(rounds);
+        }
+        plan
+    }
+
+    /// All at one token, or few at each of many.
+    fn round(&mut self, nth: usize, scenario: &Scenario, replicas: usize, rng: &mut Rng) -> Vec<Attempt> {
+        let at_once = if nth.is_multiple_of(2) { CLIENTS_PER_GROUP } else { CLIENTS_PER_SPREAD_TOKEN };
+        let mut tries = Vec::new();
+        while tries.len() < CLIENTS_PER_GROUP {
+            let sort = if rng.percent(15) { TestTokenKind::Export } else { TestTokenKind::Request };
+            let life = rng.percent(15).then(|| rng.below(MAX_SHORT_LIFETIME_MICROS) as i64);
+            let subject = self.tokens.len();
+            self.tokens.push((sort, life));
+            for racer in 0..at_once {
+                let act = random_action(sort, rng);
+                let key = matches!(act, TokenAction::Redeem | TokenAction::CreateAgain)
+                    .then(|| random_key(subject, act, racer, rng));
+                let key = key.flatten();
+                let hangs_up = key.is_some() && rng.percent(scenario.disconnect_percent);
+                let hang_up = hangs_up.then(|| Duration::from_micros(rng.below(3_000) as u64));
+                tries.push(Attempt {
+                    token: subject,
+                    action: act,
+                    idempotency_key: key,
+                    replica: rng.below(replicas),
+                    disconnect_after: hang_up,
+                });
+            }
+        }
+        tries
+    }
+}
+
+/// No key, one that several share, or one's own.
+fn random_key(subject: usize, act: TokenAction, racer: usize, rng: &mut Rng) -> Option<String> {
+    let of = match rng.below(10) {
+        0..4 => return None,
+        4..6 => "shared".to_owned(),
+        _ => racer.to_string(),
+    };
+    // Keys are the caller's, whatever they are used for.
+    Some(format!("{act:?}-{subject}-{of}-{}", rng.0 % 1_000_000))
+}
+
+#[derive(Default)]
+struct InjectedFaults {
+    crashes: usize,
+    terminations: usize,
+    restarts: usize,
+    slowest_stop: Duration,
+    longest_health_check_gap: Duration,
+}
+
+/// How often a load balancer looks whether a replica is ready. They are wont to look
+/// each second or two; it is the order that counts, and so it is the servers that
+/// must wait for longer than this.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Looks after the replicas as a load balancer does, until all is over: for how long,
+/// at the most, it has not seen how they are.
+fn run_load_balancer(replicas: &[Replica], over: &Receiver<()>) -> Duration {
+    let (mut looked, mut slowest) = (Instant::now(), Duration::ZERO);
+    let mut client = HttpClient::new(replicas);
+    let probe = b"GET /readyz HTTP/1.1\r\nHost: countersign\r\nConnection: close\r\n\r\n";
+    while let Err(RecvTimeoutError::Timeout) = over.recv_timeout(HEALTH_CHECK_INTERVAL) {
+        for (nth, replica) in replicas.iter().enumerate() {
+            let outcome = client.send(nth, probe, None);
+            replica.set_ready(matches!(outcome, SendResult::Received(HttpResponse { status: 200, .. })));
+        }
+        slowest = slowest.max(looked.elapsed());
+        looked = Instant::now();
+    }
+    slowest
+}
+
+/// Lets a storm rage until all is over.
+fn inject_faults(
+    fault_schedule: FaultSchedule,
+    replicas: &[Replica],
+    url: &str,
+    over: &Receiver<()>,
+) -> InjectedFaults {
+    let mut injected = InjectedFaults::default();
+    let mut db = connect(url);
+    let mut next = replicas.iter().cycle();
+    let mut growth = MIGRATIONS.iter();
+    let mut killed = Instant::now();
+    for tick in 1.. {
+        match over.recv_timeout(Duration::from_millis(200)) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+        }
+        match fault_schedule {
+            FaultSchedule::NoFaults => {}
+            FaultSchedule::Crashes => {
+                let ended: i64 = db.query_one(TERMINATE_BACKEND, &[]).unwrap().get(0);
+                injected.terminations += ended as usize;
+                if killed.elapsed() >= Duration::from_secs(1) {
+                    killed = Instant::now();
+                    next.next().unwrap().crash();
+                    injected.crashes += 1;
+                }
+            }
+            FaultSchedule::RollingRestarts => {
+                let replica = next.next().unwrap();
+                let (status, took) = replica.stop();
+                assert!(status.success(), "{status}: {:?}", replica.warnings());
+                replica.start_process();
+                // Whoever restarts them one by one waits for each to be ready.
+                while !replica.is_ready()
+                    && over.recv_timeout(HEALTH_CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout)
+                {
+                }
+                injected.restarts += 1;
+                injected.slowest_stop = injected.slowest_stop.max(took);
+            }
+            FaultSchedule::SchemaMigration => {
+                if let Some(sql) = growth.next() {
+                    db.batch_execute(sql).unwrap();
+                } else if tick % 5 == 0 {
+                    // It starts again beside what it does not know.
+                    next.next().unwrap().crash();
+                    injected.crashes += 1;
+                }
+            }
+        }
+    }
+    injected
+}
+
+/// Ends one of the replicas' back ends.
+const TERMINATE_BACKEND: &str = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
+    WHERE datname = current_database() AND application_name <> 'chaos' ORDER BY random() LIMIT 1) AS one";
+/// What a next version may add while replicas of this one run.
+const MIGRATIONS: [&str; 4] = [
+    "ALTER TABLE permission_requests ADD COLUMN IF NOT EXISTS note text, \
+     ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0",
+    "CREATE TABLE IF NOT EXISTS later (id bigint PRIMARY KEY, request_id bigint REFERENCES permission_requests)",
+    "ALTER TABLE permission_requests DROP CONSTRAINT permission_requests_outcome_check; \
+     ALTER TABLE permission_requests ADD CONSTRAINT permission_requests_outcome_check CHECK (outcome IN \
+     ('approved', 'granted', 'declined', 'withdrawn', 'replaced', 'expired', 'delegated')) NOT VALID",
+    "ALTER TABLE export_tokens ADD COLUMN IF NOT EXISTS label text; \
+     ALTER TABLE audit_log ADD COLUMN IF NOT EXISTS reason text; \
+     INSERT INTO __diesel_schema_migrations (version) VALUES ('0002') ON CONFLICT DO NOTHING",
+];
+
+impl Report {
+    pub fn is_clean(&self) -> bool {
+        self.violations.is_empty() && self.inconsistencies.is_empty()
+    }
+
+    fn add_faults(&mut self, injected: InjectedFaults) {
+        self.crashes += injected.crashes;
+        self.terminations += injected.terminations;
+        self.restarts += injected.restarts;
+        self.slowest_stop = self.slowest_stop.max(injected.slowest_stop);
+        self.longest_health_check_gap = self.longest_health_check_gap.max(injected.longest_health_check_gap);
+    }
+
+    fn add_history(&mut self, history: &[HistoryEntry]) {
+        self.tokens += 1;
+        self.operations += history.len();
+        let mut winners = 0;
+        for entry in history {
+            self.not_executed += usize::from(entry.outcome == Outcome::NotExecuted);
+            self.unknown_outcomes += usize::from(entry.outcome == Outcome::Unknown);
+            if entry.action == TokenAction::Redeem {
+                self.redemptions += 1;
+                winners += usize::from(matches!(entry.outcome, Outcome::Done(_)));
+            }
+            if entry.outcome != Outcome::Unknown {
+                let waited = u64::try_from(entry.returned - entry.invoked).unwrap_or_default();
+                self.slowest_response = self.slowest_response.max(Duration::from_micros(waited));
+            }
+        }
+        self.acknowledged += winners;
+        self.redeemed_tokens += usize::from(winners > 0);
+        self.replays += winners.saturating_sub(1);
+    }
+
+    /// Writes it where `make chaos` is told to look for it.
+    pub fn save(&self) {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(format!("{}.txt", self.name)), format!("{self}\n")).unwrap();
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed.as_secs_f64();
+        write!(
+            f,
+            "{}: {} redemptions tried ({} acknowledged, of {} tokens; {} told again under their key), \
+             {} operations on {} tokens in {seconds:.0} s; {} told nothing or that it is unknown, {} that \
+             nothing was done; {} kill -9, {} back ends ended, {} restarts (the slowest stop took {:.1} s), \
+             {} acknowledgements lost; the slowest answer took {:.2} s; {} violations",
+            self.name,
+            self.redemptions,
+            self.acknowledged,
+            self.redeemed_tokens,
+            self.replays,
+            self.operations,
+            self.tokens,
+            self.unknown_outcomes,
+            self.not_executed,
+            self.crashes,
+            self.terminations,
+            self.restarts,
+            self.slowest_stop.as_secs_f64(),
+            self.dropped_acks,
+            self.slowest_response.as_secs_f64(),
+            self.violations.len() + self.inconsistencies.len(),
+        )?;
+        if self.is_clean() && self.tokens > 0 && self.redeemed_tokens > 0 {
+            // The rule of three: none in n is fewer than 3/n, with 95 % confidence.
+            write!(
+                f,
+                " (with 95 % confidence fewer than {:.1e} of tokens, {:.1e} of acknowledged redemptions)",
+                3.0 / self.tokens as f64,
+                3.0 / self.acknowledged as f64,
+            )?;
+        }
+        Ok(())
+    }
+}
