@@ -1,45 +1,40 @@
-//! Places where the tests make things go wrong.
+//! Fail points: places where tests make the server panic, pause or give up earlier.
 //!
-//! A server that is built with the feature `faults` does what the environment
-//! variable `FAILPOINTS` says, when it comes by the place of that name: it panics,
-//! sleeps, or leaves out a precaution that it never leaves out otherwise
-//! (`FAILPOINTS='ledger.unguarded=return'`; the grammar is the `fail` crate's). The
-//! tests that look for such mistakes are tried on them. Without the feature, which
-//! is how countersign is shipped, none of it is there.
+//! A server built with the feature `faults` reads the environment variable `FAILPOINTS`
+//! (`FAILPOINTS='ledger.panic=panic'`; the grammar is that of the `fail` crate). Without the
+//! feature, which is how countersign is shipped, the functions compile to nothing. A fail
+//! point never changes a decision: deliberate mistakes are patches in `tests/mutants`.
 
 use std::time::Duration;
 
-/// Arms what `FAILPOINTS` says, for as long as what is returned lives.
+/// Activates the fail points in `FAILPOINTS` until the returned value is dropped.
 #[cfg(feature = "faults")]
-pub fn arm() -> fail::FailScenario<'static> {
+pub fn activate() -> fail::FailScenario<'static> {
     fail::FailScenario::setup()
 }
 
-/// Whether the mistake of this name is to be made. One that is a panic or a pause
-/// happens here.
+/// Panics or pauses if `FAILPOINTS` says so for `name`.
 #[cfg(feature = "faults")]
-pub fn fail_point(name: &str) -> bool {
-    fail::eval(name, |_| ()).is_some()
+pub fn fail_point(name: &str) {
+    fail::eval(name, |_| ());
 }
 
-/// How long the place of this name is patient: for so long usually, and as many seconds
-/// as `FAILPOINTS` says for a test that cannot wait (`'registry.stuck_thread_timeout=return(2)'`).
+/// The duration in seconds that `FAILPOINTS` sets for `name`
+/// (`'registry.stuck_thread_timeout=return(2)'`), or `default`.
 #[cfg(feature = "faults")]
 pub fn timeout(name: &str, default: Duration) -> Duration {
     let configured = fail::eval(name, |seconds| seconds?.parse::<u64>().ok()).flatten();
     configured.map_or(default, Duration::from_secs)
 }
 
-/// As long as usual.
+/// `default`: there are no fail points without the feature `faults`.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
 pub const fn timeout(_: &str, default: Duration) -> Duration {
     default
 }
 
-/// Never.
+/// Does nothing: there are no fail points without the feature `faults`.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
-pub const fn fail_point(_: &str) -> bool {
-    false
-}
+pub const fn fail_point(_: &str) {}

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     #[cfg(feature = "faults")]
-    let _armed = countersign::failpoints::arm();
+    let _armed = countersign::failpoints::activate();
     disable_core_dumps();
     match cli::parse() {
         Ok(cli) => {

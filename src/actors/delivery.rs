@@ -11,7 +11,7 @@ use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
 use crate::mail::{Mailbox, Message};
 use crate::store::AsyncStore;
-use crate::{entropy, failpoints};
+use crate::failpoints;
 
 /// What it takes to write and send a mail.
 pub struct MailSender {
@@ -40,11 +40,6 @@ impl MailSender {
             Ok(message) => match self.transport.send(&message, mail).await {
                 Ok(()) => DeliveryOutcome::Sent,
                 Err(SendError::Permanent(why)) => DeliveryOutcome::Failed(why),
-                Err(SendError::Transient(_))
-                    if failpoints::fail_point("delivery.transient_error_as_sent") =>
-                {
-                    DeliveryOutcome::Sent
-                }
                 Err(SendError::Transient(why)) => DeliveryOutcome::Deferred(attempts, why),
             },
             Err(error) => DeliveryOutcome::Failed(error.to_string()),
@@ -64,9 +59,8 @@ impl MailSender {
                 (link.url(&self.keyring, &self.public_url), MailBody::Password(link.reason), link.expires_at)
             }
         };
-        let use_new_id = failpoints::fail_point("delivery.new_message_id");
         let input = MailInput {
-            id: if use_new_id { entropy::uuid() } else { claimed.leased_mail.mail },
+            id: claimed.leased_mail.mail,
             to: &claimed.to,
             language: claimed.language.unwrap_or(self.default_language),
             body,

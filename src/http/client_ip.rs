@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::web::Data;
 use ipnet::Ipv6Net;
 
-use super::AppState;
+use super::state::AppState;
 use crate::config::ProxyNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -7,7 +7,8 @@ use actix_web::http::{StatusCode, Uri};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{AppState, health, hexo, mfs, pages, rate_limit_headers, resource_server, response_delay};
+use super::state::AppState;
+use super::{health, hexo, mfs, pages, rate_limit_headers, resource_server, response_delay};
 use crate::actors::registry::RegistryError;
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;

@@ -5,11 +5,11 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::AppState;
 use super::error::ApiError;
 use super::metrics::CONTENT_TYPE;
 use super::openapi::error_responses::{ErrorSchemas, Errors};
 use super::routing::{get, resource};
+use super::state::AppState;
 use crate::store::readiness::ReadinessReport;
 
 /// Puts the probes in place.

@@ -18,11 +18,12 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use futures_util::FutureExt;
 
+use super::MAX_BODY_BYTES;
 use super::error::{ApiError, ErrorContext};
 use super::idle_timeout::Activity;
 use super::response_delay;
 use super::routing::reject_cross_site;
-use super::{AppState, MAX_BODY_BYTES};
+use super::state::AppState;
 use crate::{deadline, entropy, failpoints};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -25,55 +25,14 @@ pub mod response_delay;
 pub mod routing;
 pub mod server;
 pub mod shutdown;
+pub mod state;
 mod unknown_references;
 
-use std::sync::Arc;
-
 use actix_web::web::{Data, PayloadConfig, ServiceConfig};
-
-use crate::actors::link_view_counter::LinkViewCounter;
-use crate::actors::mailer::Mailer;
-use crate::actors::registry::Registry;
-use crate::config::Config;
-use crate::domain::token::{Keyring, RedeemId};
-use crate::entropy;
-use crate::store::AsyncStore;
-use auth::Authenticator;
-use metrics::Metrics;
-use shutdown::Shutdown;
+use state::AppState;
 
 /// The most bytes that a body may have.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-
-/// What handlers work with.
-pub struct AppState {
-    /// The configuration.
-    pub config: Config,
-    /// Does what changes tokens, requests and permissions.
-    pub registry: Registry,
-    /// Sends what is owed.
-    pub mailer: Mailer,
-    /// Counts how often links are fetched.
-    pub link_views: LinkViewCounter,
-    /// Reads, and writes what is not the registry's.
-    pub store: AsyncStore,
-    /// Tells who calls.
-    pub authenticator: Authenticator,
-    /// Makes and opens redeem tokens, password links and the tokens of forms.
-    pub keyring: Arc<Keyring>,
-    /// What has been served.
-    pub metrics: Metrics,
-    /// Whether this server is about to stop.
-    pub shutdown: Shutdown,
-}
-
-impl AppState {
-    /// The id in a redeem token. What is no token of ours is one of an id that nobody has,
-    /// and is looked for: it takes as long as any that redeems nothing.
-    pub fn redeem_id(&self, shown: &str) -> RedeemId {
-        self.keyring.verify_redeem_token(shown).unwrap_or_else(|_| RedeemId(entropy::uuid()))
-    }
-}
 
 /// Puts every route in its place, and what handlers work with beside them.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {

@@ -10,8 +10,7 @@ use actix_web::HttpResponse;
 use actix_web::dev::ServiceResponse;
 use actix_web::web::Data;
 
-use super::AppState;
-use crate::failpoints;
+use super::state::AppState;
 
 /// How often the clock beats: more slowly than what it hides takes, be it a password's
 /// argon2 or a question to a busy database.
@@ -32,7 +31,7 @@ pub async fn apply<B>(response: &ServiceResponse<B>, elapsed: Duration) {
     let is_quantized = response.response().extensions().get::<Quantized>().is_some();
     let state = response.request().app_data::<Data<AppState>>();
     let limits_enforced = state.is_none_or(|state| state.config.limits.are_enforced());
-    if is_quantized && limits_enforced && !failpoints::fail_point("response_delay.off") {
+    if is_quantized && limits_enforced {
         tokio::time::sleep(time_to_next_quantum(elapsed)).await;
     }
 }

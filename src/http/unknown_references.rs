@@ -1,8 +1,8 @@
 //! Naming somebody who may not be there: who has done so too often is told nothing of
 //! whom they name, whatever they use to do it.
 
-use super::AppState;
 use super::error::ApiError;
+use super::state::AppState;
 use crate::domain::audit::AuditContext;
 use crate::domain::user::User;
 

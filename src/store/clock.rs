@@ -8,7 +8,6 @@ use diesel::prelude::*;
 use super::types::{DbTimestamp, SqlTimestamp};
 use super::{Backend, Conn};
 use crate::domain::timestamp::Timestamp;
-use crate::failpoints::fail_point;
 
 diesel::define_sql_function! {
     /// The moment of the call; `now()` would be that of the transaction's begin,
@@ -32,7 +31,6 @@ impl Conn {
     pub fn now(&mut self) -> QueryResult<Timestamp> {
         match (&self.clock, &mut self.backend) {
             (Clock::Manual(micros), _) => Ok(Timestamp::from_micros(micros.load(Ordering::SeqCst))),
-            (Clock::Database, Backend::Postgres(_)) if fail_point("clock.local") => Ok(system_now()),
             (Clock::Database, Backend::Postgres(conn)) => {
                 diesel::select(clock_timestamp()).get_result::<DbTimestamp>(&mut **conn).map(|at| at.0)
             }
@@ -44,7 +42,6 @@ impl Conn {
     pub(super) fn resolve_now(&self, queried: DbTimestamp) -> Timestamp {
         match (&self.clock, &self.backend) {
             (Clock::Manual(micros), _) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
-            (Clock::Database, Backend::Postgres(_)) if fail_point("clock.local") => system_now(),
             (Clock::Database, Backend::Postgres(_)) => queried.0,
             (Clock::Database, Backend::Sqlite(_)) => system_now(),
         }

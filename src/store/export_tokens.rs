@@ -15,7 +15,6 @@ use crate::domain::permission::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::domain::user::UserId;
-use crate::failpoints::fail_point;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = export_tokens)]
@@ -196,10 +195,7 @@ pub(super) fn load_for_auth(
     let known = |(row, digest, active, role, at): Row| {
         let privilege = role.filter(|_| active).as_deref().and_then(hubs::privilege_of_role);
         let digest = TokenDigest::from_slice(&digest)?;
-        let (mut token, now) = (ExportToken::from(row), conn.resolve_now(at));
-        if fail_point("export_tokens.stale") {
-            token.revoked_at.take_if(|at| now < at.plus_seconds(2));
-        }
+        let (token, now) = (ExportToken::from(row), conn.resolve_now(at));
         Some((ExportTokenAuth { token, digest, privilege }, now))
     };
     Ok(rows.into_iter().filter_map(known).collect())

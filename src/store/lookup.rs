@@ -108,8 +108,7 @@ fn resolve_until(store: &Store, keys: &[LookupKey], deadline: Instant) -> Vec<Op
         Err(error) => error,
     };
     let can_split = matches!(failure, StoreError::QueryFailed(_)) && keys.len() > 1;
-    let apart = can_split && !failpoints::fail_point("lookup.no_split");
-    if !apart || Instant::now() >= deadline {
+    if !can_split || Instant::now() >= deadline {
         tracing::warn!(error = %failure, questions = keys.len(), "lookup failed");
         return vec![None; keys.len()];
     }

@@ -53,7 +53,6 @@ pub use clock::{Clock, system_now};
 pub use diesel::{QueryResult, result::Error as QueryError};
 
 use crate::config::DatabaseUrl;
-use crate::failpoints::fail_point;
 
 const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -288,7 +287,7 @@ impl Store {
     /// A database restart leaves every pooled connection dead; each is found out
     /// once, and the pool drops it.
     fn with_retry<T>(&self, work: impl Fn(&mut Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut retries_left = if fail_point("store.no_retry") { 0 } else { self.max_connections() };
+        let mut retries_left = self.max_connections();
         loop {
             let mut conn = self.connection()?;
             match work(&mut conn) {

@@ -19,7 +19,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
-use crate::failpoints::fail_point;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = permission_requests)]
@@ -220,8 +219,7 @@ pub(super) fn close_statement<'a>(
     closed_requests.sort_unstable_by_key(|(id, _)| *id);
     for (id, closed) in closed_requests {
         let redeem_key = closed.idempotency_key.as_ref().map(IdempotencyKey::as_str);
-        let active = closed.active && !fail_point("requests.half_written");
-        rows.push((id.0, DbTimestamp(closed.closed_at), closed.outcome.name(), redeem_key, active));
+        rows.push((id.0, DbTimestamp(closed.closed_at), closed.outcome.name(), redeem_key, closed.active));
     }
     rows
 }

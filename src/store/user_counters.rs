@@ -15,7 +15,6 @@ use super::{Conn, with_backend};
 use crate::domain::bundle_permission::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::failpoints::fail_point;
 
 /// From how many rows on a user's tally is worth adding up.
 const COMPACT_ABOVE: usize = 64;
@@ -33,9 +32,7 @@ pub(super) struct CounterDeltas(BTreeMap<UserId, (i64, i64)>);
 impl CounterDeltas {
     /// So many open requests and standing permissions more, of these terms.
     pub(super) fn add(&mut self, terms: Terms, open_requests: i64, active_permissions: i64) {
-        for party in
-            [terms.target, terms.grantee].into_iter().skip(fail_point("user_counters.one_sided").into())
-        {
+        for party in [terms.target, terms.grantee] {
             let tally = self.0.entry(party).or_default();
             *tally = (tally.0 + open_requests, tally.1 + active_permissions);
         }

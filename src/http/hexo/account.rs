@@ -6,11 +6,11 @@ use utoipa::OpenApi;
 use super::query::{ListQuery, ListResponse, PagingParams};
 use super::view::UserView;
 use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
-use crate::http::AppState;
 use crate::http::body::Authenticated;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, Errors};
 use crate::http::routing::{get, resource};
+use crate::http::state::AppState;
 use crate::store::users;
 
 pub(super) fn routes(scope: &mut ServiceConfig) {

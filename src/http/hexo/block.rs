@@ -16,13 +16,13 @@ use super::view::BlockView;
 use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
 use crate::domain::block::Block;
 use crate::domain::user::UserId;
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::body::{Authenticated, Body};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
 use crate::http::routing::{get, resource};
+use crate::http::state::AppState;
 use crate::store::blocks;
 use crate::store::lookup::LookupKey;
 

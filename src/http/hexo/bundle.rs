@@ -13,12 +13,12 @@ use super::view::BundleView;
 use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
 use crate::domain::bundle::{BundleId, BundleName, Description};
 use crate::domain::permission::Mask;
-use crate::http::AppState;
 use crate::http::body::{Authenticated, Body};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
 use crate::http::routing::{get, resource};
+use crate::http::state::AppState;
 use crate::store::bundles::{BundleChange, NewBundle};
 use crate::store::{admin, bundles};
 

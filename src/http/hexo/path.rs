@@ -17,8 +17,8 @@ use super::error::HexoError;
 use super::query::MAX_ITEMS;
 use crate::domain::permission_request::RequestId;
 use crate::domain::token::RedeemId;
-use crate::http::AppState;
 use crate::http::error::ApiError;
+use crate::http::state::AppState;
 
 /// The number that the last segment of a path is.
 #[derive(Clone, Copy, Debug)]

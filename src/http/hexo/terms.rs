@@ -16,9 +16,9 @@ use crate::config::PublicUrl;
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::bundle_permission::{SameUser, Terms};
 use crate::domain::user::User;
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas;
+use crate::http::state::AppState;
 use crate::store::lookup::{LookupKey, LookupResults, UserRef};
 use crate::store::participants::RequestParties;
 

@@ -14,12 +14,12 @@ use super::view::UserView;
 use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
 use crate::domain::audit::AuditAction;
 use crate::domain::user::{Email, PersonName, User, UserId};
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::body::Authenticated;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::routing::{get, resource};
+use crate::http::state::AppState;
 use crate::store::users::{NewUser, UserFilter};
 use crate::store::{LimitOffset, admin, audit_log, users};
 

@@ -9,7 +9,7 @@ use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::user::{User, UserId};
-use crate::http::AppState;
+use crate::http::state::AppState;
 use crate::store::audit_log_reader::AuditEntry;
 use crate::store::participants::RequestParties;
 

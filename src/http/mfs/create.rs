@@ -14,10 +14,10 @@ use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::domain::token::Token;
 use crate::domain::user::UserId;
-use crate::http::AppState;
 use crate::http::body::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
+use crate::http::state::AppState;
 
 /// What a call names, as it is documented.
 #[derive(IntoParams, ToSchema)]

@@ -12,9 +12,9 @@ use super::ROOT_PATH;
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::config::MfsErrorStatus;
-use crate::http::AppState;
 use crate::http::body::Authenticated;
 use crate::http::error::ErrorContext;
+use crate::http::state::AppState;
 use crate::store::system_now;
 
 /// What every answer comes in.

@@ -12,10 +12,10 @@ use crate::domain::export_token::{ExportTokenRef, ExportTokenStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::ExportId;
 use crate::domain::user::UserId;
-use crate::http::AppState;
 use crate::http::body::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
+use crate::http::state::AppState;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
 
 /// The most tokens on a page, and as many as there are unless told.

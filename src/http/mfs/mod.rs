@@ -21,11 +21,11 @@ use utoipa::openapi::{RefOr, Required};
 use self::envelope::{Envelope, Failure};
 use self::error::MfsError;
 use self::params::Parameters;
-use super::AppState;
 use super::body::Authenticated;
 use super::error::{ApiError, ErrorContext};
 use super::openapi::error_responses::ErrorSchemas;
 use super::routing::{self, reject_cross_site, resource};
+use super::state::AppState;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use params::fuzz;

@@ -9,9 +9,9 @@ use super::envelope::{Envelope, Success};
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::export_token::ExportToken;
-use crate::http::AppState;
 use crate::http::body::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
+use crate::http::state::AppState;
 
 /// What a call names, as it is documented.
 #[derive(IntoParams, ToSchema)]

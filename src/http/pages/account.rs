@@ -23,7 +23,8 @@ use crate::http::auth::AuthError;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
-use crate::http::{AppState, client_ip, response_delay};
+use crate::http::state::AppState;
+use crate::http::{client_ip, response_delay};
 use crate::store::{sessions, users};
 
 /// Where a form of the page leads back to.

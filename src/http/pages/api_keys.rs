@@ -15,10 +15,10 @@ use super::pager::{FieldError, Pager, flash};
 use super::templates;
 use crate::domain::token::ApiKeyId;
 use crate::domain::validated_text::validate_optional;
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
+use crate::http::state::AppState;
 use crate::store::api_keys::{self, ApiKey, Scope};
 
 /// The most characters of a key's label.

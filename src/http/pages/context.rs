@@ -16,10 +16,10 @@ use super::templates;
 use crate::domain::audit::AuditContext;
 use crate::domain::token::{CsrfBinding, Keyring};
 use crate::entropy;
-use crate::http::AppState;
 use crate::http::auth;
 use crate::http::body::ExtractFuture;
 use crate::http::error::ApiError;
+use crate::http::state::AppState;
 use crate::i18n::Language;
 
 /// Somebody who looks at a page.

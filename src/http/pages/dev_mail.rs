@@ -38,8 +38,9 @@ use super::templates;
 use crate::config::{Config, is_loopback_host};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
+use crate::http::peer_uid;
 use crate::http::routing::get;
-use crate::http::{AppState, peer_uid};
+use crate::http::state::AppState;
 use crate::mail::mail_directory::{self, StoredMail};
 
 /// What a proxy adds to what it hands on, besides all that begins with `x-forwarded-`.

@@ -19,10 +19,10 @@ use crate::domain::permission::{Mask, Right};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::sanitize_for_display;
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
+use crate::http::state::AppState;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
 use crate::store::hubs;
 

@@ -22,7 +22,8 @@ use crate::entropy;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
-use crate::http::{AppState, client_ip, rate_limit_update, response_delay};
+use crate::http::state::AppState;
+use crate::http::{client_ip, rate_limit_update, response_delay};
 use crate::password::{self, PasswordError};
 use crate::store::{password_links, users};
 

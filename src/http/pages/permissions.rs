@@ -13,10 +13,10 @@ use super::pager::{Pager, flash, parse_number};
 use super::templates;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::user::UserId;
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
+use crate::http::state::AppState;
 use crate::store::participants::Participants;
 use crate::store::permissions::{self, PermissionFilter};
 

@@ -19,7 +19,8 @@ use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
-use crate::http::{AppState, response_delay};
+use crate::http::response_delay;
+use crate::http::state::AppState;
 use crate::store::lookup::LookupKey;
 use crate::store::{requests, users};
 

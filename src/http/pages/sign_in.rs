@@ -17,7 +17,8 @@ use crate::domain::user::Email;
 use crate::http::auth::AuthError;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
-use crate::http::{AppState, client_ip, response_delay};
+use crate::http::state::AppState;
+use crate::http::{client_ip, response_delay};
 use crate::store::users;
 
 #[derive(OpenApi)]

@@ -16,11 +16,11 @@ use crate::actors::registry::RegistryError;
 use crate::domain::export_token::{AccessError, AccessQuery};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::form::{self, Decoded};
 use crate::http::openapi::error_responses::{AuthErrors, Errors};
 use crate::http::response_delay;
+use crate::http::state::AppState;
 
 /// The most nodes that may be named: the one in question and its ancestors.
 const MAX_NODES: usize = 64;

@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 use super::OAuthApi;
 use super::token_form::{TokenForm, TokenFormSchema};
 use crate::actors::export_auth::AuthorizedToken;
-use crate::http::AppState;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
 use crate::http::response_delay;
+use crate::http::state::AppState;
 use crate::store::api_keys::Scope;
 
 /// A token, shown by somebody who may ask about it: staff, or a key that is for

@@ -13,12 +13,12 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use self::token_form::{TokenForm, TokenFormSchema};
-use super::AppState;
 use super::body::Authenticated;
 use super::error::ApiError;
 use super::openapi::error_responses::{AuthErrors, BodyErrors, ErrorSchemas};
 use super::response_delay;
 use super::routing::{self, resource};
+use super::state::AppState;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use authz::fuzz as fuzz_authz;

@@ -353,12 +353,10 @@ impl Batch {
         audit_context: &AuditContext,
     ) -> PendingResult {
         let refused = |refusal| PendingResult::Ready(CommandResult::Redeemed(Err(refusal)));
-        let idempotency_key = idempotency_key.filter(|_| !fail_point("batch.ignore_idempotency_key"));
         let Some(request) = self.requests.get_mut(&id) else {
             return refused(RequestError::NotPending);
         };
         let terms = request.terms;
-        let by = if fail_point("batch.skip_target_check") { terms.target } else { by };
         let redemption = match request.redeem(by, idempotency_key, self.grants.contains_key(&terms), self.now)
         {
             Ok(redemption) => redemption,
@@ -399,9 +397,7 @@ impl Batch {
             RequestOutcome::Declined => AuditAction::RequestDeclined,
             _ => AuditAction::RequestWithdrawn,
         };
-        if !fail_point("batch.skip_decline_write") {
-            self.closed_requests.push(id);
-        }
+        self.closed_requests.push(id);
         self.audit(action, audit_context, AuditSubject::Request(id));
         Ok(outcome)
     }
@@ -589,11 +585,7 @@ impl Batch {
                 None => mails.push((entropy::token().uuid(self.now), number)),
             }
         }
-        if mails.is_empty() || fail_point("outbox.skip_insert") {
-            Ok(())
-        } else {
-            outbox::insert(conn, &mails, self.now)
-        }
+        if mails.is_empty() { Ok(()) } else { outbox::insert(conn, &mails, self.now) }
     }
 
     fn write_resent_mails(&self, conn: &mut Conn) -> QueryResult<()> {
@@ -648,11 +640,6 @@ impl Batch {
                 subject,
                 &affected_users,
             ));
-            if fail_point("batch.duplicate_audit_entry") {
-                audit_entries.extend(
-                    audit_entries.last().cloned().map(|event| NewAuditEntry { id: entropy::uuid(), ..event }),
-                );
-            }
         }
         Ok(audit_entries)
     }

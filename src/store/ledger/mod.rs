@@ -36,7 +36,6 @@ use crate::domain::user::Authority;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
-use crate::failpoints::fail_point;
 use batch::Batch;
 
 /// How long after it was begun a batch may be tried anew: its callers wait no
@@ -320,10 +319,6 @@ fn try_commit(
     let result = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::OutcomeUnknown));
     match (result, planned.into_inner()) {
         (Ok(()), Some((results, _))) => Ok(results),
-        (Err(_), Some((results, _))) if fail_point("ledger.ack_before_commit") => Ok(results),
-        (Err(StoreError::OutcomeUnknown), Some(_)) if fail_point("ledger.unknown_reported_as_failure") => {
-            Err(StoreError::Unavailable("no response".to_owned()))
-        }
         // Nothing was written, so nothing can be lost.
         (Err(StoreError::OutcomeUnknown), Some((results, None))) => Ok(results),
         // A panic, and the operation that caused it will be found alone.
@@ -343,9 +338,6 @@ fn try_commit(
 /// Whether the transaction of this event was committed; if it was not, it never will
 /// be. `None` when the database does not say so in time.
 fn was_committed(store: &Store, commit_marker: &NewAuditEntry) -> Option<bool> {
-    if fail_point("ledger.retry_after_unknown") {
-        return Some(false);
-    }
     let started = Instant::now();
     while started.elapsed() < OUTCOME_LOOKUP_TIMEOUT {
         match store.write(|conn| audit_log::was_committed(conn, commit_marker)) {

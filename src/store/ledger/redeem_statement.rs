@@ -7,7 +7,6 @@ use diesel::result::Error;
 use diesel::sql_types::BigInt;
 
 use crate::domain::permission_request::PermissionRequest;
-use crate::failpoints::fail_point;
 use crate::store::audit_log::{self, NewAuditEntry};
 use crate::store::requests;
 use crate::store::user_counters::{self, CounterDeltas};
@@ -72,7 +71,7 @@ impl QueryFragment<Pg> for RedeemQuery<'_> {
         out.push_sql("), inserted AS (");
         self.insert_audit_entries.walk_ast(out.reborrow())?;
         out.push_sql(" RETURNING 1) SELECT (count(*) ");
-        out.push_sql(if fail_point("redeem_statement.unguarded") { "<= " } else { "= " });
+        out.push_sql("= ");
         out.push_bind_param::<BigInt, _>(&self.expected_requests)?;
         out.push_sql(" AND (SELECT count(*) FROM inserted) = ");
         out.push_bind_param::<BigInt, _>(&self.expected_audit_entries)?;

@@ -10,9 +10,9 @@ use super::super::pager::parse_number;
 use crate::domain::block::Block;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::user::UserId;
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::state::AppState;
 use crate::store::ledger::ResendMailError;
 use crate::store::requests;
 

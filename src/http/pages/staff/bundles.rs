@@ -12,7 +12,6 @@ use super::form_field::{self, FormField};
 use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::{Mask, Right};
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::HtmlErrors;
@@ -20,6 +19,7 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::{PageError, see_other};
 use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::{Pager, flash};
+use crate::http::state::AppState;
 use crate::store::bundles::{BundleChange, BundleError, NewBundle};
 use crate::store::{admin, bundles};
 

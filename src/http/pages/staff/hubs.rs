@@ -16,7 +16,6 @@ use crate::domain::permission::Role;
 use crate::domain::user::Email;
 use crate::domain::validated_text::sanitize_for_display;
 use crate::domain::validated_text::validate_optional;
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::HtmlErrors;
@@ -24,6 +23,7 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::{PageError, query_encode, see_other};
 use crate::http::pages::form::{Form, FormFields};
 use crate::http::pages::pager::{Pager, flash};
+use crate::http::state::AppState;
 use crate::store::admin::{self, HubError};
 use crate::store::hubs;
 

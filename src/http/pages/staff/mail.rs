@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
-use crate::http::AppState;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::{PageError, see_other};
 use crate::http::pages::form::{CsrfForm, Form};
 use crate::http::pages::pager::{Pager, flash};
+use crate::http::state::AppState;
 use crate::store::admin;
 use crate::store::outbox::{self, MailFilter, MailResult, OutboxMail};
 

@@ -22,10 +22,10 @@ use super::session::SignedIn;
 use super::{HtmlErrors, templates};
 use crate::domain::audit::AuditContext;
 use crate::domain::timestamp::Timestamp;
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
+use crate::http::state::AppState;
 use crate::store::{Conn, QueryResult};
 
 /// Puts the rooms in place.

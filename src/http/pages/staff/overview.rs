@@ -8,9 +8,9 @@ use utoipa::OpenApi;
 
 use super::PageResponses;
 use super::chart::Chart;
-use crate::http::AppState;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
+use crate::http::state::AppState;
 use crate::store::admin::MAX_COUNTED;
 use crate::store::{admin, daily_stats, outbox};
 

@@ -10,7 +10,6 @@ use utoipa::{OpenApi, ToSchema};
 use super::form_field::{self, FormField};
 use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
 use crate::domain::user::{Email, PersonName, User, UserId};
-use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::HtmlErrors;
@@ -18,6 +17,7 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::{PageError, query_encode, see_other};
 use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::{Pager, flash};
+use crate::http::state::AppState;
 use crate::store::users::NewUser;
 use crate::store::{admin, users};
 
