@@ -2,11 +2,12 @@
 //! beside that nothing panics. A target of `fuzz/` is one of these by name; the tests
 //! throw `fuzz/corpus/` at them. None of it is in a server.
 
+use crate::auth::credentials;
 use crate::config::{self, DatabaseUrl, PublicUrl, SmtpUrl, WebOrigin};
 use crate::domain::export_token::ExportTokenRef;
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
-use crate::http::{auth, form, hexo, mfs, pages, resource_server};
+use crate::http::{form, hexo, mfs, pages, resource_server};
 
 /// A target: takes bytes from anywhere.
 pub type Target = fn(&[u8]);
@@ -56,7 +57,7 @@ pub fn config(bytes: &[u8]) {
 
 /// The value of an `Authorization` header.
 pub fn credentials(bytes: &[u8]) {
-    auth::fuzz(bytes);
+    credentials::fuzz(bytes);
 }
 
 /// A body of the hexo dialect.

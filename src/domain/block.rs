@@ -1,6 +1,6 @@
 //! Blocks: whom a user takes no requests from. What stands between the two stays.
 
-use super::bundle_permission::Terms;
+use super::terms::Terms;
 use super::user::UserId;
 
 /// One user's block of another.

@@ -11,6 +11,7 @@ pub mod password_link;
 pub mod permission;
 pub mod permission_request;
 pub mod rate_limit;
+pub mod terms;
 pub mod timestamp;
 pub mod token;
 pub mod user;

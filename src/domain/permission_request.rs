@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use super::bundle_permission::{BundlePermission, BundlePermissionId};
+use super::terms::Terms;
 use super::timestamp::Timestamp;
 use super::token::{Keyring, RedeemId};
 use super::user::{Authority, UserId};

@@ -11,12 +11,14 @@ use diesel::sql_types::{Array, Text};
 use super::bulk::bulk;
 use super::schema::rate_limits;
 use super::types::{DbTimestamp, SqlTimestamp};
-use super::{Backend, Conn, with_backend};
+use super::{AsyncStore, Backend, Conn, StoreError, with_backend};
 use crate::domain::rate_limit::{RateLimitKey, RateLimiter, TheoreticalArrival};
 use crate::domain::timestamp::Timestamp;
 
 /// Meters that are swept at a time.
 const SWEEP_BATCH_SIZE: i64 = 500;
+/// How often [`update`] runs its transaction.
+const MAX_ATTEMPTS: usize = 3;
 
 bulk! {
     /// Meters that nobody has used before.
@@ -96,6 +98,30 @@ pub fn write(conn: &mut Conn, limiter: &RateLimiter) -> QueryResult<()> {
     let updated = if existing > 0 { update.run(conn)? } else { 0 };
     let inserted = if new > 0 { insertion.run(conn)? } else { 0 };
     if (updated, inserted) == (existing, new) { Ok(()) } else { Err(Error::RollbackTransaction) }
+}
+
+/// Loads and locks the rate limits of `keys`, applies `change`, and writes the result, in one
+/// transaction. Retries if another transaction inserted one of the rows first.
+pub async fn update<T: Send + 'static>(
+    store: &AsyncStore,
+    keys: Vec<RateLimitKey>,
+    change: impl Fn(&mut RateLimiter, Timestamp) -> T + Clone + Send + 'static,
+) -> Result<T, StoreError> {
+    let mut retries = 1..MAX_ATTEMPTS;
+    loop {
+        let (keys, change) = (keys.clone(), change.clone());
+        let changed = store.write(move |conn| {
+            let mut limiter = lock(conn, &keys)?;
+            let now = conn.now()?;
+            let changed = change(&mut limiter, now);
+            write(conn, &limiter)?;
+            Ok(changed)
+        });
+        match changed.await {
+            Err(StoreError::QueryFailed(Error::RollbackTransaction)) if retries.next().is_some() => {}
+            done => return done,
+        }
+    }
 }
 
 /// Deletes some meters that have run down; how many those were. Those that somebody

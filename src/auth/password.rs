@@ -1,6 +1,6 @@
 //! Passwords: argon2id with the crate's parameters (19 MiB, two passes), kept
 //! as PHC strings. To hash and to verify take tens of milliseconds, and belong off the
-//! event loop: [`crate::http::password_pool`] does that for the server.
+//! event loop: [`crate::auth::password_pool`] does that for the server.
 
 use std::sync::LazyLock;
 

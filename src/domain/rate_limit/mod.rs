@@ -7,10 +7,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::bundle_permission::Terms;
-use super::permission_request::NewPermissionRequest;
-use super::timestamp::Timestamp;
-use super::user::{Email, User, UserId};
+use ipnet::Ipv6Net;
+
+use crate::domain::permission_request::NewPermissionRequest;
+use crate::domain::terms::Terms;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{Email, User, UserId};
 
 /// Microseconds in a second.
 const MICROS: i64 = 1_000_000;
@@ -177,6 +179,18 @@ impl RateLimitKey {
             Self::SignInAddress(_) | Self::PasswordResetAddress(_) => "address",
             Self::SignInAccountAtAddress(..) | Self::KnownAddress(..) => "account-at-address",
         }
+    }
+}
+
+/// The number of leading bits of an IPv6 address that identify a subscriber's network.
+const IPV6_PREFIX_BITS: u8 = 64;
+
+/// The part of a client's address that rate limits apply to: all of an IPv4 address, or the
+/// /64 network of an IPv6 address, which usually belongs to one subscriber.
+pub fn rate_limit_prefix(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Net::new(v6, IPV6_PREFIX_BITS).map_or(address, |net| net.network().into()),
     }
 }
 
@@ -373,7 +387,7 @@ pub struct PasswordResetLimits {
 mod tests {
     use super::*;
     use crate::domain::bundle::BundleId;
-    use crate::domain::bundle_permission::Terms;
+    use crate::domain::terms::Terms;
     use crate::domain::user::PersonName;
     use proptest::prelude::*;
 
@@ -514,6 +528,13 @@ mod tests {
             assert!(limit.consume(full, after(START, micros - 1)).is_err());
             assert!(limit.consume(full, after(START, micros)).is_ok());
         }
+    }
+
+    #[test]
+    fn rate_limits_apply_to_an_ipv4_address_or_an_ipv6_network() {
+        let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+        assert_eq!(rate_limit_prefix(ip("192.0.2.1")), ip("192.0.2.1"));
+        assert_eq!(rate_limit_prefix(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
     }
 
     #[test]
