@@ -1,5 +1,5 @@
-//! What countersign decides, as pure functions on plain structs: no SQL, no
-//! HTTP, no clock and no randomness of their own. `now` is always an argument.
+//! The rules of countersign, as pure functions on plain structs: no SQL, no HTTP, no clock and
+//! no source of randomness. `now` is always an argument.
 
 pub mod audit;
 pub mod block;
