@@ -66,18 +66,18 @@ pub(crate) fn sanitize_for_display(text: &str) -> String {
 /// characters; `Name, max_chars, opaque` rejects only U+0000.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $max_chars:expr) => {
-        text_type!($(#[$doc])* $name, $max_chars, char::is_control, "control characters");
+        text_type!($(#[$doc])* $name, $max_chars, char::is_control);
     };
     ($(#[$doc:meta])* $name:ident, $max_chars:expr, opaque) => {
-        text_type!($(#[$doc])* $name, $max_chars, |c| c == '\0', "U+0000");
+        text_type!($(#[$doc])* $name, $max_chars, |c| c == '\0');
     };
-    ($(#[$doc:meta])* $name:ident, $max_chars:expr, $forbidden:expr, $without:literal) => {
+    ($(#[$doc:meta])* $name:ident, $max_chars:expr, $forbidden:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
 
         impl $name {
-            #[doc = concat!("Accepts 1 to ", stringify!($max_chars), " characters without ", $without, ".")]
+            /// Validates the text: not empty, not too long, no forbidden characters.
             pub fn new(text: &str) -> Result<Self, $crate::domain::validated_text::InvalidText> {
                 $crate::domain::validated_text::validate(text, $max_chars, $forbidden).map(Self)
             }
