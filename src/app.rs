@@ -18,15 +18,15 @@ use crate::actors::link_view_counter::LinkViewCounter;
 use crate::actors::mailer::{MailSender, Mailer};
 use crate::actors::registry::Registry;
 use crate::actors::{LivenessWatch, audit_retention, liveness};
+use crate::auth::authenticator::Authenticator;
+use crate::auth::login_throttle::LoginThrottle;
 use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
-use crate::http::auth::Authenticator;
 use crate::http::error::ApiError;
-use crate::http::login_throttle::LoginThrottle;
 use crate::http::metrics::Metrics;
 use crate::http::middleware::request_middleware;
 use crate::http::pages;
-use crate::http::rate_limit_headers;
+use crate::http::rate_limit::headers::{RATELIMIT, RATELIMIT_POLICY};
 use crate::http::shutdown::Shutdown;
 use crate::http::state::AppState;
 use crate::http::{configure, server};
@@ -272,8 +272,8 @@ fn cors(config: &config::CorsSettings) -> Cors {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
-            rate_limit_headers::RATELIMIT,
-            rate_limit_headers::RATELIMIT_POLICY,
+            RATELIMIT,
+            RATELIMIT_POLICY,
         ])
         .max_age(PREFLIGHT_MAX_AGE_SECONDS)
 }

@@ -10,14 +10,11 @@ use std::net::{IpAddr, SocketAddr};
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::web::Data;
-use ipnet::Ipv6Net;
 
 use super::state::AppState;
 use crate::config::ProxyNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// What one subscriber has of IPv6, at the least.
-const IPV6_PREFIX_BITS: u8 = 64;
 
 /// The address that a request came from.
 pub fn of_request(request: &HttpRequest) -> Option<IpAddr> {
@@ -48,14 +45,6 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
     let address = bare.parse().or_else(|_| hop.parse().map(|at: SocketAddr| at.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
-}
-
-/// The address that stands for all that its subscriber has: of IPv6 a whole network.
-pub fn rate_limit_prefix(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Net::new(v6, IPV6_PREFIX_BITS).map_or(address, |net| net.network().into()),
-    }
 }
 
 #[cfg(test)]
@@ -111,12 +100,6 @@ mod tests {
                 "{lists:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_subscriber_has_one_address_of_ipv4_and_a_network_of_ipv6() {
-        assert_eq!(rate_limit_prefix(ip("192.0.2.1")), ip("192.0.2.1"));
-        assert_eq!(rate_limit_prefix(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
     }
 
     proptest! {

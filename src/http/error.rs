@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::state::AppState;
-use super::{health, hexo, mfs, pages, rate_limit_headers, resource_server, response_delay};
+use super::{health, hexo, mfs, pages, rate_limit, resource_server, response_delay};
 use crate::actors::registry::RegistryError;
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
@@ -145,7 +145,7 @@ impl ApiError {
             }
             Self::RateLimited(RateLimited(quota)) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(quota.reset_after));
-                rate_limit_headers::insert(headers, std::slice::from_ref(quota));
+                rate_limit::headers::insert(headers, std::slice::from_ref(quota));
             }
             Self::Busy | Self::Unavailable | Self::OutcomeUnknown => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));

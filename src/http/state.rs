@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::auth::Authenticator;
 use super::metrics::Metrics;
 use super::shutdown::Shutdown;
 use crate::actors::link_view_counter::LinkViewCounter;
 use crate::actors::mailer::Mailer;
 use crate::actors::registry::Registry;
+use crate::auth::authenticator::Authenticator;
 use crate::config::Config;
 use crate::domain::token::{Keyring, RedeemId};
 use crate::entropy;

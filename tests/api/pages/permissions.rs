@@ -1,6 +1,6 @@
 //! The permissions that somebody has given and has.
 
-use countersign::domain::bundle_permission::Terms;
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::{Command, CommandResult};
 
 use super::redirect_target;
