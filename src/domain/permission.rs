@@ -53,17 +53,20 @@ impl Mask {
     /// The right to administer alone.
     pub const ADMIN: Self = Self(Right::Admin as u8);
 
+    /// All rights.
+    pub const MAX: Self = Self(63);
+
     /// A mask of these bits, if they are in 1..=63.
     pub fn new(bits: i64) -> Result<Self, InvalidMask> {
         match u8::try_from(bits) {
-            Ok(bits @ 1..=63) => Ok(Self(bits)),
+            Ok(bits) if (1..=Self::MAX.0).contains(&bits) => Ok(Self(bits)),
             _ => Err(InvalidMask),
         }
     }
 
     /// As the database holds it, which takes 1..=63 alone.
     pub(crate) fn from_db(bits: i16) -> Self {
-        Self(bits as u8 & 63)
+        Self(bits as u8 & Self::MAX.0)
     }
 
     /// The bits, in 1..=63.

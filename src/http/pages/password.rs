@@ -20,10 +20,11 @@ use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{Email, User};
 use crate::entropy;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, rate_limit_update, response_delay};
+use crate::http::{client_ip, rate_limit_update};
 use crate::password::{self, PasswordError};
 use crate::store::{password_links, users};
 
