@@ -41,9 +41,9 @@ impl FromStr for Language {
 type MessageBundle = FluentBundle<FluentResource>;
 
 static ENGLISH_MESSAGES: LazyLock<MessageBundle> =
-    LazyLock::new(|| parse_messages("en", include_str!("en.ftl")));
+    LazyLock::new(|| parse_messages("en", include_str!("locales/en.ftl")));
 static GERMAN_MESSAGES: LazyLock<MessageBundle> =
-    LazyLock::new(|| parse_messages("de", include_str!("de.ftl")));
+    LazyLock::new(|| parse_messages("de", include_str!("locales/de.ftl")));
 
 impl Language {
     /// All of them.
@@ -177,7 +177,8 @@ mod tests {
     use super::*;
     use crate::domain::permission::Right;
 
-    const SOURCES: [(&str, &str); 2] = [("en", include_str!("en.ftl")), ("de", include_str!("de.ftl"))];
+    const SOURCES: [(&str, &str); 2] =
+        [("en", include_str!("locales/en.ftl")), ("de", include_str!("locales/de.ftl"))];
 
     /// Each message's key, with the names of what has its place in it.
     fn message_arguments(source: &str) -> BTreeMap<String, Vec<String>> {
