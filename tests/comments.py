@@ -25,6 +25,7 @@ def undocumented(lines):
         if line.startswith("#[cfg(test)]"):
             return
         text = line.strip()
+        documented = documented or text.startswith("#[doc")
         if depth or ATTRIBUTE.match(line):
             # An attribute may go on for several lines.
             depth += text.count("[") + text.count("(") - text.count("]") - text.count(")")
