@@ -1,14 +1,13 @@
-//! Rate-limit settings and their defaults. [`crate::domain::rate_limit`] explains the whole.
+//! Rate-limit settings. [`crate::domain::rate_limit`] explains the whole.
 
 use std::str::FromStr;
 
 use super::ConfigError;
-use super::sources::{LimitsTable, SettingKey, Sources};
+use super::keys::{self, Key};
+use super::sources::Sources;
 use crate::domain::rate_limit::{
     InvalidRateLimit, PasswordResetLimits, RateLimit, RequestLimits, SignInLimits,
 };
-
-const ENFORCE: SettingKey = SettingKey::new("limits.enforce", "COUNTERSIGN_LIMITS");
 
 /// All rate limits; by default, none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,38 +48,24 @@ impl RateLimits {
         *self != Self::default()
     }
 
-    /// Reads the `[limits]` table. The third argument of each `limit` call is the default.
-    pub(super) fn parse<E: Fn(&str) -> Option<String>>(
-        sources: &Sources<E>,
-        file: LimitsTable,
-    ) -> Result<Self, ConfigError> {
-        let enforce = sources.resolve(ENFORCE, None, file.enforce)?.parse()?.unwrap_or(Enforcement::On);
-        let limit = |key, text: Option<String>, default: &str| {
-            let text = text.as_deref().unwrap_or(default);
-            parse_limit(text).map_err(|error| sources.invalid_file_value(key, error.to_string()))
-        };
+    /// Reads the keys `limits.*`.
+    pub(super) fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let enforce: Enforcement = sources.get(&keys::LIMITS_ENFORCE)?.parse()?;
+        let limit = |key: &Key| sources.get(key)?.parse_with(parse_limit);
         let limits = Self {
             requests: RequestLimits {
-                pair: limit("limits.requests_per_pair", file.requests_per_pair, "10/d")?,
-                requester: limit("limits.requests_per_requester", file.requests_per_requester, "1000/d")?,
-                target: limit("limits.requests_per_target", file.requests_per_target, "50/d")?,
-                unknown_references: limit("limits.unknown_references", file.unknown_references, "30/h")?,
+                pair: limit(&keys::LIMITS_REQUESTS_PER_PAIR)?,
+                requester: limit(&keys::LIMITS_REQUESTS_PER_REQUESTER)?,
+                target: limit(&keys::LIMITS_REQUESTS_PER_TARGET)?,
+                unknown_references: limit(&keys::LIMITS_UNKNOWN_REFERENCES)?,
             },
             sign_in: SignInLimits {
-                account: limit(
-                    "limits.failed_sign_ins_per_account",
-                    file.failed_sign_ins_per_account,
-                    "10/h",
-                )?,
-                address: limit(
-                    "limits.failed_sign_ins_per_address",
-                    file.failed_sign_ins_per_address,
-                    "100/h",
-                )?,
+                account: limit(&keys::LIMITS_FAILED_SIGN_INS_PER_ACCOUNT)?,
+                address: limit(&keys::LIMITS_FAILED_SIGN_INS_PER_ADDRESS)?,
             },
             password_reset: PasswordResetLimits {
-                account: limit("limits.password_mails_per_account", file.password_mails_per_account, "3/h")?,
-                address: limit("limits.password_mails_per_address", file.password_mails_per_address, "30/h")?,
+                account: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ACCOUNT)?,
+                address: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ADDRESS)?,
             },
         };
         Ok(match enforce {
@@ -90,7 +75,7 @@ impl RateLimits {
     }
 }
 
-/// Parses a limit; `off` means unlimited.
+/// Parses a limit; `off` is no limit.
 fn parse_limit(text: &str) -> Result<Option<RateLimit>, InvalidRateLimit> {
     if text == "off" { Ok(None) } else { text.parse().map(Some) }
 }

@@ -11,12 +11,12 @@ mod schema;
 mod types;
 mod user_counters;
 
-pub mod admin;
 pub mod api_keys;
 pub mod audit_log;
 pub mod audit_log_reader;
 pub mod blocks;
 pub mod bundles;
+pub mod capped_counts;
 pub mod daily_stats;
 pub mod export_tokens;
 pub mod hubs;

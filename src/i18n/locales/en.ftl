@@ -1,7 +1,7 @@
-# What people read in English. Keys are sorted by where they are read; each language has
-# the same keys, and the same names in each message (a test compares them).
+# Messages in English, in the order of the pages that show them. All languages have the same
+# keys with the same arguments; a test compares them.
 
-# --- Everywhere
+# --- Common
 skip = Skip to main content
 nav = Main navigation
 nav-home = Home
@@ -28,14 +28,14 @@ month-10 = October
 month-11 = November
 month-12 = December
 
-# What a right lets somebody do, after “they may”
+# Rights, after “they may”
 right-anyone = see what anyone can see
 right-read = view your data
 right-get = download your data
 right-write = change and delete your data
 right-admin = manage your data
 right-owner = have full control of your data
-# The same, where the data is not the reader’s
+# Rights to another user’s data
 others-right-anyone = see what anyone can see
 others-right-read = view the data
 others-right-get = download the data
@@ -43,7 +43,7 @@ others-right-write = change and delete the data
 others-right-admin = manage the data
 others-right-owner = have full control of the data
 
-# --- When something went wrong
+# --- Errors
 error-title = Something went wrong
 error-unauthenticated = You are not signed in. Sign in and try again.
 error-forbidden = You do not have permission to do this, or the request came from another website. Nothing was changed.
@@ -59,7 +59,7 @@ error-outcome-unknown = The server took too long to respond. Your change may or 
 error-internal = There was a problem on our side. Your change may or may not have been saved. Check before you try again.
 error-stale-form = This form has expired. Nothing was changed. Reload the page and try again.
 
-# --- Signing in
+# --- Sign-in
 sign-in-title = Sign in
 sign-in = Sign in
 sign-in-failed = Wrong email or password.
@@ -67,7 +67,7 @@ sign-in-rate-limited = Too many attempts. Wait a few minutes and try again.
 email = Email
 password = Password
 
-# --- A request
+# --- Approving a request
 redeem-title = Permission request
 redeem-sign-in = Someone asks for your permission. Sign in to see the request and to approve or decline it. If you do nothing, nothing changes.
 redeem-intro = Someone asks for your permission:
@@ -90,7 +90,7 @@ redeem-wrong-account-text = This request was sent to another account. Nothing wa
 redeem-request-again = Ask { $name } to send a new request
 redeem-request-again-subject = Please send me a new permission request
 
-# --- Mails (in plain ASCII, so that a mail in a file can be read there)
+# --- Mails (ASCII only, so that a saved mail is readable as text)
 weekday-and-datetime = { $day }, { $datetime }
 day-1 = Monday
 day-2 = Tuesday
@@ -101,7 +101,7 @@ day-6 = Saturday
 day-7 = Sunday
 mail-hello = Hello { $name },
 mail-button-fallback = If the button does not work, copy this link into your browser:
-# After the name of who asks
+# After the name of the requester
 mail-request-intro = asks for your permission:
 mail-request-intro-with-bundle = asks for your permission: "{ $bundle }".
 mail-request-subject = { $name } asks for your permission: { $bundle }
@@ -173,7 +173,7 @@ account-flash-sessions = You are signed out on all other devices.
 client-on-system = { $client } on { $system }
 client-unknown = Unknown browser
 
-# --- What a user is in a hub
+# --- Roles in a hub
 role-guest = Guest
 role-contributor = Contributor
 role-designer = Designer
@@ -318,7 +318,7 @@ mail-state-sent = Sent
 mail-state-failed = Rejected
 mail-state-cancelled = Cancelled
 
-# --- The mails of a server that is tried out
+# --- Saved mails of a server without SMTP
 mailbox-title = Mailbox
 mailbox-intro = This server has no SMTP server configured. It saves emails as files in { $directory }, and this page shows all of them. Only someone on this computer can see this page, and it disappears when you configure an SMTP server.
 mailbox-empty = No emails yet. An email appears here when someone requests a permission.
@@ -330,7 +330,7 @@ mailbox-to = To
 mailbox-date = Date
 mailbox-text-only = This is the plain-text version. Email programs show the same content as HTML.
 
-# --- What became of a request
+# --- History of a request
 timeline-title = Request { $number }
 timeline-summary = { $allowed } asks { $target } for this permission.
 timeline-summary-direct = { $target } gave { $allowed } this permission.
@@ -371,7 +371,7 @@ timeline-inactive = The permission has since been revoked.
 timeline-still-active = The permission is active. It was also given in another way.
 timeline-audit-link = View in audit log
 
-# --- The audit trail
+# --- Audit log
 audit-title = Audit log
 audit-intro = Who did what, when and from where. Newest first. Dates are in UTC.
 activity-title = Activity
@@ -427,7 +427,7 @@ audit-action-users-imported = Users imported
 audit-action-requests-imported = Requests imported
 audit-action-records-purged = Old records deleted
 
-# --- Home, and what lists share
+# --- Home and lists
 home-welcome = Hello, { $name }.
 home-pending = Waiting for you
 home-empty = No requests are waiting for you
@@ -492,7 +492,7 @@ flash-given-up = You gave up this permission.
 flash-token-revoked = Token revoked. It no longer works.
 flash-key-revoked = API key revoked. It stops working within 5 seconds.
 
-# --- What somebody asked for
+# --- Requests
 requests-title = Requests
 requests-intro = Permissions that you have requested from other users.
 requests-pending = Pending
@@ -558,7 +558,7 @@ new-request-error-days = Enter a whole number of days within the allowed range.
 new-request-empty = No permissions available
 new-request-empty-text = An administrator has to set up permissions first.
 
-# --- What was given
+# --- Permissions
 access-title = Access
 access-bundle = Permission
 access-granted-at = Active since

@@ -1,6 +1,6 @@
-# Was Menschen auf Deutsch lesen. Die Schlüssel stehen in der Reihenfolge von en.ftl.
+# Texte auf Deutsch, in der Reihenfolge von en.ftl.
 
-# --- Überall
+# --- Allgemein
 skip = Zum Hauptinhalt springen
 nav = Hauptnavigation
 nav-home = Übersicht
@@ -27,14 +27,14 @@ month-10 = Oktober
 month-11 = November
 month-12 = Dezember
 
-# Was ein Recht erlaubt, nach „… darf“
+# Rechte, nach „… darf“
 right-anyone = sehen, was alle sehen dürfen
 right-read = Ihre Daten ansehen
 right-get = Ihre Daten herunterladen
 right-write = Ihre Daten ändern und löschen
 right-admin = Ihre Daten verwalten
 right-owner = Ihre Daten vollständig kontrollieren
-# Dasselbe, wo die Daten nicht denen gehören, die es lesen
+# Rechte an den Daten anderer
 others-right-anyone = sehen, was alle sehen dürfen
 others-right-read = die Daten ansehen
 others-right-get = die Daten herunterladen
@@ -42,7 +42,7 @@ others-right-write = die Daten ändern und löschen
 others-right-admin = die Daten verwalten
 others-right-owner = die Daten vollständig kontrollieren
 
-# --- Wenn etwas nicht ging
+# --- Fehler
 error-title = Etwas ist schiefgelaufen
 error-unauthenticated = Sie sind nicht angemeldet. Melden Sie sich an und versuchen Sie es erneut.
 error-forbidden = Sie haben keine Berechtigung dafür, oder die Anfrage kam von einer anderen Website. Es wurde nichts geändert.
@@ -58,7 +58,7 @@ error-outcome-unknown = Der Server hat nicht rechtzeitig geantwortet. Ihre Ände
 error-internal = Bei uns ist ein Fehler aufgetreten. Ihre Änderung wurde möglicherweise gespeichert. Prüfen Sie das, bevor Sie es erneut versuchen.
 error-stale-form = Dieses Formular ist abgelaufen. Es wurde nichts geändert. Laden Sie die Seite neu und versuchen Sie es erneut.
 
-# --- Anmelden
+# --- Anmeldung
 sign-in-title = Anmelden
 sign-in = Anmelden
 sign-in-failed = E-Mail-Adresse oder Passwort ist falsch.
@@ -66,7 +66,7 @@ sign-in-rate-limited = Zu viele Versuche. Versuchen Sie es in einigen Minuten er
 email = E-Mail-Adresse
 password = Passwort
 
-# --- Eine Anfrage
+# --- Anfrage genehmigen
 redeem-title = Berechtigungsanfrage
 redeem-sign-in = Jemand bittet Sie um eine Berechtigung. Melden Sie sich an, um die Anfrage anzusehen und sie zu genehmigen oder abzulehnen. Wenn Sie nichts tun, ändert sich nichts.
 redeem-intro = Jemand bittet Sie um eine Berechtigung:
@@ -100,7 +100,7 @@ day-6 = Samstag
 day-7 = Sonntag
 mail-hello = Guten Tag { $name },
 mail-button-fallback = Wenn die Schaltfläche nicht funktioniert, kopieren Sie diesen Link in Ihren Browser:
-# Nach dem Namen derer, die bitten
+# Nach dem Namen der anfragenden Person
 mail-request-intro = bittet Sie um eine Berechtigung:
 mail-request-intro-with-bundle = bittet Sie um eine Berechtigung: „{ $bundle }“.
 mail-request-subject = { $name } bittet Sie um eine Berechtigung: { $bundle }
@@ -127,7 +127,7 @@ mail-password-reset-button = Passwort zurücksetzen
 mail-password-reset-open = Um Ihr Passwort zurückzusetzen, öffnen Sie diesen Link:
 mail-password-reset-ignore = Wenn Sie das nicht angefordert haben, können Sie diese E-Mail ignorieren. Ihr Passwort bleibt unverändert, und ohne diesen Link kann es niemand ändern.
 
-# --- Passwörter und das Konto
+# --- Passwörter und Konto
 sign-in-forgot-password = Passwort vergessen?
 forgot-title = Passwort zurücksetzen
 forgot-intro = Geben Sie die E-Mail-Adresse Ihres Kontos ein. Wir senden Ihnen einen Link, mit dem Sie ein neues Passwort festlegen. Das geht auch, wenn Sie noch kein Passwort haben.
@@ -172,7 +172,7 @@ account-flash-sessions = Sie sind auf allen anderen Geräten abgemeldet.
 client-on-system = { $client } unter { $system }
 client-unknown = Unbekannter Browser
 
-# --- Was jemand in einem Hub ist
+# --- Rollen in einem Hub
 role-guest = Gast
 role-contributor = Mitwirkende Person
 role-designer = Designer
@@ -317,7 +317,7 @@ mail-state-sent = Gesendet
 mail-state-failed = Abgewiesen
 mail-state-cancelled = Storniert
 
-# --- Die Mails eines Servers, der ausprobiert wird
+# --- Gespeicherte Mails eines Servers ohne SMTP
 mailbox-title = Postfach
 mailbox-intro = Für diesen Server ist kein SMTP-Server konfiguriert. Er speichert E-Mails als Dateien in { $directory }, und diese Seite zeigt sie alle. Nur Personen an diesem Computer können diese Seite sehen. Sie verschwindet, sobald Sie einen SMTP-Server konfigurieren.
 mailbox-empty = Noch keine E-Mails. Hier erscheint eine E-Mail, sobald jemand um eine Berechtigung bittet.
@@ -329,7 +329,7 @@ mailbox-to = An
 mailbox-date = Datum
 mailbox-text-only = Das ist die Nur-Text-Version. E-Mail-Programme zeigen denselben Inhalt als HTML.
 
-# --- Was aus einer Anfrage wurde
+# --- Verlauf einer Anfrage
 timeline-title = Anfrage { $number }
 timeline-summary = { $allowed } bittet { $target } um diese Berechtigung.
 timeline-summary-direct = { $target } hat { $allowed } diese Berechtigung erteilt.
@@ -370,7 +370,7 @@ timeline-inactive = Die Berechtigung wurde inzwischen widerrufen.
 timeline-still-active = Die Berechtigung ist aktiv. Sie wurde auch auf anderem Weg erteilt.
 timeline-audit-link = Im Audit-Log ansehen
 
-# --- Das Protokoll
+# --- Protokoll
 audit-title = Audit-Log
 audit-intro = Wer was wann und von wo aus getan hat. Neueste zuerst. Datumsangaben in UTC.
 activity-title = Aktivität
@@ -426,7 +426,7 @@ audit-action-users-imported = Benutzer importiert
 audit-action-requests-imported = Anfragen importiert
 audit-action-records-purged = Alte Datensätze gelöscht
 
-# --- Übersicht, und was Listen gemeinsam haben
+# --- Übersicht und Listen
 home-welcome = Guten Tag, { $name }.
 home-pending = Wartet auf Sie
 home-empty = Keine Anfragen warten auf Sie
@@ -491,7 +491,7 @@ flash-given-up = Sie haben auf diese Berechtigung verzichtet.
 flash-token-revoked = Token widerrufen. Es funktioniert nicht mehr.
 flash-key-revoked = API-Schlüssel widerrufen. Er funktioniert in spätestens 5 Sekunden nicht mehr.
 
-# --- Worum jemand gebeten hat
+# --- Anfragen
 requests-title = Anfragen
 requests-intro = Berechtigungen, um die Sie andere Benutzer gebeten haben.
 requests-pending = Offen
@@ -557,7 +557,7 @@ new-request-error-days = Geben Sie eine ganze Zahl von Tagen im zulässigen Bere
 new-request-empty = Keine Berechtigungen verfügbar
 new-request-empty-text = Ein Administrator muss zuerst Berechtigungen einrichten.
 
-# --- Was erlaubt wurde
+# --- Berechtigungen
 access-title = Zugriff
 access-bundle = Berechtigung
 access-granted-at = Aktiv seit
