@@ -14,6 +14,7 @@
 //! | [`cli`], [`app`] | wire it all together | the command line; the running server |
 //! | [`http`] | translate | the two dialects ([`http::mfs`], [`http::hexo`]), what resource servers ask ([`http::resource_server`]), what people use in a browser ([`http::pages`]), probes ([`http::health`]) |
 //! | [`actors`], [`mail`] | order, send | [`actors::registry`] puts every deed in one order, a batch at a time; [`actors::mailer`] empties the outbox |
+//! | [`tasks`] | maintain | expiry, sweeps, retention, and counters that are written behind |
 //! | [`store`] | record | [`store::ledger`] makes one transaction of a batch; a file per table group |
 //! | [`domain`] | decide | pure functions on plain structs: masks, tokens, requests |
 //!
@@ -39,3 +40,4 @@ pub mod i18n;
 pub mod mail;
 pub mod password;
 pub mod store;
+pub mod tasks;

@@ -28,8 +28,8 @@ use crate::app;
 use crate::config::{CliOverrides, Config, ConfigError};
 use crate::domain::audit::AuditContext;
 use crate::domain::timestamp::Timestamp;
-use crate::store::ledger::{self, Command, CommandResult, Operation};
-use crate::store::{Clock, Conn, QueryError, Store, StoreError};
+use crate::store::ledger::{self, Command, Operation};
+use crate::store::{Clock, Conn, QueryError, Store};
 
 pub use error::CliError;
 use error::TxAbort;
@@ -240,9 +240,8 @@ fn in_transaction<T>(
 }
 
 /// Does what the ledger alone may do, as the operator.
-fn commit_command(store: &Store, command: Command) -> Result<CommandResult, CliError> {
-    let answer = ledger::commit(store, &[Operation::new(command, AuditContext::OPERATOR)]).pop();
-    Ok(answer.unwrap_or(Err(StoreError::OutcomeUnknown))?)
+fn commit_command<C: Command>(store: &Store, command: C) -> Result<C::Reply, CliError> {
+    Ok(ledger::commit_one(store, Operation::new(command, AuditContext::OPERATOR))?)
 }
 
 #[cfg(test)]

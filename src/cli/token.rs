@@ -12,8 +12,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Authority;
 use crate::domain::user::Email;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
-use crate::store::ledger::{Command, CommandResult};
-use crate::store::{Store, StoreError, users};
+use crate::store::ledger::RevokeExport;
+use crate::store::{Store, users};
 
 /// What can be done about export tokens.
 #[derive(Subcommand)]
@@ -118,12 +118,11 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
 }
 
 fn revoke(which: ExportTokenRef, store: &Store, output: &Output) -> Result<(), CliError> {
-    match commit_command(store, Command::RevokeExport { which, by: Authority::Operator })? {
-        CommandResult::ExportRevoked(Some(token)) => output.success(
+    match commit_command(store, RevokeExport { which, by: Authority::Operator })? {
+        Some(token) => output.success(
             &json!({ "id": token.id.to_string(), "status": "revoked" }),
             &format!("Revoked export token {}.", token.id),
         ),
-        CommandResult::ExportRevoked(None) => Err(CliError::NoSuchToken(which.id)),
-        _ => Err(StoreError::OutcomeUnknown.into()),
+        None => Err(CliError::NoSuchToken(which.id)),
     }
 }

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::state::AppState;
 use super::{health, hexo, mfs, pages, rate_limit_headers, resource_server, response_delay};
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
 use crate::i18n::Language;
@@ -168,6 +168,18 @@ impl From<RegistryError> for ApiError {
             RegistryError::Busy => Self::Busy,
             RegistryError::Unavailable => Self::Unavailable,
             RegistryError::OutcomeUnknown => Self::OutcomeUnknown,
+        }
+    }
+}
+
+impl<E> From<CommandError<E>> for ApiError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
         }
     }
 }

@@ -17,7 +17,7 @@ impl AppState {
     ) -> Result<(), ApiError> {
         let limits = self.config.limits.requests.for_user(by);
         if limits.unknown_references.is_some() {
-            self.registry.record_user_lookup(by.id, unknown, limits, audit_context.clone()).await??;
+            self.registry.record_user_lookup(by.id, unknown, limits, audit_context.clone()).await?;
         }
         Ok(())
     }

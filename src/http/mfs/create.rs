@@ -91,7 +91,7 @@ pub async fn create_token(
     Authenticated(caller, parameters): Authenticated<Parameters>,
 ) -> Result<CreatedToken, MfsError> {
     let new_export = parse_new_export(&parameters, caller.id())?;
-    let (export, token) = state.registry.create_export(new_export, caller.audit_context).await??;
+    let (export, token) = state.registry.create_export(new_export, caller.audit_context).await?;
     Ok(CreatedToken::new(&export, &token))
 }
 

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::OAuthApi;
 use super::token_form::{TokenForm, TokenFormSchema};
 use crate::actors::export_auth::AuthorizedToken;
+use crate::actors::registry::CommandError;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
@@ -112,10 +113,11 @@ pub async fn introspect(
     state: Data<AppState>,
     IntrospectRequest(form): IntrospectRequest,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let authorized = state.registry.authorize_export_token(form.token(), None).await;
-    let authorized = authorized.map_err(|error| ApiError::from(error).into_actix_error(&request))?;
-    let introspection = authorized
-        .map_or(Introspection::Inactive(InactiveToken { active: false }), Introspection::from_authorized);
+    let introspection = match state.registry.authorize_export_token(form.token(), None).await {
+        Ok(authorized) => Introspection::from_authorized(authorized),
+        Err(CommandError::Rejected(_)) => Introspection::Inactive(InactiveToken { active: false }),
+        Err(CommandError::Unavailable(error)) => return Err(ApiError::from(error).into_actix_error(&request)),
+    };
     let mut response = HttpResponse::Ok().json(&introspection);
     if matches!(introspection, Introspection::Inactive(_)) {
         response_delay::quantize(&mut response);
