@@ -14,10 +14,9 @@ use actix_web::middleware::{Condition, NormalizePath, from_fn};
 use actix_web::web::Data;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::actors::link_view_counter::LinkViewCounter;
 use crate::actors::mailer::{MailSender, Mailer};
 use crate::actors::registry::Registry;
-use crate::actors::{LivenessWatch, audit_retention, liveness};
+use crate::actors::{LivenessWatch, liveness};
 use crate::auth::authenticator::Authenticator;
 use crate::auth::login_throttle::LoginThrottle;
 use crate::config::{self, Config, ConfigError};
@@ -33,6 +32,9 @@ use crate::http::state::AppState;
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
 use crate::store::{AsyncStore, Clock, Store, StoreError};
+use crate::tasks::link_view_counter::LinkViewCounter;
+use crate::tasks::usage_counter::UsageCounter;
+use crate::tasks::{audit_retention, expire_requests, sweep_rate_limits};
 
 /// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
@@ -95,10 +97,10 @@ impl Dependencies {
 /// A running server.
 pub struct Application {
     server: Server,
-    registry: Registry,
     registry_liveness: LivenessWatch,
     mailer: Mailer,
     mailer_liveness: LivenessWatch,
+    usage: UsageCounter,
     link_views: LinkViewCounter,
     /// The store of the requests and that of the mailer.
     stores: [AsyncStore; 2],
@@ -112,15 +114,20 @@ impl Application {
         let Dependencies { keyring, listener, store, transport } = dependencies;
         let keyring = Arc::new(keyring);
         let request_store =
-            AsyncStore::acquired(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));
+            AsyncStore::new(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));
         let arbiters = [Arbiter::new(), Arbiter::new()];
         let [registry_arbiter, mailer_arbiter] = arbiters.each_ref().map(Arbiter::handle);
         let (registry_guard, registry_liveness) = liveness();
         let (mailer_guard, mailer_liveness) = liveness();
-        let registry = Registry::start(store.clone(), registry_guard, &registry_arbiter);
-        let link_views = LinkViewCounter::start(store.clone(), &registry_arbiter);
-        audit_retention::start(store.clone(), config.audit, &mailer_arbiter);
-        let stores = [request_store.clone(), AsyncStore::acquired(store, MAILER_CONNECTIONS)];
+        let usage = UsageCounter::new(store.clone());
+        let link_views = LinkViewCounter::new(store.clone());
+        let registry = Registry::start(store.clone(), usage.clone(), registry_guard, &registry_arbiter);
+        registry_arbiter.spawn(usage.clone().run());
+        registry_arbiter.spawn(link_views.clone().run());
+        registry_arbiter.spawn(expire_requests::run(store.clone()));
+        registry_arbiter.spawn(sweep_rate_limits::run(store.clone()));
+        mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));
+        let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];
         let [_, mail_store] = stores.clone();
         let mail_sender = MailSender {
             store: mail_store,
@@ -158,16 +165,7 @@ impl Application {
         };
         let server = build::serve(listener, max_client_connections(), SHUTDOWN_TIMEOUT_SECONDS, app)?;
         actix_web::rt::spawn(shutdown.stop_on_signal(server.handle())?);
-        Ok(Self {
-            server,
-            registry,
-            registry_liveness,
-            mailer,
-            mailer_liveness,
-            link_views,
-            stores,
-            arbiters,
-        })
+        Ok(Self { server, registry_liveness, mailer, mailer_liveness, usage, link_views, stores, arbiters })
     }
 
     /// A handle that stops the server.
@@ -187,7 +185,7 @@ impl Application {
             () = mail_store.wait_until_stalled() => Err(AppError::DatabaseStalled),
         };
         let flushed =
-            async { tokio::join!(self.mailer.drain(), self.registry.flush(), self.link_views.flush()) };
+            async { tokio::join!(self.mailer.drain(), self.usage.flush(), self.link_views.flush()) };
         if tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.is_err() {
             tracing::warn!("counters not saved before shutdown");
         }

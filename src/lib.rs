@@ -41,3 +41,4 @@ pub mod i18n;
 pub mod mail;
 pub mod services;
 pub mod store;
+pub mod tasks;

@@ -25,8 +25,8 @@ use serde_json::json;
 use crate::app;
 use crate::config::{CliOverrides, Config, ConfigError};
 use crate::domain::audit::AuditContext;
-use crate::store::ledger::{self, Command, CommandResult, Operation};
-use crate::store::{Clock, Store, StoreError};
+use crate::store::ledger::{self, Command, Operation};
+use crate::store::{Clock, Store};
 
 pub use error::CliError;
 use output::Output;
@@ -210,9 +210,8 @@ impl GlobalArgs {
 }
 
 /// Commits one ledger command as the operator.
-fn commit_command(store: &Store, command: Command) -> Result<CommandResult, CliError> {
-    let result = ledger::commit(store, &[Operation::new(command, AuditContext::OPERATOR)]).pop();
-    Ok(result.unwrap_or(Err(StoreError::OutcomeUnknown))?)
+fn commit_command<C: Command>(store: &Store, command: C) -> Result<C::Reply, CliError> {
+    Ok(ledger::commit_one(store, Operation::new(command, AuditContext::OPERATOR))?)
 }
 
 #[cfg(test)]

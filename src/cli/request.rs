@@ -14,8 +14,8 @@ use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Authority, Email, UserId};
 use crate::services::admin::requests::{self, NewestRequests};
-use crate::store::ledger::{Command, CommandResult, RequestRef};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
+use crate::store::ledger::{CloseRequest, RequestRef};
 
 /// The subcommands of `countersign request`.
 #[derive(Subcommand)]
@@ -97,12 +97,11 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
 
 fn withdraw(id: RequestId, store: &Store, output: &Output) -> Result<(), CliError> {
     let which = RequestRef::Id(id);
-    match commit_command(store, Command::CloseRequest { which, by: Authority::Operator })? {
-        CommandResult::RequestClosed(Ok(outcome)) => output.success(
+    match commit_command(store, CloseRequest { which, by: Authority::Operator })? {
+        Ok(outcome) => output.success(
             &json!({ "id": id.0, "status": outcome.name() }),
             &format!("Request {id} is {}.", outcome.name()),
         ),
-        CommandResult::RequestClosed(Err(_)) => Err(CliError::NoPendingRequest(id)),
-        _ => Err(StoreError::OutcomeUnknown.into()),
+        Err(_) => Err(CliError::NoPendingRequest(id)),
     }
 }

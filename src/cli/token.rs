@@ -11,9 +11,9 @@ use crate::domain::export_token::ExportTokenRef;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Authority, Email};
 use crate::services::admin::export_tokens::{self, NewestExportTokens};
+use crate::store::Store;
 use crate::store::export_tokens::ListedExport;
-use crate::store::ledger::{Command, CommandResult};
-use crate::store::{Store, StoreError};
+use crate::store::ledger::RevokeExport;
 
 /// The subcommands of `countersign token`.
 #[derive(Subcommand)]
@@ -106,12 +106,11 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
 }
 
 fn revoke(which: ExportTokenRef, store: &Store, output: &Output) -> Result<(), CliError> {
-    match commit_command(store, Command::RevokeExport { which, by: Authority::Operator })? {
-        CommandResult::ExportRevoked(Some(token)) => output.success(
+    match commit_command(store, RevokeExport { which, by: Authority::Operator })? {
+        Some(token) => output.success(
             &json!({ "id": token.id.to_string(), "status": "revoked" }),
             &format!("Revoked export token {}.", token.id),
         ),
-        CommandResult::ExportRevoked(None) => Err(CliError::NoSuchToken(which.id)),
-        _ => Err(StoreError::OutcomeUnknown.into()),
+        None => Err(CliError::NoSuchToken(which.id)),
     }
 }

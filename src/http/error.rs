@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::middleware::response_delay;
 use super::rate_limit;
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
 use crate::store::StoreError;
@@ -187,6 +187,18 @@ impl From<RegistryError> for ApiError {
             RegistryError::Busy => Self::Busy,
             RegistryError::Unavailable => Self::Unavailable,
             RegistryError::OutcomeUnknown => Self::OutcomeUnknown,
+        }
+    }
+}
+
+impl<E> From<CommandError<E>> for ApiError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
         }
     }
 }

@@ -218,7 +218,7 @@ async fn create(
         idempotency_key,
     };
     let limits = config.limits.requests.for_user(&caller.user);
-    let (request, ttl, quotas) = state.registry.create_request(new, limits, caller.audit_context).await??;
+    let (request, ttl, quotas) = state.registry.create_request(new, limits, caller.audit_context).await?;
     state.mailer.notify();
     let view =
         RequestView::new(&request, ttl, resolved.parties(), ViewContext { viewer, prefix, state: &state });
@@ -258,8 +258,7 @@ async fn redeem(
 ) -> HandlerResult {
     let RequestParam::Token(id) = name else { return Err(ApiError::NotFound.into()) };
     let by = caller.id();
-    let (grant, participants) =
-        state.registry.redeem(id, by, idempotency_key, caller.audit_context).await??;
+    let (grant, participants) = state.registry.redeem(id, by, idempotency_key, caller.audit_context).await?;
     let parties = participants.parties(grant.terms).ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(PermissionView::new(&grant, parties, prefix)))
 }
@@ -281,11 +280,10 @@ async fn delete(
     state: Data<AppState>,
 ) -> HandlerResult {
     let (by, registry) = (caller.id(), &state.registry);
-    let ended = match name {
+    match name {
         RequestParam::Id(id) => registry.withdraw(id, by, caller.audit_context).await?,
         RequestParam::Token(id) => registry.decline(id, by, caller.audit_context).await?,
     };
-    ended?;
     Ok(HttpResponse::NoContent().finish())
 }
 

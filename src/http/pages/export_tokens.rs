@@ -11,6 +11,7 @@ use super::error::{PageError, see_other};
 use super::form::{CsrfForm, Form, FormFields};
 use super::pager::{FieldError, Pager, flash, parse_number};
 use super::{HtmlErrors, qr, templates};
+use crate::actors::registry::CommandError;
 use crate::domain::export_token::{
     ExpiryHours, ExportToken, ExportTokenRef, ExportTokenStatus, NewExportToken,
 };
@@ -166,14 +167,15 @@ async fn create(services: Data<AppState>, post: Form) -> Result<HttpResponse, Pa
     let Form { ctx, fields } = post;
     let input = ExportTokenInput::from_fields(&fields)?;
     let field_error = match input.to_new_export(me) {
-        Ok(new) => match services.registry.create_export(new, ctx.audit.clone()).await? {
+        Ok(new) => match services.registry.create_export(new, ctx.audit.clone()).await {
             Ok((export, token)) => {
                 let secret = token.expose();
                 let context =
                     context! { token => token_details(&export, &ctx), qr => qr::qr_svg(&secret), secret };
                 return Ok(ctx.render_ok("export-token-created", context));
             }
-            Err(_) => FieldError::forbidden("hub", "token-error-hub"),
+            Err(CommandError::Rejected(_)) => FieldError::forbidden("hub", "token-error-hub"),
+            Err(CommandError::Unavailable(error)) => return Err(error.into()),
         },
         Err(field_error) => field_error,
     };

@@ -12,6 +12,7 @@ use super::context::{PageContext, query_token};
 use super::error::{PageError, query_encode};
 use super::form::Form;
 use super::session::SignedIn;
+use crate::actors::registry::CommandError;
 use crate::domain::bundle::Bundle;
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
@@ -127,18 +128,20 @@ pub(super) async fn decide(services: Data<AppState>, form: Form) -> Result<HttpR
             let idempotency_key = fields
                 .optional("idempotency_key")
                 .and_then(|idempotency_key| IdempotencyKey::new(idempotency_key).ok());
-            match services.registry.redeem(id, user.id, idempotency_key, audit).await? {
+            match services.registry.redeem(id, user.id, idempotency_key, audit).await {
                 Ok((grant, participants)) => {
                     let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
                     let request_summary = request_summary(parties.grantee, parties.bundle);
                     Ok(ctx.render_ok("request-approved", context! { grant => grant.id.0, request_summary }))
                 }
-                Err(_) => link_inactive_page(&services, ctx, Some(id)).await,
+                Err(CommandError::Rejected(_)) => link_inactive_page(&services, ctx, Some(id)).await,
+                Err(CommandError::Unavailable(error)) => Err(error.into()),
             }
         }
-        "decline" => match services.registry.decline(id, user.id, audit).await? {
+        "decline" => match services.registry.decline(id, user.id, audit).await {
             Ok(_) => Ok(ctx.render_message(StatusCode::OK, "redeem-declined")),
-            Err(_) => link_inactive_page(&services, ctx, Some(id)).await,
+            Err(CommandError::Rejected(_)) => link_inactive_page(&services, ctx, Some(id)).await,
+            Err(CommandError::Unavailable(error)) => Err(error.into()),
         },
         _ => Err(ApiError::BadRequest("The decision must be approve or decline.".to_owned()).into()),
     }

@@ -19,7 +19,7 @@ impl AppState {
     ) -> Result<(), ApiError> {
         let limits = self.config.limits.requests.for_user(user);
         if limits.unknown_references.is_some() {
-            self.registry.record_user_lookup(user.id, unknown, limits, audit_context.clone()).await??;
+            self.registry.record_user_lookup(user.id, unknown, limits, audit_context.clone()).await?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::super::HtmlErrors;
 use super::super::error::{PageError, see_other};
 use super::super::form::{CsrfForm, Form};
 use super::super::pager::parse_number;
+use crate::actors::registry::CommandError;
 use crate::domain::block::Block;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::user::UserId;
@@ -39,10 +40,11 @@ pub(super) async fn close(
 ) -> Result<HttpResponse, PageError> {
     let me = form.require_user("/")?.user.id;
     let id = RequestId(parse_number(&id)?);
-    match services.registry.withdraw(id, me, form.ctx.audit).await? {
+    match services.registry.withdraw(id, me, form.ctx.audit).await {
         Ok(RequestOutcome::Declined) => Ok(see_other("/?flash=declined")),
         Ok(_) => Ok(see_other("/requests?flash=withdrawn")),
-        Err(_) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Rejected(_)) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
 }
 
@@ -72,14 +74,17 @@ pub(super) async fn resend(
     let request = services.live_request(&id, me.id).await?;
     let limits = services.config.limits.requests.for_user(me);
     let audit = form.ctx.audit.clone();
-    match services.registry.resend_mail(request.id, request.terms, me.id, limits, audit).await? {
+    match services.registry.resend_mail(request.id, request.terms, me.id, limits, audit).await {
         Ok(()) => {
             services.mailer.notify();
             Ok(see_other("/requests?flash=resent"))
         }
-        Err(ResendMailError::AlreadyPending) => Ok(see_other("/requests?flash=mail-pending")),
-        Err(ResendMailError::Request(_)) => Err(ApiError::NotFound.into()),
-        Err(ResendMailError::RateLimited(exceeded)) => Err(exceeded.into()),
+        Err(CommandError::Rejected(ResendMailError::AlreadyPending)) => {
+            Ok(see_other("/requests?flash=mail-pending"))
+        }
+        Err(CommandError::Rejected(ResendMailError::Request(_))) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Rejected(ResendMailError::RateLimited(exceeded))) => Err(exceeded.into()),
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
 }
 

@@ -11,6 +11,7 @@ use super::super::context::PageContext;
 use super::super::error::{PageError, see_other};
 use super::super::form::{Form, FormFields};
 use super::super::pager::{FieldError, parse_number};
+use crate::actors::registry::CommandError;
 use crate::domain::bundle::BundleId;
 use crate::domain::permission_request::NewPermissionRequest;
 use crate::domain::terms::Terms;
@@ -135,15 +136,18 @@ pub(super) async fn create(services: Data<AppState>, form: Form) -> Result<HttpR
         Err(field_error) => return render_form(&services, ctx, &input, Some(field_error)).await,
     };
     let limits = services.config.limits.requests.for_user(me);
-    let field_error = match services.registry.create_request(new, limits, ctx.audit.clone()).await? {
+    let field_error = match services.registry.create_request(new, limits, ctx.audit.clone()).await {
         Ok(_) => {
             services.mailer.notify();
             return Ok(see_other("/requests?flash=requested"));
         }
-        Err(CreateRequestError::AlreadyGranted) => FieldError::new("bundle", "new-request-error-granted"),
-        Err(CreateRequestError::Blocked) => FieldError::forbidden("email", "new-request-error-blocked"),
-        Err(CreateRequestError::IdempotencyKeyConflict) => return Err(PageError::StaleForm),
-        Err(CreateRequestError::RateLimited(exceeded)) => return Err(exceeded.into()),
+        Err(CommandError::Unavailable(error)) => return Err(error.into()),
+        Err(CommandError::Rejected(error)) => match error {
+            CreateRequestError::AlreadyGranted => FieldError::new("bundle", "new-request-error-granted"),
+            CreateRequestError::Blocked => FieldError::forbidden("email", "new-request-error-blocked"),
+            CreateRequestError::IdempotencyKeyConflict => return Err(PageError::StaleForm),
+            CreateRequestError::RateLimited(exceeded) => return Err(exceeded.into()),
+        },
     };
     render_form(&services, ctx, &input, Some(field_error)).await
 }

@@ -1,19 +1,33 @@
-//! What holds askers back: blocks and limits, as a batch finds and leaves them.
-//!
-//! Nothing of this is touched by a batch in which nobody asks.
+//! What can prevent a request: blocks and rate limits, as loaded and as changed by
+//! the operations of a batch. A batch without requests, mails or blocks loads none.
 
 use std::collections::BTreeSet;
 
 use diesel::QueryResult;
 
-use super::{Command, Operation};
+use super::guard::expect_rows;
 use crate::domain::block::Block;
 use crate::domain::rate_limit::{KeyedLimit, QuotaStatus, RateLimitKey, RateLimited, RateLimiter};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::{Conn, blocks, rate_limits};
 
-/// The blocks and meters that a batch is about, locked; and what changes of them.
+/// The blocks and rate limits to lock.
+#[derive(Debug, Default)]
+pub(super) struct ConstraintSelection {
+    pub blocks: BTreeSet<Block>,
+    /// Whether a command of the batch creates or deletes blocks.
+    pub changes_blocks: bool,
+    pub rate_limits: Vec<RateLimitKey>,
+}
+
+impl ConstraintSelection {
+    pub(super) fn add_limits(&mut self, limits: impl IntoIterator<Item = KeyedLimit>) {
+        self.rate_limits.extend(limits.into_iter().map(|(key, _)| key));
+    }
+}
+
+/// The locked blocks and rate limits of a batch, with their pending changes.
 #[derive(Debug, Default)]
 pub(super) struct RequestConstraints {
     existing_blocks: BTreeSet<Block>,
@@ -23,69 +37,43 @@ pub(super) struct RequestConstraints {
 }
 
 impl RequestConstraints {
-    /// Locks those that the operations are about. Every batch does this before it
-    /// locks anything else, so that no two wait for each other.
-    pub(super) fn load(conn: &mut Conn, operations: &[Operation]) -> QueryResult<Self> {
-        let (mut relevant_blocks, mut used_limits) = (BTreeSet::new(), Vec::new());
-        let mut changes_blocks = false;
-        for Operation { command, limits, .. } in operations {
-            match command {
-                Command::CreateRequest(new) => {
-                    relevant_blocks.insert(Block::from_terms(new.terms));
-                    used_limits.extend(limits.for_request(new));
-                    used_limits.extend(limits.for_unknown_references(new.asked_by));
-                }
-                Command::ResendMail { terms, by, .. } => used_limits.extend(limits.for_mail(*terms, *by)),
-                Command::RecordUserLookup { by, .. } => {
-                    used_limits.extend(limits.for_unknown_references(*by))
-                }
-                Command::Block(block) | Command::Unblock(block) => {
-                    changes_blocks = true;
-                    relevant_blocks.insert(*block);
-                }
-                Command::CreateExport(_)
-                | Command::RevokeExport { .. }
-                | Command::Redeem { .. }
-                | Command::CloseRequest { .. }
-                | Command::GrantPermission(_)
-                | Command::RevokePermission { .. } => {}
-            }
-        }
-        let existing_blocks = if relevant_blocks.is_empty() {
+    /// Locks the selected blocks and rate limits. Every batch locks these before any
+    /// other row, so that two batches cannot deadlock.
+    pub(super) fn load(conn: &mut Conn, selection: &ConstraintSelection) -> QueryResult<Self> {
+        let existing_blocks = if selection.blocks.is_empty() {
             BTreeSet::new()
         } else {
-            let targets: BTreeSet<UserId> = relevant_blocks.iter().map(|block| block.target).collect();
-            blocks::lock_users(conn, &targets, changes_blocks)?;
-            blocks::existing(conn, &relevant_blocks)?
+            let targets: BTreeSet<UserId> = selection.blocks.iter().map(|block| block.target).collect();
+            blocks::lock_users(conn, &targets, selection.changes_blocks)?;
+            blocks::existing(conn, &selection.blocks)?
         };
-        let rate_limit_keys: Vec<RateLimitKey> = used_limits.into_iter().map(|(meter, _)| meter).collect();
-        let rate_limiter = if rate_limit_keys.is_empty() {
+        let rate_limiter = if selection.rate_limits.is_empty() {
             RateLimiter::default()
         } else {
-            rate_limits::lock(conn, &rate_limit_keys)?
+            rate_limits::lock(conn, &selection.rate_limits)?
         };
         Ok(Self { existing_blocks, rate_limiter, ..Self::default() })
     }
 
-    /// Whether a block stands, by what was found and what has been decided since.
+    /// Whether a block exists after the operations decided so far.
     pub(super) fn is_blocked(&self, block: &Block) -> bool {
         (self.existing_blocks.contains(block) && !self.removed_blocks.contains(block))
             || self.new_blocks.contains(block)
     }
 
-    /// Makes a block; false when it stands already.
+    /// Creates a block; false if it exists.
     pub(super) fn block(&mut self, block: Block) -> bool {
         self.removed_blocks.remove(&block)
             || (!self.existing_blocks.contains(&block) && self.new_blocks.insert(block))
     }
 
-    /// Lifts a block; false when there is none.
+    /// Deletes a block; false if there is none.
     pub(super) fn unblock(&mut self, block: &Block) -> bool {
         self.new_blocks.remove(block)
             || (self.existing_blocks.contains(block) && self.removed_blocks.insert(*block))
     }
 
-    /// As [`Meters::allow`], of what may be limited.
+    /// [`RateLimiter::check`], for a limit that may not be configured.
     pub(super) fn check_limit(
         &self,
         keyed_limit: Option<KeyedLimit>,
@@ -94,7 +82,7 @@ impl RequestConstraints {
         self.rate_limiter.check(keyed_limit.as_slice(), now)
     }
 
-    /// As [`Meters::take`].
+    /// [`RateLimiter::consume`].
     pub(super) fn consume_limit(
         &mut self,
         keyed_limits: &[KeyedLimit],
@@ -103,17 +91,20 @@ impl RequestConstraints {
         self.rate_limiter.consume(keyed_limits, now)
     }
 
-    /// Writes what has changed.
+    pub(super) fn has_changes(&self) -> bool {
+        let Self { existing_blocks: _, new_blocks, removed_blocks, rate_limiter } = self;
+        !new_blocks.is_empty() || !removed_blocks.is_empty() || rate_limiter.changed().next().is_some()
+    }
+
+    /// Writes the changes.
     pub(super) fn persist(&self, conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
-        rate_limits::write(conn, &self.rate_limiter)?;
-        if !self.removed_blocks.is_empty() {
-            super::batch::expect_rows(
-                blocks::delete(conn, &self.removed_blocks)?,
-                self.removed_blocks.len(),
-            )?;
+        let Self { existing_blocks: _, new_blocks, removed_blocks, rate_limiter } = self;
+        rate_limits::write(conn, rate_limiter)?;
+        if !removed_blocks.is_empty() {
+            expect_rows(blocks::delete(conn, removed_blocks)?, removed_blocks.len())?;
         }
-        if !self.new_blocks.is_empty() {
-            blocks::insert(conn, &self.new_blocks, now)?;
+        if !new_blocks.is_empty() {
+            blocks::insert(conn, new_blocks, now)?;
         }
         Ok(())
     }
@@ -128,6 +119,7 @@ mod tests {
         let block = Block { target: UserId(1), blocked: UserId(2) };
         let mut constraints = RequestConstraints::default();
         assert!(constraints.block(block) && !constraints.block(block) && constraints.is_blocked(&block));
+        assert!(constraints.has_changes());
         assert!(
             constraints.unblock(&block) && !constraints.unblock(&block) && !constraints.is_blocked(&block)
         );
@@ -139,7 +131,9 @@ mod tests {
         assert!(
             constraints.unblock(&block) && !constraints.unblock(&block) && !constraints.is_blocked(&block)
         );
+        assert!(constraints.has_changes());
         assert!(constraints.block(block) && constraints.is_blocked(&block));
         assert!(constraints.new_blocks.is_empty() && constraints.removed_blocks.is_empty());
+        assert!(!constraints.has_changes());
     }
 }
