@@ -38,7 +38,7 @@ impl Countersign {
             Ok(204) => StatusCode::NO_CONTENT,
             Ok(401) => StatusCode::UNAUTHORIZED,
             Ok(403) => StatusCode::FORBIDDEN,
-            // Without an answer, nobody gets the file.
+            // If countersign does not answer, the file is not served.
             Ok(_) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

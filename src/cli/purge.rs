@@ -34,7 +34,7 @@ struct PurgeSummary {
 /// Deletes batches until none is left. If `audit.keep_days` is set, it decides which entries
 /// of the audit log are deleted.
 pub fn run(args: &PurgeArgs, audit: AuditSettings, store: &Store, output: &Output) -> Result<(), CliError> {
-    let now = store.read(|conn| conn.now())?;
+    let now = store.read(purge::now())?;
     let cutoff = now.plus_seconds(-args.older_than * SECONDS_PER_DAY);
     let audit_cutoff = audit.cutoff(now).unwrap_or(cutoff);
     let before = cutoff.rfc3339();

@@ -1,6 +1,5 @@
 //! The tests that keep `docs/reference/configuration.md` and `countersign.example.toml` in line
-//! with the table of keys. To write the reference page anew:
-//! `UPDATE_DOCS=1 cargo test --lib config::reference`.
+//! with the table of keys. `make config-reference` writes the page.
 
 use std::fmt::Write;
 use std::fs;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 pub const MAX_RECORD_BYTES: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// Counts of what has been read.
+/// Counts of the input that has been read.
 #[derive(Debug, Default)]
 pub struct ReadCounter {
     lines: Cell<u64>,

@@ -3,11 +3,16 @@
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use crate::services::DbWork;
-use crate::store::audit_log;
 use crate::store::purge::{self, PurgeCounts};
+use crate::store::{Conn, audit_log};
 
 /// Rows of one table that one transaction deletes at most.
 const BATCH_SIZE: i64 = 1_000;
+
+/// The database's current time.
+pub fn now() -> impl DbWork<Timestamp> {
+    Conn::now
+}
 
 /// Deletes a batch of records that ended before `cutoff`, and of audit log entries from
 /// before `audit_cutoff`. Returns zero counts when no record is left. With `audit`, a batch
