@@ -38,4 +38,5 @@ pub mod fuzzing;
 pub mod http;
 pub mod i18n;
 pub mod mail;
+pub mod services;
 pub mod store;

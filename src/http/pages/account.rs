@@ -20,11 +20,12 @@ use super::templates::{self, resource};
 use super::user_agent::UserAgent;
 use crate::auth::error::AuthError;
 use crate::domain::token::SessionId;
+use crate::http::client_ip;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
 use crate::store::{sessions, users};
 
 /// Where a form of the page leads back to.

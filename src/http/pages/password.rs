@@ -20,11 +20,12 @@ use crate::domain::rate_limit::{RateLimitKey, RateLimited, rate_limit_prefix};
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{Email, User};
 use crate::entropy;
+use crate::http::client_ip;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
 use crate::store::{password_links, rate_limits, users};
 
 pub(super) fn routes(app: &mut ServiceConfig) {

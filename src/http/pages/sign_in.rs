@@ -15,10 +15,11 @@ use super::session;
 use super::templates::accept_language;
 use crate::auth::error::AuthError;
 use crate::domain::user::Email;
+use crate::http::client_ip;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
 use crate::store::users;
 
 #[derive(OpenApi)]
