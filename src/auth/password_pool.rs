@@ -34,7 +34,7 @@ impl Default for HashPool {
 }
 
 impl HashPool {
-    /// Waits for a slot; `None` after [`HASH_QUEUE_TIMEOUT`] or at the request's deadline.
+    /// Waits for a slot; `None` after `HASH_QUEUE_TIMEOUT` or at the request's deadline.
     pub async fn acquire(&self) -> Option<HashSlot> {
         let permit =
             timeout_at(deadline::by(HASH_QUEUE_TIMEOUT).into(), Arc::clone(&self.permits).acquire_owned());

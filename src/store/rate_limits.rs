@@ -122,7 +122,7 @@ pub async fn update<T: Send + 'static>(
     }
 }
 
-/// Deletes up to [`SWEEP_BATCH_SIZE`] idle rows that are not locked, and returns their number.
+/// Deletes up to `SWEEP_BATCH_SIZE` idle rows that are not locked, and returns their number.
 pub fn delete_idle(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
     let idle = rate_limits::table
         .filter(rate_limits::theoretical_arrival.le(DbTimestamp(now)))

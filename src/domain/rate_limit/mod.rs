@@ -8,11 +8,11 @@
 //! | which limits apply: [`RequestLimits`], [`SignInLimits`], [`PasswordResetLimits`] | `limits.rs` |
 //! | the state in a transaction: [`RateLimiter`], [`QuotaStatus`], [`RateLimited`] | `limiter.rs` |
 //! | rows, locks, the sweep | [`crate::store::rate_limits`] |
-//! | configuration keys and defaults | [`crate::config::rate_limits`] |
+//! | configuration keys and defaults | `config/rate_limits.rs` |
 //! | response headers, unknown references | [`crate::http::rate_limit`] |
 //!
 //! The limits are enforced by [`crate::store::ledger`] (requests),
-//! [`crate::auth::login_throttle`] (sign-ins) and [`crate::http::pages::password`] (password
+//! [`crate::auth::login_throttle`] (sign-ins) and `http/pages/password.rs` (password
 //! resets).
 //!
 //! To change a default, edit `RateLimits::parse` in `config/rate_limits.rs` and
