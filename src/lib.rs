@@ -38,4 +38,5 @@ pub mod http;
 pub mod i18n;
 pub mod mail;
 pub mod password;
+pub mod services;
 pub mod store;

@@ -17,7 +17,6 @@ pub mod middleware;
 pub mod openapi;
 pub mod pages;
 pub mod password_pool;
-pub mod peer_uid;
 pub mod rate_limit_headers;
 pub mod rate_limit_update;
 pub mod resource_server;

@@ -10,9 +10,10 @@ use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::http::pages::context::PageContext;
-use crate::http::pages::error::{PageError, see_other};
+use crate::http::pages::error::PageError;
 use crate::http::pages::form::{CsrfForm, Form};
-use crate::http::pages::pager::{Pager, flash};
+use crate::http::pages::pager::Pager;
+use crate::http::pages::url::see_other;
 use crate::http::state::AppState;
 use crate::store::admin;
 use crate::store::outbox::{self, MailFilter, MailResult, OutboxMail};
@@ -59,7 +60,7 @@ pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<H
     let pagination = pagination.finish(&mut found);
     let mails: Vec<Value> = found.iter().map(|mail| row(mail, to.get(&mail.id), now)).collect();
     let states = FILTERS.map(|(name, _)| name);
-    let flash = flash(&ctx, "staff-mail", &["retried", "not-retried"]);
+    let flash = ctx.flash("staff-mail", &["retried", "not-retried"]);
     Ok(ctx.render_ok("staff-mail", context! { mails, pagination, flash, state, states }))
 }
 

@@ -18,14 +18,15 @@ use utoipa::{IntoResponses, OpenApi, PartialSchema};
 
 use super::context::PageContext;
 use super::error::PageError;
-use super::session::SignedIn;
-use super::{HtmlErrors, templates};
+use super::responses::HtmlErrors;
+use super::templates;
 use crate::domain::audit::AuditContext;
 use crate::domain::timestamp::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::http::state::AppState;
+use crate::services::sessions::SignedIn;
 use crate::store::{Conn, QueryResult};
 
 /// Puts the rooms in place.
