@@ -15,7 +15,7 @@ use crate::domain::user::Email;
 use crate::entropy;
 use crate::mail::message;
 use crate::mail::transport::Transport;
-use crate::store::outbox::{self, MailKind, OutboxMail};
+use crate::store::outbox::{self, OutboxMail, OutboxSubject};
 use crate::store::{Store, admin};
 
 /// What can be done about mails.
@@ -56,10 +56,10 @@ struct MailListItem {
 
 impl MailListItem {
     fn new(mail: OutboxMail, to: Option<&Email>, now: Timestamp) -> Self {
-        let (about, request) = match mail.kind {
-            MailKind::Request(request) => ("request", Some(request.0)),
+        let (about, request) = match mail.subject {
+            OutboxSubject::Request(request) => ("request", Some(request.0)),
             // A link's id is not published: the server's key makes the link of it.
-            MailKind::PasswordLink(_) => ("password", None),
+            OutboxSubject::PasswordLink(_) => ("password", None),
         };
         Self {
             id: mail.id.to_string(),

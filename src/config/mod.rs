@@ -17,6 +17,7 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::domain::permission_request::MAX_REQUEST_TTL_SECONDS;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{Keyring, ServerKeyTooShort};
 use crate::i18n::Language;
@@ -35,9 +36,6 @@ use sources::{RequestsTable, SettingKey, Sources};
 
 /// The file that is read from the working directory unless another is named.
 pub const DEFAULT_CONFIG_FILE: &str = "countersign.toml";
-/// The longest that a request may live, in seconds: 30 days. Nobody may raise
-/// it, since a key that was replaced must be kept for as long.
-const MAX_TTL_SECONDS: i64 = 2_592_000;
 /// The shortest that a request may live, in seconds.
 const MIN_TTL_SECONDS: i64 = 60;
 /// What a request lives for unless told, in seconds: 7 days.
@@ -291,8 +289,9 @@ impl RequestSettings {
         sources: &Sources<E>,
         file: RequestsTable,
     ) -> Result<Self, ConfigError> {
-        let max_ttl = sources.integer("requests.max_ttl", file.max_ttl, MIN_TTL_SECONDS..=MAX_TTL_SECONDS)?;
-        let max_ttl = max_ttl.unwrap_or(MAX_TTL_SECONDS);
+        let max_ttl =
+            sources.integer("requests.max_ttl", file.max_ttl, MIN_TTL_SECONDS..=MAX_REQUEST_TTL_SECONDS)?;
+        let max_ttl = max_ttl.unwrap_or(MAX_REQUEST_TTL_SECONDS);
         let default_ttl =
             sources.integer("requests.default_ttl", file.default_ttl, MIN_TTL_SECONDS..=max_ttl)?;
         Ok(Self {

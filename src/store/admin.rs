@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use super::bundles::{self, BundleChange, BundleError, NewBundle};
-use super::outbox::{self, MailKind, OutboxMail};
+use super::outbox::{self, OutboxMail, OutboxSubject};
 use super::users::{self, NewUser};
 use super::{Conn, audit_log, hubs, password_links, requests, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
@@ -68,8 +68,8 @@ pub fn counts(conn: &mut Conn) -> QueryResult<AdminCounts> {
     };
     Ok(AdminCounts {
         users: count("users")?,
-        pending_mails: count("outbox WHERE finished_at IS NULL")?,
-        failed_mails: count("outbox WHERE result = 'failed'")?,
+        pending_mails: count("outbox WHERE kind = 'mail' AND finished_at IS NULL")?,
+        failed_mails: count("outbox WHERE kind = 'mail' AND result = 'failed'")?,
     })
 }
 
@@ -230,17 +230,18 @@ pub fn retry_mail(conn: &mut Conn, id: Uuid, context: &AuditContext, now: Timest
 pub fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid, Email>> {
     let (mut request_ids, mut link_ids) = (Vec::new(), Vec::new());
     for mail in mails {
-        match mail.kind {
-            MailKind::Request(number) => request_ids.push(number),
-            MailKind::PasswordLink(link) => link_ids.push(link),
+        match mail.subject {
+            OutboxSubject::Request(number) => request_ids.push(number),
+            OutboxSubject::PasswordLink(link) => link_ids.push(link),
         }
     }
     let requests = requests::by_ids(conn, &request_ids)?;
-    let requests = requests.into_iter().map(|request| (MailKind::Request(request.id), request.terms.target));
+    let requests =
+        requests.into_iter().map(|request| (OutboxSubject::Request(request.id), request.terms.target));
     let links = password_links::by_ids(conn, &link_ids)?;
-    let links = links.into_iter().map(|link| (MailKind::PasswordLink(link.id), link.user));
-    let targets: HashMap<MailKind, UserId> = requests.chain(links).collect();
+    let links = links.into_iter().map(|link| (OutboxSubject::PasswordLink(link.id), link.user));
+    let targets: HashMap<OutboxSubject, UserId> = requests.chain(links).collect();
     let emails = users::emails_by_id(conn, targets.values().copied().collect())?;
-    let to = |mail: &OutboxMail| Some((mail.id, emails.get(targets.get(&mail.kind)?)?.clone()));
+    let to = |mail: &OutboxMail| Some((mail.id, emails.get(targets.get(&mail.subject)?)?.clone()));
     Ok(mails.iter().filter_map(to).collect())
 }

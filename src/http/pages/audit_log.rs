@@ -21,7 +21,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::state::AppState;
 use crate::i18n::Language;
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::users;
 
 /// The entries of a page.
@@ -131,7 +131,7 @@ async fn show(
         if !is_valid {
             return Ok(Some((Vec::new(), Vec::new())));
         }
-        let entries = audit_log_reader::list_newest(conn, &filter, PAGE_SIZE + 1)?;
+        let entries = audit_log::list_newest(conn, &filter, PAGE_SIZE + 1)?;
         let mut actors: Vec<UserId> = entries.iter().filter_map(|entry| entry.actor).collect();
         actors.sort_unstable();
         actors.dedup();

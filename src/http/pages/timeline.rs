@@ -20,7 +20,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::state::AppState;
 use crate::i18n::Language;
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::link_views::{self, LinkViewCounts};
 use crate::store::outbox::{self, OutboxMail};
 use crate::store::{Conn, QueryResult, bundles, permissions, requests, users};
@@ -139,7 +139,7 @@ impl RequestHistory {
         let mut trail = Vec::new();
         for subject in [format!("request:{id}"), format!("permission:{id}")] {
             let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
-            trail.extend(audit_log_reader::list_newest(conn, &filter, MAX_AUDIT_ENTRIES)?);
+            trail.extend(audit_log::list_newest(conn, &filter, MAX_AUDIT_ENTRIES)?);
         }
         trail.sort_by_key(|entry| entry.id);
         Ok(Some(Self {

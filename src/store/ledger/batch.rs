@@ -30,6 +30,7 @@ use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
 use crate::failpoints::fail_point;
 use crate::store::audit_log::{self, NewAuditEntry};
+use crate::store::outbox::{OutboxKind, OutboxSubject};
 use crate::store::participants::Participants;
 use crate::store::requests::{self, RequestSelector};
 use crate::store::requests_with_parties::{self, RequestsWithParties};
@@ -168,8 +169,11 @@ impl Batch {
             .filter(|request| mode == ConcurrencyMode::LockedWithRecheck || is_closed(request));
         terms.extend(to_recheck.map(|request| request.terms));
         let grants = if terms.is_empty() { Vec::new() } else { permissions::by_terms(conn, &terms)? };
-        let pending_mails =
-            if resend_ids.is_empty() { HashSet::new() } else { outbox::pending(conn, &resend_ids)? };
+        let pending_mails = if resend_ids.is_empty() {
+            HashSet::new()
+        } else {
+            outbox::pending(conn, OutboxKind::Mail, &resend_ids)?
+        };
         let privileges =
             if creators.is_empty() { HashMap::new() } else { hubs::privileges(conn, &creators)? };
         Ok(Self {
@@ -582,18 +586,23 @@ impl Batch {
             request.id = number;
             match request.permission() {
                 Some(permission) => drop(self.grants.insert(permission.terms, permission)),
-                None => mails.push((entropy::token().uuid(self.now), number)),
+                None => mails.push((entropy::token().uuid(self.now), OutboxSubject::Request(number))),
             }
         }
-        if mails.is_empty() { Ok(()) } else { outbox::insert(conn, &mails, self.now) }
+        if mails.is_empty() { Ok(()) } else { outbox::insert(conn, OutboxKind::Mail, &mails, self.now) }
     }
 
     fn write_resent_mails(&self, conn: &mut Conn) -> QueryResult<()> {
         if self.resent_requests.is_empty() {
             return Ok(());
         }
-        let mail = |id: &RequestId| (entropy::token().uuid(self.now), *id);
-        outbox::insert(conn, &self.resent_requests.iter().map(mail).collect::<Vec<_>>(), self.now)
+        let mail = |id: &RequestId| (entropy::token().uuid(self.now), OutboxSubject::Request(*id));
+        outbox::insert(
+            conn,
+            OutboxKind::Mail,
+            &self.resent_requests.iter().map(mail).collect::<Vec<_>>(),
+            self.now,
+        )
     }
 
     /// What the batch changes of how much each user has open and standing.

@@ -21,7 +21,7 @@ use crate::domain::user::User;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::store::outbox::{self, MailResult, OutboxMail};
+use crate::store::outbox::{self, OutboxMail, OutboxResult};
 use crate::store::participants::Participants;
 use crate::store::requests::{self, Side};
 use crate::store::{blocks, permissions, users};
@@ -148,8 +148,8 @@ fn mail_status(mail: Option<&OutboxMail>, ctx: &PageContext, me: &User) -> Value
         return context! { state => "none", badge => "", at => (), mail_error => (), is_pending => false };
     };
     let (state, badge) = match mail.result.as_deref() {
-        Some(result) if result == MailResult::Sent.name() => ("sent", "good"),
-        Some(result) if result == MailResult::Failed.name() => ("failed", "bad"),
+        Some(result) if result == OutboxResult::Sent.name() => ("sent", "good"),
+        Some(result) if result == OutboxResult::Failed.name() => ("failed", "bad"),
         Some(_) => ("none", ""),
         None if mail.leased => ("sending", "open"),
         None if mail.last_error.is_some() => ("delayed", "warn"),

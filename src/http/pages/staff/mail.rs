@@ -15,15 +15,15 @@ use crate::http::pages::form::{CsrfForm, Form};
 use crate::http::pages::pager::{Pager, flash};
 use crate::http::state::AppState;
 use crate::store::admin;
-use crate::store::outbox::{self, MailFilter, MailResult, OutboxMail};
+use crate::store::outbox::{self, MailFilter, OutboxMail, OutboxResult};
 
 const PATH: &str = "/staff/mail";
 /// What may be listed, by its name in the query.
 const FILTERS: [(&str, MailFilter); 4] = [
     ("all", MailFilter::All),
     ("unsent", MailFilter::Pending),
-    ("failed", MailFilter::Finished(MailResult::Failed)),
-    ("sent", MailFilter::Finished(MailResult::Sent)),
+    ("failed", MailFilter::Finished(OutboxResult::Failed)),
+    ("sent", MailFilter::Finished(OutboxResult::Sent)),
 ];
 
 #[derive(OpenApi)]
