@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use uuid::Uuid;
 
-use super::{OutboxKind, OutboxResult, OutboxSubject};
+use super::item::{OutboxKind, OutboxResult, OutboxSubject};
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::schema::outbox;

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use uuid::Uuid;
 
-use super::{OutboxKind, OutboxResult, OutboxSubject, db_uuids};
+use super::item::{OutboxKind, OutboxResult, OutboxSubject};
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::bulk::bulk;
@@ -41,7 +41,7 @@ bulk! {
 /// Updates the unfinished items that are still under a lease, and returns their ids.
 macro_rules! update_leased {
     ($conn:expr, $lease:expr, $ids:expr, $set:expr) => {{
-        let ids = db_uuids($ids);
+        let ids: Vec<DbUuid> = $ids.iter().copied().map(DbUuid).collect();
         let leased = outbox::id.eq_any(&ids).and(outbox::lease.eq(DbUuid($lease)));
         let updated: Vec<DbUuid> = with_backend!($conn, c => diesel::update(outbox::table)
             .filter(leased.assume_not_null().and(outbox::finished_at.is_null()))
@@ -145,7 +145,7 @@ pub(super) fn defer(
 ) -> QueryResult<Vec<Uuid>> {
     let set =
         (outbox::lease.eq(None::<DbUuid>), outbox::due_at.eq(DbTimestamp(due)), outbox::last_error.eq(error));
-    update_leased!(conn, lease, &[id], set)
+    update_leased!(conn, lease, [id], set)
 }
 
 /// Ends the lease of items whose delivery was not attempted. They are due immediately.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{ClaimedItem, OutboxKind, OutboxResult, queue};
+use super::item::{OutboxKind, OutboxResult};
+use super::queue::{self, ClaimedItem};
 use crate::domain::timestamp::Timestamp;
 use crate::entropy;
 use crate::store::{Conn, QueryResult};
