@@ -6,7 +6,8 @@ use crate::config::{self, DatabaseUrl, PublicUrl, SmtpUrl, WebOrigin};
 use crate::domain::export_token::ExportTokenRef;
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
-use crate::http::{auth, form, hexo, mfs, pages, resource_server};
+use crate::http::extract::form;
+use crate::http::{auth, hexo, mfs, pages, resource_server};
 
 /// A target: takes bytes from anywhere.
 pub type Target = fn(&[u8]);

@@ -20,8 +20,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use sha2::Sha256;
 
-use super::client_ip;
 use super::error::ApiError;
+use super::extract::client_ip;
 use super::login_throttle::LoginThrottle;
 use super::password_pool::HashPool;
 use super::state::AppState;

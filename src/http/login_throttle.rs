@@ -11,7 +11,8 @@
 use std::net::IpAddr;
 
 use super::auth::AuthError;
-use super::{client_ip, rate_limit_update};
+use super::extract::client_ip;
+use super::rate_limit_update;
 use crate::domain::rate_limit::{KeyedLimit, RateLimitKey, RateLimiter, SignInLimits};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;

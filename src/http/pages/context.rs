@@ -17,8 +17,8 @@ use crate::domain::audit::AuditContext;
 use crate::domain::token::{CsrfBinding, Keyring};
 use crate::entropy;
 use crate::http::auth;
-use crate::http::body::ExtractFuture;
 use crate::http::error::ApiError;
+use crate::http::extract::body::ExtractFuture;
 use crate::http::state::AppState;
 use crate::i18n::Language;
 

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use super::context::PageContext;
 use super::error::PageError;
 use super::session::SignedIn;
-use crate::http::body::{Body, ExtractFuture, media_type};
 use crate::http::error::ApiError;
+use crate::http::extract::body::{Body, ExtractFuture, media_type};
 
 /// A form that is nothing but a button, as it is documented.
 #[derive(ToSchema)]

@@ -20,11 +20,12 @@ use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{Email, User};
 use crate::entropy;
 use crate::http::error::ApiError;
+use crate::http::extract::client_ip;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::rate_limit_update;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, rate_limit_update};
 use crate::password::{self, PasswordError};
 use crate::store::{password_links, users};
 
