@@ -19,8 +19,9 @@ use crate::domain::permission_request::{NewPermissionRequest, PermissionRequest,
 use crate::domain::rate_limit::QuotaStatus;
 use crate::domain::timestamp::Timestamp;
 use crate::http::auth::Caller;
-use crate::http::body::{Authenticated, Body};
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
+use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
 use crate::http::rate_limit;
