@@ -38,4 +38,5 @@ pub mod http;
 pub mod i18n;
 pub mod mail;
 pub mod password;
+pub(crate) mod services;
 pub mod store;
