@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::delivery_report::{DeliveryOutcome, DeliveryReport};
 use super::outbox_sync::{ClaimedMail, MailPayload};
 use crate::domain::token::Keyring;
+use crate::failpoints;
 use crate::i18n::Language;
 use crate::mail::message::{ComposeError, MailBody, MailInput};
 use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
 use crate::mail::{Mailbox, Message};
 use crate::store::AsyncStore;
-use crate::failpoints;
 
 /// What it takes to write and send a mail.
 pub struct MailSender {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
@@ -677,6 +678,23 @@ fn row_source(table: &str) -> &str {
         }
         _ => table,
     }
+}
+
+/// The program for a server with this environment. If `FAILPOINTS` enables a mutant, it is the
+/// program with the patches of `tests/mutants`, otherwise the product.
+pub fn server_program<'a>(environment: impl IntoIterator<Item = (&'a str, &'a str)>) -> PathBuf {
+    let patches = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants");
+    let is_mutant = |setting: &str| {
+        let (name, _) = setting.split_once('=').unwrap_or_default();
+        patches.join(format!("{name}.patch")).exists()
+    };
+    let enables_mutant =
+        |(name, value): (&str, &str)| name == "FAILPOINTS" && value.split(';').any(is_mutant);
+    if !environment.into_iter().any(enables_mutant) {
+        return env!("CARGO_BIN_EXE_countersign").into();
+    }
+    let program = std::env::var("COUNTERSIGN_TEST_MUTANTS");
+    program.expect("COUNTERSIGN_TEST_MUTANTS names a program: run the tests by `make test`").into()
 }
 
 /// The query for what each table holds, in one statement: one row each, in the columns

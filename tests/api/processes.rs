@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::helpers::{AsUser, Backend, TestApp};
+use crate::helpers::{AsUser, Backend, SECRET, TestApp, server_program};
 
 /// A server process, ended when dropped.
 pub struct Server {
@@ -27,13 +27,13 @@ impl Server {
     pub fn start_with(toml: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("countersign.toml"), toml).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let mut child = Command::new(server_program(environment.iter().copied()))
             .arg("serve")
             .current_dir(directory.path())
             .env_clear()
             .env("BIND", "127.0.0.1:0")
             .env("PUBLIC_URL", "https://countersign.test")
-            .env("COUNTERSIGN_SECRET", crate::helpers::SECRET)
+            .env("COUNTERSIGN_SECRET", SECRET)
             .env("RUST_LOG", "info")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
@@ -117,8 +117,7 @@ fn run_failing(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Opt
 #[test]
 fn an_unreachable_database_at_startup_is_reported() {
     let nobody = "postgres://nobody:hunter2@127.0.0.1:9/nothing";
-    let (said, code) =
-        run_failing(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)]);
+    let (said, code) = run_failing(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", SECRET)]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("database"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");

@@ -1,27 +1,31 @@
 //! Mistakes that are planted in the servers, to see that the checker would see them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fault_proxy::NetworkFaults;
 use crate::scenario::{FaultSchedule, Scenario};
 
-/// The places in `src` that somebody else's tests plant mistakes in.
-const TESTED_ELSEWHERE: [&str; 14] = [
+/// The mutants in `tests/mutants` that other tests use.
+const TESTED_ELSEWHERE: [&str; 7] = [
     "auth.skip_hash",
-    "delivery.transient_error_as_sent",
-    "delivery.panic",
     "delivery.new_message_id",
-    "async_store.panic",
-    "handler.panic",
+    "delivery.transient_error_as_sent",
+    "lookup.no_split",
+    "readiness.always_ok",
     "response_delay.off",
+    "store.no_retry",
+];
+
+/// The fail points in `src` that `tests/faults` uses.
+const FAIL_POINTS: [&str; 7] = [
+    "async_store.panic",
+    "delivery.panic",
+    "handler.panic",
     "ledger.panic",
     "lookup.panic",
-    "lookup.no_split",
     "mailer.panic",
-    "readiness.always_ok",
     "registry.panic",
-    "store.no_retry",
 ];
 
 /// Declares a test for each mistake; and which there are.
@@ -90,25 +94,31 @@ fn an_unmodified_server_has_no_violations() {
     }
 }
 
-/// What `failpoints::fail_point` is asked for in the sources.
-fn failpoints_in(directory: &Path) -> BTreeSet<String> {
-    let mut planted = BTreeSet::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            planted.extend(failpoints_in(&path));
-        } else {
-            let source = std::fs::read_to_string(&path).unwrap();
-            let names = source.split("fail_point(\"").skip(1).filter_map(|rest| rest.split('"').next());
-            planted.extend(names.map(str::to_owned));
-        }
-    }
-    planted
+/// The files below `directory`.
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
+}
+
+/// The names that follow `call` in the files below `directory`, e.g. after `fail_point("`.
+fn names_in(directory: &str, call: &str) -> BTreeSet<String> {
+    let files = files_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory));
+    let names = files.iter().flat_map(|path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let names = text.split(call).skip(1).filter_map(|rest| rest.split('"').next());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    });
+    names.collect()
 }
 
 #[test]
-fn every_failpoint_is_tested() {
-    let planted = failpoints_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    let tried = MUTATIONS.iter().chain(&TESTED_ELSEWHERE).map(|mutation| (*mutation).to_owned()).collect();
-    assert_eq!(planted, tried);
+fn every_fail_point_and_every_mutant_is_tested() {
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(names_in("src", "fail_point(\""), set(&FAIL_POINTS));
+    assert_eq!(names_in("src", "mutant(\""), set(&[]));
+    let patches = files_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants"));
+    let patches =
+        patches.iter().filter(|path| path.extension().is_some_and(|extension| extension == "patch"));
+    let patches = patches.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned());
+    assert_eq!(patches.collect::<BTreeSet<_>>(), &set(MUTATIONS) | &set(&TESTED_ELSEWHERE));
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::fault_proxy::{FaultProxy, NetworkFaults};
-use crate::helpers::SECRET;
+use crate::helpers::{SECRET, server_program};
 
 /// How long a replica may take to end when it is asked to, and to start.
 const START_STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -112,7 +112,8 @@ impl Replica {
     }
 
     fn try_start(&self, said: &mut Vec<String>) -> bool {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let environment = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut child = Command::new(server_program(environment.clone()))
             .arg("serve")
             .current_dir(self.directory.path())
             .env_clear()
@@ -121,7 +122,7 @@ impl Replica {
             .env("COUNTERSIGN_SECRET", SECRET)
             .env("COUNTERSIGN_LIMITS", "off")
             .env("RUST_LOG", "warn,countersign::app=info")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::cleanup::{ChildProcess, ScratchDirectory};
-use crate::helpers::SECRET;
+use crate::helpers::{SECRET, server_program};
 
 /// A server, killed when dropped.
 pub struct Server {
@@ -23,7 +23,7 @@ impl Server {
         clean_up_on_interrupt();
         let directory = ScratchDirectory::new();
         let process = ChildProcess::start(
-            Command::new(env!("CARGO_BIN_EXE_countersign"))
+            Command::new(server_program(environment.iter().copied()))
                 .arg("serve")
                 .current_dir(directory.path())
                 .env_clear()

@@ -1,5 +1,19 @@
 //! What the hexo dialect's tests share: two people, a bundle, and what a refusal owes.
 
+mod audit;
+mod block;
+mod bundle;
+mod concurrency;
+mod create_request;
+mod idempotency;
+mod index;
+mod input;
+mod list;
+mod permission;
+mod redeem;
+mod request;
+mod user;
+
 use countersign::domain::bundle::Bundle;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
