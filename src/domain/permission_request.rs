@@ -51,8 +51,8 @@ impl RequestOutcome {
     /// The name that the database keeps.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Approved => "redeemed",
-            Self::GrantedDirectly => "given",
+            Self::Approved => "approved",
+            Self::GrantedDirectly => "granted",
             Self::Declined => "declined",
             Self::Withdrawn => "withdrawn",
             Self::Replaced => "replaced",
@@ -64,8 +64,8 @@ impl RequestOutcome {
     /// is an end like any other.
     pub(crate) fn from_db(name: &str) -> Self {
         match name {
-            "redeemed" => Self::Approved,
-            "given" => Self::GrantedDirectly,
+            "approved" => Self::Approved,
+            "granted" => Self::GrantedDirectly,
             "declined" => Self::Declined,
             "replaced" => Self::Replaced,
             "expired" => Self::Expired,
@@ -490,8 +490,8 @@ mod tests {
     #[test]
     fn outcomes_round_trip_by_name() {
         for (outcome, name) in [
-            (RequestOutcome::Approved, "redeemed"),
-            (RequestOutcome::GrantedDirectly, "given"),
+            (RequestOutcome::Approved, "approved"),
+            (RequestOutcome::GrantedDirectly, "granted"),
             (RequestOutcome::Declined, "declined"),
             (RequestOutcome::Withdrawn, "withdrawn"),
             (RequestOutcome::Replaced, "replaced"),
@@ -533,7 +533,7 @@ mod tests {
         assert_eq!(second.permission(), None, "it stands by other means");
         let given = PermissionRequest::granted_directly(request.terms, request.redeem_id, START);
         assert_eq!(given.permission().map(|grant| grant.created_at), Some(START));
-        assert_eq!((given.status(START).name(), given.seconds_left(START)), ("given", 0));
+        assert_eq!((given.status(START).name(), given.seconds_left(START)), ("granted", 0));
     }
 
     #[test]

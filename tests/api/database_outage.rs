@@ -296,7 +296,7 @@ async fn a_lost_commit_response_is_resolved() {
     assert_eq!(withdraw.send().await.unwrap().status(), 204);
     assert!(wire.has_dropped());
 
-    wire.drop_next_response(b"unchanged\0");
+    wire.drop_next_response(b"assert_true\0");
     let token = app.redeem_token(&second);
     let redeem = app.put(&format!("{url}/api/bundle_permission_request/{token}/")).as_user(&grace);
     assert_eq!(redeem.send().await.unwrap().status(), 200);

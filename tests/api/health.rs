@@ -39,9 +39,9 @@ on_both_databases! {
         let answer = app.get("/metrics").send().await.unwrap();
         assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
         let text = answer.text().await.unwrap();
-        let labels = r#"method="GET",route="/api/user/{name}",status="404""#;
+        let labels = r#"method="GET",route="/api/user/{id}",status="404""#;
         assert!(text.contains(&format!("countersign_http_request_duration_seconds_count{{{labels}}} 3\n")), "{text}");
-        assert!(text.contains(r#"method="other",route="none",status="404""#), "{text}");
+        assert!(text.contains(r#"method="other",route="unmatched",status="404""#), "{text}");
         for line in ["countersign_database_ready 1", "countersign_registry_alive 1", "countersign_mail_oldest_unsent_seconds 0"] {
             assert!(text.contains(&format!("{line}\n")), "{text}");
         }

@@ -182,7 +182,7 @@ on_both_databases! {
         let numbers: Vec<u64> = lines.iter().map(|(line, _)| *line).collect();
         assert_eq!(numbers, (2..22).collect::<Vec<_>>());
         let ended = app.import(&["users", "file.csv"], &many);
-        assert!(ended.stderr.contains("and 10 more\nerror: 30 lines"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("and 10 more\nerror: the file has 30 invalid lines"), "{}", ended.stderr);
     }
 
     async fn an_imported_request_is_redeemed_by_its_target(app: TestApp) {

@@ -150,10 +150,10 @@ async fn a_limit_check_reads_only_its_own_rows() {
          ANALYZE rate_limits",
     )
     .unwrap();
-    let before = rows_read(&mut conn, "meters");
+    let before = rows_read(&mut conn, "rate_limits");
     (10..20).for_each(batch);
     drop(store);
-    let read = rows_read_since(&mut conn, "meters", before);
+    let read = rows_read_since(&mut conn, "rate_limits", before);
     assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
 }
 
@@ -167,7 +167,7 @@ async fn the_audit_log_reads_only_the_requested_page() {
     let mut conn = PgConnection::establish(&app.database_url).unwrap();
     // Of these the planner knows that they are many, and not that they are all newer.
     conn.batch_execute(&format!(
-        "INSERT INTO audit_log (id, at, actor, action, subject, concerns) \
+        "INSERT INTO audit_log (id, at, actor, action, subject, affected_user_1) \
          SELECT (lpad(to_hex(1893456060000 + i), 12, '0') || '7000' || lpad(to_hex(i), 16, '0'))::uuid, \
          timestamptz '2030-01-01 00:01:00Z' + i * interval '1 ms', 1000 + i % 7, 'export.created', 'export:' || i, \
          1000 + i % 3 FROM generate_series(1, 100000) i; \
@@ -186,7 +186,7 @@ async fn the_audit_log_reads_only_the_requested_page() {
         AuditLogFilter { until: Some(asked.created_at.plus_seconds(1)), ..AuditLogFilter::default() },
     ];
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
-    let before = rows_read(&mut conn, "events");
+    let before = rows_read(&mut conn, "audit_log");
     for filter in &filters {
         let found = store
             .read(|conn| audit_log_reader::list(conn, filter, LimitOffset { limit: 20, offset: 0 }))
@@ -196,7 +196,7 @@ async fn the_audit_log_reads_only_the_requested_page() {
     let all = store.read(|conn| audit_log_reader::list_newest(conn, &AuditLogFilter::default(), 20)).unwrap();
     assert_eq!(all.len(), 20);
     drop(store);
-    let read = rows_read_since(&mut conn, "events", before);
+    let read = rows_read_since(&mut conn, "audit_log", before);
     assert!((20..1_000).contains(&read), "{read} rows or entries were read");
 }
 

@@ -162,7 +162,7 @@ on_both_databases! {
         for guess in [guess("a@example.org"), give("b@example.org"), block("4711")] {
             expect_refusal(&app, guess, 400).await;
         }
-        let refusal = (1_200, "\"references\";q=3;w=3600".to_owned());
+        let refusal = (1_200, "\"unknown_references\";q=3;w=3600".to_owned());
         for who in ["nobody@example.org", "grace@example.org", "4711", &grace.uri(), "nonsense"] {
             for guess in [guess(who), give(who), block(who)] {
                 assert_eq!(expect_rate_limited(&app, guess).await, refusal, "{who}");

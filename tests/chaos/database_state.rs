@@ -275,7 +275,7 @@ fn read_audit_log(
 
 fn end_reason(outcome: &str) -> EndReason {
     match outcome {
-        "redeemed" => EndReason::Redeemed,
+        "approved" => EndReason::Redeemed,
         "declined" => EndReason::Declined,
         "withdrawn" => EndReason::Withdrawn,
         "replaced" => EndReason::Replaced,

@@ -68,10 +68,10 @@ on_both_databases! {
         }
         let (_, page) = told(app.get(&format!("{url}/mailbox"))).await;
         assert_eq!(page.matches(">A mail<").count(), 20);
-        assert!(page.contains("from=20") && page.contains("1 to 20"), "{page}");
+        assert!(page.contains("offset=20") && page.contains("1 to 20"), "{page}");
         let (_, page) = told(app.get(&format!("{url}/mailbox?offset=20"))).await;
         assert_eq!(page.matches(">A mail<").count(), 10);
-        assert!(page.contains("from=0") && !page.contains("from=40"), "{page}");
+        assert!(page.contains("offset=0") && !page.contains("offset=40"), "{page}");
         for from in ["1", "-1", "x", "999999999999999999999", ""] {
             assert_eq!(told(app.get(&format!("{url}/mailbox?offset={from}"))).await.0, 200);
         }
