@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::helpers::{AsUser, TestApp};
 use crate::mfs::{REVOKE, owner, token, told};
 
-/// Asks for this, with this token in Drumee's header.
+/// Sends a request with the token in the Drumee header.
 async fn get_authz(app: &TestApp, token: &str, query: &str) -> Response {
     let ask = app.get(&format!("/authz?{query}")).header("x-param-mfs-token", token);
     ask.send().await.unwrap()
@@ -17,7 +17,7 @@ async fn status(app: &TestApp, token: &str, query: &str) -> u16 {
     get_authz(app, token, query).await.status().as_u16()
 }
 
-/// How often a token was used, once the servers have written it down.
+/// The stored number of uses of a token, after a restart of the servers.
 fn recorded_uses(app: &mut TestApp) -> i64 {
     app.restart();
     app.count("SELECT CAST(coalesce(sum(uses), 0) AS bigint) AS n FROM export_uses")
