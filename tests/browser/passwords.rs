@@ -21,7 +21,7 @@ async fn a_forgotten_password_is_reset_by_mail_and_signs_in() {
         browser.fill_in("new", NEW).await;
         browser.fill_in("confirm", "tea with the carpenter").await;
         browser.click_and_navigate("main button.primary").await;
-        assert_eq!(browser.count("[name=again][aria-describedby=wrong]").await, 1);
+        assert_eq!(browser.count("[name=confirm][aria-describedby=form-error]").await, 1);
         browser.fill_in("new", NEW).await;
         browser.fill_in("confirm", NEW).await;
         browser.click_and_navigate("main button.primary").await;

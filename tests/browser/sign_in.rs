@@ -34,7 +34,7 @@ async fn a_wrong_password_is_reported_and_the_right_one_signs_in() {
 
 #[actix_web::test]
 async fn too_many_guesses_are_limited_until_later() {
-    let toml = "[limits]\nfailures_per_account = \"2/h\"\n";
+    let toml = "[limits]\nfailed_sign_ins_per_account = \"2/h\"\n";
     with_browser(BrowserOptions { toml, ..BrowserOptions::default() }, async |app, browser| {
         let grace = app.user("grace@example.org");
         browser.go_to("/sign-in").await;
