@@ -1,4 +1,4 @@
-//! What countersign promises, asked of a real server over HTTP, on both databases.
+//! Tests of a real server over HTTP, on both databases.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! A real nginx before a folder of files, configured as `docs/nginx.conf` says.
+//! A real nginx that serves files with the configuration in `docs/nginx.conf`.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -15,8 +15,7 @@ use crate::pages::dev_mail::spawn_with_mail_directory;
 
 const EXAMPLE_CONFIG: &str = include_str!("../../docs/nginx.conf");
 
-/// An nginx of the test's own: one process, all of whose files are in a
-/// temporary directory.
+/// An nginx process whose files are all in a temporary directory.
 struct Nginx {
     url: String,
     process: Child,
@@ -24,7 +23,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx before this server, with the example's files.
+    /// Starts nginx in front of this server, with the files of the example.
     async fn before(app: &TestApp) -> Self {
         Self::start(|directory, port| {
             write_served_files(directory);
@@ -33,7 +32,7 @@ impl Nginx {
         .await
     }
 
-    /// Starts nginx as a proxy before this server, with more that it is told for that.
+    /// Starts nginx as a reverse proxy of this server, with additional directives.
     async fn plain_proxy(url: &str, more: &str) -> Self {
         Self::start(|_, port| {
             format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {url}; {more} }} }}")
@@ -41,11 +40,11 @@ impl Nginx {
         .await
     }
 
-    /// Starts it with what this says that its `http` is to be, in a directory, at a port.
+    /// Starts nginx. `http` returns the content of the `http` block for a directory and a port.
     async fn start(http: impl Fn(&Path, u16) -> String) -> Self {
         let program = std::env::var("COUNTERSIGN_TEST_NGINX")
             .expect("COUNTERSIGN_TEST_NGINX names the nginx program: run the tests by `make test`");
-        // Somebody else may take the port before nginx does.
+        // Another process may take the port before nginx does.
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -63,7 +62,7 @@ impl Nginx {
         panic!("nginx does not start; what it says stands above");
     }
 
-    /// Status and body of the answer to a request with this token.
+    /// The status and body of the response to a request with this token.
     async fn fetch(&self, app: &TestApp, method: Method, path: &str, token: Option<&str>) -> (u16, String) {
         let mut request = app.request(method, &format!("{}{path}", self.url));
         if let Some(token) = token {
@@ -92,7 +91,7 @@ fn write_served_files(directory: &Path) {
     }
 }
 
-/// The example, with the test's addresses and paths.
+/// The example with the addresses and paths of the test.
 fn adapted_example(directory: &Path, countersign: &str, port: u16) -> String {
     let files = directory.join("files");
     let mut example = EXAMPLE_CONFIG.to_owned();
@@ -119,7 +118,7 @@ fn configure(directory: &Path, http: &str) {
     std::fs::write(directory.join("nginx.conf"), config).unwrap();
 }
 
-/// Waits until the process listens; false when it has ended instead.
+/// Waits until the process listens. Returns false if it exits instead.
 async fn wait_until_listening(process: &mut Child, port: u16) -> bool {
     loop {
         if process.try_wait().unwrap().is_some() {

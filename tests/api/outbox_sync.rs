@@ -1,4 +1,4 @@
-//! Rounds to the outbox: many marks in one transaction, each judged by itself.
+//! The outbox sync: many delivery reports in one transaction, each handled separately.
 
 use countersign::actors::delivery_report::{DeliveryOutcome, DeliveryReport, LeasedMail};
 use countersign::actors::outbox_sync::{ClaimedMail, OutboxSync, SyncOutcome};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::helpers::{Backend, TestApp};
 
-/// A database that owes some mails, and no server to send them.
+/// A database with pending mails, without a server that sends them.
 struct OutboxFixture {
     app: TestApp,
     store: Store,
@@ -43,13 +43,13 @@ impl OutboxFixture {
         returned.mails
     }
 
-    /// Lets another replica have a mail, as if the lease had run out.
+    /// Gives the mail to another replica, as after an expired lease.
     fn reassign_lease(&self, letter: &ClaimedMail) {
         let thief = Uuid::from_u128(7);
         self.store
             .write(|conn| {
                 let now = conn.now()?;
-                // Due at once, and so the only one that is.
+                // Due now: the only mail that is.
                 outbox::release(conn, letter.leased_mail.lease, &[letter.leased_mail.mail], now)?;
                 outbox::claim(conn, thief, 1, now, now.plus_seconds(60))
             })
@@ -57,12 +57,12 @@ impl OutboxFixture {
             .unwrap();
     }
 
-    /// How many mails there are of which this holds.
+    /// The number of mails that match an SQL condition.
     fn count_mails(&self, condition: &str) -> i64 {
         self.app.count(&format!("SELECT count(*) AS n FROM outbox WHERE {condition}"))
     }
 
-    /// Makes the database refuse to write down these words.
+    /// Makes the database reject writes of this text.
     fn reject_text(&self, words: &str) {
         self.app.execute_raw(&if self.app.database_url.starts_with("sqlite") {
             format!(
@@ -102,7 +102,7 @@ async fn a_sync_claims_at_most_the_demand_oldest_due_first() {
 async fn each_delivery_report_is_stored() {
     for backend in BOTH_BACKENDS {
         let owing = OutboxFixture::new(backend, 5);
-        // Under two leases, so that one round writes for both of them.
+        // Two leases, so that one sync writes for both.
         let (mut letters, more) = (owing.claim(3).await, owing.claim(2).await);
         letters.extend(more);
         let fates = [

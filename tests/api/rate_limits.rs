@@ -1,4 +1,4 @@
-//! Limits: whoever asks too often is told so, by whichever replica.
+//! Rate limits, which all replicas share.
 
 use std::thread;
 
@@ -15,7 +15,7 @@ use crate::helpers::{AsUser, Backend, TestApp, TestUser, send_concurrently};
 use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
 use crate::mailer::wait_for_count;
 
-/// A `countersign.toml` with these limits and no others.
+/// A `countersign.toml` with only these limits.
 pub fn limits_toml(limits: &[(&str, &str)]) -> String {
     const ALL: [&str; 8] = [
         "requests_per_pair",
@@ -32,12 +32,12 @@ pub fn limits_toml(limits: &[(&str, &str)]) -> String {
     ALL.iter().fold("[limits]\n".to_owned(), |toml, name| format!("{toml}{name} = '{}'\n", limit(name)))
 }
 
-/// Has the test talk to a server with these limits and no others.
+/// Restarts the test's server with only these limits.
 fn restart_with_limits(app: &mut TestApp, all: &[(&str, &str)]) {
     app.url = app.spawn_replica_with(&limits_toml(all));
 }
 
-/// Has somebody ask somebody for something, who are all there.
+/// A request by one user to another for a bundle, all of which exist.
 fn post_request(
     app: &TestApp,
     allowed: &TestUser,
@@ -48,8 +48,8 @@ fn post_request(
     app.post(REQUESTS).as_user(allowed).json(&body)
 }
 
-/// Sends what is too much: nothing has come of it. What its headers say of when to
-/// come back, and of what there is no more.
+/// Asserts that a request is rate limited and changes nothing. Returns `Retry-After` and the
+/// exhausted limits in `RateLimit`.
 async fn expect_rate_limited(app: &TestApp, request: reqwest::RequestBuilder) -> (i64, String) {
     let again = request.try_clone().unwrap();
     let body = expect_refusal(app, request, 429).await;
@@ -65,13 +65,13 @@ async fn expect_rate_limited(app: &TestApp, request: reqwest::RequestBuilder) ->
     (wait, policy)
 }
 
-/// The `RateLimit` fields.
+/// The `RateLimit` headers.
 fn rate_limit_headers(headers: &HeaderMap) -> (String, String) {
     ["ratelimit", "ratelimit-policy"].map(|name| headers[name].to_str().unwrap().to_owned()).into()
 }
 
-/// Lets time pass once all that was owed has been mailed: mails whose leases run out
-/// meanwhile are sent twice.
+/// Advances the clock after all pending mails are sent: otherwise their leases expire and they are
+/// sent twice.
 async fn advance_after_mails(app: &TestApp, seconds: i64) {
     wait_for_count(app, "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL", 0).await;
     app.advance(seconds);
@@ -114,7 +114,7 @@ on_both_databases! {
         let refusal = (1_800, "\"requester\";q=2;w=3600".to_owned());
         assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await, refusal);
         expect_response(post_request(&app, eve, grace, bundle.id.0), 201).await;
-        // What staff asks on somebody's behalf is neither's own.
+        // A request by staff on behalf of a user counts for neither.
         let root = app.staff("root@example.org");
         for _ in 0..3 {
             let body = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
@@ -168,7 +168,7 @@ on_both_databases! {
                 assert_eq!(expect_rate_limited(&app, guess).await, refusal, "{who}");
             }
         }
-        // Nor is it told by what else is wrong.
+        // Other errors in the request do not change the response.
         for who in ["nobody@example.org", "grace@example.org", "ada@example.org"] {
             let mut wish = scene.request_body_with("user_target", who);
             wish["bundle"] = json!(4_711);
@@ -253,7 +253,7 @@ on_both_databases! {
                 let new = NewPermissionRequest { terms, asked_by: ada.user.id, lifetime_seconds: 3_600, redeem_page: None, idempotency_key: None };
                 Operation::new(Command::CreateRequest(new), AuditContext::default()).with_limits(limits)
             }).collect();
-            // Meters that nobody has used before, and those that somebody has.
+            // Rate limits without and with existing state.
             let before = round % 2;
             let made = |verdicts: Vec<_>| {
                 verdicts.into_iter().filter(|verdict| matches!(verdict, Ok(CommandResult::RequestCreated(Ok(_))))).count()

@@ -1,4 +1,4 @@
-//! What a resource server asks: introspection and revocation.
+//! The API for resource servers: introspection and revocation.
 
 use countersign::domain::permission::Role;
 use countersign::store::api_keys::Scope;
@@ -11,7 +11,7 @@ use crate::mfs::{self, count_revoked, create, owner, token};
 
 const NOW: i64 = START_MICROS / 1_000_000;
 
-/// Asks about a token with a key that is for it.
+/// Introspects a token with an introspection key.
 async fn introspect(app: &TestApp, token: &str) -> Value {
     let asker = app.user(&format!("asker-{}@example.org", app.count("SELECT count(*) AS n FROM users")));
     introspect_by(app, &app.key(&asker.user, Scope::Introspect), token).await
@@ -29,7 +29,7 @@ async fn revoke(app: &TestApp, by: &TestUser, token: &str) -> Response {
     app.post("/oauth2/revoke").as_user(by).form(&[("token", token)]).send().await.unwrap()
 }
 
-/// Asserts that a call is refused with this status, in OAuth's shape; the headers.
+/// Asserts that a call is rejected with this status in the OAuth format. Returns the headers.
 async fn expect_refusal(request: RequestBuilder, status: u16, error: &str) -> HeaderMap {
     let answer = request.send().await.unwrap();
     let (answered, headers) = (answer.status().as_u16(), answer.headers().clone());

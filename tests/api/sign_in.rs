@@ -1,4 +1,4 @@
-//! Passwords: how often they may be wrong, and by whom it is counted.
+//! Failed sign-ins: their limits, and how they are counted.
 
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -10,12 +10,12 @@ const FROM_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']\n";
 const HOME_IP: &str = "198.51.100.1";
 const OTHER_IP: &str = "203.0.113.9";
 
-/// A server behind a proxy, with these limits; its URL.
+/// Starts a server behind a proxy with these limits and returns its URL.
 fn spawn_behind_proxy(app: &mut TestApp, all: &[(&str, &str)]) -> String {
     app.spawn_replica_with(&format!("{FROM_A_PROXY}{}", limits_toml(all)))
 }
 
-/// Somebody signs in with a password, from an address that the proxy tells of.
+/// A sign-in with a password. The proxy forwards the client's IP address.
 fn sign_in(app: &TestApp, email: &str, password: &str, from: &str) -> RequestBuilder {
     app.get("/api/account/").basic_auth(email, Some(password)).header("x-forwarded-for", from)
 }
@@ -24,7 +24,7 @@ async fn status(request: RequestBuilder) -> StatusCode {
     request.send().await.unwrap().status()
 }
 
-/// Has somebody be wrong until it is too often; how often it was borne.
+/// Sends wrong passwords until the limit is reached. Returns how many were allowed.
 async fn guess_until_limited(app: &TestApp, email: &str, from: &str) -> usize {
     for nth in 0..50 {
         match status(sign_in(app, email, &format!("guess {nth}"), from)).await.as_u16() {
@@ -101,12 +101,12 @@ on_both_databases! {
         let grace = app.user("grace@example.org");
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 2);
-        // A replica that has never heard of her.
+        // A replica that she has not signed in to.
         app.url = spawn_behind_proxy(&mut app, &all);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, OTHER_IP)).await, 429);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "198.51.100.2")).await, 429);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
-        // Nor do others there, who try other accounts.
+        // Guesses from her IP address for other accounts do not affect her.
         for nth in 0..5 {
             let other = sign_in(&app, &format!("other{nth}@example.org"), "guess", HOME_IP);
             assert_eq!(status(other).await, 401);
@@ -114,7 +114,8 @@ on_both_databases! {
         assert_eq!(status(sign_in(&app, "other@example.org", "guess", HOME_IP)).await, 429);
         app.url = spawn_behind_proxy(&mut app, &all);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
-        // Whoever is there and tries hers is held up too, but not her, whom the server remembers.
+        // Another user of her IP address who guesses her password is limited. She is not, because
+        // the server remembers her password.
         assert_eq!(guess_until_limited(&app, grace.email(), HOME_IP).await, 5);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         app.advance(30 * 86_400);

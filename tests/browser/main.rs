@@ -1,5 +1,4 @@
-//! What people see and do in a browser: the pages in Chromium, which is told what to do by
-//! WebDriver as a person would tell it by mouse and keyboard.
+//! The pages in Chromium, controlled by WebDriver with the mouse and keyboard actions of a user.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

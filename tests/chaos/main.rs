@@ -1,7 +1,6 @@
-//! Once or not at all, under fire: real server processes on one PostgreSQL, racers
-//! from all sides, and everything that can break meanwhile. What each client was told
-//! is held against what the database has; and that this would show a mistake is
-//! shown by mistakes that are planted.
+//! Linearizability tests: server processes on one PostgreSQL, concurrent clients, and injected
+//! faults. The checker compares the responses of all clients with the final state of the database.
+//! Mutants of the server show that the checker detects mistakes.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

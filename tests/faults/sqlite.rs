@@ -1,5 +1,5 @@
-//! SQLite on a disk without room, killed while it writes, and beside another process
-//! that has the database.
+//! SQLite with a full disk, killed during writes, and with another process that locks the
+//! database.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -55,11 +55,11 @@ async fn a_server_killed_during_writes_leaves_atomic_results() {
     let mut calls = Vec::new();
     let count = |calls: &[Call], status| calls.iter().filter(|call| call.status == status).count();
     let often = short_or_long(6, 200);
-    // A machine that is busy may want to be asked oftener to have done anything.
+    // Additional rounds, because a busy machine may have done nothing yet.
     for round in 0..often * 10 {
         let server = Server::start(&url(directory.path()), &[]);
         let load = scene.start_load_with(&server, 16, Duration::ZERO);
-        // Another moment each time.
+        // A different moment in each round.
         tokio::time::sleep(Duration::from_millis(150 + round * 37 % 200)).await;
         server.kill();
         calls.extend(load.stop().await);

@@ -1,9 +1,8 @@
-//! The protocol by which a token is redeemed once or not at all, as a model: every
-//! order in which clients, replicas, crashes and lost answers can meet, at small size,
-//! gone through to the end (stateright). A model that finds nothing may be blind, so
-//! each mistake that the protocol avoids is made in turn, and has to be found.
+//! A model of the protocol that redeems a token at most once. stateright explores all
+//! interleavings of clients, replicas, crashes and lost responses, for small numbers of each. The
+//! model is also checked with each mistake that the protocol avoids, which it must detect.
 //!
-//! `COUNTERSIGN_CHAOS=long` goes through larger ones, for minutes.
+//! With `COUNTERSIGN_CHAOS=long`, it explores larger models for minutes.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod protocol;
@@ -15,7 +14,8 @@ use ClientRequest::{Decline, Redeem, RedeemWithKey, Replace, Withdraw};
 use protocol::{ClientRequest, Mutation, Protocol};
 use stateright::{Checker, HasDiscoveries, Model};
 
-/// Goes through all of it; nothing may be wrong, and something right must happen.
+/// Explores the whole model: no safety property may be violated, and each reachability property
+/// must hold.
 fn assert_holds(name: &str, protocol: Protocol) {
     let started = Instant::now();
     let checker = protocol.checker().threads(2).spawn_bfs().join();
@@ -29,7 +29,7 @@ fn assert_holds(name: &str, protocol: Protocol) {
     checker.assert_properties();
 }
 
-/// Makes the mistake; this property must be seen to break.
+/// Explores the model with a mistake, which must violate this property.
 fn assert_mutation_detected(protocol: Protocol, mistake: Mutation, property: &'static str) {
     let checker = Protocol { mutation: Some(mistake), ..protocol }
         .checker()
@@ -51,7 +51,7 @@ const REQUESTS: [ClientRequest; 5] = [Redeem, RedeemWithKey, Decline, Withdraw, 
 fn any_two_clients_on_two_replicas_with_a_crash_a_lost_response_and_short_deadlines() {
     for (nth, one) in REQUESTS.into_iter().enumerate() {
         for other in REQUESTS.into_iter().skip(nth) {
-            // That somebody redeems is wanted of those who wish to.
+            // Only clients that redeem can reach a redemption.
             if matches!(one, Redeem | RedeemWithKey) {
                 let losses = if is_long_form() { 2 } else { 1 };
                 let pair = Protocol::new(2, &[one, other]);

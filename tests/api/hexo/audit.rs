@@ -1,4 +1,4 @@
-//! hexo: the audit trail.
+//! hexo: the audit log.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::block::Block;
@@ -14,7 +14,7 @@ use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_re
 
 const AUDIT: &str = "/api/audit/";
 
-/// Does something as somebody, from somewhere, a second after what was done before.
+/// Executes a command as a user from an IP address, a second after the previous one.
 fn execute_as(app: &TestApp, who: &TestUser, deed: Command) -> CommandResult {
     app.advance(1);
     let origin = AuditContext {
@@ -29,7 +29,7 @@ fn redeem_command(id: RedeemId, by: &TestUser) -> Command {
     Command::Redeem { id, by: by.user.id, idempotency_key: None }
 }
 
-/// What somebody finds: what was done, in the order of the list.
+/// The actions that a user sees, in the order of the list.
 async fn audit_actions(app: &TestApp, who: &TestUser, query: &str) -> Vec<String> {
     let list = expect_response(app.get(&format!("{AUDIT}{query}")).as_user(who), 200).await;
     let entries = list["objects"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! hexo: from whom somebody takes no requests.
+//! hexo: blocks of requesters.
 
 use countersign::mail::transport::SendError;
 use serde_json::{Value, json};
@@ -10,12 +10,12 @@ use crate::mailer::wait_for_count;
 const BLOCKS: &str = "/api/block/";
 const COUNT_OPEN_REQUESTS: &str = "SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL";
 
-/// Has somebody block somebody.
+/// A request to block a user.
 fn post_block(app: &TestApp, who: &TestUser, whom: &TestUser) -> reqwest::RequestBuilder {
     app.post(BLOCKS).as_user(who).json(&json!({ "user": whom.uri() }))
 }
 
-/// Where somebody's block of this user is.
+/// The path of a block.
 fn block_path(whom: &TestUser) -> String {
     format!("{BLOCKS}{}/", whom.id())
 }
@@ -126,7 +126,7 @@ on_both_databases! {
         }
     }
 
-    /// A request that is made at the same time is either refused or dead afterwards.
+    /// A request that is created concurrently is either rejected or closed by the block.
     async fn no_request_is_created_during_a_concurrent_block(mut app: TestApp) {
         let urls = [app.url.clone(), app.spawn_replica()];
         let scene = HexoFixture::new(&app);

@@ -1,4 +1,4 @@
-//! hexo: bundles, which staff makes and everybody sees.
+//! hexo: bundles, which staff manage and every user sees.
 
 use serde_json::{Value, json};
 

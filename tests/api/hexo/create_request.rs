@@ -1,4 +1,4 @@
-//! hexo: asking for a permission.
+//! hexo: creating permission requests.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,9 @@ use crate::hexo::{
 };
 
 const RESOURCE: &str = "bundle_permission_request";
-/// Seven days, in seconds.
 const WEEK_SECONDS: i64 = 604_800;
 
-/// Asks with a body.
+/// A request with this body.
 fn post_request(app: &TestApp, who: &TestUser, body: &Value) -> reqwest::RequestBuilder {
     app.post(REQUESTS).as_user(who).json(body)
 }

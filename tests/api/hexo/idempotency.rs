@@ -1,4 +1,4 @@
-//! hexo: the same thing said twice under one `Idempotency-Key`.
+//! hexo: the `Idempotency-Key` header.
 
 use futures_util::future::join_all;
 use reqwest::RequestBuilder;

@@ -1,11 +1,10 @@
-//! hexo: pages and sets, as tastypie has them.
+//! hexo: pages and sets, in the format of tastypie.
 
 use serde_json::{Value, json};
 
 use crate::helpers::AsUser;
 use crate::hexo::{expect_error, expect_refusal, expect_response};
 
-/// The ids of a page's objects.
 fn ids(list: &Value) -> Vec<i64> {
     list["objects"].as_array().unwrap().iter().map(|object| object["id"].as_i64().unwrap()).collect()
 }

@@ -1,4 +1,4 @@
-//! hexo: what users have given each other.
+//! hexo: permissions between users.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! hexo: what becomes of a request, which its parties know by its number.
+//! hexo: the life of a permission request.
 
 use countersign::mail::transport::SendError;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! hexo: users, and the account that a caller is.
+//! hexo: users and the caller's own account.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

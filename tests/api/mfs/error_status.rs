@@ -1,5 +1,4 @@
-//! Errors that are ours, and errors as Drumee itself tells them
-//! (`mfs.error_status = "ok"`).
+//! The two formats of errors: HTTP statuses, and Drumee's own (`mfs.error_status = "ok"`).
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What nobody means well with.
+//! mfs: malformed requests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,10 +10,10 @@ use crate::helpers::{AsUser, TestApp};
 
 const MIB: usize = 1024 * 1024;
 
-/// The answer to these bytes.
+/// Sends these bytes and returns the response.
 fn send_raw(app: &TestApp, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
-    // Who is refused may be refused before all is said.
+    // The server may reject the request before it has read everything.
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();

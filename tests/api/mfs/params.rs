@@ -1,4 +1,4 @@
-//! Where a call's parameters come from.
+//! mfs: the sources of a call's parameters.
 
 use countersign::domain::permission::Role;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{CREATE, LIST, expect_refusal, owner, told};
 use crate::helpers::AsUser;
 
-/// An object as Drumee's SDK puts it into a query.
+/// An object in the query encoding of Drumee's SDK.
 fn encode_query_object(object: &Value) -> String {
     utf8_percent_encode(&object.to_string(), NON_ALPHANUMERIC).to_string()
 }

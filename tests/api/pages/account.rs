@@ -1,4 +1,4 @@
-//! The page of one's own account.
+//! The account page.
 
 use crate::helpers::{PASSWORD, TestApp, TestUser, send_concurrently};
 use crate::page_client::PageClient;
@@ -7,7 +7,7 @@ use crate::rate_limits::limits_toml;
 const NEW_PASSWORD: &str = "a new password";
 const COUNT_SESSIONS: &str = "SELECT count(*) AS n FROM sessions";
 
-/// Signs somebody in by the form, with a browser of this name.
+/// Signs a user in with the form, with this User-Agent.
 async fn sign_in(app: &TestApp, user: &TestUser, password: &str, agent: &str) -> Option<PageClient> {
     let form = [("email", user.email()), ("password", password)];
     let answer =

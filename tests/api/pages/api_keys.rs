@@ -1,4 +1,4 @@
-//! API keys at the pages: made, shown once, listed, revoked.
+//! The API key page.
 
 use countersign::domain::token::{Token, TokenKind};
 
@@ -8,7 +8,7 @@ use crate::helpers::TestApp;
 const COUNT_ACTIVE_KEYS: &str = "SELECT count(*) AS n FROM api_keys WHERE revoked_at IS NULL";
 const EVENTS: &str = "SELECT count(*) AS n FROM audit_log WHERE action IN ('key.created', 'key.revoked') AND actor IS NOT NULL";
 
-/// What a key is answered with.
+/// The status of a request with this key.
 async fn status(app: &TestApp, key: &str, path: &str) -> u16 {
     app.get(path).bearer_auth(key).send().await.unwrap().status().as_u16()
 }

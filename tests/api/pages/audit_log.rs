@@ -1,4 +1,4 @@
-//! The audit trail, as people read it.
+//! The audit log page.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::i18n::Language;
@@ -11,7 +11,7 @@ use crate::hexo::HexoFixture;
 const STAFF_AUDIT: &str = "/staff/audit";
 const OWN_ACTIVITY: &str = "/account/activity";
 
-/// Has the operator do as much.
+/// Inserts entries of the operator.
 fn insert_entries(app: &TestApp, entries: usize) {
     app.store
         .write(|conn| {
@@ -75,7 +75,7 @@ on_both_databases! {
         let (ada, bob) = (app.user("ada@example.org"), app.user("bob@example.org"));
         let root = app.staff("root@example.org");
         let linked = "Password link emailed";
-        // Besides the trail's words there is the form's choice of the same.
+        // The filter form contains the names of the actions too.
         let told = |page: &str| without_isolates(page).matches(&format!("<strong>{linked}</strong>")).count();
         for (nth, visitor) in [app.signed_out(), app.signed_in(&bob), app.signed_in(&root)].iter().enumerate() {
             assert_eq!(visitor.post_form(&app, "/forgot-password", &[("email", ada.email())]).await.0, 200);
@@ -105,7 +105,7 @@ on_both_databases! {
         app.advance(86_400);
         insert_entries(&app, 1);
         let root = app.signed_in(&app.staff("root@example.org"));
-        // What is in the list, and not in the form.
+        // Counts the entries in the list, not the options of the form.
         let finds = |query: &str| {
             let (path, app, root) = (format!("{STAFF_AUDIT}?{query}"), &app, &root);
             async move {

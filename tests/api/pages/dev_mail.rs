@@ -1,4 +1,4 @@
-//! The mails of a server that is tried out: who sees them, and who does not.
+//! The pages that show the mails of a development server.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::helpers::TestApp;
 use crate::page_client::told;
 
-/// A server on this machine that writes mail here; its URL.
+/// Starts a server that writes mail to this directory and returns its URL.
 pub fn spawn_with_mail_directory(app: &mut TestApp, directory: &Path, more: &str) -> String {
     let url = if more.contains("public_url") { "" } else { "public_url = 'http://127.0.0.1:8080'" };
     app.spawn_replica_with(&format!("mail_directory = '{}'\n{url}\n{more}", directory.display()))

@@ -1,5 +1,5 @@
-//! What somebody has asked for: the form, what became of the mails, asking for the mail
-//! again, and withdrawing.
+//! The page of created requests: the form, the state of the mails, sending a mail again, and
+//! withdrawing.
 
 use countersign::mail::transport::SendError;
 use serde_json::json;
@@ -14,12 +14,12 @@ const COUNT_REQUESTS: &str = "SELECT count(*) AS n FROM permission_requests";
 const COUNT_OUTBOX: &str = "SELECT count(*) AS n FROM outbox";
 const COUNT_SENT: &str = "SELECT count(*) AS n FROM outbox WHERE result = 'sent'";
 
-/// Ada, who asks, and Grace.
+/// Ada, the requester, and Grace.
 fn two_users(app: &TestApp) -> (TestUser, TestUser) {
     (app.user("ada@example.org"), app.user("grace@example.org"))
 }
 
-/// What a form is refused with, and that nothing came of it.
+/// Submits a form, asserts that nothing changes, and returns its error.
 async fn expect_refusal(app: &TestApp, visitor: &PageClient, form: &[(&str, &str)]) -> (u16, String) {
     let before = app.rows();
     let refused = visitor.post_form(app, "/requests/new", form).await;
@@ -208,7 +208,7 @@ on_both_databases! {
             let (got, _) = visitor.post_form(&app, "/requests/new", &[("email", "nobody@example.org"), ("bundle", &bundle)]).await;
             assert_eq!(got, status);
         }
-        // From now on nothing is told of anybody.
+        // The limit is reached: no response depends on whether the user exists.
         assert_eq!(visitor.post_form(&app, "/requests/new", &form).await.0, 429);
         assert_eq!(app.rows(), before);
     }

@@ -1,4 +1,4 @@
-//! Signing in at the pages, and out.
+//! Sign-in and sign-out on the pages.
 
 use std::collections::BTreeMap;
 
@@ -131,7 +131,7 @@ on_both_databases! {
         assert_eq!(visitor.post_form(&app, "/forgot-password", &[("email", "x")]).await.0, 200);
         let token = app.password_token(&app.password_link(&ada));
         let set = [("token", token.as_str()), ("new", "a new password"), ("confirm", "a new password")];
-        // All else is the session's.
+        // All other forms are bound to the session.
         assert_eq!(visitor.post_form(&app, "/account/sessions/end", &[]).await.0, 403);
         let alone = PageClient { cookie: session.cookie.clone(), ..visitor.clone() };
         assert_eq!(alone.post_form(&app, "/set-password", &set).await.0, 403);

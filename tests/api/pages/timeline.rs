@@ -1,4 +1,4 @@
-//! What became of a request.
+//! The timeline of a request.
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
@@ -14,13 +14,13 @@ use crate::mailer::wait_for_count;
 
 const COUNT_LINK_VIEWS: &str = "SELECT count(*) AS n FROM link_views";
 
-/// Does something as somebody, from somewhere that is nobody's business.
+/// Executes a command as a user, from an IP address that other users must not see.
 fn execute_as(app: &TestApp, who: &TestUser, deed: Command) {
     let (address, client) = (Some([192, 0, 2, 99].into()), Some("a telltale client".to_owned()));
     execute(app, deed, AuditContext { actor: Some(who.user.id), ip: address, user_agent: client });
 }
 
-/// Does something that is not refused.
+/// Executes a command and asserts that it is not rejected.
 fn execute(app: &TestApp, deed: Command, origin: AuditContext) {
     let verdict = ledger::commit(&app.store, &[Operation::new(deed, origin)]).pop().unwrap().unwrap();
     let done = match &verdict {
@@ -38,7 +38,7 @@ fn close_command(id: countersign::domain::permission_request::RequestId, by: Use
     Command::CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) }
 }
 
-/// What somebody sees of a request.
+/// The page of a request as this user sees it.
 async fn request_page(app: &TestApp, who: &TestUser, id: impl std::fmt::Display) -> String {
     let (status, page) = app.signed_in(who).get_page(app, &format!("/requests/{id}")).await;
     assert_eq!(status, 200, "{page}");
@@ -67,7 +67,7 @@ on_both_databases! {
         }
         execute_as(&app, grace, Command::RevokePermission { id: BundlePermissionId(asked.id.0), by: grace.user.id });
         assert!(request_page(&app, ada, asked.id).await.contains("grace Test revoked the permission."));
-        // Looking changes nothing; those who look sign in for it.
+        // Viewing changes no row, except for the sessions of the viewers.
         let before = app.rows_except("sessions");
         for path in [asked.id.to_string(), "4711".into(), "x".into(), "9223372036854775808".into(), "-1".into(), "%00".into()] {
             assert_eq!(app.signed_in(eve).get_page(&app, &format!("/requests/{path}")).await.0, 404, "{path}");
