@@ -36,7 +36,7 @@ on_both_databases! {
         app.spawn_replica();
         app.spawn_replica_with("[audit]\nkeep_days = 0");
         app.spawn_replica_with("[audit]\nkeep_days = 4");
-        assert_eq!(app.count(COUNT_AUDIT_ENTRIES), 2_107, "all of them keep it");
+        assert_eq!(app.count(COUNT_AUDIT_ENTRIES), 2_107, "the retention applies to all replicas");
         app.spawn_replica_with("[audit]\nkeep_days = 3");
         wait_for_count(&app, COUNT_AUDIT_ENTRIES, 7).await;
     }

@@ -173,7 +173,7 @@ impl MatrixFixture {
             bundle: self.new_bundle().id,
         })) {
             CommandResult::PermissionGranted(Some(grant)) => grant.id.0,
-            verdict => panic!("not given: {verdict:?}"),
+            verdict => panic!("permission not granted: {verdict:?}"),
         }
     }
 
@@ -216,7 +216,7 @@ impl MatrixFixture {
         let block = Block { target: self.grace.user.id, blocked: UserId(self.stranger()) };
         match self.app.commit(Command::Block(block)) {
             CommandResult::Blocked(true) => block.blocked.0,
-            verdict => panic!("not blocked: {verdict:?}"),
+            verdict => panic!("user not blocked: {verdict:?}"),
         }
     }
 
@@ -285,7 +285,7 @@ impl MatrixFixture {
                 let key = self.app.key(&self.grace.user, Scope::All);
                 Token::parse(TokenKind::ApiKey, &key).unwrap().id().to_string()
             }
-            _ => panic!("nobody knows how to make {what}"),
+            _ => panic!("unknown placeholder {what}"),
         };
         self.rows.replace(None);
         format!("{before}{made}{after}")

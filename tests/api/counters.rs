@@ -48,7 +48,7 @@ on_both_databases! {
         let end = |id: RequestId, by| Command::CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) };
         app.commit(end(asked[2].id, grace.user.id));
         app.commit(end(asked[3].id, ada.user.id));
-        let CommandResult::PermissionGranted(Some(grant)) = app.commit(Command::GrantPermission(asked[4].terms)) else { panic!("not given") };
+        let CommandResult::PermissionGranted(Some(grant)) = app.commit(Command::GrantPermission(asked[4].terms)) else { panic!("permission not granted") };
         app.commit(redeem(asked[4].redeem_id));
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((2, 1, 1), (3, 3, 0)));
         app.commit(Command::RevokePermission { id: grant.id, by: ada.user.id });
@@ -65,7 +65,7 @@ on_both_databases! {
             purge::purge_batch(conn, now, now, 100)
         }).unwrap();
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((0, 0, 0), (2, 2, 0)));
-        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 2, "what stands is kept");
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 2, "active permissions are kept");
     }
 
     async fn counter_deltas_are_compacted(app: TestApp) {

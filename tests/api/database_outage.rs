@@ -203,13 +203,13 @@ async fn every_call_is_answered_during_an_outage_and_succeeds_after_it() {
     wire.reconnect();
     let mended = Instant::now();
     while create_request(&app, &url, &ada, &grace, bundle).await.0 != StatusCode::CREATED {
-        assert!(mended.elapsed() < Duration::from_secs(20), "it recovers by itself");
+        assert!(mended.elapsed() < Duration::from_secs(20), "the server recovers without a restart");
     }
     // The readiness check caches its result for half a second.
     while app.get(&format!("{url}/readyz")).send().await.unwrap().status() != 200 {
-        assert!(mended.elapsed() < Duration::from_secs(20), "it is ready again");
+        assert!(mended.elapsed() < Duration::from_secs(20), "the server is ready again");
     }
-    assert!(Path::new(wire.directory.path()).exists(), "the wire outlives its users");
+    assert!(Path::new(wire.directory.path()).exists(), "the proxy still runs");
 }
 
 /// A malformed token is looked up like an unknown one: a faster response would distinguish them.
@@ -264,7 +264,7 @@ async fn a_call_during_a_freeze_has_an_unknown_outcome_and_runs_once() {
     wire.set_frozen(false);
     let thawed = Instant::now();
     while !matches!(withdraw().send().await.unwrap().status().as_u16(), 204 | 404) {
-        assert!(thawed.elapsed() < Duration::from_secs(20), "it recovers by itself");
+        assert!(thawed.elapsed() < Duration::from_secs(20), "the server recovers without a restart");
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.withdrawn'"), 1);
     assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 0);
@@ -330,6 +330,6 @@ async fn a_statement_that_arrives_late_does_nothing() {
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 0);
     assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
     app.assert_user_counters();
-    assert_eq!(redeem().send().await.unwrap().status(), 200, "it can be redeemed as ever");
+    assert_eq!(redeem().send().await.unwrap().status(), 200, "the token can still be redeemed");
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'operation.abandoned'"), 1);
 }

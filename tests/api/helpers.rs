@@ -332,7 +332,7 @@ impl TestApp {
         };
         match self.commit(Command::CreateExport(new)) {
             CommandResult::ExportCreated(Ok(made)) => made,
-            verdict => panic!("not made: {verdict:?}"),
+            verdict => panic!("token not created: {verdict:?}"),
         }
     }
 
@@ -353,14 +353,14 @@ impl TestApp {
         };
         match self.commit(Command::CreateRequest(new)) {
             CommandResult::RequestCreated(Ok((request, ..))) => request,
-            verdict => panic!("not asked: {verdict:?}"),
+            verdict => panic!("request not created: {verdict:?}"),
         }
     }
 
     /// Commits a command to the ledger, as the servers do.
-    pub fn commit(&self, deed: Command) -> CommandResult {
-        let mut verdicts = ledger::commit(&self.store, &[Operation::new(deed, AuditContext::default())]);
-        verdicts.pop().expect("one operation has one verdict").unwrap()
+    pub fn commit(&self, command: Command) -> CommandResult {
+        let mut results = ledger::commit(&self.store, &[Operation::new(command, AuditContext::default())]);
+        results.pop().expect("one operation has one result").unwrap()
     }
 
     /// The redeem token in the mail of a request.
@@ -639,7 +639,7 @@ pub fn schema_columns() -> Vec<[&'static str; 3]> {
             columns.push([table, column, kind.trim_end_matches(',')]);
         }
     }
-    assert!(columns.len() > 60, "the source was read");
+    assert!(columns.len() > 60, "schema.rs was parsed");
     columns
 }
 

@@ -115,7 +115,7 @@ impl IndistinguishableFixture {
         });
         keep("replaced", &app.create_request(&ada, &grace, &replaced));
         app.create_request(&ada, &grace, &replaced);
-        keep("somebody else's", &app.create_request(&ada, &eve, &others));
+        keep("another user's", &app.create_request(&ada, &eve, &others));
         let request = app.create_request(&ada, &grace, &expired);
         keep("expired", &request);
         app.execute_raw(&format!(
@@ -142,7 +142,7 @@ impl IndistinguishableFixture {
             };
             match app.commit(Command::CreateExport(new)) {
                 CommandResult::ExportCreated(Ok((_, token))) => exports.push((why, token.expose())),
-                verdict => panic!("not made: {verdict:?}"),
+                result => panic!("token not created: {result:?}"),
             }
             app.execute_raw(&format!(
                 "UPDATE export_tokens SET {column} = {} WHERE node_id = '{why}'",

@@ -23,8 +23,8 @@ use crate::helpers::{TestApp, TestUser};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-fn operation(deed: Command) -> Operation {
-    Operation::new(deed, AuditContext::default())
+fn operation(command: Command) -> Operation {
+    Operation::new(command, AuditContext::default())
 }
 
 fn redeem_command(request: &PermissionRequest, once: Option<&str>) -> Command {
@@ -32,8 +32,8 @@ fn redeem_command(request: &PermissionRequest, once: Option<&str>) -> Command {
     Command::Redeem { id: request.redeem_id, by: request.terms.target, idempotency_key: once }
 }
 
-fn commit_all(app: &TestApp, deeds: Vec<Command>) -> Vec<CommandResult> {
-    let operations: Vec<Operation> = deeds.into_iter().map(operation).collect();
+fn commit_all(app: &TestApp, actions: Vec<Command>) -> Vec<CommandResult> {
+    let operations: Vec<Operation> = actions.into_iter().map(operation).collect();
     commit(&app.store, &operations).into_iter().map(|verdict| verdict.unwrap()).collect()
 }
 
@@ -56,17 +56,17 @@ fn new_request(
     }
 }
 
-fn count_redeemed(verdicts: &[CommandResult]) -> usize {
-    verdicts.iter().filter(|verdict| matches!(verdict, CommandResult::Redeemed(Ok(_)))).count()
+fn count_redeemed(results: &[CommandResult]) -> usize {
+    results.iter().filter(|verdict| matches!(verdict, CommandResult::Redeemed(Ok(_)))).count()
 }
 
 on_both_databases! {
     async fn one_batch_redeems_a_token_once(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let verdicts = commit_all(&app, vec![redeem_command(&request, None); 64]);
-        assert!(matches!(verdicts[0], CommandResult::Redeemed(Ok(_))), "the first is the first");
-        assert_eq!(count_redeemed(&verdicts), 1);
+        let results = commit_all(&app, vec![redeem_command(&request, None); 64]);
+        assert!(matches!(results[0], CommandResult::Redeemed(Ok(_))), "the first redemption is not a replay");
+        assert_eq!(count_redeemed(&results), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);
     }
@@ -78,9 +78,9 @@ on_both_databases! {
             let batch: Vec<Operation> = (0..8).map(|_| operation(redeem_command(&request, None))).collect();
             let winners: usize = thread::scope(|scope| {
                 let racers: Vec<_> = (0..4).map(|_| scope.spawn(|| {
-                    let verdicts: Vec<CommandResult> =
+                    let results: Vec<CommandResult> =
                         commit(&app.store, &batch).into_iter().map(|verdict| verdict.unwrap()).collect();
-                    count_redeemed(&verdicts)
+                    count_redeemed(&results)
                 })).collect();
                 racers.into_iter().map(|racer| racer.join().unwrap()).sum()
             });
@@ -92,8 +92,8 @@ on_both_databases! {
     async fn a_replay_with_the_winning_key_returns_the_same_permission(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let deeds = vec![redeem_command(&request, Some("a")), redeem_command(&request, Some("a")), redeem_command(&request, Some("b"))];
-        let same_batch = commit_all(&app, deeds);
+        let actions = vec![redeem_command(&request, Some("a")), redeem_command(&request, Some("a")), redeem_command(&request, Some("b"))];
+        let same_batch = commit_all(&app, actions);
         let CommandResult::Redeemed(Ok((grant, _))) = same_batch[0] else { panic!("{same_batch:?}") };
         assert!(matches!(same_batch[1], CommandResult::Redeemed(Ok((again, _))) if again == grant));
         assert!(matches!(same_batch[2], CommandResult::Redeemed(Err(RequestError::NotPending))));
@@ -107,9 +107,9 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let end = Command::CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) };
-        let verdicts = commit_all(&app, vec![end, redeem_command(&request, None)]);
-        assert!(matches!(verdicts[0], CommandResult::RequestClosed(Ok(RequestOutcome::Withdrawn))));
-        assert!(matches!(verdicts[1], CommandResult::Redeemed(Err(RequestError::NotPending))));
+        let results = commit_all(&app, vec![end, redeem_command(&request, None)]);
+        assert!(matches!(results[0], CommandResult::RequestClosed(Ok(RequestOutcome::Withdrawn))));
+        assert!(matches!(results[1], CommandResult::Redeemed(Err(RequestError::NotPending))));
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
     }
 
@@ -118,13 +118,13 @@ on_both_databases! {
         let bundle = app.bundle("Sleep", 6);
         let first = app.create_request(&ada, &grace, &bundle);
         let new = new_request(ada.user.id, grace.user.id, bundle.id);
-        let deeds = vec![Command::CreateRequest(new.clone()), Command::CreateRequest(new), redeem_command(&first, None)];
-        let verdicts = commit_all(&app, deeds);
-        let CommandResult::RequestCreated(Ok((second, ttl, _))) = &verdicts[0] else { panic!("{verdicts:?}") };
-        let CommandResult::RequestCreated(Ok((third, ..))) = &verdicts[1] else { panic!("{verdicts:?}") };
-        assert_eq!(*ttl, 0, "it was replaced in the same batch");
+        let actions = vec![Command::CreateRequest(new.clone()), Command::CreateRequest(new), redeem_command(&first, None)];
+        let results = commit_all(&app, actions);
+        let CommandResult::RequestCreated(Ok((second, ttl, _))) = &results[0] else { panic!("{results:?}") };
+        let CommandResult::RequestCreated(Ok((third, ..))) = &results[1] else { panic!("{results:?}") };
+        assert_eq!(*ttl, 0, "the request was replaced in the same batch");
         assert!(first.id < second.id && second.id != third.id);
-        assert!(matches!(verdicts[2], CommandResult::Redeemed(Err(RequestError::NotPending))));
+        assert!(matches!(results[2], CommandResult::Redeemed(Err(RequestError::NotPending))));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 3);
         assert!(matches!(app.commit(redeem_command(third, None)), CommandResult::Redeemed(Ok(_))));
@@ -166,16 +166,16 @@ on_both_databases! {
         let bundle = app.bundle("Sleep", 6);
         let request = app.create_request(&ada, &grace, &bundle);
         let terms = request.terms;
-        let verdicts = commit_all(&app, vec![
+        let results = commit_all(&app, vec![
             Command::GrantPermission(terms),
             Command::GrantPermission(terms),
             Command::CreateRequest(new_request(ada.user.id, grace.user.id, bundle.id)),
             redeem_command(&request, None),
         ]);
-        let CommandResult::PermissionGranted(Some(grant)) = verdicts[0] else { panic!("{verdicts:?}") };
-        assert!(matches!(verdicts[1], CommandResult::PermissionGranted(None)));
-        assert!(matches!(verdicts[2], CommandResult::RequestCreated(Err(CreateRequestError::AlreadyGranted))));
-        assert!(matches!(verdicts[3], CommandResult::Redeemed(Ok((same, _))) if same == grant), "by other means");
+        let CommandResult::PermissionGranted(Some(grant)) = results[0] else { panic!("{results:?}") };
+        assert!(matches!(results[1], CommandResult::PermissionGranted(None)));
+        assert!(matches!(results[2], CommandResult::RequestCreated(Err(CreateRequestError::AlreadyGranted))));
+        assert!(matches!(results[3], CommandResult::Redeemed(Ok((same, _))) if same == grant), "a permission granted without a request");
         let back = Command::RevokePermission { id: grant.id, by: ada.user.id };
         assert!(matches!(app.commit(back.clone()), CommandResult::PermissionRevoked(true)));
         assert!(matches!(app.commit(back), CommandResult::PermissionRevoked(false)));
@@ -184,7 +184,7 @@ on_both_databases! {
     async fn redeeming_with_an_active_permission_returns_that_permission(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let CommandResult::PermissionGranted(Some(grant)) = app.commit(Command::GrantPermission(request.terms)) else { panic!("not given") };
+        let CommandResult::PermissionGranted(Some(grant)) = app.commit(Command::GrantPermission(request.terms)) else { panic!("permission not granted") };
         for _ in 0..2 {
             let told = app.commit(redeem_command(&request, Some("a")));
             assert!(matches!(told, CommandResult::Redeemed(Ok((same, _))) if same == grant), "{told:?}");
@@ -226,11 +226,11 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let back = Command::RevokePermission { id: BundlePermissionId(request.id.0), by: ada.user.id };
-        let verdicts = commit_all(&app, vec![back.clone(), redeem_command(&request, None), back.clone(), back]);
-        assert!(matches!(verdicts[0], CommandResult::PermissionRevoked(false)));
-        assert!(matches!(verdicts[1], CommandResult::Redeemed(Ok(_))));
-        assert!(matches!(verdicts[2], CommandResult::PermissionRevoked(true)));
-        assert!(matches!(verdicts[3], CommandResult::PermissionRevoked(false)));
+        let results = commit_all(&app, vec![back.clone(), redeem_command(&request, None), back.clone(), back]);
+        assert!(matches!(results[0], CommandResult::PermissionRevoked(false)));
+        assert!(matches!(results[1], CommandResult::Redeemed(Ok(_))));
+        assert!(matches!(results[2], CommandResult::PermissionRevoked(true)));
+        assert!(matches!(results[3], CommandResult::PermissionRevoked(false)));
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
         app.assert_user_counters();
     }
@@ -269,7 +269,7 @@ on_both_databases! {
         let first = app.create_request(&ada, &grace, &sleep);
         let ask = |who: &TestUser, bundle: &Bundle| Command::CreateRequest(new_request(who.user.id, grace.user.id, bundle.id));
         let block = Block { target: grace.user.id, blocked: ada.user.id };
-        let verdicts = commit_all(&app, vec![
+        let results = commit_all(&app, vec![
             ask(&ada, &heart),
             ask(&eve, &sleep),
             Command::Block(block),
@@ -280,13 +280,13 @@ on_both_databases! {
             ask(&ada, &sleep),
             redeem_command(&first, None),
         ]);
-        assert!(matches!(&verdicts[0], CommandResult::RequestCreated(Ok((_, 0, _)))), "it died in the same batch");
-        assert!(matches!(&verdicts[1], CommandResult::RequestCreated(Ok((_, 3_600, _)))), "another's");
-        assert!(matches!(verdicts[2..4], [CommandResult::Blocked(true), CommandResult::Blocked(false)]));
-        assert!(matches!(verdicts[4], CommandResult::RequestCreated(Err(CreateRequestError::Blocked))));
-        assert!(matches!(verdicts[5..7], [CommandResult::Unblocked(true), CommandResult::Unblocked(false)]));
-        assert!(matches!(&verdicts[7], CommandResult::RequestCreated(Ok((_, 3_600, _)))));
-        assert!(matches!(verdicts[8], CommandResult::Redeemed(Err(RequestError::NotPending))));
+        assert!(matches!(&results[0], CommandResult::RequestCreated(Ok((_, 0, _)))), "the request was closed in the same batch");
+        assert!(matches!(&results[1], CommandResult::RequestCreated(Ok((_, 3_600, _)))), "another's");
+        assert!(matches!(results[2..4], [CommandResult::Blocked(true), CommandResult::Blocked(false)]));
+        assert!(matches!(results[4], CommandResult::RequestCreated(Err(CreateRequestError::Blocked))));
+        assert!(matches!(results[5..7], [CommandResult::Unblocked(true), CommandResult::Unblocked(false)]));
+        assert!(matches!(&results[7], CommandResult::RequestCreated(Ok((_, 3_600, _)))));
+        assert!(matches!(results[8], CommandResult::Redeemed(Err(RequestError::NotPending))));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL"), 2);
         assert_eq!(app.count("SELECT count(*) AS n FROM blocks"), 0);
         app.assert_user_counters();
@@ -324,9 +324,9 @@ on_both_databases! {
         let ask = Command::CreateRequest(new_request(ada.user.id, grace.user.id, app.bundle("Sleep", 6).id));
         let zero = RequestRef::Id(countersign::domain::permission_request::RequestId(0));
         let end = Command::CloseRequest { which: zero, by: Authority::User(ada.user.id) };
-        let verdicts = commit_all(&app, vec![ask, end]);
-        assert!(matches!(&verdicts[0], CommandResult::RequestCreated(Ok((_, 3_600, _)))));
-        assert!(matches!(verdicts[1], CommandResult::RequestClosed(Err(RequestError::NotPending))));
+        let results = commit_all(&app, vec![ask, end]);
+        assert!(matches!(&results[0], CommandResult::RequestCreated(Ok((_, 3_600, _)))));
+        assert!(matches!(results[1], CommandResult::RequestClosed(Err(RequestError::NotPending))));
     }
 
     async fn a_locked_row_delays_only_its_own_operation(app: TestApp) {
@@ -362,7 +362,7 @@ on_both_databases! {
             let batch = scope.spawn(|| commit(&app.store, &[operation(redeem_command(&gone, None)), operation(redeem_command(&here, None))]));
             // The batch has decided on the uncommitted state and waits to write.
             while app.count("SELECT count(*) AS n FROM pg_locks WHERE NOT granted") == 0 {
-                assert!(!batch.is_finished(), "it waits");
+                assert!(!batch.is_finished(), "the batch waits for the lock");
             }
             other.batch_execute("COMMIT").unwrap();
             batch.join().unwrap()

@@ -104,7 +104,7 @@ on_both_databases! {
         slow.iter().for_each(|user| app.mailbox.stall(user.email(), false));
         app.mails(21).await;
         wait_for_count(&app, UNSENT, 0).await;
-        assert_eq!(app.mailbox.sent().len(), 21, "each once");
+        assert_eq!(app.mailbox.sent().len(), 21, "each mail once");
     }
 
     async fn two_replicas_send_a_mail_once(mut app: TestApp) {
@@ -142,6 +142,6 @@ on_both_databases! {
             let now = conn.now()?;
             outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::MailResult::Failed, None, now)
         }).unwrap();
-        assert!(stale.is_empty(), "a mark under a lost lease counts for nothing");
+        assert!(stale.is_empty(), "a report with a lost lease is ignored");
     }
 }

@@ -3,11 +3,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[macro_use]
-#[expect(dead_code, reason = "other tests need more of it")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod helpers;
 
 mod audit_retention;

@@ -10,21 +10,21 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::helpers::{AsUser, TestApp, TestUser};
-use crate::mfs::{REVOKE, create, told};
+use crate::mfs::{REVOKE, create, send_for_data};
 use crate::pages::dev_mail::spawn_with_mail_directory;
 
 const EXAMPLE_CONFIG: &str = include_str!("../../docs/nginx.conf");
 
 /// An nginx process whose files are all in a temporary directory.
-struct Nginx {
+struct TestNginx {
     url: String,
     process: Child,
     _directory: TempDir,
 }
 
-impl Nginx {
+impl TestNginx {
     /// Starts nginx in front of this server, with the files of the example.
-    async fn before(app: &TestApp) -> Self {
+    async fn in_front_of(app: &TestApp) -> Self {
         Self::start(|directory, port| {
             write_served_files(directory);
             adapted_example(directory, &app.url, port)
@@ -59,7 +59,7 @@ impl Nginx {
                 return Self { url: format!("http://127.0.0.1:{port}"), process, _directory: directory };
             }
         }
-        panic!("nginx does not start; what it says stands above");
+        panic!("nginx does not start; its output is above");
     }
 
     /// The status and body of the response to a request with this token.
@@ -73,7 +73,7 @@ impl Nginx {
     }
 }
 
-impl Drop for Nginx {
+impl Drop for TestNginx {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -131,29 +131,29 @@ async fn wait_until_listening(process: &mut Child, port: u16) -> bool {
     }
 }
 
-fn owner(app: &TestApp) -> TestUser {
+fn hub_owner(app: &TestApp) -> TestUser {
     let owner = app.user("ada@example.org");
     app.grant_role("hub-1", &owner, countersign::domain::permission::Role::Owner);
     owner
 }
 
-async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> String {
+async fn create_token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> String {
     let body = json!({ "hub_id": "hub-1", "nid": nid, "permission": permission });
     create(app, creator, body).await["token"].as_str().unwrap().to_owned()
 }
 
 on_both_databases! {
     async fn a_file_is_served_with_a_token_until_it_is_revoked(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "report.txt", 4).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "report.txt", 4).await;
         let fetch = async |token| nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await;
         assert_eq!(fetch(Some(&secret)).await, (200, "the report".to_owned()));
         let bearer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).bearer_auth(&secret).send().await.unwrap();
         assert_eq!(bearer.status(), 200);
         let head = nginx.fetch(&app, Method::HEAD, "/hub-1/report.txt", Some(&secret)).await;
         assert_eq!(head, (200, String::new()));
-        assert_eq!(told(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        assert_eq!(send_for_data(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         assert_eq!(fetch(Some(&secret)).await.0, 401);
     }
 
@@ -163,15 +163,15 @@ on_both_databases! {
         let status = async |url: &str| app.get(url).send().await.unwrap().status().as_u16();
         assert_eq!(status(&format!("{url}/mailbox")).await, 200);
         for more in ["", "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header Host $host;"] {
-            let nginx = Nginx::plain_proxy(&url, more).await;
+            let nginx = TestNginx::plain_proxy(&url, more).await;
             assert_eq!(status(&format!("{}/healthz", nginx.url)).await, 200, "{more}");
             assert_eq!(status(&format!("{}/mailbox", nginx.url)).await, 404, "{more}");
         }
     }
 
     async fn a_request_without_a_token_gets_a_challenge(app: TestApp) {
-        owner(&app);
-        let nginx = Nginx::before(&app).await;
+        hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
         let answer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).send().await.unwrap();
         assert_eq!(answer.status(), 401);
         assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
@@ -179,10 +179,10 @@ on_both_databases! {
     }
 
     async fn the_wrong_right_node_or_hub_is_rejected(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let reads = token(&app, &ada, "report.txt", 2).await;
-        let gets = token(&app, &ada, "report.txt", 4).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let reads = create_token(&app, &ada, "report.txt", 2).await;
+        let gets = create_token(&app, &ada, "report.txt", 4).await;
         for (method, path, token) in [
             (Method::GET, "/hub-1/report.txt", &reads),
             (Method::PUT, "/hub-1/report.txt", &gets),
@@ -196,9 +196,9 @@ on_both_databases! {
     }
 
     async fn a_folder_token_serves_the_files_in_it(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let (reports, root) = (token(&app, &ada, "reports", 6).await, token(&app, &ada, "root", 6).await);
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let (reports, root) = (create_token(&app, &ada, "reports", 6).await, create_token(&app, &ada, "root", 6).await);
         let fetch = async |path, token| nginx.fetch(&app, Method::GET, path, Some(token)).await.0;
         assert_eq!(fetch("/hub-1/report.txt", &reports).await, 200);
         assert_eq!(fetch("/hub-1/report.txt", &root).await, 200);
@@ -207,9 +207,9 @@ on_both_databases! {
     }
 
     async fn a_client_cannot_choose_the_node(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "public", 63).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "public", 63).await;
         for path in [
             "/hub-1/report.txt%26nid=public",
             "/hub-1/report.txt&nid=public",
@@ -227,18 +227,18 @@ on_both_databases! {
     }
 
     async fn nginx_does_not_forward_bodies_to_authz(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "report.txt", 8).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "report.txt", 8).await;
         let put = app.put(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
         let answer = put.body(vec![b'x'; 512 * 1024]).send().await.unwrap();
-        assert_eq!(answer.status(), 405, "allowed; that files are not written is nginx's own affair");
+        assert_eq!(answer.status(), 405, "authorized; nginx itself does not accept uploads");
     }
 
     async fn requests_are_denied_while_the_server_is_down(mut app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "report.txt", 4).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "report.txt", 4).await;
         app.stop();
         let ask = app.get(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
         let answer = ask.send().await.unwrap();

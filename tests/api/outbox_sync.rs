@@ -121,7 +121,7 @@ async fn each_delivery_report_is_stored() {
         assert_eq!(owing.count_mails("result IS NULL AND last_error = '451 later' AND attempts = 1"), 1);
         assert_eq!(owing.count_mails("lease IS NOT NULL"), 0);
         let again = owing.claim(5).await;
-        assert_eq!(again.len(), 1, "what was not tried is due at once, what was put off is not");
+        assert_eq!(again.len(), 1, "released mails are due now, deferred ones later");
         assert_eq!((again[0].leased_mail.mail, again[0].attempts), (letters[1].leased_mail.mail, 1));
     }
 }
@@ -143,7 +143,11 @@ async fn a_report_with_a_lost_lease_does_not_affect_others() {
         let returned = owing.sync(marks.collect(), Vec::new(), 0).await;
         assert!(returned.ok && returned.unwritten.is_empty());
         assert_eq!((owing.count_mails("result = 'sent'"), owing.count_mails("result = 'failed'")), (2, 1));
-        assert_eq!(owing.count_mails("lease IS NOT NULL AND finished_at IS NULL"), 1, "the other replica's");
+        assert_eq!(
+            owing.count_mails("lease IS NOT NULL AND finished_at IS NULL"),
+            1,
+            "leased by the other replica"
+        );
     }
 }
 
@@ -163,7 +167,11 @@ async fn a_report_the_database_rejects_does_not_affect_others_and_is_dropped() {
             marks = returned.unwritten;
         }
         assert!(owing.sync(marks, Vec::new(), 0).await.unwritten.is_empty());
-        assert_eq!(owing.count_mails("lease IS NOT NULL"), 1, "it is sent again when the lease has run out");
+        assert_eq!(
+            owing.count_mails("lease IS NOT NULL"),
+            1,
+            "the mail is sent again after its lease has expired"
+        );
     }
 }
 
@@ -176,7 +184,7 @@ async fn leases_are_renewed_in_one_sync_and_lost_ones_reported() {
         let tenures: Vec<LeasedMail> = letters.iter().map(|letter| letter.leased_mail).collect();
         let returned = owing.sync(Vec::new(), tenures.clone(), 3).await;
         assert_eq!(returned.lost_leases, [tenures[2]]);
-        assert!(returned.mails.is_empty(), "all of them are somebody's");
+        assert!(returned.mails.is_empty(), "all mails are leased");
     }
 }
 

@@ -53,7 +53,7 @@ impl PageClient {
     /// The client with the session cookie that this response sets.
     pub fn from_response(answer: &Response) -> Self {
         let cookie = cookie_from(answer).expect("a cookie is set");
-        let token = cookie.strip_prefix("__Host-countersign_session=").expect("a session's");
+        let token = cookie.strip_prefix("__Host-countersign_session=").expect("a session cookie");
         Self::with_session(token)
     }
 
@@ -93,17 +93,17 @@ impl PageClient {
 
     /// [`Self::get`], sent: the status and the body.
     pub async fn get_page(&self, app: &TestApp, path: &str) -> (u16, String) {
-        told(self.get(app, path)).await
+        send_for_text(self.get(app, path)).await
     }
 
     /// [`Self::post`], sent: the status and the body.
     pub async fn post_form(&self, app: &TestApp, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        told(self.post(app, path, fields)).await
+        send_for_text(self.post(app, path, fields)).await
     }
 }
 
 /// Sends a request and returns the status and the body.
-pub async fn told(request: RequestBuilder) -> (u16, String) {
+pub async fn send_for_text(request: RequestBuilder) -> (u16, String) {
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }

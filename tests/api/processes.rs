@@ -39,7 +39,7 @@ impl Server {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let url = loop {
-            let line = lines.next().expect("the server says where it listens").unwrap();
+            let line = lines.next().expect("the server logs its address").unwrap();
             if let Some((_, address)) = line.split_once("address=") {
                 break format!("http://{}", address.trim());
             }

@@ -25,14 +25,14 @@ async fn a_lookup_uses_the_index_after_the_table_grew() {
     let app = TestApp::spawn(Backend::Postgres);
     let ada = app.user("ada@example.org");
     app.grant_role("hub", &ada, Role::Owner);
-    let deed = Command::CreateExport(NewExportToken {
+    let command = Command::CreateExport(NewExportToken {
         creator: ada.user.id,
         hub: HubId::new("hub").unwrap(),
         node: NodeId::new("node").unwrap(),
         mask: Mask::READ,
         expiry: ExpiryHours::DEFAULT,
     });
-    let CommandResult::ExportCreated(Ok((export, _))) = app.commit(deed) else { panic!("no token") };
+    let CommandResult::ExportCreated(Ok((export, _))) = app.commit(command) else { panic!("no token") };
     let asked: Vec<LookupKey> = std::iter::repeat_n(LookupKey::ExportToken(export.id), 64).collect();
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
     // Enough executions for the connection to cache the statement and a generic plan.
@@ -58,8 +58,8 @@ async fn a_lookup_uses_the_index_after_the_table_grew() {
         std::thread::yield_now();
         (end_to_end, by_index) = scan_counts(&mut conn);
     }
-    assert_eq!(end_to_end + by_index, 40, "every look-up is counted");
-    assert!(by_index >= 20, "once the table is large, every look-up goes by the index: {by_index}");
+    assert_eq!(end_to_end + by_index, 40, "every lookup is counted");
+    assert!(by_index >= 20, "lookups in a large table use the index: {by_index}");
 }
 
 /// The ledger on a connection that was opened while the table was small: each of its statements
@@ -90,9 +90,9 @@ async fn a_batch_reads_only_its_own_rows() {
             Command::CreateRequest(new),
             Command::GrantPermission(asked[nth].terms),
         ];
-        let apart = deeds.map(|deed| Operation::new(deed, AuditContext::default()));
+        let apart = deeds.map(|command| Operation::new(command, AuditContext::default()));
         for operations in [apart.as_slice(), &[Operation::new(redeem, AuditContext::default())]] {
-            ledger::commit(&store, operations).into_iter().for_each(|verdict| drop(verdict.unwrap()));
+            ledger::commit(&store, operations).into_iter().for_each(|result| drop(result.unwrap()));
         }
     };
     (0..10).for_each(batch);
@@ -140,8 +140,8 @@ async fn a_limit_check_reads_only_its_own_rows() {
         let asks = [(); 4].map(|()| {
             Operation::new(Command::CreateRequest(new.clone()), AuditContext::default()).with_limits(limits)
         });
-        for verdict in ledger::commit(&store, &asks) {
-            assert!(matches!(verdict, Ok(CommandResult::RequestCreated(Ok((.., left)))) if left.len() == 3));
+        for result in ledger::commit(&store, &asks) {
+            assert!(matches!(result, Ok(CommandResult::RequestCreated(Ok((.., left)))) if left.len() == 3));
         }
     };
     (0..10).for_each(batch);

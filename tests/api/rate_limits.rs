@@ -132,7 +132,7 @@ on_both_databases! {
         for who in [ada, eve, ada] {
             let response = post_request(&app, who, grace, bundle.id.0).send().await.unwrap();
             assert_eq!(response.status(), 201);
-            assert!(!rate_limit_headers(response.headers()).0.contains("target"), "others' requests are none of their business");
+            assert!(!rate_limit_headers(response.headers()).0.contains("target"), "requests to other targets do not count");
         }
         let of_staff = json!({ "user_allowed": eve.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
         expect_response(app.post(REQUESTS).as_user(&root).json(&of_staff), 201).await;
@@ -141,7 +141,7 @@ on_both_databases! {
         }
         let refusal = (900, "\"target\";q=4;w=3600".to_owned());
         assert_eq!(expect_rate_limited(&app, post_request(&app, &root, grace, bundle.id.0)).await, refusal);
-        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await.0, 1_800, "the one that takes longest");
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await.0, 1_800, "the limit with the longest wait");
         expect_response(post_request(&app, &root, eve, bundle.id.0), 201).await;
         advance_after_mails(&app, 900).await;
         expect_response(post_request(&app, &root, grace, bundle.id.0), 201).await;
@@ -197,7 +197,7 @@ on_both_databases! {
         expect_rate_limited(&app, under("b")).await;
         assert_eq!(expect_response(under("a"), 201).await["resource_uri"], first["resource_uri"]);
         advance_after_mails(&app, 3_600).await;
-        assert_ne!(expect_response(under("b"), 201).await["resource_uri"], first["resource_uri"], "the key was not used up");
+        assert_ne!(expect_response(under("b"), 201).await["resource_uri"], first["resource_uri"], "the idempotency key is still unused");
     }
 
     async fn a_rejected_request_does_not_consume_quota(mut app: TestApp) {
@@ -255,8 +255,8 @@ on_both_databases! {
             }).collect();
             // Rate limits without and with existing state.
             let before = round % 2;
-            let made = |verdicts: Vec<_>| {
-                verdicts.into_iter().filter(|verdict| matches!(verdict, Ok(CommandResult::RequestCreated(Ok(_))))).count()
+            let made = |results: Vec<_>| {
+                results.into_iter().filter(|result| matches!(result, Ok(CommandResult::RequestCreated(Ok(_))))).count()
             };
             assert_eq!(made(commit(&app.store, &batch[..before])), before);
             let let_in: usize = thread::scope(|scope| {
@@ -290,7 +290,7 @@ on_both_databases! {
         });
         assert_eq!(sweep().unwrap(), 0);
         advance_after_mails(&app, 1_200).await;
-        assert_eq!((sweep().unwrap(), sweep().unwrap()), (1, 0), "the pair's");
+        assert_eq!((sweep().unwrap(), sweep().unwrap()), (1, 0), "the limit of the pair");
         advance_after_mails(&app, 2_400).await;
         assert_eq!((sweep().unwrap(), app.count("SELECT count(*) AS n FROM rate_limits")), (1, 0));
     }

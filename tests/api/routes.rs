@@ -30,7 +30,7 @@ pub fn normalize(path: &str) -> String {
 pub async fn registered_routes() -> BTreeSet<Route> {
     let service = init_service(App::new().configure(http::routes)).await;
     let answer = call_service(&service, TestRequest::get().uri("/healthz").to_request()).await;
-    let tree = answer.request().app_data::<Data<IntrospectionTree>>().expect("actix-web tells of its routes");
+    let tree = answer.request().app_data::<Data<IntrospectionTree>>().expect("actix-web reports its routes");
     let mut routes = BTreeSet::new();
     collect(&tree.root, &mut routes);
     assert!(!routes.is_empty());
@@ -78,9 +78,9 @@ async fn every_route_is_documented_and_nothing_else_is() {
     let document = serde_json::to_value(http::openapi::document()).unwrap();
     let (there, told) = (distinct_routes().await, documented_routes(&document));
     let undocumented: Vec<_> = there.difference(&told).collect();
-    assert!(undocumented.is_empty(), "there, and not documented: {undocumented:?}");
+    assert!(undocumented.is_empty(), "registered but not documented: {undocumented:?}");
     let invented: Vec<_> = told.difference(&there).collect();
-    assert!(invented.is_empty(), "documented, and not there: {invented:?}");
+    assert!(invented.is_empty(), "documented but not registered: {invented:?}");
 }
 
 #[actix_web::test]

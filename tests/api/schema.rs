@@ -25,8 +25,7 @@ fn declared_columns(types: &[(&str, &str)]) -> Vec<SchemaColumn> {
     let columns = schema_columns().into_iter().map(|[table, column, kind]| {
         let inner = kind.strip_prefix("Nullable<").and_then(|kind| kind.strip_suffix('>'));
         let name = inner.unwrap_or(kind).rsplit("::").next().unwrap();
-        let (_, kind) =
-            types.iter().find(|(ours, _)| *ours == name).expect("a type that both databases have");
+        let (_, kind) = types.iter().find(|(ours, _)| *ours == name).expect("a type of both databases");
         SchemaColumn {
             table: table.to_owned(),
             column: column.to_owned(),
@@ -113,7 +112,7 @@ on_both_databases! {
         app.execute_raw("UPDATE outbox SET attempts = 7; DELETE FROM rate_limits");
         app.advance(3_600);
         app.store.write(|conn| { let now = conn.now()?; requests::expire_batch(conn, now) }).unwrap();
-        assert_eq!(app.rows(), before, "what changes by itself is not looked at");
+        assert_eq!(app.rows(), before, "columns that change in the background are not compared");
     }
 
     async fn migrations_can_run_repeatedly_and_concurrently(app: TestApp) {

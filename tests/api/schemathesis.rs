@@ -98,7 +98,7 @@ fn run_schemathesis(backend: Backend, caller: fn(&ApiFixture) -> &TestUser) {
     println!("{said}");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let by_form = scene.app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'key.created'");
-    assert!(by_form > 0, "the pages have taken a form");
+    assert!(by_form > 0, "a form of the pages was accepted");
 }
 
 #[test]

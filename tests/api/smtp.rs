@@ -31,7 +31,7 @@ impl SmtpCatcher {
             .spawn()
             .unwrap();
         let mut mails = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = mails.next().expect("the catcher says its port").unwrap().parse().unwrap();
+        let port = mails.next().expect("the SMTP server prints its port").unwrap().parse().unwrap();
         Self { child, mails, port }
     }
 

@@ -146,7 +146,7 @@ impl Browser {
     /// The current path and query.
     pub async fn current_path(&self) -> String {
         let url = self.driver.current_url().await.unwrap();
-        url.as_str().strip_prefix(&self.base_url).expect("a page of ours").to_owned()
+        url.as_str().strip_prefix(&self.base_url).expect("a page of the server").to_owned()
     }
 
     async fn find(&self, css: &str) -> WebElement {
@@ -251,7 +251,7 @@ impl Browser {
                 return;
             }
         }
-        panic!("the keyboard does not come to {css}:\n{}", self.describe_page().await);
+        panic!("the tab key does not reach {css}:\n{}", self.describe_page().await);
     }
 
     /// Signs in and waits for the home page.

@@ -69,7 +69,7 @@ impl Chromedriver {
         });
         let mut lines = BufReader::new(process.with_child(|child| child.stdout.take()).unwrap()).lines();
         let port = loop {
-            let line = lines.next().expect("chromedriver says where it listens").unwrap();
+            let line = lines.next().expect("chromedriver prints its port").unwrap();
             if let Some((_, port)) = line.split_once("started successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }

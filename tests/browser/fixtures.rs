@@ -169,7 +169,7 @@ async fn create_request(
     });
     let asked = app.post("/api/bundle_permission_request/").as_user(by).json(&body).send().await.unwrap();
     let asked: Value = asked.json().await.unwrap();
-    let uri = asked["resource_uri"].as_str().unwrap_or_else(|| panic!("not asked: {asked}"));
+    let uri = asked["resource_uri"].as_str().unwrap_or_else(|| panic!("request not created: {asked}"));
     let id = RequestId(uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap());
     app.store.read(|conn| requests::by_ids(conn, &[id])).unwrap().remove(0)
 }
@@ -181,14 +181,14 @@ async fn wait_for_mails(app: &TestApp) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), left).await.expect("all mails leave");
+    tokio::time::timeout(Duration::from_secs(60), left).await.expect("all mails are sent");
 }
 
 /// Commits a command of this user.
-fn commit(app: &TestApp, deed: Command, by: &TestUser) -> CommandResult {
+fn commit(app: &TestApp, command: Command, by: &TestUser) -> CommandResult {
     let origin = AuditContext { actor: Some(by.user.id), ..AuditContext::default() };
-    let mut verdicts = ledger::commit(&app.store, &[Operation::new(deed, origin)]);
-    verdicts.pop().expect("one operation has one verdict").unwrap()
+    let mut verdicts = ledger::commit(&app.store, &[Operation::new(command, origin)]);
+    verdicts.pop().expect("one operation has one result").unwrap()
 }
 
 fn redeem_request(app: &TestApp, request: &PermissionRequest, by: &TestUser) {

@@ -3,14 +3,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "../../benches/harness/cleanup.rs"]
-#[expect(dead_code, reason = "the benches need more of it")]
+#[expect(dead_code, reason = "the benches use the rest")]
 mod cleanup;
 #[path = "../api/helpers.rs"]
-#[expect(dead_code, reason = "tests/api needs more of it")]
+#[expect(dead_code, reason = "tests/api uses the rest")]
 mod helpers;
 
 mod accessibility;

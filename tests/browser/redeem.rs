@@ -34,7 +34,7 @@ async fn sign_in_and_approve(app: &TestApp, browser: &Browser) {
     let (_, grace, link) = create_request(app).await;
     browser.go_to(&link).await;
     browser.wait_for_title("Sign in").await;
-    assert!(!browser.text_of("main").await.contains("Sleep"), "nobody is told before they have signed in");
+    assert!(!browser.text_of("main").await.contains("Sleep"), "the page shows the request before sign-in");
     browser.sign_in(&grace).await;
     browser.wait_for_title("Permission request").await;
     let page = browser.text_of("main").await;

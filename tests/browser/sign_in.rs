@@ -47,7 +47,7 @@ async fn too_many_guesses_are_limited_until_later() {
                 break;
             }
             guesses += 1;
-            assert!(guesses < 5, "whoever guesses is let go on");
+            assert!(guesses < 5, "guessing is not limited");
         }
         // The limit applies to the right password too.
         browser.sign_in(&grace).await;

@@ -24,7 +24,7 @@ async fn create_and_revoke(app: &TestApp, browser: &Browser) {
     let token = browser.text_of("#secret").await;
     assert_eq!(authz_status(app, &token).await, 204);
     browser.click_and_navigate("main a[href='/tokens']").await;
-    assert!(!browser.driver().source().await.unwrap().contains(&token), "it is shown once");
+    assert!(!browser.driver().source().await.unwrap().contains(&token), "the token is shown once");
     // Revoking needs a confirmation.
     browser.click(".confirm summary").await;
     assert_eq!(authz_status(app, &token).await, 204);

@@ -276,7 +276,7 @@ fn end_reason(outcome: &str) -> EndReason {
         "withdrawn" => EndReason::Withdrawn,
         "replaced" => EndReason::Replaced,
         "expired" => EndReason::Expired,
-        other => panic!("no request ends as {other} here"),
+        other => panic!("unexpected outcome {other}"),
     }
 }
 

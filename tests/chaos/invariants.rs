@@ -87,7 +87,7 @@ fn rolling_restarts_drop_no_request() {
             report.longest_health_check_gap, report.unknown_outcomes
         );
     }
-    panic!("this machine is too busy to tell");
+    panic!("this machine is too busy for this test");
 }
 
 /// Replicas of this version run after the migrations of the next version.

@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[expect(dead_code, reason = "shared with tests/api, which uses all of it")]

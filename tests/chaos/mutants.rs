@@ -44,7 +44,7 @@ macro_rules! mutants {
 /// Asserts that the checker reports violations in this scenario.
 fn assert_detected(scenario: Scenario) {
     let report = scenario.run();
-    assert!(!report.is_clean(), "nobody has seen it: {report}");
+    assert!(!report.is_clean(), "not detected: {report}");
 }
 
 /// Enough operations to detect a mutant that needs no fault.

@@ -93,14 +93,14 @@ impl Replica {
         let mut process = self.process.lock().unwrap().take().unwrap();
         let asked = Instant::now();
         let told = Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
-        assert!(told.success(), "it runs until it is told to stop");
+        assert!(told.success(), "the replica must run until it is stopped");
         while asked.elapsed() < START_STOP_TIMEOUT {
             if let Some(status) = process.0.try_wait().unwrap() {
                 return (status, asked.elapsed());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("it did not stop within {START_STOP_TIMEOUT:?}");
+        panic!("the replica did not stop within {START_STOP_TIMEOUT:?}");
     }
 
     /// Starts the process and waits until it listens.

@@ -110,7 +110,7 @@ impl Scenario {
         let (started, mut rng) = (Instant::now(), Rng(self.seed));
         let longest = Duration::from_secs(120 + self.redemptions as u64 / 100);
         while report.redemptions < self.redemptions && report.is_clean() {
-            assert!(started.elapsed() < longest, "it takes too long: {report}");
+            assert!(started.elapsed() < longest, "the scenario takes too long: {report}");
             let plan = RoundPlan::generate(self, field.replicas.len(), &mut rng);
             let subjects = field.database.create_tokens(&plan.tokens);
             let (histories, injected) = self.run_round(&field, &plan, &subjects, &mut rng);

@@ -32,7 +32,7 @@ pub async fn read_until_closed(stream: &mut TcpStream, timeout: Duration) -> Opt
 pub async fn read_head(stream: &mut TcpStream) -> String {
     let mut said = Vec::new();
     while !said.ends_with(b"\r\n\r\n") {
-        said.push(stream.read_u8().await.expect("an answer"));
+        said.push(stream.read_u8().await.expect("a response"));
     }
     String::from_utf8_lossy(&said).into_owned()
 }

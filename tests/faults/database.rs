@@ -171,7 +171,7 @@ async fn a_full_database_disk_rejects_writes_and_loses_nothing() {
     disk.delete_filler();
     // PostgreSQL stops if its log cannot be written: the operator starts it again.
     if fixture.cluster.has_ended() {
-        eprintln!("PostgreSQL ended for want of room");
+        eprintln!("PostgreSQL exited because the disk was full");
         on_own_thread(|| fixture.cluster.start_again());
     }
     assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
@@ -250,9 +250,9 @@ async fn all_waits_of_a_call_share_one_deadline() {
         if took < TOTAL_DELAY && said.contains("outcome is unknown") {
             return;
         }
-        eprintln!("too late, or {said}");
+        eprintln!("late, or an unexpected response: {said}");
     }
-    panic!("not once in time");
+    panic!("no response was in time");
 }
 
 /// The server exits, so that a supervisor can start it again with new connections.
@@ -273,7 +273,7 @@ async fn a_process_with_stuck_threads_exits_and_logs_it() {
             }
         };
         let (ended, ()) = tokio::join!(fixture.server.wait_for_exit(Duration::from_secs(60)), probes);
-        let (status, took) = ended.expect("it ends");
+        let (status, took) = ended.expect("the server exits");
         eprintln!("{said}: ended after {took:?}");
         assert_eq!(status.code(), Some(1));
         // Another thread reads the log.

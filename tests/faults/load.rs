@@ -98,13 +98,13 @@ impl LoadFixture {
         let operations: Vec<Operation> = (0..open)
             .map(|nth| Operation::new(Command::CreateRequest(new(nth)), AuditContext::default()))
             .collect();
-        let verdicts = operations.chunks(256).flat_map(|batch| ledger::commit(&app.store, batch));
-        let open = verdicts.enumerate().map(|(nth, verdict)| match verdict.unwrap() {
+        let results = operations.chunks(256).flat_map(|batch| ledger::commit(&app.store, batch));
+        let open = results.enumerate().map(|(nth, result)| match result.unwrap() {
             CommandResult::RequestCreated(Ok((request, ..))) => {
                 let token = app.redeem_token(&request);
                 (request, token, nth % 16)
             }
-            verdict => panic!("not asked: {verdict:?}"),
+            result => panic!("request not created: {result:?}"),
         });
         let open_requests = Arc::new(open.collect());
         let client = client();
@@ -200,12 +200,12 @@ impl LoadFixture {
             match (ready, red) {
                 (Some(503), None) => red = Some(Instant::now()),
                 (Some(503), Some(_)) => {}
-                (Some(200), None) => assert!(begun.elapsed() < MAX_RECOVERY_TIME, "/readyz stays green"),
+                (Some(200), None) => assert!(begun.elapsed() < MAX_RECOVERY_TIME, "/readyz still succeeds"),
                 other => panic!("/readyz: {other:?}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        eprintln!("/readyz was red after {:?}", red.unwrap().duration_since(begun));
+        eprintln!("/readyz failed after {:?}", red.unwrap().duration_since(begun));
     }
 
     /// Waits until the server is ready and calls succeed. Returns how long it took.
@@ -225,10 +225,13 @@ impl LoadFixture {
             )
             .await;
             if (ready, asked.status) == (Some(200), Some(201)) {
-                eprintln!("all was well again after {:?}", begun.elapsed());
+                eprintln!("recovered after {:?}", begun.elapsed());
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < MAX_RECOVERY_TIME * 6, "it does not recover: {ready:?}, {asked:?}");
+            assert!(
+                begun.elapsed() < MAX_RECOVERY_TIME * 6,
+                "the server does not recover: {ready:?}, {asked:?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -255,8 +258,8 @@ impl LoadFixture {
             .filter(|call| call.status.is_none_or(|status| matches!(status, 200 | 500 | 503)))
             .filter_map(|call| if let CallKind::Redeem(id) = call.kind { Some(id) } else { None })
             .collect();
-        let untold: Vec<_> = redeemed.difference(&told).collect();
-        assert!(untold.is_empty(), "redeemed by nobody: {untold:?}");
+        let unacknowledged: Vec<_> = redeemed.difference(&told).collect();
+        assert!(unacknowledged.is_empty(), "redeemed without an acknowledged call: {unacknowledged:?}");
         assert_consistent(&self.app);
     }
 
@@ -325,9 +328,9 @@ pub fn assert_consistent(app: &TestApp) {
         told("request.approved")
     );
     for (what, wrong) in [
-        ("requests whose trail does not say once that they were made", "coalesce(e.made, 0) <> 1"),
+        ("requests without exactly one audit entry for their creation", "coalesce(e.made, 0) <> 1"),
         (
-            "requests whose trail does not say once that they were redeemed, or does although they were not",
+            "requests whose audit entries for approval do not match their outcome",
             "coalesce(e.redeemed, 0) <> CASE WHEN r.outcome = 'approved' THEN 1 ELSE 0 END",
         ),
         ("permissions that stand of requests that were not redeemed", "r.active AND r.outcome <> 'approved'"),
@@ -338,5 +341,5 @@ pub fn assert_consistent(app: &TestApp) {
     }
     let twice = "SELECT count(*) AS n FROM (SELECT 1 FROM bundle_permissions \
         GROUP BY user_target, user_allowed, bundle_id HAVING count(*) > 1) AS twice";
-    assert_eq!(app.count(twice), 0, "permissions that stand twice");
+    assert_eq!(app.count(twice), 0, "duplicate active permissions");
 }

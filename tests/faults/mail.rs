@@ -118,10 +118,10 @@ async fn failing_mails_delay_neither_other_mails_nor_calls() {
         app.count(UNSENT) == short_or_long(few, 2 * few) as i64
     })
     .await;
-    assert_eq!(smtp_server.rcpt_count("poisoned-0@example.org"), 1, "it is still being waited for");
+    assert_eq!(smtp_server.rcpt_count("poisoned-0@example.org"), 1, "the response is still pending");
     assert_eq!(smtp_server.rcpt_count("never-0@example.org"), 1);
     let twice = assert_duplicates_identical(&app, &smtp_server);
-    assert_eq!(twice, few, "the relay dropped those after it had taken them");
+    assert_eq!(twice, few, "the SMTP server accepted them and closed the connection");
 }
 
 #[tokio::test]
@@ -148,11 +148,11 @@ pub async fn check_redelivery(failpoints: &str) {
         app.count(UNSENT) == 0
     })
     .await;
-    assert_eq!(smtp_server.recipients().len(), 2 * MAILS_PER_BEHAVIOUR, "each has its mail");
+    assert_eq!(smtp_server.recipients().len(), 2 * MAILS_PER_BEHAVIOUR, "every request has its mail");
     assert_eq!(
         assert_duplicates_identical(&app, &smtp_server),
         MAILS_PER_BEHAVIOUR,
-        "the relay dropped those after it had taken them"
+        "the SMTP server accepted them and closed the connection"
     );
 }
 
@@ -199,7 +199,7 @@ async fn repeated_kills_lose_no_mail_and_duplicates_are_identical() {
         }
         let server = Server::start(&app.database_url, &[("SMTP_URL", &smtp_server.url())]);
         wait_for("none is owed", || app.count(UNSENT) == 0).await;
-        assert_eq!(smtp_server.recipients().len(), rounds * 40, "each has its mail");
+        assert_eq!(smtp_server.recipients().len(), rounds * 40, "every request has its mail");
         let twice = assert_duplicates_identical(&app, &smtp_server);
         eprintln!("{backend:?}: {} mails, {rounds} kills, {twice} came twice", rounds * 40);
         // At most the mails that were in flight.

@@ -22,7 +22,7 @@ macro_rules! mutants {
 }
 
 async fn assert_detected(check: impl Future<Output = ()>, words: &str) {
-    let panic = AssertUnwindSafe(check).catch_unwind().await.expect_err("nobody has seen it");
+    let panic = AssertUnwindSafe(check).catch_unwind().await.expect_err("not detected");
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
     assert!(said.contains(words), "{said}");
@@ -32,7 +32,7 @@ mutants! {
     /// Calls to the database have no deadline.
     a_missing_deadline_is_detected: "deadline.timeout=return(60)", database::check_frozen, "/readyz took";
     /// The readiness check always succeeds.
-    a_readiness_check_that_always_passes_is_detected: "readiness.always_ok=return", database::check_frozen, "stays green";
+    a_readiness_check_that_always_passes_is_detected: "readiness.always_ok=return", database::check_frozen, "/readyz still succeeds";
     /// The server acknowledges what the database rejected.
     a_missing_acknowledged_row_is_detected: "ledger.ack_before_commit=return", database::check_read_only, "lost: ";
     /// A closed pooled connection is not replaced.
@@ -43,14 +43,14 @@ mutants! {
     /// A mail gets a new Message-ID for each attempt.
     a_changed_message_id_is_detected: "delivery.new_message_id=return", mail::check_redelivery, "got two mails";
     /// A mail that the SMTP server deferred is recorded as sent.
-    a_lost_mail_is_detected: "delivery.transient_error_as_sent=return", mail::check_redelivery, "each has its mail";
+    a_lost_mail_is_detected: "delivery.transient_error_as_sent=return", mail::check_redelivery, "every request has its mail";
     /// An idle connection is never closed.
     a_connection_that_is_never_closed_is_detected: "connection.idle_timeout=return(600)",
-        overload::check_idle_connection, "it is kept";
+        overload::check_idle_connection, "the connection stays open";
     /// The request is closed without an active permission.
     a_half_applied_command_is_detected: "requests.half_written=return", check_consistency, "lost: ";
     /// Every audit entry is written twice.
-    a_duplicate_audit_entry_is_detected: "batch.duplicate_audit_entry=return", check_consistency, "trail does not say once";
+    a_duplicate_audit_entry_is_detected: "batch.duplicate_audit_entry=return", check_consistency, "without exactly one audit entry";
     /// A request has no mail.
     a_missing_mail_is_detected: "outbox.skip_insert=return", check_consistency, "requests without their one mail";
     /// The counters of one party are not updated.

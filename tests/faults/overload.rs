@@ -121,7 +121,7 @@ pub async fn check_idle_connection(failpoints: &str) {
     let mut taken = send(&mut stream, first).await;
     let begun = Instant::now();
     while taken && read_until_closed(&mut stream, Duration::from_millis(500)).await.is_none() {
-        assert!(begun.elapsed() < IDLE_TIMEOUT_LIMIT, "it is kept");
+        assert!(begun.elapsed() < IDLE_TIMEOUT_LIMIT, "the connection stays open");
         taken = send(&mut stream, then).await;
     }
 }
@@ -133,7 +133,7 @@ async fn a_slow_body_gets_a_timeout_response() {
     let begin = SLOW_CLIENTS[1].1;
     let mut stream = connect(&server.url).await.unwrap();
     assert!(send(&mut stream, begin).await);
-    let said = read_until_closed(&mut stream, IDLE_TIMEOUT_LIMIT).await.expect("it is hung up on");
+    let said = read_until_closed(&mut stream, IDLE_TIMEOUT_LIMIT).await.expect("the connection is closed");
     assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
     // A slow but complete request is read.
     let mut stream = connect(&server.url).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_slow_body_gets_a_timeout_response() {
         tokio::time::sleep(Duration::from_millis(600)).await;
         assert!(send(&mut stream, piece).await);
     }
-    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 403 "), "it is no form of ours");
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 403 "), "the form is rejected");
 }
 
 /// Each password hash needs 19 MiB. The allocator must not keep them for every thread.
@@ -201,7 +201,7 @@ async fn ten_thousand_idle_connections_use_little_memory_and_block_nobody() {
     for stream in &mut idle {
         assert!(
             read_until_closed(stream, IDLE_TIMEOUT_LIMIT).await.is_some(),
-            "one that says nothing is kept"
+            "an idle connection stays open"
         );
     }
     // Later connections need no additional memory: that of closed ones is reused.
@@ -251,7 +251,7 @@ async fn ten_fold_overload_is_rejected_in_time_and_the_rest_served() {
         p(99),
         p(100)
     );
-    assert!(done + refused == calls.len(), "each was answered");
+    assert!(done + refused == calls.len(), "every request was answered");
     assert!(redeemed > 0);
     // The client runs on the same machine, and its times include its own queue.
     assert!(p(99) < 4 * MAX_RESPONSE_TIME, "{:?}", p(99));

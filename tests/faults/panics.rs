@@ -51,7 +51,7 @@ impl PanicFixture {
             let call = call(nth);
             async move {
                 let begun = Instant::now();
-                let answer = call.send().await.expect("an answer, whatever it is");
+                let answer = call.send().await.expect("a response with any status");
                 let status = answer.status().as_u16();
                 let body = answer.text().await.unwrap();
                 assert!(begun.elapsed() < MAX_RESPONSE_TIME, "{status} after {:?}", begun.elapsed());
@@ -189,7 +189,8 @@ async fn an_actor_panic_ends_the_process_and_is_logged() {
             json!({ "user_allowed": scene.ada.id(), "user_target": scene.grace.id(), "bundle": bundle });
         let ask = scene.request(Method::POST, "/api/bundle_permission_request/");
         let asked = tokio::spawn(ask.bearer_auth(&scene.ada.key).json(&body).send());
-        let (status, took) = scene.server.wait_for_exit(Duration::from_secs(20)).await.expect("it ends");
+        let (status, took) =
+            scene.server.wait_for_exit(Duration::from_secs(20)).await.expect("the server exits");
         eprintln!("{actor}: ended after {took:?}");
         assert_eq!(status.code(), Some(1));
         assert!(took < EXIT_TIMEOUT, "{took:?}");

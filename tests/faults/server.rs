@@ -41,7 +41,10 @@ impl Server {
         let mut lines = BufReader::new(process.with_child(|child| child.stderr.take()).unwrap()).lines();
         let log = Arc::<Mutex<Vec<String>>>::default();
         let url = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("it ended: {:?}", log.lock().unwrap())).unwrap();
+            let line = lines
+                .next()
+                .unwrap_or_else(|| panic!("the server exited: {:?}", log.lock().unwrap()))
+                .unwrap();
             if let Some((_, address)) = line.split_once("address=") {
                 break format!("http://{}", address.trim());
             }

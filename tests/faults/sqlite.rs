@@ -25,8 +25,8 @@ fn on_disk(directory: &Path) -> TestApp {
 
 fn assert_whole(directory: &Path) {
     let database = Connection::open(directory.join("countersign.db")).unwrap();
-    let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(verdict, "ok");
+    let result: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(result, "ok");
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_full_disk_rejects_writes_and_loses_nothing() {
     assert!(took < MAX_RECOVERY_TIME, "{took:?}");
     let calls = load.stop().await;
     assert_all_responded(&calls);
-    assert!(calls.iter().any(|call| call.status == Some(503)), "somebody was refused");
+    assert!(calls.iter().any(|call| call.status == Some(503)), "some writes were rejected");
     scene.assert_matches_database(&calls);
     assert_whole(disk.path());
 }
@@ -90,7 +90,7 @@ async fn a_write_lock_of_another_process_delays_only_writers() {
     assert!(took < MAX_RECOVERY_TIME, "{took:?}");
     let calls = load.stop().await;
     assert_all_responded(&calls);
-    assert!(calls.iter().any(|call| call.status == Some(503)), "somebody was refused");
+    assert!(calls.iter().any(|call| call.status == Some(503)), "some writes were rejected");
     scene.assert_matches_database(&calls);
 }
 

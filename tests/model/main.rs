@@ -3,7 +3,7 @@
 //! model is also checked with each mistake that the protocol avoids, which it must detect.
 //!
 //! With `COUNTERSIGN_CHAOS=long`, it explores larger models for minutes.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod protocol;
 
@@ -88,36 +88,28 @@ fn three_clients_on_three_replicas_with_every_fault() {
 #[test]
 fn every_mutation_is_detected() {
     let race = Protocol::new(2, &[Redeem, Redeem]);
-    assert_mutation_detected(race.clone(), Mutation::NoRecheck, "a token makes one permission at most");
-    assert_mutation_detected(
-        race.clone(),
-        Mutation::SeparateGrant,
-        "a used token and its permission are there together",
-    );
+    assert_mutation_detected(race.clone(), Mutation::NoRecheck, "a token creates at most one permission");
+    assert_mutation_detected(race.clone(), Mutation::SeparateGrant, "a used token has its permission");
 
     let end = Protocol::new(2, &[Redeem, Withdraw]);
-    assert_mutation_detected(end.clone(), Mutation::NoLock, "what was acknowledged is so");
+    assert_mutation_detected(end.clone(), Mutation::NoLock, "acknowledged operations are executed");
 
     let crash = Protocol { max_crashes: 1, ..race.clone() };
-    assert_mutation_detected(crash, Mutation::EarlyResponse, "what was acknowledged is so");
+    assert_mutation_detected(crash, Mutation::EarlyResponse, "acknowledged operations are executed");
 
     let lost = Protocol { max_lost_responses: 1, ..race.clone() };
-    assert_mutation_detected(lost.clone(), Mutation::RetryAfterUnknown, "who is refused has done nothing");
-    assert_mutation_detected(lost.clone(), Mutation::ReadBackByRow, "one wins");
-    assert_mutation_detected(lost.clone(), Mutation::NoFence, "who is refused has done nothing");
+    assert_mutation_detected(
+        lost.clone(),
+        Mutation::RetryAfterUnknown,
+        "rejected operations are not executed",
+    );
+    assert_mutation_detected(lost.clone(), Mutation::ReadBackByRow, "exactly one wins");
+    assert_mutation_detected(lost.clone(), Mutation::NoFence, "rejected operations are not executed");
 
     let hurried = Protocol { short_deadlines: true, ..lost };
-    assert_mutation_detected(
-        hurried.clone(),
-        Mutation::NoFence,
-        "of what is said not to have been done nothing is",
-    );
-    assert_mutation_detected(
-        hurried,
-        Mutation::EarlyNotExecuted,
-        "of what is said not to have been done nothing is",
-    );
+    assert_mutation_detected(hurried.clone(), Mutation::NoFence, "unexecuted operations have no effect");
+    assert_mutation_detected(hurried, Mutation::EarlyNotExecuted, "unexecuted operations have no effect");
 
     let twice = Protocol::new(2, &[RedeemWithKey]);
-    assert_mutation_detected(twice, Mutation::KeyNotStored, "the same key has the same answer");
+    assert_mutation_detected(twice, Mutation::KeyNotStored, "the same key gets the same response");
 }

@@ -657,35 +657,35 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("a token makes one permission at most", |_, state: &State| state.grants <= 1),
-            Property::always("a used token and its permission are there together", |_, state: &State| {
+            Property::always("a token creates at most one permission", |_, state: &State| state.grants <= 1),
+            Property::always("a used token has its permission", |_, state: &State| {
                 state
                     .closed
                     .as_ref()
                     .is_none_or(|closed| closed.active == (closed.outcome == RequestOutcome::Approved))
             }),
-            Property::always("what was acknowledged is so", |_, state: &State| {
+            Property::always("acknowledged operations are executed", |_, state: &State| {
                 let acknowledged = |answer| matches!(answer, Response::Granted | Response::Closed);
                 state.responses().all(|(_, wish, answer)| !acknowledged(answer) || state.is_closed_by(wish))
             }),
-            Property::always("of what is said not to have been done nothing is", |_, state: &State| {
+            Property::always("unexecuted operations have no effect", |_, state: &State| {
                 let untrue = |(attempt, _, answer)| {
                     answer == Response::NotExecuted && state.effective.contains(&attempt)
                 };
                 !state.responses().any(untrue)
             }),
-            Property::always("who is refused has done nothing", |_, state: &State| {
+            Property::always("rejected operations are not executed", |_, state: &State| {
                 let refused = |client: &ModelClient| client.received.contains(&Response::NotPending);
                 let mut clients = state.clients.iter().enumerate();
                 clients.all(|(nth, client)| {
                     !refused(client) || !state.effective.iter().any(|attempt| attempt.client == nth)
                 })
             }),
-            Property::always("one wins", |_, state: &State| {
+            Property::always("exactly one wins", |_, state: &State| {
                 let won = |client: &&ModelClient| client.received.contains(&Response::Granted);
                 state.clients.iter().filter(won).count() <= 1
             }),
-            Property::always("the same key has the same answer", |_, state: &State| {
+            Property::always("the same key gets the same response", |_, state: &State| {
                 state.clients.iter().all(|client| match client.received.as_slice() {
                     [
                         first @ (Response::Granted | Response::NotPending),
@@ -694,7 +694,7 @@ impl Model for Protocol {
                     _ => true,
                 })
             }),
-            Property::always("nobody is left waiting", |protocol: &Self, state: &State| {
+            Property::always("every client gets a response", |protocol: &Self, state: &State| {
                 let told = state.clients.iter().all(|client| client.waiting_for.is_none());
                 told || {
                     let mut actions = Vec::new();
@@ -702,7 +702,7 @@ impl Model for Protocol {
                     !actions.is_empty()
                 }
             }),
-            Property::sometimes("somebody redeems", |_, state: &State| state.has_received(Response::Granted)),
+            Property::sometimes("a client redeems", |_, state: &State| state.has_received(Response::Granted)),
         ]
     }
 }

@@ -15,14 +15,14 @@ use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_re
 const AUDIT: &str = "/api/audit/";
 
 /// Executes a command as a user from an IP address, a second after the previous one.
-fn execute_as(app: &TestApp, who: &TestUser, deed: Command) -> CommandResult {
+fn execute_as(app: &TestApp, who: &TestUser, command: Command) -> CommandResult {
     app.advance(1);
     let origin = AuditContext {
         actor: Some(who.user.id),
         ip: Some([192, 0, 2, u8::try_from(who.id()).unwrap()].into()),
         user_agent: Some(format!("the client of {}", who.email())),
     };
-    ledger::commit(&app.store, &[Operation::new(deed, origin)]).pop().unwrap().unwrap()
+    ledger::commit(&app.store, &[Operation::new(command, origin)]).pop().unwrap().unwrap()
 }
 
 fn redeem_command(id: RedeemId, by: &TestUser) -> Command {
@@ -201,7 +201,7 @@ on_both_databases! {
         app.execute_raw(micros);
         app.create_request(&ada, &root, &app.bundle("Sleep", 6));
         let list = expect_response(app.get("/api/audit/?action=hub.added&limit=2").as_user(&root), 200).await;
-        assert_eq!(list["meta"]["total_count"], 10_000, "no more are counted");
+        assert_eq!(list["meta"]["total_count"], 10_000, "the count is capped");
         assert_eq!(list["objects"][0]["subject"], "hub:10999");
         let next = expect_response(app.get(list["meta"]["next"].as_str().unwrap()).as_user(&root), 200).await;
         assert_eq!((&next["objects"][0]["subject"], &next["objects"][1]["subject"]), (&json!("hub:10997"), &json!("hub:10996")));

@@ -50,7 +50,7 @@ on_both_databases! {
     async fn of_64_concurrent_puts_of_one_token_exactly_one_gets_200(app: TestApp) {
         let scene = HexoFixture::new(&app);
         for round in 1..=3 {
-            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..HexoFixture::reversed(&scene) };
+            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..scene.clone() };
             let (_, token) = scene.create_request(&app).await;
             let statuses = send_all((0..64).map(|_| app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace))).await;
             assert_eq!((count_status(&statuses, 200), count_status(&statuses, 404)), (1, 63), "{statuses:?}");
@@ -135,7 +135,7 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         let scene = HexoFixture::new(&app);
         for round in 0..4 {
-            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..HexoFixture::reversed(&scene) };
+            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..scene.clone() };
             let requests = (0..16).map(|nth| match nth % 4 {
                 0 => app.delete(&scene.bundle_uri()).as_user(&root),
                 _ => app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body()),

@@ -150,7 +150,7 @@ on_both_databases! {
             (&json!(scene.ada.id()), &Value::Null)
         );
         let of_root = expect_response(post_request(&app, &root, &scene.request_body_with("user_target", root.uri())), 201).await;
-        assert!(of_root["redeem_url"].is_string(), "who is the target sees the link");
+        assert!(of_root["redeem_url"].is_string(), "the target sees the link");
         assert_eq!(
             expect_response(app.get(REQUESTS).as_user(&root), 200).await["meta"]["total_count"],
             1,

@@ -24,6 +24,7 @@ use crate::helpers::{AsUser, TestApp, TestUser};
 pub const REQUESTS: &str = "/api/bundle_permission_request/";
 
 /// Ada requests a bundle from Grace. Eve is neither party.
+#[derive(Clone)]
 pub struct HexoFixture {
     /// The requester: `user_allowed`.
     pub ada: TestUser,
@@ -42,12 +43,6 @@ impl HexoFixture {
             eve: app.user("eve@example.org"),
             bundle: app.bundle("Sleep", 6),
         }
-    }
-
-    /// The same users with Ada and Grace exchanged.
-    pub fn reversed(other: &Self) -> Self {
-        let Self { ada, grace, eve, bundle } = other;
-        Self { ada: ada.clone(), grace: grace.clone(), eve: eve.clone(), bundle: bundle.clone() }
     }
 
     pub fn bundle_uri(&self) -> String {
@@ -104,10 +99,10 @@ pub async fn expect_response(request: RequestBuilder, status: u16) -> Value {
 pub async fn expect_refusal(app: &TestApp, request: RequestBuilder, status: u16) -> Value {
     let (rows, mails) = (app.rows(), app.mailbox.sent().len());
     let body = expect_response(request, status).await;
-    assert_eq!(app.rows(), rows, "a refusal changes nothing: {body}");
+    assert_eq!(app.rows(), rows, "a rejected call changes nothing: {body}");
     // Mails that were pending before may be sent meanwhile.
     let owed = app.count("SELECT count(*) AS n FROM outbox");
-    assert!(mails.max(app.mailbox.sent().len()) as i64 <= owed, "a refusal mails nothing");
+    assert!(mails.max(app.mailbox.sent().len()) as i64 <= owed, "a rejected call queues no mail");
     assert!(body.as_object().is_some_and(|body| body.len() == 1), "{body}");
     body
 }

@@ -18,7 +18,7 @@ pub const REVOKE: &str = "/-/svc/mfs_api.revoke";
 pub const LIST: &str = "/-/svc/mfs_api.list";
 
 /// Sends a request, checks the envelope of its response, and returns the status and `data`.
-pub async fn told(request: RequestBuilder) -> (u16, Value) {
+pub async fn send_for_data(request: RequestBuilder) -> (u16, Value) {
     read_envelope(request.send().await.unwrap()).await
 }
 
@@ -39,7 +39,7 @@ pub async fn read_envelope(response: Response) -> (u16, Value) {
 /// Asserts that a call is rejected with this status and error code, and that the error has a
 /// message.
 pub async fn expect_refusal(request: RequestBuilder, status: u16, code: &str) {
-    let (answered, data) = told(request).await;
+    let (answered, data) = send_for_data(request).await;
     assert_eq!((answered, data["error"].as_str()), (status, Some(code)), "{data}");
     assert_eq!(data["status"], "error");
     assert!(!data["message"].as_str().unwrap().is_empty());
@@ -48,19 +48,19 @@ pub async fn expect_refusal(request: RequestBuilder, status: u16, code: &str) {
 
 /// Creates a token with a JSON body and returns the `data` of the response.
 pub async fn create(app: &TestApp, creator: &TestUser, body: Value) -> Value {
-    let (status, data) = told(app.post(CREATE).as_user(creator).json(&body)).await;
+    let (status, data) = send_for_data(app.post(CREATE).as_user(creator).json(&body)).await;
     assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
     data
 }
 
 /// Creates a token for this node of `hub` with this mask. Returns its secret and its id.
-pub async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> (String, String) {
+pub async fn create_token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> (String, String) {
     let data = create(app, creator, json!({ "hub_id": "hub", "nid": nid, "permission": permission })).await;
     (data["token"].as_str().unwrap().to_owned(), data["id"].as_str().unwrap().to_owned())
 }
 
 /// Adds the owner of `hub`.
-pub fn owner(app: &TestApp) -> TestUser {
+pub fn hub_owner(app: &TestApp) -> TestUser {
     let owner = app.user("ada@example.org");
     app.grant_role("hub", &owner, Role::Owner);
     owner

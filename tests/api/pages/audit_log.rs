@@ -83,7 +83,7 @@ on_both_databases! {
             assert_eq!(told(&page), nth + 1, "{page}");
             assert_eq!(without_isolates(&page).matches("Someone who was not signed in ·").count(), nth + 1, "{page}");
             assert!(!page.contains("The server operator") && !page.contains("An administrator"), "{page}");
-            assert!(!page.contains("127.0.0.1"), "from where is for staff: {page}");
+            assert!(!page.contains("127.0.0.1"), "only staff see the IP address: {page}");
         }
         for other in [&bob, &root] {
             assert_eq!(told(&app.signed_in(other).get_page(&app, OWN_ACTIVITY).await.1), 0);
@@ -92,7 +92,7 @@ on_both_databases! {
         assert!(told(&all) == 3 && all.contains("127.0.0.1"), "{all}");
         insert_entries(&app, 1);
         let (_, all) = app.signed_in(&root).get_page(&app, STAFF_AUDIT).await;
-        assert!(all.contains("The server operator"), "without an address, it was the operator: {all}");
+        assert!(all.contains("The server operator"), "an entry without an IP address is of the operator: {all}");
     }
 
     async fn the_audit_log_has_a_filter_form(app: TestApp) {

@@ -85,7 +85,7 @@ on_both_databases! {
         assert_eq!(led, "/?flash=declined");
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 1);
         assert!(visitor.get_page(&app, &led).await.1.contains("Request declined. No permission was given"));
-        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 404, "it is over");
+        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 404, "it has ended");
         for id in ["0", "-1", "x", "9223372036854775808", "%00", "%FF", " "] {
             assert_eq!(visitor.post_form(&app, &format!("/requests/{id}/close"), &[]).await.0, 404, "{id}");
         }

@@ -153,7 +153,7 @@ on_both_databases! {
         for _ in 0..4 {
             assert_eq!(request_reset(&app, &visitor, grace.email()).await, (200, page.clone()));
         }
-        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2, "no more than the account may get");
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2, "the limit of the account");
         assert_eq!(request_reset(&app, &visitor, "somebody@example.org").await, (200, page));
         let before = app.rows();
         for email in ["nobody@example.org", grace.email()] {
@@ -247,7 +247,7 @@ on_both_databases! {
             assert_eq!(request.send().await.unwrap().status(), 303);
         };
         app.create_request(&ada, &grace, &bundle);
-        assert!(app.mails(1).await[0].text.contains("Hello grace Test,"), "English, unless it is known better");
+        assert!(app.mails(1).await[0].text.contains("Hello grace Test,"), "English by default");
         sign_in("de-AT, en;q=0.5").await;
         app.create_request(&ada, &grace, &bundle);
         let mail = app.mails(2).await.remove(1);

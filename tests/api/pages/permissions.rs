@@ -13,7 +13,7 @@ fn new_permission(app: &TestApp, ada: &TestUser, grace: &TestUser, name: &str) -
     let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
     match app.commit(Command::GrantPermission(terms)) {
         CommandResult::PermissionGranted(Some(grant)) => grant.id.0,
-        verdict => panic!("not given: {verdict:?}"),
+        result => panic!("permission not granted: {result:?}"),
     }
 }
 

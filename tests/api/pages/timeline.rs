@@ -15,14 +15,14 @@ use crate::mailer::wait_for_count;
 const COUNT_LINK_VIEWS: &str = "SELECT count(*) AS n FROM link_views";
 
 /// Executes a command as a user, from an IP address that other users must not see.
-fn execute_as(app: &TestApp, who: &TestUser, deed: Command) {
+fn execute_as(app: &TestApp, who: &TestUser, command: Command) {
     let (address, client) = (Some([192, 0, 2, 99].into()), Some("a telltale client".to_owned()));
-    execute(app, deed, AuditContext { actor: Some(who.user.id), ip: address, user_agent: client });
+    execute(app, command, AuditContext { actor: Some(who.user.id), ip: address, user_agent: client });
 }
 
 /// Executes a command and asserts that it is not rejected.
-fn execute(app: &TestApp, deed: Command, origin: AuditContext) {
-    let verdict = ledger::commit(&app.store, &[Operation::new(deed, origin)]).pop().unwrap().unwrap();
+fn execute(app: &TestApp, command: Command, origin: AuditContext) {
+    let verdict = ledger::commit(&app.store, &[Operation::new(command, origin)]).pop().unwrap().unwrap();
     let done = match &verdict {
         CommandResult::RequestCreated(asked) => asked.is_ok(),
         CommandResult::Redeemed(redeemed) => redeemed.is_ok(),
@@ -111,7 +111,7 @@ on_both_databases! {
         assert!(!request_page(&app, ada, asked[0].id).await.contains("block"));
         app.execute_raw("DELETE FROM audit_log");
         for (nth, words) in [(0, "grace Test declined the request."), (1, "ada Test withdrew"), (4, "has since been revoked.")] {
-            assert!(request_page(&app, grace, asked[nth].id).await.contains(words), "without the trail: {words}");
+            assert!(request_page(&app, grace, asked[nth].id).await.contains(words), "without audit entries: {words}");
         }
     }
 
@@ -154,25 +154,25 @@ on_both_databases! {
         }
         assert_eq!(stranger.get_page(&app, &link).await.0, 404);
         app.restart();
-        assert_eq!(app.rows(), rows, "looking changes nothing");
+        assert_eq!(app.rows(), rows, "viewing changes nothing");
         assert_eq!(app.count(COUNT_LINK_VIEWS), 1);
         let counted = "SELECT fetches AS n FROM link_views UNION ALL SELECT target_views FROM link_views";
-        assert_eq!(app.query_i64s(counted), [5, 2], "what is forged is not counted");
+        assert_eq!(app.query_i64s(counted), [5, 2], "views with a forged token do not count");
         let page = request_page(&app, ada, asked.id).await;
         assert!(page.contains("The link was opened 5 times"), "{page}");
         assert!(page.contains("grace Test viewed the request 2 times"), "{page}");
         app.get(&link).send().await.unwrap();
         app.restart();
-        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "they add up");
+        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "views are summed");
         app.execute_raw("DELETE FROM outbox; DELETE FROM permission_requests");
         app.get(&link).send().await.unwrap();
         app.restart();
-        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "there is no such request");
+        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "the request does not exist");
         app.advance(86_400);
         app.store.write(|conn| {
             let now = conn.now()?;
             countersign::store::purge::purge_batch(conn, now, now, 10)
         }).unwrap();
-        assert_eq!(app.count(COUNT_LINK_VIEWS), 0, "they go with their request");
+        assert_eq!(app.count(COUNT_LINK_VIEWS), 0, "view counts are deleted with their request");
     }
 }

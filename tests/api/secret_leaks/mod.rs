@@ -74,7 +74,7 @@ impl WatchedServer {
                 }
             }
         });
-        let url = told.recv().expect("the server says where it listens");
+        let url = told.recv().expect("the server logs its address");
         Self { child, url }
     }
 
@@ -442,7 +442,7 @@ async fn check_for_leaks(backend: Backend) {
     assert!(abort.success());
     let ended = server.child.wait().unwrap();
     assert_eq!(ended.signal(), Some(6), "{ended:?}");
-    assert!(!ended.core_dumped(), "a core of the server's memory holds what it has in hand");
+    assert!(!ended.core_dumped(), "the server writes no core dump");
 
     match backend {
         Backend::Sqlite => {
@@ -491,7 +491,7 @@ async fn check_for_leaks(backend: Backend) {
     };
     let leaks: Vec<_> = found.iter().filter(|finding| !is_meant(finding) && !mails_own(finding)).collect();
     assert!(leaks.is_empty(), "{}", describe(&leaks));
-    assert!(found.iter().any(is_meant), "answers that hold a secret were looked through");
+    assert!(found.iter().any(is_meant), "responses with secrets were searched");
 }
 
 /// The leaks, each with the surrounding text.
