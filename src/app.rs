@@ -7,29 +7,29 @@ use std::time::Duration;
 
 use actix::Arbiter;
 use actix_cors::Cors;
+use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::{Condition, NormalizePath, from_fn};
-use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest};
+use actix_web::web::Data;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::link_view_counter::LinkViewCounter;
 use crate::actors::mailer::{MailSender, Mailer};
 use crate::actors::registry::Registry;
 use crate::actors::{LivenessWatch, audit_retention, liveness};
+use crate::auth::authenticator::Authenticator;
+use crate::auth::login_throttle::LoginThrottle;
 use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
-use crate::http::auth::Authenticator;
-use crate::http::error::ApiError;
-use crate::http::login_throttle::LoginThrottle;
+use crate::http::configure;
 use crate::http::metrics::Metrics;
-use crate::http::middleware::request_middleware;
+use crate::http::middleware::request::request_middleware;
 use crate::http::pages;
-use crate::http::rate_limit_headers;
-use crate::http::shutdown::Shutdown;
+use crate::http::rate_limit::headers::{RATELIMIT, RATELIMIT_POLICY};
+use crate::http::server::build;
+use crate::http::server::shutdown::Shutdown;
 use crate::http::state::AppState;
-use crate::http::{configure, server};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
 use crate::store::{AsyncStore, Clock, Store, StoreError};
@@ -169,14 +169,11 @@ impl Application {
         let app = move || {
             App::new()
                 .configure(|app| configure(app, state.clone()))
-                .default_service(web::to(async |request: HttpRequest| {
-                    ApiError::NotFound.to_response(&request)
-                }))
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(request_middleware))
         };
-        let server = server::serve(listener, max_client_connections(), SHUTDOWN_TIMEOUT_SECONDS, app)?;
+        let server = build::serve(listener, max_client_connections(), SHUTDOWN_TIMEOUT_SECONDS, app)?;
         actix_web::rt::spawn(farewell.stop_on_signal(server.handle())?);
         Ok(Self {
             server,
@@ -272,8 +269,8 @@ fn cors(config: &config::CorsSettings) -> Cors {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
-            rate_limit_headers::RATELIMIT,
-            rate_limit_headers::RATELIMIT_POLICY,
+            RATELIMIT,
+            RATELIMIT_POLICY,
         ])
         .max_age(PREFLIGHT_MAX_AGE_SECONDS)
 }

@@ -26,6 +26,7 @@
 
 pub mod actors;
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod deadline;
@@ -37,5 +38,5 @@ pub mod fuzzing;
 pub mod http;
 pub mod i18n;
 pub mod mail;
-pub mod password;
+pub mod services;
 pub mod store;

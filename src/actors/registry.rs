@@ -16,12 +16,13 @@ use super::batch_queue::{BatchQueue, QueueItem, QueueLimits, TimeoutKind};
 use crate::deadline;
 use crate::domain::audit::AuditContext;
 use crate::domain::block::Block;
-use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::permission_request::{
     NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
 };
 use crate::domain::rate_limit::{QuotaStatus, RateLimited, RequestLimits};
+use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, RedeemId, Token};
 use crate::domain::user::Authority;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::demo::DemoError;
 use super::import::{CsvError, ImportErrors};
 use crate::app::AppError;
+use crate::auth::password::PasswordError;
 use crate::config::ConfigError;
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::RequestId;
@@ -15,7 +16,6 @@ use crate::domain::token::{ApiKeyId, ExportId};
 use crate::domain::user::Email;
 use crate::mail::message::ComposeError;
 use crate::mail::transport::{SendError, TransportError};
-use crate::password::PasswordError;
 use crate::store::{QueryError, StoreError};
 
 /// Why a verb failed.

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal, Read};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::CliError;
-use crate::password::{MAX_PASSWORD_BYTES, PasswordError};
+use crate::auth::password::{MAX_PASSWORD_BYTES, PasswordError};
 
 /// A new password: all that stdin holds, less one newline at its end; else
 /// asked for twice at the terminal, without echo.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::error::TxAbort;
 use super::output::{ListItem, Output};
 use super::{CliError, in_transaction, prompt};
+use crate::auth::password;
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{Email, PersonName, User};
-use crate::password;
 use crate::store::users::{self, NewUser};
 use crate::store::{Conn, Store, admin};
 

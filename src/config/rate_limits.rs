@@ -1,4 +1,4 @@
-//! How often what may be done.
+//! Rate-limit settings and their defaults. [`crate::domain::rate_limit`] explains the whole.
 
 use std::str::FromStr;
 
@@ -10,26 +10,23 @@ use crate::domain::rate_limit::{
 
 const ENFORCE: SettingKey = SettingKey::new("limits.enforce", "COUNTERSIGN_LIMITS");
 
-/// How often what may be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// All rate limits; by default, none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// What holds for whoever asks for permissions.
     pub requests: RequestLimits,
-    /// What holds for sign-ins that fail.
     pub sign_in: SignInLimits,
-    /// What holds for whoever says that they have forgotten a password.
     pub password_reset: PasswordResetLimits,
 }
 
-/// Whether any limit counts.
+/// Whether rate limits are enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Enforcement {
     On,
-    /// For load tests.
+    /// Disables all limits, for load tests.
     Off,
 }
 
-/// Neither on nor off.
+/// Neither `on` nor `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be `on` or `off`")]
 struct InvalidEnforcement;
@@ -47,18 +44,12 @@ impl FromStr for Enforcement {
 }
 
 impl RateLimits {
-    /// No limits at all.
-    const UNLIMITED: Self = Self {
-        requests: RequestLimits { pair: None, requester: None, target: None, unknown_references: None },
-        sign_in: SignInLimits { account: None, address: None },
-        password_reset: PasswordResetLimits { account: None, address: None },
-    };
-
-    /// Whether any of them counts.
+    /// Whether any limit is set.
     pub fn are_enforced(&self) -> bool {
-        *self != Self::UNLIMITED
+        *self != Self::default()
     }
 
+    /// Reads the `[limits]` table. The third argument of each `limit` call is the default.
     pub(super) fn parse<E: Fn(&str) -> Option<String>>(
         sources: &Sources<E>,
         file: LimitsTable,
@@ -94,12 +85,12 @@ impl RateLimits {
         };
         Ok(match enforce {
             Enforcement::On => limits,
-            Enforcement::Off => Self::UNLIMITED,
+            Enforcement::Off => Self::default(),
         })
     }
 }
 
-/// Reads a limit; `off` is none.
+/// Parses a limit; `off` means unlimited.
 fn parse_limit(text: &str) -> Result<Option<RateLimit>, InvalidRateLimit> {
     if text == "off" { Ok(None) } else { text.parse().map(Some) }
 }

@@ -1,4 +1,4 @@
-//! Bodies, and who sent them.
+//! Extractors of request bodies, and of authenticated requests.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,10 +13,14 @@ use super::auth::Caller;
 use super::error::ApiError;
 use crate::deadline;
 
-/// How long a body may take to come, which is not counted as ours.
+/// The largest body that is accepted.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send a body. This time does not count against the request's
+/// deadline.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body of at most [`super::MAX_BODY_BYTES`] bytes, as it came.
+/// A body of at most [`MAX_BODY_BYTES`] bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Body(pub Bytes);
 
@@ -32,7 +36,7 @@ impl FromRequest for Body {
 }
 
 impl Body {
-    /// Reads a request's body.
+    /// Reads the body of a request.
     pub fn read(request: &HttpRequest, payload: &mut Payload) -> ExtractFuture<Self, ApiError> {
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move {
@@ -48,25 +52,24 @@ impl Body {
     }
 }
 
-/// What becomes of an extractor.
+/// The future of an extractor.
 pub type ExtractFuture<T, E = actix_web::Error> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
 
-/// An extractor that reads a whole body, with what else there is of its request.
+/// Implements an extractor that parses the whole body, and perhaps parts of the request head.
 pub fn extract_from_body<T: 'static>(
     request: &HttpRequest,
     payload: &mut Payload,
-    read: fn(&HttpRequest, &[u8]) -> Result<T, ApiError>,
+    parse: fn(&HttpRequest, &[u8]) -> Result<T, ApiError>,
 ) -> ExtractFuture<T> {
     let request = request.clone();
     let body = Body::from_request(&request, payload);
     Box::pin(async move {
         let Body(body) = body.await?;
-        read(&request, &body).map_err(|error| error.into_actix_error(&request))
+        parse(&request, &body).map_err(|error| error.into_actix_error(&request))
     })
 }
 
-/// Something of a request whose caller is known: who they are is settled before
-/// anything else is looked at.
+/// Extractor that authenticates the caller before it runs `T`'s extractor.
 #[derive(Clone, Debug)]
 pub struct Authenticated<T>(pub Caller, pub T);
 
@@ -87,7 +90,7 @@ where
     }
 }
 
-/// The essence of a body's content type, in lower case: `application/json`.
+/// Returns the media type of the body without parameters, in lower case: `application/json`.
 pub fn media_type(request: &HttpRequest) -> Option<String> {
     let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())

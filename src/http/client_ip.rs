@@ -1,61 +1,49 @@
-//! Where a request came from: its peer or, if that is a proxy which the operator
-//! trusts, whom the proxy tells of.
+//! The client's IP address: the peer of the connection or, if the peer is a trusted proxy, the
+//! address that the proxy reports.
 //!
-//! Only `X-Forwarded-For` is read. A proxy that sets it hands on whatever `Forwarded`
-//! (RFC 7239) its client made up, and the other way round: to believe both is to
-//! believe anybody.
+//! Only `X-Forwarded-For` is read. A proxy that sets it forwards a `Forwarded` header (RFC 7239)
+//! of its client unchanged, so a server that reads both headers accepts a forged one.
 
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use actix_web::web::Data;
-use ipnet::Ipv6Net;
 
-use super::state::AppState;
 use crate::config::ProxyNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// What one subscriber has of IPv6, at the least.
-const IPV6_PREFIX_BITS: u8 = 64;
 
-/// The address that a request came from.
+/// The configured proxies, as `app_data`.
+pub struct TrustedProxies(pub Vec<ProxyNet>);
+
+/// Returns the client's address.
 pub fn of_request(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    let state = request.app_data::<Data<AppState>>();
-    let trusted = state.map(|state| state.config.trusted_proxies.as_slice()).unwrap_or_default();
+    let trusted = request.app_data::<TrustedProxies>().map_or(&[][..], |TrustedProxies(nets)| nets);
     Some(resolve_forwarded(peer, request.headers(), trusted))
 }
 
-/// The last address on the way that is no trusted proxy's. Each proxy adds whom it
-/// heard from to the end of the list; what stands before that may be made up.
+/// Returns the last address of the list that is not a trusted proxy. Each proxy appends the
+/// address of its peer; a client can forge the entries before that.
 fn resolve_forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(*address));
     let lists = headers.get_all(X_FORWARDED_FOR).map(|list| list.to_str().unwrap_or_default());
     let hops: Vec<&str> = lists.flat_map(|list| list.split(',')).collect();
     let mut nearest = peer;
     for hop in hops.into_iter().rev() {
-        // What cannot be read was not written by a proxy that is worth its trust.
+        // A trusted proxy does not append an invalid address.
         let Some(next) = parse_hop(hop).filter(|_| is_trusted(&nearest)) else { break };
         nearest = next;
     }
     nearest
 }
 
-/// An address, perhaps with a port.
+/// Parses an address with or without a port.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
     let address = bare.parse().or_else(|_| hop.parse().map(|at: SocketAddr| at.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
-}
-
-/// The address that stands for all that its subscriber has: of IPv6 a whole network.
-pub fn rate_limit_prefix(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Net::new(v6, IPV6_PREFIX_BITS).map_or(address, |net| net.network().into()),
-    }
 }
 
 #[cfg(test)]
@@ -81,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn an_untrusted_peer_cannot_set_the_address() {
         let headers = forwarded_for(&["198.51.100.7"]);
         assert_eq!(resolve_forwarded(ip("192.0.2.1"), &headers, &nets(&["10.0.0.0/8"])), ip("192.0.2.1"));
         assert_eq!(resolve_forwarded(ip("10.0.0.1"), &headers, &[]), ip("10.0.0.1"));
     }
 
     #[test]
-    fn the_last_address_that_is_no_proxys_counts() {
+    fn the_last_address_that_is_not_a_trusted_proxy_counts() {
         let trusted = nets(&["10.0.0.0/8", "::1"]);
         for (lists, client) in [
             (vec![], "10.0.0.1"),
@@ -113,16 +101,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_subscriber_has_one_address_of_ipv4_and_a_network_of_ipv6() {
-        assert_eq!(rate_limit_prefix(ip("192.0.2.1")), ip("192.0.2.1"));
-        assert_eq!(rate_limit_prefix(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
-    }
-
     proptest! {
         #[test]
-        fn whatever_comes_before_what_a_proxy_adds_changes_nothing(made_up in "[ -~]{0,60}") {
-            let headers = forwarded_for(&[&format!("{made_up}, 198.51.100.7")]);
+        fn entries_before_the_proxys_entry_are_ignored(forged in "[ -~]{0,60}") {
+            let headers = forwarded_for(&[&format!("{forged}, 198.51.100.7")]);
             prop_assert_eq!(resolve_forwarded(ip("10.0.0.1"), &headers, &nets(&["10.0.0.0/8"])), ip("198.51.100.7"));
         }
     }

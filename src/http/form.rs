@@ -1,14 +1,14 @@
-//! `application/x-www-form-urlencoded`, in queries and bodies. What is not UTF-8
-//! is said to be so: a name that was guessed at could be another's.
+//! `application/x-www-form-urlencoded`, in queries and bodies. Invalid UTF-8 is an error, not
+//! replaced: two different byte strings must not become one name.
 
 use std::str::Utf8Error;
 
 use percent_encoding::percent_decode;
 
-/// A name or a value, decoded.
+/// A decoded name or value.
 pub type Decoded = Result<String, Utf8Error>;
 
-/// The pairs of a form, in their order. A pair without `=` has an empty value.
+/// Returns the pairs of a form, in order. A pair without `=` has an empty value.
 pub fn pairs(form: &[u8]) -> impl Iterator<Item = (Decoded, Decoded)> {
     segments(form).map(|piece| {
         let mut parts = piece.splitn(2, |byte| *byte == b'=');
@@ -17,7 +17,7 @@ pub fn pairs(form: &[u8]) -> impl Iterator<Item = (Decoded, Decoded)> {
     })
 }
 
-/// What stands between the ampersands, where it is anything at all.
+/// Returns the parts between the ampersands that are not empty.
 pub fn segments(form: &[u8]) -> impl Iterator<Item = &[u8]> {
     form.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty())
 }
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_read_in_order() {
+    fn pairs_are_parsed_in_order() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
             read("a=1&b=x+y%26z&&c&a=2=3&"),
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_not_guessed_at() {
+    fn invalid_utf_8_is_an_error() {
         let all: Vec<_> = pairs(b"a=%ff&b=1").collect();
         assert!(all[0].1.is_err());
         assert_eq!(all[1].1.as_deref(), Ok("1"));

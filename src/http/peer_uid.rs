@@ -1,11 +1,10 @@
-//! Whose program is at the other end of a connection that does not leave this machine.
+//! Determines the UID of the process at the other end of a loopback connection.
 
 use std::net::SocketAddr;
 
-/// Whether the program at this address of this machine is run by whoever runs this server,
-/// or by root: by somebody, that is, who may read its files. The kernel tells, on Linux;
-/// where it does not, whoever is on this machine is taken for one of them. Reads a file, so
-/// it is not for the event loop.
+/// Whether the process at this local address belongs to the user of this server or to root, who
+/// can both read its files. Only Linux reports the owner of a socket: on other systems this is
+/// always true. It reads a file, so do not call it on the event loop.
 pub fn is_same_user(peer: SocketAddr) -> bool {
     if cfg!(target_os = "linux") { has_same_owner(peer) } else { true }
 }
@@ -21,9 +20,9 @@ fn has_same_owner(peer: SocketAddr) -> bool {
     !owners.is_empty() && owners.iter().all(|owner| *owner == own_uid || *owner == 0)
 }
 
-/// Who has a socket at this address, by the kernel's table (proc_pid_net(5)): the columns
-/// are a number, the address here, the one there, the state, two of queues and timers, one
-/// of tries, and the user.
+/// Returns the owners of the sockets at this address, from the kernel's table (proc_pid_net(5)).
+/// Its columns are: index, local address, remote address, state, queues, timer, retransmissions,
+/// UID.
 fn socket_owners(table: &str, at: SocketAddr) -> Vec<u32> {
     let at = proc_net_address(at);
     let owner = |line: &str| {
@@ -36,7 +35,7 @@ fn socket_owners(table: &str, at: SocketAddr) -> Vec<u32> {
     table.lines().filter_map(owner).collect()
 }
 
-/// An address as the kernel spells it: each word of 32 bits in the machine's order.
+/// Formats an address like the kernel: in words of 32 bits, in native byte order.
 fn proc_net_address(at: SocketAddr) -> String {
     let octets = match at {
         SocketAddr::V4(at) => at.ip().octets().to_vec(),
@@ -54,7 +53,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn owners_are_read_off_the_kernels_table() {
+    fn owners_are_parsed_from_the_kernels_table() {
         let table = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
   14: 0100007F:AAD9 0100007F:8660 01 00000000:00000000 00:00000000 00000000    33        0 6868011 1 0 20 0 0 10 -1
@@ -71,7 +70,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_program_may_read_its_own_files_and_nobody_is_not_told_of() {
+    fn a_local_socket_has_the_same_user_and_an_unknown_one_has_not() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(listener) = TcpListener::bind(address) else { continue };
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

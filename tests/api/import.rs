@@ -106,7 +106,7 @@ fn line_contains(lines: &[(u64, String)], line: u64, words: &str) -> bool {
 
 on_both_databases! {
     async fn users_are_imported_as_in_the_file(app: TestApp) {
-        let hash = countersign::password::hash(PASSWORD).unwrap();
+        let hash = countersign::auth::password::hash(PASSWORD).unwrap();
         let file = format!(
             "password_hash,Email,active,staff,last_name,first_name\n\
              \"{hash}\",Ada@Example.org,,TRUE,Lovelace,Ada\n\

@@ -1,12 +1,12 @@
 //! PostgreSQL's plans for the queries of frequent requests.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
+use countersign::domain::terms::Terms;
 use countersign::domain::validated_text::IdempotencyKey;
 use countersign::store::audit_log_reader::{self, AuditLogFilter};
 use countersign::store::ledger::{self, Command, CommandResult, Operation};

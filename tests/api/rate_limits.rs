@@ -3,9 +3,9 @@
 use std::thread;
 
 use countersign::domain::audit::AuditContext;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::{Command, CommandResult, Operation, commit};
 use countersign::store::rate_limits;
 use reqwest::header::HeaderMap;

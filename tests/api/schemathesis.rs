@@ -6,8 +6,8 @@
 
 use std::process;
 
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission::Role;
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::Command;
 use serde_json::{Value, json};
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use countersign::domain::audit::AuditContext;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::{self, Command, CommandResult, Operation};
 use reqwest::{Client, Method};
 use serde_json::json;

@@ -16,10 +16,10 @@ use countersign::actors::batch_queue::{BatchId, BatchQueue, QueueItem, QueueLimi
 use countersign::actors::registry::RowKey;
 use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::BundleId;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission_request::{
     NewPermissionRequest, PermissionRequest, Redemption, RequestClosure, RequestId, RequestOutcome,
 };
+use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::RedeemId;
 use countersign::domain::user::{Authority, UserId};

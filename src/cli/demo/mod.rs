@@ -15,13 +15,13 @@ use tempfile::TempDir;
 
 use super::CliError;
 use crate::app::{AppError, Application, Dependencies};
+use crate::auth::password;
 use crate::config::{CliOverrides, Config};
 use crate::domain::bundle::{BundleName, Description};
 use crate::domain::hub::HubId;
 use crate::domain::permission::{Mask, Role};
 use crate::domain::user::{Email, PersonName, UserId};
 use crate::entropy;
-use crate::password;
 use crate::store::bundles::NewBundle;
 use crate::store::users::NewUser;
 use crate::store::{Store, StoreError, bundles, hubs, users};

@@ -3,10 +3,10 @@
 use super::progress::Progress;
 use super::table::{CsvColumns, CsvRow};
 use super::{ImportCounts, ImportSource, LineError};
+use crate::auth::password;
 use crate::cli::output::Output;
 use crate::cli::{CliError, GlobalArgs};
 use crate::domain::user::{Email, PersonName};
-use crate::password;
 use crate::store::import::{ImportedUser, UserImport};
 use crate::store::users::NewUser;
 

@@ -244,8 +244,8 @@ async fn delete(
 
 fn parse_change(fields: &JsonFields) -> Result<BundleChange, HexoError> {
     let mask = |bits| {
-        Mask::new(bits)
-            .map_err(|_| HexoError::invalid_field(KIND, "permission", "Provide a whole number from 1 to 63."))
+        let reason = || format!("Provide a whole number from 1 to {}.", Mask::MAX.bits());
+        Mask::new(bits).map_err(|_| HexoError::invalid_field(KIND, "permission", reason()))
     };
     Ok(BundleChange {
         name: fields.text(KIND, "name", BundleName::new)?,

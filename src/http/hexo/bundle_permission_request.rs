@@ -23,7 +23,7 @@ use crate::http::body::{Authenticated, Body};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::rate_limit_headers;
+use crate::http::rate_limit;
 use crate::http::routing::{get, resource};
 use crate::http::state::AppState;
 use crate::store::lookup::LookupKey;
@@ -227,7 +227,7 @@ async fn create(
     // How often others ask the target is nobody's business but theirs.
     let visible_quotas: Vec<QuotaStatus> =
         quotas.into_iter().filter(|quota| quota.policy_name != "target").collect();
-    rate_limit_headers::insert(response.headers_mut(), &visible_quotas);
+    rate_limit::headers::insert(response.headers_mut(), &visible_quotas);
     Ok(response)
 }
 

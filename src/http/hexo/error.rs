@@ -88,11 +88,16 @@ impl ErrorBody {
     }
 }
 
+/// Renders an error that any request can cause.
+pub(super) fn render_api_error(error: &ApiError) -> HttpResponse {
+    HttpResponse::build(error.status()).json(ErrorBody::new(error))
+}
+
 impl ResponseError for HexoError {
     fn error_response(&self) -> HttpResponse {
         let plain = |status| HttpResponse::build(status).json(ErrorBody::new(self));
         match self {
-            Self::Api(error) => error.with_headers(super::render_error(error)),
+            Self::Api(error) => error.with_headers(render_api_error(error)),
             Self::InvalidField { kind, field, reason } => {
                 let field = BTreeMap::from([(*field, vec![reason.clone()])]);
                 HttpResponse::BadRequest()

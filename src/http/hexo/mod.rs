@@ -59,9 +59,9 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 use utoipa::openapi::{RefOr, Required};
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorContext, ErrorRenderer};
 use super::openapi::error_responses::{ErrorSchemas, Errors};
-use super::routing::{get, resource};
+use super::routing::{get, not_found, resource};
 use error::{ErrorBody, HexoError};
 
 /// What a handler comes to.
@@ -71,6 +71,7 @@ type HandlerResult = Result<HttpResponse, HexoError>;
 pub fn routes(app: &mut ServiceConfig) {
     app.service(
         web::scope("/api")
+            .app_data(ErrorRenderer(render_error))
             .app_data(ApiPrefix::Unversioned)
             .service(web::scope("/v1").app_data(ApiPrefix::V1).configure(resources))
             .configure(resources),
@@ -88,7 +89,7 @@ fn resources(scope: &mut ServiceConfig) {
         .configure(bundle_permission::routes)
         .configure(bundle::routes)
         .configure(user::routes)
-        .default_service(web::to(async |request: HttpRequest| ApiError::NotFound.to_response(&request)));
+        .default_service(not_found());
 }
 
 #[derive(OpenApi)]
@@ -145,9 +146,9 @@ async fn reject_oauth_token() -> HttpResponse {
     HttpResponse::BadRequest().json(ErrorBody::new("unsupported_grant_type"))
 }
 
-/// A problem in the dialect's shape.
-pub fn render_error(error: &ApiError) -> HttpResponse {
-    HttpResponse::build(error.status()).json(ErrorBody::new(error))
+/// Renders an error in the API's format.
+fn render_error(error: &ApiError, _: &ErrorContext) -> HttpResponse {
+    error::render_api_error(error)
 }
 
 /// Under which prefix a request came, and its answer's URIs go.

@@ -9,6 +9,7 @@ use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::user::{User, UserId};
+use crate::http::openapi::schemas;
 use crate::http::state::AppState;
 use crate::store::audit_log_reader::AuditEntry;
 use crate::store::participants::RequestParties;
@@ -116,7 +117,7 @@ pub(super) struct BundleView<'a> {
     id: i64,
     name: &'a str,
     /// The rights, as a mask.
-    #[schema(minimum = 1, maximum = 63)]
+    #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
     resource_uri: String,
 }

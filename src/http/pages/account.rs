@@ -18,13 +18,14 @@ use super::password::{PasswordFieldError, field_error_context, validate_new_pass
 use super::session::{self, SignedIn};
 use super::templates::{self, resource};
 use super::user_agent::UserAgent;
+use crate::auth::error::AuthError;
 use crate::domain::token::SessionId;
-use crate::http::auth::AuthError;
+use crate::http::client_ip;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
 use crate::store::{sessions, users};
 
 /// Where a form of the page leads back to.

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::http::header::{ACCEPT, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use minijinja::context;
 
 use super::templates::{current_language, render};
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
 use crate::i18n::Language;
 
 /// Why there is no page, or another one.
@@ -52,15 +52,30 @@ impl ResponseError for PageError {
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Api(problem) => problem.with_headers(self::error_page(problem, current_language())),
+            Self::Api(problem) => problem.with_headers(error_page(problem, current_language())),
             Self::SignInRequired { next } => see_other(&format!("/sign-in?next={}", query_encode(next))),
             Self::StaleForm => message_page(StatusCode::FORBIDDEN, current_language(), "stale-form"),
         }
     }
 }
 
-/// A problem as a page.
-pub(crate) fn error_page(problem: &ApiError, language: Language) -> HttpResponse {
+/// The renderer of the pages' errors.
+pub(super) const ERROR_RENDERER: ErrorRenderer = ErrorRenderer(|error, context| {
+    let language = context.accept_language.as_ref().and_then(|header| header.to_str().ok());
+    error_page(error, language.map(Language::accepted).unwrap_or_default())
+});
+
+/// Responds to a path that does not exist: browsers get a page, other clients JSON.
+pub(crate) async fn not_found(request: HttpRequest) -> HttpResponse {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/html")) {
+        ERROR_RENDERER.render(&ApiError::NotFound, &ErrorContext::from_request(&request))
+    } else {
+        ApiError::NotFound.to_response(&request)
+    }
+}
+
+fn error_page(problem: &ApiError, language: Language) -> HttpResponse {
     let key = match problem {
         ApiError::Unauthenticated => "unauthenticated",
         ApiError::Forbidden(_) => "forbidden",

@@ -36,57 +36,40 @@ use super::openapi::error_responses::ErrorSchemas;
 use super::routing::{get, resource};
 
 pub(crate) use dev_mail::is_enabled as has_dev_mail;
-pub(crate) use error::error_page;
+pub(crate) use error::not_found;
 #[cfg(any(test, fuzzing))]
 pub(crate) use form::fuzz;
-pub(crate) use templates::request_language;
-
-/// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 14] = [
-    "/access",
-    "/account",
-    "/assets",
-    "/blocks",
-    "/forgot-password",
-    "/keys",
-    "/mailbox",
-    "/redeem",
-    "/requests",
-    "/set-password",
-    "/sign-in",
-    "/sign-out",
-    "/staff",
-    "/tokens",
-];
 
 /// Puts the pages in place.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/assets/{file}", "GET, HEAD").route(get().to(assets::serve)))
-        .service(templates::resource("/", "GET, HEAD").route(get().to(home::show)))
-        .service(
-            templates::resource("/sign-in", "GET, HEAD, POST")
-                .route(get().to(sign_in::show))
-                .route(web::post().to(sign_in::sign_in)),
-        )
-        .service(templates::resource("/sign-out", "POST").route(web::post().to(sign_in::sign_out)))
-        .service(
-            templates::resource("/redeem", "GET, HEAD, POST")
-                .route(get().to(redeem::show))
-                .route(web::post().to(redeem::decide)),
-        )
-        .configure(requests::routes)
-        .configure(permissions::routes)
-        .configure(export_tokens::routes)
-        .configure(api_keys::routes)
-        .configure(password::routes)
-        .configure(account::routes)
-        .configure(dev_mail::routes)
-        .configure(staff::routes)
-        .service(templates::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
-        .service(
-            templates::resource("/account/activity", "GET, HEAD").route(get().to(audit_log::own_activity)),
-        )
-        .service(templates::resource("/staff/audit", "GET, HEAD").route(get().to(audit_log::all_entries)));
+    app.service(
+        resource("/assets/{file}", "GET, HEAD")
+            .app_data(error::ERROR_RENDERER)
+            .route(get().to(assets::serve)),
+    )
+    .service(templates::resource("/", "GET, HEAD").route(get().to(home::show)))
+    .service(
+        templates::resource("/sign-in", "GET, HEAD, POST")
+            .route(get().to(sign_in::show))
+            .route(web::post().to(sign_in::sign_in)),
+    )
+    .service(templates::resource("/sign-out", "POST").route(web::post().to(sign_in::sign_out)))
+    .service(
+        templates::resource("/redeem", "GET, HEAD, POST")
+            .route(get().to(redeem::show))
+            .route(web::post().to(redeem::decide)),
+    )
+    .configure(requests::routes)
+    .configure(permissions::routes)
+    .configure(export_tokens::routes)
+    .configure(api_keys::routes)
+    .configure(password::routes)
+    .configure(account::routes)
+    .configure(dev_mail::routes)
+    .configure(staff::routes)
+    .service(templates::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
+    .service(templates::resource("/account/activity", "GET, HEAD").route(get().to(audit_log::own_activity)))
+    .service(templates::resource("/staff/audit", "GET, HEAD").route(get().to(audit_log::all_entries)));
 }
 
 /// What is told of the pages.

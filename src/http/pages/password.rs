@@ -13,19 +13,20 @@ use super::error::{PageError, see_other};
 use super::form::{AnonymousForm, Form};
 use super::session;
 use super::templates::{self, resource};
+use crate::auth::password::{self, PasswordError};
 use crate::domain::audit::AuditContext;
 use crate::domain::password_link::LinkReason;
-use crate::domain::rate_limit::{RateLimitKey, RateLimited};
+use crate::domain::rate_limit::{RateLimitKey, RateLimited, rate_limit_prefix};
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{Email, User};
 use crate::entropy;
+use crate::http::client_ip;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, rate_limit_update, response_delay};
-use crate::password::{self, PasswordError};
-use crate::store::{password_links, users};
+use crate::store::{password_links, rate_limits, users};
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(
@@ -110,7 +111,7 @@ impl AppState {
         request: &HttpRequest,
     ) -> Result<bool, ApiError> {
         let limits = self.config.limits.password_reset;
-        let at = client_ip::of_request(request).map(client_ip::rate_limit_prefix);
+        let at = client_ip::of_request(request).map(rate_limit_prefix);
         let address =
             at.zip(limits.address).map(|(at, limit)| (RateLimitKey::PasswordResetAddress(at), limit));
         let account = account
@@ -121,7 +122,7 @@ impl AppState {
         if wanted.is_empty() {
             return Ok(true);
         }
-        let taken = rate_limit_update::update(&self.store, wanted, move |meters, now| {
+        let taken = rate_limits::update(&self.store, wanted, move |meters, now| {
             meters.consume(address.as_slice(), now)?;
             Ok::<_, RateLimited>(meters.consume(account.as_slice(), now).is_ok())
         });

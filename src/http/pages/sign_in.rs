@@ -13,12 +13,13 @@ use super::error::{PageError, see_other};
 use super::form::{AnonymousForm, Form};
 use super::session;
 use super::templates::accept_language;
+use crate::auth::error::AuthError;
 use crate::domain::user::Email;
-use crate::http::auth::AuthError;
+use crate::http::client_ip;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
 use crate::store::users;
 
 #[derive(OpenApi)]

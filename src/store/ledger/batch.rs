@@ -14,7 +14,7 @@ use super::{
 };
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::block::Block;
-use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::export_token::{ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::permission::Mask;
 use crate::domain::permission_request::{
@@ -22,6 +22,7 @@ use crate::domain::permission_request::{
     RequestOutcome,
 };
 use crate::domain::rate_limit::{QuotaStatus, RequestLimits};
+use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{Entropy, ExportId, RedeemId, TokenDigest};
 use crate::domain::user::Authority;

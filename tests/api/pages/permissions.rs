@@ -1,6 +1,6 @@
 //! The page of granted and received permissions.
 
-use countersign::domain::bundle_permission::Terms;
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::{Command, CommandResult};
 
 use super::redirect_target;

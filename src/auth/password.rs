@@ -1,6 +1,6 @@
-//! Passwords: argon2id with the crate's parameters (19 MiB, two passes), kept
-//! as PHC strings. To hash and to verify take tens of milliseconds, and belong off the
-//! event loop: [`crate::http::password_pool`] does that for the server.
+//! Password hashing: argon2id with the default parameters of the `argon2` crate (19 MiB, two
+//! passes), as PHC strings. Hashing and verifying take tens of milliseconds; the server runs
+//! them in [`crate::auth::password_pool`], off the event loop.
 
 use std::sync::LazyLock;
 
@@ -10,52 +10,52 @@ use argon2::{Algorithm, Argon2, Block, MIN_SALT_LEN, Params, Version};
 
 use crate::entropy;
 
-/// The fewest bytes that a password may have.
+/// The minimum length of a password.
 pub const MIN_PASSWORD_BYTES: usize = 8;
-/// The most bytes that a password may have.
+/// The maximum length of a password.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
-/// The most memory that a hash from elsewhere may take, in KiB.
+/// The maximum memory cost of an imported hash, in KiB.
 const MAX_MEMORY_KIB: u32 = 256 * 1_024;
-/// The most passes that it may take over that memory.
+/// The maximum number of passes of an imported hash.
 const MAX_PASSES: u32 = 16;
-/// The most lanes that it may have.
+/// The maximum number of lanes of an imported hash.
 const MAX_LANES: u32 = 16;
 
-/// Why there is no hash of a password.
+/// Why a password was rejected or could not be hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Too easily guessed.
+    /// Shorter than [`MIN_PASSWORD_BYTES`].
     #[error("must have at least {} bytes", MIN_PASSWORD_BYTES)]
     TooShort,
-    /// Longer than anyone needs.
+    /// Longer than [`MAX_PASSWORD_BYTES`].
     #[error("must have at most {} bytes", MAX_PASSWORD_BYTES)]
     TooLong,
-    /// Basic credentials could not carry it (RFC 7617, 2).
+    /// HTTP Basic credentials cannot contain it (RFC 7617, 2).
     #[error("must not contain control characters")]
     ControlCharacter,
-    /// The hash function failed.
+    /// argon2 failed.
     #[error("could not be hashed: {0}")]
     HashFailed(password_hash::Error),
 }
 
-/// Why a hash from elsewhere is not taken.
+/// Why an imported hash was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
-    /// Another function's, or nobody's.
+    /// It is not an argon2 hash in PHC format.
     #[error("must be an argon2 hash in PHC format ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")]
     NotArgon2,
-    /// Each sign-in would take too much of the server.
+    /// Verifying it would take too much memory or time.
     #[error("must not use more than {} MiB, {} passes or {} lanes", MAX_MEMORY_KIB / 1_024, MAX_PASSES, MAX_LANES)]
     TooExpensive,
 }
 
-/// What an unknown user's password is held against. `None`, and then nobody's
-/// password is right, when there is no randomness.
+/// The hash that passwords of unknown users are verified against. `None` if hashing failed; then
+/// no password is valid.
 static DUMMY_HASH: LazyLock<Option<String>> =
-    LazyLock::new(|| Argon2Memory::default().hash_to_phc("nobody's password").ok());
+    LazyLock::new(|| Argon2Memory::default().hash_to_phc("dummy password").ok());
 
-/// Whether a text may be a password.
+/// Checks that a text is acceptable as a password.
 pub fn validate(password: &str) -> Result<(), PasswordError> {
     match password.len() {
         ..MIN_PASSWORD_BYTES => Err(PasswordError::TooShort),
@@ -67,22 +67,22 @@ pub fn validate(password: &str) -> Result<(), PasswordError> {
     }
 }
 
-/// The memory that argon2 works in, kept from one password to the next. If it came and
-/// went, the allocator would keep some 60 MB of it for each thread that has ever hashed.
+/// The working memory of argon2, reused for all passwords. If each hash allocated its own, the
+/// allocator would retain about 60 MB for each thread that has hashed once.
 #[derive(Default)]
 pub struct Argon2Memory(Vec<Block>);
 
 impl Argon2Memory {
-    /// The password's hash, as a PHC string.
+    /// Hashes a password to a PHC string.
     pub fn hash(&mut self, password: &str) -> Result<String, PasswordError> {
         validate(password)?;
         self.hash_to_phc(password).map_err(PasswordError::HashFailed)
     }
 
-    /// Whether this password has this hash. `None`, for an unknown user or one
-    /// without a password, takes as long as a wrong password does.
+    /// Whether the password matches the hash. `None`, for an unknown user or a user without a
+    /// password, takes as long as a wrong password.
     pub fn verify(&mut self, password: &str, hash: Option<&str>) -> bool {
-        // Made by whoever comes first, so that its making tells nothing.
+        // Initialized by the first call, valid hash or not, so that latency reveals nothing.
         let Some(dummy) = DUMMY_HASH.as_deref() else { return false };
         let matches = self.matches(password, hash.unwrap_or(dummy)).unwrap_or(false);
         matches && hash.is_some()
@@ -107,7 +107,7 @@ impl Argon2Memory {
         let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash)?);
         let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else { return Ok(false) };
         let output = self.output(&argon2, password, &salt, expected.len())?;
-        // In constant time, as `Output` compares.
+        // `Output` compares in constant time.
         Ok(output == expected)
     }
 
@@ -125,20 +125,20 @@ impl Argon2Memory {
         let mut buffer = [0; Output::MAX_LENGTH];
         let output = buffer.get_mut(..length).ok_or(Error::OutputSize)?;
         argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut *self.0)?;
-        // What a hash from elsewhere takes beyond ours is not kept.
+        // Free the additional memory of an imported hash.
         self.0.truncate(Params::default().block_count());
         self.0.shrink_to_fit();
         Ok(Output::new(output)?)
     }
 }
 
-/// [`Memory::hash`], in memory of its own.
+/// [`Argon2Memory::hash`] with its own memory, for the command line.
 pub fn hash(password: &str) -> Result<String, PasswordError> {
     Argon2Memory::default().hash(password)
 }
 
-/// Whether a hash that was made elsewhere is one that [`Memory::verify`] can work with,
-/// at a cost that a server can bear.
+/// Checks that an imported hash is one that [`Argon2Memory::verify`] can verify at acceptable
+/// cost.
 pub fn validate_imported_hash(hash: &str) -> Result<(), InvalidHash> {
     let parsed = PasswordHash::new(hash).map_err(|_| InvalidHash::NotArgon2)?;
     Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| InvalidHash::NotArgon2)?;
@@ -161,11 +161,11 @@ mod tests {
     #[test]
     fn a_password_verifies_against_its_hash_only() {
         let mut memory = Argon2Memory::default();
-        let kept = memory.hash("correct horse").unwrap();
-        assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
-        assert_ne!(kept, hash("correct horse").unwrap());
-        assert!(memory.verify("correct horse", Some(&kept)));
-        assert!(!memory.verify("correct horsf", Some(&kept)));
+        let stored = memory.hash("correct horse").unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert_ne!(stored, hash("correct horse").unwrap());
+        assert!(memory.verify("correct horse", Some(&stored)));
+        assert!(!memory.verify("correct horsf", Some(&stored)));
         assert!(!memory.verify("correct horse", Some("nonsense")));
     }
 
@@ -173,7 +173,7 @@ mod tests {
     fn a_missing_hash_never_verifies() {
         let mut memory = Argon2Memory::default();
         assert!(!memory.verify("", None));
-        assert!(!memory.verify("nobody's password", None));
+        assert!(!memory.verify("dummy password", None));
     }
 
     #[test]
@@ -188,13 +188,13 @@ mod tests {
 
     #[test]
     fn reused_memory_gives_correct_results_and_is_bounded() {
-        // Of Argon2 1.3's own tests (phc-winner-argon2, test.c).
+        // From the tests of the reference implementation (phc-winner-argon2, test.c).
         let large = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let small = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
         let mut memory = Argon2Memory::default();
-        let ours = memory.hash("password").unwrap();
+        let default = memory.hash("password").unwrap();
         for _ in 0..2 {
-            for hash in [large, &ours, small] {
+            for hash in [large, &default, small] {
                 assert!(memory.verify("password", Some(hash)), "{hash}");
                 assert!(!memory.verify("passwort", Some(hash)), "{hash}");
                 assert!(memory.0.len() <= 19_456);
@@ -205,14 +205,14 @@ mod tests {
     #[test]
     fn imported_hashes_are_argon2_within_cost_limits() {
         assert_eq!(validate_imported_hash(&hash("correct horse").unwrap()), Ok(()));
-        let end = "c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let salt_and_hash = "c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for cost in
             ["argon2i$v=19$m=65536,t=3,p=4", "argon2d$v=16$m=4096,t=3,p=1", "argon2id$m=19456,t=2,p=1"]
         {
-            assert_eq!(validate_imported_hash(&format!("${cost}${end}")), Ok(()), "{cost}");
+            assert_eq!(validate_imported_hash(&format!("${cost}${salt_and_hash}")), Ok(()), "{cost}");
         }
         for cost in ["m=1048576,t=2,p=1", "m=19456,t=1000,p=1", "m=19456,t=2,p=64"] {
-            let hash = format!("$argon2id$v=19${cost}${end}");
+            let hash = format!("$argon2id$v=19${cost}${salt_and_hash}");
             assert_eq!(validate_imported_hash(&hash), Err(InvalidHash::TooExpensive), "{cost}");
         }
         for text in [

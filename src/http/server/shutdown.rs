@@ -1,7 +1,6 @@
-//! A server that is about to stop says so, while it still serves whoever comes:
-//! `/readyz` is red, so that load balancers send nobody new, and each answer is the
-//! last one on its connection, so that no client is cut off in the middle of its next
-//! request.
+//! Graceful shutdown. Before the server stops it drains: it still handles requests, but
+//! `/readyz` returns 503, so that load balancers send no new clients, and each response closes
+//! its connection, so that no client loses its next request.
 
 use std::io;
 use std::sync::Arc;
@@ -10,30 +9,29 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
-/// How long a server serves after it was told to stop: long enough for a load
-/// balancer that looks each second to have seen it.
+/// How long the server drains: long enough for a load balancer that probes `/readyz` every
+/// second or two.
 const DRAIN_PERIOD: Duration = Duration::from_millis(2_500);
 
-/// Whether the server is about to stop.
+/// Whether the server is draining. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown(Arc<AtomicBool>);
 
 impl Shutdown {
-    /// Whether it has been said.
+    /// Whether the server is draining.
     pub fn is_draining(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Says it, and stops the server when all have had time to hear it.
+    /// Drains and then stops the server.
     async fn drain(&self, server: &ServerHandle) {
         self.0.store(true, Ordering::Relaxed);
         tokio::time::sleep(DRAIN_PERIOD).await;
         server.stop(true).await;
     }
 
-    /// Stops the server when the process is told to: on SIGTERM with a farewell, on
-    /// Ctrl-C and SIGQUIT at once. From when this returns no signal ends the process
-    /// by itself.
+    /// Stops the server on a signal: on SIGTERM after draining, on SIGINT and SIGQUIT at once.
+    /// When this returns, the signal handlers are installed.
     #[cfg(unix)]
     pub fn stop_on_signal(self, server: ServerHandle) -> io::Result<impl Future<Output = ()>> {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,5 +1,5 @@
-//! The HTTP server, put together by hand from actix's parts: `HttpServer` does not let
-//! a connection be wrapped (see [`super::idle_timeout`]).
+//! Builds the HTTP server from actix-http's parts: actix-web's `HttpServer` cannot wrap a
+//! connection, as [`super::idle_timeout`] requires.
 
 use std::io;
 use std::net::TcpListener;
@@ -15,15 +15,15 @@ use actix_web::rt::net::TcpStream;
 
 use super::idle_timeout::TimedStream;
 
-/// How long the first request of a connection may take to come.
+/// How long the client may take to send the head of a connection's first request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept without another request.
+/// How long a connection is kept open between requests.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client is listened to that is being hung up on.
+/// How long the server waits for a client to close a connection that is shut down.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves an app on this address, with so many connections at a time at the most.
-/// Told to stop, it lets the requests under way finish for so many seconds.
+/// Serves an app on this listener, with at most `connections` connections at a time. When the
+/// server is stopped, in-flight requests have `shutdown_seconds` to finish.
 pub fn serve<F, I, S, B>(
     listener: TcpListener,
     connections: usize,
@@ -46,7 +46,7 @@ where
         .workers(workers)
         .max_concurrent_connections(connections.div_ceil(workers))
         .shutdown_timeout(shutdown_seconds)
-        // Signals are [`super::shutdown`]'s.
+        // [`super::shutdown`] handles signals.
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {

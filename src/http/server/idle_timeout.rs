@@ -1,10 +1,9 @@
-//! A client's connection, which is closed when nothing on it comes to an end.
+//! Closes connections that make no progress.
 //!
-//! actix bounds the time that the first request of a connection may take to come, and
-//! how long one is kept without another. What it leaves open for ever is a connection
-//! whose second request never comes to its end, one whose body nobody wants to read,
-//! and one whose answers nobody reads. So each connection has this beside it: it ends
-//! when no request has been served over it for a while, and none is being served.
+//! actix limits the time for the first request head of a connection, and the time between
+//! requests. It does not close a connection whose second request head is never completed, one
+//! whose body no handler reads, or one whose client does not read the responses. [`TimedStream`]
+//! fails when no request has completed on a connection for [`IDLE_TIMEOUT`] and none is in flight.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -20,56 +19,56 @@ use tokio::time::{Sleep, sleep};
 
 use crate::failpoints;
 
-/// How long a connection is kept over which no request is served: its rest after one,
-/// and the time that the headers of the next may take.
+/// How long a connection may exist without a request in flight: the time between two requests
+/// plus the time to send the second one's head.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection.
+/// A connection with an idle timeout.
 pub struct TimedStream {
     stream: TcpStream,
     activity: Rc<Activity>,
     idle_timer: Pin<Box<Sleep>>,
 }
 
-/// What has become of a connection's requests.
+/// The requests of a connection.
 #[derive(Debug)]
 pub struct Activity {
     in_flight: Cell<u32>,
-    /// When one was served last, or else when the connection was made.
-    last_served_at: Cell<Instant>,
+    /// When the last request completed, or the connection was accepted.
+    last_completed_at: Cell<Instant>,
 }
 
-/// A request that is being served, until this is dropped.
+/// Counts a request as in flight until it is dropped.
 #[derive(Debug)]
 pub struct InFlightGuard(Rc<Activity>);
 
 impl TimedStream {
-    /// A connection that has just been made.
+    /// Starts the idle timeout of a new connection.
     pub fn new(stream: TcpStream) -> Self {
         let activity =
-            Rc::new(Activity { in_flight: Cell::new(0), last_served_at: Cell::new(Instant::now()) });
+            Rc::new(Activity { in_flight: Cell::new(0), last_completed_at: Cell::new(Instant::now()) });
         Self { stream, activity, idle_timer: Box::pin(sleep(IDLE_TIMEOUT)) }
     }
 
-    /// Whom it is with.
+    /// Returns the address of the client.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.stream.peer_addr().ok()
     }
 
-    /// What becomes of its requests.
+    /// Returns the handle with which the middleware reports requests.
     pub fn activity(&self) -> Rc<Activity> {
         Rc::clone(&self.activity)
     }
 
-    /// Is ready, with an error, once nothing has come to its end for too long. To be
-    /// polled wherever the client is waited for.
+    /// Returns an error when the idle timeout has expired. Called whenever the stream waits for
+    /// the client.
     fn poll_idle<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         loop {
             ready!(self.idle_timer.as_mut().poll(cx));
             let expires_at = if self.activity.in_flight.get() > 0 {
                 Instant::now()
             } else {
-                self.activity.last_served_at.get()
+                self.activity.last_completed_at.get()
             };
             let expires_at = expires_at + failpoints::timeout("connection.idle_timeout", IDLE_TIMEOUT);
             if expires_at <= Instant::now() {
@@ -81,7 +80,7 @@ impl TimedStream {
 }
 
 impl Activity {
-    /// A request is being served.
+    /// Counts a request as in flight.
     pub fn begin_request(self: &Rc<Self>) -> InFlightGuard {
         self.in_flight.set(self.in_flight.get() + 1);
         InFlightGuard(Rc::clone(self))
@@ -91,7 +90,7 @@ impl Activity {
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get() - 1);
-        self.0.last_served_at.set(Instant::now());
+        self.0.last_completed_at.set(Instant::now());
     }
 }
 

@@ -1,17 +1,15 @@
-//! What is left of a limit, in the `RateLimit` fields
-//! (draft-ietf-httpapi-ratelimit-headers-11).
+//! The `RateLimit` response headers (draft-ietf-httpapi-ratelimit-headers-11).
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::rate_limit::QuotaStatus;
 
-/// What is left: `"pair";r=9;t=8640`. With a meter that runs down evenly, `t` is the
-/// time until there is one more.
+/// What remains: `"pair";r=9;t=8640`. `t` is the seconds until one more is available.
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// What the limits are: `"pair";q=10;w=86400`.
+/// The limits: `"pair";q=10;w=86400`.
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Tells of these limits, if there are any.
+/// Adds both headers, unless `quotas` is empty.
 pub fn insert(headers: &mut HeaderMap, quotas: &[QuotaStatus]) {
     let mut add = |field: HeaderName, item: fn(&QuotaStatus) -> String| {
         let list = quotas.iter().map(item).collect::<Vec<_>>().join(", ");
@@ -21,11 +19,11 @@ pub fn insert(headers: &mut HeaderMap, quotas: &[QuotaStatus]) {
             headers.insert(field, list);
         }
     };
-    add(RATELIMIT_POLICY, |QuotaStatus { policy_name: name, limit, .. }| {
-        format!("\"{name}\";q={};w={}", limit.times(), limit.seconds())
+    add(RATELIMIT_POLICY, |QuotaStatus { policy_name, limit, .. }| {
+        format!("\"{policy_name}\";q={};w={}", limit.count(), limit.period_seconds())
     });
-    add(RATELIMIT, |QuotaStatus { policy_name: name, remaining, reset_after, .. }| {
-        format!("\"{name}\";r={remaining};t={reset_after}")
+    add(RATELIMIT, |QuotaStatus { policy_name, remaining, reset_after, .. }| {
+        format!("\"{policy_name}\";r={remaining};t={reset_after}")
     });
 }
 
@@ -35,8 +33,8 @@ mod tests {
     use crate::domain::rate_limit::RateLimit;
 
     #[test]
-    fn limits_are_told_as_structured_fields() {
-        let limit = |times, seconds| RateLimit::new(times, seconds).unwrap();
+    fn quotas_are_rendered_as_structured_fields() {
+        let limit = |count, seconds| RateLimit::new(count, seconds).unwrap();
         let pair =
             QuotaStatus { policy_name: "pair", limit: limit(10, 86_400), remaining: 9, reset_after: 8_640 };
         let requester = QuotaStatus {

@@ -1,4 +1,4 @@
-//! Passwords that the server hashes and checks: off the event loop, and a few at a time.
+//! Hashes and verifies passwords on blocking threads, a bounded number at a time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,22 +6,21 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
+use super::password::{Argon2Memory, PasswordError};
 use crate::deadline;
-use crate::password::{Argon2Memory, PasswordError};
 
-/// Passwords at a time: each takes a core and 19 MiB for tens of milliseconds.
+/// Each hash takes one core and 19 MiB for tens of milliseconds.
 const MAX_CONCURRENT_HASHES: usize = 2;
-/// How long a password waits for its turn.
+/// How long a caller waits for a slot.
 const HASH_QUEUE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Those whose turn it may be.
+/// A bounded number of slots for password hashing, and the buffers of idle slots.
 pub struct HashPool {
     permits: Arc<Semaphore>,
-    /// What those whose turn it is not have left behind.
     idle_buffers: Arc<Mutex<Vec<Argon2Memory>>>,
 }
 
-/// A turn, and the memory to work in; both are given back when it is dropped.
+/// A slot and its buffer; both return to the pool on drop.
 pub struct HashSlot {
     memory: Argon2Memory,
     idle_buffers: Arc<Mutex<Vec<Argon2Memory>>>,
@@ -35,7 +34,7 @@ impl Default for HashPool {
 }
 
 impl HashPool {
-    /// Waits for a turn; `None` when it does not come in time.
+    /// Waits for a slot; `None` after [`HASH_QUEUE_TIMEOUT`] or at the request's deadline.
     pub async fn acquire(&self) -> Option<HashSlot> {
         let permit =
             timeout_at(deadline::by(HASH_QUEUE_TIMEOUT).into(), Arc::clone(&self.permits).acquire_owned());
@@ -50,14 +49,14 @@ impl HashPool {
 }
 
 impl HashSlot {
-    /// [`Memory::hash`]; `None` when it panicked.
+    /// [`Argon2Memory::hash`]; `None` if it panicked.
     pub async fn hash(self, password: &str) -> Option<Result<String, PasswordError>> {
         let password = password.to_owned();
         self.run_blocking(move |memory| memory.hash(&password)).await.map(|(_, hashed)| hashed)
     }
 
-    /// [`Memory::verify`], and the turn, which goes on. A check that panicked has not been
-    /// passed, and ends it.
+    /// [`Argon2Memory::verify`], and the slot for further use. If it panicked, the password is
+    /// invalid and the slot has been returned.
     pub async fn verify(self, password: &str, hash: Option<String>) -> (Option<Self>, bool) {
         let password = password.to_owned();
         match self.run_blocking(move |memory| memory.verify(&password, hash.as_deref())).await {
@@ -66,7 +65,8 @@ impl HashSlot {
         }
     }
 
-    /// Whoever waits for it may go away: it is over only when the work is.
+    /// Runs `work` on a blocking thread. The slot stays taken until `work` ends, even if the
+    /// caller is cancelled.
     async fn run_blocking<T: Send + 'static>(
         mut self,
         work: impl FnOnce(&mut Argon2Memory) -> T + Send + 'static,
