@@ -9,8 +9,8 @@ use actix_web::http::{StatusCode, Uri};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::middleware::response_delay;
-use super::rate_limit_headers;
-use crate::actors::registry::RegistryError;
+use super::rate_limit;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
 use crate::store::StoreError;
@@ -158,7 +158,7 @@ impl ApiError {
             }
             Self::RateLimited(RateLimited(quota)) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(quota.reset_after));
-                rate_limit_headers::insert(headers, std::slice::from_ref(quota));
+                rate_limit::headers::insert(headers, std::slice::from_ref(quota));
             }
             Self::Busy | Self::Unavailable | Self::OutcomeUnknown => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
@@ -187,6 +187,18 @@ impl From<RegistryError> for ApiError {
             RegistryError::Busy => Self::Busy,
             RegistryError::Unavailable => Self::Unavailable,
             RegistryError::OutcomeUnknown => Self::OutcomeUnknown,
+        }
+    }
+}
+
+impl<E> From<CommandError<E>> for ApiError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
         }
     }
 }

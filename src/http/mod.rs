@@ -7,22 +7,17 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod hexo;
-pub mod login_throttle;
 pub mod metrics;
 pub mod mfs;
 pub mod middleware;
 pub mod openapi;
 pub mod pages;
-pub mod password_pool;
-pub mod peer_uid;
 pub mod plain_error;
-pub mod rate_limit_headers;
-pub mod rate_limit_update;
+pub mod rate_limit;
 pub mod resource_server;
 pub mod routing;
 pub mod server;
 pub mod state;
-mod unknown_references;
 
 use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 

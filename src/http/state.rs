@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::auth::Authenticator;
 use super::metrics::Metrics;
 use super::server::shutdown::Shutdown;
-use crate::actors::link_view_counter::LinkViewCounter;
 use crate::actors::mailer::Mailer;
 use crate::actors::registry::Registry;
+use crate::auth::authenticator::Authenticator;
 use crate::config::Config;
 use crate::domain::token::{Keyring, RedeemId};
 use crate::entropy;
 use crate::store::AsyncStore;
+use crate::tasks::link_view_counter::LinkViewCounter;
 
 /// The state that handlers share.
 pub struct AppState {

@@ -1,10 +1,9 @@
 //! Mail: what it says ([`message`], in the words of [`template`]) and how it
-//! leaves ([`transport`]); and the mails that have not left ([`mail_directory`]).
+//! leaves ([`transport`]).
 //!
 //! When it leaves, how often it is tried and what became of it is the outbox's
 //! affair, not ours.
 
-pub mod mail_directory;
 mod memory;
 pub mod message;
 mod smtp;

@@ -8,7 +8,7 @@ use super::bulk::bulk;
 use super::clock::clock_timestamp;
 use super::schema::{export_tokens, export_uses, hub_members, users};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use super::{Backend, Conn, for_update, hubs, with_backend};
+use super::{Backend, Conn, Store, StoreError, for_update, hubs, with_backend};
 use crate::domain::export_token::{ExportToken, ExportTokenStatus};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
@@ -255,11 +255,16 @@ pub fn count_by_creator(conn: &mut Conn, creator: UserId, now: Timestamp) -> Que
     Ok((all, active))
 }
 
-/// Adds up uses. Rows are taken in the order of their ids, so that replicas
-/// that write down the same tokens at once do not block each other for ever.
-pub(super) fn add_uses(conn: &mut Conn, uses: &[UsageDelta]) -> QueryResult<()> {
+/// Adds up uses, in one transaction.
+pub fn record_uses(store: &Store, uses: &[UsageDelta]) -> Result<(), StoreError> {
+    store.with_point_lookup_pool().write(|conn| add_uses(conn, uses))
+}
+
+/// Rows are updated in the order of their ids, so that two replicas that write the same
+/// tokens do not deadlock.
+fn add_uses(conn: &mut Conn, uses: &[UsageDelta]) -> QueryResult<()> {
     if let Backend::Postgres(pg) = &mut conn.backend {
-        // A hint, not an account: it need not wait for the disk.
+        // Approximate counts need not wait for the disk.
         pg.batch_execute("SET LOCAL synchronous_commit = off")?;
     }
     let mut uses = uses.to_vec();

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::{Conn, bundles, users};
 use crate::domain::bundle::{Bundle, BundleId};
-use crate::domain::bundle_permission::Terms;
+use crate::domain::terms::Terms;
 use crate::domain::user::{User, UserId};
 
 /// Users and bundles, by number.

@@ -9,7 +9,8 @@ use super::schema::permission_requests::dsl;
 use super::types::DbTimestamp;
 use super::{Conn, LimitOffset, Paginated, user_counters, with_backend};
 use crate::domain::bundle::BundleId;
-use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::terms::Terms;
 use crate::domain::user::UserId;
 
 #[derive(Queryable, Selectable)]

@@ -12,7 +12,7 @@ use super::bulk::bulk;
 use super::schema::user_counters;
 use super::types::{DbTimestamp, SqlTimestamp};
 use super::{Conn, with_backend};
-use crate::domain::bundle_permission::Terms;
+use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 

@@ -7,16 +7,16 @@ use std::fmt::{self, Display, Formatter};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::password_link::LinkReason;
 use countersign::domain::permission::Role;
 use countersign::domain::permission_request::{PermissionRequest, RequestId};
+use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::UserId;
 use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
 use countersign::store::audit_log_reader::{self, AuditLogFilter};
-use countersign::store::ledger::{Command, CommandResult};
+use countersign::store::ledger::{CreateBlock, GrantPermission};
 use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -168,13 +168,13 @@ impl MatrixFixture {
 
     fn new_grant(&self) -> i64 {
         let (target, allowed) = (self.grace.user.id, self.ada.user.id);
-        match self.app.commit(Command::GrantPermission(Terms {
+        match self.app.commit(GrantPermission(Terms {
             target,
             grantee: allowed,
             bundle: self.new_bundle().id,
         })) {
-            CommandResult::PermissionGranted(Some(grant)) => grant.id.0,
-            verdict => panic!("not given: {verdict:?}"),
+            Some(grant) => grant.id.0,
+            None => panic!("not granted"),
         }
     }
 
@@ -216,10 +216,8 @@ impl MatrixFixture {
     /// Somebody whom Grace blocks.
     fn new_block(&self) -> i64 {
         let block = Block { target: self.grace.user.id, blocked: UserId(self.stranger()) };
-        match self.app.commit(Command::Block(block)) {
-            CommandResult::Blocked(true) => block.blocked.0,
-            verdict => panic!("not blocked: {verdict:?}"),
-        }
+        assert!(self.app.commit(CreateBlock(block)));
+        block.blocked.0
     }
 
     /// What the trail has of a new request.

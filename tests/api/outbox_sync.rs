@@ -3,7 +3,7 @@
 use countersign::actors::delivery_report::{DeliveryOutcome, DeliveryReport, LeasedMail};
 use countersign::actors::outbox_sync::{ClaimedMail, OutboxSync, SyncOutcome};
 use countersign::domain::user::Authority;
-use countersign::store::ledger::{Command, RequestRef};
+use countersign::store::ledger::{CloseRequest, RequestRef};
 use countersign::store::{AsyncStore, Clock, Store, outbox};
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ impl OutboxFixture {
             app.create_request(&ada, &app.user(&format!("target{nth}@example.org")), &bundle);
         }
         let store = Store::connect(&app.database_url.parse().unwrap(), 2, Clock::Database).unwrap();
-        let async_store = AsyncStore::acquired(store.clone(), 2);
+        let async_store = AsyncStore::new(store.clone(), 2);
         Self { app, store, async_store }
     }
 
@@ -191,10 +191,8 @@ async fn a_sync_without_demand_claims_nothing() {
         let withdrawn = app.create_request(&ada, &grace, &bundle);
         app.create_request(&ada, &edsger, &bundle);
         app.create_request(&ada, &alan, &bundle);
-        app.commit(Command::CloseRequest {
-            which: RequestRef::Id(withdrawn.id),
-            by: Authority::User(ada.user.id),
-        });
+        app.commit(CloseRequest { which: RequestRef::Id(withdrawn.id), by: Authority::User(ada.user.id) })
+            .unwrap();
         app.disable(&edsger);
         let letters = owing.claim(3).await;
         assert_eq!(letters.len(), 1);

@@ -8,13 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use ipnet::Ipv6Net;
 
 use crate::config::ProxyNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The smallest IPv6 network that a provider assigns to a subscriber.
-const IPV6_PREFIX_BITS: u8 = 64;
 
 /// The configured proxies, as `app_data`.
 pub struct TrustedProxies(pub Vec<ProxyNet>);
@@ -47,14 +44,6 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
     let address = bare.parse().or_else(|_| hop.parse().map(|at: SocketAddr| at.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
-}
-
-/// Returns the address by which a subscriber is rate-limited: the /64 network for IPv6.
-pub fn rate_limit_prefix(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Net::new(v6, IPV6_PREFIX_BITS).map_or(address, |net| net.network().into()),
-    }
 }
 
 #[cfg(test)]
@@ -110,12 +99,6 @@ mod tests {
                 "{lists:?}"
             );
         }
-    }
-
-    #[test]
-    fn ipv4_is_limited_by_address_and_ipv6_by_network() {
-        assert_eq!(rate_limit_prefix(ip("192.0.2.1")), ip("192.0.2.1"));
-        assert_eq!(rate_limit_prefix(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
     }
 
     proptest! {

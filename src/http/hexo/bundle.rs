@@ -20,8 +20,9 @@ use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
 use crate::http::routing::{get, resource};
 use crate::http::state::AppState;
+use crate::services::admin;
+use crate::store::bundles;
 use crate::store::bundles::{BundleChange, NewBundle};
-use crate::store::{admin, bundles};
 
 const KIND: ResourceKind = ResourceKind::Bundle;
 const STAFF_REQUIRED: &str = "Only staff can change bundles.";
@@ -176,11 +177,7 @@ async fn create(
         description: change.description.unwrap_or_default(),
         permission: change.permission.unwrap_or(Mask::READ),
     };
-    let added = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::add_bundle(conn, &new, &caller.audit_context, now)
-    });
-    let bundle = added.await?;
+    let bundle = state.store.write(admin::bundles::add(new, caller.audit_context)).await?;
     let uri = prefix.detail_uri(KIND, bundle.id.0);
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(BundleView::new(&bundle, prefix)))
 }
@@ -210,10 +207,7 @@ async fn update(
 ) -> HandlerResult {
     caller.require_staff(STAFF_REQUIRED)?;
     let change = parse_change(&fields)?;
-    let changed = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::update_bundle(conn, BundleId(id), &change, &caller.audit_context, now)
-    });
+    let changed = state.store.write(admin::bundles::update(BundleId(id), change, caller.audit_context));
     Ok(HttpResponse::Ok().json(BundleView::new(&changed.await??, prefix)))
 }
 
@@ -235,11 +229,7 @@ async fn delete(
     state: Data<AppState>,
 ) -> HandlerResult {
     caller.require_staff(STAFF_REQUIRED)?;
-    let deleted = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::delete_bundle(conn, BundleId(id), &caller.audit_context, now)
-    });
-    deleted.await??;
+    state.store.write(admin::bundles::delete(BundleId(id), caller.audit_context)).await??;
     Ok(HttpResponse::NoContent().finish())
 }
 

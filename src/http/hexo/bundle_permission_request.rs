@@ -24,7 +24,7 @@ use crate::http::extract::authenticated::Authenticated;
 use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::rate_limit_headers;
+use crate::http::rate_limit;
 use crate::http::routing::{get, resource};
 use crate::http::state::AppState;
 use crate::store::lookup::LookupKey;
@@ -219,7 +219,7 @@ async fn create(
         idempotency_key,
     };
     let limits = config.limits.requests.for_user(&caller.user);
-    let (request, ttl, quotas) = state.registry.create_request(new, limits, caller.audit_context).await??;
+    let (request, ttl, quotas) = state.registry.create_request(new, limits, caller.audit_context).await?;
     state.mailer.notify();
     let view =
         RequestView::new(&request, ttl, resolved.parties(), ViewContext { viewer, prefix, state: &state });
@@ -228,7 +228,7 @@ async fn create(
     // How often others ask the target is nobody's business but theirs.
     let visible_quotas: Vec<QuotaStatus> =
         quotas.into_iter().filter(|quota| quota.policy_name != "target").collect();
-    rate_limit_headers::insert(response.headers_mut(), &visible_quotas);
+    rate_limit::headers::insert(response.headers_mut(), &visible_quotas);
     Ok(response)
 }
 
@@ -259,8 +259,7 @@ async fn redeem(
 ) -> HandlerResult {
     let RequestParam::Token(id) = name else { return Err(ApiError::NotFound.into()) };
     let by = caller.id();
-    let (grant, participants) =
-        state.registry.redeem(id, by, idempotency_key, caller.audit_context).await??;
+    let (grant, participants) = state.registry.redeem(id, by, idempotency_key, caller.audit_context).await?;
     let parties = participants.parties(grant.terms).ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(PermissionView::new(&grant, parties, prefix)))
 }
@@ -282,11 +281,10 @@ async fn delete(
     state: Data<AppState>,
 ) -> HandlerResult {
     let (by, registry) = (caller.id(), &state.registry);
-    let ended = match name {
+    match name {
         RequestParam::Id(id) => registry.withdraw(id, by, caller.audit_context).await?,
         RequestParam::Token(id) => registry.decline(id, by, caller.audit_context).await?,
     };
-    ended?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ResourceKind;
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::permission_request::RequestError;
 use crate::http::error::ApiError;
 use crate::store::StoreError;
@@ -137,6 +137,18 @@ impl From<StoreError> for HexoError {
 impl From<RegistryError> for HexoError {
     fn from(error: RegistryError) -> Self {
         Self::Api(error.into())
+    }
+}
+
+impl<E> From<CommandError<E>> for HexoError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
     }
 }
 

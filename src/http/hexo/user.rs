@@ -20,8 +20,9 @@ use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::routing::{get, resource};
 use crate::http::state::AppState;
+use crate::services::admin;
 use crate::store::users::{NewUser, UserFilter};
-use crate::store::{LimitOffset, admin, audit_log, users};
+use crate::store::{LimitOffset, audit_log, users};
 
 const KIND: ResourceKind = ResourceKind::User;
 
@@ -177,10 +178,7 @@ async fn create(
         staff: false,
         password: None,
     };
-    let added = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::add_user(conn, &new, &caller.audit_context, now)
-    });
+    let added = state.store.write(admin::users::add(new, caller.audit_context));
     let taken = || HexoError::invalid_field(KIND, "email", "A user with this email already exists.");
     let user = added.await?.ok_or_else(taken)?;
     state.mailer.notify();

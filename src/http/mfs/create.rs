@@ -95,7 +95,7 @@ pub(super) async fn create_token(
         mask: permission,
         expiry: expiry_hours,
     };
-    let (export, token) = state.registry.create_export(new_export, caller.audit_context).await??;
+    let (export, token) = state.registry.create_export(new_export, caller.audit_context).await?;
     Ok(CreatedToken::new(&export, &token))
 }
 

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::envelope;
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::export_token::{ExportDenied, InvalidExpiry};
 use crate::domain::permission::{InvalidMask, Mask};
 use crate::http::error::{ApiError, ErrorContext};
@@ -111,6 +111,18 @@ impl From<ExportDenied> for MfsError {
 impl From<RegistryError> for MfsError {
     fn from(error: RegistryError) -> Self {
         Self::Api(error.into())
+    }
+}
+
+impl<E> From<CommandError<E>> for MfsError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
     }
 }
 

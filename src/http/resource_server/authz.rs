@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::error::{OAuthApi, oauth_error};
 use crate::actors::export_auth::AuthorizedToken;
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::export_token::{AccessError, AccessQuery};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
@@ -75,7 +75,7 @@ pub(super) async fn authz(request: HttpRequest, state: Data<AppState>) -> HttpRe
 async fn authorize(request: &HttpRequest, state: &AppState) -> Result<AuthorizedToken, AuthzError> {
     let wanted = parse_query(request.query_string())?;
     let token = presented_token(request).ok_or(AuthzError::MissingToken)?;
-    Ok(state.registry.authorize_export_token(&token, Some(&wanted)).await??)
+    Ok(state.registry.authorize_export_token(&token, Some(&wanted)).await?)
 }
 
 /// Parses the query. An invalid hub or node is not an error, since it may come from the proxy's
@@ -157,6 +157,18 @@ impl AuthzError {
 impl From<RegistryError> for AuthzError {
     fn from(error: RegistryError) -> Self {
         Self::Api(error.into())
+    }
+}
+
+impl<E> From<CommandError<E>> for AuthzError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::error::OAuthApi;
 use super::token_form::TokenForm;
 use crate::actors::export_auth::AuthorizedToken;
+use crate::actors::registry::CommandError;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::extract::body::ExtractFuture;
@@ -110,10 +111,11 @@ pub(super) async fn introspect(
     state: Data<AppState>,
     IntrospectRequest(form): IntrospectRequest,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let authorized = state.registry.authorize_export_token(form.token(), None).await;
-    let authorized = authorized.map_err(|error| ApiError::from(error).into_actix_error(&request))?;
-    let introspection = authorized
-        .map_or(Introspection::Inactive(InactiveToken { active: false }), Introspection::from_authorized);
+    let introspection = match state.registry.authorize_export_token(form.token(), None).await {
+        Ok(authorized) => Introspection::from_authorized(authorized),
+        Err(CommandError::Rejected(_)) => Introspection::Inactive(InactiveToken { active: false }),
+        Err(CommandError::Unavailable(error)) => return Err(ApiError::from(error).into_actix_error(&request)),
+    };
     let mut response = HttpResponse::Ok().json(&introspection);
     if matches!(introspection, Introspection::Inactive(_)) {
         response_delay::quantize(&mut response);
