@@ -1,7 +1,7 @@
 //! Search in the audit log.
 
 use crate::domain::user::{Email, User, UserId};
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::{AsyncStore, StoreError, users};
 
 /// The user who acted, as a search names them.
@@ -25,7 +25,7 @@ pub(crate) async fn search(
     limit: usize,
 ) -> Result<AuditLogPage, StoreError> {
     let found = store.read(move |conn| {
-        let entries = audit_log_reader::list_newest(conn, &filter, limit)?;
+        let entries = audit_log::list_newest(conn, &filter, limit)?;
         let mut actors: Vec<UserId> = entries.iter().filter_map(|entry| entry.actor).collect();
         actors.sort_unstable();
         actors.dedup();

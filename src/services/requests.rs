@@ -10,7 +10,7 @@ use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 use crate::domain::user::{User, UserId};
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::link_views::{self, LinkViewCounts};
 use crate::store::outbox::{self, OutboxMail};
 use crate::store::participants::Participants;
@@ -139,7 +139,7 @@ impl RequestHistory {
         let mut audit_entries = Vec::new();
         for subject in [format!("request:{id}"), format!("permission:{id}")] {
             let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
-            audit_entries.extend(audit_log_reader::list_newest(conn, &filter, MAX_AUDIT_ENTRIES)?);
+            audit_entries.extend(audit_log::list_newest(conn, &filter, MAX_AUDIT_ENTRIES)?);
         }
         audit_entries.sort_by_key(|entry| entry.id);
         Ok(Some(Self {

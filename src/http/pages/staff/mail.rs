@@ -16,15 +16,15 @@ use crate::http::pages::pager::Pager;
 use crate::http::pages::url::see_other;
 use crate::http::state::AppState;
 use crate::services::admin::mail::{self, ListedMails};
-use crate::store::outbox::{MailFilter, MailResult, OutboxMail};
+use crate::store::outbox::{MailFilter, OutboxMail, OutboxResult};
 
 const PATH: &str = "/staff/mail";
 /// The filters, by their names in the query.
 const FILTERS: [(&str, MailFilter); 4] = [
     ("all", MailFilter::All),
     ("unsent", MailFilter::Pending),
-    ("failed", MailFilter::Finished(MailResult::Failed)),
-    ("sent", MailFilter::Finished(MailResult::Sent)),
+    ("failed", MailFilter::Finished(OutboxResult::Failed)),
+    ("sent", MailFilter::Finished(OutboxResult::Sent)),
 ];
 
 #[derive(OpenApi)]
