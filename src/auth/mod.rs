@@ -2,7 +2,7 @@
 //!
 //! [`authenticator`] is the entry point. It parses `credentials`, limits failed sign-ins
 //! ([`login_throttle`]), and hashes passwords ([`password`]) in a bounded pool
-//! ([`password_pool`]). The extractor of a request's caller is [`crate::http::auth`];
+//! ([`password_pool`]). The extractor of a request's caller is [`crate::http::extract::authenticated`];
 //! sessions of the pages are [`crate::store::sessions`].
 
 pub mod authenticator;

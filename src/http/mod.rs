@@ -2,7 +2,6 @@
 //! result. The APIs, the pages and the operator's endpoints share the files of this folder, and
 //! do not import each other.
 
-pub mod auth;
 pub mod error;
 pub mod extract;
 pub mod health;

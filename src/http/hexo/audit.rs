@@ -16,7 +16,7 @@ use crate::config::PublicUrl;
 use crate::domain::audit::AuditAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::http::auth::Caller;
+use crate::http::extract::authenticated::Caller;
 use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::services;

@@ -14,7 +14,7 @@ use crate::config::PublicUrl;
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::terms::{SameUser, Terms};
 use crate::domain::user::User;
-use crate::http::auth::Caller;
+use crate::http::extract::authenticated::Caller;
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;
 use crate::store::lookup::{LookupKey, LookupResults, UserRef};

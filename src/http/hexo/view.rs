@@ -9,7 +9,7 @@ use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::user::{User, UserId};
-use crate::http::auth::Caller;
+use crate::http::extract::authenticated::Caller;
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;
 use crate::store::audit_log::AuditEntry;

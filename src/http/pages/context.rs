@@ -16,8 +16,8 @@ use super::{templates, url};
 use crate::domain::audit::AuditContext;
 use crate::domain::token::{CsrfBinding, Keyring};
 use crate::entropy;
-use crate::http::auth;
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::audit_context;
 use crate::http::extract::body::ExtractFuture;
 use crate::http::state::AppState;
 use crate::i18n::Language;
@@ -61,7 +61,7 @@ impl PageContext {
         let site = request.headers().get("sec-fetch-site");
         Ok(Self {
             language: templates::request_language(request),
-            audit: auth::audit_context(request, signed_in.as_ref().map(|signed_in| signed_in.user.id)),
+            audit: audit_context(request, signed_in.as_ref().map(|signed_in| signed_in.user.id)),
             signed_in,
             cookies,
             current_url: request.uri().path_and_query().map_or("/", |url| url.as_str()).to_owned(),
