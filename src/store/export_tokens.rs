@@ -9,9 +9,11 @@ use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 
 use super::bulk::bulk;
 use super::clock::clock_timestamp;
+use super::connection::{Backend, Conn, Store, for_update, with_backend};
+use super::error::StoreError;
+use super::hubs;
 use super::schema::{export_tokens, export_uses, hub_members, users};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use super::{Backend, Conn, Store, StoreError, for_update, hubs, with_backend};
 use crate::domain::export_token::{ExportToken, ExportTokenStatus};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
