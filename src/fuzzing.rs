@@ -7,7 +7,8 @@ use crate::config::{self, DatabaseUrl, PublicUrl, SmtpUrl, WebOrigin};
 use crate::domain::export_token::ExportTokenRef;
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
-use crate::http::{form, hexo, mfs, pages, resource_server};
+use crate::http::extract::form;
+use crate::http::{hexo, mfs, pages, resource_server};
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);

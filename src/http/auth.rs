@@ -8,8 +8,8 @@ use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::client_ip;
 use super::error::ApiError;
+use super::extract::client_ip;
 use super::state::AppState;
 use crate::auth::error::AuthError;
 use crate::domain::audit::AuditContext;

@@ -3,10 +3,8 @@
 //! do not import each other.
 
 pub mod auth;
-pub mod body;
-pub mod client_ip;
 pub mod error;
-pub mod form;
+pub mod extract;
 pub mod health;
 pub mod hexo;
 pub mod metrics;
@@ -23,9 +21,9 @@ pub mod state;
 
 use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 
-use body::MAX_BODY_BYTES;
-use client_ip::TrustedProxies;
 use error::ErrorRenderer;
+use extract::body::MAX_BODY_BYTES;
+use extract::client_ip::TrustedProxies;
 use state::AppState;
 
 /// Registers all routes, and the data that handlers extract.

@@ -8,11 +8,15 @@ pub(crate) mod accounts;
 pub mod admin;
 pub(crate) mod api_keys;
 pub(crate) mod audit_log;
+pub(crate) mod blocks;
+pub(crate) mod bundles;
 pub(crate) mod export_tokens;
+pub(crate) mod filters;
 pub(crate) mod password_links;
 pub(crate) mod permissions;
 pub(crate) mod requests;
 pub(crate) mod sessions;
+pub(crate) mod users;
 
 use crate::store::{Conn, QueryResult};
 

@@ -11,7 +11,7 @@ use crate::domain::export_token::{ExpiryHours, ExportToken, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::domain::token::Token;
-use crate::http::body::Authenticated;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;

@@ -10,7 +10,7 @@ use super::params::Parameters;
 use crate::domain::export_token::{ExportTokenRef, ExportTokenStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::ExportId;
-use crate::http::body::Authenticated;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;

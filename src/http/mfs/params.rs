@@ -11,9 +11,9 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::error::MfsError;
-use crate::http::body::{ExtractFuture, extract_from_body, media_type};
 use crate::http::error::ApiError;
-use crate::http::form;
+use crate::http::extract::body::{ExtractFuture, extract_from_body, media_type};
+use crate::http::extract::form;
 
 /// The prefix of parameter headers.
 const HEADER_PREFIX: &str = "x-param-";

@@ -8,7 +8,7 @@ use super::envelope::{Envelope, MfsApi, Success};
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::export_token::ExportToken;
-use crate::http::body::Authenticated;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::state::AppState;
 

@@ -12,8 +12,8 @@ use actix_web::web::Data;
 use futures_util::FutureExt;
 
 use super::cross_site::reject_cross_site;
-use crate::http::body::MAX_BODY_BYTES;
 use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
+use crate::http::extract::body::MAX_BODY_BYTES;
 use crate::http::state::AppState;
 use crate::{deadline, failpoints};
 

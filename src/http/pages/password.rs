@@ -19,7 +19,7 @@ use crate::auth::password::{self, PasswordError};
 use crate::domain::audit::AuditContext;
 use crate::domain::rate_limit::rate_limit_prefix;
 use crate::domain::user::{Email, User};
-use crate::http::client_ip;
+use crate::http::extract::client_ip;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;

@@ -17,7 +17,7 @@ use crate::domain::export_token::{AccessError, AccessQuery};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::http::error::ApiError;
-use crate::http::form::{self, Decoded};
+use crate::http::extract::form::{self, Decoded};
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{AuthErrors, Errors};
 use crate::http::state::AppState;

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::error::OAuthApi;
 use super::token_form::TokenForm;
-use crate::http::body::Authenticated;
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::state::AppState;

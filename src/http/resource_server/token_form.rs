@@ -4,9 +4,9 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use utoipa::ToSchema;
 
-use crate::http::body::{ExtractFuture, extract_from_body, media_type};
 use crate::http::error::ApiError;
-use crate::http::form;
+use crate::http::extract::body::{ExtractFuture, extract_from_body, media_type};
+use crate::http::extract::form;
 
 /// The form. It contains a token, so it has no `Debug`.
 #[derive(ToSchema)]

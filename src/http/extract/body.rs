@@ -1,4 +1,4 @@
-//! Extractors of request bodies, and of authenticated requests.
+//! Extractors of request bodies.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,9 +9,8 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::auth::Caller;
-use super::error::ApiError;
 use crate::deadline;
+use crate::http::error::ApiError;
 
 /// The largest body that is accepted.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -67,27 +66,6 @@ pub fn extract_from_body<T: 'static>(
         let Body(body) = body.await?;
         parse(&request, &body).map_err(|error| error.into_actix_error(&request))
     })
-}
-
-/// Extractor that authenticates the caller before it runs `T`'s extractor.
-#[derive(Clone, Debug)]
-pub struct Authenticated<T>(pub Caller, pub T);
-
-impl<T> FromRequest for Authenticated<T>
-where
-    T: FromRequest<Error = actix_web::Error> + 'static,
-{
-    type Error = actix_web::Error;
-    type Future = ExtractFuture<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        let mut payload = payload.take();
-        Box::pin(async move {
-            let caller = Caller::extract(&request).await?;
-            Ok(Self(caller, T::from_request(&request, &mut payload).await?))
-        })
-    }
 }
 
 /// Returns the media type of the body without parameters, in lower case: `application/json`.
