@@ -64,7 +64,7 @@ impl Mailer {
         self.addr.connected()
     }
 
-    /// Stops sending, and waits up to [`DRAIN_TIMEOUT`] for the deliveries in flight.
+    /// Stops sending, and waits up to five seconds for the deliveries in flight.
     pub async fn drain(&self) {
         let draining = async {
             while let Ok(false) = self.addr.send(Drain).await {

@@ -59,7 +59,7 @@ impl MailListItem {
     fn new(mail: OutboxMail, to: Option<&Email>, now: Timestamp) -> Self {
         let (about, request) = match mail.subject {
             OutboxSubject::Request(request) => ("request", Some(request.0)),
-            // A link's id is not published: the server's key makes the link of it.
+            // Not published: with the server's key, the id is the link.
             OutboxSubject::PasswordLink(_) => ("password", None),
         };
         Self {

@@ -11,10 +11,10 @@ use super::token::{Keyring, RedeemId};
 use super::user::{Authority, UserId};
 use super::validated_text::IdempotencyKey;
 
-/// The longest lifetime of a request, in seconds: 30 days. A replaced secret key must be kept as
-/// long.
+/// The longest lifetime of a request: 30 days. No setting can raise it: after a rotation, the
+/// previous secret must be kept for as long.
 pub const MAX_REQUEST_TTL_SECONDS: i64 = 30 * 86_400;
-/// Seconds that an `Idempotency-Key` is remembered: a day.
+/// How long an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_KEY_TTL_SECONDS: i64 = 24 * 3_600;
 
 /// The public number of a request. It does not authorize anything.

@@ -2,10 +2,12 @@
 
 use diesel::prelude::*;
 
+use super::audit_log;
+use super::connection::{Conn, with_backend};
+use super::page::{LimitOffset, Paginated};
 use super::schema::{api_keys, users};
 use super::types::{DbTimestamp, DbUuid};
 use super::user_row::UserRow;
-use super::{Conn, LimitOffset, Paginated, audit_log, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ApiKeyId, Token, TokenDigest, TokenKind};

@@ -11,8 +11,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
+use super::connection::{Conn, Store};
+use super::error::StoreError;
 use super::readiness::ReadinessReport;
-use super::{Conn, Store, StoreError};
 use crate::{deadline, failpoints};
 
 /// How long to wait for the database.

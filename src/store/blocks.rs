@@ -8,9 +8,10 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt};
 
 use super::bulk::bulk;
+use super::connection::{Backend, Conn, with_backend};
+use super::page::{LimitOffset, Paginated};
 use super::schema::blocks;
 use super::types::DbTimestamp;
-use super::{Backend, Conn, LimitOffset, Paginated, with_backend};
 use crate::domain::block::Block;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;

@@ -100,10 +100,10 @@ macro_rules! bulk {
     (@run $name:ident) => {
         impl $name<'_> {
             /// Runs the statement, and returns the number of rows that it wrote.
-            pub(in crate::store) fn run(self, conn: &mut $crate::store::Conn) -> QueryResult<usize> {
+            pub(in crate::store) fn run(self, conn: &mut $crate::store::connection::Conn) -> QueryResult<usize> {
                 match &mut conn.backend {
-                    $crate::store::Backend::Postgres(pg) => self.execute(&mut **pg),
-                    $crate::store::Backend::Sqlite(sqlite) => (0..self.rows)
+                    $crate::store::connection::Backend::Postgres(pg) => self.execute(&mut **pg),
+                    $crate::store::connection::Backend::Sqlite(sqlite) => (0..self.rows)
                         .map(|row| $crate::store::bulk::SingleRow(&self, row).execute(&mut **sqlite))
                         .sum(),
                 }
@@ -117,15 +117,15 @@ macro_rules! bulk {
 
         impl $name<'_> {
             /// Runs the statement, and returns its rows in no particular order.
-            fn fetch<T>(self, conn: &mut $crate::store::Conn) -> QueryResult<Vec<T>>
+            fn fetch<T>(self, conn: &mut $crate::store::connection::Conn) -> QueryResult<Vec<T>>
             where
                 T: diesel::deserialize::FromSqlRow<$returns, diesel::pg::Pg>
                     + diesel::deserialize::FromSqlRow<$returns, diesel::sqlite::Sqlite>
                     + 'static,
             {
                 match &mut conn.backend {
-                    $crate::store::Backend::Postgres(pg) => self.load(&mut **pg),
-                    $crate::store::Backend::Sqlite(sqlite) => {
+                    $crate::store::connection::Backend::Postgres(pg) => self.load(&mut **pg),
+                    $crate::store::connection::Backend::Sqlite(sqlite) => {
                         let mut found = Vec::with_capacity(self.rows);
                         for row in 0..self.rows {
                             found.extend($crate::store::bulk::SingleRow(&self, row).load(&mut **sqlite)?);

@@ -2,9 +2,11 @@
 
 use diesel::prelude::*;
 
+use super::connection::{Backend, Conn, with_backend};
+use super::page::{LimitOffset, Paginated};
+use super::requests;
 use super::schema::{bundle_permissions, bundles, permission_requests};
 use super::types::DbTimestamp;
-use super::{Backend, Conn, LimitOffset, Paginated, requests, with_backend};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::Mask;
 use crate::domain::timestamp::Timestamp;

@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::{Conn, with_backend};
+use super::connection::{Conn, with_backend};
 
 /// The highest number that is counted.
 pub const MAX_COUNTED: i64 = 100_000;

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
+use super::connection::Conn;
 use super::outbox::{self, ClaimedItem, LeasedItem, OutboxResult, OutboxSubject, SyncResult};
 use super::participants::Participants;
-use super::{Conn, QueryResult, password_links, requests, users};
+use super::{password_links, requests, users};
 use crate::domain::bundle::Bundle;
 use crate::domain::password_link::PasswordLink;
 use crate::domain::permission_request::{PermissionRequest, RequestId};
@@ -15,6 +16,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{User, UserId};
 use crate::i18n::Language;
+use diesel::QueryResult;
 
 /// A mail that this process may send until its lease ends.
 #[derive(Clone, Debug)]

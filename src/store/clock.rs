@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use diesel::prelude::*;
 
+use super::connection::{Backend, Conn};
 use super::types::{DbTimestamp, SqlTimestamp};
-use super::{Backend, Conn};
 use crate::domain::timestamp::Timestamp;
 
 diesel::define_sql_function! {

@@ -12,7 +12,9 @@ use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledCon
 use diesel::sqlite::SqliteConnection;
 use secrecy::ExposeSecret;
 
-use super::{Clock, StoreError, users};
+use super::clock::Clock;
+use super::error::StoreError;
+use super::text_search::register_lower;
 use crate::config::DatabaseUrl;
 
 /// How long to wait for a connection; every request is answered within two seconds.
@@ -118,7 +120,7 @@ impl CustomizeConnection<PgConnection, r2d2::Error> for SessionSetup {
 
 impl CustomizeConnection<SqliteConnection, r2d2::Error> for SessionSetup {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), r2d2::Error> {
-        let prepared = conn.batch_execute(self.0).and_then(|()| users::register_lower(conn));
+        let prepared = conn.batch_execute(self.0).and_then(|()| register_lower(conn));
         prepared.map_err(r2d2::Error::QueryError)
     }
 }

@@ -7,9 +7,10 @@
 
 use diesel::prelude::*;
 
+use super::connection::{Conn, with_backend};
+use super::outbox;
 use super::schema::permission_requests::dsl;
 use super::types::DbTimestamp;
-use super::{Conn, outbox, with_backend};
 use crate::domain::permission_request::{MAX_REQUEST_TTL_SECONDS, RequestOutcome};
 use crate::domain::timestamp::Timestamp;
 

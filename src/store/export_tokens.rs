@@ -1,7 +1,7 @@
 //! Export tokens and their usage.
 //!
 //! The usage is counted in memory and written every few seconds
-//! ([`add_uses`]), so that `export_uses` lags behind: it cannot limit the number of uses.
+//! ([`record_uses`]), so that `export_uses` lags behind: it cannot limit the number of uses.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -9,9 +9,11 @@ use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 
 use super::bulk::bulk;
 use super::clock::clock_timestamp;
+use super::connection::{Backend, Conn, Store, for_update, with_backend};
+use super::error::StoreError;
+use super::hubs;
 use super::schema::{export_tokens, export_uses, hub_members, users};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use super::{Backend, Conn, Store, StoreError, for_update, hubs, with_backend};
 use crate::domain::export_token::{ExportToken, ExportTokenStatus};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
@@ -248,7 +250,7 @@ pub fn count_by_creator(conn: &mut Conn, creator: UserId, now: Timestamp) -> Que
     Ok((all, active))
 }
 
-/// Adds up uses, in one transaction.
+/// Adds uses to the database, in one transaction.
 pub fn record_uses(store: &Store, uses: &[UsageDelta]) -> Result<(), StoreError> {
     store.with_point_lookup_pool().write(|conn| add_uses(conn, uses))
 }
@@ -257,7 +259,7 @@ pub fn record_uses(store: &Store, uses: &[UsageDelta]) -> Result<(), StoreError>
 /// tokens do not deadlock.
 fn add_uses(conn: &mut Conn, uses: &[UsageDelta]) -> QueryResult<()> {
     if let Backend::Postgres(pg) = &mut conn.backend {
-        // Approximate counts need not wait for the disk.
+        // Losing some uses in a crash is acceptable, so the commit does not wait for the disk.
         pg.batch_execute("SET LOCAL synchronous_commit = off")?;
     }
     let mut uses = uses.to_vec();

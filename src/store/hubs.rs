@@ -6,11 +6,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::bulk::bulk;
+use super::connection::{Conn, with_backend};
+use super::page::LimitOffset;
 use super::schema::{hub_members, hubs, users};
+use super::text_search::{escape_like, lower};
 use super::types::DbTimestamp;
 use super::user_row::UserRow;
-use super::users::{escape_like, lower};
-use super::{Conn, LimitOffset, with_backend};
 use crate::domain::hub::HubId;
 use crate::domain::permission::{Mask, Role};
 use crate::domain::timestamp::Timestamp;

@@ -7,9 +7,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 use super::bulk::bulk;
+use super::connection::{Backend, Conn, Store, with_backend};
+use super::error::StoreError;
 use super::schema::link_views::dsl;
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use super::{Backend, Conn, Store, StoreError, with_backend};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 

@@ -10,9 +10,11 @@ use diesel::result::Error;
 
 use super::api_keys::{self, ApiKeyAuth};
 use super::bundles;
+use super::connection::Store;
+use super::error::StoreError;
 use super::export_tokens::{self, ExportTokenAuth};
 use super::participants::{Participants, RequestParties};
-use super::{Store, StoreError, requests_with_parties, users};
+use super::{requests_with_parties, users};
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::timestamp::Timestamp;

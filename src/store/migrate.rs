@@ -4,8 +4,9 @@ use diesel::connection::SimpleConnection;
 use diesel::result::Error;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::connection::Store;
 use super::connection::{Backend, POSTGRES_SESSION, SQLITE_SESSION};
-use super::{Store, StoreError};
+use super::error::StoreError;
 
 pub(super) const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub(super) const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");

@@ -16,6 +16,7 @@ mod migrate;
 mod page;
 mod requests_with_parties;
 mod schema;
+mod text_search;
 mod types;
 mod user_counters;
 mod user_row;
@@ -46,10 +47,8 @@ pub mod users;
 
 pub use async_store::AsyncStore;
 pub use clock::{Clock, system_now};
-use connection::{Backend, for_update, with_backend};
 pub use connection::{Conn, Store};
 /// Re-exported, so that callers do not depend on diesel.
 pub use diesel::{QueryResult, result::Error as QueryError};
 pub use error::StoreError;
-use migrate::{POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS};
 pub use page::{LimitOffset, Paginated};

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::{Conn, bundles, users};
+use super::connection::Conn;
+use super::{bundles, users};
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::terms::Terms;
 use crate::domain::user::{User, UserId};

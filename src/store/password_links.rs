@@ -2,11 +2,12 @@
 
 use diesel::prelude::*;
 
+use super::audit_log;
+use super::connection::{Conn, with_backend};
 use super::outbox::{self, OutboxKind, OutboxSubject};
 use super::schema::{password_links, users};
 use super::types::{DbTimestamp, DbUuid};
 use super::user_row::{self, UserRow};
-use super::{Conn, audit_log, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::password_link::{LinkReason, PasswordLink};
 use crate::domain::timestamp::Timestamp;

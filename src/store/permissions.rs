@@ -3,11 +3,13 @@
 use diesel::prelude::*;
 use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 
+use super::connection::{Conn, with_backend};
+use super::page::{LimitOffset, Paginated};
 use super::requests::terms_keys;
 use super::schema::bundle_permissions;
 use super::schema::permission_requests::dsl;
 use super::types::DbTimestamp;
-use super::{Conn, LimitOffset, Paginated, user_counters, with_backend};
+use super::user_counters;
 use crate::domain::bundle::BundleId;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::terms::Terms;

@@ -4,11 +4,12 @@ use std::ops::AddAssign;
 
 use diesel::prelude::*;
 
+use super::connection::{Conn, with_backend};
 use super::schema::{
     api_keys, export_tokens, link_views, outbox, password_links, permission_requests, sessions,
 };
 use super::types::{DbTimestamp, DbUuid};
-use super::{Conn, audit_log, requests, user_counters, with_backend};
+use super::{audit_log, requests, user_counters};
 use crate::domain::timestamp::Timestamp;
 
 /// Numbers of deleted rows.

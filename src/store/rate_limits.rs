@@ -8,10 +8,12 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::Error;
 use diesel::sql_types::{Array, Text};
 
+use super::async_store::AsyncStore;
 use super::bulk::bulk;
+use super::connection::{Backend, Conn, with_backend};
+use super::error::StoreError;
 use super::schema::rate_limits;
 use super::types::{DbTimestamp, SqlTimestamp};
-use super::{AsyncStore, Backend, Conn, StoreError, with_backend};
 use crate::domain::rate_limit::{RateLimitKey, RateLimiter, TheoreticalArrival};
 use crate::domain::timestamp::Timestamp;
 

@@ -3,7 +3,11 @@
 use diesel::connection::SimpleConnection;
 use diesel_migrations::MigrationHarness;
 
-use super::{Backend, Conn, POSTGRES_MIGRATIONS, QueryResult, SQLITE_MIGRATIONS, Store, StoreError, outbox};
+use super::connection::{Backend, Conn, Store};
+use super::error::StoreError;
+use super::migrate::{POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS};
+use super::outbox;
+use diesel::QueryResult;
 
 /// A transaction that changes nothing, but fails if a write would: it needs the privilege to
 /// write, free disk space and a confirmed COMMIT. (The function needs more memory than

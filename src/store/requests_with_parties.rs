@@ -8,11 +8,11 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text};
 use diesel::sqlite::Sqlite;
 
 use super::bundles::BundleRow;
+use super::connection::{Backend, Conn};
 use super::participants::Participants;
 use super::requests::RequestRow;
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use super::user_row::UserRow;
-use super::{Backend, Conn};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;

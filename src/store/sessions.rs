@@ -2,11 +2,13 @@
 
 use diesel::prelude::*;
 
+use super::audit_log;
 use super::audit_log::NewAuditEntry;
+use super::connection::{Conn, with_backend};
+use super::page::Paginated;
 use super::schema::{sessions, users};
 use super::types::{DbTimestamp, DbUuid};
 use super::user_row::UserRow;
-use super::{Conn, Paginated, audit_log, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{SessionId, TokenDigest};

@@ -8,9 +8,9 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::bulk::bulk;
+use super::connection::{Conn, with_backend};
 use super::schema::user_counters;
 use super::types::{DbTimestamp, SqlTimestamp};
-use super::{Conn, with_backend};
 use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
+use super::connection::{Conn, for_update};
 use super::schema::users;
-use super::{Conn, for_update};
 use crate::domain::user::{Email, PersonName, User, UserId};
 
 #[derive(Queryable, Selectable)]

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 
+use super::connection::{Conn, for_update, with_backend};
+use super::page::{LimitOffset, Paginated};
 use super::schema::{bundle_permissions, permission_requests, users};
+use super::text_search::{escape_like, lower};
 use super::types::DbTimestamp;
 use super::user_row::UserRow;
-use super::{Conn, LimitOffset, Paginated, audit_log, for_update, password_links, sessions, with_backend};
+use super::{audit_log, password_links, sessions};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, PersonName, User, UserId};
@@ -35,16 +37,6 @@ pub struct UserFilter {
     pub emails: Option<Vec<String>>,
     /// In lower case. An address must start with all of them.
     pub email_prefixes: Vec<String>,
-}
-
-diesel::define_sql_function! {
-    /// The text in lower case.
-    fn lower(text: Text) -> Text;
-}
-
-/// Replaces SQLite's `lower`, which knows only ASCII, by one that works like PostgreSQL's.
-pub(super) fn register_lower(conn: &mut SqliteConnection) -> QueryResult<()> {
-    lower_utils::register_impl(conn, |text: String| text.to_lowercase())
 }
 
 /// New names. `None` leaves a name unchanged.
@@ -298,9 +290,4 @@ pub fn set_language(conn: &mut Conn, id: UserId, language: Language) -> QueryRes
 pub fn set_active(conn: &mut Conn, id: UserId, active: bool) -> QueryResult<bool> {
     with_backend!(conn, c => diesel::update(users::table.find(id.0)).set(users::active.eq(active)).execute(c))
         .map(|rows| rows > 0)
-}
-
-/// The LIKE pattern that matches exactly this text.
-pub(super) fn escape_like(text: &str) -> String {
-    text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect()
 }

@@ -12,9 +12,9 @@ use crate::domain::audit::AuditSubjectRef;
 use crate::domain::permission_request::RequestOutcome;
 use crate::domain::user::UserId;
 use crate::store::bulk::bulk;
+use crate::store::connection::{Conn, with_backend};
 use crate::store::schema::permission_requests::{self, dsl};
 use crate::store::types::{DbTimestamp, DbUuid, SqlUuid};
-use crate::store::{Conn, with_backend};
 
 /// The highest number of requests of one side, newest first, whose approvals are looked for.
 const MAX_REQUESTS_SCANNED: i64 = 1_000;

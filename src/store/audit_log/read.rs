@@ -13,9 +13,10 @@ use super::plan::{AuditLogFilter, IndexScan};
 use crate::domain::audit::AuditAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::store::connection::{Conn, with_backend};
+use crate::store::page::{LimitOffset, Paginated};
 use crate::store::schema::audit_log::{self, dsl};
 use crate::store::types::{DbTimestamp, DbUuid};
-use crate::store::{Conn, LimitOffset, Paginated, with_backend};
 
 /// The highest number of entries that a list counts and pages through.
 pub const MAX_LISTED: usize = 10_000;

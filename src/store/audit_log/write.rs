@@ -10,9 +10,9 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::entropy;
 use crate::store::bulk::bulk;
+use crate::store::connection::{Backend, Conn, with_backend};
 use crate::store::schema::audit_log::dsl;
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use crate::store::{Backend, Conn, with_backend};
 
 /// An entry to be written.
 #[derive(Clone, Debug)]

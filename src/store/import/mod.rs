@@ -11,10 +11,13 @@ use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 
+use super::audit_log;
+use super::connection::{Backend, Conn, Store, with_backend};
+use super::error::StoreError;
 use super::types::{DbTimestamp, SqlTimestamp};
-use super::{Backend, Conn, QueryResult, Store, StoreError, audit_log, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
+use diesel::QueryResult;
 
 pub use requests::{ImportedRequest, RequestImport, Unresolved};
 pub use users::{ImportedUser, UserImport};

@@ -9,8 +9,11 @@ use crate::domain::bundle::BundleId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::entropy;
+use crate::store::connection::{Backend, Conn, Store, with_backend};
+use crate::store::error::StoreError;
+use crate::store::requests;
 use crate::store::types::{DbTimestamp, DbUuid};
-use crate::store::{Backend, Conn, QueryResult, Store, StoreError, requests, with_backend};
+use diesel::QueryResult;
 
 table! {
     import_requests (row_no) {

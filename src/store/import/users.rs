@@ -4,8 +4,10 @@ use diesel::prelude::*;
 
 use super::{ImportKind, Imported, Staging, execute};
 use crate::domain::audit::AuditAction;
+use crate::store::connection::{Backend, Conn, Store};
+use crate::store::error::StoreError;
 use crate::store::users::NewUser;
-use crate::store::{Backend, Conn, QueryResult, Store, StoreError};
+use diesel::QueryResult;
 
 table! {
     import_users (row_no) {

@@ -12,7 +12,7 @@ use crate::domain::audit::AuditContext;
 use crate::domain::rate_limit::RequestLimits;
 use crate::domain::token::Entropy;
 use crate::entropy;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// A change that the ledger can make: which rows it needs, how it is decided, and what
 /// the caller receives. Each command implements this in [`super::commands`].

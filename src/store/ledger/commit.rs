@@ -14,7 +14,8 @@ use super::load::{ConcurrencyMode, RowSelection};
 use super::persist::persist_locked;
 use super::redeem_statement::{NeedsLocks, persist_single_statement};
 use crate::store::audit_log::{self, NewAuditEntry};
-use crate::store::{Conn, Store, StoreError};
+use crate::store::connection::{Conn, Store};
+use crate::store::error::StoreError;
 
 /// How long after its start a batch can be retried: its callers wait at most two
 /// seconds.

@@ -10,7 +10,8 @@ use crate::domain::block::Block;
 use crate::domain::rate_limit::{KeyedLimit, QuotaStatus, RateLimitKey, RateLimited, RateLimiter};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::store::{Conn, blocks, rate_limits};
+use crate::store::connection::Conn;
+use crate::store::{blocks, rate_limits};
 
 /// The blocks and rate limits to lock.
 #[derive(Debug, Default)]

@@ -15,10 +15,11 @@ use crate::domain::terms::Terms;
 use crate::domain::token::ExportId;
 use crate::domain::user::UserId;
 use crate::failpoints::fail_point;
+use crate::store::connection::Conn;
 use crate::store::outbox::OutboxKind;
 use crate::store::requests::{self, RequestSelector};
 use crate::store::requests_with_parties::{self, RequestsWithParties};
-use crate::store::{Conn, export_tokens, hubs, outbox, permissions};
+use crate::store::{export_tokens, hubs, outbox, permissions};
 
 /// How a batch prevents its rows from changing between decision and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,9 @@ use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::entropy;
+use crate::store::connection::Conn;
 use crate::store::outbox::{OutboxKind, OutboxSubject};
-use crate::store::{Conn, audit_log, export_tokens, outbox, requests};
+use crate::store::{audit_log, export_tokens, outbox, requests};
 
 /// Everything that a batch writes.
 #[derive(Debug, Default)]

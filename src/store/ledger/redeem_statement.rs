@@ -7,9 +7,10 @@ use diesel::sql_types::BigInt;
 
 use super::persist::PendingWrites;
 use super::request_rows::RequestWrite;
+use crate::store::audit_log;
+use crate::store::connection::{Backend, Conn};
 use crate::store::requests;
 use crate::store::user_counters;
-use crate::store::{Backend, Conn, audit_log};
 
 /// The batch has writes that the single statement cannot execute; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,10 @@ use uuid::Uuid;
 use super::item::{OutboxKind, OutboxResult, OutboxSubject};
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
+use crate::store::connection::{Conn, with_backend};
+use crate::store::page::LimitOffset;
 use crate::store::schema::outbox;
 use crate::store::types::{DbTimestamp, DbUuid};
-use crate::store::{Conn, LimitOffset, with_backend};
 
 /// The condition of the index `outbox_failed`, literally: a bound parameter would hide it from
 /// the planner.

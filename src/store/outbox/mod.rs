@@ -2,7 +2,7 @@
 //!
 //! An item stays in the queue until its delivery has succeeded, has failed permanently, or is
 //! no longer needed. Claims, leases, retries and results are the same for every kind of item
-//! ([`queue`], [`sync`]). The content of a claimed mail is loaded by
+//! (`queue.rs`, `sync.rs`). The content of a claimed mail is loaded by
 //! [`claimed_mails`](super::claimed_mails).
 
 mod admin;

@@ -13,9 +13,9 @@ use super::item::{OutboxKind, OutboxResult, OutboxSubject};
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::bulk::bulk;
+use crate::store::connection::{Backend, Conn, with_backend};
 use crate::store::schema::outbox;
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use crate::store::{Backend, Conn, with_backend};
 
 /// An item that this process may deliver until the lease ends.
 #[derive(Clone, Debug)]

@@ -10,7 +10,8 @@ use super::item::{OutboxKind, OutboxResult};
 use super::queue::{self, ClaimedItem};
 use crate::domain::timestamp::Timestamp;
 use crate::entropy;
-use crate::store::{Conn, QueryResult};
+use crate::store::connection::Conn;
+use diesel::QueryResult;
 
 /// Seconds that a lease lasts.
 const LEASE_SECONDS: i64 = 60;

@@ -7,10 +7,10 @@ use crate::domain::permission_request::RequestOutcome;
 use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::store::connection::{Backend, Conn, with_backend};
 use crate::store::schema::permission_requests::dsl;
 use crate::store::types::DbTimestamp;
 use crate::store::user_counters::CounterDeltas;
-use crate::store::{Backend, Conn, with_backend};
 
 /// The highest number of requests that one statement closes.
 const EXPIRE_BATCH_SIZE: i64 = 500;

@@ -7,9 +7,11 @@ use super::RequestRow;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::store::connection::{Conn, with_backend};
+use crate::store::page::{LimitOffset, Paginated};
 use crate::store::schema::permission_requests::dsl;
 use crate::store::types::DbTimestamp;
-use crate::store::{Conn, LimitOffset, Paginated, user_counters, with_backend};
+use crate::store::user_counters;
 
 /// The pending requests with these ids to which `viewer` is a party, in no particular order.
 pub fn pending_by_ids(

@@ -9,9 +9,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::bulk::bulk;
+use super::connection::{Conn, for_update, with_backend};
 use super::schema::permission_requests::{self, dsl};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use super::{Conn, for_update, with_backend};
 use crate::domain::block::Block;
 use crate::domain::bundle::BundleId;
 use crate::domain::permission_request::{PermissionRequest, RequestClosure, RequestId, RequestOutcome};
