@@ -25,7 +25,6 @@ use countersign::store::api_keys::{ApiKey, Scope};
 use countersign::store::ledger::{self, AnyOperation, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::users::NewUser;
 use countersign::store::{Clock, Store, StoreError, api_keys, bundles, hubs, password_links, users};
-use countersign::{entropy, password};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use reqwest::{Client, Method, RequestBuilder};

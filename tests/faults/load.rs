@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::{CreateRequest, Operation};
 use reqwest::{Client, Method};
 use serde_json::json;
