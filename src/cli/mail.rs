@@ -17,7 +17,7 @@ use crate::mail::message;
 use crate::mail::transport::Transport;
 use crate::services::admin::mail;
 use crate::store::Store;
-use crate::store::outbox::{MailKind, OutboxMail};
+use crate::store::outbox::{OutboxMail, OutboxSubject};
 
 /// The subcommands of `countersign mail`.
 #[derive(Subcommand)]
@@ -57,10 +57,10 @@ struct MailListItem {
 
 impl MailListItem {
     fn new(mail: OutboxMail, to: Option<&Email>, now: Timestamp) -> Self {
-        let (about, request) = match mail.kind {
-            MailKind::Request(request) => ("request", Some(request.0)),
-            // The ID of a password link is secret: with the server's key it is the link.
-            MailKind::PasswordLink(_) => ("password", None),
+        let (about, request) = match mail.subject {
+            OutboxSubject::Request(request) => ("request", Some(request.0)),
+            // A link's id is not published: the server's key makes the link of it.
+            OutboxSubject::PasswordLink(_) => ("password", None),
         };
         Self {
             id: mail.id.to_string(),

@@ -3,7 +3,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::{MAX_TTL_SECONDS, MIN_TTL_SECONDS};
+use super::MIN_TTL_SECONDS;
+use crate::domain::permission_request::MAX_REQUEST_TTL_SECONDS;
 
 /// A configuration key.
 #[derive(Clone, Copy)]
@@ -178,13 +179,13 @@ keys! {
     .variable("COUNTERSIGN_LANGUAGE");
     REQUESTS_DEFAULT_TTL = Key::new(
         "requests.default_ttl",
-        Integer(MIN_TTL_SECONDS, MAX_TTL_SECONDS),
+        Integer(MIN_TTL_SECONDS, MAX_REQUEST_TTL_SECONDS),
         "Seconds until a request expires that does not set its own lifetime. At most `requests.max_ttl`.",
     )
     .described_default("`604800` (7 days), or `requests.max_ttl` if that is less");
     REQUESTS_MAX_TTL = Key::new(
         "requests.max_ttl",
-        Integer(MIN_TTL_SECONDS, MAX_TTL_SECONDS),
+        Integer(MIN_TTL_SECONDS, MAX_REQUEST_TTL_SECONDS),
         "The longest lifetime that a request can set, in seconds.",
     )
     .default("2592000");

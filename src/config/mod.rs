@@ -39,10 +39,7 @@ pub use urls::{
 
 /// The file in the working directory that is read if the command line names no other.
 pub const DEFAULT_CONFIG_FILE: &str = "countersign.toml";
-/// The longest lifetime of a request: 30 days. No setting can raise it: after a rotation, the
-/// previous secret must be kept for as long.
-const MAX_TTL_SECONDS: i64 = 2_592_000;
-/// The shortest lifetime of a request.
+/// The shortest that a request may live, in seconds.
 const MIN_TTL_SECONDS: i64 = 60;
 /// The lifetime of a request that does not set its own: 7 days.
 const DEFAULT_TTL_SECONDS: i64 = 604_800;

@@ -11,7 +11,10 @@ use super::token::{Keyring, RedeemId};
 use super::user::{Authority, UserId};
 use super::validated_text::IdempotencyKey;
 
-/// How long an `Idempotency-Key` is remembered.
+/// The longest lifetime of a request, in seconds: 30 days. A replaced secret key must be kept as
+/// long.
+pub const MAX_REQUEST_TTL_SECONDS: i64 = 30 * 86_400;
+/// Seconds that an `Idempotency-Key` is remembered: a day.
 pub const IDEMPOTENCY_KEY_TTL_SECONDS: i64 = 24 * 3_600;
 
 /// The public number of a request. It does not authorize anything.

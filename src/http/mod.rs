@@ -14,7 +14,6 @@ pub mod mfs;
 pub mod middleware;
 pub mod openapi;
 pub mod pages;
-pub mod peer_uid;
 pub mod plain_error;
 pub mod rate_limit;
 pub mod resource_server;

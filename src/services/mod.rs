@@ -1,8 +1,18 @@
-//! Use cases that are neither HTTP nor one table. Each function is one use case and describes
-//! one [`DbWork`]: the callers below `http` and `cli` run it and render its result.
+//! Use cases that are neither HTTP nor one table: one function per use case, one transaction
+//! each. `http` and `cli` call them and render their results.
+//!
+//! A function that the command line and the pages share returns [`DbWork`], which each of them
+//! runs on its own kind of store.
 
+pub(crate) mod accounts;
 pub mod admin;
-pub mod export_tokens;
+pub(crate) mod api_keys;
+pub(crate) mod audit_log;
+pub(crate) mod export_tokens;
+pub(crate) mod password_links;
+pub(crate) mod permissions;
+pub(crate) mod requests;
+pub(crate) mod sessions;
 
 use crate::store::{Conn, QueryResult};
 

@@ -34,7 +34,7 @@ pub fn load(conn: &mut Conn) -> QueryResult<CappedCounts> {
     };
     Ok(CappedCounts {
         users: count("users")?,
-        pending_mails: count("outbox WHERE finished_at IS NULL")?,
-        failed_mails: count("outbox WHERE result = 'failed'")?,
+        pending_mails: count("outbox WHERE kind = 'mail' AND finished_at IS NULL")?,
+        failed_mails: count("outbox WHERE kind = 'mail' AND result = 'failed'")?,
     })
 }

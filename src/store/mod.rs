@@ -18,13 +18,14 @@ mod requests_with_parties;
 mod schema;
 mod types;
 mod user_counters;
+mod user_row;
 
 pub mod api_keys;
 pub mod audit_log;
-pub mod audit_log_reader;
 pub mod blocks;
 pub mod bundles;
 pub mod capped_counts;
+pub mod claimed_mails;
 pub mod daily_stats;
 pub mod export_tokens;
 pub mod hubs;

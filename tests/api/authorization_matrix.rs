@@ -15,7 +15,7 @@ use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::UserId;
 use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
-use countersign::store::audit_log_reader::{self, AuditLogFilter};
+use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{CreateBlock, GrantPermission};
 use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
@@ -205,8 +205,8 @@ impl MatrixFixture {
     fn dead_mail(&self) -> Uuid {
         let (id, request) = (entropy::uuid(), self.new_request().id);
         self.app.execute_raw(&format!(
-            "INSERT INTO outbox (id, request_id, created_at, due_at, attempts, finished_at, result) \
-             SELECT X'{}', id, created_at, created_at, 1, created_at, 'failed' \
+            "INSERT INTO outbox (id, kind, request_id, created_at, due_at, attempts, finished_at, result) \
+             SELECT X'{}', 'mail', id, created_at, created_at, 1, created_at, 'failed' \
              FROM permission_requests WHERE id = {request}",
             id.simple()
         ));
@@ -224,7 +224,7 @@ impl MatrixFixture {
     fn new_entry(&self) -> String {
         let subject = format!("request:{}", self.new_request().id);
         let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
-        self.app.store.read(|conn| audit_log_reader::list_newest(conn, &filter, 1)).unwrap()[0].id.to_string()
+        self.app.store.read(|conn| audit_log::list_newest(conn, &filter, 1)).unwrap()[0].id.to_string()
     }
 
     /// A new export token: its secret and its id.

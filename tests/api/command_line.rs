@@ -21,7 +21,7 @@ use countersign::domain::user::{Email, UserId};
 use countersign::store::api_keys::ApiKeyAuth;
 use countersign::store::ledger::{self, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::lookup::{self, LookupKey};
-use countersign::store::outbox::MailResult;
+use countersign::store::outbox::OutboxResult;
 use countersign::store::{Clock, Store, api_keys, outbox, users};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -598,12 +598,12 @@ fn a_failed_mail_can_be_resent() {
         store
             .write(|conn| {
                 let now = conn.now()?;
-                outbox::claim(conn, lease, 1, now, now.plus_seconds(60))
+                outbox::claim(conn, outbox::OutboxKind::Mail, lease, 1, now, now.plus_seconds(60))
             })
             .unwrap();
         assert_eq!(database.json(&["mail", "list"])[0]["status"], "sending");
         assert!(database.run_refused(&["mail", "retry", &id]).contains("being sent now"));
-        let finish = |result: MailResult, error: Option<&'static str>| {
+        let finish = |result: OutboxResult, error: Option<&'static str>| {
             store
                 .write(|conn| {
                     let now = conn.now()?;
@@ -611,7 +611,7 @@ fn a_failed_mail_can_be_resent() {
                 })
                 .unwrap()
         };
-        assert_eq!(finish(MailResult::Failed, Some("550 no such\nmailbox")).len(), 1);
+        assert_eq!(finish(OutboxResult::Failed, Some("550 no such\nmailbox")).len(), 1);
         let text = database.text(&["mail", "list"]);
         assert_eq!(parse_rows(&text)[1][1], "failed");
         assert!(text.contains("550 no such mailbox"), "{text}");

@@ -128,7 +128,7 @@ on_both_databases! {
         app.advance(60);
         let lost = app.store.write(|conn| {
             let now = conn.now()?;
-            outbox::claim(conn, uuid::Uuid::nil(), 10, now, now.plus_seconds(60))
+            outbox::claim(conn, outbox::OutboxKind::Mail, uuid::Uuid::nil(), 10, now, now.plus_seconds(60))
         }).unwrap();
         if lost.is_empty() {
             // This server was quicker: then it has been sent already.
@@ -140,7 +140,7 @@ on_both_databases! {
         assert_eq!(app.mails(1).await.len(), 1);
         let stale = app.store.write(|conn| {
             let now = conn.now()?;
-            outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::MailResult::Failed, None, now)
+            outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::OutboxResult::Failed, None, now)
         }).unwrap();
         assert!(stale.is_empty(), "a mark under a lost lease counts for nothing");
     }

@@ -8,7 +8,7 @@ use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
 use countersign::domain::terms::Terms;
 use countersign::domain::validated_text::IdempotencyKey;
-use countersign::store::audit_log_reader::{self, AuditLogFilter};
+use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{
     self, AnyOperation, Command, CreateExport, CreateRequest, GrantPermission, Operation, Redeem,
 };
@@ -194,12 +194,11 @@ async fn the_audit_log_reads_only_the_requested_page() {
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
     let before = rows_read(&mut conn, "audit_log");
     for filter in &filters {
-        let found = store
-            .read(|conn| audit_log_reader::list(conn, filter, LimitOffset { limit: 20, offset: 0 }))
-            .unwrap();
+        let found =
+            store.read(|conn| audit_log::list(conn, filter, LimitOffset { limit: 20, offset: 0 })).unwrap();
         assert_eq!((found.total, found.rows[0].action.as_str()), (1, "request.created"), "{filter:?}");
     }
-    let all = store.read(|conn| audit_log_reader::list_newest(conn, &AuditLogFilter::default(), 20)).unwrap();
+    let all = store.read(|conn| audit_log::list_newest(conn, &AuditLogFilter::default(), 20)).unwrap();
     assert_eq!(all.len(), 20);
     drop(store);
     let read = rows_read_since(&mut conn, "audit_log", before);

@@ -23,7 +23,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{AuthErrors, Errors};
 use crate::http::routing::{get, resource};
 use crate::http::state::AppState;
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::lookup::UserRef;
 use crate::store::{Conn, QueryResult, users};
 
@@ -81,7 +81,7 @@ async fn list(
     let (viewer, page) = (viewer(&caller), query.page());
     let listed = state.store.read(move |conn| {
         let filter = AuditLogFilter { viewer, ..list_filter.resolve(conn)? };
-        audit_log_reader::list(conn, &filter, page)
+        audit_log::list(conn, &filter, page)
     });
     let listed = listed.await?;
     let objects = listed.rows.iter().map(|entry| AuditEntryView::new(entry, &caller.user, prefix)).collect();
@@ -145,7 +145,7 @@ impl AppState {
         ids: Vec<Uuid>,
     ) -> Result<Vec<AuditEntry>, HexoError> {
         let viewer = viewer(caller);
-        Ok(self.store.read(move |conn| audit_log_reader::by_ids(conn, &ids, viewer)).await?)
+        Ok(self.store.read(move |conn| audit_log::by_ids(conn, &ids, viewer)).await?)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::permission_request::PermissionRequest;
 use crate::domain::user::{User, UserId};
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;
-use crate::store::audit_log_reader::AuditEntry;
+use crate::store::audit_log::AuditEntry;
 use crate::store::participants::RequestParties;
 
 /// A `user`, also as an `account`.

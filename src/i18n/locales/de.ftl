@@ -51,7 +51,7 @@ error-method-not-allowed = Diese Seite unterstützt diese Aktion nicht. Gehen Si
 error-bad-request = Einige Angaben fehlen oder sind ungültig. Es wurde nichts geändert. Gehen Sie zurück, prüfen Sie Ihre Angaben und versuchen Sie es erneut.
 error-too-large = Die gesendeten Daten sind zu groß. Es wurde nichts geändert.
 error-body-timeout = Die Verbindung war zu langsam. Es wurde nichts geändert. Versuchen Sie es erneut.
-error-rate-limited = Zu viele Anfragen. Es wurde nichts geändert. Versuchen Sie es in einigen Minuten erneut.
+error-rate-limited = Zu viele Anfragen. Es wurde nichts geändert. Warten Sie { $duration } und versuchen Sie es dann erneut.
 error-busy = Der Server ist ausgelastet. Es wurde nichts geändert. Versuchen Sie es gleich noch einmal.
 error-unavailable = Der Dienst ist derzeit nicht verfügbar. Es wurde nichts geändert. Versuchen Sie es in einigen Minuten erneut.
 error-outcome-unknown = Der Server hat nicht rechtzeitig geantwortet. Ihre Änderung wurde möglicherweise gespeichert. Prüfen Sie das, bevor Sie es erneut versuchen.
@@ -62,7 +62,7 @@ error-stale-form = Dieses Formular ist abgelaufen. Es wurde nichts geändert. La
 sign-in-title = Anmelden
 sign-in = Anmelden
 sign-in-failed = E-Mail-Adresse oder Passwort ist falsch.
-sign-in-rate-limited = Zu viele Versuche. Versuchen Sie es in einigen Minuten erneut.
+sign-in-rate-limited = Zu viele Versuche. Warten Sie { $duration } und versuchen Sie es dann erneut.
 email = E-Mail-Adresse
 password = Passwort
 
@@ -365,7 +365,7 @@ timeline-withdrawn = { $who } hat die Anfrage zurückgezogen.
 timeline-replaced = Diese Anfrage wurde durch eine neuere für dieselbe Berechtigung ersetzt.
 timeline-expired = Die Anfrage lief ab, bevor { $who } entschieden hat.
 timeline-revoked = { $who } hat die Berechtigung widerrufen.
-timeline-granted-up = { $who } hat auf die Berechtigung verzichtet.
+timeline-given-up = { $who } hat auf die Berechtigung verzichtet.
 timeline-inactive = Die Berechtigung wurde inzwischen widerrufen.
 timeline-still-active = Die Berechtigung ist aktiv. Sie wurde auch auf anderem Weg erteilt.
 timeline-audit-link = Im Audit-Log ansehen
@@ -546,7 +546,10 @@ duration-minutes = { $count ->
     [one] 1 Minute
    *[other] { $count } Minuten
  }
-duration-seconds = { $count } Sekunden
+duration-seconds = { $count ->
+    [one] 1 Sekunde
+   *[other] { $count } Sekunden
+ }
 new-request-submit = Anfrage senden
 new-request-error-unknown-user = Es gibt kein Konto mit dieser E-Mail-Adresse. Prüfen Sie die Adresse.
 new-request-error-self = Das ist Ihre eigene E-Mail-Adresse. Geben Sie die Adresse einer anderen Person ein.

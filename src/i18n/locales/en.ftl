@@ -52,7 +52,7 @@ error-method-not-allowed = This page does not support this action. Go back and t
 error-bad-request = Some of the form is missing or not valid. Nothing was changed. Go back, check your entries and try again.
 error-too-large = The data you sent is too large. Nothing was changed.
 error-body-timeout = The connection was too slow. Nothing was changed. Try again.
-error-rate-limited = Too many requests. Nothing was changed. Wait a few minutes and try again.
+error-rate-limited = Too many requests. Nothing was changed. Wait { $duration } and try again.
 error-busy = The server is busy. Nothing was changed. Wait a moment and try again.
 error-unavailable = The service is unavailable at the moment. Nothing was changed. Try again in a few minutes.
 error-outcome-unknown = The server took too long to respond. Your change may or may not have been saved. Check before you try again.
@@ -63,7 +63,7 @@ error-stale-form = This form has expired. Nothing was changed. Reload the page a
 sign-in-title = Sign in
 sign-in = Sign in
 sign-in-failed = Wrong email or password.
-sign-in-rate-limited = Too many attempts. Wait a few minutes and try again.
+sign-in-rate-limited = Too many attempts. Wait { $duration } and try again.
 email = Email
 password = Password
 
@@ -366,7 +366,7 @@ timeline-withdrawn = { $who } withdrew the request.
 timeline-replaced = A newer request for the same permission replaced this one.
 timeline-expired = The request expired before { $who } decided.
 timeline-revoked = { $who } revoked the permission.
-timeline-granted-up = { $who } gave up the permission.
+timeline-given-up = { $who } gave up the permission.
 timeline-inactive = The permission has since been revoked.
 timeline-still-active = The permission is active. It was also given in another way.
 timeline-audit-link = View in audit log
@@ -547,7 +547,10 @@ duration-minutes = { $count ->
     [one] 1 minute
    *[other] { $count } minutes
  }
-duration-seconds = { $count } seconds
+duration-seconds = { $count ->
+    [one] 1 second
+   *[other] { $count } seconds
+ }
 new-request-submit = Send request
 new-request-error-unknown-user = There is no account with this email. Check the address.
 new-request-error-self = This is your own email. Enter the email of another person.

@@ -8,7 +8,7 @@ use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, UserId};
 use crate::services::DbWork;
-use crate::store::outbox::{self, MailFilter, MailKind, OutboxMail};
+use crate::store::outbox::{self, MailFilter, OutboxMail, OutboxSubject};
 use crate::store::{Conn, LimitOffset, QueryResult, audit_log, password_links, requests, users};
 
 /// Mails and their recipients.
@@ -54,19 +54,20 @@ pub fn retry(id: Uuid, audit: AuditContext) -> impl DbWork<bool> {
 fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid, Email>> {
     let (mut request_ids, mut link_ids) = (Vec::new(), Vec::new());
     for mail in mails {
-        match mail.kind {
-            MailKind::Request(id) => request_ids.push(id),
-            MailKind::PasswordLink(id) => link_ids.push(id),
+        match mail.subject {
+            OutboxSubject::Request(id) => request_ids.push(id),
+            OutboxSubject::PasswordLink(id) => link_ids.push(id),
         }
     }
     let requests = requests::by_ids(conn, &request_ids)?;
-    let requests = requests.into_iter().map(|request| (MailKind::Request(request.id), request.terms.target));
+    let requests =
+        requests.into_iter().map(|request| (OutboxSubject::Request(request.id), request.terms.target));
     let links = password_links::by_ids(conn, &link_ids)?;
-    let links = links.into_iter().map(|link| (MailKind::PasswordLink(link.id), link.user));
-    let users_by_kind: HashMap<MailKind, UserId> = requests.chain(links).collect();
+    let links = links.into_iter().map(|link| (OutboxSubject::PasswordLink(link.id), link.user));
+    let users_by_kind: HashMap<OutboxSubject, UserId> = requests.chain(links).collect();
     let emails = users::emails_by_id(conn, users_by_kind.values().copied().collect())?;
     let recipient = |mail: &OutboxMail| {
-        let user = users_by_kind.get(&mail.kind)?;
+        let user = users_by_kind.get(&mail.subject)?;
         Some((mail.id, emails.get(user)?.clone()))
     };
     Ok(mails.iter().filter_map(recipient).collect())

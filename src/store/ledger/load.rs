@@ -15,6 +15,7 @@ use crate::domain::terms::Terms;
 use crate::domain::token::ExportId;
 use crate::domain::user::UserId;
 use crate::failpoints::fail_point;
+use crate::store::outbox::OutboxKind;
 use crate::store::requests::{self, RequestSelector};
 use crate::store::requests_with_parties::{self, RequestsWithParties};
 use crate::store::{Conn, export_tokens, hubs, outbox, permissions};
@@ -77,8 +78,11 @@ impl Batch {
         let to_recheck = requests.iter().filter(|request| recheck_all || request.closed.is_some());
         terms.extend(to_recheck.map(|request| request.terms));
         let permissions = if terms.is_empty() { Vec::new() } else { permissions::by_terms(conn, &terms)? };
-        let pending_mails =
-            if pending_mails.is_empty() { HashSet::new() } else { outbox::pending(conn, &pending_mails)? };
+        let pending_mails = if pending_mails.is_empty() {
+            HashSet::new()
+        } else {
+            outbox::pending(conn, OutboxKind::Mail, &pending_mails)?
+        };
         let privileges = if privileges.is_empty() {
             HashMap::new()
         } else {

@@ -17,6 +17,7 @@ use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::entropy;
+use crate::store::outbox::{OutboxKind, OutboxSubject};
 use crate::store::{Conn, audit_log, export_tokens, outbox, requests};
 
 /// Everything that a batch writes.
@@ -113,6 +114,7 @@ fn insert_mails(
     requests: impl Iterator<Item = RequestId>,
     now: Timestamp,
 ) -> QueryResult<()> {
-    let mails: Vec<(Uuid, RequestId)> = requests.map(|id| (entropy::token().uuid(now), id)).collect();
-    if mails.is_empty() { Ok(()) } else { outbox::insert(conn, &mails, now) }
+    let mails: Vec<(Uuid, OutboxSubject)> =
+        requests.map(|id| (entropy::token().uuid(now), OutboxSubject::Request(id))).collect();
+    if mails.is_empty() { Ok(()) } else { outbox::insert(conn, OutboxKind::Mail, &mails, now) }
 }

@@ -14,11 +14,12 @@ use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::{Mask, Right};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::pages::HtmlErrors;
 use crate::http::pages::context::PageContext;
-use crate::http::pages::error::{PageError, see_other};
+use crate::http::pages::error::PageError;
 use crate::http::pages::form::{CsrfForm, Form, FormFields};
-use crate::http::pages::pager::{Pager, flash};
+use crate::http::pages::pager::Pager;
+use crate::http::pages::responses::HtmlErrors;
+use crate::http::pages::url::see_other;
 use crate::http::state::AppState;
 use crate::services::admin::bundles;
 use crate::store::bundles::{BundleChange, BundleError, NewBundle};
@@ -65,7 +66,7 @@ async fn render_list(
     let context = context! {
         bundles,
         pagination => pagination.links(listed.total),
-        flash => flash(ctx, "staff-bundles", &["added", "changed", "deleted"]),
+        flash => ctx.flash("staff-bundles", &["added", "changed", "deleted"]),
         form => Serde(form),
         open => status != StatusCode::OK,
     };

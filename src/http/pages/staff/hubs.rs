@@ -17,11 +17,12 @@ use crate::domain::user::Email;
 use crate::domain::validated_text::{sanitize_for_display, validate_optional};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::pages::HtmlErrors;
 use crate::http::pages::context::PageContext;
-use crate::http::pages::error::{PageError, query_encode, see_other};
+use crate::http::pages::error::PageError;
 use crate::http::pages::form::{Form, FormFields};
-use crate::http::pages::pager::{Pager, flash};
+use crate::http::pages::pager::Pager;
+use crate::http::pages::responses::HtmlErrors;
+use crate::http::pages::url::{query_encode, see_other};
 use crate::http::state::AppState;
 use crate::services::admin::hubs::{self, HubError, HubMembers};
 
@@ -187,7 +188,7 @@ async fn render_hub(
         })
         .collect();
     let roles = Role::ALL.map(Role::name);
-    let flash = flash(ctx, "staff-hub", &["added", "granted", "revoked", "no-role"]);
+    let flash = ctx.flash("staff-hub", &["added", "granted", "revoked", "no-role"]);
     let context = context! { id => id.as_str(), name => sanitize_for_display(&name), members, roles, pagination, flash, form => Serde(form) };
     Ok(ctx.render(status, "staff-hub", context))
 }

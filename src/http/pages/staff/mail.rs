@@ -10,20 +10,21 @@ use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::http::pages::context::PageContext;
-use crate::http::pages::error::{PageError, see_other};
+use crate::http::pages::error::PageError;
 use crate::http::pages::form::{CsrfForm, Form};
-use crate::http::pages::pager::{Pager, flash};
+use crate::http::pages::pager::Pager;
+use crate::http::pages::url::see_other;
 use crate::http::state::AppState;
 use crate::services::admin::mail::{self, ListedMails};
-use crate::store::outbox::{MailFilter, MailResult, OutboxMail};
+use crate::store::outbox::{MailFilter, OutboxMail, OutboxResult};
 
 const PATH: &str = "/staff/mail";
 /// The filters, by their names in the query.
 const FILTERS: [(&str, MailFilter); 4] = [
     ("all", MailFilter::All),
     ("unsent", MailFilter::Pending),
-    ("failed", MailFilter::Finished(MailResult::Failed)),
-    ("sent", MailFilter::Finished(MailResult::Sent)),
+    ("failed", MailFilter::Finished(OutboxResult::Failed)),
+    ("sent", MailFilter::Finished(OutboxResult::Sent)),
 ];
 
 #[derive(OpenApi)]
@@ -53,7 +54,7 @@ pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<Http
     let pagination = pagination.finish(&mut mails);
     let mails: Vec<Value> = mails.iter().map(|mail| row(mail, recipients.get(&mail.id), now)).collect();
     let states = FILTERS.map(|(name, _)| name);
-    let flash = flash(&ctx, "staff-mail", &["retried", "not-retried"]);
+    let flash = ctx.flash("staff-mail", &["retried", "not-retried"]);
     Ok(ctx.render_ok("staff-mail", context! { mails, pagination, flash, state => filter_name, states }))
 }
 

@@ -17,11 +17,12 @@ use utoipa::{IntoResponses, OpenApi, PartialSchema};
 
 use super::context::PageContext;
 use super::error::PageError;
-use super::session::SignedIn;
-use super::{HtmlErrors, templates};
+use super::responses::HtmlErrors;
+use super::templates;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
+use crate::services::sessions::SignedIn;
 
 /// Registers the routes.
 pub(super) fn routes(app: &mut ServiceConfig) {

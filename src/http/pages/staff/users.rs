@@ -12,11 +12,12 @@ use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::pages::HtmlErrors;
 use crate::http::pages::context::PageContext;
-use crate::http::pages::error::{PageError, query_encode, see_other};
+use crate::http::pages::error::PageError;
 use crate::http::pages::form::{CsrfForm, Form, FormFields};
-use crate::http::pages::pager::{Pager, flash};
+use crate::http::pages::pager::Pager;
+use crate::http::pages::responses::HtmlErrors;
+use crate::http::pages::url::{query_encode, see_other};
 use crate::http::state::AppState;
 use crate::services::admin::users;
 use crate::store::users::NewUser;
@@ -71,7 +72,7 @@ async fn render_list(
         q,
         users,
         pagination,
-        flash => flash(ctx, "staff-users", &["added", "disabled", "enabled", "not-yourself"]),
+        flash => ctx.flash("staff-users", &["added", "disabled", "enabled", "not-yourself"]),
         form => Serde(form),
         open => status != StatusCode::OK,
     };

@@ -1,4 +1,4 @@
-//! The mails that lie in the mail directory, for whoever tries the server without a relay.
+//! Reads the mails in the mail directory of a server without an SMTP server.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,38 +11,34 @@ use uuid::Uuid;
 use crate::domain::timestamp::Timestamp;
 use crate::store::LimitOffset;
 
-/// The most bytes of a mail that are read; ours have some thousands.
+/// Bytes of a mail that are read. The server's own mails have a few thousand.
 const MAX_MAIL_BYTES: u64 = 1 << 20;
 
-/// A mail, as far as people read it.
+/// The parts of a mail that the page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredMail {
-    /// The id, which is the file's name.
+pub(super) struct StoredMail {
+    /// The name of the file, without its extension.
     pub id: Uuid,
-    /// When it was written, by the file.
+    /// The modification time of the file.
     pub written_at: Timestamp,
-    /// Whom it is from.
     pub from: String,
-    /// Whom it is for.
     pub to: String,
-    /// The subject.
     pub subject: String,
     /// The plain text.
     pub text: String,
 }
 
-/// A stretch of a letter's text.
+/// A part of a mail's text.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct TextSpan<'a> {
-    /// The text.
+pub(super) struct TextSpan<'a> {
     pub text: &'a str,
-    /// Whether it is a link.
+    /// Whether the whole text is a URL.
     pub link: bool,
 }
 
-/// So many of the mails in a directory, the newest first, past so many newer ones. (The
-/// directory is read as a whole: this is for whoever tries the server, with few mails.)
-pub fn list(directory: &Path, page: LimitOffset) -> io::Result<Vec<StoredMail>> {
+/// A page of the mails in a directory, newest first. It lists the whole directory: a
+/// development server has few mails.
+pub(super) fn list(directory: &Path, page: LimitOffset) -> io::Result<Vec<StoredMail>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -57,12 +53,12 @@ pub fn list(directory: &Path, page: LimitOffset) -> io::Result<Vec<StoredMail>> 
     files.sort_unstable_by(|one, other| other.cmp(one));
     let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
     let page = files.into_iter().skip(to_usize(page.offset)).take(to_usize(page.limit));
-    // What is taken away meanwhile is not there.
+    // A file that was deleted in the meantime is skipped.
     page.filter_map(|(_, id)| read(directory, id).transpose()).collect()
 }
 
-/// A mail in a directory; `None` when there is none of this id.
-pub fn read(directory: &Path, id: Uuid) -> io::Result<Option<StoredMail>> {
+/// The mail with this ID. `None` if its file does not exist.
+pub(super) fn read(directory: &Path, id: Uuid) -> io::Result<Option<StoredMail>> {
     let file = match File::open(directory.join(format!("{id}.eml"))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
@@ -84,23 +80,23 @@ pub fn read(directory: &Path, id: Uuid) -> io::Result<Option<StoredMail>> {
     }))
 }
 
-/// The id of the mail that a file is, if it is one.
+/// The mail ID in a file name.
 fn id_from_file_name(file: &Path) -> Option<Uuid> {
     if file.extension()? != "eml" {
         return None;
     }
-    // In the one spelling that a mail is written in.
+    // Only in the notation in which the server writes it.
     let name = file.file_stem()?.to_str()?;
     Uuid::try_parse(name).ok().filter(|id| id.to_string() == name)
 }
 
-/// The plain text alone: what is HTML in a mail is not ours to show.
+/// The plain text. The page does not show HTML of mails.
 fn plain_text(message: &Message<'_>) -> String {
     let plain = message.text_bodies().find(|part| part.is_text() && !part.is_text_html());
     plain.and_then(|part| part.text_contents()).unwrap_or_default().replace('\r', "")
 }
 
-/// People as a mail names them.
+/// Addresses with their display names.
 fn format_addresses(addresses: Option<&Address<'_>>) -> String {
     let format_address = |person: &mail_parser::Addr<'_>| {
         let address = person.address().unwrap_or_default();
@@ -111,7 +107,7 @@ fn format_addresses(addresses: Option<&Address<'_>>) -> String {
 }
 
 impl StoredMail {
-    /// The text, with its links apart.
+    /// The text, split at its links.
     pub fn text_spans(&self) -> Vec<TextSpan<'_>> {
         let mut spans = Vec::new();
         let mut rest = self.text.as_str();
@@ -119,14 +115,14 @@ impl StoredMail {
             let (before, from) = rest.split_at(start);
             let end = from.find(|c: char| !c.is_ascii_graphic() || "<>\"'`\\^{|}".contains(c));
             let link = from.get(..end.unwrap_or(from.len())).unwrap_or(from);
-            // What ends a sentence is no part of a link.
+            // Punctuation at the end of a sentence is not part of the link.
             let link = link.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']']);
             spans.push(TextSpan { text: before, link: false });
             spans.push(TextSpan { text: link, link: true });
             rest = from.get(link.len()..).unwrap_or_default();
         }
         spans.push(TextSpan { text: rest, link: false });
-        spans.retain(|stretch| !stretch.text.is_empty());
+        spans.retain(|span| !span.text.is_empty());
         spans
     }
 }
@@ -195,7 +191,7 @@ mod tests {
     fn links_become_their_own_spans() {
         let plain = |text| TextSpan { text, link: false };
         let link = |text| TextSpan { text, link: true };
-        for (text, stretches) in [
+        for (text, spans) in [
             ("", vec![]),
             ("nothing", vec![plain("nothing")]),
             ("http://x", vec![link("http://x")]),
@@ -210,7 +206,7 @@ mod tests {
             ("javascript:alert(1) ftp://x", vec![plain("javascript:alert(1) ftp://x")]),
             ("http://x\"onclick=\"y", vec![link("http://x"), plain("\"onclick=\"y")]),
         ] {
-            assert_eq!(stored_mail(text).text_spans(), stretches, "{text:?}");
+            assert_eq!(stored_mail(text).text_spans(), spans, "{text:?}");
         }
     }
 }

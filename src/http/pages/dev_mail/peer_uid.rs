@@ -1,11 +1,11 @@
-//! Determines the UID of the process at the other end of a loopback connection.
+//! The user ID of the process at the other end of a loopback connection.
 
 use std::net::SocketAddr;
 
-/// Whether the process at this local address belongs to the user of this server or to root, who
-/// can both read its files. Only Linux reports the owner of a socket: on other systems this is
-/// always true. It reads a file, so do not call it on the event loop.
-pub fn is_same_user(peer: SocketAddr) -> bool {
+/// Whether the process at this address runs as the server's user or as root, and can therefore
+/// read the server's files. Only Linux has this information; on other systems the answer is
+/// always true. Blocks: it reads a file.
+pub(super) fn is_same_user(peer: SocketAddr) -> bool {
     if cfg!(target_os = "linux") { has_same_owner(peer) } else { true }
 }
 
@@ -20,9 +20,9 @@ fn has_same_owner(peer: SocketAddr) -> bool {
     !owners.is_empty() && owners.iter().all(|owner| *owner == own_uid || *owner == 0)
 }
 
-/// Returns the owners of the sockets at this address, from the kernel's table (proc_pid_net(5)).
-/// Its columns are: index, local address, remote address, state, queues, timer, retransmissions,
-/// UID.
+/// The users of the sockets with this local address, from the kernel's table (proc_pid_net(5)).
+/// Its columns are a number, the local address, the remote address, the state, two for queues
+/// and timers, one for retransmits, and the user ID.
 fn socket_owners(table: &str, at: SocketAddr) -> Vec<u32> {
     let at = proc_net_address(at);
     let owner = |line: &str| {
@@ -35,7 +35,7 @@ fn socket_owners(table: &str, at: SocketAddr) -> Vec<u32> {
     table.lines().filter_map(owner).collect()
 }
 
-/// Formats an address like the kernel: in words of 32 bits, in native byte order.
+/// An address in the notation of the kernel: each 32-bit word is in native byte order.
 fn proc_net_address(at: SocketAddr) -> String {
     let octets = match at {
         SocketAddr::V4(at) => at.ip().octets().to_vec(),
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn owners_are_parsed_from_the_kernels_table() {
+    fn owners_are_read_from_the_kernel_table() {
         let table = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
   14: 0100007F:AAD9 0100007F:8660 01 00000000:00000000 00:00000000 00000000    33        0 6868011 1 0 20 0 0 10 -1
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_local_socket_has_the_same_user_and_an_unknown_one_has_not() {
+    fn own_sockets_match_and_unknown_sockets_do_not() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(listener) = TcpListener::bind(address) else { continue };
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
