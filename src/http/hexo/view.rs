@@ -40,7 +40,7 @@ impl<'a> UserView<'a> {
     }
 }
 
-/// A block. It shows only the URI of the blocked user, whom the caller may not be able to see.
+/// A block. It shows only the URI of the blocked user, because the caller may not see their data.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::block)]
 pub(super) struct BlockView {
