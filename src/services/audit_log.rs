@@ -1,11 +1,49 @@
-//! The audit log, as its readers see it.
+//! Search in the audit log.
 
-use uuid::Uuid;
-
-use crate::domain::user::UserId;
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
+use crate::domain::user::{Email, User, UserId};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::lookup::UserRef;
 use crate::store::{AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, users};
+use uuid::Uuid;
+
+/// The user who acted, as a search names them.
+#[derive(Clone, Debug)]
+pub(crate) enum ActorRef {
+    Id(UserId),
+    Email(Email),
+}
+
+/// Entries, newest first, and the users who acted.
+#[derive(Default)]
+pub(crate) struct AuditLogPage {
+    pub entries: Vec<AuditEntry>,
+    pub actors: Vec<User>,
+}
+
+/// The newest entries that match `filter`, at most `limit`.
+pub(crate) async fn search(
+    store: &AsyncStore,
+    filter: AuditLogFilter,
+    limit: usize,
+) -> Result<AuditLogPage, StoreError> {
+    let found = store.read(move |conn| {
+        let entries = audit_log::list_newest(conn, &filter, limit)?;
+        let mut actors: Vec<UserId> = entries.iter().filter_map(|entry| entry.actor).collect();
+        actors.sort_unstable();
+        actors.dedup();
+        Ok(AuditLogPage { actors: users::by_ids(conn, &actors)?, entries })
+    });
+    found.await
+}
+
+/// The user whom a search names.
+pub(crate) async fn find_actor(store: &AsyncStore, actor: ActorRef) -> Result<Option<User>, StoreError> {
+    let found = store.read(move |conn| match &actor {
+        ActorRef::Id(id) => Ok(users::by_ids(conn, &[*id])?.pop()),
+        ActorRef::Email(email) => users::by_email(conn, email),
+    });
+    found.await
+}
 
 /// A page of the entries that match `filter`, newest first. `actors` replaces the actors of the
 /// filter; an unknown email matches no entry.
@@ -17,7 +55,7 @@ pub(crate) async fn list(
 ) -> Result<Paginated<AuditEntry>, StoreError> {
     let listed = store.read(move |conn| {
         let actors = actors.as_deref().map(|actors| resolve_actors(conn, actors)).transpose()?;
-        audit_log_reader::list(conn, &AuditLogFilter { actors, ..filter.clone() }, page)
+        audit_log::list(conn, &AuditLogFilter { actors, ..filter.clone() }, page)
     });
     listed.await
 }
@@ -28,7 +66,7 @@ pub(crate) async fn by_ids(
     viewer: Option<UserId>,
     ids: Vec<Uuid>,
 ) -> Result<Vec<AuditEntry>, StoreError> {
-    store.read(move |conn| audit_log_reader::by_ids(conn, &ids, viewer)).await
+    store.read(move |conn| audit_log::by_ids(conn, &ids, viewer)).await
 }
 
 fn resolve_actors(conn: &mut Conn, actors: &[UserRef]) -> QueryResult<Vec<UserId>> {

@@ -1,10 +1,169 @@
 //! Permission requests, as their parties see them. The registry creates and closes them.
 
-use crate::domain::permission_request::{PermissionRequest, RequestId};
+use crate::domain::audit::AuditAction;
+use crate::domain::bundle::Bundle;
+use crate::domain::bundle_permission::BundlePermission;
+use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
+use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::UserId;
+use crate::domain::token::RedeemId;
+use crate::domain::user::{User, UserId};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
+use crate::store::link_views::{self, LinkViewCounts};
+use crate::store::outbox::{self, OutboxMail};
 use crate::store::participants::{Participants, RequestParties};
-use crate::store::{AsyncStore, Conn, LimitOffset, QueryResult, StoreError, requests};
+use crate::store::requests::{self, Side};
+use crate::store::{
+    AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, blocks, bundles, permissions, users,
+};
+use std::collections::HashMap;
+
+/// Audit log entries of a request that its history reads, and as many of its permission.
+const MAX_AUDIT_ENTRIES: usize = 100;
+
+/// The pages of [`RequestLists`].
+#[derive(Clone, Copy)]
+pub(crate) struct RequestPages {
+    pub pending: LimitOffset,
+    pub closed: LimitOffset,
+    pub blocked: LimitOffset,
+}
+
+/// The requests that a user created, and the users whose requests they do not accept.
+pub(crate) struct RequestLists {
+    pub pending: Paginated<PermissionRequest>,
+    /// The latest mail of each pending request.
+    pub mails: HashMap<RequestId, OutboxMail>,
+    pub closed: Paginated<PermissionRequest>,
+    /// The active permissions with the terms of the closed requests.
+    pub active_permissions: Vec<BundlePermission>,
+    pub participants: Participants,
+    pub blocked: Paginated<User>,
+}
+
+/// A request and everything that happened to it.
+pub(crate) struct RequestHistory {
+    pub request: PermissionRequest,
+    pub target: User,
+    pub grantee: User,
+    pub bundle: Bundle,
+    pub mails: Vec<OutboxMail>,
+    pub views: Option<LinkViewCounts>,
+    /// The entries of the request and of its permission, oldest first.
+    pub audit_entries: Vec<AuditEntry>,
+    /// Whether a permission with its terms is active, from this request or another source.
+    pub is_active: bool,
+    pub now: Timestamp,
+}
+
+/// What is known about a request whose link cannot be used.
+pub(crate) struct LinkOwner {
+    pub target: UserId,
+    pub is_pending: bool,
+    pub grantee: Option<User>,
+}
+
+/// Reads a user's requests and blocks.
+pub(crate) async fn list_by_grantee(
+    store: &AsyncStore,
+    grantee: UserId,
+    pages: RequestPages,
+) -> Result<RequestLists, StoreError> {
+    let listed = store.read(move |conn| {
+        let now = conn.now()?;
+        let pending = requests::pending_of_side(conn, Side::Grantee, grantee, pages.pending, now)?;
+        let closed = requests::closed_of_grantee(conn, grantee, pages.closed)?;
+        let all_terms = pending.rows.iter().chain(&closed.rows).map(|request| request.terms);
+        let participants = Participants::load(conn, all_terms)?;
+        let closed_terms: Vec<Terms> = closed.rows.iter().map(|request| request.terms).collect();
+        let pending_ids: Vec<RequestId> = pending.rows.iter().map(|request| request.id).collect();
+        let active_permissions = permissions::by_terms(conn, &closed_terms)?;
+        let mails = outbox::latest_by_request(conn, &pending_ids)?;
+        let blocked = blocks::list_by_target(conn, grantee, pages.blocked)?;
+        let blocked = Paginated { rows: users::by_ids(conn, &blocked.rows)?, total: blocked.total };
+        Ok(RequestLists { pending, mails, closed, active_permissions, participants, blocked })
+    });
+    listed.await
+}
+
+/// The pending request with this ID, if the user is a party to it.
+pub(crate) async fn find_pending(
+    store: &AsyncStore,
+    id: RequestId,
+    party: UserId,
+) -> Result<Option<PermissionRequest>, StoreError> {
+    let found = store.read(move |conn| {
+        let now = conn.now()?;
+        requests::pending_by_ids(conn, &[id], party, now)
+    });
+    Ok(found.await?.pop())
+}
+
+/// The parties of the request with this redeem ID, pending or not.
+pub(crate) async fn find_link_owner(
+    store: &AsyncStore,
+    id: RedeemId,
+) -> Result<Option<LinkOwner>, StoreError> {
+    let found = store.read(move |conn| {
+        let Some(request) = requests::by_redeem_id(conn, id)? else { return Ok(None) };
+        let grantee = users::by_ids(conn, &[request.terms.grantee])?.pop();
+        let is_pending = request.is_pending(conn.now()?);
+        Ok(Some(LinkOwner { target: request.terms.target, is_pending, grantee }))
+    });
+    found.await
+}
+
+/// The first `limit` bundles that a request can name.
+pub(crate) async fn list_bundles(store: &AsyncStore, limit: i64) -> Result<Vec<Bundle>, StoreError> {
+    let listed = store.read(move |conn| bundles::list(conn, LimitOffset { limit, offset: 0 }));
+    Ok(listed.await?.rows)
+}
+
+/// Reads a request's history. `None` if there is no such request.
+pub(crate) async fn history(store: &AsyncStore, id: RequestId) -> Result<Option<RequestHistory>, StoreError> {
+    store.read(move |conn| RequestHistory::load(conn, id)).await
+}
+
+impl RequestHistory {
+    fn load(conn: &mut Conn, id: RequestId) -> QueryResult<Option<Self>> {
+        let Some(request) = requests::by_ids(conn, &[id])?.pop() else { return Ok(None) };
+        let terms = request.terms;
+        let parties = users::by_ids(conn, &[terms.target, terms.grantee])?;
+        let party = |id: UserId| parties.iter().find(|user| user.id == id).cloned();
+        let bundle = bundles::by_ids(conn, &[terms.bundle])?.pop();
+        let (Some(target), Some(grantee), Some(bundle)) = (party(terms.target), party(terms.grantee), bundle)
+        else {
+            return Ok(None);
+        };
+        let mut audit_entries = Vec::new();
+        for subject in [format!("request:{id}"), format!("permission:{id}")] {
+            let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
+            audit_entries.extend(audit_log::list_newest(conn, &filter, MAX_AUDIT_ENTRIES)?);
+        }
+        audit_entries.sort_by_key(|entry| entry.id);
+        Ok(Some(Self {
+            mails: outbox::by_request(conn, id)?,
+            views: link_views::by_redeem_id(conn, request.redeem_id)?,
+            is_active: !permissions::by_terms(conn, &[terms])?.is_empty(),
+            now: conn.now()?,
+            request,
+            target,
+            grantee,
+            bundle,
+            audit_entries,
+        }))
+    }
+
+    /// Whether the target granted the permission without a request.
+    pub fn is_granted_directly(&self) -> bool {
+        self.request.closed.as_ref().is_some_and(|closed| closed.outcome == RequestOutcome::GrantedDirectly)
+    }
+
+    /// The last audit log entry with this action.
+    pub fn last_action(&self, action: AuditAction) -> Option<&AuditEntry> {
+        self.audit_entries.iter().rev().find(|entry| entry.action == action.name())
+    }
+}
 
 /// Pending requests, with the users and bundles that they name.
 pub(crate) struct LoadedRequests {

@@ -2,8 +2,8 @@
 
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::user::{PersonName, User, UserId};
-use crate::store::users::{self, NewUser, UserFilter};
-use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, admin, audit_log};
+use crate::store::users::{self, UserFilter};
+use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, audit_log};
 
 /// The user with this id, visible or not.
 pub(crate) async fn find(store: &AsyncStore, id: UserId) -> Result<Option<User>, StoreError> {
@@ -32,20 +32,6 @@ pub(crate) async fn find_visible(
 ) -> Result<Option<User>, StoreError> {
     let filter = UserFilter { ids: Some(vec![id.0]), ..UserFilter::default() };
     Ok(list_visible(store, viewer, filter, LimitOffset { limit: 1, offset: 0 }).await?.rows.pop())
-}
-
-/// Creates a user. A user without a password gets a mail with a link to set one. `None` if the
-/// email is taken.
-pub(crate) async fn create(
-    store: &AsyncStore,
-    audit: AuditContext,
-    new: NewUser,
-) -> Result<Option<User>, StoreError> {
-    let created = store.write(move |conn| {
-        let now = conn.now()?;
-        admin::add_user(conn, &new, &audit, now)
-    });
-    created.await
 }
 
 /// Changes the names of a user. A name that is `None` stays. Returns `None` if the user does not

@@ -266,7 +266,7 @@ fn read_audit_log(
     names.extend(successors.values().flatten().map(|successor| format!("request:{}", successor.request_id)));
     let mut trail: HashMap<String, Vec<(String, Option<u64>)>> = HashMap::new();
     for row in snapshot.query(SELECT_AUDIT_LOG, &[&names]).unwrap() {
-        let client: Option<&str> = row.get("client");
+        let client: Option<&str> = row.get("user_agent");
         let by = client.and_then(|client| client.strip_prefix("chaos-")?.parse().ok());
         trail.entry(row.get("subject")).or_default().push((row.get("action"), by));
     }
@@ -289,7 +289,7 @@ const INSERT_REQUESTS: &str = "INSERT INTO permission_requests (redeem_id, user_
     SELECT i, t, a, b, a, now(), to_timestamp(0) + e * interval '1 microsecond' \
     FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS w (i, t, a, b, e) \
     RETURNING redeem_id, id";
-const INSERT_USER_COUNTERS: &str = "INSERT INTO user_counters (user_id, open, standing) \
+const INSERT_USER_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_requests, active_permissions) \
     SELECT u, count(*), 0 FROM unnest($1::bigint[]) AS w (u) GROUP BY u";
 const INSERT_EXPORTS: &str = "INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, \
     created_at, expires_at) SELECT i, $4, $5, $6, 2, d, now(), to_timestamp(0) + e * interval '1 microsecond' \
@@ -306,7 +306,7 @@ const SELECT_SUCCESSORS: &str = "SELECT r.id AS of, s.id, \
     FROM permission_requests AS r JOIN permission_requests AS s ON s.terms = r.terms AND s.id > r.id \
     WHERE r.redeem_id = ANY ($1)";
 /// What was given up was not done: that the trail tells of it keeps it so.
-const SELECT_AUDIT_LOG: &str = "SELECT subject, action, client FROM audit_log \
+const SELECT_AUDIT_LOG: &str = "SELECT subject, action, user_agent FROM audit_log \
      WHERE subject = ANY ($1) AND action <> 'operation.abandoned'";
 const CONSISTENCY_CHECKS: [(&str, &str); 4] = [
     (
@@ -328,10 +328,10 @@ const CONSISTENCY_CHECKS: [(&str, &str); 4] = [
     (
         "users whose tallies are not what counting gives",
         "SELECT count(*) FROM (SELECT user_id FROM ( \
-         SELECT user_id, open, standing FROM user_counters \
+         SELECT user_id, open_requests, active_permissions FROM user_counters \
          UNION ALL SELECT unnest(ARRAY[user_target, user_allowed]), -1, 0 \
          FROM permission_requests WHERE closed_at IS NULL \
          UNION ALL SELECT unnest(ARRAY[user_target, user_allowed]), 0, -1 FROM bundle_permissions \
-         ) AS t GROUP BY user_id HAVING sum(open) <> 0 OR sum(standing) <> 0) AS wrong",
+         ) AS t GROUP BY user_id HAVING sum(open_requests) <> 0 OR sum(active_permissions) <> 0) AS wrong",
     ),
 ];

@@ -21,7 +21,7 @@ use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::filters::intersection;
-use crate::store::audit_log_reader::{AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{AuditEntry, AuditLogFilter};
 use crate::store::lookup::UserRef;
 
 /// The maximum number of actors in a filter. Each of them needs a query of its own.

@@ -16,12 +16,14 @@ use super::view::{BundleView, ViewContext};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::Mask;
 use crate::http::auth::Caller;
-use crate::http::body::{Authenticated, Body};
+use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
+use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::services;
+use crate::services::{self, admin};
 use crate::store::bundles::{BundleChange, NewBundle};
 
 const KIND: ResourceKind = ResourceKind::Bundle;
@@ -166,7 +168,7 @@ async fn create(
         description: description.unwrap_or_default(),
         permission: permission.unwrap_or(Mask::READ),
     };
-    let bundle = services::bundles::create(&state.store, caller.audit_context, new).await?;
+    let bundle = state.store.write(admin::bundles::add(new, caller.audit_context)).await?;
     let uri = prefix.detail_uri(KIND, bundle.id.0);
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(BundleView::new(&bundle, prefix)))
 }
@@ -197,9 +199,8 @@ async fn update(
     caller.require_staff(STAFF_REQUIRED)?;
     let BundleUpdateBody { name, description, permission } = BundleUpdateBody::parse(&fields)?;
     let change = BundleChange { name, description, permission };
-    let bundle =
-        services::bundles::update(&state.store, caller.audit_context, BundleId(id), change).await??;
-    Ok(HttpResponse::Ok().json(BundleView::new(&bundle, prefix)))
+    let changed = state.store.write(admin::bundles::update(BundleId(id), change, caller.audit_context));
+    Ok(HttpResponse::Ok().json(BundleView::new(&changed.await??, prefix)))
 }
 
 /// Deletes a bundle that is not in use. Requires staff.
@@ -220,6 +221,6 @@ async fn delete(
     state: Data<AppState>,
 ) -> HandlerResult {
     caller.require_staff(STAFF_REQUIRED)?;
-    services::bundles::delete(&state.store, caller.audit_context, BundleId(id)).await??;
+    state.store.write(admin::bundles::delete(BundleId(id), caller.audit_context)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -22,11 +22,12 @@ use crate::domain::bundle::BundleId;
 use crate::domain::permission_request::{NewPermissionRequest, RequestId};
 use crate::domain::rate_limit::QuotaStatus;
 use crate::http::auth::Caller;
-use crate::http::body::{Authenticated, Body};
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
+use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::rate_limit_headers;
+use crate::http::rate_limit;
 use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::services;
@@ -206,8 +207,8 @@ async fn create(
         idempotency_key,
     };
     let limits = state.config.limits.requests.for_user(&caller.user);
-    let audit = caller.audit_context.clone();
-    let (request, ttl, quotas) = state.registry.create_request(new, limits, audit).await??;
+    let (request, ttl, quotas) =
+        state.registry.create_request(new, limits, caller.audit_context.clone()).await?;
     state.mailer.notify();
     let context = ViewContext { caller: &caller, prefix, state: &state };
     let view = RequestView::new(&request, ttl, resolved.parties(), context);
@@ -216,7 +217,7 @@ async fn create(
     // The quota of the target would reveal how many requests other users send to them.
     let visible_quotas: Vec<QuotaStatus> =
         quotas.into_iter().filter(|quota| quota.policy_name != "target").collect();
-    rate_limit_headers::insert(response.headers_mut(), &visible_quotas);
+    rate_limit::headers::insert(response.headers_mut(), &visible_quotas);
     Ok(response)
 }
 
@@ -247,10 +248,9 @@ async fn redeem(
 ) -> HandlerResult {
     let RequestRef::Token(id) = id_or_token else { return Err(ApiError::NotFound.into()) };
     let by = caller.id();
-    let (permission, participants) =
-        state.registry.redeem(id, by, idempotency_key, caller.audit_context).await??;
-    let parties = participants.parties(permission.terms).ok_or(ApiError::NotFound)?;
-    Ok(HttpResponse::Ok().json(PermissionView::new(&permission, parties, prefix)))
+    let (grant, participants) = state.registry.redeem(id, by, idempotency_key, caller.audit_context).await?;
+    let parties = participants.parties(grant.terms).ok_or(ApiError::NotFound)?;
+    Ok(HttpResponse::Ok().json(PermissionView::new(&grant, parties, prefix)))
 }
 
 /// Closes a request: the target declines it, the requester withdraws it.
@@ -270,11 +270,10 @@ async fn delete(
     state: Data<AppState>,
 ) -> HandlerResult {
     let (by, registry) = (caller.id(), &state.registry);
-    let closed = match id_or_token {
+    match id_or_token {
         RequestRef::Id(id) => registry.withdraw(id, by, caller.audit_context).await?,
         RequestRef::Token(id) => registry.decline(id, by, caller.audit_context).await?,
     };
-    closed?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -7,8 +7,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::common::ResourceKind;
-use crate::actors::registry::RegistryError;
+use super::ResourceKind;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::permission_request::RequestError;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::ErrorSchemas;
@@ -132,6 +132,18 @@ impl From<StoreError> for HexoError {
 impl From<RegistryError> for HexoError {
     fn from(error: RegistryError) -> Self {
         Self::Api(error.into())
+    }
+}
+
+impl<E> From<CommandError<E>> for HexoError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
     }
 }
 

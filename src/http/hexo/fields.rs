@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::common::ResourceKind;
 use super::error::HexoError;
-use crate::http::body::{Body, media_type};
 use crate::http::error::ApiError;
+use crate::http::extract::body::{Body, media_type};
 
 /// The fields of a body. An empty body has no fields.
 #[derive(Clone, Debug, Default)]

@@ -55,8 +55,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 use utoipa::openapi::{RefOr, Required};
 
-use super::error::ApiError;
-use super::routing::{get, resource};
+use super::error::{ApiError, ErrorContext, ErrorRenderer};
+use super::routing::{get, not_found, resource};
 use common::{ApiPrefix, ResourceKind};
 use error::HexoApi;
 
@@ -64,6 +64,7 @@ use error::HexoApi;
 pub fn routes(app: &mut ServiceConfig) {
     app.service(
         web::scope("/api")
+            .app_data(ErrorRenderer(render_error))
             .app_data(ApiPrefix::Unversioned)
             .service(web::scope("/v1").app_data(ApiPrefix::V1).configure(resources))
             .configure(resources),
@@ -81,7 +82,7 @@ fn resources(scope: &mut ServiceConfig) {
         .configure(bundle_permission::routes)
         .configure(bundle::routes)
         .configure(user::routes)
-        .default_service(web::to(async |request: HttpRequest| ApiError::NotFound.to_response(&request)));
+        .default_service(not_found());
 }
 
 #[derive(OpenApi)]
@@ -115,6 +116,6 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 /// Renders an error in the format of the hexo API.
-pub fn render_error(error: &ApiError) -> HttpResponse {
+fn render_error(error: &ApiError, _: &ErrorContext) -> HttpResponse {
     error::render_api_error(error)
 }

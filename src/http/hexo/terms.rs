@@ -12,7 +12,7 @@ use super::fields::JsonFields;
 use super::reference::{self, Reference};
 use crate::config::PublicUrl;
 use crate::domain::bundle::{Bundle, BundleId};
-use crate::domain::bundle_permission::{SameUser, Terms};
+use crate::domain::terms::{SameUser, Terms};
 use crate::domain::user::User;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas;

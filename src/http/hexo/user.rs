@@ -15,13 +15,13 @@ use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::view::{UserView, ViewContext};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::auth::Caller;
-use crate::http::body::Authenticated;
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::services;
 use crate::services::filters::intersection;
+use crate::services::{self, admin};
 use crate::store::LimitOffset;
 use crate::store::users::{NewUser, UserFilter};
 
@@ -177,9 +177,9 @@ async fn create(
         staff: false,
         password: None,
     };
-    let created = services::users::create(&state.store, caller.audit_context, new).await?;
-    let user = created
-        .ok_or_else(|| HexoError::invalid_field(KIND, "email", "A user with this email already exists."))?;
+    let added = state.store.write(admin::users::add(new, caller.audit_context));
+    let taken = || HexoError::invalid_field(KIND, "email", "A user with this email already exists.");
+    let user = added.await?.ok_or_else(taken)?;
     state.mailer.notify();
     let uri = prefix.detail_uri(KIND, user.id.0);
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(UserView::new(&user, prefix)))

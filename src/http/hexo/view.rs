@@ -10,8 +10,9 @@ use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::user::{User, UserId};
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas;
 use crate::http::state::AppState;
-use crate::store::audit_log_reader::AuditEntry;
+use crate::store::audit_log::AuditEntry;
 use crate::store::participants::RequestParties;
 
 /// A user.
@@ -114,8 +115,8 @@ pub(super) struct BundleView<'a> {
     description: &'a str,
     id: i64,
     name: &'a str,
-    /// The rights as a bit mask.
-    #[schema(minimum = 1, maximum = 63)]
+    /// The rights, as a mask.
+    #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
     resource_uri: String,
 }

@@ -1,4 +1,4 @@
-//! `/account`: one's own password, and where one is signed in.
+//! `/account`: the signed-in user's password and sessions.
 
 use std::iter;
 
@@ -6,30 +6,32 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
+use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use super::HtmlErrors;
-use super::context::{PageContext, set_cookie};
-use super::error::{PageError, see_other};
-use super::form::Form;
-use super::pager::flash;
-use super::password::{PasswordFieldError, field_error_context, validate_new_password};
-use super::session::{self, SignedIn};
+use super::context::PageContext;
+use super::cookies::set_cookie;
+use super::error::PageError;
+use super::form::{CsrfForm, FieldError, Form};
+use super::password::validate_new_password;
+use super::responses::{FormErrors, HtmlErrors, SignedInPage};
 use super::templates::{self, resource};
+use super::url::see_other;
 use super::user_agent::UserAgent;
+use crate::auth::error::AuthError;
 use crate::domain::token::SessionId;
-use crate::http::auth::AuthError;
 use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::extract::client_ip;
+use crate::http::middleware::response_delay;
+use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
-use crate::store::{sessions, users};
+use crate::services::accounts::{self, ChangePasswordError};
+use crate::services::sessions::{self, SignedIn};
 
-/// Where a form of the page leads back to.
 const PATH: &str = "/account";
-/// Sessions that are shown at the most.
+/// Sessions on the page.
 const MAX_SESSIONS_SHOWN: i64 = 30;
 
 pub(super) fn routes(app: &mut ServiceConfig) {
@@ -43,53 +45,39 @@ pub(super) fn routes(app: &mut ServiceConfig) {
 #[openapi(paths(show, change_password, end_other_sessions, end_session))]
 pub(super) struct Document;
 
-/// Whoever is signed in, and where.
+/// Shows the signed-in user's account.
 #[utoipa::path(
     get,
     path = "/account",
     operation_id = "account_page",
     security(()),
     params(("flash" = Option<String>, Query, nullable = false, description = "The result of the last action.")),
-    responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 503>,
-    ),
+    responses(SignedInPage),
 )]
-async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
-    render(&services, &ctx, StatusCode::OK, None).await
+async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+    render(&state, &ctx, None).await
 }
 
-/// The form, as it is documented.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::ChangePassword)]
-#[expect(dead_code, reason = "parsed by `change_password`; declared for the OpenAPI schema")]
 struct ChangePasswordForm {
-    /// What shows that the form was ours.
-    csrf: String,
-    /// The password until now.
+    #[serde(rename = "csrf")]
+    _csrf: String,
+    /// The current password.
     #[schema(format = Password)]
     current: String,
-    /// The new one, of 8 to 1024 bytes.
+    /// The new password, of 8 to 1024 bytes.
     #[schema(format = Password)]
     new: String,
-    /// Once more.
+    /// The new password again.
     #[schema(format = Password)]
     confirm: String,
 }
 
-/// What has ended while somebody was changing their password.
-enum ChangeAborted {
-    /// The one that they gave for theirs.
-    PasswordChanged,
-    /// Their session.
-    SessionEnded,
-}
-
-/// Changes one's own password.
+/// Changes the signed-in user's password.
 ///
-/// All sessions end, and this one is begun anew. A wrong password counts as a sign-in that
-/// failed.
+/// All sessions end, and the browser gets a new one. A wrong current password counts as a
+/// failed sign-in.
 #[utoipa::path(
     post,
     path = "/account/password",
@@ -98,146 +86,120 @@ enum ChangeAborted {
     request_body(content = ChangePasswordForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Changed. Redirects to the account page, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 429>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
 async fn change_password(
-    services: Data<AppState>,
+    state: Data<AppState>,
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let SignedIn { session: this, user } = form.require_user(PATH)?;
+    let SignedIn { session: current, user } = form.require_user(PATH)?;
     let Form { ctx, fields } = &form;
-    let (current, new, confirm) =
-        (fields.required("current")?, fields.required("new")?, fields.required("confirm")?);
-    if let Err(field_error) = validate_new_password(new, confirm) {
-        return render(&services, ctx, StatusCode::BAD_REQUEST, Some(field_error)).await;
+    let form: ChangePasswordForm = fields.to()?;
+    if let Err(field_error) = validate_new_password(&form.new, &form.confirm) {
+        return render(&state, ctx, Some(field_error)).await;
     }
-    let refuse = async || {
-        let field_error = Some(("current", "account-wrong-password"));
-        let mut answer = render(&services, ctx, StatusCode::FORBIDDEN, field_error).await?;
-        response_delay::quantize(&mut answer);
-        Ok(answer)
+    let wrong_password = async || {
+        let field_error = FieldError::forbidden("current", "account-wrong-password");
+        let mut response = render(&state, ctx, Some(field_error)).await?;
+        response_delay::quantize(&mut response);
+        Ok(response)
     };
-    let from = client_ip::of_request(&request);
-    let checked = match services.authenticator.sign_in(user.email.as_str(), current, from).await {
+    let ip = client_ip::of_request(&request);
+    let current_hash = match state.authenticator.sign_in(user.email.as_str(), &form.current, ip).await {
         Ok((_, hash)) => hash,
-        Err(AuthError::Unauthenticated) => return refuse().await,
-        Err(AuthError::RateLimited(exceeded)) => {
-            let problem = ApiError::from(exceeded);
-            let field_error = Some(("current", "sign-in-rate-limited"));
-            return Ok(problem.with_headers(render(&services, ctx, problem.status(), field_error).await?));
+        Err(AuthError::Unauthenticated) => return wrong_password().await,
+        Err(AuthError::RateLimited(limit)) => {
+            let field_error = FieldError::rate_limited("current", "sign-in-rate-limited", limit);
+            let response = render(&state, ctx, Some(field_error)).await?;
+            return Ok(ApiError::from(limit).with_headers(response));
         }
         Err(error) => return Err(error.into()),
     };
-    let hash = services.authenticator.hash_password(new).await?;
-    let (this, user, audit) = (this.id, user.id, ctx.audit.clone());
-    let language = templates::accept_language(&request);
-    let opened = services.store.write(move |conn| {
-        // It may have been changed since it was looked at, and this session have ended.
-        if !users::lock_with_password(conn, user, &checked)? {
-            return Ok(Err(ChangeAborted::PasswordChanged));
+    let new_hash = state.authenticator.hash_password(&form.new).await?;
+    let changed = accounts::change_password(
+        &state.store,
+        ctx.audit.clone(),
+        current.id,
+        user.id,
+        current_hash,
+        new_hash,
+        templates::accept_language(&request),
+    );
+    let token = match changed.await? {
+        Ok(token) => token,
+        Err(ChangePasswordError::SessionEnded) => {
+            return Err(PageError::SignInRequired { next: PATH.to_owned() });
         }
-        let now = conn.now()?;
-        if sessions::active_by_id(conn, this, now)?.is_none() {
-            return Ok(Err(ChangeAborted::SessionEnded));
-        }
-        users::set_password(conn, user, &hash, &audit)?;
-        session::open(conn, user, &audit, language).map(Ok)
-    });
-    let session = match opened.await? {
-        Ok(session) => session,
-        Err(ChangeAborted::SessionEnded) => return Err(PageError::SignInRequired { next: PATH.to_owned() }),
-        Err(ChangeAborted::PasswordChanged) => {
-            services.authenticator.invalidate(user);
-            return refuse().await;
+        Err(ChangePasswordError::PasswordChanged) => {
+            state.authenticator.invalidate(user.id);
+            return wrong_password().await;
         }
     };
-    services.authenticator.invalidate(user);
-    let mut answer = see_other("/account?flash=password");
-    set_cookie(&mut answer, &ctx.cookies.session_cookie(&session));
-    Ok(answer)
+    state.authenticator.invalidate(user.id);
+    let mut response = see_other("/account?flash=password");
+    set_cookie(&mut response, &ctx.cookies.session_cookie(&token));
+    Ok(response)
 }
 
-/// Signs oneself out elsewhere: ends a session of one's own.
+/// Ends a session of the signed-in user.
 #[utoipa::path(
     post,
     path = "/account/sessions/{id}/end",
     operation_id = "end_session",
     security(()),
     params(("id" = String, Path, description = "The session's id.")),
-    request_body(content = super::form::CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed out. Redirects to the account page, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn end_session(
-    services: Data<AppState>,
-    id: Path<String>,
-    post: Form,
-) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = post.require_user(PATH)?;
+async fn end_session(state: Data<AppState>, id: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
+    let SignedIn { session: current, user } = form.require_user(PATH)?;
     let id = id.parse::<Uuid>().map(SessionId).map_err(|_| ApiError::NotFound)?;
-    let (user, audit) = (user.id, post.ctx.audit.clone());
-    if !services.store.write(move |conn| session::close(conn, id, user, &audit)).await? {
+    if !sessions::close(&state.store, form.ctx.audit.clone(), user.id, id).await? {
         return Err(ApiError::NotFound.into());
     }
-    if id != session.id {
+    if id != current.id {
         return Ok(see_other("/account?flash=session"));
     }
-    let mut answer = see_other("/sign-in");
-    set_cookie(&mut answer, &post.ctx.cookies.expired_session_cookie());
-    Ok(answer)
+    let mut response = see_other("/sign-in");
+    set_cookie(&mut response, &form.ctx.cookies.expired_session_cookie());
+    Ok(response)
 }
 
-/// Signs oneself out everywhere else: ends all sessions of one's own but this one.
+/// Ends all sessions of the signed-in user except this one.
 #[utoipa::path(
     post,
     path = "/account/sessions/end",
     operation_id = "end_other_sessions",
     security(()),
-    request_body(content = super::form::CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed out. Redirects to the account page, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
-        Errors<HtmlErrors, 503>,
+        FormErrors,
     ),
 )]
-async fn end_other_sessions(services: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let SignedIn { session, user } = form.require_user(PATH)?;
-    let (this, user, audit) = (session.id, user.id, form.ctx.audit.clone());
-    let ended = services.store.write(move |conn| {
-        let now = conn.now()?;
-        sessions::close_others(conn, user, this, &audit, now)
-    });
-    ended.await?;
+async fn end_other_sessions(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
+    let SignedIn { session: current, user } = form.require_user(PATH)?;
+    sessions::close_others(&state.store, form.ctx.audit.clone(), user.id, current.id).await?;
     Ok(see_other("/account?flash=sessions"))
 }
 
-/// The page, with what went wrong.
+/// The page, with an error of the password form.
 async fn render(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
-    status: StatusCode,
-    field_error: Option<PasswordFieldError>,
+    field_error: Option<FieldError>,
 ) -> Result<HttpResponse, PageError> {
-    let SignedIn { session: this, user } = ctx.require_user()?;
-    let (id, owner) = (this.id, user.id);
-    let others = services.store.read(move |conn| {
-        let now = conn.now()?;
-        sessions::others(conn, owner, id, now, MAX_SESSIONS_SHOWN - 1)
-    });
-    let others = others.await?;
+    let SignedIn { session: current, user } = ctx.require_user()?;
+    let others = sessions::list_others(&state.store, user.id, current.id, MAX_SESSIONS_SHOWN - 1).await?;
     let more = (others.total - (MAX_SESSIONS_SHOWN - 1)).max(0);
-    let sessions: Vec<_> = iter::once(this)
+    let sessions: Vec<_> = iter::once(current)
         .chain(&others.rows)
         .map(|session| {
             context! {
@@ -245,15 +207,16 @@ async fn render(
                 since => session.created_at.micros(),
                 address => session.ip.as_deref(),
                 client => UserAgent(session.user_agent.as_deref().unwrap_or_default()).describe(ctx.language),
-                is_this => session.id == this.id,
+                is_this => session.id == current.id,
             }
         })
         .collect();
+    let status = field_error.map_or(StatusCode::OK, |field_error| field_error.status);
     let context = context! {
         name => user.display_name(),
         email => user.email.as_str(),
-        flash => flash(ctx, "account-flash", &["password", "session", "sessions"]),
-        field_error => field_error_context(field_error),
+        flash => ctx.flash("account-flash", &["password", "session", "sessions"]),
+        field_error => FieldError::to_context(field_error, ctx.language),
         sessions,
         others => others.total > 0,
         more,

@@ -1,27 +1,30 @@
-//! `/keys`: somebody's API keys.
+//! `/keys`: the signed-in user's API keys.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use minijinja::{Value, context};
+use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use super::HtmlErrors;
 use super::context::PageContext;
-use super::error::{PageError, see_other};
-use super::form::{CsrfForm, Form};
-use super::pager::{FieldError, Pager, flash};
+use super::error::PageError;
+use super::form::{CsrfForm, FieldError, Form};
+use super::pager::Pager;
+use super::responses::{FormErrors, HtmlErrors, SignedInPage};
 use super::templates;
+use super::url::see_other;
 use crate::domain::token::ApiKeyId;
 use crate::domain::validated_text::validate_optional;
 use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::store::api_keys::{self, ApiKey, Scope};
+use crate::services::api_keys;
+use crate::store::api_keys::{ApiKey, Scope};
 
-/// The most characters of a key's label.
+/// Characters of a key's label.
 const MAX_LABEL_LENGTH: usize = 100;
 
 pub(super) fn routes(app: &mut ServiceConfig) {
@@ -38,7 +41,7 @@ pub(super) fn routes(app: &mut ServiceConfig) {
 #[openapi(paths(show, show_form, create, revoke))]
 pub(super) struct Document;
 
-/// The API keys of the one who is signed in.
+/// Lists the signed-in user's API keys.
 #[utoipa::path(
     get,
     path = "/keys",
@@ -48,21 +51,16 @@ pub(super) struct Document;
         ("keys" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
         ("flash" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
-    responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 503>,
-    ),
+    responses(SignedInPage),
 )]
-async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     let me = ctx.require_user()?.user.id;
-    let pagination = Pager::new(&ctx, "keys");
-    let page = pagination.page();
-    let listed = services.store.read(move |conn| api_keys::page_of_user(conn, me, page)).await?;
+    let pager = Pager::new(&ctx, "keys");
+    let listed = api_keys::list(&state.store, me, pager.page()).await?;
     let context = context! {
-        flash => flash(&ctx, "flash", &["key-revoked"]),
+        flash => ctx.flash("flash", &["key-revoked"]),
         keys => listed.rows.iter().map(row).collect::<Vec<Value>>(),
-        pagination => pagination.links(listed.total),
+        pagination => pager.links(listed.total),
     };
     Ok(ctx.render_ok("api-keys", context))
 }
@@ -77,48 +75,50 @@ fn row(key: &ApiKey) -> Value {
     }
 }
 
-/// The form that makes a key.
+/// Shows the form that creates an API key.
 #[utoipa::path(
     get,
     path = "/keys/new",
     operation_id = "new_api_key_page",
     security(()),
-    responses(
-        (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 503>,
-    ),
+    responses(SignedInPage),
 )]
 async fn show_form(ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_user()?;
-    Ok(render_form(&ctx, "", Scope::All, None))
+    Ok(render_form(&ctx, "", ScopeChoice::All, None))
 }
 
-/// The form, as it is documented.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::NewKey)]
-#[expect(dead_code, reason = "parsed by `create`; declared for the OpenAPI schema")]
 struct NewKeyForm {
-    /// What shows that the form was ours.
-    csrf: String,
-    /// What it is for; may be empty.
+    #[serde(rename = "csrf")]
+    _csrf: String,
+    /// A name for the key. May be empty.
     #[schema(max_length = 100)]
     label: String,
-    scope: ScopeParam,
+    scope: ScopeChoice,
 }
 
-/// What a key may do, as it is documented.
-#[derive(ToSchema)]
-#[schema(as = page::Scope, rename_all = "lowercase")]
-#[expect(dead_code, reason = "as above")]
-enum ScopeParam {
-    /// All that its user may.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = page::Scope)]
+enum ScopeChoice {
+    /// Everything that the user can do.
     All,
-    /// Ask whether export tokens are active.
+    /// Only introspection of export tokens.
     Introspect,
 }
 
-/// Makes a key: the one answer that ever shows it.
+impl From<ScopeChoice> for Scope {
+    fn from(choice: ScopeChoice) -> Self {
+        match choice {
+            ScopeChoice::All => Self::All,
+            ScopeChoice::Introspect => Self::Introspect,
+        }
+    }
+}
+
+/// Creates an API key, and shows it once.
 #[utoipa::path(
     post,
     path = "/keys/new",
@@ -128,29 +128,18 @@ enum ScopeParam {
     responses(
         (status = 200, description = "The key. It is shown only once.", body = String, content_type = "text/html"),
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
-        Errors<HtmlErrors, 503>,
+        FormErrors,
     ),
 )]
-async fn create(services: Data<AppState>, post: Form) -> Result<HttpResponse, PageError> {
-    let me = post.require_user("/keys")?.user.id;
-    let Form { ctx, fields } = post;
-    let label = fields.required("label")?.trim();
-    let scope = match fields.required("scope")? {
-        "all" => Scope::All,
-        "introspect" => Scope::Introspect,
-        _ => return Err(ApiError::BadRequest("Unknown scope.".to_owned()).into()),
+async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
+    let me = form.require_user("/keys")?.user.id;
+    let Form { ctx, fields } = form;
+    let NewKeyForm { label, scope, .. } = fields.to()?;
+    let Ok(label) = validate_optional(label.trim(), MAX_LABEL_LENGTH) else {
+        let field_error = FieldError::new("label", "key-error-label");
+        return Ok(render_form(&ctx, label.trim(), scope, Some(field_error)));
     };
-    let Ok(label) = validate_optional(label, MAX_LABEL_LENGTH) else {
-        return Ok(render_form(&ctx, label, scope, Some(FieldError::new("label", "key-error-label"))));
-    };
-    let audit = ctx.audit.clone();
-    let issued = services.store.write(move |conn| {
-        let now = conn.now()?;
-        api_keys::create(conn, me, &label, scope, &audit, now)
-    });
-    let (key, token) = issued.await?;
+    let (key, token) = api_keys::create(&state.store, ctx.audit.clone(), me, label, scope.into()).await?;
     let context = context! { key => row(&key), secret => token.expose() };
     Ok(ctx.render_ok("api-key-created", context))
 }
@@ -158,15 +147,21 @@ async fn create(services: Data<AppState>, post: Form) -> Result<HttpResponse, Pa
 fn render_form(
     ctx: &PageContext,
     label: &str,
-    scope: Scope,
+    scope: ScopeChoice,
     field_error: Option<FieldError>,
 ) -> HttpResponse {
     let status = field_error.map_or(StatusCode::OK, |field_error| field_error.status);
-    let scope = scope.name().unwrap_or("all");
-    ctx.render(status, "api-key-form", context! { label, scope, max_length => MAX_LABEL_LENGTH, field_error => FieldError::to_context(field_error) })
+    let context = context! {
+        label,
+        scope => Scope::from(scope).name().unwrap_or("all"),
+        max_length => MAX_LABEL_LENGTH,
+        field_error => FieldError::to_context(field_error, ctx.language),
+    };
+    ctx.render(status, "api-key-form", context)
 }
 
-/// Revokes a key: at once here, within five seconds elsewhere. Once more does no harm.
+/// Revokes an API key: on this server immediately, on other replicas within five seconds.
+/// Idempotent.
 #[utoipa::path(
     post,
     path = "/keys/{id}/revoke",
@@ -176,23 +171,16 @@ fn render_form(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Revoked. Redirects to the list, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn revoke(services: Data<AppState>, id: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
+async fn revoke(state: Data<AppState>, id: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
     let me = form.require_user("/keys")?.user.id;
     let id = ApiKeyId(Uuid::try_parse(&id).map_err(|_| ApiError::NotFound)?);
-    let audit = form.ctx.audit;
-    let revoked = services.store.write(move |conn| {
-        let now = conn.now()?;
-        api_keys::revoke(conn, id, Some(me), &audit, now)
-    });
-    if !revoked.await? {
+    if !api_keys::revoke(&state.store, form.ctx.audit, me, id).await? {
         return Err(ApiError::NotFound.into());
     }
-    services.authenticator.invalidate(me);
+    state.authenticator.invalidate(me);
     Ok(see_other("/keys?flash=key-revoked"))
 }

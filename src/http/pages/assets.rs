@@ -1,20 +1,22 @@
-//! What pages load: how they look, and what makes them nicer where scripts run.
+//! The static files of the pages: the style sheet, a script that they work without, and the
+//! icon.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::Path;
+use actix_web::web::{Path, ServiceConfig};
 use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
-use super::HtmlErrors;
+use super::error::ERROR_RENDERER;
 use super::error::PageError;
+use super::responses::HtmlErrors;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
+use crate::http::routing::{get, resource};
 
-/// A file, by its name.
 struct Asset {
     name: &'static str,
     content_type: &'static str,
@@ -35,25 +37,29 @@ const ASSETS: [Asset; 3] = [
     Asset { name: "icon.svg", content_type: "image/svg+xml", body: include_str!("assets/icon.svg") },
 ];
 
-/// What tells these files from those of another version.
+/// A digest of all files. It changes with every version of one of them.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let all = ASSETS.iter().fold(Sha256::new(), |all, asset| all.chain_update(asset.body));
-    all.finalize().iter().take(6).fold(String::new(), |mut hex, byte| {
+    let digest = ASSETS.iter().fold(Sha256::new(), |digest, asset| digest.chain_update(asset.body));
+    digest.finalize().iter().take(6).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
 });
 
+pub(super) fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/assets/{file}", "GET, HEAD").app_data(ERROR_RENDERER).route(get().to(serve)));
+}
+
 #[derive(OpenApi)]
 #[openapi(paths(serve))]
 pub(super) struct Document;
 
-/// Where a page finds a file: another place with each version, so that it may be kept.
+/// The URL of a file. It differs between versions, so that browsers can cache it forever.
 pub(super) fn asset_url(name: &str) -> String {
     format!("/assets/{name}?{}", *VERSION)
 }
 
-/// What pages load.
+/// Returns a static file.
 #[utoipa::path(
     get,
     path = "/assets/{file}",
@@ -65,7 +71,7 @@ pub(super) fn asset_url(name: &str) -> String {
         Errors<HtmlErrors, 404>,
     ),
 )]
-pub(super) async fn serve(name: Path<String>) -> Result<HttpResponse, PageError> {
+async fn serve(name: Path<String>) -> Result<HttpResponse, PageError> {
     let asset = ASSETS.iter().find(|asset| asset.name == *name).ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok()
         .content_type(asset.content_type)

@@ -1,155 +1,107 @@
-//! The audit trail: `/account/activity`, for everybody what they did and what concerns
-//! them; `/staff/audit`, for staff all of it.
+//! The audit log: `/account/activity` shows users what they did and what others did that
+//! affects them; `/staff/audit` shows administrators all entries.
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use form_urlencoded::Serializer;
 use minijinja::{Value, context};
 use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
-use super::HtmlErrors;
 use super::context::PageContext;
 use super::error::PageError;
+use super::responses::{HtmlErrors, SignedInPage};
+use super::templates::resource;
 use super::user_agent::UserAgent;
 use crate::domain::audit::{AuditAction, AuditSubjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User, UserId};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
+use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::i18n::Language;
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
-use crate::store::users;
+use crate::services::audit_log::{self, ActorRef, AuditLogPage};
+use crate::store::audit_log::{AuditEntry, AuditLogFilter};
 
-/// The entries of a page.
+/// Entries on a page.
 const PAGE_SIZE: usize = 50;
-/// Seconds in a day.
 const SECONDS_PER_DAY: i64 = 86_400;
+
+pub(super) fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/account/activity", "GET, HEAD").route(get().to(own_activity)))
+        .service(resource("/staff/audit", "GET, HEAD").route(get().to(all_entries)));
+}
 
 #[derive(OpenApi)]
 #[openapi(paths(own_activity, all_entries))]
 pub(super) struct Document;
 
-/// Which entries to show, as it is documented.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "parsed by `AuditSearch`; declared for the OpenAPI schema")]
-pub(super) struct AuditSearchParams {
-    /// What was done, by its name.
-    #[param(nullable = false)]
-    action: Option<String>,
-    /// Who did it, by their address or number; for staff.
-    #[param(nullable = false)]
-    person: Option<String>,
-    /// To what: `request:12` and the like.
-    #[param(nullable = false)]
-    subject: Option<String>,
-    /// The first day, in UTC: `2030-01-31`.
-    #[param(nullable = false)]
-    from: Option<String>,
-    /// The last day, in UTC.
-    #[param(nullable = false)]
-    to: Option<String>,
-    /// Older than this entry.
-    #[param(nullable = false)]
-    before: Option<String>,
-}
-
-/// What whoever is signed in did, and what others did that concerns them.
+/// Shows what the signed-in user did, and what others did that affects them.
 #[utoipa::path(
     get,
     path = "/account/activity",
     operation_id = "activity_page",
     security(()),
-    params(AuditSearchParams),
-    responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 400>,
-        Errors<HtmlErrors, 503>,
-    ),
+    params(AuditSearch),
+    responses(SignedInPage, Errors<HtmlErrors, 400>),
 )]
-pub(super) async fn own_activity(
+async fn own_activity(
     ctx: PageContext,
     request: HttpRequest,
-    services: Data<AppState>,
+    state: Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
     let me = ctx.require_user()?.user.id;
-    show(&ctx, &request, &services, Some(me)).await
+    show(&ctx, &request, &state, Some(me)).await
 }
 
-/// What anybody did, for staff.
+/// Shows the actions of all users, for staff.
 #[utoipa::path(
     get,
     path = "/staff/audit",
     operation_id = "audit_page",
     security(()),
-    params(AuditSearchParams),
-    responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 400>,
-        Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
-    ),
+    params(AuditSearch),
+    responses(SignedInPage, Errors<HtmlErrors, 400>, Errors<HtmlErrors, 404>),
 )]
-pub(super) async fn all_entries(
+async fn all_entries(
     ctx: PageContext,
     request: HttpRequest,
-    services: Data<AppState>,
+    state: Data<AppState>,
 ) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    show(&ctx, &request, &services, None).await
+    show(&ctx, &request, &state, None).await
 }
 
 async fn show(
     ctx: &PageContext,
     request: &HttpRequest,
-    services: &AppState,
+    state: &AppState,
     viewer: Option<UserId>,
 ) -> Result<HttpResponse, PageError> {
     let search = AuditSearch::parse(request.query_string())?;
-    let (filter, mut invalid_fields) = search.filter(viewer);
-    let person = search.person.parse().ok().map(UserId);
-    let email = Email::new(&search.person).ok();
-    let named = viewer.is_none() && !search.person.is_empty();
-    let is_valid = invalid_fields.is_empty();
-    let found = services.store.read(move |conn| {
-        let mut filter = filter.clone();
-        if named {
-            let found = match (&email, person) {
-                (_, Some(id)) => users::by_ids(conn, &[id])?.pop(),
-                (Some(email), None) => users::by_email(conn, email)?,
-                (None, None) => None,
-            };
-            let Some(user) = found else { return Ok(None) };
-            filter.actors = Some(vec![user.id]);
+    let (mut filter, mut invalid_fields) = search.filter(viewer);
+    if viewer.is_none() && !search.person.is_empty() {
+        let actor = match search.actor() {
+            Some(actor) => audit_log::find_actor(&state.store, actor).await?,
+            None => None,
+        };
+        match actor {
+            Some(user) => filter.actors = Some(vec![user.id]),
+            None => invalid_fields.push("person"),
         }
-        if !is_valid {
-            return Ok(Some((Vec::new(), Vec::new())));
-        }
-        let entries = audit_log_reader::list_newest(conn, &filter, PAGE_SIZE + 1)?;
-        let mut actors: Vec<UserId> = entries.iter().filter_map(|entry| entry.actor).collect();
-        actors.sort_unstable();
-        actors.dedup();
-        let people = users::by_ids(conn, &actors)?;
-        Ok(Some((entries, people)))
-    });
-    let (mut entries, people) = match found.await? {
-        Some(found) => found,
-        None => {
-            invalid_fields.push("person");
-            (Vec::new(), Vec::new())
-        }
+    }
+    let AuditLogPage { mut entries, actors } = match invalid_fields.is_empty() {
+        true => audit_log::search(&state.store, filter, PAGE_SIZE + 1).await?,
+        false => AuditLogPage::default(),
     };
     let more = entries.len() > PAGE_SIZE;
     entries.truncate(PAGE_SIZE);
     let path = if viewer.is_some() { "/account/activity" } else { "/staff/audit" };
     let older = entries.last().filter(|_| more).map(|last| search.next_page_url(path, last.id));
-    let renderer = EntryRenderer { language: ctx.language, viewer, people };
+    let renderer = EntryRenderer { language: ctx.language, viewer, actors };
     let status = if invalid_fields.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok(ctx.render(
         status,
@@ -167,14 +119,27 @@ async fn show(
     ))
 }
 
-/// What the form asks for, as it came.
-#[derive(Debug, Default)]
+/// The search form. Texts are trimmed; an empty text selects everything.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct AuditSearch {
+    /// The name of an action.
+    #[param(value_type = Option<String>, nullable = false)]
     action: String,
+    /// The email address or number of the user who acted. Only for staff.
+    #[param(value_type = Option<String>, nullable = false)]
     person: String,
+    /// The subject, for example `request:12`.
+    #[param(value_type = Option<String>, nullable = false)]
     subject: String,
+    /// The first day, in UTC, for example `2030-01-31`.
+    #[param(value_type = Option<String>, nullable = false)]
     from: String,
+    /// The last day, in UTC.
+    #[param(value_type = Option<String>, nullable = false)]
     to: String,
+    /// Only entries older than the entry with this ID.
+    #[param(value_type = Option<String>, nullable = false)]
     before: Option<Uuid>,
 }
 
@@ -196,9 +161,9 @@ impl AuditSearch {
                 "to" => search.to = value,
                 "before" if value.is_empty() => {}
                 "before" => {
-                    let no_entry =
+                    let invalid_id =
                         |_| ApiError::BadRequest("`before` must be the id of an entry.".to_owned());
-                    search.before = Some(value.parse().map_err(no_entry)?);
+                    search.before = Some(value.parse().map_err(invalid_id)?);
                 }
                 _ => {}
             }
@@ -206,7 +171,7 @@ impl AuditSearch {
         Ok(search)
     }
 
-    /// What to look for, but for the person; and which fields cannot be read.
+    /// The filter, without the actor; and the fields that are not valid.
     fn filter(&self, viewer: Option<UserId>) -> (AuditLogFilter, Vec<&'static str>) {
         let mut invalid_fields = Vec::new();
         let action = AuditAction::from_name(&self.action);
@@ -233,13 +198,21 @@ impl AuditSearch {
         (filter, invalid_fields)
     }
 
-    /// The fields, for the form to show again.
+    /// The user in `person`. `None` if it is neither a number nor an email address.
+    fn actor(&self) -> Option<ActorRef> {
+        match self.person.parse() {
+            Ok(number) => Some(ActorRef::Id(UserId(number))),
+            Err(_) => Email::new(&self.person).ok().map(ActorRef::Email),
+        }
+    }
+
+    /// The fields, to show them again.
     fn to_context(&self) -> Value {
         let Self { action, person, subject, from, to, .. } = self;
         context! { action, person, subject, from, to }
     }
 
-    /// Where the page is that comes after this entry.
+    /// The URL of the page after this entry.
     fn next_page_url(&self, path: &str, before: Uuid) -> String {
         let mut query = Serializer::new(String::new());
         for (name, value) in [
@@ -257,16 +230,17 @@ impl AuditSearch {
     }
 }
 
-/// Who reads the trail, and who they are that it names.
+/// Renders entries for a viewer.
 struct EntryRenderer {
     language: Language,
-    /// `None` is staff, who see all of it.
+    /// `None`: an administrator, who sees everything.
     viewer: Option<UserId>,
-    people: Vec<User>,
+    /// The users who acted.
+    actors: Vec<User>,
 }
 
 impl EntryRenderer {
-    /// What is wrong with each field, if anything is.
+    /// The errors of the fields, by name.
     fn field_errors(&self, invalid_fields: &[&str]) -> Value {
         let error_of = |field: &str| {
             invalid_fields.contains(&field).then(|| self.language.t(&format!("audit-error-{field}")))
@@ -274,19 +248,20 @@ impl EntryRenderer {
         context! { action => error_of("action"), person => error_of("person"), from => error_of("from"), to => error_of("to") }
     }
 
-    /// What can be done, by name and in words.
+    /// All actions, by name and label.
     fn actions(&self) -> Vec<Value> {
         let action = |action: &AuditAction| context! { name => action.name(), label => self.action_label(action.name()) };
         AuditAction::ALL.iter().map(action).collect()
     }
 
-    /// What was done, in words; by its name, if there are none.
+    /// The label of an action, or its name if a later version of the server added it.
     fn action_label(&self, action: &str) -> String {
         let key = format!("audit-action-{}", action.replace(['.', '_'], "-"));
         if self.language.contains(&key) { self.language.t(&key) } else { action.to_owned() }
     }
 
-    /// Who did it. Others than staff are told the name of the other party alone.
+    /// The actor. Users see the name of the other party of a request; every other user is "an
+    /// administrator".
     fn actor_label(&self, entry: &AuditEntry) -> String {
         let Some(actor) = entry.actor else {
             let key = if entry.ip.is_some() { "audit-anonymous" } else { "timeline-operator" };
@@ -300,7 +275,7 @@ impl EntryRenderer {
             AuditSubjectRef::Request(_) | AuditSubjectRef::BundlePermission(_)
         );
         let party = shared && entry.affected_users.iter().flatten().count() == 1;
-        let user = self.people.iter().find(|user| user.id == actor);
+        let user = self.actors.iter().find(|user| user.id == actor);
         match user {
             Some(user) if self.viewer.is_none() => {
                 format!("{} ({})", user.display_name(), user.email.as_str())

@@ -1,40 +1,41 @@
-//! What a page is answered with that cannot be shown.
+//! The errors of pages, rendered as HTML or as a redirect.
 
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::http::header::ACCEPT;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use minijinja::context;
 
 use super::templates::{current_language, render};
-use crate::http::error::ApiError;
+use super::url::{query_encode, see_other};
+use crate::domain::rate_limit::RateLimited;
+use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
 use crate::i18n::Language;
 
-/// Why there is no page, or another one.
+/// Why a page cannot be shown.
 #[derive(Debug)]
 pub enum PageError {
-    /// What may go wrong with any request.
     Api(ApiError),
-    /// Nobody is signed in; afterwards they want to go there.
+    /// The visitor is not signed in. After sign-in the browser goes to `next`, a path of this
+    /// site.
     SignInRequired {
-        /// A path of ours.
         next: String,
     },
-    /// A form that was not shown to this browser, or is too old.
+    /// The form was not shown to this browser, or has expired.
     StaleForm,
 }
 
 impl<T: Into<ApiError>> From<T> for PageError {
-    fn from(problem: T) -> Self {
-        Self::Api(problem.into())
+    fn from(error: T) -> Self {
+        Self::Api(error.into())
     }
 }
 
 impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Api(problem) => problem.fmt(f),
+            Self::Api(error) => error.fmt(f),
             Self::SignInRequired { .. } => f.write_str("not signed in"),
             Self::StaleForm => f.write_str("CSRF token does not match"),
         }
@@ -44,7 +45,7 @@ impl fmt::Display for PageError {
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Api(problem) => problem.status(),
+            Self::Api(error) => error.status(),
             Self::SignInRequired { .. } => StatusCode::SEE_OTHER,
             Self::StaleForm => StatusCode::FORBIDDEN,
         }
@@ -52,43 +53,91 @@ impl ResponseError for PageError {
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Api(problem) => problem.with_headers(self::error_page(problem, current_language())),
+            Self::Api(error) => error.with_headers(error_page(error, current_language())),
             Self::SignInRequired { next } => see_other(&format!("/sign-in?next={}", query_encode(next))),
-            Self::StaleForm => message_page(StatusCode::FORBIDDEN, current_language(), "stale-form"),
+            Self::StaleForm => {
+                let text = current_language().t("error-stale-form");
+                message_page(StatusCode::FORBIDDEN, current_language(), text)
+            }
         }
     }
 }
 
-/// A problem as a page.
-pub(crate) fn error_page(problem: &ApiError, language: Language) -> HttpResponse {
-    let key = match problem {
-        ApiError::Unauthenticated => "unauthenticated",
-        ApiError::Forbidden(_) => "forbidden",
-        ApiError::NotFound => "not-found",
-        ApiError::MethodNotAllowed(_) => "method-not-allowed",
-        ApiError::BadRequest(_) | ApiError::UnsupportedMediaType => "bad-request",
-        ApiError::PayloadTooLarge => "too-large",
-        ApiError::BodyTimeout => "body-timeout",
-        ApiError::RateLimited(_) => "rate-limited",
-        ApiError::Busy => "busy",
-        ApiError::Unavailable => "unavailable",
-        ApiError::OutcomeUnknown => "outcome-unknown",
-        ApiError::Internal => "internal",
-    };
-    message_page(problem.status(), language, key)
+/// The renderer of the pages' errors.
+pub(super) const ERROR_RENDERER: ErrorRenderer = ErrorRenderer(|error, context| {
+    let language = context.accept_language.as_ref().and_then(|header| header.to_str().ok());
+    error_page(error, language.map(Language::accepted).unwrap_or_default())
+});
+
+/// Responds to a path that does not exist: browsers get a page, other clients JSON.
+pub(crate) async fn not_found(request: HttpRequest) -> HttpResponse {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/html")) {
+        ERROR_RENDERER.render(&ApiError::NotFound, &ErrorContext::from_request(&request))
+    } else {
+        ApiError::NotFound.to_response(&request)
+    }
 }
 
-fn message_page(status: StatusCode, language: Language, key: &str) -> HttpResponse {
-    let text = language.t(&format!("error-{key}"));
+/// Renders an error as a page.
+fn error_page(error: &ApiError, language: Language) -> HttpResponse {
+    let text = match error {
+        ApiError::Unauthenticated => language.t("error-unauthenticated"),
+        ApiError::Forbidden(_) => language.t("error-forbidden"),
+        ApiError::NotFound => language.t("error-not-found"),
+        ApiError::MethodNotAllowed(_) => language.t("error-method-not-allowed"),
+        ApiError::BadRequest(_) | ApiError::UnsupportedMediaType => language.t("error-bad-request"),
+        ApiError::PayloadTooLarge => language.t("error-too-large"),
+        ApiError::BodyTimeout => language.t("error-body-timeout"),
+        ApiError::RateLimited(limit) => wait_text("error-rate-limited", *limit, language),
+        ApiError::Busy => language.t("error-busy"),
+        ApiError::Unavailable => language.t("error-unavailable"),
+        ApiError::OutcomeUnknown => language.t("error-outcome-unknown"),
+        ApiError::Internal => language.t("error-internal"),
+    };
+    message_page(error.status(), language, text)
+}
+
+/// A message with the time to wait as `$duration`, rounded up to seconds, minutes, hours or
+/// days.
+pub fn wait_text(key: &str, RateLimited(quota): RateLimited, language: Language) -> String {
+    let duration = language.duration(round_up(quota.reset_after.max(1)));
+    language.t_args(key, &[("duration", &duration)])
+}
+
+/// Rounds seconds up to a whole number of the unit in which people would say them.
+fn round_up(seconds: i64) -> i64 {
+    let unit = match seconds {
+        ..=90 => 1,
+        ..=5_400 => 60,
+        ..=129_600 => 3_600,
+        _ => 86_400,
+    };
+    seconds.saturating_add(unit - 1) / unit * unit
+}
+
+fn message_page(status: StatusCode, language: Language, text: String) -> HttpResponse {
     render(status, language, "message", context! { title => language.t("error-title"), text })
 }
 
-/// Leads a browser on, to a path of ours.
-pub fn see_other(path: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A text as it stands in a query.
-pub fn query_encode(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+    #[test]
+    fn waiting_times_are_rounded_up() {
+        for (seconds, text) in [
+            (1, "1 second"),
+            (90, "90 seconds"),
+            (91, "2 minutes"),
+            (3_599, "1 hour"),
+            (3_601, "61 minutes"),
+            (5_401, "2 hours"),
+            (8_640, "3 hours"),
+            (129_601, "2 days"),
+        ] {
+            assert_eq!(Language::English.duration(round_up(seconds)), text);
+        }
+        assert_eq!(round_up(i64::MAX) % 86_400, 0);
+    }
 }

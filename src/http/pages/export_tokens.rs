@@ -1,4 +1,4 @@
-//! `/tokens`: the export tokens that somebody has made.
+//! `/tokens`: the export tokens that the signed-in user created.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -7,28 +7,29 @@ use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
 use super::context::PageContext;
-use super::error::{PageError, see_other};
-use super::form::{CsrfForm, Form, FormFields};
-use super::pager::{FieldError, Pager, flash, parse_number};
-use super::{HtmlErrors, qr, templates};
-use crate::domain::export_token::{
-    ExpiryHours, ExportToken, ExportTokenRef, ExportTokenStatus, NewExportToken,
-};
+use super::error::PageError;
+use super::form::{CsrfForm, FieldError, Form, FormFields};
+use super::pager::Pager;
+use super::responses::{FormErrors, HtmlErrors, SignedInPage};
+use super::url::{parse_number, see_other};
+use super::{qr, templates};
+use crate::actors::registry::CommandError;
+use crate::domain::export_token::{ExpiryHours, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::{Mask, Right};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::sanitize_for_display;
 use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::store::export_tokens::{self, ExportFilter, ListedExport};
-use crate::store::hubs;
+use crate::services::export_tokens;
+use crate::store::export_tokens::ListedExport;
 
-/// The most hubs to choose from.
+/// Hubs that the form offers.
 const MAX_HUBS: i64 = 500;
-/// Hours to choose from; 0 is for ever.
+/// Hours that the form offers. A token with 0 does not expire.
 const EXPIRY_CHOICES_HOURS: [i64; 6] = [1, 24, 168, 720, 8_760, 0];
 
 pub(super) fn routes(app: &mut ServiceConfig) {
@@ -45,7 +46,7 @@ pub(super) fn routes(app: &mut ServiceConfig) {
 #[openapi(paths(show, show_form, create, revoke))]
 pub(super) struct Document;
 
-/// The export tokens of the one who is signed in.
+/// Lists the export tokens that the signed-in user created.
 #[utoipa::path(
     get,
     path = "/tokens",
@@ -55,32 +56,16 @@ pub(super) struct Document;
         ("tokens" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
         ("flash" = Option<String>, Query, nullable = false, description = "The result of the last action."),
     ),
-    responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 503>,
-    ),
+    responses(SignedInPage),
 )]
-async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     let me = ctx.require_user()?.user.id;
-    let pagination = Pager::new(&ctx, "tokens");
-    let page = pagination.page();
-    let filter = ExportFilter {
-        creator: Some(me),
-        statuses: ExportTokenStatus::ALL.to_vec(),
-        before: None,
-        limit: page.limit,
-        offset: page.offset,
-    };
-    let found = services.store.read(move |conn| {
-        let now = conn.now()?;
-        Ok((export_tokens::list(conn, &filter, now)?, export_tokens::count_by_creator(conn, me, now)?, now))
-    });
-    let (listed, (total, _), now) = found.await?;
+    let pager = Pager::new(&ctx, "tokens");
+    let listed = export_tokens::list_by_creator(&state.store, me, pager.page()).await?;
     let context = context! {
-        flash => flash(&ctx, "flash", &["token-revoked"]),
-        tokens => listed.iter().map(|listed| row(listed, &ctx, now)).collect::<Vec<Value>>(),
-        pagination => pagination.links(total),
+        flash => ctx.flash("flash", &["token-revoked"]),
+        tokens => listed.rows.iter().map(|token| row(token, &ctx, listed.now)).collect::<Vec<Value>>(),
+        pagination => pager.links(listed.total),
     };
     Ok(ctx.render_ok("export-tokens", context))
 }
@@ -94,7 +79,7 @@ fn row(listed: &ListedExport, ctx: &PageContext, now: Timestamp) -> Value {
     }
 }
 
-/// What a token is for.
+/// A token's node, rights and expiry.
 fn token_details(token: &ExportToken, ctx: &PageContext) -> Value {
     context! {
         id => token.id.to_string(),
@@ -110,43 +95,39 @@ fn right_label(right: Right, ctx: &PageContext) -> String {
     ctx.language.t(&format!("token-right-{}", right.name()))
 }
 
-/// The form that makes a token.
+/// Shows the form that creates an export token.
 #[utoipa::path(
     get,
     path = "/tokens/new",
     operation_id = "new_export_token_page",
     security(()),
-    responses(
-        (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 503>,
-    ),
+    responses(SignedInPage),
 )]
-async fn show_form(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn show_form(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     let me = ctx.require_user()?.user.id;
-    let input = ExportTokenInput { rights: vec![Right::Read], hours: 24, ..ExportTokenInput::default() };
-    render_form(&services, &ctx, me, &input, None).await
+    let input = NewTokenForm { rights: vec![Right::Read], hours: 24, ..NewTokenForm::default() };
+    render_form(&state, &ctx, me, &input, None).await
 }
 
-/// The form, as it is documented.
-#[derive(ToSchema)]
+/// The fields of the form.
+#[derive(Debug, Default, ToSchema)]
 #[schema(as = page::NewToken)]
-#[expect(dead_code, reason = "parsed by `create`; declared for the OpenAPI schema")]
 struct NewTokenForm {
-    /// What shows that the form was ours.
-    csrf: String,
+    #[schema(rename = "csrf")]
+    _csrf: String,
     #[schema(min_length = 1, max_length = 64)]
     hub: String,
     #[schema(min_length = 1, max_length = 255)]
     node: String,
-    /// The names of the rights, one at least.
-    right: Vec<String>,
-    /// Hours that the token lives; 0 is for ever.
+    /// The names of the rights, at least one.
+    #[schema(rename = "right", value_type = Vec<String>)]
+    rights: Vec<Right>,
+    /// Hours until the token expires. 0: it does not expire.
     #[schema(minimum = 0, maximum = 8760)]
     hours: i64,
 }
 
-/// Makes an export token: the one answer that ever shows it.
+/// Creates an export token, and shows it once.
 #[utoipa::path(
     post,
     path = "/tokens/new",
@@ -156,40 +137,30 @@ struct NewTokenForm {
     responses(
         (status = 200, description = "The token. It is shown only once.", body = String, content_type = "text/html"),
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
-        Errors<HtmlErrors, 503>,
+        FormErrors,
     ),
 )]
-async fn create(services: Data<AppState>, post: Form) -> Result<HttpResponse, PageError> {
-    let me = post.require_user("/tokens")?.user.id;
-    let Form { ctx, fields } = post;
-    let input = ExportTokenInput::from_fields(&fields)?;
+async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
+    let me = form.require_user("/tokens")?.user.id;
+    let Form { ctx, fields } = form;
+    let input = NewTokenForm::from_fields(&fields)?;
     let field_error = match input.to_new_export(me) {
-        Ok(new) => match services.registry.create_export(new, ctx.audit.clone()).await? {
+        Ok(new) => match state.registry.create_export(new, ctx.audit.clone()).await {
             Ok((export, token)) => {
                 let secret = token.expose();
                 let context =
                     context! { token => token_details(&export, &ctx), qr => qr::qr_svg(&secret), secret };
                 return Ok(ctx.render_ok("export-token-created", context));
             }
-            Err(_) => FieldError::forbidden("hub", "token-error-hub"),
+            Err(CommandError::Rejected(_)) => FieldError::forbidden("hub", "token-error-hub"),
+            Err(CommandError::Unavailable(error)) => return Err(error.into()),
         },
         Err(field_error) => field_error,
     };
-    render_form(&services, &ctx, me, &input, Some(field_error)).await
+    render_form(&state, &ctx, me, &input, Some(field_error)).await
 }
 
-/// The form, filled in so far.
-#[derive(Debug, Default)]
-struct ExportTokenInput {
-    hub: String,
-    node: String,
-    rights: Vec<Right>,
-    hours: i64,
-}
-
-impl ExportTokenInput {
+impl NewTokenForm {
     fn from_fields(fields: &FormFields) -> Result<Self, ApiError> {
         let unexpected_value =
             || ApiError::BadRequest("The form contains a value that was not offered.".to_owned());
@@ -199,6 +170,7 @@ impl ExportTokenInput {
             node: fields.required("node")?.to_owned(),
             rights: fields.get_all("right").map(right).collect::<Option<_>>().ok_or_else(unexpected_value)?,
             hours: parse_number(fields.required("hours")?).map_err(|_| unexpected_value())?,
+            ..Self::default()
         })
     }
 
@@ -213,16 +185,16 @@ impl ExportTokenInput {
     }
 }
 
-/// The form, with what was wrong the last time: the hubs that they administer, and no
-/// rights beyond what they hold in any of these.
+/// The form with the previous input. It offers the hubs that the user administers, and the
+/// rights that the user has in at least one of them.
 async fn render_form(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
     me: UserId,
-    input: &ExportTokenInput,
+    input: &NewTokenForm,
     field_error: Option<FieldError>,
 ) -> Result<HttpResponse, PageError> {
-    let administered = services.store.read(move |conn| hubs::administered_by(conn, me, MAX_HUBS)).await?;
+    let administered = export_tokens::administered_hubs(&state.store, me, MAX_HUBS).await?;
     let highest = administered.iter().map(|(.., role)| *role).max();
     let hubs = administered.iter().map(|(id, name, _)| {
         context! { id => id.as_str(), name => sanitize_for_display(name), selected => id.as_str() == input.hub }
@@ -238,13 +210,13 @@ async fn render_form(
         rights => rights.collect::<Vec<Value>>(),
         hours => hours.collect::<Vec<Value>>(),
         node => &input.node,
-        field_error => FieldError::to_context(field_error),
+        field_error => FieldError::to_context(field_error, ctx.language),
     };
     let status = field_error.map_or(StatusCode::OK, |field_error| field_error.status);
     Ok(ctx.render(status, "export-token-form", context))
 }
 
-/// Revokes an export token, as who has made it. Once more does no harm.
+/// Revokes an export token that the signed-in user created. Idempotent.
 #[utoipa::path(
     post,
     path = "/tokens/{id}/revoke",
@@ -254,17 +226,16 @@ async fn render_form(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Revoked. Redirects to the list, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
-async fn revoke(services: Data<AppState>, id: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
+async fn revoke(state: Data<AppState>, id: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
     let me = form.require_user("/tokens")?.user.id;
-    let token_ref =
-        ExportTokenRef::parse(&id).filter(|which| which.digest.is_none()).ok_or(ApiError::NotFound)?;
-    match services.registry.revoke_export(token_ref, me, form.ctx.audit).await? {
+    let token_ref = ExportTokenRef::parse(&id)
+        .filter(|token_ref| token_ref.digest.is_none())
+        .ok_or(ApiError::NotFound)?;
+    match state.registry.revoke_export(token_ref, me, form.ctx.audit).await? {
         Some(_) => Ok(see_other("/tokens?flash=token-revoked")),
         None => Err(ApiError::NotFound.into()),
     }

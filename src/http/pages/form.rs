@@ -1,39 +1,42 @@
-//! What a form of ours sends.
+//! Forms: the CSRF check, the fields that were sent, and what is wrong with one of them.
 
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::web::Query;
 use actix_web::{FromRequest, HttpRequest};
+use minijinja::{Value, context};
+use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use super::context::PageContext;
-use super::error::PageError;
-use super::session::SignedIn;
-use crate::http::body::{Body, ExtractFuture, media_type};
+use super::error::{PageError, wait_text};
+use crate::domain::rate_limit::RateLimited;
 use crate::http::error::ApiError;
+use crate::http::extract::body::{Body, ExtractFuture, media_type};
+use crate::i18n::Language;
+use crate::services::sessions::SignedIn;
 
-/// A form that is nothing but a button, as it is documented.
+/// A form with no other field than its button.
 #[derive(ToSchema)]
 #[schema(as = page::CsrfForm)]
-#[expect(dead_code, reason = "parsed by `Form`; declared for the OpenAPI schema")]
+#[expect(dead_code, reason = "`Form` reads the token; declared for the OpenAPI schema")]
 pub struct CsrfForm {
-    /// What shows that the form was ours.
     csrf: String,
 }
 
-/// What a form sent, and who filled it in: a form that was shown to their browser.
+/// A form that a page of this site showed to the visitor's browser.
 pub struct Form {
-    /// Who.
     pub ctx: PageContext,
-    /// What.
     pub fields: FormFields,
 }
 
-/// [`Post`], of a form for those who are not signed in: it counts as well when they have
-/// signed in since, in another window.
+/// A [`Form`] for signed-out visitors. It is also valid if the visitor signed in in another
+/// window in the meantime.
 pub struct AnonymousForm(pub Form);
 
 impl Form {
-    /// Reads a form that was shown to its visitor, by this judgement.
-    fn parse(
+    /// Reads a form and checks its CSRF token with `csrf_matches`.
+    fn read(
         request: &HttpRequest,
         payload: &mut Payload,
         csrf_matches: fn(&PageContext, &str) -> bool,
@@ -54,44 +57,56 @@ impl Form {
         })
     }
 
-    /// Who is signed in; nobody is asked to sign in, and led to this page then: a form
-    /// cannot be sent again.
+    /// The signed-in user. Other visitors are sent to the sign-in page, and then to
+    /// `return_path`.
     pub fn require_user(&self, return_path: &str) -> Result<&SignedIn, PageError> {
-        self.ctx.signed_in.as_ref().ok_or_else(|| PageError::SignInRequired { next: return_path.to_owned() })
+        self.ctx.require_user_or_return_to(return_path)
     }
 }
 
-/// A form's fields, in its order. A field may be there more than once where there are
-/// boxes to tick. Not printed: some are secret.
-pub struct FormFields(Vec<(String, String)>);
+/// The fields of a form, in order. Checkboxes of one name occur more than once. Not `Debug`:
+/// some are secret.
+pub struct FormFields {
+    text: String,
+    pairs: Vec<(String, String)>,
+}
 
 impl FormFields {
-    /// Reads `application/x-www-form-urlencoded`, which a query is too; U+0000 is refused.
+    /// Reads `application/x-www-form-urlencoded`. A U+0000 is an error.
     pub(super) fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let fields: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
-        if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        let pairs: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
+        if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
             return Err(ApiError::BadRequest("A field contains a character that is not allowed.".to_owned()));
         }
-        Ok(Self(fields))
+        Ok(Self { text: String::from_utf8_lossy(body).into_owned(), pairs })
     }
 
-    /// A field that the form has, perhaps empty.
+    /// The fields as `T`, the struct that the OpenAPI document describes. A field that `T`
+    /// names must not occur more than once.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        match Query::<T>::from_query(&self.text) {
+            Ok(fields) => Ok(fields.into_inner()),
+            Err(_) => Err(ApiError::BadRequest("The form is incomplete or not valid.".to_owned())),
+        }
+    }
+
+    /// The value of a required field, perhaps empty.
     pub fn required<'a>(&'a self, name: &'a str) -> Result<&'a str, ApiError> {
         let mut values = self.get_all(name);
         match (values.next(), values.next()) {
             (Some(value), None) => Ok(value),
-            _ => Err(ApiError::BadRequest("The form is incomplete.".to_owned())),
+            (None, _) | (Some(_), Some(_)) => Err(ApiError::BadRequest("The form is incomplete.".to_owned())),
         }
     }
 
-    /// A field that the form may have; an empty one is as good as none.
+    /// The value of an optional field. `None` if it is empty.
     pub fn optional<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.get_all(name).next().filter(|value| !value.is_empty())
     }
 
-    /// All that was ticked under this name.
+    /// The values of all fields of this name.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -100,7 +115,7 @@ impl FromRequest for Form {
     type Future = ExtractFuture<Self, PageError>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        Self::parse(request, payload, PageContext::csrf_matches)
+        Self::read(request, payload, PageContext::csrf_matches)
     }
 }
 
@@ -109,8 +124,48 @@ impl FromRequest for AnonymousForm {
     type Future = ExtractFuture<Self, PageError>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let post = Form::parse(request, payload, PageContext::csrf_matches_any);
-        Box::pin(async move { post.await.map(Self) })
+        let form = Form::read(request, payload, PageContext::csrf_matches_any);
+        Box::pin(async move { form.await.map(Self) })
+    }
+}
+
+/// What is wrong with a field of a form.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldError {
+    pub field: &'static str,
+    /// The key of the message.
+    pub message: &'static str,
+    pub status: StatusCode,
+    /// The limit that the visitor exceeded. The message has its waiting time as `$duration`.
+    rate_limited: Option<RateLimited>,
+}
+
+impl FieldError {
+    /// The value is not valid.
+    pub const fn new(field: &'static str, message: &'static str) -> Self {
+        Self { field, message, status: StatusCode::BAD_REQUEST, rate_limited: None }
+    }
+
+    /// The visitor is not allowed to use the value.
+    pub const fn forbidden(field: &'static str, message: &'static str) -> Self {
+        Self { field, message, status: StatusCode::FORBIDDEN, rate_limited: None }
+    }
+
+    /// The visitor has tried too often.
+    pub const fn rate_limited(field: &'static str, message: &'static str, limit: RateLimited) -> Self {
+        Self { field, message, status: StatusCode::TOO_MANY_REQUESTS, rate_limited: Some(limit) }
+    }
+
+    /// `field` and `message` for a template, both empty if there is no error.
+    pub fn to_context(error: Option<Self>, language: Language) -> Value {
+        let (field, message) = error.map_or(("", String::new()), |error| {
+            let message = match error.rate_limited {
+                Some(limit) => wait_text(error.message, limit, language),
+                None => language.t(error.message),
+            };
+            (error.field, message)
+        });
+        context! { field, message }
     }
 }
 
@@ -118,7 +173,7 @@ impl FromRequest for AnonymousForm {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(bytes: &[u8]) {
     if let Ok(fields) = FormFields::parse(bytes) {
-        for (name, _) in &fields.0 {
+        for (name, _) in &fields.pairs {
             assert!(fields.get_all(name).next().is_some());
             assert!(fields.required(name).is_ok() || fields.get_all(name).count() > 1);
         }

@@ -1,16 +1,15 @@
-//! The pages: what people use in a browser. HTML that is written here, and works without
-//! scripts; looking at a page changes nothing, however often, by whatever scanner.
+//! The browser interface: HTML pages that work without scripts. A GET request changes nothing.
 //!
-//! A handler takes a `Visit` (who looks, in which language) or, where something
-//! is to be done, a `Post` (which a form of ours sent), and answers with a page
-//! of a template, by `view`. What people read is in [`crate::words`]. Who is not signed
-//! in, and has to be, is asked to, and led back.
+//! A handler takes a [`context::PageContext`] (the visitor and their language) or a
+//! [`form::Form`] (fields whose CSRF token is valid), calls [`crate::services`] or the
+//! registry, and renders a template. The texts are in [`crate::i18n`].
 
 mod account;
 mod api_keys;
 mod assets;
 mod audit_log;
 mod context;
+mod cookies;
 mod dev_mail;
 mod error;
 mod export_tokens;
@@ -22,79 +21,43 @@ mod permissions;
 mod qr;
 mod redeem;
 mod requests;
-mod session;
+mod responses;
 mod sign_in;
 mod staff;
 mod templates;
-mod timeline;
+mod url;
 mod user_agent;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::ServiceConfig;
 use utoipa::OpenApi;
 
-use super::openapi::error_responses::ErrorSchemas;
-use super::routing::{get, resource};
-
 pub(crate) use dev_mail::is_enabled as has_dev_mail;
-pub(crate) use error::error_page;
+pub(crate) use error::not_found;
 #[cfg(any(test, fuzzing))]
 pub(crate) use form::fuzz;
-pub(crate) use templates::request_language;
 
-/// What the pages' paths begin with, but for the first one's: there, errors are pages too.
-pub const ROOTS: [&str; 14] = [
-    "/access",
-    "/account",
-    "/assets",
-    "/blocks",
-    "/forgot-password",
-    "/keys",
-    "/mailbox",
-    "/redeem",
-    "/requests",
-    "/set-password",
-    "/sign-in",
-    "/sign-out",
-    "/staff",
-    "/tokens",
-];
-
-/// Puts the pages in place.
+/// Registers the pages.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/assets/{file}", "GET, HEAD").route(get().to(assets::serve)))
-        .service(templates::resource("/", "GET, HEAD").route(get().to(home::show)))
-        .service(
-            templates::resource("/sign-in", "GET, HEAD, POST")
-                .route(get().to(sign_in::show))
-                .route(web::post().to(sign_in::sign_in)),
-        )
-        .service(templates::resource("/sign-out", "POST").route(web::post().to(sign_in::sign_out)))
-        .service(
-            templates::resource("/redeem", "GET, HEAD, POST")
-                .route(get().to(redeem::show))
-                .route(web::post().to(redeem::decide)),
-        )
+    app.configure(assets::routes)
+        .configure(home::routes)
+        .configure(sign_in::routes)
+        .configure(redeem::routes)
         .configure(requests::routes)
         .configure(permissions::routes)
         .configure(export_tokens::routes)
         .configure(api_keys::routes)
         .configure(password::routes)
         .configure(account::routes)
+        .configure(audit_log::routes)
         .configure(dev_mail::routes)
-        .configure(staff::routes)
-        .service(templates::resource("/requests/{id}", "GET, HEAD").route(get().to(timeline::show)))
-        .service(
-            templates::resource("/account/activity", "GET, HEAD").route(get().to(audit_log::own_activity)),
-        )
-        .service(templates::resource("/staff/audit", "GET, HEAD").route(get().to(audit_log::all_entries)));
+        .configure(staff::routes);
 }
 
-/// What is told of the pages.
+/// The OpenAPI document of the pages.
 pub fn openapi_document() -> utoipa::openapi::OpenApi {
     let parts = [
         assets::Document::openapi(),
         home::Document::openapi(),
-        timeline::Document::openapi(),
         audit_log::Document::openapi(),
         dev_mail::Document::openapi(),
         sign_in::Document::openapi(),
@@ -106,17 +69,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         export_tokens::Document::openapi(),
         api_keys::Document::openapi(),
     ];
-    let mut whole = redeem::Document::openapi();
-    parts.into_iter().for_each(|part| whole.merge(part));
-    super::openapi::section::<HtmlErrors>("Pages", whole)
-}
-
-/// The pages' way to tell that something went wrong: a page.
-enum HtmlErrors {}
-
-impl ErrorSchemas for HtmlErrors {
-    const API_NAME: &'static str = "page";
-    const MEDIA_TYPE: &'static str = "text/html";
-    type Body = String;
-    type BadRequestBody = String;
+    let mut document = redeem::Document::openapi();
+    parts.into_iter().for_each(|part| document.merge(part));
+    super::openapi::section::<responses::HtmlErrors>("Pages", document)
 }

@@ -1,25 +1,20 @@
-//! What pages with lists share: which part of a list is looked at, and what is told of
-//! what was done.
+//! Pagination of lists: which rows a page reads, and the links to its neighbours.
 
-use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 
-use super::context::{PageContext, query_param};
-use super::error::query_encode;
-use crate::http::error::ApiError;
+use super::context::{FLASH_PARAM, PageContext};
+use super::url::{parse_number, query_encode, query_param};
 use crate::store::LimitOffset;
 
 /// Rows on a page.
 const PAGE_SIZE: i64 = 20;
-/// The most rows that are passed over in a list that nobody counts: who looks for more than
-/// this shows searches. What is passed over is read too.
+/// Maximum offset in a list that is not counted. The database reads all rows before the
+/// offset; search finds rows after it.
 const MAX_UNCOUNTED_OFFSET: i64 = 10_000;
-/// The most in one that is counted.
+/// Maximum offset in a list that is counted.
 const MAX_OFFSET: i64 = 1_000_000_000;
-/// The parameter that names what was done.
-const FLASH_PARAM: &str = "flash";
 
-/// A part of a list, by the rows that a parameter of the page's address passes over.
+/// A page of a list. Its offset is a query parameter of the requested URL.
 #[derive(Clone, Copy, Debug)]
 pub struct Pager<'a> {
     url: &'a str,
@@ -28,28 +23,27 @@ pub struct Pager<'a> {
 }
 
 impl<'a> Pager<'a> {
-    /// The part that an address asks for by this parameter: the first one, unless it says
-    /// otherwise.
+    /// The page that a URL requests with this parameter, or the first one.
     pub fn from_url(url: &'a str, param: &'static str) -> Self {
         let offset = query_param(url, param).and_then(|offset| parse_number(&offset).ok());
         Self { url, param, offset: offset.unwrap_or_default().min(MAX_OFFSET) }
     }
 
-    /// The part that a visitor looks at.
+    /// The page that a visitor requests with this parameter.
     pub fn new(ctx: &'a PageContext, name: &'static str) -> Self {
         Self::from_url(&ctx.current_url, name)
     }
 
-    /// What to read of a list that is counted.
+    /// The rows to read of a list that is counted.
     pub const fn page(self) -> LimitOffset {
         LimitOffset { limit: PAGE_SIZE, offset: self.offset }
     }
 
-    /// Where the part lies in a list of so many rows (`first`, `last`, `total`), and the
-    /// ways to the ones beside it (`previous`, `next`), as far as there are any.
+    /// The position of the page in a list of `total` rows (`first`, `last`, `total`), and the
+    /// URLs of its neighbours (`previous`, `next`), if they exist.
     pub fn links(self, total: i64) -> Value {
         let end = self.offset.saturating_add(PAGE_SIZE);
-        // Who is beyond the end is led back to what there is.
+        // Past the end, `previous` is the last page.
         let before = (self.offset - PAGE_SIZE).min((total - 1).max(0) / PAGE_SIZE * PAGE_SIZE).max(0);
         context! {
             first => (self.offset + 1).min(total),
@@ -60,12 +54,13 @@ impl<'a> Pager<'a> {
         }
     }
 
-    /// What to read of a list that nobody counts: a row more than is shown.
+    /// The rows to read of a list that is not counted: one more than the page shows.
     pub fn limit_plus_one(self) -> LimitOffset {
         LimitOffset { limit: PAGE_SIZE + 1, offset: self.offset.min(MAX_UNCOUNTED_OFFSET) }
     }
 
-    /// Leaves the rows that are shown of what was read; [`Self::links`], without a `total`.
+    /// Drops the extra row that [`Self::limit_plus_one`] read, and returns [`Self::links`]
+    /// without a `total`.
     pub fn finish<T>(self, rows: &mut Vec<T>) -> Value {
         let offset = self.offset.min(MAX_UNCOUNTED_OFFSET);
         let more = rows.len() as i64 > PAGE_SIZE && offset < MAX_UNCOUNTED_OFFSET;
@@ -79,7 +74,7 @@ impl<'a> Pager<'a> {
         }
     }
 
-    /// The page, from another row on. What was done is told once.
+    /// The URL of another page, without the result of the last action.
     fn page_url(self, offset: i64) -> String {
         let (path, query) = self.url.split_once('?').unwrap_or((self.url, ""));
         let others = form_urlencoded::parse(query.as_bytes());
@@ -89,49 +84,6 @@ impl<'a> Pager<'a> {
         }
         link.push_str(&format!("{}={offset}", self.param));
         link
-    }
-}
-
-/// What was done before the visitor was led here, by the name that the address has for it:
-/// one of these, else nothing. Its words are those of `<room>-<name>`. A link from elsewhere
-/// tells of nothing done.
-pub fn flash(ctx: &PageContext, key_prefix: &str, names: &[&str]) -> Option<String> {
-    let flash = ctx.query_param(FLASH_PARAM).filter(|_| ctx.same_origin)?;
-    names.contains(&flash.as_str()).then(|| format!("{key_prefix}-{flash}"))
-}
-
-/// A number in decimal digits; what is none names nothing.
-pub fn parse_number(text: &str) -> Result<i64, ApiError> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().ok_or(ApiError::NotFound)
-}
-
-/// What is wrong with a form, at which of its fields.
-#[derive(Clone, Copy, Debug)]
-pub struct FieldError {
-    /// The field's name.
-    pub field: &'static str,
-    /// The message.
-    pub message: &'static str,
-    /// The status to answer with.
-    pub status: StatusCode,
-}
-
-impl FieldError {
-    /// What cannot be taken.
-    pub const fn new(field: &'static str, message: &'static str) -> Self {
-        Self { field, message, status: StatusCode::BAD_REQUEST }
-    }
-
-    /// What this person may not do.
-    pub const fn forbidden(field: &'static str, message: &'static str) -> Self {
-        Self { field, message, status: StatusCode::FORBIDDEN }
-    }
-
-    /// As templates know it: `at` and `words`, both empty where nothing is wrong.
-    pub fn to_context(error: Option<Self>) -> Value {
-        let (field, message) = error.map_or(("", ""), |error| (error.field, error.message));
-        context! { field, message }
     }
 }
 
@@ -159,15 +111,15 @@ mod tests {
     fn page_links_keep_the_other_query_parameters() {
         let pagination = Pager::from_url("/staff/users?q=a%26b&offset=20&flash=added", "offset");
         let mut rows: Vec<i64> = (0..=PAGE_SIZE).collect();
-        let beside = pagination.finish(&mut rows);
+        let links = pagination.finish(&mut rows);
         assert_eq!(rows.len() as i64, PAGE_SIZE);
-        let says = |name: &str| beside.get_attr(name).unwrap().to_string();
-        assert_eq!(says("previous"), "/staff/users?q=a%26b&offset=0");
-        assert_eq!(says("next"), "/staff/users?q=a%26b&offset=40");
-        assert_eq!((says("first"), says("last")), ("21".to_owned(), "40".to_owned()));
-        let beside = Pager::from_url("/staff/users", "offset").finish(&mut rows);
-        assert!(["previous", "next"].iter().all(|way| beside.get_attr(way).unwrap().is_none()));
-        let beside = pagination.links(20);
-        assert_eq!(beside.get_attr("previous").unwrap().to_string(), "/staff/users?q=a%26b&offset=0");
+        let text = |name: &str| links.get_attr(name).unwrap().to_string();
+        assert_eq!(text("previous"), "/staff/users?q=a%26b&offset=0");
+        assert_eq!(text("next"), "/staff/users?q=a%26b&offset=40");
+        assert_eq!((text("first"), text("last")), ("21".to_owned(), "40".to_owned()));
+        let links = Pager::from_url("/staff/users", "offset").finish(&mut rows);
+        assert!(["previous", "next"].iter().all(|name| links.get_attr(name).unwrap().is_none()));
+        let links = pagination.links(20);
+        assert_eq!(links.get_attr("previous").unwrap().to_string(), "/staff/users?q=a%26b&offset=0");
     }
 }

@@ -1,22 +1,22 @@
-//! QR codes, as the path of an SVG: what is shown on one screen is read by another.
+//! QR codes as SVG paths.
 
 use std::fmt::Write;
 
 use minijinja::{Value, context};
 use qrcode::{Color, EcLevel, QrCode};
 
-/// Modules of white around a code (ISO/IEC 18004, 9.1).
+/// White modules around a code (ISO/IEC 18004, 9.1).
 const QUIET_ZONE: usize = 4;
 
-/// A text as a square of `size` modules and the `path` of the dark ones; `None` when it
-/// is too long for a code.
+/// A text's code: its `size` in modules, and the `path` of the dark modules. `None` if the text
+/// is too long.
 pub fn qr_svg(text: &str) -> Option<Value> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
     let width = code.width();
     let mut path = String::new();
-    for (nth, color) in code.to_colors().into_iter().enumerate() {
+    for (index, color) in code.to_colors().into_iter().enumerate() {
         if color == Color::Dark {
-            let _ = write!(path, "M{} {}h1v1h-1z", nth % width + QUIET_ZONE, nth / width + QUIET_ZONE);
+            let _ = write!(path, "M{} {}h1v1h-1z", index % width + QUIET_ZONE, index / width + QUIET_ZONE);
         }
     }
     Some(context! { size => width + 2 * QUIET_ZONE, path })

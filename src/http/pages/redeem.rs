@@ -1,38 +1,48 @@
-//! `/redeem`: what a mail's link opens. The target of a request, signed in, approves or
-//! declines it.
+//! `/redeem`: the page of a request mail's link, where the signed-in target approves or
+//! declines the request.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
+use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::HtmlErrors;
-use super::context::{PageContext, query_token};
-use super::error::{PageError, query_encode};
+use super::context::PageContext;
+use super::error::PageError;
 use super::form::Form;
-use super::session::SignedIn;
+use super::responses::{FormErrors, HtmlErrors};
+use super::templates;
+use super::url::{query_encode, query_token};
+use crate::actors::registry::CommandError;
 use crate::domain::bundle::Bundle;
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
 use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
 use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{BodyErrors, Errors};
-use crate::http::response_delay;
+use crate::http::middleware::response_delay;
+use crate::http::openapi::error_responses::Errors;
+use crate::http::routing::get;
 use crate::http::state::AppState;
+use crate::services::requests::{self, LinkOwner};
+use crate::services::sessions::SignedIn;
 use crate::store::lookup::LookupKey;
-use crate::store::{requests, users};
+
+pub(super) fn routes(app: &mut ServiceConfig) {
+    let redeem = templates::resource("/redeem", "GET, HEAD, POST");
+    app.service(redeem.route(get().to(show)).route(web::post().to(decide)));
+}
 
 #[derive(OpenApi)]
 #[openapi(paths(show, decide))]
 pub(super) struct Document;
 
-/// What a request asks for.
+/// Shows a request.
 ///
-/// Who is not signed in is asked to; nothing is looked up before that, so that the link
-/// alone tells its finder nothing. A token that is used, expired, unknown or somebody
-/// else's is 404.
+/// Signed-out visitors see the sign-in form. The token is not looked up for them: the link
+/// alone reveals nothing. If the token is used, expired, unknown or another user's, the
+/// response is 404.
 #[utoipa::path(
     get,
     path = "/redeem",
@@ -46,23 +56,23 @@ pub(super) struct Document;
         Errors<HtmlErrors, 503>,
     ),
 )]
-pub(super) async fn show(
-    services: Data<AppState>,
+async fn show(
+    state: Data<AppState>,
     request: HttpRequest,
     ctx: PageContext,
 ) -> Result<HttpResponse, PageError> {
-    let Some(token) = query_token(&request) else { return link_inactive_page(&services, &ctx, None).await };
-    // What our key has not made is no link of ours.
-    let opened = services.keyring.verify_redeem_token(&token).ok();
+    let Some(token) = query_token(&request) else { return link_inactive_page(&state, &ctx, None).await };
+    // Views of invalid tokens are not counted.
+    let verified = state.keyring.verify_redeem_token(&token).ok();
     let Some(SignedIn { user, .. }) = &ctx.signed_in else {
-        opened.into_iter().for_each(|id| services.link_views.record_fetch(id, false));
+        verified.into_iter().for_each(|id| state.link_views.record_fetch(id, false));
         let context = context! { next => &ctx.current_url, email => "", error => None::<()>, intro => "redeem-sign-in" };
         return Ok(ctx.render_ok("sign-in", context));
     };
-    let id = services.redeem_id(&token);
-    let found = services.registry.look_up(LookupKey::Request(id)).await?;
+    let id = state.redeem_id(&token);
+    let found = state.registry.look_up(LookupKey::Request(id)).await?;
     let request = found.request(id, user.id);
-    opened.into_iter().for_each(|id| services.link_views.record_fetch(id, request.is_some()));
+    verified.into_iter().for_each(|id| state.link_views.record_fetch(id, request.is_some()));
     match request {
         Some((request, parties, _)) => {
             let request_summary = request_summary(parties.grantee, parties.bundle);
@@ -70,33 +80,28 @@ pub(super) async fn show(
             let idempotency_key = entropy::uuid().to_string();
             Ok(ctx.render_ok("redeem", context! { token, idempotency_key, request_summary, until }))
         }
-        None => link_inactive_page(&services, &ctx, Some(id)).await,
+        None => link_inactive_page(&state, &ctx, Some(id)).await,
     }
 }
 
-/// The form, as it is documented.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::Decide)]
-#[expect(dead_code, reason = "parsed by `decide`; declared for the OpenAPI schema")]
 struct DecideForm {
-    /// What shows that the form was ours.
-    csrf: String,
+    #[serde(rename = "csrf")]
+    _csrf: String,
     /// The redeem token.
     token: String,
     decision: Decision,
-    /// What makes a form that is sent twice count once.
+    /// Identifies the form, so that sending it twice approves once.
     #[schema(nullable = false)]
     idempotency_key: Option<String>,
 }
 
-/// What the person at the form wants.
-#[derive(ToSchema)]
-#[schema(as = page::Decision, rename_all = "lowercase")]
-#[expect(dead_code, reason = "as above")]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = page::Decision)]
 enum Decision {
-    /// To give it.
     Approve,
-    /// Not to give it.
     Decline,
 }
 
@@ -110,41 +115,38 @@ enum Decision {
     responses(
         (status = 200, description = "The result.", body = String, content_type = "text/html"),
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
-pub(super) async fn decide(services: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
+async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
     let Form { ctx, fields } = &form;
-    let (token, decision) = (fields.required("token")?, fields.required("decision")?);
-    let user = &form.require_user(&format!("/redeem?token={}", query_encode(token)))?.user;
-    let id = services.redeem_id(token);
+    let DecideForm { token, decision, idempotency_key, .. } = fields.to()?;
+    let user = &form.require_user(&format!("/redeem?token={}", query_encode(&token)))?.user;
+    let id = state.redeem_id(&token);
     let audit = ctx.audit.clone();
     match decision {
-        "approve" => {
-            let idempotency_key = fields
-                .optional("idempotency_key")
-                .and_then(|idempotency_key| IdempotencyKey::new(idempotency_key).ok());
-            match services.registry.redeem(id, user.id, idempotency_key, audit).await? {
+        Decision::Approve => {
+            let idempotency_key = idempotency_key.and_then(|key| IdempotencyKey::new(&key).ok());
+            match state.registry.redeem(id, user.id, idempotency_key, audit).await {
                 Ok((grant, participants)) => {
                     let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
                     let request_summary = request_summary(parties.grantee, parties.bundle);
                     Ok(ctx.render_ok("request-approved", context! { grant => grant.id.0, request_summary }))
                 }
-                Err(_) => link_inactive_page(&services, ctx, Some(id)).await,
+                Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
+                Err(CommandError::Unavailable(error)) => Err(error.into()),
             }
         }
-        "decline" => match services.registry.decline(id, user.id, audit).await? {
+        Decision::Decline => match state.registry.decline(id, user.id, audit).await {
             Ok(_) => Ok(ctx.render_message(StatusCode::OK, "redeem-declined")),
-            Err(_) => link_inactive_page(&services, ctx, Some(id)).await,
+            Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
+            Err(CommandError::Unavailable(error)) => Err(error.into()),
         },
-        _ => Err(ApiError::BadRequest("The decision must be approve or decline.".to_owned()).into()),
     }
 }
 
-/// What is asked for, by whom.
+/// The requester and the bundle of a request.
 pub(super) fn request_summary(requester: &User, bundle: &Bundle) -> Value {
     context! {
         requester => requester.display_name(),
@@ -155,46 +157,27 @@ pub(super) fn request_summary(requester: &User, bundle: &Bundle) -> Value {
     }
 }
 
-/// Nothing to decide: one page for all reasons. Whose request it was may ask for another
-/// one; who is somebody else, and the request lives, is told that alone.
+/// The page of a link that cannot be used. It is the same for every reason, with two
+/// exceptions: the target sees whom to ask for a new request, and other visitors learn that a
+/// pending request was sent to another account.
 async fn link_inactive_page(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
-    token: Option<RedeemId>,
+    id: Option<RedeemId>,
 ) -> Result<HttpResponse, PageError> {
     let me = ctx.signed_in.as_ref().map(|signed_in| signed_in.user.id);
-    let found = match token {
-        Some(id) => {
-            let found = services.store.read(move |conn| {
-                let Some(request) = requests::by_redeem_id(conn, id)? else { return Ok(None) };
-                let allowed = users::by_ids(conn, &[request.terms.grantee])?.pop();
-                let live = request.is_pending(conn.now()?);
-                Ok(Some((request.terms.target, live, allowed)))
-            });
-            found.await?
-        }
+    let owner = match id {
+        Some(id) => requests::find_link_owner(&state.store, id).await?,
         None => None,
     };
-    let mut answer = match found {
-        Some((target, true, _)) if Some(target) != me => ctx.render(
-            StatusCode::NOT_FOUND,
-            "link-inactive",
-            context! { key => "redeem-wrong-account", requester => None::<()> },
-        ),
-        Some((target, _, Some(allowed))) if Some(target) == me => {
-            let requester = context! { name => allowed.display_name(), email => allowed.email.as_str() };
-            ctx.render(
-                StatusCode::NOT_FOUND,
-                "link-inactive",
-                context! { key => "redeem-inactive", requester },
-            )
-        }
-        _ => ctx.render(
-            StatusCode::NOT_FOUND,
-            "link-inactive",
-            context! { key => "redeem-inactive", requester => None::<()> },
-        ),
+    let (key, requester) = match owner {
+        Some(LinkOwner { target, grantee, .. }) if Some(target) == me => ("redeem-inactive", grantee),
+        Some(LinkOwner { is_pending: true, .. }) => ("redeem-wrong-account", None),
+        Some(LinkOwner { is_pending: false, .. }) | None => ("redeem-inactive", None),
     };
-    response_delay::quantize(&mut answer);
-    Ok(answer)
+    let requester =
+        requester.map(|user| context! { name => user.display_name(), email => user.email.as_str() });
+    let mut response = ctx.render(StatusCode::NOT_FOUND, "link-inactive", context! { key, requester });
+    response_delay::quantize(&mut response);
+    Ok(response)
 }

@@ -1,52 +1,58 @@
 //! `/sign-in` and `/sign-out`.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Query};
+use actix_web::web::{self, Data, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::HtmlErrors;
-use super::context::{PageContext, safe_redirect, set_cookie};
-use super::error::{PageError, see_other};
+use super::context::PageContext;
+use super::cookies::set_cookie;
+use super::error::{PageError, wait_text};
 use super::form::{AnonymousForm, Form};
-use super::session;
-use super::templates::accept_language;
+use super::responses::{FormErrors, HtmlErrors};
+use super::templates::{accept_language, resource};
+use super::url::{safe_redirect, see_other};
+use crate::auth::error::AuthError;
+use crate::domain::audit::AuditContext;
 use crate::domain::user::Email;
-use crate::http::auth::AuthError;
 use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::extract::client_ip;
+use crate::http::middleware::response_delay;
+use crate::http::openapi::error_responses::Errors;
+use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
-use crate::store::users;
+use crate::services::sessions;
+
+pub(super) fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/sign-in", "GET, HEAD, POST").route(get().to(show)).route(web::post().to(sign_in)))
+        .service(resource("/sign-out", "POST").route(web::post().to(sign_out)));
+}
 
 #[derive(OpenApi)]
 #[openapi(paths(show, sign_in, sign_out))]
 pub(super) struct Document;
 
-/// Where somebody wants to go who has to sign in first.
 #[derive(Deserialize)]
-pub(super) struct NextParam {
+struct NextParam {
     next: Option<String>,
 }
 
-/// The form, as it is documented.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::SignIn)]
-#[expect(dead_code, reason = "parsed by `sign_in`; declared for the OpenAPI schema")]
 struct SignInForm {
-    /// What shows that the form was ours.
-    csrf: String,
+    #[serde(rename = "csrf")]
+    _csrf: String,
     email: String,
     #[schema(format = Password)]
     password: String,
-    /// The path to go to then.
+    /// The path to redirect to after sign-in.
     #[schema(nullable = false)]
     next: Option<String>,
 }
 
-/// The form that signs somebody in.
+/// Shows the sign-in form.
 #[utoipa::path(
     get,
     path = "/sign-in",
@@ -58,7 +64,7 @@ struct SignInForm {
         (status = 303, description = "Already signed in. Redirects to the given path."),
     ),
 )]
-pub(super) async fn show(ctx: PageContext, query: Option<Query<NextParam>>) -> HttpResponse {
+async fn show(ctx: PageContext, query: Option<Query<NextParam>>) -> HttpResponse {
     let next = query.and_then(|query| query.into_inner().next);
     let next = safe_redirect(next.as_deref());
     match &ctx.signed_in {
@@ -67,7 +73,7 @@ pub(super) async fn show(ctx: PageContext, query: Option<Query<NextParam>>) -> H
     }
 }
 
-/// Signs somebody in, and leads them on.
+/// Signs a user in, and redirects to `next`.
 #[utoipa::path(
     post,
     path = "/sign-in",
@@ -76,60 +82,51 @@ pub(super) async fn show(ctx: PageContext, query: Option<Query<NextParam>>) -> H
     request_body(content = SignInForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed in. Redirects to the given path."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 429>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
-pub(super) async fn sign_in(
-    services: Data<AppState>,
+async fn sign_in(
+    state: Data<AppState>,
     request: HttpRequest,
     AnonymousForm(Form { ctx, fields }): AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    let (email, password) = (fields.required("email")?, fields.required("password")?);
-    let next = safe_redirect(fields.optional("next"));
-    // In another window, since the form was shown.
+    let SignInForm { email, password, next, .. } = fields.to()?;
+    let next = safe_redirect(next.as_deref());
+    // The user may have signed in in another window since the form was shown.
     let me = ctx.signed_in.as_ref().map(|signed_in| &signed_in.user.email);
-    if me.is_some() && me == Email::new(email).ok().as_ref() {
+    if me.is_some() && me == Email::new(&email).ok().as_ref() {
         return Ok(see_other(next));
     }
-    let render_again = |status, key| render_form(&ctx, status, next, email, Some(key));
+    let render_again = |status, error| render_form(&ctx, status, next, &email, Some(error));
     let sign_in_failed = || {
-        let mut answer = render_again(StatusCode::FORBIDDEN, "sign-in-failed");
-        response_delay::quantize(&mut answer);
-        Ok(answer)
+        let mut response = render_again(StatusCode::FORBIDDEN, ctx.language.t("sign-in-failed"));
+        response_delay::quantize(&mut response);
+        Ok(response)
     };
-    let checked = services.authenticator.sign_in(email, password, client_ip::of_request(&request)).await;
-    let (user, hash) = match checked {
+    let verified = state.authenticator.sign_in(&email, &password, client_ip::of_request(&request)).await;
+    let (user, hash) = match verified {
         Ok((user, hash)) => (user.id, hash),
         Err(AuthError::Unauthenticated) => return sign_in_failed(),
-        Err(AuthError::RateLimited(exceeded)) => {
-            let problem = ApiError::from(exceeded);
-            return Ok(problem.with_headers(render_again(problem.status(), "sign-in-rate-limited")));
+        Err(AuthError::RateLimited(limit)) => {
+            let text = wait_text("sign-in-rate-limited", limit, ctx.language);
+            let error = ApiError::from(limit);
+            return Ok(error.with_headers(render_again(error.status(), text)));
         }
         Err(error) => return Err(error.into()),
     };
-    let mut audit = ctx.audit.clone();
-    audit.actor = Some(user);
-    let language = accept_language(&request);
-    let opened = services.store.write(move |conn| {
-        // It may have been changed since it was looked at, here or elsewhere.
-        if !users::lock_with_password(conn, user, &hash)? {
-            return Ok(None);
-        }
-        session::open(conn, user, &audit, language).map(Some)
-    });
+    let audit = AuditContext { actor: Some(user), ..ctx.audit.clone() };
+    let opened = sessions::sign_in(&state.store, audit, user, hash, accept_language(&request));
     let Some(token) = opened.await? else {
-        services.authenticator.invalidate(user);
+        state.authenticator.invalidate(user);
         return sign_in_failed();
     };
-    let mut answer = see_other(next);
-    set_cookie(&mut answer, &ctx.cookies.session_cookie(&token));
-    Ok(answer)
+    let mut response = see_other(next);
+    set_cookie(&mut response, &ctx.cookies.session_cookie(&token));
+    Ok(response)
 }
 
-/// Ends the session.
+/// Signs the user out.
 #[utoipa::path(
     post,
     path = "/sign-out",
@@ -138,31 +135,25 @@ pub(super) async fn sign_in(
     request_body(content = super::form::CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Signed out. Redirects to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
-        Errors<HtmlErrors, 503>,
+        FormErrors,
     ),
 )]
-pub(super) async fn sign_out(
-    services: Data<AppState>,
-    Form { ctx, .. }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn sign_out(state: Data<AppState>, Form { ctx, .. }: Form) -> Result<HttpResponse, PageError> {
     if let Some(signed_in) = ctx.signed_in {
-        let (id, user, audit) = (signed_in.session.id, signed_in.user.id, ctx.audit);
-        services.store.write(move |conn| session::close(conn, id, user, &audit)).await?;
+        sessions::close(&state.store, ctx.audit, signed_in.user.id, signed_in.session.id).await?;
     }
-    let mut answer = see_other("/sign-in");
-    set_cookie(&mut answer, &ctx.cookies.expired_session_cookie());
-    Ok(answer)
+    let mut response = see_other("/sign-in");
+    set_cookie(&mut response, &ctx.cookies.expired_session_cookie());
+    Ok(response)
 }
 
-/// The form, with what went wrong the last time.
+/// The form with the previous input, and why sign-in failed.
 fn render_form(
     ctx: &PageContext,
     status: StatusCode,
     next: &str,
     email: &str,
-    error: Option<&str>,
+    error: Option<String>,
 ) -> HttpResponse {
     ctx.render(status, "sign-in", context! { next, email, error, intro => None::<()> })
 }

@@ -1,4 +1,4 @@
-//! Templates, and what each page is answered with.
+//! The page templates, their filters, and the headers of rendered pages.
 
 use std::sync::LazyLock;
 
@@ -13,20 +13,20 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::assets;
+use super::{assets, error};
 use crate::domain::permission::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::i18n::Language;
 use crate::i18n::template::{bdi, language, t};
 
-/// What a page may load and do: what is ours, and no script that stands in a page.
+/// Pages load files and send forms only from and to this site, and run no inline scripts.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What a mail address in a `mailto:` link is not written with (RFC 6068, 2).
+/// Characters that are escaped in the address of a `mailto:` link (RFC 6068, section 2).
 const MAILTO_ESCAPE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_');
 
-/// Declares the templates by their names.
+/// Declares `TEMPLATES`: each template with the source in `templates/<name>.html`.
 macro_rules! templates {
     ($($name:literal),+ $(,)?) => {
         const TEMPLATES: &[(&str, &str)] = &[$(($name, include_str!(concat!("templates/", $name, ".html")))),+];
@@ -102,22 +102,22 @@ static TEMPLATE_ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// `{{ micros | moment }}`: a moment in words.
+/// `{{ micros | datetime }}`: a date and time in the page's language.
 fn datetime(state: &State<'_, '_>, micros: i64) -> String {
     language(state).date_time(Timestamp::from_micros(micros))
 }
 
-/// `{{ bits | rights }}`: what a mask lets somebody do with the reader's data, as a list.
+/// `{{ bits | rights }}`: the rights in a mask, on the reader's own data.
 fn rights(state: &State<'_, '_>, bits: i64) -> Vec<String> {
     Mask::new(bits).map(|mask| language(state).describe_rights(mask)).unwrap_or_default()
 }
 
-/// `{{ bits | rights_of_others }}`: the same, where the data is not the reader's.
+/// `{{ bits | rights_of_others }}`: the rights in a mask, on another user's data.
 fn rights_of_others(state: &State<'_, '_>, bits: i64) -> Vec<String> {
     Mask::new(bits).map(|mask| language(state).describe_rights_of_others(mask)).unwrap_or_default()
 }
 
-/// A page of a template, in a language. (`lang` is known to all templates.)
+/// Renders a template. Every template has `lang`, the tag of the language.
 pub fn render(status: StatusCode, language: Language, template: &str, context: Value) -> HttpResponse {
     let context = minijinja::context! { lang => language.tag(), ..context };
     let rendered = TEMPLATE_ENVIRONMENT.get_template(template).and_then(|template| template.render(context));
@@ -133,12 +133,12 @@ pub fn render(status: StatusCode, language: Language, template: &str, context: V
         .body(html)
 }
 
-/// The language of whoever sent this.
+/// The language of a page for this request: the best match, or the default.
 pub fn request_language(request: &HttpRequest) -> Language {
     accept_language(request).unwrap_or_default()
 }
 
-/// The same, if they tell of any.
+/// The best match of `Accept-Language`. `None` if the header is missing.
 pub fn accept_language(request: &HttpRequest) -> Option<Language> {
     let header = request.headers().get(ACCEPT_LANGUAGE)?;
     header.to_str().ok().map(Language::accepted)
@@ -148,13 +148,12 @@ tokio::task_local! {
     static CURRENT_LANGUAGE: Language;
 }
 
-/// The language of whoever is being answered with a page.
+/// The language of the request that the current task handles.
 pub fn current_language() -> Language {
     CURRENT_LANGUAGE.try_with(|language| *language).unwrap_or_default()
 }
 
-/// [`crate::http::routing::resource`], for pages: what goes wrong there is told in the
-/// language of whoever sent the request.
+/// Like [`crate::http::routing::resource`], with errors in the language of the request.
 pub fn resource(
     path: &str,
     allow: &'static str,
@@ -167,7 +166,7 @@ pub fn resource(
         InitError = (),
     > + use<>,
 > {
-    crate::http::routing::resource(path, allow).wrap(from_fn(
+    crate::http::routing::resource(path, allow).app_data(error::ERROR_RENDERER).wrap(from_fn(
         async |request: ServiceRequest, next: Next<BoxBody>| {
             CURRENT_LANGUAGE.scope(request_language(request.request()), next.call(request)).await
         },

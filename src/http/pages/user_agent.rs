@@ -1,13 +1,13 @@
-//! What a browser calls itself, in words that people know.
+//! Readable names of browsers.
 
 use crate::i18n::Language;
 
-/// A `User-Agent`, as it was sent.
+/// A `User-Agent` header.
 #[derive(Clone, Copy, Debug)]
 pub struct UserAgent<'a>(pub &'a str);
 
-/// What browsers have in their names, and what people call them. Most claim to be others
-/// as well: the first that fits is meant.
+/// Texts in the header, and the browsers that they stand for. Most browsers also name others:
+/// the first match counts.
 const BROWSERS: [(&str, &str); 9] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -19,7 +19,7 @@ const BROWSERS: [(&str, &str); 9] = [
     ("Chrome/", "Chrome"),
     ("Safari/", "Safari"),
 ];
-/// The same of what they run on.
+/// Texts in the header, and the systems that they stand for.
 const SYSTEMS: [(&str, &str); 8] = [
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -30,16 +30,16 @@ const SYSTEMS: [(&str, &str); 8] = [
     ("Linux", "Linux"),
     ("BSD", "BSD"),
 ];
-/// The most characters of a name that nobody knows.
+/// Characters of an unknown header that are shown.
 const MAX_LENGTH: usize = 60;
 
 impl UserAgent<'_> {
-    /// The browser, and what it runs on; or what it says, when that is no browser's name.
+    /// The names of the browser and its system, or the header if both are unknown.
     pub fn describe(self, language: Language) -> String {
-        let of = |known: &[(&str, &'static str)]| {
-            known.iter().find(|(sign, _)| self.0.contains(sign)).map(|(_, name)| *name)
+        let find = |known: &[(&str, &'static str)]| {
+            known.iter().find(|(text, _)| self.0.contains(text)).map(|(_, name)| *name)
         };
-        match (of(&BROWSERS), of(&SYSTEMS)) {
+        match (find(&BROWSERS), find(&SYSTEMS)) {
             (Some(browser), Some(system)) => {
                 language.t_args("client-on-system", &[("client", browser), ("system", system)])
             }
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn user_agents_are_shown_by_browser_and_system_name() {
-        for (agent, words) in [
+        for (agent, description) in [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0",
@@ -77,7 +77,7 @@ mod tests {
             ("curl/8.14.1", "curl/8.14.1"),
             (" ", "Unknown browser"),
         ] {
-            assert_eq!(UserAgent(agent).describe(Language::English), words, "{agent}");
+            assert_eq!(UserAgent(agent).describe(Language::English), description, "{agent}");
         }
         assert_eq!(UserAgent(&"ä".repeat(200)).describe(Language::German).chars().count(), MAX_LENGTH);
     }

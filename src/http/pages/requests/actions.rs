@@ -1,22 +1,23 @@
-//! What is done about requests by their numbers, as a party to them.
+//! Actions on a request by one of its parties, and unblocking.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
-use super::super::HtmlErrors;
-use super::super::error::{PageError, see_other};
-use super::super::form::{CsrfForm, Form};
-use super::super::pager::parse_number;
+use crate::actors::registry::CommandError;
 use crate::domain::block::Block;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::user::UserId;
 use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::openapi::error_responses::Errors;
+use crate::http::pages::error::PageError;
+use crate::http::pages::form::{CsrfForm, Form};
+use crate::http::pages::responses::{FormErrors, HtmlErrors};
+use crate::http::pages::url::{parse_number, see_other};
 use crate::http::state::AppState;
+use crate::services::requests;
 use crate::store::ledger::ResendMailError;
-use crate::store::requests;
 
-/// Ends a request: its target declines, its requester withdraws.
+/// Closes a request: its target declines it, its requester withdraws it.
 #[utoipa::path(
     post,
     path = "/requests/{id}/close",
@@ -26,27 +27,26 @@ use crate::store::requests;
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Closed. Redirects to the list, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
 pub(super) async fn close(
-    services: Data<AppState>,
+    state: Data<AppState>,
     id: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
     let me = form.require_user("/")?.user.id;
     let id = RequestId(parse_number(&id)?);
-    match services.registry.withdraw(id, me, form.ctx.audit).await? {
+    match state.registry.withdraw(id, me, form.ctx.audit).await {
         Ok(RequestOutcome::Declined) => Ok(see_other("/?flash=declined")),
         Ok(_) => Ok(see_other("/requests?flash=withdrawn")),
-        Err(_) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Rejected(_)) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
 }
 
-/// Has a request's mail sent anew, with the same link, within the limits of asking.
+/// Queues a request's mail again, with the same link. Counts toward the limits of requests.
 #[utoipa::path(
     post,
     path = "/requests/{id}/resend",
@@ -56,35 +56,35 @@ pub(super) async fn close(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Queued. Redirects to the list, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
         Errors<HtmlErrors, 429>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
 pub(super) async fn resend(
-    services: Data<AppState>,
+    state: Data<AppState>,
     id: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
     let me = &form.require_user("/requests")?.user;
-    let request = services.live_request(&id, me.id).await?;
-    let limits = services.config.limits.requests.for_user(me);
+    let request = find_pending(&state, &id, me.id).await?;
+    let limits = state.config.limits.requests.for_user(me);
     let audit = form.ctx.audit.clone();
-    match services.registry.resend_mail(request.id, request.terms, me.id, limits, audit).await? {
+    match state.registry.resend_mail(request.id, request.terms, me.id, limits, audit).await {
         Ok(()) => {
-            services.mailer.notify();
+            state.mailer.notify();
             Ok(see_other("/requests?flash=resent"))
         }
-        Err(ResendMailError::AlreadyPending) => Ok(see_other("/requests?flash=mail-pending")),
-        Err(ResendMailError::Request(_)) => Err(ApiError::NotFound.into()),
-        Err(ResendMailError::RateLimited(exceeded)) => Err(exceeded.into()),
+        Err(CommandError::Rejected(ResendMailError::AlreadyPending)) => {
+            Ok(see_other("/requests?flash=mail-pending"))
+        }
+        Err(CommandError::Rejected(ResendMailError::Request(_))) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Rejected(ResendMailError::RateLimited(limit))) => Err(limit.into()),
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
 }
 
-/// Takes no more requests from whom a request comes from, as its target; those that wait
-/// are declined.
+/// Blocks a request's requester, as its target, and declines their pending requests.
 #[utoipa::path(
     post,
     path = "/requests/{id}/block",
@@ -94,27 +94,25 @@ pub(super) async fn resend(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Blocked. Redirects to the list, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
 pub(super) async fn block(
-    services: Data<AppState>,
+    state: Data<AppState>,
     id: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
     let me = form.require_user("/")?.user.id;
-    let request = services.live_request(&id, me).await?;
+    let request = find_pending(&state, &id, me).await?;
     if request.terms.target != me {
         return Err(ApiError::NotFound.into());
     }
-    services.registry.block(Block::from_terms(request.terms), form.ctx.audit).await?;
+    state.registry.block(Block::from_terms(request.terms), form.ctx.audit).await?;
     Ok(see_other("/?flash=blocked"))
 }
 
-/// Takes requests from somebody again.
+/// Unblocks a user.
 #[utoipa::path(
     post,
     path = "/blocks/{user}/delete",
@@ -124,33 +122,25 @@ pub(super) async fn block(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Unblocked. Redirects to the list, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 404>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
 pub(super) async fn unblock(
-    services: Data<AppState>,
+    state: Data<AppState>,
     user: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
     let target = form.require_user("/requests")?.user.id;
     let block = Block { target, blocked: UserId(parse_number(&user)?) };
-    match services.registry.unblock(block, form.ctx.audit).await? {
+    match state.registry.unblock(block, form.ctx.audit).await? {
         true => Ok(see_other("/requests?flash=unblocked")),
         false => Err(ApiError::NotFound.into()),
     }
 }
 
-impl AppState {
-    /// The live request of this number to which somebody is a party.
-    async fn live_request(&self, id: &str, party: UserId) -> Result<PermissionRequest, ApiError> {
-        let id = RequestId(parse_number(id)?);
-        let found = self.store.read(move |conn| {
-            let now = conn.now()?;
-            requests::pending_by_ids(conn, &[id], party, now)
-        });
-        found.await?.pop().ok_or(ApiError::NotFound)
-    }
+/// The pending request with this number, if the user is a party to it.
+async fn find_pending(state: &AppState, number: &str, party: UserId) -> Result<PermissionRequest, ApiError> {
+    let id = RequestId(parse_number(number)?);
+    requests::find_pending(&state.store, id, party).await?.ok_or(ApiError::NotFound)
 }

@@ -1,68 +1,74 @@
-//! `/ask`: a form that asks somebody for a permission, as the API does.
+//! `/requests/new`: the form that requests a permission from another user.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use minijinja::{Value, context};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::super::HtmlErrors;
-use super::super::context::PageContext;
-use super::super::error::{PageError, see_other};
-use super::super::form::{Form, FormFields};
-use super::super::pager::{FieldError, parse_number};
+use crate::actors::registry::CommandError;
 use crate::domain::bundle::BundleId;
-use crate::domain::bundle_permission::Terms;
 use crate::domain::permission_request::NewPermissionRequest;
+use crate::domain::terms::Terms;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
-use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{BodyErrors, Errors};
+use crate::http::openapi::error_responses::Errors;
+use crate::http::pages::context::PageContext;
+use crate::http::pages::error::PageError;
+use crate::http::pages::form::{FieldError, Form};
+use crate::http::pages::responses::{FormErrors, HtmlErrors, SignedInPage};
+use crate::http::pages::url::{parse_number, see_other};
 use crate::http::state::AppState;
+use crate::services::requests;
 use crate::store::ledger::CreateRequestError;
 use crate::store::lookup::{LookupKey, UserRef};
-use crate::store::{LimitOffset, bundles};
 
-/// Seconds in a day.
 const SECONDS_PER_DAY: i64 = 86_400;
-/// The most bundles to choose from.
+/// Bundles that the form offers.
 const MAX_BUNDLES: i64 = 500;
 
-/// The form, filled in so far.
-#[derive(Debug, Default)]
-struct RequestInput {
+/// The fields of the form. They are strings, because invalid input is shown again.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = page::NewRequest)]
+struct NewRequestForm {
+    #[serde(rename = "csrf")]
+    _csrf: String,
+    /// The email address of the target.
     email: String,
+    /// The bundle's number.
+    #[schema(value_type = i64)]
     bundle: String,
+    /// Days until the request expires.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, nullable = false)]
     days: String,
+    /// Identifies the form, so that sending it twice creates one request.
+    #[schema(nullable = false)]
+    idempotency_key: Option<String>,
 }
 
-impl RequestInput {
-    fn from_fields(fields: &FormFields) -> Result<Self, ApiError> {
-        let (email, bundle) = (fields.required("email")?, fields.required("bundle")?);
-        let days = fields.optional("days").unwrap_or_default();
-        Ok(Self { email: email.trim().to_owned(), bundle: bundle.to_owned(), days: days.trim().to_owned() })
-    }
-
-    /// Seconds that the request is to live.
-    fn lifetime(&self, services: &AppState) -> Result<i64, FieldError> {
+impl NewRequestForm {
+    /// The lifetime of the request, in seconds.
+    fn lifetime(&self, state: &AppState) -> Result<i64, FieldError> {
         let field_error = FieldError::new("days", "new-request-error-days");
-        let requested = match self.days.as_str() {
+        let requested = match self.days.trim() {
             "" => None,
             days => {
                 let days = parse_number(days).map_err(|_| field_error)?;
                 Some(days.checked_mul(SECONDS_PER_DAY).ok_or(field_error)?)
             }
         };
-        services.config.requests.allowed_lifetime(requested).ok_or(field_error)
+        state.config.requests.allowed_lifetime(requested).ok_or(field_error)
     }
 
     fn to_context(&self) -> Value {
-        context! { email => &self.email, bundle => &self.bundle, days => &self.days }
+        context! { email => self.email.trim(), bundle => &self.bundle, days => self.days.trim() }
     }
 }
 
-/// The form that asks somebody.
+/// Shows the form.
 #[utoipa::path(
     get,
     path = "/requests/new",
@@ -72,41 +78,19 @@ impl RequestInput {
         ("email" = Option<String>, Query, nullable = false, description = "The user to ask."),
         ("bundle" = Option<String>, Query, nullable = false, description = "The bundle to ask for."),
     ),
-    responses(
-        (status = 200, description = "The form.", body = String, content_type = "text/html"),
-        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
-        Errors<HtmlErrors, 503>,
-    ),
+    responses(SignedInPage),
 )]
-pub(super) async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_user()?;
-    let known = |name| ctx.query_param(name).unwrap_or_default();
-    let input = RequestInput { email: known("email"), bundle: known("bundle"), days: String::new() };
-    render_form(&services, &ctx, &input, None).await
+    let param = |name| ctx.query_param(name).unwrap_or_default();
+    let input =
+        NewRequestForm { email: param("email"), bundle: param("bundle"), ..NewRequestForm::default() };
+    render_form(&state, &ctx, &input, None).await
 }
 
-/// The form, as it is documented.
-#[derive(ToSchema)]
-#[schema(as = page::NewRequest)]
-#[expect(dead_code, reason = "parsed by `create`; declared for the OpenAPI schema")]
-struct NewRequestForm {
-    /// What shows that the form was ours.
-    csrf: String,
-    /// Who is asked.
-    email: String,
-    /// A bundle's number.
-    bundle: i64,
-    /// Days that the request is to live.
-    #[schema(nullable = false)]
-    days: Option<i64>,
-    /// What makes a form that is sent twice count once.
-    #[schema(nullable = false)]
-    idempotency_key: Option<String>,
-}
-
-/// Asks somebody for a permission, and mails them.
+/// Creates a permission request, and queues its mail.
 ///
-/// Within the API's limits, and saying no more of people who are not there.
+/// The limits are those of the API, and so is what a response reveals about unknown users.
 #[utoipa::path(
     post,
     path = "/requests/new",
@@ -115,56 +99,52 @@ struct NewRequestForm {
     request_body(content = NewRequestForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Created. Redirects to the list, or to the sign-in page."),
-        BodyErrors<HtmlErrors>,
-        Errors<HtmlErrors, 403>,
+        FormErrors,
         Errors<HtmlErrors, 429>,
-        Errors<HtmlErrors, 503>,
     ),
 )]
-pub(super) async fn create(services: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
+pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
     let me = &form.require_user("/requests/new")?.user;
     let (ctx, fields) = (&form.ctx, &form.fields);
-    let input = RequestInput::from_fields(fields)?;
-    let new = match resolve_request(&services, ctx, me, &input).await? {
-        Ok(new) => NewPermissionRequest {
-            idempotency_key: fields
-                .optional("idempotency_key")
-                .and_then(|idempotency_key| IdempotencyKey::new(idempotency_key).ok()),
-            ..new
-        },
-        Err(field_error) => return render_form(&services, ctx, &input, Some(field_error)).await,
+    let input: NewRequestForm = fields.to()?;
+    let new = match resolve_request(&state, ctx, me, &input).await? {
+        Ok(new) => new,
+        Err(field_error) => return render_form(&state, ctx, &input, Some(field_error)).await,
     };
-    let limits = services.config.limits.requests.for_user(me);
-    let field_error = match services.registry.create_request(new, limits, ctx.audit.clone()).await? {
+    let limits = state.config.limits.requests.for_user(me);
+    let field_error = match state.registry.create_request(new, limits, ctx.audit.clone()).await {
         Ok(_) => {
-            services.mailer.notify();
+            state.mailer.notify();
             return Ok(see_other("/requests?flash=requested"));
         }
-        Err(CreateRequestError::AlreadyGranted) => FieldError::new("bundle", "new-request-error-granted"),
-        Err(CreateRequestError::Blocked) => FieldError::forbidden("email", "new-request-error-blocked"),
-        Err(CreateRequestError::IdempotencyKeyConflict) => return Err(PageError::StaleForm),
-        Err(CreateRequestError::RateLimited(exceeded)) => return Err(exceeded.into()),
+        Err(CommandError::Unavailable(error)) => return Err(error.into()),
+        Err(CommandError::Rejected(error)) => match error {
+            CreateRequestError::AlreadyGranted => FieldError::new("bundle", "new-request-error-granted"),
+            CreateRequestError::Blocked => FieldError::forbidden("email", "new-request-error-blocked"),
+            CreateRequestError::IdempotencyKeyConflict => return Err(PageError::StaleForm),
+            CreateRequestError::RateLimited(limit) => return Err(limit.into()),
+        },
     };
-    render_form(&services, ctx, &input, Some(field_error)).await
+    render_form(&state, ctx, &input, Some(field_error)).await
 }
 
-/// Who is asked for what, for how long. What is wrong is told in the order of the API.
+/// Looks up the target and the bundle. Errors have the same precedence as in the API.
 async fn resolve_request(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
     me: &User,
-    input: &RequestInput,
+    input: &NewRequestForm,
 ) -> Result<Result<NewPermissionRequest, FieldError>, PageError> {
-    let lifetime = match input.lifetime(services) {
+    let lifetime = match input.lifetime(state) {
         Ok(lifetime) => lifetime,
         Err(field_error) => return Ok(Err(field_error)),
     };
-    let name = Email::new(&input.email).ok().map(UserRef::Email);
-    let id = parse_number(&input.bundle).ok().map(BundleId);
-    let found =
-        services.registry.look_up(LookupKey::UsersAndBundle(name.iter().cloned().collect(), id)).await?;
-    let target = name.and_then(|name| found.user(&name)).filter(|user| user.active);
-    let bundle = id.and_then(|id| found.bundle(id));
+    let target = Email::new(input.email.trim()).ok().map(UserRef::Email);
+    let bundle = parse_number(&input.bundle).ok().map(BundleId);
+    let key = LookupKey::UsersAndBundle(target.iter().cloned().collect(), bundle);
+    let found = state.registry.look_up(key).await?;
+    let target = target.and_then(|target| found.user(&target)).filter(|user| user.active);
+    let bundle = bundle.and_then(|bundle| found.bundle(bundle));
     let terms = match (target, bundle) {
         (None, _) => Err(FieldError::new("email", "new-request-error-unknown-user")),
         (Some(_), None) => Err(FieldError::new("bundle", "new-request-error-bundle")),
@@ -172,28 +152,26 @@ async fn resolve_request(
             .map_err(|_| FieldError::new("email", "new-request-error-self")),
     };
     if terms.is_err() {
-        services.record_user_lookup(me, target.is_none(), &ctx.audit).await?;
+        state.record_user_lookup(me, target.is_none(), &ctx.audit).await?;
     }
     Ok(terms.map(|terms| NewPermissionRequest {
         terms,
         asked_by: me.id,
         lifetime_seconds: lifetime,
         redeem_page: None,
-        idempotency_key: None,
+        idempotency_key: input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok()),
     }))
 }
 
-/// The form, with what was wrong the last time.
+/// The form with the previous input.
 async fn render_form(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
-    input: &RequestInput,
+    input: &NewRequestForm,
     field_error: Option<FieldError>,
 ) -> Result<HttpResponse, PageError> {
-    let all = LimitOffset { limit: MAX_BUNDLES, offset: 0 };
-    let listed = services.store.read(move |conn| bundles::list(conn, all)).await?;
-    let bundles: Vec<Value> = listed
-        .rows
+    let bundles: Vec<Value> = requests::list_bundles(&state.store, MAX_BUNDLES)
+        .await?
         .iter()
         .map(|bundle| {
             let id = bundle.id.0.to_string();
@@ -201,17 +179,17 @@ async fn render_form(
             context! { id, selected, name => bundle.display_name(), rights => bundle.permission.bits() }
         })
         .collect();
-    let requests = &services.config.requests;
-    let days = requests.max_ttl / SECONDS_PER_DAY;
+    let limits = &state.config.requests;
+    let max_days = limits.max_ttl / SECONDS_PER_DAY;
     let context = context! {
         bundles,
         input => input.to_context(),
-        field_error => FieldError::to_context(field_error),
+        field_error => FieldError::to_context(field_error, ctx.language),
         idempotency_key => entropy::uuid().to_string(),
-        default_lifetime => ctx.language.duration(requests.default_ttl),
-        // Who decides within less than a day is not asked for days.
-        max_days => days,
-        max_lifetime => (days > 0).then(|| ctx.language.duration(days * SECONDS_PER_DAY)),
+        default_lifetime => ctx.language.duration(limits.default_ttl),
+        max_days,
+        // The form has no field for days if the maximum is less than a day.
+        max_lifetime => (max_days > 0).then(|| ctx.language.duration(max_days * SECONDS_PER_DAY)),
     };
     let status = field_error.map_or(StatusCode::OK, |field_error| field_error.status);
     Ok(ctx.render(status, "new-request", context))

@@ -1,0 +1,47 @@
+//! The responses of pages, as the OpenAPI document describes them.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, PartialSchema};
+
+use crate::http::openapi::error_responses::{BodyErrors, ErrorSchemas, Errors};
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+/// The errors of pages: HTML pages.
+pub enum HtmlErrors {}
+
+impl ErrorSchemas for HtmlErrors {
+    const API_NAME: &'static str = "page";
+    const MEDIA_TYPE: &'static str = "text/html";
+    type Body = String;
+    type BadRequestBody = String;
+}
+
+/// A page for signed-in users, or a redirect to the sign-in page.
+pub struct SignedInPage;
+
+/// The errors of every form.
+pub struct FormErrors;
+
+impl IntoResponses for SignedInPage {
+    fn responses() -> Responses {
+        let page = ContentBuilder::new().schema(Some(String::schema())).build();
+        let page = ResponseBuilder::new().description("The page.").content("text/html", page).build();
+        let sign_in =
+            ResponseBuilder::new().description("Not signed in. Redirects to the sign-in page.").build();
+        let mut responses = Errors::<HtmlErrors, 503>::responses();
+        responses.extend([("200".to_owned(), page.into()), ("303".to_owned(), sign_in.into())]);
+        responses
+    }
+}
+
+impl IntoResponses for FormErrors {
+    fn responses() -> Responses {
+        let mut responses = BodyErrors::<HtmlErrors>::responses();
+        responses.extend(Errors::<HtmlErrors, 403>::responses());
+        responses.extend(Errors::<HtmlErrors, 503>::responses());
+        responses
+    }
+}
