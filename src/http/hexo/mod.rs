@@ -50,8 +50,8 @@ mod terms;
 mod user;
 mod view;
 
+use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 use utoipa::openapi::{RefOr, Required};
 

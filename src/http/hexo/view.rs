@@ -115,7 +115,7 @@ pub(super) struct BundleView<'a> {
     description: &'a str,
     id: i64,
     name: &'a str,
-    /// The rights, as a mask.
+    /// The rights as a bit mask.
     #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
     resource_uri: String,
