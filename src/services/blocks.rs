@@ -3,7 +3,7 @@
 use crate::domain::user::UserId;
 use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, blocks};
 
-/// A page of the users whom `target` blocks.
+/// A page of the users that `target` blocks.
 pub(crate) async fn list(
     store: &AsyncStore,
     target: UserId,
@@ -12,7 +12,7 @@ pub(crate) async fn list(
     store.read(move |conn| blocks::list_by_target(conn, target, page)).await
 }
 
-/// Those of `users` whom `target` blocks.
+/// Those of `users` that `target` blocks.
 pub(crate) async fn by_users(
     store: &AsyncStore,
     target: UserId,

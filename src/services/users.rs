@@ -10,7 +10,7 @@ pub(crate) async fn find(store: &AsyncStore, id: UserId) -> Result<Option<User>,
     Ok(store.read(move |conn| users::by_ids(conn, &[id])).await?.pop())
 }
 
-/// A page of the users whom `viewer` can see.
+/// A page of the users that `viewer` can see.
 pub(crate) async fn list_visible(
     store: &AsyncStore,
     viewer: User,

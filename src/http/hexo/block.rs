@@ -39,7 +39,7 @@ impl Resource for Blocks {
     const DETAIL_METHODS: &'static str = "GET, HEAD, DELETE";
     const FIELDS: &'static [FieldSchema] = &[FieldSchema::uri(), FieldSchema::user("user")];
     const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc::new("list_blocks", "Lists the users whom the caller blocks."),
+        list: OperationDoc::new("list_blocks", "Lists the users that the caller blocks."),
         schema_id: "get_block_schema",
         set: Some(OperationDoc::new("get_blocks", "Returns several blocks.")),
         detail: Some(OperationDoc::new("get_block", "Returns a block, by the id of the blocked user.")),

@@ -136,8 +136,8 @@ impl BundleUpdateBody {
 
 fn parse_permission(fields: &JsonFields) -> Result<Option<Mask>, HexoError> {
     let mask = |bits| {
-        Mask::new(bits)
-            .map_err(|_| HexoError::invalid_field(KIND, "permission", "Provide a whole number from 1 to 63."))
+        let reason = || format!("Provide a whole number from 1 to {}.", Mask::MAX.bits());
+        Mask::new(bits).map_err(|_| HexoError::invalid_field(KIND, "permission", reason()))
     };
     fields.integer(KIND, "permission")?.map(mask).transpose()
 }

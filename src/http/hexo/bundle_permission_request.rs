@@ -247,9 +247,10 @@ async fn redeem(
 ) -> HandlerResult {
     let RequestRef::Token(id) = id_or_token else { return Err(ApiError::NotFound.into()) };
     let by = caller.id();
-    let (grant, participants) = state.registry.redeem(id, by, idempotency_key, caller.audit_context).await?;
-    let parties = participants.parties(grant.terms).ok_or(ApiError::NotFound)?;
-    Ok(HttpResponse::Ok().json(PermissionView::new(&grant, parties, prefix)))
+    let (permission, participants) =
+        state.registry.redeem(id, by, idempotency_key, caller.audit_context).await?;
+    let parties = participants.parties(permission.terms).ok_or(ApiError::NotFound)?;
+    Ok(HttpResponse::Ok().json(PermissionView::new(&permission, parties, prefix)))
 }
 
 /// Closes a request: the target declines it, the requester withdraws it.

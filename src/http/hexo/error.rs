@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ResourceKind;
+use super::common::ResourceKind;
 use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::permission_request::RequestError;
 use crate::http::error::ApiError;

@@ -1,4 +1,4 @@
-//! `user`: the users whom the caller can see. Staff can see every user.
+//! `user`: the users that the caller can see. Staff can see every user.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
@@ -48,7 +48,7 @@ impl Resource for Users {
     const OPERATIONS: ReadOperations = ReadOperations {
         list: OperationDoc {
             id: "list_users",
-            summary: "Lists the users whom the caller can see.",
+            summary: "Lists the users that the caller can see.",
             description: Some(
                 "These are the caller and the other parties of the caller's permissions and pending \
                  requests. Staff can see every user.",
@@ -56,7 +56,7 @@ impl Resource for Users {
         },
         schema_id: "get_user_schema",
         set: Some(OperationDoc::new("get_users", "Returns several users.")),
-        detail: Some(OperationDoc::new("get_user", "Returns a user whom the caller can see.")),
+        detail: Some(OperationDoc::new("get_user", "Returns a user that the caller can see.")),
     };
 
     type Id = i64;

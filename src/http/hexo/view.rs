@@ -41,7 +41,7 @@ impl<'a> UserView<'a> {
     }
 }
 
-/// A block. It shows only the URI of the blocked user, whom the caller may not be able to see.
+/// A block. It shows only the URI of the blocked user, because the caller may not see their data.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::block)]
 pub(super) struct BlockView {
@@ -115,7 +115,7 @@ pub(super) struct BundleView<'a> {
     description: &'a str,
     id: i64,
     name: &'a str,
-    /// The rights, as a mask.
+    /// The rights as a bit mask.
     #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
     resource_uri: String,
