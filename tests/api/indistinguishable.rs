@@ -478,7 +478,8 @@ fn samples_per_variant(what: &str) -> usize {
 }
 
 /// Limits that are on, and wide enough for whatever is tried.
-const WIDE_LIMITS: &str = "[limits]\nfailed_sign_ins_per_account = '1000000/s'\nfailed_sign_ins_per_address = '1000000/s'
+const WIDE_LIMITS: &str =
+    "[limits]\nfailed_sign_ins_per_account = '1000000/s'\nfailed_sign_ins_per_address = '1000000/s'
 password_mails_per_account = '1000000/s'\npassword_mails_per_address = '1000000/s'";
 
 /// Not beside other tests: on a machine that has no time, beats are missed, and what is
