@@ -1,54 +1,56 @@
-# Everyday verbs. There is no `clean`: nothing is left outside target/, and
-# `cargo clean` empties that.
+# Everyday commands. There is no `clean`: all files are below target/, which `cargo clean` deletes.
 
-.PHONY: run demo test screenshots chaos bench fuzz deny fmt lint doc
+.PHONY: run setup demo test screenshots chaos bench fuzz deny fmt lint doc config-reference
 
-# A server on SQLite in ./data, with its mail as files in ./data/outbox.
+# A server on SQLite in ./data that saves mails as files in ./data/outbox.
 run:
 	cargo run --locked -- serve
 
-# Two people, a hub and a bundle, walked once through both loops.
+# Installs what the tests need, with apt: PostgreSQL, nginx, libfaketime, Chromium, and a Python
+# environment in target/test-venv.
+setup:
+	tests/run --setup
+
+# A server with two users, a hub and a bundle that runs the steps of both loops.
 demo:
 	cargo run --locked --release -- demo
 
-# Everything, from a machine with a Rust toolchain and apt to green.
-# Part of it, without the lints: make test ARGS='--test api redeem'
-test:
+# The lints and all tests. A part of the tests: make test ARGS='--test api redeem'
+test: setup
 	tests/run $(ARGS)
 
-# Pictures of every page, on a phone and on a desk, in the light and in the dark, in both
-# languages, in target/screenshots. Those in docs/images: make screenshots ARGS=docs
-screenshots:
+# Screenshots of every page in target/screenshots: phone and desktop, light and dark, both
+# languages. The images in docs/images: make screenshots ARGS=docs
+screenshots: setup
 	tests/run --screenshots $(ARGS)
 
-# Once or not at all, under fire: a million redemptions on three replicas that are
-# killed all the while. Some of it, with so many: make chaos ARGS='50000 restarts'
-chaos:
+# A million redemptions on three replicas that are killed again and again; then the other long
+# tests. Fewer redemptions and one test: make chaos ARGS='50000 restarts'
+chaos: setup
 	tests/run --chaos $(ARGS)
 
-# How fast it is, beside what the database does by itself.
-# One of them, briefly: make bench ARGS='redeem -- --quick'
+# Benchmarks, compared with the database alone. One of them, short: make bench ARGS='redeem -- --quick'
 bench:
 	benches/run $(ARGS)
 
-# The parsers under fuzzers, a minute each. One of them, for longer:
-# make fuzz ARGS='token -max_total_time=600'
+# The fuzzers, one minute each. One of them, longer: make fuzz ARGS='token -max_total_time=600'
 fuzz:
 	fuzz/run $(ARGS)
 
-# What comes in through dependencies: licences, sources, known vulnerabilities. It wants
-# cargo-deny (`cargo install cargo-deny`), and the network for the latter.
+# Licences, sources and known vulnerabilities of the dependencies. Needs cargo-deny
+# (`cargo install cargo-deny`) and the network.
 deny:
 	cargo deny check
 
 fmt:
 	cargo fmt
 
-# What `make test` asks of the code before it runs any. The docs are built
-# twice, for two readers: a link that a maintainer can follow may be dead for
-# the one who sees only the public part.
+# The checks that `make test` runs first. rustdoc runs twice: a link to a private item is valid in
+# the second run only.
 lint: export RUSTDOCFLAGS = -D warnings
 lint:
+	python3 tests/words.py
+	python3 tests/comments.py
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features faults -- -D warnings
@@ -57,3 +59,7 @@ lint:
 
 doc:
 	cargo doc --locked --no-deps --document-private-items --open
+
+# Writes docs/reference/configuration.md from the table of keys in src/config/keys.rs.
+config-reference:
+	UPDATE_DOCS=1 cargo test --locked --lib config::reference

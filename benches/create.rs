@@ -38,7 +38,7 @@ BEGIN;
 INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
      VALUES (gen_random_uuid(), :target, :allowed, 1, :allowed, now(), now() + interval '7 days') \
      RETURNING id AS request \\gset
-INSERT INTO outbox (id, request_id, created_at, due_at, attempts) VALUES (gen_random_uuid(), :request, now(), now(), 0);
+INSERT INTO outbox (id, kind, request_id, created_at, due_at, attempts) VALUES (gen_random_uuid(), 'mail', :request, now(), now(), 0);
 INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent) VALUES \
      (gen_random_uuid(), now(), :allowed, 'request.created', 'request:' || :request, '127.0.0.1', 'countersign-bench');
 COMMIT;";

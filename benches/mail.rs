@@ -66,10 +66,17 @@ fn fill_outbox(database: &Database, people: &[BenchUser], mails: usize) {
     let (open, now) = (fixtures::insert_open_requests(database, people, mails), fixtures::now());
     database.insert(
         "outbox",
-        ["id", "request_id", "created_at", "due_at", "attempts"],
+        ["id", "kind", "request_id", "created_at", "due_at", "attempts"],
         open.iter().zip(now..).map(|(open, at)| {
             let due = Value::Time(at - 1_000_000);
-            [Value::Id(fixtures::uuid_at(at)), Value::Int(open.number), due.clone(), due, Value::Int(0)]
+            [
+                Value::Id(fixtures::uuid_at(at)),
+                Value::Text("mail".to_owned()),
+                Value::Int(open.number),
+                due.clone(),
+                due,
+                Value::Int(0),
+            ]
         }),
     );
     database.checkpoint();

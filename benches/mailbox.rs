@@ -20,7 +20,7 @@ use actix::Arbiter;
 use actix_web::rt::System;
 use countersign::actors::liveness;
 use countersign::actors::mailer::{MailSender, Mailer};
-use countersign::actors::registry::{Registry, RegistryError};
+use countersign::actors::registry::{CommandError, Registry, RegistryError};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::{ExportId, RedeemId};
@@ -28,8 +28,8 @@ use countersign::domain::user::UserId;
 use countersign::i18n::Language;
 use countersign::mail::template::Templates;
 use countersign::mail::transport::{MemoryMailbox, Transport};
-use countersign::store::lookup::LookupKey;
 use countersign::store::{AsyncStore, Clock, Store};
+use countersign::tasks::usage_counter::UsageCounter;
 use harness::bench::{Bench, Target};
 use harness::cluster::Cluster;
 use harness::database::Database;
@@ -71,6 +71,7 @@ struct RegistryBench<'a> {
     users: &'a [BenchUser],
     system: &'a actix_web::rt::SystemRunner,
     registry: Registry,
+    usage: UsageCounter,
     mailer: Mailer,
     _arbiters: [Arbiter; 2],
 }
@@ -79,7 +80,7 @@ impl<'a> RegistryBench<'a> {
     fn new(database: &'a Database, users: &'a [BenchUser], system: &'a actix_web::rt::SystemRunner) -> Self {
         let store = Store::connect(&database.url.parse().unwrap(), 8, Clock::Database).unwrap();
         let postage = MailSender {
-            store: AsyncStore::acquired(store.clone(), 2),
+            store: AsyncStore::new(store.clone(), 2),
             keyring: Arc::new(fixtures::keyring()),
             templates: Arc::new(Templates::load(None).unwrap()),
             transport: Transport::Memory(MemoryMailbox::default()),
@@ -87,12 +88,13 @@ impl<'a> RegistryBench<'a> {
             public_url: "http://127.0.0.1:8080".to_owned(),
             default_language: Language::English,
         };
+        let usage = UsageCounter::new(store.clone());
         let (registry, mailer, arbiters) = system.block_on(async {
             let arbiters = [Arbiter::new(), Arbiter::new()];
-            let registry = Registry::start(store, liveness().0, &arbiters[0].handle());
+            let registry = Registry::start(store, usage.clone(), liveness().0, &arbiters[0].handle());
             (registry, Mailer::start(postage, liveness().0, &arbiters[1].handle()), arbiters)
         });
-        Self { database, users, system, registry, mailer, _arbiters: arbiters }
+        Self { database, users, system, registry, usage, mailer, _arbiters: arbiters }
     }
 
     fn new_tokens(&self, rows: usize) -> Rc<UnredeemedTokens> {
@@ -118,11 +120,8 @@ impl UnredeemedTokens {
         let (id, by) = self.left.borrow_mut().pop().expect("enough tokens");
         let origin = AuditContext { actor: Some(by), ip: None, user_agent: Some(USER_AGENT.to_owned()) };
         match self.registry.redeem(id, by, None, origin).await {
-            Ok(redeemed) => {
-                redeemed.expect("a token that is live");
-                true
-            }
-            Err(RegistryError::Busy | RegistryError::Unavailable) => {
+            Ok(_) => true,
+            Err(CommandError::Unavailable(RegistryError::Busy | RegistryError::Unavailable)) => {
                 self.left.borrow_mut().push((id, by));
                 false
             }
@@ -141,13 +140,9 @@ fn messages(bench: &mut Bench, stage: &RegistryBench<'_>, cluster: &Cluster) {
             stage.system.block_on(closed_loop(tokens, waiting, window))
         });
     }
-    comparison.add("registry, count a use", "handle", 1, move |window| {
+    comparison.add("usage counter, count a use", "handle", 1, move |window| {
         let now = Timestamp::from_micros(fixtures::now());
-        let count = || stage.registry.record_use(token, now);
-        // What is asked after them is answered after them.
-        let all_counted =
-            || drop(stage.system.block_on(stage.registry.look_up(LookupKey::ExportToken(token))));
-        measure_bursts(window, count, all_counted)
+        measure_bursts(window, || stage.usage.record_use(token, now), || {})
     });
     comparison.add("mailer, hint", "handle", 1, move |window| {
         measure_bursts(window, || stage.mailer.notify(), || {})

@@ -1,4 +1,4 @@
-//! The house put together: database, actors, mail and the HTTP server.
+//! Builds and runs the server: database, actors, mail and HTTP.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -7,100 +7,85 @@ use std::time::Duration;
 
 use actix::Arbiter;
 use actix_cors::Cors;
+use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::{Condition, NormalizePath, from_fn};
-use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest};
+use actix_web::web::Data;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::actors::link_view_counter::LinkViewCounter;
 use crate::actors::mailer::{MailSender, Mailer};
 use crate::actors::registry::Registry;
-use crate::actors::{LivenessWatch, audit_retention, liveness};
+use crate::actors::{LivenessWatch, liveness};
+use crate::auth::authenticator::Authenticator;
+use crate::auth::login_throttle::LoginThrottle;
 use crate::config::{self, Config, ConfigError};
 use crate::domain::token::Keyring;
-use crate::http::auth::Authenticator;
-use crate::http::error::ApiError;
-use crate::http::login_throttle::LoginThrottle;
+use crate::http::configure;
 use crate::http::metrics::Metrics;
-use crate::http::middleware::request_middleware;
+use crate::http::middleware::request::request_middleware;
 use crate::http::pages;
-use crate::http::rate_limit_headers;
-use crate::http::shutdown::Shutdown;
+use crate::http::rate_limit::headers::{RATELIMIT, RATELIMIT_POLICY};
+use crate::http::server::build;
+use crate::http::server::shutdown::Shutdown;
 use crate::http::state::AppState;
-use crate::http::{configure, server};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
 use crate::store::{AsyncStore, Clock, Store, StoreError};
+use crate::tasks::link_view_counter::LinkViewCounter;
+use crate::tasks::usage_counter::UsageCounter;
+use crate::tasks::{audit_retention, expire_requests, sweep_rate_limits};
 
-/// Seconds that requests under way get to finish when the server is told to stop.
+/// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
-/// Connections that the mailer uses.
+/// Database connections of the mailer.
 const MAILER_CONNECTIONS: u32 = 2;
-/// How long what is only in memory may take to be written down at the end.
+/// Time to write counters that are only in memory to the database at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(6);
-/// The most clients that are connected at a time; the others wait to be. One takes some
-/// kilobytes while it does nothing.
+/// Open client connections; further clients wait. An idle connection takes some kilobytes.
 const MAX_CLIENT_CONNECTIONS: usize = 50_000;
-/// Clients that may come while the server is at something else; the system has a limit of
-/// its own (4,096 mostly).
+/// Connections that wait to be accepted. The kernel has its own limit, usually 4,096.
 const LISTEN_BACKLOG: i32 = 4_096;
-/// Files that are no client's: the database's, mail's and our own.
+/// File descriptors that are reserved for the database, mail and the server itself.
 const RESERVED_FDS: usize = 256;
-/// Seconds that a browser may remember a preflight's answer.
+/// Seconds for which a browser may cache the response to a preflight request.
 const PREFLIGHT_MAX_AGE_SECONDS: usize = 3_600;
 
-/// Why the server does not run.
+/// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The configuration does not allow it.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The database does not.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A mail template is broken.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// Mail cannot be set up.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The server ended by itself.
+    Bind { address: SocketAddr, error: io::Error },
     #[error("the server stopped: {0}")]
     Server(#[from] io::Error),
-    /// An actor ended; what it said is in the log.
+    /// An actor stopped. The log has its error.
     #[error("the {0} stopped unexpectedly; exiting so that this process can be restarted")]
     ActorStopped(&'static str),
-    /// Threads hang in the database.
     #[error("the database did not respond for two minutes; exiting so that this process can be restarted")]
     DatabaseStalled,
 }
 
-/// What a server is made of that tests put in by hand.
+/// The parts of a server that tests replace.
 pub struct Dependencies {
-    /// The server's keys.
     pub keyring: Keyring,
-    /// Where it listens.
     pub listener: TcpListener,
     /// The migrated database.
     pub store: Store,
-    /// The way out for mail.
     pub transport: Transport,
 }
 
 impl Dependencies {
-    /// As the configuration says; brings the tables up to date.
+    /// Creates the parts from the configuration, and migrates the database.
     pub fn new(config: &Config) -> Result<Self, AppError> {
-        // Before anything is opened: a missing secret is told at once.
+        // First, so that a missing secret is reported at once.
         let keyring = config.keyring()?;
         let listener = listen(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
         let store = Store::connect(&config.database_url, config.database_pool, Clock::Database)?;
@@ -109,35 +94,40 @@ impl Dependencies {
     }
 }
 
-/// A server that runs.
+/// A running server.
 pub struct Application {
     server: Server,
-    registry: Registry,
     registry_liveness: LivenessWatch,
     mailer: Mailer,
     mailer_liveness: LivenessWatch,
+    usage: UsageCounter,
     link_views: LinkViewCounter,
-    /// The requests', and the mailer's.
+    /// The store of the requests and that of the mailer.
     stores: [AsyncStore; 2],
-    /// One for each actor: writing mail takes time that the registry needs.
+    /// One thread per actor: composing mail must not delay the registry.
     arbiters: [Arbiter; 2],
 }
 
 impl Application {
-    /// Starts actors and server, within an actix system.
+    /// Starts the actors and the HTTP server. Must run in an actix system.
     pub fn start(config: Config, dependencies: Dependencies) -> Result<Self, AppError> {
         let Dependencies { keyring, listener, store, transport } = dependencies;
         let keyring = Arc::new(keyring);
-        let directory =
-            AsyncStore::acquired(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));
+        let request_store =
+            AsyncStore::new(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));
         let arbiters = [Arbiter::new(), Arbiter::new()];
         let [registry_arbiter, mailer_arbiter] = arbiters.each_ref().map(Arbiter::handle);
         let (registry_guard, registry_liveness) = liveness();
         let (mailer_guard, mailer_liveness) = liveness();
-        let registry = Registry::start(store.clone(), registry_guard, &registry_arbiter);
-        let looks = LinkViewCounter::start(store.clone(), &registry_arbiter);
-        audit_retention::start(store.clone(), config.audit, &mailer_arbiter);
-        let stores = [directory.clone(), AsyncStore::acquired(store, MAILER_CONNECTIONS)];
+        let usage = UsageCounter::new(store.clone());
+        let link_views = LinkViewCounter::new(store.clone());
+        let registry = Registry::start(store.clone(), usage.clone(), registry_guard, &registry_arbiter);
+        registry_arbiter.spawn(usage.clone().run());
+        registry_arbiter.spawn(link_views.clone().run());
+        registry_arbiter.spawn(expire_requests::run(store.clone()));
+        registry_arbiter.spawn(sweep_rate_limits::run(store.clone()));
+        mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));
+        let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];
         let [_, mail_store] = stores.clone();
         let mail_sender = MailSender {
             store: mail_store,
@@ -149,76 +139,64 @@ impl Application {
             default_language: config.language,
         };
         let mailer = Mailer::start(mail_sender, mailer_guard, &mailer_arbiter);
-        let farewell = Shutdown::default();
+        let shutdown = Shutdown::default();
         let origins = config.cors.clone();
         let state = Data::new(AppState {
             authenticator: Authenticator::new(
-                directory.clone(),
+                request_store.clone(),
                 registry.clone(),
-                LoginThrottle::new(directory.clone(), config.limits.sign_in),
+                LoginThrottle::new(request_store.clone(), config.limits.sign_in),
             ),
             registry: registry.clone(),
             mailer: mailer.clone(),
-            link_views: looks.clone(),
-            store: directory,
+            link_views: link_views.clone(),
+            store: request_store,
             keyring,
             metrics: Metrics::default(),
-            shutdown: farewell.clone(),
+            shutdown: shutdown.clone(),
             config,
         });
         let app = move || {
             App::new()
                 .configure(|app| configure(app, state.clone()))
-                .default_service(web::to(async |request: HttpRequest| {
-                    ApiError::NotFound.to_response(&request)
-                }))
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(request_middleware))
         };
-        let server = server::serve(listener, max_client_connections(), SHUTDOWN_TIMEOUT_SECONDS, app)?;
-        actix_web::rt::spawn(farewell.stop_on_signal(server.handle())?);
-        Ok(Self {
-            server,
-            registry,
-            registry_liveness,
-            mailer,
-            mailer_liveness,
-            link_views: looks,
-            stores,
-            arbiters,
-        })
+        let server = build::serve(listener, max_client_connections(), SHUTDOWN_TIMEOUT_SECONDS, app)?;
+        actix_web::rt::spawn(shutdown.stop_on_signal(server.handle())?);
+        Ok(Self { server, registry_liveness, mailer, mailer_liveness, usage, link_views, stores, arbiters })
     }
 
-    /// Stops the server from elsewhere.
+    /// A handle that stops the server.
     pub fn handle(&self) -> ServerHandle {
         self.server.handle()
     }
 
-    /// Runs until it is told to stop (SIGTERM, Ctrl-C, [`Self::handle`]), lets the
-    /// requests under way finish, and writes down what is only in memory.
+    /// Runs until SIGTERM, Ctrl-C or a stop by [`Self::handle`]. Then in-flight requests finish,
+    /// and counters that are only in memory are written to the database.
     pub async fn run(self) -> Result<(), AppError> {
         let [request_store, mail_store] = &self.stores;
-        let done = tokio::select! {
-            ended = self.server => ended.map_err(AppError::from),
+        let result = tokio::select! {
+            result = self.server => result.map_err(AppError::from),
             () = self.registry_liveness.ended() => Err(AppError::ActorStopped("registry")),
             () = self.mailer_liveness.ended() => Err(AppError::ActorStopped("mailer")),
             () = request_store.wait_until_stalled() => Err(AppError::DatabaseStalled),
             () = mail_store.wait_until_stalled() => Err(AppError::DatabaseStalled),
         };
         let flushed =
-            async { tokio::join!(self.mailer.drain(), self.registry.flush(), self.link_views.flush()) };
+            async { tokio::join!(self.mailer.drain(), self.usage.flush(), self.link_views.flush()) };
         if tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.is_err() {
             tracing::warn!("counters not saved before shutdown");
         }
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
-        done
+        result
     }
 }
 
-/// Serves until told to stop.
+/// Runs the server until it is stopped.
 pub fn serve(config: Config) -> Result<(), AppError> {
     raise_file_limit();
     let dependencies = Dependencies::new(&config)?;
@@ -234,16 +212,16 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     })
 }
 
-/// Listens on an address, with room for a crowd that comes at once: the 128 that std
-/// asks for are too few, and who finds no room tries again after a second.
+/// Listens on an address. The backlog of 128 that std sets is too short for bursts: a client that
+/// is not queued retries after a second.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     rustix::net::listen(&listener, LISTEN_BACKLOG)?;
     Ok(listener)
 }
 
-/// Lets the process have as many files as it may: a connection is one, and what a
-/// process gets by default (1,024 mostly) is for programs that cannot count further.
+/// Raises the limit of open files to the maximum: each connection needs one, and the usual default
+/// is 1,024.
 fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -251,16 +229,15 @@ fn raise_file_limit() {
     }
 }
 
-/// How many clients may be connected: so many that there are files left for the
-/// database and for mail.
+/// The limit of client connections. It leaves [`RESERVED_FDS`] file descriptors.
 fn max_client_connections() -> usize {
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let left = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(RESERVED_FDS);
+    let fds = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let left = usize::try_from(fds).unwrap_or(usize::MAX).saturating_sub(RESERVED_FDS);
     left.clamp(1, MAX_CLIENT_CONNECTIONS)
 }
 
-/// Answers for the pages of origins that the operator lists. Credentials are
-/// not allowed: a page sends its own `Authorization`, never the browser's.
+/// CORS for the configured origins. Credentials are not allowed: a page sends its own
+/// `Authorization` header, not the browser's cookies.
 fn cors(config: &config::CorsSettings) -> Cors {
     config
         .origins
@@ -272,8 +249,8 @@ fn cors(config: &config::CorsSettings) -> Cors {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
-            rate_limit_headers::RATELIMIT,
-            rate_limit_headers::RATELIMIT_POLICY,
+            RATELIMIT,
+            RATELIMIT_POLICY,
         ])
         .max_age(PREFLIGHT_MAX_AGE_SECONDS)
 }

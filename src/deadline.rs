@@ -1,8 +1,8 @@
-//! The deadline of a request: by when whoever sent it has an answer.
+//! The deadline of a request, by which the client gets a response.
 //!
-//! It is looked up wherever something is waited for, rather than handed down: what a
-//! request waits for one after the other (who calls, what they name, the deed itself)
-//! has two seconds in all, and no stage can forget to pass it on.
+//! The deadline is task-local. A request waits several times (to authenticate the caller, to
+//! resolve references, for its operation); all waits share one budget, and none of them has to
+//! pass the deadline on.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -14,17 +14,17 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::failpoints;
 
-/// By when each stage gives up, and says what it knows of what was done.
+/// When each wait gives up and reports what it knows of the outcome.
 const REQUEST_BUDGET: Duration = Duration::from_millis(1_800);
-/// How much later a request is answered whose stages have said nothing. The registry
-/// looks at its watch every tenth of a second.
+/// How much later the request is aborted if no wait has reported. The registry checks its
+/// deadlines every 100 ms.
 const RESPONSE_GRACE: Duration = Duration::from_millis(150);
 
 tokio::task_local! {
     static DEADLINE: Cell<Instant>;
 }
 
-/// Does the work of a request that arrives now; `None` when that took too long.
+/// Runs the work of a request that arrives now; `None` if it exceeded the deadline.
 pub async fn run<T>(work: impl Future<Output = T>) -> Option<T> {
     let until = || tokio::time::Instant::from_std(DEADLINE.with(Cell::get) + RESPONSE_GRACE);
     let bounded = async {
@@ -34,7 +34,7 @@ pub async fn run<T>(work: impl Future<Output = T>) -> Option<T> {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
-            // The client may have been given time meanwhile.
+            // `exclude` may have moved the deadline.
             if timer.deadline() != until() {
                 timer.as_mut().reset(until());
             }
@@ -46,21 +46,21 @@ pub async fn run<T>(work: impl Future<Output = T>) -> Option<T> {
     DEADLINE.scope(Cell::new(Instant::now() + budget), bounded).await
 }
 
-/// The deadline of the request for which this is called, or so long from now if that
-/// is sooner, or if it is called for none.
+/// The deadline of the current request, or `limit` from now if that is earlier or there is no
+/// request.
 pub fn by(limit: Duration) -> Instant {
     let latest = Instant::now() + failpoints::timeout("deadline.timeout", limit);
     DEADLINE.try_with(|deadline| deadline.get().min(latest)).unwrap_or(latest)
 }
 
-/// Waits for the client, so long at the most; `None` when that did not suffice. The
-/// request's own time stands still meanwhile.
+/// Waits for the client up to `limit`; `None` if it took longer. The time is added to the
+/// deadline of the request.
 pub async fn exclude<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let started = Instant::now();
-    let before = DEADLINE.try_with(Cell::get).ok();
+    let deadline = DEADLINE.try_with(Cell::get).ok();
     let extend = |by: Duration| {
-        // Outside of a request there is nothing to be put off.
-        let _ = DEADLINE.try_with(|deadline| before.map(|before| deadline.set(before + by)));
+        // Outside a request there is no deadline to extend.
+        let _ = DEADLINE.try_with(|current| deadline.map(|deadline| current.set(deadline + by)));
     };
     extend(limit);
     let done = timeout(limit, work).await;
@@ -80,16 +80,16 @@ mod tests {
 
     #[tokio::test]
     async fn consecutive_waits_share_one_deadline() {
-        let begun = Instant::now();
-        let at_the_end = run(async {
+        let started = Instant::now();
+        let left = run(async {
             assert!(time_left() <= REQUEST_BUDGET);
             sleep(Duration::from_millis(200)).await;
             time_left()
         });
-        let at_the_end = at_the_end.await.unwrap();
-        assert!(at_the_end <= REQUEST_BUDGET - Duration::from_millis(200), "{at_the_end:?}");
+        let left = left.await.unwrap();
+        assert!(left <= REQUEST_BUDGET - Duration::from_millis(200), "{left:?}");
         assert_eq!(run(pending::<()>()).await, None);
-        assert!(begun.elapsed() >= REQUEST_BUDGET + RESPONSE_GRACE);
+        assert!(started.elapsed() >= REQUEST_BUDGET + RESPONSE_GRACE);
     }
 
     #[tokio::test]

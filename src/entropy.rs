@@ -1,11 +1,11 @@
-//! The one source of randomness.
+//! The only source of randomness.
 
 use uuid::Uuid;
 
 use crate::domain::token::Entropy;
 
-/// Random bytes. Without a source of them no token may be handed out, and the
-/// process ends.
+/// Random bytes from the operating system. Aborts the process if there are none, because no
+/// token may be issued without them.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if let Err(error) = getrandom::fill(&mut bytes) {
@@ -15,7 +15,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Random bytes for a token and its id.
+/// Random bytes for a token's id and secret.
 pub fn token() -> Entropy {
     Entropy::new(bytes(), bytes())
 }

@@ -1,17 +1,19 @@
-//! What fuzzers throw at whatever reads what strangers send, and what must hold of it
-//! beside that nothing panics. A target of `fuzz/` is one of these by name; the tests
-//! throw `fuzz/corpus/` at them. None of it is in a server.
+//! Fuzz targets: each runs a parser of untrusted input and checks its invariants. The programs in
+//! `fuzz/` call them by name; the tests run them on `fuzz/corpus/`. Not compiled into the
+//! server.
 
+use crate::auth::credentials;
 use crate::config::{self, DatabaseUrl, PublicUrl, SmtpUrl, WebOrigin};
 use crate::domain::export_token::ExportTokenRef;
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
-use crate::http::{auth, form, hexo, mfs, pages, resource_server};
+use crate::http::extract::form;
+use crate::http::{hexo, mfs, pages, resource_server};
 
-/// A target: takes bytes from anywhere.
+/// A fuzz target.
 pub type Target = fn(&[u8]);
 
-/// All targets by their names.
+/// All targets with their names.
 pub const TARGETS: [(&str, Target); 12] = [
     ("authz", authz),
     ("config", config),
@@ -27,13 +29,13 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("token_form", token_form),
 ];
 
-/// What is told of who may look at a node.
+/// The parameters of `/authz`.
 pub fn authz(bytes: &[u8]) {
     with_text(bytes, resource_server::fuzz_authz);
 }
 
-/// The operator's file, and the addresses in it. An address that is taken is taken
-/// again as it is written out, and hides its password.
+/// The operator's file and the URLs in it. A URL that is accepted is also accepted in its
+/// canonical form, and `Debug` hides its password.
 pub fn config(bytes: &[u8]) {
     with_text(bytes, |text| {
         config::fuzz(text);
@@ -56,30 +58,30 @@ pub fn config(bytes: &[u8]) {
 
 /// The value of an `Authorization` header.
 pub fn credentials(bytes: &[u8]) {
-    auth::fuzz(bytes);
+    credentials::fuzz(bytes);
 }
 
-/// A body of the hexo dialect.
+/// A request body of the consent-request API.
 pub fn fields(bytes: &[u8]) {
     hexo::fuzzing::fields(bytes);
 }
 
-/// A form: what is read of it, written and read again, is the same.
+/// A form: the parsed pairs survive a round trip.
 pub fn form(bytes: &[u8]) {
-    let read: Vec<_> = form::pairs(bytes).collect();
-    let whole: Vec<(&str, &str)> = read
+    let parsed: Vec<_> = form::pairs(bytes).collect();
+    let valid: Vec<(&str, &str)> = parsed
         .iter()
         .filter_map(|(name, value)| Some((name.as_deref().ok()?, value.as_deref().ok()?)))
         .collect();
-    let written = form_urlencoded::Serializer::new(String::new()).extend_pairs(&whole).finish();
-    let again: Vec<_> = form::pairs(written.as_bytes()).collect();
-    assert_eq!(whole.len(), again.len());
-    for ((name, value), (name_again, value_again)) in whole.iter().zip(&again) {
+    let serialized = form_urlencoded::Serializer::new(String::new()).extend_pairs(&valid).finish();
+    let parsed_again: Vec<_> = form::pairs(serialized.as_bytes()).collect();
+    assert_eq!(valid.len(), parsed_again.len());
+    for ((name, value), (name_again, value_again)) in valid.iter().zip(&parsed_again) {
         assert_eq!((Ok(*name), Ok(*value)), (name_again.as_deref(), value_again.as_deref()));
     }
 }
 
-/// An `Idempotency-Key`: what is taken is kept as it came.
+/// An `Idempotency-Key`: an accepted key is stored unchanged.
 pub fn idempotency_key(bytes: &[u8]) {
     with_text(bytes, |text| {
         if let Ok(key) = IdempotencyKey::new(text) {
@@ -94,28 +96,28 @@ pub fn page_form(bytes: &[u8]) {
     pages::fuzz(bytes);
 }
 
-/// A call's parameters in the mfs dialect, from a header, a query or a body.
+/// The parameters of the export-token API, in a header, a query or a body.
 pub fn parameters(bytes: &[u8]) {
     mfs::fuzz(bytes);
 }
 
-/// What a list of the hexo dialect is asked for.
+/// The query of a list in the consent-request API.
 pub fn query(bytes: &[u8]) {
     with_text(bytes, hexo::fuzzing::query);
 }
 
-/// What names a user or a bundle.
+/// A reference to a user or a bundle.
 pub fn reference(bytes: &[u8]) {
     with_text(bytes, hexo::fuzzing::reference);
 }
 
-/// A token of any kind: one that is read is written as it came, and is of no other kind.
+/// A token of any kind: a parsed token is exposed unchanged, and no other kind parses it.
 pub fn token(bytes: &[u8]) {
     with_text(bytes, |text| {
         let kinds = [TokenKind::Export, TokenKind::ApiKey, TokenKind::Redeem];
-        let read: Vec<Token> = kinds.iter().filter_map(|kind| Token::parse(*kind, text).ok()).collect();
-        assert!(read.len() <= 1);
-        for token in &read {
+        let parsed: Vec<Token> = kinds.iter().filter_map(|kind| Token::parse(*kind, text).ok()).collect();
+        assert!(parsed.len() <= 1);
+        for token in &parsed {
             assert_eq!(token.expose(), text);
             assert!(!format!("{token:?}").contains(text));
         }
@@ -124,18 +126,18 @@ pub fn token(bytes: &[u8]) {
         {
             assert_eq!(keyring.redeem_token(id).expose(), text);
         }
-        if let Some(which) = ExportTokenRef::parse(text) {
-            assert!(text == which.id.to_string() || text.starts_with("cse_"));
+        if let Some(reference) = ExportTokenRef::parse(text) {
+            assert!(text == reference.id.to_string() || text.starts_with("cse_"));
         }
     });
 }
 
-/// The form that introspection takes.
+/// The form of token introspection.
 pub fn token_form(bytes: &[u8]) {
     resource_server::fuzz_token_form(bytes);
 }
 
-/// Strings that are no UTF-8 never get as far as the parsers of text.
+/// Skips input that is not UTF-8, which parsers of text never receive.
 fn with_text(bytes: &[u8], target: impl FnOnce(&str)) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         target(text);
@@ -152,7 +154,7 @@ mod tests {
     use std::path::Path;
     use std::sync::LazyLock;
 
-    /// What each target's corpus holds.
+    /// The inputs in the corpus of each target.
     static CORPORA: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         let content = |name: &str| {
@@ -164,37 +166,37 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Edit {
-        Put(Index, u8),
+        Replace(Index, u8),
         Insert(Index, u8),
         Remove(Index),
-        Cut(Index),
+        Truncate(Index),
         Repeat(Index, u8),
     }
 
     fn any_edit() -> impl Strategy<Value = Edit> {
         prop_oneof![
-            (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Put(at, byte)),
+            (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Replace(at, byte)),
             (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Insert(at, byte)),
             any::<Index>().prop_map(Edit::Remove),
-            any::<Index>().prop_map(Edit::Cut),
+            any::<Index>().prop_map(Edit::Truncate),
             (any::<Index>(), any::<u8>()).prop_map(|(at, times)| Edit::Repeat(at, times)),
         ]
     }
 
     fn edited(mut bytes: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
         for edit in edits {
-            let place = |at: &Index| at.index(bytes.len().max(1));
+            let position = |at: &Index| at.index(bytes.len().max(1));
             match edit {
-                Edit::Insert(at, byte) => bytes.insert(place(at).min(bytes.len()), *byte),
+                Edit::Insert(at, byte) => bytes.insert(position(at).min(bytes.len()), *byte),
                 _ if bytes.is_empty() => {}
-                Edit::Put(at, byte) => {
-                    let at = place(at);
+                Edit::Replace(at, byte) => {
+                    let at = position(at);
                     bytes[at] = *byte;
                 }
-                Edit::Remove(at) => drop(bytes.remove(place(at))),
-                Edit::Cut(at) => bytes.truncate(place(at)),
+                Edit::Remove(at) => drop(bytes.remove(position(at))),
+                Edit::Truncate(at) => bytes.truncate(position(at)),
                 Edit::Repeat(at, times) => {
-                    let at = place(at);
+                    let at = position(at);
                     let byte = bytes[at];
                     bytes.splice(at..at, std::iter::repeat_n(byte, usize::from(*times)));
                 }

@@ -1,31 +1,33 @@
 //! countersign: a self-hosted token and consent server.
 //!
-//! It does two things over one core. **Export tokens** let their bearer use one
-//! node of a hub, within a mask, until they expire or are revoked. **Consent
-//! requests** ask a user for a bundle of rights; the target gets a mail with a
-//! single-use link, and redeems it once, or not at all.
+//! **Export tokens** give their bearer access to one node of a hub, within a mask of rights,
+//! until they expire or are revoked. **Consent requests** ask a user for the rights of a bundle:
+//! the user gets a mail with a link and can approve the request once.
 //!
-//! # The map
+//! # Layers
 //!
-//! Five floors; nothing knows the floor above it.
+//! A layer uses only the layers below it.
 //!
-//! | floor | what it does | who lives there |
+//! | layer | task | modules |
 //! |---|---|---|
-//! | [`cli`], [`app`] | wire it all together | the command line; the running server |
-//! | [`http`] | translate | the two dialects ([`http::mfs`], [`http::hexo`]), what resource servers ask ([`http::resource_server`]), what people use in a browser ([`http::pages`]), probes ([`http::health`]) |
-//! | [`actors`], [`mail`] | order, send | [`actors::registry`] puts every deed in one order, a batch at a time; [`actors::mailer`] empties the outbox |
-//! | [`store`] | record | [`store::ledger`] makes one transaction of a batch; a file per table group |
-//! | [`domain`] | decide | pure functions on plain structs: masks, tokens, requests |
+//! | start | build a server or a command from the configuration | [`cli`], [`app`] |
+//! | HTTP | parse requests, call one use case, render responses | [`http`]: the APIs [`http::mfs`] and [`http::hexo`], [`http::resource_server`], the pages ([`http::pages`]), [`http::health`] |
+//! | use cases | one function each, one transaction each | [`services`] |
+//! | actors and tasks | order writes, send mail, clean up | [`actors::registry`] commits commands in batches; [`actors::mailer`] delivers the outbox; `tasks` run at intervals |
+//! | authentication | credentials, passwords, the sign-in throttle | `auth` |
+//! | mail | compose and send mails | [`mail`] |
+//! | database | one file per table; [`store::ledger`] commits a batch of commands in one transaction | [`store`] |
+//! | domain | rules without I/O: masks, tokens, requests, rate limits | [`domain`] |
 //!
-//! Beside them stand [`config`], [`deadline`], [`password`], [`entropy`], [`faults`], and [`words`], which
-//! people read. `diesel` is used in
-//! [`store`] alone, `actix` in [`actors`] and [`app`]; `lettre` sends in [`mail`], and
-//! parses addresses in [`config`].
+//! Every layer may use [`config`], [`i18n`], [`deadline`], [`password`], [`entropy`] and
+//! [`failpoints`]. Only [`store`] uses `diesel`, only [`actors`] and [`app`] use `actix`.
+//! `lettre` sends mail in [`mail`] and parses addresses in [`config`].
 //!
-//! `ARCHITECTURE.md` walks one redemption and one mail through the house.
+//! `ARCHITECTURE.md` follows one redemption and one mail through the layers.
 
 pub mod actors;
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod deadline;
@@ -37,6 +39,6 @@ pub mod fuzzing;
 pub mod http;
 pub mod i18n;
 pub mod mail;
-pub mod password;
 pub mod services;
 pub mod store;
+pub mod tasks;

@@ -1,4 +1,4 @@
-//! The `countersign` program: see the library for what it is made of.
+//! The `countersign` program. The library's documentation describes its parts.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     #[cfg(feature = "faults")]
-    let _armed = countersign::failpoints::activate();
+    let _failpoints = countersign::failpoints::activate();
     disable_core_dumps();
     match cli::parse() {
         Ok(cli) => {
@@ -19,18 +19,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Keeps what is in memory, secrets among it, out of core dumps, and from other
-/// processes of the same user.
+/// Disables core dumps and access by other processes of the same user: memory contains secrets.
 fn disable_core_dumps() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        // A system that cannot do this has no such dumps either.
+        // A kernel without this call has no core dumps to disable.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 
-/// Logs to stderr what `RUST_LOG` asks for, else what the verb is wont to.
+/// Logs to stderr, with the filter in `RUST_LOG` or the default of the command.
 fn init_logging(cli: &Cli) {
     let rust_log = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = EnvFilter::new(rust_log.as_deref().unwrap_or(cli.log_filter()));

@@ -11,14 +11,14 @@ use actix_web::web::{self, Data, Path};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::BundleId;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::Mask;
 use countersign::domain::permission_request::NewPermissionRequest;
+use countersign::domain::terms::Terms;
 use countersign::domain::token::{ExportId, RedeemId};
 use countersign::domain::user::UserId;
-use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::ledger::{self, Command, CreateExport, CreateRequest, Operation, Redeem};
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::{Clock, Store, requests};
 use serde_json::json;
@@ -171,8 +171,8 @@ async fn select_request(path: Path<String>, pool: Data<StorePool>) -> HttpRespon
 async fn redeem(request: HttpRequest, path: Path<(String, i64)>, pool: Data<StorePool>) -> HttpResponse {
     let (id, by) = path.into_inner();
     let (id, by) = (RedeemId(Uuid::parse_str(&id).unwrap()), UserId(by));
-    match commit(&request, &pool, by, Command::Redeem { id, by, idempotency_key: None }).await {
-        Ok(CommandResult::Redeemed(Ok((grant, _)))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
+    match commit(&request, &pool, by, Redeem { id, by, idempotency_key: None }).await {
+        Ok(Ok((grant, _))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
         other => internal_error(&other),
     }
 }
@@ -188,10 +188,8 @@ async fn create_request(request: HttpRequest, path: Path<(i64, i64)>, pool: Data
         redeem_page: None,
         idempotency_key: None,
     };
-    match commit(&request, &pool, allowed, Command::CreateRequest(new)).await {
-        Ok(CommandResult::RequestCreated(Ok((asked, ..)))) => {
-            HttpResponse::Created().json(json!({ "id": asked.id.0 }))
-        }
+    match commit(&request, &pool, allowed, CreateRequest(new)).await {
+        Ok(Ok((asked, ..))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
         other => internal_error(&other),
     }
 }
@@ -205,27 +203,25 @@ async fn create_export(request: HttpRequest, path: Path<i64>, pool: Data<StorePo
         mask: Mask::READ,
         expiry: ExpiryHours::DEFAULT,
     };
-    match commit(&request, &pool, creator, Command::CreateExport(new)).await {
-        Ok(CommandResult::ExportCreated(Ok((_, token)))) => {
-            HttpResponse::Ok().json(json!({ "token": token.expose() }))
-        }
+    match commit(&request, &pool, creator, CreateExport(new)).await {
+        Ok(Ok((_, token))) => HttpResponse::Ok().json(json!({ "token": token.expose() })),
         other => internal_error(&other),
     }
 }
 
 /// A transaction of its own: the server's own code, with a batch of one and no
 /// actor.
-async fn commit(
+async fn commit<C: Command>(
     request: &HttpRequest,
     pool: &StorePool,
     by: UserId,
-    deed: Command,
-) -> Result<CommandResult, String> {
+    command: C,
+) -> Result<C::Reply, String> {
     let address = request.peer_addr().map(|peer| peer.ip());
     let origin = AuditContext { actor: Some(by), ip: address, user_agent: Some(USER_AGENT.to_owned()) };
-    let operation = Operation::new(deed, origin);
-    let done = pool.with_store(move |store| ledger::commit(store, &[operation])).await;
-    done.into_iter().next().unwrap().map_err(|error| error.to_string())
+    let operation = Operation::new(command, origin);
+    let result = pool.with_store(move |store| ledger::commit_one(store, operation)).await;
+    result.map_err(|error| error.to_string())
 }
 
 fn internal_error(what: &impl std::fmt::Debug) -> HttpResponse {

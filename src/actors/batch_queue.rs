@@ -1,70 +1,67 @@
-//! The queue behind group commit, as a plain state machine: what arrives while
-//! a batch is in flight waits, and leaves together with the next one.
+//! The queue behind group commit, as a plain state machine: items that arrive while a
+//! batch is in flight wait, and are dispatched together as the next batch.
 //!
-//! It knows no actor, thread or clock. Time is told to it; who waits for an
-//! answer is an opaque `R`.
+//! It uses no actor, thread or clock: time is an argument, and a waiter is an opaque `R`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What a queue takes: something about rows that have keys.
+/// An item of a queue.
 pub trait QueueItem {
-    /// What names a row.
+    /// Identifies a row.
     type Key: PartialEq;
 
-    /// The rows that it is about. While their fate is unknown, nothing else
-    /// about them is taken.
-    fn keys(&self) -> Vec<Self::Key>;
+    /// The row that the item changes, if any. While the outcome of a batch is unknown, the
+    /// queue rejects other items with the same keys.
+    fn key(&self) -> Option<Self::Key>;
 }
 
-/// How much and how long a queue waits.
+/// The size and time limits of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct QueueLimits {
-    /// The most items in a batch.
     pub max_batch_size: usize,
-    /// How long an item waits to leave. What leaves later would not be back in time.
+    /// How long an item waits for dispatch. A later dispatch could not be answered in time.
     pub max_queue_time: Duration,
-    /// How long before its answer is due it must have left, if it is due sooner.
+    /// How long before its deadline an item must be dispatched.
     pub min_time_left: Duration,
-    /// How long an item waits for its answer at the most, and a batch may be gone.
+    /// How long an item waits for its answer, and how long a batch can be in flight before
+    /// it is abandoned.
     pub max_wait: Duration,
 }
 
-/// Until when an item waits.
+/// How long an item waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Deadlines {
-    /// To leave.
     dispatch_by: Instant,
-    /// For its answer.
     respond_by: Instant,
 }
 
-/// Names a batch that has left.
+/// Identifies a dispatched batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BatchId(u64);
 
-/// Why an item's answer is not coming.
+/// Why an item is answered without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeoutKind {
-    /// It never left: nothing was done.
+    /// It was never dispatched: nothing was done.
     NotDispatched,
-    /// It left, and nothing has been heard of it.
+    /// It was dispatched, and its batch has not completed.
     OutcomeUnknown,
 }
 
-/// An item is about rows whose fate is unknown.
+/// The item changes a row of an abandoned batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InDoubt;
 
-/// The queue: items `T`, and those `R` who wait for their answers. Whether two of
-/// them are alike is asked by whoever goes through all that can happen to one.
+/// The queue: items `T`, each with its waiter `R`. It can be compared and hashed for the
+/// model checker in `tests/model`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BatchQueue<T: QueueItem, R> {
     limits: QueueLimits,
     waiting: VecDeque<(T, R, Deadlines)>,
-    /// The one batch in flight whose answers are awaited.
+    /// The batch in flight; there is at most one.
     in_flight: Option<InFlightBatch<T::Key, R>>,
-    /// Batches that were given up, but may yet land.
+    /// Batches whose waiters have been answered, but which may still complete.
     abandoned: Vec<InFlightBatch<T::Key, R>>,
     last_batch_id: u64,
 }
@@ -72,7 +69,7 @@ pub struct BatchQueue<T: QueueItem, R> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct InFlightBatch<K, R> {
     id: BatchId,
-    /// One of each item, and until when they wait; `None` once they were told.
+    /// The waiter of each item and its response deadline; `None` after it was answered.
     waiters: Vec<Option<(R, Instant)>>,
     keys: Vec<K>,
     dispatched_at: Instant,
@@ -84,8 +81,8 @@ impl<T: QueueItem, R> BatchQueue<T, R> {
         Self { limits, waiting: VecDeque::new(), in_flight: None, abandoned: Vec::new(), last_batch_id: 0 }
     }
 
-    /// Takes an item whose answer is due by then, unless it is about a row of a batch
-    /// that was given up.
+    /// Adds an item to be answered by `deadline`, unless it changes a row of an abandoned
+    /// batch.
     pub fn push(&mut self, item: T, waiter: R, now: Instant, deadline: Instant) -> Result<(), (InDoubt, R)> {
         if self.abandoned.iter().any(|in_flight| in_flight.overlaps(&item)) {
             return Err((InDoubt, waiter));
@@ -97,7 +94,7 @@ impl<T: QueueItem, R> BatchQueue<T, R> {
         Ok(())
     }
 
-    /// The next batch, if one waits and none is in flight.
+    /// Dispatches the next batch, if items wait and no batch is in flight.
     pub fn dispatch(&mut self, now: Instant) -> Option<(BatchId, Vec<T>)> {
         if self.in_flight.is_some() || self.waiting.is_empty() {
             return None;
@@ -113,7 +110,7 @@ impl<T: QueueItem, R> BatchQueue<T, R> {
         };
         let mut batch = Vec::with_capacity(size);
         for (item, waiter, Deadlines { respond_by, .. }) in self.waiting.drain(..size) {
-            in_flight.keys.extend(item.keys());
+            in_flight.keys.extend(item.key());
             in_flight.waiters.push(Some((waiter, respond_by)));
             batch.push(item);
         }
@@ -121,8 +118,8 @@ impl<T: QueueItem, R> BatchQueue<T, R> {
         Some((batch_id, batch))
     }
 
-    /// A batch has landed: those who wait for its items, in their order, `None`
-    /// for those who were told already.
+    /// Completes a batch. Returns the waiters of its items in order; `None` for a waiter
+    /// that was answered already.
     pub fn complete(&mut self, batch_id: BatchId) -> Vec<Option<R>> {
         let completed = match self.in_flight.take_if(|in_flight| in_flight.id == batch_id) {
             Some(in_flight) => Some(in_flight),
@@ -135,9 +132,9 @@ impl<T: QueueItem, R> BatchQueue<T, R> {
         waiters.into_iter().map(|waiter| waiter.map(|(waiter, _)| waiter)).collect()
     }
 
-    /// Those whose patience is over. A batch that has been gone for too long is
-    /// given up: its lane is free for the next one, and what waits for the same
-    /// rows is told too, since their fate is in doubt until it lands.
+    /// Takes the waiters whose deadline has passed. A batch that has been in flight for
+    /// too long is abandoned, so that the next one can be dispatched; items that wait for
+    /// its rows expire too, because these rows are in doubt until it completes.
     pub fn take_expired(&mut self, now: Instant) -> Vec<(R, TimeoutKind)> {
         let mut expired = Vec::new();
         if let Some(in_flight) = &mut self.in_flight {
@@ -163,16 +160,16 @@ impl<T: QueueItem, R> BatchQueue<T, R> {
         expired
     }
 
-    /// For how long the longest-lost batch has been gone.
+    /// How long the oldest abandoned batch has been in flight.
     pub fn oldest_abandoned(&self, now: Instant) -> Option<Duration> {
         self.abandoned.iter().map(|in_flight| now.saturating_duration_since(in_flight.dispatched_at)).max()
     }
 }
 
 impl<K: PartialEq, R> InFlightBatch<K, R> {
-    /// Whether an item is about a row of this batch, as far as it is named alike.
+    /// Whether an item changes a row of this batch, if both name it by the same key.
     fn overlaps<T: QueueItem<Key = K>>(&self, item: &T) -> bool {
-        item.keys().iter().any(|key| self.keys.contains(key))
+        item.key().is_some_and(|key| self.keys.contains(&key))
     }
 }
 
@@ -187,8 +184,8 @@ mod tests {
     impl QueueItem for TestRow {
         type Key = u8;
 
-        fn keys(&self) -> Vec<u8> {
-            vec![self.0]
+        fn key(&self) -> Option<u8> {
+            Some(self.0)
         }
     }
 
@@ -199,7 +196,7 @@ mod tests {
         max_wait: Duration::from_secs(2),
     };
 
-    /// When the answer is due to somebody who comes now and has all their time left.
+    /// The deadline of an item that is pushed now.
     fn deadline_after(now: Instant) -> Instant {
         now + TEST_LIMITS.max_wait
     }
@@ -224,7 +221,7 @@ mod tests {
         }
         assert_eq!(queue.complete(first), [Some(0)]);
         let (second, batch) = queue.dispatch(now).unwrap();
-        assert_eq!(batch, [TestRow(2), TestRow(3), TestRow(4)], "no more than a batch holds, in order");
+        assert_eq!(batch, [TestRow(2), TestRow(3), TestRow(4)], "at most a full batch, in order");
         assert_eq!(queue.complete(second), [Some(2), Some(3), Some(4)]);
         let (third, _) = queue.dispatch(now).unwrap();
         assert_eq!(queue.complete(third), [Some(5)]);
@@ -253,12 +250,12 @@ mod tests {
     fn each_waiter_times_out_at_its_own_deadline_and_the_batch_continues() {
         let now = Instant::now();
         let mut queue = queue_of(&[1, 2], now);
-        let boarded = now + Duration::from_millis(900);
-        queue.push(TestRow(3), 3, boarded, deadline_after(boarded)).unwrap();
-        let (batch_id, _) = queue.dispatch(boarded).unwrap();
+        let dispatched_at = now + Duration::from_millis(900);
+        queue.push(TestRow(3), 3, dispatched_at, deadline_after(dispatched_at)).unwrap();
+        let (batch_id, _) = queue.dispatch(dispatched_at).unwrap();
         let answered = queue.take_expired(now + Duration::from_secs(2));
         assert_eq!(answered, [(0, TimeoutKind::OutcomeUnknown), (1, TimeoutKind::OutcomeUnknown)]);
-        assert!(queue.dispatch(now + Duration::from_secs(2)).is_none(), "it is not lost");
+        assert!(queue.dispatch(now + Duration::from_secs(2)).is_none(), "the batch is still in flight");
         assert_eq!(queue.complete(batch_id), [None, None, Some(3)]);
     }
 
@@ -271,7 +268,7 @@ mod tests {
         queue.push(TestRow(2), 2, now, soon).unwrap();
         assert_eq!(queue.take_expired(now + Duration::from_millis(100)), []);
         let answered = queue.take_expired(soon - TEST_LIMITS.min_time_left);
-        assert_eq!(answered, [(2, TimeoutKind::NotDispatched)], "it would not be back in time");
+        assert_eq!(answered, [(2, TimeoutKind::NotDispatched)], "it could not be answered in time");
         let mut queue = BatchQueue::new(TEST_LIMITS);
         queue.push(TestRow(3), 3, now, soon).unwrap();
         queue.dispatch(now).unwrap();
@@ -283,7 +280,7 @@ mod tests {
         let now = Instant::now();
         let later = now + TEST_LIMITS.max_wait;
         let mut queue = queue_of(&[1], now);
-        let (lost, _) = queue.dispatch(now).unwrap();
+        let (abandoned, _) = queue.dispatch(now).unwrap();
         queue.push(TestRow(1), 5, later, deadline_after(later)).unwrap();
         queue.push(TestRow(2), 6, later, deadline_after(later)).unwrap();
         assert_eq!(
@@ -293,8 +290,8 @@ mod tests {
         assert_eq!(queue.oldest_abandoned(later), Some(TEST_LIMITS.max_wait));
         assert_eq!(queue.push(TestRow(1), 7, later, deadline_after(later)), Err((InDoubt, 7)));
         let (next, batch) = queue.dispatch(later).unwrap();
-        assert_eq!(batch, [TestRow(2)], "the lane is free again");
-        assert_eq!(queue.complete(lost), [None], "it has been told");
+        assert_eq!(batch, [TestRow(2)], "the next batch is dispatched");
+        assert_eq!(queue.complete(abandoned), [None], "it was answered already");
         queue.push(TestRow(1), 9, later, deadline_after(later)).unwrap();
         assert_eq!(queue.complete(next), [Some(6)]);
         assert_eq!(queue.oldest_abandoned(later), None);
@@ -319,7 +316,7 @@ mod tests {
 
     fn any_queue_step() -> impl Strategy<Value = QueueStep> {
         prop_oneof![
-            4 => (0_u8..6, 0_u64..3_000).prop_map(|(row, due)| QueueStep::Push(row, due)),
+            4 => (0_u8..6, 0_u64..3_000).prop_map(|(row, millis_left)| QueueStep::Push(row, millis_left)),
             3 => Just(QueueStep::Dispatch),
             3 => (0_usize..4).prop_map(QueueStep::Complete),
             1 => (0_u64..3_000).prop_map(QueueStep::AdvanceTime),
@@ -336,9 +333,9 @@ mod tests {
             let mut pushed = 0;
             for step in steps {
                 match step {
-                    QueueStep::Push(row, left) => {
-                        let due = now + Duration::from_millis(left);
-                        if let Err((InDoubt, waiter)) = queue.push(TestRow(row), pushed, now, due) {
+                    QueueStep::Push(row, millis_left) => {
+                        let deadline = now + Duration::from_millis(millis_left);
+                        if let Err((InDoubt, waiter)) = queue.push(TestRow(row), pushed, now, deadline) {
                             answered.push(waiter);
                         }
                         pushed += 1;

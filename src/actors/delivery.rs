@@ -1,9 +1,10 @@
-//! One mail on its way: written, and handed to the transport.
+//! The delivery of one mail: it is rendered and handed to the transport.
 
 use std::sync::Arc;
 
-use super::delivery_report::{DeliveryOutcome, DeliveryReport};
-use super::outbox_sync::{ClaimedMail, MailPayload};
+use uuid::Uuid;
+
+use super::delivery_report::DeliveryReport;
 use crate::domain::token::Keyring;
 use crate::failpoints;
 use crate::i18n::Language;
@@ -12,55 +13,60 @@ use crate::mail::template::Templates;
 use crate::mail::transport::{SendError, Transport};
 use crate::mail::{Mailbox, Message};
 use crate::store::AsyncStore;
+use crate::store::claimed_mails::{ClaimedMail, MailPayload};
+use crate::store::outbox::DeliveryOutcome;
 
-/// What it takes to write and send a mail.
+/// Seconds until the second attempt. Each further delay is twice as long as the one before.
+const INITIAL_RETRY_DELAY_SECONDS: i64 = 5;
+const MAX_RETRY_DELAY_SECONDS: i64 = 3_600;
+
+/// The dependencies of a delivery.
 pub struct MailSender {
-    /// The outbox, and who is who.
     pub store: AsyncStore,
-    /// Makes the links' tokens.
+    /// Derives the tokens of the links.
     pub keyring: Arc<Keyring>,
-    /// The words.
     pub templates: Arc<Templates>,
-    /// The way out.
     pub transport: Transport,
-    /// Whom mail is from.
+    /// The sender address.
     pub from: Mailbox,
-    /// What people call this server, without a slash at the end.
+    /// The URL of this server, without a trailing slash.
     pub public_url: String,
-    /// What is spoken to those of whom nothing is known.
+    /// The language of mails to users whose language is unknown.
     pub default_language: Language,
 }
 
 impl MailSender {
-    /// Sends a letter; what became of it.
+    /// Sends a mail, and reports the outcome.
     pub async fn deliver(&self, claimed: ClaimedMail) -> DeliveryReport {
         failpoints::fail_point("delivery.panic");
-        let (mail, attempts) = (claimed.leased_mail.mail, claimed.attempts);
+        let (mail, attempts) = (claimed.item.id, claimed.attempts);
         let outcome = match self.compose(&claimed) {
             Ok(message) => match self.transport.send(&message, mail).await {
                 Ok(()) => DeliveryOutcome::Sent,
-                Err(SendError::Permanent(why)) => DeliveryOutcome::Failed(why),
-                Err(SendError::Transient(why)) => DeliveryOutcome::Deferred(attempts, why),
+                Err(SendError::Permanent(error)) => DeliveryOutcome::Failed(error),
+                Err(SendError::Transient(error)) => {
+                    DeliveryOutcome::Deferred { delay_seconds: retry_delay_seconds(attempts, mail), error }
+                }
             },
             Err(error) => DeliveryOutcome::Failed(error.to_string()),
         };
         tracing::info!(%mail, attempts, outcome = outcome.name(), "mail");
-        DeliveryReport::new(claimed.leased_mail, outcome)
+        DeliveryReport::new(claimed.item, outcome)
     }
 
     fn compose(&self, claimed: &ClaimedMail) -> Result<Message, ComposeError> {
         let (link, body, expires_at) = match &claimed.payload {
-            MailPayload::Request(asked) => (
-                asked.request.redeem_url(&self.keyring, &self.public_url),
-                MailBody::Request { by: &asked.by, bundle: &asked.bundle },
-                asked.request.expires_at,
+            MailPayload::Request(mail) => (
+                mail.request.redeem_url(&self.keyring, &self.public_url),
+                MailBody::Request { requester: &mail.requester, bundle: &mail.bundle },
+                mail.request.expires_at,
             ),
             MailPayload::Password(link) => {
                 (link.url(&self.keyring, &self.public_url), MailBody::Password(link.reason), link.expires_at)
             }
         };
         let input = MailInput {
-            id: claimed.leased_mail.mail,
+            id: claimed.item.id,
             to: &claimed.to,
             language: claimed.language.unwrap_or(self.default_language),
             body,
@@ -69,5 +75,27 @@ impl MailSender {
             public_url: &self.public_url,
         };
         self.templates.compose(&input, &self.from)
+    }
+}
+
+/// The delay after a temporary failure: exponential backoff, with up to a quarter more as a
+/// jitter that depends on the mail's id.
+fn retry_delay_seconds(attempts: i32, id: Uuid) -> i64 {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or_default().min(16);
+    let delay = (INITIAL_RETRY_DELAY_SECONDS << doublings).min(MAX_RETRY_DELAY_SECONDS);
+    let jitter = i64::from(id.as_bytes().last().copied().unwrap_or_default());
+    delay + delay * jitter / 1_024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_delay_doubles_up_to_a_maximum() {
+        let delays: Vec<i64> = (1..20).map(|attempts| retry_delay_seconds(attempts, Uuid::nil())).collect();
+        assert_eq!(delays[..4], [5, 10, 20, 40]);
+        assert_eq!(delays.last(), Some(&MAX_RETRY_DELAY_SECONDS));
+        assert!(retry_delay_seconds(i32::MAX, Uuid::max()) <= MAX_RETRY_DELAY_SECONDS * 5 / 4);
     }
 }

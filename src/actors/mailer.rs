@@ -1,13 +1,12 @@
-//! The RequestMailer: sends what the outbox owes.
+//! The `RequestMailer`: sends the mails of the outbox.
 //!
-//! The row in the outbox is the truth, a message to this actor only a hint that
-//! there is one, and a sweep finds what a lost hint left behind. A mail is
-//! claimed with a lease, renewed while the mail server takes its time, so that
-//! no replica sends what another one is sending.
+//! The row in the outbox is the truth. A notification only shortens the time until the mailer
+//! looks for it; if one is lost, the next poll finds the row. A claimed mail has a lease, which is
+//! renewed while its delivery takes time, so that no other replica sends the mail.
 //!
-//! Several are sent at a time, so that one slow recipient holds up nobody, and
-//! what passes between the outbox and here does so in [outbox syncs](super::outbox_sync):
-//! one at a time, and each takes along what has come up during the one before.
+//! Several mails are sent at a time, so that a slow recipient delays no other mail. One
+//! [outbox sync](super::outbox_sync) runs at a time, and carries everything that has accumulated
+//! during the one before it.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -21,32 +20,33 @@ use tokio::time::sleep;
 pub use super::delivery::MailSender;
 
 use super::LivenessGuard;
-use super::delivery_report::{DeliveryOutcome, DeliveryReport, LeasedMail};
-use super::outbox_sync::{ClaimedMail, OutboxSync, SyncOutcome};
+use super::delivery_report::DeliveryReport;
+use super::outbox_sync::{OutboxSync, SyncOutcome};
 use crate::failpoints;
+use crate::store::claimed_mails::ClaimedMail;
+use crate::store::outbox::{DeliveryOutcome, LeasedItem};
 
-/// Mails that are sent at a time, not counting the slow ones.
+/// Mails that are sent at a time, not counting slow ones.
 const MAX_CONCURRENT: usize = 16;
-/// From when on a mail counts as slow: another one is sent beside it.
+/// A delivery that takes longer than this is slow.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
-/// Mails that are under way at the most: mail servers take some 50 connections.
+/// Mails that are sent at a time, including slow ones. Mail servers accept about 50 connections.
 const MAX_IN_FLIGHT: usize = 48;
-/// Letters that are at hand at the most, to be sent as soon as another one is.
+/// Claimed mails that wait to be sent.
 const MAX_CLAIMED: usize = 256;
-/// How long the letters at hand should last.
+/// How much work a claim fetches in advance, at the recent rate of deliveries.
 const CLAIM_HORIZON: Duration = Duration::from_millis(100);
-/// A letter that was at hand for so long is not sent: its request may have died.
+/// A mail that was claimed longer ago is released instead of sent, because its subject may have
+/// ended.
 const MAX_CLAIM_AGE: Duration = Duration::from_secs(1);
-/// How often to look for mails that no hint told of.
 const OUTBOX_POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// How often a lease is renewed.
 const LEASE_RENEWAL_INTERVAL: Duration = Duration::from_secs(20);
-/// How long a server that ends waits for mails that are on their way.
+/// How long a shutdown waits for deliveries in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait after a round that could not be made.
+/// The pause after a failed outbox sync.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// The mailer, for those who owe a mail.
+/// A handle to the mailer.
 #[derive(Clone, Debug)]
 pub struct Mailer {
     addr: Addr<RequestMailer>,
@@ -59,16 +59,16 @@ impl Mailer {
         Self { addr }
     }
 
-    /// Whether the actor lives.
+    /// Whether the actor is running.
     pub fn is_alive(&self) -> bool {
         self.addr.connected()
     }
 
-    /// Sends nothing more, and waits for what is on its way, within reason.
+    /// Stops sending, and waits up to [`DRAIN_TIMEOUT`] for the deliveries in flight.
     pub async fn drain(&self) {
         let draining = async {
             while let Ok(false) = self.addr.send(Drain).await {
-                sleep(RETRY_PAUSE).await
+                sleep(RETRY_PAUSE).await;
             }
         };
         if tokio::time::timeout(DRAIN_TIMEOUT, draining).await.is_err() {
@@ -76,47 +76,48 @@ impl Mailer {
         }
     }
 
-    /// Says that the outbox has something due. Losing this loses no mail.
+    /// Tells the mailer that the outbox has a mail that is due. A lost notification loses no mail.
     pub fn notify(&self) {
-        // Its only failure is a full mailbox, whose messages are all hints.
+        // It fails only if the actor's mailbox is full of other notifications.
         let _ = self.addr.try_send(Notify);
     }
 }
 
-/// The actor.
+/// The actor behind [`Mailer`].
 struct RequestMailer {
     sender: Arc<MailSender>,
-    /// To be sent, the longest due first.
+    /// Mails to send, in the order of their due times.
     claimed: VecDeque<ClaimedMail>,
-    /// How many letters were at hand after the last round.
+    /// The number of claimed mails after the last sync.
     claim_target: usize,
-    in_flight: HashMap<LeasedMail, InFlightMail>,
-    /// To be written down.
+    in_flight: HashMap<LeasedItem, InFlightMail>,
+    /// Reports to write with the next sync.
     reports: Vec<DeliveryReport>,
-    /// Mails that came to an end since the last round left.
+    /// Deliveries that ended since the last sync started.
     finished_since_sync: usize,
     last_sync_at: Instant,
-    /// A round is under way, or one could not be made.
+    /// A sync is running, or the pause after a failed one.
     is_sync_pending: bool,
-    /// The outbox may have more that is due.
+    /// More mails may be due.
     outbox_has_more: bool,
-    /// The server is about to end.
+    /// The server is shutting down.
     is_draining: bool,
     _liveness: LivenessGuard,
 }
 
-/// A mail on its way.
+/// A mail that is being sent.
 struct InFlightMail {
     started_at: Instant,
     renewed_at: Instant,
     abort_handle: AbortHandle,
 }
 
+/// The outbox may have a mail that is due.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Notify;
 
-/// Send nothing more; whether nothing is on its way.
+/// Stop sending. The reply says whether everything is sent and recorded.
 #[derive(Message)]
 #[rtype(result = "bool")]
 struct Drain;
@@ -167,19 +168,19 @@ impl RequestMailer {
         }
     }
 
-    /// Looks after what has been lying about, and for what no hint told of.
+    /// Releases claimed mails that are too old, and looks for mails that are due.
     fn poll_outbox(&mut self, ctx: &mut Context<Self>) {
         let is_draining = self.is_draining;
-        let stale = |claimed: &ClaimedMail| is_draining || claimed.claimed_at.elapsed() >= MAX_CLAIM_AGE;
-        while let Some(claimed) = self.claimed.pop_front_if(|claimed| stale(claimed)) {
-            self.reports.push(DeliveryReport::new(claimed.leased_mail, DeliveryOutcome::NotAttempted));
+        let is_stale = |claimed: &ClaimedMail| is_draining || claimed.claimed_at.elapsed() >= MAX_CLAIM_AGE;
+        while let Some(claimed) = self.claimed.pop_front_if(|claimed| is_stale(claimed)) {
+            self.reports.push(DeliveryReport::new(claimed.item, DeliveryOutcome::NotAttempted));
         }
         self.claim_target = self.claimed.len() * 2;
         self.outbox_has_more = true;
         self.pump(ctx);
     }
 
-    /// Sends as many letters as may be under way, and makes a round if it is time.
+    /// Sends as many mails as there are free slots, and starts a sync if one is due.
     fn pump(&mut self, ctx: &mut Context<Self>) {
         let mut free_slots = self.free_slots();
         while free_slots > 0
@@ -189,51 +190,50 @@ impl RequestMailer {
                 self.send(claimed, ctx);
                 free_slots -= 1;
             } else {
-                self.reports.push(DeliveryReport::new(claimed.leased_mail, DeliveryOutcome::NotAttempted));
+                self.reports.push(DeliveryReport::new(claimed.item, DeliveryOutcome::NotAttempted));
                 self.outbox_has_more = true;
             }
         }
-        // Rounds are the cheaper the more they carry: the next one leaves when
-        // half of what the last one fetched has gone, or should have.
+        // A sync is cheaper per mail the more it carries, so the next one starts when half of the
+        // mails of the last one have been sent, or the horizon has passed.
         let is_half_used = self.claimed.len() * 2 <= self.claim_target;
         if !self.is_sync_pending && (is_half_used || self.last_sync_at.elapsed() >= CLAIM_HORIZON) {
             self.sync_outbox(free_slots, ctx);
         }
     }
 
-    /// How many letters may be sent beside those under way.
+    /// How many more mails may be sent now.
     fn free_slots(&self) -> usize {
         let not_slow = self.in_flight.values().filter(|mail| mail.started_at.elapsed() < SLOW_AFTER).count();
         MAX_CONCURRENT.saturating_sub(not_slow).min(MAX_IN_FLIGHT.saturating_sub(self.in_flight.len()))
     }
 
     fn send(&mut self, claimed: ClaimedMail, ctx: &mut Context<Self>) {
-        let (leased_mail, now) = (claimed.leased_mail, Instant::now());
+        let (item, now) = (claimed.item, Instant::now());
         let sender = Arc::clone(&self.sender);
-        // A task of its own: should it panic, this actor lives.
+        // A task of its own, so that a panic does not stop the actor.
         let task = actix::spawn(async move { sender.deliver(claimed).await });
         self.in_flight.insert(
-            leased_mail,
+            item,
             InFlightMail { started_at: now, renewed_at: now, abort_handle: task.abort_handle() },
         );
         ctx.spawn(task.into_actor(self).map(move |ended, mailer, ctx| {
-            mailer.in_flight.remove(&leased_mail);
+            mailer.in_flight.remove(&item);
             mailer.finished_since_sync += 1;
             match ended {
                 Ok(report) => mailer.reports.push(report),
                 Err(error) if error.is_cancelled() => {
-                    tracing::warn!(mail = %leased_mail.mail, "mail lease lost; the mail may be sent twice");
+                    tracing::warn!(mail = %item.id, "mail lease lost; the mail may be sent twice");
                 }
                 Err(_) => {
-                    tracing::error!(mail = %leased_mail.mail, "panic while sending a mail; will retry later")
+                    tracing::error!(mail = %item.id, "panic while sending a mail; will retry later")
                 }
             }
             mailer.pump(ctx);
         }));
     }
 
-    /// Makes a round, if there is anything to be done: so many more could be sent
-    /// at once.
+    /// Starts a sync if there is anything to claim, renew or report.
     fn sync_outbox(&mut self, free_slots: usize, ctx: &mut Context<Self>) {
         let claim_limit = if self.outbox_has_more && !self.is_draining {
             (free_slots + self.demand()).saturating_sub(self.claimed.len())
@@ -241,12 +241,9 @@ impl RequestMailer {
             0
         };
         let needs_renewal = |mail: &InFlightMail| mail.renewed_at.elapsed() >= LEASE_RENEWAL_INTERVAL;
-        let renewals: Vec<LeasedMail> = self
-            .in_flight
-            .iter()
-            .filter(|(_, mail)| needs_renewal(mail))
-            .map(|(leased_mail, _)| *leased_mail)
-            .collect();
+        let in_flight = self.in_flight.iter();
+        let renewals: Vec<LeasedItem> =
+            in_flight.filter(|(_, mail)| needs_renewal(mail)).map(|(item, _)| *item).collect();
         if claim_limit == 0 && renewals.is_empty() && self.reports.is_empty() {
             return;
         }
@@ -259,15 +256,16 @@ impl RequestMailer {
         ctx.spawn(run.into_actor(self).map(|outcome, mailer, ctx| mailer.on_synced(outcome, renewals, ctx)));
     }
 
-    /// How many letters last for [`SUPPLY`], as mails have lately come to their end.
+    /// How many mails will be sent within [`CLAIM_HORIZON`] at the rate since the last sync.
     fn demand(&self) -> usize {
-        // At the least a fifth, lest a few that end together make it thousands.
+        // A lower bound on the elapsed time: a few deliveries that end together do not extrapolate
+        // to thousands.
         let elapsed = self.last_sync_at.elapsed().max(CLAIM_HORIZON / 5);
         let demand = self.finished_since_sync as f64 * CLAIM_HORIZON.as_secs_f64() / elapsed.as_secs_f64();
         (demand as usize).min(MAX_CLAIMED)
     }
 
-    fn on_synced(&mut self, outcome: SyncOutcome, renewals: Vec<LeasedMail>, ctx: &mut Context<Self>) {
+    fn on_synced(&mut self, outcome: SyncOutcome, renewals: Vec<LeasedItem>, ctx: &mut Context<Self>) {
         self.reports.extend(outcome.unwritten);
         if !outcome.ok {
             self.outbox_has_more = true;
@@ -278,11 +276,11 @@ impl RequestMailer {
             return;
         }
         self.is_sync_pending = false;
-        for leased_mail in renewals {
-            if let Some(mail) = self.in_flight.get_mut(&leased_mail) {
+        for item in renewals {
+            if let Some(mail) = self.in_flight.get_mut(&item) {
                 mail.renewed_at = self.last_sync_at;
-                if outcome.lost_leases.contains(&leased_mail) {
-                    // Another replica has it: it is not ours to send any more.
+                if outcome.lost_leases.contains(&item) {
+                    // Another replica has claimed the mail.
                     mail.abort_handle.abort();
                 }
             }

@@ -1,38 +1,36 @@
-//! The two actors: the registry orders what happens to tokens, the mailer sees
-//! that what was promised is mailed. `actix` is used here and in `app.rs`.
+//! The two actors: the registry orders all changes, the mailer sends the mails of the
+//! outbox. Only this module and `app` use `actix`.
 
 pub mod admission;
-pub mod audit_retention;
 pub mod batch_queue;
 pub mod delivery;
 pub mod delivery_report;
 pub mod export_auth;
-pub mod link_view_counter;
 pub mod mailer;
 pub mod outbox_sync;
 pub mod registry;
 
 use tokio::sync::oneshot;
 
-/// Held by an actor as long as it lives. When it is dropped for any cause, a
-/// panic among them, whoever watches the other end learns of it.
+/// Held by an actor while it runs. Its drop, after a panic too, ends the
+/// [`LivenessWatch`].
 #[derive(Debug)]
-pub struct LivenessGuard(#[expect(dead_code, reason = "its drop is what counts")] oneshot::Sender<()>);
+pub struct LivenessGuard(#[expect(dead_code, reason = "its drop is the signal")] oneshot::Sender<()>);
 
-/// The other end of a [`LivenessGuard`].
+/// Waits for the drop of a [`LivenessGuard`].
 #[derive(Debug)]
 pub struct LivenessWatch(oneshot::Receiver<()>);
 
-/// A pulse, and the end to watch it by.
+/// A guard, and the watch that it ends.
 pub fn liveness() -> (LivenessGuard, LivenessWatch) {
     let (sender, receiver) = oneshot::channel();
     (LivenessGuard(sender), LivenessWatch(receiver))
 }
 
 impl LivenessWatch {
-    /// Returns when the actor is no more.
+    /// Returns after the actor has stopped.
     pub async fn ended(self) {
-        // Nothing is ever sent: the error of a dropped sender is the message.
+        // No value is ever sent: the dropped sender ends the wait.
         let _ = self.0.await;
     }
 }

@@ -1,4 +1,4 @@
-//! What arguments are read as, where the domain's types cannot say it alone.
+//! Value parsers for arguments that no domain type parses.
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -9,7 +9,7 @@ use crate::domain::token::{ApiKeyId, Token, TokenKind};
 use crate::domain::validated_text::{InvalidText, validate_optional};
 use crate::store::api_keys::Scope;
 
-/// How much of a list to show.
+/// The arguments of a list command.
 #[derive(Args)]
 pub struct ListLimit {
     /// Show at most this many entries, newest first
@@ -17,12 +17,13 @@ pub struct ListLimit {
     pub limit: i64,
 }
 
-/// Not an API key, nor the id of one.
+/// The argument is neither an API key nor the ID of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an API key or its ID")]
 pub struct InvalidKeyId;
 
-/// A key's id, or the key itself: a key that leaked tells nobody its id.
+/// Parses the ID of an API key, or the key itself: the operator can revoke a leaked key without
+/// knowing its ID.
 pub fn key_id(text: &str) -> Result<ApiKeyId, InvalidKeyId> {
     let id = match Token::parse(TokenKind::ApiKey, text) {
         Ok(key) => key.id(),
@@ -31,18 +32,18 @@ pub fn key_id(text: &str) -> Result<ApiKeyId, InvalidKeyId> {
     Ok(ApiKeyId(id))
 }
 
-/// A name that people give to something: at most 100 characters on one line.
+/// Parses a name of at most 100 characters on one line.
 pub fn short_text(text: &str) -> Result<String, InvalidText> {
     validate_optional(text, 100)
 }
 
-/// A role by its name; help lists them all.
+/// Parses a role. The help lists all roles.
 pub fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::name))
         .try_map(|name| -> Result<Role, InvalidRole> { name.parse() })
 }
 
-/// A scope by its name; help lists them all.
+/// Parses a scope. The help lists all scopes.
 pub fn scope() -> impl TypedValueParser<Value = Scope> {
     PossibleValuesParser::new(Scope::Introspect.name()).map(|_| Scope::Introspect)
 }

@@ -1,17 +1,18 @@
-//! `countersign bundle`: the sets of rights that users ask each other for.
+//! `countersign bundle`: the named sets of rights that users request from each other.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::CliError;
 use super::output::{ListItem, Output};
-use super::{CliError, in_transaction};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle::{Bundle, BundleName, Description};
 use crate::domain::permission::Mask;
-use crate::store::bundles::{self, NewBundle};
-use crate::store::{LimitOffset, Store, admin};
+use crate::services::admin::bundles;
+use crate::store::Store;
+use crate::store::bundles::NewBundle;
 
-/// What can be done about bundles.
+/// The subcommands of `countersign bundle`.
 #[derive(Subcommand)]
 pub enum BundleCommand {
     /// Add a bundle
@@ -20,7 +21,7 @@ pub enum BundleCommand {
     List,
 }
 
-/// A bundle to be added.
+/// The arguments of `countersign bundle add`.
 #[derive(Args)]
 pub struct AddBundleArgs {
     /// The name shown in mails, at most 100 characters
@@ -73,13 +74,13 @@ impl ListItem for BundleListItem<'_> {
     }
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub fn run(command: BundleCommand, store: &Store, output: &Output) -> Result<(), CliError> {
     match command {
-        BundleCommand::Add(contents) => add(contents, store, output),
+        BundleCommand::Add(args) => add(args, store, output),
         BundleCommand::List => {
-            let all = store.read(|conn| bundles::list(conn, LimitOffset { limit: i64::MAX, offset: 0 }))?;
-            output.list(&all.rows.iter().map(BundleListItem::from).collect::<Vec<_>>())
+            let bundles = store.read(bundles::all())?;
+            output.list(&bundles.iter().map(BundleListItem::from).collect::<Vec<_>>())
         }
     }
 }
@@ -90,8 +91,7 @@ fn add(
     output: &Output,
 ) -> Result<(), CliError> {
     let new = NewBundle { name, description, permission };
-    let bundle =
-        in_transaction(store, |conn, now| Ok(admin::add_bundle(conn, &new, &AuditContext::OPERATOR, now)?))?;
+    let bundle = store.write(bundles::add(new, AuditContext::OPERATOR))?;
     let sentence = format!("Added {} as bundle {}: {permission}.", bundle.name.as_str(), bundle.id);
     output.success(&BundleListItem::from(&bundle), &sentence)
 }

@@ -1,21 +1,20 @@
-//! `countersign hub`: the hubs, and who is what in them.
+//! `countersign hub`: hubs and their members.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use super::error::TxAbort;
 use super::output::{ListItem, Output};
-use super::{CliError, args, in_transaction};
+use super::{CliError, args};
 use crate::domain::audit::AuditContext;
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
 use crate::domain::user::Email;
-use crate::store::admin::{self, HubError};
-use crate::store::hubs::{self, Hub};
-use crate::store::{QueryResult, Store};
+use crate::services::admin::hubs::{self, HubError};
+use crate::store::Store;
+use crate::store::hubs::Hub;
 
-/// What can be done about hubs.
+/// The subcommands of `countersign hub`.
 #[derive(Subcommand)]
 pub enum HubCommand {
     /// Add a hub
@@ -49,7 +48,7 @@ pub enum HubCommand {
     List,
 }
 
-/// A hub to be added.
+/// The arguments of `countersign hub add`.
 #[derive(Args)]
 pub struct AddHubArgs {
     /// The ID that clients and resource servers use, at most 64 characters
@@ -94,14 +93,14 @@ impl ListItem for HubListItem<'_> {
     }
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub fn run(command: HubCommand, store: &Store, output: &Output) -> Result<(), CliError> {
     match command {
-        HubCommand::Add(founding) => add(founding, store, output),
-        HubCommand::Grant { hub_id, email, role } => grant(&hub_id, &email, role, store, output),
-        HubCommand::Revoke { hub_id, email } => revoke(&hub_id, &email, store, output),
+        HubCommand::Add(args) => add(args, store, output),
+        HubCommand::Grant { hub_id, email, role } => grant(hub_id, email, role, store, output),
+        HubCommand::Revoke { hub_id, email } => revoke(hub_id, email, store, output),
         HubCommand::List => {
-            let all = store.read(hubs::all)?;
+            let all = store.read(hubs::all())?;
             output.list(&all.iter().map(HubListItem::from).collect::<Vec<_>>())
         }
     }
@@ -112,18 +111,16 @@ fn add(
     store: &Store,
     output: &Output,
 ) -> Result<(), CliError> {
-    in_transaction(store, |conn, now| {
-        let added = admin::add_hub(conn, &hub_id, &name, &owner, &AuditContext::OPERATOR, now);
-        into_result(added, &hub_id, &owner)
-    })?;
+    let added =
+        store.write(hubs::add(hub_id.clone(), name.clone(), owner.clone(), AuditContext::OPERATOR))?;
+    added.map_err(|error| cli_error(error, &hub_id, &owner))?;
     let hub = Hub { id: hub_id, name, members: vec![(owner, Role::Owner)] };
     output.success(&HubListItem::from(&hub), &format!("Added hub {}.", hub.id.as_str()))
 }
 
-fn grant(hub: &HubId, email: &Email, role: Role, store: &Store, output: &Output) -> Result<(), CliError> {
-    in_transaction(store, |conn, now| {
-        into_result(admin::grant_role(conn, hub, email, role, &AuditContext::OPERATOR, now), hub, email)
-    })?;
+fn grant(hub: HubId, email: Email, role: Role, store: &Store, output: &Output) -> Result<(), CliError> {
+    let granted = store.write(hubs::grant_role(hub.clone(), email.clone(), role, AuditContext::OPERATOR))?;
+    granted.map_err(|error| cli_error(error, &hub, &email))?;
     let (hub, email, role) = (hub.as_str(), email.as_str(), role.name());
     output.success(
         &json!({ "hub_id": hub, "email": email, "role": role }),
@@ -131,10 +128,9 @@ fn grant(hub: &HubId, email: &Email, role: Role, store: &Store, output: &Output)
     )
 }
 
-fn revoke(hub: &HubId, email: &Email, store: &Store, output: &Output) -> Result<(), CliError> {
-    in_transaction(store, |conn, now| {
-        into_result(admin::revoke_role(conn, hub, email, &AuditContext::OPERATOR, now), hub, email)
-    })?;
+fn revoke(hub: HubId, email: Email, store: &Store, output: &Output) -> Result<(), CliError> {
+    let revoked = store.write(hubs::revoke_role(hub.clone(), email.clone(), AuditContext::OPERATOR))?;
+    revoked.map_err(|error| cli_error(error, &hub, &email))?;
     let (hub, email) = (hub.as_str(), email.as_str());
     output.success(
         &json!({ "hub_id": hub, "email": email, "role": null }),
@@ -142,14 +138,11 @@ fn revoke(hub: &HubId, email: &Email, store: &Store, output: &Output) -> Result<
     )
 }
 
-/// What was done about a hub and a user, or why it was not.
-fn into_result(done: QueryResult<Result<(), HubError>>, hub: &HubId, email: &Email) -> Result<(), TxAbort> {
-    let refusal = match done? {
-        Ok(()) => return Ok(()),
-        Err(HubError::Exists) => CliError::HubExists(hub.clone()),
-        Err(HubError::UnknownHub) => CliError::NoSuchHub(hub.clone()),
-        Err(HubError::UnknownUser) => CliError::NoSuchUser(email.clone()),
-        Err(HubError::NotAMember) => CliError::NoRole(hub.clone(), email.clone()),
-    };
-    Err(refusal.into())
+fn cli_error(error: HubError, hub: &HubId, email: &Email) -> CliError {
+    match error {
+        HubError::Exists => CliError::HubExists(hub.clone()),
+        HubError::UnknownHub => CliError::NoSuchHub(hub.clone()),
+        HubError::UnknownUser => CliError::NoSuchUser(email.clone()),
+        HubError::NotAMember => CliError::NoRole(hub.clone(), email.clone()),
+    }
 }

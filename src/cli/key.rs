@@ -5,14 +5,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::output::{ListItem, Output};
-use super::{CliError, args, in_transaction, user};
+use super::{CliError, args, user};
 use crate::domain::audit::AuditContext;
 use crate::domain::token::ApiKeyId;
 use crate::domain::user::Email;
+use crate::services::admin::api_keys;
 use crate::store::Store;
-use crate::store::api_keys::{self, ApiKey, Scope};
+use crate::store::api_keys::{ApiKey, Scope};
 
-/// What can be done about API keys.
+/// The subcommands of `countersign key`.
 #[derive(Subcommand)]
 pub enum KeyCommand {
     /// Create an API key and print it once
@@ -31,7 +32,7 @@ pub enum KeyCommand {
     },
 }
 
-/// A key to be added.
+/// The arguments of `countersign key add`.
 #[derive(Args)]
 pub struct AddKeyArgs {
     /// The email address of the user that the key acts for
@@ -89,36 +90,35 @@ struct CreatedKey<'a> {
     item: KeyListItem<'a>,
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub fn run(command: KeyCommand, store: &Store, output: &Output) -> Result<(), CliError> {
     match command {
-        KeyCommand::Add(args) => add(&args, store, output),
+        KeyCommand::Add(args) => add(args, store, output),
         KeyCommand::List { email } => {
-            let user = user::read_user(store, &email)?;
-            let keys = store.read(|conn| api_keys::of_user(conn, user.id))?;
+            let user = user::find(store, &email)?;
+            let keys = store.read(api_keys::of_user(user.id))?;
             output.list(&keys.iter().map(KeyListItem::from).collect::<Vec<_>>())
         }
         KeyCommand::Revoke { id } => revoke(id, store, output),
     }
 }
 
-fn add(args: &AddKeyArgs, store: &Store, output: &Output) -> Result<(), CliError> {
-    let (key, token) = in_transaction(store, |conn, now| {
-        let user = user::find_user(conn, &args.email)?;
-        let scope = args.scope.unwrap_or(Scope::All);
-        Ok(api_keys::create(conn, user.id, &args.label, scope, &AuditContext::OPERATOR, now)?)
-    })?;
-    let (email, secret) = (args.email.as_str(), token.expose());
+fn add(
+    AddKeyArgs { email, label, scope }: AddKeyArgs,
+    store: &Store,
+    output: &Output,
+) -> Result<(), CliError> {
+    let user = user::find(store, &email)?;
+    let scope = scope.unwrap_or(Scope::All);
+    let (key, token) = store.write(api_keys::create(user.id, label, scope, AuditContext::OPERATOR))?;
+    let (email, secret) = (email.as_str(), token.expose());
     let note = format!("API key {} for {email}. Copy it now, it will not be shown again:", key.id);
     output.secret(&CreatedKey { email, key: &secret, item: KeyListItem::from(&key) }, &secret, &note)
 }
 
 fn revoke(id: ApiKeyId, store: &Store, output: &Output) -> Result<(), CliError> {
-    in_transaction(store, |conn, now| {
-        match api_keys::revoke(conn, id, None, &AuditContext::OPERATOR, now)? {
-            true => Ok(()),
-            false => Err(CliError::NoSuchKey(id).into()),
-        }
-    })?;
+    if !store.write(api_keys::revoke(id, AuditContext::OPERATOR))? {
+        return Err(CliError::NoSuchKey(id));
+    }
     output.success(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("Revoked API key {id}."))
 }

@@ -1,4 +1,4 @@
-//! `countersign mail`: the mails that are owed, and those that were.
+//! `countersign mail`: the outbox.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::args::ListLimit;
 use super::output::{ListItem, Output};
-use super::{CliError, GlobalArgs, in_transaction};
+use super::{CliError, GlobalArgs};
 use crate::config::Config;
 use crate::domain::audit::AuditContext;
 use crate::domain::timestamp::Timestamp;
@@ -15,10 +15,11 @@ use crate::domain::user::Email;
 use crate::entropy;
 use crate::mail::message;
 use crate::mail::transport::Transport;
-use crate::store::outbox::{self, MailKind, OutboxMail};
-use crate::store::{Store, admin};
+use crate::services::admin::mail;
+use crate::store::Store;
+use crate::store::outbox::{OutboxMail, OutboxSubject};
 
-/// What can be done about mails.
+/// The subcommands of `countersign mail`.
 #[derive(Subcommand)]
 pub enum MailCommand {
     /// List mails and the mail server's responses
@@ -56,10 +57,10 @@ struct MailListItem {
 
 impl MailListItem {
     fn new(mail: OutboxMail, to: Option<&Email>, now: Timestamp) -> Self {
-        let (about, request) = match mail.kind {
-            MailKind::Request(request) => ("request", Some(request.0)),
+        let (about, request) = match mail.subject {
+            OutboxSubject::Request(request) => ("request", Some(request.0)),
             // A link's id is not published: the server's key makes the link of it.
-            MailKind::PasswordLink(_) => ("password", None),
+            OutboxSubject::PasswordLink(_) => ("password", None),
         };
         Self {
             id: mail.id.to_string(),
@@ -93,7 +94,7 @@ impl ListItem for MailListItem {
     }
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub(super) fn run(command: MailCommand, global_args: &GlobalArgs, output: &Output) -> Result<(), CliError> {
     match command {
         MailCommand::List(ListLimit { limit }) => list(limit, &global_args.open()?, output),
@@ -103,24 +104,18 @@ pub(super) fn run(command: MailCommand, global_args: &GlobalArgs, output: &Outpu
 }
 
 fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
-    let lines = store.read(|conn| {
-        let now = conn.now()?;
-        let newest = outbox::newest(conn, limit + 1)?;
-        let to = admin::recipients(conn, &newest)?;
-        let line = |mail: OutboxMail| {
-            let to = to.get(&mail.id);
-            MailListItem::new(mail, to, now)
-        };
-        Ok(newest.into_iter().map(line).collect())
-    })?;
-    output.list_newest::<MailListItem>(lines, limit)
+    let mail::ListedMails { mails, recipients, now } = store.read(mail::newest(limit + 1))?;
+    let item = |mail: OutboxMail| {
+        let to = recipients.get(&mail.id);
+        MailListItem::new(mail, to, now)
+    };
+    output.list_newest::<MailListItem>(mails.into_iter().map(item).collect(), limit)
 }
 
 fn retry(id: Uuid, store: &Store, output: &Output) -> Result<(), CliError> {
-    in_transaction(store, |conn, now| {
-        let retried = admin::retry_mail(conn, id, &AuditContext::OPERATOR, now)?;
-        if retried { Ok(()) } else { Err(CliError::NoUnsentMail(id).into()) }
-    })?;
+    if !store.write(mail::retry(id, AuditContext::OPERATOR))? {
+        return Err(CliError::NoUnsentMail(id));
+    }
     output.success(
         &json!({ "id": id.to_string(), "status": "waiting" }),
         &format!("Mail {id} is next in the queue."),

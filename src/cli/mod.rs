@@ -1,6 +1,5 @@
-//! The command line: a file per group of verbs. What a verb changes it changes in
-//! one transaction on the database that the server uses, together with an entry
-//! in the audit trail; a server need not be running, and may be.
+//! The command line, one file per group of commands. Commands work on the server's database,
+//! whether or not a server is running. Every change is one transaction with its audit log entry.
 
 mod args;
 mod bundle;
@@ -17,7 +16,6 @@ mod request;
 mod token;
 mod user;
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,16 +25,13 @@ use serde_json::json;
 use crate::app;
 use crate::config::{CliOverrides, Config, ConfigError};
 use crate::domain::audit::AuditContext;
-use crate::domain::timestamp::Timestamp;
-use crate::store::ledger::{self, Command, CommandResult, Operation};
-use crate::store::{Clock, Conn, QueryError, Store, StoreError};
+use crate::store::ledger::{self, Command, Operation};
+use crate::store::{Clock, Store};
 
 pub use error::CliError;
-use error::TxAbort;
 use output::Output;
 
-/// Connections that a verb needs: it does one thing at a time, and leaves the
-/// others to the server.
+/// Connections of a command: it runs one query at a time.
 const POOL_SIZE: u32 = 1;
 
 /// A self-hosted token and consent server.
@@ -54,7 +49,7 @@ pub struct Cli {
     command: CliCommand,
 }
 
-/// What the flags stand under that every command takes.
+/// The heading in the help texts for the flags that every command takes.
 const GLOBAL_OPTIONS: &str = "Global options";
 
 const AFTER_HELP: &str = "\
@@ -135,21 +130,21 @@ enum CliCommand {
     Purge(purge::PurgeArgs),
 }
 
-/// Reads the arguments. Help, the version and wrong usage are answered here;
-/// the exit code is what is left of them.
+/// Parses the arguments. `Err` is the exit code after the help, the version or a usage error
+/// has been printed.
 pub fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
             Output::new(true).error(&error::usage_error_summary(&error));
         } else {
-            // Whoever closes stderr does not want to know.
+            // If stderr is closed, nothing can be reported.
             let _ = error.print();
         }
         if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
     })
 }
 
-/// Does what the arguments say. What went wrong has been told when this returns.
+/// Runs the command. Errors are printed before this returns.
 pub fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.global_args.json);
     match cli.run(&output) {
@@ -166,9 +161,8 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 impl Cli {
-    /// What is logged unless `RUST_LOG` says otherwise. A server tells what it
-    /// does; the demo shows it, and the other verbs answer on stdout, and their
-    /// errors are told once.
+    /// The log filter if `RUST_LOG` is not set. Only the server logs what it does: the other
+    /// commands print their results and errors.
     pub fn log_filter(&self) -> &'static str {
         match self.command {
             CliCommand::Serve { .. } => "info",
@@ -194,22 +188,19 @@ impl Cli {
             CliCommand::Request(command) => request::run(command, &open()?, output),
             CliCommand::Mail(command) => mail::run(command, &global_args, output),
             CliCommand::Import(command) => import::run(command, &global_args, output),
-            CliCommand::Purge(retention) => {
-                purge::run(&retention, global_args.config(None)?.audit, &open()?, output)
-            }
+            CliCommand::Purge(args) => purge::run(&args, global_args.config(None)?.audit, &open()?, output),
         }
     }
 }
 
 impl GlobalArgs {
-    /// What flags, environment and file decide.
+    /// Loads the configuration from flags, environment and file.
     fn config(&self, bind: Option<String>) -> Result<Config, ConfigError> {
         let flags = CliOverrides { bind, database_url: self.database_url.clone(), ..CliOverrides::default() };
         Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), flags)
     }
 
-    /// Opens the database, with its tables up to date: the first command of all
-    /// finds them made.
+    /// Opens the database and migrates it.
     fn open(&self) -> Result<Store, CliError> {
         let config = self.config(None)?;
         let store = Store::connect(&config.database_url, POOL_SIZE, Clock::default())?;
@@ -218,31 +209,9 @@ impl GlobalArgs {
     }
 }
 
-/// Runs a deed of the operator's as one transaction, which it may have to
-/// repeat. A refusal rolls it back.
-fn in_transaction<T>(
-    store: &Store,
-    work: impl Fn(&mut Conn, Timestamp) -> Result<T, TxAbort>,
-) -> Result<T, CliError> {
-    let rejection = RefCell::new(None);
-    let done = store.write(|conn| {
-        rejection.take();
-        let now = conn.now()?;
-        work(conn, now).map_err(|stop| match stop {
-            TxAbort::Database(error) => error,
-            TxAbort::Rejected(error) => {
-                rejection.replace(Some(error));
-                QueryError::RollbackTransaction
-            }
-        })
-    });
-    rejection.into_inner().map_or_else(|| Ok(done?), Err)
-}
-
-/// Does what the ledger alone may do, as the operator.
-fn commit_command(store: &Store, command: Command) -> Result<CommandResult, CliError> {
-    let answer = ledger::commit(store, &[Operation::new(command, AuditContext::OPERATOR)]).pop();
-    Ok(answer.unwrap_or(Err(StoreError::OutcomeUnknown))?)
+/// Commits one ledger command as the operator.
+fn commit_command<C: Command>(store: &Store, command: C) -> Result<C::Reply, CliError> {
+    Ok(ledger::commit_one(store, Operation::new(command, AuditContext::OPERATOR))?)
 }
 
 #[cfg(test)]

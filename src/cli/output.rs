@@ -1,4 +1,4 @@
-//! What a verb has to say: text for people, or one JSON document.
+//! The output of a command: text for people, or one JSON document.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -8,45 +8,45 @@ use serde_json::json;
 
 use super::CliError;
 
-/// Where answers go, and in what form.
+/// Writes results to stdout and errors to stderr, as text or as JSON.
 pub struct Output {
     json: bool,
 }
 
-/// Something that has a line of its own in a list.
+/// A row of a list.
 pub trait ListItem: Serialize {
-    /// What stands above the columns.
+    /// The column titles.
     const HEADERS: &'static [&'static str];
 
-    /// The line, a cell for each title.
+    /// The cells, one for each title.
     fn cells(&self) -> Vec<String>;
 }
 
 impl Output {
-    /// Text for people, or JSON.
+    /// JSON if `json`, otherwise text.
     pub fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// A whole list.
-    pub fn list<L: ListItem>(&self, lines: &[L]) -> Result<(), CliError> {
-        if self.json { self.json_document(&lines) } else { write_stdout(&format_table(lines)) }
+    /// Prints a whole list.
+    pub fn list<L: ListItem>(&self, items: &[L]) -> Result<(), CliError> {
+        if self.json { self.json_document(&items) } else { write_stdout(&format_table(items)) }
     }
 
-    /// The beginning of a list, of which one line more than `limit` was asked
-    /// for.
-    pub fn list_newest<L: ListItem>(&self, mut lines: Vec<L>, limit: i64) -> Result<(), CliError> {
+    /// Prints the first `limit` items. The caller passes one item more, if there is one, so that the
+    /// output can say that there are more.
+    pub fn list_newest<L: ListItem>(&self, mut items: Vec<L>, limit: i64) -> Result<(), CliError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = lines.len() > limit;
-        lines.truncate(limit);
-        self.list(&lines)?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        self.list(&items)?;
         if more {
             self.note(&format!("Showing the newest {limit}. Use --limit to see more."));
         }
         Ok(())
     }
 
-    /// A deed that was done: what it was done to, and the same in a sentence.
+    /// Prints the result of a change: as a JSON document or as a sentence.
     pub fn success(&self, document: &impl Serialize, sentence: &str) -> Result<(), CliError> {
         if self.json {
             self.json_document(document)
@@ -55,17 +55,16 @@ impl Output {
         }
     }
 
-    /// A secret, alone on stdout, where a script takes it from; and what a
-    /// person should know of it.
-    pub fn secret(&self, document: &impl Serialize, secret: &str, remark: &str) -> Result<(), CliError> {
+    /// Prints a secret alone on stdout, for scripts, and the note on stderr.
+    pub fn secret(&self, document: &impl Serialize, secret: &str, note: &str) -> Result<(), CliError> {
         if self.json {
             return self.json_document(document);
         }
-        self.note(remark);
+        self.note(note);
         write_stdout(&format!("{secret}\n"))
     }
 
-    /// What went wrong.
+    /// Prints an error.
     pub fn error(&self, error: &impl Display) {
         let error = error.to_string();
         if self.json {
@@ -75,7 +74,7 @@ impl Output {
         }
     }
 
-    /// What went wrong, in detail: some of it, and how much more there is.
+    /// Prints an error after its details. `more` is the number of details that are left out.
     pub fn error_with_details<D: Serialize + Display>(&self, error: &impl Display, details: &[D], more: u64) {
         if self.json {
             let document = json!({ "error": error.to_string(), "lines": details, "more": more });
@@ -90,7 +89,7 @@ impl Output {
         self.error(error);
     }
 
-    /// Something beside the answer, for people.
+    /// Prints a note on stderr, in text mode.
     fn note(&self, text: &str) {
         if !self.json {
             write_stderr(&escape_for_terminal(text));
@@ -106,22 +105,22 @@ impl Output {
 fn write_stdout(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // As in `… | head`: enough was read.
+        // The reader has closed the pipe, as in `… | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(CliError::Output),
     }
 }
 
 fn write_stderr(line: &str) {
-    // Where stderr is closed, there is nobody left to tell.
+    // If stderr is closed, nothing can be reported.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Lines under their titles, in columns that are as wide as their widest cell.
-fn format_table<L: ListItem>(lines: &[L]) -> String {
+/// Formats a list as a table, each column as wide as its widest cell.
+fn format_table<L: ListItem>(items: &[L]) -> String {
     let titles = L::HEADERS.iter().map(|title| (*title).to_owned()).collect();
-    let cells = |line: &L| line.cells().iter().map(|cell| escape_for_terminal(cell)).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(titles).chain(lines.iter().map(cells)).collect();
+    let cells = |item: &L| item.cells().iter().map(|cell| escape_for_terminal(cell)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(titles).chain(items.iter().map(cells)).collect();
     let mut widths = vec![0; L::HEADERS.len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -138,9 +137,8 @@ fn format_table<L: ListItem>(lines: &[L]) -> String {
     text
 }
 
-/// Text as a terminal may have it: ids of hubs and nodes are their makers', and
-/// what a mail server says is its own. An empty one shows as `-`, so that
-/// columns can be counted.
+/// Escapes control and direction characters: IDs of hubs and nodes and the responses of mail
+/// servers are untrusted input. An empty text becomes `-`, so that scripts can count columns.
 fn escape_for_terminal(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();
@@ -149,7 +147,7 @@ fn escape_for_terminal(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => printable.push(' '),
-            // Those that reorder what stands beside them deceive as well.
+            // Direction marks, which reorder the text around them.
             '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 printable.extend(c.escape_unicode());
             }

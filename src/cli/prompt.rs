@@ -1,14 +1,14 @@
-//! Passwords, from stdin or from whoever sits at the terminal.
+//! Reads passwords from stdin or from the terminal.
 
 use std::io::{self, ErrorKind, IsTerminal, Read};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::CliError;
-use crate::password::{MAX_PASSWORD_BYTES, PasswordError};
+use crate::auth::password::{MAX_PASSWORD_BYTES, PasswordError};
 
-/// A new password: all that stdin holds, less one newline at its end; else
-/// asked for twice at the terminal, without echo.
+/// Reads a new password: the whole of stdin without its trailing newline, or two equal entries
+/// at the terminal, without echo.
 pub fn password(from_stdin: bool) -> Result<SecretString, CliError> {
     if from_stdin {
         return read_password(io::stdin().lock());
@@ -26,7 +26,7 @@ fn prompt(question: &str) -> Result<SecretString, CliError> {
 }
 
 fn read_password(source: impl Read) -> Result<SecretString, CliError> {
-    // A password, a newline, and one byte that is too many.
+    // The longest password, a newline, and one byte to detect longer input.
     let max_bytes = MAX_PASSWORD_BYTES + "\r\n".len() + 1;
     let mut bytes = Vec::with_capacity(max_bytes);
     source.take(max_bytes as u64).read_to_end(&mut bytes).map_err(CliError::Input)?;

@@ -1,4 +1,4 @@
-//! `countersign purge`: deletes what has been over for long.
+//! `countersign purge`: deletes records that ended long ago.
 
 use std::thread;
 use std::time::Instant;
@@ -6,20 +6,17 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
+use super::CliError;
 use super::output::Output;
-use super::{CliError, in_transaction};
 use crate::config::AuditSettings;
-use crate::domain::audit::{AuditAction, AuditContext};
-use crate::store::purge::{self, PurgeCounts};
-use crate::store::{Store, audit_log};
+use crate::domain::audit::AuditContext;
+use crate::services::admin::purge;
+use crate::store::Store;
+use crate::store::purge::PurgeCounts;
 
-/// The most rows of a table that one transaction deletes.
-const BATCH_SIZE: i64 = 1_000;
-/// Seconds in a day.
 const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
-/// How long to keep what is over. The audit trail has a term of its own, if the
-/// configuration says so (`audit.keep_days`).
+/// The arguments of `countersign purge`.
 #[derive(Args)]
 pub struct PurgeArgs {
     /// Number of days to keep records after they end
@@ -34,35 +31,24 @@ struct PurgeSummary {
     purged: PurgeCounts,
 }
 
-/// Does it.
-pub fn run(
-    retention: &PurgeArgs,
-    audit: AuditSettings,
-    store: &Store,
-    output: &Output,
-) -> Result<(), CliError> {
-    let now = store.read(|conn| conn.now())?;
-    let cutoff = now.plus_seconds(-retention.older_than * SECONDS_PER_DAY);
+/// Deletes batches until none is left. If `audit.keep_days` is set, it decides which entries
+/// of the audit log are deleted.
+pub fn run(args: &PurgeArgs, audit: AuditSettings, store: &Store, output: &Output) -> Result<(), CliError> {
+    let now = store.read(purge::now())?;
+    let cutoff = now.plus_seconds(-args.older_than * SECONDS_PER_DAY);
     let audit_cutoff = audit.cutoff(now).unwrap_or(cutoff);
     let before = cutoff.rfc3339();
     let mut total = PurgeCounts::default();
     loop {
         let started = Instant::now();
-        let purged = in_transaction(store, |conn, now| {
-            let purged = purge::purge_batch(conn, cutoff, audit_cutoff, BATCH_SIZE)?;
-            // One entry for the whole, with the first of what it did.
-            if total.is_empty() && !purged.is_empty() {
-                let subject = format!("before:{before}");
-                audit_log::record(conn, &AuditContext::OPERATOR, AuditAction::RecordsPurged, subject, now)?;
-            }
-            Ok(purged)
-        })?;
+        let audit = total.is_empty().then_some(AuditContext::OPERATOR);
+        let purged = store.write(purge::delete_batch(cutoff, audit_cutoff, audit))?;
         if purged.is_empty() {
             break;
         }
         total += purged;
-        // SQLite's write lock goes to whoever asks at the right moment: rest for
-        // as long as it was held, so that a server gets its turn.
+        // SQLite's write lock is not fair. A pause as long as the transaction lets a running
+        // server write.
         thread::sleep(started.elapsed());
     }
     let sentence = format!(

@@ -1,4 +1,4 @@
-//! `countersign request`: permission requests, whoever made them.
+//! `countersign request`: permission requests of any user.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use super::{CliError, commit_command};
 use crate::domain::bundle::{BundleId, BundleName};
 use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::Authority;
-use crate::domain::user::{Email, UserId};
-use crate::store::ledger::{Command, CommandResult, RequestRef};
-use crate::store::{Store, StoreError, bundles, requests, users};
+use crate::domain::user::{Authority, Email, UserId};
+use crate::services::admin::requests::{self, NewestRequests};
+use crate::store::Store;
+use crate::store::ledger::{CloseRequest, RequestRef};
 
-/// What can be done about permission requests.
+/// The subcommands of `countersign request`.
 #[derive(Subcommand)]
 pub enum RequestCommand {
     /// List permission requests, without their tokens
@@ -81,7 +81,7 @@ impl ListItem for RequestListItem {
     }
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub fn run(command: RequestCommand, store: &Store, output: &Output) -> Result<(), CliError> {
     match command {
         RequestCommand::List(ListLimit { limit }) => list(limit, store, output),
@@ -90,29 +90,18 @@ pub fn run(command: RequestCommand, store: &Store, output: &Output) -> Result<()
 }
 
 fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
-    let lines = store.read(|conn| {
-        let now = conn.now()?;
-        let newest = requests::newest(conn, limit + 1)?;
-        let parties = newest.iter().flat_map(|request| [request.terms.grantee, request.terms.target]);
-        let people = users::emails_by_id(conn, parties.collect())?;
-        let mut ids: Vec<BundleId> = newest.iter().map(|request| request.terms.bundle).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let bundles = bundles::by_ids(conn, &ids)?;
-        let names = bundles.into_iter().map(|bundle| (bundle.id, bundle.name)).collect();
-        Ok(newest.iter().map(|request| RequestListItem::new(request, &people, &names, now)).collect())
-    })?;
-    output.list_newest::<RequestListItem>(lines, limit)
+    let NewestRequests { requests, emails, bundle_names, now } = store.read(requests::newest(limit + 1))?;
+    let item = |request| RequestListItem::new(request, &emails, &bundle_names, now);
+    output.list_newest(requests.iter().map(item).collect(), limit)
 }
 
 fn withdraw(id: RequestId, store: &Store, output: &Output) -> Result<(), CliError> {
     let which = RequestRef::Id(id);
-    match commit_command(store, Command::CloseRequest { which, by: Authority::Operator })? {
-        CommandResult::RequestClosed(Ok(outcome)) => output.success(
+    match commit_command(store, CloseRequest { which, by: Authority::Operator })? {
+        Ok(outcome) => output.success(
             &json!({ "id": id.0, "status": outcome.name() }),
             &format!("Request {id} is {}.", outcome.name()),
         ),
-        CommandResult::RequestClosed(Err(_)) => Err(CliError::NoPendingRequest(id)),
-        _ => Err(StoreError::OutcomeUnknown.into()),
+        Err(_) => Err(CliError::NoPendingRequest(id)),
     }
 }

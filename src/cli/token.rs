@@ -1,4 +1,4 @@
-//! `countersign token`: export tokens, whoever made them.
+//! `countersign token`: export tokens of any user.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -7,15 +7,15 @@ use serde_json::json;
 use super::args::ListLimit;
 use super::output::{ListItem, Output};
 use super::{CliError, commit_command};
-use crate::domain::export_token::{ExportTokenRef, ExportTokenStatus};
+use crate::domain::export_token::ExportTokenRef;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::Authority;
-use crate::domain::user::Email;
-use crate::store::export_tokens::{self, ExportFilter, ListedExport};
-use crate::store::ledger::{Command, CommandResult};
-use crate::store::{Store, StoreError, users};
+use crate::domain::user::{Authority, Email};
+use crate::services::admin::export_tokens::{self, NewestExportTokens};
+use crate::store::Store;
+use crate::store::export_tokens::ListedExport;
+use crate::store::ledger::RevokeExport;
 
-/// What can be done about export tokens.
+/// The subcommands of `countersign token`.
 #[derive(Subcommand)]
 pub enum TokenCommand {
     /// List export tokens, without their secrets
@@ -28,7 +28,7 @@ pub enum TokenCommand {
     },
 }
 
-/// Not an export token, nor the id of one.
+/// The argument is neither an export token nor the ID of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an export token or its ID")]
 pub struct InvalidExportTokenRef;
@@ -88,7 +88,7 @@ impl ListItem for TokenListItem {
     }
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub fn run(command: TokenCommand, store: &Store, output: &Output) -> Result<(), CliError> {
     match command {
         TokenCommand::List(ListLimit { limit }) => list(limit, store, output),
@@ -97,33 +97,20 @@ pub fn run(command: TokenCommand, store: &Store, output: &Output) -> Result<(), 
 }
 
 fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
-    let filter = ExportFilter {
-        creator: None,
-        statuses: vec![ExportTokenStatus::Active, ExportTokenStatus::Expired, ExportTokenStatus::Revoked],
-        before: None,
-        limit: limit + 1,
-        offset: 0,
+    let NewestExportTokens { tokens, creators, now } = store.read(export_tokens::newest(limit + 1))?;
+    let item = |listed: ListedExport| {
+        let creator = creators.get(&listed.token.creator);
+        TokenListItem::new(listed, creator, now)
     };
-    let lines = store.read(|conn| {
-        let now = conn.now()?;
-        let tokens = export_tokens::list(conn, &filter, now)?;
-        let creators = users::emails_by_id(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
-        let line = |listed: ListedExport| {
-            let creator = creators.get(&listed.token.creator);
-            TokenListItem::new(listed, creator, now)
-        };
-        Ok(tokens.into_iter().map(line).collect())
-    })?;
-    output.list_newest::<TokenListItem>(lines, limit)
+    output.list_newest(tokens.into_iter().map(item).collect(), limit)
 }
 
 fn revoke(which: ExportTokenRef, store: &Store, output: &Output) -> Result<(), CliError> {
-    match commit_command(store, Command::RevokeExport { which, by: Authority::Operator })? {
-        CommandResult::ExportRevoked(Some(token)) => output.success(
+    match commit_command(store, RevokeExport { which, by: Authority::Operator })? {
+        Some(token) => output.success(
             &json!({ "id": token.id.to_string(), "status": "revoked" }),
             &format!("Revoked export token {}.", token.id),
         ),
-        CommandResult::ExportRevoked(None) => Err(CliError::NoSuchToken(which.id)),
-        _ => Err(StoreError::OutcomeUnknown.into()),
+        None => Err(CliError::NoSuchToken(which.id)),
     }
 }

@@ -1,19 +1,19 @@
-//! `countersign user`: who there is.
+//! `countersign user`: users and their passwords.
 
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::error::TxAbort;
 use super::output::{ListItem, Output};
-use super::{CliError, in_transaction, prompt};
+use super::{CliError, prompt};
+use crate::auth::password;
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{Email, PersonName, User};
-use crate::password;
-use crate::store::users::{self, NewUser};
-use crate::store::{Conn, Store, admin};
+use crate::services::admin::users;
+use crate::store::Store;
+use crate::store::users::NewUser;
 
-/// What can be done about users.
+/// The subcommands of `countersign user`.
 #[derive(Subcommand)]
 pub enum UserCommand {
     /// Add a user
@@ -49,7 +49,7 @@ pub enum UserCommand {
     },
 }
 
-/// A user to be added.
+/// The arguments of `countersign user add`.
 #[derive(Args)]
 pub struct AddUserArgs {
     /// The user's email address, which is also the user name
@@ -108,12 +108,12 @@ impl ListItem for UserListItem<'_> {
     }
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub fn run(command: UserCommand, store: &Store, output: &Output) -> Result<(), CliError> {
     match command {
         UserCommand::Add(args) => add(args, store, output),
         UserCommand::List => {
-            let all = store.read(users::all)?;
+            let all = store.read(users::all())?;
             output.list(&all.iter().map(UserListItem::from).collect::<Vec<_>>())
         }
         UserCommand::Passwd { email, password_stdin } => set_password(&email, password_stdin, store, output),
@@ -134,14 +134,13 @@ fn add(args: AddUserArgs, store: &Store, output: &Output) -> Result<(), CliError
         staff: args.staff,
         password,
     };
-    let user = in_transaction(store, |conn, now| {
-        let added = admin::add_user(conn, &new, &AuditContext::OPERATOR, now)?;
-        Ok(added.ok_or_else(|| CliError::UserExists(new.email.clone()))?)
-    })?;
+    let (new_email, has_password) = (new.email.clone(), new.password.is_some());
+    let added = store.write(users::add(new, AuditContext::OPERATOR))?;
+    let user = added.ok_or(CliError::UserExists(new_email))?;
     let email = user.email.as_str();
-    let next_step = match new.password {
-        Some(_) => String::new(),
-        None => format!(
+    let next_step = match has_password {
+        true => String::new(),
+        false => format!(
             " A mail with a link to set a password is queued; the link works for 7 days. To set a \
              password now, run `countersign user passwd {email}`."
         ),
@@ -150,33 +149,24 @@ fn add(args: AddUserArgs, store: &Store, output: &Output) -> Result<(), CliError
 }
 
 fn set_password(email: &Email, from_stdin: bool, store: &Store, output: &Output) -> Result<(), CliError> {
-    // Before somebody types a password twice for nobody.
-    read_user(store, email)?;
+    // Before the operator types a password twice for a user who does not exist.
+    let user = find(store, email)?;
     let hash = password::hash(prompt::password(from_stdin)?.expose_secret())?;
-    let user = in_transaction(store, |conn, _| {
-        let user = find_user(conn, email)?;
-        users::set_password(conn, user.id, &hash, &AuditContext::OPERATOR)?;
-        Ok(user)
-    })?;
+    if !store.write(users::set_password(user.id, hash, AuditContext::OPERATOR))? {
+        return Err(CliError::NoSuchUser(email.clone()));
+    }
     output.success(&UserListItem::from(&user), &format!("Password of {} set.", email.as_str()))
 }
 
 fn set_active(email: &Email, active: bool, store: &Store, output: &Output) -> Result<(), CliError> {
-    let user = in_transaction(store, |conn, now| {
-        let user = find_user(conn, email)?;
-        let set = admin::set_active(conn, user.id, active, &AuditContext::OPERATOR, now)?;
-        Ok(set.ok_or_else(|| CliError::NoSuchUser(email.clone()))?)
-    })?;
-    let done = if active { "enabled" } else { "disabled" };
-    output.success(&UserListItem::from(&user), &format!("{} is {done}.", email.as_str()))
+    let id = find(store, email)?.id;
+    let user = store.write(users::set_active(id, active, AuditContext::OPERATOR))?;
+    let user = user.ok_or_else(|| CliError::NoSuchUser(email.clone()))?;
+    let state = if active { "enabled" } else { "disabled" };
+    output.success(&UserListItem::from(&user), &format!("{} is {state}.", email.as_str()))
 }
 
-/// The user of this address, who should be there.
-pub(super) fn find_user(conn: &mut Conn, email: &Email) -> Result<User, TxAbort> {
-    Ok(users::by_email(conn, email)?.ok_or_else(|| CliError::NoSuchUser(email.clone()))?)
-}
-
-/// [`find`], before or without a transaction.
-pub(super) fn read_user(store: &Store, email: &Email) -> Result<User, CliError> {
-    store.read(|conn| users::by_email(conn, email))?.ok_or_else(|| CliError::NoSuchUser(email.clone()))
+/// The user with this email address, or the error that says how to add one.
+pub(super) fn find(store: &Store, email: &Email) -> Result<User, CliError> {
+    store.read(users::by_email(email.clone()))?.ok_or_else(|| CliError::NoSuchUser(email.clone()))
 }

@@ -1,26 +1,33 @@
-//! What the operator decides, parsed once: `countersign.toml`, above it the
-//! environment, above that the command line.
+//! The configuration: the command line, the environment and `countersign.toml`, parsed once.
 //!
-//! Past [`Config::load`] nothing looks at a string again: an address is an
-//! address, an origin an origin, and a secret one that `Debug` does not print.
-//! Paths are relative to the working directory.
+//! [`Config`] has parsed values: addresses, origins, and secrets that `Debug` does not print.
+//! Relative paths start at the working directory.
 
+mod error;
+mod file;
+mod keys;
+mod load;
 mod rate_limits;
+#[cfg(test)]
+mod reference;
 mod secret;
 mod sources;
 mod urls;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
 
-use lettre::Address;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::timestamp::Timestamp;
-use crate::domain::token::{Keyring, ServerKeyTooShort};
+use crate::domain::token::Keyring;
 use crate::i18n::Language;
 
+pub use error::ConfigError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use load::fuzz;
 pub use rate_limits::RateLimits;
 pub(crate) use secret::private_file;
 pub use secret::{Secret, SecretFileError};
@@ -30,243 +37,120 @@ pub use urls::{
     ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_loopback_host,
 };
 
-use secret::check_length;
-use sources::{RequestsTable, SettingKey, Sources};
-
-/// The file that is read from the working directory unless another is named.
+/// The file in the working directory that is read if the command line names no other.
 pub const DEFAULT_CONFIG_FILE: &str = "countersign.toml";
-/// The longest that a request may live, in seconds: 30 days. Nobody may raise
-/// it, since a key that was replaced must be kept for as long.
-const MAX_TTL_SECONDS: i64 = 2_592_000;
 /// The shortest that a request may live, in seconds.
 const MIN_TTL_SECONDS: i64 = 60;
-/// What a request lives for unless told, in seconds: 7 days.
+/// The lifetime of a request that does not set its own: 7 days.
 const DEFAULT_TTL_SECONDS: i64 = 604_800;
 
-const BIND: SettingKey = SettingKey::new("bind", "BIND");
-const DATABASE_URL: SettingKey = SettingKey::new("database_url", "DATABASE_URL");
-const SMTP_URL: SettingKey = SettingKey::new("smtp_url", "SMTP_URL");
-const MAIL_FROM: SettingKey = SettingKey::new("mail_from", "MAIL_FROM");
-const PUBLIC_URL: SettingKey = SettingKey::new("public_url", "PUBLIC_URL");
-const LANGUAGE: SettingKey = SettingKey::new("language", "COUNTERSIGN_LANGUAGE");
-const SECRET: SettingKey = SettingKey::new("secret", "COUNTERSIGN_SECRET");
-const SECRET_PREVIOUS: SettingKey = SettingKey::new("secret_previous", "COUNTERSIGN_SECRET_PREVIOUS");
-
-/// All that the operator decides.
+/// All settings. `docs/reference/configuration.md` describes the keys.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub bind: SocketAddr,
-    /// The database.
     pub database_url: DatabaseUrl,
-    /// The most connections to it: 1..=100.
+    /// Connections to the database, 1 to 100.
     pub database_pool: u32,
-    /// The mail relay; `None` writes mail to `mail_directory`.
+    /// The mail server; `None` saves mail to `mail_directory`.
     pub smtp_url: Option<SmtpUrl>,
-    /// Whom mail is from.
     pub mail_from: Mailbox,
-    /// Where mail goes without a relay.
     pub mail_directory: PathBuf,
-    /// Templates that take the place of the built-in ones.
+    /// A directory with templates that replace the built-in ones.
     pub mail_templates: Option<PathBuf>,
-    /// What mail speaks to those of whom nothing is known.
+    /// The language of mails to users whose language is unknown.
     pub language: Language,
-    /// What people and mail call this server.
     pub public_url: PublicUrl,
-    /// What redeem tokens are derived from.
+    /// Redeem tokens and password links are derived from it.
     pub secret: Secret,
-    /// The one before it, while keys rotate.
+    /// The previous secret, during a rotation.
     pub secret_previous: Option<SecretString>,
-    /// What holds for permission requests.
     pub requests: RequestSettings,
-    /// What holds for the mfs dialect.
     pub mfs: MfsSettings,
-    /// What holds for browsers of other origins.
     pub cors: CorsSettings,
-    /// How often what may be done.
     pub limits: RateLimits,
-    /// What holds for the audit trail.
     pub audit: AuditSettings,
-    /// The proxies that are believed in whom they tell of.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<ProxyNet>,
 }
 
-/// What holds for permission requests. `default_ttl` is never above `max_ttl`.
+/// Settings of permission requests. `default_ttl` is at most `max_ttl`.
 #[derive(Clone, Debug)]
 pub struct RequestSettings {
-    /// Seconds that a request lives unless it says.
+    /// The lifetime in seconds of a request that does not set its own.
     pub default_ttl: i64,
-    /// The most seconds that it may ask for: 60..=2592000.
+    /// The longest lifetime that a request can set, in seconds.
     pub max_ttl: i64,
-    /// The origins that a `redeem_url` may have.
+    /// The origins that a `redeem_url` can have.
     pub redeem_origins: Vec<WebOrigin>,
 }
 
-/// What holds for the mfs dialect.
+/// Settings of the mfs API.
 #[derive(Clone, Copy, Debug)]
 pub struct MfsSettings {
-    /// The HTTP status of its errors.
     pub error_status: MfsErrorStatus,
 }
 
-/// The HTTP status that an error of the mfs dialect has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The HTTP status of errors of the mfs API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MfsErrorStatus {
-    /// The one that fits.
+    /// The status of the error.
     #[default]
     Http,
-    /// 200, as Drumee itself does.
+    /// 200, as in Drumee.
     Ok,
 }
 
-/// What holds for browsers of other origins.
+/// The text is not the name of an [`MfsErrorStatus`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be `http` or `ok`")]
+pub struct InvalidMfsErrorStatus;
+
+impl FromStr for MfsErrorStatus {
+    type Err = InvalidMfsErrorStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMfsErrorStatus> {
+        match text {
+            "http" => Ok(Self::Http),
+            "ok" => Ok(Self::Ok),
+            _ => Err(InvalidMfsErrorStatus),
+        }
+    }
+}
+
+/// Settings of cross-origin requests.
 #[derive(Clone, Debug)]
 pub struct CorsSettings {
-    /// The origins that may read our answers.
+    /// The origins whose pages can read the APIs' responses.
     pub origins: Vec<WebOrigin>,
 }
 
-/// What holds for the audit trail.
+/// Settings of the audit log.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuditSettings {
-    /// Days that an entry is kept, 1..=36500; `None` is until `countersign purge`.
+    /// Days for which an entry is kept, at least 1; `None` keeps it until `countersign purge`.
     pub keep_days: Option<i64>,
 }
 
 impl AuditSettings {
-    /// Before when entries are to be deleted now, if any are.
+    /// Entries from before this time are to be deleted now; `None` keeps all.
     pub fn cutoff(&self, now: Timestamp) -> Option<Timestamp> {
         self.keep_days.map(|days| now.plus_seconds(-days * 86_400))
     }
 }
 
-/// Not an address to listen at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an IP address and port, for example 127.0.0.1:8080")]
-struct InvalidBind;
-
-/// Not an address that mail can be from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an ASCII email address, for example `a@example.org` or `Name <a@example.org>`")]
-struct InvalidMailbox;
-
-/// Why there is no configuration. Each names what is to be mended and never
-/// shows a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        reason: String,
-    },
-    /// The file is not TOML, has a key that nobody knows, or a value of another type.
-    #[error("{}, line {line}: {reason}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong, with the key.
-        reason: String,
-    },
-    /// A value that cannot be taken.
-    #[error("{key} ({value_source}): {reason}")]
-    Invalid {
-        /// The key, as the file calls it.
-        key: &'static str,
-        /// Where the value came from.
-        value_source: ValueSource,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A variable and its `_FILE` are both set.
-    #[error("{key}: {variable} and {variable}_FILE are both set; set only one of them")]
-    VariableAndFile {
-        /// The key, as the file calls it.
-        key: &'static str,
-        /// The variable.
-        variable: &'static str,
-    },
-    /// PostgreSQL without a secret: every replica would make its own.
-    #[error(
-        "secret: required with PostgreSQL, the same on all replicas; set COUNTERSIGN_SECRET, for example to the output of `openssl rand -base64 32`"
-    )]
-    MissingSecret,
-    /// The file that holds the secret can be neither read nor made.
-    #[error("secret_file: {0}")]
-    SecretFile(#[from] SecretFileError),
-    /// A secret that is too short to be one.
-    #[error("secret: {0}")]
-    SecretTooShort(#[from] ServerKeyTooShort),
-}
-
 impl Config {
-    /// Reads the file (`path`, which then must exist, or [`FILE`] if it is
-    /// there), lays the environment and the flags over it, and parses the lot.
-    ///
-    /// Each variable may also come as `NAME_FILE`, the path of a file that holds
-    /// it. An empty variable is as good as none.
-    pub fn load(
-        path: Option<&Path>,
-        env: impl Fn(&str) -> Option<String>,
-        flags: CliOverrides,
-    ) -> Result<Self, ConfigError> {
-        let (sources, file) = Sources::load(path, env)?;
-        let bind = sources
-            .resolve(BIND, flags.bind, file.bind)?
-            .parse_with(|text| text.parse().map_err(|_| InvalidBind))?
-            .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
-        let public_url = sources.resolve(PUBLIC_URL, flags.public_url, file.public_url)?.parse()?;
-        let database_url = sources
-            .resolve(DATABASE_URL, flags.database_url, file.database_url)?
-            .parse()?
-            .unwrap_or_else(|| DatabaseUrl::Sqlite("data/countersign.db".into()));
-        let previous = sources.resolve(SECRET_PREVIOUS, None, file.secret_previous)?;
-        let pool = sources.integer("database_pool", file.database_pool, 1..=100)?;
-        Ok(Self {
-            bind,
-            public_url: public_url.unwrap_or_else(|| PublicUrl::from_bind_address(bind)),
-            secret: secret(&sources, &database_url, file.secret, file.secret_file)?,
-            secret_previous: previous.parse_with(check_length)?,
-            database_url,
-            database_pool: pool.and_then(|pool| pool.try_into().ok()).unwrap_or(8),
-            smtp_url: sources.resolve(SMTP_URL, flags.smtp_url, file.smtp_url)?.parse()?,
-            mail_from: sources
-                .resolve(MAIL_FROM, flags.mail_from, file.mail_from)?
-                .parse_with(parse_mailbox)?
-                .unwrap_or_else(|| Address::new_dangerous("countersign", "localhost").into()),
-            mail_directory: flags.mail_directory.or(file.mail_directory).unwrap_or("data/outbox".into()),
-            mail_templates: file.mail_templates,
-            language: sources.resolve(LANGUAGE, None, file.language)?.parse()?.unwrap_or_default(),
-            requests: RequestSettings::parse(&sources, file.requests)?,
-            mfs: MfsSettings { error_status: file.mfs.error_status },
-            cors: CorsSettings { origins: sources.parse_list("cors.origins", file.cors.origins)? },
-            limits: RateLimits::parse(&sources, file.limits)?,
-            audit: AuditSettings {
-                // A day at least: the ledger finds out by the trail what was committed.
-                keep_days: sources
-                    .integer("audit.keep_days", file.audit.keep_days, 0..=36_500)?
-                    .filter(|days| *days > 0),
-            },
-            trusted_proxies: sources.parse_list("trusted_proxies", file.trusted_proxies)?,
-        })
-    }
-
-    /// Whether a request's link may lead to this page: at an origin that the
-    /// operator lists, or at our own without a query, lest a link in our own
-    /// mail call one of our own services.
+    /// Whether the link of a request can lead to this page. It can if the page has a listed
+    /// origin. It also can if the page has our own origin and no query: with a query, a link in
+    /// our mail could call one of our own services.
     pub fn is_allowed_redeem_url(&self, page: &url::Url) -> bool {
         let origin = page.origin();
-        let listed = || self.requests.redeem_origins.iter().any(|listed| *listed.origin() == origin);
-        listed() || (*self.public_url.origin() == origin && page.query().is_none())
+        let is_listed = || self.requests.redeem_origins.iter().any(|listed| *listed.origin() == origin);
+        is_listed() || (*self.public_url.origin() == origin && page.query().is_none())
     }
 
-    /// The server's keys. Where the secret is a file of our own that is not
-    /// there yet, this makes it; processes that do so at once agree on one.
+    /// The keys of the server. If the secret is a file that does not exist yet, this creates it.
+    /// Processes that do so at the same time get the same secret.
     pub fn keyring(&self) -> Result<Keyring, ConfigError> {
         let current = self.secret.read()?;
         let previous = self.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
@@ -275,72 +159,16 @@ impl Config {
 }
 
 impl RequestSettings {
-    /// Seconds that a request lives which asks for so many, or does not say;
-    /// `None` when that is out of bounds.
-    pub fn allowed_lifetime(&self, asked: Option<i64>) -> Option<i64> {
-        let seconds = asked.unwrap_or(self.default_ttl);
+    /// The lifetime in seconds of a request that asks for `requested`, or for none. `None` if the
+    /// lifetime is out of range.
+    pub fn allowed_lifetime(&self, requested: Option<i64>) -> Option<i64> {
+        let seconds = requested.unwrap_or(self.default_ttl);
         (MIN_TTL_SECONDS..=self.max_ttl).contains(&seconds).then_some(seconds)
     }
 
-    /// Whether a request made now may live until then.
-    pub fn is_allowed_expiry(&self, then: Timestamp, now: Timestamp) -> bool {
-        (now.plus_seconds(MIN_TTL_SECONDS)..=now.plus_seconds(self.max_ttl)).contains(&then)
-    }
-
-    fn parse<E: Fn(&str) -> Option<String>>(
-        sources: &Sources<E>,
-        file: RequestsTable,
-    ) -> Result<Self, ConfigError> {
-        let max_ttl = sources.integer("requests.max_ttl", file.max_ttl, MIN_TTL_SECONDS..=MAX_TTL_SECONDS)?;
-        let max_ttl = max_ttl.unwrap_or(MAX_TTL_SECONDS);
-        let default_ttl =
-            sources.integer("requests.default_ttl", file.default_ttl, MIN_TTL_SECONDS..=max_ttl)?;
-        Ok(Self {
-            default_ttl: default_ttl.unwrap_or(DEFAULT_TTL_SECONDS.min(max_ttl)),
-            max_ttl,
-            redeem_origins: sources.parse_list("requests.redeem_origins", file.redeem_origins)?,
-        })
-    }
-}
-
-/// The secret that is set, else the file that is named or usual. With
-/// PostgreSQL there are replicas, which have to share it: then a file is read,
-/// and never made.
-fn secret<E: Fn(&str) -> Option<String>>(
-    sources: &Sources<E>,
-    database: &DatabaseUrl,
-    text: Option<String>,
-    path: Option<PathBuf>,
-) -> Result<Secret, ConfigError> {
-    if text.is_some() && path.is_some() {
-        return Err(sources
-            .invalid_file_value("secret_file", "`secret` is also set; set only one of them".to_owned()));
-    }
-    if let Some(secret) = sources.resolve(SECRET, None, text)?.parse_with(check_length)? {
-        return Ok(Secret::Value(secret));
-    }
-    Ok(match (database, path) {
-        (DatabaseUrl::Sqlite(_), path) => Secret::File(path.unwrap_or("data/secret".into())),
-        (DatabaseUrl::Postgres(_), Some(path)) => Secret::Value(secret::read_file(&path)?),
-        (DatabaseUrl::Postgres(_), None) => Secret::Missing,
-    })
-}
-
-/// Reads whom mail is from. Relays that take other letters than ASCII are few.
-fn parse_mailbox(text: &str) -> Result<Mailbox, InvalidMailbox> {
-    let mailbox: Mailbox = text.parse().map_err(|_| InvalidMailbox)?;
-    let ascii = AsRef::<str>::as_ref(&mailbox.email).is_ascii();
-    if ascii { Ok(mailbox) } else { Err(InvalidMailbox) }
-}
-
-/// For [`crate::fuzzing::config`].
-#[cfg(any(test, fuzzing))]
-pub(crate) fn fuzz(text: &str) {
-    if let Err(error) = sources::ConfigFile::read(Path::new(DEFAULT_CONFIG_FILE), text) {
-        assert!(!error.to_string().contains('\n'));
-    }
-    if let Ok(from) = parse_mailbox(text) {
-        assert!(AsRef::<str>::as_ref(&from.email).is_ascii());
+    /// Whether a request that is created `now` can expire at `expires_at`.
+    pub fn is_allowed_expiry(&self, expires_at: Timestamp, now: Timestamp) -> bool {
+        (now.plus_seconds(MIN_TTL_SECONDS)..=now.plus_seconds(self.max_ttl)).contains(&expires_at)
     }
 }
 
@@ -348,6 +176,7 @@ pub(crate) fn fuzz(text: &str) {
 mod tests {
     use super::*;
     use std::collections::HashMap;
+    use std::path::Path;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
     const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
@@ -382,13 +211,13 @@ mod tests {
         assert_eq!((config.requests.default_ttl, config.requests.max_ttl), (604_800, 2_592_000));
         assert!(config.requests.redeem_origins.is_empty() && config.cors.origins.is_empty());
         assert_eq!(config.mfs.error_status, MfsErrorStatus::Http);
-        let (asking, signing_in) = (config.limits.requests, config.limits.sign_in);
+        let (requests, sign_in) = (config.limits.requests, config.limits.sign_in);
         let limit = |text: &str| Some(text.parse().unwrap());
-        assert_eq!((asking.pair, asking.requester), (limit("10/d"), limit("1000/d")));
-        assert_eq!((asking.target, asking.unknown_references), (limit("50/d"), limit("30/h")));
-        assert_eq!((signing_in.account, signing_in.address), (limit("10/h"), limit("100/h")));
-        let forgetting = config.limits.password_reset;
-        assert_eq!((forgetting.account, forgetting.address), (limit("3/h"), limit("30/h")));
+        assert_eq!((requests.pair, requests.requester), (limit("10/d"), limit("1000/d")));
+        assert_eq!((requests.target, requests.unknown_references), (limit("50/d"), limit("30/h")));
+        assert_eq!((sign_in.account, sign_in.address), (limit("10/h"), limit("100/h")));
+        let password_reset = config.limits.password_reset;
+        assert_eq!((password_reset.account, password_reset.address), (limit("3/h"), limit("30/h")));
         assert!(config.trusted_proxies.is_empty());
     }
 
@@ -446,13 +275,13 @@ mod tests {
         assert_eq!(config.requests.redeem_origins[1].as_str(), "http://localhost:3000");
         assert_eq!(config.cors.origins[0].as_str(), "https://app.example");
         assert_eq!(config.mfs.error_status, MfsErrorStatus::Ok);
-        let (asking, signing_in) = (config.limits.requests, config.limits.sign_in);
+        let (requests, sign_in) = (config.limits.requests, config.limits.sign_in);
         let limit = |text: &str| Some(text.parse().unwrap());
-        assert_eq!((asking.pair, asking.requester), (limit("1/s"), limit("2/m")));
-        assert_eq!((asking.target, asking.unknown_references), (limit("3/15m"), None));
-        assert_eq!((signing_in.account, signing_in.address), (limit("5/d"), limit("6/31d")));
-        let forgetting = config.limits.password_reset;
-        assert_eq!((forgetting.account, forgetting.address), (limit("7/d"), None));
+        assert_eq!((requests.pair, requests.requester), (limit("1/s"), limit("2/m")));
+        assert_eq!((requests.target, requests.unknown_references), (limit("3/15m"), None));
+        assert_eq!((sign_in.account, sign_in.address), (limit("5/d"), limit("6/31d")));
+        let password_reset = config.limits.password_reset;
+        assert_eq!((password_reset.account, password_reset.address), (limit("7/d"), None));
         assert!(config.trusted_proxies[1].contains("::1".parse().unwrap()));
         for (file, env) in [("limits = { enforce = 'off' }", ""), ("limits = { enforce = 'on' }", "off")] {
             let config = load(file, &[("COUNTERSIGN_LIMITS", env)], CliOverrides::default()).unwrap();
@@ -514,7 +343,7 @@ mod tests {
             ("database_url = 'mysql://h/d'", "database_url (in ", "must be `postgres://…`"),
             ("database_pool = 0", "database_pool (in ", "must be a whole number from 1 to 100, not 0"),
             ("database_pool = 101", "database_pool (in ", "must be a whole number from 1 to 100, not 101"),
-            ("database_pool = 'x'", "database_pool", "invalid type: string"),
+            ("database_pool = 'x'", "line 1", "database_pool must be a whole number from 1 to 100"),
             ("smtp_url = 'http://h'", "smtp_url (in ", "must be `smtp://`"),
             ("mail_from = 'nobody'", "mail_from (in ", "must be an ASCII email address"),
             ("mail_from = 'a@b.c, d@e.f'", "mail_from (in ", "must be an ASCII email address"),
@@ -522,7 +351,7 @@ mod tests {
             ("public_url = 'example.org'", "public_url (in ", "must be `http://host"),
             ("secret = 'hunter2'", "secret (in ", "must be at least 32 bytes long"),
             ("secret_previous = 'hunter2'", "secret_previous (in ", "must be at least 32 bytes long"),
-            ("limits = 'off'", "limits", "invalid type: string"),
+            ("limits = 'off'", "line 1", "`limits` must be a section: [limits]"),
             ("limits.enforce = 'of'", "limits.enforce (in ", "must be `on` or `off`"),
             ("limits.requests_per_pair = '0/d'", "limits.requests_per_pair (in ", "must be `off` or a rate"),
             (
@@ -530,14 +359,29 @@ mod tests {
                 "limits.failed_sign_ins_per_address (in ",
                 "such as `10/h`",
             ),
-            ("limits.requests_per_target = 9", "limits.requests_per_target", "invalid type: integer"),
-            ("limits.failures = '9/h'", "line 1", "unknown field `failures`"),
+            (
+                "limits.requests_per_target = 9",
+                "line 1",
+                "limits.requests_per_target must be a text in quotes",
+            ),
+            ("limits.failures = '9/h'", "line 1", "unknown key `limits.failures`"),
             (
                 "trusted_proxies = ['10.0.0.0/8', 'lb']",
                 "trusted_proxies (in ",
                 "`lb`: must be an IP address or",
             ),
-            ("trusted_proxies = '::1'", "trusted_proxies", "invalid type: string"),
+            (
+                "trusted_proxies = '::1'",
+                "line 1",
+                "trusted_proxies must be a list of texts, for example [\"a\", \"b\"]",
+            ),
+            ("cors.origins = [1]", "line 1", "cors.origins must be a list of texts"),
+            ("secret = 1", "line 1", "secret must be a text in quotes"),
+            (
+                "\nrequests.default_ttl = '7d'",
+                "line 2",
+                "requests.default_ttl must be a whole number from 60 to",
+            ),
             ("requests.max_ttl = 2592001", "requests.max_ttl (in ", "from 60 to 2592000, not 2592001"),
             ("requests.max_ttl = 59", "requests.max_ttl (in ", "from 60 to 2592000, not 59"),
             (
@@ -551,10 +395,10 @@ mod tests {
                 "`https://a/x`: must be",
             ),
             ("cors.origins = ['*']", "cors.origins (in ", "`*`: must be"),
-            ("mfs.error_status = 'teapot'", "mfs.error_status", "expected `http` or `ok`"),
-            ("bnid = 'x'", "line 1", "unknown field `bnid`"),
-            ("\n[requests]\nttl = 60", "line 3", "unknown field `ttl`"),
-            ("[request]\nmax_ttl = 60", "line 1", "unknown field `request`"),
+            ("mfs.error_status = 'teapot'", "mfs.error_status (in ", "must be `http` or `ok`"),
+            ("bnid = 'x'", "line 1", "unknown key `bnid`"),
+            ("\n[requests]\nttl = 60", "line 3", "unknown key `requests.ttl`"),
+            ("[request]\nmax_ttl = 60", "line 1", "unknown key `request`"),
             ("bind = ", "line 1", "our.toml"),
         ] {
             let error = error(file, &[]);

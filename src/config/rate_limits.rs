@@ -1,35 +1,31 @@
-//! How often what may be done.
+//! Rate-limit settings. [`crate::domain::rate_limit`] explains the whole.
 
 use std::str::FromStr;
 
 use super::ConfigError;
-use super::sources::{LimitsTable, SettingKey, Sources};
+use super::keys::{self, Key};
+use super::sources::Sources;
 use crate::domain::rate_limit::{
     InvalidRateLimit, PasswordResetLimits, RateLimit, RequestLimits, SignInLimits,
 };
 
-const ENFORCE: SettingKey = SettingKey::new("limits.enforce", "COUNTERSIGN_LIMITS");
-
-/// How often what may be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// All rate limits; by default, none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// What holds for whoever asks for permissions.
     pub requests: RequestLimits,
-    /// What holds for sign-ins that fail.
     pub sign_in: SignInLimits,
-    /// What holds for whoever says that they have forgotten a password.
     pub password_reset: PasswordResetLimits,
 }
 
-/// Whether any limit counts.
+/// Whether rate limits are enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Enforcement {
     On,
-    /// For load tests.
+    /// Disables all limits, for load tests.
     Off,
 }
 
-/// Neither on nor off.
+/// Neither `on` nor `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be `on` or `off`")]
 struct InvalidEnforcement;
@@ -47,59 +43,39 @@ impl FromStr for Enforcement {
 }
 
 impl RateLimits {
-    /// No limits at all.
-    const UNLIMITED: Self = Self {
-        requests: RequestLimits { pair: None, requester: None, target: None, unknown_references: None },
-        sign_in: SignInLimits { account: None, address: None },
-        password_reset: PasswordResetLimits { account: None, address: None },
-    };
-
-    /// Whether any of them counts.
+    /// Whether any limit is set.
     pub fn are_enforced(&self) -> bool {
-        *self != Self::UNLIMITED
+        *self != Self::default()
     }
 
-    pub(super) fn parse<E: Fn(&str) -> Option<String>>(
-        sources: &Sources<E>,
-        file: LimitsTable,
-    ) -> Result<Self, ConfigError> {
-        let enforce = sources.resolve(ENFORCE, None, file.enforce)?.parse()?.unwrap_or(Enforcement::On);
-        let limit = |key, text: Option<String>, default: &str| {
-            let text = text.as_deref().unwrap_or(default);
-            parse_limit(text).map_err(|error| sources.invalid_file_value(key, error.to_string()))
-        };
+    /// Reads the keys `limits.*`.
+    pub(super) fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let enforce: Enforcement = sources.get(&keys::LIMITS_ENFORCE)?.parse()?;
+        let limit = |key: &Key| sources.get(key)?.parse_with(parse_limit);
         let limits = Self {
             requests: RequestLimits {
-                pair: limit("limits.requests_per_pair", file.requests_per_pair, "10/d")?,
-                requester: limit("limits.requests_per_requester", file.requests_per_requester, "1000/d")?,
-                target: limit("limits.requests_per_target", file.requests_per_target, "50/d")?,
-                unknown_references: limit("limits.unknown_references", file.unknown_references, "30/h")?,
+                pair: limit(&keys::LIMITS_REQUESTS_PER_PAIR)?,
+                requester: limit(&keys::LIMITS_REQUESTS_PER_REQUESTER)?,
+                target: limit(&keys::LIMITS_REQUESTS_PER_TARGET)?,
+                unknown_references: limit(&keys::LIMITS_UNKNOWN_REFERENCES)?,
             },
             sign_in: SignInLimits {
-                account: limit(
-                    "limits.failed_sign_ins_per_account",
-                    file.failed_sign_ins_per_account,
-                    "10/h",
-                )?,
-                address: limit(
-                    "limits.failed_sign_ins_per_address",
-                    file.failed_sign_ins_per_address,
-                    "100/h",
-                )?,
+                account: limit(&keys::LIMITS_FAILED_SIGN_INS_PER_ACCOUNT)?,
+                address: limit(&keys::LIMITS_FAILED_SIGN_INS_PER_ADDRESS)?,
             },
             password_reset: PasswordResetLimits {
-                account: limit("limits.password_mails_per_account", file.password_mails_per_account, "3/h")?,
-                address: limit("limits.password_mails_per_address", file.password_mails_per_address, "30/h")?,
+                account: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ACCOUNT)?,
+                address: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ADDRESS)?,
             },
         };
         Ok(match enforce {
             Enforcement::On => limits,
-            Enforcement::Off => Self::UNLIMITED,
+            Enforcement::Off => Self::default(),
         })
     }
 }
 
-/// Reads a limit; `off` is none.
+/// Parses a limit; `off` is no limit.
 fn parse_limit(text: &str) -> Result<Option<RateLimit>, InvalidRateLimit> {
     if text == "off" { Ok(None) } else { text.parse().map(Some) }
 }

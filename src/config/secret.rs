@@ -1,4 +1,4 @@
-//! The secret that redeem tokens are derived from.
+//! The secret that redeem tokens and password links are derived from.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -12,49 +12,32 @@ use super::ConfigError;
 use super::sources::strip_trailing_newline;
 use crate::domain::token::{MIN_SERVER_KEY_BYTES, ServerKeyTooShort};
 
-/// Where the server's secret comes from. Its bytes are those of the text: what
-/// stands in a file of ours may be moved to `COUNTERSIGN_SECRET` as it is.
+/// Where the server's secret comes from. The key is the bytes of the text: the content of the
+/// secret file can be moved to `COUNTERSIGN_SECRET` unchanged.
 #[derive(Clone, Debug)]
 pub enum Secret {
-    /// The operator's own, at least 32 bytes.
+    /// Set by the operator, at least 32 bytes.
     Value(SecretString),
-    /// In a file of ours, made when it is first wanted.
+    /// In a file that the server creates on first use.
     File(PathBuf),
-    /// There is none, and none may be made here.
+    /// Not set, and the server must not create one.
     Missing,
 }
 
-/// Why a file of ours holds no secret.
+/// Why the secret file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    /// The file is there and cannot be read.
     #[error("cannot read {}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The file is not there and cannot be made.
+    Unreadable { path: PathBuf, error: io::Error },
+    /// The file does not exist, and the server cannot create it.
     #[error("cannot create {}: {error}; create the file yourself or set COUNTERSIGN_SECRET", path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// What the file holds is no secret.
-    #[error("{}: {short}", path.display())]
-    TooShort {
-        /// The file.
-        path: PathBuf,
-        /// How long it must be.
-        short: ServerKeyTooShort,
-    },
+    Unwritable { path: PathBuf, error: io::Error },
+    #[error("{}: {error}", path.display())]
+    TooShort { path: PathBuf, error: ServerKeyTooShort },
 }
 
 impl Secret {
-    /// The secret itself; makes the file if it is ours to make.
+    /// Reads the secret. Creates the file of [`Secret::File`] if it does not exist.
     pub(super) fn read(&self) -> Result<SecretString, ConfigError> {
         match self {
             Self::Value(secret) => Ok(secret.clone()),
@@ -64,7 +47,7 @@ impl Secret {
     }
 }
 
-/// Takes a secret that is long enough to be one.
+/// Checks that a secret has at least 32 bytes.
 pub(super) fn check_length(text: &str) -> Result<SecretString, ServerKeyTooShort> {
     if text.len() < MIN_SERVER_KEY_BYTES {
         return Err(ServerKeyTooShort);
@@ -77,7 +60,7 @@ pub(super) fn read_file(path: &Path) -> Result<SecretString, SecretFileError> {
     let text = fs::read_to_string(path)
         .map_err(|error| SecretFileError::Unreadable { path: path.to_owned(), error })?;
     check_length(strip_trailing_newline(&text))
-        .map_err(|short| SecretFileError::TooShort { path: path.to_owned(), short })
+        .map_err(|error| SecretFileError::TooShort { path: path.to_owned(), error })
 }
 
 fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {
@@ -91,9 +74,8 @@ fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {
     }
 }
 
-/// Makes the file. The name appears with its content complete, or not at all,
-/// and never takes the place of one that is there: whoever comes second reads
-/// the first one's.
+/// Creates the secret file atomically: it appears with its complete content or not at all. An
+/// existing file is kept, so that processes that start together use the same secret.
 fn create_file(path: &Path) -> io::Result<()> {
     let mut bytes = [0; MIN_SERVER_KEY_BYTES + 8];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
@@ -108,7 +90,7 @@ fn create_file(path: &Path) -> io::Result<()> {
         file.sync_all()
     });
     let linked = written.and_then(|()| fs::hard_link(&temporary_path, path));
-    // If it was not even made, the reason is in `linked`.
+    // If the file was not created, `linked` has the error.
     let _ = fs::remove_file(&temporary_path);
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -116,7 +98,7 @@ fn create_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A new file that its owner alone may read.
+/// Creates a file that only its owner can read.
 pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -137,7 +119,7 @@ mod tests {
         let made = read_or_create(&path).unwrap();
         assert!(made.expose_secret().len() >= MIN_SERVER_KEY_BYTES);
         assert_eq!(read_or_create(&path).unwrap().expose_secret(), made.expose_secret());
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "the temporary file is deleted");
     }
 
     #[cfg(unix)]

@@ -1,6 +1,6 @@
-//! Where things are: the database, the mail relay, this server, its friends.
+//! URLs, origins and networks in the configuration.
 //!
-//! None of the errors shows what was given: it may hold a password.
+//! No error contains the rejected text: it may contain a password.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,28 +12,24 @@ use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use url::{Host, Origin, Url};
 
-/// The database.
+/// The URL of the database.
 #[derive(Clone, Debug)]
 pub enum DatabaseUrl {
-    /// PostgreSQL: the whole URL, as libpq takes it.
+    /// The whole URL, for libpq.
     Postgres(SecretString),
-    /// SQLite: the path of its file.
+    /// The path of the database file.
     Sqlite(PathBuf),
 }
 
-/// Why a database URL is not taken.
+/// Why a database URL is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDatabaseUrl {
-    /// Another scheme, or none.
     #[error("must be `postgres://…`, `postgresql://…` or `sqlite://path`")]
     Scheme,
-    /// Nothing after the scheme.
     #[error("must name a database after `://`")]
     Empty,
-    /// `sqlite://:memory:`
     #[error("must name a file; in-memory databases are not supported")]
     Memory,
-    /// `sqlite://path?mode=…`
     #[error("must not have options after `?` (`sqlite://path`)")]
     Options,
 }
@@ -53,54 +49,46 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// A mail relay.
+/// The URL of the mail server.
 #[derive(Clone, Debug)]
 pub struct SmtpUrl {
-    /// A name, or an address without brackets.
+    /// A host name, or an IP address without brackets.
     pub host: String,
-    /// The port.
     pub port: u16,
-    /// How the connection is encrypted.
     pub tls: SmtpTls,
-    /// User and password.
+    /// User name and password.
     pub credentials: Option<(String, SecretString)>,
-    /// A file of PEM certificates to trust instead of the public authorities.
+    /// A file of PEM certificates that are trusted instead of the public CAs.
     pub ca: Option<PathBuf>,
 }
 
-/// How the connection to a relay is encrypted.
+/// How the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpTls {
-    /// Not at all: for a relay on the same machine or network.
+    /// Not encrypted: for a mail server on the same machine or network.
     None,
-    /// From a plain beginning, by STARTTLS; without it nothing is sent.
+    /// STARTTLS is required: if the mail server does not offer it, no mail is sent.
     StartTls,
-    /// From the first byte.
+    /// TLS from the start of the connection.
     Implicit,
 }
 
-/// Why a relay's URL is not taken.
+/// Why the URL of a mail server is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSmtpUrl {
-    /// Another scheme, or none.
     #[error("must be `smtp://`, `smtps://` or `smtp+starttls://`, followed by `[user:password@]host[:port]`")]
     Scheme,
-    /// Not a URL.
     #[error("must be a valid URL: {0}")]
     Malformed(url::ParseError),
-    /// No host in it.
     #[error("must contain a host")]
     Host,
-    /// A user without a password or the other way round, or not UTF-8.
+    /// One of user and password is missing, or they are not UTF-8.
     #[error("must contain both user and password, or neither; percent-encode any of `@:/?#%`")]
     Credentials,
-    /// Something after the host.
     #[error("must not have anything after the host and port except `?ca=FILE`")]
     TrailingParts,
-    /// A key of the query that is none.
     #[error("unknown option `{0}`; the only option is `ca`")]
     UnknownOption(String),
-    /// A certificate for a connection that has no use for it.
     #[error("`ca` requires TLS; use `smtps://` or `smtp+starttls://`")]
     CaWithoutTls,
 }
@@ -135,8 +123,8 @@ impl FromStr for SmtpUrl {
     }
 }
 
-/// The host of a scheme that is not the web's is left as it is written: read
-/// it as the web would, which knows addresses and foreign letters.
+/// The host of the URL. The `url` crate does not parse hosts of schemes other than http and https,
+/// so this parses IP addresses and internationalized names.
 fn host(url: &Url) -> Result<String, InvalidSmtpUrl> {
     let host = match url.host().ok_or(InvalidSmtpUrl::Host)? {
         Host::Domain("") => return Err(InvalidSmtpUrl::Host),
@@ -161,27 +149,24 @@ fn credentials(url: &Url) -> Result<Option<(String, SecretString)>, InvalidSmtpU
     }
 }
 
-/// What people and mail call this server: an `http` or `https` URL without a
-/// slash at its end, so that a path may follow.
+/// The URL of this server in mails and on pages: `http` or `https`, without a trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     text: String,
     origin: Origin,
 }
 
-/// Why a public URL is not taken.
+/// Why a public URL is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPublicUrl {
-    /// Not a URL, or not of the web.
     #[error("must be `http://host[:port]` or `https://host[:port]`, optionally with a path")]
     Scheme,
-    /// More than origin and path.
     #[error("must not have a user, query or fragment")]
     ExtraParts,
 }
 
 impl PublicUrl {
-    /// The URL of a server that listens here and has no other name.
+    /// The default: the URL of the address that the server listens on.
     pub fn from_bind_address(bind: SocketAddr) -> Self {
         let host =
             if bind.ip().is_unspecified() { format!("localhost:{}", bind.port()) } else { bind.to_string() };
@@ -194,23 +179,23 @@ impl PublicUrl {
         Self { text: url.as_str().trim_end_matches('/').to_owned(), origin: url.origin() }
     }
 
-    /// The URL, without a slash at its end.
+    /// The URL, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Its origin.
+    /// The origin of the URL.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Whether only this machine is called so.
+    /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         matches!(&self.origin, Origin::Tuple(_, host, _) if is_loopback_host(host))
     }
 }
 
-/// Whether a host is this machine wherever it is named (RFC 6761, 6.3).
+/// Whether a host always is the local machine (RFC 6761, 6.3).
 pub fn is_loopback_host(host: &Host) -> bool {
     match host {
         Host::Domain(name) => {
@@ -241,25 +226,25 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// The origin of a page on the web: scheme, host and port (RFC 6454).
+/// The origin of a web page: scheme, host and port (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebOrigin {
     text: String,
     origin: Origin,
 }
 
-/// Not an origin of the web.
+/// The text is not a web origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be `http://host[:port]` or `https://host[:port]`, without a path or trailing slash")]
 pub struct InvalidWebOrigin;
 
 impl WebOrigin {
-    /// As the `Origin` header has it: lower case, no port where it is the usual one.
+    /// The origin as in an `Origin` header: lowercase, without a default port.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The origin, to compare with a URL's.
+    /// The origin, for comparison with [`Url::origin`].
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -278,26 +263,25 @@ impl FromStr for WebOrigin {
     }
 }
 
-/// Reads an `http` or `https` URL that has its slashes and no blanks: the URL
-/// standard forgives both.
+/// Parses an `http` or `https` URL. Missing slashes and white space, which the URL standard
+/// accepts, are errors.
 fn web_url(text: &str) -> Option<Url> {
-    let has_slashes_and_no_blanks =
-        text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let is_strict = text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.filter(|_| has_slashes_and_no_blanks)
+    url.filter(|_| is_strict)
 }
 
-/// The addresses of proxies: a network, or one address.
+/// The address of a proxy, or a network of proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyNet(IpNet);
 
-/// Neither a network nor an address.
+/// The text is neither an IP address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an IP address or network, for example `10.0.0.0/8` or `::1`")]
 pub struct InvalidProxyNet;
 
 impl ProxyNet {
-    /// Whether this address is one of them.
+    /// Whether the network contains this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
@@ -307,8 +291,8 @@ impl FromStr for ProxyNet {
     type Err = InvalidProxyNet;
 
     fn from_str(text: &str) -> Result<Self, InvalidProxyNet> {
-        let one = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
-        text.parse::<IpNet>().or_else(|_| one()).map(Self).map_err(|_| InvalidProxyNet)
+        let single = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+        text.parse::<IpNet>().or_else(|_| single()).map(Self).map_err(|_| InvalidProxyNet)
     }
 }
 

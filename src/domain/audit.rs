@@ -1,4 +1,4 @@
-//! The audit trail's words: who did what, to what, from where. Never a secret.
+//! The audit log: actions, and the context they are recorded with. No secrets.
 
 use std::net::IpAddr;
 
@@ -7,35 +7,35 @@ use super::bundle_permission::BundlePermissionId;
 use super::permission_request::RequestId;
 use super::user::UserId;
 
-/// Where a deed came from.
+/// Who performs an operation, and from where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditContext {
-    /// Who did it; `None` is the operator, at the command line, or with an address somebody
-    /// who is not signed in.
+    /// `None` means the operator at the command line or, with an `ip`, a user who is not signed
+    /// in.
     pub actor: Option<UserId>,
-    /// The address that the request came from.
+    /// The client's address.
     pub ip: Option<IpAddr>,
-    /// What the client calls itself (its `User-Agent`), at most 200 characters.
+    /// The `User-Agent` header, at most 200 characters.
     pub user_agent: Option<String>,
 }
 
 impl AuditContext {
-    /// The operator, at the command line.
+    /// The operator at the command line.
     pub const OPERATOR: Self = Self { actor: None, ip: None, user_agent: None };
 }
 
-/// Declares the actions together with the names that the trail keeps.
+/// Declares the actions with their names.
 macro_rules! actions {
     ($($(#[$doc:meta])* $action:ident = $name:literal,)+) => {
-        /// What was done.
+        /// An audited action.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum AuditAction { $($(#[$doc])* $action,)+ }
 
         impl AuditAction {
-            /// All of them.
+            /// All actions.
             pub const ALL: &[Self] = &[$(Self::$action),+];
 
-            /// The name that the trail keeps.
+            /// The name in the database and on the wire.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$action => $name,)+ }
             }
@@ -44,99 +44,82 @@ macro_rules! actions {
 }
 
 actions! {
-    /// An export token was made.
     ExportCreated = "export.created",
-    /// An export token was revoked.
     ExportRevoked = "export.revoked",
-    /// A permission was asked for, and its mail queued.
+    /// A request was created and its mail queued.
     RequestCreated = "request.created",
-    /// A newer request for the same took this one's place.
+    /// A newer request with the same terms replaced this one.
     RequestReplaced = "request.replaced",
-    /// The target approved.
     RequestApproved = "request.approved",
-    /// The target declined.
     RequestDeclined = "request.declined",
-    /// The requester, or the operator, took it back.
+    /// The requester or the operator withdrew the request.
     RequestWithdrawn = "request.withdrawn",
-    /// The requester had its mail sent anew.
+    /// The requester had the mail sent again.
     RequestResent = "request.resent",
-    /// A permission came into being.
+    /// A permission was granted without a request.
     PermissionGranted = "permission.granted",
-    /// A permission was taken or given back.
+    /// The target or the grantee revoked a permission.
     PermissionRevoked = "permission.revoked",
-    /// A user takes no more requests from another.
+    /// A user blocked requests from another user.
     BlockCreated = "block.created",
-    /// A user takes requests from another again.
+    /// A user unblocked another user.
     BlockDeleted = "block.deleted",
-    /// What was to be done was given up: the database's answer was lost before it was
-    /// done, and this entry keeps it from being done late.
+    /// The outcome of an operation was unknown because the database did not respond. This entry
+    /// takes its commit marker, so that it cannot commit later.
     OperationAbandoned = "operation.abandoned",
-    /// A user was added.
     UserAdded = "user.added",
-    /// A user's names changed.
     UserRenamed = "user.renamed",
-    /// A user's password was set.
     UserPasswordSet = "user.password_set",
-    /// A link by which a user may set their password was made, and its mail queued.
+    /// A password link was created and its mail queued.
     UserPasswordLinkSent = "user.password_link_sent",
-    /// A user was disabled.
     UserDisabled = "user.disabled",
-    /// A user was enabled.
     UserEnabled = "user.enabled",
-    /// A user signed in at the pages.
+    /// A user signed in to the pages.
     SessionOpened = "session.opened",
-    /// A user signed out, here or elsewhere.
+    /// A user ended this or another of their sessions.
     SessionClosed = "session.closed",
-    /// An API key was made.
     KeyCreated = "key.created",
-    /// An API key was revoked.
     KeyRevoked = "key.revoked",
-    /// A hub was added.
     HubAdded = "hub.added",
-    /// A role in a hub was given.
+    /// A user got a role in a hub.
     HubGranted = "hub.granted",
-    /// A role in a hub was taken.
+    /// A user lost their role in a hub.
     HubRevoked = "hub.revoked",
-    /// A bundle was added.
     BundleAdded = "bundle.added",
-    /// A bundle was changed.
     BundleChanged = "bundle.changed",
-    /// A bundle was deleted.
     BundleDeleted = "bundle.deleted",
-    /// A dead mail was put back in the queue.
+    /// A mail that had failed permanently was queued again.
     MailRetried = "mail.retried",
-    /// Users came in from a file.
     UsersImported = "users.imported",
-    /// Requests came in from a file.
     RequestsImported = "requests.imported",
-    /// What had been over for long was deleted.
+    /// The operator purged old records.
     RecordsPurged = "records.purged",
 }
 
 impl AuditAction {
-    /// The action of this name.
+    /// Finds an action by its name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.name() == name)
     }
 }
 
-/// What an entry's subject names, as far as there is something to be shown of it.
+/// The subject of an audit entry, if the pages can show or link it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditSubjectRef {
     /// `request:12`
     Request(RequestId),
-    /// `permission:12`, which was a request of the same number.
+    /// `permission:12`, which was granted by the request with the same number.
     BundlePermission(BundlePermissionId),
     /// `user:12`
     User(UserId),
     /// `bundle:12`
     Bundle(BundleId),
-    /// Whatever else there is: `export:<id>`, `hub:<id>`, …
+    /// Any other subject: `export:<id>`, `hub:<id>`, …
     Other,
 }
 
 impl AuditSubjectRef {
-    /// Reads a subject, as the trail keeps it.
+    /// Parses the subject of an audit entry.
     pub fn parse(text: &str) -> Self {
         let id_of_kind = text.split_once(':').and_then(|(kind, id)| Some((kind, id.parse().ok()?)));
         match id_of_kind {

@@ -1,19 +1,19 @@
-//! Blocks: whom a user takes no requests from. What stands between the two stays.
+//! Blocks: a user refuses requests from another user. Existing requests and permissions stay.
 
-use super::bundle_permission::Terms;
+use super::terms::Terms;
 use super::user::UserId;
 
 /// One user's block of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Block {
-    /// Who takes no requests.
+    /// The user who refuses requests.
     pub target: UserId,
-    /// Who has made them.
+    /// The user whose requests are refused.
     pub blocked: UserId,
 }
 
 impl Block {
-    /// The block that forbids these terms to be asked for, if it stands.
+    /// The block that would refuse a request with these terms.
     pub const fn from_terms(terms: Terms) -> Self {
         Self { target: terms.target, blocked: terms.grantee }
     }

@@ -1,11 +1,11 @@
-//! Bundles: named sets of rights that one user may give another.
+//! Bundles: named sets of rights that a user can grant to another.
 
 use std::fmt;
 
 use super::permission::Mask;
 use super::validated_text::{InvalidText, sanitize_for_display, text_type, validate_optional};
 
-/// A bundle's number.
+/// The number of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BundleId(pub i64);
 
@@ -16,27 +16,27 @@ impl fmt::Display for BundleId {
 }
 
 text_type!(
-    /// A bundle's name.
+    /// The name of a bundle.
     BundleName,
     100
 );
 
-/// What a bundle is for, in its maker's words: at most 1,000 characters on one line.
+/// The description of a bundle: at most 1,000 characters on one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description(String);
 
 impl Description {
-    /// Takes 0..=1000 characters without control characters.
+    /// Accepts 0 to 1,000 characters without control characters.
     pub fn new(text: &str) -> Result<Self, InvalidText> {
         validate_optional(text, 1_000).map(Self)
     }
 
-    /// As the database holds it: checked before it got there.
+    /// Takes the text in the database, which was validated when it was written.
     pub(crate) fn from_db(text: String) -> Self {
         Self(text)
     }
 
-    /// The text itself.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,25 +45,21 @@ impl Description {
 /// A named set of rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// The number.
     pub id: BundleId,
-    /// The name, as the mail says it.
     pub name: BundleName,
-    /// What it is for.
     pub description: Description,
-    /// The rights.
     pub permission: Mask,
 }
 
 impl Bundle {
-    /// The name, as people are shown it; its number, if nothing is to be seen of it.
+    /// The name for display, or the number if the name has no visible characters.
     pub fn display_name(&self) -> String {
         Some(sanitize_for_display(self.name.as_str()))
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| format!("# {}", self.id))
     }
 
-    /// What it is for, as people are shown it; may be empty.
+    /// The description for display. May be empty.
     pub fn display_description(&self) -> String {
         sanitize_for_display(self.description.as_str())
     }

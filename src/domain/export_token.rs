@@ -1,5 +1,5 @@
-//! Export tokens: they let their bearer use one node of a hub, within a mask,
-//! until they expire or are revoked (Drumee's public "MFS_API API Reference").
+//! Export tokens (Drumee's public "MFS_API API Reference"): they give their bearer access to one
+//! node of a hub, limited by a mask, until they expire or are revoked.
 
 use std::str::FromStr;
 
@@ -9,87 +9,75 @@ use super::timestamp::Timestamp;
 use super::token::{Entropy, ExportId, Token, TokenDigest, TokenKind};
 use super::user::{Authority, UserId};
 
-/// Hours that a token lives, 0..=8760 (a year); 0 is for ever.
+/// The lifetime of a token in hours: 0 to 8760 (a year); 0 means that it never expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpiryHours(u16);
 
-/// Not an expiry.
+/// The number is not a valid lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expiry_hours must be a whole number between 0 and 8760 (1 year)")]
 pub struct InvalidExpiry;
 
 impl ExpiryHours {
-    /// A day: what a token gets unless told.
+    /// The default, a day.
     pub const DEFAULT: Self = Self(24);
 
-    /// Takes 0..=8760.
+    /// Accepts 0 to 8760.
     pub fn new(hours: i64) -> Result<Self, InvalidExpiry> {
         match u16::try_from(hours) {
             Ok(hours @ 0..=8_760) => Ok(Self(hours)),
-            _ => Err(InvalidExpiry),
+            Ok(_) | Err(_) => Err(InvalidExpiry),
         }
     }
 
-    /// When a token made now expires; `None` is never.
+    /// When a token created now expires; `None` means never.
     pub fn expires_at(self, now: Timestamp) -> Option<Timestamp> {
         (self.0 > 0).then(|| now.plus_seconds(i64::from(self.0) * 3_600))
     }
 }
 
-/// What a creator asks for.
+/// An export token to create.
 #[derive(Clone, Debug)]
 pub struct NewExportToken {
-    /// Who makes it.
     pub creator: UserId,
-    /// The hub it is for.
     pub hub: HubId,
-    /// The node in it.
     pub node: NodeId,
-    /// The rights it carries.
     pub mask: Mask,
-    /// How long it lives.
     pub expiry: ExpiryHours,
 }
 
 /// An export token, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportToken {
-    /// The public id.
     pub id: ExportId,
-    /// Who made it: the only user who may list or revoke it.
+    /// The only user who may list or revoke it.
     pub creator: UserId,
-    /// The hub it is for.
     pub hub: HubId,
-    /// The node in it.
     pub node: NodeId,
-    /// The rights it carries, at the most.
+    /// The maximum rights; the creator's current rights in the hub also limit it.
     pub mask: Mask,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it expires; `None` is never.
+    /// `None` means never.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Where a token stands; derived, never stored.
+/// The status of a token at some time. It is derived, never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportTokenStatus {
-    /// May be used.
     Active,
-    /// Past its expiry.
     Expired,
-    /// Closed by its creator or the operator.
+    /// Revoked by its creator or the operator.
     Revoked,
 }
 
-/// Not the name of a status.
+/// The text is not the name of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be active, expired or revoked")]
 pub struct InvalidExportTokenStatus;
 
 impl ExportTokenStatus {
-    /// All that there are.
+    /// All statuses.
     pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
 
     /// The name on the wire.
@@ -110,26 +98,26 @@ impl FromStr for ExportTokenStatus {
     }
 }
 
-/// Why no token was made: one answer for no such hub, no role in it, a role
-/// without admin, and a mask beyond the role.
+/// The user may not create this token. One error for an unknown hub, no role in it, a role
+/// without the admin right, and a mask that exceeds the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("hub not found, or insufficient rights in it")]
 pub struct ExportDenied;
 
-/// Why a token may not be used.
+/// Why a token does not authorize an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// Expired, revoked, or its creator has lost the hub.
+    /// Expired, revoked, or its creator has no rights in the hub any more.
     #[error("the token is not active")]
     Inactive,
-    /// Alive, but for another hub or node, or without the right.
+    /// Active, but for another hub or node, or without the right.
     #[error("the token does not allow this")]
     NotAllowed,
 }
 
 impl NewExportToken {
-    /// Makes the token and its secret, if the creator's privilege in the hub
-    /// (`None` without a role there) has admin and every right of the mask.
+    /// Creates the token and its secret, if the creator's rights in the hub (`None` without a
+    /// role there) include the admin right and the whole mask.
     pub fn issue(
         &self,
         privilege: Option<Mask>,
@@ -156,12 +144,12 @@ impl NewExportToken {
 }
 
 impl ExportToken {
-    /// What stands for the token where Drumee wants a user: `export_` and the id.
+    /// The name of the token where Drumee expects a user: `export_` and the id.
     pub fn pseudo_entity_uid(&self) -> String {
         format!("export_{}", self.id)
     }
 
-    /// Where the token stands.
+    /// The status at `now`.
     pub fn status(&self, now: Timestamp) -> ExportTokenStatus {
         if self.revoked_at.is_some() {
             ExportTokenStatus::Revoked
@@ -172,8 +160,7 @@ impl ExportToken {
         }
     }
 
-    /// Revokes it, if `by` may: true when it was open until now, false when it
-    /// had been revoked before, `None` when `by` has no say in it.
+    /// Revokes it: true if it was not revoked before, `None` if `by` may not revoke it.
     pub fn revoke(&mut self, by: Authority, now: Timestamp) -> Option<bool> {
         if by != Authority::Operator && by != Authority::User(self.creator) {
             return None;
@@ -183,8 +170,8 @@ impl ExportToken {
         Some(newly_revoked)
     }
 
-    /// The rights it has now: its mask within what its creator holds in the hub
-    /// at this moment (`None` without a role there, or when disabled).
+    /// The rights at `now`: the mask, limited by the creator's current rights in the hub (`None`
+    /// without a role there, or if the creator is disabled).
     pub fn effective_rights(&self, privilege: Option<Mask>, now: Timestamp) -> Option<Mask> {
         match self.status(now) {
             ExportTokenStatus::Active => self.mask.intersect(privilege?),
@@ -192,18 +179,17 @@ impl ExportToken {
         }
     }
 
-    /// Whether a use is allowed: the effective rights if so. `nodes` are the
-    /// node in question and its ancestors, as far as the asker's tree goes.
+    /// The effective rights, if they allow the access.
     pub fn authorize(
         &self,
         privilege: Option<Mask>,
-        wanted: &AccessQuery,
+        query: &AccessQuery,
         now: Timestamp,
     ) -> Result<Mask, AccessError> {
         let effective = self.effective_rights(privilege, now).ok_or(AccessError::Inactive)?;
-        if wanted.hub.as_ref() == Some(&self.hub)
-            && wanted.nodes.contains(&self.node)
-            && effective.contains(wanted.required_rights)
+        if query.hub.as_ref() == Some(&self.hub)
+            && query.nodes.contains(&self.node)
+            && effective.contains(query.required_rights)
         {
             Ok(effective)
         } else {
@@ -212,28 +198,27 @@ impl ExportToken {
     }
 }
 
-/// A use that a resource server asks about.
+/// An access that a resource server asks about.
 #[derive(Clone, Debug)]
 pub struct AccessQuery {
-    /// The hub; `None` stands for a name that no hub can have.
+    /// `None` if the name cannot be that of a hub.
     pub hub: Option<HubId>,
-    /// The node and its ancestors.
+    /// The node and its ancestors, as far as the resource server knows them.
     pub nodes: Vec<NodeId>,
-    /// The rights wanted, all of them.
+    /// All of these are required.
     pub required_rights: Mask,
 }
 
-/// How a caller names a token that they mean to revoke.
+/// A reference to a token that a caller wants to revoke.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportTokenRef {
-    /// The id.
     pub id: ExportId,
-    /// The digest, when the token itself was shown.
+    /// The digest, if the caller presented the token instead of its id.
     pub digest: Option<TokenDigest>,
 }
 
 impl ExportTokenRef {
-    /// Reads a token, or its id.
+    /// Parses a token or its id.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(token) = Token::parse(TokenKind::Export, text) {
             return Some(Self { id: ExportId(token.id()), digest: Some(token.digest()) });
@@ -242,7 +227,7 @@ impl ExportTokenRef {
         Some(Self { id: ExportId(id), digest: None })
     }
 
-    /// Whether this names the token whose digest is kept.
+    /// Whether this refers to the token with the stored digest.
     pub fn matches(&self, stored: &TokenDigest) -> bool {
         self.digest.is_none_or(|digest| digest.matches(stored))
     }
@@ -315,9 +300,9 @@ mod tests {
                 prop_assert_eq!(token.revoke(Authority::Operator, NOW), Some(false));
             }
             let at = NOW.plus_seconds(later);
-            let alive = !revoked && (hours == 0 || later < hours * 3_600);
-            prop_assert_eq!(token.status(at) == ExportTokenStatus::Active, alive);
-            prop_assert_eq!(token.effective_rights(Some(Role::Owner.privilege()), at).is_some(), alive);
+            let active = !revoked && (hours == 0 || later < hours * 3_600);
+            prop_assert_eq!(token.status(at) == ExportTokenStatus::Active, active);
+            prop_assert_eq!(token.effective_rights(Some(Role::Owner.privilege()), at).is_some(), active);
         }
     }
 

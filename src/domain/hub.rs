@@ -1,17 +1,16 @@
-//! Hubs and the nodes in them: opaque names, whose tree is the resource
-//! server's affair.
+//! Hubs and their nodes: opaque names. Only the resource server knows the tree of nodes.
 
 use super::validated_text::text_type;
 
 text_type!(
-    /// A hub: a workspace in which users have roles.
+    /// The name of a hub, a workspace in which users have roles.
     HubId,
     64,
     opaque
 );
 
 text_type!(
-    /// A node: something in a hub that a token may open.
+    /// The name of a node: a file or folder in a hub, to which a token gives access.
     NodeId,
     255,
     opaque

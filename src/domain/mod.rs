@@ -1,5 +1,5 @@
-//! What countersign decides, as pure functions on plain structs: no SQL, no
-//! HTTP, no clock and no randomness of their own. `now` is always an argument.
+//! The rules of countersign, as pure functions on plain structs: no SQL, no HTTP, no clock and
+//! no source of randomness. `now` is always an argument.
 
 pub mod audit;
 pub mod block;
@@ -11,6 +11,7 @@ pub mod password_link;
 pub mod permission;
 pub mod permission_request;
 pub mod rate_limit;
+pub mod terms;
 pub mod timestamp;
 pub mod token;
 pub mod user;

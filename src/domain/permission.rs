@@ -1,31 +1,28 @@
-//! Rights, masks and roles: the table of the wire contract, section 1.
+//! Rights, masks of rights, and the roles of users in hubs.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One of the six rights that a mask is made of.
+/// One of the six rights in a mask. Each is one bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Right {
-    /// What anyone may do.
     Anyone = 1,
-    /// Look at a node.
+    /// View a node.
     Read = 2,
-    /// Download it.
+    /// Download a node.
     Get = 4,
-    /// Change and delete it.
+    /// Change and delete a node.
     Write = 8,
-    /// Administer it.
     Admin = 16,
-    /// Own it.
     Owner = 32,
 }
 
 impl Right {
-    /// All rights, the weakest first.
+    /// All rights, weakest first.
     pub const ALL: [Self; 6] = [Self::Anyone, Self::Read, Self::Get, Self::Write, Self::Admin, Self::Owner];
 
-    /// The name that the wire uses.
+    /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Anyone => "anyone",
@@ -38,45 +35,53 @@ impl Right {
     }
 }
 
-/// A set of rights that is never empty: 1..=63.
+/// A non-empty set of rights: 1 to [`Mask::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mask(u8);
 
-/// Not a mask: neither a number in 1..=63 nor the name of a right.
+/// Neither the name of a right nor a number from 1 to [`Mask::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be the name of a right or a whole number from 1 to 63")]
+#[error("must be the name of a right or a whole number from 1 to {}", Mask::MAX.0)]
 pub struct InvalidMask;
 
 impl Mask {
-    /// The right to read alone: what an export token carries unless told.
+    /// All rights.
+    pub const MAX: Self = Self::up_to(Right::Owner);
+    /// Only the right to read: the default of an export token.
     pub const READ: Self = Self(Right::Read as u8);
-    /// The right to administer alone.
+    /// Only the right to administer.
     pub const ADMIN: Self = Self(Right::Admin as u8);
 
-    /// A mask of these bits, if they are in 1..=63.
+    /// Accepts 1 to [`Mask::MAX`].
     pub fn new(bits: i64) -> Result<Self, InvalidMask> {
         match u8::try_from(bits) {
-            Ok(bits @ 1..=63) => Ok(Self(bits)),
-            _ => Err(InvalidMask),
+            Ok(bits) if (1..=Self::MAX.0).contains(&bits) => Ok(Self(bits)),
+            Ok(_) | Err(_) => Err(InvalidMask),
         }
     }
 
-    /// As the database holds it, which takes 1..=63 alone.
+    /// Takes the bits in the database, which has a CHECK constraint on them.
     pub(crate) fn from_db(bits: i16) -> Self {
-        Self(bits as u8 & 63)
+        Self(bits as u8 & Self::MAX.0)
     }
 
-    /// The bits, in 1..=63.
+    /// This right and all weaker ones.
+    const fn up_to(strongest: Right) -> Self {
+        let bit = strongest as u8;
+        Self(bit | (bit - 1))
+    }
+
+    /// The bits: 1 to [`Mask::MAX`].
     pub const fn bits(self) -> u8 {
         self.0
     }
 
-    /// Whether every right of `other` is in this mask.
+    /// Whether this mask has every right of `other`.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// What both masks allow; `None` when that is nothing.
+    /// The rights in both masks; `None` if there are none.
     pub const fn intersect(self, other: Self) -> Option<Self> {
         match self.0 & other.0 {
             0 => None,
@@ -84,13 +89,13 @@ impl Mask {
         }
     }
 
-    /// The rights in this mask, the weakest first.
+    /// The rights in this mask, weakest first.
     pub fn rights(self) -> impl Iterator<Item = Right> {
         Right::ALL.into_iter().filter(move |right| self.0 & *right as u8 != 0)
     }
 }
 
-/// The names of the rights, separated by blanks: an OAuth scope (RFC 6749, 3.3).
+/// The names of the rights separated by spaces, as an OAuth scope (RFC 6749, 3.3).
 impl fmt::Display for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nth, right) in self.rights().enumerate() {
@@ -103,7 +108,7 @@ impl fmt::Display for Mask {
     }
 }
 
-/// The name of one right, or a mask in decimal.
+/// Parses the name of one right, or a mask in decimal.
 impl FromStr for Mask {
     type Err = InvalidMask;
 
@@ -118,20 +123,15 @@ impl FromStr for Mask {
     }
 }
 
-/// What a user is in a hub.
+/// The role of a user in a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Anyone's right alone.
     Guest,
-    /// Reads.
     Contributor,
-    /// Downloads.
     Designer,
-    /// Writes.
     Manager,
-    /// Administers: may make export tokens.
+    /// May create export tokens.
     Admin,
-    /// Owns.
     Owner,
 }
 
@@ -141,11 +141,11 @@ pub enum Role {
 pub struct InvalidRole;
 
 impl Role {
-    /// All roles, the weakest first.
+    /// All roles, weakest first.
     pub const ALL: [Self; 6] =
         [Self::Guest, Self::Contributor, Self::Designer, Self::Manager, Self::Admin, Self::Owner];
 
-    /// The role's name.
+    /// The name on the wire and in the database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Guest => "guest",
@@ -157,15 +157,15 @@ impl Role {
         }
     }
 
-    /// The mask that the role carries: each role adds one right to the one below.
+    /// The rights of the role: each role adds one right to the weaker one.
     pub const fn privilege(self) -> Mask {
-        Mask(match self {
-            Self::Guest => 1,
-            Self::Contributor => 3,
-            Self::Designer => 7,
-            Self::Manager => 15,
-            Self::Admin => 31,
-            Self::Owner => 63,
+        Mask::up_to(match self {
+            Self::Guest => Right::Anyone,
+            Self::Contributor => Right::Read,
+            Self::Designer => Right::Get,
+            Self::Manager => Right::Write,
+            Self::Admin => Right::Admin,
+            Self::Owner => Right::Owner,
         })
     }
 }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_role_carries_all_that_the_one_below_does() {
+    fn each_role_has_all_rights_of_the_weaker_one() {
         for pair in Role::ALL.windows(2) {
             assert!(pair[1].privilege().contains(pair[0].privilege()));
             assert_ne!(pair[1].privilege(), pair[0].privilege());
@@ -235,6 +235,7 @@ mod tests {
         for text in ["", "0", "64", "063", "6a", "a6", "Read"] {
             assert_eq!(text.parse::<Mask>(), Err(InvalidMask), "{text:?}");
         }
+        assert_eq!(Mask::MAX.bits(), 63);
         assert!(!Mask::READ.contains(Mask::ADMIN) && !Mask::ADMIN.contains(Mask::READ));
     }
 

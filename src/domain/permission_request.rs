@@ -1,26 +1,28 @@
-//! Permission requests: one user asks another for a bundle, and the target
-//! redeems the request once, or not at all (`bundle_permission_request` in Hexoskin's
-//! public "Hexostore API Documentation"). A permission is the request that was redeemed
-//! for it, as long as it stands.
+//! Permission requests (`bundle_permission_request` in Hexoskin's public "Hexostore API
+//! Documentation"): one user asks another, the target, for a bundle. The target can redeem the
+//! request once. A redeemed request is also the record of the permission that it granted.
 
 use std::fmt;
 
-use super::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use super::bundle_permission::{BundlePermission, BundlePermissionId};
+use super::terms::Terms;
 use super::timestamp::Timestamp;
 use super::token::{Keyring, RedeemId};
 use super::user::{Authority, UserId};
 use super::validated_text::IdempotencyKey;
 
+/// The longest lifetime of a request, in seconds: 30 days. A replaced secret key must be kept as
+/// long.
+pub const MAX_REQUEST_TTL_SECONDS: i64 = 30 * 86_400;
 /// Seconds that an `Idempotency-Key` is remembered: a day.
 pub const IDEMPOTENCY_KEY_TTL_SECONDS: i64 = 24 * 3_600;
 
-/// A request's number, which names it to either party. It redeems nothing.
+/// The public number of a request. It does not authorize anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub i64);
 
 impl RequestId {
-    /// What a new request has for a number before the database gives it one; it
-    /// gives nobody this one.
+    /// The number of a request that has not been inserted yet. The database never assigns it.
     pub const UNASSIGNED: Self = Self(0);
 }
 
@@ -30,25 +32,24 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// How a request came to its end.
+/// How a request was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestOutcome {
-    /// The target approved.
+    /// The target approved it.
     Approved,
-    /// The target gave the permission unasked: it was never open.
+    /// The target granted the permission without a request; the record was never pending.
     GrantedDirectly,
-    /// The target declined.
     Declined,
-    /// The requester, or the operator, took it back.
+    /// The requester or the operator withdrew it.
     Withdrawn,
-    /// A newer request for the same took its place.
+    /// The requester created a newer request with the same terms.
     Replaced,
-    /// It died by itself, and has been closed since.
+    /// It had expired when it was closed.
     Expired,
 }
 
 impl RequestOutcome {
-    /// The name that the database keeps.
+    /// The name in the database and on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Approved => "approved",
@@ -60,8 +61,8 @@ impl RequestOutcome {
         }
     }
 
-    /// By the name that the database keeps. One that a later version brought in
-    /// is an end like any other.
+    /// Parses the name in the database. A name written by a later version becomes
+    /// [`RequestOutcome::Withdrawn`]: the request is closed either way.
     pub(crate) fn from_db(name: &str) -> Self {
         match name {
             "approved" => Self::Approved,
@@ -74,70 +75,61 @@ impl RequestOutcome {
     }
 }
 
-/// How and when a request ended, and the key under which its end may be told again.
+/// How and when a request was closed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestClosure {
-    /// How.
     pub outcome: RequestOutcome,
-    /// When.
     pub closed_at: Timestamp,
-    /// The `Idempotency-Key` of the redemption.
+    /// The `Idempotency-Key` of the redemption, which can be replayed with it.
     pub idempotency_key: Option<IdempotencyKey>,
-    /// Whether a permission stands on it.
+    /// Whether the permission that it granted is active.
     pub active: bool,
 }
 
-/// A request to be made.
+/// A request to create.
 #[derive(Clone, Debug)]
 pub struct NewPermissionRequest {
-    /// Who is asked for what by whom.
     pub terms: Terms,
-    /// Who posts it: the one who asks, or staff on their behalf.
+    /// The user who posts it: the grantee, or staff on their behalf.
     pub asked_by: UserId,
-    /// Seconds that it lives.
     pub lifetime_seconds: i64,
-    /// The page that the mail links to; `None` is the configured one.
+    /// The page that the mail links to; `None` means the configured page.
     pub redeem_page: Option<String>,
-    /// The `Idempotency-Key` it came with.
+    /// The `Idempotency-Key` of its creation.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// A request, open or closed. Its status is derived.
+/// A request, pending or closed. Its status is derived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionRequest {
-    /// The number, for either party.
     pub id: RequestId,
-    /// The id that the redeem token carries.
+    /// The id in its redeem token.
     pub redeem_id: RedeemId,
-    /// Who is asked for what by whom.
     pub terms: Terms,
-    /// Who posted it.
+    /// The user who posted it: the grantee, or staff on their behalf.
     pub asked_by: UserId,
-    /// The page that the mail links to; `None` is the configured one.
+    /// The page that the mail links to; `None` means the configured page.
     pub redeem_page: Option<String>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it dies by itself.
     pub expires_at: Timestamp,
-    /// The `Idempotency-Key` it came with.
+    /// The `Idempotency-Key` of its creation.
     pub idempotency_key: Option<IdempotencyKey>,
-    /// How it ended, if it did.
     pub closed: Option<RequestClosure>,
 }
 
-/// Where a request stands.
+/// The status of a request at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestStatus {
-    /// Waits for its target.
+    /// The target has not decided yet.
     Pending,
-    /// Died by itself.
+    /// Expired before the target decided, whether or not it has been closed since.
     Expired,
-    /// Came to an end.
+    /// Closed with an outcome other than [`RequestOutcome::Expired`].
     Closed(RequestOutcome),
 }
 
 impl RequestStatus {
-    /// The status in a word.
+    /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -147,38 +139,38 @@ impl RequestStatus {
     }
 }
 
-/// Why a request cannot be acted on. The wire tells these apart for nobody.
+/// Why an operation on a request was refused. The APIs do not reveal which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// It is somebody else's.
+    /// The user is not the party that may do this.
     #[error("not a party to this request")]
     NotAParty,
-    /// It is over.
+    /// The request was closed, or has expired.
     #[error("the request is closed")]
     NotPending,
 }
 
-/// What a redemption comes to.
+/// The result of a redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redemption {
-    /// The request is redeemed by this, now.
+    /// The request is now redeemed.
     First,
-    /// It was redeemed before under the same key: the same answer again.
+    /// It was already redeemed with the same idempotency key; the caller gets the same result.
     Replay,
 }
 
-/// Whether an attempt under a key is the same as one before it.
+/// How a new request relates to an earlier one with the same idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdempotencyMatch {
-    /// The same once more.
+    /// The same request.
     Replay,
-    /// Something else under a key that is taken.
+    /// A different request, so the key must not be reused.
     Conflict,
 }
 
 impl PermissionRequest {
-    /// A permission that is given unasked. Nobody is ever shown its token, which
-    /// would redeem nothing.
+    /// The record of a permission that the target grants without a request. Its token is never
+    /// issued, and would not redeem anything.
     pub fn granted_directly(terms: Terms, redeem_id: RedeemId, now: Timestamp) -> Self {
         Self {
             id: RequestId::UNASSIGNED,
@@ -198,7 +190,7 @@ impl PermissionRequest {
         }
     }
 
-    /// The permission that stands on it.
+    /// The active permission that it granted.
     pub fn permission(&self) -> Option<BundlePermission> {
         let closed = self.closed.as_ref().filter(|closed| closed.active)?;
         Some(BundlePermission {
@@ -208,7 +200,7 @@ impl PermissionRequest {
         })
     }
 
-    /// Where the request stands.
+    /// The status at `now`.
     pub fn status(&self, now: Timestamp) -> RequestStatus {
         match &self.closed {
             Some(RequestClosure { outcome: RequestOutcome::Expired, .. }) => RequestStatus::Expired,
@@ -218,17 +210,17 @@ impl PermissionRequest {
         }
     }
 
-    /// Whether it waits for its target.
+    /// Whether the target can still decide.
     pub fn is_pending(&self, now: Timestamp) -> bool {
         self.status(now) == RequestStatus::Pending
     }
 
-    /// Whether it waits for this user to decide.
+    /// Whether this user is the target and can still decide.
     pub fn is_pending_for(&self, user: UserId, now: Timestamp) -> bool {
         self.terms.target == user && self.is_pending(now)
     }
 
-    /// Where the mail leads: the page, with the token that redeems.
+    /// The link in the mail: the redeem page with the redeem token.
     pub fn redeem_url(&self, keyring: &Keyring, public_url: &str) -> String {
         let token = keyring.redeem_token(self.redeem_id).expose();
         match &self.redeem_page {
@@ -238,14 +230,14 @@ impl PermissionRequest {
         }
     }
 
-    /// Whole seconds left; 0 when it is over.
+    /// Whole seconds until it expires; 0 if it is not pending.
     pub fn seconds_left(&self, now: Timestamp) -> i64 {
         if self.is_pending(now) { now.seconds_until(self.expires_at) } else { 0 }
     }
 
-    /// Redeems it for its target, once; again only under the same key, within a
-    /// day. A permission stands on it from then on, unless `granted`: the same one
-    /// stands by other means.
+    /// Redeems it for its target, once. The same idempotency key replays the redemption within
+    /// [`IDEMPOTENCY_KEY_TTL_SECONDS`]. Grants the permission, unless one with the same terms
+    /// is `already_active`.
     pub fn redeem(
         &mut self,
         by: UserId,
@@ -271,8 +263,7 @@ impl PermissionRequest {
         Ok(Redemption::First)
     }
 
-    /// Ends it for either party: the target declines, the requester withdraws,
-    /// as does the operator.
+    /// Closes it: the target declines; the requester or the operator withdraws.
     pub fn close(&mut self, by: Authority, now: Timestamp) -> Result<RequestOutcome, RequestError> {
         let outcome = match by {
             Authority::User(user) if user == self.terms.target => RequestOutcome::Declined,
@@ -283,7 +274,7 @@ impl PermissionRequest {
         Ok(outcome)
     }
 
-    /// Whether its requester may have its mail sent anew.
+    /// Checks that this user may have the mail sent again.
     pub fn check_resend(&self, by: UserId, now: Timestamp) -> Result<(), RequestError> {
         if by != self.terms.grantee {
             return Err(RequestError::NotAParty);
@@ -291,7 +282,7 @@ impl PermissionRequest {
         if self.is_pending(now) { Ok(()) } else { Err(RequestError::NotPending) }
     }
 
-    /// Makes room for a newer request of the same terms; an expired one too.
+    /// Closes it in favor of a newer request with the same terms, even if it has expired.
     pub fn replace(&mut self, now: Timestamp) -> Result<(), RequestError> {
         if self.closed.is_some() {
             return Err(RequestError::NotPending);
@@ -305,8 +296,8 @@ impl PermissionRequest {
         Ok(())
     }
 
-    /// Ends the permission that stands on it, for either party; false when there
-    /// is none that is theirs.
+    /// Revokes the permission that it granted; false if it is not active or this user is not a
+    /// party.
     pub fn revoke_permission(&mut self, by: UserId) -> bool {
         match &mut self.closed {
             Some(closed) if closed.active && self.terms.has_party(by) => {
@@ -317,8 +308,8 @@ impl PermissionRequest {
         }
     }
 
-    /// What `new`, which came under the key of this request, is to it; `None`
-    /// when the key is no longer remembered.
+    /// Compares a new request that uses the same idempotency key: an identical replay, or a
+    /// conflict. `None` if the key has expired.
     pub fn match_idempotency(&self, new: &NewPermissionRequest, now: Timestamp) -> Option<IdempotencyMatch> {
         if now >= self.created_at.plus_seconds(IDEMPOTENCY_KEY_TTL_SECONDS) {
             return None;
@@ -376,7 +367,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum TestStep {
         Redeem { by: i64, key: Option<u8> },
-        End { by: Option<i64> },
+        Close { by: Option<i64> },
         Replace,
         Wait(i64),
     }
@@ -384,7 +375,7 @@ mod tests {
     fn any_test_step() -> impl Strategy<Value = TestStep> {
         prop_oneof![
             4 => (1_i64..=3, proptest::option::of(0_u8..2)).prop_map(|(by, key)| TestStep::Redeem { by, key }),
-            1 => proptest::option::of(1_i64..=3).prop_map(|by| TestStep::End { by }),
+            1 => proptest::option::of(1_i64..=3).prop_map(|by| TestStep::Close { by }),
             1 => Just(TestStep::Replace),
             2 => (0_i64..60_000).prop_map(TestStep::Wait),
         ]
@@ -395,42 +386,42 @@ mod tests {
         fn no_sequence_of_operations_redeems_twice_or_reopens(steps in proptest::collection::vec(any_test_step(), 0..40)) {
             let mut request = request(100_000);
             let mut now = START;
-            let (mut fresh, mut ended) = (0, 0);
-            let mut winner: Option<Option<IdempotencyKey>> = None;
+            let (mut redeemed, mut closed) = (0, 0);
+            let mut redeem_key: Option<Option<IdempotencyKey>> = None;
             for step in steps {
                 let before = request.clone();
-                let live = request.is_pending(now);
+                let was_pending = request.is_pending(now);
                 match step {
                     TestStep::Wait(seconds) => now = now.plus_seconds(seconds),
                     TestStep::Redeem { by, key: name } => {
                         let idempotency_key = name.map(|name| key(&name.to_string()));
                         match request.redeem(UserId(by), idempotency_key.as_ref(), false, now) {
                             Ok(Redemption::First) => {
-                                prop_assert!(live && by == TARGET.0);
-                                fresh += 1;
-                                winner = Some(idempotency_key);
+                                prop_assert!(was_pending && by == TARGET.0);
+                                redeemed += 1;
+                                redeem_key = Some(idempotency_key);
                             }
                             Ok(Redemption::Replay) => {
-                                prop_assert!(idempotency_key.is_some() && winner == Some(idempotency_key));
+                                prop_assert!(idempotency_key.is_some() && redeem_key == Some(idempotency_key));
                                 prop_assert_eq!(&before, &request);
                             }
                             Err(_) => prop_assert_eq!(&before, &request),
                         }
                     }
-                    TestStep::End { by } => {
+                    TestStep::Close { by } => {
                         let by = by.map_or(Authority::Operator, |by| Authority::User(UserId(by)));
                         match request.close(by, now) {
-                            Ok(_) => { prop_assert!(live); ended += 1; }
+                            Ok(_) => { prop_assert!(was_pending); closed += 1; }
                             Err(_) => prop_assert_eq!(&before, &request),
                         }
                     }
                     TestStep::Replace => if request.replace(now).is_ok() {
                         prop_assert!(before.closed.is_none());
-                        ended += 1;
+                        closed += 1;
                     },
                 }
-                prop_assert!(live || !request.is_pending(now), "the dead stay dead");
-                prop_assert!(fresh + ended <= 1, "one end at most");
+                prop_assert!(was_pending || !request.is_pending(now), "a request never becomes pending again");
+                prop_assert!(redeemed + closed <= 1, "a request is closed at most once");
                 prop_assert_eq!(request.seconds_left(now) > 0 || now.plus_seconds(1) > request.expires_at, request.is_pending(now) || now.plus_seconds(1) > request.expires_at);
             }
         }
@@ -530,7 +521,7 @@ mod tests {
 
         let mut second = self::request(60);
         second.redeem(TARGET, None, true, START).unwrap();
-        assert_eq!(second.permission(), None, "it stands by other means");
+        assert_eq!(second.permission(), None, "the permission is already active elsewhere");
         let given = PermissionRequest::granted_directly(request.terms, request.redeem_id, START);
         assert_eq!(given.permission().map(|grant| grant.created_at), Some(START));
         assert_eq!((given.status(START).name(), given.seconds_left(START)), ("granted", 0));

@@ -1,10 +1,10 @@
-//! Users: who asks, who is asked, who makes tokens.
+//! Users, their email addresses and their names.
 
 use std::fmt;
 
 use super::validated_text::{InvalidText, sanitize_for_display, validate_optional};
 
-/// A user's number.
+/// The number of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub i64);
 
@@ -14,32 +14,32 @@ impl fmt::Display for UserId {
     }
 }
 
-/// Who acts on something that is somebody's.
+/// On whose authority an operation runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authority {
-    /// A signed-in user.
+    /// An authenticated user.
     User(UserId),
-    /// The operator, at the command line: may act on everybody's.
+    /// The operator at the command line, who may act for every user.
     Operator,
 }
 
-/// A mail address in lower case, since addresses are compared without case.
+/// An email address in lower case, because addresses are compared without case.
 ///
-/// ASCII only: what looks alike cannot be told apart by the people who are to
-/// trust it. Quoted local parts and address literals are not taken.
+/// ASCII only, because other scripts have letters that look alike. Quoted local parts and
+/// address literals are not accepted.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Email(String);
 
-/// Not an address that mail can be sent to.
+/// The text is not an accepted email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an ASCII email address like name@example.com, with at most 254 characters")]
 pub struct InvalidEmail;
 
 impl Email {
-    /// The most characters that an address has.
+    /// The maximum length of an address.
     pub const MAX_LENGTH: usize = 254;
 
-    /// Reads an address; its case is dropped.
+    /// Parses an address and converts it to lower case.
     pub fn new(text: &str) -> Result<Self, InvalidEmail> {
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmail)?;
         let atom = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&c);
@@ -58,7 +58,7 @@ impl Email {
         }
     }
 
-    /// As the database holds it: checked before it got there.
+    /// Takes the text in the database, which was validated when it was written.
     pub(crate) fn from_db(text: String) -> Self {
         Self(text)
     }
@@ -69,66 +69,60 @@ impl Email {
     }
 }
 
-/// Addresses are personal: a log line that holds one by mistake shows its domain alone.
+/// Prints only the domain, because addresses are personal data that must not be logged.
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Email(…@{})", self.0.rsplit('@').next().unwrap_or_default())
     }
 }
 
-/// A first or last name: at most 150 characters, none of them control
-/// characters; may be empty.
+/// A first or last name: at most 150 characters, without control characters. May be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersonName(String);
 
 impl PersonName {
-    /// Takes 0..=150 characters without control characters.
+    /// Accepts 0 to 150 characters without control characters.
     pub fn new(text: &str) -> Result<Self, InvalidText> {
         validate_optional(text, 150).map(Self)
     }
 
-    /// As the database holds it: checked before it got there.
+    /// Takes the text in the database, which was validated when it was written.
     pub(crate) fn from_db(text: String) -> Self {
         Self(text)
     }
 
-    /// The name itself.
+    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A user, without their credentials.
+/// A user without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The number.
     pub id: UserId,
-    /// The address, unique; also the user's name in credentials.
+    /// Unique, and the user name in credentials.
     pub email: Email,
-    /// May be empty.
     pub first_name: PersonName,
-    /// May be empty.
     pub last_name: PersonName,
-    /// Whether the user may do anything at all.
+    /// Whether the user can sign in.
     pub active: bool,
-    /// Whether the user administers this server.
+    /// Whether the user may act for every user and administer bundles.
     pub staff: bool,
 }
 
 impl User {
-    /// Whether this user may act in that one's name: their own, or anybody's as staff.
+    /// Whether this user may act for the other: for themself, or for every user if they are staff.
     pub fn may_act_for(&self, other: UserId) -> bool {
         self.staff || self.id == other
     }
 
-    /// Both names, as people are shown them: on one line, and nothing in it that is not
-    /// seen. May be empty.
+    /// Both names for display: on one line, without invisible characters. May be empty.
     pub fn full_name(&self) -> String {
         sanitize_for_display(&format!("{} {}", self.first_name.as_str(), self.last_name.as_str()))
     }
 
-    /// The name to call the user by: both names, or the address if nothing is to be seen
-    /// of them.
+    /// The full name, or the email address if that is empty.
     pub fn display_name(&self) -> String {
         Some(self.full_name())
             .filter(|name| !name.is_empty())
@@ -173,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn display_name_falls_back_to_the_address_and_staff_act_for_anybody() {
+    fn display_name_falls_back_to_the_address_and_staff_act_for_every_user() {
         let name = |text: &str| {
             let name = PersonName::new(text).unwrap();
             assert_eq!(name, PersonName::from_db(text.to_owned()));

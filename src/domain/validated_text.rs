@@ -1,20 +1,20 @@
-//! Strings that came from outside, once they have been looked at.
+//! Validated strings.
 
-/// Why a string is not taken.
+/// Why a string was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidText {
-    /// Nothing in it.
+    /// It is empty.
     #[error("must not be empty")]
     Empty,
-    /// More characters than its kind may have.
+    /// It has more than this many characters.
     #[error("must have at most {0} characters")]
     TooLong(usize),
-    /// A control character that its kind may not have; U+0000 never may be.
+    /// It contains a forbidden control character. U+0000 is always forbidden.
     #[error("must not contain control characters")]
     ControlCharacter,
 }
 
-/// Takes a string of 1..=`most` characters, none of which is `forbidden`.
+/// Accepts a string of 1 to `max_chars` characters, none of them `forbidden`.
 pub(crate) fn validate(
     text: &str,
     max_chars: usize,
@@ -32,7 +32,7 @@ pub(crate) fn validate(
     Ok(text.to_owned())
 }
 
-/// Takes a string of 0..=`most` characters without control characters.
+/// Accepts a string of 0 to `max_chars` characters without control characters.
 pub(crate) fn validate_optional(text: &str, max_chars: usize) -> Result<String, InvalidText> {
     if text.is_empty() {
         return Ok(String::new());
@@ -40,10 +40,9 @@ pub(crate) fn validate_optional(text: &str, max_chars: usize) -> Result<String, 
     validate(text, max_chars, char::is_control)
 }
 
-/// What people are shown of a text: one line, without control characters and what else is
-/// not seen. Marks that turn the direction of writing would show another text than is
-/// there; what is blank or not seen at all would make two names look alike. Empty, when
-/// there is nothing to see.
+/// The text for display: one line, without control characters, invisible characters and
+/// directional marks. Directional marks can reorder the text on the screen, and invisible or
+/// blank characters make different names look the same. Empty if nothing visible remains.
 pub(crate) fn sanitize_for_display(text: &str) -> String {
     let is_invisible = |c: char| {
         matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
@@ -57,38 +56,38 @@ pub(crate) fn sanitize_for_display(text: &str) -> String {
         c => c,
     };
     let line: String = text.chars().filter(|c| !is_invisible(*c)).map(blank).collect();
-    // What joins letters, or chooses how one looks, is nothing without any.
+    // Joiners and variation selectors are invisible without a letter.
     let joins = |c: char| matches!(c, ' ' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().all(joins) { String::new() } else { line }
 }
 
-/// A newtype over a checked, non-empty string: `Name, most` refuses control
-/// characters; `Name, most, opaque` refuses U+0000 alone.
+/// Declares a newtype of a validated, non-empty string. `Name, max_chars` rejects control
+/// characters; `Name, max_chars, opaque` rejects only U+0000.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $max_chars:expr) => {
-        text_type!($(#[$doc])* $name, $max_chars, char::is_control, "control characters");
+        text_type!($(#[$doc])* $name, $max_chars, char::is_control);
     };
     ($(#[$doc:meta])* $name:ident, $max_chars:expr, opaque) => {
-        text_type!($(#[$doc])* $name, $max_chars, |c| c == '\0', "U+0000");
+        text_type!($(#[$doc])* $name, $max_chars, |c| c == '\0');
     };
-    ($(#[$doc:meta])* $name:ident, $max_chars:expr, $forbidden:expr, $without:literal) => {
+    ($(#[$doc:meta])* $name:ident, $max_chars:expr, $forbidden:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
 
         impl $name {
-            #[doc = concat!("Takes 1..=", stringify!($max_chars), " characters without ", $without, ".")]
+            /// Validates the text: not empty, not too long, no forbidden characters.
             pub fn new(text: &str) -> Result<Self, $crate::domain::validated_text::InvalidText> {
                 $crate::domain::validated_text::validate(text, $max_chars, $forbidden).map(Self)
             }
 
-            /// As the database holds it: checked before it got there.
+            /// Takes the text in the database, which was validated when it was written.
             pub(crate) fn from_db(text: String) -> Self {
                 Self(text)
             }
 
-            /// The string itself.
+            /// The string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -98,8 +97,8 @@ macro_rules! text_type {
 pub(crate) use text_type;
 
 text_type!(
-    /// An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): the
-    /// caller's own name for one attempt, told again when it is repeated.
+    /// An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), which the caller chooses
+    /// for one operation and sends again with each retry.
     IdempotencyKey,
     255
 );

@@ -1,98 +1,118 @@
-//! What can go wrong with any request, whatever its dialect, and the shape that
-//! each dialect gives it.
+//! Errors that any request can cause, independent of the API. The API that a request belongs
+//! to renders them: it registers an [`ErrorRenderer`] with its routes.
 
 use actix_web::error::InternalError;
-use actix_web::http::header::{ALLOW, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::http::{StatusCode, Uri};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::state::AppState;
-use super::{health, hexo, mfs, pages, rate_limit_headers, resource_server, response_delay};
-use crate::actors::registry::RegistryError;
+use super::middleware::response_delay;
+use super::rate_limit;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
-use crate::i18n::Language;
 use crate::store::StoreError;
 
-/// Seconds after which to come back to a busy server.
+/// `Retry-After` of a server that is busy, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// What can go wrong with any request.
+/// An error that any request can cause. The texts are shown to API clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// No credentials, or wrong ones.
+    /// Credentials are missing or invalid.
     #[error("Missing or invalid credentials.")]
     Unauthenticated,
-    /// Known, but not allowed to.
+    /// The caller lacks a permission.
     #[error("{0}")]
     Forbidden(&'static str),
-    /// Nothing here, or nothing for this caller.
+    /// The resource does not exist, or is not visible to this caller.
     #[error("Not found.")]
     NotFound,
-    /// The resource does not serve the method; these it does.
+    /// The resource does not support this method. Holds the value of `Allow`.
     #[error("Method not allowed.")]
     MethodNotAllowed(&'static str),
-    /// What was sent cannot be read.
+    /// The request is malformed.
     #[error("{0}")]
     BadRequest(String),
-    /// A body of more than [`super::MAX_BODY_BYTES`] bytes.
+    /// The body is larger than [`super::extract::body::MAX_BODY_BYTES`].
     #[error("The request body is larger than 64 KiB.")]
     PayloadTooLarge,
-    /// A body that did not come in time.
+    /// The client took too long to send the body.
     #[error("The request body did not arrive in time.")]
     BodyTimeout,
-    /// A body of another type than the resource takes.
+    /// The resource does not accept this content type.
     #[error("This content type is not supported.")]
     UnsupportedMediaType,
-    /// This caller, or somebody, too often: nothing was done.
+    /// A rate limit was exceeded. Nothing was done.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
-    /// Too much is waiting: nothing was done.
+    /// A queue is full. Nothing was done.
     #[error("The server is busy. Nothing was done. Try again.")]
     Busy,
-    /// The database is not to be had: nothing was done.
+    /// The database is not available. Nothing was done.
     #[error("The database is not available. Nothing was done. Try again.")]
     Unavailable,
-    /// It may have been done, or may be done yet.
+    /// The database did not respond in time. The change may be committed, now or later.
     #[error("The database did not respond. The outcome is unknown. Check the result before you try again.")]
     OutcomeUnknown,
-    /// A mistake of ours, which the log tells of.
+    /// The handler panicked. The log has the panic message.
     #[error("Internal server error. The outcome is unknown. Check the result before you try again.")]
     Internal,
 }
 
-/// Where a request went and how errors are told there, for an answer to it when it is
-/// not at hand any more.
+/// Renders an [`ApiError`] in an API's format. Each API registers its renderer as `app_data`
+/// of its routes.
+#[derive(Clone, Copy)]
+pub struct ErrorRenderer(pub fn(&ApiError, &ErrorContext) -> HttpResponse);
+
+/// The parts of a request that a renderer needs. They are copied before the handler is called,
+/// because the request is lost when the handler panics or exceeds its deadline.
 #[derive(Clone, Debug)]
 pub struct ErrorContext {
     uri: Uri,
-    /// The status of the mfs dialect's errors.
+    /// The request's `Accept-Language` header.
+    pub accept_language: Option<HeaderValue>,
+    /// The HTTP status of mfs errors.
     pub mfs_error_status: MfsErrorStatus,
-    /// The language of the pages.
-    pub language: Language,
+}
+
+impl ErrorRenderer {
+    /// Returns the renderer that is registered for a request's route.
+    pub fn from_request(request: &HttpRequest) -> Self {
+        request.app_data().copied().unwrap_or(Self(render_text))
+    }
+
+    /// Renders an error, including the headers that all APIs share.
+    pub fn render(self, error: &ApiError, context: &ErrorContext) -> HttpResponse {
+        let Self(render) = self;
+        error.with_headers(render(error, context))
+    }
+}
+
+fn render_text(error: &ApiError, _: &ErrorContext) -> HttpResponse {
+    HttpResponse::build(error.status()).body(error.to_string())
 }
 
 impl ErrorContext {
-    /// Of this request.
+    /// Copies what a renderer needs from a request.
     pub fn from_request(request: &HttpRequest) -> Self {
-        let configured = request.app_data::<Data<AppState>>().map(|state| state.config.mfs.error_status);
-        let uri = request.uri().clone();
-        let language = match ErrorFormat::for_path(uri.path()) {
-            ErrorFormat::Page => pages::request_language(request),
-            _ => Language::default(),
-        };
-        Self { uri, mfs_error_status: configured.unwrap_or_default(), language }
+        Self {
+            uri: request.uri().clone(),
+            accept_language: request.headers().get(ACCEPT_LANGUAGE).cloned(),
+            mfs_error_status: request.app_data().copied().unwrap_or_default(),
+        }
     }
 
-    /// The path.
+    /// Returns the path of the request.
     pub fn path(&self) -> &str {
         self.uri.path()
     }
 }
 
 impl ApiError {
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -109,53 +129,52 @@ impl ApiError {
         }
     }
 
-    /// The answer, in the shape of the dialect that the request's path belongs to.
+    /// Renders the error in the format of the API that the request's route belongs to.
     pub fn to_response(&self, request: &HttpRequest) -> HttpResponse {
-        let mut response = self.render(&ErrorContext::from_request(request));
-        // Who shows no credentials learns nothing of any.
+        let renderer = ErrorRenderer::from_request(request);
+        let mut response = renderer.render(self, &ErrorContext::from_request(request));
+        // A request without credentials has nothing to measure: only a rejected credential is
+        // delayed.
         if *self == Self::Unauthenticated && request.headers().contains_key(AUTHORIZATION) {
             response_delay::quantize(&mut response);
         }
         response
     }
 
-    /// The same, when the request is not at hand any more.
-    pub fn render(&self, context: &ErrorContext) -> HttpResponse {
-        self.with_headers(match ErrorFormat::for_path(context.path()) {
-            ErrorFormat::Mfs => mfs::render_error(self, context),
-            ErrorFormat::Hexo => hexo::render_error(self),
-            ErrorFormat::OAuth => resource_server::render_error(self),
-            ErrorFormat::Page => pages::error_page(self, context.language),
-            ErrorFormat::Plain => health::render_error(self),
-        })
-    }
-
-    /// The answer, with the headers that go with it whatever its shape.
+    /// Adds the headers that belong to this error in every API.
     pub fn with_headers(&self, mut response: HttpResponse) -> HttpResponse {
         if *self == Self::NotFound {
             response_delay::quantize(&mut response);
         }
         let headers = response.headers_mut();
         match self {
-            Self::Unauthenticated if !headers.contains_key(WWW_AUTHENTICATE) => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+            Self::Unauthenticated => {
+                if !headers.contains_key(WWW_AUTHENTICATE) {
+                    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+                }
             }
             Self::MethodNotAllowed(allow) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             Self::RateLimited(RateLimited(quota)) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(quota.reset_after));
-                rate_limit_headers::insert(headers, std::slice::from_ref(quota));
+                rate_limit::headers::insert(headers, std::slice::from_ref(quota));
             }
             Self::Busy | Self::Unavailable | Self::OutcomeUnknown => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
             }
-            _ => {}
+            Self::Forbidden(_)
+            | Self::NotFound
+            | Self::BadRequest(_)
+            | Self::PayloadTooLarge
+            | Self::BodyTimeout
+            | Self::UnsupportedMediaType
+            | Self::Internal => {}
         }
         response
     }
 
-    /// The answer as an extractor's error.
+    /// Converts the error into the error of an extractor.
     pub fn into_actix_error(self, request: &HttpRequest) -> actix_web::Error {
         let response = self.to_response(request);
         InternalError::from_response(self, response).into()
@@ -172,6 +191,18 @@ impl From<RegistryError> for ApiError {
     }
 }
 
+impl<E> From<CommandError<E>> for ApiError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -181,34 +212,6 @@ impl From<StoreError> for ApiError {
                 tracing::error!(%error, "database query failed");
                 Self::Unavailable
             }
-        }
-    }
-}
-
-/// Who speaks which dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ErrorFormat {
-    Mfs,
-    Hexo,
-    OAuth,
-    Page,
-    Plain,
-}
-
-impl ErrorFormat {
-    fn for_path(path: &str) -> Self {
-        let below =
-            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if below("/-/svc") {
-            Self::Mfs
-        } else if below("/api") {
-            Self::Hexo
-        } else if below("/oauth2") || below("/authz") {
-            Self::OAuth
-        } else if path == "/" || pages::ROOTS.iter().any(|root| below(root)) {
-            Self::Page
-        } else {
-            Self::Plain
         }
     }
 }

@@ -1,18 +1,20 @@
-//! The operator's probes.
+//! The operator's endpoints: liveness, readiness and metrics.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::error::ApiError;
 use super::metrics::CONTENT_TYPE;
-use super::openapi::error_responses::{ErrorSchemas, Errors};
+use super::openapi::error_responses::Errors;
+use super::openapi::section;
+use super::plain_error::PlainApi;
 use super::routing::{get, resource};
 use super::state::AppState;
 use crate::store::readiness::ReadinessReport;
 
-/// Puts the probes in place.
+/// Registers the endpoints.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/healthz", "GET, HEAD").route(get().to(health)))
         .service(resource("/readyz", "GET, HEAD").route(get().to(readiness)))
@@ -23,40 +25,19 @@ pub fn routes(app: &mut ServiceConfig) {
 #[openapi(paths(health, readiness, metrics))]
 struct Document;
 
-/// What is told of the probes.
+/// Returns the OpenAPI document of the endpoints.
 pub fn document() -> utoipa::openapi::OpenApi {
-    super::openapi::section::<PlainApi>("Operations", Document::openapi())
+    section::<PlainApi>("Operations", Document::openapi())
 }
 
-/// What of the server speaks no dialect: its errors are plain.
-pub enum PlainApi {}
-
-impl ErrorSchemas for PlainApi {
-    const API_NAME: &'static str = "plain";
-    type Body = PlainErrorBody;
-    type BadRequestBody = PlainErrorBody;
-}
-
-/// An error.
-#[derive(Serialize, ToSchema)]
-#[schema(as = plain::Error)]
-pub struct PlainErrorBody {
-    error: String,
-}
-
-/// A problem where no dialect is spoken.
-pub fn render_error(error: &ApiError) -> HttpResponse {
-    HttpResponse::build(error.status()).json(PlainErrorBody { error: error.to_string() })
-}
-
-/// The process lives.
+/// The process is alive.
 #[derive(Serialize, ToSchema)]
 struct HealthResponse {
     /// `ok`
     status: &'static str,
 }
 
-/// Whether the process answers.
+/// Liveness: the process responds.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -68,38 +49,38 @@ async fn health() -> Json<HealthResponse> {
     Json(HealthResponse { status: "ok" })
 }
 
-/// What has to be in order before requests are sent here, and how mail does.
+/// The state of the components that a request needs, and of mail delivery.
 #[derive(Serialize, ToSchema)]
 struct ReadinessResponse {
-    /// `ready` or `unready`
+    /// `ready`, `unready`, or `stopping` while the server drains.
     status: &'static str,
-    /// The database answers, takes writes, and has all migrations.
+    /// The database responds, accepts writes, and has all migrations.
     database: bool,
-    /// The registry lives.
+    /// The registry is running.
     registry: bool,
-    /// The mailer lives.
+    /// The mailer is running.
     mailer: bool,
-    /// How mail does; null while the database is away.
+    /// The state of mail delivery; null while the database is unavailable.
     mail: Option<MailHealth>,
 }
 
-/// How mail does.
+/// The state of mail delivery. It does not affect readiness.
 #[derive(Serialize, ToSchema)]
 struct MailHealth {
-    /// For how many seconds the oldest mail has been owed; 0 when none is. A mail
-    /// server that is away makes this grow, and makes no replica unready.
+    /// The age of the oldest unsent mail in seconds; 0 if there is none. It grows while the mail
+    /// server is unavailable.
     oldest_unsent_seconds: i64,
-    /// Mails that the mail server refused for good.
+    /// Mails that the mail server rejected permanently.
     failed: i64,
 }
 
 impl From<ReadinessReport> for MailHealth {
-    fn from(found: ReadinessReport) -> Self {
-        Self { oldest_unsent_seconds: found.oldest_unsent_seconds, failed: found.failed_mails }
+    fn from(report: ReadinessReport) -> Self {
+        Self { oldest_unsent_seconds: report.oldest_unsent_seconds, failed: report.failed_mails }
     }
 }
 
-/// Whether requests can be served.
+/// Readiness: the server can handle requests.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -111,19 +92,25 @@ impl From<ReadinessReport> for MailHealth {
     ),
 )]
 async fn readiness(state: Data<AppState>) -> HttpResponse {
-    let found = state.store.check_readiness().await;
+    let report = state.store.check_readiness().await;
     let (registry, mailer) = (state.registry.is_alive(), state.mailer.is_alive());
-    let able = found.is_some() && registry && mailer;
-    let (status, mut response) = match (state.shutdown.is_draining(), able) {
+    let is_ready = report.is_some() && registry && mailer;
+    let (status, mut response) = match (state.shutdown.is_draining(), is_ready) {
         (true, _) => ("stopping", HttpResponse::ServiceUnavailable()),
         (false, true) => ("ready", HttpResponse::Ok()),
         (false, false) => ("unready", HttpResponse::ServiceUnavailable()),
     };
-    let mail = found.map(MailHealth::from);
-    response.json(ReadinessResponse { status, database: found.is_some(), registry, mailer, mail })
+    let database = report.is_some();
+    response.json(ReadinessResponse {
+        status,
+        database,
+        registry,
+        mailer,
+        mail: report.map(MailHealth::from),
+    })
 }
 
-/// What has been served, and how things are, for Prometheus.
+/// Metrics for Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -134,12 +121,12 @@ async fn readiness(state: Data<AppState>) -> HttpResponse {
         Errors<PlainApi, 503>,
     ),
 )]
-async fn metrics(state: Data<AppState>) -> HttpResponse {
-    match state.metrics.render(&state).await {
+async fn metrics(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
+    match state.metrics.render(&state.registry, &state.mailer, &state.store).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {
-            tracing::error!(%error, "writing metrics failed");
-            render_error(&ApiError::Unavailable)
+            tracing::error!(%error, "rendering metrics failed");
+            ApiError::Unavailable.to_response(&request)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus: `/metrics`, in the OpenMetrics text format.
+//! Metrics for Prometheus, in the OpenMetrics text format.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -11,22 +11,25 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::state::AppState;
+use crate::actors::mailer::Mailer;
+use crate::actors::registry::Registry as TokenRegistry;
+use crate::store::AsyncStore;
 
-/// What the page is written in.
+/// The content type of the OpenMetrics text format.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The upper bounds of the buckets that requests are sorted into, in seconds: what is
-/// answered later than two was not answered in time.
+/// The upper bounds of the latency buckets. The last one is the longest time that a request may
+/// take.
 const LATENCY_BUCKETS_SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
-/// The requests that this process has served.
+/// Counters of this process.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
 }
 
-/// What requests are told apart by: never by what they name.
+/// The labels of the request histogram. None of them contains a value that the client chose, so
+/// their number is bounded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     method: &'static str,
@@ -34,7 +37,7 @@ struct RequestLabels {
     status: u16,
 }
 
-/// The pattern of a route.
+/// The pattern of a route, such as `/api/user/{name}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct RouteLabel(String);
 
@@ -51,7 +54,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a request to a route, by its pattern.
+    /// Records a finished request to a route, by the route's pattern.
     pub fn record_request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
         let request = RequestLabels {
             method: method_label(method),
@@ -61,8 +64,13 @@ impl Metrics {
         self.requests.get_or_create(&request).observe(took.as_secs_f64());
     }
 
-    /// Writes down what was counted, and how things are now.
-    pub async fn render(&self, state: &AppState) -> Result<String, fmt::Error> {
+    /// Renders the counters, and gauges of the actors and the database.
+    pub async fn render(
+        &self,
+        token_registry: &TokenRegistry,
+        mailer: &Mailer,
+        store: &AsyncStore,
+    ) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("countersign");
         registry.register_with_unit(
             "http_request_duration",
@@ -75,20 +83,20 @@ impl Metrics {
             gauge.set(value);
             registry.register(name, help, gauge);
         };
-        let [operations, lookups] = state.registry.in_use();
+        let [operations, lookups] = token_registry.in_use();
         add_gauge("registry_operations", "Commands that are queued or running in the registry", operations);
         add_gauge("registry_lookups", "Lookups that are queued or running in the registry", lookups);
-        add_gauge("registry_alive", "Whether the registry is running", state.registry.is_alive().into());
-        add_gauge("mailer_alive", "Whether the mailer is running", state.mailer.is_alive().into());
-        let found = state.store.check_readiness().await;
-        add_gauge("database_ready", "Whether the database accepts writes", found.is_some().into());
-        if let Some(found) = found {
+        add_gauge("registry_alive", "Whether the registry is running", token_registry.is_alive().into());
+        add_gauge("mailer_alive", "Whether the mailer is running", mailer.is_alive().into());
+        let report = store.check_readiness().await;
+        add_gauge("database_ready", "Whether the database accepts writes", report.is_some().into());
+        if let Some(report) = report {
             add_gauge(
                 "mail_oldest_unsent_seconds",
                 "Age of the oldest pending mail; 0 if there is none",
-                found.oldest_unsent_seconds,
+                report.oldest_unsent_seconds,
             );
-            add_gauge("mail_failed", "Mails that the mail server rejected permanently", found.failed_mails);
+            add_gauge("mail_failed", "Mails that the mail server rejected permanently", report.failed_mails);
         }
         let mut text = String::new();
         encode(&mut text, &registry)?;
@@ -96,7 +104,7 @@ impl Metrics {
     }
 }
 
-/// A method's name, as far as any route serves it: others are anybody's to make up.
+/// The label of a method. Methods that no route supports share one label.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,49 +1,48 @@
-//! The wire: parse, authenticate, hand to a floor below, translate the answer.
-//! Two dialects, a resource server's endpoints, the pages and the operator's
-//! probes; they share what is in this folder and never import each other.
+//! The HTTP interface: parse a request, authenticate the caller, call a layer below, render the
+//! result. The APIs, the pages and the operator's endpoints share the files of this folder, and
+//! do not import each other.
 
 pub mod auth;
-pub mod body;
-pub mod client_ip;
 pub mod error;
-pub mod form;
+pub mod extract;
 pub mod health;
 pub mod hexo;
-pub mod idle_timeout;
-pub mod login_throttle;
 pub mod metrics;
 pub mod mfs;
 pub mod middleware;
 pub mod openapi;
 pub mod pages;
-pub mod password_pool;
-pub mod rate_limit_headers;
-pub mod rate_limit_update;
+pub mod plain_error;
+pub mod rate_limit;
 pub mod resource_server;
-pub mod response_delay;
 pub mod routing;
 pub mod server;
-pub mod shutdown;
 pub mod state;
-mod unknown_references;
 
 use actix_web::web::{Data, PayloadConfig, ServiceConfig};
+
+use error::ErrorRenderer;
+use extract::body::MAX_BODY_BYTES;
+use extract::client_ip::TrustedProxies;
 use state::AppState;
 
-/// The most bytes that a body may have.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
-
-/// Puts every route in its place, and what handlers work with beside them.
+/// Registers all routes, and the data that handlers extract.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
-    app.app_data(state).app_data(PayloadConfig::new(MAX_BODY_BYTES)).configure(routes);
+    app.app_data(TrustedProxies(state.config.trusted_proxies.clone()))
+        .app_data(state.config.mfs.error_status)
+        .app_data(PayloadConfig::new(MAX_BODY_BYTES))
+        .app_data(state)
+        .configure(routes);
 }
 
-/// Puts every route in its place.
+/// Registers all routes.
 pub fn routes(app: &mut ServiceConfig) {
-    app.configure(health::routes)
-        .configure(openapi::routes)
+    app.app_data(ErrorRenderer(plain_error::render_error))
+        .configure(health::routes)
+        .configure(openapi::document::routes)
         .configure(mfs::routes)
         .configure(hexo::routes)
         .configure(resource_server::routes)
-        .configure(pages::routes);
+        .configure(pages::routes)
+        .default_service(routing::default_service(pages::not_found));
 }

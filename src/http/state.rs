@@ -1,38 +1,34 @@
-//! The state that every handler works with.
+//! The state that handlers share.
 
 use std::sync::Arc;
 
-use super::auth::Authenticator;
 use super::metrics::Metrics;
-use super::shutdown::Shutdown;
-use crate::actors::link_view_counter::LinkViewCounter;
+use super::server::shutdown::Shutdown;
 use crate::actors::mailer::Mailer;
 use crate::actors::registry::Registry;
+use crate::auth::authenticator::Authenticator;
 use crate::config::Config;
 use crate::domain::token::{Keyring, RedeemId};
 use crate::entropy;
 use crate::store::AsyncStore;
+use crate::tasks::link_view_counter::LinkViewCounter;
 
-/// The state that every handler works with.
+/// The state that handlers share.
 pub struct AppState {
-    /// The configuration.
-    pub config: Config,
+    pub(crate) config: Config,
     /// The handle of the TokenRegistry actor.
-    pub registry: Registry,
+    pub(crate) registry: Registry,
     /// The handle of the RequestMailer actor.
-    pub mailer: Mailer,
-    /// Counts how often redeem links are fetched.
-    pub link_views: LinkViewCounter,
+    pub(crate) mailer: Mailer,
+    /// Counts fetches of redeem links.
+    pub(crate) link_views: LinkViewCounter,
     /// The database, for reads and for writes that do not go through the registry.
-    pub store: AsyncStore,
-    /// Authenticates callers.
-    pub authenticator: Authenticator,
+    pub(crate) store: AsyncStore,
+    pub(crate) authenticator: Authenticator,
     /// Issues and verifies redeem tokens, password links and CSRF tokens.
-    pub keyring: Arc<Keyring>,
-    /// Request metrics.
-    pub metrics: Metrics,
-    /// Whether the server is draining.
-    pub shutdown: Shutdown,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) metrics: Metrics,
+    pub(crate) shutdown: Shutdown,
 }
 
 impl AppState {

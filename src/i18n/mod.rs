@@ -1,5 +1,5 @@
-//! What people read, in their language: one file of messages a language (Project
-//! Fluent's syntax), which the pages and the mails share.
+//! Localization: the messages of pages and mails, one file per language (`locales/*.ftl`, in
+//! Project Fluent's syntax).
 
 pub mod template;
 
@@ -15,17 +15,16 @@ use unic_langid::LanguageIdentifier;
 use crate::domain::permission::Mask;
 use crate::domain::timestamp::Timestamp;
 
-/// A language that we speak.
+/// A supported language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
-    /// English, which is also for whoever speaks none of these.
+    /// Also used if a client accepts none of the supported languages.
     #[default]
     English,
-    /// German.
     German,
 }
 
-/// Not the tag of a language that we speak.
+/// The text is not the tag of a supported language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a supported language: en or de")]
 pub struct UnknownLanguage;
@@ -41,12 +40,12 @@ impl FromStr for Language {
 type MessageBundle = FluentBundle<FluentResource>;
 
 static ENGLISH_MESSAGES: LazyLock<MessageBundle> =
-    LazyLock::new(|| parse_messages("en", include_str!("en.ftl")));
+    LazyLock::new(|| parse_messages("en", include_str!("locales/en.ftl")));
 static GERMAN_MESSAGES: LazyLock<MessageBundle> =
-    LazyLock::new(|| parse_messages("de", include_str!("de.ftl")));
+    LazyLock::new(|| parse_messages("de", include_str!("locales/de.ftl")));
 
 impl Language {
-    /// All of them.
+    /// All supported languages.
     pub const ALL: [Self; 2] = [Self::English, Self::German];
 
     /// The language's tag (BCP 47).
@@ -57,38 +56,37 @@ impl Language {
         }
     }
 
-    /// The language of this tag.
+    /// The language with this tag.
     pub fn from_tag(tag: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.tag() == tag)
     }
 
-    /// The one of ours that somebody likes best, by their `Accept-Language` (RFC 9110,
-    /// 12.5.4).
+    /// The supported language that an `Accept-Language` header prefers (RFC 9110, 12.5.4).
     pub fn accepted(header: &str) -> Self {
-        let wanted = accepted_languages::parse(header);
+        let requested = accepted_languages::parse(header);
         let supported = Self::ALL.map(|language| language_identifier(language.tag()));
         let english = language_identifier(Self::English.tag());
-        let best = negotiate_languages(&wanted, &supported, Some(&english), NegotiationStrategy::Lookup);
+        let best = negotiate_languages(&requested, &supported, Some(&english), NegotiationStrategy::Lookup);
         best.first().and_then(|best| Self::from_tag(best.language.as_str())).unwrap_or_default()
     }
 
-    /// A message. What is not there is told by its key, and a test sees to it that
-    /// nothing is not there.
+    /// The message with this key. A missing message is shown as its key; a test checks that all
+    /// languages have the same keys.
     pub fn t(self, key: &str) -> String {
         self.t_args(key, &[])
     }
 
-    /// A message in which these have their places.
+    /// A message with these arguments.
     pub fn t_args(self, key: &str, values: &[(&str, &str)]) -> String {
         self.format(key, &values.iter().map(|(name, value)| (*name, FluentValue::from(*value))).collect())
     }
 
-    /// A message that speaks of so many, as `$count`.
+    /// A message with the argument `$count`, which selects its plural form.
     pub fn t_count(self, key: &str, count: i64) -> String {
         self.format(key, &std::iter::once(("count", FluentValue::from(count))).collect())
     }
 
-    /// A message in which these have their places.
+    /// A message with arguments of any type.
     pub(crate) fn format(self, key: &str, values: &FluentArgs<'_>) -> String {
         let messages = self.messages();
         let Some(pattern) = messages.get_message(key).and_then(|message| message.value()) else {
@@ -96,45 +94,45 @@ impl Language {
             return key.to_owned();
         };
         let mut errors = Vec::new();
-        let said = messages.format_pattern(pattern, Some(values), &mut errors);
+        let text = messages.format_pattern(pattern, Some(values), &mut errors);
         if !errors.is_empty() {
             tracing::error!(key, language = self.tag(), ?errors, "message variable missing");
         }
-        said.into_owned()
+        text.into_owned()
     }
 
-    /// Whether there is such a message.
+    /// Whether the language has a message with this key.
     pub fn contains(self, key: &str) -> bool {
         self.messages().get_message(key).is_some_and(|message| message.value().is_some())
     }
 
-    /// A moment, to the minute, in UTC.
+    /// A date and time to the minute, in UTC.
     pub fn date_time(self, at: Timestamp) -> String {
         let month = self.t(&format!("month-{}", at.format("%-m")));
         let (day, year, time) = (at.format("%-d"), at.format("%Y"), at.format("%H:%M"));
         self.t_args("datetime-format", &[("day", &day), ("month", &month), ("year", &year), ("time", &time)])
     }
 
-    /// A moment, as [`Self::moment`] tells it, and its day of the week.
+    /// [`Self::date_time`] with the day of the week.
     pub fn weekday_date_time(self, at: Timestamp) -> String {
         let day = self.t(&format!("day-{}", at.format("%u")));
         self.t_args("weekday-and-datetime", &[("day", &day), ("datetime", &self.date_time(at))])
     }
 
-    /// A span of so many seconds, in the greatest unit of which it is a whole number.
+    /// A duration in the largest unit that makes it a whole number.
     pub fn duration(self, seconds: i64) -> String {
         let units = [("duration-days", 86_400), ("duration-hours", 3_600), ("duration-minutes", 60)];
-        let whole = units.into_iter().find(|(_, unit)| seconds % unit == 0);
-        let (key, unit) = whole.unwrap_or(("duration-seconds", 1));
+        let exact = units.into_iter().find(|(_, unit)| seconds % unit == 0);
+        let (key, unit) = exact.unwrap_or(("duration-seconds", 1));
         self.t_count(key, seconds / unit)
     }
 
-    /// What a mask lets somebody do with the reader's data, the weakest first.
+    /// The rights of a mask to the reader's own data, weakest first.
     pub fn describe_rights(self, mask: Mask) -> Vec<String> {
         mask.rights().map(|right| self.t(&format!("right-{}", right.name()))).collect()
     }
 
-    /// What a mask lets somebody do with data that is not the reader's, the weakest first.
+    /// The rights of a mask to another user's data, weakest first.
     pub fn describe_rights_of_others(self, mask: Mask) -> Vec<String> {
         mask.rights().map(|right| self.t(&format!("others-right-{}", right.name()))).collect()
     }
@@ -153,7 +151,7 @@ fn language_identifier(tag: &str) -> LanguageIdentifier {
 
 fn parse_messages(tag: &str, source: &'static str) -> MessageBundle {
     let mut messages = FluentBundle::new_concurrent(vec![language_identifier(tag)]);
-    // Our words and people's names are written in one direction.
+    // The supported languages are written left to right, and <bdi> isolates names.
     messages.set_use_isolating(false);
     let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(rest, errors)| {
         tracing::error!(tag, ?errors, "message file is invalid");
@@ -165,7 +163,7 @@ fn parse_messages(tag: &str, source: &'static str) -> MessageBundle {
     messages
 }
 
-/// A text as a value in a message.
+/// A text as the argument of a message.
 pub(crate) fn text(value: impl Into<Cow<'static, str>>) -> FluentValue<'static> {
     FluentValue::String(value.into())
 }
@@ -177,27 +175,28 @@ mod tests {
     use super::*;
     use crate::domain::permission::Right;
 
-    const SOURCES: [(&str, &str); 2] = [("en", include_str!("en.ftl")), ("de", include_str!("de.ftl"))];
+    const SOURCES: [(&str, &str); 2] =
+        [("en", include_str!("locales/en.ftl")), ("de", include_str!("locales/de.ftl"))];
 
-    /// Each message's key, with the names of what has its place in it.
+    /// The keys of all messages with the names of their arguments.
     fn message_arguments(source: &str) -> BTreeMap<String, Vec<String>> {
-        let mut outline: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut key = String::new();
         for line in source.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
             if !line.starts_with([' ', '}', '[', '*']) {
                 key = line.split_once(" =").expect("a message").0.to_owned();
-                assert!(outline.insert(key.clone(), Vec::new()).is_none(), "{key} is there twice");
+                assert!(messages.insert(key.clone(), Vec::new()).is_none(), "{key} is there twice");
             }
             let names = line.split('$').skip(1).map(|rest| {
                 rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
             });
-            outline.get_mut(&key).unwrap().extend(names);
+            messages.get_mut(&key).unwrap().extend(names);
         }
-        for names in outline.values_mut() {
+        for names in messages.values_mut() {
             names.sort();
             names.dedup();
         }
-        outline
+        messages
     }
 
     #[test]
@@ -210,7 +209,7 @@ mod tests {
             for (key, names) in &english {
                 assert_eq!(other.get(key), Some(names), "{key} in {tag}");
             }
-            assert_eq!(other.len(), english.len(), "{tag} says more");
+            assert_eq!(other.len(), english.len(), "{tag} has other messages");
         }
     }
 
@@ -221,7 +220,7 @@ mod tests {
                 .unwrap_or_else(|(_, errors)| panic!("{tag}: {errors:?}"));
             let language = Language::from_tag(tag).unwrap();
             assert!(message_arguments(source).keys().all(|key| language.contains(key)));
-            // Names that are HTML already have their places among these.
+            // Messages with an argument that is HTML are inserted without escaping.
             assert!(!source.lines().any(|line| !line.starts_with('#') && line.contains(['<', '&'])), "{tag}");
         }
     }

@@ -1,5 +1,5 @@
-//! What templates may say: of a page or a mail, in its language, whose tag each of them
-//! knows as `lang`.
+//! The functions and filters that localize templates. The variable `lang` of a template is the
+//! tag of its language.
 
 use fluent_bundle::FluentArgs;
 use minijinja::value::Kwargs;
@@ -7,11 +7,12 @@ use minijinja::{Error, HtmlEscape, State, Value};
 
 use super::{Language, text};
 
-/// `{{ say("key", name=value) }}`: a message, in the language of what is written. With a
-/// value that is HTML already, such as [`bdi`]'s, the message is, too.
+/// `{{ t("key", name=value) }}`: a message in the language of the template. If an argument is
+/// safe HTML, such as the result of [`bdi`], the message is safe HTML and the other arguments are
+/// escaped.
 pub fn t(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, Error> {
-    let named = |name| values.get::<Value>(name).map(|value| (name, value));
-    let values: Vec<(&str, Value)> = values.args().map(named).collect::<Result<_, _>>()?;
+    let argument = |name| values.get::<Value>(name).map(|value| (name, value));
+    let values: Vec<(&str, Value)> = values.args().map(argument).collect::<Result<_, _>>()?;
     let html = values.iter().any(|(_, value)| value.is_safe());
     let mut args = FluentArgs::new();
     for (name, value) in values {
@@ -27,13 +28,12 @@ pub fn t(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, Erro
     Ok(if html { Value::from_safe_string(message) } else { Value::from(message) })
 }
 
-/// `{{ name | bdi }}`: a name that somebody chose, which is read in its own direction and
-/// turns nothing that stands beside it.
+/// `{{ name | bdi }}`: a user-supplied name, isolated from the text direction around it.
 pub fn bdi(name: &str) -> Value {
     Value::from_safe_string(format!("<bdi>{}</bdi>", HtmlEscape(name)))
 }
 
-/// The language of what is written.
+/// The language of the template.
 pub fn language(state: &State<'_, '_>) -> Language {
     let tag = state.lookup("lang");
     tag.and_then(|tag| Language::from_tag(tag.as_str()?)).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! A mailbox in memory, for tests.
+//! The transport that keeps mails in memory, for tests.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use lettre::Message;
 
-use super::transport::SendError;
+use super::error::SendError;
 
-/// Takes all mail and keeps it; refuses what it is told to. Clones share it.
+/// Keeps all mails, except those that it is configured to reject. Clones share the mails.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryMailbox(Arc<Mutex<MailboxState>>);
 
@@ -19,29 +19,29 @@ struct MailboxState {
     stalled_recipients: HashSet<String>,
 }
 
-/// A mail that was taken.
+/// A mail that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentMail {
-    /// Its recipients, as the envelope has them.
+    /// The recipients in the envelope.
     pub to: Vec<String>,
-    /// Its `Message-ID`, with the angle brackets.
+    /// The `Message-ID`, with angle brackets.
     pub message_id: String,
-    /// All of it, as it would go over the wire.
+    /// The complete mail, as sent to a mail server.
     pub text: String,
 }
 
 impl MemoryMailbox {
-    /// All mail so far, the oldest first.
+    /// All mails, oldest first.
     pub fn sent(&self) -> Vec<SentMail> {
         self.lock().sent.clone()
     }
 
-    /// Refuses the next `times` mails to this recipient; 0 takes it back.
+    /// Rejects the next `times` mails to a recipient.
     pub fn refuse(&self, recipient: &str, error: SendError, times: usize) {
         self.lock().pending_errors.insert(recipient.to_owned(), (error, times));
     }
 
-    /// Takes its time with mails to this recipient, until told not to.
+    /// Starts or stops blocking the delivery of mails to a recipient.
     pub fn stall(&self, recipient: &str, stalled: bool) {
         let mut state = self.lock();
         if stalled {
@@ -58,9 +58,9 @@ impl MemoryMailbox {
         }
         let mut state = self.lock();
         for recipient in &to {
-            if let Some((verdict, times @ 1..)) = state.pending_errors.get_mut(recipient) {
+            if let Some((error, times @ 1..)) = state.pending_errors.get_mut(recipient) {
                 *times -= 1;
-                return Err(verdict.clone());
+                return Err(error.clone());
             }
         }
         state.sent.push(SentMail {
@@ -71,7 +71,7 @@ impl MemoryMailbox {
         Ok(())
     }
 
-    /// Whoever panicked with the lock held was a test, and left it whole.
+    /// A panic of a test that holds the lock leaves the state intact.
     fn lock(&self) -> MutexGuard<'_, MailboxState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,7 @@
-//! The mail itself: headers and parts.
+//! Composition of a mail: headers and parts.
 //!
-//! What people call themselves is not to be trusted. A name is one short line
-//! without anything invisible, of which no mail program makes a link, and which
-//! adds neither header nor recipient, nor HTML.
+//! Names of users are untrusted. In a mail, a name is one short line of visible characters that
+//! mail programs do not turn into a link, and it cannot add headers, recipients or HTML.
 
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
@@ -19,57 +18,46 @@ use crate::domain::user::{Email, User};
 use crate::domain::validated_text;
 use crate::i18n::Language;
 
-/// The most characters of a person's name that a mail shows.
+/// The maximum length of a displayed name in characters.
 const MAX_NAME_CHARS: usize = 80;
-/// The most bytes in a line of a mail (RFC 5322, 2.1.1).
+/// The maximum length of a line in bytes (RFC 5322, 2.1.1).
 const MAX_LINE_BYTES: usize = 998;
 
-/// What a mail is made of.
+/// The input for composing a mail.
 #[derive(Clone, Copy, Debug)]
 pub struct MailInput<'a> {
-    /// The outbox's id: the same mail has the same one.
+    /// The id in the outbox, for the `Message-ID`.
     pub id: Uuid,
-    /// Who gets it.
     pub to: &'a User,
-    /// In which language.
     pub language: Language,
-    /// What it says.
     pub body: MailBody<'a>,
-    /// Where it leads, with a token.
+    /// The link with the token.
     pub link: &'a str,
-    /// Until when.
+    /// The expiry of the link.
     pub expires_at: Timestamp,
-    /// What this server is called.
     pub public_url: &'a str,
 }
 
-/// What a mail says.
+/// The content of a mail.
 #[derive(Clone, Copy, Debug)]
 pub enum MailBody<'a> {
-    /// That somebody asks for a permission.
-    Request {
-        /// Who.
-        by: &'a User,
-        /// For what.
-        bundle: &'a Bundle,
-    },
-    /// That its addressee may set a password, and why.
+    /// A request for the recipient's permission.
+    Request { requester: &'a User, bundle: &'a Bundle },
+    /// A link by which the recipient sets a password.
     Password(LinkReason),
 }
 
-/// Why there is no mail.
+/// The reason why a mail could not be composed.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
-    /// The words cannot be put together.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The mail cannot be put together.
     #[error("mail: {0}")]
     Message(#[from] lettre::error::Error),
 }
 
 impl Templates {
-    /// The mail, in the words of its kind.
+    /// Composes a mail from the templates of its kind.
     pub fn compose(&self, input: &MailInput<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
         let MailInput { id, to, language, body, link, expires_at, public_url } = *input;
         let common = context! {
@@ -79,7 +67,7 @@ impl Templates {
             server_url => public_url,
         };
         let rendered = match body {
-            MailBody::Request { by, bundle } => {
+            MailBody::Request { requester, bundle } => {
                 let bundle = context! {
                     name => sanitize_for_mail(&bundle.display_name()),
                     description => sanitize_for_mail(&bundle.display_description()),
@@ -88,11 +76,11 @@ impl Templates {
                 self.render(
                     TemplateKind::Request,
                     language,
-                    context! { requester => person_context(by), bundle, ..common },
+                    context! { requester => person_context(requester), bundle, ..common },
                 )
             }
-            MailBody::Password(occasion) => {
-                let new_account = occasion == LinkReason::NewAccount;
+            MailBody::Password(reason) => {
+                let new_account = reason == LinkReason::NewAccount;
                 self.render(TemplateKind::Password, language, context! { new_account, ..common })
             }
         }?;
@@ -104,7 +92,7 @@ impl Templates {
     }
 }
 
-/// A mail by which an operator sees whether mail arrives.
+/// A mail with which an operator checks the delivery.
 pub fn test_message(id: Uuid, to: &Email, from: &Mailbox, public_url: &str) -> Result<Message, ComposeError> {
     let text = format!("This is a test mail from {public_url}. Mail delivery works.\n");
     let to = Mailbox::new(None, mail_address(to));
@@ -112,8 +100,8 @@ pub fn test_message(id: Uuid, to: &Email, from: &Mailbox, public_url: &str) -> R
         .singlepart(body_part(ContentType::TEXT_PLAIN, text))?)
 }
 
-/// All headers but those of the content. The envelope is set, not read from the
-/// headers: nothing in a name can ever become a recipient.
+/// The headers other than those of the content. The envelope is set explicitly, not derived from
+/// the headers, so that nothing in a name can become a recipient.
 fn message_builder(
     id: Uuid,
     from: &Mailbox,
@@ -128,12 +116,12 @@ fn message_builder(
         .from(from.clone())
         .to(to)
         .subject(sanitize_for_mail(subject))
-        // RFC 3834, 5: nobody's holiday notice is to answer this.
+        // RFC 3834, 5: automatic responders do not reply.
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned())))
 }
 
-/// A part of the mail. ASCII is left as it is, whatever the length of its lines:
-/// a link stays whole in the source too, and a mail in a file can be read there.
+/// A part of the mail. ASCII text is not encoded, so that links are intact in the source, and a
+/// mail in a file is readable.
 fn body_part(content_type: ContentType, text: String) -> SinglePart {
     let body = if text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE_BYTES) {
         let lines = text.replace('\n', "\r\n").into_bytes();
@@ -149,15 +137,15 @@ fn person_context(user: &User) -> Value {
     context! { name => display_name(user).unwrap_or_else(|| email.to_owned()), email => email }
 }
 
-/// What the domain takes for an address is one, in ASCII, without any sign that
-/// has a meaning in a header.
+/// The address for headers and the envelope. An [`Email`] is ASCII without characters that are
+/// special in headers.
 fn mail_address(email: &Email) -> Address {
     let (local, domain) = email.as_str().rsplit_once('@').unwrap_or_default();
     Address::new_dangerous(local, domain)
 }
 
-/// What a person is called, if they are; with nothing that a mail program would
-/// take for a link, since anybody may call themselves `https://example.com`.
+/// The displayed name of a user, if there is one. Blanks are inserted into everything that a mail
+/// program would turn into a link, because a name can be `https://example.com`.
 fn display_name(user: &User) -> Option<String> {
     let full_name = sanitize_for_mail(&user.full_name());
     let mut name = String::with_capacity(full_name.len());
@@ -176,8 +164,7 @@ fn display_name(user: &User) -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// A text as people are shown it, in which nothing begins like an encoded word (RFC 2047),
-/// lest it be read as one.
+/// Sanitizes a text for display, and breaks up encoded words (RFC 2047).
 fn sanitize_for_mail(text: &str) -> String {
     validated_text::sanitize_for_display(text).replace("=?", "= ?")
 }
@@ -216,24 +203,24 @@ mod tests {
     }
 
     fn compose(to: &User, requester: &User, bundle: &Bundle) -> Message {
-        write(to, Language::English, MailBody::Request { by: requester, bundle })
+        compose_in(to, Language::English, MailBody::Request { requester, bundle })
     }
 
-    fn write(to: &User, language: Language, content: MailBody<'_>) -> Message {
-        let draft = MailInput {
+    fn compose_in(to: &User, language: Language, body: MailBody<'_>) -> Message {
+        let input = MailInput {
             id: Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001),
             to,
             language,
-            body: content,
+            body,
             link: LINK,
             expires_at: Timestamp::from_micros(1_893_456_000_000_000),
             public_url: "https://consent.example.org",
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
-        Templates::load(None).unwrap().compose(&draft, &from).unwrap()
+        Templates::load(None).unwrap().compose(&input, &from).unwrap()
     }
 
-    /// A mail as one that gets it would read it: headers unfolded, parts decoded.
+    /// A mail with unfolded headers and decoded parts.
     struct ParsedMail {
         headers: Vec<(String, String)>,
         text: String,
@@ -283,11 +270,11 @@ mod tests {
     const HEADERS: [&str; 8] =
         ["Message-ID", "From", "To", "Subject", "Auto-Submitted", "MIME-Version", "Date", "Content-Type"];
 
-    /// What must hold whatever anybody is called.
+    /// Checks what must hold for all names.
     fn check_invariants(message: &Message, to: &User) -> ParsedMail {
         let mail = parse_mail(message);
         let names: Vec<&str> = mail.headers.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, HEADERS, "no header but ours, each once");
+        assert_eq!(names, HEADERS, "exactly these headers, once each");
         let recipients: Vec<String> = message.envelope().to().iter().map(ToString::to_string).collect();
         assert_eq!(recipients, [to.email.as_str()]);
         let shown = header_value(&mail.headers, "To");
@@ -295,7 +282,7 @@ mod tests {
             shown == to.email.as_str() || shown.ends_with(&format!(" <{}>", to.email.as_str())),
             "{shown}"
         );
-        assert!(message.formatted().is_ascii(), "any relay takes it");
+        assert!(message.formatted().is_ascii(), "every mail server accepts it");
         assert!(mail.text.lines().any(|line| line == LINK), "the link stands alone and whole");
         assert!(mail.html.contains(&format!("href=\"{}\"", LINK.replace('&', "&amp;"))));
         mail
@@ -346,7 +333,7 @@ mod tests {
             (user("ada@example.org", "Ada", "Lovelace"), user("grace@example.org", "Grace", "Hopper"));
         let bundle = bundle("Puls", "Alle Aufnahmen dieses Jahres");
         let mail = check_invariants(
-            &write(&ada, Language::German, MailBody::Request { by: &grace, bundle: &bundle }),
+            &compose_in(&ada, Language::German, MailBody::Request { requester: &grace, bundle: &bundle }),
             &ada,
         );
         for part in [&mail.text, &mail.html] {
@@ -371,7 +358,7 @@ mod tests {
     #[test]
     fn password_mail_explains_its_reason_and_can_be_ignored() {
         let ada = user("ada@example.org", "Ada", "Lovelace");
-        for (occasion, language, why, ignored) in [
+        for (reason, language, explanation, ignored) in [
             (LinkReason::NewAccount, Language::English, "An account was created for you", "you can ignore"),
             (
                 LinkReason::ForgottenPassword,
@@ -392,12 +379,16 @@ mod tests {
                 "können Sie diese E-Mail ignorieren",
             ),
         ] {
-            let mail = check_invariants(&write(&ada, language, MailBody::Password(occasion)), &ada);
+            let mail = check_invariants(&compose_in(&ada, language, MailBody::Password(reason)), &ada);
             for part in [&mail.text, &mail.html] {
                 let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
-                for words in
-                    [why, ignored, "ada@example.org", "https://consent.example.org", "2030, 00:00 UTC"]
-                {
+                for words in [
+                    explanation,
+                    ignored,
+                    "ada@example.org",
+                    "https://consent.example.org",
+                    "2030, 00:00 UTC",
+                ] {
                     assert!(flat.contains(words), "{words}: {part}");
                 }
             }
@@ -461,16 +452,16 @@ mod tests {
         std::fs::write(directory.path().join("request.subject.txt"), "One\nBcc: eve@example.org\n").unwrap();
         let templates = Templates::load(Some(directory.path())).unwrap();
         let ada = user("ada@example.org", "Ada", "");
-        let draft = MailInput {
+        let input = MailInput {
             id: Uuid::nil(),
             to: &ada,
             language: Language::English,
-            body: MailBody::Request { by: &ada, bundle: &bundle("x", "") },
+            body: MailBody::Request { requester: &ada, bundle: &bundle("x", "") },
             link: LINK,
             expires_at: Timestamp::from_micros(0),
             public_url: "https://example.org",
         };
-        let message = templates.compose(&draft, &"a@example.org".parse().unwrap()).unwrap();
+        let message = templates.compose(&input, &"a@example.org".parse().unwrap()).unwrap();
         assert_eq!(
             header_value(&check_invariants(&message, &ada).headers, "Subject"),
             "One Bcc: eve@example.org"
@@ -491,7 +482,7 @@ mod tests {
         );
     }
 
-    /// Names as the domain lets them be, and as nasty as that allows.
+    /// Valid names, many of them hostile.
     fn any_name() -> impl Strategy<Value = String> {
         let nasty = prop_oneof![
             Just("\"".to_owned()),
@@ -521,7 +512,7 @@ mod tests {
             let mail = check_invariants(&compose(&to, &requester, &bundle), &to);
             let tags = |html: &str| html.matches('<').count();
             let plain = check_invariants(&compose(&to, &requester, &super::tests::bundle("x", if sanitize_for_mail(&description).is_empty() { "" } else { "x" })), &to);
-            // The address beside a name is no tag more.
+            // Names and descriptions add no tags.
             prop_assert_eq!(tags(&mail.html), tags(&plain.html));
         }
 

@@ -1,9 +1,10 @@
-//! Mail: what it says ([`message`], in the words of [`template`]) and how it
-//! leaves ([`transport`]).
+//! Mails: their composition ([`message`], from [`template`]s) and their transports ([`transport`]).
 //!
-//! When it leaves, how often it is tried and what became of it is the outbox's
-//! affair, not ours.
+//! When a mail is sent, and how often that is attempted, is decided by the
+//! [outbox](crate::store::outbox) and the [mailer](crate::actors::mailer).
 
+mod directory;
+mod error;
 mod memory;
 pub mod message;
 mod smtp;

@@ -1,13 +1,14 @@
-//! A mail relay, spoken to by SMTP (RFC 5321).
+//! The SMTP transport (RFC 5321).
 //!
-//! lettre's own pool is not used, for three reasons that its documentation does
-//! not tell. Its time-out bounds the TCP connection alone: a relay that falls
-//! silent later is waited for for ever. A send that is given up half-way puts
-//! its connection back as if it were at rest, and the next mail then reads the
-//! answer that was meant for this one: a mail that nobody took would count as
-//! sent. And it does not say whether a 5xx was about the mail or about us. So
-//! the steps are taken one by one here, and a connection is kept only after a
-//! mail that went through.
+//! It does not use lettre's pool, for three reasons that its documentation does not mention:
+//!
+//! - Its timeout applies to the TCP connection only. A server that stops responding later blocks
+//!   the send forever.
+//! - A cancelled send returns its connection to the pool. The next send then reads the reply to
+//!   the cancelled one, and an undelivered mail counts as sent.
+//! - It does not say which command a 5xx reply belongs to: it may reject the mail, or this client.
+//!
+//! So this client sends the commands itself, and reuses a connection only after a successful mail.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,32 +23,32 @@ use lettre::transport::smtp::extension::ClientId;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::transport::{SendError, TransportError};
+use super::error::{SendError, TransportError};
 use crate::config::{SmtpTls, SmtpUrl};
 
-/// For a TCP connection, to each of the relay's addresses.
+/// For the TCP connection to each of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// For all that comes before the mail: name, connection, TLS, greeting, sign-in.
-/// Nothing has been handed over yet, so impatience costs a try, never a duplicate.
+/// For everything before the mail: name resolution, connection, TLS, greeting, authentication. A
+/// timeout here costs an attempt, never a duplicate.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
-/// For the answer to a command (RFC 5321, 4.5.3.2 wants 5 minutes).
+/// For the reply to a command (RFC 5321, 4.5.3.2 recommends 5 minutes).
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
-/// For the answer to the mail itself (RFC 5321, 4.5.3.2.6 wants 10 minutes). Who
-/// gives up earlier sends a duplicate of what the relay is about to take.
+/// For the reply to the content (RFC 5321, 4.5.3.2.6 recommends 10 minutes). A shorter timeout
+/// causes duplicates of mails that the server is about to accept.
 const DATA_TIMEOUT: Duration = Duration::from_secs(600);
-/// The step at which we are refused, rather than a mail.
+/// The command whose rejection concerns the sender, not the mail.
 const MAIL_FROM: &str = "MAIL FROM";
-/// For a relay to say that it is still there, or goodbye.
+/// For the replies to NOOP and QUIT.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept without a mail; relays hang up after minutes.
+/// How long a connection is kept idle. Servers close connections after minutes.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
-/// How many connections are kept without a mail: as many as the mailer sends at a
-/// time, since a new one costs more than a mail.
+/// How many connections are kept idle: as many as the mailer uses at a time, because connecting
+/// costs more than sending a mail.
 const MAX_IDLE_CONNECTIONS: usize = 16;
-/// For so long after a mail a relay is not asked first whether it is still there.
+/// A connection that has been idle for less than this is used without a NOOP first.
 const SKIP_NOOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// A mail relay and the connections to it that are at rest. Clones share them.
+/// An SMTP client and its idle connections. Clones share them.
 #[derive(Clone)]
 pub struct SmtpClient(Arc<SmtpClientInner>);
 
@@ -61,11 +62,11 @@ struct SmtpClientInner {
     idle_pool: Mutex<IdlePool>,
 }
 
-/// The connections that wait for a mail, the latest last.
+/// The idle connections, in the order of their last use.
 #[derive(Default)]
 struct IdlePool {
     connections: Vec<IdleConnection>,
-    /// Whether somebody looks after them.
+    /// Whether a task closes expired connections.
     is_reaper_running: bool,
 }
 
@@ -74,7 +75,7 @@ struct IdleConnection {
     idle_since: Instant,
 }
 
-/// Host and port; a password is in there.
+/// Shows host and port only, because the credentials contain a password.
 impl fmt::Debug for SmtpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SmtpClient({}:{})", self.0.host, self.0.port)
@@ -101,11 +102,11 @@ impl SmtpClient {
         })))
     }
 
-    /// Hands a mail over. Given up half-way, it closes its connection.
+    /// Sends a mail. If the future is dropped, its connection is closed.
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
         loop {
-            // Whatever goes wrong in here, a 5xx too, is about the relay or about how
-            // we are set up, and not about this mail, which waits for the operator.
+            // An error before the mail, even a 5xx, concerns the server or the configuration,
+            // not the mail.
             let (mut connection, reused) = self.acquire().await.map_err(SmtpFailure::into_transient)?;
             let Err(failure) = send_message(&mut connection, message).await else {
                 self.return_to_pool(connection);
@@ -114,14 +115,15 @@ impl SmtpClient {
             if failure.has_reply() {
                 tokio::spawn(quit(connection));
             }
-            // Then it is about that connection alone, of which there are but so many.
+            // If the server has closed a reused connection, another one may work. There is a
+            // limited number of them.
             if !(reused && failure.is_connection_closed()) {
                 return Err(failure.into());
             }
         }
     }
 
-    /// A connection, and whether it has been at rest.
+    /// A connection, and whether it is reused.
     async fn acquire(&self) -> Result<(AsyncSmtpConnection, bool), SmtpFailure> {
         while let Some(IdleConnection { mut connection, idle_since }) = self.pop_idle() {
             let idle_time = idle_since.elapsed();
@@ -153,7 +155,7 @@ impl SmtpClient {
         }
     }
 
-    /// Leaves those that have been at rest for too long, until none is left.
+    /// Closes expired connections until none is left.
     async fn reap_idle(self) {
         loop {
             tokio::time::sleep(MAX_IDLE_TIME).await;
@@ -175,7 +177,7 @@ impl SmtpClient {
             .collect()
     }
 
-    /// Nothing panics while it holds the lock.
+    /// Locks the pool. No code panics while it holds this lock.
     fn lock_idle_pool(&self) -> MutexGuard<'_, IdlePool> {
         self.0.idle_pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,7 +196,7 @@ impl SmtpClientInner {
         )
         .await?;
         if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, self.tls_parameters.clone()) {
-            // A relay that offers none is an error, and hears no password of ours.
+            // A server without STARTTLS is an error, before any credentials are sent.
             connection.starttls(parameters, &self.helo_name).await?;
         }
         if let Some(credentials) = &self.credentials {
@@ -204,7 +206,7 @@ impl SmtpClientInner {
     }
 }
 
-/// One mail: from whom, to whom, what (RFC 5321, 3.3).
+/// The mail transaction: MAIL, RCPT, DATA (RFC 5321, 3.3).
 async fn send_message(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), SmtpFailure> {
     let envelope = message.envelope();
     let from = Mail::new(envelope.from().cloned(), vec![]);
@@ -217,10 +219,9 @@ async fn send_message(connection: &mut AsyncSmtpConnection, message: &Message) -
     Ok(())
 }
 
-/// The mail as DATA wants it: dots doubled where they begin a line, one alone at
-/// the end (RFC 5321, 4.5.2). lettre's own way writes the end by itself, and the
-/// network then holds it back until what is before it is confirmed: some 40 ms
-/// with every mail.
+/// The content with leading dots doubled and the final dot (RFC 5321, 4.5.2). lettre writes the
+/// final dot separately, which TCP then delays until the content is acknowledged: about 40 ms per
+/// mail.
 fn dot_stuffed(message: &Message) -> String {
     let lines = String::from_utf8_lossy(&message.formatted()).replace("\r\n.", "\r\n..");
     let first = if lines.starts_with('.') { "." } else { "" };
@@ -228,22 +229,21 @@ fn dot_stuffed(message: &Message) -> String {
     format!("{first}{lines}{newline}.\r\n")
 }
 
-/// Says goodbye, if the relay still listens.
+/// Sends QUIT, and closes the connection.
 async fn quit(mut connection: AsyncSmtpConnection) {
-    // Whether it answers is all the same to us.
+    // The reply does not matter.
     let _ = tokio::time::timeout(NOOP_TIMEOUT, connection.abort()).await;
 }
 
-/// A step that did not succeed.
+/// A failed step of a mail transaction.
 struct SmtpFailure {
     step: &'static str,
     reason: FailureReason,
 }
 
 enum FailureReason {
-    /// lettre says why: an answer of the relay's, or none.
+    /// A reply of the server, or an I/O error.
     Smtp(Error),
-    /// Nothing came for so long.
     Timeout(Duration),
 }
 
@@ -253,29 +253,29 @@ async fn with_timeout<T>(
     operation: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, SmtpFailure> {
     match tokio::time::timeout(timeout, operation).await {
-        Ok(Ok(done)) => Ok(done),
+        Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(SmtpFailure { step, reason: FailureReason::Smtp(error) }),
         Err(_) => Err(SmtpFailure { step, reason: FailureReason::Timeout(timeout) }),
     }
 }
 
 impl SmtpFailure {
-    /// Whether the relay answered, so that it and we still agree on whose turn it is.
+    /// Whether the server has replied, so that the connection can take another command.
     fn has_reply(&self) -> bool {
         matches!(&self.reason, FailureReason::Smtp(error) if error.status().is_some())
     }
 
-    /// Whether the relay hung up, or says that it is about to, before it heard of
-    /// a mail: it may do so after so many mails, or so long.
+    /// Whether the server has closed the connection, or announces that with 421, before it got a
+    /// mail. Servers do so after a number of mails, or a time.
     fn is_connection_closed(&self) -> bool {
         let FailureReason::Smtp(error) = &self.reason else { return false };
         let status = error.status();
         self.step == MAIL_FROM && status.is_none_or(|code| code.to_string() == "421")
     }
 
-    /// Whether the relay refused this mail for good. One that refuses our own
-    /// address, or wants us to sign in, or better (RFC 4954, 6), has nothing
-    /// against the mail: that is for the operator to mend.
+    /// Whether the server has rejected this mail permanently. A rejection of the sender address or
+    /// of the authentication (RFC 4954, 6) concerns the configuration, which the operator can
+    /// correct.
     fn is_permanent(&self) -> bool {
         match &self.reason {
             FailureReason::Smtp(error) if self.step != MAIL_FROM && error.is_permanent() => error
@@ -302,24 +302,24 @@ impl fmt::Display for SmtpFailure {
 
 impl From<SmtpFailure> for SendError {
     fn from(failure: SmtpFailure) -> Self {
-        let words = failure.to_string();
-        if failure.is_permanent() { Self::permanent(&words) } else { Self::transient(&words) }
+        let message = failure.to_string();
+        if failure.is_permanent() { Self::permanent(&message) } else { Self::transient(&message) }
     }
 }
 
-/// Whom to trust: the public authorities, or instead those that the URL names.
+/// Trusts the public certificate authorities or, instead, the certificates named in the URL.
 fn tls_parameters(url: &SmtpUrl) -> Result<TlsParameters, TransportError> {
     let mut builder = TlsParameters::builder(url.host.clone());
     if let Some(path) = &url.ca {
-        let unusable = |reason: String| TransportError::Certificates { path: path.clone(), reason };
-        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-        let certificates = Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+        let error = |reason: String| TransportError::Certificates { path: path.clone(), reason };
+        let pem = std::fs::read(path).map_err(|reason| error(reason.to_string()))?;
+        let certificates = Certificate::from_pem(&pem).map_err(|reason| error(reason.to_string()))?;
         builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
     }
     builder.build().map_err(|error| TransportError::Tls(error.to_string()))
 }
 
-/// Who we say we are: the machine's name, where that is one for a greeting.
+/// The name in EHLO: the machine's host name, if it is a valid domain name.
 fn helo_name() -> ClientId {
     let fallback = ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST);
     match ClientId::default() {
@@ -345,7 +345,7 @@ mod tests {
     use crate::mail::transport::Transport;
     use uuid::Uuid;
 
-    /// A relay that says what `answer` says to a command, and else yes.
+    /// A server that accepts every command for which `answer` returns no reply.
     struct FakeServer {
         url: String,
         connections: Arc<AtomicUsize>,
@@ -384,7 +384,7 @@ mod tests {
         mails: &Mutex<Vec<String>>,
     ) {
         let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-        let mut write_reply = |words: &str| write!(stream, "{words}\r\n").is_ok();
+        let mut write_reply = |reply: &str| write!(stream, "{reply}\r\n").is_ok();
         if !write_reply(answer("greeting").unwrap_or("220 fake")) {
             return;
         }
@@ -433,7 +433,7 @@ mod tests {
     #[tokio::test]
     async fn rejected_mail_fails_permanently_and_temporary_errors_do_not() {
         for (at, answer, fatal) in [
-            ("RCPT", "550 5.1.1 nobody of that name", true),
+            ("RCPT", "550 5.1.1 no such user", true),
             (".", "554 not that", true),
             ("DATA", "554 no", true),
             ("MAIL", "550 not from you", false),
@@ -449,10 +449,10 @@ mod tests {
             let error = send(&server.transport()).await.unwrap_err();
             assert_eq!(matches!(error, SendError::Permanent(_)), fatal, "{error}");
         }
-        let server = FakeServer::start(|verb| (verb == "RCPT").then_some("550 5.1.1 nobody of that name"));
+        let server = FakeServer::start(|verb| (verb == "RCPT").then_some("550 5.1.1 no such user"));
         let error = send(&server.transport()).await.unwrap_err();
-        let words = "RCPT TO: permanent error (550): 5.1.1 nobody of that name";
-        assert_eq!(error, SendError::Permanent(words.to_owned()));
+        let message = "RCPT TO: permanent error (550): 5.1.1 no such user";
+        assert_eq!(error, SendError::Permanent(message.to_owned()));
     }
 
     #[tokio::test]
@@ -464,7 +464,7 @@ mod tests {
         });
         let url = server.url.replace("smtp://", "smtp://u:hunter2@");
         let error = send(&Transport::smtp(&url.parse().unwrap()).unwrap()).await.unwrap_err();
-        assert!(matches!(&error, SendError::Transient(words) if words.contains("535")), "{error}");
+        assert!(matches!(&error, SendError::Transient(message) if message.contains("535")), "{error}");
     }
 
     #[tokio::test]
@@ -485,27 +485,27 @@ mod tests {
 
     #[tokio::test]
     async fn cancelled_send_does_not_leak_its_reply_to_the_next() {
-        // Says nothing about the first mail until that is given up, and then yes.
-        let (reached, has_reached) = std::sync::mpsc::channel();
-        let (go_on, may_go_on) = std::sync::mpsc::channel();
-        let (may_go_on, mails) = (Mutex::new(may_go_on), AtomicUsize::new(0));
+        // Accepts the first mail only after its send has been cancelled.
+        let (received, has_received) = std::sync::mpsc::channel();
+        let (accept, may_accept) = std::sync::mpsc::channel();
+        let (may_accept, mails) = (Mutex::new(may_accept), AtomicUsize::new(0));
         let server = FakeServer::start(move |verb| {
             if verb != "." {
                 return None;
             }
             if mails.fetch_add(1, Ordering::SeqCst) == 0 {
-                reached.send(()).unwrap();
-                may_go_on.lock().unwrap().recv().unwrap();
+                received.send(()).unwrap();
+                may_accept.lock().unwrap().recv().unwrap();
                 return None;
             }
             Some("554 not that")
         });
         let transport = server.transport();
         tokio::select! {
-            _ = send(&transport) => panic!("nothing was answered"),
-            reached = tokio::task::spawn_blocking(move || has_reached.recv()) => reached.unwrap().unwrap(),
+            _ = send(&transport) => panic!("the server has not replied"),
+            received = tokio::task::spawn_blocking(move || has_received.recv()) => received.unwrap().unwrap(),
         }
-        go_on.send(()).unwrap();
+        accept.send(()).unwrap();
         assert!(matches!(send(&transport).await, Err(SendError::Permanent(_))));
         assert_eq!(server.connections(), 2);
     }
@@ -518,8 +518,8 @@ mod tests {
         });
         let transport = server.transport();
         send(&transport).await.unwrap();
-        let Transport::Smtp(relay) = &transport else { panic!() };
-        relay.lock_idle_pool().connections[0].idle_since -= SKIP_NOOP_WITHIN;
+        let Transport::Smtp(client) = &transport else { panic!() };
+        client.lock_idle_pool().connections[0].idle_since -= SKIP_NOOP_WITHIN;
         send(&transport).await.unwrap();
         assert_eq!((server.connections(), server.mails.lock().unwrap().len()), (2, 2));
     }

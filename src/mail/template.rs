@@ -1,28 +1,28 @@
-//! The words of our mails, which an operator may change.
+//! The templates of mails, which the operator can override.
 //!
-//! Each kind of mail has three templates (minijinja, in Jinja's syntax):
-//! `request.subject.txt`, `request.txt` and `request.html` for a request, and
-//! `password.subject.txt`, `password.txt` and `password.html` for a password link. A file
-//! of that name in the operator's directory takes the place of the built-in one, in all
-//! languages; one whose name has a language in it (`request.de.txt`) does for that
-//! language. `layout.html` is what our own HTML is set in. What they may use:
+//! Each kind of mail has three templates in Jinja syntax (minijinja): `request.subject.txt`,
+//! `request.txt` and `request.html` for a request, and `password.subject.txt`, `password.txt` and
+//! `password.html` for a password link. A file with that name in the operator's directory
+//! overrides the built-in template in all languages; a file with a language in its name
+//! (`request.de.txt`) overrides it in that language. `layout.html` is the layout of the built-in
+//! HTML templates. Templates can use these values:
 //!
-//! | name | what it is |
+//! | name | value |
 //! |---|---|
-//! | `to.name`, `to.email` | who gets the mail; the name is the address if there is none |
-//! | `link` | where it leads |
-//! | `expires` | until when, in words, UTC |
+//! | `to.name`, `to.email` | the recipient; without a name, `to.name` is the address |
+//! | `link` | the link with the token |
+//! | `expires` | when the link expires, as text, in UTC |
 //! | `server_url` | the URL of this server |
-//! | `lang` | the language of who gets it: `en` or `de` |
-//! | `t("key", name=value)` | a message of ours in that language (`src/i18n`) |
-//! | in a request: `requester.name`, `requester.email` | who asks |
-//! | `bundle.name`, `bundle.description` | what for; the description may be empty |
-//! | `bundle.rights` | the rights in words, a list |
-//! | in a password link: `new_account` | whether it is for a first password, or for a forgotten one |
+//! | `lang` | the recipient's language: `en` or `de` |
+//! | `t("key", name=value)` | a message in that language (`src/i18n`) |
+//! | request: `requester.name`, `requester.email` | the requester |
+//! | request: `bundle.name`, `bundle.description` | the bundle; the description may be empty |
+//! | request: `bundle.rights` | the rights as a list of texts |
+//! | password link: `new_account` | true for a new account, false for a forgotten password |
 //!
-//! Anything else is an error, and found at the start of the server. What is put
-//! into the HTML is escaped; the plain text is wrapped at 78 characters, save
-//! what has no blank in it: a link stays in one piece.
+//! Other values are errors, which the server reports at startup. Values are escaped in HTML.
+//! Plain text is wrapped at 78 characters, except at places without a blank, so that links stay
+//! intact.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,22 +34,20 @@ use minijinja::{
 
 use crate::i18n::{Language, template};
 
-/// The most characters in a line of text, where there are blanks (RFC 5322, 2.1.1).
+/// The maximum length of a line of plain text in characters (RFC 5322, 2.1.1).
 const MAX_LINE_CHARS: usize = 78;
 
-/// What the HTML of our own is set in.
+/// The layout of the built-in HTML templates.
 const LAYOUT_TEMPLATE: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
 
 /// A kind of mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TemplateKind {
-    /// Somebody asks for a permission.
     Request,
-    /// A password may be set.
     Password,
 }
 
-/// A part of a mail: how its template's name ends, and the built-in words.
+/// A part of a mail: the suffix of its template's name, and the built-in template.
 type TemplatePart = (&'static str, &'static str);
 
 impl TemplateKind {
@@ -62,7 +60,7 @@ impl TemplateKind {
         }
     }
 
-    /// Its subject, its text and its HTML.
+    /// The subject, the plain text and the HTML.
     const fn parts(self) -> [TemplatePart; 3] {
         match self {
             Self::Request => [
@@ -79,15 +77,15 @@ impl TemplateKind {
     }
 }
 
-/// The words of our mails, ready for use.
+/// The loaded templates.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
-    /// What the templates of a kind's parts are called, in each language.
+    /// The names of the templates of each kind's parts in each language.
     template_names: BTreeMap<(TemplateKind, &'static str), [String; 3]>,
 }
 
-/// A mail's words, with everything in its place.
+/// The rendered parts of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RenderedMail {
     pub(super) subject: String,
@@ -95,33 +93,30 @@ pub(super) struct RenderedMail {
     pub(super) html: String,
 }
 
-/// Why the words cannot be used.
+/// The reason why templates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// A file or the directory cannot be read.
     #[error("mail_templates: cannot read {}: {reason}", path.display())]
     Unreadable {
-        /// The file, or the directory.
+        /// The file or the directory.
         path: PathBuf,
-        /// What the system says.
         reason: String,
     },
-    /// A template is wrong, or wants what there is not.
+    /// A template has a syntax error, or uses an unknown value.
     #[error("mail_templates: {file}, line {line}: {reason}")]
     Invalid {
-        /// The file, or the name of a built-in template.
+        /// The file or the name of a built-in template.
         file: String,
-        /// The line, from 1.
+        /// Counted from 1.
         line: usize,
-        /// What is wrong.
         reason: String,
     },
 }
 
 impl Templates {
-    /// Takes the operator's templates from this directory, and the built-in ones
-    /// for what is not there. Each is tried, so that one that is broken shows now
-    /// and not with the first mail.
+    /// Loads the operator's templates from a directory, and the built-in ones for the others.
+    /// Renders each with sample values, so that a broken template is reported now and not with
+    /// the first mail.
     pub fn load(directory: Option<&Path>) -> Result<Self, TemplateError> {
         if let Some(path) = directory {
             std::fs::read_dir(path).map_err(|error| TemplateError::Unreadable {
@@ -164,7 +159,7 @@ impl Templates {
         Ok(templates)
     }
 
-    /// Puts everything in its place.
+    /// Renders the parts of a mail.
     pub(super) fn render(
         &self,
         kind: TemplateKind,
@@ -174,8 +169,8 @@ impl Templates {
         let values = context! { lang => language.tag(), ..values };
         let render = |name: &str| {
             let template = self.environment.get_template(name);
-            let words = template.and_then(|template| template.render(values.clone()));
-            words.map(|words| words.replace('\r', "")).map_err(|error| template_error(name, &error))
+            let text = template.and_then(|template| template.render(values.clone()));
+            text.map(|text| text.replace('\r', "")).map_err(|error| template_error(name, &error))
         };
         let missing = || TemplateError::Invalid {
             file: kind.name().to_owned(),
@@ -187,7 +182,7 @@ impl Templates {
     }
 }
 
-/// The template of a part, in a language: what to call it, and what it says.
+/// The name and the source of a part's template in a language.
 fn resolve_template(
     directory: Option<&Path>,
     kind: TemplateKind,
@@ -204,7 +199,7 @@ fn resolve_template(
     Ok((default_name, built_in.to_owned()))
 }
 
-/// The operator's template of this name if there is one: its path, and what it says.
+/// The path and the source of the operator's template with this name, if there is one.
 fn read_override(directory: Option<&Path>, name: &str) -> Result<Option<(String, String)>, TemplateError> {
     let Some(path) = directory.map(|directory| directory.join(name)) else { return Ok(None) };
     match std::fs::read_to_string(&path) {
@@ -214,7 +209,7 @@ fn read_override(directory: Option<&Path>, name: &str) -> Result<Option<(String,
     }
 }
 
-/// [`template::t`]; what there is not to say is an error.
+/// [`template::t`], for which an unknown message is an error.
 fn t(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, Error> {
     if !template::language(state).contains(key) {
         return Err(Error::new(ErrorKind::InvalidOperation, format!("unknown message `{key}`")));
@@ -233,7 +228,7 @@ fn template_error(name: &str, error: &Error) -> TemplateError {
     }
 }
 
-/// What both kinds have, as an example.
+/// Sample values for both kinds.
 fn sample_common(link: &str) -> Value {
     context! {
         to => context! { name => "Ada Lovelace", email => "ada@example.org" },
@@ -243,12 +238,12 @@ fn sample_common(link: &str) -> Value {
     }
 }
 
-fn sample_request(described: bool) -> Value {
+fn sample_request(with_description: bool) -> Value {
     context! {
         requester => context! { name => "Grace Hopper", email => "grace@example.org" },
         bundle => context! {
             name => "Research",
-            description => if described { "A <b>" } else { "" },
+            description => if with_description { "A <b>" } else { "" },
             rights => vec!["view your data", "download your data"],
         },
         ..sample_common("https://example.org/redeem?token=abc")
@@ -259,8 +254,8 @@ fn sample_password(new_account: bool) -> Value {
     context! { new_account, ..sample_common("https://example.org/set-password?token=abc") }
 }
 
-/// Writes a value, escaped where that is called for. minijinja's own escaping
-/// does the slash as well, which makes links unreadable in the source.
+/// Writes a value, escaped in HTML. minijinja's own escaping includes the slash, which makes links
+/// unreadable in the source.
 fn write_escaped(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     if value.is_safe() || matches!(state.auto_escape(), AutoEscape::None) {
         return Ok(write!(out, "{value}")?);
@@ -278,28 +273,28 @@ fn write_escaped(out: &mut Output, state: &mut State, value: &Value) -> Result<(
     Ok(())
 }
 
-/// Breaks lines at blanks where they are too long. What follows a break is
-/// indented as the line is, and two more below a `- `.
+/// Wraps long lines at blanks. The continuation is indented like the line, and by two more after
+/// `- `.
 fn wrap_lines(text: &str) -> String {
     let mut wrapped = String::with_capacity(text.len() + text.len() / 16);
     for line in text.lines() {
         if line.chars().count() <= MAX_LINE_CHARS {
             wrapped.push_str(line);
         } else {
-            let words = line.trim_start();
-            let mut indent = " ".repeat(line.len() - words.len());
+            let text = line.trim_start();
+            let mut indent = " ".repeat(line.len() - text.len());
             let mut column = indent.len();
             wrapped.push_str(&indent);
-            if words.starts_with("- ") {
+            if text.starts_with("- ") {
                 indent.push_str("  ");
             }
-            for (nth, word) in words.split_whitespace().enumerate() {
+            for (index, word) in text.split_whitespace().enumerate() {
                 let width = word.chars().count();
-                if nth > 0 && column + 1 + width > MAX_LINE_CHARS {
+                if index > 0 && column + 1 + width > MAX_LINE_CHARS {
                     wrapped.push('\n');
                     wrapped.push_str(&indent);
                     column = indent.len();
-                } else if nth > 0 {
+                } else if index > 0 {
                     wrapped.push(' ');
                     column += 1;
                 }
@@ -328,24 +323,24 @@ mod tests {
     #[test]
     fn built_in_templates_render() {
         let templates = Templates::load(None).unwrap();
-        let words = templates.render(TemplateKind::Request, Language::English, sample_request(true)).unwrap();
-        assert_eq!(words.subject, "Grace Hopper asks for your permission: Research");
-        assert!(words.text.contains("\n\nhttps://example.org/redeem?token=abc\n\n"));
-        assert!(words.html.contains("href=\"https://example.org/redeem?token=abc\""));
-        assert!(words.html.contains("A &lt;b&gt;"));
-        assert!(words.text.is_ascii() && words.html.is_ascii(), "so that the mail stays readable as it is");
+        let mail = templates.render(TemplateKind::Request, Language::English, sample_request(true)).unwrap();
+        assert_eq!(mail.subject, "Grace Hopper asks for your permission: Research");
+        assert!(mail.text.contains("\n\nhttps://example.org/redeem?token=abc\n\n"));
+        assert!(mail.html.contains("href=\"https://example.org/redeem?token=abc\""));
+        assert!(mail.html.contains("A &lt;b&gt;"));
+        assert!(mail.text.is_ascii() && mail.html.is_ascii(), "readable without decoding");
     }
 
     #[test]
     fn operator_template_overrides_the_built_in_one() {
         let templates =
             load(&[("request.subject.txt", "Bitte um {{ bundle.name }}"), ("notes.md", "{{")]).unwrap();
-        let ours = Templates::load(None).unwrap();
+        let built_in = Templates::load(None).unwrap();
         for language in Language::ALL {
-            let [words, built_in] = [&templates, &ours]
+            let [overridden, original] = [&templates, &built_in]
                 .map(|each| each.render(TemplateKind::Request, language, sample_request(false)).unwrap());
-            assert_eq!(words.subject, "Bitte um Research");
-            assert_eq!((words.text, words.html), (built_in.text, built_in.html));
+            assert_eq!(overridden.subject, "Bitte um Research");
+            assert_eq!((overridden.text, overridden.html), (original.text, original.html));
         }
     }
 

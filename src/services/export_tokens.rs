@@ -1,4 +1,4 @@
-//! A user's own export tokens. The registry creates and revokes them.
+//! Lists for export tokens. The registry creates and revokes them.
 
 use crate::domain::export_token::ExportTokenStatus;
 use crate::domain::hub::HubId;
@@ -7,6 +7,19 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
 use crate::store::{AsyncStore, LimitOffset, StoreError, hubs};
+
+/// Lists export tokens, and returns the time by which their status is determined.
+pub(crate) async fn list(
+    store: &AsyncStore,
+    filter: ExportFilter,
+) -> Result<(Vec<ListedExport>, Timestamp), StoreError> {
+    store
+        .read(move |conn| {
+            let now = conn.now()?;
+            Ok((export_tokens::list(conn, &filter, now)?, now))
+        })
+        .await
+}
 
 /// A page of a user's export tokens.
 pub(crate) struct CreatedTokens {

@@ -9,9 +9,8 @@ use crate::domain::rate_limit::{PasswordResetLimits, RateLimitKey, RateLimited};
 use crate::domain::token::{Keyring, PasswordLinkId, Token};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
-use crate::http::rate_limit_update;
 use crate::i18n::Language;
-use crate::store::{AsyncStore, StoreError, password_links, users};
+use crate::store::{AsyncStore, StoreError, password_links, rate_limits, users};
 
 /// Whether a mail may be sent to an account, whether or not the account exists. Fails if the
 /// client address has requested too many. An exhausted limit of the account is no error: the
@@ -31,7 +30,7 @@ pub(crate) async fn consume_limits(
     if keys.is_empty() {
         return Ok(Ok(true));
     }
-    let consumed = rate_limit_update::update(store, keys, move |limiter, now| {
+    let consumed = rate_limits::update(store, keys, move |limiter, now| {
         limiter.consume(address.as_slice(), now)?;
         Ok(limiter.consume(account.as_slice(), now).is_ok())
     });

@@ -1,22 +1,22 @@
 //! Permission requests, as their parties see them. The registry creates and closes them.
 
-use std::collections::HashMap;
-
 use crate::domain::audit::AuditAction;
 use crate::domain::bundle::Bundle;
-use crate::domain::bundle_permission::{BundlePermission, Terms};
+use crate::domain::bundle_permission::BundlePermission;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
+use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 use crate::domain::user::{User, UserId};
-use crate::store::audit_log_reader::{self, AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::link_views::{self, LinkViewCounts};
 use crate::store::outbox::{self, OutboxMail};
-use crate::store::participants::Participants;
+use crate::store::participants::{Participants, RequestParties};
 use crate::store::requests::{self, Side};
 use crate::store::{
     AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, blocks, bundles, permissions, users,
 };
+use std::collections::HashMap;
 
 /// Audit log entries of a request that its history reads, and as many of its permission.
 const MAX_AUDIT_ENTRIES: usize = 100;
@@ -138,7 +138,7 @@ impl RequestHistory {
         let mut audit_entries = Vec::new();
         for subject in [format!("request:{id}"), format!("permission:{id}")] {
             let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
-            audit_entries.extend(audit_log_reader::list_newest(conn, &filter, MAX_AUDIT_ENTRIES)?);
+            audit_entries.extend(audit_log::list_newest(conn, &filter, MAX_AUDIT_ENTRIES)?);
         }
         audit_entries.sort_by_key(|entry| entry.id);
         Ok(Some(Self {
@@ -163,4 +163,54 @@ impl RequestHistory {
     pub fn last_action(&self, action: AuditAction) -> Option<&AuditEntry> {
         self.audit_entries.iter().rev().find(|entry| entry.action == action.name())
     }
+}
+
+/// Pending requests, with the users and bundles that they name.
+pub(crate) struct LoadedRequests {
+    requests: Vec<PermissionRequest>,
+    participants: Participants,
+    read_at: Timestamp,
+}
+
+impl LoadedRequests {
+    fn load(conn: &mut Conn, requests: Vec<PermissionRequest>, read_at: Timestamp) -> QueryResult<Self> {
+        let participants = Participants::load(conn, requests.iter().map(|request| request.terms))?;
+        Ok(Self { requests, participants, read_at })
+    }
+
+    /// Each request with the seconds until it expires, and its parties.
+    pub fn iter(&self) -> impl Iterator<Item = (&PermissionRequest, i64, RequestParties<'_>)> {
+        self.requests.iter().filter_map(|request| {
+            let parties = self.participants.parties(request.terms)?;
+            Some((request, request.seconds_left(self.read_at), parties))
+        })
+    }
+}
+
+/// The number of pending requests of a party, and a page of them.
+pub(crate) async fn list_pending_for_party(
+    store: &AsyncStore,
+    party: UserId,
+    page: LimitOffset,
+) -> Result<(i64, LoadedRequests), StoreError> {
+    let listed = store.read(move |conn| {
+        let now = conn.now()?;
+        let listed = requests::pending_of_party(conn, party, page, now)?;
+        Ok((listed.total, LoadedRequests::load(conn, listed.rows, now)?))
+    });
+    listed.await
+}
+
+/// The pending requests with these ids to which the user is a party.
+pub(crate) async fn pending_by_ids(
+    store: &AsyncStore,
+    party: UserId,
+    ids: Vec<RequestId>,
+) -> Result<LoadedRequests, StoreError> {
+    let found = store.read(move |conn| {
+        let now = conn.now()?;
+        let requests = requests::pending_by_ids(conn, &ids, party, now)?;
+        LoadedRequests::load(conn, requests, now)
+    });
+    found.await
 }

@@ -1,11 +1,10 @@
-//! The API keys' rows. A key is made and revoked with its entry in the audit trail.
+//! API keys. Creating and revoking a key writes an audit entry.
 
 use diesel::prelude::*;
-use uuid::Uuid;
 
 use super::schema::{api_keys, users};
 use super::types::{DbTimestamp, DbUuid};
-use super::users::UserRow;
+use super::user_row::UserRow;
 use super::{Conn, LimitOffset, Paginated, audit_log, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
@@ -13,17 +12,17 @@ use crate::domain::token::{ApiKeyId, Token, TokenDigest, TokenKind};
 use crate::domain::user::{User, UserId};
 use crate::entropy;
 
-/// What a key may do.
+/// What a key permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All that its user may.
+    /// Everything that its user may do.
     All,
-    /// Ask whether export tokens are active, and nothing else.
+    /// Only to introspect export tokens.
     Introspect,
 }
 
 impl Scope {
-    /// The name that the database keeps.
+    /// The value in the database.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::All => None,
@@ -31,26 +30,20 @@ impl Scope {
         }
     }
 
-    /// A scope that a later version brought in is not all that the user may.
+    /// A scope that a later version has added is read as the narrowest one.
     fn from_db(name: Option<&str>) -> Self {
         if name.is_none() { Self::All } else { Self::Introspect }
     }
 }
 
-/// A key, without its secret.
+/// An API key without its secret.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
-    /// The public id.
     pub id: ApiKeyId,
-    /// Whose it is.
     pub user: UserId,
-    /// What its user calls it.
     pub label: String,
-    /// What it may do.
     pub scope: Scope,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -78,7 +71,7 @@ impl From<ApiKeyRow> for ApiKey {
     }
 }
 
-/// Adds a key.
+/// Inserts a key.
 pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &TokenDigest) -> QueryResult<()> {
     let values = (
         api_keys::id.eq(DbUuid(key.id.0)),
@@ -91,18 +84,16 @@ pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &TokenDigest) -> QueryResul
     with_backend!(conn, c => diesel::insert_into(api_keys::table).values(values).execute(c)).map(drop)
 }
 
-/// A key that has not been revoked, with what it takes to judge its bearer.
+/// The data for authenticating a request by an API key that is not revoked.
 #[derive(Clone, Debug)]
 pub struct ApiKeyAuth {
-    /// Whom it stands for.
     pub user: User,
-    /// What it may do.
     pub scope: Scope,
-    /// What its secret must hash to.
+    /// The digest of the secret.
     pub digest: TokenDigest,
 }
 
-/// The keys of these ids that have not been revoked, in no order.
+/// The keys with these ids that are not revoked, in no particular order.
 pub(super) fn active_by_ids(conn: &mut Conn, ids: &[ApiKeyId]) -> QueryResult<Vec<(ApiKeyId, ApiKeyAuth)>> {
     let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
     let rows: Vec<(DbUuid, UserRow, Option<String>, Vec<u8>)> = with_backend!(conn, c => api_keys::table
@@ -119,7 +110,7 @@ pub(super) fn active_by_ids(conn: &mut Conn, ids: &[ApiKeyId]) -> QueryResult<Ve
         .collect())
 }
 
-/// A user's keys, the oldest first.
+/// A user's keys, oldest first.
 pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<ApiKey>> {
     let rows: Vec<ApiKeyRow> = with_backend!(conn, c => api_keys::table
         .filter(api_keys::user_id.eq(user.0))
@@ -129,13 +120,13 @@ pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<ApiKey>> {
     Ok(rows.into_iter().map(ApiKey::from).collect())
 }
 
-/// Whose key this is.
-pub(super) fn owner(conn: &mut Conn, id: Uuid) -> QueryResult<Option<UserId>> {
-    let user: Option<i64> = with_backend!(conn, c => api_keys::table.find(DbUuid(id)).select(api_keys::user_id).first(c).optional())?;
+fn owner(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<UserId>> {
+    let key = api_keys::table.find(DbUuid(id.0)).select(api_keys::user_id);
+    let user: Option<i64> = with_backend!(conn, c => key.first(c).optional())?;
     Ok(user.map(UserId))
 }
 
-/// A page of a user's keys, the newest first.
+/// A page of a user's keys, newest first.
 pub fn page_of_user(conn: &mut Conn, user: UserId, page: LimitOffset) -> QueryResult<Paginated<ApiKey>> {
     let own = || api_keys::table.filter(api_keys::user_id.eq(user.0));
     let total = with_backend!(conn, c => own().count().get_result(c))?;
@@ -148,7 +139,7 @@ pub fn page_of_user(conn: &mut Conn, user: UserId, page: LimitOffset) -> QueryRe
     Ok(Paginated { rows: rows.into_iter().map(ApiKey::from).collect(), total })
 }
 
-/// How many keys a user has that have not been revoked.
+/// The number of a user's keys that are not revoked.
 pub fn count_active(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
     with_backend!(conn, c => api_keys::table
         .filter(api_keys::user_id.eq(user.0).and(api_keys::revoked_at.is_null()))
@@ -156,7 +147,7 @@ pub fn count_active(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
         .get_result(c))
 }
 
-/// Makes a user a key.
+/// Creates a key for a user.
 pub fn create(
     conn: &mut Conn,
     user: UserId,
@@ -170,12 +161,12 @@ pub fn create(
     let token = Token::random(TokenKind::ApiKey, id.0, &entropy);
     let key = ApiKey { id, user, label: label.to_owned(), scope, created_at: now, revoked_at: None };
     insert(conn, &key, &token.digest())?;
-    audit_log::record(conn, context, AuditAction::KeyCreated, format!("key:{id}"), now)?;
+    audit_log::record_affecting(conn, user, context, AuditAction::KeyCreated, format!("key:{id}"), now)?;
     Ok((key, token))
 }
 
-/// Revokes a key, of this user's if one is given; false when there is no such key. Twice
-/// is as good as once.
+/// Revokes a key, if its owner matches `owner_filter`. Returns whether there is such a key, even
+/// if it is revoked already.
 pub fn revoke(
     conn: &mut Conn,
     id: ApiKeyId,
@@ -183,14 +174,16 @@ pub fn revoke(
     context: &AuditContext,
     now: Timestamp,
 ) -> QueryResult<bool> {
-    let Some(owner) = owner(conn, id.0)? else { return Ok(false) };
-    if owner_filter.is_some_and(|of| of != owner) {
+    let Some(owner) = owner(conn, id)? else { return Ok(false) };
+    if owner_filter.is_some_and(|user| user != owner) {
         return Ok(false);
     }
-    let live = api_keys::table.find(DbUuid(id.0)).filter(api_keys::revoked_at.is_null());
-    let revoked = with_backend!(conn, c => diesel::update(live).set(api_keys::revoked_at.eq(DbTimestamp(now))).execute(c))?;
+    let unrevoked = api_keys::table.find(DbUuid(id.0)).filter(api_keys::revoked_at.is_null());
+    let revoked = with_backend!(conn, c => diesel::update(unrevoked)
+        .set(api_keys::revoked_at.eq(DbTimestamp(now)))
+        .execute(c))?;
     if revoked > 0 {
-        audit_log::record(conn, context, AuditAction::KeyRevoked, format!("key:{id}"), now)?;
+        audit_log::record_affecting(conn, owner, context, AuditAction::KeyRevoked, format!("key:{id}"), now)?;
     }
     Ok(true)
 }

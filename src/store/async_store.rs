@@ -1,5 +1,5 @@
-//! The store, for those who must not block: reads and small writes that are
-//! not the ledger's, off the event loop, bounded in number and time.
+//! The [`Store`] for asynchronous callers: reads and small writes on blocking threads,
+//! bounded in number and time.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,41 +15,41 @@ use super::readiness::ReadinessReport;
 use super::{Conn, Store, StoreError};
 use crate::{deadline, failpoints};
 
-/// When to give up on a database that does not answer.
+/// How long to wait for the database.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_800);
-/// How long before that nothing is begun any more: nobody would hear of it.
+/// How long before the deadline no work is started: its result would come too late.
 const MIN_TIME_LEFT: Duration = Duration::from_millis(300);
-/// For how long what a probe found is told: whoever asks oftener asks less.
+/// How long the result of a readiness check is reused.
 const CACHE_TTL: Duration = Duration::from_millis(500);
-/// When no thread has come back from the database for so long, none will: the process
-/// ends, and whoever runs it starts another.
+/// How long no thread returns from the database before all are considered stuck. The
+/// process then exits, to be restarted.
 const STUCK_THREAD_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// An asynchronous face of the [`Store`].
+/// An asynchronous facade of the [`Store`].
 #[derive(Clone)]
 pub struct AsyncStore {
     store: Store,
-    /// A thread that hangs in the database keeps its permit, so that threads do
-    /// not pile up behind it.
+    /// A thread that waits for the database keeps its permit, so that threads do not
+    /// accumulate.
     permits: Arc<Semaphore>,
     stall_detector: Arc<StallDetector>,
     latest_check: Arc<Mutex<Option<ReadinessCheck>>>,
 }
 
-/// Sees whether threads come back.
+/// Detects that threads do not return.
 struct StallDetector {
-    /// When a thread last left or came back.
+    /// When a thread last started or returned.
     last_progress: Mutex<Instant>,
     stalled: Notify,
 }
 
-/// A thread's permit.
+/// The permit of a thread.
 struct ThreadPermit {
     detector: Arc<StallDetector>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A look at the database, for all who ask meanwhile and shortly after.
+/// A readiness check, shared by all callers while it runs and shortly after.
 #[derive(Clone)]
 struct ReadinessCheck {
     started_at: Instant,
@@ -57,13 +57,12 @@ struct ReadinessCheck {
     result: Shared<BoxFuture<'static, Option<ReadinessReport>>>,
 }
 
-/// Notes when it is dropped.
+/// Records the time of its drop.
 struct FinishedGuard(Arc<OnceLock<Instant>>);
 
 impl AsyncStore {
-    /// A directory over this store that uses so many of its connections at the
-    /// most, and one at the least.
-    pub fn acquired(store: Store, connections: u32) -> Self {
+    /// A facade that uses at most this number of connections, and at least one.
+    pub fn new(store: Store, connections: u32) -> Self {
         Self {
             store,
             permits: Arc::new(Semaphore::new(connections.max(1) as usize)),
@@ -75,7 +74,7 @@ impl AsyncStore {
         }
     }
 
-    /// [`Store::read`], waiting no longer than the deadline.
+    /// [`Store::read`], until the deadline.
     pub async fn read<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
@@ -84,7 +83,7 @@ impl AsyncStore {
         self.run(move |store| store.read(work)).await.unwrap_or_else(|| Err(timed_out()))
     }
 
-    /// [`Store::write`], waiting no longer than the deadline.
+    /// [`Store::write`], until the deadline.
     pub async fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
@@ -92,20 +91,19 @@ impl AsyncStore {
         self.run(move |store| store.write(work)).await.unwrap_or(Err(StoreError::OutcomeUnknown))
     }
 
-    /// [`Store::probe`], waiting no longer than the deadline; `None` when the
-    /// database is not ready. There is one probe at a time, for all who ask, and what
-    /// it found is told for half a second.
+    /// [`Store::check_readiness`], until the deadline; `None` if the database is not ready.
+    /// All callers share one check at a time, and its result for half a second.
     pub async fn check_readiness(&self) -> Option<ReadinessReport> {
-        let probe = self.current_check();
-        timeout_at(deadline::by(RESPONSE_TIMEOUT).into(), probe.result).await.ok().flatten()
+        let check = self.current_check();
+        timeout_at(deadline::by(RESPONSE_TIMEOUT).into(), check.result).await.ok().flatten()
     }
 
-    /// Returns when threads have gone for good, and the process had better end.
+    /// Returns when all threads are stuck, and the process should exit.
     pub async fn wait_until_stalled(&self) {
         self.stall_detector.stalled.notified().await;
     }
 
-    /// `None` when there was no answer in time.
+    /// Runs work on a blocking thread; `None` if it does not return before the deadline.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
@@ -126,20 +124,20 @@ impl AsyncStore {
             work(&store)
         });
         match timeout_at(deadline.into(), task).await {
-            Ok(Ok(done)) => Some(done),
+            Ok(Ok(result)) => Some(result),
             Ok(Err(panic)) => unavailable(&panic.to_string()),
             Err(_) => None,
         }
     }
 
-    /// The probe that is under way, or one whose findings still hold, or a new one.
+    /// The running check, or a recent one, or a new one.
     fn current_check(&self) -> ReadinessCheck {
         let mut latest = lock_unpoisoned(&self.latest_check);
-        if let Some(probe) = latest.as_ref().filter(|probe| probe.is_fresh()) {
-            if probe.started_at.elapsed() >= stuck_thread_timeout() {
+        if let Some(check) = latest.as_ref().filter(|check| check.is_fresh()) {
+            if check.started_at.elapsed() >= stuck_thread_timeout() {
                 self.stall_detector.stalled.notify_one();
             }
-            return probe.clone();
+            return check.clone();
         }
         latest.insert(ReadinessCheck::start(self.store.clone())).clone()
     }
@@ -148,14 +146,14 @@ impl AsyncStore {
 impl ReadinessCheck {
     fn start(store: Store) -> Self {
         let finished_at = Arc::new(OnceLock::new());
-        let end = FinishedGuard(Arc::clone(&finished_at));
+        let finished_guard = FinishedGuard(Arc::clone(&finished_at));
         let task = spawn_blocking(move || {
-            let _end = end;
+            let _finished_guard = finished_guard;
             store.check_readiness()
         });
-        let found = async move {
+        let result = async move {
             match task.await {
-                Ok(Ok(found)) => found,
+                Ok(Ok(report)) => report,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the database is not ready");
                     None
@@ -163,18 +161,18 @@ impl ReadinessCheck {
                 Err(_) => None,
             }
         };
-        Self { started_at: Instant::now(), finished_at, result: found.boxed().shared() }
+        Self { started_at: Instant::now(), finished_at, result: result.boxed().shared() }
     }
 
-    /// Whether it is under way, or has just ended.
+    /// Whether the check is running, or has finished recently.
     fn is_fresh(&self) -> bool {
-        self.finished_at.get().is_none_or(|ended| ended.elapsed() < CACHE_TTL)
+        self.finished_at.get().is_none_or(|finished_at| finished_at.elapsed() < CACHE_TTL)
     }
 }
 
 impl StallDetector {
-    /// Says so if all threads that may leave have been gone for too long. To be called
-    /// when one more could not.
+    /// Called when no permit was available: reports a stall if no thread has started or
+    /// returned for too long.
     fn check(&self) {
         if lock_unpoisoned(&self.last_progress).elapsed() >= stuck_thread_timeout() {
             self.stalled.notify_one();
@@ -183,9 +181,9 @@ impl StallDetector {
 }
 
 impl ThreadPermit {
-    fn new(watch: &Arc<StallDetector>, permit: OwnedSemaphorePermit) -> Self {
-        *lock_unpoisoned(&watch.last_progress) = Instant::now();
-        Self { detector: Arc::clone(watch), _permit: permit }
+    fn new(detector: &Arc<StallDetector>, permit: OwnedSemaphorePermit) -> Self {
+        *lock_unpoisoned(&detector.last_progress) = Instant::now();
+        Self { detector: Arc::clone(detector), _permit: permit }
     }
 }
 
@@ -197,17 +195,17 @@ impl Drop for ThreadPermit {
 
 impl Drop for FinishedGuard {
     fn drop(&mut self) {
-        // There is one end of each probe.
+        // Each check has one guard.
         let _ = self.0.set(Instant::now());
     }
 }
 
-/// [`GIVE_UP`], unless a test cannot wait for so long.
+/// [`STUCK_THREAD_TIMEOUT`], or less in tests.
 fn stuck_thread_timeout() -> Duration {
     failpoints::timeout("async_store.timeout", STUCK_THREAD_TIMEOUT)
 }
 
-/// Nothing panics while it holds one of these locks.
+/// No code that can panic runs under these locks.
 fn lock_unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The blocks' rows: whom each user takes no requests from.
+//! Blocks: a target refuses requests from a blocked user.
 
 use std::collections::BTreeSet;
 
@@ -16,26 +16,24 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 
 bulk! {
-    /// Those of these blocks that stand.
     FindBlocks { user_target: BigInt => i64, user_blocked: BigInt => i64 }
     "SELECT b.user_target, b.user_blocked FROM blocks AS b JOIN"
     w "ON b.user_target = w.user_target AND b.user_blocked = w.user_blocked"
     returns (BigInt, BigInt)
 }
 
-/// Locks that go by the numbers of users: a block that does not stand has no row that
-/// could be locked.
-struct AdvisoryLocks<const CHANGE: bool>(Vec<i64>);
+/// Advisory locks on the ids of targets, because a block that does not exist has no row to lock.
+struct AdvisoryLocks<const EXCLUSIVE: bool>(Vec<i64>);
 
-impl<const CHANGE: bool> QueryId for AdvisoryLocks<CHANGE> {
+impl<const EXCLUSIVE: bool> QueryId for AdvisoryLocks<EXCLUSIVE> {
     type QueryId = Self;
 }
 
-impl<const CHANGE: bool> RunQueryDsl<PgConnection> for AdvisoryLocks<CHANGE> {}
+impl<const EXCLUSIVE: bool> RunQueryDsl<PgConnection> for AdvisoryLocks<EXCLUSIVE> {}
 
-impl<const CHANGE: bool> QueryFragment<Pg> for AdvisoryLocks<CHANGE> {
+impl<const EXCLUSIVE: bool> QueryFragment<Pg> for AdvisoryLocks<EXCLUSIVE> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(if CHANGE {
+        out.push_sql(if EXCLUSIVE {
             "SELECT pg_advisory_xact_lock(target) FROM unnest("
         } else {
             "SELECT pg_advisory_xact_lock_shared(target) FROM unnest("
@@ -46,9 +44,9 @@ impl<const CHANGE: bool> QueryFragment<Pg> for AdvisoryLocks<CHANGE> {
     }
 }
 
-/// Keeps others from changing these users' blocks until the transaction ends; and if
-/// that is what this one does, from asking them. In the order of their numbers. On
-/// SQLite nobody else writes meanwhile.
+/// Locks the blocks of targets until the end of the transaction, in the order of their ids:
+/// shared for creating requests, exclusively for changing blocks. SQLite has one writer at a time
+/// and needs no lock.
 pub(super) fn lock_users(conn: &mut Conn, targets: &BTreeSet<UserId>, exclusive: bool) -> QueryResult<()> {
     let targets = targets.iter().map(|user| user.0).collect();
     match &mut conn.backend {
@@ -58,7 +56,7 @@ pub(super) fn lock_users(conn: &mut Conn, targets: &BTreeSet<UserId>, exclusive:
     }
 }
 
-/// Those of these blocks that stand.
+/// The blocks that exist, of these.
 pub(super) fn existing(conn: &mut Conn, wanted: &BTreeSet<Block>) -> QueryResult<BTreeSet<Block>> {
     let mut rows = FindBlocks::default();
     for Block { target, blocked } in wanted {
@@ -69,7 +67,7 @@ pub(super) fn existing(conn: &mut Conn, wanted: &BTreeSet<Block>) -> QueryResult
     Ok(found.into_iter().map(block).collect())
 }
 
-/// Adds blocks that do not stand.
+/// Inserts blocks that do not exist.
 pub(super) fn insert(conn: &mut Conn, new: &BTreeSet<Block>, now: Timestamp) -> QueryResult<usize> {
     let row = |Block { target, blocked }: &Block| {
         (
@@ -82,13 +80,13 @@ pub(super) fn insert(conn: &mut Conn, new: &BTreeSet<Block>, now: Timestamp) -> 
     with_backend!(conn, c => diesel::insert_into(blocks::table).values(&rows).execute(c))
 }
 
-/// Deletes blocks that stand; how many that were.
+/// Deletes blocks, and returns their number.
 pub(super) fn delete(conn: &mut Conn, old: &BTreeSet<Block>) -> QueryResult<usize> {
     let delete = |Block { target, blocked }: &Block| with_backend!(conn, c => diesel::delete(blocks::table.find((target.0, blocked.0))).execute(c));
     old.iter().map(delete).sum()
 }
 
-/// A page of those whom a user blocks, by number.
+/// A page of the users that a target blocks, by id.
 pub fn list_by_target(conn: &mut Conn, target: UserId, page: LimitOffset) -> QueryResult<Paginated<UserId>> {
     macro_rules! own {
         () => {
@@ -105,7 +103,7 @@ pub fn list_by_target(conn: &mut Conn, target: UserId, page: LimitOffset) -> Que
     Ok(Paginated { rows: ids.into_iter().map(UserId).collect(), total })
 }
 
-/// Those of these users whom a user blocks, in no order.
+/// The users that a target blocks, of these, in no particular order.
 pub fn by_ids(conn: &mut Conn, target: UserId, ids: &[UserId]) -> QueryResult<Vec<UserId>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let found: Vec<i64> = with_backend!(conn, c => blocks::table

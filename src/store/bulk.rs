@@ -1,12 +1,12 @@
-//! Many rows in one statement whose text is always the same. On PostgreSQL the
-//! columns are arrays, and each connection parses the statement once (diesel
-//! never keeps a batch insert or an UPDATE: 256 rows took 5 ms instead of 1.6).
-//! SQLite is in this process: there the statement is run row by row.
+//! Many rows in one statement with a constant text. On PostgreSQL the columns are array
+//! parameters, and each connection prepares the statement once (diesel does not cache batch
+//! inserts and updates: 256 rows took 5 ms instead of 1.6). SQLite runs in this process, so
+//! there the statement runs once per row.
 
 use diesel::prelude::*;
 use diesel::query_builder::{Query, QueryId};
 
-/// One row of a statement that [`bulk!`] declares.
+/// One row of a statement declared by [`bulk!`], for SQLite.
 pub(super) struct SingleRow<'r, B>(pub &'r B, pub usize);
 
 impl<B: QueryId> QueryId for SingleRow<'_, B> {
@@ -19,8 +19,8 @@ impl<B: Query> Query for SingleRow<'_, B> {
 
 impl<B, C> RunQueryDsl<C> for SingleRow<'_, B> {}
 
-/// Declares the rows of a statement, one `Vec` per column, and how it reads
-/// around them, where they are called `w`; and what it returns, if anything.
+/// Declares a statement: its name, its columns with their SQL and Rust types, the SQL before and
+/// after the rows (which the SQL calls `w`), and the SQL types that it returns, if any.
 macro_rules! bulk {
     (
         $(#[$doc:meta])*
@@ -99,7 +99,7 @@ macro_rules! bulk {
     };
     (@run $name:ident) => {
         impl $name<'_> {
-            /// Runs the statement; how many rows it wrote.
+            /// Runs the statement, and returns the number of rows that it wrote.
             pub(in crate::store) fn run(self, conn: &mut $crate::store::Conn) -> QueryResult<usize> {
                 match &mut conn.backend {
                     $crate::store::Backend::Postgres(pg) => self.execute(&mut **pg),
@@ -116,7 +116,7 @@ macro_rules! bulk {
         }
 
         impl $name<'_> {
-            /// Runs the statement; what it returns, in no order.
+            /// Runs the statement, and returns its rows in no particular order.
             fn fetch<T>(self, conn: &mut $crate::store::Conn) -> QueryResult<Vec<T>>
             where
                 T: diesel::deserialize::FromSqlRow<$returns, diesel::pg::Pg>

@@ -1,4 +1,4 @@
-//! The bundles' rows.
+//! Bundles.
 
 use diesel::prelude::*;
 
@@ -29,25 +29,19 @@ impl From<BundleRow> for Bundle {
     }
 }
 
-/// A bundle to be added, or what one is to become.
+/// A bundle to be inserted.
 #[derive(Clone, Debug)]
 pub struct NewBundle {
-    /// The name.
     pub name: BundleName,
-    /// What it is for.
     pub description: Description,
-    /// The rights.
     pub permission: Mask,
 }
 
-/// What a bundle is to become; what is `None` stays.
+/// A change of a bundle. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct BundleChange {
-    /// The name.
     pub name: Option<BundleName>,
-    /// What it is for.
     pub description: Option<Description>,
-    /// The rights.
     pub permission: Option<Mask>,
 }
 
@@ -59,18 +53,17 @@ struct BundleValues<'a> {
     permission: Option<i16>,
 }
 
-/// Why a bundle stays as it is.
+/// The reason why a bundle was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
-    /// A permission or a live request is about it.
+    /// A permission or a pending request refers to it.
     #[error("the bundle is in use")]
     InUse,
-    /// There is none.
     #[error("bundle not found")]
     NotFound,
 }
 
-/// Adds a bundle.
+/// Inserts a bundle.
 pub fn insert(conn: &mut Conn, new: &NewBundle) -> QueryResult<Bundle> {
     let values = (
         bundles::name.eq(new.name.as_str()),
@@ -84,8 +77,8 @@ pub fn insert(conn: &mut Conn, new: &NewBundle) -> QueryResult<Bundle> {
     Ok(row.into())
 }
 
-/// Changes a bundle. Its rights stay as they are while it is in use: they are
-/// what people have agreed to, or are asked to agree to.
+/// Changes a bundle. The rights cannot change while the bundle is in use: users have agreed to
+/// them, or are asked to.
 pub fn update(
     conn: &mut Conn,
     id: BundleId,
@@ -111,7 +104,7 @@ pub fn update(
     Ok(Ok(row.into()))
 }
 
-/// Deletes a bundle that is not in use, and the requests for it that are over.
+/// Deletes a bundle that is not in use, and its closed requests.
 pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Result<(), BundleError>> {
     if lock(conn, id)?.is_none() {
         return Ok(Err(BundleError::NotFound));
@@ -121,14 +114,14 @@ pub fn delete(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<Resu
     }
     requests::expire_all(conn, now)?;
     let closed = permission_requests::outcome.is_not_null();
-    let over = permission_requests::table.filter(permission_requests::bundle_id.eq(id.0).and(closed));
-    with_backend!(conn, c => diesel::delete(over).execute(c))?;
+    let closed = permission_requests::table.filter(permission_requests::bundle_id.eq(id.0).and(closed));
+    with_backend!(conn, c => diesel::delete(closed).execute(c))?;
     with_backend!(conn, c => diesel::delete(bundles::table.find(id.0)).execute(c))?;
     Ok(Ok(()))
 }
 
-/// Locks a bundle against everything: what would refer to it waits. SQLite's
-/// writers hold the whole database already.
+/// Locks a bundle exclusively, so that inserting a row that refers to it waits. SQLite has one
+/// writer at a time and needs no lock.
 fn lock(conn: &mut Conn, id: BundleId) -> QueryResult<Option<Bundle>> {
     let bundle = bundles::table.find(id.0);
     let row = match &mut conn.backend {
@@ -140,7 +133,7 @@ fn lock(conn: &mut Conn, id: BundleId) -> QueryResult<Option<Bundle>> {
     Ok(row?.map(Bundle::from))
 }
 
-/// Whether a permission or a live request is about a bundle.
+/// Whether a permission or a pending request refers to a bundle.
 fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool> {
     let permissions = bundle_permissions::table.filter(bundle_permissions::bundle_id.eq(id.0));
     let requests = permission_requests::table.filter(
@@ -155,7 +148,7 @@ fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool>
     .get_result(c))
 }
 
-/// The bundles of these numbers, in no order.
+/// The bundles with these ids, in no particular order.
 pub fn by_ids(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<Bundle>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<BundleRow> = with_backend!(conn, c => bundles::table
@@ -165,7 +158,7 @@ pub fn by_ids(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<Bundle>> {
     Ok(rows.into_iter().map(Bundle::from).collect())
 }
 
-/// A page of the bundles, by number.
+/// A page of the bundles, by id.
 pub fn list(conn: &mut Conn, page: LimitOffset) -> QueryResult<Paginated<Bundle>> {
     let total = with_backend!(conn, c => bundles::table.count().get_result(c))?;
     let rows: Vec<BundleRow> = with_backend!(conn, c => bundles::table

@@ -1,4 +1,4 @@
-//! The clock: the database's, since replicas' own clocks differ.
+//! The database's clock, because the clocks of replicas differ.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,24 +10,23 @@ use super::{Backend, Conn};
 use crate::domain::timestamp::Timestamp;
 
 diesel::define_sql_function! {
-    /// The moment of the call; `now()` would be that of the transaction's begin,
-    /// which predates the wait for a lock.
+    /// The current time; `now()` is the start of the transaction, before any wait for a
+    /// lock.
     fn clock_timestamp() -> SqlTimestamp;
 }
 
-/// Where `now` comes from.
+/// The source of the current time.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The database.
     #[default]
     Database,
-    /// Set by hand, for tests: microseconds since the Unix epoch.
+    /// Set by tests: microseconds since the Unix epoch.
     Manual(Arc<AtomicI64>),
 }
 
 impl Conn {
-    /// The moment, by the database's clock. Taken after the locks of a
-    /// transaction, so that nothing is decided by a stale one.
+    /// The current time. Read it after the locks of a transaction, so that no decision uses
+    /// a time from before the wait for a lock.
     pub fn now(&mut self) -> QueryResult<Timestamp> {
         match (&self.clock, &mut self.backend) {
             (Clock::Manual(micros), _) => Ok(Timestamp::from_micros(micros.load(Ordering::SeqCst))),
@@ -38,7 +37,7 @@ impl Conn {
         }
     }
 
-    /// The moment that a query told beside its rows, by the clock that counts.
+    /// The time that a query returned with its rows, by this connection's clock.
     pub(super) fn resolve_now(&self, queried: DbTimestamp) -> Timestamp {
         match (&self.clock, &self.backend) {
             (Clock::Manual(micros), _) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
@@ -48,9 +47,9 @@ impl Conn {
     }
 }
 
-/// The moment by this machine's clock, which on SQLite is the database's too.
-/// Elsewhere it is for display only: nothing is ever decided by it.
-#[expect(clippy::disallowed_methods, reason = "the one place: SQLite has no other clock")]
+/// The time of this machine's clock, which on SQLite is the database's clock. Otherwise it
+/// is for display only: decisions use [`Conn::now`].
+#[expect(clippy::disallowed_methods, reason = "the only use: SQLite has no clock of its own")]
 pub fn system_now() -> Timestamp {
     Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
 }

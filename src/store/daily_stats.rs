@@ -1,63 +1,53 @@
-//! What became of requests, day by day: a picture for staff, which costs the same however
-//! many there are.
+//! Daily statistics of requests and mails. Loading them costs the same however many requests
+//! there are.
 //!
-//! Requests are numbered as they come, so those of a time lie side by side, and where they
-//! begin is found by halving. Of more of them than are to be read, one in so many is, by its
-//! number, and counted for as many: what comes at once in a crowd is met as often as what
-//! comes alone. So a small server's figures are exact, and a large one's are near.
+//! Request ids increase with time, so the first id of a period is found by binary search. If the
+//! period has more rows than the budget, every n-th id is sampled and weighted by n. A small
+//! server's numbers are exact, and a large one's approximate.
 
 use diesel::prelude::*;
 
 use super::schema::permission_requests::dsl;
 use super::types::DbTimestamp;
 use super::{Conn, outbox, with_backend};
-use crate::domain::permission_request::RequestOutcome;
+use crate::domain::permission_request::{MAX_REQUEST_TTL_SECONDS, RequestOutcome};
 use crate::domain::timestamp::Timestamp;
 
-/// How many are read with one query.
+/// The highest number of requests that one query reads.
 const READ_BATCH_SIZE: usize = 2_000;
-/// The most dead mails that are read, by their index.
+/// The highest number of failed mails that are read.
 const MAX_FAILED_MAILS: i64 = 20_000;
-/// Seconds in a day.
 const SECONDS_PER_DAY: i64 = 86_400;
-/// For how many days a request may live, and still end on a day that is told.
-const MAX_REQUEST_LIFETIME_DAYS: i64 = 30;
 
 /// One day, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayStats {
-    /// When it began.
     pub starts_at: Timestamp,
-    /// Requests that were made.
     pub created: i64,
-    /// Requests that were approved.
     pub approved: i64,
-    /// Requests that were declined.
     pub declined: i64,
-    /// Requests that nobody decided on in time.
     pub expired: i64,
-    /// Mails that were owed since, and that the mail server refused for good.
+    /// Failed mails that were created on this day.
     pub failed_mails: i64,
 }
 
-/// The last days, the oldest first.
+/// Statistics of consecutive days, oldest first. The last one is today.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DailyStats {
-    /// Each of them; the last one is today.
     pub days: Vec<DayStats>,
-    /// For how many requests each stood that was read: 1 if all were.
+    /// How many requests each sampled one represents. 1: the numbers are exact.
     pub sample_weight: i64,
 }
 
-/// So many days, today the last of them, by so many requests at the most, each of which is
-/// read by its key. (Purged ones are not there to be counted.)
-pub fn load(conn: &mut Conn, count: i64, max_rows: i64, now: Timestamp) -> QueryResult<DailyStats> {
+/// The statistics of the last `day_count` days, from at most `max_rows` requests. Purged requests
+/// are not counted.
+pub fn load(conn: &mut Conn, day_count: i64, max_rows: i64, now: Timestamp) -> QueryResult<DailyStats> {
     let today = now.seconds().div_euclid(SECONDS_PER_DAY);
-    let begin = |day: i64| Timestamp::from_micros(0).plus_seconds(day * SECONDS_PER_DAY);
-    let first = today - count + 1;
+    let start_of = |day: i64| Timestamp::from_micros(0).plus_seconds(day * SECONDS_PER_DAY);
+    let first = today - day_count + 1;
     let mut days: Vec<DayStats> = (first..=today)
         .map(|day| DayStats {
-            starts_at: begin(day),
+            starts_at: start_of(day),
             created: 0,
             approved: 0,
             declined: 0,
@@ -65,10 +55,10 @@ pub fn load(conn: &mut Conn, count: i64, max_rows: i64, now: Timestamp) -> Query
             failed_mails: 0,
         })
         .collect();
-    let mut on_day = |at: Timestamp, add: &mut dyn FnMut(&mut DayStats)| {
-        let nth = usize::try_from(at.seconds().div_euclid(SECONDS_PER_DAY) - first).ok();
-        if let Some(day) = nth.and_then(|nth| days.get_mut(nth)) {
-            add(day);
+    let mut update_day = |at: Timestamp, update: &mut dyn FnMut(&mut DayStats)| {
+        let index = usize::try_from(at.seconds().div_euclid(SECONDS_PER_DAY) - first).ok();
+        if let Some(day) = index.and_then(|index| days.get_mut(index)) {
+            update(day);
         }
     };
     let newest: Option<i64> = with_backend!(conn, c => dsl::permission_requests
@@ -78,7 +68,9 @@ pub fn load(conn: &mut Conn, count: i64, max_rows: i64, now: Timestamp) -> Query
         .optional())?;
     let mut sample_weight = 1;
     if let Some(newest) = newest {
-        let oldest = first_id_since(conn, begin(first - MAX_REQUEST_LIFETIME_DAYS), newest)?;
+        // The requests that can end in the period.
+        let since = start_of(first).plus_seconds(-MAX_REQUEST_TTL_SECONDS);
+        let oldest = first_id_since(conn, since, newest)?;
         sample_weight = (newest - oldest) / max_rows + 1;
         let ids: Vec<i64> = std::iter::successors(Some(newest), |id| Some(id - sample_weight))
             .take_while(|id| *id >= oldest)
@@ -93,9 +85,9 @@ pub fn load(conn: &mut Conn, count: i64, max_rows: i64, now: Timestamp) -> Query
                 if outcome == Some(RequestOutcome::GrantedDirectly) {
                     continue;
                 }
-                on_day(created.0, &mut |day| day.created += sample_weight);
+                update_day(created.0, &mut |day| day.created += sample_weight);
                 let Some((closed, outcome)) = closed.zip(outcome) else { continue };
-                on_day(closed.0, &mut |day| match outcome {
+                update_day(closed.0, &mut |day| match outcome {
                     RequestOutcome::Approved => day.approved += sample_weight,
                     RequestOutcome::Declined => day.declined += sample_weight,
                     RequestOutcome::Expired => day.expired += sample_weight,
@@ -107,13 +99,12 @@ pub fn load(conn: &mut Conn, count: i64, max_rows: i64, now: Timestamp) -> Query
         }
     }
     for created_at in outbox::newest_failed(conn, MAX_FAILED_MAILS)? {
-        on_day(created_at, &mut |day| day.failed_mails += 1);
+        update_day(created_at, &mut |day| day.failed_mails += 1);
     }
     Ok(DailyStats { days, sample_weight })
 }
 
-/// The number from which on requests were made since then, or one more than the newest's.
-/// Between two that are there, numbers may lack.
+/// The id of the first request since a time, or `newest + 1`. The ids may have gaps.
 fn first_id_since(conn: &mut Conn, since: Timestamp, newest: i64) -> QueryResult<i64> {
     let (mut low, mut high) = (0, newest + 1);
     while low < high {

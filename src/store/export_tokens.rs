@@ -1,4 +1,7 @@
-//! The export tokens' rows, and how often each was used.
+//! Export tokens and their usage.
+//!
+//! The usage is counted in memory and written every few seconds
+//! ([`add_uses`]), so that `export_uses` lags behind: it cannot limit the number of uses.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -8,7 +11,7 @@ use super::bulk::bulk;
 use super::clock::clock_timestamp;
 use super::schema::{export_tokens, export_uses, hub_members, users};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use super::{Backend, Conn, for_update, hubs, with_backend};
+use super::{Backend, Conn, Store, StoreError, for_update, hubs, with_backend};
 use crate::domain::export_token::{ExportToken, ExportTokenStatus};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
@@ -45,7 +48,6 @@ impl From<ExportTokenRow> for ExportToken {
 }
 
 bulk! {
-    /// New tokens.
     InsertExportTokens {
         id: SqlUuid => DbUuid,
         creator: BigInt => i64,
@@ -62,62 +64,53 @@ bulk! {
 }
 
 bulk! {
-    /// Uses to be added up.
     AddUsage { id: SqlUuid => DbUuid, count: BigInt => i64, last: SqlTimestamp => DbTimestamp }
     "INSERT INTO export_uses (token_id, uses, last_used_at) SELECT * FROM" w
     "WHERE true ON CONFLICT (token_id) DO UPDATE \
      SET uses = export_uses.uses + excluded.uses, last_used_at = excluded.last_used_at"
 }
 
-/// A token with what it takes to judge a use of it.
+/// The data for authorizing a use of a token.
 #[derive(Clone, Debug)]
 pub struct ExportTokenAuth {
-    /// The token.
     pub token: ExportToken,
-    /// What its secret must hash to.
+    /// The digest of the secret.
     pub digest: TokenDigest,
-    /// What its creator holds in the hub now; `None` without a role, or when disabled.
+    /// The creator's current rights in the hub. `None`: no role, or the creator is disabled.
     pub privilege: Option<Mask>,
 }
 
-/// A token in a list, with its uses.
+/// A token and its usage.
 #[derive(Clone, Debug)]
 pub struct ListedExport {
-    /// The token.
     pub token: ExportToken,
-    /// How often it was used, some seconds ago.
+    /// The uses that have been written to the database.
     pub uses: i64,
-    /// When it was last used, as far as is known.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Which tokens to list.
+/// Conditions on tokens, all of which must hold, and the page to load.
 #[derive(Clone, Debug)]
 pub struct ExportFilter {
-    /// Whose; `None` is everybody's, for the operator.
+    /// `None`: the tokens of all users, for the operator.
     pub creator: Option<UserId>,
-    /// In which states.
+    /// One of these.
     pub statuses: Vec<ExportTokenStatus>,
-    /// Older than this one: the last of the page before.
+    /// Only older tokens than this one: the last one of the previous page.
     pub before: Option<ExportId>,
-    /// The most rows.
     pub limit: i64,
-    /// Rows to pass over.
     pub offset: i64,
 }
 
-/// Uses of a token since they were last written down.
+/// Uses of a token that are to be added to the database.
 #[derive(Clone, Copy, Debug)]
 pub struct UsageDelta {
-    /// The token.
     pub id: ExportId,
-    /// How many.
     pub count: i64,
-    /// When the last was.
     pub last_used_at: Timestamp,
 }
 
-/// Adds tokens.
+/// Inserts tokens.
 pub(super) fn insert(conn: &mut Conn, new: &[(ExportToken, TokenDigest)]) -> QueryResult<()> {
     let mut rows = InsertExportTokens::default();
     for (token, digest) in new {
@@ -152,7 +145,7 @@ pub(super) fn lock(conn: &mut Conn, ids: &[ExportId]) -> QueryResult<Vec<(Export
         .collect())
 }
 
-/// Revokes open tokens that are locked; how many that were.
+/// Revokes locked tokens that are not revoked, and returns their number.
 pub(super) fn revoke(conn: &mut Conn, ids: &[ExportId], now: Timestamp) -> QueryResult<usize> {
     let ids = db_uuids(ids);
     with_backend!(conn, c => diesel::update(export_tokens::table)
@@ -161,15 +154,15 @@ pub(super) fn revoke(conn: &mut Conn, ids: &[ExportId], now: Timestamp) -> Query
         .execute(c))
 }
 
-/// Tokens with what it takes to judge a use, each with the moment it was read, in
-/// no order.
+/// The data for authorizing uses of tokens, each with the time at which it was read, in no
+/// particular order.
 pub(super) fn load_for_auth(
     conn: &mut Conn,
     ids: &[ExportId],
 ) -> QueryResult<Vec<(ExportTokenAuth, Timestamp)>> {
     type Row = (ExportTokenRow, Vec<u8>, bool, Option<String>, DbTimestamp);
     let ids = db_uuids(ids);
-    macro_rules! known {
+    macro_rules! select_with_time {
         ($now:expr) => {{
             let role = hub_members::hub_id
                 .eq(export_tokens::hub_id)
@@ -188,20 +181,20 @@ pub(super) fn load_for_auth(
         }};
     }
     let rows: Vec<Row> = match &mut conn.backend {
-        Backend::Postgres(pg) => known!(clock_timestamp()).load(&mut **pg)?,
-        // Its clock is this machine's: what is selected in place of it is not looked at.
-        Backend::Sqlite(sqlite) => known!(export_tokens::created_at).load(&mut **sqlite)?,
+        Backend::Postgres(pg) => select_with_time!(clock_timestamp()).load(&mut **pg)?,
+        // The clock is this process's; the column only has the right type, and is ignored.
+        Backend::Sqlite(sqlite) => select_with_time!(export_tokens::created_at).load(&mut **sqlite)?,
     };
-    let known = |(row, digest, active, role, at): Row| {
+    let to_auth = |(row, digest, active, role, at): Row| {
         let privilege = role.filter(|_| active).as_deref().and_then(hubs::privilege_of_role);
         let digest = TokenDigest::from_slice(&digest)?;
         let (token, now) = (ExportToken::from(row), conn.resolve_now(at));
         Some((ExportTokenAuth { token, digest, privilege }, now))
     };
-    Ok(rows.into_iter().filter_map(known).collect())
+    Ok(rows.into_iter().filter_map(to_auth).collect())
 }
 
-/// Tokens, the newest first.
+/// The matching tokens, newest first.
 pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResult<Vec<ListedExport>> {
     type Row = (ExportTokenRow, Option<i64>, Option<DbTimestamp>);
     let has = |status| filter.statuses.contains(&status);
@@ -242,12 +235,12 @@ pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResu
         .collect())
 }
 
-/// How many tokens a user has made, and how many of them may be used.
+/// The number of tokens that a user has created, and of those that are active.
 pub fn count_by_creator(conn: &mut Conn, creator: UserId, now: Timestamp) -> QueryResult<(i64, i64)> {
     let own = || export_tokens::table.filter(export_tokens::creator.eq(creator.0));
     let all = with_backend!(conn, c => own().count().get_result(c))?;
-    let forever = export_tokens::expires_at.is_null();
-    let unexpired = forever.or(export_tokens::expires_at.assume_not_null().gt(DbTimestamp(now)));
+    let never_expires = export_tokens::expires_at.is_null();
+    let unexpired = never_expires.or(export_tokens::expires_at.assume_not_null().gt(DbTimestamp(now)));
     let active = with_backend!(conn, c => own()
         .filter(export_tokens::revoked_at.is_null().and(unexpired))
         .count()
@@ -255,11 +248,16 @@ pub fn count_by_creator(conn: &mut Conn, creator: UserId, now: Timestamp) -> Que
     Ok((all, active))
 }
 
-/// Adds up uses. Rows are taken in the order of their ids, so that replicas
-/// that write down the same tokens at once do not block each other for ever.
-pub(super) fn add_uses(conn: &mut Conn, uses: &[UsageDelta]) -> QueryResult<()> {
+/// Adds up uses, in one transaction.
+pub fn record_uses(store: &Store, uses: &[UsageDelta]) -> Result<(), StoreError> {
+    store.with_point_lookup_pool().write(|conn| add_uses(conn, uses))
+}
+
+/// Rows are updated in the order of their ids, so that two replicas that write the same
+/// tokens do not deadlock.
+fn add_uses(conn: &mut Conn, uses: &[UsageDelta]) -> QueryResult<()> {
     if let Backend::Postgres(pg) = &mut conn.backend {
-        // A hint, not an account: it need not wait for the disk.
+        // Approximate counts need not wait for the disk.
         pg.batch_execute("SET LOCAL synchronous_commit = off")?;
     }
     let mut uses = uses.to_vec();

@@ -1,4 +1,4 @@
-//! The hubs' rows, and who is what in them.
+//! Hubs and the roles of their members.
 
 use std::collections::HashMap;
 
@@ -8,37 +8,37 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use super::bulk::bulk;
 use super::schema::{hub_members, hubs, users};
 use super::types::DbTimestamp;
-use super::users::{UserRow, escape_like, lower};
+use super::user_row::UserRow;
+use super::users::{escape_like, lower};
 use super::{Conn, LimitOffset, with_backend};
 use crate::domain::hub::HubId;
 use crate::domain::permission::{Mask, Role};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User, UserId};
 
-/// A hub, and its members by address.
+/// A hub and its members.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    /// The id.
     pub id: HubId,
-    /// What people call it; may be empty.
+    /// The display name. May be empty.
     pub name: String,
-    /// Who is what in it, by address.
+    /// Sorted by address.
     pub members: Vec<(Email, Role)>,
 }
 
-/// Adds a hub; false when there is one of this id.
+/// Inserts a hub. Returns whether the id was free.
 pub fn insert(conn: &mut Conn, id: &HubId, name: &str, now: Timestamp) -> QueryResult<bool> {
     let values = (hubs::id.eq(id.as_str()), hubs::name.eq(name), hubs::created_at.eq(DbTimestamp(now)));
     with_backend!(conn, c => diesel::insert_into(hubs::table).values(values).on_conflict_do_nothing().execute(c))
         .map(|rows| rows > 0)
 }
 
-/// Whether there is such a hub.
+/// Whether a hub exists.
 pub fn exists(conn: &mut Conn, id: &HubId) -> QueryResult<bool> {
     with_backend!(conn, c => diesel::select(diesel::dsl::exists(hubs::table.find(id.as_str()))).get_result(c))
 }
 
-/// Gives a user a role, in place of the one they had.
+/// Sets a user's role, replacing any other.
 pub fn set_role(conn: &mut Conn, hub: &HubId, user: UserId, role: Role) -> QueryResult<()> {
     let values = (
         hub_members::hub_id.eq(hub.as_str()),
@@ -54,21 +54,20 @@ pub fn set_role(conn: &mut Conn, hub: &HubId, user: UserId, role: Role) -> Query
     .map(drop)
 }
 
-/// Takes a user's role; false when they had none.
+/// Removes a user's role. Returns whether there was one.
 pub fn remove_role(conn: &mut Conn, hub: &HubId, user: UserId) -> QueryResult<bool> {
     with_backend!(conn, c => diesel::delete(hub_members::table.find((hub.as_str(), user.0))).execute(c))
         .map(|rows| rows > 0)
 }
 
 bulk! {
-    /// Who is to be looked for in which hub: their role there, if any.
     FindRoles { hub_id: Text => &'a str, user_id: BigInt => i64 }
     "SELECT w.hub_id, w.user_id, \
      (SELECT m.role FROM hub_members AS m WHERE m.hub_id = w.hub_id AND m.user_id = w.user_id) FROM"
     w "" returns (Text, BigInt, Nullable<Text>)
 }
 
-/// The privileges of users in hubs, as far as they have any.
+/// The rights of users in hubs, where they have a role.
 pub(super) fn privileges(
     conn: &mut Conn,
     members: &[(&str, UserId)],
@@ -84,16 +83,15 @@ pub(super) fn privileges(
         .collect())
 }
 
-/// The mask of a role; one that a later version brought in carries nothing here.
+/// The rights of a role. A role that a later version has added has none.
 pub(super) fn privilege_of_role(role: &str) -> Option<Mask> {
     role.parse::<Role>().ok().map(Role::privilege)
 }
 
-/// The hubs that a user administers, by name and id, with their role there: so many of
-/// them.
+/// The hubs that a user administers and the user's role in each, by name and id, at most `limit`.
 pub fn administered_by(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<(HubId, String, Role)>> {
-    let administers = |role: &Role| role.privilege().contains(Mask::ADMIN);
-    let roles: Vec<&str> = Role::ALL.into_iter().filter(administers).map(Role::name).collect();
+    let is_admin = |role: &Role| role.privilege().contains(Mask::ADMIN);
+    let roles: Vec<&str> = Role::ALL.into_iter().filter(is_admin).map(Role::name).collect();
     let rows: Vec<(String, String, String)> = with_backend!(conn, c => hub_members::table
         .inner_join(hubs::table)
         .filter(hub_members::user_id.eq(user.0).and(hub_members::role.eq_any(&roles)))
@@ -128,8 +126,8 @@ pub fn all(conn: &mut Conn) -> QueryResult<Vec<Hub>> {
     Ok(rows.into_iter().map(hub).collect())
 }
 
-/// A page of the hubs in whose id or name a text is, in lower case, by id: each one's id
-/// and name.
+/// A page of the ids and names of the hubs whose id or name contains a text (in lower case), by
+/// id.
 pub fn search(conn: &mut Conn, text: &str, page: LimitOffset) -> QueryResult<Vec<(HubId, String)>> {
     let pattern = format!("%{}%", escape_like(text));
     let matching =
@@ -144,12 +142,12 @@ pub fn search(conn: &mut Conn, text: &str, page: LimitOffset) -> QueryResult<Vec
     Ok(rows.into_iter().map(|(id, name)| (HubId::from_db(id), name)).collect())
 }
 
-/// What people call a hub; `None` when there is no such one.
+/// The name of a hub.
 pub fn name(conn: &mut Conn, id: &HubId) -> QueryResult<Option<String>> {
     with_backend!(conn, c => hubs::table.find(id.as_str()).select(hubs::name).first(c).optional())
 }
 
-/// A page of a hub's members, by number, and what they are there.
+/// A page of a hub's members and their roles, by user id.
 pub fn members(conn: &mut Conn, id: &HubId, page: LimitOffset) -> QueryResult<Vec<(User, Role)>> {
     let rows: Vec<(UserRow, String)> = with_backend!(conn, c => hub_members::table
         .inner_join(users::table)

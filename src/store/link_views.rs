@@ -1,4 +1,4 @@
-//! How often a request's link was fetched, and looked at by its target.
+//! How many times the links of requests were fetched, and viewed by the requests' targets.
 
 use std::time;
 
@@ -13,36 +13,31 @@ use super::{Backend, Conn, Store, StoreError, with_backend};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 
-/// How often a link was fetched since that was last written down.
+/// Fetches and views of a link that are to be added to the database.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkViewDelta {
-    /// Whose token it carries.
     pub id: RedeemId,
-    /// How often it was fetched, by whomever: people, mail programs, scanners.
+    /// Fetches by anyone: people, mail programs, scanners.
     pub fetches: i64,
-    /// When it was last fetched.
     pub last_fetched: time::Instant,
-    /// How often its target, who was signed in, saw the request.
+    /// Views by the target while signed in.
     pub target_views: i64,
-    /// When they last did.
     pub last_target_view: Option<time::Instant>,
 }
 
-/// How often a link was fetched in all, some seconds ago.
+/// The fetches and views of a link that have been written to the database.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkViewCounts {
-    /// How often it was fetched, by whomever.
+    /// Fetches by anyone: people, mail programs, scanners.
     pub fetches: i64,
-    /// When it was last fetched.
     pub last_fetched_at: Timestamp,
-    /// How often its target saw the request.
+    /// Views by the target while signed in.
     pub target_views: i64,
-    /// When they last did.
     pub last_target_view_at: Option<Timestamp>,
 }
 
 bulk! {
-    /// Views to be added up, of requests that there are.
+    /// Skips links whose request does not exist.
     AddLinkViews {
         id: SqlUuid => DbUuid,
         fetches: BigInt => i64,
@@ -57,46 +52,45 @@ bulk! {
      last_target_view_at = coalesce(excluded.last_target_view_at, link_views.last_target_view_at)"
 }
 
-/// Adds up views. Rows are taken in the order of their ids, so that replicas that write
-/// down the same links at once do not block each other for ever.
+/// Adds fetches and views to the database. Rows are written in the order of their ids, so that
+/// replicas that write the same rows do not deadlock.
 pub fn add(store: &Store, views: &[LinkViewDelta]) -> Result<(), StoreError> {
     let mut views = views.to_vec();
     views.sort_by_key(|views| views.id);
     store.with_point_lookup_pool().write(|conn| {
         if let Backend::Postgres(pg) = &mut conn.backend {
-            // A hint, not an account: it need not wait for the disk.
+            // Losing some views in a crash is acceptable, so the commit does not wait for the disk.
             pg.batch_execute("SET LOCAL synchronous_commit = off")?;
         }
         let now = conn.now()?;
-        let ago = |moment: time::Instant| {
+        let to_timestamp = |moment: time::Instant| {
             DbTimestamp(now.plus_seconds(-i64::try_from(moment.elapsed().as_secs()).unwrap_or_default()))
         };
         let mut rows = AddLinkViews::default();
         for views in &views {
-            let (last_fetched, last_target_view) = (ago(views.last_fetched), views.last_target_view.map(ago));
             rows.push((
                 DbUuid(views.id.0),
                 views.fetches,
-                last_fetched,
+                to_timestamp(views.last_fetched),
                 views.target_views,
-                last_target_view,
+                views.last_target_view.map(to_timestamp),
             ));
         }
         rows.run(conn).map(drop)
     })
 }
 
-/// How often a request's link was seen; `None` when nobody is known to have.
+/// The fetches and views of a request's link. `None`: there were none.
 pub fn by_redeem_id(conn: &mut Conn, id: RedeemId) -> QueryResult<Option<LinkViewCounts>> {
     let row: Option<(i64, DbTimestamp, i64, Option<DbTimestamp>)> = with_backend!(conn, c => dsl::link_views
         .find(DbUuid(id.0))
         .select((dsl::fetches, dsl::last_fetched_at, dsl::target_views, dsl::last_target_view_at))
         .first(c)
         .optional())?;
-    Ok(row.map(|(fetches, last_fetched, target_views, last_looked)| LinkViewCounts {
+    Ok(row.map(|(fetches, last_fetched, target_views, last_target_view)| LinkViewCounts {
         fetches,
         last_fetched_at: last_fetched.0,
         target_views,
-        last_target_view_at: last_looked.map(|at| at.0),
+        last_target_view_at: last_target_view.map(|at| at.0),
     }))
 }

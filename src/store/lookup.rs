@@ -1,6 +1,5 @@
-//! Look-ups: what many callers ask for at once, each by a key, answered by one
-//! query of each kind. Nothing is remembered: what is told was read after it was
-//! asked.
+//! Batched lookups: the keys of many callers are resolved by one query of each kind.
+//! Nothing is cached: results are read after the lookup was requested.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,29 +20,26 @@ use crate::domain::token::{ApiKeyId, ExportId, RedeemId};
 use crate::domain::user::{Email, User, UserId};
 use crate::failpoints;
 
-/// What is asked for.
+/// What a caller looks up.
 #[derive(Clone, Debug)]
 pub enum LookupKey {
-    /// An export token, with what it takes to judge a use of it.
+    /// An export token, with its creator's privilege.
     ExportToken(ExportId),
-    /// A request, with whom it names.
+    /// A request, with its users and bundle.
     Request(RedeemId),
     /// An API key that has not been revoked, with its user.
     ApiKey(ApiKeyId),
-    /// Users and a bundle.
     UsersAndBundle(Vec<UserRef>, Option<BundleId>),
 }
 
-/// How a user is named.
+/// How a caller names a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserRef {
-    /// By number.
     Id(UserId),
-    /// By address.
     Email(Email),
 }
 
-/// The answers to several questions.
+/// The results of several lookups.
 #[derive(Debug, Default)]
 pub struct LookupResults {
     export_tokens: HashMap<ExportId, ExportTokenAuth>,
@@ -55,13 +51,13 @@ pub struct LookupResults {
 }
 
 impl LookupResults {
-    /// An export token, and the moment to judge it by.
+    /// An export token, and the time to judge it by.
     pub fn export_token(&self, id: ExportId) -> Option<(&ExportTokenAuth, Timestamp)> {
         self.export_tokens.get(&id).zip(self.read_at)
     }
 
-    /// A request that waits for this user to decide, whom it names, and the
-    /// moment to judge it by.
+    /// A request that is pending for this target, its users and bundle, and the time to
+    /// judge it by.
     pub fn request(
         &self,
         id: RedeemId,
@@ -72,7 +68,7 @@ impl LookupResults {
         Some((request, self.participants.parties(request.terms)?, now))
     }
 
-    /// An API key.
+    /// An API key that has not been revoked.
     pub fn api_key(&self, id: ApiKeyId) -> Option<&ApiKeyAuth> {
         self.api_keys.get(&id)
     }
@@ -91,25 +87,25 @@ impl LookupResults {
     }
 }
 
-/// How long after they were asked questions that could not be answered together are
-/// tried apart: nobody waits for longer than two seconds.
+/// How long after its start a failed batch can be split: its callers wait at most two
+/// seconds.
 const RETRY_BUDGET: Duration = Duration::from_millis(1_000);
 
-/// Answers questions, all at once or half by half: a bad one fails alone. The answers
-/// are in the order of the questions; there is none where the database gave none.
+/// Resolves keys, together or split in halves: a key that cannot be resolved fails alone.
+/// The results are in the order of the keys; `None` if the database gave no answer.
 pub fn resolve(store: &Store, keys: &[LookupKey]) -> Vec<Option<Arc<LookupResults>>> {
     resolve_until(store, keys, Instant::now() + RETRY_BUDGET)
 }
 
 fn resolve_until(store: &Store, keys: &[LookupKey], deadline: Instant) -> Vec<Option<Arc<LookupResults>>> {
-    let found = catch_unwind(AssertUnwindSafe(|| resolve_together(store, keys)));
-    let failure = match found.unwrap_or(Err(StoreError::QueryFailed(Error::RollbackTransaction))) {
-        Ok(found) => return vec![Some(Arc::new(found)); keys.len()],
+    let results = catch_unwind(AssertUnwindSafe(|| resolve_together(store, keys)));
+    let failure = match results.unwrap_or(Err(StoreError::QueryFailed(Error::RollbackTransaction))) {
+        Ok(results) => return vec![Some(Arc::new(results)); keys.len()],
         Err(error) => error,
     };
     let can_split = matches!(failure, StoreError::QueryFailed(_)) && keys.len() > 1;
     if !can_split || Instant::now() >= deadline {
-        tracing::warn!(error = %failure, questions = keys.len(), "lookup failed");
+        tracing::warn!(error = %failure, keys = keys.len(), "lookup failed");
         return vec![None; keys.len()];
     }
     let (first, second) = keys.split_at(keys.len() / 2);
@@ -118,19 +114,19 @@ fn resolve_until(store: &Store, keys: &[LookupKey], deadline: Instant) -> Vec<Op
     results
 }
 
-/// Answers questions together, or none of them.
+/// Resolves all keys, or none.
 pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<LookupResults, StoreError> {
     let (mut exports, mut requests, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     let (mut user_ids, mut emails, mut bundle_ids) = (Vec::new(), Vec::new(), Vec::new());
-    for question in lookup_keys {
-        match question {
+    for key in lookup_keys {
+        match key {
             LookupKey::ExportToken(id) => exports.push(*id),
             LookupKey::Request(id) => requests.push(*id),
             LookupKey::ApiKey(id) => keys.push(*id),
-            LookupKey::UsersAndBundle(names, bundle) => {
+            LookupKey::UsersAndBundle(users, bundle) => {
                 bundle_ids.extend(*bundle);
-                for name in names {
-                    match name {
+                for user in users {
+                    match user {
                         UserRef::Id(id) => user_ids.push(*id),
                         UserRef::Email(email) => emails.push(email.clone()),
                     }
@@ -148,11 +144,11 @@ pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<Look
             }
         }
         if !requests.is_empty() {
-            let staged = requests_with_parties::load(conn, &requests, false)?;
-            results.read_at = staged.read_at.or(results.read_at);
-            results.participants = staged.participants;
+            let loaded = requests_with_parties::load(conn, &requests, false)?;
+            results.read_at = loaded.read_at.or(results.read_at);
+            results.participants = loaded.participants;
             results.requests =
-                staged.requests.into_iter().map(|request| (request.redeem_id, request)).collect();
+                loaded.requests.into_iter().map(|request| (request.redeem_id, request)).collect();
         }
         if !keys.is_empty() {
             results.api_keys = api_keys::active_by_ids(conn, &keys)?.into_iter().collect();

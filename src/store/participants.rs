@@ -1,5 +1,5 @@
-//! The cast: the users and bundles that requests and permissions are about, two
-//! queries for a whole list of them.
+//! The users and bundles that requests and permissions refer to, loaded with two queries for a
+//! whole list.
 
 use std::collections::HashMap;
 
@@ -7,29 +7,26 @@ use diesel::prelude::*;
 
 use super::{Conn, bundles, users};
 use crate::domain::bundle::{Bundle, BundleId};
-use crate::domain::bundle_permission::Terms;
+use crate::domain::terms::Terms;
 use crate::domain::user::{User, UserId};
 
-/// Users and bundles, by number.
+/// Users and bundles, by id.
 #[derive(Clone, Debug, Default)]
 pub struct Participants {
     users: HashMap<UserId, User>,
     bundles: HashMap<BundleId, Bundle>,
 }
 
-/// Who and what one request or permission is about.
+/// The users and the bundle of one request or permission.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParties<'a> {
-    /// Whose data it is: who is asked, and gives.
     pub target: &'a User,
-    /// Who asks, and receives.
     pub grantee: &'a User,
-    /// The rights.
     pub bundle: &'a Bundle,
 }
 
 impl Participants {
-    /// All whom these terms name.
+    /// Loads the users and bundles of terms.
     pub fn load(conn: &mut Conn, terms: impl Iterator<Item = Terms>) -> QueryResult<Self> {
         let (mut user_ids, mut bundle_ids) = (Vec::new(), Vec::new());
         for terms in terms {
@@ -52,12 +49,10 @@ impl Participants {
         })
     }
 
-    /// A user.
     pub(super) fn user(&self, id: UserId) -> Option<&User> {
         self.users.get(&id)
     }
 
-    /// A bundle.
     pub(super) fn bundle(&self, id: BundleId) -> Option<&Bundle> {
         self.bundles.get(&id)
     }
@@ -70,8 +65,7 @@ impl Participants {
         self.bundles.insert(bundle.id, bundle);
     }
 
-    /// Whom these terms name. The database's foreign keys see to it that they
-    /// are there.
+    /// The users and the bundle of terms. `None`: they have not been loaded.
     pub fn parties(&self, terms: Terms) -> Option<RequestParties<'_>> {
         Some(RequestParties {
             target: self.users.get(&terms.target)?,

@@ -1,11 +1,12 @@
-//! The password links' rows.
+//! Password links.
 
 use diesel::prelude::*;
 
+use super::outbox::{self, OutboxKind, OutboxSubject};
 use super::schema::{password_links, users};
 use super::types::{DbTimestamp, DbUuid};
-use super::users::{self as people, UserRow};
-use super::{Conn, audit_log, outbox, with_backend};
+use super::user_row::{self, UserRow};
+use super::{Conn, audit_log, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::password_link::{LinkReason, PasswordLink};
 use crate::domain::timestamp::Timestamp;
@@ -39,36 +40,36 @@ impl From<PasswordLinkRow> for PasswordLink {
     }
 }
 
-/// Makes a user a link, in the place of any other that they have, and owes them the mail
-/// with it.
+/// Creates a link for a user and queues the mail with it. Replaces the user's usable link, if any.
 pub fn create(
     conn: &mut Conn,
     user: UserId,
-    occasion: LinkReason,
+    reason: LinkReason,
     context: &AuditContext,
     now: Timestamp,
 ) -> QueryResult<PasswordLink> {
-    // Whoever does the same at once waits for this one, and replaces it.
-    people::lock(conn, user)?;
+    // A concurrent call for the same user waits here, and then replaces this link.
+    user_row::lock(conn, user)?;
     replace_active(conn, user, now)?;
     let id = PasswordLinkId(entropy::token().uuid(now));
     let values = (
         password_links::id.eq(DbUuid(id.0)),
         password_links::user_id.eq(user.0),
-        password_links::initial.eq(occasion == LinkReason::NewAccount),
+        password_links::initial.eq(reason == LinkReason::NewAccount),
         password_links::created_at.eq(DbTimestamp(now)),
-        password_links::expires_at.eq(DbTimestamp(now.plus_seconds(occasion.lifetime_seconds()))),
+        password_links::expires_at.eq(DbTimestamp(now.plus_seconds(reason.lifetime_seconds()))),
     );
     let row: PasswordLinkRow = with_backend!(conn, c => diesel::insert_into(password_links::table)
         .values(values)
         .returning(PasswordLinkRow::as_returning())
         .get_result(c))?;
-    outbox::insert_password(conn, entropy::token().uuid(now), id, now)?;
+    let mail = (entropy::token().uuid(now), OutboxSubject::PasswordLink(id));
+    outbox::insert(conn, OutboxKind::Mail, &[mail], now)?;
     audit_log::record(conn, context, AuditAction::UserPasswordLinkSent, format!("user:{user}"), now)?;
     Ok(row.into())
 }
 
-/// The links of these ids, in no order.
+/// The links with these ids, in no particular order.
 pub fn by_ids(conn: &mut Conn, ids: &[PasswordLinkId]) -> QueryResult<Vec<PasswordLink>> {
     let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
     let rows: Vec<PasswordLinkRow> = with_backend!(conn, c => password_links::table
@@ -78,7 +79,7 @@ pub fn by_ids(conn: &mut Conn, ids: &[PasswordLinkId]) -> QueryResult<Vec<Passwo
     Ok(rows.into_iter().map(PasswordLink::from).collect())
 }
 
-/// Whose password a link sets, if it and they are live.
+/// The user whose password a link sets, if the link is usable and the user active.
 pub fn user_of_active(conn: &mut Conn, id: PasswordLinkId, now: Timestamp) -> QueryResult<Option<User>> {
     let found: Option<(PasswordLinkRow, UserRow)> = with_backend!(conn, c => password_links::table
         .inner_join(users::table)
@@ -90,24 +91,24 @@ pub fn user_of_active(conn: &mut Conn, id: PasswordLinkId, now: Timestamp) -> Qu
     Ok(found.filter(|(link, user)| user.active && link.is_usable(now)).map(|(_, user)| user))
 }
 
-/// Uses up a link of this user's; false when it may not be used any more. Of many who do
-/// so at once, one is told true.
+/// Marks a user's link as used. Returns whether it was usable: of concurrent calls, one returns
+/// true.
 pub fn consume(conn: &mut Conn, id: PasswordLinkId, user: UserId, now: Timestamp) -> QueryResult<bool> {
-    people::lock(conn, user)?;
+    user_row::lock(conn, user)?;
     let open = password_links::used_at.is_null().and(password_links::replaced_at.is_null());
-    let live =
+    let usable =
         open.and(password_links::expires_at.gt(DbTimestamp(now))).and(password_links::user_id.eq(user.0));
-    with_backend!(conn, c => diesel::update(password_links::table.find(DbUuid(id.0)).filter(live))
+    with_backend!(conn, c => diesel::update(password_links::table.find(DbUuid(id.0)).filter(usable))
         .set(password_links::used_at.eq(DbTimestamp(now)))
         .execute(c))
     .map(|rows| rows > 0)
 }
 
-/// Ends the link of a user that may yet be used, if they have one.
+/// Marks a user's usable link as replaced, if there is one.
 pub(super) fn replace_active(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     let open = password_links::used_at.is_null().and(password_links::replaced_at.is_null());
-    let theirs = password_links::user_id.eq(user.0).and(open);
-    with_backend!(conn, c => diesel::update(password_links::table.filter(theirs))
+    let of_user = password_links::user_id.eq(user.0).and(open);
+    with_backend!(conn, c => diesel::update(password_links::table.filter(of_user))
         .set(password_links::replaced_at.eq(DbTimestamp(now)))
         .execute(c))
     .map(drop)

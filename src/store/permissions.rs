@@ -1,4 +1,4 @@
-//! The bundle permissions, which are the requests that stand.
+//! Bundle permissions: the active rows of the requests' table.
 
 use diesel::prelude::*;
 use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
@@ -9,7 +9,8 @@ use super::schema::permission_requests::dsl;
 use super::types::DbTimestamp;
 use super::{Conn, LimitOffset, Paginated, user_counters, with_backend};
 use crate::domain::bundle::BundleId;
-use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId, Terms};
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::terms::Terms;
 use crate::domain::user::UserId;
 
 #[derive(Queryable, Selectable)]
@@ -36,20 +37,17 @@ impl From<PermissionRow> for BundlePermission {
     }
 }
 
-/// Which permissions to list; what is `None` does not restrict.
+/// Conditions on permissions, all of which must hold. `None` does not restrict.
 #[derive(Clone, Debug, Default)]
 pub struct PermissionFilter {
-    /// One of these bundles.
     pub bundles: Option<Vec<i64>>,
-    /// Received by one of these users.
     pub grantees: Option<Vec<i64>>,
-    /// Given by one of these users.
     pub targets: Option<Vec<i64>>,
 }
 
-/// The permissions that stand of these terms. They are not locked: one that is
-/// taken back meanwhile stood, and one that is given meanwhile breaks a unique
-/// constraint, as one given by another replica would.
+/// The active permissions with these terms. They are not locked. One that is revoked after this
+/// was still active; one that is granted after this makes a later insert violate a unique
+/// constraint.
 pub fn by_terms(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<BundlePermission>> {
     let keys = terms_keys(terms);
     let rows: Vec<PermissionRow> = with_backend!(conn, c => dsl::permission_requests
@@ -65,7 +63,7 @@ pub fn by_terms(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<BundlePermi
     Ok(rows.into_iter().map(BundlePermission::from).collect())
 }
 
-/// The permissions of these numbers that `viewer` gives or receives, in no order.
+/// The permissions with these ids to which `viewer` is a party, in no particular order.
 pub fn by_ids(
     conn: &mut Conn,
     ids: &[BundlePermissionId],
@@ -83,14 +81,14 @@ pub fn by_ids(
         .collect())
 }
 
-/// A page of the permissions that `viewer` gives or receives, by number.
+/// A page of the permissions to which `viewer` is a party, by id.
 pub fn list_for_party(
     conn: &mut Conn,
     viewer: UserId,
     filter: &PermissionFilter,
     page: LimitOffset,
 ) -> QueryResult<Paginated<BundlePermission>> {
-    /// The permissions of one side, by an index of its own.
+    /// The matching permissions of one side, which has an index of its own.
     macro_rules! matching {
         ($side:ident) => {{
             let mut query =
@@ -117,7 +115,8 @@ pub fn list_for_party(
             given + received
         }
     };
-    /// Its first ones, no further than the page goes. (As for the live requests.)
+    /// The first ones of a side, up to the end of the page. For the order, see
+    /// [`requests::pending_of_party`](super::requests::pending_of_party).
     macro_rules! first {
         ($side:ident) => {
             matching!($side)

@@ -1,4 +1,4 @@
-//! What is over, and has been for longer than it is to be kept.
+//! Deletion of rows that ended longer ago than they are to be kept.
 
 use std::ops::AddAssign;
 
@@ -11,27 +11,26 @@ use super::types::{DbTimestamp, DbUuid};
 use super::{Conn, audit_log, requests, user_counters, with_backend};
 use crate::domain::timestamp::Timestamp;
 
-/// How many rows were deleted, by table.
+/// Numbers of deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PurgeCounts {
-    /// Export tokens, expired or revoked.
+    /// Expired or revoked.
     pub export_tokens: usize,
-    /// Mails, however they ended.
+    /// Finished items of the outbox.
     pub mails: usize,
-    /// Permission requests, expired or closed.
+    /// Closed requests without an active permission.
     pub requests: usize,
-    /// API keys, revoked.
+    /// Revoked.
     pub api_keys: usize,
-    /// Sessions, expired.
+    /// Expired.
     pub sessions: usize,
-    /// Password links, expired.
+    /// Expired.
     pub password_links: usize,
-    /// Entries of the audit trail.
     pub audit_entries: usize,
 }
 
 impl PurgeCounts {
-    /// Whether there was nothing to delete.
+    /// Whether nothing was deleted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -49,9 +48,8 @@ impl AddAssign for PurgeCounts {
     }
 }
 
-/// Deletes up to `most` rows of each table that were over before `cutoff`, and entries
-/// of the audit trail that are older than `trail`; how many that were. Permissions stay,
-/// and live requests' mails do.
+/// Deletes rows of each table that ended before `cutoff`, and audit entries that are older than
+/// `audit_cutoff`, at most `limit` per table. Keeps active permissions and pending mails.
 pub fn purge_batch(
     conn: &mut Conn,
     cutoff: Timestamp,
@@ -62,16 +60,16 @@ pub fn purge_batch(
     user_counters::compact_largest(conn, limit)?;
     requests::expire_batch(conn, cutoff)?;
     let at = DbTimestamp(cutoff);
-    /// Deletes the first rows of a table that match.
+    /// Deletes the first matching rows of a table.
     macro_rules! purge {
-        ($table:ident, $key:ty, $over:expr) => {{
-            let over: Vec<$key> = with_backend!(conn, c => $table::table
-                .filter($over)
+        ($table:ident, $key:ty, $ended:expr) => {{
+            let ended: Vec<$key> = with_backend!(conn, c => $table::table
+                .filter($ended)
                 .order($table::id)
                 .limit(limit)
                 .select($table::id)
                 .load(c))?;
-            with_backend!(conn, c => diesel::delete($table::table.filter($table::id.eq_any(&over))).execute(c))?
+            with_backend!(conn, c => diesel::delete($table::table.filter($table::id.eq_any(&ended))).execute(c))?
         }};
     }
     purge_link_views(conn, cutoff, limit)?;
@@ -96,18 +94,18 @@ pub fn purge_batch(
     })
 }
 
-/// Deletes how often links were seen whose requests are no more; nobody counts those.
+/// Deletes the views of links whose requests have been deleted. They are not reported.
 fn purge_link_views(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResult<()> {
     let request = permission_requests::table
         .filter(permission_requests::redeem_id.eq(link_views::redeem_id))
         .select(permission_requests::id);
-    let over: Vec<DbUuid> = with_backend!(conn, c => link_views::table
+    let orphaned: Vec<DbUuid> = with_backend!(conn, c => link_views::table
         .filter(link_views::last_fetched_at.lt(DbTimestamp(cutoff)))
         .filter(diesel::dsl::not(diesel::dsl::exists(request)))
         .order(link_views::redeem_id)
         .limit(limit)
         .select(link_views::redeem_id)
         .load(c))?;
-    with_backend!(conn, c => diesel::delete(link_views::table.filter(link_views::redeem_id.eq_any(&over))).execute(c))
+    with_backend!(conn, c => diesel::delete(link_views::table.filter(link_views::redeem_id.eq_any(&orphaned))).execute(c))
         .map(drop)
 }

@@ -1,34 +1,33 @@
-//! The probe: whether the database takes what requests bring, writes above all.
+//! The readiness check: whether the database accepts writes.
 
 use diesel::connection::SimpleConnection;
 use diesel_migrations::MigrationHarness;
 
 use super::{Backend, Conn, POSTGRES_MIGRATIONS, QueryResult, SQLITE_MIGRATIONS, Store, StoreError, outbox};
 
-/// A transaction that changes nothing and is yet all that a deed is: it may write,
-/// there is room on the disk, and its COMMIT is confirmed. (A function that needs more
-/// memory than it may have puts it into a file, which is gone with the statement: a
-/// row that is written anew may fit where the old one was, on however full a disk.)
+/// A transaction that changes nothing, but fails if a write would: it needs the privilege to
+/// write, free disk space and a confirmed COMMIT. (The function needs more memory than
+/// `work_mem`, so that it creates a temporary file. An UPDATE would prove less: the new row may
+/// fit into a page that exists.)
 const POSTGRES_WRITE_PROBE: &str = "DELETE FROM user_counters WHERE false; \
      SELECT set_config('work_mem', '64kB', true); \
      SELECT count(*) FROM generate_series(1, 20000); \
      SELECT pg_logical_emit_message(true, 'countersign', 'trial')";
-/// The same: it writes a number that nobody reads.
+/// The same on SQLite: it writes a number that has no effect.
 const SQLITE_WRITE_PROBE: &str = "PRAGMA user_version = 0";
 
-/// What was found in a database that is ready.
+/// The state of the outbox, which the readiness check reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadinessReport {
-    /// For how many seconds the oldest mail has been owed; 0 when none is.
+    /// The age of the oldest pending mail. 0: there is none.
     pub oldest_unsent_seconds: i64,
-    /// Mails that the mail server refused for good.
     pub failed_mails: i64,
 }
 
 impl Store {
-    /// Tries the database; `None` when migrations are missing.
+    /// Checks the database. `None`: migrations are missing.
     pub fn check_readiness(&self) -> Result<Option<ReadinessReport>, StoreError> {
-        // By the ledger's connections: nothing that is listed makes them wait.
+        // On the point lookup connections, which slow lists do not occupy.
         self.with_point_lookup_pool().read(|conn| {
             conn.probe_write()?;
             if conn.has_pending_migrations()? {

@@ -1,5 +1,5 @@
-//! Requests by their tokens, each with all whom it names: one statement for what
-//! redeeming needs, and looking at it.
+//! Requests by their tokens, with their users and bundles, in one statement: the data for viewing
+//! and for redeeming a request.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -11,40 +11,40 @@ use super::bundles::BundleRow;
 use super::participants::Participants;
 use super::requests::RequestRow;
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
-use super::users::UserRow;
+use super::user_row::UserRow;
 use super::{Backend, Conn};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 
-/// Requests, whom they name, and the moment they were read.
+/// Requests, their users and bundles, and the time at which they were read.
 #[derive(Debug, Default)]
 pub(super) struct RequestsWithParties {
     pub requests: Vec<PermissionRequest>,
     pub participants: Participants,
-    /// `None` when there are none.
+    /// `None`: no request was found.
     pub read_at: Option<Timestamp>,
 }
 
-/// The requests of these tokens, in no order; or locked, in the order of their
-/// numbers. Who waited for a lock may be told a moment from before the wait, which
-/// `lock_timeout` bounds; what the rows hold is from after it.
+/// The requests with these tokens. Without `lock` they are in no particular order; with it they
+/// are locked in the order of their ids. If the query waited for a lock, the returned timestamp
+/// may predate the wait (by at most `lock_timeout`); the row values are read after it.
 pub(super) fn load(conn: &mut Conn, ids: &[RedeemId], lock: bool) -> QueryResult<RequestsWithParties> {
     let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
     let rows: Vec<JoinedRow> = match &mut conn.backend {
         Backend::Postgres(pg) if lock => SelectByTokens::<true>(ids).load(&mut **pg)?,
         Backend::Postgres(pg) => SelectByTokens::<false>(ids).load(&mut **pg)?,
-        // Its writers hold the whole database.
+        // SQLite has one writer at a time, and needs no lock.
         Backend::Sqlite(sqlite) => {
             let found = ids.into_iter().map(|id| SelectByToken(id).get_result(&mut **sqlite).optional());
             found.filter_map(Result::transpose).collect::<QueryResult<_>>()?
         }
     };
-    let now = rows.first().map(|(_, at, ..)| conn.resolve_now(*at));
+    let read_at = rows.first().map(|(_, at, ..)| conn.resolve_now(*at));
     let mut loaded = RequestsWithParties {
         requests: Vec::with_capacity(rows.len()),
         participants: Participants::default(),
-        read_at: now,
+        read_at,
     };
     for (request, _, target, allowed, bundle) in rows {
         loaded.requests.push(request.into());
@@ -75,8 +75,9 @@ type RequestColumns = (
 type UserColumns = (BigInt, Text, Text, Text, Bool, Bool);
 type JoinedColumns = (RequestColumns, SqlTimestamp, UserColumns, UserColumns, (BigInt, Text, Text, SmallInt));
 
-/// The statement, around the moment; what names the rows follows. The order of
-/// the joins is as written (`join_collapse_limit`): by the token, then by keys.
+/// The statement up to the value of the token. `$now` is the SQL of the current time. With
+/// `join_collapse_limit = 1` the joins run in the order in which they are written: the request by
+/// its token, then the others by their primary keys.
 macro_rules! select {
     ($now:literal) => {
         concat!(
@@ -94,7 +95,7 @@ macro_rules! select {
     };
 }
 
-/// On PostgreSQL: all at once, locked or not.
+/// On PostgreSQL: one statement for all tokens.
 struct SelectByTokens<const LOCK: bool>(Vec<DbUuid>);
 
 impl<const LOCK: bool> QueryId for SelectByTokens<LOCK> {
@@ -114,15 +115,15 @@ impl<const LOCK: bool> QueryFragment<Pg> for SelectByTokens<LOCK> {
         out.push_bind_param::<Array<SqlUuid>, _>(&self.0)?;
         out.push_sql(")");
         if LOCK {
-            // Not `r.id`, in whose order a plan might read the whole table.
+            // `r.id` alone could make the planner read the whole table in that order.
             out.push_sql(" ORDER BY r.id + 0 FOR NO KEY UPDATE OF r");
         }
         Ok(())
     }
 }
 
-/// On SQLite: one by one. Its clock is this machine's: what is selected in place
-/// of it is not looked at.
+/// On SQLite: one statement per token. The clock is this process's; the column in its place only
+/// has the right type, and is ignored.
 struct SelectByToken(DbUuid);
 
 impl QueryId for SelectByToken {

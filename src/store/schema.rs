@@ -1,6 +1,5 @@
-//! The tables, in the SQL types that both databases have. Written by hand:
-//! diesel's command line prints a schema for one database, and a test compares
-//! this one with both.
+//! The tables, with SQL types that both databases have. Maintained by hand, because diesel's
+//! command line prints the schema of one database; a test compares this one with both.
 
 use diesel::prelude::*;
 
@@ -109,7 +108,7 @@ table! {
     }
 }
 
-// A view: the requests that stand.
+// A view of the active permissions.
 table! {
     bundle_permissions (id) {
         id -> BigInt,
@@ -158,6 +157,7 @@ table! {
 table! {
     outbox (id) {
         id -> crate::store::types::SqlUuid,
+        kind -> Text,
         request_id -> Nullable<BigInt>,
         password_link_id -> Nullable<crate::store::types::SqlUuid>,
         created_at -> crate::store::types::SqlTimestamp,

@@ -1,34 +1,30 @@
-//! The sessions' rows: who is signed in at the pages.
+//! Sessions of the pages.
 
 use diesel::prelude::*;
 
 use super::audit_log::NewAuditEntry;
 use super::schema::{sessions, users};
 use super::types::{DbTimestamp, DbUuid};
-use super::users::UserRow;
+use super::user_row::UserRow;
 use super::{Conn, Paginated, audit_log, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{SessionId, TokenDigest};
 use crate::domain::user::{User, UserId};
 
-/// Sessions that a user may have; whoever signs in once more loses the oldest.
+/// The highest number of sessions per user. A further sign-in deletes the oldest one.
 const MAX_SESSIONS_PER_USER: i64 = 100;
 
-/// A session, without its secret.
+/// A session without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// The id.
     pub id: SessionId,
-    /// Whose it is.
     pub user: UserId,
-    /// When they signed in.
     pub created_at: Timestamp,
-    /// When it ends by itself.
     pub expires_at: Timestamp,
-    /// Where they signed in from.
+    /// The IP address at sign-in.
     pub ip: Option<String>,
-    /// What their browser calls itself.
+    /// The browser's `User-Agent` at sign-in.
     pub user_agent: Option<String>,
 }
 
@@ -56,10 +52,10 @@ impl From<SessionRow> for Session {
     }
 }
 
-/// Adds a session, and forgets those of its user that are over or one too many.
+/// Inserts a session. Deletes the user's expired sessions and those above the limit.
 pub fn insert(conn: &mut Conn, new: &Session, digest: &TokenDigest) -> QueryResult<()> {
-    let over = sessions::user_id.eq(new.user.0).and(sessions::expires_at.le(DbTimestamp(new.created_at)));
-    with_backend!(conn, c => diesel::delete(sessions::table.filter(over)).execute(c))?;
+    let expired = sessions::user_id.eq(new.user.0).and(sessions::expires_at.le(DbTimestamp(new.created_at)));
+    with_backend!(conn, c => diesel::delete(sessions::table.filter(expired)).execute(c))?;
     let last: Option<DbUuid> = with_backend!(conn, c => sessions::table
         .filter(sessions::user_id.eq(new.user.0))
         .order(sessions::id.desc())
@@ -84,8 +80,8 @@ pub fn insert(conn: &mut Conn, new: &Session, digest: &TokenDigest) -> QueryResu
     with_backend!(conn, c => diesel::insert_into(sessions::table).values(values).execute(c)).map(drop)
 }
 
-/// The session of this id, if it is not over; its user, who may be disabled; and what its
-/// secret must hash to.
+/// The unexpired session with this id, its user (who may be disabled) and the digest of its
+/// secret.
 pub fn active_by_id(
     conn: &mut Conn,
     id: SessionId,
@@ -102,8 +98,7 @@ pub fn active_by_id(
     }))
 }
 
-/// A user's sessions but this one that are not over: how many there are, and so many of
-/// the newest.
+/// A user's unexpired sessions other than `this`, newest first, at most `limit`.
 pub fn others(
     conn: &mut Conn,
     user: UserId,
@@ -124,13 +119,13 @@ pub fn others(
     Ok(Paginated { rows: rows.into_iter().map(Session::from).collect(), total })
 }
 
-/// Ends a user's session; false when they have none of this id.
+/// Deletes a user's session. Returns whether it existed.
 pub fn delete(conn: &mut Conn, id: SessionId, user: UserId) -> QueryResult<bool> {
     let theirs = sessions::id.eq(DbUuid(id.0)).and(sessions::user_id.eq(user.0));
     with_backend!(conn, c => diesel::delete(sessions::table.filter(theirs)).execute(c)).map(|rows| rows > 0)
 }
 
-/// Ends all of a user's sessions but this one, each with its entry in the audit trail.
+/// Deletes a user's sessions other than `this`, and writes an audit entry for each.
 pub fn close_others(
     conn: &mut Conn,
     user: UserId,
@@ -149,7 +144,7 @@ pub fn close_others(
     audit_log::insert(conn, &closed_ids.iter().map(closed).collect::<Vec<_>>())
 }
 
-/// Ends all of a user's sessions.
+/// Deletes all of a user's sessions.
 pub fn delete_all(conn: &mut Conn, user: UserId) -> QueryResult<()> {
     with_backend!(conn, c => diesel::delete(sessions::table.filter(sessions::user_id.eq(user.0))).execute(c))
         .map(drop)

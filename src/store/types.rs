@@ -1,4 +1,4 @@
-//! Two SQL types that stand for the same thing in both databases.
+//! The SQL types that differ between the databases.
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::domain::timestamp::Timestamp;
 
-/// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
+/// PostgreSQL's epoch, 2000-01-01, in microseconds since the Unix epoch.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 /// `uuid` on PostgreSQL, 16 bytes on SQLite.
@@ -29,12 +29,12 @@ pub struct SqlTimestamp;
 impl SqlOrd for SqlUuid {}
 impl SqlOrd for SqlTimestamp {}
 
-/// A UUID on its way to or from a database.
+/// A value of the type [`SqlUuid`].
 #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[diesel(sql_type = SqlUuid)]
 pub struct DbUuid(pub Uuid);
 
-/// A moment on its way to or from a database.
+/// A value of the type [`SqlTimestamp`].
 #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
 #[diesel(sql_type = SqlTimestamp)]
 pub struct DbTimestamp(pub Timestamp);

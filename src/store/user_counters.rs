@@ -1,7 +1,6 @@
-//! The tallies: how many open requests and standing permissions a user is a party
-//! to. Whatever opens, closes or gives writes down what that changes, in the same
-//! transaction, so that a total is told without reading what it counts. (Triggers
-//! would see to it too, at a third of what redeeming costs.)
+//! Numbers of open requests and active permissions per user, so that a list's total needs no
+//! count. Each transaction that changes them inserts a row with the difference. (Triggers could do
+//! that, but would take a third of the cost of a redemption.)
 
 use std::collections::BTreeMap;
 
@@ -12,44 +11,43 @@ use super::bulk::bulk;
 use super::schema::user_counters;
 use super::types::{DbTimestamp, SqlTimestamp};
 use super::{Conn, with_backend};
-use crate::domain::bundle_permission::Terms;
+use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 
-/// From how many rows on a user's tally is worth adding up.
+/// A user with more rows than this has them replaced by their sum when they are read.
 const COMPACT_ABOVE: usize = 64;
 
 bulk! {
-    /// What is to be added.
     InsertCounterDeltas { user_id: BigInt => i64, open_requests: BigInt => i64, active_permissions: BigInt => i64 }
     "INSERT INTO user_counters (user_id, open_requests, active_permissions) SELECT * FROM" w ""
 }
 
-/// What changes.
+/// Differences of the counters, by user.
 #[derive(Debug, Default)]
 pub(super) struct CounterDeltas(BTreeMap<UserId, (i64, i64)>);
 
 impl CounterDeltas {
-    /// So many open requests and standing permissions more, of these terms.
+    /// Adds to the counters of both parties of the terms.
     pub(super) fn add(&mut self, terms: Terms, open_requests: i64, active_permissions: i64) {
         for party in [terms.target, terms.grantee] {
-            let tally = self.0.entry(party).or_default();
-            *tally = (tally.0 + open_requests, tally.1 + active_permissions);
+            let delta = self.0.entry(party).or_default();
+            *delta = (delta.0 + open_requests, delta.1 + active_permissions);
         }
     }
 
-    /// What there is to write down.
+    /// The statement that inserts the differences other than zero.
     pub(super) fn insert_statement(&self) -> InsertCounterDeltas<'static> {
         let mut rows = InsertCounterDeltas::default();
         for (user, (open_requests, active_permissions)) in
-            self.0.iter().filter(|(_, tally)| **tally != (0, 0))
+            self.0.iter().filter(|(_, delta)| **delta != (0, 0))
         {
             rows.push((user.0, *open_requests, *active_permissions));
         }
         rows
     }
 
-    /// Writes them down.
+    /// Inserts the differences.
     pub(super) fn write(&self, conn: &mut Conn) -> QueryResult<()> {
         let rows = self.insert_statement();
         if rows.rows > 0 { rows.run(conn).map(drop) } else { Ok(()) }
@@ -62,14 +60,13 @@ struct CountRow {
     n: i64,
 }
 
-/// How many live requests a user is a party to.
+/// The number of pending requests to which a user is a party.
 pub(super) fn pending_requests(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<i64> {
     let (open_requests, _) = load_counters(conn, user)?;
-    // What has expired is closed within seconds: there are few of them, whosesoever
-    // they are. The limit, which is none, keeps the user's own rows from being
-    // looked through instead.
+    // Expired requests are closed within seconds, so there are few of them in all. The limit,
+    // which is larger than any table, keeps the planner from reading the user's rows instead.
     let overdue_sql = "SELECT count(*) AS n FROM (SELECT user_target, user_allowed FROM permission_requests \
-        WHERE outcome IS NULL AND expires_at <= $1 LIMIT 9223372036854775807) AS late \
+        WHERE outcome IS NULL AND expires_at <= $1 LIMIT 9223372036854775807) AS overdue \
         WHERE $2 IN (user_target, user_allowed)";
     let overdue_count: CountRow = with_backend!(conn, c => diesel::sql_query(overdue_sql)
         .bind::<SqlTimestamp, _>(DbTimestamp(now))
@@ -78,13 +75,12 @@ pub(super) fn pending_requests(conn: &mut Conn, user: UserId, now: Timestamp) ->
     Ok(open_requests - overdue_count.n)
 }
 
-/// How many permissions a user is a party to.
+/// The number of active permissions to which a user is a party.
 pub(super) fn active_permissions(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
     load_counters(conn, user).map(|(_, active_permissions)| active_permissions)
 }
 
-/// A user's open requests and standing permissions. Who finds many rows adds them
-/// up for the next one.
+/// The sums of a user's open requests and active permissions. Compacts the rows if there are many.
 fn load_counters(conn: &mut Conn, user: UserId) -> QueryResult<(i64, i64)> {
     let rows: Vec<(i64, i64)> = with_backend!(conn, c => user_counters::table
         .filter(user_counters::user_id.eq(user.0))
@@ -100,7 +96,7 @@ fn load_counters(conn: &mut Conn, user: UserId) -> QueryResult<(i64, i64)> {
     }))
 }
 
-/// Adds up the longest tallies, so many at the most; how many that were.
+/// Compacts users with more than one row, at most `limit`, and returns their number.
 pub(super) fn compact_largest(conn: &mut Conn, limit: i64) -> QueryResult<usize> {
     let user_ids: Vec<i64> = with_backend!(conn, c => user_counters::table
         .group_by(user_counters::user_id)
@@ -112,7 +108,7 @@ pub(super) fn compact_largest(conn: &mut Conn, limit: i64) -> QueryResult<usize>
     Ok(user_ids.len())
 }
 
-/// Makes one row of each user's. What others add meanwhile stays beside it.
+/// Replaces each user's rows by their sum. Rows that are inserted concurrently stay.
 fn compact(conn: &mut Conn, users: &[i64]) -> QueryResult<()> {
     with_backend!(conn, c => c.transaction(|c| {
         let deltas: Vec<(i64, i64, i64)> = diesel::delete(user_counters::table.filter(user_counters::user_id.eq_any(users)))

@@ -1,4 +1,4 @@
-//! The users' rows.
+//! Users.
 
 use std::collections::HashMap;
 
@@ -7,73 +7,47 @@ use diesel::sql_types::Text;
 
 use super::schema::{bundle_permissions, permission_requests, users};
 use super::types::DbTimestamp;
+use super::user_row::UserRow;
 use super::{Conn, LimitOffset, Paginated, audit_log, for_update, password_links, sessions, with_backend};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::i18n::Language;
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = users)]
-pub(super) struct UserRow {
-    id: i64,
-    email: String,
-    first_name: String,
-    last_name: String,
-    active: bool,
-    staff: bool,
-}
-
-impl From<UserRow> for User {
-    fn from(row: UserRow) -> Self {
-        Self {
-            id: UserId(row.id),
-            email: Email::from_db(row.email),
-            first_name: PersonName::from_db(row.first_name),
-            last_name: PersonName::from_db(row.last_name),
-            active: row.active,
-            staff: row.staff,
-        }
-    }
-}
-
-/// A user to be added.
+/// A user to be inserted.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// The address, which nobody has yet.
     pub email: Email,
     /// May be empty.
     pub first_name: PersonName,
     /// May be empty.
     pub last_name: PersonName,
-    /// Whether the user administers this server.
     pub staff: bool,
-    /// The password's argon2 hash (PHC string), if one is set.
+    /// The argon2 hash of the password (PHC string).
     pub password: Option<String>,
 }
 
-/// Which users to list; what is `None` does not restrict.
+/// Conditions on users, all of which must hold. `None` does not restrict.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// One of these.
     pub ids: Option<Vec<i64>>,
-    /// One of these addresses, in lower case.
+    /// In lower case.
     pub emails: Option<Vec<String>>,
-    /// Addresses that begin with each of these, in lower case.
+    /// In lower case. An address must start with all of them.
     pub email_prefixes: Vec<String>,
 }
 
 diesel::define_sql_function! {
-    /// In lower case.
+    /// The text in lower case.
     fn lower(text: Text) -> Text;
 }
 
-/// Has a connection to SQLite, whose own `lower` knows ASCII alone, do as PostgreSQL does.
+/// Replaces SQLite's `lower`, which knows only ASCII, by one that works like PostgreSQL's.
 pub(super) fn register_lower(conn: &mut SqliteConnection) -> QueryResult<()> {
     lower_utils::register_impl(conn, |text: String| text.to_lowercase())
 }
 
-/// What a user is to be called; what is `None` stays.
+/// New names. `None` leaves a name unchanged.
 #[derive(AsChangeset, Clone, Copy)]
 #[diesel(table_name = users)]
 struct NameValues<'a> {
@@ -81,7 +55,7 @@ struct NameValues<'a> {
     last_name: Option<&'a str>,
 }
 
-/// Adds a user; `None` when the address is taken.
+/// Inserts a user. `None`: the address is taken.
 pub fn insert(conn: &mut Conn, new: &NewUser, now: Timestamp) -> QueryResult<Option<User>> {
     let values = (
         users::email.eq(new.email.as_str()),
@@ -101,7 +75,7 @@ pub fn insert(conn: &mut Conn, new: &NewUser, now: Timestamp) -> QueryResult<Opt
     Ok(row.map(User::from))
 }
 
-/// The users of these numbers, in no order.
+/// The users with these ids, in no particular order.
 pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<UserRow> = with_backend!(conn, c => users::table
@@ -111,7 +85,7 @@ pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
     Ok(rows.into_iter().map(User::from).collect())
 }
 
-/// The users of these addresses, in no order.
+/// The users with these addresses, in no particular order.
 pub fn by_emails(conn: &mut Conn, emails: &[Email]) -> QueryResult<Vec<User>> {
     let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
     let rows: Vec<UserRow> = with_backend!(conn, c => users::table
@@ -121,12 +95,12 @@ pub fn by_emails(conn: &mut Conn, emails: &[Email]) -> QueryResult<Vec<User>> {
     Ok(rows.into_iter().map(User::from).collect())
 }
 
-/// The user of this address.
+/// The user with this address.
 pub fn by_email(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> {
     Ok(by_email_with_password(conn, email)?.map(|(user, _)| user))
 }
 
-/// The user of this address, and their password's hash.
+/// The user with this address, and the hash of the password if one is set.
 pub fn by_email_with_password(conn: &mut Conn, email: &Email) -> QueryResult<Option<(User, Option<String>)>> {
     let row: Option<(UserRow, Option<String>)> = with_backend!(conn, c => users::table
         .filter(users::email.eq(email.as_str()))
@@ -136,15 +110,15 @@ pub fn by_email_with_password(conn: &mut Conn, email: &Email) -> QueryResult<Opt
     Ok(row.map(|(user, password)| (user.into(), password)))
 }
 
-/// The addresses of these users.
+/// The addresses of users.
 pub fn emails_by_id(conn: &mut Conn, mut ids: Vec<UserId>) -> QueryResult<HashMap<UserId, Email>> {
     ids.sort_unstable();
     ids.dedup();
     Ok(by_ids(conn, &ids)?.into_iter().map(|user| (user.id, user.email)).collect())
 }
 
-/// A page of the users in whose addresses or names each of these words is, in lower case,
-/// by number. It reads the table until the page is full: all of it, if few are found.
+/// A page of the users whose address or name contains each of these words (in lower case), by id.
+/// Reads the table until the page is full: all of it, if few users match.
 pub fn search(conn: &mut Conn, words: &[String], page: LimitOffset) -> QueryResult<Vec<User>> {
     let patterns: Vec<String> = words.iter().map(|word| format!("%{}%", escape_like(word))).collect();
     macro_rules! matching {
@@ -171,15 +145,15 @@ pub fn search(conn: &mut Conn, words: &[String], page: LimitOffset) -> QueryResu
     Ok(rows.into_iter().map(User::from).collect())
 }
 
-/// All users, by number.
+/// All users, by id.
 pub fn all(conn: &mut Conn) -> QueryResult<Vec<User>> {
     let rows: Vec<UserRow> =
         with_backend!(conn, c => users::table.order(users::id).select(UserRow::as_select()).load(c))?;
     Ok(rows.into_iter().map(User::from).collect())
 }
 
-/// A page of the users that `viewer` may see: all for staff; else themself, and
-/// who is linked to them by a permission or a live request, either way.
+/// A page of the users that `viewer` may see, by id: all users for staff; for others, themselves
+/// and the other parties of their permissions and pending requests.
 pub fn visible_to(
     conn: &mut Conn,
     viewer: &User,
@@ -188,7 +162,7 @@ pub fn visible_to(
     now: Timestamp,
 ) -> QueryResult<Paginated<User>> {
     let visible = if viewer.staff { None } else { Some(related_user_ids(conn, viewer.id, now)?) };
-    /// The same query twice: once for the page, once for the count.
+    /// The query, once for the page and once for the count.
     macro_rules! matching {
         () => {{
             let mut query = users::table.into_boxed();
@@ -202,7 +176,7 @@ pub fn visible_to(
                 query = query.filter(users::email.eq_any(emails));
             }
             if filter.email_prefixes.iter().any(|prefix| prefix.len() > Email::MAX_LENGTH) {
-                // Longer than any address; SQLite would refuse the pattern.
+                // Longer than any address. SQLite rejects such patterns.
                 query = query.filter(users::id.eq_any(Vec::<i64>::new()));
             }
             for prefix in filter.email_prefixes.iter().filter(|prefix| prefix.len() <= Email::MAX_LENGTH) {
@@ -221,42 +195,42 @@ pub fn visible_to(
     Ok(Paginated { rows: rows.into_iter().map(User::from).collect(), total })
 }
 
-/// A user, and who is linked to them. Four queries, each by an index of its own:
-/// one that has it all reads the whole table.
+/// A user and the other parties of their permissions and pending requests. These are four
+/// queries with an index each: one query for all of them would read the whole table.
 fn related_user_ids(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<Vec<i64>> {
     use bundle_permissions::dsl as permissions;
     use permission_requests::dsl as requests;
-    let mut linked = vec![id.0];
-    macro_rules! link {
+    let mut related = vec![id.0];
+    macro_rules! add_ids {
         ($query:expr) => {{
             let ids: Vec<i64> = with_backend!(conn, c => $query.load(c))?;
-            linked.extend(ids);
+            related.extend(ids);
         }};
     }
-    macro_rules! live {
+    macro_rules! pending {
         () => {
             requests::permission_requests
                 .filter(requests::outcome.is_null().and(requests::expires_at.gt(DbTimestamp(now))))
         };
     }
-    link!(
+    add_ids!(
         permissions::bundle_permissions
             .filter(permissions::user_target.eq(id.0))
             .select(permissions::user_allowed)
     );
-    link!(
+    add_ids!(
         permissions::bundle_permissions
             .filter(permissions::user_allowed.eq(id.0))
             .select(permissions::user_target)
     );
-    link!(live!().filter(requests::user_target.eq(id.0)).select(requests::user_allowed));
-    link!(live!().filter(requests::user_allowed.eq(id.0)).select(requests::user_target));
-    linked.sort_unstable();
-    linked.dedup();
-    Ok(linked)
+    add_ids!(pending!().filter(requests::user_target.eq(id.0)).select(requests::user_allowed));
+    add_ids!(pending!().filter(requests::user_allowed.eq(id.0)).select(requests::user_target));
+    related.sort_unstable();
+    related.dedup();
+    Ok(related)
 }
 
-/// Sets the names that are given, at least one; `None` when there is no such user.
+/// Changes at least one name. `None`: there is no such user.
 pub fn rename(
     conn: &mut Conn,
     id: UserId,
@@ -275,8 +249,8 @@ pub fn rename(
     Ok(row.map(User::from))
 }
 
-/// Sets a user's password, as an argon2 hash, and signs them out everywhere. A link by
-/// which they might have set it is worth nothing then.
+/// Sets the argon2 hash of a user's password. Ends all of the user's sessions and their usable
+/// password link. Returns whether the user exists.
 pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, context: &AuditContext) -> QueryResult<bool> {
     let rows = with_backend!(conn, c => diesel::update(users::table.find(id.0))
         .set(users::password.eq(hash))
@@ -291,23 +265,15 @@ pub fn set_password(conn: &mut Conn, id: UserId, hash: &str, context: &AuditCont
     Ok(true)
 }
 
-/// Locks a user's row until the transaction ends. Who changes what depends on a user's
-/// password locks it first of all.
-pub(super) fn lock(conn: &mut Conn, id: UserId) -> QueryResult<()> {
-    let locked: QueryResult<Vec<i64>> =
-        for_update!(conn, users::table.filter(users::id.eq(id.0)).select(users::id));
-    locked.map(drop)
-}
-
-/// Locks a user's row until the transaction ends, if the user is active and their password's
-/// hash is still this one; false if it is not so.
+/// Locks a user's row until the end of the transaction if the user is active and the password
+/// still has this hash. Returns whether that is so.
 pub fn lock_with_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResult<bool> {
     let matching = users::id.eq(id.0).and(users::active).and(users::password.eq(hash).assume_not_null());
     let locked: QueryResult<Vec<i64>> = for_update!(conn, users::table.filter(matching).select(users::id));
     locked.map(|rows| !rows.is_empty())
 }
 
-/// The languages of those of these users that are known to speak one of ours.
+/// The languages of users, where known and supported.
 pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId, Language>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<(i64, String)> = with_backend!(conn, c => users::table
@@ -318,23 +284,23 @@ pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId,
     Ok(known.collect())
 }
 
-/// Notes which language a user speaks.
+/// Sets a user's language.
 pub fn set_language(conn: &mut Conn, id: UserId, language: Language) -> QueryResult<()> {
     let tag = language.tag();
-    let other = users::language.is_null().or(users::language.ne(tag).assume_not_null());
-    with_backend!(conn, c => diesel::update(users::table.find(id.0).filter(other))
+    let differs = users::language.is_null().or(users::language.ne(tag).assume_not_null());
+    with_backend!(conn, c => diesel::update(users::table.find(id.0).filter(differs))
         .set(users::language.eq(tag))
         .execute(c))
     .map(drop)
 }
 
-/// Disables or enables a user.
+/// Disables or enables a user. Returns whether the user exists.
 pub fn set_active(conn: &mut Conn, id: UserId, active: bool) -> QueryResult<bool> {
     with_backend!(conn, c => diesel::update(users::table.find(id.0)).set(users::active.eq(active)).execute(c))
         .map(|rows| rows > 0)
 }
 
-/// A LIKE pattern that means this text and nothing else.
+/// The LIKE pattern that matches exactly this text.
 pub(super) fn escape_like(text: &str) -> String {
     text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect()
 }

@@ -7,16 +7,16 @@ use std::fmt::{self, Display, Formatter};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::password_link::LinkReason;
 use countersign::domain::permission::Role;
 use countersign::domain::permission_request::{PermissionRequest, RequestId};
+use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::UserId;
 use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
-use countersign::store::audit_log_reader::{self, AuditLogFilter};
-use countersign::store::ledger::{Command, CommandResult};
+use countersign::store::audit_log::{self, AuditLogFilter};
+use countersign::store::ledger::{CreateBlock, GrantPermission};
 use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -168,13 +168,13 @@ impl MatrixFixture {
 
     fn new_grant(&self) -> i64 {
         let (target, allowed) = (self.grace.user.id, self.ada.user.id);
-        match self.app.commit(Command::GrantPermission(Terms {
+        match self.app.commit(GrantPermission(Terms {
             target,
             grantee: allowed,
             bundle: self.new_bundle().id,
         })) {
-            CommandResult::PermissionGranted(Some(grant)) => grant.id.0,
-            verdict => panic!("not given: {verdict:?}"),
+            Some(grant) => grant.id.0,
+            None => panic!("not granted"),
         }
     }
 
@@ -205,8 +205,8 @@ impl MatrixFixture {
     fn dead_mail(&self) -> Uuid {
         let (id, request) = (entropy::uuid(), self.new_request().id);
         self.app.execute_raw(&format!(
-            "INSERT INTO outbox (id, request_id, created_at, due_at, attempts, finished_at, result) \
-             SELECT X'{}', id, created_at, created_at, 1, created_at, 'failed' \
+            "INSERT INTO outbox (id, kind, request_id, created_at, due_at, attempts, finished_at, result) \
+             SELECT X'{}', 'mail', id, created_at, created_at, 1, created_at, 'failed' \
              FROM permission_requests WHERE id = {request}",
             id.simple()
         ));
@@ -216,17 +216,15 @@ impl MatrixFixture {
     /// Somebody whom Grace blocks.
     fn new_block(&self) -> i64 {
         let block = Block { target: self.grace.user.id, blocked: UserId(self.stranger()) };
-        match self.app.commit(Command::Block(block)) {
-            CommandResult::Blocked(true) => block.blocked.0,
-            verdict => panic!("not blocked: {verdict:?}"),
-        }
+        assert!(self.app.commit(CreateBlock(block)));
+        block.blocked.0
     }
 
     /// What the trail has of a new request.
     fn new_entry(&self) -> String {
         let subject = format!("request:{}", self.new_request().id);
         let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
-        self.app.store.read(|conn| audit_log_reader::list_newest(conn, &filter, 1)).unwrap()[0].id.to_string()
+        self.app.store.read(|conn| audit_log::list_newest(conn, &filter, 1)).unwrap()[0].id.to_string()
     }
 
     /// A new export token: its secret and its id.

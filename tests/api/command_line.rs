@@ -6,22 +6,22 @@ use std::process::{self, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
+use countersign::auth::password;
 use countersign::config::DatabaseUrl;
 use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::BundleId;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::Mask;
 use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
+use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::{ApiKeyId, Token, TokenKind};
 use countersign::domain::user::{Email, UserId};
-use countersign::password;
 use countersign::store::api_keys::ApiKeyAuth;
-use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::ledger::{self, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::lookup::{self, LookupKey};
-use countersign::store::outbox::MailResult;
+use countersign::store::outbox::OutboxResult;
 use countersign::store::{Clock, Store, api_keys, outbox, users};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -160,9 +160,9 @@ impl CliDatabase {
             mask: Mask::new(6).unwrap(),
             expiry: ExpiryHours::new(24).unwrap(),
         };
-        match commit(&self.store(clock), Command::CreateExport(new)) {
-            CommandResult::ExportCreated(Ok((_, token))) => token,
-            other => panic!("{other:?}"),
+        match commit(&self.store(clock), CreateExport(new)) {
+            Ok((_, token)) => token,
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -175,9 +175,9 @@ impl CliDatabase {
             redeem_page: None,
             idempotency_key: None,
         };
-        match commit(&self.store(clock), Command::CreateRequest(new)) {
-            CommandResult::RequestCreated(Ok((request, ..))) => request,
-            other => panic!("{other:?}"),
+        match commit(&self.store(clock), CreateRequest(new)) {
+            Ok((request, ..)) => request,
+            Err(error) => panic!("{error}"),
         }
     }
 }
@@ -190,8 +190,8 @@ impl Drop for CliDatabase {
     }
 }
 
-fn commit(store: &Store, deed: Command) -> CommandResult {
-    ledger::commit(store, &[Operation::new(deed, AuditContext::OPERATOR)]).pop().unwrap().unwrap()
+fn commit<C: Command>(store: &Store, command: C) -> C::Reply {
+    ledger::commit_one(store, Operation::new(command, AuditContext::OPERATOR)).unwrap()
 }
 
 /// How a run of the program ended.
@@ -598,12 +598,12 @@ fn a_failed_mail_can_be_resent() {
         store
             .write(|conn| {
                 let now = conn.now()?;
-                outbox::claim(conn, lease, 1, now, now.plus_seconds(60))
+                outbox::claim(conn, outbox::OutboxKind::Mail, lease, 1, now, now.plus_seconds(60))
             })
             .unwrap();
         assert_eq!(database.json(&["mail", "list"])[0]["status"], "sending");
         assert!(database.run_refused(&["mail", "retry", &id]).contains("being sent now"));
-        let finish = |result: MailResult, error: Option<&'static str>| {
+        let finish = |result: OutboxResult, error: Option<&'static str>| {
             store
                 .write(|conn| {
                     let now = conn.now()?;
@@ -611,7 +611,7 @@ fn a_failed_mail_can_be_resent() {
                 })
                 .unwrap()
         };
-        assert_eq!(finish(MailResult::Failed, Some("550 no such\nmailbox")).len(), 1);
+        assert_eq!(finish(OutboxResult::Failed, Some("550 no such\nmailbox")).len(), 1);
         let text = database.text(&["mail", "list"]);
         assert_eq!(parse_rows(&text)[1][1], "failed");
         assert!(text.contains("550 no such mailbox"), "{text}");

@@ -2,7 +2,7 @@
 
 use countersign::domain::permission_request::RequestId;
 use countersign::domain::user::Authority;
-use countersign::store::ledger::{Command, CommandResult, RequestRef};
+use countersign::store::ledger::{CloseRequest, GrantPermission, Redeem, RequestRef, RevokePermission};
 use countersign::store::{bundles, purge, requests};
 
 use crate::helpers::{AsUser, TestApp, TestUser};
@@ -40,18 +40,18 @@ on_both_databases! {
         // Asked again, the older one makes room.
         let again = app.create_request(ada, grace, &all[0]);
         assert_eq!(totals(REQUESTS).await, (7, 6, 1));
-        let redeem = |id| Command::Redeem { id, by: grace.user.id, idempotency_key: None };
-        app.commit(redeem(again.redeem_id));
-        app.commit(redeem(asked[1].redeem_id));
-        app.commit(redeem(asked[1].redeem_id));
+        let redeem = |id| Redeem { id, by: grace.user.id, idempotency_key: None };
+        app.commit(redeem(again.redeem_id)).unwrap();
+        app.commit(redeem(asked[1].redeem_id)).unwrap();
+        assert!(app.commit(redeem(asked[1].redeem_id)).is_err());
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((5, 4, 1), (2, 2, 0)));
-        let end = |id: RequestId, by| Command::CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) };
-        app.commit(end(asked[2].id, grace.user.id));
-        app.commit(end(asked[3].id, ada.user.id));
-        let CommandResult::PermissionGranted(Some(grant)) = app.commit(Command::GrantPermission(asked[4].terms)) else { panic!("not given") };
-        app.commit(redeem(asked[4].redeem_id));
+        let end = |id: RequestId, by| CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) };
+        app.commit(end(asked[2].id, grace.user.id)).unwrap();
+        app.commit(end(asked[3].id, ada.user.id)).unwrap();
+        let Some(grant) = app.commit(GrantPermission(asked[4].terms)) else { panic!("not given") };
+        app.commit(redeem(asked[4].redeem_id)).unwrap();
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((2, 1, 1), (3, 3, 0)));
-        app.commit(Command::RevokePermission { id: grant.id, by: ada.user.id });
+        app.commit(RevokePermission { id: grant.id, by: ada.user.id });
         assert_eq!(totals(PERMISSIONS).await, (2, 2, 0));
         // Dead before anybody has closed it, and after.
         app.advance(3_600);

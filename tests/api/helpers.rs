@@ -7,22 +7,24 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use countersign::app::{Application, Dependencies};
+use countersign::auth::password;
 use countersign::config::{CliOverrides, Config, DatabaseUrl};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::{Bundle, BundleName, Description};
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::export_token::{ExpiryHours, ExportToken, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::password_link::{LinkReason, PasswordLink};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
+use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::{Email, PersonName, User};
+use countersign::entropy;
 use countersign::mail::transport::{MemoryMailbox, SentMail, Transport};
 use countersign::store::api_keys::{ApiKey, Scope};
-use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::ledger::{self, AnyOperation, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::users::NewUser;
-use countersign::store::{Clock, Store, api_keys, bundles, hubs, password_links, users};
+use countersign::store::{Clock, Store, StoreError, api_keys, bundles, hubs, password_links, users};
 use countersign::{entropy, password};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -333,9 +335,9 @@ impl TestApp {
             mask: Mask::new(6).unwrap(),
             expiry: ExpiryHours::DEFAULT,
         };
-        match self.commit(Command::CreateExport(new)) {
-            CommandResult::ExportCreated(Ok(made)) => made,
-            verdict => panic!("not made: {verdict:?}"),
+        match self.commit(CreateExport(new)) {
+            Ok(created) => created,
+            Err(error) => panic!("not created: {error}"),
         }
     }
 
@@ -354,16 +356,15 @@ impl TestApp {
             redeem_page: None,
             idempotency_key: None,
         };
-        match self.commit(Command::CreateRequest(new)) {
-            CommandResult::RequestCreated(Ok((request, ..))) => request,
-            verdict => panic!("not asked: {verdict:?}"),
+        match self.commit(CreateRequest(new)) {
+            Ok((request, ..)) => request,
+            Err(error) => panic!("not created: {error}"),
         }
     }
 
-    /// Has the ledger do a deed, as the servers do.
-    pub fn commit(&self, deed: Command) -> CommandResult {
-        let mut verdicts = ledger::commit(&self.store, &[Operation::new(deed, AuditContext::default())]);
-        verdicts.pop().expect("one operation has one verdict").unwrap()
+    /// Commits a command, as the servers do.
+    pub fn commit<C: Command>(&self, command: C) -> C::Reply {
+        ledger::commit_one(&self.store, Operation::new(command, AuditContext::default())).unwrap()
     }
 
     /// The redeem token that a request's mail carries.
@@ -731,4 +732,20 @@ where
 /// Runs SQL on PostgreSQL.
 pub fn execute(url: &str, sql: &str) {
     PgConnection::establish(url).unwrap().batch_execute(sql).unwrap();
+}
+
+/// Commits operations as one batch: the result of each, in order.
+pub fn commit_batch<C: Command>(
+    store: &Store,
+    operations: Vec<Operation<C>>,
+) -> Vec<Result<C::Reply, StoreError>> {
+    let operations: Vec<Arc<Operation<C>>> = operations.into_iter().map(Arc::new).collect();
+    let batch: Vec<Arc<dyn AnyOperation>> =
+        operations.iter().map(|operation| Arc::clone(operation) as _).collect();
+    let results = ledger::commit(store, &batch);
+    results
+        .into_iter()
+        .zip(operations)
+        .map(|(result, operation)| result.and_then(|()| operation.take_reply()))
+        .collect()
 }

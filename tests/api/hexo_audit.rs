@@ -6,7 +6,9 @@ use countersign::domain::bundle_permission::BundlePermissionId;
 use countersign::domain::permission::Role;
 use countersign::domain::token::RedeemId;
 use countersign::store::audit_log;
-use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::ledger::{
+    self, CloseRequest, Command, CreateBlock, Operation, Redeem, RevokePermission,
+};
 use serde_json::{Value, json};
 
 use crate::helpers::{AsUser, TestApp, TestUser};
@@ -15,18 +17,18 @@ use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_re
 const AUDIT: &str = "/api/audit/";
 
 /// Does something as somebody, from somewhere, a second after what was done before.
-fn execute_as(app: &TestApp, who: &TestUser, deed: Command) -> CommandResult {
+fn execute_as(app: &TestApp, who: &TestUser, command: impl Command) {
     app.advance(1);
     let origin = AuditContext {
         actor: Some(who.user.id),
         ip: Some([192, 0, 2, u8::try_from(who.id()).unwrap()].into()),
         user_agent: Some(format!("the client of {}", who.email())),
     };
-    ledger::commit(&app.store, &[Operation::new(deed, origin)]).pop().unwrap().unwrap()
+    ledger::commit_one(&app.store, Operation::new(command, origin)).unwrap();
 }
 
-fn redeem_command(id: RedeemId, by: &TestUser) -> Command {
-    Command::Redeem { id, by: by.user.id, idempotency_key: None }
+fn redeem_command(id: RedeemId, by: &TestUser) -> Redeem {
+    Redeem { id, by: by.user.id, idempotency_key: None }
 }
 
 /// What somebody finds: what was done, in the order of the list.
@@ -75,8 +77,8 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         let asked = app.create_request(ada, grace, bundle);
         execute_as(&app, grace, redeem_command(asked.redeem_id, grace));
-        execute_as(&app, ada, Command::RevokePermission { id: BundlePermissionId(asked.id.0), by: ada.user.id });
-        execute_as(&app, grace, Command::Block(Block { target: grace.user.id, blocked: ada.user.id }));
+        execute_as(&app, ada, RevokePermission { id: BundlePermissionId(asked.id.0), by: ada.user.id });
+        execute_as(&app, grace, CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
         app.grant_role("hub", eve, Role::Owner);
         app.export(eve);
         for (by, action, subject) in [
@@ -136,7 +138,7 @@ on_both_databases! {
         execute_as(&app, grace, redeem_command(asked.redeem_id, grace));
         app.advance(60);
         let other = app.create_request(ada, grace, &gift);
-        execute_as(&app, grace, Command::CloseRequest {
+        execute_as(&app, grace, CloseRequest {
             which: ledger::RequestRef::Token(other.redeem_id),
             by: countersign::domain::user::Authority::User(grace.user.id),
         });

@@ -5,7 +5,7 @@ use std::process::{self, Stdio};
 
 use countersign::domain::block::Block;
 use countersign::domain::permission_request::PermissionRequest;
-use countersign::store::ledger::Command;
+use countersign::store::ledger::CreateBlock;
 use countersign::store::{Clock, Store, requests, users};
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ fn line_contains(lines: &[(u64, String)], line: u64, words: &str) -> bool {
 
 on_both_databases! {
     async fn users_are_imported_as_in_the_file(app: TestApp) {
-        let hash = countersign::password::hash(PASSWORD).unwrap();
+        let hash = countersign::auth::password::hash(PASSWORD).unwrap();
         let file = format!(
             "password_hash,Email,active,staff,last_name,first_name\n\
              \"{hash}\",Ada@Example.org,,TRUE,Lovelace,Ada\n\
@@ -207,7 +207,7 @@ on_both_databases! {
         assert_eq!(app.import_requests(&file), json!({ "imported": 0, "skipped": 1, "mails": 0 }));
         // As is what somebody asks who is blocked.
         let file = file.replace(&format!(",{}\n", bundle.id), &format!(",{}\n", app.bundle("Steps", 6).id));
-        app.commit(Command::Block(Block { target: grace.user.id, blocked: ada.user.id }));
+        app.commit(CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
         assert_eq!(app.import_requests(&file), json!({ "imported": 0, "skipped": 1, "mails": 0 }));
     }
 

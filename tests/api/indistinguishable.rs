@@ -20,7 +20,7 @@ use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::user::Authority;
 use countersign::store::api_keys::Scope;
-use countersign::store::ledger::{Command, CommandResult, RequestRef};
+use countersign::store::ledger::{CloseRequest, CreateExport, Redeem, RequestRef};
 
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::page_client::PageClient;
@@ -106,13 +106,11 @@ impl IndistinguishableFixture {
         let mut keep = |why, request: &_| tokens.push((why, app.redeem_token(request)));
         let request = app.create_request(&ada, &grace, &used);
         keep("used", &request);
-        app.commit(Command::Redeem { id: request.redeem_id, by: grace.user.id, idempotency_key: None });
+        app.commit(Redeem { id: request.redeem_id, by: grace.user.id, idempotency_key: None }).unwrap();
         let request = app.create_request(&ada, &grace, &withdrawn);
         keep("withdrawn", &request);
-        app.commit(Command::CloseRequest {
-            which: RequestRef::Id(request.id),
-            by: Authority::User(ada.user.id),
-        });
+        app.commit(CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) })
+            .unwrap();
         keep("replaced", &app.create_request(&ada, &grace, &replaced));
         app.create_request(&ada, &grace, &replaced);
         keep("somebody else's", &app.create_request(&ada, &eve, &others));
@@ -140,9 +138,9 @@ impl IndistinguishableFixture {
                 mask,
                 expiry: ExpiryHours::new(24).unwrap(),
             };
-            match app.commit(Command::CreateExport(new)) {
-                CommandResult::ExportCreated(Ok((_, token))) => exports.push((why, token.expose())),
-                verdict => panic!("not made: {verdict:?}"),
+            match app.commit(CreateExport(new)) {
+                Ok((_, token)) => exports.push((why, token.expose())),
+                Err(error) => panic!("not created: {error}"),
             }
             app.execute_raw(&format!(
                 "UPDATE export_tokens SET {column} = {} WHERE node_id = '{why}'",

@@ -1,40 +1,55 @@
 //! The ledger: what a batch owes to each of its operations.
 
+use std::sync::Arc;
 use std::thread;
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
-use countersign::domain::bundle_permission::{BundlePermissionId, Terms};
+use countersign::domain::bundle_permission::BundlePermissionId;
 use countersign::domain::export_token::{ExpiryHours, ExportTokenRef, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::permission_request::{
     NewPermissionRequest, PermissionRequest, RequestError, RequestOutcome,
 };
+use countersign::domain::terms::Terms;
 use countersign::domain::user::Authority;
 use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
 use countersign::store::ledger::{
-    Command, CommandResult, CreateRequestError, Operation, RequestRef, ResendMailError, commit,
+    AnyOperation, CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError,
+    DeleteBlock, GrantPermission, Operation, Redeem, RequestRef, ResendMail, ResendMailError, RevokeExport,
+    RevokePermission, commit,
 };
 
-use crate::helpers::{TestApp, TestUser};
+use crate::helpers::{TestApp, TestUser, commit_batch};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-fn operation(deed: Command) -> Operation {
-    Operation::new(deed, AuditContext::default())
+fn operation<C: Command>(command: C) -> Operation<C> {
+    Operation::new(command, AuditContext::default())
 }
 
-fn redeem_command(request: &PermissionRequest, once: Option<&str>) -> Command {
+/// Commits different commands as one batch, and binds each reply to its name.
+macro_rules! commit_together {
+    ($app:expr; $($reply:ident = $command:expr),+ $(,)?) => {
+        $(let $reply = Arc::new(operation($command));)+
+        let batch: Vec<Arc<dyn AnyOperation>> = vec![$(Arc::clone(&$reply) as _),+];
+        commit(&$app.store, &batch).into_iter().for_each(|result| result.unwrap());
+        $(let $reply = $reply.take_reply().unwrap();)+
+    };
+}
+
+fn redeem_command(request: &PermissionRequest, once: Option<&str>) -> Redeem {
     let once = once.map(|key| IdempotencyKey::new(key).unwrap());
-    Command::Redeem { id: request.redeem_id, by: request.terms.target, idempotency_key: once }
+    Redeem { id: request.redeem_id, by: request.terms.target, idempotency_key: once }
 }
 
-fn commit_all(app: &TestApp, deeds: Vec<Command>) -> Vec<CommandResult> {
-    let operations: Vec<Operation> = deeds.into_iter().map(operation).collect();
-    commit(&app.store, &operations).into_iter().map(|verdict| verdict.unwrap()).collect()
+/// Commits commands of one kind as one batch.
+fn commit_all<C: Command>(app: &TestApp, commands: Vec<C>) -> Vec<C::Reply> {
+    let results = commit_batch(&app.store, commands.into_iter().map(operation).collect());
+    results.into_iter().map(|result| result.unwrap()).collect()
 }
 
 fn two_users(app: &TestApp) -> (TestUser, TestUser) {
@@ -56,8 +71,8 @@ fn new_request(
     }
 }
 
-fn count_redeemed(verdicts: &[CommandResult]) -> usize {
-    verdicts.iter().filter(|verdict| matches!(verdict, CommandResult::Redeemed(Ok(_)))).count()
+fn count_redeemed(replies: &[<Redeem as Command>::Reply]) -> usize {
+    replies.iter().filter(|reply| reply.is_ok()).count()
 }
 
 on_both_databases! {
@@ -65,7 +80,7 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let verdicts = commit_all(&app, vec![redeem_command(&request, None); 64]);
-        assert!(matches!(verdicts[0], CommandResult::Redeemed(Ok(_))), "the first is the first");
+        assert!(verdicts[0].is_ok(), "the first is the first");
         assert_eq!(count_redeemed(&verdicts), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);
@@ -75,12 +90,9 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         for round in 0..5 {
             let request = app.create_request(&ada, &grace, &app.bundle(&format!("Bundle {round}"), 6));
-            let batch: Vec<Operation> = (0..8).map(|_| operation(redeem_command(&request, None))).collect();
             let winners: usize = thread::scope(|scope| {
                 let racers: Vec<_> = (0..4).map(|_| scope.spawn(|| {
-                    let verdicts: Vec<CommandResult> =
-                        commit(&app.store, &batch).into_iter().map(|verdict| verdict.unwrap()).collect();
-                    count_redeemed(&verdicts)
+                    count_redeemed(&commit_all(&app, vec![redeem_command(&request, None); 8]))
                 })).collect();
                 racers.into_iter().map(|racer| racer.join().unwrap()).sum()
             });
@@ -94,22 +106,22 @@ on_both_databases! {
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let deeds = vec![redeem_command(&request, Some("a")), redeem_command(&request, Some("a")), redeem_command(&request, Some("b"))];
         let same_batch = commit_all(&app, deeds);
-        let CommandResult::Redeemed(Ok((grant, _))) = same_batch[0] else { panic!("{same_batch:?}") };
-        assert!(matches!(same_batch[1], CommandResult::Redeemed(Ok((again, _))) if again == grant));
-        assert!(matches!(same_batch[2], CommandResult::Redeemed(Err(RequestError::NotPending))));
+        let Ok((grant, _)) = &same_batch[0] else { panic!("{same_batch:?}") };
+        assert!(matches!(&same_batch[1], Ok((again, _)) if again == grant));
+        assert!(matches!(same_batch[2], Err(RequestError::NotPending)));
         let later = app.commit(redeem_command(&request, Some("a")));
-        assert!(matches!(later, CommandResult::Redeemed(Ok((again, _))) if again == grant));
+        assert!(matches!(later, Ok((again, _)) if again == *grant));
         app.advance(24 * 3_600);
-        assert!(matches!(app.commit(redeem_command(&request, Some("a"))), CommandResult::Redeemed(Err(RequestError::NotPending))));
+        assert!(matches!(app.commit(redeem_command(&request, Some("a"))), Err(RequestError::NotPending)));
     }
 
     async fn decline_and_redeem_in_one_batch_run_in_order(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let end = Command::CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) };
-        let verdicts = commit_all(&app, vec![end, redeem_command(&request, None)]);
-        assert!(matches!(verdicts[0], CommandResult::RequestClosed(Ok(RequestOutcome::Withdrawn))));
-        assert!(matches!(verdicts[1], CommandResult::Redeemed(Err(RequestError::NotPending))));
+        let end = CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) };
+        commit_together! { app; ended = end, redeemed = redeem_command(&request, None) }
+        assert_eq!(ended, Ok(RequestOutcome::Withdrawn));
+        assert!(matches!(redeemed, Err(RequestError::NotPending)));
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
     }
 
@@ -118,16 +130,19 @@ on_both_databases! {
         let bundle = app.bundle("Sleep", 6);
         let first = app.create_request(&ada, &grace, &bundle);
         let new = new_request(ada.user.id, grace.user.id, bundle.id);
-        let deeds = vec![Command::CreateRequest(new.clone()), Command::CreateRequest(new), redeem_command(&first, None)];
-        let verdicts = commit_all(&app, deeds);
-        let CommandResult::RequestCreated(Ok((second, ttl, _))) = &verdicts[0] else { panic!("{verdicts:?}") };
-        let CommandResult::RequestCreated(Ok((third, ..))) = &verdicts[1] else { panic!("{verdicts:?}") };
-        assert_eq!(*ttl, 0, "it was replaced in the same batch");
+        commit_together! {
+            app;
+            second = CreateRequest(new.clone()),
+            third = CreateRequest(new),
+            redeemed = redeem_command(&first, None),
+        }
+        let ((second, ttl, _), (third, ..)) = (second.unwrap(), third.unwrap());
+        assert_eq!(ttl, 0, "it was replaced in the same batch");
         assert!(first.id < second.id && second.id != third.id);
-        assert!(matches!(verdicts[2], CommandResult::Redeemed(Err(RequestError::NotPending))));
+        assert!(matches!(redeemed, Err(RequestError::NotPending)));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 3);
-        assert!(matches!(app.commit(redeem_command(third, None)), CommandResult::Redeemed(Ok(_))));
+        assert!(matches!(app.commit(redeem_command(&third, None)), Ok(_)));
     }
 
     async fn an_expired_request_is_replaced_by_the_next(app: TestApp) {
@@ -135,9 +150,9 @@ on_both_databases! {
         let bundle = app.bundle("Sleep", 6);
         let first = app.create_request(&ada, &grace, &bundle);
         app.advance(3_600);
-        assert!(matches!(app.commit(redeem_command(&first, None)), CommandResult::Redeemed(Err(RequestError::NotPending))));
+        assert!(matches!(app.commit(redeem_command(&first, None)), Err(RequestError::NotPending)));
         let second = app.create_request(&ada, &grace, &bundle);
-        assert!(matches!(app.commit(redeem_command(&second, None)), CommandResult::Redeemed(Ok(_))));
+        assert!(matches!(app.commit(redeem_command(&second, None)), Ok(_)));
     }
 
     async fn an_idempotency_key_identifies_one_request_for_a_day(app: TestApp) {
@@ -146,18 +161,18 @@ on_both_databases! {
         let idempotency_key = IdempotencyKey::new("k").ok();
         let new = NewPermissionRequest { idempotency_key, ..new_request(ada.user.id, grace.user.id, sleep.id) };
         let other = NewPermissionRequest { terms: Terms { bundle: heart.id, ..new.terms }, ..new.clone() };
-        let both = commit_all(&app, vec![Command::CreateRequest(new.clone()), Command::CreateRequest(new.clone()), Command::CreateRequest(other.clone())]);
-        let (CommandResult::RequestCreated(Ok((first, ..))), CommandResult::RequestCreated(Ok((again, ..)))) = (&both[0], &both[1]) else {
+        let both = commit_all(&app, vec![CreateRequest(new.clone()), CreateRequest(new.clone()), CreateRequest(other.clone())]);
+        let (Ok((first, ..)), Ok((again, ..))) = (&both[0], &both[1]) else {
             panic!("{both:?}")
         };
         assert_eq!(first.id, again.id);
-        assert!(matches!(both[2], CommandResult::RequestCreated(Err(CreateRequestError::IdempotencyKeyConflict))));
-        app.commit(redeem_command(first, None));
-        let CommandResult::RequestCreated(Ok((settled, ttl, _))) = app.commit(Command::CreateRequest(new.clone())) else { panic!() };
+        assert!(matches!(both[2], Err(CreateRequestError::IdempotencyKeyConflict)));
+        app.commit(redeem_command(first, None)).unwrap();
+        let Ok((settled, ttl, _)) = app.commit(CreateRequest(new.clone())) else { panic!() };
         assert_eq!((settled.id, ttl), (first.id, 0));
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
         app.advance(24 * 3_600);
-        let CommandResult::RequestCreated(Ok((next, ..))) = app.commit(Command::CreateRequest(other)) else { panic!() };
+        let Ok((next, ..)) = app.commit(CreateRequest(other)) else { panic!() };
         assert_ne!(next.id, first.id);
     }
 
@@ -166,33 +181,34 @@ on_both_databases! {
         let bundle = app.bundle("Sleep", 6);
         let request = app.create_request(&ada, &grace, &bundle);
         let terms = request.terms;
-        let verdicts = commit_all(&app, vec![
-            Command::GrantPermission(terms),
-            Command::GrantPermission(terms),
-            Command::CreateRequest(new_request(ada.user.id, grace.user.id, bundle.id)),
-            redeem_command(&request, None),
-        ]);
-        let CommandResult::PermissionGranted(Some(grant)) = verdicts[0] else { panic!("{verdicts:?}") };
-        assert!(matches!(verdicts[1], CommandResult::PermissionGranted(None)));
-        assert!(matches!(verdicts[2], CommandResult::RequestCreated(Err(CreateRequestError::AlreadyGranted))));
-        assert!(matches!(verdicts[3], CommandResult::Redeemed(Ok((same, _))) if same == grant), "by other means");
-        let back = Command::RevokePermission { id: grant.id, by: ada.user.id };
-        assert!(matches!(app.commit(back.clone()), CommandResult::PermissionRevoked(true)));
-        assert!(matches!(app.commit(back), CommandResult::PermissionRevoked(false)));
+        commit_together! {
+            app;
+            granted = GrantPermission(terms),
+            granted_again = GrantPermission(terms),
+            created = CreateRequest(new_request(ada.user.id, grace.user.id, bundle.id)),
+            redeemed = redeem_command(&request, None),
+        }
+        let grant = granted.unwrap();
+        assert_eq!(granted_again, None);
+        assert_eq!(created, Err(CreateRequestError::AlreadyGranted));
+        assert!(matches!(redeemed, Ok((same, _)) if same == grant), "by other means");
+        let back = RevokePermission { id: grant.id, by: ada.user.id };
+        assert!(app.commit(back.clone()));
+        assert!(!app.commit(back));
     }
 
     async fn redeeming_with_an_active_permission_returns_that_permission(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let CommandResult::PermissionGranted(Some(grant)) = app.commit(Command::GrantPermission(request.terms)) else { panic!("not given") };
+        let Some(grant) = app.commit(GrantPermission(request.terms)) else { panic!("not given") };
         for _ in 0..2 {
             let told = app.commit(redeem_command(&request, Some("a")));
-            assert!(matches!(told, CommandResult::Redeemed(Ok((same, _))) if same == grant), "{told:?}");
+            assert!(matches!(told, Ok((same, _)) if same == grant), "{told:?}");
         }
         app.assert_user_counters();
-        assert!(matches!(app.commit(Command::RevokePermission { id: grant.id, by: ada.user.id }), CommandResult::PermissionRevoked(true)));
+        assert!(app.commit(RevokePermission { id: grant.id, by: ada.user.id }));
         let told = app.commit(redeem_command(&request, Some("a")));
-        assert!(matches!(told, CommandResult::Redeemed(Err(RequestError::NotPending))), "{told:?}");
+        assert!(matches!(told, Err(RequestError::NotPending)), "{told:?}");
         app.assert_user_counters();
     }
 
@@ -201,18 +217,17 @@ on_both_databases! {
         let [declined, withdrawn, redeemed] =
             ["Sleep", "Heart", "Steps"].map(|name| app.create_request(&ada, &grace, &app.bundle(name, 6)));
         let end = |which, by: &TestUser| {
-            let told = app.commit(Command::CloseRequest { which, by: Authority::User(by.user.id) });
+            let told = app.commit(CloseRequest { which, by: Authority::User(by.user.id) });
             app.assert_user_counters();
-            let CommandResult::RequestClosed(told) = told else { panic!("{told:?}") };
             told
         };
         assert_eq!(end(RequestRef::Token(declined.redeem_id), &ada), Err(RequestError::NotAParty));
         assert_eq!(end(RequestRef::Token(declined.redeem_id), &grace), Ok(RequestOutcome::Declined));
         assert_eq!(end(RequestRef::Id(withdrawn.id), &ada), Ok(RequestOutcome::Withdrawn));
-        assert!(matches!(app.commit(redeem_command(&redeemed, None)), CommandResult::Redeemed(Ok(_))));
+        assert!(matches!(app.commit(redeem_command(&redeemed, None)), Ok(_)));
         app.assert_user_counters();
-        let back = Command::RevokePermission { id: BundlePermissionId(redeemed.id.0), by: grace.user.id };
-        assert!(matches!(app.commit(back), CommandResult::PermissionRevoked(true)));
+        let back = RevokePermission { id: BundlePermissionId(redeemed.id.0), by: grace.user.id };
+        assert!(app.commit(back));
         app.assert_user_counters();
         for (request, outcome) in [(declined, "declined"), (withdrawn, "withdrawn"), (redeemed, "approved")] {
             let subject = format!("subject = 'request:{}' AND action = 'request.{outcome}'", request.id);
@@ -225,12 +240,16 @@ on_both_databases! {
     async fn redeem_and_revoke_in_one_batch_leave_no_active_permission(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let back = Command::RevokePermission { id: BundlePermissionId(request.id.0), by: ada.user.id };
-        let verdicts = commit_all(&app, vec![back.clone(), redeem_command(&request, None), back.clone(), back]);
-        assert!(matches!(verdicts[0], CommandResult::PermissionRevoked(false)));
-        assert!(matches!(verdicts[1], CommandResult::Redeemed(Ok(_))));
-        assert!(matches!(verdicts[2], CommandResult::PermissionRevoked(true)));
-        assert!(matches!(verdicts[3], CommandResult::PermissionRevoked(false)));
+        let back = RevokePermission { id: BundlePermissionId(request.id.0), by: ada.user.id };
+        commit_together! {
+            app;
+            revoked_before = back.clone(),
+            redeemed = redeem_command(&request, None),
+            revoked = back.clone(),
+            revoked_again = back,
+        }
+        assert!(redeemed.is_ok());
+        assert_eq!([revoked_before, revoked, revoked_again], [false, true, false]);
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
         app.assert_user_counters();
     }
@@ -240,24 +259,25 @@ on_both_databases! {
         app.mailbox.stall(grace.email(), true);
         let (first, other) = (app.create_request(&ada, &grace, &app.bundle("Sleep", 6)), app.create_request(&ada, &grace, &app.bundle("Heart", 6)));
         let resend = |request: &PermissionRequest, by: &TestUser| {
-            Command::ResendMail { id: request.id, terms: request.terms, by: by.user.id }
+            ResendMail { id: request.id, terms: request.terms, by: by.user.id }
         };
         let mails = "SELECT count(*) AS n FROM outbox";
-        assert!(matches!(app.commit(resend(&first, &ada)), CommandResult::MailResent(Err(ResendMailError::AlreadyPending))));
+        assert!(matches!(app.commit(resend(&first, &ada)), Err(ResendMailError::AlreadyPending)));
         app.execute_raw("UPDATE outbox SET result = 'sent', finished_at = created_at, lease = NULL");
         let elsewhere = PermissionRequest { terms: other.terms, ..first.clone() };
-        let again = commit_all(&app, vec![
-            resend(&first, &ada),
-            resend(&first, &ada),
-            resend(&first, &grace),
-            resend(&elsewhere, &ada),
-            Command::CloseRequest { which: RequestRef::Id(other.id), by: Authority::User(ada.user.id) },
-            resend(&other, &ada),
-        ]);
-        assert!(matches!(again[0], CommandResult::MailResent(Ok(()))));
-        assert!(matches!(again[1], CommandResult::MailResent(Err(ResendMailError::AlreadyPending))));
-        for refused in [&again[2], &again[3], &again[5]] {
-            assert!(matches!(refused, CommandResult::MailResent(Err(ResendMailError::Request(_)))), "{again:?}");
+        commit_together! {
+            app;
+            resent = resend(&first, &ada),
+            resent_again = resend(&first, &ada),
+            by_the_target = resend(&first, &grace),
+            with_other_terms = resend(&elsewhere, &ada),
+            closed = CloseRequest { which: RequestRef::Id(other.id), by: Authority::User(ada.user.id) },
+            of_a_closed_request = resend(&other, &ada),
+        }
+        assert!(resent.is_ok() && closed.is_ok());
+        assert_eq!(resent_again, Err(ResendMailError::AlreadyPending));
+        for rejected in [by_the_target, with_other_terms, of_a_closed_request] {
+            assert!(matches!(rejected, Err(ResendMailError::Request(_))), "{rejected:?}");
         }
         assert_eq!(app.count(mails), 3);
         app.mailbox.stall(grace.email(), false);
@@ -267,26 +287,27 @@ on_both_databases! {
         let ((ada, grace), eve) = (two_users(&app), app.user("eve@example.org"));
         let (sleep, heart) = (app.bundle("Sleep", 6), app.bundle("Heart", 6));
         let first = app.create_request(&ada, &grace, &sleep);
-        let ask = |who: &TestUser, bundle: &Bundle| Command::CreateRequest(new_request(who.user.id, grace.user.id, bundle.id));
+        let ask = |who: &TestUser, bundle: &Bundle| CreateRequest(new_request(who.user.id, grace.user.id, bundle.id));
         let block = Block { target: grace.user.id, blocked: ada.user.id };
-        let verdicts = commit_all(&app, vec![
-            ask(&ada, &heart),
-            ask(&eve, &sleep),
-            Command::Block(block),
-            Command::Block(block),
-            ask(&ada, &sleep),
-            Command::Unblock(block),
-            Command::Unblock(block),
-            ask(&ada, &sleep),
-            redeem_command(&first, None),
-        ]);
-        assert!(matches!(&verdicts[0], CommandResult::RequestCreated(Ok((_, 0, _)))), "it died in the same batch");
-        assert!(matches!(&verdicts[1], CommandResult::RequestCreated(Ok((_, 3_600, _)))), "another's");
-        assert!(matches!(verdicts[2..4], [CommandResult::Blocked(true), CommandResult::Blocked(false)]));
-        assert!(matches!(verdicts[4], CommandResult::RequestCreated(Err(CreateRequestError::Blocked))));
-        assert!(matches!(verdicts[5..7], [CommandResult::Unblocked(true), CommandResult::Unblocked(false)]));
-        assert!(matches!(&verdicts[7], CommandResult::RequestCreated(Ok((_, 3_600, _)))));
-        assert!(matches!(verdicts[8], CommandResult::Redeemed(Err(RequestError::NotPending))));
+        commit_together! {
+            app;
+            before = ask(&ada, &heart),
+            by_another = ask(&eve, &sleep),
+            blocked = CreateBlock(block),
+            blocked_again = CreateBlock(block),
+            while_blocked = ask(&ada, &sleep),
+            unblocked = DeleteBlock(block),
+            unblocked_again = DeleteBlock(block),
+            after = ask(&ada, &sleep),
+            redeemed = redeem_command(&first, None),
+        }
+        assert!(matches!(before, Ok((_, 0, _))), "it was declined in the same batch");
+        assert!(matches!(by_another, Ok((_, 3_600, _))));
+        assert_eq!([blocked, blocked_again], [true, false]);
+        assert_eq!(while_blocked, Err(CreateRequestError::Blocked));
+        assert_eq!([unblocked, unblocked_again], [true, false]);
+        assert!(matches!(after, Ok((_, 3_600, _))));
+        assert!(matches!(redeemed, Err(RequestError::NotPending)));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL"), 2);
         assert_eq!(app.count("SELECT count(*) AS n FROM blocks"), 0);
         app.assert_user_counters();
@@ -295,13 +316,13 @@ on_both_databases! {
     async fn a_block_of_an_earlier_batch_applies_until_deleted(app: TestApp) {
         let ((ada, grace), bundle) = (two_users(&app), app.bundle("Sleep", 6));
         let block = Block { target: grace.user.id, blocked: ada.user.id };
-        let ask = || app.commit(Command::CreateRequest(new_request(ada.user.id, grace.user.id, bundle.id)));
-        assert!(matches!(app.commit(Command::Block(block)), CommandResult::Blocked(true)));
-        assert!(matches!(app.commit(Command::Block(block)), CommandResult::Blocked(false)));
-        assert!(matches!(ask(), CommandResult::RequestCreated(Err(CreateRequestError::Blocked))));
-        assert!(matches!(app.commit(Command::Unblock(block)), CommandResult::Unblocked(true)));
-        assert!(matches!(app.commit(Command::Unblock(block)), CommandResult::Unblocked(false)));
-        assert!(matches!(ask(), CommandResult::RequestCreated(Ok(_))));
+        let ask = || app.commit(CreateRequest(new_request(ada.user.id, grace.user.id, bundle.id)));
+        assert!(app.commit(CreateBlock(block)));
+        assert!(!app.commit(CreateBlock(block)));
+        assert!(matches!(ask(), Err(CreateRequestError::Blocked)));
+        assert!(app.commit(DeleteBlock(block)));
+        assert!(!app.commit(DeleteBlock(block)));
+        assert!(ask().is_ok());
     }
 
     async fn a_bad_operation_fails_alone(app: TestApp) {
@@ -309,24 +330,26 @@ on_both_databases! {
         let bundle = app.bundle("Sleep", 6);
         let request = app.create_request(&ada, &grace, &bundle);
         let unknown = countersign::domain::bundle::BundleId(4_711);
-        let bad = Command::CreateRequest(new_request(ada.user.id, grace.user.id, unknown));
-        let mut operations: Vec<Operation> = (0..9).map(|_| operation(redeem_command(&request, None))).collect();
-        operations.insert(4, operation(bad));
-        let answers = commit(&app.store, &operations);
-        assert!(matches!(answers[0], Ok(CommandResult::Redeemed(Ok(_)))));
-        assert!(answers[4].is_err());
-        assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
+        let bad = CreateRequest(new_request(ada.user.id, grace.user.id, unknown));
+        let first = Arc::new(operation(redeem_command(&request, None)));
+        let mut batch: Vec<Arc<dyn AnyOperation>> = vec![Arc::clone(&first) as _];
+        batch.extend((1..9).map(|_| Arc::new(operation(redeem_command(&request, None))) as _));
+        batch.insert(4, Arc::new(operation(bad)));
+        let results = commit(&app.store, &batch);
+        assert!(results[0].is_ok() && first.take_reply().unwrap().is_ok());
+        assert!(results[4].is_err());
+        assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
     }
 
     async fn a_request_without_an_id_cannot_be_referenced_by_id(app: TestApp) {
         let (ada, grace) = two_users(&app);
-        let ask = Command::CreateRequest(new_request(ada.user.id, grace.user.id, app.bundle("Sleep", 6).id));
+        let ask = CreateRequest(new_request(ada.user.id, grace.user.id, app.bundle("Sleep", 6).id));
         let zero = RequestRef::Id(countersign::domain::permission_request::RequestId(0));
-        let end = Command::CloseRequest { which: zero, by: Authority::User(ada.user.id) };
-        let verdicts = commit_all(&app, vec![ask, end]);
-        assert!(matches!(&verdicts[0], CommandResult::RequestCreated(Ok((_, 3_600, _)))));
-        assert!(matches!(verdicts[1], CommandResult::RequestClosed(Err(RequestError::NotPending))));
+        let end = CloseRequest { which: zero, by: Authority::User(ada.user.id) };
+        commit_together! { app; created = ask, ended = end }
+        assert!(matches!(created, Ok((_, 3_600, _))));
+        assert_eq!(ended, Err(RequestError::NotPending));
     }
 
     async fn a_locked_row_delays_only_its_own_operation(app: TestApp) {
@@ -339,11 +362,11 @@ on_both_databases! {
         let free = app.create_request(&ada, &grace, &app.bundle("Free", 6));
         let mut holder = PgConnection::establish(&app.database_url).unwrap();
         holder.batch_execute(&format!("BEGIN; SELECT 1 FROM permission_requests WHERE id = {} FOR UPDATE", held.id)).unwrap();
-        let answers = commit(&app.store, &[operation(redeem_command(&held, None)), operation(redeem_command(&free, None))]);
+        let answers = commit_batch(&app.store, vec![operation(redeem_command(&held, None)), operation(redeem_command(&free, None))]);
         assert!(answers[0].is_err());
-        assert!(matches!(answers[1], Ok(CommandResult::Redeemed(Ok(_)))), "{answers:?}");
+        assert!(matches!(answers[1], Ok(Ok(_))), "{answers:?}");
         holder.batch_execute("COMMIT").unwrap();
-        assert!(matches!(app.commit(redeem_command(&held, None)), CommandResult::Redeemed(Ok(_))));
+        assert!(matches!(app.commit(redeem_command(&held, None)), Ok(_)));
     }
 
     async fn a_change_between_decision_and_write_triggers_a_new_decision(app: TestApp) {
@@ -359,7 +382,7 @@ on_both_databases! {
             "BEGIN; UPDATE permission_requests SET outcome = 'withdrawn', closed_at = now() WHERE id = {}", gone.id
         )).unwrap();
         let answers = thread::scope(|scope| {
-            let batch = scope.spawn(|| commit(&app.store, &[operation(redeem_command(&gone, None)), operation(redeem_command(&here, None))]));
+            let batch = scope.spawn(|| commit_batch(&app.store, vec![operation(redeem_command(&gone, None)), operation(redeem_command(&here, None))]));
             // It has read what is not committed yet as open, and waits to write it.
             while app.count("SELECT count(*) AS n FROM pg_locks WHERE NOT granted") == 0 {
                 assert!(!batch.is_finished(), "it waits");
@@ -367,8 +390,8 @@ on_both_databases! {
             other.batch_execute("COMMIT").unwrap();
             batch.join().unwrap()
         });
-        assert!(matches!(answers[0], Ok(CommandResult::Redeemed(Err(RequestError::NotPending)))), "{answers:?}");
-        assert!(matches!(answers[1], Ok(CommandResult::Redeemed(Ok(_)))), "{answers:?}");
+        assert!(matches!(answers[0], Ok(Err(RequestError::NotPending))), "{answers:?}");
+        assert!(matches!(answers[1], Ok(Ok(_))), "{answers:?}");
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
     }
 
@@ -376,7 +399,7 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         app.grant_role("hub", &ada, Role::Admin);
         app.grant_role("hub", &grace, Role::Manager);
-        let new = |creator: &TestUser, mask: i64| Command::CreateExport(NewExportToken {
+        let new = |creator: &TestUser, mask: i64| CreateExport(NewExportToken {
             creator: creator.user.id,
             hub: HubId::new("hub").unwrap(),
             node: NodeId::new("node").unwrap(),
@@ -384,15 +407,14 @@ on_both_databases! {
             expiry: ExpiryHours::DEFAULT,
         });
         let made = commit_all(&app, vec![new(&ada, 2), new(&grace, 2), new(&ada, 32)]);
-        let CommandResult::ExportCreated(Ok((export, token))) = &made[0] else { panic!("{made:?}") };
-        assert!(matches!(made[1], CommandResult::ExportCreated(Err(_))));
-        assert!(matches!(made[2], CommandResult::ExportCreated(Err(_))));
-        let revoke = |which: &str, by| Command::RevokeExport { which: ExportTokenRef::parse(which).unwrap(), by };
+        let Ok((export, token)) = &made[0] else { panic!("{made:?}") };
+        assert!(made[1].is_err() && made[2].is_err());
+        let revoke = |which: &str, by| RevokeExport { which: ExportTokenRef::parse(which).unwrap(), by };
         let by_grace = app.commit(revoke(&token.expose(), Authority::User(grace.user.id)));
-        assert!(matches!(by_grace, CommandResult::ExportRevoked(None)));
+        assert_eq!(by_grace, None);
         for _ in 0..2 {
             let revoked = app.commit(revoke(&export.id.to_string(), Authority::User(ada.user.id)));
-            assert!(matches!(revoked, CommandResult::ExportRevoked(Some(_))));
+            assert!(revoked.is_some());
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'export.revoked'"), 1);
     }

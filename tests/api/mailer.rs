@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
-use countersign::store::ledger::{Command, RequestRef};
+use countersign::store::ledger::{CloseRequest, RequestRef};
 use countersign::store::outbox;
 
 use crate::helpers::{TestApp, TestUser, token_in};
@@ -71,7 +71,7 @@ on_both_databases! {
         app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 1);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         wait_for_count(&app, DEFERRED, 1).await;
-        app.commit(Command::CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) });
+        app.commit(CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) }).unwrap();
         app.advance(60);
         wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
         assert!(app.mailbox.sent().is_empty());
@@ -128,7 +128,7 @@ on_both_databases! {
         app.advance(60);
         let lost = app.store.write(|conn| {
             let now = conn.now()?;
-            outbox::claim(conn, uuid::Uuid::nil(), 10, now, now.plus_seconds(60))
+            outbox::claim(conn, outbox::OutboxKind::Mail, uuid::Uuid::nil(), 10, now, now.plus_seconds(60))
         }).unwrap();
         if lost.is_empty() {
             // This server was quicker: then it has been sent already.
@@ -140,7 +140,7 @@ on_both_databases! {
         assert_eq!(app.mails(1).await.len(), 1);
         let stale = app.store.write(|conn| {
             let now = conn.now()?;
-            outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::MailResult::Failed, None, now)
+            outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::OutboxResult::Failed, None, now)
         }).unwrap();
         assert!(stale.is_empty(), "a mark under a lost lease counts for nothing");
     }

@@ -16,6 +16,7 @@ mod authz;
 mod command_line;
 mod counters;
 mod database_outage;
+mod examples;
 mod health;
 mod hexo;
 mod hexo_audit;

@@ -17,7 +17,7 @@ on_both_databases! {
         let document: Value = answer.json().await.unwrap();
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
-        assert_eq!(document, serde_json::to_value(countersign::http::openapi::document()).unwrap());
+        assert_eq!(document, serde_json::to_value(countersign::http::openapi::document::document()).unwrap());
     }
 
     async fn the_docs_page_loads_only_local_files_and_no_inline_script(app: TestApp) {

@@ -1,10 +1,12 @@
 //! Rounds to the outbox: many marks in one transaction, each judged by itself.
 
-use countersign::actors::delivery_report::{DeliveryOutcome, DeliveryReport, LeasedMail};
-use countersign::actors::outbox_sync::{ClaimedMail, OutboxSync, SyncOutcome};
+use countersign::actors::delivery_report::DeliveryReport;
+use countersign::actors::outbox_sync::{OutboxSync, SyncOutcome};
 use countersign::domain::user::Authority;
-use countersign::store::ledger::{Command, RequestRef};
-use countersign::store::{AsyncStore, Clock, Store, outbox};
+use countersign::store::claimed_mails::ClaimedMail;
+use countersign::store::ledger::{CloseRequest, RequestRef};
+use countersign::store::outbox::{self, DeliveryOutcome, LeasedItem};
+use countersign::store::{AsyncStore, Clock, Store};
 use uuid::Uuid;
 
 use crate::helpers::{Backend, TestApp};
@@ -24,14 +26,14 @@ impl OutboxFixture {
             app.create_request(&ada, &app.user(&format!("target{nth}@example.org")), &bundle);
         }
         let store = Store::connect(&app.database_url.parse().unwrap(), 2, Clock::Database).unwrap();
-        let async_store = AsyncStore::acquired(store.clone(), 2);
+        let async_store = AsyncStore::new(store.clone(), 2);
         Self { app, store, async_store }
     }
 
     async fn sync(
         &self,
         marks: Vec<DeliveryReport>,
-        renewals: Vec<LeasedMail>,
+        renewals: Vec<LeasedItem>,
         wanted: usize,
     ) -> SyncOutcome {
         OutboxSync { reports: marks, renewals, claim_limit: wanted }.run(&self.async_store).await
@@ -50,10 +52,10 @@ impl OutboxFixture {
             .write(|conn| {
                 let now = conn.now()?;
                 // Due at once, and so the only one that is.
-                outbox::release(conn, letter.leased_mail.lease, &[letter.leased_mail.mail], now)?;
-                outbox::claim(conn, thief, 1, now, now.plus_seconds(60))
+                outbox::release(conn, letter.item.lease, &[letter.item.id], now)?;
+                outbox::claim(conn, outbox::OutboxKind::Mail, thief, 1, now, now.plus_seconds(60))
             })
-            .map(|claimed| assert_eq!(claimed[0].id, letter.leased_mail.mail))
+            .map(|claimed| assert_eq!(claimed[0].id, letter.item.id))
             .unwrap();
     }
 
@@ -76,7 +78,7 @@ impl OutboxFixture {
 }
 
 fn sent_report(letter: &ClaimedMail) -> DeliveryReport {
-    DeliveryReport::new(letter.leased_mail, DeliveryOutcome::Sent)
+    DeliveryReport::new(letter.item, DeliveryOutcome::Sent)
 }
 
 const BOTH_BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
@@ -110,10 +112,9 @@ async fn each_delivery_report_is_stored() {
             DeliveryOutcome::NotAttempted,
             DeliveryOutcome::Failed("550 no".to_owned()),
             DeliveryOutcome::Sent,
-            DeliveryOutcome::Deferred(1, "451 later".to_owned()),
+            DeliveryOutcome::Deferred { delay_seconds: 5, error: "451 later".to_owned() },
         ];
-        let marks =
-            letters.iter().zip(fates).map(|(letter, fate)| DeliveryReport::new(letter.leased_mail, fate));
+        let marks = letters.iter().zip(fates).map(|(letter, fate)| DeliveryReport::new(letter.item, fate));
         let returned = owing.sync(marks.collect(), Vec::new(), 0).await;
         assert!(returned.ok && returned.unwritten.is_empty());
         assert_eq!(owing.count_mails("result = 'sent' AND last_error IS NULL"), 2);
@@ -122,7 +123,7 @@ async fn each_delivery_report_is_stored() {
         assert_eq!(owing.count_mails("lease IS NOT NULL"), 0);
         let again = owing.claim(5).await;
         assert_eq!(again.len(), 1, "what was not tried is due at once, what was put off is not");
-        assert_eq!((again[0].leased_mail.mail, again[0].attempts), (letters[1].leased_mail.mail, 1));
+        assert_eq!((again[0].item.id, again[0].attempts), (letters[1].item.id, 1));
     }
 }
 
@@ -138,8 +139,7 @@ async fn a_report_with_a_lost_lease_does_not_affect_others() {
             DeliveryOutcome::Failed("550 no".to_owned()),
             DeliveryOutcome::Sent,
         ];
-        let marks =
-            letters.iter().zip(fates).map(|(letter, fate)| DeliveryReport::new(letter.leased_mail, fate));
+        let marks = letters.iter().zip(fates).map(|(letter, fate)| DeliveryReport::new(letter.item, fate));
         let returned = owing.sync(marks.collect(), Vec::new(), 0).await;
         assert!(returned.ok && returned.unwritten.is_empty());
         assert_eq!((owing.count_mails("result = 'sent'"), owing.count_mails("result = 'failed'")), (2, 1));
@@ -154,8 +154,7 @@ async fn a_report_the_database_rejects_does_not_affect_others_and_is_dropped() {
         let letters = owing.claim(3).await;
         owing.reject_text("unspeakable");
         let mut marks: Vec<DeliveryReport> = letters.iter().map(sent_report).collect();
-        marks[1] =
-            DeliveryReport::new(letters[1].leased_mail, DeliveryOutcome::Failed("unspeakable".to_owned()));
+        marks[1] = DeliveryReport::new(letters[1].item, DeliveryOutcome::Failed("unspeakable".to_owned()));
         for _ in 0..4 {
             let returned = owing.sync(marks, Vec::new(), 0).await;
             assert_eq!((returned.ok, returned.unwritten.len()), (false, 1));
@@ -173,7 +172,7 @@ async fn leases_are_renewed_in_one_sync_and_lost_ones_reported() {
         let owing = OutboxFixture::new(backend, 3);
         let letters = owing.claim(3).await;
         owing.reassign_lease(&letters[2]);
-        let tenures: Vec<LeasedMail> = letters.iter().map(|letter| letter.leased_mail).collect();
+        let tenures: Vec<LeasedItem> = letters.iter().map(|letter| letter.item).collect();
         let returned = owing.sync(Vec::new(), tenures.clone(), 3).await;
         assert_eq!(returned.lost_leases, [tenures[2]]);
         assert!(returned.mails.is_empty(), "all of them are somebody's");
@@ -191,10 +190,8 @@ async fn a_sync_without_demand_claims_nothing() {
         let withdrawn = app.create_request(&ada, &grace, &bundle);
         app.create_request(&ada, &edsger, &bundle);
         app.create_request(&ada, &alan, &bundle);
-        app.commit(Command::CloseRequest {
-            which: RequestRef::Id(withdrawn.id),
-            by: Authority::User(ada.user.id),
-        });
+        app.commit(CloseRequest { which: RequestRef::Id(withdrawn.id), by: Authority::User(ada.user.id) })
+            .unwrap();
         app.disable(&edsger);
         let letters = owing.claim(3).await;
         assert_eq!(letters.len(), 1);

@@ -1,22 +1,29 @@
 //! How PostgreSQL goes about the queries that every request pays for.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission::{Mask, Role};
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
+use countersign::domain::terms::Terms;
 use countersign::domain::validated_text::IdempotencyKey;
-use countersign::store::audit_log_reader::{self, AuditLogFilter};
-use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::audit_log::{self, AuditLogFilter};
+use countersign::store::ledger::{
+    self, AnyOperation, Command, CreateExport, CreateRequest, GrantPermission, Operation, Redeem,
+};
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::{Clock, LimitOffset, Store};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::helpers::{Backend, TestApp};
+use crate::helpers::{Backend, TestApp, commit_batch};
+
+fn operation<C: Command>(command: C) -> Arc<Operation<C>> {
+    Arc::new(Operation::new(command, AuditContext::default()))
+}
 
 /// A plan of `= ANY` that was made while the table was tiny stays a sequential
 /// scan, unless it has no other way than the index.
@@ -25,14 +32,14 @@ async fn a_lookup_uses_the_index_after_the_table_grew() {
     let app = TestApp::spawn(Backend::Postgres);
     let ada = app.user("ada@example.org");
     app.grant_role("hub", &ada, Role::Owner);
-    let deed = Command::CreateExport(NewExportToken {
+    let deed = CreateExport(NewExportToken {
         creator: ada.user.id,
         hub: HubId::new("hub").unwrap(),
         node: NodeId::new("node").unwrap(),
         mask: Mask::READ,
         expiry: ExpiryHours::DEFAULT,
     });
-    let CommandResult::ExportCreated(Ok((export, _))) = app.commit(deed) else { panic!("no token") };
+    let Ok((export, _)) = app.commit(deed) else { panic!("no token") };
     let asked: Vec<LookupKey> = std::iter::repeat_n(LookupKey::ExportToken(export.id), 64).collect();
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
     // Enough for the connection to keep the statement, and a generic plan if it may.
@@ -77,7 +84,7 @@ async fn a_batch_reads_only_its_own_rows() {
     // Statistics of a day when nothing stood yet.
     conn.batch_execute("VACUUM ANALYZE permission_requests").unwrap();
     let batch = |nth: usize| {
-        let redeem = Command::Redeem { id: asked[nth].redeem_id, by: grace.user.id, idempotency_key: None };
+        let redeem = Redeem { id: asked[nth].redeem_id, by: grace.user.id, idempotency_key: None };
         let new = NewPermissionRequest {
             terms: asked[nth + 1].terms,
             asked_by: ada.user.id,
@@ -85,15 +92,14 @@ async fn a_batch_reads_only_its_own_rows() {
             redeem_page: None,
             idempotency_key: Some(IdempotencyKey::new(&nth.to_string()).unwrap()),
         };
-        let deeds = [
-            redeem.clone(),
-            redeem.clone(),
-            Command::CreateRequest(new),
-            Command::GrantPermission(asked[nth].terms),
+        let mixed: [Arc<dyn AnyOperation>; 4] = [
+            operation(redeem.clone()),
+            operation(redeem.clone()),
+            operation(CreateRequest(new)),
+            operation(GrantPermission(asked[nth].terms)),
         ];
-        let apart = deeds.map(|deed| Operation::new(deed, AuditContext::default()));
-        for operations in [apart.as_slice(), &[Operation::new(redeem, AuditContext::default())]] {
-            ledger::commit(&store, operations).into_iter().for_each(|verdict| drop(verdict.unwrap()));
+        for operations in [mixed.as_slice(), &[operation(redeem) as _]] {
+            ledger::commit(&store, operations).into_iter().for_each(|result| result.unwrap());
         }
     };
     (0..10).for_each(batch);
@@ -137,11 +143,11 @@ async fn a_limit_check_reads_only_its_own_rows() {
             redeem_page: None,
             idempotency_key: None,
         };
-        let asks = [(); 4].map(|()| {
-            Operation::new(Command::CreateRequest(new.clone()), AuditContext::default()).with_limits(limits)
+        let operations = [(); 4].map(|()| {
+            Operation::new(CreateRequest(new.clone()), AuditContext::default()).with_limits(limits)
         });
-        for verdict in ledger::commit(&store, &asks) {
-            assert!(matches!(verdict, Ok(CommandResult::RequestCreated(Ok((.., left)))) if left.len() == 3));
+        for result in commit_batch(&store, operations.into()) {
+            assert!(matches!(result, Ok(Ok((.., quotas))) if quotas.len() == 3));
         }
     };
     (0..10).for_each(batch);
@@ -188,12 +194,11 @@ async fn the_audit_log_reads_only_the_requested_page() {
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
     let before = rows_read(&mut conn, "audit_log");
     for filter in &filters {
-        let found = store
-            .read(|conn| audit_log_reader::list(conn, filter, LimitOffset { limit: 20, offset: 0 }))
-            .unwrap();
+        let found =
+            store.read(|conn| audit_log::list(conn, filter, LimitOffset { limit: 20, offset: 0 })).unwrap();
         assert_eq!((found.total, found.rows[0].action.as_str()), (1, "request.created"), "{filter:?}");
     }
-    let all = store.read(|conn| audit_log_reader::list_newest(conn, &AuditLogFilter::default(), 20)).unwrap();
+    let all = store.read(|conn| audit_log::list_newest(conn, &AuditLogFilter::default(), 20)).unwrap();
     assert_eq!(all.len(), 20);
     drop(store);
     let read = rows_read_since(&mut conn, "audit_log", before);

@@ -3,15 +3,16 @@
 use std::thread;
 
 use countersign::domain::audit::AuditContext;
-use countersign::domain::bundle_permission::Terms;
+use countersign::domain::bundle::Bundle;
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
-use countersign::store::ledger::{Command, CommandResult, Operation, commit};
+use countersign::domain::terms::Terms;
+use countersign::store::ledger::{CreateRequest, Operation};
 use countersign::store::rate_limits;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, Backend, TestApp, TestUser, send_concurrently};
+use crate::helpers::{AsUser, Backend, TestApp, TestUser, commit_batch, send_concurrently};
 use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
 use crate::mailer::wait_for_count;
 
@@ -248,22 +249,22 @@ on_both_databases! {
         let bundles: Vec<_> = (0..16).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
         for round in 0..6 {
             let (ada, grace) = (app.user(&format!("a{round}@example.org")), app.user(&format!("g{round}@example.org")));
-            let batch: Vec<Operation> = bundles.iter().map(|bundle| {
-                let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
-                let new = NewPermissionRequest { terms, asked_by: ada.user.id, lifetime_seconds: 3_600, redeem_page: None, idempotency_key: None };
-                Operation::new(Command::CreateRequest(new), AuditContext::default()).with_limits(limits)
-            }).collect();
-            // Meters that nobody has used before, and those that somebody has.
-            let before = round % 2;
-            let made = |verdicts: Vec<_>| {
-                verdicts.into_iter().filter(|verdict| matches!(verdict, Ok(CommandResult::RequestCreated(Ok(_))))).count()
+            let operations = |bundles: &[Bundle]| -> Vec<Operation<CreateRequest>> {
+                bundles.iter().map(|bundle| {
+                    let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
+                    let new = NewPermissionRequest { terms, asked_by: ada.user.id, lifetime_seconds: 3_600, redeem_page: None, idempotency_key: None };
+                    Operation::new(CreateRequest(new), AuditContext::default()).with_limits(limits)
+                }).collect()
             };
-            assert_eq!(made(commit(&app.store, &batch[..before])), before);
+            // Keys that no request has used before, and keys that one has used.
+            let before = round % 2;
+            let created = |bundles: &[Bundle]| {
+                let results = commit_batch(&app.store, operations(bundles));
+                results.into_iter().filter(|result| matches!(result, Ok(Ok(_)))).count()
+            };
+            assert_eq!(created(&bundles[..before]), before);
             let let_in: usize = thread::scope(|scope| {
-                let racers: Vec<_> = (0..4).map(|nth| {
-                    let own = &batch[4 * nth..4 * nth + 4];
-                    scope.spawn(|| made(commit(&app.store, own)))
-                }).collect();
+                let racers: Vec<_> = bundles.chunks(4).map(|own| scope.spawn(|| created(own))).collect();
                 racers.into_iter().map(|racer| racer.join().unwrap()).sum()
             });
             assert_eq!(let_in + before, 10, "round {round}");

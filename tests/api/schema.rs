@@ -3,7 +3,7 @@
 
 use countersign::domain::block::Block;
 use countersign::domain::permission::Role;
-use countersign::store::ledger::Command;
+use countersign::store::ledger::CreateBlock;
 use countersign::store::requests;
 use diesel::prelude::*;
 
@@ -82,7 +82,7 @@ on_both_databases! {
         app.grant_role("hub", &ada, Role::Admin);
         app.export(&ada);
         app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        app.commit(Command::Block(Block { target: grace.user.id, blocked: eve.user.id }));
+        app.commit(CreateBlock(Block { target: grace.user.id, blocked: eve.user.id }));
         app.password_link(&ada);
         app.signed_in(&ada);
         app.execute_raw("INSERT INTO rate_limits (key, theoretical_arrival) SELECT 'meter', created_at FROM users WHERE id = 1");

@@ -7,9 +7,8 @@
 
 use std::process;
 
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission::Role;
-use countersign::store::ledger::Command;
+use countersign::store::ledger::GrantPermission;
 use serde_json::{Value, json};
 
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
@@ -42,7 +41,7 @@ impl ApiFixture {
         app.grant_role("hub", &grace, Role::Owner);
         for name in ["One", "Two", "Three"] {
             let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
-            app.commit(Command::GrantPermission(terms));
+            app.commit(GrantPermission(terms));
         }
         let requests =
             (0..20).map(|nth| app.create_request(&ada, &grace, &app.bundle(&format!("Request {nth}"), 6)));

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use countersign::domain::audit::AuditContext;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
-use countersign::store::ledger::{self, Command, CommandResult, Operation};
+use countersign::store::ledger::{CreateRequest, Operation};
 use reqwest::{Client, Method};
 use serde_json::json;
 
-use crate::helpers::{TestApp, TestUser};
+use crate::helpers::{TestApp, TestUser, commit_batch};
 use crate::server::Server;
 
 /// Every request is answered within two seconds; and a machine that has other things
@@ -98,16 +97,15 @@ impl LoadFixture {
             redeem_page: None,
             idempotency_key: None,
         };
-        let operations: Vec<Operation> = (0..open)
-            .map(|nth| Operation::new(Command::CreateRequest(new(nth)), AuditContext::default()))
-            .collect();
-        let verdicts = operations.chunks(256).flat_map(|batch| ledger::commit(&app.store, batch));
-        let open = verdicts.enumerate().map(|(nth, verdict)| match verdict.unwrap() {
-            CommandResult::RequestCreated(Ok((request, ..))) => {
+        let operation = |nth| Operation::new(CreateRequest(new(nth)), AuditContext::default());
+        let batch = |first: usize| (first..open.min(first + 256)).map(operation).collect();
+        let results = (0..open).step_by(256).flat_map(|first| commit_batch(&app.store, batch(first)));
+        let open = results.enumerate().map(|(nth, result)| match result.unwrap() {
+            Ok((request, ..)) => {
                 let token = app.redeem_token(&request);
                 (request, token, nth % 16)
             }
-            verdict => panic!("not asked: {verdict:?}"),
+            Err(error) => panic!("not created: {error}"),
         });
         let open_requests = Arc::new(open.collect());
         let client = client();

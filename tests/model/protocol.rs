@@ -14,18 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use countersign::actors::batch_queue::{BatchId, BatchQueue, QueueItem, QueueLimits, TimeoutKind};
-use countersign::actors::registry::RowKey;
-use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::BundleId;
-use countersign::domain::bundle_permission::Terms;
 use countersign::domain::permission_request::{
     NewPermissionRequest, PermissionRequest, Redemption, RequestClosure, RequestId, RequestOutcome,
 };
+use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::RedeemId;
 use countersign::domain::user::{Authority, UserId};
 use countersign::domain::validated_text::IdempotencyKey;
-use countersign::store::ledger::{Command, Operation, RequestRef};
+use countersign::store::ledger::{CloseRequest, Command, CreateRequest, Redeem, RequestRef, RowKey};
 use stateright::{Model, Property};
 use uuid::Uuid;
 
@@ -90,31 +88,32 @@ pub struct Job {
 }
 
 impl Job {
-    fn key(&self) -> Option<IdempotencyKey> {
+    fn idempotency_key(&self) -> Option<IdempotencyKey> {
         let key = || IdempotencyKey::new(&format!("client {}", self.attempt.client)).unwrap();
         (self.request == ClientRequest::RedeemWithKey).then(key)
     }
 
-    /// The real deed.
-    fn command(&self) -> Command {
+    /// The key of the real command.
+    fn row_key(&self) -> Option<RowKey> {
         let id = RedeemId(Uuid::nil());
         match self.request {
             ClientRequest::Redeem | ClientRequest::RedeemWithKey => {
-                Command::Redeem { id, by: TARGET, idempotency_key: self.key() }
+                Redeem { id, by: TARGET, idempotency_key: self.idempotency_key() }.row_key()
             }
             ClientRequest::Decline => {
-                Command::CloseRequest { which: RequestRef::Token(id), by: Authority::User(TARGET) }
+                CloseRequest { which: RequestRef::Token(id), by: Authority::User(TARGET) }.row_key()
             }
             ClientRequest::Withdraw => {
-                Command::CloseRequest { which: RequestRef::Id(RequestId(1)), by: Authority::User(GRANTEE) }
+                CloseRequest { which: RequestRef::Id(RequestId(1)), by: Authority::User(GRANTEE) }.row_key()
             }
-            ClientRequest::Replace => Command::CreateRequest(NewPermissionRequest {
+            ClientRequest::Replace => CreateRequest(NewPermissionRequest {
                 terms: TERMS,
                 asked_by: GRANTEE,
                 lifetime_seconds: 60,
                 redeem_page: None,
                 idempotency_key: None,
-            }),
+            })
+            .row_key(),
         }
     }
 
@@ -126,8 +125,8 @@ impl Job {
 impl QueueItem for Job {
     type Key = RowKey;
 
-    fn keys(&self) -> Vec<RowKey> {
-        Operation::new(self.command(), AuditContext::default()).keys()
+    fn key(&self) -> Option<RowKey> {
+        self.row_key()
     }
 }
 
@@ -317,7 +316,7 @@ impl Protocol {
             let end = |request: &mut PermissionRequest, by| request.close(Authority::User(by), NOW).is_ok();
             let (fresh, answer) = match job.request {
                 ClientRequest::Redeem | ClientRequest::RedeemWithKey => {
-                    match request.redeem(TARGET, job.key().as_ref(), granted, NOW) {
+                    match request.redeem(TARGET, job.idempotency_key().as_ref(), granted, NOW) {
                         Ok(Redemption::First) => (true, Response::Granted),
                         Ok(Redemption::Replay) if granted => (false, Response::Granted),
                         Ok(Redemption::Replay) | Err(_) => (false, Response::NotPending),

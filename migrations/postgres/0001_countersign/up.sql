@@ -24,15 +24,15 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_of_user ON api_keys (user_id, id);
 
--- Who is signed in at the pages, by the cookie of this id.
+-- Sessions of the pages. The cookie contains the id and a secret.
 CREATE TABLE sessions (
     id         uuid PRIMARY KEY,
     user_id    bigint NOT NULL REFERENCES users,
     digest     bytea NOT NULL CHECK (length(digest) = 32),
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    ip    text,
-    user_agent     text
+    ip         text,
+    user_agent text
 );
 CREATE INDEX sessions_of_user ON sessions (user_id, id);
 
@@ -70,15 +70,16 @@ CREATE TABLE export_tokens (
 );
 CREATE INDEX export_tokens_of_creator ON export_tokens (creator, id DESC);
 
--- Apart from the tokens, so that counting a use never touches a token's row.
+-- A table of its own, so that counting a use does not update the token's row.
 CREATE TABLE export_uses (
     token_id     uuid PRIMARY KEY REFERENCES export_tokens ON DELETE CASCADE,
     uses         bigint NOT NULL,
     last_used_at timestamptz NOT NULL
 );
 
--- A permission, from being asked for to its end, in one row: that a request is
--- redeemed and that the permission stands are one write, and cannot come apart.
+-- A request and the permission that results from it are one row, so that approving the request
+-- and granting the permission are one write.
+-- `create_key` and `redeem_key` are idempotency keys: `<user>:<key>`, and the key alone.
 CREATE TABLE permission_requests (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     redeem_id    uuid NOT NULL UNIQUE,
@@ -89,10 +90,10 @@ CREATE TABLE permission_requests (
     redeem_page  text,
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL,
-    create_key  text,
+    create_key   text,
     closed_at    timestamptz,
     outcome      text CHECK (outcome IN ('approved', 'granted', 'declined', 'withdrawn', 'replaced', 'expired')),
-    redeem_key  text,
+    redeem_key   text,
     active       boolean NOT NULL DEFAULT false,
     terms        text COLLATE "C" NOT NULL GENERATED ALWAYS AS
         (user_target::text || ':' || user_allowed::text || ':' || bundle_id::text) STORED,
@@ -100,54 +101,53 @@ CREATE TABLE permission_requests (
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
     CHECK (NOT active OR outcome IN ('approved', 'granted'))
 );
--- Each question has an index whose condition no other question's implies, so that
--- a plan has nothing to choose. (`closed_at` and `outcome` are null together.)
--- At most one open request, and one that stands, of the same terms.
+-- Each query has an index of its own, and no index's condition implies another's, so that the
+-- planner has no choice. (`closed_at` and `outcome` are always null together.)
+-- At most one open request and one active permission per terms.
 CREATE UNIQUE INDEX permission_requests_open_terms ON permission_requests (terms) WHERE closed_at IS NULL;
 CREATE UNIQUE INDEX permission_requests_active_terms ON permission_requests (terms) WHERE active;
--- By who posted it and their key, as `<user>:<key>`.
+-- Idempotency: a replay is found by `<user>:<key>`.
 CREATE UNIQUE INDEX permission_requests_create_key ON permission_requests (create_key) WHERE create_key IS NOT NULL;
--- A party's open requests, and what they give and receive.
+-- Open requests and active permissions of one side.
 CREATE INDEX permission_requests_open_target ON permission_requests (user_target, id) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_open_allowed ON permission_requests (user_allowed, id) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_active_target
     ON permission_requests (user_target, id) WHERE active AND outcome IS NOT NULL;
 CREATE INDEX permission_requests_active_allowed
     ON permission_requests (user_allowed, id) WHERE active AND outcome IS NOT NULL;
--- What they gave and received once.
+-- Ended permissions of one side.
 CREATE INDEX permission_requests_ended_target
     ON permission_requests (user_target, id) WHERE outcome = 'approved' AND NOT active;
 CREATE INDEX permission_requests_ended_allowed
     ON permission_requests (user_allowed, id) WHERE outcome = 'approved' AND NOT active;
--- What they have asked for that came to nothing, or stands no longer.
+-- Closed requests of a requester without an active permission.
 CREATE INDEX permission_requests_inactive_allowed
     ON permission_requests (user_allowed, id) WHERE NOT active AND outcome IS NOT NULL;
--- What has expired, to be closed.
+-- Expired requests that are still to be closed.
 CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
 
--- Raises a check violation for what is not so: a statement that decides by what was
--- read before it ends with this.
+-- Casting false to this domain raises a check violation. The redeem statement uses it to abort
+-- when a row has changed since it was read.
 CREATE DOMAIN assert_true AS boolean CHECK (VALUE);
 
--- The permissions that stand: each is the request that was redeemed for it, or
--- the row of one given unasked.
+-- Active permissions: approved requests, and permissions that were granted without a request.
 CREATE VIEW bundle_permissions AS
     SELECT id, user_target, user_allowed, bundle_id, closed_at AS created_at
     FROM permission_requests WHERE active AND outcome IS NOT NULL;
 
--- How many open requests and standing permissions each user is a party to, as sums
--- of rows: a list's total is told without reading the list. Each batch adds one row
--- a party, so that two replicas never wait for each other here; who finds many of
--- them adds them up.
+-- Numbers of open requests and active permissions per user, as deltas: a user's total is the sum
+-- of their rows, so that a list's total needs no count. Each batch inserts one row per party, so
+-- that replicas do not wait for each other. A reader that finds many rows replaces them by their
+-- sum.
 CREATE TABLE user_counters (
-    user_id  bigint NOT NULL,
-    open_requests     bigint NOT NULL,
+    user_id            bigint NOT NULL,
+    open_requests      bigint NOT NULL,
     active_permissions bigint NOT NULL
 );
 CREATE INDEX user_counters_user ON user_counters (user_id);
 
--- Whom each user takes no requests from.
+-- `user_target` refuses requests from `user_blocked`.
 CREATE TABLE blocks (
     user_target  bigint NOT NULL REFERENCES users,
     user_blocked bigint NOT NULL REFERENCES users,
@@ -156,34 +156,35 @@ CREATE TABLE blocks (
     CHECK (user_target <> user_blocked)
 );
 
--- How far the meters of the limits have risen: when each will have run down. One that
--- has is as good as none, and is swept. (No index on the moment: it would be written
--- with every rise, for a sweep a minute.)
+-- State of the rate limits (GCRA). Rows whose time has passed have no effect, and are deleted
+-- every minute. (An index on the time would be updated by every request, for one query a minute.)
 CREATE TABLE rate_limits (
-    key   text COLLATE "C" PRIMARY KEY NOT NULL,
+    key                 text COLLATE "C" PRIMARY KEY NOT NULL,
     theoretical_arrival timestamptz NOT NULL
 );
 
--- The mailed links by which people set their passwords. Of the link itself there is
--- nothing here: the server's key makes it of the id.
+-- Mailed links for setting a password. The secret is not stored: it is derived from the id and
+-- the server's key.
 CREATE TABLE password_links (
     id          uuid PRIMARY KEY,
     user_id     bigint NOT NULL REFERENCES users,
-    initial       boolean NOT NULL,
+    initial     boolean NOT NULL,
     created_at  timestamptz NOT NULL,
     expires_at  timestamptz NOT NULL,
     used_at     timestamptz,
     replaced_at timestamptz,
     CHECK (used_at IS NULL OR replaced_at IS NULL)
 );
--- At most one of each user that may yet be used.
+-- At most one usable link per user.
 CREATE UNIQUE INDEX password_links_open
     ON password_links (user_id) WHERE used_at IS NULL AND replaced_at IS NULL;
 
--- The mails that are owed: a row is written in the transaction of the deed that owes it.
--- Who sends one takes a lease: an id of its own, and a due_at that lies ahead.
+-- Deliveries that are to be made, inserted in the transaction of their cause. `kind` selects the
+-- worker that makes them; the one foreign key that is set is the subject. A claim sets a `lease`
+-- and a `due_at` in the future: the end of the lease.
 CREATE TABLE outbox (
     id               uuid PRIMARY KEY,
+    kind             text COLLATE "C" NOT NULL CHECK (kind IN ('mail')),
     request_id       bigint REFERENCES permission_requests ON DELETE CASCADE,
     password_link_id uuid REFERENCES password_links ON DELETE CASCADE,
     created_at       timestamptz NOT NULL,
@@ -196,38 +197,36 @@ CREATE TABLE outbox (
     CHECK ((request_id IS NULL) <> (password_link_id IS NULL)),
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
-CREATE INDEX outbox_due ON outbox (due_at) WHERE finished_at IS NULL;
-CREATE INDEX outbox_failed ON outbox (id) WHERE result = 'failed';
+CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE finished_at IS NULL;
+CREATE INDEX outbox_failed ON outbox (kind, id) WHERE result = 'failed';
 CREATE INDEX outbox_request ON outbox (request_id);
 CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
 
--- How often a request's link was fetched, and looked at by its target. No foreign key:
--- a look touches no other row than its own.
+-- Fetches of a request's link, and views by the request's target. No foreign key, so that
+-- counting touches no other row.
 CREATE TABLE link_views (
-    redeem_id       uuid PRIMARY KEY,
-    fetches         bigint NOT NULL,
-    last_fetched_at timestamptz NOT NULL,
-    target_views           bigint NOT NULL,
-    last_target_view_at  timestamptz
+    redeem_id           uuid PRIMARY KEY,
+    fetches             bigint NOT NULL,
+    last_fetched_at     timestamptz NOT NULL,
+    target_views        bigint NOT NULL,
+    last_target_view_at timestamptz
 );
 
--- Who did what to what, when, from where, and whom it concerns besides: the parties who
--- did not do it themselves. No foreign keys: the trail outlives what it tells of. An id
--- begins with its moment, so that the order of ids is that of time.
+-- Affected users are the parties other than the actor. No foreign keys: entries outlive their
+-- subjects. Ids start with the time (UUID version 7), so that they are ordered by time.
 CREATE TABLE audit_log (
-    id           uuid PRIMARY KEY,
-    at           timestamptz NOT NULL,
-    actor        bigint,
-    action       text COLLATE "C" NOT NULL,
-    subject      text COLLATE "C" NOT NULL,
-    ip      text,
-    user_agent       text,
-    affected_user_1     bigint,
+    id              uuid PRIMARY KEY,
+    at              timestamptz NOT NULL,
+    actor           bigint,
+    action          text COLLATE "C" NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    ip              text,
+    user_agent      text,
+    affected_user_1 bigint,
     affected_user_2 bigint
 );
--- By what was done to it, who did it, whom it concerns, and what was done: the newest
--- first. Redemptions are in none of these, since each of them would cost as much again
--- as the rest of it: they are found by their requests, which know when they were redeemed.
+-- Approvals are in none of these indexes, which would double the cost of a redemption. They are
+-- found through their requests, whose `closed_at` is the time of the entry.
 CREATE INDEX audit_log_subject ON audit_log (subject, id) WHERE action <> 'request.approved';
 CREATE INDEX audit_log_actor ON audit_log (actor, id) WHERE actor IS NOT NULL AND action <> 'request.approved';
 CREATE INDEX audit_log_affected_user_1 ON audit_log (affected_user_1, id)

@@ -1,6 +1,5 @@
-//! `countersign demo`: a server on a temporary database with two people in it,
-//! walked once through both loops over real HTTP. Each step is printed as the
-//! `curl` that a reader can repeat, with what the server really answered.
+//! `countersign demo`: a server on a temporary database with two users. It runs the steps of
+//! both loops over HTTP and prints each as a `curl` command with the server's response.
 
 mod scenario;
 
@@ -15,42 +14,35 @@ use tempfile::TempDir;
 
 use super::CliError;
 use crate::app::{AppError, Application, Dependencies};
+use crate::auth::password;
 use crate::config::{CliOverrides, Config};
+use crate::domain::audit::AuditContext;
 use crate::domain::bundle::{BundleName, Description};
 use crate::domain::hub::HubId;
-use crate::domain::permission::{Mask, Role};
+use crate::domain::permission::Mask;
 use crate::domain::user::{Email, PersonName, UserId};
 use crate::entropy;
-use crate::password;
+use crate::services::admin;
 use crate::store::bundles::NewBundle;
 use crate::store::users::NewUser;
-use crate::store::{Store, StoreError, bundles, hubs, users};
+use crate::store::{Store, StoreError};
 
-/// Where the demo listens, if nobody else does.
+/// Any free port is used if this one is taken.
 const PREFERRED_PORT: u16 = 8080;
 /// The hub that Ada owns.
 const HUB_ID: &str = "observatory";
 
-/// What can go wrong with a demo.
+/// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The server does not run.
     #[error(transparent)]
     App(#[from] AppError),
-    /// The system refuses something.
     #[error("the demo cannot run: {0}")]
     System(#[from] std::io::Error),
-    /// What was to be put in before the walk is not to be had.
     #[error("the demo data could not be created: {0}")]
     Setup(String),
-    /// A step did not go as it should.
     #[error("the demo step “{step}” failed: {reason}")]
-    Step {
-        /// Which.
-        step: &'static str,
-        /// How.
-        reason: String,
-    },
+    Step { step: &'static str, reason: String },
 }
 
 impl From<StoreError> for DemoError {
@@ -59,20 +51,20 @@ impl From<StoreError> for DemoError {
     }
 }
 
-/// Someone in the demo.
+/// A user of the demo.
 struct DemoUser {
     id: UserId,
     email: &'static str,
     password: &'static str,
 }
 
-/// A server that runs until it is stopped, or Ctrl-C.
+/// A server on a thread of its own. It runs until it is stopped, or until Ctrl-C.
 struct RunningServer {
     server: ServerHandle,
     thread: JoinHandle<Result<(), AppError>>,
 }
 
-/// Runs the demo; `once` ends it after the walk.
+/// Runs the demo. With `once`, it ends after the steps; otherwise the server runs until Ctrl-C.
 pub fn run(once: bool) -> Result<(), CliError> {
     run_demo(once).map_err(CliError::Demo)
 }
@@ -81,29 +73,29 @@ fn run_demo(once: bool) -> Result<(), DemoError> {
     let directory = tempfile::Builder::new().prefix("countersign-demo-").tempdir()?;
     let listener = listen()?;
     let address = listener.local_addr()?;
-    let (config, mut parts) = prepare(&directory, address)?;
-    parts.listener = listener;
-    let store = parts.store.clone();
+    let (config, mut dependencies) = prepare(&directory, address)?;
+    dependencies.listener = listener;
+    let store = dependencies.store.clone();
     let (ada, grace, [sleep, steps]) = create_fixtures(&store)?;
     let mail = config.mail_directory.clone();
-    let running = RunningServer::start(config, parts)?;
-    let walked = scenario::run(&format!("http://{address}"), &mail, &ada, &grace, sleep);
-    if once || walked.is_err() {
+    let running = RunningServer::start(config, dependencies)?;
+    let done = scenario::run(&format!("http://{address}"), &mail, &ada, &grace, sleep);
+    if once || done.is_err() {
         running.stop();
-        return walked;
+        return done;
     }
     scenario::print_next_steps(&format!("http://{address}"), &mail, &ada, &grace, steps)?;
     running.wait()
 }
 
-/// The usual port, or any that is free.
+/// Listens on the preferred port, or on any free one.
 fn listen() -> std::io::Result<TcpListener> {
     let at = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     at(PREFERRED_PORT).or_else(|_| at(0))
 }
 
-/// A configuration of the demo's own: neither the environment nor a
-/// `countersign.toml` that lies about has a say.
+/// The configuration of the demo. The environment and a `countersign.toml` in the working
+/// directory are ignored.
 fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Dependencies), DemoError> {
     let file = directory.path().join("countersign.toml");
     std::fs::write(&file, "")?;
@@ -117,11 +109,11 @@ fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Dependen
     let mut config = Config::load(Some(&file), |_| None, flags).map_err(AppError::from)?;
     config.secret =
         crate::config::Secret::Value(SecretString::from(format!("{}{}", entropy::uuid(), entropy::uuid())));
-    let parts = Dependencies::new(&config)?;
-    Ok((config, parts))
+    let dependencies = Dependencies::new(&config)?;
+    Ok((config, dependencies))
 }
 
-/// Ada, who owns a hub; Grace, whose data Ada asks for; and two bundles' numbers.
+/// Creates Ada with her hub, Grace, and two bundles. Returns the users and the bundles' IDs.
 fn create_fixtures(store: &Store) -> Result<(DemoUser, DemoUser, [i64; 2]), DemoError> {
     let ada = create_user(store, "ada@example.org", "Ada", "Lovelace", "analytical engine")?;
     let grace = create_user(store, "grace@example.org", "Grace", "Hopper", "nanosecond wire")?;
@@ -136,13 +128,13 @@ fn create_fixtures(store: &Store) -> Result<(DemoUser, DemoUser, [i64; 2]), Demo
     };
     let sleep = new_bundle("Sleep", "Heart rate and movement between ten and seven.")?;
     let steps = new_bundle("Steps", "How far you walked each day.")?;
-    let numbers = store.write(|conn| {
-        let now = conn.now()?;
-        hubs::insert(conn, &hub, "Observatory", now)?;
-        hubs::set_role(conn, &hub, ada.id, Role::Owner)?;
-        Ok([bundles::insert(conn, &sleep)?.id.0, bundles::insert(conn, &steps)?.id.0])
-    })?;
-    Ok((ada, grace, numbers))
+    let owner = Email::new(ada.email).map_err(|error| bad(&error))?;
+    let added =
+        store.write(admin::hubs::add(hub, "Observatory".to_owned(), owner, AuditContext::OPERATOR))?;
+    added.map_err(|error| bad(&error))?;
+    let sleep = store.write(admin::bundles::add(sleep, AuditContext::OPERATOR))?;
+    let steps = store.write(admin::bundles::add(steps, AuditContext::OPERATOR))?;
+    Ok((ada, grace, [sleep.id.0, steps.id.0]))
 }
 
 fn create_user(
@@ -160,21 +152,18 @@ fn create_user(
         staff: false,
         password: Some(password::hash(password).map_err(|error| bad(&error))?),
     };
-    let added = store.write(|conn| {
-        let now = conn.now()?;
-        users::insert(conn, &new, now)
-    })?;
+    let added = store.write(admin::users::add(new, AuditContext::OPERATOR))?;
     let user = added.ok_or_else(|| bad(&"the email address is already in use"))?;
     Ok(DemoUser { id: user.id, email, password })
 }
 
 impl RunningServer {
-    fn start(config: Config, parts: Dependencies) -> Result<Self, DemoError> {
+    fn start(config: Config, dependencies: Dependencies) -> Result<Self, DemoError> {
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let application = Application::start(config, parts)?;
-                // The receiver waits for exactly this.
+                let application = Application::start(config, dependencies)?;
+                // The receiver is waiting below.
                 let _ = sender.send(application.handle());
                 application.run().await
             })
@@ -187,11 +176,11 @@ impl RunningServer {
 
     fn stop(self) {
         drop(self.server.stop(true));
-        // What mattered has been told.
+        // The steps have ended; an error at shutdown changes nothing.
         let _ = self.thread.join();
     }
 
-    /// Until Ctrl-C.
+    /// Waits until Ctrl-C stops the server.
     fn wait(self) -> Result<(), DemoError> {
         match self.thread.join() {
             Ok(ended) => Ok(ended?),
@@ -200,7 +189,7 @@ impl RunningServer {
     }
 }
 
-/// Why a server's thread ended before it served.
+/// Why the server's thread ended before the server ran.
 fn startup_error(thread: JoinHandle<Result<(), AppError>>) -> DemoError {
     match thread.join() {
         Ok(Err(error)) => error.into(),
@@ -208,14 +197,14 @@ fn startup_error(thread: JoinHandle<Result<(), AppError>>) -> DemoError {
     }
 }
 
-/// The newest mail in a directory, once there are as many.
-fn newest_mail(directory: &Path, wanted: usize) -> Option<std::path::PathBuf> {
+/// The newest mail of a directory, if it has at least `min_count` mails.
+fn newest_mail(directory: &Path, min_count: usize) -> Option<std::path::PathBuf> {
     let mut mails: Vec<_> = std::fs::read_dir(directory)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
         .collect();
-    // Their names are their ids, which grow with time.
+    // The file names are UUIDs that increase with time.
     mails.sort();
-    if mails.len() >= wanted { mails.pop() } else { None }
+    if mails.len() >= min_count { mails.pop() } else { None }
 }

@@ -1,4 +1,4 @@
-//! The demo's steps, each a request that is also printed as a `curl`.
+//! The steps of the demo. Each is a request that is also printed as a `curl` command.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,11 +11,10 @@ use ureq::http::{Method, Request};
 
 use super::{DemoError, DemoUser, HUB_ID, newest_mail};
 
-/// How long to wait for a mail.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(10);
 const MAIL_STEP: &str = "The mail to Grace";
 
-/// One request, and what is to come of it.
+/// A request and the status of its expected response.
 struct DemoStep<'a> {
     title: &'static str,
     method: Method,
@@ -26,7 +25,7 @@ struct DemoStep<'a> {
     expected: u16,
 }
 
-/// Walks both loops. Fails at the first step that does not go as it should.
+/// Runs the steps of both loops. Fails at the first step with an unexpected response.
 pub fn run(url: &str, outbox: &Path, ada: &DemoUser, grace: &DemoUser, bundle: i64) -> Result<(), DemoError> {
     let agent = agent();
     let step = |step: DemoStep<'_>| step.run(&agent, url);
@@ -81,7 +80,7 @@ pub fn run(url: &str, outbox: &Path, ada: &DemoUser, grace: &DemoUser, bundle: i
     step(authz("The token no longer works", read_query, 401))?;
 
     heading("2. A consent request: create, mail, view, approve once");
-    let ask = |title, expected| DemoStep {
+    let create_request = |title, expected| DemoStep {
         title,
         method: Method::POST,
         path: "/api/bundle_permission_request/",
@@ -90,7 +89,7 @@ pub fn run(url: &str, outbox: &Path, ada: &DemoUser, grace: &DemoUser, bundle: i
         body: Some(request_body(ada, grace, bundle)),
         expected,
     };
-    step(ask("Ada asks Grace for permission to see her “Sleep” data", 201))?;
+    step(create_request("Ada asks Grace for permission to see her “Sleep” data", 201))?;
     let token = link_token(&show_mail(outbox, 1)?)?;
     let path = format!("/api/bundle_permission_request/{token}/");
     let on_token = |title, method, by, expected| DemoStep {
@@ -118,7 +117,7 @@ pub fn run(url: &str, outbox: &Path, ada: &DemoUser, grace: &DemoUser, bundle: i
     Ok(())
 }
 
-/// What to do with a demo that stays up, and a request to do it with.
+/// Creates another request and prints how to approve it in a browser.
 pub fn print_next_steps(
     url: &str,
     outbox: &Path,
@@ -139,15 +138,15 @@ pub fn print_next_steps(
     create_request.run(&agent(), url)?;
     let token = link_token(&std::fs::read_to_string(wait_for_mail(outbox, 2)?)?)?;
     println!("\nOpen this link in a browser and sign in as Grace:\n\n  {url}/redeem?token={token}\n");
-    for person in [ada, grace] {
-        println!("  {:<20} password: {}", person.email, person.password);
+    for user in [ada, grace] {
+        println!("  {:<20} password: {}", user.email, user.password);
     }
     println!("\nTo read all mails, open {url}/mailbox or the files in {}.", outbox.display());
     println!("Press Ctrl-C to stop the server and delete its data.");
     Ok(())
 }
 
-/// That Ada asks Grace for a bundle.
+/// The body of Ada's request to Grace.
 fn request_body(ada: &DemoUser, grace: &DemoUser, bundle: i64) -> Value {
     json!({
         "user_allowed": format!("/api/user/{}/", ada.id),
@@ -161,13 +160,13 @@ fn agent() -> Agent {
 }
 
 impl DemoStep<'_> {
-    /// Prints the step, takes it, and prints the answer.
+    /// Prints the step, sends the request and prints the response.
     fn run(self, agent: &Agent, url: &str) -> Result<Value, DemoError> {
         println!("\n# {}\n$ {}", self.title, self.curl(url));
-        let wrong = |reason: String| DemoError::Step { step: self.title, reason };
+        let failed = |reason: String| DemoError::Step { step: self.title, reason };
         let mut request = Request::builder().method(self.method.clone()).uri(format!("{url}{}", self.path));
-        if let Some(person) = self.user {
-            let pair = STANDARD.encode(format!("{}:{}", person.email, person.password));
+        if let Some(user) = self.user {
+            let pair = STANDARD.encode(format!("{}:{}", user.email, user.password));
             request = request.header("Authorization", format!("Basic {pair}"));
         }
         for (name, value) in self.headers {
@@ -180,28 +179,28 @@ impl DemoStep<'_> {
             }
             None => String::new(),
         };
-        let request = request.body(body).map_err(|error| wrong(error.to_string()))?;
-        let mut answer = agent.run(request).map_err(|error| wrong(error.to_string()))?;
-        println!("HTTP {}", answer.status());
-        let text = answer.body_mut().read_to_string().map_err(|error| wrong(error.to_string()))?;
+        let request = request.body(body).map_err(|error| failed(error.to_string()))?;
+        let mut response = agent.run(request).map_err(|error| failed(error.to_string()))?;
+        println!("HTTP {}", response.status());
+        let text = response.body_mut().read_to_string().map_err(|error| failed(error.to_string()))?;
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if !body.is_null() {
             println!("{body:#}");
         }
-        if answer.status().as_u16() != self.expected {
-            return Err(wrong(format!("expected status {}, got {}", self.expected, answer.status())));
+        if response.status().as_u16() != self.expected {
+            return Err(failed(format!("expected status {}, got {}", self.expected, response.status())));
         }
         Ok(body)
     }
 
-    /// The same request as a command line.
+    /// The request as a `curl` command.
     fn curl(&self, url: &str) -> String {
         let mut words = vec!["curl -i".to_owned()];
         if self.method != Method::GET && !(self.method == Method::POST && self.body.is_some()) {
             words.push(format!("-X {}", self.method));
         }
-        if let Some(person) = self.user {
-            words.push(format!("-u '{}:{}'", person.email, person.password));
+        if let Some(user) = self.user {
+            words.push(format!("-u '{}:{}'", user.email, user.password));
         }
         for (name, value) in self.headers {
             words.push(format!("-H '{name}: {value}'"));
@@ -214,23 +213,23 @@ impl DemoStep<'_> {
     }
 }
 
-/// Waits for a mail and prints it, as far as people read it.
-fn show_mail(outbox: &Path, wanted: usize) -> Result<String, DemoError> {
+/// Waits for a mail and prints its headers and plain text.
+fn show_mail(outbox: &Path, min_count: usize) -> Result<String, DemoError> {
     println!("\n# {MAIL_STEP}");
-    let path = wait_for_mail(outbox, wanted)?;
+    let path = wait_for_mail(outbox, min_count)?;
     println!("$ cat {}", path.display());
     let text = std::fs::read_to_string(&path)?;
-    // Headers and the plain text; the HTML part says the same.
+    // The HTML part has the same text.
     let html = text.find("Content-Type: text/html").unwrap_or(text.len());
     println!("{}…", text.get(..html).unwrap_or(&text).replace('\r', ""));
     Ok(text)
 }
 
-/// The newest mail, once there are as many.
-fn wait_for_mail(outbox: &Path, wanted: usize) -> Result<PathBuf, DemoError> {
+/// Waits until the outbox has `min_count` mails and returns the newest.
+fn wait_for_mail(outbox: &Path, min_count: usize) -> Result<PathBuf, DemoError> {
     let started = Instant::now();
     loop {
-        if let Some(path) = newest_mail(outbox, wanted) {
+        if let Some(path) = newest_mail(outbox, min_count) {
             return Ok(path);
         }
         if started.elapsed() > MAIL_TIMEOUT {
@@ -243,7 +242,7 @@ fn wait_for_mail(outbox: &Path, wanted: usize) -> Result<PathBuf, DemoError> {
     }
 }
 
-/// The token in a mail's link.
+/// The token in the link of a mail.
 fn link_token(mail: &str) -> Result<String, DemoError> {
     let token = mail.split_once("?token=").map(|(_, rest)| {
         rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect()
@@ -251,9 +250,8 @@ fn link_token(mail: &str) -> Result<String, DemoError> {
     token.ok_or(DemoError::Step { step: "The link in the mail", reason: "the mail has no link".to_owned() })
 }
 
-fn string_at<'a>(answer: &'a Value, pointer: &str) -> Result<&'a str, DemoError> {
-    answer
-        .pointer(pointer)
+fn string_at<'a>(body: &'a Value, pointer: &str) -> Result<&'a str, DemoError> {
+    body.pointer(pointer)
         .and_then(Value::as_str)
         .ok_or(DemoError::Step { step: "Reading a response", reason: format!("{pointer} is missing") })
 }

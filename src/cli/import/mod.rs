@@ -1,4 +1,4 @@
-//! `countersign import`: users and requests, as many as there are, from a file.
+//! `countersign import`: imports users and requests from CSV files of any size.
 
 mod lines;
 mod progress;
@@ -23,10 +23,10 @@ use table::{CsvColumns, CsvRow, CsvTable};
 pub use report::{ImportErrors, LineError};
 pub use table::CsvError;
 
-/// Rows that are staged at once.
+/// Rows that one statement stages.
 const CHUNK_ROWS: usize = 4_096;
 
-/// What can be imported.
+/// The subcommands of `countersign import`.
 #[derive(Subcommand)]
 pub enum ImportCommand {
     /// Import users
@@ -46,7 +46,7 @@ pub enum ImportCommand {
     Requests(ImportRequestsArgs),
 }
 
-/// The requests to be imported.
+/// The arguments of `countersign import requests`.
 #[derive(Args)]
 pub struct ImportRequestsArgs {
     #[command(flatten)]
@@ -56,10 +56,9 @@ pub struct ImportRequestsArgs {
     mail: bool,
 }
 
-/// A file, or stdin.
 type InputTable = CsvTable<Box<dyn Read>>;
 
-/// The file.
+/// A file, or stdin.
 #[derive(Args)]
 pub struct ImportSource {
     /// A CSV file in UTF-8 with column names in the first line; - reads stdin
@@ -67,7 +66,7 @@ pub struct ImportSource {
     file: PathBuf,
 }
 
-/// What came of it.
+/// The result of an import.
 #[derive(Serialize)]
 struct ImportCounts {
     imported: u64,
@@ -75,7 +74,7 @@ struct ImportCounts {
     mails: u64,
 }
 
-/// Does it.
+/// Runs a subcommand.
 pub(super) fn run(command: ImportCommand, global_args: &GlobalArgs, output: &Output) -> Result<(), CliError> {
     match command {
         ImportCommand::Users(source) => users::import(&source, global_args, output),
@@ -86,7 +85,7 @@ pub(super) fn run(command: ImportCommand, global_args: &GlobalArgs, output: &Out
 }
 
 impl ImportSource {
-    /// Opens the file; how many bytes it has, if that is known.
+    /// Opens the file. Also returns its size in bytes, if it is known.
     fn open(&self, columns: CsvColumns) -> Result<(InputTable, Option<u64>), CliError> {
         let (input, size): (Box<dyn Read>, _) = if self.file.as_os_str() == "-" {
             (Box::new(io::stdin().lock()), None)
@@ -103,21 +102,20 @@ impl ImportSource {
         CliError::ImportFile(self.file.clone(), error)
     }
 
-    /// Reads all rows, and has those that are good staged; what is wrong with
-    /// the others.
+    /// Reads all rows and stages the valid ones. Returns the errors and the number of rows.
     fn stage_rows<T>(
         &self,
         (mut table, progress): (InputTable, &Progress),
         parse: impl Fn(CsvRow<'_>) -> Result<T, LineError>,
         mut stage: impl FnMut(&[T]) -> Result<(), StoreError>,
     ) -> Result<(ImportErrors, u64), CliError> {
-        let (mut report, mut rows) = (ImportErrors::default(), 0);
+        let (mut errors, mut rows) = (ImportErrors::default(), 0);
         let mut chunk = Vec::with_capacity(CHUNK_ROWS);
         while let Some(row) = table.next().map_err(|error| self.file_error(error))? {
             rows += 1;
             match parse(row) {
                 Ok(value) => chunk.push(value),
-                Err(bad) => report.add(bad),
+                Err(error) => errors.add(error),
             }
             if chunk.len() == CHUNK_ROWS {
                 stage(&chunk)?;
@@ -130,6 +128,6 @@ impl ImportSource {
         if !chunk.is_empty() {
             stage(&chunk)?;
         }
-        Ok((report, rows))
+        Ok((errors, rows))
     }
 }

@@ -1,24 +1,24 @@
-//! How far an import has come: a bar on stderr, if that is a terminal.
+//! The progress bar of an import, on stderr if that is a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often the bar is drawn while nothing is heard.
+/// How often the bar is redrawn without progress.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 const BYTES_TEMPLATE: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed_precise}, {eta} left";
 const UNKNOWN_SIZE_TEMPLATE: &str = "{msg} {spinner} {human_pos} rows, {elapsed_precise}";
 const ROWS_TEMPLATE: &str = "{msg} {wide_bar} {human_pos}/{human_len} rows {elapsed_precise}, {eta} left";
 const WAITING_TEMPLATE: &str = "{msg} {spinner} {elapsed_precise}";
 
-/// The bar. It leaves nothing on the screen.
+/// The progress bar. Dropping it clears it from the screen.
 pub struct Progress {
     bar: ProgressBar,
     by_bytes: bool,
 }
 
 impl Progress {
-    /// A file is being read, of so many bytes if that is known.
+    /// Starts with the file of this size in bytes, if it is known.
     pub fn start_reading(size: Option<u64>) -> Self {
         let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let progress = Self { bar, by_bytes: size.is_some() };
@@ -26,17 +26,17 @@ impl Progress {
         progress
     }
 
-    /// So much of it has been read.
+    /// Sets how much of the file has been read.
     pub fn set_read(&self, bytes: u64, rows: u64) {
         self.bar.set_position(if self.by_bytes { bytes } else { rows });
     }
 
-    /// What was read is being looked at as a whole.
+    /// Starts the check of all rows together.
     pub fn start_checking(&self) {
         self.start_phase("Checking", WAITING_TEMPLATE);
     }
 
-    /// So many rows are being inserted.
+    /// Starts the insertion of `rows` rows.
     pub fn start_inserting(&self, rows: u64) {
         self.bar.set_length(rows);
         self.bar.set_position(0);
@@ -44,13 +44,13 @@ impl Progress {
         self.start_phase("Inserting", ROWS_TEMPLATE);
     }
 
-    /// So many of them are through.
+    /// Sets how many rows have been inserted.
     pub fn set_inserted(&self, rows: u64) {
         self.bar.set_position(rows);
     }
 
     fn start_phase(&self, name: &'static str, template: &str) {
-        // A template that does not parse leaves the bar as it is.
+        // An invalid template keeps the previous style.
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
         }

@@ -1,22 +1,21 @@
-//! What is wrong with a file: its first bad lines, and how many there are.
+//! The errors of a file: the first invalid lines, and the number of all.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// The most bad lines that are told.
+/// Invalid lines that are reported in detail.
 pub const MAX_REPORTED: usize = 20;
 
-/// A line that cannot be taken.
+/// An invalid line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LineError {
-    /// Which, the header's being 1.
+    /// The header is line 1.
     pub line: u64,
-    /// What is wrong with it.
     pub error: String,
 }
 
-/// All that is wrong with a file.
+/// The invalid lines of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportErrors {
     first: Vec<LineError>,
@@ -24,34 +23,33 @@ pub struct ImportErrors {
 }
 
 impl ImportErrors {
-    /// Adds a line, in the order of the file.
-    pub fn add(&mut self, bad: LineError) {
+    /// Adds an error. Errors come in the order of the lines.
+    pub fn add(&mut self, error: LineError) {
         self.count += 1;
         if self.first.len() < MAX_REPORTED {
-            self.first.push(bad);
+            self.first.push(error);
         }
     }
 
-    /// Adds lines that another look at the file came to: the first of them, and
-    /// how many there are.
+    /// Adds the errors of another check of the same file: the first ones, and the number of all.
     pub fn merge(&mut self, first: impl IntoIterator<Item = LineError>, count: u64) {
         self.count += count;
         self.first.extend(first);
-        self.first.sort_by_key(|bad| bad.line);
+        self.first.sort_by_key(|error| error.line);
         self.first.truncate(MAX_REPORTED);
     }
 
-    /// Whether nothing is wrong.
+    /// Whether all lines are valid.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The first bad lines.
+    /// The first invalid lines.
     pub fn lines(&self) -> &[LineError] {
         &self.first
     }
 
-    /// How many there are beyond the first.
+    /// The number of invalid lines beyond [`Self::lines`].
     pub fn unreported(&self) -> u64 {
         self.count.saturating_sub(self.first.len() as u64)
     }

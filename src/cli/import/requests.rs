@@ -12,13 +12,13 @@ use crate::config;
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
+use crate::services::admin::bundles;
 use crate::store::import::{ImportedRequest, RequestImport, Unresolved};
-use crate::store::{LimitOffset, Store, StoreError, bundles};
 
 const COLUMNS: CsvColumns =
     CsvColumns { required: &["user_target", "user_allowed", "bundle"], optional: &["ttl", "expires_at"] };
 
-/// Why a field names no bundle.
+/// Why a `bundle` field is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum BundleLookupError {
     #[error("bundle {0} not found; run `countersign bundle list` to see all bundles")]
@@ -27,7 +27,7 @@ enum BundleLookupError {
     Ambiguous(String),
 }
 
-/// Why a field is no time that a request may live for.
+/// Why a `ttl` or `expires_at` field is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum InvalidLifetime {
     #[error("must be a whole number of seconds from 60 to {0}")]
@@ -36,16 +36,16 @@ enum InvalidLifetime {
     Expiry(i64),
 }
 
-/// What a row is read with.
+/// Parses rows with the settings and the bundles of the database.
 struct RowParser {
     requests: config::RequestSettings,
     now: Timestamp,
     ids: Vec<i64>,
-    /// `None` where several have the name.
+    /// `None` if several bundles have the name.
     names: HashMap<String, Option<BundleId>>,
 }
 
-/// Does it.
+/// Runs `countersign import requests`.
 pub(super) fn import(
     source: &ImportSource,
     mail: bool,
@@ -55,21 +55,21 @@ pub(super) fn import(
     let (table, size) = source.open(COLUMNS)?;
     let config = global_args.config(None)?;
     let store = global_args.open()?;
-    let bundles = all_bundles(&store)?;
+    let bundles = store.read(bundles::all())?;
     let mut import = RequestImport::begin(&store, mail)?;
     let parser = RowParser::new(config.requests, import.now(), bundles);
     let progress = Progress::start_reading(size);
     let parse = |row: CsvRow<'_>| parser.parse(row);
-    let (mut report, rows) =
+    let (mut errors, rows) =
         source.stage_rows((table, &progress), parse, |requests| import.stage(requests))?;
     progress.start_checking();
     let (unresolved, count) = import.resolve(MAX_REPORTED as i64)?;
-    report.merge(unresolved.into_iter().map(LineError::from), count);
-    if !report.is_empty() {
-        return Err(CliError::InvalidLines(report));
+    errors.merge(unresolved.into_iter().map(LineError::from), count);
+    if !errors.is_empty() {
+        return Err(CliError::InvalidLines(errors));
     }
     progress.start_inserting(rows);
-    let imported = import.insert(&|through| progress.set_inserted(through))?;
+    let imported = import.insert(&|rows| progress.set_inserted(rows))?;
     drop(progress);
     let mails = if mail { imported.added } else { 0 };
     output.success(
@@ -79,11 +79,6 @@ pub(super) fn import(
             imported.added, imported.skipped
         ),
     )
-}
-
-fn all_bundles(store: &Store) -> Result<Vec<Bundle>, StoreError> {
-    let all = LimitOffset { limit: i64::MAX, offset: 0 };
-    Ok(store.read(|conn| bundles::list(conn, all))?.rows)
 }
 
 impl RowParser {
@@ -101,20 +96,20 @@ impl RowParser {
 
     fn parse(&self, row: CsvRow<'_>) -> Result<ImportedRequest, LineError> {
         let target = row.parse("user_target", Email::new)?;
-        let allowed = row.parse("user_allowed", Email::new)?;
-        if target == allowed {
+        let grantee = row.parse("user_allowed", Email::new)?;
+        if target == grantee {
             return Err(row.error("user_target: must be a different user from user_allowed"));
         }
         Ok(ImportedRequest {
             line: row.line(),
             target,
-            grantee: allowed,
+            grantee,
             bundle: row.parse("bundle", |text| self.bundle(text))?,
             expires_at: self.expires_at(row)?,
         })
     }
 
-    /// Digits are an id, even if some bundle is called so.
+    /// Parses the ID or the name of a bundle. Digits are an ID, even if a bundle has that name.
     fn bundle(&self, text: &str) -> Result<BundleId, BundleLookupError> {
         let unknown = || BundleLookupError::Unknown(text.to_owned());
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -129,21 +124,21 @@ impl RowParser {
     }
 
     fn expires_at(&self, row: CsvRow<'_>) -> Result<Timestamp, LineError> {
-        let cap = self.requests.max_ttl;
+        let max_ttl = self.requests.max_ttl;
         let ttl = row.parse_optional("ttl", |text| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
             digits
                 .and_then(|seconds| self.requests.allowed_lifetime(Some(seconds)))
-                .ok_or(InvalidLifetime::Seconds(cap))
+                .ok_or(InvalidLifetime::Seconds(max_ttl))
         })?;
-        let moment = row.parse_optional("expires_at", |text| {
+        let expiry = row.parse_optional("expires_at", |text| {
             Timestamp::from_rfc3339(text)
                 .filter(|then| self.requests.is_allowed_expiry(*then, self.now))
-                .ok_or(InvalidLifetime::Expiry(cap))
+                .ok_or(InvalidLifetime::Expiry(max_ttl))
         })?;
-        match (ttl, moment) {
+        match (ttl, expiry) {
             (Some(_), Some(_)) => Err(row.error("ttl and expires_at are both set; set only one of them")),
-            (None, Some(moment)) => Ok(moment),
+            (None, Some(expiry)) => Ok(expiry),
             (ttl, None) => Ok(self.now.plus_seconds(ttl.unwrap_or(self.requests.default_ttl))),
         }
     }
@@ -151,12 +146,12 @@ impl RowParser {
 
 impl From<Unresolved> for LineError {
     fn from(unresolved: Unresolved) -> Self {
-        let nobody = |(column, email): (&str, Email)| {
+        let not_found = |(column, email): (&str, Email)| {
             format!("{column}: no active user has the email {}", email.as_str())
         };
         let target = unresolved.target.map(|email| ("user_target", email));
-        let allowed = unresolved.grantee.map(|email| ("user_allowed", email));
-        let errors: Vec<String> = target.into_iter().chain(allowed).map(nobody).collect();
+        let grantee = unresolved.grantee.map(|email| ("user_allowed", email));
+        let errors: Vec<String> = target.into_iter().chain(grantee).map(not_found).collect();
         Self { line: unresolved.line, error: errors.join("; ") }
     }
 }

@@ -1,4 +1,4 @@
-//! A CSV file: a header that names the columns, and rows of fields.
+//! A CSV file with column names in its first line.
 
 use std::fmt::Display;
 use std::io::{self, Read};
@@ -9,50 +9,42 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use super::lines::{LineReader, ReadCounter};
 use super::report::LineError;
 
-/// The names of columns. There are no others, lest a misspelt one be lost.
+/// The columns of a file. Any other column is an error, so that a misspelt name is not ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct CsvColumns {
-    /// Those that must be there.
     pub required: &'static [&'static str],
-    /// Those that may be.
     pub optional: &'static [&'static str],
 }
 
-/// Why a file cannot be read at all.
+/// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvError {
-    /// The system refuses.
     #[error("{0}")]
     Read(#[from] io::Error),
-    /// There is nothing in it.
     #[error("the file is empty; its first line must name the columns ({0})")]
     Empty(String),
-    /// A column that must be there is not.
     #[error("column {0} is missing in the first line")]
     MissingColumn(&'static str),
-    /// A column that nobody knows.
     #[error("unknown column {name} in the first line; use {known}")]
     UnknownColumn {
-        /// As the file has it.
         name: String,
-        /// Those that there are.
+        /// The names of all columns.
         known: String,
     },
-    /// A column that is there twice.
     #[error("column {0} appears twice in the first line")]
     DuplicateColumn(&'static str),
 }
 
-/// A file that is being read.
+/// A reader of a CSV file.
 pub struct CsvTable<R> {
     reader: Reader<LineReader<R>>,
     counter: Rc<ReadCounter>,
     record: ByteRecord,
-    /// The names of the file's columns, in their order.
+    /// The columns of this file, in its order.
     header: Vec<&'static str>,
 }
 
-/// One row.
+/// A row of a file.
 #[derive(Clone, Copy)]
 pub struct CsvRow<'a> {
     header: &'a [&'static str],
@@ -61,7 +53,7 @@ pub struct CsvRow<'a> {
 }
 
 impl<R: Read> CsvTable<R> {
-    /// Reads the header.
+    /// Reads and checks the header.
     pub fn open(input: R, columns: CsvColumns) -> Result<Self, CsvError> {
         let counter = Rc::new(ReadCounter::default());
         let lines = LineReader::new(input, Rc::clone(&counter));
@@ -87,19 +79,19 @@ impl<R: Read> CsvTable<R> {
         }
     }
 
-    /// The next row, if there is one.
+    /// Reads the next row.
     pub fn next(&mut self) -> Result<Option<CsvRow<'_>>, CsvError> {
         if !self.advance()? {
             return Ok(None);
         }
         let record = &self.record;
-        // The line on which it ended, less the line feeds in its fields.
-        let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count();
-        let line = self.counter.line().saturating_sub(within as u64);
+        // The first line of the record: its last line minus the line feeds in its fields.
+        let line_feeds = record.as_slice().iter().filter(|byte| **byte == b'\n').count();
+        let line = self.counter.line().saturating_sub(line_feeds as u64);
         Ok(Some(CsvRow { header: &self.header, record, line }))
     }
 
-    /// How many bytes have been read.
+    /// The bytes that have been read.
     pub fn bytes(&self) -> u64 {
         self.counter.bytes()
     }
@@ -114,43 +106,44 @@ impl<R: Read> CsvTable<R> {
 }
 
 impl<'a> CsvRow<'a> {
-    /// The line that it stands on, the header's being 1.
+    /// The first line of the row. The header is line 1.
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// What is wrong with this row.
-    pub fn error(&self, what: impl Display) -> LineError {
-        LineError { line: self.line, error: what.to_string() }
+    /// An error of this row.
+    pub fn error(&self, error: impl Display) -> LineError {
+        LineError { line: self.line, error: error.to_string() }
     }
 
-    /// A field's text; empty when the file has no such column.
+    /// The text of a field; empty if the file does not have the column.
     pub fn text(&self, column: &'static str) -> Result<&'a str, LineError> {
         if self.record.len() != self.header.len() {
-            let (found, wanted) = (self.record.len(), self.header.len());
-            return Err(self.error(format_args!("expected {wanted} fields, found {found}")));
+            let (found, expected) = (self.record.len(), self.header.len());
+            return Err(self.error(format_args!("expected {expected} fields, found {found}")));
         }
-        let field = self.header.iter().position(|name| *name == column).and_then(|at| self.record.get(at));
+        let field =
+            self.header.iter().position(|name| *name == column).and_then(|index| self.record.get(index));
         std::str::from_utf8(field.unwrap_or_default())
             .map_err(|_| self.error(format_args!("{column}: must be valid UTF-8")))
     }
 
-    /// A field that `read` takes.
+    /// Parses a field.
     pub fn parse<T, E: Display>(
         &self,
         column: &'static str,
-        read: impl FnOnce(&str) -> Result<T, E>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, LineError> {
-        read(self.text(column)?).map_err(|error| self.error(format_args!("{column}: {error}")))
+        parse(self.text(column)?).map_err(|error| self.error(format_args!("{column}: {error}")))
     }
 
-    /// A field that `read` takes, unless it is empty.
+    /// Parses a field that may be empty.
     pub fn parse_optional<T, E: Display>(
         &self,
         column: &'static str,
-        read: impl FnOnce(&str) -> Result<T, E>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, LineError> {
-        if self.text(column)?.is_empty() { Ok(None) } else { self.parse(column, read).map(Some) }
+        if self.text(column)?.is_empty() { Ok(None) } else { self.parse(column, parse).map(Some) }
     }
 }
 

@@ -3,10 +3,10 @@
 use super::progress::Progress;
 use super::table::{CsvColumns, CsvRow};
 use super::{ImportCounts, ImportSource, LineError};
+use crate::auth::password;
 use crate::cli::output::Output;
 use crate::cli::{CliError, GlobalArgs};
 use crate::domain::user::{Email, PersonName};
-use crate::password;
 use crate::store::import::{ImportedUser, UserImport};
 use crate::store::users::NewUser;
 
@@ -15,12 +15,12 @@ const COLUMNS: CsvColumns = CsvColumns {
     optional: &["first_name", "last_name", "staff", "active", "password_hash"],
 };
 
-/// Neither yes nor no.
+/// The field is not a truth value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be true or false")]
 struct InvalidBool;
 
-/// Does it.
+/// Runs `countersign import users`.
 pub(super) fn import(
     source: &ImportSource,
     global_args: &GlobalArgs,
@@ -30,12 +30,12 @@ pub(super) fn import(
     let store = global_args.open()?;
     let mut import = UserImport::begin(&store)?;
     let progress = Progress::start_reading(size);
-    let (report, rows) = source.stage_rows((table, &progress), parse, |users| import.stage(users))?;
-    if !report.is_empty() {
-        return Err(CliError::InvalidLines(report));
+    let (errors, rows) = source.stage_rows((table, &progress), parse, |users| import.stage(users))?;
+    if !errors.is_empty() {
+        return Err(CliError::InvalidLines(errors));
     }
     progress.start_inserting(rows);
-    let imported = import.insert(&|through| progress.set_inserted(through))?;
+    let imported = import.insert(&|rows| progress.set_inserted(rows))?;
     drop(progress);
     output.success(
         &ImportCounts { imported: imported.added, skipped: imported.skipped, mails: 0 },
@@ -44,20 +44,20 @@ pub(super) fn import(
 }
 
 fn parse(row: CsvRow<'_>) -> Result<ImportedUser, LineError> {
-    let hash = |hash: &str| password::validate_imported_hash(hash).map(|()| hash.to_owned());
+    let parse_hash = |hash: &str| password::validate_imported_hash(hash).map(|()| hash.to_owned());
     Ok(ImportedUser {
         user: NewUser {
             email: row.parse("email", Email::new)?,
             first_name: row.parse("first_name", PersonName::new)?,
             last_name: row.parse("last_name", PersonName::new)?,
             staff: row.parse_optional("staff", parse_bool)?.unwrap_or(false),
-            password: row.parse_optional("password_hash", hash)?,
+            password: row.parse_optional("password_hash", parse_hash)?,
         },
         active: row.parse_optional("active", parse_bool)?.unwrap_or(true),
     })
 }
 
-/// As databases and spreadsheets write it.
+/// Parses a truth value as databases and spreadsheets write it.
 fn parse_bool(text: &str) -> Result<bool, InvalidBool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "1" => Ok(true),

@@ -1,64 +1,63 @@
-//! `account`: the caller, as a list of one.
+//! `account`: a list with one object, the caller.
 
-use actix_web::web::{Data, ServiceConfig};
-use utoipa::OpenApi;
+use actix_web::web::ServiceConfig;
+use utoipa::openapi::OpenApi;
 
-use super::query::{ListQuery, ListResponse, PagingParams};
-use super::view::UserView;
-use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
-use crate::http::body::Authenticated;
+use super::common::ResourceKind;
+use super::error::HexoError;
+use super::query::ListQuery;
+use super::resource::{self, OperationDoc, ReadOperations, Resource};
+use super::schema::FieldSchema;
+use super::user::Users;
+use super::view::{UserView, ViewContext};
+use crate::domain::user::User;
+use crate::http::auth::Caller;
 use crate::http::error::ApiError;
-use crate::http::openapi::error_responses::{AuthErrors, Errors};
-use crate::http::routing::{get, resource};
+use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::store::users;
+use crate::services;
+
+struct Account;
+
+impl Resource for Account {
+    const KIND: ResourceKind = ResourceKind::Account;
+    const LIST_METHODS: &'static str = "GET, HEAD";
+    const DETAIL_METHODS: &'static str = "";
+    const FIELDS: &'static [FieldSchema] = Users::FIELDS;
+    const OPERATIONS: ReadOperations = ReadOperations {
+        list: OperationDoc::new("get_account", "Lists one user: the caller."),
+        schema_id: "get_account_schema",
+        set: None,
+        detail: None,
+    };
+
+    type Id = i64;
+    type Rows = Vec<User>;
+    type View<'a> = UserView<'a>;
+
+    async fn list(
+        caller: &Caller,
+        query: &ListQuery,
+        state: &AppState,
+    ) -> Result<(i64, Self::Rows), HexoError> {
+        // The caller's cached credentials may be a few seconds old.
+        let user = services::users::find(&state.store, caller.id()).await?;
+        let user = user.ok_or(ApiError::Unauthenticated)?;
+        Ok((1, query.slice_page(vec![user])))
+    }
+
+    fn views<'a>(
+        users: &'a Self::Rows,
+        context: ViewContext<'a>,
+    ) -> impl Iterator<Item = (i64, UserView<'a>)> {
+        Users::views(users, context)
+    }
+}
 
 pub(super) fn routes(scope: &mut ServiceConfig) {
-    scope
-        .service(resource("/account", "GET, HEAD").route(get().to(list)))
-        .service(resource("/account/schema", "GET, HEAD").route(get().to(schema)));
+    resource::list_routes::<Account>(scope, [get().to(resource::list::<Account>)]);
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(list, schema))]
-pub(super) struct Document;
-
-/// What the resource is made of, for anybody.
-#[utoipa::path(
-    get,
-    path = "/api/account/schema/",
-    operation_id = "get_account_schema",
-    security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
-)]
-async fn schema(prefix: ApiPrefix) -> HandlerResult {
-    schema::to_response(ResourceKind::Account, prefix)
-}
-
-/// Who calls, as a list of one.
-#[utoipa::path(
-    get,
-    path = "/api/account/",
-    operation_id = "get_account",
-    params(PagingParams),
-    responses(
-        (status = 200, description = "The caller, as a list of one.", body = ListResponse<UserView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn list(
-    Authenticated(caller, query): Authenticated<ListQuery>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    // Read anew, since credentials are remembered for seconds.
-    let me = caller.id();
-    let found = state.store.read(move |conn| users::by_ids(conn, &[me])).await?;
-    let user = found.first().ok_or(ApiError::Unauthenticated)?;
-    Ok(query.to_response(
-        &prefix.list_uri(ResourceKind::Account),
-        1,
-        query.slice_page(vec![UserView::new(user, prefix)]),
-    ))
+pub(super) fn document() -> OpenApi {
+    resource::document::<Account>(OpenApi::default())
 }

@@ -1,150 +1,123 @@
-//! `block`: from whom the caller takes no requests. A block has the number of the
-//! user who is blocked, and is seen by the one who made it alone.
+//! `block`: the users whose requests the caller does not accept. The id of a block is the id of
+//! the blocked user. Only the user who created a block can see it.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use utoipa::{OpenApi, ToSchema};
 
-use super::error::HexoError;
+use super::common::{ApiPrefix, ResourceKind};
+use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
-use super::path::{IdParam, IdPath, IdSet, IdsPath, SetResponse};
-use super::query::{ListQuery, ListResponse, PagingParams};
+use super::path::IdParam;
+use super::query::ListQuery;
 use super::reference::{self, Reference};
+use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::schema::FieldSchema;
 use super::terms::record_lookup;
-use super::view::BlockView;
-use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
+use super::view::{BlockView, ViewContext};
+use crate::config::PublicUrl;
 use crate::domain::block::Block;
 use crate::domain::user::UserId;
 use crate::http::auth::Caller;
-use crate::http::body::{Authenticated, Body};
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
+use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::routing::{get, resource};
+use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::store::blocks;
-use crate::store::lookup::LookupKey;
+use crate::services;
+use crate::store::lookup::{LookupKey, UserRef};
 
 const KIND: ResourceKind = ResourceKind::Block;
 
+struct Blocks;
+
+impl Resource for Blocks {
+    const KIND: ResourceKind = KIND;
+    const LIST_METHODS: &'static str = "GET, HEAD, POST";
+    const DETAIL_METHODS: &'static str = "GET, HEAD, DELETE";
+    const FIELDS: &'static [FieldSchema] = &[FieldSchema::uri(), FieldSchema::user("user")];
+    const OPERATIONS: ReadOperations = ReadOperations {
+        list: OperationDoc::new("list_blocks", "Lists the users whom the caller blocks."),
+        schema_id: "get_block_schema",
+        set: Some(OperationDoc::new("get_blocks", "Returns several blocks.")),
+        detail: Some(OperationDoc::new("get_block", "Returns a block, by the id of the blocked user.")),
+    };
+
+    type Id = i64;
+    type Rows = Vec<UserId>;
+    type View<'a> = BlockView;
+
+    async fn list(
+        caller: &Caller,
+        query: &ListQuery,
+        state: &AppState,
+    ) -> Result<(i64, Self::Rows), HexoError> {
+        let listed = services::blocks::list(&state.store, caller.id(), query.page()).await?;
+        Ok((listed.total, listed.rows))
+    }
+
+    fn views<'a>(
+        blocked: &'a Self::Rows,
+        ViewContext { prefix, .. }: ViewContext<'a>,
+    ) -> impl Iterator<Item = (i64, BlockView)> {
+        blocked.iter().map(move |user| (user.0, BlockView::new(*user, prefix)))
+    }
+}
+
+impl ById for Blocks {
+    async fn by_ids(caller: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
+        let users = ids.into_iter().map(UserId).collect();
+        Ok(services::blocks::by_users(&state.store, caller.id(), users).await?)
+    }
+}
+
 pub(super) fn routes(scope: &mut ServiceConfig) {
-    scope
-        .service(resource("/block", "GET, HEAD, POST").route(get().to(list)).route(web::post().to(create)))
-        .service(resource("/block/schema", "GET, HEAD").route(get().to(schema)))
-        .service(resource("/block/set/{id}", "GET, HEAD").route(get().to(set)))
-        .service(
-            resource("/block/{id}", "GET, HEAD, DELETE")
-                .route(get().to(detail))
-                .route(web::delete().to(delete)),
-        );
+    resource::list_routes::<Blocks>(scope, [get().to(resource::list::<Blocks>), web::post().to(create)]);
+    resource::detail_routes::<Blocks>(
+        scope,
+        [get().to(resource::detail::<Blocks>), web::delete().to(delete)],
+    );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list, create, schema, set, detail, delete))]
-pub(super) struct Document;
+#[openapi(paths(create, delete))]
+struct Document;
 
-/// What the resource is made of, for anybody.
-#[utoipa::path(
-    get,
-    path = "/api/block/schema/",
-    operation_id = "get_block_schema",
-    security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
-)]
-async fn schema(prefix: ApiPrefix) -> HandlerResult {
-    schema::to_response(KIND, prefix)
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    resource::document::<Blocks>(Document::openapi())
 }
 
-/// Lists whom the caller blocks.
-#[utoipa::path(
-    get,
-    path = "/api/block/",
-    operation_id = "list_blocks",
-    params(PagingParams),
-    responses(
-        (status = 200, description = "One page.", body = ListResponse<BlockView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn list(
-    Authenticated(caller, query): Authenticated<ListQuery>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let (target, page) = (caller.id(), query.page());
-    let listed = state.store.read(move |conn| blocks::list_by_target(conn, target, page)).await?;
-    let objects = listed.rows.into_iter().map(|user| BlockView::new(user, prefix)).collect();
-    Ok(query.to_response(&prefix.list_uri(KIND), listed.total, objects))
-}
-
-/// Several blocks at once.
-#[utoipa::path(
-    get,
-    path = "/api/block/set/{ids}/",
-    operation_id = "get_blocks",
-    params(IdsPath),
-    responses(
-        (status = 200, description = "The objects found, and the ids not found.", body = SetResponse<BlockView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn set(
-    Authenticated(caller, ids): Authenticated<IdSet>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let blocked = state.blocked_users(&caller, ids.integer_ids()).await?;
-    Ok(ids.to_response(blocked.into_iter().map(|user| (user.0, BlockView::new(user, prefix)))))
-}
-
-/// One block, by the number of the user who is blocked.
-#[utoipa::path(
-    get,
-    path = "/api/block/{id}/",
-    operation_id = "get_block",
-    params(IdPath),
-    responses(
-        (status = 200, description = "The block.", body = BlockView),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 404>,
-    ),
-)]
-async fn detail(
-    Authenticated(caller, IdParam(id)): Authenticated<IdParam>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let blocked = state.blocked_users(&caller, vec![id]).await?;
-    let user = blocked.first().ok_or(ApiError::NotFound)?;
-    Ok(HttpResponse::Ok().json(BlockView::new(*user, prefix)))
-}
-
-/// What makes a block, as it is documented.
+/// A new block.
 #[derive(ToSchema)]
 #[schema(as = hexo::NewBlock)]
-#[expect(dead_code, reason = "parsed by `create`; declared for the OpenAPI schema")]
-struct NewBlockSchema {
-    /// Who is blocked.
+struct NewBlockBody {
     #[schema(schema_with = schemas::uri_or_id)]
-    user: String,
+    user: Reference<UserRef>,
 }
 
-/// Takes no more requests from a user.
+impl NewBlockBody {
+    fn parse(fields: &JsonFields, public_url: &PublicUrl) -> Result<Self, HexoError> {
+        let user_ref = |text: &str| reference::parse_user(text, public_url);
+        Ok(Self { user: Reference::from_json(KIND, "user", fields.required("user")?, user_ref)? })
+    }
+}
+
+/// Blocks a user.
 ///
-/// Their open requests are declined. Once more does no harm.
+/// Their pending requests to the caller are declined. Blocking the same user again has no effect.
 #[utoipa::path(
     post,
     path = "/api/block/",
     operation_id = "create_block",
-    request_body = NewBlockSchema,
+    request_body = NewBlockBody,
     responses(
         (status = 201, description = "The block.", body = BlockView,
-            headers(("Location" = String, description = "Its URI."))),
+            headers(("Location" = String, description = "The URI of the block."))),
         (status = 200, description = "The block already existed.", body = BlockView,
-            headers(("Location" = String, description = "Its URI."))),
+            headers(("Location" = String, description = "The URI of the block."))),
         AuthErrors<HexoApi>,
         BodyErrors<HexoApi>,
     ),
@@ -154,15 +127,12 @@ async fn create(
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
-    let public_url = &state.config.public_url;
-    let given = fields.required("user")?;
-    let reference =
-        Reference::from_json(KIND, "user", given, |text| reference::parse_user(text, public_url))?;
-    let names = reference.parsed.iter().cloned().collect();
-    let found = state.registry.look_up(LookupKey::UsersAndBundle(names, None)).await?;
-    let found_user = reference.find_user(&found);
-    record_lookup(&caller, found_user.is_err(), &state).await?;
-    let blocked = found_user?.id;
+    let NewBlockBody { user } = NewBlockBody::parse(&fields, &state.config.public_url)?;
+    let users = user.parsed.iter().cloned().collect();
+    let found = state.registry.look_up(LookupKey::UsersAndBundle(users, None)).await?;
+    let blocked = user.find_user(&found);
+    record_lookup(&caller, blocked.is_err(), &state).await?;
+    let blocked = blocked?.id;
     if blocked == caller.id() {
         return Err(HexoError::invalid_field(KIND, "user", "Choose a user other than yourself."));
     }
@@ -173,12 +143,12 @@ async fn create(
     Ok(response.insert_header((LOCATION, view.resource_uri.clone())).json(view))
 }
 
-/// Takes requests from a user again.
+/// Unblocks a user.
 #[utoipa::path(
     delete,
     path = "/api/block/{id}/",
     operation_id = "delete_block",
-    params(IdPath),
+    params(IdParam<i64>),
     responses(
         (status = 204, description = "Deleted."),
         AuthErrors<HexoApi>,
@@ -186,21 +156,12 @@ async fn create(
     ),
 )]
 async fn delete(
-    Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam, Body)>,
+    Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam<i64>, Body)>,
     state: Data<AppState>,
 ) -> HandlerResult {
     let block = Block { target: caller.id(), blocked: UserId(id) };
     match state.registry.unblock(block, caller.audit_context).await? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(ApiError::NotFound.into()),
-    }
-}
-
-impl AppState {
-    /// Those of these users whom the caller blocks.
-    async fn blocked_users(&self, caller: &Caller, ids: Vec<i64>) -> Result<Vec<UserId>, HexoError> {
-        let target = caller.id();
-        let ids: Vec<UserId> = ids.into_iter().map(UserId).collect();
-        Ok(self.store.read(move |conn| blocks::by_ids(conn, target, &ids)).await?)
     }
 }

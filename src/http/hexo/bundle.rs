@@ -1,163 +1,157 @@
-//! `bundle`: named sets of rights, for everybody to see and for staff to make.
+//! `bundle`: named sets of rights. Every user can see them; staff change them.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use utoipa::{OpenApi, ToSchema};
 
-use super::error::HexoError;
+use super::common::{ApiPrefix, ResourceKind};
+use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
-use super::path::{IdParam, IdPath, IdSet, IdsPath, SetResponse};
-use super::query::{ListQuery, ListResponse, PagingParams};
-use super::view::BundleView;
-use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
-use crate::domain::bundle::{BundleId, BundleName, Description};
+use super::path::IdParam;
+use super::query::ListQuery;
+use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::schema::FieldSchema;
+use super::view::{BundleView, ViewContext};
+use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::Mask;
-use crate::http::body::{Authenticated, Body};
+use crate::http::auth::Caller;
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
+use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::routing::{get, resource};
+use crate::http::routing::get;
 use crate::http::state::AppState;
+use crate::services::{self, admin};
 use crate::store::bundles::{BundleChange, NewBundle};
-use crate::store::{admin, bundles};
 
 const KIND: ResourceKind = ResourceKind::Bundle;
 const STAFF_REQUIRED: &str = "Only staff can change bundles.";
 
+struct Bundles;
+
+impl Resource for Bundles {
+    const KIND: ResourceKind = KIND;
+    const LIST_METHODS: &'static str = "GET, HEAD, POST";
+    const DETAIL_METHODS: &'static str = "GET, HEAD, PUT, DELETE";
+    const FIELDS: &'static [FieldSchema] = &[
+        FieldSchema::text("description").optional(),
+        FieldSchema::integer("id").readonly(),
+        FieldSchema::text("name"),
+        FieldSchema::integer("permission").optional(),
+        FieldSchema::uri(),
+    ];
+    const OPERATIONS: ReadOperations = ReadOperations {
+        list: OperationDoc::new("list_bundles", "Lists the bundles."),
+        schema_id: "get_bundle_schema",
+        set: Some(OperationDoc::new("get_bundles", "Returns several bundles.")),
+        detail: Some(OperationDoc::new("get_bundle", "Returns a bundle.")),
+    };
+
+    type Id = i64;
+    type Rows = Vec<Bundle>;
+    type View<'a> = BundleView<'a>;
+
+    async fn list(_: &Caller, query: &ListQuery, state: &AppState) -> Result<(i64, Self::Rows), HexoError> {
+        let listed = services::bundles::list(&state.store, query.page()).await?;
+        Ok((listed.total, listed.rows))
+    }
+
+    fn views<'a>(
+        bundles: &'a Self::Rows,
+        ViewContext { prefix, .. }: ViewContext<'a>,
+    ) -> impl Iterator<Item = (i64, BundleView<'a>)> {
+        bundles.iter().map(move |bundle| (bundle.id.0, BundleView::new(bundle, prefix)))
+    }
+}
+
+impl ById for Bundles {
+    async fn by_ids(_: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
+        let ids = ids.into_iter().map(BundleId).collect();
+        Ok(services::bundles::by_ids(&state.store, ids).await?)
+    }
+}
+
 pub(super) fn routes(scope: &mut ServiceConfig) {
-    scope
-        .service(resource("/bundle", "GET, HEAD, POST").route(get().to(list)).route(web::post().to(create)))
-        .service(resource("/bundle/schema", "GET, HEAD").route(get().to(schema)))
-        .service(resource("/bundle/set/{id}", "GET, HEAD").route(get().to(set)))
-        .service(
-            resource("/bundle/{id}", "GET, HEAD, PUT, DELETE")
-                .route(get().to(detail))
-                .route(web::put().to(update))
-                .route(web::delete().to(delete)),
-        );
+    resource::list_routes::<Bundles>(scope, [get().to(resource::list::<Bundles>), web::post().to(create)]);
+    resource::detail_routes::<Bundles>(
+        scope,
+        [get().to(resource::detail::<Bundles>), web::put().to(update), web::delete().to(delete)],
+    );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list, create, schema, set, detail, update, delete))]
-pub(super) struct Document;
+#[openapi(paths(create, update, delete))]
+struct Document;
 
-/// What the resource is made of, for anybody.
-#[utoipa::path(
-    get,
-    path = "/api/bundle/schema/",
-    operation_id = "get_bundle_schema",
-    security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
-)]
-async fn schema(prefix: ApiPrefix) -> HandlerResult {
-    schema::to_response(KIND, prefix)
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    resource::document::<Bundles>(Document::openapi())
 }
 
-/// Lists the bundles.
-#[utoipa::path(
-    get,
-    path = "/api/bundle/",
-    operation_id = "list_bundles",
-    params(PagingParams),
-    responses(
-        (status = 200, description = "One page.", body = ListResponse<BundleView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn list(
-    Authenticated(_, query): Authenticated<ListQuery>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let page = query.page();
-    let listed = state.store.read(move |conn| bundles::list(conn, page)).await?;
-    let objects = listed.rows.iter().map(|bundle| BundleView::new(bundle, prefix)).collect();
-    Ok(query.to_response(&prefix.list_uri(KIND), listed.total, objects))
-}
-
-/// Several bundles at once.
-#[utoipa::path(
-    get,
-    path = "/api/bundle/set/{ids}/",
-    operation_id = "get_bundles",
-    params(IdsPath),
-    responses(
-        (status = 200, description = "The objects found, and the ids not found.", body = SetResponse<BundleView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn set(
-    Authenticated(_, ids): Authenticated<IdSet>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let numbers: Vec<BundleId> = ids.integer_ids().into_iter().map(BundleId).collect();
-    let found = state.store.read(move |conn| bundles::by_ids(conn, &numbers)).await?;
-    Ok(ids.to_response(found.iter().map(|bundle| (bundle.id.0, BundleView::new(bundle, prefix)))))
-}
-
-/// One bundle.
-#[utoipa::path(
-    get,
-    path = "/api/bundle/{id}/",
-    operation_id = "get_bundle",
-    params(IdPath),
-    responses(
-        (status = 200, description = "The bundle.", body = BundleView),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 404>,
-    ),
-)]
-async fn detail(
-    Authenticated(_, IdParam(id)): Authenticated<IdParam>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let found = state.store.read(move |conn| bundles::by_ids(conn, &[BundleId(id)])).await?;
-    let bundle = found.first().ok_or(ApiError::NotFound)?;
-    Ok(HttpResponse::Ok().json(BundleView::new(bundle, prefix)))
-}
-
-/// What makes a bundle, as it is documented.
+/// A new bundle.
 #[derive(ToSchema)]
 #[schema(as = hexo::NewBundle)]
-#[expect(dead_code, reason = "parsed by `parse_change`; declared for the OpenAPI schema")]
-struct NewBundleSchema {
-    #[schema(min_length = 1, max_length = 100)]
-    name: String,
-    #[schema(max_length = 1000)]
-    description: Option<String>,
-    /// The rights, as a mask. 2, to read, unless told.
+struct NewBundleBody {
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    name: BundleName,
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    description: Option<Description>,
+    /// The rights as a bit mask. The default is 2 (read).
     #[schema(schema_with = schemas::mask)]
-    permission: Option<i64>,
+    permission: Option<Mask>,
 }
 
-/// What changes a bundle, as it is documented. What is absent or null stays.
+/// Changes to a bundle. A field that is absent or null stays as it is.
 #[derive(ToSchema)]
 #[schema(as = hexo::BundleUpdate)]
-#[expect(dead_code, reason = "parsed by `parse_change`; declared for the OpenAPI schema")]
-struct BundleUpdateSchema {
-    #[schema(min_length = 1, max_length = 100)]
-    name: Option<String>,
-    #[schema(max_length = 1000)]
-    description: Option<String>,
-    /// The rights, as a mask. They stay while the bundle is in use.
+struct BundleUpdateBody {
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    name: Option<BundleName>,
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    description: Option<Description>,
+    /// The rights as a bit mask. They cannot change while the bundle is in use.
     #[schema(schema_with = schemas::mask)]
-    permission: Option<i64>,
+    permission: Option<Mask>,
 }
 
-/// Makes a bundle, for staff.
+impl NewBundleBody {
+    fn parse(fields: &JsonFields) -> Result<Self, HexoError> {
+        Ok(Self {
+            name: fields.required_text(KIND, "name", BundleName::new)?,
+            description: fields.text(KIND, "description", Description::new)?,
+            permission: parse_permission(fields)?,
+        })
+    }
+}
+
+impl BundleUpdateBody {
+    fn parse(fields: &JsonFields) -> Result<Self, HexoError> {
+        Ok(Self {
+            name: fields.text(KIND, "name", BundleName::new)?,
+            description: fields.text(KIND, "description", Description::new)?,
+            permission: parse_permission(fields)?,
+        })
+    }
+}
+
+fn parse_permission(fields: &JsonFields) -> Result<Option<Mask>, HexoError> {
+    let mask = |bits| {
+        Mask::new(bits)
+            .map_err(|_| HexoError::invalid_field(KIND, "permission", "Provide a whole number from 1 to 63."))
+    };
+    fields.integer(KIND, "permission")?.map(mask).transpose()
+}
+
+/// Creates a bundle. Requires staff.
 #[utoipa::path(
     post,
     path = "/api/bundle/",
     operation_id = "create_bundle",
-    request_body = NewBundleSchema,
+    request_body = NewBundleBody,
     responses(
         (status = 201, description = "The bundle.", body = BundleView,
-            headers(("Location" = String, description = "Its URI."))),
+            headers(("Location" = String, description = "The URI of the bundle."))),
         AuthErrors<HexoApi>,
         BodyErrors<HexoApi>,
     ),
@@ -168,32 +162,27 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     caller.require_staff(STAFF_REQUIRED)?;
-    fields.required("name")?;
-    let change = parse_change(&fields)?;
+    let NewBundleBody { name, description, permission } = NewBundleBody::parse(&fields)?;
     let new = NewBundle {
-        name: change.name.ok_or(HexoError::MissingField("name"))?,
-        description: change.description.unwrap_or_default(),
-        permission: change.permission.unwrap_or(Mask::READ),
+        name,
+        description: description.unwrap_or_default(),
+        permission: permission.unwrap_or(Mask::READ),
     };
-    let added = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::add_bundle(conn, &new, &caller.audit_context, now)
-    });
-    let bundle = added.await?;
+    let bundle = state.store.write(admin::bundles::add(new, caller.audit_context)).await?;
     let uri = prefix.detail_uri(KIND, bundle.id.0);
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(BundleView::new(&bundle, prefix)))
 }
 
-/// Changes a bundle, for staff.
+/// Changes a bundle. Requires staff.
 ///
-/// What the body does not have stays. While the bundle is in use its rights stay
-/// in any case (409): they are what people agreed to.
+/// A field that is absent or null stays as it is. The rights cannot change while a permission or a
+/// pending request uses the bundle (409), because users agreed to them.
 #[utoipa::path(
     put,
     path = "/api/bundle/{id}/",
     operation_id = "update_bundle",
-    params(IdPath),
-    request_body = BundleUpdateSchema,
+    params(IdParam<i64>),
+    request_body = BundleUpdateBody,
     responses(
         (status = 200, description = "The bundle.", body = BundleView),
         AuthErrors<HexoApi>,
@@ -203,25 +192,23 @@ async fn create(
     ),
 )]
 async fn update(
-    Authenticated(caller, (IdParam(id), fields)): Authenticated<(IdParam, JsonFields)>,
+    Authenticated(caller, (IdParam(id), fields)): Authenticated<(IdParam<i64>, JsonFields)>,
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
     caller.require_staff(STAFF_REQUIRED)?;
-    let change = parse_change(&fields)?;
-    let changed = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::update_bundle(conn, BundleId(id), &change, &caller.audit_context, now)
-    });
+    let BundleUpdateBody { name, description, permission } = BundleUpdateBody::parse(&fields)?;
+    let change = BundleChange { name, description, permission };
+    let changed = state.store.write(admin::bundles::update(BundleId(id), change, caller.audit_context));
     Ok(HttpResponse::Ok().json(BundleView::new(&changed.await??, prefix)))
 }
 
-/// Deletes a bundle that is not in use, for staff.
+/// Deletes a bundle that is not in use. Requires staff.
 #[utoipa::path(
     delete,
     path = "/api/bundle/{id}/",
     operation_id = "delete_bundle",
-    params(IdPath),
+    params(IdParam<i64>),
     responses(
         (status = 204, description = "Deleted."),
         AuthErrors<HexoApi>,
@@ -230,26 +217,10 @@ async fn update(
     ),
 )]
 async fn delete(
-    Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam, Body)>,
+    Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam<i64>, Body)>,
     state: Data<AppState>,
 ) -> HandlerResult {
     caller.require_staff(STAFF_REQUIRED)?;
-    let deleted = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::delete_bundle(conn, BundleId(id), &caller.audit_context, now)
-    });
-    deleted.await??;
+    state.store.write(admin::bundles::delete(BundleId(id), caller.audit_context)).await??;
     Ok(HttpResponse::NoContent().finish())
-}
-
-fn parse_change(fields: &JsonFields) -> Result<BundleChange, HexoError> {
-    let mask = |bits| {
-        Mask::new(bits)
-            .map_err(|_| HexoError::invalid_field(KIND, "permission", "Provide a whole number from 1 to 63."))
-    };
-    Ok(BundleChange {
-        name: fields.text(KIND, "name", BundleName::new)?,
-        description: fields.text(KIND, "description", Description::new)?,
-        permission: fields.integer(KIND, "permission")?.map(mask).transpose()?,
-    })
 }

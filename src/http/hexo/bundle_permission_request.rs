@@ -1,4 +1,4 @@
-//! `bundle_permission_request`: asking for a permission, and the token's loop.
+//! `bundle_permission_request`: requests for a permission, and their redemption.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
@@ -6,127 +6,115 @@ use actix_web::web::{self, Data, ServiceConfig};
 use url::Url;
 use utoipa::{OpenApi, ToSchema};
 
-use super::error::HexoError;
+use super::common::{ApiPrefix, ResourceKind};
+use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
-use super::headers::{IdempotencyKeyHeader, IdempotencyKeyParams};
-use super::path::{IdOrTokenPath, IdSet, IdsPath, RequestParam, SetResponse};
-use super::query::{ListQuery, ListResponse, PagingParams};
+use super::headers::IdempotencyKeyHeader;
+use super::path::{RequestParam, RequestRef};
+use super::query::ListQuery;
+use super::reference::Reference;
+use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::schema::FieldSchema;
 use super::terms::{ActingParty, TermsInput};
 use super::view::{PermissionView, RequestView, ViewContext};
-use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
 use crate::config::Config;
-use crate::domain::permission_request::{NewPermissionRequest, PermissionRequest, RequestId};
+use crate::domain::bundle::BundleId;
+use crate::domain::permission_request::{NewPermissionRequest, RequestId};
 use crate::domain::rate_limit::QuotaStatus;
-use crate::domain::timestamp::Timestamp;
 use crate::http::auth::Caller;
-use crate::http::body::{Authenticated, Body};
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
+use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::rate_limit_headers;
-use crate::http::routing::{get, resource};
+use crate::http::rate_limit;
+use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::store::lookup::LookupKey;
-use crate::store::participants::Participants;
-use crate::store::requests;
+use crate::services;
+use crate::services::requests::LoadedRequests;
+use crate::store::lookup::{LookupKey, UserRef};
 
 const KIND: ResourceKind = ResourceKind::BundlePermissionRequest;
-/// The most bytes in the URL of a page, so that the link fits into one line of a mail.
+/// Keeps the redeem link on one line of a mail.
 const MAX_REDEEM_URL_BYTES: usize = 900;
 
+struct Requests;
+
+impl Resource for Requests {
+    const KIND: ResourceKind = KIND;
+    const LIST_METHODS: &'static str = "GET, HEAD, POST";
+    const DETAIL_METHODS: &'static str = "GET, HEAD, PUT, DELETE";
+    const FIELDS: &'static [FieldSchema] = &[
+        FieldSchema::bundle(),
+        FieldSchema::text("redeem_url").nullable(),
+        FieldSchema::uri(),
+        FieldSchema::integer("ttl").nullable(),
+        FieldSchema::user("user_allowed"),
+        FieldSchema::user("user_target"),
+    ];
+    const OPERATIONS: ReadOperations = ReadOperations {
+        list: OperationDoc::new(
+            "list_requests",
+            "Lists the pending requests to which the caller is a party.",
+        ),
+        schema_id: "get_request_schema",
+        set: Some(OperationDoc::new("get_requests", "Returns several requests.")),
+        detail: None,
+    };
+
+    type Id = i64;
+    type Rows = LoadedRequests;
+    type View<'a> = RequestView<'a>;
+
+    async fn list(
+        caller: &Caller,
+        query: &ListQuery,
+        state: &AppState,
+    ) -> Result<(i64, Self::Rows), HexoError> {
+        Ok(services::requests::list_pending_for_party(&state.store, caller.id(), query.page()).await?)
+    }
+
+    fn views<'a>(
+        requests: &'a Self::Rows,
+        context: ViewContext<'a>,
+    ) -> impl Iterator<Item = (i64, RequestView<'a>)> {
+        requests.iter().map(move |(request, ttl, parties)| {
+            (request.id.0, RequestView::new(request, ttl, parties, context))
+        })
+    }
+}
+
+impl ById for Requests {
+    async fn by_ids(caller: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
+        let ids = ids.into_iter().map(RequestId).collect();
+        Ok(services::requests::pending_by_ids(&state.store, caller.id(), ids).await?)
+    }
+}
+
 pub(super) fn routes(scope: &mut ServiceConfig) {
-    scope
-        .service(
-            resource("/bundle_permission_request", "GET, HEAD, POST")
-                .route(get().to(list))
-                .route(web::post().to(create)),
-        )
-        .service(resource("/bundle_permission_request/schema", "GET, HEAD").route(get().to(schema)))
-        .service(resource("/bundle_permission_request/set/{id}", "GET, HEAD").route(get().to(set)))
-        .service(
-            resource("/bundle_permission_request/{id}", "GET, HEAD, PUT, DELETE")
-                .route(get().to(detail))
-                .route(web::put().to(redeem))
-                .route(web::delete().to(delete)),
-        );
+    resource::list_routes::<Requests>(scope, [get().to(resource::list::<Requests>), web::post().to(create)]);
+    resource::detail_routes::<Requests>(
+        scope,
+        [get().to(detail), web::put().to(redeem), web::delete().to(delete)],
+    );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list, create, schema, set, detail, redeem, delete))]
-pub(super) struct Document;
+#[openapi(paths(create, detail, redeem, delete))]
+struct Document;
 
-/// What the resource is made of, for anybody.
-#[utoipa::path(
-    get,
-    path = "/api/bundle_permission_request/schema/",
-    operation_id = "get_request_schema",
-    security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
-)]
-async fn schema(prefix: ApiPrefix) -> HandlerResult {
-    schema::to_response(KIND, prefix)
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    resource::document::<Requests>(Document::openapi())
 }
 
-/// Lists the live requests to which the caller is a party.
-#[utoipa::path(
-    get,
-    path = "/api/bundle_permission_request/",
-    operation_id = "list_requests",
-    params(PagingParams),
-    responses(
-        (status = 200, description = "One page.", body = ListResponse<RequestView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn list(
-    Authenticated(caller, query): Authenticated<ListQuery>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let (viewer, page) = (caller.id(), query.page());
-    let listed = state.store.read(move |conn| {
-        let now = conn.now()?;
-        let listed = requests::pending_of_party(conn, viewer, page, now)?;
-        let participants = Participants::load(conn, listed.rows.iter().map(|request| request.terms))?;
-        Ok((listed.total, LoadedRequests { requests: listed.rows, participants, now }))
-    });
-    let (total, found) = listed.await?;
-    let context = ViewContext { viewer, prefix, state: &state };
-    Ok(query.to_response(&prefix.list_uri(KIND), total, found.views(context).map(|(_, view)| view).collect()))
-}
-
-/// Several requests at once.
-#[utoipa::path(
-    get,
-    path = "/api/bundle_permission_request/set/{ids}/",
-    operation_id = "get_requests",
-    params(IdsPath),
-    responses(
-        (status = 200, description = "The objects found, and the ids not found.", body = SetResponse<RequestView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn set(
-    Authenticated(caller, ids): Authenticated<IdSet>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let numbers = ids.integer_ids().into_iter().map(RequestId).collect();
-    let found = state.live_requests(&caller, numbers).await?;
-    let context = ViewContext { viewer: caller.id(), prefix, state: &state };
-    Ok(ids.to_response(found.views(context)))
-}
-
-/// One live request.
+/// Returns a pending request.
 ///
-/// Consumes nothing. A number is for either party, a token for the target.
+/// Use the id as either party, or the token as the target. The token stays valid.
 #[utoipa::path(
     get,
     path = "/api/bundle_permission_request/{id_or_token}/",
     operation_id = "get_request",
-    params(IdOrTokenPath),
+    params(RequestParam),
     responses(
         (status = 200, description = "The request.", body = RequestView),
         AuthErrors<HexoApi>,
@@ -134,112 +122,114 @@ async fn set(
     ),
 )]
 async fn detail(
-    Authenticated(caller, name): Authenticated<RequestParam>,
+    Authenticated(caller, RequestParam { id_or_token }): Authenticated<RequestParam>,
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
-    let viewer = caller.id();
-    let context = ViewContext { viewer, prefix, state: &state };
-    match name {
-        RequestParam::Id(id) => {
-            let found = state.live_requests(&caller, vec![id]).await?;
-            let (_, view) = found.views(context).next().ok_or(ApiError::NotFound)?;
+    let context = ViewContext { caller: &caller, prefix, state: &state };
+    match id_or_token {
+        RequestRef::Id(RequestId(id)) => {
+            let found = Requests::by_ids(&caller, vec![id], &state).await?;
+            let (_, view) = Requests::views(&found, context).next().ok_or(ApiError::NotFound)?;
             Ok(HttpResponse::Ok().json(view))
         }
-        RequestParam::Token(id) => {
+        RequestRef::Token(id) => {
             let found = state.registry.look_up(LookupKey::Request(id)).await?;
-            let (request, parties, now) = found.request(id, viewer).ok_or(ApiError::NotFound)?;
-            Ok(HttpResponse::Ok().json(RequestView::new(
-                request,
-                request.seconds_left(now),
-                parties,
-                context,
-            )))
+            let (request, parties, now) = found.request(id, caller.id()).ok_or(ApiError::NotFound)?;
+            let ttl = request.seconds_left(now);
+            Ok(HttpResponse::Ok().json(RequestView::new(request, ttl, parties, context)))
         }
     }
 }
 
-/// What asks for a permission, as it is documented.
+/// A new request.
 #[derive(ToSchema)]
 #[schema(as = hexo::NewRequest)]
-#[expect(dead_code, reason = "parsed by `create`; declared for the OpenAPI schema")]
-struct NewRequestSchema {
-    /// A bundle: its URI or its id.
+struct NewRequestBody {
     #[schema(schema_with = schemas::uri_or_id)]
-    bundle: String,
-    /// Who asks, and receives: a URI, an id or an email.
+    bundle: Reference<BundleId>,
+    /// The user who receives the permission.
     #[schema(schema_with = schemas::uri_or_id)]
-    user_allowed: String,
-    /// Who is asked: a URI, an id or an email.
+    user_allowed: Reference<UserRef>,
+    /// The user who grants the permission.
     #[schema(schema_with = schemas::uri_or_id)]
-    user_target: String,
-    /// Seconds that it is to live: no more than the server's configuration allows.
-    #[schema(schema_with = schemas::ttl_seconds)]
-    ttl: Option<i64>,
-    /// The page that the mail leads to, at an origin that the operator allows.
+    user_target: Reference<UserRef>,
+    /// The lifetime in seconds. The server's configuration limits it.
+    #[schema(schema_with = schemas::ttl_seconds, required = false)]
+    ttl: i64,
+    /// The page that the mail links to. The configuration lists the allowed origins.
     #[schema(max_length = 900)]
     redeem_url: Option<String>,
 }
 
-/// Asks for a permission, and mails `user_target`: as `user_allowed` or staff.
+impl NewRequestBody {
+    fn parse(fields: &JsonFields, config: &Config) -> Result<Self, HexoError> {
+        let TermsInput { bundle, user_allowed, user_target } =
+            TermsInput::parse(KIND, fields, &config.public_url)?;
+        let ttl = parse_ttl(fields, config)?;
+        let redeem_url = fields.non_blank_text(KIND, "redeem_url", |text| parse_redeem_url(text, config))?;
+        Ok(Self { bundle, user_allowed, user_target, ttl, redeem_url })
+    }
+}
+
+/// Creates a request, and sends a mail to `user_target`. Requires `user_allowed` or staff.
 #[utoipa::path(
     post,
     path = "/api/bundle_permission_request/",
     operation_id = "create_request",
-    params(IdempotencyKeyParams),
-    request_body = NewRequestSchema,
+    params(IdempotencyKeyHeader),
+    request_body = NewRequestBody,
     responses(
         (status = 201, description = "The request.", body = RequestView,
-            headers(("Location" = String, description = "Its URI. It does not contain the token."))),
+            headers(("Location" = String, description = "The URI of the request. It does not contain the token."))),
         AuthErrors<HexoApi>,
         BodyErrors<HexoApi>,
         Errors<HexoApi, 422>,
     ),
 )]
 async fn create(
-    Authenticated(caller, (IdempotencyKeyHeader(idempotency_key), fields)): Authenticated<(
+    Authenticated(caller, (IdempotencyKeyHeader { idempotency_key }, fields)): Authenticated<(
         IdempotencyKeyHeader,
         JsonFields,
     )>,
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
-    let config = &state.config;
-    let input = TermsInput::parse(KIND, &fields, &config.public_url)?;
-    let lifetime_seconds = parse_ttl(&fields, config)?;
-    let redeem_page = fields.text_or_blank(KIND, "redeem_url", |text| parse_redeem_url(text, config))?;
+    let NewRequestBody { bundle, user_allowed, user_target, ttl, redeem_url } =
+        NewRequestBody::parse(&fields, &state.config)?;
+    let input = TermsInput { bundle, user_allowed, user_target };
     let resolved = input.resolve(KIND, ActingParty::Grantee, &caller, &state).await?;
-    let viewer = caller.id();
     let new = NewPermissionRequest {
         terms: resolved.terms,
-        asked_by: viewer,
-        lifetime_seconds,
-        redeem_page,
+        asked_by: caller.id(),
+        lifetime_seconds: ttl,
+        redeem_page: redeem_url,
         idempotency_key,
     };
-    let limits = config.limits.requests.for_user(&caller.user);
-    let (request, ttl, quotas) = state.registry.create_request(new, limits, caller.audit_context).await??;
+    let limits = state.config.limits.requests.for_user(&caller.user);
+    let (request, ttl, quotas) =
+        state.registry.create_request(new, limits, caller.audit_context.clone()).await?;
     state.mailer.notify();
-    let view =
-        RequestView::new(&request, ttl, resolved.parties(), ViewContext { viewer, prefix, state: &state });
+    let context = ViewContext { caller: &caller, prefix, state: &state };
+    let view = RequestView::new(&request, ttl, resolved.parties(), context);
     let mut response =
         HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view);
-    // How often others ask the target is nobody's business but theirs.
+    // The quota of the target would reveal how many requests other users send to them.
     let visible_quotas: Vec<QuotaStatus> =
         quotas.into_iter().filter(|quota| quota.policy_name != "target").collect();
-    rate_limit_headers::insert(response.headers_mut(), &visible_quotas);
+    rate_limit::headers::insert(response.headers_mut(), &visible_quotas);
     Ok(response)
 }
 
-/// Redeems a request's token, as its target.
+/// Redeems the token of a request. Requires the target.
 ///
-/// The body is never looked at, and a number never redeems. What is wrong with a
-/// token is not told: used, expired, unknown and somebody else's are one answer.
+/// The body is ignored. An id does not redeem a request. The response is the same for a token that
+/// is used, expired, unknown or for another user.
 #[utoipa::path(
     put,
     path = "/api/bundle_permission_request/{id_or_token}/",
     operation_id = "redeem_request",
-    params(IdOrTokenPath, IdempotencyKeyParams),
+    params(RequestParam, IdempotencyKeyHeader),
     responses(
         (status = 200, description = "The permission.", body = PermissionView),
         AuthErrors<HexoApi>,
@@ -248,7 +238,7 @@ async fn create(
     ),
 )]
 async fn redeem(
-    Authenticated(caller, (name, IdempotencyKeyHeader(idempotency_key), _)): Authenticated<(
+    Authenticated(caller, (RequestParam { id_or_token }, IdempotencyKeyHeader { idempotency_key }, _)): Authenticated<(
         RequestParam,
         IdempotencyKeyHeader,
         Body,
@@ -256,73 +246,40 @@ async fn redeem(
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
-    let RequestParam::Token(id) = name else { return Err(ApiError::NotFound.into()) };
+    let RequestRef::Token(id) = id_or_token else { return Err(ApiError::NotFound.into()) };
     let by = caller.id();
-    let (grant, participants) =
-        state.registry.redeem(id, by, idempotency_key, caller.audit_context).await??;
+    let (grant, participants) = state.registry.redeem(id, by, idempotency_key, caller.audit_context).await?;
     let parties = participants.parties(grant.terms).ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(PermissionView::new(&grant, parties, prefix)))
 }
 
-/// Ends a request: its target declines, its requester withdraws.
+/// Closes a request: the target declines it, the requester withdraws it.
 #[utoipa::path(
     delete,
     path = "/api/bundle_permission_request/{id_or_token}/",
     operation_id = "close_request",
-    params(IdOrTokenPath),
+    params(RequestParam),
     responses(
-        (status = 204, description = "Closed. Its token no longer works."),
+        (status = 204, description = "Closed. The token no longer works."),
         AuthErrors<HexoApi>,
         Errors<HexoApi, 404>,
     ),
 )]
 async fn delete(
-    Authenticated(caller, (name, _)): Authenticated<(RequestParam, Body)>,
+    Authenticated(caller, (RequestParam { id_or_token }, _)): Authenticated<(RequestParam, Body)>,
     state: Data<AppState>,
 ) -> HandlerResult {
     let (by, registry) = (caller.id(), &state.registry);
-    let ended = match name {
-        RequestParam::Id(id) => registry.withdraw(id, by, caller.audit_context).await?,
-        RequestParam::Token(id) => registry.decline(id, by, caller.audit_context).await?,
+    match id_or_token {
+        RequestRef::Id(id) => registry.withdraw(id, by, caller.audit_context).await?,
+        RequestRef::Token(id) => registry.decline(id, by, caller.audit_context).await?,
     };
-    ended?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Live requests, with all that it takes to write them.
-struct LoadedRequests {
-    requests: Vec<PermissionRequest>,
-    participants: Participants,
-    now: Timestamp,
-}
-
-impl LoadedRequests {
-    fn views<'a>(&'a self, context: ViewContext<'a>) -> impl Iterator<Item = (i64, RequestView<'a>)> {
-        self.requests.iter().filter_map(move |request| {
-            let parties = self.participants.parties(request.terms)?;
-            Some((request.id.0, RequestView::new(request, request.seconds_left(self.now), parties, context)))
-        })
-    }
-}
-
-impl AppState {
-    /// The live requests of these numbers that are the caller's, either way.
-    async fn live_requests(&self, caller: &Caller, ids: Vec<RequestId>) -> Result<LoadedRequests, HexoError> {
-        let viewer = caller.id();
-        let found = self.store.read(move |conn| {
-            let now = conn.now()?;
-            let requests = requests::pending_by_ids(conn, &ids, viewer, now)?;
-            let participants = Participants::load(conn, requests.iter().map(|request| request.terms))?;
-            Ok(LoadedRequests { requests, participants, now })
-        });
-        Ok(found.await?)
-    }
-}
-
-/// Seconds that the request is to live.
 fn parse_ttl(fields: &JsonFields, config: &Config) -> Result<i64, HexoError> {
-    let asked = fields.integer(KIND, "ttl")?;
-    config.requests.allowed_lifetime(asked).ok_or_else(|| {
+    let ttl = fields.integer(KIND, "ttl")?;
+    config.requests.allowed_lifetime(ttl).ok_or_else(|| {
         let max_ttl = config.requests.max_ttl;
         HexoError::invalid_field(
             KIND,
@@ -332,18 +289,20 @@ fn parse_ttl(fields: &JsonFields, config: &Config) -> Result<i64, HexoError> {
     })
 }
 
-/// Not a page that a link may lead to.
+/// Why a redeem URL is rejected.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("must be an http or https URL whose origin the operator allows, without a token, user or fragment")]
 struct RedeemUrlNotAllowed;
 
-/// The page that the mail is to lead to, as a browser reads its URL.
+/// Parses a redeem URL as a browser does.
 fn parse_redeem_url(text: &str, config: &Config) -> Result<String, RedeemUrlNotAllowed> {
-    let whole = text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let is_absolute = text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     let url = Url::parse(text).map_err(|_| RedeemUrlNotAllowed)?;
-    let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    let free = url.query_pairs().all(|(name, _)| name != "token");
-    let ours = matches!(url.scheme(), "http" | "https") && config.is_allowed_redeem_url(&url);
-    let short = url.as_str().len() <= MAX_REDEEM_URL_BYTES;
-    if whole && bare && free && ours && short { Ok(url.into()) } else { Err(RedeemUrlNotAllowed) }
+    let has_no_credentials_or_fragment =
+        url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    let has_no_token = url.query_pairs().all(|(name, _)| name != "token");
+    let is_allowed = matches!(url.scheme(), "http" | "https") && config.is_allowed_redeem_url(&url);
+    let is_short = url.as_str().len() <= MAX_REDEEM_URL_BYTES;
+    let is_valid = is_absolute && has_no_credentials_or_fragment && has_no_token && is_allowed && is_short;
+    if is_valid { Ok(url.into()) } else { Err(RedeemUrlNotAllowed) }
 }

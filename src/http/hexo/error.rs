@@ -1,5 +1,4 @@
-//! What can go wrong in the hexo dialect, and how it says so: in tastypie's
-//! words and shapes, wherever tastypie has any.
+//! Errors of the hexo API. Texts and shapes are those of django-tastypie where it has any.
 
 use std::collections::BTreeMap;
 
@@ -9,77 +8,73 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ResourceKind;
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::permission_request::RequestError;
 use crate::http::error::ApiError;
+use crate::http::openapi::error_responses::ErrorSchemas;
 use crate::store::StoreError;
 use crate::store::bundles::BundleError;
 use crate::store::ledger::CreateRequestError;
 
-/// Why a request of this dialect is not answered as hoped.
+/// The result of a handler.
+pub(super) type HandlerResult = Result<HttpResponse, HexoError>;
+
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HexoError {
-    /// What any dialect may have to say.
+    /// An error that every API has.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// A body that is not a JSON object.
+    /// The body is not JSON.
     #[error("Request is not valid JSON.")]
     NotJson,
-    /// A required field that is absent, null or blank.
+    /// A required field is absent, null or blank.
     #[error("The '{0}' field has no data and doesn't allow a default or null value.")]
     MissingField(&'static str),
-    /// What names no user, or no bundle.
+    /// A reference to a user or a bundle that does not exist.
     #[error("Could not find the provided {} object via resource URI '{given}'.", kind.name())]
-    UnresolvedReference {
-        /// What it should name.
-        kind: ResourceKind,
-        /// What was given.
-        given: String,
-    },
-    /// A field that cannot be taken.
+    UnresolvedReference { kind: ResourceKind, given: String },
+    /// A field with an invalid value. `reason` is a sentence.
     #[error("{field}: {reason}")]
-    InvalidField {
-        /// The resource that it is a field of.
-        kind: ResourceKind,
-        /// The field.
-        field: &'static str,
-        /// What is wrong, as a sentence.
-        reason: String,
-    },
-    /// A `limit` or `offset` that is no number.
+    InvalidField { kind: ResourceKind, field: &'static str, reason: String },
+    /// A `limit` or `offset` that is not a number.
     #[error("Invalid {name} '{given}' provided. Please provide a positive integer.")]
-    InvalidPaging {
-        /// Which of the two.
-        name: &'static str,
-        /// What was given.
-        given: String,
-    },
-    /// A filter's value that cannot be what the field holds.
+    InvalidPaging { name: &'static str, given: String },
+    /// A filter value that is not of the field's type.
     #[error("Invalid resource lookup data provided (mismatched type).")]
     InvalidFilter,
-    /// Something else refers to it.
+    /// A permission or a pending request uses the bundle.
     #[error("The bundle is used by a permission or a request.")]
     BundleInUse,
-    /// The `Idempotency-Key` came with another body before.
+    /// The `Idempotency-Key` belongs to a request with another body.
     #[error("This Idempotency-Key was already used for a different request. Use a new key.")]
     IdempotencyKeyReused,
 }
 
-/// What is wrong, in a sentence.
+/// An error message.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::Error)]
 pub(super) struct ErrorBody {
     error: String,
 }
 
-/// What cannot be taken: a sentence, or sentences for each field of a resource.
+/// An error message, or error messages by resource and field.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum BadRequestBody {
-    /// The whole of it.
+    /// An error of the whole request.
     Message(ErrorBody),
     /// `{"bundle": {"name": ["This field must not be empty."]}}`
     Fields(BTreeMap<&'static str, BTreeMap<&'static str, Vec<String>>>),
+}
+
+/// The error responses of the API in the OpenAPI document.
+pub(super) enum HexoApi {}
+
+impl ErrorSchemas for HexoApi {
+    const API_NAME: &'static str = "hexo";
+    type Body = ErrorBody;
+    type BadRequestBody = BadRequestBody;
 }
 
 impl ErrorBody {
@@ -88,11 +83,16 @@ impl ErrorBody {
     }
 }
 
+/// Renders an error that any request can cause.
+pub(super) fn render_api_error(error: &ApiError) -> HttpResponse {
+    HttpResponse::build(error.status()).json(ErrorBody::new(error))
+}
+
 impl ResponseError for HexoError {
     fn error_response(&self) -> HttpResponse {
         let plain = |status| HttpResponse::build(status).json(ErrorBody::new(self));
         match self {
-            Self::Api(error) => error.with_headers(super::render_error(error)),
+            Self::Api(error) => error.with_headers(render_api_error(error)),
             Self::InvalidField { kind, field, reason } => {
                 let field = BTreeMap::from([(*field, vec![reason.clone()])]);
                 HttpResponse::BadRequest()
@@ -112,12 +112,12 @@ impl ResponseError for HexoError {
 }
 
 impl HexoError {
-    /// A field of a resource that cannot be taken, and why.
+    /// A field with an invalid value.
     pub(super) fn invalid_field(kind: ResourceKind, field: &'static str, reason: impl Into<String>) -> Self {
         Self::InvalidField { kind, field, reason: reason.into() }
     }
 
-    /// A parameter or a header that cannot be read, and why.
+    /// An invalid parameter, header or body.
     pub(super) fn bad_request(reason: impl Into<String>) -> Self {
         Self::Api(ApiError::BadRequest(reason.into()))
     }
@@ -135,9 +135,21 @@ impl From<RegistryError> for HexoError {
     }
 }
 
+impl<E> From<CommandError<E>> for HexoError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
 impl From<CreateRequestError> for HexoError {
-    fn from(refusal: CreateRequestError) -> Self {
-        match refusal {
+    fn from(error: CreateRequestError) -> Self {
+        match error {
             CreateRequestError::AlreadyGranted => Self::invalid_field(
                 ResourceKind::BundlePermissionRequest,
                 "bundle",
@@ -147,24 +159,23 @@ impl From<CreateRequestError> for HexoError {
             CreateRequestError::Blocked => {
                 ApiError::Forbidden("user_target has blocked requests from user_allowed.").into()
             }
-            CreateRequestError::RateLimited(exceeded) => ApiError::from(exceeded).into(),
+            CreateRequestError::RateLimited(limited) => ApiError::from(limited).into(),
         }
     }
 }
 
-/// Refusals of every kind are one answer, so that a token, or a number, tells
-/// nothing to anyone but the parties.
+/// Both errors respond 404, so that a token or an id reveals nothing to other users.
 impl From<RequestError> for HexoError {
-    fn from(refusal: RequestError) -> Self {
-        match refusal {
+    fn from(error: RequestError) -> Self {
+        match error {
             RequestError::NotAParty | RequestError::NotPending => Self::Api(ApiError::NotFound),
         }
     }
 }
 
 impl From<BundleError> for HexoError {
-    fn from(unchanged: BundleError) -> Self {
-        match unchanged {
+    fn from(error: BundleError) -> Self {
+        match error {
             BundleError::InUse => Self::BundleInUse,
             BundleError::NotFound => Self::Api(ApiError::NotFound),
         }

@@ -1,4 +1,4 @@
-//! Bodies: a JSON object, of which each handler takes the fields that it knows.
+//! Bodies: a JSON object. Each body struct parses its own fields; other fields are ignored.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -9,12 +9,12 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
 
-use super::ResourceKind;
+use super::common::ResourceKind;
 use super::error::HexoError;
-use crate::http::body::{Body, media_type};
 use crate::http::error::ApiError;
+use crate::http::extract::body::{Body, media_type};
 
-/// The fields of a body. An empty body has none.
+/// The fields of a body. An empty body has no fields.
 #[derive(Clone, Debug, Default)]
 pub(super) struct JsonFields(Map<String, Value>);
 
@@ -32,11 +32,9 @@ impl FromRequest for JsonFields {
     }
 }
 
-/// Whether the body is JSON as far as its type says; without a type it is, as
-/// tastypie has it.
+/// Whether the content type is JSON. A body without one is JSON, as in django-tastypie.
 fn is_json(request: &HttpRequest) -> bool {
-    let readable = media_type(request);
-    match readable.as_deref() {
+    match media_type(request).as_deref() {
         Some("" | "application/json") => true,
         Some(_) => false,
         None => !request.headers().contains_key(CONTENT_TYPE),
@@ -51,7 +49,7 @@ impl JsonFields {
         if !is_json {
             return Err(ApiError::UnsupportedMediaType.into());
         }
-        // Too deep a nesting is an error too.
+        // serde_json also rejects deep nesting.
         match serde_json::from_slice(body).map_err(|_| HexoError::NotJson)? {
             Value::Object(fields) if !fields.iter().any(|(name, value)| contains_nul(name, value)) => {
                 Ok(Self(fields))
@@ -61,23 +59,22 @@ impl JsonFields {
         }
     }
 
-    /// A field's value; `None` when it is absent or null.
+    /// A field's value; `None` if it is absent or null.
     fn value(&self, field: &str) -> Option<&Value> {
         self.0.get(field).filter(|value| !value.is_null())
     }
 
-    /// The value of a field that must not be absent, null or blank.
-    pub(super) fn required(&self, field: &'static str) -> Result<&Value, HexoError> {
-        self.non_blank(field).ok_or(HexoError::MissingField(field))
-    }
-
-    /// A field's value; `None` when it is absent, null or blank.
+    /// A field's value; `None` if it is absent, null or blank.
     fn non_blank(&self, field: &str) -> Option<&Value> {
         self.value(field).filter(|value| value.as_str() != Some(""))
     }
 
-    /// A whole number, in JSON or as a decimal string; `None` when the field is
-    /// absent, null or blank.
+    /// The value of a required field, which must not be null or blank.
+    pub(super) fn required(&self, field: &'static str) -> Result<&Value, HexoError> {
+        self.non_blank(field).ok_or(HexoError::MissingField(field))
+    }
+
+    /// An integer, in JSON or as a decimal string; `None` if the field is absent, null or blank.
     pub(super) fn integer(&self, kind: ResourceKind, field: &'static str) -> Result<Option<i64>, HexoError> {
         let Some(value) = self.non_blank(field) else { return Ok(None) };
         let number = match value {
@@ -88,33 +85,48 @@ impl JsonFields {
         number.map(Some).ok_or_else(|| HexoError::invalid_field(kind, field, "Provide a whole number."))
     }
 
-    /// A string that `read` takes; `None` when the field is absent or null.
+    /// A parsed string; `None` if the field is absent or null.
     pub(super) fn text<T, E: Display>(
         &self,
         kind: ResourceKind,
         field: &'static str,
-        read: impl FnOnce(&str) -> Result<T, E>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, HexoError> {
-        let Some(value) = self.value(field) else { return Ok(None) };
-        let text =
-            value.as_str().ok_or_else(|| HexoError::invalid_field(kind, field, "Provide a string."))?;
-        let to_error = |error| HexoError::invalid_field(kind, field, format!("This field {error}."));
-        read(text).map(Some).map_err(to_error)
+        self.value(field).map(|value| parse_text(kind, field, value, parse)).transpose()
     }
 
-    /// As [`JsonFields::text`], where a blank field is as good as none.
-    pub(super) fn text_or_blank<T, E: Display>(
+    /// A parsed string; `None` if the field is absent, null or blank.
+    pub(super) fn non_blank_text<T, E: Display>(
         &self,
         kind: ResourceKind,
         field: &'static str,
-        read: impl FnOnce(&str) -> Result<T, E>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, HexoError> {
-        if self.non_blank(field).is_none() { Ok(None) } else { self.text(kind, field, read) }
+        self.non_blank(field).map(|value| parse_text(kind, field, value, parse)).transpose()
+    }
+
+    /// The parsed string of a required field, which must not be null or blank.
+    pub(super) fn required_text<T, E: Display>(
+        &self,
+        kind: ResourceKind,
+        field: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, HexoError> {
+        parse_text(kind, field, self.required(field)?, parse)
     }
 }
 
-/// Whether U+0000 is anywhere in a field, its name included. PostgreSQL takes
-/// it nowhere.
+fn parse_text<T, E: Display>(
+    kind: ResourceKind,
+    field: &'static str,
+    value: &Value,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, HexoError> {
+    let text = value.as_str().ok_or_else(|| HexoError::invalid_field(kind, field, "Provide a string."))?;
+    parse(text).map_err(|error| HexoError::invalid_field(kind, field, format!("This field {error}.")))
+}
+
+/// Whether the name or the value of a field contains U+0000, which PostgreSQL cannot store.
 fn contains_nul(name: &str, value: &Value) -> bool {
     name.contains('\0')
         || match value {
@@ -125,7 +137,7 @@ fn contains_nul(name: &str, value: &Value) -> bool {
         }
 }
 
-/// A whole number in decimal digits, with a minus sign perhaps.
+/// Parses an integer in decimal digits with an optional minus sign.
 fn parse_signed_decimal(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
@@ -141,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_has_no_fields_whatever_its_type() {
+    fn an_empty_body_of_any_type_has_no_fields() {
         assert!(matches!(JsonFields::parse(false, b""), Ok(JsonFields(fields)) if fields.is_empty()));
         assert!(matches!(
             JsonFields::parse(false, b"{}"),
@@ -150,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nests_too_deep_is_not_json() {
+    fn deep_nesting_is_not_json() {
         let deep = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
         assert!(matches!(read(&deep), Err(HexoError::NotJson)));
         assert!(matches!(read(&"{\"a\":".repeat(10_000)), Err(HexoError::NotJson)));
@@ -164,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_never_rounded() {
+    fn integers_are_never_rounded() {
         for (text, number) in [
             ("60", Some(60)),
             ("\"60\"", Some(60)),
@@ -197,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn parsing_random_bytes_does_not_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = JsonFields::parse(true, &body);
         }
     }

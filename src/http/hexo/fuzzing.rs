@@ -1,29 +1,29 @@
-//! For [`crate::fuzzing`].
+//! Fuzz targets for [`crate::fuzzing`].
 
 use form_urlencoded::parse;
 
-use super::ResourceKind;
+use super::common::{MAX_ITEMS, ResourceKind};
 use super::fields::JsonFields;
-use super::query::{self, ListQuery, MAX_ITEMS};
+use super::query::{self, ListQuery};
 use super::reference::{parse_bundle, parse_user};
 use crate::config::PublicUrl;
 use crate::domain::bundle::BundleId;
 use crate::domain::user::UserId;
 use crate::store::lookup::UserRef;
 
-/// No field has U+0000 in it.
+/// Fields never contain U+0000.
 pub(crate) fn fields(bytes: &[u8]) {
     let Ok(fields) = JsonFields::parse(true, bytes) else { return };
     for field in ["ttl", "bundle", "email"] {
-        let read = |text: &str| {
+        let parse = |text: &str| {
             assert!(!text.contains('\0'));
             Ok::<_, std::convert::Infallible>(())
         };
-        let _ = (fields.text(ResourceKind::User, field, read), fields.integer(ResourceKind::User, field));
+        let _ = (fields.text(ResourceKind::User, field, parse), fields.integer(ResourceKind::User, field));
     }
 }
 
-/// A page is within bounds, and the next one is asked for as this one was.
+/// Page bounds hold, and the URI of the next page keeps all other parameters.
 pub(crate) fn query(text: &str) {
     let Ok(query) = ListQuery::parse(text) else { return };
     let page = query.page();
@@ -41,7 +41,7 @@ pub(crate) fn query(text: &str) {
     );
 }
 
-/// What is named by a reference is named by its own URI, under either prefix.
+/// The URI of a referenced object, with either prefix, is a reference to the same object.
 pub(crate) fn reference(text: &str) {
     let Ok(public_url) = "https://consent.example".parse::<PublicUrl>() else { return };
     if let Some(BundleId(id)) = parse_bundle(text, &public_url) {

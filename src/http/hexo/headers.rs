@@ -1,4 +1,4 @@
-//! The one header that this dialect reads for itself.
+//! The `Idempotency-Key` header.
 
 use std::future::{Ready, ready};
 
@@ -12,25 +12,21 @@ use crate::domain::validated_text::IdempotencyKey;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What makes a request that is sent twice count once, as it is documented.
-#[derive(IntoParams)]
+/// The `Idempotency-Key` header of a request.
+#[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "parsed by `IdempotencyKeyHeader`; declared for the OpenAPI schema")]
-pub(super) struct IdempotencyKeyParams {
-    /// The answer to a request is the answer to all that come with its key, for a day.
+pub(super) struct IdempotencyKeyHeader {
+    /// Repeated requests with the same key get the response of the first one, for one day.
     #[param(
         rename = "Idempotency-Key",
+        value_type = Option<String>,
         nullable = false,
         min_length = 1,
         max_length = 255,
         pattern = "^[ -~]+$"
     )]
-    idempotency_key: Option<String>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
-
-/// The `Idempotency-Key` that a request came with, if it did.
-#[derive(Clone, Debug)]
-pub(super) struct IdempotencyKeyHeader(pub Option<IdempotencyKey>);
 
 impl FromRequest for IdempotencyKeyHeader {
     type Error = actix_web::Error;
@@ -45,11 +41,11 @@ impl IdempotencyKeyHeader {
     fn parse(request: &HttpRequest) -> Result<Self, HexoError> {
         let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
         let key = match (values.next(), values.next()) {
-            (None, _) => return Ok(Self(None)),
+            (None, _) => return Ok(Self { idempotency_key: None }),
             (Some(value), None) => value.to_str().ok().and_then(|text| IdempotencyKey::new(text).ok()),
             (Some(_), Some(_)) => None,
         };
-        key.map(|key| Self(Some(key))).ok_or_else(|| {
+        key.map(|key| Self { idempotency_key: Some(key) }).ok_or_else(|| {
             HexoError::bad_request("Provide one Idempotency-Key with 1 to 255 printable ASCII characters.")
         })
     }

@@ -1,35 +1,31 @@
-//! The hexo dialect: consent requests, as Hexoskin's tastypie API speaks of
-//! them (`bundle_permission_request` in the public "Hexostore API Documentation").
+//! The hexo API: consent requests, as the resource `bundle_permission_request` of Hexoskin's
+//! public "Hexostore API Documentation". It follows the conventions of django-tastypie.
 //!
-//! A resource is a file; what they share has files of its own: `query` reads and
-//! answers lists, `path` sets and ids, `fields` bodies, `reference` what names a
-//! user or a bundle, `view` writes resources, `error` says what was wrong.
+//! Each resource has a file that declares it ([`resource::Resource`]) and adds the operations that
+//! change it.
 //!
-//! # Where the documentation is silent
+//! # Where the Hexostore documentation is silent
 //!
-//! - **Order.** Credentials, `Idempotency-Key`, content type, JSON, what the body
-//!   alone shows (missing and malformed fields), the author (400 when they are
-//!   nobody, 403 when the caller may not act for them), then the other user and
-//!   the bundle, then whether the two users are one, then what the registry
-//!   knows. So whoever may not ask learns nothing of a third party.
-//! - **Partial bodies.** What a PUT does not name stays, as does what it says
-//!   null for. Read-only fields are passed over.
-//! - **Bundles.** Everybody sees them all. While a permission or a live request
-//!   is about one, a PUT may change its words and not its rights (409): those
-//!   are what people agreed to. Without a `permission` a new one is for reading.
-//! - **Lists.** `previous` is there whenever something lies before the page. A
-//!   parameter that has one value and is given twice is refused, and so are
-//!   more than 1,000 values of a filter or a set.
-//! - **Blocks.** A resource of our own: whom the caller takes no requests from. It has
-//!   the number of the user who is blocked. Whoever they ask is told so (403), since
-//!   they would find out anyway; open requests of theirs are declined, permissions stay.
-//! - **The audit trail.** A resource of our own, read and never written: staff see all of
-//!   it, others what they did and what concerns them. The newest first, and no more than
-//!   10,000 entries are counted and paged through; what is older is found by `at__lt`.
-//! - **Ids.** One that no number of 64 bits is names nothing: 404 in a path, 400
-//!   in a body or a filter. `not_found` of a set is always there.
-//! - **Redeem URLs.** At most 900 bytes, and no `token` of its own. At our own
-//!   origin it has no query: a link in our own mail must not call our services.
+//! - **Order of checks.** Credentials, `Idempotency-Key`, content type, JSON, the fields of the
+//!   body by themselves, the acting user (400 if unknown, 403 if the caller must not act for them),
+//!   the other user and the bundle, whether both users are the same, and last the checks of the
+//!   registry. A caller without permission learns nothing about third parties.
+//! - **Partial bodies.** PUT keeps a field that is absent or null. Read-only fields are ignored.
+//! - **Bundles.** Every user can see every bundle. While a permission or a pending request uses a
+//!   bundle, PUT can change its name and description but not its rights (409), because users agreed
+//!   to them. A new bundle without `permission` has the right to read.
+//! - **Lists.** `previous` is null only on the first page. A repeated parameter that takes one
+//!   value is refused, as are more than 1,000 values in a filter or a set.
+//! - **Blocks.** An extension: the users whose requests the caller does not accept. The id of a
+//!   block is the id of the blocked user. A request by a blocked user fails with 403, since they
+//!   would notice the block anyway. Blocking declines their pending requests; permissions stay.
+//! - **Audit log.** An extension, read-only. Staff see every entry; other users see their own
+//!   actions and actions that affect them. The list is newest first, and counts and pages through
+//!   at most 10,000 entries; `at__lt` reaches older ones.
+//! - **Ids.** An id that does not fit into 64 bits does not exist: 404 in a path, 400 in a body or
+//!   a filter. A set always has `not_found`.
+//! - **Redeem URLs.** At most 900 bytes, without a `token` parameter. At the origin of this server,
+//!   a redeem URL has no query: a link in a mail of this server must not call its APIs.
 
 mod account;
 mod audit;
@@ -37,40 +33,38 @@ mod block;
 mod bundle;
 mod bundle_permission;
 mod bundle_permission_request;
+mod common;
 mod error;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod headers;
+mod index;
+mod oauth;
 mod path;
 mod query;
 mod reference;
+mod resource;
 mod schema;
 mod terms;
 mod user;
 mod view;
 
-use std::fmt::Display;
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 use utoipa::openapi::{RefOr, Required};
 
-use super::error::ApiError;
-use super::openapi::error_responses::{ErrorSchemas, Errors};
-use super::routing::{get, resource};
-use error::{ErrorBody, HexoError};
+use super::error::{ApiError, ErrorContext, ErrorRenderer};
+use super::routing::{get, not_found, resource};
+use common::{ApiPrefix, ResourceKind};
+use error::HexoApi;
 
-/// What a handler comes to.
-type HandlerResult = Result<HttpResponse, HexoError>;
-
-/// Puts the dialect's routes in place, under both of its prefixes.
+/// Registers the routes, under both prefixes.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(
         web::scope("/api")
+            .app_data(ErrorRenderer(render_error))
             .app_data(ApiPrefix::Unversioned)
             .service(web::scope("/v1").app_data(ApiPrefix::V1).configure(resources))
             .configure(resources),
@@ -79,8 +73,8 @@ pub fn routes(app: &mut ServiceConfig) {
 
 fn resources(scope: &mut ServiceConfig) {
     scope
-        .service(resource("", "GET, HEAD").route(get().to(schema::index)))
-        .service(resource("/connect/oauth2/token", "POST").route(web::post().to(reject_oauth_token)))
+        .service(resource("", "GET, HEAD").route(get().to(index::index)))
+        .service(resource("/connect/oauth2/token", "POST").route(web::post().to(oauth::reject_oauth_token)))
         .configure(account::routes)
         .configure(audit::routes)
         .configure(block::routes)
@@ -88,32 +82,32 @@ fn resources(scope: &mut ServiceConfig) {
         .configure(bundle_permission::routes)
         .configure(bundle::routes)
         .configure(user::routes)
-        .default_service(web::to(async |request: HttpRequest| ApiError::NotFound.to_response(&request)));
+        .default_service(not_found());
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(schema::index, reject_oauth_token))]
+#[openapi(paths(index::index, oauth::reject_oauth_token))]
 struct Document;
 
-/// What is told of the dialect.
+/// The hexo part of the OpenAPI document.
 pub fn document() -> utoipa::openapi::OpenApi {
     use super::openapi::section;
     let mut document = section::<HexoApi>("hexo", Document::openapi());
-    for (heading, resource) in [
-        ("hexo: account", account::Document::openapi()),
-        ("hexo: audit", audit::Document::openapi()),
-        ("hexo: block", block::Document::openapi()),
-        ("hexo: bundle_permission_request", bundle_permission_request::Document::openapi()),
-        ("hexo: bundle_permission", bundle_permission::Document::openapi()),
-        ("hexo: bundle", bundle::Document::openapi()),
-        ("hexo: user", user::Document::openapi()),
+    for (kind, resource) in [
+        (ResourceKind::Account, account::document()),
+        (ResourceKind::Audit, audit::document()),
+        (ResourceKind::Block, block::document()),
+        (ResourceKind::BundlePermissionRequest, bundle_permission_request::document()),
+        (ResourceKind::BundlePermission, bundle_permission::document()),
+        (ResourceKind::Bundle, bundle::document()),
+        (ResourceKind::User, user::document()),
     ] {
-        document.merge(section::<HexoApi>(heading, resource));
+        document.merge(section::<HexoApi>(&format!("hexo: {}", kind.name()), resource));
     }
-    // What changes nothing may be empty.
+    // PUT and PATCH accept an empty body, which changes nothing.
     for item in document.paths.paths.values_mut() {
-        for change in [&mut item.put, &mut item.patch].into_iter().flatten() {
-            if let Some(RefOr::T(body)) = &mut change.request_body {
+        for operation in [&mut item.put, &mut item.patch].into_iter().flatten() {
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
                 body.required = Some(Required::False);
             }
         }
@@ -121,116 +115,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The dialect's way to tell that something went wrong.
-enum HexoApi {}
-
-impl ErrorSchemas for HexoApi {
-    const API_NAME: &'static str = "hexo";
-    type Body = ErrorBody;
-    type BadRequestBody = error::BadRequestBody;
-}
-
-/// There is no OAuth here.
-///
-/// Hexoskin's client tries this first, and goes on with other credentials when it
-/// is told so.
-#[utoipa::path(
-    post,
-    path = "/api/connect/oauth2/token/",
-    operation_id = "reject_oauth_token",
-    security(()),
-    responses(Errors<HexoApi, 400>, Errors<HexoApi, 403>),
-)]
-async fn reject_oauth_token() -> HttpResponse {
-    HttpResponse::BadRequest().json(ErrorBody::new("unsupported_grant_type"))
-}
-
-/// A problem in the dialect's shape.
-pub fn render_error(error: &ApiError) -> HttpResponse {
-    HttpResponse::build(error.status()).json(ErrorBody::new(error))
-}
-
-/// Under which prefix a request came, and its answer's URIs go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ApiPrefix {
-    /// `/api/`
-    Unversioned,
-    /// `/api/v1/`
-    V1,
-}
-
-impl ApiPrefix {
-    const fn path(self) -> &'static str {
-        match self {
-            Self::Unversioned => "/api/",
-            Self::V1 => "/api/v1/",
-        }
-    }
-
-    /// The URI of a resource's list.
-    fn list_uri(self, kind: ResourceKind) -> String {
-        format!("{}{}/", self.path(), kind.name())
-    }
-
-    /// The URI of one of a kind.
-    fn detail_uri(self, kind: ResourceKind, id: impl Display) -> String {
-        format!("{}{}/{id}/", self.path(), kind.name())
-    }
-
-    /// The URI of a kind's schema.
-    fn schema_uri(self, kind: ResourceKind) -> String {
-        format!("{}{}/schema/", self.path(), kind.name())
-    }
-}
-
-impl FromRequest for ApiPrefix {
-    type Error = actix_web::Error;
-    type Future = Ready<Result<Self, Self::Error>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request.app_data().copied().unwrap_or(Self::Unversioned)))
-    }
-}
-
-/// What the dialect calls a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ResourceKind {
-    /// The caller, as a list of one.
-    Account,
-    /// An entry of the audit trail.
-    Audit,
-    /// Somebody from whom the caller takes no requests.
-    Block,
-    /// A named set of rights.
-    Bundle,
-    /// What a redeemed request leaves.
-    BundlePermission,
-    /// One user asks another for a bundle.
-    BundlePermissionRequest,
-    /// Who asks and who is asked.
-    User,
-}
-
-impl ResourceKind {
-    const ALL: [Self; 7] = [
-        Self::Account,
-        Self::Audit,
-        Self::Block,
-        Self::Bundle,
-        Self::BundlePermission,
-        Self::BundlePermissionRequest,
-        Self::User,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Audit => "audit",
-            Self::Block => "block",
-            Self::Bundle => "bundle",
-            Self::BundlePermission => "bundle_permission",
-            Self::BundlePermissionRequest => "bundle_permission_request",
-            Self::User => "user",
-        }
-    }
+/// Renders an error in the format of the hexo API.
+fn render_error(error: &ApiError, _: &ErrorContext) -> HttpResponse {
+    error::render_api_error(error)
 }

@@ -1,117 +1,114 @@
-//! What a path names: one resource by its number or, for requests, its token;
-//! or a set of resources.
+//! The last segment of a path: the id of one object, the ids of a set, or the token of a request.
 
 use std::collections::{HashMap, HashSet};
 use std::future::{Ready, ready};
 use std::hash::Hash;
+use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use uuid::Uuid;
 
+use super::common::{MAX_ITEMS, parse_decimal};
 use super::error::HexoError;
-use super::query::MAX_ITEMS;
 use crate::domain::permission_request::RequestId;
 use crate::domain::token::RedeemId;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
-/// The number that the last segment of a path is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct IdParam(pub i64);
+/// The type of a resource's ids.
+pub(super) trait ResourceId: Copy + Eq + Hash + 'static {
+    const DESCRIPTION: &'static str;
+    const SET_DESCRIPTION: &'static str;
 
-/// The UUID that the last segment of a path is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct UuidParam(pub Uuid);
+    fn parse(text: &str) -> Option<Self>;
 
-/// What the last segment of a request's path is.
+    fn schema() -> RefOr<Schema>;
+}
+
+impl ResourceId for i64 {
+    const DESCRIPTION: &'static str = "The id.";
+    const SET_DESCRIPTION: &'static str = "Up to 1,000 ids, separated by semicolons: `1;2;77`.";
+
+    fn parse(text: &str) -> Option<Self> {
+        parse_decimal(text)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        <Self as PartialSchema>::schema()
+    }
+}
+
+impl ResourceId for Uuid {
+    const DESCRIPTION: &'static str = "The id, a UUID.";
+    const SET_DESCRIPTION: &'static str = "Up to 1,000 UUIDs, separated by semicolons.";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn schema() -> RefOr<Schema> {
+        String::schema()
+    }
+}
+
+/// The id of one object. A segment that is not an id responds 404.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum RequestParam {
-    /// Its number, for either party.
+pub(super) struct IdParam<I>(pub I);
+
+/// The id or the token of a request.
+#[derive(Clone, Copy, Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct RequestParam {
+    /// The id, for either party; or the token, `csr_…`, for the target.
+    #[param(value_type = String)]
+    pub id_or_token: RequestRef,
+}
+
+/// How a path names a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RequestRef {
     Id(RequestId),
-    /// Its token, for its target ([`AppState::redeem_id`]).
+    /// See [`AppState::redeem_id`].
     Token(RedeemId),
 }
 
-/// How one resource is named, as it is documented.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "parsed by `IdParam`; declared for the OpenAPI schema")]
-pub(super) struct IdPath {
-    /// Its number.
-    id: i64,
+/// The ids of a set, without duplicates, in the order of the path.
+#[derive(Clone, Debug)]
+pub(super) struct IdSet<I> {
+    ids: Vec<String>,
+    id_type: PhantomData<I>,
 }
 
-/// How a request is named, as it is documented.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "parsed by `RequestParam`; declared for the OpenAPI schema")]
-pub(super) struct IdOrTokenPath {
-    /// Its number, for either party; or its token, `csr_…`, for its target.
-    id_or_token: String,
-}
-
-/// How a set is named, as it is documented.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "parsed by `IdSet`; declared for the OpenAPI schema")]
-pub(super) struct IdsPath {
-    /// Numbers, separated by semicolons: `1;2;77`. 1,000 at the most.
-    ids: String,
-}
-
-/// How one resource is named that has no number, as it is documented.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "parsed by `UuidParam`; declared for the OpenAPI schema")]
-pub(super) struct UuidPath {
-    /// Its UUID.
-    id: String,
-}
-
-/// How a set of them is named, as it is documented.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "parsed by `IdSet`; declared for the OpenAPI schema")]
-pub(super) struct UuidsPath {
-    /// UUIDs, separated by semicolons. 1,000 at the most.
-    ids: String,
-}
-
-/// A set, as it is answered.
+/// The objects of a set.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::Set)]
 pub(super) struct SetResponse<'a, T> {
-    /// Those that are nothing, or nothing for this caller.
+    /// The ids of objects that do not exist or that the caller cannot see.
     not_found: Vec<&'a str>,
     objects: Vec<T>,
 }
 
-/// The ids of a set, in the order given, each once.
-#[derive(Clone, Debug)]
-pub(super) struct IdSet(Vec<String>);
-
-impl FromRequest for IdParam {
+impl<I: ResourceId> FromRequest for IdParam<I> {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let number = parse_decimal(&last_segment(request)).map(Self);
-        ready(number.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
+        let id = I::parse(&last_segment(request)).map(Self);
+        ready(id.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
     }
 }
 
-impl FromRequest for UuidParam {
-    type Error = actix_web::Error;
-    type Future = Ready<Result<Self, Self::Error>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = last_segment(request).parse().ok().map(Self);
-        ready(id.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
+impl<I: ResourceId> IntoParams for IdParam<I> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![path_parameter("id", I::DESCRIPTION, I::schema())]
     }
 }
 
@@ -121,14 +118,17 @@ impl FromRequest for RequestParam {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let text = last_segment(request);
-        let token = || request.app_data::<Data<AppState>>().map(|state| state.redeem_id(&text));
-        let name = parse_decimal(&text).map(|number| Self::Id(RequestId(number)));
-        let name = name.or_else(|| token().map(Self::Token));
-        ready(name.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
+        let token = || {
+            let state = request.app_data::<Data<AppState>>()?;
+            Some(RequestRef::Token(state.redeem_id(&text)))
+        };
+        let id = parse_decimal(&text).map(|id| RequestRef::Id(RequestId(id)));
+        let found = id.or_else(token).map(|id_or_token| Self { id_or_token });
+        ready(found.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
     }
 }
 
-impl FromRequest for IdSet {
+impl<I: ResourceId> FromRequest for IdSet<I> {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
@@ -137,7 +137,13 @@ impl FromRequest for IdSet {
     }
 }
 
-impl IdSet {
+impl<I: ResourceId> IntoParams for IdSet<I> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![path_parameter("ids", I::SET_DESCRIPTION, String::schema())]
+    }
+}
+
+impl<I: ResourceId> IdSet<I> {
     fn parse(text: &str) -> Result<Self, HexoError> {
         let mut seen = HashSet::new();
         let ids = text.split(';').filter(|id| !id.is_empty() && seen.insert(*id));
@@ -148,44 +154,20 @@ impl IdSet {
         if text.contains('\0') {
             return Err(HexoError::bad_request("Strings must not contain U+0000."));
         }
-        Ok(Self(ids))
+        Ok(Self { ids, id_type: PhantomData })
     }
 
-    /// Those of the ids that are numbers.
-    pub(super) fn integer_ids(&self) -> Vec<i64> {
-        self.0.iter().filter_map(|id| parse_decimal(id)).collect()
+    /// The well-formed ids.
+    pub(super) fn valid_ids(&self) -> Vec<I> {
+        self.ids.iter().filter_map(|id| I::parse(id)).collect()
     }
 
-    /// Those of the ids that are UUIDs.
-    pub(super) fn uuids(&self) -> Vec<Uuid> {
-        self.0.iter().filter_map(|id| id.parse().ok()).collect()
-    }
-
-    /// The answer: what was found of the set, in its order, and what was not.
-    pub(super) fn to_response<T: Serialize>(
-        &self,
-        found: impl IntoIterator<Item = (i64, T)>,
-    ) -> HttpResponse {
-        self.to_response_by(parse_decimal, found)
-    }
-
-    /// The same for what is named by UUIDs.
-    pub(super) fn to_response_by_uuid<T: Serialize>(
-        &self,
-        found: impl IntoIterator<Item = (Uuid, T)>,
-    ) -> HttpResponse {
-        self.to_response_by(|id| id.parse().ok(), found)
-    }
-
-    fn to_response_by<K: Hash + Eq, T: Serialize>(
-        &self,
-        read: impl Fn(&str) -> Option<K>,
-        found: impl IntoIterator<Item = (K, T)>,
-    ) -> HttpResponse {
-        let mut found: HashMap<K, T> = found.into_iter().collect();
+    /// The response: the found objects in the order of the set, and the ids that were not found.
+    pub(super) fn to_response<T: Serialize>(&self, found: impl IntoIterator<Item = (I, T)>) -> HttpResponse {
+        let mut found: HashMap<I, T> = found.into_iter().collect();
         let (mut objects, mut not_found) = (Vec::new(), Vec::new());
-        for id in &self.0 {
-            match read(id).and_then(|id| found.remove(&id)) {
+        for id in &self.ids {
+            match I::parse(id).and_then(|id| found.remove(&id)) {
                 Some(object) => objects.push(object),
                 None => not_found.push(id.as_str()),
             }
@@ -194,14 +176,18 @@ impl IdSet {
     }
 }
 
-/// The last segment, decoded. What is not UTF-8 names nothing, in whatever way
-/// it is read.
+/// The last segment, percent-decoded. Invalid UTF-8 becomes U+FFFD, which no id contains.
 fn last_segment(request: &HttpRequest) -> String {
     let raw = request.match_info().get("id").unwrap_or_default();
     percent_decode_str(raw).decode_utf8_lossy().into_owned()
 }
 
-/// An id in decimal digits.
-pub(super) fn parse_decimal(text: &str) -> Option<i64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+fn path_parameter(name: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
 }

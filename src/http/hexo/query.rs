@@ -1,4 +1,4 @@
-//! Lists, as tastypie pages and filters them.
+//! Lists: pagination and filters, as in django-tastypie.
 
 use std::future::{Ready, ready};
 
@@ -8,36 +8,32 @@ use form_urlencoded::Serializer;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::common::{MAX_ITEMS, parse_decimal};
 use super::error::HexoError;
-use super::path::parse_decimal;
 use crate::store::LimitOffset;
 
-/// The most objects of a page, and the most values of a filter.
-pub(super) const MAX_ITEMS: usize = 1_000;
-/// The objects of a page unless it says.
 pub(super) const DEFAULT_PAGE_SIZE: i64 = 20;
 
-/// What a list is asked for.
+/// The query string of a list.
 #[derive(Clone, Debug)]
 pub(super) struct ListQuery {
     pairs: Vec<(String, String)>,
-    page: LimitOffset,
+    page: PageParams,
 }
 
-/// Which page of a list, as it is documented.
-#[derive(IntoParams)]
+/// The requested page.
+#[derive(Clone, Copy, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "parsed by `ListQuery`; declared for the OpenAPI schema")]
-pub(super) struct PagingParams {
-    /// How many objects, 1,000 at the most; 0 is as many.
-    #[param(nullable = false, minimum = 0, default = 20)]
-    limit: Option<i64>,
-    /// After how many.
-    #[param(nullable = false, minimum = 0, default = 0)]
-    offset: Option<i64>,
+pub(super) struct PageParams {
+    /// The number of objects. The maximum is 1,000; 0 means 1,000.
+    #[param(value_type = Option<i64>, nullable = false, minimum = 0, default = 20)]
+    limit: i64,
+    /// The number of objects to skip.
+    #[param(value_type = Option<i64>, nullable = false, minimum = 0, default = 0)]
+    offset: i64,
 }
 
-/// A list, or rather one page of it.
+/// One page of a list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::List)]
 pub(super) struct ListResponse<T> {
@@ -45,15 +41,15 @@ pub(super) struct ListResponse<T> {
     objects: Vec<T>,
 }
 
-/// Which page, of how many objects.
+/// The position of the page in the list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::PageMeta)]
 struct PageMeta {
     limit: i64,
-    /// The URI of the next page; null on the last.
+    /// The URI of the next page; null on the last page.
     next: Option<String>,
     offset: i64,
-    /// The URI of the page before; null on the first.
+    /// The URI of the previous page; null on the first page.
     previous: Option<String>,
     total_count: i64,
 }
@@ -73,7 +69,7 @@ impl ListQuery {
         if pairs.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
             return Err(HexoError::bad_request("Strings must not contain U+0000."));
         }
-        let mut query = Self { pairs, page: LimitOffset { limit: DEFAULT_PAGE_SIZE, offset: 0 } };
+        let mut query = Self { pairs, page: PageParams { limit: DEFAULT_PAGE_SIZE, offset: 0 } };
         if let Some(limit) = query.paging_value("limit")? {
             let max = MAX_ITEMS as i64;
             query.page.limit = if limit == 0 { max } else { limit.min(max) };
@@ -83,39 +79,38 @@ impl ListQuery {
     }
 
     fn paging_value(&self, name: &'static str) -> Result<Option<i64>, HexoError> {
-        let wrong = |given: &str| HexoError::InvalidPaging { name, given: given.to_owned() };
-        self.single_value(name)?.map(|text| parse_decimal(text).ok_or_else(|| wrong(text))).transpose()
+        let invalid = |given: &str| HexoError::InvalidPaging { name, given: given.to_owned() };
+        self.single_value(name)?.map(|text| parse_decimal(text).ok_or_else(|| invalid(text))).transpose()
     }
 
-    /// The value of a parameter that has one at most.
+    /// The value of a parameter that must not be repeated.
     pub(super) fn single_value(&self, name: &str) -> Result<Option<&str>, HexoError> {
         let mut values =
             self.pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
-            _ => Err(HexoError::bad_request(format!("Provide one value for '{name}'."))),
+            (_, Some(_)) => Err(HexoError::bad_request(format!("Provide one value for '{name}'."))),
         }
     }
 
-    /// What a field has to be one of: `field` and `field__exact` have one value,
-    /// `field__in` several, separated by commas or given one by one. Each list
-    /// that comes of this is a condition of its own.
+    /// The conditions on a field, each a list of accepted values. `field` and `field__exact` have
+    /// one value; `field__in` has several, separated by commas or in repeated parameters.
     pub(super) fn filter_values<T>(
         &self,
         field: &str,
-        read: impl Fn(&str) -> Result<T, HexoError>,
+        parse: impl Fn(&str) -> Result<T, HexoError>,
     ) -> Result<Vec<Vec<T>>, HexoError> {
         let mut conditions = Vec::new();
         for name in [field.to_owned(), format!("{field}__exact")] {
             if let Some(value) = self.single_value(&name)? {
-                conditions.push(vec![read(value)?]);
+                conditions.push(vec![parse(value)?]);
             }
         }
         let name = format!("{field}__in");
-        let mut several = self.pairs.iter().filter(|(other, _)| *other == name).peekable();
-        if several.peek().is_some() {
-            let values = several.flat_map(|(_, values)| values.split(',')).filter(|value| !value.is_empty());
-            let values: Vec<T> = values.take(MAX_ITEMS + 1).map(read).collect::<Result<_, _>>()?;
+        let mut lists = self.pairs.iter().filter(|(other, _)| *other == name).peekable();
+        if lists.peek().is_some() {
+            let values = lists.flat_map(|(_, values)| values.split(',')).filter(|value| !value.is_empty());
+            let values: Vec<T> = values.take(MAX_ITEMS + 1).map(parse).collect::<Result<_, _>>()?;
             if values.len() > MAX_ITEMS {
                 return Err(HexoError::bad_request(format!(
                     "Provide at most {MAX_ITEMS} values for '{name}'."
@@ -126,25 +121,26 @@ impl ListQuery {
         Ok(conditions)
     }
 
-    /// Which page.
+    /// The requested page.
     pub(super) fn page(&self) -> LimitOffset {
-        self.page
+        let PageParams { limit, offset } = self.page;
+        LimitOffset { limit, offset }
     }
 
-    /// This page's part of a whole list.
-    pub(super) fn slice_page<T>(&self, whole: Vec<T>) -> Vec<T> {
-        let LimitOffset { limit, offset } = self.page;
-        let place = |number| usize::try_from(number).unwrap_or(usize::MAX);
-        whole.into_iter().skip(place(offset)).take(place(limit)).collect()
+    /// The objects of the requested page, from those of the complete list.
+    pub(super) fn slice_page<T>(&self, all: Vec<T>) -> Vec<T> {
+        let PageParams { limit, offset } = self.page;
+        let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        all.into_iter().skip(to_usize(offset)).take(to_usize(limit)).collect()
     }
 
-    /// The answer: one page, of a list of `total` objects at `uri`.
+    /// The response: a page of the list at `uri`, which has `total` objects.
     pub(super) fn to_response<T: Serialize>(&self, uri: &str, total: i64, objects: Vec<T>) -> HttpResponse {
-        let LimitOffset { limit, offset } = self.page;
-        let after = offset.saturating_add(limit);
+        let PageParams { limit, offset } = self.page;
+        let next_offset = offset.saturating_add(limit);
         let meta = PageMeta {
             limit,
-            next: (after < total).then(|| self.page_uri(uri, after)),
+            next: (next_offset < total).then(|| self.page_uri(uri, next_offset)),
             offset,
             previous: (offset > 0).then(|| self.page_uri(uri, offset.saturating_sub(limit).max(0))),
             total_count: total,
@@ -152,7 +148,7 @@ impl ListQuery {
         HttpResponse::Ok().json(ListResponse { meta, objects })
     }
 
-    /// The URI of another page, with the other parameters as they came.
+    /// The URI of another page. The other parameters stay as they are.
     pub(super) fn page_uri(&self, uri: &str, offset: i64) -> String {
         let others = self.pairs.iter().filter(|(name, _)| name != "limit" && name != "offset");
         let query = Serializer::new(String::new())
@@ -164,15 +160,7 @@ impl ListQuery {
     }
 }
 
-/// What all conditions have in common; `None` when there are none.
-pub(super) fn intersection<T: PartialEq>(conditions: Vec<Vec<T>>) -> Option<Vec<T>> {
-    conditions.into_iter().reduce(|mut left, right| {
-        left.retain(|value| right.contains(value));
-        left
-    })
-}
-
-/// A filter's value that has to be an id.
+/// Parses an id in a filter.
 pub(super) fn parse_id(text: &str) -> Result<i64, HexoError> {
     parse_decimal(text).ok_or(HexoError::InvalidFilter)
 }
@@ -186,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_twenty_objects_unless_it_says() {
+    fn a_page_has_twenty_objects_by_default() {
         assert_eq!(page(""), Some((20, 0)));
         assert_eq!(page("limit=5&offset=10&format=json"), Some((5, 10)));
         assert_eq!(page("limit=0"), Some((1_000, 0)));
@@ -194,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_refused() {
+    fn an_invalid_limit_or_offset_is_refused() {
         for text in [
             "limit=x",
             "limit=",
@@ -217,12 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn conditions_narrow_each_other() {
+    fn each_filter_parameter_is_a_condition() {
         let query = ListQuery::parse("id__in=1,2,,3&id__in=4&id__exact=3").unwrap();
         let conditions = query.filter_values("id", parse_id).unwrap();
         assert_eq!(conditions, [vec![3], vec![1, 2, 3, 4]]);
-        assert_eq!(intersection(conditions), Some(vec![3]));
-        assert_eq!(intersection::<i64>(Vec::new()), None);
         assert!(ListQuery::parse("id__in=1,x").unwrap().filter_values("id", parse_id).is_err());
     }
 }

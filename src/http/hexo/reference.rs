@@ -1,82 +1,80 @@
-//! What names a user or a bundle: a URI, an id, and for users an email.
+//! References to users and bundles: a URI, an id or, for users, an email.
 //!
-//! A URI may have either prefix and may be absolute, if it is on the host that
-//! the operator calls this server by. What the request's own `Host` says counts
-//! for nothing.
+//! A URI can have either prefix. It can be absolute if its origin is the configured public URL;
+//! the `Host` header of the request is ignored.
 
 use serde_json::Value;
 use url::Url;
 
+use super::common::{ApiPrefix, ResourceKind, parse_decimal};
 use super::error::HexoError;
-use super::path::parse_decimal;
-use super::{ApiPrefix, ResourceKind};
 use crate::config::PublicUrl;
 use crate::domain::bundle::BundleId;
 use crate::domain::user::{Email, UserId};
 use crate::store::lookup::UserRef;
 
-/// A reference, and what it names if it can name anything.
+/// A reference in a body.
 #[derive(Clone, Debug)]
 pub(super) struct Reference<T> {
-    /// As it was given, to be told again when it names nobody.
+    /// The input, which error messages quote.
     pub input: String,
-    /// What it names; `None` when that can be nothing of this kind.
+    /// `None` if the input is not a reference to this kind of object.
     pub parsed: Option<T>,
 }
 
-/// Reads a user's URI, id or email.
+/// Parses the URI, the id or the email of a user.
 pub(super) fn parse_user(text: &str, public_url: &PublicUrl) -> Option<UserRef> {
     let id = parse_reference_id(ResourceKind::User, text, public_url).map(|id| UserRef::Id(UserId(id)));
     id.or_else(|| Email::new(text).ok().map(UserRef::Email))
 }
 
-/// Reads a bundle's URI or id.
+/// Parses the URI or the id of a bundle.
 pub(super) fn parse_bundle(text: &str, public_url: &PublicUrl) -> Option<BundleId> {
     parse_reference_id(ResourceKind::Bundle, text, public_url).map(BundleId)
 }
 
 impl<T> Reference<T> {
-    /// Reads a field of a body: a string or a number, by the text of either.
+    /// Reads a string or an integer from a body.
     pub(super) fn from_json(
         kind: ResourceKind,
         field: &'static str,
         value: &Value,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Self, HexoError> {
-        let given = match value {
+        let input = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_i64() => number.to_string(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 return Err(HexoError::invalid_field(kind, field, "Provide a single URI or id."));
             }
         };
-        Ok(Self { parsed: parse(&given), input: given })
+        Ok(Self { parsed: parse(&input), input })
     }
 }
 
-/// The id in a reference: the reference itself, or the end of a URI.
+/// The id in a reference: the reference itself, or the last segment of a URI.
 fn parse_reference_id(kind: ResourceKind, text: &str, public_url: &PublicUrl) -> Option<i64> {
     parse_decimal(text).or_else(|| parse_decimal(id_segment(kind, local_path(text, public_url)?.as_str())?))
 }
 
-/// The path of a URI of ours.
+/// The path of a URI of this server.
 fn local_path(text: &str, public_url: &PublicUrl) -> Option<String> {
     if text.starts_with('/') {
         return Some(text.to_owned());
     }
     let url = Url::parse(text).ok().filter(|url| url.origin() == *public_url.origin())?;
-    let bare = url.username().is_empty() && url.password().is_none();
-    if !bare || url.query().is_some() || url.fragment().is_some() {
+    let has_no_credentials = url.username().is_empty() && url.password().is_none();
+    if !has_no_credentials || url.query().is_some() || url.fragment().is_some() {
         return None;
     }
-    // Where the server has a path of its own, a URI may be below that or not.
+    // If the public URL has a path, the URI may start with it or not.
     let base =
         public_url.as_str().strip_prefix(&public_url.origin().ascii_serialization()).unwrap_or_default();
     let path = url.path();
     Some(path.strip_prefix(base).filter(|rest| rest.starts_with('/')).unwrap_or(path).to_owned())
 }
 
-/// What follows the resource's name in a path, without a slash at its end.
+/// The path after the name of the resource, without a trailing slash.
 fn id_segment(kind: ResourceKind, path: &str) -> Option<&str> {
     let below =
         |prefix: ApiPrefix| path.strip_prefix(prefix.path())?.strip_prefix(kind.name())?.strip_prefix('/');
@@ -93,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_named_by_uri_or_id() {
+    fn a_bundle_reference_is_a_uri_or_an_id() {
         let public_url = public_url("https://consent.example");
         for text in [
             "7",
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_below_a_path_knows_its_uris_with_it_and_without() {
+    fn uris_may_omit_the_path_of_the_public_url() {
         let public_url = public_url("https://example.org/consent");
         for text in [
             "https://example.org/consent/api/bundle/7/",
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_named_by_email_too() {
+    fn a_user_reference_can_be_an_email() {
         let public_url = public_url("https://consent.example");
         let email = Email::new("ada@example.org").unwrap();
         assert_eq!(parse_user("Ada@Example.org", &public_url), Some(UserRef::Email(email)));

@@ -1,20 +1,18 @@
-//! Who asks whom for what, as a body says it: `user_allowed`, `user_target` and
-//! `bundle`, looked up together.
+//! The terms in a body: `user_allowed`, `user_target` and `bundle`.
 //!
-//! What is wrong is said in an order that tells the least: first what the body
-//! alone shows; then whether its author may act for the one who acts; only then
-//! whether there are such another user and such a bundle. And whoever has named too
-//! many who are not there is told nothing of whom they name.
+//! Errors are checked in an order that reveals as little as possible: first the body itself, then
+//! whether the caller may act for the acting party, and only then whether the other user and the
+//! bundle exist. A caller who names too many unknown users gets no answer about the users.
 
 use utoipa::ToSchema;
 
-use super::ResourceKind;
+use super::common::ResourceKind;
 use super::error::HexoError;
 use super::fields::JsonFields;
 use super::reference::{self, Reference};
 use crate::config::PublicUrl;
 use crate::domain::bundle::{Bundle, BundleId};
-use crate::domain::bundle_permission::{SameUser, Terms};
+use crate::domain::terms::{SameUser, Terms};
 use crate::domain::user::User;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas;
@@ -22,43 +20,30 @@ use crate::http::state::AppState;
 use crate::store::lookup::{LookupKey, LookupResults, UserRef};
 use crate::store::participants::RequestParties;
 
-/// Who is to have what of whom, as it is documented.
-#[derive(ToSchema)]
+/// The terms of a permission: references that are not resolved yet.
+#[derive(Clone, Debug, ToSchema)]
 #[schema(as = hexo::NewPermission)]
-#[expect(dead_code, reason = "parsed by `TermsInput`; declared for the OpenAPI schema")]
-pub(super) struct TermsSchema {
-    /// A bundle: its URI or its id.
-    #[schema(schema_with = schemas::uri_or_id)]
-    bundle: String,
-    /// Who receives: a URI, an id or an email.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_allowed: String,
-    /// Who gives: a URI, an id or an email.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_target: String,
-}
-
-/// Terms by their references.
-#[derive(Clone, Debug)]
 pub(super) struct TermsInput {
-    bundle: Reference<BundleId>,
-    grantee: Reference<UserRef>,
-    target: Reference<UserRef>,
+    #[schema(schema_with = schemas::uri_or_id)]
+    pub bundle: Reference<BundleId>,
+    /// The user who receives the permission.
+    #[schema(schema_with = schemas::uri_or_id)]
+    pub user_allowed: Reference<UserRef>,
+    /// The user who grants the permission.
+    #[schema(schema_with = schemas::uri_or_id)]
+    pub user_target: Reference<UserRef>,
 }
 
-/// Which party to the terms makes them.
+/// The party that the caller acts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ActingParty {
-    /// Who receives, asks.
     Grantee,
-    /// Who gives.
     Target,
 }
 
-/// Terms, with all whom they name.
+/// Terms, with the users and the bundle.
 #[derive(Clone, Debug)]
 pub(super) struct ResolvedTerms {
-    /// The terms.
     pub terms: Terms,
     target: User,
     grantee: User,
@@ -66,33 +51,31 @@ pub(super) struct ResolvedTerms {
 }
 
 impl ResolvedTerms {
-    /// All whom the terms name.
     pub(super) fn parties(&self) -> RequestParties<'_> {
         RequestParties { target: &self.target, grantee: &self.grantee, bundle: &self.bundle }
     }
 }
 
 impl TermsInput {
-    /// Reads the three fields, all of them required.
+    /// Parses the three required fields.
     pub(super) fn parse(
         kind: ResourceKind,
         fields: &JsonFields,
         public_url: &PublicUrl,
     ) -> Result<Self, HexoError> {
-        let user = |text: &str| reference::parse_user(text, public_url);
+        let user_ref = |text: &str| reference::parse_user(text, public_url);
+        let bundle_ref = |text: &str| reference::parse_bundle(text, public_url);
         let bundle = fields.required("bundle")?;
-        let grantee = fields.required("user_allowed")?;
-        let target = fields.required("user_target")?;
+        let user_allowed = fields.required("user_allowed")?;
+        let user_target = fields.required("user_target")?;
         Ok(Self {
-            bundle: Reference::from_json(kind, "bundle", bundle, |text| {
-                reference::parse_bundle(text, public_url)
-            })?,
-            grantee: Reference::from_json(kind, "user_allowed", grantee, user)?,
-            target: Reference::from_json(kind, "user_target", target, user)?,
+            bundle: Reference::from_json(kind, "bundle", bundle, bundle_ref)?,
+            user_allowed: Reference::from_json(kind, "user_allowed", user_allowed, user_ref)?,
+            user_target: Reference::from_json(kind, "user_target", user_target, user_ref)?,
         })
     }
 
-    /// Looks up all three at once.
+    /// Looks up the users and the bundle, and checks that the caller may act for the acting party.
     pub(super) async fn resolve(
         self,
         kind: ResourceKind,
@@ -100,11 +83,13 @@ impl TermsInput {
         caller: &Caller,
         state: &AppState,
     ) -> Result<ResolvedTerms, HexoError> {
-        let users =
-            [&self.grantee, &self.target].into_iter().filter_map(|user| user.parsed.clone()).collect();
+        let users = [&self.user_allowed, &self.user_target]
+            .into_iter()
+            .filter_map(|user| user.parsed.clone())
+            .collect();
         let found = state.registry.look_up(LookupKey::UsersAndBundle(users, self.bundle.parsed)).await?;
         let resolved = self.resolve_parties(kind, acting_party, caller, &found);
-        // Asking is looked at together with what is asked.
+        // For a request whose terms resolve, the ledger checks this limit when it creates the request.
         if acting_party == ActingParty::Target || resolved.is_err() {
             record_lookup(
                 caller,
@@ -125,14 +110,14 @@ impl TermsInput {
     ) -> Result<ResolvedTerms, HexoError> {
         let (target, grantee) = match acting_party {
             ActingParty::Grantee => {
-                let grantee = self.grantee.find_user(found)?;
+                let grantee = self.user_allowed.find_user(found)?;
                 caller.require_acts_for(grantee.id, "Only user_allowed or staff can create this request.")?;
-                (self.target.find_user(found)?, grantee)
+                (self.user_target.find_user(found)?, grantee)
             }
             ActingParty::Target => {
-                let target = self.target.find_user(found)?;
+                let target = self.user_target.find_user(found)?;
                 caller.require_acts_for(target.id, "Only user_target or staff can give this permission.")?;
-                (target, self.grantee.find_user(found)?)
+                (target, self.user_allowed.find_user(found)?)
             }
         };
         let unresolved =
@@ -145,14 +130,14 @@ impl TermsInput {
     }
 }
 
-/// Counts that a caller has named users, one of them, if `astray`, nobody; refuses who
-/// may not be told what came of it.
+/// Counts a lookup of users by the caller, at least one of them unknown if `unknown`. Fails if the
+/// caller exceeds the limit of unknown users.
 pub(super) async fn record_lookup(caller: &Caller, unknown: bool, state: &AppState) -> Result<(), HexoError> {
     Ok(state.record_user_lookup(&caller.user, unknown, &caller.audit_context).await?)
 }
 
 impl Reference<UserRef> {
-    /// The user that it names, if they are there and active.
+    /// The user, if they exist and are active.
     pub(super) fn find_user(&self, found: &LookupResults) -> Result<User, HexoError> {
         let user = self.parsed.as_ref().and_then(|name| found.user(name)).filter(|user| user.active);
         user.cloned().ok_or_else(|| HexoError::UnresolvedReference {

@@ -1,164 +1,164 @@
-//! `user`: those whom the caller may see, and for staff everybody.
+//! `user`: the users whom the caller can see. Staff can see every user.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use utoipa::{OpenApi, ToSchema};
 
-use super::error::HexoError;
+use super::common::{ApiPrefix, MAX_ITEMS, ResourceKind};
+use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
-use super::path::{IdParam, IdPath, IdSet, IdsPath, SetResponse};
-use super::query::{self, ListQuery, ListResponse, MAX_ITEMS, PagingParams};
-use super::schema::UserFilters;
-use super::view::UserView;
-use super::{ApiPrefix, HandlerResult, HexoApi, ResourceKind, schema};
-use crate::domain::audit::AuditAction;
+use super::path::IdParam;
+use super::query::{self, ListQuery};
+use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::schema::{FieldSchema, FilterSchema, Lookup};
+use super::view::{UserView, ViewContext};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::auth::Caller;
-use crate::http::body::Authenticated;
 use crate::http::error::ApiError;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
-use crate::http::routing::{get, resource};
+use crate::http::routing::get;
 use crate::http::state::AppState;
+use crate::services::filters::intersection;
+use crate::services::{self, admin};
+use crate::store::LimitOffset;
 use crate::store::users::{NewUser, UserFilter};
-use crate::store::{LimitOffset, admin, audit_log, users};
 
 const KIND: ResourceKind = ResourceKind::User;
 
+pub(super) struct Users;
+
+impl Resource for Users {
+    const KIND: ResourceKind = KIND;
+    const LIST_METHODS: &'static str = "GET, HEAD, POST";
+    const DETAIL_METHODS: &'static str = "GET, HEAD, PUT, PATCH";
+    const FIELDS: &'static [FieldSchema] = &[
+        FieldSchema::text("email").unique(),
+        FieldSchema::text("first_name").optional(),
+        FieldSchema::integer("id").readonly(),
+        FieldSchema::text("last_name").optional(),
+        FieldSchema::uri(),
+        FieldSchema::text("username").unique().readonly(),
+    ];
+    const FILTERS: &'static [FilterSchema] = &[
+        FilterSchema { field: "email", lookups: &[Lookup::Exact, Lookup::In, Lookup::StartsWith] },
+        FilterSchema { field: "id", lookups: &[Lookup::Exact, Lookup::In] },
+        FilterSchema { field: "username", lookups: &[Lookup::Exact, Lookup::In, Lookup::StartsWith] },
+    ];
+    const OPERATIONS: ReadOperations = ReadOperations {
+        list: OperationDoc {
+            id: "list_users",
+            summary: "Lists the users whom the caller can see.",
+            description: Some(
+                "These are the caller and the other parties of the caller's permissions and pending \
+                 requests. Staff can see every user.",
+            ),
+        },
+        schema_id: "get_user_schema",
+        set: Some(OperationDoc::new("get_users", "Returns several users.")),
+        detail: Some(OperationDoc::new("get_user", "Returns a user whom the caller can see.")),
+    };
+
+    type Id = i64;
+    type Rows = Vec<User>;
+    type View<'a> = UserView<'a>;
+
+    async fn list(
+        caller: &Caller,
+        query: &ListQuery,
+        state: &AppState,
+    ) -> Result<(i64, Self::Rows), HexoError> {
+        let filter = parse_filter(query)?;
+        let viewer = caller.user.clone();
+        let listed = services::users::list_visible(&state.store, viewer, filter, query.page()).await?;
+        Ok((listed.total, listed.rows))
+    }
+
+    fn views<'a>(
+        users: &'a Self::Rows,
+        ViewContext { prefix, .. }: ViewContext<'a>,
+    ) -> impl Iterator<Item = (i64, UserView<'a>)> {
+        users.iter().map(move |user| (user.id.0, UserView::new(user, prefix)))
+    }
+}
+
+impl ById for Users {
+    async fn by_ids(caller: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
+        let filter = UserFilter { ids: Some(ids), ..UserFilter::default() };
+        let page = LimitOffset { limit: MAX_ITEMS as i64, offset: 0 };
+        Ok(services::users::list_visible(&state.store, caller.user.clone(), filter, page).await?.rows)
+    }
+}
+
 pub(super) fn routes(scope: &mut ServiceConfig) {
-    scope
-        .service(resource("/user", "GET, HEAD, POST").route(get().to(list)).route(web::post().to(create)))
-        .service(resource("/user/schema", "GET, HEAD").route(get().to(schema)))
-        .service(resource("/user/set/{id}", "GET, HEAD").route(get().to(set)))
-        .service(
-            resource("/user/{id}", "GET, HEAD, PUT, PATCH")
-                .route(get().to(detail))
-                .route(web::put().to(update))
-                .route(web::patch().to(patch)),
-        );
+    resource::list_routes::<Users>(scope, [get().to(resource::list::<Users>), web::post().to(create)]);
+    resource::detail_routes::<Users>(
+        scope,
+        [get().to(resource::detail::<Users>), web::put().to(update), web::patch().to(patch)],
+    );
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list, create, schema, set, detail, update, patch))]
-pub(super) struct Document;
+#[openapi(paths(create, update, patch))]
+struct Document;
 
-/// What the resource is made of, for anybody.
-#[utoipa::path(
-    get,
-    path = "/api/user/schema/",
-    operation_id = "get_user_schema",
-    security(()),
-    responses((status = 200, description = "The schema of the resource, as in django-tastypie.", body = schema::SchemaResponse)),
-)]
-async fn schema(prefix: ApiPrefix) -> HandlerResult {
-    schema::to_response(KIND, prefix)
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    resource::document::<Users>(Document::openapi())
 }
 
-/// Lists the users whom the caller may see.
-///
-/// That is oneself, and whom a permission or a live request links to them, either
-/// way; for staff it is everybody.
-#[utoipa::path(
-    get,
-    path = "/api/user/",
-    operation_id = "list_users",
-    params(PagingParams, UserFilters),
-    responses(
-        (status = 200, description = "One page.", body = ListResponse<UserView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn list(
-    Authenticated(caller, query): Authenticated<ListQuery>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let listed = state.visible_users(&caller, parse_filter(&query)?, query.page()).await?;
-    let objects = listed.rows.iter().map(|user| UserView::new(user, prefix)).collect();
-    Ok(query.to_response(&prefix.list_uri(KIND), listed.total, objects))
-}
-
-/// Several users at once.
-#[utoipa::path(
-    get,
-    path = "/api/user/set/{ids}/",
-    operation_id = "get_users",
-    params(IdsPath),
-    responses(
-        (status = 200, description = "The objects found, and the ids not found.", body = SetResponse<UserView>),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 400>,
-    ),
-)]
-async fn set(
-    Authenticated(caller, ids): Authenticated<IdSet>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let filter = UserFilter { ids: Some(ids.integer_ids()), ..UserFilter::default() };
-    let listed =
-        state.visible_users(&caller, filter, LimitOffset { limit: MAX_ITEMS as i64, offset: 0 }).await?;
-    Ok(ids.to_response(listed.rows.iter().map(|user| (user.id.0, UserView::new(user, prefix)))))
-}
-
-/// One user, if the caller may see them.
-#[utoipa::path(
-    get,
-    path = "/api/user/{id}/",
-    operation_id = "get_user",
-    params(IdPath),
-    responses(
-        (status = 200, description = "The user.", body = UserView),
-        AuthErrors<HexoApi>,
-        Errors<HexoApi, 404>,
-    ),
-)]
-async fn detail(
-    Authenticated(caller, IdParam(id)): Authenticated<IdParam>,
-    prefix: ApiPrefix,
-    state: Data<AppState>,
-) -> HandlerResult {
-    let user = state.visible_user(&caller, UserId(id)).await?;
-    Ok(HttpResponse::Ok().json(UserView::new(&user, prefix)))
-}
-
-/// What makes a user, as it is documented.
+/// A new user.
 #[derive(ToSchema)]
 #[schema(as = hexo::NewUser)]
-#[expect(dead_code, reason = "parsed by `create`; declared for the OpenAPI schema")]
-struct NewUserSchema {
-    #[schema(min_length = 3, format = Email)]
-    email: String,
-    #[schema(max_length = 150)]
-    first_name: Option<String>,
-    #[schema(max_length = 150)]
-    last_name: Option<String>,
+struct NewUserBody {
+    #[schema(value_type = String, min_length = 3, format = Email)]
+    email: Email,
+    #[schema(value_type = Option<String>, max_length = 150)]
+    first_name: Option<PersonName>,
+    #[schema(value_type = Option<String>, max_length = 150)]
+    last_name: Option<PersonName>,
 }
 
-/// What changes a user, as it is documented. What is absent or null stays.
+/// Changes to a user. A field that is absent or null stays as it is.
 #[derive(ToSchema)]
 #[schema(as = hexo::UserUpdate)]
-#[expect(dead_code, reason = "parsed by `rename`; declared for the OpenAPI schema")]
-struct UserUpdateSchema {
-    #[schema(max_length = 150)]
-    first_name: Option<String>,
-    #[schema(max_length = 150)]
-    last_name: Option<String>,
+struct UserUpdateBody {
+    #[schema(value_type = Option<String>, max_length = 150)]
+    first_name: Option<PersonName>,
+    #[schema(value_type = Option<String>, max_length = 150)]
+    last_name: Option<PersonName>,
 }
 
-/// Adds a user, for staff.
+impl NewUserBody {
+    fn parse(fields: &JsonFields) -> Result<Self, HexoError> {
+        Ok(Self {
+            email: fields.required_text(KIND, "email", Email::new)?,
+            first_name: fields.text(KIND, "first_name", PersonName::new)?,
+            last_name: fields.text(KIND, "last_name", PersonName::new)?,
+        })
+    }
+}
+
+impl UserUpdateBody {
+    fn parse(fields: &JsonFields) -> Result<Self, HexoError> {
+        Ok(Self {
+            first_name: fields.text(KIND, "first_name", PersonName::new)?,
+            last_name: fields.text(KIND, "last_name", PersonName::new)?,
+        })
+    }
+}
+
+/// Creates a user. Requires staff.
 ///
-/// The new user has no password, and gets a mail with a link, good for a week, by which
-/// they set one.
+/// The user gets a mail with a link to set a password. The link is valid for one week.
 #[utoipa::path(
     post,
     path = "/api/user/",
     operation_id = "create_user",
-    request_body = NewUserSchema,
+    request_body = NewUserBody,
     responses(
         (status = 201, description = "The user.", body = UserView,
-            headers(("Location" = String, description = "Their URI."))),
+            headers(("Location" = String, description = "The URI of the user."))),
         AuthErrors<HexoApi>,
         BodyErrors<HexoApi>,
     ),
@@ -169,18 +169,15 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     caller.require_staff("Only staff can add users.")?;
-    fields.required("email")?;
+    let NewUserBody { email, first_name, last_name } = NewUserBody::parse(&fields)?;
     let new = NewUser {
-        email: fields.text(KIND, "email", Email::new)?.ok_or(HexoError::MissingField("email"))?,
-        first_name: fields.text(KIND, "first_name", PersonName::new)?.unwrap_or_default(),
-        last_name: fields.text(KIND, "last_name", PersonName::new)?.unwrap_or_default(),
+        email,
+        first_name: first_name.unwrap_or_default(),
+        last_name: last_name.unwrap_or_default(),
         staff: false,
         password: None,
     };
-    let added = state.store.write(move |conn| {
-        let now = conn.now()?;
-        admin::add_user(conn, &new, &caller.audit_context, now)
-    });
+    let added = state.store.write(admin::users::add(new, caller.audit_context));
     let taken = || HexoError::invalid_field(KIND, "email", "A user with this email already exists.");
     let user = added.await?.ok_or_else(taken)?;
     state.mailer.notify();
@@ -188,13 +185,13 @@ async fn create(
     Ok(HttpResponse::Created().insert_header((LOCATION, uri)).json(UserView::new(&user, prefix)))
 }
 
-/// Renames oneself, or for staff anybody.
+/// Changes the names of a user. Requires the user or staff.
 #[utoipa::path(
     put,
     path = "/api/user/{id}/",
     operation_id = "update_user",
-    params(IdPath),
-    request_body = UserUpdateSchema,
+    params(IdParam<i64>),
+    request_body = UserUpdateBody,
     responses(
         (status = 200, description = "The user.", body = UserView),
         AuthErrors<HexoApi>,
@@ -203,21 +200,21 @@ async fn create(
     ),
 )]
 async fn update(
-    authenticated: Authenticated<(IdParam, JsonFields)>,
+    authenticated: Authenticated<(IdParam<i64>, JsonFields)>,
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
-    let user = state.rename(authenticated).await?;
+    let user = rename(authenticated, &state).await?;
     Ok(HttpResponse::Ok().json(UserView::new(&user, prefix)))
 }
 
-/// Renames oneself, or for staff anybody.
+/// Changes the names of a user. Requires the user or staff.
 #[utoipa::path(
     patch,
     path = "/api/user/{id}/",
     operation_id = "patch_user",
-    params(IdPath),
-    request_body = UserUpdateSchema,
+    params(IdParam<i64>),
+    request_body = UserUpdateBody,
     responses(
         (status = 202, description = "The user.", body = UserView),
         AuthErrors<HexoApi>,
@@ -226,77 +223,41 @@ async fn update(
     ),
 )]
 async fn patch(
-    authenticated: Authenticated<(IdParam, JsonFields)>,
+    authenticated: Authenticated<(IdParam<i64>, JsonFields)>,
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
-    let user = state.rename(authenticated).await?;
+    let user = rename(authenticated, &state).await?;
     Ok(HttpResponse::Accepted().json(UserView::new(&user, prefix)))
 }
 
-impl AppState {
-    /// A page of the users that the caller may see.
-    async fn visible_users(
-        &self,
-        caller: &Caller,
-        filter: UserFilter,
-        page: LimitOffset,
-    ) -> Result<crate::store::Paginated<User>, HexoError> {
-        let viewer = caller.user.clone();
-        let listed = self.store.read(move |conn| {
-            let now = conn.now()?;
-            users::visible_to(conn, &viewer, &filter, page, now)
-        });
-        Ok(listed.await?)
+async fn rename(
+    Authenticated(caller, (IdParam(id), fields)): Authenticated<(IdParam<i64>, JsonFields)>,
+    state: &AppState,
+) -> Result<User, HexoError> {
+    let user = services::users::find_visible(&state.store, caller.user.clone(), UserId(id)).await?;
+    let user = user.ok_or(ApiError::NotFound)?;
+    caller.require_acts_for(user.id, "Only the user or staff can change a user.")?;
+    let UserUpdateBody { first_name, last_name } = UserUpdateBody::parse(&fields)?;
+    if first_name.is_none() && last_name.is_none() {
+        return Ok(user);
     }
-
-    /// One user, if the caller may see them.
-    async fn visible_user(&self, caller: &Caller, id: UserId) -> Result<User, HexoError> {
-        let filter = UserFilter { ids: Some(vec![id.0]), ..UserFilter::default() };
-        let listed = self.visible_users(caller, filter, LimitOffset { limit: 1, offset: 0 }).await?;
-        Ok(listed.rows.into_iter().next().ok_or(ApiError::NotFound)?)
-    }
-
-    /// Sets the names that a body has, of oneself or as staff; all else in it is
-    /// read-only and passed over, and what it does not have stays.
-    async fn rename(
-        &self,
-        Authenticated(caller, (IdParam(id), fields)): Authenticated<(IdParam, JsonFields)>,
-    ) -> Result<User, HexoError> {
-        let user = self.visible_user(&caller, UserId(id)).await?;
-        caller.require_acts_for(user.id, "Only the user or staff can change a user.")?;
-        let first_name = fields.text(KIND, "first_name", PersonName::new)?;
-        let last_name = fields.text(KIND, "last_name", PersonName::new)?;
-        if first_name.is_none() && last_name.is_none() {
-            return Ok(user);
-        }
-        let renamed = self.store.write(move |conn| {
-            let now = conn.now()?;
-            let renamed = users::rename(conn, user.id, first_name.as_ref(), last_name.as_ref())?;
-            audit_log::record(
-                conn,
-                &caller.audit_context,
-                AuditAction::UserRenamed,
-                format!("user:{}", user.id),
-                now,
-            )?;
-            Ok(renamed)
-        });
-        Ok(renamed.await?.ok_or(ApiError::NotFound)?)
-    }
+    let renamed =
+        services::users::rename(&state.store, caller.audit_context, user.id, first_name, last_name).await?;
+    Ok(renamed.ok_or(ApiError::NotFound)?)
 }
 
 fn parse_filter(query: &ListQuery) -> Result<UserFilter, HexoError> {
-    let lower = |text: &str| Ok(text.to_ascii_lowercase());
-    let mut emails = query.filter_values("email", lower)?;
-    emails.extend(query.filter_values("username", lower)?);
+    let lowercase = |text: &str| Ok(text.to_ascii_lowercase());
+    let mut emails = query.filter_values("email", lowercase)?;
+    emails.extend(query.filter_values("username", lowercase)?);
     let mut email_prefixes = Vec::new();
     for name in ["email__startswith", "username__startswith"] {
         email_prefixes.extend(query.single_value(name)?.map(str::to_ascii_lowercase));
     }
     Ok(UserFilter {
-        ids: query::intersection(query.filter_values("id", query::parse_id)?),
-        emails: query::intersection(emails),
+        ids: intersection(query.filter_values("id", query::parse_id)?),
+        emails: intersection(emails),
         email_prefixes,
     })
 }

@@ -1,19 +1,21 @@
-//! Resources, as they are written.
+//! The JSON of the resources.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiPrefix, ResourceKind};
+use super::common::{ApiPrefix, ResourceKind};
 use crate::domain::audit::AuditSubjectRef;
 use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::user::{User, UserId};
+use crate::http::auth::Caller;
+use crate::http::openapi::schemas;
 use crate::http::state::AppState;
-use crate::store::audit_log_reader::AuditEntry;
+use crate::store::audit_log::AuditEntry;
 use crate::store::participants::RequestParties;
 
-/// A `user`, also as an `account`.
+/// A user.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::user)]
 pub(super) struct UserView<'a> {
@@ -22,7 +24,7 @@ pub(super) struct UserView<'a> {
     id: i64,
     last_name: &'a str,
     resource_uri: String,
-    /// The same as `email`.
+    /// Same as `email`.
     username: &'a str,
 }
 
@@ -39,7 +41,7 @@ impl<'a> UserView<'a> {
     }
 }
 
-/// A `block`. Who is blocked may be a stranger: their URI is all that is told.
+/// A block. It shows only the URI of the blocked user, whom the caller may not be able to see.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::block)]
 pub(super) struct BlockView {
@@ -56,31 +58,29 @@ impl BlockView {
     }
 }
 
-/// An entry of the audit trail, as an `audit`.
+/// An entry of the audit log.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::audit_entry)]
 pub(super) struct AuditEntryView<'a> {
-    /// What was done.
     action: &'a str,
-    /// The URI of who did it; null for the operator, at the command line.
+    /// The URI of the user who acted; null for the command line.
     actor: Option<String>,
-    /// Where that came from; null for whom it is none of their business.
+    /// The IP address of the client; null unless the caller is staff or the actor.
     address: Option<&'a str>,
-    /// When (RFC 3339).
+    /// The time (RFC 3339).
     #[schema(format = DateTime)]
     at: String,
-    /// What the client called itself; null as `address` is.
+    /// The `User-Agent` of the client; null unless the caller is staff or the actor.
     client: Option<&'a str>,
     id: String,
     resource_uri: String,
-    /// What it was done to: `request:12`, `export:<id>`, `user:3` and the like.
+    /// The affected object, e.g. `request:12`, `export:<id>` or `user:3`.
     subject: &'a str,
-    /// The URI of that, if it has one; it may be gone.
+    /// The URI of the affected object, if it has one. The object may have been deleted.
     subject_uri: Option<String>,
 }
 
 impl<'a> AuditEntryView<'a> {
-    /// Where others' deeds came from is for staff alone.
     pub(super) fn new(entry: &'a AuditEntry, viewer: &User, prefix: ApiPrefix) -> Self {
         let shows_client = viewer.staff || entry.actor == Some(viewer.id);
         let subject_uri = match AuditSubjectRef::parse(&entry.subject) {
@@ -108,7 +108,7 @@ impl<'a> AuditEntryView<'a> {
     }
 }
 
-/// A `bundle`.
+/// A bundle.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::bundle)]
 pub(super) struct BundleView<'a> {
@@ -116,7 +116,7 @@ pub(super) struct BundleView<'a> {
     id: i64,
     name: &'a str,
     /// The rights, as a mask.
-    #[schema(minimum = 1, maximum = 63)]
+    #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
     resource_uri: String,
 }
@@ -133,13 +133,13 @@ impl<'a> BundleView<'a> {
     }
 }
 
-/// A `bundle_permission`.
+/// A permission.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::bundle_permission)]
 pub(super) struct PermissionView<'a> {
-    /// The bundle's URI.
+    /// The URI of the bundle.
     bundle: String,
-    /// The bundle's name.
+    /// The name of the bundle.
     name: &'a str,
     pub(super) resource_uri: String,
     user_allowed: UserView<'a>,
@@ -147,57 +147,54 @@ pub(super) struct PermissionView<'a> {
 }
 
 impl<'a> PermissionView<'a> {
-    pub(super) fn new(grant: &BundlePermission, parties: RequestParties<'a>, prefix: ApiPrefix) -> Self {
+    pub(super) fn new(permission: &BundlePermission, parties: RequestParties<'a>, prefix: ApiPrefix) -> Self {
         Self {
             bundle: prefix.detail_uri(ResourceKind::Bundle, parties.bundle.id.0),
             name: parties.bundle.name.as_str(),
-            resource_uri: prefix.detail_uri(ResourceKind::BundlePermission, grant.id.0),
+            resource_uri: prefix.detail_uri(ResourceKind::BundlePermission, permission.id.0),
             user_allowed: UserView::new(parties.grantee, prefix),
             user_target: UserView::new(parties.target, prefix),
         }
     }
 }
 
-/// A `bundle_permission_request`.
+/// A pending request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::bundle_permission_request)]
 pub(super) struct RequestView<'a> {
     bundle: BundleView<'a>,
-    /// Where it is redeemed, for its target; null for everybody else.
+    /// The redeem link; null unless the caller is the target.
     redeem_url: Option<String>,
     pub(super) resource_uri: String,
-    /// Seconds that it has left.
+    /// Seconds until the request expires.
     #[schema(minimum = 0)]
     ttl: i64,
     user_allowed: UserView<'a>,
     user_target: UserView<'a>,
 }
 
-/// For whom requests are written, and with what.
+/// The caller who reads a response, and the parts of its URIs and links.
 #[derive(Clone, Copy)]
 pub(super) struct ViewContext<'a> {
-    /// Who reads the answer.
-    pub viewer: UserId,
-    /// The prefix of its URIs.
+    pub caller: &'a Caller,
     pub prefix: ApiPrefix,
-    /// What links are made with.
     pub state: &'a AppState,
 }
 
 impl<'a> RequestView<'a> {
-    /// The link is for the request's target alone, while there are seconds left.
+    /// Only the target gets the redeem link, and only before the request expires.
     pub(super) fn new(
         request: &PermissionRequest,
         ttl: i64,
         parties: RequestParties<'a>,
         context: ViewContext<'_>,
     ) -> Self {
-        let ViewContext { viewer, prefix, state } = context;
-        let redeems = viewer == request.terms.target && ttl > 0;
-        let link = || request.redeem_url(&state.keyring, state.config.public_url.as_str());
+        let ViewContext { caller, prefix, state } = context;
+        let can_redeem = caller.id() == request.terms.target && ttl > 0;
+        let redeem_url = || request.redeem_url(&state.keyring, state.config.public_url.as_str());
         Self {
             bundle: BundleView::new(parties.bundle, prefix),
-            redeem_url: redeems.then(link),
+            redeem_url: can_redeem.then(redeem_url),
             resource_uri: prefix.detail_uri(ResourceKind::BundlePermissionRequest, request.id.0),
             ttl,
             user_allowed: UserView::new(parties.grantee, prefix),

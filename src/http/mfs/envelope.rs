@@ -1,27 +1,33 @@
-//! The envelope that every answer of the dialect comes in.
+//! The envelope of every response.
 
-use std::future::Future;
-
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
-use actix_web::{Handler, HttpRequest, HttpResponse};
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ROOT_PATH;
-use super::error::MfsError;
-use super::params::Parameters;
 use crate::config::MfsErrorStatus;
-use crate::http::body::Authenticated;
-use crate::http::error::ErrorContext;
-use crate::http::state::AppState;
+use crate::http::error::{ApiError, ErrorContext};
+use crate::http::openapi::error_responses::ErrorSchemas;
 use crate::store::system_now;
 
-/// What every answer comes in.
+/// The prefix of the API's paths.
+pub(super) const ROOT_PATH: &str = "/-/svc";
+
+/// The error schemas of the API.
+pub(super) enum MfsApi {}
+
+impl ErrorSchemas for MfsApi {
+    const API_NAME: &'static str = "mfs";
+    type Body = Envelope<'static, Failure<'static>>;
+    type BadRequestBody = Envelope<'static, Failure<'static>>;
+}
+
+/// The envelope of every response.
 #[derive(Serialize, ToSchema)]
 #[schema(as = mfs::Envelope)]
-pub struct Envelope<'a, D> {
-    /// What was called, as the path names it.
+pub(super) struct Envelope<'a, D> {
+    /// The method that was called, such as `mfs_api.list`.
     #[serde(rename = "__ack__")]
     ack: &'a str,
     /// `online`
@@ -33,10 +39,10 @@ pub struct Envelope<'a, D> {
     data: D,
 }
 
-/// What a call came to.
+/// The result of a successful call.
 #[derive(Serialize, ToSchema)]
 #[schema(as = mfs::Success)]
-pub struct Success<D> {
+pub(super) struct Success<D> {
     /// `ok`
     #[schema(pattern = "^ok$")]
     status: &'static str,
@@ -44,43 +50,32 @@ pub struct Success<D> {
     data: D,
 }
 
-/// Why a call came to nothing.
+/// The error of a failed call.
 #[derive(Serialize, ToSchema)]
 #[schema(as = mfs::Failure)]
-pub struct Failure<'a> {
+pub(super) struct Failure<'a> {
     /// `error`
     #[schema(pattern = "^error$")]
     status: &'static str,
-    /// A code, such as `missing_parameters`.
+    /// The error code, such as `missing_parameters`.
     error: &'a str,
-    /// What to do.
+    /// The reason, and what to do.
     message: &'a str,
 }
 
-/// A handler that calls a method and puts what comes of it in the envelope.
-pub fn method_handler<F, D>(
-    method: fn(Data<AppState>, Authenticated<Parameters>) -> F,
-) -> impl Handler<(HttpRequest, Data<AppState>, Authenticated<Parameters>), Output = HttpResponse>
-where
-    F: Future<Output = Result<D, MfsError>> + 'static,
-    D: Serialize + 'static,
-{
-    move |request: HttpRequest, state: Data<AppState>, parameters: Authenticated<Parameters>| async move {
-        to_response(&request, method(state, parameters).await)
-    }
+/// Puts the result of a successful call into the envelope.
+pub(super) fn success_response<D: Serialize>(path: &str, data: D) -> HttpResponse {
+    enveloped(method_name(path), StatusCode::OK, Success { status: "ok", data })
 }
 
-/// What came of a call, in the envelope.
-pub fn to_response<D: Serialize>(request: &HttpRequest, result: Result<D, MfsError>) -> HttpResponse {
-    match result {
-        Ok(data) => enveloped(method_name(request.path()), StatusCode::OK, Success { status: "ok", data }),
-        Err(error) => error.to_response(request),
-    }
-}
-
-/// A failure, in the envelope. Its status is 200 where the operator wants what
-/// Drumee itself does, whose browser SDK throws other bodies away.
-pub fn error_response(context: &ErrorContext, status: StatusCode, code: &str, message: &str) -> HttpResponse {
+/// Puts an error into the envelope. The HTTP status is 200 if configured so: Drumee's browser SDK
+/// discards the body of any other status.
+pub(super) fn error_response(
+    context: &ErrorContext,
+    status: StatusCode,
+    code: &str,
+    message: &str,
+) -> HttpResponse {
     let status = match context.mfs_error_status {
         MfsErrorStatus::Http => status,
         MfsErrorStatus::Ok => StatusCode::OK,
@@ -88,8 +83,27 @@ pub fn error_response(context: &ErrorContext, status: StatusCode, code: &str, me
     enveloped(method_name(context.path()), status, Failure { status: "error", error: code, message })
 }
 
-/// What a path asks for, e.g. `mfs_api.list`.
-pub fn method_name(path: &str) -> &str {
+/// Renders an [`ApiError`] in the envelope.
+pub(super) fn render_error(error: &ApiError, context: &ErrorContext) -> HttpResponse {
+    let code = match error {
+        ApiError::Unauthenticated => "unauthorized",
+        ApiError::Forbidden(_) => "forbidden",
+        ApiError::NotFound => "unknown_service",
+        ApiError::MethodNotAllowed(_) => "method_not_allowed",
+        ApiError::BadRequest(_) => "bad_request",
+        ApiError::PayloadTooLarge => "payload_too_large",
+        ApiError::UnsupportedMediaType => "unsupported_media_type",
+        ApiError::RateLimited(_) => "too_many_requests",
+        ApiError::BodyTimeout => "request_timeout",
+        ApiError::Busy | ApiError::Unavailable | ApiError::OutcomeUnknown | ApiError::Internal => {
+            "internal_error"
+        }
+    };
+    error_response(context, error.status(), code, &error.to_string())
+}
+
+/// Returns the method that a path names, such as `mfs_api.list`.
+pub(super) fn method_name(path: &str) -> &str {
     path.strip_prefix(ROOT_PATH).unwrap_or_default().trim_matches('/')
 }
 

@@ -1,65 +1,64 @@
-//! What can go wrong in the dialect, and its codes.
+//! The API's errors and their codes.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::envelope;
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::export_token::{ExportDenied, InvalidExpiry};
-use crate::domain::permission::InvalidMask;
+use crate::domain::permission::{InvalidMask, Mask};
 use crate::http::error::{ApiError, ErrorContext};
-use crate::http::response_delay;
+use crate::http::middleware::response_delay;
 use crate::store::StoreError;
 
-/// What can go wrong with a call.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MfsError {
     /// `hub_id` or `nid` is absent or empty.
     #[error("hub_id and nid are required. Provide the hub and the node for the token.")]
     MissingParameters,
-    /// `expiry_hours` is not one.
+    /// `expiry_hours` is invalid.
     #[error("expiry_hours must be a whole number between 0 (never) and 8760 (1 year).")]
     InvalidExpiry,
-    /// `permission` is not one.
-    #[error("permission must be a whole number between 1 and 63.")]
+    /// `permission` is invalid.
+    #[error("permission must be a whole number between 1 and {}.", Mask::MAX.bits())]
     InvalidPermission,
-    /// No such hub for this caller, or rights there that do not suffice.
+    /// The hub does not exist, or the caller's rights in it do not suffice.
     #[error(
         "The token was not created. You need the admin right in this hub and every right that you want to give."
     )]
     TokenCreationFailed,
-    /// `revoke` without a `token`.
+    /// `token` is absent or empty.
     #[error("token is required. Provide the token or its id.")]
     MissingToken,
-    /// No such token of this caller's.
+    /// The caller created no such token.
     #[error("Token not found among the tokens you created. Provide the token or its id from mfs_api.list.")]
     RevocationFailed,
-    /// Another parameter that cannot be taken.
+    /// Another parameter is invalid.
     #[error("{name} {reason}.")]
     InvalidParameter {
-        /// Which.
         name: &'static str,
-        /// What is wrong with it.
+        /// Follows the name: `must be …`.
         reason: String,
     },
-    /// No service of this name.
+    /// This server has no such service.
     #[error("Unknown service. This server provides mfs_api.")]
     UnknownService,
-    /// No method of this name in `mfs_api`.
+    /// `mfs_api` has no such method.
     #[error("Unknown method. mfs_api provides create_token, revoke and list.")]
     UnknownMethod,
-    /// What can go wrong in every dialect.
+    /// An error of any API.
     #[error(transparent)]
     Api(#[from] ApiError),
 }
 
 impl MfsError {
-    /// A parameter that cannot be taken, and why.
+    /// An invalid parameter; `reason` follows its name: `must be …`.
     pub fn invalid_parameter(name: &'static str, reason: impl ToString) -> Self {
         Self::InvalidParameter { name, reason: reason.to_string() }
     }
 
-    /// Which part of a name that is not served is unknown.
+    /// The error of a call to a method that does not exist, such as `mfs_api.share`.
     pub fn for_unknown_method(method_name: &str) -> Self {
         match method_name.split('.').next() {
             Some("mfs_api") => Self::UnknownMethod,
@@ -67,7 +66,7 @@ impl MfsError {
         }
     }
 
-    /// The answer.
+    /// Renders the error in the envelope.
     pub fn to_response(&self, request: &HttpRequest) -> HttpResponse {
         let (status, code) = match self {
             Self::MissingParameters => (StatusCode::BAD_REQUEST, "missing_parameters"),
@@ -79,7 +78,7 @@ impl MfsError {
             Self::InvalidParameter { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter"),
             Self::UnknownService => (StatusCode::NOT_FOUND, "unknown_service"),
             Self::UnknownMethod => (StatusCode::NOT_FOUND, "unknown_method"),
-            // Comes back to `mfs::render_error`, with the headers that it calls for.
+            // Adds the headers, and renders the error by `envelope::render_error`.
             Self::Api(error) => return error.to_response(request),
         };
         let mut response =
@@ -89,25 +88,6 @@ impl MfsError {
         }
         response
     }
-}
-
-/// The status and the code of what can go wrong in every dialect.
-pub fn status_and_code(error: &ApiError) -> (StatusCode, &'static str) {
-    let code = match error {
-        ApiError::Unauthenticated => "unauthorized",
-        ApiError::Forbidden(_) => "forbidden",
-        ApiError::NotFound => "unknown_service",
-        ApiError::MethodNotAllowed(_) => "method_not_allowed",
-        ApiError::BadRequest(_) => "bad_request",
-        ApiError::PayloadTooLarge => "payload_too_large",
-        ApiError::UnsupportedMediaType => "unsupported_media_type",
-        ApiError::RateLimited(_) => "too_many_requests",
-        ApiError::BodyTimeout => "request_timeout",
-        ApiError::Busy | ApiError::Unavailable | ApiError::OutcomeUnknown | ApiError::Internal => {
-            "internal_error"
-        }
-    };
-    (error.status(), code)
 }
 
 impl From<InvalidExpiry> for MfsError {
@@ -131,6 +111,18 @@ impl From<ExportDenied> for MfsError {
 impl From<RegistryError> for MfsError {
     fn from(error: RegistryError) -> Self {
         Self::Api(error.into())
+    }
+}
+
+impl<E> From<CommandError<E>> for MfsError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
     }
 }
 

@@ -1,57 +1,57 @@
-//! `mfs_api.list`: the export tokens that the caller made, the newest first.
+//! `mfs_api.list`: lists the export tokens that the caller created, newest first.
 
 use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::MfsApi;
-use super::envelope::{Envelope, Success};
+use super::envelope::{Envelope, MfsApi, Success};
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::export_token::{ExportTokenRef, ExportTokenStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::ExportId;
-use crate::domain::user::UserId;
-use crate::http::body::Authenticated;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;
-use crate::store::export_tokens::{self, ExportFilter, ListedExport};
+use crate::services::export_tokens;
+use crate::store::export_tokens::{ExportFilter, ListedExport};
 
-/// The most tokens on a page, and as many as there are unless told.
-const MAX_LIMIT: i64 = 1_000;
+/// The maximum and the default number of tokens on a page.
+const MAX_LIMIT: u16 = 1_000;
 
-/// What a call names, as it is documented.
+/// The parameters of `list`.
 #[derive(IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 #[schema(as = mfs::ListTokensParameters)]
-#[expect(dead_code, reason = "parsed by `list`; declared for the OpenAPI schema")]
-pub struct ListTokensParameters {
-    /// `active`, `expired`, `revoked`, with commas. The first two unless told.
-    #[param(nullable = false, pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
-    #[schema(pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
-    status: Option<String>,
-    /// The most tokens on a page. 1,000 unless told.
-    #[param(nullable = false, minimum = 1, maximum = 1000)]
-    #[schema(schema_with = limit_schema)]
-    limit: Option<i64>,
-    /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
+pub(super) struct ListTokensParameters {
+    /// `active`, `expired`, `revoked`, or several of them separated by commas. The default is
+    /// `active,expired`.
+    #[param(value_type = Option<String>, nullable = false, pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
+    #[schema(value_type = Option<String>, pattern = "^((active|expired|revoked)(,(active|expired|revoked))*)?$")]
+    status: Vec<ExportTokenStatus>,
+    /// The number of tokens on a page. The default is 1,000.
+    #[param(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 1000)]
+    #[schema(schema_with = limit_schema, required = false)]
+    limit: u16,
+    /// The `next_cursor` of the previous page.
+    #[param(value_type = Option<String>, nullable = false)]
+    #[schema(value_type = Option<String>)]
+    cursor: Option<ExportId>,
 }
 
 fn limit_schema() -> utoipa::openapi::Schema {
-    schemas::integer_or_digits(1, 1_000)
+    schemas::integer_or_digits(1, MAX_LIMIT.into())
 }
 
 /// A page of tokens.
 #[derive(Serialize, ToSchema)]
 #[schema(as = mfs::TokenPage)]
-pub struct TokenPage {
-    /// On this page.
+pub(super) struct TokenPage {
+    /// The number of tokens on this page.
     count: usize,
     tokens: Vec<ListedToken>,
-    /// What brings the next page; null on the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -59,17 +59,17 @@ pub struct TokenPage {
 #[derive(Serialize, ToSchema)]
 #[schema(as = mfs::ListedToken)]
 struct ListedToken {
-    /// The id, which `revoke` takes: the secret was shown once.
+    /// The id. `revoke` accepts it instead of the token.
     token: String,
     id: String,
     hub_id: String,
     node_id: String,
     pseudo_entity_uid: String,
-    #[schema(minimum = 1, maximum = 63)]
+    #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
-    /// Unix seconds; 0 is never.
+    /// Unix seconds; 0 means never.
     expiry_time: i64,
-    /// For people: `2030-01-01 00:00 UTC`, or `never`.
+    /// For display: `2030-01-01 00:00 UTC`, or `never`.
     expiry_display: String,
     /// Unix seconds.
     ctime: i64,
@@ -80,9 +80,9 @@ struct ListedToken {
     uses: i64,
 }
 
-/// Lists the export tokens that the caller made, the newest first.
+/// Lists the export tokens that the caller created, newest first.
 ///
-/// A `hub_id` is context in Drumee, not a filter, and so it is here.
+/// As in Drumee, `hub_id` is accepted and does not filter the list.
 #[utoipa::path(
     post,
     path = "/-/svc/mfs_api.list",
@@ -98,39 +98,39 @@ struct ListedToken {
         BodyErrors<MfsApi>,
     ),
 )]
-pub async fn list(
+pub(super) async fn list(
     state: Data<AppState>,
     Authenticated(caller, parameters): Authenticated<Parameters>,
 ) -> Result<TokenPage, MfsError> {
-    let limit = parse_limit(&parameters)?;
-    let filter = parse_filter(&parameters, caller.id(), limit)?;
-    let (listed, now) = state
-        .store
-        .read(move |conn| {
-            let now = conn.now()?;
-            Ok((export_tokens::list(conn, &filter, now)?, now))
-        })
-        .await?;
-    Ok(TokenPage::new(&listed, limit, now))
-}
-
-fn parse_limit(parameters: &Parameters) -> Result<usize, MfsError> {
-    let limit = parameters.integer("limit").ok().map(|limit| limit.unwrap_or(MAX_LIMIT));
-    limit
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .and_then(|limit| usize::try_from(limit).ok())
-        .ok_or_else(|| MfsError::invalid_parameter("limit", "must be a whole number between 1 and 1000"))
-}
-
-/// One more than the page holds is read, to tell whether there is a next one.
-fn parse_filter(parameters: &Parameters, creator: UserId, limit: usize) -> Result<ExportFilter, MfsError> {
-    Ok(ExportFilter {
-        creator: Some(creator),
-        statuses: parse_statuses(parameters)?,
-        before: parse_cursor(parameters)?,
-        limit: limit as i64 + 1,
+    let ListTokensParameters { status, limit, cursor } = ListTokensParameters::parse(&parameters)?;
+    let filter = ExportFilter {
+        creator: Some(caller.id()),
+        statuses: status,
+        before: cursor,
+        // One more than the page holds shows whether there is a next page.
+        limit: i64::from(limit) + 1,
         offset: 0,
-    })
+    };
+    let (listed, now) = export_tokens::list(&state.store, filter).await?;
+    Ok(TokenPage::new(&listed, limit.into(), now))
+}
+
+impl ListTokensParameters {
+    fn parse(parameters: &Parameters) -> Result<Self, MfsError> {
+        Ok(Self {
+            limit: parse_limit(parameters)?,
+            status: parse_statuses(parameters)?,
+            cursor: parse_cursor(parameters)?,
+        })
+    }
+}
+
+fn parse_limit(parameters: &Parameters) -> Result<u16, MfsError> {
+    let limit = parameters.integer("limit").ok().map(|limit| limit.unwrap_or(MAX_LIMIT.into()));
+    limit
+        .and_then(|limit| u16::try_from(limit).ok())
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        .ok_or_else(|| MfsError::invalid_parameter("limit", "must be a whole number between 1 and 1000"))
 }
 
 fn parse_statuses(parameters: &Parameters) -> Result<Vec<ExportTokenStatus>, MfsError> {
@@ -147,7 +147,7 @@ fn parse_statuses(parameters: &Parameters) -> Result<Vec<ExportTokenStatus>, Mfs
     })
 }
 
-/// The id of the last token of the page before.
+/// The cursor is the id of the previous page's last token.
 fn parse_cursor(parameters: &Parameters) -> Result<Option<ExportId>, MfsError> {
     let Some(text) = parameters.text("cursor")? else { return Ok(None) };
     ExportTokenRef::parse(&text)

@@ -1,6 +1,6 @@
-//! The mfs dialect: export tokens, as Drumee's `mfs_api` speaks of them
-//! (its public "MFS_API API Reference"). A call is `/-/svc/mfs_api.<method>`, by GET or
-//! POST; every answer comes in one envelope.
+//! The mfs API: export tokens, compatible with Drumee's `mfs_api` (its public "MFS_API API
+//! Reference"). A call is a GET or a POST to `/-/svc/mfs_api.<method>`; every response has the
+//! same envelope.
 
 mod create;
 mod envelope;
@@ -12,31 +12,30 @@ mod revoke;
 use std::future::Future;
 
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Route, guard};
+use actix_web::{Handler, HttpRequest, HttpResponse, Route, guard};
 use serde::Serialize;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{RefOr, Required};
 
-use self::envelope::{Envelope, Failure};
+use self::envelope::{MfsApi, ROOT_PATH};
 use self::error::MfsError;
 use self::params::Parameters;
-use super::body::Authenticated;
-use super::error::{ApiError, ErrorContext};
-use super::openapi::error_responses::ErrorSchemas;
-use super::routing::{self, reject_cross_site, resource};
+use super::error::ErrorRenderer;
+use super::extract::authenticated::Authenticated;
+use super::middleware::cross_site::reject_cross_site;
+use super::openapi::section;
+use super::routing::{self, resource};
 use super::state::AppState;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use params::fuzz;
 
-/// Where the calls are.
-const ROOT_PATH: &str = "/-/svc";
-
-/// Puts the dialect's routes in place.
+/// Registers the API's routes.
 pub fn routes(app: &mut ServiceConfig) {
     app.service(
         web::scope(ROOT_PATH)
+            .app_data(ErrorRenderer(envelope::render_error))
             .service(
                 resource("/mfs_api.create_token", "GET, POST")
                     .route(state_changing_route(create::create_token)),
@@ -44,10 +43,10 @@ pub fn routes(app: &mut ServiceConfig) {
             .service(resource("/mfs_api.revoke", "GET, POST").route(state_changing_route(revoke::revoke)))
             .service(
                 resource("/mfs_api.list", "GET, HEAD, POST")
-                    .route(routing::get().to(envelope::method_handler(list::list)))
-                    .route(web::post().to(envelope::method_handler(list::list))),
+                    .route(routing::get().to(method_handler(list::list)))
+                    .route(web::post().to(method_handler(list::list))),
             )
-            .default_service(web::to(unknown_method)),
+            .default_service(routing::default_service(unknown_method)),
     );
 }
 
@@ -55,14 +54,14 @@ pub fn routes(app: &mut ServiceConfig) {
 #[openapi(paths(create::create_token, revoke::revoke, list::list), components(schemas(envelope::Failure)))]
 struct Document;
 
-/// What is told of the dialect: each call by POST, and by GET the same without a body.
+/// Returns the API's document. Each method is documented by POST, and by GET without a body.
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     for item in document.paths.paths.values_mut() {
         let Some(post) = &mut item.post else { continue };
         let headers = header_parameters(post);
         post.parameters.get_or_insert_default().extend(headers);
-        // All that it names may come from elsewhere.
+        // All parameters may come from the headers or the query.
         if let Some(RefOr::T(body)) = &mut post.request_body {
             body.required = Some(Required::False);
         }
@@ -71,11 +70,11 @@ pub fn document() -> utoipa::openapi::OpenApi {
         get.operation_id = post.operation_id.as_ref().map(|name| format!("{name}_get"));
         item.get = Some(get);
     }
-    super::openapi::section::<MfsApi>("mfs: export tokens", document)
+    section::<MfsApi>("mfs: export tokens", document)
 }
 
-/// The headers in which a call's parameters may come too.
-fn header_parameters(call: &Operation) -> Vec<RefOr<Parameter>> {
+/// Returns the parameters of a method as headers.
+fn header_parameters(method: &Operation) -> Vec<RefOr<Parameter>> {
     let in_header = |parameter: &RefOr<Parameter>| {
         let RefOr::T(parameter) = parameter else { return None };
         let mut header = parameter.clone();
@@ -83,26 +82,24 @@ fn header_parameters(call: &Operation) -> Vec<RefOr<Parameter>> {
         header.parameter_in = ParameterIn::Header;
         Some(RefOr::T(header))
     };
-    call.parameters.iter().flatten().filter_map(in_header).collect()
+    method.parameters.iter().flatten().filter_map(in_header).collect()
 }
 
-/// The dialect's way to tell that something went wrong.
-enum MfsApi {}
-
-impl ErrorSchemas for MfsApi {
-    const API_NAME: &'static str = "mfs";
-    type Body = Envelope<'static, Failure<'static>>;
-    type BadRequestBody = Envelope<'static, Failure<'static>>;
+/// Converts a method into an actix handler.
+fn method_handler<F, D>(
+    method: fn(Data<AppState>, Authenticated<Parameters>) -> F,
+) -> impl Handler<(HttpRequest, Data<AppState>, Authenticated<Parameters>), Output = HttpResponse>
+where
+    F: Future<Output = Result<D, MfsError>> + 'static,
+    D: Serialize + 'static,
+{
+    move |request: HttpRequest, state: Data<AppState>, parameters: Authenticated<Parameters>| async move {
+        to_response(&request, method(state, parameters).await)
+    }
 }
 
-/// A problem in the dialect's envelope.
-pub fn render_error(error: &ApiError, context: &ErrorContext) -> HttpResponse {
-    let (status, code) = error::status_and_code(error);
-    envelope::error_response(context, status, code, &error.to_string())
-}
-
-/// A route for a method that changes something. It does so by GET too, so the
-/// guard against other sites' pages stands here for every method.
+/// A route for a method that changes state. GET changes state too, so the route itself rejects
+/// cross-site requests: the middleware does not check GET.
 fn state_changing_route<F, D>(method: fn(Data<AppState>, Authenticated<Parameters>) -> F) -> Route
 where
     F: Future<Output = Result<D, MfsError>> + 'static,
@@ -115,15 +112,18 @@ where
             Ok(()) => method(state, parameters).await,
             Err(error) => Err(error.into()),
         };
-        envelope::to_response(&request, result)
+        to_response(&request, result)
     };
     web::route().guard(guard::Any(guard::Get()).or(guard::Post())).to(guarded)
 }
 
-/// What is asked for is no method of ours, whoever asks.
+fn to_response<D: Serialize>(request: &HttpRequest, result: Result<D, MfsError>) -> HttpResponse {
+    match result {
+        Ok(data) => envelope::success_response(request.path(), data),
+        Err(error) => error.to_response(request),
+    }
+}
+
 async fn unknown_method(request: HttpRequest) -> HttpResponse {
-    envelope::to_response::<()>(
-        &request,
-        Err(MfsError::for_unknown_method(envelope::method_name(request.path()))),
-    )
+    MfsError::for_unknown_method(envelope::method_name(request.path())).to_response(&request)
 }

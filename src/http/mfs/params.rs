@@ -1,9 +1,8 @@
-//! A call's parameters, from wherever a client of Drumee's puts them.
+//! The parameters of a call, from all sources that Drumee's clients use.
 //!
-//! Headers first (`x-param-hub-id`), then the query, then the body; what comes
-//! later wins, within a source too. `null` is as good as absent. A value keeps
-//! its JSON type, so that `1.9` is refused where a whole number is meant and
-//! never rounded.
+//! The sources are headers (`x-param-hub-id`), the query and the body, in this order; a later
+//! value replaces an earlier one, also within a source. `null` counts as absent. A value keeps
+//! its JSON type, so that a number like `1.9` is rejected as an integer and not rounded.
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderValue};
@@ -12,18 +11,18 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::error::MfsError;
-use crate::http::body::{ExtractFuture, extract_from_body, media_type};
 use crate::http::error::ApiError;
-use crate::http::form;
+use crate::http::extract::body::{ExtractFuture, extract_from_body, media_type};
+use crate::http::extract::form;
 
-/// What the name of a header with a parameter begins with.
+/// The prefix of parameter headers.
 const HEADER_PREFIX: &str = "x-param-";
 
-/// The parameters of a call. Some are secret: there is no `Debug`.
+/// The parameters of a call. They may contain a token, so they have no `Debug`.
 #[derive(Default)]
 pub struct Parameters(Map<String, Value>);
 
-/// Not a whole number of 64 bits.
+/// The value is not an integer of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAnInteger;
 
@@ -49,13 +48,13 @@ impl Parameters {
         self.0.extend(later.into_iter().filter(|(_, value)| !value.is_null()));
     }
 
-    /// Whether a parameter is there and not empty.
+    /// Whether a parameter is present and not empty.
     pub fn has(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| value.as_str() != Some(""))
     }
 
-    /// A string; an empty one is as good as absent. An id may have been written
-    /// as a JSON number: then its digits are meant.
+    /// Returns a string. An empty string counts as absent; an integer counts as its digits, since
+    /// clients send ids as JSON numbers too.
     pub fn text(&self, name: &'static str) -> Result<Option<String>, MfsError> {
         let text = match self.0.get(name) {
             None => return Ok(None),
@@ -72,12 +71,12 @@ impl Parameters {
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// A whole number: a JSON number or decimal digits.
+    /// Returns an integer: a JSON number, or decimal digits in a string.
     pub fn integer(&self, name: &str) -> Result<Option<i64>, NotAnInteger> {
         let number = match self.0.get(name) {
             None => return Ok(None),
             Some(Value::Number(number)) => number.as_i64(),
-            // `parse` alone would take a plus sign.
+            // `parse` accepts a plus sign.
             Some(Value::String(text)) if !text.starts_with('+') => text.parse().ok(),
             Some(_) => None,
         };
@@ -85,8 +84,8 @@ impl Parameters {
     }
 }
 
-/// `x-param-hub-id: h1` and `x-param-hub_id: h1` are the same. Values are
-/// percent-decoded, as Drumee does.
+/// Parses the headers. `x-param-hub-id` and `x-param-hub_id` are the same parameter. Values are
+/// percent-decoded, as in Drumee.
 fn from_headers(headers: &HeaderMap) -> Result<Map<String, Value>, ApiError> {
     let named = headers.iter().filter_map(|(name, value)| {
         let name = name.as_str().strip_prefix(HEADER_PREFIX)?.replace('-', "_");
@@ -95,7 +94,7 @@ fn from_headers(headers: &HeaderMap) -> Result<Map<String, Value>, ApiError> {
     named.map(|(name, value)| Ok((name, Value::String(header_text(value)?)))).collect()
 }
 
-/// A browser sends the letters of a header as ISO 8859-1, others as UTF-8.
+/// Decodes a header value. Browsers send ISO 8859-1, other clients UTF-8.
 fn header_text(value: &HeaderValue) -> Result<String, ApiError> {
     let text = match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.to_owned(),
@@ -105,8 +104,8 @@ fn header_text(value: &HeaderValue) -> Result<String, ApiError> {
     decoded.map_err(|_| ApiError::BadRequest("The x-param headers must be valid UTF-8.".to_owned()))
 }
 
-/// `k=v` pairs, or a JSON object, URL-encoded, as Drumee's SDK has it: with or
-/// without an `&` (or an `=`) after it.
+/// Parses the query: `k=v` pairs, or a URL-encoded JSON object, as Drumee's SDK sends it, perhaps
+/// followed by `=` or `&`.
 fn from_query(query: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let mut parameters = Map::new();
     for piece in form::segments(query) {
@@ -148,17 +147,16 @@ fn not_utf8(source: &str) -> ApiError {
     ApiError::BadRequest(format!("The {source} must be valid UTF-8."))
 }
 
-/// For [`crate::fuzzing::parameters`]: what is read as text is neither empty nor has
-/// U+0000 in it.
+/// For [`crate::fuzzing::parameters`]: a string is neither empty nor contains U+0000.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(bytes: &[u8]) {
-    let read = [
+    let sources = [
         from_query(bytes),
         from_body(bytes, Some("application/json")),
         from_body(bytes, Some("application/x-www-form-urlencoded")),
     ];
     let mut parameters = Parameters::default();
-    for source in read.into_iter().flatten() {
+    for source in sources.into_iter().flatten() {
         parameters.merge(source);
     }
     if let Ok(Ok(text)) = HeaderValue::from_bytes(bytes).map(|value| header_text(&value)) {
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_pairs_or_one_json_object() {
+    fn a_query_is_pairs_or_a_json_object() {
         let expected = object(json!({ "hub_id": "h", "nid": "a b" }));
         assert_eq!(from_query(b"hub_id=h&nid=a+b&"), Ok(expected.clone()));
         for query in [
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_take_hyphens_percent_signs_and_a_browsers_letters() {
+    fn header_names_take_hyphens_and_values_take_percent_signs_and_iso_8859_1() {
         let mut headers = HeaderMap::new();
         let mut put = |name: &'static str, value: &[u8]| {
             headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn null_takes_nothing_away() {
+    fn null_replaces_nothing() {
         let mut parameters = Parameters(object(json!({ "nid": "n" })));
         parameters.merge(object(json!({ "nid": null, "hub_id": 7 })));
         assert_eq!(parameters.text("nid"), Ok(Some("n".to_owned())));
@@ -262,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_query_and_any_body_are_read_without_a_panic(bytes: Vec<u8>, text in "[{}%&=\"a0]{0,30}") {
+        fn parsing_never_panics(bytes: Vec<u8>, text in "[{}%&=\"a0]{0,30}") {
             let _ = from_query(&bytes);
             let _ = from_query(text.as_bytes());
             let _ = from_body(&bytes, Some("application/json"));

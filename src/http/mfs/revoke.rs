@@ -1,35 +1,33 @@
-//! `mfs_api.revoke`: closes an export token, at once and on every replica.
+//! `mfs_api.revoke`: revokes an export token, with immediate effect on every replica.
 
 use actix_web::web::Data;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::MfsApi;
-use super::envelope::{Envelope, Success};
+use super::envelope::{Envelope, MfsApi, Success};
 use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::export_token::ExportToken;
-use crate::http::body::Authenticated;
+use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::state::AppState;
 
-/// What a call names, as it is documented.
+/// The parameters of `revoke`.
 #[derive(IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 #[schema(as = mfs::RevokeTokenParameters)]
-#[expect(dead_code, reason = "parsed by `revoke`; declared for the OpenAPI schema")]
-pub struct RevokeTokenParameters {
-    /// The token, or its id. Required, wherever it comes from.
-    #[param(nullable = false, min_length = 1)]
-    #[schema(min_length = 1)]
-    token: Option<String>,
+pub(super) struct RevokeTokenParameters {
+    /// The token or its id. Required, from any of the sources.
+    #[param(value_type = Option<String>, nullable = false, min_length = 1)]
+    #[schema(value_type = Option<String>, min_length = 1)]
+    token: String,
 }
 
-/// A token that was revoked.
+/// A revoked token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = mfs::RevokedToken)]
-pub struct RevokedToken {
-    /// The id: the secret is not repeated.
+pub(super) struct RevokedToken {
+    /// The id. The response does not repeat the secret.
     token: String,
     id: String,
     hub_id: String,
@@ -37,9 +35,9 @@ pub struct RevokedToken {
     message: &'static str,
 }
 
-/// Revokes an export token of the caller's.
+/// Revokes an export token that the caller created.
 ///
-/// Again is no error. Whoever else made it, there is no such token.
+/// Revoking a token twice is not an error. A token of another creator is answered with 404.
 #[utoipa::path(
     post,
     path = "/-/svc/mfs_api.revoke",
@@ -56,13 +54,19 @@ pub struct RevokedToken {
         Errors<MfsApi, 404>,
     ),
 )]
-pub async fn revoke(
+pub(super) async fn revoke(
     state: Data<AppState>,
     Authenticated(caller, parameters): Authenticated<Parameters>,
 ) -> Result<RevokedToken, MfsError> {
-    let token = parameters.text("token")?.ok_or(MfsError::MissingToken)?;
+    let RevokeTokenParameters { token } = RevokeTokenParameters::parse(&parameters)?;
     let revoked = state.registry.revoke_presented_token(&token, caller.id(), caller.audit_context).await?;
     revoked.map(RevokedToken::new).ok_or(MfsError::RevocationFailed)
+}
+
+impl RevokeTokenParameters {
+    fn parse(parameters: &Parameters) -> Result<Self, MfsError> {
+        Ok(Self { token: parameters.text("token")?.ok_or(MfsError::MissingToken)? })
+    }
 }
 
 impl RevokedToken {

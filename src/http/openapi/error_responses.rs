@@ -1,5 +1,5 @@
-//! What may go wrong, once for each dialect: the same statuses and headers
-//! everywhere, and each dialect's own shape.
+//! Error responses of the document: the same statuses and headers for all APIs, with the body of
+//! each API.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -10,26 +10,26 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa::{IntoResponses, PartialSchema as _, ToSchema};
 
-/// How a dialect tells that something went wrong.
+/// The error bodies of an API.
 pub trait ErrorSchemas {
-    /// What the dialect is called in the document.
+    /// The prefix of the API's components in the document.
     const API_NAME: &'static str;
-    /// The type of its error bodies.
+    /// The media type of the error bodies.
     const MEDIA_TYPE: &'static str = "application/json";
-    /// Its error body.
+    /// The schema of an error body.
     type Body: ToSchema;
-    /// Its error body where what was sent cannot be taken (400).
+    /// The schema of the body of a 400.
     type BadRequestBody: ToSchema;
 }
 
-/// A header of an answer, and what it says.
+/// The name and the description of a response header.
 type HeaderDoc = (&'static str, &'static str);
 
 const RETRY_AFTER: HeaderDoc = ("Retry-After", "Seconds to wait before retrying.");
 const RATELIMIT: HeaderDoc = ("RateLimit", "Remaining quota, and the seconds until it increases.");
 const RATELIMIT_POLICY: HeaderDoc = ("RateLimit-Policy", "The limits: quota and window in seconds.");
 
-/// What may go wrong, whatever the dialect.
+/// The error responses that an operation may have: status, description, headers.
 const ERROR_RESPONSES: [(u16, &str, &[HeaderDoc]); 12] = [
     (400, "The request is invalid.", &[]),
     (401, "Missing or invalid credentials.", &[("WWW-Authenticate", "The authentication scheme.")]),
@@ -45,13 +45,13 @@ const ERROR_RESPONSES: [(u16, &str, &[HeaderDoc]); 12] = [
     (503, "Busy, or the database is unavailable. The body says whether anything was done.", &[RETRY_AFTER]),
 ];
 
-/// What any call may come to that asks who calls.
+/// The error responses of an operation that authenticates its caller.
 pub struct AuthErrors<D>(PhantomData<D>);
 
-/// What any call may come to that takes a body which it looks at.
+/// The error responses of an operation that reads a body.
 pub struct BodyErrors<D>(PhantomData<D>);
 
-/// What a call may come to besides: this status.
+/// The error response with this status.
 pub struct Errors<D, const STATUS: u16>(PhantomData<D>);
 
 type Responses = BTreeMap<String, RefOr<Response>>;
@@ -83,7 +83,7 @@ fn component_name<D: ErrorSchemas>(status: u16) -> String {
     format!("{}_{status}", D::API_NAME)
 }
 
-/// All that may go wrong in a dialect, by the names that are referred to.
+/// Returns the error responses of an API, by the names of their components.
 pub fn components<D: ErrorSchemas>() -> Responses {
     ERROR_RESPONSES
         .into_iter()

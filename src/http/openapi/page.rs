@@ -1,5 +1,4 @@
-//! `/docs`: Swagger UI over the document. All of it is in this program: nothing
-//! comes from elsewhere, and no script stands in the page.
+//! `/docs`: Swagger UI. All of its files are embedded, and its page has no inline script.
 
 use std::sync::Arc;
 
@@ -11,14 +10,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::{Config, serve};
 
 use crate::http::error::ApiError;
-use crate::http::health::PlainApi;
 use crate::http::openapi::error_responses::Errors;
+use crate::http::plain_error::PlainApi;
 
-/// Scripts and styles of our own, data URIs for icons, and calls to this server.
+/// Allows scripts, styles and requests of this origin, and data URIs for icons.
 const DOCS_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The document, to be read and tried by people.
+/// Shows the API documentation.
 #[utoipa::path(
     get,
     path = "/docs",
@@ -35,9 +34,9 @@ pub(super) async fn show() -> HttpResponse {
         .body(include_str!("docs.html"))
 }
 
-/// What the page is made of.
+/// Returns a file of the documentation page.
 ///
-/// The larger ones come compressed, whoever asks: they are for browsers.
+/// The larger files are always compressed with gzip.
 #[utoipa::path(
     get,
     path = "/docs/{file}",
@@ -63,7 +62,6 @@ pub(super) async fn file(request: HttpRequest, file: Path<String>) -> HttpRespon
     }
 }
 
-/// A file of Swagger UI's.
 fn swagger_file(request: &HttpRequest, name: &str, content_type: &str) -> HttpResponse {
     match serve(name, Arc::new(Config::default())) {
         Ok(Some(file)) => {

@@ -1,6 +1,10 @@
-//! Schemas of what Rust's types do not tell.
+//! Schemas that Rust types do not express.
 
-use utoipa::openapi::schema::{AnyOfBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AnyOfBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
+
+use crate::domain::permission::Mask;
 
 /// `true`
 pub fn literal_true() -> Schema {
@@ -16,23 +20,34 @@ fn literal_bool(value: bool) -> Schema {
     ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([value])).into()
 }
 
-/// What names a user or a bundle: an id, or text that is one, a URI or an email.
+/// A reference to a user or a bundle: an id, a resource URI or an email address.
 pub fn uri_or_id() -> Schema {
     let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
     AnyOfBuilder::new().item(text).item(ObjectBuilder::new().schema_type(Type::Integer)).into()
 }
 
-/// A mask of rights, in JSON or as digits.
-pub fn mask() -> Schema {
-    integer_or_digits(1, 63)
+/// A mask of rights in a response.
+pub fn mask_bits() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+        .minimum(Some(1))
+        .maximum(Some(Mask::MAX.bits()))
+        .into()
 }
 
-/// Seconds that a request may live, as far as its server's configuration allows.
+/// A mask of rights in a request: a number, or its digits in a string.
+pub fn mask() -> Schema {
+    integer_or_digits(1, Mask::MAX.bits().into())
+}
+
+/// The lifetime of a permission request in seconds. The configuration may set a lower maximum.
 pub fn ttl_seconds() -> Schema {
     integer_or_digits(60, i32::MAX)
 }
 
-/// A whole number, in JSON or as digits; null or blank is none.
+/// A whole number: a JSON number, or its digits in a string. Null and an empty string count as
+/// absent.
 pub fn integer_or_digits(minimum: i32, maximum: i32) -> Schema {
     let number =
         ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(minimum)).maximum(Some(maximum));

@@ -19,13 +19,14 @@ use super::responses::{FormErrors, HtmlErrors, SignedInPage};
 use super::templates::{self, resource};
 use super::url::see_other;
 use super::user_agent::UserAgent;
+use crate::auth::error::AuthError;
 use crate::domain::token::SessionId;
-use crate::http::auth::AuthError;
 use crate::http::error::ApiError;
+use crate::http::extract::client_ip;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
 use crate::services::accounts::{self, ChangePasswordError};
 use crate::services::sessions::{self, SignedIn};
 

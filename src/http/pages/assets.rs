@@ -10,6 +10,7 @@ use actix_web::web::{Path, ServiceConfig};
 use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
+use super::error::ERROR_RENDERER;
 use super::error::PageError;
 use super::responses::HtmlErrors;
 use crate::http::error::ApiError;
@@ -46,7 +47,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/assets/{file}", "GET, HEAD").route(get().to(serve)));
+    app.service(resource("/assets/{file}", "GET, HEAD").app_data(ERROR_RENDERER).route(get().to(serve)));
 }
 
 #[derive(OpenApi)]

@@ -24,7 +24,7 @@ use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::i18n::Language;
 use crate::services::audit_log::{self, ActorRef, AuditLogPage};
-use crate::store::audit_log_reader::{AuditEntry, AuditLogFilter};
+use crate::store::audit_log::{AuditEntry, AuditLogFilter};
 
 /// Entries on a page.
 const PAGE_SIZE: usize = 50;

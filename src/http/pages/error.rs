@@ -3,13 +3,14 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::http::header::ACCEPT;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use minijinja::context;
 
 use super::templates::{current_language, render};
 use super::url::{query_encode, see_other};
 use crate::domain::rate_limit::RateLimited;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
 use crate::i18n::Language;
 
 /// Why a page cannot be shown.
@@ -62,8 +63,24 @@ impl ResponseError for PageError {
     }
 }
 
+/// The renderer of the pages' errors.
+pub(super) const ERROR_RENDERER: ErrorRenderer = ErrorRenderer(|error, context| {
+    let language = context.accept_language.as_ref().and_then(|header| header.to_str().ok());
+    error_page(error, language.map(Language::accepted).unwrap_or_default())
+});
+
+/// Responds to a path that does not exist: browsers get a page, other clients JSON.
+pub(crate) async fn not_found(request: HttpRequest) -> HttpResponse {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/html")) {
+        ERROR_RENDERER.render(&ApiError::NotFound, &ErrorContext::from_request(&request))
+    } else {
+        ApiError::NotFound.to_response(&request)
+    }
+}
+
 /// Renders an error as a page.
-pub(crate) fn error_page(error: &ApiError, language: Language) -> HttpResponse {
+fn error_page(error: &ApiError, language: Language) -> HttpResponse {
     let text = match error {
         ApiError::Unauthenticated => language.t("error-unauthenticated"),
         ApiError::Forbidden(_) => language.t("error-forbidden"),

@@ -13,6 +13,7 @@ use super::pager::Pager;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
 use super::url::{parse_number, see_other};
 use super::{qr, templates};
+use crate::actors::registry::CommandError;
 use crate::domain::export_token::{ExpiryHours, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::{Mask, Right};
@@ -144,14 +145,15 @@ async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
     let Form { ctx, fields } = form;
     let input = NewTokenForm::from_fields(&fields)?;
     let field_error = match input.to_new_export(me) {
-        Ok(new) => match state.registry.create_export(new, ctx.audit.clone()).await? {
+        Ok(new) => match state.registry.create_export(new, ctx.audit.clone()).await {
             Ok((export, token)) => {
                 let secret = token.expose();
                 let context =
                     context! { token => token_details(&export, &ctx), qr => qr::qr_svg(&secret), secret };
                 return Ok(ctx.render_ok("export-token-created", context));
             }
-            Err(_) => FieldError::forbidden("hub", "token-error-hub"),
+            Err(CommandError::Rejected(_)) => FieldError::forbidden("hub", "token-error-hub"),
+            Err(CommandError::Unavailable(error)) => return Err(error.into()),
         },
         Err(field_error) => field_error,
     };

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use super::context::PageContext;
 use super::error::{PageError, wait_text};
 use crate::domain::rate_limit::RateLimited;
-use crate::http::body::{Body, ExtractFuture, media_type};
 use crate::http::error::ApiError;
+use crate::http::extract::body::{Body, ExtractFuture, media_type};
 use crate::i18n::Language;
 use crate::services::sessions::SignedIn;
 

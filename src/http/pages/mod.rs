@@ -32,28 +32,9 @@ use actix_web::web::ServiceConfig;
 use utoipa::OpenApi;
 
 pub(crate) use dev_mail::is_enabled as has_dev_mail;
-pub(crate) use error::error_page;
+pub(crate) use error::not_found;
 #[cfg(any(test, fuzzing))]
 pub(crate) use form::fuzz;
-pub(crate) use templates::request_language;
-
-/// The first segments of the pages' paths, except `/`. Errors below them are HTML pages.
-pub const ROOTS: [&str; 14] = [
-    "/access",
-    "/account",
-    "/assets",
-    "/blocks",
-    "/forgot-password",
-    "/keys",
-    "/mailbox",
-    "/redeem",
-    "/requests",
-    "/set-password",
-    "/sign-in",
-    "/sign-out",
-    "/staff",
-    "/tokens",
-];
 
 /// Registers the pages.
 pub fn routes(app: &mut ServiceConfig) {

@@ -15,13 +15,15 @@ use super::form::{AnonymousForm, FieldError, Form};
 use super::responses::{FormErrors, HtmlErrors};
 use super::templates::{self, resource};
 use super::url::{query_token, see_other};
+use crate::auth::password::{self, PasswordError};
 use crate::domain::audit::AuditContext;
+use crate::domain::rate_limit::rate_limit_prefix;
 use crate::domain::user::{Email, User};
+use crate::http::extract::client_ip;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
-use crate::password::{self, PasswordError};
 use crate::services::password_links;
 
 pub(super) fn routes(app: &mut ServiceConfig) {
@@ -83,7 +85,7 @@ async fn forgot_password(
     AnonymousForm(Form { ctx, fields }): AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
     let email = Email::new(fields.to::<ForgotPasswordForm>()?.email.trim()).ok();
-    let ip_prefix = client_ip::of_request(&request).map(client_ip::rate_limit_prefix);
+    let ip_prefix = client_ip::of_request(&request).map(rate_limit_prefix);
     let limits = state.config.limits.password_reset;
     let may_send = password_links::consume_limits(&state.store, limits, email.clone(), ip_prefix).await??;
     if may_send && let Some(email) = email {

@@ -14,14 +14,15 @@ use super::form::Form;
 use super::responses::{FormErrors, HtmlErrors};
 use super::templates;
 use super::url::{query_encode, query_token};
+use crate::actors::registry::CommandError;
 use crate::domain::bundle::Bundle;
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
 use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::response_delay;
 use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::services::requests::{self, LinkOwner};
@@ -127,18 +128,20 @@ async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
     match decision {
         Decision::Approve => {
             let idempotency_key = idempotency_key.and_then(|key| IdempotencyKey::new(&key).ok());
-            match state.registry.redeem(id, user.id, idempotency_key, audit).await? {
+            match state.registry.redeem(id, user.id, idempotency_key, audit).await {
                 Ok((grant, participants)) => {
                     let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
                     let request_summary = request_summary(parties.grantee, parties.bundle);
                     Ok(ctx.render_ok("request-approved", context! { grant => grant.id.0, request_summary }))
                 }
-                Err(_) => link_inactive_page(&state, ctx, Some(id)).await,
+                Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
+                Err(CommandError::Unavailable(error)) => Err(error.into()),
             }
         }
-        Decision::Decline => match state.registry.decline(id, user.id, audit).await? {
+        Decision::Decline => match state.registry.decline(id, user.id, audit).await {
             Ok(_) => Ok(ctx.render_message(StatusCode::OK, "redeem-declined")),
-            Err(_) => link_inactive_page(&state, ctx, Some(id)).await,
+            Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
+            Err(CommandError::Unavailable(error)) => Err(error.into()),
         },
     }
 }

@@ -14,14 +14,15 @@ use super::form::{AnonymousForm, Form};
 use super::responses::{FormErrors, HtmlErrors};
 use super::templates::{accept_language, resource};
 use super::url::{safe_redirect, see_other};
+use crate::auth::error::AuthError;
 use crate::domain::audit::AuditContext;
 use crate::domain::user::Email;
-use crate::http::auth::AuthError;
 use crate::http::error::ApiError;
+use crate::http::extract::client_ip;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
-use crate::http::{client_ip, response_delay};
 use crate::services::sessions;
 
 pub(super) fn routes(app: &mut ServiceConfig) {

@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::assets;
+use super::{assets, error};
 use crate::domain::permission::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::i18n::Language;
@@ -168,7 +168,7 @@ pub fn resource(
         InitError = (),
     > + use<>,
 > {
-    crate::http::routing::resource(path, allow).wrap(from_fn(
+    crate::http::routing::resource(path, allow).app_data(error::ERROR_RENDERER).wrap(from_fn(
         async |request: ServiceRequest, next: Next<BoxBody>| {
             CURRENT_LANGUAGE.scope(request_language(request.request()), next.call(request)).await
         },

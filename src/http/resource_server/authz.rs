@@ -1,35 +1,35 @@
-//! `GET /authz`: forward authentication, for nginx's `auth_request` and Caddy's
-//! `forward_auth`. `docs/nginx.conf` shows how it is used.
+//! `GET /authz`: forward authentication, for nginx's `auth_request` and Caddy's `forward_auth`.
+//! `docs/nginx.conf` has an example.
 //!
-//! nginx lets 2xx pass, hands 401 and 403 on, and makes a 500 of all else. So
-//! 400 is only for what the operator configured wrongly; that the database is
-//! away is a 503 here and a 500 to nginx's client.
+//! nginx accepts 2xx, forwards 401 and 403, and turns any other status into a 500. So 400 is only
+//! for a wrong configuration of the proxy, and an unavailable database (503) is a 500 for nginx's
+//! client.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{OAuthApi, oauth_error};
+use super::error::{OAuthApi, oauth_error};
 use crate::actors::export_auth::AuthorizedToken;
-use crate::actors::registry::RegistryError;
+use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::export_token::{AccessError, AccessQuery};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
 use crate::http::error::ApiError;
-use crate::http::form::{self, Decoded};
+use crate::http::extract::form::{self, Decoded};
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{AuthErrors, Errors};
-use crate::http::response_delay;
 use crate::http::state::AppState;
 
-/// The most nodes that may be named: the one in question and its ancestors.
+/// The maximum number of `nid` parameters: the node and its ancestors.
 const MAX_NODES: usize = 64;
 
 const X_PARAM_MFS_TOKEN: HeaderName = HeaderName::from_static("x-param-mfs-token");
 const X_TOKEN_ID: HeaderName = HeaderName::from_static("x-countersign-token-id");
 const X_PERMISSION: HeaderName = HeaderName::from_static("x-countersign-permission");
 
-/// Why a request does not pass.
+/// Why a request is not allowed.
 #[derive(Debug, thiserror::Error)]
 enum AuthzError {
     #[error("A token is required. Send it in X-Param-Mfs-Token or as Authorization: Bearer.")]
@@ -40,11 +40,10 @@ enum AuthzError {
     Api(#[from] ApiError),
 }
 
-/// Tells whether an export token allows what is asked.
+/// Checks whether an export token allows an access.
 ///
-/// The token is in `X-Param-Mfs-Token`, Drumee's header, or else in
-/// `Authorization: Bearer`; with both, the former counts. Telling that it is
-/// allowed counts as a use.
+/// The token is in `X-Param-Mfs-Token` (Drumee's header) or in `Authorization: Bearer`; if both are
+/// present, the former counts. An allowed access counts as a use of the token.
 #[utoipa::path(
     get,
     path = "/authz",
@@ -66,7 +65,7 @@ enum AuthzError {
         Errors<OAuthApi, 400>,
     ),
 )]
-pub async fn authz(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
+pub(super) async fn authz(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
     match authorize(&request, &state).await {
         Ok(authorized) => allow(&authorized),
         Err(error) => error.to_response(&request),
@@ -76,18 +75,18 @@ pub async fn authz(request: HttpRequest, state: Data<AppState>) -> HttpResponse 
 async fn authorize(request: &HttpRequest, state: &AppState) -> Result<AuthorizedToken, AuthzError> {
     let wanted = parse_query(request.query_string())?;
     let token = presented_token(request).ok_or(AuthzError::MissingToken)?;
-    Ok(state.registry.authorize_export_token(&token, Some(&wanted)).await??)
+    Ok(state.registry.authorize_export_token(&token, Some(&wanted)).await?)
 }
 
-/// What a request asks for. What could be nobody's hub or node is no error: it
-/// may come from a client, and no token is for it.
+/// Parses the query. An invalid hub or node is not an error, since it may come from the proxy's
+/// client: no token allows access to it.
 fn parse_query(query: &str) -> Result<AccessQuery, ApiError> {
     let pairs: Vec<(Decoded, Decoded)> = form::pairs(query.as_bytes()).collect();
     let values = |wanted: &str| -> Vec<Option<&str>> {
         let named = |name: &Decoded| name.as_deref() == Ok(wanted);
         pairs.iter().filter(|(name, _)| named(name)).map(|(_, value)| value.as_deref().ok()).collect()
     };
-    let bad_request = |what: &str| ApiError::BadRequest(what.to_owned());
+    let bad_request = |reason: &str| ApiError::BadRequest(reason.to_owned());
     let [hub] = *values("hub_id") else { return Err(bad_request("`hub_id` is required, exactly once.")) };
     let nodes = values("nid");
     if !(1..=MAX_NODES).contains(&nodes.len()) {
@@ -97,9 +96,10 @@ fn parse_query(query: &str) -> Result<AccessQuery, ApiError> {
     Ok(AccessQuery {
         hub: hub.and_then(|hub| HubId::new(hub).ok()),
         nodes: nodes.into_iter().filter_map(|node| NodeId::new(node?).ok()).collect(),
-        required_rights: right
-            .and_then(|right| right.parse::<Mask>().ok())
-            .ok_or_else(|| bad_request("`right` must be the name of a right or a mask from 1 to 63."))?,
+        required_rights: right.and_then(|right| right.parse::<Mask>().ok()).ok_or_else(|| {
+            let max = Mask::MAX.bits();
+            bad_request(&format!("`right` must be the name of a right or a mask from 1 to {max}."))
+        })?,
     })
 }
 
@@ -129,7 +129,7 @@ fn allow(authorized: &AuthorizedToken) -> HttpResponse {
 }
 
 impl AuthzError {
-    /// RFC 6750, 3: the challenge tells of an error only when there was a token.
+    /// The challenge contains an error code only if the request had a token (RFC 6750, 3).
     fn to_response(&self, request: &HttpRequest) -> HttpResponse {
         let (status, error, challenge) = match self {
             Self::MissingToken => (StatusCode::UNAUTHORIZED, "invalid_token", "Bearer realm=\"countersign\""),
@@ -160,13 +160,25 @@ impl From<RegistryError> for AuthzError {
     }
 }
 
+impl<E> From<CommandError<E>> for AuthzError
+where
+    Self: From<E>,
+{
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     #[test]
-    fn what_could_be_nobodys_is_asked_for_all_the_same() {
+    fn an_invalid_hub_or_node_is_not_an_error() {
         let wanted = parse_query("hub_id=&nid=&nid=%ff&nid=a%00&nid=n&right=read&other=1").unwrap();
         assert_eq!(wanted.hub, None);
         assert_eq!(wanted.nodes, [NodeId::new("n").unwrap()]);
@@ -174,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_configured_wrongly_is_an_error() {
+    fn a_wrong_number_of_parameters_and_an_invalid_right_are_errors() {
         let many = format!("hub_id=h&right=read{}", "&nid=n".repeat(65));
         for query in [
             "",
@@ -197,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_query_is_read_without_a_panic(query in "(hub_id|nid|right|[=&%+a0\\PC]){0,20}") {
+        fn parsing_never_panics(query in "(hub_id|nid|right|[=&%+a0\\PC]){0,20}") {
             let _ = parse_query(&query);
         }
     }

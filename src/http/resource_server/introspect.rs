@@ -1,7 +1,4 @@
-//! Token introspection (RFC 7662): what an export token is good for now.
-
-use std::future::Future;
-use std::pin::Pin;
+//! Token introspection (RFC 7662): whether an export token is active, and its current rights.
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
@@ -9,24 +6,26 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::OAuthApi;
-use super::token_form::{TokenForm, TokenFormSchema};
+use super::error::OAuthApi;
+use super::token_form::TokenForm;
 use crate::actors::export_auth::AuthorizedToken;
+use crate::actors::registry::CommandError;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
+use crate::http::extract::body::ExtractFuture;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::openapi::schemas;
-use crate::http::response_delay;
 use crate::http::state::AppState;
 use crate::store::api_keys::Scope;
 
-/// A token, shown by somebody who may ask about it: staff, or a key that is for
-/// this. That is settled before the token is read.
-pub struct IntrospectRequest(TokenForm);
+/// Extractor that authorizes the caller, before it parses the form: staff, or an API key with the
+/// `introspect` scope.
+pub(super) struct IntrospectRequest(TokenForm);
 
 impl FromRequest for IntrospectRequest {
     type Error = actix_web::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+    type Future = ExtractFuture<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
@@ -49,34 +48,34 @@ fn can_introspect((caller, scope): (Caller, Scope)) -> Result<(), ApiError> {
     }
 }
 
-/// What is told of a token.
+/// The state of a token.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum Introspection {
-    /// It lives.
+pub(super) enum Introspection {
+    /// The token is active.
     Active(ActiveToken),
-    /// It does not, or is none of ours, or of another kind: nothing else is told.
+    /// The token is inactive, unknown, or not an export token.
     Inactive(InactiveToken),
 }
 
-/// A token that does not live.
+/// An inactive or unknown token.
 #[derive(Serialize, ToSchema)]
-pub struct InactiveToken {
+pub(super) struct InactiveToken {
     #[schema(schema_with = schemas::literal_false)]
     active: bool,
 }
 
-/// A token that lives (RFC 7662, 2.2).
+/// An active token (RFC 7662, 2.2).
 #[derive(Serialize, ToSchema)]
-pub struct ActiveToken {
+pub(super) struct ActiveToken {
     #[schema(schema_with = schemas::literal_true)]
     active: bool,
     /// `export`
     token_type: &'static str,
-    /// The names of its rights now, which may be fewer than it was made with.
+    /// The names of its current rights. They may be fewer than when it was created.
     scope: String,
-    /// The same, as a mask.
-    #[schema(maximum = 63)]
+    /// The current rights as a mask.
+    #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
     hub_id: String,
     nid: String,
@@ -84,38 +83,39 @@ pub struct ActiveToken {
     sub: String,
     /// Unix seconds.
     iat: i64,
-    /// Unix seconds; absent is never.
+    /// Unix seconds; absent if the token never expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     exp: Option<i64>,
-    /// The id, which `revoke` takes.
+    /// The id of the token. `revoke` accepts it instead of the token.
     jti: String,
 }
 
-/// Tells what an export token is good for now (RFC 7662).
+/// Checks an export token (RFC 7662).
 ///
-/// Staff may ask, and keys that are for this. Telling that a token lives counts
-/// as a use of it.
+/// Only for staff, and for API keys with the `introspect` scope. If the token is active, the call
+/// counts as a use of it.
 #[utoipa::path(
     post,
     path = "/oauth2/introspect",
     operation_id = "introspect_token",
-    request_body(content = TokenFormSchema, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The token's properties, or `active: false`.", body = Introspection),
         AuthErrors<OAuthApi>,
         BodyErrors<OAuthApi>,
     ),
 )]
-pub async fn introspect(
+pub(super) async fn introspect(
     request: HttpRequest,
     state: Data<AppState>,
     IntrospectRequest(form): IntrospectRequest,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let authorized = state.registry.authorize_export_token(form.token(), None).await;
-    let authorized = authorized.map_err(|error| ApiError::from(error).into_actix_error(&request))?;
-    let introspection = authorized
-        .map_or(Introspection::Inactive(InactiveToken { active: false }), Introspection::from_authorized);
+    let introspection = match state.registry.authorize_export_token(form.token(), None).await {
+        Ok(authorized) => Introspection::from_authorized(authorized),
+        Err(CommandError::Rejected(_)) => Introspection::Inactive(InactiveToken { active: false }),
+        Err(CommandError::Unavailable(error)) => return Err(ApiError::from(error).into_actix_error(&request)),
+    };
     let mut response = HttpResponse::Ok().json(&introspection);
     if matches!(introspection, Introspection::Inactive(_)) {
         response_delay::quantize(&mut response);

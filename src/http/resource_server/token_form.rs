@@ -1,28 +1,23 @@
-//! The form that introspection and revocation take (RFC 7662, 2.1; RFC 7009, 2.1).
+//! The form of introspection (RFC 7662, 2.1) and revocation (RFC 7009, 2.1).
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use utoipa::ToSchema;
 
-use crate::http::body::{ExtractFuture, extract_from_body, media_type};
 use crate::http::error::ApiError;
-use crate::http::form;
+use crate::http::extract::body::{ExtractFuture, extract_from_body, media_type};
+use crate::http::extract::form;
 
-/// The form, as it is documented.
+/// The form. It contains a token, so it has no `Debug`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "parsed by `TokenForm`; declared for the OpenAPI schema")]
-pub struct TokenFormSchema {
+pub(super) struct TokenForm {
     /// The token.
     #[schema(min_length = 1)]
     token: String,
-    /// Passed over.
-    #[schema(nullable = false)]
-    token_type_hint: Option<String>,
+    /// Ignored.
+    #[schema(rename = "token_type_hint", value_type = Option<String>, nullable = false)]
+    _token_type_hint: (),
 }
-
-/// The `token` of a form: any string but an empty one. Other fields, such as
-/// `token_type_hint`, are passed over. Secret: there is no `Debug`.
-pub struct TokenForm(String);
 
 impl FromRequest for TokenForm {
     type Error = actix_web::Error;
@@ -38,20 +33,21 @@ impl TokenForm {
         if !body.is_empty() && content_type != Some("application/x-www-form-urlencoded") {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let mut tokens = form::pairs(body).filter(is_token_field).map(|(_, token)| token);
-        match (tokens.next(), tokens.next()) {
-            // What is not UTF-8 is no token of ours, but it is one that was given.
-            (Some(token), None) => Ok(Self(token.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()))),
+        let mut tokens = form::pairs(body).filter(is_token).map(|(_, token)| token);
+        let token = match (tokens.next(), tokens.next()) {
+            // Invalid UTF-8 is an unknown token, not an absent one.
+            (Some(token), None) => token.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()),
             (None, _) => {
-                Err(ApiError::BadRequest("`token` is required. Send it as a form field.".to_owned()))
+                return Err(ApiError::BadRequest("`token` is required. Send it as a form field.".to_owned()));
             }
-            (Some(_), Some(_)) => Err(ApiError::BadRequest("Send only one `token`.".to_owned())),
-        }
+            (Some(_), Some(_)) => return Err(ApiError::BadRequest("Send only one `token`.".to_owned())),
+        };
+        Ok(Self { token, _token_type_hint: () })
     }
 
-    /// The token as it was given.
-    pub fn token(&self) -> &str {
-        &self.0
+    /// Returns the token as the caller sent it. It is not empty.
+    pub(super) fn token(&self) -> &str {
+        &self.token
     }
 }
 
@@ -63,7 +59,7 @@ pub(crate) fn fuzz(body: &[u8]) {
     }
 }
 
-/// A field without a value is as good as absent (RFC 6749, 3.1).
-fn is_token_field((name, value): &(form::Decoded, form::Decoded)) -> bool {
+/// A field with an empty value counts as absent (RFC 6749, 3.1).
+fn is_token((name, value): &(form::Decoded, form::Decoded)) -> bool {
     name.as_deref() == Ok("token") && value.as_deref() != Ok("")
 }

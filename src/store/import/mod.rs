@@ -1,10 +1,8 @@
-//! Imports: a file's rows at once, all of them or none.
+//! Imports of files: either all rows of a file are inserted, or none.
 //!
-//! Rows are first staged in a temporary table of the connection's own, where
-//! nobody sees them and nothing is held up. Only when the whole file has been
-//! looked at does one transaction insert them, slice by slice. What these
-//! statements cost lies in their plans, so they are written in SQL: the same
-//! for both databases.
+//! Rows are staged in a temporary table, which only this connection sees and which locks nothing.
+//! When the whole file has been validated, one transaction inserts them in slices. The statements
+//! are written in SQL, the same for both databases, because their cost depends on their plans.
 
 mod requests;
 mod users;
@@ -21,38 +19,36 @@ use crate::domain::timestamp::Timestamp;
 pub use requests::{ImportedRequest, RequestImport, Unresolved};
 pub use users::{ImportedUser, UserImport};
 
-/// The most rows that one statement inserts. PostgreSQL keeps the foreign keys
-/// that are yet to be checked in memory until the statement's end.
+/// The highest number of rows that one statement inserts. PostgreSQL keeps pending foreign key
+/// checks in memory until the end of the statement.
 const INSERT_BATCH_ROWS: i64 = 50_000;
 
-/// The checks of foreign keys may keep their plans; statements may be slow, and
-/// wait for a row rather than lose all that was done; memory to join in.
+/// Foreign key checks may reuse their plans; statements may be slow, and wait for locked rows
+/// instead of failing the import; joins get more memory.
 const POSTGRES_BULK: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL statement_timeout = 0; \
      SET LOCAL lock_timeout = '30s'; SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '64MB'";
-/// Pages of the indexes that rows go into, kept instead of read again and again.
+/// A cache for the pages of the indexes that rows are inserted into.
 const SQLITE_BULK: &str = "PRAGMA cache_size = -65536; PRAGMA temp.cache_size = -65536";
-/// As it is by default.
+/// SQLite's default.
 const SQLITE_DEFAULTS: &str = "PRAGMA cache_size = -2000; PRAGMA temp.cache_size = -2000";
 
-/// What became of a file's rows.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Rows that were added.
     pub added: u64,
-    /// Rows that were there already, in the database or on an earlier line.
+    /// Rows that existed already, in the database or on an earlier line.
     pub skipped: u64,
 }
 
-/// A kind of file: its temporary tables, and what the trail says.
+/// A kind of file: its temporary tables and its audit action.
 struct ImportKind {
     tables: &'static [&'static str],
-    /// Makes the tables.
     postgres_ddl: &'static str,
     sqlite_ddl: &'static str,
     action: AuditAction,
 }
 
-/// A connection with rows of one kind on it, which nobody else sees.
+/// A connection with staged rows of one kind.
 struct Staging {
     conn: Conn,
     kind: &'static ImportKind,
@@ -61,7 +57,7 @@ struct Staging {
 }
 
 impl Staging {
-    /// Takes a connection, and makes the tables that rows are staged in.
+    /// Takes a connection and creates the temporary tables.
     fn begin(store: &Store, kind: &'static ImportKind) -> Result<Self, StoreError> {
         let mut conn = store.connection()?;
         let opened = drop_tables(&mut conn, kind).and_then(|()| {
@@ -77,7 +73,7 @@ impl Staging {
         Ok(Self { conn, kind, now, rows: 0 })
     }
 
-    /// Stages rows; `write` is given the place of the first.
+    /// Stages rows. `write` gets the number of the first one.
     fn stage<R>(
         &mut self,
         rows: &[R],
@@ -89,7 +85,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Does what may take its time, in one transaction.
+    /// Runs work that may be slow, in one transaction.
     fn transaction<T>(
         &mut self,
         work: impl FnOnce(&mut Conn, Timestamp) -> QueryResult<T>,
@@ -107,8 +103,8 @@ impl Staging {
         })
     }
 
-    /// Inserts all that is staged: `slice` does so for the places above one, up
-    /// to another. `tell` hears how many rows are through.
+    /// Inserts the staged rows. `insert_slice` inserts the rows of a range and returns how many
+    /// it has added; `on_progress` gets the number of processed rows.
     fn insert(
         mut self,
         on_progress: &dyn Fn(u64),
@@ -125,9 +121,8 @@ impl Staging {
                 done = next;
                 on_progress(done.unsigned_abs());
             }
-            // Plans that were made for the tables as they were are made anew.
+            // The statistics have changed, so cached plans must not be used any more.
             ["users", "permission_requests"].into_iter().try_for_each(|table| analyze(conn, table))?;
-            // One entry for the whole, if it came to anything.
             if added > 0 {
                 audit_log::record(conn, &AuditContext::OPERATOR, action, format!("count:{added}"), now)?;
             }
@@ -139,7 +134,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // The connection goes back to its pool; if it is broken, all this went with it.
+        // The connection returns to the pool. If it is broken, the temporary tables are gone.
         let _ = drop_tables(&mut self.conn, self.kind);
         if let Backend::Sqlite(sqlite) = &mut self.conn.backend {
             let _ = sqlite.batch_execute(SQLITE_DEFAULTS);
@@ -153,7 +148,7 @@ fn drop_tables(conn: &mut Conn, kind: &ImportKind) -> QueryResult<()> {
     with_backend!(conn, c => c.batch_execute(&sql))
 }
 
-/// Tells the planner what is in a table that has been filled.
+/// Updates the planner's statistics of a table.
 fn analyze(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
     match &mut conn.backend {
         Backend::Postgres(pg) => pg.batch_execute(&format!("ANALYZE {table}")),
@@ -161,8 +156,7 @@ fn analyze(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
     }
 }
 
-/// The same, and readies it to be read by row_no. SQLite keeps its tables in the
-/// order of their places.
+/// Also creates an index on `row_no`. On SQLite it is the primary key.
 fn index_and_analyze(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
     if let Backend::Postgres(pg) = &mut conn.backend {
         pg.batch_execute(&format!("CREATE INDEX ON {table} (row_no)"))?;
@@ -170,7 +164,7 @@ fn index_and_analyze(conn: &mut Conn, table: &'static str) -> QueryResult<()> {
     analyze(conn, table)
 }
 
-/// Runs a statement about the places above `.0`, up to `.1`, at a moment.
+/// Runs a statement for the rows with `range.0 < row_no <= range.1`.
 fn execute(conn: &mut Conn, sql: &'static str, now: Timestamp, range: (i64, i64)) -> QueryResult<usize> {
     with_backend!(conn, c => diesel::sql_query(sql)
         .bind::<SqlTimestamp, _>(DbTimestamp(now))
@@ -179,7 +173,7 @@ fn execute(conn: &mut Conn, sql: &'static str, now: Timestamp, range: (i64, i64)
         .execute(c))
 }
 
-/// What an error outside [`Store::write`] means: before COMMIT, nothing was done.
+/// The error of a statement outside [`Store::write`], before which nothing was committed.
 fn store_error(conn: &mut Conn, error: diesel::result::Error) -> StoreError {
     if conn.is_dead() { StoreError::Unavailable(error.to_string()) } else { StoreError::QueryFailed(error) }
 }

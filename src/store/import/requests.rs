@@ -1,4 +1,4 @@
-//! Permission requests, many at once.
+//! Imports of permission requests.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -25,8 +25,8 @@ table! {
     }
 }
 
-/// The file's rows; and the same with the numbers of whom they name, as far as
-/// there is such a user, less what stands already or is blocked.
+/// `import_requests` contains the rows of the file. `import_terms` contains them with the ids of
+/// their users (null: there is no such user), without those that are active already or blocked.
 const REQUESTS: ImportKind = ImportKind {
     tables: &["import_requests", "import_terms"],
     postgres_ddl: "CREATE TEMPORARY TABLE import_requests (row_no bigint NOT NULL, line bigint NOT NULL, \
@@ -42,7 +42,7 @@ const REQUESTS: ImportKind = ImportKind {
     action: AuditAction::RequestsImported,
 };
 
-/// Disabled users are asked for nothing, and ask for nothing.
+/// Disabled users count as missing.
 const RESOLVE: &str = "INSERT INTO import_terms \
      (row_no, target_id, allowed_id, bundle_id, redeem_id, mail_id, expires_at) \
      SELECT s.row_no, t.id, a.id, s.bundle_id, s.redeem_id, s.mail_id, s.expires_at FROM import_requests s \
@@ -56,18 +56,19 @@ const UNRESOLVED: &str =
 const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
      t.allowed_id IS NULL AS no_allowed FROM import_terms t JOIN import_requests s ON s.row_no = t.row_no \
      WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.row_no LIMIT $1";
-/// What is open already is passed over, and the first of two stays.
+/// Skips rows whose terms have an open request. Of two rows with the same terms, the first one
+/// is inserted.
 const INSERT: &str = "INSERT INTO permission_requests \
      (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
      SELECT redeem_id, target_id, allowed_id, bundle_id, allowed_id, $1, expires_at FROM import_terms \
      WHERE row_no > $2 AND row_no <= $3 ORDER BY row_no \
      ON CONFLICT (terms) WHERE closed_at IS NULL DO NOTHING";
-/// The mails of those that were not passed over.
-const INSERT_MAILS: &str = "INSERT INTO outbox (id, request_id, created_at, due_at, attempts) \
-     SELECT t.mail_id, r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \
+/// The mails of the inserted rows.
+const INSERT_MAILS: &str = "INSERT INTO outbox (id, kind, request_id, created_at, due_at, attempts) \
+     SELECT t.mail_id, 'mail', r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \
      ON r.redeem_id = t.redeem_id WHERE t.row_no > $2 AND t.row_no <= $3";
 
-/// What those that were not passed over add to the tallies.
+/// The counters of the inserted rows.
 const INSERT_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_requests, active_permissions) \
      SELECT party, count(*), 0 FROM ( \
      SELECT r.user_target AS party, t.row_no, r.created_at FROM import_terms t \
@@ -76,29 +77,24 @@ const INSERT_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_requests
      JOIN permission_requests r ON r.redeem_id = t.redeem_id) AS parties \
      WHERE created_at = $1 AND row_no > $2 AND row_no <= $3 GROUP BY party";
 
-/// A request of the file.
+/// A request in a file.
 #[derive(Clone, Debug)]
 pub struct ImportedRequest {
-    /// Its line.
     pub line: u64,
-    /// Who is asked.
     pub target: Email,
-    /// Who asks: another.
+    /// Differs from the target.
     pub grantee: Email,
-    /// The rights.
     pub bundle: BundleId,
-    /// When it dies by itself.
     pub expires_at: Timestamp,
 }
 
-/// A line that names a user who is not there, or disabled.
+/// A line with a user who does not exist or is disabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unresolved {
-    /// The line.
     pub line: u64,
-    /// Who is to be asked, if they are not there.
+    /// The target, if missing.
     pub target: Option<Email>,
-    /// Who asks, if they are not there.
+    /// The grantee, if missing.
     pub grantee: Option<Email>,
 }
 
@@ -142,8 +138,8 @@ pub struct RequestImport {
 }
 
 impl RequestImport {
-    /// Begins one, with or without a mail for each request; nothing is written
-    /// before [`RequestImport::insert`].
+    /// Starts an import, with or without a mail for each request. Only
+    /// [`RequestImport::insert`] writes to the database.
     pub fn begin(store: &Store, mail: bool) -> Result<Self, StoreError> {
         Ok(Self { staging: Staging::begin(store, &REQUESTS)?, mail })
     }
@@ -179,8 +175,7 @@ impl RequestImport {
         })
     }
 
-    /// Finds the users; how many lines name one who is not there, and the first
-    /// `most` of them.
+    /// Finds the users. Returns the lines with missing users, at most `limit`, and their number.
     pub fn resolve(&mut self, limit: i64) -> Result<(Vec<Unresolved>, u64), StoreError> {
         self.staging.transaction(|conn, _| {
             super::analyze(conn, "import_requests")?;
@@ -197,11 +192,11 @@ impl RequestImport {
         })
     }
 
-    /// Adds them all, once [`RequestImport::resolve`] has found everybody;
-    /// `tell` hears how many are through.
+    /// Inserts the requests, after [`RequestImport::resolve`] has found all users. `on_progress`
+    /// gets the number of processed rows.
     pub fn insert(self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
         let mail = self.mail;
-        // As for any new request, one that has expired makes room.
+        // An expired request that is still open would make its terms be skipped.
         self.staging.insert(on_progress, requests::expire_all, |conn, now, range| {
             let added = execute(conn, INSERT, now, range)?;
             execute(conn, INSERT_COUNTERS, now, range)?;

@@ -1,4 +1,4 @@
-//! Users, many at once.
+//! Imports of users.
 
 use diesel::prelude::*;
 
@@ -30,19 +30,18 @@ const USERS: ImportKind = ImportKind {
     action: AuditAction::UsersImported,
 };
 
-/// Whom the address names already is passed over, and the first of two stays.
-/// In the order of the index that costs the most, which so is gone through once
-/// a slice instead of being jumped about in.
+/// Skips rows whose address exists. Of two rows with the same address, the first one is inserted.
+/// Rows are inserted in the order of the most expensive index, so that each slice writes its
+/// pages sequentially.
 const INSERT: &str = "INSERT INTO users (email, first_name, last_name, password, active, staff, created_at) \
      SELECT email, first_name, last_name, password, active, staff, $1 FROM import_users \
      WHERE row_no > $2 AND row_no <= $3 ORDER BY email, row_no ON CONFLICT (email) DO NOTHING";
 
-/// A user of the file.
+/// A user in a file.
 #[derive(Clone, Debug)]
 pub struct ImportedUser {
-    /// The user; the hash is one that was made elsewhere.
+    /// The password hash comes from the file.
     pub user: NewUser,
-    /// Whether they may do anything at all.
     pub active: bool,
 }
 
@@ -62,12 +61,12 @@ struct StagedUser<'a> {
 pub struct UserImport(Staging);
 
 impl UserImport {
-    /// Begins one; nothing is written before [`UserImport::insert`].
+    /// Starts an import. Only [`UserImport::insert`] writes to the database.
     pub fn begin(store: &Store) -> Result<Self, StoreError> {
         Staging::begin(store, &USERS).map(Self)
     }
 
-    /// Takes users, in the order of the file.
+    /// Stages users, in the order of the file.
     pub fn stage(&mut self, users: &[ImportedUser]) -> Result<(), StoreError> {
         self.0.stage(users, |conn, first, _| {
             let rows: Vec<StagedUser<'_>> = (first..)
@@ -86,7 +85,7 @@ impl UserImport {
         })
     }
 
-    /// Adds them all; `tell` hears how many are through.
+    /// Inserts the users. `on_progress` gets the number of processed rows.
     pub fn insert(mut self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
         self.0.transaction(|conn, _| super::index_and_analyze(conn, "import_users"))?;
         self.0.insert(on_progress, |_, _| Ok(()), |conn, now, range| execute(conn, INSERT, now, range))
@@ -98,7 +97,7 @@ fn write(conn: &mut Conn, rows: &[StagedUser<'_>]) -> QueryResult<()> {
         Backend::Postgres(pg) => {
             diesel::copy_from(import_users::table).from_insertable(rows).execute(&mut **pg).map(drop)
         }
-        // One by one: the statement is prepared once, and nothing is sent anywhere.
+        // One row at a time: the statement is prepared once, and SQLite runs in this process.
         Backend::Sqlite(sqlite) => sqlite.transaction(|c| {
             rows.iter()
                 .try_for_each(|row| diesel::insert_into(import_users::table).values(row).execute(c).map(drop))

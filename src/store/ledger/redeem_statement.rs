@@ -1,44 +1,66 @@
-//! Everything that a batch of redemptions writes, in one statement.
+//! The execution of a batch that only closes requests: one statement, without locks.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::result::Error;
 use diesel::sql_types::BigInt;
 
-use crate::domain::permission_request::PermissionRequest;
-use crate::store::audit_log::{self, NewAuditEntry};
+use super::persist::PendingWrites;
+use super::request_rows::RequestWrite;
 use crate::store::requests;
-use crate::store::user_counters::{self, CounterDeltas};
-use crate::store::{Backend, Conn};
+use crate::store::user_counters;
+use crate::store::{Backend, Conn, audit_log};
 
-/// What is to be written of requests that were open when they were read.
-pub(super) struct RedeemStatement {
-    /// They, as they end.
-    pub closed_requests: Vec<PermissionRequest>,
-    /// What that changes of the tallies.
-    pub counter_deltas: CounterDeltas,
-    /// The entries of the trail.
-    pub audit_entries: Vec<NewAuditEntry>,
-}
+/// The batch has writes that the single statement cannot execute; nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NeedsLocks;
 
-impl RedeemStatement {
-    /// Writes all of it; or nothing, with an error, when any of the requests is not
-    /// open any more, or this was given up before it came by ([`events::was_committed`]).
-    pub(super) fn execute(self, conn: &mut Conn) -> QueryResult<()> {
-        let statement = RedeemQuery {
-            close_requests: requests::close_statement(self.closed_requests.iter()),
-            update_counters: self.counter_deltas.insert_statement(),
-            insert_audit_entries: audit_log::insert_statement(&self.audit_entries),
-            expected_requests: row_count(self.closed_requests.len()),
-            expected_audit_entries: row_count(self.audit_entries.len()),
-        };
-        match &mut conn.backend {
-            Backend::Postgres(pg) => statement.execute(&mut **pg).map(drop),
-            Backend::Sqlite(_) => {
-                Err(Error::QueryBuilderError("the redeem statement is PostgreSQL only".into()))
-            }
+/// Writes the changes in one statement that is its own transaction. It fails, and
+/// writes nothing, if any of the requests is no longer pending, or if
+/// [`audit_log::was_committed`] has already declared the batch abandoned.
+pub(super) fn persist_single_statement(
+    conn: &mut Conn,
+    writes: &PendingWrites,
+) -> QueryResult<Result<(), NeedsLocks>> {
+    let PendingWrites {
+        constraints,
+        new_exports,
+        revoked_exports,
+        requests,
+        expired_keys,
+        resent_mails,
+        audit_entries,
+    } = writes;
+    let mut closed = Vec::new();
+    for (write, request) in requests.pending() {
+        match write {
+            RequestWrite::Close => closed.push(request),
+            RequestWrite::Insert | RequestWrite::RevokePermission => return Ok(Err(NeedsLocks)),
         }
+    }
+    let only_closes_requests = !constraints.has_changes()
+        && new_exports.is_empty()
+        && revoked_exports.is_empty()
+        && expired_keys.is_empty()
+        && resent_mails.is_empty();
+    if !only_closes_requests {
+        return Ok(Err(NeedsLocks));
+    }
+    let audit_entries = audit_entries.entries();
+    if closed.is_empty() && audit_entries.is_empty() {
+        return Ok(Ok(()));
+    }
+    let counter_deltas = requests.counter_deltas();
+    let statement = RedeemStatement {
+        expected_requests: row_count(closed.len()),
+        close_requests: requests::close_statement(closed.into_iter()),
+        update_counters: counter_deltas.insert_statement(),
+        insert_audit_entries: audit_log::insert_statement(audit_entries),
+        expected_audit_entries: row_count(audit_entries.len()),
+    };
+    match &mut conn.backend {
+        Backend::Postgres(pg) => statement.execute(&mut **pg).map(|_| Ok(())),
+        Backend::Sqlite(_) => Ok(Err(NeedsLocks)),
     }
 }
 
@@ -46,9 +68,9 @@ fn row_count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// That fewer were open than have been decided on, or an entry of the trail was there
-/// already, is a check violation, which undoes the whole statement.
-struct RedeemQuery<'a> {
+/// The statement. If it closes fewer requests than decided, or if an audit entry exists
+/// already, a check violation undoes it.
+struct RedeemStatement<'a> {
     close_requests: requests::CloseRequests<'a>,
     update_counters: user_counters::InsertCounterDeltas<'a>,
     insert_audit_entries: audit_log::InsertAuditEntries<'a>,
@@ -56,13 +78,13 @@ struct RedeemQuery<'a> {
     expected_audit_entries: i64,
 }
 
-impl QueryId for RedeemQuery<'_> {
-    type QueryId = RedeemQuery<'static>;
+impl QueryId for RedeemStatement<'_> {
+    type QueryId = RedeemStatement<'static>;
 }
 
-impl RunQueryDsl<PgConnection> for RedeemQuery<'_> {}
+impl RunQueryDsl<PgConnection> for RedeemStatement<'_> {}
 
-impl QueryFragment<Pg> for RedeemQuery<'_> {
+impl QueryFragment<Pg> for RedeemStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH closed AS (");
         self.close_requests.walk_ast(out.reborrow())?;
@@ -70,8 +92,7 @@ impl QueryFragment<Pg> for RedeemQuery<'_> {
         self.update_counters.walk_ast(out.reborrow())?;
         out.push_sql("), inserted AS (");
         self.insert_audit_entries.walk_ast(out.reborrow())?;
-        out.push_sql(" RETURNING 1) SELECT (count(*) ");
-        out.push_sql("= ");
+        out.push_sql(" RETURNING 1) SELECT (count(*) = ");
         out.push_bind_param::<BigInt, _>(&self.expected_requests)?;
         out.push_sql(" AND (SELECT count(*) FROM inserted) = ");
         out.push_bind_param::<BigInt, _>(&self.expected_audit_entries)?;

@@ -68,7 +68,7 @@ async fn every_form_is_rejected_without_its_csrf_token_and_cross_site() {
             assert_eq!(request.send().await.unwrap().status(), 403, "{path}");
         }
     }
-    let document = serde_json::to_value(countersign::http::openapi::document()).unwrap();
+    let document = serde_json::to_value(countersign::http::openapi::document::document()).unwrap();
     let told = routes::documented_routes(&document).into_iter();
     assert_eq!(forms, told.filter(|(method, path)| method == "POST" && is_page(path)).count());
     assert_eq!(app.rows(), before);

@@ -109,7 +109,7 @@ on_both_databases! {
         assert_eq!(visitor.get_page(&app, &live).await.0, 200);
         let mut dead = vec![replaced, disabled, forged, "/set-password?token=nonsense".to_owned()];
         let changed = mailed_link(&app, &late, 4).await;
-        let hash = countersign::password::hash(NEW_PASSWORD).unwrap();
+        let hash = countersign::auth::password::hash(NEW_PASSWORD).unwrap();
         assert!(app.store.write(|conn| users::set_password(conn, late.user.id, &hash, &AuditContext::OPERATOR)).unwrap());
         dead.push(changed);
         let expired = mailed_link(&app, &late, 5).await;

@@ -1,7 +1,7 @@
 //! The permissions that somebody has given and has.
 
-use countersign::domain::bundle_permission::Terms;
-use countersign::store::ledger::{Command, CommandResult};
+use countersign::domain::terms::Terms;
+use countersign::store::ledger::GrantPermission;
 
 use super::redirect_target;
 use crate::helpers::{TestApp, TestUser};
@@ -11,9 +11,9 @@ const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 /// What Ada has of Grace: the permission's number.
 fn new_permission(app: &TestApp, ada: &TestUser, grace: &TestUser, name: &str) -> i64 {
     let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
-    match app.commit(Command::GrantPermission(terms)) {
-        CommandResult::PermissionGranted(Some(grant)) => grant.id.0,
-        verdict => panic!("not given: {verdict:?}"),
+    match app.commit(GrantPermission(terms)) {
+        Some(grant) => grant.id.0,
+        None => panic!("not granted"),
     }
 }
 

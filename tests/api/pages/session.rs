@@ -46,7 +46,7 @@ on_both_databases! {
         app.advance(1);
         assert_eq!(visitor.get_page(&app, "/").await.0, 303);
         let visitor = app.signed_in(&grace);
-        let hash = countersign::password::hash("another password").unwrap();
+        let hash = countersign::auth::password::hash("another password").unwrap();
         let set = app.store.write(|conn| users::set_password(conn, grace.user.id, &hash, &AuditContext::OPERATOR));
         assert!(set.unwrap());
         assert_eq!(visitor.get_page(&app, "/").await.0, 303);

@@ -5,7 +5,7 @@ use countersign::domain::permission::Role;
 use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
 use countersign::store::daily_stats::{self, DayStats};
-use countersign::store::ledger::{Command, RequestRef};
+use countersign::store::ledger::{CloseRequest, Redeem, RequestRef};
 use countersign::store::{bundles, requests};
 use reqwest::Method;
 
@@ -94,9 +94,9 @@ on_both_databases! {
         app.mailbox.refuse("dora@example.org", SendError::permanent("550 no such user"), 9);
         let dora = app.user("dora@example.org");
         let redeemed = app.create_request(&ada, &grace, &app.bundle("One", 2));
-        app.commit(Command::Redeem { id: redeemed.redeem_id, by: grace.user.id, idempotency_key: None });
+        app.commit(Redeem { id: redeemed.redeem_id, by: grace.user.id, idempotency_key: None }).unwrap();
         let declined = app.create_request(&ada, &grace, &app.bundle("Two", 2));
-        app.commit(Command::CloseRequest { which: RequestRef::Id(declined.id), by: Authority::User(grace.user.id) });
+        app.commit(CloseRequest { which: RequestRef::Id(declined.id), by: Authority::User(grace.user.id) }).unwrap();
         app.create_request(&ada, &dora, &app.bundle("Three", 2));
         app.advance(2 * 86_400);
         app.store.write(|conn| {
@@ -350,7 +350,7 @@ on_both_databases! {
             assert_eq!(root.post_form(&app, path, &form).await.0, 404, "{path}");
         }
         assert_eq!(app.rows(), before);
-        app.commit(Command::CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) });
+        app.commit(CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) }).unwrap();
         redirect_target(root.post(&app, &format!("{place}/delete"), &[])).await;
         assert_eq!(root.get_page(&app, &place).await.0, 404);
         for (action, times) in [("bundle.added", 1), ("bundle.changed", 2), ("bundle.deleted", 1)] {

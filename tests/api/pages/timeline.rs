@@ -5,7 +5,10 @@ use countersign::domain::block::Block;
 use countersign::domain::bundle_permission::BundlePermissionId;
 use countersign::domain::user::{Authority, UserId};
 use countersign::mail::transport::SendError;
-use countersign::store::ledger::{self, Command, CommandResult, Operation, RequestRef};
+use countersign::store::ledger::{
+    self, CloseRequest, Command, CreateBlock, CreateRequest, GrantPermission, Operation, Redeem, RequestRef,
+    RevokePermission,
+};
 
 use super::without_isolates;
 use crate::helpers::{TestApp, TestUser};
@@ -15,27 +18,42 @@ use crate::mailer::wait_for_count;
 const COUNT_LINK_VIEWS: &str = "SELECT count(*) AS n FROM link_views";
 
 /// Does something as somebody, from somewhere that is nobody's business.
-fn execute_as(app: &TestApp, who: &TestUser, deed: Command) {
+fn execute_as<C: Command<Reply: Succeeds>>(app: &TestApp, who: &TestUser, command: C) {
     let (address, client) = (Some([192, 0, 2, 99].into()), Some("a telltale client".to_owned()));
-    execute(app, deed, AuditContext { actor: Some(who.user.id), ip: address, user_agent: client });
+    execute(app, command, AuditContext { actor: Some(who.user.id), ip: address, user_agent: client });
 }
 
-/// Does something that is not refused.
-fn execute(app: &TestApp, deed: Command, origin: AuditContext) {
-    let verdict = ledger::commit(&app.store, &[Operation::new(deed, origin)]).pop().unwrap().unwrap();
-    let done = match &verdict {
-        CommandResult::RequestCreated(asked) => asked.is_ok(),
-        CommandResult::Redeemed(redeemed) => redeemed.is_ok(),
-        CommandResult::RequestClosed(ended) => ended.is_ok(),
-        CommandResult::PermissionGranted(given) => given.is_some(),
-        CommandResult::PermissionRevoked(done) | CommandResult::Blocked(done) => *done,
-        _ => false,
-    };
-    assert!(done, "{verdict:?}");
+/// Commits a command, which must succeed.
+fn execute<C: Command<Reply: Succeeds>>(app: &TestApp, command: C, context: AuditContext) {
+    let reply = ledger::commit_one(&app.store, Operation::new(command, context)).unwrap();
+    assert!(reply.succeeds(), "{reply:?}");
 }
 
-fn close_command(id: countersign::domain::permission_request::RequestId, by: UserId) -> Command {
-    Command::CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) }
+/// A reply that says whether the command succeeded.
+trait Succeeds {
+    fn succeeds(&self) -> bool;
+}
+
+impl<T, E> Succeeds for Result<T, E> {
+    fn succeeds(&self) -> bool {
+        self.is_ok()
+    }
+}
+
+impl<T> Succeeds for Option<T> {
+    fn succeeds(&self) -> bool {
+        self.is_some()
+    }
+}
+
+impl Succeeds for bool {
+    fn succeeds(&self) -> bool {
+        *self
+    }
+}
+
+fn close_command(id: countersign::domain::permission_request::RequestId, by: UserId) -> CloseRequest {
+    CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) }
 }
 
 /// What somebody sees of a request.
@@ -57,7 +75,7 @@ on_both_databases! {
             assert!(page.contains(told), "{told}: {page}");
         }
         assert!(!page.contains("opened"), "{page}");
-        execute_as(&app, grace, Command::Redeem { id: asked.redeem_id, by: grace.user.id, idempotency_key: None });
+        execute_as(&app, grace, Redeem { id: asked.redeem_id, by: grace.user.id, idempotency_key: None });
         app.advance(60);
         for who in [ada, grace, &root] {
             let page = request_page(&app, who, asked.id).await;
@@ -65,7 +83,7 @@ on_both_databases! {
             assert!(!page.contains("expires at this time"), "{page}");
             assert_eq!(page.contains("/staff/audit"), who.user.staff);
         }
-        execute_as(&app, grace, Command::RevokePermission { id: BundlePermissionId(asked.id.0), by: grace.user.id });
+        execute_as(&app, grace, RevokePermission { id: BundlePermissionId(asked.id.0), by: grace.user.id });
         assert!(request_page(&app, ada, asked.id).await.contains("grace Test revoked the permission."));
         // Looking changes nothing; those who look sign in for it.
         let before = app.rows_except("sessions");
@@ -81,14 +99,14 @@ on_both_databases! {
         let asked: Vec<_> = (0..7).map(|nth| app.create_request(ada, grace, &app.bundle(&format!("Bundle {nth}"), 6))).collect();
         execute_as(&app, grace, close_command(asked[0].id, grace.user.id));
         execute_as(&app, ada, close_command(asked[1].id, ada.user.id));
-        let withdrawn = Command::CloseRequest { which: RequestRef::Id(asked[2].id), by: Authority::Operator };
+        let withdrawn = CloseRequest { which: RequestRef::Id(asked[2].id), by: Authority::Operator };
         execute(&app, withdrawn, AuditContext::OPERATOR);
-        execute_as(&app, ada, Command::CreateRequest(countersign::domain::permission_request::NewPermissionRequest {
+        execute_as(&app, ada, CreateRequest(countersign::domain::permission_request::NewPermissionRequest {
             terms: asked[3].terms, asked_by: ada.user.id, lifetime_seconds: 3_600, redeem_page: None, idempotency_key: None,
         }));
-        execute_as(&app, grace, Command::Redeem { id: asked[4].redeem_id, by: grace.user.id, idempotency_key: None });
-        execute_as(&app, ada, Command::RevokePermission { id: BundlePermissionId(asked[4].id.0), by: ada.user.id });
-        execute_as(&app, grace, Command::GrantPermission(asked[5].terms));
+        execute_as(&app, grace, Redeem { id: asked[4].redeem_id, by: grace.user.id, idempotency_key: None });
+        execute_as(&app, ada, RevokePermission { id: BundlePermissionId(asked[4].id.0), by: ada.user.id });
+        execute_as(&app, grace, GrantPermission(asked[5].terms));
         for (nth, words) in [
             (0, "grace Test declined the request."),
             (1, "ada Test withdrew the request."),
@@ -107,7 +125,7 @@ on_both_databases! {
         assert!(!page.contains("mail"), "{page}");
         app.advance(3_600);
         assert!(request_page(&app, ada, asked[6].id).await.contains("expired before grace Test decided."));
-        execute_as(&app, grace, Command::Block(Block { target: grace.user.id, blocked: ada.user.id }));
+        execute_as(&app, grace, CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
         assert!(!request_page(&app, ada, asked[0].id).await.contains("block"));
         app.execute_raw("DELETE FROM audit_log");
         for (nth, words) in [(0, "grace Test declined the request."), (1, "ada Test withdrew"), (4, "has since been revoked.")] {

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
+use crate::actors::registry::CommandError;
 use crate::domain::block::Block;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::user::UserId;
@@ -37,10 +38,11 @@ pub(super) async fn close(
 ) -> Result<HttpResponse, PageError> {
     let me = form.require_user("/")?.user.id;
     let id = RequestId(parse_number(&id)?);
-    match state.registry.withdraw(id, me, form.ctx.audit).await? {
+    match state.registry.withdraw(id, me, form.ctx.audit).await {
         Ok(RequestOutcome::Declined) => Ok(see_other("/?flash=declined")),
         Ok(_) => Ok(see_other("/requests?flash=withdrawn")),
-        Err(_) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Rejected(_)) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
 }
 
@@ -68,14 +70,17 @@ pub(super) async fn resend(
     let request = find_pending(&state, &id, me.id).await?;
     let limits = state.config.limits.requests.for_user(me);
     let audit = form.ctx.audit.clone();
-    match state.registry.resend_mail(request.id, request.terms, me.id, limits, audit).await? {
+    match state.registry.resend_mail(request.id, request.terms, me.id, limits, audit).await {
         Ok(()) => {
             state.mailer.notify();
             Ok(see_other("/requests?flash=resent"))
         }
-        Err(ResendMailError::AlreadyPending) => Ok(see_other("/requests?flash=mail-pending")),
-        Err(ResendMailError::Request(_)) => Err(ApiError::NotFound.into()),
-        Err(ResendMailError::RateLimited(limit)) => Err(limit.into()),
+        Err(CommandError::Rejected(ResendMailError::AlreadyPending)) => {
+            Ok(see_other("/requests?flash=mail-pending"))
+        }
+        Err(CommandError::Rejected(ResendMailError::Request(_))) => Err(ApiError::NotFound.into()),
+        Err(CommandError::Rejected(ResendMailError::RateLimited(limit))) => Err(limit.into()),
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::SignedInPage;
 use crate::http::state::AppState;
 use crate::services::requests::{self, RequestLists, RequestPages};
-use crate::store::outbox::{MailResult, OutboxMail};
+use crate::store::outbox::{OutboxMail, OutboxResult};
 use crate::store::participants::Participants;
 
 /// Lists the requests that the signed-in user created, and their blocked users.
@@ -94,8 +94,8 @@ fn mail_status(mail: Option<&OutboxMail>, ctx: &PageContext, me: &User) -> Value
         return context! { state => "none", badge => "", at => (), mail_error => (), is_pending => false };
     };
     let (state, badge) = match mail.result.as_deref() {
-        Some(result) if result == MailResult::Sent.name() => ("sent", "good"),
-        Some(result) if result == MailResult::Failed.name() => ("failed", "bad"),
+        Some(result) if result == OutboxResult::Sent.name() => ("sent", "good"),
+        Some(result) if result == OutboxResult::Failed.name() => ("failed", "bad"),
         Some(_) => ("none", ""),
         None if mail.leased => ("sending", "open"),
         None if mail.last_error.is_some() => ("delayed", "warn"),

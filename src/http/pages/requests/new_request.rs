@@ -7,9 +7,10 @@ use minijinja::{Value, context};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::actors::registry::CommandError;
 use crate::domain::bundle::BundleId;
-use crate::domain::bundle_permission::Terms;
 use crate::domain::permission_request::NewPermissionRequest;
+use crate::domain::terms::Terms;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
@@ -111,15 +112,18 @@ pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResp
         Err(field_error) => return render_form(&state, ctx, &input, Some(field_error)).await,
     };
     let limits = state.config.limits.requests.for_user(me);
-    let field_error = match state.registry.create_request(new, limits, ctx.audit.clone()).await? {
+    let field_error = match state.registry.create_request(new, limits, ctx.audit.clone()).await {
         Ok(_) => {
             state.mailer.notify();
             return Ok(see_other("/requests?flash=requested"));
         }
-        Err(CreateRequestError::AlreadyGranted) => FieldError::new("bundle", "new-request-error-granted"),
-        Err(CreateRequestError::Blocked) => FieldError::forbidden("email", "new-request-error-blocked"),
-        Err(CreateRequestError::IdempotencyKeyConflict) => return Err(PageError::StaleForm),
-        Err(CreateRequestError::RateLimited(limit)) => return Err(limit.into()),
+        Err(CommandError::Unavailable(error)) => return Err(error.into()),
+        Err(CommandError::Rejected(error)) => match error {
+            CreateRequestError::AlreadyGranted => FieldError::new("bundle", "new-request-error-granted"),
+            CreateRequestError::Blocked => FieldError::forbidden("email", "new-request-error-blocked"),
+            CreateRequestError::IdempotencyKeyConflict => return Err(PageError::StaleForm),
+            CreateRequestError::RateLimited(limit) => return Err(limit.into()),
+        },
     };
     render_form(&state, ctx, &input, Some(field_error)).await
 }

@@ -1,4 +1,4 @@
-//! `/staff/bundles`: the sets of rights that users ask each other for.
+//! `/staff/bundles`: adding, changing and deleting bundles.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::form_field::{self, FormField};
-use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
+use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::{Mask, Right};
 use crate::http::error::ApiError;
@@ -21,8 +21,8 @@ use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::HtmlErrors;
 use crate::http::pages::url::see_other;
 use crate::http::state::AppState;
+use crate::services::admin::bundles;
 use crate::store::bundles::{BundleChange, BundleError, NewBundle};
-use crate::store::{admin, bundles};
 
 const PATH: &str = "/staff/bundles";
 
@@ -39,21 +39,21 @@ pub(super) struct Document;
     params(("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
     responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    render_list(&services, &ctx, StatusCode::OK, &BundleFormState::new()).await
+    render_list(&state, &ctx, StatusCode::OK, &BundleFormState::new()).await
 }
 
-/// The list, with the form as it stands.
+/// The list, with the form for a new bundle.
 async fn render_list(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
     status: StatusCode,
     form: &BundleFormState,
 ) -> Result<HttpResponse, PageError> {
     let pagination = Pager::new(ctx, "offset");
     let page = pagination.page();
-    let listed = services.store.read(move |conn| bundles::list(conn, page)).await?;
+    let listed = state.store.read(bundles::list(page)).await?;
     let row = |bundle: &Bundle| {
         context! {
             id => bundle.id.0,
@@ -73,32 +73,32 @@ async fn render_list(
     Ok(ctx.render(status, "staff-bundles", context))
 }
 
-/// The form, as it is documented.
+/// The fields of the form, for the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = page::Bundle)]
-#[expect(dead_code, reason = "read by `BundleFormState::read`; this is what it looks like")]
+#[expect(dead_code, reason = "parsed by `BundleFormState::read`; declared for the OpenAPI schema")]
 struct BundleForm {
-    /// What shows that the form was ours.
+    /// The CSRF token of the page.
     csrf: String,
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     #[schema(max_length = 1000)]
     description: String,
-    /// The names of the rights, each in a field of its own; one at the least.
+    /// The names of the rights, one field each, at least one.
     right: Vec<String>,
 }
 
-/// The form that makes or changes a bundle.
+/// The form that adds or changes a bundle, as the template shows it.
 #[derive(Serialize)]
 struct BundleFormState {
     name: FormField,
     description: FormField,
     rights: Vec<RightCheckbox>,
-    /// The key of what is wrong with the rights.
+    /// The message key of the error at the rights.
     rights_error: Option<&'static str>,
 }
 
-/// A right to tick.
+/// A checkbox of the form.
 #[derive(Serialize)]
 struct RightCheckbox {
     right: &'static str,
@@ -125,7 +125,7 @@ impl BundleFormState {
         }
     }
 
-    /// What somebody filled in, if that can be read.
+    /// Parses the submitted fields. `None` if one is invalid; the form then shows the errors.
     fn read(&mut self, fields: &FormFields) -> Result<Option<NewBundle>, PageError> {
         let name = self.name.parse(fields, BundleName::new, "staff-error-bundle-name")?;
         let description = self.description.parse(fields, Description::new, "staff-error-description")?;
@@ -147,7 +147,7 @@ fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
     Right::ALL.map(|right| RightCheckbox { right: right.name(), checked: checked(right) }).into()
 }
 
-/// Makes a bundle, for staff.
+/// Adds a bundle, for staff.
 #[utoipa::path(
     post,
     path = "/staff/bundles",
@@ -157,21 +157,19 @@ fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
     responses(FormResponses),
 )]
 pub(super) async fn add(
-    services: Data<AppState>,
+    state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
     let mut form = BundleFormState::new();
     let Some(new) = form.read(&fields)? else {
-        return render_list(&services, &ctx, form_field::INVALID, &form).await;
+        return render_list(&state, &ctx, form_field::INVALID, &form).await;
     };
-    let added =
-        run_audited(&services, &ctx, move |conn, audit, now| admin::add_bundle(conn, &new, audit, now));
-    added.await?;
+    state.store.write(bundles::add(new, ctx.audit.clone())).await?;
     Ok(see_other(&format!("{PATH}?flash=added")))
 }
 
-/// A bundle's form, for staff.
+/// The form that changes a bundle, for staff.
 #[utoipa::path(
     get,
     path = "/staff/bundles/{id}",
@@ -181,21 +179,20 @@ pub(super) async fn add(
     responses(PageResponses),
 )]
 pub(super) async fn show(
-    services: Data<AppState>,
+    state: Data<AppState>,
     segment: Path<String>,
     ctx: PageContext,
 ) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    let bundle = find_bundle(&services, BundleId(parse_id(&segment)?)).await?;
+    let bundle = find_bundle(&state, BundleId(parse_id(&segment)?)).await?;
     Ok(render_bundle(&ctx, StatusCode::OK, bundle.id, None, &BundleFormState::from_bundle(&bundle)))
 }
 
-async fn find_bundle(services: &AppState, id: BundleId) -> Result<Bundle, PageError> {
-    let found = services.store.read(move |conn| bundles::by_ids(conn, &[id])).await?;
-    Ok(found.into_iter().next().ok_or(ApiError::NotFound)?)
+async fn find_bundle(state: &AppState, id: BundleId) -> Result<Bundle, PageError> {
+    Ok(state.store.read(bundles::by_id(id)).await?.ok_or(ApiError::NotFound)?)
 }
 
-/// A bundle's form as it stands, and why the bundle stays as it is.
+/// The page of a bundle. `conflict` is the message key that says why the bundle was not changed.
 fn render_bundle(
     ctx: &PageContext,
     status: StatusCode,
@@ -210,7 +207,7 @@ fn render_bundle(
     )
 }
 
-/// Changes a bundle, for staff. While it is in use its rights stay.
+/// Changes a bundle, for staff. The rights of a bundle in use cannot be changed.
 #[utoipa::path(
     post,
     path = "/staff/bundles/{id}",
@@ -221,12 +218,12 @@ fn render_bundle(
     responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn change(
-    services: Data<AppState>,
+    state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
-    let bundle = find_bundle(&services, BundleId(parse_id(&segment)?)).await?;
+    let bundle = find_bundle(&state, BundleId(parse_id(&segment)?)).await?;
     let mut form = BundleFormState::from_bundle(&bundle);
     let Some(new) = form.read(&fields)? else {
         return Ok(render_bundle(&ctx, form_field::INVALID, bundle.id, None, &form));
@@ -236,9 +233,7 @@ pub(super) async fn change(
         description: Some(new.description),
         permission: Some(new.permission),
     };
-    let changed = run_audited(&services, &ctx, move |conn, audit, now| {
-        admin::update_bundle(conn, bundle.id, &change, audit, now)
-    });
+    let changed = state.store.write(bundles::update(bundle.id, change, ctx.audit.clone()));
     match changed.await? {
         Ok(_) => Ok(see_other(&format!("{PATH}?flash=changed"))),
         Err(BundleError::NotFound) => Err(ApiError::NotFound.into()),
@@ -260,16 +255,14 @@ pub(super) async fn change(
     responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn delete(
-    services: Data<AppState>,
+    state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, .. }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
-    let bundle = find_bundle(&services, BundleId(parse_id(&segment)?)).await?;
+    let bundle = find_bundle(&state, BundleId(parse_id(&segment)?)).await?;
     let id = bundle.id;
-    let deleted =
-        run_audited(&services, &ctx, move |conn, audit, now| admin::delete_bundle(conn, id, audit, now));
-    match deleted.await? {
+    match state.store.write(bundles::delete(id, ctx.audit.clone())).await? {
         Ok(()) => Ok(see_other(&format!("{PATH}?flash=deleted"))),
         Err(BundleError::NotFound) => Err(ApiError::NotFound.into()),
         Err(BundleError::InUse) => {

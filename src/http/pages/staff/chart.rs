@@ -1,49 +1,50 @@
-//! The picture of the last days: what was asked for and approved above the line, what came
-//! to nothing below it. Where everything lies is computed here, in the units of the
-//! drawing, which a browser makes as wide as there is room.
+//! The bar chart of the last days: requested and approved above the baseline; declined,
+//! expired and failed mails below it. Coordinates are in units of the SVG, which the browser
+//! scales to the width of the page.
 
 use serde::Serialize;
 
 use crate::i18n::Language;
 use crate::store::daily_stats::{DailyStats, DayStats};
 
-/// What a day has of the width.
 const DAY_WIDTH: i64 = 20;
-/// What a bar has of it: each day has two beside each other.
+/// Each day has two bars side by side.
 const BAR_WIDTH: i64 = 8;
-/// The most height above the line, and below it.
-const MAX_HEIGHTS: (i64, i64) = (120, 40);
-/// The height of what is so little that nobody would see it.
+/// The height above the baseline.
+const HEIGHT_ABOVE: i64 = 120;
+/// The height below the baseline.
+const HEIGHT_BELOW: i64 = 40;
+/// The height of a bar that would be too low to see.
 const MIN_BAR_HEIGHT: i64 = 2;
 
-/// The picture.
+/// The chart, as the template draws it.
 #[derive(Debug, Serialize)]
 pub struct Chart {
     width: i64,
     height: i64,
-    /// Where the line is, from above.
+    /// The y coordinate of the baseline, from the top.
     baseline: i64,
     days: Vec<ChartDay>,
-    /// The most that one bar stands for.
+    /// The value of the highest bar.
     max_count: i64,
-    /// For how many requests each stood that was counted.
+    /// The number of requests that each sampled one stands for.
     sample_weight: i64,
-    /// All days together.
+    /// The sums over all days.
     total: DayCounts,
 }
 
-/// A day.
+/// One day of the chart.
 #[derive(Debug, Serialize)]
 struct ChartDay {
-    /// Where it begins, from the left.
+    /// The x coordinate of its left edge.
     x: i64,
-    /// Its date, in words.
+    /// The date, for example `2 January`.
     date: String,
     counts: DayCounts,
     bars: Vec<ChartBar>,
 }
 
-/// What is told of a day, or of all.
+/// The numbers of one day, or of all.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct DayCounts {
     requested: i64,
@@ -53,10 +54,10 @@ struct DayCounts {
     mail_failed: i64,
 }
 
-/// A bar.
+/// One bar.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct ChartBar {
-    /// What it stands for, as the style sheet calls it.
+    /// The class in the style sheet.
     kind: &'static str,
     x: i64,
     y: i64,
@@ -87,40 +88,41 @@ impl DayCounts {
         }
     }
 
-    /// The highest bar above the line, and the deepest below it.
-    fn max_heights(self) -> (i64, i64) {
+    /// The highest values above and below the baseline.
+    fn max_values(self) -> (i64, i64) {
         (self.requested.max(self.approved), (self.declined + self.expired).max(self.mail_failed))
     }
 }
 
 impl Chart {
-    /// Of these days.
+    /// Draws the statistics. Dates are in this language.
     pub fn new(days: &DailyStats, language: Language) -> Self {
-        let numbers = || days.days.iter().map(DayCounts::from_day);
-        let up = numbers().map(|day| day.max_heights().0).max().unwrap_or(0);
-        let down = numbers().map(|day| day.max_heights().1).max().unwrap_or(0);
-        let (above, below) = MAX_HEIGHTS;
-        // One scale for both, in which each has room: so much height for so many.
-        let (height, count) =
+        let counts = || days.days.iter().map(DayCounts::from_day);
+        let up = counts().map(|day| day.max_values().0).max().unwrap_or(0);
+        let down = counts().map(|day| day.max_values().1).max().unwrap_or(0);
+        let (above, below) = (HEIGHT_ABOVE, HEIGHT_BELOW);
+        // One scale for both sides: the highest value of one side fills its height, and the other
+        // side fits.
+        let (height, max_value) =
             if above * down.max(1) <= below * up.max(1) { (above, up.max(1)) } else { (below, down.max(1)) };
-        let scaled = |many: i64| match many {
+        let scaled = |value: i64| match value {
             0 => 0,
-            many => (many.saturating_mul(height) / count).max(MIN_BAR_HEIGHT),
+            value => (value.saturating_mul(height) / max_value).max(MIN_BAR_HEIGHT),
         };
-        let column = |(nth, day): (i64, &DayStats)| {
-            let (x, numbers) = (nth * DAY_WIDTH, DayCounts::from_day(day));
+        let column = |(index, day): (i64, &DayStats)| {
+            let (x, counts) = (index * DAY_WIDTH, DayCounts::from_day(day));
             let left = x + (DAY_WIDTH - 2 * BAR_WIDTH) / 2;
             let bar = |kind, x, y, height| ChartBar { kind, x, y, width: BAR_WIDTH, height };
-            let rises = |kind, x, many| bar(kind, x, above - scaled(many), scaled(many));
-            let falls = |kind, x, many| bar(kind, x, above, scaled(many));
+            let rising = |kind, x, value| bar(kind, x, above - scaled(value), scaled(value));
+            let falling = |kind, x, value| bar(kind, x, above, scaled(value));
             let bars = vec![
-                rises("requested", left, numbers.requested),
-                rises("approved", left + BAR_WIDTH, numbers.approved),
-                falls("not-granted", left, numbers.declined + numbers.expired),
-                falls("mail-failed", left + BAR_WIDTH, numbers.mail_failed),
+                rising("requested", left, counts.requested),
+                rising("approved", left + BAR_WIDTH, counts.approved),
+                falling("not-granted", left, counts.declined + counts.expired),
+                falling("mail-failed", left + BAR_WIDTH, counts.mail_failed),
             ];
             let bars = bars.into_iter().filter(|bar| bar.height > 0).collect();
-            ChartDay { x, date: format_date(day, language), counts: numbers, bars }
+            ChartDay { x, date: format_date(day, language), counts, bars }
         };
         Self {
             width: days.days.len() as i64 * DAY_WIDTH,
@@ -129,12 +131,12 @@ impl Chart {
             days: (0..).zip(&days.days).map(column).collect(),
             max_count: up.max(down),
             sample_weight: days.sample_weight,
-            total: numbers().fold(DayCounts::default(), DayCounts::add),
+            total: counts().fold(DayCounts::default(), DayCounts::add),
         }
     }
 }
 
-/// A day's date, in words.
+/// The date of a day, for example `2 January`.
 fn format_date(day: &DayStats, language: Language) -> String {
     let month = language.t(&format!("month-{}", day.starts_at.format("%-m")));
     language.t_args("staff-date", &[("day", &day.starts_at.format("%-d")), ("month", &month)])
@@ -146,9 +148,9 @@ mod tests {
     use crate::domain::timestamp::Timestamp;
 
     fn chart(days: &[[i64; 5]]) -> Chart {
-        let day = |(nth, [asked, approved, declined, expired, failed]): (i64, &[i64; 5])| DayStats {
-            starts_at: Timestamp::from_micros(0).plus_seconds(nth * 86_400),
-            created: *asked,
+        let day = |(index, [requested, approved, declined, expired, failed]): (i64, &[i64; 5])| DayStats {
+            starts_at: Timestamp::from_micros(0).plus_seconds(index * 86_400),
+            created: *requested,
             approved: *approved,
             declined: *declined,
             expired: *expired,

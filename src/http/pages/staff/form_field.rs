@@ -1,4 +1,4 @@
-//! A form that is shown again with what was filled in, and what is wrong with it.
+//! The fields of a form that is shown again with the submitted values and their errors.
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
@@ -6,66 +6,66 @@ use serde::Serialize;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::FormFields;
 
-/// A field to write in.
+/// A text field, as the template shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct FormField {
     name: &'static str,
-    /// `text`, `email`.
+    /// The `type` of the `input` element.
     input_type: &'static str,
-    /// The key of what stands above it.
+    /// Message key.
     label: &'static str,
-    /// The key of what explains it.
+    /// Message key.
     hint: Option<&'static str>,
     required: bool,
     value: String,
-    /// The key of what is wrong.
+    /// Message key.
     error: Option<&'static str>,
 }
 
 impl FormField {
-    /// An empty field, which may stay so.
+    /// An empty, optional field with a label.
     pub fn new(name: &'static str, input_type: &'static str, label: &'static str) -> Self {
         Self { name, input_type, label, hint: None, required: false, value: String::new(), error: None }
     }
 
-    /// The same, to be filled in.
+    /// Makes the field required.
     pub fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
-    /// The same, explained.
+    /// Adds a hint.
     pub fn with_hint(self, hint: &'static str) -> Self {
         Self { hint: Some(hint), ..self }
     }
 
-    /// The same, filled in.
+    /// Fills in a value.
     pub fn with_value(self, value: &str) -> Self {
         Self { value: value.to_owned(), ..self }
     }
 
-    /// What somebody filled in, as it is read; what cannot be is noted as wrong.
+    /// Parses the submitted value. `None` if it is invalid; the field then shows the error.
     pub fn parse<T, E>(
         &mut self,
         fields: &FormFields,
-        read: impl FnOnce(&str) -> Result<T, E>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
         error_key: &'static str,
     ) -> Result<Option<T>, PageError> {
         let text = fields.required(self.name)?.trim();
         text.clone_into(&mut self.value);
-        let read = read(text).ok();
-        if read.is_none() {
+        let parsed = parse(text).ok();
+        if parsed.is_none() {
             self.error = Some(error_key);
         }
-        Ok(read)
+        Ok(parsed)
     }
 
-    /// Notes what is wrong with it.
+    /// Shows an error that is found after parsing, such as a name that is taken.
     pub fn set_error(&mut self, error: &'static str) {
         self.error = Some(error);
     }
 }
 
-/// The status of a form that is shown again: what is in it cannot be read, or cannot be.
+/// The status of a form with an invalid value.
 pub const INVALID: StatusCode = StatusCode::BAD_REQUEST;
-/// The same: something else stands against it.
+/// The status of a form that conflicts with stored data.
 pub const CONFLICT: StatusCode = StatusCode::CONFLICT;

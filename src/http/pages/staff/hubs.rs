@@ -1,5 +1,5 @@
-//! `/staff/hubs` and `/staff/hub`: the hubs, and who is what in one. A hub's id may hold
-//! anything, so it stands in a query and never in a path.
+//! `/staff/hubs` and `/staff/hub`: hubs and their members. A hub's ID may contain any
+//! character, so URLs have it in the query.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -10,12 +10,11 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::form_field::{self, FormField};
-use super::{FormResponses, PageResponses, require_staff, run_audited};
+use super::{FormResponses, PageResponses, require_staff};
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
 use crate::domain::user::Email;
-use crate::domain::validated_text::sanitize_for_display;
-use crate::domain::validated_text::validate_optional;
+use crate::domain::validated_text::{sanitize_for_display, validate_optional};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
@@ -25,11 +24,10 @@ use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::HtmlErrors;
 use crate::http::pages::url::{query_encode, see_other};
 use crate::http::state::AppState;
-use crate::store::admin::{self, HubError};
-use crate::store::hubs;
+use crate::services::admin::hubs::{self, HubError, HubMembers};
 
 const PATH: &str = "/staff/hubs";
-/// The most characters of a hub's name, and of a search.
+/// Characters of a hub's name, and of a search.
 const MAX_NAME_LENGTH: usize = 100;
 
 #[derive(OpenApi)]
@@ -48,14 +46,14 @@ pub(super) struct Document;
     ),
     responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    render_list(&services, &ctx, StatusCode::OK, &HubFormState::new()).await
+    render_list(&state, &ctx, StatusCode::OK, &HubFormState::new()).await
 }
 
-/// The list, with the form as it stands.
+/// The list, with the form for a new hub.
 async fn render_list(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
     status: StatusCode,
     form: &HubFormState,
@@ -66,7 +64,7 @@ async fn render_list(
     let page = pagination.limit_plus_one();
     let text = q.to_lowercase();
     let mut found = match q.chars().count() <= MAX_NAME_LENGTH {
-        true => services.store.read(move |conn| hubs::search(conn, &text, page)).await?,
+        true => state.store.read(hubs::search(text, page)).await?,
         false => Vec::new(),
     };
     let pagination = pagination.finish(&mut found);
@@ -79,27 +77,27 @@ async fn render_list(
     Ok(ctx.render(status, "staff-hubs", context))
 }
 
-/// Where a hub's own page is.
+/// The URL of a hub's page.
 fn hub_url(id: &HubId) -> String {
     format!("/staff/hub?id={}", query_encode(id.as_str()))
 }
 
-/// The form that adds a hub, as it is documented.
+/// The fields of the form that adds a hub, for the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = page::NewHub)]
 #[expect(dead_code, reason = "parsed by `add`; declared for the OpenAPI schema")]
 struct NewHubForm {
-    /// What shows that the form was ours.
+    /// The CSRF token of the page.
     csrf: String,
     #[schema(min_length = 1, max_length = 64)]
     id: String,
     #[schema(max_length = 100)]
     name: String,
-    /// The address of the user who owns it.
+    /// The owner's email address.
     owner: String,
 }
 
-/// The form that adds a hub.
+/// The form that adds a hub, as the template shows it.
 #[derive(Serialize)]
 struct HubFormState {
     id: FormField,
@@ -127,12 +125,12 @@ impl HubFormState {
     responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn add(
-    services: Data<AppState>,
+    state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
     let mut form = HubFormState::new();
-    let render_again = async |form: &HubFormState, status| render_list(&services, &ctx, status, form).await;
+    let render_again = async |form: &HubFormState, status| render_list(&state, &ctx, status, form).await;
     let id = form.id.parse(&fields, HubId::new, "staff-error-hub-id")?;
     let name =
         form.name.parse(&fields, |text| validate_optional(text, MAX_NAME_LENGTH), "staff-error-name")?;
@@ -140,10 +138,7 @@ pub(super) async fn add(
     let (Some(id), Some(name), Some(owner)) = (id, name, owner) else {
         return render_again(&form, form_field::INVALID).await;
     };
-    let hub = id.clone();
-    let added = run_audited(&services, &ctx, move |conn, audit, now| {
-        admin::add_hub(conn, &hub, &name, &owner, audit, now)
-    });
+    let added = state.store.write(hubs::add(id.clone(), name, owner, ctx.audit.clone()));
     match added.await? {
         Ok(()) => return Ok(see_other(&format!("{}&flash=added", hub_url(&id)))),
         Err(HubError::UnknownUser) => form.owner.set_error("staff-error-unknown-user"),
@@ -154,7 +149,7 @@ pub(super) async fn add(
     render_again(&form, form_field::CONFLICT).await
 }
 
-/// One hub, and who is what in it, for staff.
+/// One hub and its members, for staff.
 #[utoipa::path(
     get,
     path = "/staff/hub",
@@ -166,32 +161,27 @@ pub(super) async fn add(
     ),
     responses(PageResponses),
 )]
-pub(super) async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     let id = HubId::new(&ctx.query_param("id").unwrap_or_default()).map_err(|_| ApiError::NotFound)?;
-    render_hub(&services, &ctx, StatusCode::OK, id, &RoleFormState::new()).await
+    render_hub(&state, &ctx, StatusCode::OK, id, &RoleFormState::new()).await
 }
 
-/// A hub's page, with the form as it stands.
+/// The page of a hub, with the form that grants a role.
 async fn render_hub(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
     status: StatusCode,
     id: HubId,
     form: &RoleFormState,
 ) -> Result<HttpResponse, PageError> {
-    let hub = id.clone();
-    // Where a form was sent to is not where its page is.
-    let here = if status == StatusCode::OK { ctx.current_url.clone() } else { hub_url(&id) };
-    let pagination = Pager::from_url(&here, "offset");
-    let page = pagination.limit_plus_one();
-    let found = services.store.read(move |conn| {
-        let Some(name) = hubs::name(conn, &hub)? else { return Ok(None) };
-        Ok(Some((name, hubs::members(conn, &hub, page)?)))
-    });
-    let (name, mut found) = found.await?.ok_or(ApiError::NotFound)?;
-    let pagination = pagination.finish(&mut found);
-    let members: Vec<Value> = found
+    // A form that is shown again has another URL than the page.
+    let page_url = if status == StatusCode::OK { ctx.current_url.clone() } else { hub_url(&id) };
+    let pagination = Pager::from_url(&page_url, "offset");
+    let found = state.store.read(hubs::members(id.clone(), pagination.limit_plus_one())).await?;
+    let HubMembers { name, mut members } = found.ok_or(ApiError::NotFound)?;
+    let pagination = pagination.finish(&mut members);
+    let members: Vec<Value> = members
         .iter()
         .map(|(user, role)| {
             context! { email => user.email.as_str(), name => user.display_name(), role => role.name() }
@@ -203,35 +193,35 @@ async fn render_hub(
     Ok(ctx.render(status, "staff-hub", context))
 }
 
-/// The form that gives a role, as it is documented.
+/// The fields of the form that grants a role, for the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = page::GrantRole)]
 #[expect(dead_code, reason = "parsed by `grant_role`; declared for the OpenAPI schema")]
 struct GrantRoleForm {
-    /// What shows that the form was ours.
+    /// The CSRF token of the page.
     csrf: String,
-    /// The hub's id.
+    /// The hub's ID.
     hub: String,
-    /// The user's address.
+    /// The user's email address.
     email: String,
     /// The role's name.
     role: String,
 }
 
-/// The form that takes a role, as it is documented.
+/// The fields of the form that revokes a role, for the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = page::RevokeRole)]
 #[expect(dead_code, reason = "parsed by `revoke_role`; declared for the OpenAPI schema")]
 struct RevokeRoleForm {
-    /// What shows that the form was ours.
+    /// The CSRF token of the page.
     csrf: String,
-    /// The hub's id.
+    /// The hub's ID.
     hub: String,
-    /// The user's address.
+    /// The user's email address.
     email: String,
 }
 
-/// The form that gives a role.
+/// The form that grants a role, as the template shows it.
 #[derive(Serialize)]
 struct RoleFormState {
     email: FormField,
@@ -245,12 +235,12 @@ impl RoleFormState {
     }
 }
 
-/// The hub that a form is about.
+/// The hub of a submitted form.
 fn parse_hub_id(fields: &FormFields) -> Result<HubId, PageError> {
     HubId::new(fields.required("hub")?).map_err(|_| ApiError::NotFound.into())
 }
 
-/// Gives a user a role in a hub, in place of the one they had, for staff.
+/// Gives a user a role in a hub, for staff. It replaces the user's current role.
 #[utoipa::path(
     post,
     path = "/staff/hub/members/grant",
@@ -260,7 +250,7 @@ fn parse_hub_id(fields: &FormFields) -> Result<HubId, PageError> {
     responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn grant_role(
-    services: Data<AppState>,
+    state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
@@ -269,15 +259,12 @@ pub(super) async fn grant_role(
         fields.required("role")?.parse().map_err(|_| ApiError::BadRequest("Unknown role.".to_owned()))?;
     let mut form = RoleFormState { role: role.name(), ..RoleFormState::new() };
     let render_again =
-        async |form: &RoleFormState, status| render_hub(&services, &ctx, status, hub.clone(), form).await;
+        async |form: &RoleFormState, status| render_hub(&state, &ctx, status, hub.clone(), form).await;
     let Some(email) = form.email.parse(&fields, Email::new, "staff-error-email")? else {
         return render_again(&form, form_field::INVALID).await;
     };
-    let id = hub.clone();
-    let given = run_audited(&services, &ctx, move |conn, audit, now| {
-        admin::grant_role(conn, &id, &email, role, audit, now)
-    });
-    match given.await? {
+    let granted = state.store.write(hubs::grant_role(hub.clone(), email, role, ctx.audit.clone()));
+    match granted.await? {
         Ok(()) => Ok(see_other(&format!("{}&flash=granted", hub_url(&hub)))),
         Err(HubError::UnknownUser) => {
             form.email.set_error("staff-error-unknown-user");
@@ -287,7 +274,7 @@ pub(super) async fn grant_role(
     }
 }
 
-/// Takes a user's role in a hub, for staff.
+/// Removes a user from a hub, for staff.
 #[utoipa::path(
     post,
     path = "/staff/hub/members/revoke",
@@ -297,17 +284,14 @@ pub(super) async fn grant_role(
     responses(FormResponses),
 )]
 pub(super) async fn revoke_role(
-    services: Data<AppState>,
+    state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
     let hub = parse_hub_id(&fields)?;
     let email = Email::new(fields.required("email")?).map_err(|_| ApiError::NotFound)?;
-    let id = hub.clone();
-    let taken = run_audited(&services, &ctx, move |conn, audit, now| {
-        admin::revoke_role(conn, &id, &email, audit, now)
-    });
-    let flash = match taken.await? {
+    let revoked = state.store.write(hubs::revoke_role(hub.clone(), email, ctx.audit.clone()));
+    let flash = match revoked.await? {
         Ok(()) => "revoked",
         Err(HubError::NotAMember) => "no-role",
         Err(HubError::UnknownHub | HubError::Exists | HubError::UnknownUser) => {

@@ -1,4 +1,4 @@
-//! `/staff/mail`: the mails that are owed, and those that were.
+//! `/staff/mail`: the outbox.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -6,7 +6,7 @@ use minijinja::{Value, context};
 use utoipa::OpenApi;
 use uuid::Uuid;
 
-use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
+use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::http::pages::context::PageContext;
@@ -15,23 +15,23 @@ use crate::http::pages::form::{CsrfForm, Form};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::url::see_other;
 use crate::http::state::AppState;
-use crate::store::admin;
-use crate::store::outbox::{self, MailFilter, MailResult, OutboxMail};
+use crate::services::admin::mail::{self, ListedMails};
+use crate::store::outbox::{MailFilter, OutboxMail, OutboxResult};
 
 const PATH: &str = "/staff/mail";
-/// What may be listed, by its name in the query.
+/// The filters, by their names in the query.
 const FILTERS: [(&str, MailFilter); 4] = [
     ("all", MailFilter::All),
     ("unsent", MailFilter::Pending),
-    ("failed", MailFilter::Finished(MailResult::Failed)),
-    ("sent", MailFilter::Finished(MailResult::Sent)),
+    ("failed", MailFilter::Finished(OutboxResult::Failed)),
+    ("sent", MailFilter::Finished(OutboxResult::Sent)),
 ];
 
 #[derive(OpenApi)]
 #[openapi(paths(list, retry))]
 pub(super) struct Document;
 
-/// Lists mails, and what the mail server said of them, for staff.
+/// Lists mails and the mail server's responses, for staff.
 #[utoipa::path(
     get,
     path = "/staff/mail",
@@ -43,43 +43,36 @@ pub(super) struct Document;
     ),
     responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    let asked = ctx.query_param("state").unwrap_or_default();
-    let named = FILTERS.into_iter().find(|(name, _)| *name == asked);
-    let (state, filter) = named.unwrap_or(("all", MailFilter::All));
+    let requested = ctx.query_param("state").unwrap_or_default();
+    let named = FILTERS.into_iter().find(|(name, _)| *name == requested);
+    let (filter_name, filter) = named.unwrap_or(("all", MailFilter::All));
     let pagination = Pager::new(&ctx, "offset");
-    let page = pagination.limit_plus_one();
-    let found = services.store.read(move |conn| {
-        let now = conn.now()?;
-        let mails = outbox::list(conn, filter, page)?;
-        let to = admin::recipients(conn, &mails)?;
-        Ok((now, mails, to))
-    });
-    let (now, mut found, to) = found.await?;
-    let pagination = pagination.finish(&mut found);
-    let mails: Vec<Value> = found.iter().map(|mail| row(mail, to.get(&mail.id), now)).collect();
+    let listed = state.store.read(mail::list(filter, pagination.limit_plus_one()));
+    let ListedMails { mut mails, recipients, now } = listed.await?;
+    let pagination = pagination.finish(&mut mails);
+    let mails: Vec<Value> = mails.iter().map(|mail| row(mail, recipients.get(&mail.id), now)).collect();
     let states = FILTERS.map(|(name, _)| name);
     let flash = ctx.flash("staff-mail", &["retried", "not-retried"]);
-    Ok(ctx.render_ok("staff-mail", context! { mails, pagination, flash, state, states }))
+    Ok(ctx.render_ok("staff-mail", context! { mails, pagination, flash, state => filter_name, states }))
 }
 
 fn row(mail: &OutboxMail, to: Option<&Email>, now: Timestamp) -> Value {
-    let state = mail.status(now);
+    let status = mail.status(now);
     context! {
         id => mail.id.to_string(),
         to => to.map(Email::as_str),
-        state,
+        state => status,
         attempts => mail.attempts,
         created => mail.created_at.micros(),
-        due => (state == "waiting").then(|| mail.due_at.micros()),
+        due => (status == "waiting").then(|| mail.due_at.micros()),
         error => mail.last_error.as_deref(),
-        retry => matches!(state, "waiting" | "failed"),
+        retry => matches!(status, "waiting" | "failed"),
     }
 }
 
-/// Sends a mail again that the mail server refused, or one that waits for its next try, for
-/// staff.
+/// Retries a mail that was rejected or is waiting for its next attempt, for staff.
 #[utoipa::path(
     post,
     path = "/staff/mail/{id}/retry",
@@ -90,17 +83,15 @@ fn row(mail: &OutboxMail, to: Option<&Email>, now: Timestamp) -> Value {
     responses(FormResponses),
 )]
 pub(super) async fn retry(
-    services: Data<AppState>,
+    state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, .. }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
     let id: Uuid = parse_id(&segment)?;
-    let retried =
-        run_audited(&services, &ctx, move |conn, audit, now| admin::retry_mail(conn, id, audit, now));
-    if !retried.await? {
+    if !state.store.write(mail::retry(id, ctx.audit.clone())).await? {
         return Ok(see_other(&format!("{PATH}?flash=not-retried")));
     }
-    services.mailer.notify();
+    state.mailer.notify();
     Ok(see_other(&format!("{PATH}?flash=retried")))
 }

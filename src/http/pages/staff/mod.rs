@@ -1,5 +1,4 @@
-//! `/staff`: what those do who administer the server. For everybody else there is nothing
-//! here.
+//! `/staff`: the administration pages. Users who are not staff get 404.
 
 mod bundles;
 mod chart;
@@ -20,16 +19,12 @@ use super::context::PageContext;
 use super::error::PageError;
 use super::responses::HtmlErrors;
 use super::templates;
-use crate::domain::audit::AuditContext;
-use crate::domain::timestamp::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::{BodyErrors, Errors};
 use crate::http::routing::get;
-use crate::http::state::AppState;
 use crate::services::sessions::SignedIn;
-use crate::store::{Conn, QueryResult};
 
-/// Puts the rooms in place.
+/// Registers the routes.
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(templates::resource("/staff", "GET, HEAD").route(get().to(overview::show)))
         .service(
@@ -70,7 +65,7 @@ pub(super) fn routes(app: &mut ServiceConfig) {
         .service(templates::resource("/staff/mail/{id}/retry", "POST").route(web::post().to(mail::retry)));
 }
 
-/// What is told of the rooms.
+/// The OpenAPI document of these pages.
 pub(super) fn openapi_document() -> utoipa::openapi::OpenApi {
     let parts = [
         users::Document::openapi(),
@@ -78,13 +73,13 @@ pub(super) fn openapi_document() -> utoipa::openapi::OpenApi {
         bundles::Document::openapi(),
         mail::Document::openapi(),
     ];
-    let mut whole = overview::Document::openapi();
-    parts.into_iter().for_each(|part| whole.merge(part));
-    whole
+    let mut document = overview::Document::openapi();
+    parts.into_iter().for_each(|part| document.merge(part));
+    document
 }
 
-/// [`Visit::staff`], for what a form sends: who has to sign in first comes back to the room
-/// that the form is in.
+/// [`PageContext::require_staff`] for a submitted form: after sign-in, the user is redirected to
+/// `return_path`, the page of the form.
 fn require_staff<'a>(ctx: &'a PageContext, return_path: &str) -> Result<&'a SignedIn, PageError> {
     ctx.require_staff().map_err(|error| match error {
         PageError::SignInRequired { .. } => PageError::SignInRequired { next: return_path.to_owned() },
@@ -92,31 +87,17 @@ fn require_staff<'a>(ctx: &'a PageContext, return_path: &str) -> Result<&'a Sign
     })
 }
 
-/// What an id in a path is; one that cannot be read is nobody's.
+/// Parses an ID in a path. One that is malformed is answered like one that does not exist.
 fn parse_id<T: FromStr>(segment: &str) -> Result<T, PageError> {
     segment.parse().map_err(|_| ApiError::NotFound.into())
 }
 
-/// Does what somebody of the staff wants done, as one transaction.
-async fn run_audited<T: Send + 'static>(
-    services: &AppState,
-    ctx: &PageContext,
-    action: impl Fn(&mut Conn, &AuditContext, Timestamp) -> QueryResult<T> + Send + 'static,
-) -> Result<T, PageError> {
-    let audit = ctx.audit.clone();
-    let result = services.store.write(move |conn| {
-        let now = conn.now()?;
-        action(conn, &audit, now)
-    });
-    Ok(result.await?)
-}
-
 type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// What may come of looking at a room, as it is documented.
+/// The responses of a page, for the OpenAPI document.
 struct PageResponses;
 
-/// What may come of a form that a room has, as it is documented.
+/// The responses of a form, for the OpenAPI document.
 struct FormResponses;
 
 impl IntoResponses for PageResponses {

@@ -1,4 +1,4 @@
-//! `/staff`: how the server does, at a glance.
+//! `/staff`: the state of the server at a glance.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -11,20 +11,20 @@ use super::chart::Chart;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::state::AppState;
-use crate::store::admin::MAX_COUNTED;
-use crate::store::{admin, daily_stats, outbox};
+use crate::services::admin::overview::{self, Overview};
+use crate::store::capped_counts::MAX_COUNTED;
 
-/// Days in the picture.
+/// Days in the chart.
 const CHART_DAYS: i64 = 30;
-/// Requests that are read for it, at the most: each may lie on a page of the disk of its own.
+/// Requests that are read for the chart. In the worst case each is on a disk page of its own.
 const MAX_SAMPLED_REQUESTS: i64 = 10_000;
 
 #[derive(OpenApi)]
 #[openapi(paths(show))]
 pub(super) struct Document;
 
-/// How the server does, for staff: what became of requests in the last thirty days, how
-/// mail does, how many users there are, and whether all is in order.
+/// The overview, for staff: requests and their outcomes in the last 30 days, the outbox, the
+/// number of users, and the health of the server.
 #[utoipa::path(
     get,
     path = "/staff",
@@ -32,36 +32,29 @@ pub(super) struct Document;
     security(()),
     responses(PageResponses),
 )]
-pub(super) async fn show(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    let found = services.store.read(|conn| {
-        let now = conn.now()?;
-        Ok((
-            admin::counts(conn)?,
-            outbox::oldest_pending(conn)?,
-            daily_stats::load(conn, CHART_DAYS, MAX_SAMPLED_REQUESTS, now)?,
-        ))
-    });
-    let (counts, oldest, days) = found.await?;
+    let overview = state.store.read(overview::load(CHART_DAYS, MAX_SAMPLED_REQUESTS));
+    let Overview { counts, oldest_pending_mail, daily_stats } = overview.await?;
     let health = context! {
-        database => services.store.check_readiness().await.is_some(),
-        registry => services.registry.is_alive(),
-        mailer => services.mailer.is_alive(),
+        database => state.store.check_readiness().await.is_some(),
+        registry => state.registry.is_alive(),
+        mailer => state.mailer.is_alive(),
     };
     let numbers = context! {
         users => capped_count(counts.users),
         unsent => capped_count(counts.pending_mails),
-        oldest => oldest.map(|at| at.micros()),
+        oldest => oldest_pending_mail.map(|at| at.micros()),
         failed_mails => capped_count(counts.failed_mails),
     };
-    let chart = Chart::new(&days, ctx.language);
+    let chart = Chart::new(&daily_stats, ctx.language);
     Ok(ctx.render_ok(
         "staff-overview",
         context! { chart => Serde(&chart), numbers, health, flash => None::<()> },
     ))
 }
 
-/// A number as far as it was counted.
+/// A number, and whether there are more than it says.
 fn capped_count(counted: i64) -> Value {
     context! { count => counted.min(MAX_COUNTED), more => counted > MAX_COUNTED }
 }

@@ -1,4 +1,4 @@
-//! `/staff/users`: who there is.
+//! `/staff/users`: adding, disabling and enabling users.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
 use super::form_field::{self, FormField};
-use super::{FormResponses, PageResponses, parse_id, require_staff, run_audited};
+use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
@@ -19,12 +19,14 @@ use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::HtmlErrors;
 use crate::http::pages::url::{query_encode, see_other};
 use crate::http::state::AppState;
+use crate::services::admin::users;
 use crate::store::users::NewUser;
-use crate::store::{admin, users};
 
 const PATH: &str = "/staff/users";
-/// The most characters of a search, and words in it.
-const MAX_SEARCH_CHARS_AND_WORDS: (usize, usize) = (Email::MAX_LENGTH, 4);
+/// Characters of a search.
+const MAX_SEARCH_LENGTH: usize = Email::MAX_LENGTH;
+/// Words of a search.
+const MAX_SEARCH_WORDS: usize = 4;
 
 #[derive(OpenApi)]
 #[openapi(paths(list, add, disable, enable))]
@@ -42,14 +44,14 @@ pub(super) struct Document;
     ),
     responses(PageResponses),
 )]
-pub(super) async fn list(services: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    render_list(&services, &ctx, StatusCode::OK, &UserFormState::new()).await
+    render_list(&state, &ctx, StatusCode::OK, &UserFormState::new()).await
 }
 
-/// The page, with the form as it stands.
+/// The list, with the form for a new user.
 async fn render_list(
-    services: &AppState,
+    state: &AppState,
     ctx: &PageContext,
     status: StatusCode,
     form: &UserFormState,
@@ -60,10 +62,8 @@ async fn render_list(
     let pagination = Pager::new(ctx, "offset");
     let page = pagination.limit_plus_one();
     let words: Vec<String> = q.split_whitespace().map(str::to_lowercase).collect();
-    let mut found = match q.chars().count() <= MAX_SEARCH_CHARS_AND_WORDS.0
-        && words.len() <= MAX_SEARCH_CHARS_AND_WORDS.1
-    {
-        true => services.store.read(move |conn| users::search(conn, &words, page)).await?,
+    let mut found = match q.chars().count() <= MAX_SEARCH_LENGTH && words.len() <= MAX_SEARCH_WORDS {
+        true => state.store.read(users::search(words, page)).await?,
         false => Vec::new(),
     };
     let pagination = pagination.finish(&mut found);
@@ -90,24 +90,24 @@ fn row(user: &User, me: UserId) -> Value {
     }
 }
 
-/// The form, as it is documented.
+/// The fields of the form, for the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = page::NewUser)]
 #[expect(dead_code, reason = "parsed by `add`; declared for the OpenAPI schema")]
 struct NewUserForm {
-    /// What shows that the form was ours.
+    /// The CSRF token of the page.
     csrf: String,
     email: String,
     #[schema(max_length = 150)]
     first_name: String,
     #[schema(max_length = 150)]
     last_name: String,
-    /// `yes`, if the user is to administer the server.
+    /// `yes` makes the user an administrator of the server.
     #[schema(nullable = false)]
     staff: Option<String>,
 }
 
-/// The form that adds a user.
+/// The form that adds a user, as the template shows it.
 #[derive(serde::Serialize)]
 struct UserFormState {
     email: FormField,
@@ -126,7 +126,7 @@ impl UserFormState {
         }
     }
 
-    /// Whom somebody filled in, if that can be read.
+    /// Parses the submitted fields. `None` if one is invalid; the form then shows the errors.
     fn read(&mut self, fields: &FormFields) -> Result<Option<NewUser>, PageError> {
         let email = self.email.parse(fields, Email::new, "staff-error-email")?;
         let first_name = self.first_name.parse(fields, PersonName::new, "staff-error-person-name")?;
@@ -139,7 +139,7 @@ impl UserFormState {
     }
 }
 
-/// Adds a user, who has no password yet, for staff.
+/// Adds a user without a password, for staff. The user gets a mail with a link to set one.
 #[utoipa::path(
     post,
     path = "/staff/users",
@@ -149,26 +149,25 @@ impl UserFormState {
     responses(FormResponses, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn add(
-    services: Data<AppState>,
+    state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
     require_staff(&ctx, PATH)?;
     let mut form = UserFormState::new();
-    let render_again = async |form: &UserFormState, status| render_list(&services, &ctx, status, form).await;
+    let render_again = async |form: &UserFormState, status| render_list(&state, &ctx, status, form).await;
     let Some(new) = form.read(&fields)? else { return render_again(&form, form_field::INVALID).await };
     let email = new.email.clone();
-    let added = run_audited(&services, &ctx, move |conn, audit, now| admin::add_user(conn, &new, audit, now));
-    if added.await?.is_none() {
+    if state.store.write(users::add(new, ctx.audit.clone())).await?.is_none() {
         form.email.set_error("staff-error-email-taken");
         return render_again(&form, form_field::CONFLICT).await;
     }
-    services.mailer.notify();
+    state.mailer.notify();
     Ok(see_other(&format!("{PATH}?flash=added&q={}", query_encode(email.as_str()))))
 }
 
 /// Disables a user, for staff: their sessions, keys and export tokens stop working.
 ///
-/// Nobody disables themself: who did so by mistake could not undo it.
+/// Users cannot disable themselves: they could not undo a mistake.
 #[utoipa::path(
     post,
     path = "/staff/users/{id}/disable",
@@ -179,14 +178,14 @@ pub(super) async fn add(
     responses(FormResponses),
 )]
 pub(super) async fn disable(
-    services: Data<AppState>,
+    state: Data<AppState>,
     segment: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
-    set_active(&services, &segment, form, false).await
+    set_active(&state, &segment, form, false).await
 }
 
-/// Enables a user who was disabled, for staff.
+/// Enables a disabled user, for staff.
 #[utoipa::path(
     post,
     path = "/staff/users/{id}/enable",
@@ -197,15 +196,15 @@ pub(super) async fn disable(
     responses(FormResponses),
 )]
 pub(super) async fn enable(
-    services: Data<AppState>,
+    state: Data<AppState>,
     segment: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
-    set_active(&services, &segment, form, true).await
+    set_active(&state, &segment, form, true).await
 }
 
 async fn set_active(
-    services: &AppState,
+    state: &AppState,
     segment: &str,
     Form { ctx, .. }: Form,
     active: bool,
@@ -215,10 +214,9 @@ async fn set_active(
     if id == me && !active {
         return Ok(see_other(&format!("{PATH}?flash=not-yourself")));
     }
-    let set =
-        run_audited(services, &ctx, move |conn, audit, now| admin::set_active(conn, id, active, audit, now));
-    let user = set.await?.ok_or(ApiError::NotFound)?;
-    services.authenticator.invalidate(id);
+    let changed = state.store.write(users::set_active(id, active, ctx.audit.clone()));
+    let user = changed.await?.ok_or(ApiError::NotFound)?;
+    state.authenticator.invalidate(id);
     let flash = if active { "enabled" } else { "disabled" };
     Ok(see_other(&format!("{PATH}?flash={flash}&q={}", query_encode(user.email.as_str()))))
 }

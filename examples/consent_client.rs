@@ -1,0 +1,77 @@
+//! A client that asks a user for consent and waits for the answer.
+//!
+//! ```sh
+//! export COUNTERSIGN_URL=http://127.0.0.1:8080 API_KEY=<API key of ada@example.org>
+//! cargo run --example consent_client ada@example.org grace@example.org 1
+//! ```
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+/// A user's account on a countersign server.
+pub struct ConsentClient {
+    url: String,
+    /// An API key of the requester.
+    api_key: String,
+    client: Client,
+}
+
+impl ConsentClient {
+    /// A client that acts for the user with this API key.
+    pub fn new(url: &str, api_key: &str) -> Self {
+        let url = url.trim_end_matches('/').to_owned();
+        Self { url, api_key: api_key.to_owned(), client: Client::new() }
+    }
+
+    /// Asks `target` for the rights of a bundle. Returns the path of the request.
+    ///
+    /// With the same `key`, a call that is repeated after a lost response creates no second request
+    /// and sends no second mail.
+    pub async fn ask(
+        &self,
+        requester: &str,
+        target: &str,
+        bundle: i64,
+        key: &str,
+    ) -> Result<String, reqwest::Error> {
+        let body = json!({ "user_allowed": requester, "user_target": target, "bundle": bundle });
+        let url = format!("{}/api/bundle_permission_request/", self.url);
+        let request =
+            self.client.post(url).bearer_auth(&self.api_key).header("Idempotency-Key", key).json(&body);
+        let created: Value = request.send().await?.error_for_status()?.json().await?;
+        Ok(created["resource_uri"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until the request is closed. Returns whether the target has approved it.
+    pub async fn wait(&self, request: &str, target: &str, bundle: i64) -> Result<bool, reqwest::Error> {
+        let url = format!("{}{request}", self.url);
+        // A request that is approved, declined, withdrawn or expired is not found.
+        while self.client.get(&url).bearer_auth(&self.api_key).send().await?.status() == StatusCode::OK {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        let filter = [("user_target", target), ("bundle", &bundle.to_string())];
+        let url = format!("{}/api/bundle_permission/", self.url);
+        let list = self.client.get(url).bearer_auth(&self.api_key).query(&filter).send().await?;
+        let list: Value = list.error_for_status()?.json().await?;
+        Ok(list["meta"]["total_count"] != 0)
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let url = std::env::var("COUNTERSIGN_URL").unwrap_or_else(|_| "http://127.0.0.1:8080".to_owned());
+    let client = ConsentClient::new(&url, &std::env::var("API_KEY")?);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [requester, target, bundle] = arguments.as_slice() else {
+        return Err("usage: consent_client REQUESTER TARGET BUNDLE".into());
+    };
+    let bundle = bundle.parse()?;
+    let request = client.ask(requester, target, bundle, &format!("consent-{target}-{bundle}")).await?;
+    println!("{target} has got a mail with a link. Waiting for the answer.");
+    let approved = client.wait(&request, target, bundle).await?;
+    println!("{}", if approved { "Approved." } else { "Not approved." });
+    Ok(())
+}

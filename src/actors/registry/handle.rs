@@ -1,0 +1,254 @@
+//! The handle by which the rest of the server uses the registry.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::actor::{LookUp, QUEUE_LIMITS, Submit, TokenRegistry, Waiter};
+use super::error::{CommandError, RegistryError, flatten};
+use crate::actors::LivenessGuard;
+use crate::actors::admission::Admission;
+use crate::deadline;
+use crate::domain::audit::AuditContext;
+use crate::domain::block::Block;
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
+use crate::domain::permission_request::{
+    NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
+};
+use crate::domain::rate_limit::{QuotaStatus, RateLimited, RequestLimits};
+use crate::domain::terms::Terms;
+use crate::domain::token::{RedeemId, Token};
+use crate::domain::user::{Authority, UserId};
+use crate::domain::validated_text::IdempotencyKey;
+use crate::store::Store;
+use crate::store::ledger::{
+    CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError, DeleteBlock,
+    GrantPermission, Operation, RecordUserLookup, Redeem, RequestRef, ResendMail, ResendMailError,
+    RevokeExport, RevokePermission,
+};
+use crate::store::lookup::{LookupKey, LookupResults};
+use crate::store::participants::Participants;
+use crate::tasks::usage_counter::UsageCounter;
+
+/// The maximum number of operations that wait or are in flight, and the same number of
+/// lookups: one batch in flight and one that waits. Further ones are rejected at once.
+const ADMISSION_CAPACITY: usize = 2 * QUEUE_LIMITS.max_batch_size;
+/// The maximum during overload. It keeps the waiting time of admitted operations at one
+/// to two times that of half the load.
+const SHED_CAPACITY: usize = 64;
+
+/// A handle to the registry. Clones share one actor.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    addr: Addr<TokenRegistry>,
+    operation_admission: Arc<Admission>,
+    lookup_admission: Arc<Admission>,
+    /// Counts the uses of export tokens that this handle authorizes.
+    pub(in crate::actors) usage: UsageCounter,
+}
+
+impl Registry {
+    /// Starts the actor on this arbiter.
+    pub fn start(
+        store: Store,
+        usage: UsageCounter,
+        liveness: LivenessGuard,
+        arbiter: &ArbiterHandle,
+    ) -> Self {
+        let addr = TokenRegistry::start_in_arbiter(arbiter, |ctx| {
+            // The mailbox is bounded by admission.
+            ctx.set_mailbox_capacity(ADMISSION_CAPACITY);
+            TokenRegistry::new(store, liveness)
+        });
+        let new_admission = || Admission::new(ADMISSION_CAPACITY, SHED_CAPACITY);
+        Self { addr, operation_admission: new_admission(), lookup_admission: new_admission(), usage }
+    }
+
+    /// The numbers of admitted operations and lookups.
+    pub fn in_use(&self) -> [i64; 2] {
+        [&self.operation_admission, &self.lookup_admission].map(|admission| admission.in_use())
+    }
+
+    /// Whether the actor is running.
+    pub fn is_alive(&self) -> bool {
+        self.addr.connected()
+    }
+
+    /// Creates an export token.
+    pub async fn create_export(
+        &self,
+        new: NewExportToken,
+        audit_context: AuditContext,
+    ) -> Result<(ExportToken, Token), CommandError<ExportDenied>> {
+        flatten(self.execute(CreateExport(new), audit_context).await)
+    }
+
+    /// Revokes an export token of the user; `None` if the user has no such token.
+    pub async fn revoke_export(
+        &self,
+        which: ExportTokenRef,
+        by: UserId,
+        audit_context: AuditContext,
+    ) -> Result<Option<ExportToken>, RegistryError> {
+        self.execute(RevokeExport { which, by: Authority::User(by) }, audit_context).await
+    }
+
+    /// Requests a permission. Returns the request, the seconds until it expires, and the
+    /// requester's quotas.
+    pub async fn create_request(
+        &self,
+        new: NewPermissionRequest,
+        limits: RequestLimits,
+        audit_context: AuditContext,
+    ) -> Result<(PermissionRequest, i64, Vec<QuotaStatus>), CommandError<CreateRequestError>> {
+        flatten(self.execute_within(CreateRequest(new), limits, audit_context).await)
+    }
+
+    /// Redeems a request. Returns the active permission, and the users and bundles that
+    /// it refers to.
+    pub async fn redeem(
+        &self,
+        id: RedeemId,
+        by: UserId,
+        idempotency_key: Option<IdempotencyKey>,
+        audit_context: AuditContext,
+    ) -> Result<(BundlePermission, Arc<Participants>), CommandError<RequestError>> {
+        flatten(self.execute(Redeem { id, by, idempotency_key }, audit_context).await)
+    }
+
+    /// Declines a request by its token, as its target.
+    pub async fn decline(
+        &self,
+        id: RedeemId,
+        by: UserId,
+        audit_context: AuditContext,
+    ) -> Result<RequestOutcome, CommandError<RequestError>> {
+        self.close_request(RequestRef::Token(id), by, audit_context).await
+    }
+
+    /// Declines or withdraws a request by its id, as a party to it.
+    pub async fn withdraw(
+        &self,
+        id: RequestId,
+        by: UserId,
+        audit_context: AuditContext,
+    ) -> Result<RequestOutcome, CommandError<RequestError>> {
+        self.close_request(RequestRef::Id(id), by, audit_context).await
+    }
+
+    async fn close_request(
+        &self,
+        which: RequestRef,
+        by: UserId,
+        audit_context: AuditContext,
+    ) -> Result<RequestOutcome, CommandError<RequestError>> {
+        flatten(self.execute(CloseRequest { which, by: Authority::User(by) }, audit_context).await)
+    }
+
+    /// Sends the mail of a pending request again, as its requester.
+    pub async fn resend_mail(
+        &self,
+        id: RequestId,
+        terms: Terms,
+        by: UserId,
+        limits: RequestLimits,
+        audit_context: AuditContext,
+    ) -> Result<(), CommandError<ResendMailError>> {
+        flatten(self.execute_within(ResendMail { id, terms, by }, limits, audit_context).await)
+    }
+
+    /// Grants a permission without a request; `None` if it was active already.
+    pub async fn grant_permission(
+        &self,
+        terms: Terms,
+        audit_context: AuditContext,
+    ) -> Result<Option<BundlePermission>, RegistryError> {
+        self.execute(GrantPermission(terms), audit_context).await
+    }
+
+    /// Revokes a permission, as a party to it; false if the user has no such permission.
+    pub async fn revoke_permission(
+        &self,
+        id: BundlePermissionId,
+        by: UserId,
+        audit_context: AuditContext,
+    ) -> Result<bool, RegistryError> {
+        self.execute(RevokePermission { id, by }, audit_context).await
+    }
+
+    /// Records that a user referred to other users, and whether one of them does not
+    /// exist. An error means that the user must not be answered.
+    pub async fn record_user_lookup(
+        &self,
+        by: UserId,
+        unknown_user: bool,
+        limits: RequestLimits,
+        audit_context: AuditContext,
+    ) -> Result<(), CommandError<RateLimited>> {
+        flatten(self.execute_within(RecordUserLookup { by, unknown_user }, limits, audit_context).await)
+    }
+
+    /// Blocks requests from one user to another; false if they are blocked already.
+    pub async fn block(&self, block: Block, audit_context: AuditContext) -> Result<bool, RegistryError> {
+        self.execute(CreateBlock(block), audit_context).await
+    }
+
+    /// Deletes a block; false if there is none.
+    pub async fn unblock(&self, block: Block, audit_context: AuditContext) -> Result<bool, RegistryError> {
+        self.execute(DeleteBlock(block), audit_context).await
+    }
+
+    /// Looks up a key. The result may hold those of other callers too; it was read after
+    /// this call began.
+    pub async fn look_up(&self, key: LookupKey) -> Result<Arc<LookupResults>, RegistryError> {
+        self.send_admitted(&self.lookup_admission, |waiter| LookUp { key, waiter }).await
+    }
+
+    /// Executes a command: returns its reply after COMMIT.
+    async fn execute<C: Command>(
+        &self,
+        command: C,
+        audit_context: AuditContext,
+    ) -> Result<C::Reply, RegistryError> {
+        self.submit(Operation::new(command, audit_context)).await
+    }
+
+    async fn execute_within<C: Command>(
+        &self,
+        command: C,
+        limits: RequestLimits,
+        audit_context: AuditContext,
+    ) -> Result<C::Reply, RegistryError> {
+        self.submit(Operation::new(command, audit_context).with_limits(limits)).await
+    }
+
+    async fn submit<C: Command>(&self, operation: Operation<C>) -> Result<C::Reply, RegistryError> {
+        let operation = Arc::new(operation);
+        let submitted = Arc::clone(&operation);
+        self.send_admitted(&self.operation_admission, |waiter| Submit { operation: submitted, waiter })
+            .await?;
+        Ok(operation.take_reply()?)
+    }
+
+    /// Sends a message to the actor, if it is admitted, and waits for the answer. actix
+    /// bounds the mailbox neither for `send` nor for `do_send`; admission does.
+    async fn send_admitted<T, M>(
+        &self,
+        admission: &Arc<Admission>,
+        message: impl FnOnce(Waiter<T>) -> M,
+    ) -> Result<T, RegistryError>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        TokenRegistry: Handler<M>,
+    {
+        let permit = admission.try_acquire(Instant::now()).ok_or(RegistryError::Busy)?;
+        let (reply, response) = oneshot::channel();
+        let deadline = deadline::by(QUEUE_LIMITS.max_wait);
+        self.addr.do_send(message(Waiter { reply, permit, deadline }));
+        // The sender is dropped if the actor stops.
+        response.await.unwrap_or(Err(RegistryError::OutcomeUnknown))
+    }
+}

@@ -1,0 +1,231 @@
+//! Password hashing: argon2id with the default parameters of the `argon2` crate (19 MiB, two
+//! passes), as PHC strings. Hashing and verifying take tens of milliseconds; the server runs
+//! them in [`crate::auth::password_pool`], off the event loop.
+
+use std::sync::LazyLock;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::password_hash::{self, Error};
+use argon2::{Algorithm, Argon2, Block, MIN_SALT_LEN, Params, Version};
+
+use crate::entropy;
+
+/// The minimum length of a password.
+pub const MIN_PASSWORD_BYTES: usize = 8;
+/// The maximum length of a password.
+pub const MAX_PASSWORD_BYTES: usize = 1_024;
+
+/// The maximum memory cost of an imported hash, in KiB.
+const MAX_MEMORY_KIB: u32 = 256 * 1_024;
+/// The maximum number of passes of an imported hash.
+const MAX_PASSES: u32 = 16;
+/// The maximum number of lanes of an imported hash.
+const MAX_LANES: u32 = 16;
+
+/// Why a password was rejected or could not be hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Shorter than [`MIN_PASSWORD_BYTES`].
+    #[error("must have at least {} bytes", MIN_PASSWORD_BYTES)]
+    TooShort,
+    /// Longer than [`MAX_PASSWORD_BYTES`].
+    #[error("must have at most {} bytes", MAX_PASSWORD_BYTES)]
+    TooLong,
+    /// HTTP Basic credentials cannot contain it (RFC 7617, 2).
+    #[error("must not contain control characters")]
+    ControlCharacter,
+    /// argon2 failed.
+    #[error("could not be hashed: {0}")]
+    HashFailed(password_hash::Error),
+}
+
+/// Why an imported hash was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHash {
+    /// It is not an argon2 hash in PHC format.
+    #[error("must be an argon2 hash in PHC format ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")]
+    NotArgon2,
+    /// Verifying it would take too much memory or time.
+    #[error("must not use more than {} MiB, {} passes or {} lanes", MAX_MEMORY_KIB / 1_024, MAX_PASSES, MAX_LANES)]
+    TooExpensive,
+}
+
+/// The hash that passwords of unknown users are verified against. `None` if hashing failed; then
+/// no password is valid.
+static DUMMY_HASH: LazyLock<Option<String>> =
+    LazyLock::new(|| Argon2Memory::default().hash_to_phc("dummy password").ok());
+
+/// Checks that a text is acceptable as a password.
+pub fn validate(password: &str) -> Result<(), PasswordError> {
+    match password.len() {
+        ..MIN_PASSWORD_BYTES => Err(PasswordError::TooShort),
+        MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES if password.chars().any(char::is_control) => {
+            Err(PasswordError::ControlCharacter)
+        }
+        MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES => Ok(()),
+        _ => Err(PasswordError::TooLong),
+    }
+}
+
+/// The working memory of argon2, reused for all passwords. If each hash allocated its own, the
+/// allocator would retain about 60 MB for each thread that has hashed once.
+#[derive(Default)]
+pub struct Argon2Memory(Vec<Block>);
+
+impl Argon2Memory {
+    /// Hashes a password to a PHC string.
+    pub fn hash(&mut self, password: &str) -> Result<String, PasswordError> {
+        validate(password)?;
+        self.hash_to_phc(password).map_err(PasswordError::HashFailed)
+    }
+
+    /// Whether the password matches the hash. `None`, for an unknown user or a user without a
+    /// password, takes as long as a wrong password.
+    pub fn verify(&mut self, password: &str, hash: Option<&str>) -> bool {
+        // Initialized by the first call, valid hash or not, so that latency reveals nothing.
+        let Some(dummy) = DUMMY_HASH.as_deref() else { return false };
+        let matches = self.matches(password, hash.unwrap_or(dummy)).unwrap_or(false);
+        matches && hash.is_some()
+    }
+
+    fn hash_to_phc(&mut self, password: &str) -> Result<String, Error> {
+        let (argon2, salt) = (Argon2::default(), Salt::new(&entropy::bytes::<16>())?);
+        let hash = PasswordHash {
+            algorithm: Algorithm::default().ident(),
+            version: Some(Version::default().into()),
+            params: ParamsString::try_from(argon2.params())?,
+            salt: Some(salt),
+            hash: Some(self.output(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?),
+        };
+        Ok(hash.to_string())
+    }
+
+    fn matches(&mut self, password: &str, hash: &str) -> Result<bool, Error> {
+        let hash = PasswordHash::new(hash)?;
+        let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+        let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
+        let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash)?);
+        let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else { return Ok(false) };
+        let output = self.output(&argon2, password, &salt, expected.len())?;
+        // `Output` compares in constant time.
+        Ok(output == expected)
+    }
+
+    fn output(
+        &mut self,
+        argon2: &Argon2<'_>,
+        password: &str,
+        salt: &[u8],
+        length: usize,
+    ) -> Result<Output, Error> {
+        let needed = argon2.params().block_count();
+        if self.0.len() < needed {
+            self.0.resize(needed, Block::new());
+        }
+        let mut buffer = [0; Output::MAX_LENGTH];
+        let output = buffer.get_mut(..length).ok_or(Error::OutputSize)?;
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut *self.0)?;
+        // Free the additional memory of an imported hash.
+        self.0.truncate(Params::default().block_count());
+        self.0.shrink_to_fit();
+        Ok(Output::new(output)?)
+    }
+}
+
+/// [`Argon2Memory::hash`] with its own memory, for the command line.
+pub fn hash(password: &str) -> Result<String, PasswordError> {
+    Argon2Memory::default().hash(password)
+}
+
+/// Checks that an imported hash is one that [`Argon2Memory::verify`] can verify at acceptable
+/// cost.
+pub fn validate_imported_hash(hash: &str) -> Result<(), InvalidHash> {
+    let parsed = PasswordHash::new(hash).map_err(|_| InvalidHash::NotArgon2)?;
+    Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| InvalidHash::NotArgon2)?;
+    let version = parsed.version.map_or(Ok(Version::default()), Version::try_from);
+    let params = Params::try_from(&parsed).map_err(|_| InvalidHash::NotArgon2)?;
+    let salted = parsed.salt.is_some_and(|salt| salt.len() >= MIN_SALT_LEN);
+    if version.is_err() || !salted || parsed.hash.is_none() {
+        return Err(InvalidHash::NotArgon2);
+    }
+    if params.m_cost() > MAX_MEMORY_KIB || params.t_cost() > MAX_PASSES || params.p_cost() > MAX_LANES {
+        return Err(InvalidHash::TooExpensive);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_verifies_against_its_hash_only() {
+        let mut memory = Argon2Memory::default();
+        let stored = memory.hash("correct horse").unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert_ne!(stored, hash("correct horse").unwrap());
+        assert!(memory.verify("correct horse", Some(&stored)));
+        assert!(!memory.verify("correct horsf", Some(&stored)));
+        assert!(!memory.verify("correct horse", Some("nonsense")));
+    }
+
+    #[test]
+    fn a_missing_hash_never_verifies() {
+        let mut memory = Argon2Memory::default();
+        assert!(!memory.verify("", None));
+        assert!(!memory.verify("dummy password", None));
+    }
+
+    #[test]
+    fn a_password_has_8_to_1024_bytes_and_no_control_characters() {
+        assert_eq!(hash("1234567"), Err(PasswordError::TooShort));
+        assert!(hash("12345678").is_ok());
+        assert!(hash(&"x".repeat(1_024)).is_ok());
+        assert_eq!(hash(&"x".repeat(1_025)), Err(PasswordError::TooLong));
+        assert_eq!(hash("two\nlines"), Err(PasswordError::ControlCharacter));
+        assert_eq!(hash("12345678\0"), Err(PasswordError::ControlCharacter));
+    }
+
+    #[test]
+    fn reused_memory_gives_correct_results_and_is_bounded() {
+        // From the tests of the reference implementation (phc-winner-argon2, test.c).
+        let large = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let small = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
+        let mut memory = Argon2Memory::default();
+        let default = memory.hash("password").unwrap();
+        for _ in 0..2 {
+            for hash in [large, &default, small] {
+                assert!(memory.verify("password", Some(hash)), "{hash}");
+                assert!(!memory.verify("passwort", Some(hash)), "{hash}");
+                assert!(memory.0.len() <= 19_456);
+            }
+        }
+    }
+
+    #[test]
+    fn imported_hashes_are_argon2_within_cost_limits() {
+        assert_eq!(validate_imported_hash(&hash("correct horse").unwrap()), Ok(()));
+        let salt_and_hash = "c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for cost in
+            ["argon2i$v=19$m=65536,t=3,p=4", "argon2d$v=16$m=4096,t=3,p=1", "argon2id$m=19456,t=2,p=1"]
+        {
+            assert_eq!(validate_imported_hash(&format!("${cost}${salt_and_hash}")), Ok(()), "{cost}");
+        }
+        for cost in ["m=1048576,t=2,p=1", "m=19456,t=1000,p=1", "m=19456,t=2,p=64"] {
+            let hash = format!("$argon2id$v=19${cost}${salt_and_hash}");
+            assert_eq!(validate_imported_hash(&hash), Err(InvalidHash::TooExpensive), "{cost}");
+        }
+        for text in [
+            "",
+            "correct horse",
+            "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+            "$scrypt$ln=16,r=8,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=19456,t=2,p=1",
+            "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA",
+            "$argon2id$v=18$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=0,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        ] {
+            assert_eq!(validate_imported_hash(text), Err(InvalidHash::NotArgon2), "{text}");
+        }
+    }
+}

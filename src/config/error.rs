@@ -1,0 +1,43 @@
+//! Errors of the configuration.
+
+use std::path::PathBuf;
+
+use super::secret::SecretFileError;
+use super::sources::ValueSource;
+use crate::domain::token::ServerKeyTooShort;
+
+/// Why the configuration is invalid. Each message names the key or the file and never contains a
+/// secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    /// The file is not TOML, or it has an unknown key or a value of the wrong type.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Malformed {
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        reason: String,
+    },
+    #[error("{key} ({value_source}): {reason}")]
+    Invalid {
+        /// The name of the key in the file.
+        key: &'static str,
+        value_source: ValueSource,
+        reason: String,
+    },
+    #[error("{key}: no value and no default")]
+    Missing { key: &'static str },
+    #[error("{key}: {variable} and {variable}_FILE are both set; set only one of them")]
+    VariableAndFile { key: &'static str, variable: &'static str },
+    /// Every replica would create its own.
+    #[error(
+        "secret: required with PostgreSQL, the same on all replicas; set COUNTERSIGN_SECRET, for example to the output of `openssl rand -base64 32`"
+    )]
+    MissingSecret,
+    #[error("secret_file: {0}")]
+    SecretFile(#[from] SecretFileError),
+    #[error("secret: {0}")]
+    SecretTooShort(#[from] ServerKeyTooShort),
+}

@@ -1,0 +1,267 @@
+//! The table of all configuration keys. The file parser, the defaults, the reference page
+//! (`docs/reference/configuration.md`) and the check of `countersign.example.toml` use it.
+
+use std::ops::RangeInclusive;
+
+use super::MIN_TTL_SECONDS;
+use crate::domain::permission_request::MAX_REQUEST_TTL_SECONDS;
+
+/// A configuration key.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    /// The name in the file, with its section: `requests.max_ttl`.
+    pub(super) name: &'static str,
+    pub(super) value_type: ValueType,
+    pub(super) default: DefaultValue,
+    /// The environment variable that overrides the file. `{variable}_FILE` may name a file that
+    /// contains the value.
+    pub(super) variable: Option<&'static str>,
+    /// What the key does, in Markdown.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that writes the reference page"))]
+    pub(super) description: &'static str,
+}
+
+/// The type of a value in the file. Texts and lists say what a text is, in words for the
+/// reference page.
+#[derive(Clone, Copy)]
+pub(super) enum ValueType {
+    Text(#[cfg_attr(not(test), expect(dead_code, reason = "for the reference page"))] &'static str),
+    /// From the first number to the second.
+    Integer(i64, i64),
+    List(#[cfg_attr(not(test), expect(dead_code, reason = "for the reference page"))] &'static str),
+}
+
+/// The value of a key that is not set.
+#[derive(Clone, Copy)]
+pub(super) enum DefaultValue {
+    Value(&'static str),
+    /// The default depends on other settings, or there is none: the reference page says so.
+    Described(#[cfg_attr(not(test), expect(dead_code, reason = "for the reference page"))] &'static str),
+    EmptyList,
+}
+
+impl Key {
+    const fn new(name: &'static str, value_type: ValueType, description: &'static str) -> Self {
+        Self { name, value_type, default: DefaultValue::EmptyList, variable: None, description }
+    }
+
+    const fn default(self, value: &'static str) -> Self {
+        Self { default: DefaultValue::Value(value), ..self }
+    }
+
+    const fn described_default(self, description: &'static str) -> Self {
+        Self { default: DefaultValue::Described(description), ..self }
+    }
+
+    const fn variable(self, name: &'static str) -> Self {
+        Self { variable: Some(name), ..self }
+    }
+
+    /// The range of an integer key; any number for other types.
+    pub(super) fn range(&self) -> RangeInclusive<i64> {
+        match self.value_type {
+            ValueType::Integer(min, max) => min..=max,
+            ValueType::Text(_) | ValueType::List(_) => i64::MIN..=i64::MAX,
+        }
+    }
+
+    /// The key with this name.
+    pub(super) fn find(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|key| key.name == name)
+    }
+
+    /// Whether any key is in this section.
+    pub(super) fn is_section(name: &str) -> bool {
+        ALL.iter().any(|key| key.section() == Some(name))
+    }
+
+    /// The section of the file that has the key.
+    pub(super) fn section(&self) -> Option<&'static str> {
+        self.name.split_once('.').map(|(section, _)| section)
+    }
+}
+
+/// Declares the keys, and the list of all.
+macro_rules! keys {
+    ($($constant:ident = $key:expr;)+) => {
+        $(pub(super) const $constant: Key = $key;)+
+
+        /// All keys, in the order of the reference page.
+        pub(super) const ALL: &[Key] = &[$($constant),+];
+    };
+}
+
+use ValueType::{Integer, List, Text};
+
+const RATE: ValueType = Text("rate, or `off`");
+
+keys! {
+    BIND = Key::new("bind", Text("IP address and port"), "The address and port to listen on. Flag: `--bind`.")
+        .default("127.0.0.1:8080")
+        .variable("BIND");
+    PUBLIC_URL = Key::new(
+        "public_url",
+        Text("URL"),
+        "The URL that users open. Links in mails start with it.",
+    )
+    .described_default("derived from `bind`")
+    .variable("PUBLIC_URL");
+    TRUSTED_PROXIES = Key::new(
+        "trusted_proxies",
+        List("IP addresses and networks"),
+        "The proxies whose `X-Forwarded-For` is trusted.",
+    );
+    DATABASE_URL = Key::new(
+        "database_url",
+        Text("URL"),
+        "The database: `sqlite://PATH` or `postgres://…`. Flag: `--database-url`.",
+    )
+    .default("sqlite://data/countersign.db")
+    .variable("DATABASE_URL");
+    DATABASE_POOL = Key::new(
+        "database_pool",
+        Integer(1, 100),
+        "Database connections. At least four are used: three for redemptions and checks, the others for \
+         everything else.",
+    )
+    .default("8");
+    SECRET = Key::new(
+        "secret",
+        Text("at least 32 bytes"),
+        "The secret that redeem links and password links are derived from. Create one with \
+         `openssl rand -base64 32`. PostgreSQL requires it, the same on all replicas.",
+    )
+    .described_default("with SQLite, the content of `secret_file`")
+    .variable("COUNTERSIGN_SECRET");
+    SECRET_PREVIOUS = Key::new(
+        "secret_previous",
+        Text("at least 32 bytes"),
+        "The previous secret. Set it for 30 days after you have changed `secret`.",
+    )
+    .described_default("none")
+    .variable("COUNTERSIGN_SECRET_PREVIOUS");
+    SECRET_FILE = Key::new(
+        "secret_file",
+        Text("path"),
+        "The file with the secret. With SQLite, the server creates it. With PostgreSQL, it must exist. Set \
+         either `secret` or `secret_file`.",
+    )
+    .described_default("with SQLite, `data/secret`");
+    SMTP_URL = Key::new(
+        "smtp_url",
+        Text("URL"),
+        "The mail server: `smtp://`, `smtp+starttls://` or `smtps://`, followed by \
+         `user:password@host:port`. `?ca=FILE` names the certificates of a private CA.",
+    )
+    .described_default("none: mails are saved as files")
+    .variable("SMTP_URL");
+    MAIL_FROM = Key::new("mail_from", Text("email address"), "The sender of mails.")
+        .default("countersign@localhost")
+        .variable("MAIL_FROM");
+    MAIL_DIRECTORY = Key::new(
+        "mail_directory",
+        Text("path"),
+        "The directory for mails without `smtp_url`. `/mailbox` shows them on this machine.",
+    )
+    .default("data/outbox");
+    MAIL_TEMPLATES = Key::new(
+        "mail_templates",
+        Text("path"),
+        "A directory with [mail templates](mail-templates.md) that replace the built-in ones.",
+    )
+    .described_default("the built-in templates");
+    LANGUAGE = Key::new(
+        "language",
+        Text("`en` or `de`"),
+        "The language of mails to users who have not signed in yet.",
+    )
+    .default("en")
+    .variable("COUNTERSIGN_LANGUAGE");
+    REQUESTS_DEFAULT_TTL = Key::new(
+        "requests.default_ttl",
+        Integer(MIN_TTL_SECONDS, MAX_REQUEST_TTL_SECONDS),
+        "Seconds until a request expires that does not set its own lifetime. At most `requests.max_ttl`.",
+    )
+    .described_default("`604800` (7 days), or `requests.max_ttl` if that is less");
+    REQUESTS_MAX_TTL = Key::new(
+        "requests.max_ttl",
+        Integer(MIN_TTL_SECONDS, MAX_REQUEST_TTL_SECONDS),
+        "The longest lifetime that a request can set, in seconds.",
+    )
+    .default("2592000");
+    REQUESTS_REDEEM_ORIGINS = Key::new(
+        "requests.redeem_origins",
+        List("origins"),
+        "The origins that a request's own `redeem_url` can have.",
+    );
+    MFS_ERROR_STATUS = Key::new(
+        "mfs.error_status",
+        Text("`http` or `ok`"),
+        "The HTTP status of errors of the mfs API: `http` is the status of the error, `ok` is always 200, as \
+         in Drumee.",
+    )
+    .default("http");
+    CORS_ORIGINS = Key::new("cors.origins", List("origins"), "The origins whose pages can call the APIs.");
+    LIMITS_ENFORCE = Key::new(
+        "limits.enforce",
+        Text("`on` or `off`"),
+        "`off` disables all rate limits, for load tests.",
+    )
+    .default("on")
+    .variable("COUNTERSIGN_LIMITS");
+    LIMITS_REQUESTS_PER_PAIR = Key::new(
+        "limits.requests_per_pair",
+        RATE,
+        "Requests of one user to one other user.",
+    )
+    .default("10/d");
+    LIMITS_REQUESTS_PER_REQUESTER = Key::new(
+        "limits.requests_per_requester",
+        RATE,
+        "Requests of one user to any user.",
+    )
+    .default("1000/d");
+    LIMITS_REQUESTS_PER_TARGET = Key::new(
+        "limits.requests_per_target",
+        RATE,
+        "Requests of any user to one user: the mails that one mailbox gets.",
+    )
+    .default("50/d");
+    LIMITS_UNKNOWN_REFERENCES = Key::new(
+        "limits.unknown_references",
+        RATE,
+        "References of one user to users that do not exist.",
+    )
+    .default("30/h");
+    LIMITS_FAILED_SIGN_INS_PER_ACCOUNT = Key::new(
+        "limits.failed_sign_ins_per_account",
+        RATE,
+        "Wrong passwords for one account, whether or not it exists.",
+    )
+    .default("10/h");
+    LIMITS_FAILED_SIGN_INS_PER_ADDRESS = Key::new(
+        "limits.failed_sign_ins_per_address",
+        RATE,
+        "Wrong passwords from one IPv4 address or one IPv6 /64 network.",
+    )
+    .default("100/h");
+    LIMITS_PASSWORD_MAILS_PER_ACCOUNT = Key::new(
+        "limits.password_mails_per_account",
+        RATE,
+        "Mails with a link to set a forgotten password, for one account. Above the limit no mail is sent; the \
+         response is the same.",
+    )
+    .default("3/h");
+    LIMITS_PASSWORD_MAILS_PER_ADDRESS = Key::new(
+        "limits.password_mails_per_address",
+        RATE,
+        "Requests for such mails from one IPv4 address or one IPv6 /64 network.",
+    )
+    .default("30/h");
+    AUDIT_KEEP_DAYS = Key::new(
+        "audit.keep_days",
+        Integer(0, 36_500),
+        "Days for which audit log entries are kept. `0` keeps them until `countersign purge`.",
+    )
+    .default("0");
+}

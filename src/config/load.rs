@@ -1,0 +1,140 @@
+//! Loads the configuration from its [sources](super::sources).
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use lettre::message::Mailbox;
+
+use super::secret::{self, check_length};
+use super::sources::{Sources, integer};
+use super::{
+    AuditSettings, CliOverrides, Config, ConfigError, CorsSettings, DEFAULT_TTL_SECONDS, DatabaseUrl,
+    MIN_TTL_SECONDS, MfsSettings, PublicUrl, RateLimits, RequestSettings, Secret, keys,
+};
+
+/// The text is not a socket address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an IP address and port, for example 127.0.0.1:8080")]
+struct InvalidBind;
+
+/// The text is not a sender's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an ASCII email address, for example `a@example.org` or `Name <a@example.org>`")]
+struct InvalidMailbox;
+
+impl Config {
+    /// Loads and parses all settings. `path` must exist; without it, [`super::DEFAULT_CONFIG_FILE`]
+    /// is read if it exists. Flags override variables, and variables override the file.
+    ///
+    /// Each variable may also be given as `NAME_FILE`, the path of a file that contains the value.
+    /// An empty variable counts as unset.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+        flags: CliOverrides,
+    ) -> Result<Self, ConfigError> {
+        let sources = Sources::load(path, env)?;
+        let bind = sources.get_or_flag(&keys::BIND, flags.bind)?.parse_with(parse_bind)?;
+        let public_url = sources.get_or_flag(&keys::PUBLIC_URL, flags.public_url)?;
+        let database_url = sources.get_or_flag(&keys::DATABASE_URL, flags.database_url)?.parse()?;
+        let pool = sources.get(&keys::DATABASE_POOL)?.parse_with(integer(keys::DATABASE_POOL.range()))?;
+        let smtp_url = sources.get_or_flag(&keys::SMTP_URL, flags.smtp_url)?;
+        let mail_directory = match flags.mail_directory {
+            Some(path) => path,
+            None => sources.get(&keys::MAIL_DIRECTORY)?.parse_with(parse_path)?,
+        };
+        Ok(Self {
+            bind,
+            public_url: public_url
+                .parse_optional(str::parse)?
+                .unwrap_or_else(|| PublicUrl::from_bind_address(bind)),
+            secret: load_secret(&sources, &database_url)?,
+            secret_previous: sources.get(&keys::SECRET_PREVIOUS)?.parse_optional(check_length)?,
+            database_url,
+            database_pool: u32::try_from(pool).unwrap_or(u32::MAX),
+            smtp_url: smtp_url.parse_optional(str::parse)?,
+            mail_from: sources.get_or_flag(&keys::MAIL_FROM, flags.mail_from)?.parse_with(parse_mailbox)?,
+            mail_directory,
+            mail_templates: sources.get(&keys::MAIL_TEMPLATES)?.parse_optional(parse_path)?,
+            language: sources.get(&keys::LANGUAGE)?.parse()?,
+            requests: RequestSettings::load(&sources)?,
+            mfs: MfsSettings { error_status: sources.get(&keys::MFS_ERROR_STATUS)?.parse()? },
+            cors: CorsSettings { origins: sources.list(&keys::CORS_ORIGINS)? },
+            limits: RateLimits::load(&sources)?,
+            audit: AuditSettings::load(&sources)?,
+            trusted_proxies: sources.list(&keys::TRUSTED_PROXIES)?,
+        })
+    }
+}
+
+impl RequestSettings {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let max_ttl =
+            sources.get(&keys::REQUESTS_MAX_TTL)?.parse_with(integer(keys::REQUESTS_MAX_TTL.range()))?;
+        let default_ttl =
+            sources.get(&keys::REQUESTS_DEFAULT_TTL)?.parse_optional(integer(MIN_TTL_SECONDS..=max_ttl))?;
+        Ok(Self {
+            default_ttl: default_ttl.unwrap_or(DEFAULT_TTL_SECONDS.min(max_ttl)),
+            max_ttl,
+            redeem_origins: sources.list(&keys::REQUESTS_REDEEM_ORIGINS)?,
+        })
+    }
+}
+
+impl AuditSettings {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let keep_days =
+            sources.get(&keys::AUDIT_KEEP_DAYS)?.parse_with(integer(keys::AUDIT_KEEP_DAYS.range()))?;
+        // At least one day: after a lost COMMIT, the ledger reads the outcome from the audit log.
+        Ok(Self { keep_days: Some(keep_days).filter(|days| *days > 0) })
+    }
+}
+
+/// The secret that is set, or its file. PostgreSQL has replicas that share one secret, so its file
+/// is read and never created.
+fn load_secret<E: Fn(&str) -> Option<String>>(
+    sources: &Sources<E>,
+    database: &DatabaseUrl,
+) -> Result<Secret, ConfigError> {
+    let path = sources.get(&keys::SECRET_FILE)?.parse_optional(parse_path)?;
+    if path.is_some() && sources.has_file_value(&keys::SECRET) {
+        let reason = "`secret` is also set; set only one of them".to_owned();
+        return Err(sources.invalid_file_value(&keys::SECRET_FILE, reason));
+    }
+    if let Some(secret) = sources.get(&keys::SECRET)?.parse_optional(check_length)? {
+        return Ok(Secret::Value(secret));
+    }
+    Ok(match (database, path) {
+        (DatabaseUrl::Sqlite(_), path) => Secret::File(path.unwrap_or("data/secret".into())),
+        (DatabaseUrl::Postgres(_), Some(path)) => Secret::Value(secret::read_file(&path)?),
+        (DatabaseUrl::Postgres(_), None) => Secret::Missing,
+    })
+}
+
+fn parse_bind(text: &str) -> Result<SocketAddr, InvalidBind> {
+    text.parse().map_err(|_| InvalidBind)
+}
+
+fn parse_path(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(text.into())
+}
+
+/// Parses the sender of mails. Few mail servers accept an address that is not ASCII.
+fn parse_mailbox(text: &str) -> Result<Mailbox, InvalidMailbox> {
+    let mailbox: Mailbox = text.parse().map_err(|_| InvalidMailbox)?;
+    let is_ascii = AsRef::<str>::as_ref(&mailbox.email).is_ascii();
+    if is_ascii { Ok(mailbox) } else { Err(InvalidMailbox) }
+}
+
+/// For [`crate::fuzzing::config`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let path = Path::new(super::DEFAULT_CONFIG_FILE);
+    if let Err(error) = super::file::ConfigFile::parse(path, text) {
+        assert!(!error.to_string().contains('\n'));
+    }
+    if let Ok(from) = parse_mailbox(text) {
+        assert!(AsRef::<str>::as_ref(&from.email).is_ascii());
+    }
+}

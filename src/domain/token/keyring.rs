@@ -1,0 +1,226 @@
+//! Derives tokens from the server key (HKDF, RFC 5869; HMAC, RFC 2104), and verifies them.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::csrf::{CsrfBinding, CsrfKey};
+use super::format::{MalformedToken, TOKEN_VERSION, Token, TokenKind};
+use super::ids::{PasswordLinkId, RedeemId};
+
+/// The minimum length of a server key.
+pub const MIN_SERVER_KEY_BYTES: usize = 32;
+
+/// The key that tokens of one kind are derived from, itself derived from a server key.
+struct DerivationKey {
+    kind: TokenKind,
+    /// Four bits of the key's derivation that distinguish keys, in the low bits of the header.
+    key_number: u8,
+    key: SecretSlice<u8>,
+}
+
+impl DerivationKey {
+    fn new(kind: TokenKind, purpose: &[u8], server_key: &[u8]) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(None, server_key);
+        let mut okm = [0_u8; 33];
+        // HKDF fails only for more than 255 × 32 bytes (RFC 5869).
+        let expanded = hkdf.expand(purpose, &mut okm);
+        debug_assert!(expanded.is_ok());
+        let [number, key @ ..] = okm;
+        Self { kind, key_number: number & 0x0f, key: SecretSlice::from(key.to_vec()) }
+    }
+
+    fn derive(&self, id: Uuid) -> Token {
+        let mut token =
+            Token { kind: self.kind, header: TOKEN_VERSION << 4 | self.key_number, id, secret: [0; 16] };
+        if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.key.expose_secret()) {
+            mac.update(&token.authenticated_bytes());
+            if let Some(half) = mac.finalize().into_bytes().first_chunk() {
+                token.secret = *half;
+            }
+        }
+        token
+    }
+}
+
+/// The keys of one kind: the current one and, during a key rotation, the previous one.
+struct DerivationKeys {
+    current: DerivationKey,
+    previous: Option<DerivationKey>,
+}
+
+impl DerivationKeys {
+    fn new(kind: TokenKind, purpose: &[u8], current: &[u8], previous: Option<&[u8]>) -> Self {
+        let key = |server_key| DerivationKey::new(kind, purpose, server_key);
+        Self { current: key(current), previous: previous.map(key) }
+    }
+
+    /// The id in a token of this kind that was derived from one of the keys.
+    fn verify(&self, text: &str) -> Result<Uuid, MalformedToken> {
+        let token = Token::parse(self.current.kind, text)?;
+        let matches = std::iter::once(&self.current).chain(&self.previous).any(|key| {
+            let expected = key.derive(token.id);
+            expected.header == token.header && bool::from(expected.secret.ct_eq(&token.secret))
+        });
+        if matches { Ok(token.id) } else { Err(MalformedToken) }
+    }
+}
+
+/// Derives and verifies tokens with the server key. During a key rotation, it also accepts
+/// redeem tokens and password links derived from the previous key.
+pub struct Keyring {
+    redeem: DerivationKeys,
+    password_links: DerivationKeys,
+    csrf: CsrfKey,
+}
+
+/// The server key is too short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be at least {MIN_SERVER_KEY_BYTES} bytes long")]
+pub struct ServerKeyTooShort;
+
+impl Keyring {
+    /// Takes the current and the previous server key.
+    pub fn new(current: &[u8], previous: Option<&[u8]>) -> Result<Self, ServerKeyTooShort> {
+        if current.len() < MIN_SERVER_KEY_BYTES
+            || previous.is_some_and(|key| key.len() < MIN_SERVER_KEY_BYTES)
+        {
+            return Err(ServerKeyTooShort);
+        }
+        Ok(Self {
+            redeem: DerivationKeys::new(TokenKind::Redeem, b"countersign redeem v1", current, previous),
+            password_links: DerivationKeys::new(
+                TokenKind::PasswordLink,
+                b"countersign password v1",
+                current,
+                previous,
+            ),
+            csrf: CsrfKey::new(current),
+        })
+    }
+
+    /// The redeem token with this id.
+    pub fn redeem_token(&self, id: RedeemId) -> Token {
+        self.redeem.current.derive(id.0)
+    }
+
+    /// The token of the password link with this id.
+    pub fn password_link_token(&self, id: PasswordLinkId) -> Token {
+        self.password_links.current.derive(id.0)
+    }
+
+    /// The CSRF token in all forms with this binding.
+    pub fn csrf_token(&self, binding: CsrfBinding) -> String {
+        URL_SAFE_NO_PAD.encode(self.csrf.derive(binding))
+    }
+
+    /// Whether `text` is the CSRF token of this binding, in constant time.
+    pub fn is_csrf_token(&self, binding: CsrfBinding, text: &str) -> bool {
+        let expected = self.csrf.derive(binding);
+        URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| expected.ct_eq(token.as_slice()).into())
+    }
+
+    /// The id in a valid redeem token.
+    pub fn verify_redeem_token(&self, text: &str) -> Result<RedeemId, MalformedToken> {
+        self.redeem.verify(text).map(RedeemId)
+    }
+
+    /// The id in a valid token of a password link.
+    pub fn verify_password_link_token(&self, text: &str) -> Result<PasswordLinkId, MalformedToken> {
+        self.password_links.verify(text).map(PasswordLinkId)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::timestamp::Timestamp;
+    use crate::domain::token::{Entropy, SessionId};
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
+
+    fn keyring(current: u8, previous: Option<u8>) -> Keyring {
+        Keyring::new(&[current; 32], previous.map(|byte| [byte; 32]).as_ref().map(|key| key.as_slice()))
+            .unwrap()
+    }
+
+    fn entropy(byte: u8) -> Entropy {
+        Entropy::new([byte; 10], [byte; 16])
+    }
+
+    #[test]
+    fn a_redeem_token_verifies_with_the_current_and_the_previous_key() {
+        let id = RedeemId(entropy(3).uuid(NOW));
+        let text = keyring(1, None).redeem_token(id).expose();
+        assert_eq!(keyring(1, None).verify_redeem_token(&text), Ok(id));
+        assert_eq!(keyring(2, Some(1)).verify_redeem_token(&text), Ok(id));
+        assert_eq!(keyring(2, None).verify_redeem_token(&text), Err(MalformedToken));
+    }
+
+    #[test]
+    fn a_password_link_token_is_not_a_redeem_token_of_the_same_id() {
+        let id = PasswordLinkId(entropy(3).uuid(NOW));
+        let text = keyring(1, None).password_link_token(id).expose();
+        assert!(text.starts_with("csp_"));
+        assert_eq!(keyring(1, None).verify_password_link_token(&text), Ok(id));
+        assert_eq!(keyring(2, Some(1)).verify_password_link_token(&text), Ok(id));
+        assert_eq!(keyring(2, None).verify_password_link_token(&text), Err(MalformedToken));
+        let redeem = keyring(1, None).redeem_token(RedeemId(id.0)).expose();
+        assert_ne!(redeem[4..], text[4..]);
+        assert!(keyring(1, None).verify_password_link_token(&redeem.replace("csr_", "csp_")).is_err());
+        assert!(keyring(1, None).verify_redeem_token(&text.replace("csp_", "csr_")).is_err());
+    }
+
+    #[test]
+    fn a_short_server_key_is_refused() {
+        assert_eq!(Keyring::new(&[0; 31], None).unwrap_err(), ServerKeyTooShort);
+        assert_eq!(Keyring::new(&[0; 32], Some(&[0; 31])).unwrap_err(), ServerKeyTooShort);
+    }
+
+    #[test]
+    fn a_csrf_token_is_bound_to_one_browser_or_session() {
+        let (keyring, ids) = (keyring(1, None), [1, 2].map(|byte| entropy(byte).uuid(NOW)));
+        let binding = CsrfBinding::Browser(ids[0]);
+        let token = keyring.csrf_token(binding);
+        assert!(keyring.is_csrf_token(binding, &token));
+        for other in [CsrfBinding::Browser(ids[1]), CsrfBinding::Session(SessionId(ids[0]))] {
+            assert!(!keyring.is_csrf_token(other, &token), "{other:?}");
+        }
+        for text in ["", "AAAA", &token[1..], &format!("{token}A")] {
+            assert!(!keyring.is_csrf_token(binding, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_prints_no_secret() {
+        let token = keyring(1, None).redeem_token(RedeemId(entropy(3).uuid(NOW)));
+        let shown = format!("{token:?} {:?} {:?} {:?}", token.digest(), keyring(1, None), entropy(3));
+        assert_eq!(shown, "csr_… TokenDigest(…) Keyring(…) Entropy(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_character_never_verifies(at in 0_usize..48, to in "[A-Za-z0-9_=+/ -]") {
+            let keyring = keyring(1, None);
+            let id = RedeemId(entropy(3).uuid(NOW));
+            let text = keyring.redeem_token(id).expose();
+            let mut changed = text.clone();
+            changed.replace_range(at..=at, &to);
+            prop_assert_eq!(keyring.verify_redeem_token(&changed).is_ok(), changed == text);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Names, URIs and numbers that every resource uses.
+
+use std::fmt::Display;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+/// The maximum number of objects in a page, of ids in a set and of values in a filter.
+pub(super) const MAX_ITEMS: usize = 1_000;
+
+/// The path prefix of a request. URIs in the response start with the same prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ApiPrefix {
+    /// `/api/`
+    Unversioned,
+    /// `/api/v1/`
+    V1,
+}
+
+impl ApiPrefix {
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Unversioned => "/api/",
+            Self::V1 => "/api/v1/",
+        }
+    }
+
+    /// The URI of a resource's list.
+    pub(super) fn list_uri(self, kind: ResourceKind) -> String {
+        format!("{}{}/", self.path(), kind.name())
+    }
+
+    /// The URI of one object.
+    pub(super) fn detail_uri(self, kind: ResourceKind, id: impl Display) -> String {
+        format!("{}{}/{id}/", self.path(), kind.name())
+    }
+
+    /// The URI of a resource's schema.
+    pub(super) fn schema_uri(self, kind: ResourceKind) -> String {
+        format!("{}{}/schema/", self.path(), kind.name())
+    }
+}
+
+impl FromRequest for ApiPrefix {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(request.app_data().copied().unwrap_or(Self::Unversioned)))
+    }
+}
+
+/// The resources, by their names in URIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResourceKind {
+    Account,
+    Audit,
+    Block,
+    Bundle,
+    BundlePermission,
+    BundlePermissionRequest,
+    User,
+}
+
+impl ResourceKind {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Audit,
+        Self::Block,
+        Self::Bundle,
+        Self::BundlePermission,
+        Self::BundlePermissionRequest,
+        Self::User,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Audit => "audit",
+            Self::Block => "block",
+            Self::Bundle => "bundle",
+            Self::BundlePermission => "bundle_permission",
+            Self::BundlePermissionRequest => "bundle_permission_request",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Parses a non-negative number in decimal digits.
+pub(super) fn parse_decimal(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}

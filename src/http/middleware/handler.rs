@@ -1,0 +1,61 @@
+//! The middleware of each resource: early rejection, the deadline, and panics.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::Method;
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use futures_util::FutureExt;
+
+use super::cross_site::reject_cross_site;
+use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
+use crate::http::extract::body::MAX_BODY_BYTES;
+use crate::http::state::AppState;
+use crate::{deadline, failpoints};
+
+/// Runs a handler within the request's deadline. The resource's API renders the error if the
+/// request is rejected, the handler panics, or it exceeds the deadline.
+///
+/// An `Err` is the response to a request that was dropped with its handler.
+pub async fn run_handler(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Some(error) = reject_early(&request) {
+        let response = error.to_response(request.request());
+        return Ok(request.into_response(response));
+    }
+    let renderer = ErrorRenderer::from_request(request.request());
+    let context = ErrorContext::from_request(request.request());
+    let handling = async {
+        failpoints::fail_point("handler.panic");
+        next.call(request).await
+    };
+    let error = match AssertUnwindSafe(deadline::run(handling)).catch_unwind().await {
+        Ok(Some(handled)) => return handled,
+        Ok(None) => ApiError::OutcomeUnknown,
+        Err(_) => ApiError::Internal,
+    };
+    let response = renderer.render(&error, &context);
+    Err(InternalError::from_response(error, response).into())
+}
+
+/// Checks what needs neither the body nor the caller.
+fn reject_early(request: &ServiceRequest) -> Option<ApiError> {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length
+        .and_then(|length| length.parse::<u64>().ok())
+        .is_some_and(|length| length > MAX_BODY_BYTES as u64)
+    {
+        return Some(ApiError::PayloadTooLarge);
+    }
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    let state = request.app_data::<Data<AppState>>()?;
+    reject_cross_site(request.request(), &state.config).err()
+}

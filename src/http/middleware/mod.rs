@@ -1,0 +1,7 @@
+//! What happens to a request before and after its handler. [`request`] wraps the app,
+//! [`handler`] wraps each resource.
+
+pub mod cross_site;
+pub mod handler;
+pub mod request;
+pub mod response_delay;

@@ -1,0 +1,106 @@
+//! The middleware of the app: the request id, the log line, the metrics, and the headers of
+//! every response.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+
+use super::response_delay;
+use crate::entropy;
+use crate::http::server::idle_timeout::Activity;
+use crate::http::state::AppState;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers of a response whose handler does not set them: do not store it, load nothing for
+/// it, send no referrer from it, and do not show it in a frame.
+const DEFAULT_HEADERS: [(HeaderName, &str); 4] = [
+    (CACHE_CONTROL, "no-store"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (REFERRER_POLICY, "no-referrer"),
+    (X_FRAME_OPTIONS, "DENY"),
+];
+
+/// The middleware of the app. It logs the pattern of the route, never the path or the query,
+/// which may contain tokens.
+pub async fn request_middleware<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let started = Instant::now();
+    let _in_flight = request.conn_data::<Rc<Activity>>().map(Activity::begin_request);
+    let id = request_id(&request);
+    let method = request.method().clone();
+    let state = request.app_data::<Data<AppState>>().cloned();
+    let record = |route: &str, status: StatusCode| {
+        let took = started.elapsed();
+        if let Some(state) = &state {
+            state.metrics.record_request(&method, route, status, took);
+        }
+        tracing::info!(
+            %method,
+            route,
+            status = status.as_u16(),
+            duration_us = took.as_micros() as u64,
+            request_id = id.to_str().unwrap_or_default(),
+            "request"
+        );
+    };
+    match next.call(request).await {
+        Ok(mut response) => {
+            // A server without limits is a server whose capacity is being measured.
+            if state.as_ref().is_none_or(|state| state.config.limits.are_enforced()) {
+                response_delay::apply(response.response(), started.elapsed()).await;
+            }
+            record(response.request().match_pattern().as_deref().unwrap_or("unmatched"), response.status());
+            add_common_headers(response.response_mut(), &id, &state);
+            Ok(response)
+        }
+        // The handler panicked or exceeded its deadline: its request, with the pattern of the
+        // route, was dropped.
+        Err(error) => {
+            let mut response = error.error_response();
+            record("aborted", response.status());
+            add_common_headers(&mut response, &id, &state);
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+fn add_common_headers<B>(response: &mut HttpResponse<B>, id: &HeaderValue, state: &Option<Data<AppState>>) {
+    if state.as_ref().is_some_and(|state| state.shutdown.is_draining()) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in DEFAULT_HEADERS {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// Returns the request's `X-Request-Id` if it is valid, or a new id.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let is_valid = |id: &&HeaderValue| {
+        (1..=64).contains(&id.len())
+            && id.as_bytes().iter().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(c))
+    };
+    if let Some(id) = request.headers().get(X_REQUEST_ID).filter(is_valid) {
+        return id.clone();
+    }
+    let id = entropy::uuid();
+    HeaderValue::from_str(&id.simple().to_string()).unwrap_or(HeaderValue::from_static("none"))
+}

@@ -1,0 +1,5 @@
+//! The HTTP server: connections, timeouts and shutdown.
+
+pub mod build;
+pub mod idle_timeout;
+pub mod shutdown;

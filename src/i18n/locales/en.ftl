@@ -1,0 +1,659 @@
+# Messages in English, in the order of the pages that show them. All languages have the same
+# keys with the same arguments; a test compares them.
+
+# --- Common
+skip = Skip to main content
+nav = Main navigation
+nav-home = Home
+nav-requests = Requests
+nav-access = Access
+nav-tokens = Export tokens
+nav-keys = API keys
+nav-account = Account
+nav-staff = Administration
+sign-out = Sign out
+signed-in-as = You are signed in as { $email }.
+
+datetime-format = { $day } { $month } { $year }, { $time } UTC
+month-1 = January
+month-2 = February
+month-3 = March
+month-4 = April
+month-5 = May
+month-6 = June
+month-7 = July
+month-8 = August
+month-9 = September
+month-10 = October
+month-11 = November
+month-12 = December
+
+# Rights, after “they may”
+right-anyone = see what anyone can see
+right-read = view your data
+right-get = download your data
+right-write = change and delete your data
+right-admin = manage your data
+right-owner = have full control of your data
+# Rights to another user’s data
+others-right-anyone = see what anyone can see
+others-right-read = view the data
+others-right-get = download the data
+others-right-write = change and delete the data
+others-right-admin = manage the data
+others-right-owner = have full control of the data
+
+# --- Errors
+error-title = Something went wrong
+error-unauthenticated = You are not signed in. Sign in and try again.
+error-forbidden = You do not have permission to do this, or the request came from another website. Nothing was changed.
+error-not-found = Page not found. It may not exist, or you may not have access to it.
+error-method-not-allowed = This page does not support this action. Go back and try again.
+error-bad-request = Some of the form is missing or not valid. Nothing was changed. Go back, check your entries and try again.
+error-too-large = The data you sent is too large. Nothing was changed.
+error-body-timeout = The connection was too slow. Nothing was changed. Try again.
+error-rate-limited = Too many requests. Nothing was changed. Wait { $duration } and try again.
+error-busy = The server is busy. Nothing was changed. Wait a moment and try again.
+error-unavailable = The service is unavailable at the moment. Nothing was changed. Try again in a few minutes.
+error-outcome-unknown = The server took too long to respond. Your change may or may not have been saved. Check before you try again.
+error-internal = There was a problem on our side. Your change may or may not have been saved. Check before you try again.
+error-stale-form = This form has expired. Nothing was changed. Reload the page and try again.
+
+# --- Sign-in
+sign-in-title = Sign in
+sign-in = Sign in
+sign-in-failed = Wrong email or password.
+sign-in-rate-limited = Too many attempts. Wait { $duration } and try again.
+email = Email
+password = Password
+
+# --- Approving a request
+redeem-title = Permission request
+redeem-sign-in = Someone asks for your permission. Sign in to see the request and to approve or decline it. If you do nothing, nothing changes.
+redeem-intro = Someone asks for your permission:
+rights-if-approved = If you approve, they can:
+rights-granted = They can:
+redeem-expires = This request expires on
+redeem-ignore = If you do nothing, nothing changes and the request expires.
+approve = Approve
+decline = Decline
+redeem-approved-title = Request approved
+redeem-approved-text = { $by } now has your permission: { $bundle }.
+redeem-approved-revoke-hint = You can revoke this permission at any time, here or under “Access”.
+revoke-permission = Revoke permission
+redeem-declined-title = Request declined
+redeem-declined-text = No permission was given, and the link no longer works.
+redeem-inactive-title = This link is not valid
+redeem-inactive-text = The link has already been used, has expired, was withdrawn, was replaced by a newer link, or is incomplete. Nothing was changed.
+redeem-wrong-account-title = This link is for another account
+redeem-wrong-account-text = This request was sent to another account. Nothing was changed. If you have several accounts, sign in with the email address that received the request.
+redeem-request-again = Ask { $name } to send a new request
+redeem-request-again-subject = Please send me a new permission request
+
+# --- Mails (ASCII only, so that a saved mail is readable as text)
+weekday-and-datetime = { $day }, { $datetime }
+day-1 = Monday
+day-2 = Tuesday
+day-3 = Wednesday
+day-4 = Thursday
+day-5 = Friday
+day-6 = Saturday
+day-7 = Sunday
+mail-hello = Hello { $name },
+mail-button-fallback = If the button does not work, copy this link into your browser:
+# After the name of the requester
+mail-request-intro = asks for your permission:
+mail-request-intro-with-bundle = asks for your permission: "{ $bundle }".
+mail-request-subject = { $name } asks for your permission: { $bundle }
+mail-request-rights = If you approve, they can:
+mail-request-until-revoked = You can revoke the permission at any time.
+mail-request-button = View request
+mail-request-sign-in = To approve or decline, sign in as { $email }.
+mail-request-open = To view the request, and then approve or decline it, open this link and sign in as { $email }:
+mail-request-link-expiry = This link works once, only for you. The request expires on { $until }.
+mail-request-ignore = Don't know this person, or don't want to give permission? You can ignore this email: nothing changes, and the request expires. You can also open the link and decline.
+mail-request-sender = Sent by { $server }, where this request was created.
+mail-password-link-expiry = This link works once and expires on { $until }. If you request another link, only the newest one works.
+mail-password-sender = Sent by { $server }.
+mail-new-account-subject = Set up your account
+mail-new-account-reason = An account was created for you at { $server }. You sign in as { $email }.
+mail-new-account-next-step = Choose a password to start using it.
+mail-new-account-button = Choose a password
+mail-new-account-open = To choose a password, open this link:
+mail-new-account-ignore = If you did not expect this email, you can ignore it. No one can use the account without this link.
+mail-password-reset-subject = Reset your password
+mail-password-reset-reason = We received a request to reset the password for { $email } at { $server }.
+mail-password-reset-next-step = After you set a new password, you are signed out on all devices.
+mail-password-reset-button = Reset password
+mail-password-reset-open = To reset your password, open this link:
+mail-password-reset-ignore = If you did not request this, you can ignore this email. Your password stays the same, and no one can change it without this link.
+
+# --- Passwords and the account
+sign-in-forgot-password = Forgot your password?
+forgot-title = Reset your password
+forgot-intro = Enter the email address of your account. We will send you a link to set a new password. This also works if you do not have a password yet.
+forgot-send = Send link
+forgot-back = Back to sign-in
+forgot-sent-title = Check your email
+forgot-sent-text = If there is an account with this address, we have sent it a link to set a new password. The link works once. If you request another one, only the newest link works. The email can take a few minutes. Check your spam folder too.
+set-password-title = Choose a password
+set-password-intro = You will use this password to sign in.
+set-password-submit = Save password
+set-password-hint = When you save it, you are signed in here and signed out on all other devices.
+set-password-inactive-title = This link is not valid
+set-password-inactive-text = The link has already been used, has expired, was replaced by a newer link, or is incomplete. Nothing was changed. You can request a new link at any time.
+set-password-new-link = Send a new link
+password-new = New password
+password-rule = At least 8 characters. Several unrelated words are easy to remember and hard to guess.
+password-confirm = Confirm new password
+password-too-short = The password is too short. Use at least 8 characters.
+password-too-long = The password is too long. Use a shorter one.
+password-unusable = The password contains a character that is not allowed, such as a line break. Remove it and try again.
+password-mismatch = The passwords do not match. Enter the same password twice.
+account-title = Your account
+account-sessions = Signed-in devices
+account-current-session = This device
+account-since = Signed in on
+account-address = IP address { $address }
+account-end-session = Sign out
+account-end-session-label = Sign out: { $client }
+account-end-other-sessions = Sign out on all other devices
+account-more-sessions = { $count ->
+    [one] And 1 more device.
+   *[other] And { $count } more devices.
+ }
+account-password = Change your password
+account-current-password = Current password
+account-wrong-password = The current password is wrong. Try again.
+account-password-hint = When you change it, you are signed out on all other devices.
+account-change-password = Change password
+account-flash-password = Your password was changed. You are signed out on all other devices.
+account-flash-session = The device was signed out.
+account-flash-sessions = You are signed out on all other devices.
+client-on-system = { $client } on { $system }
+client-unknown = Unknown browser
+
+# --- Roles in a hub
+role-guest = Guest
+role-contributor = Contributor
+role-designer = Designer
+role-manager = Manager
+role-admin = Admin
+role-owner = Owner
+
+# --- Staff
+staff-nav = Administration
+staff-overview = Overview
+staff-users = Users
+staff-hubs = Hubs
+staff-bundles = Bundles
+staff-mail = Email
+staff-name = Name
+staff-first-name = First name
+staff-last-name = Last name
+staff-description = Description
+staff-state = Status
+staff-role = Role
+staff-actions = Actions
+staff-add = Add
+staff-save = Save
+staff-search = Search
+staff-date = { $day } { $month }
+staff-day = Day
+staff-declined = Declined
+staff-expired = Expired
+staff-error-email = Enter an email address in the correct format, like name@example.com.
+staff-error-email-taken = A user with this email address already exists.
+staff-error-person-name = Enter a name on one line, with at most 150 characters.
+staff-error-unknown-user = No user has this email address. Add the user first, under “Users”.
+staff-error-hub-id = Enter an ID with 1 to 64 characters.
+staff-error-hub-taken = A hub with this ID already exists. Choose another ID.
+staff-error-name = Enter a name on one line, with at most 100 characters.
+staff-error-bundle-name = Enter a name on one line, with 1 to 100 characters.
+staff-error-description = Enter a description on one line, with at most 1,000 characters.
+staff-error-rights = Select at least one right.
+
+# --- Staff: the overview
+staff-chart-title = Requests in the last 30 days
+staff-chart-text = Total: { $requested } created, { $approved } approved, { $declined } declined, { $expired } expired, { $mail_failed } emails rejected. The table below shows the figures for each day.
+staff-chart-day = { $date }: { $requested } created, { $approved } approved, { $declined } declined, { $expired } expired, { $mail_failed } emails rejected
+staff-chart-empty = No requests yet.
+staff-chart-max = Maximum: { $count } a day
+staff-chart-requested = Created
+staff-chart-approved = Approved
+staff-chart-not-granted = Declined or expired
+staff-chart-mail-failed = Emails rejected
+staff-chart-sampled = These figures are estimates: 1 in { $weight } requests was counted and multiplied by { $weight }.
+staff-chart-table = Show as table
+staff-numbers = At a glance
+staff-number-users = Users
+staff-number-unsent-mails = Emails in queue
+staff-number-oldest = Oldest since
+staff-number-failed-mails = Rejected emails
+staff-number-failed-mails-link = View rejected emails
+staff-health = System status
+staff-health-database = Database
+staff-health-registry = Registry
+staff-health-mailer = Email delivery
+staff-health-ok = Working
+staff-health-failing = Not working
+
+# --- Staff: users
+staff-users-search = Search by email or name
+staff-users-empty = No users found.
+staff-users-added = User added.
+staff-users-disabled = User disabled. Their sessions, API keys and export tokens no longer work.
+staff-users-enabled = User enabled.
+staff-users-not-yourself = You cannot disable your own account. Ask another administrator.
+staff-user-add = Add a user
+staff-user-staff = Administrator
+staff-user-staff-hint = Administrators can see these pages and create permission requests on behalf of any user.
+staff-user-active = Active
+staff-user-disabled = Disabled
+staff-user-staff-badge = Administrator
+staff-user-you = You
+staff-user-disable = Disable
+staff-user-disable-label = Disable { $email }
+staff-user-enable = Enable
+staff-user-enable-label = Enable { $email }
+
+# --- Staff: hubs
+staff-hubs-intro = A hub is a workspace. Its admins and owner can create export tokens.
+staff-hubs-search = Search by ID or name
+staff-hubs-empty = No hubs found.
+staff-hubs-all = All hubs
+staff-hub-title = Hub { $id }
+staff-hub-add = Add a hub
+staff-hub-id = ID
+staff-hub-id-hint = Clients and file servers use this ID. You cannot change it later.
+staff-hub-owner = Owner’s email
+staff-hub-empty = This hub has no members.
+staff-hub-grant = Assign role
+staff-hub-grant-hint = If the user already has a role in this hub, the new role replaces it.
+staff-hub-revoke = Remove role
+staff-hub-revoke-label = Remove the role of { $email }
+staff-hub-added = Hub added.
+staff-hub-granted = Role assigned.
+staff-hub-revoked = Role removed. The user’s export tokens for this hub no longer work.
+staff-hub-no-role = This user has no role in this hub. Nothing was changed.
+
+# --- Staff: bundles
+staff-bundles-intro = A bundle is a named set of rights that users can request from each other.
+staff-bundles-empty = No bundles yet. Add one so that users can request permissions.
+staff-bundles-all = All bundles
+staff-bundles-added = Bundle added.
+staff-bundles-changed = Bundle saved.
+staff-bundles-deleted = Bundle deleted.
+staff-bundle-title = Bundle { $id }
+staff-bundle-add = Add a bundle
+staff-bundle-name-hint = This name appears in emails, for example “Sleep”.
+staff-bundle-rights = Rights
+staff-bundle-change-hint = You can change the name and description at any time. You cannot change the rights while the bundle is part of an active permission or a pending request.
+staff-bundle-rights-in-use = Nothing was changed. These rights are part of an active permission or a pending request. To offer other rights, add another bundle.
+staff-bundle-delete = Delete bundle
+staff-bundle-delete-text = This also deletes all past requests for this bundle. This cannot be undone.
+staff-bundle-in-use = Nothing was deleted. This bundle is part of an active permission or a pending request.
+
+# --- Staff: mail
+staff-mail-filter = Filter emails
+staff-mail-filter-all = All
+staff-mail-filter-unsent = In queue
+staff-mail-filter-failed = Rejected
+staff-mail-filter-sent = Sent
+staff-mail-to = To
+staff-mail-created = Created
+staff-mail-attempts = Attempts
+staff-mail-error = Last error
+staff-mail-next-attempt = Next attempt:
+staff-mail-retry = Send now
+staff-mail-retried = The email is next in the queue.
+staff-mail-not-retried = Nothing was changed. This email cannot be sent now: it was already sent, is being sent, or was cancelled.
+staff-mail-empty-all = No emails yet.
+staff-mail-empty-unsent = No emails in the queue.
+staff-mail-empty-failed = No rejected emails.
+staff-mail-empty-sent = No emails sent yet.
+mail-state-waiting = In queue
+mail-state-sending = Sending
+mail-state-sent = Sent
+mail-state-failed = Rejected
+mail-state-cancelled = Cancelled
+
+# --- Saved mails of a server without SMTP
+mailbox-title = Mailbox
+mailbox-intro = This server has no SMTP server configured. It saves emails as files in { $directory }, and this page shows all of them. Only someone on this computer can see this page, and it disappears when you configure an SMTP server.
+mailbox-empty = No emails yet. An email appears here when someone requests a permission.
+mailbox-all = All emails
+mailbox-subject = Subject
+mailbox-no-subject = (no subject)
+mailbox-from = From
+mailbox-to = To
+mailbox-date = Date
+mailbox-text-only = This is the plain-text version. Email programs show the same content as HTML.
+
+# --- History of a request
+timeline-title = Request { $number }
+timeline-summary = { $allowed } asks { $target } for this permission.
+timeline-summary-direct = { $target } gave { $allowed } this permission.
+timeline-heading = History
+timeline-staff = An administrator
+timeline-operator = The server operator
+timeline-requested = { $who } created the request.
+timeline-granted-directly = { $who } gave this permission directly, without a request.
+timeline-mail-queued = An email with the link was queued.
+timeline-mail-sent = The email was sent.
+timeline-mail-failed = The email was rejected and will not be sent again.
+timeline-mail-cancelled = The email was cancelled because the request was already closed.
+timeline-mail-deferred = The email could not be sent. The next attempt is at this time.
+timeline-mail-error-mailbox = The recipient’s mailbox did not accept it.
+timeline-mail-error-server = The mail server did not accept it or could not be reached.
+timeline-mail-attempts = { $count ->
+    [one] 1 attempt so far.
+   *[other] { $count } attempts so far.
+ }
+timeline-link-opened = { $count ->
+    [one] The link was opened once.
+   *[other] The link was opened { $count } times, most recently at this time.
+ }
+timeline-link-opened-hint = Email programs and virus scanners also open links. This does not change the request.
+timeline-viewed = { $count ->
+    [one] { $who } viewed the request.
+   *[other] { $who } viewed the request { $count } times, most recently at this time.
+ }
+timeline-pending = The request expires at this time unless { $who } decides before.
+timeline-approved = { $who } approved the request.
+timeline-declined = { $who } declined the request.
+timeline-withdrawn = { $who } withdrew the request.
+timeline-replaced = A newer request for the same permission replaced this one.
+timeline-expired = The request expired before { $who } decided.
+timeline-revoked = { $who } revoked the permission.
+timeline-given-up = { $who } gave up the permission.
+timeline-inactive = The permission has since been revoked.
+timeline-still-active = The permission is active. It was also given in another way.
+timeline-audit-link = View in audit log
+
+# --- Audit log
+audit-title = Audit log
+audit-intro = Who did what, when and from where. Newest first. Dates are in UTC.
+activity-title = Activity
+activity-intro = What you did, and what others did that concerns you. Newest first. Dates are in UTC. Only you and administrators can see the IP addresses of your own activity.
+audit-action = Action
+audit-any-action = All actions
+audit-actor = User (email or number)
+audit-subject = Subject
+audit-subject-hint = For example, request:12
+audit-from = From date
+audit-to = To date
+audit-search = Search
+audit-error-action = Unknown action. Choose one from the list.
+audit-error-person = No user has this email or number.
+audit-error-from = Enter a date like 2030-01-31.
+audit-error-to = Enter a date like 2030-01-31.
+audit-empty = No entries found. Try a different search.
+audit-newest = Newest
+audit-older = Older
+audit-you = You
+audit-anonymous = Someone who was not signed in
+audit-action-export-created = Export token created
+audit-action-export-revoked = Export token revoked
+audit-action-request-created = Request created
+audit-action-request-resent = Request email sent again
+audit-action-request-replaced = Request replaced by a newer one
+audit-action-request-approved = Request approved
+audit-action-request-declined = Request declined
+audit-action-request-withdrawn = Request withdrawn
+audit-action-permission-granted = Permission given
+audit-action-permission-revoked = Permission revoked or given up
+audit-action-block-created = User blocked
+audit-action-block-deleted = User unblocked
+audit-action-operation-abandoned = Operation abandoned before it was completed
+audit-action-user-added = User added
+audit-action-user-renamed = User name changed
+audit-action-user-password-set = Password set
+audit-action-user-password-link-sent = Password link emailed
+audit-action-user-disabled = User disabled
+audit-action-user-enabled = User enabled
+audit-action-session-opened = Signed in
+audit-action-session-closed = Signed out
+audit-action-key-created = API key created
+audit-action-key-revoked = API key revoked
+audit-action-hub-added = Hub added
+audit-action-hub-granted = Hub role assigned
+audit-action-hub-revoked = Hub role removed
+audit-action-bundle-added = Bundle added
+audit-action-bundle-changed = Bundle changed
+audit-action-bundle-deleted = Bundle deleted
+audit-action-mail-retried = Email queued again
+audit-action-users-imported = Users imported
+audit-action-requests-imported = Requests imported
+audit-action-records-purged = Old records deleted
+
+# --- Home and lists
+home-welcome = Hello, { $name }.
+home-pending = Waiting for you
+home-empty = No requests are waiting for you
+home-empty-text = When someone asks for your permission, the request appears here and in your email.
+home-expires = This request expires on
+home-review = View request
+home-block = Block requests from { $name }
+home-block-text = Pending requests from { $name } will be declined, and { $name } cannot send you new ones. Permissions you have given stay active. You can unblock { $name } under “Requests”.
+home-block-confirm = Block requests
+home-overview = Your account at a glance
+home-requests = Your requests
+home-requests-count = { $count ->
+    [0] No pending requests.
+    [one] 1 pending request.
+   *[other] { $count } pending requests.
+}
+home-granted = Permissions you gave
+home-granted-count = { $count ->
+    [0] No active permissions.
+    [one] 1 active permission.
+   *[other] { $count } active permissions.
+}
+home-received = Permissions you have
+home-received-count = { $count ->
+    [0] No active permissions.
+    [one] 1 active permission.
+   *[other] { $count } active permissions.
+}
+home-tokens = Export tokens
+home-tokens-count = { $count ->
+    [0] No active tokens.
+    [one] 1 active token.
+   *[other] { $count } active tokens.
+}
+home-keys = API keys
+home-keys-count = { $count ->
+    [0] No active API keys.
+    [one] 1 active API key.
+   *[other] { $count } active API keys.
+}
+list-nav = Pagination
+list-range = { $first } to { $last }
+list-previous = Previous
+list-next = Next
+list-range-of-total = { $first } to { $last } of { $total }
+list-past-end = There are no more entries. Go back to the previous page.
+list-actions = Actions
+back = Back
+copy = Copy
+copied = Copied
+shown-once-notice = Copy it now. You will not be able to see it again.
+
+flash-declined = Request declined. No permission was given.
+flash-blocked = User blocked. Their pending requests were declined.
+flash-requested = Request created. The email will be sent shortly.
+flash-withdrawn = Request withdrawn. The link in the email no longer works.
+flash-resent = We are sending the email again, with the same link.
+flash-mail-pending = No new email was sent. The previous one is still in the queue.
+flash-unblocked = User unblocked. They can send you requests again.
+flash-revoked = Permission revoked.
+flash-given-up = You gave up this permission.
+flash-token-revoked = Token revoked. It no longer works.
+flash-key-revoked = API key revoked. It stops working within 5 seconds.
+
+# --- Requests
+requests-title = Requests
+requests-intro = Permissions that you have requested from other users.
+requests-pending = Pending
+requests-empty = No pending requests
+requests-empty-text = Request a permission, and the other person gets an email to approve or decline it.
+requests-target = User
+requests-bundle = Permission
+requests-created = Requested on
+requests-expires = Expires on
+requests-mail = Email
+requests-resend = Resend email
+requests-withdraw = Withdraw
+requests-withdraw-text = The link in the email will stop working.
+requests-withdraw-confirm = Withdraw request
+requests-closed = Recently closed
+requests-outcome = Outcome
+requests-request-again = Request again
+request-mail-none = Unknown
+request-mail-queued = Queued
+request-mail-sending = Sending
+request-mail-delayed = Delayed
+request-mail-sent = Sent
+request-mail-failed = Rejected
+request-mail-next-attempt = Next attempt on
+outcome-approved = Approved, since revoked
+outcome-active = Approved, active
+outcome-granted = Given directly, since revoked
+outcome-declined = Declined
+outcome-withdrawn = Withdrawn
+outcome-replaced = Replaced
+outcome-expired = Expired
+blocked-title = Blocked users
+blocked-text = These users cannot send you requests.
+blocked-user = User
+blocked-unblock = Unblock
+new-request-title = Request a permission
+new-request-intro = The other person gets an email with a link, signs in, and approves or declines. You get no access before they approve.
+new-request-email = Email of the other person
+new-request-bundle = Permission
+new-request-days = Expires after (days)
+new-request-days-hint = { $default } if you leave this empty, { $max } at most.
+new-request-fixed-expiry = The request expires after { $default }.
+duration-days = { $count ->
+    [one] 1 day
+   *[other] { $count } days
+ }
+duration-hours = { $count ->
+    [one] 1 hour
+   *[other] { $count } hours
+ }
+duration-minutes = { $count ->
+    [one] 1 minute
+   *[other] { $count } minutes
+ }
+duration-seconds = { $count ->
+    [one] 1 second
+   *[other] { $count } seconds
+ }
+new-request-submit = Send request
+new-request-error-unknown-user = There is no account with this email. Check the address.
+new-request-error-self = This is your own email. Enter the email of another person.
+new-request-error-blocked = This user does not accept requests from you.
+new-request-error-granted = You already have this permission.
+new-request-error-bundle = This permission is no longer available. Choose another one.
+new-request-error-days = Enter a whole number of days within the allowed range.
+new-request-empty = No permissions available
+new-request-empty-text = An administrator has to set up permissions first.
+
+# --- Permissions
+access-title = Access
+access-bundle = Permission
+access-granted-at = Active since
+access-granted = Permissions you gave
+access-granted-text = These users have your permission. You can revoke it at any time.
+access-granted-party = User
+access-granted-revoke = Revoke
+access-granted-revoke-text = { $name } will no longer have your permission: { $bundle }. To get it back, they must send you a new request.
+access-granted-empty = You have not given any permissions
+access-granted-empty-text = When you approve a request, the permission appears here.
+access-received = Permissions you have
+access-received-text = These users have given you permission.
+access-received-party = User
+access-received-revoke = Give up
+access-received-revoke-text = You will no longer have this permission from { $name }: { $bundle }. To get it back, you must send a new request.
+access-received-empty = You have no permissions yet
+access-received-empty-text = When someone approves your request, the permission appears here.
+
+# --- Export tokens
+tokens-title = Export tokens
+tokens-intro = An export token gives anyone who has it access to one file or folder in a hub, until it expires or you revoke it.
+tokens-empty = No export tokens yet
+tokens-empty-text = Create a token to share a file or folder with someone who has no account.
+token-new = New token
+token-create = Create token
+token-created = Token created
+token-value = Token
+token-back = All tokens
+token-qr = QR code of the token
+token-hub = Hub
+token-in-hub = in hub { $hub }
+token-node = File or folder
+token-node-hint = The ID of the file or folder in the hub.
+token-rights = Rights
+token-rights-legend = Anyone with this token can
+token-right-anyone = see what anyone can see
+token-right-read = view it
+token-right-get = download it
+token-right-write = change and delete it
+token-right-admin = manage it
+token-right-owner = have full control of it
+token-hours = Expires
+token-hours-1 = In 1 hour
+token-hours-24 = In 1 day
+token-hours-168 = In 7 days
+token-hours-720 = In 30 days
+token-hours-8760 = In 1 year
+token-hours-0 = Never
+token-status = Status
+token-active = Active
+token-expired = Expired
+token-revoked = Revoked
+token-expires = expires on
+token-no-expiry = does not expire
+token-uses = Used
+token-use-count = { $count ->
+    [0] Never
+    [one] Once
+   *[other] { $count } times
+}
+token-last-used = last used on
+token-revoke = Revoke
+token-revoke-text = The token will stop working immediately. This cannot be undone.
+token-error-hub = You cannot create a token with these rights in this hub. You must be an admin of the hub and have these rights yourself.
+token-error-node = Enter the ID of a file or folder, with at most 255 characters.
+token-error-rights = Select at least one right.
+token-error-hours = Choose when the token expires.
+token-no-hubs = You are not an admin of any hub
+token-no-hubs-text = Only admins and owners of a hub can create tokens. Ask the hub’s owner to give you the admin role.
+
+# --- API keys
+keys-title = API keys
+keys-intro = An API key lets a program act on your behalf without your password.
+keys-empty = No API keys yet
+keys-empty-text = Create one key for each program, so that you can revoke them separately.
+key-new = New API key
+key-create = Create API key
+key-created = API key created
+key-value = API key
+key-back = All API keys
+key-label = Name
+key-label-hint = What you use the key for. Only you can see this.
+key-unnamed = Unnamed
+key-scope = Scope
+key-scope-all = Full access
+key-scope-all-hint = The key can do everything that you can do.
+key-scope-introspect = Check export tokens only
+key-scope-introspect-hint = For file servers that check whether a token is valid.
+key-created-at = Created on
+key-status = Status
+key-active = Active
+key-revoked = Revoked
+key-revoke = Revoke
+key-revoke-text = Programs that use this key will lose access. This cannot be undone.
+key-error-label = Enter a name on one line, with at most 100 characters.

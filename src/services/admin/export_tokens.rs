@@ -1,0 +1,35 @@
+//! Export tokens of any user.
+
+use std::collections::HashMap;
+
+use crate::domain::export_token::ExportTokenStatus;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{Email, UserId};
+use crate::services::DbWork;
+use crate::store::export_tokens::{self, ExportFilter, ListedExport};
+use crate::store::users;
+
+/// The newest export tokens and the email addresses of their creators.
+pub struct NewestExportTokens {
+    pub tokens: Vec<ListedExport>,
+    pub creators: HashMap<UserId, Email>,
+    /// The time at which the tokens were read.
+    pub now: Timestamp,
+}
+
+/// The newest export tokens, at most `limit`.
+pub fn newest(limit: i64) -> impl DbWork<NewestExportTokens> {
+    let filter = ExportFilter {
+        creator: None,
+        statuses: vec![ExportTokenStatus::Active, ExportTokenStatus::Expired, ExportTokenStatus::Revoked],
+        before: None,
+        limit,
+        offset: 0,
+    };
+    move |conn| {
+        let now = conn.now()?;
+        let tokens = export_tokens::list(conn, &filter, now)?;
+        let creators = users::emails_by_id(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
+        Ok(NewestExportTokens { tokens, creators, now })
+    }
+}

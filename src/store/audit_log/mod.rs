@@ -1,0 +1,16 @@
+//! The audit log: who did what to what, when and from where.
+//!
+//! An entry is written in the transaction of its operation, so that it also proves that the
+//! operation was committed.
+
+mod approvals;
+mod entry_id;
+mod plan;
+mod read;
+mod write;
+
+pub use plan::AuditLogFilter;
+pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
+pub use write::{NewAuditEntry, delete_expired, record};
+
+pub(super) use write::{InsertAuditEntries, insert, insert_statement, record_affecting, was_committed};

@@ -1,0 +1,156 @@
+//! Writing and deleting audit entries.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use uuid::Uuid;
+
+use super::entry_id::min_id_at;
+use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::entropy;
+use crate::store::bulk::bulk;
+use crate::store::schema::audit_log::dsl;
+use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use crate::store::{Backend, Conn, with_backend};
+
+/// An entry to be written.
+#[derive(Clone, Debug)]
+pub struct NewAuditEntry {
+    pub id: Uuid,
+    pub at: Timestamp,
+    pub context: AuditContext,
+    pub action: AuditAction,
+    /// The type and the id of the subject, for example `request:12`.
+    pub subject: String,
+    /// Users other than the actor who see the entry in their own audit log.
+    pub affected_users: [Option<UserId>; 2],
+}
+
+impl NewAuditEntry {
+    /// An entry for an operation that happens now. Of the affected users, the first two other
+    /// than the actor are kept.
+    pub fn new(
+        now: Timestamp,
+        context: &AuditContext,
+        action: AuditAction,
+        subject: String,
+        affected: &[UserId],
+    ) -> Self {
+        let mut others = affected.iter().copied().filter(|user| context.actor != Some(*user));
+        Self {
+            id: entropy::token().uuid(now),
+            at: now,
+            context: context.clone(),
+            action,
+            subject,
+            affected_users: [others.next(), others.next()],
+        }
+    }
+}
+
+bulk! {
+    InsertAuditEntries {
+        id: SqlUuid => DbUuid,
+        at: SqlTimestamp => DbTimestamp,
+        actor: Nullable<BigInt> => Option<i64>,
+        action: Text => &'static str,
+        subject: Text => &'a str,
+        ip: Nullable<Text> => Option<String>,
+        user_agent: Nullable<Text> => Option<&'a str>,
+        affected_user_1: Nullable<BigInt> => Option<i64>,
+        affected_user_2: Nullable<BigInt> => Option<i64>,
+    }
+    "INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent, affected_user_1, affected_user_2) \
+     SELECT * FROM" w "WHERE true ON CONFLICT (id) DO NOTHING"
+}
+
+/// Writes one entry. The affected user is the one that the subject names, if any.
+pub fn record(
+    conn: &mut Conn,
+    context: &AuditContext,
+    action: AuditAction,
+    subject: String,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let affected = user_of_subject(action, &subject);
+    insert(conn, &[NewAuditEntry::new(now, context, action, subject, affected.as_slice())])
+}
+
+/// Writes one entry that affects a user whom the subject does not name.
+pub(in crate::store) fn record_affecting(
+    conn: &mut Conn,
+    affected: UserId,
+    context: &AuditContext,
+    action: AuditAction,
+    subject: String,
+    now: Timestamp,
+) -> QueryResult<()> {
+    insert(conn, &[NewAuditEntry::new(now, context, action, subject, &[affected])])
+}
+
+/// The user of the subjects `user:<id>` and `hub:<hub>/user:<id>`. An action about a user that
+/// is not about their account, such as blocking them, does not affect them.
+fn user_of_subject(action: AuditAction, subject: &str) -> Option<UserId> {
+    let id = match subject.split_once(':')? {
+        ("user", id) if action.name().starts_with("user.") => id,
+        ("hub", member) => member.rsplit_once("/user:")?.1,
+        _ => return None,
+    };
+    id.parse().ok().map(UserId)
+}
+
+/// Writes entries, except those whose id exists.
+pub(in crate::store) fn insert(conn: &mut Conn, entries: &[NewAuditEntry]) -> QueryResult<()> {
+    insert_statement(entries).run(conn).map(drop)
+}
+
+/// Whether the transaction with this entry was committed. If it was not, it never will be.
+///
+/// Inserts `operation.abandoned` under the entry's id. If a transaction that has inserted the
+/// entry is still open, the unique id makes this insert wait for its end. A statement that has
+/// not reached the database yet finds the id taken, and does nothing.
+pub(in crate::store) fn was_committed(conn: &mut Conn, entry: &NewAuditEntry) -> QueryResult<bool> {
+    let abandoned =
+        NewAuditEntry { action: AuditAction::OperationAbandoned, affected_users: [None; 2], ..entry.clone() };
+    insert(conn, std::slice::from_ref(&abandoned))?;
+    let stored = dsl::audit_log.filter(dsl::id.eq(DbUuid(entry.id))).select(dsl::action);
+    let action: String = with_backend!(conn, c => stored.first(c))?;
+    Ok(action != abandoned.action.name())
+}
+
+/// The statement that inserts entries.
+pub(in crate::store) fn insert_statement(entries: &[NewAuditEntry]) -> InsertAuditEntries<'_> {
+    let mut rows = InsertAuditEntries::default();
+    for entry in entries {
+        let [first, second] = entry.affected_users;
+        rows.push((
+            DbUuid(entry.id),
+            DbTimestamp(entry.at),
+            entry.context.actor.map(|user| user.0),
+            entry.action.name(),
+            &entry.subject,
+            entry.context.ip.map(|address| address.to_string()),
+            entry.context.user_agent.as_deref(),
+            first.map(|user| user.0),
+            second.map(|user| user.0),
+        ));
+    }
+    rows
+}
+
+/// Deletes entries that were written before `cutoff`, at most `limit`, and returns their number.
+/// Entries that another transaction is deleting are skipped.
+pub fn delete_expired(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResult<usize> {
+    conn.disable_statement_timeout()?;
+    let expired = dsl::audit_log
+        .filter(dsl::id.lt(DbUuid(min_id_at(cutoff))))
+        .order(dsl::id)
+        .limit(limit)
+        .select(dsl::id);
+    let expired: Vec<DbUuid> = match &mut conn.backend {
+        Backend::Postgres(pg) => expired.for_update().skip_locked().load(&mut **pg)?,
+        Backend::Sqlite(sqlite) => expired.load(&mut **sqlite)?,
+    };
+    with_backend!(conn, c => diesel::delete(dsl::audit_log.filter(dsl::id.eq_any(&expired))).execute(c))
+}

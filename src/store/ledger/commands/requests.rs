@@ -1,0 +1,293 @@
+//! Creating, redeeming and closing requests, and resending their mail.
+
+use std::sync::Arc;
+
+use diesel::QueryResult;
+
+use crate::domain::audit::AuditAction;
+use crate::domain::block::Block;
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::permission_request::{
+    IdempotencyMatch, NewPermissionRequest, PermissionRequest, Redemption, RequestError, RequestId,
+    RequestOutcome,
+};
+use crate::domain::rate_limit::{QuotaStatus, RateLimited};
+use crate::domain::terms::Terms;
+use crate::domain::token::RedeemId;
+use crate::domain::user::{Authority, UserId};
+use crate::domain::validated_text::IdempotencyKey;
+use crate::store::ledger::batch::Batch;
+use crate::store::ledger::command::{Command, OperationContext};
+use crate::store::ledger::guard::invariant_violation;
+use crate::store::ledger::load::RowSelection;
+use crate::store::ledger::request_rows::RequestWrite;
+use crate::store::ledger::row_key::RowKey;
+use crate::store::participants::Participants;
+
+/// How a command names a request.
+#[derive(Clone, Copy, Debug)]
+pub enum RequestRef {
+    /// By its token, which only the target has.
+    Token(RedeemId),
+    Id(RequestId),
+}
+
+/// Why a request was not created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateRequestError {
+    #[error("the permission is already active")]
+    AlreadyGranted,
+    #[error("the idempotency key was used for a different request")]
+    IdempotencyKeyConflict,
+    #[error("the target has blocked the requester")]
+    Blocked,
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
+}
+
+/// Why a mail was not sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResendMailError {
+    /// The requester has no such pending request.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The previous mail has not been sent yet.
+    #[error("a mail about this request is already queued")]
+    AlreadyPending,
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
+}
+
+/// Requests a permission. A pending request with the same terms is replaced.
+#[derive(Clone, Debug)]
+pub struct CreateRequest(pub NewPermissionRequest);
+
+impl Command for CreateRequest {
+    /// The request, the seconds until it expires, and the requester's quotas; no quotas
+    /// if the idempotency key matched an earlier request.
+    type Reply = Result<(PermissionRequest, i64, Vec<QuotaStatus>), CreateRequestError>;
+
+    fn row_key(&self) -> Option<RowKey> {
+        Some(RowKey::Terms(self.0.terms))
+    }
+
+    fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
+        let Self(new) = self;
+        rows.requests.terms.push(new.terms);
+        rows.requests.idempotency_keys.extend(new.idempotency_key.clone().map(|key| (new.asked_by, key)));
+        rows.permissions.push(new.terms);
+        rows.constraints.blocks.insert(Block::from_terms(new.terms));
+        rows.constraints.add_limits(context.limits.for_request(new));
+        rows.constraints.add_limits(context.limits.for_unknown_references(new.asked_by));
+    }
+
+    fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
+        let Self(new) = self;
+        let now = batch.now;
+        let writes = &mut batch.writes;
+        let has_same_key = |request: &PermissionRequest| {
+            new.idempotency_key.is_some()
+                && request.idempotency_key == new.idempotency_key
+                && request.asked_by == new.asked_by
+        };
+        if let Some(row) = writes.requests.iter_mut().find(|row| has_same_key(&row.request)) {
+            let earlier = &mut row.request;
+            match earlier.match_idempotency(new, now) {
+                Some(IdempotencyMatch::Replay) => {
+                    return Ok((earlier.clone(), earlier.seconds_left(now), Vec::new()));
+                }
+                Some(IdempotencyMatch::Conflict) => return Err(CreateRequestError::IdempotencyKeyConflict),
+                None => {
+                    earlier.idempotency_key = None;
+                    writes.expired_keys.push(earlier.id);
+                }
+            }
+        }
+        // Checked first, so that the errors below do not reveal whether the target exists.
+        writes.constraints.check_limit(context.limits.for_unknown_references(new.asked_by), now)?;
+        if batch.permissions.contains_key(&new.terms) {
+            return Err(CreateRequestError::AlreadyGranted);
+        }
+        if writes.constraints.is_blocked(&Block::from_terms(new.terms)) {
+            return Err(CreateRequestError::Blocked);
+        }
+        let quotas = writes.constraints.consume_limit(&context.limits.for_request(new), now)?;
+        for row in writes.requests.iter_mut().filter(|row| row.request.terms == new.terms) {
+            if row.request.replace(now).is_ok() {
+                row.mark(RequestWrite::Close);
+                let action = AuditAction::RequestReplaced;
+                writes.audit_entries.add_request(action, &context.audit, &row.request, now);
+            }
+        }
+        let request = PermissionRequest {
+            id: RequestId::UNASSIGNED,
+            redeem_id: RedeemId(context.entropy.uuid(now)),
+            terms: new.terms,
+            asked_by: new.asked_by,
+            redeem_page: new.redeem_page.clone(),
+            created_at: now,
+            expires_at: now.plus_seconds(new.lifetime_seconds),
+            idempotency_key: new.idempotency_key.clone(),
+            closed: None,
+        };
+        writes.audit_entries.add_request(AuditAction::RequestCreated, &context.audit, &request, now);
+        writes.requests.insert(request.clone());
+        Ok((request, new.lifetime_seconds, quotas))
+    }
+
+    fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
+        if let Ok((request, seconds_left, _)) = reply {
+            let written = batch.writes.requests.get(request.redeem_id);
+            *request = written.ok_or_else(|| invariant_violation("a created request is missing"))?.clone();
+            *seconds_left = request.seconds_left(batch.now);
+        }
+        Ok(())
+    }
+}
+
+/// Redeems a request, as its target.
+#[derive(Clone, Debug)]
+pub struct Redeem {
+    pub id: RedeemId,
+    pub by: UserId,
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Command for Redeem {
+    /// The active permission, and the users and bundles that it refers to.
+    type Reply = Result<(BundlePermission, Arc<Participants>), RequestError>;
+
+    fn row_key(&self) -> Option<RowKey> {
+        Some(RowKey::Redeem(self.id))
+    }
+
+    fn is_optimistic(&self) -> bool {
+        true
+    }
+
+    fn select_rows(&self, _: &OperationContext, rows: &mut RowSelection) {
+        rows.requests.redeem_ids.push(self.id);
+    }
+
+    fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
+        let Self { id, by, idempotency_key } = self;
+        let now = batch.now;
+        let row = batch.writes.requests.get_mut(*id).ok_or(RequestError::NotPending)?;
+        let terms = row.request.terms;
+        let already_active = batch.permissions.contains_key(&terms);
+        let redemption = row.request.redeem(*by, idempotency_key.as_ref(), already_active, now)?;
+        batch.permissions.extend(row.request.permission().map(|permission| (terms, permission)));
+        if redemption == Redemption::First {
+            row.mark(RequestWrite::Close);
+            let audit_entries = &mut batch.writes.audit_entries;
+            audit_entries.add_request(AuditAction::RequestApproved, &context.audit, &row.request, now);
+        }
+        match batch.permissions.get(&terms) {
+            Some(permission) => Ok((*permission, Arc::clone(&batch.participants))),
+            // A replay, after the permission has been revoked.
+            None => Err(RequestError::NotPending),
+        }
+    }
+
+    fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
+        match reply {
+            // An earlier operation of the batch granted the permission.
+            Ok((permission, _)) if permission.id == BundlePermissionId::UNASSIGNED => {
+                *permission = batch.written_permission(permission.terms)?;
+                Ok(())
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Declines or withdraws a request.
+#[derive(Clone, Debug)]
+pub struct CloseRequest {
+    pub which: RequestRef,
+    pub by: Authority,
+}
+
+impl Command for CloseRequest {
+    type Reply = Result<RequestOutcome, RequestError>;
+
+    fn row_key(&self) -> Option<RowKey> {
+        Some(match self.which {
+            RequestRef::Token(id) => RowKey::Redeem(id),
+            RequestRef::Id(id) => RowKey::Request(id),
+        })
+    }
+
+    fn is_optimistic(&self) -> bool {
+        matches!(self.which, RequestRef::Token(_))
+    }
+
+    fn select_rows(&self, _: &OperationContext, rows: &mut RowSelection) {
+        match self.which {
+            RequestRef::Token(id) => rows.requests.redeem_ids.push(id),
+            RequestRef::Id(id) => rows.requests.numbers.push(id),
+        }
+    }
+
+    fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
+        let Self { which, by } = *self;
+        let row = match which {
+            RequestRef::Token(id) => batch.writes.requests.get_mut(id),
+            RequestRef::Id(id) => batch.writes.requests.by_id_mut(id),
+        };
+        let row = row.ok_or(RequestError::NotPending)?;
+        // Only the target can use the token.
+        if matches!(which, RequestRef::Token(_)) && by != Authority::User(row.request.terms.target) {
+            return Err(RequestError::NotAParty);
+        }
+        let outcome = row.request.close(by, batch.now)?;
+        row.mark(RequestWrite::Close);
+        let action = if outcome == RequestOutcome::Declined {
+            AuditAction::RequestDeclined
+        } else {
+            AuditAction::RequestWithdrawn
+        };
+        batch.writes.audit_entries.add_request(action, &context.audit, &row.request, batch.now);
+        Ok(outcome)
+    }
+}
+
+/// Sends the mail of a pending request again, with the same link, as its requester.
+#[derive(Clone, Debug)]
+pub struct ResendMail {
+    pub id: RequestId,
+    /// The request's terms, which determine the rate limits.
+    pub terms: Terms,
+    pub by: UserId,
+}
+
+impl Command for ResendMail {
+    type Reply = Result<(), ResendMailError>;
+
+    fn row_key(&self) -> Option<RowKey> {
+        Some(RowKey::Request(self.id))
+    }
+
+    fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
+        rows.requests.numbers.push(self.id);
+        rows.pending_mails.push(self.id);
+        rows.constraints.add_limits(context.limits.for_mail(self.terms, self.by));
+    }
+
+    fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
+        let Self { id, terms, by } = *self;
+        let row = batch.writes.requests.by_id_mut(id).filter(|row| row.request.terms == terms);
+        let request = &row.ok_or(RequestError::NotPending)?.request;
+        request.check_resend(by, batch.now)?;
+        if batch.pending_mails.contains(&id) {
+            return Err(ResendMailError::AlreadyPending);
+        }
+        let limits = context.limits.for_mail(terms, by);
+        batch.writes.constraints.consume_limit(&limits, batch.now)?;
+        batch.pending_mails.insert(id);
+        batch.writes.resent_mails.push(id);
+        let audit_entries = &mut batch.writes.audit_entries;
+        audit_entries.add_request(AuditAction::RequestResent, &context.audit, request, batch.now);
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Loading and locking the rows of a batch.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use diesel::QueryResult;
+
+use super::batch::Batch;
+use super::constraints::{ConstraintSelection, RequestConstraints};
+use super::persist::PendingWrites;
+use super::request_rows::RequestRows;
+use crate::domain::hub::HubId;
+use crate::domain::permission_request::RequestId;
+use crate::domain::terms::Terms;
+use crate::domain::token::ExportId;
+use crate::domain::user::UserId;
+use crate::failpoints::fail_point;
+use crate::store::outbox::OutboxKind;
+use crate::store::requests::{self, RequestSelector};
+use crate::store::requests_with_parties::{self, RequestsWithParties};
+use crate::store::{Conn, export_tokens, hubs, outbox, permissions};
+
+/// How a batch prevents its rows from changing between decision and write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConcurrencyMode {
+    /// No locks: the batch reads, decides, and writes in one statement that fails if any
+    /// of its rows has changed. This takes two round trips to the database.
+    Optimistic,
+    /// Row locks.
+    Locked,
+    /// Row locks, and a check for active permissions with the terms of every request. A
+    /// pending request and an active permission with the same terms are rare, so only a
+    /// batch that violated a constraint checks for both.
+    LockedWithRecheck,
+}
+
+/// The rows that the commands of a batch need.
+#[derive(Debug, Default)]
+pub struct RowSelection {
+    pub(super) constraints: ConstraintSelection,
+    pub(super) requests: RequestSelector,
+    /// The terms whose active permission is needed.
+    pub(super) permissions: Vec<Terms>,
+    pub(super) exports: Vec<ExportId>,
+    /// The hubs and the users whose privilege in them is needed.
+    pub(super) privileges: Vec<(HubId, UserId)>,
+    /// The requests whose pending mails are needed.
+    pub(super) pending_mails: Vec<RequestId>,
+}
+
+impl Batch {
+    /// Loads the selected rows; locks them unless the mode is optimistic.
+    pub(super) fn load(conn: &mut Conn, selection: RowSelection, mode: ConcurrencyMode) -> QueryResult<Self> {
+        fail_point("ledger.panic");
+        let RowSelection {
+            constraints,
+            requests: selector,
+            permissions: mut terms,
+            exports,
+            privileges,
+            pending_mails,
+        } = selection;
+        let constraints = RequestConstraints::load(conn, &constraints)?;
+        let exports = if exports.is_empty() { Vec::new() } else { export_tokens::lock(conn, &exports)? };
+        let (requests, with_parties) = if selector.redeem_ids.is_empty() {
+            (requests::lock(conn, &selector)?, RequestsWithParties::default())
+        } else if selector.is_by_token_only() {
+            let lock = mode != ConcurrencyMode::Optimistic;
+            let mut loaded = requests_with_parties::load(conn, &selector.redeem_ids, lock)?;
+            (std::mem::take(&mut loaded.requests), loaded)
+        } else {
+            (
+                requests::lock(conn, &selector)?,
+                requests_with_parties::load(conn, &selector.redeem_ids, false)?,
+            )
+        };
+        let recheck_all = mode == ConcurrencyMode::LockedWithRecheck;
+        let to_recheck = requests.iter().filter(|request| recheck_all || request.closed.is_some());
+        terms.extend(to_recheck.map(|request| request.terms));
+        let permissions = if terms.is_empty() { Vec::new() } else { permissions::by_terms(conn, &terms)? };
+        let pending_mails = if pending_mails.is_empty() {
+            HashSet::new()
+        } else {
+            outbox::pending(conn, OutboxKind::Mail, &pending_mails)?
+        };
+        let privileges = if privileges.is_empty() {
+            HashMap::new()
+        } else {
+            let keys: Vec<(&str, UserId)> =
+                privileges.iter().map(|(hub, user)| (hub.as_str(), *user)).collect();
+            hubs::privileges(conn, &keys)?
+        };
+        Ok(Self {
+            now: match with_parties.read_at {
+                Some(now) => now,
+                // Read after the locks, because waiting for them takes time.
+                None => conn.now()?,
+            },
+            participants: Arc::new(with_parties.participants),
+            privileges,
+            exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
+            permissions: permissions.into_iter().map(|permission| (permission.terms, permission)).collect(),
+            pending_mails,
+            writes: PendingWrites {
+                constraints,
+                requests: RequestRows::new(requests),
+                ..PendingWrites::default()
+            },
+        })
+    }
+}

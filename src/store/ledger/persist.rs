@@ -1,0 +1,120 @@
+//! The pending writes of a batch, and their execution under locks.
+//!
+//! A batch has two executors: [`persist_locked`], and
+//! [`persist_single_statement`](super::redeem_statement::persist_single_statement).
+//! Both destructure [`PendingWrites`] completely, so that a new kind of write does not
+//! compile until both handle it.
+
+use diesel::QueryResult;
+use uuid::Uuid;
+
+use super::audit::PendingAuditEntries;
+use super::constraints::RequestConstraints;
+use super::guard::expect_rows;
+use super::request_rows::{RequestRows, RequestWrite};
+use crate::domain::export_token::ExportToken;
+use crate::domain::permission_request::{PermissionRequest, RequestId};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::token::{ExportId, TokenDigest};
+use crate::entropy;
+use crate::store::outbox::{OutboxKind, OutboxSubject};
+use crate::store::{Conn, audit_log, export_tokens, outbox, requests};
+
+/// Everything that a batch writes.
+#[derive(Debug, Default)]
+pub(super) struct PendingWrites {
+    /// The blocks and rate limits, with their changes.
+    pub constraints: RequestConstraints,
+    pub new_exports: Vec<(ExportToken, TokenDigest)>,
+    pub revoked_exports: Vec<ExportId>,
+    /// The requests, each with its write. The users' counters and the mails of new
+    /// requests follow from these.
+    pub requests: RequestRows,
+    /// The requests whose idempotency key has expired and is used for a new request.
+    pub expired_keys: Vec<RequestId>,
+    /// The requests whose mail is sent again.
+    pub resent_mails: Vec<RequestId>,
+    pub audit_entries: PendingAuditEntries,
+}
+
+/// Writes the changes to rows that are locked, in the caller's transaction, and assigns
+/// ids to the new requests.
+pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: Timestamp) -> QueryResult<()> {
+    let PendingWrites {
+        constraints,
+        new_exports,
+        revoked_exports,
+        requests,
+        expired_keys,
+        resent_mails,
+        audit_entries,
+    } = writes;
+    constraints.persist(conn, now)?;
+    if !new_exports.is_empty() {
+        export_tokens::insert(conn, new_exports)?;
+    }
+    if !revoked_exports.is_empty() {
+        expect_rows(export_tokens::revoke(conn, revoked_exports, now)?, revoked_exports.len())?;
+    }
+    if !expired_keys.is_empty() {
+        requests::clear_create_keys(conn, expired_keys)?;
+    }
+    persist_requests(conn, requests, now)?;
+    insert_mails(conn, resent_mails.iter().copied(), now)?;
+    requests.counter_deltas().write(conn)?;
+    audit_entries.assign_ids(requests);
+    if !audit_entries.entries().is_empty() {
+        audit_log::insert(conn, audit_entries.entries())?;
+    }
+    Ok(())
+}
+
+fn persist_requests(conn: &mut Conn, rows: &mut RequestRows, now: Timestamp) -> QueryResult<()> {
+    let (mut new, mut closed, mut revoked) = (Vec::new(), Vec::new(), Vec::new());
+    for (write, request) in rows.pending() {
+        match write {
+            RequestWrite::Insert => new.push(request),
+            RequestWrite::Close => closed.push(request),
+            RequestWrite::RevokePermission => revoked.push(request.id),
+        }
+    }
+    if !revoked.is_empty() {
+        expect_rows(requests::revoke_permissions(conn, &revoked)?, revoked.len())?;
+    }
+    if !closed.is_empty() {
+        let expected = closed.len();
+        expect_rows(requests::close_statement(closed.into_iter()).run(conn)?, expected)?;
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    // Replicas that insert requests with the same terms wait for each other in one order.
+    new.sort_by_key(|request| request.terms);
+    let inserted_ids = requests::insert(conn, &new)?;
+    expect_rows(inserted_ids.len(), new.len())?;
+    let mut to_mail = Vec::new();
+    for (redeem_id, id) in inserted_ids {
+        let Some(row) = rows.get_mut(redeem_id) else { continue };
+        row.request.id = id;
+        if needs_mail(&row.request) {
+            to_mail.push(id);
+        }
+    }
+    insert_mails(conn, to_mail.into_iter(), now)
+}
+
+/// Whether a new request is mailed to its target; a permission that was granted directly
+/// is not.
+fn needs_mail(request: &PermissionRequest) -> bool {
+    request.permission().is_none()
+}
+
+fn insert_mails(
+    conn: &mut Conn,
+    requests: impl Iterator<Item = RequestId>,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let mails: Vec<(Uuid, OutboxSubject)> =
+        requests.map(|id| (entropy::token().uuid(now), OutboxSubject::Request(id))).collect();
+    if mails.is_empty() { Ok(()) } else { outbox::insert(conn, OutboxKind::Mail, &mails, now) }
+}

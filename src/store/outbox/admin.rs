@@ -1,0 +1,192 @@
+//! The mails of the outbox as operators and requesters see them.
+
+use std::collections::HashMap;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use uuid::Uuid;
+
+use super::item::{OutboxKind, OutboxResult, OutboxSubject};
+use crate::domain::permission_request::RequestId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::schema::outbox;
+use crate::store::types::{DbTimestamp, DbUuid};
+use crate::store::{Conn, LimitOffset, with_backend};
+
+/// The condition of the index `outbox_failed`, literally: a bound parameter would hide it from
+/// the planner.
+const FAILED: &str = "result = 'failed'";
+
+/// A mail and the state of its delivery.
+#[derive(Clone, Debug)]
+pub struct OutboxMail {
+    pub id: Uuid,
+    pub subject: OutboxSubject,
+    pub created_at: Timestamp,
+    /// The time of the next attempt, or the end of the lease.
+    pub due_at: Timestamp,
+    pub attempts: i32,
+    pub leased: bool,
+    pub finished_at: Option<Timestamp>,
+    /// The name of an [`OutboxResult`].
+    pub result: Option<String>,
+    /// The last error of the mail server.
+    pub last_error: Option<String>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = outbox)]
+struct MailRow {
+    id: DbUuid,
+    request_id: Option<i64>,
+    password_link_id: Option<DbUuid>,
+    created_at: DbTimestamp,
+    due_at: DbTimestamp,
+    attempts: i32,
+    lease: Option<DbUuid>,
+    finished_at: Option<DbTimestamp>,
+    result: Option<String>,
+    last_error: Option<String>,
+}
+
+impl OutboxMail {
+    /// The result; before there is one, `sending` or `waiting`.
+    pub fn status(&self, now: Timestamp) -> &str {
+        let pending = if self.leased && self.due_at > now { "sending" } else { "waiting" };
+        self.result.as_deref().unwrap_or(pending)
+    }
+
+    fn from_row(row: MailRow) -> QueryResult<Self> {
+        Ok(Self {
+            id: row.id.0,
+            subject: OutboxSubject::from_columns(row.request_id, row.password_link_id)?,
+            created_at: row.created_at.0,
+            due_at: row.due_at.0,
+            attempts: row.attempts,
+            leased: row.lease.is_some(),
+            finished_at: row.finished_at.map(|at| at.0),
+            result: row.result,
+            last_error: row.last_error,
+        })
+    }
+}
+
+/// A filter on the state of a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailFilter {
+    All,
+    Pending,
+    Finished(OutboxResult),
+}
+
+/// All mails.
+macro_rules! mails {
+    () => {
+        outbox::table.filter(outbox::kind.eq(OutboxKind::Mail.name()))
+    };
+}
+
+fn load_mails(rows: Vec<MailRow>) -> QueryResult<Vec<OutboxMail>> {
+    rows.into_iter().map(OutboxMail::from_row).collect()
+}
+
+/// Makes an unsent mail without a lease due immediately. Returns whether there is such a mail.
+pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
+    let unsent = outbox::result.is_null().or(outbox::result.eq(OutboxResult::Failed.name()));
+    with_backend!(conn, c => diesel::update(mails!())
+        .filter(outbox::id.eq(DbUuid(id)).and(outbox::lease.is_null()).and(unsent.assume_not_null()))
+        .set((
+            outbox::due_at.eq(DbTimestamp(now)),
+            outbox::finished_at.eq(None::<DbTimestamp>),
+            outbox::result.eq(None::<String>),
+        ))
+        .execute(c))
+    .map(|rows| rows > 0)
+}
+
+/// The newest mails, newest first.
+pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<OutboxMail>> {
+    list(conn, MailFilter::All, LimitOffset { limit, offset: 0 })
+}
+
+/// A page of the mails, newest first. Pending mails are listed by due time, latest first. Each
+/// filter reads an index up to the end of the page.
+pub fn list(conn: &mut Conn, filter: MailFilter, page: LimitOffset) -> QueryResult<Vec<OutboxMail>> {
+    macro_rules! page_of {
+        ($mails:expr) => {
+            with_backend!(conn, c => $mails
+                .limit(page.limit)
+                .offset(page.offset)
+                .select(MailRow::as_select())
+                .load(c))
+        };
+    }
+    let newest_first = outbox::id.desc();
+    load_mails(match filter {
+        MailFilter::All => page_of!(mails!().order(newest_first)),
+        MailFilter::Pending => {
+            page_of!(mails!().filter(outbox::finished_at.is_null()).order(outbox::due_at.desc()))
+        }
+        MailFilter::Finished(OutboxResult::Failed) => {
+            page_of!(mails!().filter(sql::<Bool>(FAILED)).order(newest_first))
+        }
+        MailFilter::Finished(result @ (OutboxResult::Sent | OutboxResult::Cancelled)) => {
+            page_of!(mails!().filter(outbox::result.eq(result.name())).order(newest_first))
+        }
+    }?)
+}
+
+/// The mails about a request, oldest first.
+pub fn by_request(conn: &mut Conn, request: RequestId) -> QueryResult<Vec<OutboxMail>> {
+    by_requests(conn, &[request])
+}
+
+/// The latest mail of each request that has one.
+pub fn latest_by_request(
+    conn: &mut Conn,
+    requests: &[RequestId],
+) -> QueryResult<HashMap<RequestId, OutboxMail>> {
+    let by_request = by_requests(conn, requests)?.into_iter().filter_map(|mail| match mail.subject {
+        OutboxSubject::Request(id) => Some((id, mail)),
+        OutboxSubject::PasswordLink(_) => None,
+    });
+    // Of several mails about one request, the last one replaces the others.
+    Ok(by_request.collect())
+}
+
+fn by_requests(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<Vec<OutboxMail>> {
+    let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
+    load_mails(with_backend!(conn, c => mails!()
+        .filter(outbox::request_id.eq_any(&ids))
+        .order(outbox::id)
+        .select(MailRow::as_select())
+        .load(c))?)
+}
+
+/// The creation times of the newest failed mails, at most `limit`.
+pub fn newest_failed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Timestamp>> {
+    let created: Vec<DbTimestamp> = with_backend!(conn, c => mails!()
+        .filter(sql::<Bool>(FAILED))
+        .order(outbox::id.desc())
+        .limit(limit)
+        .select(outbox::created_at)
+        .load(c))?;
+    Ok(created.into_iter().map(|at| at.0).collect())
+}
+
+/// The number of failed mails.
+pub fn count_failed(conn: &mut Conn) -> QueryResult<i64> {
+    with_backend!(conn, c => mails!().filter(sql::<Bool>(FAILED)).count().get_result(c))
+}
+
+/// The creation time of the oldest pending mail.
+pub fn oldest_pending(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
+    let oldest: Option<DbTimestamp> = with_backend!(conn, c => mails!()
+        .filter(outbox::finished_at.is_null())
+        .select(outbox::created_at)
+        .order(outbox::created_at)
+        .first(c)
+        .optional())?;
+    Ok(oldest.map(|at| at.0))
+}

@@ -1,0 +1,177 @@
+//! The queue: inserting, claiming and finishing items.
+//!
+//! A lease is an id of its own, and its end is the item's `due_at`. Updates under a lease affect
+//! only the items that still have it, and return their ids.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use uuid::Uuid;
+
+use super::item::{OutboxKind, OutboxResult, OutboxSubject};
+use crate::domain::permission_request::RequestId;
+use crate::domain::timestamp::Timestamp;
+use crate::store::bulk::bulk;
+use crate::store::schema::outbox;
+use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use crate::store::{Backend, Conn, with_backend};
+
+/// An item that this process may deliver until the lease ends.
+#[derive(Clone, Debug)]
+pub struct ClaimedItem {
+    pub id: Uuid,
+    /// Delivery attempts, including the one that the claim is for.
+    pub attempts: i32,
+    pub subject: OutboxSubject,
+}
+
+bulk! {
+    InsertItems {
+        id: SqlUuid => DbUuid,
+        kind: Text => &'static str,
+        request_id: Nullable<BigInt> => Option<i64>,
+        password_link_id: Nullable<SqlUuid> => Option<DbUuid>,
+        created_at: SqlTimestamp => DbTimestamp,
+    }
+    "INSERT INTO outbox (id, kind, request_id, password_link_id, created_at, due_at, attempts) \
+     SELECT id, kind, request_id, password_link_id, created_at, created_at, 0 FROM" w ""
+}
+
+/// Updates the unfinished items that are still under a lease, and returns their ids.
+macro_rules! update_leased {
+    ($conn:expr, $lease:expr, $ids:expr, $set:expr) => {{
+        let ids: Vec<DbUuid> = $ids.iter().copied().map(DbUuid).collect();
+        let leased = outbox::id.eq_any(&ids).and(outbox::lease.eq(DbUuid($lease)));
+        let updated: Vec<DbUuid> = with_backend!($conn, c => diesel::update(outbox::table)
+            .filter(leased.assume_not_null().and(outbox::finished_at.is_null()))
+            .set($set)
+            .returning(outbox::id)
+            .get_results(c))?;
+        Ok(updated.into_iter().map(|id| id.0).collect::<Vec<Uuid>>())
+    }};
+}
+
+/// Inserts items of one kind that are due immediately.
+pub(in crate::store) fn insert(
+    conn: &mut Conn,
+    kind: OutboxKind,
+    items: &[(Uuid, OutboxSubject)],
+    now: Timestamp,
+) -> QueryResult<()> {
+    let mut rows = InsertItems::default();
+    for (id, subject) in items {
+        let (request, link) = match subject {
+            OutboxSubject::Request(id) => (Some(id.0), None),
+            OutboxSubject::PasswordLink(id) => (None, Some(DbUuid(id.0))),
+        };
+        rows.push((DbUuid(*id), kind.name(), request, link, DbTimestamp(now)));
+    }
+    rows.run(conn).map(drop)
+}
+
+/// The requests that have an unfinished item of a kind.
+pub(in crate::store) fn pending(
+    conn: &mut Conn,
+    kind: OutboxKind,
+    requests: &[RequestId],
+) -> QueryResult<HashSet<RequestId>> {
+    let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
+    let pending = outbox::kind.eq(kind.name()).and(outbox::finished_at.is_null());
+    let request_ids: Vec<i64> = with_backend!(conn, c => outbox::table
+        .filter(outbox::request_id.eq_any(&ids).and(pending))
+        .select(outbox::request_id.assume_not_null())
+        .load(c))?;
+    Ok(request_ids.into_iter().map(RequestId).collect())
+}
+
+/// Claims due items of a kind, at most `limit`, in the order of their due times. No other
+/// replica claims them before `lease_end`.
+pub fn claim(
+    conn: &mut Conn,
+    kind: OutboxKind,
+    lease: Uuid,
+    limit: i64,
+    now: Timestamp,
+    lease_end: Timestamp,
+) -> QueryResult<Vec<ClaimedItem>> {
+    let pending = outbox::kind.eq(kind.name()).and(outbox::finished_at.is_null());
+    let due = outbox::table
+        .filter(pending.and(outbox::due_at.le(DbTimestamp(now))))
+        .order(outbox::due_at)
+        .limit(limit)
+        .select((outbox::id, outbox::attempts, outbox::request_id, outbox::password_link_id));
+    let rows: Vec<(DbUuid, i32, Option<i64>, Option<DbUuid>)> = match &mut conn.backend {
+        Backend::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
+        Backend::Sqlite(sqlite) => due.load(&mut **sqlite)?,
+    };
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<DbUuid> = rows.iter().map(|(id, ..)| *id).collect();
+    with_backend!(conn, c => diesel::update(outbox::table)
+        .filter(outbox::id.eq_any(&ids))
+        .set((
+            outbox::lease.eq(DbUuid(lease)),
+            outbox::due_at.eq(DbTimestamp(lease_end)),
+            outbox::attempts.eq(outbox::attempts + 1),
+        ))
+        .execute(c))?;
+    rows.into_iter()
+        .map(|(id, attempts, request, link)| {
+            let subject = OutboxSubject::from_columns(request, link)?;
+            Ok(ClaimedItem { id: id.0, attempts: attempts + 1, subject })
+        })
+        .collect()
+}
+
+/// Extends a lease.
+pub(super) fn renew(
+    conn: &mut Conn,
+    lease: Uuid,
+    ids: &[Uuid],
+    lease_end: Timestamp,
+) -> QueryResult<Vec<Uuid>> {
+    update_leased!(conn, lease, ids, outbox::due_at.eq(DbTimestamp(lease_end)))
+}
+
+/// Ends the lease of an item whose delivery failed and will be retried.
+pub(super) fn defer(
+    conn: &mut Conn,
+    lease: Uuid,
+    id: Uuid,
+    due: Timestamp,
+    error: &str,
+) -> QueryResult<Vec<Uuid>> {
+    let set =
+        (outbox::lease.eq(None::<DbUuid>), outbox::due_at.eq(DbTimestamp(due)), outbox::last_error.eq(error));
+    update_leased!(conn, lease, [id], set)
+}
+
+/// Ends the lease of items whose delivery was not attempted. They are due immediately.
+pub fn release(conn: &mut Conn, lease: Uuid, ids: &[Uuid], now: Timestamp) -> QueryResult<Vec<Uuid>> {
+    let set = (
+        outbox::lease.eq(None::<DbUuid>),
+        outbox::due_at.eq(DbTimestamp(now)),
+        outbox::attempts.eq(outbox::attempts - 1),
+    );
+    update_leased!(conn, lease, ids, set)
+}
+
+/// Ends the lease of items, and removes them from the queue.
+pub fn finish(
+    conn: &mut Conn,
+    lease: Uuid,
+    ids: &[Uuid],
+    result: OutboxResult,
+    error: Option<&str>,
+    now: Timestamp,
+) -> QueryResult<Vec<Uuid>> {
+    let set = (
+        outbox::lease.eq(None::<DbUuid>),
+        outbox::finished_at.eq(DbTimestamp(now)),
+        outbox::result.eq(result.name()),
+        outbox::last_error.eq(error),
+    );
+    update_leased!(conn, lease, ids, set)
+}

@@ -1,0 +1,124 @@
+//! Lists of requests.
+
+use diesel::prelude::*;
+use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
+
+use super::RequestRow;
+use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::store::schema::permission_requests::dsl;
+use crate::store::types::DbTimestamp;
+use crate::store::{Conn, LimitOffset, Paginated, user_counters, with_backend};
+
+/// The pending requests with these ids to which `viewer` is a party, in no particular order.
+pub fn pending_by_ids(
+    conn: &mut Conn,
+    ids: &[RequestId],
+    viewer: UserId,
+    now: Timestamp,
+) -> QueryResult<Vec<PermissionRequest>> {
+    let requests = super::by_ids(conn, ids)?.into_iter();
+    Ok(requests.filter(|request| request.is_pending(now) && request.terms.has_party(viewer)).collect())
+}
+
+/// A page of the pending requests to which `viewer` is a party, by id.
+pub fn pending_of_party(
+    conn: &mut Conn,
+    viewer: UserId,
+    page: LimitOffset,
+    now: Timestamp,
+) -> QueryResult<Paginated<PermissionRequest>> {
+    /// The pending requests of one side, which has an index of its own, up to the end of the
+    /// page. The order names the side as well: with `=` and an order by id alone, PostgreSQL may
+    /// read the requests of all users.
+    macro_rules! pending {
+        ($side:ident) => {
+            dsl::permission_requests
+                .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(DbTimestamp(now))))
+                .filter(dsl::$side.eq_any([viewer.0]))
+                .order((dsl::$side, dsl::id))
+                .limit(page.limit.saturating_add(page.offset))
+                .select(RequestRow::as_select())
+        };
+    }
+    let rows: Vec<RequestRow> = with_backend!(conn, c => pending!(user_target)
+        .union_all(pending!(user_allowed))
+        .positional_order_by(1)
+        .limit(page.limit)
+        .offset(page.offset)
+        .load(c))?;
+    let total = user_counters::pending_requests(conn, viewer, now)?;
+    Ok(Paginated { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
+}
+
+/// A side of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Target,
+    Grantee,
+}
+
+/// A page of a user's pending requests on one side, newest first.
+pub fn pending_of_side(
+    conn: &mut Conn,
+    side: Side,
+    user: UserId,
+    page: LimitOffset,
+    now: Timestamp,
+) -> QueryResult<Paginated<PermissionRequest>> {
+    macro_rules! page_of {
+        ($side:ident) => {{
+            let pending = || {
+                dsl::permission_requests
+                    .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(DbTimestamp(now))))
+                    .filter(dsl::$side.eq_any([user.0]))
+            };
+            let total = with_backend!(conn, c => pending().count().get_result(c))?;
+            let rows: Vec<RequestRow> = with_backend!(conn, c => pending()
+                .order((dsl::$side.desc(), dsl::id.desc()))
+                .limit(page.limit)
+                .offset(page.offset)
+                .select(RequestRow::as_select())
+                .load(c))?;
+            Ok(Paginated { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
+        }};
+    }
+    match side {
+        Side::Target => page_of!(user_target),
+        Side::Grantee => page_of!(user_allowed),
+    }
+}
+
+/// A page of a requester's closed requests without an active permission, newest first. (Expired
+/// requests are closed within seconds.)
+pub fn closed_of_grantee(
+    conn: &mut Conn,
+    user: UserId,
+    page: LimitOffset,
+) -> QueryResult<Paginated<PermissionRequest>> {
+    let closed = || {
+        dsl::permission_requests
+            .filter(dsl::outcome.is_not_null().and(diesel::dsl::not(dsl::active)))
+            .filter(dsl::user_allowed.eq_any([user.0]))
+    };
+    let total = with_backend!(conn, c => closed().count().get_result(c))?;
+    let rows: Vec<RequestRow> = with_backend!(conn, c => closed()
+        .order((dsl::user_allowed.desc(), dsl::id.desc()))
+        .limit(page.limit)
+        .offset(page.offset)
+        .select(RequestRow::as_select())
+        .load(c))?;
+    Ok(Paginated { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
+}
+
+/// The newest requests of all users, for the operator.
+pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<PermissionRequest>> {
+    let rows: Vec<RequestRow> = with_backend!(conn, c => dsl::permission_requests
+        .filter(dsl::outcome.is_null().or(dsl::outcome.ne(RequestOutcome::GrantedDirectly.name())))
+        .order(dsl::id.desc())
+        .limit(limit)
+        .select(RequestRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(PermissionRequest::from).collect())
+}

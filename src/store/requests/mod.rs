@@ -1,0 +1,264 @@
+//! Permission requests.
+
+mod expiry;
+mod lists;
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+
+use super::bulk::bulk;
+use super::schema::permission_requests::{self, dsl};
+use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use super::{Conn, for_update, with_backend};
+use crate::domain::block::Block;
+use crate::domain::bundle::BundleId;
+use crate::domain::permission_request::{PermissionRequest, RequestClosure, RequestId, RequestOutcome};
+use crate::domain::terms::Terms;
+use crate::domain::token::RedeemId;
+use crate::domain::user::UserId;
+use crate::domain::validated_text::IdempotencyKey;
+
+pub(in crate::store) use expiry::expire_all;
+pub use expiry::expire_batch;
+pub use lists::{Side, closed_of_grantee, newest, pending_by_ids, pending_of_party, pending_of_side};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = permission_requests)]
+pub(in crate::store) struct RequestRow {
+    id: i64,
+    redeem_id: DbUuid,
+    user_target: i64,
+    user_allowed: i64,
+    bundle_id: i64,
+    asked_by: i64,
+    redeem_page: Option<String>,
+    created_at: DbTimestamp,
+    expires_at: DbTimestamp,
+    create_key: Option<String>,
+    closed_at: Option<DbTimestamp>,
+    outcome: Option<String>,
+    redeem_key: Option<String>,
+    active: bool,
+}
+
+impl From<RequestRow> for PermissionRequest {
+    fn from(row: RequestRow) -> Self {
+        let closed = row.closed_at.map(|at| RequestClosure {
+            outcome: RequestOutcome::from_db(row.outcome.as_deref().unwrap_or_default()),
+            closed_at: at.0,
+            idempotency_key: row.redeem_key.map(IdempotencyKey::from_db),
+            active: row.active,
+        });
+        Self {
+            id: RequestId(row.id),
+            redeem_id: RedeemId(row.redeem_id.0),
+            terms: Terms {
+                target: UserId(row.user_target),
+                grantee: UserId(row.user_allowed),
+                bundle: BundleId(row.bundle_id),
+            },
+            asked_by: UserId(row.asked_by),
+            redeem_page: row.redeem_page,
+            created_at: row.created_at.0,
+            expires_at: row.expires_at.0,
+            idempotency_key: row
+                .create_key
+                .and_then(|stored| Some(IdempotencyKey::from_db(stored.split_once(':')?.1.to_owned()))),
+            closed,
+        }
+    }
+}
+
+bulk! {
+    InsertRequests {
+        redeem_id: SqlUuid => DbUuid,
+        user_target: BigInt => i64,
+        user_allowed: BigInt => i64,
+        bundle_id: BigInt => i64,
+        asked_by: BigInt => i64,
+        redeem_page: Nullable<Text> => Option<&'a str>,
+        created_at: SqlTimestamp => DbTimestamp,
+        expires_at: SqlTimestamp => DbTimestamp,
+        create_key: Nullable<Text> => Option<String>,
+        closed_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
+        outcome: Nullable<Text> => Option<&'static str>,
+        active: Bool => bool,
+    }
+    "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, \
+     redeem_page, created_at, expires_at, create_key, closed_at, outcome, active) SELECT * FROM"
+    w "RETURNING redeem_id, id" returns (SqlUuid, BigInt)
+}
+
+bulk! {
+    /// Closes open requests. An expired request can only be replaced by a newer one. (`coalesce`
+    /// keeps the planner from using an index other than the primary key.)
+    CloseRequests {
+        id: BigInt => i64,
+        at: SqlTimestamp => DbTimestamp,
+        outcome: Text => &'static str,
+        redeem_key: Nullable<Text> => Option<&'a str>,
+        active: Bool => bool,
+    }
+    "UPDATE permission_requests AS r \
+     SET closed_at = w.at, outcome = w.outcome, redeem_key = w.redeem_key, active = w.active FROM"
+    w "WHERE r.id = w.id AND coalesce(r.outcome, '') = '' AND (r.expires_at > w.at OR w.outcome = 'replaced')"
+}
+
+/// The requests to lock for a batch.
+#[derive(Debug, Default)]
+pub(in crate::store) struct RequestSelector {
+    pub redeem_ids: Vec<RedeemId>,
+    pub numbers: Vec<RequestId>,
+    /// The open requests with these terms.
+    pub terms: Vec<Terms>,
+    /// The requests that these users have created with these keys.
+    pub idempotency_keys: Vec<(UserId, IdempotencyKey)>,
+    /// The open requests that these blocks forbid.
+    pub blocks: Vec<Block>,
+}
+
+/// Terms as in the column `terms`.
+pub(in crate::store) fn terms_keys(terms: &[Terms]) -> Vec<String> {
+    let terms_key = |Terms { target, grantee, bundle }: &Terms| format!("{target}:{grantee}:{}", bundle.0);
+    terms.iter().map(terms_key).collect()
+}
+
+/// An idempotency key as in the column `create_key`.
+fn create_key_value(user: UserId, key: &IdempotencyKey) -> String {
+    format!("{user}:{}", key.as_str())
+}
+
+impl RequestSelector {
+    /// Whether it selects requests by tokens only.
+    pub fn is_by_token_only(&self) -> bool {
+        let Self { redeem_ids: _, numbers, terms, idempotency_keys, blocks } = self;
+        numbers.is_empty() && terms.is_empty() && idempotency_keys.is_empty() && blocks.is_empty()
+    }
+}
+
+/// Inserts requests, and returns their ids by the ids of their tokens.
+pub(in crate::store) fn insert(
+    conn: &mut Conn,
+    new: &[&PermissionRequest],
+) -> QueryResult<BTreeMap<RedeemId, RequestId>> {
+    let mut rows = InsertRequests::default();
+    for request in new {
+        let closed = request.closed.as_ref();
+        rows.push((
+            DbUuid(request.redeem_id.0),
+            request.terms.target.0,
+            request.terms.grantee.0,
+            request.terms.bundle.0,
+            request.asked_by.0,
+            request.redeem_page.as_deref(),
+            DbTimestamp(request.created_at),
+            DbTimestamp(request.expires_at),
+            request.idempotency_key.as_ref().map(|key| create_key_value(request.asked_by, key)),
+            closed.map(|closed| DbTimestamp(closed.closed_at)),
+            closed.map(|closed| closed.outcome.name()),
+            closed.is_some_and(|closed| closed.active),
+        ));
+    }
+    let ids: Vec<(DbUuid, i64)> = rows.fetch(conn)?;
+    Ok(ids.into_iter().map(|(redeem_id, id)| (RedeemId(redeem_id.0), RequestId(id))).collect())
+}
+
+/// Finds requests, and locks them in the order of their ids. A request that is found by its terms
+/// or key may change before it is locked; the returned values are read after that.
+pub(in crate::store) fn lock(
+    conn: &mut Conn,
+    selector: &RequestSelector,
+) -> QueryResult<Vec<PermissionRequest>> {
+    let mut ids: Vec<i64> = selector.numbers.iter().map(|id| id.0).collect();
+    macro_rules! find {
+        ($filter:expr) => {{
+            let found: Vec<i64> =
+                with_backend!(conn, c => dsl::permission_requests.filter($filter).select(dsl::id).load(c))?;
+            ids.extend(found);
+        }};
+    }
+    if !selector.redeem_ids.is_empty() {
+        let redeem_ids: Vec<DbUuid> = selector.redeem_ids.iter().map(|id| DbUuid(id.0)).collect();
+        find!(dsl::redeem_id.eq_any(&redeem_ids));
+    }
+    if !selector.terms.is_empty() {
+        let terms = terms_keys(&selector.terms);
+        find!(dsl::closed_at.is_null().and(dsl::terms.eq_any(&terms)));
+    }
+    if !selector.idempotency_keys.is_empty() {
+        let create_keys: Vec<String> =
+            selector.idempotency_keys.iter().map(|(user, key)| create_key_value(*user, key)).collect();
+        find!(dsl::create_key.eq_any(&create_keys));
+    }
+    if !selector.blocks.is_empty() {
+        // This also finds requests between other pairs of these users; the caller filters them.
+        let targets: Vec<i64> = selector.blocks.iter().map(|block| block.target.0).collect();
+        let blocked: Vec<i64> = selector.blocks.iter().map(|block| block.blocked.0).collect();
+        let between = dsl::user_target.eq_any(&targets).and(dsl::user_allowed.eq_any(&blocked));
+        find!(dsl::outcome.is_null().and(between));
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<RequestRow> = for_update!(
+        conn,
+        dsl::permission_requests.filter(dsl::id.eq_any(&ids)).order(dsl::id).select(RequestRow::as_select())
+    )?;
+    Ok(rows.into_iter().map(PermissionRequest::from).collect())
+}
+
+/// The statement that closes requests, in the order of their ids, so that replicas that close the
+/// same requests do not deadlock.
+pub(in crate::store) fn close_statement<'a>(
+    requests: impl Iterator<Item = &'a PermissionRequest>,
+) -> CloseRequests<'a> {
+    let mut rows = CloseRequests::default();
+    let mut closed_requests: Vec<_> =
+        requests.filter_map(|request| Some((request.id, request.closed.as_ref()?))).collect();
+    closed_requests.sort_unstable_by_key(|(id, _)| *id);
+    for (id, closed) in closed_requests {
+        let redeem_key = closed.idempotency_key.as_ref().map(IdempotencyKey::as_str);
+        rows.push((id.0, DbTimestamp(closed.closed_at), closed.outcome.name(), redeem_key, closed.active));
+    }
+    rows
+}
+
+/// Revokes locked permissions, and returns their number.
+pub(in crate::store) fn revoke_permissions(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    with_backend!(conn, c => diesel::update(dsl::permission_requests)
+        .filter(dsl::id.eq_any(&ids).and(dsl::active))
+        .set(dsl::active.eq(false))
+        .execute(c))
+}
+
+/// Removes the idempotency keys of requests.
+pub(in crate::store) fn clear_create_keys(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    with_backend!(conn, c => diesel::update(dsl::permission_requests)
+        .filter(dsl::id.eq_any(&ids))
+        .set(dsl::create_key.eq(None::<String>))
+        .execute(c))
+}
+
+/// The request with this token.
+pub fn by_redeem_id(conn: &mut Conn, id: RedeemId) -> QueryResult<Option<PermissionRequest>> {
+    let row: Option<RequestRow> = with_backend!(conn, c => dsl::permission_requests
+        .filter(dsl::redeem_id.eq(DbUuid(id.0)))
+        .select(RequestRow::as_select())
+        .first(c)
+        .optional())?;
+    Ok(row.map(PermissionRequest::from))
+}
+
+/// The requests with these ids, in no particular order, whoever their parties are.
+pub fn by_ids(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<Vec<PermissionRequest>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<RequestRow> = with_backend!(conn, c => dsl::permission_requests
+        .filter(dsl::id.eq_any(&ids))
+        .select(RequestRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(PermissionRequest::from).collect())
+}

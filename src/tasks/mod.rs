@@ -1,0 +1,21 @@
+//! Maintenance: plain asynchronous tasks that run beside the actors. `app` starts them.
+//!
+//! Every replica runs them. What one replica has done, the others find done.
+
+pub mod audit_retention;
+pub mod expire_requests;
+pub mod link_view_counter;
+pub mod sweep_rate_limits;
+pub mod usage_counter;
+mod write_behind;
+
+use tokio::task::spawn_blocking;
+
+use crate::store::{Conn, QueryResult, Store};
+
+/// Repeats a transaction that affects a bounded number of rows until it affects none. A
+/// failure is left to the next run of the task.
+async fn repeat_until_done(store: &Store, step: impl Fn(&mut Conn) -> QueryResult<usize> + Send + 'static) {
+    let store = store.clone();
+    drop(spawn_blocking(move || while matches!(store.write(&step), Ok(1..)) {}).await);
+}

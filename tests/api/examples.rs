@@ -1,0 +1,66 @@
+//! The programs in `examples/`.
+
+#[path = "../../examples/consent_client.rs"]
+#[expect(dead_code, reason = "the example's `main` is not called")]
+mod consent_client;
+#[path = "../../examples/resource_server.rs"]
+mod resource_server;
+
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use consent_client::ConsentClient;
+use countersign::domain::permission::Role;
+use reqwest::Client;
+use resource_server::Countersign;
+
+use crate::helpers::{AsUser, Backend, TestApp, token_in};
+
+#[actix_web::test]
+async fn the_example_resource_server_serves_only_what_a_token_allows() {
+    let app = TestApp::spawn(Backend::Sqlite);
+    let ada = app.user("ada@example.org");
+    app.grant_role("hub", &ada, Role::Owner);
+    let (_, token) = app.export(&ada);
+    let countersign = Data::new(Countersign::new(&app.url));
+    let server =
+        HttpServer::new(move || App::new().app_data(countersign.clone()).configure(resource_server::routes));
+    let server = server.workers(1).bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.addrs()[0]);
+    let server = server.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+
+    let client = Client::new();
+    let get = |path: &str| client.get(format!("{url}{path}"));
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+    let served = get("/hub/n/2030.jpg").bearer_auth(token.expose()).send().await.unwrap();
+    assert_eq!(served.status(), 200);
+    assert_eq!(served.text().await.unwrap(), "The content of 2030.jpg.\n");
+    assert_eq!(status(get("/hub/n/2030.jpg")).await, 401);
+    assert_eq!(status(get("/hub/n/2030.jpg").bearer_auth("nonsense")).await, 401);
+    assert_eq!(status(get("/hub/other/2030.jpg").bearer_auth(token.expose())).await, 403);
+    assert_eq!(status(get("/hub/other%26nid=n/2030.jpg").bearer_auth(token.expose())).await, 403);
+    assert_eq!(status(get("/attic/n/2030.jpg").bearer_auth(token.expose())).await, 403);
+    handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn the_example_client_learns_whether_the_target_has_approved() {
+    let app = TestApp::spawn(Backend::Sqlite);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let client = ConsentClient::new(&app.url, &ada.key);
+
+    let sleep = app.bundle("Sleep", 6).id.0;
+    let request = client.ask(ada.email(), grace.email(), sleep, "sleep").await.unwrap();
+    assert_eq!(client.ask(ada.email(), grace.email(), sleep, "sleep").await.unwrap(), request);
+    let token = token_in(&app.mails(1).await[0]);
+    let path = format!("/api/bundle_permission_request/{token}/");
+    assert_eq!(app.put(&path).as_user(&grace).send().await.unwrap().status(), 200);
+    assert!(client.wait(&request, grace.email(), sleep).await.unwrap());
+
+    let steps = app.bundle("Steps", 2).id.0;
+    let request = client.ask(ada.email(), grace.email(), steps, "steps").await.unwrap();
+    assert_eq!(app.delete(&request).as_user(&grace).send().await.unwrap().status(), 204);
+    assert!(!client.wait(&request, grace.email(), steps).await.unwrap());
+    assert_eq!(app.mailbox.sent().len(), 2);
+}
