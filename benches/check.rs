@@ -1,11 +1,11 @@
-//! Checks, which change nothing: `authz` for a proxy, `introspect` for a resource
-//! server, and `check`, a GET of a request by its token. Against a bare handler
-//! that gives the same answer, and against one SELECT per request.
+//! Checks that change nothing: `authz` for a proxy, `introspect` for a resource server, and
+//! `check`, a GET of a request by its token. Compared with a bare handler that returns the same
+//! response, and with one SELECT per request.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -21,11 +21,11 @@ use harness::requests::Requests;
 use harness::server::Server;
 use harness::{fixtures, load};
 
-/// Checks a second of the open loop.
+/// The rate of the open loop, per second.
 const OPEN_LOOP_RATE: f64 = 2_000.0;
-/// Live tokens of each kind, all of which are asked about.
+/// The number of active tokens of each kind. The requests cover all of them.
 const TOKENS: usize = 20_000;
-/// Connections of the reference server: as many as make it fastest.
+/// The connections of the reference server: the number with which it is fastest.
 const REFERENCE_POOL: u32 = 8;
 
 fn main() {
@@ -36,7 +36,7 @@ fn main() {
     });
 }
 
-/// A way to check something: ours, with nothing behind it, and with one SELECT.
+/// A kind of check: requests to countersign, to a bare handler, and to a handler with one SELECT.
 struct CheckBench {
     name: &'static str,
     countersign: Requests,
@@ -44,7 +44,7 @@ struct CheckBench {
     single_select: Requests,
 }
 
-/// What a proxy asks about each request that it lets through.
+/// A proxy's check of a request.
 fn authz(exports: &[BenchExport], people: &[BenchUser]) -> CheckBench {
     let [mut ours, mut bare, mut select] = [204; 3].map(Requests::new);
     for export in exports {
@@ -58,7 +58,7 @@ fn authz(exports: &[BenchExport], people: &[BenchUser]) -> CheckBench {
     CheckBench { name: "authz", countersign: ours, no_op: bare, single_select: select }
 }
 
-/// What a resource server asks, with one key for all.
+/// A resource server's check. All use the same key.
 fn introspect(exports: &[BenchExport], inspector: &str) -> CheckBench {
     let [mut ours, mut bare, mut select] = [200, 200, 204].map(Requests::new);
     let headers = [("Authorization", inspector), ("Content-Type", "application/x-www-form-urlencoded")];
@@ -71,7 +71,7 @@ fn introspect(exports: &[BenchExport], inspector: &str) -> CheckBench {
     CheckBench { name: "introspect", countersign: ours, no_op: bare, single_select: select }
 }
 
-/// What the target's client asks before it redeems.
+/// A client's check before it redeems the token.
 fn check(open: &[OpenRequest], people: &[BenchUser]) -> CheckBench {
     let [mut ours, mut bare, mut select] = [200, 200, 204].map(Requests::new);
     let keyring = fixtures::keyring();

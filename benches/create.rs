@@ -1,14 +1,13 @@
-//! New export tokens and new consent requests: how many a second, against the
-//! same rows inserted by the database alone.
+//! Throughput of new export tokens and new permission requests, compared with inserting the same
+//! rows with SQL.
 //!
-//! The mail relay of these servers takes connections and says nothing, so that
-//! no mail is sent meanwhile: pgbench sends none either, and the `mail` bench
-//! measures how fast they leave.
+//! The SMTP server of these benches accepts connections and never responds, so that no mail is
+//! sent: pgbench sends none either, and the `mail` bench measures the delivery.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -26,12 +25,12 @@ use harness::requests::Requests;
 use harness::server::Server;
 use harness::{fixtures, pgbench};
 
-/// New requests a second of the open loop.
+/// The rate of the open loop, in requests per second.
 const OPEN_LOOP_RATE: f64 = 500.0;
-/// Half of them are asked by the other half.
+/// The number of users. One half requests from the other.
 const USERS: usize = 2_000;
 
-/// The rows that a consent request leaves.
+/// The rows of a permission request.
 const REQUEST_ROWS: &str = "\\set target (:row - 1) % 1000 + 1
 \\set allowed 1001 + (:row - 1) / 1000
 BEGIN;
@@ -43,7 +42,7 @@ INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent) VALUES \
      (gen_random_uuid(), now(), :allowed, 'request.created', 'request:' || :request, '127.0.0.1', 'countersign-bench');
 COMMIT;";
 
-/// The rows that an export token leaves.
+/// The rows of an export token.
 const EXPORT_ROWS: &str = "\\set creator (:row - 1) % 2000 + 1
 BEGIN;
 INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, created_at, expires_at) \
@@ -61,12 +60,11 @@ fn main() {
     });
 }
 
-/// What is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CreatedKind {
-    /// Consent requests, by hexo's POST.
+    /// Permission requests, with hexo's POST.
     Request,
-    /// Export tokens, by mfs's `create_token`.
+    /// Export tokens, with mfs's `create_token`.
     Export,
 }
 
@@ -79,7 +77,7 @@ impl CreatedKind {
     }
 }
 
-/// A database with people in it who have something to ask for.
+/// A database with users and bundles.
 struct CreateBench<'a> {
     database: &'a Database,
     users: &'a [BenchUser],
@@ -88,7 +86,7 @@ struct CreateBench<'a> {
 }
 
 impl CreateBench<'_> {
-    /// As if nothing had been made yet.
+    /// Restores the state before anything was created.
     fn reset(&self) {
         self.database.truncate(&[
             "outbox",
@@ -105,10 +103,10 @@ impl CreateBench<'_> {
         format!("{}, {}", what.name(), self.database.backend.name())
     }
 
-    /// So many things to be made, each unlike the others.
+    /// This number of different requests.
     fn build_requests(&self, what: CreatedKind, count: usize) -> Requests {
         let half = USERS / 2;
-        assert!(what == CreatedKind::Export || count <= half * half, "each asks each only once");
+        assert!(what == CreatedKind::Export || count <= half * half, "each pair of users has one request");
         let mut requests = Requests::single_use(if what == CreatedKind::Request { 201 } else { 200 });
         for nth in 0..count {
             let asker = match what {
@@ -162,7 +160,8 @@ impl CreateBench<'_> {
         });
     }
 
-    /// What was answered is there, with its mail and its entry in the trail.
+    /// Asserts that everything that was acknowledged is in the database, with its mail and audit
+    /// entry.
     fn assert_rows_written(&self, what: CreatedKind, run_result: &RunResult) {
         let tables = match what {
             CreatedKind::Request => ["permission_requests", "outbox", "audit_log"].as_slice(),
@@ -223,7 +222,7 @@ fn run_on(bench: &mut Bench, database: &Database) {
     let backend = database.backend;
     let people = fixtures::insert_users(database, USERS);
     fixtures::insert_hubs(database, &people);
-    // The system takes connections for it, up to its backlog; it never says a word.
+    // The kernel accepts connections up to the backlog. Nothing is ever sent.
     let relay = TcpListener::bind("127.0.0.1:0").unwrap();
     let relay_url = format!("smtp://{}", relay.local_addr().unwrap());
     let server = Server::start_with(database, &[("SMTP_URL", &relay_url)]);

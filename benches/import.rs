@@ -1,10 +1,10 @@
-//! Imports of a million users and a million requests, or as many as `--tokens`
-//! says: rows a second, against PostgreSQL's own COPY of the rows that come of it.
+//! Imports of a million users and a million requests, or the number in `--tokens`: rows per
+//! second, compared with PostgreSQL's COPY of the resulting rows.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -24,12 +24,12 @@ use harness::cluster::Cluster;
 use harness::database::{Backend, Database};
 use harness::load::RunResult;
 
-/// How often to look whether a child has ended.
+/// The interval for checking whether a child process has exited.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const BUNDLES: usize = 5;
 const IMPORTS: [(&str, &str); 2] = [("users", "users"), ("requests", "permission_requests")];
 
-/// What of a table is copied: all but what the database makes of the rest.
+/// The columns to copy: all except those that the database computes.
 fn copied_columns(table: &str) -> &'static str {
     match table {
         "users" => "id, email, first_name, last_name, password, active, staff, created_at",
@@ -49,27 +49,27 @@ fn main() {
     });
 }
 
-/// What is imported, and in the end the rows that came of it.
+/// The files to import, and later the resulting rows.
 struct ImportFiles {
     directory: ScratchDirectory,
     rows: usize,
 }
 
 impl ImportFiles {
-    /// People whose addresses come in no order, and requests between any two.
+    /// Users whose addresses are in no order, and requests between any two of them.
     fn write(rows: usize) -> Self {
         let files = Self { directory: ScratchDirectory::new(), rows };
         let (mut users, mut requests) = (files.create("users.csv"), files.create("requests.csv"));
         writeln!(users, "email,first_name,last_name,password_hash").unwrap();
         writeln!(requests, "user_target,user_allowed,bundle,ttl").unwrap();
         let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        // Steps that have no divisor with the number of rows go through all of them.
+        // Steps that are coprime to the number of rows visit all of them.
         let coprime = |near: usize| (near..).find(|step| greatest_common_divisor(*step, rows) == 1).unwrap();
         let (scatter, near, far) = (coprime(7_919), coprime(15_485_863), coprime(104_729));
         let person = |nth: usize| format!("person{:07}@example{}.org", nth * scatter % rows, nth % 50);
         for nth in 0..rows {
             writeln!(users, "{},Grace,Hopper,\"{hash}\"", person(nth)).unwrap();
-            // Everybody is asked once, by somebody else.
+            // Every user is the target of one request.
             let (target, allowed) = (nth * near % rows, (nth * far + 1) % rows);
             let allowed = if allowed == target { (allowed + 1) % rows } else { allowed };
             let (bundle, ttl) = (1 + nth % BUNDLES, 86_400 + nth % 1_000_000);
@@ -93,11 +93,11 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// A database without anybody in it, and what is to be imported.
+/// An empty database and the files to import.
 struct ImportBench<'a> {
     database: &'a Database,
     files: &'a ImportFiles,
-    /// Whether the users are those whose numbers the copied requests have.
+    /// Whether the users have the ids that the copied requests refer to.
     has_imported_users: Cell<bool>,
 }
 
@@ -111,7 +111,7 @@ impl<'a> ImportBench<'a> {
         Self { database, files, has_imported_users: Cell::new(false) }
     }
 
-    /// Imports a file into tables that are ready for it; for how long that takes.
+    /// Imports a file into prepared tables and returns the duration.
     fn import(&self, kind: &str) -> Duration {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(["import", kind]).arg(self.files.path(&format!("{kind}.csv"))).arg("--json");
@@ -119,7 +119,7 @@ impl<'a> ImportBench<'a> {
         run_timed(command.stdin(Stdio::null()).stdout(self.files.create("answer").into_inner().unwrap()))
     }
 
-    /// Has `psql` copy rows in or out; for how long that takes.
+    /// Copies rows in or out with `psql` and returns the duration.
     fn psql_copy(&self, sql: &str, stdin: Stdio, stdout: Stdio) -> Duration {
         let (cluster, name) = self.database.postgres_cluster().unwrap();
         let mut psql = cluster.client_command("psql", name);
@@ -130,7 +130,7 @@ impl<'a> ImportBench<'a> {
         )
     }
 
-    /// Keeps the rows that are there for being copied in.
+    /// Saves the rows, to copy them in later.
     fn save_rows(&self, kind: &str, table: &str) {
         let file = File::create(self.files.path(&format!("{kind}.copy"))).unwrap();
         let rows = format!("SELECT {} FROM {table} ORDER BY id", copied_columns(table));
@@ -146,7 +146,7 @@ impl<'a> ImportBench<'a> {
         )
     }
 
-    /// Nothing is there of this kind, nor of what refers to it.
+    /// Deletes the rows of this kind and all rows that refer to them.
     fn prepare(&self, kind: &str) {
         if kind == "users" {
             self.database.truncate(&["outbox", "user_counters", "permission_requests", "users"]);
@@ -167,7 +167,11 @@ impl<'a> ImportBench<'a> {
 
     fn run_result(&self, table: &str, elapsed: Duration) -> RunResult {
         let rows = self.files.rows as i64;
-        assert_eq!(self.database.query_i64(&format!("SELECT count(*) FROM {table}")), rows, "all are there");
+        assert_eq!(
+            self.database.query_i64(&format!("SELECT count(*) FROM {table}")),
+            rows,
+            "all rows are imported"
+        );
         RunResult { operations: rows.unsigned_abs(), elapsed, latencies: None }
     }
 
@@ -198,7 +202,7 @@ impl<'a> ImportBench<'a> {
     }
 }
 
-/// Runs a program to its end; for how long it ran.
+/// Runs a program and returns the duration.
 fn run_timed(command: &mut Command) -> Duration {
     let started = Instant::now();
     let process = ChildProcess::start(command);

@@ -1,10 +1,10 @@
-//! Lists of 20, as a user with 1,000 rows and as one with 100,000 asks for them:
-//! they should not be able to tell who they are by the time that it takes.
+//! Lists of 20 rows for a user with 1,000 rows and a user with 100,000: the response times should
+//! not differ.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -20,9 +20,9 @@ use harness::requests::Requests;
 use harness::server::Server;
 use harness::{fixtures, load};
 
-/// How much the two users have, of everything.
+/// The number of rows of the two users in each list.
 const ROWS: [usize; 2] = [1_000, 100_000];
-/// Connections that ask at a time.
+/// The number of concurrent connections.
 const CONNECTIONS: usize = 16;
 
 fn main() {
@@ -33,7 +33,7 @@ fn main() {
     });
 }
 
-/// What is listed: its name, and its path.
+/// The name and the path of each list.
 const LISTS: [(&str, &str); 3] = [
     ("hexo requests", "/api/bundle_permission_request/?limit=20"),
     ("hexo permissions", "/api/bundle_permission/?limit=20"),
@@ -43,7 +43,7 @@ const LISTS: [(&str, &str); 3] = [
 fn run_on(bench: &mut Bench, database: &Database) {
     let backend = database.backend;
     let rows = if bench.options.quick { [100, 1_000] } else { ROWS };
-    // The first two have much; all others have a little of it with them.
+    // Each of the other users has a row in common with the first two.
     let people = fixtures::insert_users(database, rows[1] + 2);
     fixtures::insert_hubs(database, &people[..2]);
     for (owner, count) in [(&people[0], rows[0]), (&people[1], rows[1])] {
@@ -81,7 +81,7 @@ fn run_on(bench: &mut Bench, database: &Database) {
     }
 }
 
-/// Open requests that ask `owner`, one by each of the others.
+/// Open requests with the target `owner`, one by each other user.
 fn insert_requests(database: &Database, owner: &BenchUser, others: &[BenchUser]) {
     let now = fixtures::now();
     let rows = others.iter().map(|other| {
@@ -100,7 +100,7 @@ fn insert_requests(database: &Database, owner: &BenchUser, others: &[BenchUser])
     database.insert("permission_requests", columns, rows);
 }
 
-/// Permissions that `owner` holds, one over each of the others.
+/// Permissions of `owner`, one for each other user.
 fn insert_permissions(database: &Database, owner: &BenchUser, others: &[BenchUser]) {
     let now = fixtures::now();
     let rows = others.iter().map(|other| {

@@ -1,11 +1,10 @@
-//! Mails: how many a second leave an outbox that owes many, to an SMTP server
-//! that takes them at once. Countersign, the database and the SMTP server share
-//! the machine.
+//! Mails per second from a full outbox to an SMTP server that accepts them immediately.
+//! Countersign, the database and the SMTP server run on the same machine.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -27,7 +26,7 @@ use harness::fixtures::{self, BenchUser};
 use harness::load::RunResult;
 use harness::server::Server;
 
-/// How long it may take to empty the outbox before the bench has failed.
+/// The timeout for emptying the outbox.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn main() {
@@ -61,7 +60,7 @@ fn panel(database: &Database) -> String {
     format!("mails, {}", database.backend.name())
 }
 
-/// Has the outbox owe so many mails, all of them due, and nothing else.
+/// Fills the outbox with this number of due mails.
 fn fill_outbox(database: &Database, people: &[BenchUser], mails: usize) {
     let (open, now) = (fixtures::insert_open_requests(database, people, mails), fixtures::now());
     database.insert(
@@ -82,8 +81,8 @@ fn fill_outbox(database: &Database, people: &[BenchUser], mails: usize) {
     database.checkpoint();
 }
 
-/// Starts a server, and waits until nothing is owed any more. The clock runs
-/// from its first word to the SMTP server.
+/// Starts a server and waits until no mail is pending. The time starts with the first connection
+/// to the SMTP server.
 fn drain_outbox(database: &Database, mails: usize) -> RunResult {
     let sink = SmtpSink::start();
     let smtp_url = format!("smtp://127.0.0.1:{}", sink.port);
@@ -96,7 +95,7 @@ fn drain_outbox(database: &Database, mails: usize) -> RunResult {
         ],
     );
     let began = sink.first_connection();
-    // Whether there is any: to count them all would cost more than to send them.
+    // Checks only whether there is one: counting all would cost more than sending them.
     let unsent = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE finished_at IS NULL LIMIT 1) AS unsent";
     while database.query_i64(unsent) > 0 {
         assert!(began.elapsed() < DRAIN_TIMEOUT, "{} of {mails} mails were sent", sink.mails());
@@ -105,13 +104,13 @@ fn drain_outbox(database: &Database, mails: usize) -> RunResult {
     let elapsed = began.elapsed();
     assert_eq!(sink.mails(), mails, "each mail once");
     let sent = database.query_i64("SELECT count(*) FROM outbox WHERE result = 'sent'");
-    assert_eq!(usize::try_from(sent), Ok(mails), "each row is finished as sent");
+    assert_eq!(usize::try_from(sent), Ok(mails), "each row is recorded as sent");
     RunResult { operations: mails as u64, elapsed, latencies: None }
 }
 
 // --- The SMTP server -----------------------------------------------------------
 
-/// An SMTP server on a thread of its own, which takes all mail and keeps none.
+/// An SMTP server on its own thread, which accepts and discards all mails.
 struct SmtpSink {
     port: u16,
     shared: Arc<SinkState>,
@@ -141,14 +140,14 @@ impl SmtpSink {
         self.shared.mails.load(Ordering::SeqCst)
     }
 
-    /// Waits for it.
+    /// Waits for the first connection.
     fn first_connection(&self) -> Instant {
         let started = Instant::now();
         loop {
             if let Some(first) = self.shared.first.get() {
                 return *first;
             }
-            assert!(started.elapsed() < DRAIN_TIMEOUT, "nobody brings mail");
+            assert!(started.elapsed() < DRAIN_TIMEOUT, "no connection to the SMTP server");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -170,7 +169,7 @@ async fn listen(listener: std::net::TcpListener, shared: Arc<SinkState>) {
     }
 }
 
-/// Says yes to everything.
+/// Accepts every command.
 async fn handle_connection(stream: TcpStream, shared: Arc<SinkState>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     write_all(&stream, b"220 sink ESMTP\r\n").await?;
@@ -183,8 +182,7 @@ async fn handle_connection(stream: TcpStream, shared: Arc<SinkState>) -> std::io
             read => read?,
         };
         let end: &[u8] = if in_mail { b"\r\n.\r\n" } else { b"\r\n" };
-        // One command at a time, or one mail: nobody is told that this server
-        // would take several.
+        // One command or one mail at a time: this server does not announce pipelining.
         if !heard.ends_with(end) {
             continue;
         }

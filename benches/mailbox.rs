@@ -1,11 +1,10 @@
-//! The actors' mailboxes: messages a second through the handles of the registry
-//! and the mailer, and what becomes of ten times as much as the registry can do,
-//! first through its handle and then over HTTP.
+//! The actors' mailboxes: messages per second through the handles of the registry and the mailer,
+//! and an overload of ten times the registry's throughput, through its handle and over HTTP.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -40,16 +39,15 @@ use harness::requests::USER_AGENT;
 use harness::server::{self, Server};
 use hdrhistogram::Histogram;
 
-/// How much more is offered than can be done.
+/// The offered load in multiples of the throughput.
 const OVERLOAD_FACTOR: f64 = 10.0;
-/// Redemptions that wait when the registry is to do what it can: as many as it has
-/// places for.
+/// The number of concurrent redemptions that saturates the registry: its admission limit.
 const SATURATING_REQUESTS: usize = 512;
-/// Connections over which more is asked than there are places.
+/// The number of connections for the overload: more than the admission limit.
 const OVERLOAD_CONNECTIONS: usize = 2_048;
-/// Requests that a run may redeem.
+/// The number of requests that a run may redeem.
 const REQUESTS_PER_RUN: usize = 60_000;
-/// Messages between two looks at the clock.
+/// The number of messages between two readings of the clock.
 const BURST_SIZE: u64 = 1_000;
 
 fn main() {
@@ -65,7 +63,7 @@ fn main() {
     });
 }
 
-/// The actors, as the server starts them.
+/// The actors, started as in the server.
 struct RegistryBench<'a> {
     database: &'a Database,
     users: &'a [BenchUser],
@@ -107,15 +105,15 @@ impl<'a> RegistryBench<'a> {
     }
 }
 
-/// Tokens that have not been redeemed yet, and by whom they can be.
+/// Tokens that are not redeemed yet, and their targets.
 struct UnredeemedTokens {
     left: RefCell<Vec<(RedeemId, UserId)>>,
     registry: Registry,
 }
 
 impl UnredeemedTokens {
-    /// Redeems one; false when the registry was too busy or could not come to it in
-    /// time, which costs no token.
+    /// Redeems a token. Returns false if the registry rejected the command or could not run it in
+    /// time, which leaves the token usable.
     async fn redeem(&self) -> bool {
         let (id, by) = self.left.borrow_mut().pop().expect("enough tokens");
         let origin = AuditContext { actor: Some(by), ip: None, user_agent: Some(USER_AGENT.to_owned()) };
@@ -150,8 +148,8 @@ fn messages(bench: &mut Bench, stage: &RegistryBench<'_>, cluster: &Cluster) {
     comparison.run(bench, cluster.directory());
 }
 
-/// Messages as fast as one thread sends them. With `await_all`, those that are
-/// not handled yet are waited for now and then, and that counts.
+/// Sends messages as fast as one thread can. `await_all` waits regularly until all of them are
+/// handled, and this time counts.
 fn measure_bursts(window: MeasurementWindow, send: impl Fn(), await_all: impl Fn()) -> RunResult {
     let started = Instant::now();
     let mut operations = 0;
@@ -163,7 +161,7 @@ fn measure_bursts(window: MeasurementWindow, send: impl Fn(), await_all: impl Fn
     RunResult { operations, elapsed: started.elapsed(), latencies: None }
 }
 
-/// Keeps so many redemptions waiting.
+/// Keeps this number of redemptions in progress.
 async fn closed_loop(tokens: Rc<UnredeemedTokens>, waiting: usize, window: MeasurementWindow) -> RunResult {
     let measured_from = Instant::now() + window.warm_up;
     let until = measured_from + window.measured;
@@ -193,7 +191,7 @@ async fn closed_loop(tokens: Rc<UnredeemedTokens>, waiting: usize, window: Measu
     RunResult { operations: latencies.len(), elapsed: window.measured, latencies: Some(latencies) }
 }
 
-/// Offers so many redemptions a second, whatever becomes of them.
+/// Starts this number of redemptions per second, regardless of their results.
 async fn open_loop(tokens: Rc<UnredeemedTokens>, rate: f64, window: MeasurementWindow) -> OverloadResult {
     let started = Instant::now();
     let all = window.warm_up + window.measured;
@@ -227,7 +225,7 @@ async fn open_loop(tokens: Rc<UnredeemedTokens>, rate: f64, window: MeasurementW
     offered.replace(OverloadResult { admitted: histogram(), rejected: histogram() })
 }
 
-/// How overload went, round by round.
+/// The results of the overload, per round.
 #[derive(Default)]
 struct OverloadRounds {
     offered_rate: Vec<f64>,
@@ -238,8 +236,8 @@ struct OverloadRounds {
 }
 
 impl OverloadRounds {
-    /// What came of a round: beside what can be done in a second, and latency at
-    /// half of that.
+    /// Adds the results of a round, and compares them with the throughput, and with the latency at
+    /// half of it.
     fn add_round(
         &mut self,
         over: &OverloadResult,
@@ -267,7 +265,7 @@ impl OverloadRounds {
     }
 }
 
-/// What the registry can do, half of that, and ten times that, in turn.
+/// Measures the throughput of the registry, then half of it, then ten times of it, in turns.
 fn overload(bench: &mut Bench, stage: &RegistryBench<'_>) {
     let window = MeasurementWindow { warm_up: bench.options.warm_up(), measured: bench.options.measured() };
     let mut overload = OverloadRounds::default();
@@ -291,7 +289,7 @@ fn overload(bench: &mut Bench, stage: &RegistryBench<'_>) {
     overload.report(bench, "through the handle", Target::AtMost(2.0, 1.3));
 }
 
-/// The same of a server, as far as one thread can send it.
+/// Measures the same over HTTP, as far as one thread can send it.
 fn overload_over_http(bench: &mut Bench, stage: &RegistryBench<'_>) {
     let window = MeasurementWindow { warm_up: bench.options.warm_up(), measured: bench.options.measured() };
     let server = Server::start(stage.database);
@@ -319,6 +317,6 @@ fn overload_over_http(bench: &mut Bench, stage: &RegistryBench<'_>) {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    // The generator is one of the crowd's two bottlenecks: a figure without a target.
+    // Without a target, because the load generator is a bottleneck too.
     overload.report(bench, "over HTTP", Target::Unbounded);
 }

@@ -1,10 +1,9 @@
-//! Redemptions: how many a second, and how long each takes, against what the
-//! database can do by itself.
+//! Throughput and latency of redemptions, compared with the database alone.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -23,16 +22,15 @@ use harness::server::Server;
 use harness::{fixtures, pgbench};
 use uuid::Uuid;
 
-/// Redemptions a second of the open loop.
+/// The rate of the open loop, in redemptions per second.
 const OPEN_LOOP_RATE: f64 = 1_000.0;
 
-/// One guarded statement: the least that makes a token work once, and the
-/// permission stand.
+/// One checked statement: the minimum that redeems a token once and creates the permission.
 const ONE_STATEMENT: &str = "UPDATE permission_requests \
      SET closed_at = now(), outcome = 'approved', active = true \
      WHERE id = :row AND closed_at IS NULL AND expires_at > now();";
 
-/// All that a redemption does, as its own transaction.
+/// All writes of a redemption, in its own transaction.
 const ONE_TRANSACTION: &str = "BEGIN;
 SELECT user_target FROM permission_requests WHERE id = :row FOR NO KEY UPDATE \\gset
 UPDATE permission_requests SET closed_at = now(), outcome = 'approved', active = true \
@@ -48,7 +46,7 @@ fn main() {
     });
 }
 
-/// A database with people in it who have something to redeem.
+/// A database with users.
 struct RedeemBench<'a> {
     database: &'a Database,
     users: &'a [BenchUser],
@@ -57,7 +55,7 @@ struct RedeemBench<'a> {
 }
 
 impl RedeemBench<'_> {
-    /// So many fresh requests, and nothing left to do for the database.
+    /// Creates this number of open requests, then a checkpoint.
     fn new_requests(&self, rows: usize) -> Vec<OpenRequest> {
         let open = fixtures::insert_open_requests(self.database, self.users, rows);
         self.database.checkpoint();
@@ -96,7 +94,7 @@ impl RedeemBench<'_> {
         });
     }
 
-    /// The reference server, with a transaction for each request.
+    /// The reference server, with one transaction per request.
     fn reference_server<'a>(
         &'a self,
         comparison: &mut Comparison<'a>,
@@ -131,7 +129,7 @@ impl RedeemBench<'_> {
                 if !self.is_exhausted() {
                     return row_supply.observe(run_result, window);
                 }
-                // What finds no row is not what is measured.
+                // A script that found no row would measure something else.
                 row_supply.double();
             }
         })
@@ -204,7 +202,7 @@ fn on_sqlite(bench: &mut Bench) {
     bench.spread(&on("@64, p99 ÷ p50"), ours[2], Target::Unbounded);
 }
 
-/// Times batches for as long as the window says, or until the requests are used up.
+/// Measures batches for the duration of the window, or until all requests are redeemed.
 fn measure_batches(
     open: &[OpenRequest],
     size: usize,
@@ -227,7 +225,7 @@ fn measure_batches(
     RunResult { operations, elapsed: measured.elapsed(), latencies: None }
 }
 
-/// What a batch of redemptions comes to as plain SQL on PostgreSQL.
+/// A batch of redemptions as plain SQL on PostgreSQL.
 fn raw_postgres(database: &Database, open: &[OpenRequest], window: MeasurementWindow) -> RunResult {
     let client = &mut *database.raw_postgres();
     let mut prepare = |sql: &str| client.prepare(sql).unwrap();
@@ -259,7 +257,7 @@ fn raw_postgres(database: &Database, open: &[OpenRequest], window: MeasurementWi
     })
 }
 
-/// What a batch of redemptions comes to as plain SQL on SQLite.
+/// A batch of redemptions as plain SQL on SQLite.
 fn raw_sqlite(database: &Database, open: &[OpenRequest], window: MeasurementWindow) -> RunResult {
     let connection = &*database.raw_sqlite();
     let prepare = |sql: &str| connection.prepare(sql).unwrap();

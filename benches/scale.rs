@@ -1,10 +1,10 @@
-//! What a million live tokens cost, or as many as `--tokens` says: memory, the
-//! time to the first answer, and how much slower a redemption or a check gets.
+//! The cost of a million active tokens, or the number in `--tokens`: memory, startup time, and the
+//! slowdown of redemptions and checks.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on has failed"
+    reason = "a bench fails by panicking"
 )]
 
 #[expect(dead_code, reason = "no bench uses all of it")]
@@ -21,11 +21,11 @@ use harness::requests::Requests;
 use harness::server::Server;
 use harness::{fixtures, load};
 
-/// What the many are compared with.
+/// The number of tokens to compare with.
 const SMALL_COUNT: usize = 10_000;
-/// Tokens that are asked about.
+/// The number of tokens that are checked.
 const CHECKED_TOKENS: usize = 10_000;
-/// How often the server is started for its first answer.
+/// The number of starts for measuring the startup time.
 const SERVER_STARTS: usize = 5;
 
 fn main() {
@@ -37,12 +37,11 @@ fn main() {
     });
 }
 
-/// Open requests, at the least: a fast machine redeems tens of thousands while it is
-/// measured once.
+/// The minimum number of open requests: a fast machine redeems tens of thousands during one
+/// measurement.
 const MIN_OPEN_REQUESTS: usize = 60_000;
 
-/// A server on a database with so many export tokens that live, and as many
-/// requests that are open.
+/// A server whose database has this number of active export tokens and as many open requests.
 struct ScaleBench {
     database: Database,
     users: Vec<BenchUser>,
@@ -50,14 +49,14 @@ struct ScaleBench {
     open: RefCell<Vec<OpenRequest>>,
     count: usize,
     server: Server,
-    /// Until the first answer, in milliseconds, start by start.
+    /// The time until the first response of each start, in milliseconds.
     startup_times_ms: Vec<f64>,
 }
 
 impl ScaleBench {
     fn new(database: Database, count: usize) -> Self {
         eprintln!("seeding {count} tokens and as many requests, or more, on {}", database.backend.name());
-        // Enough that each asks each no more than once.
+        // Enough that no pair of users has two requests.
         let users = fixtures::insert_users(&database, 2 * (count as f64).sqrt().ceil().max(1_000.0) as usize);
         fixtures::insert_hubs(&database, &users);
         let exports = fixtures::insert_exports(&database, &users, count, CHECKED_TOKENS);
@@ -70,8 +69,8 @@ impl ScaleBench {
         Self { database, users, exports, open, count, server, startup_times_ms }
     }
 
-    /// Redemptions of requests that are still open. The few are made anew when they
-    /// run low, the many outlast the bench.
+    /// Redemptions of open requests. A small set is created again when it runs low, a large one is
+    /// sufficient.
     fn redemptions(&self, count: usize) -> Requests {
         let mut open = self.open.borrow_mut();
         let all = self.count.max(MIN_OPEN_REQUESTS);

@@ -1,17 +1,15 @@
-# What tests/run and benches/run share: an environment that does not depend on
-# who calls, packages that are installed when they are missing, and nothing left
-# behind. To be sourced, by a script of bash that has done `set -euo pipefail`;
-# leaves it in the root of the project. `tidy`, if the script defines it, is
-# called at the end, however that comes.
+# Shared by tests/run and benches/run: an environment that does not depend on the caller,
+# installation of missing packages, and cleanup on exit. A bash script sources it after
+# `set -euo pipefail`. It changes the directory to the root of the project. On every exit it
+# calls `tidy`, if the script defines that.
 
 # shellcheck shell=bash
 
 script=$(basename "$(dirname "$0")")/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-# Nothing below may depend on who calls: not on a database or a mail server that
-# the caller's shell configures for countersign or libpq, nor on make's job
-# server or a proxy between the script and 127.0.0.1.
+# Removes the caller's settings for countersign, libpq, make's job server, and proxies for
+# 127.0.0.1.
 unset "${!PG@}" "${!COUNTERSIGN_@}" "${!MAKE@}" MFLAGS
 unset "${!DATABASE_URL@}" "${!SMTP_URL@}" MAIL_FROM PUBLIC_URL BIND RUST_LOG
 cargo_home=${CARGO_HOME:-~/.cargo}
@@ -21,13 +19,13 @@ umask 022
 
 say() { printf '%s: %s\n' "$script" "$*" >&2; }
 
-# --- Leaving nothing behind -------------------------------------------------
+# --- Cleanup ----------------------------------------------------------------
 
-job=       # the process group at work
-planted=() # files put into /etc and /usr/sbin while packages are installed
+job=       # the running process group
+planted=() # files in /etc and /usr/sbin that exist during the installation of packages
 
-# Ends what the job has left running: all of it after an interrupt, and the
-# servers that a failed test forgot about after a normal end.
+# Ends the remaining processes of the job: all of them after an interrupt, and servers that a
+# failed test has left running after a normal end.
 end_job() {
     local tenths
     [[ $job ]] || return 0
@@ -44,7 +42,7 @@ end_job() {
 tidy() { :; }
 
 cleanup() {
-    trap '' HUP INT TERM # a second Ctrl-C must not leave half of it
+    trap '' HUP INT TERM # a second Ctrl-C must not interrupt the cleanup
     end_job
     tidy
     forget_planted
@@ -55,9 +53,9 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Runs a command in a process group of its own, which can be ended as a whole.
-# In the background, because bash attends to a signal only between foreground
-# commands; and therefore without the terminal's input.
+# Runs a command in its own process group, which can be ended as a whole. The command runs in
+# the background, because bash handles signals only between foreground commands. Therefore it
+# has no terminal input.
 run() {
     local status=0
     set -m
@@ -69,10 +67,9 @@ run() {
     return "$status"
 }
 
-# --- What the machine must have ---------------------------------------------
+# --- Packages ---------------------------------------------------------------
 
-# The programs of the newest PostgreSQL server: Debian keeps a directory per
-# version, none of them on PATH.
+# The programs of the newest PostgreSQL server: Debian has a directory per version, not in PATH.
 find_postgres() {
     local initdb
     initdb=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort --version-sort | tail -n 1)
@@ -84,8 +81,8 @@ as_root() {
     if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
 }
 
-# plant FILE MODE < contents: a file that is there while packages are installed.
-# One that somebody else has put there stays as it is.
+# plant FILE MODE < contents: creates a file that exists during the installation of packages.
+# An existing file is not changed.
 plant() {
     [[ ! -e $1 ]] || return 0
     planted+=("$1")
@@ -101,23 +98,23 @@ forget_planted() {
 
 install_packages() {
     if [[ ! $(type -P apt-get) ]] || { ((EUID)) && ! sudo -n true 2>/dev/null; }; then
-        say "please install (these are Debian's names): $*"
+        say "please install these packages (Debian names): $*"
         exit 1
     fi
     say "installing $*"
-    # Debian starts the servers that it installs; we start our own. So no
-    # service is started now, and no PostgreSQL cluster is made to be started later.
+    # Debian starts the servers that it installs. These files prevent that services are started
+    # and that a PostgreSQL cluster is created.
     plant /usr/sbin/policy-rc.d 755 <<<$'#!/bin/sh\nexit 101'
     if [[ " $* " == *" postgresql "* ]]; then
         plant /etc/postgresql-common/createcluster.d/countersign.conf 644 <<<'create_main_cluster = false'
     fi
-    # A package list that cannot be had is apt's to explain, if it matters, in the next line.
+    # A failed update is reported by the installation below, if it matters.
     as_root apt-get update -qq || true
     as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
         apt-get install -y -qq --no-install-recommends \
         -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" </dev/null >&2
     forget_planted
-    # Nor does nginx take port 80 at the next boot, on a machine that had none.
+    # Prevents that the newly installed nginx takes port 80 at the next boot.
     if [[ " $* " == *" nginx "* && -d /run/systemd/system ]]; then
         as_root systemctl disable --quiet --now nginx.service
     fi

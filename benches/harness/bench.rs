@@ -1,5 +1,5 @@
-//! One bench: its contestants take turns, round by round, so that whatever else
-//! the machine does meanwhile is shared by all of them alike.
+//! A bench: its series run in turns, round by round, so that other load on the machine affects all
+//! of them equally.
 
 use std::path::{Path, PathBuf};
 
@@ -10,15 +10,13 @@ use super::machine_probe::MachineProbe;
 use super::options::Options;
 use super::report::{self, Report};
 
-/// What a contestant is called: where it is drawn, as what, and how many ask at
-/// a time.
+/// The label of a series: its panel, its line in the plot, and the number of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The picture that it is drawn into, e.g. `redeem, PostgreSQL`.
+    /// The panel of the plot, e.g. `redeem, PostgreSQL`.
     pub panel: String,
-    /// The line that it is a point of, e.g. `countersign`.
+    /// The line in the plot, e.g. `countersign`.
     pub series: String,
-    /// How many ask at a time.
     pub connections: usize,
 }
 
@@ -28,41 +26,39 @@ impl std::fmt::Display for Label {
     }
 }
 
-/// One of the contestants, for naming it in a ratio.
+/// The id of a series, for ratios.
 #[derive(Clone, Copy, Debug)]
 pub struct SeriesId(Option<usize>);
 
-/// A figure to be reached.
+/// The target of a figure.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    /// At least the first; the second is the aim.
+    /// The required minimum and the goal.
     AtLeast(f64, f64),
-    /// At most the first; the second is the aim.
+    /// The required maximum and the goal.
     AtMost(f64, f64),
-    /// There is none: the figure is only told.
+    /// No target: the figure is only reported.
     Unbounded,
 }
 
-/// A bench that is under way.
+/// A running bench.
 pub struct Bench {
-    /// What it is called, and what its files are called.
+    /// The name of the bench and its files.
     name: &'static str,
-    /// What it was told.
     pub options: Options,
     results: Vec<(Label, Vec<RunResult>)>,
     report: Report,
 }
 
-/// Contestants that take turns. It borrows what they run on, and so is made
-/// after that.
+/// Series that run in turns. Create it after the servers and databases that it borrows.
 pub struct Comparison<'a> {
     options: Options,
-    /// How many ran before, in other races.
+    /// The number of runs in earlier comparisons.
     completed_runs: usize,
     series: Vec<Series<'a>>,
 }
 
-/// A contestant's name and how it runs.
+/// A label and the function that runs the series.
 struct Series<'a> {
     label: Label,
     measure: Box<dyn FnMut(MeasurementWindow) -> RunResult + 'a>,
@@ -70,9 +66,8 @@ struct Series<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Enters a contestant: the picture that it is drawn into, the line that it is
-    /// a point of, and how many ask at a time. `lap` prepares what it needs, then
-    /// runs for as long as it is told; only what it returns of that counts.
+    /// Adds a series. `run` prepares what it needs, then measures for the duration of the window.
+    /// Only the returned result counts.
     pub fn add(
         &mut self,
         panel: &str,
@@ -88,11 +83,10 @@ impl<'a> Comparison<'a> {
         SeriesId(Some(self.completed_runs + self.series.len() - 1))
     }
 
-    /// Lets all of them run, in turn, as many rounds as there are to be. Each round
-    /// begins with another of them, and with a look at the machine and at the disk
-    /// that this directory is on.
+    /// Runs all rounds. Each round starts with another series, after probing the machine and the
+    /// disk of this directory.
     pub fn run(mut self, bench: &mut Bench, disk: &Path) {
-        assert_eq!(self.completed_runs, bench.results.len(), "one race at a time");
+        assert_eq!(self.completed_runs, bench.results.len(), "one comparison at a time");
         let rounds = self.options.rounds();
         let window = MeasurementWindow { warm_up: self.options.warm_up(), measured: self.options.measured() };
         let count = self.series.len();
@@ -121,7 +115,7 @@ impl Bench {
         Self { name, options, results: Vec::new(), report }
     }
 
-    /// A race that nobody has entered yet. The one before it must have been run.
+    /// A new comparison. Run the previous one first.
     pub fn comparison<'a>(&self) -> Comparison<'a> {
         Comparison { options: self.options.clone(), completed_runs: self.results.len(), series: Vec::new() }
     }
@@ -130,8 +124,7 @@ impl Bench {
         Some(&self.results[contestant.0?].1)
     }
 
-    /// Tells how much more gets done by the first than by the second: the median
-    /// of what it was round by round.
+    /// Reports the ratio of the throughputs of two series: the median over the rounds.
     pub fn ratio(&mut self, what: &str, ours: SeriesId, theirs: SeriesId, target: Target) {
         let (Some(ours), Some(theirs)) = (self.runs(ours), self.runs(theirs)) else { return };
         let ratios = ours.iter().zip(theirs).map(|(ours, theirs)| ours.throughput() / theirs.throughput());
@@ -139,7 +132,7 @@ impl Bench {
         self.report.metric(what, &ratios, "×", target);
     }
 
-    /// Tells how far the slowest hundredth is from the middle.
+    /// Reports the ratio of the 99th percentile to the median latency.
     pub fn spread(&mut self, what: &str, contestant: SeriesId, target: Target) {
         let Some(runs) = self.runs(contestant) else { return };
         let latencies = runs.iter().filter_map(|run_result| run_result.latencies.as_ref());
@@ -151,7 +144,7 @@ impl Bench {
         self.report.metric(what, &spreads, "×", target);
     }
 
-    /// Tells a figure that was measured by other means: one value for each round.
+    /// Reports a figure that was measured in another way, with one value per round.
     pub fn metric(&mut self, what: &str, values: &[f64], unit: &'static str, target: Target) {
         self.report.metric(what, values, unit, target);
     }
@@ -163,18 +156,17 @@ impl Bench {
     }
 }
 
-/// `target/bench`.
 fn report_directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench")
 }
 
-/// A bar for work of so many steps.
+/// A progress bar.
 pub fn progress(steps: u64) -> ProgressBar {
     let style = "{bar:30} {pos}/{len} · {elapsed} of about {duration} · {wide_msg}";
     ProgressBar::new(steps).with_style(ProgressStyle::with_template(style).unwrap())
 }
 
-/// The middle of some values.
+/// The median of some values.
 pub fn median(values: &[f64]) -> f64 {
     report::median(values)
 }

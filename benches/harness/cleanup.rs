@@ -1,6 +1,5 @@
-//! What a bench leaves lying about, and who tidies it up: child processes and
-//! directories go when their owner is dropped, and also when the bench is
-//! interrupted (Ctrl-C, SIGTERM, SIGHUP), which no `Drop` would live to see.
+//! Cleanup of child processes and directories: when their owner is dropped, and when the process
+//! is interrupted (Ctrl-C, SIGTERM, SIGHUP), in which case no `Drop` runs.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
@@ -12,43 +11,42 @@ use tokio::signal::unix::{SignalKind, signal};
 
 type CleanupActions = BTreeMap<u64, Box<dyn FnOnce() + Send>>;
 
-/// What is left to do, by number. Whoever does it holds the lock meanwhile, so
-/// that an interrupt waits until it is done.
+/// The pending cleanup actions by number. An action runs while the lock is held, so that an
+/// interrupt waits for it.
 static CLEANUP_ACTIONS: Mutex<CleanupActions> = Mutex::new(BTreeMap::new());
 
 fn lock_cleanup_actions() -> MutexGuard<'static, CleanupActions> {
     CLEANUP_ACTIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Something to be undone when this is dropped, or at an interrupt.
+/// Runs a cleanup action when it is dropped, or at an interrupt.
 #[derive(Debug)]
 pub struct CleanupGuard(u64);
 
 impl CleanupGuard {
-    /// Makes something and says how it is undone, with no gap between the two.
+    /// Creates something and registers how to remove it, atomically with respect to interrupts.
     pub fn create<T>(
         make: impl FnOnce() -> T,
         undo: impl FnOnce(&T) -> Box<dyn FnOnce() + Send>,
     ) -> (Self, T) {
-        let mut deeds = lock_cleanup_actions();
+        let mut actions = lock_cleanup_actions();
         let made = make();
-        let number = deeds.last_key_value().map_or(0, |(last, _)| last + 1);
-        deeds.insert(number, undo(&made));
+        let number = actions.last_key_value().map_or(0, |(last, _)| last + 1);
+        actions.insert(number, undo(&made));
         (Self(number), made)
     }
 }
 
 impl Drop for CleanupGuard {
     fn drop(&mut self) {
-        let mut deeds = lock_cleanup_actions();
-        if let Some(undo) = deeds.remove(&self.0) {
+        let mut actions = lock_cleanup_actions();
+        if let Some(undo) = actions.remove(&self.0) {
             undo();
         }
     }
 }
 
-/// From here on an interrupt undoes all that is left, the newest first, and
-/// ends the process.
+/// From here on, an interrupt runs all pending cleanup actions, newest first, and exits.
 pub fn clean_up_on_interrupt() {
     std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -61,10 +59,10 @@ pub fn clean_up_on_interrupt() {
                 _ = interrupt.recv() => 130,
                 _ = terminate.recv() => 143,
             };
-            // What the bench says when its servers go from under it is of no interest.
+            // Errors of a bench whose servers are stopped are irrelevant.
             std::panic::set_hook(Box::new(|_| {}));
-            let mut deeds = lock_cleanup_actions();
-            while let Some((_, undo)) = deeds.pop_last() {
+            let mut actions = lock_cleanup_actions();
+            while let Some((_, undo)) = actions.pop_last() {
                 undo();
             }
             std::process::exit(code);
@@ -72,7 +70,7 @@ pub fn clean_up_on_interrupt() {
     });
 }
 
-/// A directory of its own, where files outlive no bench.
+/// A temporary directory.
 #[derive(Debug)]
 pub struct ScratchDirectory {
     path: PathBuf,
@@ -80,13 +78,13 @@ pub struct ScratchDirectory {
 }
 
 impl ScratchDirectory {
-    /// In `/var/tmp`: on a disk, where `/tmp` may be memory, and with a path short
-    /// enough for a socket in it.
+    /// Creates a directory in `/var/tmp`: it is on a disk, unlike some `/tmp`, and its path is
+    /// short enough for a socket.
     pub fn new() -> Self {
         Self::create_in(Path::new("/var/tmp"))
     }
 
-    /// In another directory.
+    /// Creates a directory in another one.
     pub fn create_in(parent: &Path) -> Self {
         let make = || {
             let made = tempfile::Builder::new().prefix("countersign-bench-").tempdir_in(parent);
@@ -99,13 +97,12 @@ impl ScratchDirectory {
         Self { path, _cleanup: leftover }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// A child process, which ends with its owner.
+/// A child process that ends with its owner.
 #[derive(Debug)]
 pub struct ChildProcess {
     child: Arc<Mutex<Child>>,
@@ -113,14 +110,14 @@ pub struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// Starts one that is simply killed in the end.
+    /// Starts a process that is killed at the end.
     pub fn start(command: &mut Command) -> Self {
         Self::start_with(command, |child| drop(child.kill()))
     }
 
-    /// Starts one that wants to be ended in a way of its own.
+    /// Starts a process that is ended by `terminate`.
     pub fn start_with(command: &mut Command, terminate: impl FnOnce(&mut Child) + Send + 'static) -> Self {
-        // In a process group of its own: the terminal's Ctrl-C is for us to hear.
+        // In its own process group: Ctrl-C in the terminal must reach only this process.
         let start = || {
             let child = command.process_group(0).spawn();
             Arc::new(Mutex::new(child.unwrap_or_else(|error| panic!("{command:?}: {error}"))))
@@ -138,17 +135,17 @@ impl ChildProcess {
         Self { child, _cleanup: leftover }
     }
 
-    /// Something to do with the child.
+    /// Runs a closure with the child.
     pub fn with_child<T>(&self, work: impl FnOnce(&mut Child) -> T) -> T {
         work(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Its number.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.with_child(|child| child.id())
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has exited.
     pub fn has_ended(&self) -> bool {
         self.with_child(|child| !matches!(child.try_wait(), Ok(None)))
     }

@@ -1,8 +1,7 @@
-//! A PostgreSQL of one's own, as `initdb` sets it up: durable. Only where it listens,
-//! how many may connect, and what its user says besides are not its defaults.
+//! A PostgreSQL cluster with the default settings of `initdb`, which are durable. Only the address
+//! and the number of connections differ, and what the caller adds.
 //!
-//! The benches measure with it, and the tests of `tests/faults` do to it what may
-//! happen to a database.
+//! The benches measure with it, and `tests/faults` injects faults into it.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,30 +13,29 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::cleanup::{ChildProcess, ScratchDirectory};
 
-/// Room for 256 clients of pgbench beside a server's pool.
+/// Enough for 256 clients of pgbench and the pool of a server.
 const MAX_CONNECTIONS_SETTING: &str = "max_connections=400";
 
-/// A cluster that runs, and is gone when this is dropped.
+/// A running cluster. It is stopped and removed when it is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     programs: PostgresPrograms,
     settings: Vec<String>,
-    // Dropped in this order: first the server, then its files.
+    // Fields are dropped in this order: first the server, then its files.
     process: ChildProcess,
     directory: ScratchDirectory,
 }
 
-/// Where PostgreSQL's programs are, and as whom they run.
+/// The location of PostgreSQL's programs, and the user that runs them.
 #[derive(Clone, Debug)]
 struct PostgresPrograms {
     directory: PathBuf,
-    /// PostgreSQL refuses to run as root.
+    /// A user other than root, as PostgreSQL requires.
     user: Option<(u32, u32)>,
 }
 
 impl PostgresPrograms {
-    /// The newest that is installed: Debian keeps a directory per version, none
-    /// of them on `PATH`.
+    /// The newest installed version: Debian has a directory per version, not in `PATH`.
     fn find() -> Self {
         let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let newest = debian
@@ -48,7 +46,7 @@ impl PostgresPrograms {
             let path = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&path).find(|directory| directory.join("initdb").exists())
         };
-        let directory = newest.or_else(on_path).expect("PostgreSQL's server is installed");
+        let directory = newest.or_else(on_path).expect("the PostgreSQL server is installed");
         Self { directory, user: unprivileged_user() }
     }
 
@@ -80,9 +78,9 @@ impl PostgresPrograms {
         ChildProcess::start_with(&mut command, move |child| programs.stop(child.id(), &directory))
     }
 
-    /// At once: what it would still write is thrown away, or is to be found again.
+    /// An immediate stop: unwritten data is discarded, or recovered by the next start.
     fn stop(&self, postmaster: u32, directory: &Path) {
-        // One that is held hears nothing.
+        // A stopped process does not handle signals.
         signal(postmaster, Signal::CONT);
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "--silent", "--mode", "immediate", "--pgdata"]).arg(directory.join("data"));
@@ -92,30 +90,30 @@ impl PostgresPrograms {
     }
 }
 
-/// Signals a server and all its processes.
+/// Sends a signal to a server and all its processes.
 fn signal(postmaster: u32, signal: Signal) {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let children = processes.filter_map(|process| {
         let id: u32 = process.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
-        // Its name, in brackets, may hold anything; then state and parent.
+        // The name in parentheses may contain any character. State and parent process follow it.
         let (_, rest) = stat.rsplit_once(") ")?;
         (rest.split(' ').nth(1)? == postmaster.to_string()).then_some(id)
     });
     for id in std::iter::once(postmaster).chain(children) {
         let id = i32::try_from(id).ok().and_then(Pid::from_raw).unwrap();
-        // One that has ended meanwhile needs none.
+        // The process may have exited.
         let _ = kill_process(id, signal);
     }
 }
 
-/// Whom a server runs as when we are root.
+/// The user for a server if this process runs as root.
 fn unprivileged_user() -> Option<(u32, u32)> {
-    let ours = std::fs::metadata("/proc/self").expect("/proc is there");
+    let ours = std::fs::metadata("/proc/self").expect("/proc exists");
     if std::os::unix::fs::MetadataExt::uid(&ours) != 0 {
         return None;
     }
-    let users = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd is there");
+    let users = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd exists");
     ["postgres", "nobody"].into_iter().find_map(|wanted| {
         let mut fields = users.lines().map(|line| line.split(':')).find(|line| {
             let mut line = line.clone();
@@ -127,12 +125,12 @@ fn unprivileged_user() -> Option<(u32, u32)> {
 }
 
 impl Cluster {
-    /// Makes a cluster and starts it.
+    /// Creates and starts a cluster.
     pub fn start() -> Self {
         Self::start_with(ScratchDirectory::new(), &[])
     }
 
-    /// Makes a cluster in this directory and starts it with these settings.
+    /// Creates a cluster in this directory and starts it with these settings.
     pub fn start_with(directory: ScratchDirectory, settings: &[&str]) -> Self {
         let programs = PostgresPrograms::find();
         if let Some((user, group)) = programs.user {
@@ -154,30 +152,30 @@ impl Cluster {
         cluster
     }
 
-    /// Stops it at once, as a crash would, and starts it again.
+    /// Stops it immediately, as in a crash, and starts it again.
     pub fn restart(&mut self) {
         self.stop();
         self.start_again();
     }
 
-    /// Stops it at once, as a crash would.
+    /// Stops it immediately, as in a crash.
     pub fn stop(&self) {
         self.programs.stop(self.process.id(), self.directory.path());
         self.process.with_child(|child| child.wait()).unwrap();
     }
 
-    /// Starts it after it was stopped.
+    /// Starts it after [`Self::stop`].
     pub fn start_again(&mut self) {
         self.process = self.programs.start(&self.directory, &self.settings);
         self.wait_until_ready();
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has exited by itself.
     pub fn has_ended(&self) -> bool {
         self.process.has_ended()
     }
 
-    /// Holds all its processes where they are, or lets them go on.
+    /// Suspends or resumes all its processes.
     pub fn set_frozen(&self, frozen: bool) {
         signal(self.process.id(), if frozen { Signal::STOP } else { Signal::CONT });
     }
@@ -197,25 +195,26 @@ impl Cluster {
         format!("host={} user=countersign dbname={database}", self.directory.path().display())
     }
 
-    /// A connection to one of its databases.
+    /// A connection to a database.
     pub fn connect(&self, database: &str) -> Client {
-        Client::connect(&self.connection_string(database), NoTls).expect("the bench's PostgreSQL answers")
+        Client::connect(&self.connection_string(database), NoTls)
+            .expect("the PostgreSQL of the bench responds")
     }
 
-    /// One of its databases, as countersign is told of it.
+    /// The URL of a database, for countersign.
     pub fn url(&self, database: &str) -> String {
         let directory = self.directory.path().display().to_string();
         format!("postgres://countersign@{}/{database}", directory.replace('/', "%2F"))
     }
 
-    /// One of PostgreSQL's client programs, told where the server is.
+    /// A client program of PostgreSQL with the address of the server.
     pub fn client_command(&self, program: &str, database: &str) -> Command {
         let mut command = self.programs.command(program);
         command.env("PGHOST", self.directory.path()).env("PGUSER", "countersign").env("PGDATABASE", database);
         command
     }
 
-    /// Where its files are: what is on the same disk.
+    /// A directory on the same disk as the files of the cluster.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }

@@ -1,4 +1,4 @@
-//! A database with countersign's tables, and plain SQL on it, past the crate.
+//! A database with countersign's tables, and plain SQL on it.
 
 use std::cell::{RefCell, RefMut};
 use std::path::PathBuf;
@@ -12,17 +12,16 @@ use uuid::Uuid;
 use super::cleanup::ScratchDirectory;
 use super::cluster::Cluster;
 
-/// Which of the two databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// A database in the bench's cluster.
+    /// A database in the cluster of the bench.
     Postgres,
-    /// A file beside it.
+    /// A file.
     Sqlite,
 }
 
 impl Backend {
-    /// Its name.
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
@@ -31,32 +30,26 @@ impl Backend {
     }
 }
 
-/// A value on its way into a row.
+/// A value in a row.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// A number.
     Int(i64),
-    /// Yes or no.
     Bool(bool),
-    /// Words.
     Text(String),
-    /// `uuid`, or sixteen bytes.
+    /// `uuid`, or sixteen bytes on SQLite.
     Id(Uuid),
-    /// `bytea`.
     Bytes(Vec<u8>),
-    /// A moment, in microseconds since the Unix epoch.
+    /// Microseconds since the Unix epoch.
     Time(i64),
-    /// Nothing.
     Null,
 }
 
 impl Value {
-    /// Words.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    /// As PostgreSQL's COPY reads it. No text of ours needs escaping.
+    /// Appends the value in the format of COPY. No text of the benches needs escaping.
     fn write_copy_text(&self, out: &mut String) {
         use std::fmt::Write;
         let written = match self {
@@ -96,9 +89,8 @@ impl rusqlite::ToSql for Value {
 
 /// A database with countersign's tables.
 pub struct Database {
-    /// Which kind.
     pub backend: Backend,
-    /// As countersign is told of it.
+    /// The URL for countersign.
     pub url: String,
     connection: Connection,
 }
@@ -109,7 +101,7 @@ enum Connection {
 }
 
 impl Database {
-    /// A new one in this cluster.
+    /// Creates a database in this cluster.
     pub fn postgres(cluster: &Rc<Cluster>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("bench{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -124,7 +116,7 @@ impl Database {
         }
     }
 
-    /// A new file.
+    /// Creates a file.
     pub fn sqlite() -> Self {
         let directory = ScratchDirectory::new();
         let path = directory.path().join("countersign.db");
@@ -138,7 +130,7 @@ impl Database {
         }
     }
 
-    /// Runs statements.
+    /// Executes statements.
     pub fn execute(&self, sql: &str) {
         match &self.connection {
             Connection::Postgres { client, .. } => client.borrow_mut().batch_execute(sql).unwrap(),
@@ -146,7 +138,7 @@ impl Database {
         }
     }
 
-    /// A query's one number.
+    /// The result of a query with one number.
     pub fn query_i64(&self, sql: &str) -> i64 {
         match &self.connection {
             Connection::Postgres { client, .. } => client.borrow_mut().query_one(sql, &[]).unwrap().get(0),
@@ -156,7 +148,7 @@ impl Database {
         }
     }
 
-    /// Adds rows, in bulk.
+    /// Inserts rows in bulk.
     pub fn insert<const N: usize>(
         &self,
         table: &str,
@@ -168,8 +160,8 @@ impl Database {
             Connection::Postgres { client, .. } => {
                 use std::io::Write;
                 let mut client = client.borrow_mut();
-                // What a row refers to is there: to look it up for each takes longer
-                // than all else. Triggers of our own fire as ever.
+                // Referenced rows exist: checking every foreign key would take most of the time.
+                // Triggers of the schema still run.
                 let unchecked = format!("ALTER TABLE {table} DISABLE TRIGGER ALL, ENABLE TRIGGER USER");
                 client.batch_execute(&unchecked).unwrap();
                 let mut copy = client.copy_in(&format!("COPY {table} ({names}) FROM STDIN")).unwrap();
@@ -209,8 +201,8 @@ impl Database {
         }
     }
 
-    /// Numbers the next row after those that brought their own, where rows are
-    /// numbered at all. SQLite does so by itself.
+    /// Sets the sequence of a table to follow the inserted ids, if it has one. SQLite does this
+    /// itself.
     fn advance_sequence(&self, table: &str) {
         let sequence = format!("pg_get_serial_sequence('{table}', 'id')");
         if self.query_i64(&format!("SELECT count({sequence})")) > 0 {
@@ -218,7 +210,7 @@ impl Database {
         }
     }
 
-    /// Empties tables, and those that refer to them or count their rows.
+    /// Deletes all rows of the tables and of those that refer to them or count them.
     pub fn truncate(&self, tables: &[&str]) {
         match &self.connection {
             Connection::Postgres { .. } => {
@@ -233,10 +225,10 @@ impl Database {
         }
     }
 
-    /// Pays for what was done so far: what is measured next pays for itself.
+    /// Writes pending data to disk, so that it does not slow down the next measurement.
     pub fn checkpoint(&self) {
         match self.backend {
-            // Apart: a VACUUM is no part of a transaction.
+            // Separately, because VACUUM cannot run in a transaction.
             Backend::Postgres => {
                 ["VACUUM (ANALYZE)", "CHECKPOINT"].map(|sql| self.execute(sql)).into_iter().collect()
             }
@@ -244,7 +236,7 @@ impl Database {
         }
     }
 
-    /// The cluster and the name in it; there is none for SQLite.
+    /// The cluster and the name of the database. `None` for SQLite.
     pub fn postgres_cluster(&self) -> Option<(&Cluster, &str)> {
         match &self.connection {
             Connection::Postgres { cluster, name, .. } => Some((cluster, name)),
@@ -252,7 +244,7 @@ impl Database {
         }
     }
 
-    /// The connection for raw SQL, on PostgreSQL.
+    /// The PostgreSQL connection for raw SQL.
     pub fn raw_postgres(&self) -> RefMut<'_, Client> {
         match &self.connection {
             Connection::Postgres { client, .. } => client.borrow_mut(),
@@ -260,7 +252,7 @@ impl Database {
         }
     }
 
-    /// The connection for raw SQL, on SQLite.
+    /// The SQLite connection for raw SQL.
     pub fn raw_sqlite(&self) -> RefMut<'_, rusqlite::Connection> {
         match &self.connection {
             Connection::Sqlite { connection, .. } => connection.borrow_mut(),
@@ -268,7 +260,7 @@ impl Database {
         }
     }
 
-    /// Where its files are.
+    /// The directory of its files.
     pub fn directory(&self) -> &std::path::Path {
         match &self.connection {
             Connection::Postgres { cluster, .. } => cluster.directory(),
@@ -276,7 +268,7 @@ impl Database {
         }
     }
 
-    /// Bytes that its files take up.
+    /// The size of its files in bytes.
     pub fn size_bytes(&self) -> u64 {
         match &self.connection {
             Connection::Postgres { name, .. } => {
@@ -292,7 +284,7 @@ fn migrate(url: &str) {
     store.migrate().unwrap();
 }
 
-/// As the server opens it: the same durability.
+/// Opens the file with the durability settings of the server.
 fn open_sqlite(path: &std::path::Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(path).unwrap();
     let session = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

@@ -1,4 +1,4 @@
-//! Who and what is in a database before the clock runs.
+//! The rows in a database before a measurement.
 
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::{Entropy, Keyring, RedeemId, Token, TokenKind};
@@ -11,37 +11,35 @@ use super::load::{MeasurementWindow, RunResult};
 use super::requests::Requests;
 use super::server::SECRET;
 
-/// The bundle that is asked for.
+/// The bundle of all requests.
 pub const BUNDLE_ID: i64 = 1;
-/// How long what is seeded lives, in seconds.
+/// The lifetime of requests and tokens, in seconds.
 const LIFETIME_SECONDS: i64 = 604_800;
 
 /// A user with an API key.
 #[derive(Clone, Debug)]
 pub struct BenchUser {
-    /// Their number.
     pub id: i64,
-    /// Their address.
     pub email: String,
-    /// The value of an `Authorization` header.
+    /// The value of the `Authorization` header.
     pub authorization: String,
 }
 
-/// A request that is open.
+/// An open request.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenRequest {
-    /// Its number.
+    /// The id.
     pub number: i64,
-    /// What its token is derived from.
+    /// The id in its redeem token.
     pub redeem_id: Uuid,
-    /// Who is asked: an index into the people.
+    /// The index of the target in the users.
     pub target: usize,
-    /// Who asks: an index into the people.
+    /// The index of the grantee in the users.
     pub grantee: usize,
 }
 
-/// How many rows a run wants of which each is used once: plenty at first, and
-/// then twice what the busiest run so far would have used.
+/// The number of single-use rows for a run: many at first, then twice the number that the fastest
+/// run so far would use.
 #[derive(Debug)]
 pub struct RowSupply {
     rows: usize,
@@ -49,7 +47,7 @@ pub struct RowSupply {
 }
 
 impl RowSupply {
-    /// Enough for so many connections, whatever the machine.
+    /// Enough for this number of connections on any machine.
     pub fn new(connections: usize) -> Self {
         let rows = match connections {
             1 => 8_000,
@@ -59,18 +57,18 @@ impl RowSupply {
         Self { rows, least: rows / 2 }
     }
 
-    /// How many it is this time.
+    /// The number for the next run.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// It was not enough.
+    /// Doubles the number after a run that ran out of rows.
     pub fn double(&mut self) {
         self.rows *= 2;
         self.least = self.rows;
     }
 
-    /// Learns from a run, and hands it on.
+    /// Adapts the number to a run and returns the run's result.
     pub fn observe(&mut self, run_result: RunResult, window: MeasurementWindow) -> RunResult {
         let seconds = (window.warm_up + window.measured).as_secs_f64() + 0.5;
         self.least = self.least.max((run_result.throughput() * seconds * 2.0) as usize);
@@ -79,22 +77,22 @@ impl RowSupply {
     }
 }
 
-/// The time, in microseconds.
+/// The current time in microseconds.
 pub fn now() -> i64 {
     system_now().micros()
 }
 
-/// A version 7 id of this moment.
+/// A version 7 UUID of this time.
 pub fn uuid_at(micros: i64) -> Uuid {
     entropy::token().uuid(Timestamp::from_micros(micros))
 }
 
-/// The servers' keys.
+/// The keyring of the servers.
 pub fn keyring() -> Keyring {
     Keyring::new(SECRET.as_bytes(), None).unwrap()
 }
 
-/// Adds users 1, 2, 3 … with an API key each, and a bundle that they may ask for.
+/// Inserts users 1, 2, 3, … with an API key each, and a bundle.
 pub fn insert_users(database: &Database, count: usize) -> Vec<BenchUser> {
     let (now, entropy): (i64, Vec<Entropy>) = (now(), (0..count).map(|_| entropy::token()).collect());
     let keys: Vec<Token> = entropy
@@ -146,8 +144,8 @@ pub fn insert_users(database: &Database, count: usize) -> Vec<BenchUser> {
     people
 }
 
-/// Adds open requests numbered 1, 2, 3 …, in place of all that there are. The
-/// first half of the people is asked, each in turn, by the second half.
+/// Replaces all requests by open ones numbered 1, 2, 3, …. The first half of the users are the
+/// targets, the second half the requesters, each in turn.
 pub fn insert_open_requests(database: &Database, people: &[BenchUser], count: usize) -> Vec<OpenRequest> {
     let half = people.len() / 2;
     assert!(count <= half * half, "{} people ask for {count} permissions", people.len());
@@ -190,7 +188,7 @@ pub fn insert_open_requests(database: &Database, people: &[BenchUser], count: us
     open
 }
 
-/// Writes down how many requests and permissions each user is a party to.
+/// Stores the numbers of open requests and active permissions of each user.
 pub fn update_user_counters(database: &Database) {
     database.truncate(&["user_counters"]);
     database.execute(
@@ -201,23 +199,22 @@ pub fn update_user_counters(database: &Database) {
     );
 }
 
-/// An export token that lives.
+/// An active export token.
 #[derive(Clone, Debug)]
 pub struct BenchExport {
-    /// Its id.
     pub id: Uuid,
-    /// The token, secret and all.
+    /// The token with its secret.
     pub token: String,
-    /// Who made it: an index into the people, and their hub is what it is for.
+    /// The index of its creator in the users. The token is for the creator's hub.
     pub creator: usize,
 }
 
-/// The hub of this person.
+/// The hub of this user.
 pub fn hub_id(user_id: i64) -> String {
     format!("hub{user_id}")
 }
 
-/// Gives each of the people a hub of their own.
+/// Inserts a hub for each user.
 pub fn insert_hubs(database: &Database, people: &[BenchUser]) {
     let now = now();
     let hubs = people.iter().map(|person| {
@@ -230,8 +227,8 @@ pub fn insert_hubs(database: &Database, people: &[BenchUser]) {
     database.insert("hub_members", ["hub_id", "user_id", "role"], owners);
 }
 
-/// Adds export tokens of the people, each in turn, for the node `node1` of their
-/// hub, and returns `known` of them, from all over.
+/// Inserts export tokens of the users in turn, for the node `node1` of their hubs. Returns `known`
+/// of them, evenly distributed.
 pub fn insert_exports(
     database: &Database,
     people: &[BenchUser],
@@ -262,8 +259,7 @@ pub fn insert_exports(
     exports
 }
 
-/// Adds a user of a resource server, whose key is for introspection alone: the
-/// value of their `Authorization` header.
+/// Inserts a user with an introspection key and returns the value of the `Authorization` header.
 pub fn insert_introspection_key(database: &Database) -> String {
     let (now, entropy) = (now(), entropy::token());
     let key = Token::random(TokenKind::ApiKey, entropy.uuid(Timestamp::from_micros(now)), &entropy);
@@ -287,12 +283,12 @@ pub fn insert_introspection_key(database: &Database) -> String {
     format!("Bearer {}", key.expose())
 }
 
-/// A request's token, as its target holds it.
+/// The redeem token of a request.
 pub fn redeem_token(keyring: &Keyring, open: &OpenRequest) -> String {
     keyring.redeem_token(RedeemId(open.redeem_id)).expose()
 }
 
-/// A redemption of each, by whom it is for.
+/// A redemption of each request by its target.
 pub fn redeem_requests(people: &[BenchUser], open: &[OpenRequest]) -> Requests {
     let (keyring, mut requests) = (keyring(), Requests::single_use(200));
     for open in open {

@@ -1,10 +1,9 @@
-//! The load generator: keep-alive HTTP/1.1 over raw sockets, on one thread. It
-//! shares the machine with what it measures, so it does as little as it can.
+//! The load generator: keep-alive HTTP/1.1 over raw sockets, on one thread. It shares the machine
+//! with the server, so it uses as little CPU as possible.
 //!
-//! A *closed loop* keeps a fixed number of connections busy, and says how much
-//! gets done. An *open loop* sends at a fixed rate, whether or not the answers
-//! keep up, and counts latency from the moment at which a request was due: a
-//! server that stalls is charged for everybody who would have waited.
+//! A *closed loop* keeps a fixed number of connections busy and measures throughput. An *open
+//! loop* sends at a fixed rate, regardless of the responses, and measures latency from the time at
+//! which a request was due: a pause of the server counts for every request that was due during it.
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -19,53 +18,52 @@ use tokio::task::LocalSet;
 
 use super::requests::Requests;
 
-/// How long an answer may take before the run has failed.
+/// The timeout of a response, after which the run fails.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct RunResult {
-    /// What was done while the clock ran.
+    /// The number of operations during the measurement.
     pub operations: u64,
-    /// For how long it ran.
+    /// The duration of the measurement.
     pub elapsed: Duration,
-    /// How long each took, in nanoseconds, where that was measured.
+    /// The latencies in nanoseconds, if they were measured.
     pub latencies: Option<Histogram<u64>>,
 }
 
-/// What became of more than can be done: how long each took, in nanoseconds.
+/// The latencies during an overload, in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct OverloadResult {
-    /// Those that were done.
+    /// Executed operations.
     pub admitted: Histogram<u64>,
-    /// Those that were told at once that it is too much.
+    /// Operations that were rejected with 503.
     pub rejected: Histogram<u64>,
 }
 
 impl RunResult {
-    /// Operations in a second.
+    /// Operations per second.
     pub fn throughput(&self) -> f64 {
         self.operations as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// A histogram of nanoseconds, to three digits.
+/// A histogram of nanoseconds with three significant digits.
 pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 3).unwrap()
 }
 
-/// When to measure.
+/// The timing of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct MeasurementWindow {
-    /// How long a run goes before it is measured.
+    /// The duration before the measurement.
     pub warm_up: Duration,
-    /// How long it is measured.
+    /// The duration of the measurement.
     pub measured: Duration,
 }
 
-/// Keeps so many connections busy. Panics at the first answer that is wrong.
-/// When requests that work once are used up, the run ends there; panics when
-/// that is too early to tell anything.
+/// Keeps this number of connections busy. Panics at an unexpected response. When all single-use
+/// requests are used, the run ends early; panics if it was too short to measure.
 pub fn closed_loop(
     address: SocketAddr,
     requests: &Requests,
@@ -75,7 +73,7 @@ pub fn closed_loop(
     run(address, requests, connections, window, None)
 }
 
-/// Sends so many requests a second over at most so many connections.
+/// Sends this number of requests per second over at most this number of connections.
 pub fn open_loop(
     address: SocketAddr,
     requests: &Requests,
@@ -86,9 +84,9 @@ pub fn open_loop(
     run(address, requests, connections, window, Some(rate))
 }
 
-/// Sends more than can be done: so many requests a second, as far as they can be
-/// sent. An answer of 503 is as right as the one that is wanted, and its request
-/// is sent again. Latency is counted from the sending: it is the server's alone.
+/// Sends this number of requests per second, more than the server can execute. A response of 503
+/// is accepted, and its request is sent again. Latency is measured from the sending, so that it
+/// contains only the server's time.
 pub fn overload(
     address: SocketAddr,
     requests: &Requests,
@@ -100,7 +98,7 @@ pub fn overload(
     OverloadResult { admitted: admitted.latencies.unwrap(), rejected: refused.unwrap() }
 }
 
-/// The answer to the first of these requests, head and all.
+/// The response to the first of these requests, including its head.
 pub fn send_first(address: SocketAddr, requests: &Requests) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -114,32 +112,33 @@ pub fn send_first(address: SocketAddr, requests: &Requests) -> String {
     })
 }
 
-/// What the connections of a run share.
+/// The shared state of the connections of a run.
 struct LoadState {
     requests: Requests,
     next: Cell<usize>,
     latencies: RefCell<Histogram<u64>>,
     last_response: Cell<Instant>,
     measured_from: Instant,
-    /// Earlier than at first if the requests are used up.
+    /// Brought forward when all requests are used.
     stop_at: Cell<Instant>,
-    /// The least that must have been measured by then.
+    /// The minimum duration of the measurement.
     min_measured: Duration,
-    /// When the next request is due; `None` in a closed loop, where it is now.
+    /// The times at which requests are due. `None` in a closed loop, in which they are due
+    /// immediately.
     due_times: Option<Mutex<mpsc::UnboundedReceiver<Instant>>>,
-    /// Where a 503 is an answer: how long each took.
+    /// The latencies of 503 responses, if they are accepted.
     rejected_latencies: Option<RefCell<Histogram<u64>>>,
-    /// What was refused, and is to be sent again.
+    /// The indexes of rejected requests, which are sent again.
     resend: RefCell<Vec<usize>>,
 }
 
 impl LoadState {
-    /// Which request is next.
+    /// The index of the next request.
     fn next_index(&self) -> usize {
         self.resend.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1))
     }
 
-    /// When the next request is due; `None` when there is none any more.
+    /// The time at which the next request is due. `None` after the last one.
     async fn next_due(&self) -> Option<Instant> {
         match &self.due_times {
             None => Some(Instant::now()),
@@ -147,7 +146,7 @@ impl LoadState {
         }
     }
 
-    /// All requests are used up: what was measured until now has to do.
+    /// All requests are used: ends the measurement if it was long enough.
     fn finish_early(&self) -> Result<(), String> {
         let now = Instant::now();
         if now < self.measured_from + self.min_measured {
@@ -181,8 +180,8 @@ fn run_with(
     let done: Result<_, String> = local.block_on(&runtime, async {
         let mut streams = Vec::with_capacity(connections);
         for _ in 0..connections {
-            // A crowd connects as it is needed: a server waits for nobody's first
-            // request for ever.
+            // In an overload, connections are opened when they are needed: the server closes
+            // connections without a request.
             streams.push(if allow_503 { None } else { Some(connect(address).await?) });
         }
         let started = Instant::now();
@@ -224,8 +223,8 @@ fn run_with(
     (RunResult { operations: latencies.len(), elapsed, latencies: Some(latencies) }, refused)
 }
 
-/// Tells when each request is due. A thread of its own, since the runtime's
-/// timers are no finer than a millisecond.
+/// Sends the time of each request. On its own thread, because the timers of the runtime have a
+/// resolution of a millisecond.
 fn schedule_arrivals(rate: f64, started: Instant, until: Instant) -> mpsc::UnboundedReceiver<Instant> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -249,7 +248,7 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-/// Connects when there is something to ask.
+/// Connects when the first request is due.
 async fn run_connection(address: SocketAddr, shared: Rc<LoadState>) -> Result<(), String> {
     let Some(due) = shared.next_due().await else { return Ok(()) };
     let stream = connect(address).await?;
@@ -262,7 +261,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Asks until the end, beginning with what is due already, if anything is.
+    /// Sends requests until the end, starting with one that is due.
     async fn send_requests(mut self, shared: Rc<LoadState>, mut due: Option<Instant>) -> Result<(), String> {
         loop {
             let next = match due.take() {
@@ -270,7 +269,7 @@ impl Connection {
                 None => shared.next_due().await,
             };
             let Some(began) = next else { return Ok(()) };
-            // More than can be done is not made up for.
+            // In an overload, missed due times are not counted.
             let began = if shared.rejected_latencies.is_some() { Instant::now() } else { began };
             if began >= shared.stop_at.get() {
                 return Ok(());
@@ -294,8 +293,8 @@ impl Connection {
                     shared.requests.status
                 ));
             }
-            // By its end in a closed loop, whose throughput is what was answered;
-            // by when it was due in an open one, which must miss none that is late.
+            // A closed loop counts responses by their end, because it measures throughput. An open
+            // loop counts them by their due time, so that no late response is missed.
             let counts = match &shared.due_times {
                 None => ended >= shared.measured_from && ended < shared.stop_at.get(),
                 Some(_) => began >= shared.measured_from,
@@ -318,7 +317,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads one answer, and leaves all of it in `self.answer`.
+    /// Reads one response into `self.answer`.
     async fn receive(&mut self) -> Result<u16, String> {
         self.answer.clear();
         loop {
@@ -338,7 +337,7 @@ impl Connection {
     }
 }
 
-/// An answer's status and its length, once its head is complete.
+/// The status and the length of a response, once its head is complete.
 fn parse_response_head(answer: &[u8]) -> Result<Option<(u16, usize)>, String> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);

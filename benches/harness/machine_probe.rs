@@ -1,4 +1,4 @@
-//! What the machine can do at the moment, in two numbers.
+//! Measures the current speed of the machine.
 
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -8,24 +8,24 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// How long each probe takes.
+/// The duration of each probe.
 const PROBE_DURATION: Duration = Duration::from_millis(150);
-/// A page of PostgreSQL's log.
+/// The size of a page in PostgreSQL's write-ahead log.
 const PAGE_SIZE: usize = 8_192;
 
-/// One look at the machine.
+/// The results of a probe.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct MachineProbe {
-    /// Bytes that one core hashes (SHA-256) in a second, in millions.
+    /// Megabytes that one core hashes (SHA-256) per second.
     pub one_core: f64,
-    /// The same on all cores at once.
+    /// Megabytes that all cores together hash per second.
     pub all_cores: f64,
-    /// Pages written and synced to disk in a second, one after the other.
+    /// Pages that are written and synced to disk per second, one after the other.
     pub fsyncs: f64,
 }
 
 impl MachineProbe {
-    /// Looks, and tries the disk that this directory is on.
+    /// Measures the cores and the disk of this directory.
     pub fn measure(directory: &Path) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let all = std::thread::scope(|scope| {
@@ -46,7 +46,7 @@ fn hashes_per_second() -> f64 {
     f64::from(blocks) * block.len() as f64 / started.elapsed().as_secs_f64() / 1e6
 }
 
-/// As a database does: over and over into a file that has its size already.
+/// Overwrites a file of constant size, as a database does.
 fn fsyncs_per_second(directory: &Path) -> f64 {
     let mut file = tempfile::tempfile_in(directory).unwrap();
     file.write_all(&vec![0; PAGE_SIZE * 64]).unwrap();

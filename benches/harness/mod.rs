@@ -1,11 +1,10 @@
-//! What the benches share.
+//! The harness of the benches.
 //!
-//! A bench is a program of its own, `cargo bench --bench NAME -- OPTIONS`, that
-//! goes like this:
+//! A bench is a program, `cargo bench --bench NAME -- OPTIONS`:
 //!
 //! ```ignore
-//! //! What it measures.
-//! #![expect(clippy::unwrap_used, …, reason = "a bench that cannot go on has failed")]
+//! //! Describes the measurement.
+//! #![expect(clippy::unwrap_used, …, reason = "a bench fails by panicking")]
 //!
 //! #[expect(dead_code, reason = "no bench uses all of it")]
 //! mod harness;
@@ -13,28 +12,26 @@
 //! fn main() {
 //!     harness::run("redeem", |bench| {
 //!         let cluster = Rc::new(Cluster::start());            // PostgreSQL, durable
-//!         let database = Database::postgres(&cluster);        // with our tables; or `Database::sqlite()`
-//!         let people = seed::people(&database, 2_000);        // users with API keys
+//!         let database = Database::postgres(&cluster);        // or `Database::sqlite()`
+//!         let users = fixtures::insert_users(&database, 2_000);
 //!         let server = Server::start(&database);              // the release server
-//!         let mut race = bench.race();
-//!         let ours = race.enter("redeem, PostgreSQL", "countersign", 64, |window| {
-//!             let open = seed::open_requests(&database, &people, 60_000); // not timed
-//!             database.settle();
-//!             load::closed(server.address, &seed::redemptions(&people, &open), 64, window)
+//!         let mut comparison = bench.comparison();
+//!         let ours = comparison.add("redeem, PostgreSQL", "countersign", 64, |window| {
+//!             let open = fixtures::insert_open_requests(&database, &users, 60_000); // not timed
+//!             database.checkpoint();
+//!             load::closed_loop(server.address, &fixtures::redeem_requests(&users, &open), 64, window)
 //!         });
-//!         let theirs = race.enter(…, |window| pgbench::run(&database, "UPDATE …", 64, window));
-//!         race.run(bench, cluster.directory());               // all of them, round by round
-//!         bench.ratio("redeem @64, against …", ours, theirs, Target::AtLeast(1.5, 2.5));
+//!         let theirs = comparison.add(…, |window| pgbench::run(&database, "UPDATE …", 64, window));
+//!         comparison.run(bench, cluster.directory());         // all series, round by round
+//!         bench.ratio("redeem @64, compared with …", ours, theirs, Target::AtLeast(1.5, 2.5));
 //!     });
 //! }
 //! ```
 //!
-//! `run` parses the options, prints the table and writes `target/bench/NAME.txt`,
-//! `.json` and `.svg`. A figure that is measured in another way is told with
-//! [`bench::Bench::figure`]. Processes are started through
-//! [`leftovers::Process`], files made in [`leftovers::Directory`]: both are gone
-//! when they are dropped, and when the bench is interrupted. What goes wrong
-//! panics: a bench has no caller to tell.
+//! `run` parses the options, prints the table and writes `target/bench/NAME.txt`, `.json` and
+//! `.svg`. Report a figure that is measured in another way with [`bench::Bench::metric`]. Start
+//! processes with [`cleanup::ChildProcess`] and create files in a [`cleanup::ScratchDirectory`]:
+//! both are removed when they are dropped, and when the bench is interrupted. Errors panic.
 
 pub mod bench;
 pub mod cleanup;
@@ -56,8 +53,7 @@ use clap::Parser;
 use bench::Bench;
 use options::Options;
 
-/// Runs a bench: what is entered, raced and told in `work` is printed and
-/// written down in the end.
+/// Runs a bench and reports the results of `work`.
 pub fn run(name: &'static str, work: impl FnOnce(&mut Bench)) {
     if reference::is_reference_process() {
         return reference::serve();

@@ -1,4 +1,4 @@
-//! What a bench is told on its command line: `cargo bench --bench redeem -- --quick`.
+//! The command-line options of a bench: `cargo bench --bench redeem -- --quick`.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use clap::Parser;
 /// Measures countersign against its references, on this machine.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
-    /// One short round, to see that everything works; its figures mean nothing
+    /// One short round, to check that everything works; its figures mean nothing
     #[arg(long)]
     pub quick: bool,
-    /// How often each contestant runs, in turn with the others
+    /// Number of rounds
     #[arg(long, default_value_t = 5, value_name = "N")]
     rounds: usize,
-    /// How long one run is measured
+    /// Duration of the measurement in one run
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
     seconds: f64,
-    /// Run only contestants whose name has this in it; may be repeated
+    /// Run only series whose name contains this text; may be repeated
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Requests per second of the open loop
@@ -25,7 +25,7 @@ pub struct Options {
     /// Connections of the reference server's pool
     #[arg(long, value_name = "N")]
     pub pool: Option<u32>,
-    /// Live tokens, where their number matters
+    /// Number of active tokens, for benches that depend on it
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
     pub tokens: usize,
     /// What `cargo bench` passes to every bench
@@ -34,22 +34,22 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether a contestant of this name runs at all.
+    /// Whether a series with this name runs.
     pub fn is_selected(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| name.contains(only))
     }
 
-    /// How often each contestant runs.
+    /// The number of rounds.
     pub fn rounds(&self) -> usize {
         if self.quick { 1 } else { self.rounds.max(1) }
     }
 
-    /// How long one run is measured.
+    /// The duration of a measurement.
     pub fn measured(&self) -> Duration {
         Duration::from_secs_f64(if self.quick { 0.3 } else { self.seconds })
     }
 
-    /// How long a run goes before it is measured.
+    /// The duration of a run before the measurement.
     pub fn warm_up(&self) -> Duration {
         Duration::from_millis(if self.quick { 100 } else { 300 })
     }

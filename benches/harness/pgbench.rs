@@ -1,4 +1,4 @@
-//! pgbench, running statements of ours.
+//! Runs SQL scripts with pgbench.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,17 +10,17 @@ use super::cluster::Cluster;
 use super::database::Database;
 use super::load::{MeasurementWindow, RunResult};
 
-/// Seconds that it may take to connect.
+/// The time for connecting, in seconds.
 const CONNECT_SECONDS: f64 = 0.006;
 
-/// Runs a script at this concurrency, with prepared statements, for as long as
-/// is measured. Each client has `:nth`, which grows by one with each run of the
-/// script, and `:row` = 1, 2, 3 … that no other run of any client has.
+/// Runs a script with this number of clients and prepared statements for the duration of the
+/// measurement. Each client has the variables `:nth`, which increases by one per run of the
+/// script, and `:row` = 1, 2, 3, …, which is unique over all clients and runs.
 ///
-/// Its count leaves out the time to connect, its `--time` does not, and is in
-/// whole seconds.
+/// pgbench's rate excludes the time for connecting; its `--time` includes it and is in whole
+/// seconds.
 pub fn run(database: &Database, script: &str, clients: usize, window: MeasurementWindow) -> RunResult {
-    let (cluster, name) = database.postgres_cluster().expect("pgbench wants PostgreSQL");
+    let (cluster, name) = database.postgres_cluster().expect("pgbench needs PostgreSQL");
     let directory = ScratchDirectory::new();
     let file = directory.path().join("script.sql");
     let script = format!("\\set nth :nth + 1\n\\set row (:nth - 1) * {clients} + :client_id + 1\n{script}\n");
@@ -28,14 +28,14 @@ pub fn run(database: &Database, script: &str, clients: usize, window: Measuremen
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open_to_all).unwrap();
     let seconds = (window.measured.as_secs_f64() + clients as f64 * CONNECT_SECONDS).round().max(1.0);
-    // A machine that others use may let a whole window pass with nothing done.
+    // On a busy machine, nothing may complete during the whole time.
     for patience in [1.0, 4.0, 16.0] {
         let run_result = run_once(cluster, name, &file, clients, seconds * patience);
         if run_result.operations > 0 {
             return run_result;
         }
     }
-    panic!("pgbench did nothing, however long it ran")
+    panic!("pgbench completed no transaction")
 }
 
 fn run_once(cluster: &Cluster, name: &str, script: &Path, clients: usize, seconds: f64) -> RunResult {
@@ -66,7 +66,7 @@ fn run_once(cluster: &Cluster, name: &str, script: &Path, clients: usize, second
     let operations = figure("number of transactions actually processed: ");
     let operations: u64 = operations.unwrap_or_else(|| panic!("{}", told())).parse().unwrap();
     if operations == 0 {
-        // It tells no rate then.
+        // pgbench reports no rate in this case.
         return RunResult { operations, elapsed: Duration::from_secs_f64(seconds), latencies: None };
     }
     let per_second: f64 = figure("tps = ").unwrap_or_else(|| panic!("{}", told())).parse().unwrap();

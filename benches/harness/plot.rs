@@ -1,5 +1,5 @@
-//! Throughput and latency over the number of connections, as SVG: a row of two
-//! plots for each panel.
+//! Plots of throughput and latency over the number of connections, as SVG: a row of two plots per
+//! panel.
 
 use std::path::Path;
 
@@ -26,15 +26,15 @@ type PlotArea<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A line of a plot.
 struct PlotLine {
     name: String,
-    /// Which of the panel's series it tells of, and so its colour.
+    /// The index of its series in the panel, which selects its colour.
     series: usize,
-    /// The second line of a series.
+    /// Whether it is the second line of a series.
     thin: bool,
-    /// Connections, and what was measured, from left to right.
+    /// The connections and the measured values.
     points: Vec<(f64, f64)>,
 }
 
-/// Draws all panels under each other.
+/// Draws all panels below each other.
 pub fn draw(path: &Path, results: &[SeriesResult]) {
     let mut panels: Vec<&str> = Vec::new();
     for result in results {
@@ -100,13 +100,13 @@ fn plot_lines(results: &[&SeriesResult], of: impl Fn(&SeriesResult) -> Option<f6
     lines
 }
 
-/// The lowest and the highest value; 0 where there is none.
+/// The minimum and the maximum. 0 if there are no values.
 fn value_range(lines: &[PlotLine]) -> (f64, f64) {
     let values = || lines.iter().flat_map(|line| line.points.iter().map(|(_, value)| *value));
     (values().reduce(f64::min).unwrap_or_default(), values().reduce(f64::max).unwrap_or_default())
 }
 
-/// A plot over connections that double from one mark to the next.
+/// A plot whose x axis doubles from one tick to the next.
 fn draw_panel<Y>(area: &PlotArea<'_>, title: &str, y: Y, lines: &[PlotLine])
 where
     Y: AsRangedCoord<Value = f64>,

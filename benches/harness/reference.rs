@@ -1,8 +1,7 @@
-//! The reference server: what actix-web and the pool give without an actor. The
-//! bench runs itself with an argument to be it.
+//! The reference server: actix-web and the connection pool without an actor. A bench starts its
+//! own program with an argument as the reference server.
 //!
-//! It asks nobody who they are, and keeps no log: what it is spared counts
-//! against us.
+//! It authenticates no caller and writes no log, which gives it an advantage over countersign.
 
 use std::net::TcpListener;
 use std::sync::Mutex;
@@ -28,16 +27,16 @@ use uuid::Uuid;
 use super::fixtures;
 use super::requests::USER_AGENT;
 
-/// The argument that makes a bench the reference server. What follows it are the
-/// database's URL and the most connections to it.
+/// The argument that makes a bench the reference server. The database URL and the maximum number
+/// of connections follow it.
 pub const REFERENCE_ARGUMENT: &str = "reference-server";
 
-/// Whether this process is to be the reference server.
+/// Whether this process is the reference server.
 pub fn is_reference_process() -> bool {
     std::env::args().nth(1).as_deref() == Some(REFERENCE_ARGUMENT)
 }
 
-/// Serves at `BIND` until it is killed.
+/// Serves on `BIND` until it is killed.
 pub fn serve() {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
     let [url, connections] = arguments.as_slice() else { panic!("a URL and a number, not {arguments:?}") };
@@ -47,7 +46,7 @@ pub fn serve() {
         App::new()
             .app_data(pool.clone())
             .route("/healthz", web::get().to(HttpResponse::Ok))
-            // A bare handler.
+            // Bare handlers.
             .route("/bare/authz", web::get().to(bare_authz))
             .route("/bare/introspect", web::post().to(bare_introspection))
             .route("/bare/request", web::get().to(bare_request))
@@ -63,15 +62,15 @@ pub fn serve() {
     actix_web::rt::System::new().block_on(server.run()).unwrap();
 }
 
-/// Connections, as many as there are to be. A [`Store`] has but a few for the
-/// ledger, since one batch at a time needs no more; so there are several stores.
-/// Whoever wants a connection waits for it without a limit.
+/// A pool with this number of connections. A [`Store`] has few connections for the ledger, which
+/// runs one batch at a time, so the pool has several stores. Waiting for a connection has no
+/// timeout.
 struct StorePool {
     permits: Semaphore,
     idle: Mutex<Vec<Store>>,
 }
 
-/// The ledger's connections in a store, and as many for all else.
+/// The connections of a store for the ledger, and as many for other queries.
 const CONNECTIONS_PER_STORE: usize = 3;
 
 impl StorePool {
@@ -83,7 +82,7 @@ impl StorePool {
         Self { permits: Semaphore::new(connections), idle: Mutex::new(free.collect()) }
     }
 
-    /// Works with one of them, off the event loop.
+    /// Runs a closure with a store, off the event loop.
     async fn with_store<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
         let _turn = self.permits.acquire().await.unwrap();
         let store = self.idle.lock().unwrap().pop().unwrap();
@@ -147,7 +146,7 @@ async fn bare_request() -> HttpResponse {
     }))
 }
 
-/// Looks up an export token, with its creator and what they may do.
+/// Looks up an export token with its creator and the creator's role.
 async fn select_export(path: Path<String>, pool: Data<StorePool>) -> HttpResponse {
     let id = ExportId(Uuid::parse_str(&path).unwrap());
     let found =
@@ -158,7 +157,7 @@ async fn select_export(path: Path<String>, pool: Data<StorePool>) -> HttpRespons
     }
 }
 
-/// Looks up a request, without those whom it names.
+/// Looks up a request without its parties.
 async fn select_request(path: Path<String>, pool: Data<StorePool>) -> HttpResponse {
     let id = RedeemId(Uuid::parse_str(&path).unwrap());
     let found = pool.with_store(move |store| store.read(|conn| requests::by_redeem_id(conn, id))).await;

@@ -1,5 +1,4 @@
-//! What came of a bench: a table for the reader, a JSON file for programs, and
-//! a picture.
+//! The report of a bench: a table, a JSON file and a plot.
 
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use super::machine_probe::MachineProbe;
 use super::options::Options;
 use super::plot;
 
-/// All that is told in the end.
+/// The collected results.
 pub struct Report {
     name: &'static str,
     quick: bool,
@@ -21,19 +20,18 @@ pub struct Report {
     metrics: Vec<Metric>,
 }
 
-/// What came of one contestant.
+/// The results of one series.
 #[derive(Debug)]
 pub struct SeriesResult {
-    /// Who.
     pub label: Label,
-    /// Operations per second, round by round.
+    /// Operations per second of each round.
     pub throughput: Vec<f64>,
-    /// Latency in milliseconds at 50, 90, 99 and 99.9 %, and the longest: the
-    /// median of the rounds. Empty where it was not measured.
+    /// The latency in milliseconds at 50, 90, 99 and 99.9 %, and the maximum: the median of the
+    /// rounds. Empty if it was not measured.
     pub latency: Vec<f64>,
 }
 
-/// The quantiles that are told.
+/// The reported quantiles.
 pub const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
 
 struct Metric {
@@ -56,7 +54,7 @@ impl Metric {
         }
     }
 
-    /// What is wanted: the bound and the aim.
+    /// The texts of the required value and the goal.
     fn target_text(&self) -> (String, String) {
         let with_unit = |sign: &str, value: f64| format!("{sign} {}{}", format_number(value), self.unit);
         match self.target {
@@ -102,7 +100,7 @@ impl Report {
         self.metrics.push(Metric { what: what.to_owned(), values: values.to_vec(), unit, target });
     }
 
-    /// Prints the tables, and writes `<path>.txt`, `<path>.json` and `<path>.svg`.
+    /// Prints the tables and writes `<path>.txt`, `<path>.json` and `<path>.svg`.
     pub(super) fn finish(&self, path: &Path) {
         let text = self.text();
         println!("\n{text}");
@@ -213,7 +211,7 @@ impl Report {
     }
 }
 
-/// What the bench runs on.
+/// A description of the machine.
 fn machine() -> Value {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
@@ -231,7 +229,7 @@ fn machine() -> Value {
     })
 }
 
-/// The middle of some values; of an even number, the mean of the two.
+/// The median. For an even number of values, the mean of the two middle ones.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -249,7 +247,7 @@ fn value_range(values: &[f64]) -> (f64, f64) {
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)))
 }
 
-/// A number in three digits or so.
+/// A number with about three significant digits.
 fn format_number(value: f64) -> String {
     match value.abs() {
         0.0..0.1 => format!("{value:.4}"),
@@ -259,7 +257,7 @@ fn format_number(value: f64) -> String {
     }
 }
 
-/// Columns under each other: the first to the left, the others to the right.
+/// A table whose first column is left-aligned and whose other columns are right-aligned.
 fn format_table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column| {

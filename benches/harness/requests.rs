@@ -1,28 +1,28 @@
-//! HTTP requests, written down before the clock runs.
+//! HTTP requests that are prepared before the measurement.
 
-/// Requests as bytes, one after the other, and the status that each wants.
+/// The bytes of requests, and the expected status.
 #[derive(Clone, Debug)]
 pub struct Requests {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// The only status that is right.
+    /// The expected status.
     pub status: u16,
-    /// Whether to start over at the end; requests that work once must last.
+    /// Whether to start over after the last request. False for single-use requests.
     pub repeatable: bool,
 }
 
 impl Requests {
-    /// Requests that all succeed with this status, and may be repeated.
+    /// Requests that succeed with this status and can be repeated.
     pub fn new(status: u16) -> Self {
         Self { bytes: Vec::new(), ends: Vec::new(), status, repeatable: true }
     }
 
-    /// Requests of which each works once.
+    /// Requests that succeed only once.
     pub fn single_use(status: u16) -> Self {
         Self { repeatable: false, ..Self::new(status) }
     }
 
-    /// Adds one: `GET`, a path with its query, header lines, a body.
+    /// Adds a request with a method, a path and query, header lines and a body.
     pub fn push(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
         let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: {USER_AGENT}\r\n");
         self.bytes.extend_from_slice(head.as_bytes());
@@ -37,12 +37,12 @@ impl Requests {
         self.ends.push(self.bytes.len());
     }
 
-    /// How many there are.
+    /// The number of requests.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// The nth, from 0; `None` when there are no more.
+    /// The request with this index, from 0. `None` after the last one.
     pub fn get(&self, nth: usize) -> Option<&[u8]> {
         let nth = if self.repeatable { nth % self.ends.len() } else { nth };
         let end = *self.ends.get(nth)?;
@@ -51,5 +51,5 @@ impl Requests {
     }
 }
 
-/// What the generator calls itself, and the audit trail keeps.
+/// The `User-Agent`, which the audit log contains.
 pub const USER_AGENT: &str = "countersign-bench";

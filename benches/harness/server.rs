@@ -1,5 +1,5 @@
-//! The release server as a child process, set up as an operator would, but for
-//! the limits that are there to stop what a bench does.
+//! The release server as a child process, configured as in production, except that rate limits are
+//! off.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
@@ -10,22 +10,21 @@ use std::time::{Duration, Instant};
 use super::cleanup::{ChildProcess, ScratchDirectory};
 use super::database::Database;
 
-/// The servers' key.
+/// The server secret.
 pub const SECRET: &str = "a secret of the benches, 32 bytes or more";
 
-/// A server that runs, until this is dropped.
+/// A running server. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
     pub address: SocketAddr,
-    /// How long it took from its start to its first answer.
+    /// The time from the start to the first response.
     pub startup_time: Duration,
     process: ChildProcess,
     log: File,
     _directory: ScratchDirectory,
 }
 
-/// A bench that failed shows what the server had to say.
+/// Prints warnings and errors of the server if the bench failed.
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -37,13 +36,13 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts countersign on this database. Its log is what it is by default,
-    /// and mail goes to files unless told otherwise.
+    /// Starts countersign on this database with the default logging. Mail is written to files by
+    /// default.
     pub fn start(database: &Database) -> Self {
         Self::start_with(database, &[])
     }
 
-    /// Starts countersign with more in its environment.
+    /// Starts countersign with additional environment variables.
     pub fn start_with(database: &Database, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command
@@ -56,22 +55,22 @@ impl Server {
         Self::launch(&mut command)
     }
 
-    /// Starts this very program as the reference server (see [`super::reference`])
-    /// on this database, with so many connections to it.
+    /// Starts this program as the reference server (see [`super::reference`]) on this database,
+    /// with this number of connections.
     pub fn reference(database: &Database, pool: u32) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([super::reference::REFERENCE_ARGUMENT, &database.url, &pool.to_string()]).env_clear();
         Self::launch(&mut command)
     }
 
-    /// Starts a server that listens where `BIND` says.
+    /// Starts a server that listens on `BIND`.
     fn launch(command: &mut Command) -> Self {
         let directory = ScratchDirectory::new();
         let address = free_address();
-        // Its log is no part of what the disk is measured with.
+        // The log must not add load to the disk that is measured.
         let path = log_directory(&directory).join(format!("countersign-bench-{}.log", address.port()));
         let file = File::create(&path).unwrap();
-        // What is open stays readable: nothing to tidy up.
+        // An open file stays readable after its removal, so it needs no cleanup.
         let log = File::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let started = Instant::now();
@@ -92,13 +91,13 @@ impl Server {
         Self { address, startup_time: started.elapsed(), process, log, _directory: directory }
     }
 
-    /// The most bytes of it that were in memory at a time.
+    /// The maximum resident memory in bytes.
     pub fn peak_resident_bytes(&self) -> u64 {
         memory_field(&self.process.id().to_string(), "VmHWM")
     }
 }
 
-/// Bytes of this process that are in memory.
+/// The resident memory of this process in bytes.
 pub fn own_resident_bytes() -> u64 {
     memory_field("self", "VmRSS")
 }
@@ -109,7 +108,7 @@ fn memory_field(process: &str, what: &str) -> u64 {
     line.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }
 
-/// Nobody else's in all likelihood until it is taken.
+/// An address that is free and probably stays so until the server binds it.
 fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -119,7 +118,7 @@ fn log_directory(fallback: &ScratchDirectory) -> PathBuf {
     if memory.is_dir() { memory } else { fallback.path().to_owned() }
 }
 
-/// Whether somebody answers a request there.
+/// Whether a server responds at this address.
 fn is_responding(address: SocketAddr) -> bool {
     use std::io::{Read, Write};
     let Ok(mut stream) = TcpStream::connect(address) else { return false };

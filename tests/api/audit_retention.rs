@@ -1,4 +1,4 @@
-//! How long the audit trail is kept.
+//! Retention of the audit log.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::store::audit_log;
@@ -8,7 +8,7 @@ use crate::mailer::wait_for_count;
 
 const COUNT_AUDIT_ENTRIES: &str = "SELECT count(*) AS n FROM audit_log";
 
-/// Has the operator do as much, now.
+/// Inserts entries of the operator with the current time.
 fn insert_entries(app: &TestApp, entries: usize) {
     app.store
         .write(|conn| {
@@ -28,7 +28,7 @@ fn insert_entries(app: &TestApp, entries: usize) {
 }
 
 on_both_databases! {
-    /// In steps, of which this takes three.
+    /// The deletion takes three batches.
     async fn a_server_deletes_entries_older_than_the_retention(mut app: TestApp) {
         insert_entries(&app, 2_100);
         app.advance(3 * 86_400 + 1);
@@ -36,7 +36,7 @@ on_both_databases! {
         app.spawn_replica();
         app.spawn_replica_with("[audit]\nkeep_days = 0");
         app.spawn_replica_with("[audit]\nkeep_days = 4");
-        assert_eq!(app.count(COUNT_AUDIT_ENTRIES), 2_107, "all of them keep it");
+        assert_eq!(app.count(COUNT_AUDIT_ENTRIES), 2_107, "the retention applies to all replicas");
         app.spawn_replica_with("[audit]\nkeep_days = 3");
         wait_for_count(&app, COUNT_AUDIT_ENTRIES, 7).await;
     }

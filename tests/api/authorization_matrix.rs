@@ -1,4 +1,4 @@
-//! Every route, whoever calls it: `authorization_matrix.txt` is the table, this runs it.
+//! Calls every route as every kind of caller, and compares with `authorization_matrix.txt`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -27,17 +27,17 @@ use crate::page_client::PageClient;
 use crate::routes::{self, Route, normalize};
 
 const MATRIX: &str = include_str!("authorization_matrix.txt");
-/// The table's columns, in its order.
+/// The columns of the table, in order.
 const CALLERS: [&str; 13] =
     ["none", "wrong", "off", "eve", "ada", "grace", "carol", "dan", "root", "scope", "gone", "cse", "csr"];
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Clone, Copy)]
 struct MatrixRow {
     method: &'static str,
-    /// The path and the query, in which braces name what is made for the request.
+    /// The path and the query. Braces name an object that is created for the request.
     path: &'static str,
-    /// What goes with it: the form of a POST, the header of a GET.
+    /// The form of a POST, or the header of a GET.
     payload: Option<&'static str>,
     expected: [ExpectedOutcome; CALLERS.len()],
 }
@@ -50,7 +50,6 @@ struct ExpectedOutcome {
 }
 
 impl MatrixRow {
-    /// All of them.
     fn all() -> Vec<Self> {
         let mut lines = MATRIX.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
         let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
@@ -85,7 +84,7 @@ impl Display for ExpectedOutcome {
     }
 }
 
-/// A server, and everybody who may call.
+/// A server with one user per kind of caller.
 struct MatrixFixture {
     app: TestApp,
     off: TestUser,
@@ -95,13 +94,13 @@ struct MatrixFixture {
     carol: TestUser,
     dan: TestUser,
     root: TestUser,
-    /// An export token that lives, for its bearer to call with.
+    /// An active export token, as a credential.
     export: String,
-    /// A redeem token that lives.
+    /// An active redeem token, as a credential.
     redeem: String,
-    /// How many names have been made up.
+    /// A counter for unique names.
     next_name: Cell<u32>,
-    /// The rows that there are, if nothing was done since they were read.
+    /// The rows of the last check, if nothing has changed since.
     rows: RefCell<Option<TableRows>>,
 }
 
@@ -116,7 +115,7 @@ impl MatrixFixture {
         app.grant_role("hub", &off, Role::Owner);
         app.grant_role("hub", &dan, Role::Contributor);
         app.disable(&off);
-        // So that Ada and Grace have to do with each other whatever becomes of the rest.
+        // An active permission keeps Ada and Grace linked.
         let standing = app.create_request(&ada, &grace, &app.bundle("Standing", 2));
         let redeem = app.redeem_token(&standing);
         let (names, rows) = (Cell::new(0), RefCell::new(None));
@@ -151,7 +150,7 @@ impl MatrixFixture {
         self.app.create_request(&self.ada, &self.grace, &self.new_bundle())
     }
 
-    /// A request whose mail has left.
+    /// A request whose mail has been sent.
     fn mailed_request(&self) -> RequestId {
         let id = self.new_request().id;
         self.app.execute_raw(&format!(
@@ -160,7 +159,7 @@ impl MatrixFixture {
         id
     }
 
-    /// What somebody asks of Grace with whom she has nothing to do else.
+    /// A request to Grace from a user with no other link to her.
     fn request_from_stranger(&self) -> RequestId {
         let stranger = self.app.user(&format!("{}@example.org", self.unique_name("stranger")));
         self.app.create_request(&stranger, &self.grace, &self.new_bundle()).id
@@ -187,21 +186,20 @@ impl MatrixFixture {
         self.app.user(&format!("{}@example.org", self.unique_name("stranger")))
     }
 
-    /// A user who is disabled.
     fn disabled_user(&self) -> TestUser {
         let user = self.new_user();
         self.app.disable(&user);
         user
     }
 
-    /// A user who has a role in the hub.
+    /// A user with a role in the hub.
     fn new_member(&self) -> TestUser {
         let user = self.new_user();
         self.app.grant_role("hub", &user, Role::Guest);
         user
     }
 
-    /// A mail that the mail server refused for good.
+    /// A mail that the mail server rejected permanently.
     fn dead_mail(&self) -> Uuid {
         let (id, request) = (entropy::uuid(), self.new_request().id);
         self.app.execute_raw(&format!(
@@ -213,27 +211,27 @@ impl MatrixFixture {
         id
     }
 
-    /// Somebody whom Grace blocks.
+    /// A user whom Grace blocks.
     fn new_block(&self) -> i64 {
         let block = Block { target: self.grace.user.id, blocked: UserId(self.stranger()) };
         assert!(self.app.commit(CreateBlock(block)));
         block.blocked.0
     }
 
-    /// What the trail has of a new request.
+    /// An audit entry of a new request.
     fn new_entry(&self) -> String {
         let subject = format!("request:{}", self.new_request().id);
         let filter = AuditLogFilter { subject: Some(subject), ..AuditLogFilter::default() };
         self.app.store.read(|conn| audit_log::list_newest(conn, &filter, 1)).unwrap()[0].id.to_string()
     }
 
-    /// A new export token: its secret and its id.
+    /// Creates an export token and returns its secret and its id.
     fn new_export(&self, creator: &TestUser) -> (String, String) {
         let (export, token) = self.app.export(creator);
         (token.expose(), export.id.to_string())
     }
 
-    /// What Dan made before he lost admin.
+    /// A token that Dan created before he lost the admin role.
     fn export_of_demoted_creator(&self) -> String {
         self.app.grant_role("hub", &self.dan, Role::Admin);
         let (token, _) = self.new_export(&self.dan);
@@ -241,7 +239,7 @@ impl MatrixFixture {
         token
     }
 
-    /// The token by which somebody may set their password.
+    /// The token of a new password link.
     fn new_password_link(&self) -> String {
         let user = UserId(self.stranger());
         let issued = self.app.store.write(|conn| {
@@ -252,7 +250,7 @@ impl MatrixFixture {
         keyring.password_link_token(issued.unwrap().id).expose()
     }
 
-    /// Makes what a text names in braces.
+    /// Creates the objects that the text names in braces.
     fn fill_placeholders(&self, text: &str) -> String {
         let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
         let (what, after) = rest.split_once('}').expect("a brace is closed");
@@ -285,13 +283,13 @@ impl MatrixFixture {
                 let key = self.app.key(&self.grace.user, Scope::All);
                 Token::parse(TokenKind::ApiKey, &key).unwrap().id().to_string()
             }
-            _ => panic!("nobody knows how to make {what}"),
+            _ => panic!("unknown placeholder {what}"),
         };
         self.rows.replace(None);
         format!("{before}{made}{after}")
     }
 
-    /// The JSON that a route wants.
+    /// The JSON body of a route.
     fn json_body(&self, route: &Route) -> Option<Value> {
         let (method, path) = route;
         let terms = || {
@@ -310,7 +308,7 @@ impl MatrixFixture {
         }
     }
 
-    /// Who may do what a row asks for, so that nothing but their key stands against it.
+    /// The user who may perform this request, so that only the scope of a key can prevent it.
     fn permitted_user(&self, path: &str) -> &TestUser {
         match path {
             _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
@@ -319,7 +317,7 @@ impl MatrixFixture {
         }
     }
 
-    /// A revoked key of theirs.
+    /// A revoked API key of this user.
     fn revoked_key(&self, owner: &TestUser) -> String {
         let key = self.app.key(&owner.user, Scope::All);
         let id = ApiKeyId(Token::parse(TokenKind::ApiKey, &key).unwrap().id());
@@ -343,7 +341,7 @@ impl MatrixFixture {
         everybody.into_iter().find(|user| user.email() == address)
     }
 
-    /// A caller's key or token, if they have one.
+    /// The key or token of a caller.
     fn credential_of(&self, caller: &str, path: &str) -> Option<String> {
         match caller {
             "none" | "wrong" => None,
@@ -355,7 +353,7 @@ impl MatrixFixture {
         }
     }
 
-    /// Signs a request as the caller does.
+    /// Adds the caller's credentials to a request.
     fn with_credentials(&self, request: RequestBuilder, caller: &str, path: &str) -> RequestBuilder {
         match (caller, self.credential_of(caller, path)) {
             (_, Some(secret)) => request.bearer_auth(secret),
@@ -364,7 +362,7 @@ impl MatrixFixture {
         }
     }
 
-    /// The caller as somebody at the pages, where a cookie counts alone.
+    /// The caller as a user of the pages, which accept only cookies.
     fn page_client(&self, caller: &str) -> PageClient {
         self.rows.replace(None);
         match (caller, self.user_of(caller)) {
@@ -380,19 +378,19 @@ impl MatrixFixture {
         }
     }
 
-    /// A page's form as the caller fills it in.
+    /// The form of a page as the caller submits it.
     fn filled_form(&self, path: &str, sent: Option<String>, caller: &str) -> Vec<(String, String)> {
         let mut form: Vec<_> =
             form_urlencoded::parse(sent.unwrap_or_default().as_bytes()).into_owned().collect();
         if path == "/account/sessions/end"
             && let Some(user) = self.user_of(caller)
         {
-            // So that there is another one to be ended.
+            // The form ends other sessions: this creates one.
             self.app.signed_in(user);
             self.rows.replace(None);
         }
         if path == "/account/password" {
-            // Theirs again, so that the next row finds them as they were.
+            // The same password as before, so that the next row finds the user unchanged.
             let fields = ["current", "new", "confirm"].map(|name| (name.to_owned(), PASSWORD.to_owned()));
             form.extend(fields);
         }
@@ -409,7 +407,7 @@ impl MatrixFixture {
         form
     }
 
-    /// A row's request by this caller.
+    /// The request of a row by this caller.
     fn request(&self, method: &str, row: &MatrixRow, caller: &str) -> RequestBuilder {
         let path = self.fill_placeholders(row.path);
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -443,8 +441,7 @@ impl MatrixFixture {
         }
     }
 
-    /// Asks for what a row says, as each caller. What comes otherwise than it
-    /// should is told at the end, all of it.
+    /// Sends the request of a row as each caller. Collects all failures.
     async fn check_row(&self, method: &str, row: &MatrixRow, failures: &mut Vec<String>) {
         for (caller, expected) in CALLERS.iter().zip(row.expected) {
             let request = self.request(method, row, caller);
@@ -463,12 +460,12 @@ impl MatrixFixture {
     }
 }
 
-/// Tries those rows of the table that a test takes, under another prefix perhaps.
+/// Checks the rows that the filter selects, with an optional path prefix.
 async fn check_rows(filter: fn(&str) -> bool, prefix: &str) {
     let there = routes::registered_routes().await;
     let mut wrong = Vec::new();
     let mut rows: Vec<MatrixRow> = MatrixRow::all().into_iter().filter(|row| filter(row.path)).collect();
-    // In a new world now and then: all that there is in one is read for each cell.
+    // A new fixture every few rows: each cell reads all tables, which grow.
     for rows in rows.chunks_mut(8) {
         let world = MatrixFixture::new();
         for row in rows {
@@ -486,7 +483,7 @@ fn is_hexo(path: &str) -> bool {
     path.starts_with("/api/")
 }
 
-/// Whether this is a page: where a session counts, and nothing else.
+/// Whether this path is a page, which accepts only a session.
 pub fn is_page(path: &str) -> bool {
     const OTHERS: [&str; 9] =
         ["/api", "/-/svc", "/oauth2", "/authz", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];

@@ -5,9 +5,9 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::helpers::{AsUser, TestApp};
-use crate::mfs::{REVOKE, owner, token, told};
+use crate::mfs::{REVOKE, create_token, hub_owner, send_for_data};
 
-/// Asks for this, with this token in Drumee's header.
+/// Sends a request with the token in the Drumee header.
 async fn get_authz(app: &TestApp, token: &str, query: &str) -> Response {
     let ask = app.get(&format!("/authz?{query}")).header("x-param-mfs-token", token);
     ask.send().await.unwrap()
@@ -17,7 +17,7 @@ async fn status(app: &TestApp, token: &str, query: &str) -> u16 {
     get_authz(app, token, query).await.status().as_u16()
 }
 
-/// How often a token was used, once the servers have written it down.
+/// The stored number of uses of a token, after a restart of the servers.
 fn recorded_uses(app: &mut TestApp) -> i64 {
     app.restart();
     app.count("SELECT CAST(coalesce(sum(uses), 0) AS bigint) AS n FROM export_uses")
@@ -25,8 +25,8 @@ fn recorded_uses(app: &mut TestApp) -> i64 {
 
 on_both_databases! {
     async fn a_token_passes_with_its_id_and_its_rights(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, id) = token(&app, &ada, "n", 6).await;
+        let ada = hub_owner(&app);
+        let (secret, id) = create_token(&app, &ada, "n", 6).await;
         let path = "/authz?hub_id=hub&nid=n&right=read";
         for request in [
             app.get(path).header("x-param-mfs-token", &secret),
@@ -49,8 +49,8 @@ on_both_databases! {
     }
 
     async fn every_requested_right_is_required(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 6).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 6).await;
         for (right, expected) in [
             ("anyone", 403), ("read", 204), ("get", 204), ("write", 403), ("admin", 403), ("owner", 403),
             ("1", 403), ("2", 204), ("4", 204), ("6", 204), ("7", 403), ("63", 403), ("06", 204),
@@ -60,8 +60,8 @@ on_both_databases! {
     }
 
     async fn a_folder_token_authorizes_its_descendants(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "folder", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "folder", 2).await;
         let with = async |nids: &str| status(&app, &secret, &format!("hub_id=hub&{nids}&right=read")).await;
         assert_eq!(with("nid=file&nid=folder&nid=root").await, 204);
         assert_eq!(with("nid=file&nid=&nid=folder").await, 204);
@@ -71,9 +71,9 @@ on_both_databases! {
     }
 
     async fn a_token_authorizes_only_its_hub_and_node(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         app.grant_role("other", &ada, Role::Owner);
-        let (secret, _) = token(&app, &ada, "n", 63).await;
+        let (secret, _) = create_token(&app, &ada, "n", 63).await;
         let long = format!("hub_id={}&nid=n", "h".repeat(65));
         let long_node = format!("hub_id=hub&nid={}", "n".repeat(256));
         for names in [
@@ -89,12 +89,12 @@ on_both_databases! {
     }
 
     async fn a_request_without_an_active_token_is_denied(mut app: TestApp) {
-        let (ada, grace) = (owner(&app), app.user("grace@example.org"));
-        let (expired, _) = token(&app, &ada, "n", 2).await;
+        let (ada, grace) = (hub_owner(&app), app.user("grace@example.org"));
+        let (expired, _) = create_token(&app, &ada, "n", 2).await;
         app.advance(86_400);
-        let (live, id) = token(&app, &ada, "n", 2).await;
-        let (revoked, revoked_id) = token(&app, &ada, "n", 2).await;
-        assert_eq!(told(app.post(REVOKE).as_user(&ada).json(&json!({ "token": revoked_id }))).await.0, 200);
+        let (live, id) = create_token(&app, &ada, "n", 2).await;
+        let (revoked, revoked_id) = create_token(&app, &ada, "n", 2).await;
+        assert_eq!(send_for_data(app.post(REVOKE).as_user(&ada).json(&json!({ "token": revoked_id }))).await.0, 200);
         let redeem = app.redeem_token(&app.create_request(&grace, &ada, &app.bundle("Sleep", 2)));
         let path = "/authz?hub_id=hub&nid=n&right=read";
         let nobody = app.get(path).send().await.unwrap();
@@ -119,14 +119,14 @@ on_both_databases! {
             assert_eq!(bearer.status(), 401);
         }
         let both = app.get(path).header("x-param-mfs-token", &revoked).bearer_auth(&live).send().await.unwrap();
-        assert_eq!(both.status(), 401, "Drumee's header counts");
-        assert_eq!(status(&app, &revoked, "hub_id=&nid=&right=read").await, 401, "a dead token is dead for anything");
+        assert_eq!(both.status(), 401, "the Drumee header has precedence");
+        assert_eq!(status(&app, &revoked, "hub_id=&nid=&right=read").await, 401, "an inactive token authorizes nothing");
         assert_eq!(recorded_uses(&mut app), 0);
     }
 
     async fn a_misconfigured_proxy_gets_a_400_before_any_other_check(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         let many = format!("hub_id=hub&right=read{}", "&nid=n".repeat(65));
         for query in [
             "", "nid=n&right=read", "hub_id=hub&right=read", "hub_id=hub&nid=n", "hub_id=hub&nid=n&right=",
@@ -149,8 +149,8 @@ on_both_databases! {
     }
 
     async fn rights_follow_the_creators_current_role(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 14).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 14).await;
         let with = async |right: &str| {
             let answer = get_authz(&app, &secret, &format!("hub_id=hub&nid=n&right={right}")).await;
             let told = answer.headers().get("x-countersign-permission").map(|told| told.to_str().unwrap().to_owned());
@@ -159,7 +159,7 @@ on_both_databases! {
         assert_eq!(with("write").await, (204, Some("14".to_owned())));
         app.grant_role("hub", &ada, Role::Designer);
         assert_eq!(with("write").await, (403, None));
-        assert_eq!(with("get").await, (204, Some("6".to_owned())), "the effective rights are told");
+        assert_eq!(with("get").await, (204, Some("6".to_owned())), "the response has the effective rights");
         app.remove_role("hub", &ada);
         assert_eq!(with("read").await, (401, None));
         app.grant_role("hub", &ada, Role::Owner);
@@ -169,8 +169,8 @@ on_both_databases! {
     }
 
     async fn a_token_expires_at_the_exact_second(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         app.advance(86_399);
         assert_eq!(status(&app, &secret, "hub_id=hub&nid=n&right=read").await, 204);
         app.advance(1);

@@ -1,4 +1,4 @@
-//! The command line: the program itself, on a database of its own.
+//! The command line: runs the program on a database of its own.
 
 use std::io::Write;
 use std::path::Path;
@@ -32,11 +32,11 @@ use crate::helpers::{SECRET, execute, query_rows, url_of_database};
 
 const DAY: i64 = 24 * 3_600;
 
-/// A database that nobody else uses, gone when the test is.
+/// A database for one test.
 struct CliDatabase {
     url: String,
     directory: tempfile::TempDir,
-    /// The server that it is on, and its name there.
+    /// The URL of the PostgreSQL server and the name of the database.
     postgres: Option<(String, String)>,
 }
 
@@ -56,14 +56,13 @@ impl CliDatabase {
     fn postgres(server: String) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("command_line_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        // From nothing, unlike the servers': here it is the program that migrates.
+        // Empty, because the program migrates it.
         execute(&server, &format!("CREATE DATABASE {name}"));
         let url = url_of_database(&server, &name);
         Self { url, directory: tempfile::tempdir().unwrap(), postgres: Some((server, name)) }
     }
 
-    /// The program, in a directory where there is nothing, told by its
-    /// environment which database to use.
+    /// The program in an empty directory. Its environment contains the database URL.
     fn command(&self, arguments: &[&str]) -> process::Command {
         let mut command = process::Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(arguments).current_dir(self.directory.path()).env("DATABASE_URL", &self.url);
@@ -86,15 +85,14 @@ impl CliDatabase {
         CommandOutput::from(child.wait_with_output().unwrap())
     }
 
-    /// What a verb that succeeds prints for people.
+    /// The text output of a successful command.
     fn text(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments);
         assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.stderr);
         ended.stdout
     }
 
-    /// What a verb that succeeds prints for programs: one document, and nothing
-    /// on stderr.
+    /// The JSON output of a successful command: one document, and nothing on stderr.
     fn json(&self, arguments: &[&str]) -> Value {
         let ended = self.run(&[arguments, &["--json"]].concat());
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
@@ -102,8 +100,8 @@ impl CliDatabase {
         serde_json::from_str(&ended.stdout).unwrap()
     }
 
-    /// Why a verb fails: the same in both forms, nothing on stdout, and nothing
-    /// in the trail.
+    /// The error message of a failing command. Asserts that it is the same in both output formats,
+    /// that stdout is empty, and that no audit entry is added.
     fn run_refused(&self, arguments: &[&str]) -> String {
         let before = self.audit_log();
         let (people, program) = (self.run(arguments), self.run(&[arguments, &["--json"]].concat()));
@@ -117,7 +115,7 @@ impl CliDatabase {
         error.to_owned()
     }
 
-    /// The same database, seen from within.
+    /// Opens the same database in this process.
     fn store(&self, clock: Clock) -> Store {
         let url: DatabaseUrl = self.url.parse().unwrap();
         let store = Store::connect(&url, 1, clock).unwrap();
@@ -125,24 +123,24 @@ impl CliDatabase {
         store
     }
 
-    /// The audit trail, the oldest entry first.
+    /// The audit log, oldest entry first.
     fn audit_log(&self) -> Vec<String> {
         drop(self.store(Clock::Database));
         self.query_text("SELECT action || ' ' || subject AS entry FROM audit_log ORDER BY id")
     }
 
-    /// What a query finds, in a column `entry`.
+    /// The rows of a query in its column `entry`.
     fn query_text(&self, sql: &str) -> Vec<String> {
         query_rows(&self.url, sql).into_iter().map(|entry: TextRow| entry.entry).collect()
     }
 
-    /// Adds a user who has a password, and needs no mail to set one.
+    /// Adds a user with a password, so that no mail is sent.
     fn add_user(&self, email: &str) {
         let added = self.run_with_stdin(&["user", "add", email, "--password-stdin"], b"a password");
         assert_eq!(added.code, 0, "{}", added.stderr);
     }
 
-    /// Ada, who owns the hub `attic`, and Bob; user 1 and user 2. And a bundle.
+    /// Adds Ada (user 1), who owns the hub `attic`, Bob (user 2), and a bundle.
     fn with_users(self) -> Self {
         self.add_user("ada@example.org");
         self.add_user("bob@example.org");
@@ -151,7 +149,7 @@ impl CliDatabase {
         self
     }
 
-    /// An export token of Ada's for a node of her hub.
+    /// Creates an export token of Ada for a node of her hub.
     fn export(&self, node: &str, clock: Clock) -> Token {
         let new = NewExportToken {
             creator: UserId(1),
@@ -166,7 +164,7 @@ impl CliDatabase {
         }
     }
 
-    /// Bob asks Ada for the bundle.
+    /// Creates a request: Bob requests the bundle from Ada.
     fn request(&self, clock: Clock) -> PermissionRequest {
         let new = NewPermissionRequest {
             terms: Terms { target: UserId(1), grantee: UserId(2), bundle: BundleId(1) },
@@ -194,7 +192,7 @@ fn commit<C: Command>(store: &Store, command: C) -> C::Reply {
     ledger::commit_one(store, Operation::new(command, AuditContext::OPERATOR)).unwrap()
 }
 
-/// How a run of the program ended.
+/// The result of a run of the program.
 #[derive(Debug)]
 struct CommandOutput {
     code: i32,
@@ -212,7 +210,7 @@ impl From<Output> for CommandOutput {
     }
 }
 
-/// Runs a test on SQLite, and on PostgreSQL where there is one.
+/// Runs a test on SQLite, and on PostgreSQL if it is configured.
 fn for_each_database(test: fn(CliDatabase)) {
     test(CliDatabase::sqlite());
     if let Ok(server) = std::env::var("COUNTERSIGN_TEST_POSTGRES") {
@@ -224,13 +222,13 @@ fn email(text: &str) -> Email {
     Email::new(text).unwrap()
 }
 
-/// A moment that long ago, by the database's clock.
+/// A clock at this number of days before the database's time.
 fn days_ago(database: &CliDatabase, days: i64) -> Clock {
     let now: Timestamp = database.store(Clock::Database).read(|conn| conn.now()).unwrap();
     Clock::Manual(Arc::new(AtomicI64::new(now.plus_seconds(-days * DAY).micros())))
 }
 
-/// A list for people as its rows, each cut at the gaps between columns.
+/// The rows of a text table, split into columns.
 fn parse_rows(text: &str) -> Vec<Vec<&str>> {
     text.lines()
         .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
@@ -405,7 +403,7 @@ fn an_api_key_is_revoked_by_its_id_or_by_the_key() {
         assert_eq!(revoked, json!({ "id": first, "status": "revoked" }));
         let revoked = database.json(&["key", "revoke", keys[1]["key"].as_str().unwrap()]);
         assert_eq!(revoked, json!({ "id": second, "status": "revoked" }));
-        // Twice is as good as once.
+        // Revoking is idempotent.
         database.text(&["key", "revoke", first]);
         let list = database.json(&["key", "list", "ada@example.org"]);
         assert!(is_rfc3339(&list[0]["revoked_at"]) && is_rfc3339(&list[1]["revoked_at"]));
@@ -464,7 +462,7 @@ fn a_hub_has_members_with_roles() {
         assert!(
             database.run_refused(&["hub", "grant", "attic", "eve@example.org", "guest"]).contains("eve@")
         );
-        // Entries of one transaction are of one moment, in no order.
+        // Entries of one transaction have the same time, and no order.
         let mut trail = database.audit_log();
         trail[2..4].sort();
         assert_eq!(
@@ -649,11 +647,11 @@ fn a_user_without_a_password_is_mailed_a_link_to_set_one() {
             database.run_with_stdin(&["user", "add", "bob@example.org", "--password-stdin"], b"a password");
         assert!(!added.stdout.contains("link"), "{}", added.stdout);
         assert_eq!(database.json(&["mail", "list"]).as_array().unwrap().len(), 1);
-        // Entries of one transaction are of one moment, in no order.
+        // Entries of one transaction have the same time, and no order.
         let mut trail = database.audit_log();
         trail[..2].sort();
         assert_eq!(trail, ["user.added user:1", "user.password_link_sent user:1", "user.added user:2"]);
-        // A password that is set otherwise ends the link, and so the mail.
+        // Setting a password in another way cancels the link and its mail.
         let set = database
             .run_with_stdin(&["user", "passwd", "ada@example.org", "--password-stdin"], b"a password");
         assert_eq!(set.code, 0, "{}", set.stderr);
@@ -700,7 +698,7 @@ fn purge_deletes_only_rows_closed_before_the_cutoff() {
 
         let purged = database.json(&["purge"]);
         assert!(is_rfc3339(&purged["before"]));
-        // The mail was never sent, and goes with its request.
+        // The unsent mail is deleted with its request.
         assert_eq!(
             purged,
             json!({

@@ -1,4 +1,4 @@
-//! What a list says that it has in all, which is kept rather than counted.
+//! Totals of lists, which are stored counters.
 
 use countersign::domain::permission_request::RequestId;
 use countersign::domain::user::Authority;
@@ -10,7 +10,7 @@ use crate::hexo::{HexoFixture, REQUESTS, expect_response};
 
 const PERMISSIONS: &str = "/api/bundle_permission/";
 
-/// What a list says that it has in all.
+/// The total that a list reports.
 async fn total_count(app: &TestApp, path: &str, who: &TestUser) -> i64 {
     expect_response(app.get(path).as_user(who), 200).await["meta"]["total_count"].as_i64().unwrap()
 }
@@ -37,7 +37,7 @@ on_both_databases! {
         let asked: Vec<_> = all.iter().map(|bundle| app.create_request(ada, grace, bundle)).collect();
         let other = app.create_request(eve, ada, &all[0]);
         assert_eq!(totals(REQUESTS).await, (7, 6, 1));
-        // Asked again, the older one makes room.
+        // A repeated request replaces the older one.
         let again = app.create_request(ada, grace, &all[0]);
         assert_eq!(totals(REQUESTS).await, (7, 6, 1));
         let redeem = |id| Redeem { id, by: grace.user.id, idempotency_key: None };
@@ -53,7 +53,7 @@ on_both_databases! {
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((2, 1, 1), (3, 3, 0)));
         app.commit(RevokePermission { id: grant.id, by: ada.user.id });
         assert_eq!(totals(PERMISSIONS).await, (2, 2, 0));
-        // Dead before anybody has closed it, and after.
+        // Expired, before and after it is closed.
         app.advance(3_600);
         assert_eq!((totals(REQUESTS).await, expire_requests(&app)), ((0, 0, 0), 2));
         assert_eq!((totals(REQUESTS).await, expire_requests(&app)), ((0, 0, 0), 0));
@@ -65,7 +65,7 @@ on_both_databases! {
             purge::purge_batch(conn, now, now, 100)
         }).unwrap();
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((0, 0, 0), (2, 2, 0)));
-        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 2, "what stands is kept");
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 2, "active permissions are kept");
     }
 
     async fn counter_deltas_are_compacted(app: TestApp) {

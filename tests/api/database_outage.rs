@@ -1,4 +1,4 @@
-//! A database that goes away under a running server, and comes back.
+//! A database that becomes unavailable while a server runs, and returns.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -15,31 +15,29 @@ use reqwest::StatusCode;
 
 use crate::helpers::{AsUser, Backend, TestApp, TestUser};
 
-/// The name of PostgreSQL's socket in its directory.
+/// The file name of PostgreSQL's socket.
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// A way to PostgreSQL that can be cut, and mended.
+/// A proxy to PostgreSQL that can be interrupted.
 struct OutageProxy {
     directory: tempfile::TempDir,
     connected: Arc<AtomicBool>,
     frozen: Arc<AtomicBool>,
-    /// What the answer has in it that is lost next, and its connection with it.
+    /// A marker: the next response with it is dropped, and its connection is closed.
     drop_next: Arc<Mutex<Option<&'static [u8]>>>,
     held_message: Arc<Mutex<Option<HeldMessage>>>,
     streams: Arc<Mutex<Vec<UnixStream>>>,
 }
 
-/// What is to be kept back on its way to the database, while whoever sent it loses
-/// the connection.
+/// A message that is held back on its way to the database while its sender loses the connection.
 struct HeldMessage {
-    /// What it has in it.
     marker: &'static [u8],
     let_go: mpsc::Receiver<()>,
     response_seen: mpsc::Sender<()>,
 }
 
 impl OutageProxy {
-    /// A wire to the cluster of this URL; the URL by way of it.
+    /// Starts a proxy to the cluster with this URL. Returns the URL through the proxy.
     fn start(url: &str) -> (Self, String) {
         let (before, rest) = url.split_once('@').unwrap();
         let (host, database) = rest.split_once('/').unwrap();
@@ -64,7 +62,7 @@ impl OutageProxy {
         );
         thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
-                // A cut wire hangs up at once.
+                // An interrupted proxy closes connections at once.
                 if whole.load(Ordering::SeqCst)
                     && let Ok(far) = UnixStream::connect(&there)
                 {
@@ -82,23 +80,23 @@ impl OutageProxy {
     fn disconnect(&self) {
         self.connected.store(false, Ordering::SeqCst);
         for stream in self.streams.lock().unwrap().drain(..) {
-            // One that has ended by itself is no less cut.
+            // The connection may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// Keeps every connection, and lets nothing through.
+    /// Keeps all connections open, and forwards nothing.
     fn set_frozen(&self, frozen: bool) {
         self.frozen.store(frozen, Ordering::SeqCst);
     }
 
-    /// Loses the next answer that has this in it.
+    /// Drops the next response that contains this marker.
     fn drop_next_response(&self, answer: &'static [u8]) {
         *self.drop_next.lock().unwrap() = Some(answer);
     }
 
-    /// Keeps back the next thing sent that has this in it: until it is told to go on,
-    /// by the one end; the other hears when the database has answered it.
+    /// Holds back the next message that contains this marker, until the returned sender is used.
+    /// The returned receiver signals that the database has answered it.
     fn hold_next_message(&self, mark: &'static [u8]) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
         let ((go, let_go), (answered, hear)) = (mpsc::channel(), mpsc::channel());
         *self.held_message.lock().unwrap() =
@@ -106,7 +104,7 @@ impl OutageProxy {
         (go, hear)
     }
 
-    /// Whether the answer that was to be lost has been.
+    /// Whether the response has been dropped.
     fn has_dropped(&self) -> bool {
         self.drop_next.lock().unwrap().is_none()
     }
@@ -116,8 +114,8 @@ impl OutageProxy {
     }
 }
 
-/// Carries what comes from one to the other, until either ends; holds it back
-/// while the wire is frozen, and ends at what is to be lost.
+/// Forwards bytes until either side closes. Pauses while the proxy is frozen, and closes at a
+/// response to drop.
 fn pump(
     mut from: UnixStream,
     mut to: UnixStream,
@@ -150,7 +148,7 @@ fn pump(
     });
 }
 
-/// A server whose database is at the end of a wire, and its URL.
+/// A server whose database connections use the proxy, and its URL.
 fn app_behind_proxy() -> (TestApp, OutageProxy, String) {
     let mut app = TestApp::spawn(Backend::Postgres);
     let (wire, through) = OutageProxy::start(&app.database_url);
@@ -158,7 +156,7 @@ fn app_behind_proxy() -> (TestApp, OutageProxy, String) {
     (app, wire, url)
 }
 
-/// A call that writes, and the time that its answer took.
+/// Creates a request and measures the response time.
 async fn create_request(
     app: &TestApp,
     url: &str,
@@ -205,17 +203,16 @@ async fn every_call_is_answered_during_an_outage_and_succeeds_after_it() {
     wire.reconnect();
     let mended = Instant::now();
     while create_request(&app, &url, &ada, &grace, bundle).await.0 != StatusCode::CREATED {
-        assert!(mended.elapsed() < Duration::from_secs(20), "it recovers by itself");
+        assert!(mended.elapsed() < Duration::from_secs(20), "the server recovers without a restart");
     }
-    // What a probe has found is told for half a second.
+    // The readiness check caches its result for half a second.
     while app.get(&format!("{url}/readyz")).send().await.unwrap().status() != 200 {
-        assert!(mended.elapsed() < Duration::from_secs(20), "it is ready again");
+        assert!(mended.elapsed() < Duration::from_secs(20), "the server is ready again");
     }
-    assert!(Path::new(wire.directory.path()).exists(), "the wire outlives its users");
+    assert!(Path::new(wire.directory.path()).exists(), "the proxy still runs");
 }
 
-/// What has not even a token's form takes the same way as any that opens nothing, or
-/// the time would tell them apart.
+/// A malformed token is looked up like an unknown one: a faster response would distinguish them.
 #[actix_web::test]
 async fn a_malformed_token_is_looked_up_like_any_other() {
     let (app, wire, url) = app_behind_proxy();
@@ -232,7 +229,7 @@ async fn a_malformed_token_is_looked_up_like_any_other() {
     }
 }
 
-/// A restart leaves every pooled connection dead, which nobody gets to see.
+/// A restart closes every pooled connection. Callers must not notice.
 #[actix_web::test]
 async fn a_restart_of_the_database_between_two_calls_fails_neither() {
     let (app, wire, url) = app_behind_proxy();
@@ -244,8 +241,8 @@ async fn a_restart_of_the_database_between_two_calls_fails_neither() {
     assert_eq!(create_request(&app, &url, &ada, &grace, bundle).await.0, StatusCode::CREATED);
 }
 
-/// What was sent to a database that does not answer may be done yet: nobody is
-/// told that it was not, and it is done once.
+/// A statement that was sent before the freeze may still run: no caller gets the response that it
+/// was not executed, and it runs once.
 #[actix_web::test]
 async fn a_call_during_a_freeze_has_an_unknown_outcome_and_runs_once() {
     let (app, wire, url) = app_behind_proxy();
@@ -253,7 +250,7 @@ async fn a_call_during_a_freeze_has_an_unknown_outcome_and_runs_once() {
     let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
     let withdraw =
         || app.delete(&format!("{url}/api/bundle_permission_request/{}/", request.id)).as_user(&ada);
-    // So that the caller is known.
+    // Caches the caller's credentials.
     assert_eq!(app.get(&format!("{url}/api/account/")).as_user(&ada).send().await.unwrap().status(), 200);
 
     wire.set_frozen(true);
@@ -267,15 +264,14 @@ async fn a_call_during_a_freeze_has_an_unknown_outcome_and_runs_once() {
     wire.set_frozen(false);
     let thawed = Instant::now();
     while !matches!(withdraw().send().await.unwrap().status().as_u16(), 204 | 404) {
-        assert!(thawed.elapsed() < Duration::from_secs(20), "it recovers by itself");
+        assert!(thawed.elapsed() < Duration::from_secs(20), "the server recovers without a restart");
     }
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.withdrawn'"), 1);
     assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 0);
 }
 
-/// The answer to what was committed is lost: the server finds out that it was, and
-/// the caller is told what was done. So it is with a COMMIT of its own, and with a
-/// statement that is one.
+/// The response to a COMMIT is lost: the server looks up the outcome and returns the result. The
+/// same applies to a statement in autocommit mode.
 #[actix_web::test]
 async fn a_lost_commit_response_is_resolved() {
     let (app, wire, url) = app_behind_proxy();
@@ -308,8 +304,9 @@ async fn a_lost_commit_response_is_resolved() {
     app.assert_user_counters();
 }
 
-/// A statement is still on its way when its sender has lost the connection, asked what
-/// became of it, failed to do it again, and said that nothing was done. So it stays.
+/// A statement is delayed in the network. Meanwhile its sender loses the connection, looks up the
+/// outcome, fails to run it again, and reports that nothing was done. The late statement must not
+/// change that.
 #[actix_web::test]
 async fn a_statement_that_arrives_late_does_nothing() {
     let (app, wire, url) = app_behind_proxy();
@@ -319,7 +316,7 @@ async fn a_statement_that_arrives_late_does_nothing() {
     let redeem = || app.put(&format!("{url}/api/bundle_permission_request/{token}/")).as_user(&grace);
     assert_eq!(app.get(&format!("{url}/api/account/")).as_user(&grace).send().await.unwrap().status(), 200);
 
-    // Who holds the row keeps it from being done again.
+    // A lock on the row prevents the second attempt.
     let mut holder = PgConnection::establish(&app.database_url).unwrap();
     holder.batch_execute("BEGIN; SELECT id FROM permission_requests FOR UPDATE").unwrap();
     let (let_go, answered) = wire.hold_next_message(b"request.approved");
@@ -333,6 +330,6 @@ async fn a_statement_that_arrives_late_does_nothing() {
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 0);
     assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 0);
     app.assert_user_counters();
-    assert_eq!(redeem().send().await.unwrap().status(), 200, "it can be redeemed as ever");
+    assert_eq!(redeem().send().await.unwrap().status(), 200, "the token can still be redeemed");
     assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'operation.abandoned'"), 1);
 }

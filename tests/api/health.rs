@@ -1,4 +1,4 @@
-//! The operator's probes.
+//! The health endpoints.
 
 on_both_databases! {
     async fn healthz_and_readyz_return_200(app: TestApp) {

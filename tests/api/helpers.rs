@@ -1,7 +1,8 @@
-//! A server of its own for each test, and shorthands for what every test does.
+//! Starts a server for each test and has shorthands for common steps.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
@@ -25,20 +26,19 @@ use countersign::store::api_keys::{ApiKey, Scope};
 use countersign::store::ledger::{self, AnyOperation, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::users::NewUser;
 use countersign::store::{Clock, Store, StoreError, api_keys, bundles, hubs, password_links, users};
-use countersign::{entropy, password};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use reqwest::{Client, Method, RequestBuilder};
 
-/// Where every test's time begins: 2030-01-01T00:00:00Z, in microseconds.
+/// The time at which the clock of every test starts: 2030-01-01T00:00:00Z, in microseconds.
 pub const START_MICROS: i64 = 1_893_456_000_000_000;
-/// The password of every user that a test adds.
+/// The password of every test user.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The servers' key.
+/// The server secret.
 pub const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
-/// Declares each test twice: once on SQLite, once on PostgreSQL.
+/// Declares each test twice: on SQLite and on PostgreSQL.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($(#[$attribute:meta])* async fn $name:ident($($mutable:ident)+: TestApp) $body:block)+) => {
@@ -56,27 +56,25 @@ macro_rules! on_both_databases {
     };
 }
 
-/// What each table holds, a line for each row.
+/// The content of each table, with one line per row.
 pub type TableRows = BTreeMap<String, String>;
 
-/// Which database a test runs on.
+/// The database of a test.
 #[derive(Clone, Copy, Debug)]
 pub enum Backend {
     /// A file in a temporary directory.
     Sqlite,
-    /// A database of the test's own, in the cluster that `COUNTERSIGN_TEST_POSTGRES` names.
+    /// A new database in the cluster that `COUNTERSIGN_TEST_POSTGRES` names.
     Postgres,
 }
 
-/// A server on a free port, with a database, a clock and a mailbox of its own.
+/// A server on a free port, with its own database, clock and mailbox.
 pub struct TestApp {
-    /// Where it listens, e.g. `http://127.0.0.1:40123`.
+    /// The address, e.g. `http://127.0.0.1:40123`.
     pub url: String,
-    /// Its database.
     pub store: Store,
-    /// The URL of its database.
     pub database_url: String,
-    /// What has been mailed.
+    /// The mails that the server has sent.
     pub mailbox: MemoryMailbox,
     client: Client,
     clock: Arc<AtomicI64>,
@@ -89,30 +87,30 @@ struct Running {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Goes with the test.
+/// A database that is removed at the end of the test.
 pub enum TestDatabase {
     Sqlite(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
     Postgres {
         maintenance: String,
         name: String,
     },
-    /// Somebody else's.
+    /// The caller creates and removes the database.
     External,
 }
 
-/// Who follows no redirect, and uses no connection of which the server may be tired.
+/// A client that follows no redirects, and reuses no connection that the server may be closing.
 fn client() -> Client {
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     client.pool_idle_timeout(Duration::from_secs(1)).build().unwrap()
 }
 
 impl TestApp {
-    /// A server as an operator would have it, but for clock and mail.
+    /// Starts a server with the default configuration, except for clock and mail.
     pub fn spawn(kind: Backend) -> Self {
         Self::spawn_with(kind, "")
     }
 
-    /// A server with this `countersign.toml`.
+    /// Starts a server with this `countersign.toml`.
     pub fn spawn_with(kind: Backend, toml: &str) -> Self {
         let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
@@ -120,8 +118,8 @@ impl TestApp {
         app
     }
 
-    /// A server with this `countersign.toml` that a browser can use: its public URL is where
-    /// it listens.
+    /// Starts a server with this `countersign.toml` whose public URL is its address, as a browser
+    /// needs.
     pub fn spawn_for_browser(kind: Backend, toml: &str) -> Self {
         let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
@@ -132,8 +130,8 @@ impl TestApp {
         app
     }
 
-    /// A database without a server, and with its own clock, for the processes
-    /// that a test starts.
+    /// A database without a server, for server processes that the test starts. It uses the
+    /// database's clock.
     pub fn without_server(kind: Backend) -> Self {
         Self::prepare(kind, Clock::Database, Arc::default())
     }
@@ -145,7 +143,7 @@ impl TestApp {
         app
     }
 
-    /// A database that somebody else has made and removes, without a server.
+    /// A database without a server. The caller creates and removes the database.
     pub fn with_database(database_url: String, clock: Clock, micros: Arc<AtomicI64>) -> Self {
         let store = connect(&database_url.parse().unwrap(), 8, clock);
         store.migrate().unwrap();
@@ -161,17 +159,18 @@ impl TestApp {
         }
     }
 
-    /// Another server on the same database; its URL.
+    /// Starts another server on the same database and returns its URL.
     pub fn spawn_replica(&mut self) -> String {
         self.spawn_replica_with("")
     }
 
-    /// Another server on the same database, with this `countersign.toml`; its URL.
+    /// Starts another server with this `countersign.toml` on the same database and returns its
+    /// URL.
     pub fn spawn_replica_with(&mut self, toml: &str) -> String {
         self.spawn_replica_at(&self.database_url.clone(), toml)
     }
 
-    /// Another server on the same database, reached by this URL; its own URL.
+    /// Starts another server on the database with this URL and returns the server's URL.
     pub fn spawn_replica_at(&mut self, database_url: &str, toml: &str) -> String {
         self.serve(TcpListener::bind("127.0.0.1:0").unwrap(), config(database_url, toml))
     }
@@ -195,12 +194,12 @@ impl TestApp {
         url
     }
 
-    /// Lets time pass for the servers.
+    /// Advances the clock of the servers.
     pub fn advance(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
-    /// A request to a path of this server, or to a whole URL.
+    /// A request to a path of this server, or to a full URL.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http://") { path.to_owned() } else { format!("{}{path}", self.url) };
         self.client.request(method, url)
@@ -222,17 +221,17 @@ impl TestApp {
         self.request(Method::DELETE, path)
     }
 
-    /// Adds a user, who has [`PASSWORD`] for a password and an API key.
+    /// Adds a user with an API key and the password [`PASSWORD`].
     pub fn user(&self, email: &str) -> TestUser {
         self.user_with_name(email, [local_part(email), "Test"], false)
     }
 
-    /// Adds a user who administers the server.
+    /// Adds a staff user.
     pub fn staff(&self, email: &str) -> TestUser {
         self.user_with_name(email, [local_part(email), "Test"], true)
     }
 
-    /// Adds a user by their first and last name.
+    /// Adds a user with a first and a last name.
     pub fn user_with_name(&self, email: &str, [first, last]: [&str; 2], staff: bool) -> TestUser {
         let new = NewUser {
             email: Email::new(email).unwrap(),
@@ -253,7 +252,7 @@ impl TestApp {
         TestUser { user, key }
     }
 
-    /// Makes an API key.
+    /// Creates an API key.
     pub fn key(&self, user: &User, scope: Scope) -> String {
         let entropy = entropy::token();
         self.store
@@ -274,7 +273,7 @@ impl TestApp {
             .unwrap()
     }
 
-    /// Adds a hub if there is none of this id, and gives a user a role in it.
+    /// Adds the hub if it does not exist, and grants a user a role in it.
     pub fn grant_role(&self, hub: &str, user: &TestUser, role: Role) {
         let hub = HubId::new(hub).unwrap();
         self.store
@@ -286,28 +285,26 @@ impl TestApp {
             .unwrap();
     }
 
-    /// Takes a user's role in a hub.
+    /// Removes a user's role in a hub.
     pub fn remove_role(&self, hub: &str, user: &TestUser) {
         let hub = HubId::new(hub).unwrap();
         assert!(self.store.write(|conn| hubs::remove_role(conn, &hub, user.user.id)).unwrap());
     }
 
-    /// Disables a user.
     pub fn disable(&self, user: &TestUser) {
         assert!(self.store.write(|conn| users::set_active(conn, user.user.id, false)).unwrap());
     }
 
-    /// Stops all servers, which lets them write down what is only in memory, and
-    /// starts another one.
+    /// Stops all servers, which makes them store the counters that they hold in memory, and starts
+    /// another one.
     pub fn restart(&mut self) {
         self.stop();
         self.url = self.spawn_replica();
     }
 
-    /// Stops all servers.
     pub fn stop(&mut self) {
         for mut running in self.running.drain(..) {
-            // Not graceful: what matters is in the database, or is written down after.
+            // An immediate stop: the server still stores its counters.
             drop(running.handle.stop(false));
             if let Some(thread) = running.thread.take() {
                 let _ = thread.join();
@@ -315,7 +312,6 @@ impl TestApp {
         }
     }
 
-    /// Adds a bundle.
     pub fn bundle(&self, name: &str, mask: i64) -> Bundle {
         let new = bundles::NewBundle {
             name: BundleName::new(name).unwrap(),
@@ -325,8 +321,8 @@ impl TestApp {
         self.store.write(|conn| bundles::insert(conn, &new)).unwrap()
     }
 
-    /// Has somebody who may make an export token of a node of `hub`: for what may be
-    /// read and downloaded, for a day.
+    /// Creates an export token for a node of `hub`. Its rights are read and download; it is valid
+    /// for a day.
     pub fn export(&self, creator: &TestUser) -> (ExportToken, Token) {
         let new = NewExportToken {
             creator: creator.user.id,
@@ -341,7 +337,7 @@ impl TestApp {
         }
     }
 
-    /// Has somebody ask for a permission, for an hour.
+    /// Creates a permission request that expires after an hour.
     pub fn create_request(
         &self,
         grantee: &TestUser,
@@ -367,12 +363,12 @@ impl TestApp {
         ledger::commit_one(&self.store, Operation::new(command, AuditContext::default())).unwrap()
     }
 
-    /// The redeem token that a request's mail carries.
+    /// The redeem token in the mail of a request.
     pub fn redeem_token(&self, request: &PermissionRequest) -> String {
         Keyring::new(SECRET.as_bytes(), None).unwrap().redeem_token(request.redeem_id).expose()
     }
 
-    /// A link by which this user can set a new password; its mail is owed.
+    /// Creates a password link for this user and queues its mail.
     pub fn password_link(&self, user: &TestUser) -> PasswordLink {
         let issued = self.store.write(|conn| {
             let now = conn.now()?;
@@ -391,8 +387,8 @@ impl TestApp {
         Keyring::new(SECRET.as_bytes(), None).unwrap().password_link_token(link.id).expose()
     }
 
-    /// What each table holds: what a refusal leaves as it was. [`kept`] tells what is not
-    /// looked at.
+    /// The content of each table, to assert that a rejected call changed nothing.
+    /// [`compared_expression`] defines which columns are compared.
     pub fn rows(&self) -> TableRows {
         #[derive(QueryableByName)]
         struct Table {
@@ -405,19 +401,19 @@ impl TestApp {
         tables.into_iter().map(|table| (table.name, table.content)).collect()
     }
 
-    /// The same, but for a table that the test itself writes meanwhile.
+    /// [`Self::rows`] without one table, which the test itself changes.
     pub fn rows_except(&self, table: &str) -> TableRows {
         let mut rows = self.rows();
         assert!(rows.remove(table).is_some(), "there is no table {table}");
         rows
     }
 
-    /// What a query counts, in a column `n`.
+    /// The result of a query in its column `n`.
     pub fn count(&self, sql: &str) -> i64 {
         self.query_i64s(sql)[0]
     }
 
-    /// What a query finds, in a column `n`.
+    /// The results of a query in its column `n`.
     pub fn query_i64s(&self, sql: &str) -> Vec<i64> {
         #[derive(QueryableByName)]
         struct Number {
@@ -427,7 +423,7 @@ impl TestApp {
         query_rows(&self.database_url, sql).into_iter().map(|number: Number| number.n).collect()
     }
 
-    /// What a query of PostgreSQL says, in a column `t`.
+    /// The result of a PostgreSQL query in its column `t`.
     pub fn query_text(&self, sql: &str) -> String {
         #[derive(QueryableByName)]
         struct Text {
@@ -439,7 +435,7 @@ impl TestApp {
         text.t
     }
 
-    /// That the tallies are what counting gives.
+    /// Asserts that the stored counters equal the counted rows.
     pub fn assert_user_counters(&self) {
         let wrong = "SELECT count(*) AS n FROM users AS u WHERE \
             (SELECT coalesce(sum(t.open_requests), 0) FROM user_counters AS t WHERE t.user_id = u.id) <> \
@@ -449,7 +445,7 @@ impl TestApp {
             (SELECT count(*) FROM bundle_permissions AS p WHERE u.id IN (p.user_target, p.user_allowed))";
         assert_eq!(self.count(wrong), 0, "the counters of some users are wrong");
     }
-    /// Does to the database what no server would.
+    /// Executes SQL that no server would execute.
     pub fn execute_raw(&self, sql: &str) {
         match self.database_url.strip_prefix("sqlite://") {
             Some(path) => sqlite(path).batch_execute(sql).unwrap(),
@@ -457,7 +453,7 @@ impl TestApp {
         }
     }
 
-    /// Waits until as many mails have been sent, and returns them all.
+    /// Waits until this number of mails has been sent, and returns all mails.
     pub async fn mails(&self, wanted: usize) -> Vec<SentMail> {
         let waiting = async {
             loop {
@@ -479,22 +475,19 @@ impl Drop for TestApp {
     }
 }
 
-/// A user, with credentials.
+/// A user with credentials.
 #[derive(Clone, Debug)]
 pub struct TestUser {
-    /// The user.
     pub user: User,
-    /// An API key that does all that its user may.
+    /// An API key with all scopes.
     pub key: String,
 }
 
 impl TestUser {
-    /// The number.
     pub fn id(&self) -> i64 {
         self.user.id.0
     }
 
-    /// The address.
     pub fn email(&self) -> &str {
         self.user.email.as_str()
     }
@@ -505,9 +498,9 @@ impl TestUser {
     }
 }
 
-/// Signs a request.
+/// Authenticates a request.
 pub trait AsUser {
-    /// As this user, with their API key.
+    /// Adds the API key of this user.
     fn as_user(self, user: &TestUser) -> Self;
 }
 
@@ -517,8 +510,8 @@ impl AsUser for RequestBuilder {
     }
 }
 
-/// Sends requests all at once, and each again for as long as the server is too busy
-/// to do anything; their statuses. What must not be done twice carries a key.
+/// Sends requests concurrently and returns their statuses. A request that is answered with 503 is
+/// sent again, so requests that must not run twice need an idempotency key.
 pub async fn send_concurrently(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<u16> {
     let sent = requests.into_iter().map(|request| {
         actix_web::rt::spawn(async move {
@@ -534,7 +527,7 @@ pub async fn send_concurrently(requests: impl IntoIterator<Item = RequestBuilder
     futures_util::future::join_all(sent).await.into_iter().map(Result::unwrap).collect()
 }
 
-/// The token in the link of a mail.
+/// The redeem token in a mail.
 pub fn token_in(mail: &SentMail) -> String {
     let (_, rest) = mail.text.split_once("token=csr_").expect("the mail has a link");
     let token: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
@@ -545,7 +538,7 @@ fn local_part(email: &str) -> &str {
     email.split('@').next().unwrap_or_default()
 }
 
-/// Argon2 is made to be slow: once for all tests is enough.
+/// One hash for all tests, because argon2 is slow by design.
 fn password_hash() -> String {
     static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     HASH.get_or_init(|| password::hash(PASSWORD).unwrap()).clone()
@@ -558,15 +551,15 @@ fn config(database_url: &str, toml: &str) -> Config {
         "DATABASE_URL" => Some(database_url.to_owned()),
         "COUNTERSIGN_SECRET" => Some(SECRET.to_owned()),
         "PUBLIC_URL" if !toml.contains("public_url") => Some("https://countersign.test".to_owned()),
-        // What a test does is often more than a limit allows; those of limits set them.
+        // Only tests of rate limits enable them.
         "COUNTERSIGN_LIMITS" if !toml.contains("[limits]") => Some("off".to_owned()),
         _ => None,
     };
     Config::load(Some(file.path()), env, CliOverrides::default()).unwrap()
 }
 
-/// Opens a database that is there, on however busy a machine: a server gives up after a
-/// second.
+/// Opens an existing database. Retries, because `Store::connect` gives up after a second, which is
+/// too short on a busy machine.
 fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Store {
     let mut tries = 0..20;
     loop {
@@ -579,12 +572,12 @@ fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Store {
 }
 
 impl TestDatabase {
-    /// A database with all tables.
+    /// A migrated database.
     fn create(kind: Backend) -> (Self, String) {
         Self::create_named(kind, |maintenance| format!(" TEMPLATE {}", postgres_template(maintenance)))
     }
 
-    /// A database with nothing in it.
+    /// A database without tables.
     pub fn empty(kind: Backend) -> (Self, String) {
         Self::create_named(kind, |_| String::new())
     }
@@ -609,7 +602,7 @@ impl TestDatabase {
         }
     }
 
-    /// Removes what does not go by itself.
+    /// Removes the database. A temporary directory is removed when it is dropped.
     pub fn remove(&self) {
         if let Self::Postgres { maintenance, name } = self {
             execute(maintenance, &format!("DROP DATABASE {name} WITH (FORCE)"));
@@ -617,7 +610,7 @@ impl TestDatabase {
     }
 }
 
-/// A migrated database to copy: migrating one for each test takes longer.
+/// The name of a migrated database to copy, which is faster than migrating one per test.
 fn postgres_template(maintenance: &str) -> &'static str {
     static TEMPLATE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     TEMPLATE.get_or_init(|| {
@@ -629,13 +622,13 @@ fn postgres_template(maintenance: &str) -> &'static str {
     })
 }
 
-/// The URL of another database of the same cluster.
+/// The URL of another database in the same cluster.
 pub fn url_of_database(maintenance: &str, name: &str) -> String {
     let (server, _) = maintenance.rsplit_once('/').expect("a URL with a database");
     format!("{server}/{name}")
 }
 
-/// Each column that `src/store/schema.rs` declares: its table, its name and its type.
+/// The table, name and type of each column in `src/store/schema.rs`.
 pub fn schema_columns() -> Vec<[&'static str; 3]> {
     let mut columns = Vec::new();
     let mut table = "";
@@ -646,19 +639,19 @@ pub fn schema_columns() -> Vec<[&'static str; 3]> {
             columns.push([table, column, kind.trim_end_matches(',')]);
         }
     }
-    assert!(columns.len() > 60, "the source was read");
+    assert!(columns.len() > 60, "schema.rs was parsed");
     columns
 }
 
-/// What is compared of a column before and after a refusal: all that does not change by
-/// itself, and that no refusal may change.
+/// The SQL expression that is compared before and after a rejected call. `None` for columns that
+/// change in the background or may change for a rejected call.
 fn compared_expression(table: &str, column: &str) -> Option<String> {
     match (table, column) {
-        // Refused attempts are counted. Uses and looks are, and are written down some time later.
+        // Rejected attempts count. Uses and link views are stored with a delay.
         ("rate_limits" | "export_uses" | "link_views", _) => None,
-        // Mails that are owed leave.
+        // Delivery changes pending mails.
         ("outbox", "due_at" | "attempts" | "lease" | "finished_at" | "result" | "last_error") => None,
-        // What has expired is closed.
+        // Expired requests are closed in the background.
         ("permission_requests", "closed_at" | "outcome") => {
             Some(format!("CASE WHEN outcome <> 'expired' THEN {column} END"))
         }
@@ -666,7 +659,8 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
     }
 }
 
-/// Where it is to be read. Tallies are added up, and closing what has expired lowers them.
+/// The FROM clause for a table. Counter deltas are summed, because they are compacted, and
+/// counters of expired requests are added back, because closing a request lowers them.
 fn row_source(table: &str) -> &str {
     match table {
         "user_counters" => {
@@ -680,7 +674,24 @@ fn row_source(table: &str) -> &str {
     }
 }
 
-/// The query for what each table holds, in one statement: one row each, in the columns
+/// The program for a server with this environment: the one with the patches of `tests/mutants` if
+/// `FAILPOINTS` enables a mutant, otherwise the product.
+pub fn server_program<'a>(environment: impl IntoIterator<Item = (&'a str, &'a str)>) -> PathBuf {
+    let patches = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants");
+    let is_mutant = |setting: &str| {
+        let (name, _) = setting.split_once('=').unwrap_or_default();
+        patches.join(format!("{name}.patch")).exists()
+    };
+    let enables_mutant =
+        |(name, value): (&str, &str)| name == "FAILPOINTS" && value.split(';').any(is_mutant);
+    if !environment.into_iter().any(enables_mutant) {
+        return env!("CARGO_BIN_EXE_countersign").into();
+    }
+    let program = std::env::var("COUNTERSIGN_TEST_MUTANTS");
+    program.expect("COUNTERSIGN_TEST_MUTANTS names a program: run the tests by `make test`").into()
+}
+
+/// The query for the content of all tables in one statement: a row per table with the columns
 /// `name` and `content`.
 fn table_contents_query(url: &str) -> &'static str {
     static QUERIES: std::sync::OnceLock<[String; 2]> = std::sync::OnceLock::new();
@@ -704,20 +715,20 @@ fn table_contents_query(url: &str) -> &'static str {
         };
         let quoted = |columns: &[String]| format!("quote({})", columns.join(") || ',' || quote("));
         let row = |columns: &[String]| format!("ROW({})::text", columns.join(", "));
-        // SQLite reads a table twice in the same order.
+        // SQLite returns the rows of a table in a stable order.
         [all(quoted, "group_concat(line, char(10))"), all(row, "string_agg(line, chr(10) ORDER BY line)")]
     });
     if url.starts_with("sqlite") { sqlite } else { postgres }
 }
 
-/// Opens a file of SQLite's; whoever writes there is waited for.
+/// Opens a SQLite file. Waits for other writers.
 pub fn sqlite(path: &str) -> SqliteConnection {
     let mut conn = SqliteConnection::establish(path).unwrap();
     conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
     conn
 }
 
-/// What a query finds, on whichever database this is.
+/// The rows of a query on either database.
 pub fn query_rows<T>(url: &str, sql: &str) -> Vec<T>
 where
     T: QueryableByName<diesel::sqlite::Sqlite> + QueryableByName<diesel::pg::Pg> + 'static,
@@ -729,7 +740,7 @@ where
     }
 }
 
-/// Runs SQL on PostgreSQL.
+/// Executes SQL on PostgreSQL.
 pub fn execute(url: &str, sql: &str) {
     PgConnection::establish(url).unwrap().batch_execute(sql).unwrap();
 }

@@ -1,11 +1,11 @@
-//! Where links lead is the operator's to say, whatever a request calls its server.
+//! Links use the configured public URL, whatever the Host header of a request contains.
 
 use serde_json::Value;
 
 use crate::helpers::{TestApp, TestUser, token_in};
 use crate::hexo::{HexoFixture, REQUESTS, send_raw};
 
-/// A request over the wire: its answer's status, head and body.
+/// Sends a raw request and returns the status, head and body of the response.
 async fn raw_request(
     app: &TestApp,
     who: &TestUser,
@@ -26,7 +26,7 @@ async fn raw_request(
     (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-/// Ways to call a server by another name, in headers and in the request's target.
+/// Ways to name another host, in headers and in the request target.
 const HOST_VARIANTS: [(&str, &str); 13] = [
     ("Host: evil.example\r\n", ""),
     ("Host: evil.example:8443\r\n", ""),
@@ -48,7 +48,7 @@ const HOST_VARIANTS: [(&str, &str); 13] = [
 
 on_both_databases! {
     async fn the_host_header_does_not_change_links(mut app: TestApp) {
-        // Not even one that comes through a proxy which is believed in other things.
+        // Also if a trusted proxy forwards the request.
         app.url = app.spawn_replica_with("trusted_proxies = ['127.0.0.1']");
         let scene = HexoFixture::new(&app);
         let HexoFixture { ada, grace, .. } = &scene;
@@ -57,7 +57,7 @@ on_both_databases! {
             let target = format!("{origin}{REQUESTS}");
             let (status, head, request) = raw_request(&app, ada, "POST", &target, headers, &scene.request_body().to_string()).await;
             if status != 201 {
-                // A target that the server cannot read is refused, and nothing has come of it.
+                // The server rejects a target that it cannot parse, without side effects.
                 assert_eq!(status, 400, "{headers}{target}");
                 continue;
             }
@@ -75,7 +75,7 @@ on_both_databases! {
                 assert!(!told.contains("evil"), "{told}");
             }
         }
-        assert!(served >= HOST_VARIANTS.len() - 1, "nearly all of them are served: {served}");
+        assert!(served >= HOST_VARIANTS.len() - 1, "most requests are served: {served}");
     }
 
     async fn uris_of_another_host_are_rejected_whatever_the_host_header(app: TestApp) {

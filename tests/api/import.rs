@@ -1,4 +1,4 @@
-//! `countersign import`, as an operator runs it, beside a running server.
+//! `countersign import`, run as a program next to a running server.
 
 use std::io::Write;
 use std::process::{self, Stdio};
@@ -13,7 +13,7 @@ use crate::helpers::{PASSWORD, START_MICROS, TestApp, token_in};
 
 const DAY: i64 = 24 * 3_600;
 
-/// How a run of the program ended.
+/// The result of a run of the program.
 struct ImportOutput {
     code: i32,
     stdout: String,
@@ -37,7 +37,7 @@ impl TestApp {
         command.env_clear().env("DATABASE_URL", &self.database_url);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // The program may have ended before it has read all.
+        // The program may exit before it has read all input.
         let _ = child.stdin.take().unwrap().write_all(file.as_bytes());
         let output = child.wait_with_output().unwrap();
         ImportOutput {
@@ -55,7 +55,8 @@ impl TestApp {
         self.import(&["requests", "file.csv", "--json"], file).json()
     }
 
-    /// Why a file is refused: its bad lines, in both forms. Nothing is written.
+    /// The invalid lines of a rejected file. Asserts that both output formats list them and that
+    /// nothing is written.
     fn import_refused(&self, kind: &str, file: &str) -> Vec<(u64, String)> {
         let before = self.rows();
         let people = self.import(&[kind, "file.csv"], file);
@@ -76,7 +77,7 @@ impl TestApp {
         lines.iter().map(read).collect()
     }
 
-    /// Sets the server's clock to the database's, which the program goes by.
+    /// Sets the server's clock to the database's clock, which the program uses.
     fn sync_clock_to_database(&self) {
         self.advance((self.database_seconds() - START_MICROS) / 1_000_000 + 1);
     }
@@ -86,7 +87,7 @@ impl TestApp {
         store.read(|conn| conn.now()).unwrap().micros()
     }
 
-    /// All requests, the oldest first.
+    /// All requests, oldest first.
     fn all_requests(&self) -> Vec<PermissionRequest> {
         let mut all = self.store.read(|conn| requests::newest(conn, 1_000)).unwrap();
         all.reverse();
@@ -98,7 +99,7 @@ impl TestApp {
     }
 }
 
-/// Whether these words stand in what was said of this line.
+/// Whether a message about this line contains the text.
 fn line_contains(lines: &[(u64, String)], line: u64, words: &str) -> bool {
     lines.iter().any(|(number, error)| *number == line && error.contains(words))
 }
@@ -130,7 +131,7 @@ on_both_databases! {
             ]
         );
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'users.imported' AND subject = 'count:2'"), 1);
-        // The password is the one that was hashed elsewhere.
+        // The password whose hash is in the file.
         let signed_in = app.get("/api/account/").basic_auth("ada@example.org", Some(PASSWORD)).send().await.unwrap();
         assert_eq!(signed_in.status(), 200);
         let signed_in = app.get("/api/account/").basic_auth("bob@example.org", Some(PASSWORD)).send().await.unwrap();
@@ -203,9 +204,9 @@ on_both_databases! {
         assert_eq!(by_ada.status(), 404);
         let by_grace = app.put(&path).bearer_auth(&grace.key).send().await.unwrap();
         assert_eq!(by_grace.status(), 200);
-        // What is permitted now is passed over.
+        // A request for an active permission is skipped.
         assert_eq!(app.import_requests(&file), json!({ "imported": 0, "skipped": 1, "mails": 0 }));
-        // As is what somebody asks who is blocked.
+        // So is a request by a blocked requester.
         let file = file.replace(&format!(",{}\n", bundle.id), &format!(",{}\n", app.bundle("Steps", 6).id));
         app.commit(CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
         assert_eq!(app.import_requests(&file), json!({ "imported": 0, "skipped": 1, "mails": 0 }));
@@ -247,7 +248,7 @@ on_both_databases! {
         assert_eq!(app.all_requests().len(), 3);
         assert_eq!(app.count_events("requests.imported"), 1);
 
-        // One that has expired makes room, as for any other.
+        // An expired request does not prevent a new one.
         let long_ago = if app.database_url.starts_with("sqlite") { "1" } else { "'1970-01-01'" };
         app.execute_raw(&format!("UPDATE permission_requests SET expires_at = {long_ago} WHERE id = 1"));
         assert_eq!(app.import_requests(file), json!({ "imported": 1, "skipped": 3, "mails": 0 }));
@@ -295,7 +296,7 @@ on_both_databases! {
             assert!(line_contains(&lines, line, words), "{line}: {words}: {lines:?}");
         }
         assert_eq!(lines.len(), 11);
-        // The id says which Sleep is meant.
+        // The id distinguishes two bundles with the same name.
         let file = "user_target,user_allowed,bundle\nada@example.org,bob@example.org,3\n";
         assert_eq!(app.import_requests(file)["imported"], 1);
     }

@@ -1,13 +1,13 @@
-//! What must not be told apart: a token that never was, was used, has expired, was
-//! withdrawn or is somebody else's; an address that nobody has and a wrong password;
-//! a user who is a stranger and none at all. Not by the answer, to the byte, nor by the
-//! time that it takes.
+//! Responses that a caller must not be able to distinguish, by content or by response time:
+//! unknown, used, expired, withdrawn and foreign tokens; unknown addresses and wrong passwords;
+//! unlinked and nonexistent users.
 //!
-//! The time is judged as dudect does (Reparaz, Balasch, Verbauwhede 2017): the kinds
-//! take turns at random, and Welch's t-test compares their times, as they are and
-//! without the slowest ones. `COUNTERSIGN_CHAOS=long` takes 100,000 of each, which is a
-//! matter of hours; `TIMING_SAMPLES` takes so many, and `TIMING_OF='authz,PUT <token>'`
-//! of these alone (`tests/run --test api indistinguishable_responses_take_the_same_time -- --ignored`).
+//! The response times are compared with the dudect method (Reparaz, Balasch, Verbauwhede 2017):
+//! requests of all variants are sent in random order, and Welch's t-test compares their times,
+//! with and without the slowest ones. `COUNTERSIGN_CHAOS=long` takes 100,000 samples per variant,
+//! which takes hours. `TIMING_SAMPLES` sets the number of samples, and `TIMING_OF='authz,PUT
+//! <token>'` selects groups (`tests/run --test api indistinguishable_responses_take_the_same_time
+//! -- --ignored`).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -26,28 +26,28 @@ use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::page_client::PageClient;
 use crate::processes::Server;
 
-/// Beyond this a difference is no chance: one in 150,000.
+/// A larger t has a probability of 1 in 150,000 if the distributions are equal.
 const T_THRESHOLD: f64 = 4.5;
-/// What the clock beats by that refusals wait for.
+/// Responses that must be indistinguishable are delayed to a multiple of this duration.
 const QUANTUM: Duration = Duration::from_millis(100);
 
-/// How many connections measure at once. Most of the time is spent waiting for a beat;
-/// but not of passwords, of which two are checked at a time.
+/// The number of connections that measure concurrently. Most time is spent waiting for the
+/// response delay, except for passwords, because the server hashes two at a time.
 fn parallel_connections(what: &str, each: usize) -> usize {
     match what {
         "signing in" if each > 10_000 => 6,
         "signing in" => 2,
-        // Each locks the row of the one account.
+        // All of them lock the same row.
         "a forgotten password" => 8,
         _ if each > 10_000 => 128,
         _ => 32,
     }
 }
 
-/// Requests that are to be answered alike, by what tells them apart.
+/// Requests that must get the same response, each with the name of its variant.
 type RequestVariants = Vec<(&'static str, Vec<u8>)>;
 
-/// A request as it goes over the wire.
+/// The bytes of a request.
 fn raw_request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
         .into_bytes()
@@ -61,7 +61,7 @@ fn raw_form_post(visitor: &PageClient, path: &str, fields: &[(&str, &str)]) -> V
     raw_request("POST", path, &format!("{headers}Cookie: {}\r\n", visitor.cookie), &form.finish())
 }
 
-/// A token of the same form that we have never made.
+/// A well-formed token that the server has not issued.
 fn forged_token(token: &str) -> String {
     let last = if token.ends_with("AAAA") { "BBBB" } else { "AAAA" };
     format!("{}{last}", &token[..token.len() - 4])
@@ -75,23 +75,23 @@ fn basic(email: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{email}:{password}")))
 }
 
-/// A moment that is past, as the database writes it.
+/// A past time as an SQL literal.
 fn past_timestamp(app: &TestApp) -> &'static str {
     if app.database_url.starts_with("sqlite") { "1577836800000000" } else { "'2020-01-01T00:00:00Z'" }
 }
 
-/// Everybody and everything that is asked about.
+/// The users and tokens of the requests.
 struct IndistinguishableFixture {
     grace: TestUser,
-    /// Grace, at the pages.
+    /// Grace, signed in to the pages.
     signed_in: PageClient,
-    /// Somebody at the pages who is not signed in.
+    /// A signed-out client of the pages.
     signed_out: PageClient,
-    /// Redeem tokens that redeem nothing for Grace, and why.
+    /// Redeem tokens that Grace cannot redeem, each with the reason.
     tokens: Vec<(&'static str, String)>,
-    /// Export tokens that open nothing, and why.
+    /// Inactive export tokens, each with the reason.
     exports: Vec<(&'static str, String)>,
-    /// Tokens of mailed links that set no password, and why.
+    /// Inactive password links, each with the reason.
     links: Vec<(&'static str, String)>,
     stranger: i64,
     inspector: String,
@@ -113,7 +113,7 @@ impl IndistinguishableFixture {
             .unwrap();
         keep("replaced", &app.create_request(&ada, &grace, &replaced));
         app.create_request(&ada, &grace, &replaced);
-        keep("somebody else's", &app.create_request(&ada, &eve, &others));
+        keep("another user's", &app.create_request(&ada, &eve, &others));
         let request = app.create_request(&ada, &grace, &expired);
         keep("expired", &request);
         app.execute_raw(&format!(
@@ -177,12 +177,12 @@ impl IndistinguishableFixture {
         Self { grace, signed_in, signed_out, tokens, exports, links, stranger, inspector }
     }
 
-    /// What each of these links is answered.
+    /// A request per password link.
     fn link_variants(&self, asked: impl Fn(&str) -> Vec<u8>) -> RequestVariants {
         self.links.iter().map(|(why, token)| (*why, asked(token))).collect()
     }
 
-    /// What must be alike although a mail leaves for some of them.
+    /// Requests for a password mail, which send a mail for some variants.
     fn forgot_password_variants(&self) -> (&'static str, RequestVariants) {
         let whose = [
             ("nobody's address", "nobody@example.org"),
@@ -194,7 +194,7 @@ impl IndistinguishableFixture {
         ("a forgotten password", whose.map(|(why, email)| (why, asked(email))).into())
     }
 
-    /// All that must be alike and changes nothing, by what is asked.
+    /// All other groups of variants. None of their requests changes anything.
     fn variant_groups(&self) -> Vec<(&'static str, RequestVariants)> {
         let by_grace = bearer(&self.grace.key);
         let one = |method| {
@@ -206,7 +206,7 @@ impl IndistinguishableFixture {
             };
             self.tokens.iter().map(asked).collect::<RequestVariants>()
         };
-        // The page tells whose a living link is not; and whose an old one was may ask again.
+        // Two groups: the page for a closed request offers the target to request a new one.
         let of =
             |why: &'static [&'static str]| self.tokens.iter().filter(move |(other, _)| why.contains(other));
         let look = |why| {
@@ -300,7 +300,7 @@ impl IndistinguishableFixture {
     }
 }
 
-/// A connection that is kept.
+/// A connection that is reused.
 struct KeptConnection {
     reader: BufReader<TcpStream>,
 }
@@ -312,8 +312,7 @@ impl KeptConnection {
         Self { reader: BufReader::new(stream) }
     }
 
-    /// The whole answer: its head in order, but for what differs with each one, and its
-    /// body.
+    /// The response: its header lines, without those that differ per response, and its body.
     fn send(&mut self, request: &[u8]) -> (Vec<String>, Vec<u8>) {
         self.reader.get_mut().write_all(request).unwrap();
         let (mut head, mut length) = (Vec::new(), 0);
@@ -331,7 +330,7 @@ impl KeptConnection {
                 head.push(line);
             }
         }
-        // The server sends its headers in no order.
+        // The order of header lines is not defined.
         head.sort();
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body).unwrap();
@@ -339,7 +338,7 @@ impl KeptConnection {
     }
 }
 
-/// What a page has in it that is each form's own.
+/// The page without the token that is unique to each form.
 fn without_form_tokens(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body).into_owned();
     match text.split_once("name=\"once\" value=\"") {
@@ -383,13 +382,14 @@ fn indistinguishable_responses_are_identical_on_postgresql() {
     assert_identical_responses(Backend::Postgres);
 }
 
-/// Nanoseconds that each kind of request took, asked so many times in a random order.
+/// The response times in nanoseconds per variant, in random order with this number of samples
+/// each.
 fn measure_times(url: &str, kinds: &RequestVariants, each: usize, connections: usize) -> Vec<Vec<f64>> {
     let samples: Vec<Vec<(usize, f64)>> = std::thread::scope(|scope| {
         let measuring = (0..connections).map(|_| {
             scope.spawn(|| {
                 let mut connection = KeptConnection::open(url);
-                // Not all at the same moment, beat after beat.
+                // Spreads the connections over the delay interval.
                 std::thread::sleep(
                     QUANTUM.mul_f64(f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX)),
                 );
@@ -414,14 +414,14 @@ fn measure_times(url: &str, kinds: &RequestVariants, each: usize, connections: u
     times
 }
 
-/// The numbers below `n`, in a random order.
+/// The numbers below `n` in random order.
 fn shuffled(n: usize) -> Vec<usize> {
     let mut order: Vec<(u64, usize)> = (0..n).map(|number| (getrandom::u64().unwrap(), number)).collect();
     order.sort_unstable();
     order.into_iter().map(|(_, number)| number).collect()
 }
 
-/// Welch's t, the largest of those with all samples and without the slowest ones of both.
+/// The largest of Welch's t values with all samples and without the slowest ones.
 fn largest_t(a: &[f64], b: &[f64]) -> f64 {
     let mut all = [a, b].concat();
     all.sort_unstable_by(f64::total_cmp);
@@ -448,7 +448,7 @@ fn welch_t(a: &[f64], b: &[f64]) -> f64 {
     (mean_a - mean_b) / (error_a + error_b).sqrt().max(f64::MIN_POSITIVE)
 }
 
-/// The t of the two kinds that differ most, which are told.
+/// Prints the two variants with the largest t, and returns it.
 fn max_pairwise_t(url: &str, what: &str, kinds: &RequestVariants, each: usize) -> f64 {
     let times = measure_times(url, kinds, each, parallel_connections(what, each));
     let pairs = (0..kinds.len()).flat_map(|a| (a + 1..kinds.len()).map(move |b| (a, b)));
@@ -467,7 +467,7 @@ fn max_pairwise_t(url: &str, what: &str, kinds: &RequestVariants, each: usize) -
     t.abs()
 }
 
-/// How many of each kind are asked: argon2 takes its time.
+/// The number of samples per variant. Fewer for argon2, which is slow.
 fn samples_per_variant(what: &str) -> usize {
     let long = std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long");
     let given = std::env::var("TIMING_SAMPLES").ok().and_then(|number| number.parse().ok());
@@ -475,13 +475,13 @@ fn samples_per_variant(what: &str) -> usize {
     if what == "signing in" { most / 4 } else { most }
 }
 
-/// Limits that are on, and wide enough for whatever is tried.
+/// Limits that are enabled but never reached.
 const WIDE_LIMITS: &str =
     "[limits]\nfailed_sign_ins_per_account = '1000000/s'\nfailed_sign_ins_per_address = '1000000/s'
 password_mails_per_account = '1000000/s'\npassword_mails_per_address = '1000000/s'";
 
-/// Not beside other tests: on a machine that has no time, beats are missed, and what is
-/// waited for shows.
+/// Needs the machine to itself: on a busy machine, responses miss their interval, and the
+/// difference becomes visible.
 #[test]
 #[ignore = "wants the machine to itself, which `tests/run` gives it"]
 fn indistinguishable_responses_take_the_same_time() {
@@ -496,7 +496,7 @@ fn indistinguishable_responses_take_the_same_time() {
     let groups = scene.variant_groups().into_iter().chain([scene.forgot_password_variants()]);
     for (what, kinds) in groups.filter(|(what, _)| wanted(*what)) {
         let t = unlike(what, &kinds);
-        // What is so is so again; a machine that stalls for a moment is not.
+        // Measures again: a real difference is reproducible, a pause of the machine is not.
         if t >= T_THRESHOLD {
             leaks.push((what, t, unlike(what, &kinds)));
         }
@@ -505,11 +505,10 @@ fn indistinguishable_responses_take_the_same_time() {
     assert!(leaks.is_empty(), "{leaks:?}");
 }
 
-/// The test is tried on servers that answer as soon as they can, though a mail is owed to
-/// one and not to another, and that do not look at the password of an address which nobody
-/// has.
-#[cfg(feature = "faults")]
+/// Mutants without the response delay: one that answers faster if no mail is due, and one that
+/// hashes no password for an unknown address.
 #[test]
+#[ignore = "needs the mutants, and the machine to itself: `tests/run` runs it"]
 fn timing_leak_in_a_mutant_is_detected() {
     let app = TestApp::without_server(Backend::Postgres);
     let scene = IndistinguishableFixture::new(&app);
@@ -521,7 +520,7 @@ fn timing_leak_in_a_mutant_is_detected() {
             Server::start_with(WIDE_LIMITS, &[("DATABASE_URL", &app.database_url), ("FAILPOINTS", faults)]);
         let mut groups = scene.variant_groups().into_iter().chain([scene.forgot_password_variants()]);
         let (what, kinds) = groups.find(|(what, _)| *what == group).unwrap();
-        // A machine that stalls hides much: what is not seen in few samples is looked for in more.
+        // Noise of the machine can hide a difference: tries again with more samples.
         let found =
             (0..4).any(|doubled| max_pairwise_t(&server.url, what, &kinds, 240 << doubled) > T_THRESHOLD);
         assert!(found, "{what} with {faults}");

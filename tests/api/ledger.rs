@@ -1,4 +1,4 @@
-//! The ledger: what a batch owes to each of its operations.
+//! The ledger: batches of commands and the result of each command.
 
 use std::sync::Arc;
 use std::thread;
@@ -353,7 +353,7 @@ on_both_databases! {
     }
 
     async fn a_locked_row_delays_only_its_own_operation(app: TestApp) {
-        // SQLite knows no lock but that of the whole database.
+        // SQLite locks only whole databases.
         if app.database_url.starts_with("sqlite") {
             return;
         }
@@ -370,7 +370,7 @@ on_both_databases! {
     }
 
     async fn a_change_between_decision_and_write_triggers_a_new_decision(app: TestApp) {
-        // SQLite's writers are alone from the beginning.
+        // SQLite runs one writing transaction at a time.
         if app.database_url.starts_with("sqlite") {
             return;
         }
@@ -385,7 +385,7 @@ on_both_databases! {
             let batch = scope.spawn(|| commit_batch(&app.store, vec![operation(redeem_command(&gone, None)), operation(redeem_command(&here, None))]));
             // It has read what is not committed yet as open, and waits to write it.
             while app.count("SELECT count(*) AS n FROM pg_locks WHERE NOT granted") == 0 {
-                assert!(!batch.is_finished(), "it waits");
+                assert!(!batch.is_finished(), "the batch waits for the lock");
             }
             other.batch_execute("COMMIT").unwrap();
             batch.join().unwrap()

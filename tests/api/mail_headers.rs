@@ -1,12 +1,12 @@
-//! One mail has one recipient and no header but ours, whatever people are called and
-//! whatever they write where an address is meant.
+//! A mail has one recipient and only the headers that the server sets, whatever the names and
+//! addresses in a request contain.
 
 use serde_json::{Value, json};
 
 use crate::helpers::{AsUser, TestApp, TestUser};
 use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
 
-/// What is not one address, or looks like somebody else's.
+/// Values that are not exactly one address, or that resemble the address of another user.
 const INVALID_ADDRESSES: [&str; 26] = [
     "grace@example.org\r\nBcc: eve@example.org",
     "grace@example.org\nBcc: eve@example.org",
@@ -37,7 +37,7 @@ const INVALID_ADDRESSES: [&str; 26] = [
     "grace@ex\u{e4}mple.org",
 ];
 
-/// Names as nasty as they may be.
+/// Names with header syntax, control characters and similar.
 const HOSTILE_NAMES: [&str; 8] = [
     "Eve\", \"Grace",
     "Eve <eve@example.org>,",
@@ -49,7 +49,7 @@ const HOSTILE_NAMES: [&str; 8] = [
     "%0d%0aBcc: eve@example.org",
 ];
 
-/// The names of a raw message's headers, and the value of one.
+/// The header names and values of a raw message.
 fn headers(raw: &str) -> Vec<(String, String)> {
     assert!(!raw.replace("\r\n", "").contains(['\r', '\n']), "lines end in CRLF");
     let (head, _) = raw.split_once("\r\n\r\n").unwrap();
@@ -59,7 +59,7 @@ fn headers(raw: &str) -> Vec<(String, String)> {
     unfolded.split("\r\n").map(header).collect()
 }
 
-/// Judges the newest of so many mails: it is for this user alone.
+/// Asserts that the newest of this number of mails is addressed only to this user.
 async fn assert_one_recipient(app: &TestApp, mails: usize, to: &TestUser) {
     const OURS: [&str; 8] =
         ["Message-ID", "From", "To", "Subject", "Auto-Submitted", "MIME-Version", "Date", "Content-Type"];
@@ -96,7 +96,7 @@ on_both_databases! {
         for value in several {
             expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("user_target", value)), 400).await;
         }
-        // Of two fields of one name the last counts, and it alone.
+        // Of two fields with the same name, only the last one counts.
         let (eve, bundle) = (scene.eve.uri(), scene.bundle_uri());
         let twice = format!(
             "{{\"user_target\":\"{}\",\"user_allowed\":\"{}\",\"bundle\":\"{bundle}\",\"user_target\":\"{eve}\"}}",
@@ -121,7 +121,7 @@ on_both_databases! {
             mails += 1;
             assert_one_recipient(&app, mails, &other).await;
         }
-        assert_eq!(mails, alike.len() - 1, "all but the one that is none");
+        assert_eq!(mails, alike.len() - 1, "all valid addresses");
         assert!(app.mailbox.sent().iter().all(|mail| mail.to != [grace.email()]));
     }
 

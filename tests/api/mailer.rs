@@ -1,4 +1,4 @@
-//! The outbox: what was promised is mailed, and nothing else.
+//! The mailer sends each queued mail, and nothing else.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use countersign::store::outbox;
 
 use crate::helpers::{TestApp, TestUser, token_in};
 
-/// Waits until a query counts as many.
+/// Waits until a query returns this count.
 pub async fn wait_for_count(app: &TestApp, sql: &str, wanted: i64) {
     let counted = async {
         while app.count(sql) != wanted {
@@ -92,7 +92,7 @@ on_both_databases! {
 
     async fn slow_recipients_delay_no_other_mail(app: TestApp) {
         let (ada, bundle) = (app.user("ada@example.org"), app.bundle("Sleep", 6));
-        // More of them than are sent at a time.
+        // More mails than are sent concurrently.
         let slow: Vec<TestUser> = (0..20).map(|nth| app.user(&format!("slow{nth}@example.org"))).collect();
         for user in &slow {
             app.mailbox.stall(user.email(), true);
@@ -104,7 +104,7 @@ on_both_databases! {
         slow.iter().for_each(|user| app.mailbox.stall(user.email(), false));
         app.mails(21).await;
         wait_for_count(&app, UNSENT, 0).await;
-        assert_eq!(app.mailbox.sent().len(), 21, "each once");
+        assert_eq!(app.mailbox.sent().len(), 21, "each mail once");
     }
 
     async fn two_replicas_send_a_mail_once(mut app: TestApp) {
@@ -124,14 +124,14 @@ on_both_databases! {
         app.mailbox.refuse(grace.email(), SendError::transient("451 wait"), 1);
         app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         wait_for_count(&app, DEFERRED, 1).await;
-        // Another replica claims the mail, and dies.
+        // Another replica claims the mail and stops.
         app.advance(60);
         let lost = app.store.write(|conn| {
             let now = conn.now()?;
             outbox::claim(conn, outbox::OutboxKind::Mail, uuid::Uuid::nil(), 10, now, now.plus_seconds(60))
         }).unwrap();
         if lost.is_empty() {
-            // This server was quicker: then it has been sent already.
+            // If this server was faster, the mail is already sent.
             assert_eq!(app.mails(1).await.len(), 1);
             return;
         }
@@ -142,6 +142,6 @@ on_both_databases! {
             let now = conn.now()?;
             outbox::finish(conn, uuid::Uuid::nil(), &[lost[0].id], outbox::OutboxResult::Failed, None, now)
         }).unwrap();
-        assert!(stale.is_empty(), "a mark under a lost lease counts for nothing");
+        assert!(stale.is_empty(), "a report with a lost lease is ignored");
     }
 }

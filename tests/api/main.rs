@@ -1,13 +1,13 @@
-//! What countersign promises, asked of a real server over HTTP, on both databases.
+//! Tests of a real server over HTTP, on both databases.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[macro_use]
-#[expect(dead_code, reason = "other tests need more of it")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod helpers;
 
 mod audit_retention;
@@ -19,19 +19,6 @@ mod database_outage;
 mod examples;
 mod health;
 mod hexo;
-mod hexo_audit;
-mod hexo_block;
-mod hexo_bundle;
-mod hexo_concurrency;
-mod hexo_create_request;
-mod hexo_idempotency;
-mod hexo_index;
-mod hexo_input;
-mod hexo_list;
-mod hexo_permission;
-mod hexo_redeem;
-mod hexo_request;
-mod hexo_user;
 mod host_header;
 mod import;
 mod indistinguishable;

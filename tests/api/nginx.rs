@@ -1,4 +1,4 @@
-//! A real nginx before a folder of files, configured as `docs/nginx.conf` says.
+//! A real nginx that serves files with the configuration in `docs/nginx.conf`.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -10,22 +10,21 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::helpers::{AsUser, TestApp, TestUser};
-use crate::mfs::{REVOKE, create, told};
+use crate::mfs::{REVOKE, create, send_for_data};
 use crate::pages::dev_mail::spawn_with_mail_directory;
 
 const EXAMPLE_CONFIG: &str = include_str!("../../docs/nginx.conf");
 
-/// An nginx of the test's own: one process, all of whose files are in a
-/// temporary directory.
-struct Nginx {
+/// An nginx process whose files are all in a temporary directory.
+struct TestNginx {
     url: String,
     process: Child,
     _directory: TempDir,
 }
 
-impl Nginx {
-    /// Starts nginx before this server, with the example's files.
-    async fn before(app: &TestApp) -> Self {
+impl TestNginx {
+    /// Starts nginx in front of this server, with the files of the example.
+    async fn in_front_of(app: &TestApp) -> Self {
         Self::start(|directory, port| {
             write_served_files(directory);
             adapted_example(directory, &app.url, port)
@@ -33,7 +32,7 @@ impl Nginx {
         .await
     }
 
-    /// Starts nginx as a proxy before this server, with more that it is told for that.
+    /// Starts nginx as a reverse proxy of this server, with additional directives.
     async fn plain_proxy(url: &str, more: &str) -> Self {
         Self::start(|_, port| {
             format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {url}; {more} }} }}")
@@ -41,11 +40,11 @@ impl Nginx {
         .await
     }
 
-    /// Starts it with what this says that its `http` is to be, in a directory, at a port.
+    /// Starts nginx. `http` returns the content of the `http` block for a directory and a port.
     async fn start(http: impl Fn(&Path, u16) -> String) -> Self {
         let program = std::env::var("COUNTERSIGN_TEST_NGINX")
             .expect("COUNTERSIGN_TEST_NGINX names the nginx program: run the tests by `make test`");
-        // Somebody else may take the port before nginx does.
+        // Another process may take the port before nginx does.
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -60,10 +59,10 @@ impl Nginx {
                 return Self { url: format!("http://127.0.0.1:{port}"), process, _directory: directory };
             }
         }
-        panic!("nginx does not start; what it says stands above");
+        panic!("nginx does not start; its output is above");
     }
 
-    /// Status and body of the answer to a request with this token.
+    /// The status and body of the response to a request with this token.
     async fn fetch(&self, app: &TestApp, method: Method, path: &str, token: Option<&str>) -> (u16, String) {
         let mut request = app.request(method, &format!("{}{path}", self.url));
         if let Some(token) = token {
@@ -74,7 +73,7 @@ impl Nginx {
     }
 }
 
-impl Drop for Nginx {
+impl Drop for TestNginx {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -92,7 +91,7 @@ fn write_served_files(directory: &Path) {
     }
 }
 
-/// The example, with the test's addresses and paths.
+/// The example with the addresses and paths of the test.
 fn adapted_example(directory: &Path, countersign: &str, port: u16) -> String {
     let files = directory.join("files");
     let mut example = EXAMPLE_CONFIG.to_owned();
@@ -119,7 +118,7 @@ fn configure(directory: &Path, http: &str) {
     std::fs::write(directory.join("nginx.conf"), config).unwrap();
 }
 
-/// Waits until the process listens; false when it has ended instead.
+/// Waits until the process listens. Returns false if it exits instead.
 async fn wait_until_listening(process: &mut Child, port: u16) -> bool {
     loop {
         if process.try_wait().unwrap().is_some() {
@@ -132,29 +131,29 @@ async fn wait_until_listening(process: &mut Child, port: u16) -> bool {
     }
 }
 
-fn owner(app: &TestApp) -> TestUser {
+fn hub_owner(app: &TestApp) -> TestUser {
     let owner = app.user("ada@example.org");
     app.grant_role("hub-1", &owner, countersign::domain::permission::Role::Owner);
     owner
 }
 
-async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> String {
+async fn create_token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> String {
     let body = json!({ "hub_id": "hub-1", "nid": nid, "permission": permission });
     create(app, creator, body).await["token"].as_str().unwrap().to_owned()
 }
 
 on_both_databases! {
     async fn a_file_is_served_with_a_token_until_it_is_revoked(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "report.txt", 4).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "report.txt", 4).await;
         let fetch = async |token| nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await;
         assert_eq!(fetch(Some(&secret)).await, (200, "the report".to_owned()));
         let bearer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).bearer_auth(&secret).send().await.unwrap();
         assert_eq!(bearer.status(), 200);
         let head = nginx.fetch(&app, Method::HEAD, "/hub-1/report.txt", Some(&secret)).await;
         assert_eq!(head, (200, String::new()));
-        assert_eq!(told(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        assert_eq!(send_for_data(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         assert_eq!(fetch(Some(&secret)).await.0, 401);
     }
 
@@ -164,15 +163,15 @@ on_both_databases! {
         let status = async |url: &str| app.get(url).send().await.unwrap().status().as_u16();
         assert_eq!(status(&format!("{url}/mailbox")).await, 200);
         for more in ["", "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header Host $host;"] {
-            let nginx = Nginx::plain_proxy(&url, more).await;
+            let nginx = TestNginx::plain_proxy(&url, more).await;
             assert_eq!(status(&format!("{}/healthz", nginx.url)).await, 200, "{more}");
             assert_eq!(status(&format!("{}/mailbox", nginx.url)).await, 404, "{more}");
         }
     }
 
     async fn a_request_without_a_token_gets_a_challenge(app: TestApp) {
-        owner(&app);
-        let nginx = Nginx::before(&app).await;
+        hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
         let answer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).send().await.unwrap();
         assert_eq!(answer.status(), 401);
         assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
@@ -180,10 +179,10 @@ on_both_databases! {
     }
 
     async fn the_wrong_right_node_or_hub_is_rejected(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let reads = token(&app, &ada, "report.txt", 2).await;
-        let gets = token(&app, &ada, "report.txt", 4).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let reads = create_token(&app, &ada, "report.txt", 2).await;
+        let gets = create_token(&app, &ada, "report.txt", 4).await;
         for (method, path, token) in [
             (Method::GET, "/hub-1/report.txt", &reads),
             (Method::PUT, "/hub-1/report.txt", &gets),
@@ -197,9 +196,9 @@ on_both_databases! {
     }
 
     async fn a_folder_token_serves_the_files_in_it(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let (reports, root) = (token(&app, &ada, "reports", 6).await, token(&app, &ada, "root", 6).await);
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let (reports, root) = (create_token(&app, &ada, "reports", 6).await, create_token(&app, &ada, "root", 6).await);
         let fetch = async |path, token| nginx.fetch(&app, Method::GET, path, Some(token)).await.0;
         assert_eq!(fetch("/hub-1/report.txt", &reports).await, 200);
         assert_eq!(fetch("/hub-1/report.txt", &root).await, 200);
@@ -208,9 +207,9 @@ on_both_databases! {
     }
 
     async fn a_client_cannot_choose_the_node(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "public", 63).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "public", 63).await;
         for path in [
             "/hub-1/report.txt%26nid=public",
             "/hub-1/report.txt&nid=public",
@@ -228,18 +227,18 @@ on_both_databases! {
     }
 
     async fn nginx_does_not_forward_bodies_to_authz(app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "report.txt", 8).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "report.txt", 8).await;
         let put = app.put(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
         let answer = put.body(vec![b'x'; 512 * 1024]).send().await.unwrap();
-        assert_eq!(answer.status(), 405, "allowed; that files are not written is nginx's own affair");
+        assert_eq!(answer.status(), 405, "authorized; nginx itself does not accept uploads");
     }
 
     async fn requests_are_denied_while_the_server_is_down(mut app: TestApp) {
-        let ada = owner(&app);
-        let nginx = Nginx::before(&app).await;
-        let secret = token(&app, &ada, "report.txt", 4).await;
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::in_front_of(&app).await;
+        let secret = create_token(&app, &ada, "report.txt", 4).await;
         app.stop();
         let ask = app.get(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
         let answer = ask.send().await.unwrap();

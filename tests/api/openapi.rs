@@ -1,8 +1,8 @@
-//! The document of what this server can be asked, and the page that shows it.
+//! The OpenAPI document and the page that displays it.
 
 use serde_json::Value;
 
-/// What the page of `/docs` loads, with the beginning of its type.
+/// The files that the page `/docs` loads, each with the start of its content type.
 const FILES: [(&str, &str); 3] = [
     ("swagger-ui.css", "text/css"),
     ("swagger-ui-bundle.js", "text/javascript"),

@@ -1,4 +1,4 @@
-//! Rounds to the outbox: many marks in one transaction, each judged by itself.
+//! The outbox sync: many delivery reports in one transaction, each handled separately.
 
 use countersign::actors::delivery_report::DeliveryReport;
 use countersign::actors::outbox_sync::{OutboxSync, SyncOutcome};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::helpers::{Backend, TestApp};
 
-/// A database that owes some mails, and no server to send them.
+/// A database with pending mails, without a server that sends them.
 struct OutboxFixture {
     app: TestApp,
     store: Store,
@@ -45,7 +45,7 @@ impl OutboxFixture {
         returned.mails
     }
 
-    /// Lets another replica have a mail, as if the lease had run out.
+    /// Gives the mail to another replica, as after an expired lease.
     fn reassign_lease(&self, letter: &ClaimedMail) {
         let thief = Uuid::from_u128(7);
         self.store
@@ -59,12 +59,12 @@ impl OutboxFixture {
             .unwrap();
     }
 
-    /// How many mails there are of which this holds.
+    /// The number of mails that match an SQL condition.
     fn count_mails(&self, condition: &str) -> i64 {
         self.app.count(&format!("SELECT count(*) AS n FROM outbox WHERE {condition}"))
     }
 
-    /// Makes the database refuse to write down these words.
+    /// Makes the database reject writes of this text.
     fn reject_text(&self, words: &str) {
         self.app.execute_raw(&if self.app.database_url.starts_with("sqlite") {
             format!(
@@ -104,7 +104,7 @@ async fn a_sync_claims_at_most_the_demand_oldest_due_first() {
 async fn each_delivery_report_is_stored() {
     for backend in BOTH_BACKENDS {
         let owing = OutboxFixture::new(backend, 5);
-        // Under two leases, so that one round writes for both of them.
+        // Two leases, so that one sync writes for both.
         let (mut letters, more) = (owing.claim(3).await, owing.claim(2).await);
         letters.extend(more);
         let fates = [
@@ -143,7 +143,11 @@ async fn a_report_with_a_lost_lease_does_not_affect_others() {
         let returned = owing.sync(marks.collect(), Vec::new(), 0).await;
         assert!(returned.ok && returned.unwritten.is_empty());
         assert_eq!((owing.count_mails("result = 'sent'"), owing.count_mails("result = 'failed'")), (2, 1));
-        assert_eq!(owing.count_mails("lease IS NOT NULL AND finished_at IS NULL"), 1, "the other replica's");
+        assert_eq!(
+            owing.count_mails("lease IS NOT NULL AND finished_at IS NULL"),
+            1,
+            "leased by the other replica"
+        );
     }
 }
 
@@ -162,7 +166,11 @@ async fn a_report_the_database_rejects_does_not_affect_others_and_is_dropped() {
             marks = returned.unwritten;
         }
         assert!(owing.sync(marks, Vec::new(), 0).await.unwritten.is_empty());
-        assert_eq!(owing.count_mails("lease IS NOT NULL"), 1, "it is sent again when the lease has run out");
+        assert_eq!(
+            owing.count_mails("lease IS NOT NULL"),
+            1,
+            "the mail is sent again after its lease has expired"
+        );
     }
 }
 
@@ -175,7 +183,7 @@ async fn leases_are_renewed_in_one_sync_and_lost_ones_reported() {
         let tenures: Vec<LeasedItem> = letters.iter().map(|letter| letter.item).collect();
         let returned = owing.sync(Vec::new(), tenures.clone(), 3).await;
         assert_eq!(returned.lost_leases, [tenures[2]]);
-        assert!(returned.mails.is_empty(), "all of them are somebody's");
+        assert!(returned.mails.is_empty(), "all mails are leased");
     }
 }
 

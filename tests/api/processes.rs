@@ -1,39 +1,37 @@
-//! The real binary, as operators run it: several processes on one database, a
-//! real mail server, a database that goes away.
+//! The real program: several processes on one database, and failures at startup.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::helpers::{AsUser, Backend, TestApp};
+use crate::helpers::{AsUser, Backend, SECRET, TestApp, server_program};
 
-/// A server process, ended when dropped.
+/// A server process. It is killed when it is dropped.
 pub struct Server {
     child: Child,
-    /// Where it listens.
     pub url: String,
-    /// Where it runs.
+    /// The working directory.
     _directory: tempfile::TempDir,
 }
 
 impl Server {
-    /// Starts one with this environment, and waits until it listens.
+    /// Starts a server with this environment and waits until it listens.
     pub fn start(environment: &[(&str, &str)]) -> Self {
         Self::start_with("", environment)
     }
 
-    /// The same, with this `countersign.toml`.
+    /// Starts a server with this environment and this `countersign.toml`.
     pub fn start_with(toml: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("countersign.toml"), toml).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let mut child = Command::new(server_program(environment.iter().copied()))
             .arg("serve")
             .current_dir(directory.path())
             .env_clear()
             .env("BIND", "127.0.0.1:0")
             .env("PUBLIC_URL", "https://countersign.test")
-            .env("COUNTERSIGN_SECRET", crate::helpers::SECRET)
+            .env("COUNTERSIGN_SECRET", SECRET)
             .env("RUST_LOG", "info")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
@@ -41,12 +39,12 @@ impl Server {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let url = loop {
-            let line = lines.next().expect("the server says where it listens").unwrap();
+            let line = lines.next().expect("the server logs its address").unwrap();
             if let Some((_, address)) = line.split_once("address=") {
                 break format!("http://{}", address.trim());
             }
         };
-        // What it logs from here on has to go somewhere, or it would block.
+        // The log must be read, or the server would block on writing it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, url, _directory: directory }
     }
@@ -101,7 +99,7 @@ async fn several_processes_start_concurrently_on_an_empty_database() {
     }
 }
 
-/// What a command prints on stderr, and its exit code.
+/// The stderr output and the exit code of a command.
 fn run_failing(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
@@ -117,8 +115,7 @@ fn run_failing(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Opt
 #[test]
 fn an_unreachable_database_at_startup_is_reported() {
     let nobody = "postgres://nobody:hunter2@127.0.0.1:9/nothing";
-    let (said, code) =
-        run_failing(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", crate::helpers::SECRET)]);
+    let (said, code) = run_failing(&["serve"], &[("DATABASE_URL", nobody), ("COUNTERSIGN_SECRET", SECRET)]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("database"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");

@@ -1,4 +1,4 @@
-//! How PostgreSQL goes about the queries that every request pays for.
+//! PostgreSQL's plans for the queries of frequent requests.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
@@ -25,8 +25,8 @@ fn operation<C: Command>(command: C) -> Arc<Operation<C>> {
     Arc::new(Operation::new(command, AuditContext::default()))
 }
 
-/// A plan of `= ANY` that was made while the table was tiny stays a sequential
-/// scan, unless it has no other way than the index.
+/// A plan for `= ANY` that was created while the table was small stays a sequential scan, unless
+/// the index is the only option.
 #[actix_web::test]
 async fn a_lookup_uses_the_index_after_the_table_grew() {
     let app = TestApp::spawn(Backend::Postgres);
@@ -42,7 +42,7 @@ async fn a_lookup_uses_the_index_after_the_table_grew() {
     let Ok((export, _)) = app.commit(deed) else { panic!("no token") };
     let asked: Vec<LookupKey> = std::iter::repeat_n(LookupKey::ExportToken(export.id), 64).collect();
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
-    // Enough for the connection to keep the statement, and a generic plan if it may.
+    // Enough executions for the connection to cache the statement and a generic plan.
     for _ in 0..20 {
         lookup::resolve_together(&store, &asked).unwrap();
     }
@@ -57,7 +57,7 @@ async fn a_lookup_uses_the_index_after_the_table_grew() {
     for _ in 0..20 {
         assert!(lookup::resolve_together(&store, &asked).unwrap().export_token(export.id).is_some());
     }
-    // A back end tells its statistics when it ends, at the latest.
+    // A PostgreSQL backend reports its statistics at the latest when it exits.
     drop(store);
     let patience = Instant::now() + Duration::from_secs(20);
     let (mut end_to_end, mut by_index) = scan_counts(&mut conn);
@@ -65,13 +65,12 @@ async fn a_lookup_uses_the_index_after_the_table_grew() {
         std::thread::yield_now();
         (end_to_end, by_index) = scan_counts(&mut conn);
     }
-    assert_eq!(end_to_end + by_index, 40, "every look-up is counted");
-    assert!(by_index >= 20, "once the table is large, every look-up goes by the index: {by_index}");
+    assert_eq!(end_to_end + by_index, 40, "every lookup is counted");
+    assert!(by_index >= 20, "lookups in a large table use the index: {by_index}");
 }
 
-/// The same for the ledger, on a connection that has been open since the table was
-/// tiny: each of its statements goes by a key once PostgreSQL has looked again, as
-/// it does by itself within a minute.
+/// The ledger on a connection that was opened while the table was small: each of its statements
+/// uses an index after the next ANALYZE, which autovacuum runs within a minute.
 #[actix_web::test]
 async fn a_batch_reads_only_its_own_rows() {
     let app = TestApp::spawn(Backend::Postgres);
@@ -81,7 +80,7 @@ async fn a_batch_reads_only_its_own_rows() {
         .collect();
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
     let mut conn = PgConnection::establish(&app.database_url).unwrap();
-    // Statistics of a day when nothing stood yet.
+    // Statistics of an empty table.
     conn.batch_execute("VACUUM ANALYZE permission_requests").unwrap();
     let batch = |nth: usize| {
         let redeem = Redeem { id: asked[nth].redeem_id, by: grace.user.id, idempotency_key: None };
@@ -104,7 +103,8 @@ async fn a_batch_reads_only_its_own_rows() {
     };
     (0..10).for_each(batch);
     let (target, allowed) = (grace.user.id, ada.user.id);
-    // They expire a year after the server's day, lest it close them meanwhile.
+    // They expire a year after the server's time, so that the server does not close them during
+    // the test.
     conn.batch_execute(&format!(
         "INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 40000); \
          INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, \
@@ -117,13 +117,13 @@ async fn a_batch_reads_only_its_own_rows() {
     .unwrap();
     let before = rows_read(&mut conn, "permission_requests");
     (10..20).for_each(batch);
-    // A back end tells its statistics when it ends, at the latest.
+    // A PostgreSQL backend reports its statistics at the latest when it exits.
     drop(store);
     let read = rows_read_since(&mut conn, "permission_requests", before);
     assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
 }
 
-/// And for the meters, of which there are as many as there are pairs of people.
+/// The rate limits, which have a row per pair of users.
 #[actix_web::test]
 async fn a_limit_check_reads_only_its_own_rows() {
     let app = TestApp::spawn(Backend::Postgres);
@@ -163,15 +163,15 @@ async fn a_limit_check_reads_only_its_own_rows() {
     assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
 }
 
-/// And for the audit trail, which grows longest: what somebody finds in it is found by
-/// an index, however much of it is others' and newer.
+/// The audit log, which is the largest table: a query uses an index, however many newer entries of
+/// other users there are.
 #[actix_web::test]
 async fn the_audit_log_reads_only_the_requested_page() {
     let app = TestApp::spawn(Backend::Postgres);
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let asked = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
     let mut conn = PgConnection::establish(&app.database_url).unwrap();
-    // Of these the planner knows that they are many, and not that they are all newer.
+    // The planner knows how many they are, but not that all of them are newer.
     conn.batch_execute(&format!(
         "INSERT INTO audit_log (id, at, actor, action, subject, affected_user_1) \
          SELECT (lpad(to_hex(1893456060000 + i), 12, '0') || '7000' || lpad(to_hex(i), 16, '0'))::uuid, \
@@ -205,7 +205,7 @@ async fn the_audit_log_reads_only_the_requested_page() {
     assert!((20..1_000).contains(&read), "{read} rows or entries were read");
 }
 
-/// How many more were read since there were so many, once that is known.
+/// The rows and index entries that were read since `before`, once the statistics include them.
 fn rows_read_since(conn: &mut PgConnection, table: &str, before: i64) -> i64 {
     let patience = Instant::now() + Duration::from_secs(20);
     let mut read = 0;
@@ -216,7 +216,7 @@ fn rows_read_since(conn: &mut PgConnection, table: &str, before: i64) -> i64 {
     read
 }
 
-/// Rows of a table and entries of its indexes that were read so far.
+/// The rows and index entries of a table that were read so far.
 fn rows_read(conn: &mut PgConnection, table: &str) -> i64 {
     #[derive(QueryableByName)]
     struct Read {
@@ -232,7 +232,7 @@ fn rows_read(conn: &mut PgConnection, table: &str) -> i64 {
     read.n
 }
 
-/// How often `export_tokens` was read from end to end, and by an index.
+/// The number of sequential scans and index scans of `export_tokens`.
 fn scan_counts(conn: &mut PgConnection) -> (i64, i64) {
     #[derive(QueryableByName)]
     struct Scans {

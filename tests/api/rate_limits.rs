@@ -1,4 +1,4 @@
-//! Limits: whoever asks too often is told so, by whichever replica.
+//! Rate limits, which all replicas share.
 
 use std::thread;
 
@@ -16,7 +16,7 @@ use crate::helpers::{AsUser, Backend, TestApp, TestUser, commit_batch, send_conc
 use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
 use crate::mailer::wait_for_count;
 
-/// A `countersign.toml` with these limits and no others.
+/// A `countersign.toml` with only these limits.
 pub fn limits_toml(limits: &[(&str, &str)]) -> String {
     const ALL: [&str; 8] = [
         "requests_per_pair",
@@ -33,12 +33,12 @@ pub fn limits_toml(limits: &[(&str, &str)]) -> String {
     ALL.iter().fold("[limits]\n".to_owned(), |toml, name| format!("{toml}{name} = '{}'\n", limit(name)))
 }
 
-/// Has the test talk to a server with these limits and no others.
+/// Restarts the test's server with only these limits.
 fn restart_with_limits(app: &mut TestApp, all: &[(&str, &str)]) {
     app.url = app.spawn_replica_with(&limits_toml(all));
 }
 
-/// Has somebody ask somebody for something, who are all there.
+/// A request by one user to another for a bundle, all of which exist.
 fn post_request(
     app: &TestApp,
     allowed: &TestUser,
@@ -49,8 +49,8 @@ fn post_request(
     app.post(REQUESTS).as_user(allowed).json(&body)
 }
 
-/// Sends what is too much: nothing has come of it. What its headers say of when to
-/// come back, and of what there is no more.
+/// Asserts that a request is rate limited and changes nothing. Returns `Retry-After` and the
+/// exhausted limits in `RateLimit`.
 async fn expect_rate_limited(app: &TestApp, request: reqwest::RequestBuilder) -> (i64, String) {
     let again = request.try_clone().unwrap();
     let body = expect_refusal(app, request, 429).await;
@@ -66,13 +66,13 @@ async fn expect_rate_limited(app: &TestApp, request: reqwest::RequestBuilder) ->
     (wait, policy)
 }
 
-/// The `RateLimit` fields.
+/// The `RateLimit` headers.
 fn rate_limit_headers(headers: &HeaderMap) -> (String, String) {
     ["ratelimit", "ratelimit-policy"].map(|name| headers[name].to_str().unwrap().to_owned()).into()
 }
 
-/// Lets time pass once all that was owed has been mailed: mails whose leases run out
-/// meanwhile are sent twice.
+/// Advances the clock after all pending mails are sent: otherwise their leases expire and they are
+/// sent twice.
 async fn advance_after_mails(app: &TestApp, seconds: i64) {
     wait_for_count(app, "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL", 0).await;
     app.advance(seconds);
@@ -115,7 +115,7 @@ on_both_databases! {
         let refusal = (1_800, "\"requester\";q=2;w=3600".to_owned());
         assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await, refusal);
         expect_response(post_request(&app, eve, grace, bundle.id.0), 201).await;
-        // What staff asks on somebody's behalf is neither's own.
+        // A request by staff on behalf of a user counts for neither.
         let root = app.staff("root@example.org");
         for _ in 0..3 {
             let body = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
@@ -133,7 +133,7 @@ on_both_databases! {
         for who in [ada, eve, ada] {
             let response = post_request(&app, who, grace, bundle.id.0).send().await.unwrap();
             assert_eq!(response.status(), 201);
-            assert!(!rate_limit_headers(response.headers()).0.contains("target"), "others' requests are none of their business");
+            assert!(!rate_limit_headers(response.headers()).0.contains("target"), "requests to other targets do not count");
         }
         let of_staff = json!({ "user_allowed": eve.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
         expect_response(app.post(REQUESTS).as_user(&root).json(&of_staff), 201).await;
@@ -142,7 +142,7 @@ on_both_databases! {
         }
         let refusal = (900, "\"target\";q=4;w=3600".to_owned());
         assert_eq!(expect_rate_limited(&app, post_request(&app, &root, grace, bundle.id.0)).await, refusal);
-        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await.0, 1_800, "the one that takes longest");
+        assert_eq!(expect_rate_limited(&app, post_request(&app, ada, grace, bundle.id.0)).await.0, 1_800, "the limit with the longest wait");
         expect_response(post_request(&app, &root, eve, bundle.id.0), 201).await;
         advance_after_mails(&app, 900).await;
         expect_response(post_request(&app, &root, grace, bundle.id.0), 201).await;
@@ -169,7 +169,7 @@ on_both_databases! {
                 assert_eq!(expect_rate_limited(&app, guess).await, refusal, "{who}");
             }
         }
-        // Nor is it told by what else is wrong.
+        // Other errors in the request do not change the response.
         for who in ["nobody@example.org", "grace@example.org", "ada@example.org"] {
             let mut wish = scene.request_body_with("user_target", who);
             wish["bundle"] = json!(4_711);
@@ -198,7 +198,7 @@ on_both_databases! {
         expect_rate_limited(&app, under("b")).await;
         assert_eq!(expect_response(under("a"), 201).await["resource_uri"], first["resource_uri"]);
         advance_after_mails(&app, 3_600).await;
-        assert_ne!(expect_response(under("b"), 201).await["resource_uri"], first["resource_uri"], "the key was not used up");
+        assert_ne!(expect_response(under("b"), 201).await["resource_uri"], first["resource_uri"], "the idempotency key is still unused");
     }
 
     async fn a_rejected_request_does_not_consume_quota(mut app: TestApp) {
@@ -291,7 +291,7 @@ on_both_databases! {
         });
         assert_eq!(sweep().unwrap(), 0);
         advance_after_mails(&app, 1_200).await;
-        assert_eq!((sweep().unwrap(), sweep().unwrap()), (1, 0), "the pair's");
+        assert_eq!((sweep().unwrap(), sweep().unwrap()), (1, 0), "the limit of the pair");
         advance_after_mails(&app, 2_400).await;
         assert_eq!((sweep().unwrap(), app.count("SELECT count(*) AS n FROM rate_limits")), (1, 0));
     }

@@ -1,4 +1,4 @@
-//! What a resource server asks: introspection and revocation.
+//! The API for resource servers: introspection and revocation.
 
 use countersign::domain::permission::Role;
 use countersign::store::api_keys::Scope;
@@ -7,11 +7,11 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
-use crate::mfs::{self, count_revoked, create, owner, token};
+use crate::mfs::{self, count_revoked, create, create_token, hub_owner};
 
 const NOW: i64 = START_MICROS / 1_000_000;
 
-/// Asks about a token with a key that is for it.
+/// Introspects a token with an introspection key.
 async fn introspect(app: &TestApp, token: &str) -> Value {
     let asker = app.user(&format!("asker-{}@example.org", app.count("SELECT count(*) AS n FROM users")));
     introspect_by(app, &app.key(&asker.user, Scope::Introspect), token).await
@@ -29,7 +29,7 @@ async fn revoke(app: &TestApp, by: &TestUser, token: &str) -> Response {
     app.post("/oauth2/revoke").as_user(by).form(&[("token", token)]).send().await.unwrap()
 }
 
-/// Asserts that a call is refused with this status, in OAuth's shape; the headers.
+/// Asserts that a call is rejected with this status in the OAuth format. Returns the headers.
 async fn expect_refusal(request: RequestBuilder, status: u16, error: &str) -> HeaderMap {
     let answer = request.send().await.unwrap();
     let (answered, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -41,8 +41,8 @@ async fn expect_refusal(request: RequestBuilder, status: u16, error: &str) -> He
 
 on_both_databases! {
     async fn an_active_token_is_described_in_full(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, id) = token(&app, &ada, "n", 6).await;
+        let ada = hub_owner(&app);
+        let (secret, id) = create_token(&app, &ada, "n", 6).await;
         let expected = json!({
             "active": true,
             "token_type": "export",
@@ -61,15 +61,15 @@ on_both_databases! {
     }
 
     async fn a_token_that_never_expires_has_no_exp(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let data = create(&app, &ada, json!({ "hub_id": "hub", "nid": "n", "expiry_hours": 0 })).await;
         let told = introspect(&app, data["token"].as_str().unwrap()).await;
         assert_eq!((&told["active"], told.get("exp")), (&json!(true), None));
     }
 
     async fn a_tokens_rights_follow_its_creators_role(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 14).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 14).await;
         for (role, scope) in [
             (Role::Owner, "read get write"),
             (Role::Designer, "read get"),
@@ -80,14 +80,14 @@ on_both_databases! {
             assert_eq!(introspect(&app, &secret).await["scope"], scope);
         }
         app.grant_role("hub", &ada, Role::Guest);
-        assert_eq!(introspect(&app, &secret).await, json!({ "active": false }), "no right is left");
+        assert_eq!(introspect(&app, &secret).await, json!({ "active": false }), "no rights remain");
     }
 
     async fn a_creator_without_a_role_or_disabled_makes_the_token_inactive(app: TestApp) {
-        let (ada, grace) = (owner(&app), app.user("grace@example.org"));
+        let (ada, grace) = (hub_owner(&app), app.user("grace@example.org"));
         app.grant_role("hub", &grace, Role::Admin);
-        let (of_ada, _) = token(&app, &ada, "n", 2).await;
-        let (of_grace, _) = token(&app, &grace, "n", 2).await;
+        let (of_ada, _) = create_token(&app, &ada, "n", 2).await;
+        let (of_grace, _) = create_token(&app, &grace, "n", 2).await;
         app.remove_role("hub", &ada);
         app.disable(&grace);
         for gone in [&of_ada, &of_grace] {
@@ -98,12 +98,12 @@ on_both_databases! {
     }
 
     async fn anything_but_an_active_export_token_is_inactive(app: TestApp) {
-        let (ada, grace) = (owner(&app), app.user("grace@example.org"));
-        let (expired, _) = token(&app, &ada, "n", 2).await;
+        let (ada, grace) = (hub_owner(&app), app.user("grace@example.org"));
+        let (expired, _) = create_token(&app, &ada, "n", 2).await;
         app.advance(86_400);
-        let (revoked, _) = token(&app, &ada, "n", 2).await;
+        let (revoked, _) = create_token(&app, &ada, "n", 2).await;
         assert_eq!(revoke(&app, &ada, &revoked).await.status(), 200);
-        let (live, id) = token(&app, &ada, "n", 2).await;
+        let (live, id) = create_token(&app, &ada, "n", 2).await;
         let redeem = app.redeem_token(&app.create_request(&grace, &ada, &app.bundle("Sleep", 2)));
         let asker = app.key(&grace.user, Scope::Introspect);
         let before = app.rows();
@@ -137,8 +137,8 @@ on_both_databases! {
     }
 
     async fn only_staff_and_introspection_keys_can_introspect(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         let ask = || app.post("/oauth2/introspect").form(&[("token", &secret)]);
         let nobody = expect_refusal(ask(), 401, "invalid_client").await;
         assert_eq!(nobody["www-authenticate"], "Basic realm=\"countersign\"");
@@ -148,9 +148,9 @@ on_both_databases! {
     }
 
     async fn an_introspection_key_can_only_introspect(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let key = app.key(&app.staff("staff@example.org").user, Scope::Introspect);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         mfs::expect_refusal(app.get(mfs::LIST).bearer_auth(&key), 403, "forbidden").await;
         let ask = app.post("/oauth2/revoke").bearer_auth(&key).form(&[("token", &secret)]);
@@ -184,9 +184,9 @@ on_both_databases! {
     }
 
     async fn a_creator_can_revoke_their_tokens(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for by_id in [false, true] {
-            let (secret, id) = token(&app, &ada, "n", 2).await;
+            let (secret, id) = create_token(&app, &ada, "n", 2).await;
             for _ in 0..2 {
                 let answer = revoke(&app, &ada, if by_id { &id } else { &secret }).await;
                 assert_eq!(answer.status(), 200);
@@ -198,9 +198,9 @@ on_both_databases! {
     }
 
     async fn revoking_a_foreign_token_reveals_nothing(app: TestApp) {
-        let (ada, eve) = (owner(&app), app.staff("eve@example.org"));
+        let (ada, eve) = (hub_owner(&app), app.staff("eve@example.org"));
         app.grant_role("hub", &eve, Role::Owner);
-        let (secret, id) = token(&app, &ada, "n", 2).await;
+        let (secret, id) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         for theirs in [&secret, &id, &ada.key, "nonsense", "\0", &secret[..47], &"x".repeat(60_000)] {
             assert_eq!(revoke(&app, &eve, theirs).await.status(), 200);
@@ -209,15 +209,15 @@ on_both_databases! {
         expect_refusal(nobody, 401, "invalid_client").await;
         assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
         assert_eq!(introspect(&app, &secret).await["active"], true);
-        assert_eq!(mfs::told(app.get(mfs::LIST).as_user(&ada)).await.0, 200, "keys are not revoked here");
+        assert_eq!(mfs::send_for_data(app.get(mfs::LIST).as_user(&ada)).await.0, 200, "API keys are not revoked by this endpoint");
     }
 
     async fn a_token_revoked_on_one_replica_is_inactive_on_every_other(mut app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let staff = app.staff("staff@example.org");
         let other = app.spawn_replica();
         for round in 0..10 {
-            let (secret, id) = token(&app, &ada, "n", 2).await;
+            let (secret, id) = create_token(&app, &ada, "n", 2).await;
             let active = async || {
                 let ask = app.post(&format!("{other}/oauth2/introspect")).as_user(&staff).form(&[("token", &secret)]);
                 ask.send().await.unwrap().json::<Value>().await.unwrap()["active"].take()
@@ -229,7 +229,7 @@ on_both_databases! {
             assert_eq!((active().await, passes().await), (json!(true), 204));
             if round % 2 == 0 {
                 let ask = app.post(mfs::REVOKE).as_user(&ada).json(&json!({ "token": id }));
-                assert_eq!(mfs::told(ask).await.0, 200);
+                assert_eq!(mfs::send_for_data(ask).await.0, 200);
             } else {
                 assert_eq!(revoke(&app, &ada, &secret).await.status(), 200);
             }
@@ -238,8 +238,8 @@ on_both_databases! {
     }
 
     async fn uses_are_counted_and_denials_are_not(mut app: TestApp) {
-        let ada = owner(&app);
-        let (secret, id) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, id) = create_token(&app, &ada, "n", 2).await;
         let asker = app.key(&ada.user, Scope::Introspect);
         for _ in 0..3 {
             assert_eq!(introspect_by(&app, &asker, &secret).await["active"], true);
@@ -253,12 +253,12 @@ on_both_databases! {
         let refused = app.get("/authz?hub_id=hub&nid=other&right=read").bearer_auth(&secret);
         assert_eq!(refused.send().await.unwrap().status(), 403);
         app.restart();
-        let (_, data) = mfs::told(app.get(mfs::LIST).as_user(&ada)).await;
+        let (_, data) = mfs::send_for_data(app.get(mfs::LIST).as_user(&ada)).await;
         let told = &data["tokens"][0];
         assert_eq!((&told["id"], &told["uses"], &told["last_used_at"]), (&json!(id), &json!(5), &json!(NOW + 60)));
         assert_eq!(introspect_by(&app, &asker, &secret).await["active"], true);
         app.restart();
-        let (_, data) = mfs::told(app.get(mfs::LIST).as_user(&ada)).await;
+        let (_, data) = mfs::send_for_data(app.get(mfs::LIST).as_user(&ada)).await;
         assert_eq!((&data["tokens"][0]["uses"], &data["tokens"][0]["last_used_at"]), (&json!(6), &json!(NOW + 120)));
     }
 }

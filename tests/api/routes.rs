@@ -1,5 +1,4 @@
-//! The route table: what is really put in place, as actix-web itself tells of
-//! it, and that it is what the OpenAPI document says.
+//! The registered routes, as actix-web reports them, and the comparison with the OpenAPI document.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +9,10 @@ use actix_web::web::Data;
 use countersign::http;
 use serde_json::Value;
 
-/// A method and a path, with `{}` for what varies and without a slash at its end.
+/// A method and a path without a trailing slash, with `{}` for parameters.
 pub type Route = (String, String);
 
-/// A path as all tables have it.
+/// A path in the format of [`Route`].
 pub fn normalize(path: &str) -> String {
     let mut pattern = String::new();
     let mut inside = false;
@@ -27,11 +26,11 @@ pub fn normalize(path: &str) -> String {
     pattern
 }
 
-/// Every route that is put in place.
+/// Every registered route.
 pub async fn registered_routes() -> BTreeSet<Route> {
     let service = init_service(App::new().configure(http::routes)).await;
     let answer = call_service(&service, TestRequest::get().uri("/healthz").to_request()).await;
-    let tree = answer.request().app_data::<Data<IntrospectionTree>>().expect("actix-web tells of its routes");
+    let tree = answer.request().app_data::<Data<IntrospectionTree>>().expect("actix-web reports its routes");
     let mut routes = BTreeSet::new();
     collect(&tree.root, &mut routes);
     assert!(!routes.is_empty());
@@ -51,20 +50,19 @@ fn collect(node: &IntrospectionNode, routes: &mut BTreeSet<Route>) {
     }
 }
 
-/// What `/api/v1/` has: the same as `/api/`.
+/// Whether this path is below `/api/v1/`, which has the same routes as `/api/`.
 pub fn is_v1_alias(path: &str) -> bool {
     path == "/api/v1" || path.starts_with("/api/v1/")
 }
 
-/// What there is to say of each route once: without the HEAD that goes with each
-/// GET, and without `/api/v1/`.
+/// The registered routes without HEAD, which every GET has, and without `/api/v1/`.
 pub async fn distinct_routes() -> BTreeSet<Route> {
     let mut routes = registered_routes().await;
     routes.retain(|(method, path)| method != "HEAD" && !is_v1_alias(path));
     routes
 }
 
-/// What the document has.
+/// The routes in the OpenAPI document.
 pub fn documented_routes(document: &Value) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -80,9 +78,9 @@ async fn every_route_is_documented_and_nothing_else_is() {
     let document = serde_json::to_value(http::openapi::document::document()).unwrap();
     let (there, told) = (distinct_routes().await, documented_routes(&document));
     let undocumented: Vec<_> = there.difference(&told).collect();
-    assert!(undocumented.is_empty(), "there, and not documented: {undocumented:?}");
+    assert!(undocumented.is_empty(), "registered but not documented: {undocumented:?}");
     let invented: Vec<_> = told.difference(&there).collect();
-    assert!(invented.is_empty(), "documented, and not there: {invented:?}");
+    assert!(invented.is_empty(), "documented but not registered: {invented:?}");
 }
 
 #[actix_web::test]

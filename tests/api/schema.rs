@@ -1,5 +1,4 @@
-//! `src/store/schema.rs` is written by hand for two databases: here it is held
-//! against both.
+//! Compares the handwritten `src/store/schema.rs` with both databases.
 
 use countersign::domain::block::Block;
 use countersign::domain::permission::Role;
@@ -21,13 +20,12 @@ struct SchemaColumn {
     nullable: bool,
 }
 
-/// The tables as `schema.rs` declares them, with a database's own type names.
+/// The tables in `schema.rs`, with the type names of a database.
 fn declared_columns(types: &[(&str, &str)]) -> Vec<SchemaColumn> {
     let columns = schema_columns().into_iter().map(|[table, column, kind]| {
         let inner = kind.strip_prefix("Nullable<").and_then(|kind| kind.strip_suffix('>'));
         let name = inner.unwrap_or(kind).rsplit("::").next().unwrap();
-        let (_, kind) =
-            types.iter().find(|(ours, _)| *ours == name).expect("a type that both databases have");
+        let (_, kind) = types.iter().find(|(ours, _)| *ours == name).expect("a type of both databases");
         SchemaColumn {
             table: table.to_owned(),
             column: column.to_owned(),
@@ -57,7 +55,7 @@ on_both_databases! {
                 p.\"notnull\" = 0 AND p.pk = 0 AND m.type = 'table' AS nullable FROM sqlite_master m, pragma_table_xinfo(m.name) p \
                 WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%'");
             for column in &mut columns {
-                // SQLite's alias of the row id has to be called so.
+                // SQLite requires this name for an alias of the row id.
                 if column.column == "id" && column.kind == "integer" {
                     column.kind = "bigint".to_owned();
                 }
@@ -114,7 +112,7 @@ on_both_databases! {
         app.execute_raw("UPDATE outbox SET attempts = 7; DELETE FROM rate_limits");
         app.advance(3_600);
         app.store.write(|conn| { let now = conn.now()?; requests::expire_batch(conn, now) }).unwrap();
-        assert_eq!(app.rows(), before, "what changes by itself is not looked at");
+        assert_eq!(app.rows(), before, "columns that change in the background are not compared");
     }
 
     async fn migrations_can_run_repeatedly_and_concurrently(app: TestApp) {

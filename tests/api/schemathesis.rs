@@ -1,13 +1,13 @@
-//! A real server asked what nobody thought of: schemathesis makes requests up
-//! from the server's own document, right and wrong ones, and holds every answer
-//! against it. `tests/support/schemathesis.toml` says what it looks at.
+//! schemathesis generates valid and invalid requests from the server's OpenAPI document, and
+//! checks every response against it. `tests/support/schemathesis.toml` configures its checks.
 //!
-//! A usual run asks the same each time. `SCHEMATHESIS_EXAMPLES=1000` asks twenty
-//! times as much, and anew each time; what it finds is told with its seed.
+//! By default, it generates the same requests in each run. `SCHEMATHESIS_EXAMPLES=1000` generates
+//! forty times as many, from a new seed that is reported with each failure.
 
 use std::process;
 
 use countersign::domain::permission::Role;
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::GrantPermission;
 use serde_json::{Value, json};
 
@@ -15,21 +15,21 @@ use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::processes::Server;
 
 const CONFIG: &str = include_str!("../support/schemathesis.toml");
-/// Requests made up for each route, unless told; those that schemathesis always
-/// makes (every boundary, every method that is not served) come on top.
+/// The default number of generated requests per route. schemathesis adds fixed ones for every
+/// boundary value and every unsupported method.
 const EXAMPLES_PER_ROUTE: u32 = 25;
 
-/// What there is to be asked for: by its number, its token or its name.
+/// Existing objects for the parameters of requests.
 struct ApiFixture {
     app: TestApp,
     root: TestUser,
-    /// The target of requests, and the owner of `hub`.
+    /// The target of requests and the owner of `hub`.
     grace: TestUser,
-    /// Who asks Grace.
+    /// The requester.
     ada: TestUser,
-    /// Numbers and tokens of live requests.
+    /// Ids and tokens of open requests.
     requests: Vec<String>,
-    /// Export tokens of Grace's; the first is left alone.
+    /// Export tokens of Grace. The first one is not revoked.
     exports: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl ApiFixture {
         Self { app, root, grace, ada, requests, exports }
     }
 
-    /// How schemathesis is to ask, as this user.
+    /// The schemathesis configuration for this user.
     fn config(&self, caller: &TestUser) -> String {
         let people =
             json!([self.ada.email(), self.grace.email(), self.ada.uri(), self.grace.id().to_string()]);
@@ -76,12 +76,12 @@ impl ApiFixture {
     }
 }
 
-/// Has schemathesis ask a server all that its document has, as one of its users.
+/// Runs schemathesis for all routes of a server as one user.
 fn run_schemathesis(backend: Backend, caller: fn(&ApiFixture) -> &TestUser) {
     let python = std::env::var("COUNTERSIGN_TEST_PYTHON")
         .expect("COUNTERSIGN_TEST_PYTHON names a Python with schemathesis: run the tests by `make test`");
     let scene = ApiFixture::new(backend);
-    // It asks more than a person may.
+    // It exceeds every rate limit.
     let server = Server::start(&[("DATABASE_URL", &scene.app.database_url), ("COUNTERSIGN_LIMITS", "off")]);
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("schemathesis.toml");
@@ -98,7 +98,7 @@ fn run_schemathesis(backend: Backend, caller: fn(&ApiFixture) -> &TestUser) {
     println!("{said}");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let by_form = scene.app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'key.created'");
-    assert!(by_form > 0, "the pages have taken a form");
+    assert!(by_form > 0, "a form of the pages was accepted");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Passwords: how often they may be wrong, and by whom it is counted.
+//! Failed sign-ins: their limits, and how they are counted.
 
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -10,12 +10,12 @@ const FROM_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']\n";
 const HOME_IP: &str = "198.51.100.1";
 const OTHER_IP: &str = "203.0.113.9";
 
-/// A server behind a proxy, with these limits; its URL.
+/// Starts a server behind a proxy with these limits and returns its URL.
 fn spawn_behind_proxy(app: &mut TestApp, all: &[(&str, &str)]) -> String {
     app.spawn_replica_with(&format!("{FROM_A_PROXY}{}", limits_toml(all)))
 }
 
-/// Somebody signs in with a password, from an address that the proxy tells of.
+/// A sign-in with a password. The proxy forwards the client's IP address.
 fn sign_in(app: &TestApp, email: &str, password: &str, from: &str) -> RequestBuilder {
     app.get("/api/account/").basic_auth(email, Some(password)).header("x-forwarded-for", from)
 }
@@ -24,7 +24,7 @@ async fn status(request: RequestBuilder) -> StatusCode {
     request.send().await.unwrap().status()
 }
 
-/// Has somebody be wrong until it is too often; how often it was borne.
+/// Sends wrong passwords until the limit is reached. Returns how many were allowed.
 async fn guess_until_limited(app: &TestApp, email: &str, from: &str) -> usize {
     for nth in 0..50 {
         match status(sign_in(app, email, &format!("guess {nth}"), from)).await.as_u16() {
@@ -33,7 +33,7 @@ async fn guess_until_limited(app: &TestApp, email: &str, from: &str) -> usize {
             other => panic!("{other}"),
         }
     }
-    panic!("there is no end to it")
+    panic!("the limit is never reached")
 }
 
 on_both_databases! {
@@ -44,20 +44,20 @@ on_both_databases! {
         app.disable(&gone);
         for email in [grace.email(), gone.email(), "nobody@example.org"] {
             assert_eq!(guess_until_limited(&app, email, OTHER_IP).await, 3, "{email}");
-            assert_eq!(guess_until_limited(&app, email, HOME_IP).await, 0, "from wherever");
+            assert_eq!(guess_until_limited(&app, email, HOME_IP).await, 0, "from any IP address");
             let refused = sign_in(&app, email, PASSWORD, HOME_IP).send().await.unwrap();
-            assert_eq!(refused.status(), 429, "even if it is right");
+            assert_eq!(refused.status(), 429, "the right password is limited too");
             assert_eq!(refused.headers()["retry-after"], "1200");
             assert_eq!(refused.headers()["ratelimit"], "\"account\";r=0;t=1200");
             assert_eq!(refused.headers()["ratelimit-policy"], "\"account\";q=3;w=3600");
             assert!(!refused.headers().contains_key("www-authenticate"));
         }
-        assert_eq!(status(app.get("/api/account/").as_user(&grace)).await, 200, "a key has no limit");
+        assert_eq!(status(app.get("/api/account/").as_user(&grace)).await, 200, "API keys are not limited");
         app.advance(1_199);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 429);
         app.advance(1);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
-        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 1, "what was right is not counted");
+        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 1, "successful sign-ins do not count");
     }
 
     async fn each_api_reports_the_limit_in_its_own_format(mut app: TestApp) {
@@ -101,12 +101,12 @@ on_both_databases! {
         let grace = app.user("grace@example.org");
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 2);
-        // A replica that has never heard of her.
+        // A replica that she has not signed in to.
         app.url = spawn_behind_proxy(&mut app, &all);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, OTHER_IP)).await, 429);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "198.51.100.2")).await, 429);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
-        // Nor do others there, who try other accounts.
+        // Guesses from her IP address for other accounts do not affect her.
         for nth in 0..5 {
             let other = sign_in(&app, &format!("other{nth}@example.org"), "guess", HOME_IP);
             assert_eq!(status(other).await, 401);
@@ -114,13 +114,14 @@ on_both_databases! {
         assert_eq!(status(sign_in(&app, "other@example.org", "guess", HOME_IP)).await, 429);
         app.url = spawn_behind_proxy(&mut app, &all);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
-        // Whoever is there and tries hers is held up too, but not her, whom the server remembers.
+        // Another user of her IP address who guesses her password is limited. She is not, because
+        // the server remembers her password.
         assert_eq!(guess_until_limited(&app, grace.email(), HOME_IP).await, 5);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         app.advance(30 * 86_400);
         app.url = spawn_behind_proxy(&mut app, &all);
         assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 2);
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 429, "long ago");
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 429, "known before");
     }
 
     async fn guesses_per_ip_are_limited(mut app: TestApp) {
@@ -131,12 +132,12 @@ on_both_databases! {
         }
         let refused = sign_in(&app, grace.email(), PASSWORD, "2001:db8:1:2:9::").send().await.unwrap();
         assert_eq!((refused.status().as_u16(), &refused.headers()["ratelimit"]), (429, &"\"address\";r=0;t=900".parse().unwrap()));
-        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "2001:db8:1:3::1")).await, 200, "next door");
+        assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, "2001:db8:1:3::1")).await, 200, "a neighbouring address");
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         for from in [HOME_IP, "::ffff:198.51.100.1", "198.51.100.1:4711"] {
             assert_eq!(status(sign_in(&app, "nobody@example.org", from, from)).await, 401);
         }
-        assert_eq!(guess_until_limited(&app, "nobody@example.org", HOME_IP).await, 1, "however it is written");
+        assert_eq!(guess_until_limited(&app, "nobody@example.org", HOME_IP).await, 1, "in any notation");
     }
 
     async fn missing_and_malformed_credentials_do_not_count(mut app: TestApp) {
@@ -176,7 +177,7 @@ on_both_databases! {
         .await;
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
         app.url = urls[0].clone();
-        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 5, "all of it was given back");
+        assert_eq!(guess_until_limited(&app, grace.email(), OTHER_IP).await, 5, "all attempts were refunded");
     }
 
     async fn the_client_ip_is_the_peer_unless_a_trusted_proxy_forwards_it(mut app: TestApp) {
@@ -195,12 +196,12 @@ on_both_databases! {
         assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (1, 0));
         app.url = app.spawn_replica_with("trusted_proxies = ['10.0.0.0/8', '::1']");
         add(&app, &root, 2).await;
-        assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (2, 0), "another's proxy");
+        assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (2, 0), "an untrusted proxy");
         app.url = app.spawn_replica_with("trusted_proxies = ['127.0.0.0/8']");
         add(&app, &root, 3).await;
         assert_eq!((seen(&app, "127.0.0.1"), seen(&app, "198.51.100.7")), (2, 1));
         app.url = app.spawn_replica_with("trusted_proxies = ['127.0.0.1', '198.51.100.0/24']");
         add(&app, &root, 4).await;
-        assert_eq!(seen(&app, "192.0.2.66"), 1, "by two proxies");
+        assert_eq!(seen(&app, "192.0.2.66"), 1, "through two proxies");
     }
 }

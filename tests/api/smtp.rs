@@ -1,4 +1,4 @@
-//! Mail through a real SMTP server that is not ours (aiosmtpd).
+//! Mail over a third-party SMTP server (aiosmtpd).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,11 +11,11 @@ use serde_json::Value;
 use crate::helpers::{Backend, TestApp};
 use crate::processes::Server;
 
-/// The catcher; it ends when its stdin closes.
+/// An SMTP server that prints each mail. It exits when its stdin is closed.
 pub struct SmtpCatcher {
     child: Child,
     mails: std::io::Lines<BufReader<ChildStdout>>,
-    /// Where it listens, on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub port: u16,
 }
 
@@ -31,11 +31,11 @@ impl SmtpCatcher {
             .spawn()
             .unwrap();
         let mut mails = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = mails.next().expect("the catcher says its port").unwrap().parse().unwrap();
+        let port = mails.next().expect("the SMTP server prints its port").unwrap().parse().unwrap();
         Self { child, mails, port }
     }
 
-    /// The next mail, when it has come.
+    /// Waits for the next mail.
     pub fn next_mail(&mut self) -> Value {
         serde_json::from_str(&self.mails.next().expect("a mail").unwrap()).unwrap()
     }
@@ -48,7 +48,8 @@ impl Drop for SmtpCatcher {
     }
 }
 
-/// Has a server with this `SMTP_URL` mail a request; the mail, and the link it must hold.
+/// Starts a server with this `SMTP_URL` and creates a request. Asserts that its mail contains the
+/// link.
 fn assert_mail_arrives(catcher: &mut SmtpCatcher, smtp_url: &str) {
     let app = TestApp::without_server(Backend::Sqlite);
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
@@ -71,7 +72,7 @@ fn assert_mail_arrives(catcher: &mut SmtpCatcher, smtp_url: &str) {
     assert!(data.contains("multipart/alternative"));
 }
 
-/// A private CA and a certificate of its for 127.0.0.1, as files.
+/// Creates a private CA and a certificate for 127.0.0.1, and returns their files.
 fn write_certificates(directory: &Path) -> [String; 3] {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,5 +1,4 @@
-//! Whether all can use the pages, however they see, hear and type: axe-core's judgement of
-//! every place, and what it cannot see.
+//! Accessibility: the axe-core checks on every page, and checks that axe-core lacks.
 
 use serde_json::{Value, json};
 
@@ -7,17 +6,17 @@ use crate::browser::{Browser, BrowserOptions, with_browser};
 use crate::page_list::visit_all;
 
 impl Browser {
-    /// Has the pages think that their reader likes it dark, or light.
+    /// Emulates the colour scheme `dark` or `light`.
     pub async fn set_colour_scheme(&self, colours: &str) {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": colours }] });
         self.driver().cdp().send_raw("Emulation.setEmulatedMedia", features).await.unwrap();
     }
 
-    /// What axe-core finds wrong with the page: each rule and where it is broken.
+    /// The violations that axe-core finds on the page: each rule and the elements.
     async fn axe_violations(&self) -> Vec<String> {
         let axe = std::env::var("COUNTERSIGN_TEST_AXE").expect("COUNTERSIGN_TEST_AXE is axe-core's script");
         let script = std::fs::read_to_string(axe).unwrap();
-        // Not bound by the page's policy, as a script that stands in the page is.
+        // Executed by WebDriver, because the content security policy forbids inline scripts.
         self.driver().execute(script, []).await.unwrap();
         let run = "const done = arguments[0];
             axe.run(document, { resultTypes: ['violations'] }).then(
@@ -30,15 +29,15 @@ impl Browser {
         found.iter().map(Value::to_string).collect()
     }
 
-    /// Which windows the page is too wide for: of 320 pixels, as it is with text at 400 %
-    /// (WCAG 2.2, 1.4.10), and of those where its tables have just room to be tables.
+    /// The window widths at which the page overflows: 320 pixels, which is equivalent to 400 %
+    /// zoom (WCAG 2.2, 1.4.10), and the smallest widths at which tables are displayed as tables.
     async fn overflowing_widths(&self) -> Vec<i64> {
         let mut found = Vec::new();
         let devices = self.driver().cdp();
         for width in [320, 900, 1_100] {
             let window = json!({ "width": width, "height": 640, "deviceScaleFactor": 1, "mobile": true });
             devices.send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
-            // A table may also stand out of its column, where the window has room for that.
+            // A table may be wider than its column if the window has room.
             let edge = format!(
                 "const main = document.querySelector('main');
                 const right = (part) => part.getBoundingClientRect().right;
@@ -53,7 +52,7 @@ impl Browser {
     }
 }
 
-/// Looks at every place in a language, in the light and in the dark.
+/// Checks every page in a language, with both colour schemes.
 async fn check_all_pages(language: &'static str) {
     with_browser(BrowserOptions { language, ..BrowserOptions::default() }, async |app, browser| {
         let mut found = Vec::new();

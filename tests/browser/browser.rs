@@ -1,4 +1,4 @@
-//! Somebody at a browser: what they do, and what they see.
+//! A browser with the actions and observations of a user.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,19 +13,18 @@ use tokio::sync::Semaphore;
 use crate::chromedriver::Chromedriver;
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 
-/// How many browsers there are at a time: each takes some 300 MB, and most of a core.
+/// The number of concurrent browsers: each needs about 300 MB and most of a core.
 static BROWSER_SLOTS: Semaphore = Semaphore::const_new(2);
-/// For how long something is waited for that is to come: longer than a busy machine takes.
+/// The timeout for expected changes, with a margin for busy machines.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What kind of browser a test wants, and at what server.
+/// The browser and the server of a test.
 #[derive(Clone, Copy)]
 pub struct BrowserOptions {
-    /// The language that its pages are asked for in.
+    /// The language that the browser requests.
     pub language: &'static str,
     /// Whether scripts run.
     pub scripts: bool,
-    /// The server's database.
     pub backend: Backend,
     /// The server's `countersign.toml`.
     pub toml: &'static str,
@@ -37,12 +36,11 @@ impl Default for BrowserOptions {
     }
 }
 
-/// Does something in a browser of its own at a server of its own, and sees to it in the end
-/// that no page has had anything to complain of.
+/// Runs a test with its own browser and server. Finally asserts that no page reported an error.
 pub async fn with_browser(options: BrowserOptions, test: impl AsyncFnOnce(&TestApp, &Browser)) {
     let Some(chromedriver) = Chromedriver::get() else { return };
     let _seat = BROWSER_SLOTS.acquire().await.unwrap();
-    // What is mailed is in memory; but the server shows these files to who tries it out.
+    // The test mailbox is in memory, but the server displays these files on the development pages.
     let mails = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
     let toml = format!("mail_directory = '{}'\n{}", mails.display(), options.toml);
     let app = TestApp::spawn_for_browser(options.backend, &toml);
@@ -51,18 +49,17 @@ pub async fn with_browser(options: BrowserOptions, test: impl AsyncFnOnce(&TestA
     browser.close().await;
 }
 
-/// The link in a mail, as it stands there.
+/// The link in a mail.
 pub fn link_in(mail: &SentMail) -> String {
     let link = mail.text.split_whitespace().find(|word| word.contains("?token="));
     link.expect("a mail with a link").to_owned()
 }
 
-/// A browser.
 pub struct Browser {
     driver: WebDriver,
     base_url: String,
     mails: PathBuf,
-    // After its browser.
+    // Dropped after the browser.
     _chromedriver: Arc<Chromedriver>,
 }
 
@@ -77,11 +74,12 @@ impl Browser {
         let mut wanted = DesiredCapabilities::chrome();
         for switch in [
             "--headless",
-            // Its sandbox wants what root and containers have not; it sees our pages alone.
+            // The sandbox requires privileges that root and containers lack. The browser loads
+            // only our pages.
             "--no-sandbox",
             "--disable-gpu",
             "--disable-dev-shm-usage",
-            // Nothing is asked of other hosts.
+            // No requests to other hosts.
             "--no-first-run",
             "--disable-background-networking",
             "--disable-component-update",
@@ -115,8 +113,8 @@ impl Browser {
         Self { driver, base_url: home.to_owned(), mails, _chromedriver: chromedriver }
     }
 
-    /// Closes it. No page may have been told by its policy what it may not do, nor have had
-    /// an error, nor may anything be missing that it loads; a page itself may be refused.
+    /// Closes the browser. Asserts that there were no script errors, no violations of the content
+    /// security policy, and no failed loads. A page itself may have an error status.
     async fn close(self) {
         let log = self.driver.browser_log().await.unwrap();
         self.driver.quit().await.unwrap();
@@ -129,26 +127,26 @@ impl Browser {
         assert_eq!(complaints, [""; 0]);
     }
 
-    /// What is not done by people.
+    /// The WebDriver, for actions that a user cannot perform.
     pub fn driver(&self) -> &WebDriver {
         &self.driver
     }
 
-    /// Where the server looks for mails that it shows.
+    /// The directory of mails that the server displays.
     pub fn mails(&self) -> &Path {
         &self.mails
     }
 
-    /// Goes to a path of the server, or to a whole URL.
+    /// Opens a path of the server, or a full URL.
     pub async fn go_to(&self, place: &str) {
         let url = if place.starts_with('/') { format!("{}{place}", self.base_url) } else { place.to_owned() };
         self.driver.goto(url).await.unwrap();
     }
 
-    /// Where it is: the path and the query.
+    /// The current path and query.
     pub async fn current_path(&self) -> String {
         let url = self.driver.current_url().await.unwrap();
-        url.as_str().strip_prefix(&self.base_url).expect("a page of ours").to_owned()
+        url.as_str().strip_prefix(&self.base_url).expect("a page of the server").to_owned()
     }
 
     async fn find(&self, css: &str) -> WebElement {
@@ -160,19 +158,19 @@ impl Browser {
         }
     }
 
-    /// Where it is, and what is there.
+    /// The current path and the text of the page.
     async fn describe_page(&self) -> String {
         format!("{}\n{}", self.current_path().await, self.driver.source().await.unwrap())
     }
 
-    /// Fills a field in, by its name.
+    /// Fills in the field with this name.
     pub async fn fill_in(&self, name: &str, text: &str) {
         let field = self.find(&format!("[name={name}]")).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
     }
 
-    /// Presses a button or follows a link, and waits until the page has gone.
+    /// Clicks a button or link and waits until the page is unloaded.
     pub async fn click_and_navigate(&self, css: &str) {
         let page = self.find("html").await;
         self.find(css).await.click().await.unwrap();
@@ -180,8 +178,8 @@ impl Browser {
         going.await.unwrap_or_else(|error| panic!("{css} leads nowhere: {error}"));
     }
 
-    /// Fills in fields of one form and sends it, whatever the browser thinks of them, by the
-    /// button that is among them.
+    /// Fills in fields of a form and submits it with the button in the same form, without the
+    /// browser's validation.
     pub async fn submit_form(&self, fields: &[(&str, &str)]) {
         let page = self.find("html").await;
         let script = "let form, button;
@@ -201,12 +199,12 @@ impl Browser {
         going.await.unwrap_or_else(|error| panic!("{fields:?} leads nowhere: {error}"));
     }
 
-    /// Clicks on something that leads nowhere.
+    /// Clicks an element that does not navigate.
     pub async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
     }
 
-    /// Ticks a box, if it is not ticked.
+    /// Ticks a checkbox if it is not ticked.
     pub async fn tick(&self, css: &str) {
         let found = self.find(css).await;
         if !found.is_selected().await.unwrap() {
@@ -214,12 +212,12 @@ impl Browser {
         }
     }
 
-    /// What a part of the page says.
+    /// The text of an element.
     pub async fn text_of(&self, css: &str) -> String {
         self.find(css).await.text().await.unwrap()
     }
 
-    /// Waits for the page with this title.
+    /// Waits for a page with this title.
     pub async fn wait_for_title(&self, title: &str) {
         let heading = By::XPath(format!("//h1[normalize-space()='{title}']"));
         let found = self.driver.query(heading).wait(WAIT_TIMEOUT, Duration::from_millis(20));
@@ -228,25 +226,23 @@ impl Browser {
         }
     }
 
-    /// How many of these there are on the page.
+    /// The number of matching elements.
     pub async fn count(&self, css: &str) -> usize {
         self.driver.find_all(By::Css(css)).await.unwrap().len()
     }
 
-    /// Fills in the form to sign in by, on the page where it is.
+    /// Fills in and submits the sign-in form on the current page.
     pub async fn sign_in(&self, user: &TestUser) {
         self.fill_in("email", user.email()).await;
         self.fill_in("password", PASSWORD).await;
         self.click_and_navigate("main button.primary").await;
     }
 
-    /// Presses a key.
     pub async fn type_keys(&self, text: impl Into<TypingData>) {
         self.driver.action_chain().send_keys(text).perform().await.unwrap();
     }
 
-    /// Goes from one thing to the next by the keyboard until it is at this one, which it
-    /// finds within so many steps.
+    /// Presses the tab key until the element has the focus. Fails after this number of steps.
     pub async fn tab_to(&self, css: &str) {
         for _ in 0..30 {
             self.type_keys(Key::Tab).await;
@@ -255,10 +251,10 @@ impl Browser {
                 return;
             }
         }
-        panic!("the keyboard does not come to {css}:\n{}", self.describe_page().await);
+        panic!("the tab key does not reach {css}:\n{}", self.describe_page().await);
     }
 
-    /// Signs in, and waits to be at the first page.
+    /// Signs in and waits for the home page.
     pub async fn sign_in_at_home(&self, user: &TestUser) {
         self.go_to("/sign-in").await;
         self.sign_in(user).await;

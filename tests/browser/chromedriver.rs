@@ -1,5 +1,5 @@
-//! The program that drives the browsers: one for all tests of this process that run at the
-//! same time, on a port of its own.
+//! The chromedriver process: one for all tests of this process that run at the same time, on its
+//! own port.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,17 +12,16 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use crate::cleanup::{self, ChildProcess, ScratchDirectory};
 
-/// The driver, which ends with the last test that has it, and its browsers with it.
+/// A chromedriver process. It ends with its browsers when the last test drops it.
 pub struct Chromedriver {
-    /// Where it listens.
     pub url: String,
     _process: ChildProcess,
     directory: ScratchDirectory,
 }
 
 impl Chromedriver {
-    /// The one that runs, or a new one; `None` on a machine that has none, which
-    /// `tests/run` has said aloud.
+    /// The running process, or a new one. `None` if the machine has no chromedriver, which
+    /// `tests/run` reports.
     pub fn get() -> Option<Arc<Self>> {
         static RUNNING: Mutex<Weak<Chromedriver>> = Mutex::new(Weak::new());
         let program = std::env::var("COUNTERSIGN_TEST_CHROMEDRIVER")
@@ -45,7 +44,7 @@ impl Chromedriver {
         let mut command = Command::new(program);
         command
             .arg("--port=0")
-            // What it and its browsers leave lying about lies in there.
+            // The directory for temporary files of chromedriver and its browsers.
             .env("TMPDIR", directory.path())
             .env("HOME", directory.path())
             .env_remove("XDG_CONFIG_HOME")
@@ -56,11 +55,11 @@ impl Chromedriver {
             .stderr(Stdio::null());
         let path = directory.path().to_owned();
         let process = ChildProcess::start_with(&mut command, move |child| {
-            // Its browsers are of its group.
+            // The browsers are in its process group.
             let group = Pid::from_child(child);
             let _ = kill_process_group(group, Signal::KILL);
             let _ = child.wait();
-            // Until they are gone, and tests that are interrupted hear of it, they make files.
+            // The browsers create files until they have exited.
             for _ in 0..100 {
                 if test_kill_process_group(group).is_err() && std::fs::remove_dir_all(&path).is_ok() {
                     break;
@@ -70,17 +69,17 @@ impl Chromedriver {
         });
         let mut lines = BufReader::new(process.with_child(|child| child.stdout.take()).unwrap()).lines();
         let port = loop {
-            let line = lines.next().expect("chromedriver says where it listens").unwrap();
+            let line = lines.next().expect("chromedriver prints its port").unwrap();
             if let Some((_, port)) = line.split_once("started successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }
         };
-        // What else it says has to go somewhere.
+        // The output must be read, or the process would block.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Self { url: format!("http://127.0.0.1:{port}"), _process: process, directory }
     }
 
-    /// Where its browsers keep their profiles.
+    /// The directory of the browsers' profiles.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }

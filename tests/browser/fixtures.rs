@@ -1,5 +1,5 @@
-//! A server as it may look after some weeks: a few people at a sleep laboratory, and those
-//! whom they ask. What the places show is here.
+//! The data of a server after a few weeks of use: a sleep laboratory and its participants. The
+//! pages of [`crate::page_list`] show it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,9 +23,9 @@ use crate::page_list::PageViewer;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
-/// When it begins: 2026-05-04T08:00:00Z. It is looked at two weeks later.
+/// The start: 2026-05-04T08:00:00Z. The pages are opened two weeks later.
 const FIRST_DAY: i64 = 1_777_881_600;
-/// Who is asked, besides those who look.
+/// Targets of requests, in addition to the users who open pages.
 const OTHER_TARGETS: [(&str, &str, &str); 8] = [
     ("amara.diallo@mail.example", "Amara", "Diallo"),
     ("ben.fischer@mail.example", "Ben", "Fischer"),
@@ -37,17 +37,17 @@ const OTHER_TARGETS: [(&str, &str, &str); 8] = [
     ("hanna.lehtinen@mail.example", "Hanna", "Lehtinen"),
 ];
 
-/// Who is there, and what their links are.
+/// The users and their links.
 pub struct Fixtures {
     jonas: TestUser,
     mara: TestUser,
     ines: TestUser,
-    /// Words in the places' paths, and what they stand for.
+    /// Placeholders in page paths, and their values.
     placeholders: Vec<(&'static str, String)>,
 }
 
 impl Fixtures {
-    /// Sets it, with the mails as files in a directory.
+    /// Creates the data. The mails are files in a directory.
     pub async fn create(app: &TestApp, mails: &Path) -> Self {
         app.advance(FIRST_DAY - START_MICROS / 1_000_000);
         let mara = app.user_with_name("mara.lindqvist@sleeplab.example", ["Mara", "Lindqvist"], false);
@@ -69,7 +69,7 @@ impl Fixtures {
         app.mailbox.refuse(others[6].email(), SendError::Permanent(refusal.to_owned()), 1);
 
         for day in 0..14 {
-            // Two in three of those who are asked decide, on the day after.
+            // Two of three targets decide, one day after the request.
             let mut asked = Vec::new();
             for nth in (0..2 + day * 5 % 3).map(|nth| day * 4 + nth) {
                 let by = if nth % 16 < 8 { &mara } else { &tomas };
@@ -104,7 +104,7 @@ impl Fixtures {
             }
         }
 
-        // What waits.
+        // Open requests.
         create_request(app, &tomas, &jonas, &steps, 10 * DAY).await;
         app.advance(HOUR);
         create_request(app, &mara, &leila, &diary, 7 * DAY).await;
@@ -128,12 +128,12 @@ impl Fixtures {
         Self { jonas, mara, ines, placeholders: names }
     }
 
-    /// A place's path, with what stands in it.
+    /// The path of a page with its placeholders replaced.
     pub fn path(&self, path: &str) -> String {
         self.placeholders.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
     }
 
-    /// Who they are, of those who are somebody.
+    /// The user who opens a page, if the viewer is signed in.
     pub fn user(&self, who: PageViewer) -> Option<&TestUser> {
         match who {
             PageViewer::SignedOut => None,
@@ -153,7 +153,7 @@ fn bundle(app: &TestApp, name: &str, description: &str, mask: i64) -> Bundle {
     app.store.write(|conn| bundles::insert(conn, &new)).unwrap()
 }
 
-/// Over the API, so that its mail leaves.
+/// Creates a request over the API, so that its mail is sent.
 async fn create_request(
     app: &TestApp,
     by: &TestUser,
@@ -169,19 +169,19 @@ async fn create_request(
     });
     let asked = app.post("/api/bundle_permission_request/").as_user(by).json(&body).send().await.unwrap();
     let asked: Value = asked.json().await.unwrap();
-    let uri = asked["resource_uri"].as_str().unwrap_or_else(|| panic!("not asked: {asked}"));
+    let uri = asked["resource_uri"].as_str().unwrap_or_else(|| panic!("request not created: {asked}"));
     let id = RequestId(uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap());
     app.store.read(|conn| requests::by_ids(conn, &[id])).unwrap().remove(0)
 }
 
-/// Waits until no mail is owed.
+/// Waits until no mail is pending.
 async fn wait_for_mails(app: &TestApp) {
     let left = async {
         while app.count("SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL") > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), left).await.expect("all mails leave");
+    tokio::time::timeout(Duration::from_secs(60), left).await.expect("all mails are sent");
 }
 
 /// Commits a command as this user.

@@ -1,17 +1,16 @@
-//! What people see and do in a browser: the pages in Chromium, which is told what to do by
-//! WebDriver as a person would tell it by mouse and keyboard.
+//! The pages in Chromium, controlled by WebDriver with the mouse and keyboard actions of a user.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "../../benches/harness/cleanup.rs"]
-#[expect(dead_code, reason = "the benches need more of it")]
+#[expect(dead_code, reason = "the benches use the rest")]
 mod cleanup;
 #[path = "../api/helpers.rs"]
-#[expect(dead_code, reason = "tests/api needs more of it")]
+#[expect(dead_code, reason = "tests/api uses the rest")]
 mod helpers;
 
 mod accessibility;

@@ -1,5 +1,4 @@
-//! Where one can go: what is looked at for barriers, and photographed. A new page is a line
-//! here.
+//! The pages for the accessibility checks and the screenshots. A new page needs a line here.
 
 use serde_json::json;
 
@@ -7,29 +6,28 @@ use crate::browser::Browser;
 use crate::fixtures::Fixtures;
 use crate::helpers::TestApp;
 
-/// Who looks.
+/// The viewer of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageViewer {
-    /// Somebody who is not signed in.
+    /// A visitor without a session.
     SignedOut,
-    /// Who is asked for permissions: Jonas of [`crate::scene::Scene`].
+    /// The target of requests: Jonas of [`crate::fixtures::Fixtures`].
     Target,
-    /// Who asks for them: Mara.
+    /// The requester: Mara.
     Requester,
-    /// Who administers the server: Inês.
+    /// A staff user: Inês.
     Staff,
 }
 
-/// A page as somebody sees it.
+/// A page and its viewer.
 #[derive(Clone, Copy, Debug)]
 pub struct TestPage {
-    /// What its pictures are called.
+    /// The name of its screenshots.
     pub name: &'static str,
-    /// Its path, with names of [`crate::scene::Scene::path`] in braces.
+    /// Its path, with the placeholders of [`crate::fixtures::Fixtures::path`] in braces.
     pub path: &'static str,
-    /// Who sees it.
     pub viewer: PageViewer,
-    /// What they send by a form of that page to see it, if they do.
+    /// The form that the viewer submits on this page, if there is one.
     form: FormFields,
 }
 
@@ -37,14 +35,14 @@ pub struct TestPage {
 const LONG_LABEL: &str =
     "The watch that I wear at night, and by day as well, whenever I have not left it somewhere or another.";
 
-/// Fields, buttons among them, and what is filled in.
+/// Fields and buttons with the entered text.
 type FormFields = &'static [(&'static str, &'static str)];
 
 const fn page(name: &'static str, path: &'static str, who: PageViewer) -> TestPage {
     form_response(name, path, who, &[])
 }
 
-/// What is answered to a form.
+/// The page in response to a form.
 const fn form_response(
     name: &'static str,
     path: &'static str,
@@ -55,8 +53,7 @@ const fn form_response(
 }
 
 impl TestPage {
-    /// That the browser is there, once it has sent the form: at the form again, which says
-    /// what is wrong, or at another page.
+    /// Asserts the result of the form: the form again with an error, or another page.
     async fn assert_form_result(&self, browser: &Browser) {
         browser.text_of("h1").await;
         if self.name.ends_with("-wrong") {
@@ -69,7 +66,7 @@ impl TestPage {
     }
 }
 
-/// All of them, by who sees them.
+/// All pages, grouped by viewer.
 pub const PAGES: &[TestPage] = &[
     page("sign-in", "/sign-in", PageViewer::SignedOut),
     form_response(
@@ -161,7 +158,7 @@ pub const PAGES: &[TestPage] = &[
     form_response("approved", "/redeem?token={token}", PageViewer::Target, &[("decision", "approve")]),
 ];
 
-/// Has a browser go to each of them as who sees it, in the time zone of Berlin.
+/// Opens each page as its viewer, in the time zone of Berlin.
 pub async fn visit_all(app: &TestApp, browser: &Browser, mut look: impl AsyncFnMut(&TestPage)) {
     let fixtures = Fixtures::create(app, browser.mails()).await;
     let zone = json!({ "timezoneId": "Europe/Berlin" });

@@ -1,4 +1,4 @@
-//! Passwords: a new one for who has forgotten theirs, and another one for who knows it.
+//! Resetting a forgotten password and changing a known one.
 
 use crate::browser::{BrowserOptions, link_in, with_browser};
 use crate::helpers::PASSWORD;
@@ -17,7 +17,7 @@ async fn a_forgotten_password_is_reset_by_mail_and_signs_in() {
         let link = link_in(&app.mails(1).await[0]);
         browser.go_to(&link).await;
         browser.wait_for_title("Choose a password").await;
-        // Two that differ are told so beside them, and the link is still good.
+        // Two different passwords are a field error, and the link stays active.
         browser.fill_in("new", NEW).await;
         browser.fill_in("confirm", "tea with the carpenter").await;
         browser.click_and_navigate("main button.primary").await;
@@ -27,7 +27,7 @@ async fn a_forgotten_password_is_reset_by_mail_and_signs_in() {
         browser.click_and_navigate("main button.primary").await;
         browser.wait_for_title("Your account").await;
         assert!(browser.text_of("[role=status]").await.starts_with("Your password was changed."));
-        // The link is used up; the old password is wrong, and the new one right.
+        // The link is used. The old password is wrong, the new one is right.
         browser.click_and_navigate(".current-user button").await;
         browser.go_to(&link).await;
         browser.wait_for_title("This link is not valid").await;

@@ -1,4 +1,4 @@
-//! From the mail's link to the permission.
+//! From the link in a mail to the permission.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::helpers::{AsUser, Backend, PASSWORD, TestApp, TestUser};
 
 const GRANTS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
-/// Has one ask another over the API; the link in the mail, as it stands there.
+/// Creates a request over the API and returns the link in its mail.
 async fn create_request_link(app: &TestApp, ada: &TestUser, grace: &TestUser) -> String {
     let bundle = app.bundle("Sleep & heart <rate>", 6);
     let body = json!({
@@ -22,19 +22,19 @@ async fn create_request_link(app: &TestApp, ada: &TestUser, grace: &TestUser) ->
     link_in(&app.mails(1).await[0])
 }
 
-/// Two people, and the link that one of them has got.
+/// Two users, and the link that the target received.
 async fn create_request(app: &TestApp) -> (TestUser, TestUser, String) {
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let link = create_request_link(app, &ada, &grace).await;
     (ada, grace, link)
 }
 
-/// The whole way, for somebody who is not signed in.
+/// Approves a request as a user who is not signed in at first.
 async fn sign_in_and_approve(app: &TestApp, browser: &Browser) {
     let (_, grace, link) = create_request(app).await;
     browser.go_to(&link).await;
     browser.wait_for_title("Sign in").await;
-    assert!(!browser.text_of("main").await.contains("Sleep"), "nobody is told before they have signed in");
+    assert!(!browser.text_of("main").await.contains("Sleep"), "the page shows the request before sign-in");
     browser.sign_in(&grace).await;
     browser.wait_for_title("Permission request").await;
     let page = browser.text_of("main").await;
@@ -72,7 +72,7 @@ async fn the_redeem_flow_works_with_the_keyboard_alone() {
         let (_, grace, link) = create_request(app).await;
         browser.go_to(&link).await;
         browser.wait_for_title("Sign in").await;
-        // What comes first leads past what is the same on every page.
+        // The first element is the skip link.
         browser.type_keys(Key::Tab).await;
         assert_eq!(browser.text_of(":focus").await, "Skip to main content");
         browser.type_keys(Key::Enter).await;
@@ -132,7 +132,7 @@ async fn a_forwarded_link_does_not_work_for_another_user() {
         browser.wait_for_title("This link is for another account").await;
         assert!(!browser.text_of("main").await.contains("Sleep"));
         assert_eq!(browser.count("button[name=decision]").await, 0);
-        // Whose it is signs in instead, and decides.
+        // The target signs in instead and decides.
         browser.click_and_navigate(".current-user button").await;
         browser.wait_for_title("Sign in").await;
         browser.go_to(&link).await;

@@ -1,4 +1,4 @@
-//! Pictures of the pages, for those who want to see how they look: `make screenshots`.
+//! Screenshots of the pages: `make screenshots`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,11 @@ use serde_json::json;
 use crate::browser::{Browser, BrowserOptions, with_browser};
 use crate::page_list::visit_all;
 
-/// The windows: a name, and the pixels' width and height.
+/// The windows: name, width and height in pixels.
 const WINDOWS: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desktop", 1280, 900)];
 
-/// The pictures in docs/images: their name, the place's, the colours, the width and height.
+/// The screenshots in docs/images: their name, the name of the page, colour scheme, width and
+/// height.
 const DOC_IMAGES: [(&str, &str, &str, u32, u32); 3] = [
     ("redeem", "redeem", "light", 390, 750),
     ("home", "home", "light", 1040, 655),
@@ -19,7 +20,7 @@ const DOC_IMAGES: [(&str, &str, &str, u32, u32); 3] = [
 ];
 
 impl Browser {
-    /// Has the page think that this is its window, on a screen of small pixels.
+    /// Emulates a window of this size with a device pixel ratio of 1.
     async fn set_window(&self, width: u32, height: u32) {
         let is_phone = width < 500;
         let scale = if is_phone { 2.0 } else { 1.5 };
@@ -28,13 +29,13 @@ impl Browser {
         self.driver().cdp().send_raw("Emulation.setDeviceMetricsOverride", window).await.unwrap();
     }
 
-    /// How long the page is.
+    /// The height of the page.
     async fn page_height(&self) -> u32 {
         let length = self.driver().execute("return document.documentElement.scrollHeight", []).await.unwrap();
         length.json().as_u64().and_then(|length| u32::try_from(length).ok()).unwrap()
     }
 
-    /// Takes a picture of the window.
+    /// Saves a screenshot of the window.
     async fn capture(&self, file: &Path) {
         let how = match file.extension().and_then(|extension| extension.to_str()) {
             Some("webp") => json!({ "format": "webp", "quality": 70 }),
@@ -45,7 +46,7 @@ impl Browser {
     }
 }
 
-/// A directory with nothing in it.
+/// Creates an empty directory.
 fn empty_directory(directory: PathBuf) -> PathBuf {
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).unwrap();

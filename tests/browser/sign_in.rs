@@ -1,4 +1,4 @@
-//! Signing in, and in which language.
+//! Sign-in and its language.
 
 use crate::browser::{BrowserOptions, with_browser};
 
@@ -11,7 +11,7 @@ async fn a_wrong_password_is_reported_and_the_right_one_signs_in() {
         browser.fill_in("password", "a wrong password").await;
         browser.click_and_navigate("main button.primary").await;
         assert_eq!(browser.text_of("[role=alert]").await, "Wrong email or password.");
-        // What they typed is still there, but for the password.
+        // The form keeps its input, except for the password.
         let field = |name: &str| format!("document.querySelector('[name={name}]').value");
         let kept = browser.driver().execute(format!("return {}", field("email")), []).await.unwrap();
         assert_eq!(kept.json(), "grace@example.org");
@@ -47,9 +47,9 @@ async fn too_many_guesses_are_limited_until_later() {
                 break;
             }
             guesses += 1;
-            assert!(guesses < 5, "whoever guesses is let go on");
+            assert!(guesses < 5, "guessing is not limited");
         }
-        // The right password is not looked at either.
+        // The limit applies to the right password too.
         browser.sign_in(&grace).await;
         assert!(browser.text_of("[role=alert]").await.starts_with("Too many attempts."));
         app.advance(3_600);

@@ -1,11 +1,11 @@
-//! Export tokens: made, shown once, and revoked.
+//! Export tokens: created, shown once, and revoked.
 
 use countersign::domain::permission::Role;
 
 use crate::browser::{Browser, BrowserOptions, with_browser};
 use crate::helpers::TestApp;
 
-/// What a resource server hears of a token.
+/// The status of `/authz` for a token.
 async fn authz_status(app: &TestApp, token: &str) -> u16 {
     let asked = app.get("/authz?hub_id=hub&nid=n&right=read").bearer_auth(token);
     asked.send().await.unwrap().status().as_u16()
@@ -24,8 +24,8 @@ async fn create_and_revoke(app: &TestApp, browser: &Browser) {
     let token = browser.text_of("#secret").await;
     assert_eq!(authz_status(app, &token).await, 204);
     browser.click_and_navigate("main a[href='/tokens']").await;
-    assert!(!browser.driver().source().await.unwrap().contains(&token), "it is shown once");
-    // Nothing is revoked before the second question.
+    assert!(!browser.driver().source().await.unwrap().contains(&token), "the token is shown once");
+    // Revoking needs a confirmation.
     browser.click(".confirm summary").await;
     assert_eq!(authz_status(app, &token).await, 204);
     browser.click_and_navigate(".confirm button").await;

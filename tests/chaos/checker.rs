@@ -1,17 +1,16 @@
-//! The checker: is there an order in which the tries of a history, each taking
-//! effect at one moment between its start and its answer, come to what everybody was
-//! told and to what the database holds?
+//! The checker: decides whether a history is linearizable. There must be an order in which each
+//! operation takes effect at one moment between its start and its response, that explains every
+//! response and the final state of the database.
 //!
-//! A token is a register that is closed once: by one try, or by time. So the search
-//! is exhaustive without being exponential. For each try that can have closed it, the
-//! moment `p` of closing must lie within that try; whoever saw the token open must
-//! have begun by `p`, and whoever saw it closed must have had their answer after it.
-//! All else orders itself, since each may take effect at any moment of its own on its
-//! side of `p`. (A test holds this against trying every order.)
+//! A token is a register that is closed once, by an operation or by expiry. Therefore an
+//! exhaustive search is not exponential. For each operation that may have closed the token, the
+//! closing time `p` must lie within it. An operation that found the token open must have started
+//! before `p`, and one that found it closed must have ended after `p`. All other operations can be
+//! ordered on their side of `p`. (A test compares the result with a search of all orders.)
 
 use crate::history::{HistoryEntry, Outcome, TokenAction};
 
-/// How a token ended, as the database has it.
+/// The outcome of a token in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
     Redeemed,
@@ -22,65 +21,64 @@ pub enum EndReason {
     Revoked,
 }
 
-/// What the database holds of a token.
+/// The state of a token in the database.
 #[derive(Clone, Debug, Default)]
 pub struct TokenRecord {
-    /// The request's number; 0 for an export token.
+    /// The id of the request, or 0 for an export token.
     pub request_id: i64,
     pub end_reason: Option<EndReason>,
-    /// The key under which it was redeemed.
+    /// The idempotency key of the redemption.
     pub redeem_key: Option<String>,
-    /// How many permissions stand on it.
+    /// The number of active permissions.
     pub permissions: i64,
-    /// When it dies by itself, if it does.
     pub expires_at: Option<i64>,
-    /// When this was read.
     pub read_at: i64,
-    /// What the trail says was done to it, and by which try.
+    /// The audit entries of the token: the action and the id of the operation.
     pub audit_entries: Vec<(String, Option<u64>)>,
-    /// Requests that were made in its place.
+    /// The requests that replaced it.
     pub successors: Vec<Successor>,
 }
 
-/// A request of the same terms, made later.
+/// A later request with the same terms.
 #[derive(Clone, Debug, Default)]
 pub struct Successor {
     pub request_id: i64,
-    /// The tries that made it, by the trail.
+    /// The operations that created it, according to the audit log.
     pub created_by: Vec<Option<u64>>,
-    /// How many mails are owed for it.
+    /// The number of its mails in the outbox.
     pub mails: i64,
 }
 
-/// What must never be.
+/// A violated invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// Somebody was told what nobody should be.
+    /// A response that no operation may get.
     UnexpectedResponse(u64),
-    /// Somebody who has no business with a token redeemed it.
+    /// A user who is not the target redeemed the token.
     RedeemedByStranger(u64),
-    /// More than one was told that it was they who ended it.
+    /// Several operations were acknowledged as the one that closed the token.
     MultipleWinners(Vec<u64>),
-    /// What was acknowledged is not there.
+    /// An acknowledged operation is not in the database.
     LostWrite(u64),
-    /// No order explains what everybody was told.
+    /// No order of the operations explains all responses.
     NotLinearizable,
-    /// A token that is redeemed without its one permission, or one beside it.
+    /// A redeemed token does not have exactly one permission, or an unredeemed one has a
+    /// permission.
     PermissionMismatch { permissions: i64 },
-    /// The trail does not tell of what was done, tells of it twice, or says that who
-    /// was told otherwise did it.
+    /// The audit log lacks the closing, has it twice, or attributes it to an operation with
+    /// another response.
     AuditMismatch(String),
-    /// The same key, and another answer.
+    /// The same idempotency key with different responses.
     ReplayMismatch(String),
-    /// A request in its place that nobody made, or made twice, or without its mail.
+    /// A replacing request that no operation created, that was created twice, or that has no mail.
     SuccessorMismatch(i64),
 }
 
-/// The tolerance between the clients' clock and the database's, microseconds: they
-/// are one clock, read a little apart.
+/// The tolerance between the times of clients and of the database, in microseconds. Both use the
+/// same clock, but read it at different moments.
 const CLOCK_TOLERANCE_MICROS: i64 = 2_000;
 
-/// All that is wrong with a token's history.
+/// All violations in the history of a token.
 pub fn check(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violation> {
     let mut wrong = Vec::new();
     for entry in history {
@@ -106,8 +104,8 @@ pub fn check(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violation> {
     wrong
 }
 
-/// Those who were told that they ended the token, if they cannot all have been:
-/// only the same key may hear it again.
+/// The operations that were acknowledged as closing the token, if there is more than one without a
+/// common idempotency key.
 fn find_multiple_winners(history: &[HistoryEntry]) -> Option<Violation> {
     let ends = |entry: &&HistoryEntry| {
         matches!(entry.action, TokenAction::Redeem | TokenAction::Decline | TokenAction::Withdraw)
@@ -125,7 +123,7 @@ fn find_multiple_winners(history: &[HistoryEntry]) -> Option<Violation> {
     (!alike).then(|| Violation::MultipleWinners(winners.iter().map(|entry| entry.id).collect()))
 }
 
-/// One who was told that it was done, when the database has it otherwise.
+/// An acknowledged operation that is not in the database.
 fn find_lost_write(history: &[HistoryEntry], record: &TokenRecord) -> Option<Violation> {
     let kept = |entry: &HistoryEntry| match entry.action {
         TokenAction::Redeem => {
@@ -135,7 +133,7 @@ fn find_lost_write(history: &[HistoryEntry], record: &TokenRecord) -> Option<Vio
         TokenAction::Decline => record.end_reason == Some(EndReason::Declined),
         TokenAction::Withdraw => record.end_reason == Some(EndReason::Withdrawn),
         TokenAction::Revoke => record.end_reason == Some(EndReason::Revoked),
-        // Which successor it is about is looked at there.
+        // The successors are compared separately.
         TokenAction::CreateAgain
         | TokenAction::RedeemAsStranger
         | TokenAction::View
@@ -145,7 +143,7 @@ fn find_lost_write(history: &[HistoryEntry], record: &TokenRecord) -> Option<Vio
     history.iter().filter(done).find(|entry| !kept(entry)).map(|entry| Violation::LostWrite(entry.id))
 }
 
-/// On which side of a token's end a try must have taken effect.
+/// Whether an operation must have taken effect before or after the closing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EffectOrder {
     Before,
@@ -154,7 +152,7 @@ enum EffectOrder {
     Neither,
 }
 
-/// What ended a token.
+/// The event that closed a token.
 #[derive(Clone, Copy, Debug)]
 enum ClosingEvent<'a> {
     Entry(&'a HistoryEntry),
@@ -167,7 +165,7 @@ impl ClosingEvent<'_> {
         matches!(self, Self::Entry(closer) if closer.id == entry.id)
     }
 
-    /// Whether it redeemed the token, and under which key.
+    /// Whether the event redeemed the token, and its idempotency key.
     fn redeem_key(&self) -> Option<Option<&str>> {
         match self {
             Self::Entry(HistoryEntry { action: TokenAction::Redeem, idempotency_key: key, .. }) => {
@@ -177,7 +175,7 @@ impl ClosingEvent<'_> {
         }
     }
 
-    /// On which side of this end another try was, by what it was told.
+    /// The side of the closing on which an operation took effect, according to its response.
     fn effect_order(&self, entry: &HistoryEntry) -> EffectOrder {
         let redeemed = self.redeem_key();
         let same_key = redeemed.flatten().is_some_and(|key| entry.idempotency_key.as_deref() == Some(key));
@@ -186,7 +184,7 @@ impl ClosingEvent<'_> {
             (_, Outcome::Unexpected(..)) => EffectOrder::Neither,
             (TokenAction::RedeemAsStranger, Outcome::Rejected) => EffectOrder::Either,
             (TokenAction::RedeemAsStranger, Outcome::Done(_)) => EffectOrder::Neither,
-            // The winner's key is told again, always; nobody else's is.
+            // Only the winner's key gets the result again, and always does.
             (TokenAction::Redeem, Outcome::Done(_)) if same_key => EffectOrder::After,
             (TokenAction::Redeem, Outcome::Rejected) if same_key => EffectOrder::Neither,
             (TokenAction::Redeem | TokenAction::Decline | TokenAction::Withdraw, Outcome::Done(_)) => {
@@ -195,28 +193,28 @@ impl ClosingEvent<'_> {
             (TokenAction::Redeem | TokenAction::Decline | TokenAction::Withdraw, Outcome::Rejected) => {
                 EffectOrder::After
             }
-            // Before, it would have made room; after a redemption, the permission stands.
+            // Before the closing, it would have replaced the request. After a redemption, an
+            // active permission exists.
             (TokenAction::CreateAgain, Outcome::Done(_)) if redeemed.is_none() => EffectOrder::After,
             (TokenAction::CreateAgain, Outcome::Rejected) if redeemed.is_some() => EffectOrder::After,
             (TokenAction::CreateAgain, Outcome::Done(_) | Outcome::Rejected) => EffectOrder::Neither,
             (TokenAction::View | TokenAction::Authorize, Outcome::Done(_)) => EffectOrder::Before,
             (TokenAction::View | TokenAction::Authorize, Outcome::Rejected) => EffectOrder::After,
-            // Again is no error.
+            // Revoking is idempotent.
             (TokenAction::Revoke, Outcome::Done(_)) => EffectOrder::After,
             (TokenAction::Revoke, Outcome::Rejected) => EffectOrder::Neither,
         }
     }
 }
 
-/// Whether some end of the token, which is the one that the database has, explains
-/// what everybody was told.
+/// Whether a closing event that matches the database explains all responses.
 fn is_linearizable(history: &[HistoryEntry], record: &TokenRecord) -> bool {
     possible_closing_events(history, record)
         .into_iter()
         .any(|closer| is_consistent_with(closer, history, record))
 }
 
-/// What can have ended it, going by what the database has.
+/// The events that may have closed the token, according to the database.
 fn possible_closing_events<'a>(history: &'a [HistoryEntry], record: &TokenRecord) -> Vec<ClosingEvent<'a>> {
     let by = |act: TokenAction| {
         let entries = history.iter().filter(move |entry| entry.action == act && entry.may_have_succeeded());
@@ -232,13 +230,13 @@ fn possible_closing_events<'a>(history: &'a [HistoryEntry], record: &TokenRecord
             .collect(),
         Some(EndReason::Declined) => by(TokenAction::Decline).collect(),
         Some(EndReason::Withdrawn) => by(TokenAction::Withdraw).collect(),
-        // What had died already is told to have made room, or to be revoked, as well.
+        // Replacing or revoking a token that has expired is acknowledged too.
         Some(EndReason::Replaced) => by(TokenAction::CreateAgain).chain(time()).collect(),
         Some(EndReason::Revoked) => by(TokenAction::Revoke).chain(time()).collect(),
     }
 }
 
-/// Whether there is a moment at which this closed it.
+/// Whether the event can have closed the token at some moment.
 fn is_consistent_with(closer: ClosingEvent, history: &[HistoryEntry], record: &TokenRecord) -> bool {
     let dies = record.expires_at.map_or(i64::MAX, |at| at.saturating_add(CLOCK_TOLERANCE_MICROS));
     let (mut earliest, mut latest) = match closer {
@@ -257,7 +255,7 @@ fn is_consistent_with(closer: ClosingEvent, history: &[HistoryEntry], record: &T
     earliest <= latest
 }
 
-/// What the trail must say: one entry for the end, by one who was not told otherwise.
+/// The audit log must contain one entry for the closing, by an operation with a matching response.
 fn check_audit_log(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violation> {
     let wanted = match record.end_reason {
         Some(EndReason::Redeemed) => Some(("request.approved", TokenAction::Redeem)),
@@ -288,8 +286,8 @@ fn check_audit_log(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violat
     wrong
 }
 
-/// Keys under which not everybody was told the same; and redemptions that were told
-/// of another permission than the one that stands.
+/// Idempotency keys with different responses, and redemptions whose response contains another
+/// permission than the database.
 fn check_replays(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violation> {
     let mut wrong = Vec::new();
     let done = history.iter().filter_map(|entry| match &entry.outcome {
@@ -315,8 +313,8 @@ fn check_replays(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violatio
     wrong
 }
 
-/// Each request in its place was made by one who may have made it, once, and has its
-/// mail; and whoever was told of one finds it.
+/// Each replacing request was created once, by an operation that may have created it, and has its
+/// mail. Each acknowledged one exists.
 fn check_successors(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violation> {
     let made = |id: Option<u64>| {
         let by = |entry: &&HistoryEntry| {
@@ -339,7 +337,7 @@ fn check_successors(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Viola
     wrong
 }
 
-/// The number at the end of a `resource_uri`, which is what an answer begins with.
+/// The id at the end of a `resource_uri`, with which a response starts.
 fn request_id_in(said: &str) -> Option<i64> {
     said.split_whitespace().next()?.trim_end_matches('/').rsplit('/').next()?.parse().ok()
 }
@@ -632,8 +630,8 @@ mod tests {
         })
     }
 
-    /// The token as the servers should have it, one try after the other: whether it
-    /// may be told what this try was told, and what it is then.
+    /// The specification of a token: applies the operations one at a time. Returns the new state
+    /// if the response is possible, otherwise `None`.
     #[derive(Clone, PartialEq)]
     struct ModelRegister {
         end: Option<EndReason>,
@@ -668,8 +666,8 @@ mod tests {
             }
         }
 
-        /// Whether some order of what is left, in which nothing comes before what had
-        /// ended when it began, leads to what the database has.
+        /// Whether an order of the remaining operations leads to the state of the database. An
+        /// operation that ended before another one started comes first.
         fn can_reach(&self, left: &[&HistoryEntry], record: &TokenRecord) -> bool {
             let answered = |entry: &&&HistoryEntry| entry.outcome != Outcome::Unknown;
             if !left.iter().any(|entry| answered(&entry))
@@ -688,7 +686,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4_096, ..ProptestConfig::default() })]
 
-        /// (Keys that were told nothing are no part of an order.)
+        /// Operations that were not executed are not part of an order.
         #[test]
         fn the_checker_agrees_with_exhaustive_search((history, record) in any_history()) {
             let left: Vec<&HistoryEntry> =

@@ -1,4 +1,4 @@
-//! One who tries things: sends a request, and writes down what came of it.
+//! A client that sends requests and records the outcomes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,19 +11,19 @@ use crate::http_client::{HttpClient, HttpResponse, SendResult};
 use crate::replica::Replica;
 use crate::rng::Rng;
 
-/// How often somebody who has heard nothing tries again under the same key.
+/// The number of attempts with the same idempotency key if the outcome is unknown.
 const MAX_ATTEMPTS: usize = 5;
 
-/// Something to be tried.
+/// An operation to perform.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// On which token: an index.
+    /// The index of the token.
     pub token: usize,
     pub action: TokenAction,
     pub idempotency_key: Option<String>,
-    /// Where first.
+    /// The replica of the first attempt.
     pub replica: usize,
-    /// When the client hangs up before it has heard anything, if it does.
+    /// When the client disconnects before it has received a response.
     pub disconnect_after: Option<Duration>,
 }
 
@@ -35,7 +35,7 @@ pub struct Client<'a> {
     replicas: &'a [Replica],
     next_id: &'a AtomicU64,
     rng: Rng,
-    /// What this one has seen, each beside the token it is about.
+    /// The recorded operations, each with the index of its token.
     pub history: Vec<(usize, HistoryEntry)>,
 }
 
@@ -52,16 +52,16 @@ impl<'a> Client<'a> {
         Self { index, users, tokens, http, replicas, next_id, rng, history: Vec::new() }
     }
 
-    /// Tries it, and again elsewhere, under the same key, as long as nothing is known;
-    /// then looks, elsewhere again, whether what was done is seen there.
+    /// Performs an operation. With an idempotency key, repeats it at other replicas while its
+    /// outcome is unknown. Then checks at another replica that the result is visible.
     pub fn run(&mut self, what: &Attempt) {
         let mut at = Attempt { ..what.clone() };
         for _ in 0..MAX_ATTEMPTS {
             let answer = self.send_once(&at);
             at = Attempt { replica: (at.replica + 1) % self.replicas.len(), disconnect_after: None, ..at };
             match answer {
-                // Nothing was sent; or it may be sent again, since the key sees to it
-                // that it is done once.
+                // Nothing was sent. Or it may have been, and the idempotency key prevents that it
+                // runs twice.
                 Outcome::NotExecuted => {}
                 Outcome::Unknown if at.idempotency_key.is_some() => {}
                 Outcome::Done(_) if at.idempotency_key.is_some() && self.rng.percent(10) => {}
@@ -163,7 +163,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// What can be tried on a token of this sort, by chance: mostly what it is for.
+/// A random operation on a token of this kind, usually its main one.
 pub fn random_action(sort: TestTokenKind, rng: &mut Rng) -> TokenAction {
     match (sort, rng.below(100)) {
         (TestTokenKind::Request, 0..4) => TokenAction::RedeemAsStranger,
@@ -177,7 +177,7 @@ pub fn random_action(sort: TestTokenKind, rng: &mut Rng) -> TokenAction {
     }
 }
 
-/// What an answer means.
+/// The outcome that a response means.
 fn interpret_response(act: TokenAction, HttpResponse { status, body, .. }: HttpResponse) -> Outcome {
     let uri = || {
         let value: Value = serde_json::from_str(&body).unwrap_or_default();
@@ -187,7 +187,7 @@ fn interpret_response(act: TokenAction, HttpResponse { status, body, .. }: HttpR
         (TokenAction::Redeem | TokenAction::RedeemAsStranger, 200) => {
             Outcome::Done(format!("{} {body}", uri()))
         }
-        // Its `ttl` is told anew each time.
+        // The `ttl` differs in every response.
         (TokenAction::CreateAgain, 201) => Outcome::Done(uri()),
         (TokenAction::Decline | TokenAction::Withdraw | TokenAction::Authorize, 204)
         | (TokenAction::View | TokenAction::Revoke, 200) => Outcome::Done(String::new()),

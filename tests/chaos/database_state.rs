@@ -1,5 +1,4 @@
-//! The database under a campaign: who and what is in it before, and what it holds
-//! afterwards.
+//! The database of a scenario: its initial content, and its state after each round.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,48 +14,46 @@ use crate::checker::{EndReason, Successor, TokenRecord};
 use crate::helpers::{Backend, SECRET, TestApp, TestUser};
 use crate::history::now_micros;
 
-/// People on either side. Each pair of them may have one request open for a bundle.
+/// The number of targets and of requesters. Each pair has at most one open request per bundle.
 const USERS_PER_SIDE: usize = 40;
 /// The hub of all export tokens.
 pub const HUB: &str = "hub";
 /// The node of all export tokens.
 pub const NODE: &str = "node";
-/// How long a token lives that is not to die by itself, in microseconds.
+/// The lifetime of a token that must not expire during the test, in microseconds.
 const DEFAULT_LIFETIME_MICROS: i64 = 3_600_000_000;
 
-/// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TestTokenKind {
     Request,
     Export,
 }
 
-/// A token that is fought over.
+/// A token that clients operate on.
 #[derive(Clone, Debug)]
 pub struct TestToken {
     pub kind: TestTokenKind,
     id: Uuid,
-    /// The token in full.
     pub secret: String,
-    /// The request's number.
+    /// The id of the request.
     pub request_id: i64,
-    /// Who is asked: an index into the targets.
+    /// The index of the target.
     pub target: usize,
-    /// Who asks: an index into the requesters.
+    /// The index of the requester.
     pub requester: usize,
     pub bundle: i64,
 }
 
-/// A wish for a token: what for, and after how many microseconds it is to die.
+/// The kind of a token to create, and its lifetime in microseconds if it is short.
 pub type TestTokenSpec = (TestTokenKind, Option<i64>);
 
-/// Who is in the database.
+/// The users in the database.
 pub struct TestUsers {
     pub targets: Vec<TestUser>,
     pub requesters: Vec<TestUser>,
-    /// Who makes the export tokens.
+    /// The creator of the export tokens.
     pub owner: TestUser,
-    /// Has no business with any token.
+    /// A user who is not a party of any token.
     pub stranger: TestUser,
 }
 
@@ -84,12 +81,11 @@ impl DatabaseState {
         Self { app, db, keyring, users, bundles: Vec::new(), created_requests: 0 }
     }
 
-    /// The URL of the database.
     pub fn database_url(&self) -> &str {
         &self.app.database_url
     }
 
-    /// Makes tokens as asked for, all of them open.
+    /// Creates open tokens.
     pub fn create_tokens(&mut self, wishes: &[TestTokenSpec]) -> Vec<TestToken> {
         let mut subjects: Vec<TestToken> = wishes.iter().map(|(sort, _)| self.new_token(*sort)).collect();
         let expiries: Vec<i64> =
@@ -137,7 +133,7 @@ impl DatabaseState {
         }
     }
 
-    /// What the database holds of these, at one moment.
+    /// The state of these tokens in one snapshot.
     pub fn read_records(&mut self, subjects: &[TestToken]) -> Vec<TokenRecord> {
         let snapshot = self.db.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
         let mut snapshot = snapshot.read_only(true).start().unwrap();
@@ -189,8 +185,8 @@ impl DatabaseState {
         subjects.iter().map(complete).collect()
     }
 
-    /// What is wrong with the database as a whole: rows that do not go together, sums
-    /// that are not what counting gives.
+    /// The inconsistencies of the database as a whole: rows that contradict each other, and
+    /// counters that differ from the counted rows.
     pub fn find_inconsistencies(&mut self) -> Vec<String> {
         let snapshot = self.db.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
         let mut snapshot = snapshot.read_only(true).start().unwrap();
@@ -201,7 +197,7 @@ impl DatabaseState {
 }
 
 impl TestToken {
-    /// How the trail calls it.
+    /// The subject in the audit log.
     fn audit_subject(&self) -> String {
         match self.kind {
             TestTokenKind::Request => format!("request:{}", self.request_id),
@@ -210,7 +206,7 @@ impl TestToken {
     }
 }
 
-/// A connection that no storm of ours ends.
+/// A connection that fault injection does not terminate.
 pub fn connect(url: &str) -> postgres::Client {
     let mut db = postgres::Client::connect(url, NoTls).unwrap();
     db.batch_execute("SET application_name = 'chaos'").unwrap();
@@ -255,8 +251,8 @@ fn insert_exports(transaction: &mut Transaction, subjects: &[TestToken], expirie
     transaction.execute(INSERT_EXPORTS, &[&ids, &digests, &dies, &owner, &HUB, &NODE]).unwrap();
 }
 
-/// The deeds that the trail tells of, by what they were done to; and which try that
-/// was, as its client called itself.
+/// The actions in the audit log by subject, each with the id of its operation, which the client
+/// sends as `User-Agent`.
 fn read_audit_log(
     snapshot: &mut Transaction,
     subjects: &[TestToken],
@@ -280,7 +276,7 @@ fn end_reason(outcome: &str) -> EndReason {
         "withdrawn" => EndReason::Withdrawn,
         "replaced" => EndReason::Replaced,
         "expired" => EndReason::Expired,
-        other => panic!("no request ends as {other} here"),
+        other => panic!("unexpected outcome {other}"),
     }
 }
 
@@ -305,7 +301,7 @@ const SELECT_SUCCESSORS: &str = "SELECT r.id AS of, s.id, \
     (SELECT count(*) FROM outbox AS o WHERE o.request_id = s.id) AS mails \
     FROM permission_requests AS r JOIN permission_requests AS s ON s.terms = r.terms AND s.id > r.id \
     WHERE r.redeem_id = ANY ($1)";
-/// What was given up was not done: that the trail tells of it keeps it so.
+/// Entries of fenced batches are excluded: they mark batches that were not executed.
 const SELECT_AUDIT_LOG: &str = "SELECT subject, action, user_agent FROM audit_log \
      WHERE subject = ANY ($1) AND action <> 'operation.abandoned'";
 const CONSISTENCY_CHECKS: [(&str, &str); 4] = [

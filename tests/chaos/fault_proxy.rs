@@ -1,7 +1,7 @@
-//! The way from a replica to PostgreSQL: it can be cut, and it loses answers.
+//! A proxy between a replica and PostgreSQL that disconnects and drops responses.
 //!
-//! (A proxy that knows what it carries: the crates that delay and cut connections,
-//! noxious first among them, cannot lose the answer to a COMMIT and nothing else.)
+//! (It inspects the traffic: existing crates, such as noxious, delay and close connections, but
+//! cannot drop only the response to a COMMIT.)
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -12,23 +12,21 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// The name of PostgreSQL's socket in its directory.
+/// The file name of PostgreSQL's socket.
 const SOCKET: &str = ".s.PGSQL.5432";
-/// What is in the answer to a COMMIT, and to the one statement that is a whole batch
-/// of redemptions.
+/// The content of the response to a COMMIT, and to the single statement of a batch of redemptions.
 const ACK_MARKERS: [&[u8]; 2] = [b"COMMIT\0", b"assert_true\0"];
 
-/// What a wire does to what it carries.
+/// The faults of a proxy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NetworkFaults {
-    /// Loses each so-many-th answer that acknowledges a write, and its connection
-    /// with it; 0 loses none.
+    /// Drops every nth response that acknowledges a write, and closes its connection. 0 drops
+    /// none.
     pub drop_ack_every: usize,
-    /// Holds up each so-many-th answer of any kind for a moment; 0 holds up none.
+    /// Delays every nth response. 0 delays none.
     pub delay_response_every: usize,
 }
 
-/// A wire to a cluster.
 pub struct FaultProxy {
     directory: tempfile::TempDir,
     state: Arc<ProxyState>,
@@ -44,7 +42,7 @@ struct ProxyState {
 }
 
 impl FaultProxy {
-    /// A wire to the cluster of this URL; the URL by way of it.
+    /// Starts a proxy to the cluster with this URL. Returns the URL through the proxy.
     pub fn start(url: &str, network_faults: NetworkFaults) -> (Self, String) {
         let (before, rest) = url.split_once('@').unwrap();
         let (host, database) = rest.split_once('/').unwrap();
@@ -66,7 +64,7 @@ impl FaultProxy {
                 if shared.stopped.load(Ordering::SeqCst) {
                     break;
                 }
-                // A database that is not there hangs up.
+                // The database is down: closes the connection.
                 let Ok(far) = UnixStream::connect(&there) else { continue };
                 let mut streams = shared.streams.lock().unwrap();
                 streams.extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
@@ -79,15 +77,15 @@ impl FaultProxy {
         (Self { directory, state }, format!("{before}@{here}/{database}"))
     }
 
-    /// Cuts all connections; new ones may be made at once.
+    /// Closes all connections. New ones can be opened immediately.
     pub fn disconnect_all(&self) {
         for stream in self.state.streams.lock().unwrap().drain(..) {
-            // One that has ended by itself is no less cut.
+            // The connection may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// How many acknowledgements have been lost.
+    /// The number of dropped acknowledgements.
     pub fn lost(&self) -> usize {
         self.state.dropped_acks.load(Ordering::SeqCst)
     }
@@ -97,13 +95,13 @@ impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::SeqCst);
         self.disconnect_all();
-        // Wakes who listens, so that the thread ends.
+        // Wakes the listening thread so that it ends.
         let _ = UnixStream::connect(self.directory.path().join(SOCKET));
     }
 }
 
 impl ProxyState {
-    /// Carries what comes from one to the other, until either ends.
+    /// Forwards bytes until either side closes.
     fn pump(self: &Arc<Self>, mut from: UnixStream, mut to: UnixStream, is_response: bool) {
         let state = Arc::clone(self);
         thread::spawn(move || {
@@ -118,7 +116,7 @@ impl ProxyState {
         });
     }
 
-    /// Whether this answer never arrives; it may arrive late.
+    /// Whether to drop this response. May delay it instead.
     fn should_drop(&self, bytes: &[u8]) -> bool {
         let NetworkFaults { drop_ack_every: loses_each, delay_response_every: holds_up_each } =
             self.network_faults;

@@ -1,22 +1,22 @@
-//! What clients saw: who tried what on which token, when, and what they were told.
+//! The histories of the clients: operations on tokens with their times and outcomes.
 
 use std::path::PathBuf;
 
 use countersign::store::system_now;
 use serde_json::{Value, json};
 
-/// Something that is tried on a token.
+/// An operation on a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenAction {
     /// `PUT` of a redeem token by its target.
     Redeem,
-    /// The same by somebody who has no business with it.
+    /// `PUT` of a redeem token by a user who is not the target.
     RedeemAsStranger,
     /// `DELETE` of a redeem token by its target.
     Decline,
-    /// `DELETE` of a request's number by who asked.
+    /// `DELETE` of a request id by the requester.
     Withdraw,
-    /// `POST` of the same request once more: the older one makes room.
+    /// `POST` of the same request again, which replaces the older one.
     CreateAgain,
     /// `GET` of a redeem token by its target.
     View,
@@ -26,33 +26,30 @@ pub enum TokenAction {
     Revoke,
 }
 
-/// What a client was told.
+/// The outcome of an operation, as its client knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done, and this came back: what must be the same under the same key.
+    /// Executed. Contains the part of the response that must be the same for the same idempotency
+    /// key.
     Done(String),
-    /// No: the token is over, or what is asked for stands already.
+    /// Rejected: the token is closed, or the requested permission is already active.
     Rejected,
-    /// That nothing was done; or nothing was sent, because nobody listened.
+    /// Not executed, according to the response, or because nothing was sent.
     NotExecuted,
-    /// Nothing, or that the outcome is unknown.
+    /// No response, or one that says that the outcome is unknown.
     Unknown,
-    /// What nobody should be told.
+    /// A response that no operation may get.
     Unexpected(u16, String),
 }
 
-/// One try: from when it was sent to when its answer was there, in microseconds
-/// of the clock that the database goes by.
+/// An operation. The times are in microseconds of the database's clock.
 #[derive(Clone, Debug)]
 pub struct HistoryEntry {
-    /// Its own, and told to the server as `User-Agent`: the audit trail names it.
+    /// A unique id. The client sends it as `User-Agent`, which the audit log contains.
     pub id: u64,
-    /// The client.
     pub client: usize,
-    /// The replica that was asked.
     pub replica: usize,
     pub action: TokenAction,
-    /// The `Idempotency-Key` that it came with.
     pub idempotency_key: Option<String>,
     pub invoked: i64,
     pub returned: i64,
@@ -60,13 +57,13 @@ pub struct HistoryEntry {
 }
 
 impl HistoryEntry {
-    /// When it can have taken effect at the latest: for ever after, when nobody
-    /// has said whether it did.
+    /// The latest time at which the operation can have taken effect. Unlimited if the outcome is
+    /// unknown.
     pub fn latest_effect(&self) -> i64 {
         if self.outcome == Outcome::Unknown { i64::MAX } else { self.returned }
     }
 
-    /// Whether it can have been done.
+    /// Whether the operation may have been executed.
     pub fn may_have_succeeded(&self) -> bool {
         matches!(self.outcome, Outcome::Done(_) | Outcome::Unknown)
     }
@@ -87,13 +84,12 @@ impl HistoryEntry {
     }
 }
 
-/// The moment, as the database on this machine has it too.
+/// The time of the database, which runs on the same machine.
 pub fn now_micros() -> i64 {
     system_now().micros()
 }
 
-/// Writes histories down for whoever looks for what went wrong: a line of JSON an
-/// entry. Where to.
+/// Writes histories to a file, one JSON object per line, and returns its path.
 pub fn save_histories<'a>(
     name: &str,
     histories: impl Iterator<Item = (usize, &'a [HistoryEntry])>,

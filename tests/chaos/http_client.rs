@@ -1,5 +1,5 @@
-//! A client that knows what it knows: whether anything was sent, and whether the
-//! whole answer came.
+//! An HTTP client that reports whether the request was sent, and whether the complete response
+//! arrived.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use crate::replica::Replica;
 
-/// How long to wait for an answer. Each is promised within two seconds.
+/// The timeout of a response. The server promises two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(6);
-/// The most that an answer has.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// What came of sending a request.
+/// The result of sending a request.
 #[derive(Debug)]
 pub enum SendResult {
-    /// The whole answer.
+    /// The complete response.
     Received(HttpResponse),
-    /// Nobody listened: nothing was sent.
+    /// The connection was refused: nothing was sent.
     NotSent,
-    /// It was sent, and no whole answer came.
+    /// The request was sent, at least in part, and no complete response arrived.
     NoResponse,
 }
 
@@ -27,11 +26,11 @@ pub enum SendResult {
 pub struct HttpResponse {
     pub status: u16,
     pub body: String,
-    /// Whether the server has said that it hangs up after this.
+    /// Whether the response announces that the server closes the connection.
     closes_connection: bool,
 }
 
-/// A client with a connection to each replica, kept from one request to the next.
+/// A client with a persistent connection to each replica.
 pub struct HttpClient<'a> {
     replicas: &'a [Replica],
     connections: Vec<Option<Connection>>,
@@ -47,8 +46,8 @@ impl<'a> HttpClient<'a> {
         Self { replicas, connections: replicas.iter().map(|_| None).collect() }
     }
 
-    /// Sends a request to a replica. With `hang_up`, the client is gone so soon after
-    /// it has sent all of it that it hears no answer.
+    /// Sends a request to a replica. With `disconnect_after`, closes the connection that long
+    /// after sending it, without reading the response.
     pub fn send(&mut self, replica: usize, request: &[u8], disconnect_after: Option<Duration>) -> SendResult {
         let port = self.replicas[replica].port();
         let kept = self.connections[replica].take();
@@ -57,7 +56,7 @@ impl<'a> HttpClient<'a> {
             return SendResult::NotSent;
         };
         if connection.stream.write_all(request).is_err() {
-            // Some of it may have arrived, if not all.
+            // A part of the request may have arrived.
             return SendResult::NoResponse;
         }
         if let Some(soon) = disconnect_after {
@@ -79,7 +78,8 @@ impl<'a> HttpClient<'a> {
 impl Connection {
     fn open(port: u16) -> Option<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-        // A port that nobody listens on may be given to who connects to it.
+        // The kernel may choose the destination port as the source port, which connects the socket
+        // to itself.
         if stream.local_addr().ok()? == stream.peer_addr().ok()? {
             return None;
         }
@@ -88,8 +88,8 @@ impl Connection {
         Some(Self { stream, port })
     }
 
-    /// Whether the server has not hung up while nothing was asked of it, as every
-    /// pool of connections looks before it sends.
+    /// Whether the server has not closed the idle connection. Connection pools check the same
+    /// before they send.
     fn is_open(&self) -> bool {
         let look = || {
             self.stream.set_nonblocking(true)?;
@@ -120,7 +120,7 @@ impl Connection {
     }
 }
 
-/// An answer, once all of it is there.
+/// The response, if it is complete.
 fn parse(bytes: &[u8]) -> io::Result<Option<HttpResponse>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);

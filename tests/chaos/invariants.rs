@@ -1,12 +1,12 @@
-//! What must hold whatever breaks. The long form of each is as long as
-//! `COUNTERSIGN_TEST_CHAOS` says: so many redemptions in all.
+//! Invariants that hold under all faults. In the long version of each test,
+//! `COUNTERSIGN_TEST_CHAOS` is the total number of redemptions.
 
 use std::time::Duration;
 
 use crate::fault_proxy::NetworkFaults;
 use crate::scenario::{FaultSchedule, Report, Scenario};
 
-/// How many redemptions: in the long form, or the short one.
+/// The number of redemptions in the short or the long version.
 fn redemptions(short: usize, share: usize) -> usize {
     match std::env::var("COUNTERSIGN_TEST_CHAOS") {
         Ok(long) => long.parse::<usize>().expect("COUNTERSIGN_TEST_CHAOS is a number") / share,
@@ -14,18 +14,18 @@ fn redemptions(short: usize, share: usize) -> usize {
     }
 }
 
-/// Runs a campaign in which nothing may be wrong.
+/// Runs a scenario that must not violate an invariant.
 fn run_clean(scenario: Scenario) -> Report {
     let report = scenario.run();
     report.save();
     assert!(report.is_clean(), "{report}");
-    // What is promised is two seconds; this machine is busy with the clients as well.
+    // The server promises two seconds, but the clients run on the same machine.
     assert!(report.slowest_response < Duration::from_secs(5), "{report}");
     report
 }
 
-/// 64 racers for a token on three replicas, while replicas are killed, the
-/// database's back ends ended, and acknowledgements lost.
+/// 64 clients per token on three replicas, while replicas are killed, database connections are
+/// terminated and acknowledgements are dropped.
 #[test]
 fn a_token_is_redeemed_at_most_once_under_crashes() {
     let report = run_clean(Scenario {
@@ -39,7 +39,7 @@ fn a_token_is_redeemed_at_most_once_under_crashes() {
     assert!(report.crashes > 1 && report.terminations > 5 && report.dropped_acks > 5, "{report}");
 }
 
-/// Clients that hang up, and ask again elsewhere.
+/// Clients that disconnect, and try again at another replica.
 #[test]
 fn a_lost_response_is_replayed_by_another_replica() {
     let report = run_clean(Scenario {
@@ -53,7 +53,7 @@ fn a_lost_response_is_replayed_by_another_replica() {
     assert!(report.replays > 50 && report.unknown_outcomes > 1_000, "{report}");
 }
 
-/// One replica's clock is an hour ahead, another's an hour behind.
+/// The clock of one replica is an hour ahead, the clock of another an hour behind.
 #[test]
 fn a_replica_with_clock_skew_uses_the_database_clock() {
     run_clean(Scenario {
@@ -65,9 +65,8 @@ fn a_replica_with_clock_skew_uses_the_database_clock() {
     });
 }
 
-/// Every request that is sent is answered in full, while one replica after the other
-/// is restarted: as long as the load balancer sees in time that one is leaving, for
-/// which a machine may be too busy.
+/// Every request gets a complete response during a rolling restart, provided that the load
+/// balancer notices in time that a replica is draining. On a busy machine it may not.
 #[test]
 fn rolling_restarts_drop_no_request() {
     for seed in 4..8 {
@@ -88,16 +87,16 @@ fn rolling_restarts_drop_no_request() {
             report.longest_health_check_gap, report.unknown_outcomes
         );
     }
-    panic!("this machine is too busy to tell");
+    panic!("this machine is too busy for this test");
 }
 
-/// As when the next version has migrated, and replicas of this one still run.
+/// Replicas of this version run after the migrations of the next version.
 #[test]
 fn replicas_tolerate_a_newer_schema() {
     let report = run_clean(Scenario {
         name: "growth",
         redemptions: redemptions(5_000, 10),
-        // Long enough for all of it.
+        // Long enough for all migrations.
         rounds: 48,
         fault_schedule: FaultSchedule::SchemaMigration,
         seed: 5,

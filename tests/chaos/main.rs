@@ -1,12 +1,11 @@
-//! Once or not at all, under fire: real server processes on one PostgreSQL, racers
-//! from all sides, and everything that can break meanwhile. What each client was told
-//! is held against what the database has; and that this would show a mistake is
-//! shown by mistakes that are planted.
+//! Linearizability tests: server processes on one PostgreSQL, concurrent clients, and injected
+//! faults. The checker compares the responses of all clients with the final state of the database.
+//! Mutants of the server show that the checker detects mistakes.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[expect(dead_code, reason = "shared with tests/api, which uses all of it")]

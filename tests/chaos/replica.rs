@@ -1,5 +1,5 @@
-//! Server processes: the built binary, each at the end of a wire of its own to the
-//! database. However a test ends, they are ended and waited for.
+//! Server processes that connect to the database through a proxy. They are killed when the test
+//! ends.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,18 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::fault_proxy::{FaultProxy, NetworkFaults};
-use crate::helpers::SECRET;
+use crate::helpers::{SECRET, server_program};
 
-/// How long a replica may take to end when it is asked to, and to start.
+/// The timeout for stopping or starting a replica.
 const START_STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// Lines of a replica's log that are kept, the last ones.
+/// The number of log lines that are kept, the newest ones.
 const MAX_LOG_LINES: usize = 40;
 
-/// How often a replica is started that does not come up: it may have lost its
-/// database in that moment, and whoever runs it starts it again.
+/// The number of attempts to start a replica: it may lose its database connection during the
+/// start, and a supervisor would start it again.
 const MAX_START_ATTEMPTS: usize = 5;
 
-/// A process, ended and waited for when dropped.
+/// A process that is killed when it is dropped.
 struct Process(Child);
 
 impl Drop for Process {
@@ -28,11 +28,11 @@ impl Drop for Process {
     }
 }
 
-/// One replica, which may be down.
+/// A replica, which may be down.
 pub struct Replica {
     process: Mutex<Option<Process>>,
     port: AtomicU16,
-    /// Whether it is to be sent requests, as far as a load balancer has seen.
+    /// Whether the load balancer sends requests to it.
     ready: AtomicBool,
     proxy: FaultProxy,
     environment: Vec<(String, String)>,
@@ -41,7 +41,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts one on this database, with more in its environment.
+    /// Starts a replica on this database with additional environment variables.
     pub fn start(database_url: &str, network_faults: NetworkFaults, environment: &[(&str, &str)]) -> Self {
         let (wire, url) = FaultProxy::start(database_url, network_faults);
         let mut environment: Vec<(String, String)> =
@@ -60,7 +60,7 @@ impl Replica {
         replica
     }
 
-    /// Where it listens, or did before it went down.
+    /// The port, or the last one if the replica is down.
     pub fn port(&self) -> u16 {
         self.port.load(Ordering::SeqCst)
     }
@@ -73,38 +73,37 @@ impl Replica {
         self.ready.store(ready, Ordering::SeqCst);
     }
 
-    /// Its way to the database.
     pub fn proxy(&self) -> &FaultProxy {
         &self.proxy
     }
 
-    /// What it complained of last.
+    /// The newest log lines.
     pub fn warnings(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
-    /// `kill -9`, and up again.
+    /// Kills the process and starts it again.
     pub fn crash(&self) {
         drop(self.process.lock().unwrap().take());
         self.start_process();
     }
 
-    /// SIGTERM: how it ended, and how long that took.
+    /// Sends SIGTERM. Returns the exit status and how long the process took to stop.
     pub fn stop(&self) -> (ExitStatus, Duration) {
         let mut process = self.process.lock().unwrap().take().unwrap();
         let asked = Instant::now();
         let told = Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
-        assert!(told.success(), "it runs until it is told to stop");
+        assert!(told.success(), "the replica must run until it is stopped");
         while asked.elapsed() < START_STOP_TIMEOUT {
             if let Some(status) = process.0.try_wait().unwrap() {
                 return (status, asked.elapsed());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        panic!("it did not stop within {START_STOP_TIMEOUT:?}");
+        panic!("the replica did not stop within {START_STOP_TIMEOUT:?}");
     }
 
-    /// Starts it, and waits until it listens.
+    /// Starts the process and waits until it listens.
     pub fn start_process(&self) {
         let mut said = Vec::new();
         let comes_up = (0..MAX_START_ATTEMPTS).any(|_| self.try_start(&mut said));
@@ -112,7 +111,8 @@ impl Replica {
     }
 
     fn try_start(&self, said: &mut Vec<String>) -> bool {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        let environment = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut child = Command::new(server_program(environment.clone()))
             .arg("serve")
             .current_dir(self.directory.path())
             .env_clear()
@@ -121,14 +121,14 @@ impl Replica {
             .env("COUNTERSIGN_SECRET", SECRET)
             .env("COUNTERSIGN_LIMITS", "off")
             .env("RUST_LOG", "warn,countersign::app=info")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        // Held from here on by what ends it.
+        // From here on, the process is killed when the replica is dropped.
         *self.process.lock().unwrap() = Some(Process(child));
         let port = loop {
             let Some(line) = lines.next() else { return false };

@@ -1,4 +1,4 @@
-//! Chance that can be had again: the same seed, the same throws (splitmix64).
+//! A deterministic random number generator (splitmix64).
 
 #[derive(Clone, Debug)]
 pub struct Rng(pub u64);
@@ -12,12 +12,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below this one.
+    /// A number in `0..bound`.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.next_u64() % bound as u64) as usize
     }
 
-    /// Whether something happens that happens so often in a hundred times.
+    /// True with this probability in percent.
     pub fn percent(&mut self, probability: usize) -> bool {
         self.below(100) < probability
     }

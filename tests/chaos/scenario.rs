@@ -1,5 +1,5 @@
-//! A campaign: replicas on one database, racers who fight over tokens, storms that
-//! rage meanwhile; and afterwards the checker.
+//! A scenario: replicas on one database, concurrent clients and injected faults. The checker runs
+//! after each round.
 
 use std::fmt;
 use std::path::Path;
@@ -18,59 +18,56 @@ use crate::http_client::{HttpClient, HttpResponse, SendResult};
 use crate::replica::Replica;
 use crate::rng::Rng;
 
-/// Racers for one token.
+/// The number of clients in a group.
 const CLIENTS_PER_GROUP: usize = 64;
-/// Crowds of so many racers, each at a token, or several, of its own.
+/// The number of groups. Each group operates on its own tokens.
 const CLIENT_GROUPS: usize = 3;
-/// Racers for one token when the crowd parts.
+/// The number of clients per token in rounds that spread a group over many tokens.
 const CLIENTS_PER_SPREAD_TOKEN: usize = 4;
-/// A token that is to die by itself does so within so many microseconds.
+/// The maximum lifetime of a token that may expire during a round, in microseconds.
 const MAX_SHORT_LIFETIME_MICROS: usize = 3_000_000;
 
-/// What rages while racers race.
+/// The faults that are injected while clients run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultSchedule {
-    /// Nothing does.
     NoFaults,
-    /// Each second a replica is killed, or when the one before is up again if that
-    /// takes longer; five times a second a connection's back end.
+    /// Kills a replica every second, after the previous one is up again, and terminates a database
+    /// connection five times a second.
     Crashes,
-    /// One replica after the other is asked to stop, and started again.
+    /// Stops and starts one replica after the other.
     RollingRestarts,
-    /// The schema grows under the replicas, as the next version's migration may have it.
+    /// Applies schema changes of a future version while the replicas run.
     SchemaMigration,
 }
 
-/// What is to be fought out.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     pub name: &'static str,
-    /// It ends when so many redemptions have been tried.
+    /// The scenario ends after this number of redemptions.
     pub redemptions: usize,
-    /// How many tokens a crowd races for, one after the other or sixteen at a time,
-    /// before what came of it is checked.
+    /// The number of rounds, each on one token per group or on sixteen, before the checker runs.
     pub rounds: usize,
     pub fault_schedule: FaultSchedule,
     pub network_faults: NetworkFaults,
-    /// How many in a hundred of those with a key hang up before they hear anything.
+    /// The percentage of operations with an idempotency key whose client disconnects early.
     pub disconnect_percent: usize,
-    /// The bug that is planted in all replicas.
+    /// The mutant that all replicas run.
     pub mutation: Option<&'static str>,
     /// Whether the clocks of two replicas are wrong by an hour.
     pub clock_skew: bool,
     pub seed: u64,
 }
 
-/// What came of it.
+/// The result of a scenario.
 #[derive(Debug, Default)]
 pub struct Report {
     name: &'static str,
     pub tokens: usize,
     pub operations: usize,
     pub redemptions: usize,
-    /// Redemptions that were acknowledged, those told again under the same key among them.
+    /// Acknowledged redemptions, including replays.
     pub acknowledged: usize,
-    /// Tokens of which somebody was told that they are redeemed.
+    /// Tokens with an acknowledged redemption.
     pub redeemed_tokens: usize,
     pub replays: usize,
     pub not_executed: usize,
@@ -79,11 +76,11 @@ pub struct Report {
     pub terminations: usize,
     pub restarts: usize,
     pub dropped_acks: usize,
-    /// The longest that anybody waited for an answer that came.
+    /// The longest time until a response.
     pub slowest_response: Duration,
-    /// The longest that a replica took to stop when it was asked to.
+    /// The longest time in which a replica stopped.
     pub slowest_stop: Duration,
-    /// The longest that the load balancer did not see how the replicas are.
+    /// The longest time between two health checks of a replica.
     pub longest_health_check_gap: Duration,
     pub elapsed: Duration,
     pub violations: Vec<(usize, Violation)>,
@@ -91,7 +88,7 @@ pub struct Report {
 }
 
 impl Scenario {
-    /// One of no name and no trouble: three replicas, and racers.
+    /// Three replicas without faults.
     pub const DEFAULT: Self = Self {
         name: "plain",
         redemptions: 2_000,
@@ -104,7 +101,7 @@ impl Scenario {
         seed: 1,
     };
 
-    /// Fights it out, until there were so many redemptions or anything is wrong.
+    /// Runs until the number of redemptions is reached or an invariant is violated.
     pub fn run(&self) -> Report {
         let database = DatabaseState::new();
         let replicas = self.start_replicas(database.database_url());
@@ -113,7 +110,7 @@ impl Scenario {
         let (started, mut rng) = (Instant::now(), Rng(self.seed));
         let longest = Duration::from_secs(120 + self.redemptions as u64 / 100);
         while report.redemptions < self.redemptions && report.is_clean() {
-            assert!(started.elapsed() < longest, "it takes too long: {report}");
+            assert!(started.elapsed() < longest, "the scenario takes too long: {report}");
             let plan = RoundPlan::generate(self, field.replicas.len(), &mut rng);
             let subjects = field.database.create_tokens(&plan.tokens);
             let (histories, injected) = self.run_round(&field, &plan, &subjects, &mut rng);
@@ -151,7 +148,7 @@ impl Scenario {
             let library = std::env::var("COUNTERSIGN_TEST_FAKETIME");
             if let Some(skew) = skew {
                 let library = library.as_deref().expect("COUNTERSIGN_TEST_FAKETIME: run by `make test`");
-                // Time-outs go by the monotonic clock, which no operator can set wrongly.
+                // The clocks of timeouts are monotonic, and cannot be set.
                 environment.extend([
                     ("LD_PRELOAD", library),
                     ("FAKETIME", skew),
@@ -167,7 +164,7 @@ impl Scenario {
         })
     }
 
-    /// Has all of a plan tried: the history of each token, and what raged meanwhile.
+    /// Runs the operations of a plan. Returns the history of each token and the injected faults.
     fn run_round(
         &self,
         field: &Deployment,
@@ -217,15 +214,15 @@ impl Scenario {
     }
 }
 
-/// Where it is fought out.
+/// The database and the replicas.
 struct Deployment {
     database: DatabaseState,
     replicas: Vec<Replica>,
-    /// The next try's.
+    /// The id of the next operation.
     next_id: AtomicU64,
 }
 
-/// Who tries what on which token: crowd by crowd, round by round, racer by racer.
+/// The operations of a round: per group, per step, per client.
 struct RoundPlan {
     tokens: Vec<TestTokenSpec>,
     groups: Vec<Vec<Vec<Attempt>>>,
@@ -241,7 +238,7 @@ impl RoundPlan {
         plan
     }
 
-    /// All at one token, or few at each of many.
+    /// Operations of a group on one token, or on several.
     fn round(&mut self, nth: usize, scenario: &Scenario, replicas: usize, rng: &mut Rng) -> Vec<Attempt> {
         let at_once = if nth.is_multiple_of(2) { CLIENTS_PER_GROUP } else { CLIENTS_PER_SPREAD_TOKEN };
         let mut tries = Vec::new();
@@ -270,14 +267,14 @@ impl RoundPlan {
     }
 }
 
-/// No key, one that several share, or one's own.
+/// No key, a key that several clients share, or a key of one client.
 fn random_key(subject: usize, act: TokenAction, racer: usize, rng: &mut Rng) -> Option<String> {
     let of = match rng.below(10) {
         0..4 => return None,
         4..6 => "shared".to_owned(),
         _ => racer.to_string(),
     };
-    // Keys are the caller's, whatever they are used for.
+    // A key is unique per caller, across all operations.
     Some(format!("{act:?}-{subject}-{of}-{}", rng.0 % 1_000_000))
 }
 
@@ -290,13 +287,12 @@ struct InjectedFaults {
     longest_health_check_gap: Duration,
 }
 
-/// How often a load balancer looks whether a replica is ready. They are wont to look
-/// each second or two; it is the order that counts, and so it is the servers that
-/// must wait for longer than this.
+/// The interval of the load balancer's health checks. Usually it is one or two seconds. It must be
+/// shorter than the server's drain period.
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Looks after the replicas as a load balancer does, until all is over: for how long,
-/// at the most, it has not seen how they are.
+/// Checks the health of the replicas until the round ends. Returns the longest time between two
+/// checks.
 fn run_load_balancer(replicas: &[Replica], over: &Receiver<()>) -> Duration {
     let (mut looked, mut slowest) = (Instant::now(), Duration::ZERO);
     let mut client = HttpClient::new(replicas);
@@ -312,7 +308,7 @@ fn run_load_balancer(replicas: &[Replica], over: &Receiver<()>) -> Duration {
     slowest
 }
 
-/// Lets a storm rage until all is over.
+/// Injects faults until the round ends.
 fn inject_faults(
     fault_schedule: FaultSchedule,
     replicas: &[Replica],
@@ -345,7 +341,7 @@ fn inject_faults(
                 let (status, took) = replica.stop();
                 assert!(status.success(), "{status}: {:?}", replica.warnings());
                 replica.start_process();
-                // Whoever restarts them one by one waits for each to be ready.
+                // A rolling restart waits until each replica is ready.
                 while !replica.is_ready()
                     && over.recv_timeout(HEALTH_CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout)
                 {
@@ -357,7 +353,7 @@ fn inject_faults(
                 if let Some(sql) = growth.next() {
                     db.batch_execute(sql).unwrap();
                 } else if tick % 5 == 0 {
-                    // It starts again beside what it does not know.
+                    // A replica also starts on the changed schema.
                     next.next().unwrap().crash();
                     injected.crashes += 1;
                 }
@@ -367,10 +363,10 @@ fn inject_faults(
     injected
 }
 
-/// Ends one of the replicas' back ends.
+/// Terminates a random database connection of the replicas.
 const TERMINATE_BACKEND: &str = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name <> 'chaos' ORDER BY random() LIMIT 1) AS one";
-/// What a next version may add while replicas of this one run.
+/// Changes that a future version may apply while replicas of this version run.
 const MIGRATIONS: [&str; 4] = [
     "ALTER TABLE permission_requests ADD COLUMN IF NOT EXISTS note text, \
      ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0",
@@ -417,7 +413,7 @@ impl Report {
         self.replays += winners.saturating_sub(1);
     }
 
-    /// Writes it where `make chaos` is told to look for it.
+    /// Writes the report to target/tmp/chaos.
     pub fn save(&self) {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos");
         std::fs::create_dir_all(&directory).unwrap();
@@ -452,7 +448,8 @@ impl fmt::Display for Report {
             self.violations.len() + self.inconsistencies.len(),
         )?;
         if self.is_clean() && self.tokens > 0 && self.redeemed_tokens > 0 {
-            // The rule of three: none in n is fewer than 3/n, with 95 % confidence.
+            // The rule of three: zero events in n trials means a rate below 3/n with 95 %
+            // confidence.
             write!(
                 f,
                 " (with 95 % confidence fewer than {:.1e} of tokens, {:.1e} of acknowledged redemptions)",

@@ -1,5 +1,5 @@
-//! PostgreSQL, stopped, restarted, out of connections, without room on its disk and
-//! read-only, under a server that is not restarted for it.
+//! PostgreSQL frozen, restarted, out of connections, with a full disk or read-only, while the
+//! server keeps running.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,24 +17,24 @@ use crate::load::{
 use crate::server::Server;
 use crate::short_or_long;
 
-/// Requests to be redeemed: more than a crowd gets done in a test.
+/// The number of open requests: more than the clients redeem in a test.
 const OPEN_REQUESTS: usize = 2_000;
 
-/// A database of its own, a server on it, and people who work with that.
+/// A PostgreSQL cluster, a server on it, and clients.
 struct DatabaseFixture {
-    // Dropped in this order.
+    // Fields are dropped in this order.
     server: Server,
     load: LoadFixture,
     cluster: Cluster,
 }
 
 impl DatabaseFixture {
-    /// In this directory, and with these settings of PostgreSQL.
+    /// A fixture in this directory with these settings of PostgreSQL.
     fn new(directory: ScratchDirectory, settings: &[&str]) -> Self {
         Self::new_with_failpoints(directory, settings, "")
     }
 
-    /// And with mistakes that are planted in the server.
+    /// A fixture whose server has these fail points.
     fn new_with_failpoints(directory: ScratchDirectory, settings: &[&str], failpoints: &str) -> Self {
         crate::server::clean_up_on_interrupt();
         let cluster = on_own_thread(|| Cluster::start_with(directory, settings));
@@ -46,7 +46,7 @@ impl DatabaseFixture {
         Self { server, load, cluster }
     }
 
-    /// A crowd that has been at work for a while.
+    /// Starts clients and waits until they have run for a while.
     async fn start_load(&self) -> LoadGenerator {
         let load = self.load.start_load(&self.server);
         self.load.wait_until_recovered(&self.server).await;
@@ -54,15 +54,14 @@ impl DatabaseFixture {
         load
     }
 
-    /// For how long things go wrong.
     fn fault_duration() -> Duration {
         short_or_long(FAULT_DURATION, Duration::from_secs(30))
     }
 
-    /// Has PostgreSQL go by another setting.
+    /// Changes a setting of PostgreSQL.
     fn alter_system(&self, setting: &str) {
         let mut client = self.cluster.connect("postgres");
-        // What is being altered may stand in the way of altering it back.
+        // The setting may prevent its own change, unless the session overrides it.
         client
             .batch_execute("SET default_transaction_read_only = off; SET synchronous_commit = local")
             .unwrap();
@@ -70,8 +69,8 @@ impl DatabaseFixture {
         client.batch_execute("SELECT pg_reload_conf()").unwrap();
     }
 
-    /// Things are mended: the server gets over it in time, and nothing was lost of this
-    /// and of what was done before.
+    /// Asserts that the server recovers in time, and that the responses during and before the
+    /// fault match the database.
     async fn assert_recovered(&self, load: LoadGenerator, mut before: Vec<Call>) -> Vec<Call> {
         let took = self.load.wait_until_recovered(&self.server).await;
         assert!(took < MAX_RECOVERY_TIME, "{took:?}");
@@ -85,13 +84,13 @@ impl DatabaseFixture {
     }
 }
 
-/// Does something on a thread of its own: the client of PostgreSQL wants one that is
-/// not a runtime's.
+/// Runs a closure on its own thread: the PostgreSQL client must not run on a thread of an async
+/// runtime.
 fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
-/// Some calls failed, and many did not.
+/// Asserts that some calls failed and others did not.
 fn assert_some_failed(calls: &[Call]) {
     let failed = calls.iter().filter(|call| call.status == Some(503)).count();
     assert!(failed > 0 && calls.len() - failed > 20, "{failed} of {}", calls.len());
@@ -102,7 +101,7 @@ async fn a_frozen_database_delays_no_call_beyond_its_deadline() {
     check_frozen("").await;
 }
 
-/// The same, with mistakes planted.
+/// The check of the test above, for a server with these fail points.
 pub async fn check_frozen(failpoints: &str) {
     let fixture = DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], failpoints);
     let load = fixture.start_load().await;
@@ -121,7 +120,7 @@ async fn a_database_crash_loses_nothing() {
     on_own_thread(|| fixture.cluster.start_again());
     let before = fixture.assert_recovered(load, Vec::new()).await;
     assert_some_failed(&before);
-    // So short that few have noticed.
+    // Too short for most calls to notice.
     let load = fixture.start_load().await;
     for _ in 0..short_or_long(2, 20) {
         on_own_thread(|| fixture.cluster.restart());
@@ -144,7 +143,7 @@ async fn the_server_recovers_when_all_connections_were_taken() {
     assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
-/// Takes every connection that there is, those of others first.
+/// Opens all available connections after terminating those of others.
 fn take_all_connections(host: &str, limit: usize) -> Vec<Client> {
     let settings = format!("host={host} user=countersign dbname=postgres application_name=hog");
     let mut hogs: Vec<Client> = Vec::new();
@@ -170,26 +169,26 @@ async fn a_full_database_disk_rejects_writes_and_loses_nothing() {
     disk.fill();
     fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;
     disk.delete_filler();
-    // Where there was no room for its log it gave up: then the operator starts it.
+    // PostgreSQL stops if its log cannot be written: the operator starts it again.
     if fixture.cluster.has_ended() {
-        eprintln!("PostgreSQL ended for want of room");
+        eprintln!("PostgreSQL exited because the disk was full");
         on_own_thread(|| fixture.cluster.start_again());
     }
     assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
-/// Every pooled connection is dead then, and nobody gets to see one.
+/// All pooled connections are closed. No caller may notice.
 #[tokio::test]
 async fn a_restart_between_two_calls_fails_neither() {
     check_restart("").await;
 }
 
-/// The same, with mistakes planted.
+/// The check of the test above, for a server with these fail points.
 pub async fn check_restart(failpoints: &str) {
     let mut fixture =
         DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], failpoints);
     assert_eq!(fixture.load.get_account(&fixture.server).await, Some(200));
-    // Whoever else reads may have come upon the dead ones first.
+    // Another read may have found the closed connections first.
     for _ in 0..5 {
         on_own_thread(|| fixture.cluster.restart());
         assert_eq!(fixture.load.get_account(&fixture.server).await, Some(200), "after a restart");
@@ -201,7 +200,7 @@ async fn a_read_only_database_is_not_ready() {
     check_read_only("").await;
 }
 
-/// The same, with mistakes planted.
+/// The check of the test above, for a server with these fail points.
 pub async fn check_read_only(failpoints: &str) {
     let fixture = DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], failpoints);
     let load = fixture.start_load().await;
@@ -211,8 +210,7 @@ pub async fn check_read_only(failpoints: &str) {
     assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
-/// A primary whose synchronous standby is away takes every statement, and confirms no
-/// COMMIT.
+/// A primary without its synchronous standby executes statements, but does not confirm a COMMIT.
 #[tokio::test]
 async fn a_database_that_confirms_no_commit_is_not_ready() {
     let fixture = DatabaseFixture::new(ScratchDirectory::new(), &["fsync=off"]);
@@ -223,15 +221,15 @@ async fn a_database_that_confirms_no_commit_is_not_ready() {
     assert_some_failed(&fixture.assert_recovered(load, Vec::new()).await);
 }
 
-/// Whose password was looked up with much delay has so much less time for the rest, and
-/// is told by then what is known of it.
+/// The request budget covers all stages: a slow password lookup leaves less time for the rest. The
+/// response at the deadline reports the known outcome.
 #[tokio::test]
 async fn all_waits_of_a_call_share_one_deadline() {
-    // Two seconds for each stage would be more than this, however quick the machine.
+    // A separate timeout of two seconds per stage would exceed this on any machine.
     const TOTAL_DELAY: Duration = Duration::from_millis(3_300);
     let fixture = DatabaseFixture::new(ScratchDirectory::new(), &["fsync=off"]);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    // Only a machine that stalls makes it late once.
+    // A single late response can be a pause of the machine.
     for mine in fixture.load.app.query_i64s("SELECT id AS n FROM permission_requests ORDER BY id LIMIT 4") {
         on_own_thread(|| fixture.alter_system("SET synchronous_standby_names = 'nobody'"));
         fixture.cluster.set_frozen(true);
@@ -239,7 +237,7 @@ async fn all_waits_of_a_call_share_one_deadline() {
         let withdraw = client.delete(&url).basic_auth("ada@example.org", Some(crate::helpers::PASSWORD));
         let begun = Instant::now();
         let asked = tokio::spawn(withdraw.send());
-        // The first stage is answered when most of the time is over; the second never is.
+        // The first stage responds shortly before the deadline, the second one never does.
         tokio::time::sleep(Duration::from_millis(1_400)).await;
         fixture.cluster.set_frozen(false);
         let answer = asked.await.unwrap().unwrap();
@@ -252,12 +250,12 @@ async fn all_waits_of_a_call_share_one_deadline() {
         if took < TOTAL_DELAY && said.contains("outcome is unknown") {
             return;
         }
-        eprintln!("too late, or {said}");
+        eprintln!("late, or an unexpected response: {said}");
     }
-    panic!("not once in time");
+    panic!("no response was in time");
 }
 
-/// Whoever watches processes starts another one, which may have a better connection.
+/// The server exits, so that a supervisor can start it again with new connections.
 #[tokio::test]
 async fn a_process_with_stuck_threads_exits_and_logs_it() {
     for (impatient, said) in [
@@ -268,17 +266,17 @@ async fn a_process_with_stuck_threads_exits_and_logs_it() {
             DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], impatient);
         let load = fixture.start_load().await;
         fixture.cluster.set_frozen(true);
-        // All the threads there are go and do not come back; so does the probe's.
+        // All database threads are blocked, including the one of the readiness check.
         let probes = async {
             while fixture.server.is_alive() {
                 fixture.load.health_check(&fixture.server, "/readyz").await;
             }
         };
         let (ended, ()) = tokio::join!(fixture.server.wait_for_exit(Duration::from_secs(60)), probes);
-        let (status, took) = ended.expect("it ends");
+        let (status, took) = ended.expect("the server exits");
         eprintln!("{said}: ended after {took:?}");
         assert_eq!(status.code(), Some(1));
-        // The log is read by a thread of its own.
+        // Another thread reads the log.
         let ended = Instant::now();
         while fixture.server.log_lines_with(said).is_empty() && ended.elapsed() < MAX_RECOVERY_TIME {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -289,7 +287,7 @@ async fn a_process_with_stuck_threads_exits_and_logs_it() {
     }
 }
 
-/// The store is what the servers use.
+/// The servers use the same store.
 #[test]
 fn a_readiness_check_leaves_nothing_behind() {
     crate::server::clean_up_on_interrupt();

@@ -1,4 +1,4 @@
-//! A disk that is small enough to be filled.
+//! A small file system that a test can fill.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,15 +7,15 @@ use std::process::{Command, Stdio};
 
 use crate::cleanup::{CleanupGuard, ScratchDirectory};
 
-/// A file system of its own, in memory; gone when this is dropped.
+/// A file system in memory, unmounted when it is dropped.
 pub struct TestDisk {
-    // Dropped in this order.
+    // Fields are dropped in this order.
     _mount: CleanupGuard,
     directory: ScratchDirectory,
 }
 
 impl TestDisk {
-    /// One of so many megabytes, or `None`, said aloud, where nothing may be mounted.
+    /// A file system of this size. `None`, with a message, if mounting is not permitted.
     pub fn new(megabytes: u32) -> Option<Self> {
         crate::server::clean_up_on_interrupt();
         let directory = ScratchDirectory::new();
@@ -36,24 +36,23 @@ impl TestDisk {
         Some(Self { _mount: cleanup_guard, directory })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Writes until there is no room left.
+    /// Writes until the file system is full.
     pub fn fill(&self) {
         let mut ballast = File::create(self.filler_path()).unwrap();
         let mut size = 1 << 20;
         while size > 0 {
-            // The last bytes too.
+            // Smaller blocks fill the remaining space.
             if ballast.write_all(&vec![0; size]).is_err() {
                 size /= 2;
             }
         }
     }
 
-    /// Makes room again.
+    /// Frees the space.
     pub fn delete_filler(&self) {
         std::fs::remove_file(self.filler_path()).unwrap();
     }

@@ -1,5 +1,5 @@
-//! People who go on asking and redeeming whatever happens, and what they were told:
-//! in the end it is held against what the database has.
+//! Clients that create and redeem requests during faults. Finally their responses are compared
+//! with the database.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
+use countersign::domain::terms::Terms;
 use countersign::store::ledger::{CreateRequest, Operation};
 use reqwest::{Client, Method};
 use serde_json::json;
@@ -15,71 +16,68 @@ use serde_json::json;
 use crate::helpers::{TestApp, TestUser, commit_batch};
 use crate::server::Server;
 
-/// Every request is answered within two seconds; and a machine that has other things
-/// to do may stall for three.
+/// The server promises two seconds, and a busy machine may pause for three.
 pub const MAX_RESPONSE_TIME: Duration = Duration::from_secs(5);
-/// For how long things go wrong every day: whoever waits for them to be mended is late.
+/// The duration of faults: longer than any timeout of a caller.
 pub const FAULT_DURATION: Duration = Duration::from_secs(7);
-/// How soon all is well again when a fault is over.
+/// The maximum time from the end of a fault until the server works again.
 pub const MAX_RECOVERY_TIME: Duration = Duration::from_secs(5);
-/// How many do so at a time.
+/// The number of concurrent clients.
 const LOAD_CLIENTS: usize = 8;
-/// How long each of them thinks between two calls.
+/// The pause of a client between two calls.
 const THINK_TIME: Duration = Duration::from_millis(20);
 
-/// Who and what there is.
+/// The users and requests for the clients.
 pub struct LoadFixture {
-    /// The database.
     pub app: TestApp,
     requester: TestUser,
     targets: Vec<TestUser>,
     bundles: Vec<i64>,
-    /// Open requests, with their targets, each to be redeemed once.
+    /// Open requests, each with its redeem token and the index of its target.
     open_requests: Arc<Vec<(PermissionRequest, String, usize)>>,
     next_request: Arc<AtomicUsize>,
     client: Client,
 }
 
-/// People at work.
+/// Running clients.
 pub struct LoadGenerator {
     stop: Arc<AtomicBool>,
-    /// One that is theirs: what a test does meanwhile is not to hold them up.
+    /// A separate thread, so that the test does not delay the clients.
     thread: std::thread::JoinHandle<Vec<Call>>,
 }
 
-/// What somebody wanted.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
-    /// To know who they are.
+    /// Get the own account.
     Account,
-    /// To ask for a permission.
+    /// Create a permission request.
     CreateRequest,
-    /// To redeem this request.
+    /// Redeem this request.
     Redeem(i64),
 }
 
-/// A call, and what came of it.
+/// A call and its result.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// What was wanted.
     pub kind: CallKind,
-    /// How long the answer took.
+    /// The response time.
     pub elapsed: Duration,
-    /// Its status; `None` when there was no answer.
+    /// The status. `None` if there was no response.
     pub status: Option<u16>,
-    /// The request that was made.
+    /// The id of the created request.
     pub created_request: Option<i64>,
 }
 
 impl Call {
-    /// Whether a request was redeemed by it.
+    /// Whether the call redeemed a request.
     pub fn is_redeemed(&self) -> bool {
         matches!(self.kind, CallKind::Redeem(_)) && self.status == Some(200)
     }
 }
 
 impl LoadFixture {
-    /// A requester, and so many open requests.
+    /// Adds a requester and this number of open requests.
     pub fn new(app: TestApp, open: usize) -> Self {
         let requester = app.user("ada@example.org");
         let targets: Vec<TestUser> =
@@ -113,15 +111,15 @@ impl LoadFixture {
         Self { app, requester, targets, bundles, open_requests, next_request: Arc::default(), client }
     }
 
-    /// Sends people at work with a server.
+    /// Starts the default number of clients.
     pub fn start_load(&self, server: &Server) -> LoadGenerator {
         self.start_load_with(server, LOAD_CLIENTS, THINK_TIME)
     }
 
-    /// So many people, who think for so long between two calls.
+    /// Starts this number of clients with this pause between calls.
     pub fn start_load_with(&self, server: &Server, clients: usize, think_time: Duration) -> LoadGenerator {
         let stop = Arc::<AtomicBool>::default();
-        // Its connections are their thread's.
+        // Connections belong to the runtime of their thread.
         let client = client();
         let person = |nth: usize| {
             let (stop, client, url) = (Arc::clone(&stop), client.clone(), server.url.clone());
@@ -172,21 +170,21 @@ impl LoadFixture {
         LoadGenerator { stop, thread }
     }
 
-    /// What the requester is answered who wants to know who they are.
+    /// The status of a request for the requester's account.
     pub async fn get_account(&self, server: &Server) -> Option<u16> {
         let request = self.client.get(format!("{}/api/account/", server.url));
         call(CallKind::Account, request.bearer_auth(&self.requester.key)).await.status
     }
 
-    /// What a probe answers, over a connection of its own, and how long that takes.
+    /// The status of a health endpoint on a new connection, and the response time.
     pub async fn health_check(&self, server: &Server, path: &str) -> (Option<u16>, Duration) {
         let begun = Instant::now();
         let answer = client().get(format!("{}{path}", server.url)).send().await;
         (answer.ok().map(|answer| answer.status().as_u16()), begun.elapsed())
     }
 
-    /// Waits until the server says that it is not ready, which it must soon; then for so
-    /// long, in which it must stay so. It lives, and says so at once, all the time.
+    /// Waits until the server is not ready, which must be soon, and asserts that it stays so for
+    /// this time while `/healthz` succeeds.
     pub async fn assert_not_ready_for(&self, server: &Server, time: Duration) {
         let begun = Instant::now();
         let mut red = None;
@@ -201,15 +199,15 @@ impl LoadFixture {
             match (ready, red) {
                 (Some(503), None) => red = Some(Instant::now()),
                 (Some(503), Some(_)) => {}
-                (Some(200), None) => assert!(begun.elapsed() < MAX_RECOVERY_TIME, "/readyz stays green"),
+                (Some(200), None) => assert!(begun.elapsed() < MAX_RECOVERY_TIME, "/readyz still succeeds"),
                 other => panic!("/readyz: {other:?}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        eprintln!("/readyz was red after {:?}", red.unwrap().duration_since(begun));
+        eprintln!("/readyz failed after {:?}", red.unwrap().duration_since(begun));
     }
 
-    /// How long it takes from now until the server is ready, and does what it is asked.
+    /// Waits until the server is ready and calls succeed. Returns how long it took.
     pub async fn wait_until_recovered(&self, server: &Server) -> Duration {
         let begun = Instant::now();
         loop {
@@ -226,16 +224,19 @@ impl LoadFixture {
             )
             .await;
             if (ready, asked.status) == (Some(200), Some(201)) {
-                eprintln!("all was well again after {:?}", begun.elapsed());
+                eprintln!("recovered after {:?}", begun.elapsed());
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < MAX_RECOVERY_TIME * 6, "it does not recover: {ready:?}, {asked:?}");
+            assert!(
+                begun.elapsed() < MAX_RECOVERY_TIME * 6,
+                "the server does not recover: {ready:?}, {asked:?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// That what people were told is so: what was acknowledged is there, what was
-    /// refused is not, and nothing has come apart.
+    /// Asserts that the responses match the database: acknowledged calls were executed, rejected
+    /// ones were not, and the database is consistent.
     pub fn assert_matches_database(&self, calls: &[Call]) {
         let redeemed =
             self.ids("SELECT id AS n FROM permission_requests WHERE outcome = 'approved' AND active");
@@ -256,8 +257,8 @@ impl LoadFixture {
             .filter(|call| call.status.is_none_or(|status| matches!(status, 200 | 500 | 503)))
             .filter_map(|call| if let CallKind::Redeem(id) = call.kind { Some(id) } else { None })
             .collect();
-        let untold: Vec<_> = redeemed.difference(&told).collect();
-        assert!(untold.is_empty(), "redeemed by nobody: {untold:?}");
+        let unacknowledged: Vec<_> = redeemed.difference(&told).collect();
+        assert!(unacknowledged.is_empty(), "redeemed without an acknowledged call: {unacknowledged:?}");
         assert_consistent(&self.app);
     }
 
@@ -267,7 +268,7 @@ impl LoadFixture {
 }
 
 impl LoadGenerator {
-    /// Lets them finish what they are at; what they were told, in no order.
+    /// Stops the clients after their current calls. Returns all calls in no order.
     pub async fn stop(self) -> Vec<Call> {
         self.stop.store(true, Ordering::Relaxed);
         while !self.thread.is_finished() {
@@ -277,8 +278,8 @@ impl LoadGenerator {
     }
 }
 
-/// Its connections are put away long before the server hangs up on them: who sends
-/// something at that very moment has no answer.
+/// A client that closes idle connections long before the server does: a request sent at that
+/// moment would get no response.
 fn client() -> Client {
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(20));
     client.pool_idle_timeout(Duration::from_secs(1)).build().unwrap()
@@ -296,7 +297,7 @@ async fn call(wish: CallKind, request: reqwest::RequestBuilder) -> Call {
     Call { kind: wish, elapsed: begun.elapsed(), status: Some(status), created_request: made }
 }
 
-/// That each call was answered in time, and as calls may be.
+/// Asserts that each call was answered in time with an expected status.
 pub fn assert_all_responded(calls: &[Call]) {
     let slowest = calls.iter().map(|call| call.elapsed).max().unwrap();
     let count = |wanted: Option<u16>| calls.iter().filter(|call| call.status == wanted).count();
@@ -312,8 +313,7 @@ pub fn assert_all_responded(calls: &[Call]) {
     }
 }
 
-/// That nothing in a database has come apart: deeds, their trail, their mails and
-/// what is kept of their number.
+/// Asserts that the database is consistent: requests, permissions, audit log, mails and counters.
 pub fn assert_consistent(app: &TestApp) {
     app.assert_user_counters();
     let told = |action: &str| format!("sum(CASE WHEN action = '{action}' THEN 1 ELSE 0 END)");
@@ -327,9 +327,9 @@ pub fn assert_consistent(app: &TestApp) {
         told("request.approved")
     );
     for (what, wrong) in [
-        ("requests whose trail does not say once that they were made", "coalesce(e.made, 0) <> 1"),
+        ("requests without exactly one audit entry for their creation", "coalesce(e.made, 0) <> 1"),
         (
-            "requests whose trail does not say once that they were redeemed, or does although they were not",
+            "requests whose audit entries for approval do not match their outcome",
             "coalesce(e.redeemed, 0) <> CASE WHEN r.outcome = 'approved' THEN 1 ELSE 0 END",
         ),
         ("permissions that stand of requests that were not redeemed", "r.active AND r.outcome <> 'approved'"),
@@ -340,5 +340,5 @@ pub fn assert_consistent(app: &TestApp) {
     }
     let twice = "SELECT count(*) AS n FROM (SELECT 1 FROM bundle_permissions \
         GROUP BY user_target, user_allowed, bundle_id HAVING count(*) > 1) AS twice";
-    assert_eq!(app.count(twice), 0, "permissions that stand twice");
+    assert_eq!(app.count(twice), 0, "duplicate active permissions");
 }

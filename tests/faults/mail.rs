@@ -1,5 +1,5 @@
-//! Mail, with a relay of every mood, and a server that is killed while it sends: none
-//! is lost, none waits for another one, and what comes twice is the same mail.
+//! Mail with a failing SMTP server, and with a server that is killed while it sends: every mail is
+//! sent, no mail delays another, and duplicates are identical.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use crate::server::Server;
 use crate::short_or_long;
 use crate::smtp_server::{FakeSmtpServer, SmtpBehaviour};
 
-/// How long mails may take that wait for nobody: the outbox is swept every two seconds,
-/// and the machine may have other things to do.
+/// The maximum delivery time of a mail without failures: the outbox is swept every two seconds,
+/// and the machine may be busy.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
 const UNSENT: &str = "SELECT count(*) AS n FROM outbox WHERE result IS NULL";
 
-/// Asks each of these for a permission; they get a mail.
+/// Creates a request to each of these users, which sends them a mail.
 fn create_requests(app: &TestApp, by: &TestUser, names: impl IntoIterator<Item = String>) {
     let bundle = app.bundle("Sleep", 6);
     for name in names {
@@ -28,7 +28,7 @@ fn create_requests(app: &TestApp, by: &TestUser, names: impl IntoIterator<Item =
     }
 }
 
-/// Has what was put off be due, and leases of servers that are no more run out.
+/// Makes deferred mails due and expires the leases of stopped servers.
 fn make_due(app: &TestApp, condition: &str) {
     let hour = if app.database_url.starts_with("sqlite") { "3600000000" } else { "interval '1 hour'" };
     app.execute_raw(&format!(
@@ -36,7 +36,7 @@ fn make_due(app: &TestApp, condition: &str) {
     ));
 }
 
-/// Waits for something that must happen soon; how long it took.
+/// Waits for a condition and returns how long it took.
 async fn wait_for(what: &str, mut happened: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !happened() {
@@ -46,7 +46,7 @@ async fn wait_for(what: &str, mut happened: impl FnMut() -> bool) -> Duration {
     begun.elapsed()
 }
 
-/// The median time that a call takes.
+/// The median response time of a call.
 async fn median_latency(server: &Server, user: &TestUser) -> Duration {
     let client = Client::builder().no_proxy().build().unwrap();
     let mut times = Vec::new();
@@ -60,7 +60,7 @@ async fn median_latency(server: &Server, user: &TestUser) -> Duration {
     times[100]
 }
 
-/// Each mail is of one row of the outbox, and whatever came twice is the same.
+/// Asserts that each mail belongs to a row of the outbox, and that its duplicates are identical.
 fn assert_duplicates_identical(app: &TestApp, smtp_server: &FakeSmtpServer) -> usize {
     let mut seen: BTreeMap<String, (String, String)> = BTreeMap::new();
     let mails = smtp_server.mails();
@@ -92,7 +92,7 @@ async fn failing_mails_delay_neither_other_mails_nor_calls() {
     let few = short_or_long(8, 16);
     let many = short_or_long(80, 400);
     let of = |behaviour: &'static str, times: usize| (0..times).map(move |nth| format!("{behaviour}-{nth}"));
-    // The first that are due are the worst.
+    // The mails that fail are due first.
     let sick = ["poisoned", "trickle", "later", "never", "dropped"];
     create_requests(&app, &ada, sick.iter().flat_map(|behaviour| of(behaviour, few)).chain(of("well", many)));
     let has =
@@ -118,10 +118,10 @@ async fn failing_mails_delay_neither_other_mails_nor_calls() {
         app.count(UNSENT) == short_or_long(few, 2 * few) as i64
     })
     .await;
-    assert_eq!(smtp_server.rcpt_count("poisoned-0@example.org"), 1, "it is still being waited for");
+    assert_eq!(smtp_server.rcpt_count("poisoned-0@example.org"), 1, "the response is still pending");
     assert_eq!(smtp_server.rcpt_count("never-0@example.org"), 1);
     let twice = assert_duplicates_identical(&app, &smtp_server);
-    assert_eq!(twice, few, "the relay dropped those after it had taken them");
+    assert_eq!(twice, few, "the SMTP server accepted them and closed the connection");
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_deferred_or_dropped_mail_is_resent_unchanged() {
     check_redelivery("").await;
 }
 
-/// The same, with mistakes planted.
+/// The check of the test above, for a server with these fail points.
 pub async fn check_redelivery(failpoints: &str) {
     const MAILS_PER_BEHAVIOUR: usize = 4;
     let smtp_server = FakeSmtpServer::start(|to, before| match (to.starts_with("later"), before) {
@@ -148,11 +148,11 @@ pub async fn check_redelivery(failpoints: &str) {
         app.count(UNSENT) == 0
     })
     .await;
-    assert_eq!(smtp_server.recipients().len(), 2 * MAILS_PER_BEHAVIOUR, "each has its mail");
+    assert_eq!(smtp_server.recipients().len(), 2 * MAILS_PER_BEHAVIOUR, "every request has its mail");
     assert_eq!(
         assert_duplicates_identical(&app, &smtp_server),
         MAILS_PER_BEHAVIOUR,
-        "the relay dropped those after it had taken them"
+        "the SMTP server accepted them and closed the connection"
     );
 }
 
@@ -182,7 +182,7 @@ async fn mail_is_delivered_after_an_smtp_outage_except_for_closed_requests() {
 #[tokio::test]
 async fn repeated_kills_lose_no_mail_and_duplicates_are_identical() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        // So slow that some are always on their way.
+        // Slow enough that some mails are always in flight.
         let smtp_server = FakeSmtpServer::start(|_, _| SmtpBehaviour::Trickle(Duration::from_millis(4)));
         let app = TestApp::without_server(backend);
         let (ada, bundle) = (app.user("ada@example.org"), app.bundle("Sleep", 6));
@@ -194,15 +194,15 @@ async fn repeated_kills_lose_no_mail_and_duplicates_are_identical() {
             }
             tokio::time::sleep(life).await;
             server.kill();
-            // A minute later.
+            // As a minute later.
             make_due(&app, "lease IS NOT NULL");
         }
         let server = Server::start(&app.database_url, &[("SMTP_URL", &smtp_server.url())]);
         wait_for("none is owed", || app.count(UNSENT) == 0).await;
-        assert_eq!(smtp_server.recipients().len(), rounds * 40, "each has its mail");
+        assert_eq!(smtp_server.recipients().len(), rounds * 40, "every request has its mail");
         let twice = assert_duplicates_identical(&app, &smtp_server);
         eprintln!("{backend:?}: {} mails, {rounds} kills, {twice} came twice", rounds * 40);
-        // No more than were on their way.
+        // At most the mails that were in flight.
         assert!(twice <= rounds * 16 * 2, "{twice} came twice");
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE result = 'sent'"), rounds as i64 * 40);
         drop(server);

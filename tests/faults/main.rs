@@ -1,22 +1,21 @@
-//! What countersign promises while things break: asked of the real program, whose
-//! database, disk, mail server, clients and own code are made to fail under it.
+//! Tests of the real program under faults of its database, disk, mail server and clients, and with
+//! panics in its own code.
 //!
-//! The short form is for every day. With `COUNTERSIGN_CHAOS=long` in the environment
-//! everything lasts longer, and happens oftener.
+//! With `COUNTERSIGN_CHAOS=long` in the environment, the tests take longer and inject more faults.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "../../benches/harness/cleanup.rs"]
 mod cleanup;
 #[path = "../../benches/harness/cluster.rs"]
-#[expect(dead_code, reason = "the benches need more of it")]
+#[expect(dead_code, reason = "the benches use the rest")]
 mod cluster;
 #[path = "../api/helpers.rs"]
-#[expect(dead_code, reason = "tests/api needs more of it")]
+#[expect(dead_code, reason = "tests/api uses the rest")]
 mod helpers;
 
 mod connections;
@@ -31,7 +30,7 @@ mod server;
 mod smtp_server;
 mod sqlite;
 
-/// So much of something: a little every day, or much in the long form.
+/// `long` in the long version of the tests, otherwise `short`.
 pub fn short_or_long<T>(short: T, long: T) -> T {
     if std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long") { long } else { short }
 }

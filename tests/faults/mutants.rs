@@ -1,5 +1,5 @@
-//! Mistakes that are planted in the server, to see that each check would see one. The
-//! checks are those of the tests that are named here, down to their words.
+//! Mutants of the server, and fail points that change timeouts. Each must be detected by a check
+//! of the other tests, with the expected message.
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,7 +10,7 @@ use crate::load::LoadFixture;
 use crate::server::Server;
 use crate::{database, mail, overload, panics};
 
-/// Declares a test for each mistake: what is checked fails on it, in these words.
+/// Declares a test per mutant: the check must fail with this message.
 macro_rules! mutants {
     ($($(#[doc = $doc:literal])+ $test:ident: $plant:literal, $check:path, $words:literal;)+) => {
         $($(#[doc = $doc])+
@@ -22,49 +22,49 @@ macro_rules! mutants {
 }
 
 async fn assert_detected(check: impl Future<Output = ()>, words: &str) {
-    let panic = AssertUnwindSafe(check).catch_unwind().await.expect_err("nobody has seen it");
+    let panic = AssertUnwindSafe(check).catch_unwind().await.expect_err("not detected");
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
     assert!(said.contains(words), "{said}");
 }
 
 mutants! {
-    /// Whoever waits for the database waits for as long as it likes.
+    /// Calls to the database have no deadline.
     a_missing_deadline_is_detected: "deadline.timeout=return(60)", database::check_frozen, "/readyz took";
-    /// The probe looks at nothing.
-    a_readiness_check_that_always_passes_is_detected: "readiness.always_ok=return", database::check_frozen, "stays green";
-    /// What the database refused is said to have been done.
+    /// The readiness check always succeeds.
+    a_readiness_check_that_always_passes_is_detected: "readiness.always_ok=return", database::check_frozen, "/readyz still succeeds";
+    /// The server acknowledges what the database rejected.
     a_missing_acknowledged_row_is_detected: "ledger.ack_before_commit=return", database::check_read_only, "lost: ";
-    /// A dead connection is not replaced by another.
+    /// A closed pooled connection is not replaced.
     a_missing_retry_is_detected: "store.no_retry=return", database::check_restart, "after a restart";
-    /// What is asked together fails together.
+    /// A failed lookup fails for all callers of its batch.
     a_lookup_failure_that_affects_others_is_detected: "lookup.no_split=return", panics::check_lookup_panic,
         "fails more than its own call";
-    /// A mail that comes twice is another one each time.
+    /// A mail gets a new Message-ID for each attempt.
     a_changed_message_id_is_detected: "delivery.new_message_id=return", mail::check_redelivery, "got two mails";
-    /// What the relay puts off is forgotten.
-    a_lost_mail_is_detected: "delivery.transient_error_as_sent=return", mail::check_redelivery, "each has its mail";
-    /// A connection is kept whatever becomes of its requests.
+    /// A mail that the SMTP server deferred is recorded as sent.
+    a_lost_mail_is_detected: "delivery.transient_error_as_sent=return", mail::check_redelivery, "every request has its mail";
+    /// An idle connection is never closed.
     a_connection_that_is_never_closed_is_detected: "connection.idle_timeout=return(600)",
-        overload::check_idle_connection, "it is kept";
-    /// A token is used up, and no permission stands.
+        overload::check_idle_connection, "the connection stays open";
+    /// The request is closed without an active permission.
     a_half_applied_command_is_detected: "requests.half_written=return", check_consistency, "lost: ";
-    /// The trail tells of each deed twice.
-    a_duplicate_audit_entry_is_detected: "batch.duplicate_audit_entry=return", check_consistency, "trail does not say once";
-    /// A request without its mail.
+    /// Every audit entry is written twice.
+    a_duplicate_audit_entry_is_detected: "batch.duplicate_audit_entry=return", check_consistency, "without exactly one audit entry";
+    /// A request has no mail.
     a_missing_mail_is_detected: "outbox.skip_insert=return", check_consistency, "requests without their one mail";
-    /// The totals of one side are forgotten.
+    /// The counters of one party are not updated.
     a_missing_counter_update_is_detected: "user_counters.one_sided=return", check_consistency, "the counters of some users";
 }
 
-/// Nothing at all goes wrong but what is planted.
+/// Runs clients without faults and compares their responses with the database.
 async fn check_consistency(failpoints: &str) {
     let scene = LoadFixture::new(TestApp::without_server(Backend::Sqlite), 200);
     let server = Server::start(&scene.app.database_url, &[("FAILPOINTS", failpoints)]);
     let load = scene.start_load(&server);
     scene.wait_until_recovered(&server).await;
     let mut calls = load.stop().await;
-    // A machine that is busy may not have come so far as to redeem.
+    // On a busy machine, no request may have been redeemed yet.
     while !calls.iter().any(|call| call.is_redeemed()) {
         let load = scene.start_load(&server);
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;

@@ -1,4 +1,4 @@
-//! More than can be done, and clients that take their time: whoever behaves is served.
+//! Overload and slow clients: the server keeps serving well-behaved clients.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,11 @@ use crate::load::{LoadFixture, MAX_RESPONSE_TIME};
 use crate::server::Server;
 use crate::short_or_long;
 
-/// How long a connection is kept over which nothing comes to its end, and then some.
+/// The server's idle timeout plus a margin.
 const IDLE_TIMEOUT_LIMIT: Duration = Duration::from_secs(30);
 
-/// Makes room for so many connections; how many there is room for.
+/// Raises the limit of open files for this number of connections. Returns the number that is
+/// possible.
 fn raise_fd_limit(connections: u64) -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
@@ -26,7 +27,7 @@ fn raise_fd_limit(connections: u64) -> u64 {
     room.min(connections)
 }
 
-/// That somebody who behaves is served; how long it takes, at the worst of some times.
+/// Asserts that a well-behaved client is served. Returns the longest of several response times.
 async fn assert_served(scene: &LoadFixture, server: &Server) -> Duration {
     let mut worst = Duration::ZERO;
     for _ in 0..5 {
@@ -39,7 +40,8 @@ async fn assert_served(scene: &LoadFixture, server: &Server) -> Duration {
     worst
 }
 
-/// A way to hold a connection for ever: what is sent at first, then again and again.
+/// Ways to keep a connection open without finishing: the first bytes, and the bytes that are
+/// repeated.
 const SLOW_CLIENTS: [(&str, &str, &str); 5] = [
     ("headers that never end", "GET /healthz HTTP/1.1\r\nHost: x\r\n", "X-Y: z\r\n"),
     (
@@ -101,7 +103,7 @@ async fn slow_clients_are_disconnected_and_others_served() {
     eprintln!(
         "{clients} slow clients: a call took {worst:?} at the worst, and {before} kB became {during} kB"
     );
-    // What each has sent so far is kept, and room for more.
+    // Each connection's buffer is kept.
     assert!(during < before * 2 + 32 * clients as u64, "{before} kB became {during} kB");
 }
 
@@ -110,7 +112,7 @@ async fn an_idle_keep_alive_connection_is_closed() {
     check_idle_connection("").await;
 }
 
-/// The same, with mistakes planted.
+/// The check of the test above, for a server with these fail points.
 pub async fn check_idle_connection(failpoints: &str) {
     let app = TestApp::without_server(Backend::Sqlite);
     let server = Server::start(&app.database_url, &[("FAILPOINTS", failpoints)]);
@@ -119,7 +121,7 @@ pub async fn check_idle_connection(failpoints: &str) {
     let mut taken = send(&mut stream, first).await;
     let begun = Instant::now();
     while taken && read_until_closed(&mut stream, Duration::from_millis(500)).await.is_none() {
-        assert!(begun.elapsed() < IDLE_TIMEOUT_LIMIT, "it is kept");
+        assert!(begun.elapsed() < IDLE_TIMEOUT_LIMIT, "the connection stays open");
         taken = send(&mut stream, then).await;
     }
 }
@@ -131,9 +133,9 @@ async fn a_slow_body_gets_a_timeout_response() {
     let begin = SLOW_CLIENTS[1].1;
     let mut stream = connect(&server.url).await.unwrap();
     assert!(send(&mut stream, begin).await);
-    let said = read_until_closed(&mut stream, IDLE_TIMEOUT_LIMIT).await.expect("it is hung up on");
+    let said = read_until_closed(&mut stream, IDLE_TIMEOUT_LIMIT).await.expect("the connection is closed");
     assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
-    // One that is merely slow is read.
+    // A slow but complete request is read.
     let mut stream = connect(&server.url).await.unwrap();
     let body = "token=csr_of_nobody&decision=approve&once=01a200dc&x=y";
     let head = begin.replace("60000", &body.len().to_string());
@@ -142,10 +144,10 @@ async fn a_slow_body_gets_a_timeout_response() {
         tokio::time::sleep(Duration::from_millis(600)).await;
         assert!(send(&mut stream, piece).await);
     }
-    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 403 "), "it is no form of ours");
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 403 "), "the form is rejected");
 }
 
-/// Each check wants 19 MiB, whose allocator would keep them for each thread that had some.
+/// Each password hash needs 19 MiB. The allocator must not keep them for every thread.
 #[tokio::test]
 async fn password_checks_use_the_memory_of_two() {
     let app = TestApp::without_server(Backend::Sqlite);
@@ -181,10 +183,11 @@ async fn ten_thousand_idle_connections_use_little_memory_and_block_nobody() {
     let begun = Instant::now();
     let mut idle: Vec<TcpStream> = Vec::new();
     while idle.len() < many {
-        // Fewer than the kernel queues: whom it drops believes to be connected for minutes.
+        // Fewer than the kernel's queue holds: connections beyond it appear open to the client for
+        // minutes.
         let more = (0..(many - idle.len()).min(100)).map(|_| connect(&server.url));
         idle.extend(futures_util::future::join_all(more).await.into_iter().map(Result::unwrap));
-        // Whoever is answered came after them in the queue.
+        // This response comes after all queued connections were accepted.
         assert_eq!(scene.health_check(&server, "/healthz").await.0, Some(200));
     }
     let connected = begun.elapsed();
@@ -194,14 +197,14 @@ async fn ten_thousand_idle_connections_use_little_memory_and_block_nobody() {
         "{many} connected within {connected:?}; a call took {worst:?} at the worst, and {before} kB became {during} kB"
     );
     assert!(during < before + 20 * many as u64, "{before} kB became {during} kB");
-    // They are hung up on by and by.
+    // The server closes the connections gradually.
     for stream in &mut idle {
         assert!(
             read_until_closed(stream, IDLE_TIMEOUT_LIMIT).await.is_some(),
-            "one that says nothing is kept"
+            "an idle connection stays open"
         );
     }
-    // And so are others after them: nothing is kept of those before.
+    // Later connections need no additional memory: that of closed ones is reused.
     let after = server.resident_kilobytes();
     for _ in 0..short_or_long(1, 10) {
         let more = (0..many.min(2_000)).map(|_| connect(&server.url));
@@ -217,7 +220,7 @@ async fn ten_thousand_idle_connections_use_little_memory_and_block_nobody() {
     );
 }
 
-/// Ten times as many as can be served at a time, who come back at once.
+/// Ten times as many clients as can be served concurrently, without pauses.
 #[tokio::test]
 async fn ten_fold_overload_is_rejected_in_time_and_the_rest_served() {
     const OVERLOAD_CONNECTIONS: usize = 960;
@@ -248,9 +251,9 @@ async fn ten_fold_overload_is_rejected_in_time_and_the_rest_served() {
         p(99),
         p(100)
     );
-    assert!(done + refused == calls.len(), "each was answered");
+    assert!(done + refused == calls.len(), "every request was answered");
     assert!(redeemed > 0);
-    // The generator is on the same machine, has as much to do, and counts its own queue.
+    // The client runs on the same machine, and its times include its own queue.
     assert!(p(99) < 4 * MAX_RESPONSE_TIME, "{:?}", p(99));
     let (first, last) = (resident[resident.len() / 2], resident[resident.len() - 1]);
     assert!(last < first + 30_000, "{resident:?} kB");

@@ -1,5 +1,5 @@
-//! Panics, a thousand of each kind: the call that has one fails, whoever comes after
-//! finds everything as it was; or the process ends, and says why.
+//! A thousand panics of each kind: only the call that panics fails, and later calls are not
+//! affected. If an actor panics, the process exits and reports why.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use crate::load::{MAX_RESPONSE_TIME, assert_consistent};
 use crate::server::Server;
 use crate::short_or_long;
 
-/// Panics of a kind.
+/// The number of panics per kind.
 const PANICS_PER_KIND: usize = 1_000;
-/// Calls at a time: more than there are threads or places that a panic could take away.
+/// The number of concurrent calls: more than the threads or permits that panics could leak.
 const CONCURRENT_CALLS: usize = 16;
-/// How soon a process ends whose actor is dead: it may have to tidy up.
+/// The maximum time until the process exits after an actor has panicked, including cleanup.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 struct PanicFixture {
@@ -41,7 +41,7 @@ impl PanicFixture {
         self.client.request(method, format!("{}{path}", self.server.url))
     }
 
-    /// Status and body of each of so many of the same calls, in no order.
+    /// The status and body of this number of equal calls, in no order.
     async fn call_repeatedly(
         &self,
         times: usize,
@@ -51,7 +51,7 @@ impl PanicFixture {
             let call = call(nth);
             async move {
                 let begun = Instant::now();
-                let answer = call.send().await.expect("an answer, whatever it is");
+                let answer = call.send().await.expect("a response with any status");
                 let status = answer.status().as_u16();
                 let body = answer.text().await.unwrap();
                 assert!(begun.elapsed() < MAX_RESPONSE_TIME, "{status} after {:?}", begun.elapsed());
@@ -61,8 +61,8 @@ impl PanicFixture {
         stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(CONCURRENT_CALLS).collect().await
     }
 
-    /// Calls until nobody fails any more; how many did, and that none of them was told
-    /// anything else than this.
+    /// Repeats a call until it succeeds. Returns how often it failed, and asserts that each
+    /// failure has this status.
     async fn call_until_recovered(&self, failure: u16, call: impl Fn(usize) -> RequestBuilder) -> usize {
         let mut failed = 0;
         loop {
@@ -79,7 +79,7 @@ impl PanicFixture {
         }
     }
 
-    /// As much as ever can be done at a time.
+    /// Asserts that the server still reaches its full concurrency.
     async fn assert_full_capacity(&self) {
         assert!(self.server.is_alive());
         let requests: Vec<_> = (0..200)
@@ -139,7 +139,7 @@ async fn a_lookup_panic_fails_one_lookup_and_releases_its_permits() {
     check_lookup_panic("").await;
 }
 
-/// The same, with mistakes planted.
+/// The check of the test above, for a server with these fail points.
 pub async fn check_lookup_panic(failpoints: &str) {
     let scene = PanicFixture::new(&format!("lookup.panic={PANICS_PER_KIND}*panic;{failpoints}"));
     let request = scene.app.create_request(&scene.ada, &scene.grace, &scene.app.bundle("Sleep", 6));
@@ -153,7 +153,7 @@ pub async fn check_lookup_panic(failpoints: &str) {
 async fn a_store_thread_panic_releases_its_permit() {
     let scene = PanicFixture::new(&format!("async_store.panic={PANICS_PER_KIND}*panic"));
     let account = |_| scene.request(Method::GET, "/api/account/").bearer_auth(&scene.ada.key);
-    // The mailer's rounds are read by such threads too.
+    // The same threads execute the outbox syncs.
     assert!(scene.call_until_recovered(503, account).await > PANICS_PER_KIND / 2);
     scene.assert_full_capacity().await;
 }
@@ -169,14 +169,14 @@ async fn a_delivery_panic_is_retried_after_the_lease_expires() {
     let begun = Instant::now();
     while scene.app.count(unsent) > 0 {
         assert!(begun.elapsed() < Duration::from_secs(60), "{} are not sent", scene.app.count(unsent));
-        // A minute goes by.
+        // As a minute later.
         scene.app.execute_raw("UPDATE outbox SET due_at = due_at - 60000000 WHERE result IS NULL");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     scene.assert_full_capacity().await;
 }
 
-/// Whoever watches processes starts another one; this one must not linger as half of one.
+/// The process must exit completely, so that a supervisor starts it again.
 #[tokio::test]
 async fn an_actor_panic_ends_the_process_and_is_logged() {
     for (faults, actor) in [
@@ -189,14 +189,15 @@ async fn an_actor_panic_ends_the_process_and_is_logged() {
             json!({ "user_allowed": scene.ada.id(), "user_target": scene.grace.id(), "bundle": bundle });
         let ask = scene.request(Method::POST, "/api/bundle_permission_request/");
         let asked = tokio::spawn(ask.bearer_auth(&scene.ada.key).json(&body).send());
-        let (status, took) = scene.server.wait_for_exit(Duration::from_secs(20)).await.expect("it ends");
+        let (status, took) =
+            scene.server.wait_for_exit(Duration::from_secs(20)).await.expect("the server exits");
         eprintln!("{actor}: ended after {took:?}");
         assert_eq!(status.code(), Some(1));
         assert!(took < EXIT_TIMEOUT, "{took:?}");
-        // The log is read by a thread of its own.
+        // Another thread reads the log.
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(scene.server.log_lines_with(actor).len(), 1, "{:?}", scene.server.log_lines_with(""));
-        // The caller was told, or hung up on; not left hanging.
+        // The caller got a response or a closed connection. It does not wait.
         let _ = asked.await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The real program as a process that a test watches, and ends.
+//! The real program as a process that a test controls.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
@@ -6,24 +6,24 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::cleanup::{ChildProcess, ScratchDirectory};
-use crate::helpers::SECRET;
+use crate::helpers::{SECRET, server_program};
 
-/// A server, killed when dropped.
+/// A server process. It is killed when it is dropped.
 pub struct Server {
     process: ChildProcess,
-    /// Where it listens, e.g. `http://127.0.0.1:40123`.
+    /// The address, e.g. `http://127.0.0.1:40123`.
     pub url: String,
     log: Arc<Mutex<Vec<String>>>,
     _directory: ScratchDirectory,
 }
 
 impl Server {
-    /// Starts one on this database, with more in its environment.
+    /// Starts a server on this database with additional environment variables.
     pub fn start(database_url: &str, environment: &[(&str, &str)]) -> Self {
         clean_up_on_interrupt();
         let directory = ScratchDirectory::new();
         let process = ChildProcess::start(
-            Command::new(env!("CARGO_BIN_EXE_countersign"))
+            Command::new(server_program(environment.iter().copied()))
                 .arg("serve")
                 .current_dir(directory.path())
                 .env_clear()
@@ -41,18 +41,21 @@ impl Server {
         let mut lines = BufReader::new(process.with_child(|child| child.stderr.take()).unwrap()).lines();
         let log = Arc::<Mutex<Vec<String>>>::default();
         let url = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("it ended: {:?}", log.lock().unwrap())).unwrap();
+            let line = lines
+                .next()
+                .unwrap_or_else(|| panic!("the server exited: {:?}", log.lock().unwrap()))
+                .unwrap();
             if let Some((_, address)) = line.split_once("address=") {
                 break format!("http://{}", address.trim());
             }
             log.lock().unwrap().push(line);
         };
-        // What it logs from here on has to go somewhere, or it would block.
+        // The log must be read, or the server would block on writing it.
         let heard = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let mut heard = heard.lock().unwrap();
-                // Of thousands that say the same the first will do.
+                // A limit, because a fault can log the same line thousands of times.
                 if heard.len() < 2_000 {
                     heard.push(line);
                 }
@@ -61,19 +64,18 @@ impl Server {
         Self { process, url, log, _directory: directory }
     }
 
-    /// The kilobytes of it that are in memory.
+    /// The resident memory in kilobytes.
     pub fn resident_kilobytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Whether it still runs.
     pub fn is_alive(&self) -> bool {
         !self.process.has_ended()
     }
 
-    /// Kills it, wherever it is.
+    /// Kills the process.
     pub fn kill(&self) {
         self.process.with_child(|child| {
             child.kill().unwrap();
@@ -81,7 +83,8 @@ impl Server {
         });
     }
 
-    /// How it ends by itself, and how long that takes from now; `None` when it does not.
+    /// Waits until the process exits. Returns the status and how long it took, or `None` after the
+    /// timeout.
     pub async fn wait_for_exit(&self, timeout: Duration) -> Option<(ExitStatus, Duration)> {
         let begun = Instant::now();
         while begun.elapsed() < timeout {
@@ -93,14 +96,14 @@ impl Server {
         None
     }
 
-    /// What it has logged that has this in it.
+    /// The log lines that contain this text.
     pub fn log_lines_with(&self, words: &str) -> Vec<String> {
         let complaints = self.log.lock().unwrap();
         complaints.iter().filter(|line| line.contains(words)).cloned().collect()
     }
 }
 
-/// A test that failed shows what the server had to say.
+/// Prints the last log lines if the test failed.
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -109,7 +112,7 @@ impl Drop for Server {
     }
 }
 
-/// So that no server, cluster or disk outlives tests that are interrupted.
+/// Makes interrupted tests stop their servers and clusters, and unmount their file systems.
 pub fn clean_up_on_interrupt() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(crate::cleanup::clean_up_on_interrupt);

@@ -1,4 +1,4 @@
-//! A mail relay that does what it is told, by whom a mail is for.
+//! An SMTP server whose behaviour depends on the recipient.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -8,40 +8,39 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What becomes of a mail.
+/// The behaviour for a mail.
 #[derive(Clone, Copy, Debug)]
 pub enum SmtpBehaviour {
-    /// It is taken.
+    /// Accepts the mail.
     Accept,
-    /// Its recipient is answered with this.
+    /// Answers RCPT TO with this reply.
     Reply(&'static str),
-    /// Nothing more is said, for as long as the relay is there.
+    /// Stops responding.
     Stall,
-    /// It is taken, at so long a time for each byte that is answered.
+    /// Accepts the mail, with this delay per byte of every reply.
     Trickle(Duration),
-    /// It is taken, and hung up on before that is said.
+    /// Accepts the mail and closes the connection without a reply.
     DropAfterData,
 }
 
-/// A mail that was taken.
+/// An accepted mail.
 #[derive(Clone, Debug)]
 pub struct ReceivedMail {
-    /// For whom.
+    /// The recipient.
     pub to: String,
-    /// Its Message-ID.
     pub message_id: String,
-    /// The link in it.
+    /// The link in the text.
     pub link: String,
 }
 
-/// A relay; gone when this is dropped.
+/// An SMTP server. It stops when it is dropped.
 pub struct FakeSmtpServer {
     address: SocketAddr,
     down: Arc<AtomicBool>,
     state: Arc<SmtpServerState>,
 }
 
-/// A mood, by recipient and how often they were named before.
+/// The behaviour for a recipient and the number of previous attempts.
 type BehaviourFn = dyn Fn(&str, usize) -> SmtpBehaviour + Send + Sync;
 
 struct SmtpServerState {
@@ -52,7 +51,7 @@ struct SmtpServerState {
 }
 
 impl FakeSmtpServer {
-    /// A relay of this mood towards a recipient who was named so often before.
+    /// Starts a server. `behaviour` gets the recipient and the number of previous attempts.
     pub fn start(behaviour: impl Fn(&str, usize) -> SmtpBehaviour + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -69,7 +68,7 @@ impl FakeSmtpServer {
                 if state.stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                // Hung up on at once: as good as refused.
+                // Closing immediately has the same effect as refusing the connection.
                 if !away.load(Ordering::Relaxed) {
                     let state = Arc::clone(&state);
                     thread::spawn(move || drop(state.handle_connection(stream)));
@@ -79,27 +78,27 @@ impl FakeSmtpServer {
         smtp_server
     }
 
-    /// What `SMTP_URL` is to be.
+    /// The value of `SMTP_URL`.
     pub fn url(&self) -> String {
         format!("smtp://{}", self.address)
     }
 
-    /// Takes no connections, or takes them again.
+    /// Refuses connections, or accepts them again.
     pub fn set_down(&self, away: bool) {
         self.down.store(away, Ordering::Relaxed);
     }
 
-    /// What it has taken, in the order in which it did.
+    /// The accepted mails in order.
     pub fn mails(&self) -> Vec<ReceivedMail> {
         self.state.mails.lock().unwrap().clone()
     }
 
-    /// Whose mails it has taken.
+    /// The recipients of the accepted mails.
     pub fn recipients(&self) -> BTreeSet<String> {
         self.mails().into_iter().map(|mail| mail.to).collect()
     }
 
-    /// How often somebody was named.
+    /// How often a recipient was named.
     pub fn rcpt_count(&self, recipient: &str) -> usize {
         self.state.rcpt_counts.lock().unwrap().get(recipient).copied().unwrap_or_default()
     }
@@ -108,7 +107,7 @@ impl FakeSmtpServer {
 impl Drop for FakeSmtpServer {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::Relaxed);
-        // It waits for somebody to come.
+        // Wakes the listening thread so that it ends.
         let _ = TcpStream::connect(self.address);
     }
 }

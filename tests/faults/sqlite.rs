@@ -1,5 +1,5 @@
-//! SQLite on a disk without room, killed while it writes, and beside another process
-//! that has the database.
+//! SQLite with a full disk, killed during writes, and with another process that locks the
+//! database.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ fn on_disk(directory: &Path) -> TestApp {
 
 fn assert_whole(directory: &Path) {
     let database = Connection::open(directory.join("countersign.db")).unwrap();
-    let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(verdict, "ok");
+    let result: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(result, "ok");
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_full_disk_rejects_writes_and_loses_nothing() {
     assert!(took < MAX_RECOVERY_TIME, "{took:?}");
     let calls = load.stop().await;
     assert_all_responded(&calls);
-    assert!(calls.iter().any(|call| call.status == Some(503)), "somebody was refused");
+    assert!(calls.iter().any(|call| call.status == Some(503)), "some writes were rejected");
     scene.assert_matches_database(&calls);
     assert_whole(disk.path());
 }
@@ -55,11 +55,11 @@ async fn a_server_killed_during_writes_leaves_atomic_results() {
     let mut calls = Vec::new();
     let count = |calls: &[Call], status| calls.iter().filter(|call| call.status == status).count();
     let often = short_or_long(6, 200);
-    // A machine that is busy may want to be asked oftener to have done anything.
+    // Additional rounds, because a busy machine may have done nothing yet.
     for round in 0..often * 10 {
         let server = Server::start(&url(directory.path()), &[]);
         let load = scene.start_load_with(&server, 16, Duration::ZERO);
-        // Another moment each time.
+        // A different moment in each round.
         tokio::time::sleep(Duration::from_millis(150 + round * 37 % 200)).await;
         server.kill();
         calls.extend(load.stop().await);
@@ -90,7 +90,7 @@ async fn a_write_lock_of_another_process_delays_only_writers() {
     assert!(took < MAX_RECOVERY_TIME, "{took:?}");
     let calls = load.stop().await;
     assert_all_responded(&calls);
-    assert!(calls.iter().any(|call| call.status == Some(503)), "somebody was refused");
+    assert!(calls.iter().any(|call| call.status == Some(503)), "some writes were rejected");
     scene.assert_matches_database(&calls);
 }
 

@@ -1,10 +1,9 @@
-//! The protocol by which a token is redeemed once or not at all, as a model: every
-//! order in which clients, replicas, crashes and lost answers can meet, at small size,
-//! gone through to the end (stateright). A model that finds nothing may be blind, so
-//! each mistake that the protocol avoids is made in turn, and has to be found.
+//! A model of the protocol that redeems a token at most once. stateright explores all
+//! interleavings of clients, replicas, crashes and lost responses, for small numbers of each. The
+//! model is also checked with each mistake that the protocol avoids, which it must detect.
 //!
-//! `COUNTERSIGN_CHAOS=long` goes through larger ones, for minutes.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+//! With `COUNTERSIGN_CHAOS=long`, it explores larger models for minutes.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod protocol;
 
@@ -15,7 +14,8 @@ use ClientRequest::{Decline, Redeem, RedeemWithKey, Replace, Withdraw};
 use protocol::{ClientRequest, Mutation, Protocol};
 use stateright::{Checker, HasDiscoveries, Model};
 
-/// Goes through all of it; nothing may be wrong, and something right must happen.
+/// Explores the whole model: no safety property may be violated, and each reachability property
+/// must hold.
 fn assert_holds(name: &str, protocol: Protocol) {
     let started = Instant::now();
     let checker = protocol.checker().threads(2).spawn_bfs().join();
@@ -29,7 +29,7 @@ fn assert_holds(name: &str, protocol: Protocol) {
     checker.assert_properties();
 }
 
-/// Makes the mistake; this property must be seen to break.
+/// Explores the model with a mistake, which must violate this property.
 fn assert_mutation_detected(protocol: Protocol, mistake: Mutation, property: &'static str) {
     let checker = Protocol { mutation: Some(mistake), ..protocol }
         .checker()
@@ -51,7 +51,7 @@ const REQUESTS: [ClientRequest; 5] = [Redeem, RedeemWithKey, Decline, Withdraw, 
 fn any_two_clients_on_two_replicas_with_a_crash_a_lost_response_and_short_deadlines() {
     for (nth, one) in REQUESTS.into_iter().enumerate() {
         for other in REQUESTS.into_iter().skip(nth) {
-            // That somebody redeems is wanted of those who wish to.
+            // Only clients that redeem can reach a redemption.
             if matches!(one, Redeem | RedeemWithKey) {
                 let losses = if is_long_form() { 2 } else { 1 };
                 let pair = Protocol::new(2, &[one, other]);
@@ -88,36 +88,28 @@ fn three_clients_on_three_replicas_with_every_fault() {
 #[test]
 fn every_mutation_is_detected() {
     let race = Protocol::new(2, &[Redeem, Redeem]);
-    assert_mutation_detected(race.clone(), Mutation::NoRecheck, "a token makes one permission at most");
-    assert_mutation_detected(
-        race.clone(),
-        Mutation::SeparateGrant,
-        "a used token and its permission are there together",
-    );
+    assert_mutation_detected(race.clone(), Mutation::NoRecheck, "a token creates at most one permission");
+    assert_mutation_detected(race.clone(), Mutation::SeparateGrant, "a used token has its permission");
 
     let end = Protocol::new(2, &[Redeem, Withdraw]);
-    assert_mutation_detected(end.clone(), Mutation::NoLock, "what was acknowledged is so");
+    assert_mutation_detected(end.clone(), Mutation::NoLock, "acknowledged operations are executed");
 
     let crash = Protocol { max_crashes: 1, ..race.clone() };
-    assert_mutation_detected(crash, Mutation::EarlyResponse, "what was acknowledged is so");
+    assert_mutation_detected(crash, Mutation::EarlyResponse, "acknowledged operations are executed");
 
     let lost = Protocol { max_lost_responses: 1, ..race.clone() };
-    assert_mutation_detected(lost.clone(), Mutation::RetryAfterUnknown, "who is refused has done nothing");
-    assert_mutation_detected(lost.clone(), Mutation::ReadBackByRow, "one wins");
-    assert_mutation_detected(lost.clone(), Mutation::NoFence, "who is refused has done nothing");
+    assert_mutation_detected(
+        lost.clone(),
+        Mutation::RetryAfterUnknown,
+        "rejected operations are not executed",
+    );
+    assert_mutation_detected(lost.clone(), Mutation::ReadBackByRow, "exactly one wins");
+    assert_mutation_detected(lost.clone(), Mutation::NoFence, "rejected operations are not executed");
 
     let hurried = Protocol { short_deadlines: true, ..lost };
-    assert_mutation_detected(
-        hurried.clone(),
-        Mutation::NoFence,
-        "of what is said not to have been done nothing is",
-    );
-    assert_mutation_detected(
-        hurried,
-        Mutation::EarlyNotExecuted,
-        "of what is said not to have been done nothing is",
-    );
+    assert_mutation_detected(hurried.clone(), Mutation::NoFence, "unexecuted operations have no effect");
+    assert_mutation_detected(hurried, Mutation::EarlyNotExecuted, "unexecuted operations have no effect");
 
     let twice = Protocol::new(2, &[RedeemWithKey]);
-    assert_mutation_detected(twice, Mutation::KeyNotStored, "the same key has the same answer");
+    assert_mutation_detected(twice, Mutation::KeyNotStored, "the same key gets the same response");
 }

@@ -1,14 +1,13 @@
-//! The protocol: what replicas, clients and the database do, one step at a time.
+//! The steps of replicas, clients and the database.
 //!
-//! The decisions are the domain's own (`PermissionRequest`), the queue is the
-//! registry's own (`Queue`). What lies between them and the disk is told here as
-//! `store::ledger` does it. A batch that redeems or declines by token reads without
-//! locks, and sends one statement that holds only if nothing has changed; any other
-//! locks the row first. When an answer is lost, it is asked whether the entry of the
-//! trail is there that the deed was to leave.
+//! Decisions use the domain's `PermissionRequest`, queues use the registry's `Queue`. The steps
+//! between them and the disk model `store::ledger`. A batch that redeems or declines by token
+//! reads without locks, and sends one statement that succeeds only if nothing has changed. Any
+//! other batch locks the row first. If a response is lost, the replica looks up the audit entry of
+//! the transaction.
 //!
-//! A statement that was sent is the database's. It may be done, or come to nothing,
-//! long after whoever sent it has gone.
+//! A statement that was sent can be executed or dropped by the database long after its sender has
+//! stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -31,56 +30,56 @@ const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
 const TARGET: UserId = UserId(1);
 const GRANTEE: UserId = UserId(2);
 const TERMS: Terms = Terms { target: TARGET, grantee: GRANTEE, bundle: BundleId(1) };
-/// How often a batch is tried, as the ledger has it.
+/// The maximum number of attempts per batch, as in the ledger.
 const MAX_ATTEMPTS: usize = 3;
-/// The queues' measure, with a second for a unit of time.
+/// The limits of the queues. A unit of time is a second.
 const QUEUE_LIMITS: QueueLimits = QueueLimits {
     max_batch_size: 2,
     max_queue_time: Duration::from_secs(1),
     min_time_left: Duration::ZERO,
     max_wait: Duration::from_secs(2),
 };
-/// After so many units of time everybody has been told.
+/// The time at which all clients have a response.
 const END_TIME: u64 = 2;
 
-/// What a client wants of the one request that there is.
+/// What a client requests for the single permission request of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientRequest {
-    /// To redeem it, by its token.
+    /// Redeem it by its token.
     Redeem,
-    /// To redeem it, under a key of the client's own, and if need be again.
+    /// Redeem it with an idempotency key, and repeat that.
     RedeemWithKey,
-    /// To decline it, by its token.
+    /// Decline it by its token.
     Decline,
-    /// To withdraw it, by its number.
+    /// Withdraw it by its id.
     Withdraw,
-    /// To put a newer one in its place.
+    /// Replace it by a newer request.
     Replace,
 }
 
-/// What a client is told.
+/// The response to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Response {
-    /// The permission stands.
+    /// The permission is active.
     Granted,
-    /// The request has ended as was wanted.
+    /// The request is closed as requested.
     Closed,
-    /// There is no such request (any more).
+    /// The request does not exist or is closed.
     NotPending,
     /// Nothing was done.
     NotExecuted,
-    /// The outcome is unknown, or the connection broke.
+    /// The outcome is unknown, or the connection was closed.
     Unknown,
 }
 
-/// One of a client's attempts.
+/// An attempt of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {
     client: usize,
     nth: usize,
 }
 
-/// What a replica has to do.
+/// The work of a replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
     attempt: Attempt,
@@ -130,65 +129,65 @@ impl QueueItem for Job {
     }
 }
 
-/// A mistake in the protocol, for the model to find.
+/// A mistake in the protocol that the model must detect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    /// The statement is done whatever has become of the row.
+    /// The statement does not check the row.
     NoRecheck,
-    /// Rows are read and written without a lock or a guard.
+    /// Rows are read and written without a lock or a check.
     NoLock,
-    /// Who waits is told before the COMMIT.
+    /// Clients get their response before the COMMIT.
     EarlyResponse,
-    /// What got no answer is taken for not done, and done again.
+    /// A statement without a response is assumed to have failed, and executed again.
     RetryAfterUnknown,
-    /// Who wants to know whether it was done looks at the row, which may be another's.
+    /// The outcome is looked up in the row, which may contain another attempt's.
     ReadBackByRow,
-    /// A statement that was not there when it was asked for may come yet.
+    /// A statement whose audit entry does not exist can still be executed later.
     NoFence,
-    /// Whoever waits too long is told that nothing was done, though it has left.
+    /// A client that waits too long gets [`Response::NotExecuted`], although the batch was sent.
     EarlyNotExecuted,
-    /// The token is used up in one transaction, the permission given in another.
+    /// The request is closed in one transaction, and the permission is granted in another.
     SeparateGrant,
-    /// The key of a redemption is not kept.
+    /// The idempotency key of a redemption is not stored.
     KeyNotStored,
 }
 
-/// An entry of the trail, by the first attempt and the try of the batch that it is of.
+/// An audit entry, identified by the first attempt of the batch and the number of the try.
 type EventId = (Attempt, usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum AuditRow {
-    /// The deed was done.
+    /// The command was executed.
     Done,
-    /// It was not, and never will be.
+    /// It was not executed, and never will be.
     Fence,
 }
 
-/// A transaction's last statement, on its way to the database or in it.
+/// The last statement of a transaction, in transit or in the database.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Statement {
     event: EventId,
-    /// Whether its transaction holds the row's lock.
+    /// Whether its transaction holds the row lock.
     locks: bool,
     closed: RequestClosure,
     attempt: Attempt,
-    /// Whether half of it is done, by mistake.
+    /// Whether half of it is executed, as a mistake.
     half_applied: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum BatchStep {
-    /// About to read, without a lock.
+    /// Will read without a lock.
     Read,
-    /// About to lock and read.
+    /// Will lock and read.
     Lock,
-    /// Waits for the answer to its last statement.
+    /// Waits for the response to its last statement.
     Sent { event: EventId, answers: Vec<Response> },
-    /// The answer is lost: about to ask what became of it.
+    /// The response was lost: will look up the outcome.
     CheckOutcome { event: EventId, locks: bool, answers: Vec<Response> },
 }
 
-/// A batch on its way.
+/// A dispatched batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct BatchThread {
     batch_id: BatchId,
@@ -212,15 +211,15 @@ impl Replica {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ModelClient {
     request: ClientRequest,
-    /// The replica whose answer it waits for.
+    /// The replica whose response the client waits for.
     waiting_for: Option<usize>,
     received: Vec<Response>,
 }
 
-/// All that is the case.
+/// The state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// How the request ended.
+    /// How the request was closed.
     closed: Option<RequestClosure>,
     audit_log: BTreeMap<EventId, AuditRow>,
     statements: Vec<Statement>,
@@ -229,45 +228,46 @@ pub struct State {
     now: u64,
     lost_responses: usize,
     crashes: usize,
-    /// For the properties alone: what took effect, and how often it was a permission.
+    /// Only for the properties: the attempts that took effect, and how many of them granted a
+    /// permission.
     effective: BTreeSet<Attempt>,
     grants: usize,
 }
 
-/// What can happen next.
+/// A possible next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelAction {
-    /// A client sends its wish to a replica.
+    /// A client sends its request to a replica.
     Send { client: usize, replica: usize },
-    /// A batch takes its next step.
+    /// A batch performs its next step.
     Run { replica: usize, thread: usize },
-    /// A batch has no time left.
+    /// A batch reaches its deadline.
     GiveUp { replica: usize, thread: usize },
-    /// The answer to a statement is lost, with its connection.
+    /// The response to a statement is lost with its connection.
     LoseResponse { replica: usize, thread: usize },
-    /// The database does what it was sent.
+    /// The database executes a statement.
     Execute(usize),
-    /// What nobody waits for any more comes to nothing.
+    /// A statement that no batch waits for is dropped.
     DropStatement(usize),
-    /// A replica is killed, and starts anew.
+    /// A replica crashes and restarts.
     Crash(usize),
-    /// Time passes.
+    /// Time advances by a unit.
     AdvanceTime,
 }
 
-/// The protocol, of this size.
+/// A protocol with these sizes.
 #[derive(Clone, Debug)]
 pub struct Protocol {
     pub replicas: usize,
     pub clients: Vec<ClientRequest>,
-    /// Answers of the database that get lost, at the most.
+    /// The maximum number of lost responses.
     pub max_lost_responses: usize,
-    /// Replicas that are killed, at the most.
+    /// The maximum number of crashes.
     pub max_crashes: usize,
-    /// Whether anybody runs out of time.
+    /// Whether deadlines can be reached.
     pub short_deadlines: bool,
     pub mutation: Option<Mutation>,
-    /// Where the queues' time begins.
+    /// The start of the queues' time.
     pub epoch: Instant,
 }
 
@@ -292,8 +292,8 @@ impl Protocol {
         self.epoch + Duration::from_secs(state.now)
     }
 
-    /// What the domain makes of a batch, on the row as it is: the answers, and how the
-    /// request ends by whose attempt, if it does.
+    /// The domain's decisions for a batch on the current row: the responses, and how the request
+    /// is closed and by which attempt, if it is.
     fn decide(
         &self,
         jobs: &[Job],
@@ -342,8 +342,8 @@ impl Protocol {
         (answers, ended.zip(after))
     }
 
-    /// Reads, decides and sends the batch's last statement; or answers, when there is
-    /// nothing to be written.
+    /// Reads, decides, and sends the last statement of the batch. Responds immediately if nothing
+    /// is to be written.
     fn plan(&self, state: &mut State, replica: usize, thread: usize, locks: bool) {
         let BatchThread { batch_id: flight, jobs, attempts: tries, .. } =
             state.replicas[replica].threads[thread].clone();
@@ -362,7 +362,7 @@ impl Protocol {
         }
     }
 
-    /// The batch is over: who waits is told.
+    /// Ends the batch and responds to its clients.
     fn complete(&self, state: &mut State, replica: usize, thread: usize, answers: &[Response]) {
         let BatchThread { batch_id: flight, .. } = state.replicas[replica].threads.remove(thread);
         let told = state.replicas[replica].queue.complete(flight);
@@ -370,7 +370,7 @@ impl Protocol {
         self.dispatch(state, replica);
     }
 
-    /// The next batch leaves, if one waits and none is in flight.
+    /// Dispatches the next batch if one is queued and none is in flight.
     fn dispatch(&self, state: &mut State, replica: usize) {
         let now = self.instant(state);
         let Replica { queue, threads } = &mut state.replicas[replica];
@@ -380,7 +380,7 @@ impl Protocol {
         }
     }
 
-    /// Whether a batch can take its next step now.
+    /// Whether a batch can perform its next step.
     fn may_run(&self, state: &State, thread: &BatchThread) -> bool {
         match &thread.step {
             BatchStep::Read => true,
@@ -388,15 +388,15 @@ impl Protocol {
                 thread.attempts < MAX_ATTEMPTS && (!state.is_locked() || self.has_mutation(Mutation::NoLock))
             }
             BatchStep::Sent { .. } => false,
-            // The entry's id is unique: whoever adds it waits for a transaction that
-            // has added it, and then adds it or does not.
+            // The id of the audit entry is unique: an insert waits for a transaction that has
+            // inserted the same id, and then fails or succeeds.
             BatchStep::CheckOutcome { event, locks, .. } => {
                 !(*locks && state.statements.iter().any(|statement| statement.event == *event))
             }
         }
     }
 
-    /// What has become of a statement whose answer was lost.
+    /// Looks up the outcome of a statement whose response was lost.
     fn check_outcome(&self, state: &mut State, replica: usize, thread: usize) {
         let asking = &mut state.replicas[replica].threads[thread];
         let BatchStep::CheckOutcome { event, locks, answers } = asking.step.clone() else { return };
@@ -416,7 +416,7 @@ impl Protocol {
         }
     }
 
-    /// The database does what it was sent, all of it or nothing.
+    /// The database executes a statement completely or not at all.
     fn execute(&self, state: &mut State, nth: usize) {
         let statement = state.statements[nth].clone();
         let waits = state.waiting_thread(statement.event);
@@ -456,7 +456,7 @@ impl Protocol {
     }
 }
 
-/// Each who still waits hears their answer.
+/// Responds to each client that still waits.
 fn respond(state: &mut State, told: Vec<Option<Attempt>>, answers: &[Response]) {
     for (attempt, answer) in told.into_iter().zip(answers) {
         if let Some(attempt) = attempt {
@@ -476,7 +476,7 @@ impl State {
         self.statements.iter().any(|statement| statement.locks)
     }
 
-    /// The batch that waits for the answer to this statement.
+    /// The batch that waits for the response to this statement.
     fn waiting_thread(&self, event: EventId) -> Option<(usize, usize)> {
         let waits = |thread: &BatchThread| matches!(&thread.step, BatchStep::Sent { event: sent, .. } if *sent == event);
         self.replicas
@@ -535,10 +535,10 @@ impl Model for Protocol {
         for (client, ModelClient { request: wish, waiting_for: at, received: heard }) in
             state.clients.iter().enumerate()
         {
-            // Who has a key repeats, whatever the first answer was.
+            // A client with an idempotency key repeats its request after any response.
             let attempts = if *wish == ClientRequest::RedeemWithKey { 2 } else { 1 };
             if at.is_none() && heard.len() < attempts {
-                // Replicas are alike: it is all one where the first wish is sent to.
+                // Replicas are interchangeable: the first request always goes to the same one.
                 let choice = if untouched { 1 } else { self.replicas };
                 actions.extend((0..choice).map(|replica| ModelAction::Send { client, replica }));
             }
@@ -656,35 +656,35 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("a token makes one permission at most", |_, state: &State| state.grants <= 1),
-            Property::always("a used token and its permission are there together", |_, state: &State| {
+            Property::always("a token creates at most one permission", |_, state: &State| state.grants <= 1),
+            Property::always("a used token has its permission", |_, state: &State| {
                 state
                     .closed
                     .as_ref()
                     .is_none_or(|closed| closed.active == (closed.outcome == RequestOutcome::Approved))
             }),
-            Property::always("what was acknowledged is so", |_, state: &State| {
+            Property::always("acknowledged operations are executed", |_, state: &State| {
                 let acknowledged = |answer| matches!(answer, Response::Granted | Response::Closed);
                 state.responses().all(|(_, wish, answer)| !acknowledged(answer) || state.is_closed_by(wish))
             }),
-            Property::always("of what is said not to have been done nothing is", |_, state: &State| {
+            Property::always("unexecuted operations have no effect", |_, state: &State| {
                 let untrue = |(attempt, _, answer)| {
                     answer == Response::NotExecuted && state.effective.contains(&attempt)
                 };
                 !state.responses().any(untrue)
             }),
-            Property::always("who is refused has done nothing", |_, state: &State| {
+            Property::always("rejected operations are not executed", |_, state: &State| {
                 let refused = |client: &ModelClient| client.received.contains(&Response::NotPending);
                 let mut clients = state.clients.iter().enumerate();
                 clients.all(|(nth, client)| {
                     !refused(client) || !state.effective.iter().any(|attempt| attempt.client == nth)
                 })
             }),
-            Property::always("one wins", |_, state: &State| {
+            Property::always("exactly one wins", |_, state: &State| {
                 let won = |client: &&ModelClient| client.received.contains(&Response::Granted);
                 state.clients.iter().filter(won).count() <= 1
             }),
-            Property::always("the same key has the same answer", |_, state: &State| {
+            Property::always("the same key gets the same response", |_, state: &State| {
                 state.clients.iter().all(|client| match client.received.as_slice() {
                     [
                         first @ (Response::Granted | Response::NotPending),
@@ -693,7 +693,7 @@ impl Model for Protocol {
                     _ => true,
                 })
             }),
-            Property::always("nobody is left waiting", |protocol: &Self, state: &State| {
+            Property::always("every client gets a response", |protocol: &Self, state: &State| {
                 let told = state.clients.iter().all(|client| client.waiting_for.is_none());
                 told || {
                     let mut actions = Vec::new();
@@ -701,7 +701,7 @@ impl Model for Protocol {
                     !actions.is_empty()
                 }
             }),
-            Property::sometimes("somebody redeems", |_, state: &State| state.has_received(Response::Granted)),
+            Property::sometimes("a client redeems", |_, state: &State| state.has_received(Response::Granted)),
         ]
     }
 }

@@ -1,10 +1,10 @@
-"""Looks for byte strings in files, whatever kind of files they are.
+"""Searches files of any type for byte strings.
 
-    find_bytes.py < QUESTION
+    find_bytes.py < INPUT
 
-The question is JSON: `needles`, each `[name, base64]`, and `files`, a list of paths.
-The answer, on stdout, is JSON: a list of `[name, path, offset]`, the first place of
-each needle in each file.
+The input is JSON: `needles`, each `[name, base64]`, and `files`, a list of paths.
+The output is JSON: a list of `[name, path, offset]`, the first occurrence of each needle in
+each file.
 """
 
 import base64

@@ -1,10 +1,10 @@
-"""A real SMTP server for the tests, so that no code of ours judges our mail.
+"""A third-party SMTP server, so that the tests do not parse mail with the project's own code.
 
     smtp_catcher.py [--starttls CERT KEY | --tls CERT KEY] [--auth]
 
-The first line on stdout is the port it took on 127.0.0.1. Each line after that
-is one mail, as JSON: `mail_from`, `rcpt_tos`, and `data` as it came over the
-wire. It ends when its stdin closes, and so can never outlive the test.
+The first line on stdout is the port on 127.0.0.1. Each further line is a mail as JSON:
+`mail_from`, `rcpt_tos` and `data`, the received bytes. The process exits when its stdin is
+closed, so that it cannot outlive the test.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class Catcher:
-    """Accepts every mail, and prints it before saying so."""
+    """Accepts every mail, and prints it before replying."""
 
     async def handle_DATA(self, _server, _connection, envelope):
         mail = {
@@ -45,7 +45,7 @@ async def serve(arguments):
     def connection():
         return SMTP(
             Catcher(),
-            # Its default asks the name server for our own name, which may take seconds.
+            # The default is looked up in DNS, which may take seconds.
             hostname="catcher.test",
             enable_SMTPUTF8=True,
             tls_context=starttls,
@@ -57,7 +57,7 @@ async def serve(arguments):
 
     server = await loop.create_server(connection, "127.0.0.1", 0, ssl=tls_context(arguments.tls))
     print(server.sockets[0].getsockname()[1], flush=True)
-    # A thread, because stdin may be what an event loop cannot watch (a file, /dev/null).
+    # In a thread, because stdin may be a file, which an event loop cannot watch.
     await asyncio.to_thread(sys.stdin.buffer.read)
 
 
@@ -67,7 +67,7 @@ def main():
     tls.add_argument("--starttls", nargs=2, metavar=("CERT", "KEY"), help="refuse mail before STARTTLS")
     tls.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="speak TLS from the first byte")
     parser.add_argument("--auth", action="store_true", help="let whoever signs in do so")
-    # Python's own handler would wait for the thread that waits for stdin.
+    # Python's handler would wait for the thread that reads stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(serve(parser.parse_args()))
 

@@ -5,14 +5,14 @@ use countersign::store::api_keys::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{CREATE, create, expect_refusal, owner, told};
+use super::{CREATE, create, expect_refusal, hub_owner, send_for_data};
 use crate::helpers::{AsUser, PASSWORD, START_MICROS};
 
 const NOW: i64 = START_MICROS / 1_000_000;
 
 on_both_databases! {
     async fn a_token_defaults_to_read_for_one_day(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let data = create(&app, &ada, json!({ "hub_id": "hub", "nid": "folder/1" })).await;
         let id = data["id"].as_str().unwrap();
         assert_eq!(id.len(), 36);
@@ -38,7 +38,7 @@ on_both_databases! {
     }
 
     async fn zero_hours_never_expires_and_a_year_is_the_maximum(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for (hours, expires) in [
             (json!(0), 0),
             (json!("0"), 0),
@@ -52,7 +52,7 @@ on_both_databases! {
     }
 
     async fn every_mask_is_returned(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for permission in [json!(1), json!(63), json!("7"), json!(null)] {
             let body = json!({ "hub_id": "hub", "nid": "n", "permission": permission });
             let told = create(&app, &ada, body).await["permission"].clone();
@@ -62,7 +62,7 @@ on_both_databases! {
     }
 
     async fn invalid_parameters_are_rejected_with_their_error_code(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         let with = |name: &str, value: Value| {
             let mut body = json!({ "hub_id": "hub", "nid": "n" });
@@ -129,7 +129,7 @@ on_both_databases! {
     }
 
     async fn parameter_errors_are_reported_in_a_fixed_order(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         let worse = json!({ "expiry_hours": -1, "permission": 0 });
         expect_refusal(app.post(CREATE).json(&worse), 401, "unauthorized").await;
@@ -152,7 +152,7 @@ on_both_databases! {
         app.grant_role("elsewhere", &app.user("grace@example.org"), Role::Owner);
         let before = app.rows();
         let ask = |hub: &str, permission: i64| {
-            told(app.post(CREATE).as_user(&ada).json(&json!({ "hub_id": hub, "nid": "n", "permission": permission })))
+            send_for_data(app.post(CREATE).as_user(&ada).json(&json!({ "hub_id": hub, "nid": "n", "permission": permission })))
         };
         let (status, unknown) = ask("unknown", 2).await;
         assert_eq!((status, unknown["error"].as_str()), (403, Some("token_creation_failed")));
@@ -167,7 +167,7 @@ on_both_databases! {
     }
 
     async fn every_kind_of_credentials_creates_a_token_and_missing_or_wrong_ones_do_not(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let body = json!({ "hub_id": "hub", "nid": "n" });
         let ask = || app.post(CREATE).json(&body);
         let api_key = |email: &str| format!("ApiKey {email}:{}", ada.key);
@@ -176,7 +176,7 @@ on_both_databases! {
             ask().basic_auth(ada.email(), Some(PASSWORD)),
             ask().header("authorization", api_key("ada@example.org")),
         ] {
-            assert_eq!(told(good).await.0, 200);
+            assert_eq!(send_for_data(good).await.0, 200);
         }
         let before = app.rows();
         for bad in [
@@ -196,7 +196,7 @@ on_both_databases! {
     }
 
     async fn an_introspection_key_cannot_create_a_token(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let key = app.key(&ada.user, Scope::Introspect);
         let before = app.rows();
         let ask = app.post(CREATE).bearer_auth(key).json(&json!({ "hub_id": "hub", "nid": "n" }));
@@ -205,9 +205,9 @@ on_both_databases! {
     }
 
     async fn get_creates_a_token_and_head_does_not(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let path = format!("{CREATE}?hub_id=hub&nid=n");
-        assert_eq!(told(app.get(&path).as_user(&ada)).await.0, 200);
+        assert_eq!(send_for_data(app.get(&path).as_user(&ada)).await.0, 200);
         let before = app.rows();
         let head = app.request(Method::HEAD, &path).as_user(&ada).send().await.unwrap();
         assert_eq!(head.status(), 405);
@@ -222,7 +222,7 @@ on_both_databases! {
     }
 
     async fn a_cross_site_request_creates_no_token_with_any_method(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         let path = format!("{CREATE}?hub_id=hub&nid=n");
         for site in ["cross-site", "same-site"] {
@@ -233,18 +233,18 @@ on_both_databases! {
         }
         assert_eq!(app.rows(), before);
         for site in ["same-origin", "none"] {
-            assert_eq!(told(app.get(&path).as_user(&ada).header("sec-fetch-site", site)).await.0, 200);
+            assert_eq!(send_for_data(app.get(&path).as_user(&ada).header("sec-fetch-site", site)).await.0, 200);
         }
     }
 
     async fn a_trailing_slash_is_accepted(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let ask = app.post(&format!("{CREATE}/")).as_user(&ada).json(&json!({ "hub_id": "hub", "nid": "n" }));
-        assert_eq!(told(ask).await.0, 200);
+        assert_eq!(send_for_data(ask).await.0, 200);
     }
 
     async fn an_unknown_method_name_returns_404(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for (name, code) in [
             ("/-/svc/mfs_api.nonsense", "unknown_method"),
             ("/-/svc/mfs_api", "unknown_method"),

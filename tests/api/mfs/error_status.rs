@@ -1,10 +1,9 @@
-//! Errors that are ours, and errors as Drumee itself tells them
-//! (`mfs.error_status = "ok"`).
+//! The two formats of errors: HTTP statuses, and Drumee's own (`mfs.error_status = "ok"`).
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{CREATE, LIST, REVOKE, owner, read_envelope, token};
+use super::{CREATE, LIST, REVOKE, create_token, hub_owner, read_envelope};
 use crate::helpers::AsUser;
 
 const STATUS_OK_CONFIG: &str = "[mfs]\nerror_status = \"ok\"\n";
@@ -18,7 +17,7 @@ async fn error_code(answer: Response) -> Value {
 
 on_both_databases! {
     async fn every_error_is_a_200_with_the_same_body_and_headers(mut app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let drumee = app.spawn_replica_with(STATUS_OK_CONFIG);
         let at = |path: &str| format!("{drumee}{path}");
         let before = app.rows();
@@ -54,9 +53,9 @@ on_both_databases! {
     }
 
     async fn an_unavailable_database_is_reported_and_nothing_is_written(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let staff = app.staff("staff@example.org");
-        let (secret, id) = token(&app, &ada, "n", 2).await;
+        let (secret, id) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let authz = || app.get("/authz?hub_id=hub&nid=n&right=read").bearer_auth(&secret).send();
         let introspect = || app.post("/oauth2/introspect").as_user(&staff).form(&[("token", &secret)]).send();
@@ -82,7 +81,7 @@ on_both_databases! {
         }
         app.execute_raw("ALTER TABLE elsewhere RENAME TO export_tokens");
         assert_eq!(app.rows(), before);
-        assert_eq!(authz().await.unwrap().status(), 204, "and it goes on by itself");
+        assert_eq!(authz().await.unwrap().status(), 204, "the server recovers without a restart");
     }
 
     async fn other_dialects_keep_their_statuses(mut app: TestApp) {

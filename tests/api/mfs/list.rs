@@ -4,13 +4,13 @@ use countersign::domain::permission::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{LIST, REVOKE, create, expect_refusal, owner, token, told};
+use super::{LIST, REVOKE, create, create_token, expect_refusal, hub_owner, send_for_data};
 use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
 
 const NOW: i64 = START_MICROS / 1_000_000;
 
 async fn list(app: &TestApp, by: &TestUser, query: &str) -> Value {
-    let (status, data) = told(app.get(&format!("{LIST}?{query}")).as_user(by)).await;
+    let (status, data) = send_for_data(app.get(&format!("{LIST}?{query}")).as_user(by)).await;
     assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
     assert_eq!(data["count"], data["tokens"].as_array().unwrap().len());
     data
@@ -22,12 +22,12 @@ fn column<'a>(data: &'a Value, name: &str) -> Vec<&'a str> {
 
 on_both_databases! {
     async fn the_list_shows_every_field_except_the_secret(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         assert_eq!(
             list(&app, &ada, "").await,
             json!({ "status": "ok", "count": 0, "tokens": [], "next_cursor": null }),
         );
-        let (secret, id) = token(&app, &ada, "n", 6).await;
+        let (secret, id) = create_token(&app, &ada, "n", 6).await;
         let data = list(&app, &ada, "").await;
         assert_eq!(data, json!({
             "status": "ok",
@@ -52,14 +52,14 @@ on_both_databases! {
     }
 
     async fn active_and_expired_tokens_of_all_hubs_are_listed_newest_first(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         app.grant_role("other", &ada, Role::Admin);
         create(&app, &ada, json!({ "hub_id": "hub", "nid": "a", "expiry_hours": 1 })).await;
         app.advance(1);
         create(&app, &ada, json!({ "hub_id": "other", "nid": "b", "expiry_hours": 0 })).await;
         app.advance(1);
-        let (secret, _) = token(&app, &ada, "c", 2).await;
-        assert_eq!(told(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        let (secret, _) = create_token(&app, &ada, "c", 2).await;
+        assert_eq!(send_for_data(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         app.advance(3_600);
         let all = list(&app, &ada, "hub_id=hub").await;
         assert_eq!(column(&all, "node_id"), ["b", "a"], "a hub_id is context, not a filter");
@@ -80,23 +80,23 @@ on_both_databases! {
     }
 
     async fn the_list_contains_only_tokens_of_the_caller(app: TestApp) {
-        let (ada, eve) = (owner(&app), app.staff("eve@example.org"));
+        let (ada, eve) = (hub_owner(&app), app.staff("eve@example.org"));
         app.grant_role("hub", &eve, Role::Owner);
-        token(&app, &ada, "n", 2).await;
+        create_token(&app, &ada, "n", 2).await;
         assert_eq!(list(&app, &eve, "").await["count"], 0);
     }
 
     async fn a_creator_without_a_role_can_still_list(app: TestApp) {
-        let ada = owner(&app);
-        token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        create_token(&app, &ada, "n", 2).await;
         app.remove_role("hub", &ada);
         assert_eq!(list(&app, &ada, "").await["count"], 1);
     }
 
     async fn the_cursor_covers_all_pages(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for nth in 0..5 {
-            token(&app, &ada, &nth.to_string(), 2).await;
+            create_token(&app, &ada, &nth.to_string(), 2).await;
             app.advance(1);
         }
         let (mut seen, mut query) = (Vec::new(), "limit=2".to_owned());
@@ -113,14 +113,14 @@ on_both_databases! {
             assert_eq!(list(&app, &ada, &format!("limit={limit}")).await["next_cursor"].is_string(), next);
         }
         let cursor = list(&app, &ada, "limit=4").await["next_cursor"].take();
-        let (_, body) = told(app.post(LIST).as_user(&ada).json(&json!({ "limit": 1, "cursor": cursor }))).await;
+        let (_, body) = send_for_data(app.post(LIST).as_user(&ada).json(&json!({ "limit": 1, "cursor": cursor }))).await;
         assert_eq!(column(&body, "node_id"), ["0"]);
         assert_eq!(body["next_cursor"], json!(null));
     }
 
     async fn an_invalid_limit_cursor_or_status_is_rejected(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         for query in [
             "limit=0", "limit=-1", "limit=1001", "limit=1.5", "limit=ten", "limit=", "limit=1e2",
             "cursor=nonsense", "cursor=7", "cursor=%00", &format!("cursor={secret}"),
@@ -138,12 +138,12 @@ on_both_databases! {
     }
 
     async fn listing_allows_head_and_cross_site_requests(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let head = app.request(Method::HEAD, LIST).as_user(&ada).send().await.unwrap();
         assert_eq!(head.status(), 200);
         assert!(head.bytes().await.unwrap().is_empty());
         let ask = app.get(LIST).as_user(&ada).header("sec-fetch-site", "cross-site");
-        assert_eq!(told(ask).await.0, 200);
+        assert_eq!(send_for_data(ask).await.0, 200);
         let put = app.put(LIST).send().await.unwrap();
         assert_eq!((put.status().as_u16(), &put.headers()["allow"]), (405, &"GET, HEAD, POST".parse().unwrap()));
     }

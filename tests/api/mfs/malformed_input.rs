@@ -1,19 +1,19 @@
-//! What nobody means well with.
+//! mfs: malformed requests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use serde_json::json;
 
-use super::{CREATE, LIST, REVOKE, expect_refusal, owner, read_envelope};
+use super::{CREATE, LIST, REVOKE, expect_refusal, hub_owner, read_envelope};
 use crate::helpers::{AsUser, TestApp};
 
 const MIB: usize = 1024 * 1024;
 
-/// The answer to these bytes.
+/// Sends these bytes and returns the response.
 fn send_raw(app: &TestApp, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
-    // Who is refused may be refused before all is said.
+    // The server may reject the request before it has read everything.
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
@@ -23,7 +23,7 @@ fn send_raw(app: &TestApp, bytes: &[u8]) -> String {
 
 on_both_databases! {
     async fn a_body_over_64_kib_is_rejected(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         for size in [64 * 1024 + 1, 10 * MIB] {
             for path in [CREATE, REVOKE, LIST] {
@@ -39,7 +39,7 @@ on_both_databases! {
     }
 
     async fn a_chunked_body_is_cut_off_at_the_limit(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         let head = format!(
             "POST {CREATE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
@@ -52,7 +52,7 @@ on_both_databases! {
     }
 
     async fn malformed_bodies_are_bad_requests(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         let deep = "[".repeat(30_000);
         let deep_object = format!("{{\"hub_id\":{}1{}}}", "{\"a\":".repeat(200), "}".repeat(200));
@@ -84,7 +84,7 @@ on_both_databases! {
     }
 
     async fn other_content_types_are_not_supported(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         let body = json!({ "hub_id": "hub", "nid": "n" }).to_string();
         for content_type in ["text/plain", "text/json", "multipart/form-data; boundary=x", "", "application/xml"] {
@@ -107,7 +107,7 @@ on_both_databases! {
     }
 
     async fn a_name_with_u_0000_is_rejected_in_every_source(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         for query in ["hub_id=hub%00&nid=n", "hub_id=hub&nid=%00", "%7B%22hub_id%22:%22hub%22,%22nid%22:%22%5Cu0000%22%7D"] {
             expect_refusal(app.get(&format!("{CREATE}?{query}")).as_user(&ada), 400, "invalid_parameter").await;

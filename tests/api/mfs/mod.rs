@@ -1,4 +1,4 @@
-//! The mfs dialect, as its clients speak it.
+//! The mfs API: its tests, and what they share.
 
 mod create;
 mod error_status;
@@ -17,12 +17,12 @@ pub const CREATE: &str = "/-/svc/mfs_api.create_token";
 pub const REVOKE: &str = "/-/svc/mfs_api.revoke";
 pub const LIST: &str = "/-/svc/mfs_api.list";
 
-/// The status and the `data` of an answer whose envelope is as it should be.
-pub async fn told(request: RequestBuilder) -> (u16, Value) {
+/// Sends a request, checks the envelope of its response, and returns the status and `data`.
+pub async fn send_for_data(request: RequestBuilder) -> (u16, Value) {
     read_envelope(request.send().await.unwrap()).await
 }
 
-/// The status and the `data` of an answer whose envelope is as it should be.
+/// Checks the envelope of a response and returns the status and `data`.
 pub async fn read_envelope(response: Response) -> (u16, Value) {
     let asked = response.url().path().trim_start_matches("/-/svc").trim_matches('/').to_owned();
     let status = response.status().as_u16();
@@ -36,36 +36,36 @@ pub async fn read_envelope(response: Response) -> (u16, Value) {
     (status, envelope["data"].take())
 }
 
-/// Asserts that a call is refused with this status and code, and says what to do.
+/// Asserts that a call is rejected with this status and error code, and that the error has a
+/// message.
 pub async fn expect_refusal(request: RequestBuilder, status: u16, code: &str) {
-    let (answered, data) = told(request).await;
+    let (answered, data) = send_for_data(request).await;
     assert_eq!((answered, data["error"].as_str()), (status, Some(code)), "{data}");
     assert_eq!(data["status"], "error");
     assert!(!data["message"].as_str().unwrap().is_empty());
     assert_eq!(data.as_object().unwrap().len(), 3);
 }
 
-/// Makes a token, by a JSON body; what is told of it.
+/// Creates a token with a JSON body and returns the `data` of the response.
 pub async fn create(app: &TestApp, creator: &TestUser, body: Value) -> Value {
-    let (status, data) = told(app.post(CREATE).as_user(creator).json(&body)).await;
+    let (status, data) = send_for_data(app.post(CREATE).as_user(creator).json(&body)).await;
     assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
     data
 }
 
-/// Makes a token for this node of `hub` with this mask; its secret and its id.
-pub async fn token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> (String, String) {
+/// Creates a token for this node of `hub` with this mask. Returns its secret and its id.
+pub async fn create_token(app: &TestApp, creator: &TestUser, nid: &str, permission: i64) -> (String, String) {
     let data = create(app, creator, json!({ "hub_id": "hub", "nid": nid, "permission": permission })).await;
     (data["token"].as_str().unwrap().to_owned(), data["id"].as_str().unwrap().to_owned())
 }
 
-/// Somebody who owns `hub`.
-pub fn owner(app: &TestApp) -> TestUser {
+/// Adds the owner of `hub`.
+pub fn hub_owner(app: &TestApp) -> TestUser {
     let owner = app.user("ada@example.org");
     app.grant_role("hub", &owner, Role::Owner);
     owner
 }
 
-/// What the tokens' rows hold.
 pub fn count_revoked(app: &TestApp) -> i64 {
     app.count("SELECT count(*) AS n FROM export_tokens WHERE revoked_at IS NOT NULL")
 }

@@ -1,38 +1,38 @@
-//! Where a call's parameters come from.
+//! mfs: the sources of a call's parameters.
 
 use countersign::domain::permission::Role;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::{CREATE, LIST, expect_refusal, owner, told};
+use super::{CREATE, LIST, expect_refusal, hub_owner, send_for_data};
 use crate::helpers::AsUser;
 
-/// An object as Drumee's SDK puts it into a query.
+/// An object in the query encoding of Drumee's SDK.
 fn encode_query_object(object: &Value) -> String {
     utf8_percent_encode(&object.to_string(), NON_ALPHANUMERIC).to_string()
 }
 
 async fn node_of(request: RequestBuilder) -> Value {
-    let (status, mut data) = told(request).await;
+    let (status, mut data) = send_for_data(request).await;
     assert_eq!(status, 200, "{data}");
     data["node_id"].take()
 }
 
 on_both_databases! {
     async fn headers_carry_parameters(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for hub in ["x-param-hub-id", "x-param-hub_id", "X-Param-Hub-Id"] {
             let ask = app.get(CREATE).as_user(&ada).header(hub, "hub").header("x-param-nid", "n");
             let (status, data) =
-                told(ask.header("x-param-expiry-hours", "0").header("x-param-permission", "6")).await;
+                send_for_data(ask.header("x-param-expiry-hours", "0").header("x-param-permission", "6")).await;
             assert_eq!(status, 200);
             assert_eq!((&data["expiry_time"], &data["permission"]), (&json!(0), &json!(6)));
         }
     }
 
     async fn header_values_carry_every_character(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let ask = |nid: &[u8]| {
             let nid = reqwest::header::HeaderValue::from_bytes(nid).unwrap();
             app.get(CREATE).as_user(&ada).header("x-param-hub-id", "hub").header("x-param-nid", nid)
@@ -47,7 +47,7 @@ on_both_databases! {
     }
 
     async fn a_query_carries_parameters_and_the_extra_ones_of_the_sdk(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for query in [
             "hub_id=hub&nid=a%20b".to_owned(),
             "hub_id=hub&nid=a+b&".to_owned(),
@@ -63,32 +63,32 @@ on_both_databases! {
     }
 
     async fn a_bare_question_mark_and_a_json_type_without_a_body_are_accepted(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for query in ["", "?", "?&", "?%7B%7D", "?%7B%7D&"] {
             for content_type in ["application/json", "text/plain", "nonsense"] {
                 let ask = app.get(&format!("{LIST}{query}")).as_user(&ada).header("content-type", content_type);
-                assert_eq!(told(ask).await.0, 200);
+                assert_eq!(send_for_data(ask).await.0, 200);
                 let ask = app.post(&format!("{LIST}{query}")).as_user(&ada).header("content-type", content_type);
-                assert_eq!(told(ask).await.0, 200);
+                assert_eq!(send_for_data(ask).await.0, 200);
             }
         }
     }
 
     async fn a_body_carries_parameters_as_json_or_as_a_form(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let body = json!({ "hub_id": "hub", "nid": "n", "service": "x", "deep": [{}] });
         assert_eq!(node_of(app.post(CREATE).as_user(&ada).json(&body)).await, "n");
         assert_eq!(node_of(app.get(CREATE).as_user(&ada).json(&body)).await, "n");
         let ask = app.post(CREATE).as_user(&ada).header("content-type", "Application/JSON; charset=utf-8");
         assert_eq!(node_of(ask.body(body.to_string())).await, "n");
         let form = [("hub_id", "hub"), ("nid", "a b&c"), ("permission", "4"), ("expiry_hours", "0")];
-        let (_, data) = told(app.post(CREATE).as_user(&ada).form(&form)).await;
+        let (_, data) = send_for_data(app.post(CREATE).as_user(&ada).form(&form)).await;
         let expected = [json!("a b&c"), json!(4), json!(0)];
         assert_eq!([&data["node_id"], &data["permission"], &data["expiry_time"]], expected.each_ref());
     }
 
     async fn the_later_source_wins_and_null_is_absent(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let by_header = |path: &str| {
             app.post(path).as_user(&ada).header("x-param-hub-id", "hub").header("x-param-nid", "header")
         };
@@ -105,7 +105,7 @@ on_both_databases! {
     }
 
     async fn numbers_are_never_rounded_in_any_source(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         let before = app.rows();
         for hours in ["1.9", "abc", "1e3", "", "%2B24", "%2024", "24+", "[24]", "-1", "8761", "9223372036854775808"] {
             let query = format!("{CREATE}?hub_id=hub&nid=n&expiry_hours={hours}");

@@ -5,18 +5,18 @@ use countersign::store::api_keys::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{REVOKE, count_revoked, expect_refusal, owner, read_envelope, token, told};
+use super::{REVOKE, count_revoked, create_token, expect_refusal, hub_owner, read_envelope, send_for_data};
 use crate::helpers::{AsUser, TestApp, TestUser};
 
 async fn revoke(app: &TestApp, by: &TestUser, token: &str) -> (u16, Value) {
-    told(app.post(REVOKE).as_user(by).json(&json!({ "token": token }))).await
+    send_for_data(app.post(REVOKE).as_user(by).json(&json!({ "token": token }))).await
 }
 
 on_both_databases! {
     async fn a_token_is_revoked_by_secret_or_id_and_repeatedly(app: TestApp) {
-        let ada = owner(&app);
+        let ada = hub_owner(&app);
         for by_id in [false, true] {
-            let (secret, id) = token(&app, &ada, "n", 2).await;
+            let (secret, id) = create_token(&app, &ada, "n", 2).await;
             let shown = if by_id { &id } else { &secret };
             let (status, data) = revoke(&app, &ada, shown).await;
             assert_eq!(status, 200);
@@ -27,21 +27,21 @@ on_both_databases! {
             for again in [&secret, &id] {
                 assert_eq!(revoke(&app, &ada, again).await, (200, data.clone()));
             }
-            assert_eq!(app.rows(), events, "what was done before is not noted again");
+            assert_eq!(app.rows(), events, "a repeated revocation adds no audit entry");
         }
         assert_eq!(count_revoked(&app), 2);
     }
 
     async fn an_expired_token_can_be_revoked(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         app.advance(86_401);
         assert_eq!(revoke(&app, &ada, &secret).await.0, 200);
     }
 
     async fn creator_who_lost_admin_can_still_revoke(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, id) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, id) = create_token(&app, &ada, "n", 2).await;
         app.grant_role("hub", &ada, Role::Guest);
         assert_eq!(revoke(&app, &ada, &secret).await.0, 200);
         app.remove_role("hub", &ada);
@@ -50,9 +50,9 @@ on_both_databases! {
     }
 
     async fn a_foreign_token_and_an_unknown_one_get_the_same_response(app: TestApp) {
-        let (ada, eve) = (owner(&app), app.staff("eve@example.org"));
+        let (ada, eve) = (hub_owner(&app), app.staff("eve@example.org"));
         app.grant_role("hub", &eve, Role::Owner);
-        let (secret, id) = token(&app, &ada, "n", 2).await;
+        let (secret, id) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let unknown = revoke(&app, &eve, "01956d5e-0000-7000-8000-000000000000").await;
         assert_eq!((unknown.0, &unknown.1["error"]), (404, &json!("revocation_failed")));
@@ -63,8 +63,8 @@ on_both_databases! {
     }
 
     async fn other_token_kinds_revoke_nothing(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, id) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, id) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let forged = format!("{}{}", &secret[..47], if secret.ends_with('A') { "B" } else { "A" });
         for no_token in [
@@ -95,8 +95,8 @@ on_both_databases! {
     }
 
     async fn without_a_token_or_credentials_nothing_is_revoked(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         let key = app.key(&ada.user, Scope::Introspect);
         let before = app.rows();
         for body in [json!({}), json!({ "token": "" }), json!({ "token": null }), json!({ "id": secret })] {
@@ -110,8 +110,8 @@ on_both_databases! {
     }
 
     async fn get_revokes_but_head_and_cross_site_requests_do_not(app: TestApp) {
-        let ada = owner(&app);
-        let (secret, _) = token(&app, &ada, "n", 2).await;
+        let ada = hub_owner(&app);
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let path = format!("{REVOKE}?token={secret}&");
         let head = app.request(Method::HEAD, &path).as_user(&ada).send().await.unwrap();
@@ -123,7 +123,7 @@ on_both_databases! {
         let answer = app.request(Method::DELETE, &path).as_user(&ada).send().await.unwrap();
         assert_eq!(read_envelope(answer).await.0, 405);
         assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
-        assert_eq!(told(app.get(&path).as_user(&ada)).await.0, 200);
+        assert_eq!(send_for_data(app.get(&path).as_user(&ada)).await.0, 200);
         assert_eq!(count_revoked(&app), 1);
     }
 }

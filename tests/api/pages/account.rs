@@ -1,4 +1,4 @@
-//! The page of one's own account.
+//! The account page.
 
 use crate::helpers::{PASSWORD, TestApp, TestUser, send_concurrently};
 use crate::page_client::PageClient;
@@ -7,7 +7,7 @@ use crate::rate_limits::limits_toml;
 const NEW_PASSWORD: &str = "a new password";
 const COUNT_SESSIONS: &str = "SELECT count(*) AS n FROM sessions";
 
-/// Signs somebody in by the form, with a browser of this name.
+/// Signs a user in with the form, with this User-Agent.
 async fn sign_in(app: &TestApp, user: &TestUser, password: &str, agent: &str) -> Option<PageClient> {
     let form = [("email", user.email()), ("password", password)];
     let answer =
@@ -43,7 +43,7 @@ on_both_databases! {
             assert_eq!(other.get_page(&app, "/account").await.0, 303);
         }
         assert_eq!(app.count(COUNT_SESSIONS), 1);
-        assert_eq!((basic(PASSWORD).await, basic(NEW_PASSWORD).await), (401, 200), "at once, where it was changed");
+        assert_eq!((basic(PASSWORD).await, basic(NEW_PASSWORD).await), (401, 200), "immediately on this replica");
         assert!(sign_in(&app, &grace, PASSWORD, "x").await.is_none());
         assert!(sign_in(&app, &grace, NEW_PASSWORD, "x").await.is_some());
     }
@@ -54,18 +54,18 @@ on_both_databases! {
         let visitor = app.signed_in(&grace);
         let before = app.rows();
         for _ in 0..2 {
-            let (status, page) = visitor.post_form(&app, "/account/password", &password_form("not it at all", NEW_PASSWORD, NEW_PASSWORD)).await;
+            let (status, page) = visitor.post_form(&app, "/account/password", &password_form("an unrelated password", NEW_PASSWORD, NEW_PASSWORD)).await;
             assert_eq!(status, 403);
             assert!(page.contains("The current password is wrong") && page.contains("aria-invalid"), "{page}");
-            assert!(!page.contains("not it at all") && !page.contains(NEW_PASSWORD));
+            assert!(!page.contains("an unrelated password") && !page.contains(NEW_PASSWORD));
         }
-        for current in ["not it at all", PASSWORD] {
+        for current in ["an unrelated password", PASSWORD] {
             let answer = visitor.post(&app, "/account/password", &password_form(current, NEW_PASSWORD, NEW_PASSWORD)).send().await.unwrap();
             assert_eq!(answer.status(), 429);
             assert!(answer.headers().contains_key("retry-after"));
         }
         let sign_in = [("email", grace.email()), ("password", PASSWORD)];
-        assert_eq!(app.signed_out().post_form(&app, "/sign-in", &sign_in).await.0, 429, "they are the same");
+        assert_eq!(app.signed_out().post_form(&app, "/sign-in", &sign_in).await.0, 429, "the new password equals the old one");
         assert_eq!(app.rows(), before);
         assert_eq!(visitor.get_page(&app, "/account").await.0, 200);
     }
@@ -115,18 +115,18 @@ on_both_databases! {
         for words in ["Firefox on Linux", "&lt;b&gt;own", "1 January 2030, 00:01 UTC", "127.0.0.1", "Sign out on all other devices"] {
             assert!(page.contains(words), "{words}: {page}");
         }
-        assert!(page.find("Firefox").unwrap() < page.find("third").unwrap(), "this one is the first");
-        assert_eq!(page.matches("/end\"").count(), 3, "of two others, and of all others");
+        assert!(page.find("Firefox").unwrap() < page.find("third").unwrap(), "the current session is first");
+        assert_eq!(page.matches("/end\"").count(), 3, "one button per other session and one for all");
         let before = app.rows();
         let at = format!("/account/sessions/{second}/end");
-        assert_eq!(app.signed_in(&eve).post_form(&app, &at, &[]).await.0, 404, "somebody else's");
+        assert_eq!(app.signed_in(&eve).post_form(&app, &at, &[]).await.0, 404, "another user's");
         assert_eq!(here.post_form(&app, "/account/sessions/nonsense/end", &[]).await.0, 404);
         app.execute_raw(&format!("DELETE FROM sessions WHERE user_id = {}", eve.id()));
         assert_eq!(app.rows(), before);
         let answer = here.post(&app, &at, &[]).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/account?flash=session".parse().unwrap()));
         assert_eq!(visitors[1].get_page(&app, "/account").await.0, 303);
-        assert_eq!(here.post_form(&app, &at, &[]).await.0, 404, "it is over");
+        assert_eq!(here.post_form(&app, &at, &[]).await.0, 404, "it has ended");
         assert_eq!(here.post_form(&app, "/account/sessions/end", &[]).await.0, 303);
         assert_eq!(visitors[2].get_page(&app, "/account").await.0, 303);
         let (_, page) = here.get_page(&app, "/account?flash=sessions").await;

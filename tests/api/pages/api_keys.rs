@@ -1,4 +1,4 @@
-//! API keys at the pages: made, shown once, listed, revoked.
+//! The API key page.
 
 use countersign::domain::token::{Token, TokenKind};
 
@@ -8,7 +8,7 @@ use crate::helpers::TestApp;
 const COUNT_ACTIVE_KEYS: &str = "SELECT count(*) AS n FROM api_keys WHERE revoked_at IS NULL";
 const EVENTS: &str = "SELECT count(*) AS n FROM audit_log WHERE action IN ('key.created', 'key.revoked') AND actor IS NOT NULL";
 
-/// What a key is answered with.
+/// The status of a request with this key.
 async fn status(app: &TestApp, key: &str, path: &str) -> u16 {
     app.get(path).bearer_auth(key).send().await.unwrap().status().as_u16()
 }
@@ -27,7 +27,7 @@ on_both_databases! {
         assert_eq!(status(&app, &key, "/api/account/").await, 200);
         let (_, page) = visitor.get_page(&app, "/keys").await;
         assert!(page.contains("My &lt;laptop&gt;") && find_secret(&page, "csk_").is_none(), "{page}");
-        assert_eq!(ids(&page, "keys").len(), 2, "with the one that the test has made");
+        assert_eq!(ids(&page, "keys").len(), 2, "including the key of the test user");
         let id = Token::parse(TokenKind::ApiKey, &key).unwrap().id().to_string();
         assert!(ids(&page, "keys").contains(&id));
         let path = format!("/keys/{id}/revoke");
@@ -37,7 +37,7 @@ on_both_databases! {
         assert_eq!(status(&app, &key, "/api/account/").await, 200);
         for _ in 0..2 {
             assert_eq!(redirect_target(visitor.post(&app, &path, &[])).await, "/keys?flash=key-revoked");
-            assert_eq!(status(&app, &key, "/api/account/").await, 401, "here it stops at once");
+            assert_eq!(status(&app, &key, "/api/account/").await, 401, "immediately on this replica");
         }
         assert_eq!(status(&app, &ada.key, "/api/account/").await, 200);
         assert_eq!(app.count(EVENTS), 2);

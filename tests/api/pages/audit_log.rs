@@ -1,4 +1,4 @@
-//! The audit trail, as people read it.
+//! The audit log page.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::i18n::Language;
@@ -11,7 +11,7 @@ use crate::hexo::HexoFixture;
 const STAFF_AUDIT: &str = "/staff/audit";
 const OWN_ACTIVITY: &str = "/account/activity";
 
-/// Has the operator do as much.
+/// Inserts entries of the operator.
 fn insert_entries(app: &TestApp, entries: usize) {
     app.store
         .write(|conn| {
@@ -75,7 +75,7 @@ on_both_databases! {
         let (ada, bob) = (app.user("ada@example.org"), app.user("bob@example.org"));
         let root = app.staff("root@example.org");
         let linked = "Password link emailed";
-        // Besides the trail's words there is the form's choice of the same.
+        // The filter form contains the names of the actions too.
         let told = |page: &str| without_isolates(page).matches(&format!("<strong>{linked}</strong>")).count();
         for (nth, visitor) in [app.signed_out(), app.signed_in(&bob), app.signed_in(&root)].iter().enumerate() {
             assert_eq!(visitor.post_form(&app, "/forgot-password", &[("email", ada.email())]).await.0, 200);
@@ -83,7 +83,7 @@ on_both_databases! {
             assert_eq!(told(&page), nth + 1, "{page}");
             assert_eq!(without_isolates(&page).matches("Someone who was not signed in ·").count(), nth + 1, "{page}");
             assert!(!page.contains("The server operator") && !page.contains("An administrator"), "{page}");
-            assert!(!page.contains("127.0.0.1"), "from where is for staff: {page}");
+            assert!(!page.contains("127.0.0.1"), "only staff see the IP address: {page}");
         }
         for other in [&bob, &root] {
             assert_eq!(told(&app.signed_in(other).get_page(&app, OWN_ACTIVITY).await.1), 0);
@@ -92,7 +92,7 @@ on_both_databases! {
         assert!(told(&all) == 3 && all.contains("127.0.0.1"), "{all}");
         insert_entries(&app, 1);
         let (_, all) = app.signed_in(&root).get_page(&app, STAFF_AUDIT).await;
-        assert!(all.contains("The server operator"), "without an address, it was the operator: {all}");
+        assert!(all.contains("The server operator"), "an entry without an IP address is of the operator: {all}");
     }
 
     async fn the_audit_log_has_a_filter_form(app: TestApp) {
@@ -105,7 +105,7 @@ on_both_databases! {
         app.advance(86_400);
         insert_entries(&app, 1);
         let root = app.signed_in(&app.staff("root@example.org"));
-        // What is in the list, and not in the form.
+        // Counts the entries in the list, not the options of the form.
         let finds = |query: &str| {
             let (path, app, root) = (format!("{STAFF_AUDIT}?{query}"), &app, &root);
             async move {

@@ -1,4 +1,4 @@
-//! The mails of a server that is tried out: who sees them, and who does not.
+//! The pages that show the mails of a development server.
 
 use std::fs;
 use std::path::Path;
@@ -7,9 +7,9 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use crate::helpers::TestApp;
-use crate::page_client::told;
+use crate::page_client::send_for_text;
 
-/// A server on this machine that writes mail here; its URL.
+/// Starts a server that writes mail to this directory and returns its URL.
 pub fn spawn_with_mail_directory(app: &mut TestApp, directory: &Path, more: &str) -> String {
     let url = if more.contains("public_url") { "" } else { "public_url = 'http://127.0.0.1:8080'" };
     app.spawn_replica_with(&format!("mail_directory = '{}'\n{url}\n{more}", directory.display()))
@@ -30,7 +30,7 @@ on_both_databases! {
     async fn a_local_browser_reads_the_mail_and_opens_the_link(mut app: TestApp) {
         let directory = tempfile::tempdir().unwrap();
         let url = spawn_with_mail_directory(&mut app, directory.path(), "");
-        let (status, page) = told(app.get(&format!("{url}/mailbox"))).await;
+        let (status, page) = send_for_text(app.get(&format!("{url}/mailbox"))).await;
         assert_eq!(status, 200);
         assert!(page.contains("No emails yet"), "{page}");
         let (first, second) = (Uuid::from_u128(9), Uuid::from_u128(3));
@@ -41,12 +41,12 @@ on_both_databases! {
         fs::File::options().write(true).open(directory.path().join(format!("{first}.eml"))).unwrap()
             .set_modified(hour_ago).unwrap();
         let before = app.rows();
-        let (status, page) = told(app.get(&format!("{url}/mailbox"))).await;
+        let (status, page) = send_for_text(app.get(&format!("{url}/mailbox"))).await;
         assert_eq!(status, 200);
         let (newer, older) = (page.find("The &lt;second&gt;").unwrap(), page.find("The first").unwrap());
-        assert!(newer < older, "the newest is first");
+        assert!(newer < older, "the newest mail is first");
         assert!(page.contains("Grace &lt;grace@example.org&gt;"), "{page}");
-        let (status, page) = told(app.get(&format!("{url}/mailbox/{second}"))).await;
+        let (status, page) = send_for_text(app.get(&format!("{url}/mailbox/{second}"))).await;
         assert_eq!(status, 200);
         let link = "<a href=\"http:&#x2f;&#x2f;127.0.0.1:8080&#x2f;redeem?token=csr_abc\" rel=\"noreferrer\">";
         assert!(page.contains(link), "{page}");
@@ -55,7 +55,7 @@ on_both_databases! {
         let head = app.request(Method::HEAD, &format!("{url}/mailbox/{second}"));
         assert_eq!(head.send().await.unwrap().status(), 200);
         for name in [Uuid::nil().to_string(), "x".to_owned(), "..%2Ftest".to_owned(), "%00".to_owned()] {
-            assert_eq!(told(app.get(&format!("{url}/mailbox/{name}"))).await.0, 404, "{name}");
+            assert_eq!(send_for_text(app.get(&format!("{url}/mailbox/{name}"))).await.0, 404, "{name}");
         }
         assert_eq!(app.rows(), before);
     }
@@ -66,14 +66,14 @@ on_both_databases! {
         for nth in 0..30 {
             write(directory.path(), Uuid::from_u128(nth), "A mail");
         }
-        let (_, page) = told(app.get(&format!("{url}/mailbox"))).await;
+        let (_, page) = send_for_text(app.get(&format!("{url}/mailbox"))).await;
         assert_eq!(page.matches(">A mail<").count(), 20);
         assert!(page.contains("offset=20") && page.contains("1 to 20"), "{page}");
-        let (_, page) = told(app.get(&format!("{url}/mailbox?offset=20"))).await;
+        let (_, page) = send_for_text(app.get(&format!("{url}/mailbox?offset=20"))).await;
         assert_eq!(page.matches(">A mail<").count(), 10);
         assert!(page.contains("offset=0") && !page.contains("offset=40"), "{page}");
         for from in ["1", "-1", "x", "999999999999999999999", ""] {
-            assert_eq!(told(app.get(&format!("{url}/mailbox?offset={from}"))).await.0, 200);
+            assert_eq!(send_for_text(app.get(&format!("{url}/mailbox?offset={from}"))).await.0, 200);
         }
     }
 
@@ -91,13 +91,13 @@ on_both_databases! {
         ] {
             let url = spawn_with_mail_directory(&mut app, directory.path(), more);
             for path in ["/mailbox".to_owned(), format!("/mailbox/{id}")] {
-                let (status, page) = told(app.get(&format!("{url}{path}"))).await;
+                let (status, page) = send_for_text(app.get(&format!("{url}{path}"))).await;
                 assert_eq!(status, 404, "{more} {path}");
                 assert!(!page.contains("secret"), "{page}");
             }
         }
         let url = spawn_with_mail_directory(&mut app, directory.path(), "bind = '[::1]:8080'");
-        assert_eq!(told(app.get(&format!("{url}/mailbox/{id}"))).await.0, 200);
+        assert_eq!(send_for_text(app.get(&format!("{url}/mailbox/{id}"))).await.0, 200);
     }
 
     async fn proxied_requests_and_other_host_names_see_no_mail(mut app: TestApp) {
@@ -116,12 +116,12 @@ on_both_databases! {
                 ("host", "evil.example"),
                 ("host", "127.0.0.1.evil.example:8080"),
             ] {
-                let (status, page) = told(app.get(&path).header(name, value)).await;
+                let (status, page) = send_for_text(app.get(&path).header(name, value)).await;
                 assert_eq!(status, 404, "{name}: {value}");
                 assert!(!page.contains("secret"), "{page}");
             }
             for host in ["localhost:8080", "127.0.0.1", "[::1]:1"] {
-                assert_eq!(told(app.get(&path).header("host", host)).await.0, 200, "{host}");
+                assert_eq!(send_for_text(app.get(&path).header("host", host)).await.0, 200, "{host}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Export tokens at the pages: made, shown once, listed, revoked.
+//! The export token page.
 
 use countersign::domain::hub::HubId;
 use countersign::domain::permission::Role;
@@ -10,16 +10,16 @@ use crate::page_client::PageClient;
 
 const COUNT_TOKENS: &str = "SELECT count(*) AS n FROM export_tokens";
 
-/// What opens `n` in the hub, for a day.
+/// The form for a token of the node `n` that expires after a day.
 const FORM: [(&str, &str); 5] =
     [("hub", "hub"), ("node", "n"), ("right", "read"), ("right", "get"), ("hours", "24")];
 
-/// The form with something else in one of its fields.
+/// The form with one field changed.
 fn form_with(name: &str, value: &'static str) -> Vec<(&'static str, &'static str)> {
     FORM.into_iter().map(|(other, usual)| (other, if other == name { value } else { usual })).collect()
 }
 
-/// Whether a token opens what it is for.
+/// Whether `/authz` accepts a token for this right.
 async fn is_accepted(app: &TestApp, token: &str, right: &str) -> bool {
     let path = format!("/authz?hub_id=hub&nid=n&right={right}");
     app.get(&path).header("x-param-mfs-token", token).send().await.unwrap().status() == 204

@@ -1,5 +1,5 @@
-//! What every route says, and what every form asks for: read off the route table, so that
-//! a new route without it fails.
+//! The headers of every response and the CSRF token of every form. The tests use the route table,
+//! so that they cover new routes.
 
 use reqwest::Method;
 
@@ -7,7 +7,7 @@ use crate::authorization_matrix::is_page;
 use crate::helpers::{Backend, TestApp};
 use crate::routes;
 
-/// A path of this pattern.
+/// A path that matches this pattern.
 fn example_path(pattern: &str) -> String {
     if pattern.is_empty() { "/".to_owned() } else { pattern.replace("{}", "1") }
 }

@@ -1,5 +1,4 @@
-//! What somebody finds who is signed in: what waits for them, and how much there is of
-//! the rest.
+//! The home page of a signed-in user: open requests, and links to the other pages.
 
 use countersign::domain::token::Keyring;
 
@@ -28,7 +27,7 @@ on_both_databases! {
         }
         assert!(page.contains(&token), "{page}");
         assert_eq!(visitor.get_page(&app, &format!("/redeem?token={token}")).await.0, 200);
-        // Nobody else finds it, least of all the link.
+        // No other user sees the request or its link.
         for other in [&ada, &eve] {
             for path in ["/", "/requests", "/access"] {
                 let (status, page) = app.signed_in(other).get_page(&app, path).await;
@@ -43,7 +42,7 @@ on_both_databases! {
     }
 
     async fn names_are_bidi_isolated_and_never_blank(app: TestApp) {
-        // What these are called would show otherwise: `Ada nimdA`, and nothing at all.
+        // Without isolation, the names would appear as `Ada nimdA`, and as an empty text.
         let eve = app.user_with_name("eve@example.org", ["Ada", "\u{202e}Admin\u{200b}"], false);
         let blank = app.user_with_name("blank@example.org", ["\u{3164}", "\u{2800}\u{115f}"], false);
         let grace = app.user("grace@example.org");
@@ -86,7 +85,7 @@ on_both_databases! {
         assert_eq!(led, "/?flash=declined");
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 1);
         assert!(visitor.get_page(&app, &led).await.1.contains("Request declined. No permission was given"));
-        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 404, "it is over");
+        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 404, "it has ended");
         for id in ["0", "-1", "x", "9223372036854775808", "%00", "%FF", " "] {
             assert_eq!(visitor.post_form(&app, &format!("/requests/{id}/close"), &[]).await.0, 404, "{id}");
         }

@@ -1,4 +1,4 @@
-//! Passwords that are set by mailed links.
+//! Passwords that are set with mailed links.
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::user::{Email, PersonName};
@@ -15,7 +15,7 @@ const NEW_PASSWORD: &str = "a new password";
 const DEFERRED: &str =
     "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND last_error IS NOT NULL";
 
-/// The path of the link in a mail, however the mail is encoded.
+/// The path of the link in a mail, in any transfer encoding.
 fn link_in(mail: &SentMail) -> String {
     let text = mail.text.replace("=\r\n", "").replace("=3D", "=");
     let (_, rest) = text.split_once("https://countersign.test/set-password?token=csp_").expect("a link");
@@ -27,12 +27,12 @@ fn token_of(path: &str) -> &str {
     path.split_once("token=").unwrap().1
 }
 
-/// What is said to whoever has forgotten the password of this account.
+/// Submits the form for a forgotten password and returns the page.
 async fn request_reset(app: &TestApp, visitor: &PageClient, email: &str) -> (u16, String) {
     visitor.post_form(app, "/forgot-password", &[("email", email)]).await
 }
 
-/// The link that this user gets, who is the nth to get a mail.
+/// Requests the nth mail for this user and returns its link.
 async fn mailed_link(app: &TestApp, user: &TestUser, nth: usize) -> String {
     assert_eq!(request_reset(app, &app.signed_out(), user.email()).await.0, 200);
     let mail = app.mails(nth).await.remove(nth - 1);
@@ -40,7 +40,7 @@ async fn mailed_link(app: &TestApp, user: &TestUser, nth: usize) -> String {
     link_in(&mail)
 }
 
-/// What comes of setting a password by a link.
+/// Sets a password with a link and returns the status and the page.
 async fn set_password(app: &TestApp, visitor: &PageClient, path: &str, new: &str) -> (u16, String) {
     visitor
         .post_form(app, "/set-password", &[("token", token_of(path)), ("new", new), ("confirm", new)])
@@ -91,7 +91,7 @@ on_both_databases! {
             app.signed_out().post(&app, &at, &[("token", token_of(&path)), ("new", &new), ("confirm", &new)])
         });
         let statuses = send_concurrently(racers.collect::<Vec<_>>()).await;
-        // On a busy machine the answer of the one may be late, and it tries again in vain.
+        // On a busy machine, one response may be late, and its retry fails.
         assert!(statuses.iter().filter(|status| **status == 303).count() <= 1, "{statuses:?}");
         assert!(statuses.iter().all(|status| [303, 404].contains(status)), "{statuses:?}");
         assert_eq!(app.count("SELECT count(*) AS n FROM sessions"), 1);
@@ -153,7 +153,7 @@ on_both_databases! {
         for _ in 0..4 {
             assert_eq!(request_reset(&app, &visitor, grace.email()).await, (200, page.clone()));
         }
-        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2, "no more than the account may get");
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 2, "the limit of the account");
         assert_eq!(request_reset(&app, &visitor, "somebody@example.org").await, (200, page));
         let before = app.rows();
         for email in ["nobody@example.org", grace.email()] {
@@ -177,7 +177,7 @@ on_both_databases! {
         let path = link_in(&mail);
         app.advance(7 * 86_400 - 1);
         assert_eq!(app.signed_out().get_page(&app, &path).await.0, 200);
-        // One that is asked for is for a first password too, as long as there is none.
+        // A reset link also sets a first password.
         assert_eq!(request_reset(&app, &app.signed_out(), "new@example.org").await.0, 200);
         let mail = app.mails(2).await.remove(1);
         assert!(mail.text.contains("choose a password"), "{}", mail.text);
@@ -247,7 +247,7 @@ on_both_databases! {
             assert_eq!(request.send().await.unwrap().status(), 303);
         };
         app.create_request(&ada, &grace, &bundle);
-        assert!(app.mails(1).await[0].text.contains("Hello grace Test,"), "English, unless it is known better");
+        assert!(app.mails(1).await[0].text.contains("Hello grace Test,"), "English by default");
         sign_in("de-AT, en;q=0.5").await;
         app.create_request(&ada, &grace, &bundle);
         let mail = app.mails(2).await.remove(1);
@@ -258,7 +258,7 @@ on_both_databases! {
         sign_in("en").await;
         mailed_link(&app, &grace, 4).await;
         assert!(app.mailbox.sent()[3].text.contains("Subject: Reset your password"));
-        // Of Ada nothing is known: there the operator decides.
+        // Ada has no language: the configured default applies.
         app.stop();
         app.url = app.spawn_replica_with("language = 'de'");
         mailed_link(&app, &ada, 5).await;

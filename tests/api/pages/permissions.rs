@@ -1,4 +1,4 @@
-//! The permissions that somebody has given and has.
+//! The page of granted and received permissions.
 
 use countersign::domain::terms::Terms;
 use countersign::store::ledger::GrantPermission;
@@ -8,7 +8,7 @@ use crate::helpers::{TestApp, TestUser};
 
 const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
-/// What Ada has of Grace: the permission's number.
+/// Creates a permission of Ada for Grace's data and returns its id.
 fn new_permission(app: &TestApp, ada: &TestUser, grace: &TestUser, name: &str) -> i64 {
     let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
     match app.commit(GrantPermission(terms)) {

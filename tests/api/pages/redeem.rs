@@ -1,10 +1,10 @@
-//! The page that a mail's link opens.
+//! The page of a redeem link.
 
 use reqwest::{Method, StatusCode};
 
 use crate::helpers::{TestApp, TestUser};
 
-/// Two people and a live request's token.
+/// Two users and the token of an open request.
 fn new_request(app: &TestApp) -> (TestUser, TestUser, String) {
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let request = app.create_request(&ada, &grace, &app.bundle("Sleep & heart <rate>", 6));
@@ -22,7 +22,7 @@ on_both_databases! {
         for method in [Method::GET, Method::HEAD] {
             for nth in 0..500 {
                 let look = app.request(method.clone(), &path);
-                // Some scanners even have the cookies of whom they scan for.
+                // Some mail scanners have the cookies of the recipient.
                 let look = if nth % 10 == 0 { look.header("cookie", &visitor.cookie) } else { look };
                 assert_eq!(look.send().await.unwrap().status(), 200);
             }
@@ -39,7 +39,7 @@ on_both_databases! {
         assert_eq!(status, 200);
         assert!(!page.contains("Sleep") && !page.contains("example.org"), "{page}");
         assert!(page.contains(&format!("name=\"next\" value=\"{}\"", path.replace('/', "&#x2f;"))), "{page}");
-        // What is decided without being signed in is not, and is asked again afterwards.
+        // A decision without a session is not executed: the page asks again after sign-in.
         let decided = app.signed_out().post(&app, "/redeem", &[("token", &token), ("decision", "approve")]);
         let answer = decided.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
@@ -121,7 +121,7 @@ on_both_databases! {
         assert!(for_forged.contains("This link is not valid"), "{for_forged}");
         assert_eq!(see("nonsense").await, (404, for_forged.clone()));
         assert_eq!(visitor.get_page(&app, "/redeem").await.0, 404);
-        // Whose request it was may ask for another one.
+        // The target may ask the requester for a new one.
         app.advance(3_599);
         assert_eq!(see(&token).await.0, 200);
         app.advance(1);
@@ -133,7 +133,7 @@ on_both_databases! {
         let token = app.redeem_token(&request);
         assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
         assert_eq!(see(&token).await, (404, for_expired));
-        // Others see no more of it than of what never was.
+        // Other users see the page of an unknown token.
         let eve = app.signed_in(&app.user("eve@example.org"));
         let (_, for_eve) = eve.get_page(&app, &format!("/redeem?token={token}")).await;
         assert_eq!(for_eve, eve.get_page(&app, "/redeem?token=nonsense").await.1);

@@ -1,5 +1,5 @@
-//! What somebody has asked for: the form, what became of the mails, asking for the mail
-//! again, and withdrawing.
+//! The page of created requests: the form, the state of the mails, sending a mail again, and
+//! withdrawing.
 
 use countersign::mail::transport::SendError;
 use serde_json::json;
@@ -14,12 +14,12 @@ const COUNT_REQUESTS: &str = "SELECT count(*) AS n FROM permission_requests";
 const COUNT_OUTBOX: &str = "SELECT count(*) AS n FROM outbox";
 const COUNT_SENT: &str = "SELECT count(*) AS n FROM outbox WHERE result = 'sent'";
 
-/// Ada, who asks, and Grace.
+/// Ada, the requester, and Grace.
 fn two_users(app: &TestApp) -> (TestUser, TestUser) {
     (app.user("ada@example.org"), app.user("grace@example.org"))
 }
 
-/// What a form is refused with, and that nothing came of it.
+/// Submits a form, asserts that nothing changes, and returns its error.
 async fn expect_refusal(app: &TestApp, visitor: &PageClient, form: &[(&str, &str)]) -> (u16, String) {
     let before = app.rows();
     let refused = visitor.post_form(app, "/requests/new", form).await;
@@ -39,7 +39,7 @@ on_both_databases! {
         for _ in 0..2 {
             assert_eq!(redirect_target(visitor.post(&app, "/requests/new", &form)).await, "/requests?flash=requested");
         }
-        assert_eq!((app.count(COUNT_REQUESTS), app.count(COUNT_OUTBOX)), (1, 1), "sent twice, it counts once");
+        assert_eq!((app.count(COUNT_REQUESTS), app.count(COUNT_OUTBOX)), (1, 1), "a repeated form creates one request");
         let mails = app.mails(1).await;
         assert_eq!(mails[0].to, ["grace@example.org"]);
         let token = token_in(&mails[0]);
@@ -68,7 +68,7 @@ on_both_databases! {
             let visitor = app.signed_in(&ada);
             let (_, page) = visitor.get_page(&app, "/requests/new").await;
             assert!(page.contains(told), "{told}: {page}");
-            assert!(page.contains("Sleep (view the data, download the data)"), "it is not the asker's data: {page}");
+            assert!(page.contains("Sleep (view the data, download the data)"), "the data is not the requester's: {page}");
             match most {
                 Some(most) => assert!(page.contains(most), "{page}"),
                 None => assert!(!page.contains("name=\"days\""), "{page}"),
@@ -96,7 +96,7 @@ on_both_databases! {
                 unknown.push(blank(&page));
             }
         }
-        assert_eq!(unknown[0], unknown[1], "who is not there and who is disabled are told alike");
+        assert_eq!(unknown[0], unknown[1], "unknown and disabled users get the same response");
         for (form, words) in [
             ([("email", ada.email()), ("bundle", &bundle), ("days", "")], "This is your own email"),
             ([("email", grace.email()), ("bundle", "0"), ("days", "")], "is no longer available"),
@@ -147,7 +147,7 @@ on_both_databases! {
         assert_ne!(mails[0].message_id, mails[1].message_id);
         wait_for_count(&app, COUNT_SENT, 2).await;
         app.advance(3_600);
-        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 404, "it has expired");
+        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 404, "the request has expired");
         assert_eq!(app.count(COUNT_OUTBOX), 2);
     }
 
@@ -160,12 +160,12 @@ on_both_databases! {
         let visitor = app.signed_in(&ada);
         let (_, page) = visitor.get_page(&app, "/requests").await;
         assert!(page.contains(">Rejected<") && page.contains("The recipient’s mailbox did not accept it."), "{page}");
-        assert!(!page.contains("550") && !page.contains("mx7"), "the server's words are for staff: {page}");
+        assert!(!page.contains("550") && !page.contains("mx7"), "only staff see the SMTP reply: {page}");
         app.advance(1);
         assert_eq!(redirect_target(visitor.post(&app, &format!("/requests/{}/resend", request.id), &[])).await, "/requests?flash=resent");
         wait_for_count(&app, COUNT_SENT, 1).await;
         let (_, page) = visitor.get_page(&app, "/requests").await;
-        assert!(page.contains(">Sent<") && !page.contains("did not accept it"), "the last mail counts: {page}");
+        assert!(page.contains(">Sent<") && !page.contains("did not accept it"), "the page shows the last mail: {page}");
     }
 
     async fn a_deferred_mail_is_shown_with_its_reason(app: TestApp) {
@@ -181,7 +181,7 @@ on_both_databases! {
         assert!(page.contains(">Delayed<") && page.contains("Next attempt on"), "{page}");
         assert!(page.contains("The mail server did not accept it") && !page.contains("451"), "{page}");
         let (_, page) = app.signed_in(&root).get_page(&app, "/requests").await;
-        assert!(page.contains("451 &lt;try&gt; again"), "staff are told what the server said: {page}");
+        assert!(page.contains("451 &lt;try&gt; again"), "staff see the SMTP reply: {page}");
     }
 
     async fn create_and_resend_share_the_rate_limits(mut app: TestApp) {
@@ -208,7 +208,7 @@ on_both_databases! {
             let (got, _) = visitor.post_form(&app, "/requests/new", &[("email", "nobody@example.org"), ("bundle", &bundle)]).await;
             assert_eq!(got, status);
         }
-        // From now on nothing is told of anybody.
+        // The limit is reached: no response depends on whether the user exists.
         assert_eq!(visitor.post_form(&app, "/requests/new", &form).await.0, 429);
         assert_eq!(app.rows(), before);
     }
@@ -254,7 +254,7 @@ on_both_databases! {
         for (path, words, _) in &pages {
             let (_, page) = visitor.get_page(&app, path).await;
             assert!(page.contains(words) && !page.contains("revoked"), "{path}: {page}");
-            assert!(!page.contains("/requests/new?email="), "it is theirs already: {page}");
+            assert!(!page.contains("/requests/new?email="), "the permission exists already: {page}");
         }
         let id = app.query_i64s("SELECT id AS n FROM bundle_permissions")[0];
         assert_eq!(app.signed_in(&ada).post_form(&app, &format!("/access/{id}/revoke"), &[]).await.0, 303);

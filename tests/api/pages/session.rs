@@ -1,4 +1,4 @@
-//! Signing in at the pages, and out.
+//! Sign-in and sign-out on the pages.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ on_both_databases! {
         assert_eq!(answer.status(), 303);
         assert!(answer.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
         assert_eq!(app.count(COUNT_SESSIONS), 0);
-        assert_eq!(visitor.get_page(&app, "/").await.0, 303, "the cookie is worth nothing");
+        assert_eq!(visitor.get_page(&app, "/").await.0, 303, "the cookie is invalid");
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action IN ('session.opened', 'session.closed')"), 2);
     }
 
@@ -68,7 +68,7 @@ on_both_databases! {
         let (status, page) = signs_in(PASSWORD).await;
         assert_eq!(status, 403);
         assert!(page.contains("Wrong email or password"), "{page}");
-        assert_eq!(app.count(COUNT_SESSIONS), 1, "that of the new password");
+        assert_eq!(app.count(COUNT_SESSIONS), 1, "the session with the new password");
         assert_eq!(signs_in("a new password").await.0, 303);
         app.disable(&grace);
         assert_eq!(signs_in("a new password").await.0, 403);
@@ -126,12 +126,12 @@ on_both_databases! {
         };
         let answer = sends(&grace).await;
         assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/redeem?token=x".parse().unwrap()));
-        assert_eq!((app.count(COUNT_SESSIONS), cookie_from(&answer)), (1, None), "they are signed in already");
+        assert_eq!((app.count(COUNT_SESSIONS), cookie_from(&answer)), (1, None), "already signed in");
         assert_eq!(PageClient::from_response(&sends(&ada).await).get_page(&app, "/").await.0, 200);
         assert_eq!(visitor.post_form(&app, "/forgot-password", &[("email", "x")]).await.0, 200);
         let token = app.password_token(&app.password_link(&ada));
         let set = [("token", token.as_str()), ("new", "a new password"), ("confirm", "a new password")];
-        // All else is the session's.
+        // All other forms are bound to the session.
         assert_eq!(visitor.post_form(&app, "/account/sessions/end", &[]).await.0, 403);
         let alone = PageClient { cookie: session.cookie.clone(), ..visitor.clone() };
         assert_eq!(alone.post_form(&app, "/set-password", &set).await.0, 403);

@@ -1,4 +1,4 @@
-//! What staff does.
+//! The staff pages.
 
 use countersign::domain::bundle::BundleId;
 use countersign::domain::permission::Role;
@@ -16,14 +16,14 @@ use crate::page_client::PageClient;
 
 const COUNT_SENT: &str = "SELECT count(*) AS n FROM outbox WHERE result = 'sent'";
 
-/// Somebody of the staff, signed in.
+/// A signed-in staff user.
 fn signed_in_staff(app: &TestApp) -> (TestUser, PageClient) {
     let root = app.staff("root@example.org");
     let visitor = app.signed_in(&root);
     (root, visitor)
 }
 
-/// How many entries of this kind the trail has, by this actor.
+/// The number of audit entries with this action and actor.
 fn count_audit_entries(app: &TestApp, action: &str, actor: &TestUser) -> i64 {
     app.count(&format!(
         "SELECT count(*) AS n FROM audit_log WHERE action = '{action}' AND actor = {} AND ip IS NOT NULL",
@@ -122,7 +122,7 @@ on_both_databases! {
     async fn statistics_of_many_requests_are_sampled(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let bundle = app.bundle("Sleep", 2);
-        // A year of one a day, and since yesterday 4,000 at once, half of them redeemed.
+        // One request a day for a year, and 4,000 since yesterday, half of them approved.
         let (micros, random, cast) = match app.database_url.starts_with("sqlite") {
             true => ("(1893456000000000 - %s * 86400000000)", "randomblob(16)", ""),
             false => ("to_timestamp(1893456000 - %s * 86400)", "gen_random_uuid()", "::text"),
@@ -145,7 +145,7 @@ on_both_databases! {
         }).unwrap();
         let exact = read(100_000);
         assert_eq!(exact.sample_weight, 1);
-        // 4,000 of the crowd, and the last of the year's.
+        // The 4,000, and the last one of the year.
         let DayStats { created, approved, declined, expired, .. } = exact.days[28];
         assert_eq!((created, approved, declined, expired), (4_001, 2_000, 1, 2_000));
         assert!(exact.days[..28].iter().all(|day| (day.created, day.declined) == (1, 1)), "{exact:?}");
@@ -324,7 +324,7 @@ on_both_databases! {
         let change = [("name", "Night"), ("description", ""), ("right", "write")];
         redirect_target(root.post(&app, &place, &change)).await;
         assert_eq!(app.count("SELECT CAST(permission AS bigint) AS n FROM bundles WHERE name = 'Night' AND description = ''"), 8);
-        // In use, its name changes and its rights do not.
+        // In use: its name can be changed, its mask cannot.
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let bundle = app.store.read(|conn| bundles::by_ids(conn, &[BundleId(id)])).unwrap();
         let request = app.create_request(&ada, &grace, &bundle[0]);

@@ -1,4 +1,4 @@
-//! What became of a request.
+//! The timeline of a request.
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
@@ -56,7 +56,7 @@ fn close_command(id: countersign::domain::permission_request::RequestId, by: Use
     CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) }
 }
 
-/// What somebody sees of a request.
+/// The page of a request as this user sees it.
 async fn request_page(app: &TestApp, who: &TestUser, id: impl std::fmt::Display) -> String {
     let (status, page) = app.signed_in(who).get_page(app, &format!("/requests/{id}")).await;
     assert_eq!(status, 200, "{page}");
@@ -85,7 +85,7 @@ on_both_databases! {
         }
         execute_as(&app, grace, RevokePermission { id: BundlePermissionId(asked.id.0), by: grace.user.id });
         assert!(request_page(&app, ada, asked.id).await.contains("grace Test revoked the permission."));
-        // Looking changes nothing; those who look sign in for it.
+        // Viewing changes no row, except for the sessions of the viewers.
         let before = app.rows_except("sessions");
         for path in [asked.id.to_string(), "4711".into(), "x".into(), "9223372036854775808".into(), "-1".into(), "%00".into()] {
             assert_eq!(app.signed_in(eve).get_page(&app, &format!("/requests/{path}")).await.0, 404, "{path}");
@@ -129,7 +129,7 @@ on_both_databases! {
         assert!(!request_page(&app, ada, asked[0].id).await.contains("block"));
         app.execute_raw("DELETE FROM audit_log");
         for (nth, words) in [(0, "grace Test declined the request."), (1, "ada Test withdrew"), (4, "has since been revoked.")] {
-            assert!(request_page(&app, grace, asked[nth].id).await.contains(words), "without the trail: {words}");
+            assert!(request_page(&app, grace, asked[nth].id).await.contains(words), "without audit entries: {words}");
         }
     }
 
@@ -172,25 +172,25 @@ on_both_databases! {
         }
         assert_eq!(stranger.get_page(&app, &link).await.0, 404);
         app.restart();
-        assert_eq!(app.rows(), rows, "looking changes nothing");
+        assert_eq!(app.rows(), rows, "viewing changes nothing");
         assert_eq!(app.count(COUNT_LINK_VIEWS), 1);
         let counted = "SELECT fetches AS n FROM link_views UNION ALL SELECT target_views FROM link_views";
-        assert_eq!(app.query_i64s(counted), [5, 2], "what is forged is not counted");
+        assert_eq!(app.query_i64s(counted), [5, 2], "views with a forged token do not count");
         let page = request_page(&app, ada, asked.id).await;
         assert!(page.contains("The link was opened 5 times"), "{page}");
         assert!(page.contains("grace Test viewed the request 2 times"), "{page}");
         app.get(&link).send().await.unwrap();
         app.restart();
-        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "they add up");
+        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "views are summed");
         app.execute_raw("DELETE FROM outbox; DELETE FROM permission_requests");
         app.get(&link).send().await.unwrap();
         app.restart();
-        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "there is no such request");
+        assert_eq!(app.query_i64s("SELECT fetches AS n FROM link_views"), [6], "the request does not exist");
         app.advance(86_400);
         app.store.write(|conn| {
             let now = conn.now()?;
             countersign::store::purge::purge_batch(conn, now, now, 10)
         }).unwrap();
-        assert_eq!(app.count(COUNT_LINK_VIEWS), 0, "they go with their request");
+        assert_eq!(app.count(COUNT_LINK_VIEWS), 0, "view counts are deleted with their request");
     }
 }

@@ -1,5 +1,4 @@
-//! What is gathered, and how a secret is looked for in it: as it is, and in the
-//! clothes that it may wear.
+//! Collects the output of a server and searches it for secrets in several encodings.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,32 +13,29 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 #[derive(Default)]
 pub struct KnownSecrets(BTreeMap<String, String>);
 
-/// A secret, and the file that it was found in.
+/// A secret, and the file that contains it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leak {
-    /// The secret's name.
     pub secret: String,
-    /// How it was written.
+    /// The encoding in which it was found.
     pub encoding: String,
-    /// The file's path.
     pub file: PathBuf,
-    /// Where in it.
     pub offset: u64,
 }
 
 impl KnownSecrets {
-    /// Keeps a secret, and returns it.
+    /// Registers a secret and returns it.
     pub fn add(&mut self, name: &str, secret: &str) -> String {
         self.0.insert(name.to_owned(), secret.to_owned());
         secret.to_owned()
     }
 
-    /// Where each secret is first found in each of the files, in whatever clothes.
+    /// The first occurrence of each secret in each file, in any encoding.
     pub fn search_files(&self, files: &[PathBuf]) -> Vec<Leak> {
         let mut needles = Vec::new();
         for (name, secret) in &self.0 {
             let mut bytes = vec![("", secret.clone().into_bytes())];
-            // The last 16 bytes of a token are its secret, however it is spelt.
+            // The last 16 bytes of a token are its secret in every token format.
             if let Some(body) = secret.strip_prefix("cs").and_then(|rest| rest.split_once('_'))
                 && let Ok(token) = URL_SAFE_NO_PAD.decode(body.1)
             {
@@ -71,7 +67,7 @@ impl KnownSecrets {
     }
 }
 
-/// The ways in which bytes are written.
+/// The encodings of these bytes.
 fn encodings(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let percent = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
@@ -88,7 +84,8 @@ fn encodings(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     ];
     for shift in 0..3 {
         for (name, engine) in [("base64", &STANDARD_NO_PAD), ("base64url", &URL_SAFE_NO_PAD)] {
-            // What stands before it moves its bits; what touches its neighbours is cut off.
+            // Preceding bytes shift the bits of the encoding. Characters that contain bits of
+            // neighbours are removed.
             let shifted = [vec![0; shift], bytes.to_vec()].concat();
             let text = engine.encode(&shifted);
             let (start, end) = ((shift * 8).div_ceil(6), shifted.len() * 8 / 6);
@@ -108,7 +105,7 @@ fn lower_escapes(text: &str) -> String {
     lower
 }
 
-/// A search that finds nothing may be blind: each of the clothes is seen through.
+/// Tests the search itself: it finds a secret in every encoding.
 #[test]
 fn a_secret_is_found_in_every_encoding() {
     let directory = tempfile::tempdir().unwrap();
@@ -142,10 +139,10 @@ fn a_secret_is_found_in_every_encoding() {
     assert_eq!(secrets.search_files(&[write("11", b"kanarien/vogel + u?")]), []);
 }
 
-/// Files, gathered in a directory of the test's own.
+/// Files in a temporary directory.
 pub struct CapturedOutput {
     directory: tempfile::TempDir,
-    /// What is to be looked through.
+    /// The files to search.
     pub files: Vec<PathBuf>,
     responses: usize,
 }
@@ -159,14 +156,14 @@ impl CapturedOutput {
         self.directory.path()
     }
 
-    /// A path for a file that is to be looked through.
+    /// The path of a new file to search.
     pub fn file(&mut self, name: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         self.files.push(path.clone());
         path
     }
 
-    /// Keeps an answer as it came; its file, and what stands in it.
+    /// Saves a response. Returns its file and its text.
     pub async fn save_response(&mut self, answer: reqwest::Response) -> (PathBuf, String) {
         self.responses += 1;
         let mut text = format!("{} {:?}\n", answer.status(), answer.headers());

@@ -1,6 +1,6 @@
-//! Secrets that are told apart from all else are put wherever a secret goes, the real
-//! server is driven through all that it serves with everything logged that there is to
-//! log, and then whatever it has left behind is searched for them.
+//! Searches all output of a server for secrets. The test uses recognisable secrets in every place
+//! where a secret can be, calls every function of a real server with the most verbose logging, and
+//! then searches the logs, responses, mails and database files.
 
 mod captured_output;
 mod pages;
@@ -30,11 +30,11 @@ const WRONG_PASSWORD: &str = "canary/a wrong password +1";
 const SMTP_PASSWORD: &str = "canary/smtp +password";
 const DATABASE_PASSWORD: &str = "canary-database-password";
 
-/// The secrets that a mail carries, each a mail of its own.
+/// The secrets in mails, one mail each.
 const MAILED: &[&str] =
     &["redeem token 0", "redeem token 1", "redeem token 2", "password link", "first password link"];
 
-/// The server under watch: all that it says goes into a file.
+/// A server whose output is written to a file.
 struct WatchedServer {
     child: Child,
     url: String,
@@ -44,7 +44,7 @@ impl WatchedServer {
     fn start(evidence: &mut CapturedOutput, environment: &[(&str, &str)]) -> Self {
         let said = evidence.file("stdout");
         let mut log = std::fs::File::create(evidence.file("stderr")).unwrap();
-        // Whoever runs it may want cores.
+        // Core dumps are enabled, in case the server fails to disable them.
         let mut child = Command::new("sh")
             .args([
                 "-c",
@@ -69,21 +69,21 @@ impl WatchedServer {
             for line in lines.map_while(Result::ok) {
                 writeln!(log, "{line}").unwrap();
                 if let Some((_, address)) = line.split_once("listening address=") {
-                    // Only the first one is waited for.
+                    // Only the first address is awaited.
                     let _ = tell.send(format!("http://{}", address.trim()));
                 }
             }
         });
-        let url = told.recv().expect("the server says where it listens");
+        let url = told.recv().expect("the server logs its address");
         Self { child, url }
     }
 
-    /// Sends bytes that are no request, or hardly.
+    /// Sends bytes that are not a valid request.
     fn send_raw(&self, bytes: &[u8]) {
         let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
         stream.write_all(bytes).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
-        // It may hang up instead of answering.
+        // The server may close the connection without a response.
         let _ = stream.read_to_end(&mut Vec::new());
     }
 }
@@ -95,13 +95,13 @@ impl Drop for WatchedServer {
     }
 }
 
-/// A server in its place, and what is known of it.
+/// A server, its captured output and the known secrets.
 struct LeakFixture {
     app: TestApp,
     server: WatchedServer,
     captured: CapturedOutput,
     secrets: KnownSecrets,
-    /// Which answers may hold which secrets: who asked was to have them.
+    /// The secrets that a response may contain, because its caller is authorized to see them.
     permitted: BTreeMap<PathBuf, Vec<String>>,
     catcher: SmtpCatcher,
     mails: Vec<String>,
@@ -127,7 +127,7 @@ impl LeakFixture {
         self.request(Method::POST, path)
     }
 
-    /// Sends a request; its status. The answer may hold these secrets.
+    /// Sends a request and returns the status. The response may contain these secrets.
     async fn send(&mut self, request: RequestBuilder, permitted: &[&str]) -> u16 {
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
@@ -136,29 +136,29 @@ impl LeakFixture {
         status
     }
 
-    /// Sends a request whose answer is to hold a token with this prefix, and keeps it by
-    /// that name.
+    /// Sends a request whose response contains a token with this prefix, and registers the token
+    /// under this name.
     async fn send_for_secret(&mut self, request: RequestBuilder, name: &str, prefix: &str) -> String {
         let (file, text) = self.captured.save_response(request.send().await.unwrap()).await;
         self.permitted.insert(file, vec![name.to_owned()]);
         self.secrets.add(name, &token_in(&text, prefix))
     }
 
-    /// The next mail that comes.
+    /// The next mail.
     fn next_mail(&mut self) -> &str {
-        // A long line of a mail is broken in two, by an equals sign.
+        // Quoted-printable breaks long lines with an equals sign.
         let mail = self.catcher.next_mail().to_string().replace("=\\r\\n", "").replace("=3D", "=");
         self.mails.push(mail);
         &self.mails[self.mails.len() - 1]
     }
 
-    /// The next mail, whose link has a token with this prefix, which is kept by that name.
+    /// Waits for the next mail and registers the token with this prefix in its link.
     fn next_mailed_secret(&mut self, name: &str, prefix: &str) -> String {
         let token = token_in(self.next_mail(), prefix);
         self.secrets.add(name, &token)
     }
 
-    /// A command of the operator's.
+    /// Runs a command of the operator.
     fn run_command(&mut self, arguments: &[&str], stdin: &str) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(arguments)
@@ -178,14 +178,14 @@ impl LeakFixture {
     }
 }
 
-/// Where the cluster of this URL keeps its files.
+/// The data directory of the cluster with this URL.
 fn data_directory(url: &str) -> PathBuf {
     let (_, rest) = url.split_once('@').unwrap();
     let (host, _) = rest.split_once('/').unwrap();
     percent_encoding::percent_decode_str(host).decode_utf8().unwrap().as_ref().into()
 }
 
-/// The URL with the canary for a password; the cluster trusts whoever comes.
+/// The URL with a recognisable password, which the cluster ignores.
 fn with_password(url: &str) -> String {
     url.replacen('@', &format!(":{DATABASE_PASSWORD}@"), 1)
 }
@@ -194,8 +194,8 @@ fn wal_file(app: &TestApp) -> String {
     app.query_text("SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS t")
 }
 
-/// Everything that the server serves, with the right secrets, wrong ones, and in the
-/// wrong places.
+/// Calls every function of the server with valid secrets, with invalid ones, and with secrets in
+/// the wrong places.
 async fn exercise_server(fixture: &mut LeakFixture) {
     let app = &fixture.app;
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
@@ -214,7 +214,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     fixture.run_command(&["user", "passwd", "nobody@example.org", "--password-stdin"], WRONG_PASSWORD);
     fixture.run_command(&["key", "list", "ada@example.org"], "");
 
-    // Who calls.
+    // Authentication.
     let account = "/api/account/";
     for (email, password, status) in [
         ("ada@example.org", ADAS_PASSWORD, 200),
@@ -238,7 +238,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     assert_eq!(fixture.send(fixture.get(account).header("Authorization", own), &[]).await, 200);
     assert_eq!(fixture.send(fixture.get(account).bearer_auth(&inspector), &[]).await, 403);
 
-    // Export tokens, and what they open.
+    // Export tokens.
     let svc = |name: &str| format!("/-/svc/mfs_api.{name}");
     let new = json!({ "hub_id": "observatory", "nid": "photos" });
     let created = fixture.post(&svc("create_token")).bearer_auth(&ada.key).json(&new).send().await.unwrap();
@@ -256,7 +256,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
         fixture.send(fixture.get(&svc("list")).basic_auth("ada@example.org", Some(ADAS_PASSWORD)), &[]).await,
         200
     );
-    // The envelope says again what was called.
+    // The envelope repeats the name of the call.
     let called = fixture.get(&svc(&format!("list{export}"))).bearer_auth(&ada.key);
     assert_eq!(fixture.send(called, &["export token"]).await, 404);
     let at = |right: &str| format!("/authz?hub_id=observatory&nid=photos&right={right}");
@@ -273,7 +273,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
         }
     }
 
-    // Requests, their mails, and all that can be done with a token.
+    // Requests, their mails and their redeem tokens.
     let requests = "/api/bundle_permission_request/";
     for bundle in bundles {
         let wish = json!({ "user_allowed": ada.id(), "user_target": grace.id(), "bundle": bundle });
@@ -333,7 +333,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     let large = fixture.post(requests).bearer_auth(&ada.key).body(WRONG_PASSWORD.repeat(4_000));
     assert_eq!(fixture.send(large, &[]).await, 413);
 
-    // The pages. Who shows a token may see it again.
+    // The pages. A page may show a token to the user who sent it.
     assert_eq!(fixture.send(fixture.get(&format!("/redeem?token={}", tokens[2])), &all[2..]).await, 200);
     let visitor = pages::sign_in(fixture, "grace", GRACES_PASSWORD).await;
     let look = fixture.get(&format!("/redeem?token={}", tokens[2])).header("cookie", &visitor.cookie);
@@ -358,7 +358,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     (0..3).for_each(|_| drop(fixture.next_mail().to_owned()));
     pages::exercise_pages(fixture, &export).await;
 
-    // What is no HTTP, and what breaks off.
+    // Invalid HTTP, and interrupted requests.
     let credentials = format!("Authorization: Bearer {}\r\nX: {WRONG_PASSWORD}\r\n", ada.key);
     for text in [
         format!("GET / HTTP/1.1\r\n{credentials}no header\r\n\r\n"),
@@ -374,7 +374,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
         fixture.server.send_raw(text.as_bytes());
     }
 
-    // What the database refuses.
+    // Database errors.
     fixture.app.execute_raw("ALTER TABLE permission_requests RENAME TO away");
     fixture.app.execute_raw("ALTER TABLE export_tokens RENAME TO away_too");
     fixture.send(fixture.request(Method::PUT, &one(&tokens[2])).bearer_auth(&grace.key), &[]).await;
@@ -403,14 +403,14 @@ async fn check_for_leaks(backend: Backend) {
     let smtp_url = format!("smtp://relay:canary%2Fsmtp%20%2Bpassword@127.0.0.1:{}", catcher.port);
     let (mut database_url, mut first_wal) = (app.database_url.clone(), String::new());
     if matches!(backend, Backend::Postgres) {
-        // What a database's operator may do at worst. Its log is theirs, but no secret
-        // is sent that it could tell.
+        // The most verbose settings of the database. Its log may contain data, but it must not
+        // contain a secret.
         app.execute_raw(&format!(
             "ALTER DATABASE {} SET log_statement = 'all'",
             app.query_text("SELECT current_database()::text AS t")
         ));
         database_url = with_password(&database_url);
-        // As long as somebody may want it, no checkpoint takes it away.
+        // Keeps the write-ahead log until it is searched.
         app.execute_raw("SELECT pg_create_physical_replication_slot('canaries', true)");
         first_wal = wal_file(&app);
     }
@@ -442,7 +442,7 @@ async fn check_for_leaks(backend: Backend) {
     assert!(abort.success());
     let ended = server.child.wait().unwrap();
     assert_eq!(ended.signal(), Some(6), "{ended:?}");
-    assert!(!ended.core_dumped(), "a core of the server's memory holds what it has in hand");
+    assert!(!ended.core_dumped(), "the server writes no core dump");
 
     match backend {
         Backend::Sqlite => {
@@ -491,10 +491,10 @@ async fn check_for_leaks(backend: Backend) {
     };
     let leaks: Vec<_> = found.iter().filter(|finding| !is_meant(finding) && !mails_own(finding)).collect();
     assert!(leaks.is_empty(), "{}", describe(&leaks));
-    assert!(found.iter().any(is_meant), "answers that hold a secret were looked through");
+    assert!(found.iter().any(is_meant), "responses with secrets were searched");
 }
 
-/// The leaks, with what stands around them.
+/// The leaks, each with the surrounding text.
 fn describe(leaks: &[&captured_output::Leak]) -> String {
     let mut text = String::new();
     for captured_output::Leak { secret, encoding: clothes, file, offset } in leaks {
@@ -506,7 +506,7 @@ fn describe(leaks: &[&captured_output::Leak]) -> String {
     text
 }
 
-/// Debian keeps a directory per version, none of them on PATH.
+/// The path of pg_dump: Debian has a directory per version, not in PATH.
 fn pg_dump() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut programs: Vec<PathBuf> = versions

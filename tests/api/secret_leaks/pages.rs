@@ -1,4 +1,4 @@
-//! The pages, driven with secrets.
+//! Calls the pages with secrets.
 
 use reqwest::Method;
 
@@ -7,13 +7,13 @@ use crate::helpers::PASSWORD;
 use crate::page_client::PageClient;
 
 impl LeakFixture {
-    /// Who looks at this page; the status. It may show these secrets.
+    /// Gets a page and returns the status. The page may contain these secrets.
     async fn get_page(&mut self, visitor: &PageClient, path: &str, permitted: &[&str]) -> u16 {
         let look = visitor.request(&self.app, Method::GET, &format!("{}{path}", self.server.url));
         self.send(look, permitted).await
     }
 
-    /// Who sends this form; the status. The answer may hold these secrets.
+    /// Submits a form and returns the status. The response may contain these secrets.
     async fn post_form(
         &mut self,
         visitor: &PageClient,
@@ -26,7 +26,7 @@ impl LeakFixture {
     }
 }
 
-/// Signs somebody in by the form, at the second try.
+/// Signs a user in with the form. The first attempt fails.
 pub async fn sign_in(fixture: &mut LeakFixture, who: &str, password: &str) -> PageClient {
     let email = format!("{who}@example.org");
     let visitor = fixture.app.signed_out().with_server_secret(SERVER_SECRET);
@@ -41,12 +41,12 @@ pub async fn sign_in(fixture: &mut LeakFixture, who: &str, password: &str) -> Pa
     PageClient::with_session(&token).with_server_secret(SERVER_SECRET)
 }
 
-/// Every page, with secrets where they belong and where they do not.
+/// Calls every page, with secrets in the right and in the wrong places.
 pub async fn exercise_pages(fixture: &mut LeakFixture, export: &str) {
     let url = fixture.server.url.clone();
     let at = |path: &str| format!("{url}{path}");
 
-    // A forgotten password.
+    // Forgotten passwords.
     let guest = fixture.app.signed_out().with_server_secret(SERVER_SECRET);
     for email in [WRONG_PASSWORD, export, "nobody@example.org", "ada@example.org"] {
         assert_eq!(fixture.post_form(&guest, "/forgot-password", &[("email", email)], &[]).await, 200);
@@ -69,7 +69,7 @@ pub async fn exercise_pages(fixture: &mut LeakFixture, export: &str) {
     assert_eq!(fixture.get_page(&guest, &page, &[]).await, 404);
     fixture.run_command(&["user", "passwd", "ada@example.org", "--password-stdin"], ADAS_PASSWORD);
 
-    // What is one's own.
+    // Pages of a user.
     let ada = sign_in(fixture, "ada", ADAS_PASSWORD).await;
     for (current, new, again) in [
         (WRONG_PASSWORD, ADAS_NEXT_PASSWORD, ADAS_NEXT_PASSWORD),
@@ -126,12 +126,12 @@ pub async fn exercise_pages(fixture: &mut LeakFixture, export: &str) {
             assert_ne!(fixture.get_page(visitor, path, &[]).await, 500, "{path}");
         }
     }
-    // A wanderer's query goes along to the sign-in, and back.
+    // The query of a page is kept during sign-in.
     assert_eq!(fixture.get_page(&guest, &format!("/tokens?from={export}"), &["export token"]).await, 303);
     assert_eq!(fixture.post_form(&grace, "/account/sessions/end", &[], &[]).await, 303);
     assert_eq!(fixture.post_form(&grace, "/sign-out", &[], &[]).await, 303);
 
-    // What is the staff's.
+    // Pages of staff.
     let root = sign_in(fixture, "root", PASSWORD).await;
     let new = [("email", "newer@example.org"), ("first_name", ""), ("last_name", "")];
     assert_eq!(fixture.post_form(&root, "/staff/users", &new, &[]).await, 303);

@@ -1,4 +1,4 @@
-//! hexo: asking for a permission.
+//! hexo: creating permission requests.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,9 @@ use crate::hexo::{
 };
 
 const RESOURCE: &str = "bundle_permission_request";
-/// Seven days, in seconds.
 const WEEK_SECONDS: i64 = 604_800;
 
-/// Asks with a body.
+/// A request with this body.
 fn post_request(app: &TestApp, who: &TestUser, body: &Value) -> reqwest::RequestBuilder {
     app.post(REQUESTS).as_user(who).json(body)
 }
@@ -151,7 +150,7 @@ on_both_databases! {
             (&json!(scene.ada.id()), &Value::Null)
         );
         let of_root = expect_response(post_request(&app, &root, &scene.request_body_with("user_target", root.uri())), 201).await;
-        assert!(of_root["redeem_url"].is_string(), "who is the target sees the link");
+        assert!(of_root["redeem_url"].is_string(), "the target sees the link");
         assert_eq!(
             expect_response(app.get(REQUESTS).as_user(&root), 200).await["meta"]["total_count"],
             1,

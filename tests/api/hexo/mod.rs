@@ -1,4 +1,18 @@
-//! What the hexo dialect's tests share: two people, a bundle, and what a refusal owes.
+//! The hexo API: its tests, and what they share.
+
+mod audit;
+mod block;
+mod bundle;
+mod concurrency;
+mod create_request;
+mod idempotency;
+mod index;
+mod input;
+mod list;
+mod permission;
+mod redeem;
+mod request;
+mod user;
 
 use countersign::domain::bundle::Bundle;
 use reqwest::{RequestBuilder, Response};
@@ -6,23 +20,22 @@ use serde_json::{Value, json};
 
 use crate::helpers::{AsUser, TestApp, TestUser};
 
-/// Where requests are asked for.
+/// The path of permission requests.
 pub const REQUESTS: &str = "/api/bundle_permission_request/";
 
-/// Who is there: Ada asks Grace for a bundle; Eve has nothing to do with it.
+/// Ada requests a bundle from Grace. Eve is neither party.
+#[derive(Clone)]
 pub struct HexoFixture {
-    /// Asks: `user_allowed`.
+    /// The requester: `user_allowed`.
     pub ada: TestUser,
-    /// Is asked: `user_target`.
+    /// The target: `user_target`.
     pub grace: TestUser,
-    /// Is neither.
     pub eve: TestUser,
-    /// What is asked for.
+    /// The requested bundle.
     pub bundle: Bundle,
 }
 
 impl HexoFixture {
-    /// Puts everybody in place.
     pub fn new(app: &TestApp) -> Self {
         Self {
             ada: app.user("ada@example.org"),
@@ -32,18 +45,11 @@ impl HexoFixture {
         }
     }
 
-    /// The same people.
-    pub fn reversed(other: &Self) -> Self {
-        let Self { ada, grace, eve, bundle } = other;
-        Self { ada: ada.clone(), grace: grace.clone(), eve: eve.clone(), bundle: bundle.clone() }
-    }
-
-    /// The bundle's URI.
     pub fn bundle_uri(&self) -> String {
         format!("/api/bundle/{}/", self.bundle.id)
     }
 
-    /// The body in which Ada asks Grace for the bundle.
+    /// The body of Ada's request.
     pub fn request_body(&self) -> Value {
         json!({
             "user_target": self.grace.uri(),
@@ -52,14 +58,14 @@ impl HexoFixture {
         })
     }
 
-    /// The same, but for one field.
+    /// The body of Ada's request with one field changed.
     pub fn request_body_with(&self, field: &str, value: impl Into<Value>) -> Value {
         let mut wish = self.request_body();
         wish[field] = value.into();
         wish
     }
 
-    /// Has Ada ask Grace, over HTTP: the request, and the token in its mail.
+    /// Creates Ada's request over HTTP. Returns it with the token in its mail.
     pub async fn create_request(&self, app: &TestApp) -> (Value, String) {
         let mails = app.mailbox.sent().len();
         let request =
@@ -68,44 +74,45 @@ impl HexoFixture {
         (request, crate::helpers::token_in(&mail))
     }
 
-    /// Where a token lives.
+    /// The path of a redeem token.
     pub fn token_path(token: &str) -> String {
         format!("{REQUESTS}{token}/")
     }
 }
 
-/// The number at the end of a `resource_uri`.
+/// The id at the end of a `resource_uri`.
 pub fn resource_id(resource: &Value) -> i64 {
     let uri = resource["resource_uri"].as_str().unwrap();
     uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap()
 }
 
-/// Sends a request, whose answer has this status; its body, as JSON if there is one.
+/// Sends a request, asserts the status of its response, and returns the body, which is JSON or
+/// empty.
 pub async fn expect_response(request: RequestBuilder, status: u16) -> Value {
     let (got, body) = read_response(request.send().await.unwrap()).await;
     assert_eq!(got, status, "{body}");
     body
 }
 
-/// Sends a request that is refused with this status: nothing has changed, and
-/// nothing is to be mailed. The body, which is JSON in the dialect's shape.
+/// Sends a request and asserts that it is rejected with this status, changes no row and queues no
+/// mail. Returns the body, which has the hexo format.
 pub async fn expect_refusal(app: &TestApp, request: RequestBuilder, status: u16) -> Value {
     let (rows, mails) = (app.rows(), app.mailbox.sent().len());
     let body = expect_response(request, status).await;
-    assert_eq!(app.rows(), rows, "a refusal changes nothing: {body}");
-    // A mail that was owed before may have left meanwhile.
+    assert_eq!(app.rows(), rows, "a rejected call changes nothing: {body}");
+    // Mails that were pending before may be sent meanwhile.
     let owed = app.count("SELECT count(*) AS n FROM outbox");
-    assert!(mails.max(app.mailbox.sent().len()) as i64 <= owed, "a refusal mails nothing");
+    assert!(mails.max(app.mailbox.sent().len()) as i64 <= owed, "a rejected call queues no mail");
     assert!(body.as_object().is_some_and(|body| body.len() == 1), "{body}");
     body
 }
 
-/// As [`refused`], with this text for an error.
+/// [`expect_refusal`] with this error text.
 pub async fn expect_error(app: &TestApp, request: RequestBuilder, status: u16, error: &str) {
     assert_eq!(expect_refusal(app, request, status).await, json!({ "error": error }));
 }
 
-/// As [`refused`], as one field of a resource that cannot be taken.
+/// [`expect_refusal`] with an error for one field of a resource.
 pub async fn expect_field_error(app: &TestApp, request: RequestBuilder, kind: &str, field: &str) {
     let body = expect_refusal(app, request, 400).await;
     let whys = body[kind][field].as_array().unwrap_or_else(|| panic!("{kind}.{field} is named: {body}"));
@@ -113,13 +120,13 @@ pub async fn expect_field_error(app: &TestApp, request: RequestBuilder, kind: &s
     assert_eq!(body[kind].as_object().unwrap().len(), 1, "{body}");
 }
 
-/// Sends these bytes; all that comes back until the server closes.
+/// Sends these bytes and returns the response until the server closes the connection.
 pub async fn send_raw(app: &TestApp, bytes: &[u8]) -> String {
     use std::io::{Read, Write};
     let (address, bytes) = (app.url.trim_start_matches("http://").to_owned(), bytes.to_vec());
     let talk = tokio::task::spawn_blocking(move || {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        // A server that has heard enough may close before all is sent.
+        // The server may close the connection before it has read everything.
         let _ = stream.write_all(&bytes);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -128,7 +135,6 @@ pub async fn send_raw(app: &TestApp, bytes: &[u8]) -> String {
     talk.await.unwrap()
 }
 
-/// Status and body.
 async fn read_response(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();

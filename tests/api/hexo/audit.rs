@@ -1,4 +1,4 @@
-//! hexo: the audit trail.
+//! hexo: the audit log.
 
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::block::Block;
@@ -31,7 +31,7 @@ fn redeem_command(id: RedeemId, by: &TestUser) -> Redeem {
     Redeem { id, by: by.user.id, idempotency_key: None }
 }
 
-/// What somebody finds: what was done, in the order of the list.
+/// The actions that a user sees, in the order of the list.
 async fn audit_actions(app: &TestApp, who: &TestUser, query: &str) -> Vec<String> {
     let list = expect_response(app.get(&format!("{AUDIT}{query}")).as_user(who), 200).await;
     let entries = list["objects"].as_array().unwrap();
@@ -203,7 +203,7 @@ on_both_databases! {
         app.execute_raw(micros);
         app.create_request(&ada, &root, &app.bundle("Sleep", 6));
         let list = expect_response(app.get("/api/audit/?action=hub.added&limit=2").as_user(&root), 200).await;
-        assert_eq!(list["meta"]["total_count"], 10_000, "no more are counted");
+        assert_eq!(list["meta"]["total_count"], 10_000, "the count is capped");
         assert_eq!(list["objects"][0]["subject"], "hub:10999");
         let next = expect_response(app.get(list["meta"]["next"].as_str().unwrap()).as_user(&root), 200).await;
         assert_eq!((&next["objects"][0]["subject"], &next["objects"][1]["subject"]), (&json!("hub:10997"), &json!("hub:10996")));

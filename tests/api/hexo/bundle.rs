@@ -1,4 +1,4 @@
-//! hexo: bundles, which staff makes and everybody sees.
+//! hexo: bundles, which staff manage and every user sees.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ on_both_databases! {
         assert_eq!(
             (&put["name"], &put["permission"]),
             (&json!("Heart"), &json!(7)),
-            "what a PUT does not name stays"
+            "fields that a PUT omits are unchanged"
         );
         let put =
             expect_response(app.put(&location).as_user(&root).json(&json!({ "name": "Pulse", "description": "" })), 200)
@@ -64,7 +64,7 @@ on_both_databases! {
         assert_eq!(
             (&plain["description"], &plain["permission"]),
             (&json!(""), &json!(2)),
-            "to read, unless it says"
+            "read by default"
         );
     }
 

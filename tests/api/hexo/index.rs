@@ -1,4 +1,4 @@
-//! hexo: what a client finds out before it has credentials.
+//! hexo: the resources that need no credentials.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::hexo::{expect_error, expect_response};
 const RESOURCES: [&str; 7] =
     ["account", "audit", "block", "bundle", "bundle_permission", "bundle_permission_request", "user"];
 
-/// What each resource serves, in its list and in its details.
+/// The methods of each resource's list and details.
 const METHODS: [(&str, &str, Option<&str>); 7] = [
     ("account", "GET, HEAD", None),
     ("audit", "GET, HEAD", Some("GET, HEAD")),

@@ -1,4 +1,4 @@
-//! hexo: what becomes of a request, which its parties know by its number.
+//! hexo: the life of a permission request.
 
 use countersign::mail::transport::SendError;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ on_both_databases! {
         let (request, token) = scene.create_request(&app).await;
         let uri = request["resource_uri"].as_str().unwrap();
         let link = json!(format!("https://countersign.test/redeem?token={token}"));
-        assert!(!request.to_string().contains("csr_"), "not for the one who asks");
+        assert!(!request.to_string().contains("csr_"), "not for the requester");
         for (who, shown) in [(&scene.ada, &Value::Null), (&scene.grace, &link)] {
             let seen = expect_response(app.get(uri).as_user(who), 200).await;
             assert_eq!(seen["redeem_url"], *shown);

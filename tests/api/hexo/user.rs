@@ -1,4 +1,4 @@
-//! hexo: users, and the account that a caller is.
+//! hexo: users and the caller's own account.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -85,13 +85,13 @@ on_both_databases! {
         let redeem = app.put(&HexoFixture::token_path(&app.redeem_token(&request))).as_user(&grace);
         let grant = expect_response(redeem, 200).await;
         app.advance(10 * 365 * 86_400);
-        assert_eq!(seen(ada.clone()).await, "ada grace", "a permission stands");
+        assert_eq!(seen(ada.clone()).await, "ada grace", "a permission is active");
         expect_response(app.delete(grant["resource_uri"].as_str().unwrap()).as_user(&ada), 204).await;
         assert_eq!(seen(ada.clone()).await, "ada");
         app.create_request(&eve, &ada, &bundle);
         assert_eq!(seen(ada.clone()).await, "ada eve");
         app.advance(3_600);
-        assert_eq!(seen(ada).await, "ada", "a request that is over links nobody");
+        assert_eq!(seen(ada).await, "ada", "a closed request does not link users");
     }
 
     async fn a_user_detail_is_visible_to_linked_users(app: TestApp) {
@@ -148,7 +148,7 @@ on_both_databases! {
             assert_eq!(list["meta"]["total_count"], wanted.len(), "{query}");
         }
         let list = expect_response(app.get("/api/user/?email=adam@example.org").as_user(&ada), 200).await;
-        assert_eq!(emails(&list), [""; 0], "a filter shows nobody whom the list does not");
+        assert_eq!(emails(&list), [""; 0], "a filter adds no users to the list");
     }
 
     async fn a_filter_value_of_the_wrong_type_is_rejected(app: TestApp) {
@@ -176,7 +176,7 @@ on_both_databases! {
             "id": ada.id(), "email": "ada@example.org", "username": "ada@example.org",
             "first_name": "Ada", "last_name": "Test", "resource_uri": ada.uri(),
         });
-        assert_eq!(put, wanted, "what a PUT does not name stays");
+        assert_eq!(put, wanted, "fields that a PUT omits are unchanged");
         let patched = expect_response(patch_user(&app, &ada).as_user(&ada).json(&json!({ "last_name": "" })), 202).await;
         assert_eq!((&patched["first_name"], &patched["last_name"]), (&json!("Ada"), &json!("")));
         assert_eq!(expect_response(app.get("/api/account/").as_user(&ada), 200).await["objects"][0], patched, "at once");

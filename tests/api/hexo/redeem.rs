@@ -1,4 +1,4 @@
-//! hexo: a token, which is single use and for its target alone.
+//! hexo: redeem tokens, which only the target can use, and only once.
 
 use reqwest::Method;
 use serde_json::{Value, json};

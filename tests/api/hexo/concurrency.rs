@@ -1,4 +1,4 @@
-//! hexo: many at once, on one replica and on two, and a database that is stuck.
+//! hexo: concurrent requests to one or two replicas, and a database whose rows are locked.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::helpers::{AsUser, TestApp, sqlite};
 use crate::hexo::{HexoFixture, REQUESTS, expect_response};
 
-/// Sends them all at once; their statuses.
+/// Sends all requests concurrently and returns their statuses.
 async fn send_all(requests: impl Iterator<Item = RequestBuilder>) -> Vec<u16> {
     let sent = requests
         .map(|request| actix_web::rt::spawn(async { request.send().await.unwrap().status().as_u16() }));
@@ -22,8 +22,8 @@ fn count_status(statuses: &[u16], wanted: u16) -> usize {
     statuses.iter().filter(|status| **status == wanted).count()
 }
 
-/// Keeps a transaction open that holds all requests: says when it does, and ends
-/// when it is told to.
+/// Opens a transaction that locks all requests. The receiver signals that it has the locks; the
+/// sender ends it.
 fn hold_request_locks(app: &TestApp) -> (Receiver<()>, Sender<()>) {
     let url = app.database_url.clone();
     let (holds, held) = channel();
@@ -50,7 +50,7 @@ on_both_databases! {
     async fn of_64_concurrent_puts_of_one_token_exactly_one_gets_200(app: TestApp) {
         let scene = HexoFixture::new(&app);
         for round in 1..=3 {
-            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..HexoFixture::reversed(&scene) };
+            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..scene.clone() };
             let (_, token) = scene.create_request(&app).await;
             let statuses = send_all((0..64).map(|_| app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace))).await;
             assert_eq!((count_status(&statuses, 200), count_status(&statuses, 404)), (1, 63), "{statuses:?}");
@@ -135,13 +135,13 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         let scene = HexoFixture::new(&app);
         for round in 0..4 {
-            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..HexoFixture::reversed(&scene) };
+            let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..scene.clone() };
             let requests = (0..16).map(|nth| match nth % 4 {
                 0 => app.delete(&scene.bundle_uri()).as_user(&root),
                 _ => app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body()),
             });
             let statuses = send_all(requests).await;
-            // 503 for one that was asked between look-up and deletion: nothing was done.
+            // 503 if the bundle was deleted between lookup and commit: nothing was done.
             assert!(
                 statuses.iter().all(|status| [201, 204, 400, 404, 409, 503].contains(status)),
                 "{statuses:?}"

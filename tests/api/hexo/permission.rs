@@ -1,4 +1,4 @@
-//! hexo: what users have given each other.
+//! hexo: permissions between users.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ on_both_databases! {
             assert_eq!(expect_response(app.get(PERMISSIONS).as_user(who), 200).await["objects"], json!([given]));
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'permission.granted'"), 1);
-        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0, "nobody has to be asked");
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0, "no request is needed");
         expect_field_error(
             &app,
             app.post(PERMISSIONS).as_user(&scene.grace).json(&scene.request_body()),
@@ -124,7 +124,7 @@ on_both_databases! {
         }
         let list =
             expect_response(app.get(&format!("{PERMISSIONS}?user_target=grace@example.org")).as_user(ada), 200).await;
-        assert_eq!(list["meta"]["total_count"], 1, "others' rows are nobody's business");
+        assert_eq!(list["meta"]["total_count"], 1, "rows of other users are not listed");
         for query in [
             "bundle=x",
             "bundle=/api/user/1/",

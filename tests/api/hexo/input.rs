@@ -1,4 +1,4 @@
-//! hexo: bodies that nobody should send.
+//! hexo: malformed and unexpected bodies.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_re
 
 const JSON: &str = "application/json";
 
-/// The head of a request, with one more header; the connection ends with it.
+/// The head of a request with one additional header and `Connection: close`.
 fn raw_head(method: &str, path: &str, key: &str, header: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\

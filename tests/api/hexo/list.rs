@@ -1,11 +1,10 @@
-//! hexo: pages and sets, as tastypie has them.
+//! hexo: pages and sets, in the format of tastypie.
 
 use serde_json::{Value, json};
 
 use crate::helpers::AsUser;
 use crate::hexo::{expect_error, expect_refusal, expect_response};
 
-/// The ids of a page's objects.
 fn ids(list: &Value) -> Vec<i64> {
     list["objects"].as_array().unwrap().iter().map(|object| object["id"].as_i64().unwrap()).collect()
 }
@@ -97,7 +96,7 @@ on_both_databases! {
             );
             let set = expect_response(app.get(&path).as_user(&ada), 200).await;
             assert_eq!(set["not_found"], json!(["77"]));
-            assert_eq!(ids(&set), [two, one], "in the order that they were asked for");
+            assert_eq!(ids(&set), [two, one], "in the requested order");
         }
         let all = expect_response(app.get(&format!("/api/bundle/set/{one};{one};;{two}/")).as_user(&ada), 200).await;
         assert_eq!((all["not_found"].clone(), ids(&all)), (json!([]), vec![one, two]));
@@ -126,8 +125,8 @@ on_both_databases! {
         let token = app.redeem_token(&request);
         let set =
             expect_response(app.get(&format!("/api/bundle_permission_request/set/{token}/")).as_user(&grace), 200).await;
-        assert_eq!(set, json!({ "not_found": [token], "objects": [] }), "a token is no number");
+        assert_eq!(set, json!({ "not_found": [token], "objects": [] }), "a token is not an id");
         app.advance(3_600);
-        assert_eq!(expect_response(app.get(&path).as_user(&grace), 200).await["objects"], json!([]), "it is over");
+        assert_eq!(expect_response(app.get(&path).as_user(&grace), 200).await["objects"], json!([]), "it has ended");
     }
 }

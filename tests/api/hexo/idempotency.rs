@@ -1,4 +1,4 @@
-//! hexo: the same thing said twice under one `Idempotency-Key`.
+//! hexo: the `Idempotency-Key` header.
 
 use futures_util::future::join_all;
 use reqwest::RequestBuilder;
@@ -110,7 +110,7 @@ on_both_databases! {
         for _ in 0..3 {
             assert_eq!(expect_response(put_with_key(&app, &scene.grace, "one", &token), 200).await, first);
         }
-        assert_eq!(app.rows(), before, "no second grant, and nothing to tell of");
+        assert_eq!(app.rows(), before, "no second permission, and nothing to return");
         expect_error(&app, put_with_key(&app, &scene.grace, "two", &token), 404, "Not found.").await;
         expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
         expect_error(&app, put_with_key(&app, &scene.ada, "one", &token), 404, "Not found.").await;
@@ -128,7 +128,7 @@ on_both_databases! {
         });
         let answers: Vec<(usize, u16)> =
             join_all(puts.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect();
-        let winner = answers.iter().find(|(_, status)| *status == 200).expect("one wins").0;
+        let winner = answers.iter().find(|(_, status)| *status == 200).expect("exactly one wins").0;
         for (key, status) in &answers {
             assert_eq!(*status, if *key == winner { 200 } else { 404 }, "{answers:?}");
         }

@@ -1,4 +1,4 @@
-//! hexo: from whom somebody takes no requests.
+//! hexo: blocks of requesters.
 
 use countersign::mail::transport::SendError;
 use serde_json::{Value, json};
@@ -10,14 +10,14 @@ use crate::mailer::wait_for_count;
 const BLOCKS: &str = "/api/block/";
 const COUNT_OPEN_REQUESTS: &str = "SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL";
 
-/// Has somebody block somebody.
-fn post_block(app: &TestApp, who: &TestUser, whom: &TestUser) -> reqwest::RequestBuilder {
-    app.post(BLOCKS).as_user(who).json(&json!({ "user": whom.uri() }))
+/// A request to block a user.
+fn post_block(app: &TestApp, who: &TestUser, target: &TestUser) -> reqwest::RequestBuilder {
+    app.post(BLOCKS).as_user(who).json(&json!({ "user": target.uri() }))
 }
 
-/// Where somebody's block of this user is.
-fn block_path(whom: &TestUser) -> String {
-    format!("{BLOCKS}{}/", whom.id())
+/// The path of a block.
+fn block_path(target: &TestUser) -> String {
+    format!("{BLOCKS}{}/", target.id())
 }
 
 on_both_databases! {
@@ -30,7 +30,7 @@ on_both_databases! {
         let by_email = json!({ "user": "EVE@example.org" });
         let v1 = expect_response(app.post("/api/v1/block").as_user(grace).json(&by_email), 201).await;
         assert_eq!(v1["user"], format!("/api/v1/user/{}/", eve.id()));
-        assert_eq!(expect_response(post_block(&app, grace, ada), 200).await, made, "once more does no harm");
+        assert_eq!(expect_response(post_block(&app, grace, ada), 200).await, made, "blocking is idempotent");
         assert_eq!(app.count("SELECT count(*) AS n FROM blocks"), 2);
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'block.created'"), 2);
 
@@ -114,7 +114,7 @@ on_both_databases! {
         expect_refusal(&app, app.get(asked["resource_uri"].as_str().unwrap()).as_user(ada), 404).await;
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 2);
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.declined'"), 2);
-        assert_eq!(app.count(COUNT_OPEN_REQUESTS), 3, "others' are left alone");
+        assert_eq!(app.count(COUNT_OPEN_REQUESTS), 3, "requests of other users stay open");
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
         app.assert_user_counters();
         app.mailbox.refuse(grace.email(), SendError::transient(""), 0);
@@ -126,7 +126,7 @@ on_both_databases! {
         }
     }
 
-    /// A request that is made at the same time is either refused or dead afterwards.
+    /// A request that is created concurrently is either rejected or closed by the block.
     async fn no_request_is_created_during_a_concurrent_block(mut app: TestApp) {
         let urls = [app.url.clone(), app.spawn_replica()];
         let scene = HexoFixture::new(&app);
@@ -150,7 +150,7 @@ on_both_databases! {
             let lifted = send_concurrently([app.delete(&block_path(&scene.ada)).as_user(&scene.grace)]).await;
             assert!(matches!(lifted[..], [204 | 404]), "{lifted:?}");
         }
-        assert!(refused > 0 && made > 0, "they did meet: {refused}, {made}");
+        assert!(refused > 0 && made > 0, "both outcomes occurred: {refused}, {made}");
         app.assert_user_counters();
     }
 }
