@@ -36,7 +36,7 @@ pub(crate) async fn search(
     found.await
 }
 
-/// The user whom a search names.
+/// The user that a search names.
 pub(crate) async fn find_actor(store: &AsyncStore, actor: ActorRef) -> Result<Option<User>, StoreError> {
     let found = store.read(move |conn| match &actor {
         ActorRef::Id(id) => Ok(users::by_ids(conn, &[*id])?.pop()),

@@ -113,12 +113,6 @@ pub(crate) async fn find_link_owner(
     found.await
 }
 
-/// The first `limit` bundles that a request can name.
-pub(crate) async fn list_bundles(store: &AsyncStore, limit: i64) -> Result<Vec<Bundle>, StoreError> {
-    let listed = store.read(move |conn| bundles::list(conn, LimitOffset { limit, offset: 0 }));
-    Ok(listed.await?.rows)
-}
-
 /// Reads a request's history. `None` if there is no such request.
 pub(crate) async fn history(store: &AsyncStore, id: RequestId) -> Result<Option<RequestHistory>, StoreError> {
     store.read(move |conn| RequestHistory::load(conn, id)).await

@@ -78,7 +78,7 @@ on_both_databases! {
         let form = [("email", "grace@example.org"), ("password", PASSWORD)];
         let page = app.signed_out().post(&app, "/sign-in", &form).send().await.unwrap();
         assert_eq!((page.status().as_u16(), &page.headers()["ratelimit"]), (429, &"\"account\";r=0;t=3600".parse().unwrap()));
-        assert!(page.text().await.unwrap().contains("Too many attempts."));
+        assert!(page.text().await.unwrap().contains("Too many attempts. Wait 1 hour and try again."));
     }
 
     async fn the_form_and_the_apis_share_the_limit(mut app: TestApp) {

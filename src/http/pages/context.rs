@@ -86,7 +86,12 @@ impl PageContext {
 
     /// The signed-in administrator. For other users the page does not exist.
     pub fn require_staff(&self) -> Result<&SignedIn, PageError> {
-        let signed_in = self.require_user()?;
+        self.require_staff_or_return_to(&self.current_url)
+    }
+
+    /// [`Self::require_staff`] for form targets: see [`Self::require_user_or_return_to`].
+    pub fn require_staff_or_return_to(&self, return_path: &str) -> Result<&SignedIn, PageError> {
+        let signed_in = self.require_user_or_return_to(return_path)?;
         if signed_in.user.staff { Ok(signed_in) } else { Err(ApiError::NotFound.into()) }
     }
 

@@ -1,4 +1,4 @@
-//! Forms: the CSRF check, the fields that were sent, and what is wrong with one of them.
+//! Forms: the CSRF check, the fields, and their errors.
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;

@@ -158,8 +158,8 @@ pub(super) fn request_summary(requester: &User, bundle: &Bundle) -> Value {
 }
 
 /// The page of a link that cannot be used. It is the same for every reason, with two
-/// exceptions: the target sees whom to ask for a new request, and other visitors learn that a
-/// pending request was sent to another account.
+/// exceptions: the target sees the requester, who can send a new request, and other visitors
+/// learn that a pending request was sent to another account.
 async fn link_inactive_page(
     state: &AppState,
     ctx: &PageContext,

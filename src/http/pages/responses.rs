@@ -25,6 +25,12 @@ pub struct SignedInPage;
 /// The errors of every form.
 pub struct FormErrors;
 
+/// A page for administrators.
+pub struct StaffPage;
+
+/// The result of a form for administrators.
+pub struct StaffForm;
+
 impl IntoResponses for SignedInPage {
     fn responses() -> Responses {
         let page = ContentBuilder::new().schema(Some(String::schema())).build();
@@ -33,6 +39,25 @@ impl IntoResponses for SignedInPage {
             ResponseBuilder::new().description("Not signed in. Redirects to the sign-in page.").build();
         let mut responses = Errors::<HtmlErrors, 503>::responses();
         responses.extend([("200".to_owned(), page.into()), ("303".to_owned(), sign_in.into())]);
+        responses
+    }
+}
+
+impl IntoResponses for StaffPage {
+    fn responses() -> Responses {
+        let mut responses = SignedInPage::responses();
+        responses.extend(Errors::<HtmlErrors, 400>::responses());
+        responses.extend(Errors::<HtmlErrors, 404>::responses());
+        responses
+    }
+}
+
+impl IntoResponses for StaffForm {
+    fn responses() -> Responses {
+        let done = ResponseBuilder::new().description("Done. Redirects to the list, or to the sign-in page.");
+        let mut responses = FormErrors::responses();
+        responses.extend(Errors::<HtmlErrors, 404>::responses());
+        responses.insert("303".to_owned(), done.build().into());
         responses
     }
 }

@@ -1,5 +1,7 @@
 //! URLs of the pages: their query parameters and path segments, redirects, and encoding.
 
+use std::str::FromStr;
+
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -34,6 +36,11 @@ pub fn query_token(request: &HttpRequest) -> Option<String> {
 pub fn parse_number(text: &str) -> Result<i64, ApiError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().ok_or(ApiError::NotFound)
+}
+
+/// An ID in a path. Malformed IDs are [`ApiError::NotFound`], like IDs that do not exist.
+pub fn parse_id<T: FromStr>(segment: &str) -> Result<T, ApiError> {
+    segment.parse().map_err(|_| ApiError::NotFound)
 }
 
 /// `next` if it is a path of this site, else `/`: a redirect never leaves the site.

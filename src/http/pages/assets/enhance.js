@@ -1,6 +1,6 @@
-// What makes the pages nicer where scripts run; all of them work without.
+// Progressive enhancement. Every page works without this script.
 
-// Moments in the reader's own time zone, in the page's language as it is written where they live.
+// Show times in the browser's time zone, in the page's language and the reader's regional format.
 const language = document.documentElement.lang;
 const locale = navigator.languages.find((tag) => tag.startsWith(`${language}-`)) ?? { en: "en-GB" }[language] ?? language;
 for (const time of document.querySelectorAll("time[datetime]")) {
@@ -14,7 +14,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   }
 }
 
-// A form that was sent is not sent again by a second click.
+// Prevent a second click from sending a form twice.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", () => {
     setTimeout(() => {
@@ -26,7 +26,7 @@ addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
 
-// What is shown once is copied by a button; where that fails it is selected, to be copied.
+// Copy a secret with a button. If the browser refuses, select it instead.
 for (const button of document.querySelectorAll("button[data-copy]")) {
   const secret = document.getElementById(button.dataset.copy);
   button.hidden = false;

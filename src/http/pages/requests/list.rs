@@ -16,7 +16,7 @@ use crate::services::requests::{self, RequestLists, RequestPages};
 use crate::store::outbox::{OutboxMail, OutboxResult};
 use crate::store::participants::Participants;
 
-/// Lists the requests that the signed-in user created, and the users whom they blocked.
+/// Lists the requests that the signed-in user created, and their blocked users.
 #[utoipa::path(
     get,
     path = "/requests",

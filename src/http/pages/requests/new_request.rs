@@ -21,7 +21,8 @@ use crate::http::pages::form::{FieldError, Form};
 use crate::http::pages::responses::{FormErrors, HtmlErrors, SignedInPage};
 use crate::http::pages::url::{parse_number, see_other};
 use crate::http::state::AppState;
-use crate::services::requests;
+use crate::services::bundles;
+use crate::store::LimitOffset;
 use crate::store::ledger::CreateRequestError;
 use crate::store::lookup::{LookupKey, UserRef};
 
@@ -170,8 +171,9 @@ async fn render_form(
     input: &NewRequestForm,
     field_error: Option<FieldError>,
 ) -> Result<HttpResponse, PageError> {
-    let bundles: Vec<Value> = requests::list_bundles(&state.store, MAX_BUNDLES)
-        .await?
+    let listed = bundles::list(&state.store, LimitOffset { limit: MAX_BUNDLES, offset: 0 }).await?;
+    let bundles: Vec<Value> = listed
+        .rows
         .iter()
         .map(|bundle| {
             let id = bundle.id.0.to_string();

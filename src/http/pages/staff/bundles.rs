@@ -9,7 +9,6 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::form_field::{self, FormField};
-use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::{Mask, Right};
 use crate::http::error::ApiError;
@@ -18,8 +17,8 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::Pager;
-use crate::http::pages::responses::HtmlErrors;
-use crate::http::pages::url::see_other;
+use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
+use crate::http::pages::url::{parse_id, see_other};
 use crate::http::state::AppState;
 use crate::services::admin::bundles;
 use crate::store::bundles::{BundleChange, BundleError, NewBundle};
@@ -37,7 +36,7 @@ pub(super) struct Document;
     operation_id = "staff_bundles_page",
     security(()),
     params(("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
-    responses(PageResponses),
+    responses(StaffPage),
 )]
 pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
@@ -154,13 +153,13 @@ fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
     operation_id = "create_bundle_form",
     security(()),
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses),
+    responses(StaffForm),
 )]
 pub(super) async fn add(
     state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let mut form = BundleFormState::new();
     let Some(new) = form.read(&fields)? else {
         return render_list(&state, &ctx, form_field::INVALID, &form).await;
@@ -176,7 +175,7 @@ pub(super) async fn add(
     operation_id = "staff_bundle_page",
     security(()),
     params(("id" = String, Path, description = "The bundle's number.")),
-    responses(PageResponses),
+    responses(StaffPage),
 )]
 pub(super) async fn show(
     state: Data<AppState>,
@@ -215,14 +214,14 @@ fn render_bundle(
     security(()),
     params(("id" = String, Path, description = "The bundle's number.")),
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses, Errors<HtmlErrors, 409>),
+    responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn change(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let bundle = find_bundle(&state, BundleId(parse_id(&segment)?)).await?;
     let mut form = BundleFormState::from_bundle(&bundle);
     let Some(new) = form.read(&fields)? else {
@@ -252,14 +251,14 @@ pub(super) async fn change(
     security(()),
     params(("id" = String, Path, description = "The bundle's number.")),
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses, Errors<HtmlErrors, 409>),
+    responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn delete(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, .. }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let bundle = find_bundle(&state, BundleId(parse_id(&segment)?)).await?;
     let id = bundle.id;
     match state.store.write(bundles::delete(id, ctx.audit.clone())).await? {

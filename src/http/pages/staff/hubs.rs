@@ -10,7 +10,6 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::form_field::{self, FormField};
-use super::{FormResponses, PageResponses, require_staff};
 use crate::domain::hub::HubId;
 use crate::domain::permission::Role;
 use crate::domain::user::Email;
@@ -21,7 +20,7 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::{Form, FormFields};
 use crate::http::pages::pager::Pager;
-use crate::http::pages::responses::HtmlErrors;
+use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{query_encode, see_other};
 use crate::http::state::AppState;
 use crate::services::admin::hubs::{self, HubError, HubMembers};
@@ -44,7 +43,7 @@ pub(super) struct Document;
         ("q" = Option<String>, Query, nullable = false, description = "Text to search for in ids and names."),
         ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
-    responses(PageResponses),
+    responses(StaffPage),
 )]
 pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
@@ -122,13 +121,13 @@ impl HubFormState {
     operation_id = "add_hub_form",
     security(()),
     request_body(content = NewHubForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses, Errors<HtmlErrors, 409>),
+    responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn add(
     state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let mut form = HubFormState::new();
     let render_again = async |form: &HubFormState, status| render_list(&state, &ctx, status, form).await;
     let id = form.id.parse(&fields, HubId::new, "staff-error-hub-id")?;
@@ -159,7 +158,7 @@ pub(super) async fn add(
         ("id" = Option<String>, Query, nullable = false, description = "The hub's id."),
         ("offset" = Option<String>, Query, nullable = false, description = "Number of members to skip."),
     ),
-    responses(PageResponses),
+    responses(StaffPage),
 )]
 pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
@@ -247,13 +246,13 @@ fn parse_hub_id(fields: &FormFields) -> Result<HubId, PageError> {
     operation_id = "grant_role_form",
     security(()),
     request_body(content = GrantRoleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses, Errors<HtmlErrors, 409>),
+    responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn grant_role(
     state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let hub = parse_hub_id(&fields)?;
     let role: Role =
         fields.required("role")?.parse().map_err(|_| ApiError::BadRequest("Unknown role.".to_owned()))?;
@@ -281,13 +280,13 @@ pub(super) async fn grant_role(
     operation_id = "revoke_role_form",
     security(()),
     request_body(content = RevokeRoleForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses),
+    responses(StaffForm),
 )]
 pub(super) async fn revoke_role(
     state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let hub = parse_hub_id(&fields)?;
     let email = Email::new(fields.required("email")?).map_err(|_| ApiError::NotFound)?;
     let revoked = state.store.write(hubs::revoke_role(hub.clone(), email, ctx.audit.clone()));

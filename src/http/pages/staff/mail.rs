@@ -6,14 +6,14 @@ use minijinja::{Value, context};
 use utoipa::OpenApi;
 use uuid::Uuid;
 
-use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::{CsrfForm, Form};
 use crate::http::pages::pager::Pager;
-use crate::http::pages::url::see_other;
+use crate::http::pages::responses::{StaffForm, StaffPage};
+use crate::http::pages::url::{parse_id, see_other};
 use crate::http::state::AppState;
 use crate::services::admin::mail::{self, ListedMails};
 use crate::store::outbox::{MailFilter, OutboxMail, OutboxResult};
@@ -41,7 +41,7 @@ pub(super) struct Document;
         ("state" = Option<String>, Query, nullable = false, description = "`all`, `unsent`, `failed` or `sent`."),
         ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
-    responses(PageResponses),
+    responses(StaffPage),
 )]
 pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
@@ -80,14 +80,14 @@ fn row(mail: &OutboxMail, to: Option<&Email>, now: Timestamp) -> Value {
     security(()),
     params(("id" = String, Path, description = "The mail's id.")),
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses),
+    responses(StaffForm),
 )]
 pub(super) async fn retry(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, .. }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let id: Uuid = parse_id(&segment)?;
     if !state.store.write(mail::retry(id, ctx.audit.clone())).await? {
         return Ok(see_other(&format!("{PATH}?flash=not-retried")));

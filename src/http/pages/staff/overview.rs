@@ -6,10 +6,10 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use utoipa::OpenApi;
 
-use super::PageResponses;
 use super::chart::Chart;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
+use crate::http::pages::responses::StaffPage;
 use crate::http::state::AppState;
 use crate::services::admin::overview::{self, Overview};
 use crate::store::capped_counts::MAX_COUNTED;
@@ -30,7 +30,7 @@ pub(super) struct Document;
     path = "/staff",
     operation_id = "staff_page",
     security(()),
-    responses(PageResponses),
+    responses(StaffPage),
 )]
 pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;

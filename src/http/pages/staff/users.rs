@@ -8,7 +8,6 @@ use minijinja::{Value, context};
 use utoipa::{OpenApi, ToSchema};
 
 use super::form_field::{self, FormField};
-use super::{FormResponses, PageResponses, parse_id, require_staff};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
@@ -16,8 +15,8 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::Pager;
-use crate::http::pages::responses::HtmlErrors;
-use crate::http::pages::url::{query_encode, see_other};
+use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
+use crate::http::pages::url::{parse_id, query_encode, see_other};
 use crate::http::state::AppState;
 use crate::services::admin::users;
 use crate::store::users::NewUser;
@@ -42,7 +41,7 @@ pub(super) struct Document;
         ("q" = Option<String>, Query, nullable = false, description = "Text to search for in emails and names."),
         ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
     ),
-    responses(PageResponses),
+    responses(StaffPage),
 )]
 pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
@@ -146,13 +145,13 @@ impl UserFormState {
     operation_id = "add_user_form",
     security(()),
     request_body(content = NewUserForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses, Errors<HtmlErrors, 409>),
+    responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
 pub(super) async fn add(
     state: Data<AppState>,
     Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    require_staff(&ctx, PATH)?;
+    ctx.require_staff_or_return_to(PATH)?;
     let mut form = UserFormState::new();
     let render_again = async |form: &UserFormState, status| render_list(&state, &ctx, status, form).await;
     let Some(new) = form.read(&fields)? else { return render_again(&form, form_field::INVALID).await };
@@ -175,7 +174,7 @@ pub(super) async fn add(
     security(()),
     params(("id" = String, Path, description = "The user's number.")),
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses),
+    responses(StaffForm),
 )]
 pub(super) async fn disable(
     state: Data<AppState>,
@@ -193,7 +192,7 @@ pub(super) async fn disable(
     security(()),
     params(("id" = String, Path, description = "The user's number.")),
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
-    responses(FormResponses),
+    responses(StaffForm),
 )]
 pub(super) async fn enable(
     state: Data<AppState>,
@@ -209,7 +208,7 @@ async fn set_active(
     Form { ctx, .. }: Form,
     active: bool,
 ) -> Result<HttpResponse, PageError> {
-    let me = require_staff(&ctx, PATH)?.user.id;
+    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
     let id = UserId(parse_id(segment)?);
     if id == me && !active {
         return Ok(see_other(&format!("{PATH}?flash=not-yourself")));
