@@ -109,7 +109,7 @@ pub fn wait_text(key: &str, RateLimited(quota): RateLimited, language: Language)
 fn round_up(seconds: i64) -> i64 {
     let unit = match seconds {
         ..=90 => 1,
-        ..=5_400 => 60,
+        91..=5_400 => 60,
         ..=129_600 => 3_600,
         _ => 86_400,
     };

@@ -87,7 +87,7 @@ impl TimelineEntry {
         Self { who, ..self }
     }
 
-    fn to_context(self) -> Value {
+    fn into_context(self) -> Value {
         let Self { at, key, who, count, detail } = self;
         context! { at => at.map(Timestamp::micros), key, who, count, detail }
     }
@@ -109,7 +109,7 @@ impl Timeline<'_> {
         entries.extend(self.closing_entry());
         entries.extend(self.revocation_entry());
         entries.sort_by_key(|entry| entry.at.map_or(i64::MAX, Timestamp::micros));
-        entries.into_iter().map(TimelineEntry::to_context).collect()
+        entries.into_iter().map(TimelineEntry::into_context).collect()
     }
 
     /// The name of a party. Other users are "an administrator"; no user is the operator.
