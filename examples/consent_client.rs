@@ -5,6 +5,7 @@
 //! cargo run --example consent_client ada@example.org grace@example.org 1
 //! ```
 
+use serde_json::Value;
 use std::error::Error;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl ConsentClient {
         let request =
             self.client.post(url).bearer_auth(&self.api_key).header("Idempotency-Key", key).json(&body);
         let created: Value = request.send().await?.error_for_status()?.json().await?;
-        Ok(created["resource_uri"].as_str().unwrap_or_default().to_owned())
+        Ok(created.get("resource_uri").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
     /// Waits until the request is closed. Returns whether the target has approved it.
@@ -56,7 +57,7 @@ impl ConsentClient {
         let url = format!("{}/api/bundle_permission/", self.url);
         let list = self.client.get(url).bearer_auth(&self.api_key).query(&filter).send().await?;
         let list: Value = list.error_for_status()?.json().await?;
-        Ok(list["meta"]["total_count"] != 0)
+        Ok(list.pointer("/meta/total_count").and_then(Value::as_i64) != Some(0))
     }
 }
 

@@ -4,7 +4,7 @@ use countersign::domain::permission::Role;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, TestApp};
+use crate::helpers::{ByUser, TestApp};
 use crate::mfs::{REVOKE, create_token, hub_owner, send_for_data};
 
 /// Sends a request with the token in the Drumee header.
@@ -94,7 +94,7 @@ on_both_databases! {
         app.advance(86_400);
         let (live, id) = create_token(&app, &ada, "n", 2).await;
         let (revoked, revoked_id) = create_token(&app, &ada, "n", 2).await;
-        assert_eq!(send_for_data(app.post(REVOKE).as_user(&ada).json(&json!({ "token": revoked_id }))).await.0, 200);
+        assert_eq!(send_for_data(app.post(REVOKE).by_user(&ada).json(&json!({ "token": revoked_id }))).await.0, 200);
         let redeem = app.redeem_token(&app.create_request(&grace, &ada, &app.bundle("Sleep", 2)));
         let path = "/authz?hub_id=hub&nid=n&right=read";
         let nobody = app.get(path).send().await.unwrap();

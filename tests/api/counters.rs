@@ -5,14 +5,14 @@ use countersign::domain::user::Authority;
 use countersign::store::ledger::{CloseRequest, GrantPermission, Redeem, RequestRef, RevokePermission};
 use countersign::store::{bundles, purge, requests};
 
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::hexo::{HexoFixture, REQUESTS, expect_response};
 
 const PERMISSIONS: &str = "/api/bundle_permission/";
 
 /// The total that a list reports.
 async fn total_count(app: &TestApp, path: &str, who: &TestUser) -> i64 {
-    expect_response(app.get(path).as_user(who), 200).await["meta"]["total_count"].as_i64().unwrap()
+    expect_response(app.get(path).by_user(who), 200).await["meta"]["total_count"].as_i64().unwrap()
 }
 
 fn expire_requests(app: &TestApp) -> usize {
@@ -57,7 +57,7 @@ on_both_databases! {
         app.advance(3_600);
         assert_eq!((totals(REQUESTS).await, expire_requests(&app)), ((0, 0, 0), 2));
         assert_eq!((totals(REQUESTS).await, expire_requests(&app)), ((0, 0, 0), 0));
-        assert_eq!(app.get(&HexoFixture::token_path(&app.redeem_token(&other))).as_user(ada).send().await.unwrap().status(), 404);
+        assert_eq!(app.get(&HexoFixture::token_path(&app.redeem_token(&other))).by_user(ada).send().await.unwrap().status(), 404);
         app.advance(1);
         app.store.write(|conn| {
             let now = conn.now()?;

@@ -13,7 +13,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use reqwest::StatusCode;
 
-use crate::helpers::{AsUser, Backend, TestApp, TestUser};
+use crate::helpers::{Backend, ByUser, TestApp, TestUser};
 
 /// The file name of PostgreSQL's socket.
 const SOCKET: &str = ".s.PGSQL.5432";
@@ -168,7 +168,7 @@ async fn create_request(
     let started = Instant::now();
     let answer = app
         .post(&format!("{url}/api/bundle_permission_request/"))
-        .as_user(by)
+        .by_user(by)
         .json(&body)
         .send()
         .await
@@ -249,9 +249,9 @@ async fn a_call_during_a_freeze_has_an_unknown_outcome_and_runs_once() {
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
     let withdraw =
-        || app.delete(&format!("{url}/api/bundle_permission_request/{}/", request.id)).as_user(&ada);
+        || app.delete(&format!("{url}/api/bundle_permission_request/{}/", request.id)).by_user(&ada);
     // Caches the caller's credentials.
-    assert_eq!(app.get(&format!("{url}/api/account/")).as_user(&ada).send().await.unwrap().status(), 200);
+    assert_eq!(app.get(&format!("{url}/api/account/")).by_user(&ada).send().await.unwrap().status(), 200);
 
     wire.set_frozen(true);
     let started = Instant::now();
@@ -282,19 +282,19 @@ async fn a_lost_commit_response_is_resolved() {
     );
     for caller in [&ada, &grace] {
         assert_eq!(
-            app.get(&format!("{url}/api/account/")).as_user(caller).send().await.unwrap().status(),
+            app.get(&format!("{url}/api/account/")).by_user(caller).send().await.unwrap().status(),
             200
         );
     }
 
     wire.drop_next_response(b"COMMIT\0");
-    let withdraw = app.delete(&format!("{url}/api/bundle_permission_request/{}/", first.id)).as_user(&ada);
+    let withdraw = app.delete(&format!("{url}/api/bundle_permission_request/{}/", first.id)).by_user(&ada);
     assert_eq!(withdraw.send().await.unwrap().status(), 204);
     assert!(wire.has_dropped());
 
     wire.drop_next_response(b"assert_true\0");
     let token = app.redeem_token(&second);
-    let redeem = app.put(&format!("{url}/api/bundle_permission_request/{token}/")).as_user(&grace);
+    let redeem = app.put(&format!("{url}/api/bundle_permission_request/{token}/")).by_user(&grace);
     assert_eq!(redeem.send().await.unwrap().status(), 200);
     assert!(wire.has_dropped());
 
@@ -313,8 +313,8 @@ async fn a_statement_that_arrives_late_does_nothing() {
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
     let token = app.redeem_token(&request);
-    let redeem = || app.put(&format!("{url}/api/bundle_permission_request/{token}/")).as_user(&grace);
-    assert_eq!(app.get(&format!("{url}/api/account/")).as_user(&grace).send().await.unwrap().status(), 200);
+    let redeem = || app.put(&format!("{url}/api/bundle_permission_request/{token}/")).by_user(&grace);
+    assert_eq!(app.get(&format!("{url}/api/account/")).by_user(&grace).send().await.unwrap().status(), 200);
 
     // A lock on the row prevents the second attempt.
     let mut holder = PgConnection::establish(&app.database_url).unwrap();

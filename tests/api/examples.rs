@@ -13,7 +13,7 @@ use countersign::domain::permission::Role;
 use reqwest::Client;
 use resource_server::Countersign;
 
-use crate::helpers::{AsUser, Backend, TestApp, token_in};
+use crate::helpers::{Backend, ByUser, TestApp, token_in};
 
 #[actix_web::test]
 async fn the_example_resource_server_serves_only_what_a_token_allows() {
@@ -55,12 +55,12 @@ async fn the_example_client_learns_whether_the_target_has_approved() {
     assert_eq!(client.ask(ada.email(), grace.email(), sleep, "sleep").await.unwrap(), request);
     let token = token_in(&app.mails(1).await[0]);
     let path = format!("/api/bundle_permission_request/{token}/");
-    assert_eq!(app.put(&path).as_user(&grace).send().await.unwrap().status(), 200);
+    assert_eq!(app.put(&path).by_user(&grace).send().await.unwrap().status(), 200);
     assert!(client.wait(&request, grace.email(), sleep).await.unwrap());
 
     let steps = app.bundle("Steps", 2).id.0;
     let request = client.ask(ada.email(), grace.email(), steps, "steps").await.unwrap();
-    assert_eq!(app.delete(&request).as_user(&grace).send().await.unwrap().status(), 204);
+    assert_eq!(app.delete(&request).by_user(&grace).send().await.unwrap().status(), 204);
     assert!(!client.wait(&request, grace.email(), steps).await.unwrap());
     assert_eq!(app.mailbox.sent().len(), 2);
 }

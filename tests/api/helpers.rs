@@ -499,13 +499,13 @@ impl TestUser {
 }
 
 /// Authenticates a request.
-pub trait AsUser {
+pub trait ByUser {
     /// Adds the API key of this user.
-    fn as_user(self, user: &TestUser) -> Self;
+    fn by_user(self, user: &TestUser) -> Self;
 }
 
-impl AsUser for RequestBuilder {
-    fn as_user(self, user: &TestUser) -> Self {
+impl ByUser for RequestBuilder {
+    fn by_user(self, user: &TestUser) -> Self {
         self.bearer_auth(&user.key)
     }
 }

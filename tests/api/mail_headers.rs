@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
 
 /// Values that are not exactly one address, or that resemble the address of another user.
@@ -82,9 +82,9 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
         for text in INVALID_ADDRESSES {
-            let asked = app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("user_target", text));
+            let asked = app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body_with("user_target", text));
             expect_refusal(&app, asked, 400).await;
-            let added = app.post("/api/user/").as_user(&root).json(&json!({ "email": text }));
+            let added = app.post("/api/user/").by_user(&root).json(&json!({ "email": text }));
             expect_field_error(&app, added, "user", "email").await;
         }
         let several: [Value; 4] = [
@@ -94,7 +94,7 @@ on_both_databases! {
             json!([["grace@example.org"]]),
         ];
         for value in several {
-            expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("user_target", value)), 400).await;
+            expect_refusal(&app, app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body_with("user_target", value)), 400).await;
         }
         // Of two fields with the same name, only the last one counts.
         let (eve, bundle) = (scene.eve.uri(), scene.bundle_uri());
@@ -102,7 +102,7 @@ on_both_databases! {
             "{{\"user_target\":\"{}\",\"user_allowed\":\"{}\",\"bundle\":\"{bundle}\",\"user_target\":\"{eve}\"}}",
             scene.grace.uri(), scene.ada.uri(),
         );
-        expect_response(app.post(REQUESTS).as_user(&scene.ada).header("content-type", "application/json").body(twice), 201).await;
+        expect_response(app.post(REQUESTS).by_user(&scene.ada).header("content-type", "application/json").body(twice), 201).await;
         assert_one_recipient(&app, 1, &scene.eve).await;
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
     }
@@ -116,7 +116,7 @@ on_both_databases! {
             let Ok(_) = countersign::domain::user::Email::new(email) else { continue };
             let other = app.user(email);
             let body = json!({ "user_target": email.to_uppercase(), "user_allowed": ada.uri(), "bundle": bundle.id.0 });
-            let asked = expect_response(app.post(REQUESTS).as_user(&ada).json(&body), 201).await;
+            let asked = expect_response(app.post(REQUESTS).by_user(&ada).json(&body), 201).await;
             assert_eq!(asked["user_target"]["id"], other.id());
             mails += 1;
             assert_one_recipient(&app, mails, &other).await;
@@ -132,17 +132,17 @@ on_both_databases! {
         for (nth, name) in HOSTILE_NAMES.iter().enumerate() {
             let names = json!({ "first_name": name, "last_name": name });
             for user in [&scene.ada, &scene.grace] {
-                expect_response(app.put(&user.uri()).as_user(user).json(&names), 200).await;
+                expect_response(app.put(&user.uri()).by_user(user).json(&names), 200).await;
             }
             let bundle = json!({ "name": format!("{nth} {name}"), "description": name });
-            let bundle = expect_response(app.post("/api/bundle/").as_user(&root).json(&bundle), 201).await;
-            expect_response(app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("bundle", bundle["id"].clone())), 201).await;
+            let bundle = expect_response(app.post("/api/bundle/").by_user(&root).json(&bundle), 201).await;
+            expect_response(app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body_with("bundle", bundle["id"].clone())), 201).await;
             mails += 1;
             assert_one_recipient(&app, mails, &scene.grace).await;
         }
         for name in ["Eve\r\nBcc: eve@example.org", "Eve\nX: y", "Eve\r", "Eve\u{85}X: y", "\0"] {
-            expect_refusal(&app, app.put(&scene.ada.uri()).as_user(&scene.ada).json(&json!({ "first_name": name })), 400).await;
-            expect_refusal(&app, app.post("/api/bundle/").as_user(&root).json(&json!({ "name": name })), 400).await;
+            expect_refusal(&app, app.put(&scene.ada.uri()).by_user(&scene.ada).json(&json!({ "first_name": name })), 400).await;
+            expect_refusal(&app, app.post("/api/bundle/").by_user(&root).json(&json!({ "name": name })), 400).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::mfs::{REVOKE, create, send_for_data};
 use crate::pages::dev_mail::spawn_with_mail_directory;
 
@@ -153,7 +153,7 @@ on_both_databases! {
         assert_eq!(bearer.status(), 200);
         let head = nginx.fetch(&app, Method::HEAD, "/hub-1/report.txt", Some(&secret)).await;
         assert_eq!(head, (200, String::new()));
-        assert_eq!(send_for_data(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        assert_eq!(send_for_data(app.post(REVOKE).by_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         assert_eq!(fetch(Some(&secret)).await.0, 401);
     }
 

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::helpers::{AsUser, Backend, SECRET, TestApp, server_program};
+use crate::helpers::{Backend, ByUser, SECRET, TestApp, server_program};
 
 /// A server process. It is killed when it is dropped.
 pub struct Server {
@@ -67,7 +67,7 @@ async fn two_processes_on_one_postgresql_redeem_a_token_once() {
         let token = app.redeem_token(&request);
         let race = (0..128).map(|nth| {
             let url = format!("{}/api/bundle_permission_request/{token}/", replicas[nth % 2].url);
-            let put = app.put(&url).as_user(&grace);
+            let put = app.put(&url).by_user(&grace);
             actix_web::rt::spawn(async move { put.send().await.unwrap().status().as_u16() })
         });
         let statuses = futures_util::future::join_all(race.collect::<Vec<_>>()).await;

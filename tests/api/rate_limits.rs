@@ -12,7 +12,7 @@ use countersign::store::rate_limits;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, Backend, TestApp, TestUser, commit_batch, send_concurrently};
+use crate::helpers::{Backend, ByUser, TestApp, TestUser, commit_batch, send_concurrently};
 use crate::hexo::{HexoFixture, REQUESTS, expect_field_error, expect_refusal, expect_response};
 use crate::mailer::wait_for_count;
 
@@ -46,7 +46,7 @@ fn post_request(
     bundle: i64,
 ) -> reqwest::RequestBuilder {
     let body = json!({ "user_allowed": allowed.uri(), "user_target": target.uri(), "bundle": bundle });
-    app.post(REQUESTS).as_user(allowed).json(&body)
+    app.post(REQUESTS).by_user(allowed).json(&body)
 }
 
 /// Asserts that a request is rate limited and changes nothing. Returns `Retry-After` and the
@@ -119,7 +119,7 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         for _ in 0..3 {
             let body = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
-            expect_response(app.post(REQUESTS).as_user(&root).json(&body), 201).await;
+            expect_response(app.post(REQUESTS).by_user(&root).json(&body), 201).await;
         }
         expect_response(post_request(&app, &root, grace, bundle.id.0), 201).await;
         expect_response(post_request(&app, &root, eve, bundle.id.0), 201).await;
@@ -136,7 +136,7 @@ on_both_databases! {
             assert!(!rate_limit_headers(response.headers()).0.contains("target"), "requests to other targets do not count");
         }
         let of_staff = json!({ "user_allowed": eve.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
-        expect_response(app.post(REQUESTS).as_user(&root).json(&of_staff), 201).await;
+        expect_response(app.post(REQUESTS).by_user(&root).json(&of_staff), 201).await;
         for who in [ada, eve, &root] {
             expect_rate_limited(&app, post_request(&app, who, grace, bundle.id.0)).await;
         }
@@ -153,12 +153,12 @@ on_both_databases! {
         restart_with_limits(&mut app, &[("unknown_references", "3/h")]);
         let scene = HexoFixture::new(&app);
         let HexoFixture { ada, grace, .. } = &scene;
-        let guess = |who: &str| app.post(REQUESTS).as_user(ada).json(&scene.request_body_with("user_target", who));
+        let guess = |who: &str| app.post(REQUESTS).by_user(ada).json(&scene.request_body_with("user_target", who));
         let give = |who: &str| {
             let body = json!({ "user_target": ada.uri(), "user_allowed": who, "bundle": scene.bundle_uri() });
-            app.post("/api/bundle_permission/").as_user(ada).json(&body)
+            app.post("/api/bundle_permission/").by_user(ada).json(&body)
         };
-        let block = |who: &str| app.post("/api/block/").as_user(ada).json(&json!({ "user": who }));
+        let block = |who: &str| app.post("/api/block/").by_user(ada).json(&json!({ "user": who }));
         expect_response(guess(grace.email()), 201).await;
         for guess in [guess("a@example.org"), give("b@example.org"), block("4711")] {
             expect_refusal(&app, guess, 400).await;
@@ -173,7 +173,7 @@ on_both_databases! {
         for who in ["nobody@example.org", "grace@example.org", "ada@example.org"] {
             let mut wish = scene.request_body_with("user_target", who);
             wish["bundle"] = json!(4_711);
-            expect_rate_limited(&app, app.post(REQUESTS).as_user(ada).json(&wish)).await;
+            expect_rate_limited(&app, app.post(REQUESTS).by_user(ada).json(&wish)).await;
         }
         expect_response(post_request(&app, grace, ada, scene.bundle.id.0), 201).await;
         advance_after_mails(&app, 1_200).await;
@@ -183,14 +183,14 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         for _ in 0..5 {
             let wish = scene.request_body_with("user_target", "nobody@example.org");
-            expect_refusal(&app, app.post(REQUESTS).as_user(&root).json(&wish), 400).await;
+            expect_refusal(&app, app.post(REQUESTS).by_user(&root).json(&wish), 400).await;
         }
     }
 
     async fn an_idempotent_replay_is_not_rate_limited(mut app: TestApp) {
         restart_with_limits(&mut app, &[("requests_per_pair", "1/h"), ("requests_per_target", "1/h")]);
         let scene = HexoFixture::new(&app);
-        let under = |key: &str| app.post(REQUESTS).as_user(&scene.ada).header("idempotency-key", key).json(&scene.request_body());
+        let under = |key: &str| app.post(REQUESTS).by_user(&scene.ada).header("idempotency-key", key).json(&scene.request_body());
         let first = expect_response(under("a"), 201).await;
         for _ in 0..3 {
             assert_eq!(expect_response(under("a"), 201).await["resource_uri"], first["resource_uri"]);
@@ -204,17 +204,17 @@ on_both_databases! {
     async fn a_rejected_request_does_not_consume_quota(mut app: TestApp) {
         restart_with_limits(&mut app, &[("requests_per_pair", "1/h"), ("requests_per_requester", "1/h"), ("requests_per_target", "1/h")]);
         let scene = HexoFixture::new(&app);
-        let post = |body: Value| app.post(REQUESTS).as_user(&scene.ada).json(&body);
+        let post = |body: Value| app.post(REQUESTS).by_user(&scene.ada).json(&body);
         let active = app.bundle("Heart", 6);
         let given = json!({ "user_allowed": scene.ada.uri(), "user_target": scene.grace.uri(), "bundle": active.id.0 });
-        expect_response(app.post("/api/bundle_permission/").as_user(&scene.grace).json(&given), 201).await;
+        expect_response(app.post("/api/bundle_permission/").by_user(&scene.grace).json(&given), 201).await;
         for _ in 0..3 {
             expect_field_error(&app, post(given.clone()), "bundle_permission_request", "bundle").await;
             expect_refusal(&app, post(scene.request_body_with("ttl", 1)), 400).await;
             expect_refusal(&app, post(scene.request_body_with("user_target", "nobody@example.org")), 400).await;
             expect_refusal(&app, post(scene.request_body_with("user_target", json!([scene.grace.uri()]))), 400).await;
             expect_refusal(&app, post(scene.request_body_with("bundle", 4_711)), 400).await;
-            expect_refusal(&app, app.post(REQUESTS).as_user(&scene.eve).json(&scene.request_body()), 403).await;
+            expect_refusal(&app, app.post(REQUESTS).by_user(&scene.eve).json(&scene.request_body()), 403).await;
             expect_refusal(&app, app.post(REQUESTS).json(&scene.request_body()), 401).await;
         }
         expect_response(post(scene.request_body()), 201).await;
@@ -229,7 +229,7 @@ on_both_databases! {
             let (ada, grace) = (app.user(&format!("a-{limit}@example.org")), app.user(&format!("g-{limit}@example.org")));
             let mut posts = bundles.iter().enumerate().map(|(nth, bundle)| {
                 let body = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": bundle.id.0 });
-                let post = app.post(&format!("{}{REQUESTS}", urls[nth % 2])).as_user(&ada);
+                let post = app.post(&format!("{}{REQUESTS}", urls[nth % 2])).by_user(&ada);
                 post.header("idempotency-key", format!("{limit}-{nth}")).json(&body)
             });
             expect_response(posts.next().unwrap(), 201).await;

@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
+use crate::helpers::{ByUser, START_MICROS, TestApp, TestUser};
 use crate::mfs::{self, count_revoked, create, create_token, hub_owner};
 
 const NOW: i64 = START_MICROS / 1_000_000;
@@ -26,7 +26,7 @@ async fn introspect_by(app: &TestApp, key: &str, token: &str) -> Value {
 }
 
 async fn revoke(app: &TestApp, by: &TestUser, token: &str) -> Response {
-    app.post("/oauth2/revoke").as_user(by).form(&[("token", token)]).send().await.unwrap()
+    app.post("/oauth2/revoke").by_user(by).form(&[("token", token)]).send().await.unwrap()
 }
 
 /// Asserts that a call is rejected with this status in the OAuth format. Returns the headers.
@@ -143,8 +143,8 @@ on_both_databases! {
         let nobody = expect_refusal(ask(), 401, "invalid_client").await;
         assert_eq!(nobody["www-authenticate"], "Basic realm=\"countersign\"");
         expect_refusal(ask().bearer_auth(&secret), 401, "invalid_client").await;
-        expect_refusal(ask().as_user(&ada), 403, "access_denied").await;
-        expect_refusal(app.post("/oauth2/introspect").as_user(&ada), 403, "access_denied").await;
+        expect_refusal(ask().by_user(&ada), 403, "access_denied").await;
+        expect_refusal(app.post("/oauth2/introspect").by_user(&ada), 403, "access_denied").await;
     }
 
     async fn an_introspection_key_can_only_introspect(app: TestApp) {
@@ -163,23 +163,23 @@ on_both_databases! {
         let before = app.rows();
         for path in ["/oauth2/introspect", "/oauth2/revoke"] {
             let form = |body: &'static str| {
-                let form = app.post(path).as_user(&staff).header("content-type", "application/x-www-form-urlencoded");
+                let form = app.post(path).by_user(&staff).header("content-type", "application/x-www-form-urlencoded");
                 form.body(body)
             };
             for body in ["", "token=", "token", "token_type_hint=x", "token=a&token=b", "token=a&token=a", "TOKEN=a"] {
                 expect_refusal(form(body), 400, "invalid_request").await;
             }
-            expect_refusal(app.post(path).as_user(&staff).header("content-type", "application/json"), 400, "invalid_request").await;
-            expect_refusal(app.post(&format!("{path}?token=a")).as_user(&staff), 400, "invalid_request").await;
-            expect_refusal(app.post(path).as_user(&staff).json(&json!({ "token": "a" })), 415, "invalid_request").await;
-            expect_refusal(app.post(path).as_user(&staff).body("token=a"), 415, "invalid_request").await;
-            expect_refusal(app.post(path).as_user(&staff).body(vec![b'a'; 10 << 20]), 413, "invalid_request").await;
+            expect_refusal(app.post(path).by_user(&staff).header("content-type", "application/json"), 400, "invalid_request").await;
+            expect_refusal(app.post(&format!("{path}?token=a")).by_user(&staff), 400, "invalid_request").await;
+            expect_refusal(app.post(path).by_user(&staff).json(&json!({ "token": "a" })), 415, "invalid_request").await;
+            expect_refusal(app.post(path).by_user(&staff).body("token=a"), 415, "invalid_request").await;
+            expect_refusal(app.post(path).by_user(&staff).body(vec![b'a'; 10 << 20]), 413, "invalid_request").await;
             let get = expect_refusal(app.get(path), 405, "invalid_request").await;
             assert_eq!(get["allow"], "POST");
             let foreign = form("token=a").header("sec-fetch-site", "cross-site");
             expect_refusal(foreign, 403, "access_denied").await;
         }
-        expect_refusal(app.post("/oauth2/token").as_user(&staff), 404, "invalid_request").await;
+        expect_refusal(app.post("/oauth2/token").by_user(&staff), 404, "invalid_request").await;
         assert_eq!(app.rows(), before);
     }
 
@@ -209,7 +209,7 @@ on_both_databases! {
         expect_refusal(nobody, 401, "invalid_client").await;
         assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
         assert_eq!(introspect(&app, &secret).await["active"], true);
-        assert_eq!(mfs::send_for_data(app.get(mfs::LIST).as_user(&ada)).await.0, 200, "API keys are not revoked by this endpoint");
+        assert_eq!(mfs::send_for_data(app.get(mfs::LIST).by_user(&ada)).await.0, 200, "API keys are not revoked by this endpoint");
     }
 
     async fn a_token_revoked_on_one_replica_is_inactive_on_every_other(mut app: TestApp) {
@@ -219,7 +219,7 @@ on_both_databases! {
         for round in 0..10 {
             let (secret, id) = create_token(&app, &ada, "n", 2).await;
             let active = async || {
-                let ask = app.post(&format!("{other}/oauth2/introspect")).as_user(&staff).form(&[("token", &secret)]);
+                let ask = app.post(&format!("{other}/oauth2/introspect")).by_user(&staff).form(&[("token", &secret)]);
                 ask.send().await.unwrap().json::<Value>().await.unwrap()["active"].take()
             };
             let passes = async || {
@@ -228,7 +228,7 @@ on_both_databases! {
             };
             assert_eq!((active().await, passes().await), (json!(true), 204));
             if round % 2 == 0 {
-                let ask = app.post(mfs::REVOKE).as_user(&ada).json(&json!({ "token": id }));
+                let ask = app.post(mfs::REVOKE).by_user(&ada).json(&json!({ "token": id }));
                 assert_eq!(mfs::send_for_data(ask).await.0, 200);
             } else {
                 assert_eq!(revoke(&app, &ada, &secret).await.status(), 200);
@@ -253,12 +253,12 @@ on_both_databases! {
         let refused = app.get("/authz?hub_id=hub&nid=other&right=read").bearer_auth(&secret);
         assert_eq!(refused.send().await.unwrap().status(), 403);
         app.restart();
-        let (_, data) = mfs::send_for_data(app.get(mfs::LIST).as_user(&ada)).await;
+        let (_, data) = mfs::send_for_data(app.get(mfs::LIST).by_user(&ada)).await;
         let told = &data["tokens"][0];
         assert_eq!((&told["id"], &told["uses"], &told["last_used_at"]), (&json!(id), &json!(5), &json!(NOW + 60)));
         assert_eq!(introspect_by(&app, &asker, &secret).await["active"], true);
         app.restart();
-        let (_, data) = mfs::send_for_data(app.get(mfs::LIST).as_user(&ada)).await;
+        let (_, data) = mfs::send_for_data(app.get(mfs::LIST).by_user(&ada)).await;
         assert_eq!((&data["tokens"][0]["uses"], &data["tokens"][0]["last_used_at"]), (&json!(6), &json!(NOW + 120)));
     }
 }

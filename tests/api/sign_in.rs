@@ -3,7 +3,7 @@
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use crate::helpers::{AsUser, PASSWORD, TestApp, TestUser, send_concurrently};
+use crate::helpers::{ByUser, PASSWORD, TestApp, TestUser, send_concurrently};
 use crate::rate_limits::limits_toml;
 
 const FROM_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']\n";
@@ -52,7 +52,7 @@ on_both_databases! {
             assert_eq!(refused.headers()["ratelimit-policy"], "\"account\";q=3;w=3600");
             assert!(!refused.headers().contains_key("www-authenticate"));
         }
-        assert_eq!(status(app.get("/api/account/").as_user(&grace)).await, 200, "API keys are not limited");
+        assert_eq!(status(app.get("/api/account/").by_user(&grace)).await, 200, "API keys are not limited");
         app.advance(1_199);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 429);
         app.advance(1);
@@ -183,7 +183,7 @@ on_both_databases! {
     async fn the_client_ip_is_the_peer_unless_a_trusted_proxy_forwards_it(mut app: TestApp) {
         let root = app.staff("root@example.org");
         let add = async |app: &TestApp, who: &TestUser, nth: usize| {
-            let post = app.post("/api/user/").as_user(who).header("x-real-ip", "192.0.2.66");
+            let post = app.post("/api/user/").by_user(who).header("x-real-ip", "192.0.2.66");
             let post = post.header("forwarded", "for=192.0.2.66").header("x-forwarded-for", "192.0.2.66, 198.51.100.7");
             let body = serde_json::json!({ "email": format!("new{nth}@example.org") });
             assert_eq!(post.json(&body).send().await.unwrap().status(), 201);

@@ -18,7 +18,7 @@ use countersign::store::ledger::{self, CloseRequest, Command, CreateExport, Oper
 use countersign::store::requests;
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
+use crate::helpers::{ByUser, START_MICROS, TestApp, TestUser};
 use crate::page_list::PageViewer;
 
 const HOUR: i64 = 3_600;
@@ -167,7 +167,7 @@ async fn create_request(
         "user_allowed": by.uri(),
         "ttl": seconds,
     });
-    let asked = app.post("/api/bundle_permission_request/").as_user(by).json(&body).send().await.unwrap();
+    let asked = app.post("/api/bundle_permission_request/").by_user(by).json(&body).send().await.unwrap();
     let asked: Value = asked.json().await.unwrap();
     let uri = asked["resource_uri"].as_str().unwrap_or_else(|| panic!("request not created: {asked}"));
     let id = RequestId(uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap());

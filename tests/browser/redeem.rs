@@ -5,7 +5,7 @@ use serde_json::json;
 use thirtyfour::Key;
 
 use crate::browser::{Browser, BrowserOptions, link_in, with_browser};
-use crate::helpers::{AsUser, Backend, PASSWORD, TestApp, TestUser};
+use crate::helpers::{Backend, ByUser, PASSWORD, TestApp, TestUser};
 
 const GRANTS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
@@ -17,7 +17,7 @@ async fn create_request_link(app: &TestApp, ada: &TestUser, grace: &TestUser) ->
         "user_target": grace.uri(),
         "user_allowed": ada.uri(),
     });
-    let asked = app.post("/api/bundle_permission_request/").as_user(ada).json(&body).send().await.unwrap();
+    let asked = app.post("/api/bundle_permission_request/").by_user(ada).json(&body).send().await.unwrap();
     assert_eq!(asked.status(), StatusCode::CREATED, "{}", asked.text().await.unwrap());
     link_in(&app.mails(1).await[0])
 }

@@ -110,7 +110,7 @@ fn round_up(seconds: i64) -> i64 {
     let unit = match seconds {
         ..=90 => 1,
         91..=5_400 => 60,
-        ..=129_600 => 3_600,
+        5_401..=129_600 => 3_600,
         _ => 86_400,
     };
     seconds.saturating_add(unit - 1) / unit * unit

@@ -11,7 +11,7 @@ use countersign::store::ledger::{
 };
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response};
 
 const AUDIT: &str = "/api/audit/";
@@ -33,7 +33,7 @@ fn redeem_command(id: RedeemId, by: &TestUser) -> Redeem {
 
 /// The actions that a user sees, in the order of the list.
 async fn audit_actions(app: &TestApp, who: &TestUser, query: &str) -> Vec<String> {
-    let list = expect_response(app.get(&format!("{AUDIT}{query}")).as_user(who), 200).await;
+    let list = expect_response(app.get(&format!("{AUDIT}{query}")).by_user(who), 200).await;
     let entries = list["objects"].as_array().unwrap();
     entries.iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
 }
@@ -41,10 +41,10 @@ async fn audit_actions(app: &TestApp, who: &TestUser, query: &str) -> Vec<String
 on_both_databases! {
     async fn an_entry_has_actor_action_time_and_ip(app: TestApp) {
         let scene = HexoFixture::new(&app);
-        let post = app.post(REQUESTS).as_user(&scene.ada).header("user-agent", "a client").json(&scene.request_body());
+        let post = app.post(REQUESTS).by_user(&scene.ada).header("user-agent", "a client").json(&scene.request_body());
         let asked = expect_response(post, 201).await;
         let root = app.staff("root@example.org");
-        let list = expect_response(app.get(AUDIT).as_user(&root), 200).await;
+        let list = expect_response(app.get(AUDIT).by_user(&root), 200).await;
         assert_eq!(list["meta"]["total_count"], 1);
         let entry = &list["objects"][0];
         let (id, uri) = (entry["id"].as_str().unwrap(), asked["resource_uri"].as_str().unwrap());
@@ -61,14 +61,14 @@ on_both_databases! {
             "subject_uri": uri,
         });
         assert_eq!(*entry, expected);
-        assert_eq!(expect_response(app.get(&format!("{AUDIT}{id}")).as_user(&root), 200).await, expected);
-        let v1 = expect_response(app.get(&format!("/api/v1/audit/{id}/")).as_user(&root), 200).await;
+        assert_eq!(expect_response(app.get(&format!("{AUDIT}{id}")).by_user(&root), 200).await, expected);
+        let v1 = expect_response(app.get(&format!("/api/v1/audit/{id}/")).by_user(&root), 200).await;
         assert_eq!(v1["actor"], format!("/api/v1/user/{}/", scene.ada.id()));
         let none = "01a200dc-73d4-7a7a-b284-21c95ac92fdf";
-        let set = expect_response(app.get(&format!("{AUDIT}set/{id};{none};12")).as_user(&root), 200).await;
+        let set = expect_response(app.get(&format!("{AUDIT}set/{id};{none};12")).by_user(&root), 200).await;
         assert_eq!(set, json!({ "not_found": [none, "12"], "objects": [expected] }));
         for missing in [none, "12", "x", "csr_x", "%00"] {
-            expect_refusal(&app, app.get(&format!("{AUDIT}{missing}/")).as_user(&root), 404).await;
+            expect_refusal(&app, app.get(&format!("{AUDIT}{missing}/")).by_user(&root), 404).await;
         }
     }
 
@@ -102,13 +102,13 @@ on_both_databases! {
         let of_grace = format!("?subject=request:{}", asked.id);
         assert_eq!(audit_actions(&app, ada, &of_grace).await, ["request.approved", "request.created"]);
         assert_eq!(audit_actions(&app, eve, &of_grace).await, Vec::<String>::new());
-        let all = expect_response(app.get(AUDIT).as_user(&root), 200).await;
+        let all = expect_response(app.get(AUDIT).by_user(&root), 200).await;
         for entry in all["objects"].as_array().unwrap() {
             let uri = entry["resource_uri"].as_str().unwrap();
             let action = entry["action"].as_str().unwrap();
             for (who, theirs) in [(ada, both.as_slice()), (eve, &["export.created", "user.renamed", "hub.granted"])] {
                 let status = if theirs.contains(&action) { 200 } else { 404 };
-                expect_response(app.get(uri).as_user(who), status).await;
+                expect_response(app.get(uri).by_user(who), status).await;
             }
         }
     }
@@ -120,11 +120,11 @@ on_both_databases! {
         execute_as(&app, grace, redeem_command(asked.redeem_id, grace));
         let query = format!("{AUDIT}?action=request.approved");
         for (who, sees) in [(grace, true), (ada, false), (&root, true)] {
-            let list = expect_response(app.get(&query).as_user(who), 200).await;
+            let list = expect_response(app.get(&query).by_user(who), 200).await;
             let entry = &list["objects"][0];
             assert_eq!(entry["actor"], grace.uri());
             assert_eq!((entry["address"].is_string(), entry["client"].is_string()), (sees, sees), "{entry}");
-            let alone = expect_response(app.get(entry["resource_uri"].as_str().unwrap()).as_user(who), 200).await;
+            let alone = expect_response(app.get(entry["resource_uri"].as_str().unwrap()).by_user(who), 200).await;
             assert_eq!(alone, *entry);
         }
     }
@@ -172,19 +172,19 @@ on_both_databases! {
             "at__gte=yesterday", "at__lt=", "at__gte=2030-01-01", "at__lt=99999-01-01T00:00:00Z", "actor=x",
             "actor=/api/bundle/1/", "actor=",
         ] {
-            expect_error(&app, app.get(&format!("{AUDIT}?{query}")).as_user(&root), 400, lookup).await;
+            expect_error(&app, app.get(&format!("{AUDIT}?{query}")).by_user(&root), 400, lookup).await;
         }
         let many = (1..=21).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
         for query in [
             format!("actor__in={many}"), "at__gte=%00".to_owned(), "subject=%00".to_owned(),
             "subject=a&subject=b".to_owned(), "action__startswith=a&action__startswith=b".to_owned(),
         ] {
-            expect_refusal(&app, app.get(&format!("{AUDIT}?{query}")).as_user(&root), 400).await;
+            expect_refusal(&app, app.get(&format!("{AUDIT}?{query}")).by_user(&root), 400).await;
         }
         for query in ["at__gte=0000-01-01T00:00:00Z", "at__lt=9999-12-31T23:59:60Z", "at__gte=1969-12-31T00:00:00Z"] {
-            expect_response(app.get(&format!("{AUDIT}?{query}")).as_user(&root), 200).await;
+            expect_response(app.get(&format!("{AUDIT}?{query}")).by_user(&root), 200).await;
         }
-        assert_eq!(expect_response(app.get(AUDIT).as_user(&root), 200).await["meta"]["total_count"], 0);
+        assert_eq!(expect_response(app.get(AUDIT).by_user(&root), 200).await["meta"]["total_count"], 0);
     }
 
     async fn pages_are_newest_first_and_the_count_stops_at_ten_thousand(app: TestApp) {
@@ -202,19 +202,19 @@ on_both_databases! {
         };
         app.execute_raw(micros);
         app.create_request(&ada, &root, &app.bundle("Sleep", 6));
-        let list = expect_response(app.get("/api/audit/?action=hub.added&limit=2").as_user(&root), 200).await;
+        let list = expect_response(app.get("/api/audit/?action=hub.added&limit=2").by_user(&root), 200).await;
         assert_eq!(list["meta"]["total_count"], 10_000, "the count is capped");
         assert_eq!(list["objects"][0]["subject"], "hub:10999");
-        let next = expect_response(app.get(list["meta"]["next"].as_str().unwrap()).as_user(&root), 200).await;
+        let next = expect_response(app.get(list["meta"]["next"].as_str().unwrap()).by_user(&root), 200).await;
         assert_eq!((&next["objects"][0]["subject"], &next["objects"][1]["subject"]), (&json!("hub:10997"), &json!("hub:10996")));
-        let last = expect_response(app.get("/api/audit/?action=hub.added&limit=2&offset=9998").as_user(&root), 200).await;
+        let last = expect_response(app.get("/api/audit/?action=hub.added&limit=2&offset=9998").by_user(&root), 200).await;
         assert_eq!((&last["objects"][1]["subject"], &last["meta"]["next"]), (&json!("hub:1000"), &Value::Null));
         let older = "/api/audit/?at__lt=2030-01-01T00:00:01Z&action=hub.added&limit=1";
-        let older = expect_response(app.get(older).as_user(&root), 200).await;
+        let older = expect_response(app.get(older).by_user(&root), 200).await;
         assert_eq!((&older["objects"][0]["subject"], &older["meta"]["total_count"]), (&json!("hub:999"), &json!(1_000)));
         for query in ["", "?action__startswith=h", "?action__in=request.created,hub.added"] {
-            assert_eq!(expect_response(app.get(&format!("{AUDIT}{query}")).as_user(&root), 200).await["meta"]["total_count"], 10_000);
+            assert_eq!(expect_response(app.get(&format!("{AUDIT}{query}")).by_user(&root), 200).await["meta"]["total_count"], 10_000);
         }
-        assert_eq!(expect_response(app.get(AUDIT).as_user(&ada), 200).await["meta"]["total_count"], 1);
+        assert_eq!(expect_response(app.get(AUDIT).by_user(&ada), 200).await["meta"]["total_count"], 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::AsUser;
+use crate::helpers::ByUser;
 use crate::hexo::{
     HexoFixture, expect_error, expect_field_error, expect_refusal, expect_response, resource_id,
 };
@@ -10,7 +10,7 @@ use crate::hexo::{
 on_both_databases! {
     async fn every_user_sees_every_bundle(app: TestApp) {
         let HexoFixture { eve, bundle, .. } = HexoFixture::new(&app);
-        let seen = expect_response(app.get(&format!("/api/bundle/{}/", bundle.id)).as_user(&eve), 200).await;
+        let seen = expect_response(app.get(&format!("/api/bundle/{}/", bundle.id)).by_user(&eve), 200).await;
         assert_eq!(
             seen,
             json!({
@@ -21,14 +21,14 @@ on_both_databases! {
                 "resource_uri": format!("/api/bundle/{}/", bundle.id),
             })
         );
-        assert_eq!(expect_response(app.get("/api/bundle/").as_user(&eve), 200).await["objects"], json!([seen]));
-        expect_error(&app, app.get("/api/bundle/4711/").as_user(&eve), 404, "Not found.").await;
+        assert_eq!(expect_response(app.get("/api/bundle/").by_user(&eve), 200).await["objects"], json!([seen]));
+        expect_error(&app, app.get("/api/bundle/4711/").by_user(&eve), 404, "Not found.").await;
     }
 
     async fn staff_can_create_update_and_delete_a_bundle(app: TestApp) {
         let root = app.staff("root@example.org");
         let body = json!({ "name": "Heart", "description": "Its rate.", "permission": 6, "id": 99, "x": {} });
-        let response = app.post("/api/bundle").as_user(&root).json(&body).send().await.unwrap();
+        let response = app.post("/api/bundle").by_user(&root).json(&body).send().await.unwrap();
         assert_eq!(response.status(), 201);
         let location = response.headers()["location"].to_str().unwrap().to_owned();
         let made: Value = response.json().await.unwrap();
@@ -37,30 +37,30 @@ on_both_databases! {
             (&made["name"], &made["description"], &made["permission"]),
             (&json!("Heart"), &json!("Its rate."), &json!(6))
         );
-        let put = expect_response(app.put(&location).as_user(&root).json(&json!({ "permission": "7" })), 200).await;
+        let put = expect_response(app.put(&location).by_user(&root).json(&json!({ "permission": "7" })), 200).await;
         assert_eq!(
             (&put["name"], &put["permission"]),
             (&json!("Heart"), &json!(7)),
             "fields that a PUT omits are unchanged"
         );
         let put =
-            expect_response(app.put(&location).as_user(&root).json(&json!({ "name": "Pulse", "description": "" })), 200)
+            expect_response(app.put(&location).by_user(&root).json(&json!({ "name": "Pulse", "description": "" })), 200)
                 .await;
         assert_eq!(
             (&put["name"], &put["description"], &put["permission"]),
             (&json!("Pulse"), &json!(""), &json!(7))
         );
-        assert_eq!(expect_response(app.put(&location).as_user(&root), 200).await, put);
-        assert_eq!(expect_response(app.delete(&location).as_user(&root).body("{}"), 204).await, Value::Null);
-        expect_error(&app, app.delete(&location).as_user(&root), 404, "Not found.").await;
-        expect_error(&app, app.put(&location).as_user(&root).json(&json!({ "name": "x" })), 404, "Not found.").await;
+        assert_eq!(expect_response(app.put(&location).by_user(&root), 200).await, put);
+        assert_eq!(expect_response(app.delete(&location).by_user(&root).body("{}"), 204).await, Value::Null);
+        expect_error(&app, app.delete(&location).by_user(&root), 404, "Not found.").await;
+        expect_error(&app, app.put(&location).by_user(&root).json(&json!({ "name": "x" })), 404, "Not found.").await;
         for action in ["added", "deleted"] {
             assert_eq!(
                 app.count(&format!("SELECT count(*) AS n FROM audit_log WHERE action = 'bundle.{action}'")),
                 1
             );
         }
-        let plain = expect_response(app.post("/api/bundle/").as_user(&root).json(&json!({ "name": "Plain" })), 201).await;
+        let plain = expect_response(app.post("/api/bundle/").by_user(&root).json(&json!({ "name": "Plain" })), 201).await;
         assert_eq!(
             (&plain["description"], &plain["permission"]),
             (&json!(""), &json!(2)),
@@ -78,9 +78,9 @@ on_both_databases! {
             app.delete(&uri),
             app.delete("/api/bundle/4711/"),
         ] {
-            expect_refusal(&app, request.as_user(&ada), 403).await;
+            expect_refusal(&app, request.by_user(&ada), 403).await;
         }
-        assert_eq!(expect_response(app.get(&uri).as_user(&ada), 200).await["name"], "Sleep");
+        assert_eq!(expect_response(app.get(&uri).by_user(&ada), 200).await["name"], "Sleep");
     }
 
     async fn an_invalid_bundle_is_rejected(app: TestApp) {
@@ -104,15 +104,15 @@ on_both_databases! {
         ] {
             let mut body = json!({ "name": "Heart" });
             body[field] = value;
-            expect_field_error(&app, app.post("/api/bundle/").as_user(&root).json(&body), "bundle", field).await;
-            expect_field_error(&app, app.put(&uri).as_user(&root).json(&body), "bundle", field).await;
+            expect_field_error(&app, app.post("/api/bundle/").by_user(&root).json(&body), "bundle", field).await;
+            expect_field_error(&app, app.put(&uri).by_user(&root).json(&body), "bundle", field).await;
         }
-        expect_field_error(&app, app.put(&uri).as_user(&root).json(&json!({ "name": "" })), "bundle", "name").await;
+        expect_field_error(&app, app.put(&uri).by_user(&root).json(&json!({ "name": "" })), "bundle", "name").await;
         let missing = "The 'name' field has no data and doesn't allow a default or null value.";
-        expect_error(&app, app.post("/api/bundle/").as_user(&root).json(&json!({ "permission": 1 })), 400, missing)
+        expect_error(&app, app.post("/api/bundle/").by_user(&root).json(&json!({ "permission": 1 })), 400, missing)
             .await;
-        expect_error(&app, app.post("/api/bundle/").as_user(&root), 400, missing).await;
-        assert_eq!(expect_response(app.get(&uri).as_user(&root), 200).await["permission"], 6);
+        expect_error(&app, app.post("/api/bundle/").by_user(&root), 400, missing).await;
+        assert_eq!(expect_response(app.get(&uri).by_user(&root), 200).await["permission"], 6);
     }
 
     async fn a_bundle_in_use_cannot_be_deleted_or_change_its_mask(app: TestApp) {
@@ -121,21 +121,21 @@ on_both_databases! {
         let uri = scene.bundle_uri();
         let request = app.create_request(&scene.ada, &scene.grace, &scene.bundle);
         let locked = async || {
-            expect_refusal(&app, app.delete(&uri).as_user(&root), 409).await;
-            expect_refusal(&app, app.put(&uri).as_user(&root).json(&json!({ "permission": 63 })), 409).await;
+            expect_refusal(&app, app.delete(&uri).by_user(&root), 409).await;
+            expect_refusal(&app, app.put(&uri).by_user(&root).json(&json!({ "permission": 63 })), 409).await;
             let put =
-                app.put(&uri).as_user(&root).json(&json!({ "description": "In other words.", "permission": 6 }));
+                app.put(&uri).by_user(&root).json(&json!({ "description": "In other words.", "permission": 6 }));
             assert_eq!(expect_response(put, 200).await["description"], "In other words.");
         };
         locked().await;
-        let grant = expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&request))).as_user(&scene.grace), 200).await;
+        let grant = expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&request))).by_user(&scene.grace), 200).await;
         locked().await;
-        expect_response(app.delete(grant["resource_uri"].as_str().unwrap()).as_user(&scene.grace), 204).await;
+        expect_response(app.delete(grant["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 204).await;
         assert_eq!(
-            expect_response(app.put(&uri).as_user(&root).json(&json!({ "permission": 63 })), 200).await["permission"],
+            expect_response(app.put(&uri).by_user(&root).json(&json!({ "permission": 63 })), 200).await["permission"],
             63
         );
-        expect_response(app.delete(&uri).as_user(&root), 204).await;
+        expect_response(app.delete(&uri).by_user(&root), 204).await;
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 0);
         assert!(resource_id(&grant) > 0);
     }
@@ -145,6 +145,6 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         app.create_request(&scene.ada, &scene.grace, &scene.bundle);
         app.advance(3_600);
-        expect_response(app.delete(&scene.bundle_uri()).as_user(&root), 204).await;
+        expect_response(app.delete(&scene.bundle_uri()).by_user(&root), 204).await;
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::helpers::{AsUser, TestApp, sqlite};
+use crate::helpers::{ByUser, TestApp, sqlite};
 use crate::hexo::{HexoFixture, REQUESTS, expect_response};
 
 /// Sends all requests concurrently and returns their statuses.
@@ -52,7 +52,7 @@ on_both_databases! {
         for round in 1..=3 {
             let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..scene.clone() };
             let (_, token) = scene.create_request(&app).await;
-            let statuses = send_all((0..64).map(|_| app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace))).await;
+            let statuses = send_all((0..64).map(|_| app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace))).await;
             assert_eq!((count_status(&statuses, 200), count_status(&statuses, 404)), (1, 63), "{statuses:?}");
             assert_eq!(app.count(COUNT_PERMISSIONS), round);
             assert_eq!(
@@ -67,7 +67,7 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let (_, token) = scene.create_request(&app).await;
         let puts =
-            (0..64).map(|nth| app.put(&format!("{}{}", urls[nth % 2], HexoFixture::token_path(&token))).as_user(&scene.grace));
+            (0..64).map(|nth| app.put(&format!("{}{}", urls[nth % 2], HexoFixture::token_path(&token))).by_user(&scene.grace));
         let statuses = send_all(puts).await;
         assert_eq!((count_status(&statuses, 200), count_status(&statuses, 404)), (1, 63), "{statuses:?}");
         assert_eq!(app.count(COUNT_PERMISSIONS), 1);
@@ -78,9 +78,9 @@ on_both_databases! {
         let (request, token) = scene.create_request(&app).await;
         let uri = request["resource_uri"].as_str().unwrap();
         let requests = (0..48).map(|nth| match nth % 3 {
-            0 => app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace),
-            1 => app.delete(&HexoFixture::token_path(&token)).as_user(&scene.grace),
-            _ => app.delete(uri).as_user(&scene.ada),
+            0 => app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace),
+            1 => app.delete(&HexoFixture::token_path(&token)).by_user(&scene.grace),
+            _ => app.delete(uri).by_user(&scene.ada),
         });
         let statuses = send_all(requests).await;
         assert_eq!(count_status(&statuses, 200) + count_status(&statuses, 204), 1, "{statuses:?}");
@@ -92,7 +92,7 @@ on_both_databases! {
     async fn a_stuck_database_returns_503_and_the_same_key_succeeds_later(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let (_, token) = scene.create_request(&app).await;
-        let put = || app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("idempotency-key", "one");
+        let put = || app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace).header("idempotency-key", "one");
         let (held, release) = hold_request_locks(&app);
         held.recv().unwrap();
         let started = std::time::Instant::now();
@@ -111,7 +111,7 @@ on_both_databases! {
             }
         };
         assert_eq!(
-            expect_response(app.get(granted["resource_uri"].as_str().unwrap()).as_user(&scene.ada), 200).await,
+            expect_response(app.get(granted["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 200).await,
             granted
         );
         assert_eq!(app.count(COUNT_PERMISSIONS), 1);
@@ -121,8 +121,8 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let (_, token) = scene.create_request(&app).await;
         let requests = (0..32).map(|nth| match nth % 2 {
-            0 => app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body()),
-            _ => app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace),
+            0 => app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body()),
+            _ => app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace),
         });
         let statuses = send_all(requests).await;
         assert!(statuses.iter().all(|status| [200, 201, 400, 404].contains(status)), "{statuses:?}");
@@ -137,8 +137,8 @@ on_both_databases! {
         for round in 0..4 {
             let scene = HexoFixture { bundle: app.bundle(&format!("Bundle {round}"), 6), ..scene.clone() };
             let requests = (0..16).map(|nth| match nth % 4 {
-                0 => app.delete(&scene.bundle_uri()).as_user(&root),
-                _ => app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body()),
+                0 => app.delete(&scene.bundle_uri()).by_user(&root),
+                _ => app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body()),
             });
             let statuses = send_all(requests).await;
             // 503 if the bundle was deleted between lookup and commit: nothing was done.

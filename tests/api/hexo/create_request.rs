@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, Backend, TestApp, TestUser, token_in};
+use crate::helpers::{Backend, ByUser, TestApp, TestUser, token_in};
 use crate::hexo::{
     HexoFixture, REQUESTS, expect_error, expect_field_error, expect_refusal, expect_response, resource_id,
 };
@@ -12,7 +12,7 @@ const WEEK_SECONDS: i64 = 604_800;
 
 /// A request with this body.
 fn post_request(app: &TestApp, who: &TestUser, body: &Value) -> reqwest::RequestBuilder {
-    app.post(REQUESTS).as_user(who).json(body)
+    app.post(REQUESTS).by_user(who).json(body)
 }
 
 on_both_databases! {
@@ -81,7 +81,7 @@ on_both_databases! {
         ];
         for reference in bundles {
             let body = scene.request_body_with("bundle", reference);
-            let v1 = app.post("/api/v1/bundle_permission_request").as_user(&scene.ada).json(&body);
+            let v1 = app.post("/api/v1/bundle_permission_request").by_user(&scene.ada).json(&body);
             let request = expect_response(v1, 201).await;
             assert_eq!(request["bundle"]["resource_uri"], format!("/api/v1/bundle/{bundle}/"));
         }
@@ -132,7 +132,7 @@ on_both_databases! {
             expect_error(&app, post_request(&app, &scene.ada, &without), 400, &error).await;
         }
         let error = "The 'bundle' field has no data and doesn't allow a default or null value.";
-        expect_error(&app, app.post(REQUESTS).as_user(&scene.ada), 400, error).await;
+        expect_error(&app, app.post(REQUESTS).by_user(&scene.ada), 400, error).await;
         expect_error(&app, post_request(&app, &scene.ada, &json!({})), 400, error).await;
     }
 
@@ -152,7 +152,7 @@ on_both_databases! {
         let of_root = expect_response(post_request(&app, &root, &scene.request_body_with("user_target", root.uri())), 201).await;
         assert!(of_root["redeem_url"].is_string(), "the target sees the link");
         assert_eq!(
-            expect_response(app.get(REQUESTS).as_user(&root), 200).await["meta"]["total_count"],
+            expect_response(app.get(REQUESTS).by_user(&root), 200).await["meta"]["total_count"],
             1,
             "only what is theirs"
         );
@@ -173,7 +173,7 @@ on_both_databases! {
 
     async fn an_active_permission_cannot_be_requested_again(app: TestApp) {
         let scene = HexoFixture::new(&app);
-        expect_response(app.post("/api/bundle_permission/").as_user(&scene.grace).json(&scene.request_body()), 201).await;
+        expect_response(app.post("/api/bundle_permission/").by_user(&scene.grace).json(&scene.request_body()), 201).await;
         expect_field_error(&app, post_request(&app, &scene.ada, &scene.request_body()), RESOURCE, "bundle").await;
     }
 
@@ -223,7 +223,7 @@ on_both_databases! {
             let request = expect_response(post_request(&app, &scene.ada, &scene.request_body_with("redeem_url", url)), 201).await;
             assert_eq!(request["redeem_url"], Value::Null);
             let seen =
-                expect_response(app.get(request["resource_uri"].as_str().unwrap()).as_user(&scene.grace), 200).await;
+                expect_response(app.get(request["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 200).await;
             assert!(seen["redeem_url"].as_str().unwrap().starts_with(&format!("{link}csr_")), "{seen}");
         }
         for url in [

@@ -4,15 +4,15 @@ use futures_util::future::join_all;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response};
 
 fn post_with_key(app: &TestApp, who: &TestUser, key: &str, body: &Value) -> RequestBuilder {
-    app.post(REQUESTS).as_user(who).header("idempotency-key", key).json(body)
+    app.post(REQUESTS).by_user(who).header("idempotency-key", key).json(body)
 }
 
 fn put_with_key(app: &TestApp, who: &TestUser, key: &str, token: &str) -> RequestBuilder {
-    app.put(&HexoFixture::token_path(token)).as_user(who).header("idempotency-key", key)
+    app.put(&HexoFixture::token_path(token)).by_user(who).header("idempotency-key", key)
 }
 
 const COUNT_REQUESTS: &str = "SELECT count(*) AS n FROM permission_requests";
@@ -72,7 +72,7 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let first = expect_response(post_with_key(&app, &scene.ada, "one", &scene.request_body()), 201).await;
         let token = crate::helpers::token_in(&app.mails(1).await[0]);
-        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
         let before = app.rows();
         let again = expect_response(post_with_key(&app, &scene.ada, "one", &scene.request_body()), 201).await;
         assert_eq!(again["resource_uri"], first["resource_uri"]);
@@ -81,7 +81,7 @@ on_both_databases! {
         let short =
             expect_response(post_with_key(&app, &scene.ada, "two", &scene.request_body_with("user_target", scene.eve.uri())), 201)
                 .await;
-        expect_response(app.delete(short["resource_uri"].as_str().unwrap()).as_user(&scene.ada), 204).await;
+        expect_response(app.delete(short["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 204).await;
         let again =
             expect_response(post_with_key(&app, &scene.ada, "two", &scene.request_body_with("user_target", scene.eve.uri())), 201)
                 .await;
@@ -93,7 +93,7 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let asked = (0..32).map(|nth| {
             let url = format!("{}{REQUESTS}", urls[nth % 2]);
-            let request = app.post(&url).as_user(&scene.ada).header("idempotency-key", "one").json(&scene.request_body());
+            let request = app.post(&url).by_user(&scene.ada).header("idempotency-key", "one").json(&scene.request_body());
             actix_web::rt::spawn(async { expect_response(request, 201).await["resource_uri"].clone() })
         });
         let uris: Vec<Value> =
@@ -112,7 +112,7 @@ on_both_databases! {
         }
         assert_eq!(app.rows(), before, "no second permission, and nothing to return");
         expect_error(&app, put_with_key(&app, &scene.grace, "two", &token), 404, "Not found.").await;
-        expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
+        expect_error(&app, app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 404, "Not found.").await;
         expect_error(&app, put_with_key(&app, &scene.ada, "one", &token), 404, "Not found.").await;
         app.advance(86_400);
         expect_error(&app, put_with_key(&app, &scene.grace, "one", &token), 404, "Not found.").await;
@@ -142,9 +142,9 @@ on_both_databases! {
         for key in [b"".as_slice(), long.as_bytes(), b"\xc3\xa4", b"\xff", b"a\tb"] {
             let key = reqwest::header::HeaderValue::from_bytes(key).unwrap();
             let body = scene.request_body();
-            let ask = app.post(REQUESTS).as_user(&scene.ada).header("idempotency-key", key.clone()).json(&body);
+            let ask = app.post(REQUESTS).by_user(&scene.ada).header("idempotency-key", key.clone()).json(&body);
             assert!(expect_refusal(&app, ask, 400).await["error"].is_string());
-            let put = app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("idempotency-key", key);
+            let put = app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace).header("idempotency-key", key);
             assert!(expect_refusal(&app, put, 400).await["error"].is_string());
         }
         let twice = post_with_key(&app, &scene.ada, "one", &scene.request_body()).header("idempotency-key", "one");

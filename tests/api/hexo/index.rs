@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::helpers::AsUser;
+use crate::helpers::ByUser;
 use crate::hexo::{expect_error, expect_response};
 
 const RESOURCES: [&str; 7] =
@@ -129,8 +129,8 @@ on_both_databases! {
         for path in
             ["/api/", "/api/user/schema/", "/api/user/", "/api/account", "/api/bundle/1/", "/api/user/set/1/"]
         {
-            let get = app.get(path).as_user(&ada).send().await.unwrap();
-            let head = app.request(Method::HEAD, path).as_user(&ada).send().await.unwrap();
+            let get = app.get(path).by_user(&ada).send().await.unwrap();
+            let head = app.request(Method::HEAD, path).by_user(&ada).send().await.unwrap();
             assert_eq!(head.status(), get.status(), "{path}");
             assert_eq!(head.headers()["content-type"], get.headers()["content-type"], "{path}");
             assert!(head.bytes().await.unwrap().is_empty());
@@ -185,7 +185,7 @@ on_both_databases! {
     async fn uris_use_the_request_prefix_and_end_with_a_slash(app: TestApp) {
         let ada = app.user("ada@example.org");
         for (root, slash) in [("/api", ""), ("/api", "/"), ("/api/v1", ""), ("/api/v1", "/")] {
-            let list = expect_response(app.get(&format!("{root}/user{slash}?limit=1")).as_user(&ada), 200).await;
+            let list = expect_response(app.get(&format!("{root}/user{slash}?limit=1")).by_user(&ada), 200).await;
             assert_eq!(list["objects"][0]["resource_uri"], format!("{root}/user/{}/", ada.id()));
         }
     }
@@ -194,7 +194,7 @@ on_both_databases! {
         let ada = app.user("ada@example.org");
         let signed = app
             .get("/api/account/")
-            .as_user(&ada)
+            .by_user(&ada)
             .header("X-HEXOTIMESTAMP", "1")
             .header("X-HEXOAPIKEY", "x")
             .header("X-HEXOAPISIGNATURE", "x");

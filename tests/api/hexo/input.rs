@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::AsUser;
+use crate::helpers::ByUser;
 use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response, send_raw};
 
 const JSON: &str = "application/json";
@@ -18,7 +18,7 @@ fn raw_head(method: &str, path: &str, key: &str, header: &str) -> String {
 on_both_databases! {
     async fn invalid_json_is_reported(app: TestApp) {
         let scene = HexoFixture::new(&app);
-        let post = |body: Vec<u8>| app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(body);
+        let post = |body: Vec<u8>| app.post(REQUESTS).by_user(&scene.ada).header("content-type", JSON).body(body);
         let deep = |open: &str| open.repeat(10_000).into_bytes();
         for body in [
             b"{".to_vec(),
@@ -51,14 +51,14 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         for field in ["bundle", "user_allowed", "user_target", "redeem_url", "ttl", "unknown"] {
             for value in [json!("\0"), json!("a\0b"), json!(["\0"]), json!({ "\0": 1 })] {
-                expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with(field, value)), 400)
+                expect_refusal(&app, app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body_with(field, value)), 400)
                     .await;
             }
         }
         let name = json!({ "first_name": "A\0da" });
-        expect_refusal(&app, app.put(&scene.ada.uri()).as_user(&scene.ada).json(&name), 400).await;
-        expect_refusal(&app, app.post("/api/user/").as_user(&root).json(&json!({ "email": "a\0@b.org" })), 400).await;
-        expect_refusal(&app, app.post("/api/bundle/").as_user(&root).json(&json!({ "name": "\0" })), 400).await;
+        expect_refusal(&app, app.put(&scene.ada.uri()).by_user(&scene.ada).json(&name), 400).await;
+        expect_refusal(&app, app.post("/api/user/").by_user(&root).json(&json!({ "email": "a\0@b.org" })), 400).await;
+        expect_refusal(&app, app.post("/api/bundle/").by_user(&root).json(&json!({ "name": "\0" })), 400).await;
     }
 
     async fn a_list_is_rejected_for_a_scalar_field(app: TestApp) {
@@ -75,7 +75,7 @@ on_both_databases! {
                 json!(u64::MAX),
             ] {
                 let body =
-                    expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with(field, value)), 400)
+                    expect_refusal(&app, app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body_with(field, value)), 400)
                         .await;
                 assert!(body["bundle_permission_request"][field].is_array(), "{body}");
             }
@@ -95,14 +95,14 @@ on_both_databases! {
             for field in ["bundle", "user_allowed", "user_target"] {
                 expect_refusal(
                     &app,
-                    app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with(field, number.clone())),
+                    app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body_with(field, number.clone())),
                     400,
                 )
                 .await;
             }
         }
         let digits = format!("{{\"ttl\":{}}}", "9".repeat(60_000));
-        expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(digits), 400).await;
+        expect_refusal(&app, app.post(REQUESTS).by_user(&scene.ada).header("content-type", JSON).body(digits), 400).await;
     }
 
     async fn another_content_type_is_rejected_unless_the_body_is_empty(app: TestApp) {
@@ -119,24 +119,24 @@ on_both_databases! {
             "text/json",
         ] {
             let post = |body: &str| {
-                app.post(REQUESTS).as_user(&scene.ada).header("content-type", kind).body(body.to_owned())
+                app.post(REQUESTS).by_user(&scene.ada).header("content-type", kind).body(body.to_owned())
             };
             expect_refusal(&app, post(&body), 415).await;
             expect_refusal(&app, post(""), 400).await;
-            let put = app.put(&scene.ada.uri()).as_user(&scene.ada).header("content-type", kind).body("{}");
+            let put = app.put(&scene.ada.uri()).by_user(&scene.ada).header("content-type", kind).body("{}");
             expect_refusal(&app, put, 415).await;
             for path in ["/api/user/", "/api/bundle/", "/api/bundle_permission/"] {
-                expect_refusal(&app, app.post(path).as_user(&root).header("content-type", kind).body("{}"), 415).await;
+                expect_refusal(&app, app.post(path).by_user(&root).header("content-type", kind).body("{}"), 415).await;
             }
         }
         let odd = reqwest::header::HeaderValue::from_bytes(b"\xff").unwrap();
-        expect_refusal(&app, app.post(REQUESTS).as_user(&scene.ada).header("content-type", odd).body(body.clone()), 415)
+        expect_refusal(&app, app.post(REQUESTS).by_user(&scene.ada).header("content-type", odd).body(body.clone()), 415)
             .await;
         for kind in ["application/json; charset=utf-8", "Application/JSON", "application/json;"] {
-            let post = app.post(REQUESTS).as_user(&scene.ada).header("content-type", kind).body(body.clone());
+            let post = app.post(REQUESTS).by_user(&scene.ada).header("content-type", kind).body(body.clone());
             expect_response(post, 201).await;
         }
-        expect_response(app.post(REQUESTS).as_user(&scene.ada).body(body), 201).await;
+        expect_response(app.post(REQUESTS).by_user(&scene.ada).body(body), 201).await;
     }
 
     async fn a_large_body_is_rejected_before_it_is_read(app: TestApp) {
@@ -157,7 +157,7 @@ on_both_databases! {
         }
         let padded = format!("{}{}", scene.request_body(), " ".repeat(64 * 1024 - scene.request_body().to_string().len()));
         assert_eq!(padded.len(), 64 * 1024);
-        expect_response(app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(padded), 201).await;
+        expect_response(app.post(REQUESTS).by_user(&scene.ada).header("content-type", JSON).body(padded), 201).await;
     }
 
     async fn a_large_chunked_body_is_rejected(app: TestApp) {
@@ -189,7 +189,7 @@ on_both_databases! {
             "{{\"ttl\":5,\"x\":{{\"y\":[1,{{}}]}},\"resource_uri\":7,\"id\":[],{},\"ttl\":60}}",
             known.join(",")
         );
-        let post = app.post(REQUESTS).as_user(&scene.ada).header("content-type", JSON).body(body);
+        let post = app.post(REQUESTS).by_user(&scene.ada).header("content-type", JSON).body(body);
         assert_eq!(expect_response(post, 201).await["ttl"], 60, "the last one counts");
     }
 
@@ -202,12 +202,12 @@ on_both_databases! {
                 app.put(&HexoFixture::token_path(&token)),
                 app.delete(&HexoFixture::token_path(&token)),
             ] {
-                expect_refusal(&app, request.as_user(&scene.grace).header("sec-fetch-site", site), 403).await;
+                expect_refusal(&app, request.by_user(&scene.grace).header("sec-fetch-site", site), 403).await;
             }
         }
-        expect_response(app.get(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("sec-fetch-site", "cross-site"), 200)
+        expect_response(app.get(&HexoFixture::token_path(&token)).by_user(&scene.grace).header("sec-fetch-site", "cross-site"), 200)
             .await;
-        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("sec-fetch-site", "same-origin"), 200)
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace).header("sec-fetch-site", "same-origin"), 200)
             .await;
     }
 
@@ -231,7 +231,7 @@ on_both_databases! {
         let (_, token) = scene.create_request(&app).await;
         app.disable(&scene.grace);
         for request in [app.get("/api/account/"), app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token))] {
-            expect_refusal(&app, request.as_user(&scene.grace), 401).await;
+            expect_refusal(&app, request.by_user(&scene.grace), 401).await;
         }
     }
 }

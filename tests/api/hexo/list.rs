@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::AsUser;
+use crate::helpers::ByUser;
 use crate::hexo::{expect_error, expect_refusal, expect_response};
 
 fn ids(list: &Value) -> Vec<i64> {
@@ -17,7 +17,7 @@ on_both_databases! {
             "objects": [],
         });
         for name in ["bundle", "bundle_permission", "bundle_permission_request"] {
-            assert_eq!(expect_response(app.get(&format!("/api/{name}/")).as_user(&ada), 200).await, empty);
+            assert_eq!(expect_response(app.get(&format!("/api/{name}/")).by_user(&ada), 200).await, empty);
         }
     }
 
@@ -27,7 +27,7 @@ on_both_databases! {
         let (mut seen, mut at) = (Vec::new(), Some("/api/v1/bundle/?limit=3&x=%26&format=json".to_owned()));
         let mut pages = Vec::new();
         while let Some(path) = at {
-            let page = expect_response(app.get(&path).as_user(&ada), 200).await;
+            let page = expect_response(app.get(&path).by_user(&ada), 200).await;
             assert_eq!(page["meta"]["total_count"], 7);
             seen.extend(ids(&page));
             at = page["meta"]["next"].as_str().map(str::to_owned);
@@ -37,7 +37,7 @@ on_both_databases! {
         assert_eq!(pages[0]["meta"]["next"], "/api/v1/bundle/?x=%26&format=json&limit=3&offset=3");
         assert_eq!(pages[0]["meta"]["previous"], Value::Null);
         assert_eq!(pages[2]["meta"]["previous"], "/api/v1/bundle/?x=%26&format=json&limit=3&offset=3");
-        let back = expect_response(app.get(pages[1]["meta"]["previous"].as_str().unwrap()).as_user(&ada), 200).await;
+        let back = expect_response(app.get(pages[1]["meta"]["previous"].as_str().unwrap()).by_user(&ada), 200).await;
         assert_eq!(ids(&back), ids(&pages[0]));
     }
 
@@ -46,10 +46,10 @@ on_both_databases! {
         for (limit, taken) in
             [("0", 1_000), ("1000", 1_000), ("1001", 1_000), ("9223372036854775807", 1_000), ("7", 7)]
         {
-            let list = expect_response(app.get(&format!("/api/bundle/?limit={limit}")).as_user(&ada), 200).await;
+            let list = expect_response(app.get(&format!("/api/bundle/?limit={limit}")).by_user(&ada), 200).await;
             assert_eq!(list["meta"]["limit"], taken, "{limit}");
         }
-        let beyond = expect_response(app.get("/api/user/?offset=9223372036854775807").as_user(&ada), 200).await;
+        let beyond = expect_response(app.get("/api/user/?offset=9223372036854775807").by_user(&ada), 200).await;
         assert_eq!((beyond["meta"]["total_count"].clone(), ids(&beyond)), (json!(1), Vec::new()));
         assert!(beyond["meta"]["next"].is_null());
     }
@@ -69,18 +69,18 @@ on_both_databases! {
             ] {
                 let error =
                     format!("Invalid {parameter} '{shown}' provided. Please provide a positive integer.");
-                let list = app.get(&format!("/api/{name}/?{parameter}={value}")).as_user(&ada);
+                let list = app.get(&format!("/api/{name}/?{parameter}={value}")).by_user(&ada);
                 expect_error(&app, list, 400, &error).await;
             }
-            expect_refusal(&app, app.get(&format!("/api/{name}/?limit=1&limit=2")).as_user(&ada), 400).await;
-            expect_refusal(&app, app.get(&format!("/api/{name}/?x=%00")).as_user(&ada), 400).await;
+            expect_refusal(&app, app.get(&format!("/api/{name}/?limit=1&limit=2")).by_user(&ada), 400).await;
+            expect_refusal(&app, app.get(&format!("/api/{name}/?x=%00")).by_user(&ada), 400).await;
         }
     }
 
     async fn unknown_parameters_are_ignored(app: TestApp) {
         let ada = app.user("ada@example.org");
         for query in ["order_by=-id", "limit__in=x", "%ff=%ff", "&&", "=", "email__regex=(", "a[]=1&a[]=2"] {
-            let list = expect_response(app.get(&format!("/api/user/?{query}")).as_user(&ada), 200).await;
+            let list = expect_response(app.get(&format!("/api/user/?{query}")).by_user(&ada), 200).await;
             assert_eq!(ids(&list), [ada.id()], "{query}");
         }
     }
@@ -94,17 +94,17 @@ on_both_databases! {
                 "/api/bundle/set/{}/",
                 [two.to_string(), "77".into(), one.to_string()].join(separator)
             );
-            let set = expect_response(app.get(&path).as_user(&ada), 200).await;
+            let set = expect_response(app.get(&path).by_user(&ada), 200).await;
             assert_eq!(set["not_found"], json!(["77"]));
             assert_eq!(ids(&set), [two, one], "in the requested order");
         }
-        let all = expect_response(app.get(&format!("/api/bundle/set/{one};{one};;{two}/")).as_user(&ada), 200).await;
+        let all = expect_response(app.get(&format!("/api/bundle/set/{one};{one};;{two}/")).by_user(&ada), 200).await;
         assert_eq!((all["not_found"].clone(), ids(&all)), (json!([]), vec![one, two]));
-        let odd = expect_response(app.get("/api/bundle/set/x;-1;9223372036854775808;csr_x/").as_user(&ada), 200).await;
+        let odd = expect_response(app.get("/api/bundle/set/x;-1;9223372036854775808;csr_x/").by_user(&ada), 200).await;
         assert_eq!(odd, json!({ "not_found": ["x", "-1", "9223372036854775808", "csr_x"], "objects": [] }));
         let many: Vec<String> = (1..=1_001).map(|id| id.to_string()).collect();
-        expect_refusal(&app, app.get(&format!("/api/bundle/set/{}/", many.join(";"))).as_user(&ada), 400).await;
-        expect_refusal(&app, app.get("/api/bundle/set/1;%00/").as_user(&ada), 400).await;
+        expect_refusal(&app, app.get(&format!("/api/bundle/set/{}/", many.join(";"))).by_user(&ada), 400).await;
+        expect_refusal(&app, app.get("/api/bundle/set/1;%00/").by_user(&ada), 400).await;
     }
 
     async fn a_set_contains_only_resources_visible_to_the_caller(app: TestApp) {
@@ -112,21 +112,21 @@ on_both_databases! {
             (app.user("ada@example.org"), app.user("grace@example.org"), app.user("eve@example.org"));
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let path = format!("/api/user/set/{};{};{}/", ada.id(), grace.id(), eve.id());
-        let set = expect_response(app.get(&path).as_user(&ada), 200).await;
+        let set = expect_response(app.get(&path).by_user(&ada), 200).await;
         assert_eq!(
             (ids(&set), set["not_found"].clone()),
             (vec![ada.id(), grace.id()], json!([eve.id().to_string()]))
         );
         let path = format!("/api/bundle_permission_request/set/{}/", request.id);
         for (who, found) in [(&ada, 1), (&grace, 1), (&eve, 0)] {
-            let set = expect_response(app.get(&path).as_user(who), 200).await;
+            let set = expect_response(app.get(&path).by_user(who), 200).await;
             assert_eq!(set["objects"].as_array().unwrap().len(), found);
         }
         let token = app.redeem_token(&request);
         let set =
-            expect_response(app.get(&format!("/api/bundle_permission_request/set/{token}/")).as_user(&grace), 200).await;
+            expect_response(app.get(&format!("/api/bundle_permission_request/set/{token}/")).by_user(&grace), 200).await;
         assert_eq!(set, json!({ "not_found": [token], "objects": [] }), "a token is not an id");
         app.advance(3_600);
-        assert_eq!(expect_response(app.get(&path).as_user(&grace), 200).await["objects"], json!([]), "it has ended");
+        assert_eq!(expect_response(app.get(&path).by_user(&grace), 200).await["objects"], json!([]), "it has ended");
     }
 }

@@ -18,7 +18,7 @@ use countersign::domain::bundle::Bundle;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 
 /// The path of permission requests.
 pub const REQUESTS: &str = "/api/bundle_permission_request/";
@@ -69,7 +69,7 @@ impl HexoFixture {
     pub async fn create_request(&self, app: &TestApp) -> (Value, String) {
         let mails = app.mailbox.sent().len();
         let request =
-            expect_response(app.post(REQUESTS).as_user(&self.ada).json(&self.request_body()), 201).await;
+            expect_response(app.post(REQUESTS).by_user(&self.ada).json(&self.request_body()), 201).await;
         let mail = app.mails(mails + 1).await.pop().unwrap();
         (request, crate::helpers::token_in(&mail))
     }

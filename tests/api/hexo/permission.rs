@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::AsUser;
+use crate::helpers::ByUser;
 use crate::hexo::{HexoFixture, expect_error, expect_field_error, expect_refusal, expect_response};
 
 const PERMISSIONS: &str = "/api/bundle_permission/";
@@ -10,7 +10,7 @@ const PERMISSIONS: &str = "/api/bundle_permission/";
 on_both_databases! {
     async fn a_target_can_grant_a_permission_without_a_request(app: TestApp) {
         let scene = HexoFixture::new(&app);
-        let response = app.post(PERMISSIONS).as_user(&scene.grace).json(&scene.request_body()).send().await.unwrap();
+        let response = app.post(PERMISSIONS).by_user(&scene.grace).json(&scene.request_body()).send().await.unwrap();
         assert_eq!(response.status(), 201);
         let location = response.headers()["location"].to_str().unwrap().to_owned();
         let given: Value = response.json().await.unwrap();
@@ -31,14 +31,14 @@ on_both_databases! {
             })
         );
         for who in [&scene.ada, &scene.grace] {
-            assert_eq!(expect_response(app.get(&location).as_user(who), 200).await, given);
-            assert_eq!(expect_response(app.get(PERMISSIONS).as_user(who), 200).await["objects"], json!([given]));
+            assert_eq!(expect_response(app.get(&location).by_user(who), 200).await, given);
+            assert_eq!(expect_response(app.get(PERMISSIONS).by_user(who), 200).await["objects"], json!([given]));
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'permission.granted'"), 1);
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0, "no request is needed");
         expect_field_error(
             &app,
-            app.post(PERMISSIONS).as_user(&scene.grace).json(&scene.request_body()),
+            app.post(PERMISSIONS).by_user(&scene.grace).json(&scene.request_body()),
             "bundle_permission",
             "bundle",
         )
@@ -49,33 +49,33 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
         for who in [&scene.ada, &scene.eve] {
-            expect_refusal(&app, app.post(PERMISSIONS).as_user(who).json(&scene.request_body()), 403).await;
+            expect_refusal(&app, app.post(PERMISSIONS).by_user(who).json(&scene.request_body()), 403).await;
         }
-        let given = expect_response(app.post(PERMISSIONS).as_user(&root).json(&scene.request_body()), 201).await;
+        let given = expect_response(app.post(PERMISSIONS).by_user(&root).json(&scene.request_body()), 201).await;
         let uri = given["resource_uri"].as_str().unwrap();
         for who in [&root, &scene.eve] {
-            expect_error(&app, app.get(uri).as_user(who), 404, "Not found.").await;
-            expect_error(&app, app.delete(uri).as_user(who), 404, "Not found.").await;
-            assert_eq!(expect_response(app.get(PERMISSIONS).as_user(who), 200).await["meta"]["total_count"], 0);
+            expect_error(&app, app.get(uri).by_user(who), 404, "Not found.").await;
+            expect_error(&app, app.delete(uri).by_user(who), 404, "Not found.").await;
+            assert_eq!(expect_response(app.get(PERMISSIONS).by_user(who), 200).await["meta"]["total_count"], 0);
         }
     }
 
     async fn either_party_can_revoke_a_permission_once(app: TestApp) {
         let scene = HexoFixture::new(&app);
         for who in [&scene.ada, &scene.grace] {
-            let given = expect_response(app.post(PERMISSIONS).as_user(&scene.grace).json(&scene.request_body()), 201).await;
+            let given = expect_response(app.post(PERMISSIONS).by_user(&scene.grace).json(&scene.request_body()), 201).await;
             let uri = given["resource_uri"].as_str().unwrap();
-            assert_eq!(expect_response(app.delete(uri).as_user(who).json(&json!({})), 204).await, Value::Null);
-            expect_error(&app, app.delete(uri).as_user(who), 404, "Not found.").await;
-            expect_error(&app, app.get(uri).as_user(who), 404, "Not found.").await;
+            assert_eq!(expect_response(app.delete(uri).by_user(who).json(&json!({})), 204).await, Value::Null);
+            expect_error(&app, app.delete(uri).by_user(who), 404, "Not found.").await;
+            expect_error(&app, app.get(uri).by_user(who), 404, "Not found.").await;
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'permission.revoked'"), 2);
-        expect_error(&app, app.delete("/api/bundle_permission/csr_x/").as_user(&scene.ada), 404, "Not found.").await;
+        expect_error(&app, app.delete("/api/bundle_permission/csr_x/").by_user(&scene.ada), 404, "Not found.").await;
     }
 
     async fn an_unknown_reference_grants_nothing(app: TestApp) {
         let scene = HexoFixture::new(&app);
-        let post = |body: &Value| app.post(PERMISSIONS).as_user(&scene.grace).json(body);
+        let post = |body: &Value| app.post(PERMISSIONS).by_user(&scene.grace).json(body);
         for field in ["bundle", "user_allowed", "user_target"] {
             let kind = if field == "bundle" { "bundle" } else { "user" };
             let error =
@@ -99,7 +99,7 @@ on_both_databases! {
         for (target, allowed, bundle) in [(grace, ada, bundle), (grace, eve, bundle), (ada, grace, &other)] {
             let body =
                 json!({ "user_target": target.id(), "user_allowed": allowed.email(), "bundle": bundle.id.0 });
-            expect_response(app.post(PERMISSIONS).as_user(target).json(&body), 201).await;
+            expect_response(app.post(PERMISSIONS).by_user(target).json(&body), 201).await;
         }
         for (query, found) in [
             (String::new(), 3),
@@ -118,12 +118,12 @@ on_both_databases! {
             ("user_target=nobody@example.org".to_owned(), 0),
             ("user_target__in=".to_owned(), 0),
         ] {
-            let list = expect_response(app.get(&format!("{PERMISSIONS}?{query}")).as_user(grace), 200).await;
+            let list = expect_response(app.get(&format!("{PERMISSIONS}?{query}")).by_user(grace), 200).await;
             assert_eq!(list["meta"]["total_count"], found, "{query}");
             assert_eq!(list["objects"].as_array().unwrap().len(), found, "{query}");
         }
         let list =
-            expect_response(app.get(&format!("{PERMISSIONS}?user_target=grace@example.org")).as_user(ada), 200).await;
+            expect_response(app.get(&format!("{PERMISSIONS}?user_target=grace@example.org")).by_user(ada), 200).await;
         assert_eq!(list["meta"]["total_count"], 1, "rows of other users are not listed");
         for query in [
             "bundle=x",
@@ -133,7 +133,7 @@ on_both_databases! {
             "user_allowed=9223372036854775808",
             "user_allowed=1,2",
         ] {
-            let list = app.get(&format!("{PERMISSIONS}?{query}")).as_user(grace);
+            let list = app.get(&format!("{PERMISSIONS}?{query}")).by_user(grace);
             expect_error(&app, list, 400, "Invalid resource lookup data provided (mismatched type).").await;
         }
     }

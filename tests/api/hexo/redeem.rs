@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::helpers::AsUser;
+use crate::helpers::ByUser;
 use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response};
 
 const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
@@ -14,34 +14,34 @@ on_both_databases! {
         let (request, token) = scene.create_request(&app).await;
         let before = app.rows();
         for _ in 0..20 {
-            let seen = expect_response(app.get(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+            let seen = expect_response(app.get(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
             assert_eq!(seen["resource_uri"], request["resource_uri"]);
             assert_eq!(seen["redeem_url"], format!("https://countersign.test/redeem?token={token}"));
             assert_eq!(seen.as_object().unwrap().len(), 6);
-            let head = app.request(Method::HEAD, &HexoFixture::token_path(&token)).as_user(&scene.grace);
+            let head = app.request(Method::HEAD, &HexoFixture::token_path(&token)).by_user(&scene.grace);
             assert_eq!(head.send().await.unwrap().status(), 200);
         }
         assert_eq!(app.rows(), before);
-        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
     }
 
     async fn the_target_can_redeem_a_token_once(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let (request, token) = scene.create_request(&app).await;
-        let granted = expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+        let granted = expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
         assert_eq!(granted["bundle"], scene.bundle_uri());
         assert_eq!((&granted["name"], &granted["user_allowed"]), (&json!("Sleep"), &request["user_allowed"]));
         assert_eq!(granted["user_target"], request["user_target"]);
         let uri = granted["resource_uri"].as_str().unwrap();
         for who in [&scene.ada, &scene.grace] {
-            assert_eq!(expect_response(app.get(uri).as_user(who), 200).await, granted);
+            assert_eq!(expect_response(app.get(uri).by_user(who), 200).await, granted);
         }
         for path in [&HexoFixture::token_path(&token), request["resource_uri"].as_str().unwrap()] {
             for request in [app.get(path), app.put(path), app.delete(path)] {
-                expect_error(&app, request.as_user(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, request.by_user(&scene.grace), 404, "Not found.").await;
             }
         }
-        assert_eq!(expect_response(app.get(REQUESTS).as_user(&scene.grace), 200).await["objects"], json!([]));
+        assert_eq!(expect_response(app.get(REQUESTS).by_user(&scene.grace), 200).await["objects"], json!([]));
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);
     }
 
@@ -53,7 +53,7 @@ on_both_databases! {
             for request in
                 [app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token)), app.delete(&HexoFixture::token_path(&token))]
             {
-                expect_error(&app, request.as_user(who), 404, "Not found.").await;
+                expect_error(&app, request.by_user(who), 404, "Not found.").await;
             }
         }
         for request in
@@ -61,7 +61,7 @@ on_both_databases! {
         {
             expect_refusal(&app, request, 401).await;
         }
-        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
     }
 
     async fn a_malformed_token_is_answered_like_a_used_one(app: TestApp) {
@@ -108,10 +108,10 @@ on_both_databases! {
             for request in
                 [app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token)), app.delete(&HexoFixture::token_path(&token))]
             {
-                expect_error(&app, request.as_user(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, request.by_user(&scene.grace), 404, "Not found.").await;
             }
         }
-        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
     }
 
     async fn the_body_is_ignored(app: TestApp) {
@@ -131,12 +131,12 @@ on_both_databases! {
         ];
         for (kind, body) in bodies {
             let (_, token) = scene.create_request(&app).await;
-            let put = app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace).header("content-type", kind).body(body);
+            let put = app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace).header("content-type", kind).body(body);
             let granted = expect_response(put, 200).await;
-            expect_response(app.delete(granted["resource_uri"].as_str().unwrap()).as_user(&scene.grace), 204).await;
+            expect_response(app.delete(granted["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 204).await;
         }
         let (_, token) = scene.create_request(&app).await;
-        let put = || app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace);
+        let put = || app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace);
         expect_refusal(&app, put().body(vec![0; 64 * 1024 + 1]), 413).await;
         expect_response(put().header("content-length", "0").header("content-type", "application/json"), 200).await;
     }
@@ -157,11 +157,11 @@ on_both_databases! {
     async fn the_target_can_decline_with_the_token_once(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let (_, token) = scene.create_request(&app).await;
-        assert_eq!(expect_response(app.delete(&HexoFixture::token_path(&token)).as_user(&scene.grace), 204).await, Value::Null);
+        assert_eq!(expect_response(app.delete(&HexoFixture::token_path(&token)).by_user(&scene.grace), 204).await, Value::Null);
         for request in
             [app.get(&HexoFixture::token_path(&token)), app.put(&HexoFixture::token_path(&token)), app.delete(&HexoFixture::token_path(&token))]
         {
-            expect_error(&app, request.as_user(&scene.grace), 404, "Not found.").await;
+            expect_error(&app, request.by_user(&scene.grace), 404, "Not found.").await;
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 1);
     }
@@ -170,9 +170,9 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let (_, token) = scene.create_request(&app).await;
         let given =
-            expect_response(app.post("/api/bundle_permission/").as_user(&scene.grace).json(&scene.request_body()), 201).await;
-        assert_eq!(expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await, given);
-        expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
+            expect_response(app.post("/api/bundle_permission/").by_user(&scene.grace).json(&scene.request_body()), 201).await;
+        assert_eq!(expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await, given);
+        expect_error(&app, app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 404, "Not found.").await;
         assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
@@ -180,9 +180,9 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         for _ in 0..2 {
             let (_, token) = scene.create_request(&app).await;
-            let granted = expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
-            expect_response(app.delete(granted["resource_uri"].as_str().unwrap()).as_user(&scene.ada), 204).await;
-            expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
+            let granted = expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
+            expect_response(app.delete(granted["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 204).await;
+            expect_error(&app, app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 404, "Not found.").await;
         }
         assert_eq!(app.count(COUNT_PERMISSIONS), 0);
     }
@@ -191,9 +191,9 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let (_, token) = scene.create_request(&app).await;
         app.restart();
-        expect_response(app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
         app.restart();
-        expect_error(&app, app.put(&HexoFixture::token_path(&token)).as_user(&scene.grace), 404, "Not found.").await;
+        expect_error(&app, app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 404, "Not found.").await;
         assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 }

@@ -3,7 +3,7 @@
 use countersign::mail::transport::SendError;
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, token_in};
+use crate::helpers::{ByUser, token_in};
 use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_response, resource_id};
 
 on_both_databases! {
@@ -15,14 +15,14 @@ on_both_databases! {
         let link = json!(format!("https://countersign.test/redeem?token={token}"));
         assert!(!request.to_string().contains("csr_"), "not for the requester");
         for (who, shown) in [(&scene.ada, &Value::Null), (&scene.grace, &link)] {
-            let seen = expect_response(app.get(uri).as_user(who), 200).await;
+            let seen = expect_response(app.get(uri).by_user(who), 200).await;
             assert_eq!(seen["redeem_url"], *shown);
-            let list = expect_response(app.get(REQUESTS).as_user(who), 200).await;
+            let list = expect_response(app.get(REQUESTS).by_user(who), 200).await;
             assert_eq!(list["objects"], json!([seen]));
         }
         for who in [&scene.eve, &root] {
-            expect_error(&app, app.get(uri).as_user(who), 404, "Not found.").await;
-            assert_eq!(expect_response(app.get(REQUESTS).as_user(who), 200).await["meta"]["total_count"], 0);
+            expect_error(&app, app.get(uri).by_user(who), 404, "Not found.").await;
+            assert_eq!(expect_response(app.get(REQUESTS).by_user(who), 200).await["meta"]["total_count"], 0);
         }
     }
 
@@ -31,29 +31,29 @@ on_both_databases! {
         let (first, old) = scene.create_request(&app).await;
         let (second, new) = scene.create_request(&app).await;
         assert_ne!((&first["resource_uri"], &old), (&second["resource_uri"], &new));
-        expect_error(&app, app.get(&HexoFixture::token_path(&old)).as_user(&scene.grace), 404, "Not found.").await;
-        expect_error(&app, app.put(&HexoFixture::token_path(&old)).as_user(&scene.grace), 404, "Not found.").await;
-        expect_error(&app, app.get(first["resource_uri"].as_str().unwrap()).as_user(&scene.ada), 404, "Not found.")
+        expect_error(&app, app.get(&HexoFixture::token_path(&old)).by_user(&scene.grace), 404, "Not found.").await;
+        expect_error(&app, app.put(&HexoFixture::token_path(&old)).by_user(&scene.grace), 404, "Not found.").await;
+        expect_error(&app, app.get(first["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 404, "Not found.")
             .await;
-        assert_eq!(expect_response(app.get(REQUESTS).as_user(&scene.ada), 200).await["meta"]["total_count"], 1);
-        expect_response(app.put(&HexoFixture::token_path(&new)).as_user(&scene.grace), 200).await;
+        assert_eq!(expect_response(app.get(REQUESTS).by_user(&scene.ada), 200).await["meta"]["total_count"], 1);
+        expect_response(app.put(&HexoFixture::token_path(&new)).by_user(&scene.grace), 200).await;
     }
 
     async fn a_request_expires(app: TestApp) {
         let scene = HexoFixture::new(&app);
-        let request = expect_response(app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body_with("ttl", 60)), 201).await;
+        let request = expect_response(app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body_with("ttl", 60)), 201).await;
         let token = token_in(&app.mails(1).await[0]);
         let uri = request["resource_uri"].as_str().unwrap();
         app.advance(59);
-        assert_eq!(expect_response(app.get(uri).as_user(&scene.ada), 200).await["ttl"], 1);
-        assert_eq!(expect_response(app.get(&HexoFixture::token_path(&token)).as_user(&scene.grace), 200).await["ttl"], 1);
+        assert_eq!(expect_response(app.get(uri).by_user(&scene.ada), 200).await["ttl"], 1);
+        assert_eq!(expect_response(app.get(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await["ttl"], 1);
         app.advance(1);
         for path in [uri, &HexoFixture::token_path(&token)] {
-            expect_error(&app, app.get(path).as_user(&scene.grace), 404, "Not found.").await;
-            expect_error(&app, app.put(path).as_user(&scene.grace), 404, "Not found.").await;
-            expect_error(&app, app.delete(path).as_user(&scene.grace), 404, "Not found.").await;
+            expect_error(&app, app.get(path).by_user(&scene.grace), 404, "Not found.").await;
+            expect_error(&app, app.put(path).by_user(&scene.grace), 404, "Not found.").await;
+            expect_error(&app, app.delete(path).by_user(&scene.grace), 404, "Not found.").await;
         }
-        assert_eq!(expect_response(app.get(REQUESTS).as_user(&scene.ada), 200).await["objects"], json!([]));
+        assert_eq!(expect_response(app.get(REQUESTS).by_user(&scene.ada), 200).await["objects"], json!([]));
     }
 
     async fn either_party_can_close_a_request_by_id_once(app: TestApp) {
@@ -63,13 +63,13 @@ on_both_databases! {
             let (request, token) = scene.create_request(&app).await;
             let uri = request["resource_uri"].as_str().unwrap();
             for other in [&scene.eve, &root] {
-                expect_error(&app, app.delete(uri).as_user(other), 404, "Not found.").await;
+                expect_error(&app, app.delete(uri).by_user(other), 404, "Not found.").await;
             }
-            assert_eq!(expect_response(app.delete(uri).as_user(who).json(&json!({})), 204).await, Value::Null);
+            assert_eq!(expect_response(app.delete(uri).by_user(who).json(&json!({})), 204).await, Value::Null);
             for path in [uri, &HexoFixture::token_path(&token)] {
-                expect_error(&app, app.get(path).as_user(&scene.grace), 404, "Not found.").await;
-                expect_error(&app, app.put(path).as_user(&scene.grace), 404, "Not found.").await;
-                expect_error(&app, app.delete(path).as_user(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, app.get(path).by_user(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, app.put(path).by_user(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, app.delete(path).by_user(&scene.grace), 404, "Not found.").await;
             }
             let sql = format!("SELECT count(*) AS n FROM permission_requests WHERE outcome = '{outcome}'");
             assert_eq!(app.count(&sql), 1);
@@ -82,7 +82,7 @@ on_both_databases! {
         let scene = HexoFixture::new(&app);
         let (request, _) = scene.create_request(&app).await;
         for who in [&scene.ada, &scene.grace, &scene.eve] {
-            expect_error(&app, app.put(request["resource_uri"].as_str().unwrap()).as_user(who), 404, "Not found.")
+            expect_error(&app, app.put(request["resource_uri"].as_str().unwrap()).by_user(who), 404, "Not found.")
                 .await;
         }
         for path in [
@@ -91,7 +91,7 @@ on_both_databases! {
             "/api/bundle_permission_request/-1/",
         ] {
             for request in [app.get(path), app.put(path), app.delete(path)] {
-                expect_error(&app, request.as_user(&scene.grace), 404, "Not found.").await;
+                expect_error(&app, request.by_user(&scene.grace), 404, "Not found.").await;
             }
         }
     }
@@ -99,7 +99,7 @@ on_both_databases! {
     async fn a_request_is_created_when_mail_cannot_be_sent(app: TestApp) {
         let scene = HexoFixture::new(&app);
         app.mailbox.refuse(scene.grace.email(), SendError::transient("451 later"), 1);
-        expect_response(app.post(REQUESTS).as_user(&scene.ada).json(&scene.request_body()), 201).await;
+        expect_response(app.post(REQUESTS).by_user(&scene.ada).json(&scene.request_body()), 201).await;
         let deferred = "SELECT count(*) AS n FROM outbox WHERE last_error LIKE '451%'";
         while app.count(deferred) == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -113,10 +113,10 @@ on_both_databases! {
         for nth in 0..25 {
             app.create_request(&scene.ada, &scene.grace, &app.bundle(&format!("Bundle {nth}"), 2));
         }
-        let first = expect_response(app.get(REQUESTS).as_user(&scene.grace), 200).await;
+        let first = expect_response(app.get(REQUESTS).by_user(&scene.grace), 200).await;
         assert_eq!(first["meta"]["total_count"], 25);
         assert_eq!(first["meta"]["next"], format!("{REQUESTS}?limit=20&offset=20"));
-        let second = expect_response(app.get(first["meta"]["next"].as_str().unwrap()).as_user(&scene.grace), 200).await;
+        let second = expect_response(app.get(first["meta"]["next"].as_str().unwrap()).by_user(&scene.grace), 200).await;
         let objects = |page: &Value| page["objects"].as_array().unwrap().clone();
         let numbers: Vec<i64> = objects(&first).iter().chain(&objects(&second)).map(resource_id).collect();
         assert_eq!(numbers.len(), 25);

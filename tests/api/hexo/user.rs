@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, PASSWORD, TestApp, TestUser};
+use crate::helpers::{ByUser, PASSWORD, TestApp, TestUser};
 use crate::hexo::{
     HexoFixture, expect_error, expect_field_error, expect_refusal, expect_response, resource_id,
 };
@@ -20,7 +20,7 @@ on_both_databases! {
     async fn the_account_is_the_caller(app: TestApp) {
         let ada = app.user("ada@example.org");
         app.user("grace@example.org");
-        let account = expect_response(app.get("/api/account/").as_user(&ada), 200).await;
+        let account = expect_response(app.get("/api/account/").by_user(&ada), 200).await;
         assert_eq!(
             account,
             json!({
@@ -35,7 +35,7 @@ on_both_databases! {
                 }],
             })
         );
-        let beyond = expect_response(app.get("/api/account/?offset=1").as_user(&ada), 200).await;
+        let beyond = expect_response(app.get("/api/account/?offset=1").by_user(&ada), 200).await;
         assert_eq!((&beyond["objects"], &beyond["meta"]["total_count"]), (&json!([]), &json!(1)));
     }
 
@@ -67,7 +67,7 @@ on_both_databases! {
         let HexoFixture { ada, grace, eve, bundle } = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
         let seen = |who: TestUser| {
-            let list = app.get("/api/user/").as_user(&who);
+            let list = app.get("/api/user/").by_user(&who);
             async move {
                 emails(&expect_response(list, 200).await)
                     .into_iter()
@@ -82,11 +82,11 @@ on_both_databases! {
         assert_eq!(seen(ada.clone()).await, "ada grace");
         assert_eq!(seen(grace.clone()).await, "ada grace");
         assert_eq!(seen(eve.clone()).await, "eve");
-        let redeem = app.put(&HexoFixture::token_path(&app.redeem_token(&request))).as_user(&grace);
+        let redeem = app.put(&HexoFixture::token_path(&app.redeem_token(&request))).by_user(&grace);
         let grant = expect_response(redeem, 200).await;
         app.advance(10 * 365 * 86_400);
         assert_eq!(seen(ada.clone()).await, "ada grace", "a permission is active");
-        expect_response(app.delete(grant["resource_uri"].as_str().unwrap()).as_user(&ada), 204).await;
+        expect_response(app.delete(grant["resource_uri"].as_str().unwrap()).by_user(&ada), 204).await;
         assert_eq!(seen(ada.clone()).await, "ada");
         app.create_request(&eve, &ada, &bundle);
         assert_eq!(seen(ada.clone()).await, "ada eve");
@@ -99,9 +99,9 @@ on_both_databases! {
         app.create_request(&ada, &grace, &bundle);
         let root = app.staff("root@example.org");
         for who in [&ada, &grace, &root] {
-            assert_eq!(expect_response(app.get(&grace.uri()).as_user(who), 200).await["email"], grace.email());
+            assert_eq!(expect_response(app.get(&grace.uri()).by_user(who), 200).await["email"], grace.email());
         }
-        expect_error(&app, app.get(&grace.uri()).as_user(&eve), 404, "Not found.").await;
+        expect_error(&app, app.get(&grace.uri()).by_user(&eve), 404, "Not found.").await;
         for path in [
             "/api/user/0/",
             "/api/user/-1/",
@@ -112,7 +112,7 @@ on_both_databases! {
             "/api/user/%ff/",
             "/api/user/1.0/",
         ] {
-            expect_error(&app, app.get(path).as_user(&root), 404, "Not found.").await;
+            expect_error(&app, app.get(path).by_user(&root), 404, "Not found.").await;
         }
     }
 
@@ -142,26 +142,26 @@ on_both_databases! {
             ("email=nonsense".to_owned(), vec![]),
             ("email=%F0%9F%A6%80".to_owned(), vec![]),
         ] {
-            let list = expect_response(app.get(&format!("/api/user/?{query}")).as_user(&root), 200).await;
+            let list = expect_response(app.get(&format!("/api/user/?{query}")).by_user(&root), 200).await;
             let wanted: Vec<&str> = found.iter().map(|user| user.email()).collect();
             assert_eq!(emails(&list), wanted, "{query}");
             assert_eq!(list["meta"]["total_count"], wanted.len(), "{query}");
         }
-        let list = expect_response(app.get("/api/user/?email=adam@example.org").as_user(&ada), 200).await;
+        let list = expect_response(app.get("/api/user/?email=adam@example.org").by_user(&ada), 200).await;
         assert_eq!(emails(&list), [""; 0], "a filter adds no users to the list");
     }
 
     async fn a_filter_value_of_the_wrong_type_is_rejected(app: TestApp) {
         let ada = app.user("ada@example.org");
         for query in ["id=x", "id=-1", "id=", "id=1.5", "id=9223372036854775808", "id__in=1,x"] {
-            let list = app.get(&format!("/api/user/?{query}")).as_user(&ada);
+            let list = app.get(&format!("/api/user/?{query}")).by_user(&ada);
             expect_error(&app, list, 400, "Invalid resource lookup data provided (mismatched type).").await;
         }
         let many: Vec<String> = (1..=1_001).map(|id| id.to_string()).collect();
         for query in
             [&format!("id__in={}", many.join(",")), "email=a&email=b", "email=%00", "email__startswith=%00"]
         {
-            expect_refusal(&app, app.get(&format!("/api/user/?{query}")).as_user(&ada), 400).await;
+            expect_refusal(&app, app.get(&format!("/api/user/?{query}")).by_user(&ada), 400).await;
         }
     }
 
@@ -171,18 +171,18 @@ on_both_databases! {
             "first_name": "Ada", "email": "eve@example.org", "username": "eve", "id": 99,
             "is_staff": true, "resource_uri": "/api/user/99/", "unknown": [1],
         });
-        let put = expect_response(app.put(&ada.uri()).as_user(&ada).json(&body), 200).await;
+        let put = expect_response(app.put(&ada.uri()).by_user(&ada).json(&body), 200).await;
         let wanted = json!({
             "id": ada.id(), "email": "ada@example.org", "username": "ada@example.org",
             "first_name": "Ada", "last_name": "Test", "resource_uri": ada.uri(),
         });
         assert_eq!(put, wanted, "fields that a PUT omits are unchanged");
-        let patched = expect_response(patch_user(&app, &ada).as_user(&ada).json(&json!({ "last_name": "" })), 202).await;
+        let patched = expect_response(patch_user(&app, &ada).by_user(&ada).json(&json!({ "last_name": "" })), 202).await;
         assert_eq!((&patched["first_name"], &patched["last_name"]), (&json!("Ada"), &json!("")));
-        assert_eq!(expect_response(app.get("/api/account/").as_user(&ada), 200).await["objects"][0], patched, "at once");
+        assert_eq!(expect_response(app.get("/api/account/").by_user(&ada), 200).await["objects"][0], patched, "at once");
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'user.renamed'"), 2);
         for (body, status) in [("{}", 200), ("", 200), ("{\"first_name\":null}", 200)] {
-            let same = app.put(&ada.uri()).as_user(&ada).header("content-type", "application/json").body(body);
+            let same = app.put(&ada.uri()).by_user(&ada).header("content-type", "application/json").body(body);
             assert_eq!(expect_response(same, status).await, patched);
         }
         assert_eq!(
@@ -197,13 +197,13 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         app.create_request(&ada, &grace, &bundle);
         let names = json!({ "first_name": "Mallory" });
-        assert_eq!(expect_response(app.put(&eve.uri()).as_user(&root).json(&names), 200).await["first_name"], "Mallory");
+        assert_eq!(expect_response(app.put(&eve.uri()).by_user(&root).json(&names), 200).await["first_name"], "Mallory");
         for request in [app.put(&grace.uri()), patch_user(&app, &grace)] {
-            expect_refusal(&app, request.as_user(&ada).json(&names), 403).await;
+            expect_refusal(&app, request.by_user(&ada).json(&names), 403).await;
         }
-        expect_error(&app, app.put(&grace.uri()).as_user(&eve).json(&names), 404, "Not found.").await;
-        expect_error(&app, app.put("/api/user/4711/").as_user(&root).json(&names), 404, "Not found.").await;
-        assert_eq!(expect_response(app.get(&grace.uri()).as_user(&grace), 200).await["first_name"], "grace");
+        expect_error(&app, app.put(&grace.uri()).by_user(&eve).json(&names), 404, "Not found.").await;
+        expect_error(&app, app.put("/api/user/4711/").by_user(&root).json(&names), 404, "Not found.").await;
+        assert_eq!(expect_response(app.get(&grace.uri()).by_user(&grace), 200).await["first_name"], "grace");
     }
 
     async fn an_invalid_name_is_rejected(app: TestApp) {
@@ -213,24 +213,24 @@ on_both_databases! {
             for field in ["first_name", "last_name"] {
                 expect_field_error(
                     &app,
-                    app.put(&ada.uri()).as_user(&ada).json(&json!({ field: name })),
+                    app.put(&ada.uri()).by_user(&ada).json(&json!({ field: name })),
                     "user",
                     field,
                 )
                 .await;
-                expect_field_error(&app, patch_user(&app, &ada).as_user(&ada).json(&json!({ field: name })), "user", field)
+                expect_field_error(&app, patch_user(&app, &ada).by_user(&ada).json(&json!({ field: name })), "user", field)
                     .await;
             }
         }
         let longest = "ä".repeat(150);
-        let put = expect_response(app.put(&ada.uri()).as_user(&ada).json(&json!({ "first_name": longest })), 200).await;
+        let put = expect_response(app.put(&ada.uri()).by_user(&ada).json(&json!({ "first_name": longest })), 200).await;
         assert_eq!(put["first_name"], longest);
     }
 
     async fn staff_can_add_users_without_a_password(app: TestApp) {
         let root = app.staff("root@example.org");
         let body = json!({ "email": "Ada@Example.org", "first_name": "Ada", "password": "x", "staff": true });
-        let response = app.post("/api/v1/user/").as_user(&root).json(&body).send().await.unwrap();
+        let response = app.post("/api/v1/user/").by_user(&root).json(&body).send().await.unwrap();
         assert_eq!(response.status(), 201);
         let location = response.headers()["location"].to_str().unwrap().to_owned();
         let added: Value = response.json().await.unwrap();
@@ -251,7 +251,7 @@ on_both_databases! {
 
     async fn an_invalid_user_is_rejected(app: TestApp) {
         let (root, ada) = (app.staff("root@example.org"), app.user("ada@example.org"));
-        let post = |body: Value| app.post("/api/user/").as_user(&root).json(&body);
+        let post = |body: Value| app.post("/api/user/").by_user(&root).json(&body);
         for email in [
             json!("ADA@example.org"),
             json!("ada"),
@@ -273,8 +273,8 @@ on_both_databases! {
         ] {
             expect_error(&app, post(body), 400, missing).await;
         }
-        expect_error(&app, app.post("/api/user/").as_user(&root), 400, missing).await;
-        expect_refusal(&app, app.post("/api/user/").as_user(&ada).json(&json!({ "email": "x@example.org" })), 403).await;
-        expect_refusal(&app, app.post("/api/user/").as_user(&ada).json(&json!({})), 403).await;
+        expect_error(&app, app.post("/api/user/").by_user(&root), 400, missing).await;
+        expect_refusal(&app, app.post("/api/user/").by_user(&ada).json(&json!({ "email": "x@example.org" })), 403).await;
+        expect_refusal(&app, app.post("/api/user/").by_user(&ada).json(&json!({})), 403).await;
     }
 }

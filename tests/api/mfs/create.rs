@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{CREATE, create, expect_refusal, hub_owner, send_for_data};
-use crate::helpers::{AsUser, PASSWORD, START_MICROS};
+use crate::helpers::{ByUser, PASSWORD, START_MICROS};
 
 const NOW: i64 = START_MICROS / 1_000_000;
 
@@ -108,7 +108,7 @@ on_both_databases! {
             (with("hub_id", json!(false)), "invalid_parameter"),
         ];
         for (body, code) in cases {
-            expect_refusal(app.post(CREATE).as_user(&ada).json(&body), 400, code).await;
+            expect_refusal(app.post(CREATE).by_user(&ada).json(&body), 400, code).await;
         }
         assert_eq!(app.rows(), before);
     }
@@ -133,13 +133,13 @@ on_both_databases! {
         let before = app.rows();
         let worse = json!({ "expiry_hours": -1, "permission": 0 });
         expect_refusal(app.post(CREATE).json(&worse), 401, "unauthorized").await;
-        expect_refusal(app.post(CREATE).as_user(&ada).json(&worse), 400, "missing_parameters").await;
+        expect_refusal(app.post(CREATE).by_user(&ada).json(&worse), 400, "missing_parameters").await;
         let bad = json!({ "hub_id": "none", "nid": "n", "expiry_hours": -1, "permission": 0 });
-        expect_refusal(app.post(CREATE).as_user(&ada).json(&bad), 400, "invalid_expiry").await;
+        expect_refusal(app.post(CREATE).by_user(&ada).json(&bad), 400, "invalid_expiry").await;
         let bad = json!({ "hub_id": "none", "nid": "n", "permission": 0 });
-        expect_refusal(app.post(CREATE).as_user(&ada).json(&bad), 400, "invalid_permission").await;
+        expect_refusal(app.post(CREATE).by_user(&ada).json(&bad), 400, "invalid_permission").await;
         let bad = json!({ "hub_id": "none", "nid": "n" });
-        expect_refusal(app.post(CREATE).as_user(&ada).json(&bad), 403, "token_creation_failed").await;
+        expect_refusal(app.post(CREATE).by_user(&ada).json(&bad), 403, "token_creation_failed").await;
         assert_eq!(app.rows(), before);
     }
 
@@ -152,7 +152,7 @@ on_both_databases! {
         app.grant_role("elsewhere", &app.user("grace@example.org"), Role::Owner);
         let before = app.rows();
         let ask = |hub: &str, permission: i64| {
-            send_for_data(app.post(CREATE).as_user(&ada).json(&json!({ "hub_id": hub, "nid": "n", "permission": permission })))
+            send_for_data(app.post(CREATE).by_user(&ada).json(&json!({ "hub_id": hub, "nid": "n", "permission": permission })))
         };
         let (status, unknown) = ask("unknown", 2).await;
         assert_eq!((status, unknown["error"].as_str()), (403, Some("token_creation_failed")));
@@ -207,9 +207,9 @@ on_both_databases! {
     async fn get_creates_a_token_and_head_does_not(app: TestApp) {
         let ada = hub_owner(&app);
         let path = format!("{CREATE}?hub_id=hub&nid=n");
-        assert_eq!(send_for_data(app.get(&path).as_user(&ada)).await.0, 200);
+        assert_eq!(send_for_data(app.get(&path).by_user(&ada)).await.0, 200);
         let before = app.rows();
-        let head = app.request(Method::HEAD, &path).as_user(&ada).send().await.unwrap();
+        let head = app.request(Method::HEAD, &path).by_user(&ada).send().await.unwrap();
         assert_eq!(head.status(), 405);
         for method in [Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
             let answer = app.request(method.clone(), &path).send().await.unwrap();
@@ -227,19 +227,19 @@ on_both_databases! {
         let path = format!("{CREATE}?hub_id=hub&nid=n");
         for site in ["cross-site", "same-site"] {
             for method in [Method::GET, Method::POST] {
-                let ask = app.request(method, &path).as_user(&ada).header("sec-fetch-site", site);
+                let ask = app.request(method, &path).by_user(&ada).header("sec-fetch-site", site);
                 expect_refusal(ask, 403, "forbidden").await;
             }
         }
         assert_eq!(app.rows(), before);
         for site in ["same-origin", "none"] {
-            assert_eq!(send_for_data(app.get(&path).as_user(&ada).header("sec-fetch-site", site)).await.0, 200);
+            assert_eq!(send_for_data(app.get(&path).by_user(&ada).header("sec-fetch-site", site)).await.0, 200);
         }
     }
 
     async fn a_trailing_slash_is_accepted(app: TestApp) {
         let ada = hub_owner(&app);
-        let ask = app.post(&format!("{CREATE}/")).as_user(&ada).json(&json!({ "hub_id": "hub", "nid": "n" }));
+        let ask = app.post(&format!("{CREATE}/")).by_user(&ada).json(&json!({ "hub_id": "hub", "nid": "n" }));
         assert_eq!(send_for_data(ask).await.0, 200);
     }
 
@@ -256,7 +256,7 @@ on_both_databases! {
             ("/-/svc", "unknown_service"),
         ] {
             expect_refusal(app.get(name), 404, code).await;
-            expect_refusal(app.post(name).as_user(&ada).json(&json!({})), 404, code).await;
+            expect_refusal(app.post(name).by_user(&ada).json(&json!({})), 404, code).await;
         }
     }
 }

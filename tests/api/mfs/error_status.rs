@@ -4,7 +4,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use super::{CREATE, LIST, REVOKE, create_token, hub_owner, read_envelope};
-use crate::helpers::AsUser;
+use crate::helpers::ByUser;
 
 const STATUS_OK_CONFIG: &str = "[mfs]\nerror_status = \"ok\"\n";
 
@@ -29,7 +29,7 @@ on_both_databases! {
         assert_eq!(put.headers()["allow"], "GET, HEAD, POST");
         assert_eq!(error_code(put).await, "method_not_allowed");
 
-        let ask = |path: &str, body: Value| app.post(&at(path)).as_user(&ada).json(&body).send();
+        let ask = |path: &str, body: Value| app.post(&at(path)).by_user(&ada).json(&body).send();
         let hub = |hub: &str| json!({ "hub_id": hub, "nid": "n" });
         for (answer, expected) in [
             (ask(CREATE, json!({})).await, "missing_parameters"),
@@ -41,10 +41,10 @@ on_both_databases! {
             (ask(LIST, json!({ "limit": 0 })).await, "invalid_parameter"),
             (ask("/-/svc/mfs_api.x", json!({})).await, "unknown_method"),
             (ask("/-/svc/x", json!({})).await, "unknown_service"),
-            (app.post(&at(CREATE)).as_user(&ada).body("x").send().await, "unsupported_media_type"),
-            (app.get(&at(&format!("{CREATE}?%7B"))).as_user(&ada).send().await, "bad_request"),
-            (app.post(&at(LIST)).as_user(&ada).body(vec![0; 70_000]).send().await, "payload_too_large"),
-            (app.post(&at(LIST)).as_user(&ada).header("sec-fetch-site", "cross-site").send().await, "forbidden"),
+            (app.post(&at(CREATE)).by_user(&ada).body("x").send().await, "unsupported_media_type"),
+            (app.get(&at(&format!("{CREATE}?%7B"))).by_user(&ada).send().await, "bad_request"),
+            (app.post(&at(LIST)).by_user(&ada).body(vec![0; 70_000]).send().await, "payload_too_large"),
+            (app.post(&at(LIST)).by_user(&ada).header("sec-fetch-site", "cross-site").send().await, "forbidden"),
         ] {
             assert_eq!(error_code(answer.unwrap()).await, expected);
         }
@@ -58,7 +58,7 @@ on_both_databases! {
         let (secret, id) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let authz = || app.get("/authz?hub_id=hub&nid=n&right=read").bearer_auth(&secret).send();
-        let introspect = || app.post("/oauth2/introspect").as_user(&staff).form(&[("token", &secret)]).send();
+        let introspect = || app.post("/oauth2/introspect").by_user(&staff).form(&[("token", &secret)]).send();
         assert_eq!(authz().await.unwrap().status(), 204);
         assert_eq!(introspect().await.unwrap().status(), 200);
         app.execute_raw("ALTER TABLE export_tokens RENAME TO elsewhere");
@@ -67,13 +67,13 @@ on_both_databases! {
             (REVOKE, json!({ "token": id })),
             (LIST, json!({})),
         ] {
-            let answer = app.post(path).as_user(&ada).json(&body).send().await.unwrap();
+            let answer = app.post(path).by_user(&ada).json(&body).send().await.unwrap();
             assert_eq!(answer.headers()["retry-after"], "1");
             let (status, data) = read_envelope(answer).await;
             assert_eq!((status, &data["error"]), (503, &json!("internal_error")));
             assert!(data["message"].as_str().unwrap().contains("Nothing was done"), "{data}");
         }
-        let revoke = app.post("/oauth2/revoke").as_user(&ada).form(&[("token", &secret)]).send();
+        let revoke = app.post("/oauth2/revoke").by_user(&ada).form(&[("token", &secret)]).send();
         for answer in [authz().await, introspect().await, revoke.await] {
             let answer = answer.unwrap();
             assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));

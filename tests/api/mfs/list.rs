@@ -5,12 +5,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{LIST, REVOKE, create, create_token, expect_refusal, hub_owner, send_for_data};
-use crate::helpers::{AsUser, START_MICROS, TestApp, TestUser};
+use crate::helpers::{ByUser, START_MICROS, TestApp, TestUser};
 
 const NOW: i64 = START_MICROS / 1_000_000;
 
 async fn list(app: &TestApp, by: &TestUser, query: &str) -> Value {
-    let (status, data) = send_for_data(app.get(&format!("{LIST}?{query}")).as_user(by)).await;
+    let (status, data) = send_for_data(app.get(&format!("{LIST}?{query}")).by_user(by)).await;
     assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
     assert_eq!(data["count"], data["tokens"].as_array().unwrap().len());
     data
@@ -59,7 +59,7 @@ on_both_databases! {
         create(&app, &ada, json!({ "hub_id": "other", "nid": "b", "expiry_hours": 0 })).await;
         app.advance(1);
         let (secret, _) = create_token(&app, &ada, "c", 2).await;
-        assert_eq!(send_for_data(app.post(REVOKE).as_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
+        assert_eq!(send_for_data(app.post(REVOKE).by_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         app.advance(3_600);
         let all = list(&app, &ada, "hub_id=hub").await;
         assert_eq!(column(&all, "node_id"), ["b", "a"], "a hub_id is context, not a filter");
@@ -113,7 +113,7 @@ on_both_databases! {
             assert_eq!(list(&app, &ada, &format!("limit={limit}")).await["next_cursor"].is_string(), next);
         }
         let cursor = list(&app, &ada, "limit=4").await["next_cursor"].take();
-        let (_, body) = send_for_data(app.post(LIST).as_user(&ada).json(&json!({ "limit": 1, "cursor": cursor }))).await;
+        let (_, body) = send_for_data(app.post(LIST).by_user(&ada).json(&json!({ "limit": 1, "cursor": cursor }))).await;
         assert_eq!(column(&body, "node_id"), ["0"]);
         assert_eq!(body["next_cursor"], json!(null));
     }
@@ -126,23 +126,23 @@ on_both_databases! {
             "cursor=nonsense", "cursor=7", "cursor=%00", &format!("cursor={secret}"),
             "status=open", "status=active,", "status=,", "status=Active", "status=active%00", "status=active;expired",
         ] {
-            expect_refusal(app.get(&format!("{LIST}?{query}")).as_user(&ada), 400, "invalid_parameter").await;
+            expect_refusal(app.get(&format!("{LIST}?{query}")).by_user(&ada), 400, "invalid_parameter").await;
         }
         for body in [
             json!({ "limit": [1] }), json!({ "limit": {} }), json!({ "limit": 1.5 }), json!({ "limit": 0 }),
             json!({ "status": ["active"] }), json!({ "status": 1 }), json!({ "cursor": [] }), json!({ "cursor": true }),
         ] {
-            expect_refusal(app.post(LIST).as_user(&ada).json(&body), 400, "invalid_parameter").await;
+            expect_refusal(app.post(LIST).by_user(&ada).json(&body), 400, "invalid_parameter").await;
         }
         expect_refusal(app.get(LIST), 401, "unauthorized").await;
     }
 
     async fn listing_allows_head_and_cross_site_requests(app: TestApp) {
         let ada = hub_owner(&app);
-        let head = app.request(Method::HEAD, LIST).as_user(&ada).send().await.unwrap();
+        let head = app.request(Method::HEAD, LIST).by_user(&ada).send().await.unwrap();
         assert_eq!(head.status(), 200);
         assert!(head.bytes().await.unwrap().is_empty());
-        let ask = app.get(LIST).as_user(&ada).header("sec-fetch-site", "cross-site");
+        let ask = app.get(LIST).by_user(&ada).header("sec-fetch-site", "cross-site");
         assert_eq!(send_for_data(ask).await.0, 200);
         let put = app.put(LIST).send().await.unwrap();
         assert_eq!((put.status().as_u16(), &put.headers()["allow"]), (405, &"GET, HEAD, POST".parse().unwrap()));

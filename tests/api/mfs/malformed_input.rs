@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use serde_json::json;
 
 use super::{CREATE, LIST, REVOKE, expect_refusal, hub_owner, read_envelope};
-use crate::helpers::{AsUser, TestApp};
+use crate::helpers::{ByUser, TestApp};
 
 const MIB: usize = 1024 * 1024;
 
@@ -27,14 +27,14 @@ on_both_databases! {
         let before = app.rows();
         for size in [64 * 1024 + 1, 10 * MIB] {
             for path in [CREATE, REVOKE, LIST] {
-                let ask = app.post(path).as_user(&ada).header("content-type", "application/json");
+                let ask = app.post(path).by_user(&ada).header("content-type", "application/json");
                 expect_refusal(ask.body(vec![b' '; size]), 413, "payload_too_large").await;
             }
         }
         let full = format!("{{\"hub_id\":\"hub\",\"nid\":\"n\"{}}}", " ".repeat(64 * 1024 - 26));
         assert_eq!(full.len(), 64 * 1024);
         assert_eq!(app.rows(), before);
-        let ask = app.post(CREATE).as_user(&ada).header("content-type", "application/json").body(full);
+        let ask = app.post(CREATE).by_user(&ada).header("content-type", "application/json").body(full);
         assert_eq!(read_envelope(ask.send().await.unwrap()).await.0, 200);
     }
 
@@ -70,15 +70,15 @@ on_both_databases! {
             deep_object.as_bytes(),
         ];
         for body in bodies {
-            let ask = app.post(CREATE).as_user(&ada).header("content-type", "application/json");
+            let ask = app.post(CREATE).by_user(&ada).header("content-type", "application/json");
             expect_refusal(ask.body(body.to_vec()), 400, "bad_request").await;
         }
         for body in ["hub_id=hub&nid=%ff", "hub_id=hub&nid=n&%c0%80=1"] {
-            let ask = app.post(CREATE).as_user(&ada).header("content-type", "application/x-www-form-urlencoded");
+            let ask = app.post(CREATE).by_user(&ada).header("content-type", "application/x-www-form-urlencoded");
             expect_refusal(ask.body(body), 400, "bad_request").await;
         }
         for query in ["%7B", "{\"hub_id\":", "hub_id=hub&nid=%ff", "%7B%22nid%22:%22%ff%22%7D"] {
-            expect_refusal(app.get(&format!("{CREATE}?{query}")).as_user(&ada), 400, "bad_request").await;
+            expect_refusal(app.get(&format!("{CREATE}?{query}")).by_user(&ada), 400, "bad_request").await;
         }
         assert_eq!(app.rows(), before);
     }
@@ -88,10 +88,10 @@ on_both_databases! {
         let before = app.rows();
         let body = json!({ "hub_id": "hub", "nid": "n" }).to_string();
         for content_type in ["text/plain", "text/json", "multipart/form-data; boundary=x", "", "application/xml"] {
-            let ask = app.post(CREATE).as_user(&ada).header("content-type", content_type).body(body.clone());
+            let ask = app.post(CREATE).by_user(&ada).header("content-type", content_type).body(body.clone());
             expect_refusal(ask, 415, "unsupported_media_type").await;
         }
-        expect_refusal(app.post(CREATE).as_user(&ada).body(body), 415, "unsupported_media_type").await;
+        expect_refusal(app.post(CREATE).by_user(&ada).body(body), 415, "unsupported_media_type").await;
         assert_eq!(app.rows(), before);
     }
 
@@ -110,10 +110,10 @@ on_both_databases! {
         let ada = hub_owner(&app);
         let before = app.rows();
         for query in ["hub_id=hub%00&nid=n", "hub_id=hub&nid=%00", "%7B%22hub_id%22:%22hub%22,%22nid%22:%22%5Cu0000%22%7D"] {
-            expect_refusal(app.get(&format!("{CREATE}?{query}")).as_user(&ada), 400, "invalid_parameter").await;
+            expect_refusal(app.get(&format!("{CREATE}?{query}")).by_user(&ada), 400, "invalid_parameter").await;
         }
-        expect_refusal(app.post(CREATE).as_user(&ada).form(&[("hub_id", "hub"), ("nid", "\0")]), 400, "invalid_parameter").await;
-        expect_refusal(app.post(REVOKE).as_user(&ada).json(&json!({ "token": "\0" })), 400, "invalid_parameter").await;
+        expect_refusal(app.post(CREATE).by_user(&ada).form(&[("hub_id", "hub"), ("nid", "\0")]), 400, "invalid_parameter").await;
+        expect_refusal(app.post(REVOKE).by_user(&ada).json(&json!({ "token": "\0" })), 400, "invalid_parameter").await;
         assert_eq!(app.rows(), before);
     }
 

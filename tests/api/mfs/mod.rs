@@ -11,7 +11,7 @@ use countersign::domain::permission::Role;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 
 pub const CREATE: &str = "/-/svc/mfs_api.create_token";
 pub const REVOKE: &str = "/-/svc/mfs_api.revoke";
@@ -48,7 +48,7 @@ pub async fn expect_refusal(request: RequestBuilder, status: u16, code: &str) {
 
 /// Creates a token with a JSON body and returns the `data` of the response.
 pub async fn create(app: &TestApp, creator: &TestUser, body: Value) -> Value {
-    let (status, data) = send_for_data(app.post(CREATE).as_user(creator).json(&body)).await;
+    let (status, data) = send_for_data(app.post(CREATE).by_user(creator).json(&body)).await;
     assert_eq!((status, &data["status"]), (200, &json!("ok")), "{data}");
     data
 }

@@ -6,10 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{REVOKE, count_revoked, create_token, expect_refusal, hub_owner, read_envelope, send_for_data};
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 
 async fn revoke(app: &TestApp, by: &TestUser, token: &str) -> (u16, Value) {
-    send_for_data(app.post(REVOKE).as_user(by).json(&json!({ "token": token }))).await
+    send_for_data(app.post(REVOKE).by_user(by).json(&json!({ "token": token }))).await
 }
 
 on_both_databases! {
@@ -87,9 +87,9 @@ on_both_databases! {
         ] {
             assert_eq!(revoke(&app, &ada, no_token).await.1["error"], "revocation_failed", "{no_token}");
         }
-        expect_refusal(app.post(REVOKE).as_user(&ada).json(&json!({ "token": 7 })), 404, "revocation_failed").await;
+        expect_refusal(app.post(REVOKE).by_user(&ada).json(&json!({ "token": 7 })), 404, "revocation_failed").await;
         for not_one in [json!([secret]), json!({ "token": secret }), json!(true), json!(1.5)] {
-            expect_refusal(app.post(REVOKE).as_user(&ada).json(&json!({ "token": not_one })), 400, "invalid_parameter").await;
+            expect_refusal(app.post(REVOKE).by_user(&ada).json(&json!({ "token": not_one })), 400, "invalid_parameter").await;
         }
         assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
     }
@@ -100,7 +100,7 @@ on_both_databases! {
         let key = app.key(&ada.user, Scope::Introspect);
         let before = app.rows();
         for body in [json!({}), json!({ "token": "" }), json!({ "token": null }), json!({ "id": secret })] {
-            expect_refusal(app.post(REVOKE).as_user(&ada).json(&body), 400, "missing_token").await;
+            expect_refusal(app.post(REVOKE).by_user(&ada).json(&body), 400, "missing_token").await;
         }
         expect_refusal(app.post(REVOKE).json(&json!({})), 401, "unauthorized").await;
         let body = json!({ "token": secret });
@@ -114,16 +114,16 @@ on_both_databases! {
         let (secret, _) = create_token(&app, &ada, "n", 2).await;
         let before = app.rows();
         let path = format!("{REVOKE}?token={secret}&");
-        let head = app.request(Method::HEAD, &path).as_user(&ada).send().await.unwrap();
+        let head = app.request(Method::HEAD, &path).by_user(&ada).send().await.unwrap();
         assert_eq!((head.status().as_u16(), &head.headers()["allow"]), (405, &"GET, POST".parse().unwrap()));
         for method in [Method::GET, Method::POST] {
-            let ask = app.request(method, &path).as_user(&ada).header("sec-fetch-site", "cross-site");
+            let ask = app.request(method, &path).by_user(&ada).header("sec-fetch-site", "cross-site");
             expect_refusal(ask, 403, "forbidden").await;
         }
-        let answer = app.request(Method::DELETE, &path).as_user(&ada).send().await.unwrap();
+        let answer = app.request(Method::DELETE, &path).by_user(&ada).send().await.unwrap();
         assert_eq!(read_envelope(answer).await.0, 405);
         assert_eq!((app.rows(), count_revoked(&app)), (before, 0));
-        assert_eq!(send_for_data(app.get(&path).as_user(&ada)).await.0, 200);
+        assert_eq!(send_for_data(app.get(&path).by_user(&ada)).await.0, 200);
         assert_eq!(count_revoked(&app), 1);
     }
 }

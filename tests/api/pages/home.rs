@@ -3,7 +3,7 @@
 use countersign::domain::token::Keyring;
 
 use super::redirect_target;
-use crate::helpers::{AsUser, SECRET, TestApp, TestUser};
+use crate::helpers::{ByUser, SECRET, TestApp, TestUser};
 use crate::hexo::REQUESTS;
 
 const COUNT_OPEN_REQUESTS: &str = "SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL";
@@ -106,7 +106,7 @@ on_both_databases! {
         assert_eq!(led, "/?flash=blocked");
         assert_eq!((app.count(COUNT_BLOCKS), app.count(COUNT_OPEN_REQUESTS)), (1, 0));
         let body = serde_json::json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": sleep.id.0 });
-        assert_eq!(app.post(REQUESTS).as_user(&ada).json(&body).send().await.unwrap().status(), 403);
+        assert_eq!(app.post(REQUESTS).by_user(&ada).json(&body).send().await.unwrap().status(), 403);
         let asked = [("email", grace.email()), ("bundle", &sleep.id.0.to_string())];
         let (status, page) = app.signed_in(&ada).post_form(&app, "/requests/new", &asked).await;
         assert_eq!(status, 403);
@@ -117,7 +117,7 @@ on_both_databases! {
         assert_eq!(redirect_target(visitor.post(&app, &lift, &[])).await, "/requests?flash=unblocked");
         assert_eq!(app.count(COUNT_BLOCKS), 0);
         assert_eq!(visitor.post_form(&app, &lift, &[]).await.0, 404);
-        assert_eq!(app.post(REQUESTS).as_user(&ada).json(&body).send().await.unwrap().status(), 201);
+        assert_eq!(app.post(REQUESTS).by_user(&ada).json(&body).send().await.unwrap().status(), 201);
     }
 
     async fn open_requests_have_pages_of_twenty_newest_first(app: TestApp) {

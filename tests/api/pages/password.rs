@@ -6,7 +6,7 @@ use countersign::mail::transport::{SendError, SentMail};
 use countersign::store::users::{self, NewUser};
 use serde_json::json;
 
-use crate::helpers::{AsUser, PASSWORD, TestApp, TestUser, send_concurrently};
+use crate::helpers::{ByUser, PASSWORD, TestApp, TestUser, send_concurrently};
 use crate::mailer::wait_for_count;
 use crate::page_client::PageClient;
 use crate::rate_limits::limits_toml;
@@ -170,7 +170,7 @@ on_both_databases! {
     async fn a_user_added_by_staff_gets_a_link_valid_for_a_week(app: TestApp) {
         let root = app.staff("root@example.org");
         let body = json!({ "email": "new@example.org", "first_name": "Nova" });
-        assert_eq!(app.post("/api/user/").as_user(&root).json(&body).send().await.unwrap().status(), 201);
+        assert_eq!(app.post("/api/user/").by_user(&root).json(&body).send().await.unwrap().status(), 201);
         let mail = app.mails(1).await.remove(0);
         assert_eq!(mail.to, ["new@example.org"]);
         assert!(mail.text.contains("Subject: Set up your account") && mail.text.contains("Hello Nova,"), "{}", mail.text);

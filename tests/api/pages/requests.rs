@@ -5,7 +5,7 @@ use countersign::mail::transport::SendError;
 use serde_json::json;
 
 use super::redirect_target;
-use crate::helpers::{AsUser, TestApp, TestUser, token_in};
+use crate::helpers::{ByUser, TestApp, TestUser, token_in};
 use crate::mailer::wait_for_count;
 use crate::page_client::PageClient;
 use crate::rate_limits::limits_toml;
@@ -241,7 +241,7 @@ on_both_databases! {
         let bundle = app.bundle("Sleep", 6);
         let request = app.create_request(&grace, &ada, &bundle);
         let given = json!({ "user_allowed": grace.uri(), "user_target": ada.uri(), "bundle": bundle.id.0 });
-        let answer = app.post("/api/bundle_permission/").as_user(&ada).json(&given).send().await.unwrap();
+        let answer = app.post("/api/bundle_permission/").by_user(&ada).json(&given).send().await.unwrap();
         assert_eq!(answer.status(), 201);
         let token = app.redeem_token(&request);
         let approved = [("token", token.as_str()), ("decision", "approve")];

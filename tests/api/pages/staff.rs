@@ -10,7 +10,7 @@ use countersign::store::{bundles, requests};
 use reqwest::Method;
 
 use super::redirect_target;
-use crate::helpers::{AsUser, TestApp, TestUser};
+use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::mailer::wait_for_count;
 use crate::page_client::PageClient;
 
@@ -176,15 +176,15 @@ on_both_databases! {
             assert_eq!(page.contains(">grace@example.org</th>"), others, "{q}: {page}");
             assert_eq!(page.contains("No users found"), !ada && !others, "{q}: {page}");
         }
-        assert_eq!(app.get("/api/account/").as_user(&grace).send().await.unwrap().status(), 200);
+        assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 200);
         let path = format!("/staff/users/{}", grace.id());
         let there = redirect_target(root.post(&app, &format!("{path}/disable"), &[])).await;
         assert_eq!(there, "/staff/users?flash=disabled&q=grace%40example.org");
-        assert_eq!(app.get("/api/account/").as_user(&grace).send().await.unwrap().status(), 401, "at once");
+        assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 401, "at once");
         assert!(root.get_page(&app, &there).await.1.contains("Enable grace@example.org"));
         redirect_target(root.post(&app, &format!("{path}/disable"), &[])).await;
         redirect_target(root.post(&app, &format!("{path}/enable"), &[])).await;
-        assert_eq!(app.get("/api/account/").as_user(&grace).send().await.unwrap().status(), 200);
+        assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 200);
         for (action, times) in [("user.added", 1), ("user.disabled", 1), ("user.enabled", 1)] {
             assert_eq!(count_audit_entries(&app, action, &me), times, "{action}");
         }
