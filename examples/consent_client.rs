@@ -5,7 +5,6 @@
 //! cargo run --example consent_client ada@example.org grace@example.org 1
 //! ```
 
-use serde_json::Value;
 use std::error::Error;
 use std::time::Duration;
 
