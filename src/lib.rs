@@ -13,13 +13,13 @@
 //! | start | build a server or a command from the configuration | [`cli`], [`app`] |
 //! | HTTP | parse requests, call one use case, render responses | [`http`]: the APIs [`http::mfs`] and [`http::hexo`], [`http::resource_server`], the pages ([`http::pages`]), [`http::health`] |
 //! | use cases | one function each, one transaction each | [`services`] |
-//! | actors and tasks | order writes, send mail, clean up | [`actors::registry`] commits commands in batches; [`actors::mailer`] delivers the outbox; `tasks` run at intervals |
-//! | authentication | credentials, passwords, the sign-in throttle | `auth` |
+//! | actors and tasks | order writes, send mail, clean up | [`actors::registry`] commits commands in batches; [`actors::mailer`] delivers the outbox; [`tasks`] run at intervals |
+//! | authentication | credentials, passwords, the sign-in throttle | [`auth`] |
 //! | mail | compose and send mails | [`mail`] |
 //! | database | one file per table; [`store::ledger`] commits a batch of commands in one transaction | [`store`] |
 //! | domain | rules without I/O: masks, tokens, requests, rate limits | [`domain`] |
 //!
-//! Every layer may use [`config`], [`i18n`], [`deadline`], [`password`], [`entropy`] and
+//! Every layer may use [`config`], [`i18n`], [`deadline`], [`entropy`] and
 //! [`failpoints`]. Only [`store`] uses `diesel`, only [`actors`] and [`app`] use `actix`.
 //! `lettre` sends mail in [`mail`] and parses addresses in [`config`].
 //!

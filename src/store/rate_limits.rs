@@ -65,7 +65,7 @@ pub fn read(conn: &mut Conn, keys: &[RateLimitKey]) -> QueryResult<RateLimiter> 
 }
 
 /// Loads the state of these keys and locks their rows until the transaction ends. A key that was
-/// never used has no row to lock: if two transactions insert it, [`write`] fails in the second.
+/// never used has no row to lock: if two transactions insert it, [`write()`] fails in the second.
 pub fn lock(conn: &mut Conn, keys: &[RateLimitKey]) -> QueryResult<RateLimiter> {
     match &mut conn.backend {
         Backend::Postgres(pg) => {

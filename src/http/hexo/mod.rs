@@ -1,7 +1,7 @@
 //! The hexo API: consent requests, as the resource `bundle_permission_request` of Hexoskin's
 //! public "Hexostore API Documentation". It follows the conventions of django-tastypie.
 //!
-//! Each resource has a file that declares it ([`resource::Resource`]) and adds the operations that
+//! Each resource has a file that declares it (`resource::Resource`) and adds the operations that
 //! change it.
 //!
 //! # Where the Hexostore documentation is silent

@@ -1,7 +1,7 @@
 //! The browser interface: HTML pages that work without scripts. A GET request changes nothing.
 //!
-//! A handler takes a [`context::PageContext`] (the visitor and their language) or a
-//! [`form::Form`] (fields whose CSRF token is valid), calls [`crate::services`] or the
+//! A handler takes a `context::PageContext` (the visitor and their language) or a
+//! `form::Form` (fields whose CSRF token is valid), calls [`crate::services`] or the
 //! registry, and renders a template. The texts are in [`crate::i18n`].
 
 mod account;

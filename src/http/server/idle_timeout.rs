@@ -3,7 +3,7 @@
 //! actix limits the time for the first request head of a connection, and the time between
 //! requests. It does not close a connection whose second request head is never completed, one
 //! whose body no handler reads, or one whose client does not read the responses. [`TimedStream`]
-//! fails when no request has completed on a connection for [`IDLE_TIMEOUT`] and none is in flight.
+//! fails when no request has completed on a connection for `IDLE_TIMEOUT` and none is in flight.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};

@@ -15,7 +15,7 @@ use crate::entropy;
 use crate::store::error::StoreError;
 
 /// A change that the ledger can make: which rows it needs, how it is decided, and what
-/// the caller receives. Each command implements this in [`super::commands`].
+/// the caller receives. Each command implements this in `super::commands`.
 pub trait Command: fmt::Debug + Send + Sync + 'static {
     /// What the caller receives after COMMIT.
     type Reply: fmt::Debug + Send + 'static;
@@ -80,7 +80,7 @@ impl<C: Command> Operation<C> {
         self
     }
 
-    /// Takes the reply. It is valid only if [`super::commit`] reported success; without
+    /// Takes the reply. It is valid only if [`super::commit()`] reported success; without
     /// a reply the outcome is unknown.
     pub fn take_reply(&self) -> Result<C::Reply, StoreError> {
         self.lock_reply().take().ok_or(StoreError::OutcomeUnknown)

@@ -1,7 +1,7 @@
 //! The ledger: every change to export tokens, requests, permissions and blocks, one
 //! transaction per batch of operations.
 //!
-//! [`commit`] loads the rows of a batch and locks them (`load`), lets each
+//! [`commit()`] loads the rows of a batch and locks them (`load`), lets each
 //! [`Command`] decide in turn what to change (`commands`, `batch`), and writes all
 //! changes with guards that repeat the decision (`persist`). On PostgreSQL a batch
 //! that only redeems or closes requests by token takes no locks: it reads, decides,
