@@ -327,7 +327,7 @@ pub fn assert_consistent(app: &TestApp) {
         told("request.approved")
     );
     for (what, wrong) in [
-        ("requests without exactly one audit entry for their creation", "coalesce(e.made, 0) <> 1"),
+        ("requests whose audit entries for creation do not match their rows", "coalesce(e.made, 0) <> 1"),
         (
             "requests whose audit entries for approval do not match their outcome",
             "coalesce(e.redeemed, 0) <> CASE WHEN r.outcome = 'approved' THEN 1 ELSE 0 END",

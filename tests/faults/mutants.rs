@@ -50,7 +50,7 @@ mutants! {
     /// The request is closed without an active permission.
     a_half_applied_command_is_detected: "requests.half_written=return", check_consistency, "lost: ";
     /// Every audit entry is written twice.
-    a_duplicate_audit_entry_is_detected: "batch.duplicate_audit_entry=return", check_consistency, "without exactly one audit entry";
+    a_duplicate_audit_entry_is_detected: "batch.duplicate_audit_entry=return", check_consistency, "requests whose audit entries for";
     /// A request has no mail.
     a_missing_mail_is_detected: "outbox.skip_insert=return", check_consistency, "requests without their one mail";
     /// The counters of one party are not updated.
