@@ -1,5 +1,6 @@
 //! A user's own API keys.
 
+use super::admin;
 use crate::domain::audit::AuditContext;
 use crate::domain::token::{ApiKeyId, Token};
 use crate::domain::user::UserId;
@@ -23,11 +24,7 @@ pub(crate) async fn create(
     label: String,
     scope: Scope,
 ) -> Result<(ApiKey, Token), StoreError> {
-    let created = store.write(move |conn| {
-        let now = conn.now()?;
-        api_keys::create(conn, user, &label, scope, &audit, now)
-    });
-    created.await
+    store.write(admin::api_keys::create(user, label, scope, audit)).await
 }
 
 /// Revokes a key of a user. `false` if the user has no such key.

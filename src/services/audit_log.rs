@@ -1,17 +1,11 @@
-//! Search in the audit log.
+//! The audit log, as its readers see it.
 
-use crate::domain::user::{Email, User, UserId};
+use uuid::Uuid;
+
+use crate::domain::user::{User, UserId};
 use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::lookup::UserRef;
 use crate::store::{AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, users};
-use uuid::Uuid;
-
-/// The user who acted, as a search names them.
-#[derive(Clone, Debug)]
-pub(crate) enum ActorRef {
-    Id(UserId),
-    Email(Email),
-}
 
 /// Entries, newest first, and the users who acted.
 #[derive(Default)]
@@ -37,10 +31,10 @@ pub(crate) async fn search(
 }
 
 /// The user that a search names.
-pub(crate) async fn find_actor(store: &AsyncStore, actor: ActorRef) -> Result<Option<User>, StoreError> {
+pub(crate) async fn find_actor(store: &AsyncStore, actor: UserRef) -> Result<Option<User>, StoreError> {
     let found = store.read(move |conn| match &actor {
-        ActorRef::Id(id) => Ok(users::by_ids(conn, &[*id])?.pop()),
-        ActorRef::Email(email) => users::by_email(conn, email),
+        UserRef::Id(id) => Ok(users::by_ids(conn, &[*id])?.pop()),
+        UserRef::Email(email) => users::by_email(conn, email),
     });
     found.await
 }

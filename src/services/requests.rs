@@ -1,5 +1,7 @@
 //! Permission requests, as their parties see them. The registry creates and closes them.
 
+use std::collections::HashMap;
+
 use crate::domain::audit::AuditAction;
 use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::BundlePermission;
@@ -16,7 +18,6 @@ use crate::store::requests::{self, Side};
 use crate::store::{
     AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, blocks, bundles, permissions, users,
 };
-use std::collections::HashMap;
 
 /// Audit log entries of a request that its history reads, and as many of its permission.
 const MAX_AUDIT_ENTRIES: usize = 100;

@@ -23,8 +23,9 @@ use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::i18n::Language;
-use crate::services::audit_log::{self, ActorRef, AuditLogPage};
+use crate::services::audit_log::{self, AuditLogPage};
 use crate::store::audit_log::{AuditEntry, AuditLogFilter};
+use crate::store::lookup::UserRef;
 
 /// Entries on a page.
 const PAGE_SIZE: usize = 50;
@@ -199,10 +200,10 @@ impl AuditSearch {
     }
 
     /// The user in `person`. `None` if it is neither a number nor an email address.
-    fn actor(&self) -> Option<ActorRef> {
+    fn actor(&self) -> Option<UserRef> {
         match self.person.parse() {
-            Ok(number) => Some(ActorRef::Id(UserId(number))),
-            Err(_) => Email::new(&self.person).ok().map(ActorRef::Email),
+            Ok(number) => Some(UserRef::Id(UserId(number))),
+            Err(_) => Email::new(&self.person).ok().map(UserRef::Email),
         }
     }
 
