@@ -158,7 +158,7 @@ pub fn insert_open_requests(database: &Database, people: &[BenchUser], count: us
             grantee: half + nth / half,
         })
         .collect();
-    database.truncate(&["outbox", "events", "permission_requests"]);
+    database.truncate(&["outbox", "audit_log", "permission_requests"]);
     database.insert(
         "permission_requests",
         [
