@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
@@ -19,15 +19,16 @@ use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{parse_id, see_other};
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::bundles;
 use crate::store::bundles::{BundleChange, BundleError, NewBundle};
 
 const PATH: &str = "/staff/bundles";
 
-#[derive(OpenApi)]
-#[openapi(paths(list, add, show, change, delete))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, add, show, change, delete]
+}
 
 /// Lists the bundles, for staff.
 #[utoipa::path(
@@ -38,7 +39,7 @@ pub(super) struct Document;
     params(("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
     responses(StaffPage),
 )]
-pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     render_list(&state, &ctx, StatusCode::OK, &BundleFormState::new()).await
 }
@@ -155,10 +156,7 @@ fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn add(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
     let mut form = BundleFormState::new();
     let Some(new) = form.read(&fields)? else {
@@ -177,7 +175,7 @@ pub(super) async fn add(
     params(("id" = String, Path, description = "The bundle's number.")),
     responses(StaffPage),
 )]
-pub(super) async fn show(
+async fn show(
     state: Data<AppState>,
     segment: Path<String>,
     ctx: PageContext,
@@ -216,7 +214,7 @@ fn render_bundle(
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn change(
+async fn change(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, fields }: Form,
@@ -253,7 +251,7 @@ pub(super) async fn change(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn delete(
+async fn delete(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, .. }: Form,

@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::hub::HubId;
@@ -22,6 +22,7 @@ use crate::http::pages::form::{Form, FormFields};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{query_encode, see_other};
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::hubs::{self, HubError, HubMembers};
 
@@ -29,9 +30,9 @@ const PATH: &str = "/staff/hubs";
 /// Characters of a hub's name, and of a search.
 const MAX_NAME_LENGTH: usize = 100;
 
-#[derive(OpenApi)]
-#[openapi(paths(list, add, show, grant_role, revoke_role))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, add, show, grant_role, revoke_role]
+}
 
 /// Lists the hubs, for staff.
 #[utoipa::path(
@@ -45,7 +46,7 @@ pub(super) struct Document;
     ),
     responses(StaffPage),
 )]
-pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     render_list(&state, &ctx, StatusCode::OK, &HubFormState::new()).await
 }
@@ -123,10 +124,7 @@ impl HubFormState {
     request_body(content = NewHubForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn add(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
     let mut form = HubFormState::new();
     let render_again = async |form: &HubFormState, status| render_list(&state, &ctx, status, form).await;
@@ -160,7 +158,7 @@ pub(super) async fn add(
     ),
     responses(StaffPage),
 )]
-pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     let id = HubId::new(&ctx.query_param("id").unwrap_or_default()).map_err(|_| ApiError::NotFound)?;
     render_hub(&state, &ctx, StatusCode::OK, id, &RoleFormState::new()).await
@@ -248,10 +246,7 @@ fn parse_hub_id(fields: &FormFields) -> Result<HubId, PageError> {
     request_body(content = GrantRoleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn grant_role(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn grant_role(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
     let hub = parse_hub_id(&fields)?;
     let role: Role =
@@ -282,10 +277,7 @@ pub(super) async fn grant_role(
     request_body(content = RevokeRoleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn revoke_role(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn revoke_role(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
     let hub = parse_hub_id(&fields)?;
     let email = Email::new(fields.required("email")?).map_err(|_| ApiError::NotFound)?;

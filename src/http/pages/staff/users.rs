@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::user::{Email, PersonName, User, UserId};
@@ -17,6 +17,7 @@ use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{parse_id, query_encode, see_other};
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::users;
 use crate::store::users::NewUser;
@@ -27,9 +28,9 @@ const MAX_SEARCH_LENGTH: usize = Email::MAX_LENGTH;
 /// Words of a search.
 const MAX_SEARCH_WORDS: usize = 4;
 
-#[derive(OpenApi)]
-#[openapi(paths(list, add, disable, enable))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, add, disable, enable]
+}
 
 /// Lists the users, for staff.
 #[utoipa::path(
@@ -43,7 +44,7 @@ pub(super) struct Document;
     ),
     responses(StaffPage),
 )]
-pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     render_list(&state, &ctx, StatusCode::OK, &UserFormState::new()).await
 }
@@ -147,10 +148,7 @@ impl UserFormState {
     request_body(content = NewUserForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn add(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
     let mut form = UserFormState::new();
     let render_again = async |form: &UserFormState, status| render_list(&state, &ctx, status, form).await;
@@ -176,7 +174,7 @@ pub(super) async fn add(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn disable(
+async fn disable(
     state: Data<AppState>,
     segment: Path<String>,
     form: Form,
@@ -194,11 +192,7 @@ pub(super) async fn disable(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn enable(
-    state: Data<AppState>,
-    segment: Path<String>,
-    form: Form,
-) -> Result<HttpResponse, PageError> {
+async fn enable(state: Data<AppState>, segment: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
     set_active(&state, &segment, form, true).await
 }
 
