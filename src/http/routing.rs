@@ -121,11 +121,18 @@ fn document_path<P: utoipa::Path + SchemaReferences>(document: &mut OpenApi) {
     document.components.get_or_insert_default().schemas.extend(schemas);
 }
 
+/// A path prefix, with the data and the default service of its routes.
+#[derive(Clone, Copy)]
+struct Scope {
+    path: &'static str,
+    configure: fn(&mut ServiceConfig),
+}
+
 /// Endpoints with a common error format and perhaps a common path prefix.
 pub struct Endpoints {
     /// The sections of the document, each with its heading.
     sections: Vec<(String, Vec<Endpoint>)>,
-    scope: Option<(&'static str, fn(&mut ServiceConfig))>,
+    scope: Option<Scope>,
     add_resource: fn(&mut ServiceConfig, Resource),
     adjust_document: fn(&mut OpenApi),
     document_errors: fn(&mut Components),
@@ -154,7 +161,7 @@ impl Endpoints {
     /// Puts the endpoints into a scope. The configuration may add data, a default service and other
     /// routes, which are matched before the endpoints.
     pub fn in_scope(self, path: &'static str, configure: fn(&mut ServiceConfig)) -> Self {
-        Self { scope: Some((path, configure)), ..self }
+        Self { scope: Some(Scope { path, configure }), ..self }
     }
 
     /// Replaces the function that adds data and middleware to each resource and registers it.
@@ -170,7 +177,7 @@ impl Endpoints {
     /// Registers the endpoints in their scope.
     pub fn register(self, app: &mut ServiceConfig) {
         match self.scope {
-            Some((path, configure)) => {
+            Some(Scope { path, configure }) => {
                 app.service(web::scope(path).configure(configure).configure(|scope| self.register_in(scope)));
             }
             None => self.register_in(app),
@@ -192,7 +199,7 @@ impl Endpoints {
         for (path, endpoints) in resources {
             let path = match self.scope {
                 // Only the document has trailing slashes: requests lose theirs before the routing.
-                Some((prefix, _)) => path.strip_prefix(prefix).unwrap_or(&path).trim_end_matches('/'),
+                Some(scope) => path.strip_prefix(scope.path).unwrap_or(&path).trim_end_matches('/'),
                 None => &path,
             };
             let allow = Allow(endpoints.iter().flat_map(|endpoint| endpoint.methods.clone()).collect());
