@@ -3,7 +3,8 @@
 
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, Allow, HeaderValue, RETRY_AFTER, TryIntoHeaderValue,
+    WWW_AUTHENTICATE,
 };
 use actix_web::http::{StatusCode, Uri};
 use actix_web::{HttpRequest, HttpResponse};
@@ -30,9 +31,9 @@ pub enum ApiError {
     /// The resource does not exist, or is not visible to this caller.
     #[error("Not found.")]
     NotFound,
-    /// The resource does not support this method. Holds the value of `Allow`.
+    /// The resource does not support this method.
     #[error("Method not allowed.")]
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(Allow),
     /// The request is malformed.
     #[error("{0}")]
     BadRequest(String),
@@ -154,7 +155,9 @@ impl ApiError {
                 }
             }
             Self::MethodNotAllowed(allow) => {
-                headers.insert(ALLOW, HeaderValue::from_static(allow));
+                if let Ok(allow) = allow.clone().try_into_value() {
+                    headers.insert(ALLOW, allow);
+                }
             }
             Self::RateLimited(RateLimited(quota)) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(quota.reset_after));

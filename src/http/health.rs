@@ -1,33 +1,21 @@
 //! The operator's endpoints: liveness, readiness and metrics.
 
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::metrics::CONTENT_TYPE;
 use super::openapi::error_responses::Errors;
-use super::openapi::section;
 use super::plain_error::PlainApi;
-use super::routing::{get, resource};
+use super::routing::{Endpoints, endpoints};
 use super::state::AppState;
 use crate::store::readiness::ReadinessReport;
 
-/// Registers the endpoints.
-pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/healthz", "GET, HEAD").route(get().to(health)))
-        .service(resource("/readyz", "GET, HEAD").route(get().to(readiness)))
-        .service(resource("/metrics", "GET, HEAD").route(get().to(metrics)));
-}
-
-#[derive(OpenApi)]
-#[openapi(paths(health, readiness, metrics))]
-struct Document;
-
-/// Returns the OpenAPI document of the endpoints.
-pub fn document() -> utoipa::openapi::OpenApi {
-    section::<PlainApi>("Operations", Document::openapi())
+/// Health checks and metrics.
+pub fn endpoints() -> Endpoints {
+    Endpoints::new::<PlainApi>("Operations", endpoints![health, readiness, metrics])
 }
 
 /// The process is alive.

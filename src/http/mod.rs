@@ -23,6 +23,7 @@ use actix_web::web::{Data, PayloadConfig, ServiceConfig};
 use error::ErrorRenderer;
 use extract::body::MAX_BODY_BYTES;
 use extract::client_ip::TrustedProxies;
+use routing::Endpoints;
 use state::AppState;
 
 /// Registers all routes, and the data that handlers extract.
@@ -34,14 +35,22 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
         .configure(routes);
 }
 
+/// All endpoints, in the order in which requests are matched.
+pub fn endpoints() -> [Endpoints; 7] {
+    [
+        health::endpoints(),
+        openapi::document::endpoints(),
+        mfs::endpoints(),
+        hexo::endpoints(),
+        resource_server::oauth_endpoints(),
+        resource_server::authz_endpoints(),
+        pages::endpoints(),
+    ]
+}
+
 /// Registers all routes.
 pub fn routes(app: &mut ServiceConfig) {
-    app.app_data(ErrorRenderer(plain_error::render_error))
-        .configure(health::routes)
-        .configure(openapi::document::routes)
-        .configure(mfs::routes)
-        .configure(hexo::routes)
-        .configure(resource_server::routes)
-        .configure(pages::routes)
-        .default_service(routing::default_service(pages::not_found));
+    app.app_data(ErrorRenderer(plain_error::render_error));
+    endpoints().into_iter().for_each(|endpoints| endpoints.register(app));
+    app.default_service(routing::default_service(pages::not_found));
 }

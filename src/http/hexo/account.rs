@@ -1,19 +1,16 @@
 //! `account`: a list with one object, the caller.
 
-use actix_web::web::ServiceConfig;
-use utoipa::openapi::OpenApi;
-
 use super::common::ResourceKind;
 use super::error::HexoError;
 use super::query::ListQuery;
-use super::resource::{self, OperationDoc, ReadOperations, Resource};
+use super::resource::{self, OperationDoc, Resource};
 use super::schema::FieldSchema;
 use super::user::Users;
 use super::view::{UserView, ViewContext};
 use crate::domain::user::User;
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::Caller;
-use crate::http::routing::get;
+use crate::http::routing::Endpoint;
 use crate::http::state::AppState;
 use crate::services;
 
@@ -21,15 +18,9 @@ struct Account;
 
 impl Resource for Account {
     const KIND: ResourceKind = ResourceKind::Account;
-    const LIST_METHODS: &'static str = "GET, HEAD";
-    const DETAIL_METHODS: &'static str = "";
     const FIELDS: &'static [FieldSchema] = Users::FIELDS;
-    const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc::new("get_account", "Lists one user: the caller."),
-        schema_id: "get_account_schema",
-        set: None,
-        detail: None,
-    };
+    const LIST: OperationDoc = OperationDoc::new("get_account", "Lists one user: the caller.");
+    const SCHEMA_ID: &'static str = "get_account_schema";
 
     type Id = i64;
     type Rows = Vec<User>;
@@ -54,10 +45,6 @@ impl Resource for Account {
     }
 }
 
-pub(super) fn routes(scope: &mut ServiceConfig) {
-    resource::list_routes::<Account>(scope, [get().to(resource::list::<Account>)]);
-}
-
-pub(super) fn document() -> OpenApi {
-    resource::document::<Account>(OpenApi::default())
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    resource::list_endpoints::<Account>(Vec::new())
 }

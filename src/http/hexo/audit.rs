@@ -1,15 +1,13 @@
 //! `audit`: the audit log, read-only. Staff see every entry. Other users see the entries of their
 //! own actions and of actions by others that affect them.
 
-use actix_web::web::ServiceConfig;
-use utoipa::openapi::OpenApi;
 use uuid::Uuid;
 
 use super::common::ResourceKind;
 use super::error::HexoError;
 use super::query::ListQuery;
 use super::reference;
-use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::view::{AuditEntryView, ViewContext};
 use crate::config::PublicUrl;
@@ -17,7 +15,7 @@ use crate::domain::audit::AuditAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::http::extract::authenticated::Caller;
-use crate::http::routing::get;
+use crate::http::routing::Endpoint;
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::filters::intersection;
@@ -31,8 +29,6 @@ struct AuditEntries;
 
 impl Resource for AuditEntries {
     const KIND: ResourceKind = ResourceKind::Audit;
-    const LIST_METHODS: &'static str = "GET, HEAD";
-    const DETAIL_METHODS: &'static str = "GET, HEAD";
     const FIELDS: &'static [FieldSchema] = &[
         FieldSchema::text("action").readonly(),
         FieldSchema::user("actor").nullable().readonly(),
@@ -50,20 +46,16 @@ impl Resource for AuditEntries {
         FilterSchema { field: "at", lookups: &[Lookup::AtOrAfter, Lookup::Before] },
         FilterSchema { field: "subject", lookups: &[Lookup::Exact] },
     ];
-    const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc {
-            id: "list_audit_entries",
-            summary: "Lists audit log entries, newest first.",
-            description: Some(
-                "Staff see every entry. Other users see their own actions, and actions by others on their \
+    const LIST: OperationDoc = OperationDoc {
+        id: "list_audit_entries",
+        summary: "Lists audit log entries, newest first.",
+        description: Some(
+            "Staff see every entry. Other users see their own actions, and actions by others on their \
                  requests, permissions, export tokens, API keys, roles and account. The list counts and \
                  pages through at most 10,000 entries; use `at__lt` to reach older ones.",
-            ),
-        },
-        schema_id: "get_audit_schema",
-        set: Some(OperationDoc::new("get_audit_entries", "Returns several audit log entries.")),
-        detail: Some(OperationDoc::new("get_audit_entry", "Returns an audit log entry.")),
+        ),
     };
+    const SCHEMA_ID: &'static str = "get_audit_schema";
 
     type Id = Uuid;
     type Rows = Vec<AuditEntry>;
@@ -89,18 +81,17 @@ impl Resource for AuditEntries {
 }
 
 impl ById for AuditEntries {
+    const SET: OperationDoc = OperationDoc::new("get_audit_entries", "Returns several audit log entries.");
+    const DETAIL: Option<OperationDoc> =
+        Some(OperationDoc::new("get_audit_entry", "Returns an audit log entry."));
+
     async fn by_ids(caller: &Caller, ids: Vec<Uuid>, state: &AppState) -> Result<Self::Rows, HexoError> {
         Ok(services::audit_log::by_ids(&state.store, viewer(caller), ids).await?)
     }
 }
 
-pub(super) fn routes(scope: &mut ServiceConfig) {
-    resource::list_routes::<AuditEntries>(scope, [get().to(resource::list::<AuditEntries>)]);
-    resource::detail_routes::<AuditEntries>(scope, [get().to(resource::detail::<AuditEntries>)]);
-}
-
-pub(super) fn document() -> OpenApi {
-    resource::document::<AuditEntries>(OpenApi::default())
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    resource::endpoints::<AuditEntries>(Vec::new())
 }
 
 /// The user whose entries the caller can see; `None` for the entries of all users.

@@ -3,8 +3,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Data, ServiceConfig};
-use utoipa::{OpenApi, ToSchema};
+use actix_web::web::Data;
+use utoipa::ToSchema;
 
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::{HandlerResult, HexoApi, HexoError};
@@ -12,7 +12,7 @@ use super::fields::JsonFields;
 use super::path::IdParam;
 use super::query::ListQuery;
 use super::reference::{self, Reference};
-use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::FieldSchema;
 use super::terms::record_lookup;
 use super::view::{BlockView, ViewContext};
@@ -24,7 +24,7 @@ use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services;
 use crate::store::lookup::{LookupKey, UserRef};
@@ -35,15 +35,9 @@ struct Blocks;
 
 impl Resource for Blocks {
     const KIND: ResourceKind = KIND;
-    const LIST_METHODS: &'static str = "GET, HEAD, POST";
-    const DETAIL_METHODS: &'static str = "GET, HEAD, DELETE";
     const FIELDS: &'static [FieldSchema] = &[FieldSchema::uri(), FieldSchema::user("user")];
-    const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc::new("list_blocks", "Lists the users that the caller blocks."),
-        schema_id: "get_block_schema",
-        set: Some(OperationDoc::new("get_blocks", "Returns several blocks.")),
-        detail: Some(OperationDoc::new("get_block", "Returns a block, by the id of the blocked user.")),
-    };
+    const LIST: OperationDoc = OperationDoc::new("list_blocks", "Lists the users that the caller blocks.");
+    const SCHEMA_ID: &'static str = "get_block_schema";
 
     type Id = i64;
     type Rows = Vec<UserId>;
@@ -67,26 +61,18 @@ impl Resource for Blocks {
 }
 
 impl ById for Blocks {
+    const SET: OperationDoc = OperationDoc::new("get_blocks", "Returns several blocks.");
+    const DETAIL: Option<OperationDoc> =
+        Some(OperationDoc::new("get_block", "Returns a block, by the id of the blocked user."));
+
     async fn by_ids(caller: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
         let users = ids.into_iter().map(UserId).collect();
         Ok(services::blocks::by_users(&state.store, caller.id(), users).await?)
     }
 }
 
-pub(super) fn routes(scope: &mut ServiceConfig) {
-    resource::list_routes::<Blocks>(scope, [get().to(resource::list::<Blocks>), web::post().to(create)]);
-    resource::detail_routes::<Blocks>(
-        scope,
-        [get().to(resource::detail::<Blocks>), web::delete().to(delete)],
-    );
-}
-
-#[derive(OpenApi)]
-#[openapi(paths(create, delete))]
-struct Document;
-
-pub(super) fn document() -> utoipa::openapi::OpenApi {
-    resource::document::<Blocks>(Document::openapi())
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    resource::endpoints::<Blocks>(endpoints![create, delete])
 }
 
 /// A new block.

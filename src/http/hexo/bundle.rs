@@ -2,15 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Data, ServiceConfig};
-use utoipa::{OpenApi, ToSchema};
+use actix_web::web::Data;
+use utoipa::ToSchema;
 
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
 use super::path::IdParam;
 use super::query::ListQuery;
-use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::FieldSchema;
 use super::view::{BundleView, ViewContext};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
@@ -20,7 +20,7 @@ use crate::http::extract::authenticated::Caller;
 use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::{self, admin};
 use crate::store::bundles::{BundleChange, NewBundle};
@@ -32,8 +32,6 @@ struct Bundles;
 
 impl Resource for Bundles {
     const KIND: ResourceKind = KIND;
-    const LIST_METHODS: &'static str = "GET, HEAD, POST";
-    const DETAIL_METHODS: &'static str = "GET, HEAD, PUT, DELETE";
     const FIELDS: &'static [FieldSchema] = &[
         FieldSchema::text("description").optional(),
         FieldSchema::integer("id").readonly(),
@@ -41,12 +39,8 @@ impl Resource for Bundles {
         FieldSchema::integer("permission").optional(),
         FieldSchema::uri(),
     ];
-    const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc::new("list_bundles", "Lists the bundles."),
-        schema_id: "get_bundle_schema",
-        set: Some(OperationDoc::new("get_bundles", "Returns several bundles.")),
-        detail: Some(OperationDoc::new("get_bundle", "Returns a bundle.")),
-    };
+    const LIST: OperationDoc = OperationDoc::new("list_bundles", "Lists the bundles.");
+    const SCHEMA_ID: &'static str = "get_bundle_schema";
 
     type Id = i64;
     type Rows = Vec<Bundle>;
@@ -66,26 +60,17 @@ impl Resource for Bundles {
 }
 
 impl ById for Bundles {
+    const SET: OperationDoc = OperationDoc::new("get_bundles", "Returns several bundles.");
+    const DETAIL: Option<OperationDoc> = Some(OperationDoc::new("get_bundle", "Returns a bundle."));
+
     async fn by_ids(_: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
         let ids = ids.into_iter().map(BundleId).collect();
         Ok(services::bundles::by_ids(&state.store, ids).await?)
     }
 }
 
-pub(super) fn routes(scope: &mut ServiceConfig) {
-    resource::list_routes::<Bundles>(scope, [get().to(resource::list::<Bundles>), web::post().to(create)]);
-    resource::detail_routes::<Bundles>(
-        scope,
-        [get().to(resource::detail::<Bundles>), web::put().to(update), web::delete().to(delete)],
-    );
-}
-
-#[derive(OpenApi)]
-#[openapi(paths(create, update, delete))]
-struct Document;
-
-pub(super) fn document() -> utoipa::openapi::OpenApi {
-    resource::document::<Bundles>(Document::openapi())
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    resource::endpoints::<Bundles>(endpoints![create, update, delete])
 }
 
 /// A new bundle.

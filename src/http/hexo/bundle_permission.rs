@@ -3,8 +3,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Data, ServiceConfig};
-use utoipa::OpenApi;
+use actix_web::web::Data;
 
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::{HandlerResult, HexoApi, HexoError};
@@ -12,7 +11,7 @@ use super::fields::JsonFields;
 use super::path::IdParam;
 use super::query::ListQuery;
 use super::reference;
-use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::terms::{ActingParty, TermsInput};
 use super::view::{PermissionView, ViewContext};
@@ -22,7 +21,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::filters::intersection;
@@ -34,8 +33,6 @@ struct Permissions;
 
 impl Resource for Permissions {
     const KIND: ResourceKind = KIND;
-    const LIST_METHODS: &'static str = "GET, HEAD, POST";
-    const DETAIL_METHODS: &'static str = "GET, HEAD, DELETE";
     const FIELDS: &'static [FieldSchema] = &[
         FieldSchema::bundle(),
         FieldSchema::text("name").readonly(),
@@ -48,12 +45,9 @@ impl Resource for Permissions {
         FilterSchema { field: "user_allowed", lookups: &[Lookup::Exact, Lookup::In] },
         FilterSchema { field: "user_target", lookups: &[Lookup::Exact, Lookup::In] },
     ];
-    const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc::new("list_permissions", "Lists the permissions to which the caller is a party."),
-        schema_id: "get_permission_schema",
-        set: Some(OperationDoc::new("get_permissions", "Returns several permissions.")),
-        detail: Some(OperationDoc::new("get_permission", "Returns a permission to one of its parties.")),
-    };
+    const LIST: OperationDoc =
+        OperationDoc::new("list_permissions", "Lists the permissions to which the caller is a party.");
+    const SCHEMA_ID: &'static str = "get_permission_schema";
 
     type Id = i64;
     type Rows = LoadedPermissions;
@@ -79,29 +73,18 @@ impl Resource for Permissions {
 }
 
 impl ById for Permissions {
+    const SET: OperationDoc = OperationDoc::new("get_permissions", "Returns several permissions.");
+    const DETAIL: Option<OperationDoc> =
+        Some(OperationDoc::new("get_permission", "Returns a permission to one of its parties."));
+
     async fn by_ids(caller: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
         let ids = ids.into_iter().map(BundlePermissionId).collect();
         Ok(services::permissions::by_ids(&state.store, caller.id(), ids).await?)
     }
 }
 
-pub(super) fn routes(scope: &mut ServiceConfig) {
-    resource::list_routes::<Permissions>(
-        scope,
-        [get().to(resource::list::<Permissions>), web::post().to(create)],
-    );
-    resource::detail_routes::<Permissions>(
-        scope,
-        [get().to(resource::detail::<Permissions>), web::delete().to(delete)],
-    );
-}
-
-#[derive(OpenApi)]
-#[openapi(paths(create, delete))]
-struct Document;
-
-pub(super) fn document() -> utoipa::openapi::OpenApi {
-    resource::document::<Permissions>(Document::openapi())
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    resource::endpoints::<Permissions>(endpoints![create, delete])
 }
 
 /// Grants a permission without a request. Requires `user_target` or staff.

@@ -2,9 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
 use url::Url;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::{HandlerResult, HexoApi, HexoError};
@@ -13,7 +13,7 @@ use super::headers::IdempotencyKeyHeader;
 use super::path::{RequestParam, RequestRef};
 use super::query::ListQuery;
 use super::reference::Reference;
-use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::FieldSchema;
 use super::terms::{ActingParty, TermsInput};
 use super::view::{PermissionView, RequestView, ViewContext};
@@ -27,7 +27,7 @@ use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::openapi::schemas;
 use crate::http::rate_limit;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::requests::LoadedRequests;
@@ -41,8 +41,6 @@ struct Requests;
 
 impl Resource for Requests {
     const KIND: ResourceKind = KIND;
-    const LIST_METHODS: &'static str = "GET, HEAD, POST";
-    const DETAIL_METHODS: &'static str = "GET, HEAD, PUT, DELETE";
     const FIELDS: &'static [FieldSchema] = &[
         FieldSchema::bundle(),
         FieldSchema::text("redeem_url").nullable(),
@@ -51,15 +49,9 @@ impl Resource for Requests {
         FieldSchema::user("user_allowed"),
         FieldSchema::user("user_target"),
     ];
-    const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc::new(
-            "list_requests",
-            "Lists the pending requests to which the caller is a party.",
-        ),
-        schema_id: "get_request_schema",
-        set: Some(OperationDoc::new("get_requests", "Returns several requests.")),
-        detail: None,
-    };
+    const LIST: OperationDoc =
+        OperationDoc::new("list_requests", "Lists the pending requests to which the caller is a party.");
+    const SCHEMA_ID: &'static str = "get_request_schema";
 
     type Id = i64;
     type Rows = LoadedRequests;
@@ -84,26 +76,17 @@ impl Resource for Requests {
 }
 
 impl ById for Requests {
+    const SET: OperationDoc = OperationDoc::new("get_requests", "Returns several requests.");
+    const DETAIL: Option<OperationDoc> = None;
+
     async fn by_ids(caller: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
         let ids = ids.into_iter().map(RequestId).collect();
         Ok(services::requests::pending_by_ids(&state.store, caller.id(), ids).await?)
     }
 }
 
-pub(super) fn routes(scope: &mut ServiceConfig) {
-    resource::list_routes::<Requests>(scope, [get().to(resource::list::<Requests>), web::post().to(create)]);
-    resource::detail_routes::<Requests>(
-        scope,
-        [get().to(detail), web::put().to(redeem), web::delete().to(delete)],
-    );
-}
-
-#[derive(OpenApi)]
-#[openapi(paths(create, detail, redeem, delete))]
-struct Document;
-
-pub(super) fn document() -> utoipa::openapi::OpenApi {
-    resource::document::<Requests>(Document::openapi())
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    resource::endpoints::<Requests>(endpoints![create, detail, redeem, delete])
 }
 
 /// Returns a pending request.

@@ -52,59 +52,43 @@ mod view;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
-use utoipa::OpenApi;
-use utoipa::openapi::{RefOr, Required};
+use utoipa::openapi::{OpenApi, RefOr, Required};
 
 use super::error::{ApiError, ErrorContext, ErrorRenderer};
-use super::routing::{get, not_found, resource};
+use super::routing::{Endpoints, endpoints, not_found};
 use common::{ApiPrefix, ResourceKind};
 use error::HexoApi;
 
-/// Registers the routes, under both prefixes.
-pub fn routes(app: &mut ServiceConfig) {
-    app.service(
-        web::scope("/api")
-            .app_data(ErrorRenderer(render_error))
-            .app_data(ApiPrefix::Unversioned)
-            .service(web::scope("/v1").app_data(ApiPrefix::V1).configure(resources))
-            .configure(resources),
-    );
+/// The resources and their index.
+pub fn endpoints() -> Endpoints {
+    let index = Endpoints::new::<HexoApi>("hexo", endpoints![index::index, oauth::reject_oauth_token]);
+    [
+        (ResourceKind::Account, account::endpoints()),
+        (ResourceKind::Audit, audit::endpoints()),
+        (ResourceKind::Block, block::endpoints()),
+        (ResourceKind::BundlePermissionRequest, bundle_permission_request::endpoints()),
+        (ResourceKind::BundlePermission, bundle_permission::endpoints()),
+        (ResourceKind::Bundle, bundle::endpoints()),
+        (ResourceKind::User, user::endpoints()),
+    ]
+    .into_iter()
+    .fold(index, |all, (kind, resource)| all.with_section(format!("hexo: {}", kind.name()), resource))
+    .with_adjusted_document(make_changes_optional)
+    .in_scope("/api", configure)
 }
 
-fn resources(scope: &mut ServiceConfig) {
+/// Configures the scope `/api`, and adds `/api/v1` with the same endpoints.
+fn configure(scope: &mut ServiceConfig) {
+    let v1 = web::scope("/v1").app_data(ApiPrefix::V1).default_service(not_found());
     scope
-        .service(resource("", "GET, HEAD").route(get().to(index::index)))
-        .service(resource("/connect/oauth2/token", "POST").route(web::post().to(oauth::reject_oauth_token)))
-        .configure(account::routes)
-        .configure(audit::routes)
-        .configure(block::routes)
-        .configure(bundle_permission_request::routes)
-        .configure(bundle_permission::routes)
-        .configure(bundle::routes)
-        .configure(user::routes)
+        .app_data(ErrorRenderer(render_error))
+        .app_data(ApiPrefix::Unversioned)
+        .service(v1.configure(|scope| endpoints().register_in(scope)))
         .default_service(not_found());
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(index::index, oauth::reject_oauth_token))]
-struct Document;
-
-/// The hexo part of the OpenAPI document.
-pub fn document() -> utoipa::openapi::OpenApi {
-    use super::openapi::section;
-    let mut document = section::<HexoApi>("hexo", Document::openapi());
-    for (kind, resource) in [
-        (ResourceKind::Account, account::document()),
-        (ResourceKind::Audit, audit::document()),
-        (ResourceKind::Block, block::document()),
-        (ResourceKind::BundlePermissionRequest, bundle_permission_request::document()),
-        (ResourceKind::BundlePermission, bundle_permission::document()),
-        (ResourceKind::Bundle, bundle::document()),
-        (ResourceKind::User, user::document()),
-    ] {
-        document.merge(section::<HexoApi>(&format!("hexo: {}", kind.name()), resource));
-    }
-    // PUT and PATCH accept an empty body, which changes nothing.
+/// Documents that PUT and PATCH accept an empty body, which changes nothing.
+fn make_changes_optional(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.put, &mut item.patch].into_iter().flatten() {
             if let Some(RefOr::T(body)) = &mut operation.request_body {
@@ -112,7 +96,6 @@ pub fn document() -> utoipa::openapi::OpenApi {
             }
         }
     }
-    document
 }
 
 /// Renders an error in the format of the hexo API.

@@ -176,9 +176,10 @@ impl<I: ResourceId> IdSet<I> {
     }
 }
 
-/// The last segment, percent-decoded. Invalid UTF-8 becomes U+FFFD, which no id contains.
+/// The only parameter of a path, its last segment, percent-decoded. Invalid UTF-8 becomes U+FFFD,
+/// which no id contains.
 fn last_segment(request: &HttpRequest) -> String {
-    let raw = request.match_info().get("id").unwrap_or_default();
+    let raw = request.match_info().iter().next().map(|(_, segment)| segment).unwrap_or_default();
     percent_decode_str(raw).decode_utf8_lossy().into_owned()
 }
 

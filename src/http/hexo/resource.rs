@@ -1,8 +1,11 @@
 //! Resources: the read operations that all of them have, with their routes and their
 //! documentation.
 
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpResponse, Route};
+use std::future::ready;
+
+use actix_web::http::Method;
+use actix_web::web::Data;
+use actix_web::{Handler, HttpResponse};
 use serde::Serialize;
 use utoipa::openapi::path::{OperationBuilder, Parameter};
 use utoipa::openapi::security::SecurityRequirement;
@@ -21,19 +24,17 @@ use crate::http::error::ApiError;
 use crate::http::extract::authenticated::Authenticated;
 use crate::http::extract::authenticated::Caller;
 use crate::http::openapi::error_responses::{AuthErrors, Errors};
-use crate::http::routing::{get, resource};
+use crate::http::routing::Endpoint;
 use crate::http::state::AppState;
 
 /// A resource with a list and a schema.
 pub(super) trait Resource: Sized + 'static {
     const KIND: ResourceKind;
-    /// The `Allow` header of the list.
-    const LIST_METHODS: &'static str;
-    /// The `Allow` header of one object; empty if the resource is only a list.
-    const DETAIL_METHODS: &'static str;
     const FIELDS: &'static [FieldSchema];
     const FILTERS: &'static [FilterSchema] = &[];
-    const OPERATIONS: ReadOperations;
+    const LIST: OperationDoc;
+    /// The operation id of the schema.
+    const SCHEMA_ID: &'static str;
 
     type Id: ResourceId;
     /// Loaded objects.
@@ -57,18 +58,12 @@ pub(super) trait Resource: Sized + 'static {
 
 /// A resource with sets and single objects.
 pub(super) trait ById: Resource {
+    const SET: OperationDoc;
+    /// `None` if the resource has its own handler for single objects.
+    const DETAIL: Option<OperationDoc>;
+
     /// The objects with these ids that the caller can see.
     async fn by_ids(caller: &Caller, ids: Vec<Self::Id>, state: &AppState) -> Result<Self::Rows, HexoError>;
-}
-
-/// Documentation of a resource's read operations.
-pub(super) struct ReadOperations {
-    pub list: OperationDoc,
-    /// The operation id of the schema.
-    pub schema_id: &'static str,
-    pub set: Option<OperationDoc>,
-    /// `None` if the resource has no single objects, or documents its own handler for them.
-    pub detail: Option<OperationDoc>,
 }
 
 /// Documentation of an operation.
@@ -84,35 +79,59 @@ impl OperationDoc {
     }
 }
 
-/// Registers the list, with these routes, and the schema.
-pub(super) fn list_routes<R: Resource>(scope: &mut ServiceConfig, routes: impl IntoIterator<Item = Route>) {
-    let name = R::KIND.name();
-    let list = resource(&format!("/{name}"), R::LIST_METHODS);
-    scope
-        .service(routes.into_iter().fold(list, |list, route| list.route(route)))
-        .service(resource(&format!("/{name}/schema"), "GET, HEAD").route(get().to(schema::<R>)));
+/// The endpoints of a resource: those that read, and its own.
+pub(super) fn endpoints<R: ById>(own: Vec<Endpoint>) -> Vec<Endpoint> {
+    let mut endpoints = vec![Endpoint::get(set_path::<R>(), set::<R>, document_set::<R>)];
+    if R::DETAIL.is_some() {
+        endpoints.push(Endpoint::get(detail_path::<R>(), detail::<R>, document_detail::<R>));
+    }
+    endpoints.extend(own);
+    list_endpoints::<R>(endpoints)
 }
 
-/// Registers sets, and single objects with these routes.
-pub(super) fn detail_routes<R: ById>(scope: &mut ServiceConfig, routes: impl IntoIterator<Item = Route>) {
-    let name = R::KIND.name();
-    let detail = resource(&format!("/{name}/{{id}}"), R::DETAIL_METHODS);
-    scope
-        .service(resource(&format!("/{name}/set/{{id}}"), "GET, HEAD").route(get().to(set::<R>)))
-        .service(routes.into_iter().fold(detail, |detail, route| detail.route(route)));
+/// The endpoints of a resource that has a list and a schema, and these.
+pub(super) fn list_endpoints<R: Resource>(others: Vec<Endpoint>) -> Vec<Endpoint> {
+    let mut endpoints = vec![
+        Endpoint::get(list_path::<R>(), list::<R>, document_list::<R>),
+        Endpoint::get(schema_path::<R>(), schema::<R>(&others), document_schema::<R>),
+    ];
+    endpoints.extend(others);
+    endpoints
 }
 
-async fn schema<R: Resource>(prefix: ApiPrefix) -> HttpResponse {
-    HttpResponse::Ok().json(SchemaResponse::new(
-        R::LIST_METHODS,
-        R::DETAIL_METHODS,
-        R::FIELDS,
-        R::FILTERS,
-        prefix,
-    ))
+fn list_path<R: Resource>() -> String {
+    ApiPrefix::Unversioned.list_uri(R::KIND)
 }
 
-pub(super) async fn list<R: Resource>(
+fn schema_path<R: Resource>() -> String {
+    ApiPrefix::Unversioned.schema_uri(R::KIND)
+}
+
+fn set_path<R: ById>() -> String {
+    format!("{}set/{{ids}}/", list_path::<R>())
+}
+
+fn detail_path<R: ById>() -> String {
+    ApiPrefix::Unversioned.detail_uri(R::KIND, "{id}")
+}
+
+/// The handler of the schema. The list has a GET, and these endpoints.
+fn schema<R: Resource>(others: &[Endpoint]) -> impl Handler<(ApiPrefix,), Output = HttpResponse> + use<R> {
+    let (mut list_methods, mut detail_methods) = (vec![Method::GET], Vec::new());
+    for endpoint in others {
+        match endpoint.path().strip_prefix(&list_path::<R>()) {
+            Some("") => list_methods.extend_from_slice(endpoint.methods()),
+            Some(rest) if rest.starts_with('{') => detail_methods.extend_from_slice(endpoint.methods()),
+            Some(_) | None => {}
+        }
+    }
+    move |prefix: ApiPrefix| {
+        let schema = SchemaResponse::new(&list_methods, &detail_methods, R::FIELDS, R::FILTERS, prefix);
+        ready(HttpResponse::Ok().json(schema))
+    }
+}
+
+async fn list<R: Resource>(
     Authenticated(caller, query): Authenticated<ListQuery>,
     prefix: ApiPrefix,
     state: Data<AppState>,
@@ -133,7 +152,7 @@ async fn set<R: ById>(
     Ok(ids.to_response(R::views(&rows, context)))
 }
 
-pub(super) async fn detail<R: ById>(
+async fn detail<R: ById>(
     Authenticated(caller, IdParam(id)): Authenticated<IdParam<R::Id>>,
     prefix: ApiPrefix,
     state: Data<AppState>,
@@ -144,56 +163,57 @@ pub(super) async fn detail<R: ById>(
     Ok(HttpResponse::Ok().json(view))
 }
 
-/// Adds the read operations of a resource to its other operations.
-pub(super) fn document<R: Resource>(mut document: OpenApi) -> OpenApi {
-    let ReadOperations { list, schema_id, set, detail } = R::OPERATIONS;
-    let uri = ApiPrefix::Unversioned.list_uri(R::KIND);
-    let mut add = |path: String, operation: OperationBuilder| {
-        document.paths.add_path_operation(path, vec![HttpMethod::Get], operation);
-    };
-    let authenticated = || ResponsesBuilder::new().responses_from_into_responses::<AuthErrors<HexoApi>>();
-    let bad_request = || authenticated().responses_from_into_responses::<Errors<HexoApi, 400>>();
-    let not_found = || authenticated().responses_from_into_responses::<Errors<HexoApi, 404>>();
-    let view = R::View::name();
-
+fn document_list<R: Resource>(document: &mut OpenApi) {
     let mut parameters = PageParams::into_params(|| None);
     parameters.extend(R::FILTERS.iter().flat_map(FilterSchema::parameters));
-    let list_name = format!("{}_{view}", ListResponse::<R::View<'static>>::name());
-    let responses = success(bad_request(), "One page.", &list_name);
-    add(uri.clone(), operation(&list, parameters, responses));
-
-    let schema = OperationDoc::new(schema_id, "Returns the schema of the resource.");
-    let responses = success(
-        ResponsesBuilder::new(),
-        "The schema of the resource, as in django-tastypie.",
-        &SchemaResponse::name(),
-    );
-    let public = [SecurityRequirement::default()];
-    add(format!("{uri}schema/"), operation(&schema, Vec::new(), responses).securities(Some(public)));
-
-    let set_name = format!("{}_{view}", SetResponse::<R::View<'static>>::name());
-    if let Some(set) = &set {
-        let responses = success(bad_request(), "The objects found, and the ids not found.", &set_name);
-        let parameters = IdSet::<R::Id>::into_params(|| None);
-        add(format!("{uri}set/{{ids}}/"), operation(set, parameters, responses));
-    }
-    if let Some(detail) = &detail {
-        let responses = success(not_found(), "The object.", &view);
-        let parameters = IdParam::<R::Id>::into_params(|| None);
-        add(format!("{uri}{{id}}/"), operation(detail, parameters, responses));
-    }
-
-    let mut schemas = vec![
-        (list_name, ListResponse::<R::View<'static>>::schema()),
-        (SchemaResponse::name().into(), SchemaResponse::schema()),
-        (view.into(), R::View::schema()),
-    ];
+    let view = R::View::name();
+    let name = format!("{}_{view}", ListResponse::<R::View<'static>>::name());
+    let responses = success(errors::<400>(), "One page.", &name);
+    add(document, list_path::<R>(), operation(&R::LIST, parameters, responses));
+    let mut schemas =
+        vec![(name, ListResponse::<R::View<'static>>::schema()), (view.into(), R::View::schema())];
     ListResponse::<R::View<'static>>::schemas(&mut schemas);
-    if set.is_some() {
-        schemas.push((set_name, SetResponse::<R::View<'static>>::schema()));
-    }
     document.components.get_or_insert_default().schemas.extend(schemas);
-    document
+}
+
+fn document_schema<R: Resource>(document: &mut OpenApi) {
+    let doc = OperationDoc::new(R::SCHEMA_ID, "Returns the schema of the resource.");
+    let description = "The schema of the resource, as in django-tastypie.";
+    let responses = success(ResponsesBuilder::new(), description, &SchemaResponse::name());
+    let public = [SecurityRequirement::default()];
+    let operation = operation(&doc, Vec::new(), responses).securities(Some(public));
+    add(document, schema_path::<R>(), operation);
+    add_schema(document, SchemaResponse::name(), SchemaResponse::schema());
+}
+
+fn document_set<R: ById>(document: &mut OpenApi) {
+    let name = format!("{}_{}", SetResponse::<R::View<'static>>::name(), R::View::name());
+    let responses = success(errors::<400>(), "The objects found, and the ids not found.", &name);
+    let parameters = IdSet::<R::Id>::into_params(|| None);
+    add(document, set_path::<R>(), operation(&R::SET, parameters, responses));
+    add_schema(document, name, SetResponse::<R::View<'static>>::schema());
+}
+
+fn document_detail<R: ById>(document: &mut OpenApi) {
+    let Some(doc) = R::DETAIL else { return };
+    let responses = success(errors::<404>(), "The object.", &R::View::name());
+    let parameters = IdParam::<R::Id>::into_params(|| None);
+    add(document, detail_path::<R>(), operation(&doc, parameters, responses));
+}
+
+fn add(document: &mut OpenApi, path: String, operation: OperationBuilder) {
+    document.paths.add_path_operation(path, vec![HttpMethod::Get], operation);
+}
+
+fn add_schema(document: &mut OpenApi, name: impl Into<String>, schema: RefOr<Schema>) {
+    document.components.get_or_insert_default().schemas.insert(name.into(), schema);
+}
+
+/// The errors of an operation that authenticates its caller, and one more.
+fn errors<const STATUS: u16>() -> ResponsesBuilder {
+    ResponsesBuilder::new()
+        .responses_from_into_responses::<AuthErrors<HexoApi>>()
+        .responses_from_into_responses::<Errors<HexoApi, STATUS>>()
 }
 
 fn operation(

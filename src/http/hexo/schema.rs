@@ -1,5 +1,6 @@
 //! The schema of a resource, in the format of django-tastypie.
 
+use actix_web::http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -193,10 +194,9 @@ pub(super) struct SchemaResponse {
 }
 
 impl SchemaResponse {
-    /// `list_methods` and `detail_methods` are `Allow` headers.
     pub(super) fn new(
-        list_methods: &str,
-        detail_methods: &str,
+        list_methods: &[Method],
+        detail_methods: &[Method],
         fields: &[FieldSchema],
         filters: &[FilterSchema],
         prefix: ApiPrefix,
@@ -219,8 +219,8 @@ impl SchemaResponse {
     }
 }
 
-/// The methods of an `Allow` header in the spelling of django-tastypie, which omits HEAD.
-fn tastypie_methods(allow: &str) -> Vec<String> {
-    let methods = allow.split(", ").filter(|method| !method.is_empty() && *method != "HEAD");
-    methods.map(str::to_ascii_lowercase).collect()
+/// The methods in the spelling of django-tastypie, which omits HEAD.
+fn tastypie_methods(methods: &[Method]) -> Vec<String> {
+    let methods = methods.iter().filter(|method| **method != Method::HEAD);
+    methods.map(|method| method.as_str().to_ascii_lowercase()).collect()
 }

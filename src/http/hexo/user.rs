@@ -2,22 +2,22 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Data, ServiceConfig};
-use utoipa::{OpenApi, ToSchema};
+use actix_web::web::Data;
+use utoipa::ToSchema;
 
 use super::common::{ApiPrefix, MAX_ITEMS, ResourceKind};
 use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
 use super::path::IdParam;
 use super::query::{self, ListQuery};
-use super::resource::{self, ById, OperationDoc, ReadOperations, Resource};
+use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::view::{UserView, ViewContext};
 use crate::domain::user::{Email, PersonName, User, UserId};
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::filters::intersection;
 use crate::services::{self, admin};
@@ -30,8 +30,6 @@ pub(super) struct Users;
 
 impl Resource for Users {
     const KIND: ResourceKind = KIND;
-    const LIST_METHODS: &'static str = "GET, HEAD, POST";
-    const DETAIL_METHODS: &'static str = "GET, HEAD, PUT, PATCH";
     const FIELDS: &'static [FieldSchema] = &[
         FieldSchema::text("email").unique(),
         FieldSchema::text("first_name").optional(),
@@ -45,19 +43,15 @@ impl Resource for Users {
         FilterSchema { field: "id", lookups: &[Lookup::Exact, Lookup::In] },
         FilterSchema { field: "username", lookups: &[Lookup::Exact, Lookup::In, Lookup::StartsWith] },
     ];
-    const OPERATIONS: ReadOperations = ReadOperations {
-        list: OperationDoc {
-            id: "list_users",
-            summary: "Lists the users that the caller can see.",
-            description: Some(
-                "These are the caller and the other parties of the caller's permissions and pending \
+    const LIST: OperationDoc = OperationDoc {
+        id: "list_users",
+        summary: "Lists the users that the caller can see.",
+        description: Some(
+            "These are the caller and the other parties of the caller's permissions and pending \
                  requests. Staff can see every user.",
-            ),
-        },
-        schema_id: "get_user_schema",
-        set: Some(OperationDoc::new("get_users", "Returns several users.")),
-        detail: Some(OperationDoc::new("get_user", "Returns a user that the caller can see.")),
+        ),
     };
+    const SCHEMA_ID: &'static str = "get_user_schema";
 
     type Id = i64;
     type Rows = Vec<User>;
@@ -83,6 +77,10 @@ impl Resource for Users {
 }
 
 impl ById for Users {
+    const SET: OperationDoc = OperationDoc::new("get_users", "Returns several users.");
+    const DETAIL: Option<OperationDoc> =
+        Some(OperationDoc::new("get_user", "Returns a user that the caller can see."));
+
     async fn by_ids(caller: &Caller, ids: Vec<i64>, state: &AppState) -> Result<Self::Rows, HexoError> {
         let filter = UserFilter { ids: Some(ids), ..UserFilter::default() };
         let page = LimitOffset { limit: MAX_ITEMS as i64, offset: 0 };
@@ -90,20 +88,8 @@ impl ById for Users {
     }
 }
 
-pub(super) fn routes(scope: &mut ServiceConfig) {
-    resource::list_routes::<Users>(scope, [get().to(resource::list::<Users>), web::post().to(create)]);
-    resource::detail_routes::<Users>(
-        scope,
-        [get().to(resource::detail::<Users>), web::put().to(update), web::patch().to(patch)],
-    );
-}
-
-#[derive(OpenApi)]
-#[openapi(paths(create, update, patch))]
-struct Document;
-
-pub(super) fn document() -> utoipa::openapi::OpenApi {
-    resource::document::<Users>(Document::openapi())
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    resource::endpoints::<Users>(endpoints![create, update, patch])
 }
 
 /// A new user.

@@ -11,52 +11,46 @@ mod revoke;
 
 use std::future::Future;
 
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{Handler, HttpRequest, HttpResponse, Route, guard};
+use actix_web::http::Method;
+use actix_web::web::Data;
+use actix_web::{Handler, HttpRequest, HttpResponse};
 use serde::Serialize;
-use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::{RefOr, Required};
+use utoipa::openapi::{OpenApi, RefOr, Required};
+use utoipa::{PartialSchema as _, ToSchema as _};
 
-use self::envelope::{MfsApi, ROOT_PATH};
+use self::envelope::{Failure, MfsApi, ROOT_PATH};
 use self::error::MfsError;
 use self::params::Parameters;
 use super::error::ErrorRenderer;
 use super::extract::authenticated::Authenticated;
 use super::middleware::cross_site::reject_cross_site;
-use super::openapi::section;
-use super::routing::{self, resource};
+use super::routing::{Endpoints, default_service, endpoint};
 use super::state::AppState;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use params::fuzz;
 
-/// Registers the API's routes.
-pub fn routes(app: &mut ServiceConfig) {
-    app.service(
-        web::scope(ROOT_PATH)
-            .app_data(ErrorRenderer(envelope::render_error))
-            .service(
-                resource("/mfs_api.create_token", "GET, POST")
-                    .route(state_changing_route(create::create_token)),
-            )
-            .service(resource("/mfs_api.revoke", "GET, POST").route(state_changing_route(revoke::revoke)))
-            .service(
-                resource("/mfs_api.list", "GET, HEAD, POST")
-                    .route(routing::get().to(method_handler(list::list)))
-                    .route(web::post().to(method_handler(list::list))),
-            )
-            .default_service(routing::default_service(unknown_method)),
-    );
+/// The API's methods.
+pub fn endpoints() -> Endpoints {
+    let methods = vec![
+        endpoint!(create::create_token, state_changing).with_methods([Method::GET, Method::POST]),
+        endpoint!(revoke::revoke, state_changing).with_methods([Method::GET, Method::POST]),
+        endpoint!(list::list, enveloped).with_methods([Method::GET, Method::HEAD, Method::POST]),
+    ];
+    Endpoints::new::<MfsApi>("mfs: export tokens", methods).with_adjusted_document(document_sources).in_scope(
+        ROOT_PATH,
+        |scope| {
+            scope
+                .app_data(ErrorRenderer(envelope::render_error))
+                .default_service(default_service(unknown_method));
+        },
+    )
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(create::create_token, revoke::revoke, list::list), components(schemas(envelope::Failure)))]
-struct Document;
-
-/// Returns the API's document. Each method is documented by POST, and by GET without a body.
-pub fn document() -> utoipa::openapi::OpenApi {
-    let mut document = Document::openapi();
+/// Documents the sources of parameters. Handlers document POST; GET is the same without a body.
+fn document_sources(document: &mut OpenApi) {
+    document.components.get_or_insert_default().schemas.insert(Failure::name().into(), Failure::schema());
     for item in document.paths.paths.values_mut() {
         let Some(post) = &mut item.post else { continue };
         let headers = header_parameters(post);
@@ -70,7 +64,6 @@ pub fn document() -> utoipa::openapi::OpenApi {
         get.operation_id = post.operation_id.as_ref().map(|name| format!("{name}_get"));
         item.get = Some(get);
     }
-    section::<MfsApi>("mfs: export tokens", document)
 }
 
 /// Returns the parameters of a method as headers.
@@ -86,7 +79,7 @@ fn header_parameters(method: &Operation) -> Vec<RefOr<Parameter>> {
 }
 
 /// Converts a method into an actix handler.
-fn method_handler<F, D>(
+fn enveloped<F, D>(
     method: fn(Data<AppState>, Authenticated<Parameters>) -> F,
 ) -> impl Handler<(HttpRequest, Data<AppState>, Authenticated<Parameters>), Output = HttpResponse>
 where
@@ -98,23 +91,22 @@ where
     }
 }
 
-/// A route for a method that changes state. GET changes state too, so the route itself rejects
+/// Converts a method that changes state. GET changes state too, so the handler itself rejects
 /// cross-site requests: the middleware does not check GET.
-fn state_changing_route<F, D>(method: fn(Data<AppState>, Authenticated<Parameters>) -> F) -> Route
+fn state_changing<F, D>(
+    method: fn(Data<AppState>, Authenticated<Parameters>) -> F,
+) -> impl Handler<(HttpRequest, Data<AppState>, Authenticated<Parameters>), Output = HttpResponse>
 where
     F: Future<Output = Result<D, MfsError>> + 'static,
     D: Serialize + 'static,
 {
-    let guarded = move |request: HttpRequest,
-                        state: Data<AppState>,
-                        parameters: Authenticated<Parameters>| async move {
+    move |request: HttpRequest, state: Data<AppState>, parameters: Authenticated<Parameters>| async move {
         let result = match reject_cross_site(&request, &state.config) {
             Ok(()) => method(state, parameters).await,
             Err(error) => Err(error.into()),
         };
         to_response(&request, result)
-    };
-    web::route().guard(guard::Any(guard::Get()).or(guard::Post())).to(guarded)
+    }
 }
 
 fn to_response<D: Serialize>(request: &HttpRequest, result: Result<D, MfsError>) -> HttpResponse {

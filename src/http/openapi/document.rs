@@ -2,22 +2,19 @@
 
 use std::sync::LazyLock;
 
-use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, Responder};
 use utoipa::OpenApi as _;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr};
 
-use super::{page, section};
+use super::page;
+use crate::http;
 use crate::http::plain_error::PlainApi;
-use crate::http::routing::{get, resource};
-use crate::http::{health, hexo, mfs, pages, resource_server};
+use crate::http::routing::{Endpoints, endpoints};
 
-/// Registers the document and the page that shows it.
-pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/openapi.json", "GET, HEAD").route(get().to(openapi_json)))
-        .service(resource("/docs", "GET, HEAD").route(get().to(page::show)))
-        .service(resource("/docs/{file}", "GET, HEAD").route(get().to(page::file)));
+/// The document and the page that shows it.
+pub fn endpoints() -> Endpoints {
+    Endpoints::new::<PlainApi>("Operations", endpoints![openapi_json, page::show, page::file])
 }
 
 /// The title and the authentication that apply to the whole document.
@@ -28,22 +25,10 @@ pub fn routes(app: &mut ServiceConfig) {
 )]
 struct BaseDocument;
 
-#[derive(utoipa::OpenApi)]
-#[openapi(paths(openapi_json, page::show, page::file))]
-struct Document;
-
 /// Builds the document.
 pub fn document() -> OpenApi {
     let mut whole = BaseDocument::openapi();
-    let parts = [
-        mfs::document(),
-        hexo::document(),
-        resource_server::document(),
-        pages::openapi_document(),
-        health::document(),
-        section::<PlainApi>("Operations", Document::openapi()),
-    ];
-    parts.into_iter().for_each(|part| whole.merge(part));
+    http::endpoints().iter().for_each(|endpoints| whole.merge(endpoints.document()));
     let components = whole.components.get_or_insert_default();
     components.security_schemes.extend(security_schemes());
     whole

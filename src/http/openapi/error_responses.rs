@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr};
+use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr};
 use utoipa::{IntoResponses, PartialSchema as _, ToSchema};
 
 /// The error bodies of an API.
@@ -83,14 +83,16 @@ fn component_name<D: ErrorSchemas>(status: u16) -> String {
     format!("{}_{status}", D::API_NAME)
 }
 
-/// Returns the error responses of an API, by the names of their components.
-pub fn components<D: ErrorSchemas>() -> Responses {
-    ERROR_RESPONSES
-        .into_iter()
-        .map(|(status, summary, headers)| {
-            (component_name::<D>(status), error_response::<D>(status, summary, headers).into())
-        })
-        .collect()
+/// Adds the error responses of an API and the schemas of their bodies.
+pub fn add_components<D: ErrorSchemas>(components: &mut Components) {
+    let responses = ERROR_RESPONSES.into_iter().map(|(status, summary, headers)| {
+        (component_name::<D>(status), RefOr::T(error_response::<D>(status, summary, headers)))
+    });
+    components.responses.extend(responses);
+    let mut schemas = Vec::new();
+    D::Body::schemas(&mut schemas);
+    D::BadRequestBody::schemas(&mut schemas);
+    components.schemas.extend(schemas);
 }
 
 fn error_response<D: ErrorSchemas>(status: u16, summary: &str, headers: &[HeaderDoc]) -> Response {

@@ -3,11 +3,11 @@
 use std::iter;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::context::PageContext;
@@ -16,7 +16,7 @@ use super::error::PageError;
 use super::form::{CsrfForm, FieldError, Form};
 use super::password::validate_new_password;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
-use super::templates::{self, resource};
+use super::templates;
 use super::url::see_other;
 use super::user_agent::UserAgent;
 use crate::auth::error::AuthError;
@@ -25,7 +25,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::client_ip;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::accounts::{self, ChangePasswordError};
 use crate::services::sessions::{self, SignedIn};
@@ -34,16 +34,9 @@ const PATH: &str = "/account";
 /// Sessions on the page.
 const MAX_SESSIONS_SHOWN: i64 = 30;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/account", "GET, HEAD").route(get().to(show)))
-        .service(resource("/account/password", "POST").route(web::post().to(change_password)))
-        .service(resource("/account/sessions/end", "POST").route(web::post().to(end_other_sessions)))
-        .service(resource("/account/sessions/{id}/end", "POST").route(web::post().to(end_session)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show, change_password, end_other_sessions, end_session]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show, change_password, end_other_sessions, end_session))]
-pub(super) struct Document;
 
 /// Shows the signed-in user's account.
 #[utoipa::path(

@@ -2,10 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use minijinja::{Value, context};
 use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::context::PageContext;
@@ -13,13 +13,12 @@ use super::error::PageError;
 use super::form::{CsrfForm, FieldError, Form};
 use super::pager::Pager;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
-use super::templates;
 use super::url::see_other;
 use crate::domain::token::ApiKeyId;
 use crate::domain::validated_text::validate_optional;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::api_keys;
 use crate::store::api_keys::{ApiKey, Scope};
@@ -27,19 +26,9 @@ use crate::store::api_keys::{ApiKey, Scope};
 /// Characters of a key's label.
 const MAX_LABEL_LENGTH: usize = 100;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(templates::resource("/keys", "GET, HEAD").route(get().to(show)))
-        .service(
-            templates::resource("/keys/new", "GET, HEAD, POST")
-                .route(get().to(show_form))
-                .route(web::post().to(create)),
-        )
-        .service(templates::resource("/keys/{id}/revoke", "POST").route(web::post().to(revoke)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show, show_form, create, revoke]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show, show_form, create, revoke))]
-pub(super) struct Document;
 
 /// Lists the signed-in user's API keys.
 #[utoipa::path(

@@ -6,16 +6,14 @@ use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Path, ServiceConfig};
+use actix_web::web::Path;
 use sha2::{Digest, Sha256};
-use utoipa::OpenApi;
 
-use super::error::ERROR_RENDERER;
 use super::error::PageError;
 use super::responses::HtmlErrors;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::{get, resource};
+use crate::http::routing::{Endpoint, endpoints};
 
 struct Asset {
     name: &'static str,
@@ -46,13 +44,9 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     })
 });
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/assets/{file}", "GET, HEAD").app_data(ERROR_RENDERER).route(get().to(serve)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![serve]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(serve))]
-pub(super) struct Document;
 
 /// The URL of a file. It differs between versions, so that browsers can cache it forever.
 pub(super) fn asset_url(name: &str) -> String {

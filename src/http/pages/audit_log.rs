@@ -4,23 +4,22 @@
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use form_urlencoded::Serializer;
 use minijinja::{Value, context};
-use utoipa::{IntoParams, OpenApi};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::context::PageContext;
 use super::error::PageError;
 use super::responses::{HtmlErrors, SignedInPage};
-use super::templates::resource;
 use super::user_agent::UserAgent;
 use crate::domain::audit::{AuditAction, AuditSubjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User, UserId};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::i18n::Language;
 use crate::services::audit_log::{self, AuditLogPage};
@@ -31,14 +30,9 @@ use crate::store::lookup::UserRef;
 const PAGE_SIZE: usize = 50;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/account/activity", "GET, HEAD").route(get().to(own_activity)))
-        .service(resource("/staff/audit", "GET, HEAD").route(get().to(all_entries)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![own_activity, all_entries]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(own_activity, all_entries))]
-pub(super) struct Document;
 
 /// Shows what the signed-in user did, and what others did that affects them.
 #[utoipa::path(

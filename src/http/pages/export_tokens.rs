@@ -2,17 +2,17 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use minijinja::{Value, context};
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::context::PageContext;
 use super::error::PageError;
 use super::form::{CsrfForm, FieldError, Form, FormFields};
 use super::pager::Pager;
+use super::qr;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
 use super::url::{parse_number, see_other};
-use super::{qr, templates};
 use crate::actors::registry::CommandError;
 use crate::domain::export_token::{ExpiryHours, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
@@ -22,7 +22,7 @@ use crate::domain::user::UserId;
 use crate::domain::validated_text::sanitize_for_display;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::export_tokens;
 use crate::store::export_tokens::ListedExport;
@@ -32,19 +32,9 @@ const MAX_HUBS: i64 = 500;
 /// Hours that the form offers. A token with 0 does not expire.
 const EXPIRY_CHOICES_HOURS: [i64; 6] = [1, 24, 168, 720, 8_760, 0];
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(templates::resource("/tokens", "GET, HEAD").route(get().to(show)))
-        .service(
-            templates::resource("/tokens/new", "GET, HEAD, POST")
-                .route(get().to(show_form))
-                .route(web::post().to(create)),
-        )
-        .service(templates::resource("/tokens/{id}/revoke", "POST").route(web::post().to(revoke)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show, show_form, create, revoke]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show, show_form, create, revoke))]
-pub(super) struct Document;
 
 /// Lists the export tokens that the signed-in user created.
 #[utoipa::path(

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use actix_web::{FromRequest, HttpRequest};
 use minijinja::{Value, context};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
@@ -17,9 +18,8 @@ use crate::i18n::Language;
 use crate::services::sessions::SignedIn;
 
 /// A form with no other field than its button.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::CsrfForm)]
-#[expect(dead_code, reason = "`Form` reads the token; declared for the OpenAPI schema")]
 pub struct CsrfForm {
     csrf: String,
 }
@@ -50,7 +50,7 @@ impl Form {
             }
             let fields = FormFields::parse(&body)?;
             let ctx = PageContext::load(&request).await?;
-            match fields.optional("csrf").is_some_and(|token| csrf_matches(&ctx, token)) {
+            match fields.to::<CsrfForm>().is_ok_and(|form| csrf_matches(&ctx, &form.csrf)) {
                 true => Ok(Self { ctx, fields }),
                 false => Err(PageError::StaleForm),
             }
@@ -97,11 +97,6 @@ impl FormFields {
             (Some(value), None) => Ok(value),
             (None, _) | (Some(_), Some(_)) => Err(ApiError::BadRequest("The form is incomplete.".to_owned())),
         }
-    }
-
-    /// The value of an optional field. `None` if it is empty.
-    pub fn optional<'a>(&'a self, name: &'a str) -> Option<&'a str> {
-        self.get_all(name).next().filter(|value| !value.is_empty())
     }
 
     /// The values of all fields of this name.

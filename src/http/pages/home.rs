@@ -1,31 +1,25 @@
 //! `/`: the requests that wait for the signed-in user, and an overview of their account.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use minijinja::{Value, context};
-use utoipa::OpenApi;
 
 use super::context::PageContext;
 use super::error::PageError;
 use super::pager::Pager;
 use super::redeem::request_summary;
 use super::responses::SignedInPage;
-use super::templates;
 use super::url::query_encode;
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::token::Keyring;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::accounts;
 use crate::store::participants::Participants;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(templates::resource("/", "GET, HEAD").route(get().to(show)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show))]
-pub(super) struct Document;
 
 /// Shows the requests that wait for the signed-in user.
 #[utoipa::path(

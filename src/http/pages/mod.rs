@@ -28,48 +28,31 @@ mod templates;
 mod url;
 mod user_agent;
 
-use actix_web::web::ServiceConfig;
-use utoipa::OpenApi;
+use self::responses::HtmlErrors;
+use super::routing::Endpoints;
 
 pub(crate) use dev_mail::is_enabled as has_dev_mail;
 pub(crate) use error::not_found;
 #[cfg(any(test, fuzzing))]
 pub(crate) use form::fuzz;
 
-/// Registers the pages.
-pub fn routes(app: &mut ServiceConfig) {
-    app.configure(assets::routes)
-        .configure(home::routes)
-        .configure(sign_in::routes)
-        .configure(redeem::routes)
-        .configure(requests::routes)
-        .configure(permissions::routes)
-        .configure(export_tokens::routes)
-        .configure(api_keys::routes)
-        .configure(password::routes)
-        .configure(account::routes)
-        .configure(audit_log::routes)
-        .configure(dev_mail::routes)
-        .configure(staff::routes);
-}
-
-/// The OpenAPI document of the pages.
-pub fn openapi_document() -> utoipa::openapi::OpenApi {
-    let parts = [
-        assets::Document::openapi(),
-        home::Document::openapi(),
-        audit_log::Document::openapi(),
-        dev_mail::Document::openapi(),
-        sign_in::Document::openapi(),
-        password::Document::openapi(),
-        account::Document::openapi(),
-        staff::openapi_document(),
-        requests::Document::openapi(),
-        permissions::Document::openapi(),
-        export_tokens::Document::openapi(),
-        api_keys::Document::openapi(),
+/// The pages.
+pub fn endpoints() -> Endpoints {
+    let endpoints = [
+        assets::endpoints(),
+        home::endpoints(),
+        sign_in::endpoints(),
+        redeem::endpoints(),
+        requests::endpoints(),
+        permissions::endpoints(),
+        export_tokens::endpoints(),
+        api_keys::endpoints(),
+        password::endpoints(),
+        account::endpoints(),
+        audit_log::endpoints(),
+        dev_mail::endpoints(),
+        staff::endpoints(),
     ];
-    let mut document = redeem::Document::openapi();
-    parts.into_iter().for_each(|part| document.merge(part));
-    super::openapi::section::<responses::HtmlErrors>("Pages", document)
+    Endpoints::new::<HtmlErrors>("Pages", endpoints.into_iter().flatten().collect())
+        .with_resources(templates::add_resource)
 }

@@ -2,18 +2,18 @@
 //! one, with a mailed link.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::context::PageContext;
 use super::cookies::set_cookie;
 use super::error::PageError;
 use super::form::{AnonymousForm, FieldError, Form};
 use super::responses::{FormErrors, HtmlErrors};
-use super::templates::{self, resource};
+use super::templates;
 use super::url::{query_token, see_other};
 use crate::auth::password::{self, PasswordError};
 use crate::domain::audit::AuditContext;
@@ -22,26 +22,13 @@ use crate::domain::user::{Email, User};
 use crate::http::extract::client_ip;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::password_links;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(
-        resource("/forgot-password", "GET, HEAD, POST")
-            .route(get().to(show_forgot_password))
-            .route(web::post().to(forgot_password)),
-    )
-    .service(
-        resource("/set-password", "GET, HEAD, POST")
-            .route(get().to(show_set_password))
-            .route(web::post().to(set_password)),
-    );
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show_forgot_password, forgot_password, show_set_password, set_password]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show_forgot_password, forgot_password, show_set_password, set_password))]
-pub(super) struct Document;
 
 /// Shows the form that requests a password link.
 #[utoipa::path(

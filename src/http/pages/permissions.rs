@@ -1,34 +1,27 @@
 //! `/access`: the permissions that the signed-in user gave and received.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use minijinja::{Value, context};
-use utoipa::OpenApi;
 
 use super::context::PageContext;
 use super::error::PageError;
 use super::form::{CsrfForm, Form};
 use super::pager::Pager;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
-use super::templates;
 use super::url::{parse_number, see_other};
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::user::UserId;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::permissions;
 use crate::store::participants::Participants;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(templates::resource("/access", "GET, HEAD").route(get().to(show)))
-        .service(templates::resource("/access/{id}/revoke", "POST").route(web::post().to(revoke)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show, revoke]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show, revoke))]
-pub(super) struct Document;
 
 /// Lists the permissions that the signed-in user gave and received.
 #[utoipa::path(

@@ -2,17 +2,16 @@
 //! declines the request.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
 use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::context::PageContext;
 use super::error::PageError;
 use super::form::Form;
 use super::responses::{FormErrors, HtmlErrors};
-use super::templates;
 use super::url::{query_encode, query_token};
 use crate::actors::registry::CommandError;
 use crate::domain::bundle::Bundle;
@@ -23,20 +22,15 @@ use crate::entropy;
 use crate::http::error::ApiError;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::requests::{self, LinkOwner};
 use crate::services::sessions::SignedIn;
 use crate::store::lookup::LookupKey;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    let redeem = templates::resource("/redeem", "GET, HEAD, POST");
-    app.service(redeem.route(get().to(show)).route(web::post().to(decide)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show, decide]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show, decide))]
-pub(super) struct Document;
 
 /// Shows a request.
 ///

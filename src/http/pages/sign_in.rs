@@ -1,18 +1,18 @@
 //! `/sign-in` and `/sign-out`.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Query, ServiceConfig};
+use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::context::PageContext;
 use super::cookies::set_cookie;
 use super::error::{PageError, wait_text};
 use super::form::{AnonymousForm, Form};
 use super::responses::{FormErrors, HtmlErrors};
-use super::templates::{accept_language, resource};
+use super::templates::accept_language;
 use super::url::{safe_redirect, see_other};
 use crate::auth::error::AuthError;
 use crate::domain::audit::AuditContext;
@@ -21,18 +21,13 @@ use crate::http::error::ApiError;
 use crate::http::extract::client_ip;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::sessions;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/sign-in", "GET, HEAD, POST").route(get().to(show)).route(web::post().to(sign_in)))
-        .service(resource("/sign-out", "POST").route(web::post().to(sign_out)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show, sign_in, sign_out]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(show, sign_in, sign_out))]
-pub(super) struct Document;
 
 #[derive(Deserialize)]
 struct NextParam {

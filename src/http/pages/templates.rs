@@ -2,13 +2,14 @@
 
 use std::sync::LazyLock;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, ContentType, VARY,
 };
 use actix_web::middleware::{Next, from_fn};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,6 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{assets, error};
 use crate::domain::permission::Mask;
 use crate::domain::timestamp::Timestamp;
+use crate::http::middleware::handler::run_handler;
 use crate::i18n::Language;
 use crate::i18n::template::{bdi, language, t};
 
@@ -155,22 +157,11 @@ pub fn current_language() -> Language {
     CURRENT_LANGUAGE.try_with(|language| *language).unwrap_or_default()
 }
 
-/// Like [`crate::http::routing::resource`], with errors in the language of the request.
-pub fn resource(
-    path: &str,
-    allow: &'static str,
-) -> Resource<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody + use<>>,
-        Error = actix_web::Error,
-        InitError = (),
-    > + use<>,
-> {
-    crate::http::routing::resource(path, allow).app_data(error::ERROR_RENDERER).wrap(from_fn(
-        async |request: ServiceRequest, next: Next<BoxBody>| {
-            CURRENT_LANGUAGE.scope(request_language(request.request()), next.call(request)).await
-        },
-    ))
+/// Registers a resource whose errors are pages in the language of the request.
+pub fn add_resource(app: &mut ServiceConfig, resource: Resource) {
+    let with_language = async |request: ServiceRequest, next: Next<BoxBody>| {
+        CURRENT_LANGUAGE.scope(request_language(request.request()), next.call(request)).await
+    };
+    let resource = resource.app_data(error::ERROR_RENDERER).wrap(from_fn(run_handler));
+    app.service(resource.wrap(from_fn(with_language)));
 }

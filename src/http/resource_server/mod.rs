@@ -7,41 +7,30 @@ mod introspect;
 mod revoke;
 mod token_form;
 
-use actix_web::web::{self, ServiceConfig};
-use utoipa::OpenApi;
+use actix_web::web::ServiceConfig;
 
 use self::error::{OAuthApi, render_error};
 use super::error::ErrorRenderer;
-use super::openapi::section;
-use super::routing::{get, not_found, resource};
+use super::routing::{Endpoints, endpoints, not_found};
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use authz::fuzz as fuzz_authz;
 #[cfg(any(test, fuzzing))]
 pub(crate) use token_form::fuzz as fuzz_token_form;
 
-/// Registers the endpoints.
-pub fn routes(app: &mut ServiceConfig) {
-    app.service(
-        web::scope("/oauth2")
-            .app_data(ErrorRenderer(render_error))
-            .service(resource("/introspect", "POST").route(web::post().to(introspect::introspect)))
-            .service(resource("/revoke", "POST").route(web::post().to(revoke::revoke)))
-            .default_service(not_found()),
-    )
-    .service(
-        web::scope("/authz")
-            .app_data(ErrorRenderer(render_error))
-            .service(resource("", "GET, HEAD").route(get().to(authz::authz)))
-            .default_service(not_found()),
-    );
+const HEADING: &str = "Resource servers";
+
+/// Token introspection and revocation.
+pub fn oauth_endpoints() -> Endpoints {
+    Endpoints::new::<OAuthApi>(HEADING, endpoints![introspect::introspect, revoke::revoke])
+        .in_scope("/oauth2", configure)
 }
 
-#[derive(OpenApi)]
-#[openapi(paths(introspect::introspect, revoke::revoke, authz::authz))]
-struct Document;
+/// Forward authentication.
+pub fn authz_endpoints() -> Endpoints {
+    Endpoints::new::<OAuthApi>(HEADING, endpoints![authz::authz]).in_scope("/authz", configure)
+}
 
-/// Returns the document of the endpoints.
-pub fn document() -> utoipa::openapi::OpenApi {
-    section::<OAuthApi>("Resource servers", Document::openapi())
+fn configure(scope: &mut ServiceConfig) {
+    scope.app_data(ErrorRenderer(render_error)).default_service(not_found());
 }

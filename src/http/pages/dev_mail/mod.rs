@@ -8,36 +8,29 @@ mod local_access;
 mod mail_directory;
 mod peer_uid;
 
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use local_access::require_local_owner;
 use mail_directory::StoredMail;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use tokio::task::spawn_blocking;
-use utoipa::OpenApi;
 use uuid::Uuid;
 
 use super::context::PageContext;
 use super::error::PageError;
 use super::pager::Pager;
 use super::responses::HtmlErrors;
-use super::templates;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
-use crate::http::routing::get;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 
 pub(crate) use local_access::is_enabled;
 
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(templates::resource("/mailbox", "GET, HEAD").route(get().to(list)))
-        .service(templates::resource("/mailbox/{id}", "GET, HEAD").route(get().to(show)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, show]
 }
-
-#[derive(OpenApi)]
-#[openapi(paths(list, show))]
-pub(super) struct Document;
 
 /// Lists the mails of a development server, newest first.
 ///

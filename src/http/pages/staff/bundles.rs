@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
@@ -19,15 +19,16 @@ use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{parse_id, see_other};
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::bundles;
 use crate::store::bundles::{BundleChange, BundleError, NewBundle};
 
 const PATH: &str = "/staff/bundles";
 
-#[derive(OpenApi)]
-#[openapi(paths(list, add, show, change, delete))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, add, show, change, delete]
+}
 
 /// Lists the bundles, for staff.
 #[utoipa::path(
@@ -38,7 +39,7 @@ pub(super) struct Document;
     params(("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
     responses(StaffPage),
 )]
-pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     render_list(&state, &ctx, StatusCode::OK, &BundleFormState::new()).await
 }
@@ -72,19 +73,30 @@ async fn render_list(
     Ok(ctx.render(status, "staff-bundles", context))
 }
 
-/// The fields of the form, for the OpenAPI document.
-#[derive(ToSchema)]
+/// The fields of the form.
+#[derive(Default, ToSchema)]
 #[schema(as = page::Bundle)]
-#[expect(dead_code, reason = "parsed by `BundleFormState::read`; declared for the OpenAPI schema")]
 struct BundleForm {
     /// The CSRF token of the page.
-    csrf: String,
+    #[schema(rename = "csrf")]
+    _csrf: String,
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     #[schema(max_length = 1000)]
     description: String,
     /// The names of the rights, one field each, at least one.
     right: Vec<String>,
+}
+
+impl BundleForm {
+    fn from_fields(fields: &FormFields) -> Result<Self, ApiError> {
+        Ok(Self {
+            name: fields.required("name")?.to_owned(),
+            description: fields.required("description")?.to_owned(),
+            right: fields.get_all("right").map(str::to_owned).collect(),
+            ..Self::default()
+        })
+    }
 }
 
 /// The form that adds or changes a bundle, as the template shows it.
@@ -125,20 +137,18 @@ impl BundleFormState {
     }
 
     /// Parses the submitted fields. `None` if one is invalid; the form then shows the errors.
-    fn read(&mut self, fields: &FormFields) -> Result<Option<NewBundle>, PageError> {
-        let name = self.name.parse(fields, BundleName::new, "staff-error-bundle-name")?;
-        let description = self.description.parse(fields, Description::new, "staff-error-description")?;
-        self.rights = right_checkboxes(|right| fields.get_all("right").any(|name| name == right.name()));
-        let checked =
-            Right::ALL.into_iter().filter(|right| fields.get_all("right").any(|name| name == right.name()));
+    fn parse(&mut self, form: &BundleForm) -> Option<NewBundle> {
+        let name = self.name.parse(&form.name, BundleName::new, "staff-error-bundle-name");
+        let description =
+            self.description.parse(&form.description, Description::new, "staff-error-description");
+        let is_checked = |right: Right| form.right.iter().any(|name| name == right.name());
+        self.rights = right_checkboxes(is_checked);
+        let checked = Right::ALL.into_iter().filter(|right| is_checked(*right));
         let permission = Mask::new(checked.map(|right| right as i64).sum()).ok();
         if permission.is_none() {
             self.rights_error = Some("staff-error-rights");
         }
-        let (Some(name), Some(description), Some(permission)) = (name, description, permission) else {
-            return Ok(None);
-        };
-        Ok(Some(NewBundle { name, description, permission }))
+        Some(NewBundle { name: name?, description: description?, permission: permission? })
     }
 }
 
@@ -155,13 +165,10 @@ fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn add(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
     let mut form = BundleFormState::new();
-    let Some(new) = form.read(&fields)? else {
+    let Some(new) = form.parse(&BundleForm::from_fields(&fields)?) else {
         return render_list(&state, &ctx, form_field::INVALID, &form).await;
     };
     state.store.write(bundles::add(new, ctx.audit.clone())).await?;
@@ -177,7 +184,7 @@ pub(super) async fn add(
     params(("id" = String, Path, description = "The bundle's number.")),
     responses(StaffPage),
 )]
-pub(super) async fn show(
+async fn show(
     state: Data<AppState>,
     segment: Path<String>,
     ctx: PageContext,
@@ -216,7 +223,7 @@ fn render_bundle(
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn change(
+async fn change(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, fields }: Form,
@@ -224,7 +231,7 @@ pub(super) async fn change(
     ctx.require_staff_or_return_to(PATH)?;
     let bundle = find_bundle(&state, BundleId(parse_id(&segment)?)).await?;
     let mut form = BundleFormState::from_bundle(&bundle);
-    let Some(new) = form.read(&fields)? else {
+    let Some(new) = form.parse(&BundleForm::from_fields(&fields)?) else {
         return Ok(render_bundle(&ctx, form_field::INVALID, bundle.id, None, &form));
     };
     let change = BundleChange {
@@ -253,7 +260,7 @@ pub(super) async fn change(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn delete(
+async fn delete(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, .. }: Form,

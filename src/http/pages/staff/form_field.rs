@@ -3,9 +3,6 @@
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use crate::http::pages::error::PageError;
-use crate::http::pages::form::FormFields;
-
 /// A text field, as the template shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct FormField {
@@ -46,17 +43,16 @@ impl FormField {
     /// Parses the submitted value. `None` if it is invalid; the field then shows the error.
     pub fn parse<T, E>(
         &mut self,
-        fields: &FormFields,
+        value: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
         error_key: &'static str,
-    ) -> Result<Option<T>, PageError> {
-        let text = fields.required(self.name)?.trim();
-        text.clone_into(&mut self.value);
-        let parsed = parse(text).ok();
+    ) -> Option<T> {
+        value.trim().clone_into(&mut self.value);
+        let parsed = parse(&self.value).ok();
         if parsed.is_none() {
             self.error = Some(error_key);
         }
-        Ok(parsed)
+        parsed
     }
 
     /// Shows an error that is found after parsing, such as a name that is taken.

@@ -6,8 +6,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::hub::HubId;
@@ -18,10 +18,11 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
-use crate::http::pages::form::{Form, FormFields};
+use crate::http::pages::form::Form;
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{query_encode, see_other};
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::hubs::{self, HubError, HubMembers};
 
@@ -29,9 +30,9 @@ const PATH: &str = "/staff/hubs";
 /// Characters of a hub's name, and of a search.
 const MAX_NAME_LENGTH: usize = 100;
 
-#[derive(OpenApi)]
-#[openapi(paths(list, add, show, grant_role, revoke_role))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, add, show, grant_role, revoke_role]
+}
 
 /// Lists the hubs, for staff.
 #[utoipa::path(
@@ -45,7 +46,7 @@ pub(super) struct Document;
     ),
     responses(StaffPage),
 )]
-pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     render_list(&state, &ctx, StatusCode::OK, &HubFormState::new()).await
 }
@@ -81,13 +82,13 @@ fn hub_url(id: &HubId) -> String {
     format!("/staff/hub?id={}", query_encode(id.as_str()))
 }
 
-/// The fields of the form that adds a hub, for the OpenAPI document.
-#[derive(ToSchema)]
+/// The fields of the form that adds a hub.
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::NewHub)]
-#[expect(dead_code, reason = "parsed by `add`; declared for the OpenAPI schema")]
 struct NewHubForm {
     /// The CSRF token of the page.
-    csrf: String,
+    #[serde(rename = "csrf")]
+    _csrf: String,
     #[schema(min_length = 1, max_length = 64)]
     id: String,
     #[schema(max_length = 100)]
@@ -123,17 +124,15 @@ impl HubFormState {
     request_body(content = NewHubForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn add(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
+    let submitted: NewHubForm = fields.to()?;
     let mut form = HubFormState::new();
     let render_again = async |form: &HubFormState, status| render_list(&state, &ctx, status, form).await;
-    let id = form.id.parse(&fields, HubId::new, "staff-error-hub-id")?;
-    let name =
-        form.name.parse(&fields, |text| validate_optional(text, MAX_NAME_LENGTH), "staff-error-name")?;
-    let owner = form.owner.parse(&fields, Email::new, "staff-error-email")?;
+    let id = form.id.parse(&submitted.id, HubId::new, "staff-error-hub-id");
+    let validate_name = |name: &str| validate_optional(name, MAX_NAME_LENGTH);
+    let name = form.name.parse(&submitted.name, validate_name, "staff-error-name");
+    let owner = form.owner.parse(&submitted.owner, Email::new, "staff-error-email");
     let (Some(id), Some(name), Some(owner)) = (id, name, owner) else {
         return render_again(&form, form_field::INVALID).await;
     };
@@ -160,7 +159,7 @@ pub(super) async fn add(
     ),
     responses(StaffPage),
 )]
-pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     let id = HubId::new(&ctx.query_param("id").unwrap_or_default()).map_err(|_| ApiError::NotFound)?;
     render_hub(&state, &ctx, StatusCode::OK, id, &RoleFormState::new()).await
@@ -192,13 +191,13 @@ async fn render_hub(
     Ok(ctx.render(status, "staff-hub", context))
 }
 
-/// The fields of the form that grants a role, for the OpenAPI document.
-#[derive(ToSchema)]
+/// The fields of the form that grants a role.
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::GrantRole)]
-#[expect(dead_code, reason = "parsed by `grant_role`; declared for the OpenAPI schema")]
 struct GrantRoleForm {
     /// The CSRF token of the page.
-    csrf: String,
+    #[serde(rename = "csrf")]
+    _csrf: String,
     /// The hub's ID.
     hub: String,
     /// The user's email address.
@@ -207,13 +206,13 @@ struct GrantRoleForm {
     role: String,
 }
 
-/// The fields of the form that revokes a role, for the OpenAPI document.
-#[derive(ToSchema)]
+/// The fields of the form that revokes a role.
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::RevokeRole)]
-#[expect(dead_code, reason = "parsed by `revoke_role`; declared for the OpenAPI schema")]
 struct RevokeRoleForm {
     /// The CSRF token of the page.
-    csrf: String,
+    #[serde(rename = "csrf")]
+    _csrf: String,
     /// The hub's ID.
     hub: String,
     /// The user's email address.
@@ -235,8 +234,8 @@ impl RoleFormState {
 }
 
 /// The hub of a submitted form.
-fn parse_hub_id(fields: &FormFields) -> Result<HubId, PageError> {
-    HubId::new(fields.required("hub")?).map_err(|_| ApiError::NotFound.into())
+fn parse_hub_id(hub: &str) -> Result<HubId, ApiError> {
+    HubId::new(hub).map_err(|_| ApiError::NotFound)
 }
 
 /// Gives a user a role in a hub, for staff. It replaces the user's current role.
@@ -248,18 +247,15 @@ fn parse_hub_id(fields: &FormFields) -> Result<HubId, PageError> {
     request_body(content = GrantRoleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn grant_role(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn grant_role(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
-    let hub = parse_hub_id(&fields)?;
-    let role: Role =
-        fields.required("role")?.parse().map_err(|_| ApiError::BadRequest("Unknown role.".to_owned()))?;
+    let submitted: GrantRoleForm = fields.to()?;
+    let hub = parse_hub_id(&submitted.hub)?;
+    let role: Role = submitted.role.parse().map_err(|_| ApiError::BadRequest("Unknown role.".to_owned()))?;
     let mut form = RoleFormState { role: role.name(), ..RoleFormState::new() };
     let render_again =
         async |form: &RoleFormState, status| render_hub(&state, &ctx, status, hub.clone(), form).await;
-    let Some(email) = form.email.parse(&fields, Email::new, "staff-error-email")? else {
+    let Some(email) = form.email.parse(&submitted.email, Email::new, "staff-error-email") else {
         return render_again(&form, form_field::INVALID).await;
     };
     let granted = state.store.write(hubs::grant_role(hub.clone(), email, role, ctx.audit.clone()));
@@ -282,13 +278,11 @@ pub(super) async fn grant_role(
     request_body(content = RevokeRoleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn revoke_role(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn revoke_role(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
-    let hub = parse_hub_id(&fields)?;
-    let email = Email::new(fields.required("email")?).map_err(|_| ApiError::NotFound)?;
+    let RevokeRoleForm { hub, email, .. } = fields.to()?;
+    let hub = parse_hub_id(&hub)?;
+    let email = Email::new(&email).map_err(|_| ApiError::NotFound)?;
     let revoked = state.store.write(hubs::revoke_role(hub.clone(), email, ctx.audit.clone()));
     let flash = match revoked.await? {
         Ok(()) => "revoked",

@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use minijinja::{Value, context};
-use utoipa::OpenApi;
 use uuid::Uuid;
 
 use crate::domain::timestamp::Timestamp;
@@ -14,6 +13,7 @@ use crate::http::pages::form::{CsrfForm, Form};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{StaffForm, StaffPage};
 use crate::http::pages::url::{parse_id, see_other};
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::mail::{self, ListedMails};
 use crate::store::outbox::{MailFilter, OutboxMail, OutboxResult};
@@ -27,9 +27,9 @@ const FILTERS: [(&str, MailFilter); 4] = [
     ("sent", MailFilter::Finished(OutboxResult::Sent)),
 ];
 
-#[derive(OpenApi)]
-#[openapi(paths(list, retry))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, retry]
+}
 
 /// Lists mails and the mail server's responses, for staff.
 #[utoipa::path(
@@ -43,7 +43,7 @@ pub(super) struct Document;
     ),
     responses(StaffPage),
 )]
-pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     let requested = ctx.query_param("state").unwrap_or_default();
     let named = FILTERS.into_iter().find(|(name, _)| *name == requested);
@@ -82,7 +82,7 @@ fn row(mail: &OutboxMail, to: Option<&Email>, now: Timestamp) -> Value {
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn retry(
+async fn retry(
     state: Data<AppState>,
     segment: Path<String>,
     Form { ctx, .. }: Form,

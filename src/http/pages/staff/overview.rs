@@ -4,12 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use utoipa::OpenApi;
 
 use super::chart::Chart;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::responses::StaffPage;
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::overview::{self, Overview};
 use crate::store::capped_counts::MAX_COUNTED;
@@ -19,9 +19,9 @@ const CHART_DAYS: i64 = 30;
 /// Requests that are read for the chart. In the worst case each is on a disk page of its own.
 const MAX_SAMPLED_REQUESTS: i64 = 10_000;
 
-#[derive(OpenApi)]
-#[openapi(paths(show))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![show]
+}
 
 /// The overview, for staff: requests and their outcomes in the last 30 days, the outbox, the
 /// number of users, and the health of the server.
@@ -32,7 +32,7 @@ pub(super) struct Document;
     security(()),
     responses(StaffPage),
 )]
-pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     let overview = state.store.read(overview::load(CHART_DAYS, MAX_SAMPLED_REQUESTS));
     let Overview { counts, oldest_pending_mail, daily_stats } = overview.await?;

@@ -5,7 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use utoipa::{OpenApi, ToSchema};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::user::{Email, PersonName, User, UserId};
@@ -13,10 +14,11 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
-use crate::http::pages::form::{CsrfForm, Form, FormFields};
+use crate::http::pages::form::{CsrfForm, Form};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{parse_id, query_encode, see_other};
+use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::users;
 use crate::store::users::NewUser;
@@ -27,9 +29,9 @@ const MAX_SEARCH_LENGTH: usize = Email::MAX_LENGTH;
 /// Words of a search.
 const MAX_SEARCH_WORDS: usize = 4;
 
-#[derive(OpenApi)]
-#[openapi(paths(list, add, disable, enable))]
-pub(super) struct Document;
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    endpoints![list, add, disable, enable]
+}
 
 /// Lists the users, for staff.
 #[utoipa::path(
@@ -43,7 +45,7 @@ pub(super) struct Document;
     ),
     responses(StaffPage),
 )]
-pub(super) async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
+async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     render_list(&state, &ctx, StatusCode::OK, &UserFormState::new()).await
 }
@@ -89,13 +91,13 @@ fn row(user: &User, me: UserId) -> Value {
     }
 }
 
-/// The fields of the form, for the OpenAPI document.
-#[derive(ToSchema)]
+/// The fields of the form.
+#[derive(Deserialize, ToSchema)]
 #[schema(as = page::NewUser)]
-#[expect(dead_code, reason = "parsed by `add`; declared for the OpenAPI schema")]
 struct NewUserForm {
     /// The CSRF token of the page.
-    csrf: String,
+    #[serde(rename = "csrf")]
+    _csrf: String,
     email: String,
     #[schema(max_length = 150)]
     first_name: String,
@@ -107,7 +109,7 @@ struct NewUserForm {
 }
 
 /// The form that adds a user, as the template shows it.
-#[derive(serde::Serialize)]
+#[derive(Serialize)]
 struct UserFormState {
     email: FormField,
     first_name: FormField,
@@ -126,15 +128,18 @@ impl UserFormState {
     }
 
     /// Parses the submitted fields. `None` if one is invalid; the form then shows the errors.
-    fn read(&mut self, fields: &FormFields) -> Result<Option<NewUser>, PageError> {
-        let email = self.email.parse(fields, Email::new, "staff-error-email")?;
-        let first_name = self.first_name.parse(fields, PersonName::new, "staff-error-person-name")?;
-        let last_name = self.last_name.parse(fields, PersonName::new, "staff-error-person-name")?;
-        self.staff = fields.optional("staff") == Some("yes");
-        let (Some(email), Some(first_name), Some(last_name)) = (email, first_name, last_name) else {
-            return Ok(None);
-        };
-        Ok(Some(NewUser { email, first_name, last_name, staff: self.staff, password: None }))
+    fn parse(&mut self, form: &NewUserForm) -> Option<NewUser> {
+        let email = self.email.parse(&form.email, Email::new, "staff-error-email");
+        let first_name = self.first_name.parse(&form.first_name, PersonName::new, "staff-error-person-name");
+        let last_name = self.last_name.parse(&form.last_name, PersonName::new, "staff-error-person-name");
+        self.staff = form.staff.as_deref() == Some("yes");
+        Some(NewUser {
+            email: email?,
+            first_name: first_name?,
+            last_name: last_name?,
+            staff: self.staff,
+            password: None,
+        })
     }
 }
 
@@ -147,14 +152,11 @@ impl UserFormState {
     request_body(content = NewUserForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-pub(super) async fn add(
-    state: Data<AppState>,
-    Form { ctx, fields }: Form,
-) -> Result<HttpResponse, PageError> {
+async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     ctx.require_staff_or_return_to(PATH)?;
     let mut form = UserFormState::new();
     let render_again = async |form: &UserFormState, status| render_list(&state, &ctx, status, form).await;
-    let Some(new) = form.read(&fields)? else { return render_again(&form, form_field::INVALID).await };
+    let Some(new) = form.parse(&fields.to()?) else { return render_again(&form, form_field::INVALID).await };
     let email = new.email.clone();
     if state.store.write(users::add(new, ctx.audit.clone())).await?.is_none() {
         form.email.set_error("staff-error-email-taken");
@@ -176,7 +178,7 @@ pub(super) async fn add(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn disable(
+async fn disable(
     state: Data<AppState>,
     segment: Path<String>,
     form: Form,
@@ -194,11 +196,7 @@ pub(super) async fn disable(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-pub(super) async fn enable(
-    state: Data<AppState>,
-    segment: Path<String>,
-    form: Form,
-) -> Result<HttpResponse, PageError> {
+async fn enable(state: Data<AppState>, segment: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
     set_active(&state, &segment, form, true).await
 }
 
