@@ -51,6 +51,7 @@ lint: export RUSTDOCFLAGS = -D warnings
 lint:
 	python3 tests/words.py
 	python3 tests/comments.py
+	python3 tests/layers.py
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features faults -- -D warnings
