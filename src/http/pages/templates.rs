@@ -52,6 +52,7 @@ templates![
     "form-field",
     "home",
     "layout",
+    "link-approved",
     "link-inactive",
     "list-end",
     "message",
