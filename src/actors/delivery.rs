@@ -59,11 +59,17 @@ impl MailSender {
             MailPayload::Request(mail) => (
                 mail.request.redeem_url(&self.keyring, &self.public_url),
                 MailBody::Request { requester: &mail.requester, bundle: &mail.bundle },
-                mail.request.expires_at,
+                Some(mail.request.expires_at),
             ),
             MailPayload::Password(link) => {
-                (link.url(&self.keyring, &self.public_url), MailBody::Password(link.reason), link.expires_at)
+                let url = link.url(&self.keyring, &self.public_url);
+                (url, MailBody::Password(link.reason), Some(link.expires_at))
             }
+            MailPayload::Notice(notice, permission) => (
+                format!("{}{}", self.public_url, notice.page()),
+                MailBody::Notice { notice: *notice, permission: permission.as_deref() },
+                None,
+            ),
         };
         let input = MailInput {
             id: claimed.item.id,

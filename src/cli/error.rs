@@ -29,6 +29,10 @@ pub enum CliError {
     UserExists(Email),
     #[error("user {email} not found; run `countersign user add {email}` to add the user", email = .0.as_str())]
     NoSuchUser(Email),
+    #[error("{} is the last active administrator; add another one with `countersign user add EMAIL --staff`", .0.as_str())]
+    LastStaff(Email),
+    #[error("{} is the last owner of hub {}; give another user the role owner first", .1.as_str(), .0.as_str())]
+    LastOwner(HubId, Email),
     #[error("hub {} already exists; run `countersign hub grant` to give a user a role in it", .0.as_str())]
     HubExists(HubId),
     #[error("hub {} not found; run `countersign hub list` to see all hubs", .0.as_str())]

@@ -143,6 +143,7 @@ fn cli_error(error: HubError, hub: &HubId, email: &Email) -> CliError {
         HubError::Exists => CliError::HubExists(hub.clone()),
         HubError::UnknownHub => CliError::NoSuchHub(hub.clone()),
         HubError::UnknownUser => CliError::NoSuchUser(email.clone()),
+        HubError::LastOwner => CliError::LastOwner(hub.clone(), email.clone()),
         HubError::NotAMember => CliError::NoRole(hub.clone(), email.clone()),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::ListLimit;
 use super::output::{ListItem, Output};
 use super::{CliError, commit_command};
-use crate::domain::bundle::{BundleId, BundleName};
+use crate::domain::bundle::BundleName;
 use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Authority, Email, UserId};
@@ -46,7 +46,7 @@ impl RequestListItem {
     fn new(
         request: &PermissionRequest,
         emails: &HashMap<UserId, Email>,
-        bundle_names: &HashMap<BundleId, BundleName>,
+        bundle_names: &HashMap<RequestId, BundleName>,
         now: Timestamp,
     ) -> Self {
         let terms = request.terms;
@@ -57,7 +57,7 @@ impl RequestListItem {
             user_allowed: address(terms.grantee),
             user_target: address(terms.target),
             bundle: terms.bundle.0,
-            bundle_name: bundle_names.get(&terms.bundle).map(|name| name.as_str().to_owned()),
+            bundle_name: bundle_names.get(&request.id).map(|name| name.as_str().to_owned()),
             created_at: request.created_at.rfc3339(),
             expires_at: request.expires_at.rfc3339(),
         }

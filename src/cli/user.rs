@@ -9,7 +9,8 @@ use super::{CliError, prompt};
 use crate::auth::password;
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{Email, PersonName, User};
-use crate::services::admin::users;
+use crate::services::admin::users::{self, DisableError};
+use crate::services::credentials::{EndedCredentials, KeysOnReset};
 use crate::store::Store;
 use crate::store::users::NewUser;
 
@@ -26,7 +27,9 @@ pub enum UserCommand {
     /// Set a user's password
     ///
     /// Asks for the password at the terminal, unless you use --password-stdin. A
-    /// password has 8 to 1024 bytes. The old one stops working within 5 seconds.
+    /// password has 8 to 1024 bytes. The old one stops working within 5 seconds, and
+    /// the user is signed out. If the user had a password, their API keys and export
+    /// tokens are revoked, unless you use --keep-keys, and the user gets a mail.
     Passwd {
         /// The user's email address
         #[arg(value_parser = Email::new)]
@@ -34,14 +37,22 @@ pub enum UserCommand {
         /// Read the password from stdin; a trailing newline is ignored
         #[arg(long)]
         password_stdin: bool,
+        /// Keep the user's API keys and export tokens
+        #[arg(long)]
+        keep_keys: bool,
     },
-    /// Disable a user; their password, API keys and export tokens stop working
+    /// Disable a user, and end their sessions, API keys and password links
+    ///
+    /// The user's export tokens stop working, and work again if the user is enabled.
     Disable {
         /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
+        /// Revoke the user's export tokens too
+        #[arg(long)]
+        revoke_tokens: bool,
     },
-    /// Enable a disabled user
+    /// Enable a disabled user; their ended credentials do not come back
     Enable {
         /// The user's email address
         #[arg(value_parser = Email::new)]
@@ -116,9 +127,12 @@ pub fn run(command: UserCommand, store: &Store, output: &Output) -> Result<(), C
             let all = store.read(users::all())?;
             output.list(&all.iter().map(UserListItem::from).collect::<Vec<_>>())
         }
-        UserCommand::Passwd { email, password_stdin } => set_password(&email, password_stdin, store, output),
-        UserCommand::Disable { email } => set_active(&email, false, store, output),
-        UserCommand::Enable { email } => set_active(&email, true, store, output),
+        UserCommand::Passwd { email, password_stdin, keep_keys } => {
+            let keys = if keep_keys { KeysOnReset::Keep } else { KeysOnReset::Revoke };
+            set_password(&email, password_stdin, keys, store, output)
+        }
+        UserCommand::Disable { email, revoke_tokens } => disable(&email, revoke_tokens, store, output),
+        UserCommand::Enable { email } => enable(&email, store, output),
     }
 }
 
@@ -148,22 +162,58 @@ fn add(args: AddUserArgs, store: &Store, output: &Output) -> Result<(), CliError
     output.success(&UserListItem::from(&user), &format!("Added {email} as user {}.{next_step}", user.id))
 }
 
-fn set_password(email: &Email, from_stdin: bool, store: &Store, output: &Output) -> Result<(), CliError> {
+fn set_password(
+    email: &Email,
+    from_stdin: bool,
+    keys: KeysOnReset,
+    store: &Store,
+    output: &Output,
+) -> Result<(), CliError> {
     // Before the operator types a password twice for a user who does not exist.
     let user = find(store, email)?;
     let hash = password::hash(prompt::password(from_stdin)?.expose_secret())?;
-    if !store.write(users::set_password(user.id, hash, AuditContext::OPERATOR))? {
-        return Err(CliError::NoSuchUser(email.clone()));
-    }
-    output.success(&UserListItem::from(&user), &format!("Password of {} set.", email.as_str()))
+    let ended = store.write(users::set_password(user.id, hash, keys, AuditContext::OPERATOR))?;
+    let ended = ended.ok_or_else(|| CliError::NoSuchUser(email.clone()))?;
+    let EndedCredentials { api_keys, export_tokens, .. } = ended;
+    let revoked = match api_keys + export_tokens {
+        0 => String::new(),
+        _ => format!(" Revoked: {api_keys} API keys, {export_tokens} export tokens."),
+    };
+    let item = ChangedUser { user: UserListItem::from(&user), ended };
+    output.success(&item, &format!("Password of {} set.{revoked}", email.as_str()))
 }
 
-fn set_active(email: &Email, active: bool, store: &Store, output: &Output) -> Result<(), CliError> {
+/// A user, and what a command ended.
+#[derive(Serialize)]
+struct ChangedUser<'a> {
+    #[serde(flatten)]
+    user: UserListItem<'a>,
+    ended: EndedCredentials,
+}
+
+fn disable(email: &Email, revoke_tokens: bool, store: &Store, output: &Output) -> Result<(), CliError> {
     let id = find(store, email)?.id;
-    let user = store.write(users::set_active(id, active, AuditContext::OPERATOR))?;
+    let disabled = store.write(users::disable(id, revoke_tokens, AuditContext::OPERATOR))?;
+    let (user, ended) = disabled.map_err(|error| match error {
+        DisableError::UnknownUser => CliError::NoSuchUser(email.clone()),
+        DisableError::LastStaff => CliError::LastStaff(email.clone()),
+    })?;
+    let EndedCredentials { sessions, api_keys, password_links, export_tokens } = ended;
+    output.success(
+        &ChangedUser { user: UserListItem::from(&user), ended },
+        &format!(
+            "{} is disabled. Ended: {sessions} sessions, {api_keys} API keys, {password_links} password \
+             links, {export_tokens} export tokens.",
+            email.as_str()
+        ),
+    )
+}
+
+fn enable(email: &Email, store: &Store, output: &Output) -> Result<(), CliError> {
+    let id = find(store, email)?.id;
+    let user = store.write(users::enable(id, AuditContext::OPERATOR))?;
     let user = user.ok_or_else(|| CliError::NoSuchUser(email.clone()))?;
-    let state = if active { "enabled" } else { "disabled" };
-    output.success(&UserListItem::from(&user), &format!("{} is {state}.", email.as_str()))
+    output.success(&UserListItem::from(&user), &format!("{} is enabled.", email.as_str()))
 }
 
 /// The user with this email address, or the error that says how to add one.

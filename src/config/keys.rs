@@ -212,25 +212,33 @@ keys! {
     LIMITS_REQUESTS_PER_PAIR = Key::new(
         "limits.requests_per_pair",
         RATE,
-        "Requests of one user to one other user.",
+        "Requests and grants of one user to one other user.",
     )
     .default("10/d");
     LIMITS_REQUESTS_PER_REQUESTER = Key::new(
         "limits.requests_per_requester",
         RATE,
-        "Requests of one user to any user.",
+        "Requests and grants of one user to any user.",
     )
     .default("1000/d");
     LIMITS_REQUESTS_PER_TARGET = Key::new(
         "limits.requests_per_target",
         RATE,
-        "Requests of any user to one user: the mails that one mailbox gets.",
+        "Requests and grants of any user to one user: the mails that one mailbox gets.",
     )
     .default("50/d");
     LIMITS_UNKNOWN_REFERENCES = Key::new(
         "limits.unknown_references",
         RATE,
         "References of one user to users that do not exist.",
+    )
+    .default("30/h");
+    LIMITS_UNLINKED_REFERENCES = Key::new(
+        "limits.unlinked_references",
+        RATE,
+        "References of one user, by number or URI, to users with whom they have no permission and no pending \
+         request, whether or not those users exist. References by email address do not count. Staff have no \
+         limit.",
     )
     .default("30/h");
     LIMITS_FAILED_SIGN_INS_PER_ACCOUNT = Key::new(

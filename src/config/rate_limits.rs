@@ -58,6 +58,7 @@ impl RateLimits {
                 requester: limit(&keys::LIMITS_REQUESTS_PER_REQUESTER)?,
                 target: limit(&keys::LIMITS_REQUESTS_PER_TARGET)?,
                 unknown_references: limit(&keys::LIMITS_UNKNOWN_REFERENCES)?,
+                unlinked_references: limit(&keys::LIMITS_UNLINKED_REFERENCES)?,
             },
             sign_in: SignInLimits {
                 account: limit(&keys::LIMITS_FAILED_SIGN_INS_PER_ACCOUNT)?,

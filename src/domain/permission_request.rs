@@ -139,7 +139,7 @@ impl RequestStatus {
     }
 }
 
-/// Why an operation on a request was refused. The APIs do not reveal which.
+/// Why an operation on a request was refused. The APIs do not reveal which of the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The user is not the party that may do this.
@@ -148,6 +148,9 @@ pub enum RequestError {
     /// The request was closed, or has expired.
     #[error("the request is closed")]
     NotPending,
+    /// The target has approved another request with this idempotency key.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyConflict,
 }
 
 /// The result of a redemption.
@@ -169,14 +172,14 @@ pub enum IdempotencyMatch {
 }
 
 impl PermissionRequest {
-    /// The record of a permission that the target grants without a request. Its token is never
-    /// issued, and would not redeem anything.
-    pub fn granted_directly(terms: Terms, redeem_id: RedeemId, now: Timestamp) -> Self {
+    /// The record of a permission that the target, or staff on their behalf, grants without a
+    /// request. Its token is never issued, and would not redeem anything.
+    pub fn granted_directly(terms: Terms, by: UserId, redeem_id: RedeemId, now: Timestamp) -> Self {
         Self {
             id: RequestId::UNASSIGNED,
             redeem_id,
             terms,
-            asked_by: terms.target,
+            asked_by: by,
             redeem_page: None,
             created_at: now,
             expires_at: now,
@@ -522,7 +525,7 @@ mod tests {
         let mut second = self::request(60);
         second.redeem(TARGET, None, true, START).unwrap();
         assert_eq!(second.permission(), None, "the permission is already active elsewhere");
-        let given = PermissionRequest::granted_directly(request.terms, request.redeem_id, START);
+        let given = PermissionRequest::granted_directly(request.terms, TARGET, request.redeem_id, START);
         assert_eq!(given.permission().map(|grant| grant.created_at), Some(START));
         assert_eq!((given.status(START).name(), given.seconds_left(START)), ("granted", 0));
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::template::{TemplateError, TemplateKind, Templates};
 use crate::domain::bundle::Bundle;
+use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::LinkReason;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User};
@@ -31,10 +32,10 @@ pub struct MailInput<'a> {
     pub to: &'a User,
     pub language: Language,
     pub body: MailBody<'a>,
-    /// The link with the token.
+    /// The link with the token, or to a page.
     pub link: &'a str,
-    /// The expiry of the link.
-    pub expires_at: Timestamp,
+    /// The expiry of a link with a token.
+    pub expires_at: Option<Timestamp>,
     pub public_url: &'a str,
 }
 
@@ -45,6 +46,8 @@ pub enum MailBody<'a> {
     Request { requester: &'a User, bundle: &'a Bundle },
     /// A link by which the recipient sets a password.
     Password(LinkReason),
+    /// What happened to the recipient's account or data.
+    Notice { notice: Notice, permission: Option<&'a PermissionNotice> },
 }
 
 /// The reason why a mail could not be composed.
@@ -63,16 +66,12 @@ impl Templates {
         let common = context! {
             to => person_context(to),
             link => link,
-            expires => language.weekday_date_time(expires_at),
+            expires => expires_at.map(|at| language.weekday_date_time(at)),
             server_url => public_url,
         };
         let rendered = match body {
             MailBody::Request { requester, bundle } => {
-                let bundle = context! {
-                    name => sanitize_for_mail(&bundle.display_name()),
-                    description => sanitize_for_mail(&bundle.display_description()),
-                    rights => language.describe_rights(bundle.permission),
-                };
+                let bundle = bundle_context(bundle, language.describe_rights(bundle.permission));
                 self.render(
                     TemplateKind::Request,
                     language,
@@ -82,6 +81,18 @@ impl Templates {
             MailBody::Password(reason) => {
                 let new_account = reason == LinkReason::NewAccount;
                 self.render(TemplateKind::Password, language, context! { new_account, ..common })
+            }
+            MailBody::Notice { notice, permission } => {
+                let parties = permission.map(|PermissionNotice { target, grantee, bundle }| {
+                    let rights = match notice {
+                        Notice::PermissionGrantedByStaff => language.describe_rights(bundle.permission),
+                        _ => language.describe_rights_of_others(bundle.permission),
+                    };
+                    let [target, grantee] = [target, grantee].map(person_context);
+                    context! { target, grantee, bundle => bundle_context(bundle, rights) }
+                });
+                let values = context! { notice => notice.name(), permission => parties, ..common };
+                self.render(TemplateKind::Notice, language, values)
             }
         }?;
         let to = Mailbox::new(display_name(to), mail_address(&to.email));
@@ -130,6 +141,14 @@ fn body_part(content_type: ContentType, text: String) -> SinglePart {
         Body::new(text)
     };
     SinglePart::builder().header(content_type).body(body)
+}
+
+fn bundle_context(bundle: &Bundle, rights: Vec<String>) -> Value {
+    context! {
+        name => sanitize_for_mail(&bundle.display_name()),
+        description => sanitize_for_mail(&bundle.display_description()),
+        rights,
+    }
 }
 
 fn person_context(user: &User) -> Value {
@@ -213,7 +232,7 @@ mod tests {
             language,
             body,
             link: LINK,
-            expires_at: Timestamp::from_micros(1_893_456_000_000_000),
+            expires_at: Some(Timestamp::from_micros(1_893_456_000_000_000)),
             public_url: "https://consent.example.org",
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
@@ -458,7 +477,7 @@ mod tests {
             language: Language::English,
             body: MailBody::Request { requester: &ada, bundle: &bundle("x", "") },
             link: LINK,
-            expires_at: Timestamp::from_micros(0),
+            expires_at: Some(Timestamp::from_micros(0)),
             public_url: "https://example.org",
         };
         let message = templates.compose(&input, &"a@example.org".parse().unwrap()).unwrap();

@@ -1,8 +1,8 @@
 //! The templates of mails, which the operator can override.
 //!
 //! Each kind of mail has three templates in Jinja syntax (minijinja): `request.subject.txt`,
-//! `request.txt` and `request.html` for a request, and `password.subject.txt`, `password.txt` and
-//! `password.html` for a password link. A file with that name in the operator's directory
+//! `request.txt` and `request.html` for a request, `password.*` for a password link, and
+//! `notice.*` for what happened to an account or a user's data. A file with that name in the operator's directory
 //! overrides the built-in template in all languages; a file with a language in its name
 //! (`request.de.txt`) overrides it in that language. `layout.html` is the layout of the built-in
 //! HTML templates. Templates can use these values:
@@ -10,14 +10,16 @@
 //! | name | value |
 //! |---|---|
 //! | `to.name`, `to.email` | the recipient; without a name, `to.name` is the address |
-//! | `link` | the link with the token |
-//! | `expires` | when the link expires, as text, in UTC |
+//! | `link` | the link with the token; of a notice, a page of this server |
+//! | `expires` | when the link expires, as text, in UTC; none in a notice |
 //! | `server_url` | the URL of this server |
 //! | `lang` | the recipient's language: `en` or `de` |
 //! | `t("key", name=value)` | a message in that language (`src/i18n`) |
 //! | request: `requester.name`, `requester.email` | the requester |
 //! | request: `bundle.name`, `bundle.description` | the bundle; the description may be empty |
 //! | request: `bundle.rights` | the rights as a list of texts |
+//! | notice: `notice` | its name, such as `password-changed` |
+//! | notice: `permission` | none, or `target`, `grantee` and `bundle` of a permission |
 //! | password link: `new_account` | true for a new account, false for a forgotten password |
 //!
 //! Other values are errors, which the server reports at startup. Values are escaped in HTML.
@@ -32,6 +34,7 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
 };
 
+use crate::domain::notice::Notice;
 use crate::i18n::{Language, template};
 
 /// The maximum length of a line of plain text in characters (RFC 5322, 2.1.1).
@@ -45,18 +48,20 @@ const LAYOUT_TEMPLATE: (&str, &str) = ("layout.html", include_str!("templates/la
 pub(super) enum TemplateKind {
     Request,
     Password,
+    Notice,
 }
 
 /// A part of a mail: the suffix of its template's name, and the built-in template.
 type TemplatePart = (&'static str, &'static str);
 
 impl TemplateKind {
-    const ALL: [Self; 2] = [Self::Request, Self::Password];
+    const ALL: [Self; 3] = [Self::Request, Self::Password, Self::Notice];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Password => "password",
+            Self::Notice => "notice",
         }
     }
 
@@ -72,6 +77,11 @@ impl TemplateKind {
                 ("subject.txt", include_str!("templates/password.subject.txt")),
                 ("txt", include_str!("templates/password.txt")),
                 ("html", include_str!("templates/password.html")),
+            ],
+            Self::Notice => [
+                ("subject.txt", include_str!("templates/notice.subject.txt")),
+                ("txt", include_str!("templates/notice.txt")),
+                ("html", include_str!("templates/notice.html")),
             ],
         }
     }
@@ -154,6 +164,9 @@ impl Templates {
             for flag in [false, true] {
                 templates.render(TemplateKind::Request, language, sample_request(flag))?;
                 templates.render(TemplateKind::Password, language, sample_password(flag))?;
+            }
+            for notice in Notice::ALL {
+                templates.render(TemplateKind::Notice, language, sample_notice(notice))?;
             }
         }
         Ok(templates)
@@ -248,6 +261,17 @@ fn sample_request(with_description: bool) -> Value {
         },
         ..sample_common("https://example.org/redeem?token=abc")
     }
+}
+
+fn sample_notice(notice: Notice) -> Value {
+    let permission = notice.has_permission().then(|| {
+        context! {
+            target => context! { name => "Ada Lovelace", email => "ada@example.org" },
+            grantee => context! { name => "Grace Hopper", email => "grace@example.org" },
+            ..sample_request(true)
+        }
+    });
+    context! { notice => notice.name(), permission, ..sample_common("https://example.org/account") }
 }
 
 fn sample_password(new_account: bool) -> Value {

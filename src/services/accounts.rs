@@ -1,5 +1,6 @@
 //! A user's own account: its password, and an overview of everything the user has.
 
+use super::credentials::{self, KeysOnReset};
 use super::sessions;
 use crate::domain::audit::AuditContext;
 use crate::domain::permission_request::PermissionRequest;
@@ -55,7 +56,7 @@ pub(crate) async fn change_password(
         if session_rows::active_by_id(conn, session, now)?.is_none() {
             return Ok(Err(ChangePasswordError::SessionEnded));
         }
-        users::set_password(conn, user, &new_hash, &audit)?;
+        credentials::set_password(conn, user, &new_hash, KeysOnReset::Keep, &audit)?;
         sessions::open(conn, user, &audit, language).map(Ok)
     });
     opened.await

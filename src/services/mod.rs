@@ -10,6 +10,7 @@ pub(crate) mod api_keys;
 pub(crate) mod audit_log;
 pub(crate) mod blocks;
 pub(crate) mod bundles;
+pub mod credentials;
 pub(crate) mod export_tokens;
 pub(crate) mod filters;
 pub(crate) mod password_links;

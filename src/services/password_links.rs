@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 
+use super::credentials::{self, KeysOnReset};
 use super::sessions;
 use crate::domain::audit::AuditContext;
-use crate::domain::password_link::LinkReason;
+use crate::domain::password_link::{LinkReason, PasswordLink};
 use crate::domain::rate_limit::{PasswordResetLimits, RateLimitKey, RateLimited};
 use crate::domain::token::{Keyring, PasswordLinkId, Token};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
 use crate::i18n::Language;
+use crate::store::sessions::Session;
 use crate::store::{AsyncStore, StoreError, password_links, rate_limits, users};
 
 /// Whether a mail may be sent to an account, whether or not the account exists. Fails if the
@@ -43,6 +45,10 @@ pub(crate) async fn send(store: &AsyncStore, audit: AuditContext, email: Email) 
     let queued = store.write(move |conn| {
         let found = users::by_email_with_password(conn, &email)?;
         let Some((user, hash)) = found.filter(|(user, _)| user.active) else { return Ok(false) };
+        // The user may have been disabled since.
+        if !users::lock_active(conn, user.id)? {
+            return Ok(false);
+        }
         let reason = if hash.is_some() { LinkReason::ForgottenPassword } else { LinkReason::NewAccount };
         let now = conn.now()?;
         password_links::create(conn, user.id, reason, &audit, now)?;
@@ -56,33 +62,42 @@ pub(crate) async fn find(
     store: &AsyncStore,
     keyring: &Keyring,
     token: Option<&str>,
-) -> Result<Option<(PasswordLinkId, User)>, StoreError> {
+) -> Result<Option<(PasswordLink, User)>, StoreError> {
     // An invalid token gets a random ID and is looked up too: it takes as long as an unknown one.
     let verified = token.and_then(|token| keyring.verify_password_link_token(token).ok());
     let id = verified.unwrap_or_else(|| PasswordLinkId(entropy::uuid()));
     let found = store.read(move |conn| {
         let now = conn.now()?;
-        password_links::user_of_active(conn, id, now)
+        password_links::find_active(conn, id, now)
     });
-    Ok(found.await?.map(|user| (id, user)))
+    found.await
 }
 
-/// Sets a password with a link, ends all sessions of the user, and opens a new one. `None` if
-/// the link is no longer usable.
+/// A password that a user sets with a link.
+pub(crate) struct NewPassword {
+    pub(crate) user: UserId,
+    pub(crate) link: PasswordLinkId,
+    pub(crate) hash: String,
+    pub(crate) keys: KeysOnReset,
+}
+
+/// Sets a password with a link, ends all sessions of the user, and opens a new one in place of the
+/// browser's earlier session. `None` if the link is no longer usable.
 pub(crate) async fn set_password(
     store: &AsyncStore,
     audit: AuditContext,
-    user: UserId,
-    link: PasswordLinkId,
-    new_hash: String,
+    new: NewPassword,
+    replaced: Option<Session>,
     language: Option<Language>,
 ) -> Result<Option<Token>, StoreError> {
+    let NewPassword { user, link, hash, keys } = new;
     let opened = store.write(move |conn| {
         let now = conn.now()?;
         if !password_links::consume(conn, link, user, now)? {
             return Ok(None);
         }
-        users::set_password(conn, user, &new_hash, &audit)?;
+        credentials::set_password(conn, user, &hash, keys, &audit)?;
+        sessions::close_replaced(conn, replaced.as_ref(), &audit)?;
         sessions::open(conn, user, &audit, language).map(Some)
     });
     opened.await

@@ -16,7 +16,7 @@ use crate::store::outbox::{self, OutboxMail};
 use crate::store::participants::{Participants, RequestParties};
 use crate::store::requests::{self, Side};
 use crate::store::{
-    AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, blocks, bundles, permissions, users,
+    AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, blocks, permissions, users,
 };
 
 /// Audit log entries of a request that its history reads, and as many of its permission.
@@ -60,7 +60,10 @@ pub(crate) struct RequestHistory {
 /// What is known about a request whose link cannot be used.
 pub(crate) struct LinkOwner {
     pub target: UserId,
+    pub id: RequestId,
     pub is_pending: bool,
+    /// When the target approved it.
+    pub approved_at: Option<Timestamp>,
     pub grantee: Option<User>,
 }
 
@@ -74,8 +77,7 @@ pub(crate) async fn list_by_grantee(
         let now = conn.now()?;
         let pending = requests::pending_of_side(conn, Side::Grantee, grantee, pages.pending, now)?;
         let closed = requests::closed_of_grantee(conn, grantee, pages.closed)?;
-        let all_terms = pending.rows.iter().chain(&closed.rows).map(|request| request.terms);
-        let participants = Participants::load(conn, all_terms)?;
+        let participants = Participants::load_as_of(conn, pending.rows.iter().chain(&closed.rows))?;
         let closed_terms: Vec<Terms> = closed.rows.iter().map(|request| request.terms).collect();
         let pending_ids: Vec<RequestId> = pending.rows.iter().map(|request| request.id).collect();
         let active_permissions = permissions::by_terms(conn, &closed_terms)?;
@@ -109,7 +111,10 @@ pub(crate) async fn find_link_owner(
         let Some(request) = requests::by_redeem_id(conn, id)? else { return Ok(None) };
         let grantee = users::by_ids(conn, &[request.terms.grantee])?.pop();
         let is_pending = request.is_pending(conn.now()?);
-        Ok(Some(LinkOwner { target: request.terms.target, is_pending, grantee }))
+        let approved = request.closed.as_ref().filter(|closed| closed.outcome == RequestOutcome::Approved);
+        let approved_at = approved.map(|closed| closed.closed_at);
+        let PermissionRequest { id, terms, .. } = request;
+        Ok(Some(LinkOwner { target: terms.target, id, is_pending, approved_at, grantee }))
     });
     found.await
 }
@@ -125,7 +130,7 @@ impl RequestHistory {
         let terms = request.terms;
         let parties = users::by_ids(conn, &[terms.target, terms.grantee])?;
         let party = |id: UserId| parties.iter().find(|user| user.id == id).cloned();
-        let bundle = bundles::by_ids(conn, &[terms.bundle])?.pop();
+        let bundle = Participants::load_as_of(conn, std::iter::once(&request))?.bundle_of(&request).cloned();
         let (Some(target), Some(grantee), Some(bundle)) = (party(terms.target), party(terms.grantee), bundle)
         else {
             return Ok(None);
@@ -152,6 +157,11 @@ impl RequestHistory {
     /// Whether the target granted the permission without a request.
     pub fn is_granted_directly(&self) -> bool {
         self.request.closed.as_ref().is_some_and(|closed| closed.outcome == RequestOutcome::GrantedDirectly)
+    }
+
+    /// Whether staff granted the permission on behalf of the target.
+    pub fn is_granted_by_staff(&self) -> bool {
+        self.is_granted_directly() && self.request.asked_by != self.request.terms.target
     }
 
     /// The last audit log entry with this action.

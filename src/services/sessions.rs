@@ -32,20 +32,22 @@ pub(crate) async fn find(store: &AsyncStore, token: &Token) -> Result<Option<Sig
     Ok(matching.map(|(session, user, _)| SignedIn { session, user }))
 }
 
-/// Opens a session for a user whose password was verified against `password_hash`, and saves
-/// the browser's language if it is known. `None` if the password was changed or the user was
+/// Opens a session for a user whose password was verified against `password_hash`, ends the one
+/// that it replaces in the browser, and saves the browser's language if it is known. `None` if the password was changed or the user was
 /// disabled since.
 pub(crate) async fn sign_in(
     store: &AsyncStore,
     audit: AuditContext,
     user: UserId,
     password_hash: String,
+    replaced: Option<Session>,
     language: Option<Language>,
 ) -> Result<Option<Token>, StoreError> {
     let opened = store.write(move |conn| {
         if !users::lock_with_password(conn, user, &password_hash)? {
             return Ok(None);
         }
+        close_replaced(conn, replaced.as_ref(), &audit)?;
         open(conn, user, &audit, language).map(Some)
     });
     opened.await
@@ -78,7 +80,7 @@ pub(crate) async fn close_others(
 ) -> Result<(), StoreError> {
     let closed = store.write(move |conn| {
         let now = conn.now()?;
-        sessions::close_others(conn, user, current, &audit, now)
+        sessions::close_all(conn, user, Some(current), &audit, now).map(drop)
     });
     closed.await
 }
@@ -96,6 +98,20 @@ pub(crate) async fn list_others(
         sessions::others(conn, user, current, now, limit)
     });
     listed.await
+}
+
+/// Ends the session that a new one replaces in a browser, as its own user.
+pub(super) fn close_replaced(
+    conn: &mut Conn,
+    replaced: Option<&Session>,
+    audit: &AuditContext,
+) -> QueryResult<()> {
+    let Some(Session { id, user, .. }) = replaced else { return Ok(()) };
+    if sessions::delete(conn, *id, *user)? {
+        let (now, audit) = (conn.now()?, AuditContext { actor: Some(*user), ..audit.clone() });
+        audit_log::record(conn, &audit, AuditAction::SessionClosed, format!("session:{id}"), now)?;
+    }
+    Ok(())
 }
 
 /// Opens a session in the caller's transaction. The returned token is the only copy of its

@@ -34,6 +34,24 @@ pub(crate) async fn find_visible(
     Ok(list_visible(store, viewer, filter, LimitOffset { limit: 1, offset: 0 }).await?.rows.pop())
 }
 
+/// Whether `user` is linked with each of `others` by an active permission or a pending request.
+pub(crate) async fn are_linked(
+    store: &AsyncStore,
+    user: UserId,
+    others: Vec<UserId>,
+) -> Result<bool, StoreError> {
+    let linked = store.read(move |conn| {
+        let now = conn.now()?;
+        for other in &others {
+            if !users::are_linked(conn, user, *other, now)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    });
+    linked.await
+}
+
 /// Changes the names of a user. A name that is `None` stays. Returns `None` if the user does not
 /// exist.
 pub(crate) async fn rename(

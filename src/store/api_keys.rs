@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::audit_log;
+use super::audit_log::{self, NewAuditEntry};
 use super::connection::{Conn, with_backend};
 use super::page::{LimitOffset, Paginated};
 use super::schema::{api_keys, users};
@@ -29,6 +29,14 @@ impl Scope {
         match self {
             Self::All => None,
             Self::Introspect => Some("introspect"),
+        }
+    }
+
+    /// Whether only staff may give it: it reaches data of other users.
+    pub const fn is_for_staff(self) -> bool {
+        match self {
+            Self::All => false,
+            Self::Introspect => true,
         }
     }
 
@@ -165,6 +173,26 @@ pub fn create(
     insert(conn, &key, &token.digest())?;
     audit_log::record_affecting(conn, user, context, AuditAction::KeyCreated, format!("key:{id}"), now)?;
     Ok((key, token))
+}
+
+/// Revokes all keys of a user, writes an audit entry for each, and returns their number.
+pub fn revoke_all(
+    conn: &mut Conn,
+    user: UserId,
+    context: &AuditContext,
+    now: Timestamp,
+) -> QueryResult<usize> {
+    let active = api_keys::user_id.eq(user.0).and(api_keys::revoked_at.is_null());
+    let revoked: Vec<DbUuid> = with_backend!(conn, c => diesel::update(api_keys::table.filter(active))
+        .set(api_keys::revoked_at.eq(DbTimestamp(now)))
+        .returning(api_keys::id)
+        .get_results(c))?;
+    let entry = |id: &DbUuid| {
+        let subject = format!("key:{}", ApiKeyId(id.0));
+        NewAuditEntry::new(now, context, AuditAction::KeyRevoked, subject, &[user])
+    };
+    audit_log::insert(conn, &revoked.iter().map(entry).collect::<Vec<_>>())?;
+    Ok(revoked.len())
 }
 
 /// Revokes a key, if its owner matches `owner_filter`. Returns whether there is such a key, even

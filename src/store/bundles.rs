@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::connection::{Backend, Conn, with_backend};
 use super::page::{LimitOffset, Paginated};
 use super::requests;
-use super::schema::{bundle_permissions, bundles, permission_requests};
+use super::schema::{bundle_permissions, bundle_versions, bundles, permission_requests};
 use super::types::DbTimestamp;
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
 use crate::domain::permission::Mask;
@@ -47,14 +47,6 @@ pub struct BundleChange {
     pub permission: Option<Mask>,
 }
 
-#[derive(AsChangeset, Clone, Copy)]
-#[diesel(table_name = bundles)]
-struct BundleValues<'a> {
-    name: Option<&'a str>,
-    description: Option<&'a str>,
-    permission: Option<i16>,
-}
-
 /// The reason why a bundle was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
@@ -79,31 +71,79 @@ pub fn insert(conn: &mut Conn, new: &NewBundle) -> QueryResult<Bundle> {
     Ok(row.into())
 }
 
-/// Changes a bundle. The rights cannot change while the bundle is in use: users have agreed to
-/// them, or are asked to.
+/// Changes a bundle, and keeps its previous version. Returns whether it differed. Neither the words
+/// nor the rights can change while the bundle is in use: users have agreed to them, or are asked
+/// to.
 pub fn update(
     conn: &mut Conn,
     id: BundleId,
     change: &BundleChange,
-    now: Timestamp,
-) -> QueryResult<Result<Bundle, BundleError>> {
-    let Some(bundle) = lock(conn, id)? else {
+) -> QueryResult<Result<(Bundle, bool), BundleError>> {
+    let Some(before) = lock(conn, id)? else {
         return Ok(Err(BundleError::NotFound));
     };
-    let other_rights = change.permission.is_some_and(|permission| permission != bundle.permission);
-    if other_rights && is_in_use(conn, id, now)? {
+    // Read after the lock, so that it is later than the end of every request for this version.
+    let now = conn.now()?;
+    let BundleChange { name, description, permission } = change.clone();
+    let after = Bundle {
+        id,
+        name: name.unwrap_or_else(|| before.name.clone()),
+        description: description.unwrap_or_else(|| before.description.clone()),
+        permission: permission.unwrap_or(before.permission),
+    };
+    if after == before {
+        return Ok(Ok((after, false)));
+    }
+    if is_in_use(conn, id, now)? {
         return Ok(Err(BundleError::InUse));
     }
-    let values = BundleValues {
-        name: Some(change.name.as_ref().unwrap_or(&bundle.name).as_str()),
-        description: change.description.as_ref().map(Description::as_str),
-        permission: change.permission.map(|permission| permission.bits().into()),
-    };
-    let row: BundleRow = with_backend!(conn, c => diesel::update(bundles::table.find(id.0))
-        .set(values)
-        .returning(BundleRow::as_returning())
-        .get_result(c))?;
-    Ok(Ok(row.into()))
+    let previous = (
+        bundle_versions::bundle_id.eq(id.0),
+        bundle_versions::replaced_at.eq(DbTimestamp(now)),
+        bundle_versions::name.eq(before.name.as_str()),
+        bundle_versions::description.eq(before.description.as_str()),
+        bundle_versions::permission.eq(i16::from(before.permission.bits())),
+    );
+    // Of two changes at the same time, the version before the first was the one in use.
+    with_backend!(conn, c => diesel::insert_into(bundle_versions::table)
+        .values(previous)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    let values = (
+        bundles::name.eq(after.name.as_str()),
+        bundles::description.eq(after.description.as_str()),
+        bundles::permission.eq(i16::from(after.permission.bits())),
+    );
+    with_backend!(conn, c => diesel::update(bundles::table.find(id.0)).set(values).execute(c))?;
+    Ok(Ok((after, true)))
+}
+
+/// A version of a bundle that was replaced by a change.
+#[derive(Clone, Debug)]
+pub struct BundleVersion {
+    pub bundle: Bundle,
+    pub replaced_at: Timestamp,
+}
+
+/// The previous versions of these bundles, oldest first.
+pub fn versions(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<BundleVersion>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let rows: Vec<(BundleRow, DbTimestamp)> = with_backend!(conn, c => bundle_versions::table
+        .filter(bundle_versions::bundle_id.eq_any(&ids))
+        .order((bundle_versions::bundle_id, bundle_versions::replaced_at))
+        .select((
+            (
+                bundle_versions::bundle_id,
+                bundle_versions::name,
+                bundle_versions::description,
+                bundle_versions::permission,
+            ),
+            bundle_versions::replaced_at,
+        ))
+        .load(c))?;
+    let version =
+        |(row, at): (BundleRow, DbTimestamp)| BundleVersion { bundle: row.into(), replaced_at: at.0 };
+    Ok(rows.into_iter().map(version).collect())
 }
 
 /// Deletes a bundle that is not in use, and its closed requests.

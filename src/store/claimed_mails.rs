@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::connection::Conn;
 use super::outbox::{self, ClaimedItem, LeasedItem, OutboxResult, OutboxSubject, SyncResult};
-use super::participants::Participants;
+use super::participants::{Participants, RequestParties};
 use super::{password_links, requests, users};
 use crate::domain::bundle::Bundle;
+use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::PasswordLink;
 use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::timestamp::Timestamp;
@@ -39,6 +40,8 @@ pub enum MailPayload {
     Request(Box<RequestMail>),
     /// A link by which the recipient sets a password.
     Password(PasswordLink),
+    /// A notice, with the permission that it is about, if any.
+    Notice(Notice, Option<Box<PermissionNotice>>),
 }
 
 /// A request, its requester and its bundle.
@@ -82,17 +85,22 @@ struct MailSubjects {
     requests: HashMap<RequestId, PermissionRequest>,
     participants: Participants,
     password_links: HashMap<PasswordLinkId, PasswordLink>,
-    link_owners: HashMap<UserId, User>,
+    /// The recipients of password links and notices.
+    recipients: HashMap<UserId, User>,
     languages: HashMap<UserId, Language>,
 }
 
 impl MailSubjects {
     fn load(conn: &mut Conn, claimed: &[ClaimedItem]) -> QueryResult<Self> {
-        let (mut request_ids, mut link_ids) = (Vec::new(), Vec::new());
+        let (mut request_ids, mut link_ids, mut recipient_ids) = (Vec::new(), Vec::new(), Vec::new());
         for item in claimed {
             match item.subject {
                 OutboxSubject::Request(id) => request_ids.push(id),
                 OutboxSubject::PasswordLink(id) => link_ids.push(id),
+                OutboxSubject::Notice { to, request, .. } => {
+                    recipient_ids.push(to);
+                    request_ids.extend(request);
+                }
             }
         }
         let mut subjects = Self::default();
@@ -103,17 +111,30 @@ impl MailSubjects {
         }
         if !link_ids.is_empty() {
             let links = password_links::by_ids(conn, &link_ids)?;
-            let owner_ids: Vec<UserId> = links.iter().map(|link| link.user).collect();
-            subjects.link_owners =
-                users::by_ids(conn, &owner_ids)?.into_iter().map(|user| (user.id, user)).collect();
+            recipient_ids.extend(links.iter().map(|link| link.user));
             subjects.password_links = links.into_iter().map(|link| (link.id, link)).collect();
         }
+        if !recipient_ids.is_empty() {
+            subjects.recipients =
+                users::by_ids(conn, &recipient_ids)?.into_iter().map(|user| (user.id, user)).collect();
+        }
         let targets = subjects.requests.values().map(|request| request.terms.target);
-        let recipients: Vec<UserId> = targets.chain(subjects.link_owners.keys().copied()).collect();
+        let recipients: Vec<UserId> = targets.chain(subjects.recipients.keys().copied()).collect();
         if !recipients.is_empty() {
             subjects.languages = users::languages(conn, &recipients)?;
         }
         Ok(subjects)
+    }
+
+    /// The permission of a notice. The target hears of a permission that staff granted even if it
+    /// has ended meanwhile; for the grantee, the notice is then obsolete.
+    fn permission_notice(&self, notice: Notice, id: RequestId) -> Option<PermissionNotice> {
+        let request = self.requests.get(&id)?;
+        if notice == Notice::PermissionReceived && request.permission().is_none() {
+            return None;
+        }
+        let RequestParties { target, grantee, bundle } = self.participants.parties(request.terms)?;
+        Some(PermissionNotice { target: target.clone(), grantee: grantee.clone(), bundle: bundle.clone() })
     }
 
     /// The recipient and the content of a mail. `None`: the mail is obsolete.
@@ -131,8 +152,17 @@ impl MailSubjects {
             }
             OutboxSubject::PasswordLink(id) => {
                 let link = self.password_links.get(&id).filter(|link| link.is_usable(now))?;
-                let owner = self.link_owners.get(&link.user).filter(|owner| owner.active)?;
+                let owner = self.recipients.get(&link.user).filter(|owner| owner.active)?;
                 Some((owner.clone(), MailPayload::Password(link.clone())))
+            }
+            OutboxSubject::Notice { notice, to, request } => {
+                let may_be_disabled = notice == Notice::AccountDisabled;
+                let to = self.recipients.get(&to).filter(|to| to.active || may_be_disabled)?;
+                let permission = match request {
+                    Some(id) => Some(Box::new(self.permission_notice(notice, id)?)),
+                    None => None,
+                };
+                Some((to.clone(), MailPayload::Notice(notice, permission)))
             }
         }
     }

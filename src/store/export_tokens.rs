@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 
+use super::audit_log::{self, NewAuditEntry};
 use super::bulk::bulk;
 use super::clock::clock_timestamp;
 use super::connection::{Backend, Conn, Store, for_update, with_backend};
@@ -14,6 +15,7 @@ use super::error::StoreError;
 use super::hubs;
 use super::schema::{export_tokens, export_uses, hub_members, users};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::export_token::{ExportToken, ExportTokenStatus};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission::Mask;
@@ -154,6 +156,29 @@ pub(super) fn revoke(conn: &mut Conn, ids: &[ExportId], now: Timestamp) -> Query
         .filter(export_tokens::id.eq_any(&ids).and(export_tokens::revoked_at.is_null()))
         .set(export_tokens::revoked_at.eq(DbTimestamp(now)))
         .execute(c))
+}
+
+/// Revokes all tokens that a user has created, writes an audit entry for each, and returns their
+/// number.
+pub fn revoke_all(
+    conn: &mut Conn,
+    creator: UserId,
+    context: &AuditContext,
+    now: Timestamp,
+) -> QueryResult<usize> {
+    let usable = export_tokens::expires_at.is_null().or(export_tokens::expires_at.gt(DbTimestamp(now)));
+    let own = export_tokens::creator.eq(creator.0).and(export_tokens::revoked_at.is_null());
+    let revoked: Vec<DbUuid> = with_backend!(conn, c => diesel::update(export_tokens::table)
+        .filter(own.and(usable.assume_not_null()))
+        .set(export_tokens::revoked_at.eq(DbTimestamp(now)))
+        .returning(export_tokens::id)
+        .get_results(c))?;
+    let entry = |id: &DbUuid| {
+        let subject = format!("export:{}", ExportId(id.0));
+        NewAuditEntry::new(now, context, AuditAction::ExportRevoked, subject, &[creator])
+    };
+    audit_log::insert(conn, &revoked.iter().map(entry).collect::<Vec<_>>())?;
+    Ok(revoked.len())
 }
 
 /// The data for authorizing uses of tokens, each with the time at which it was read, in no

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::bulk::bulk;
-use super::connection::{Conn, with_backend};
+use super::connection::{Conn, for_update, with_backend};
 use super::page::LimitOffset;
 use super::schema::{hub_members, hubs, users};
 use super::text_search::{escape_like, lower};
@@ -59,6 +59,20 @@ pub fn set_role(conn: &mut Conn, hub: &HubId, user: UserId, role: Role) -> Query
 pub fn remove_role(conn: &mut Conn, hub: &HubId, user: UserId) -> QueryResult<bool> {
     with_backend!(conn, c => diesel::delete(hub_members::table.find((hub.as_str(), user.0))).execute(c))
         .map(|rows| rows > 0)
+}
+
+/// A hub's owners, by id. Locks the hub until the end of the transaction, so that of two
+/// transactions that remove an owner, the second one sees what the first has left.
+pub fn lock_owners(conn: &mut Conn, hub: &HubId) -> QueryResult<Vec<UserId>> {
+    let _locked: Vec<String> =
+        for_update!(conn, hubs::table.filter(hubs::id.eq(hub.as_str())).select(hubs::id))?;
+    let owners = hub_members::hub_id.eq(hub.as_str()).and(hub_members::role.eq(Role::Owner.name()));
+    let ids: Vec<i64> = with_backend!(conn, c => hub_members::table
+        .filter(owners)
+        .order(hub_members::user_id)
+        .select(hub_members::user_id)
+        .load(c))?;
+    Ok(ids.into_iter().map(UserId).collect())
 }
 
 bulk! {

@@ -58,8 +58,8 @@ impl LookupResults {
         self.export_tokens.get(&id).zip(self.read_at)
     }
 
-    /// A request that is pending for this target, its users and bundle, and the time to
-    /// judge it by.
+    /// A request that is pending for this target and whose requester is active, its users and
+    /// bundle, and the time to judge it by.
     pub fn request(
         &self,
         id: RedeemId,
@@ -67,7 +67,8 @@ impl LookupResults {
     ) -> Option<(&PermissionRequest, RequestParties<'_>, Timestamp)> {
         let now = self.read_at?;
         let request = self.requests.get(&id).filter(|request| request.is_pending_for(target, now))?;
-        Some((request, self.participants.parties(request.terms)?, now))
+        let parties = self.participants.parties(request.terms).filter(|parties| parties.grantee.active)?;
+        Some((request, parties, now))
     }
 
     /// An API key that has not been revoked.

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
+use super::bundles::BundleVersion;
 use super::connection::Conn;
 use super::{bundles, users};
 use crate::domain::bundle::{Bundle, BundleId};
+use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::terms::Terms;
 use crate::domain::user::{User, UserId};
 
@@ -16,6 +18,8 @@ use crate::domain::user::{User, UserId};
 pub struct Participants {
     users: HashMap<UserId, User>,
     bundles: HashMap<BundleId, Bundle>,
+    /// Of requests that were closed before their bundle changed: the bundle as it was then.
+    previous_bundles: HashMap<RequestId, Bundle>,
 }
 
 /// The users and the bundle of one request or permission.
@@ -47,18 +51,53 @@ impl Participants {
                 .into_iter()
                 .map(|bundle| (bundle.id, bundle))
                 .collect(),
+            previous_bundles: HashMap::new(),
         })
+    }
+
+    /// Loads the users and bundles of requests, the bundle of a closed request as it was when the
+    /// request was closed. (Until then a bundle cannot change.)
+    pub fn load_as_of<'a>(
+        conn: &mut Conn,
+        requests: impl Iterator<Item = &'a PermissionRequest> + Clone,
+    ) -> QueryResult<Self> {
+        let mut loaded = Self::load(conn, requests.clone().map(|request| request.terms))?;
+        let ids: Vec<BundleId> = loaded.bundles.keys().copied().collect();
+        if ids.is_empty() {
+            return Ok(loaded);
+        }
+        let versions = bundles::versions(conn, &ids)?;
+        for request in requests.filter(|_| !versions.is_empty()) {
+            let Some(closed) = &request.closed else { continue };
+            let was_current = |version: &&BundleVersion| {
+                version.bundle.id == request.terms.bundle && version.replaced_at >= closed.closed_at
+            };
+            if let Some(version) = versions.iter().find(was_current).filter(|_| !closed.active) {
+                loaded.previous_bundles.insert(request.id, version.bundle.clone());
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// The bundle of a request, as [`Self::load_as_of`] has loaded it.
+    pub fn bundle_of(&self, request: &PermissionRequest) -> Option<&Bundle> {
+        self.previous_bundles.get(&request.id).or_else(|| self.bundles.get(&request.terms.bundle))
     }
 
     pub(super) fn user(&self, id: UserId) -> Option<&User> {
         self.users.get(&id)
     }
 
+    /// Whether a user who has been loaded is disabled.
+    pub(in crate::store) fn is_disabled(&self, id: UserId) -> bool {
+        self.users.get(&id).is_some_and(|user| !user.active)
+    }
+
     pub(super) fn bundle(&self, id: BundleId) -> Option<&Bundle> {
         self.bundles.get(&id)
     }
 
-    pub(super) fn add_user(&mut self, user: User) {
+    pub(in crate::store) fn add_user(&mut self, user: User) {
         self.users.insert(user.id, user);
     }
 

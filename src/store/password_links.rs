@@ -80,8 +80,12 @@ pub fn by_ids(conn: &mut Conn, ids: &[PasswordLinkId]) -> QueryResult<Vec<Passwo
     Ok(rows.into_iter().map(PasswordLink::from).collect())
 }
 
-/// The user whose password a link sets, if the link is usable and the user active.
-pub fn user_of_active(conn: &mut Conn, id: PasswordLinkId, now: Timestamp) -> QueryResult<Option<User>> {
+/// A link and the user whose password it sets, if the link is usable and the user active.
+pub fn find_active(
+    conn: &mut Conn,
+    id: PasswordLinkId,
+    now: Timestamp,
+) -> QueryResult<Option<(PasswordLink, User)>> {
     let found: Option<(PasswordLinkRow, UserRow)> = with_backend!(conn, c => password_links::table
         .inner_join(users::table)
         .filter(password_links::id.eq(DbUuid(id.0)))
@@ -89,7 +93,7 @@ pub fn user_of_active(conn: &mut Conn, id: PasswordLinkId, now: Timestamp) -> Qu
         .first(c)
         .optional())?;
     let found = found.map(|(link, user)| (PasswordLink::from(link), User::from(user)));
-    Ok(found.filter(|(link, user)| user.active && link.is_usable(now)).map(|(_, user)| user))
+    Ok(found.filter(|(link, user)| user.active && link.is_usable(now)))
 }
 
 /// Marks a user's link as used. Returns whether it was usable: of concurrent calls, one returns
@@ -105,12 +109,11 @@ pub fn consume(conn: &mut Conn, id: PasswordLinkId, user: UserId, now: Timestamp
     .map(|rows| rows > 0)
 }
 
-/// Marks a user's usable link as replaced, if there is one.
-pub(super) fn replace_active(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+/// Marks a user's usable link as replaced, if there is one, and returns their number.
+pub fn replace_active(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<usize> {
     let open = password_links::used_at.is_null().and(password_links::replaced_at.is_null());
     let of_user = password_links::user_id.eq(user.0).and(open);
     with_backend!(conn, c => diesel::update(password_links::table.filter(of_user))
         .set(password_links::replaced_at.eq(DbTimestamp(now)))
         .execute(c))
-    .map(drop)
 }

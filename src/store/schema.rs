@@ -67,6 +67,16 @@ table! {
 }
 
 table! {
+    bundle_versions (bundle_id, replaced_at) {
+        bundle_id -> BigInt,
+        replaced_at -> crate::store::types::SqlTimestamp,
+        name -> Text,
+        description -> Text,
+        permission -> SmallInt,
+    }
+}
+
+table! {
     export_tokens (id) {
         id -> crate::store::types::SqlUuid,
         creator -> BigInt,
@@ -160,6 +170,8 @@ table! {
         kind -> Text,
         request_id -> Nullable<BigInt>,
         password_link_id -> Nullable<crate::store::types::SqlUuid>,
+        notice -> Nullable<Text>,
+        user_id -> Nullable<BigInt>,
         created_at -> crate::store::types::SqlTimestamp,
         due_at -> crate::store::types::SqlTimestamp,
         attempts -> Integer,
@@ -210,6 +222,7 @@ allow_tables_to_appear_in_same_query!(
     hubs,
     hub_members,
     bundles,
+    bundle_versions,
     export_tokens,
     export_uses,
     permission_requests,

@@ -1,6 +1,7 @@
 //! Sessions of the pages.
 
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use super::audit_log;
 use super::audit_log::NewAuditEntry;
@@ -127,23 +128,26 @@ pub fn delete(conn: &mut Conn, id: SessionId, user: UserId) -> QueryResult<bool>
     with_backend!(conn, c => diesel::delete(sessions::table.filter(theirs)).execute(c)).map(|rows| rows > 0)
 }
 
-/// Deletes a user's sessions other than `this`, and writes an audit entry for each.
-pub fn close_others(
+/// Deletes a user's sessions other than `except`, writes an audit entry for each, and returns their
+/// number.
+pub fn close_all(
     conn: &mut Conn,
     user: UserId,
-    this: SessionId,
+    except: Option<SessionId>,
     context: &AuditContext,
     now: Timestamp,
-) -> QueryResult<()> {
-    let others = sessions::user_id.eq(user.0).and(sessions::id.ne(DbUuid(this.0)));
+) -> QueryResult<usize> {
+    let except = DbUuid(except.map_or_else(Uuid::nil, |session| session.0));
+    let others = sessions::user_id.eq(user.0).and(sessions::id.ne(except));
     let closed_ids: Vec<DbUuid> = with_backend!(conn, c => diesel::delete(sessions::table.filter(others))
         .returning(sessions::id)
         .get_results(c))?;
     let closed = |id: &DbUuid| {
         let subject = format!("session:{}", SessionId(id.0));
-        NewAuditEntry::new(now, context, AuditAction::SessionClosed, subject, &[])
+        NewAuditEntry::new(now, context, AuditAction::SessionClosed, subject, &[user])
     };
-    audit_log::insert(conn, &closed_ids.iter().map(closed).collect::<Vec<_>>())
+    audit_log::insert(conn, &closed_ids.iter().map(closed).collect::<Vec<_>>())?;
+    Ok(closed_ids.len())
 }
 
 /// Deletes all of a user's sessions.

@@ -222,6 +222,30 @@ fn related_user_ids(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<
     Ok(related)
 }
 
+/// Whether two users are the parties of an active permission or a pending request.
+pub fn are_linked(conn: &mut Conn, one: UserId, other: UserId, now: Timestamp) -> QueryResult<bool> {
+    use permission_requests::dsl as requests;
+    /// Reads the rows of one party, by an index, until one is also the other's.
+    macro_rules! any {
+        ($condition:expr, $target:expr, $grantee:expr) => {
+            requests::permission_requests
+                .filter($condition)
+                .filter(requests::user_target.eq($target.0).and(requests::user_allowed.eq($grantee.0)))
+        };
+    }
+    macro_rules! linked {
+        ($target:expr, $grantee:expr) => {{
+            let pending = requests::outcome.is_null().and(requests::expires_at.gt(DbTimestamp(now)));
+            let active = requests::active.and(requests::outcome.is_not_null());
+            let pending = diesel::dsl::exists(any!(pending, $target, $grantee));
+            let active = diesel::dsl::exists(any!(active, $target, $grantee));
+            let linked: bool = with_backend!(conn, c => diesel::select(pending.or(active)).get_result(c))?;
+            linked
+        }};
+    }
+    Ok(linked!(one, other) || linked!(other, one))
+}
+
 /// Changes at least one name. `None`: there is no such user.
 pub fn rename(
     conn: &mut Conn,
@@ -265,6 +289,26 @@ pub fn lock_with_password(conn: &mut Conn, id: UserId, hash: &str) -> QueryResul
     locked.map(|rows| !rows.is_empty())
 }
 
+/// Locks a user's row until the end of the transaction, and returns whether the user is active.
+pub fn lock_active(conn: &mut Conn, id: UserId) -> QueryResult<bool> {
+    let active = users::id.eq(id.0).and(users::active);
+    let locked: QueryResult<Vec<i64>> = for_update!(conn, users::table.filter(active).select(users::id));
+    locked.map(|rows| !rows.is_empty())
+}
+
+/// Locks the active staff, in the order of their ids.
+pub fn lock_active_staff(conn: &mut Conn) -> QueryResult<Vec<UserId>> {
+    let staff = users::table.filter(users::staff.and(users::active)).order(users::id).select(users::id);
+    let locked: Vec<i64> = for_update!(conn, staff)?;
+    Ok(locked.into_iter().map(UserId).collect())
+}
+
+/// Whether a user has a password.
+pub fn has_password(conn: &mut Conn, id: UserId) -> QueryResult<bool> {
+    let with_password = users::table.filter(users::id.eq(id.0).and(users::password.is_not_null()));
+    with_backend!(conn, c => diesel::select(diesel::dsl::exists(with_password)).get_result(c))
+}
+
 /// The languages of users, where known and supported.
 pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId, Language>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
@@ -286,7 +330,8 @@ pub fn set_language(conn: &mut Conn, id: UserId, language: Language) -> QueryRes
     .map(drop)
 }
 
-/// Disables or enables a user. Returns whether the user exists.
+/// Disables or enables a user. Returns whether the user exists. Use cases end the user's
+/// credentials in the same transaction.
 pub fn set_active(conn: &mut Conn, id: UserId, active: bool) -> QueryResult<bool> {
     with_backend!(conn, c => diesel::update(users::table.find(id.0)).set(users::active.eq(active)).execute(c))
         .map(|rows| rows > 0)

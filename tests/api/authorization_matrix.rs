@@ -172,8 +172,8 @@ impl MatrixFixture {
             grantee: allowed,
             bundle: self.new_bundle().id,
         })) {
-            Some(grant) => grant.id.0,
-            None => panic!("not granted"),
+            Ok((grant, _)) => grant.id.0,
+            Err(error) => panic!("not granted: {error}"),
         }
     }
 

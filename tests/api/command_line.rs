@@ -332,6 +332,40 @@ fn a_password_is_read_from_stdin_and_never_printed() {
 }
 
 #[test]
+fn disabling_and_setting_a_password_report_the_credentials_that_they_end() {
+    for_each_database(|database| {
+        database.add_user("ada@example.org");
+        let add_key = || drop(database.text(&["key", "add", "ada@example.org"]));
+        let passwd = |options: &[&str]| {
+            let command =
+                [&["user", "passwd", "ada@example.org", "--password-stdin", "--json"], options].concat();
+            let run = database.run_with_stdin(&command, b"a rare new password");
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            serde_json::from_str::<Value>(&run.stdout).unwrap()["ended"]["api_keys"].clone()
+        };
+        add_key();
+        passwd(&["--keep-keys"]);
+        assert_eq!(passwd(&["--keep-keys"]), 0);
+        assert_eq!(passwd(&[]), 1);
+        add_key();
+        let disabled = database.json(&["user", "disable", "ada@example.org"]);
+        assert_eq!(
+            disabled["ended"],
+            json!({ "sessions": 0, "api_keys": 1, "password_links": 0, "export_tokens": 0 })
+        );
+        assert!(database.run_refused(&["user", "enable", "eve@example.org"]).contains("eve@example.org"));
+        database.text(&["user", "enable", "ada@example.org"]);
+        let disabled = database.text(&["user", "disable", "ada@example.org", "--revoke-tokens"]);
+        assert!(disabled.contains("Ended: 0 sessions, 0 API keys"), "{disabled}");
+        database.text(&["user", "add", "root@example.org", "--staff"]);
+        let refused = database.run_refused(&["user", "disable", "root@example.org"]);
+        assert!(refused.contains("last active administrator"), "{refused}");
+        database.text(&["user", "add", "boss@example.org", "--staff"]);
+        database.text(&["user", "disable", "root@example.org"]);
+    });
+}
+
+#[test]
 fn a_user_is_disabled_and_enabled() {
     for_each_database(|database| {
         database.add_user("ada@example.org");

@@ -19,8 +19,8 @@ use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
 use countersign::store::ledger::{
     AnyOperation, CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError,
-    DeleteBlock, GrantPermission, Operation, Redeem, RequestRef, ResendMail, ResendMailError, RevokeExport,
-    RevokePermission, commit,
+    DeleteBlock, GrantPermission, GrantPermissionError, Operation, Redeem, RequestRef, ResendMail,
+    ResendMailError, RevokeExport, RevokePermission, commit,
 };
 
 use crate::helpers::{TestApp, TestUser, commit_batch};
@@ -188,8 +188,8 @@ on_both_databases! {
             created = CreateRequest(new_request(ada.user.id, grace.user.id, bundle.id)),
             redeemed = redeem_command(&request, None),
         }
-        let grant = granted.unwrap();
-        assert_eq!(granted_again, None);
+        let (grant, _) = granted.unwrap();
+        assert_eq!(granted_again, Err(GrantPermissionError::AlreadyGranted));
         assert_eq!(created, Err(CreateRequestError::AlreadyGranted));
         assert!(matches!(redeemed, Ok((same, _)) if same == grant), "by other means");
         let back = RevokePermission { id: grant.id, by: ada.user.id };
@@ -200,7 +200,7 @@ on_both_databases! {
     async fn redeeming_with_an_active_permission_returns_that_permission(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let Some(grant) = app.commit(GrantPermission(request.terms)) else { panic!("not given") };
+        let (grant, _) = app.commit(GrantPermission(request.terms)).unwrap();
         for _ in 0..2 {
             let told = app.commit(redeem_command(&request, Some("a")));
             assert!(matches!(told, Ok((same, _)) if same == grant), "{told:?}");

@@ -133,7 +133,13 @@ async fn a_limit_check_reads_only_its_own_rows() {
     let mut conn = PgConnection::establish(&app.database_url).unwrap();
     conn.batch_execute("VACUUM ANALYZE rate_limits").unwrap();
     let limit = RateLimit::new(1_000, 86_400).ok();
-    let limits = RequestLimits { pair: limit, requester: limit, target: limit, unknown_references: limit };
+    let limits = RequestLimits {
+        pair: limit,
+        requester: limit,
+        target: limit,
+        unknown_references: limit,
+        unlinked_references: limit,
+    };
     let batch = |_| {
         let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
         let new = NewPermissionRequest {

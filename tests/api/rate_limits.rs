@@ -18,11 +18,12 @@ use crate::mailer::wait_for_count;
 
 /// A `countersign.toml` with only these limits.
 pub fn limits_toml(limits: &[(&str, &str)]) -> String {
-    const ALL: [&str; 8] = [
+    const ALL: [&str; 9] = [
         "requests_per_pair",
         "requests_per_requester",
         "requests_per_target",
         "unknown_references",
+        "unlinked_references",
         "failed_sign_ins_per_account",
         "failed_sign_ins_per_address",
         "password_mails_per_account",
@@ -187,6 +188,69 @@ on_both_databases! {
         }
     }
 
+    async fn references_to_unlinked_users_are_limited_alike_whether_they_exist(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("unlinked_references", "3/h"), ("unknown_references", "30/h")]);
+        let other = app.spawn_replica_with(&limits_toml(&[("unlinked_references", "3/h")]));
+        let scene = HexoFixture::new(&app);
+        let HexoFixture { ada, grace, eve, .. } = &scene;
+        let people: Vec<TestUser> = (0..6).map(|nth| app.user(&format!("person{nth}@example.org"))).collect();
+        let ask = |who: &str| app.post(REQUESTS).by_user(ada).json(&scene.request_body_with("user_target", who));
+        let give = |who: &str| {
+            let body = json!({ "user_target": ada.uri(), "user_allowed": who, "bundle": scene.bundle_uri() });
+            app.post("/api/bundle_permission/").by_user(ada).json(&body)
+        };
+        let block = |who: &str| app.post("/api/block/").by_user(ada).json(&json!({ "user": who }));
+        // A pending request and a permission link them, either way. Addresses are known already.
+        app.create_request(grace, ada, &scene.bundle);
+        expect_response(give(eve.email()), 201).await;
+        for _ in 0..5 {
+            expect_response(ask(&grace.uri()), 201).await;
+            expect_response(block(&eve.id().to_string()), if app.count("SELECT count(*) AS n FROM blocks") == 0 { 201 } else { 200 }).await;
+            expect_refusal(&app, block(&ada.uri()), 400).await;
+        }
+        // Two that exist and one that does not consume the limit.
+        expect_response(give(&people[0].uri()), 201).await;
+        expect_refusal(&app, give("/api/user/4711/"), 400).await;
+        expect_response(block(&people[1].id().to_string()), 201).await;
+        let refusal = (1_200, "\"unlinked_references\";q=3;w=3600".to_owned());
+        for who in [people[2].uri(), people[3].id().to_string(), "/api/user/4712/".to_owned(), "4713".to_owned()] {
+            for reference in [ask(&who), give(&who), block(&who)] {
+                assert_eq!(expect_rate_limited(&app, reference).await, refusal, "{who}");
+            }
+        }
+        expect_response(give(people[4].email()), 201).await;
+        expect_response(give(&people[4].uri()), 400).await;
+        expect_response(ask(&grace.uri()), 201).await;
+        // Staff see all users anyway.
+        let root = app.staff("root@example.org");
+        for person in &people {
+            expect_response(app.post("/api/block/").by_user(&root).json(&json!({ "user": person.uri() })), 201).await;
+        }
+        // Replicas share the limit.
+        let body = json!({ "user": people[5].uri() });
+        assert_eq!(app.post(&format!("{other}/api/block/")).by_user(ada).json(&body).send().await.unwrap().status(), 429);
+        advance_after_mails(&app, 1_200).await;
+        expect_response(give(&people[5].uri()), 201).await;
+        expect_rate_limited(&app, give("4711")).await;
+    }
+
+    async fn a_direct_grant_counts_against_the_limits_of_requests(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("requests_per_pair", "2/h"), ("requests_per_target", "3/h")]);
+        let HexoFixture { ada, grace, eve, .. } = &HexoFixture::new(&app);
+        let give = |target: &TestUser, allowed: &TestUser| {
+            let body = json!({ "user_target": target.uri(), "user_allowed": allowed.uri(), "bundle": app.bundle("Sleep", 6).id.0 });
+            app.post("/api/bundle_permission/").by_user(target).json(&body)
+        };
+        let response = give(ada, grace).send().await.unwrap();
+        assert_eq!(response.status(), 201);
+        assert_eq!(rate_limit_headers(response.headers()), ("\"pair\";r=1;t=1800".to_owned(), "\"pair\";q=2;w=3600".to_owned()));
+        expect_response(post_request(&app, ada, grace, app.bundle("Steps", 6).id.0), 201).await;
+        assert_eq!(expect_rate_limited(&app, give(ada, grace)).await, (1_800, "\"pair\";q=2;w=3600".to_owned()));
+        expect_response(give(eve, grace), 201).await;
+        assert_eq!(expect_rate_limited(&app, give(eve, grace)).await.1, "\"target\";q=3;w=3600");
+        expect_response(give(grace, ada), 201).await;
+    }
+
     async fn an_idempotent_replay_is_not_rate_limited(mut app: TestApp) {
         restart_with_limits(&mut app, &[("requests_per_pair", "1/h"), ("requests_per_target", "1/h")]);
         let scene = HexoFixture::new(&app);
@@ -245,7 +309,7 @@ on_both_databases! {
 
     async fn concurrent_batches_respect_the_limit(app: TestApp) {
         let limit = RateLimit::new(10, 86_400).ok();
-        let limits = RequestLimits { pair: limit, requester: limit, target: limit, unknown_references: None };
+        let limits = RequestLimits { pair: limit, requester: limit, target: limit, unknown_references: None, unlinked_references: None };
         let bundles: Vec<_> = (0..16).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
         for round in 0..6 {
             let (ada, grace) = (app.user(&format!("a{round}@example.org")), app.user(&format!("g{round}@example.org")));

@@ -41,7 +41,7 @@ impl ApiFixture {
         app.grant_role("hub", &grace, Role::Owner);
         for name in ["One", "Two", "Three"] {
             let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
-            app.commit(GrantPermission(terms));
+            app.commit(GrantPermission(terms)).unwrap();
         }
         let requests =
             (0..20).map(|nth| app.create_request(&ada, &grace, &app.bundle(&format!("Request {nth}"), 6)));

@@ -13,6 +13,8 @@ CREATE TABLE users (
     language   text
 );
 
+CREATE INDEX users_staff ON users (id) WHERE staff AND active;
+
 CREATE TABLE api_keys (
     id         uuid PRIMARY KEY,
     user_id    bigint NOT NULL REFERENCES users,
@@ -55,6 +57,18 @@ CREATE TABLE bundles (
     name        text NOT NULL,
     description text NOT NULL,
     permission  smallint NOT NULL CHECK (permission BETWEEN 1 AND 63)
+);
+
+-- The words and rights of a bundle before each change. A bundle that is part of a pending request or
+-- an active permission cannot change, so what a closed request was about is what the bundle said
+-- when the request was closed.
+CREATE TABLE bundle_versions (
+    bundle_id   bigint NOT NULL REFERENCES bundles ON DELETE CASCADE,
+    replaced_at timestamptz NOT NULL,
+    name        text NOT NULL,
+    description text NOT NULL,
+    permission  smallint NOT NULL CHECK (permission BETWEEN 1 AND 63),
+    PRIMARY KEY (bundle_id, replaced_at)
 );
 
 CREATE TABLE export_tokens (
@@ -108,6 +122,9 @@ CREATE UNIQUE INDEX permission_requests_open_terms ON permission_requests (terms
 CREATE UNIQUE INDEX permission_requests_active_terms ON permission_requests (terms) WHERE active;
 -- Idempotency: a replay is found by `<user>:<key>`.
 CREATE UNIQUE INDEX permission_requests_create_key ON permission_requests (create_key) WHERE create_key IS NOT NULL;
+-- The idempotency keys with which a target approves requests: one request per key.
+CREATE UNIQUE INDEX permission_requests_redeem_key
+    ON permission_requests (user_target, redeem_key) WHERE redeem_key IS NOT NULL;
 -- Open requests and active permissions of one side.
 CREATE INDEX permission_requests_open_target ON permission_requests (user_target, id) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_open_allowed ON permission_requests (user_allowed, id) WHERE outcome IS NULL;
@@ -180,13 +197,16 @@ CREATE UNIQUE INDEX password_links_open
     ON password_links (user_id) WHERE used_at IS NULL AND replaced_at IS NULL;
 
 -- Deliveries that are to be made, inserted in the transaction of their cause. `kind` selects the
--- worker that makes them; the one foreign key that is set is the subject. A claim sets a `lease`
--- and a `due_at` in the future: the end of the lease.
+-- worker that makes them. The subject is a request or a password link, or else a `notice` to
+-- `user_id`, about a permission if `request_id` is set. A claim sets a `lease` and a `due_at` in
+-- the future: the end of the lease.
 CREATE TABLE outbox (
     id               uuid PRIMARY KEY,
     kind             text COLLATE "C" NOT NULL CHECK (kind IN ('mail')),
     request_id       bigint REFERENCES permission_requests ON DELETE CASCADE,
     password_link_id uuid REFERENCES password_links ON DELETE CASCADE,
+    notice           text,
+    user_id          bigint REFERENCES users ON DELETE CASCADE,
     created_at       timestamptz NOT NULL,
     due_at           timestamptz NOT NULL,
     attempts         integer NOT NULL,
@@ -194,7 +214,9 @@ CREATE TABLE outbox (
     finished_at      timestamptz,
     result           text CHECK (result IN ('sent', 'failed', 'cancelled')),
     last_error       text,
-    CHECK ((request_id IS NULL) <> (password_link_id IS NULL)),
+    CHECK ((notice IS NULL) = (user_id IS NULL)),
+    CHECK (notice IS NOT NULL OR (request_id IS NULL) <> (password_link_id IS NULL)),
+    CHECK (notice IS NULL OR password_link_id IS NULL),
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE finished_at IS NULL;

@@ -26,8 +26,8 @@ use crate::domain::validated_text::IdempotencyKey;
 use crate::store::Store;
 use crate::store::ledger::{
     CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError, DeleteBlock,
-    GrantPermission, Operation, RecordUserLookup, Redeem, RequestRef, ResendMail, ResendMailError,
-    RevokeExport, RevokePermission,
+    GrantPermission, GrantPermissionError, Operation, RecordUserLookup, Redeem, RequestRef, ResendMail,
+    ResendMailError, RevokeExport, RevokePermission, UserReference,
 };
 use crate::store::lookup::{LookupKey, LookupResults};
 use crate::store::participants::Participants;
@@ -160,13 +160,14 @@ impl Registry {
         flatten(self.execute_within(ResendMail { id, terms, by }, limits, audit_context).await)
     }
 
-    /// Grants a permission without a request; `None` if it was active already.
+    /// Grants a permission without a request. Returns it, and the caller's quotas.
     pub async fn grant_permission(
         &self,
         terms: Terms,
+        limits: RequestLimits,
         audit_context: AuditContext,
-    ) -> Result<Option<BundlePermission>, RegistryError> {
-        self.execute(GrantPermission(terms), audit_context).await
+    ) -> Result<(BundlePermission, Vec<QuotaStatus>), CommandError<GrantPermissionError>> {
+        flatten(self.execute_within(GrantPermission(terms), limits, audit_context).await)
     }
 
     /// Revokes a permission, as a party to it; false if the user has no such permission.
@@ -179,16 +180,16 @@ impl Registry {
         self.execute(RevokePermission { id, by }, audit_context).await
     }
 
-    /// Records that a user referred to other users, and whether one of them does not
-    /// exist. An error means that the user must not be answered.
+    /// Records that a user referred to other users, and what they learn from it. An error means
+    /// that the user must not be answered.
     pub async fn record_user_lookup(
         &self,
         by: UserId,
-        unknown_user: bool,
+        reference: UserReference,
         limits: RequestLimits,
         audit_context: AuditContext,
     ) -> Result<(), CommandError<RateLimited>> {
-        flatten(self.execute_within(RecordUserLookup { by, unknown_user }, limits, audit_context).await)
+        flatten(self.execute_within(RecordUserLookup { by, reference }, limits, audit_context).await)
     }
 
     /// Blocks requests from one user to another; false if they are blocked already.

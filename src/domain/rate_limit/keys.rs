@@ -18,14 +18,17 @@ pub type KeyedLimit = (RateLimitKey, RateLimit);
 /// [`rate_limit_prefix`]es.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RateLimitKey {
-    /// Requests and resent mails from one user to another.
+    /// Requests, grants and resent mails from one user to another.
     Pair { requester: UserId, target: UserId },
-    /// Requests and resent mails from a user.
+    /// Requests, grants and resent mails from a user.
     Requester(UserId),
-    /// Requests and resent mails to a user.
+    /// Requests, grants and resent mails to a user.
     Target(UserId),
     /// A user's references to users who do not exist.
     UnknownReferences(UserId),
+    /// A user's references, by number or URI, to users with whom they have no permission and no
+    /// pending request, whether those users exist or not.
+    UnlinkedReferences(UserId),
     /// Failed sign-ins to an account from addresses where it is not known.
     SignInAccount(Email),
     /// Failed sign-ins from an address to accounts that are not known there.
@@ -49,6 +52,7 @@ impl RateLimitKey {
             Self::Requester(_) => "requester",
             Self::Target(_) => "target",
             Self::UnknownReferences(_) => "unknown_references",
+            Self::UnlinkedReferences(_) => "unlinked_references",
             Self::SignInAccount(_) | Self::PasswordResetAccount(_) => "account",
             Self::SignInAddress(_) | Self::PasswordResetAddress(_) => "address",
             Self::SignInAccountAtAddress(..) | Self::KnownAddress(..) => "account-at-address",
@@ -64,6 +68,7 @@ impl fmt::Display for RateLimitKey {
             Self::Requester(user) => write!(f, "requester:{user}"),
             Self::Target(user) => write!(f, "target:{user}"),
             Self::UnknownReferences(user) => write!(f, "unknown_references:{user}"),
+            Self::UnlinkedReferences(user) => write!(f, "unlinked_references:{user}"),
             Self::SignInAccount(email) => write!(f, "account:{}", email.as_str()),
             Self::SignInAddress(address) => write!(f, "address:{address}"),
             Self::SignInAccountAtAddress(email, address) => {

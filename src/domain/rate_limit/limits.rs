@@ -17,14 +17,18 @@ pub struct RequestLimits {
     pub target: Option<RateLimit>,
     /// References to users who do not exist.
     pub unknown_references: Option<RateLimit>,
+    /// References by number or URI to users with whom the user is not linked.
+    pub unlinked_references: Option<RateLimit>,
 }
 
 impl RequestLimits {
-    /// The limits of this user. Staff can list all users, so their unknown references are not
-    /// limited.
+    /// The limits of this user. Staff can list all users, so their references are not limited.
     #[must_use]
     pub fn for_user(self, user: &User) -> Self {
-        if user.staff { Self { unknown_references: None, ..self } } else { self }
+        match user.staff {
+            true => Self { unknown_references: None, unlinked_references: None, ..self },
+            false => self,
+        }
     }
 
     /// The limits that a new request consumes from. The pair and the target are limited
@@ -44,10 +48,31 @@ impl RequestLimits {
         [pair, own, target].into_iter().flatten().collect()
     }
 
+    /// The limits that a permission granted without a request consumes from: those of a request
+    /// from the target to the grantee. Each party that did not grant it gets a mail.
+    pub fn for_grant(&self, terms: Terms, by: UserId) -> Vec<KeyedLimit> {
+        let (giver, receiver) = (terms.target, terms.grantee);
+        let pair = self.pair.map(|limit| (RateLimitKey::Pair { requester: giver, target: receiver }, limit));
+        let own = self.requester.filter(|_| by == giver);
+        let own = own.map(|limit| (RateLimitKey::Requester(giver), limit));
+        let mailed = [receiver, giver].into_iter().filter(|party| *party != by);
+        let mailed = self
+            .target
+            .into_iter()
+            .flat_map(|limit| mailed.clone().map(move |party| (RateLimitKey::Target(party), limit)));
+        [pair, own].into_iter().flatten().chain(mailed).collect()
+    }
+
     /// The limit that a reference to a nonexistent user consumes from. When it is used up, all
     /// of this user's references are refused.
     pub fn for_unknown_references(&self, user: UserId) -> Option<KeyedLimit> {
         self.unknown_references.map(|limit| (RateLimitKey::UnknownReferences(user), limit))
+    }
+
+    /// The limit that a reference by number or URI to a user who is not linked consumes from,
+    /// whether that user exists or not.
+    pub fn for_unlinked_references(&self, user: UserId) -> Option<KeyedLimit> {
+        self.unlinked_references.map(|limit| (RateLimitKey::UnlinkedReferences(user), limit))
     }
 }
 
@@ -77,8 +102,14 @@ mod tests {
 
     #[test]
     fn the_acting_user_decides_which_limits_apply() {
-        let [one, two, three, four] = [1, 2, 3, 4].map(|count| RateLimit::new(count, 60).ok());
-        let limits = RequestLimits { pair: one, requester: two, target: three, unknown_references: four };
+        let [one, two, three, four, five] = [1, 2, 3, 4, 5].map(|count| RateLimit::new(count, 60).ok());
+        let limits = RequestLimits {
+            pair: one,
+            requester: two,
+            target: three,
+            unknown_references: four,
+            unlinked_references: five,
+        };
         let (requester, target) = (UserId(1), UserId(2));
         let terms = Terms { target, grantee: requester, bundle: BundleId(1) };
         let mut new = NewPermissionRequest {
@@ -107,6 +138,10 @@ mod tests {
             staff,
         };
         assert_eq!(limits.for_user(&user(false)), limits);
-        assert_eq!(limits.for_user(&user(true)), RequestLimits { unknown_references: None, ..limits });
+        let of_staff = RequestLimits { unknown_references: None, unlinked_references: None, ..limits };
+        assert_eq!(limits.for_user(&user(true)), of_staff);
+        assert_eq!(names(limits.for_grant(terms, target)), ["pair", "requester", "target"]);
+        assert_eq!(names(limits.for_grant(terms, requester)), ["pair", "target"]);
+        assert_eq!(names(limits.for_grant(terms, UserId(3))), ["pair", "target", "target"]);
     }
 }

@@ -113,10 +113,11 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     let NewBlockBody { user } = NewBlockBody::parse(&fields, &state.config.public_url)?;
-    let users = user.parsed.iter().cloned().collect();
+    let users: Vec<UserRef> = user.parsed.iter().cloned().collect();
+    let unlinked = state.has_unlinked_reference(&caller.user, users.iter()).await?;
     let found = state.registry.look_up(LookupKey::UsersAndBundle(users, None)).await?;
     let blocked = user.find_user(&found);
-    record_lookup(&caller, blocked.is_err(), &state).await?;
+    record_lookup(&caller, unlinked, blocked.is_err(), &state).await?;
     let blocked = blocked?.id;
     if blocked == caller.id() {
         return Err(HexoError::invalid_field(KIND, "user", "Choose a user other than yourself."));

@@ -94,7 +94,7 @@ struct BundleUpdateBody {
     name: Option<BundleName>,
     #[schema(value_type = Option<String>, max_length = 1000)]
     description: Option<Description>,
-    /// The rights as a bit mask. They cannot change while the bundle is in use.
+    /// The rights as a bit mask.
     #[schema(schema_with = schemas::mask)]
     permission: Option<Mask>,
 }
@@ -159,8 +159,8 @@ async fn create(
 
 /// Changes a bundle. Requires staff.
 ///
-/// A field that is absent or null stays as it is. The rights cannot change while a permission or a
-/// pending request uses the bundle (409), because users agreed to them.
+/// A field that is absent or null stays as it is. The bundle cannot change while a permission or a
+/// pending request uses it (409), because users agreed to what it says.
 #[utoipa::path(
     put,
     path = "/api/bundle/{id}/",

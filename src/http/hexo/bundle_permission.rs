@@ -21,6 +21,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
+use crate::http::rate_limit;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services;
@@ -88,6 +89,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 /// Grants a permission without a request. Requires `user_target` or staff.
+///
+/// The other parties get a mail. The limits are those of requests, from `user_target` to
+/// `user_allowed`, and a block of one party by the other refuses it.
 #[utoipa::path(
     post,
     path = "/api/bundle_permission/",
@@ -107,11 +111,15 @@ async fn create(
 ) -> HandlerResult {
     let input = TermsInput::parse(KIND, &fields, &state.config.public_url)?;
     let resolved = input.resolve(KIND, ActingParty::Target, &caller, &state).await?;
-    let granted = state.registry.grant_permission(resolved.terms, caller.audit_context).await?;
-    let permission = granted
-        .ok_or_else(|| HexoError::invalid_field(KIND, "bundle", "This permission is already active."))?;
+    let limits = state.config.limits.requests.for_user(&caller.user);
+    let (permission, quotas) =
+        state.registry.grant_permission(resolved.terms, limits, caller.audit_context).await?;
+    state.mailer.notify();
     let view = PermissionView::new(&permission, resolved.parties(), prefix);
-    Ok(HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view))
+    let mut response =
+        HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view);
+    rate_limit::headers::insert_without_target(response.headers_mut(), quotas);
+    Ok(response)
 }
 
 /// Revokes a permission. Requires one of its parties.

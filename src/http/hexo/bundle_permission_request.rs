@@ -20,7 +20,6 @@ use super::view::{PermissionView, RequestView, ViewContext};
 use crate::config::Config;
 use crate::domain::bundle::BundleId;
 use crate::domain::permission_request::{NewPermissionRequest, RequestId};
-use crate::domain::rate_limit::QuotaStatus;
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
@@ -196,10 +195,7 @@ async fn create(
     let view = RequestView::new(&request, ttl, resolved.parties(), context);
     let mut response =
         HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view);
-    // The quota of the target would reveal how many requests other users send to them.
-    let visible_quotas: Vec<QuotaStatus> =
-        quotas.into_iter().filter(|quota| quota.policy_name != "target").collect();
-    rate_limit::headers::insert(response.headers_mut(), &visible_quotas);
+    rate_limit::headers::insert_without_target(response.headers_mut(), quotas);
     Ok(response)
 }
 
@@ -217,6 +213,7 @@ async fn create(
         AuthErrors<HexoApi>,
         Errors<HexoApi, 400>,
         Errors<HexoApi, 404>,
+        Errors<HexoApi, 422>,
     ),
 )]
 async fn redeem(

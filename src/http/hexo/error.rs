@@ -14,7 +14,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::ErrorSchemas;
 use crate::store::StoreError;
 use crate::store::bundles::BundleError;
-use crate::store::ledger::CreateRequestError;
+use crate::store::ledger::{CreateRequestError, GrantPermissionError};
 
 /// The result of a handler.
 pub(super) type HandlerResult = Result<HttpResponse, HexoError>;
@@ -164,11 +164,28 @@ impl From<CreateRequestError> for HexoError {
     }
 }
 
-/// Both errors respond 404, so that a token or an id reveals nothing to other users.
+impl From<GrantPermissionError> for HexoError {
+    fn from(error: GrantPermissionError) -> Self {
+        match error {
+            GrantPermissionError::AlreadyGranted => Self::invalid_field(
+                ResourceKind::BundlePermission,
+                "bundle",
+                "This permission is already active.",
+            ),
+            GrantPermissionError::Blocked => {
+                ApiError::Forbidden("One of the users has blocked the other.").into()
+            }
+            GrantPermissionError::RateLimited(limited) => ApiError::from(limited).into(),
+        }
+    }
+}
+
+/// Two of the errors respond 404, so that a token or an id reveals nothing to other users.
 impl From<RequestError> for HexoError {
     fn from(error: RequestError) -> Self {
         match error {
             RequestError::NotAParty | RequestError::NotPending => Self::Api(ApiError::NotFound),
+            RequestError::IdempotencyKeyConflict => Self::IdempotencyKeyReused,
         }
     }
 }

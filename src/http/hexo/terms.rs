@@ -17,6 +17,7 @@ use crate::domain::user::User;
 use crate::http::extract::authenticated::Caller;
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;
+use crate::store::ledger::UserReference;
 use crate::store::lookup::{LookupKey, LookupResults, UserRef};
 use crate::store::participants::RequestParties;
 
@@ -83,20 +84,19 @@ impl TermsInput {
         caller: &Caller,
         state: &AppState,
     ) -> Result<ResolvedTerms, HexoError> {
-        let users = [&self.user_allowed, &self.user_target]
+        let users: Vec<UserRef> = [&self.user_allowed, &self.user_target]
             .into_iter()
             .filter_map(|user| user.parsed.clone())
             .collect();
+        let unlinked = state.has_unlinked_reference(&caller.user, users.iter()).await?;
         let found = state.registry.look_up(LookupKey::UsersAndBundle(users, self.bundle.parsed)).await?;
         let resolved = self.resolve_parties(kind, acting_party, caller, &found);
-        // For a request whose terms resolve, the ledger checks this limit when it creates the request.
-        if acting_party == ActingParty::Target || resolved.is_err() {
-            record_lookup(
-                caller,
-                matches!(resolved, Err(HexoError::UnresolvedReference { kind: ResourceKind::User, .. })),
-                state,
-            )
-            .await?;
+        let unknown =
+            matches!(resolved, Err(HexoError::UnresolvedReference { kind: ResourceKind::User, .. }));
+        // For a request whose terms resolve, the ledger checks the limit of unknown references when
+        // it creates the request.
+        if acting_party == ActingParty::Target || resolved.is_err() || unlinked {
+            record_lookup(caller, unlinked, unknown, state).await?;
         }
         resolved
     }
@@ -130,10 +130,20 @@ impl TermsInput {
     }
 }
 
-/// Counts a lookup of users by the caller, at least one of them unknown if `unknown`. Fails if the
-/// caller exceeds the limit of unknown users.
-pub(super) async fn record_lookup(caller: &Caller, unknown: bool, state: &AppState) -> Result<(), HexoError> {
-    Ok(state.record_user_lookup(&caller.user, unknown, &caller.audit_context).await?)
+/// Counts a lookup of users by the caller, at least one of them unlinked or unknown. Fails if the
+/// caller exceeds the limit. An unlinked user counts the same whether they exist or not.
+pub(super) async fn record_lookup(
+    caller: &Caller,
+    unlinked: bool,
+    unknown: bool,
+    state: &AppState,
+) -> Result<(), HexoError> {
+    let reference = match (unlinked, unknown) {
+        (true, _) => UserReference::Unlinked,
+        (false, true) => UserReference::Unknown,
+        (false, false) => UserReference::Known,
+    };
+    Ok(state.record_user_lookup(&caller.user, reference, &caller.audit_context).await?)
 }
 
 impl Reference<UserRef> {

@@ -182,7 +182,8 @@ pub(super) struct ViewContext<'a> {
 }
 
 impl<'a> RequestView<'a> {
-    /// Only the target gets the redeem link, and only before the request expires.
+    /// Only the target gets the redeem link, and only while they can decide: before the request
+    /// expires, and while the requester is active.
     pub(super) fn new(
         request: &PermissionRequest,
         ttl: i64,
@@ -190,7 +191,7 @@ impl<'a> RequestView<'a> {
         context: ViewContext<'_>,
     ) -> Self {
         let ViewContext { caller, prefix, state } = context;
-        let can_redeem = caller.id() == request.terms.target && ttl > 0;
+        let can_redeem = caller.id() == request.terms.target && ttl > 0 && parties.grantee.active;
         let redeem_url = || request.redeem_url(&state.keyring, state.config.public_url.as_str());
         Self {
             bundle: BundleView::new(parties.bundle, prefix),

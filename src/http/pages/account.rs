@@ -132,6 +132,7 @@ async fn change_password(
         }
     };
     state.authenticator.invalidate(user.id);
+    state.mailer.notify();
     let mut response = see_other("/account?flash=password");
     set_cookie(&mut response, &ctx.cookies.session_cookie(&token));
     Ok(response)

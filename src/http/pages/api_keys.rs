@@ -20,7 +20,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
-use crate::services::api_keys;
+use crate::services::api_keys::{self, CreateKeyError};
 use crate::store::api_keys::{ApiKey, Scope};
 
 /// Characters of a key's label.
@@ -94,7 +94,7 @@ struct NewKeyForm {
 enum ScopeChoice {
     /// Everything that the user can do.
     All,
-    /// Only introspection of export tokens.
+    /// Only introspection of export tokens. For administrators.
     Introspect,
 }
 
@@ -121,16 +121,30 @@ impl From<ScopeChoice> for Scope {
     ),
 )]
 async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/keys")?.user.id;
+    let me = form.require_user("/keys")?.user.clone();
     let Form { ctx, fields } = form;
     let NewKeyForm { label, scope, .. } = fields.to()?;
     let Ok(label) = validate_optional(label.trim(), MAX_LABEL_LENGTH) else {
         let field_error = FieldError::new("label", "key-error-label");
         return Ok(render_form(&ctx, label.trim(), scope, Some(field_error)));
     };
-    let (key, token) = api_keys::create(&state.store, ctx.audit.clone(), me, label, scope.into()).await?;
+    let created = api_keys::create(&state.store, ctx.audit.clone(), &me, label.clone(), scope.into());
+    let (key, token) = match created.await? {
+        Ok(created) => created,
+        Err(CreateKeyError::ScopeNotAllowed) => {
+            let field_error = FieldError::forbidden("scope", "key-error-scope");
+            return Ok(render_form(&ctx, &label, scope, Some(field_error)));
+        }
+        Err(CreateKeyError::Disabled) => return Err(PageError::SignInRequired { next: "/keys".to_owned() }),
+    };
     let context = context! { key => row(&key), secret => token.expose() };
     Ok(ctx.render_ok("api-key-created", context))
+}
+
+/// The scopes that the visitor may choose from.
+fn choices(ctx: &PageContext) -> &'static [&'static str] {
+    let is_staff = ctx.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.staff);
+    if is_staff { &["all", "introspect"] } else { &["all"] }
 }
 
 fn render_form(
@@ -143,6 +157,7 @@ fn render_form(
     let context = context! {
         label,
         scope => Scope::from(scope).name().unwrap_or("all"),
+        choices => choices(ctx).to_vec(),
         max_length => MAX_LABEL_LENGTH,
         field_error => FieldError::to_context(field_error, ctx.language),
     };

@@ -17,6 +17,7 @@ use super::templates;
 use super::url::{query_token, see_other};
 use crate::auth::password::{self, PasswordError};
 use crate::domain::audit::AuditContext;
+use crate::domain::password_link::{LinkReason, PasswordLink};
 use crate::domain::rate_limit::rate_limit_prefix;
 use crate::domain::user::{Email, User};
 use crate::http::extract::client_ip;
@@ -24,7 +25,8 @@ use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
-use crate::services::password_links;
+use crate::services::credentials::KeysOnReset;
+use crate::services::password_links::{self, NewPassword};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints![show_forgot_password, forgot_password, show_set_password, set_password]
@@ -110,7 +112,9 @@ async fn show_set_password(
 ) -> Result<HttpResponse, PageError> {
     let token = query_token(&request);
     match password_links::find(&state.store, &state.keyring, token.as_deref()).await? {
-        Some((_, user)) => Ok(render_form(&ctx, token.as_deref().unwrap_or_default(), &user, None)),
+        Some((link, user)) => {
+            Ok(render_form(&ctx, token.as_deref().unwrap_or_default(), &link, &user, true, None))
+        }
         None => Ok(link_inactive_page(&ctx)),
     }
 }
@@ -128,11 +132,15 @@ struct SetPasswordForm {
     /// The same password again.
     #[schema(format = Password)]
     confirm: String,
+    /// `yes` revokes all API keys and export tokens.
+    #[schema(nullable = false)]
+    revoke: Option<String>,
 }
 
 /// Sets a password with a mailed link, and signs the user in.
 ///
-/// The link works once. All other sessions of the user end.
+/// The link works once. All other sessions of the user end. With `revoke`, their API keys and export
+/// tokens end too. A user who had a password gets a mail.
 #[utoipa::path(
     post,
     path = "/set-password",
@@ -150,17 +158,22 @@ async fn set_password(
     request: HttpRequest,
     AnonymousForm(Form { ctx, fields }): AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    let SetPasswordForm { token, new, confirm, .. } = fields.to()?;
+    let SetPasswordForm { token, new, confirm, revoke, .. } = fields.to()?;
+    let revokes_keys = revoke.as_deref() == Some("yes");
     let found = password_links::find(&state.store, &state.keyring, Some(&token)).await?;
     let Some((link, user)) = found else { return Ok(link_inactive_page(&ctx)) };
     if let Err(field_error) = validate_new_password(&new, &confirm) {
-        return Ok(render_form(&ctx, &token, &user, Some(field_error)));
+        return Ok(render_form(&ctx, &token, &link, &user, revokes_keys, Some(field_error)));
     }
     let hash = state.authenticator.hash_password(&new).await?;
     let audit = AuditContext { actor: Some(user.id), ..ctx.audit.clone() };
     let language = templates::accept_language(&request);
-    let opened = password_links::set_password(&state.store, audit, user.id, link, hash, language).await?;
-    let Some(session) = opened else { return Ok(link_inactive_page(&ctx)) };
+    let keys = if revokes_keys { KeysOnReset::Revoke } else { KeysOnReset::Keep };
+    let replaced = ctx.signed_in.as_ref().map(|signed_in| signed_in.session.clone());
+    let new = NewPassword { user: user.id, link: link.id, hash, keys };
+    let opened = password_links::set_password(&state.store, audit, new, replaced, language);
+    let Some(session) = opened.await? else { return Ok(link_inactive_page(&ctx)) };
+    state.mailer.notify();
     state.authenticator.invalidate(user.id);
     let mut response = see_other("/account?flash=password");
     set_cookie(&mut response, &ctx.cookies.session_cookie(&session));
@@ -181,10 +194,25 @@ pub(super) fn validate_new_password(new: &str, confirm: &str) -> Result<(), Fiel
 }
 
 /// The form of a link.
-fn render_form(ctx: &PageContext, token: &str, user: &User, field_error: Option<FieldError>) -> HttpResponse {
+fn render_form(
+    ctx: &PageContext,
+    token: &str,
+    link: &PasswordLink,
+    user: &User,
+    revokes_keys: bool,
+    field_error: Option<FieldError>,
+) -> HttpResponse {
     let status = field_error.map_or(StatusCode::OK, |field_error| field_error.status);
     let field_error = FieldError::to_context(field_error, ctx.language);
-    ctx.render(status, "set-password", context! { token, email => user.email.as_str(), field_error })
+    let context = context! {
+        token,
+        email => user.email.as_str(),
+        // A new account has nothing to revoke.
+        offers_revocation => link.reason == LinkReason::ForgottenPassword,
+        revokes_keys,
+        field_error,
+    };
+    ctx.render(status, "set-password", context)
 }
 
 /// The page of a link that is not valid. It is the same for every reason.

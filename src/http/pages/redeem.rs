@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::context::PageContext;
@@ -15,6 +16,7 @@ use super::responses::{FormErrors, HtmlErrors};
 use super::url::{query_encode, query_token};
 use crate::actors::registry::CommandError;
 use crate::domain::bundle::Bundle;
+use crate::domain::permission_request::{PermissionRequest, RequestError};
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
 use crate::domain::validated_text::IdempotencyKey;
@@ -27,6 +29,7 @@ use crate::http::state::AppState;
 use crate::services::requests::{self, LinkOwner};
 use crate::services::sessions::SignedIn;
 use crate::store::lookup::LookupKey;
+use crate::store::participants::RequestParties;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints![show, decide]
@@ -68,14 +71,44 @@ async fn show(
     let request = found.request(id, user.id);
     verified.into_iter().for_each(|id| state.link_views.record_fetch(id, request.is_some()));
     match request {
-        Some((request, parties, _)) => {
-            let request_summary = request_summary(parties.grantee, parties.bundle);
-            let until = request.expires_at.micros();
-            let idempotency_key = entropy::uuid().to_string();
-            Ok(ctx.render_ok("redeem", context! { token, idempotency_key, request_summary, until }))
-        }
+        Some((request, parties, _)) => Ok(render_request(&ctx, StatusCode::OK, &token, request, parties)),
         None => link_inactive_page(&state, &ctx, Some(id)).await,
     }
+}
+
+/// The page of a pending request. With status 409 it says that the request is not what the visitor
+/// saw before.
+fn render_request(
+    ctx: &PageContext,
+    status: StatusCode,
+    token: &str,
+    request: &PermissionRequest,
+    parties: RequestParties<'_>,
+) -> HttpResponse {
+    let context = context! {
+        token,
+        idempotency_key => entropy::uuid().to_string(),
+        shown => shown_version(parties),
+        request_summary => request_summary(parties.grantee, parties.bundle),
+        until => request.expires_at.micros(),
+        changed => status == StatusCode::CONFLICT,
+    };
+    ctx.render(status, "redeem", context)
+}
+
+/// A fingerprint of what the page shows of a request: who asks, and for what.
+fn shown_version(RequestParties { grantee, bundle, .. }: RequestParties<'_>) -> String {
+    let permission = bundle.permission.to_string();
+    let shown = [
+        grantee.display_name(),
+        grantee.email.as_str().to_owned(),
+        bundle.display_name(),
+        bundle.display_description(),
+        permission,
+    ];
+    // No text contains the separator: control characters are not displayed.
+    let digest = Sha256::digest(shown.join("\0"));
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -89,6 +122,10 @@ struct DecideForm {
     /// Identifies the form, so that sending it twice approves once.
     #[schema(nullable = false)]
     idempotency_key: Option<String>,
+    /// Identifies what the page showed. If the request or its requester says something else by
+    /// now, nothing is approved.
+    #[schema(nullable = false)]
+    shown: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -111,22 +148,34 @@ enum Decision {
         (status = 303, description = "Not signed in. Redirects to the sign-in page."),
         FormErrors,
         Errors<HtmlErrors, 404>,
+        Errors<HtmlErrors, 409>,
     ),
 )]
 async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
     let Form { ctx, fields } = &form;
-    let DecideForm { token, decision, idempotency_key, .. } = fields.to()?;
+    let DecideForm { token, decision, idempotency_key, shown, .. } = fields.to()?;
     let user = &form.require_user(&format!("/redeem?token={}", query_encode(&token)))?.user;
     let id = state.redeem_id(&token);
     let audit = ctx.audit.clone();
     match decision {
         Decision::Approve => {
+            if let Some(shown) = shown {
+                let found = state.registry.look_up(LookupKey::Request(id)).await?;
+                if let Some((request, parties, _)) = found.request(id, user.id)
+                    && shown != shown_version(parties)
+                {
+                    return Ok(render_request(ctx, StatusCode::CONFLICT, &token, request, parties));
+                }
+            }
             let idempotency_key = idempotency_key.and_then(|key| IdempotencyKey::new(&key).ok());
             match state.registry.redeem(id, user.id, idempotency_key, audit).await {
                 Ok((grant, participants)) => {
                     let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
                     let request_summary = request_summary(parties.grantee, parties.bundle);
                     Ok(ctx.render_ok("request-approved", context! { grant => grant.id.0, request_summary }))
+                }
+                Err(CommandError::Rejected(RequestError::IdempotencyKeyConflict)) => {
+                    Err(PageError::StaleForm)
                 }
                 Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
                 Err(CommandError::Unavailable(error)) => Err(error.into()),
@@ -151,9 +200,9 @@ pub(super) fn request_summary(requester: &User, bundle: &Bundle) -> Value {
     }
 }
 
-/// The page of a link that cannot be used. It is the same for every reason, with two
-/// exceptions: the target sees the requester, who can send a new request, and other visitors
-/// learn that a pending request was sent to another account.
+/// The page of a link that cannot be used. It is the same for every reason, with these
+/// exceptions: the target sees that they approved the request, or else the requester, who can send
+/// a new one; and other visitors learn that a pending request was sent to another account.
 async fn link_inactive_page(
     state: &AppState,
     ctx: &PageContext,
@@ -165,6 +214,15 @@ async fn link_inactive_page(
         None => None,
     };
     let (key, requester) = match owner {
+        Some(LinkOwner { target, id, approved_at: Some(at), grantee: Some(grantee), .. })
+            if Some(target) == me =>
+        {
+            let by = grantee.display_name();
+            let context = context! { id => id.0, at => at.micros(), by };
+            let mut response = ctx.render(StatusCode::NOT_FOUND, "link-approved", context);
+            response_delay::quantize(&mut response);
+            return Ok(response);
+        }
         Some(LinkOwner { target, grantee, .. }) if Some(target) == me => ("redeem-inactive", grantee),
         Some(LinkOwner { is_pending: true, .. }) => ("redeem-wrong-account", None),
         Some(LinkOwner { is_pending: false, .. }) | None => ("redeem-inactive", None),

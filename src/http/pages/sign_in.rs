@@ -111,7 +111,9 @@ async fn sign_in(
         Err(error) => return Err(error.into()),
     };
     let audit = AuditContext { actor: Some(user), ..ctx.audit.clone() };
-    let opened = sessions::sign_in(&state.store, audit, user, hash, accept_language(&request));
+    let replaced = ctx.signed_in.as_ref().map(|signed_in| signed_in.session.clone());
+    let language = accept_language(&request);
+    let opened = sessions::sign_in(&state.store, audit, user, hash, replaced, language);
     let Some(token) = opened.await? else {
         state.authenticator.invalidate(user);
         return sign_in_failed();

@@ -54,6 +54,7 @@ templates![
     "form-field",
     "home",
     "layout",
+    "link-approved",
     "link-inactive",
     "list-end",
     "message",

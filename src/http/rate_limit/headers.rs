@@ -27,6 +27,13 @@ pub fn insert(headers: &mut HeaderMap, quotas: &[QuotaStatus]) {
     });
 }
 
+/// [`insert`] without the quota of the target, which would reveal how many requests other users
+/// send to them.
+pub fn insert_without_target(headers: &mut HeaderMap, mut quotas: Vec<QuotaStatus>) {
+    quotas.retain(|quota| quota.policy_name != "target");
+    insert(headers, &quotas);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,5 @@
-//! The HTTP side of rate limits: response headers, and the limit of unknown references.
+//! The HTTP side of rate limits: response headers, and the limits of references.
 //! [`crate::domain::rate_limit`] explains the whole.
 
 pub(crate) mod headers;
-mod unknown_references;
+mod references;

@@ -3,7 +3,7 @@
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::services::DbWork;
-use crate::store::bundles::{self, BundleChange, BundleError, NewBundle};
+use crate::store::bundles::{self, BundleChange, BundleError, BundleVersion, NewBundle};
 use crate::store::{LimitOffset, Paginated, audit_log};
 
 /// Adds a bundle.
@@ -17,19 +17,20 @@ pub fn add(new: NewBundle, audit: AuditContext) -> impl DbWork<Bundle> {
     }
 }
 
-/// Changes a bundle. A bundle in use keeps its rights.
+/// Changes a bundle that is not in use. Its previous version is kept. A change to what the bundle
+/// already says does nothing, and is no error while the bundle is in use.
 pub fn update(
     id: BundleId,
     change: BundleChange,
     audit: AuditContext,
 ) -> impl DbWork<Result<Bundle, BundleError>> {
     move |conn| {
-        let now = conn.now()?;
-        let changed = bundles::update(conn, id, &change, now)?;
-        if changed.is_ok() {
+        let changed = bundles::update(conn, id, &change)?;
+        if let Ok((_, true)) = changed {
+            let now = conn.now()?;
             audit_log::record(conn, &audit, AuditAction::BundleChanged, format!("bundle:{id}"), now)?;
         }
-        Ok(changed)
+        Ok(changed.map(|(bundle, _)| bundle))
     }
 }
 
@@ -48,6 +49,15 @@ pub fn delete(id: BundleId, audit: AuditContext) -> impl DbWork<Result<(), Bundl
 /// The bundle with this ID.
 pub fn by_id(id: BundleId) -> impl DbWork<Option<Bundle>> {
     move |conn| Ok(bundles::by_ids(conn, &[id])?.pop())
+}
+
+/// The previous versions of a bundle, newest first.
+pub fn versions(id: BundleId) -> impl DbWork<Vec<BundleVersion>> {
+    move |conn| {
+        let mut versions = bundles::versions(conn, &[id])?;
+        versions.reverse();
+        Ok(versions)
+    }
 }
 
 /// A page of the bundles, by ID.

@@ -19,6 +19,8 @@ pub enum HubError {
     UnknownUser,
     #[error("the user has no role in the hub")]
     NotAMember,
+    #[error("the user is the hub's last owner")]
+    LastOwner,
 }
 
 /// A hub's name and one page of its members.
@@ -44,7 +46,8 @@ pub fn add(id: HubId, name: String, owner: Email, audit: AuditContext) -> impl D
     }
 }
 
-/// Gives a user a role in a hub. It replaces the user's current role.
+/// Gives a user a role in a hub. It replaces the user's current role, unless that would leave the
+/// hub without an owner.
 pub fn grant_role(
     hub: HubId,
     email: Email,
@@ -57,6 +60,9 @@ pub fn grant_role(
             Ok(user) => user,
             Err(error) => return Ok(Err(error)),
         };
+        if role != Role::Owner && hubs::lock_owners(conn, &hub)? == [user] {
+            return Ok(Err(HubError::LastOwner));
+        }
         hubs::set_role(conn, &hub, user, role)?;
         let subject = role_subject(&hub, user, role);
         audit_log::record(conn, &audit, AuditAction::HubGranted, subject, now)?;
@@ -64,7 +70,7 @@ pub fn grant_role(
     }
 }
 
-/// Removes a user from a hub.
+/// Removes a user from a hub, unless that would leave the hub without an owner.
 pub fn revoke_role(hub: HubId, email: Email, audit: AuditContext) -> impl DbWork<Result<(), HubError>> {
     move |conn| {
         let now = conn.now()?;
@@ -72,6 +78,9 @@ pub fn revoke_role(hub: HubId, email: Email, audit: AuditContext) -> impl DbWork
             Ok(user) => user,
             Err(error) => return Ok(Err(error)),
         };
+        if hubs::lock_owners(conn, &hub)? == [user] {
+            return Ok(Err(HubError::LastOwner));
+        }
         if !hubs::remove_role(conn, &hub, user)? {
             return Ok(Err(HubError::NotAMember));
         }

@@ -52,11 +52,12 @@ pub fn retry(id: Uuid, audit: AuditContext) -> impl DbWork<bool> {
 }
 
 fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid, Email>> {
-    let (mut request_ids, mut link_ids) = (Vec::new(), Vec::new());
+    let (mut request_ids, mut link_ids, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for mail in mails {
         match mail.subject {
             OutboxSubject::Request(id) => request_ids.push(id),
             OutboxSubject::PasswordLink(id) => link_ids.push(id),
+            OutboxSubject::Notice { to, .. } => notices.push((mail.subject, to)),
         }
     }
     let requests = requests::by_ids(conn, &request_ids)?;
@@ -64,7 +65,7 @@ fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid
         requests.into_iter().map(|request| (OutboxSubject::Request(request.id), request.terms.target));
     let links = password_links::by_ids(conn, &link_ids)?;
     let links = links.into_iter().map(|link| (OutboxSubject::PasswordLink(link.id), link.user));
-    let users_by_kind: HashMap<OutboxSubject, UserId> = requests.chain(links).collect();
+    let users_by_kind: HashMap<OutboxSubject, UserId> = requests.chain(links).chain(notices).collect();
     let emails = users::emails_by_id(conn, users_by_kind.values().copied().collect())?;
     let recipient = |mail: &OutboxMail| {
         let user = users_by_kind.get(&mail.subject)?;

@@ -1,11 +1,13 @@
 //! Users.
 
 use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::notice::Notice;
 use crate::domain::password_link::LinkReason;
 use crate::domain::user::{Email, User, UserId};
 use crate::services::DbWork;
+use crate::services::credentials::{self, EndedCredentials, KeysOnReset};
 use crate::store::users::{self, NewUser};
-use crate::store::{LimitOffset, audit_log, password_links};
+use crate::store::{LimitOffset, audit_log, outbox, password_links};
 
 /// Adds a user. One without a password gets a mail with a link to set one. `None`: the email
 /// address is already in use.
@@ -23,24 +25,68 @@ pub fn add(new: NewUser, audit: AuditContext) -> impl DbWork<Option<User>> {
     }
 }
 
-/// Enables or disables a user. Nothing is written if the user already has that state.
-/// `None`: the user does not exist.
-pub fn set_active(id: UserId, active: bool, audit: AuditContext) -> impl DbWork<Option<User>> {
+/// Why a user was not disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DisableError {
+    #[error("user not found")]
+    UnknownUser,
+    /// Nobody could administer the server on its pages.
+    #[error("the user is the last active administrator")]
+    LastStaff,
+}
+
+/// Disables a user, and ends their sessions, API keys and password link for good. Their export
+/// tokens stop working until the user is enabled again, unless they are revoked too. The user gets
+/// a mail.
+pub fn disable(
+    id: UserId,
+    revoke_export_tokens: bool,
+    audit: AuditContext,
+) -> impl DbWork<Result<(User, EndedCredentials), DisableError>> {
     move |conn| {
-        let now = conn.now()?;
-        let Some(user) = users::by_ids(conn, &[id])?.pop() else { return Ok(None) };
-        if user.active != active {
-            let action = if active { AuditAction::UserEnabled } else { AuditAction::UserDisabled };
-            users::set_active(conn, id, active)?;
-            audit_log::record(conn, &audit, action, format!("user:{id}"), now)?;
+        let staff = users::lock_active_staff(conn)?;
+        if staff == [id] {
+            return Ok(Err(DisableError::LastStaff));
         }
-        Ok(Some(User { active, ..user }))
+        // A sign-in, a new key and a new link lock the user too: they come before, and are ended
+        // here, or after, and are refused.
+        let was_active = users::lock_active(conn, id)?;
+        let Some(user) = users::by_ids(conn, &[id])?.pop() else {
+            return Ok(Err(DisableError::UnknownUser));
+        };
+        let now = conn.now()?;
+        if was_active {
+            users::set_active(conn, id, false)?;
+            audit_log::record(conn, &audit, AuditAction::UserDisabled, format!("user:{id}"), now)?;
+            outbox::insert_notice(conn, Notice::AccountDisabled, id, now)?;
+        }
+        let ended = credentials::end_all(conn, id, revoke_export_tokens, &audit)?;
+        Ok(Ok((User { active: false, ..user }, ended)))
     }
 }
 
-/// Replaces a user's password by its hash. `false`: the user does not exist.
-pub fn set_password(id: UserId, hash: String, audit: AuditContext) -> impl DbWork<bool> {
-    move |conn| users::set_password(conn, id, &hash, &audit)
+/// Enables a disabled user. What was ended when the user was disabled does not come back. `None`:
+/// the user does not exist.
+pub fn enable(id: UserId, audit: AuditContext) -> impl DbWork<Option<User>> {
+    move |conn| {
+        let now = conn.now()?;
+        let Some(user) = users::by_ids(conn, &[id])?.pop() else { return Ok(None) };
+        if !user.active {
+            users::set_active(conn, id, true)?;
+            audit_log::record(conn, &audit, AuditAction::UserEnabled, format!("user:{id}"), now)?;
+        }
+        Ok(Some(User { active: true, ..user }))
+    }
+}
+
+/// Replaces a user's password by its hash. `None`: the user does not exist.
+pub fn set_password(
+    id: UserId,
+    hash: String,
+    keys: KeysOnReset,
+    audit: AuditContext,
+) -> impl DbWork<Option<EndedCredentials>> {
+    move |conn| credentials::set_password(conn, id, &hash, keys, &audit)
 }
 
 /// The user with this email address.

@@ -15,7 +15,9 @@ use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::domain::user::UserId;
+use crate::domain::validated_text::IdempotencyKey;
 use crate::store::participants::Participants;
+use crate::store::requests::RedeemKeyUse;
 
 /// The loaded rows of a batch and its pending writes. A command decides on what the
 /// commands before it have left.
@@ -23,13 +25,16 @@ use crate::store::participants::Participants;
 pub struct Batch {
     /// The time of all decisions of the batch, by the database's clock.
     pub(super) now: Timestamp,
-    /// The users and bundles that the requests to redeem refer to.
+    /// The users and bundles of the requests that are named by token, and the requesters of those
+    /// that are to be closed by id.
     pub(super) participants: Arc<Participants>,
     /// Users' privileges in hubs.
     pub(super) privileges: HashMap<(String, UserId), Mask>,
     pub(super) exports: HashMap<ExportId, (ExportToken, TokenDigest)>,
     /// The active permissions.
     pub(super) permissions: HashMap<Terms, BundlePermission>,
+    /// The requests that targets have approved with these idempotency keys.
+    pub(super) redeem_keys: HashMap<(UserId, IdempotencyKey), RedeemKeyUse>,
     /// The requests with a mail in the outbox, of those whose mail is to be resent.
     pub(super) pending_mails: HashSet<RequestId>,
     pub(super) writes: PendingWrites,

@@ -14,12 +14,13 @@ use crate::domain::permission_request::RequestId;
 use crate::domain::terms::Terms;
 use crate::domain::token::ExportId;
 use crate::domain::user::UserId;
+use crate::domain::validated_text::IdempotencyKey;
 use crate::failpoints::fail_point;
 use crate::store::connection::Conn;
 use crate::store::outbox::OutboxKind;
 use crate::store::requests::{self, RequestSelector};
 use crate::store::requests_with_parties::{self, RequestsWithParties};
-use crate::store::{export_tokens, hubs, outbox, permissions};
+use crate::store::{export_tokens, hubs, outbox, permissions, users};
 
 /// How a batch prevents its rows from changing between decision and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,10 @@ pub(super) enum ConcurrencyMode {
 pub struct RowSelection {
     pub(super) constraints: ConstraintSelection,
     pub(super) requests: RequestSelector,
+    /// Whether the requesters of the requests are needed.
+    pub(super) requesters: bool,
+    /// The idempotency keys with which targets approve requests.
+    pub(super) redeem_keys: Vec<(UserId, IdempotencyKey)>,
     /// The terms whose active permission is needed.
     pub(super) permissions: Vec<Terms>,
     pub(super) exports: Vec<ExportId>,
@@ -56,6 +61,8 @@ impl Batch {
         let RowSelection {
             constraints,
             requests: selector,
+            requesters,
+            redeem_keys,
             permissions: mut terms,
             exports,
             privileges,
@@ -63,7 +70,7 @@ impl Batch {
         } = selection;
         let constraints = RequestConstraints::load(conn, &constraints)?;
         let exports = if exports.is_empty() { Vec::new() } else { export_tokens::lock(conn, &exports)? };
-        let (requests, with_parties) = if selector.redeem_ids.is_empty() {
+        let (requests, mut with_parties) = if selector.redeem_ids.is_empty() {
             (requests::lock(conn, &selector)?, RequestsWithParties::default())
         } else if selector.is_by_token_only() {
             let lock = mode != ConcurrencyMode::Optimistic;
@@ -74,6 +81,16 @@ impl Batch {
                 requests::lock(conn, &selector)?,
                 requests_with_parties::load(conn, &selector.redeem_ids, false)?,
             )
+        };
+        if requesters {
+            let ids: Vec<UserId> = requests.iter().map(|request| request.terms.grantee).collect();
+            let requesters = users::by_ids(conn, &ids)?;
+            requesters.into_iter().for_each(|user| with_parties.participants.add_user(user));
+        }
+        // They are not locked: two uses of one key at the same time violate a unique constraint.
+        let redeem_keys = match redeem_keys.as_slice() {
+            [] => HashMap::new(),
+            keys => requests::redeem_key_uses(conn, keys)?,
         };
         let recheck_all = mode == ConcurrencyMode::LockedWithRecheck;
         let to_recheck = requests.iter().filter(|request| recheck_all || request.closed.is_some());
@@ -101,6 +118,7 @@ impl Batch {
             privileges,
             exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
             permissions: permissions.into_iter().map(|permission| (permission.terms, permission)).collect(),
+            redeem_keys,
             pending_mails,
             writes: PendingWrites {
                 constraints,

@@ -26,10 +26,10 @@ mod row_key;
 pub use command::{AnyOperation, Command, Operation};
 pub use commands::blocks::{CreateBlock, DeleteBlock};
 pub use commands::export_tokens::{CreateExport, RevokeExport};
-pub use commands::permissions::{GrantPermission, RevokePermission};
+pub use commands::permissions::{GrantPermission, GrantPermissionError, RevokePermission};
 pub use commands::requests::{
     CloseRequest, CreateRequest, CreateRequestError, Redeem, RequestRef, ResendMail, ResendMailError,
 };
-pub use commands::user_lookups::RecordUserLookup;
+pub use commands::user_lookups::{RecordUserLookup, UserReference};
 pub use commit::{commit, commit_one};
 pub use row_key::RowKey;

@@ -13,7 +13,8 @@ use super::constraints::RequestConstraints;
 use super::guard::expect_rows;
 use super::request_rows::{RequestRows, RequestWrite};
 use crate::domain::export_token::ExportToken;
-use crate::domain::permission_request::{PermissionRequest, RequestId};
+use crate::domain::notice::Notice;
+use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::entropy;
@@ -33,6 +34,8 @@ pub(super) struct PendingWrites {
     pub requests: RequestRows,
     /// The requests whose idempotency key has expired and is used for a new request.
     pub expired_keys: Vec<RequestId>,
+    /// The requests whose idempotency key of the approval has expired and is used for another one.
+    pub expired_redeem_keys: Vec<RequestId>,
     /// The requests whose mail is sent again.
     pub resent_mails: Vec<RequestId>,
     pub audit_entries: PendingAuditEntries,
@@ -47,6 +50,7 @@ pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: T
         revoked_exports,
         requests,
         expired_keys,
+        expired_redeem_keys,
         resent_mails,
         audit_entries,
     } = writes;
@@ -60,8 +64,11 @@ pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: T
     if !expired_keys.is_empty() {
         requests::clear_create_keys(conn, expired_keys)?;
     }
+    if !expired_redeem_keys.is_empty() {
+        requests::clear_redeem_keys(conn, expired_redeem_keys)?;
+    }
     persist_requests(conn, requests, now)?;
-    insert_mails(conn, resent_mails.iter().copied(), now)?;
+    insert_mails(conn, resent_mails.iter().copied().map(OutboxSubject::Request), now)?;
     requests.counter_deltas().write(conn)?;
     audit_entries.assign_ids(requests);
     if !audit_entries.entries().is_empty() {
@@ -93,29 +100,34 @@ fn persist_requests(conn: &mut Conn, rows: &mut RequestRows, now: Timestamp) -> 
     new.sort_by_key(|request| request.terms);
     let inserted_ids = requests::insert(conn, &new)?;
     expect_rows(inserted_ids.len(), new.len())?;
-    let mut to_mail = Vec::new();
+    let mut mails = Vec::new();
     for (redeem_id, id) in inserted_ids {
         let Some(row) = rows.get_mut(redeem_id) else { continue };
         row.request.id = id;
-        if needs_mail(&row.request) {
-            to_mail.push(id);
-        }
+        mails.extend(mails_of_new_row(&row.request));
     }
-    insert_mails(conn, to_mail.into_iter(), now)
+    insert_mails(conn, mails.into_iter(), now)
 }
 
-/// Whether a new request is mailed to its target; a permission that was granted directly
-/// is not.
-fn needs_mail(request: &PermissionRequest) -> bool {
-    request.permission().is_none()
+/// The mails about a new row: of a request to its target, of a permission that was granted
+/// directly to the parties that did not grant it.
+fn mails_of_new_row(row: &PermissionRequest) -> Vec<OutboxSubject> {
+    let PermissionRequest { id, terms, asked_by, .. } = row;
+    if !row.closed.as_ref().is_some_and(|closed| closed.outcome == RequestOutcome::GrantedDirectly) {
+        return vec![OutboxSubject::Request(*id)];
+    }
+    let notices =
+        [(Notice::PermissionReceived, terms.grantee), (Notice::PermissionGrantedByStaff, terms.target)];
+    let others = notices.into_iter().filter(|(_, to)| to != asked_by);
+    others.map(|(notice, to)| OutboxSubject::Notice { notice, to, request: Some(*id) }).collect()
 }
 
 fn insert_mails(
     conn: &mut Conn,
-    requests: impl Iterator<Item = RequestId>,
+    subjects: impl Iterator<Item = OutboxSubject>,
     now: Timestamp,
 ) -> QueryResult<()> {
     let mails: Vec<(Uuid, OutboxSubject)> =
-        requests.map(|id| (entropy::token().uuid(now), OutboxSubject::Request(id))).collect();
+        subjects.map(|subject| (entropy::token().uuid(now), subject)).collect();
     if mails.is_empty() { Ok(()) } else { outbox::insert(conn, OutboxKind::Mail, &mails, now) }
 }

@@ -29,6 +29,7 @@ pub(super) fn persist_single_statement(
         revoked_exports,
         requests,
         expired_keys,
+        expired_redeem_keys,
         resent_mails,
         audit_entries,
     } = writes;
@@ -43,6 +44,7 @@ pub(super) fn persist_single_statement(
         && new_exports.is_empty()
         && revoked_exports.is_empty()
         && expired_keys.is_empty()
+        && expired_redeem_keys.is_empty()
         && resent_mails.is_empty();
     if !only_closes_requests {
         return Ok(Err(NeedsLocks));

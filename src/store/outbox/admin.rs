@@ -42,6 +42,8 @@ struct MailRow {
     id: DbUuid,
     request_id: Option<i64>,
     password_link_id: Option<DbUuid>,
+    notice: Option<String>,
+    user_id: Option<i64>,
     created_at: DbTimestamp,
     due_at: DbTimestamp,
     attempts: i32,
@@ -61,7 +63,12 @@ impl OutboxMail {
     fn from_row(row: MailRow) -> QueryResult<Self> {
         Ok(Self {
             id: row.id.0,
-            subject: OutboxSubject::from_columns(row.request_id, row.password_link_id)?,
+            subject: OutboxSubject::from_columns((
+                row.request_id,
+                row.password_link_id,
+                row.notice,
+                row.user_id,
+            ))?,
             created_at: row.created_at.0,
             due_at: row.due_at.0,
             attempts: row.attempts,
@@ -150,7 +157,7 @@ pub fn latest_by_request(
 ) -> QueryResult<HashMap<RequestId, OutboxMail>> {
     let by_request = by_requests(conn, requests)?.into_iter().filter_map(|mail| match mail.subject {
         OutboxSubject::Request(id) => Some((id, mail)),
-        OutboxSubject::PasswordLink(_) => None,
+        OutboxSubject::PasswordLink(_) | OutboxSubject::Notice { .. } => None,
     });
     // Of several mails about one request, the last one replaces the others.
     Ok(by_request.collect())
@@ -159,7 +166,7 @@ pub fn latest_by_request(
 fn by_requests(conn: &mut Conn, requests: &[RequestId]) -> QueryResult<Vec<OutboxMail>> {
     let ids: Vec<i64> = requests.iter().map(|id| id.0).collect();
     load_mails(with_backend!(conn, c => mails!()
-        .filter(outbox::request_id.eq_any(&ids))
+        .filter(outbox::request_id.eq_any(&ids).and(outbox::notice.is_null()))
         .order(outbox::id)
         .select(MailRow::as_select())
         .load(c))?)

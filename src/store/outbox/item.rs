@@ -1,7 +1,9 @@
 //! The parts of an item: its kind, its subject and its result.
 
+use crate::domain::notice::Notice;
 use crate::domain::permission_request::RequestId;
 use crate::domain::token::PasswordLinkId;
+use crate::domain::user::UserId;
 use crate::store::types::DbUuid;
 use diesel::QueryResult;
 
@@ -20,20 +22,44 @@ impl OutboxKind {
     }
 }
 
-/// The row that an item is about. Deleting the row deletes the item.
+/// What an item is about. Deleting the row that it names deletes the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutboxSubject {
     Request(RequestId),
     PasswordLink(PasswordLinkId),
+    /// A notice to a user; about the permission with the number of `request`, if it is set.
+    Notice {
+        notice: Notice,
+        to: UserId,
+        request: Option<RequestId>,
+    },
 }
 
+/// The columns `request_id`, `password_link_id`, `notice` and `user_id`.
+pub(super) type SubjectColumns = (Option<i64>, Option<DbUuid>, Option<String>, Option<i64>);
+
 impl OutboxSubject {
-    /// From the foreign keys, of which a CHECK constraint requires exactly one.
-    pub(super) fn from_columns(request: Option<i64>, password_link: Option<DbUuid>) -> QueryResult<Self> {
-        match (request, password_link) {
-            (Some(request), _) => Ok(Self::Request(RequestId(request))),
-            (None, Some(link)) => Ok(Self::PasswordLink(PasswordLinkId(link.0))),
-            (None, None) => Err(diesel::NotFound),
+    /// From the columns, whose combinations CHECK constraints restrict.
+    pub(super) fn from_columns((request, password_link, notice, user): SubjectColumns) -> QueryResult<Self> {
+        let request = request.map(RequestId);
+        match (notice.as_deref().map(Notice::from_name), user, request, password_link) {
+            (Some(Some(notice)), Some(user), request, _) => {
+                Ok(Self::Notice { notice, to: UserId(user), request })
+            }
+            (None, _, Some(request), _) => Ok(Self::Request(request)),
+            (None, _, None, Some(link)) => Ok(Self::PasswordLink(PasswordLinkId(link.0))),
+            _ => Err(diesel::NotFound),
+        }
+    }
+
+    /// As columns.
+    pub(super) fn to_columns(self) -> (Option<i64>, Option<DbUuid>, Option<&'static str>, Option<i64>) {
+        match self {
+            Self::Request(id) => (Some(id.0), None, None, None),
+            Self::PasswordLink(id) => (None, Some(DbUuid(id.0)), None, None),
+            Self::Notice { notice, to, request } => {
+                (request.map(|id| id.0), None, Some(notice.name()), Some(to.0))
+            }
         }
     }
 }

@@ -18,4 +18,5 @@ pub use item::{OutboxKind, OutboxResult, OutboxSubject};
 pub use queue::{ClaimedItem, claim, finish, release};
 pub use sync::{DeliveryOutcome, LeasedItem, SyncRequest, SyncResult, record_outcomes, sync};
 
+pub(crate) use queue::insert_notice;
 pub(super) use queue::{insert, pending};

@@ -9,9 +9,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use uuid::Uuid;
 
-use super::item::{OutboxKind, OutboxResult, OutboxSubject};
+use super::item::{OutboxKind, OutboxResult, OutboxSubject, SubjectColumns};
+use crate::domain::notice::Notice;
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::entropy;
 use crate::store::bulk::bulk;
 use crate::store::connection::{Backend, Conn, with_backend};
 use crate::store::schema::outbox;
@@ -32,10 +35,13 @@ bulk! {
         kind: Text => &'static str,
         request_id: Nullable<BigInt> => Option<i64>,
         password_link_id: Nullable<SqlUuid> => Option<DbUuid>,
+        notice: Nullable<Text> => Option<&'static str>,
+        user_id: Nullable<BigInt> => Option<i64>,
         created_at: SqlTimestamp => DbTimestamp,
     }
-    "INSERT INTO outbox (id, kind, request_id, password_link_id, created_at, due_at, attempts) \
-     SELECT id, kind, request_id, password_link_id, created_at, created_at, 0 FROM" w ""
+    "INSERT INTO outbox (id, kind, request_id, password_link_id, notice, user_id, created_at, due_at, \
+     attempts) SELECT id, kind, request_id, password_link_id, notice, user_id, created_at, created_at, 0 \
+     FROM" w ""
 }
 
 /// Updates the unfinished items that are still under a lease, and returns their ids.
@@ -61,13 +67,16 @@ pub(in crate::store) fn insert(
 ) -> QueryResult<()> {
     let mut rows = InsertItems::default();
     for (id, subject) in items {
-        let (request, link) = match subject {
-            OutboxSubject::Request(id) => (Some(id.0), None),
-            OutboxSubject::PasswordLink(id) => (None, Some(DbUuid(id.0))),
-        };
-        rows.push((DbUuid(*id), kind.name(), request, link, DbTimestamp(now)));
+        let (request, link, notice, user) = subject.to_columns();
+        rows.push((DbUuid(*id), kind.name(), request, link, notice, user, DbTimestamp(now)));
     }
     rows.run(conn).map(drop)
+}
+
+/// Queues a notice to a user.
+pub(crate) fn insert_notice(conn: &mut Conn, notice: Notice, to: UserId, now: Timestamp) -> QueryResult<()> {
+    let subject = OutboxSubject::Notice { notice, to, request: None };
+    insert(conn, OutboxKind::Mail, &[(entropy::token().uuid(now), subject)], now)
 }
 
 /// The requests that have an unfinished item of a kind.
@@ -100,8 +109,12 @@ pub fn claim(
         .filter(pending.and(outbox::due_at.le(DbTimestamp(now))))
         .order(outbox::due_at)
         .limit(limit)
-        .select((outbox::id, outbox::attempts, outbox::request_id, outbox::password_link_id));
-    let rows: Vec<(DbUuid, i32, Option<i64>, Option<DbUuid>)> = match &mut conn.backend {
+        .select((
+            outbox::id,
+            outbox::attempts,
+            (outbox::request_id, outbox::password_link_id, outbox::notice, outbox::user_id),
+        ));
+    let rows: Vec<(DbUuid, i32, SubjectColumns)> = match &mut conn.backend {
         Backend::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
         Backend::Sqlite(sqlite) => due.load(&mut **sqlite)?,
     };
@@ -118,8 +131,8 @@ pub fn claim(
         ))
         .execute(c))?;
     rows.into_iter()
-        .map(|(id, attempts, request, link)| {
-            let subject = OutboxSubject::from_columns(request, link)?;
+        .map(|(id, attempts, subject)| {
+            let subject = OutboxSubject::from_columns(subject)?;
             Ok(ClaimedItem { id: id.0, attempts: attempts + 1, subject })
         })
         .collect()

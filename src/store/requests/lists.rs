@@ -9,7 +9,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::page::{LimitOffset, Paginated};
-use crate::store::schema::permission_requests::dsl;
+use crate::store::schema::permission_requests::{self, dsl};
+use crate::store::schema::users;
 use crate::store::types::DbTimestamp;
 use crate::store::user_counters;
 
@@ -24,7 +25,28 @@ pub fn pending_by_ids(
     Ok(requests.filter(|request| request.is_pending(now) && request.terms.has_party(viewer)).collect())
 }
 
-/// A page of the pending requests to which `viewer` is a party, by id.
+/// The requests of users who are disabled: their targets neither see them nor decide on them.
+macro_rules! of_disabled_requester {
+    () => {
+        diesel::dsl::exists(
+            users::table
+                .filter(users::id.eq(permission_requests::user_allowed).and(diesel::dsl::not(users::active))),
+        )
+    };
+}
+
+/// The number of a target's pending requests whose requester is disabled.
+fn count_hidden(conn: &mut Conn, target: UserId, now: Timestamp) -> QueryResult<i64> {
+    with_backend!(conn, c => dsl::permission_requests
+        .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(DbTimestamp(now))))
+        .filter(dsl::user_target.eq_any([target.0]))
+        .filter(of_disabled_requester!())
+        .count()
+        .get_result(c))
+}
+
+/// A page of the pending requests to which `viewer` is a party, by id, without those to `viewer`
+/// whose requester is disabled.
 pub fn pending_of_party(
     conn: &mut Conn,
     viewer: UserId,
@@ -45,12 +67,13 @@ pub fn pending_of_party(
         };
     }
     let rows: Vec<RequestRow> = with_backend!(conn, c => pending!(user_target)
+        .filter(diesel::dsl::not(of_disabled_requester!()))
         .union_all(pending!(user_allowed))
         .positional_order_by(1)
         .limit(page.limit)
         .offset(page.offset)
         .load(c))?;
-    let total = user_counters::pending_requests(conn, viewer, now)?;
+    let total = user_counters::pending_requests(conn, viewer, now)? - count_hidden(conn, viewer, now)?;
     Ok(Paginated { rows: rows.into_iter().map(PermissionRequest::from).collect(), total })
 }
 
@@ -61,7 +84,8 @@ pub enum Side {
     Grantee,
 }
 
-/// A page of a user's pending requests on one side, newest first.
+/// A page of a user's pending requests on one side, newest first. A target does not see those
+/// whose requester is disabled.
 pub fn pending_of_side(
     conn: &mut Conn,
     side: Side,
@@ -70,11 +94,12 @@ pub fn pending_of_side(
     now: Timestamp,
 ) -> QueryResult<Paginated<PermissionRequest>> {
     macro_rules! page_of {
-        ($side:ident) => {{
+        ($side:ident $(, $hidden:expr)?) => {{
             let pending = || {
                 dsl::permission_requests
                     .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(DbTimestamp(now))))
                     .filter(dsl::$side.eq_any([user.0]))
+                    $(.filter(diesel::dsl::not($hidden)))?
             };
             let total = with_backend!(conn, c => pending().count().get_result(c))?;
             let rows: Vec<RequestRow> = with_backend!(conn, c => pending()
@@ -87,7 +112,7 @@ pub fn pending_of_side(
         }};
     }
     match side {
-        Side::Target => page_of!(user_target),
+        Side::Target => page_of!(user_target, of_disabled_requester!()),
         Side::Grantee => page_of!(user_allowed),
     }
 }

@@ -3,7 +3,7 @@
 mod expiry;
 mod lists;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -16,6 +16,7 @@ use crate::domain::block::Block;
 use crate::domain::bundle::BundleId;
 use crate::domain::permission_request::{PermissionRequest, RequestClosure, RequestId, RequestOutcome};
 use crate::domain::terms::Terms;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
@@ -231,6 +232,49 @@ pub(in crate::store) fn revoke_permissions(conn: &mut Conn, ids: &[RequestId]) -
     with_backend!(conn, c => diesel::update(dsl::permission_requests)
         .filter(dsl::id.eq_any(&ids).and(dsl::active))
         .set(dsl::active.eq(false))
+        .execute(c))
+}
+
+/// A request that its target approved with an idempotency key.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct RedeemKeyUse {
+    pub id: RequestId,
+    pub redeem_id: RedeemId,
+    pub redeemed_at: Timestamp,
+}
+
+/// The requests that these targets have approved with these idempotency keys. They are not locked.
+pub(in crate::store) fn redeem_key_uses(
+    conn: &mut Conn,
+    keys: &[(UserId, IdempotencyKey)],
+) -> QueryResult<HashMap<(UserId, IdempotencyKey), RedeemKeyUse>> {
+    let targets: Vec<i64> = keys.iter().map(|(user, _)| user.0).collect();
+    let texts: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
+    // This also finds keys of one target that another one uses.
+    let used = dsl::user_target.eq_any(&targets).and(dsl::redeem_key.eq_any(&texts).assume_not_null());
+    let rows: Vec<(i64, DbUuid, i64, String, DbTimestamp)> = with_backend!(conn, c => dsl::permission_requests
+        .filter(used)
+        .select((
+            dsl::id,
+            dsl::redeem_id,
+            dsl::user_target,
+            dsl::redeem_key.assume_not_null(),
+            dsl::closed_at.assume_not_null(),
+        ))
+        .load(c))?;
+    let key_use = |(id, redeem_id, target, key, at): (i64, DbUuid, i64, String, DbTimestamp)| {
+        let key_use = RedeemKeyUse { id: RequestId(id), redeem_id: RedeemId(redeem_id.0), redeemed_at: at.0 };
+        ((UserId(target), IdempotencyKey::from_db(key)), key_use)
+    };
+    Ok(rows.into_iter().map(key_use).collect())
+}
+
+/// Removes the idempotency keys with which requests were approved.
+pub(in crate::store) fn clear_redeem_keys(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    with_backend!(conn, c => diesel::update(dsl::permission_requests)
+        .filter(dsl::id.eq_any(&ids))
+        .set(dsl::redeem_key.eq(None::<String>))
         .execute(c))
 }
 

@@ -98,11 +98,12 @@ on_both_databases! {
         let stays = app.bundle("Heart", 6);
         let given = json!({ "user_allowed": ada.uri(), "user_target": grace.uri(), "bundle": stays.id.0 });
         expect_response(app.post("/api/bundle_permission/").by_user(grace).json(&given), 201).await;
+        app.mails(1).await;
         let (asked, token) = scene.create_request(&app).await;
         let of_eve = app.create_request(eve, grace, &scene.bundle);
         let to_eve = app.create_request(ada, eve, &scene.bundle);
         let of_grace = app.create_request(grace, ada, &scene.bundle);
-        app.mails(4).await;
+        app.mails(5).await;
         app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 1_000);
         let unsent = app.create_request(ada, grace, &app.bundle("Steps", 6));
         wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE last_error IS NOT NULL", 1).await;
@@ -120,7 +121,7 @@ on_both_databases! {
         app.mailbox.refuse(grace.email(), SendError::transient(""), 0);
         app.advance(60);
         wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
-        assert_eq!(app.mailbox.sent().len(), 4);
+        assert_eq!(app.mailbox.sent().len(), 5);
         for (who, request) in [(grace, of_eve), (eve, to_eve), (ada, of_grace)] {
             expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&request))).by_user(who), 200).await;
         }

@@ -115,17 +115,19 @@ on_both_databases! {
         assert_eq!(expect_response(app.get(&uri).by_user(&root), 200).await["permission"], 6);
     }
 
-    async fn a_bundle_in_use_cannot_be_deleted_or_change_its_mask(app: TestApp) {
+    async fn a_bundle_in_use_cannot_be_deleted_or_changed(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");
         let uri = scene.bundle_uri();
         let request = app.create_request(&scene.ada, &scene.grace, &scene.bundle);
         let locked = async || {
             expect_refusal(&app, app.delete(&uri).by_user(&root), 409).await;
-            expect_refusal(&app, app.put(&uri).by_user(&root).json(&json!({ "permission": 63 })), 409).await;
-            let put =
-                app.put(&uri).by_user(&root).json(&json!({ "description": "In other words.", "permission": 6 }));
-            assert_eq!(expect_response(put, 200).await["description"], "In other words.");
+            for (field, value) in [("permission", json!(63)), ("description", json!("In other words.")), ("name", json!("Sleeps"))] {
+                expect_refusal(&app, app.put(&uri).by_user(&root).json(&json!({ field: value })), 409).await;
+            }
+            let same = json!({ "name": "Sleep", "description": "What is measured at night.", "permission": 6 });
+            assert_eq!(expect_response(app.put(&uri).by_user(&root).json(&same), 200).await["name"], "Sleep");
+            assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'bundle.changed'"), 0);
         };
         locked().await;
         let grant = expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&request))).by_user(&scene.grace), 200).await;
@@ -138,6 +140,35 @@ on_both_databases! {
         expect_response(app.delete(&uri).by_user(&root), 204).await;
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 0);
         assert!(resource_id(&grant) > 0);
+    }
+
+    async fn a_closed_request_keeps_the_words_that_it_was_about(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let root = app.staff("root@example.org");
+        let (uri, put) = (scene.bundle_uri(), |name: &str| json!({ "name": name, "description": "", "permission": 63 }));
+        let request = app.create_request(&scene.ada, &scene.grace, &scene.bundle);
+        let grant = expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&request))).by_user(&scene.grace), 200).await;
+        expect_response(app.delete(grant["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 204).await;
+        for name in ["Second version", "Third version"] {
+            app.advance(60);
+            expect_response(app.put(&uri).by_user(&root).json(&put(name)), 200).await;
+        }
+        app.advance(60);
+        let late = app.create_request(&scene.ada, &scene.grace, &scene.bundle);
+        let grace = app.signed_in(&scene.grace);
+        let (_, page) = grace.get_page(&app, &format!("/requests/{}", request.id)).await;
+        assert!(page.contains("Sleep") && page.contains("What is measured at night.") && !page.contains("version"), "{page}");
+        let (_, page) = grace.get_page(&app, &format!("/requests/{}", late.id)).await;
+        assert!(page.contains("Third version") && !page.contains("Sleep"), "{page}");
+        let (_, page) = app.signed_in(&scene.ada).get_page(&app, "/requests").await;
+        assert!(page.contains("Sleep") && page.contains("Third version"), "{page}");
+        let (_, page) = app.signed_in(&root).get_page(&app, &format!("/staff/bundles/{}", scene.bundle.id)).await;
+        for words in ["Sleep", "What is measured at night.", "Second version", "Third version"] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+        expect_response(app.delete(&format!("/api/bundle_permission_request/{}/", late.id)).by_user(&scene.ada), 204).await;
+        expect_response(app.delete(&uri).by_user(&root), 204).await;
+        assert_eq!(app.count("SELECT count(*) AS n FROM bundle_versions"), 0);
     }
 
     async fn a_closed_request_does_not_keep_its_bundle_in_use(app: TestApp) {

@@ -41,6 +41,44 @@ on_both_databases! {
         assert_eq!(app.mails(1).await.len(), 1);
     }
 
+    async fn a_key_approves_one_request_only(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let HexoFixture { ada, grace, eve, bundle } = &scene;
+        let tokens: Vec<String> = [app.create_request(ada, grace, bundle), app.create_request(eve, grace, bundle)]
+            .iter()
+            .map(|request| app.redeem_token(request))
+            .collect();
+        let first = expect_response(put_with_key(&app, grace, "one", &tokens[0]), 200).await;
+        expect_refusal(&app, put_with_key(&app, grace, "one", &tokens[1]), 422).await;
+        assert_eq!(expect_response(put_with_key(&app, grace, "one", &tokens[0]), 200).await, first);
+        // Another user's key is another key; a token of nobody stays unknown.
+        let of_eve = app.redeem_token(&app.create_request(ada, eve, bundle));
+        expect_response(put_with_key(&app, eve, "one", &of_eve), 200).await;
+        expect_refusal(&app, put_with_key(&app, eve, "one", &tokens[1]), 404).await;
+        expect_response(put_with_key(&app, grace, "two", &tokens[1]), 200).await;
+        // After a day the key can be used again.
+        app.advance(86_400);
+        let late = app.redeem_token(&app.create_request(ada, grace, &app.bundle("Late", 6)));
+        expect_response(put_with_key(&app, grace, "one", &late), 200).await;
+        expect_refusal(&app, put_with_key(&app, grace, "one", &tokens[0]), 422).await;
+    }
+
+    async fn one_key_for_many_tokens_at_once_approves_one(mut app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let urls = [app.url.clone(), app.spawn_replica()];
+        let tokens: Vec<String> = (0..12)
+            .map(|nth| app.redeem_token(&app.create_request(&scene.ada, &scene.grace, &app.bundle(&format!("Bundle {nth}"), 6))))
+            .collect();
+        let puts = tokens.iter().enumerate().map(|(nth, token)| {
+            let url = format!("{}{}", urls[nth % 2], HexoFixture::token_path(token));
+            app.put(&url).by_user(&scene.grace).header("idempotency-key", "one")
+        });
+        let statuses = crate::helpers::send_concurrently(puts).await;
+        let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((count(200), count(422)), (1, 11), "{statuses:?}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
+    }
+
     async fn another_body_with_the_same_key_is_rejected(app: TestApp) {
         let scene = HexoFixture::new(&app);
         expect_response(post_with_key(&app, &scene.ada, "one", &scene.request_body()), 201).await;

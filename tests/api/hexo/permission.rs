@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::ByUser;
-use crate::hexo::{HexoFixture, expect_error, expect_field_error, expect_refusal, expect_response};
+use crate::helpers::{ByUser, TestUser};
+use crate::hexo::{
+    HexoFixture, expect_error, expect_field_error, expect_refusal, expect_response, resource_id,
+};
 
 const PERMISSIONS: &str = "/api/bundle_permission/";
 
@@ -35,7 +37,7 @@ on_both_databases! {
             assert_eq!(expect_response(app.get(PERMISSIONS).by_user(who), 200).await["objects"], json!([given]));
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'permission.granted'"), 1);
-        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0, "no request is needed");
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE notice IS NULL"), 0, "no request is needed");
         expect_field_error(
             &app,
             app.post(PERMISSIONS).by_user(&scene.grace).json(&scene.request_body()),
@@ -71,6 +73,60 @@ on_both_databases! {
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'permission.revoked'"), 2);
         expect_error(&app, app.delete("/api/bundle_permission/csr_x/").by_user(&scene.ada), 404, "Not found.").await;
+    }
+
+    async fn the_grantee_of_a_direct_grant_gets_a_mail(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        expect_response(app.post(PERMISSIONS).by_user(&scene.grace).json(&scene.request_body()), 201).await;
+        let mails = app.mails(1).await;
+        assert_eq!((mails.len(), mails[0].to.as_slice()), (1, [scene.ada.email().to_owned()].as_slice()));
+        let text = mails[0].text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in ["You now have the permission \"Sleep\"", "grace@example.org", "download", "https://countersign.test/access"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(!text.contains("token="), "{text}");
+    }
+
+    async fn the_target_hears_of_a_permission_that_staff_grant(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let root = app.staff("root@example.org");
+        let body = json!({ "user_target": scene.grace.uri(), "user_allowed": root.uri(), "bundle": scene.bundle_uri() });
+        let given = expect_response(app.post(PERMISSIONS).by_user(&root).json(&body), 201).await;
+        // Revoking it at once does not keep the target from hearing of it.
+        expect_response(app.delete(given["resource_uri"].as_str().unwrap()).by_user(&root), 204).await;
+        let mails = app.mails(1).await;
+        assert_eq!((mails.len(), mails[0].to.as_slice()), (1, [scene.grace.email().to_owned()].as_slice()));
+        let text = mails[0].text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("An administrator of this server gave") && text.contains("root@example.org"), "{text}");
+        assert!(text.contains("You were not asked."), "{text}");
+        let timeline = format!("/requests/{}", resource_id(&given));
+        let (status, page) = app.signed_in(&scene.grace).get_page(&app, &timeline).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("An administrator gave <bdi>root Test</bdi> this permission"), "{page}");
+        // To somebody else: both hear of it.
+        let body = json!({ "user_target": scene.grace.uri(), "user_allowed": scene.eve.uri(), "bundle": scene.bundle_uri() });
+        let given = expect_response(app.post(PERMISSIONS).by_user(&root).json(&body), 201).await;
+        let mut to: Vec<String> = app.mails(3).await[1..].iter().flat_map(|mail| mail.to.clone()).collect();
+        to.sort();
+        assert_eq!(to, [scene.eve.email(), scene.grace.email()]);
+        let (_, page) = app.signed_in(&scene.grace).get_page(&app, &format!("/requests/{}", resource_id(&given))).await;
+        assert!(page.contains("An administrator gave <bdi>eve Test</bdi> this permission"), "{page}");
+    }
+
+    async fn a_block_refuses_a_direct_grant(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let block = |by: &TestUser, who: &TestUser| app.post("/api/block/").by_user(by).json(&json!({ "user": who.email() }));
+        let root = app.staff("root@example.org");
+        expect_response(block(&scene.ada, &scene.grace), 201).await;
+        let give = |by: &TestUser| app.post(PERMISSIONS).by_user(by).json(&scene.request_body());
+        for by in [&scene.grace, &root] {
+            expect_refusal(&app, give(by), 403).await;
+        }
+        expect_response(app.delete(&format!("/api/block/{}/", scene.grace.id())).by_user(&scene.ada), 204).await;
+        // A target's own block does not bind the target, but it binds staff.
+        expect_response(block(&scene.grace, &scene.ada), 201).await;
+        expect_refusal(&app, give(&root), 403).await;
+        expect_response(give(&scene.grace), 201).await;
     }
 
     async fn an_unknown_reference_grants_nothing(app: TestApp) {

@@ -4,9 +4,35 @@ use countersign::mail::transport::SendError;
 use serde_json::{Value, json};
 
 use crate::helpers::{ByUser, token_in};
-use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_response, resource_id};
+use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response, resource_id};
 
 on_both_databases! {
+    async fn requests_of_a_disabled_requester_are_hidden_until_they_are_enabled(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let HexoFixture { ada, grace, eve, bundle } = &scene;
+        let request = app.create_request(ada, grace, bundle);
+        app.create_request(eve, grace, bundle);
+        app.create_request(grace, ada, bundle);
+        let (token, number) = (HexoFixture::token_path(&app.redeem_token(&request)), format!("{REQUESTS}{}/", request.id));
+        let total = async || expect_response(app.get(REQUESTS).by_user(grace), 200).await["meta"]["total_count"].as_i64().unwrap();
+        let home = app.signed_in(grace);
+        assert_eq!(total().await, 3);
+        app.disable(ada);
+        assert_eq!(total().await, 2);
+        assert_eq!(expect_response(app.get(REQUESTS).by_user(grace), 200).await["objects"].as_array().unwrap().len(), 2);
+        assert!(!home.get_page(&app, "/").await.1.contains("ada Test"));
+        for refused in [app.get(&token), app.put(&token), app.delete(&token), app.delete(&number)] {
+            expect_refusal(&app, refused.by_user(grace), 404).await;
+        }
+        let seen = expect_response(app.get(&number).by_user(grace), 200).await;
+        assert_eq!(seen["redeem_url"], serde_json::Value::Null);
+        app.assert_user_counters();
+        app.execute_raw("UPDATE users SET active = true");
+        assert_eq!(total().await, 3);
+        assert!(home.get_page(&app, "/").await.1.contains("ada Test"));
+        expect_response(app.put(&token).by_user(grace), 200).await;
+    }
+
     async fn only_the_target_sees_the_link(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let root = app.staff("root@example.org");

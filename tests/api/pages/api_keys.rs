@@ -49,8 +49,19 @@ on_both_databases! {
         }
     }
 
-    async fn an_api_key_can_be_limited_to_introspection(app: TestApp) {
+    async fn only_staff_can_create_a_key_for_introspection(app: TestApp) {
         let visitor = app.signed_in(&app.user("ada@example.org"));
+        let (_, page) = visitor.get_page(&app, "/keys/new").await;
+        assert!(!page.contains("value=\"introspect\""), "{page}");
+        let before = app.rows();
+        let (status, page) = visitor.post_form(&app, "/keys/new", &[("label", "x"), ("scope", "introspect")]).await;
+        assert_eq!(status, 403);
+        assert!(page.contains("Only administrators") && find_secret(&page, "csk_").is_none(), "{page}");
+        assert_eq!(app.rows(), before);
+    }
+
+    async fn an_api_key_can_be_limited_to_introspection(app: TestApp) {
+        let visitor = app.signed_in(&app.staff("ada@example.org"));
         let (_, page) = visitor.post_form(&app, "/keys/new", &[("label", ""), ("scope", "introspect")]).await;
         let key = find_secret(&page, "csk_").unwrap();
         assert_eq!(status(&app, &key, "/api/account/").await, 403);

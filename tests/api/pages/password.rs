@@ -1,6 +1,7 @@
 //! Passwords that are set with mailed links.
 
 use countersign::domain::audit::AuditContext;
+use countersign::domain::permission::Role;
 use countersign::domain::user::{Email, PersonName};
 use countersign::mail::transport::{SendError, SentMail};
 use countersign::store::users::{self, NewUser};
@@ -52,6 +53,29 @@ async fn sign_in_status(app: &TestApp, user: &TestUser, password: &str) -> u16 {
 }
 
 on_both_databases! {
+    async fn a_reset_revokes_keys_and_export_tokens_by_default(app: TestApp) {
+        for (nth, revoke) in [true, false].into_iter().enumerate() {
+            let grace = app.user(&format!("grace{nth}@example.org"));
+            app.grant_role("hub", &grace, Role::Owner);
+            let (_, token) = app.export(&grace);
+            let path = format!("/set-password?token={}", app.password_token(&app.password_link(&grace)));
+            let sent = app.mails(2 * nth + 1).await.len();
+            let (_, page) = app.signed_out().get_page(&app, &path).await;
+            assert!(page.contains("name=\"revoke\" type=\"checkbox\" value=\"yes\" checked"), "{page}");
+            let mut form = vec![("token", token_of(&path)), ("new", "a rare new password"), ("confirm", "a rare new password")];
+            form.extend(revoke.then_some(("revoke", "yes")));
+            assert_eq!(app.signed_out().post_form(&app, "/set-password", &form).await.0, 303);
+            let authz = app.get("/authz?hub_id=hub&nid=n&right=read").bearer_auth(token.expose());
+            assert_eq!(authz.send().await.unwrap().status(), if revoke { 401 } else { 204 });
+            let key = app.get("/api/account/").bearer_auth(&grace.key);
+            assert_eq!(key.send().await.unwrap().status(), if revoke { 401 } else { 200 });
+            let mail = app.mails(sent + 1).await.remove(sent);
+            assert_eq!(mail.to, [grace.email()]);
+            let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains("Your password was changed") && text.contains("API keys and export tokens were revoked") == revoke, "{text}");
+        }
+    }
+
     async fn a_forgotten_password_is_replaced_by_a_mailed_link_once(app: TestApp) {
         let grace = app.user("grace@example.org");
         let elsewhere = app.signed_in(&grace);

@@ -12,8 +12,8 @@ const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 fn new_permission(app: &TestApp, ada: &TestUser, grace: &TestUser, name: &str) -> i64 {
     let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
     match app.commit(GrantPermission(terms)) {
-        Some(grant) => grant.id.0,
-        None => panic!("not granted"),
+        Ok((grant, _)) => grant.id.0,
+        Err(error) => panic!("not granted: {error}"),
     }
 }
 

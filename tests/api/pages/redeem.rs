@@ -3,12 +3,19 @@
 use reqwest::{Method, StatusCode};
 
 use crate::helpers::{TestApp, TestUser};
+use crate::page_client::send_for_text;
 
 /// Two users and the token of an open request.
 fn new_request(app: &TestApp) -> (TestUser, TestUser, String) {
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let request = app.create_request(&ada, &grace, &app.bundle("Sleep & heart <rate>", 6));
     (ada, grace, app.redeem_token(&request))
+}
+
+/// The value of a hidden field.
+fn hidden_field(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).expect("the field is there");
+    rest.split('"').next().unwrap().to_owned()
 }
 
 const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
@@ -78,6 +85,49 @@ on_both_databases! {
             assert!(page.contains("Request approved"));
         }
         assert_eq!(app.count(COUNT_PERMISSIONS), 1);
+    }
+
+    async fn the_page_approves_only_what_it_showed(app: TestApp) {
+        let (ada, grace, token) = new_request(&app);
+        let visitor = app.signed_in(&grace);
+        let (_, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
+        let shown = hidden_field(&page, "shown");
+        let approve = |shown: &str| visitor.post(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("shown", shown)]);
+        // The requester takes another name, or an operator changes the bundle in the database.
+        for change in [
+            format!("UPDATE users SET first_name = 'Dr. Grey' WHERE id = {}", ada.id()),
+            "UPDATE bundles SET name = 'Everything'".to_owned(),
+            "UPDATE bundles SET description = 'All of it'".to_owned(),
+            "UPDATE bundles SET permission = 63".to_owned(),
+        ] {
+            let (_, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
+            let before = hidden_field(&page, "shown");
+            app.execute_raw(&change);
+            let (status, page) = send_for_text(approve(&before)).await;
+            assert_eq!(status, 409, "{change}");
+            assert!(page.contains("Nothing was approved.") && hidden_field(&page, "shown") != before, "{page}");
+            assert_eq!(app.count(COUNT_PERMISSIONS), 0);
+        }
+        assert_eq!(send_for_text(approve(&shown)).await.0, 409);
+        let (_, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
+        assert_eq!(send_for_text(approve(&hidden_field(&page, "shown"))).await.0, 200);
+        assert_eq!(app.count(COUNT_PERMISSIONS), 1);
+    }
+
+    async fn an_approved_link_says_so_to_the_target(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
+        let visitor = app.signed_in(&grace);
+        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
+        let (_, again) = visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await;
+        let (status, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
+        assert_eq!(status, 404);
+        for page in [page, again] {
+            assert!(page.contains("You approved this request") && page.contains("/requests/1"), "{page}");
+            assert!(!page.contains("mailto:"), "{page}");
+        }
+        let eve = app.signed_in(&app.user("eve@example.org"));
+        let (_, page) = eve.get_page(&app, &format!("/redeem?token={token}")).await;
+        assert!(page.contains("This link is not valid"), "{page}");
     }
 
     async fn the_target_can_decline(app: TestApp) {

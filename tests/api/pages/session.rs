@@ -119,7 +119,7 @@ on_both_databases! {
         let (grace, ada) = (app.user("grace@example.org"), app.user("ada@example.org"));
         let (before, session) = (app.signed_out(), app.signed_in(&grace));
         let cookie = format!("{}; {}", before.cookie, session.cookie);
-        let visitor = PageClient { cookie, ..before };
+        let visitor = PageClient { cookie, ..before.clone() };
         let sends = async |who: &TestUser| {
             let form = [("email", who.email()), ("password", PASSWORD), ("next", "/redeem?token=x")];
             visitor.post(&app, "/sign-in", &form).send().await.unwrap()
@@ -128,6 +128,10 @@ on_both_databases! {
         assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (303, &"/redeem?token=x".parse().unwrap()));
         assert_eq!((app.count(COUNT_SESSIONS), cookie_from(&answer)), (1, None), "already signed in");
         assert_eq!(PageClient::from_response(&sends(&ada).await).get_page(&app, "/").await.0, 200);
+        assert_eq!(session.get_page(&app, "/").await.0, 303, "ends the session that it replaces");
+        assert_eq!(app.count(COUNT_SESSIONS), 1);
+        let session = app.signed_in(&grace);
+        let visitor = PageClient { cookie: format!("{}; {}", before.cookie, session.cookie), ..before };
         assert_eq!(visitor.post_form(&app, "/forgot-password", &[("email", "x")]).await.0, 200);
         let token = app.password_token(&app.password_link(&ada));
         let set = [("token", token.as_str()), ("new", "a new password"), ("confirm", "a new password")];

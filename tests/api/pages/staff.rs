@@ -10,7 +10,7 @@ use countersign::store::{bundles, requests};
 use reqwest::Method;
 
 use super::redirect_target;
-use crate::helpers::{ByUser, TestApp, TestUser};
+use crate::helpers::{ByUser, PASSWORD, TestApp, TestUser};
 use crate::mailer::wait_for_count;
 use crate::page_client::PageClient;
 
@@ -179,18 +179,65 @@ on_both_databases! {
         assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 200);
         let path = format!("/staff/users/{}", grace.id());
         let there = redirect_target(root.post(&app, &format!("{path}/disable"), &[])).await;
-        assert_eq!(there, "/staff/users?flash=disabled&q=grace%40example.org");
+        assert_eq!(there, "/staff/users?flash=disabled&sessions=0&keys=1&links=0&tokens=0&q=grace%40example.org");
         assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 401, "at once");
         assert!(root.get_page(&app, &there).await.1.contains("Enable grace@example.org"));
         redirect_target(root.post(&app, &format!("{path}/disable"), &[])).await;
         redirect_target(root.post(&app, &format!("{path}/enable"), &[])).await;
-        assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 200);
+        assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 401, "for good");
+        assert_eq!(app.get("/api/account/").basic_auth(grace.email(), Some(PASSWORD)).send().await.unwrap().status(), 200);
         for (action, times) in [("user.added", 1), ("user.disabled", 1), ("user.enabled", 1)] {
             assert_eq!(count_audit_entries(&app, action, &me), times, "{action}");
         }
         for path in ["/staff/users/999999/disable", "/staff/users/x/enable", "/staff/users/99999999999999999999/enable"] {
             assert_eq!(root.post_form(&app, path, &[]).await.0, 404, "{path}");
         }
+    }
+
+    async fn disabling_ends_credentials_for_good_and_mails_the_user(app: TestApp) {
+        let (_, root) = signed_in_staff(&app);
+        let grace = app.user("grace@example.org");
+        app.grant_role("hub", &grace, Role::Owner);
+        let (session, link, (_, token)) = (app.signed_in(&grace), app.password_link(&grace), app.export(&grace));
+        let link = format!("/set-password?token={}", app.password_token(&link));
+        app.mails(1).await;
+        let authz = async || app.get("/authz?hub_id=hub&nid=n&right=read").bearer_auth(token.expose()).send().await.unwrap().status().as_u16();
+        assert_eq!((session.get_page(&app, "/").await.0, app.signed_out().get_page(&app, &link).await.0, authz().await), (200, 200, 204));
+        let path = format!("/staff/users/{}", grace.id());
+        let there = redirect_target(root.post(&app, &format!("{path}/disable"), &[])).await;
+        let (_, page) = root.get_page(&app, &there).await;
+        assert!(page.contains("Ended: 1 sessions, 1 API keys, 1 password links, 0 export tokens."), "{page}");
+        let mail = app.mails(2).await.remove(1);
+        assert_eq!(mail.to, [grace.email()]);
+        assert!(mail.text.contains("Your account was disabled"), "{}", mail.text);
+        assert_eq!(authz().await, 401);
+        redirect_target(root.post(&app, &format!("{path}/enable"), &[])).await;
+        assert_eq!((session.get_page(&app, "/").await.0, app.signed_out().get_page(&app, &link).await.0), (303, 404));
+        assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 401);
+        assert_eq!(authz().await, 204, "export tokens follow the rights of their creator");
+        redirect_target(root.post(&app, &format!("{path}/disable"), &[("revoke_tokens", "yes")])).await;
+        redirect_target(root.post(&app, &format!("{path}/enable"), &[])).await;
+        assert_eq!(authz().await, 401, "revoked");
+        for (action, times) in [("session.closed", 1), ("key.revoked", 1), ("export.revoked", 1), ("user.disabled", 2)] {
+            let sql = format!("SELECT count(*) AS n FROM audit_log WHERE action = '{action}' AND affected_user_1 = {}", grace.id());
+            assert_eq!(app.count(&sql), times, "{action}");
+        }
+    }
+
+    async fn the_last_owner_of_a_hub_stays(app: TestApp) {
+        let (_, root) = signed_in_staff(&app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.grant_role("hub", &ada, Role::Owner);
+        app.grant_role("hub", &grace, Role::Admin);
+        let revoke = |who: &TestUser| root.post(&app, "/staff/hub/members/revoke", &[("hub", "hub"), ("email", who.email())]);
+        let grant = |who: &TestUser, role: &str| root.post(&app, "/staff/hub/members/grant", &[("hub", "hub"), ("email", who.email()), ("role", role)]);
+        let before = app.rows();
+        assert!(redirect_target(revoke(&ada)).await.ends_with("&flash=last-owner"));
+        assert_eq!(grant(&ada, "admin").send().await.unwrap().status(), 409);
+        assert_eq!(app.rows(), before);
+        redirect_target(grant(&grace, "owner")).await;
+        redirect_target(revoke(&ada)).await;
+        assert!(redirect_target(revoke(&grace)).await.ends_with("&flash=last-owner"));
     }
 
     async fn staff_cannot_disable_themself(app: TestApp) {
@@ -324,15 +371,15 @@ on_both_databases! {
         let change = [("name", "Night"), ("description", ""), ("right", "write")];
         redirect_target(root.post(&app, &place, &change)).await;
         assert_eq!(app.count("SELECT CAST(permission AS bigint) AS n FROM bundles WHERE name = 'Night' AND description = ''"), 8);
-        // In use: its name can be changed, its mask cannot.
+        // In use: nothing of it can be changed.
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let bundle = app.store.read(|conn| bundles::by_ids(conn, &[BundleId(id)])).unwrap();
         let request = app.create_request(&ada, &grace, &bundle[0]);
-        redirect_target(root.post(&app, &place, &[("name", "Nights"), ("description", "x"), ("right", "write")])).await;
+        redirect_target(root.post(&app, &place, &[("name", "Night"), ("description", ""), ("right", "write")])).await;
         let before = app.rows();
         let (status, page) = root.post_form(&app, &place, &[("name", "N"), ("description", ""), ("right", "owner")]).await;
         assert_eq!(status, 409);
-        assert!(page.contains("Nothing was changed. These rights are part of") && page.contains("value=\"owner\" checked"), "{page}");
+        assert!(page.contains("Nothing was changed. This bundle is part of") && page.contains("value=\"owner\" checked"), "{page}");
         let (status, page) = root.post_form(&app, &format!("{place}/delete"), &[]).await;
         assert_eq!(status, 409);
         assert!(page.contains("Nothing was deleted. This bundle is part of"), "{page}");
@@ -353,7 +400,7 @@ on_both_databases! {
         app.commit(CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) }).unwrap();
         redirect_target(root.post(&app, &format!("{place}/delete"), &[])).await;
         assert_eq!(root.get_page(&app, &place).await.0, 404);
-        for (action, times) in [("bundle.added", 1), ("bundle.changed", 2), ("bundle.deleted", 1)] {
+        for (action, times) in [("bundle.added", 1), ("bundle.changed", 1), ("bundle.deleted", 1)] {
             assert_eq!(count_audit_entries(&app, action, &me), times, "{action}");
         }
     }

@@ -71,12 +71,13 @@ fn closed_rows(lists: &RequestLists) -> Vec<Value> {
 /// A request with its target and bundle.
 fn request_row(request: &PermissionRequest, participants: &Participants) -> Option<Value> {
     let parties = participants.parties(request.terms)?;
+    let bundle = participants.bundle_of(request)?;
     Some(context! {
         id => request.id.0,
         name => parties.target.display_name(),
         email => parties.target.email.as_str(),
         bundle_id => parties.bundle.id.0,
-        bundle => parties.bundle.display_name(),
+        bundle => bundle.display_name(),
         since => request.created_at.micros(),
         until => request.expires_at.micros(),
     })

@@ -23,7 +23,7 @@ use crate::http::pages::url::{parse_number, see_other};
 use crate::http::state::AppState;
 use crate::services::bundles;
 use crate::store::LimitOffset;
-use crate::store::ledger::CreateRequestError;
+use crate::store::ledger::{CreateRequestError, UserReference};
 use crate::store::lookup::{LookupKey, UserRef};
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -153,7 +153,8 @@ async fn resolve_request(
             .map_err(|_| FieldError::new("email", "new-request-error-self")),
     };
     if terms.is_err() {
-        state.record_user_lookup(me, target.is_none(), &ctx.audit).await?;
+        let reference = if target.is_none() { UserReference::Unknown } else { UserReference::Known };
+        state.record_user_lookup(me, reference, &ctx.audit).await?;
     }
     Ok(terms.map(|terms| NewPermissionRequest {
         terms,

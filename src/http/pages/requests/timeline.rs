@@ -46,7 +46,11 @@ pub(super) async fn show(
         "timeline",
         context! {
             number => request.id.0,
-            granted_directly => history.is_granted_directly(),
+            summary => match (history.is_granted_directly(), history.is_granted_by_staff()) {
+                (_, true) => "timeline-summary-staff",
+                (true, false) => "timeline-summary-direct",
+                (false, false) => "timeline-summary",
+            },
             target => target.display_name(),
             target_email => target.email.as_str(),
             allowed => grantee.display_name(),
@@ -131,7 +135,12 @@ impl Timeline<'_> {
             _ => Some(*asked_by),
         };
         let key = if granted_directly { "timeline-granted-directly" } else { "timeline-requested" };
-        TimelineEntry::new(*created_at, key).with_actor(self.party_name(by))
+        // Staff grant a permission as staff, even to themselves.
+        let who = match self.history.is_granted_by_staff() {
+            true => self.language.t("timeline-staff"),
+            false => self.party_name(by),
+        };
+        TimelineEntry::new(*created_at, key).with_actor(who)
     }
 
     fn mail_entries(&self, mail: &OutboxMail) -> Vec<TimelineEntry> {

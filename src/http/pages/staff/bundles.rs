@@ -22,7 +22,7 @@ use crate::http::pages::url::{parse_id, see_other};
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::admin::bundles;
-use crate::store::bundles::{BundleChange, BundleError, NewBundle};
+use crate::store::bundles::{BundleChange, BundleError, BundleVersion, NewBundle};
 
 const PATH: &str = "/staff/bundles";
 
@@ -191,7 +191,25 @@ async fn show(
 ) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
     let bundle = find_bundle(&state, BundleId(parse_id(&segment)?)).await?;
-    Ok(render_bundle(&ctx, StatusCode::OK, bundle.id, None, &BundleFormState::from_bundle(&bundle)))
+    let versions = state.store.read(bundles::versions(bundle.id)).await?;
+    let version = |version: &BundleVersion| {
+        let BundleVersion { bundle, replaced_at } = version;
+        context! {
+            name => bundle.display_name(),
+            description => bundle.display_description(),
+            rights => bundle.permission.to_string(),
+            until => replaced_at.micros(),
+        }
+    };
+    let form = BundleFormState::from_bundle(&bundle);
+    let context = context! {
+        id => bundle.id.0,
+        conflict => None::<()>,
+        form => Serde(&form),
+        flash => None::<()>,
+        versions => versions.iter().map(version).collect::<Vec<Value>>(),
+    };
+    Ok(ctx.render_ok("staff-bundle", context))
 }
 
 async fn find_bundle(state: &AppState, id: BundleId) -> Result<Bundle, PageError> {
@@ -209,11 +227,11 @@ fn render_bundle(
     ctx.render(
         status,
         "staff-bundle",
-        context! { id => id.0, conflict, form => Serde(form), flash => None::<()> },
+        context! { id => id.0, conflict, form => Serde(form), flash => None::<()>, versions => Vec::<Value>::new() },
     )
 }
 
-/// Changes a bundle, for staff. The rights of a bundle in use cannot be changed.
+/// Changes a bundle that is not in use, for staff.
 #[utoipa::path(
     post,
     path = "/staff/bundles/{id}",
@@ -244,7 +262,7 @@ async fn change(
         Ok(_) => Ok(see_other(&format!("{PATH}?flash=changed"))),
         Err(BundleError::NotFound) => Err(ApiError::NotFound.into()),
         Err(BundleError::InUse) => {
-            let conflict = Some("staff-bundle-rights-in-use");
+            let conflict = Some("staff-bundle-change-in-use");
             Ok(render_bundle(&ctx, form_field::CONFLICT, bundle.id, conflict, &form))
         }
     }

@@ -140,7 +140,7 @@ async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpRe
     match added.await? {
         Ok(()) => return Ok(see_other(&format!("{}&flash=added", hub_url(&id)))),
         Err(HubError::UnknownUser) => form.owner.set_error("staff-error-unknown-user"),
-        Err(HubError::Exists | HubError::UnknownHub | HubError::NotAMember) => {
+        Err(HubError::Exists | HubError::UnknownHub | HubError::NotAMember | HubError::LastOwner) => {
             form.id.set_error("staff-error-hub-taken");
         }
     }
@@ -186,7 +186,7 @@ async fn render_hub(
         })
         .collect();
     let roles = Role::ALL.map(Role::name);
-    let flash = ctx.flash("staff-hub", &["added", "granted", "revoked", "no-role"]);
+    let flash = ctx.flash("staff-hub", &["added", "granted", "revoked", "no-role", "last-owner"]);
     let context = context! { id => id.as_str(), name => sanitize_for_display(&name), members, roles, pagination, flash, form => Serde(form) };
     Ok(ctx.render(status, "staff-hub", context))
 }
@@ -265,6 +265,10 @@ async fn grant_role(state: Data<AppState>, Form { ctx, fields }: Form) -> Result
             form.email.set_error("staff-error-unknown-user");
             render_again(&form, form_field::CONFLICT).await
         }
+        Err(HubError::LastOwner) => {
+            form.email.set_error("staff-hub-last-owner");
+            render_again(&form, form_field::CONFLICT).await
+        }
         Err(HubError::UnknownHub | HubError::Exists | HubError::NotAMember) => Err(ApiError::NotFound.into()),
     }
 }
@@ -287,6 +291,7 @@ async fn revoke_role(state: Data<AppState>, Form { ctx, fields }: Form) -> Resul
     let flash = match revoked.await? {
         Ok(()) => "revoked",
         Err(HubError::NotAMember) => "no-role",
+        Err(HubError::LastOwner) => "last-owner",
         Err(HubError::UnknownHub | HubError::Exists | HubError::UnknownUser) => {
             return Err(ApiError::NotFound.into());
         }

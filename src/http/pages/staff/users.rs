@@ -20,7 +20,8 @@ use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{parse_id, query_encode, see_other};
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
-use crate::services::admin::users;
+use crate::services::admin::users::{self, DisableError};
+use crate::services::credentials::EndedCredentials;
 use crate::store::users::NewUser;
 
 const PATH: &str = "/staff/users";
@@ -73,11 +74,24 @@ async fn render_list(
         q,
         users,
         pagination,
-        flash => ctx.flash("staff-users", &["added", "disabled", "enabled", "not-yourself"]),
+        flash => ctx.flash("staff-users", &["added", "disabled", "enabled", "not-yourself", "last-staff"]),
+        ended => ended_context(ctx),
         form => Serde(form),
         open => status != StatusCode::OK,
     };
     Ok(ctx.render(status, "staff-users", context))
+}
+
+/// What was ended with a user who was disabled just now.
+fn ended_context(ctx: &PageContext) -> Option<Value> {
+    ctx.flash("staff-users", &["disabled"])?;
+    let count = |name| ctx.query_param(name)?.parse::<u32>().ok();
+    Some(context! {
+        sessions => count("sessions")?,
+        keys => count("keys")?,
+        links => count("links")?,
+        tokens => count("tokens")?,
+    })
 }
 
 fn row(user: &User, me: UserId) -> Value {
@@ -166,24 +180,56 @@ async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpRe
     Ok(see_other(&format!("{PATH}?flash=added&q={}", query_encode(email.as_str()))))
 }
 
-/// Disables a user, for staff: their sessions, keys and export tokens stop working.
+/// The form that disables a user, for the OpenAPI document.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = page::DisableUser)]
+struct DisableForm {
+    /// The CSRF token of the page.
+    #[serde(rename = "csrf")]
+    _csrf: String,
+    /// `yes` revokes the user's export tokens. Otherwise they come back with the account.
+    #[schema(nullable = false)]
+    revoke_tokens: Option<String>,
+}
+
+/// Disables a user, for staff: their sessions, keys and password links end for good, and their
+/// export tokens stop working.
 ///
-/// Users cannot disable themselves: they could not undo a mistake.
+/// Users cannot disable themselves: they could not undo a mistake. The user gets a mail.
 #[utoipa::path(
     post,
     path = "/staff/users/{id}/disable",
     operation_id = "disable_user_form",
     security(()),
     params(("id" = String, Path, description = "The user's number.")),
-    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = DisableForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
 async fn disable(
     state: Data<AppState>,
     segment: Path<String>,
-    form: Form,
+    Form { ctx, fields }: Form,
 ) -> Result<HttpResponse, PageError> {
-    set_active(&state, &segment, form, false).await
+    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
+    let id = UserId(parse_id(&segment)?);
+    if id == me {
+        return Ok(see_other(&format!("{PATH}?flash=not-yourself")));
+    }
+    let revokes_tokens = fields.to::<DisableForm>()?.revoke_tokens.as_deref() == Some("yes");
+    let disabled = state.store.write(users::disable(id, revokes_tokens, ctx.audit.clone()));
+    let (user, ended) = match disabled.await? {
+        Ok(disabled) => disabled,
+        Err(DisableError::UnknownUser) => return Err(ApiError::NotFound.into()),
+        Err(DisableError::LastStaff) => return Ok(see_other(&format!("{PATH}?flash=last-staff"))),
+    };
+    state.authenticator.invalidate(id);
+    state.mailer.notify();
+    let EndedCredentials { sessions, api_keys, password_links, export_tokens } = ended;
+    Ok(see_other(&format!(
+        "{PATH}?flash=disabled&sessions={sessions}&keys={api_keys}&links={password_links}\
+         &tokens={export_tokens}&q={}",
+        query_encode(user.email.as_str())
+    )))
 }
 
 /// Enables a disabled user, for staff.
@@ -196,24 +242,15 @@ async fn disable(
     request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-async fn enable(state: Data<AppState>, segment: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
-    set_active(&state, &segment, form, true).await
-}
-
-async fn set_active(
-    state: &AppState,
-    segment: &str,
+async fn enable(
+    state: Data<AppState>,
+    segment: Path<String>,
     Form { ctx, .. }: Form,
-    active: bool,
 ) -> Result<HttpResponse, PageError> {
-    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
-    let id = UserId(parse_id(segment)?);
-    if id == me && !active {
-        return Ok(see_other(&format!("{PATH}?flash=not-yourself")));
-    }
-    let changed = state.store.write(users::set_active(id, active, ctx.audit.clone()));
-    let user = changed.await?.ok_or(ApiError::NotFound)?;
+    ctx.require_staff_or_return_to(PATH)?;
+    let id = UserId(parse_id(&segment)?);
+    let enabled = state.store.write(users::enable(id, ctx.audit.clone()));
+    let user = enabled.await?.ok_or(ApiError::NotFound)?;
     state.authenticator.invalidate(id);
-    let flash = if active { "enabled" } else { "disabled" };
-    Ok(see_other(&format!("{PATH}?flash={flash}&q={}", query_encode(user.email.as_str()))))
+    Ok(see_other(&format!("{PATH}?flash=enabled&q={}", query_encode(user.email.as_str()))))
 }

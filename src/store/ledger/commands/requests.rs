@@ -8,8 +8,8 @@ use crate::domain::audit::AuditAction;
 use crate::domain::block::Block;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::{
-    IdempotencyMatch, NewPermissionRequest, PermissionRequest, Redemption, RequestError, RequestId,
-    RequestOutcome,
+    IDEMPOTENCY_KEY_TTL_SECONDS, IdempotencyMatch, NewPermissionRequest, PermissionRequest, Redemption,
+    RequestError, RequestId, RequestOutcome,
 };
 use crate::domain::rate_limit::{QuotaStatus, RateLimited};
 use crate::domain::terms::Terms;
@@ -23,6 +23,7 @@ use crate::store::ledger::load::RowSelection;
 use crate::store::ledger::request_rows::RequestWrite;
 use crate::store::ledger::row_key::RowKey;
 use crate::store::participants::Participants;
+use crate::store::requests::RedeemKeyUse;
 
 /// How a command names a request.
 #[derive(Clone, Copy, Debug)]
@@ -167,18 +168,42 @@ impl Command for Redeem {
 
     fn select_rows(&self, _: &OperationContext, rows: &mut RowSelection) {
         rows.requests.redeem_ids.push(self.id);
+        rows.redeem_keys.extend(self.idempotency_key.clone().map(|key| (self.by, key)));
     }
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
         let Self { id, by, idempotency_key } = self;
         let now = batch.now;
+        let request = batch.writes.requests.get(*id).ok_or(RequestError::NotPending)?;
+        let terms = request.terms;
+        // A replay of an approval does not depend on the requester.
+        if request.closed.is_none() && batch.participants.is_disabled(terms.grantee) {
+            return Err(RequestError::NotPending);
+        }
+        let key = idempotency_key.clone().filter(|_| terms.target == *by).map(|key| (*by, key));
+        let key_use = key
+            .as_ref()
+            .and_then(|key| batch.redeem_keys.get(key))
+            .filter(|key_use| key_use.redeem_id != *id);
+        let mut expired_key = None;
+        if let Some(key_use) = key_use {
+            if now < key_use.redeemed_at.plus_seconds(IDEMPOTENCY_KEY_TTL_SECONDS) {
+                return Err(RequestError::IdempotencyKeyConflict);
+            }
+            expired_key = Some(key_use.id);
+        }
         let row = batch.writes.requests.get_mut(*id).ok_or(RequestError::NotPending)?;
-        let terms = row.request.terms;
+        let row_id = row.request.id;
         let already_active = batch.permissions.contains_key(&terms);
         let redemption = row.request.redeem(*by, idempotency_key.as_ref(), already_active, now)?;
         batch.permissions.extend(row.request.permission().map(|permission| (terms, permission)));
         if redemption == Redemption::First {
             row.mark(RequestWrite::Close);
+            batch.writes.expired_redeem_keys.extend(expired_key);
+            if let Some(key) = key {
+                let key_use = RedeemKeyUse { id: row_id, redeem_id: *id, redeemed_at: now };
+                batch.redeem_keys.insert(key, key_use);
+            }
             let audit_entries = &mut batch.writes.audit_entries;
             audit_entries.add_request(AuditAction::RequestApproved, &context.audit, &row.request, now);
         }
@@ -225,19 +250,27 @@ impl Command for CloseRequest {
     fn select_rows(&self, _: &OperationContext, rows: &mut RowSelection) {
         match self.which {
             RequestRef::Token(id) => rows.requests.redeem_ids.push(id),
-            RequestRef::Id(id) => rows.requests.numbers.push(id),
+            RequestRef::Id(id) => {
+                rows.requests.numbers.push(id);
+                rows.requesters = true;
+            }
         }
     }
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
         let Self { which, by } = *self;
+        let participants = Arc::clone(&batch.participants);
         let row = match which {
             RequestRef::Token(id) => batch.writes.requests.get_mut(id),
             RequestRef::Id(id) => batch.writes.requests.by_id_mut(id),
         };
         let row = row.ok_or(RequestError::NotPending)?;
+        let Terms { target, grantee, .. } = row.request.terms;
+        if participants.is_disabled(grantee) && by == Authority::User(target) {
+            return Err(RequestError::NotPending);
+        }
         // Only the target can use the token.
-        if matches!(which, RequestRef::Token(_)) && by != Authority::User(row.request.terms.target) {
+        if matches!(which, RequestRef::Token(_)) && by != Authority::User(target) {
             return Err(RequestError::NotAParty);
         }
         let outcome = row.request.close(by, batch.now)?;
