@@ -6,7 +6,7 @@ use std::sync::Arc;
 use diesel::QueryResult;
 
 use super::guard::invariant_violation;
-use super::persist::PendingWrites;
+use super::pending_writes::PendingWrites;
 use crate::domain::bundle_permission::BundlePermission;
 use crate::domain::export_token::ExportToken;
 use crate::domain::permission::Mask;

@@ -11,7 +11,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use super::batch::Batch;
 use super::command::{AnyOperation, Command, Operation};
 use super::load::{ConcurrencyMode, RowSelection};
-use super::persist::persist_locked;
+use super::pending_writes::persist_locked;
 use super::redeem_statement::{NeedsLocks, persist_single_statement};
 use crate::store::audit_log::{self, NewAuditEntry};
 use crate::store::connection::{Conn, Store};

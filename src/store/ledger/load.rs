@@ -7,7 +7,7 @@ use diesel::QueryResult;
 
 use super::batch::Batch;
 use super::constraints::{ConstraintSelection, RequestConstraints};
-use super::persist::PendingWrites;
+use super::pending_writes::PendingWrites;
 use super::request_rows::RequestRows;
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::RequestId;

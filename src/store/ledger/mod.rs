@@ -3,7 +3,7 @@
 //!
 //! [`commit()`] loads the rows of a batch and locks them (`load`), lets each
 //! [`Command`] decide in turn what to change (`commands`, `batch`), and writes all
-//! changes with guards that repeat the decision (`persist`). On PostgreSQL a batch
+//! changes with guards that repeat the decision (`pending_writes`). On PostgreSQL a batch
 //! that only redeems or closes requests by token takes no locks: it reads, decides,
 //! and writes in one statement that fails if any of its rows has changed
 //! (`redeem_statement`); the batch then starts over with locks. Two operations on
@@ -18,7 +18,7 @@ mod commit;
 mod constraints;
 mod guard;
 mod load;
-mod persist;
+mod pending_writes;
 mod redeem_statement;
 mod request_rows;
 mod row_key;

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 
-use super::persist::PendingWrites;
+use super::pending_writes::PendingWrites;
 use super::request_rows::RequestWrite;
 use crate::store::audit_log;
 use crate::store::connection::{Backend, Conn};
