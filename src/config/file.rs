@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::ConfigError;
-use super::keys::{ALL, Key, ValueType};
+use super::keys::{self, Key, ValueType};
 
 /// The values of a file, by the names of their keys. Numbers are decimal texts, so that they are
 /// parsed like those of an environment variable.
@@ -101,6 +101,6 @@ fn wrong_type(key: &Key) -> String {
 
 fn unknown_key(name: &str) -> String {
     let section = name.split_once('.').map(|(section, _)| section);
-    let known: Vec<&str> = ALL.iter().filter(|key| key.section() == section).map(|key| key.name).collect();
+    let known: Vec<&str> = keys::all().filter(|key| key.section() == section).map(|key| key.name).collect();
     format!("unknown key `{name}`; use one of {}", known.join(", "))
 }

@@ -1,9 +1,9 @@
-//! The table of all configuration keys. The file parser, the defaults, the reference page
+//! The table of configuration keys; those of the rate limits are in [`super::rate_limits`]. The file parser, the defaults, the reference page
 //! (`docs/reference/configuration.md`) and the check of `countersign.example.toml` use it.
 
 use std::ops::RangeInclusive;
 
-use super::MIN_TTL_SECONDS;
+use super::{MIN_TTL_SECONDS, rate_limits};
 use crate::domain::permission_request::MAX_REQUEST_TTL_SECONDS;
 
 /// A configuration key.
@@ -41,11 +41,11 @@ pub(super) enum DefaultValue {
 }
 
 impl Key {
-    const fn new(name: &'static str, value_type: ValueType, description: &'static str) -> Self {
+    pub(super) const fn new(name: &'static str, value_type: ValueType, description: &'static str) -> Self {
         Self { name, value_type, default: DefaultValue::EmptyList, variable: None, description }
     }
 
-    const fn default(self, value: &'static str) -> Self {
+    pub(super) const fn default(self, value: &'static str) -> Self {
         Self { default: DefaultValue::Value(value), ..self }
     }
 
@@ -53,7 +53,7 @@ impl Key {
         Self { default: DefaultValue::Described(description), ..self }
     }
 
-    const fn variable(self, name: &'static str) -> Self {
+    pub(super) const fn variable(self, name: &'static str) -> Self {
         Self { variable: Some(name), ..self }
     }
 
@@ -67,12 +67,12 @@ impl Key {
 
     /// The key with this name.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
-        ALL.iter().find(|key| key.name == name)
+        all().find(|key| key.name == name)
     }
 
     /// Whether any key is in this section.
     pub(super) fn is_section(name: &str) -> bool {
-        ALL.iter().any(|key| key.section() == Some(name))
+        all().any(|key| key.section() == Some(name))
     }
 
     /// The section of the file that has the key.
@@ -81,19 +81,23 @@ impl Key {
     }
 }
 
-/// Declares the keys, and the list of all.
+/// Declares keys, and their list `KEYS`.
 macro_rules! keys {
     ($($constant:ident = $key:expr;)+) => {
         $(pub(super) const $constant: Key = $key;)+
 
-        /// All keys, in the order of the reference page.
-        pub(super) const ALL: &[Key] = &[$($constant),+];
+        /// The keys above, in the order of the reference page.
+        pub(super) const KEYS: &[Key] = &[$($constant),+];
     };
+}
+pub(super) use keys;
+
+/// All keys.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(rate_limits::KEYS)
 }
 
 use ValueType::{Integer, List, Text};
-
-const RATE: ValueType = Text("rate, or `off`");
 
 keys! {
     BIND = Key::new("bind", Text("IP address and port"), "The address and port to listen on. Flag: `--bind`.")
@@ -202,70 +206,6 @@ keys! {
     )
     .default("http");
     CORS_ORIGINS = Key::new("cors.origins", List("origins"), "The origins whose pages can call the APIs.");
-    LIMITS_ENFORCE = Key::new(
-        "limits.enforce",
-        Text("`on` or `off`"),
-        "`off` disables all rate limits, for load tests.",
-    )
-    .default("on")
-    .variable("COUNTERSIGN_LIMITS");
-    LIMITS_REQUESTS_PER_PAIR = Key::new(
-        "limits.requests_per_pair",
-        RATE,
-        "Requests and grants of one user to one other user.",
-    )
-    .default("10/d");
-    LIMITS_REQUESTS_PER_REQUESTER = Key::new(
-        "limits.requests_per_requester",
-        RATE,
-        "Requests and grants of one user to any user.",
-    )
-    .default("1000/d");
-    LIMITS_REQUESTS_PER_TARGET = Key::new(
-        "limits.requests_per_target",
-        RATE,
-        "Requests and grants of any user to one user: the mails that one mailbox gets.",
-    )
-    .default("50/d");
-    LIMITS_UNKNOWN_REFERENCES = Key::new(
-        "limits.unknown_references",
-        RATE,
-        "References of one user to users that do not exist.",
-    )
-    .default("30/h");
-    LIMITS_UNLINKED_REFERENCES = Key::new(
-        "limits.unlinked_references",
-        RATE,
-        "References of one user, by number or URI, to users with whom they have no permission and no pending \
-         request, whether or not those users exist. References by email address do not count. Staff have no \
-         limit.",
-    )
-    .default("30/h");
-    LIMITS_FAILED_SIGN_INS_PER_ACCOUNT = Key::new(
-        "limits.failed_sign_ins_per_account",
-        RATE,
-        "Wrong passwords for one account, whether or not it exists.",
-    )
-    .default("10/h");
-    LIMITS_FAILED_SIGN_INS_PER_ADDRESS = Key::new(
-        "limits.failed_sign_ins_per_address",
-        RATE,
-        "Wrong passwords from one IPv4 address or one IPv6 /64 network.",
-    )
-    .default("100/h");
-    LIMITS_PASSWORD_MAILS_PER_ACCOUNT = Key::new(
-        "limits.password_mails_per_account",
-        RATE,
-        "Mails with a link to set a forgotten password, for one account. Above the limit no mail is sent; the \
-         response is the same.",
-    )
-    .default("3/h");
-    LIMITS_PASSWORD_MAILS_PER_ADDRESS = Key::new(
-        "limits.password_mails_per_address",
-        RATE,
-        "Requests for such mails from one IPv4 address or one IPv6 /64 network.",
-    )
-    .default("30/h");
     AUDIT_KEEP_DAYS = Key::new(
         "audit.keep_days",
         Integer(0, 36_500),

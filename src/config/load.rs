@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use lettre::message::Mailbox;
 
+use super::keys::Key;
+use super::rate_limits::{Enforcement, parse_limit};
 use super::secret::{self, check_length};
 use super::sources::{Sources, integer};
 use super::{
     AuditSettings, CliOverrides, Config, ConfigError, CorsSettings, DEFAULT_TTL_SECONDS, DatabaseUrl,
-    MIN_TTL_SECONDS, MfsSettings, PublicUrl, RateLimits, RequestSettings, Secret, keys,
+    MIN_TTL_SECONDS, MfsSettings, PublicUrl, RateLimits, RequestSettings, Secret, keys, rate_limits,
 };
+use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits};
 
 /// The text is not a socket address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +91,34 @@ impl AuditSettings {
             sources.get(&keys::AUDIT_KEEP_DAYS)?.parse_with(integer(keys::AUDIT_KEEP_DAYS.range()))?;
         // At least one day: after a lost COMMIT, the ledger reads the outcome from the audit log.
         Ok(Self { keep_days: Some(keep_days).filter(|days| *days > 0) })
+    }
+}
+
+impl RateLimits {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let enforce: Enforcement = sources.get(&rate_limits::ENFORCE)?.parse()?;
+        let limit = |key: &Key| sources.get(key)?.parse_with(parse_limit);
+        let limits = Self {
+            requests: RequestLimits {
+                pair: limit(&rate_limits::REQUESTS_PER_PAIR)?,
+                requester: limit(&rate_limits::REQUESTS_PER_REQUESTER)?,
+                target: limit(&rate_limits::REQUESTS_PER_TARGET)?,
+                unknown_references: limit(&rate_limits::UNKNOWN_REFERENCES)?,
+                unlinked_references: limit(&rate_limits::UNLINKED_REFERENCES)?,
+            },
+            sign_in: SignInLimits {
+                account: limit(&rate_limits::FAILED_SIGN_INS_PER_ACCOUNT)?,
+                address: limit(&rate_limits::FAILED_SIGN_INS_PER_ADDRESS)?,
+            },
+            password_reset: PasswordResetLimits {
+                account: limit(&rate_limits::PASSWORD_MAILS_PER_ACCOUNT)?,
+                address: limit(&rate_limits::PASSWORD_MAILS_PER_ADDRESS)?,
+            },
+        };
+        Ok(match enforce {
+            Enforcement::On => limits,
+            Enforcement::Off => Self::default(),
+        })
     }
 }
 

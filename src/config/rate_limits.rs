@@ -1,15 +1,84 @@
-//! Rate-limit settings. [`crate::domain::rate_limit`] explains the whole.
+//! The rate limits: their configuration keys with the defaults, and their values.
+//! [`crate::domain::rate_limit`] explains them.
 
 use std::str::FromStr;
 
-use super::ConfigError;
-use super::keys::{self, Key};
-use super::sources::Sources;
+use super::keys::ValueType::Text;
+use super::keys::{Key, ValueType, keys};
 use crate::domain::rate_limit::{
     InvalidRateLimit, PasswordResetLimits, RateLimit, RequestLimits, SignInLimits,
 };
 
-/// All rate limits; by default, none.
+const RATE: ValueType = Text("rate, or `off`");
+
+keys! {
+    ENFORCE = Key::new(
+        "limits.enforce",
+        Text("`on` or `off`"),
+        "`off` disables all rate limits, for load tests.",
+    )
+    .default("on")
+    .variable("COUNTERSIGN_LIMITS");
+    REQUESTS_PER_PAIR = Key::new(
+        "limits.requests_per_pair",
+        RATE,
+        "Requests and grants of one user to one other user.",
+    )
+    .default("10/d");
+    REQUESTS_PER_REQUESTER = Key::new(
+        "limits.requests_per_requester",
+        RATE,
+        "Requests and grants of one user to any user.",
+    )
+    .default("1000/d");
+    REQUESTS_PER_TARGET = Key::new(
+        "limits.requests_per_target",
+        RATE,
+        "Requests and grants of any user to one user: the mails that one mailbox gets.",
+    )
+    .default("50/d");
+    UNKNOWN_REFERENCES = Key::new(
+        "limits.unknown_references",
+        RATE,
+        "References of one user to users that do not exist.",
+    )
+    .default("30/h");
+    UNLINKED_REFERENCES = Key::new(
+        "limits.unlinked_references",
+        RATE,
+        "References of one user, by number or URI, to users with whom they have no permission and no pending \
+         request, whether or not those users exist. References by email address do not count. Staff have no \
+         limit.",
+    )
+    .default("30/h");
+    FAILED_SIGN_INS_PER_ACCOUNT = Key::new(
+        "limits.failed_sign_ins_per_account",
+        RATE,
+        "Wrong passwords for one account, whether or not it exists.",
+    )
+    .default("10/h");
+    FAILED_SIGN_INS_PER_ADDRESS = Key::new(
+        "limits.failed_sign_ins_per_address",
+        RATE,
+        "Wrong passwords from one IPv4 address or one IPv6 /64 network.",
+    )
+    .default("100/h");
+    PASSWORD_MAILS_PER_ACCOUNT = Key::new(
+        "limits.password_mails_per_account",
+        RATE,
+        "Mails with a link to set a forgotten password, for one account. Above the limit no mail is sent; the \
+         response is the same.",
+    )
+    .default("3/h");
+    PASSWORD_MAILS_PER_ADDRESS = Key::new(
+        "limits.password_mails_per_address",
+        RATE,
+        "Requests for such mails from one IPv4 address or one IPv6 /64 network.",
+    )
+    .default("30/h");
+}
+
+/// The values of all rate limits. `Default` is no limit at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimits {
     pub requests: RequestLimits,
@@ -19,7 +88,7 @@ pub struct RateLimits {
 
 /// Whether rate limits are enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Enforcement {
+pub(super) enum Enforcement {
     On,
     /// Disables all limits, for load tests.
     Off,
@@ -28,7 +97,7 @@ enum Enforcement {
 /// Neither `on` nor `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be `on` or `off`")]
-struct InvalidEnforcement;
+pub(super) struct InvalidEnforcement;
 
 impl FromStr for Enforcement {
     type Err = InvalidEnforcement;
@@ -47,36 +116,9 @@ impl RateLimits {
     pub fn are_enforced(&self) -> bool {
         *self != Self::default()
     }
-
-    /// Reads the keys `limits.*`.
-    pub(super) fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
-        let enforce: Enforcement = sources.get(&keys::LIMITS_ENFORCE)?.parse()?;
-        let limit = |key: &Key| sources.get(key)?.parse_with(parse_limit);
-        let limits = Self {
-            requests: RequestLimits {
-                pair: limit(&keys::LIMITS_REQUESTS_PER_PAIR)?,
-                requester: limit(&keys::LIMITS_REQUESTS_PER_REQUESTER)?,
-                target: limit(&keys::LIMITS_REQUESTS_PER_TARGET)?,
-                unknown_references: limit(&keys::LIMITS_UNKNOWN_REFERENCES)?,
-                unlinked_references: limit(&keys::LIMITS_UNLINKED_REFERENCES)?,
-            },
-            sign_in: SignInLimits {
-                account: limit(&keys::LIMITS_FAILED_SIGN_INS_PER_ACCOUNT)?,
-                address: limit(&keys::LIMITS_FAILED_SIGN_INS_PER_ADDRESS)?,
-            },
-            password_reset: PasswordResetLimits {
-                account: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ACCOUNT)?,
-                address: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ADDRESS)?,
-            },
-        };
-        Ok(match enforce {
-            Enforcement::On => limits,
-            Enforcement::Off => Self::default(),
-        })
-    }
 }
 
 /// Parses a limit; `off` is no limit.
-fn parse_limit(text: &str) -> Result<Option<RateLimit>, InvalidRateLimit> {
+pub(super) fn parse_limit(text: &str) -> Result<Option<RateLimit>, InvalidRateLimit> {
     if text == "off" { Ok(None) } else { text.parse().map(Some) }
 }

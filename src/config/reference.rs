@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use super::keys::{ALL, DefaultValue, Key, ValueType};
+use super::keys::{self, DefaultValue, Key, ValueType};
 use super::{CliOverrides, Config};
 
 /// What follows this line in the page is generated.
@@ -50,7 +50,7 @@ fn reference() -> String {
             "\n## {title}\n\n| Key | Value | Default | Variable | Meaning |\n|---|---|---|---|---|"
         )
         .unwrap();
-        for key in ALL.iter().filter(|key| key.section() == section) {
+        for key in keys::all().filter(|key| key.section() == section) {
             let name = key.name.rsplit('.').next().unwrap();
             let variable = key.variable.map(|name| format!("`{name}`")).unwrap_or_default();
             let (value, default, text) = (value_type(key), default_value(key), key.description);
@@ -62,7 +62,7 @@ fn reference() -> String {
 
 #[test]
 fn every_key_is_in_a_section_of_the_reference() {
-    for key in ALL {
+    for key in keys::all() {
         assert!(SECTIONS.iter().any(|(section, _)| *section == key.section()), "{}", key.name);
     }
 }
@@ -102,7 +102,7 @@ fn the_example_file_has_every_key_with_its_default() {
     let example = fs::read_to_string(project_file("countersign.example.toml")).unwrap();
     let found = example_keys(&example);
     let mut names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-    let mut expected: Vec<&str> = ALL.iter().map(|key| key.name).collect();
+    let mut expected: Vec<&str> = keys::all().map(|key| key.name).collect();
     names.sort_unstable();
     expected.sort_unstable();
     assert_eq!(names, expected);
@@ -116,7 +116,7 @@ fn the_example_file_has_every_key_with_its_default() {
         };
         assert_eq!(*value, expected, "{name}");
     }
-    for key in ALL.iter().filter_map(|key| key.variable) {
+    for key in keys::all().filter_map(|key| key.variable) {
         assert!(example.contains(key), "{key} is not mentioned");
     }
 }
