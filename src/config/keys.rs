@@ -244,13 +244,16 @@ keys! {
     LIMITS_FAILED_SIGN_INS_PER_ACCOUNT = Key::new(
         "limits.failed_sign_ins_per_account",
         RATE,
-        "Wrong passwords for one account, whether or not it exists.",
+        "Wrong passwords for one account, whether or not it exists, from one IPv4 address or one IPv6 /48 \
+         network where its user has not signed in. From all of them together it is ten times as many; above \
+         that, each has one attempt in the period, and the user gets a mail.",
     )
     .default("10/h");
     LIMITS_FAILED_SIGN_INS_PER_ADDRESS = Key::new(
         "limits.failed_sign_ins_per_address",
         RATE,
-        "Wrong passwords from one IPv4 address or one IPv6 /64 network.",
+        "Wrong passwords from one IPv4 address or one IPv6 /64 network. A /56 network has twice, a /48 network \
+         four times as many.",
     )
     .default("100/h");
     LIMITS_PASSWORD_MAILS_PER_ACCOUNT = Key::new(
@@ -266,6 +269,19 @@ keys! {
         "Requests for such mails from one IPv4 address or one IPv6 /64 network.",
     )
     .default("30/h");
+    LIMITS_WRITES_PER_USER = Key::new(
+        "limits.writes_per_user",
+        RATE,
+        "Changes by one user: new and revoked export tokens and API keys, grants, blocks, and everything else \
+         that has no limit of its own. Redemptions and changes by staff do not count.",
+    )
+    .default("3600/h");
+    LIMITS_PASSWORD_CHANGES_PER_USER = Key::new(
+        "limits.password_changes_per_user",
+        RATE,
+        "Changes of one user's own password on the account page, and attempts to.",
+    )
+    .default("20/h");
     AUDIT_KEEP_DAYS = Key::new(
         "audit.keep_days",
         Integer(0, 36_500),

@@ -6,7 +6,7 @@ use super::ConfigError;
 use super::keys::{self, Key};
 use super::sources::Sources;
 use crate::domain::rate_limit::{
-    InvalidRateLimit, PasswordResetLimits, RateLimit, RequestLimits, SignInLimits,
+    InvalidRateLimit, PasswordResetLimits, RateLimit, RequestLimits, SignInLimits, WriteLimits,
 };
 
 /// All rate limits; by default, none.
@@ -15,6 +15,7 @@ pub struct RateLimits {
     pub requests: RequestLimits,
     pub sign_in: SignInLimits,
     pub password_reset: PasswordResetLimits,
+    pub writes: WriteLimits,
 }
 
 /// Whether rate limits are enforced.
@@ -67,6 +68,10 @@ impl RateLimits {
             password_reset: PasswordResetLimits {
                 account: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ACCOUNT)?,
                 address: limit(&keys::LIMITS_PASSWORD_MAILS_PER_ADDRESS)?,
+            },
+            writes: WriteLimits {
+                writes: limit(&keys::LIMITS_WRITES_PER_USER)?,
+                password_changes: limit(&keys::LIMITS_PASSWORD_CHANGES_PER_USER)?,
             },
         };
         Ok(match enforce {
