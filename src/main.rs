@@ -29,10 +29,19 @@ fn disable_core_dumps() {
     }
 }
 
-/// Logs to stderr, with the filter in `RUST_LOG` or the default of the command.
+/// A request that cannot be parsed is the client's error. actix logs each one at the level ERROR;
+/// without this, anyone could fill the log.
+const QUIET_PARSER: [&str; 2] = ["actix_http::h1::dispatcher=off", "actix_http::h1::decoder=off"];
+
+/// Logs to stderr, with the filter in `RUST_LOG` or the default of the command. A filter that names
+/// `actix_http` decides about its parser too.
 fn init_logging(cli: &Cli) {
     let rust_log = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    let filter = EnvFilter::new(rust_log.as_deref().unwrap_or(cli.log_filter()));
+    let mut filter = rust_log.as_deref().unwrap_or(cli.log_filter()).to_owned();
+    if !filter.contains("actix_http") {
+        QUIET_PARSER.iter().for_each(|directive| filter.extend([",", directive]));
+    }
+    let filter = EnvFilter::new(filter);
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::credentials::Credentials;
 use super::error::AuthError;
@@ -40,6 +40,31 @@ pub struct Authenticator {
     fingerprint_key: Hmac<Sha256>,
     hash_pool: HashPool,
     login_throttle: LoginThrottle,
+}
+
+/// Logs rejected credentials for tools such as fail2ban: the client's address, and a hash of the
+/// account, by which attempts at one account can be counted.
+fn log_failure(credentials: &Credentials, client_ip: Option<IpAddr>, error: &AuthError) {
+    let (method, account) = match credentials {
+        Credentials::Password { email, .. } => ("password", Some(account_hash(email))),
+        Credentials::ApiKey { .. } => ("api_key", None),
+    };
+    let reason = match error {
+        AuthError::RateLimited(_) => "rate_limited",
+        _ => "rejected",
+    };
+    tracing::warn!(
+        address = client_ip.map(tracing::field::display),
+        account,
+        method,
+        reason,
+        "sign-in failed"
+    );
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of an account's email address in lower case.
+fn account_hash(email: &Email) -> String {
+    Sha256::digest(email.as_str().as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Verified credentials.
@@ -107,6 +132,14 @@ impl Authenticator {
         }
     }
 
+    /// Whether this is the user's current password. Not for sign-in: it counts no failures.
+    pub async fn is_current_password(&self, user: UserId, password: &str) -> Result<bool, AuthError> {
+        let hash = self.store.read(move |conn| users::password_hash(conn, user)).await?;
+        let Some(hash) = hash else { return Ok(false) };
+        let slot = self.hash_pool.acquire().await.ok_or(AuthError::Busy)?;
+        Ok(slot.verify(password, Some(hash)).await.1)
+    }
+
     /// Invalidates all cached credentials of a user on this replica, including those that are
     /// being verified now.
     pub fn invalidate(&self, user: UserId) {
@@ -130,6 +163,9 @@ impl Authenticator {
             }
             Credentials::ApiKey { token, email } => self.verify_api_key(token, email.as_ref()).await,
         };
+        if let Err(error @ (AuthError::Unauthenticated | AuthError::RateLimited(_))) = &result {
+            log_failure(credentials, client_ip, error);
+        }
         match &result {
             Ok(verified) => self.cache.insert(fingerprint, verified.clone()),
             // The credentials were not checked, so an older entry is still right.
@@ -188,8 +224,12 @@ impl Authenticator {
                     self.cache.insert(*fingerprint, verified);
                 }
                 drop(slot);
-                if allowed.is_some() {
-                    self.login_throttle.refund(consumed).await;
+                match &allowed {
+                    Some(_) => self.login_throttle.refund(consumed).await,
+                    None => {
+                        let active = user.as_ref().filter(|user| user.active).map(|user| user.id);
+                        self.login_throttle.notify_after_failure(&consumed, active);
+                    }
                 }
                 valid
             }

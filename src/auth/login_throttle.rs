@@ -3,7 +3,9 @@
 //! therefore bound the passwords tried, however many attempts run at once on however many
 //! replicas.
 //!
-//! An attacker cannot lock a user out. After a successful sign-in the account is known at that
+//! An attacker cannot lock a user out. Each network has a limit of its own for an account, so that
+//! one address consumes nothing of another's. When strangers everywhere have failed ten times as
+//! often, each network has one attempt per period; the user is mailed. After a successful sign-in the account is known at that
 //! address for 30 days, and has a limit of its own there that failures from other addresses do
 //! not consume. (Passwords in the authenticator's cache are not counted; API keys have no
 //! limit.) Unknown accounts are limited exactly as existing ones.
@@ -11,11 +13,20 @@
 use std::net::IpAddr;
 
 use super::error::AuthError;
-use crate::domain::rate_limit::{KeyedLimit, RateLimitKey, RateLimiter, SignInLimits, rate_limit_prefix};
+use crate::domain::notice::Notice;
+use crate::domain::rate_limit::{
+    KeyedLimit, QuotaStatus, RateLimitKey, RateLimiter, SignInLimits, client_network, larger_networks,
+    rate_limit_prefix,
+};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::Email;
-use crate::store::{AsyncStore, rate_limits};
+use crate::domain::user::{Email, UserId};
+use crate::store::{AsyncStore, outbox, rate_limits};
 
+/// How many times a network's limit for an account may be used by all networks together before
+/// attempts are slowed down.
+const STRANGERS_FACTOR: i64 = 10;
+/// A user is mailed about failed sign-ins at most once in this time.
+const NOTICE_PERIOD_SECONDS: i64 = 86_400;
 /// How long an account stays known at an address.
 const KNOWN_ADDRESS_TTL_SECONDS: i64 = 30 * 86_400;
 
@@ -39,6 +50,8 @@ pub struct LoginAttempt {
 pub struct ConsumedAttempt {
     attempt: LoginAttempt,
     consumed: Vec<KeyedLimit>,
+    /// Whether it was the last attempt of a limit of the account.
+    exhausts_account: bool,
 }
 
 impl LoginThrottle {
@@ -66,19 +79,53 @@ impl LoginThrottle {
     /// Consumes from the attempt's limits. Called before the password is checked.
     pub async fn consume(&self, attempt: LoginAttempt) -> Result<ConsumedAttempt, AuthError> {
         if self.limits == SignInLimits::default() {
-            return Ok(ConsumedAttempt { attempt, consumed: Vec::new() });
+            return Ok(ConsumedAttempt { attempt, consumed: Vec::new(), exhausts_account: false });
         }
         let attempt_for_db = attempt.clone();
         let consumed = rate_limits::update(&self.store, attempt.rate_limit_keys(), move |limiter, now| {
             let keyed_limits = attempt_for_db.keyed_limits(limiter, now);
-            limiter.consume(&keyed_limits, now).map(|_| keyed_limits)
+            limiter.consume(&keyed_limits, now).map(|quotas| {
+                let is_last = |quota: &QuotaStatus| quota.policy_name == "account" && quota.remaining == 0;
+                (keyed_limits, quotas.iter().any(is_last))
+            })
         });
-        Ok(ConsumedAttempt { consumed: consumed.await??, attempt })
+        let (consumed, exhausts_account) = consumed.await??;
+        Ok(ConsumedAttempt { attempt, consumed, exhausts_account })
+    }
+
+    /// Queues a mail to the user whose password was wrong, if the attempt was the last one of a
+    /// limit of the account and there was no such mail within a day. It does not delay the
+    /// response, which would reveal that the account exists.
+    pub fn notify_after_failure(&self, consumed: &ConsumedAttempt, user: Option<UserId>) {
+        let Some(user) = user.filter(|_| consumed.exhausts_account) else { return };
+        let (store, key) = (self.store.clone(), RateLimitKey::SignInNotice(consumed.attempt.account.clone()));
+        tokio::spawn(async move {
+            let flag = key.clone();
+            let is_due = rate_limits::update(&store, vec![key], move |limiter, now| {
+                let is_due = !limiter.is_remembered(&flag, now);
+                limiter.remember_until(&flag, now.plus_seconds(NOTICE_PERIOD_SECONDS));
+                is_due
+            });
+            let queued = match is_due.await {
+                Ok(true) => {
+                    let queued = store.write(move |conn| {
+                        let now = conn.now()?;
+                        outbox::insert_notice(conn, Notice::SignInsFailed, user, now)
+                    });
+                    queued.await
+                }
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = queued {
+                tracing::warn!(%error, "mail about failed sign-ins not queued");
+            }
+        });
     }
 
     /// Refunds an attempt with the right password, and remembers the address. If the database
     /// fails, the attempt stays counted.
-    pub async fn refund(&self, ConsumedAttempt { attempt, consumed }: ConsumedAttempt) {
+    pub async fn refund(&self, ConsumedAttempt { attempt, consumed, .. }: ConsumedAttempt) {
         if consumed.is_empty() {
             return;
         }
@@ -101,7 +148,13 @@ impl LoginAttempt {
         let account = self.account.clone();
         let mut keys = vec![RateLimitKey::SignInAccount(account.clone())];
         if let Some(address) = self.ip_prefix {
+            let network = client_network(address);
             keys.push(RateLimitKey::SignInAddress(address));
+            keys.extend(
+                larger_networks(address).map(|(net, bits, _)| RateLimitKey::SignInNetwork(net, bits)),
+            );
+            keys.push(RateLimitKey::SignInAccountFromNetwork(account.clone(), network));
+            keys.push(RateLimitKey::SlowedSignIn(account.clone(), network));
             keys.push(RateLimitKey::SignInAccountAtAddress(account.clone(), address));
             keys.push(RateLimitKey::KnownAddress(account, address));
         }
@@ -113,18 +166,31 @@ impl LoginAttempt {
     /// old password, and every replica may have just started with an empty cache.
     fn keyed_limits(&self, limiter: &RateLimiter, now: Timestamp) -> Vec<KeyedLimit> {
         let SignInLimits { account, address } = self.limits;
-        let is_known =
-            |at: &IpAddr| limiter.is_remembered(&RateLimitKey::KnownAddress(self.account.clone(), *at), now);
-        let keyed_limits = match self.ip_prefix {
-            Some(at) if is_known(&at) => [
-                address.map(|limit| (RateLimitKey::SignInAccountAtAddress(self.account.clone(), at), limit)),
-                None,
-            ],
-            at => [
-                account.map(|limit| (RateLimitKey::SignInAccount(self.account.clone()), limit)),
-                at.zip(address).map(|(at, limit)| (RateLimitKey::SignInAddress(at), limit)),
-            ],
+        let email = || self.account.clone();
+        let Some(at) = self.ip_prefix else {
+            return account.map(|limit| (RateLimitKey::SignInAccount(email()), limit)).into_iter().collect();
         };
-        keyed_limits.into_iter().flatten().collect()
+        if limiter.is_remembered(&RateLimitKey::KnownAddress(email(), at), now) {
+            let known = address.map(|limit| (RateLimitKey::SignInAccountAtAddress(email(), at), limit));
+            return known.into_iter().collect();
+        }
+        let mut keyed_limits = Vec::new();
+        if let Some(limit) = account {
+            let network = client_network(at);
+            let everywhere = (RateLimitKey::SignInAccount(email()), limit.times(STRANGERS_FACTOR));
+            keyed_limits.push((RateLimitKey::SignInAccountFromNetwork(email(), network), limit));
+            keyed_limits.push(match limiter.check(std::slice::from_ref(&everywhere), now) {
+                Ok(()) => everywhere,
+                // Slower, but not locked: one attempt per network and period.
+                Err(_) => (RateLimitKey::SlowedSignIn(email(), network), limit.one_per_period()),
+            });
+        }
+        if let Some(limit) = address {
+            keyed_limits.push((RateLimitKey::SignInAddress(at), limit));
+            keyed_limits.extend(larger_networks(at).map(|(network, bits, times)| {
+                (RateLimitKey::SignInNetwork(network, bits), limit.times(times))
+            }));
+        }
+        keyed_limits
     }
 }

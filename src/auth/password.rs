@@ -1,12 +1,17 @@
 //! Password hashing: argon2id with the default parameters of the `argon2` crate (19 MiB, two
 //! passes), as PHC strings. Hashing and verifying take tens of milliseconds; the server runs
 //! them in [`crate::auth::password_pool`], off the event loop.
+//!
+//! A password is compared in the form of RFC 8265 (`OpaqueString`): however its characters were
+//! composed by the keyboard or system, it is the same password.
 
 use std::sync::LazyLock;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::{self, Error};
 use argon2::{Algorithm, Argon2, Block, MIN_SALT_LEN, Params, Version};
+use icu_normalizer::ComposingNormalizerBorrowed;
+use zxcvbn::Score;
 
 use crate::entropy;
 
@@ -55,6 +60,35 @@ pub enum InvalidHash {
 static DUMMY_HASH: LazyLock<Option<String>> =
     LazyLock::new(|| Argon2Memory::default().hash_to_phc("dummy password").ok());
 
+/// A password that is easy to guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is easy to guess")]
+pub struct WeakPassword;
+
+/// Characters of a password whose strength is estimated. Further ones only make it stronger.
+const MAX_ESTIMATED_CHARS: usize = 100;
+
+/// Checks that a new password is hard to guess: at least 10^8 guesses, by zxcvbn's estimate.
+/// `known` are words that an attacker would try first, such as the user's address and name.
+pub fn check_strength(password: &str, known: &[&str]) -> Result<(), WeakPassword> {
+    let password: String = normalize(password).trim().chars().take(MAX_ESTIMATED_CHARS).collect();
+    let parts = known.iter().flat_map(|text| text.split(['@', '.', ' '])).filter(|part| part.len() > 2);
+    let known: Vec<&str> = known.iter().copied().chain(parts).collect();
+    if zxcvbn::zxcvbn(&password, &known).score() >= Score::Three { Ok(()) } else { Err(WeakPassword) }
+}
+
+/// Whether two passwords are the same.
+pub fn is_same(one: &str, other: &str) -> bool {
+    normalize(one) == normalize(other)
+}
+
+/// The form of RFC 8265, 4.2: every space is U+0020, and characters are composed (NFC).
+fn normalize(password: &str) -> String {
+    let spaces: String =
+        password.chars().map(|c| if c.is_whitespace() && !c.is_control() { ' ' } else { c }).collect();
+    ComposingNormalizerBorrowed::new_nfc().normalize(&spaces).into_owned()
+}
+
 /// Checks that a text is acceptable as a password.
 pub fn validate(password: &str) -> Result<(), PasswordError> {
     match password.len() {
@@ -75,8 +109,9 @@ pub struct Argon2Memory(Vec<Block>);
 impl Argon2Memory {
     /// Hashes a password to a PHC string.
     pub fn hash(&mut self, password: &str) -> Result<String, PasswordError> {
-        validate(password)?;
-        self.hash_to_phc(password).map_err(PasswordError::HashFailed)
+        let password = normalize(password);
+        validate(&password)?;
+        self.hash_to_phc(&password).map_err(PasswordError::HashFailed)
     }
 
     /// Whether the password matches the hash. `None`, for an unknown user or a user without a
@@ -84,7 +119,7 @@ impl Argon2Memory {
     pub fn verify(&mut self, password: &str, hash: Option<&str>) -> bool {
         // Initialized by the first call, valid hash or not, so that latency reveals nothing.
         let Some(dummy) = DUMMY_HASH.as_deref() else { return false };
-        let matches = self.matches(password, hash.unwrap_or(dummy)).unwrap_or(false);
+        let matches = self.matches(&normalize(password), hash.unwrap_or(dummy)).unwrap_or(false);
         matches && hash.is_some()
     }
 
@@ -167,6 +202,37 @@ mod tests {
         assert!(memory.verify("correct horse", Some(&stored)));
         assert!(!memory.verify("correct horsf", Some(&stored)));
         assert!(!memory.verify("correct horse", Some("nonsense")));
+    }
+
+    #[test]
+    fn a_password_is_the_same_however_its_characters_are_composed() {
+        let mut memory = Argon2Memory::default();
+        let stored = memory.hash("Gro\u{df}e Gr\u{fc}\u{df}e\u{a0}aus K\u{f6}ln").unwrap();
+        assert!(memory.verify("Gro\u{df}e Gru\u{308}\u{df}e aus Ko\u{308}ln", Some(&stored)));
+        assert!(!memory.verify("Grosse Gru\u{308}sse aus Ko\u{308}ln", Some(&stored)));
+        assert!(is_same("\u{fc}", "u\u{308}") && !is_same("u", "\u{fc}"));
+    }
+
+    #[test]
+    fn passwords_that_are_easy_to_guess_are_weak() {
+        let known = ["ada.lovelace@example.org", "Ada", "Lovelace"];
+        for weak in [
+            "password",
+            "12345678",
+            "        ",
+            "\u{3000}\u{3000}\u{3000}\u{3000}\u{3000}\u{3000}\u{3000}\u{3000}",
+            "ada.lovelace@example.org",
+            "AdaLovelace1",
+            "qwertzuiop",
+            "Passw0rd!",
+        ] {
+            assert_eq!(check_strength(weak, &known), Err(WeakPassword), "{weak}");
+        }
+        for strong in
+            ["correct horse battery staple", "Xk4$mw9!pQz", "drei blaue Kamele tanzen", &"x9 Lm".repeat(200)]
+        {
+            assert_eq!(check_strength(strong, &known), Ok(()), "{strong}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
     AuditSettings, CliOverrides, Config, ConfigError, CorsSettings, DEFAULT_TTL_SECONDS, DatabaseUrl,
     MIN_TTL_SECONDS, MfsSettings, PublicUrl, RateLimits, RequestSettings, Secret, keys, rate_limits,
 };
-use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits};
+use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
 
 /// The text is not a socket address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +113,10 @@ impl RateLimits {
             password_reset: PasswordResetLimits {
                 account: limit(&rate_limits::PASSWORD_MAILS_PER_ACCOUNT)?,
                 address: limit(&rate_limits::PASSWORD_MAILS_PER_ADDRESS)?,
+            },
+            writes: WriteLimits {
+                writes: limit(&rate_limits::WRITES_PER_USER)?,
+                password_changes: limit(&rate_limits::PASSWORD_CHANGES_PER_USER)?,
             },
         };
         Ok(match enforce {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::keys::ValueType::Text;
 use super::keys::{Key, ValueType, keys};
 use crate::domain::rate_limit::{
-    InvalidRateLimit, PasswordResetLimits, RateLimit, RequestLimits, SignInLimits,
+    InvalidRateLimit, PasswordResetLimits, RateLimit, RequestLimits, SignInLimits, WriteLimits,
 };
 
 const RATE: ValueType = Text("rate, or `off`");
@@ -54,13 +54,16 @@ keys! {
     FAILED_SIGN_INS_PER_ACCOUNT = Key::new(
         "limits.failed_sign_ins_per_account",
         RATE,
-        "Wrong passwords for one account, whether or not it exists.",
+        "Wrong passwords for one account, whether or not it exists, from one IPv4 address or one IPv6 /48 \
+         network where its user has not signed in. From all of them together it is ten times as many; above \
+         that, each has one attempt in the period, and the user gets a mail.",
     )
     .default("10/h");
     FAILED_SIGN_INS_PER_ADDRESS = Key::new(
         "limits.failed_sign_ins_per_address",
         RATE,
-        "Wrong passwords from one IPv4 address or one IPv6 /64 network.",
+        "Wrong passwords from one IPv4 address or one IPv6 /64 network. A /56 network has twice, a /48 network \
+         four times as many.",
     )
     .default("100/h");
     PASSWORD_MAILS_PER_ACCOUNT = Key::new(
@@ -76,6 +79,19 @@ keys! {
         "Requests for such mails from one IPv4 address or one IPv6 /64 network.",
     )
     .default("30/h");
+    WRITES_PER_USER = Key::new(
+        "limits.writes_per_user",
+        RATE,
+        "Changes by one user: new and revoked export tokens and API keys, grants, blocks, and everything else \
+         that has no limit of its own. Redemptions and changes by staff do not count.",
+    )
+    .default("3600/h");
+    PASSWORD_CHANGES_PER_USER = Key::new(
+        "limits.password_changes_per_user",
+        RATE,
+        "Changes of one user's own password on the account page, and attempts to.",
+    )
+    .default("20/h");
 }
 
 /// The values of all rate limits. `Default` is no limit at all.
@@ -84,6 +100,7 @@ pub struct RateLimits {
     pub requests: RequestLimits,
     pub sign_in: SignInLimits,
     pub password_reset: PasswordResetLimits,
+    pub writes: WriteLimits,
 }
 
 /// Whether rate limits are enforced.

@@ -47,7 +47,7 @@ pub(super) fn set_password(
     keys: KeysOnReset,
     audit: &AuditContext,
 ) -> QueryResult<Option<EndedCredentials>> {
-    let is_change = users::has_password(conn, user)?;
+    let is_change = users::password_hash(conn, user)?.is_some();
     if !users::set_password(conn, user, hash, audit)? {
         return Ok(None);
     }

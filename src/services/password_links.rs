@@ -6,7 +6,9 @@ use super::credentials::{self, KeysOnReset};
 use super::sessions;
 use crate::domain::audit::AuditContext;
 use crate::domain::password_link::{LinkReason, PasswordLink};
-use crate::domain::rate_limit::{PasswordResetLimits, RateLimitKey, RateLimited};
+use crate::domain::rate_limit::{
+    KeyedLimit, PasswordResetLimits, RateLimitKey, RateLimited, larger_networks,
+};
 use crate::domain::token::{Keyring, PasswordLinkId, Token};
 use crate::domain::user::{Email, User, UserId};
 use crate::entropy;
@@ -23,17 +25,21 @@ pub(crate) async fn consume_limits(
     email: Option<Email>,
     ip_prefix: Option<IpAddr>,
 ) -> Result<Result<bool, RateLimited>, StoreError> {
-    let address =
-        ip_prefix.zip(limits.address).map(|(ip, limit)| (RateLimitKey::PasswordResetAddress(ip), limit));
+    let mut address: Vec<KeyedLimit> = Vec::new();
+    if let Some((ip, limit)) = ip_prefix.zip(limits.address) {
+        address.push((RateLimitKey::PasswordResetAddress(ip), limit));
+        address.extend(larger_networks(ip).map(|(network, bits, times)| {
+            (RateLimitKey::PasswordResetNetwork(network, bits), limit.times(times))
+        }));
+    }
     let account =
         email.zip(limits.account).map(|(email, limit)| (RateLimitKey::PasswordResetAccount(email), limit));
-    let keys: Vec<RateLimitKey> =
-        [&address, &account].into_iter().flatten().map(|(key, _)| key.clone()).collect();
+    let keys: Vec<RateLimitKey> = address.iter().chain(&account).map(|(key, _)| key.clone()).collect();
     if keys.is_empty() {
         return Ok(Ok(true));
     }
     let consumed = rate_limits::update(store, keys, move |limiter, now| {
-        limiter.consume(address.as_slice(), now)?;
+        limiter.consume(&address, now)?;
         Ok(limiter.consume(account.as_slice(), now).is_ok())
     });
     consumed.await

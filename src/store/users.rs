@@ -303,10 +303,11 @@ pub fn lock_active_staff(conn: &mut Conn) -> QueryResult<Vec<UserId>> {
     Ok(locked.into_iter().map(UserId).collect())
 }
 
-/// Whether a user has a password.
-pub fn has_password(conn: &mut Conn, id: UserId) -> QueryResult<bool> {
-    let with_password = users::table.filter(users::id.eq(id.0).and(users::password.is_not_null()));
-    with_backend!(conn, c => diesel::select(diesel::dsl::exists(with_password)).get_result(c))
+/// The hash of a user's password, if they have one.
+pub fn password_hash(conn: &mut Conn, id: UserId) -> QueryResult<Option<String>> {
+    let hash = users::table.find(id.0).select(users::password);
+    let hash: Option<Option<String>> = with_backend!(conn, c => hash.first(c).optional())?;
+    Ok(hash.flatten())
 }
 
 /// The languages of users, where known and supported.

@@ -390,9 +390,15 @@ impl MatrixFixture {
             self.rows.replace(None);
         }
         if path == "/account/password" {
-            // The same password as before, so that the next row finds the user unchanged.
-            let fields = ["current", "new", "confirm"].map(|name| (name.to_owned(), PASSWORD.to_owned()));
-            form.extend(fields);
+            // An earlier row has changed it.
+            if let Some(user) = self.user_of(caller) {
+                let hash = countersign::auth::password::hash(PASSWORD).unwrap();
+                self.app
+                    .execute_raw(&format!("UPDATE users SET password = '{hash}' WHERE id = {}", user.id()));
+            }
+            let new = "nine purple llamas rowing";
+            let fields = [("current", PASSWORD), ("new", new), ("confirm", new)];
+            form.extend(fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
         if path == "/sign-in" {
             let (email, password) = match (self.user_of(caller), caller) {

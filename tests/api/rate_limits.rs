@@ -4,6 +4,7 @@ use std::thread;
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::Bundle;
+use countersign::domain::permission::Role;
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
 use countersign::domain::terms::Terms;
@@ -18,7 +19,7 @@ use crate::mailer::wait_for_count;
 
 /// A `countersign.toml` with only these limits.
 pub fn limits_toml(limits: &[(&str, &str)]) -> String {
-    const ALL: [&str; 9] = [
+    const ALL: [&str; 11] = [
         "requests_per_pair",
         "requests_per_requester",
         "requests_per_target",
@@ -28,6 +29,8 @@ pub fn limits_toml(limits: &[(&str, &str)]) -> String {
         "failed_sign_ins_per_address",
         "password_mails_per_account",
         "password_mails_per_address",
+        "writes_per_user",
+        "password_changes_per_user",
     ];
     let limit =
         |name: &&str| limits.iter().find(|(other, _)| other == name).map_or("off", |(_, limit)| limit);
@@ -249,6 +252,57 @@ on_both_databases! {
         expect_response(give(eve, grace), 201).await;
         assert_eq!(expect_rate_limited(&app, give(eve, grace)).await.1, "\"target\";q=3;w=3600");
         expect_response(give(grace, ada), 201).await;
+    }
+
+    async fn every_write_of_a_user_is_limited_but_redemptions_are_not(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("writes_per_user", "1/h")]);
+        let scene = HexoFixture::new(&app);
+        let HexoFixture { ada, grace, eve, bundle } = &scene;
+        app.grant_role("hub", ada, Role::Owner);
+        let (_, token) = app.export(ada);
+        let asked = app.create_request(grace, ada, bundle);
+        let (to_redeem, by_page) = (app.create_request(eve, ada, bundle), app.create_request(eve, ada, &app.bundle("Page", 6)));
+        let visitor = app.signed_in(ada);
+        let other = app.user("other@example.org");
+        expect_response(app.post("/api/block/").by_user(ada).json(&json!({ "user": other.email() })), 201).await;
+        let permission = json!({ "user_target": ada.uri(), "user_allowed": grace.uri(), "bundle": bundle.id.0 });
+        let request = format!("/api/bundle_permission_request/{}/", asked.id);
+        let json_writes = [
+            app.post("/api/block/").json(&json!({ "user": grace.uri() })),
+            app.delete(&format!("/api/block/{}/", other.id())),
+            app.post("/api/bundle_permission/").json(&permission),
+            app.delete("/api/bundle_permission/1/"),
+            app.delete(&request),
+            app.put(&ada.uri()).json(&json!({ "first_name": "x" })),
+            app.request(reqwest::Method::PATCH, &ada.uri()).json(&json!({ "first_name": "x" })),
+            app.post("/-/svc/mfs_api.create_token").json(&json!({ "hub_id": "hub", "nid": "n" })),
+            app.post("/-/svc/mfs_api.revoke").json(&json!({ "token": token.expose() })),
+            app.post("/oauth2/revoke").form(&[("token", token.expose())]),
+        ];
+        let before = app.rows();
+        for write in json_writes {
+            let shown = format!("{write:?}");
+            assert_eq!(write.by_user(ada).send().await.unwrap().status(), 429, "{shown}");
+        }
+        for path in ["/keys/new", "/keys/00000000-0000-0000-0000-000000000000/revoke", "/tokens/new", "/account/sessions/end", "/requests/1/close", "/access/1/revoke"] {
+            assert_eq!(visitor.post_form(&app, path, &[("label", ""), ("scope", "all")]).await.0, 429, "{path}");
+        }
+        assert_eq!(app.rows(), before);
+        expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&to_redeem))).by_user(ada), 200).await;
+        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &app.redeem_token(&by_page)), ("decision", "approve")]).await.0, 200);
+        let root = app.staff("root@example.org");
+        for name in ["a", "b"] {
+            expect_response(app.post("/api/bundle/").by_user(&root).json(&json!({ "name": name })), 201).await;
+        }
+    }
+
+    async fn changes_of_ones_own_password_are_limited(mut app: TestApp) {
+        restart_with_limits(&mut app, &[("password_changes_per_user", "2/h")]);
+        let visitor = app.signed_in(&app.user("ada@example.org"));
+        let change = [("current", "a wrong password"), ("new", "nine purple llamas rowing"), ("confirm", "nine purple llamas rowing")];
+        for status in [403, 403, 429, 429] {
+            assert_eq!(visitor.post_form(&app, "/account/password", &change).await.0, status);
+        }
     }
 
     async fn an_idempotent_replay_is_not_rate_limited(mut app: TestApp) {

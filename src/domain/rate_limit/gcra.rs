@@ -52,6 +52,19 @@ impl RateLimit {
         }
     }
 
+    /// `factor` times as many in the same period, as far as a limit can be.
+    #[must_use]
+    pub const fn times(self, factor: i64) -> Self {
+        let count = self.count.saturating_mul(factor);
+        Self { count: if count < Self::MAX_COUNT { count } else { Self::MAX_COUNT }, ..self }
+    }
+
+    /// One in the same period.
+    #[must_use]
+    pub const fn one_per_period(self) -> Self {
+        Self { count: 1, ..self }
+    }
+
     /// The burst, which is also the number admitted per period after it.
     pub const fn count(self) -> i64 {
         self.count

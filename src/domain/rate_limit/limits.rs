@@ -76,6 +76,28 @@ impl RequestLimits {
     }
 }
 
+/// The limits of a user's writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteLimits {
+    /// Writes that have no other limit.
+    pub writes: Option<RateLimit>,
+    /// Changes of the user's own password.
+    pub password_changes: Option<RateLimit>,
+}
+
+impl WriteLimits {
+    /// The limit that a write consumes from. Staff have none.
+    pub fn for_user(&self, user: &User) -> Option<KeyedLimit> {
+        let limit = self.writes.filter(|_| !user.staff)?;
+        Some((RateLimitKey::Writes(user.id), limit))
+    }
+
+    /// The limit that a change of the user's own password consumes from.
+    pub fn for_password_change(&self, user: UserId) -> Option<KeyedLimit> {
+        self.password_changes.map(|limit| (RateLimitKey::PasswordChanges(user), limit))
+    }
+}
+
 /// The limits of failed sign-ins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignInLimits {

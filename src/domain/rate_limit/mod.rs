@@ -33,6 +33,6 @@ mod limiter;
 mod limits;
 
 pub use gcra::{InvalidRateLimit, RateLimit, TheoreticalArrival};
-pub use keys::{KeyedLimit, RateLimitKey, rate_limit_prefix};
+pub use keys::{KeyedLimit, RateLimitKey, client_network, larger_networks, rate_limit_prefix};
 pub use limiter::{QuotaStatus, RateLimited, RateLimiter};
-pub use limits::{PasswordResetLimits, RequestLimits, SignInLimits};
+pub use limits::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};

@@ -113,6 +113,7 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     let NewBlockBody { user } = NewBlockBody::parse(&fields, &state.config.public_url)?;
+    state.meter_write(&caller.user).await?;
     let users: Vec<UserRef> = user.parsed.iter().cloned().collect();
     let unlinked = state.has_unlinked_reference(&caller.user, users.iter()).await?;
     let found = state.registry.look_up(LookupKey::UsersAndBundle(users, None)).await?;
@@ -145,6 +146,7 @@ async fn delete(
     Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam<i64>, Body)>,
     state: Data<AppState>,
 ) -> HandlerResult {
+    state.meter_write(&caller.user).await?;
     let block = Block { target: caller.id(), blocked: UserId(id) };
     match state.registry.unblock(block, caller.audit_context).await? {
         true => Ok(HttpResponse::NoContent().finish()),

@@ -181,6 +181,8 @@ async fn update(
     state: Data<AppState>,
 ) -> HandlerResult {
     caller.require_staff(STAFF_REQUIRED)?;
+    fields.reject_changed_number(KIND, "id", id)?;
+    fields.reject_changed_uri(KIND, id)?;
     let BundleUpdateBody { name, description, permission } = BundleUpdateBody::parse(&fields)?;
     let change = BundleChange { name, description, permission };
     let changed = state.store.write(admin::bundles::update(BundleId(id), change, caller.audit_context));

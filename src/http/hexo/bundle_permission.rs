@@ -110,6 +110,7 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     let input = TermsInput::parse(KIND, &fields, &state.config.public_url)?;
+    state.meter_write(&caller.user).await?;
     let resolved = input.resolve(KIND, ActingParty::Target, &caller, &state).await?;
     let limits = state.config.limits.requests.for_user(&caller.user);
     let (permission, quotas) =
@@ -138,6 +139,7 @@ async fn delete(
     Authenticated(caller, (IdParam(id), _)): Authenticated<(IdParam<i64>, Body)>,
     state: Data<AppState>,
 ) -> HandlerResult {
+    state.meter_write(&caller.user).await?;
     let by = caller.id();
     match state.registry.revoke_permission(BundlePermissionId(id), by, caller.audit_context).await? {
         true => Ok(HttpResponse::NoContent().finish()),

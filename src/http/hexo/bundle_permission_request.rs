@@ -249,6 +249,7 @@ async fn delete(
     Authenticated(caller, (RequestParam { id_or_token }, _)): Authenticated<(RequestParam, Body)>,
     state: Data<AppState>,
 ) -> HandlerResult {
+    state.meter_write(&caller.user).await?;
     let (by, registry) = (caller.id(), &state.registry);
     match id_or_token {
         RequestRef::Id(id) => registry.withdraw(id, by, caller.audit_context).await?,

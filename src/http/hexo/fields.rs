@@ -9,7 +9,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
 
-use super::common::ResourceKind;
+use super::common::{ApiPrefix, ResourceKind};
 use super::error::HexoError;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{Body, media_type};
@@ -67,6 +67,40 @@ impl JsonFields {
     /// A field's value; `None` if it is absent, null or blank.
     fn non_blank(&self, field: &str) -> Option<&Value> {
         self.value(field).filter(|value| value.as_str() != Some(""))
+    }
+
+    /// 400 for a field that cannot be changed, unless its value is the current one. An absent or null
+    /// field stays as it is.
+    pub(super) fn reject_changed(
+        &self,
+        kind: ResourceKind,
+        field: &'static str,
+        is_current: impl FnOnce(&Value) -> bool,
+    ) -> Result<(), HexoError> {
+        match self.value(field) {
+            Some(value) if !is_current(value) => {
+                Err(HexoError::invalid_field(kind, field, "This field cannot be changed."))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// [`Self::reject_changed`] for a number, in JSON or as a decimal string.
+    pub(super) fn reject_changed_number(
+        &self,
+        kind: ResourceKind,
+        field: &'static str,
+        current: i64,
+    ) -> Result<(), HexoError> {
+        self.reject_changed(kind, field, |value| {
+            value.as_i64() == Some(current) || value.as_str() == Some(current.to_string().as_str())
+        })
+    }
+
+    /// [`Self::reject_changed`] for `resource_uri`, with either prefix.
+    pub(super) fn reject_changed_uri(&self, kind: ResourceKind, id: i64) -> Result<(), HexoError> {
+        let uris = [ApiPrefix::Unversioned, ApiPrefix::V1].map(|prefix| prefix.detail_uri(kind, id));
+        self.reject_changed(kind, "resource_uri", |value| uris.iter().any(|uri| value == uri.as_str()))
     }
 
     /// The value of a required field, which must not be null or blank.

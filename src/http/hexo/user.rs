@@ -171,6 +171,8 @@ async fn create(
 }
 
 /// Changes the names of a user. Requires the user or staff.
+///
+/// A different value for any other field of the user is an error (400).
 #[utoipa::path(
     put,
     path = "/api/user/{id}/",
@@ -194,6 +196,8 @@ async fn update(
 }
 
 /// Changes the names of a user. Requires the user or staff.
+///
+/// A different value for any other field of the user is an error (400).
 #[utoipa::path(
     patch,
     path = "/api/user/{id}/",
@@ -223,13 +227,29 @@ async fn rename(
     let user = services::users::find_visible(&state.store, caller.user.clone(), UserId(id)).await?;
     let user = user.ok_or(ApiError::NotFound)?;
     caller.require_acts_for(user.id, "Only the user or staff can change a user.")?;
+    reject_changes(&fields, &user)?;
     let UserUpdateBody { first_name, last_name } = UserUpdateBody::parse(&fields)?;
     if first_name.is_none() && last_name.is_none() {
         return Ok(user);
     }
+    state.meter_write(&caller.user).await?;
     let renamed =
         services::users::rename(&state.store, caller.audit_context, user.id, first_name, last_name).await?;
     Ok(renamed.ok_or(ApiError::NotFound)?)
+}
+
+/// 400 for a field that cannot be changed here, if its value differs from the current one.
+fn reject_changes(fields: &JsonFields, user: &User) -> Result<(), HexoError> {
+    fields.reject_changed_number(KIND, "id", user.id.0)?;
+    fields.reject_changed_uri(KIND, user.id.0)?;
+    for field in ["email", "username"] {
+        let is_current = |text: &str| text.eq_ignore_ascii_case(user.email.as_str());
+        fields.reject_changed(KIND, field, |value| value.as_str().is_some_and(is_current))?;
+    }
+    for (field, current) in [("is_staff", user.staff), ("is_active", user.active)] {
+        fields.reject_changed(KIND, field, |value| value.as_bool() == Some(current))?;
+    }
+    Ok(())
 }
 
 fn parse_filter(query: &ListQuery) -> Result<UserFilter, HexoError> {

@@ -88,6 +88,7 @@ pub(super) async fn create_token(
 ) -> Result<CreatedToken, MfsError> {
     let CreateTokenParameters { hub_id, nid, expiry_hours, permission } =
         CreateTokenParameters::parse(&parameters)?;
+    state.meter_write(&caller.user).await?;
     let new_export = NewExportToken {
         creator: caller.id(),
         hub: hub_id,

@@ -59,6 +59,7 @@ pub(super) async fn revoke(
     Authenticated(caller, parameters): Authenticated<Parameters>,
 ) -> Result<RevokedToken, MfsError> {
     let RevokeTokenParameters { token } = RevokeTokenParameters::parse(&parameters)?;
+    state.meter_write(&caller.user).await?;
     let revoked = state.registry.revoke_presented_token(&token, caller.id(), caller.audit_context).await?;
     revoked.map(RevokedToken::new).ok_or(MfsError::RevocationFailed)
 }

@@ -20,6 +20,7 @@ use super::templates;
 use super::url::see_other;
 use super::user_agent::UserAgent;
 use crate::auth::error::AuthError;
+use crate::auth::password;
 use crate::domain::token::SessionId;
 use crate::http::error::ApiError;
 use crate::http::extract::client_ip;
@@ -91,8 +92,17 @@ async fn change_password(
     let SignedIn { session: current, user } = form.require_user(PATH)?;
     let Form { ctx, fields } = &form;
     let form: ChangePasswordForm = fields.to()?;
-    if let Err(field_error) = validate_new_password(&form.new, &form.confirm) {
+    if let Err(field_error) = validate_new_password(user, &form.new, &form.confirm) {
         return render(&state, ctx, Some(field_error)).await;
+    }
+    if password::is_same(&form.new, &form.current) {
+        return render(&state, ctx, Some(FieldError::new("new", "password-same"))).await;
+    }
+    if let Err(error) = state.meter_password_change(user).await {
+        let ApiError::RateLimited(limit) = error else { return Err(error.into()) };
+        let field_error = FieldError::rate_limited("current", "sign-in-rate-limited", limit);
+        let response = render(&state, ctx, Some(field_error)).await?;
+        return Ok(ApiError::from(limit).with_headers(response));
     }
     let wrong_password = async || {
         let field_error = FieldError::forbidden("current", "account-wrong-password");

@@ -2,7 +2,7 @@
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::web::Query;
+use actix_web::web::{Data, Query};
 use actix_web::{FromRequest, HttpRequest};
 use minijinja::{Value, context};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use super::error::{PageError, wait_text};
 use crate::domain::rate_limit::RateLimited;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{Body, ExtractFuture, media_type};
+use crate::http::state::AppState;
 use crate::i18n::Language;
 use crate::services::sessions::SignedIn;
 
@@ -50,10 +51,17 @@ impl Form {
             }
             let fields = FormFields::parse(&body)?;
             let ctx = PageContext::load(&request).await?;
-            match fields.to::<CsrfForm>().is_ok_and(|form| csrf_matches(&ctx, &form.csrf)) {
-                true => Ok(Self { ctx, fields }),
-                false => Err(PageError::StaleForm),
+            if !fields.to::<CsrfForm>().is_ok_and(|form| csrf_matches(&ctx, &form.csrf)) {
+                return Err(PageError::StaleForm);
             }
+            // Redemptions are limited by the requests that they need.
+            if let Some(SignedIn { user, .. }) = &ctx.signed_in
+                && request.path() != "/redeem"
+                && let Some(state) = request.app_data::<Data<AppState>>()
+            {
+                state.meter_write(user).await?;
+            }
+            Ok(Self { ctx, fields })
         })
     }
 

@@ -162,7 +162,11 @@ async fn set_password(
     let revokes_keys = revoke.as_deref() == Some("yes");
     let found = password_links::find(&state.store, &state.keyring, Some(&token)).await?;
     let Some((link, user)) = found else { return Ok(link_inactive_page(&ctx)) };
-    if let Err(field_error) = validate_new_password(&new, &confirm) {
+    if let Err(field_error) = validate_new_password(&user, &new, &confirm) {
+        return Ok(render_form(&ctx, &token, &link, &user, revokes_keys, Some(field_error)));
+    }
+    if state.authenticator.is_current_password(user.id, &new).await? {
+        let field_error = FieldError::new("new", "password-same");
         return Ok(render_form(&ctx, &token, &link, &user, revokes_keys, Some(field_error)));
     }
     let hash = state.authenticator.hash_password(&new).await?;
@@ -180,15 +184,19 @@ async fn set_password(
     Ok(response)
 }
 
-/// Validates the fields `new` and `confirm`.
-pub(super) fn validate_new_password(new: &str, confirm: &str) -> Result<(), FieldError> {
+/// Validates the fields `new` and `confirm` of a user.
+pub(super) fn validate_new_password(user: &User, new: &str, confirm: &str) -> Result<(), FieldError> {
+    let known = [user.email.as_str(), user.first_name.as_str(), user.last_name.as_str()];
     match password::validate(new) {
         Err(PasswordError::TooShort) => Err(FieldError::new("new", "password-too-short")),
         Err(PasswordError::TooLong) => Err(FieldError::new("new", "password-too-long")),
         Err(PasswordError::ControlCharacter | PasswordError::HashFailed(_)) => {
             Err(FieldError::new("new", "password-unusable"))
         }
-        Ok(()) if new != confirm => Err(FieldError::new("confirm", "password-mismatch")),
+        Ok(()) if !password::is_same(new, confirm) => Err(FieldError::new("confirm", "password-mismatch")),
+        Ok(()) if password::check_strength(new, &known).is_err() => {
+            Err(FieldError::new("new", "password-weak"))
+        }
         Ok(()) => Ok(()),
     }
 }

@@ -66,6 +66,7 @@ impl IntoResponses for FormErrors {
     fn responses() -> Responses {
         let mut responses = BodyErrors::<HtmlErrors>::responses();
         responses.extend(Errors::<HtmlErrors, 403>::responses());
+        responses.extend(Errors::<HtmlErrors, 429>::responses());
         responses.extend(Errors::<HtmlErrors, 503>::responses());
         responses
     }

@@ -31,6 +31,7 @@ pub(super) async fn revoke(
     state: Data<AppState>,
     Authenticated(caller, form): Authenticated<TokenForm>,
 ) -> Result<HttpResponse, actix_web::Error> {
+    state.meter_write(&caller.user).await.map_err(|error| error.into_actix_error(&request))?;
     let revoked =
         state.registry.revoke_presented_token(form.token(), caller.id(), caller.audit_context).await;
     let revoked = revoked.map_err(|error| ApiError::from(error).into_actix_error(&request))?;

@@ -168,9 +168,17 @@ on_both_databases! {
     async fn users_can_change_only_their_names(app: TestApp) {
         let ada = app.user("ada@example.org");
         let body = json!({
-            "first_name": "Ada", "email": "eve@example.org", "username": "eve", "id": 99,
-            "is_staff": true, "resource_uri": "/api/user/99/", "unknown": [1],
+            "first_name": "Ada", "email": "ADA@example.org", "username": "ada@example.org", "id": ada.id(),
+            "is_staff": false, "is_active": true, "resource_uri": format!("/api/v1/user/{}/", ada.id()), "unknown": [1],
         });
+        for (field, value) in [
+            ("email", json!("eve@example.org")), ("username", json!("eve")), ("id", json!(99)), ("is_staff", json!(true)),
+            ("is_active", json!(false)), ("resource_uri", json!("/api/user/99/")),
+        ] {
+            let changed = json!({ "first_name": "Ada", field: value });
+            expect_field_error(&app, app.put(&ada.uri()).by_user(&ada).json(&changed), "user", field).await;
+            expect_field_error(&app, patch_user(&app, &ada).by_user(&ada).json(&changed), "user", field).await;
+        }
         let put = expect_response(app.put(&ada.uri()).by_user(&ada).json(&body), 200).await;
         let wanted = json!({
             "id": ada.id(), "email": "ada@example.org", "username": "ada@example.org",

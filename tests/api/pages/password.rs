@@ -12,7 +12,7 @@ use crate::mailer::wait_for_count;
 use crate::page_client::PageClient;
 use crate::rate_limits::limits_toml;
 
-const NEW_PASSWORD: &str = "a new password";
+const NEW_PASSWORD: &str = "nine purple llamas rowing";
 const DEFERRED: &str =
     "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND last_error IS NOT NULL";
 
@@ -62,7 +62,7 @@ on_both_databases! {
             let sent = app.mails(2 * nth + 1).await.len();
             let (_, page) = app.signed_out().get_page(&app, &path).await;
             assert!(page.contains("name=\"revoke\" type=\"checkbox\" value=\"yes\" checked"), "{page}");
-            let mut form = vec![("token", token_of(&path)), ("new", "a rare new password"), ("confirm", "a rare new password")];
+            let mut form = vec![("token", token_of(&path)), ("new", "nine purple llamas rowing"), ("confirm", "nine purple llamas rowing")];
             form.extend(revoke.then_some(("revoke", "yes")));
             assert_eq!(app.signed_out().post_form(&app, "/set-password", &form).await.0, 303);
             let authz = app.get("/authz?hub_id=hub&nid=n&right=read").bearer_auth(token.expose());
@@ -110,7 +110,7 @@ on_both_databases! {
         let path = mailed_link(&app, &grace, 1).await;
         let other = app.spawn_replica();
         let racers = (0..16).map(|nth| {
-            let new = format!("password number {nth}");
+            let new = format!("seven quiet lighthouses {nth}");
             let at = if nth % 2 == 0 { "/set-password".to_owned() } else { format!("{other}/set-password") };
             app.signed_out().post(&app, &at, &[("token", token_of(&path)), ("new", &new), ("confirm", &new)])
         });

@@ -63,15 +63,15 @@ on_both_databases! {
             app.signed_out().post_form(&app, &elsewhere, &form).await
         };
         assert_eq!(signs_in(PASSWORD).await.0, 303);
-        let form = [("current", PASSWORD), ("new", "a new password"), ("confirm", "a new password")];
+        let form = [("current", PASSWORD), ("new", "nine purple llamas rowing"), ("confirm", "nine purple llamas rowing")];
         assert_eq!(app.signed_in(&grace).post_form(&app, "/account/password", &form).await.0, 303);
         let (status, page) = signs_in(PASSWORD).await;
         assert_eq!(status, 403);
         assert!(page.contains("Wrong email or password"), "{page}");
         assert_eq!(app.count(COUNT_SESSIONS), 1, "the session with the new password");
-        assert_eq!(signs_in("a new password").await.0, 303);
+        assert_eq!(signs_in("nine purple llamas rowing").await.0, 303);
         app.disable(&grace);
-        assert_eq!(signs_in("a new password").await.0, 403);
+        assert_eq!(signs_in("nine purple llamas rowing").await.0, 403);
         assert_eq!(app.count(COUNT_SESSIONS), 2);
     }
 
@@ -134,7 +134,7 @@ on_both_databases! {
         let visitor = PageClient { cookie: format!("{}; {}", before.cookie, session.cookie), ..before };
         assert_eq!(visitor.post_form(&app, "/forgot-password", &[("email", "x")]).await.0, 200);
         let token = app.password_token(&app.password_link(&ada));
-        let set = [("token", token.as_str()), ("new", "a new password"), ("confirm", "a new password")];
+        let set = [("token", token.as_str()), ("new", "nine purple llamas rowing"), ("confirm", "nine purple llamas rowing")];
         // All other forms are bound to the session.
         assert_eq!(visitor.post_form(&app, "/account/sessions/end", &[]).await.0, 403);
         let alone = PageClient { cookie: session.cookie.clone(), ..visitor.clone() };
