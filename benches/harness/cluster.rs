@@ -61,6 +61,13 @@ impl PostgresPrograms {
 }
 
 impl PostgresPrograms {
+    /// Makes the user of the server own this directory.
+    fn hand_over(&self, directory: &ScratchDirectory) {
+        if let Some((user, group)) = self.user {
+            std::os::unix::fs::chown(directory.path(), Some(user), Some(group)).unwrap();
+        }
+    }
+
     fn start(&self, directory: &ScratchDirectory, settings: &Vec<String>) -> ChildProcess {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.path().join("log"));
         let mut command = self.command("postgres");
@@ -133,9 +140,7 @@ impl Cluster {
     /// Creates a cluster in this directory and starts it with these settings.
     pub fn start_with(directory: ScratchDirectory, settings: &[&str]) -> Self {
         let programs = PostgresPrograms::find();
-        if let Some((user, group)) = programs.user {
-            std::os::unix::fs::chown(directory.path(), Some(user), Some(group)).unwrap();
-        }
+        programs.hand_over(&directory);
         let made = programs
             .command("initdb")
             .args(["--username", "countersign", "--auth", "trust", "--encoding", "UTF8"])
@@ -146,6 +151,27 @@ impl Cluster {
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let settings =
             [MAX_CONNECTIONS_SETTING].iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
+        Self::start_in(programs, directory, settings)
+    }
+
+    /// Copies this cluster and starts the copy as its streaming standby of this name.
+    pub fn start_standby(&self, name: &str) -> Self {
+        let directory = ScratchDirectory::new();
+        self.programs.hand_over(&directory);
+        let source = format!("{} application_name={name}", self.connection_string("postgres"));
+        let made = self
+            .programs
+            .command("pg_basebackup")
+            .args(["--checkpoint", "fast", "--write-recovery-conf", "--no-sync", "--dbname", &source])
+            .arg("--pgdata")
+            .arg(directory.path().join("data"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&made.stderr));
+        Self::start_in(self.programs.clone(), directory, self.settings.clone())
+    }
+
+    fn start_in(programs: PostgresPrograms, directory: ScratchDirectory, settings: Vec<String>) -> Self {
         let process = programs.start(&directory, &settings);
         let cluster = Self { programs, settings, process, directory };
         cluster.wait_until_ready();

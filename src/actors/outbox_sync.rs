@@ -39,7 +39,12 @@ impl OutboxSync {
         // Shared with a thread that may hang in the database.
         let sync = Arc::new(self);
         let shared = Arc::clone(&sync);
-        let result = store.write(move |conn| shared.transact(conn)).await;
+        let transact = move |conn: &mut Conn| shared.transact(conn);
+        let result = if sync.reports.is_empty() {
+            store.write_in_background(transact).await
+        } else {
+            store.write(transact).await
+        };
         let reports = sync.reports.iter().cloned();
         let unwritten = match result {
             Ok(outcome) => return outcome,

@@ -92,6 +92,16 @@ impl AsyncStore {
         self.run(move |store| store.write(work)).await.unwrap_or(Err(StoreError::OutcomeUnknown))
     }
 
+    /// [`Store::write_in_background`], until the deadline.
+    pub async fn write_in_background<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(move |store| store.write_in_background(work))
+            .await
+            .unwrap_or(Err(StoreError::OutcomeUnknown))
+    }
+
     /// [`Store::check_readiness`], until the deadline; `None` if the database is not ready.
     /// All callers share one check at a time, and its result for half a second.
     pub async fn check_readiness(&self) -> Option<ReadinessReport> {

@@ -35,6 +35,11 @@ const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic
 /// FULL, so that an acknowledged redemption survives a power failure.
 pub(super) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+/// Writes a record to the log that changes nothing, as a transaction of its own.
+const WRITE_NOTHING: &str = "SELECT pg_logical_emit_message(true, 'countersign', '')";
+/// The same in a transaction that has no id, because it has neither written nor locked a row.
+const WRITE_IF_READ_ONLY: &str = "SELECT pg_logical_emit_message(true, 'countersign', '') \
+     WHERE pg_current_xact_id_if_assigned() IS NULL";
 /// Connection parameters that the URL can override: a dead peer is detected within
 /// seconds instead of the kernel's 15 minutes.
 const POSTGRES_TIMEOUTS: [(&str, &str); 5] = [
@@ -172,7 +177,26 @@ impl Store {
 
     /// Runs a transaction, which an error of `work` rolls back. If the connection is dead
     /// before COMMIT, the transaction is repeated on another one.
+    ///
+    /// When this returns, everything that the transaction has seen is as durable as what it
+    /// has written, also if it has written nothing: its result may acknowledge what an earlier
+    /// transaction wrote.
     pub fn write<T>(&self, work: impl Fn(&mut Conn) -> QueryResult<T>) -> Result<T, StoreError> {
+        self.with_retry(|conn| {
+            conn.transaction(|conn| {
+                let value = work(conn)?;
+                conn.write_if_read_only()?;
+                Ok(value)
+            })
+        })
+    }
+
+    /// [`Self::write`] for a task that no caller waits for. A transaction that has found nothing
+    /// to do writes nothing.
+    pub fn write_in_background<T>(
+        &self,
+        work: impl Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
         self.with_retry(|conn| conn.transaction(&work))
     }
 
@@ -275,6 +299,27 @@ impl Conn {
             Backend::Sqlite(conn) => {
                 AnsiTransactionManager::begin_transaction_sql(&mut **conn, "BEGIN IMMEDIATE")
             }
+        }
+    }
+
+    /// Makes the COMMIT of a transaction that has written nothing wait for the synchronous
+    /// standby, as any other does.
+    ///
+    /// A row can be visible that no standby has: a session that waits in COMMIT was terminated,
+    /// or the server crashed and started again. A later record is confirmed only after that row.
+    fn write_if_read_only(&mut self) -> QueryResult<()> {
+        match &mut self.backend {
+            Backend::Postgres(conn) => conn.batch_execute(WRITE_IF_READ_ONLY),
+            // There is no standby.
+            Backend::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Waits until everything that is visible is confirmed by the synchronous standby.
+    pub(super) fn confirm_visible_rows(&mut self) -> QueryResult<()> {
+        match &mut self.backend {
+            Backend::Postgres(conn) => conn.batch_execute(WRITE_NOTHING),
+            Backend::Sqlite(_) => Ok(()),
         }
     }
 

@@ -31,7 +31,7 @@ fn delete_expired(store: &Store, audit: AuditSettings) {
     let mut deleted_total = 0;
     loop {
         let started_at = Instant::now();
-        let result = store.write(|conn| {
+        let result = store.write_in_background(|conn| {
             let now = conn.now()?;
             audit
                 .cutoff(now)

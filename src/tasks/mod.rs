@@ -17,5 +17,5 @@ use crate::store::{Conn, QueryResult, Store};
 /// failure is left to the next run of the task.
 async fn repeat_until_done(store: &Store, step: impl Fn(&mut Conn) -> QueryResult<usize> + Send + 'static) {
     let store = store.clone();
-    drop(spawn_blocking(move || while matches!(store.write(&step), Ok(1..)) {}).await);
+    drop(spawn_blocking(move || while matches!(store.write_in_background(&step), Ok(1..)) {}).await);
 }

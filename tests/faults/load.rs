@@ -111,6 +111,17 @@ impl LoadFixture {
         Self { app, requester, targets, bundles, open_requests, next_request: Arc::default(), client }
     }
 
+    /// The id and the token of an open request, and the key of its target.
+    pub fn open_request(&self, nth: usize) -> (i64, &str, &str) {
+        let (request, token, target) = &self.open_requests[nth];
+        (request.id.0, token, &self.targets[*target].key)
+    }
+
+    /// The key of the requester.
+    pub fn requester_key(&self) -> &str {
+        &self.requester.key
+    }
+
     /// Starts the default number of clients.
     pub fn start_load(&self, server: &Server) -> LoadGenerator {
         self.start_load_with(server, LOAD_CLIENTS, THINK_TIME)

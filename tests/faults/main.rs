@@ -29,6 +29,7 @@ mod panics;
 mod server;
 mod smtp_server;
 mod sqlite;
+mod standby;
 
 /// `long` in the long version of the tests, otherwise `short`.
 pub fn short_or_long<T>(short: T, long: T) -> T {

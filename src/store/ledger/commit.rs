@@ -140,10 +140,10 @@ fn try_commit(
     let result = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::OutcomeUnknown));
     match (result, decided.into_inner()) {
         (Err(StoreError::OutcomeUnknown), decided) => match decided {
-            // A panic before any write. Bisecting will find the operation that caused it.
-            None => Err(StoreError::QueryFailed(Error::RollbackTransaction)),
-            // The batch writes nothing, so nothing can be lost.
-            Some(None) => Ok(Ok(())),
+            // A panic before any write: bisecting will find the operation that caused it. Or a
+            // batch without a change: it has not been confirmed that a standby has the rows that
+            // it acknowledges.
+            None | Some(None) => Err(StoreError::QueryFailed(Error::RollbackTransaction)),
             Some(Some(commit_marker)) => match was_committed(store, &commit_marker) {
                 Some(true) => Ok(Ok(())),
                 Some(false) => Err(StoreError::QueryFailed(Error::RollbackTransaction)),

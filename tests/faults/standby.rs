@@ -1,0 +1,128 @@
+//! A primary and a synchronous standby: no response acknowledges what the standby does not have.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::store::Clock;
+use reqwest::{Client, Method};
+
+use crate::cleanup::ScratchDirectory;
+use crate::cluster::Cluster;
+use crate::helpers::TestApp;
+use crate::load::LoadFixture;
+use crate::server::Server;
+
+/// How long the standby is frozen: less than a caller waits.
+const STANDBY_PAUSE: Duration = Duration::from_millis(1_000);
+
+/// A server on a primary with a synchronous standby.
+struct StandbyFixture {
+    // Fields are dropped in this order.
+    server: Server,
+    load: LoadFixture,
+    standby: Cluster,
+    primary: Cluster,
+    client: Client,
+}
+
+impl StandbyFixture {
+    fn new() -> Self {
+        crate::server::clean_up_on_interrupt();
+        let (primary, standby) = on_own_thread(|| {
+            let primary = Cluster::start_with(ScratchDirectory::new(), &["fsync=off"]);
+            let standby = primary.start_standby("standby");
+            (primary, standby)
+        });
+        let app = TestApp::with_database(primary.url("postgres"), Clock::Database, Arc::default());
+        let load = LoadFixture::new(app, 10);
+        on_own_thread(|| {
+            let mut client = primary.connect("postgres");
+            client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'").unwrap();
+            client.batch_execute("SELECT pg_reload_conf()").unwrap();
+        });
+        let server = Server::start(&primary.url("postgres"), &[]);
+        Self { server, load, standby, primary, client: Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// Calls a function of PostgreSQL on the sessions that wait for the standby, once there is
+    /// one. They are the server's: nobody else writes.
+    async fn signal_waiting_sessions(&self, function: &str) {
+        let started = Instant::now();
+        let query = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        while on_own_thread(|| self.primary.connect("postgres").query(&query, &[]).unwrap().is_empty()) {
+            assert!(started.elapsed() < STANDBY_PAUSE, "no session waits for the standby");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Calls an endpoint. Returns the status.
+    async fn call(&self, method: Method, path: &str, key: &str) -> u16 {
+        let request = self.client.request(method, format!("{}{path}", self.server.url)).bearer_auth(key);
+        let response = request.header("Idempotency-Key", "8e03978e-40d5-43dd-bc93-6894a57f9324").send().await;
+        response.unwrap().status().as_u16()
+    }
+
+    /// Calls an endpoint while the standby is frozen, and asserts that the response comes after
+    /// the standby has confirmed. Returns the status.
+    async fn call_while_frozen(&self, method: Method, path: &str, key: &str, signal: Option<&str>) -> u16 {
+        self.standby.set_frozen(true);
+        let started = Instant::now();
+        let call = async {
+            let status = self.call(method.clone(), path, key).await;
+            (status, started.elapsed())
+        };
+        let standby = async {
+            if let Some(function) = signal {
+                // A short wait for the standby is no sign of a fault.
+                tokio::time::sleep(STANDBY_PAUSE / 2).await;
+                self.signal_waiting_sessions(function).await;
+            }
+            tokio::time::sleep(STANDBY_PAUSE.saturating_sub(started.elapsed())).await;
+            self.standby.set_frozen(false);
+        };
+        let ((status, took), ()) = tokio::join!(call, standby);
+        eprintln!("{method} {signal:?}: {status} after {took:?}");
+        assert!(took >= STANDBY_PAUSE, "{method} {path}: {status} after {took:?}");
+        status
+    }
+}
+
+/// Runs a closure on its own thread: the PostgreSQL client must not run on a thread of an async
+/// runtime.
+fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+}
+
+/// The row of the terminated session is visible: its outcome is looked up.
+#[tokio::test]
+async fn a_terminated_commit_is_not_acknowledged_before_the_standby_has_it() {
+    let fixture = StandbyFixture::new();
+    let (_, token, target) = fixture.load.open_request(0);
+    let path = format!("/api/bundle_permission_request/{token}/");
+    let signal = Some("pg_terminate_backend");
+    assert_eq!(fixture.call_while_frozen(Method::PUT, &path, target, signal).await, 200);
+    let (id, ..) = fixture.load.open_request(1);
+    let path = format!("/api/bundle_permission_request/{id}/");
+    let requester = fixture.load.requester_key();
+    assert_eq!(fixture.call_while_frozen(Method::DELETE, &path, requester, signal).await, 204);
+}
+
+/// Each of these calls writes nothing.
+#[tokio::test]
+async fn a_repeated_call_is_not_acknowledged_before_the_standby_has_what_it_confirms() {
+    let fixture = StandbyFixture::new();
+    let (_, token, target) = fixture.load.open_request(0);
+    let (withdrawn, ..) = fixture.load.open_request(1);
+    let requester = fixture.load.requester_key();
+    let redeem = format!("/api/bundle_permission_request/{token}/");
+    let permission = format!("/api/bundle_permission/{}/", fixture.load.open_request(0).0);
+    let withdraw = format!("/api/bundle_permission_request/{withdrawn}/");
+    for (method, path, key, first, second) in [
+        (Method::PUT, &redeem, target, 200, 200),
+        (Method::DELETE, &withdraw, requester, 204, 404),
+        (Method::DELETE, &permission, target, 204, 404),
+    ] {
+        assert_eq!(fixture.call(method.clone(), path, key).await, first, "{method} {path}");
+        assert_eq!(fixture.call_while_frozen(method, path, key, None).await, second);
+    }
+}
