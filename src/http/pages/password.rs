@@ -54,7 +54,7 @@ pub(super) struct Document;
     responses((status = 200, description = "The form.", body = String, content_type = "text/html")),
 )]
 async fn show_forgot_password(ctx: PageContext) -> HttpResponse {
-    ctx.render_ok("forgot-password", context! {})
+    ctx.render_ok("forgot-password", context! { email => "", error => None::<()> })
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -84,8 +84,13 @@ struct ForgotPasswordForm {
 async fn forgot_password(
     state: Data<AppState>,
     request: HttpRequest,
-    AnonymousForm(Form { ctx, fields }): AnonymousForm,
+    AnonymousForm { form: Form { ctx, fields }, is_current }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
+    if !is_current {
+        let email = fields.to::<ForgotPasswordForm>()?.email;
+        let context = context! { email, error => ctx.language.t("error-form-again") };
+        return Ok(ctx.render(StatusCode::FORBIDDEN, "forgot-password", context));
+    }
     let email = Email::new(fields.to::<ForgotPasswordForm>()?.email.trim()).ok();
     let ip_prefix = client_ip::of_request(&request).map(rate_limit_prefix);
     let limits = state.config.limits.password_reset;
@@ -169,12 +174,16 @@ struct SetPasswordForm {
 async fn set_password(
     state: Data<AppState>,
     request: HttpRequest,
-    AnonymousForm(Form { ctx, fields }): AnonymousForm,
+    AnonymousForm { form: Form { ctx, fields }, is_current }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
     let SetPasswordForm { token, new, confirm, revoke, .. } = fields.to()?;
     let revokes_keys = revoke.as_deref() == Some("yes");
     let found = password_links::find(&state.store, &state.keyring, Some(&token)).await?;
     let Some((link, user)) = found else { return Ok(link_inactive_page(&ctx)) };
+    if !is_current {
+        let field_error = FieldError::forbidden("new", "error-form-again");
+        return Ok(render_form(&ctx, &token, &link, &user, revokes_keys, Some(field_error)));
+    }
     if let Err(field_error) = validate_new_password(&user, &new, &confirm) {
         return Ok(render_form(&ctx, &token, &link, &user, revokes_keys, Some(field_error)));
     }

@@ -52,7 +52,7 @@ templates![
     "form-field",
     "home",
     "layout",
-    "link-approved",
+    "link-decided",
     "link-inactive",
     "list-end",
     "message",
