@@ -26,7 +26,7 @@ use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::get;
 use crate::http::state::AppState;
 use crate::services::credentials::KeysOnReset;
-use crate::services::password_links;
+use crate::services::password_links::{self, PasswordReset};
 
 pub(super) fn routes(app: &mut ServiceConfig) {
     app.service(
@@ -196,8 +196,8 @@ async fn set_password(
     let language = templates::accept_language(&request);
     let keys = if revokes_keys { KeysOnReset::Revoke } else { KeysOnReset::Keep };
     let replaced = ctx.signed_in.as_ref().map(|signed_in| signed_in.session.clone());
-    let opened =
-        password_links::set_password(&state.store, audit, user.id, link.id, hash, keys, replaced, language);
+    let reset = PasswordReset { user: user.id, link: link.id, new_hash: hash, keys, replaced, language };
+    let opened = password_links::set_password(&state.store, audit, reset);
     let Some(session) = opened.await? else { return Ok(link_inactive_page(&ctx)) };
     state.mailer.notify();
     state.authenticator.invalidate(user.id);
