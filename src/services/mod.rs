@@ -13,6 +13,7 @@ pub(crate) mod bundles;
 pub mod credentials;
 pub(crate) mod export_tokens;
 pub(crate) mod filters;
+pub(crate) mod forms;
 pub(crate) mod meters;
 pub(crate) mod password_links;
 pub(crate) mod permissions;

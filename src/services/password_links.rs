@@ -79,12 +79,15 @@ pub(crate) async fn find(
     found.await
 }
 
-/// A password that a user sets with a link.
-pub(crate) struct NewPassword {
-    pub(crate) user: UserId,
-    pub(crate) link: PasswordLinkId,
-    pub(crate) hash: String,
-    pub(crate) keys: KeysOnReset,
+/// A new password that is set with a link.
+pub(crate) struct PasswordReset {
+    pub user: UserId,
+    pub link: PasswordLinkId,
+    pub new_hash: String,
+    pub keys: KeysOnReset,
+    /// The browser's session, which the new one replaces.
+    pub replaced: Option<Session>,
+    pub language: Option<Language>,
 }
 
 /// Sets a password with a link, ends all sessions of the user, and opens a new one in place of the
@@ -92,19 +95,17 @@ pub(crate) struct NewPassword {
 pub(crate) async fn set_password(
     store: &AsyncStore,
     audit: AuditContext,
-    new: NewPassword,
-    replaced: Option<Session>,
-    language: Option<Language>,
+    reset: PasswordReset,
 ) -> Result<Option<Token>, StoreError> {
-    let NewPassword { user, link, hash, keys } = new;
     let opened = store.write(move |conn| {
+        let PasswordReset { user, link, new_hash, keys, replaced, language } = &reset;
         let now = conn.now()?;
-        if !password_links::consume(conn, link, user, now)? {
+        if !password_links::consume(conn, *link, *user, now)? {
             return Ok(None);
         }
-        credentials::set_password(conn, user, &hash, keys, &audit)?;
+        credentials::set_password(conn, *user, new_hash, *keys, &audit)?;
         sessions::close_replaced(conn, replaced.as_ref(), &audit)?;
-        sessions::open(conn, user, &audit, language).map(Some)
+        sessions::open(conn, *user, &audit, *language).map(Some)
     });
     opened.await
 }

@@ -4,11 +4,13 @@ use super::filters::intersection;
 use crate::actors::registry::{Registry, RegistryError};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
+use crate::domain::terms::Terms;
 use crate::domain::user::{Email, User, UserId};
 use crate::store::lookup::UserRef;
 use crate::store::participants::{Participants, RequestParties};
 use crate::store::permissions::{self, PermissionFilter};
-use crate::store::{AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, users};
+use crate::store::{AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, requests, users};
 
 /// The active permissions of a user, by side.
 pub(crate) struct PermissionLists {
@@ -36,18 +38,24 @@ pub(crate) async fn list_for_user(
     listed.await
 }
 
-/// Revokes a permission as its target, or gives it up as its grantee. Returns the permission,
-/// or `None` if the user is not a party to an active permission with this ID.
+/// Revokes a permission as its target, or gives it up as its grantee. Returns its terms, also if it
+/// had ended before, or `None` if the user is not a party to a permission with this ID.
 pub(crate) async fn revoke(
     store: &AsyncStore,
     registry: &Registry,
     audit: AuditContext,
     user: UserId,
     id: BundlePermissionId,
-) -> Result<Option<BundlePermission>, RegistryError> {
-    let mut found = store.read(move |conn| permissions::by_ids(conn, &[id], user)).await?;
-    let Some(permission) = found.pop() else { return Ok(None) };
-    Ok(registry.revoke_permission(id, user, audit).await?.then_some(permission))
+) -> Result<Option<Terms>, RegistryError> {
+    let found = store.read(move |conn| Ok(requests::by_ids(conn, &[RequestId(id.0)])?.pop())).await?;
+    let was_granted = |request: &PermissionRequest| {
+        let granted = [RequestOutcome::Approved, RequestOutcome::GrantedDirectly];
+        request.closed.as_ref().is_some_and(|closed| granted.contains(&closed.outcome))
+    };
+    let found = found.filter(|request| request.terms.has_party(user) && was_granted(request));
+    let Some(request) = found else { return Ok(None) };
+    registry.revoke_permission(id, user, audit).await?;
+    Ok(Some(request.terms))
 }
 
 /// Permissions, with the users and bundles that they name.

@@ -62,8 +62,8 @@ pub(crate) struct LinkOwner {
     pub target: UserId,
     pub id: RequestId,
     pub is_pending: bool,
-    /// When the target approved it.
-    pub approved_at: Option<Timestamp>,
+    /// How and when the target decided.
+    pub decided: Option<(RequestOutcome, Timestamp)>,
     pub grantee: Option<User>,
 }
 
@@ -111,12 +111,33 @@ pub(crate) async fn find_link_owner(
         let Some(request) = requests::by_redeem_id(conn, id)? else { return Ok(None) };
         let grantee = users::by_ids(conn, &[request.terms.grantee])?.pop();
         let is_pending = request.is_pending(conn.now()?);
-        let approved = request.closed.as_ref().filter(|closed| closed.outcome == RequestOutcome::Approved);
-        let approved_at = approved.map(|closed| closed.closed_at);
+        let is_decision = |outcome| matches!(outcome, RequestOutcome::Approved | RequestOutcome::Declined);
+        let decided = request.closed.as_ref().map(|closed| (closed.outcome, closed.closed_at));
+        let decided = decided.filter(|(outcome, _)| is_decision(*outcome));
         let PermissionRequest { id, terms, .. } = request;
-        Ok(Some(LinkOwner { target: terms.target, id, is_pending, approved_at, grantee }))
+        Ok(Some(LinkOwner { target: terms.target, id, is_pending, decided, grantee }))
     });
     found.await
+}
+
+/// How a request was closed, if the user is a party to it: as the party that declined or withdrew it,
+/// or otherwise.
+pub(crate) async fn closed_by(
+    store: &AsyncStore,
+    id: RequestId,
+    party: UserId,
+) -> Result<Option<RequestOutcome>, StoreError> {
+    let found = store.read(move |conn| Ok(requests::by_ids(conn, &[id])?.pop()));
+    let found = found.await?.filter(|request| request.terms.has_party(party));
+    Ok(found.and_then(|request| {
+        let (terms, outcome) = (request.terms, request.closed?.outcome);
+        Some(match outcome {
+            // To the other party it is not their own action.
+            RequestOutcome::Declined if terms.target != party => RequestOutcome::Expired,
+            RequestOutcome::Withdrawn if terms.grantee != party => RequestOutcome::Expired,
+            outcome => outcome,
+        })
+    }))
 }
 
 /// Reads a request's history. `None` if there is no such request.

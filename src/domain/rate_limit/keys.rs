@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::Ipv6Net;
+use uuid::Uuid;
 
 use super::gcra::RateLimit;
 use crate::domain::user::{Email, UserId};
@@ -53,6 +54,8 @@ pub enum RateLimitKey {
     KnownAddress(Email, IpAddr),
     /// A flag: the user was mailed about failed sign-ins.
     SignInNotice(Email),
+    /// A flag: the user has sent the form with this id.
+    FormUse(UserId, Uuid),
     /// Password reset mails to an account.
     PasswordResetAccount(Email),
     /// Password resets requested from an address.
@@ -70,7 +73,7 @@ impl RateLimitKey {
             Self::Target(_) => "target",
             Self::UnknownReferences(_) => "unknown_references",
             Self::UnlinkedReferences(_) => "unlinked_references",
-            Self::Writes(_) => "writes",
+            Self::Writes(_) | Self::FormUse(..) => "writes",
             Self::PasswordChanges(_) => "password_changes",
             Self::SignInAccount(_)
             | Self::SignInAccountFromNetwork(..)
@@ -96,6 +99,7 @@ impl fmt::Display for RateLimitKey {
             Self::UnknownReferences(user) => write!(f, "unknown_references:{user}"),
             Self::UnlinkedReferences(user) => write!(f, "unlinked_references:{user}"),
             Self::Writes(user) => write!(f, "writes:{user}"),
+            Self::FormUse(user, form) => write!(f, "form:{user}:{form}"),
             Self::PasswordChanges(user) => write!(f, "password_changes:{user}"),
             Self::SignInAccount(email) => write!(f, "account:{}", email.as_str()),
             Self::SignInAccountFromNetwork(email, network) => {

@@ -47,7 +47,7 @@ async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     let pager = Pager::new(&ctx, "keys");
     let listed = api_keys::list(&state.store, me, pager.page()).await?;
     let context = context! {
-        flash => ctx.flash("flash", &["key-revoked"]),
+        flash => ctx.flash("flash", &["key-revoked", "key-created-before"]),
         keys => listed.rows.iter().map(row).collect::<Vec<Value>>(),
         pagination => pager.links(listed.total),
     };
@@ -86,6 +86,10 @@ struct NewKeyForm {
     #[schema(max_length = 100)]
     label: String,
     scope: ScopeChoice,
+    /// Identifies the form, so that sending it twice creates one key.
+    #[serde(rename = "form_id")]
+    #[schema(nullable = false)]
+    _form_id: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -121,24 +125,31 @@ impl From<ScopeChoice> for Scope {
     ),
 )]
 async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/keys")?.user.clone();
-    let Form { ctx, fields } = form;
+    let me = &form.require_user("/keys/new")?.user;
+    let Form { ctx, fields } = &form;
     let NewKeyForm { label, scope, .. } = fields.to()?;
     let Ok(label) = validate_optional(label.trim(), MAX_LABEL_LENGTH) else {
         let field_error = FieldError::new("label", "key-error-label");
-        return Ok(render_form(&ctx, label.trim(), scope, Some(field_error)));
+        return Ok(render_form(ctx, label.trim(), scope, Some(field_error)));
     };
-    let created = api_keys::create(&state.store, ctx.audit.clone(), &me, label.clone(), scope.into());
-    let (key, token) = match created.await? {
-        Ok(created) => created,
-        Err(CreateKeyError::ScopeNotAllowed) => {
-            let field_error = FieldError::forbidden("scope", "key-error-scope");
-            return Ok(render_form(&ctx, &label, scope, Some(field_error)));
+    let create = async {
+        let created = api_keys::create(&state.store, ctx.audit.clone(), me, label.clone(), scope.into());
+        match created.await? {
+            Ok(created) => Ok(Ok(created)),
+            Err(CreateKeyError::ScopeNotAllowed) => {
+                Ok(Err(FieldError::forbidden("scope", "key-error-scope")))
+            }
+            Err(CreateKeyError::Disabled) => Err(PageError::SignInRequired { next: "/keys".to_owned() }),
         }
-        Err(CreateKeyError::Disabled) => return Err(PageError::SignInRequired { next: "/keys".to_owned() }),
     };
-    let context = context! { key => row(&key), secret => token.expose() };
-    Ok(ctx.render_ok("api-key-created", context))
+    match form.create_once(&state, me.id, create).await? {
+        Some(Ok((key, token))) => {
+            let context = context! { key => row(&key), secret => token.expose() };
+            Ok(ctx.render_ok("api-key-created", context))
+        }
+        Some(Err(field_error)) => Ok(render_form(ctx, &label, scope, Some(field_error))),
+        None => Ok(see_other("/keys?flash=key-created-before")),
+    }
 }
 
 /// The scopes that the visitor may choose from.

@@ -128,14 +128,16 @@ impl PageContext {
     }
 
     /// Renders a template for this visitor. Every template has `me` (the signed-in user's
-    /// `name`, `email` and `staff`, or none), `csrf` (the token for forms) and `path`.
+    /// `name`, `email` and `staff`, or none), `csrf` (the token for forms), `form_id` (for forms that
+    /// must not be sent twice) and `path`.
     pub fn render(&self, status: StatusCode, template: &str, context: Value) -> HttpResponse {
         let me = self.signed_in.as_ref().map(|SignedIn { user, .. }| {
             context! { name => user.display_name(), email => user.email.as_str(), staff => user.staff }
         });
         let path = self.current_url.split('?').next();
         let csrf = self.keyring.csrf_token(self.csrf_binding);
-        let context = context! { me, csrf, path, ..context };
+        let form_id = entropy::uuid().to_string();
+        let context = context! { me, csrf, form_id, path, ..context };
         let mut page = templates::render(status, self.language, template, context);
         if let Some(id) = self.new_browser_id() {
             set_cookie(&mut page, &self.cookies.browser_cookie(id));

@@ -22,8 +22,11 @@ pub enum PageError {
     SignInRequired {
         next: String,
     },
-    /// The form was not shown to this browser, or has expired.
-    StaleForm,
+    /// The form was not shown to this browser, has expired, or was used already. `page` is where it
+    /// can be opened again.
+    StaleForm {
+        page: &'static str,
+    },
 }
 
 impl<T: Into<ApiError>> From<T> for PageError {
@@ -37,7 +40,7 @@ impl fmt::Display for PageError {
         match self {
             Self::Api(error) => error.fmt(f),
             Self::SignInRequired { .. } => f.write_str("not signed in"),
-            Self::StaleForm => f.write_str("CSRF token does not match"),
+            Self::StaleForm { .. } => f.write_str("CSRF token does not match"),
         }
     }
 }
@@ -47,7 +50,7 @@ impl ResponseError for PageError {
         match self {
             Self::Api(error) => error.status(),
             Self::SignInRequired { .. } => StatusCode::SEE_OTHER,
-            Self::StaleForm => StatusCode::FORBIDDEN,
+            Self::StaleForm { .. } => StatusCode::FORBIDDEN,
         }
     }
 
@@ -55,9 +58,11 @@ impl ResponseError for PageError {
         match self {
             Self::Api(error) => error.with_headers(error_page(error, current_language())),
             Self::SignInRequired { next } => see_other(&format!("/sign-in?next={}", query_encode(next))),
-            Self::StaleForm => {
-                let text = current_language().t("error-stale-form");
-                message_page(StatusCode::FORBIDDEN, current_language(), text)
+            Self::StaleForm { page } => {
+                let language = current_language();
+                let (title, text) = (language.t("error-title"), language.t("error-stale-form"));
+                let context = context! { title, text, back => *page };
+                render(StatusCode::FORBIDDEN, language, "message", context)
             }
         }
     }

@@ -53,7 +53,7 @@ async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     let pager = Pager::new(&ctx, "tokens");
     let listed = export_tokens::list_by_creator(&state.store, me, pager.page()).await?;
     let context = context! {
-        flash => ctx.flash("flash", &["token-revoked"]),
+        flash => ctx.flash("flash", &["token-revoked", "token-created-before"]),
         tokens => listed.rows.iter().map(|token| row(token, &ctx, listed.now)).collect::<Vec<Value>>(),
         pagination => pager.links(listed.total),
     };
@@ -131,23 +131,30 @@ struct NewTokenForm {
     ),
 )]
 async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/tokens")?.user.id;
-    let Form { ctx, fields } = form;
-    let input = NewTokenForm::from_fields(&fields)?;
-    let field_error = match input.to_new_export(me) {
-        Ok(new) => match state.registry.create_export(new, ctx.audit.clone()).await {
-            Ok((export, token)) => {
-                let secret = token.expose();
-                let context =
-                    context! { token => token_details(&export, &ctx), qr => qr::qr_svg(&secret), secret };
-                return Ok(ctx.render_ok("export-token-created", context));
-            }
-            Err(CommandError::Rejected(_)) => FieldError::forbidden("hub", "token-error-hub"),
-            Err(CommandError::Unavailable(error)) => return Err(error.into()),
-        },
-        Err(field_error) => field_error,
+    let me = form.require_user("/tokens/new")?.user.id;
+    let Form { ctx, fields } = &form;
+    let input = NewTokenForm::from_fields(fields)?;
+    let create = async {
+        let new = match input.to_new_export(me) {
+            Ok(new) => new,
+            Err(field_error) => return Ok(Err(field_error)),
+        };
+        match state.registry.create_export(new, ctx.audit.clone()).await {
+            Ok(created) => Ok(Ok(created)),
+            Err(CommandError::Rejected(_)) => Ok(Err(FieldError::forbidden("hub", "token-error-hub"))),
+            Err(CommandError::Unavailable(error)) => Err(error.into()),
+        }
     };
-    render_form(&state, &ctx, me, &input, Some(field_error)).await
+    match form.create_once(&state, me, create).await? {
+        Some(Ok((export, token))) => {
+            let secret = token.expose();
+            let context =
+                context! { token => token_details(&export, ctx), qr => qr::qr_svg(&secret), secret };
+            Ok(ctx.render_ok("export-token-created", context))
+        }
+        Some(Err(field_error)) => render_form(&state, ctx, me, &input, Some(field_error)).await,
+        None => Ok(see_other("/tokens?flash=token-created-before")),
+    }
 }
 
 impl NewTokenForm {

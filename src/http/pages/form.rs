@@ -8,14 +8,17 @@ use minijinja::{Value, context};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::context::PageContext;
 use super::error::{PageError, wait_text};
 use crate::domain::rate_limit::RateLimited;
+use crate::domain::user::UserId;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{Body, ExtractFuture, media_type};
 use crate::http::state::AppState;
 use crate::i18n::Language;
+use crate::services::forms;
 use crate::services::sessions::SignedIn;
 
 /// A form with no other field than its button.
@@ -33,15 +36,21 @@ pub struct Form {
 
 /// A [`Form`] for signed-out visitors. It is also valid if the visitor signed in in another
 /// window in the meantime.
-pub struct AnonymousForm(pub Form);
+pub struct AnonymousForm {
+    pub form: Form,
+    /// Whether the form is of this browser. Otherwise the handler must do nothing but show it
+    /// again, with what the visitor has typed: on a first visit, a second tab replaces the cookie
+    /// that the first one's form is bound to.
+    pub is_current: bool,
+}
 
 impl Form {
-    /// Reads a form and checks its CSRF token with `csrf_matches`.
+    /// Reads a form, and whether its CSRF token matches.
     fn read(
         request: &HttpRequest,
         payload: &mut Payload,
         csrf_matches: fn(&PageContext, &str) -> bool,
-    ) -> ExtractFuture<Self, PageError> {
+    ) -> ExtractFuture<(Self, bool), PageError> {
         let request = request.clone();
         let body = Body::read(&request, payload);
         Box::pin(async move {
@@ -51,18 +60,39 @@ impl Form {
             }
             let fields = FormFields::parse(&body)?;
             let ctx = PageContext::load(&request).await?;
-            if !fields.to::<CsrfForm>().is_ok_and(|form| csrf_matches(&ctx, &form.csrf)) {
-                return Err(PageError::StaleForm);
-            }
+            let is_current = fields.to::<CsrfForm>().is_ok_and(|form| csrf_matches(&ctx, &form.csrf));
             // Redemptions are limited by the requests that they need.
-            if let Some(SignedIn { user, .. }) = &ctx.signed_in
+            if let Some(SignedIn { user, .. }) = ctx.signed_in.as_ref().filter(|_| is_current)
                 && request.path() != "/redeem"
                 && let Some(state) = request.app_data::<Data<AppState>>()
             {
                 state.meter_write(user).await?;
             }
-            Ok(Self { ctx, fields })
+            Ok((Self { ctx, fields }, is_current))
         })
+    }
+
+    /// Runs `create`, unless this form was sent before: then the result is `None`. A form that
+    /// created nothing can be sent again.
+    pub async fn create_once<T>(
+        &self,
+        state: &AppState,
+        user: UserId,
+        create: impl Future<Output = Result<Result<T, FieldError>, PageError>>,
+    ) -> Result<Option<Result<T, FieldError>>, PageError> {
+        let form_id = self.fields.optional("form_id").and_then(|text| Uuid::try_parse(text).ok());
+        if let Some(form_id) = form_id
+            && !forms::claim(&state.store, user, form_id).await?
+        {
+            return Ok(None);
+        }
+        let created = create.await;
+        if let (Some(form_id), Ok(Err(_)) | Err(_)) = (form_id, &created)
+            && !matches!(created, Err(PageError::Api(ApiError::OutcomeUnknown)))
+        {
+            forms::release(&state.store, user, form_id).await?;
+        }
+        created.map(Some)
     }
 
     /// The signed-in user. Other visitors are sent to the sign-in page, and then to
@@ -107,6 +137,11 @@ impl FormFields {
         }
     }
 
+    /// The value of a field that any form may have. `None` if it is absent or empty.
+    pub fn optional<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.get_all(name).next().filter(|value| !value.is_empty())
+    }
+
     /// The values of all fields of this name.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.pairs.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
@@ -118,7 +153,17 @@ impl FromRequest for Form {
     type Future = ExtractFuture<Self, PageError>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        Self::read(request, payload, PageContext::csrf_matches)
+        let page = page_of_form(request.path());
+        let form = Self::read(request, payload, PageContext::csrf_matches);
+        Box::pin(async move {
+            let (form, is_current) = form.await?;
+            // Without a session, the form does nothing but lead to the sign-in page, and then back.
+            if is_current || form.ctx.signed_in.is_none() {
+                Ok(form)
+            } else {
+                Err(PageError::StaleForm { page })
+            }
+        })
     }
 }
 
@@ -128,8 +173,32 @@ impl FromRequest for AnonymousForm {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let form = Form::read(request, payload, PageContext::csrf_matches_any);
-        Box::pin(async move { form.await.map(Self) })
+        Box::pin(async move {
+            let (form, is_current) = form.await?;
+            Ok(Self { form, is_current })
+        })
     }
+}
+
+/// The page that shows the form with this target.
+pub fn page_of_form(path: &str) -> &'static str {
+    const PAGES: [(&str, &str); 14] = [
+        ("/account", "/account"),
+        ("/keys/new", "/keys/new"),
+        ("/keys", "/keys"),
+        ("/tokens/new", "/tokens/new"),
+        ("/tokens", "/tokens"),
+        ("/access", "/access"),
+        ("/requests/new", "/requests/new"),
+        ("/requests", "/requests"),
+        ("/blocks", "/requests"),
+        ("/staff/users", "/staff/users"),
+        ("/staff/bundles", "/staff/bundles"),
+        ("/staff/hub", "/staff/hubs"),
+        ("/staff/mail", "/staff/mail"),
+        ("/staff", "/staff"),
+    ];
+    PAGES.into_iter().find(|(prefix, _)| path.starts_with(prefix)).map_or("/", |(_, page)| page)
 }
 
 /// What is wrong with a field of a form.

@@ -26,7 +26,7 @@ use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::credentials::KeysOnReset;
-use crate::services::password_links::{self, NewPassword};
+use crate::services::password_links::{self, PasswordReset};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints![show_forgot_password, forgot_password, show_set_password, set_password]
@@ -41,7 +41,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     responses((status = 200, description = "The form.", body = String, content_type = "text/html")),
 )]
 async fn show_forgot_password(ctx: PageContext) -> HttpResponse {
-    ctx.render_ok("forgot-password", context! {})
+    ctx.render_ok("forgot-password", context! { email => "", error => None::<()> })
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -71,8 +71,13 @@ struct ForgotPasswordForm {
 async fn forgot_password(
     state: Data<AppState>,
     request: HttpRequest,
-    AnonymousForm(Form { ctx, fields }): AnonymousForm,
+    AnonymousForm { form: Form { ctx, fields }, is_current }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
+    if !is_current {
+        let email = fields.to::<ForgotPasswordForm>()?.email;
+        let context = context! { email, error => ctx.language.t("error-form-again") };
+        return Ok(ctx.render(StatusCode::FORBIDDEN, "forgot-password", context));
+    }
     let email = Email::new(fields.to::<ForgotPasswordForm>()?.email.trim()).ok();
     let ip_prefix = client_ip::of_request(&request).map(rate_limit_prefix);
     let limits = state.config.limits.password_reset;
@@ -156,12 +161,16 @@ struct SetPasswordForm {
 async fn set_password(
     state: Data<AppState>,
     request: HttpRequest,
-    AnonymousForm(Form { ctx, fields }): AnonymousForm,
+    AnonymousForm { form: Form { ctx, fields }, is_current }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
     let SetPasswordForm { token, new, confirm, revoke, .. } = fields.to()?;
     let revokes_keys = revoke.as_deref() == Some("yes");
     let found = password_links::find(&state.store, &state.keyring, Some(&token)).await?;
     let Some((link, user)) = found else { return Ok(link_inactive_page(&ctx)) };
+    if !is_current {
+        let field_error = FieldError::forbidden("new", "error-form-again");
+        return Ok(render_form(&ctx, &token, &link, &user, revokes_keys, Some(field_error)));
+    }
     if let Err(field_error) = validate_new_password(&user, &new, &confirm) {
         return Ok(render_form(&ctx, &token, &link, &user, revokes_keys, Some(field_error)));
     }
@@ -174,8 +183,8 @@ async fn set_password(
     let language = templates::accept_language(&request);
     let keys = if revokes_keys { KeysOnReset::Revoke } else { KeysOnReset::Keep };
     let replaced = ctx.signed_in.as_ref().map(|signed_in| signed_in.session.clone());
-    let new = NewPassword { user: user.id, link: link.id, hash, keys };
-    let opened = password_links::set_password(&state.store, audit, new, replaced, language);
+    let reset = PasswordReset { user: user.id, link: link.id, new_hash: hash, keys, replaced, language };
+    let opened = password_links::set_password(&state.store, audit, reset);
     let Some(session) = opened.await? else { return Ok(link_inactive_page(&ctx)) };
     state.mailer.notify();
     state.authenticator.invalidate(user.id);

@@ -85,7 +85,7 @@ async fn revoke(state: Data<AppState>, id: Path<String>, form: Form) -> Result<H
     let me = form.require_user("/access")?.user.id;
     let id = BundlePermissionId(parse_number(&id)?);
     let revoked = permissions::revoke(&state.store, &state.registry, form.ctx.audit, me, id).await?;
-    let permission = revoked.ok_or(ApiError::NotFound)?;
-    let flash = if permission.terms.target == me { "revoked" } else { "given-up" };
+    let terms = revoked.ok_or(ApiError::NotFound)?;
+    let flash = if terms.target == me { "revoked" } else { "given-up" };
     Ok(see_other(&format!("/access?flash={flash}")))
 }

@@ -16,7 +16,7 @@ use super::responses::{FormErrors, HtmlErrors};
 use super::url::{query_encode, query_token};
 use crate::actors::registry::CommandError;
 use crate::domain::bundle::Bundle;
-use crate::domain::permission_request::{PermissionRequest, RequestError};
+use crate::domain::permission_request::{PermissionRequest, RequestError, RequestOutcome};
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
 use crate::domain::validated_text::IdempotencyKey;
@@ -175,7 +175,7 @@ async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
                     Ok(ctx.render_ok("request-approved", context! { grant => grant.id.0, request_summary }))
                 }
                 Err(CommandError::Rejected(RequestError::IdempotencyKeyConflict)) => {
-                    Err(PageError::StaleForm)
+                    Err(PageError::StaleForm { page: "/" })
                 }
                 Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
                 Err(CommandError::Unavailable(error)) => Err(error.into()),
@@ -187,6 +187,12 @@ async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
             Err(CommandError::Unavailable(error)) => Err(error.into()),
         },
     }
+}
+
+/// The page of the link, to which another user is sent after sign-in. `/redeem` alone if the
+/// request is a form.
+fn here(ctx: &PageContext) -> &str {
+    if ctx.current_url.starts_with("/redeem?") { &ctx.current_url } else { "/" }
 }
 
 /// The requester and the bundle of a request.
@@ -214,12 +220,16 @@ async fn link_inactive_page(
         None => None,
     };
     let (key, requester) = match owner {
-        Some(LinkOwner { target, id, approved_at: Some(at), grantee: Some(grantee), .. })
+        Some(LinkOwner { target, id, decided: Some((decision, at)), grantee: Some(grantee), .. })
             if Some(target) == me =>
         {
             let by = grantee.display_name();
-            let context = context! { id => id.0, at => at.micros(), by };
-            let mut response = ctx.render(StatusCode::NOT_FOUND, "link-approved", context);
+            let key = match decision {
+                RequestOutcome::Declined => "redeem-was-declined",
+                _ => "redeem-was-approved",
+            };
+            let context = context! { key, id => id.0, at => at.micros(), by };
+            let mut response = ctx.render(StatusCode::NOT_FOUND, "link-decided", context);
             response_delay::quantize(&mut response);
             return Ok(response);
         }
@@ -229,7 +239,8 @@ async fn link_inactive_page(
     };
     let requester =
         requester.map(|user| context! { name => user.display_name(), email => user.email.as_str() });
-    let mut response = ctx.render(StatusCode::NOT_FOUND, "link-inactive", context! { key, requester });
+    let mut response =
+        ctx.render(StatusCode::NOT_FOUND, "link-inactive", context! { key, requester, here => here(ctx) });
     response_delay::quantize(&mut response);
     Ok(response)
 }

@@ -13,7 +13,7 @@ use super::error::{PageError, wait_text};
 use super::form::{AnonymousForm, Form};
 use super::responses::{FormErrors, HtmlErrors};
 use super::templates::accept_language;
-use super::url::{safe_redirect, see_other};
+use super::url::{query_encode, safe_redirect, see_other};
 use crate::auth::error::AuthError;
 use crate::domain::audit::AuditContext;
 use crate::domain::user::Email;
@@ -84,7 +84,7 @@ async fn show(ctx: PageContext, query: Option<Query<NextParam>>) -> HttpResponse
 async fn sign_in(
     state: Data<AppState>,
     request: HttpRequest,
-    AnonymousForm(Form { ctx, fields }): AnonymousForm,
+    AnonymousForm { form: Form { ctx, fields }, is_current }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
     let SignInForm { email, password, next, .. } = fields.to()?;
     let next = safe_redirect(next.as_deref());
@@ -94,6 +94,9 @@ async fn sign_in(
         return Ok(see_other(next));
     }
     let render_again = |status, error| render_form(&ctx, status, next, &email, Some(error));
+    if !is_current {
+        return Ok(render_again(StatusCode::FORBIDDEN, ctx.language.t("error-form-again")));
+    }
     let sign_in_failed = || {
         let mut response = render_again(StatusCode::FORBIDDEN, ctx.language.t("sign-in-failed"));
         response_delay::quantize(&mut response);
@@ -135,11 +138,14 @@ async fn sign_in(
         FormErrors,
     ),
 )]
-async fn sign_out(state: Data<AppState>, Form { ctx, .. }: Form) -> Result<HttpResponse, PageError> {
+async fn sign_out(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
     if let Some(signed_in) = ctx.signed_in {
         sessions::close(&state.store, ctx.audit, signed_in.user.id, signed_in.session.id).await?;
     }
-    let mut response = see_other("/sign-in");
+    let mut response = match safe_redirect(fields.optional("next")) {
+        "/" => see_other("/sign-in"),
+        next => see_other(&format!("/sign-in?next={}", query_encode(next))),
+    };
     set_cookie(&mut response, &ctx.cookies.expired_session_cookie());
     Ok(response)
 }

@@ -54,7 +54,7 @@ templates![
     "form-field",
     "home",
     "layout",
-    "link-approved",
+    "link-decided",
     "link-inactive",
     "list-end",
     "message",

@@ -56,7 +56,9 @@ error-busy = Der Server ist ausgelastet. Es wurde nichts geändert. Versuchen Si
 error-unavailable = Der Dienst ist derzeit nicht verfügbar. Es wurde nichts geändert. Versuchen Sie es in einigen Minuten erneut.
 error-outcome-unknown = Der Server hat nicht rechtzeitig geantwortet. Ihre Änderung wurde möglicherweise gespeichert. Prüfen Sie das, bevor Sie es erneut versuchen.
 error-internal = Bei uns ist ein Fehler aufgetreten. Ihre Änderung wurde möglicherweise gespeichert. Prüfen Sie das, bevor Sie es erneut versuchen.
-error-stale-form = Dieses Formular ist abgelaufen. Es wurde nichts geändert. Laden Sie die Seite neu und versuchen Sie es erneut.
+error-stale-form = Dieses Formular ist veraltet oder wurde bereits gesendet. Öffnen Sie die Seite neu, um zu sehen, was gespeichert ist.
+error-form-again = Dieses Formular war zu lange oder in einem anderen Tab geöffnet. Es wurde nichts gesendet. Senden Sie es noch einmal.
+error-open-page-again = Seite neu öffnen
 
 # --- Anmeldung
 sign-in-title = Anmelden
@@ -85,6 +87,9 @@ redeem-declined-text = Es wurde keine Berechtigung erteilt, und der Link funktio
 redeem-changed = Es wurde nichts genehmigt. Die Anfrage oder ihr Absender hat sich geändert, seit diese Seite angezeigt wurde. Prüfen Sie sie noch einmal, bevor Sie entscheiden.
 redeem-was-approved-title = Sie haben diese Anfrage genehmigt
 redeem-was-approved-text = Dieser Link wurde bereits verwendet. Sie haben die Anfrage von { $by } genehmigt am
+redeem-was-declined-title = Sie haben diese Anfrage abgelehnt
+redeem-was-declined-text = Dieser Link wurde bereits verwendet. Sie haben die Anfrage von { $by } abgelehnt am
+redeem-other-account = Mit einem anderen Konto anmelden
 redeem-was-approved-history = Verlauf ansehen
 redeem-was-approved-access = Berechtigungen ansehen
 redeem-inactive-title = Dieser Link ist ungültig
@@ -531,6 +536,8 @@ flash-unblocked = Blockierung aufgehoben. Dieser Benutzer kann Ihnen wieder Anfr
 flash-revoked = Berechtigung widerrufen.
 flash-given-up = Sie haben auf diese Berechtigung verzichtet.
 flash-token-revoked = Token widerrufen. Es funktioniert nicht mehr.
+flash-key-created-before = Dieser Schlüssel wurde erstellt, als das Formular zum ersten Mal gesendet wurde. Damals wurde sein Geheimnis angezeigt.
+flash-token-created-before = Dieses Token wurde erstellt, als das Formular zum ersten Mal gesendet wurde. Damals wurde sein Geheimnis angezeigt.
 flash-key-revoked = API-Schlüssel widerrufen. Er funktioniert in spätestens 5 Sekunden nicht mehr.
 
 # --- Anfragen

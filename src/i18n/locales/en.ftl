@@ -57,7 +57,9 @@ error-busy = The server is busy. Nothing was changed. Wait a moment and try agai
 error-unavailable = The service is unavailable at the moment. Nothing was changed. Try again in a few minutes.
 error-outcome-unknown = The server took too long to respond. Your change may or may not have been saved. Check before you try again.
 error-internal = There was a problem on our side. Your change may or may not have been saved. Check before you try again.
-error-stale-form = This form has expired. Nothing was changed. Reload the page and try again.
+error-stale-form = This form is out of date or was already sent. Open the page again to see what is saved.
+error-form-again = This form was open for too long, or in another tab. Nothing was sent. Send it again.
+error-open-page-again = Open the page again
 
 # --- Sign-in
 sign-in-title = Sign in
@@ -86,6 +88,9 @@ redeem-declined-text = No permission was given, and the link no longer works.
 redeem-changed = Nothing was approved. The request or its sender has changed since this page was shown. Check it again before you decide.
 redeem-was-approved-title = You approved this request
 redeem-was-approved-text = This link has already been used. You approved the request of { $by } on
+redeem-was-declined-title = You declined this request
+redeem-was-declined-text = This link has already been used. You declined the request of { $by } on
+redeem-other-account = Sign in with another account
 redeem-was-approved-history = View history
 redeem-was-approved-access = View permissions
 redeem-inactive-title = This link is not valid
@@ -532,6 +537,8 @@ flash-unblocked = User unblocked. They can send you requests again.
 flash-revoked = Permission revoked.
 flash-given-up = You gave up this permission.
 flash-token-revoked = Token revoked. It no longer works.
+flash-key-created-before = This key was created when the form was first sent. Its secret was shown then.
+flash-token-created-before = This token was created when the form was first sent. Its secret was shown then.
 flash-key-revoked = API key revoked. It stops working within 5 seconds.
 
 # --- Requests

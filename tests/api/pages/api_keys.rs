@@ -60,6 +60,23 @@ on_both_databases! {
         assert_eq!(app.rows(), before);
     }
 
+    async fn a_form_that_is_sent_twice_creates_one_key(app: TestApp) {
+        let visitor = app.signed_in(&app.user("ada@example.org"));
+        let (_, page) = visitor.get_page(&app, "/keys/new").await;
+        let (_, rest) = page.split_once("name=\"form_id\" value=\"").unwrap();
+        let form_id = rest.split('"').next().unwrap();
+        let long = "x".repeat(101);
+        // A form with an error can be sent again.
+        let invalid = [("label", long.as_str()), ("scope", "all"), ("form_id", form_id)];
+        assert_eq!(visitor.post_form(&app, "/keys/new", &invalid).await.0, 400);
+        let form = [("label", "x"), ("scope", "all"), ("form_id", form_id)];
+        let (status, page) = visitor.post_form(&app, "/keys/new", &form).await;
+        assert!(status == 200 && find_secret(&page, "csk_").is_some(), "{page}");
+        let answer = visitor.post(&app, "/keys/new", &form).send().await.unwrap();
+        assert_eq!(answer.headers()["location"], "/keys?flash=key-created-before");
+        assert_eq!(app.count("SELECT count(*) AS n FROM api_keys WHERE label = 'x'"), 1);
+    }
+
     async fn an_api_key_can_be_limited_to_introspection(app: TestApp) {
         let visitor = app.signed_in(&app.staff("ada@example.org"));
         let (_, page) = visitor.post_form(&app, "/keys/new", &[("label", ""), ("scope", "introspect")]).await;

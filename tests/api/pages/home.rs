@@ -85,7 +85,7 @@ on_both_databases! {
         assert_eq!(led, "/?flash=declined");
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 1);
         assert!(visitor.get_page(&app, &led).await.1.contains("Request declined. No permission was given"));
-        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 404, "it has ended");
+        assert_eq!(visitor.post_form(&app, &path, &[]).await.0, 303, "a repetition shows what is so now");
         for id in ["0", "-1", "x", "9223372036854775808", "%00", "%FF", " "] {
             assert_eq!(visitor.post_form(&app, &format!("/requests/{id}/close"), &[]).await.0, 404, "{id}");
         }
@@ -113,10 +113,10 @@ on_both_databases! {
         assert!(page.contains("This user does not accept requests from you"), "{page}");
         assert!(visitor.get_page(&app, "/requests").await.1.contains("Blocked users"));
         let lift = format!("/blocks/{}/delete", ada.id());
-        assert_eq!(app.signed_in(&eve).post_form(&app, &lift, &[]).await.0, 404);
+        assert_eq!(app.signed_in(&eve).post_form(&app, &lift, &[]).await.0, 303, "has no block");
         assert_eq!(redirect_target(visitor.post(&app, &lift, &[])).await, "/requests?flash=unblocked");
         assert_eq!(app.count(COUNT_BLOCKS), 0);
-        assert_eq!(visitor.post_form(&app, &lift, &[]).await.0, 404);
+        assert_eq!(visitor.post_form(&app, &lift, &[]).await.0, 303);
         assert_eq!(app.post(REQUESTS).by_user(&ada).json(&body).send().await.unwrap().status(), 201);
     }
 
@@ -159,9 +159,9 @@ on_both_databases! {
             ("/blocks/1/delete", "/requests"),
             ("/requests/new", "/requests/new"),
             ("/access/1/revoke", "/access"),
-            ("/tokens/new", "/tokens"),
+            ("/tokens/new", "/tokens/new"),
             ("/tokens/x/revoke", "/tokens"),
-            ("/keys/new", "/keys"),
+            ("/keys/new", "/keys/new"),
             ("/keys/x/revoke", "/keys"),
             ("/account/password", "/account"),
             ("/account/sessions/end", "/account"),

@@ -28,6 +28,32 @@ async fn expect_refusal(app: &TestApp, visitor: &PageClient, form: &[(&str, &str
 }
 
 on_both_databases! {
+    async fn a_repeated_form_shows_what_is_so_now(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let (asker, target) = (app.signed_in(&ada), app.signed_in(&grace));
+        let request = |name: &str| app.create_request(&ada, &grace, &app.bundle(name, 6)).id;
+        let location = async |visitor: &PageClient, path: String| {
+            visitor.post(&app, &path, &[]).send().await.unwrap().headers()["location"].to_str().unwrap().to_owned()
+        };
+        let (withdrawn, declined) = (request("One"), request("Two"));
+        for _ in 0..2 {
+            assert_eq!(location(&asker, format!("/requests/{withdrawn}/close")).await, "/requests?flash=withdrawn");
+            assert_eq!(location(&target, format!("/requests/{declined}/close")).await, "/?flash=declined");
+        }
+        assert_eq!(location(&target, format!("/requests/{withdrawn}/close")).await, format!("/requests/{withdrawn}"));
+        let token = app.redeem_token(&app.create_request(&ada, &grace, &app.bundle("Three", 6)));
+        assert_eq!(target.post_form(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await.0, 200);
+        let (_, page) = target.post_form(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await;
+        assert!(page.contains("You declined this request") && !page.contains("Nothing was changed"), "{page}");
+        let granted = app.create_request(&ada, &grace, &app.bundle("Four", 6));
+        let token = app.redeem_token(&granted);
+        assert_eq!(target.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
+        for _ in 0..2 {
+            assert_eq!(location(&target, format!("/access/{}/revoke", granted.id)).await, "/access?flash=revoked");
+        }
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'permission.revoked'"), 1);
+    }
+
     async fn the_form_creates_a_request_and_its_status_is_shown(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let bundle = app.bundle("Sleep", 6).id.0.to_string();

@@ -115,6 +115,74 @@ on_both_databases! {
         assert_eq!(app.rows(), before);
     }
 
+    async fn the_form_of_another_tab_is_shown_again_with_what_was_typed(app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let (first, second) = (app.signed_out(), app.signed_out());
+        // The second tab of a first visit has replaced the cookie of the first one's form.
+        let first = PageClient { cookie: second.cookie.clone(), ..first };
+        let before = app.rows();
+        let form = [("email", grace.email()), ("password", PASSWORD), ("next", "/redeem?token=x")];
+        let (status, page) = first.post_form(&app, "/sign-in", &form).await;
+        assert_eq!(status, 403);
+        for words in ["Send it again.", "value=\"grace@example.org\"", "token=x", &second.csrf_token] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+        assert!(!page.contains(PASSWORD));
+        let (status, page) = first.post_form(&app, "/forgot-password", &[("email", grace.email())]).await;
+        assert!(status == 403 && page.contains("value=\"grace@example.org\""), "{page}");
+        let token = app.password_token(&app.password_link(&grace));
+        let before_reset = app.rows_except("outbox");
+        let set = [("token", token.as_str()), ("new", "nine purple llamas rowing"), ("confirm", "nine purple llamas rowing")];
+        let (status, page) = first.post_form(&app, "/set-password", &set).await;
+        assert!(status == 403 && page.contains("Send it again.") && page.contains(&token), "{page}");
+        assert_eq!(app.rows_except("outbox"), before_reset);
+        assert_eq!(before["sessions"], app.rows()["sessions"]);
+        assert_eq!(second.post_form(&app, "/sign-in", &form).await.0, 303);
+    }
+
+    async fn a_form_sent_after_its_session_leads_to_sign_in_and_back(app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let visitor = app.signed_in(&grace);
+        app.execute_raw("DELETE FROM sessions");
+        let before = app.rows();
+        let bundle = app.bundle("Sleep", 6).id.to_string();
+        let ask = [("email", "ada@example.org"), ("bundle", bundle.as_str()), ("days", "3")];
+        for (path, form, back) in [
+            ("/requests/new", ask.as_slice(), format!("/requests/new?email=ada%40example.org&bundle={bundle}&days=3")),
+            ("/keys/new", &[("label", ""), ("scope", "all")], "/keys/new".to_owned()),
+            ("/redeem", &[("token", "x"), ("decision", "approve")], "/redeem?token=x".to_owned()),
+            ("/account/password", &[], "/account".to_owned()),
+        ] {
+            let answer = visitor.post(&app, path, form).send().await.unwrap();
+            let next: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
+            assert_eq!((answer.status().as_u16(), answer.headers()["location"].to_str().unwrap()), (303, format!("/sign-in?next={next}").as_str()), "{path}");
+        }
+        let mut rows = app.rows();
+        rows.remove("bundles");
+        assert!(rows.iter().all(|(table, content)| before[table] == *content));
+        // A form of an earlier session of the same browser has a way on.
+        let now = app.signed_in(&grace);
+        let stale = PageClient { csrf_token: visitor.csrf_token.clone(), ..now };
+        let (status, page) = stale.post_form(&app, "/keys/new", &[("label", ""), ("scope", "all")]).await;
+        assert_eq!(status, 403);
+        assert!(page.contains("href=\"/keys/new\"") || page.contains("href=\"&#x2f;keys&#x2f;new\""), "{page}");
+        assert!(!page.contains("Nothing was changed"), "{page}");
+    }
+
+    async fn signing_in_with_another_account_leads_back_to_the_link(app: TestApp) {
+        let (ada, grace, eve) = (app.user("ada@example.org"), app.user("grace@example.org"), app.user("eve@example.org"));
+        let token = app.redeem_token(&app.create_request(&ada, &grace, &app.bundle("Sleep", 6)));
+        let back = format!("/redeem?token={token}");
+        let visitor = app.signed_in(&eve);
+        let (_, page) = visitor.get_page(&app, &back).await;
+        assert!(page.contains("Sign in with another account"), "{page}");
+        let answer = visitor.post(&app, "/sign-out", &[("next", &back)]).send().await.unwrap();
+        let next: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        assert_eq!(answer.headers()["location"], format!("/sign-in?next={next}"));
+        let answer = app.signed_in(&eve).post(&app, "/sign-out", &[("next", "https://evil.example")]).send().await.unwrap();
+        assert_eq!(answer.headers()["location"], "/sign-in");
+    }
+
     async fn a_form_loaded_before_signing_in_elsewhere_is_accepted(app: TestApp) {
         let (grace, ada) = (app.user("grace@example.org"), app.user("ada@example.org"));
         let (before, session) = (app.signed_out(), app.signed_in(&grace));

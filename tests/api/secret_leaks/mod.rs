@@ -209,8 +209,14 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     }
     fixture.secrets.add("root's key", &root.key);
     fixture.secrets.add("inspector's key", &inspector);
-    fixture.run_command(&["user", "passwd", "ada@example.org", "--password-stdin"], ADAS_PASSWORD);
-    fixture.run_command(&["user", "passwd", "grace@example.org", "--password-stdin"], GRACES_PASSWORD);
+    fixture.run_command(
+        &["user", "passwd", "ada@example.org", "--password-stdin", "--keep-keys"],
+        ADAS_PASSWORD,
+    );
+    fixture.run_command(
+        &["user", "passwd", "grace@example.org", "--password-stdin", "--keep-keys"],
+        GRACES_PASSWORD,
+    );
     fixture.run_command(&["user", "passwd", "nobody@example.org", "--password-stdin"], WRONG_PASSWORD);
     fixture.run_command(&["key", "list", "ada@example.org"], "");
 

@@ -41,7 +41,13 @@ pub(super) async fn close(
     match state.registry.withdraw(id, me, form.ctx.audit).await {
         Ok(RequestOutcome::Declined) => Ok(see_other("/?flash=declined")),
         Ok(_) => Ok(see_other("/requests?flash=withdrawn")),
-        Err(CommandError::Rejected(_)) => Err(ApiError::NotFound.into()),
+        // A repetition shows what is so now.
+        Err(CommandError::Rejected(_)) => match requests::closed_by(&state.store, id, me).await? {
+            Some(RequestOutcome::Declined) => Ok(see_other("/?flash=declined")),
+            Some(RequestOutcome::Withdrawn) => Ok(see_other("/requests?flash=withdrawn")),
+            Some(_) => Ok(see_other(&format!("/requests/{id}"))),
+            None => Err(ApiError::NotFound.into()),
+        },
         Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
 }
@@ -133,10 +139,9 @@ pub(super) async fn unblock(
 ) -> Result<HttpResponse, PageError> {
     let target = form.require_user("/requests")?.user.id;
     let block = Block { target, blocked: UserId(parse_number(&user)?) };
-    match state.registry.unblock(block, form.ctx.audit).await? {
-        true => Ok(see_other("/requests?flash=unblocked")),
-        false => Err(ApiError::NotFound.into()),
-    }
+    // Whether or not there was a block, there is none now.
+    state.registry.unblock(block, form.ctx.audit).await?;
+    Ok(see_other("/requests?flash=unblocked"))
 }
 
 /// The pending request with this number, if the user is a party to it.

@@ -19,7 +19,7 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::{FieldError, Form};
 use crate::http::pages::responses::{FormErrors, HtmlErrors, SignedInPage};
-use crate::http::pages::url::{parse_number, see_other};
+use crate::http::pages::url::{parse_number, query_encode, see_other};
 use crate::http::state::AppState;
 use crate::services::bundles;
 use crate::store::LimitOffset;
@@ -64,6 +64,12 @@ impl NewRequestForm {
         state.config.requests.allowed_lifetime(requested).ok_or(field_error)
     }
 
+    /// The page with the form, filled in.
+    fn page_url(&self) -> String {
+        let [email, bundle, days] = [&self.email, &self.bundle, &self.days].map(|text| query_encode(text));
+        format!("/requests/new?email={email}&bundle={bundle}&days={days}")
+    }
+
     fn to_context(&self) -> Value {
         context! { email => self.email.trim(), bundle => &self.bundle, days => self.days.trim() }
     }
@@ -78,14 +84,19 @@ impl NewRequestForm {
     params(
         ("email" = Option<String>, Query, nullable = false, description = "The user to ask."),
         ("bundle" = Option<String>, Query, nullable = false, description = "The bundle to ask for."),
+        ("days" = Option<String>, Query, nullable = false, description = "Days until the request expires."),
     ),
     responses(SignedInPage),
 )]
 pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_user()?;
     let param = |name| ctx.query_param(name).unwrap_or_default();
-    let input =
-        NewRequestForm { email: param("email"), bundle: param("bundle"), ..NewRequestForm::default() };
+    let input = NewRequestForm {
+        email: param("email"),
+        bundle: param("bundle"),
+        days: param("days"),
+        ..NewRequestForm::default()
+    };
     render_form(&state, &ctx, &input, None).await
 }
 
@@ -105,9 +116,11 @@ pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<Http
     ),
 )]
 pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = &form.require_user("/requests/new")?.user;
     let (ctx, fields) = (&form.ctx, &form.fields);
-    let input: NewRequestForm = fields.to()?;
+    let input = fields.to::<NewRequestForm>();
+    let page_url = input.as_ref().map_or_else(|_| "/requests/new".to_owned(), NewRequestForm::page_url);
+    let me = &form.require_user(&page_url)?.user;
+    let input = input?;
     let new = match resolve_request(&state, ctx, me, &input).await? {
         Ok(new) => new,
         Err(field_error) => return render_form(&state, ctx, &input, Some(field_error)).await,
@@ -122,7 +135,9 @@ pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResp
         Err(CommandError::Rejected(error)) => match error {
             CreateRequestError::AlreadyGranted => FieldError::new("bundle", "new-request-error-granted"),
             CreateRequestError::Blocked => FieldError::forbidden("email", "new-request-error-blocked"),
-            CreateRequestError::IdempotencyKeyConflict => return Err(PageError::StaleForm),
+            CreateRequestError::IdempotencyKeyConflict => {
+                return Err(PageError::StaleForm { page: "/requests/new" });
+            }
             CreateRequestError::RateLimited(limit) => return Err(limit.into()),
         },
     };

@@ -165,13 +165,16 @@ fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
     request_body(content = BundleForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm),
 )]
-async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
-    ctx.require_staff_or_return_to(PATH)?;
+async fn add(state: Data<AppState>, sent: Form) -> Result<HttpResponse, PageError> {
+    let Form { ctx, fields } = &sent;
+    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
     let mut form = BundleFormState::new();
-    let Some(new) = form.parse(&BundleForm::from_fields(&fields)?) else {
-        return render_list(&state, &ctx, form_field::INVALID, &form).await;
+    let Some(new) = form.parse(&BundleForm::from_fields(fields)?) else {
+        return render_list(&state, ctx, form_field::INVALID, &form).await;
     };
-    state.store.write(bundles::add(new, ctx.audit.clone())).await?;
+    let add = async { Ok(Ok(state.store.write(bundles::add(new, ctx.audit.clone())).await?)) };
+    // A form that was sent before has added the bundle already.
+    sent.create_once(&state, me, add).await?;
     Ok(see_other(&format!("{PATH}?flash=added")))
 }
 
