@@ -34,7 +34,7 @@ async fn every_response_has_the_security_headers() {
             assert!(!policy.contains("unsafe"), "{what}: {policy}");
             assert_eq!(header("x-frame-options"), "DENY", "{what}");
             assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
-            assert_eq!(header("referrer-policy"), "no-referrer", "{what}");
+            assert_eq!(header("referrer-policy"), "same-origin", "{what}");
             let is_asset = pattern.starts_with("/assets") && answer.status() == 200;
             assert!(header("cache-control") == "no-store" || is_asset, "{what}");
             seen += 1;
@@ -64,6 +64,9 @@ async fn every_form_is_rejected_without_its_csrf_token_and_cross_site() {
             app.post(&path).form(&[("csrf", &visitor.csrf_token)]),
             visitor.post(&app, &path, &[]).header("sec-fetch-site", "cross-site"),
             visitor.post(&app, &path, &[]).header("sec-fetch-site", "same-site"),
+            visitor.post(&app, &path, &[]).header("origin", "http://127.0.0.1:1"),
+            visitor.post(&app, &path, &[]).header("origin", "null"),
+            visitor.post(&app, &path, &[]).header("referer", "http://127.0.0.1:1/page"),
         ] {
             assert_eq!(request.send().await.unwrap().status(), 403, "{path}");
         }
