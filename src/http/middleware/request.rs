@@ -24,11 +24,12 @@ use crate::http::state::AppState;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers of a response whose handler does not set them: do not store it, load nothing for
-/// it, send no referrer from it, and do not show it in a frame.
+/// it, send no referrer from it to other origins, and do not show it in a frame. With
+/// `no-referrer`, forms would send `Origin: null`.
 const DEFAULT_HEADERS: [(HeaderName, &str); 4] = [
     (CACHE_CONTROL, "no-store"),
     (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    (REFERRER_POLICY, "no-referrer"),
+    (REFERRER_POLICY, "same-origin"),
     (X_FRAME_OPTIONS, "DENY"),
 ];
 

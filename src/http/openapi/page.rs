@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{
-    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentType, REFERRER_POLICY, X_FRAME_OPTIONS,
-};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentType, X_FRAME_OPTIONS};
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::{Config, serve};
@@ -29,7 +27,6 @@ pub(super) async fn show() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((CONTENT_SECURITY_POLICY, DOCS_CSP))
-        .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((X_FRAME_OPTIONS, "DENY"))
         .body(include_str!("docs.html"))
 }

@@ -19,6 +19,7 @@ use crate::entropy;
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::audit_context;
 use crate::http::extract::body::ExtractFuture;
+use crate::http::middleware::cross_site::Initiator;
 use crate::http::state::AppState;
 use crate::i18n::Language;
 use crate::services::sessions::{self, SignedIn};
@@ -34,9 +35,7 @@ pub struct PageContext {
     pub cookies: SessionCookies,
     /// The path and query of the requested page.
     pub current_url: String,
-    /// Whether the browser followed a link of this site, by `Sec-Fetch-Site` (W3C Fetch
-    /// Metadata). True if the browser does not send it.
-    same_origin: bool,
+    initiator: Initiator,
     /// The session, or else the browser, to which forms are bound.
     csrf_binding: CsrfBinding,
     /// The ID in the browser's cookie, if it has one.
@@ -58,14 +57,13 @@ impl PageContext {
             Some(signed_in) => CsrfBinding::Session(signed_in.session.id),
             None => CsrfBinding::Browser(browser_id.unwrap_or_else(entropy::uuid)),
         };
-        let site = request.headers().get("sec-fetch-site");
         Ok(Self {
             language: templates::request_language(request),
             audit: audit_context(request, signed_in.as_ref().map(|signed_in| signed_in.user.id)),
             signed_in,
             cookies,
             current_url: request.uri().path_and_query().map_or("/", |url| url.as_str()).to_owned(),
-            same_origin: site.is_none_or(|site| site == "same-origin"),
+            initiator: Initiator::of_request(request, &state.config.public_url),
             csrf_binding,
             browser_id,
             keyring: Arc::clone(&state.keyring),
@@ -103,7 +101,8 @@ impl PageContext {
     /// The message about the last action: `<key_prefix>-<flash>`, if the `flash` parameter is
     /// one of `names`. A link on another site shows no message.
     pub fn flash(&self, key_prefix: &str, names: &[&str]) -> Option<String> {
-        let flash = self.query_param(FLASH_PARAM).filter(|_| self.same_origin)?;
+        let is_from_here = matches!(self.initiator, Initiator::SameOrigin | Initiator::Unknown);
+        let flash = self.query_param(FLASH_PARAM).filter(|_| is_from_here)?;
         names.contains(&flash.as_str()).then(|| format!("{key_prefix}-{flash}"))
     }
 

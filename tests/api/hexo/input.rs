@@ -211,6 +211,42 @@ on_both_databases! {
             .await;
     }
 
+    async fn a_page_of_another_origin_changes_nothing_over_plain_http(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (_, token) = scene.create_request(&app).await;
+        let host = app.url.strip_prefix("http://").unwrap();
+        for (name, value) in [
+            ("origin", "http://127.0.0.1:1"),
+            ("origin", "http://other.test"),
+            ("origin", "null"),
+            ("origin", host),
+            ("referer", "http://127.0.0.1:1/page"),
+            ("referer", ""),
+        ] {
+            for request in [
+                app.post(REQUESTS).json(&scene.request_body()),
+                app.post(REQUESTS).body(scene.request_body().to_string()),
+                app.put(&HexoFixture::token_path(&token)),
+                app.delete(&HexoFixture::token_path(&token)),
+            ] {
+                expect_refusal(&app, request.by_user(&scene.grace).header(name, value), 403).await;
+            }
+        }
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace).header("origin", &app.url), 200).await;
+    }
+
+    async fn a_body_without_a_content_type_is_rejected_if_it_has_an_origin(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        for content_type in ["", "text/plain"] {
+            let request = app.post(REQUESTS).body(scene.request_body().to_string()).header("origin", &app.url);
+            let request = if content_type.is_empty() { request } else { request.header("content-type", content_type) };
+            expect_refusal(&app, request.by_user(&scene.ada), 415).await;
+        }
+        let request = app.post(REQUESTS).body(scene.request_body().to_string()).header("content-type", "");
+        expect_refusal(&app, request.header("origin", &app.url).by_user(&scene.ada), 415).await;
+        expect_response(app.post(REQUESTS).body(scene.request_body().to_string()).by_user(&scene.ada), 201).await;
+    }
+
     async fn an_introspection_key_is_rejected_by_hexo(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let (_, token) = scene.create_request(&app).await;

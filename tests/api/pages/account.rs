@@ -39,6 +39,11 @@ on_both_databases! {
             let page = look.send().await.unwrap().text().await.unwrap();
             assert_eq!(page.contains("You are signed out on all other devices.</p>"), told, "{site}");
         }
+        for (referer, told) in [(app.url.as_str(), true), ("http://other.test/x", false)] {
+            let look = renewed.get(&app, "/account?flash=sessions").header("referer", referer);
+            let page = look.send().await.unwrap().text().await.unwrap();
+            assert_eq!(page.contains("You are signed out on all other devices.</p>"), told, "{referer}");
+        }
         for other in [&here, &elsewhere] {
             assert_eq!(other.get_page(&app, "/account").await.0, 303);
         }

@@ -34,7 +34,7 @@ async fn every_response_has_the_security_headers() {
             assert!(!policy.contains("unsafe"), "{what}: {policy}");
             assert_eq!(header("x-frame-options"), "DENY", "{what}");
             assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
-            assert_eq!(header("referrer-policy"), "no-referrer", "{what}");
+            assert_eq!(header("referrer-policy"), "same-origin", "{what}");
             let is_asset = pattern.starts_with("/assets") && answer.status() == 200;
             assert!(header("cache-control") == "no-store" || is_asset, "{what}");
             seen += 1;
@@ -77,8 +77,14 @@ async fn every_form_is_rejected_without_its_csrf_token_and_cross_site() {
             303 => assert!(answer.headers()["location"].to_str().unwrap().starts_with("/sign-in"), "{path}"),
             other => panic!("{path}: {other}"),
         }
-        for site in ["cross-site", "same-site"] {
-            let request = visitor.post(&app, &path, &[]).header("sec-fetch-site", site);
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "http://127.0.0.1:1"),
+            ("origin", "null"),
+            ("referer", "http://127.0.0.1:1/page"),
+        ] {
+            let request = visitor.post(&app, &path, &[]).header(name, value);
             assert_eq!(request.send().await.unwrap().status(), 403, "{path}");
         }
     }
