@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::dsl::sql;
 use diesel::pg::PgConnection;
+use diesel::prelude::*;
 use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
+use diesel::sql_types::Bool;
 use diesel::sqlite::SqliteConnection;
 use secrecy::ExposeSecret;
 
@@ -16,6 +19,7 @@ use super::clock::Clock;
 use super::error::StoreError;
 use super::text_search::register_lower;
 use crate::config::DatabaseUrl;
+use crate::config::postgres_url::Conninfo;
 
 /// How long to wait for a connection; every request is answered within two seconds.
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -35,19 +39,22 @@ const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic
 /// FULL, so that an acknowledged redemption survives a power failure.
 pub(super) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+/// Whether a server is a standby, or read-only for another reason.
+const IS_READ_ONLY: &str = "pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
 /// Writes a record to the log that changes nothing, as a transaction of its own.
 const WRITE_NOTHING: &str = "SELECT pg_logical_emit_message(true, 'countersign', '')";
 /// The same in a transaction that has no id, because it has neither written nor locked a row.
 const WRITE_IF_READ_ONLY: &str = "SELECT pg_logical_emit_message(true, 'countersign', '') \
      WHERE pg_current_xact_id_if_assigned() IS NULL";
-/// Connection parameters that the URL can override: a dead peer is detected within
-/// seconds instead of the kernel's 15 minutes.
-const POSTGRES_TIMEOUTS: [(&str, &str); 5] = [
-    ("connect_timeout", "2"),
-    ("keepalives_idle", "10"),
-    ("keepalives_interval", "3"),
-    ("keepalives_count", "3"),
-    ("tcp_user_timeout", "10000"),
+/// Connection parameters that the URL can override, or an environment variable: a dead peer is
+/// detected within seconds instead of the kernel's 15 minutes, and a standby is not used.
+const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [
+    ("connect_timeout", Some("PGCONNECT_TIMEOUT"), "2"),
+    ("keepalives_idle", None, "10"),
+    ("keepalives_interval", None, "3"),
+    ("keepalives_count", None, "3"),
+    ("tcp_user_timeout", None, "10000"),
+    ("target_session_attrs", Some("PGTARGETSESSIONATTRS"), "read-write"),
 ];
 
 /// Connections reserved for the ledger: one each for its batches, its lookups, and the
@@ -137,26 +144,25 @@ impl Store {
         let size = size.saturating_sub(POINT_LOOKUP_CONNECTIONS).max(1);
         let (pool, point_lookup_pool) = match url {
             DatabaseUrl::Postgres(url) => {
-                let url = with_timeouts(url.expose_secret());
-                let point_lookup_pool = build_pool(
-                    &url,
-                    POINT_LOOKUP_CONNECTIONS,
-                    Some(POINT_LOOKUP_CONNECTION_LIFETIME),
-                    POSTGRES_POINT_LOOKUP_SESSION,
-                )?;
-                (
-                    BackendPool::Postgres(build_pool(&url, size, None, POSTGRES_SESSION)?),
-                    BackendPool::Postgres(point_lookup_pool),
-                )
+                let conninfo = conninfo(url.expose_secret())?;
+                let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
+                let lifetime = Some(POINT_LOOKUP_CONNECTION_LIFETIME);
+                let pool = build_pool(&words, size, None, POSTGRES_SESSION, max_wait)?;
+                let session = POSTGRES_POINT_LOOKUP_SESSION;
+                let point_lookup_pool =
+                    build_pool(&words, POINT_LOOKUP_CONNECTIONS, lifetime, session, max_wait)?;
+                (BackendPool::Postgres(pool), BackendPool::Postgres(point_lookup_pool))
             }
             DatabaseUrl::Sqlite(path) => {
                 create_private_file(path).map_err(|error| {
                     StoreError::Unavailable(format!("cannot create {}: {error}", path.display()))
                 })?;
                 let path = path.to_string_lossy();
-                let point_lookup_pool = build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, SQLITE_SESSION)?;
+                let max_wait = CONNECTION_TIMEOUT;
+                let point_lookup_pool =
+                    build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, SQLITE_SESSION, max_wait)?;
                 (
-                    BackendPool::Sqlite(build_pool(&path, size, None, SQLITE_SESSION)?),
+                    BackendPool::Sqlite(build_pool(&path, size, None, SQLITE_SESSION, max_wait)?),
                     BackendPool::Sqlite(point_lookup_pool),
                 )
             }
@@ -221,14 +227,14 @@ impl Store {
         })
     }
 
-    /// A database restart leaves every pooled connection dead. Each fails once, and the
-    /// pool then drops it.
+    /// A database restart leaves every pooled connection dead, and a failover may leave it with
+    /// a server that has become a standby. Each fails once, and the pool then drops it.
     fn with_retry<T>(&self, work: impl Fn(&mut Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut retries_left = self.max_connections();
         loop {
             let mut conn = self.connection()?;
             match work(&mut conn) {
-                Err(StoreError::QueryFailed(error)) if conn.is_dead() => {
+                Err(StoreError::QueryFailed(error)) if conn.is_dead() || conn.discard_if_read_only() => {
                     if retries_left == 0 {
                         return Err(StoreError::Unavailable(error.to_string()));
                     }
@@ -251,6 +257,15 @@ impl Store {
     /// Whether transactions can write concurrently; SQLite has one writer at a time.
     pub(super) fn has_concurrent_writers(&self) -> bool {
         matches!(self.pool, BackendPool::Postgres(_))
+    }
+
+    /// Whether a connection of the pool is open and not in use.
+    pub(super) fn has_idle_connection(&self) -> bool {
+        let state = match &self.pool {
+            BackendPool::Postgres(pool) => pool.state(),
+            BackendPool::Sqlite(pool) => pool.state(),
+        };
+        state.idle_connections > 0
     }
 
     /// The maximum number of connections in the pool.
@@ -336,6 +351,18 @@ impl Conn {
     pub(super) fn is_dead(&mut self) -> bool {
         with_backend!(self, c => c.is_broken() || c.ping().is_err())
     }
+
+    /// After an error: whether the server no longer accepts writes, because another one is the
+    /// primary now. The pool then drops the connection.
+    fn discard_if_read_only(&mut self) -> bool {
+        let Backend::Postgres(conn) = &mut self.backend else { return false };
+        let is_read_only = diesel::select(sql::<Bool>(IS_READ_ONLY)).get_result(&mut **conn);
+        let is_read_only = is_read_only.unwrap_or(true);
+        if is_read_only {
+            AnsiTransactionManager::transaction_manager_status_mut(&mut **conn).set_in_error();
+        }
+        is_read_only
+    }
 }
 
 /// Creates the database file, unless it exists, readable by its owner only. SQLite gives
@@ -351,30 +378,41 @@ fn create_private_file(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Adds the timeouts that the URL does not set.
-fn with_timeouts(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (key, value) in POSTGRES_TIMEOUTS {
-        if !url.contains(&format!("{key}=")) {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.extend([separator.to_string().as_str(), key, "=", value]);
+/// The parameters of the URL, with our defaults for what neither it nor the environment of libpq
+/// sets.
+fn conninfo(url: &str) -> Result<Conninfo, StoreError> {
+    let mut conninfo =
+        Conninfo::from_url(url).map_err(|error| StoreError::Unavailable(format!("its URL {error}")))?;
+    for (name, variable, value) in POSTGRES_DEFAULTS {
+        if variable.is_none_or(|variable| std::env::var_os(variable).is_none()) {
+            conninfo.set_default(name, value);
         }
     }
-    url
+    Ok(conninfo)
 }
 
-/// A pool of at most `size` connections, each used for `lifetime` or half an hour.
+/// How long libpq may take to find a host that accepts connections, if the others hang.
+fn max_connect_time(conninfo: &Conninfo) -> Duration {
+    let hosts = conninfo.get("host").map_or(1, |hosts| hosts.split(',').count());
+    let per_host = conninfo.get("connect_timeout").and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
+    let seconds = per_host.min(60) * u64::try_from(hosts).unwrap_or(1);
+    CONNECTION_TIMEOUT + Duration::from_secs(seconds)
+}
+
+/// A pool of at most `size` connections, each used for `lifetime` or half an hour. Waits up to
+/// `max_wait` for the first one.
 fn build_pool<C>(
     url: &str,
     size: u32,
     lifetime: Option<Duration>,
     session_sql: &'static str,
+    max_wait: Duration,
 ) -> Result<Pool<ConnectionManager<C>>, StoreError>
 where
     C: R2D2Connection + Send + 'static,
     SessionSetup: CustomizeConnection<C, r2d2::Error>,
 {
-    Pool::builder()
+    let pool = Pool::builder()
         .max_size(size)
         .min_idle(Some(1))
         .connection_timeout(CONNECTION_TIMEOUT)
@@ -382,6 +420,7 @@ where
         // A dead connection is detected by its first use, which saves a query per checkout.
         .test_on_check_out(false)
         .connection_customizer(Box::new(SessionSetup(session_sql)))
-        .build(ConnectionManager::new(url))
-        .map_err(|error| StoreError::Unavailable(error.to_string()))
+        .build_unchecked(ConnectionManager::new(url));
+    pool.get_timeout(max_wait).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(pool)
 }

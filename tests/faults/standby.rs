@@ -1,10 +1,13 @@
-//! A primary and a synchronous standby: no response acknowledges what the standby does not have.
+//! A primary and its standby: no response acknowledges what a synchronous standby does not have,
+//! and a failover leaves no connection with the previous primary.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign::store::Clock;
 use reqwest::{Client, Method};
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::cleanup::ScratchDirectory;
 use crate::cluster::Cluster;
@@ -125,4 +128,99 @@ async fn a_repeated_call_is_not_acknowledged_before_the_standby_has_what_it_conf
         assert_eq!(fixture.call(method.clone(), path, key).await, first, "{method} {path}");
         assert_eq!(fixture.call_while_frozen(method, path, key, None).await, second);
     }
+}
+
+/// An address that follows the primary without closing the connections to the previous one, as a
+/// virtual address does.
+struct FollowingAddress {
+    directory: ScratchDirectory,
+    target: Arc<Mutex<PathBuf>>,
+}
+
+impl FollowingAddress {
+    fn new(cluster: &Cluster) -> Self {
+        let directory = ScratchDirectory::new();
+        let target = Arc::new(Mutex::new(socket(cluster.directory())));
+        let listener = UnixListener::bind(socket(directory.path())).unwrap();
+        let current = Arc::clone(&target);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let target = current.lock().unwrap().clone();
+                tokio::spawn(async move {
+                    let mut server = UnixStream::connect(target).await.unwrap();
+                    // Either side may close the connection.
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Self { directory, target }
+    }
+
+    fn follow(&self, cluster: &Cluster) {
+        *self.target.lock().unwrap() = socket(cluster.directory());
+    }
+
+    fn url(&self) -> String {
+        let directory = self.directory.path().display().to_string();
+        format!("postgres://countersign@{}/postgres", directory.replace('/', "%2F"))
+    }
+}
+
+fn socket(directory: &std::path::Path) -> PathBuf {
+    directory.join(".s.PGSQL.5432")
+}
+
+/// The previous primary keeps its connections, and refuses to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_a_demoted_server_are_replaced() {
+    let fixture = StandbyFixture::new();
+    let address = FollowingAddress::new(&fixture.primary);
+    let server = Server::start(&address.url(), &[]);
+    let redeem = async |nth| {
+        let (_, token, key) = fixture.load.open_request(nth);
+        let url = format!("{}/api/bundle_permission_request/{token}/", server.url);
+        fixture.client.put(url).bearer_auth(key).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(redeem(0).await, 200);
+    on_own_thread(|| {
+        fixture.standby.connect("postgres").query("SELECT pg_promote()", &[]).unwrap();
+        let mut previous = fixture.primary.connect("postgres");
+        previous.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
+        previous.batch_execute("ALTER SYSTEM SET default_transaction_read_only = on").unwrap();
+        previous.batch_execute("SELECT pg_reload_conf()").unwrap();
+        // The promoted standby has the settings of the primary, and no standby of its own.
+        let mut promoted = fixture.standby.connect("postgres");
+        promoted
+            .batch_execute("SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names")
+            .unwrap();
+        promoted.batch_execute("SELECT pg_reload_conf()").unwrap();
+    });
+    address.follow(&fixture.standby);
+    assert_eq!(redeem(1).await, 200, "the call after the failover");
+    let (status, _) = fixture.load.health_check(&server, "/readyz").await;
+    assert_eq!(status, Some(200));
+    // Connections of the other pool.
+    let (id, ..) = fixture.load.open_request(2);
+    let url = format!("{}/api/bundle_permission_request/{id}/", server.url);
+    let requester = fixture.load.requester_key();
+    assert_eq!(fixture.client.delete(url).bearer_auth(requester).send().await.unwrap().status(), 204);
+}
+
+/// One session hangs, and the others work.
+#[tokio::test]
+async fn a_session_that_hangs_does_not_make_the_server_unready() {
+    let fixture = StandbyFixture::new();
+    let (status, _) = fixture.load.health_check(&fixture.server, "/readyz").await;
+    assert_eq!(status, Some(200));
+    let query = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%failed%' OR query LIKE '%outbox%' \
+        ORDER BY state_change DESC LIMIT 1";
+    let pid: i32 = on_own_thread(|| fixture.primary.connect("postgres").query(query, &[]).unwrap()[0].get(0));
+    let hung = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(hung, rustix::process::Signal::STOP).unwrap();
+    for _ in 0..6 {
+        let (status, took) = fixture.load.health_check(&fixture.server, "/readyz").await;
+        assert_eq!(status, Some(200), "after {took:?}");
+        tokio::time::sleep(Duration::from_millis(550)).await;
+    }
+    rustix::process::kill_process(hung, rustix::process::Signal::CONT).unwrap();
 }
