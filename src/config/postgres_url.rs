@@ -69,7 +69,9 @@ pub enum InvalidPostgresUrl {
         "the port must be a number; percent-encode `@` (`%40`), `:` (`%3A`) and `/` (`%2F`) in user and password"
     )]
     Port,
-    #[error("must have one `@` only, before the host; percent-encode it in user and password as `%40`")]
+    #[error(
+        "must have one `@` only, before the host; percent-encode `@` (`%40`) and `/` (`%2F`) in user and password"
+    )]
     AtSign,
     #[error("must have `]` at the end of an IPv6 address")]
     Bracket,
@@ -124,10 +126,10 @@ impl Conninfo {
         };
         let (address, options) = rest.split_once('?').unwrap_or((rest, ""));
         let (hosts, database) = address.split_once('/').unwrap_or((address, ""));
+        conninfo.set_hosts(hosts)?;
         if address.contains('@') {
             return Err(InvalidPostgresUrl::AtSign);
         }
-        conninfo.set_hosts(hosts)?;
         conninfo.set_decoded("dbname", database, UrlPart::Database)?;
         conninfo.set_options(options)?;
         Ok(conninfo)
