@@ -3,7 +3,8 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -11,13 +12,14 @@ use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Integer};
 use diesel::sqlite::SqliteConnection;
 use secrecy::ExposeSecret;
 
 use super::clock::Clock;
 use super::error::StoreError;
 use super::text_search::register_lower;
+use super::timeline::LatestTimeline;
 use crate::config::DatabaseUrl;
 use crate::config::postgres_url::Conninfo;
 
@@ -26,16 +28,21 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Custom plans, because a generic plan for `= ANY` that was made for a tiny table stays
 /// a sequential scan. The timeouts prevent a slow statement or a locked row from using up
-/// the two seconds of other requests.
+/// the two seconds of other requests. A weaker `synchronous_commit` of the role or the database
+/// would lose what has been acknowledged.
 pub(super) const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET lock_timeout = '500ms'; \
-     SET statement_timeout = '2s'; SET timezone = 'UTC'";
+     SET statement_timeout = '2s'; SET timezone = 'UTC'; \
+     SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// The ledger and its lookups select every row by a key, so they use generic plans:
 /// custom plans took a third of a batch's time, most of it for the foreign key checks.
 /// A plan is kept until PostgreSQL analyses the table or the connection is replaced; a
 /// plan for a tiny table can be slow until then.
 const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
      SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-     SET join_collapse_limit = 1; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'";
+     SET join_collapse_limit = 1; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
+     SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// FULL, so that an acknowledged redemption survives a power failure.
 pub(super) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
@@ -56,6 +63,12 @@ const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [
     ("tcp_user_timeout", None, "10000"),
     ("target_session_attrs", Some("PGTARGETSESSIONATTRS"), "read-write"),
 ];
+
+/// A COMMIT that takes longer may have waited for a synchronous standby, and may have been
+/// cancelled.
+const SLOW_COMMIT: Duration = Duration::from_millis(100);
+/// How often it is checked at the start whether two connections have one session.
+const POOLER_CHECKS: usize = 3;
 
 /// Connections reserved for the ledger: one each for its batches, its lookups, and the
 /// usage counters.
@@ -120,19 +133,22 @@ macro_rules! for_update {
 }
 pub(in crate::store) use for_update;
 
-/// The statements to run on each new connection.
+/// The statements to run on each new connection, and the timeline that a server must have.
 #[derive(Debug)]
-struct SessionSetup(&'static str);
+struct SessionSetup {
+    sql: &'static str,
+    timeline: Arc<LatestTimeline>,
+}
 
 impl CustomizeConnection<PgConnection, r2d2::Error> for SessionSetup {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
-        conn.batch_execute(self.0).map_err(r2d2::Error::QueryError)
+        self.timeline.check(conn).and_then(|()| conn.batch_execute(self.sql)).map_err(r2d2::Error::QueryError)
     }
 }
 
 impl CustomizeConnection<SqliteConnection, r2d2::Error> for SessionSetup {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), r2d2::Error> {
-        let prepared = conn.batch_execute(self.0).and_then(|()| register_lower(conn));
+        let prepared = conn.batch_execute(self.sql).and_then(|()| register_lower(conn));
         prepared.map_err(r2d2::Error::QueryError)
     }
 }
@@ -142,13 +158,16 @@ impl Store {
     /// least one for everything else. Fails if the database cannot be reached.
     pub fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Result<Self, StoreError> {
         let size = size.saturating_sub(POINT_LOOKUP_CONNECTIONS).max(1);
+        let timeline = Arc::<LatestTimeline>::default();
+        let session = |sql| SessionSetup { sql, timeline: Arc::clone(&timeline) };
         let (pool, point_lookup_pool) = match url {
             DatabaseUrl::Postgres(url) => {
                 let conninfo = conninfo(url.expose_secret())?;
+                refuse_transaction_pooling(&conninfo)?;
                 let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
                 let lifetime = Some(POINT_LOOKUP_CONNECTION_LIFETIME);
-                let pool = build_pool(&words, size, None, POSTGRES_SESSION, max_wait)?;
-                let session = POSTGRES_POINT_LOOKUP_SESSION;
+                let pool = build_pool(&words, size, None, session(POSTGRES_SESSION), max_wait)?;
+                let session = session(POSTGRES_POINT_LOOKUP_SESSION);
                 let point_lookup_pool =
                     build_pool(&words, POINT_LOOKUP_CONNECTIONS, lifetime, session, max_wait)?;
                 (BackendPool::Postgres(pool), BackendPool::Postgres(point_lookup_pool))
@@ -160,9 +179,9 @@ impl Store {
                 let path = path.to_string_lossy();
                 let max_wait = CONNECTION_TIMEOUT;
                 let point_lookup_pool =
-                    build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, SQLITE_SESSION, max_wait)?;
+                    build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, session(SQLITE_SESSION), max_wait)?;
                 (
-                    BackendPool::Sqlite(build_pool(&path, size, None, SQLITE_SESSION, max_wait)?),
+                    BackendPool::Sqlite(build_pool(&path, size, None, session(SQLITE_SESSION), max_wait)?),
                     BackendPool::Sqlite(point_lookup_pool),
                 )
             }
@@ -216,8 +235,12 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.with_retry(|conn| {
             let writes = read(conn).map_err(StoreError::QueryFailed)?;
-            write(conn, writes).map_err(|error| {
-                if conn.is_dead() {
+            let started_at = Instant::now();
+            let written = write(conn, writes);
+            let is_committed = written.is_ok();
+            let confirmed = written.and_then(|value| conn.confirm_slow_commit(started_at).map(|()| value));
+            confirmed.map_err(|error| {
+                if is_committed || conn.is_dead() {
                     tracing::warn!(%error, "write not confirmed");
                     StoreError::OutcomeUnknown
                 } else {
@@ -292,13 +315,17 @@ impl Conn {
             });
         }
         match work(self) {
-            Ok(value) => match with_backend!(self, c => AnsiTransactionManager::commit_transaction(c)) {
-                Ok(()) => Ok(value),
-                Err(error) => {
-                    tracing::warn!(%error, "COMMIT not confirmed");
-                    Err(StoreError::OutcomeUnknown)
+            Ok(value) => {
+                let started_at = Instant::now();
+                let committed = with_backend!(self, c => AnsiTransactionManager::commit_transaction(c));
+                match committed.and_then(|()| self.confirm_slow_commit(started_at)) {
+                    Ok(()) => Ok(value),
+                    Err(error) => {
+                        tracing::warn!(%error, "COMMIT not confirmed");
+                        Err(StoreError::OutcomeUnknown)
+                    }
                 }
-            },
+            }
             Err(error) => {
                 // A failed rollback marks the connection as dead; `error` is the cause.
                 let _ = with_backend!(self, c => AnsiTransactionManager::rollback_transaction(c));
@@ -328,6 +355,12 @@ impl Conn {
             // There is no standby.
             Backend::Sqlite(_) => Ok(()),
         }
+    }
+
+    /// Confirms a COMMIT that took long: `pg_cancel_backend` ends its wait for the synchronous
+    /// standby with a mere warning, which diesel does not pass on.
+    fn confirm_slow_commit(&mut self, started_at: Instant) -> QueryResult<()> {
+        if started_at.elapsed() < SLOW_COMMIT { Ok(()) } else { self.confirm_visible_rows() }
     }
 
     /// Waits until everything that is visible is confirmed by the synchronous standby.
@@ -391,6 +424,35 @@ fn conninfo(url: &str) -> Result<Conninfo, StoreError> {
     Ok(conninfo)
 }
 
+/// Refuses a pooler that gives each transaction another server session: settings, advisory locks
+/// and prepared statements would be those of other clients, and ours theirs. It is recognised
+/// before any setting is changed: two open connections have one session.
+fn refuse_transaction_pooling(conninfo: &Conninfo) -> Result<(), StoreError> {
+    let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
+    let words = conninfo.to_keywords();
+    let open = || PgConnection::establish(&words).map_err(|error| unavailable(&error));
+    let mut connections = [open()?, open()?];
+    // Other clients of the pool may take the session between two transactions.
+    for _ in 0..POOLER_CHECKS {
+        let sessions = connections.each_mut().map(|conn| {
+            let session = |conn: &mut PgConnection| {
+                diesel::select(sql::<Integer>("pg_backend_pid()")).get_result::<i32>(conn)
+            };
+            conn.transaction(session).map_err(|error| unavailable(&error))
+        });
+        let [first, second] = sessions;
+        if first? == second? {
+            return Err(StoreError::Unsuitable(
+                "its URL leads to a connection pooler in transaction mode, which mixes the settings and prepared \
+                 statements of its clients; use session mode (`pool_mode = session` of pgbouncer) or connect to \
+                 PostgreSQL itself"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// How long libpq may take to find a host that accepts connections, if the others hang.
 fn max_connect_time(conninfo: &Conninfo) -> Duration {
     let hosts = conninfo.get("host").map_or(1, |hosts| hosts.split(',').count());
@@ -405,7 +467,7 @@ fn build_pool<C>(
     url: &str,
     size: u32,
     lifetime: Option<Duration>,
-    session_sql: &'static str,
+    session: SessionSetup,
     max_wait: Duration,
 ) -> Result<Pool<ConnectionManager<C>>, StoreError>
 where
@@ -419,7 +481,7 @@ where
         .max_lifetime(Some(lifetime.unwrap_or(Duration::from_secs(30 * 60))))
         // A dead connection is detected by its first use, which saves a query per checkout.
         .test_on_check_out(false)
-        .connection_customizer(Box::new(SessionSetup(session_sql)))
+        .connection_customizer(Box::new(session))
         .build_unchecked(ConnectionManager::new(url));
     pool.get_timeout(max_wait).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(pool)

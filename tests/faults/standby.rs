@@ -1,13 +1,13 @@
 //! A primary and its standby: no response acknowledges what a synchronous standby does not have,
 //! and a failover leaves no connection with the previous primary.
 
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign::store::Clock;
 use reqwest::{Client, Method};
-use tokio::net::{UnixListener, UnixStream};
 
 use crate::cleanup::ScratchDirectory;
 use crate::cluster::Cluster;
@@ -30,6 +30,11 @@ struct StandbyFixture {
 
 impl StandbyFixture {
     fn new() -> Self {
+        Self::new_with_failpoints("")
+    }
+
+    /// A fixture whose server has these fail points.
+    fn new_with_failpoints(failpoints: &str) -> Self {
         crate::server::clean_up_on_interrupt();
         let (primary, standby) = on_own_thread(|| {
             let primary = Cluster::start_with(ScratchDirectory::new(), &["fsync=off"]);
@@ -43,7 +48,7 @@ impl StandbyFixture {
             client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'").unwrap();
             client.batch_execute("SELECT pg_reload_conf()").unwrap();
         });
-        let server = Server::start(&primary.url("postgres"), &[]);
+        let server = Server::start(&primary.url("postgres"), &[("FAILPOINTS", failpoints)]);
         Self { server, load, standby, primary, client: Client::builder().no_proxy().build().unwrap() }
     }
 
@@ -85,7 +90,10 @@ impl StandbyFixture {
         };
         let ((status, took), ()) = tokio::join!(call, standby);
         eprintln!("{method} {signal:?}: {status} after {took:?}");
-        assert!(took >= STANDBY_PAUSE, "{method} {path}: {status} after {took:?}");
+        assert!(
+            took >= STANDBY_PAUSE,
+            "{method} {path}: {status} before the standby confirmed, after {took:?}"
+        );
         status
     }
 }
@@ -99,10 +107,29 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// The row of the terminated session is visible: its outcome is looked up.
 #[tokio::test]
 async fn a_terminated_commit_is_not_acknowledged_before_the_standby_has_it() {
-    let fixture = StandbyFixture::new();
+    check_terminated_commit("").await;
+}
+
+/// The check of the test above, for a server with these fail points.
+pub async fn check_terminated_commit(failpoints: &str) {
+    let fixture = StandbyFixture::new_with_failpoints(failpoints);
     let (_, token, target) = fixture.load.open_request(0);
     let path = format!("/api/bundle_permission_request/{token}/");
     let signal = Some("pg_terminate_backend");
+    assert_eq!(fixture.call_while_frozen(Method::PUT, &path, target, signal).await, 200);
+    let (id, ..) = fixture.load.open_request(1);
+    let path = format!("/api/bundle_permission_request/{id}/");
+    let requester = fixture.load.requester_key();
+    assert_eq!(fixture.call_while_frozen(Method::DELETE, &path, requester, signal).await, 204);
+}
+
+/// PostgreSQL ends the wait for the standby with a warning and reports success.
+#[tokio::test]
+async fn a_cancelled_wait_for_the_standby_is_not_taken_for_its_confirmation() {
+    let fixture = StandbyFixture::new();
+    let (_, token, target) = fixture.load.open_request(0);
+    let path = format!("/api/bundle_permission_request/{token}/");
+    let signal = Some("pg_cancel_backend");
     assert_eq!(fixture.call_while_frozen(Method::PUT, &path, target, signal).await, 200);
     let (id, ..) = fixture.load.open_request(1);
     let path = format!("/api/bundle_permission_request/{id}/");
@@ -143,14 +170,12 @@ impl FollowingAddress {
         let target = Arc::new(Mutex::new(socket(cluster.directory())));
         let listener = UnixListener::bind(socket(directory.path())).unwrap();
         let current = Arc::clone(&target);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let target = current.lock().unwrap().clone();
-                tokio::spawn(async move {
-                    let mut server = UnixStream::connect(target).await.unwrap();
-                    // Either side may close the connection.
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                });
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, target) = (client.unwrap(), current.lock().unwrap().clone());
+                let server = UnixStream::connect(target).unwrap();
+                forward(client.try_clone().unwrap(), server.try_clone().unwrap());
+                forward(server, client);
             }
         });
         Self { directory, target }
@@ -166,12 +191,20 @@ impl FollowingAddress {
     }
 }
 
+/// Forwards bytes until either side closes its connection.
+fn forward(mut from: UnixStream, mut to: UnixStream) {
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+}
+
 fn socket(directory: &std::path::Path) -> PathBuf {
     directory.join(".s.PGSQL.5432")
 }
 
 /// The previous primary keeps its connections, and refuses to write.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn connections_to_a_demoted_server_are_replaced() {
     let fixture = StandbyFixture::new();
     let address = FollowingAddress::new(&fixture.primary);
@@ -190,9 +223,8 @@ async fn connections_to_a_demoted_server_are_replaced() {
         previous.batch_execute("SELECT pg_reload_conf()").unwrap();
         // The promoted standby has the settings of the primary, and no standby of its own.
         let mut promoted = fixture.standby.connect("postgres");
-        promoted
-            .batch_execute("SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names")
-            .unwrap();
+        promoted.batch_execute("SET synchronous_commit = local").unwrap();
+        promoted.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
         promoted.batch_execute("SELECT pg_reload_conf()").unwrap();
     });
     address.follow(&fixture.standby);
@@ -204,6 +236,37 @@ async fn connections_to_a_demoted_server_are_replaced() {
     let url = format!("{}/api/bundle_permission_request/{id}/", server.url);
     let requester = fixture.load.requester_key();
     assert_eq!(fixture.client.delete(url).bearer_auth(requester).send().await.unwrap().status(), 204);
+}
+
+/// The previous primary has not noticed that it was replaced, and answers reads with what it has.
+#[tokio::test]
+async fn a_previous_primary_is_not_asked_once_the_next_one_is_known() {
+    let fixture = StandbyFixture::new();
+    let address = FollowingAddress::new(&fixture.primary);
+    let server = Server::start(&address.url(), &[]);
+    on_own_thread(|| fixture.standby.connect("postgres").query("SELECT pg_promote()", &[]).unwrap());
+    let reset = |cluster: &Cluster| {
+        let mut client = cluster.connect("postgres");
+        client.batch_execute("SET synchronous_commit = local").unwrap();
+        client.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").unwrap();
+        close_connections(&mut client);
+    };
+    on_own_thread(|| reset(&fixture.standby));
+    address.follow(&fixture.standby);
+    on_own_thread(|| reset(&fixture.primary));
+    fixture.load.wait_until_recovered(&server).await;
+    address.follow(&fixture.primary);
+    on_own_thread(|| close_connections(&mut fixture.standby.connect("postgres")));
+    fixture.load.assert_not_ready_for(&server, Duration::from_secs(2)).await;
+    address.follow(&fixture.standby);
+    fixture.load.wait_until_recovered(&server).await;
+}
+
+fn close_connections(client: &mut postgres::Client) {
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    client.query(others, &[]).unwrap();
 }
 
 /// One session hangs, and the others work.
