@@ -58,7 +58,7 @@ impl DeliveryReport {
                 }
             }
             Err(StoreError::OutcomeUnknown) => self.maybe_committed = true,
-            Err(StoreError::Unavailable(_)) => {}
+            Err(StoreError::Unavailable(_) | StoreError::Unsuitable(_)) => {}
         }
         Some(self)
     }

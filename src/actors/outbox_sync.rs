@@ -49,7 +49,7 @@ impl OutboxSync {
         let unwritten = match result {
             Ok(outcome) => return outcome,
             Err(StoreError::OutcomeUnknown) => reports.map(DeliveryReport::with_unknown_commit).collect(),
-            Err(StoreError::Unavailable(error)) => {
+            Err(StoreError::Unavailable(error) | StoreError::Unsuitable(error)) => {
                 tracing::warn!(error, "outbox sync failed: database unavailable");
                 reports.collect()
             }

@@ -102,6 +102,7 @@ impl From<AppError> for CliError {
 fn remedy(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unavailable(_) => "check that the database is running and that its URL is correct",
+        StoreError::Unsuitable(_) => "nothing was changed",
         StoreError::OutcomeUnknown => "check whether the change was made before you try again",
         StoreError::QueryFailed(_) => "nothing was changed; try again",
     }

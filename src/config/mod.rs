@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod keys;
 mod load;
+pub mod postgres_url;
 mod rate_limits;
 #[cfg(test)]
 mod reference;

@@ -12,10 +12,12 @@ use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use url::{Host, Origin, Url};
 
+use super::postgres_url::{Conninfo, InvalidPostgresUrl};
+
 /// The URL of the database.
 #[derive(Clone, Debug)]
 pub enum DatabaseUrl {
-    /// The whole URL, for libpq.
+    /// The URL. [`Conninfo::from_url`] accepts it.
     Postgres(SecretString),
     /// The path of the database file.
     Sqlite(PathBuf),
@@ -32,6 +34,8 @@ pub enum InvalidDatabaseUrl {
     Memory,
     #[error("must not have options after `?` (`sqlite://path`)")]
     Options,
+    #[error(transparent)]
+    Postgres(#[from] InvalidPostgresUrl),
 }
 
 impl FromStr for DatabaseUrl {
@@ -40,7 +44,10 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, InvalidDatabaseUrl> {
         match text.split_once("://").ok_or(InvalidDatabaseUrl::Scheme)? {
             (_, "") => Err(InvalidDatabaseUrl::Empty),
-            ("postgres" | "postgresql", _) => Ok(Self::Postgres(SecretString::from(text))),
+            ("postgres" | "postgresql", _) => {
+                Conninfo::from_url(text)?;
+                Ok(Self::Postgres(SecretString::from(text)))
+            }
             ("sqlite", ":memory:") => Err(InvalidDatabaseUrl::Memory),
             ("sqlite", path) if path.contains('?') => Err(InvalidDatabaseUrl::Options),
             ("sqlite", path) => Ok(Self::Sqlite(path.into())),

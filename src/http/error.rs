@@ -210,7 +210,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::OutcomeUnknown => Self::OutcomeUnknown,
-            StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Unsuitable(_) => Self::Unavailable,
             StoreError::QueryFailed(error) => {
                 tracing::error!(%error, "database query failed");
                 Self::Unavailable

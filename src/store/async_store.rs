@@ -22,6 +22,10 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_800);
 const MIN_TIME_LEFT: Duration = Duration::from_millis(300);
 /// How long the result of a readiness check is reused.
 const CACHE_TTL: Duration = Duration::from_millis(500);
+/// When a second readiness check is started beside one that has not finished.
+const SLOW_CHECK: Duration = Duration::from_millis(600);
+/// Each running check may occupy one of the connections of the ledger.
+const MAX_RUNNING_CHECKS: usize = 2;
 /// How long no thread returns from the database before all are considered stuck. The
 /// process then exits, to be restarted.
 const STUCK_THREAD_TIMEOUT: Duration = Duration::from_secs(120);
@@ -35,6 +39,7 @@ pub struct AsyncStore {
     permits: Arc<Semaphore>,
     stall_detector: Arc<StallDetector>,
     latest_check: Arc<Mutex<Option<ReadinessCheck>>>,
+    check_permits: Arc<Semaphore>,
 }
 
 /// Detects that threads do not return.
@@ -72,6 +77,7 @@ impl AsyncStore {
                 stalled: Notify::new(),
             }),
             latest_check: Arc::default(),
+            check_permits: Arc::new(Semaphore::new(MAX_RUNNING_CHECKS)),
         }
     }
 
@@ -103,10 +109,21 @@ impl AsyncStore {
     }
 
     /// [`Store::check_readiness`], until the deadline; `None` if the database is not ready.
-    /// All callers share one check at a time, and its result for half a second.
+    /// All callers share a check, and its result for half a second. If it is slow, a second one
+    /// is started: the connection of the first may have lost its server.
     pub async fn check_readiness(&self) -> Option<ReadinessReport> {
-        let check = self.current_check();
-        timeout_at(deadline::by(RESPONSE_TIMEOUT).into(), check.result).await.ok().flatten()
+        let deadline = deadline::by(RESPONSE_TIMEOUT);
+        let first = self.current_check().result;
+        let until = deadline.min(Instant::now() + SLOW_CHECK);
+        if let Ok(report) = timeout_at(until.into(), first.clone()).await {
+            return report;
+        }
+        let both = futures_util::future::select(first, self.current_check().result);
+        let either = async {
+            let (report, other) = both.await.factor_first();
+            if report.is_some() { report } else { other.await }
+        };
+        timeout_at(deadline.into(), either).await.ok().flatten()
     }
 
     /// Returns when all threads are stuck, and the process should exit.
@@ -141,25 +158,27 @@ impl AsyncStore {
         }
     }
 
-    /// The running check, or a recent one, or a new one.
+    /// The running check, or a recent one, or a new one. A new one if the running one is slow,
+    /// unless as many are running as may.
     fn current_check(&self) -> ReadinessCheck {
         let mut latest = lock_unpoisoned(&self.latest_check);
-        if let Some(check) = latest.as_ref().filter(|check| check.is_fresh()) {
-            if check.started_at.elapsed() >= stuck_thread_timeout() {
+        let permit = Arc::clone(&self.check_permits).try_acquire_owned();
+        if let Some(check) = latest.as_ref().filter(|check| check.is_fresh() || permit.is_err()) {
+            if !check.is_fresh() && check.started_at.elapsed() >= stuck_thread_timeout() {
                 self.stall_detector.stalled.notify_one();
             }
             return check.clone();
         }
-        latest.insert(ReadinessCheck::start(self.store.clone())).clone()
+        latest.insert(ReadinessCheck::start(self.store.clone(), permit.ok())).clone()
     }
 }
 
 impl ReadinessCheck {
-    fn start(store: Store) -> Self {
+    fn start(store: Store, permit: Option<OwnedSemaphorePermit>) -> Self {
         let finished_at = Arc::new(OnceLock::new());
         let finished_guard = FinishedGuard(Arc::clone(&finished_at));
         let task = spawn_blocking(move || {
-            let _finished_guard = finished_guard;
+            let (_finished_guard, _permit) = (finished_guard, permit);
             store.check_readiness()
         });
         let result = async move {
@@ -175,9 +194,12 @@ impl ReadinessCheck {
         Self { started_at: Instant::now(), finished_at, result: result.boxed().shared() }
     }
 
-    /// Whether the check is running, or has finished recently.
+    /// Whether the check has been running for a short time, or has finished recently.
     fn is_fresh(&self) -> bool {
-        self.finished_at.get().is_none_or(|finished_at| finished_at.elapsed() < CACHE_TTL)
+        match self.finished_at.get() {
+            None => self.started_at.elapsed() < SLOW_CHECK,
+            Some(finished_at) => finished_at.elapsed() < CACHE_TTL,
+        }
     }
 }
 

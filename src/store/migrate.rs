@@ -1,11 +1,16 @@
 //! Database migrations.
 
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
+use diesel::migration::MigrationSource;
+use diesel::prelude::*;
 use diesel::result::Error;
+use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Store;
-use super::connection::{Backend, POSTGRES_SESSION, SQLITE_SESSION};
+use super::connection::{Backend as PooledBackend, POSTGRES_SESSION, SQLITE_SESSION};
 use super::error::StoreError;
 
 pub(super) const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -13,34 +18,74 @@ pub(super) const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migr
 /// The advisory lock under which one replica migrates: "counters" in ASCII.
 const MIGRATION_LOCK: i64 = 0x636f_756e_7465_7273;
 
+/// An error that rolls back a transaction of diesel.
+struct Rollback(StoreError);
+
+impl From<Error> for Rollback {
+    fn from(error: Error) -> Self {
+        Self(StoreError::QueryFailed(error))
+    }
+}
+
+/// Runs the pending migrations, unless the database has one that this program lacks.
+fn migrate<C, DB>(conn: &mut C, migrations: EmbeddedMigrations) -> Result<(), StoreError>
+where
+    C: MigrationHarness<DB>,
+    DB: Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        StoreError::Unavailable(format!("migrations: {error}"))
+    };
+    let known = migrations.migrations().map_err(failed)?;
+    let applied = conn.applied_migrations().map_err(failed)?;
+    if applied.iter().any(|version| known.iter().all(|migration| migration.name().version() != *version)) {
+        let why = "its schema is of a newer version of countersign; start that version or a newer one";
+        return Err(StoreError::Unsuitable(why.to_owned()));
+    }
+    conn.run_pending_migrations(migrations).map(drop).map_err(failed)
+}
+
+/// Checks that the database can hold every text.
+fn check_suitable(conn: &mut PgConnection) -> Result<(), StoreError> {
+    let encoding = diesel::select(sql::<Text>("current_setting('server_encoding')"));
+    let encoding: String = encoding.get_result(conn).map_err(StoreError::QueryFailed)?;
+    if encoding != "UTF8" {
+        return Err(StoreError::Unsuitable(format!(
+            "its encoding is {encoding}, not UTF8; create one with \
+             `CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'`"
+        )));
+    }
+    Ok(())
+}
+
 impl Store {
-    /// Migrates the database to the current schema, one replica at a time.
+    /// Migrates the database to the current schema, one replica at a time. Refuses a database
+    /// that this program cannot use.
     pub fn migrate(&self) -> Result<(), StoreError> {
-        let unavailable =
-            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("migrations: {error}"));
         match self.connection()?.backend {
-            Backend::Postgres(mut conn) => {
+            PooledBackend::Postgres(mut conn) => {
                 let lock = |verb: &str| format!("SELECT {verb}({MIGRATION_LOCK})");
                 conn.batch_execute(&format!(
                     "SET lock_timeout = 0; SET statement_timeout = 0; {}",
                     lock("pg_advisory_lock")
                 ))
                 .map_err(StoreError::QueryFailed)?;
-                let migrated = conn.run_pending_migrations(POSTGRES_MIGRATIONS).map(drop);
+                let migrated =
+                    check_suitable(&mut conn).and_then(|()| migrate(&mut *conn, POSTGRES_MIGRATIONS));
                 let unlocked =
                     conn.batch_execute(&format!("{}; {POSTGRES_SESSION}", lock("pg_advisory_unlock")));
-                migrated.map_err(|error| unavailable(&error))?;
+                migrated?;
                 unlocked.map_err(StoreError::QueryFailed)
             }
-            Backend::Sqlite(mut conn) => {
+            PooledBackend::Sqlite(mut conn) => {
                 // Takes the write lock first, so that a second process waits.
                 let conn = &mut *conn;
                 conn.batch_execute("PRAGMA busy_timeout = 60000").map_err(StoreError::QueryFailed)?;
-                let migrated = conn.immediate_transaction(|conn| {
-                    conn.run_pending_migrations(SQLITE_MIGRATIONS).map(drop).map_err(Error::QueryBuilderError)
-                });
+                let migrated =
+                    conn.immediate_transaction(|conn| migrate(conn, SQLITE_MIGRATIONS).map_err(Rollback));
                 conn.batch_execute(SQLITE_SESSION).map_err(StoreError::QueryFailed)?;
-                migrated.map_err(|error| unavailable(&error))
+                migrated.map_err(|Rollback(error)| error)
             }
         }
     }

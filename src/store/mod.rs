@@ -17,6 +17,7 @@ mod page;
 mod requests_with_parties;
 mod schema;
 mod text_search;
+mod timeline;
 mod types;
 mod user_counters;
 mod user_row;

@@ -31,7 +31,11 @@ pub struct ReadinessReport {
 impl Store {
     /// Checks the database. `None`: migrations are missing.
     pub fn check_readiness(&self) -> Result<Option<ReadinessReport>, StoreError> {
-        // On the point lookup connections, which slow lists do not occupy.
+        // A failover may have left the connections of one pool with the previous primary. Slow
+        // lists may occupy all connections of the first pool, which is no fault.
+        if self.has_idle_connection() {
+            self.read(Conn::probe_write)?;
+        }
         self.with_point_lookup_pool().read(|conn| {
             conn.probe_write()?;
             if conn.has_pending_migrations()? {

@@ -30,6 +30,7 @@ mod server;
 mod smtp_server;
 mod sqlite;
 mod standby;
+mod startup;
 
 /// `long` in the long version of the tests, otherwise `short`.
 pub fn short_or_long<T>(short: T, long: T) -> T {

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use crate::helpers::{Backend, TestApp};
 use crate::load::LoadFixture;
 use crate::server::Server;
-use crate::{database, mail, overload, panics};
+use crate::{database, mail, overload, panics, standby};
 
 /// Declares a test per mutant: the check must fail with this message.
 macro_rules! mutants {
@@ -37,6 +37,9 @@ mutants! {
     a_missing_acknowledged_row_is_detected: "ledger.ack_before_commit=return", database::check_read_only, "lost: ";
     /// A closed pooled connection is not replaced.
     a_missing_retry_is_detected: "store.no_retry=return", database::check_restart, "after a restart";
+    /// A transaction that writes nothing does not wait for the standby.
+    an_outcome_that_no_standby_has_is_detected: "store.unconfirmed_reads=return",
+        standby::check_terminated_commit, "before the standby confirmed";
     /// A failed lookup fails for all callers of its batch.
     a_lookup_failure_that_affects_others_is_detected: "lookup.no_split=return", panics::check_lookup_panic,
         "fails more than its own call";

@@ -75,6 +75,12 @@ impl Server {
         !self.process.has_ended()
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(id.unwrap(), signal).unwrap();
+    }
+
     /// Kills the process.
     pub fn kill(&self) {
         self.process.with_child(|child| {

@@ -1,6 +1,9 @@
-//! A primary and a synchronous standby: no response acknowledges what the standby does not have.
+//! A primary and its standby: no response acknowledges what a synchronous standby does not have,
+//! and a failover leaves no connection with the previous primary.
 
-use std::sync::Arc;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign::store::Clock;
@@ -27,6 +30,11 @@ struct StandbyFixture {
 
 impl StandbyFixture {
     fn new() -> Self {
+        Self::new_with_failpoints("")
+    }
+
+    /// A fixture whose server has these fail points.
+    fn new_with_failpoints(failpoints: &str) -> Self {
         crate::server::clean_up_on_interrupt();
         let (primary, standby) = on_own_thread(|| {
             let primary = Cluster::start_with(ScratchDirectory::new(), &["fsync=off"]);
@@ -40,7 +48,7 @@ impl StandbyFixture {
             client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'").unwrap();
             client.batch_execute("SELECT pg_reload_conf()").unwrap();
         });
-        let server = Server::start(&primary.url("postgres"), &[]);
+        let server = Server::start(&primary.url("postgres"), &[("FAILPOINTS", failpoints)]);
         Self { server, load, standby, primary, client: Client::builder().no_proxy().build().unwrap() }
     }
 
@@ -82,7 +90,10 @@ impl StandbyFixture {
         };
         let ((status, took), ()) = tokio::join!(call, standby);
         eprintln!("{method} {signal:?}: {status} after {took:?}");
-        assert!(took >= STANDBY_PAUSE, "{method} {path}: {status} after {took:?}");
+        assert!(
+            took >= STANDBY_PAUSE,
+            "{method} {path}: {status} before the standby confirmed, after {took:?}"
+        );
         status
     }
 }
@@ -96,10 +107,29 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// The row of the terminated session is visible: its outcome is looked up.
 #[tokio::test]
 async fn a_terminated_commit_is_not_acknowledged_before_the_standby_has_it() {
-    let fixture = StandbyFixture::new();
+    check_terminated_commit("").await;
+}
+
+/// The check of the test above, for a server with these fail points.
+pub async fn check_terminated_commit(failpoints: &str) {
+    let fixture = StandbyFixture::new_with_failpoints(failpoints);
     let (_, token, target) = fixture.load.open_request(0);
     let path = format!("/api/bundle_permission_request/{token}/");
     let signal = Some("pg_terminate_backend");
+    assert_eq!(fixture.call_while_frozen(Method::PUT, &path, target, signal).await, 200);
+    let (id, ..) = fixture.load.open_request(1);
+    let path = format!("/api/bundle_permission_request/{id}/");
+    let requester = fixture.load.requester_key();
+    assert_eq!(fixture.call_while_frozen(Method::DELETE, &path, requester, signal).await, 204);
+}
+
+/// PostgreSQL ends the wait for the standby with a warning and reports success.
+#[tokio::test]
+async fn a_cancelled_wait_for_the_standby_is_not_taken_for_its_confirmation() {
+    let fixture = StandbyFixture::new();
+    let (_, token, target) = fixture.load.open_request(0);
+    let path = format!("/api/bundle_permission_request/{token}/");
+    let signal = Some("pg_cancel_backend");
     assert_eq!(fixture.call_while_frozen(Method::PUT, &path, target, signal).await, 200);
     let (id, ..) = fixture.load.open_request(1);
     let path = format!("/api/bundle_permission_request/{id}/");
@@ -125,4 +155,135 @@ async fn a_repeated_call_is_not_acknowledged_before_the_standby_has_what_it_conf
         assert_eq!(fixture.call(method.clone(), path, key).await, first, "{method} {path}");
         assert_eq!(fixture.call_while_frozen(method, path, key, None).await, second);
     }
+}
+
+/// An address that follows the primary without closing the connections to the previous one, as a
+/// virtual address does.
+struct FollowingAddress {
+    directory: ScratchDirectory,
+    target: Arc<Mutex<PathBuf>>,
+}
+
+impl FollowingAddress {
+    fn new(cluster: &Cluster) -> Self {
+        let directory = ScratchDirectory::new();
+        let target = Arc::new(Mutex::new(socket(cluster.directory())));
+        let listener = UnixListener::bind(socket(directory.path())).unwrap();
+        let current = Arc::clone(&target);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, target) = (client.unwrap(), current.lock().unwrap().clone());
+                let server = UnixStream::connect(target).unwrap();
+                forward(client.try_clone().unwrap(), server.try_clone().unwrap());
+                forward(server, client);
+            }
+        });
+        Self { directory, target }
+    }
+
+    fn follow(&self, cluster: &Cluster) {
+        *self.target.lock().unwrap() = socket(cluster.directory());
+    }
+
+    fn url(&self) -> String {
+        let directory = self.directory.path().display().to_string();
+        format!("postgres://countersign@{}/postgres", directory.replace('/', "%2F"))
+    }
+}
+
+/// Forwards bytes until either side closes its connection.
+fn forward(mut from: UnixStream, mut to: UnixStream) {
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+}
+
+fn socket(directory: &std::path::Path) -> PathBuf {
+    directory.join(".s.PGSQL.5432")
+}
+
+/// The previous primary keeps its connections, and refuses to write.
+#[tokio::test]
+async fn connections_to_a_demoted_server_are_replaced() {
+    let fixture = StandbyFixture::new();
+    let address = FollowingAddress::new(&fixture.primary);
+    let server = Server::start(&address.url(), &[]);
+    let redeem = async |nth| {
+        let (_, token, key) = fixture.load.open_request(nth);
+        let url = format!("{}/api/bundle_permission_request/{token}/", server.url);
+        fixture.client.put(url).bearer_auth(key).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(redeem(0).await, 200);
+    on_own_thread(|| {
+        fixture.standby.connect("postgres").query("SELECT pg_promote()", &[]).unwrap();
+        let mut previous = fixture.primary.connect("postgres");
+        previous.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
+        previous.batch_execute("ALTER SYSTEM SET default_transaction_read_only = on").unwrap();
+        previous.batch_execute("SELECT pg_reload_conf()").unwrap();
+        // The promoted standby has the settings of the primary, and no standby of its own.
+        let mut promoted = fixture.standby.connect("postgres");
+        promoted.batch_execute("SET synchronous_commit = local").unwrap();
+        promoted.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
+        promoted.batch_execute("SELECT pg_reload_conf()").unwrap();
+    });
+    address.follow(&fixture.standby);
+    assert_eq!(redeem(1).await, 200, "the call after the failover");
+    let (status, _) = fixture.load.health_check(&server, "/readyz").await;
+    assert_eq!(status, Some(200));
+    // Connections of the other pool.
+    let (id, ..) = fixture.load.open_request(2);
+    let url = format!("{}/api/bundle_permission_request/{id}/", server.url);
+    let requester = fixture.load.requester_key();
+    assert_eq!(fixture.client.delete(url).bearer_auth(requester).send().await.unwrap().status(), 204);
+}
+
+/// The previous primary has not noticed that it was replaced, and answers reads with what it has.
+#[tokio::test]
+async fn a_previous_primary_is_not_asked_once_the_next_one_is_known() {
+    let fixture = StandbyFixture::new();
+    let address = FollowingAddress::new(&fixture.primary);
+    let server = Server::start(&address.url(), &[]);
+    on_own_thread(|| fixture.standby.connect("postgres").query("SELECT pg_promote()", &[]).unwrap());
+    let reset = |cluster: &Cluster| {
+        let mut client = cluster.connect("postgres");
+        client.batch_execute("SET synchronous_commit = local").unwrap();
+        client.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").unwrap();
+        close_connections(&mut client);
+    };
+    on_own_thread(|| reset(&fixture.standby));
+    address.follow(&fixture.standby);
+    on_own_thread(|| reset(&fixture.primary));
+    fixture.load.wait_until_recovered(&server).await;
+    address.follow(&fixture.primary);
+    on_own_thread(|| close_connections(&mut fixture.standby.connect("postgres")));
+    fixture.load.assert_not_ready_for(&server, Duration::from_secs(2)).await;
+    address.follow(&fixture.standby);
+    fixture.load.wait_until_recovered(&server).await;
+}
+
+fn close_connections(client: &mut postgres::Client) {
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    client.query(others, &[]).unwrap();
+}
+
+/// One session hangs, and the others work.
+#[tokio::test]
+async fn a_session_that_hangs_does_not_make_the_server_unready() {
+    let fixture = StandbyFixture::new();
+    let (status, _) = fixture.load.health_check(&fixture.server, "/readyz").await;
+    assert_eq!(status, Some(200));
+    let query = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%failed%' OR query LIKE '%outbox%' \
+        ORDER BY state_change DESC LIMIT 1";
+    let pid: i32 = on_own_thread(|| fixture.primary.connect("postgres").query(query, &[]).unwrap()[0].get(0));
+    let hung = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(hung, rustix::process::Signal::STOP).unwrap();
+    for _ in 0..6 {
+        let (status, took) = fixture.load.health_check(&fixture.server, "/readyz").await;
+        assert_eq!(status, Some(200), "after {took:?}");
+        tokio::time::sleep(Duration::from_millis(550)).await;
+    }
+    rustix::process::kill_process(hung, rustix::process::Signal::CONT).unwrap();
 }

@@ -20,7 +20,9 @@ impl From<StoreError> for RegistryError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::OutcomeUnknown => Self::OutcomeUnknown,
-            StoreError::Unavailable(_) | StoreError::QueryFailed(_) => Self::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Unsuitable(_) | StoreError::QueryFailed(_) => {
+                Self::Unavailable
+            }
         }
     }
 }

@@ -31,12 +31,22 @@ impl Shutdown {
     }
 
     /// Stops the server on a signal: on SIGTERM after draining, on SIGINT and SIGQUIT at once.
+    /// Signals that other programs use to reload or to reopen files have no effect.
     /// When this returns, the signal handlers are installed.
     #[cfg(unix)]
     pub fn stop_on_signal(self, server: ServerHandle) -> io::Result<impl Future<Output = ()>> {
         use tokio::signal::unix::{SignalKind, signal};
         let (mut interrupt, mut quit) = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
         let mut terminate = signal(SignalKind::terminate())?;
+        // A handler stays installed until the process ends; the default ends the process.
+        for ignored in [
+            SignalKind::hangup(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+            SignalKind::alarm(),
+        ] {
+            drop(signal(ignored)?);
+        }
         Ok(async move {
             let graceful = async {
                 terminate.recv().await;

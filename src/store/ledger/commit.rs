@@ -64,7 +64,7 @@ fn commit_until(
             }
             Err(StoreError::QueryFailed(error)) => last_error = error,
             Err(StoreError::OutcomeUnknown) => return fail_all(&|| StoreError::OutcomeUnknown),
-            Err(StoreError::Unavailable(why)) => {
+            Err(StoreError::Unavailable(why) | StoreError::Unsuitable(why)) => {
                 return fail_all(&|| StoreError::Unavailable(why.clone()));
             }
         }
