@@ -111,6 +111,13 @@ keys! {
         List("IP addresses and networks"),
         "The proxies whose `X-Forwarded-For` is trusted.",
     );
+    KEEP_ALIVE = Key::new(
+        "keep_alive",
+        Integer(1, 3_600),
+        "Seconds for which a client's connection is kept open between requests. Set more than the load \
+         balancer's own idle timeout, which is often 60.",
+    )
+    .default("75");
     DATABASE_URL = Key::new(
         "database_url",
         Text("URL"),
@@ -161,7 +168,7 @@ keys! {
     MAIL_DIRECTORY = Key::new(
         "mail_directory",
         Text("path"),
-        "The directory for mails without `smtp_url`. `/mailbox` shows them on this machine.",
+        "The directory for mails without `smtp_url`. The link to `/mailbox`, which the server prints at its start, shows them on this machine.",
     )
     .default("data/outbox");
     MAIL_TEMPLATES = Key::new(
@@ -258,6 +265,11 @@ keys! {
         "Requests for such mails from one IPv4 address or one IPv6 /64 network.",
     )
     .default("30/h");
+    METRICS_ALLOW = Key::new(
+        "metrics.allow",
+        List("IP addresses and networks"),
+        "The clients that can read `/metrics`, besides this machine. For others it does not exist.",
+    );
     AUDIT_KEEP_DAYS = Key::new(
         "audit.keep_days",
         Integer(0, 36_500),
