@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Arbiter;
-use actix_cors::Cors;
 use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::http::header;
-use actix_web::middleware::{Condition, NormalizePath, from_fn};
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::Data;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -19,13 +17,14 @@ use crate::actors::registry::Registry;
 use crate::actors::{LivenessWatch, liveness};
 use crate::auth::authenticator::Authenticator;
 use crate::auth::login_throttle::LoginThrottle;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{Config, ConfigError};
 use crate::domain::token::Keyring;
 use crate::http::configure;
 use crate::http::metrics::Metrics;
+use crate::http::middleware::cors::{cors, refuse_preflight};
+use crate::http::middleware::path::trim_slash;
 use crate::http::middleware::request::request_middleware;
 use crate::http::pages;
-use crate::http::rate_limit::headers::{RATELIMIT, RATELIMIT_POLICY};
 use crate::http::server::build;
 use crate::http::server::shutdown::Shutdown;
 use crate::http::state::AppState;
@@ -48,8 +47,6 @@ const MAX_CLIENT_CONNECTIONS: usize = 50_000;
 const LISTEN_BACKLOG: i32 = 4_096;
 /// File descriptors that are reserved for the database, mail and the server itself.
 const RESERVED_FDS: usize = 256;
-/// Seconds for which a browser may cache the response to a preflight request.
-const PREFLIGHT_MAX_AGE_SECONDS: usize = 3_600;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +138,7 @@ impl Application {
         let mailer = Mailer::start(mail_sender, mailer_guard, &mailer_arbiter);
         let shutdown = Shutdown::default();
         let origins = config.cors.clone();
+        let keep_alive = Duration::from_secs(config.keep_alive_seconds);
         let state = Data::new(AppState {
             authenticator: Authenticator::new(
                 request_store.clone(),
@@ -160,10 +158,12 @@ impl Application {
             App::new()
                 .configure(|app| configure(app, state.clone()))
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
-                .wrap(NormalizePath::trim())
+                .wrap(from_fn(refuse_preflight))
+                .wrap(from_fn(trim_slash))
                 .wrap(from_fn(request_middleware))
         };
-        let server = build::serve(listener, max_client_connections(), SHUTDOWN_TIMEOUT_SECONDS, app)?;
+        let server =
+            build::serve(listener, max_client_connections(), keep_alive, SHUTDOWN_TIMEOUT_SECONDS, app)?;
         actix_web::rt::spawn(shutdown.stop_on_signal(server.handle())?);
         Ok(Self { server, registry_liveness, mailer, mailer_liveness, usage, link_views, stores, arbiters })
     }
@@ -202,11 +202,12 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     let dependencies = Dependencies::new(&config)?;
     actix_web::rt::System::new().block_on(async move {
         let address = dependencies.listener.local_addr()?;
-        let mailbox = pages::has_dev_mail(&config).then(|| format!("{}/mailbox", config.public_url));
+        let mailbox =
+            pages::has_dev_mail(&config).then(|| pages::dev_mail_url(&config, &dependencies.keyring));
         let application = Application::start(config, dependencies)?;
         tracing::info!(%address, "listening");
         if let Some(mailbox) = mailbox {
-            tracing::info!(%mailbox, "SMTP_URL is not set; mail is saved as files");
+            tracing::info!(%mailbox, "SMTP_URL is not set; mail is saved as files. Open this link to read it");
         }
         application.run().await
     })
@@ -234,23 +235,4 @@ fn max_client_connections() -> usize {
     let fds = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let left = usize::try_from(fds).unwrap_or(usize::MAX).saturating_sub(RESERVED_FDS);
     left.clamp(1, MAX_CLIENT_CONNECTIONS)
-}
-
-/// CORS for the configured origins. Credentials are not allowed: a page sends its own
-/// `Authorization` header, not the browser's cookies.
-fn cors(config: &config::CorsSettings) -> Cors {
-    config
-        .origins
-        .iter()
-        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin.as_str()))
-        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-        .allow_any_header()
-        .expose_headers([
-            header::LOCATION,
-            header::RETRY_AFTER,
-            header::WWW_AUTHENTICATE,
-            RATELIMIT,
-            RATELIMIT_POLICY,
-        ])
-        .max_age(PREFLIGHT_MAX_AGE_SECONDS)
 }

@@ -115,6 +115,13 @@ keys! {
         List("IP addresses and networks"),
         "The proxies whose `X-Forwarded-For` is trusted.",
     );
+    KEEP_ALIVE = Key::new(
+        "keep_alive",
+        Integer(1, 3_600),
+        "Seconds for which a client's connection is kept open between requests. Set more than the load \
+         balancer's own idle timeout, which is often 60.",
+    )
+    .default("75");
     DATABASE_URL = Key::new(
         "database_url",
         Text("URL"),
@@ -165,7 +172,7 @@ keys! {
     MAIL_DIRECTORY = Key::new(
         "mail_directory",
         Text("path"),
-        "The directory for mails without `smtp_url`. `/mailbox` shows them on this machine.",
+        "The directory for mails without `smtp_url`. The link to `/mailbox`, which the server prints at its start, shows them on this machine.",
     )
     .default("data/outbox");
     MAIL_TEMPLATES = Key::new(
@@ -206,6 +213,11 @@ keys! {
     )
     .default("http");
     CORS_ORIGINS = Key::new("cors.origins", List("origins"), "The origins whose pages can call the APIs.");
+    METRICS_ALLOW = Key::new(
+        "metrics.allow",
+        List("IP addresses and networks"),
+        "The clients that can read `/metrics` in addition to this machine. For others it does not exist.",
+    );
     AUDIT_KEEP_DAYS = Key::new(
         "audit.keep_days",
         Integer(0, 36_500),

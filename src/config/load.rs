@@ -42,6 +42,7 @@ impl Config {
         let public_url = sources.get_or_flag(&keys::PUBLIC_URL, flags.public_url)?;
         let database_url = sources.get_or_flag(&keys::DATABASE_URL, flags.database_url)?.parse()?;
         let pool = sources.get(&keys::DATABASE_POOL)?.parse_with(integer(keys::DATABASE_POOL.range()))?;
+        let keep_alive = sources.get(&keys::KEEP_ALIVE)?.parse_with(integer(keys::KEEP_ALIVE.range()))?;
         let smtp_url = sources.get_or_flag(&keys::SMTP_URL, flags.smtp_url)?;
         let mail_directory = match flags.mail_directory {
             Some(path) => path,
@@ -67,6 +68,8 @@ impl Config {
             limits: RateLimits::load(&sources)?,
             audit: AuditSettings::load(&sources)?,
             trusted_proxies: sources.list(&keys::TRUSTED_PROXIES)?,
+            metrics_allow: sources.list(&keys::METRICS_ALLOW)?,
+            keep_alive_seconds: u64::try_from(keep_alive).unwrap_or_default(),
         })
     }
 }

@@ -73,6 +73,10 @@ pub struct Config {
     pub audit: AuditSettings,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<ProxyNet>,
+    /// The clients that can read `/metrics`, besides this machine.
+    pub metrics_allow: Vec<ProxyNet>,
+    /// How long a client's connection is kept open between requests.
+    pub keep_alive_seconds: u64,
 }
 
 /// Settings of permission requests. `default_ttl` is at most `max_ttl`.

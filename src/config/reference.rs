@@ -13,12 +13,13 @@ const MARKER: &str =
     "<!-- Generated from src/config/keys.rs: UPDATE_DOCS=1 cargo test --lib config::reference -->";
 
 /// The title of the section of a key: `[requests]`, or the first words for keys without section.
-const SECTIONS: [(Option<&str>, &str); 6] = [
+const SECTIONS: [(Option<&str>, &str); 7] = [
     (None, "Server"),
     (Some("requests"), "`[requests]`"),
     (Some("mfs"), "`[mfs]`"),
     (Some("cors"), "`[cors]`"),
     (Some("limits"), "`[limits]`"),
+    (Some("metrics"), "`[metrics]`"),
     (Some("audit"), "`[audit]`"),
 ];
 

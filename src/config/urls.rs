@@ -196,6 +196,11 @@ impl PublicUrl {
         &self.origin
     }
 
+    /// Whether browsers reach the server by HTTPS.
+    pub fn is_https(&self) -> bool {
+        matches!(&self.origin, Origin::Tuple(scheme, ..) if scheme == "https")
+    }
+
     /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         matches!(&self.origin, Origin::Tuple(_, host, _) if is_loopback_host(host))

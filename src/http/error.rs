@@ -3,8 +3,8 @@
 
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, Allow, HeaderValue, RETRY_AFTER, TryIntoHeaderValue,
-    WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALLOW, AUTHORIZATION, Allow, HeaderValue, RETRY_AFTER,
+    TryIntoHeaderValue, WWW_AUTHENTICATE,
 };
 use actix_web::http::{StatusCode, Uri};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,6 +16,8 @@ use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
 use crate::store::StoreError;
 
+/// The challenge of HTTP Basic (RFC 7617).
+const BASIC_CHALLENGE: &str = "Basic realm=\"countersign\", charset=\"UTF-8\"";
 /// `Retry-After` of a server that is busy, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
@@ -46,6 +48,9 @@ pub enum ApiError {
     /// The resource does not accept this content type.
     #[error("This content type is not supported.")]
     UnsupportedMediaType,
+    /// The body has a content coding, such as gzip.
+    #[error("Send the body without Content-Encoding.")]
+    UnsupportedEncoding,
     /// A rate limit was exceeded. Nothing was done.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
@@ -122,7 +127,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Busy | Self::Unavailable | Self::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
@@ -151,13 +156,17 @@ impl ApiError {
         match self {
             Self::Unauthenticated => {
                 if !headers.contains_key(WWW_AUTHENTICATE) {
-                    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\""));
+                    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(BASIC_CHALLENGE));
                 }
             }
             Self::MethodNotAllowed(allow) => {
                 if let Ok(allow) = allow.clone().try_into_value() {
                     headers.insert(ALLOW, allow);
                 }
+            }
+            // RFC 9110, 15.5.16.
+            Self::UnsupportedEncoding => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             Self::RateLimited(RateLimited(quota)) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(quota.reset_after));

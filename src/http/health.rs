@@ -6,11 +6,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::ApiError;
+use super::extract::client_ip;
 use super::metrics::CONTENT_TYPE;
 use super::openapi::error_responses::Errors;
 use super::plain_error::PlainApi;
 use super::routing::{Endpoints, endpoints};
 use super::state::AppState;
+use crate::config::ProxyNet;
 use crate::store::readiness::ReadinessReport;
 
 /// Health checks and metrics.
@@ -98,7 +100,16 @@ async fn readiness(state: Data<AppState>) -> HttpResponse {
     })
 }
 
+/// Whether a client is listed, or is on this machine and not a proxy there.
+fn can_read_metrics(request: &HttpRequest, allowed: &[ProxyNet]) -> bool {
+    let Some(client) = client_ip::of_request(request) else { return false };
+    let is_forwarded = client_ip::is_forwarded(request);
+    allowed.iter().any(|net| net.contains(client)) || (client.is_loopback() && !is_forwarded)
+}
+
 /// Metrics for Prometheus.
+///
+/// Available only on the same machine, and to the addresses in `metrics.allow`.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -106,10 +117,14 @@ async fn readiness(state: Data<AppState>) -> HttpResponse {
     security(()),
     responses(
         (status = 200, description = "OpenMetrics.", body = String, content_type = CONTENT_TYPE),
+        Errors<PlainApi, 404>,
         Errors<PlainApi, 503>,
     ),
 )]
 async fn metrics(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
+    if !can_read_metrics(&request, &state.config.metrics_allow) {
+        return ApiError::NotFound.to_response(&request);
+    }
     match state.metrics.render(&state.registry, &state.mailer, &state.store).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
-use fluent_langneg::{NegotiationStrategy, accepted_languages, negotiate_languages};
+use fluent_langneg::{NegotiationStrategy, negotiate_languages};
 use unic_langid::LanguageIdentifier;
 
 use crate::domain::permission::Mask;
@@ -63,8 +63,26 @@ impl Language {
 
     /// The supported language that an `Accept-Language` header prefers (RFC 9110, 12.5.4).
     pub fn accepted(header: &str) -> Self {
-        let requested = accepted_languages::parse(header);
-        let supported = Self::ALL.map(|language| language_identifier(language.tag()));
+        let (accepted, refused): (Vec<_>, Vec<_>) =
+            weighted_ranges(header).into_iter().partition(|(_, weight)| *weight > 0.0);
+        let is_named = |language: &Self, ranges: &[(&str, f32)]| {
+            ranges.iter().any(|(range, _)| range.eq_ignore_ascii_case(language.tag()))
+        };
+        let mut supported = Self::ALL.to_vec();
+        supported.retain(|language| !is_named(language, &refused));
+        let requested: Vec<LanguageIdentifier> = accepted
+            .iter()
+            .flat_map(|(range, _)| match *range {
+                // `*` is every language that the header does not name.
+                "*" => supported
+                    .iter()
+                    .filter(|language| !is_named(language, &accepted))
+                    .map(|language| language_identifier(language.tag()))
+                    .collect(),
+                range => range.parse().into_iter().collect::<Vec<_>>(),
+            })
+            .collect();
+        let supported: Vec<_> = supported.iter().map(|one| language_identifier(one.tag())).collect();
         let english = language_identifier(Self::English.tag());
         let best = negotiate_languages(&requested, &supported, Some(&english), NegotiationStrategy::Lookup);
         best.first().and_then(|best| Self::from_tag(best.language.as_str())).unwrap_or_default()
@@ -143,6 +161,27 @@ impl Language {
             Self::German => &GERMAN_MESSAGES,
         }
     }
+}
+
+/// The ranges of an `Accept-Language` header with their weights, the highest weight first. The
+/// parser of `fluent_langneg` ignores the weights.
+fn weighted_ranges(header: &str) -> Vec<(&str, f32)> {
+    let mut ranges: Vec<(&str, f32)> = header
+        .split(',')
+        .map(|element| {
+            let mut parts = element.split(';').map(str::trim);
+            let range = parts.next().unwrap_or_default();
+            let weight = parts.find_map(|part| part.strip_prefix(['q', 'Q'])?.trim_start().strip_prefix('='));
+            (range, weight.and_then(parse_weight).unwrap_or(1.0))
+        })
+        .filter(|(range, _)| !range.is_empty())
+        .collect();
+    ranges.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    ranges
+}
+
+fn parse_weight(text: &str) -> Option<f32> {
+    text.trim().parse().ok().filter(|weight| (0.0..=1.0).contains(weight))
 }
 
 fn language_identifier(tag: &str) -> LanguageIdentifier {
@@ -236,6 +275,18 @@ mod tests {
             ("fr", Language::English),
             ("*", Language::English),
             ("☃, ;;q=, de;q=x", Language::German),
+            ("de;q=0.3,en;q=0.9", Language::English),
+            ("de;q=0.3, fr, en ; Q = 0.2", Language::German),
+            ("en;q=0.001, de;q=0.002", Language::German),
+            ("de;q=0, en;q=0.1", Language::English),
+            ("en;q=0, de;q=0.1", Language::German),
+            ("de;q=0", Language::English),
+            ("en;q=0, *;q=0.5", Language::German),
+            ("*, de;q=0.5", Language::English),
+            ("en;q=0.3, *;q=0.5", Language::German),
+            ("de-CH-1996;q=0.8, en;q=0.7", Language::German),
+            ("DE", Language::German),
+            ("de;q=nan, en;q=0.5", Language::German),
         ] {
             assert_eq!(Language::accepted(header), language, "{header}");
         }

@@ -57,8 +57,10 @@ on_both_databases! {
             let target = format!("{origin}{REQUESTS}");
             let (status, head, request) = raw_request(&app, ada, "POST", &target, headers, &scene.request_body().to_string()).await;
             if status != 201 {
-                // The server rejects a target that it cannot parse, without side effects.
-                assert_eq!(status, 400, "{headers}{target}");
+                // The server rejects a target that it cannot parse and a page of another origin,
+                // without side effects.
+                let is_other_page = headers.contains("Origin:") || headers.contains("Referer:");
+                assert_eq!(status, if is_other_page { 403 } else { 400 }, "{headers}{target}");
                 continue;
             }
             served += 1;
@@ -75,7 +77,7 @@ on_both_databases! {
                 assert!(!told.contains("evil"), "{told}");
             }
         }
-        assert!(served >= HOST_VARIANTS.len() - 1, "most requests are served: {served}");
+        assert!(served >= HOST_VARIANTS.len() - 3, "most requests are served: {served}");
     }
 
     async fn uris_of_another_host_are_rejected_whatever_the_host_header(app: TestApp) {

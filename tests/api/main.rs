@@ -9,6 +9,7 @@
 #[macro_use]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod helpers;
+mod http_input;
 
 mod audit_retention;
 mod authorization_matrix;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::mfs::{REVOKE, create, send_for_data};
-use crate::pages::dev_mail::spawn_with_mail_directory;
+use crate::pages::dev_mail::{self, spawn_with_mail_directory};
 
 const EXAMPLE_CONFIG: &str = include_str!("../../docs/nginx.conf");
 
@@ -143,6 +143,42 @@ async fn create_token(app: &TestApp, creator: &TestUser, nid: &str, permission: 
 }
 
 on_both_databases! {
+    async fn a_token_gives_no_access_to_another_file_with_any_dav_method(app: TestApp) {
+        let ada = hub_owner(&app);
+        let nginx = TestNginx::start(|directory, port| {
+            write_served_files(directory);
+            let example = adapted_example(directory, &app.url, port);
+            let dav = "dav_methods PUT DELETE MKCOL COPY MOVE; create_full_put_path on; root ";
+            example.replacen("root ", dav, 1)
+        })
+        .await;
+        let secret = create_token(&app, &ada, "report.txt", 15).await;
+        let token = Some(secret.as_str());
+        let destination = format!("{}/hub-1/readme.txt", nginx.url);
+        for method in ["COPY", "MOVE", "PROPFIND", "LOCK"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            for path in ["/hub-1/report.txt", "/hub-1/readme.txt"] {
+                let request = app.request(method.clone(), &format!("{}{path}", nginx.url));
+                let request = request.header("x-param-mfs-token", &secret).header("destination", &destination);
+                assert_eq!(request.send().await.unwrap().status(), 405, "{method} {path}");
+            }
+        }
+        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/readme.txt", None).await.0, 401);
+        for method in ["GET", "HEAD", "PUT", "DELETE", "MKCOL"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(nginx.fetch(&app, method.clone(), "/hub-1/readme.txt", token).await.0, 403, "{method}");
+            for path in ["/hub-1/report.txt%0a", "/hub-1/report.txt%0a%0a", "/hub-1%0a/report.txt", "/hub-1/report.txt/"] {
+                assert_eq!(nginx.fetch(&app, method.clone(), path, token).await.0, 404, "{method} {path}");
+            }
+        }
+        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await, (200, "the report".to_owned()));
+        let put = app.put(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
+        assert_eq!(put.body("new").send().await.unwrap().status(), 204);
+        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await, (200, "new".to_owned()));
+        assert_eq!(nginx.fetch(&app, Method::DELETE, "/hub-1/report.txt", token).await.0, 204);
+        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await.0, 404);
+    }
+
     async fn a_file_is_served_with_a_token_until_it_is_revoked(app: TestApp) {
         let ada = hub_owner(&app);
         let nginx = TestNginx::in_front_of(&app).await;
@@ -160,7 +196,7 @@ on_both_databases! {
     async fn the_dev_mail_pages_are_hidden_behind_a_proxy(mut app: TestApp) {
         let directory = tempfile::tempdir().unwrap();
         let url = spawn_with_mail_directory(&mut app, directory.path(), "");
-        let status = async |url: &str| app.get(url).send().await.unwrap().status().as_u16();
+        let status = async |url: &str| dev_mail::get(&app, url).send().await.unwrap().status().as_u16();
         assert_eq!(status(&format!("{url}/mailbox")).await, 200);
         for more in ["", "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header Host $host;"] {
             let nginx = TestNginx::plain_proxy(&url, more).await;

@@ -141,7 +141,7 @@ on_both_databases! {
         let (secret, _) = create_token(&app, &ada, "n", 2).await;
         let ask = || app.post("/oauth2/introspect").form(&[("token", &secret)]);
         let nobody = expect_refusal(ask(), 401, "invalid_client").await;
-        assert_eq!(nobody["www-authenticate"], "Basic realm=\"countersign\"");
+        assert_eq!(nobody["www-authenticate"], "Basic realm=\"countersign\", charset=\"UTF-8\"");
         expect_refusal(ask().bearer_auth(&secret), 401, "invalid_client").await;
         expect_refusal(ask().by_user(&ada), 403, "access_denied").await;
         expect_refusal(app.post("/oauth2/introspect").by_user(&ada), 403, "access_denied").await;

@@ -120,6 +120,7 @@ impl Fixtures {
         }
         let names = vec![
             ("{letter}", letter),
+            ("{mailbox}", mailbox_token()),
             ("{token}", app.redeem_token(&open)),
             ("{link}", app.password_token(&app.password_link(&leila))),
             ("{request}", open.id.to_string()),
@@ -213,4 +214,10 @@ fn create_export(app: &TestApp, creators: &[&TestUser], node: &str, mask: i64, h
         let reply = commit(app, CreateExport(new), creator);
         assert!(reply.is_ok(), "{reply:?}");
     }
+}
+
+/// The token of the link to the mails, which the server prints at its start.
+fn mailbox_token() -> String {
+    let keyring = countersign::domain::token::Keyring::new(crate::helpers::SECRET.as_bytes(), None).unwrap();
+    keyring.csrf_token(countersign::domain::token::CsrfBinding::DevMail)
 }

@@ -78,13 +78,14 @@ fn run_demo(once: bool) -> Result<(), DemoError> {
     let store = dependencies.store.clone();
     let (ada, grace, [sleep, steps]) = create_fixtures(&store)?;
     let mail = config.mail_directory.clone();
+    let mailbox = crate::http::pages::dev_mail_url(&config, &dependencies.keyring);
     let running = RunningServer::start(config, dependencies)?;
     let done = scenario::run(&format!("http://{address}"), &mail, &ada, &grace, sleep);
     if once || done.is_err() {
         running.stop();
         return done;
     }
-    scenario::print_next_steps(&format!("http://{address}"), &mail, &ada, &grace, steps)?;
+    scenario::print_next_steps(&format!("http://{address}"), &mail, &mailbox, &ada, &grace, steps)?;
     running.wait()
 }
 

@@ -121,6 +121,7 @@ pub fn run(url: &str, outbox: &Path, ada: &DemoUser, grace: &DemoUser, bundle: i
 pub fn print_next_steps(
     url: &str,
     outbox: &Path,
+    mailbox: &str,
     ada: &DemoUser,
     grace: &DemoUser,
     bundle: i64,
@@ -141,7 +142,7 @@ pub fn print_next_steps(
     for user in [ada, grace] {
         println!("  {:<20} password: {}", user.email, user.password);
     }
-    println!("\nTo read all mails, open {url}/mailbox or the files in {}.", outbox.display());
+    println!("\nTo read all mails, open {mailbox} or the files in {}.", outbox.display());
     println!("Press Ctrl-C to stop the server and delete its data.");
     Ok(())
 }

@@ -14,6 +14,9 @@ pub enum CsrfBinding {
     /// A browser without a session, by the id in its cookie.
     Browser(Uuid),
     Session(SessionId),
+    /// The mails of a development server. The token is in the link that the server prints at its
+    /// start.
+    DevMail,
 }
 
 /// The key that CSRF tokens are derived from, itself derived from the server key.
@@ -33,6 +36,7 @@ impl CsrfKey {
         let (kind, id) = match binding {
             CsrfBinding::Browser(id) => (b'b', id),
             CsrfBinding::Session(SessionId(id)) => (b's', id),
+            CsrfBinding::DevMail => (b'm', Uuid::nil()),
         };
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.expose_secret());
         let token =

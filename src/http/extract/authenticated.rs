@@ -111,7 +111,7 @@ where
 
 /// The audit context of a request: the acting user, the client's address and its `User-Agent`.
 pub fn audit_context(request: &HttpRequest, actor: Option<UserId>) -> AuditContext {
-    let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     AuditContext {
         actor,
         ip: client_ip::of_request(request),

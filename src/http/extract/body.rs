@@ -68,6 +68,11 @@ pub fn extract_from_body<T: 'static>(
     })
 }
 
+/// Parses JSON, with or without a byte order mark (RFC 8259, 8.1).
+pub fn parse_json(json: &[u8]) -> serde_json::Result<serde_json::Value> {
+    serde_json::from_slice(json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json))
+}
+
 /// Returns the media type of the body without parameters, in lower case: `application/json`.
 pub fn media_type(request: &HttpRequest) -> Option<String> {
     let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;

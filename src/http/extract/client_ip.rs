@@ -23,6 +23,21 @@ pub fn of_request(request: &HttpRequest) -> Option<IpAddr> {
     Some(resolve_forwarded(peer, request.headers(), trusted))
 }
 
+/// Whether a proxy has forwarded the request, trusted or not, and says so.
+pub fn is_forwarded(request: &HttpRequest) -> bool {
+    const FORWARDED: [&str; 7] = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-original-host",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+    ];
+    let is_forwarding = |name: &str| name.starts_with("x-forwarded-") || FORWARDED.contains(&name);
+    request.headers().keys().any(|name| is_forwarding(name.as_str()))
+}
+
 /// Returns the last address of the list that is not a trusted proxy. Each proxy appends the
 /// address of its peer; a client can forge the entries before that.
 fn resolve_forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> IpAddr {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::HexoError;
 use crate::http::error::ApiError;
-use crate::http::extract::body::{Body, media_type};
+use crate::http::extract::body::{Body, media_type, parse_json};
 
 /// The fields of a body. An empty body has no fields.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl JsonFields {
             return Err(ApiError::UnsupportedMediaType.into());
         }
         // serde_json also rejects deep nesting.
-        match serde_json::from_slice(body).map_err(|_| HexoError::NotJson)? {
+        match parse_json(body).map_err(|_| HexoError::NotJson)? {
             Value::Object(fields) if !fields.iter().any(|(name, value)| contains_nul(name, value)) => {
                 Ok(Self(fields))
             }

@@ -146,7 +146,8 @@ impl<I: ResourceId> IntoParams for IdSet<I> {
 impl<I: ResourceId> IdSet<I> {
     fn parse(text: &str) -> Result<Self, HexoError> {
         let mut seen = HashSet::new();
-        let ids = text.split(';').filter(|id| !id.is_empty() && seen.insert(*id));
+        // `1` and `01` are the same id.
+        let ids = text.split(';').filter(|id| !id.is_empty() && seen.insert(I::parse(id).ok_or(*id)));
         let ids: Vec<String> = ids.map(str::to_owned).collect();
         if ids.len() > MAX_ITEMS {
             return Err(HexoError::bad_request(format!("Provide at most {MAX_ITEMS} ids in a set.")));

@@ -92,7 +92,7 @@ pub(super) fn render_error(error: &ApiError, context: &ErrorContext) -> HttpResp
         ApiError::MethodNotAllowed(_) => "method_not_allowed",
         ApiError::BadRequest(_) => "bad_request",
         ApiError::PayloadTooLarge => "payload_too_large",
-        ApiError::UnsupportedMediaType => "unsupported_media_type",
+        ApiError::UnsupportedMediaType | ApiError::UnsupportedEncoding => "unsupported_media_type",
         ApiError::RateLimited(_) => "too_many_requests",
         ApiError::BodyTimeout => "request_timeout",
         ApiError::Busy | ApiError::Unavailable | ApiError::OutcomeUnknown | ApiError::Internal => {

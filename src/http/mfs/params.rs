@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::error::MfsError;
 use crate::http::error::ApiError;
-use crate::http::extract::body::{ExtractFuture, extract_from_body, media_type};
+use crate::http::extract::body::{ExtractFuture, extract_from_body, media_type, parse_json};
 use crate::http::extract::form;
 
 /// The prefix of parameter headers.
@@ -136,7 +136,7 @@ fn from_form(form: &[u8], source: &str) -> Result<Map<String, Value>, ApiError> 
 }
 
 fn from_json(json: &[u8], source: &str) -> Result<Map<String, Value>, ApiError> {
-    match serde_json::from_slice(json) {
+    match parse_json(json) {
         Ok(Value::Object(parameters)) => Ok(parameters),
         Ok(_) => Err(ApiError::BadRequest(format!("The {source} must be a JSON object."))),
         Err(_) => Err(ApiError::BadRequest(format!("The {source} must be valid JSON."))),

@@ -2,8 +2,10 @@
 //! has stored.
 
 use actix_web::HttpRequest;
+use actix_web::http::Method;
 use actix_web::http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN, REFERER, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN, REFERER, TRANSFER_ENCODING,
+    USER_AGENT,
 };
 use url::{Origin, Url};
 
@@ -69,8 +71,18 @@ pub fn reject_cross_site(request: &HttpRequest, config: &Config) -> Result<(), A
     let is_listed = origin
         .and_then(|origin| origin.to_str().ok())
         .is_some_and(|origin| config.cors.origins.iter().any(|listed| listed.as_str() == origin));
-    if !is_listed && Initiator::of_request(request, &config.public_url) == Initiator::OtherOrigin {
+    let initiator = Initiator::of_request(request, &config.public_url);
+    if !is_listed && initiator == Initiator::OtherOrigin {
         return Err(ApiError::Forbidden("Requests from other websites are not allowed."));
+    }
+    // A page can load an image without `Referer`, and the browser adds the Basic credentials that it
+    // has stored.
+    if matches!(*request.method(), Method::GET | Method::HEAD)
+        && initiator == Initiator::Unknown
+        && has_prefix(request, AUTHORIZATION, b"basic ")
+        && has_prefix(request, USER_AGENT, b"mozilla/")
+    {
+        return Err(ApiError::Forbidden("Use POST: a browser's GET may come from another website."));
     }
     let is_typed = request.headers().get(CONTENT_TYPE).is_some_and(|media_type| !media_type.is_empty());
     if origin.is_some() && !is_typed && has_body(request) {
@@ -79,7 +91,13 @@ pub fn reject_cross_site(request: &HttpRequest, config: &Config) -> Result<(), A
     Ok(())
 }
 
-fn has_body(request: &HttpRequest) -> bool {
+fn has_prefix(request: &HttpRequest, name: HeaderName, prefix: &[u8]) -> bool {
+    let start = request.headers().get(name).and_then(|value| value.as_bytes().get(..prefix.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Whether a request has a body.
+pub fn has_body(request: &HttpRequest) -> bool {
     let headers = request.headers();
     headers.contains_key(TRANSFER_ENCODING)
         || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")

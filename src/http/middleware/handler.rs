@@ -2,16 +2,19 @@
 
 use std::panic::AssertUnwindSafe;
 
+use actix_web::HttpMessage;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use futures_util::FutureExt;
 
-use super::cross_site::reject_cross_site;
+use super::cors::RefusedPreflight;
+use super::cross_site::{has_body, reject_cross_site};
+use super::path::is_spelled_once;
 use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
 use crate::http::extract::body::MAX_BODY_BYTES;
 use crate::http::state::AppState;
@@ -52,6 +55,16 @@ fn reject_early(request: &ServiceRequest) -> Option<ApiError> {
         .is_some_and(|length| length > MAX_BODY_BYTES as u64)
     {
         return Some(ApiError::PayloadTooLarge);
+    }
+    if !is_spelled_once(request.path()) {
+        return Some(ApiError::NotFound);
+    }
+    let is_identity = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if has_body(request.request()) && !request.headers().get_all(CONTENT_ENCODING).all(is_identity) {
+        return Some(ApiError::UnsupportedEncoding);
+    }
+    if request.extensions().contains::<RefusedPreflight>() {
+        return Some(ApiError::Forbidden("Pages of this origin cannot send this request."));
     }
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return None;

@@ -9,14 +9,15 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::response_delay;
+use super::upgrade::ignore_upgrade;
 use crate::entropy;
 use crate::http::server::idle_timeout::Activity;
 use crate::http::state::AppState;
@@ -36,9 +37,10 @@ const DEFAULT_HEADERS: [(HeaderName, &str); 4] = [
 /// The middleware of the app. It logs the pattern of the route, never the path or the query,
 /// which may contain tokens.
 pub async fn request_middleware<B: MessageBody>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let closes = ignore_upgrade(&mut request);
     let started = Instant::now();
     let _in_flight = request.conn_data::<Rc<Activity>>().map(Activity::begin_request);
     let id = request_id(&request);
@@ -65,7 +67,7 @@ pub async fn request_middleware<B: MessageBody>(
                 response_delay::apply(response.response(), started.elapsed()).await;
             }
             record(response.request().match_pattern().as_deref().unwrap_or("unmatched"), response.status());
-            add_common_headers(response.response_mut(), &id, &state);
+            add_common_headers(response.response_mut(), &id, &state, closes);
             Ok(response)
         }
         // The handler panicked or exceeded its deadline: its request, with the pattern of the
@@ -73,17 +75,25 @@ pub async fn request_middleware<B: MessageBody>(
         Err(error) => {
             let mut response = error.error_response();
             record("aborted", response.status());
-            add_common_headers(&mut response, &id, &state);
+            add_common_headers(&mut response, &id, &state, closes);
             Err(InternalError::from_response(error, response).into())
         }
     }
 }
 
-fn add_common_headers<B>(response: &mut HttpResponse<B>, id: &HeaderValue, state: &Option<Data<AppState>>) {
-    if state.as_ref().is_some_and(|state| state.shutdown.is_draining()) {
+fn add_common_headers<B>(
+    response: &mut HttpResponse<B>,
+    id: &HeaderValue,
+    state: &Option<Data<AppState>>,
+    closes: bool,
+) {
+    if closes || state.as_ref().is_some_and(|state| state.shutdown.is_draining()) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     let headers = response.headers_mut();
+    if state.as_ref().is_some_and(|state| state.config.public_url.is_https()) {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     headers.insert(X_REQUEST_ID, id.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     for (name, value) in DEFAULT_HEADERS {

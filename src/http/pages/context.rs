@@ -122,7 +122,7 @@ impl PageContext {
     fn new_browser_id(&self) -> Option<Uuid> {
         match self.csrf_binding {
             CsrfBinding::Browser(id) => self.browser_id.is_none().then_some(id),
-            CsrfBinding::Session(_) => None,
+            CsrfBinding::Session(_) | CsrfBinding::DevMail => None,
         }
     }
 

@@ -91,7 +91,9 @@ fn error_page(error: &ApiError, language: Language) -> HttpResponse {
         ApiError::Forbidden(_) => language.t("error-forbidden"),
         ApiError::NotFound => language.t("error-not-found"),
         ApiError::MethodNotAllowed(_) => language.t("error-method-not-allowed"),
-        ApiError::BadRequest(_) | ApiError::UnsupportedMediaType => language.t("error-bad-request"),
+        ApiError::BadRequest(_) | ApiError::UnsupportedMediaType | ApiError::UnsupportedEncoding => {
+            language.t("error-bad-request")
+        }
         ApiError::PayloadTooLarge => language.t("error-too-large"),
         ApiError::BodyTimeout => language.t("error-body-timeout"),
         ApiError::RateLimited(limit) => wait_text("error-rate-limited", *limit, language),

@@ -31,7 +31,7 @@ mod user_agent;
 use self::responses::HtmlErrors;
 use super::routing::Endpoints;
 
-pub(crate) use dev_mail::is_enabled as has_dev_mail;
+pub(crate) use dev_mail::{is_enabled as has_dev_mail, secret_url as dev_mail_url};
 pub(crate) use error::not_found;
 #[cfg(any(test, fuzzing))]
 pub(crate) use form::fuzz;

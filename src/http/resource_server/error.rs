@@ -39,7 +39,8 @@ pub(super) fn render_error(error: &ApiError, _: &ErrorContext) -> HttpResponse {
         | ApiError::BadRequest(_)
         | ApiError::PayloadTooLarge
         | ApiError::BodyTimeout
-        | ApiError::UnsupportedMediaType => "invalid_request",
+        | ApiError::UnsupportedMediaType
+        | ApiError::UnsupportedEncoding => "invalid_request",
         ApiError::RateLimited(_) | ApiError::Busy | ApiError::Unavailable | ApiError::OutcomeUnknown => {
             "temporarily_unavailable"
         }

@@ -17,16 +17,16 @@ use super::idle_timeout::TimedStream;
 
 /// How long the client may take to send the head of a connection's first request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept open between requests.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server waits for a client to close a connection that is shut down.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves an app on this listener, with at most `connections` connections at a time. When the
-/// server is stopped, in-flight requests have `shutdown_seconds` to finish.
+/// Serves an app on this listener, with at most `connections` connections at a time. A connection is
+/// kept open between requests for the keep-alive time. When the server is stopped, in-flight
+/// requests have `shutdown_seconds` to finish.
 pub fn serve<F, I, S, B>(
     listener: TcpListener,
     connections: usize,
+    keep_alive: Duration,
     shutdown_seconds: u64,
     app: F,
 ) -> io::Result<Server>
@@ -57,13 +57,13 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(KEEP_ALIVE_TIMEOUT)
+            .keep_alive(keep_alive)
             .client_request_timeout(HEADER_READ_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .on_connect_ext(|stream: &TimedStream, data| drop(data.insert(stream.activity())))
             .finish(map_config(app, |()| AppConfig::default()));
-        let accept = |stream: TcpStream| async move {
-            let stream = TimedStream::new(stream);
+        let accept = move |stream: TcpStream| async move {
+            let stream = TimedStream::new(stream, keep_alive);
             let peer = stream.peer_addr();
             Ok::<_, DispatchError>((stream, Protocol::Http1, peer))
         };

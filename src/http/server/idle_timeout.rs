@@ -3,7 +3,8 @@
 //! actix limits the time for the first request head of a connection, and the time between
 //! requests. It does not close a connection whose second request head is never completed, one
 //! whose body no handler reads, or one whose client does not read the responses. [`TimedStream`]
-//! fails when no request has completed on a connection for `IDLE_TIMEOUT` and none is in flight.
+//! fails when no request has completed on a connection for `STALL_TIMEOUT` and none is in flight,
+//! or for the keep-alive time if the client has sent nothing since and has read the response.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -19,9 +20,8 @@ use tokio::time::{Sleep, sleep};
 
 use crate::failpoints;
 
-/// How long a connection may exist without a request in flight: the time between two requests
-/// plus the time to send the second one's head.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send the head of a request, or to go on reading a response.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection with an idle timeout.
 pub struct TimedStream {
@@ -34,8 +34,15 @@ pub struct TimedStream {
 #[derive(Debug)]
 pub struct Activity {
     in_flight: Cell<u32>,
-    /// When the last request completed, or the connection was accepted.
-    last_completed_at: Cell<Instant>,
+    /// When the last request completed, the first byte after it arrived, or the connection was
+    /// accepted.
+    waiting_since: Cell<Instant>,
+    /// Whether a request has completed, and nothing has arrived since.
+    is_between_requests: Cell<bool>,
+    /// Whether the client does not read what is written.
+    is_write_blocked: Cell<bool>,
+    /// How long the connection is kept open between requests.
+    keep_alive: Duration,
 }
 
 /// Counts a request as in flight until it is dropped.
@@ -44,10 +51,15 @@ pub struct InFlightGuard(Rc<Activity>);
 
 impl TimedStream {
     /// Starts the idle timeout of a new connection.
-    pub fn new(stream: TcpStream) -> Self {
-        let activity =
-            Rc::new(Activity { in_flight: Cell::new(0), last_completed_at: Cell::new(Instant::now()) });
-        Self { stream, activity, idle_timer: Box::pin(sleep(IDLE_TIMEOUT)) }
+    pub fn new(stream: TcpStream, keep_alive: Duration) -> Self {
+        let activity = Rc::new(Activity {
+            in_flight: Cell::new(0),
+            waiting_since: Cell::new(Instant::now()),
+            is_between_requests: Cell::new(false),
+            is_write_blocked: Cell::new(false),
+            keep_alive,
+        });
+        Self { stream, activity, idle_timer: Box::pin(sleep(STALL_TIMEOUT)) }
     }
 
     /// Returns the address of the client.
@@ -64,22 +76,35 @@ impl TimedStream {
     /// the client.
     fn poll_idle<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         loop {
-            ready!(self.idle_timer.as_mut().poll(cx));
-            let expires_at = if self.activity.in_flight.get() > 0 {
-                Instant::now()
-            } else {
-                self.activity.last_completed_at.get()
-            };
-            let expires_at = expires_at + failpoints::timeout("connection.idle_timeout", IDLE_TIMEOUT);
+            let expires_at = self.activity.expires_at();
             if expires_at <= Instant::now() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            self.idle_timer.as_mut().reset(expires_at.into());
+            // The timer is rarely moved: it may be early, but not late.
+            if self.idle_timer.deadline() > expires_at.into() || self.idle_timer.is_elapsed() {
+                self.idle_timer.as_mut().reset(expires_at.into());
+            }
+            ready!(self.idle_timer.as_mut().poll(cx));
         }
     }
 }
 
 impl Activity {
+    /// When the connection is closed if nothing changes.
+    fn expires_at(&self) -> Instant {
+        let since = if self.in_flight.get() > 0 { Instant::now() } else { self.waiting_since.get() };
+        let is_idle = self.is_between_requests.get() && !self.is_write_blocked.get();
+        let timeout = if is_idle { self.keep_alive.max(STALL_TIMEOUT) } else { STALL_TIMEOUT };
+        since + failpoints::timeout("connection.idle_timeout", timeout)
+    }
+
+    /// Notes that bytes have arrived.
+    fn record_read(&self) {
+        if self.in_flight.get() == 0 && self.is_between_requests.replace(false) {
+            self.waiting_since.set(Instant::now());
+        }
+    }
+
     /// Counts a request as in flight.
     pub fn begin_request(self: &Rc<Self>) -> InFlightGuard {
         self.in_flight.set(self.in_flight.get() + 1);
@@ -90,7 +115,8 @@ impl Activity {
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get() - 1);
-        self.0.last_completed_at.set(Instant::now());
+        self.0.waiting_since.set(Instant::now());
+        self.0.is_between_requests.set(true);
     }
 }
 
@@ -103,7 +129,10 @@ impl AsyncRead for TimedStream {
         let this = self.get_mut();
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Pending => this.poll_idle(cx),
-            read => read,
+            read => {
+                this.activity.record_read();
+                read
+            }
         }
     }
 }
@@ -111,10 +140,9 @@ impl AsyncRead for TimedStream {
 impl AsyncWrite for TimedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_write(cx, bytes) {
-            Poll::Pending => this.poll_idle(cx),
-            written => written,
-        }
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.activity.is_write_blocked.set(written.is_pending());
+        if written.is_pending() { this.poll_idle(cx) } else { written }
     }
 
     fn poll_write_vectored(
@@ -123,10 +151,9 @@ impl AsyncWrite for TimedStream {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_write_vectored(cx, pieces) {
-            Poll::Pending => this.poll_idle(cx),
-            written => written,
-        }
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, pieces);
+        this.activity.is_write_blocked.set(written.is_pending());
+        if written.is_pending() { this.poll_idle(cx) } else { written }
     }
 
     fn is_write_vectored(&self) -> bool {

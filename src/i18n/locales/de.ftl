@@ -365,7 +365,9 @@ mail-state-cancelled = Storniert
 
 # --- Gespeicherte Mails eines Servers ohne SMTP
 mailbox-title = Postfach
-mailbox-intro = Für diesen Server ist kein SMTP-Server konfiguriert. Er speichert E-Mails als Dateien in { $directory }, und diese Seite zeigt sie alle. Nur Personen an diesem Computer können diese Seite sehen. Sie verschwindet, sobald Sie einen SMTP-Server konfigurieren.
+mailbox-intro = Für diesen Server ist kein SMTP-Server konfiguriert. Er speichert E-Mails als Dateien in { $directory }, und diese Seite zeigt sie alle. Nur Personen an diesem Computer, die den Link aus der Ausgabe des Servers haben, können diese Seite sehen. Sie verschwindet, sobald Sie einen SMTP-Server konfigurieren.
+mailbox-locked-title = Öffnen Sie den Link aus der Ausgabe des Servers
+mailbox-locked-text = Der Server hat beim Start einen Link zu dieser Seite ausgegeben. Der Link enthält ein Geheimnis, mit dem Sie die E-Mails lesen können.
 mailbox-empty = Noch keine E-Mails. Hier erscheint eine E-Mail, sobald jemand um eine Berechtigung bittet.
 mailbox-all = Alle E-Mails
 mailbox-subject = Betreff

@@ -366,7 +366,9 @@ mail-state-cancelled = Cancelled
 
 # --- Saved mails of a server without SMTP
 mailbox-title = Mailbox
-mailbox-intro = This server has no SMTP server configured. It saves emails as files in { $directory }, and this page shows all of them. Only someone on this computer can see this page, and it disappears when you configure an SMTP server.
+mailbox-intro = This server has no SMTP server configured. It saves emails as files in { $directory }, and this page shows all of them. Only someone on this computer who has the link from the server’s output can see this page, and it disappears when you configure an SMTP server.
+mailbox-locked-title = Open the link from the server’s output
+mailbox-locked-text = The server printed a link to this page when it started. The link contains a secret, which allows you to read the emails.
 mailbox-empty = No emails yet. An email appears here when someone requests a permission.
 mailbox-all = All emails
 mailbox-subject = Subject

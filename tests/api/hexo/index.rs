@@ -169,7 +169,7 @@ on_both_databases! {
         ] {
             let refused = app.get(path).send().await.unwrap();
             assert_eq!(refused.status(), 401, "{path}");
-            assert_eq!(refused.headers()["www-authenticate"], "Basic realm=\"countersign\"");
+            assert_eq!(refused.headers()["www-authenticate"], "Basic realm=\"countersign\", charset=\"UTF-8\"");
             assert!(refused.json::<Value>().await.unwrap()["error"].is_string());
         }
     }

@@ -100,6 +100,8 @@ on_both_databases! {
         }
         let all = expect_response(app.get(&format!("/api/bundle/set/{one};{one};;{two}/")).by_user(&ada), 200).await;
         assert_eq!((all["not_found"].clone(), ids(&all)), (json!([]), vec![one, two]));
+        let twice = expect_response(app.get(&format!("/api/bundle/set/0{one};{one};00{one}/")).by_user(&ada), 200).await;
+        assert_eq!((twice["not_found"].clone(), ids(&twice)), (json!([]), vec![one]));
         let odd = expect_response(app.get("/api/bundle/set/x;-1;9223372036854775808;csr_x/").by_user(&ada), 200).await;
         assert_eq!(odd, json!({ "not_found": ["x", "-1", "9223372036854775808", "csr_x"], "objects": [] }));
         let many: Vec<String> = (1..=1_001).map(|id| id.to_string()).collect();

@@ -189,7 +189,7 @@ on_both_databases! {
             ask().header("cookie", "session=1"),
         ] {
             let answer = bad.send().await.unwrap();
-            assert_eq!(answer.headers()["www-authenticate"], "Basic realm=\"countersign\"");
+            assert_eq!(answer.headers()["www-authenticate"], "Basic realm=\"countersign\", charset=\"UTF-8\"");
             assert_eq!(super::read_envelope(answer).await.0, 401);
         }
         assert_eq!(app.rows(), before);

@@ -23,7 +23,7 @@ on_both_databases! {
         let before = app.rows();
 
         let nobody = app.post(&at(CREATE)).send().await.unwrap();
-        assert_eq!(nobody.headers()["www-authenticate"], "Basic realm=\"countersign\"");
+        assert_eq!(nobody.headers()["www-authenticate"], "Basic realm=\"countersign\", charset=\"UTF-8\"");
         assert_eq!(error_code(nobody).await, "unauthorized");
         let put = app.put(&at(LIST)).send().await.unwrap();
         assert_eq!(put.headers()["allow"], "GET, HEAD, POST");

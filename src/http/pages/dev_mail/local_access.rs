@@ -3,6 +3,8 @@
 //! The pages exist only if mail is written to files, the server listens on a loopback address,
 //! and its public URL names this machine. A request must then
 //!
+//! - have the token of the link that the server prints at its start, or the cookie that this link
+//!   sets: a proxy on this machine may run as root and add no header;
 //! - come from this machine, and on Linux from a process of the server's user or of root: not
 //!   from another user of the machine, nor from a proxy, which has a user of its own;
 //! - have no header that a proxy adds, and not be HTTP/1.0, which nginx uses by default;
@@ -19,19 +21,28 @@ use url::{Host, Url};
 
 use super::peer_uid;
 use crate::config::{Config, is_loopback_host};
+use crate::domain::token::{CsrfBinding, Keyring};
 use crate::http::error::ApiError;
+use crate::http::extract::client_ip;
 use crate::http::state::AppState;
-
-/// Headers that proxies add, in addition to `x-forwarded-*`.
-const PROXY_HEADERS: [&str; 7] =
-    ["forwarded", "via", "x-real-ip", "x-original-host", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
 
 /// Whether this server has the pages.
 pub(crate) fn is_enabled(config: &Config) -> bool {
     config.smtp_url.is_none() && config.bind.ip().is_loopback() && config.public_url.is_loopback()
 }
 
-/// Fails with [`ApiError::NotFound`] unless the request has access.
+/// The URL that opens the pages.
+pub(crate) fn secret_url(config: &Config, keyring: &Keyring) -> String {
+    format!("{}/mailbox?token={}", config.public_url, keyring.csrf_token(CsrfBinding::DevMail))
+}
+
+/// Whether a token is that of [`secret_url`].
+pub(super) fn is_token(state: &AppState, token: &str) -> bool {
+    state.keyring.is_csrf_token(CsrfBinding::DevMail, token)
+}
+
+/// Fails with [`ApiError::NotFound`] unless the request comes directly from the server's user on
+/// this machine.
 pub(super) async fn require_local_owner(state: &AppState, request: &HttpRequest) -> Result<(), ApiError> {
     let peer = request.peer_addr().ok_or(ApiError::NotFound)?;
     if !is_enabled(&state.config) || !is_direct_local_request(peer, request) {
@@ -43,7 +54,6 @@ pub(super) async fn require_local_owner(state: &AppState, request: &HttpRequest)
 
 /// Whether a request comes from this machine without a proxy, and names it.
 fn is_direct_local_request(peer: SocketAddr, request: &HttpRequest) -> bool {
-    let is_proxy_header = |name: &str| name.starts_with("x-forwarded-") || PROXY_HEADERS.contains(&name);
     let mut hosts = request.headers().get_all(HOST);
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok(),
@@ -51,7 +61,7 @@ fn is_direct_local_request(peer: SocketAddr, request: &HttpRequest) -> bool {
     };
     peer.ip().is_loopback()
         && request.version() >= Version::HTTP_11
-        && !request.headers().keys().any(|name| is_proxy_header(name.as_str()))
+        && !client_ip::is_forwarded(request)
         && host.and_then(parse_host).is_some_and(|host| is_loopback_host(&host))
 }
 

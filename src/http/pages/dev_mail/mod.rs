@@ -1,5 +1,6 @@
 //! `/mailbox`: the mails of a server that writes them to files, for a developer who wants to
-//! open their links. It needs no sign-in: the first password arrives by mail.
+//! open their links. It needs no sign-in, because the first password arrives by mail, but the link
+//! that the server prints at its start.
 //!
 //! Mails contain secret links, so [`local_access`] admits only requests of users who could read
 //! the files anyway. For all others the pages do not exist.
@@ -8,9 +9,10 @@ mod local_access;
 mod mail_directory;
 mod peer_uid;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use local_access::require_local_owner;
+use local_access::{is_token, require_local_owner};
 use mail_directory::StoredMail;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
@@ -18,15 +20,17 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::context::PageContext;
+use super::cookies::set_cookie;
 use super::error::PageError;
 use super::pager::Pager;
 use super::responses::HtmlErrors;
+use super::url::see_other;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 
-pub(crate) use local_access::is_enabled;
+pub(crate) use local_access::{is_enabled, secret_url};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints![list, show]
@@ -41,9 +45,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     path = "/mailbox",
     operation_id = "dev_mail_page",
     security(()),
-    params(("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
+    params(
+        ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("token" = Option<String>, Query, nullable = false, description = "The token of the link that the server prints at its start."),
+    ),
     responses(
         (status = 200, description = "One page.", body = String, content_type = "text/html"),
+        (status = 303, description = "The token is in a cookie now."),
+        Errors<HtmlErrors, 403>,
         Errors<HtmlErrors, 404>,
         Errors<HtmlErrors, 503>,
     ),
@@ -54,6 +63,9 @@ async fn list(
     ctx: PageContext,
 ) -> Result<HttpResponse, PageError> {
     require_local_owner(&state, &request).await?;
+    if let Some(response) = ask_for_token(&ctx, &state, &request) {
+        return Ok(response);
+    }
     let pager = Pager::new(&ctx, "offset");
     let page = pager.limit_plus_one();
     let directory = state.config.mail_directory.clone();
@@ -70,9 +82,14 @@ async fn list(
     path = "/mailbox/{id}",
     operation_id = "dev_mail_message_page",
     security(()),
-    params(("id" = String, Path, description = "The mail's id.")),
+    params(
+        ("id" = String, Path, description = "The mail's id."),
+        ("token" = Option<String>, Query, nullable = false, description = "The token of the link that the server prints at its start."),
+    ),
     responses(
+        (status = 303, description = "The token is in a cookie now."),
         (status = 200, description = "The mail.", body = String, content_type = "text/html"),
+        Errors<HtmlErrors, 403>,
         Errors<HtmlErrors, 404>,
         Errors<HtmlErrors, 503>,
     ),
@@ -84,12 +101,26 @@ async fn show(
     ctx: PageContext,
 ) -> Result<HttpResponse, PageError> {
     require_local_owner(&state, &request).await?;
+    if let Some(response) = ask_for_token(&ctx, &state, &request) {
+        return Ok(response);
+    }
     let id = Uuid::try_parse(&segment).map_err(|_| ApiError::NotFound)?;
     let directory = state.config.mail_directory.clone();
     let mail = directory_result(spawn_blocking(move || mail_directory::read(&directory, id)).await)?
         .ok_or(ApiError::NotFound)?;
     let spans = mail.text_spans();
     Ok(ctx.render_ok("dev-mail-message", context! { mail => mail_context(&mail), spans => Serde(&spans) }))
+}
+
+/// Moves the token of the printed link into a cookie, and refuses browsers without that cookie.
+fn ask_for_token(ctx: &PageContext, state: &AppState, request: &HttpRequest) -> Option<HttpResponse> {
+    if let Some(token) = ctx.query_param("token").filter(|token| is_token(state, token)) {
+        let mut redirect = see_other(request.path());
+        set_cookie(&mut redirect, &ctx.cookies.dev_mail_cookie(token));
+        return Some(redirect);
+    }
+    let has_cookie = ctx.cookies.dev_mail_token(request).is_some_and(|token| is_token(state, token));
+    (!has_cookie).then(|| ctx.render_message(StatusCode::FORBIDDEN, "mailbox-locked"))
 }
 
 fn mail_context(mail: &StoredMail) -> Value {
