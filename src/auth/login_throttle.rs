@@ -109,15 +109,16 @@ impl LoginAttempt {
     }
 
     /// The limits that the attempt consumes from. An account that is known at the address has
-    /// the address's whole limit to itself there: the user's other devices may keep trying an
-    /// old password, and every replica may have just started with an empty cache.
+    /// the limit of an account to itself there.
     fn keyed_limits(&self, limiter: &RateLimiter, now: Timestamp) -> Vec<KeyedLimit> {
         let SignInLimits { account, address } = self.limits;
         let is_known =
             |at: &IpAddr| limiter.is_remembered(&RateLimitKey::KnownAddress(self.account.clone(), *at), now);
         let keyed_limits = match self.ip_prefix {
             Some(at) if is_known(&at) => [
-                address.map(|limit| (RateLimitKey::SignInAccountAtAddress(self.account.clone(), at), limit)),
+                account
+                    .or(address)
+                    .map(|limit| (RateLimitKey::SignInAccountAtAddress(self.account.clone(), at), limit)),
                 None,
             ],
             at => [

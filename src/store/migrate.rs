@@ -1,11 +1,13 @@
 //! Database migrations.
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use diesel::result::Error;
+use diesel::sql_types::Bool;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Store;
-use super::connection::{Backend, POSTGRES_SESSION, SQLITE_SESSION};
+use super::connection::{Backend, POSTGRES_SESSION, SQLITE_SESSION, with_backend};
 use super::error::StoreError;
 
 pub(super) const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -13,7 +15,27 @@ pub(super) const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migr
 /// The advisory lock under which one replica migrates: "counters" in ASCII.
 const MIGRATION_LOCK: i64 = 0x636f_756e_7465_7273;
 
+#[derive(QueryableByName)]
+struct ExistsRow {
+    #[diesel(sql_type = Bool)]
+    exists: bool,
+}
+
 impl Store {
+    /// Whether the database has ever been migrated. Changes nothing.
+    pub fn has_schema(&self) -> Result<bool, StoreError> {
+        self.read(|conn| {
+            let query = match conn.backend {
+                Backend::Postgres(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS exists",
+                Backend::Sqlite(_) => {
+                    "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS \"exists\""
+                }
+            };
+            let row: ExistsRow = with_backend!(conn, c => diesel::sql_query(query).get_result(c))?;
+            Ok(row.exists)
+        })
+    }
+
     /// Migrates the database to the current schema, one replica at a time.
     pub fn migrate(&self) -> Result<(), StoreError> {
         let unavailable =
