@@ -223,7 +223,7 @@ impl GlobalArgs {
     fn open(&self) -> Result<Store, CliError> {
         let config = self.config(None)?;
         if let DatabaseUrl::Sqlite(path) = &config.database_url
-            && !path.exists()
+            && std::fs::metadata(path).map_or(true, |file| file.len() == 0)
         {
             return Err(no_database(&config.database_url));
         }

@@ -967,12 +967,23 @@ fn a_lost_secret_file_is_not_replaced_while_sent_links_depend_on_it() {
     // Not an address of this machine, so that the program ends also if it replaces the secret.
     let serve = ["serve", "--bind", "192.0.2.1:1"];
     database.text(&["user", "add", "ada@example.org"]);
-    execute(&database.url, "UPDATE outbox SET attempts = 1");
+    let (store, lease) = (database.store(Clock::Database), Uuid::from_u128(7));
+    let claimed = store
+        .write(|conn| {
+            let now = conn.now()?;
+            outbox::claim(conn, outbox::OutboxKind::Mail, lease, 1, now, now.plus_seconds(60))
+        })
+        .unwrap();
     let refused = database.run(&serve);
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("data/secret is missing, but mails with links"), "{}", refused.stderr);
     assert!(!database.directory.path().join("data/secret").exists());
-    execute(&database.url, "UPDATE outbox SET attempts = 0");
+    store
+        .write(|conn| {
+            let now = conn.now()?;
+            outbox::release(conn, lease, &[claimed[0].id], now)
+        })
+        .unwrap();
     let started = database.run(&serve);
     assert!(started.stderr.contains("cannot listen on 192.0.2.1:1"), "{}", started.stderr);
     assert!(database.directory.path().join("data/secret").exists());
