@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::actors::registry::Registry;
 use crate::actors::{LivenessWatch, liveness};
 use crate::auth::authenticator::Authenticator;
 use crate::auth::login_throttle::LoginThrottle;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, DatabaseUrl};
 use crate::domain::token::Keyring;
 use crate::http::configure;
 use crate::http::metrics::Metrics;
@@ -30,7 +31,7 @@ use crate::http::server::shutdown::Shutdown;
 use crate::http::state::AppState;
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
-use crate::store::{AsyncStore, Clock, Store, StoreError};
+use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::link_view_counter::LinkViewCounter;
 use crate::tasks::usage_counter::UsageCounter;
 use crate::tasks::{audit_retention, expire_requests, sweep_rate_limits};
@@ -82,6 +83,9 @@ pub struct Dependencies {
 impl Dependencies {
     /// Creates the parts from the configuration, and migrates the database.
     pub fn new(config: &Config) -> Result<Self, AppError> {
+        if let Some(path) = config.missing_secret_file() {
+            check_no_secret_is_lost(&config.database_url, path)?;
+        }
         // First, so that a missing secret is reported at once.
         let keyring = config.keyring()?;
         let listener = listen(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
@@ -89,6 +93,18 @@ impl Dependencies {
         store.migrate()?;
         Ok(Self { keyring, listener, store, transport: Transport::new(config)? })
     }
+}
+
+/// Checks that no mail has been sent with a link that is derived from the secret in this missing file.
+fn check_no_secret_is_lost(url: &DatabaseUrl, secret_file: &Path) -> Result<(), AppError> {
+    if matches!(url, DatabaseUrl::Sqlite(path) if !path.exists()) {
+        return Ok(());
+    }
+    let store = Store::connect(url, 1, Clock::Database)?;
+    if store.has_schema()? && store.read(outbox::has_sent_links)? {
+        return Err(ConfigError::LostSecret(secret_file.to_owned()).into());
+    }
+    Ok(())
 }
 
 /// A running server.

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use countersign::cli::{self, Cli};
+use countersign::cli;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -11,10 +11,13 @@ fn main() -> ExitCode {
     let _failpoints = countersign::failpoints::activate();
     disable_core_dumps();
     match cli::parse() {
-        Ok(cli) => {
-            init_logging(&cli);
-            cli::run(cli)
-        }
+        Ok(cli) => match cli.log_filter() {
+            Ok(filter) => {
+                init_logging(filter);
+                cli::run(cli)
+            }
+            Err(error) => cli.fail(&error),
+        },
         Err(code) => code,
     }
 }
@@ -29,19 +32,8 @@ fn disable_core_dumps() {
     }
 }
 
-/// A request that cannot be parsed is the client's error. actix logs each one at the level ERROR;
-/// without this, anyone could fill the log.
-const QUIET_PARSER: [&str; 2] = ["actix_http::h1::dispatcher=off", "actix_http::h1::decoder=off"];
-
-/// Logs to stderr, with the filter in `RUST_LOG` or the default of the command. A filter that names
-/// `actix_http` decides about its parser too.
-fn init_logging(cli: &Cli) {
-    let rust_log = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    let mut filter = rust_log.as_deref().unwrap_or(cli.log_filter()).to_owned();
-    if !filter.contains("actix_http") {
-        QUIET_PARSER.iter().for_each(|directive| filter.extend([",", directive]));
-    }
-    let filter = EnvFilter::new(filter);
+/// Logs to stderr.
+fn init_logging(filter: EnvFilter) {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }

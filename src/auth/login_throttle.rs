@@ -162,8 +162,7 @@ impl LoginAttempt {
     }
 
     /// The limits that the attempt consumes from. An account that is known at the address has
-    /// the address's whole limit to itself there: the user's other devices may keep trying an
-    /// old password, and every replica may have just started with an empty cache.
+    /// the limit of an account to itself there.
     fn keyed_limits(&self, limiter: &RateLimiter, now: Timestamp) -> Vec<KeyedLimit> {
         let SignInLimits { account, address } = self.limits;
         let email = || self.account.clone();
@@ -171,7 +170,8 @@ impl LoginAttempt {
             return account.map(|limit| (RateLimitKey::SignInAccount(email()), limit)).into_iter().collect();
         };
         if limiter.is_remembered(&RateLimitKey::KnownAddress(email(), at), now) {
-            let known = address.map(|limit| (RateLimitKey::SignInAccountAtAddress(email(), at), limit));
+            let known =
+                account.or(address).map(|limit| (RateLimitKey::SignInAccountAtAddress(email(), at), limit));
             return known.into_iter().collect();
         }
         let mut keyed_limits = Vec::new();

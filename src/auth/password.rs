@@ -44,6 +44,10 @@ pub enum PasswordError {
     HashFailed(password_hash::Error),
 }
 
+/// The maximum memory of an imported hash in KiB, times its passes: about seven times the cost of our own hashes, so
+/// that a password is verified within the time limit of a request, also while others sign in.
+const MAX_COST: u64 = 4 * 64 * 1_024;
+
 /// Why an imported hash was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
@@ -51,7 +55,13 @@ pub enum InvalidHash {
     #[error("must be an argon2 hash in PHC format ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")]
     NotArgon2,
     /// Verifying it would take too much memory or time.
-    #[error("must not use more than {} MiB, {} passes or {} lanes", MAX_MEMORY_KIB / 1_024, MAX_PASSES, MAX_LANES)]
+    #[error(
+        "must not use more than {} MiB, {} passes, {} lanes, or {} MiB times passes, because a sign-in would take too long; leave it empty and send the user a link to choose a password",
+        MAX_MEMORY_KIB / 1_024,
+        MAX_PASSES,
+        MAX_LANES,
+        MAX_COST / 1_024
+    )]
     TooExpensive,
 }
 
@@ -183,9 +193,19 @@ pub fn hash(password: &str) -> Result<String, PasswordError> {
     Argon2Memory::default().hash(password)
 }
 
-/// Checks that an imported hash is one that [`Argon2Memory::verify`] can verify at acceptable
-/// cost.
-pub fn validate_imported_hash(hash: &str) -> Result<(), InvalidHash> {
+/// The PHC string in a hash of another system, if [`Argon2Memory::verify`] can verify it at acceptable cost. Django
+/// puts `argon2` before it, and Dovecot and OpenLDAP `{ARGON2ID}` or `{ARGON2}`.
+pub fn parse_imported_hash(hash: &str) -> Result<&str, InvalidHash> {
+    let prefixes = ["argon2", "{ARGON2ID}", "{ARGON2I}", "{ARGON2}"];
+    let phc = prefixes.iter().find_map(|prefix| {
+        let (start, rest) = hash.split_at_checked(prefix.len())?;
+        (start.eq_ignore_ascii_case(prefix) && rest.starts_with('$')).then_some(rest)
+    });
+    let hash = phc.unwrap_or(hash);
+    validate_phc(hash).map(|()| hash)
+}
+
+fn validate_phc(hash: &str) -> Result<(), InvalidHash> {
     let parsed = PasswordHash::new(hash).map_err(|_| InvalidHash::NotArgon2)?;
     Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| InvalidHash::NotArgon2)?;
     let version = parsed.version.map_or(Ok(Version::default()), Version::try_from);
@@ -194,7 +214,12 @@ pub fn validate_imported_hash(hash: &str) -> Result<(), InvalidHash> {
     if version.is_err() || !salted || parsed.hash.is_none() {
         return Err(InvalidHash::NotArgon2);
     }
-    if params.m_cost() > MAX_MEMORY_KIB || params.t_cost() > MAX_PASSES || params.p_cost() > MAX_LANES {
+    let cost = u64::from(params.m_cost()) * u64::from(params.t_cost());
+    if cost > MAX_COST
+        || params.m_cost() > MAX_MEMORY_KIB
+        || params.t_cost() > MAX_PASSES
+        || params.p_cost() > MAX_LANES
+    {
         return Err(InvalidHash::TooExpensive);
     }
     Ok(())
@@ -280,16 +305,25 @@ mod tests {
 
     #[test]
     fn imported_hashes_are_argon2_within_cost_limits() {
-        assert_eq!(validate_imported_hash(&hash("correct horse").unwrap()), Ok(()));
+        assert!(parse_imported_hash(&hash("correct horse").unwrap()).is_ok());
         let salt_and_hash = "c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for cost in
             ["argon2i$v=19$m=65536,t=3,p=4", "argon2d$v=16$m=4096,t=3,p=1", "argon2id$m=19456,t=2,p=1"]
         {
-            assert_eq!(validate_imported_hash(&format!("${cost}${salt_and_hash}")), Ok(()), "{cost}");
+            let phc = format!("${cost}${salt_and_hash}");
+            for prefix in ["", "argon2", "{ARGON2ID}", "{argon2}"] {
+                assert_eq!(parse_imported_hash(&format!("{prefix}{phc}")), Ok(&*phc), "{prefix}{cost}");
+            }
         }
-        for cost in ["m=1048576,t=2,p=1", "m=19456,t=1000,p=1", "m=19456,t=2,p=64"] {
+        for cost in [
+            "m=262144,t=16,p=1",
+            "m=65536,t=5,p=1",
+            "m=1048576,t=2,p=1",
+            "m=19456,t=1000,p=1",
+            "m=19456,t=2,p=64",
+        ] {
             let hash = format!("$argon2id$v=19${cost}${salt_and_hash}");
-            assert_eq!(validate_imported_hash(&hash), Err(InvalidHash::TooExpensive), "{cost}");
+            assert_eq!(parse_imported_hash(&hash), Err(InvalidHash::TooExpensive), "{cost}");
         }
         for text in [
             "",
@@ -301,7 +335,7 @@ mod tests {
             "$argon2id$v=18$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "$argon2id$v=19$m=0,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         ] {
-            assert_eq!(validate_imported_hash(text), Err(InvalidHash::NotArgon2), "{text}");
+            assert_eq!(parse_imported_hash(text), Err(InvalidHash::NotArgon2), "{text}");
         }
     }
 }

@@ -25,6 +25,15 @@ pub enum CliError {
     Config(#[from] ConfigError),
     #[error("{error}; {remedy}", error = one_line(&.0.to_string()), remedy = remedy(.0))]
     Store(#[from] StoreError),
+    #[error(
+        "no database at {}; run the command in the server's directory, or set DATABASE_URL or --database-url (`countersign migrate` creates a database)",
+        .0.display()
+    )]
+    NoDatabaseFile(PathBuf),
+    #[error(
+        "the PostgreSQL database in DATABASE_URL has no countersign tables; check the name of the database (`countersign migrate` creates the tables)"
+    )]
+    EmptyDatabase,
     #[error("user {} already exists; run `countersign user list` to see all users", .0.as_str())]
     UserExists(Email),
     #[error("user {email} not found; run `countersign user add {email}` to add the user", email = .0.as_str())]

@@ -29,7 +29,11 @@ pub enum MailCommand {
     /// The mail becomes the next in the queue. A running server sends it.
     Retry {
         /// The mail's ID
-        id: Uuid,
+        #[arg(required_unless_present = "all")]
+        id: Option<Uuid>,
+        /// Retry all mails that were rejected or are waiting
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
     },
     /// Send a test mail to this address
     ///
@@ -99,7 +103,8 @@ impl ListItem for MailListItem {
 pub(super) fn run(command: MailCommand, global_args: &GlobalArgs, output: &Output) -> Result<(), CliError> {
     match command {
         MailCommand::List(ListLimit { limit }) => list(limit, &global_args.open()?, output),
-        MailCommand::Retry { id } => retry(id, &global_args.open()?, output),
+        MailCommand::Retry { id: Some(id), .. } => retry(id, &global_args.open()?, output),
+        MailCommand::Retry { id: None, .. } => retry_all(&global_args.open()?, output),
         MailCommand::Test { address } => send_test(&address, &global_args.config(None)?, output),
     }
 }
@@ -121,6 +126,11 @@ fn retry(id: Uuid, store: &Store, output: &Output) -> Result<(), CliError> {
         &json!({ "id": id.to_string(), "status": "waiting" }),
         &format!("Mail {id} is next in the queue."),
     )
+}
+
+fn retry_all(store: &Store, output: &Output) -> Result<(), CliError> {
+    let retried = store.write(mail::retry_all(AuditContext::OPERATOR))?;
+    output.success(&json!({ "retried": retried }), &format!("{retried} mails are next in the queue."))
 }
 
 fn send_test(address: &Email, config: &Config, output: &Output) -> Result<(), CliError> {

@@ -8,6 +8,7 @@ mod error;
 mod hub;
 mod import;
 mod key;
+mod log_filter;
 mod mail;
 mod output;
 mod prompt;
@@ -16,19 +17,22 @@ mod request;
 mod token;
 mod user;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
+use tracing_subscriber::EnvFilter;
 
 use crate::app;
-use crate::config::{CliOverrides, Config, ConfigError};
+use crate::config::{CliOverrides, Config, ConfigError, DatabaseUrl};
 use crate::domain::audit::AuditContext;
 use crate::store::ledger::{self, Command, Operation};
 use crate::store::{Clock, Store};
 
 pub use error::CliError;
+pub use log_filter::InvalidLogFilter;
 use output::Output;
 
 /// Connections of a command: it runs one query at a time.
@@ -91,8 +95,14 @@ enum CliCommand {
         /// Exit after the demo steps
         #[arg(long)]
         once: bool,
+        /// Listen on this address and port [default: 127.0.0.1:8080, or another port if it is in use]
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        bind: Option<SocketAddr>,
     },
-    /// Update the database schema (every other command also does this)
+    /// Create the database, or update its schema
+    ///
+    /// `serve`, `demo`, `import` and this command create a database. Every other
+    /// command only updates the schema of one that exists.
     Migrate,
     /// Manage users and their passwords
     #[command(subcommand)]
@@ -161,13 +171,21 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 impl Cli {
-    /// The log filter if `RUST_LOG` is not set. Only the server logs what it does: the other
+    /// The log filter: `RUST_LOG`, or the default of the command. Only the server logs what it does: the other
     /// commands print their results and errors.
-    pub fn log_filter(&self) -> &'static str {
-        match self.command {
+    pub fn log_filter(&self) -> Result<EnvFilter, InvalidLogFilter> {
+        let default = match self.command {
             CliCommand::Serve { .. } => "info",
             _ => "warn,r2d2=off",
-        }
+        };
+        let rust_log = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+        log_filter::parse(rust_log.as_deref().unwrap_or(default))
+    }
+
+    /// Prints an error that prevents the command from running.
+    pub fn fail(&self, error: &InvalidLogFilter) -> ExitCode {
+        Output::new(self.global_args.json).error(error);
+        ExitCode::FAILURE
     }
 
     fn run(self, output: &Output) -> Result<(), CliError> {
@@ -175,9 +193,9 @@ impl Cli {
         let open = || global_args.open();
         match command {
             CliCommand::Serve { bind } => Ok(app::serve(global_args.config(bind)?)?),
-            CliCommand::Demo { once } => demo::run(once),
+            CliCommand::Demo { once, bind } => demo::run(once, bind),
             CliCommand::Migrate => {
-                open()?;
+                global_args.open_or_create()?;
                 output.success(&json!({ "status": "migrated" }), "The database schema is up to date.")
             }
             CliCommand::User(command) => user::run(command, &open()?, output),
@@ -200,12 +218,39 @@ impl GlobalArgs {
         Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), flags)
     }
 
-    /// Opens the database and migrates it.
+    /// Opens the database and migrates it. It must exist: a command in the wrong directory would otherwise succeed on
+    /// a new one that no server uses.
     fn open(&self) -> Result<Store, CliError> {
+        let config = self.config(None)?;
+        if let DatabaseUrl::Sqlite(path) = &config.database_url
+            && std::fs::metadata(path).map_or(true, |file| file.len() == 0)
+        {
+            return Err(no_database(&config.database_url));
+        }
+        let store = Store::connect(&config.database_url, POOL_SIZE, Clock::default())?;
+        if !store.has_schema()? {
+            return Err(no_database(&config.database_url));
+        }
+        store.migrate()?;
+        Ok(store)
+    }
+
+    /// Opens the database and migrates it. Creates it if it does not exist.
+    fn open_or_create(&self) -> Result<Store, CliError> {
         let config = self.config(None)?;
         let store = Store::connect(&config.database_url, POOL_SIZE, Clock::default())?;
         store.migrate()?;
         Ok(store)
+    }
+}
+
+/// The error of a command that does not create a database. It says where the command has looked, without a password.
+fn no_database(url: &DatabaseUrl) -> CliError {
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            CliError::NoDatabaseFile(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+        }
+        DatabaseUrl::Postgres(_) => CliError::EmptyDatabase,
     }
 }
 

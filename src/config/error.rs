@@ -1,5 +1,6 @@
 //! Errors of the configuration.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::secret::SecretFileError;
@@ -30,12 +31,18 @@ pub enum ConfigError {
     #[error("{key}: no value and no default")]
     Missing { key: &'static str },
     #[error("{key}: {variable} and {variable}_FILE are both set; set only one of them")]
-    VariableAndFile { key: &'static str, variable: &'static str },
+    VariableAndFile { key: &'static str, variable: Cow<'static, str> },
     /// Every replica would create its own.
     #[error(
         "secret: required with PostgreSQL, the same on all replicas; set COUNTERSIGN_SECRET, for example to the output of `openssl rand -base64 32`"
     )]
     MissingSecret,
+    /// A new secret would invalidate the links.
+    #[error(
+        "secret_file: {} is missing, but mails with links that depend on it have been sent; restore it from a backup, or, to accept that all these links stop working, create a new secret there with `openssl rand -base64 32`",
+        .0.display()
+    )]
+    LostSecret(PathBuf),
     #[error("secret_file: {0}")]
     SecretFile(#[from] SecretFileError),
     #[error("secret: {0}")]

@@ -1,6 +1,7 @@
-//! The table of configuration keys; those of the rate limits are in [`super::rate_limits`]. The file parser, the defaults, the reference page
-//! (`docs/reference/configuration.md`) and the check of `countersign.example.toml` use it.
+//! The table of configuration keys; those of the rate limits are in
+//! [`super::rate_limits`]. The file parser, the defaults, the reference page (`docs/reference/configuration.md`) and the check of `countersign.example.toml` use it.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::{MIN_TTL_SECONDS, rate_limits};
@@ -13,9 +14,7 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) value_type: ValueType,
     pub(super) default: DefaultValue,
-    /// The environment variable that overrides the file. `{variable}_FILE` may name a file that
-    /// contains the value.
-    pub(super) variable: Option<&'static str>,
+    pub(super) variable: VariableName,
     /// What the key does, in Markdown.
     #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that writes the reference page"))]
     pub(super) description: &'static str,
@@ -31,6 +30,17 @@ pub(super) enum ValueType {
     List(#[cfg_attr(not(test), expect(dead_code, reason = "for the reference page"))] &'static str),
 }
 
+/// The name of the environment variable that overrides the file. `{name}_FILE` may name a file that contains the
+/// value. Items of lists are separated by commas.
+#[derive(Clone, Copy)]
+pub(super) enum VariableName {
+    /// `COUNTERSIGN_<SECTION>_<KEY>`.
+    Derived,
+    Named(&'static str),
+    /// Only the file has the key.
+    None,
+}
+
 /// The value of a key that is not set.
 #[derive(Clone, Copy)]
 pub(super) enum DefaultValue {
@@ -42,7 +52,13 @@ pub(super) enum DefaultValue {
 
 impl Key {
     pub(super) const fn new(name: &'static str, value_type: ValueType, description: &'static str) -> Self {
-        Self { name, value_type, default: DefaultValue::EmptyList, variable: None, description }
+        Self {
+            name,
+            value_type,
+            default: DefaultValue::EmptyList,
+            variable: VariableName::Derived,
+            description,
+        }
     }
 
     pub(super) const fn default(self, value: &'static str) -> Self {
@@ -54,7 +70,23 @@ impl Key {
     }
 
     pub(super) const fn variable(self, name: &'static str) -> Self {
-        Self { variable: Some(name), ..self }
+        Self { variable: VariableName::Named(name), ..self }
+    }
+
+    const fn without_variable(self) -> Self {
+        Self { variable: VariableName::None, ..self }
+    }
+
+    /// The name of the environment variable.
+    pub(super) fn variable_name(&self) -> Option<Cow<'static, str>> {
+        match self.variable {
+            VariableName::Named(name) => Some(name.into()),
+            VariableName::Derived => {
+                let name = self.name.replace('.', "_").to_ascii_uppercase();
+                Some(format!("COUNTERSIGN_{name}").into())
+            }
+            VariableName::None => None,
+        }
     }
 
     /// The range of an integer key; any number for other types.
@@ -147,7 +179,8 @@ keys! {
     SECRET_PREVIOUS = Key::new(
         "secret_previous",
         Text("at least 32 bytes"),
-        "The previous secret. Set it for 30 days after you have changed `secret`.",
+        "A second secret whose links are accepted: the next one before a rotation, the previous one for 30 days \
+         after it.",
     )
     .described_default("none")
     .variable("COUNTERSIGN_SECRET_PREVIOUS");
@@ -157,12 +190,15 @@ keys! {
         "The file with the secret. With SQLite, the server creates it. With PostgreSQL, it must exist. Set \
          either `secret` or `secret_file`.",
     )
-    .described_default("with SQLite, `data/secret`");
+    .described_default("with SQLite, `data/secret`")
+    // `COUNTERSIGN_SECRET_FILE` names the file of `secret`.
+    .without_variable();
     SMTP_URL = Key::new(
         "smtp_url",
         Text("URL"),
         "The mail server: `smtp://`, `smtp+starttls://` or `smtps://`, followed by \
-         `user:password@host:port`. `?ca=FILE` names the certificates of a private CA.",
+         `user:password@host:port`. `?ca=FILE` names the certificates of a private CA. A password over `smtp://` to \
+         another machine needs `?insecure=1`.",
     )
     .described_default("none: mails are saved as files")
     .variable("SMTP_URL");

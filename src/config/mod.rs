@@ -16,7 +16,7 @@ mod sources;
 mod urls;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use lettre::message::Mailbox;
@@ -154,6 +154,14 @@ impl Config {
         is_listed() || (*self.public_url.origin() == origin && page.query().is_none())
     }
 
+    /// The path of the secret file if [`Self::keyring`] would create it.
+    pub fn missing_secret_file(&self) -> Option<&Path> {
+        match &self.secret {
+            Secret::File(path) if !path.exists() => Some(path),
+            Secret::File(_) | Secret::Value(_) | Secret::Missing => None,
+        }
+    }
+
     /// The keys of the server. If the secret is a file that does not exist yet, this creates it.
     /// Processes that do so at the same time get the same secret.
     pub fn keyring(&self) -> Result<Keyring, ConfigError> {
@@ -181,7 +189,6 @@ impl RequestSettings {
 mod tests {
     use super::*;
     use std::collections::HashMap;
-    use std::path::Path;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
     const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
@@ -324,21 +331,26 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_may_come_as_a_file_without_its_last_newline() {
+    fn a_variable_in_a_file_has_neither_byte_order_mark_nor_white_space_around_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
-        for (ending, kept) in [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), (" \n", " ")] {
-            std::fs::write(&path, format!("{KEY}{ending}")).unwrap();
+        for (before, after) in
+            [("", ""), ("", "\n"), ("", "\r\n"), ("", "\n\n"), (" ", " \n"), ("\u{feff}", "\t")]
+        {
+            std::fs::write(&path, format!("{before}{KEY}{after}")).unwrap();
             let config =
                 load("", &[("COUNTERSIGN_SECRET_FILE", path.to_str().unwrap())], CliOverrides::default())
                     .unwrap();
-            let Secret::Value(secret) = config.secret else { panic!("{ending:?}") };
-            assert_eq!(secret.expose_secret(), format!("{KEY}{kept}"));
+            let Secret::Value(secret) = config.secret else { panic!("{before:?} {after:?}") };
+            assert_eq!(secret.expose_secret(), KEY);
         }
         let both = error("", &[("BIND", "127.0.0.1:1"), ("BIND_FILE", path.to_str().unwrap())]);
         assert_eq!(both, "bind: BIND and BIND_FILE are both set; set only one of them");
         let missing = error("", &[("BIND_FILE", "/nowhere/bind")]);
-        assert!(missing.starts_with("bind (environment variable BIND_FILE): cannot read /nowhere/bind: "));
+        assert!(
+            missing
+                .starts_with("bind (environment variable BIND_FILE): cannot read the file that it names: ")
+        );
     }
 
     #[test]
@@ -346,8 +358,8 @@ mod tests {
         for (file, key, reason) in [
             ("bind = 'localhost'", "bind (in ", "must be an IP address and port, for example 127.0.0.1:8080"),
             ("database_url = 'mysql://h/d'", "database_url (in ", "must be `postgres://…`"),
-            ("database_pool = 0", "database_pool (in ", "must be a whole number from 1 to 100, not 0"),
-            ("database_pool = 101", "database_pool (in ", "must be a whole number from 1 to 100, not 101"),
+            ("database_pool = 0", "database_pool (in ", "must be a whole number from 1 to 100"),
+            ("database_pool = 101", "database_pool (in ", "must be a whole number from 1 to 100"),
             ("database_pool = 'x'", "line 1", "database_pool must be a whole number from 1 to 100"),
             ("smtp_url = 'http://h'", "smtp_url (in ", "must be `smtp://`"),
             ("mail_from = 'nobody'", "mail_from (in ", "must be an ASCII email address"),
@@ -373,7 +385,7 @@ mod tests {
             (
                 "trusted_proxies = ['10.0.0.0/8', 'lb']",
                 "trusted_proxies (in ",
-                "`lb`: must be an IP address or",
+                "item 2: must be an IP address or",
             ),
             (
                 "trusted_proxies = '::1'",
@@ -387,19 +399,15 @@ mod tests {
                 "line 2",
                 "requests.default_ttl must be a whole number from 60 to",
             ),
-            ("requests.max_ttl = 2592001", "requests.max_ttl (in ", "from 60 to 2592000, not 2592001"),
-            ("requests.max_ttl = 59", "requests.max_ttl (in ", "from 60 to 2592000, not 59"),
+            ("requests.max_ttl = 2592001", "requests.max_ttl (in ", "from 60 to 2592000"),
+            ("requests.max_ttl = 59", "requests.max_ttl (in ", "from 60 to 2592000"),
             (
                 "requests = { max_ttl = 600, default_ttl = 601 }",
                 "requests.default_ttl (in ",
-                "from 60 to 600, not 601",
+                "from 60 to 600",
             ),
-            (
-                "requests.redeem_origins = ['https://a/x']",
-                "requests.redeem_origins (in ",
-                "`https://a/x`: must be",
-            ),
-            ("cors.origins = ['*']", "cors.origins (in ", "`*`: must be"),
+            ("requests.redeem_origins = ['https://a/x']", "requests.redeem_origins (in ", "item 1: must be"),
+            ("cors.origins = ['*']", "cors.origins (in ", "item 1: must be"),
             ("mfs.error_status = 'teapot'", "mfs.error_status (in ", "must be `http` or `ok`"),
             ("bnid = 'x'", "line 1", "unknown key `bnid`"),
             ("\n[requests]\nttl = 60", "line 3", "unknown key `requests.ttl`"),
@@ -440,9 +448,105 @@ mod tests {
     }
 
     #[test]
+    fn every_key_has_an_environment_variable_that_overrides_the_file() {
+        let mut names = std::collections::HashSet::new();
+        for key in keys::all().filter(|key| key.name != "secret_file") {
+            let name = key.variable_name().unwrap();
+            // Read for every type of value, before the value is parsed.
+            let error = error("", &[(&format!("{name}_FILE"), "/nowhere")]);
+            let expected = format!("{} (environment variable {name}_FILE): cannot read the file", key.name);
+            assert!(error.starts_with(&expected), "{error}");
+            assert!(names.insert(name.into_owned()), "{} is not unique", key.name);
+        }
+        assert!(names.iter().all(|name| !names.contains(&format!("{name}_FILE"))));
+        let file = "trusted_proxies = ['192.0.2.1']\ndatabase_pool = 9\n[limits]\nrequests_per_pair = '9/d'";
+        let env = [
+            ("COUNTERSIGN_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+            ("COUNTERSIGN_DATABASE_POOL", "12"),
+            ("COUNTERSIGN_LIMITS_REQUESTS_PER_PAIR", "1/s"),
+            ("COUNTERSIGN_CORS_ORIGINS", "https://app.example"),
+            ("COUNTERSIGN_MAIL_DIRECTORY", "out"),
+        ];
+        let config = load(file, &env, CliOverrides::default()).unwrap();
+        assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
+        assert_eq!(config.database_pool, 12);
+        assert_eq!(config.limits.requests.pair, Some("1/s".parse().unwrap()));
+        assert_eq!(config.cors.origins[0].as_str(), "https://app.example");
+        assert_eq!(config.mail_directory, Path::new("out"));
+        let invalid = error(file, &[("COUNTERSIGN_TRUSTED_PROXIES", "::1,lb")]);
+        assert!(
+            invalid
+                .starts_with("trusted_proxies (environment variable COUNTERSIGN_TRUSTED_PROXIES): item 2: "),
+            "{invalid}"
+        );
+    }
+
+    #[test]
+    fn no_error_quotes_the_value_of_any_setting() {
+        const CANARY: &str = "hunter2";
+        let shapes = [
+            "{}",
+            "x:{}",
+            "smtp://u:?{}@h",
+            "smtps://u:?ca={}@h",
+            "smtps://u:{}/x@h",
+            "smtp://u:{}@h",
+            "smtps://h?{}",
+            "smtps://h?{}=1",
+            "smtp://h:{}",
+            "postgres://u:{}/x@h/d",
+            "postgres://u:a@{}@h/d",
+            "postgres://u:{}%@h/d",
+            "postgres://h:{}/d",
+            "postgres://h/d?password=a&{}",
+            "mysql://u:{}@h/d",
+            "https://u:{}@h",
+            "https://h?{}",
+            "{}@",
+            "<{}>",
+            "9/{}",
+            "::1/{}",
+            "{}\u{0}",
+            "\u{feff}{}",
+        ];
+        let mut refused = std::collections::HashSet::new();
+        for key in keys::all() {
+            for shape in shapes {
+                let value = shape.replace("{}", CANARY);
+                let in_file = match key.name.split_once('.') {
+                    Some((section, name)) => format!("[{section}]\n{name} = "),
+                    None => format!("{} = ", key.name),
+                };
+                let quoted = toml::Value::String(value.clone()).to_string();
+                let files = [
+                    format!("{in_file}{quoted}"),
+                    format!("{in_file}[{quoted}]"),
+                    format!("{in_file}{value}"),
+                    format!("{in_file}{{ {value} = 1 }}"),
+                ];
+                let mut loads: Vec<_> =
+                    files.iter().map(|file| load(file, &[], CliOverrides::default())).collect();
+                if let Some(variable) = key.variable_name() {
+                    let file_variable = format!("{variable}_FILE");
+                    for name in [&*variable, &file_variable] {
+                        loads.push(load("", &[(name, &value)], CliOverrides::default()));
+                    }
+                }
+                for error in loads.into_iter().filter_map(Result::err) {
+                    refused.insert(key.name);
+                    for shown in [error.to_string(), format!("{error:?}")] {
+                        assert!(!shown.contains(CANARY), "{}: {value}: {shown}", key.name);
+                    }
+                }
+            }
+        }
+        assert_eq!(refused.len(), keys::all().count(), "each key refuses some of these values");
+    }
+
+    #[test]
     fn no_secret_is_shown() {
         let file = format!(
-            "database_url = 'postgres://u:hunter2@h/d'\nsmtp_url = 'smtp://u:hunter3@h'\nsecret = '{KEY}'\nsecret_previous = '{OTHER_KEY}'"
+            "database_url = 'postgres://u:hunter2@h/d'\nsmtp_url = 'smtps://u:hunter3@h'\nsecret = '{KEY}'\nsecret_previous = '{OTHER_KEY}'"
         );
         let shown = format!("{:?}", load(&file, &[], CliOverrides::default()).unwrap());
         for secret in ["hunter2", "hunter3", KEY, OTHER_KEY] {

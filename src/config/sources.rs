@@ -1,6 +1,7 @@
 //! Where settings come from: the command line, the environment, the file, the default. The first
 //! of them that has a value decides.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -34,9 +35,9 @@ pub enum ValueSource {
     /// The configuration file.
     File(PathBuf),
     /// The environment variable with this name.
-    EnvVar(&'static str),
+    EnvVar(Cow<'static, str>),
     /// The file that the environment variable `…_FILE` names.
-    EnvVarFile(&'static str),
+    EnvVarFile(Cow<'static, str>),
     /// The flag of the command line for this key.
     Flag(&'static str),
     /// The default of the key.
@@ -55,6 +56,12 @@ impl fmt::Display for ValueSource {
     }
 }
 
+/// Why a value is invalid. As a `Copy` type it has no text of its own, so it cannot quote the value, which may be
+/// a password that was set for the wrong key.
+pub(super) trait ValueError: fmt::Display + Copy + 'static {}
+
+impl<E: fmt::Display + Copy + 'static> ValueError for E {}
+
 /// A setting before it is parsed.
 pub(super) struct Setting {
     key: &'static str,
@@ -63,7 +70,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// Parses the value; `None` if no source has one.
-    pub(super) fn parse_optional<T, E: fmt::Display>(
+    pub(super) fn parse_optional<T, E: ValueError>(
         self,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ConfigError> {
@@ -74,7 +81,7 @@ impl Setting {
     }
 
     /// Parses the value of a key that has a default.
-    pub(super) fn parse_with<T, E: fmt::Display>(
+    pub(super) fn parse_with<T, E: ValueError>(
         self,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, ConfigError> {
@@ -83,7 +90,7 @@ impl Setting {
     }
 
     /// [`Self::parse_with`] the type's own parser.
-    pub(super) fn parse<T: FromStr<Err: fmt::Display>>(self) -> Result<T, ConfigError> {
+    pub(super) fn parse<T: FromStr<Err: ValueError>>(self) -> Result<T, ConfigError> {
         self.parse_with(T::from_str)
     }
 }
@@ -126,12 +133,20 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
         Ok(Setting { key: key.name, value })
     }
 
-    /// A list of the file, each item parsed.
-    pub(super) fn list<T: FromStr<Err: fmt::Display>>(&self, key: &Key) -> Result<Vec<T>, ConfigError> {
-        let parse = |text: &String| {
-            text.parse().map_err(|error| self.invalid_file_value(key, format!("`{text}`: {error}")))
+    /// A list of the environment, with commas between the items, or of the file; each item is parsed.
+    pub(super) fn list<T: FromStr<Err: ValueError>>(&self, key: &Key) -> Result<Vec<T>, ConfigError> {
+        let (texts, value_source) = match self.env_value(key)? {
+            Some((text, source)) => (split_items(&text), source),
+            None => (self.file.list(key).to_vec(), ValueSource::File(self.path.clone())),
         };
-        self.file.list(key).iter().map(parse).collect()
+        let parse = |(index, text): (usize, &String)| {
+            text.parse().map_err(|error| ConfigError::Invalid {
+                key: key.name,
+                value_source: value_source.clone(),
+                reason: format!("item {}: {error}", index + 1),
+            })
+        };
+        texts.iter().enumerate().map(parse).collect()
     }
 
     /// Whether the file has a value for a text or integer key.
@@ -145,20 +160,21 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
     }
 
     fn env_value(&self, key: &Key) -> Result<Option<(String, ValueSource)>, ConfigError> {
-        let Some(variable) = key.variable else { return Ok(None) };
+        let Some(variable) = key.variable_name() else { return Ok(None) };
         let get = |name: &str| (self.env)(name).filter(|text| !text.is_empty());
-        match (get(variable), get(&format!("{variable}_FILE"))) {
+        match (get(&variable), get(&format!("{variable}_FILE"))) {
             (Some(_), Some(_)) => Err(ConfigError::VariableAndFile { key: key.name, variable }),
             (Some(text), None) => Ok(Some((text, ValueSource::EnvVar(variable)))),
             (None, None) => Ok(None),
             (None, Some(path)) => {
                 let value_source = ValueSource::EnvVarFile(variable);
                 match std::fs::read_to_string(&path) {
-                    Ok(text) => Ok(Some((strip_trailing_newline(&text).to_owned(), value_source))),
+                    Ok(text) => Ok(Some((trim_file_text(&text).to_owned(), value_source))),
+                    // The path is not quoted: the variable may contain the secret itself by mistake.
                     Err(error) => Err(ConfigError::Invalid {
                         key: key.name,
                         value_source,
-                        reason: format!("cannot read {path}: {error}"),
+                        reason: format!("cannot read the file that it names: {error}"),
                     }),
                 }
             }
@@ -166,18 +182,28 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
     }
 }
 
+/// The text is not a whole number in the range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a whole number from {min} to {max}")]
+pub(super) struct OutOfRange {
+    min: i64,
+    max: i64,
+}
+
 /// A parser of whole numbers in this range.
-pub(super) fn integer(range: RangeInclusive<i64>) -> impl Fn(&str) -> Result<i64, String> {
+pub(super) fn integer(range: RangeInclusive<i64>) -> impl Fn(&str) -> Result<i64, OutOfRange> {
     move |text| {
         let number = text.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| {
-            format!("must be a whole number from {} to {}, not {text}", range.start(), range.end())
-        })
+        number.ok_or(OutOfRange { min: *range.start(), max: *range.end() })
     }
 }
 
-/// Removes one trailing newline, which editors and `echo` append.
-pub(super) fn strip_trailing_newline(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
+fn split_items(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// The value in the text of a file: without a byte order mark, and without white space around it, which editors,
+/// `echo` and secret stores add.
+pub(super) fn trim_file_text(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text).trim()
 }

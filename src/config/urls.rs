@@ -81,7 +81,7 @@ pub enum SmtpTls {
 }
 
 /// Why the URL of a mail server is rejected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSmtpUrl {
     #[error("must be `smtp://`, `smtps://` or `smtp+starttls://`, followed by `[user:password@]host[:port]`")]
     Scheme,
@@ -92,10 +92,16 @@ pub enum InvalidSmtpUrl {
     /// One of user and password is missing, or they are not UTF-8.
     #[error("must contain both user and password, or neither; percent-encode any of `@:/?#%`")]
     Credentials,
-    #[error("must not have anything after the host and port except `?ca=FILE`")]
+    #[error("must not have anything after the host and port except `?ca=FILE` and `?insecure=1`")]
     TrailingParts,
-    #[error("unknown option `{0}`; the only option is `ca`")]
-    UnknownOption(String),
+    #[error("has an unknown option; the options are `ca` and `insecure`")]
+    UnknownOption,
+    #[error("`insecure` must be `1`")]
+    Insecure,
+    #[error(
+        "would send the password without encryption; use `smtps://` or `smtp+starttls://`, or add `?insecure=1` to accept that"
+    )]
+    PlainCredentials,
     #[error("`ca` requires TLS; use `smtps://` or `smtp+starttls://`")]
     CaWithoutTls,
 }
@@ -104,6 +110,11 @@ impl FromStr for SmtpUrl {
     type Err = InvalidSmtpUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidSmtpUrl> {
+        // A password with `/`, `?` or `#` ends the authority: what was meant as its rest is not quoted as host or path.
+        let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+        if rest.split_once(['/', '?', '#']).is_some_and(|(_, after)| after.contains('@')) {
+            return Err(InvalidSmtpUrl::Credentials);
+        }
         let url = Url::parse(text).map_err(|error| match error {
             url::ParseError::RelativeUrlWithoutBase => InvalidSmtpUrl::Scheme,
             error => InvalidSmtpUrl::Malformed(error),
@@ -118,15 +129,23 @@ impl FromStr for SmtpUrl {
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(InvalidSmtpUrl::TrailingParts);
         }
-        let mut ca = None;
+        let (mut ca, mut insecure) = (None, false);
         for (key, value) in url.query_pairs() {
             match &*key {
                 "ca" if tls == SmtpTls::None => return Err(InvalidSmtpUrl::CaWithoutTls),
                 "ca" => ca = Some(PathBuf::from(&*value)),
-                _ => return Err(InvalidSmtpUrl::UnknownOption(key.into_owned())),
+                "insecure" if value == "1" => insecure = true,
+                "insecure" => return Err(InvalidSmtpUrl::Insecure),
+                _ => return Err(InvalidSmtpUrl::UnknownOption),
             }
         }
-        Ok(Self { host, port: url.port().unwrap_or(default_port), tls, credentials: credentials(&url)?, ca })
+        let credentials = credentials(&url)?;
+        let is_local = Host::parse(&host).is_ok_and(|host| is_loopback_host(&host))
+            || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+        if tls == SmtpTls::None && credentials.is_some() && !is_local && !insecure {
+            return Err(InvalidSmtpUrl::PlainCredentials);
+        }
+        Ok(Self { host, port: url.port().unwrap_or(default_port), tls, credentials, ca })
     }
 }
 
@@ -304,8 +323,17 @@ impl FromStr for ProxyNet {
 
     fn from_str(text: &str) -> Result<Self, InvalidProxyNet> {
         let single = || text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
-        text.parse::<IpNet>().or_else(|_| single()).map(Self).map_err(|_| InvalidProxyNet)
+        text.parse::<IpNet>().map(canonical_net).or_else(|_| single()).map(Self).map_err(|_| InvalidProxyNet)
     }
+}
+
+/// A network of IPv4-mapped addresses as a network of IPv4, because the addresses of clients are canonical.
+fn canonical_net(net: IpNet) -> IpNet {
+    let mapped = match net {
+        IpNet::V6(v6) => v6.network().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    mapped.and_then(|(network, length)| IpNet::new(network.into(), length).ok()).unwrap_or(net)
 }
 
 #[cfg(test)]
@@ -315,7 +343,15 @@ mod tests {
 
     #[test]
     fn database_urls_are_postgres_or_sqlite() {
-        for text in ["postgres://u:p@h/d?sslmode=require", "postgresql:///d", "postgres://a:1,b:2/d"] {
+        for text in [
+            "postgres://u:p@h/d?sslmode=require",
+            "postgresql:///d",
+            "postgres://a:1,b:2/d",
+            "postgres://u%40x:p%2F%3F%25@[::1]:5432,[2001:db8::1]/d",
+            "postgres://u:p:q@%2Frun%2Fpostgresql/d",
+            "postgresql://?service=main",
+            "postgres:///d?host=/run/postgresql&port=5433",
+        ] {
             let Ok(DatabaseUrl::Postgres(url)) = text.parse() else { panic!("{text}") };
             assert_eq!(url.expose_secret(), text);
         }
@@ -379,10 +415,28 @@ mod tests {
             ("smtp://u:%ff@mail", Credentials),
             ("smtp://mail/hello", TrailingParts),
             ("smtp://mail#x", TrailingParts),
-            ("smtps://mail?tls=off", UnknownOption("tls".to_owned())),
+            ("smtps://mail?tls=off", UnknownOption),
+            ("smtp://user:?hunter2@mail", Credentials),
+            ("smtps://user:?ca=hunter2@mail", Credentials),
+            ("smtps://user:hunter2/x@mail", Credentials),
+            ("smtp://u:p@mail?insecure=yes", Insecure),
+            ("smtp://u:p@mail", PlainCredentials),
+            ("smtp://u:p@192.0.2.1", PlainCredentials),
+            ("smtp://u:p@localhost.example.org", PlainCredentials),
             ("smtp://mail?ca=x.pem", CaWithoutTls),
         ] {
             assert_eq!(text.parse::<SmtpUrl>().unwrap_err(), error, "{text}");
+        }
+        for text in [
+            "smtp://u:p@localhost",
+            "smtp://u:p@127.0.0.1:1025",
+            "smtp://u:p@[::1]:1025",
+            "smtp://u:p@mail?insecure=1",
+            "smtp://mail",
+            "smtps://u:p@mail",
+            "smtp+starttls://u:p@mail",
+        ] {
+            assert!(text.parse::<SmtpUrl>().is_ok(), "{text}");
         }
         assert!(matches!("smtp://mail:99999".parse::<SmtpUrl>(), Err(Malformed(_))));
         assert!(matches!("smtp://ma il".parse::<SmtpUrl>(), Err(Malformed(_))));
@@ -457,6 +511,8 @@ mod tests {
             ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
             ("::1", "::1", "::2"),
             ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+            ("::ffff:192.0.2.7/128", "192.0.2.7", "192.0.2.8"),
             ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
             ("0.0.0.0/0", "192.0.2.1", "::1"),
         ] {

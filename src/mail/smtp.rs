@@ -10,6 +10,7 @@
 //!
 //! So this client sends the commands itself, and reuses a connection only after a successful mail.
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,9 +23,10 @@ use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
+use url::{Host, Origin};
 
 use super::error::{SendError, TransportError};
-use crate::config::{SmtpTls, SmtpUrl};
+use crate::config::{SmtpTls, SmtpUrl, is_loopback_host};
 
 /// For the TCP connection to each of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,6 +38,9 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// For the reply to the content (RFC 5321, 4.5.3.2.6 recommends 10 minutes). A shorter timeout
 /// causes duplicates of mails that the server is about to accept.
 const DATA_TIMEOUT: Duration = Duration::from_secs(600);
+/// What to do about a certificate of the mail server that is a CA's.
+const CA_AS_SERVER_HINT: &str = "; the mail server's certificate is marked as a CA's: create it again with \
+    `openssl req -x509 -addext basicConstraints=critical,CA:FALSE`, and name the new one in `ca`";
 /// The command whose rejection concerns the sender, not the mail.
 const MAIL_FROM: &str = "MAIL FROM";
 /// For the replies to NOOP and QUIT.
@@ -83,7 +88,8 @@ impl fmt::Debug for SmtpClient {
 }
 
 impl SmtpClient {
-    pub(super) fn new(url: &SmtpUrl) -> Result<Self, TransportError> {
+    /// `own` is the origin of this server: its host is the name in EHLO.
+    pub(super) fn new(url: &SmtpUrl, own: &Origin) -> Result<Self, TransportError> {
         let tls_parameters = match url.tls {
             SmtpTls::None => None,
             SmtpTls::StartTls | SmtpTls::Implicit => Some(tls_parameters(url)?),
@@ -93,7 +99,7 @@ impl SmtpClient {
             port: url.port,
             tls: url.tls,
             tls_parameters,
-            helo_name: helo_name(),
+            helo_name: helo_name(own),
             credentials: url
                 .credentials
                 .as_ref()
@@ -273,14 +279,13 @@ impl SmtpFailure {
         self.step == MAIL_FROM && status.is_none_or(|code| code.to_string() == "421")
     }
 
-    /// Whether the server has rejected this mail permanently. A rejection of the sender address or
-    /// of the authentication (RFC 4954, 6) concerns the configuration, which the operator can
-    /// correct.
+    /// Whether the server has said that the recipient's address does not exist (RFC 3463, 3.2). Any other rejection
+    /// may concern this server, its configuration, a quota or a block list, which the operator can correct.
     fn is_permanent(&self) -> bool {
         match &self.reason {
-            FailureReason::Smtp(error) if self.step != MAIL_FROM && error.is_permanent() => error
-                .status()
-                .is_some_and(|code| !matches!(code.to_string().as_str(), "530" | "534" | "535" | "538")),
+            FailureReason::Smtp(error) if self.step != MAIL_FROM && error.is_permanent() => {
+                error.source().is_some_and(|reply| is_unknown_recipient(&reply.to_string()))
+            }
             _ => false,
         }
     }
@@ -294,7 +299,14 @@ impl fmt::Display for SmtpFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.step)?;
         match &self.reason {
-            FailureReason::Smtp(error) => error.fmt(f),
+            FailureReason::Smtp(error) => {
+                error.fmt(f)?;
+                // rustls does not take a certificate that is a CA's for that of a server.
+                if error.source().is_some_and(|source| source.to_string().contains("CaUsedAsEndEntity")) {
+                    f.write_str(CA_AS_SERVER_HINT)?;
+                }
+                Ok(())
+            }
             FailureReason::Timeout(limit) => write!(f, "no response within {} s", limit.as_secs()),
         }
     }
@@ -305,6 +317,13 @@ impl From<SmtpFailure> for SendError {
         let message = failure.to_string();
         if failure.is_permanent() { Self::permanent(&message) } else { Self::transient(&message) }
     }
+}
+
+/// Whether the text of a reply starts with the enhanced status code of an address that cannot receive mail.
+fn is_unknown_recipient(reply: &str) -> bool {
+    let status = reply.split_whitespace().next().unwrap_or_default();
+    // Bad mailbox, bad system, bad syntax, moved without a new address, no mail accepted (RFC 7505: null MX).
+    matches!(status, "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10")
 }
 
 /// Trusts the public certificate authorities or, instead, the certificates named in the URL.
@@ -319,13 +338,27 @@ fn tls_parameters(url: &SmtpUrl) -> Result<TlsParameters, TransportError> {
     builder.build().map_err(|error| TransportError::Tls(error.to_string()))
 }
 
-/// The name in EHLO: the machine's host name, if it is a valid domain name.
-fn helo_name() -> ClientId {
-    let fallback = ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST);
+/// The name in EHLO: the host of `public_url` unless it is this machine, else the machine's own name if it is fully
+/// qualified (RFC 5321, 4.1.1.1; mail servers reject a bare name), else an address.
+fn helo_name(own: &Origin) -> ClientId {
+    if let Origin::Tuple(_, host, _) = own
+        && !is_loopback_host(host)
+    {
+        match host {
+            Host::Domain(name) if is_qualified(name) => return ClientId::Domain(name.clone()),
+            Host::Domain(_) => {}
+            Host::Ipv4(address) => return ClientId::Ipv4(*address),
+            Host::Ipv6(address) => return ClientId::Ipv6(*address),
+        }
+    }
     match ClientId::default() {
-        ClientId::Domain(name) if !is_host_name(&name) => fallback,
+        ClientId::Domain(name) if !is_qualified(&name) => ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST),
         client => client,
     }
+}
+
+fn is_qualified(name: &str) -> bool {
+    name.contains('.') && is_host_name(name)
 }
 
 fn is_host_name(name: &str) -> bool {
@@ -434,8 +467,19 @@ mod tests {
     async fn rejected_mail_fails_permanently_and_temporary_errors_do_not() {
         for (at, answer, fatal) in [
             ("RCPT", "550 5.1.1 no such user", true),
-            (".", "554 not that", true),
-            ("DATA", "554 no", true),
+            ("RCPT", "553 5.1.3 bad address", true),
+            ("RCPT", "556 5.1.10 null MX", true),
+            (".", "550 5.1.1 no such user", true),
+            ("RCPT", "554 5.7.1 <b@example.org>: Relay access denied", false),
+            ("RCPT", "554 relay access denied", false),
+            ("RCPT", "504 5.5.2 <box>: Helo command rejected: need fully-qualified hostname", false),
+            ("RCPT", "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", false),
+            ("RCPT", "553 5.1.8 bad sender's system address", false),
+            ("RCPT", "550 5.4.5 daily sending quota exceeded", false),
+            (".", "554 5.2.252 SendAsDenied", false),
+            (".", "554 not that", false),
+            ("DATA", "554 no", false),
+            ("MAIL", "550 5.1.1 not from you", false),
             ("MAIL", "550 not from you", false),
             ("RCPT", "451 greylisted", false),
             (".", "452 disk full", false),
@@ -453,6 +497,18 @@ mod tests {
         let error = send(&server.transport()).await.unwrap_err();
         let message = "RCPT TO: permanent error (550): 5.1.1 no such user";
         assert_eq!(error, SendError::Permanent(message.to_owned()));
+    }
+
+    #[test]
+    fn helo_name_is_the_host_of_the_public_url() {
+        let name = |url: &str| helo_name(&url::Url::parse(url).unwrap().origin()).to_string();
+        assert_eq!(name("https://consent.example.org/path"), "consent.example.org");
+        assert_eq!(name("http://192.0.2.7:8080"), "[192.0.2.7]");
+        assert_eq!(name("http://[2001:db8::1]"), "[IPv6:2001:db8::1]");
+        for local in ["http://localhost:8080", "http://127.0.0.1", "http://box"] {
+            let name = name(local);
+            assert!(name.contains('.') && !name.contains("localhost") && name != "box", "{name}");
+        }
     }
 
     #[tokio::test]
@@ -498,7 +554,7 @@ mod tests {
                 may_accept.lock().unwrap().recv().unwrap();
                 return None;
             }
-            Some("554 not that")
+            Some("550 5.1.1 no such user")
         });
         let transport = server.transport();
         tokio::select! {
@@ -552,7 +608,7 @@ mod tests {
 
     #[test]
     fn debug_prints_no_password() {
-        let transport = Transport::smtp(&"smtp://u:hunter2@mail".parse().unwrap()).unwrap();
-        assert_eq!(format!("{transport:?}"), "Smtp(SmtpClient(mail:25))");
+        let transport = Transport::smtp(&"smtps://u:hunter2@mail".parse().unwrap()).unwrap();
+        assert_eq!(format!("{transport:?}"), "Smtp(SmtpClient(mail:465))");
     }
 }

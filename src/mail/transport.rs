@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lettre::Message;
+use url::Origin;
 use uuid::Uuid;
 
 use super::directory;
@@ -26,14 +27,14 @@ impl Transport {
     /// The configured transport. It does not connect yet.
     pub fn new(config: &Config) -> Result<Self, TransportError> {
         match &config.smtp_url {
-            Some(url) => Self::smtp(url),
+            Some(url) => SmtpClient::new(url, config.public_url.origin()).map(Self::Smtp),
             None => Self::directory(&config.mail_directory),
         }
     }
 
-    /// A mail server. It does not connect yet.
+    /// A mail server, greeted with the name of this machine. It does not connect yet.
     pub fn smtp(url: &SmtpUrl) -> Result<Self, TransportError> {
-        SmtpClient::new(url).map(Self::Smtp)
+        SmtpClient::new(url, &Origin::new_opaque()).map(Self::Smtp)
     }
 
     /// A directory, which is created if it does not exist.

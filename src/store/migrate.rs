@@ -6,11 +6,11 @@ use diesel::dsl::sql;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Store;
-use super::connection::{Backend as PooledBackend, POSTGRES_SESSION, SQLITE_SESSION};
+use super::connection::{Backend as PooledBackend, POSTGRES_SESSION, SQLITE_SESSION, with_backend};
 use super::error::StoreError;
 
 pub(super) const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -59,7 +59,27 @@ fn check_suitable(conn: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
+#[derive(QueryableByName)]
+struct ExistsRow {
+    #[diesel(sql_type = Bool)]
+    exists: bool,
+}
+
 impl Store {
+    /// Whether the database has ever been migrated. Changes nothing.
+    pub fn has_schema(&self) -> Result<bool, StoreError> {
+        self.read(|conn| {
+            let query = match conn.backend {
+                PooledBackend::Postgres(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS exists",
+                PooledBackend::Sqlite(_) => {
+                    "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS \"exists\""
+                }
+            };
+            let row: ExistsRow = with_backend!(conn, c => diesel::sql_query(query).get_result(c))?;
+            Ok(row.exists)
+        })
+    }
+
     /// Migrates the database to the current schema, one replica at a time. Refuses a database
     /// that this program cannot use.
     pub fn migrate(&self) -> Result<(), StoreError> {

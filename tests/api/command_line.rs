@@ -48,6 +48,11 @@ struct TextRow {
 
 impl CliDatabase {
     fn sqlite() -> Self {
+        Self::without_database().migrated()
+    }
+
+    /// A directory in which no command has run yet.
+    fn without_database() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("countersign.db").display());
         Self { url, directory, postgres: None }
@@ -59,7 +64,12 @@ impl CliDatabase {
         // Empty, because the program migrates it.
         execute(&server, &format!("CREATE DATABASE {name}"));
         let url = url_of_database(&server, &name);
-        Self { url, directory: tempfile::tempdir().unwrap(), postgres: Some((server, name)) }
+        Self { url, directory: tempfile::tempdir().unwrap(), postgres: Some((server, name)) }.migrated()
+    }
+
+    fn migrated(self) -> Self {
+        self.text(&["migrate"]);
+        self
     }
 
     /// The program in an empty directory. Its environment contains the database URL.
@@ -653,6 +663,17 @@ fn a_failed_mail_can_be_resent() {
         assert_eq!(retried, json!({ "id": id, "status": "waiting" }));
         assert_eq!(database.json(&["mail", "list"])[0]["status"], "waiting");
         assert_eq!(*database.audit_log().last().unwrap(), format!("mail.retried mail:{id}"));
+        store
+            .write(|conn| {
+                let now = conn.now()?;
+                outbox::claim(conn, outbox::OutboxKind::Mail, lease, 1, now, now.plus_seconds(60))
+            })
+            .unwrap();
+        assert_eq!(database.json(&["mail", "retry", "--all"]), json!({ "retried": 0 }), "it is being sent");
+        assert_eq!(finish(OutboxResult::Failed, Some("550 no such\nmailbox")).len(), 1);
+        assert_eq!(database.json(&["mail", "retry", "--all"]), json!({ "retried": 1 }));
+        assert_eq!(database.json(&["mail", "list"])[0]["status"], "waiting");
+        assert_eq!(database.audit_log().last().unwrap(), "mail.retried mail:all");
         let unknown = Uuid::nil().to_string();
         assert!(database.run_refused(&["mail", "retry", &unknown]).contains(&unknown));
     });
@@ -754,7 +775,7 @@ fn purge_deletes_only_rows_closed_before_the_cutoff() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_changes_nothing() {
-    let database = CliDatabase::sqlite();
+    let database = CliDatabase::without_database();
     let uuid = Uuid::nil().to_string();
     let wrong: &[&[&str]] = &[
         &[],
@@ -900,5 +921,84 @@ fn the_demo_runs_both_loops_and_exits() {
         "redeem?token=csr_",
     ] {
         assert!(ended.stdout.contains(step), "{step}: {}", ended.stdout);
+    }
+}
+
+/// The program in an empty directory with this environment.
+fn run_in(directory: &std::path::Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
+    let mut command = process::Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(arguments).current_dir(directory).env_clear().envs(environment.iter().copied());
+    CommandOutput::from(command.stdin(Stdio::null()).output().unwrap())
+}
+
+#[test]
+fn a_command_without_a_database_reports_where_it_looked_and_creates_no_file() {
+    for arguments in [
+        &["user", "add", "boss@example.org", "--staff"][..],
+        &["user", "list"],
+        &["key", "list", "boss@example.org"],
+        &["hub", "list"],
+        &["bundle", "list"],
+        &["token", "list"],
+        &["request", "list"],
+        &["mail", "list"],
+        &["purge", "--older-than", "30"],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let ended = run_in(directory.path(), arguments, &[]);
+        let expected = directory.path().canonicalize().unwrap().join("data/countersign.db");
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{arguments:?}");
+        assert!(ended.stderr.contains(&format!("no database at {}", expected.display())), "{}", ended.stderr);
+        assert!(ended.stderr.contains("countersign migrate"), "{}", ended.stderr);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("x.db"), "").unwrap();
+    let empty_file = run_in(directory.path(), &["user", "list"], &[("DATABASE_URL", "sqlite://x.db")]);
+    assert!(empty_file.stderr.contains("no database at "), "{}", empty_file.stderr);
+    assert_eq!(std::fs::metadata(directory.path().join("x.db")).unwrap().len(), 0);
+    assert_eq!(run_in(directory.path(), &["migrate"], &[]).code, 0);
+    assert_eq!(run_in(directory.path(), &["user", "add", "boss@example.org", "--staff"], &[]).code, 0);
+}
+
+#[test]
+fn a_lost_secret_file_is_not_replaced_while_sent_links_depend_on_it() {
+    let database = CliDatabase::sqlite();
+    // Not an address of this machine, so that the program ends also if it replaces the secret.
+    let serve = ["serve", "--bind", "192.0.2.1:1"];
+    database.text(&["user", "add", "ada@example.org"]);
+    let (store, lease) = (database.store(Clock::Database), Uuid::from_u128(7));
+    let claimed = store
+        .write(|conn| {
+            let now = conn.now()?;
+            outbox::claim(conn, outbox::OutboxKind::Mail, lease, 1, now, now.plus_seconds(60))
+        })
+        .unwrap();
+    let refused = database.run(&serve);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("data/secret is missing, but mails with links"), "{}", refused.stderr);
+    assert!(!database.directory.path().join("data/secret").exists());
+    store
+        .write(|conn| {
+            let now = conn.now()?;
+            outbox::release(conn, lease, &[claimed[0].id], now)
+        })
+        .unwrap();
+    let started = database.run(&serve);
+    assert!(started.stderr.contains("cannot listen on 192.0.2.1:1"), "{}", started.stderr);
+    assert!(database.directory.path().join("data/secret").exists());
+}
+
+#[test]
+fn a_log_filter_that_would_switch_logging_off_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for filter in ["warning", "loud", "error;info"] {
+        let ended = run_in(directory.path(), &["migrate"], &[("RUST_LOG", filter)]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{filter}");
+        assert!(
+            ended.stderr.starts_with("error: RUST_LOG must be off, error, warn, info"),
+            "{}",
+            ended.stderr
+        );
     }
 }

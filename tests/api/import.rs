@@ -108,14 +108,14 @@ on_both_databases! {
     async fn users_are_imported_as_in_the_file(app: TestApp) {
         let hash = countersign::auth::password::hash(PASSWORD).unwrap();
         let file = format!(
-            "password_hash,Email,active,staff,last_name,first_name\n\
+            "password_hash,e_mail,active,staff,last_name,first_name\n\
              \"{hash}\",Ada@Example.org,,TRUE,Lovelace,Ada\n\
              ,bob@example.org,no,0,,\"Bob \"\"the\"\" Builder, \n\n"
         );
         let refused = app.import(&["users", "file.csv"], &file);
         assert_eq!(refused.code, 1);
-        assert!(refused.stderr.contains("unknown column Email"), "{}", refused.stderr);
-        let file = file.replace("Email", "email").replace("Builder, \n", "Builder, Jr\"");
+        assert!(refused.stderr.contains("unknown column e_mail"), "{}", refused.stderr);
+        let file = file.replace("e_mail", "email").replace("Builder, \n", "Builder, Jr\"");
         assert_eq!(app.import_users(&file), json!({ "imported": 2, "skipped": 0, "mails": 0 }));
 
         let all = app.store.read(users::all).unwrap();

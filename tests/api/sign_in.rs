@@ -115,7 +115,7 @@ on_both_databases! {
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         // Another user of her IP address who guesses her password is limited. She is not, because
         // the server remembers her password.
-        assert_eq!(guess_until_limited(&app, grace.email(), HOME_IP).await, 5);
+        assert_eq!(guess_until_limited(&app, grace.email(), HOME_IP).await, 2);
         assert_eq!(status(sign_in(&app, grace.email(), PASSWORD, HOME_IP)).await, 200);
         app.advance(30 * 86_400);
         app.url = spawn_behind_proxy(&mut app, &all);

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::CliError;
 use crate::app::{AppError, Application, Dependencies};
 use crate::auth::password;
-use crate::config::{CliOverrides, Config};
+use crate::config::{CliOverrides, Config, PublicUrl};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle::{BundleName, Description};
 use crate::domain::hub::HubId;
@@ -65,14 +65,16 @@ struct RunningServer {
 }
 
 /// Runs the demo. With `once`, it ends after the steps; otherwise the server runs until Ctrl-C.
-pub fn run(once: bool) -> Result<(), CliError> {
-    run_demo(once).map_err(CliError::Demo)
+/// It listens on `bind`; without it, on the preferred port or any free one.
+pub fn run(once: bool, bind: Option<SocketAddr>) -> Result<(), CliError> {
+    run_demo(once, bind).map_err(CliError::Demo)
 }
 
-fn run_demo(once: bool) -> Result<(), DemoError> {
+fn run_demo(once: bool, bind: Option<SocketAddr>) -> Result<(), DemoError> {
     let directory = tempfile::Builder::new().prefix("countersign-demo-").tempdir()?;
-    let listener = listen()?;
+    let listener = listen(bind)?;
     let address = listener.local_addr()?;
+    let url = PublicUrl::from_bind_address(address);
     let (config, mut dependencies) = prepare(&directory, address)?;
     dependencies.listener = listener;
     let store = dependencies.store.clone();
@@ -80,19 +82,28 @@ fn run_demo(once: bool) -> Result<(), DemoError> {
     let mail = config.mail_directory.clone();
     let mailbox = crate::http::pages::dev_mail_url(&config, &dependencies.keyring);
     let running = RunningServer::start(config, dependencies)?;
-    let done = scenario::run(&format!("http://{address}"), &mail, &ada, &grace, sleep);
+    let done = scenario::run(url.as_str(), &mail, &ada, &grace, sleep);
     if once || done.is_err() {
         running.stop();
         return done;
     }
-    scenario::print_next_steps(&format!("http://{address}"), &mail, &mailbox, &ada, &grace, steps)?;
+    scenario::print_next_steps(url.as_str(), &mail, &mailbox, &ada, &grace, steps)?;
     running.wait()
 }
 
-/// Listens on the preferred port, or on any free one.
-fn listen() -> std::io::Result<TcpListener> {
+/// Listens on `bind`; without it, on the preferred port, or on any free one, which it reports.
+fn listen(bind: Option<SocketAddr>) -> Result<TcpListener, DemoError> {
+    if let Some(address) = bind {
+        return TcpListener::bind(address).map_err(|error| AppError::Bind { address, error }.into());
+    }
     let at = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    at(PREFERRED_PORT).or_else(|_| at(0))
+    if let Ok(listener) = at(PREFERRED_PORT) {
+        return Ok(listener);
+    }
+    let listener = at(0)?;
+    let port = listener.local_addr()?.port();
+    scenario::print_port(PREFERRED_PORT, port);
+    Ok(listener)
 }
 
 /// The configuration of the demo. The environment and a `countersign.toml` in the working
@@ -102,7 +113,7 @@ fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Dependen
     std::fs::write(&file, "")?;
     let flags = CliOverrides {
         bind: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string()),
-        public_url: Some(format!("http://{address}")),
+        public_url: Some(PublicUrl::from_bind_address(address).to_string()),
         database_url: Some(format!("sqlite://{}", directory.path().join("demo.db").display())),
         mail_directory: Some(directory.path().join("outbox")),
         ..CliOverrides::default()
@@ -111,6 +122,7 @@ fn prepare(directory: &TempDir, address: SocketAddr) -> Result<(Config, Dependen
     config.secret =
         crate::config::Secret::Value(SecretString::from(format!("{}{}", entropy::uuid(), entropy::uuid())));
     let dependencies = Dependencies::new(&config)?;
+    config.bind = address;
     Ok((config, dependencies))
 }
 

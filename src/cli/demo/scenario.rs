@@ -117,6 +117,11 @@ pub fn run(url: &str, outbox: &Path, ada: &DemoUser, grace: &DemoUser, bundle: i
     Ok(())
 }
 
+/// Prints that the demo uses another port than usual.
+pub fn print_port(usual: u16, port: u16) {
+    println!("Port {usual} is in use, so the demo listens on port {port}. Choose another one with --bind.");
+}
+
 /// Creates another request and prints how to approve it in a browser.
 pub fn print_next_steps(
     url: &str,

@@ -54,7 +54,7 @@ pub(super) fn import(
 ) -> Result<(), CliError> {
     let (table, size) = source.open(COLUMNS)?;
     let config = global_args.config(None)?;
-    let store = global_args.open()?;
+    let store = global_args.open_or_create()?;
     let bundles = store.read(bundles::all())?;
     let mut import = RequestImport::begin(&store, mail)?;
     let parser = RowParser::new(config.requests, import.now(), bundles);

@@ -1,7 +1,7 @@
 //! A CSV file with column names in its first line.
 
 use std::fmt::Display;
-use std::io::{self, Read};
+use std::io::{self, Chain, Cursor, Read};
 use std::rc::Rc;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
@@ -16,11 +16,18 @@ pub struct CsvColumns {
     pub optional: &'static [&'static str],
 }
 
+/// Bytes at the start of a file in which its format and delimiter are looked for.
+const SNIFFED_BYTES: usize = 4_096;
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvError {
     #[error("{0}")]
     Read(#[from] io::Error),
+    #[error("the file is a spreadsheet; save it as `CSV UTF-8` and import that")]
+    Spreadsheet,
+    #[error("the file is in UTF-16; save it as `CSV UTF-8` and import that")]
+    Utf16,
     #[error("the file is empty; its first line must name the columns ({0})")]
     Empty(String),
     #[error("column {0} is missing in the first line")]
@@ -37,7 +44,7 @@ pub enum CsvError {
 
 /// A reader of a CSV file.
 pub struct CsvTable<R> {
-    reader: Reader<LineReader<R>>,
+    reader: Reader<LineReader<Chain<Cursor<Vec<u8>>, R>>>,
     counter: Rc<ReadCounter>,
     record: ByteRecord,
     /// The columns of this file, in its order.
@@ -53,16 +60,23 @@ pub struct CsvRow<'a> {
 }
 
 impl<R: Read> CsvTable<R> {
-    /// Reads and checks the header.
-    pub fn open(input: R, columns: CsvColumns) -> Result<Self, CsvError> {
+    /// Reads and checks the header. Names are compared without case. A first line without commas may be separated by
+    /// semicolons or tabs.
+    pub fn open(mut input: R, columns: CsvColumns) -> Result<Self, CsvError> {
+        let start = read_start(&mut input)?;
+        check_format(&start)?;
+        let delimiter = find_delimiter(&start);
+        let input = Cursor::new(start).chain(input);
         let counter = Rc::new(ReadCounter::default());
         let lines = LineReader::new(input, Rc::clone(&counter));
-        let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(lines);
+        let reader =
+            ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(lines);
         let mut table = Self { reader, counter, record: ByteRecord::new(), header: Vec::new() };
         if !table.advance()? {
             return Err(CsvError::Empty(columns.list()));
         }
-        for name in &table.record {
+        let last_name = table.record.iter().rposition(|name| !name.trim_ascii().is_empty());
+        for name in table.record.iter().take(last_name.map_or(0, |last| last + 1)) {
             let name = String::from_utf8_lossy(name);
             let column = columns.find(name.trim()).ok_or_else(|| CsvError::UnknownColumn {
                 name: name.trim().to_owned(),
@@ -79,10 +93,15 @@ impl<R: Read> CsvTable<R> {
         }
     }
 
-    /// Reads the next row.
+    /// Reads the next row that is not blank. Spreadsheets write blank rows as rows of delimiters.
     pub fn next(&mut self) -> Result<Option<CsvRow<'_>>, CsvError> {
-        if !self.advance()? {
-            return Ok(None);
+        loop {
+            if !self.advance()? {
+                return Ok(None);
+            }
+            if !self.record.iter().all(|field| field.trim_ascii().is_empty()) {
+                break;
+            }
         }
         let record = &self.record;
         // The first line of the record: its last line minus the line feeds in its fields.
@@ -105,6 +124,32 @@ impl<R: Read> CsvTable<R> {
     }
 }
 
+/// The start of the input, up to [`SNIFFED_BYTES`].
+fn read_start(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(SNIFFED_BYTES);
+    input.take(SNIFFED_BYTES as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// Refuses formats that spreadsheets save under other names than CSV.
+fn check_format(start: &[u8]) -> Result<(), CsvError> {
+    // ZIP (xlsx, ods), and OLE (xls).
+    if start.starts_with(b"PK\x03\x04") || start.starts_with(b"\xd0\xcf\x11\xe0") {
+        return Err(CsvError::Spreadsheet);
+    }
+    let has_mark = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
+    let is_every_second_zero = matches!(start, [0, ..] | [_, 0, ..]);
+    if has_mark || is_every_second_zero { Err(CsvError::Utf16) } else { Ok(()) }
+}
+
+/// The delimiter of the first line that is not blank.
+fn find_delimiter(start: &[u8]) -> u8 {
+    let mut lines = start.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let header = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    let candidates = [b',', b';', b'\t'];
+    candidates.into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
+}
+
 impl<'a> CsvRow<'a> {
     /// The first line of the row. The header is line 1.
     pub fn line(&self) -> u64 {
@@ -118,7 +163,8 @@ impl<'a> CsvRow<'a> {
 
     /// The text of a field; empty if the file does not have the column.
     pub fn text(&self, column: &'static str) -> Result<&'a str, LineError> {
-        if self.record.len() != self.header.len() {
+        let has_surplus = self.record.iter().skip(self.header.len()).any(|field| !field.is_empty());
+        if self.record.len() < self.header.len() || has_surplus {
             let (found, expected) = (self.record.len(), self.header.len());
             return Err(self.error(format_args!("expected {expected} fields, found {found}")));
         }
@@ -153,7 +199,7 @@ impl CsvColumns {
     }
 
     fn find(&self, name: &str) -> Option<&'static str> {
-        self.all().find(|column| *column == name)
+        self.all().find(|column| column.eq_ignore_ascii_case(name))
     }
 
     fn list(&self) -> String {
@@ -214,6 +260,30 @@ mod tests {
         assert!(matches!(open("b,c\n"), Err(CsvError::MissingColumn("a"))));
         assert!(matches!(open("a,d\n"), Err(CsvError::UnknownColumn { name, .. }) if name == "d"));
         assert!(matches!(open("a,b,b\n"), Err(CsvError::DuplicateColumn("b"))));
+    }
+
+    #[test]
+    fn files_of_spreadsheets_are_read_if_there_is_no_doubt() {
+        let x = vec![(2, Ok("x".to_owned()))];
+        for text in [
+            "A, B \n1,x\n",
+            "a;b\n1;x\n",
+            "a\tb\n1\tx\n",
+            "a,b,,\n1,x,,\n",
+            "a,b\n1,x,,\n,,\n ,\n",
+            "a,b\n1,x\n,\n,,,\n",
+        ] {
+            assert_eq!(lines(text), x, "{text:?}");
+        }
+        assert_eq!(lines("a,b\n,\n1,x\n")[0].0, 3, "blank rows are counted");
+        assert!(matches!(open("a,,b\n"), Err(CsvError::UnknownColumn { .. })));
+        assert!(matches!(open("PK\u{3}\u{4}"), Err(CsvError::Spreadsheet)));
+        let utf16: Vec<u8> = "a,b".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [utf16.clone(), [vec![0xff, 0xfe], utf16].concat()] {
+            assert!(matches!(CsvTable::open(&bytes[..], COLUMNS), Err(CsvError::Utf16)));
+        }
+        let long = format!("a,b\n{}", "1,x\n".repeat(5_000));
+        assert_eq!(lines(&long).len(), 5_000);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn import(
     output: &Output,
 ) -> Result<(), CliError> {
     let (table, size) = source.open(COLUMNS)?;
-    let store = global_args.open()?;
+    let store = global_args.open_or_create()?;
     let mut import = UserImport::begin(&store)?;
     let progress = Progress::start_reading(size);
     let (errors, rows) = source.stage_rows((table, &progress), parse, |users| import.stage(users))?;
@@ -44,7 +44,7 @@ pub(super) fn import(
 }
 
 fn parse(row: CsvRow<'_>) -> Result<ImportedUser, LineError> {
-    let parse_hash = |hash: &str| password::validate_imported_hash(hash).map(|()| hash.to_owned());
+    let parse_hash = |hash: &str| password::parse_imported_hash(hash).map(str::to_owned);
     Ok(ImportedUser {
         user: NewUser {
             email: row.parse("email", Email::new)?,

@@ -51,6 +51,19 @@ pub fn retry(id: Uuid, audit: AuditContext) -> impl DbWork<bool> {
     }
 }
 
+/// Makes all mails the next in the queue that were rejected or are waiting for their next attempt. Returns their
+/// number.
+pub fn retry_all(audit: AuditContext) -> impl DbWork<usize> {
+    move |conn| {
+        let now = conn.now()?;
+        let retried = outbox::retry_all(conn, now)?;
+        if retried > 0 {
+            audit_log::record(conn, &audit, AuditAction::MailRetried, "mail:all".to_owned(), now)?;
+        }
+        Ok(retried)
+    }
+}
+
 fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid, Email>> {
     let (mut request_ids, mut link_ids, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for mail in mails {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use diesel::dsl::sql;
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::page::LimitOffset;
-use crate::store::schema::outbox;
+use crate::store::schema::{outbox, password_links, permission_requests};
 use crate::store::types::{DbTimestamp, DbUuid};
 
 /// The condition of the index `outbox_failed`, literally: a bound parameter would hide it from
@@ -113,6 +113,20 @@ pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
     .map(|rows| rows > 0)
 }
 
+/// Makes all unsent mails without a lease due immediately, including rejected ones. Returns their number.
+pub fn retry_all(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
+    let rejected = outbox::result.eq(OutboxResult::Failed.name());
+    let waiting = outbox::finished_at.is_null().and(outbox::due_at.gt(DbTimestamp(now)));
+    with_backend!(conn, c => diesel::update(mails!())
+        .filter(outbox::lease.is_null().and(rejected.assume_not_null().or(waiting)))
+        .set((
+            outbox::due_at.eq(DbTimestamp(now)),
+            outbox::finished_at.eq(None::<DbTimestamp>),
+            outbox::result.eq(None::<String>),
+        ))
+        .execute(c))
+}
+
 /// The newest mails, newest first.
 pub fn newest(conn: &mut Conn, limit: i64) -> QueryResult<Vec<OutboxMail>> {
     list(conn, MailFilter::All, LimitOffset { limit, offset: 0 })
@@ -186,6 +200,24 @@ pub fn newest_failed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Timestamp>>
 /// The number of failed mails.
 pub fn count_failed(conn: &mut Conn) -> QueryResult<i64> {
     with_backend!(conn, c => mails!().filter(sql::<Bool>(FAILED)).count().get_result(c))
+}
+
+/// Whether a mail may have been sent whose link still works.
+pub fn has_sent_links(conn: &mut Conn) -> QueryResult<bool> {
+    let now = DbTimestamp(conn.now()?);
+    let open_request = permission_requests::closed_at.is_null().and(permission_requests::expires_at.gt(now));
+    let open_link = password_links::used_at
+        .is_null()
+        .and(password_links::replaced_at.is_null())
+        .and(password_links::expires_at.gt(now));
+    let requests = outbox::table
+        .inner_join(permission_requests::table.on(outbox::request_id.eq(permission_requests::id.nullable())))
+        .filter(outbox::attempts.gt(0).and(open_request));
+    let links = outbox::table
+        .inner_join(password_links::table.on(outbox::password_link_id.eq(password_links::id.nullable())))
+        .filter(outbox::attempts.gt(0).and(open_link));
+    Ok(with_backend!(conn, c => diesel::select(exists(requests)).get_result(c))?
+        || with_backend!(conn, c => diesel::select(exists(links)).get_result(c))?)
 }
 
 /// The creation time of the oldest pending mail.

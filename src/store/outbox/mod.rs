@@ -11,8 +11,8 @@ mod queue;
 mod sync;
 
 pub use admin::{
-    MailFilter, OutboxMail, by_request, count_failed, latest_by_request, list, newest, newest_failed,
-    oldest_pending, retry,
+    MailFilter, OutboxMail, by_request, count_failed, has_sent_links, latest_by_request, list, newest,
+    newest_failed, oldest_pending, retry, retry_all,
 };
 pub use item::{OutboxKind, OutboxResult, OutboxSubject};
 pub use queue::{ClaimedItem, claim, finish, release};

@@ -176,6 +176,7 @@ on_both_databases! {
             ("/staff/bundles/1", "/staff/bundles"),
             ("/staff/bundles/1/delete", "/staff/bundles"),
             ("/staff/mail/1/retry", "/staff/mail"),
+            ("/staff/mail/retry", "/staff/mail"),
         ] {
             let led = redirect_target(visitor.post(&app, path, &[])).await;
             assert_eq!(led, format!("/sign-in?next={}", back.replace('/', "%2F")), "{path}");

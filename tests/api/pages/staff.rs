@@ -424,7 +424,7 @@ on_both_databases! {
         let (_, page) = root.get_page(&app, "/staff").await;
         assert!(page.contains("View rejected emails"), "{page}");
         let (_, page) = root.get_page(&app, "/staff/mail").await;
-        let retry = page.split("action=\"").find(|part| part.contains("/retry")).unwrap().split('"').next().unwrap();
+        let retry = page.split("action=\"").find(|part| part.contains("/retry") && !part.starts_with("/staff/mail/retry")).unwrap().split('"').next().unwrap();
         assert_eq!(redirect_target(root.post(&app, retry, &[])).await, "/staff/mail?flash=retried");
         assert_eq!(app.mails(2).await[1].to, ["grace@example.org"]);
         wait_for_count(&app, COUNT_SENT, 2).await;
@@ -433,5 +433,18 @@ on_both_databases! {
         assert!(root.get_page(&app, &again).await.1.contains("This email cannot be sent now"));
         assert_eq!(count_audit_entries(&app, "mail.retried", &me), 1);
         assert_eq!(root.post_form(&app, "/staff/mail/x/retry", &[]).await.0, 404);
+        app.mailbox.refuse(grace.email(), SendError::permanent("550 5.1.1 no such user"), 2);
+        for name in ["Pulse", "Stride"] {
+            app.create_request(&ada, &grace, &app.bundle(name, 2));
+        }
+        wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'failed'", 2).await;
+        let (_, page) = root.get_page(&app, "/staff/mail").await;
+        assert!(page.contains("action=\"/staff/mail/retry\""), "{page}");
+        let all = redirect_target(root.post(&app, "/staff/mail/retry", &[])).await;
+        assert_eq!(all, "/staff/mail?flash=retried-all");
+        wait_for_count(&app, COUNT_SENT, 4).await;
+        let (_, page) = root.get_page(&app, &all).await;
+        assert!(page.contains("All unsent emails are next") && !page.contains("action=\"/staff/mail/retry\""), "{page}");
+        assert_eq!(count_audit_entries(&app, "mail.retried", &me), 2);
     }
 }

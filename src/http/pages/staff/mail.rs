@@ -28,7 +28,7 @@ const FILTERS: [(&str, MailFilter); 4] = [
 ];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    endpoints![list, retry]
+    endpoints![list, retry, retry_all]
 }
 
 /// Lists mails and the mail server's responses, for staff.
@@ -52,10 +52,14 @@ async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     let listed = state.store.read(mail::list(filter, pagination.limit_plus_one()));
     let ListedMails { mut mails, recipients, now } = listed.await?;
     let pagination = pagination.finish(&mut mails);
+    let can_retry = mails.iter().any(|mail| is_retryable(mail.status(now)));
     let mails: Vec<Value> = mails.iter().map(|mail| row(mail, recipients.get(&mail.id), now)).collect();
     let states = FILTERS.map(|(name, _)| name);
-    let flash = ctx.flash("staff-mail", &["retried", "not-retried"]);
-    Ok(ctx.render_ok("staff-mail", context! { mails, pagination, flash, state => filter_name, states }))
+    let flash = ctx.flash("staff-mail", &["retried", "not-retried", "retried-all"]);
+    Ok(ctx.render_ok(
+        "staff-mail",
+        context! { mails, can_retry, pagination, flash, state => filter_name, states },
+    ))
 }
 
 fn row(mail: &OutboxMail, to: Option<&Email>, now: Timestamp) -> Value {
@@ -68,8 +72,12 @@ fn row(mail: &OutboxMail, to: Option<&Email>, now: Timestamp) -> Value {
         created => mail.created_at.micros(),
         due => (status == "waiting").then(|| mail.due_at.micros()),
         error => mail.last_error.as_deref(),
-        retry => matches!(status, "waiting" | "failed"),
+        retry => is_retryable(status),
     }
+}
+
+fn is_retryable(status: &str) -> bool {
+    matches!(status, "waiting" | "failed")
 }
 
 /// Retries a mail that was rejected or is waiting for its next attempt, for staff.
@@ -94,4 +102,20 @@ async fn retry(
     }
     state.mailer.notify();
     Ok(see_other(&format!("{PATH}?flash=retried")))
+}
+
+/// Retries all mails that were rejected or are waiting for their next attempt, for staff.
+#[utoipa::path(
+    post,
+    path = "/staff/mail/retry",
+    operation_id = "retry_all_mail_form",
+    security(()),
+    request_body(content = CsrfForm, content_type = "application/x-www-form-urlencoded"),
+    responses(StaffForm),
+)]
+async fn retry_all(state: Data<AppState>, Form { ctx, .. }: Form) -> Result<HttpResponse, PageError> {
+    ctx.require_staff_or_return_to(PATH)?;
+    state.store.write(mail::retry_all(ctx.audit.clone())).await?;
+    state.mailer.notify();
+    Ok(see_other(&format!("{PATH}?flash=retried-all")))
 }
