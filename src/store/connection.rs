@@ -107,7 +107,7 @@ impl Store {
         })
     }
 
-    /// [`Self::write`] for a task that nobody waits for. A transaction that has found nothing
+    /// [`Self::write`] for a task that no caller waits for. A transaction that has found nothing
     /// to do writes nothing.
     pub fn write_in_background<T>(
         &self,

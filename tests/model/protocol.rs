@@ -462,7 +462,7 @@ impl Protocol {
         state.audit_log.insert(statement.event, AuditRow::Done);
         state.effective.insert(statement.attempt);
         state.grants += usize::from(redeemed);
-        // If nobody gets the response, the session may have been terminated while it waited.
+        // If no batch gets the response, the session may have been terminated while it waited.
         state.is_on_standby = waits.is_some();
         if let Some((replica, thread)) = waits
             && let BatchStep::Sent { answers, .. } = state.replicas[replica].threads[thread].step.clone()
