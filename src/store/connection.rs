@@ -1,51 +1,20 @@
-//! Connections: the pools, sessions, transactions, and retries on dead connections.
+//! Connections: transactions, and retries on dead connections.
 
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::dsl::sql;
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
-use diesel::sql_types::{Bool, Integer};
-use diesel::sqlite::SqliteConnection;
-use secrecy::ExposeSecret;
+use diesel::r2d2::R2D2Connection;
+use diesel::sql_types::Bool;
 
 use super::clock::Clock;
 use super::error::StoreError;
-use super::text_search::register_lower;
-use super::timeline::LatestTimeline;
+pub(super) use super::pools::Backend;
+use super::pools::{self, BackendPool};
 use crate::config::DatabaseUrl;
-use crate::config::postgres_url::Conninfo;
 
-/// How long to wait for a connection; every request is answered within two seconds.
-const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
-
-/// Custom plans, because a generic plan for `= ANY` that was made for a tiny table stays
-/// a sequential scan. The timeouts prevent a slow statement or a locked row from using up
-/// the two seconds of other requests. A weaker `synchronous_commit` of the role or the database
-/// would lose what has been acknowledged.
-pub(super) const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET lock_timeout = '500ms'; \
-     SET statement_timeout = '2s'; SET timezone = 'UTC'; \
-     SELECT set_config('synchronous_commit', 'on', false) \
-     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
-/// The ledger and its lookups select every row by a key, so they use generic plans:
-/// custom plans took a third of a batch's time, most of it for the foreign key checks.
-/// A plan is kept until PostgreSQL analyses the table or the connection is replaced; a
-/// plan for a tiny table can be slow until then.
-const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-     SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-     SET join_collapse_limit = 1; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
-     SELECT set_config('synchronous_commit', 'on', false) \
-     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
-/// FULL, so that an acknowledged redemption survives a power failure.
-pub(super) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
-     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
 /// Whether a server is a standby, or read-only for another reason.
 const IS_READ_ONLY: &str = "pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
 /// Writes a record to the log that changes nothing, as a transaction of its own.
@@ -53,28 +22,9 @@ const WRITE_NOTHING: &str = "SELECT pg_logical_emit_message(true, 'countersign',
 /// The same in a transaction that has no id, because it has neither written nor locked a row.
 const WRITE_IF_READ_ONLY: &str = "SELECT pg_logical_emit_message(true, 'countersign', '') \
      WHERE pg_current_xact_id_if_assigned() IS NULL";
-/// Connection parameters that the URL can override, or an environment variable: a dead peer is
-/// detected within seconds instead of the kernel's 15 minutes, and a standby is not used.
-const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [
-    ("connect_timeout", Some("PGCONNECT_TIMEOUT"), "2"),
-    ("keepalives_idle", None, "10"),
-    ("keepalives_interval", None, "3"),
-    ("keepalives_count", None, "3"),
-    ("tcp_user_timeout", None, "10000"),
-    ("target_session_attrs", Some("PGTARGETSESSIONATTRS"), "read-write"),
-];
-
 /// A COMMIT that takes longer may have waited for a synchronous standby, and may have been
 /// cancelled.
 const SLOW_COMMIT: Duration = Duration::from_millis(100);
-/// How often it is checked at the start whether two connections have one session.
-const POOLER_CHECKS: usize = 3;
-
-/// Connections reserved for the ledger: one each for its batches, its lookups, and the
-/// usage counters.
-const POINT_LOOKUP_CONNECTIONS: u32 = 3;
-/// How long such a connection is used, because its plans age.
-const POINT_LOOKUP_CONNECTION_LIFETIME: Duration = Duration::from_secs(30);
 
 /// The database: its connection pools and its clock.
 #[derive(Clone, Debug)]
@@ -85,21 +35,10 @@ pub struct Store {
     clock: Clock,
 }
 
-#[derive(Clone, Debug)]
-enum BackendPool {
-    Postgres(Pool<ConnectionManager<PgConnection>>),
-    Sqlite(Pool<ConnectionManager<SqliteConnection>>),
-}
-
 /// A connection, and the database's clock.
 pub struct Conn {
     pub(super) backend: Backend,
     pub(super) clock: Clock,
-}
-
-pub(super) enum Backend {
-    Postgres(PooledConnection<ConnectionManager<PgConnection>>),
-    Sqlite(PooledConnection<ConnectionManager<SqliteConnection>>),
 }
 
 /// The same query, compiled for the connection's database.
@@ -133,59 +72,11 @@ macro_rules! for_update {
 }
 pub(in crate::store) use for_update;
 
-/// The statements to run on each new connection, and the timeline that a server must have.
-#[derive(Debug)]
-struct SessionSetup {
-    sql: &'static str,
-    timeline: Arc<LatestTimeline>,
-}
-
-impl CustomizeConnection<PgConnection, r2d2::Error> for SessionSetup {
-    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
-        self.timeline.check(conn).and_then(|()| conn.batch_execute(self.sql)).map_err(r2d2::Error::QueryError)
-    }
-}
-
-impl CustomizeConnection<SqliteConnection, r2d2::Error> for SessionSetup {
-    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), r2d2::Error> {
-        let prepared = conn.batch_execute(self.sql).and_then(|()| register_lower(conn));
-        prepared.map_err(r2d2::Error::QueryError)
-    }
-}
-
 impl Store {
     /// Opens the database with at most `size` connections: three for the ledger, and at
     /// least one for everything else. Fails if the database cannot be reached.
     pub fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Result<Self, StoreError> {
-        let size = size.saturating_sub(POINT_LOOKUP_CONNECTIONS).max(1);
-        let timeline = Arc::<LatestTimeline>::default();
-        let session = |sql| SessionSetup { sql, timeline: Arc::clone(&timeline) };
-        let (pool, point_lookup_pool) = match url {
-            DatabaseUrl::Postgres(url) => {
-                let conninfo = conninfo(url.expose_secret())?;
-                refuse_transaction_pooling(&conninfo)?;
-                let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
-                let lifetime = Some(POINT_LOOKUP_CONNECTION_LIFETIME);
-                let pool = build_pool(&words, size, None, session(POSTGRES_SESSION), max_wait)?;
-                let session = session(POSTGRES_POINT_LOOKUP_SESSION);
-                let point_lookup_pool =
-                    build_pool(&words, POINT_LOOKUP_CONNECTIONS, lifetime, session, max_wait)?;
-                (BackendPool::Postgres(pool), BackendPool::Postgres(point_lookup_pool))
-            }
-            DatabaseUrl::Sqlite(path) => {
-                create_private_file(path).map_err(|error| {
-                    StoreError::Unavailable(format!("cannot create {}: {error}", path.display()))
-                })?;
-                let path = path.to_string_lossy();
-                let max_wait = CONNECTION_TIMEOUT;
-                let point_lookup_pool =
-                    build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, session(SQLITE_SESSION), max_wait)?;
-                (
-                    BackendPool::Sqlite(build_pool(&path, size, None, session(SQLITE_SESSION), max_wait)?),
-                    BackendPool::Sqlite(point_lookup_pool),
-                )
-            }
-        };
+        let (pool, point_lookup_pool) = pools::open(url, size)?;
         Ok(Self { pool, point_lookup_pool, clock })
     }
 
@@ -269,12 +160,7 @@ impl Store {
     }
 
     pub(super) fn connection(&self) -> Result<Conn, StoreError> {
-        let backend = match &self.pool {
-            BackendPool::Postgres(pool) => pool.get().map(Backend::Postgres),
-            BackendPool::Sqlite(pool) => pool.get().map(Backend::Sqlite),
-        };
-        let backend = backend.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Conn { backend, clock: self.clock.clone() })
+        Ok(Conn { backend: self.pool.get()?, clock: self.clock.clone() })
     }
 
     /// Whether transactions can write concurrently; SQLite has one writer at a time.
@@ -284,19 +170,12 @@ impl Store {
 
     /// Whether a connection of the pool is open and not in use.
     pub(super) fn has_idle_connection(&self) -> bool {
-        let state = match &self.pool {
-            BackendPool::Postgres(pool) => pool.state(),
-            BackendPool::Sqlite(pool) => pool.state(),
-        };
-        state.idle_connections > 0
+        self.pool.has_idle_connection()
     }
 
     /// The maximum number of connections in the pool.
     pub fn max_connections(&self) -> u32 {
-        match &self.pool {
-            BackendPool::Postgres(pool) => pool.max_size(),
-            BackendPool::Sqlite(pool) => pool.max_size(),
-        }
+        self.pool.max_size()
     }
 }
 
@@ -396,93 +275,4 @@ impl Conn {
         }
         is_read_only
     }
-}
-
-/// Creates the database file, unless it exists, readable by its owner only. SQLite gives
-/// the files beside it the same mode.
-fn create_private_file(path: &Path) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-/// The parameters of the URL, with our defaults for what neither it nor the environment of libpq
-/// sets.
-fn conninfo(url: &str) -> Result<Conninfo, StoreError> {
-    let mut conninfo =
-        Conninfo::from_url(url).map_err(|error| StoreError::Unavailable(format!("its URL {error}")))?;
-    for (name, variable, value) in POSTGRES_DEFAULTS {
-        if variable.is_none_or(|variable| std::env::var_os(variable).is_none()) {
-            conninfo.set_default(name, value);
-        }
-    }
-    Ok(conninfo)
-}
-
-/// Refuses a pooler that gives each transaction another server session: settings, advisory locks
-/// and prepared statements would be those of other clients, and ours theirs. It is recognised
-/// before any setting is changed: two open connections have one session.
-fn refuse_transaction_pooling(conninfo: &Conninfo) -> Result<(), StoreError> {
-    let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
-    let words = conninfo.to_keywords();
-    let open = || PgConnection::establish(&words).map_err(|error| unavailable(&error));
-    let mut connections = [open()?, open()?];
-    // Other clients of the pool may take the session between two transactions.
-    for _ in 0..POOLER_CHECKS {
-        let sessions = connections.each_mut().map(|conn| {
-            let session = |conn: &mut PgConnection| {
-                diesel::select(sql::<Integer>("pg_backend_pid()")).get_result::<i32>(conn)
-            };
-            conn.transaction(session).map_err(|error| unavailable(&error))
-        });
-        let [first, second] = sessions;
-        if first? == second? {
-            return Err(StoreError::Unsuitable(
-                "its URL leads to a connection pooler in transaction mode, which mixes the settings and prepared \
-                 statements of its clients; use session mode (`pool_mode = session` of pgbouncer) or connect to \
-                 PostgreSQL itself"
-                    .to_owned(),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// How long libpq may take to find a host that accepts connections, if the others hang.
-fn max_connect_time(conninfo: &Conninfo) -> Duration {
-    let hosts = conninfo.get("host").map_or(1, |hosts| hosts.split(',').count());
-    let per_host = conninfo.get("connect_timeout").and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
-    let seconds = per_host.min(60) * u64::try_from(hosts).unwrap_or(1);
-    CONNECTION_TIMEOUT + Duration::from_secs(seconds)
-}
-
-/// A pool of at most `size` connections, each used for `lifetime` or half an hour. Waits up to
-/// `max_wait` for the first one.
-fn build_pool<C>(
-    url: &str,
-    size: u32,
-    lifetime: Option<Duration>,
-    session: SessionSetup,
-    max_wait: Duration,
-) -> Result<Pool<ConnectionManager<C>>, StoreError>
-where
-    C: R2D2Connection + Send + 'static,
-    SessionSetup: CustomizeConnection<C, r2d2::Error>,
-{
-    let pool = Pool::builder()
-        .max_size(size)
-        .min_idle(Some(1))
-        .connection_timeout(CONNECTION_TIMEOUT)
-        .max_lifetime(Some(lifetime.unwrap_or(Duration::from_secs(30 * 60))))
-        // A dead connection is detected by its first use, which saves a query per checkout.
-        .test_on_check_out(false)
-        .connection_customizer(Box::new(session))
-        .build_unchecked(ConnectionManager::new(url));
-    pool.get_timeout(max_wait).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    Ok(pool)
 }

@@ -9,9 +9,9 @@ use diesel::result::Error;
 use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::Store;
-use super::connection::{Backend as PooledBackend, POSTGRES_SESSION, SQLITE_SESSION, with_backend};
+use super::connection::{Backend as PooledBackend, Store, with_backend};
 use super::error::StoreError;
+use super::pools::{POSTGRES_SESSION, SQLITE_SESSION};
 
 pub(super) const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub(super) const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");

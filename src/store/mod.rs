@@ -39,6 +39,7 @@ pub mod outbox;
 pub mod participants;
 pub mod password_links;
 pub mod permissions;
+mod pools;
 pub mod purge;
 pub mod rate_limits;
 pub mod readiness;

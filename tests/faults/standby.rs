@@ -53,7 +53,7 @@ impl StandbyFixture {
     }
 
     /// Calls a function of PostgreSQL on the sessions that wait for the standby, once there is
-    /// one. They are the server's: nobody else writes.
+    /// one. Only the server writes.
     async fn signal_waiting_sessions(&self, function: &str) {
         let started = Instant::now();
         let query = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");

@@ -106,6 +106,8 @@ fn every_mutation_is_detected() {
     assert_mutation_detected(lost.clone(), Mutation::ReadBackByRow, "exactly one wins");
     assert_mutation_detected(lost.clone(), Mutation::NoFence, "rejected operations are not executed");
 
+    assert_mutation_detected(lost.clone(), Mutation::UnconfirmedRead, "the standby has what is acknowledged");
+
     let hurried = Protocol { short_deadlines: true, ..lost };
     assert_mutation_detected(hurried.clone(), Mutation::NoFence, "unexecuted operations have no effect");
     assert_mutation_detected(hurried, Mutation::EarlyNotExecuted, "unexecuted operations have no effect");

@@ -6,6 +6,9 @@
 //! other batch locks the row first. If a response is lost, the replica looks up the audit entry of
 //! the transaction.
 //!
+//! COMMIT waits for a synchronous standby. If the session is terminated meanwhile, others see what
+//! the standby may lack: a transaction that only reads waits for the standby, too.
+//!
 //! A statement that was sent can be executed or dropped by the database long after its sender has
 //! stopped.
 
@@ -150,6 +153,8 @@ pub enum Mutation {
     SeparateGrant,
     /// The idempotency key of a redemption is not stored.
     KeyNotStored,
+    /// A transaction that writes nothing does not wait for the standby.
+    UnconfirmedRead,
 }
 
 /// An audit entry, identified by the first attempt of the batch and the number of the try.
@@ -221,6 +226,8 @@ struct ModelClient {
 pub struct State {
     /// How the request was closed.
     closed: Option<RequestClosure>,
+    /// Whether the synchronous standby is known to have that.
+    is_on_standby: bool,
     audit_log: BTreeMap<EventId, AuditRow>,
     statements: Vec<Statement>,
     replicas: Vec<Replica>,
@@ -349,6 +356,7 @@ impl Protocol {
             state.replicas[replica].threads[thread].clone();
         let (answers, ended) = self.decide(&jobs, state.closed.as_ref());
         let Some((attempt, closed)) = ended else {
+            self.confirm(state);
             return self.complete(state, replica, thread, &answers);
         };
         let event = (jobs[0].attempt, tries);
@@ -360,6 +368,11 @@ impl Protocol {
             state.replicas[replica].threads.remove(thread);
             self.dispatch(state, replica);
         }
+    }
+
+    /// A transaction without a change writes a record, whose COMMIT waits for the standby.
+    fn confirm(&self, state: &mut State) {
+        state.is_on_standby |= !self.has_mutation(Mutation::UnconfirmedRead);
     }
 
     /// Ends the batch and responds to its clients.
@@ -407,6 +420,7 @@ impl Protocol {
             state.audit_log.get(&event) == Some(&AuditRow::Done)
         };
         if done {
+            self.confirm(state);
             return self.complete(state, replica, thread, &answers);
         }
         asking.attempts += 1;
@@ -448,6 +462,8 @@ impl Protocol {
         state.audit_log.insert(statement.event, AuditRow::Done);
         state.effective.insert(statement.attempt);
         state.grants += usize::from(redeemed);
+        // If no batch gets the response, the session may have been terminated while it waited.
+        state.is_on_standby = waits.is_some();
         if let Some((replica, thread)) = waits
             && let BatchStep::Sent { answers, .. } = state.replicas[replica].threads[thread].step.clone()
         {
@@ -517,6 +533,7 @@ impl Model for Protocol {
             |wish: &ClientRequest| ModelClient { request: *wish, waiting_for: None, received: Vec::new() };
         vec![State {
             closed: None,
+            is_on_standby: false,
             audit_log: BTreeMap::new(),
             statements: Vec::new(),
             replicas: vec![Replica::new(); self.replicas],
@@ -666,6 +683,10 @@ impl Model for Protocol {
             Property::always("acknowledged operations are executed", |_, state: &State| {
                 let acknowledged = |answer| matches!(answer, Response::Granted | Response::Closed);
                 state.responses().all(|(_, wish, answer)| !acknowledged(answer) || state.is_closed_by(wish))
+            }),
+            Property::always("the standby has what is acknowledged", |_, state: &State| {
+                let acknowledged = |answer| matches!(answer, Response::Granted | Response::Closed);
+                state.is_on_standby || !state.responses().any(|(_, _, answer)| acknowledged(answer))
             }),
             Property::always("unexecuted operations have no effect", |_, state: &State| {
                 let untrue = |(attempt, _, answer)| {

@@ -1,0 +1,248 @@
+//! The connection pools: how connections are opened, and which servers are refused.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
+use diesel::sql_types::Integer;
+use secrecy::ExposeSecret;
+
+use super::error::StoreError;
+use super::text_search::register_lower;
+use super::timeline::LatestTimeline;
+use crate::config::DatabaseUrl;
+use crate::config::postgres_url::Conninfo;
+
+/// How long to wait for a connection; every request is answered within two seconds.
+const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// Custom plans, because a generic plan for `= ANY` that was made for a tiny table stays
+/// a sequential scan. The timeouts prevent a slow statement or a locked row from using up
+/// the two seconds of other requests. A weaker `synchronous_commit` of the role or the database
+/// would lose what has been acknowledged.
+pub(super) const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET lock_timeout = '500ms'; \
+     SET statement_timeout = '2s'; SET timezone = 'UTC'; \
+     SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+/// The ledger and its lookups select every row by a key, so they use generic plans:
+/// custom plans took a third of a batch's time, most of it for the foreign key checks.
+/// A plan is kept until PostgreSQL analyses the table or the connection is replaced; a
+/// plan for a tiny table can be slow until then.
+const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+     SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+     SET join_collapse_limit = 1; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
+     SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+/// FULL, so that an acknowledged redemption survives a power failure.
+pub(super) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
+     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+/// Connection parameters that the URL can override, or an environment variable: a dead peer is
+/// detected within seconds instead of the kernel's 15 minutes, and a standby is not used.
+const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [
+    ("connect_timeout", Some("PGCONNECT_TIMEOUT"), "2"),
+    ("keepalives_idle", None, "10"),
+    ("keepalives_interval", None, "3"),
+    ("keepalives_count", None, "3"),
+    ("tcp_user_timeout", None, "10000"),
+    ("target_session_attrs", Some("PGTARGETSESSIONATTRS"), "read-write"),
+];
+
+/// How often it is checked at the start whether two connections have one session.
+const POOLER_CHECKS: usize = 3;
+
+/// Connections reserved for the ledger: one each for its batches, its lookups, and the
+/// usage counters.
+const POINT_LOOKUP_CONNECTIONS: u32 = 3;
+/// How long such a connection is used, because its plans age.
+const POINT_LOOKUP_CONNECTION_LIFETIME: Duration = Duration::from_secs(30);
+
+/// A pool of one of the databases.
+#[derive(Clone, Debug)]
+pub(super) enum BackendPool {
+    Postgres(Pool<ConnectionManager<PgConnection>>),
+    Sqlite(Pool<ConnectionManager<SqliteConnection>>),
+}
+
+/// A connection of a pool.
+pub(super) enum Backend {
+    Postgres(PooledConnection<ConnectionManager<PgConnection>>),
+    Sqlite(PooledConnection<ConnectionManager<SqliteConnection>>),
+}
+
+impl BackendPool {
+    /// A connection, which is opened or waited for if none is idle.
+    pub(super) fn get(&self) -> Result<Backend, StoreError> {
+        let backend = match self {
+            Self::Postgres(pool) => pool.get().map(Backend::Postgres),
+            Self::Sqlite(pool) => pool.get().map(Backend::Sqlite),
+        };
+        backend.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Whether a connection is open and not in use.
+    pub(super) fn has_idle_connection(&self) -> bool {
+        let state = match self {
+            Self::Postgres(pool) => pool.state(),
+            Self::Sqlite(pool) => pool.state(),
+        };
+        state.idle_connections > 0
+    }
+
+    /// The maximum number of connections.
+    pub(super) fn max_size(&self) -> u32 {
+        match self {
+            Self::Postgres(pool) => pool.max_size(),
+            Self::Sqlite(pool) => pool.max_size(),
+        }
+    }
+}
+
+/// The statements to run on each new connection, and the timeline that a server must have.
+#[derive(Debug)]
+struct SessionSetup {
+    sql: &'static str,
+    timeline: Arc<LatestTimeline>,
+}
+
+impl CustomizeConnection<PgConnection, r2d2::Error> for SessionSetup {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
+        self.timeline.check(conn).and_then(|()| conn.batch_execute(self.sql)).map_err(r2d2::Error::QueryError)
+    }
+}
+
+impl CustomizeConnection<SqliteConnection, r2d2::Error> for SessionSetup {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), r2d2::Error> {
+        let prepared = conn.batch_execute(self.sql).and_then(|()| register_lower(conn));
+        prepared.map_err(r2d2::Error::QueryError)
+    }
+}
+
+/// Opens the pools of the database: one for queries of any kind, and one for queries that select
+/// every row by a key. Together they have `size` connections, or one more than the latter.
+pub(super) fn open(url: &DatabaseUrl, size: u32) -> Result<(BackendPool, BackendPool), StoreError> {
+    let size = size.saturating_sub(POINT_LOOKUP_CONNECTIONS).max(1);
+    let timeline = Arc::<LatestTimeline>::default();
+    let session = |sql| SessionSetup { sql, timeline: Arc::clone(&timeline) };
+    let pools = match url {
+        DatabaseUrl::Postgres(url) => {
+            let conninfo = conninfo(url.expose_secret())?;
+            refuse_transaction_pooling(&conninfo)?;
+            let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
+            let lifetime = Some(POINT_LOOKUP_CONNECTION_LIFETIME);
+            let pool = build_pool(&words, size, None, session(POSTGRES_SESSION), max_wait)?;
+            let session = session(POSTGRES_POINT_LOOKUP_SESSION);
+            let point_lookup_pool =
+                build_pool(&words, POINT_LOOKUP_CONNECTIONS, lifetime, session, max_wait)?;
+            (BackendPool::Postgres(pool), BackendPool::Postgres(point_lookup_pool))
+        }
+        DatabaseUrl::Sqlite(path) => {
+            create_private_file(path).map_err(|error| {
+                StoreError::Unavailable(format!("cannot create {}: {error}", path.display()))
+            })?;
+            let path = path.to_string_lossy();
+            let max_wait = CONNECTION_TIMEOUT;
+            let point_lookup_pool =
+                build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, session(SQLITE_SESSION), max_wait)?;
+            (
+                BackendPool::Sqlite(build_pool(&path, size, None, session(SQLITE_SESSION), max_wait)?),
+                BackendPool::Sqlite(point_lookup_pool),
+            )
+        }
+    };
+    Ok(pools)
+}
+
+/// Creates the database file, unless it exists, readable by its owner only. SQLite gives
+/// the files beside it the same mode.
+fn create_private_file(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// The parameters of the URL, with our defaults for what neither it nor the environment of libpq
+/// sets.
+fn conninfo(url: &str) -> Result<Conninfo, StoreError> {
+    let mut conninfo =
+        Conninfo::from_url(url).map_err(|error| StoreError::Unavailable(format!("its URL {error}")))?;
+    for (name, variable, value) in POSTGRES_DEFAULTS {
+        if variable.is_none_or(|variable| std::env::var_os(variable).is_none()) {
+            conninfo.set_default(name, value);
+        }
+    }
+    Ok(conninfo)
+}
+
+/// Refuses a pooler that gives each transaction another server session: settings, advisory locks
+/// and prepared statements would be those of other clients, and ours theirs. It is recognised
+/// before any setting is changed: two open connections have one session.
+fn refuse_transaction_pooling(conninfo: &Conninfo) -> Result<(), StoreError> {
+    let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
+    let words = conninfo.to_keywords();
+    let open = || PgConnection::establish(&words).map_err(|error| unavailable(&error));
+    let mut connections = [open()?, open()?];
+    // Other clients of the pool may take the session between two transactions.
+    for _ in 0..POOLER_CHECKS {
+        let sessions = connections.each_mut().map(|conn| {
+            let session = |conn: &mut PgConnection| {
+                diesel::select(sql::<Integer>("pg_backend_pid()")).get_result::<i32>(conn)
+            };
+            conn.transaction(session).map_err(|error| unavailable(&error))
+        });
+        let [first, second] = sessions;
+        if first? == second? {
+            return Err(StoreError::Unsuitable(
+                "its URL leads to a connection pooler in transaction mode, which mixes the settings and prepared \
+                 statements of its clients; use session mode (`pool_mode = session` of pgbouncer) or connect to \
+                 PostgreSQL itself"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// How long libpq may take to find a host that accepts connections, if the others hang.
+fn max_connect_time(conninfo: &Conninfo) -> Duration {
+    let hosts = conninfo.get("host").map_or(1, |hosts| hosts.split(',').count());
+    let per_host = conninfo.get("connect_timeout").and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
+    let seconds = per_host.min(60) * u64::try_from(hosts).unwrap_or(1);
+    CONNECTION_TIMEOUT + Duration::from_secs(seconds)
+}
+
+/// A pool of at most `size` connections, each used for `lifetime` or half an hour. Waits up to
+/// `max_wait` for the first one.
+fn build_pool<C>(
+    url: &str,
+    size: u32,
+    lifetime: Option<Duration>,
+    session: SessionSetup,
+    max_wait: Duration,
+) -> Result<Pool<ConnectionManager<C>>, StoreError>
+where
+    C: R2D2Connection + Send + 'static,
+    SessionSetup: CustomizeConnection<C, r2d2::Error>,
+{
+    let pool = Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        .connection_timeout(CONNECTION_TIMEOUT)
+        .max_lifetime(Some(lifetime.unwrap_or(Duration::from_secs(30 * 60))))
+        // A dead connection is detected by its first use, which saves a query per checkout.
+        .test_on_check_out(false)
+        .connection_customizer(Box::new(session))
+        .build_unchecked(ConnectionManager::new(url));
+    pool.get_timeout(max_wait).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(pool)
+}
