@@ -127,6 +127,22 @@ pub async fn check_idle_connection(failpoints: &str) {
 }
 
 #[tokio::test]
+async fn a_connection_is_kept_between_two_requests_for_longer_than_a_slow_request() {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let server = Server::start(&app.database_url, &[]);
+    let mut stream = connect(&server.url).await.unwrap();
+    for pause in [11, 0] {
+        assert!(send(&mut stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await);
+        assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200 "));
+        let mut body = [0; 15];
+        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut body).await.unwrap();
+        assert_eq!(body, *b"{\"status\":\"ok\"}");
+        // Longer than a client may take for a request.
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_slow_body_gets_a_timeout_response() {
     let app = TestApp::without_server(Backend::Sqlite);
     let server = Server::start(&app.database_url, &[]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::helpers::{Backend, TestApp, TestUser};
 use crate::load::{MAX_RESPONSE_TIME, assert_consistent};
-use crate::server::Server;
+use crate::server::{CORS_ORIGIN, Server};
 use crate::short_or_long;
 
 /// The number of panics per kind.
@@ -110,8 +110,10 @@ async fn a_handler_panic_fails_one_call_in_its_error_format() {
         ("/redeem?token=x", "There was a problem on our side."),
         ("/healthz", "Internal server error."),
     ] {
-        let answer = scene.request(Method::GET, path).send().await.unwrap();
+        let request = scene.request(Method::GET, path).header("origin", CORS_ORIGIN);
+        let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 500, "{path}");
+        assert_eq!(answer.headers()["access-control-allow-origin"], CORS_ORIGIN, "{path}");
         assert!(answer.headers().contains_key("x-request-id"), "{path}");
         assert_eq!(answer.headers()["cache-control"], "no-store", "{path}");
         let body = answer.text().await.unwrap();

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use crate::cleanup::{ChildProcess, ScratchDirectory};
 use crate::helpers::{SECRET, server_program};
 
+/// The origin whose pages can call the APIs.
+pub const CORS_ORIGIN: &str = "https://app.example";
+
 /// A server process. It is killed when it is dropped.
 pub struct Server {
     process: ChildProcess,
@@ -22,6 +25,8 @@ impl Server {
     pub fn start(database_url: &str, environment: &[(&str, &str)]) -> Self {
         clean_up_on_interrupt();
         let directory = ScratchDirectory::new();
+        let config = format!("cors.origins = [\"{CORS_ORIGIN}\"]\n");
+        std::fs::write(directory.path().join("countersign.toml"), config).unwrap();
         let process = ChildProcess::start(
             Command::new(server_program(environment.iter().copied()))
                 .arg("serve")
