@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use super::ids::SessionId;
 
+/// The length of a CSRF token before it is encoded.
+pub(super) const CSRF_TOKEN_BYTES: usize = 16;
+
 /// What a CSRF token is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CsrfBinding {
@@ -32,7 +35,7 @@ impl CsrfKey {
 
     /// The token of all forms with this binding. A byte before the id separates browsers from
     /// sessions, because a browser chooses its id and could choose that of a session.
-    pub(super) fn derive(&self, binding: CsrfBinding) -> [u8; 16] {
+    pub(super) fn derive(&self, binding: CsrfBinding) -> [u8; CSRF_TOKEN_BYTES] {
         let (kind, id) = match binding {
             CsrfBinding::Browser(id) => (b'b', id),
             CsrfBinding::Session(SessionId(id)) => (b's', id),

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::csrf::{CsrfBinding, CsrfKey};
+use super::csrf::{CSRF_TOKEN_BYTES, CsrfBinding, CsrfKey};
 use super::format::{MalformedToken, TOKEN_VERSION, Token, TokenKind};
 use super::ids::{PasswordLinkId, RedeemId};
 
@@ -125,6 +125,11 @@ impl Keyring {
     pub fn is_csrf_token(&self, binding: CsrfBinding, text: &str) -> bool {
         let expected = self.csrf.derive(binding);
         URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| expected.ct_eq(token.as_slice()).into())
+    }
+
+    /// Whether the text could be a CSRF token, of any binding.
+    pub fn is_csrf_token_shape(text: &str) -> bool {
+        URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| token.len() == CSRF_TOKEN_BYTES)
     }
 
     /// The id in a valid redeem token.

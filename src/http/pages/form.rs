@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::context::PageContext;
 use super::error::{PageError, wait_text};
 use crate::domain::rate_limit::RateLimited;
+use crate::domain::token::Keyring;
 use crate::domain::user::UserId;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{Body, ExtractFuture, media_type};
@@ -157,12 +158,11 @@ impl FromRequest for Form {
         let form = Self::read(request, payload, PageContext::csrf_matches);
         Box::pin(async move {
             let (form, is_current) = form.await?;
-            // Without a session, the form does nothing but lead to the sign-in page, and then back.
-            if is_current || form.ctx.signed_in.is_none() {
-                Ok(form)
-            } else {
-                Err(PageError::StaleForm { page })
-            }
+            // A form of a session that is over does nothing but lead to the sign-in page, and then
+            // back.
+            let is_of_another_session = form.ctx.signed_in.is_none()
+                && form.fields.optional("csrf").is_some_and(Keyring::is_csrf_token_shape);
+            if is_current || is_of_another_session { Ok(form) } else { Err(PageError::StaleForm { page }) }
         })
     }
 }

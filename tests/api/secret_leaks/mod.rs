@@ -152,9 +152,10 @@ impl LeakFixture {
         &self.mails[self.mails.len() - 1]
     }
 
-    /// Waits for the next mail and registers the token with this prefix in its link.
+    /// Waits for the next mail with a token that has this prefix, and registers the token.
     fn next_mailed_secret(&mut self, name: &str, prefix: &str) -> String {
-        let token = token_in(self.next_mail(), prefix);
+        while !self.next_mail().contains(prefix) {}
+        let token = token_in(&self.mails[self.mails.len() - 1], prefix);
         self.secrets.add(name, &token)
     }
 
