@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
@@ -53,6 +53,8 @@ const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [
     ("target_session_attrs", Some("PGTARGETSESSIONATTRS"), "read-write"),
 ];
 
+/// The pause before the start tries again to connect.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is checked at the start whether two connections have one session.
 const POOLER_CHECKS: usize = 3;
 
@@ -132,8 +134,8 @@ pub(super) fn open(url: &DatabaseUrl, size: u32) -> Result<(BackendPool, Backend
     let pools = match url {
         DatabaseUrl::Postgres(url) => {
             let conninfo = conninfo(url.expose_secret())?;
-            refuse_transaction_pooling(&conninfo)?;
             let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
+            refuse_transaction_pooling(&words, max_wait)?;
             let lifetime = Some(POINT_LOOKUP_CONNECTION_LIFETIME);
             let pool = build_pool(&words, size, None, session(POSTGRES_SESSION), max_wait)?;
             let session = session(POSTGRES_POINT_LOOKUP_SESSION);
@@ -186,31 +188,48 @@ fn conninfo(url: &str) -> Result<Conninfo, StoreError> {
 
 /// Refuses a pooler that gives each transaction another server session: settings, advisory locks
 /// and prepared statements would be those of other clients, and ours theirs. It is recognised
-/// before any setting is changed: two open connections have one session.
-fn refuse_transaction_pooling(conninfo: &Conninfo) -> Result<(), StoreError> {
-    let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
-    let words = conninfo.to_keywords();
-    let open = || PgConnection::establish(&words).map_err(|error| unavailable(&error));
+/// before any of our settings is changed: two open connections have one session.
+fn refuse_transaction_pooling(words: &str, max_wait: Duration) -> Result<(), StoreError> {
+    let deadline = Instant::now() + max_wait;
+    loop {
+        match shares_sessions(words) {
+            Ok(false) => return Ok(()),
+            Ok(true) => {
+                return Err(StoreError::Unsuitable(
+                    "its URL leads to a connection pooler in transaction mode, which mixes the settings and \
+                     prepared statements of its clients; use session mode (`pool_mode = session` of pgbouncer) \
+                     or connect to PostgreSQL itself"
+                        .to_owned(),
+                ));
+            }
+            Err(error) if Instant::now() >= deadline => return Err(StoreError::Unavailable(error)),
+            Err(_) => std::thread::sleep(RETRY_PAUSE),
+        }
+    }
+}
+
+/// Whether two open connections have had one session of the server.
+fn shares_sessions(words: &str) -> Result<bool, String> {
+    let open = || PgConnection::establish(words).map_err(|error| error.to_string());
     let mut connections = [open()?, open()?];
     // Other clients of the pool may take the session between two transactions.
     for _ in 0..POOLER_CHECKS {
-        let sessions = connections.each_mut().map(|conn| {
-            let session = |conn: &mut PgConnection| {
-                diesel::select(sql::<Integer>("pg_backend_pid()")).get_result::<i32>(conn)
-            };
-            conn.transaction(session).map_err(|error| unavailable(&error))
+        let [first, second] = connections.each_mut().map(|conn| {
+            let mut session = 0;
+            let result = conn.transaction(|conn| {
+                session = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(conn)?;
+                Err::<(), _>(diesel::result::Error::RollbackTransaction)
+            });
+            match result {
+                Ok(()) | Err(diesel::result::Error::RollbackTransaction) => Ok(session),
+                Err(error) => Err(error.to_string()),
+            }
         });
-        let [first, second] = sessions;
         if first? == second? {
-            return Err(StoreError::Unsuitable(
-                "its URL leads to a connection pooler in transaction mode, which mixes the settings and prepared \
-                 statements of its clients; use session mode (`pool_mode = session` of pgbouncer) or connect to \
-                 PostgreSQL itself"
-                    .to_owned(),
-            ));
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// How long libpq may take to find a host that accepts connections, if the others hang.

@@ -92,7 +92,7 @@ async fn the_redeem_flow_works_with_the_keyboard_alone() {
 }
 
 #[actix_web::test]
-async fn a_used_link_shows_that_it_is_inactive() {
+async fn a_used_link_says_that_the_request_was_approved() {
     with_browser(BrowserOptions::default(), async |app, browser| {
         let (_, grace, link) = create_request(app).await;
         browser.go_to(&link).await;
@@ -100,7 +100,7 @@ async fn a_used_link_shows_that_it_is_inactive() {
         browser.click_and_navigate("button[value=approve]").await;
         browser.wait_for_title("Request approved").await;
         browser.go_to(&link).await;
-        browser.wait_for_title("This link is not valid").await;
+        browser.wait_for_title("You approved this request").await;
         assert_eq!(browser.count("button[name=decision]").await, 0);
         assert_eq!(app.count(GRANTS), 1);
     })
@@ -116,7 +116,7 @@ async fn declining_grants_nothing() {
         browser.click_and_navigate("button[value=decline]").await;
         browser.wait_for_title("Request declined").await;
         browser.go_to(&link).await;
-        browser.wait_for_title("This link is not valid").await;
+        browser.wait_for_title("You declined this request").await;
         assert_eq!(app.count(GRANTS), 0);
     })
     .await;

@@ -90,7 +90,7 @@ fn rolling_restarts_drop_no_request() {
     panic!("this machine is too busy for this test");
 }
 
-/// Replicas of this version run after the migrations of the next version.
+/// Replicas of this version run while the next version changes the schema.
 #[test]
 fn replicas_tolerate_a_newer_schema() {
     let report = run_clean(Scenario {

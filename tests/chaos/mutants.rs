@@ -7,7 +7,7 @@ use crate::fault_proxy::NetworkFaults;
 use crate::scenario::{FaultSchedule, Scenario};
 
 /// The mutants in `tests/mutants` that other tests use.
-const TESTED_ELSEWHERE: [&str; 7] = [
+const TESTED_ELSEWHERE: [&str; 8] = [
     "auth.skip_hash",
     "delivery.new_message_id",
     "delivery.transient_error_as_sent",
@@ -15,6 +15,7 @@ const TESTED_ELSEWHERE: [&str; 7] = [
     "readiness.always_ok",
     "response_delay.off",
     "store.no_retry",
+    "store.unconfirmed_reads",
 ];
 
 /// The fail points in `src` that `tests/faults` uses.

@@ -197,12 +197,7 @@ pub async fn check_restart(failpoints: &str) {
 
 #[tokio::test]
 async fn a_read_only_database_is_not_ready() {
-    check_read_only("").await;
-}
-
-/// The check of the test above, for a server with these fail points.
-pub async fn check_read_only(failpoints: &str) {
-    let fixture = DatabaseFixture::new_with_failpoints(ScratchDirectory::new(), &["fsync=off"], failpoints);
+    let fixture = DatabaseFixture::new(ScratchDirectory::new(), &["fsync=off"]);
     let load = fixture.start_load().await;
     on_own_thread(|| fixture.alter_system("SET default_transaction_read_only = on"));
     fixture.load.assert_not_ready_for(&fixture.server, DatabaseFixture::fault_duration()).await;

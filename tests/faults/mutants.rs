@@ -33,8 +33,6 @@ mutants! {
     a_missing_deadline_is_detected: "deadline.timeout=return(60)", database::check_frozen, "/readyz took";
     /// The readiness check always succeeds.
     a_readiness_check_that_always_passes_is_detected: "readiness.always_ok=return", database::check_frozen, "/readyz still succeeds";
-    /// The server acknowledges what the database rejected.
-    a_missing_acknowledged_row_is_detected: "ledger.ack_before_commit=return", database::check_read_only, "lost: ";
     /// A closed pooled connection is not replaced.
     a_missing_retry_is_detected: "store.no_retry=return", database::check_restart, "after a restart";
     /// A transaction that writes nothing does not wait for the standby.

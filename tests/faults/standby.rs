@@ -275,11 +275,17 @@ async fn a_session_that_hangs_does_not_make_the_server_unready() {
     let fixture = StandbyFixture::new();
     let (status, _) = fixture.load.health_check(&fixture.server, "/readyz").await;
     assert_eq!(status, Some(200));
-    let query = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%failed%' OR query LIKE '%outbox%' \
-        ORDER BY state_change DESC LIMIT 1";
-    let pid: i32 = on_own_thread(|| fixture.primary.connect("postgres").query(query, &[]).unwrap()[0].get(0));
-    let hung = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(hung, rustix::process::Signal::STOP).unwrap();
+    let query = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+        AND (query LIKE '%failed%' OR query LIKE '%outbox%') ORDER BY state_change DESC LIMIT 1";
+    // A session can end between the query and the signal.
+    let hung = loop {
+        let pid: i32 =
+            on_own_thread(|| fixture.primary.connect("postgres").query(query, &[]).unwrap()[0].get(0));
+        let session = rustix::process::Pid::from_raw(pid).unwrap();
+        if rustix::process::kill_process(session, rustix::process::Signal::STOP).is_ok() {
+            break session;
+        }
+    };
     for _ in 0..6 {
         let (status, took) = fixture.load.health_check(&fixture.server, "/readyz").await;
         assert_eq!(status, Some(200), "after {took:?}");

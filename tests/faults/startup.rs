@@ -16,10 +16,10 @@ fn free_port() -> u16 {
 }
 
 /// Runs `countersign user list` on this database. Returns what it says if it fails.
-fn list_users(url: &str) -> Result<(), String> {
+fn migrate(url: &str) -> Result<(), String> {
     let directory = ScratchDirectory::new();
     let output = Command::new(server_program([]))
-        .args(["user", "list"])
+        .arg("migrate")
         .current_dir(directory.path())
         .env_clear()
         .env("DATABASE_URL", url)
@@ -37,7 +37,7 @@ fn a_database_that_is_not_utf_8_is_refused() {
         let create =
             format!("CREATE DATABASE {encoding} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
         cluster.connect("postgres").batch_execute(&create).unwrap();
-        let refused = list_users(&cluster.url(&encoding.to_lowercase())).unwrap_err();
+        let refused = migrate(&cluster.url(&encoding.to_lowercase())).unwrap_err();
         assert!(refused.contains(&format!("its encoding is {encoding}, not UTF8")), "{refused}");
         let tables = "SELECT 1 FROM information_schema.tables WHERE table_schema = 'public'";
         assert!(cluster.connect(&encoding.to_lowercase()).query(tables, &[]).unwrap().is_empty());
@@ -48,19 +48,19 @@ fn a_database_that_is_not_utf_8_is_refused() {
 fn a_schema_that_is_newer_than_the_program_is_refused() {
     crate::server::clean_up_on_interrupt();
     let cluster = Cluster::start_with(ScratchDirectory::new(), &["fsync=off"]);
-    list_users(&cluster.url("postgres")).unwrap();
+    migrate(&cluster.url("postgres")).unwrap();
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')";
     cluster.connect("postgres").batch_execute(newer).unwrap();
-    let refused = list_users(&cluster.url("postgres")).unwrap_err();
+    let refused = migrate(&cluster.url("postgres")).unwrap_err();
     assert!(refused.contains("its schema is of a newer version"), "{refused}");
 
     let directory = ScratchDirectory::new();
     let file = directory.path().join("countersign.db");
     let url = format!("sqlite://{}", file.display());
-    list_users(&url).unwrap();
+    migrate(&url).unwrap();
     let sqlite = rusqlite::Connection::open(&file).unwrap();
     sqlite.execute(newer, []).unwrap();
-    let refused = list_users(&url).unwrap_err();
+    let refused = migrate(&url).unwrap_err();
     assert!(refused.contains("its schema is of a newer version"), "{refused}");
 }
 
@@ -74,7 +74,7 @@ fn the_second_host_is_used_if_the_first_one_hangs() {
     let encode = |path: &std::path::Path| path.display().to_string().replace('/', "%2F");
     let hosts = format!("{},{}", encode(hanging.path()), encode(cluster.directory()));
     let url = format!("postgres://countersign@{hosts}/postgres");
-    list_users(&url).unwrap();
+    migrate(&url).unwrap();
     let server = Server::start(&url, &[]);
     assert!(server.is_alive());
 }
@@ -91,9 +91,9 @@ fn a_password_and_the_end_of_a_url_may_have_any_form_that_libpq_accepts() {
         format!("postgres://countersign@{encoded}/postgres?sslmode=disable&"),
         format!("postgres:///postgres?host={host}&user=countersign"),
     ] {
-        list_users(&url).unwrap();
+        migrate(&url).unwrap();
     }
-    let refused = list_users("postgres://cs:hunter2/x@h/d").unwrap_err();
+    let refused = migrate("postgres://cs:hunter2/x@h/d").unwrap_err();
     assert!(!refused.contains("hunter2") && refused.contains("%2F"), "{refused}");
 }
 
@@ -130,12 +130,12 @@ fn a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_is_not() {
             std::thread::sleep(Duration::from_millis(20));
         }
         let url = format!("postgres://countersign@127.0.0.1:{port}/postgres");
-        let listed = list_users(&url);
+        let migrated = migrate(&url);
         if !is_refused {
-            listed.unwrap();
+            migrated.unwrap();
             continue;
         }
-        let refused = listed.unwrap_err();
+        let refused = migrated.unwrap_err();
         assert!(refused.contains("transaction mode") && refused.contains("session mode"), "{refused}");
         let mut other = postgres::Client::connect(&url, postgres::NoTls).unwrap();
         assert_eq!(leaks(&mut other), "auto", "our settings are in another client's session");
