@@ -28,7 +28,7 @@ use countersign::i18n::Language;
 use countersign::mail::template::Templates;
 use countersign::mail::transport::{MemoryMailbox, Transport};
 use countersign::store::{AsyncStore, Clock, Store};
-use countersign::tasks::usage_counter::UsageCounter;
+use countersign::tasks::export_use_counter::ExportUseCounter;
 use harness::bench::{Bench, Target};
 use harness::cluster::Cluster;
 use harness::database::Database;
@@ -69,7 +69,7 @@ struct RegistryBench<'a> {
     users: &'a [BenchUser],
     system: &'a actix_web::rt::SystemRunner,
     registry: Registry,
-    usage: UsageCounter,
+    usage: ExportUseCounter,
     mailer: Mailer,
     _arbiters: [Arbiter; 2],
 }
@@ -86,7 +86,7 @@ impl<'a> RegistryBench<'a> {
             public_url: "http://127.0.0.1:8080".to_owned(),
             default_language: Language::English,
         };
-        let usage = UsageCounter::new(store.clone());
+        let usage = ExportUseCounter::new(store.clone());
         let (registry, mailer, arbiters) = system.block_on(async {
             let arbiters = [Arbiter::new(), Arbiter::new()];
             let registry = Registry::start(store, usage.clone(), liveness().0, &arbiters[0].handle());

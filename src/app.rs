@@ -32,8 +32,8 @@ use crate::http::state::AppState;
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
+use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
-use crate::tasks::usage_counter::UsageCounter;
 use crate::tasks::{audit_retention, expire_requests, sweep_rate_limits};
 
 /// Seconds that in-flight requests have to finish after a stop.
@@ -113,7 +113,7 @@ pub struct Application {
     registry_liveness: LivenessWatch,
     mailer: Mailer,
     mailer_liveness: LivenessWatch,
-    usage: UsageCounter,
+    usage: ExportUseCounter,
     link_views: LinkViewCounter,
     /// The store of the requests and that of the mailer.
     stores: [AsyncStore; 2],
@@ -132,7 +132,7 @@ impl Application {
         let [registry_arbiter, mailer_arbiter] = arbiters.each_ref().map(Arbiter::handle);
         let (registry_guard, registry_liveness) = liveness();
         let (mailer_guard, mailer_liveness) = liveness();
-        let usage = UsageCounter::new(store.clone());
+        let usage = ExportUseCounter::new(store.clone());
         let link_views = LinkViewCounter::new(store.clone());
         let registry = Registry::start(store.clone(), usage.clone(), registry_guard, &registry_arbiter);
         registry_arbiter.spawn(usage.clone().run());

@@ -2,10 +2,10 @@
 //! outbox. Only this module and `app` use `actix`.
 
 pub mod admission;
+pub mod authorize_export;
 pub mod batch_queue;
 pub mod delivery;
 pub mod delivery_report;
-pub mod export_auth;
 pub mod mailer;
 pub mod outbox_sync;
 pub mod registry;

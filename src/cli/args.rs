@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uuid::Uuid;
 
-use crate::domain::permission::{InvalidRole, Role};
+use crate::domain::rights::{InvalidRole, Role};
 use crate::domain::token::{ApiKeyId, Token, TokenKind};
 use crate::domain::validated_text::{InvalidText, validate_optional};
 use crate::store::api_keys::Scope;

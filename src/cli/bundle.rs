@@ -7,7 +7,7 @@ use super::CliError;
 use super::output::{ListItem, Output};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle::{Bundle, BundleName, Description};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::services::admin::bundles;
 use crate::store::Store;
 use crate::store::bundles::NewBundle;

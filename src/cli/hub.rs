@@ -8,7 +8,7 @@ use super::output::{ListItem, Output};
 use super::{CliError, args};
 use crate::domain::audit::AuditContext;
 use crate::domain::hub::HubId;
-use crate::domain::permission::Role;
+use crate::domain::rights::Role;
 use crate::domain::user::Email;
 use crate::services::admin::hubs::{self, HubError};
 use crate::store::Store;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::permission::Mask;
+use super::rights::Mask;
 use super::validated_text::{InvalidText, sanitize_for_display, text_type, validate_optional};
 
 /// The number of a bundle.

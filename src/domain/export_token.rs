@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use super::hub::{HubId, NodeId};
-use super::permission::Mask;
+use super::rights::Mask;
 use super::timestamp::Timestamp;
 use super::token::{Entropy, ExportId, Token, TokenDigest, TokenKind};
 use super::user::{Authority, UserId};
@@ -236,7 +236,7 @@ impl ExportTokenRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::permission::Role;
+    use crate::domain::rights::Role;
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);

@@ -12,7 +12,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use fluent_langneg::{NegotiationStrategy, negotiate_languages};
 use unic_langid::LanguageIdentifier;
 
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 
 /// A supported language.
@@ -212,7 +212,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::permission::Right;
+    use crate::domain::rights::Right;
 
     const SOURCES: [(&str, &str); 2] =
         [("en", include_str!("locales/en.ftl")), ("de", include_str!("locales/de.ftl"))];

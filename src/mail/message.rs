@@ -192,7 +192,7 @@ fn sanitize_for_mail(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::bundle::{BundleId, BundleName, Description};
-    use crate::domain::permission::Mask;
+    use crate::domain::rights::Mask;
     use crate::domain::user::{PersonName, UserId};
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

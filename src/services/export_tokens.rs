@@ -2,7 +2,7 @@
 
 use crate::domain::export_token::ExportTokenStatus;
 use crate::domain::hub::HubId;
-use crate::domain::permission::Role;
+use crate::domain::rights::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};

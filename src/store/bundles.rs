@@ -8,7 +8,7 @@ use super::requests;
 use super::schema::{bundle_permissions, bundle_versions, bundles, permission_requests};
 use super::types::DbTimestamp;
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 
 #[derive(Queryable, Selectable)]

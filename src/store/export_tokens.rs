@@ -18,7 +18,7 @@ use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::export_token::{ExportToken, ExportTokenStatus};
 use crate::domain::hub::{HubId, NodeId};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::domain::user::UserId;
@@ -108,7 +108,7 @@ pub struct ExportFilter {
 
 /// Uses of a token that are to be added to the database.
 #[derive(Clone, Copy, Debug)]
-pub struct UsageDelta {
+pub struct ExportUseDelta {
     pub id: ExportId,
     pub count: i64,
     pub last_used_at: Timestamp,
@@ -276,13 +276,13 @@ pub fn count_by_creator(conn: &mut Conn, creator: UserId, now: Timestamp) -> Que
 }
 
 /// Adds uses to the database, in one transaction.
-pub fn record_uses(store: &Store, uses: &[UsageDelta]) -> Result<(), StoreError> {
+pub fn record_uses(store: &Store, uses: &[ExportUseDelta]) -> Result<(), StoreError> {
     store.with_point_lookup_pool().write(|conn| add_uses(conn, uses))
 }
 
 /// Rows are updated in the order of their ids, so that two replicas that write the same
 /// tokens do not deadlock.
-fn add_uses(conn: &mut Conn, uses: &[UsageDelta]) -> QueryResult<()> {
+fn add_uses(conn: &mut Conn, uses: &[ExportUseDelta]) -> QueryResult<()> {
     if let Backend::Postgres(pg) = &mut conn.backend {
         // Losing some uses in a crash is acceptable, so the commit does not wait for the disk.
         pg.batch_execute("SET LOCAL synchronous_commit = off")?;

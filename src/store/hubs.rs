@@ -13,7 +13,7 @@ use super::text_search::{escape_like, lower};
 use super::types::DbTimestamp;
 use super::user_row::UserRow;
 use crate::domain::hub::HubId;
-use crate::domain::permission::{Mask, Role};
+use crate::domain::rights::{Mask, Role};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User, UserId};
 

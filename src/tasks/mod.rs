@@ -4,9 +4,9 @@
 
 pub mod audit_retention;
 pub mod expire_requests;
+pub mod export_use_counter;
 pub mod link_view_counter;
 pub mod sweep_rate_limits;
-pub mod usage_counter;
 mod write_behind;
 
 use tokio::task::spawn_blocking;

@@ -1,6 +1,6 @@
 //! Forward authentication: `GET /authz`.
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 

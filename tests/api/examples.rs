@@ -9,7 +9,7 @@ mod resource_server;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use consent_client::ConsentClient;
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use reqwest::Client;
 use resource_server::Countersign;
 

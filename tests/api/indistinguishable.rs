@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
-use countersign::domain::permission::{Mask, Role};
+use countersign::domain::rights::{Mask, Role};
 use countersign::domain::user::Authority;
 use countersign::store::api_keys::Scope;
 use countersign::store::ledger::{CloseRequest, CreateExport, Redeem, RequestRef};

@@ -9,10 +9,10 @@ use countersign::domain::bundle::Bundle;
 use countersign::domain::bundle_permission::BundlePermissionId;
 use countersign::domain::export_token::{ExpiryHours, ExportTokenRef, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
-use countersign::domain::permission::{Mask, Role};
 use countersign::domain::permission_request::{
     NewPermissionRequest, PermissionRequest, RequestError, RequestOutcome,
 };
+use countersign::domain::rights::{Mask, Role};
 use countersign::domain::terms::Terms;
 use countersign::domain::user::Authority;
 use countersign::domain::user::UserId;

@@ -133,7 +133,7 @@ async fn wait_until_listening(process: &mut Child, port: u16) -> bool {
 
 fn hub_owner(app: &TestApp) -> TestUser {
     let owner = app.user("ada@example.org");
-    app.grant_role("hub-1", &owner, countersign::domain::permission::Role::Owner);
+    app.grant_role("hub-1", &owner, countersign::domain::rights::Role::Owner);
     owner
 }
 

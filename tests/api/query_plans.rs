@@ -3,9 +3,9 @@
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
-use countersign::domain::permission::{Mask, Role};
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
+use countersign::domain::rights::{Mask, Role};
 use countersign::domain::terms::Terms;
 use countersign::domain::validated_text::IdempotencyKey;
 use countersign::store::audit_log::{self, AuditLogFilter};

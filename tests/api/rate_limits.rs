@@ -4,9 +4,9 @@ use std::thread;
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::Bundle;
-use countersign::domain::permission::Role;
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
+use countersign::domain::rights::Role;
 use countersign::domain::terms::Terms;
 use countersign::store::ledger::{CreateRequest, Operation};
 use countersign::store::rate_limits;

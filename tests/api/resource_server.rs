@@ -1,6 +1,6 @@
 //! The API for resource servers: introspection and revocation.
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::store::api_keys::Scope;
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response};

@@ -1,7 +1,7 @@
 //! Compares the handwritten `src/store/schema.rs` with both databases.
 
 use countersign::domain::block::Block;
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::store::ledger::CreateBlock;
 use countersign::store::requests;
 use diesel::prelude::*;

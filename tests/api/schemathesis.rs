@@ -6,7 +6,7 @@
 
 use std::process;
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::domain::terms::Terms;
 use countersign::store::ledger::GrantPermission;
 use serde_json::{Value, json};

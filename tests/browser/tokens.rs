@@ -1,6 +1,6 @@
 //! Export tokens: created, shown once, and revoked.
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 
 use crate::browser::{Browser, BrowserOptions, with_browser};
 use crate::helpers::TestApp;

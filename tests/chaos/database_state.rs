@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::{Keyring, RedeemId, Token, TokenKind};
 use countersign::entropy;

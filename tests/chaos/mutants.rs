@@ -58,7 +58,7 @@ const SKEW: Scenario = Scenario { clock_skew: true, ..RACE };
 
 mutants! {
     /// The redeem statement does not check that the rows it depends on are unchanged.
-    an_update_without_recheck_is_detected: "redeem_statement.unguarded", RACE;
+    an_update_without_recheck_is_detected: "single_statement.unguarded", RACE;
     /// The server responds before the commit.
     an_acknowledgement_before_the_commit_is_detected: "ledger.ack_before_commit", RACE;
     /// A batch with an unknown outcome is executed again.

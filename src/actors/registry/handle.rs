@@ -31,7 +31,7 @@ use crate::store::ledger::{
 };
 use crate::store::lookup::{LookupKey, LookupResults};
 use crate::store::participants::Participants;
-use crate::tasks::usage_counter::UsageCounter;
+use crate::tasks::export_use_counter::ExportUseCounter;
 
 /// The maximum number of operations that wait or are in flight, and the same number of
 /// lookups: one batch in flight and one that waits. Further ones are rejected at once.
@@ -47,14 +47,14 @@ pub struct Registry {
     operation_admission: Arc<Admission>,
     lookup_admission: Arc<Admission>,
     /// Counts the uses of export tokens that this handle authorizes.
-    pub(in crate::actors) usage: UsageCounter,
+    pub(in crate::actors) usage: ExportUseCounter,
 }
 
 impl Registry {
     /// Starts the actor on this arbiter.
     pub fn start(
         store: Store,
-        usage: UsageCounter,
+        usage: ExportUseCounter,
         liveness: LivenessGuard,
         arbiter: &ArbiterHandle,
     ) -> Self {

@@ -19,7 +19,7 @@ use crate::config::{CliOverrides, Config, PublicUrl};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle::{BundleName, Description};
 use crate::domain::hub::HubId;
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::domain::user::{Email, PersonName, UserId};
 use crate::entropy;
 use crate::services::admin;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the algorithm: [`RateLimit`], [`TheoreticalArrival`] | `gcra.rs` |
 //! | what is limited: [`RateLimitKey`], [`KeyedLimit`] | `keys.rs` |
-//! | which limits apply: [`RequestLimits`], [`SignInLimits`], [`PasswordResetLimits`] | `limits.rs` |
+//! | which limits apply: [`RequestLimits`], [`SignInLimits`], [`PasswordResetLimits`] | `policies.rs` |
 //! | the state in a transaction: [`RateLimiter`], [`QuotaStatus`], [`RateLimited`] | `limiter.rs` |
 //! | rows, locks, the sweep | [`crate::store::rate_limits`] |
 //! | configuration keys and defaults | `config/rate_limits.rs` |
@@ -20,7 +20,7 @@
 //!
 //! To add a limit:
 //! 1. Add a [`RateLimitKey`] with its policy name and row key.
-//! 2. Add the limit to the struct of its use case in `limits.rs`.
+//! 2. Add the limit to the struct of its use case in `policies.rs`.
 //! 3. Add its configuration key to `LimitsTable` in `config/sources.rs` and its default to
 //!    `config/rate_limits.rs`.
 //! 4. Enforce it with [`crate::store::rate_limits::update`]; in the ledger, return it from
@@ -30,9 +30,9 @@
 mod gcra;
 mod keys;
 mod limiter;
-mod limits;
+mod policies;
 
 pub use gcra::{InvalidRateLimit, RateLimit, TheoreticalArrival};
 pub use keys::{KeyedLimit, RateLimitKey, client_network, larger_networks, rate_limit_prefix};
 pub use limiter::{QuotaStatus, RateLimited, RateLimiter};
-pub use limits::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
+pub use policies::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};

@@ -14,7 +14,7 @@ use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::FieldSchema;
 use super::view::{BundleView, ViewContext};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::http::extract::authenticated::Authenticated;
 use crate::http::extract::authenticated::Caller;
 use crate::http::extract::body::Body;

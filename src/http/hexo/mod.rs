@@ -40,13 +40,13 @@ mod fields;
 pub(crate) mod fuzzing;
 mod headers;
 mod index;
-mod oauth;
 mod path;
 mod query;
 mod reference;
 mod resource;
 mod schema;
 mod terms;
+mod unsupported_oauth;
 mod user;
 mod view;
 
@@ -61,7 +61,8 @@ use error::HexoApi;
 
 /// The resources and their index.
 pub fn endpoints() -> Endpoints {
-    let index = Endpoints::new::<HexoApi>("hexo", endpoints![index::index, oauth::reject_oauth_token]);
+    let index =
+        Endpoints::new::<HexoApi>("hexo", endpoints![index::index, unsupported_oauth::reject_oauth_token]);
     [
         (ResourceKind::Account, account::endpoints()),
         (ResourceKind::Audit, audit::endpoints()),

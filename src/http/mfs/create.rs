@@ -9,7 +9,7 @@ use super::error::MfsError;
 use super::params::Parameters;
 use crate::domain::export_token::{ExpiryHours, ExportToken, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::domain::token::Token;
 use crate::http::extract::authenticated::Authenticated;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::envelope;
 use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::export_token::{ExportDenied, InvalidExpiry};
-use crate::domain::permission::{InvalidMask, Mask};
+use crate::domain::rights::{InvalidMask, Mask};
 use crate::http::error::{ApiError, ErrorContext};
 use crate::http::middleware::response_delay;
 use crate::store::StoreError;

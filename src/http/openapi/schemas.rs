@@ -4,7 +4,7 @@ use utoipa::openapi::schema::{
     AnyOfBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
 
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 
 /// `true`
 pub fn literal_true() -> Schema {

@@ -16,7 +16,7 @@ use super::url::{parse_number, see_other};
 use crate::actors::registry::CommandError;
 use crate::domain::export_token::{ExpiryHours, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
-use crate::domain::permission::{Mask, Right};
+use crate::domain::rights::{Mask, Right};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::sanitize_for_display;

@@ -15,7 +15,7 @@ use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{assets, error};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::http::middleware::handler::run_handler;
 use crate::i18n::Language;

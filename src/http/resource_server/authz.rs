@@ -11,11 +11,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::error::{OAuthApi, oauth_error};
-use crate::actors::export_auth::AuthorizedToken;
+use crate::actors::authorize_export::AuthorizedToken;
 use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::export_token::{AccessError, AccessQuery};
 use crate::domain::hub::{HubId, NodeId};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::http::error::ApiError;
 use crate::http::extract::form::{self, Decoded};
 use crate::http::middleware::response_delay;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::error::OAuthApi;
 use super::token_form::TokenForm;
-use crate::actors::export_auth::AuthorizedToken;
+use crate::actors::authorize_export::AuthorizedToken;
 use crate::actors::registry::CommandError;
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::Caller;

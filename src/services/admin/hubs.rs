@@ -2,7 +2,7 @@
 
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::hub::HubId;
-use crate::domain::permission::Role;
+use crate::domain::rights::Role;
 use crate::domain::user::{Email, User, UserId};
 use crate::services::DbWork;
 use crate::store::hubs::{self, Hub};

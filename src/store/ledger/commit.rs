@@ -12,7 +12,7 @@ use super::batch::Batch;
 use super::command::{AnyOperation, Command, Operation};
 use super::load::{ConcurrencyMode, RowSelection};
 use super::pending_writes::persist_locked;
-use super::redeem_statement::{NeedsLocks, persist_single_statement};
+use super::single_statement::{NeedsLocks, persist_single_statement};
 use crate::store::audit_log::{self, NewAuditEntry};
 use crate::store::connection::{Conn, Store};
 use crate::store::error::StoreError;

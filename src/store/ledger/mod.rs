@@ -6,7 +6,7 @@
 //! changes with guards that repeat the decision (`pending_writes`). On PostgreSQL a batch
 //! that only redeems or closes requests by token takes no locks: it reads, decides,
 //! and writes in one statement that fails if any of its rows has changed
-//! (`redeem_statement`); the batch then starts over with locks. Two operations on
+//! (`single_statement`); the batch then starts over with locks. Two operations on
 //! one row are therefore ordered, whether they are in one batch, in two batches, or on
 //! two replicas.
 
@@ -19,9 +19,9 @@ mod constraints;
 mod guard;
 mod load;
 mod pending_writes;
-mod redeem_statement;
 mod request_rows;
 mod row_key;
+mod single_statement;
 
 pub use command::{AnyOperation, Command, Operation};
 pub use commands::blocks::{CreateBlock, DeleteBlock};

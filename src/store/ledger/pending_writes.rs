@@ -1,7 +1,7 @@
 //! The pending writes of a batch, and their execution under locks.
 //!
 //! A batch has two executors: [`persist_locked`], and
-//! [`persist_single_statement`](super::redeem_statement::persist_single_statement).
+//! [`persist_single_statement`](super::single_statement::persist_single_statement).
 //! Both destructure [`PendingWrites`] completely, so that a new kind of write does not
 //! compile until both handle it.
 

@@ -3,7 +3,7 @@
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::block::Block;
 use countersign::domain::bundle_permission::BundlePermissionId;
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::domain::token::RedeemId;
 use countersign::store::audit_log;
 use countersign::store::ledger::{

@@ -1,6 +1,6 @@
 //! `mfs_api.create_token`.
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::store::api_keys::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `mfs_api.list`.
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ mod malformed_input;
 mod params;
 mod revoke;
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 

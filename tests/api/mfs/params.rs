@@ -1,6 +1,6 @@
 //! mfs: the sources of a call's parameters.
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};

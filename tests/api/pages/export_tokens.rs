@@ -1,7 +1,7 @@
 //! The export token page.
 
 use countersign::domain::hub::HubId;
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::store::hubs;
 
 use super::{find_secret, ids, redirect_target};

@@ -1,7 +1,7 @@
 //! Passwords that are set with mailed links.
 
 use countersign::domain::audit::AuditContext;
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::domain::user::{Email, PersonName};
 use countersign::mail::transport::{SendError, SentMail};
 use countersign::store::users::{self, NewUser};

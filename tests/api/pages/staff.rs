@@ -1,7 +1,7 @@
 //! The staff pages.
 
 use countersign::domain::bundle::BundleId;
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
 use countersign::store::daily_stats::{self, DayStats};

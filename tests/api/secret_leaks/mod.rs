@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-use countersign::domain::permission::Role;
+use countersign::domain::rights::Role;
 use countersign::store::api_keys::Scope;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;

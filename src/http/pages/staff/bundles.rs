@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
-use crate::domain::permission::{Mask, Right};
+use crate::domain::rights::{Mask, Right};
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::form_field::{self, FormField};
 use crate::domain::hub::HubId;
-use crate::domain::permission::Role;
+use crate::domain::rights::Role;
 use crate::domain::user::Email;
 use crate::domain::validated_text::{sanitize_for_display, validate_optional};
 use crate::http::error::ApiError;

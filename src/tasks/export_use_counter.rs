@@ -3,14 +3,14 @@
 use super::write_behind::{CounterDelta, WriteBehindCounter};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::ExportId;
-use crate::store::export_tokens::{self, UsageDelta};
+use crate::store::export_tokens::{self, ExportUseDelta};
 use crate::store::{Store, StoreError};
 
 /// Counts uses in memory; they are written every few seconds. Clones share their counts.
 #[derive(Clone, Debug)]
-pub struct UsageCounter(WriteBehindCounter<UsageDelta>);
+pub struct ExportUseCounter(WriteBehindCounter<ExportUseDelta>);
 
-impl UsageCounter {
+impl ExportUseCounter {
     /// A counter that writes to this database.
     pub fn new(store: Store) -> Self {
         Self(WriteBehindCounter::new(store))
@@ -23,7 +23,7 @@ impl UsageCounter {
 
     /// Counts a use.
     pub fn record_use(&self, id: ExportId, at: Timestamp) {
-        self.0.add(UsageDelta { id, count: 1, last_used_at: at });
+        self.0.add(ExportUseDelta { id, count: 1, last_used_at: at });
     }
 
     /// Writes the counts now.
@@ -32,7 +32,7 @@ impl UsageCounter {
     }
 }
 
-impl CounterDelta for UsageDelta {
+impl CounterDelta for ExportUseDelta {
     type Key = ExportId;
 
     const COUNTER: &'static str = "export token uses";

@@ -3,7 +3,7 @@
 use super::registry::{CommandError, Registry, RegistryError};
 use crate::domain::audit::AuditContext;
 use crate::domain::export_token::{AccessError, AccessQuery, ExportToken, ExportTokenRef};
-use crate::domain::permission::Mask;
+use crate::domain::rights::Mask;
 use crate::domain::token::{ExportId, Token, TokenKind};
 use crate::domain::user::UserId;
 use crate::entropy;
