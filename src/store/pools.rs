@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
+use diesel::r2d2::{
+    self, Builder, ConnectionManager, CustomizeConnection, ManageConnection, Pool, PooledConnection,
+};
 use diesel::sql_types::Integer;
 use secrecy::ExposeSecret;
 
 use super::error::StoreError;
+use super::postgres_connections::{PooledPostgres, PostgresManager};
 use super::text_search::register_lower;
 use super::timeline::LatestTimeline;
 use crate::config::DatabaseUrl;
@@ -61,19 +64,20 @@ const POOLER_CHECKS: usize = 3;
 /// Connections reserved for the ledger: one each for its batches, its lookups, and the
 /// usage counters.
 const POINT_LOOKUP_CONNECTIONS: u32 = 3;
-/// How long such a connection is used, because its plans age.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// How long one of [`POINT_LOOKUP_CONNECTIONS`] is used, because its plans age.
 const POINT_LOOKUP_CONNECTION_LIFETIME: Duration = Duration::from_secs(30);
 
 /// A pool of one of the databases.
 #[derive(Clone, Debug)]
 pub(super) enum BackendPool {
-    Postgres(Pool<ConnectionManager<PgConnection>>),
+    Postgres(Pool<PostgresManager>),
     Sqlite(Pool<ConnectionManager<SqliteConnection>>),
 }
 
 /// A connection of a pool.
 pub(super) enum Backend {
-    Postgres(PooledConnection<ConnectionManager<PgConnection>>),
+    Postgres(PooledPostgres),
     Sqlite(PooledConnection<ConnectionManager<SqliteConnection>>),
 }
 
@@ -81,7 +85,7 @@ impl BackendPool {
     /// A connection, which is opened or waited for if none is idle.
     pub(super) fn get(&self) -> Result<Backend, StoreError> {
         let backend = match self {
-            Self::Postgres(pool) => pool.get().map(Backend::Postgres),
+            Self::Postgres(pool) => pool.get().map(|pooled| Backend::Postgres(pooled.into())),
             Self::Sqlite(pool) => pool.get().map(Backend::Sqlite),
         };
         backend.map_err(|error| StoreError::Unavailable(error.to_string()))
@@ -105,22 +109,13 @@ impl BackendPool {
     }
 }
 
-/// The statements to run on each new connection, and the timeline that a server must have.
+/// Prepares each new connection to SQLite.
 #[derive(Debug)]
-struct SessionSetup {
-    sql: &'static str,
-    timeline: Arc<LatestTimeline>,
-}
+struct SqliteSetup;
 
-impl CustomizeConnection<PgConnection, r2d2::Error> for SessionSetup {
-    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
-        self.timeline.check(conn).and_then(|()| conn.batch_execute(self.sql)).map_err(r2d2::Error::QueryError)
-    }
-}
-
-impl CustomizeConnection<SqliteConnection, r2d2::Error> for SessionSetup {
+impl CustomizeConnection<SqliteConnection, r2d2::Error> for SqliteSetup {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), r2d2::Error> {
-        let prepared = conn.batch_execute(self.sql).and_then(|()| register_lower(conn));
+        let prepared = conn.batch_execute(SQLITE_SESSION).and_then(|()| register_lower(conn));
         prepared.map_err(r2d2::Error::QueryError)
     }
 }
@@ -129,32 +124,39 @@ impl CustomizeConnection<SqliteConnection, r2d2::Error> for SessionSetup {
 /// every row by a key. Together they have `size` connections, or one more than the latter.
 pub(super) fn open(url: &DatabaseUrl, size: u32) -> Result<(BackendPool, BackendPool), StoreError> {
     let size = size.saturating_sub(POINT_LOOKUP_CONNECTIONS).max(1);
-    let timeline = Arc::<LatestTimeline>::default();
-    let session = |sql| SessionSetup { sql, timeline: Arc::clone(&timeline) };
     let pools = match url {
         DatabaseUrl::Postgres(url) => {
             let conninfo = conninfo(url.expose_secret())?;
             let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
             refuse_transaction_pooling(&words, max_wait)?;
-            let lifetime = Some(POINT_LOOKUP_CONNECTION_LIFETIME);
-            let pool = build_pool(&words, size, None, session(POSTGRES_SESSION), max_wait)?;
-            let session = session(POSTGRES_POINT_LOOKUP_SESSION);
-            let point_lookup_pool =
-                build_pool(&words, POINT_LOOKUP_CONNECTIONS, lifetime, session, max_wait)?;
-            (BackendPool::Postgres(pool), BackendPool::Postgres(point_lookup_pool))
+            let latest_timeline = Arc::<LatestTimeline>::default();
+            let open = |session, size, lifetime| {
+                let manager = PostgresManager::new(&words, session, Arc::clone(&latest_timeline));
+                let builder = builder().max_size(size).max_lifetime(Some(lifetime)).test_on_check_out(true);
+                connect(builder.build_unchecked(manager), max_wait).map(BackendPool::Postgres)
+            };
+            (
+                open(POSTGRES_SESSION, size, CONNECTION_LIFETIME)?,
+                open(
+                    POSTGRES_POINT_LOOKUP_SESSION,
+                    POINT_LOOKUP_CONNECTIONS,
+                    POINT_LOOKUP_CONNECTION_LIFETIME,
+                )?,
+            )
         }
         DatabaseUrl::Sqlite(path) => {
             create_private_file(path).map_err(|error| {
                 StoreError::Unavailable(format!("cannot create {}: {error}", path.display()))
             })?;
             let path = path.to_string_lossy();
-            let max_wait = CONNECTION_TIMEOUT;
-            let point_lookup_pool =
-                build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, session(SQLITE_SESSION), max_wait)?;
-            (
-                BackendPool::Sqlite(build_pool(&path, size, None, session(SQLITE_SESSION), max_wait)?),
-                BackendPool::Sqlite(point_lookup_pool),
-            )
+            let open = |size| {
+                let builder = builder().max_size(size).connection_customizer(Box::new(SqliteSetup));
+                // A dead connection is detected by its first use, which saves a query per checkout.
+                let builder = builder.test_on_check_out(false);
+                let pool = builder.build_unchecked(ConnectionManager::new(path.as_ref()));
+                connect(pool, CONNECTION_TIMEOUT).map(BackendPool::Sqlite)
+            };
+            (open(size)?, open(POINT_LOOKUP_CONNECTIONS)?)
         }
     };
     Ok(pools)
@@ -240,28 +242,12 @@ fn max_connect_time(conninfo: &Conninfo) -> Duration {
     CONNECTION_TIMEOUT + Duration::from_secs(seconds)
 }
 
-/// A pool of at most `size` connections, each used for `lifetime` or half an hour. Waits up to
-/// `max_wait` for the first one.
-fn build_pool<C>(
-    url: &str,
-    size: u32,
-    lifetime: Option<Duration>,
-    session: SessionSetup,
-    max_wait: Duration,
-) -> Result<Pool<ConnectionManager<C>>, StoreError>
-where
-    C: R2D2Connection + Send + 'static,
-    SessionSetup: CustomizeConnection<C, r2d2::Error>,
-{
-    let pool = Pool::builder()
-        .max_size(size)
-        .min_idle(Some(1))
-        .connection_timeout(CONNECTION_TIMEOUT)
-        .max_lifetime(Some(lifetime.unwrap_or(Duration::from_secs(30 * 60))))
-        // A dead connection is detected by its first use, which saves a query per checkout.
-        .test_on_check_out(false)
-        .connection_customizer(Box::new(session))
-        .build_unchecked(ConnectionManager::new(url));
+fn builder<M: ManageConnection>() -> Builder<M> {
+    Pool::builder().min_idle(Some(1)).connection_timeout(CONNECTION_TIMEOUT)
+}
+
+/// Waits up to `max_wait` for the first connection of a pool.
+fn connect<M: ManageConnection>(pool: Pool<M>, max_wait: Duration) -> Result<Pool<M>, StoreError> {
     pool.get_timeout(max_wait).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(pool)
 }

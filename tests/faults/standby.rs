@@ -221,11 +221,7 @@ async fn connections_to_a_demoted_server_are_replaced() {
         previous.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
         previous.batch_execute("ALTER SYSTEM SET default_transaction_read_only = on").unwrap();
         previous.batch_execute("SELECT pg_reload_conf()").unwrap();
-        // The promoted standby has the settings of the primary, and no standby of its own.
-        let mut promoted = fixture.standby.connect("postgres");
-        promoted.batch_execute("SET synchronous_commit = local").unwrap();
-        promoted.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
-        promoted.batch_execute("SELECT pg_reload_conf()").unwrap();
+        write_alone(&mut fixture.standby.connect("postgres"));
     });
     address.follow(&fixture.standby);
     assert_eq!(redeem(1).await, 200, "the call after the failover");
@@ -244,23 +240,73 @@ async fn a_previous_primary_is_not_asked_once_the_next_one_is_known() {
     let fixture = StandbyFixture::new();
     let address = FollowingAddress::new(&fixture.primary);
     let server = Server::start(&address.url(), &[]);
-    on_own_thread(|| fixture.standby.connect("postgres").query("SELECT pg_promote()", &[]).unwrap());
-    let reset = |cluster: &Cluster| {
-        let mut client = cluster.connect("postgres");
-        client.batch_execute("SET synchronous_commit = local").unwrap();
-        client.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
-        client.batch_execute("SELECT pg_reload_conf()").unwrap();
-        close_connections(&mut client);
-    };
-    on_own_thread(|| reset(&fixture.standby));
+    on_own_thread(|| {
+        fixture.standby.connect("postgres").query("SELECT pg_promote()", &[]).unwrap();
+        write_alone(&mut fixture.standby.connect("postgres"));
+    });
     address.follow(&fixture.standby);
-    on_own_thread(|| reset(&fixture.primary));
+    on_own_thread(|| {
+        let mut previous = fixture.primary.connect("postgres");
+        write_alone(&mut previous);
+        close_connections(&mut previous);
+    });
     fixture.load.wait_until_recovered(&server).await;
     address.follow(&fixture.primary);
     on_own_thread(|| close_connections(&mut fixture.standby.connect("postgres")));
     fixture.load.assert_not_ready_for(&server, Duration::from_secs(2)).await;
     address.follow(&fixture.standby);
     fixture.load.wait_until_recovered(&server).await;
+}
+
+/// Its open connections are in use until one is opened to the next primary.
+#[tokio::test]
+async fn open_connections_to_a_previous_primary_are_dropped_once_the_next_one_is_known() {
+    let fixture = StandbyFixture::new();
+    let address = FollowingAddress::new(&fixture.primary);
+    let server = Server::start(&address.url(), &[]);
+    fixture.server.kill();
+    let key = fixture.load.requester_key();
+    let get = async |path: &str, key: &str| {
+        let request = fixture.client.get(format!("{}{path}", server.url)).bearer_auth(key);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    assert_eq!(get("/api/user/", key).await.0, 200);
+    on_own_thread(|| {
+        fixture.standby.connect("postgres").query("SELECT pg_promote()", &[]).unwrap();
+        let mut promoted = fixture.standby.connect("postgres");
+        write_alone(&mut promoted);
+        promoted.batch_execute("UPDATE permission_requests SET expires_at = now()").unwrap();
+        promoted.batch_execute("UPDATE users SET first_name = 'Promoted'").unwrap();
+        write_alone(&mut fixture.primary.connect("postgres"));
+    });
+    address.follow(&fixture.standby);
+    let (_, token, target) = fixture.load.open_request(0);
+    let request = format!("/api/bundle_permission_request/{token}/");
+    let reads_promoted = async || {
+        let (status, body) = get("/api/user/", key).await;
+        assert_eq!(status, 200);
+        [body.contains("Promoted"), get(&request, target).await.0 == 404]
+    };
+    assert_eq!(reads_promoted().await, [false, false], "the previous primary is still in use");
+    // One session at a time: the first one that is opened to the next primary ends the use of all.
+    let terminate = "SELECT pg_terminate_backend(pid, 5000) FROM (SELECT pid FROM pg_stat_activity \
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY backend_start LIMIT 1) AS oldest";
+    while reads_promoted().await == [false, false] {
+        let ended =
+            on_own_thread(|| fixture.primary.connect("postgres").query(terminate, &[]).unwrap().len());
+        assert_eq!(ended, 1, "no session is left, and none was opened to the next primary");
+    }
+    for _ in 0..16 {
+        assert_eq!(reads_promoted().await, [true, true]);
+    }
+}
+
+/// Lets a server write without a standby: a promoted one has the settings of its primary.
+fn write_alone(client: &mut postgres::Client) {
+    client.batch_execute("SET synchronous_commit = local").unwrap();
+    client.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").unwrap();
 }
 
 fn close_connections(client: &mut postgres::Client) {
