@@ -11,6 +11,7 @@ use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::Data;
+use listenfd::ListenFd;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::mailer::{MailSender, Mailer};
@@ -229,10 +230,11 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     })
 }
 
-/// Listens on an address. The backlog of 128 that std sets is too short for bursts: a client that
-/// is not queued retries after a second.
+/// Listens on an address, or on the socket that systemd passes on (`LISTEN_FDS`). The backlog of 128
+/// that std sets is too short for bursts: a client that is not queued retries after a second.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
+    let inherited = ListenFd::from_env().take_tcp_listener(0)?;
+    let listener = inherited.map_or_else(|| TcpListener::bind(address), Ok)?;
     rustix::net::listen(&listener, LISTEN_BACKLOG)?;
     Ok(listener)
 }

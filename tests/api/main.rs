@@ -28,6 +28,8 @@ mod mail_headers;
 mod mailer;
 mod mfs;
 mod nginx;
+#[path = "../support/nginx.rs"]
+mod nginx_process;
 mod openapi;
 mod outbox_sync;
 mod page_client;

@@ -14,6 +14,7 @@ use crate::helpers::TestApp;
 use crate::load::{
     Call, FAULT_DURATION, LoadFixture, LoadGenerator, MAX_RECOVERY_TIME, assert_all_responded,
 };
+use crate::on_own_thread;
 use crate::server::Server;
 use crate::short_or_long;
 
@@ -82,12 +83,6 @@ impl DatabaseFixture {
         self.load.assert_matches_database(&before);
         before
     }
-}
-
-/// Runs a closure on its own thread: the PostgreSQL client must not run on a thread of an async
-/// runtime.
-fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
 /// Asserts that some calls failed and others did not.

@@ -124,16 +124,16 @@ impl LoadFixture {
 
     /// Starts the default number of clients.
     pub fn start_load(&self, server: &Server) -> LoadGenerator {
-        self.start_load_with(server, LOAD_CLIENTS, THINK_TIME)
+        self.start_load_with(&server.url, LOAD_CLIENTS, THINK_TIME)
     }
 
-    /// Starts this number of clients with this pause between calls.
-    pub fn start_load_with(&self, server: &Server, clients: usize, think_time: Duration) -> LoadGenerator {
+    /// Starts this number of clients of the server at this URL, with this pause between calls.
+    pub fn start_load_with(&self, url: &str, clients: usize, think_time: Duration) -> LoadGenerator {
         let stop = Arc::<AtomicBool>::default();
         // Connections belong to the runtime of their thread.
         let client = client();
         let person = |nth: usize| {
-            let (stop, client, url) = (Arc::clone(&stop), client.clone(), server.url.clone());
+            let (stop, client, url) = (Arc::clone(&stop), client.clone(), url.to_owned());
             let (open, next) = (Arc::clone(&self.open_requests), Arc::clone(&self.next_request));
             let (ada, targets, bundle) = (self.requester.clone(), self.targets.clone(), self.bundles[0]);
             async move {

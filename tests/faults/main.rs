@@ -17,6 +17,8 @@ mod cluster;
 #[path = "../api/helpers.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod helpers;
+#[path = "../support/nginx.rs"]
+mod nginx_process;
 
 mod connections;
 mod database;
@@ -26,6 +28,7 @@ mod mail;
 mod mutants;
 mod overload;
 mod panics;
+mod rolling_restart;
 mod server;
 mod smtp_server;
 mod sqlite;
@@ -35,4 +38,10 @@ mod startup;
 /// `long` in the long version of the tests, otherwise `short`.
 pub fn short_or_long<T>(short: T, long: T) -> T {
     if std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long") { long } else { short }
+}
+
+/// Runs a closure on its own thread: the PostgreSQL client must not run on a thread of an async
+/// runtime.
+pub fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }

@@ -245,7 +245,7 @@ async fn ten_fold_overload_is_rejected_in_time_and_the_rest_served() {
     let scene = LoadFixture::new(app, short_or_long(4_000, 100_000));
     let server = Server::start(&scene.app.database_url, &[]);
     assert_served(&scene, &server).await;
-    let load = scene.start_load_with(&server, OVERLOAD_CONNECTIONS, Duration::ZERO);
+    let load = scene.start_load_with(&server.url, OVERLOAD_CONNECTIONS, Duration::ZERO);
     let time = short_or_long(Duration::from_secs(5), Duration::from_secs(180));
     let (begun, mut resident) = (Instant::now(), Vec::new());
     while begun.elapsed() < time {

@@ -1,6 +1,8 @@
 //! The real program as a process that a test controls.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -23,12 +25,29 @@ pub struct Server {
 impl Server {
     /// Starts a server on this database with additional environment variables.
     pub fn start(database_url: &str, environment: &[(&str, &str)]) -> Self {
+        let mut program = Command::new(server_program(environment.iter().copied()));
+        program.stdin(Stdio::null());
+        Self::start_program(program, database_url, environment)
+    }
+
+    /// Starts a server that inherits its listener, as from systemd's socket activation.
+    pub fn start_with_listener(listener: &TcpListener, database_url: &str) -> Self {
+        let mut program = Command::new("/bin/sh");
+        let inherit = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
+        program
+            .args(["-c", inherit])
+            .arg(server_program([]))
+            .stdin(OwnedFd::from(listener.try_clone().unwrap()));
+        Self::start_program(program, database_url, &[])
+    }
+
+    fn start_program(mut program: Command, database_url: &str, environment: &[(&str, &str)]) -> Self {
         clean_up_on_interrupt();
         let directory = ScratchDirectory::new();
         let config = format!("cors.origins = [\"{CORS_ORIGIN}\"]\n");
         std::fs::write(directory.path().join("countersign.toml"), config).unwrap();
         let process = ChildProcess::start(
-            Command::new(server_program(environment.iter().copied()))
+            program
                 .arg("serve")
                 .current_dir(directory.path())
                 .env_clear()
@@ -39,7 +58,6 @@ impl Server {
                 .env("COUNTERSIGN_LIMITS", "off")
                 .env("RUST_LOG", "warn,countersign::app=info")
                 .envs(environment.iter().copied())
-                .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped()),
         );

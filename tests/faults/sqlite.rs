@@ -58,7 +58,7 @@ async fn a_server_killed_during_writes_leaves_atomic_results() {
     // Additional rounds, because a busy machine may have done nothing yet.
     for round in 0..often * 10 {
         let server = Server::start(&url(directory.path()), &[]);
-        let load = scene.start_load_with(&server, 16, Duration::ZERO);
+        let load = scene.start_load_with(&server.url, 16, Duration::ZERO);
         // A different moment in each round.
         tokio::time::sleep(Duration::from_millis(150 + round * 37 % 200)).await;
         server.kill();

@@ -13,6 +13,7 @@ use crate::cleanup::ScratchDirectory;
 use crate::cluster::Cluster;
 use crate::helpers::TestApp;
 use crate::load::LoadFixture;
+use crate::on_own_thread;
 use crate::server::Server;
 
 /// How long the standby is frozen: less than a caller waits.
@@ -96,12 +97,6 @@ impl StandbyFixture {
         );
         status
     }
-}
-
-/// Runs a closure on its own thread: the PostgreSQL client must not run on a thread of an async
-/// runtime.
-fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
 /// The row of the terminated session is visible: its outcome is looked up.
