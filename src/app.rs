@@ -1,7 +1,7 @@
 //! Builds and runs the server: database, actors, mail and HTTP.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::Data;
-use listenfd::ListenFd;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::mailer::{MailSender, Mailer};
@@ -28,6 +27,7 @@ use crate::http::middleware::path::trim_slash;
 use crate::http::middleware::request::request_middleware;
 use crate::http::pages;
 use crate::http::server::build;
+use crate::http::server::listener::Listener;
 use crate::http::server::shutdown::Shutdown;
 use crate::http::state::AppState;
 use crate::mail::template::{TemplateError, Templates};
@@ -45,8 +45,6 @@ const MAILER_CONNECTIONS: u32 = 2;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(6);
 /// Open client connections; further clients wait. An idle connection takes some kilobytes.
 const MAX_CLIENT_CONNECTIONS: usize = 50_000;
-/// Connections that wait to be accepted. The kernel has its own limit, usually 4,096.
-const LISTEN_BACKLOG: i32 = 4_096;
 /// File descriptors that are reserved for the database, mail and the server itself.
 const RESERVED_FDS: usize = 256;
 
@@ -75,7 +73,7 @@ pub enum AppError {
 /// The parts of a server that tests replace.
 pub struct Dependencies {
     pub keyring: Keyring,
-    pub listener: TcpListener,
+    pub listener: Listener,
     /// The migrated database.
     pub store: Store,
     pub transport: Transport,
@@ -89,7 +87,8 @@ impl Dependencies {
         }
         // First, so that a missing secret is reported at once.
         let keyring = config.keyring()?;
-        let listener = listen(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
+        let listener =
+            Listener::open(config.bind).map_err(|error| AppError::Bind { address: config.bind, error })?;
         let store = Store::connect(&config.database_url, config.database_pool, Clock::Database)?;
         store.migrate()?;
         Ok(Self { keyring, listener, store, transport: Transport::new(config)? })
@@ -179,9 +178,14 @@ impl Application {
                 .wrap(from_fn(trim_slash))
                 .wrap(from_fn(request_middleware))
         };
-        let server =
-            build::serve(listener, max_client_connections(), keep_alive, SHUTDOWN_TIMEOUT_SECONDS, app)?;
-        actix_web::rt::spawn(shutdown.stop_on_signal(server.handle())?);
+        let server = build::serve(
+            listener.socket()?,
+            max_client_connections(),
+            keep_alive,
+            SHUTDOWN_TIMEOUT_SECONDS,
+            app,
+        )?;
+        actix_web::rt::spawn(shutdown.stop_on_signal(server.handle(), listener)?);
         Ok(Self { server, registry_liveness, mailer, mailer_liveness, usage, link_views, stores, arbiters })
     }
 
@@ -228,15 +232,6 @@ pub fn serve(config: Config) -> Result<(), AppError> {
         }
         application.run().await
     })
-}
-
-/// Listens on an address, or on the socket that systemd passes on (`LISTEN_FDS`). The backlog of 128
-/// that std sets is too short for bursts: a client that is not queued retries after a second.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let inherited = ListenFd::from_env().take_tcp_listener(0)?;
-    let listener = inherited.map_or_else(|| TcpListener::bind(address), Ok)?;
-    rustix::net::listen(&listener, LISTEN_BACKLOG)?;
-    Ok(listener)
 }
 
 /// Raises the limit of open files to the maximum: each connection needs one, and the usual default

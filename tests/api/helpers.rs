@@ -180,7 +180,7 @@ impl TestApp {
         let store = connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock)));
         let keyring = config.keyring().unwrap();
         let transport = Transport::Memory(self.mailbox.clone());
-        let parts = Dependencies { keyring, listener, store, transport };
+        let parts = Dependencies { keyring, listener: listener.into(), store, transport };
         let (sender, receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {

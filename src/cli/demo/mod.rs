@@ -76,7 +76,7 @@ fn run_demo(once: bool, bind: Option<SocketAddr>) -> Result<(), DemoError> {
     let address = listener.local_addr()?;
     let url = PublicUrl::from_bind_address(address);
     let (config, mut dependencies) = prepare(&directory, address)?;
-    dependencies.listener = listener;
+    dependencies.listener = listener.into();
     let store = dependencies.store.clone();
     let (ada, grace, [sleep, steps]) = create_fixtures(&store)?;
     let mail = config.mail_directory.clone();

@@ -2,4 +2,5 @@
 
 pub mod build;
 pub mod idle_timeout;
+pub mod listener;
 pub mod shutdown;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
+use super::listener::Listener;
+
 /// How long the server drains: long enough for a load balancer that probes `/readyz` every
 /// second or two.
 const DRAIN_PERIOD: Duration = Duration::from_millis(2_500);
@@ -24,9 +26,10 @@ impl Shutdown {
     }
 
     /// Drains and then stops the server.
-    async fn drain(&self, server: &ServerHandle) {
+    async fn drain(&self, server: &ServerHandle, listener: &Listener) {
         self.0.store(true, Ordering::Relaxed);
         tokio::time::sleep(DRAIN_PERIOD).await;
+        listener.stop(server).await;
         server.stop(true).await;
     }
 
@@ -34,7 +37,11 @@ impl Shutdown {
     /// Signals that other programs use to reload or to reopen files have no effect.
     /// When this returns, the signal handlers are installed.
     #[cfg(unix)]
-    pub fn stop_on_signal(self, server: ServerHandle) -> io::Result<impl Future<Output = ()>> {
+    pub fn stop_on_signal(
+        self,
+        server: ServerHandle,
+        listener: Listener,
+    ) -> io::Result<impl Future<Output = ()>> {
         use tokio::signal::unix::{SignalKind, signal};
         let (mut interrupt, mut quit) = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
         let mut terminate = signal(SignalKind::terminate())?;
@@ -50,7 +57,7 @@ impl Shutdown {
         Ok(async move {
             let graceful = async {
                 terminate.recv().await;
-                self.drain(&server).await;
+                self.drain(&server, &listener).await;
             };
             tokio::select! {
                 () = graceful => {}
@@ -62,7 +69,7 @@ impl Shutdown {
 
     /// Stops the server on Ctrl-C.
     #[cfg(not(unix))]
-    pub fn stop_on_signal(self, server: ServerHandle) -> io::Result<impl Future<Output = ()>> {
+    pub fn stop_on_signal(self, server: ServerHandle, _: Listener) -> io::Result<impl Future<Output = ()>> {
         Ok(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 server.stop(false).await;
