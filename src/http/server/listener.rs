@@ -14,7 +14,7 @@ const BACKLOG: i32 = 4_096;
 const PAUSE_LATENCY: Duration = Duration::from_millis(1);
 /// How long a connection that was just accepted has to send its first request before the server
 /// stops. actix closes a connection that has not.
-const FIRST_REQUEST_TIME: Duration = Duration::from_millis(200);
+const FIRST_REQUEST_TIME: Duration = Duration::from_millis(500);
 
 /// A listening socket.
 #[derive(Debug)]
