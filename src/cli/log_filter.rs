@@ -2,6 +2,9 @@
 
 use tracing_subscriber::EnvFilter;
 
+/// actix-http reports each malformed request as an ERROR. It is the client's error.
+const CLIENT_ERRORS: &str = "actix_http";
+
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The text is not a log filter.
@@ -11,7 +14,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 )]
 pub struct InvalidLogFilter;
 
-/// Parses a filter. [`EnvFilter`] takes a word that is not a level for the name of a module and switches everything
+/// Parses a filter. Malformed requests are logged only if it names their module. [`EnvFilter`] takes a word that is not a level for the name of a module and switches everything
 /// else off, so this accepts levels and `module=level` only.
 pub(super) fn parse(text: &str) -> Result<EnvFilter, InvalidLogFilter> {
     let is_level = |text: &str| LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level));
@@ -23,9 +26,12 @@ pub(super) fn parse(text: &str) -> Result<EnvFilter, InvalidLogFilter> {
         Some((module, level)) => is_module(module) && is_level(level),
         None => is_level(text),
     };
-    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    let mut directives: Vec<String> = text.split(',').map(|directive| directive.trim().to_owned()).collect();
     if !directives.iter().all(|directive| is_directive(directive)) {
         return Err(InvalidLogFilter);
+    }
+    if !directives.iter().any(|directive| directive.starts_with(CLIENT_ERRORS)) {
+        directives.push(format!("{CLIENT_ERRORS}=off"));
     }
     EnvFilter::builder().parse(directives.join(",")).map_err(|_| InvalidLogFilter)
 }
@@ -33,6 +39,21 @@ pub(super) fn parse(text: &str) -> Result<EnvFilter, InvalidLogFilter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn malformed_requests_are_logged_only_by_name() {
+        for (text, shown) in [
+            ("info", "actix_http=off,info"),
+            ("trace,r2d2=off", "actix_http=off,r2d2=off,trace"),
+            ("info,actix_http=debug", "actix_http=debug,info"),
+            ("actix_http::h1=error", "actix_http::h1=error"),
+        ] {
+            let filter = parse(text).unwrap().to_string();
+            let mut directives: Vec<&str> = filter.split(',').collect();
+            directives.sort_unstable();
+            assert_eq!(directives.join(","), shown);
+        }
+    }
 
     #[test]
     fn a_log_filter_has_levels_and_modules_with_levels() {

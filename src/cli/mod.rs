@@ -178,7 +178,7 @@ impl Cli {
             CliCommand::Serve { .. } => "info",
             _ => "warn,r2d2=off",
         };
-        let rust_log = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+        let rust_log = environment_variable("RUST_LOG").filter(|filter| !filter.trim().is_empty());
         log_filter::parse(rust_log.as_deref().unwrap_or(default))
     }
 
@@ -215,7 +215,7 @@ impl GlobalArgs {
     /// Loads the configuration from flags, environment and file.
     fn config(&self, bind: Option<String>) -> Result<Config, ConfigError> {
         let flags = CliOverrides { bind, database_url: self.database_url.clone(), ..CliOverrides::default() };
-        Config::load(self.config.as_deref(), |name| std::env::var(name).ok(), flags)
+        Config::load(self.config.as_deref(), environment_variable, flags)
     }
 
     /// Opens the database and migrates it. It must exist: a command in the wrong directory would otherwise succeed on
@@ -242,6 +242,11 @@ impl GlobalArgs {
         store.migrate()?;
         Ok(store)
     }
+}
+
+/// A variable of the environment. What is not UTF-8 becomes a replacement character, which is refused.
+fn environment_variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|text| text.to_string_lossy().into_owned())
 }
 
 /// The error of a command that does not create a database. It says where the command has looked, without a password.

@@ -1,6 +1,5 @@
 //! Loads the configuration from its [sources](super::sources).
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +20,11 @@ use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits
 #[error("must be an IP address and port, for example 127.0.0.1:8080")]
 struct InvalidBind;
 
+/// The text is not a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must not be empty")]
+struct EmptyPath;
+
 /// The text is not a sender's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an ASCII email address, for example `a@example.org` or `Name <a@example.org>`")]
@@ -31,7 +35,7 @@ impl Config {
     /// is read if it exists. Flags override variables, and variables override the file.
     ///
     /// Each variable may also be given as `NAME_FILE`, the path of a file that contains the value.
-    /// An empty variable counts as unset.
+    /// A blank variable counts as unset. White space around a value does not belong to it.
     pub fn load(
         path: Option<&Path>,
         env: impl Fn(&str) -> Option<String>,
@@ -154,8 +158,8 @@ fn parse_bind(text: &str) -> Result<SocketAddr, InvalidBind> {
     text.parse().map_err(|_| InvalidBind)
 }
 
-fn parse_path(text: &str) -> Result<PathBuf, Infallible> {
-    Ok(text.into())
+fn parse_path(text: &str) -> Result<PathBuf, EmptyPath> {
+    if text.is_empty() { Err(EmptyPath) } else { Ok(text.into()) }
 }
 
 /// Parses the sender of mails. Few mail servers accept an address that is not ASCII.

@@ -330,27 +330,114 @@ mod tests {
         assert_eq!(config.requests.default_ttl, 3_600);
     }
 
+    /// A value for each key that has a variable, different from its default.
+    const VALUES: [(&str, &str); 31] = [
+        ("bind", "127.0.0.1:9000"),
+        ("public_url", "https://consent.example.org"),
+        ("trusted_proxies", "10.0.0.0/8,::1"),
+        ("keep_alive", "76"),
+        ("database_url", "sqlite://our.db"),
+        ("database_pool", "9"),
+        ("secret", KEY),
+        ("secret_previous", OTHER_KEY),
+        ("smtp_url", "smtps://u:p@mail.example.org"),
+        ("mail_from", "Us <us@example.org>"),
+        ("mail_directory", "out"),
+        ("mail_templates", "templates"),
+        ("language", "de"),
+        ("requests.default_ttl", "61"),
+        ("requests.max_ttl", "3601"),
+        ("requests.redeem_origins", "https://app.example"),
+        ("mfs.error_status", "ok"),
+        ("cors.origins", "https://app.example,https://other.example"),
+        ("metrics.allow", "192.0.2.0/24"),
+        ("audit.keep_days", "31"),
+        ("limits.enforce", "off"),
+        ("limits.requests_per_pair", "1/s"),
+        ("limits.requests_per_requester", "1/s"),
+        ("limits.requests_per_target", "1/s"),
+        ("limits.unknown_references", "1/s"),
+        ("limits.unlinked_references", "1/s"),
+        ("limits.failed_sign_ins_per_account", "1/s"),
+        ("limits.failed_sign_ins_per_address", "1/s"),
+        ("limits.password_mails_per_account", "1/s"),
+        ("limits.password_mails_per_address", "1/s"),
+        ("limits.writes_per_user", "1/s"),
+    ];
+
+    /// Everything that a configuration contains, secrets too.
+    fn exposed(config: &Config) -> String {
+        let secret = match &config.secret {
+            Secret::Value(secret) => secret.expose_secret(),
+            Secret::File(_) | Secret::Missing => "",
+        };
+        let previous = config.secret_previous.as_ref().map(|secret| secret.expose_secret());
+        format!("{config:?} {secret} {previous:?}")
+    }
+
     #[test]
-    fn a_variable_in_a_file_has_neither_byte_order_mark_nor_white_space_around_it() {
+    fn white_space_around_a_value_does_not_belong_to_it_whatever_its_key_and_source() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("secret");
-        for (before, after) in
-            [("", ""), ("", "\n"), ("", "\r\n"), ("", "\n\n"), (" ", " \n"), ("\u{feff}", "\t")]
-        {
-            std::fs::write(&path, format!("{before}{KEY}{after}")).unwrap();
-            let config =
-                load("", &[("COUNTERSIGN_SECRET_FILE", path.to_str().unwrap())], CliOverrides::default())
-                    .unwrap();
-            let Secret::Value(secret) = config.secret else { panic!("{before:?} {after:?}") };
-            assert_eq!(secret.expose_secret(), KEY);
+        let path = directory.path().join("value");
+        let path_text = path.to_str().unwrap();
+        let load = |env: &[(&str, &str)]| load("", env, CliOverrides::default());
+        let default = exposed(&load(&[]).unwrap());
+        for key in keys::all().filter(|key| key.name != "secret_file") {
+            let value = VALUES.iter().find(|(name, _)| *name == key.name).map_or("1/s", |(_, value)| value);
+            let (variable, name) = (key.variable_name().unwrap(), key.name);
+            let file_variable = format!("{variable}_FILE");
+            let plain = exposed(&load(&[(&variable, value)]).unwrap());
+            assert_ne!(plain, default, "{name}: the test sets another value than the default");
+            for (before, after) in [
+                ("", "\n"),
+                ("", "\r\n"),
+                ("", "\n\n"),
+                (" ", " \n"),
+                ("\t", "\t"),
+                ("\u{feff}", "\n"),
+                ("\n\u{feff} ", "\u{a0}"),
+            ] {
+                let text = format!("{before}{value}{after}");
+                std::fs::write(&path, &text).unwrap();
+                let path_text = format!("{before}{path_text}{after}");
+                for env in [(&*variable, text.as_str()), (&file_variable, &path_text)] {
+                    assert_eq!(exposed(&load(&[env]).unwrap()), plain, "{name}: {env:?}");
+                }
+            }
+            for blank in ["", " ", "\n\n", "\u{feff}", "\u{feff}\r\n"] {
+                std::fs::write(&path, blank).unwrap();
+                assert_eq!(exposed(&load(&[(&variable, blank)]).unwrap()), default, "{name}: unset");
+                assert_eq!(exposed(&load(&[(&file_variable, blank)]).unwrap()), default, "{name}: unset");
+                let refused = load(&[(&file_variable, path_text)]).unwrap_err().to_string();
+                let expected =
+                    format!("{name} (environment variable {file_variable}): the file that it names is empty");
+                assert_eq!(refused, expected);
+            }
+            let refused = load(&[(&variable, "x\u{fffd}")]).unwrap_err().to_string();
+            assert_eq!(refused, format!("{name} (environment variable {variable}): must be UTF-8"));
         }
-        let both = error("", &[("BIND", "127.0.0.1:1"), ("BIND_FILE", path.to_str().unwrap())]);
+        std::fs::write(&path, KEY).unwrap();
+        let both = error("", &[("BIND", "127.0.0.1:1"), ("BIND_FILE", path_text)]);
         assert_eq!(both, "bind: BIND and BIND_FILE are both set; set only one of them");
         let missing = error("", &[("BIND_FILE", "/nowhere/bind")]);
-        assert!(
-            missing
-                .starts_with("bind (environment variable BIND_FILE): cannot read the file that it names: ")
-        );
+        let expected = "bind (environment variable BIND_FILE): cannot read the file that it names: ";
+        assert!(missing.starts_with(expected), "{missing}");
+    }
+
+    #[test]
+    fn white_space_in_the_file_does_not_belong_to_a_value_either() {
+        for blank in [" ", "\u{feff}", "\\n"] {
+            let file = format!(
+                "secret = \"{blank}{KEY}{blank}\"\nlanguage = \"de{blank}\"\ntrusted_proxies = [\"{blank}::1\"]"
+            );
+            let config = load(&file, &[], CliOverrides::default()).unwrap();
+            assert!(matches!(&config.secret, Secret::Value(secret) if secret.expose_secret() == KEY));
+            assert_eq!(config.language, Language::German);
+            assert_eq!(config.trusted_proxies, ["::1".parse().unwrap()]);
+            for key in ["mail_directory", "mail_templates", "secret_file"] {
+                assert!(error(&format!("{key} = \"{blank}\""), &[]).ends_with("must not be empty"), "{key}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use super::ConfigError;
-use super::sources::trim_file_text;
+use super::sources::trim;
 use crate::domain::token::{MIN_SERVER_KEY_BYTES, ServerKeyTooShort};
 
 /// Where the server's secret comes from. The key is the bytes of the text: the content of the
@@ -59,8 +59,7 @@ pub(super) fn check_length(text: &str) -> Result<SecretString, ServerKeyTooShort
 pub(super) fn read_file(path: &Path) -> Result<SecretString, SecretFileError> {
     let text = fs::read_to_string(path)
         .map_err(|error| SecretFileError::Unreadable { path: path.to_owned(), error })?;
-    check_length(trim_file_text(&text))
-        .map_err(|error| SecretFileError::TooShort { path: path.to_owned(), error })
+    check_length(trim(&text)).map_err(|error| SecretFileError::TooShort { path: path.to_owned(), error })
 }
 
 fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {

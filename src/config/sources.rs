@@ -124,9 +124,11 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
     /// The setting of a key that has a flag.
     pub(super) fn get_or_flag(&self, key: &Key, flag: Option<String>) -> Result<Setting, ConfigError> {
         let value = match (flag, self.env_value(key)?, self.file.text(key), key.default) {
-            (Some(flag), ..) => Some((flag, ValueSource::Flag(key.name))),
+            (Some(flag), ..) => Some((trim(&flag).to_owned(), ValueSource::Flag(key.name))),
             (None, Some(variable), ..) => Some(variable),
-            (None, None, Some(text), _) => Some((text.to_owned(), ValueSource::File(self.path.clone()))),
+            (None, None, Some(text), _) => {
+                Some((trim(text).to_owned(), ValueSource::File(self.path.clone())))
+            }
             (None, None, None, DefaultValue::Value(text)) => Some((text.to_owned(), ValueSource::Default)),
             (None, None, None, DefaultValue::Described(_) | DefaultValue::EmptyList) => None,
         };
@@ -140,7 +142,7 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
             None => (self.file.list(key).to_vec(), ValueSource::File(self.path.clone())),
         };
         let parse = |(index, text): (usize, &String)| {
-            text.parse().map_err(|error| ConfigError::Invalid {
+            trim(text).parse().map_err(|error| ConfigError::Invalid {
                 key: key.name,
                 value_source: value_source.clone(),
                 reason: format!("item {}: {error}", index + 1),
@@ -161,24 +163,34 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
 
     fn env_value(&self, key: &Key) -> Result<Option<(String, ValueSource)>, ConfigError> {
         let Some(variable) = key.variable_name() else { return Ok(None) };
-        let get = |name: &str| (self.env)(name).filter(|text| !text.is_empty());
-        match (get(&variable), get(&format!("{variable}_FILE"))) {
-            (Some(_), Some(_)) => Err(ConfigError::VariableAndFile { key: key.name, variable }),
-            (Some(text), None) => Ok(Some((text, ValueSource::EnvVar(variable)))),
-            (None, None) => Ok(None),
-            (None, Some(path)) => {
-                let value_source = ValueSource::EnvVarFile(variable);
-                match std::fs::read_to_string(&path) {
-                    Ok(text) => Ok(Some((trim_file_text(&text).to_owned(), value_source))),
-                    // The path is not quoted: the variable may contain the secret itself by mistake.
-                    Err(error) => Err(ConfigError::Invalid {
-                        key: key.name,
-                        value_source,
-                        reason: format!("cannot read the file that it names: {error}"),
-                    }),
-                }
-            }
+        let get =
+            |name: &str| (self.env)(name).map(|text| trim(&text).to_owned()).filter(|text| !text.is_empty());
+        let (text, value_source) = match (get(&variable), get(&format!("{variable}_FILE"))) {
+            (Some(_), Some(_)) => return Err(ConfigError::VariableAndFile { key: key.name, variable }),
+            (None, None) => return Ok(None),
+            (Some(text), None) => (Ok(text), ValueSource::EnvVar(variable)),
+            (None, Some(path)) => (read_value(&path), ValueSource::EnvVarFile(variable)),
+        };
+        // In a variable, the replacement character stands for what is not UTF-8.
+        let text = text.and_then(|text| match text.contains(char::REPLACEMENT_CHARACTER) {
+            true => Err("must be UTF-8".to_owned()),
+            false => Ok(text),
+        });
+        match text {
+            Ok(text) => Ok(Some((text, value_source))),
+            Err(reason) => Err(ConfigError::Invalid { key: key.name, value_source, reason }),
         }
+    }
+}
+
+/// The value in a file that a variable names. The path is not quoted: the variable may contain the
+/// secret itself by mistake.
+fn read_value(path: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the file that it names: {error}"))?;
+    match trim(&text) {
+        "" => Err("the file that it names is empty".to_owned()),
+        text => Ok(text.to_owned()),
     }
 }
 
@@ -199,11 +211,11 @@ pub(super) fn integer(range: RangeInclusive<i64>) -> impl Fn(&str) -> Result<i64
 }
 
 fn split_items(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    text.split(',').map(trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// The value in the text of a file: without a byte order mark, and without white space around it, which editors,
-/// `echo` and secret stores add.
-pub(super) fn trim_file_text(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text).trim()
+/// A value without byte order marks and white space around it, which editors, `echo` and secret
+/// stores add. This holds for the values of all keys from all sources.
+pub(super) fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }

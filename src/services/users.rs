@@ -3,7 +3,7 @@
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::user::{PersonName, User, UserId};
 use crate::store::users::{self, UserFilter};
-use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, audit_log};
+use crate::store::{AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, audit_log};
 
 /// The user with this id, visible or not.
 pub(crate) async fn find(store: &AsyncStore, id: UserId) -> Result<Option<User>, StoreError> {
@@ -61,11 +61,19 @@ pub(crate) async fn rename(
     first_name: Option<PersonName>,
     last_name: Option<PersonName>,
 ) -> Result<Option<User>, StoreError> {
-    let renamed = store.write(move |conn| {
-        let now = conn.now()?;
-        let renamed = users::rename(conn, id, first_name.as_ref(), last_name.as_ref())?;
-        audit_log::record(conn, &audit, AuditAction::UserRenamed, format!("user:{id}"), now)?;
-        Ok(renamed)
-    });
-    renamed.await
+    store.write(move |conn| set_names(conn, &audit, id, first_name.as_ref(), last_name.as_ref())).await
+}
+
+/// [`rename`] within a transaction.
+pub(super) fn set_names(
+    conn: &mut Conn,
+    audit: &AuditContext,
+    id: UserId,
+    first_name: Option<&PersonName>,
+    last_name: Option<&PersonName>,
+) -> QueryResult<Option<User>> {
+    let now = conn.now()?;
+    let renamed = users::rename(conn, id, first_name, last_name)?;
+    audit_log::record(conn, audit, AuditAction::UserRenamed, format!("user:{id}"), now)?;
+    Ok(renamed)
 }

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::helpers::{PASSWORD, START_MICROS, TestApp, token_in};
 
+mod directories;
+mod updates;
+
 const DAY: i64 = 24 * 3_600;
 
 /// The result of a run of the program.
@@ -57,10 +60,10 @@ impl TestApp {
 
     /// The invalid lines of a rejected file. Asserts that both output formats list them and that
     /// nothing is written.
-    fn import_refused(&self, kind: &str, file: &str) -> Vec<(u64, String)> {
+    fn import_refused(&self, arguments: &[&str], file: &str) -> Vec<(u64, String)> {
         let before = self.rows();
-        let people = self.import(&[kind, "file.csv"], file);
-        let program = self.import(&[kind, "file.csv", "--json"], file);
+        let people = self.import(&[arguments, &["file.csv"]].concat(), file);
+        let program = self.import(&[arguments, &["file.csv", "--json"]].concat(), file);
         assert_eq!((people.code, people.stdout.as_str()), (1, ""));
         assert_eq!((program.code, program.stdout.as_str()), (1, ""));
         assert_eq!(self.rows(), before);
@@ -170,7 +173,7 @@ on_both_databases! {
             good4@example.org,,,$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9\n\
             \n\
             good5@example.org\n";
-        let lines = app.import_refused("users", file);
+        let lines = app.import_refused(&["users"], file);
         assert!(line_contains(&lines, 3, "email: must be an ASCII email address"), "{lines:?}");
         assert!(line_contains(&lines, 4, "first_name: must not contain control characters"), "{lines:?}");
         assert!(line_contains(&lines, 6, "staff: must be true or false"), "{lines:?}");
@@ -179,7 +182,7 @@ on_both_databases! {
         assert_eq!(lines.len(), 5);
 
         let many = format!("email\n{}", "bad\n".repeat(30));
-        let lines = app.import_refused("users", &many);
+        let lines = app.import_refused(&["users"], &many);
         let numbers: Vec<u64> = lines.iter().map(|(line, _)| *line).collect();
         assert_eq!(numbers, (2..22).collect::<Vec<_>>());
         let ended = app.import(&["users", "file.csv"], &many);
@@ -279,7 +282,7 @@ on_both_databases! {
             ada@example.org,bob@example.org,1,,2001-01-01T00:00:00Z\n\
             ada@example.org,bob@example.org,1,,2999-01-01T00:00:00Z\n\
             ada@example.org,bob@example.org,1,60,2999-01-01T00:00:00Z\n";
-        let lines = app.import_refused("requests", file);
+        let lines = app.import_refused(&["requests"], file);
         for (line, words) in [
             (3, "user_target: no active user has the email nobody@example.org"),
             (4, "user_allowed: must be an ASCII email address"),
@@ -334,14 +337,30 @@ fn an_unreadable_file_is_reported_in_one_sentence() {
         (&["users", "file.csv"], "", "the file is empty"),
         (&["users", "file.csv"], "first_name\nAda\n", "column email is missing"),
         (&["users", "file.csv"], "email,colour\na@example.org,red\n", "unknown column colour"),
-        (&["requests", "-"], "user_target,user_allowed,bundle,bundle\n", "column bundle appears twice"),
+        (
+            &["requests", "-"],
+            "user_target,user_allowed,bundle,bundle\n",
+            "two columns in the first line are bundle",
+        ),
+        (
+            &["users", "-", "--map", "mail=email"],
+            "email\n",
+            "--map mail=email: the first line has no column mail",
+        ),
+        (
+            &["users", "-", "--map", "mail=address"],
+            "mail\n",
+            "there is no column address; use email, first_name",
+        ),
     ] {
         let ended = app.import(arguments, file);
         assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{words}");
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     }
-    for arguments in [&["users"][..], &["hubs", "-"], &["users", "-", "--mail"]] {
+    for arguments in
+        [&["users"][..], &["hubs", "-"], &["users", "-", "--map", "mail"], &["requests", "-", "--update"]]
+    {
         assert_eq!(app.import(arguments, "").code, 2);
     }
 }

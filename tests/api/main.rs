@@ -24,6 +24,7 @@ mod host_header;
 mod import;
 mod indistinguishable;
 mod ledger;
+mod log;
 mod mail_headers;
 mod mailer;
 mod mfs;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ use crate::helpers::{Backend, ByUser, SECRET, TestApp, server_program};
 pub struct Server {
     child: Child,
     pub url: String,
+    /// The lines of the log since the server listens.
+    pub log: mpsc::Receiver<String>,
     /// The working directory.
     _directory: tempfile::TempDir,
 }
@@ -45,8 +48,9 @@ impl Server {
             }
         };
         // The log must be read, or the server would block on writing it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, _directory: directory }
+        let (sender, log) = mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, url, log, _directory: directory }
     }
 }
 

@@ -18,7 +18,7 @@ use super::output::Output;
 use super::{CliError, GlobalArgs};
 use crate::store::StoreError;
 use progress::Progress;
-use table::{CsvColumns, CsvRow, CsvTable};
+use table::{CsvColumns, CsvRow, CsvTable, HeaderRules};
 
 pub use report::{ImportErrors, LineError};
 pub use table::CsvError;
@@ -34,8 +34,8 @@ pub enum ImportCommand {
     /// The column email is required. Optional columns are first_name, last_name,
     /// staff (true or false, default false), active (true or false, default true)
     /// and password_hash (an argon2 hash in PHC format). Existing users are not
-    /// changed.
-    Users(ImportSource),
+    /// changed without --update. Mails are sent only with --mail or --update.
+    Users(ImportUsersArgs),
     /// Import permission requests; mails are sent only with --mail
     ///
     /// Required columns are user_target (who is asked), user_allowed (who asks),
@@ -44,6 +44,25 @@ pub enum ImportCommand {
     /// 2030-01-31T12:00:00Z). Requests that are already pending or approved are
     /// skipped.
     Requests(ImportRequestsArgs),
+}
+
+/// The arguments of `countersign import users`.
+#[derive(Args)]
+pub struct ImportUsersArgs {
+    #[command(flatten)]
+    source: ImportSource,
+    /// Mail each new active user without a password_hash a link to set a password
+    ///
+    /// The link works for 7 days. A running server sends the mails.
+    #[arg(long)]
+    mail: bool,
+    /// Also set first_name, last_name and active of existing users
+    ///
+    /// An empty field changes nothing, and staff and password_hash stay as they are.
+    /// A user who is disabled loses their sessions, API keys and password links, and
+    /// gets a mail, as with `countersign user disable`.
+    #[arg(long)]
+    update: bool,
 }
 
 /// The arguments of `countersign import requests`.
@@ -64,6 +83,8 @@ pub struct ImportSource {
     /// A CSV file in UTF-8 with column names in the first line; - reads stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    header_rules: HeaderRules,
 }
 
 /// The result of an import.
@@ -71,13 +92,25 @@ pub struct ImportSource {
 struct ImportCounts {
     imported: u64,
     skipped: u64,
+    /// Changes of existing users; only with `--update`.
+    #[serde(flatten)]
+    changes: Option<ChangeCounts>,
     mails: u64,
+}
+
+/// How many existing users an import has changed.
+#[derive(Clone, Copy, Default, Serialize)]
+struct ChangeCounts {
+    /// Those with another name, and those who were enabled or disabled.
+    updated: u64,
+    /// Of these, those who were disabled.
+    disabled: u64,
 }
 
 /// Runs a subcommand.
 pub(super) fn run(command: ImportCommand, global_args: &GlobalArgs, output: &Output) -> Result<(), CliError> {
     match command {
-        ImportCommand::Users(source) => users::import(&source, global_args, output),
+        ImportCommand::Users(args) => users::import(&args, global_args, output),
         ImportCommand::Requests(ImportRequestsArgs { source, mail }) => {
             requests::import(&source, mail, global_args, output)
         }
@@ -94,7 +127,8 @@ impl ImportSource {
             let size = file.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
             (Box::new(file), size)
         };
-        let table = CsvTable::open(input, columns).map_err(|error| self.file_error(error))?;
+        let table =
+            CsvTable::open(input, columns, &self.header_rules).map_err(|error| self.file_error(error))?;
         Ok((table, size))
     }
 

@@ -73,7 +73,7 @@ pub(super) fn import(
     drop(progress);
     let mails = if mail { imported.added } else { 0 };
     output.success(
-        &ImportCounts { imported: imported.added, skipped: imported.skipped, mails },
+        &ImportCounts { imported: imported.added, skipped: imported.skipped, changes: None, mails },
         &format!(
             "Imported {} requests and queued {mails} mails; skipped {} that are already pending or approved.",
             imported.added, imported.skipped

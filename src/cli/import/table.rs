@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Chain, Cursor, Read};
 use std::rc::Rc;
 
+use clap::Args;
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 use super::lines::{LineReader, ReadCounter};
@@ -15,6 +16,22 @@ pub struct CsvColumns {
     pub required: &'static [&'static str],
     pub optional: &'static [&'static str],
 }
+
+/// How the names in the first line of a file become columns.
+#[derive(Args, Clone, Debug, Default)]
+pub struct HeaderRules {
+    /// Read the file's column NAME as COLUMN; repeat it for each column to rename
+    #[arg(long = "map", value_name = "NAME=COLUMN", value_parser = parse_renaming)]
+    renamings: Vec<(String, String)>,
+    /// Ignore columns with other names
+    #[arg(long)]
+    ignore_unknown: bool,
+}
+
+/// The value of `--map` has no name or no column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be NAME=COLUMN, for example 'Email Address=email'")]
+struct InvalidRenaming;
 
 /// Bytes at the start of a file in which its format and delimiter are looked for.
 const SNIFFED_BYTES: usize = 4_096;
@@ -32,14 +49,18 @@ pub enum CsvError {
     Empty(String),
     #[error("column {0} is missing in the first line")]
     MissingColumn(&'static str),
-    #[error("unknown column {name} in the first line; use {known}")]
+    #[error("unknown column {name} in the first line; use {known}, --map NAME=COLUMN or --ignore-unknown")]
     UnknownColumn {
         name: String,
         /// The names of all columns.
         known: String,
     },
-    #[error("column {0} appears twice in the first line")]
+    #[error("two columns in the first line are {0}")]
     DuplicateColumn(&'static str),
+    #[error("--map {name}={column}: there is no column {column}; use {known}")]
+    UnknownMapping { name: String, column: String, known: String },
+    #[error("--map {0}={1}: the first line has no column {0}")]
+    MissingMapping(String, String),
 }
 
 /// A reader of a CSV file.
@@ -47,14 +68,14 @@ pub struct CsvTable<R> {
     reader: Reader<LineReader<Chain<Cursor<Vec<u8>>, R>>>,
     counter: Rc<ReadCounter>,
     record: ByteRecord,
-    /// The columns of this file, in its order.
-    header: Vec<&'static str>,
+    /// The columns of this file, in its order. `None` is ignored.
+    header: Vec<Option<&'static str>>,
 }
 
 /// A row of a file.
 #[derive(Clone, Copy)]
 pub struct CsvRow<'a> {
-    header: &'a [&'static str],
+    header: &'a [Option<&'static str>],
     record: &'a ByteRecord,
     line: u64,
 }
@@ -62,7 +83,7 @@ pub struct CsvRow<'a> {
 impl<R: Read> CsvTable<R> {
     /// Reads and checks the header. Names are compared without case. A first line without commas may be separated by
     /// semicolons or tabs.
-    pub fn open(mut input: R, columns: CsvColumns) -> Result<Self, CsvError> {
+    pub fn open(mut input: R, columns: CsvColumns, rules: &HeaderRules) -> Result<Self, CsvError> {
         let start = read_start(&mut input)?;
         check_format(&start)?;
         let delimiter = find_delimiter(&start);
@@ -76,18 +97,20 @@ impl<R: Read> CsvTable<R> {
             return Err(CsvError::Empty(columns.list()));
         }
         let last_name = table.record.iter().rposition(|name| !name.trim_ascii().is_empty());
-        for name in table.record.iter().take(last_name.map_or(0, |last| last + 1)) {
-            let name = String::from_utf8_lossy(name);
-            let column = columns.find(name.trim()).ok_or_else(|| CsvError::UnknownColumn {
-                name: name.trim().to_owned(),
-                known: columns.list(),
-            })?;
-            if table.header.contains(&column) {
-                return Err(CsvError::DuplicateColumn(column));
+        let names = table.record.iter().take(last_name.map_or(0, |last| last + 1));
+        let names: Vec<String> = names.map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        rules.check(&names, columns)?;
+        for name in names {
+            let column = columns.find(rules.rename(&name));
+            if column.is_some() && table.header.contains(&column) {
+                return Err(CsvError::DuplicateColumn(column.unwrap_or_default()));
+            }
+            if column.is_none() && !rules.ignore_unknown {
+                return Err(CsvError::UnknownColumn { name, known: columns.list() });
             }
             table.header.push(column);
         }
-        match columns.required.iter().find(|column| !table.header.contains(column)) {
+        match columns.required.iter().find(|column| !table.header.contains(&Some(column))) {
             Some(missing) => Err(CsvError::MissingColumn(missing)),
             None => Ok(table),
         }
@@ -168,8 +191,11 @@ impl<'a> CsvRow<'a> {
             let (found, expected) = (self.record.len(), self.header.len());
             return Err(self.error(format_args!("expected {expected} fields, found {found}")));
         }
-        let field =
-            self.header.iter().position(|name| *name == column).and_then(|index| self.record.get(index));
+        let field = self
+            .header
+            .iter()
+            .position(|name| *name == Some(column))
+            .and_then(|index| self.record.get(index));
         std::str::from_utf8(field.unwrap_or_default())
             .map_err(|_| self.error(format_args!("{column}: must be valid UTF-8")))
     }
@@ -193,6 +219,42 @@ impl<'a> CsvRow<'a> {
     }
 }
 
+impl HeaderRules {
+    /// Checks that each renaming applies to the file.
+    fn check(&self, names: &[String], columns: CsvColumns) -> Result<(), CsvError> {
+        for (name, column) in &self.renamings {
+            if columns.find(column).is_none() {
+                let (name, column) = (name.clone(), column.clone());
+                return Err(CsvError::UnknownMapping { name, column, known: columns.list() });
+            }
+            if !names.iter().any(|found| is_same_name(found, name)) {
+                return Err(CsvError::MissingMapping(name.clone(), column.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn rename<'a>(&'a self, name: &'a str) -> &'a str {
+        let renaming = self.renamings.iter().find(|(renamed, _)| is_same_name(renamed, name));
+        renaming.map_or(name, |(_, column)| column)
+    }
+}
+
+/// Splits `NAME=COLUMN` at the last `=`: no column has one in its name.
+fn parse_renaming(text: &str) -> Result<(String, String), InvalidRenaming> {
+    let (name, column) = text.rsplit_once('=').ok_or(InvalidRenaming)?;
+    let (name, column) = (name.trim(), column.trim());
+    if name.is_empty() || column.is_empty() {
+        return Err(InvalidRenaming);
+    }
+    Ok((name.to_owned(), column.to_owned()))
+}
+
+/// Without case, as spreadsheets and people write names.
+fn is_same_name(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 impl CsvColumns {
     fn all(&self) -> impl Iterator<Item = &'static str> {
         self.required.iter().chain(self.optional).copied()
@@ -214,7 +276,7 @@ mod tests {
     const COLUMNS: CsvColumns = CsvColumns { required: &["a"], optional: &["b", "c"] };
 
     fn open(text: &str) -> Result<CsvTable<&[u8]>, CsvError> {
-        CsvTable::open(text.as_bytes(), COLUMNS)
+        CsvTable::open(text.as_bytes(), COLUMNS, &HeaderRules::default())
     }
 
     fn lines(text: &str) -> Vec<(u64, Result<String, String>)> {
@@ -249,7 +311,7 @@ mod tests {
         let wrong = "expected 2 fields, found 1".to_owned();
         assert_eq!(lines("a,b\n1\n2,x\n"), [(2, Err(wrong)), (3, Ok("x".to_owned()))]);
         assert_eq!(lines("a,b\n1,x,y\n")[0].1, Err("expected 2 fields, found 3".to_owned()));
-        let mut table = CsvTable::open(&b"a,b\n1,\xff\n"[..], COLUMNS).unwrap();
+        let mut table = CsvTable::open(&b"a,b\n1,\xff\n"[..], COLUMNS, &HeaderRules::default()).unwrap();
         let row = table.next().unwrap().unwrap();
         assert_eq!(row.text("b").unwrap_err().error, "b: must be valid UTF-8");
     }
@@ -260,6 +322,42 @@ mod tests {
         assert!(matches!(open("b,c\n"), Err(CsvError::MissingColumn("a"))));
         assert!(matches!(open("a,d\n"), Err(CsvError::UnknownColumn { name, .. }) if name == "d"));
         assert!(matches!(open("a,b,b\n"), Err(CsvError::DuplicateColumn("b"))));
+    }
+
+    #[test]
+    fn columns_are_renamed_and_other_columns_ignored() {
+        let rules = |renamings: &[&str], ignore_unknown| HeaderRules {
+            renamings: renamings.iter().map(|text| parse_renaming(text).unwrap()).collect(),
+            ignore_unknown,
+        };
+        let open = |text: &'static str, rules| CsvTable::open(text.as_bytes(), COLUMNS, &rules);
+        for (text, renamings) in [
+            ("Name = 1 [x],other,,Größe\n1,2,3,x\n", &["name = 1 [X]=a", " größe = B "][..]),
+            // A renamed column is read in place of one with the name itself only if that is renamed too.
+            ("a,c,b\nx,1,2\n", &["a=b", "c=a", "b=c"]),
+        ] {
+            let mut table = open(text, rules(renamings, true)).unwrap();
+            let row = table.next().unwrap().unwrap();
+            assert_eq!((row.text("a"), row.text("b")), (Ok("1"), Ok("x")), "{text}");
+        }
+        let text = "a,colour\n1,red\n";
+        for (renamings, ignore_unknown, error) in [
+            (&["colour=d"][..], true, "--map colour=d: there is no column d; use a, b, c"),
+            (&["color=b"], true, "--map color=b: the first line has no column color"),
+            (&["colour=a"], true, "two columns in the first line are a"),
+            (&["a=b"], true, "column a is missing in the first line"),
+            (
+                &[],
+                false,
+                "unknown column colour in the first line; use a, b, c, --map NAME=COLUMN or --ignore-unknown",
+            ),
+        ] {
+            let refused = open(text, rules(renamings, ignore_unknown)).err().unwrap();
+            assert_eq!(refused.to_string(), error);
+        }
+        for text in ["", "a", "=a", "a=", " = "] {
+            assert_eq!(parse_renaming(text), Err(InvalidRenaming), "{text}");
+        }
     }
 
     #[test]
@@ -280,7 +378,10 @@ mod tests {
         assert!(matches!(open("PK\u{3}\u{4}"), Err(CsvError::Spreadsheet)));
         let utf16: Vec<u8> = "a,b".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for bytes in [utf16.clone(), [vec![0xff, 0xfe], utf16].concat()] {
-            assert!(matches!(CsvTable::open(&bytes[..], COLUMNS), Err(CsvError::Utf16)));
+            assert!(matches!(
+                CsvTable::open(&bytes[..], COLUMNS, &HeaderRules::default()),
+                Err(CsvError::Utf16)
+            ));
         }
         let long = format!("a,b\n{}", "1,x\n".repeat(5_000));
         assert_eq!(lines(&long).len(), 5_000);
@@ -288,7 +389,8 @@ mod tests {
 
     #[test]
     fn an_unclosed_quote_does_not_exhaust_memory() {
-        let mut table = CsvTable::open(b"a\n\"".chain(io::repeat(b'\n')), COLUMNS).unwrap();
+        let mut table =
+            CsvTable::open(b"a\n\"".chain(io::repeat(b'\n')), COLUMNS, &HeaderRules::default()).unwrap();
         assert!(matches!(table.next(), Err(CsvError::Read(_))));
     }
 }

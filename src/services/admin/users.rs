@@ -6,6 +6,8 @@ use crate::domain::password_link::LinkReason;
 use crate::domain::user::{Email, User, UserId};
 use crate::services::DbWork;
 use crate::services::credentials::{self, EndedCredentials, KeysOnReset};
+use crate::services::users::set_names;
+use crate::store::import::UserChange;
 use crate::store::users::{self, NewUser};
 use crate::store::{LimitOffset, audit_log, outbox, password_links};
 
@@ -76,6 +78,22 @@ pub fn enable(id: UserId, audit: AuditContext) -> impl DbWork<Option<User>> {
             audit_log::record(conn, &audit, AuditAction::UserEnabled, format!("user:{id}"), now)?;
         }
         Ok(Some(User { active: true, ..user }))
+    }
+}
+
+/// Changes what differs in a file of users: names, and whether the user is active.
+pub fn update(change: UserChange, audit: AuditContext) -> impl DbWork<Result<(), DisableError>> {
+    move |conn| {
+        let UserChange { id, first_name, last_name, active } = &change;
+        if first_name.is_some() || last_name.is_some() {
+            set_names(conn, &audit, *id, first_name.as_ref(), last_name.as_ref())?;
+        }
+        match active {
+            Some(false) => return Ok(disable(*id, false, audit.clone())(conn)?.map(drop)),
+            Some(true) => enable(*id, audit.clone())(conn).map(drop)?,
+            None => {}
+        }
+        Ok(Ok(()))
     }
 }
 

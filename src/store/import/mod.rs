@@ -20,7 +20,7 @@ use crate::domain::timestamp::Timestamp;
 use diesel::QueryResult;
 
 pub use requests::{ImportedRequest, RequestImport, Unresolved};
-pub use users::{ImportedUser, UserImport};
+pub use users::{ImportedUser, ImportedUsers, RefusedChange, UserChange, UserImport};
 
 /// The highest number of rows that one statement inserts. PostgreSQL keeps pending foreign key
 /// checks in memory until the end of the statement.
@@ -107,12 +107,13 @@ impl Staging {
     }
 
     /// Inserts the staged rows. `insert_slice` inserts the rows of a range and returns how many
-    /// it has added; `on_progress` gets the number of processed rows.
+    /// it has added; `on_progress` gets the number of processed rows. `finish` runs last.
     fn insert(
-        mut self,
+        &mut self,
         on_progress: &dyn Fn(u64),
         prepare: impl FnOnce(&mut Conn, Timestamp) -> QueryResult<()>,
         insert_slice: impl Fn(&mut Conn, Timestamp, (i64, i64)) -> QueryResult<usize>,
+        finish: impl FnOnce(&mut Conn) -> QueryResult<()>,
     ) -> Result<Imported, StoreError> {
         let (rows, action) = (self.rows, self.kind.action);
         let added = self.transaction(|conn, now| {
@@ -124,6 +125,7 @@ impl Staging {
                 done = next;
                 on_progress(done.unsigned_abs());
             }
+            finish(conn)?;
             // The statistics have changed, so cached plans must not be used any more.
             ["users", "permission_requests"].into_iter().try_for_each(|table| analyze(conn, table))?;
             if added > 0 {

@@ -197,17 +197,18 @@ impl RequestImport {
 
     /// Inserts the requests, after [`RequestImport::resolve`] has found all users. `on_progress`
     /// gets the number of processed rows.
-    pub fn insert(self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
+    pub fn insert(mut self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
         let mail = self.mail;
         // An expired request that is still open would make its terms be skipped.
-        self.staging.insert(on_progress, requests::expire_all, |conn, now, range| {
+        let insert_slice = |conn: &mut Conn, now: Timestamp, range: (i64, i64)| {
             let added = execute(conn, INSERT, now, range)?;
             execute(conn, INSERT_COUNTERS, now, range)?;
             if mail {
                 execute(conn, INSERT_MAILS, now, range)?;
             }
             Ok(added)
-        })
+        };
+        self.staging.insert(on_progress, requests::expire_all, insert_slice, |_| Ok(()))
     }
 }
 

@@ -7,7 +7,7 @@ pub mod dev_mail;
 mod export_tokens;
 mod headers;
 mod home;
-mod password;
+pub mod password;
 mod permissions;
 mod redeem;
 mod requests;

@@ -17,7 +17,7 @@ const DEFERRED: &str =
     "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND last_error IS NOT NULL";
 
 /// The path of the link in a mail, in any transfer encoding.
-fn link_in(mail: &SentMail) -> String {
+pub fn link_in(mail: &SentMail) -> String {
     let text = mail.text.replace("=\r\n", "").replace("=3D", "=");
     let (_, rest) = text.split_once("https://countersign.test/set-password?token=csp_").expect("a link");
     let token: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();

@@ -56,7 +56,7 @@ impl WatchedServer {
             .env("BIND", "127.0.0.1:0")
             .env("PUBLIC_URL", "https://countersign.test")
             .env("COUNTERSIGN_SECRET", SERVER_SECRET)
-            .env("RUST_LOG", "trace")
+            .env("RUST_LOG", "trace,actix_http=trace")
             .env("RUST_BACKTRACE", "full")
             .envs(environment.iter().copied())
             .stdout(std::fs::File::create(said).unwrap())
