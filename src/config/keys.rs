@@ -224,6 +224,13 @@ keys! {
     )
     .default("en")
     .variable("COUNTERSIGN_LANGUAGE");
+    MAIL_RETRY_DAYS = Key::new(
+        "mail.retry_days",
+        Integer(1, 365),
+        "Days after which a mail that the mail server does not accept is given up. Mails with a link end with the \
+         link if that is earlier.",
+    )
+    .default("5");
     REQUESTS_DEFAULT_TTL = Key::new(
         "requests.default_ttl",
         Integer(MIN_TTL_SECONDS, MAX_REQUEST_TTL_SECONDS),

@@ -8,6 +8,7 @@ mod error;
 mod memory;
 pub mod message;
 mod smtp;
+mod smtp_reply;
 pub mod template;
 pub mod transport;
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ use crate::helpers::{Backend, ByUser, SECRET, TestApp, server_program};
 pub struct Server {
     child: Child,
     pub url: String,
+    /// The lines of the log after its start.
+    log: Receiver<String>,
     /// The working directory.
     _directory: tempfile::TempDir,
 }
@@ -44,9 +47,15 @@ impl Server {
                 break format!("http://{}", address.trim());
             }
         };
+        let (sender, log) = channel();
         // The log must be read, or the server would block on writing it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, _directory: directory }
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        Self { child, url, log, _directory: directory }
+    }
+
+    /// Waits for the next line of the log that contains a text.
+    pub fn next_log_line(&self, text: &str) -> String {
+        self.log.iter().find(|line| line.contains(text)).expect("the server runs")
     }
 }
 

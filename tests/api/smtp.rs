@@ -94,6 +94,28 @@ async fn a_mail_arrives_in_plain_text() {
 }
 
 #[actix_web::test]
+async fn a_refusal_of_this_server_is_logged_reported_and_counted() {
+    let reply = "554 5.7.1 <grace@example.org>: Relay access denied to grace";
+    let catcher = SmtpCatcher::start(&["--refuse", reply]);
+    let app = TestApp::without_server(Backend::Sqlite);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+    let smtp_url = format!("smtp://127.0.0.1:{}", catcher.port);
+    let server = Server::start(&[("DATABASE_URL", &app.database_url), ("SMTP_URL", &smtp_url)]);
+    let line = server.next_log_line("WARN");
+    assert!(line.contains("code=554") && line.contains("5.7.1 … Relay access denied to …"), "{line}");
+    assert!(line.contains("RCPT TO") && !line.contains("grace") && !line.contains('@'), "{line}");
+    let get =
+        async |path: &str| reqwest::get(format!("{}{path}", server.url)).await.unwrap().text().await.unwrap();
+    let ready: Value = serde_json::from_str(&get("/readyz").await).unwrap();
+    assert_eq!((&ready["status"], &ready["mail"]["failed"]), (&"ready".into(), &0.into()));
+    let refusal = &ready["mail"]["refusal"];
+    assert_eq!((&refusal["command"], &refusal["code"]), (&"RCPT TO".into(), &554.into()), "{ready}");
+    let metrics = get("/metrics").await;
+    assert!(metrics.contains("countersign_mail_attempts_total{outcome=\"refused\"} 1\n"), "{metrics}");
+}
+
+#[actix_web::test]
 async fn a_mail_arrives_by_starttls() {
     let directory = tempfile::tempdir().unwrap();
     let [ca, certificate, key] = write_certificates(directory.path());
