@@ -197,7 +197,7 @@ keys! {
         "smtp_url",
         Text("URL"),
         "The mail server: `smtp://`, `smtp+starttls://` or `smtps://`, followed by \
-         `user:password@host:port`. `?ca=FILE` names the certificates of a private CA. A password over `smtp://` to \
+         `user:password@host:port`. `?ca=FILE` names the certificates of a private CA, or the server's own certificate if it is self-signed. A password over `smtp://` to \
          another machine needs `?insecure=1`.",
     )
     .described_default("none: mails are saved as files")

@@ -10,6 +10,7 @@ pub mod message;
 mod smtp;
 mod smtp_reply;
 pub mod template;
+mod tls;
 pub mod transport;
 
 pub use lettre::Message;

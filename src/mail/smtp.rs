@@ -18,7 +18,7 @@ use std::time::Duration;
 use lettre::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use secrecy::ExposeSecret;
@@ -27,6 +27,7 @@ use url::{Host, Origin};
 
 use super::error::{SendError, TransportError};
 use super::smtp_reply::{CONTENT, DATA, MAIL_FROM, RCPT_TO, SESSION, is_unknown_recipient};
+use super::tls::{self, Tls};
 use crate::config::{SmtpTls, SmtpUrl, is_loopback_host};
 
 /// For the TCP connection to each of the server's addresses.
@@ -39,9 +40,6 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// For the reply to the content (RFC 5321, 4.5.3.2.6 recommends 10 minutes). A shorter timeout
 /// causes duplicates of mails that the server is about to accept.
 const DATA_TIMEOUT: Duration = Duration::from_secs(600);
-/// What to do about a certificate of the mail server that is a CA's.
-const CA_AS_SERVER_HINT: &str = "; the mail server's certificate is marked as a CA's: create it again with \
-    `openssl req -x509 -addext basicConstraints=critical,CA:FALSE`, and name the new one in `ca`";
 /// For the replies to NOOP and QUIT.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept idle. Servers close connections after minutes.
@@ -59,8 +57,8 @@ pub struct SmtpClient(Arc<SmtpClientInner>);
 struct SmtpClientInner {
     host: String,
     port: u16,
-    tls: SmtpTls,
-    tls_parameters: Option<TlsParameters>,
+    /// `None`: not encrypted.
+    tls: Option<Tls>,
     helo_name: ClientId,
     credentials: Option<Credentials>,
     idle_pool: Mutex<IdlePool>,
@@ -89,15 +87,10 @@ impl fmt::Debug for SmtpClient {
 impl SmtpClient {
     /// `own` is the origin of this server: its host is the name in EHLO.
     pub(super) fn new(url: &SmtpUrl, own: &Origin) -> Result<Self, TransportError> {
-        let tls_parameters = match url.tls {
-            SmtpTls::None => None,
-            SmtpTls::StartTls | SmtpTls::Implicit => Some(tls_parameters(url)?),
-        };
         Ok(Self(Arc::new(SmtpClientInner {
             host: url.host.clone(),
             port: url.port,
-            tls: url.tls,
-            tls_parameters,
+            tls: Tls::new(url)?,
             helo_name: helo_name(own),
             credentials: url
                 .credentials
@@ -188,7 +181,25 @@ impl SmtpClient {
 
 impl SmtpClientInner {
     async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
-        let implicit_tls = self.tls_parameters.clone().filter(|_| self.tls == SmtpTls::Implicit);
+        let mut connection = match &self.tls {
+            None => self.open(SmtpTls::None, None).await?,
+            Some(tls) => match self.open(tls.kind, Some(&tls.parameters)).await {
+                Err(error) if tls::is_ca_as_server(&error) => self.open_pinned(tls).await?.ok_or(error)?,
+                opened => opened?,
+            },
+        };
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn open(
+        &self,
+        tls: SmtpTls,
+        parameters: Option<&TlsParameters>,
+    ) -> Result<AsyncSmtpConnection, Error> {
+        let implicit_tls = parameters.cloned().filter(|_| tls == SmtpTls::Implicit);
         let address = (self.host.as_str(), self.port);
         let mut connection = AsyncSmtpConnection::connect_tokio1(
             address,
@@ -198,14 +209,20 @@ impl SmtpClientInner {
             None,
         )
         .await?;
-        if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, self.tls_parameters.clone()) {
+        if let (SmtpTls::StartTls, Some(parameters)) = (tls, parameters) {
             // A server without STARTTLS is an error, before any credentials are sent.
-            connection.starttls(parameters, &self.helo_name).await?;
-        }
-        if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+            connection.starttls(parameters.clone(), &self.helo_name).await?;
         }
         Ok(connection)
+    }
+
+    /// A connection to a server whose certificate is itself one of those in `ca`. `None`: it is another one. Nothing but
+    /// EHLO has been sent before that is known.
+    async fn open_pinned(&self, tls: &Tls) -> Result<Option<AsyncSmtpConnection>, Error> {
+        let Some(parameters) = &tls.pinned_parameters else { return Ok(None) };
+        let connection = self.open(tls.kind, Some(parameters)).await?;
+        let certificate = connection.peer_certificate()?;
+        Ok(tls.certificates.contains(&certificate).then_some(connection))
     }
 }
 
@@ -290,11 +307,7 @@ impl fmt::Display for SmtpFailure {
         match &self.reason {
             FailureReason::Smtp(error) => {
                 error.fmt(f)?;
-                // rustls does not take a certificate that is a CA's for that of a server.
-                if error.source().is_some_and(|source| source.to_string().contains("CaUsedAsEndEntity")) {
-                    f.write_str(CA_AS_SERVER_HINT)?;
-                }
-                Ok(())
+                if tls::is_ca_as_server(error) { f.write_str(tls::CA_AS_SERVER_HINT) } else { Ok(()) }
             }
             FailureReason::Timeout(limit) => write!(f, "no response within {} s", limit.as_secs()),
         }
@@ -312,18 +325,6 @@ impl From<SmtpFailure> for SendError {
             None => Self::transient(&message),
         }
     }
-}
-
-/// Trusts the public certificate authorities or, instead, the certificates named in the URL.
-fn tls_parameters(url: &SmtpUrl) -> Result<TlsParameters, TransportError> {
-    let mut builder = TlsParameters::builder(url.host.clone());
-    if let Some(path) = &url.ca {
-        let error = |reason: String| TransportError::Certificates { path: path.clone(), reason };
-        let pem = std::fs::read(path).map_err(|reason| error(reason.to_string()))?;
-        let certificates = Certificate::from_pem(&pem).map_err(|reason| error(reason.to_string()))?;
-        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
-    }
-    builder.build().map_err(|error| TransportError::Tls(error.to_string()))
 }
 
 /// The name in EHLO: the host of `public_url` unless it is this machine, else the machine's own name if it is fully
