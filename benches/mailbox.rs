@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use actix::Arbiter;
 use actix_web::rt::System;
+use countersign::actors::delivery_stats::DeliveryStats;
 use countersign::actors::liveness;
 use countersign::actors::mailer::{MailSender, Mailer};
 use countersign::actors::registry::{CommandError, Registry, RegistryError};
@@ -85,6 +86,8 @@ impl<'a> RegistryBench<'a> {
             from: "bench@example.org".parse().unwrap(),
             public_url: "http://127.0.0.1:8080".to_owned(),
             default_language: Language::English,
+            retry_days: 5,
+            stats: DeliveryStats::default(),
         };
         let usage = ExportUseCounter::new(store.clone());
         let (registry, mailer, arbiters) = system.block_on(async {

@@ -13,6 +13,7 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::Data;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::actors::delivery_stats::DeliveryStats;
 use crate::actors::mailer::{MailSender, Mailer};
 use crate::actors::registry::Registry;
 use crate::actors::{LivenessWatch, liveness};
@@ -150,6 +151,8 @@ impl Application {
             from: config.mail_from.clone(),
             public_url: config.public_url.as_str().to_owned(),
             default_language: config.language,
+            retry_days: config.mail.retry_days,
+            stats: DeliveryStats::default(),
         };
         let mailer = Mailer::start(mail_sender, mailer_guard, &mailer_arbiter);
         let shutdown = Shutdown::default();

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::delivery_report::DeliveryReport;
+use super::delivery_stats::DeliveryStats;
 use crate::domain::token::Keyring;
 use crate::failpoints;
 use crate::i18n::Language;
 use crate::mail::message::{ComposeError, MailBody, MailInput};
 use crate::mail::template::Templates;
-use crate::mail::transport::{SendError, Transport};
+use crate::mail::transport::{Refusal, SendError, Transport};
 use crate::mail::{Mailbox, Message};
 use crate::store::AsyncStore;
 use crate::store::claimed_mails::{ClaimedMail, MailPayload};
@@ -19,6 +20,10 @@ use crate::store::outbox::DeliveryOutcome;
 /// Seconds until the second attempt. Each further delay is twice as long as the one before.
 const INITIAL_RETRY_DELAY_SECONDS: i64 = 5;
 const MAX_RETRY_DELAY_SECONDS: i64 = 3_600;
+/// The lowest number of attempts before a mail is given up: about three hours. A mail that the operator retries after
+/// its end, or that was queued while the server was stopped, is not given up at its first failure.
+const MIN_ATTEMPTS: i32 = 12;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The dependencies of a delivery.
 pub struct MailSender {
@@ -33,6 +38,9 @@ pub struct MailSender {
     pub public_url: String,
     /// The language of mails to users whose language is unknown.
     pub default_language: Language,
+    /// Days after which a mail is given up.
+    pub retry_days: i64,
+    pub stats: DeliveryStats,
 }
 
 impl MailSender {
@@ -40,18 +48,39 @@ impl MailSender {
     pub async fn deliver(&self, claimed: ClaimedMail) -> DeliveryReport {
         failpoints::fail_point("delivery.panic");
         let (mail, attempts) = (claimed.item.id, claimed.attempts);
-        let outcome = match self.compose(&claimed) {
-            Ok(message) => match self.transport.send(&message, mail).await {
-                Ok(()) => DeliveryOutcome::Sent,
-                Err(SendError::Permanent(error)) => DeliveryOutcome::Failed(error),
-                Err(SendError::Transient(error)) => {
-                    DeliveryOutcome::Deferred { delay_seconds: retry_delay_seconds(attempts, mail), error }
-                }
-            },
-            Err(error) => DeliveryOutcome::Failed(error.to_string()),
+        let message = match self.compose(&claimed) {
+            Ok(message) => message,
+            Err(error) => {
+                self.stats.record_not_composed();
+                tracing::error!(%mail, attempts, "mail not composed; `countersign mail list` shows why");
+                return DeliveryReport::new(claimed.item, DeliveryOutcome::Failed(error.to_string()));
+            }
+        };
+        let result = self.transport.send(&message, mail).await;
+        self.stats.record(&result);
+        if let Err(SendError::Refused(refusal)) = &result {
+            let Refusal { command, code, .. } = refusal;
+            let reply = refusal.loggable_text(claimed.to.email.as_str());
+            tracing::warn!(%mail, command, code, reply, "mail server refuses this server; will retry later");
+        }
+        let outcome = match result {
+            Ok(()) => DeliveryOutcome::Sent,
+            Err(SendError::Permanent(error)) => DeliveryOutcome::Failed(error),
+            Err(error) => self.defer_or_give_up(&claimed, &error),
         };
         tracing::info!(%mail, attempts, outcome = outcome.name(), "mail");
         DeliveryReport::new(claimed.item, outcome)
+    }
+
+    fn defer_or_give_up(&self, claimed: &ClaimedMail, error: &SendError) -> DeliveryOutcome {
+        let ClaimedMail { item, attempts, age_seconds, .. } = claimed;
+        let days = self.retry_days;
+        if *age_seconds >= days * SECONDS_PER_DAY && *attempts >= MIN_ATTEMPTS {
+            let unit = if days == 1 { "day" } else { "days" };
+            return DeliveryOutcome::Failed(format!("given up after {days} {unit}: {error}"));
+        }
+        let delay_seconds = retry_delay_seconds(*attempts, item.id);
+        DeliveryOutcome::Deferred { delay_seconds, error: error.to_string() }
     }
 
     fn compose(&self, claimed: &ClaimedMail) -> Result<Message, ComposeError> {

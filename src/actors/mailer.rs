@@ -21,6 +21,7 @@ pub use super::delivery::MailSender;
 
 use super::LivenessGuard;
 use super::delivery_report::DeliveryReport;
+use super::delivery_stats::DeliveryStats;
 use super::outbox_sync::{OutboxSync, SyncOutcome};
 use crate::failpoints;
 use crate::store::claimed_mails::ClaimedMail;
@@ -50,18 +51,25 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub struct Mailer {
     addr: Addr<RequestMailer>,
+    stats: DeliveryStats,
 }
 
 impl Mailer {
     /// Starts the actor on this arbiter.
     pub fn start(sender: MailSender, liveness: LivenessGuard, arbiter: &ArbiterHandle) -> Self {
+        let stats = sender.stats.clone();
         let addr = RequestMailer::start_in_arbiter(arbiter, |_| RequestMailer::new(sender, liveness));
-        Self { addr }
+        Self { addr, stats }
     }
 
     /// Whether the actor is running.
     pub fn is_alive(&self) -> bool {
         self.addr.connected()
+    }
+
+    /// The counts of this process's delivery attempts.
+    pub const fn stats(&self) -> &DeliveryStats {
+        &self.stats
     }
 
     /// Stops sending, and waits up to five seconds for the deliveries in flight.

@@ -6,6 +6,7 @@ pub mod authorize_export;
 pub mod batch_queue;
 pub mod delivery;
 pub mod delivery_report;
+pub mod delivery_stats;
 pub mod mailer;
 pub mod outbox_sync;
 pub mod registry;

@@ -24,14 +24,15 @@ use crate::store::outbox::{OutboxMail, OutboxSubject};
 pub enum MailCommand {
     /// List mails and the mail server's responses
     List(ListLimit),
-    /// Retry a mail that was rejected or is waiting for its next attempt
+    /// Retry a mail that has failed or is waiting for its next attempt
     ///
-    /// The mail becomes the next in the queue. A running server sends it.
+    /// The mail becomes the next in the queue. A running server sends it. Its
+    /// delays between attempts start again.
     Retry {
         /// The mail's ID
         #[arg(required_unless_present = "all")]
         id: Option<Uuid>,
-        /// Retry all mails that were rejected or are waiting
+        /// Retry all mails that have failed or are waiting
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },

@@ -197,7 +197,7 @@ keys! {
         "smtp_url",
         Text("URL"),
         "The mail server: `smtp://`, `smtp+starttls://` or `smtps://`, followed by \
-         `user:password@host:port`. `?ca=FILE` names the certificates of a private CA. A password over `smtp://` to \
+         `user:password@host:port`. `?ca=FILE` names the certificates of a private CA, or the server's own certificate if it is self-signed. A password over `smtp://` to \
          another machine needs `?insecure=1`.",
     )
     .described_default("none: mails are saved as files")
@@ -224,6 +224,13 @@ keys! {
     )
     .default("en")
     .variable("COUNTERSIGN_LANGUAGE");
+    MAIL_RETRY_DAYS = Key::new(
+        "mail.retry_days",
+        Integer(1, 365),
+        "Days after which a mail that the mail server does not accept is given up. Mails with a link end with the \
+         link if that is earlier.",
+    )
+    .default("5");
     REQUESTS_DEFAULT_TTL = Key::new(
         "requests.default_ttl",
         Integer(MIN_TTL_SECONDS, MAX_REQUEST_TTL_SECONDS),

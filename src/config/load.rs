@@ -11,7 +11,8 @@ use super::secret::{self, check_length};
 use super::sources::{Sources, integer};
 use super::{
     AuditSettings, CliOverrides, Config, ConfigError, CorsSettings, DEFAULT_TTL_SECONDS, DatabaseUrl,
-    MIN_TTL_SECONDS, MfsSettings, PublicUrl, RateLimits, RequestSettings, Secret, keys, rate_limits,
+    MIN_TTL_SECONDS, MailSettings, MfsSettings, PublicUrl, RateLimits, RequestSettings, Secret, keys,
+    rate_limits,
 };
 use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
 
@@ -65,6 +66,7 @@ impl Config {
             mail_from: sources.get_or_flag(&keys::MAIL_FROM, flags.mail_from)?.parse_with(parse_mailbox)?,
             mail_directory,
             mail_templates: sources.get(&keys::MAIL_TEMPLATES)?.parse_optional(parse_path)?,
+            mail: MailSettings::load(&sources)?,
             language: sources.get(&keys::LANGUAGE)?.parse()?,
             requests: RequestSettings::load(&sources)?,
             mfs: MfsSettings { error_status: sources.get(&keys::MFS_ERROR_STATUS)?.parse()? },
@@ -75,6 +77,13 @@ impl Config {
             metrics_allow: sources.list(&keys::METRICS_ALLOW)?,
             keep_alive_seconds: u64::try_from(keep_alive).unwrap_or_default(),
         })
+    }
+}
+
+impl MailSettings {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let number = |key: &Key| sources.get(key)?.parse_with(integer(key.range()));
+        Ok(Self { retry_days: number(&keys::MAIL_RETRY_DAYS)? })
     }
 }
 

@@ -59,6 +59,7 @@ pub struct Config {
     pub mail_directory: PathBuf,
     /// A directory with templates that replace the built-in ones.
     pub mail_templates: Option<PathBuf>,
+    pub mail: MailSettings,
     /// The language of mails to users whose language is unknown.
     pub language: Language,
     pub public_url: PublicUrl,
@@ -77,6 +78,13 @@ pub struct Config {
     pub metrics_allow: Vec<ProxyNet>,
     /// How long a client's connection is kept open between requests.
     pub keep_alive_seconds: u64,
+}
+
+/// Settings of the delivery of mails.
+#[derive(Clone, Copy, Debug)]
+pub struct MailSettings {
+    /// Days after which an unsent mail is given up.
+    pub retry_days: i64,
 }
 
 /// Settings of permission requests. `default_ttl` is at most `max_ttl`.
@@ -219,6 +227,7 @@ mod tests {
         assert_eq!(config.language, Language::English);
         assert_eq!(config.mail_from.to_string(), "countersign@localhost");
         assert_eq!(config.mail_directory, Path::new("data/outbox"));
+        assert_eq!(config.mail.retry_days, 5);
         assert!(matches!(&config.secret, Secret::File(path) if path == Path::new("data/secret")));
         assert_eq!((config.requests.default_ttl, config.requests.max_ttl), (604_800, 2_592_000));
         assert!(config.requests.redeem_origins.is_empty() && config.cors.origins.is_empty());
@@ -249,6 +258,8 @@ mod tests {
             secret = "{KEY}"
             secret_previous = "{OTHER_KEY}"
             trusted_proxies = ["10.0.0.0/8", "::1"]
+            [mail]
+            retry_days = 3
             [requests]
             default_ttl = 3600
             max_ttl = 7200
@@ -279,6 +290,7 @@ mod tests {
         assert_eq!(config.mail_from.to_string(), "Countersign <no-reply@example.org>");
         assert_eq!(config.mail_directory, Path::new("out"));
         assert_eq!(config.mail_templates.as_deref(), Some(Path::new("templates")));
+        assert_eq!(config.mail.retry_days, 3);
         assert_eq!(config.language, Language::German);
         assert_eq!(config.public_url.as_str(), "https://consent.example.org");
         assert!(matches!(&config.secret, Secret::Value(secret) if secret.expose_secret() == KEY));

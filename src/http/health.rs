@@ -12,6 +12,7 @@ use super::openapi::error_responses::Errors;
 use super::plain_error::PlainApi;
 use super::routing::{Endpoints, endpoints};
 use super::state::AppState;
+use crate::actors::delivery_stats::{DeliveryStats, LastRefusal};
 use crate::config::ProxyNet;
 use crate::store::readiness::ReadinessReport;
 
@@ -60,13 +61,32 @@ struct MailHealth {
     /// The age of the oldest unsent mail in seconds; 0 if there is none. It grows while the mail
     /// server is unavailable.
     oldest_unsent_seconds: i64,
-    /// Mails that the mail server rejected permanently.
+    /// Mails whose recipient's address does not exist, and those that were given up.
     failed: i64,
+    /// The last refusal of this server by the mail server; null after a sent mail, and if there was none.
+    refusal: Option<MailRefusal>,
 }
 
-impl From<ReadinessReport> for MailHealth {
-    fn from(report: ReadinessReport) -> Self {
-        Self { oldest_unsent_seconds: report.oldest_unsent_seconds, failed: report.failed_mails }
+/// A refusal by the mail server that is not about a recipient: the operator has to correct something. The log has the
+/// text of the reply.
+#[derive(Serialize, ToSchema)]
+struct MailRefusal {
+    /// The rejected command, such as `RCPT TO`; `session` for what precedes the mail.
+    command: &'static str,
+    /// The reply's code.
+    code: u16,
+    /// Seconds since then.
+    age_seconds: u64,
+}
+
+impl MailHealth {
+    fn new(report: ReadinessReport, stats: &DeliveryStats) -> Self {
+        let refusal = stats.last_refusal().map(|LastRefusal { command, code, at }| MailRefusal {
+            command,
+            code,
+            age_seconds: at.elapsed().as_secs(),
+        });
+        Self { oldest_unsent_seconds: report.oldest_unsent_seconds, failed: report.failed_mails, refusal }
     }
 }
 
@@ -96,7 +116,7 @@ async fn readiness(state: Data<AppState>) -> HttpResponse {
         database,
         registry,
         mailer,
-        mail: report.map(MailHealth::from),
+        mail: report.map(|report| MailHealth::new(report, state.mailer.stats())),
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -78,6 +79,11 @@ impl Metrics {
             Unit::Seconds,
             self.requests.clone(),
         );
+        let attempts: Family<[(&str, &str); 1], Counter> = Family::default();
+        for (outcome, count) in mailer.stats().counts() {
+            attempts.get_or_create(&[("outcome", outcome)]).inc_by(count);
+        }
+        registry.register("mail_attempts", "Attempts to deliver a mail", attempts);
         let mut add_gauge = |name: &str, help: &str, value: i64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(value);
@@ -96,7 +102,11 @@ impl Metrics {
                 "Age of the oldest pending mail; 0 if there is none",
                 report.oldest_unsent_seconds,
             );
-            add_gauge("mail_failed", "Mails that the mail server rejected permanently", report.failed_mails);
+            add_gauge(
+                "mail_failed",
+                "Mails to addresses that do not exist, and mails that were given up",
+                report.failed_mails,
+            );
         }
         let mut text = String::new();
         encode(&mut text, &registry)?;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 /// The maximum length of a [`SendError`] in characters.
 const MAX_ERROR_CHARS: usize = 300;
+/// The maximum length of a word of a reply in the log. Tokens are longer.
+const MAX_LOGGED_WORD_CHARS: usize = 30;
 
 /// The reason why a transport could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -22,18 +24,50 @@ pub enum TransportError {
 /// shows it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The mail server has rejected this mail. A retry is useless.
+    /// The recipient's address does not exist. A retry is useless.
     #[error("{0}")]
     Permanent(String),
-    /// The mail server is unreachable, busy or misconfigured. A retry may succeed.
+    /// The mail server refuses this server or this mail, which the operator can correct. A retry may succeed.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The mail server is unreachable or busy. A retry may succeed.
     #[error("{0}")]
     Transient(String),
+}
+
+/// A 5xx reply that is not about the recipient's address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{command}: permanent error ({code}): {text}")]
+pub struct Refusal {
+    /// The rejected command; `session` for what precedes the mail.
+    pub command: &'static str,
+    pub code: u16,
+    text: String,
+}
+
+impl Refusal {
+    /// The text for the log: without any words that may be an address, a link, a token or `recipient`'s name.
+    pub fn loggable_text(&self, recipient: &str) -> String {
+        let local_part = recipient.split('@').next().unwrap_or_default().to_lowercase();
+        let loggable = |word: &str| {
+            let bare = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+            let is_plain = word.chars().all(|c| c.is_alphanumeric() || ".,:;!'-#()[]".contains(c));
+            is_plain && word.chars().count() <= MAX_LOGGED_WORD_CHARS && bare != local_part
+        };
+        let words = self.text.split_whitespace().map(|word| if loggable(word) { word } else { "…" });
+        words.collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl SendError {
     /// A permanent error. The message is shortened to one line.
     pub fn permanent(message: &str) -> Self {
         Self::Permanent(to_single_line(message))
+    }
+
+    /// A refusal of this server. The text is shortened to one line.
+    pub fn refused(command: &'static str, code: u16, text: &str) -> Self {
+        Self::Refused(Refusal { command, code, text: to_single_line(text) })
     }
 
     /// A temporary error. The message is shortened to one line.
@@ -52,6 +86,17 @@ fn to_single_line(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_logged_without_addresses_links_and_tokens() {
+        let text = "5.7.1 <Grace.H@example.org>: grace.h not allowed (https://x.org/?t=1), Sender [192.0.2.1] \
+                    dXNlcjpwYXNz= csr_0123456789012345678901234567890123456789 \u{1b}denied";
+        let SendError::Refused(refusal) = SendError::refused("RCPT TO", 554, text) else { panic!() };
+        assert_eq!(
+            refusal.loggable_text("Grace.H@example.org"),
+            "5.7.1 … … not allowed … Sender [192.0.2.1] … … denied"
+        );
+    }
 
     #[test]
     fn an_error_is_one_short_line() {

@@ -8,7 +8,9 @@ mod error;
 mod memory;
 pub mod message;
 mod smtp;
+mod smtp_reply;
 pub mod template;
+mod tls;
 pub mod transport;
 
 pub use lettre::Message;

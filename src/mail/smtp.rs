@@ -18,7 +18,7 @@ use std::time::Duration;
 use lettre::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use secrecy::ExposeSecret;
@@ -26,6 +26,8 @@ use tokio::time::Instant;
 use url::{Host, Origin};
 
 use super::error::{SendError, TransportError};
+use super::smtp_reply::{CONTENT, DATA, MAIL_FROM, RCPT_TO, SESSION, is_unknown_recipient};
+use super::tls::{self, Tls};
 use crate::config::{SmtpTls, SmtpUrl, is_loopback_host};
 
 /// For the TCP connection to each of the server's addresses.
@@ -38,11 +40,6 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// For the reply to the content (RFC 5321, 4.5.3.2.6 recommends 10 minutes). A shorter timeout
 /// causes duplicates of mails that the server is about to accept.
 const DATA_TIMEOUT: Duration = Duration::from_secs(600);
-/// What to do about a certificate of the mail server that is a CA's.
-const CA_AS_SERVER_HINT: &str = "; the mail server's certificate is marked as a CA's: create it again with \
-    `openssl req -x509 -addext basicConstraints=critical,CA:FALSE`, and name the new one in `ca`";
-/// The command whose rejection concerns the sender, not the mail.
-const MAIL_FROM: &str = "MAIL FROM";
 /// For the replies to NOOP and QUIT.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept idle. Servers close connections after minutes.
@@ -60,8 +57,8 @@ pub struct SmtpClient(Arc<SmtpClientInner>);
 struct SmtpClientInner {
     host: String,
     port: u16,
-    tls: SmtpTls,
-    tls_parameters: Option<TlsParameters>,
+    /// `None`: not encrypted.
+    tls: Option<Tls>,
     helo_name: ClientId,
     credentials: Option<Credentials>,
     idle_pool: Mutex<IdlePool>,
@@ -90,15 +87,10 @@ impl fmt::Debug for SmtpClient {
 impl SmtpClient {
     /// `own` is the origin of this server: its host is the name in EHLO.
     pub(super) fn new(url: &SmtpUrl, own: &Origin) -> Result<Self, TransportError> {
-        let tls_parameters = match url.tls {
-            SmtpTls::None => None,
-            SmtpTls::StartTls | SmtpTls::Implicit => Some(tls_parameters(url)?),
-        };
         Ok(Self(Arc::new(SmtpClientInner {
             host: url.host.clone(),
             port: url.port,
-            tls: url.tls,
-            tls_parameters,
+            tls: Tls::new(url)?,
             helo_name: helo_name(own),
             credentials: url
                 .credentials
@@ -111,9 +103,7 @@ impl SmtpClient {
     /// Sends a mail. If the future is dropped, its connection is closed.
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
         loop {
-            // An error before the mail, even a 5xx, concerns the server or the configuration,
-            // not the mail.
-            let (mut connection, reused) = self.acquire().await.map_err(SmtpFailure::into_transient)?;
+            let (mut connection, reused) = self.acquire().await?;
             let Err(failure) = send_message(&mut connection, message).await else {
                 self.return_to_pool(connection);
                 return Ok(());
@@ -141,7 +131,7 @@ impl SmtpClient {
                 return Ok((connection, true));
             }
         }
-        Ok((with_timeout("session", SESSION_TIMEOUT, self.0.connect()).await?, false))
+        Ok((with_timeout(SESSION, SESSION_TIMEOUT, self.0.connect()).await?, false))
     }
 
     fn pop_idle(&self) -> Option<IdleConnection> {
@@ -191,7 +181,25 @@ impl SmtpClient {
 
 impl SmtpClientInner {
     async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
-        let implicit_tls = self.tls_parameters.clone().filter(|_| self.tls == SmtpTls::Implicit);
+        let mut connection = match &self.tls {
+            None => self.open(SmtpTls::None, None).await?,
+            Some(tls) => match self.open(tls.kind, Some(&tls.parameters)).await {
+                Err(error) if tls::is_ca_as_server(&error) => self.open_pinned(tls).await?.ok_or(error)?,
+                opened => opened?,
+            },
+        };
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn open(
+        &self,
+        tls: SmtpTls,
+        parameters: Option<&TlsParameters>,
+    ) -> Result<AsyncSmtpConnection, Error> {
+        let implicit_tls = parameters.cloned().filter(|_| tls == SmtpTls::Implicit);
         let address = (self.host.as_str(), self.port);
         let mut connection = AsyncSmtpConnection::connect_tokio1(
             address,
@@ -201,14 +209,20 @@ impl SmtpClientInner {
             None,
         )
         .await?;
-        if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, self.tls_parameters.clone()) {
+        if let (SmtpTls::StartTls, Some(parameters)) = (tls, parameters) {
             // A server without STARTTLS is an error, before any credentials are sent.
-            connection.starttls(parameters, &self.helo_name).await?;
-        }
-        if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+            connection.starttls(parameters.clone(), &self.helo_name).await?;
         }
         Ok(connection)
+    }
+
+    /// A connection to a server whose certificate is itself one of those in `ca`. `None`: it is another one. Nothing but
+    /// EHLO has been sent before that is known.
+    async fn open_pinned(&self, tls: &Tls) -> Result<Option<AsyncSmtpConnection>, Error> {
+        let Some(parameters) = &tls.pinned_parameters else { return Ok(None) };
+        let connection = self.open(tls.kind, Some(parameters)).await?;
+        let certificate = connection.peer_certificate()?;
+        Ok(tls.certificates.contains(&certificate).then_some(connection))
     }
 }
 
@@ -218,10 +232,10 @@ async fn send_message(connection: &mut AsyncSmtpConnection, message: &Message) -
     let from = Mail::new(envelope.from().cloned(), vec![]);
     with_timeout(MAIL_FROM, COMMAND_TIMEOUT, connection.command(from)).await?;
     for to in envelope.to() {
-        with_timeout("RCPT TO", COMMAND_TIMEOUT, connection.command(Rcpt::new(to.clone(), vec![]))).await?;
+        with_timeout(RCPT_TO, COMMAND_TIMEOUT, connection.command(Rcpt::new(to.clone(), vec![]))).await?;
     }
-    with_timeout("DATA", COMMAND_TIMEOUT, connection.command(Data)).await?;
-    with_timeout("content", DATA_TIMEOUT, connection.command(dot_stuffed(message))).await?;
+    with_timeout(DATA, COMMAND_TIMEOUT, connection.command(Data)).await?;
+    with_timeout(CONTENT, DATA_TIMEOUT, connection.command(dot_stuffed(message))).await?;
     Ok(())
 }
 
@@ -279,19 +293,11 @@ impl SmtpFailure {
         self.step == MAIL_FROM && status.is_none_or(|code| code.to_string() == "421")
     }
 
-    /// Whether the server has said that the recipient's address does not exist (RFC 3463, 3.2). Any other rejection
-    /// may concern this server, its configuration, a quota or a block list, which the operator can correct.
-    fn is_permanent(&self) -> bool {
-        match &self.reason {
-            FailureReason::Smtp(error) if self.step != MAIL_FROM && error.is_permanent() => {
-                error.source().is_some_and(|reply| is_unknown_recipient(&reply.to_string()))
-            }
-            _ => false,
-        }
-    }
-
-    fn into_transient(self) -> SendError {
-        SendError::transient(&self.to_string())
+    /// The code and the text of a 5xx reply.
+    fn rejection(&self) -> Option<(u16, String)> {
+        let FailureReason::Smtp(error) = &self.reason else { return None };
+        let code = error.status().filter(|_| error.is_permanent())?;
+        Some((code.into(), error.source().map(ToString::to_string).unwrap_or_default()))
     }
 }
 
@@ -301,11 +307,7 @@ impl fmt::Display for SmtpFailure {
         match &self.reason {
             FailureReason::Smtp(error) => {
                 error.fmt(f)?;
-                // rustls does not take a certificate that is a CA's for that of a server.
-                if error.source().is_some_and(|source| source.to_string().contains("CaUsedAsEndEntity")) {
-                    f.write_str(CA_AS_SERVER_HINT)?;
-                }
-                Ok(())
+                if tls::is_ca_as_server(error) { f.write_str(tls::CA_AS_SERVER_HINT) } else { Ok(()) }
             }
             FailureReason::Timeout(limit) => write!(f, "no response within {} s", limit.as_secs()),
         }
@@ -315,27 +317,14 @@ impl fmt::Display for SmtpFailure {
 impl From<SmtpFailure> for SendError {
     fn from(failure: SmtpFailure) -> Self {
         let message = failure.to_string();
-        if failure.is_permanent() { Self::permanent(&message) } else { Self::transient(&message) }
+        match failure.rejection() {
+            Some((code, text)) if is_unknown_recipient(failure.step, code, &text) => {
+                Self::permanent(&message)
+            }
+            Some((code, text)) => Self::refused(failure.step, code, &text),
+            None => Self::transient(&message),
+        }
     }
-}
-
-/// Whether the text of a reply starts with the enhanced status code of an address that cannot receive mail.
-fn is_unknown_recipient(reply: &str) -> bool {
-    let status = reply.split_whitespace().next().unwrap_or_default();
-    // Bad mailbox, bad system, bad syntax, moved without a new address, no mail accepted (RFC 7505: null MX).
-    matches!(status, "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10")
-}
-
-/// Trusts the public certificate authorities or, instead, the certificates named in the URL.
-fn tls_parameters(url: &SmtpUrl) -> Result<TlsParameters, TransportError> {
-    let mut builder = TlsParameters::builder(url.host.clone());
-    if let Some(path) = &url.ca {
-        let error = |reason: String| TransportError::Certificates { path: path.clone(), reason };
-        let pem = std::fs::read(path).map_err(|reason| error(reason.to_string()))?;
-        let certificates = Certificate::from_pem(&pem).map_err(|reason| error(reason.to_string()))?;
-        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
-    }
-    builder.build().map_err(|error| TransportError::Tls(error.to_string()))
 }
 
 /// The name in EHLO: the host of `public_url` unless it is this machine, else the machine's own name if it is fully
@@ -464,39 +453,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rejected_mail_fails_permanently_and_temporary_errors_do_not() {
-        for (at, answer, fatal) in [
-            ("RCPT", "550 5.1.1 no such user", true),
-            ("RCPT", "553 5.1.3 bad address", true),
-            ("RCPT", "556 5.1.10 null MX", true),
-            (".", "550 5.1.1 no such user", true),
-            ("RCPT", "554 5.7.1 <b@example.org>: Relay access denied", false),
-            ("RCPT", "554 relay access denied", false),
-            ("RCPT", "504 5.5.2 <box>: Helo command rejected: need fully-qualified hostname", false),
-            ("RCPT", "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", false),
-            ("RCPT", "553 5.1.8 bad sender's system address", false),
-            ("RCPT", "550 5.4.5 daily sending quota exceeded", false),
-            (".", "554 5.2.252 SendAsDenied", false),
-            (".", "554 not that", false),
-            ("DATA", "554 no", false),
-            ("MAIL", "550 5.1.1 not from you", false),
-            ("MAIL", "550 not from you", false),
-            ("RCPT", "451 greylisted", false),
-            (".", "452 disk full", false),
-            ("MAIL", "530 5.7.0 sign in first", false),
-            ("EHLO", "554 who are you", false),
-            ("greeting", "554 go away", false),
-            ("greeting", "421 too busy", false),
-            ("greeting", "HTTP/1.1 400 Bad Request", false),
+    async fn rejections_are_about_the_recipient_or_about_this_server() {
+        for (at, answer, class) in [
+            ("RCPT", "550 5.1.1 no such user", "permanent"),
+            ("RCPT", "550 No such user here", "permanent"),
+            ("RCPT", "550-5.1.1 The account does not exist,\r\n550 5.1.1 or is misspelled", "permanent"),
+            (".", "550 5.1.1 no such user", "permanent"),
+            ("RCPT", "554 5.7.1 <b@example.org>: Relay access denied", "refused"),
+            ("RCPT", "550-Verification failed for <a@example.org>\r\n550 Sender verify failed", "refused"),
+            (".", "554 5.2.252 SendAsDenied", "refused"),
+            (".", "550 no such user", "refused"),
+            ("DATA", "554 no", "refused"),
+            ("MAIL", "550 5.1.1 not from you", "refused"),
+            ("MAIL", "530 5.7.0 sign in first", "refused"),
+            ("EHLO", "554 no such user", "refused"),
+            ("greeting", "554 go away", "refused"),
+            ("RCPT", "451 greylisted", "transient"),
+            ("RCPT", "450 mailbox unavailable", "transient"),
+            (".", "452 disk full", "transient"),
+            ("greeting", "421 too busy", "transient"),
+            ("greeting", "HTTP/1.1 400 Bad Request", "transient"),
         ] {
             let server = FakeServer::start(move |verb| (verb == at).then_some(answer));
             let error = send(&server.transport()).await.unwrap_err();
-            assert_eq!(matches!(error, SendError::Permanent(_)), fatal, "{error}");
+            let found = match &error {
+                SendError::Permanent(_) => "permanent",
+                SendError::Refused(_) => "refused",
+                SendError::Transient(_) => "transient",
+            };
+            assert_eq!(found, class, "{at}: {answer}: {error}");
         }
         let server = FakeServer::start(|verb| (verb == "RCPT").then_some("550 5.1.1 no such user"));
         let error = send(&server.transport()).await.unwrap_err();
         let message = "RCPT TO: permanent error (550): 5.1.1 no such user";
         assert_eq!(error, SendError::Permanent(message.to_owned()));
+        let server = FakeServer::start(|verb| (verb == "RCPT").then_some("554 5.7.1 Relay access denied"));
+        let SendError::Refused(refusal) = send(&server.transport()).await.unwrap_err() else { panic!() };
+        assert_eq!((refusal.command, refusal.code), ("RCPT TO", 554));
+        assert_eq!(refusal.to_string(), "RCPT TO: permanent error (554): 5.7.1 Relay access denied");
     }
 
     #[test]
@@ -512,7 +506,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failed_authentication_is_transient() {
+    async fn failed_authentication_is_a_refusal() {
         let server = FakeServer::start(|verb| match verb {
             "EHLO" => Some("250-fake\r\n250 AUTH PLAIN"),
             "AUTH" => Some("535 5.7.8 no"),
@@ -520,7 +514,7 @@ mod tests {
         });
         let url = server.url.replace("smtp://", "smtp://u:hunter2@");
         let error = send(&Transport::smtp(&url.parse().unwrap()).unwrap()).await.unwrap_err();
-        assert!(matches!(&error, SendError::Transient(message) if message.contains("535")), "{error}");
+        assert!(matches!(&error, SendError::Refused(refusal) if refusal.code == 535), "{error}");
     }
 
     #[tokio::test]

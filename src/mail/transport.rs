@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::directory;
 use crate::config::{Config, SmtpUrl};
 
-pub use super::error::{SendError, TransportError};
+pub use super::error::{Refusal, SendError, TransportError};
 pub use super::memory::{MemoryMailbox, SentMail};
 pub use super::smtp::SmtpClient;
 

@@ -25,6 +25,8 @@ pub struct ClaimedMail {
     pub item: LeasedItem,
     /// Delivery attempts, including the next one.
     pub attempts: i32,
+    /// Seconds since the mail was queued.
+    pub age_seconds: i64,
     pub to: User,
     /// `None`: the recipient's language is unknown.
     pub language: Option<Language>,
@@ -59,7 +61,7 @@ pub fn load(conn: &mut Conn, synced: &SyncResult) -> QueryResult<Vec<ClaimedMail
     let subjects = MailSubjects::load(conn, claimed)?;
     let claimed_at = Instant::now();
     let (mut mails, mut obsolete): (_, Vec<Uuid>) = (Vec::with_capacity(claimed.len()), Vec::new());
-    for ClaimedItem { id, attempts, subject } in claimed {
+    for ClaimedItem { id, attempts, created_at, subject } in claimed {
         let Some((to, payload)) = subjects.payload(*subject, *now) else {
             obsolete.push(*id);
             continue;
@@ -67,6 +69,7 @@ pub fn load(conn: &mut Conn, synced: &SyncResult) -> QueryResult<Vec<ClaimedMail
         mails.push(ClaimedMail {
             item: LeasedItem { id: *id, lease: *lease },
             attempts: *attempts,
+            age_seconds: created_at.seconds_until(*now),
             language: subjects.languages.get(&to.id).copied(),
             to,
             payload,

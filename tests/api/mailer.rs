@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use countersign::domain::audit::AuditContext;
 use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
+use countersign::services::admin::{mail, users};
+use countersign::store::LimitOffset;
 use countersign::store::ledger::{CloseRequest, RequestRef};
-use countersign::store::outbox;
+use countersign::store::outbox::{self, MailFilter, OutboxResult};
 
 use crate::helpers::{TestApp, TestUser, token_in};
 
@@ -64,6 +67,59 @@ on_both_databases! {
         let retried = app.store.write(|conn| { let now = conn.now()?; outbox::retry(conn, dead.id, now) }).unwrap();
         assert!(retried);
         assert_eq!(app.mails(1).await.len(), 1);
+    }
+
+    async fn a_mail_that_is_never_accepted_is_given_up_after_the_retry_days(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let eve = app.user("eve@example.org");
+        for user in [&eve, &grace] {
+            app.mailbox.refuse(user.email(), SendError::refused("RCPT TO", 554, "relay access denied"), 1_000);
+        }
+        app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+        // A notice, which has no end of its own.
+        assert!(app.store.write(users::disable(eve.user.id, false, AuditContext::OPERATOR)).unwrap().is_ok());
+        let wait_for_attempt = async |attempt: i32| {
+            let deferred = format!("SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL AND lease IS NULL AND notice IS NOT NULL AND attempts = {attempt}");
+            wait_for_count(&app, &deferred, 1).await;
+        };
+        wait_for_attempt(1).await;
+        wait_for_count(&app, DEFERRED, 2).await;
+        app.execute_raw("UPDATE outbox SET attempts = 80");
+        app.advance(4 * 86_400);
+        wait_for_attempt(81).await;
+        app.advance(86_400);
+        wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'failed'", 1).await;
+        let page = LimitOffset { limit: 2, offset: 0 };
+        let failed = MailFilter::Finished(OutboxResult::Failed);
+        let given_up = app.store.read(|conn| outbox::list(conn, failed, page)).unwrap().remove(0);
+        let error = "given up after 5 days: RCPT TO: permanent error (554): relay access denied";
+        assert_eq!(given_up.last_error.as_deref(), Some(error));
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE result = 'cancelled' AND notice IS NULL"), 1, "the request has expired");
+        assert!(app.mailbox.sent().is_empty());
+        // A retry starts again: the next failure does not end it.
+        app.store.write(mail::retry_all(AuditContext::OPERATOR)).unwrap();
+        wait_for_attempt(1).await;
+    }
+
+    async fn a_refusal_of_this_server_ends_with_the_next_sent_mail(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse(grace.email(), SendError::refused("session", 535, "5.7.8 bad password"), 1);
+        app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+        wait_for_count(&app, DEFERRED, 1).await;
+        let refusal = async || {
+            let ready: serde_json::Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
+            assert_eq!(ready["status"], "ready");
+            ready["mail"]["refusal"].clone()
+        };
+        assert_eq!(refusal().await["code"], 535);
+        app.advance(60);
+        app.mails(1).await;
+        wait_for_count(&app, UNSENT, 0).await;
+        assert!(refusal().await.is_null());
+        let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
+        for outcome in ["refused\"} 1", "sent\"} 1", "deferred\"} 0"] {
+            assert!(metrics.contains(&format!("countersign_mail_attempts_total{{outcome=\"{outcome}\n")), "{metrics}");
+        }
     }
 
     async fn a_closed_request_is_not_mailed(app: TestApp) {

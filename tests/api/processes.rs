@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
 
@@ -12,8 +12,8 @@ use crate::helpers::{Backend, ByUser, SECRET, TestApp, server_program};
 pub struct Server {
     child: Child,
     pub url: String,
-    /// The lines of the log since the server listens.
-    pub log: mpsc::Receiver<String>,
+    /// The lines of the log after its start.
+    pub log: Receiver<String>,
     /// The working directory.
     _directory: tempfile::TempDir,
 }
@@ -47,10 +47,15 @@ impl Server {
                 break format!("http://{}", address.trim());
             }
         };
+        let (sender, log) = channel();
         // The log must be read, or the server would block on writing it.
-        let (sender, log) = mpsc::channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         Self { child, url, log, _directory: directory }
+    }
+
+    /// Waits for the next line of the log that contains a text.
+    pub fn next_log_line(&self, text: &str) -> String {
+        self.log.iter().find(|line| line.contains(text)).expect("the server runs")
     }
 }
 

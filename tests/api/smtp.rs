@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use countersign::mail::Message;
+use countersign::mail::transport::Transport;
 use countersign::store::outbox;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
@@ -94,12 +96,83 @@ async fn a_mail_arrives_in_plain_text() {
 }
 
 #[actix_web::test]
+async fn a_refusal_of_this_server_is_logged_reported_and_counted() {
+    let reply = "554 5.7.1 <grace@example.org>: Relay access denied to grace";
+    let catcher = SmtpCatcher::start(&["--refuse", reply]);
+    let app = TestApp::without_server(Backend::Sqlite);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+    let smtp_url = format!("smtp://127.0.0.1:{}", catcher.port);
+    let server = Server::start(&[("DATABASE_URL", &app.database_url), ("SMTP_URL", &smtp_url)]);
+    let line = server.next_log_line("WARN");
+    assert!(line.contains("code=554") && line.contains("5.7.1 … Relay access denied to …"), "{line}");
+    assert!(line.contains("RCPT TO") && !line.contains("grace") && !line.contains('@'), "{line}");
+    let get =
+        async |path: &str| reqwest::get(format!("{}{path}", server.url)).await.unwrap().text().await.unwrap();
+    let ready: Value = serde_json::from_str(&get("/readyz").await).unwrap();
+    assert_eq!((&ready["status"], &ready["mail"]["failed"]), (&"ready".into(), &0.into()));
+    let refusal = &ready["mail"]["refusal"];
+    assert_eq!((&refusal["command"], &refusal["code"]), (&"RCPT TO".into(), &554.into()), "{ready}");
+    let metrics = get("/metrics").await;
+    let (_, count) = metrics.split_once("countersign_mail_attempts_total{outcome=\"refused\"} ").unwrap();
+    // Retried after five seconds.
+    assert!(!count.starts_with('0'), "{metrics}");
+}
+
+#[actix_web::test]
 async fn a_mail_arrives_by_starttls() {
     let directory = tempfile::tempdir().unwrap();
     let [ca, certificate, key] = write_certificates(directory.path());
     let mut catcher = SmtpCatcher::start(&["--starttls", &certificate, &key]);
     let url = format!("smtp+starttls://127.0.0.1:{}?ca={ca}", catcher.port);
     assert_mail_arrives(&mut catcher, &url);
+}
+
+/// Creates a self-signed certificate for 127.0.0.1 that is marked as a CA's, as `openssl req -x509` does, and returns
+/// its files.
+fn write_self_signed(directory: &Path, name: &str) -> [String; 2] {
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    [("pem", certificate.pem()), ("key", key.serialize_pem())].map(|(kind, pem)| {
+        let path = directory.join(format!("{name}.{kind}"));
+        std::fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    })
+}
+
+#[actix_web::test]
+async fn a_mail_arrives_at_a_server_whose_self_signed_certificate_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let [certificate, key] = write_self_signed(directory.path(), "server");
+    for (option, scheme) in [("--starttls", "smtp+starttls"), ("--tls", "smtps")] {
+        let mut catcher = SmtpCatcher::start(&[option, &certificate, &key]);
+        let url = format!("{scheme}://127.0.0.1:{}?ca={certificate}", catcher.port);
+        assert_mail_arrives(&mut catcher, &url);
+    }
+}
+
+#[actix_web::test]
+async fn another_self_signed_certificate_is_refused_with_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    let [certificate, key] = write_self_signed(directory.path(), "server");
+    let [other, _] = write_self_signed(directory.path(), "other");
+    let message = Message::builder()
+        .from("a@example.org".parse().unwrap())
+        .to("b@example.org".parse().unwrap())
+        .body(String::new())
+        .unwrap();
+    for (option, scheme) in [("--starttls", "smtp+starttls"), ("--tls", "smtps")] {
+        let catcher = SmtpCatcher::start(&[option, &certificate, &key]);
+        let url = format!("{scheme}://user:password@127.0.0.1:{}?ca={other}", catcher.port);
+        let transport = Transport::smtp(&url.parse().unwrap()).unwrap();
+        let error = transport.send(&message, uuid::Uuid::nil()).await.unwrap_err().to_string();
+        assert!(
+            error.contains("CaUsedAsEndEntity") && error.contains("name this certificate in `ca`"),
+            "{error}"
+        );
+    }
 }
 
 #[actix_web::test]

@@ -1,6 +1,6 @@
 """A third-party SMTP server, so that the tests do not parse mail with the project's own code.
 
-    smtp_catcher.py [--starttls CERT KEY | --tls CERT KEY] [--auth]
+    smtp_catcher.py [--starttls CERT KEY | --tls CERT KEY] [--auth] [--refuse REPLY]
 
 The first line on stdout is the port on 127.0.0.1. Each further line is a mail as JSON:
 `mail_from`, `rcpt_tos` and `data`, the received bytes. The process exits when its stdin is
@@ -18,7 +18,16 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class Catcher:
-    """Accepts every mail, and prints it before replying."""
+    """Accepts every mail, and prints it before replying, or refuses each recipient."""
+
+    def __init__(self, refusal):
+        self.refusal = refusal
+
+    async def handle_RCPT(self, _server, _connection, envelope, address, _options):
+        if self.refusal:
+            return self.refusal
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server, _connection, envelope):
         mail = {
@@ -44,7 +53,7 @@ async def serve(arguments):
 
     def connection():
         return SMTP(
-            Catcher(),
+            Catcher(arguments.refuse),
             # The default is looked up in DNS, which may take seconds.
             hostname="catcher.test",
             enable_SMTPUTF8=True,
@@ -67,6 +76,7 @@ def main():
     tls.add_argument("--starttls", nargs=2, metavar=("CERT", "KEY"), help="refuse mail before STARTTLS")
     tls.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="speak TLS from the first byte")
     parser.add_argument("--auth", action="store_true", help="let whoever signs in do so")
+    parser.add_argument("--refuse", metavar="REPLY", help="reply this to each RCPT")
     # Python's handler would wait for the thread that reads stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(serve(parser.parse_args()))

@@ -99,13 +99,14 @@ fn load_mails(rows: Vec<MailRow>) -> QueryResult<Vec<OutboxMail>> {
     rows.into_iter().map(OutboxMail::from_row).collect()
 }
 
-/// Makes an unsent mail without a lease due immediately. Returns whether there is such a mail.
+/// Makes an unsent mail without a lease due immediately, and starts its delays again. Returns whether there is such a mail.
 pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
     let unsent = outbox::result.is_null().or(outbox::result.eq(OutboxResult::Failed.name()));
     with_backend!(conn, c => diesel::update(mails!())
         .filter(outbox::id.eq(DbUuid(id)).and(outbox::lease.is_null()).and(unsent.assume_not_null()))
         .set((
             outbox::due_at.eq(DbTimestamp(now)),
+            outbox::attempts.eq(0),
             outbox::finished_at.eq(None::<DbTimestamp>),
             outbox::result.eq(None::<String>),
         ))
@@ -113,14 +114,15 @@ pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
     .map(|rows| rows > 0)
 }
 
-/// Makes all unsent mails without a lease due immediately, including rejected ones. Returns their number.
+/// Does the same for all unsent mails without a lease, including failed ones. Returns their number.
 pub fn retry_all(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
-    let rejected = outbox::result.eq(OutboxResult::Failed.name());
+    let failed = outbox::result.eq(OutboxResult::Failed.name());
     let waiting = outbox::finished_at.is_null().and(outbox::due_at.gt(DbTimestamp(now)));
     with_backend!(conn, c => diesel::update(mails!())
-        .filter(outbox::lease.is_null().and(rejected.assume_not_null().or(waiting)))
+        .filter(outbox::lease.is_null().and(failed.assume_not_null().or(waiting)))
         .set((
             outbox::due_at.eq(DbTimestamp(now)),
+            outbox::attempts.eq(0),
             outbox::finished_at.eq(None::<DbTimestamp>),
             outbox::result.eq(None::<String>),
         ))

@@ -68,7 +68,7 @@ impl OutboxSubject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboxResult {
     Sent,
-    /// Rejected permanently, or not deliverable.
+    /// The address does not exist, the mail could not be composed, or it was given up.
     Failed,
     /// The subject ended before the delivery.
     Cancelled,

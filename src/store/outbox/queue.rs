@@ -26,6 +26,7 @@ pub struct ClaimedItem {
     pub id: Uuid,
     /// Delivery attempts, including the one that the claim is for.
     pub attempts: i32,
+    pub created_at: Timestamp,
     pub subject: OutboxSubject,
 }
 
@@ -112,9 +113,10 @@ pub fn claim(
         .select((
             outbox::id,
             outbox::attempts,
+            outbox::created_at,
             (outbox::request_id, outbox::password_link_id, outbox::notice, outbox::user_id),
         ));
-    let rows: Vec<(DbUuid, i32, SubjectColumns)> = match &mut conn.backend {
+    let rows: Vec<(DbUuid, i32, DbTimestamp, SubjectColumns)> = match &mut conn.backend {
         Backend::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,
         Backend::Sqlite(sqlite) => due.load(&mut **sqlite)?,
     };
@@ -131,9 +133,9 @@ pub fn claim(
         ))
         .execute(c))?;
     rows.into_iter()
-        .map(|(id, attempts, subject)| {
+        .map(|(id, attempts, created_at, subject)| {
             let subject = OutboxSubject::from_columns(subject)?;
-            Ok(ClaimedItem { id: id.0, attempts: attempts + 1, subject })
+            Ok(ClaimedItem { id: id.0, attempts: attempts + 1, created_at: created_at.0, subject })
         })
         .collect()
 }

@@ -185,7 +185,7 @@ on_both_databases! {
         wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'failed'", 1).await;
         let visitor = app.signed_in(&ada);
         let (_, page) = visitor.get_page(&app, "/requests").await;
-        assert!(page.contains(">Rejected<") && page.contains("The recipient’s mailbox did not accept it."), "{page}");
+        assert!(page.contains(">Failed<") && page.contains("The recipient’s mailbox did not accept it."), "{page}");
         assert!(!page.contains("550") && !page.contains("mx7"), "only staff see the SMTP reply: {page}");
         app.advance(1);
         assert_eq!(redirect_target(visitor.post(&app, &format!("/requests/{}/resend", request.id), &[])).await, "/requests?flash=resent");

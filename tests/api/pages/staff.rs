@@ -422,7 +422,7 @@ on_both_databases! {
         let (_, page) = root.get_page(&app, "/staff/mail?state=sent").await;
         assert!(page.contains("<th scope=\"row\">ada@example.org") && !page.contains("/retry"), "{page}");
         let (_, page) = root.get_page(&app, "/staff").await;
-        assert!(page.contains("View rejected emails"), "{page}");
+        assert!(page.contains("View failed emails"), "{page}");
         let (_, page) = root.get_page(&app, "/staff/mail").await;
         let retry = page.split("action=\"").find(|part| part.contains("/retry") && !part.starts_with("/staff/mail/retry")).unwrap().split('"').next().unwrap();
         assert_eq!(redirect_target(root.post(&app, retry, &[])).await, "/staff/mail?flash=retried");

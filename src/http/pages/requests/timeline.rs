@@ -19,7 +19,7 @@ use crate::http::pages::responses::{HtmlErrors, SignedInPage};
 use crate::http::state::AppState;
 use crate::i18n::Language;
 use crate::services::requests::{self, RequestHistory};
-use crate::store::outbox::OutboxMail;
+use crate::store::outbox::{OutboxMail, OutboxResult};
 
 /// Shows the history of a request, to its parties and to staff.
 #[utoipa::path(
@@ -66,7 +66,9 @@ pub(super) async fn show(
 /// a summary.
 pub(super) fn mail_error(mail: &OutboxMail, language: Language, viewer: &User) -> Option<String> {
     let error = mail.last_error.as_deref()?;
-    Some(match (viewer.staff, error.starts_with("RCPT TO")) {
+    let is_unknown =
+        mail.result.as_deref() == Some(OutboxResult::Failed.name()) && error.starts_with("RCPT TO");
+    Some(match (viewer.staff, is_unknown) {
         (true, _) => error.to_owned(),
         (false, true) => language.t("timeline-mail-error-mailbox"),
         (false, false) => language.t("timeline-mail-error-server"),

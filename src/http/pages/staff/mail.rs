@@ -80,7 +80,7 @@ fn is_retryable(status: &str) -> bool {
     matches!(status, "waiting" | "failed")
 }
 
-/// Retries a mail that was rejected or is waiting for its next attempt, for staff.
+/// Retries a mail that has failed or is waiting for its next attempt, for staff.
 #[utoipa::path(
     post,
     path = "/staff/mail/{id}/retry",
@@ -104,7 +104,7 @@ async fn retry(
     Ok(see_other(&format!("{PATH}?flash=retried")))
 }
 
-/// Retries all mails that were rejected or are waiting for their next attempt, for staff.
+/// Retries all mails that have failed or are waiting for their next attempt, for staff.
 #[utoipa::path(
     post,
     path = "/staff/mail/retry",

@@ -1,0 +1,81 @@
+//! Counts of this process's delivery attempts, for `/metrics` and `/readyz`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::mail::transport::{Refusal, SendError};
+
+/// What an attempt to deliver a mail came to, by the labels in `/metrics`.
+const OUTCOMES: [&str; 5] = [SENT, UNKNOWN_RECIPIENT, REFUSED, DEFERRED, NOT_COMPOSED];
+const SENT: &str = "sent";
+const UNKNOWN_RECIPIENT: &str = "unknown_recipient";
+const REFUSED: &str = "refused";
+const DEFERRED: &str = "deferred";
+const NOT_COMPOSED: &str = "not_composed";
+
+/// Counts of delivery attempts. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryStats(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    by_outcome: [AtomicU64; OUTCOMES.len()],
+    last_refusal: Mutex<Option<LastRefusal>>,
+}
+
+/// The last refusal of this server by the mail server.
+#[derive(Clone, Copy, Debug)]
+pub struct LastRefusal {
+    /// The rejected command; `session` for what precedes the mail.
+    pub command: &'static str,
+    pub code: u16,
+    pub at: Instant,
+}
+
+impl DeliveryStats {
+    /// Counts an attempt to send a mail. A sent mail ends a refusal.
+    pub fn record(&self, result: &Result<(), SendError>) {
+        let outcome = match result {
+            Ok(()) => {
+                *self.lock_last_refusal() = None;
+                SENT
+            }
+            Err(SendError::Permanent(_)) => UNKNOWN_RECIPIENT,
+            Err(SendError::Refused(Refusal { command, code, .. })) => {
+                *self.lock_last_refusal() = Some(LastRefusal { command, code: *code, at: Instant::now() });
+                REFUSED
+            }
+            Err(SendError::Transient(_)) => DEFERRED,
+        };
+        self.count(outcome);
+    }
+
+    /// Counts a mail that could not be composed.
+    pub fn record_not_composed(&self) {
+        self.count(NOT_COMPOSED);
+    }
+
+    /// The counts by outcome.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0.by_outcome.each_ref().map(|count| count.load(Ordering::Relaxed));
+        OUTCOMES.into_iter().zip(counts)
+    }
+
+    /// The last refusal, if no mail has been sent since.
+    pub fn last_refusal(&self) -> Option<LastRefusal> {
+        *self.lock_last_refusal()
+    }
+
+    fn count(&self, outcome: &str) {
+        let counts = OUTCOMES.iter().zip(&self.0.by_outcome);
+        for (_, count) in counts.filter(|(name, _)| **name == outcome) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Locks the last refusal. No code panics while it holds this lock.
+    fn lock_last_refusal(&self) -> MutexGuard<'_, Option<LastRefusal>> {
+        self.0.last_refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
