@@ -12,7 +12,7 @@ use crate::auth::password::PasswordError;
 use crate::config::ConfigError;
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::RequestId;
-use crate::domain::token::{ApiKeyId, ExportId};
+use crate::domain::token::{ApiKeyId, ExportId, SessionId};
 use crate::domain::user::Email;
 use crate::mail::message::ComposeError;
 use crate::mail::transport::{SendError, TransportError};
@@ -50,6 +50,8 @@ pub enum CliError {
     NoRole(HubId, Email),
     #[error("API key {0} not found; run `countersign key list EMAIL` to see the keys of a user")]
     NoSuchKey(ApiKeyId),
+    #[error("{email} has no session {0}; run `countersign user sessions {email}` to see the sessions", email = .1.as_str())]
+    NoSuchSession(SessionId, Email),
     #[error(
         "export token {0} not found, or its secret is wrong; run `countersign token list` to see the newest tokens"
     )]

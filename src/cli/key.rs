@@ -117,7 +117,7 @@ fn add(
 }
 
 fn revoke(id: ApiKeyId, store: &Store, output: &Output) -> Result<(), CliError> {
-    if !store.write(api_keys::revoke(id, AuditContext::OPERATOR))? {
+    if !store.write(api_keys::revoke(id, None, AuditContext::OPERATOR))? {
         return Err(CliError::NoSuchKey(id));
     }
     output.success(&json!({ "id": id.to_string(), "status": "revoked" }), &format!("Revoked API key {id}."))

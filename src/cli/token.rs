@@ -52,11 +52,11 @@ struct TokenListItem {
 }
 
 impl TokenListItem {
-    fn new(listed: ListedExport, creator: Option<&Email>, now: Timestamp) -> Self {
-        let ListedExport { token, uses, last_used_at } = listed;
+    fn new(listed: ListedExport, creator: Option<&Email>) -> Self {
+        let ListedExport { token, status, uses, last_used_at } = listed;
         Self {
             id: token.id.to_string(),
-            status: token.status(now).name(),
+            status: status.name(),
             hub_id: token.hub.as_str().to_owned(),
             node_id: token.node.as_str().to_owned(),
             permission: token.mask.bits(),
@@ -97,10 +97,10 @@ pub fn run(command: TokenCommand, store: &Store, output: &Output) -> Result<(), 
 }
 
 fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
-    let NewestExportTokens { tokens, creators, now } = store.read(export_tokens::newest(limit + 1))?;
+    let NewestExportTokens { tokens, creators } = store.read(export_tokens::newest(limit + 1))?;
     let item = |listed: ListedExport| {
         let creator = creators.get(&listed.token.creator);
-        TokenListItem::new(listed, creator, now)
+        TokenListItem::new(listed, creator)
     };
     output.list_newest(tokens.into_iter().map(item).collect(), limit)
 }

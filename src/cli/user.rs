@@ -3,15 +3,20 @@
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
 
 use super::output::{ListItem, Output};
 use super::{CliError, prompt};
 use crate::auth::password;
 use crate::domain::audit::AuditContext;
+use crate::domain::token::SessionId;
 use crate::domain::user::{Email, PersonName, User};
+use crate::services::admin::sessions;
 use crate::services::admin::users::{self, DisableError};
 use crate::services::credentials::{EndedCredentials, KeysOnReset};
 use crate::store::Store;
+use crate::store::sessions::Session;
 use crate::store::users::NewUser;
 
 /// The subcommands of `countersign user`.
@@ -57,6 +62,21 @@ pub enum UserCommand {
         /// The user's email address
         #[arg(value_parser = Email::new)]
         email: Email,
+    },
+    /// List the sessions in which a user is signed in to the pages
+    Sessions {
+        /// The user's email address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+    },
+    /// End a session of a user, or all of them
+    SignOut {
+        /// The user's email address
+        #[arg(value_parser = Email::new)]
+        email: Email,
+        /// The ID of the only session to end
+        #[arg(long, value_name = "ID")]
+        session: Option<Uuid>,
     },
 }
 
@@ -133,6 +153,12 @@ pub fn run(command: UserCommand, store: &Store, output: &Output) -> Result<(), C
         }
         UserCommand::Disable { email, revoke_tokens } => disable(&email, revoke_tokens, store, output),
         UserCommand::Enable { email } => enable(&email, store, output),
+        UserCommand::Sessions { email } => {
+            let user = find(store, &email)?;
+            let sessions = store.read(sessions::of_user(user.id))?;
+            output.list(&sessions.iter().map(SessionListItem::from).collect::<Vec<_>>())
+        }
+        UserCommand::SignOut { email, session } => sign_out(&email, session, store, output),
     }
 }
 
@@ -214,6 +240,52 @@ fn enable(email: &Email, store: &Store, output: &Output) -> Result<(), CliError>
     let user = store.write(users::enable(id, AuditContext::OPERATOR))?;
     let user = user.ok_or_else(|| CliError::NoSuchUser(email.clone()))?;
     output.success(&UserListItem::from(&user), &format!("{} is enabled.", email.as_str()))
+}
+
+#[derive(Serialize)]
+struct SessionListItem<'a> {
+    id: String,
+    created_at: String,
+    expires_at: String,
+    address: Option<&'a str>,
+    client: Option<&'a str>,
+}
+
+impl<'a> From<&'a Session> for SessionListItem<'a> {
+    fn from(session: &'a Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            created_at: session.created_at.rfc3339(),
+            expires_at: session.expires_at.rfc3339(),
+            address: session.ip.as_deref(),
+            client: session.user_agent.as_deref(),
+        }
+    }
+}
+
+impl ListItem for SessionListItem<'_> {
+    const HEADERS: &'static [&'static str] = &["ID", "CREATED", "EXPIRES", "ADDRESS", "CLIENT"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.created_at.clone(),
+            self.expires_at.clone(),
+            self.address.unwrap_or_default().to_owned(),
+            self.client.unwrap_or_default().to_owned(),
+        ]
+    }
+}
+
+fn sign_out(email: &Email, session: Option<Uuid>, store: &Store, output: &Output) -> Result<(), CliError> {
+    let user = find(store, email)?.id;
+    let ended = match session {
+        Some(id) if store.write(sessions::end(user, SessionId(id), AuditContext::OPERATOR))? => 1,
+        Some(id) => return Err(CliError::NoSuchSession(SessionId(id), email.clone())),
+        None => store.write(sessions::end_all(user, AuditContext::OPERATOR))?,
+    };
+    let email = email.as_str();
+    output.success(&json!({ "email": email, "ended": ended }), &format!("Ended {ended} sessions of {email}."))
 }
 
 /// The user with this email address, or the error that says how to add one.

@@ -1,8 +1,6 @@
 //! Export tokens (Drumee's public "MFS_API API Reference"): they give their bearer access to one
 //! node of a hub, limited by a mask, until they expire or are revoked.
 
-use std::str::FromStr;
-
 use super::hub::{HubId, NodeId};
 use super::rights::Mask;
 use super::timestamp::Timestamp;
@@ -66,35 +64,26 @@ pub struct ExportToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportTokenStatus {
     Active,
+    /// The creator has none of the token's rights in the hub, or is disabled. The token works again
+    /// when that changes.
+    Suspended,
     Expired,
     /// Revoked by its creator or the operator.
     Revoked,
 }
 
-/// The text is not the name of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be active, expired or revoked")]
-pub struct InvalidExportTokenStatus;
-
 impl ExportTokenStatus {
     /// All statuses.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Suspended, Self::Expired, Self::Revoked];
 
-    /// The name on the wire.
+    /// The name on the pages and at the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Suspended => "suspended",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
-    }
-}
-
-impl FromStr for ExportTokenStatus {
-    type Err = InvalidExportTokenStatus;
-
-    fn from_str(name: &str) -> Result<Self, InvalidExportTokenStatus> {
-        Self::ALL.into_iter().find(|status| status.name() == name).ok_or(InvalidExportTokenStatus)
     }
 }
 
@@ -149,12 +138,15 @@ impl ExportToken {
         format!("export_{}", self.id)
     }
 
-    /// The status at `now`.
-    pub fn status(&self, now: Timestamp) -> ExportTokenStatus {
+    /// The status at `now`, given the creator's current rights in the hub (`None` without a role
+    /// there, or if the creator is disabled).
+    pub fn status(&self, privilege: Option<Mask>, now: Timestamp) -> ExportTokenStatus {
         if self.revoked_at.is_some() {
             ExportTokenStatus::Revoked
         } else if self.expires_at.is_some_and(|at| at <= now) {
             ExportTokenStatus::Expired
+        } else if privilege.and_then(|privilege| self.mask.intersect(privilege)).is_none() {
+            ExportTokenStatus::Suspended
         } else {
             ExportTokenStatus::Active
         }
@@ -170,12 +162,12 @@ impl ExportToken {
         Some(newly_revoked)
     }
 
-    /// The rights at `now`: the mask, limited by the creator's current rights in the hub (`None`
-    /// without a role there, or if the creator is disabled).
+    /// The rights at `now`, if the token is active: the mask, limited by the creator's current rights
+    /// in the hub.
     pub fn effective_rights(&self, privilege: Option<Mask>, now: Timestamp) -> Option<Mask> {
-        match self.status(now) {
+        match self.status(privilege, now) {
             ExportTokenStatus::Active => self.mask.intersect(privilege?),
-            ExportTokenStatus::Expired | ExportTokenStatus::Revoked => None,
+            ExportTokenStatus::Suspended | ExportTokenStatus::Expired | ExportTokenStatus::Revoked => None,
         }
     }
 
@@ -301,18 +293,35 @@ mod tests {
             }
             let at = NOW.plus_seconds(later);
             let active = !revoked && (hours == 0 || later < hours * 3_600);
-            prop_assert_eq!(token.status(at) == ExportTokenStatus::Active, active);
-            prop_assert_eq!(token.effective_rights(Some(Role::Owner.privilege()), at).is_some(), active);
+            let owner = Some(Role::Owner.privilege());
+            prop_assert_eq!(token.status(owner, at) == ExportTokenStatus::Active, active);
+            prop_assert_eq!(token.effective_rights(owner, at).is_some(), active);
         }
     }
 
     #[test]
-    fn status_names_and_pseudo_entity_uid_match_the_wire_contract() {
-        for (status, name) in ExportTokenStatus::ALL.into_iter().zip(["active", "expired", "revoked"]) {
-            assert_eq!(status.name(), name);
-            assert_eq!(name.parse(), Ok(status));
+    fn the_status_is_active_exactly_if_the_token_has_rights() {
+        let mask = |bits: i64| Mask::new(bits).unwrap();
+        let (mut token, _) =
+            new_export_token(6, 1).issue(Some(Role::Owner.privilege()), &entropy(), NOW).unwrap();
+        for (privilege, status) in [
+            (Some(Role::Owner.privilege()), ExportTokenStatus::Active),
+            (Some(Role::Contributor.privilege()), ExportTokenStatus::Active),
+            (Some(Role::Guest.privilege()), ExportTokenStatus::Suspended),
+            (Some(mask(1 + 8 + 16 + 32)), ExportTokenStatus::Suspended),
+            (None, ExportTokenStatus::Suspended),
+        ] {
+            assert_eq!(token.status(privilege, NOW), status, "{privilege:?}");
+            let rights = token.effective_rights(privilege, NOW);
+            assert_eq!(rights.is_some(), status == ExportTokenStatus::Active, "{privilege:?}");
+            assert_eq!(token.status(privilege, NOW.plus_seconds(3_600)), ExportTokenStatus::Expired);
         }
-        assert_eq!("".parse::<ExportTokenStatus>(), Err(InvalidExportTokenStatus));
+        token.revoke(Authority::Operator, NOW);
+        assert_eq!(token.status(None, NOW), ExportTokenStatus::Revoked);
+    }
+
+    #[test]
+    fn pseudo_entity_uid_matches_the_wire_contract() {
         let (token, _) =
             new_export_token(2, 0).issue(Some(Role::Owner.privilege()), &entropy(), NOW).unwrap();
         assert_eq!(token.pseudo_entity_uid(), format!("export_{}", token.id));
@@ -323,7 +332,7 @@ mod tests {
         let (mut token, _) =
             new_export_token(2, 0).issue(Some(Role::Owner.privilege()), &entropy(), NOW).unwrap();
         assert_eq!(token.revoke(Authority::User(UserId(2)), NOW), None);
-        assert_eq!(token.status(NOW), ExportTokenStatus::Active);
+        assert_eq!(token.status(Some(Role::Owner.privilege()), NOW), ExportTokenStatus::Active);
         assert_eq!(token.revoke(Authority::Operator, NOW), Some(true));
     }
 

@@ -3,30 +3,18 @@
 use crate::domain::export_token::ExportTokenStatus;
 use crate::domain::hub::HubId;
 use crate::domain::rights::Role;
-use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
-use crate::store::{AsyncStore, LimitOffset, StoreError, hubs};
+use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, hubs};
 
-/// Lists export tokens, and returns the time by which their status is determined.
-pub(crate) async fn list(
-    store: &AsyncStore,
-    filter: ExportFilter,
-) -> Result<(Vec<ListedExport>, Timestamp), StoreError> {
+/// Lists export tokens.
+pub(crate) async fn list(store: &AsyncStore, filter: ExportFilter) -> Result<Vec<ListedExport>, StoreError> {
     store
         .read(move |conn| {
             let now = conn.now()?;
-            Ok((export_tokens::list(conn, &filter, now)?, now))
+            export_tokens::list(conn, &filter, now)
         })
         .await
-}
-
-/// A page of a user's export tokens.
-pub(crate) struct CreatedTokens {
-    pub rows: Vec<ListedExport>,
-    pub total: i64,
-    /// The time at which the tokens were read: their status depends on it.
-    pub now: Timestamp,
 }
 
 /// A page of the tokens that a user created, in every status, newest first.
@@ -34,7 +22,7 @@ pub(crate) async fn list_by_creator(
     store: &AsyncStore,
     creator: UserId,
     page: LimitOffset,
-) -> Result<CreatedTokens, StoreError> {
+) -> Result<Paginated<ListedExport>, StoreError> {
     let filter = ExportFilter {
         creator: Some(creator),
         statuses: ExportTokenStatus::ALL.to_vec(),
@@ -46,7 +34,7 @@ pub(crate) async fn list_by_creator(
         let now = conn.now()?;
         let rows = export_tokens::list(conn, &filter, now)?;
         let (total, _) = export_tokens::count_by_creator(conn, creator, now)?;
-        Ok(CreatedTokens { rows, total, now })
+        Ok(Paginated { rows, total })
     });
     listed.await
 }

@@ -61,12 +61,8 @@ pub(crate) async fn close(
     id: SessionId,
 ) -> Result<bool, StoreError> {
     let closed = store.write(move |conn| {
-        let closed = sessions::delete(conn, id, user)?;
-        if closed {
-            let now = conn.now()?;
-            audit_log::record(conn, &audit, AuditAction::SessionClosed, format!("session:{id}"), now)?;
-        }
-        Ok(closed)
+        let now = conn.now()?;
+        sessions::close(conn, id, user, &audit, now)
     });
     closed.await
 }
@@ -95,7 +91,7 @@ pub(crate) async fn list_others(
 ) -> Result<Paginated<Session>, StoreError> {
     let listed = store.read(move |conn| {
         let now = conn.now()?;
-        sessions::others(conn, user, current, now, limit)
+        sessions::of_user(conn, user, Some(current), now, limit)
     });
     listed.await
 }
@@ -107,11 +103,8 @@ pub(super) fn close_replaced(
     audit: &AuditContext,
 ) -> QueryResult<()> {
     let Some(Session { id, user, .. }) = replaced else { return Ok(()) };
-    if sessions::delete(conn, *id, *user)? {
-        let (now, audit) = (conn.now()?, AuditContext { actor: Some(*user), ..audit.clone() });
-        audit_log::record(conn, &audit, AuditAction::SessionClosed, format!("session:{id}"), now)?;
-    }
-    Ok(())
+    let (now, audit) = (conn.now()?, AuditContext { actor: Some(*user), ..audit.clone() });
+    sessions::close(conn, *id, *user, &audit, now).map(drop)
 }
 
 /// Opens a session in the caller's transaction. The returned token is the only copy of its

@@ -3,9 +3,13 @@
 //! The usage is counted in memory and written every few seconds
 //! ([`record_uses`]), so that `export_uses` lags behind: it cannot limit the number of uses.
 
+use std::sync::LazyLock;
+
 use diesel::connection::SimpleConnection;
+use diesel::dsl::{not, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text};
 
 use super::audit_log::{self, NewAuditEntry};
 use super::bulk::bulk;
@@ -18,7 +22,7 @@ use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::export_token::{ExportToken, ExportTokenStatus};
 use crate::domain::hub::{HubId, NodeId};
-use crate::domain::rights::Mask;
+use crate::domain::rights::{Mask, Role};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::domain::user::UserId;
@@ -84,10 +88,11 @@ pub struct ExportTokenAuth {
     pub privilege: Option<Mask>,
 }
 
-/// A token and its usage.
+/// A token, its status and its usage.
 #[derive(Clone, Debug)]
 pub struct ListedExport {
     pub token: ExportToken,
+    pub status: ExportTokenStatus,
     /// The uses that have been written to the database.
     pub uses: i64,
     pub last_used_at: Option<Timestamp>,
@@ -181,6 +186,16 @@ pub fn revoke_all(
     Ok(revoked.len())
 }
 
+/// The tokens with their creators and the creators' roles in their hubs.
+macro_rules! with_creator_role {
+    () => {{
+        let role = hub_members::hub_id
+            .eq(export_tokens::hub_id)
+            .and(hub_members::user_id.eq(export_tokens::creator));
+        export_tokens::table.inner_join(users::table).left_join(hub_members::table.on(role))
+    }};
+}
+
 /// The data for authorizing uses of tokens, each with the time at which it was read, in no
 /// particular order.
 pub(super) fn load_for_auth(
@@ -191,20 +206,13 @@ pub(super) fn load_for_auth(
     let ids = db_uuids(ids);
     macro_rules! select_with_time {
         ($now:expr) => {{
-            let role = hub_members::hub_id
-                .eq(export_tokens::hub_id)
-                .and(hub_members::user_id.eq(export_tokens::creator));
-            export_tokens::table
-                .inner_join(users::table)
-                .left_join(hub_members::table.on(role))
-                .filter(export_tokens::id.eq_any(&ids))
-                .select((
-                    ExportTokenRow::as_select(),
-                    export_tokens::digest,
-                    users::active,
-                    hub_members::role.nullable(),
-                    $now,
-                ))
+            with_creator_role!().filter(export_tokens::id.eq_any(&ids)).select((
+                ExportTokenRow::as_select(),
+                export_tokens::digest,
+                users::active,
+                hub_members::role.nullable(),
+                $now,
+            ))
         }};
     }
     let rows: Vec<Row> = match &mut conn.backend {
@@ -213,7 +221,7 @@ pub(super) fn load_for_auth(
         Backend::Sqlite(sqlite) => select_with_time!(export_tokens::created_at).load(&mut **sqlite)?,
     };
     let to_auth = |(row, digest, active, role, at): Row| {
-        let privilege = role.filter(|_| active).as_deref().and_then(hubs::privilege_of_role);
+        let privilege = creator_privilege(active, role.as_deref());
         let digest = TokenDigest::from_slice(&digest)?;
         let (token, now) = (ExportToken::from(row), conn.resolve_now(at));
         Some((ExportTokenAuth { token, digest, privilege }, now))
@@ -223,12 +231,18 @@ pub(super) fn load_for_auth(
 
 /// The matching tokens, newest first.
 pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResult<Vec<ListedExport>> {
-    type Row = (ExportTokenRow, Option<i64>, Option<DbTimestamp>);
+    type Row = (ExportTokenRow, Option<i64>, Option<DbTimestamp>, bool, Option<String>);
     let has = |status| filter.statuses.contains(&status);
     let rows: Vec<Row> = with_backend!(conn, c => {
-        let mut query = export_tokens::table
+        let mut query = with_creator_role!()
             .left_join(export_uses::table)
-            .select((ExportTokenRow::as_select(), export_uses::uses.nullable(), export_uses::last_used_at.nullable()))
+            .select((
+                ExportTokenRow::as_select(),
+                export_uses::uses.nullable(),
+                export_uses::last_used_at.nullable(),
+                users::active,
+                hub_members::role.nullable(),
+            ))
             .order(export_tokens::id.desc())
             .limit(filter.limit)
             .offset(filter.offset)
@@ -239,27 +253,51 @@ pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResu
         if let Some(before) = filter.before {
             query = query.filter(export_tokens::id.lt(DbUuid(before.0)));
         }
+        // The same conditions as in `ExportToken::status`.
         let revoked = export_tokens::revoked_at.is_not_null();
+        let expired = || export_tokens::expires_at.is_not_null()
+            .and(export_tokens::expires_at.assume_not_null().le(DbTimestamp(now)));
         if !has(ExportTokenStatus::Revoked) {
             query = query.filter(export_tokens::revoked_at.is_null());
         }
         if !has(ExportTokenStatus::Expired) {
-            let never_expires = export_tokens::expires_at.is_null();
-            query = query.filter(revoked.or(never_expires).or(export_tokens::expires_at.gt(DbTimestamp(now))));
+            query = query.filter(revoked.or(not(expired())));
+        }
+        if !has(ExportTokenStatus::Suspended) {
+            query = query.filter(revoked.or(expired()).or(creator_has_rights()));
         }
         if !has(ExportTokenStatus::Active) {
-            query = query.filter(revoked.or(export_tokens::expires_at.le(DbTimestamp(now))));
+            query = query.filter(revoked.or(expired()).or(not(creator_has_rights())));
         }
         query.load(c)
     })?;
-    Ok(rows
-        .into_iter()
-        .map(|(row, uses, last)| ListedExport {
-            token: row.into(),
+    let listed = |(row, uses, last, active, role): Row| {
+        let token = ExportToken::from(row);
+        ListedExport {
+            status: token.status(creator_privilege(active, role.as_deref()), now),
+            token,
             uses: uses.unwrap_or_default(),
             last_used_at: last.map(|at| at.0),
-        })
-        .collect())
+        }
+    };
+    Ok(rows.into_iter().map(listed).collect())
+}
+
+/// The creator's rights in the hub of a token.
+fn creator_privilege(active: bool, role: Option<&str>) -> Option<Mask> {
+    role.filter(|_| active).and_then(hubs::privilege_of_role)
+}
+
+/// [`creator_privilege`] intersects the mask of a token, in SQL.
+fn creator_has_rights() -> SqlLiteral<Bool> {
+    static CONDITION: LazyLock<String> = LazyLock::new(|| {
+        let privilege = |role: Role| format!("WHEN '{}' THEN {} ", role.name(), role.privilege().bits());
+        let privileges: String = Role::ALL.into_iter().map(privilege).collect();
+        format!(
+            "(users.active AND (export_tokens.permission & CASE hub_members.role {privileges}ELSE 0 END) <> 0)"
+        )
+    });
+    sql(&CONDITION)
 }
 
 /// The number of tokens that a user has created, and of those that are active.
@@ -268,8 +306,9 @@ pub fn count_by_creator(conn: &mut Conn, creator: UserId, now: Timestamp) -> Que
     let all = with_backend!(conn, c => own().count().get_result(c))?;
     let never_expires = export_tokens::expires_at.is_null();
     let unexpired = never_expires.or(export_tokens::expires_at.assume_not_null().gt(DbTimestamp(now)));
-    let active = with_backend!(conn, c => own()
-        .filter(export_tokens::revoked_at.is_null().and(unexpired))
+    let active = with_backend!(conn, c => with_creator_role!()
+        .filter(export_tokens::creator.eq(creator.0))
+        .filter(export_tokens::revoked_at.is_null().and(unexpired).and(creator_has_rights()))
         .count()
         .get_result(c))?;
     Ok((all, active))

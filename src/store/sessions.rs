@@ -16,7 +16,7 @@ use crate::domain::token::{SessionId, TokenDigest};
 use crate::domain::user::{User, UserId};
 
 /// The highest number of sessions per user. A further sign-in deletes the oldest one.
-const MAX_SESSIONS_PER_USER: i64 = 100;
+pub const MAX_SESSIONS_PER_USER: i64 = 100;
 
 /// A session without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,25 +101,42 @@ pub fn active_by_id(
     }))
 }
 
-/// A user's unexpired sessions other than `this`, newest first, at most `limit`.
-pub fn others(
+/// A user's unexpired sessions other than `except`, newest first, at most `limit`.
+pub fn of_user(
     conn: &mut Conn,
     user: UserId,
-    this: SessionId,
+    except: Option<SessionId>,
     now: Timestamp,
     limit: i64,
 ) -> QueryResult<Paginated<Session>> {
-    let others = || {
-        let theirs = sessions::user_id.eq(user.0).and(sessions::id.ne(DbUuid(this.0)));
+    let except = DbUuid(except.map_or_else(Uuid::nil, |session| session.0));
+    let active = || {
+        let theirs = sessions::user_id.eq(user.0).and(sessions::id.ne(except));
         sessions::table.filter(theirs.and(sessions::expires_at.gt(DbTimestamp(now))))
     };
-    let total = with_backend!(conn, c => others().count().get_result(c))?;
-    let rows: Vec<SessionRow> = with_backend!(conn, c => others()
+    let total = with_backend!(conn, c => active().count().get_result(c))?;
+    let rows: Vec<SessionRow> = with_backend!(conn, c => active()
         .order(sessions::id.desc())
         .limit(limit)
         .select(SessionRow::as_select())
         .load(c))?;
     Ok(Paginated { rows: rows.into_iter().map(Session::from).collect(), total })
+}
+
+/// Deletes a user's session with an audit entry. Returns whether it existed.
+pub fn close(
+    conn: &mut Conn,
+    id: SessionId,
+    user: UserId,
+    context: &AuditContext,
+    now: Timestamp,
+) -> QueryResult<bool> {
+    let closed = delete(conn, id, user)?;
+    if closed {
+        let subject = format!("session:{id}");
+        audit_log::record_affecting(conn, user, context, AuditAction::SessionClosed, subject, now)?;
+    }
+    Ok(closed)
 }
 
 /// Deletes a user's session. Returns whether it existed.

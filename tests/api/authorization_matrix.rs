@@ -257,7 +257,7 @@ impl MatrixFixture {
         let made = match what {
             "file" => return format!("{before}swagger-ui.css{after}"),
             "asset" => return format!("{before}style.css{after}"),
-            "grace" => return format!("{before}{}{after}", self.grace.id()),
+            "grace" => return self.fill_placeholders(&format!("{before}{}{after}", self.grace.id())),
             "bundle" => self.new_bundle().id.to_string(),
             "used" => self.new_request().terms.bundle.to_string(),
             "request" => self.new_request().id.to_string(),
@@ -275,6 +275,11 @@ impl MatrixFixture {
             "key" => self.app.key(&self.grace.user, Scope::All),
             "new" => self.unique_name("new"),
             "stranger" => self.stranger().to_string(),
+            "signed-in" => {
+                let user = self.new_user();
+                self.app.signed_in(&user);
+                user.id().to_string()
+            }
             "address" => self.new_user().email().to_owned(),
             "disabled" => self.disabled_user().id().to_string(),
             "member" => self.new_member().email().to_owned(),
@@ -286,7 +291,7 @@ impl MatrixFixture {
             _ => panic!("unknown placeholder {what}"),
         };
         self.rows.replace(None);
-        format!("{before}{made}{after}")
+        self.fill_placeholders(&format!("{before}{made}{after}"))
     }
 
     /// The JSON body of a route.

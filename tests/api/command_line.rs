@@ -16,13 +16,15 @@ use countersign::domain::permission_request::{NewPermissionRequest, PermissionRe
 use countersign::domain::rights::Mask;
 use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
-use countersign::domain::token::{ApiKeyId, Token, TokenKind};
+use countersign::domain::token::{ApiKeyId, SessionId, Token, TokenKind};
 use countersign::domain::user::{Email, UserId};
+use countersign::entropy;
 use countersign::store::api_keys::ApiKeyAuth;
 use countersign::store::ledger::{self, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::outbox::OutboxResult;
-use countersign::store::{Clock, Store, api_keys, outbox, users};
+use countersign::store::sessions::Session;
+use countersign::store::{Clock, Store, api_keys, outbox, sessions, users};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use serde_json::{Value, json};
@@ -462,6 +464,47 @@ fn an_api_key_is_revoked_by_its_id_or_by_the_key() {
             let revoked = trail.iter().filter(|entry| **entry == format!("key.revoked key:{id}"));
             assert_eq!(revoked.count(), 1, "{trail:?}");
         }
+    });
+}
+
+#[test]
+fn the_operator_lists_and_ends_sessions() {
+    for_each_database(|database| {
+        database.add_user("ada@example.org");
+        assert_eq!(database.json(&["user", "sessions", "ada@example.org"]), json!([]));
+        let store = database.store(Clock::Database);
+        let ids = [1, 2, 3].map(|nth| {
+            let entropy = entropy::token();
+            let opened = store.write(|conn| {
+                let now = conn.now()?;
+                let token = Token::random(TokenKind::Session, entropy.uuid(now), &entropy);
+                let session = Session {
+                    id: SessionId(token.id()),
+                    user: UserId(1),
+                    created_at: now,
+                    expires_at: now.plus_seconds(DAY),
+                    ip: Some(format!("192.0.2.{nth}")),
+                    user_agent: Some("Firefox".to_owned()),
+                };
+                sessions::insert(conn, &session, &token.digest())?;
+                Ok(session.id.to_string())
+            });
+            opened.unwrap()
+        });
+        let list = database.json(&["user", "sessions", "ada@example.org"]);
+        assert_eq!(list.as_array().unwrap().len(), 3);
+        assert_eq!((&list[0]["id"], &list[0]["address"]), (&json!(ids[2]), &json!("192.0.2.3")));
+        assert!(is_rfc3339(&list[0]["created_at"]) && list[0]["client"] == "Firefox");
+        let ended = database.json(&["user", "sign-out", "ada@example.org", "--session", &ids[0]]);
+        assert_eq!(ended, json!({ "email": "ada@example.org", "ended": 1 }));
+        let refused = database.run_refused(&["user", "sign-out", "ada@example.org", "--session", &ids[0]]);
+        assert!(refused.contains(&ids[0]), "{refused}");
+        for ended in [2, 0] {
+            assert_eq!(database.json(&["user", "sign-out", "ada@example.org"])["ended"], ended);
+        }
+        assert!(database.run_refused(&["user", "sessions", "eve@example.org"]).contains("eve@example.org"));
+        let closed = database.audit_log();
+        assert_eq!(closed.iter().filter(|entry| entry.starts_with("session.closed session:")).count(), 3);
     });
 }
 

@@ -125,6 +125,7 @@ impl Fixtures {
             ("{link}", app.password_token(&app.password_link(&leila))),
             ("{request}", open.id.to_string()),
             ("{bundle}", sleep.id.to_string()),
+            ("{user}", jonas.id().to_string()),
         ];
         Self { jonas, mara, ines, placeholders: names }
     }

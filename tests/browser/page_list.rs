@@ -135,6 +135,7 @@ pub const PAGES: &[TestPage] = &[
     page("staff", "/staff", PageViewer::Staff),
     page("staff-users", "/staff/users", PageViewer::Staff),
     form_response("staff-users-wrong", "/staff/users", PageViewer::Staff, &[("email", "no address")]),
+    page("staff-user", "/staff/users/{user}", PageViewer::Staff),
     page("staff-users-none", "/staff/users?q=nobody", PageViewer::Staff),
     page("staff-hubs", "/staff/hubs", PageViewer::Staff),
     form_response(

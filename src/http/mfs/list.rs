@@ -73,7 +73,8 @@ struct ListedToken {
     expiry_display: String,
     /// Unix seconds.
     ctime: i64,
-    /// `active`, `expired` or `revoked`.
+    /// `active`, `expired` or `revoked`. Also `expired` while the creator has none of the token's
+    /// rights in the hub.
     status: &'static str,
     /// Unix seconds; null before the first use.
     last_used_at: Option<i64>,
@@ -111,8 +112,8 @@ pub(super) async fn list(
         limit: i64::from(limit) + 1,
         offset: 0,
     };
-    let (listed, now) = export_tokens::list(&state.store, filter).await?;
-    Ok(TokenPage::new(&listed, limit.into(), now))
+    let listed = export_tokens::list(&state.store, filter).await?;
+    Ok(TokenPage::new(&listed, limit.into()))
 }
 
 impl ListTokensParameters {
@@ -133,18 +134,27 @@ fn parse_limit(parameters: &Parameters) -> Result<u16, MfsError> {
         .ok_or_else(|| MfsError::invalid_parameter("limit", "must be a whole number between 1 and 1000"))
 }
 
+/// The name of a status in Drumee's API, which has none for a suspended token.
+const fn wire_name(status: ExportTokenStatus) -> &'static str {
+    match status {
+        ExportTokenStatus::Active => "active",
+        ExportTokenStatus::Suspended | ExportTokenStatus::Expired => "expired",
+        ExportTokenStatus::Revoked => "revoked",
+    }
+}
+
 fn parse_statuses(parameters: &Parameters) -> Result<Vec<ExportTokenStatus>, MfsError> {
-    let Some(names) = parameters.text("status")? else {
-        return Ok(vec![ExportTokenStatus::Active, ExportTokenStatus::Expired]);
-    };
-    let statuses: Result<Vec<ExportTokenStatus>, _> =
-        names.split(',').map(|name| name.trim().parse()).collect();
-    statuses.map_err(|_| {
-        MfsError::invalid_parameter(
+    let names = parameters.text("status")?;
+    let names: Vec<&str> = names.as_deref().unwrap_or("active,expired").split(',').map(str::trim).collect();
+    let is_known = |name: &&str| ExportTokenStatus::ALL.iter().any(|status| wire_name(*status) == *name);
+    if !names.iter().all(is_known) {
+        return Err(MfsError::invalid_parameter(
             "status",
             "must be active, expired or revoked, or several of them separated by commas",
-        )
-    })
+        ));
+    }
+    let is_named = |status: &ExportTokenStatus| names.contains(&wire_name(*status));
+    Ok(ExportTokenStatus::ALL.into_iter().filter(is_named).collect())
 }
 
 /// The cursor is the id of the previous page's last token.
@@ -157,16 +167,15 @@ fn parse_cursor(parameters: &Parameters) -> Result<Option<ExportId>, MfsError> {
 }
 
 impl TokenPage {
-    fn new(listed: &[ListedExport], limit: usize, now: Timestamp) -> Self {
-        let tokens: Vec<ListedToken> =
-            listed.iter().take(limit).map(|listed| ListedToken::new(listed, now)).collect();
+    fn new(listed: &[ListedExport], limit: usize) -> Self {
+        let tokens: Vec<ListedToken> = listed.iter().take(limit).map(ListedToken::new).collect();
         let next_cursor = tokens.last().filter(|_| listed.len() > limit).map(|last| last.id.clone());
         Self { count: tokens.len(), tokens, next_cursor }
     }
 }
 
 impl ListedToken {
-    fn new(listed: &ListedExport, now: Timestamp) -> Self {
+    fn new(listed: &ListedExport) -> Self {
         let export = &listed.token;
         let display = |at: Timestamp| at.format("%Y-%m-%d %H:%M UTC");
         Self {
@@ -179,7 +188,7 @@ impl ListedToken {
             expiry_time: export.expires_at.map_or(0, |at| at.seconds()),
             expiry_display: export.expires_at.map_or_else(|| "never".to_owned(), display),
             ctime: export.created_at.seconds(),
-            status: export.status(now).name(),
+            status: wire_name(listed.status),
             last_used_at: listed.last_used_at.map(Timestamp::seconds),
             uses: listed.uses,
         }

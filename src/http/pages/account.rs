@@ -5,7 +5,7 @@ use std::iter;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use minijinja::context;
+use minijinja::{Value, context};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -30,6 +30,7 @@ use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::accounts::{self, ChangePasswordError};
 use crate::services::sessions::{self, SignedIn};
+use crate::store::sessions::Session;
 
 const PATH: &str = "/account";
 /// Sessions on the page.
@@ -194,6 +195,16 @@ async fn end_other_sessions(state: Data<AppState>, form: Form) -> Result<HttpRes
     Ok(see_other("/account?flash=sessions"))
 }
 
+/// A session in a list.
+pub(super) fn session_row(session: &Session, ctx: &PageContext) -> Value {
+    context! {
+        id => session.id.to_string(),
+        since => session.created_at.micros(),
+        address => session.ip.as_deref(),
+        client => UserAgent(session.user_agent.as_deref().unwrap_or_default()).describe(ctx.language),
+    }
+}
+
 /// The page, with an error of the password form.
 async fn render(
     state: &AppState,
@@ -205,15 +216,7 @@ async fn render(
     let more = (others.total - (MAX_SESSIONS_SHOWN - 1)).max(0);
     let sessions: Vec<_> = iter::once(current)
         .chain(&others.rows)
-        .map(|session| {
-            context! {
-                id => session.id.to_string(),
-                since => session.created_at.micros(),
-                address => session.ip.as_deref(),
-                client => UserAgent(session.user_agent.as_deref().unwrap_or_default()).describe(ctx.language),
-                is_this => session.id == current.id,
-            }
-        })
+        .map(|session| context! { is_this => session.id == current.id, ..session_row(session, ctx) })
         .collect();
     let status = field_error.map_or(StatusCode::OK, |field_error| field_error.status);
     let context = context! {

@@ -54,7 +54,8 @@ async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     Ok(ctx.render_ok("api-keys", context))
 }
 
-fn row(key: &ApiKey) -> Value {
+/// A key in a list.
+pub(super) fn row(key: &ApiKey) -> Value {
     context! {
         id => key.id.to_string(),
         label => &key.label,

@@ -17,7 +17,6 @@ use crate::actors::registry::CommandError;
 use crate::domain::export_token::{ExpiryHours, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::rights::{Mask, Right};
-use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::sanitize_for_display;
 use crate::http::error::ApiError;
@@ -54,15 +53,15 @@ async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     let listed = export_tokens::list_by_creator(&state.store, me, pager.page()).await?;
     let context = context! {
         flash => ctx.flash("flash", &["token-revoked", "token-created-before"]),
-        tokens => listed.rows.iter().map(|token| row(token, &ctx, listed.now)).collect::<Vec<Value>>(),
+        tokens => listed.rows.iter().map(|token| row(token, &ctx)).collect::<Vec<Value>>(),
         pagination => pager.links(listed.total),
     };
     Ok(ctx.render_ok("export-tokens", context))
 }
 
-fn row(listed: &ListedExport, ctx: &PageContext, now: Timestamp) -> Value {
+fn row(listed: &ListedExport, ctx: &PageContext) -> Value {
     context! {
-        status => listed.token.status(now).name(),
+        status => listed.status.name(),
         uses => listed.uses,
         last_used => listed.last_used_at.map(|at| at.micros()),
         ..token_details(&listed.token, ctx)

@@ -39,6 +39,7 @@ templates![
     "account",
     "api-key-created",
     "api-key-form",
+    "api-key-table",
     "api-keys",
     "audit-log",
     "bundle-fields",
@@ -79,6 +80,7 @@ templates![
     "staff-mail",
     "staff-nav",
     "staff-overview",
+    "staff-user",
     "staff-users",
     "timeline",
 ];

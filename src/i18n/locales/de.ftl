@@ -298,6 +298,14 @@ staff-user-disable = Deaktivieren
 staff-user-disable-label = { $email } deaktivieren
 staff-user-enable = Aktivieren
 staff-user-enable-label = { $email } aktivieren
+staff-users-all = Alle Benutzer
+staff-user-title = Benutzer { $email }
+staff-user-no-keys = Dieser Benutzer hat keine API-Schlüssel.
+staff-user-no-sessions = Dieser Benutzer ist nirgends angemeldet.
+staff-user-end-sessions = Auf allen Geräten abmelden
+staff-user-key-revoked = Der API-Schlüssel wurde widerrufen. Er funktioniert nicht mehr.
+staff-user-session-ended = Das Gerät wurde abgemeldet.
+staff-user-sessions-ended = Der Benutzer wurde auf allen Geräten abgemeldet.
 
 # --- Administration: Hubs
 staff-hubs-intro = Ein Hub ist ein Arbeitsbereich. Seine Admins und sein Eigentümer können Export-Token erstellen.
@@ -664,6 +672,8 @@ token-hours-8760 = In 1 Jahr
 token-hours-0 = Nie
 token-status = Status
 token-active = Aktiv
+token-suspended = Ausgesetzt
+token-suspended-text = Sie haben diese Rechte im Hub nicht mehr.
 token-expired = Abgelaufen
 token-revoked = Widerrufen
 token-expires = läuft ab am

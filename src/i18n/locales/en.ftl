@@ -299,6 +299,14 @@ staff-user-disable = Disable
 staff-user-disable-label = Disable { $email }
 staff-user-enable = Enable
 staff-user-enable-label = Enable { $email }
+staff-users-all = All users
+staff-user-title = User { $email }
+staff-user-no-keys = This user has no API keys.
+staff-user-no-sessions = This user is not signed in.
+staff-user-end-sessions = Sign out on all devices
+staff-user-key-revoked = API key revoked. It no longer works.
+staff-user-session-ended = The device was signed out.
+staff-user-sessions-ended = The user was signed out on all devices.
 
 # --- Staff: hubs
 staff-hubs-intro = A hub is a workspace. Its admins and owner can create export tokens.
@@ -665,6 +673,8 @@ token-hours-8760 = In 1 year
 token-hours-0 = Never
 token-status = Status
 token-active = Active
+token-suspended = Suspended
+token-suspended-text = You no longer have these rights in the hub.
 token-expired = Expired
 token-revoked = Revoked
 token-expires = expires on

@@ -19,11 +19,11 @@ pub fn create(
     }
 }
 
-/// Revokes an API key. `false`: the key does not exist.
-pub fn revoke(id: ApiKeyId, audit: AuditContext) -> impl DbWork<bool> {
+/// Revokes an API key, of this user if one is given. `false`: there is no such key.
+pub fn revoke(id: ApiKeyId, owner: Option<UserId>, audit: AuditContext) -> impl DbWork<bool> {
     move |conn| {
         let now = conn.now()?;
-        api_keys::revoke(conn, id, None, &audit, now)
+        api_keys::revoke(conn, id, owner, &audit, now)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::domain::export_token::ExportTokenStatus;
-use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, UserId};
 use crate::services::DbWork;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
@@ -13,15 +12,13 @@ use crate::store::users;
 pub struct NewestExportTokens {
     pub tokens: Vec<ListedExport>,
     pub creators: HashMap<UserId, Email>,
-    /// The time at which the tokens were read.
-    pub now: Timestamp,
 }
 
 /// The newest export tokens, at most `limit`.
 pub fn newest(limit: i64) -> impl DbWork<NewestExportTokens> {
     let filter = ExportFilter {
         creator: None,
-        statuses: vec![ExportTokenStatus::Active, ExportTokenStatus::Expired, ExportTokenStatus::Revoked],
+        statuses: ExportTokenStatus::ALL.to_vec(),
         before: None,
         limit,
         offset: 0,
@@ -30,6 +27,6 @@ pub fn newest(limit: i64) -> impl DbWork<NewestExportTokens> {
         let now = conn.now()?;
         let tokens = export_tokens::list(conn, &filter, now)?;
         let creators = users::emails_by_id(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
-        Ok(NewestExportTokens { tokens, creators, now })
+        Ok(NewestExportTokens { tokens, creators })
     }
 }

@@ -10,4 +10,5 @@ pub mod mail;
 pub mod overview;
 pub mod purge;
 pub mod requests;
+pub mod sessions;
 pub mod users;

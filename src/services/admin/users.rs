@@ -107,6 +107,11 @@ pub fn set_password(
     move |conn| credentials::set_password(conn, id, &hash, keys, &audit)
 }
 
+/// The user with this ID.
+pub fn by_id(id: UserId) -> impl DbWork<Option<User>> {
+    move |conn| Ok(users::by_ids(conn, &[id])?.pop())
+}
+
 /// The user with this email address.
 pub fn by_email(email: Email) -> impl DbWork<Option<User>> {
     move |conn| users::by_email(conn, &email)

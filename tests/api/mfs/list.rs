@@ -93,6 +93,58 @@ on_both_databases! {
         assert_eq!(list(&app, &ada, "").await["count"], 1);
     }
 
+    async fn a_token_without_a_privileged_creator_is_not_active_anywhere(app: TestApp) {
+        let (ada, me) = (hub_owner(&app), app.staff("root@example.org"));
+        let (secret, _) = create_token(&app, &ada, "n", 2).await;
+        app.advance(1);
+        create(&app, &ada, json!({ "hub_id": "hub", "nid": "short", "expiry_hours": 1, "permission": 2 })).await;
+        app.advance(1);
+        create_token(&app, &ada, "open", 3).await;
+        app.advance(1);
+        let (_, revoked) = create_token(&app, &ada, "gone", 2).await;
+        assert_eq!(send_for_data(app.post(REVOKE).by_user(&ada).json(&json!({ "token": revoked }))).await.0, 200);
+        app.advance(3_600);
+        let visitor = app.signed_in(&ada);
+        // What each role leaves of the three tokens that are not revoked, newest first.
+        for (role, n, open) in [
+            (Some(Role::Owner), true, true),
+            (None, false, false),
+            (Some(Role::Guest), false, true),
+            (Some(Role::Contributor), true, true),
+        ] {
+            match role {
+                Some(role) => app.grant_role("hub", &ada, role),
+                None => app.remove_role("hub", &ada),
+            }
+            let word = |active: bool| if active { "active" } else { "expired" };
+            assert_eq!(column(&list(&app, &ada, "").await, "status"), [word(open), "expired", word(n)], "{role:?}");
+            let names = [("open", open), ("short", false), ("n", n)];
+            for (status, active) in [("active", true), ("expired", false)] {
+                let nodes: Vec<&str> = names.iter().filter(|token| token.1 == active).map(|token| token.0).collect();
+                let data = list(&app, &ada, &format!("status={status}")).await;
+                assert_eq!(column(&data, "node_id"), nodes, "{role:?} {status}");
+                let data = list(&app, &ada, &format!("status={status},revoked")).await;
+                assert_eq!(column(&data, "node_id"), [&["gone"], nodes.as_slice()].concat(), "{role:?} {status}");
+            }
+            let authz = app.get("/authz?hub_id=hub&nid=n&right=read").header("x-param-mfs-token", &secret);
+            assert_eq!(authz.send().await.unwrap().status() == 204, n, "{role:?}");
+            let introspection = app.post("/oauth2/introspect").by_user(&me).form(&[("token", &secret)]);
+            let introspection: Value = introspection.send().await.unwrap().json().await.unwrap();
+            assert_eq!(introspection["active"], n, "{role:?}");
+            let (_, page) = visitor.get_page(&app, "/tokens").await;
+            let active = [n, open].into_iter().filter(|active| *active).count();
+            assert_eq!((page.matches(">Active<").count(), page.matches(">Suspended<").count()), (active, 2 - active));
+            assert_eq!(page.matches(">Expired<").count(), 1, "{page}");
+            let home = visitor.get_page(&app, "/").await.1;
+            let count = ["No active tokens", "1 active token", "2 active tokens"][active];
+            assert!(home.contains(count), "{role:?}: {home}");
+        }
+        app.disable(&ada);
+        let listed = app.store.read(countersign::services::admin::export_tokens::newest(9)).unwrap();
+        let statuses: Vec<&str> = listed.tokens.iter().map(|listed| listed.status.name()).collect();
+        assert_eq!(statuses, ["revoked", "suspended", "expired", "suspended"]);
+    }
+
     async fn the_cursor_covers_all_pages(app: TestApp) {
         let ada = hub_owner(&app);
         for nth in 0..5 {

@@ -13,6 +13,7 @@ mod redeem;
 mod requests;
 mod session;
 mod staff;
+mod staff_user;
 mod timeline;
 
 use reqwest::RequestBuilder;

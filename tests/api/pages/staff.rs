@@ -62,6 +62,7 @@ on_both_databases! {
         for path in [
             "/staff".to_owned(),
             "/staff/users".to_owned(),
+            format!("/staff/users/{}", grace.id()),
             "/staff/hubs".to_owned(),
             "/staff/hub?id=hub".to_owned(),
             "/staff/bundles".to_owned(),
@@ -172,8 +173,8 @@ on_both_databases! {
         ] {
             let (status, page) = root.get_page(&app, &format!("/staff/users?q={q}")).await;
             assert_eq!(status, 200);
-            assert_eq!(page.contains(">ada@example.org</th>"), ada, "{q}: {page}");
-            assert_eq!(page.contains(">grace@example.org</th>"), others, "{q}: {page}");
+            assert_eq!(page.contains(">ada@example.org</a></th>"), ada, "{q}: {page}");
+            assert_eq!(page.contains(">grace@example.org</a></th>"), others, "{q}: {page}");
             assert_eq!(page.contains("No users found"), !ada && !others, "{q}: {page}");
         }
         assert_eq!(app.get("/api/account/").by_user(&grace).send().await.unwrap().status(), 200);

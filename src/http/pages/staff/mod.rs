@@ -6,6 +6,7 @@ mod form_field;
 mod hubs;
 mod mail;
 mod overview;
+mod user;
 mod users;
 
 use crate::http::routing::Endpoint;
@@ -14,6 +15,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let pages = [
         overview::endpoints(),
         users::endpoints(),
+        user::endpoints(),
         hubs::endpoints(),
         bundles::endpoints(),
         mail::endpoints(),

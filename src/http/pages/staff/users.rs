@@ -24,7 +24,7 @@ use crate::services::admin::users::{self, DisableError};
 use crate::services::credentials::EndedCredentials;
 use crate::store::users::NewUser;
 
-const PATH: &str = "/staff/users";
+pub(super) const PATH: &str = "/staff/users";
 /// Characters of a search.
 const MAX_SEARCH_LENGTH: usize = Email::MAX_LENGTH;
 /// Words of a search.
