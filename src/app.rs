@@ -20,6 +20,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::login_throttle::LoginThrottle;
 use crate::config::{Config, ConfigError, DatabaseUrl};
 use crate::domain::token::Keyring;
+use crate::http::base_path::remove_base_path;
 use crate::http::configure;
 use crate::http::metrics::Metrics;
 use crate::http::middleware::cors::{cors, refuse_preflight};
@@ -176,6 +177,7 @@ impl Application {
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
                 .wrap(from_fn(refuse_preflight))
                 .wrap(from_fn(trim_slash))
+                .wrap(from_fn(remove_base_path))
                 .wrap(from_fn(request_middleware))
         };
         let server =

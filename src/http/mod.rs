@@ -2,6 +2,7 @@
 //! result. The APIs, the pages and the operator's endpoints share the files of this folder, and
 //! do not import each other.
 
+pub mod base_path;
 pub mod error;
 pub mod extract;
 pub mod health;
