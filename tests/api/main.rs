@@ -43,3 +43,4 @@ mod schemathesis;
 mod secret_leaks;
 mod sign_in;
 mod smtp;
+mod test_nginx;

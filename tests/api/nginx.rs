@@ -1,83 +1,40 @@
 //! A real nginx that serves files with the configuration in `docs/nginx.conf`.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::mfs::{REVOKE, create, send_for_data};
 use crate::pages::dev_mail::{self, spawn_with_mail_directory};
+use crate::test_nginx::TestNginx;
 
 const EXAMPLE_CONFIG: &str = include_str!("../../docs/nginx.conf");
 
-/// An nginx process whose files are all in a temporary directory.
-struct TestNginx {
-    url: String,
-    process: Child,
-    _directory: TempDir,
+/// Starts nginx in front of this server, with the files of the example.
+async fn nginx_in_front_of(app: &TestApp) -> TestNginx {
+    TestNginx::start(|directory, port| {
+        write_served_files(directory);
+        adapted_example(directory, &app.url, port)
+    })
+    .await
 }
 
-impl TestNginx {
-    /// Starts nginx in front of this server, with the files of the example.
-    async fn in_front_of(app: &TestApp) -> Self {
-        Self::start(|directory, port| {
-            write_served_files(directory);
-            adapted_example(directory, &app.url, port)
-        })
-        .await
+/// The status and body of the response to a request with this token.
+async fn fetch_with(
+    nginx: &TestNginx,
+    app: &TestApp,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+) -> (u16, String) {
+    let mut request = app.request(method, &format!("{}{path}", nginx.url));
+    if let Some(token) = token {
+        request = request.header("x-param-mfs-token", token);
     }
-
-    /// Starts nginx as a reverse proxy of this server, with additional directives.
-    async fn plain_proxy(url: &str, more: &str) -> Self {
-        Self::start(|_, port| {
-            format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {url}; {more} }} }}")
-        })
-        .await
-    }
-
-    /// Starts nginx. `http` returns the content of the `http` block for a directory and a port.
-    async fn start(http: impl Fn(&Path, u16) -> String) -> Self {
-        let program = std::env::var("COUNTERSIGN_TEST_NGINX")
-            .expect("COUNTERSIGN_TEST_NGINX names the nginx program: run the tests by `make test`");
-        // Another process may take the port before nginx does.
-        for _ in 0..5 {
-            let directory = tempfile::tempdir().unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            configure(directory.path(), &http(directory.path(), port));
-            let mut process = Command::new(&program)
-                .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
-                .arg(directory.path())
-                .stdin(Stdio::null())
-                .spawn()
-                .unwrap_or_else(|error| panic!("{program} (COUNTERSIGN_TEST_NGINX): {error}"));
-            if wait_until_listening(&mut process, port).await {
-                return Self { url: format!("http://127.0.0.1:{port}"), process, _directory: directory };
-            }
-        }
-        panic!("nginx does not start; its output is above");
-    }
-
-    /// The status and body of the response to a request with this token.
-    async fn fetch(&self, app: &TestApp, method: Method, path: &str, token: Option<&str>) -> (u16, String) {
-        let mut request = app.request(method, &format!("{}{path}", self.url));
-        if let Some(token) = token {
-            request = request.header("x-param-mfs-token", token);
-        }
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    }
-}
-
-impl Drop for TestNginx {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 /// The files that the example serves.
@@ -104,31 +61,6 @@ fn adapted_example(directory: &Path, countersign: &str, port: u16) -> String {
         example = example.replace(theirs, &ours);
     }
     example
-}
-
-fn configure(directory: &Path, http: &str) {
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {}/{kind};\n", directory.display()))
-        .concat();
-    let config = format!(
-        "daemon off;\nmaster_process off;\npid {0}/pid;\nevents {{}}\n\
-         http {{\naccess_log off;\nerror_log {0}/log;\n{temporary}{http}\n}}\n",
-        directory.display(),
-    );
-    std::fs::write(directory.join("nginx.conf"), config).unwrap();
-}
-
-/// Waits until the process listens. Returns false if it exits instead.
-async fn wait_until_listening(process: &mut Child, port: u16) -> bool {
-    loop {
-        if process.try_wait().unwrap().is_some() {
-            return false;
-        }
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 fn hub_owner(app: &TestApp) -> TestUser {
@@ -163,31 +95,31 @@ on_both_databases! {
                 assert_eq!(request.send().await.unwrap().status(), 405, "{method} {path}");
             }
         }
-        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/readme.txt", None).await.0, 401);
+        assert_eq!(fetch_with(&nginx, &app, Method::GET, "/hub-1/readme.txt", None).await.0, 401);
         for method in ["GET", "HEAD", "PUT", "DELETE", "MKCOL"] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(nginx.fetch(&app, method.clone(), "/hub-1/readme.txt", token).await.0, 403, "{method}");
+            assert_eq!(fetch_with(&nginx, &app, method.clone(), "/hub-1/readme.txt", token).await.0, 403, "{method}");
             for path in ["/hub-1/report.txt%0a", "/hub-1/report.txt%0a%0a", "/hub-1%0a/report.txt", "/hub-1/report.txt/"] {
-                assert_eq!(nginx.fetch(&app, method.clone(), path, token).await.0, 404, "{method} {path}");
+                assert_eq!(fetch_with(&nginx, &app, method.clone(), path, token).await.0, 404, "{method} {path}");
             }
         }
-        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await, (200, "the report".to_owned()));
+        assert_eq!(fetch_with(&nginx, &app, Method::GET, "/hub-1/report.txt", token).await, (200, "the report".to_owned()));
         let put = app.put(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
         assert_eq!(put.body("new").send().await.unwrap().status(), 204);
-        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await, (200, "new".to_owned()));
-        assert_eq!(nginx.fetch(&app, Method::DELETE, "/hub-1/report.txt", token).await.0, 204);
-        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await.0, 404);
+        assert_eq!(fetch_with(&nginx, &app, Method::GET, "/hub-1/report.txt", token).await, (200, "new".to_owned()));
+        assert_eq!(fetch_with(&nginx, &app, Method::DELETE, "/hub-1/report.txt", token).await.0, 204);
+        assert_eq!(fetch_with(&nginx, &app, Method::GET, "/hub-1/report.txt", token).await.0, 404);
     }
 
     async fn a_file_is_served_with_a_token_until_it_is_revoked(app: TestApp) {
         let ada = hub_owner(&app);
-        let nginx = TestNginx::in_front_of(&app).await;
+        let nginx = nginx_in_front_of(&app).await;
         let secret = create_token(&app, &ada, "report.txt", 4).await;
-        let fetch = async |token| nginx.fetch(&app, Method::GET, "/hub-1/report.txt", token).await;
+        let fetch = async |token| fetch_with(&nginx, &app, Method::GET, "/hub-1/report.txt", token).await;
         assert_eq!(fetch(Some(&secret)).await, (200, "the report".to_owned()));
         let bearer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).bearer_auth(&secret).send().await.unwrap();
         assert_eq!(bearer.status(), 200);
-        let head = nginx.fetch(&app, Method::HEAD, "/hub-1/report.txt", Some(&secret)).await;
+        let head = fetch_with(&nginx, &app, Method::HEAD, "/hub-1/report.txt", Some(&secret)).await;
         assert_eq!(head, (200, String::new()));
         assert_eq!(send_for_data(app.post(REVOKE).by_user(&ada).json(&json!({ "token": secret }))).await.0, 200);
         assert_eq!(fetch(Some(&secret)).await.0, 401);
@@ -199,7 +131,7 @@ on_both_databases! {
         let status = async |url: &str| dev_mail::get(&app, url).send().await.unwrap().status().as_u16();
         assert_eq!(status(&format!("{url}/mailbox")).await, 200);
         for more in ["", "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header Host $host;"] {
-            let nginx = TestNginx::plain_proxy(&url, more).await;
+            let nginx = TestNginx::proxy("/", &format!("proxy_pass {url}; {more}")).await;
             assert_eq!(status(&format!("{}/healthz", nginx.url)).await, 200, "{more}");
             assert_eq!(status(&format!("{}/mailbox", nginx.url)).await, 404, "{more}");
         }
@@ -207,16 +139,16 @@ on_both_databases! {
 
     async fn a_request_without_a_token_gets_a_challenge(app: TestApp) {
         hub_owner(&app);
-        let nginx = TestNginx::in_front_of(&app).await;
+        let nginx = nginx_in_front_of(&app).await;
         let answer = app.get(&format!("{}/hub-1/report.txt", nginx.url)).send().await.unwrap();
         assert_eq!(answer.status(), 401);
         assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
-        assert_eq!(nginx.fetch(&app, Method::GET, "/hub-1/report.txt", Some("cse_nonsense")).await.0, 401);
+        assert_eq!(fetch_with(&nginx, &app, Method::GET, "/hub-1/report.txt", Some("cse_nonsense")).await.0, 401);
     }
 
     async fn the_wrong_right_node_or_hub_is_rejected(app: TestApp) {
         let ada = hub_owner(&app);
-        let nginx = TestNginx::in_front_of(&app).await;
+        let nginx = nginx_in_front_of(&app).await;
         let reads = create_token(&app, &ada, "report.txt", 2).await;
         let gets = create_token(&app, &ada, "report.txt", 4).await;
         for (method, path, token) in [
@@ -227,15 +159,15 @@ on_both_databases! {
             (Method::GET, "/hub-1/none.txt", &gets),
             (Method::GET, "/hub-2/report.txt", &gets),
         ] {
-            assert_eq!(nginx.fetch(&app, method.clone(), path, Some(token)).await.0, 403, "{method} {path}");
+            assert_eq!(fetch_with(&nginx, &app, method.clone(), path, Some(token)).await.0, 403, "{method} {path}");
         }
     }
 
     async fn a_folder_token_serves_the_files_in_it(app: TestApp) {
         let ada = hub_owner(&app);
-        let nginx = TestNginx::in_front_of(&app).await;
+        let nginx = nginx_in_front_of(&app).await;
         let (reports, root) = (create_token(&app, &ada, "reports", 6).await, create_token(&app, &ada, "root", 6).await);
-        let fetch = async |path, token| nginx.fetch(&app, Method::GET, path, Some(token)).await.0;
+        let fetch = async |path, token| fetch_with(&nginx, &app, Method::GET, path, Some(token)).await.0;
         assert_eq!(fetch("/hub-1/report.txt", &reports).await, 200);
         assert_eq!(fetch("/hub-1/report.txt", &root).await, 200);
         assert_eq!(fetch("/hub-1/readme.txt", &root).await, 200);
@@ -244,7 +176,7 @@ on_both_databases! {
 
     async fn a_client_cannot_choose_the_node(app: TestApp) {
         let ada = hub_owner(&app);
-        let nginx = TestNginx::in_front_of(&app).await;
+        let nginx = nginx_in_front_of(&app).await;
         let secret = create_token(&app, &ada, "public", 63).await;
         for path in [
             "/hub-1/report.txt%26nid=public",
@@ -253,18 +185,18 @@ on_both_databases! {
             "/hub-1/public/../../out",
             "/hub-1%2Fpublic",
         ] {
-            let (status, body) = nginx.fetch(&app, Method::GET, path, Some(&secret)).await;
+            let (status, body) = fetch_with(&nginx, &app, Method::GET, path, Some(&secret)).await;
             assert!((400..500).contains(&status) && !body.contains("the report"), "{path}: {status}");
         }
-        let query = nginx.fetch(&app, Method::GET, "/hub-1/report.txt?nid=public&right=anyone", Some(&secret)).await;
+        let query = fetch_with(&nginx, &app, Method::GET, "/hub-1/report.txt?nid=public&right=anyone", Some(&secret)).await;
         assert_eq!(query.0, 403);
-        let inside = nginx.fetch(&app, Method::GET, "/authz?hub_id=hub-1&nid=public&right=read", Some(&secret)).await;
+        let inside = fetch_with(&nginx, &app, Method::GET, "/authz?hub_id=hub-1&nid=public&right=read", Some(&secret)).await;
         assert_eq!(inside.0, 404);
     }
 
     async fn nginx_does_not_forward_bodies_to_authz(app: TestApp) {
         let ada = hub_owner(&app);
-        let nginx = TestNginx::in_front_of(&app).await;
+        let nginx = nginx_in_front_of(&app).await;
         let secret = create_token(&app, &ada, "report.txt", 8).await;
         let put = app.put(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
         let answer = put.body(vec![b'x'; 512 * 1024]).send().await.unwrap();
@@ -273,7 +205,7 @@ on_both_databases! {
 
     async fn requests_are_denied_while_the_server_is_down(mut app: TestApp) {
         let ada = hub_owner(&app);
-        let nginx = TestNginx::in_front_of(&app).await;
+        let nginx = nginx_in_front_of(&app).await;
         let secret = create_token(&app, &ada, "report.txt", 4).await;
         app.stop();
         let ask = app.get(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
