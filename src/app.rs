@@ -21,7 +21,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::login_throttle::LoginThrottle;
 use crate::config::{Config, ConfigError, DatabaseUrl};
 use crate::domain::token::Keyring;
-use crate::http::configure;
+use crate::http::base_path::remove_base_path;
 use crate::http::metrics::Metrics;
 use crate::http::middleware::cors::{cors, refuse_preflight};
 use crate::http::middleware::path::trim_slash;
@@ -31,6 +31,7 @@ use crate::http::server::build;
 use crate::http::server::listener::Listener;
 use crate::http::server::shutdown::Shutdown;
 use crate::http::state::AppState;
+use crate::http::{configure, reserved_segment};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
@@ -60,6 +61,10 @@ pub enum AppError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Transport(#[from] TransportError),
+    #[error(
+        "PUBLIC_URL must not have a path that starts with `/{0}`, as paths of the server do; use another path"
+    )]
+    PublicPath(String),
     #[error("cannot listen on {address}: {error}")]
     Bind { address: SocketAddr, error: io::Error },
     #[error("the server stopped: {0}")]
@@ -83,6 +88,9 @@ pub struct Dependencies {
 impl Dependencies {
     /// Creates the parts from the configuration, and migrates the database.
     pub fn new(config: &Config) -> Result<Self, AppError> {
+        if let Some(segment) = reserved_segment(&config.public_url) {
+            return Err(AppError::PublicPath(segment.to_owned()));
+        }
         if let Some(path) = config.missing_secret_file() {
             check_no_secret_is_lost(&config.database_url, path)?;
         }
@@ -179,6 +187,7 @@ impl Application {
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
                 .wrap(from_fn(refuse_preflight))
                 .wrap(from_fn(trim_slash))
+                .wrap(from_fn(remove_base_path))
                 .wrap(from_fn(request_middleware))
         };
         let server = build::serve(

@@ -101,6 +101,7 @@ impl From<AppError> for CliError {
             AppError::Store(error) => error.into(),
             AppError::Transport(error) => error.into(),
             AppError::Template(_)
+            | AppError::PublicPath(_)
             | AppError::Bind { .. }
             | AppError::Server(_)
             | AppError::ActorStopped(_)

@@ -180,6 +180,7 @@ fn credentials(url: &Url) -> Result<Option<(String, SecretString)>, InvalidSmtpU
 pub struct PublicUrl {
     text: String,
     origin: Origin,
+    path: String,
 }
 
 /// Why a public URL is rejected.
@@ -189,6 +190,10 @@ pub enum InvalidPublicUrl {
     Scheme,
     #[error("must not have a user, query or fragment")]
     ExtraParts,
+    #[error(
+        "the path must consist of letters, digits, `-`, `.`, `_` and `~`, with single slashes between them"
+    )]
+    Path,
 }
 
 impl PublicUrl {
@@ -198,11 +203,12 @@ impl PublicUrl {
             if bind.ip().is_unspecified() { format!("localhost:{}", bind.port()) } else { bind.to_string() };
         let text = format!("http://{host}");
         let parsed = Url::parse(&text).map(|url| Self::from_url(&url));
-        parsed.unwrap_or(Self { text, origin: Origin::new_opaque() })
+        parsed.unwrap_or(Self { text, origin: Origin::new_opaque(), path: String::new() })
     }
 
     fn from_url(url: &Url) -> Self {
-        Self { text: url.as_str().trim_end_matches('/').to_owned(), origin: url.origin() }
+        let trim = |text: &str| text.trim_end_matches('/').to_owned();
+        Self { text: trim(url.as_str()), origin: url.origin(), path: trim(url.path()) }
     }
 
     /// The URL, without a trailing slash.
@@ -213,6 +219,11 @@ impl PublicUrl {
     /// The origin of the URL.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// The path of the URL, without a trailing slash: `/consent`, or nothing.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// Whether browsers reach the server by HTTPS.
@@ -247,7 +258,12 @@ impl FromStr for PublicUrl {
         if !plain || url.query().is_some() || url.fragment().is_some() {
             return Err(InvalidPublicUrl::ExtraParts);
         }
-        Ok(Self::from_url(&url))
+        let url = Self::from_url(&url);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        if url.path.contains("//") || !url.path.chars().all(is_plain) {
+            return Err(InvalidPublicUrl::Path);
+        }
+        Ok(url)
     }
 }
 
@@ -450,6 +466,17 @@ mod tests {
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ] {
             assert_eq!(text.parse::<PublicUrl>().unwrap().as_str(), taken);
+        }
+        for (text, path) in [
+            ("https://a", ""),
+            ("https://a//", ""),
+            ("https://a/consent", "/consent"),
+            ("https://a/./x/../B-_.~9/c/", "/B-_.~9/c"),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>().unwrap().path(), path, "{text}");
+        }
+        for text in ["https://a/x//y", "https://a/ä", "https://a/x&y", "https://a/x;y", "https://a/%41"] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(InvalidPublicUrl::Path), "{text}");
         }
         for text in ["example.org", "ftp://example.org", "https:example.org", "https://", " https://a", ""] {
             assert_eq!(text.parse::<PublicUrl>(), Err(InvalidPublicUrl::Scheme), "{text}");

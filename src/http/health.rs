@@ -16,6 +16,9 @@ use crate::actors::delivery_stats::{DeliveryStats, LastRefusal};
 use crate::config::ProxyNet;
 use crate::store::readiness::ReadinessReport;
 
+/// The paths of the endpoints.
+pub const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// Health checks and metrics.
 pub fn endpoints() -> Endpoints {
     Endpoints::new::<PlainApi>("Operations", endpoints![health, readiness, metrics])

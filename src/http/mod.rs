@@ -2,6 +2,7 @@
 //! result. The APIs, the pages and the operator's endpoints share the files of this folder, and
 //! do not import each other.
 
+pub mod base_path;
 pub mod error;
 pub mod extract;
 pub mod health;
@@ -26,6 +27,8 @@ use extract::client_ip::TrustedProxies;
 use routing::Endpoints;
 use state::AppState;
 
+use crate::config::PublicUrl;
+
 /// Registers all routes, and the data that handlers extract.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
     app.app_data(TrustedProxies(state.config.trusted_proxies.clone()))
@@ -46,6 +49,14 @@ pub fn endpoints() -> [Endpoints; 7] {
         resource_server::authz_endpoints(),
         pages::endpoints(),
     ]
+}
+
+/// The first segment of the path of the public URL, if paths of this server start with it too. A
+/// request for such a path could have lost the public path at a proxy, or not.
+pub fn reserved_segment(url: &PublicUrl) -> Option<&str> {
+    let segment = url.path().split('/').nth(1)?;
+    let is_taken = |path: &str| path.split('/').nth(1) == Some(segment);
+    endpoints().iter().any(|endpoints| endpoints.paths().any(is_taken)).then_some(segment)
 }
 
 /// Registers all routes.

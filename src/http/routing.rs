@@ -174,6 +174,11 @@ impl Endpoints {
         Self { adjust_document, ..self }
     }
 
+    /// The paths in the document.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.sections.iter().flat_map(|(_, endpoints)| endpoints).map(Endpoint::path)
+    }
+
     /// Registers the endpoints in their scope.
     pub fn register(self, app: &mut ServiceConfig) {
         match self.scope {

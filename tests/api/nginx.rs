@@ -21,14 +21,6 @@ async fn start_example(app: &TestApp) -> Nginx {
     .await
 }
 
-/// nginx as a reverse proxy of this server, with additional directives.
-async fn start_proxy(url: &str, more: &str) -> Nginx {
-    Nginx::start(|_, port| {
-        format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {url}; {more} }} }}")
-    })
-    .await
-}
-
 /// The status and body of the response to a request with this token.
 async fn fetch(
     nginx: &Nginx,
@@ -139,7 +131,7 @@ on_both_databases! {
         let status = async |url: &str| dev_mail::get(&app, url).send().await.unwrap().status().as_u16();
         assert_eq!(status(&format!("{url}/mailbox")).await, 200);
         for more in ["", "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header Host $host;"] {
-            let nginx = start_proxy(&url, more).await;
+            let nginx = Nginx::start_proxy("/", &format!("proxy_pass {url}; {more}")).await;
             assert_eq!(status(&format!("{}/healthz", nginx.url)).await, 200, "{more}");
             assert_eq!(status(&format!("{}/mailbox", nginx.url)).await, 404, "{more}");
         }

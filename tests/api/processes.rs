@@ -138,6 +138,9 @@ fn a_bad_configuration_names_the_key_and_the_reason() {
         ("SMTP_URL", "http://x", "smtp"),
         ("COUNTERSIGN_SECRET", "short", "32"),
         ("PUBLIC_URL", "ftp://x", "http"),
+        ("PUBLIC_URL", "https://x/a//b", "the path must consist of"),
+        ("PUBLIC_URL", "https://x/api/consent", "`/api`"),
+        ("PUBLIC_URL", "https://x/assets", "`/assets`"),
     ] {
         let (said, code) = run_failing(&["serve"], &[(name, value)]);
         assert_eq!(code, Some(1), "{name}: {said}");

@@ -1,5 +1,6 @@
 //! A browser with the actions and observations of a user.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::chromedriver::Chromedriver;
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
+use crate::nginx_process::Nginx;
 
 /// The number of concurrent browsers: each needs about 300 MB and most of a core.
 static BROWSER_SLOTS: Semaphore = Semaphore::const_new(2);
@@ -28,11 +30,32 @@ pub struct BrowserOptions {
     pub backend: Backend,
     /// The server's `countersign.toml`.
     pub toml: &'static str,
+    /// The reverse proxy, if the public URL has a path.
+    pub proxy: Option<Proxy>,
+}
+
+/// An nginx that serves the path `/consent/`.
+#[derive(Clone, Copy)]
+pub enum Proxy {
+    /// The server gets the paths that the browser requests.
+    KeepsPath,
+    /// The server gets paths without `/consent`.
+    RemovesPath,
+}
+
+impl Proxy {
+    async fn start(self, upstream: &str) -> Nginx {
+        let slash = match self {
+            Self::KeepsPath => "",
+            Self::RemovesPath => "/",
+        };
+        Nginx::start_proxy("/consent/", &format!("proxy_pass {upstream}{slash};")).await
+    }
 }
 
 impl Default for BrowserOptions {
     fn default() -> Self {
-        Self { language: "en-GB", scripts: true, backend: Backend::Sqlite, toml: "" }
+        Self { language: "en-GB", scripts: true, backend: Backend::Sqlite, toml: "", proxy: None }
     }
 }
 
@@ -42,9 +65,16 @@ pub async fn with_browser(options: BrowserOptions, test: impl AsyncFnOnce(&TestA
     let _seat = BROWSER_SLOTS.acquire().await.unwrap();
     // The test mailbox is in memory, but the server displays these files on the development pages.
     let mails = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
-    let toml = format!("mail_directory = '{}'\n{}", mails.display(), options.toml);
-    let app = TestApp::spawn_for_browser(options.backend, &toml);
-    let browser = Browser::open(chromedriver, options, &app.url, mails).await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let nginx = match options.proxy {
+        Some(proxy) => Some(proxy.start(&address).await),
+        None => None,
+    };
+    let url = nginx.as_ref().map_or(address, |nginx| format!("{}/consent", nginx.url));
+    let toml = format!("public_url = '{url}'\nmail_directory = '{}'\n{}", mails.display(), options.toml);
+    let app = TestApp::spawn_on(listener, options.backend, &toml);
+    let browser = Browser::open(chromedriver, options, &url, mails).await;
     test(&app, &browser).await;
     browser.close().await;
 }
@@ -135,6 +165,11 @@ impl Browser {
     /// The directory of mails that the server displays.
     pub fn mails(&self) -> &Path {
         &self.mails
+    }
+
+    /// The public URL of the server.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
     }
 
     /// Opens a path of the server, or a full URL.

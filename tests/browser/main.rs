@@ -12,8 +12,11 @@ mod cleanup;
 #[path = "../api/helpers.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod helpers;
+#[path = "../support/nginx.rs"]
+mod nginx_process;
 
 mod accessibility;
+mod base_path;
 mod browser;
 mod chromedriver;
 mod fixtures;

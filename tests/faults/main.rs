@@ -18,6 +18,7 @@ mod cluster;
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod helpers;
 #[path = "../support/nginx.rs"]
+#[expect(dead_code, reason = "tests/api uses the rest")]
 mod nginx_process;
 
 mod connections;

@@ -15,6 +15,14 @@ pub struct Nginx {
 }
 
 impl Nginx {
+    /// Starts nginx as a reverse proxy whose only location has this path and these directives.
+    pub async fn start_proxy(location: &str, directives: &str) -> Self {
+        Self::start(|_, port| {
+            format!("server {{ listen 127.0.0.1:{port}; location {location} {{ {directives} }} }}")
+        })
+        .await
+    }
+
     /// Starts nginx. `http` returns the content of the `http` block for a directory and a port.
     pub async fn start(http: impl Fn(&Path, u16) -> String) -> Self {
         let program = std::env::var("COUNTERSIGN_TEST_NGINX")

@@ -6,6 +6,8 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::http::base_path::with_base_path;
+
 /// The maximum number of objects in a page, of ids in a set and of values in a filter.
 pub(super) const MAX_ITEMS: usize = 1_000;
 
@@ -26,19 +28,34 @@ impl ApiPrefix {
         }
     }
 
+    /// The path of a resource's list.
+    pub(super) fn list_path(self, kind: ResourceKind) -> String {
+        format!("{}{}/", self.path(), kind.name())
+    }
+
+    /// The path of one object.
+    pub(super) fn detail_path(self, kind: ResourceKind, id: impl Display) -> String {
+        format!("{}{}/{id}/", self.path(), kind.name())
+    }
+
+    /// The path of a resource's schema.
+    pub(super) fn schema_path(self, kind: ResourceKind) -> String {
+        format!("{}{}/schema/", self.path(), kind.name())
+    }
+
     /// The URI of a resource's list.
     pub(super) fn list_uri(self, kind: ResourceKind) -> String {
-        format!("{}{}/", self.path(), kind.name())
+        with_base_path(&self.list_path(kind))
     }
 
     /// The URI of one object.
     pub(super) fn detail_uri(self, kind: ResourceKind, id: impl Display) -> String {
-        format!("{}{}/{id}/", self.path(), kind.name())
+        with_base_path(&self.detail_path(kind, id))
     }
 
     /// The URI of a resource's schema.
     pub(super) fn schema_uri(self, kind: ResourceKind) -> String {
-        format!("{}{}/schema/", self.path(), kind.name())
+        with_base_path(&self.schema_path(kind))
     }
 }
 

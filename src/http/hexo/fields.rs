@@ -97,10 +97,14 @@ impl JsonFields {
         })
     }
 
-    /// [`Self::reject_changed`] for `resource_uri`, with either prefix.
+    /// [`Self::reject_changed`] for `resource_uri`, with either prefix, and with or without the base
+    /// path.
     pub(super) fn reject_changed_uri(&self, kind: ResourceKind, id: i64) -> Result<(), HexoError> {
-        let uris = [ApiPrefix::Unversioned, ApiPrefix::V1].map(|prefix| prefix.detail_uri(kind, id));
-        self.reject_changed(kind, "resource_uri", |value| uris.iter().any(|uri| value == uri.as_str()))
+        let uris = [ApiPrefix::Unversioned, ApiPrefix::V1]
+            .map(|prefix| [prefix.detail_path(kind, id), prefix.detail_uri(kind, id)]);
+        self.reject_changed(kind, "resource_uri", |value| {
+            uris.as_flattened().iter().any(|uri| value == uri.as_str())
+        })
     }
 
     /// The value of a required field, which must not be null or blank.

@@ -11,6 +11,7 @@ use super::error::HexoError;
 use crate::config::PublicUrl;
 use crate::domain::bundle::BundleId;
 use crate::domain::user::{Email, UserId};
+use crate::http::base_path::path_below;
 use crate::store::lookup::UserRef;
 
 /// A reference in a body.
@@ -59,19 +60,17 @@ fn parse_reference_id(kind: ResourceKind, text: &str, public_url: &PublicUrl) ->
 
 /// The path of a URI of this server.
 fn local_path(text: &str, public_url: &PublicUrl) -> Option<String> {
-    if text.starts_with('/') {
-        return Some(text.to_owned());
-    }
-    let url = Url::parse(text).ok().filter(|url| url.origin() == *public_url.origin())?;
-    let has_no_credentials = url.username().is_empty() && url.password().is_none();
-    if !has_no_credentials || url.query().is_some() || url.fragment().is_some() {
-        return None;
-    }
-    // If the public URL has a path, the URI may start with it or not.
-    let base =
-        public_url.as_str().strip_prefix(&public_url.origin().ascii_serialization()).unwrap_or_default();
-    let path = url.path();
-    Some(path.strip_prefix(base).filter(|rest| rest.starts_with('/')).unwrap_or(path).to_owned())
+    let path = if text.starts_with('/') {
+        text.to_owned()
+    } else {
+        let url = Url::parse(text).ok().filter(|url| url.origin() == *public_url.origin())?;
+        let has_no_credentials = url.username().is_empty() && url.password().is_none();
+        if !has_no_credentials || url.query().is_some() || url.fragment().is_some() {
+            return None;
+        }
+        url.path().to_owned()
+    };
+    Some(path_below(public_url.path(), &path).unwrap_or(&path).to_owned())
 }
 
 /// The path after the name of the resource, without a trailing slash.
@@ -140,11 +139,20 @@ mod tests {
         for text in [
             "https://example.org/consent/api/bundle/7/",
             "https://example.org/api/bundle/7/",
+            "/consent/api/bundle/7/",
+            "/consent/api/v1/bundle/7",
             "/api/bundle/7/",
         ] {
             assert_eq!(parse_bundle(text, &public_url), Some(BundleId(7)), "{text}");
         }
-        assert_eq!(parse_bundle("https://example.org/consentapi/bundle/7/", &public_url), None);
+        for text in [
+            "https://example.org/consentapi/bundle/7/",
+            "/consentapi/bundle/7/",
+            "/consent/consent/api/bundle/7/",
+            "/other/api/bundle/7/",
+        ] {
+            assert_eq!(parse_bundle(text, &public_url), None, "{text}");
+        }
     }
 
     #[test]

@@ -100,11 +100,11 @@ pub(super) fn list_endpoints<R: Resource>(others: Vec<Endpoint>) -> Vec<Endpoint
 }
 
 fn list_path<R: Resource>() -> String {
-    ApiPrefix::Unversioned.list_uri(R::KIND)
+    ApiPrefix::Unversioned.list_path(R::KIND)
 }
 
 fn schema_path<R: Resource>() -> String {
-    ApiPrefix::Unversioned.schema_uri(R::KIND)
+    ApiPrefix::Unversioned.schema_path(R::KIND)
 }
 
 fn set_path<R: ById>() -> String {
@@ -112,7 +112,7 @@ fn set_path<R: ById>() -> String {
 }
 
 fn detail_path<R: ById>() -> String {
-    ApiPrefix::Unversioned.detail_uri(R::KIND, "{id}")
+    ApiPrefix::Unversioned.detail_path(R::KIND, "{id}")
 }
 
 /// The handler of the schema. The list has a GET, and these endpoints.

@@ -4,10 +4,12 @@
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
-use actix_web::http::{Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
+
+use crate::http::base_path::{set_target, with_base_path};
 
 /// The scopes of the APIs, whose clients append a slash or do not.
 const SLASH_SCOPES: [&str; 4] = ["/api/", "/-/svc/", "/oauth2/", "/authz/"];
@@ -25,20 +27,14 @@ pub async fn trim_slash<B: MessageBody + 'static>(
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     let target = format!("{trimmed}{query}");
     if SLASH_SCOPES.iter().any(|scope| path.starts_with(scope)) {
-        let mut parts = request.uri().clone().into_parts();
-        if let Ok(path_and_query) = target.parse() {
-            parts.path_and_query = Some(path_and_query);
-            if let Ok(uri) = Uri::from_parts(parts) {
-                request.match_info_mut().get_mut().update(&uri);
-                request.head_mut().uri = uri;
-            }
-        }
+        set_target(&mut request, &target);
         return pass(request, next).await;
     }
     if trimmed.ends_with('/') || !matches!(*request.method(), Method::GET | Method::HEAD) {
         return pass(request, next).await;
     }
-    let redirect = HttpResponse::PermanentRedirect().insert_header((LOCATION, target)).finish();
+    let redirect =
+        HttpResponse::PermanentRedirect().insert_header((LOCATION, with_base_path(&target))).finish();
     Ok(request.into_response(redirect.map_into_right_body()))
 }
 

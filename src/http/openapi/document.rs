@@ -9,6 +9,7 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use super::page;
 use crate::http;
+use crate::http::base_path::base_path;
 use crate::http::plain_error::PlainApi;
 use crate::http::routing::{Endpoints, endpoints};
 
@@ -66,7 +67,12 @@ async fn openapi_json() -> impl Responder {
             "{}".to_owned()
         })
     });
-    HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/json");
+    match base_path() {
+        base if base.is_empty() => response.body(JSON.as_str()),
+        base => response.body(JSON.replacen('{', &format!(r#"{{"servers":[{{"url":"{base}"}}],"#), 1)),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::{Config, serve};
 
+use crate::http::base_path::base_path;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::plain_error::PlainApi;
@@ -28,7 +29,7 @@ pub(super) async fn show() -> HttpResponse {
         .content_type(ContentType::html())
         .insert_header((CONTENT_SECURITY_POLICY, DOCS_CSP))
         .insert_header((X_FRAME_OPTIONS, "DENY"))
-        .body(include_str!("docs.html"))
+        .body(include_str!("docs.html").replace("{{ base }}", &base_path()))
 }
 
 /// Returns a file of the documentation page.

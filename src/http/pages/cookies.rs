@@ -10,86 +10,81 @@ use crate::config::PublicUrl;
 use crate::domain::token::{Token, TokenKind};
 use crate::services::sessions::SESSION_TTL_SECONDS;
 
+/// Holds a session's token.
+const SESSION: &str = "countersign_session";
+/// The forms of a signed-out browser are bound to it.
+const BROWSER: &str = "countersign_browser";
+/// Opens the mails of a development server.
+const MAILBOX: &str = "countersign_mailbox";
+
 /// Builds and reads the cookies. On HTTPS their names have the prefix `__Host-`, so that pages
-/// of other hosts cannot set them (RFC 6265bis, section 4.1.3.2).
-#[derive(Clone, Copy, Debug)]
-pub enum SessionCookies {
-    Http,
-    Https,
+/// of other hosts cannot set them (RFC 6265bis, section 4.1.3.2). It requires the path `/`: below
+/// another path the prefix is `__Secure-`, so that browsers do not send the cookies to the other
+/// applications of the host.
+#[derive(Clone, Debug)]
+pub struct SessionCookies {
+    name_prefix: &'static str,
+    path: String,
 }
 
 impl SessionCookies {
     /// The cookies of a server with this public URL.
     pub fn for_url(url: &PublicUrl) -> Self {
-        if url.is_https() { Self::Https } else { Self::Http }
+        let (name_prefix, path) = match (url.is_https(), url.path()) {
+            (true, "") => ("__Host-", "/"),
+            (true, path) => ("__Secure-", path),
+            (false, "") => ("", "/"),
+            (false, path) => ("", path),
+        };
+        Self { name_prefix, path: path.to_owned() }
     }
 
-    /// The cookie that holds a session's token.
-    fn session_cookie_name(self) -> &'static str {
-        match self {
-            Self::Http => "countersign_session",
-            Self::Https => "__Host-countersign_session",
-        }
+    fn build(&self, name: &str, value: String) -> Cookie<'static> {
+        let cookie = Cookie::build(format!("{}{name}", self.name_prefix), value).path(self.path.clone());
+        cookie.http_only(true).same_site(SameSite::Lax).secure(!self.name_prefix.is_empty()).finish()
     }
 
-    /// The cookie to which the forms of a signed-out browser are bound.
-    fn browser_cookie_name(self) -> &'static str {
-        match self {
-            Self::Http => "countersign_browser",
-            Self::Https => "__Host-countersign_browser",
-        }
-    }
-
-    /// The cookie that opens the mails of a development server.
-    fn dev_mail_cookie_name(self) -> &'static str {
-        match self {
-            Self::Http => "countersign_mailbox",
-            Self::Https => "__Host-countersign_mailbox",
-        }
-    }
-
-    fn build_cookie(self, name: &'static str, value: String) -> Cookie<'static> {
-        let cookie = Cookie::build(name, value).path("/").http_only(true).same_site(SameSite::Lax);
-        cookie.secure(matches!(self, Self::Https)).finish()
+    fn find<'a>(&self, request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+        find_cookie(request, &format!("{}{name}", self.name_prefix))
     }
 
     /// A cookie that lives as long as its session.
-    pub fn session_cookie(self, token: &Token) -> Cookie<'static> {
-        let mut cookie = self.build_cookie(self.session_cookie_name(), token.expose());
+    pub fn session_cookie(&self, token: &Token) -> Cookie<'static> {
+        let mut cookie = self.build(SESSION, token.expose());
         cookie.set_max_age(Duration::seconds(SESSION_TTL_SECONDS));
         cookie
     }
 
     /// A cookie that makes the browser delete the session cookie.
-    pub fn expired_session_cookie(self) -> Cookie<'static> {
-        let mut cookie = self.build_cookie(self.session_cookie_name(), String::new());
+    pub fn expired_session_cookie(&self) -> Cookie<'static> {
+        let mut cookie = self.build(SESSION, String::new());
         cookie.set_max_age(Duration::ZERO);
         cookie
     }
 
     /// A cookie with a browser's random ID.
-    pub fn browser_cookie(self, id: Uuid) -> Cookie<'static> {
-        self.build_cookie(self.browser_cookie_name(), id.simple().to_string())
+    pub fn browser_cookie(&self, id: Uuid) -> Cookie<'static> {
+        self.build(BROWSER, id.simple().to_string())
     }
 
     /// A cookie that opens the mails of a development server.
-    pub fn dev_mail_cookie(self, token: String) -> Cookie<'static> {
-        self.build_cookie(self.dev_mail_cookie_name(), token)
+    pub fn dev_mail_cookie(&self, token: String) -> Cookie<'static> {
+        self.build(MAILBOX, token)
     }
 
     /// The token in the cookie that opens the mails of a development server.
-    pub fn dev_mail_token(self, request: &HttpRequest) -> Option<&str> {
-        find_cookie(request, self.dev_mail_cookie_name())
+    pub fn dev_mail_token<'a>(&self, request: &'a HttpRequest) -> Option<&'a str> {
+        self.find(request, MAILBOX)
     }
 
     /// The session's token in a request.
-    pub fn session_token(self, request: &HttpRequest) -> Option<Token> {
-        Token::parse(TokenKind::Session, find_cookie(request, self.session_cookie_name())?).ok()
+    pub fn session_token(&self, request: &HttpRequest) -> Option<Token> {
+        Token::parse(TokenKind::Session, self.find(request, SESSION)?).ok()
     }
 
     /// The browser's ID in a request.
-    pub fn browser_id(self, request: &HttpRequest) -> Option<Uuid> {
-        find_cookie(request, self.browser_cookie_name())?.parse().ok()
+    pub fn browser_id(&self, request: &HttpRequest) -> Option<Uuid> {
+        self.find(request, BROWSER)?.parse().ok()
     }
 }
 
@@ -117,8 +112,29 @@ mod tests {
 
     use super::*;
 
+    fn cookies(public_url: &str) -> SessionCookies {
+        SessionCookies::for_url(&public_url.parse().unwrap())
+    }
+
+    #[test]
+    fn cookies_are_for_the_path_of_the_public_url() {
+        for (public_url, name, attributes) in [
+            ("http://a.test", "countersign_browser", "HttpOnly; SameSite=Lax; Path=/"),
+            ("https://a.test", "__Host-countersign_browser", "HttpOnly; SameSite=Lax; Secure; Path=/"),
+            ("http://a.test/x/y/", "countersign_browser", "HttpOnly; SameSite=Lax; Path=/x/y"),
+            ("https://a.test/x", "__Secure-countersign_browser", "HttpOnly; SameSite=Lax; Secure; Path=/x"),
+        ] {
+            let id = Uuid::from_u128(7);
+            let cookie = cookies(public_url).browser_cookie(id).to_string();
+            assert_eq!(cookie, format!("{name}={}; {attributes}", id.simple()), "{public_url}");
+            let request = TestRequest::get().insert_header((COOKIE, cookie)).to_http_request();
+            assert_eq!(cookies(public_url).browser_id(&request), Some(id), "{public_url}");
+        }
+    }
+
     #[test]
     fn other_cookies_do_not_hide_ours() {
+        let (http, https) = (cookies("http://a.test"), cookies("https://a.test"));
         let id = Uuid::from_u128(7);
         let ours = format!("countersign_browser={}", id.simple());
         for (before, after) in [
@@ -131,10 +147,10 @@ mod tests {
         ] {
             let header = HeaderValue::from_bytes(&[before, ours.as_bytes(), after].concat()).unwrap();
             let request = TestRequest::get().insert_header((COOKIE, header.clone())).to_http_request();
-            assert_eq!(SessionCookies::Http.browser_id(&request), Some(id), "{header:?}");
-            assert_eq!(SessionCookies::Https.browser_id(&request), None, "{header:?}");
+            assert_eq!(http.browser_id(&request), Some(id), "{header:?}");
+            assert_eq!(https.browser_id(&request), None, "{header:?}");
         }
         let two = TestRequest::get().append_header((COOKIE, "a=b")).append_header((COOKIE, ours));
-        assert_eq!(SessionCookies::Http.browser_id(&two.to_http_request()), Some(id));
+        assert_eq!(http.browser_id(&two.to_http_request()), Some(id));
     }
 }

@@ -17,6 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{assets, error};
 use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
+use crate::http::base_path::base_path;
 use crate::http::middleware::handler::run_handler;
 use crate::i18n::Language;
 use crate::i18n::template::{bdi, language, t};
@@ -124,9 +125,12 @@ fn rights_of_others(state: &State<'_, '_>, bits: i64) -> Vec<String> {
     Mask::new(bits).map(|mask| language(state).describe_rights_of_others(mask)).unwrap_or_default()
 }
 
-/// Renders a template. Every template has `lang`, the tag of the language.
+/// Renders a template. Every template has `lang`, the tag of the language, and `base`, which starts
+/// every link to this site.
 pub fn render(status: StatusCode, language: Language, template: &str, context: Value) -> HttpResponse {
-    let context = minijinja::context! { lang => language.tag(), ..context };
+    // The path of a public URL has no character that HTML escapes.
+    let base = Value::from_safe_string(base_path());
+    let context = minijinja::context! { lang => language.tag(), base, ..context };
     let rendered = TEMPLATE_ENVIRONMENT.get_template(template).and_then(|template| template.render(context));
     let html = rendered.unwrap_or_else(|error| {
         tracing::error!(template, %error, "rendering a page failed");
@@ -167,4 +171,22 @@ pub fn add_resource(app: &mut ServiceConfig, resource: Resource) {
     };
     let resource = resource.app_data(error::ERROR_RENDERER).wrap(from_fn(run_handler));
     app.service(resource.wrap(from_fn(with_language)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_link_starts_with_the_base_path() {
+        for (name, source) in TEMPLATES {
+            for attribute in ["href", "src", "action", "formaction"] {
+                for link in source.split(&format!(" {attribute}=\"")).skip(1) {
+                    let is_other =
+                        ["#", "mailto:", "{{ span.text }}"].iter().any(|other| link.starts_with(other));
+                    assert!(link.starts_with("{{ base }}") || is_other, "{name}: {attribute}=\"{link}");
+                }
+            }
+        }
+    }
 }

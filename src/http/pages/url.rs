@@ -5,11 +5,12 @@ use std::str::FromStr;
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::http::base_path::with_base_path;
 use crate::http::error::ApiError;
 
 /// Redirects the browser to a path of this site, with GET.
 pub fn see_other(path: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+    HttpResponse::SeeOther().insert_header((LOCATION, with_base_path(path))).finish()
 }
 
 /// Encodes a text for use in a query.

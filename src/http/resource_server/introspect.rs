@@ -10,6 +10,7 @@ use super::error::OAuthApi;
 use super::token_form::TokenForm;
 use crate::actors::authorize_export::AuthorizedToken;
 use crate::actors::registry::CommandError;
+use crate::http::base_path::with_base_path;
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::Caller;
 use crate::http::extract::body::ExtractFuture;
@@ -132,7 +133,7 @@ impl Introspection {
             permission: rights.bits(),
             hub_id: token.hub.as_str().to_owned(),
             nid: token.node.as_str().to_owned(),
-            sub: format!("/api/user/{}/", token.creator),
+            sub: with_base_path(&format!("/api/user/{}/", token.creator)),
             iat: token.created_at.seconds(),
             exp: token.expires_at.map(|at| at.seconds()),
             jti: token.id.to_string(),
