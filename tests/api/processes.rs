@@ -99,6 +99,31 @@ async fn two_processes_on_one_postgresql_redeem_a_token_once() {
 }
 
 #[actix_web::test]
+async fn a_secret_is_rotated_over_replicas_in_two_steps() {
+    const NEXT: &str = "the next secret of the server, 32 bytes";
+    let app = TestApp::without_server(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let start = |secret, previous| {
+        Server::start(&[
+            ("DATABASE_URL", &app.database_url),
+            ("COUNTERSIGN_SECRET", secret),
+            ("COUNTERSIGN_SECRET_PREVIOUS", previous),
+        ])
+    };
+    let replicas = [start(SECRET, ""), start(SECRET, NEXT), start(NEXT, SECRET)];
+    for (issuer, verifier) in [(0, 1), (1, 0), (1, 2), (2, 1)] {
+        let request =
+            app.create_request(&ada, &grace, &app.bundle(&format!("Bundle {issuer} {verifier}"), 6));
+        let (issuer, verifier) = (&replicas[issuer].url, &replicas[verifier].url);
+        let url = format!("{issuer}/api/bundle_permission_request/{}/", request.id);
+        let shown: Value = app.get(&url).by_user(&grace).send().await.unwrap().json().await.unwrap();
+        let (_, token) = shown["redeem_url"].as_str().unwrap().split_once("token=").unwrap();
+        let url = format!("{verifier}/api/bundle_permission_request/{token}/");
+        assert_eq!(app.put(&url).by_user(&grace).send().await.unwrap().status(), 200, "{issuer} {verifier}");
+    }
+}
+
+#[actix_web::test]
 async fn several_processes_start_concurrently_on_an_empty_database() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let (database, url) = TestDatabase::empty(backend);
