@@ -231,6 +231,12 @@ keys! {
          link if that is earlier.",
     )
     .default("5");
+    MAIL_KEEP_DAYS = Key::new(
+        "mail.keep_days",
+        Integer(0, 36_500),
+        "Days after which the files of mails in `mail_directory` are deleted. `0` keeps them.",
+    )
+    .default("30");
     REQUESTS_DEFAULT_TTL = Key::new(
         "requests.default_ttl",
         Integer(MIN_TTL_SECONDS, MAX_REQUEST_TTL_SECONDS),

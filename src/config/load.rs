@@ -83,7 +83,8 @@ impl Config {
 impl MailSettings {
     fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
         let number = |key: &Key| sources.get(key)?.parse_with(integer(key.range()));
-        Ok(Self { retry_days: number(&keys::MAIL_RETRY_DAYS)? })
+        let keep_days = Some(number(&keys::MAIL_KEEP_DAYS)?).filter(|days| *days > 0);
+        Ok(Self { retry_days: number(&keys::MAIL_RETRY_DAYS)?, keep_days })
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Config {
 pub struct MailSettings {
     /// Days after which an unsent mail is given up.
     pub retry_days: i64,
+    /// Days for which the files of mails are kept; `None` keeps them forever.
+    pub keep_days: Option<i64>,
 }
 
 /// Settings of permission requests. `default_ttl` is at most `max_ttl`.
@@ -227,7 +229,7 @@ mod tests {
         assert_eq!(config.language, Language::English);
         assert_eq!(config.mail_from.to_string(), "countersign@localhost");
         assert_eq!(config.mail_directory, Path::new("data/outbox"));
-        assert_eq!(config.mail.retry_days, 5);
+        assert_eq!((config.mail.retry_days, config.mail.keep_days), (5, Some(30)));
         assert!(matches!(&config.secret, Secret::File(path) if path == Path::new("data/secret")));
         assert_eq!((config.requests.default_ttl, config.requests.max_ttl), (604_800, 2_592_000));
         assert!(config.requests.redeem_origins.is_empty() && config.cors.origins.is_empty());
@@ -260,6 +262,7 @@ mod tests {
             trusted_proxies = ["10.0.0.0/8", "::1"]
             [mail]
             retry_days = 3
+            keep_days = 0
             [requests]
             default_ttl = 3600
             max_ttl = 7200
@@ -290,7 +293,7 @@ mod tests {
         assert_eq!(config.mail_from.to_string(), "Countersign <no-reply@example.org>");
         assert_eq!(config.mail_directory, Path::new("out"));
         assert_eq!(config.mail_templates.as_deref(), Some(Path::new("templates")));
-        assert_eq!(config.mail.retry_days, 3);
+        assert_eq!((config.mail.retry_days, config.mail.keep_days), (3, None));
         assert_eq!(config.language, Language::German);
         assert_eq!(config.public_url.as_str(), "https://consent.example.org");
         assert!(matches!(&config.secret, Secret::Value(secret) if secret.expose_secret() == KEY));

@@ -5,6 +5,7 @@
 
 mod directory;
 mod error;
+mod helo;
 mod memory;
 pub mod message;
 mod smtp;

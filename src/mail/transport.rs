@@ -1,6 +1,8 @@
 //! How mails are sent: to a mail server, to a directory, or to memory.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Message;
 use url::Origin;
@@ -8,6 +10,7 @@ use uuid::Uuid;
 
 use super::directory;
 use crate::config::{Config, SmtpUrl};
+use crate::domain::timestamp::Timestamp;
 
 pub use super::error::{Refusal, SendError, TransportError};
 pub use super::memory::{MemoryMailbox, SentMail};
@@ -46,6 +49,15 @@ impl Transport {
     /// Memory, for tests.
     pub fn memory() -> Self {
         Self::Memory(MemoryMailbox::default())
+    }
+
+    /// Deletes the files of mails that were written before a time. Returns their number; other transports have none.
+    pub fn delete_files(&self, before: Timestamp) -> io::Result<usize> {
+        let since_epoch = Duration::from_micros(u64::try_from(before.micros()).unwrap_or_default());
+        match self {
+            Self::Directory(path) => directory::delete_older(path, UNIX_EPOCH + since_epoch),
+            Self::Smtp(_) | Self::Memory(_) => Ok(0),
+        }
     }
 
     /// Sends a mail whose lines are 7 bit, as [`super::message`] composes them.

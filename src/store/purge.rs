@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::connection::{Conn, with_backend};
@@ -50,7 +51,8 @@ impl AddAssign for PurgeCounts {
 }
 
 /// Deletes rows of each table that ended before `cutoff`, and audit entries that are older than
-/// `audit_cutoff`, at most `limit` per table. Keeps active permissions and pending mails.
+/// `audit_cutoff`, at most `limit` per table. Keeps active permissions, pending mails, and the mails of links that still
+/// work: they show that the links depend on the secret.
 pub fn purge_batch(
     conn: &mut Conn,
     cutoff: Timestamp,
@@ -74,13 +76,25 @@ pub fn purge_batch(
         }};
     }
     purge_link_views(conn, cutoff, limit)?;
+    let open_request = permission_requests::table
+        .filter(outbox::request_id.eq(permission_requests::id.nullable()))
+        .filter(permission_requests::closed_at.is_null())
+        .select(permission_requests::id);
+    let open_link = password_links::table
+        .filter(outbox::password_link_id.eq(password_links::id.nullable()))
+        .filter(password_links::used_at.is_null().and(password_links::replaced_at.is_null()))
+        .select(password_links::id);
     Ok(PurgeCounts {
         export_tokens: purge!(
             export_tokens,
             DbUuid,
             export_tokens::expires_at.lt(at).or(export_tokens::revoked_at.lt(at))
         ),
-        mails: purge!(outbox, DbUuid, outbox::finished_at.lt(at)),
+        mails: purge!(
+            outbox,
+            DbUuid,
+            outbox::finished_at.lt(at).and(not(exists(open_request))).and(not(exists(open_link)))
+        ),
         requests: purge!(
             permission_requests,
             i64,
@@ -102,7 +116,7 @@ fn purge_link_views(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResu
         .select(permission_requests::id);
     let orphaned: Vec<DbUuid> = with_backend!(conn, c => link_views::table
         .filter(link_views::last_fetched_at.lt(DbTimestamp(cutoff)))
-        .filter(diesel::dsl::not(diesel::dsl::exists(request)))
+        .filter(not(exists(request)))
         .order(link_views::redeem_id)
         .limit(limit)
         .select(link_views::redeem_id)

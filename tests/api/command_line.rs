@@ -17,10 +17,12 @@ use countersign::domain::rights::Mask;
 use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::{ApiKeyId, SessionId, Token, TokenKind};
-use countersign::domain::user::{Email, UserId};
+use countersign::domain::user::{Authority, Email, UserId};
 use countersign::entropy;
 use countersign::store::api_keys::ApiKeyAuth;
-use countersign::store::ledger::{self, Command, CreateExport, CreateRequest, Operation};
+use countersign::store::ledger::{
+    self, CloseRequest, Command, CreateExport, CreateRequest, Operation, RequestRef,
+};
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::outbox::OutboxResult;
 use countersign::store::sessions::Session;
@@ -1030,6 +1032,53 @@ fn a_lost_secret_file_is_not_replaced_while_sent_links_depend_on_it() {
     let started = database.run(&serve);
     assert!(started.stderr.contains("cannot listen on 192.0.2.1:1"), "{}", started.stderr);
     assert!(database.directory.path().join("data/secret").exists());
+}
+
+/// Claims the oldest mail and marks it as sent.
+fn send_a_mail(store: &Store) {
+    let lease = Uuid::from_u128(7);
+    let sent = store.write(|conn| {
+        let now = conn.now()?;
+        let claimed = outbox::claim(conn, outbox::OutboxKind::Mail, lease, 1, now, now.plus_seconds(60))?;
+        outbox::finish(conn, lease, &[claimed[0].id], OutboxResult::Sent, None, now)
+    });
+    assert_eq!(sent.unwrap().len(), 1);
+}
+
+#[test]
+fn a_purge_keeps_the_mails_of_links_that_still_work() {
+    for_each_database(|database| {
+        let database = database.with_users();
+        let created = days_ago(&database, 3);
+        let request = database.request(created.clone());
+        send_a_mail(&database.store(created));
+        assert_eq!(database.json(&["purge", "--older-than", "1"])["mails"], 0);
+        assert_eq!(database.json(&["mail", "list"])[0]["status"], "sent");
+        if database.url.starts_with("sqlite") {
+            let refused = database.run(&["serve", "--bind", "192.0.2.1:1"]);
+            assert!(refused.stderr.contains("data/secret is missing"), "{}", refused.stderr);
+        }
+        let close = CloseRequest { which: RequestRef::Id(request.id), by: Authority::Operator };
+        commit(&database.store(days_ago(&database, 2)), close).unwrap();
+        assert_eq!(database.json(&["purge", "--older-than", "1"])["mails"], 1);
+    });
+}
+
+#[test]
+fn a_mail_that_failed_and_is_retried_still_counts_as_a_sent_link() {
+    let database = CliDatabase::sqlite();
+    database.text(&["user", "add", "ada@example.org"]);
+    let (store, lease) = (database.store(Clock::Database), Uuid::from_u128(7));
+    let failed = store.write(|conn| {
+        let now = conn.now()?;
+        let claimed = outbox::claim(conn, outbox::OutboxKind::Mail, lease, 1, now, now.plus_seconds(60))?;
+        let error = Some("no response to the content");
+        outbox::finish(conn, lease, &[claimed[0].id], OutboxResult::Failed, error, now)
+    });
+    assert_eq!(failed.unwrap().len(), 1);
+    assert_eq!(database.json(&["mail", "retry", "--all"]), json!({ "retried": 1 }));
+    let refused = database.run(&["serve", "--bind", "192.0.2.1:1"]);
+    assert!(refused.stderr.contains("data/secret is missing"), "{}", refused.stderr);
 }
 
 #[test]

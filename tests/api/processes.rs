@@ -3,16 +3,17 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::helpers::{Backend, ByUser, SECRET, TestApp, server_program};
+use crate::helpers::{Backend, ByUser, SECRET, TestApp, TestDatabase, server_program};
 
 /// A server process. It is killed when it is dropped.
 pub struct Server {
     child: Child,
     pub url: String,
-    /// The lines of the log after its start.
+    /// The lines of the log.
     pub log: Receiver<String>,
     /// The working directory.
     _directory: tempfile::TempDir,
@@ -41,13 +42,16 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, log) = channel();
         let url = loop {
             let line = lines.next().expect("the server logs its address").unwrap();
-            if let Some((_, address)) = line.split_once("address=") {
-                break format!("http://{}", address.trim());
+            let address =
+                line.split_once("address=").map(|(_, address)| format!("http://{}", address.trim()));
+            sender.send(line).unwrap();
+            if let Some(url) = address {
+                break url;
             }
         };
-        let (sender, log) = channel();
         // The log must be read, or the server would block on writing it.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         Self { child, url, log, _directory: directory }
@@ -55,7 +59,12 @@ impl Server {
 
     /// Waits for the next line of the log that contains a text.
     pub fn next_log_line(&self, text: &str) -> String {
-        self.log.iter().find(|line| line.contains(text)).expect("the server runs")
+        loop {
+            let line = self.log.recv_timeout(Duration::from_secs(20)).expect(text);
+            if line.contains(text) {
+                return line;
+            }
+        }
     }
 }
 
@@ -90,9 +99,34 @@ async fn two_processes_on_one_postgresql_redeem_a_token_once() {
 }
 
 #[actix_web::test]
+async fn a_secret_is_rotated_over_replicas_in_two_steps() {
+    const NEXT: &str = "the next secret of the server, 32 bytes";
+    let app = TestApp::without_server(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let start = |secret, previous| {
+        Server::start(&[
+            ("DATABASE_URL", &app.database_url),
+            ("COUNTERSIGN_SECRET", secret),
+            ("COUNTERSIGN_SECRET_PREVIOUS", previous),
+        ])
+    };
+    let replicas = [start(SECRET, ""), start(SECRET, NEXT), start(NEXT, SECRET)];
+    for (issuer, verifier) in [(0, 1), (1, 0), (1, 2), (2, 1)] {
+        let request =
+            app.create_request(&ada, &grace, &app.bundle(&format!("Bundle {issuer} {verifier}"), 6));
+        let (issuer, verifier) = (&replicas[issuer].url, &replicas[verifier].url);
+        let url = format!("{issuer}/api/bundle_permission_request/{}/", request.id);
+        let shown: Value = app.get(&url).by_user(&grace).send().await.unwrap().json().await.unwrap();
+        let (_, token) = shown["redeem_url"].as_str().unwrap().split_once("token=").unwrap();
+        let url = format!("{verifier}/api/bundle_permission_request/{token}/");
+        assert_eq!(app.put(&url).by_user(&grace).send().await.unwrap().status(), 200, "{issuer} {verifier}");
+    }
+}
+
+#[actix_web::test]
 async fn several_processes_start_concurrently_on_an_empty_database() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
-        let (database, url) = crate::helpers::TestDatabase::empty(backend);
+        let (database, url) = TestDatabase::empty(backend);
         let servers: Vec<Server> = std::thread::scope(|scope| {
             let starts: Vec<_> =
                 (0..4).map(|_| scope.spawn(|| Server::start(&[("DATABASE_URL", &url)]))).collect();
@@ -106,6 +140,30 @@ async fn several_processes_start_concurrently_on_an_empty_database() {
         drop(servers);
         database.remove();
     }
+}
+
+#[test]
+fn mail_files_are_deleted_after_the_configured_days() {
+    let (database, url) = TestDatabase::empty(Backend::Sqlite);
+    let directory = tempfile::tempdir().unwrap();
+    let write = |id: u128, age_days: u64| {
+        let path = directory.path().join(format!("{}.eml", uuid::Uuid::from_u128(id)));
+        let age = Duration::from_secs(age_days * 86_400);
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_modified(file.metadata().unwrap().modified().unwrap() - age).unwrap();
+        path
+    };
+    let (old, new) = (write(1, 8), write(2, 6));
+    let environment = [
+        ("DATABASE_URL", url.as_str()),
+        ("COUNTERSIGN_MAIL_DIRECTORY", directory.path().to_str().unwrap()),
+        ("COUNTERSIGN_MAIL_KEEP_DAYS", "7"),
+    ];
+    let server = Server::start(&environment);
+    server.next_log_line("old mail files deleted files=1");
+    assert!(!old.exists() && new.exists());
+    drop(server);
+    database.remove();
 }
 
 /// The stderr output and the exit code of a command.

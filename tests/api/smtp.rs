@@ -62,6 +62,7 @@ fn assert_mail_arrives(catcher: &mut SmtpCatcher, smtp_url: &str) {
         ("MAIL_FROM", "Countersign <noreply@countersign.test>"),
     ]);
     let mail = catcher.next_mail();
+    assert_eq!(mail["ehlo"], "countersign.test", "the host of public_url");
     assert_eq!(mail["mail_from"], "noreply@countersign.test");
     assert_eq!(mail["rcpt_tos"], serde_json::json!(["grace@example.org"]));
     let data = mail["data"].as_str().unwrap();

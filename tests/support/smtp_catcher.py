@@ -3,7 +3,7 @@
     smtp_catcher.py [--starttls CERT KEY | --tls CERT KEY] [--auth] [--refuse REPLY]
 
 The first line on stdout is the port on 127.0.0.1. Each further line is a mail as JSON:
-`mail_from`, `rcpt_tos` and `data`, the received bytes. The process exits when its stdin is
+`ehlo`, `mail_from`, `rcpt_tos` and `data`, the received bytes. The process exits when its stdin is
 closed, so that it cannot outlive the test.
 """
 
@@ -29,8 +29,9 @@ class Catcher:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server, _connection, envelope):
+    async def handle_DATA(self, _server, connection, envelope):
         mail = {
+            "ehlo": connection.host_name,
             "mail_from": envelope.mail_from,
             "rcpt_tos": envelope.rcpt_tos,
             "data": envelope.content.decode("utf-8", "replace"),

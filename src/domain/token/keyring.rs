@@ -73,12 +73,13 @@ impl DerivationKeys {
     }
 }
 
-/// Derives and verifies tokens with the server key. During a key rotation, it also accepts
-/// redeem tokens and password links derived from the previous key.
+/// Derives and verifies tokens with the server key. During a key rotation, it also accepts those
+/// derived from the second key: the next one at first, then the previous one.
 pub struct Keyring {
     redeem: DerivationKeys,
     password_links: DerivationKeys,
     csrf: CsrfKey,
+    previous_csrf: Option<CsrfKey>,
 }
 
 /// The server key is too short.
@@ -103,6 +104,7 @@ impl Keyring {
                 previous,
             ),
             csrf: CsrfKey::new(current),
+            previous_csrf: previous.map(CsrfKey::new),
         })
     }
 
@@ -123,8 +125,10 @@ impl Keyring {
 
     /// Whether `text` is the CSRF token of this binding, in constant time.
     pub fn is_csrf_token(&self, binding: CsrfBinding, text: &str) -> bool {
-        let expected = self.csrf.derive(binding);
-        URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| expected.ct_eq(token.as_slice()).into())
+        let is_of = |key: &CsrfKey, token: &[u8]| bool::from(key.derive(binding).ct_eq(token));
+        URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| {
+            std::iter::once(&self.csrf).chain(&self.previous_csrf).any(|key| is_of(key, &token))
+        })
     }
 
     /// Whether the text could be a CSRF token, of any binding.
@@ -208,6 +212,22 @@ mod tests {
         for text in ["", "AAAA", &token[1..], &format!("{token}A")] {
             assert!(!keyring.is_csrf_token(binding, text), "{text}");
         }
+    }
+
+    #[test]
+    fn replicas_accept_each_other_s_tokens_during_a_rotation() {
+        // Before, accepting the next key, using it, and after.
+        let steps = [keyring(1, None), keyring(1, Some(2)), keyring(2, Some(1)), keyring(2, None)];
+        let (id, binding) = (entropy(3).uuid(NOW), CsrfBinding::Browser(entropy(4).uuid(NOW)));
+        for pair in steps[..3].windows(2) {
+            for (issuer, verifier) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+                assert!(verifier.verify_redeem_token(&issuer.redeem_token(RedeemId(id)).expose()).is_ok());
+                let link = issuer.password_link_token(PasswordLinkId(id)).expose();
+                assert!(verifier.verify_password_link_token(&link).is_ok());
+                assert!(verifier.is_csrf_token(binding, &issuer.csrf_token(binding)));
+            }
+        }
+        assert!(!steps[3].is_csrf_token(binding, &steps[0].csrf_token(binding)));
     }
 
     #[test]

@@ -207,6 +207,8 @@ pub fn count_failed(conn: &mut Conn) -> QueryResult<i64> {
 /// Whether a mail may have been sent whose link still works.
 pub fn has_sent_links(conn: &mut Conn) -> QueryResult<bool> {
     let now = DbTimestamp(conn.now()?);
+    // A retry sets the attempts to 0, and keeps the error of the last one.
+    let attempted = || outbox::attempts.gt(0).or(outbox::last_error.is_not_null());
     let open_request = permission_requests::closed_at.is_null().and(permission_requests::expires_at.gt(now));
     let open_link = password_links::used_at
         .is_null()
@@ -214,10 +216,10 @@ pub fn has_sent_links(conn: &mut Conn) -> QueryResult<bool> {
         .and(password_links::expires_at.gt(now));
     let requests = outbox::table
         .inner_join(permission_requests::table.on(outbox::request_id.eq(permission_requests::id.nullable())))
-        .filter(outbox::attempts.gt(0).and(open_request));
+        .filter(attempted().and(open_request));
     let links = outbox::table
         .inner_join(password_links::table.on(outbox::password_link_id.eq(password_links::id.nullable())))
-        .filter(outbox::attempts.gt(0).and(open_link));
+        .filter(attempted().and(open_link));
     Ok(with_backend!(conn, c => diesel::select(exists(requests)).get_result(c))?
         || with_backend!(conn, c => diesel::select(exists(links)).get_result(c))?)
 }
