@@ -182,7 +182,7 @@ impl FromRequest for AnonymousForm {
 
 /// The page that shows the form with this target.
 pub fn page_of_form(path: &str) -> &'static str {
-    const PAGES: [(&str, &str); 14] = [
+    const PAGES: [(&str, &str); 15] = [
         ("/account", "/account"),
         ("/keys/new", "/keys/new"),
         ("/keys", "/keys"),
@@ -191,6 +191,7 @@ pub fn page_of_form(path: &str) -> &'static str {
         ("/access", "/access"),
         ("/requests/new", "/requests/new"),
         ("/requests", "/requests"),
+        ("/hub/tokens", "/tokens"),
         ("/blocks", "/requests"),
         ("/staff/users", "/staff/users"),
         ("/staff/bundles", "/staff/bundles"),

@@ -54,6 +54,7 @@ templates![
     "forgot-password",
     "form-field",
     "home",
+    "hub-tokens",
     "layout",
     "link-decided",
     "link-inactive",

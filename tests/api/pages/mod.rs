@@ -7,6 +7,7 @@ pub mod dev_mail;
 mod export_tokens;
 mod headers;
 mod home;
+mod hub_tokens;
 mod password;
 mod permissions;
 mod redeem;

@@ -19,6 +19,7 @@ use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::Form;
+use crate::http::pages::hub_tokens::hub_tokens_url;
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{query_encode, see_other};
@@ -187,7 +188,7 @@ async fn render_hub(
         .collect();
     let roles = Role::ALL.map(Role::name);
     let flash = ctx.flash("staff-hub", &["added", "granted", "revoked", "no-role", "last-owner"]);
-    let context = context! { id => id.as_str(), name => sanitize_for_display(&name), members, roles, pagination, flash, form => Serde(form) };
+    let context = context! { id => id.as_str(), name => sanitize_for_display(&name), tokens_link => hub_tokens_url(&id), members, roles, pagination, flash, form => Serde(form) };
     Ok(ctx.render(status, "staff-hub", context))
 }
 
