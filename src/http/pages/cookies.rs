@@ -6,7 +6,9 @@ use actix_web::http::header::COOKIE;
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
+use super::url::query_encode;
 use crate::config::PublicUrl;
+use crate::domain::password_link::LinkReason;
 use crate::domain::token::{Token, TokenKind};
 use crate::services::sessions::SESSION_TTL_SECONDS;
 
@@ -48,6 +50,14 @@ impl SessionCookies {
         }
     }
 
+    /// The cookie with the page to which a user returns after resetting the password.
+    fn return_cookie_name(self) -> &'static str {
+        match self {
+            Self::Http => "countersign_return",
+            Self::Https => "__Host-countersign_return",
+        }
+    }
+
     fn build_cookie(self, name: &'static str, value: String) -> Cookie<'static> {
         let cookie = Cookie::build(name, value).path("/").http_only(true).same_site(SameSite::Lax);
         cookie.secure(matches!(self, Self::Https)).finish()
@@ -65,6 +75,22 @@ impl SessionCookies {
         let mut cookie = self.build_cookie(self.session_cookie_name(), String::new());
         cookie.set_max_age(Duration::ZERO);
         cookie
+    }
+
+    /// A cookie with the path to which a user returns after resetting the password. It lives as long
+    /// as the mailed link. `None`: the browser deletes it.
+    pub fn return_cookie(self, path: Option<&str>) -> Cookie<'static> {
+        let mut cookie =
+            self.build_cookie(self.return_cookie_name(), path.map(query_encode).unwrap_or_default());
+        let lifetime = path.map_or(0, |_| LinkReason::ForgottenPassword.lifetime_seconds());
+        cookie.set_max_age(Duration::seconds(lifetime));
+        cookie
+    }
+
+    /// The path to which the user returns, which may be any text.
+    pub fn return_path(self, request: &HttpRequest) -> Option<String> {
+        let value = find_cookie(request, self.return_cookie_name())?;
+        form_urlencoded::parse(value.as_bytes()).next().map(|(path, _)| path.into_owned())
     }
 
     /// A cookie with a browser's random ID.

@@ -11,6 +11,7 @@ mod hub_tokens;
 mod password;
 mod permissions;
 mod redeem;
+mod repeated_forms;
 mod requests;
 mod session;
 mod staff;
