@@ -118,13 +118,13 @@ impl TestApp {
         app
     }
 
-    /// Starts a server with this `countersign.toml` whose public URL is its address, as a browser
-    /// needs.
-    pub fn spawn_for_browser(kind: Backend, toml: &str) -> Self {
+    /// Starts a server with this `countersign.toml` whose public URL has this name and its port, as a
+    /// browser needs.
+    pub fn spawn_for_browser(kind: Backend, name: &str, toml: &str) -> Self {
         let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("http://{name}:{}", listener.local_addr().unwrap().port());
         let config = config(&app.database_url, &format!("public_url = \"{url}\"\n{toml}"));
         app.url = app.serve(listener, config);
         app

@@ -15,6 +15,9 @@ use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 
 /// The number of concurrent browsers: each needs about 300 MB and most of a core.
 static BROWSER_SLOTS: Semaphore = Semaphore::const_new(2);
+/// A name of this machine that is not a loopback name: over plain HTTP, browsers send it no
+/// `Sec-Fetch-Site`.
+pub const NAME: &str = "name.test";
 /// The timeout for expected changes, with a margin for busy machines.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -28,11 +31,13 @@ pub struct BrowserOptions {
     pub backend: Backend,
     /// The server's `countersign.toml`.
     pub toml: &'static str,
+    /// The server's name in the browser: its address, or [`NAME`].
+    pub name: &'static str,
 }
 
 impl Default for BrowserOptions {
     fn default() -> Self {
-        Self { language: "en-GB", scripts: true, backend: Backend::Sqlite, toml: "" }
+        Self { language: "en-GB", scripts: true, backend: Backend::Sqlite, toml: "", name: "127.0.0.1" }
     }
 }
 
@@ -43,8 +48,9 @@ pub async fn with_browser(options: BrowserOptions, test: impl AsyncFnOnce(&TestA
     // The test mailbox is in memory, but the server displays these files on the development pages.
     let mails = tempfile::tempdir_in(chromedriver.directory()).unwrap().keep();
     let toml = format!("mail_directory = '{}'\n{}", mails.display(), options.toml);
-    let app = TestApp::spawn_for_browser(options.backend, &toml);
-    let browser = Browser::open(chromedriver, options, &app.url, mails).await;
+    let app = TestApp::spawn_for_browser(options.backend, options.name, &toml);
+    let browser =
+        Browser::open(chromedriver, options, &app.url.replace("127.0.0.1", options.name), mails).await;
     test(&app, &browser).await;
     browser.close().await;
 }
@@ -87,7 +93,7 @@ impl Browser {
             "--disable-quic",
             "--disable-sync",
             "--no-proxy-server",
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            &format!("--host-resolver-rules=MAP {NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
             "--window-size=1280,900",
             "--hide-scrollbars",
             &format!("--lang={}", options.language),
@@ -130,6 +136,11 @@ impl Browser {
     /// The WebDriver, for actions that a user cannot perform.
     pub fn driver(&self) -> &WebDriver {
         &self.driver
+    }
+
+    /// The server's URL without a path.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
     }
 
     /// The directory of mails that the server displays.

@@ -16,6 +16,7 @@ mod helpers;
 mod accessibility;
 mod browser;
 mod chromedriver;
+mod cross_site;
 mod fixtures;
 mod page_list;
 mod passwords;
