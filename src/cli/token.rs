@@ -1,6 +1,6 @@
 //! `countersign token`: export tokens of any user.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
@@ -8,6 +8,7 @@ use super::args::ListLimit;
 use super::output::{ListItem, Output};
 use super::{CliError, commit_command};
 use crate::domain::export_token::ExportTokenRef;
+use crate::domain::hub::HubId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Authority, Email};
 use crate::services::admin::export_tokens::{self, NewestExportTokens};
@@ -19,13 +20,23 @@ use crate::store::ledger::RevokeExport;
 #[derive(Subcommand)]
 pub enum TokenCommand {
     /// List export tokens, without their secrets
-    List(ListLimit),
+    List(ListTokensArgs),
     /// Revoke any export token; it stops working immediately on every replica
     Revoke {
         /// The export token or its ID
         #[arg(value_parser = parse_token_ref)]
         id: ExportTokenRef,
     },
+}
+
+/// The arguments of `countersign token list`.
+#[derive(Args)]
+pub struct ListTokensArgs {
+    #[command(flatten)]
+    limit: ListLimit,
+    /// List only the tokens of this hub
+    #[arg(long, value_name = "HUB_ID", value_parser = HubId::new)]
+    hub: Option<HubId>,
 }
 
 /// The argument is neither an export token nor the ID of one.
@@ -91,13 +102,13 @@ impl ListItem for TokenListItem {
 /// Runs a subcommand.
 pub fn run(command: TokenCommand, store: &Store, output: &Output) -> Result<(), CliError> {
     match command {
-        TokenCommand::List(ListLimit { limit }) => list(limit, store, output),
+        TokenCommand::List(ListTokensArgs { limit, hub }) => list(limit.limit, hub, store, output),
         TokenCommand::Revoke { id } => revoke(id, store, output),
     }
 }
 
-fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
-    let NewestExportTokens { tokens, creators } = store.read(export_tokens::newest(limit + 1))?;
+fn list(limit: i64, hub: Option<HubId>, store: &Store, output: &Output) -> Result<(), CliError> {
+    let NewestExportTokens { tokens, creators } = store.read(export_tokens::newest(limit + 1, hub))?;
     let item = |listed: ListedExport| {
         let creator = creators.get(&listed.token.creator);
         TokenListItem::new(listed, creator)
@@ -106,7 +117,7 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
 }
 
 fn revoke(which: ExportTokenRef, store: &Store, output: &Output) -> Result<(), CliError> {
-    match commit_command(store, RevokeExport { which, by: Authority::Operator })? {
+    match commit_command(store, RevokeExport { which, by: Authority::Operator, as_admin_of: None })? {
         Some(token) => output.success(
             &json!({ "id": token.id.to_string(), "status": "revoked" }),
             &format!("Revoked export token {}.", token.id),

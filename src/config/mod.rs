@@ -34,8 +34,8 @@ pub(crate) use secret::private_file;
 pub use secret::{Secret, SecretFileError};
 pub use sources::{CliOverrides, ValueSource};
 pub use urls::{
-    DatabaseUrl, InvalidDatabaseUrl, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl, InvalidWebOrigin,
-    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_loopback_host,
+    ContactUrl, DatabaseUrl, InvalidContactUrl, InvalidDatabaseUrl, InvalidProxyNet, InvalidPublicUrl,
+    InvalidSmtpUrl, InvalidWebOrigin, ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_loopback_host,
 };
 
 /// The file in the working directory that is read if the command line names no other.
@@ -72,6 +72,8 @@ pub struct Config {
     pub cors: CorsSettings,
     pub limits: RateLimits,
     pub audit: AuditSettings,
+    /// Where to report security problems.
+    pub security_contact: Option<ContactUrl>,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<ProxyNet>,
     /// The clients that can read `/metrics`, besides this machine.
@@ -226,6 +228,7 @@ mod tests {
         );
         assert_eq!(config.database_pool, 8);
         assert!(config.smtp_url.is_none() && config.mail_templates.is_none());
+        assert!(config.security_contact.is_none());
         assert_eq!(config.language, Language::English);
         assert_eq!(config.mail_from.to_string(), "countersign@localhost");
         assert_eq!(config.mail_directory, Path::new("data/outbox"));
@@ -259,6 +262,7 @@ mod tests {
             public_url = "https://consent.example.org/"
             secret = "{KEY}"
             secret_previous = "{OTHER_KEY}"
+            security_contact = "mailto:security@example.org"
             trusted_proxies = ["10.0.0.0/8", "::1"]
             [mail]
             retry_days = 3
@@ -295,6 +299,7 @@ mod tests {
         assert_eq!(config.mail_templates.as_deref(), Some(Path::new("templates")));
         assert_eq!((config.mail.retry_days, config.mail.keep_days), (3, None));
         assert_eq!(config.language, Language::German);
+        assert_eq!(config.security_contact.as_ref().unwrap().as_str(), "mailto:security@example.org");
         assert_eq!(config.public_url.as_str(), "https://consent.example.org");
         assert!(matches!(&config.secret, Secret::Value(secret) if secret.expose_secret() == KEY));
         assert_eq!(config.secret_previous.as_ref().unwrap().expose_secret(), OTHER_KEY);
@@ -346,7 +351,7 @@ mod tests {
     }
 
     /// A value for each key that has a variable, different from its default.
-    const VALUES: [(&str, &str); 31] = [
+    const VALUES: [(&str, &str); 33] = [
         ("bind", "127.0.0.1:9000"),
         ("public_url", "https://consent.example.org"),
         ("trusted_proxies", "10.0.0.0/8,::1"),
@@ -359,6 +364,8 @@ mod tests {
         ("mail_from", "Us <us@example.org>"),
         ("mail_directory", "out"),
         ("mail_templates", "templates"),
+        ("mail.keep_days", "31"),
+        ("mail.retry_days", "6"),
         ("language", "de"),
         ("requests.default_ttl", "61"),
         ("requests.max_ttl", "3601"),

@@ -48,7 +48,6 @@ pub struct NewExportToken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportToken {
     pub id: ExportId,
-    /// The only user who may list or revoke it.
     pub creator: UserId,
     pub hub: HubId,
     pub node: NodeId,
@@ -68,7 +67,7 @@ pub enum ExportTokenStatus {
     /// when that changes.
     Suspended,
     Expired,
-    /// Revoked by its creator or the operator.
+    /// Revoked by its creator, an admin of the hub, or the operator.
     Revoked,
 }
 
@@ -152,9 +151,11 @@ impl ExportToken {
         }
     }
 
-    /// Revokes it: true if it was not revoked before, `None` if `by` may not revoke it.
-    pub fn revoke(&mut self, by: Authority, now: Timestamp) -> Option<bool> {
-        if by != Authority::Operator && by != Authority::User(self.creator) {
+    /// Revokes it: true if it was not revoked before, `None` if `by` may not revoke it. `privilege`
+    /// are the rights of `by` in the hub, where its admins may revoke the tokens of others.
+    pub fn revoke(&mut self, by: Authority, privilege: Option<Mask>, now: Timestamp) -> Option<bool> {
+        let is_admin = privilege.is_some_and(|privilege| privilege.contains(Mask::ADMIN));
+        if by != Authority::Operator && by != Authority::User(self.creator) && !is_admin {
             return None;
         }
         let newly_revoked = self.revoked_at.is_none();
@@ -288,8 +289,8 @@ mod tests {
         fn an_inactive_token_stays_inactive(hours in 0_i64..=8_760, revoked in any::<bool>(), later in 0_i64..40_000_000) {
             let (mut token, _) = new_export_token(2, hours).issue(Some(Role::Owner.privilege()), &entropy(), NOW).unwrap();
             if revoked {
-                prop_assert_eq!(token.revoke(Authority::User(UserId(1)), NOW), Some(true));
-                prop_assert_eq!(token.revoke(Authority::Operator, NOW), Some(false));
+                prop_assert_eq!(token.revoke(Authority::User(UserId(1)), None, NOW), Some(true));
+                prop_assert_eq!(token.revoke(Authority::Operator, None, NOW), Some(false));
             }
             let at = NOW.plus_seconds(later);
             let active = !revoked && (hours == 0 || later < hours * 3_600);
@@ -316,7 +317,7 @@ mod tests {
             assert_eq!(rights.is_some(), status == ExportTokenStatus::Active, "{privilege:?}");
             assert_eq!(token.status(privilege, NOW.plus_seconds(3_600)), ExportTokenStatus::Expired);
         }
-        token.revoke(Authority::Operator, NOW);
+        token.revoke(Authority::Operator, None, NOW);
         assert_eq!(token.status(None, NOW), ExportTokenStatus::Revoked);
     }
 
@@ -328,12 +329,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_creator_or_the_operator_can_revoke() {
+    fn only_the_creator_an_admin_or_the_operator_can_revoke() {
         let (mut token, _) =
             new_export_token(2, 0).issue(Some(Role::Owner.privilege()), &entropy(), NOW).unwrap();
-        assert_eq!(token.revoke(Authority::User(UserId(2)), NOW), None);
+        for privilege in [None, Some(Role::Manager.privilege())] {
+            assert_eq!(token.revoke(Authority::User(UserId(2)), privilege, NOW), None);
+        }
         assert_eq!(token.status(Some(Role::Owner.privilege()), NOW), ExportTokenStatus::Active);
-        assert_eq!(token.revoke(Authority::Operator, NOW), Some(true));
+        let admin = Some(Role::Admin.privilege());
+        assert_eq!(token.clone().revoke(Authority::User(UserId(2)), admin, NOW), Some(true));
+        assert_eq!(token.revoke(Authority::Operator, None, NOW), Some(true));
     }
 
     #[test]

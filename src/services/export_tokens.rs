@@ -1,11 +1,13 @@
 //! Lists for export tokens. The registry creates and revokes them.
 
+use std::collections::HashMap;
+
 use crate::domain::export_token::ExportTokenStatus;
 use crate::domain::hub::HubId;
-use crate::domain::rights::Role;
-use crate::domain::user::UserId;
+use crate::domain::rights::{Mask, Role};
+use crate::domain::user::{Email, User, UserId};
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
-use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, hubs};
+use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, hubs, users};
 
 /// Lists export tokens.
 pub(crate) async fn list(store: &AsyncStore, filter: ExportFilter) -> Result<Vec<ListedExport>, StoreError> {
@@ -25,6 +27,7 @@ pub(crate) async fn list_by_creator(
 ) -> Result<Paginated<ListedExport>, StoreError> {
     let filter = ExportFilter {
         creator: Some(creator),
+        hub: None,
         statuses: ExportTokenStatus::ALL.to_vec(),
         before: None,
         limit: page.limit,
@@ -37,6 +40,44 @@ pub(crate) async fn list_by_creator(
         Ok(Paginated { rows, total })
     });
     listed.await
+}
+
+/// A hub's name, a page of its export tokens, newest first, and the email addresses of their
+/// creators. `None` if there is no such hub, or if the user is neither staff nor an admin of it.
+pub(crate) async fn list_of_hub(
+    store: &AsyncStore,
+    user: &User,
+    hub: HubId,
+    page: LimitOffset,
+) -> Result<Option<HubTokens>, StoreError> {
+    let (user, is_staff) = (user.id, user.staff);
+    let listed = store.read(move |conn| {
+        let is_admin = |privilege: Mask| privilege.contains(Mask::ADMIN);
+        if !is_staff && !hubs::privilege(conn, &hub, user)?.is_some_and(is_admin) {
+            return Ok(None);
+        }
+        let Some(name) = hubs::name(conn, &hub)? else { return Ok(None) };
+        let now = conn.now()?;
+        let filter = ExportFilter {
+            creator: None,
+            hub: Some(hub.clone()),
+            statuses: ExportTokenStatus::ALL.to_vec(),
+            before: None,
+            limit: page.limit,
+            offset: page.offset,
+        };
+        let tokens = export_tokens::list(conn, &filter, now)?;
+        let creators = users::emails_by_id(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
+        Ok(Some(HubTokens { name, tokens, creators }))
+    });
+    listed.await
+}
+
+/// The export tokens of a hub.
+pub(crate) struct HubTokens {
+    pub name: String,
+    pub tokens: Vec<ListedExport>,
+    pub creators: HashMap<UserId, Email>,
 }
 
 /// The first `limit` hubs for which a user can create tokens, with their names and the user's

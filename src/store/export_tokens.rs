@@ -103,6 +103,8 @@ pub struct ListedExport {
 pub struct ExportFilter {
     /// `None`: the tokens of all users, for the operator.
     pub creator: Option<UserId>,
+    /// `None`: the tokens of all hubs.
+    pub hub: Option<HubId>,
     /// One of these.
     pub statuses: Vec<ExportTokenStatus>,
     /// Only older tokens than this one: the last one of the previous page.
@@ -249,6 +251,9 @@ pub fn list(conn: &mut Conn, filter: &ExportFilter, now: Timestamp) -> QueryResu
             .into_boxed();
         if let Some(creator) = filter.creator {
             query = query.filter(export_tokens::creator.eq(creator.0));
+        }
+        if let Some(hub) = &filter.hub {
+            query = query.filter(export_tokens::hub_id.eq(hub.as_str()));
         }
         if let Some(before) = filter.before {
             query = query.filter(export_tokens::id.lt(DbUuid(before.0)));

@@ -98,6 +98,13 @@ pub(super) fn privileges(
         .collect())
 }
 
+/// The rights of a user in a hub. `None` without a role there.
+pub fn privilege(conn: &mut Conn, hub: &HubId, user: UserId) -> QueryResult<Option<Mask>> {
+    let member = hub_members::table.find((hub.as_str(), user.0)).select(hub_members::role);
+    let role: Option<String> = with_backend!(conn, c => member.first(c).optional())?;
+    Ok(role.as_deref().and_then(privilege_of_role))
+}
+
 /// The rights of a role. A role that a later version has added has none.
 pub(super) fn privilege_of_role(role: &str) -> Option<Mask> {
     role.parse::<Role>().ok().map(Role::privilege)

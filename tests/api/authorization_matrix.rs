@@ -232,9 +232,9 @@ impl MatrixFixture {
     }
 
     /// A token that Dan created before he lost the admin role.
-    fn export_of_demoted_creator(&self) -> String {
+    fn export_of_demoted_creator(&self) -> (String, String) {
         self.app.grant_role("hub", &self.dan, Role::Admin);
-        let (token, _) = self.new_export(&self.dan);
+        let token = self.new_export(&self.dan);
         self.app.grant_role("hub", &self.dan, Role::Contributor);
         token
     }
@@ -269,7 +269,8 @@ impl MatrixFixture {
             "entry" => self.new_entry(),
             "export" => self.new_export(&self.carol).0,
             "export-id" => self.new_export(&self.carol).1,
-            "dans" => self.export_of_demoted_creator(),
+            "dans" => self.export_of_demoted_creator().0,
+            "dans-id" => self.export_of_demoted_creator().1,
             "password" => self.new_password_link(),
             "session" => self.app.signed_in(&self.grace).session.unwrap().to_string(),
             "key" => self.app.key(&self.grace.user, Scope::All),

@@ -604,6 +604,8 @@ fn the_operator_can_revoke_any_token() {
         );
         assert!(is_rfc3339(&list[1]["created_at"]) && is_rfc3339(&list[1]["expires_at"]));
         assert_eq!(list[0]["id"], json!(second.id().to_string()));
+        assert_eq!(database.json(&["token", "list", "--hub", "attic"]), list);
+        assert_eq!(database.json(&["token", "list", "--hub", "cellar"]), json!([]));
         let text = database.text(&["token", "list"]);
         assert!(!text.contains('\u{1b}'), "{text}");
         for token in [&first, &second] {

@@ -409,7 +409,7 @@ on_both_databases! {
         let made = commit_all(&app, vec![new(&ada, 2), new(&grace, 2), new(&ada, 32)]);
         let Ok((export, token)) = &made[0] else { panic!("{made:?}") };
         assert!(made[1].is_err() && made[2].is_err());
-        let revoke = |which: &str, by| RevokeExport { which: ExportTokenRef::parse(which).unwrap(), by };
+        let revoke = |which: &str, by| RevokeExport { which: ExportTokenRef::parse(which).unwrap(), by, as_admin_of: None };
         let by_grace = app.commit(revoke(&token.expose(), Authority::User(grace.user.id)));
         assert_eq!(by_grace, None);
         for _ in 0..2 {

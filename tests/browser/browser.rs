@@ -17,6 +17,9 @@ use crate::nginx_process::Nginx;
 
 /// The number of concurrent browsers: each needs about 300 MB and most of a core.
 static BROWSER_SLOTS: Semaphore = Semaphore::const_new(2);
+/// A name of this machine that is not a loopback name: over plain HTTP, browsers send it no
+/// `Sec-Fetch-Site`.
+pub const NAME: &str = "name.test";
 /// The timeout for expected changes, with a margin for busy machines.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -32,6 +35,8 @@ pub struct BrowserOptions {
     pub toml: &'static str,
     /// The reverse proxy, if the public URL has a path.
     pub proxy: Option<Proxy>,
+    /// The server's name in the browser: its address, or [`NAME`].
+    pub name: &'static str,
 }
 
 /// An nginx that serves the path `/consent/`.
@@ -55,7 +60,14 @@ impl Proxy {
 
 impl Default for BrowserOptions {
     fn default() -> Self {
-        Self { language: "en-GB", scripts: true, backend: Backend::Sqlite, toml: "", proxy: None }
+        Self {
+            language: "en-GB",
+            scripts: true,
+            backend: Backend::Sqlite,
+            toml: "",
+            proxy: None,
+            name: "127.0.0.1",
+        }
     }
 }
 
@@ -72,6 +84,7 @@ pub async fn with_browser(options: BrowserOptions, test: impl AsyncFnOnce(&TestA
         None => None,
     };
     let url = nginx.as_ref().map_or(address, |nginx| format!("{}/consent", nginx.url));
+    let url = url.replace("127.0.0.1", options.name);
     let toml = format!("public_url = '{url}'\nmail_directory = '{}'\n{}", mails.display(), options.toml);
     let app = TestApp::spawn_on(listener, options.backend, &toml);
     let browser = Browser::open(chromedriver, options, &url, mails).await;
@@ -117,7 +130,7 @@ impl Browser {
             "--disable-quic",
             "--disable-sync",
             "--no-proxy-server",
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            &format!("--host-resolver-rules=MAP {NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
             "--window-size=1280,900",
             "--hide-scrollbars",
             &format!("--lang={}", options.language),

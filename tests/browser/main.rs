@@ -19,6 +19,7 @@ mod accessibility;
 mod base_path;
 mod browser;
 mod chromedriver;
+mod cross_site;
 mod fixtures;
 mod page_list;
 mod passwords;

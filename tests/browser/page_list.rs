@@ -151,6 +151,7 @@ pub const PAGES: &[TestPage] = &[
         PageViewer::Staff,
         &[("email", "nobody@mail.example")],
     ),
+    page("hub-tokens", "/hub/tokens?id=sleeplab", PageViewer::Staff),
     page("staff-bundles", "/staff/bundles", PageViewer::Staff),
     form_response("staff-bundles-wrong", "/staff/bundles", PageViewer::Staff, &[("name", "")]),
     page("staff-bundle", "/staff/bundles/{bundle}", PageViewer::Staff),

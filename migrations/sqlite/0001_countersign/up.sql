@@ -83,6 +83,7 @@ CREATE TABLE export_tokens (
     revoked_at bigint
 );
 CREATE INDEX export_tokens_of_creator ON export_tokens (creator, id DESC);
+CREATE INDEX export_tokens_of_hub ON export_tokens (hub_id, id DESC);
 
 -- A table of its own, so that counting a use does not update the token's row.
 CREATE TABLE export_uses (

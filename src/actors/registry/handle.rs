@@ -15,6 +15,7 @@ use crate::domain::audit::AuditContext;
 use crate::domain::block::Block;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
+use crate::domain::hub::HubId;
 use crate::domain::permission_request::{
     NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
 };
@@ -93,7 +94,20 @@ impl Registry {
         by: UserId,
         audit_context: AuditContext,
     ) -> Result<Option<ExportToken>, RegistryError> {
-        self.execute(RevokeExport { which, by: Authority::User(by) }, audit_context).await
+        let by = Authority::User(by);
+        self.execute(RevokeExport { which, by, as_admin_of: None }, audit_context).await
+    }
+
+    /// Revokes an export token of a hub, as one of its admins or as the operator; `None` if `by` may
+    /// not, or if there is no such token.
+    pub async fn revoke_export_of_hub(
+        &self,
+        which: ExportTokenRef,
+        hub: HubId,
+        by: Authority,
+        audit_context: AuditContext,
+    ) -> Result<Option<ExportToken>, RegistryError> {
+        self.execute(RevokeExport { which, by, as_admin_of: Some(hub) }, audit_context).await
     }
 
     /// Requests a permission. Returns the request, the seconds until it expires, and the

@@ -106,6 +106,7 @@ pub(super) async fn list(
     let ListTokensParameters { status, limit, cursor } = ListTokensParameters::parse(&parameters)?;
     let filter = ExportFilter {
         creator: Some(caller.id()),
+        hub: None,
         statuses: status,
         before: cursor,
         // One more than the page holds shows whether there is a next page.

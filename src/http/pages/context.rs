@@ -118,6 +118,11 @@ impl PageContext {
         browser.is_some_and(|browser| self.keyring.is_csrf_token(browser, token)) || self.csrf_matches(token)
     }
 
+    /// Whether the browser says that a page of this site caused the request.
+    pub fn is_from_this_site(&self) -> bool {
+        self.initiator == Initiator::SameOrigin
+    }
+
     /// The ID of a signed-out browser that does not have the cookie yet.
     fn new_browser_id(&self) -> Option<Uuid> {
         match self.csrf_binding {

@@ -6,7 +6,9 @@ use actix_web::http::header::COOKIE;
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
+use super::url::query_encode;
 use crate::config::PublicUrl;
+use crate::domain::password_link::LinkReason;
 use crate::domain::token::{Token, TokenKind};
 use crate::services::sessions::SESSION_TTL_SECONDS;
 
@@ -16,6 +18,9 @@ const SESSION: &str = "countersign_session";
 const BROWSER: &str = "countersign_browser";
 /// Opens the mails of a development server.
 const MAILBOX: &str = "countersign_mailbox";
+
+/// Holds the page to which a user returns after resetting the password.
+const RETURN: &str = "countersign_return";
 
 /// Builds and reads the cookies. On HTTPS their names have the prefix `__Host-`, so that pages
 /// of other hosts cannot set them (RFC 6265bis, section 4.1.3.2). It requires the path `/`: below
@@ -60,6 +65,21 @@ impl SessionCookies {
         let mut cookie = self.build(SESSION, String::new());
         cookie.set_max_age(Duration::ZERO);
         cookie
+    }
+
+    /// A cookie with the path to which a user returns after resetting the password. It lives as long
+    /// as the mailed link. `None`: the browser deletes it.
+    pub fn return_cookie(&self, path: Option<&str>) -> Cookie<'static> {
+        let mut cookie = self.build(RETURN, path.map(query_encode).unwrap_or_default());
+        let lifetime = path.map_or(0, |_| LinkReason::ForgottenPassword.lifetime_seconds());
+        cookie.set_max_age(Duration::seconds(lifetime));
+        cookie
+    }
+
+    /// The path to which the user returns, which may be any text.
+    pub fn return_path(&self, request: &HttpRequest) -> Option<String> {
+        let value = self.find(request, RETURN)?;
+        form_urlencoded::parse(value.as_bytes()).next().map(|(path, _)| path.into_owned())
     }
 
     /// A cookie with a browser's random ID.

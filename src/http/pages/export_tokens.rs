@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::context::PageContext;
 use super::error::PageError;
 use super::form::{CsrfForm, FieldError, Form, FormFields};
+use super::hub_tokens::hub_tokens_url;
 use super::pager::Pager;
 use super::qr;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
@@ -16,7 +17,7 @@ use super::url::{parse_number, see_other};
 use crate::actors::registry::CommandError;
 use crate::domain::export_token::{ExpiryHours, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::{HubId, NodeId};
-use crate::domain::rights::{Mask, Right};
+use crate::domain::rights::{Mask, Right, Role};
 use crate::domain::user::UserId;
 use crate::domain::validated_text::sanitize_for_display;
 use crate::http::error::ApiError;
@@ -51,15 +52,19 @@ async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     let me = ctx.require_user()?.user.id;
     let pager = Pager::new(&ctx, "tokens");
     let listed = export_tokens::list_by_creator(&state.store, me, pager.page()).await?;
+    let hubs = export_tokens::administered_hubs(&state.store, me, MAX_HUBS).await?;
+    let hub = |(id, ..): &(HubId, String, Role)| context! { id => id.as_str(), link => hub_tokens_url(id) };
     let context = context! {
         flash => ctx.flash("flash", &["token-revoked", "token-created-before"]),
         tokens => listed.rows.iter().map(|token| row(token, &ctx)).collect::<Vec<Value>>(),
         pagination => pager.links(listed.total),
+        hubs => hubs.iter().map(hub).collect::<Vec<Value>>(),
     };
     Ok(ctx.render_ok("export-tokens", context))
 }
 
-fn row(listed: &ListedExport, ctx: &PageContext) -> Value {
+/// A token in a list.
+pub(super) fn row(listed: &ListedExport, ctx: &PageContext) -> Value {
     context! {
         status => listed.status.name(),
         uses => listed.uses,

@@ -41,7 +41,8 @@ pub struct AnonymousForm {
     pub form: Form,
     /// Whether the form is of this browser. Otherwise the handler must do nothing but show it
     /// again, with what the visitor has typed: on a first visit, a second tab replaces the cookie
-    /// that the first one's form is bound to.
+    /// that the first one's form is bound to. A form that the browser says is of this site is
+    /// accepted all the same.
     pub is_current: bool,
 }
 
@@ -75,12 +76,12 @@ impl Form {
 
     /// Runs `create`, unless this form was sent before: then the result is `None`. A form that
     /// created nothing can be sent again.
-    pub async fn create_once<T>(
+    pub async fn create_once<T, E>(
         &self,
         state: &AppState,
         user: UserId,
-        create: impl Future<Output = Result<Result<T, FieldError>, PageError>>,
-    ) -> Result<Option<Result<T, FieldError>>, PageError> {
+        create: impl Future<Output = Result<Result<T, E>, PageError>>,
+    ) -> Result<Option<Result<T, E>>, PageError> {
         let form_id = self.fields.optional("form_id").and_then(|text| Uuid::try_parse(text).ok());
         if let Some(form_id) = form_id
             && !forms::claim(&state.store, user, form_id).await?
@@ -175,19 +176,22 @@ impl FromRequest for AnonymousForm {
         let form = Form::read(request, payload, PageContext::csrf_matches_any);
         Box::pin(async move {
             let (form, is_current) = form.await?;
-            Ok(Self { form, is_current })
+            let is_of_this_site = form.ctx.is_from_this_site()
+                && form.fields.optional("csrf").is_some_and(Keyring::is_csrf_token_shape);
+            Ok(Self { form, is_current: is_current || is_of_this_site })
         })
     }
 }
 
 /// The page that shows the form with this target.
 pub fn page_of_form(path: &str) -> &'static str {
-    const PAGES: [(&str, &str); 14] = [
+    const PAGES: [(&str, &str); 15] = [
         ("/account", "/account"),
         ("/keys/new", "/keys/new"),
         ("/keys", "/keys"),
         ("/tokens/new", "/tokens/new"),
         ("/tokens", "/tokens"),
+        ("/hub/tokens", "/tokens"),
         ("/access", "/access"),
         ("/requests/new", "/requests/new"),
         ("/requests", "/requests"),

@@ -15,6 +15,7 @@ mod error;
 mod export_tokens;
 mod form;
 mod home;
+mod hub_tokens;
 mod pager;
 mod password;
 mod permissions;
@@ -46,6 +47,7 @@ pub fn endpoints() -> Endpoints {
         requests::endpoints(),
         permissions::endpoints(),
         export_tokens::endpoints(),
+        hub_tokens::endpoints(),
         api_keys::endpoints(),
         password::endpoints(),
         account::endpoints(),

@@ -14,7 +14,7 @@ use super::error::PageError;
 use super::form::{AnonymousForm, FieldError, Form};
 use super::responses::{FormErrors, HtmlErrors};
 use super::templates;
-use super::url::{query_token, see_other};
+use super::url::{query_token, safe_redirect, see_other};
 use crate::auth::password::{self, PasswordError};
 use crate::domain::audit::AuditContext;
 use crate::domain::password_link::{LinkReason, PasswordLink};
@@ -38,10 +38,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     path = "/forgot-password",
     operation_id = "forgot_password_page",
     security(()),
+    params(("next" = Option<String>, Query, nullable = false, description = "The path to redirect to after the password is set.")),
     responses((status = 200, description = "The form.", body = String, content_type = "text/html")),
 )]
 async fn show_forgot_password(ctx: PageContext) -> HttpResponse {
-    ctx.render_ok("forgot-password", context! { email => "", error => None::<()> })
+    let next = ctx.query_param("next");
+    let next = safe_redirect(next.as_deref());
+    ctx.render_ok("forgot-password", context! { email => "", next, error => None::<()> })
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -50,7 +53,13 @@ struct ForgotPasswordForm {
     #[serde(rename = "csrf")]
     _csrf: String,
     email: String,
+    /// The path to redirect to after the password is set, in the same browser.
+    #[schema(nullable = false)]
+    next: Option<String>,
 }
+
+/// The longest path that is kept in a cookie.
+const MAX_RETURN_PATH_LENGTH: usize = 1_000;
 
 /// Queues a mail with a link that sets a password.
 ///
@@ -73,12 +82,13 @@ async fn forgot_password(
     request: HttpRequest,
     AnonymousForm { form: Form { ctx, fields }, is_current }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
+    let ForgotPasswordForm { email, next, .. } = fields.to()?;
+    let next = safe_redirect(next.as_deref());
     if !is_current {
-        let email = fields.to::<ForgotPasswordForm>()?.email;
-        let context = context! { email, error => ctx.language.t("error-form-again") };
+        let context = context! { email, next, error => ctx.language.t("error-form-again") };
         return Ok(ctx.render(StatusCode::FORBIDDEN, "forgot-password", context));
     }
-    let email = Email::new(fields.to::<ForgotPasswordForm>()?.email.trim()).ok();
+    let email = Email::new(email.trim()).ok();
     let ip_prefix = client_ip::of_request(&request).map(rate_limit_prefix);
     let limits = state.config.limits.password_reset;
     let may_send = password_links::consume_limits(&state.store, limits, email.clone(), ip_prefix).await??;
@@ -91,6 +101,10 @@ async fn forgot_password(
         }
     }
     let mut response = ctx.render_message(StatusCode::OK, "forgot-sent");
+    // In the browser and not in the mail, whose recipient has perhaps not asked for it.
+    if next != "/" && next.len() <= MAX_RETURN_PATH_LENGTH {
+        set_cookie(&mut response, &ctx.cookies.return_cookie(Some(next)));
+    }
     response_delay::quantize(&mut response);
     Ok(response)
 }
@@ -142,7 +156,8 @@ struct SetPasswordForm {
     revoke: Option<String>,
 }
 
-/// Sets a password with a mailed link, and signs the user in.
+/// Sets a password with a mailed link, and signs the user in. Redirects to the page for which the
+/// user had to sign in, or to the account page.
 ///
 /// The link works once. All other sessions of the user end. With `revoke`, their API keys and export
 /// tokens end too. A user who had a password gets a mail.
@@ -188,7 +203,14 @@ async fn set_password(
     let Some(session) = opened.await? else { return Ok(link_inactive_page(&ctx)) };
     state.mailer.notify();
     state.authenticator.invalidate(user.id);
-    let mut response = see_other("/account?flash=password");
+    let return_path = ctx.cookies.return_path(&request);
+    let mut response = match safe_redirect(return_path.as_deref()) {
+        "/" => see_other("/account?flash=password"),
+        next => see_other(next),
+    };
+    if return_path.is_some() {
+        set_cookie(&mut response, &ctx.cookies.return_cookie(None));
+    }
     set_cookie(&mut response, &ctx.cookies.session_cookie(&session));
     Ok(response)
 }

@@ -55,6 +55,7 @@ templates![
     "forgot-password",
     "form-field",
     "home",
+    "hub-tokens",
     "layout",
     "link-decided",
     "link-inactive",

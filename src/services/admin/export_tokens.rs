@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::export_token::ExportTokenStatus;
+use crate::domain::hub::HubId;
 use crate::domain::user::{Email, UserId};
 use crate::services::DbWork;
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
@@ -14,10 +15,11 @@ pub struct NewestExportTokens {
     pub creators: HashMap<UserId, Email>,
 }
 
-/// The newest export tokens, at most `limit`.
-pub fn newest(limit: i64) -> impl DbWork<NewestExportTokens> {
+/// The newest export tokens, at most `limit`, perhaps of one hub.
+pub fn newest(limit: i64, hub: Option<HubId>) -> impl DbWork<NewestExportTokens> {
     let filter = ExportFilter {
         creator: None,
+        hub,
         statuses: ExportTokenStatus::ALL.to_vec(),
         before: None,
         limit,

@@ -140,7 +140,7 @@ on_both_databases! {
             assert!(home.contains(count), "{role:?}: {home}");
         }
         app.disable(&ada);
-        let listed = app.store.read(countersign::services::admin::export_tokens::newest(9)).unwrap();
+        let listed = app.store.read(countersign::services::admin::export_tokens::newest(9, None)).unwrap();
         let statuses: Vec<&str> = listed.tokens.iter().map(|listed| listed.status.name()).collect();
         assert_eq!(statuses, ["revoked", "suspended", "expired", "suspended"]);
     }

@@ -60,13 +60,12 @@ on_both_databases! {
         assert_eq!(app.rows(), before);
     }
 
-    async fn a_form_that_is_sent_twice_creates_one_key(app: TestApp) {
+    async fn a_form_with_an_error_can_be_sent_again(app: TestApp) {
         let visitor = app.signed_in(&app.user("ada@example.org"));
         let (_, page) = visitor.get_page(&app, "/keys/new").await;
         let (_, rest) = page.split_once("name=\"form_id\" value=\"").unwrap();
         let form_id = rest.split('"').next().unwrap();
         let long = "x".repeat(101);
-        // A form with an error can be sent again.
         let invalid = [("label", long.as_str()), ("scope", "all"), ("form_id", form_id)];
         assert_eq!(visitor.post_form(&app, "/keys/new", &invalid).await.0, 400);
         let form = [("label", "x"), ("scope", "all"), ("form_id", form_id)];

@@ -191,6 +191,48 @@ on_both_databases! {
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 3);
     }
 
+    async fn a_reset_leads_back_to_the_page_that_needed_it(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let token = app.redeem_token(&app.create_request(&ada, &grace, &app.bundle("Sleep", 6)));
+        let back = format!("/redeem?token={token}");
+        let visitor = app.signed_out();
+        // The link of the sign-in form, on the redeem page.
+        let (_, page) = visitor.get_page(&app, &back).await;
+        let (_, rest) = page.split_once("href=\"/forgot-password?next=").expect("the way back");
+        let path = format!("/forgot-password?next={}", rest.split('"').next().unwrap());
+        let (_, page) = visitor.get_page(&app, &path).await;
+        assert!(page.contains(&format!("name=\"next\" value=\"{}\"", back.replace('/', "&#x2f;"))), "{page}");
+        let sent = app.mails(1).await.len();
+        let answer = visitor.post(&app, "/forgot-password", &[("email", grace.email()), ("next", &back)]).send().await.unwrap();
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+        for wanted in ["__Host-countersign_return=", "; HttpOnly", "; SameSite=Lax", "; Secure", "; Path=/", "; Max-Age=86400"] {
+            assert!(cookie.contains(wanted), "{cookie}");
+        }
+        let link = link_in(&app.mails(sent + 1).await.remove(sent));
+        let kept = PageClient { cookie: format!("{}; {}", visitor.cookie, cookie.split(';').next().unwrap()), ..visitor.clone() };
+        let form = [("token", token_of(&link)), ("new", NEW_PASSWORD), ("confirm", NEW_PASSWORD)];
+        let answer = kept.post(&app, "/set-password", &form).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["location"].to_str().unwrap()), (303, back.as_str()));
+        let cookies: Vec<&str> = answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
+        assert!(cookies.iter().any(|cookie| cookie.starts_with("__Host-countersign_return=;") && cookie.contains("Max-Age=0")), "{cookies:?}");
+        let session = cookies.iter().find_map(|cookie| cookie.strip_prefix("__Host-countersign_session=")).unwrap();
+        let grace_again = PageClient::with_session(session.split(';').next().unwrap());
+        assert_eq!(grace_again.get_page(&app, &back).await.0, 200, "the request is there to be decided");
+        // A page of another site is never the way back, and neither is a very long path.
+        for next in ["//evil.example", "https://evil.example", "/", "", &format!("/{}", "x".repeat(1_000))] {
+            let answer = visitor.post(&app, "/forgot-password", &[("email", "x@example.org"), ("next", next)]).send().await.unwrap();
+            assert!(answer.status() == 200 && !answer.headers().contains_key("set-cookie"), "{next}");
+        }
+        for planted in ["%2F%2Fevil.example", "https%3A%2F%2Fevil.example", "%FF", ""] {
+            let link = format!("/set-password?token={}", app.password_token(&app.password_link(&ada)));
+            let kept = PageClient { cookie: format!("{}; __Host-countersign_return={planted}", visitor.cookie), ..visitor.clone() };
+            let new = format!("{NEW_PASSWORD} {planted}");
+            let form = [("token", token_of(&link)), ("new", &new), ("confirm", &new)];
+            let answer = kept.post(&app, "/set-password", &form).send().await.unwrap();
+            assert_eq!(answer.headers()["location"], "/account?flash=password", "{planted}");
+        }
+    }
+
     async fn a_user_added_by_staff_gets_a_link_valid_for_a_week(app: TestApp) {
         let root = app.staff("root@example.org");
         let body = json!({ "email": "new@example.org", "first_name": "Nova" });

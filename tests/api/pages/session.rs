@@ -115,6 +115,40 @@ on_both_databases! {
         assert_eq!(app.rows(), before);
     }
 
+    async fn two_tabs_of_a_first_visit_both_work(app: TestApp) {
+        let grace = app.user("grace@example.org");
+        let sent_by = async |site: Option<(&str, &str)>| {
+            let (first, second) = (app.signed_out(), app.signed_out());
+            let first = PageClient { cookie: second.cookie.clone(), ..first };
+            let mut statuses = Vec::new();
+            for tab in [&first, &second] {
+                for (path, form) in [
+                    ("/forgot-password", vec![("email", "nobody@example.org")]),
+                    ("/sign-in", vec![("email", grace.email()), ("password", PASSWORD)]),
+                ] {
+                    let request = tab.post(&app, path, &form);
+                    let request = match site {
+                        Some((name, value)) => request.header(name, value),
+                        None => request,
+                    };
+                    statuses.push(request.send().await.unwrap().status().as_u16());
+                }
+            }
+            statuses
+        };
+        assert_eq!(sent_by(Some(("sec-fetch-site", "same-origin"))).await, [200, 303, 200, 303]);
+        assert_eq!(sent_by(Some(("origin", "https://countersign.test"))).await, [200, 303, 200, 303]);
+        assert_eq!(sent_by(None).await, [403, 403, 200, 303], "an old browser");
+        for (name, value) in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.test")] {
+            assert_eq!(sent_by(Some((name, value))).await, [403; 4], "{value}");
+        }
+        // A form without a token is never one of a page.
+        let visitor = app.signed_out();
+        let form = [("email", grace.email()), ("password", PASSWORD), ("csrf", "x")];
+        let forged = visitor.request(&app, reqwest::Method::POST, "/sign-in").form(&form);
+        assert_eq!(forged.header("sec-fetch-site", "same-origin").send().await.unwrap().status(), 403);
+    }
+
     async fn the_form_of_another_tab_is_shown_again_with_what_was_typed(app: TestApp) {
         let grace = app.user("grace@example.org");
         let (first, second) = (app.signed_out(), app.signed_out());
@@ -178,7 +212,13 @@ on_both_databases! {
         assert!(page.contains("Sign in with another account"), "{page}");
         let answer = visitor.post(&app, "/sign-out", &[("next", &back)]).send().await.unwrap();
         let next: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
-        assert_eq!(answer.headers()["location"], format!("/sign-in?next={next}"));
+        let there = answer.headers()["location"].to_str().unwrap().to_owned();
+        assert_eq!(there, format!("/sign-in?next={next}"));
+        let visitor = app.signed_out();
+        let (_, page) = visitor.get_page(&app, &there).await;
+        assert!(page.contains(&format!("name=\"next\" value=\"{}\"", back.replace('/', "&#x2f;"))), "{page}");
+        let form = [("email", grace.email()), ("password", PASSWORD), ("next", back.as_str())];
+        assert_eq!(visitor.post(&app, "/sign-in", &form).send().await.unwrap().headers()["location"], back.as_str());
         let answer = app.signed_in(&eve).post(&app, "/sign-out", &[("next", "https://evil.example")]).send().await.unwrap();
         assert_eq!(answer.headers()["location"], "/sign-in");
     }

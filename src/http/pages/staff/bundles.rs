@@ -172,7 +172,7 @@ async fn add(state: Data<AppState>, sent: Form) -> Result<HttpResponse, PageErro
     let Some(new) = form.parse(&BundleForm::from_fields(fields)?) else {
         return render_list(&state, ctx, form_field::INVALID, &form).await;
     };
-    let add = async { Ok(Ok(state.store.write(bundles::add(new, ctx.audit.clone())).await?)) };
+    let add = async { Ok(Ok::<_, ()>(state.store.write(bundles::add(new, ctx.audit.clone())).await?)) };
     // A form that was sent before has added the bundle already.
     sent.create_once(&state, me, add).await?;
     Ok(see_other(&format!("{PATH}?flash=added")))

@@ -19,6 +19,7 @@ use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::Form;
+use crate::http::pages::hub_tokens::hub_tokens_url;
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{query_encode, see_other};
@@ -95,6 +96,10 @@ struct NewHubForm {
     name: String,
     /// The owner's email address.
     owner: String,
+    /// Identifies the form, so that sending it twice creates one hub.
+    #[serde(rename = "form_id")]
+    #[schema(nullable = false)]
+    _form_id: Option<String>,
 }
 
 /// The form that adds a hub, as the template shows it.
@@ -124,11 +129,12 @@ impl HubFormState {
     request_body(content = NewHubForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
-    ctx.require_staff_or_return_to(PATH)?;
+async fn add(state: Data<AppState>, sent: Form) -> Result<HttpResponse, PageError> {
+    let Form { ctx, fields } = &sent;
+    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
     let submitted: NewHubForm = fields.to()?;
     let mut form = HubFormState::new();
-    let render_again = async |form: &HubFormState, status| render_list(&state, &ctx, status, form).await;
+    let render_again = async |form: &HubFormState, status| render_list(&state, ctx, status, form).await;
     let id = form.id.parse(&submitted.id, HubId::new, "staff-error-hub-id");
     let validate_name = |name: &str| validate_optional(name, MAX_NAME_LENGTH);
     let name = form.name.parse(&submitted.name, validate_name, "staff-error-name");
@@ -136,8 +142,9 @@ async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpRe
     let (Some(id), Some(name), Some(owner)) = (id, name, owner) else {
         return render_again(&form, form_field::INVALID).await;
     };
-    let added = state.store.write(hubs::add(id.clone(), name, owner, ctx.audit.clone()));
-    match added.await? {
+    let add = async { Ok(state.store.write(hubs::add(id.clone(), name, owner, ctx.audit.clone())).await?) };
+    // A form that was sent before has added the hub already.
+    match sent.create_once(&state, me, add).await?.unwrap_or(Ok(())) {
         Ok(()) => return Ok(see_other(&format!("{}&flash=added", hub_url(&id)))),
         Err(HubError::UnknownUser) => form.owner.set_error("staff-error-unknown-user"),
         Err(HubError::Exists | HubError::UnknownHub | HubError::NotAMember | HubError::LastOwner) => {
@@ -187,7 +194,7 @@ async fn render_hub(
         .collect();
     let roles = Role::ALL.map(Role::name);
     let flash = ctx.flash("staff-hub", &["added", "granted", "revoked", "no-role", "last-owner"]);
-    let context = context! { id => id.as_str(), name => sanitize_for_display(&name), members, roles, pagination, flash, form => Serde(form) };
+    let context = context! { id => id.as_str(), name => sanitize_for_display(&name), tokens_link => hub_tokens_url(&id), members, roles, pagination, flash, form => Serde(form) };
     Ok(ctx.render(status, "staff-hub", context))
 }
 

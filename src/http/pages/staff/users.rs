@@ -120,6 +120,10 @@ struct NewUserForm {
     /// `yes` makes the user an administrator of the server.
     #[schema(nullable = false)]
     staff: Option<String>,
+    /// Identifies the form, so that sending it twice creates one user.
+    #[serde(rename = "form_id")]
+    #[schema(nullable = false)]
+    _form_id: Option<String>,
 }
 
 /// The form that adds a user, as the template shows it.
@@ -166,13 +170,16 @@ impl UserFormState {
     request_body(content = NewUserForm, content_type = "application/x-www-form-urlencoded"),
     responses(StaffForm, Errors<HtmlErrors, 409>),
 )]
-async fn add(state: Data<AppState>, Form { ctx, fields }: Form) -> Result<HttpResponse, PageError> {
-    ctx.require_staff_or_return_to(PATH)?;
+async fn add(state: Data<AppState>, sent: Form) -> Result<HttpResponse, PageError> {
+    let Form { ctx, fields } = &sent;
+    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
     let mut form = UserFormState::new();
-    let render_again = async |form: &UserFormState, status| render_list(&state, &ctx, status, form).await;
+    let render_again = async |form: &UserFormState, status| render_list(&state, ctx, status, form).await;
     let Some(new) = form.parse(&fields.to()?) else { return render_again(&form, form_field::INVALID).await };
     let email = new.email.clone();
-    if state.store.write(users::add(new, ctx.audit.clone())).await?.is_none() {
+    let add = async { Ok(state.store.write(users::add(new, ctx.audit.clone())).await?.ok_or(())) };
+    // A form that was sent before has added the user already.
+    if let Some(Err(())) = sent.create_once(&state, me, add).await? {
         form.email.set_error("staff-error-email-taken");
         return render_again(&form, form_field::CONFLICT).await;
     }

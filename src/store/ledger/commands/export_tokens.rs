@@ -2,6 +2,7 @@
 
 use crate::domain::audit::AuditAction;
 use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
+use crate::domain::hub::HubId;
 use crate::domain::token::Token;
 use crate::domain::user::Authority;
 use crate::store::ledger::batch::Batch;
@@ -41,6 +42,9 @@ impl Command for CreateExport {
 pub struct RevokeExport {
     pub which: ExportTokenRef,
     pub by: Authority,
+    /// The hub whose admins may revoke the tokens of others. `None`: only the creator and the
+    /// operator may.
+    pub as_admin_of: Option<HubId>,
 }
 
 impl Command for RevokeExport {
@@ -53,12 +57,21 @@ impl Command for RevokeExport {
 
     fn select_rows(&self, _: &OperationContext, rows: &mut RowSelection) {
         rows.exports.push(self.which.id);
+        if let (Some(hub), Authority::User(user)) = (&self.as_admin_of, self.by) {
+            rows.privileges.push((hub.clone(), user));
+        }
     }
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
-        let Self { which, by } = self;
+        let Self { which, by, as_admin_of } = self;
         let (export, _) = batch.exports.get_mut(&which.id).filter(|(_, digest)| which.matches(digest))?;
-        let newly_revoked = export.revoke(*by, batch.now)?;
+        let privilege = match (as_admin_of, by) {
+            (Some(hub), Authority::User(user)) if *hub == export.hub => {
+                batch.privileges.get(&(hub.as_str().to_owned(), *user)).copied()
+            }
+            _ => None,
+        };
+        let newly_revoked = export.revoke(*by, privilege, batch.now)?;
         if newly_revoked {
             batch.writes.revoked_exports.push(which.id);
             let audit_entries = &mut batch.writes.audit_entries;
