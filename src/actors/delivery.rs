@@ -58,17 +58,18 @@ impl MailSender {
         };
         let result = self.transport.send(&message, mail).await;
         self.stats.record(&result);
+        let outcome = match &result {
+            Ok(()) => DeliveryOutcome::Sent,
+            Err(SendError::Permanent(error)) => DeliveryOutcome::Failed(error.clone()),
+            Err(error) => self.defer_or_give_up(&claimed, error),
+        };
         if let Err(SendError::Refused(refusal)) = &result {
             let Refusal { command, code, .. } = refusal;
-            let reply = refusal.loggable_text(claimed.to.email.as_str());
-            tracing::warn!(%mail, command, code, reply, "mail server refuses this server; will retry later");
+            let (outcome, reply) = (outcome.name(), refusal.loggable_text(claimed.to.email.as_str()));
+            tracing::warn!(%mail, attempts, outcome, command, code, reply, "mail server refuses this server");
+        } else {
+            tracing::info!(%mail, attempts, outcome = outcome.name(), "mail");
         }
-        let outcome = match result {
-            Ok(()) => DeliveryOutcome::Sent,
-            Err(SendError::Permanent(error)) => DeliveryOutcome::Failed(error),
-            Err(error) => self.defer_or_give_up(&claimed, &error),
-        };
-        tracing::info!(%mail, attempts, outcome = outcome.name(), "mail");
         DeliveryReport::new(claimed.item, outcome)
     }
 
