@@ -330,7 +330,7 @@ fn is_unknown_recipient(reply: &str) -> bool {
 fn tls_parameters(url: &SmtpUrl) -> Result<TlsParameters, TransportError> {
     let mut builder = TlsParameters::builder(url.host.clone());
     if let Some(path) = &url.ca {
-        let error = |reason: String| TransportError::Certificates { path: path.clone(), reason };
+        let error = TransportError::Certificates;
         let pem = std::fs::read(path).map_err(|reason| error(reason.to_string()))?;
         let certificates = Certificate::from_pem(&pem).map_err(|reason| error(reason.to_string()))?;
         builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
@@ -603,7 +603,8 @@ mod tests {
     #[test]
     fn unreadable_certificates_are_an_error() {
         let error = Transport::smtp(&"smtps://mail?ca=/nowhere/ca.pem".parse().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+        let expected = "smtp_url: cannot use the certificates in the file that `ca` names: No such file";
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub mod participants;
 pub mod password_links;
 pub mod permissions;
 mod pools;
+mod postgres_manager;
 pub mod purge;
 pub mod rate_limits;
 pub mod readiness;

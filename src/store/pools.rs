@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection};
+use diesel::r2d2::{self, ConnectionManager, CustomizeConnection, ManageConnection, Pool, PooledConnection};
 use diesel::sql_types::Integer;
 use secrecy::ExposeSecret;
 
 use super::error::StoreError;
+use super::postgres_manager::PostgresManager;
 use super::text_search::register_lower;
 use super::timeline::LatestTimeline;
 use crate::config::DatabaseUrl;
@@ -53,6 +54,9 @@ const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [
     ("target_session_attrs", Some("PGTARGETSESSIONATTRS"), "read-write"),
 ];
 
+/// Also in place of 0: libpq would wait for a hanging host forever, and never try the next one.
+const DEFAULT_CONNECT_TIMEOUT: i64 = 2;
+
 /// The pause before the start tries again to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is checked at the start whether two connections have one session.
@@ -67,13 +71,13 @@ const POINT_LOOKUP_CONNECTION_LIFETIME: Duration = Duration::from_secs(30);
 /// A pool of one of the databases.
 #[derive(Clone, Debug)]
 pub(super) enum BackendPool {
-    Postgres(Pool<ConnectionManager<PgConnection>>),
+    Postgres(Pool<PostgresManager>),
     Sqlite(Pool<ConnectionManager<SqliteConnection>>),
 }
 
 /// A connection of a pool.
 pub(super) enum Backend {
-    Postgres(PooledConnection<ConnectionManager<PgConnection>>),
+    Postgres(PooledConnection<PostgresManager>),
     Sqlite(PooledConnection<ConnectionManager<SqliteConnection>>),
 }
 
@@ -134,25 +138,28 @@ pub(super) fn open(url: &DatabaseUrl, size: u32) -> Result<(BackendPool, Backend
     let pools = match url {
         DatabaseUrl::Postgres(url) => {
             let conninfo = conninfo(url.expose_secret())?;
-            let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
-            refuse_transaction_pooling(&words, max_wait)?;
+            let max_wait = max_connect_time(&conninfo);
+            let manager = PostgresManager::new(&conninfo);
+            // With hosts in a service file, it is unknown before how long a connection takes.
+            let started_at = Instant::now();
+            refuse_transaction_pooling(&manager, max_wait)?;
+            let max_wait = max_wait.max(started_at.elapsed());
             let lifetime = Some(POINT_LOOKUP_CONNECTION_LIFETIME);
-            let pool = build_pool(&words, size, None, session(POSTGRES_SESSION), max_wait)?;
+            let pool = build_pool(manager.clone(), size, None, session(POSTGRES_SESSION), max_wait)?;
             let session = session(POSTGRES_POINT_LOOKUP_SESSION);
             let point_lookup_pool =
-                build_pool(&words, POINT_LOOKUP_CONNECTIONS, lifetime, session, max_wait)?;
+                build_pool(manager, POINT_LOOKUP_CONNECTIONS, lifetime, session, max_wait)?;
             (BackendPool::Postgres(pool), BackendPool::Postgres(point_lookup_pool))
         }
         DatabaseUrl::Sqlite(path) => {
             create_private_file(path).map_err(|error| {
                 StoreError::Unavailable(format!("cannot create {}: {error}", path.display()))
             })?;
-            let path = path.to_string_lossy();
-            let max_wait = CONNECTION_TIMEOUT;
-            let point_lookup_pool =
-                build_pool(&path, POINT_LOOKUP_CONNECTIONS, None, session(SQLITE_SESSION), max_wait)?;
+            let manager = || ConnectionManager::new(path.to_string_lossy());
+            let (max_wait, lookups) = (CONNECTION_TIMEOUT, POINT_LOOKUP_CONNECTIONS);
+            let point_lookup_pool = build_pool(manager(), lookups, None, session(SQLITE_SESSION), max_wait)?;
             (
-                BackendPool::Sqlite(build_pool(&path, size, None, session(SQLITE_SESSION), max_wait)?),
+                BackendPool::Sqlite(build_pool(manager(), size, None, session(SQLITE_SESSION), max_wait)?),
                 BackendPool::Sqlite(point_lookup_pool),
             )
         }
@@ -183,16 +190,27 @@ fn conninfo(url: &str) -> Result<Conninfo, StoreError> {
             conninfo.set_default(name, value);
         }
     }
+    if connect_timeout(&conninfo).is_some_and(|seconds| seconds <= 0) {
+        conninfo.replace("connect_timeout", &DEFAULT_CONNECT_TIMEOUT.to_string());
+    }
     Ok(conninfo)
+}
+
+/// The seconds that libpq gives each host; zero or less for no limit.
+fn connect_timeout(conninfo: &Conninfo) -> Option<i64> {
+    match conninfo.get("connect_timeout") {
+        Some(seconds) => seconds.trim().parse().ok(),
+        None => std::env::var("PGCONNECT_TIMEOUT").ok()?.trim().parse().ok(),
+    }
 }
 
 /// Refuses a pooler that gives each transaction another server session: settings, advisory locks
 /// and prepared statements would be those of other clients, and ours theirs. It is recognised
-/// before any of our settings is changed: two open connections have one session.
-fn refuse_transaction_pooling(words: &str, max_wait: Duration) -> Result<(), StoreError> {
+/// before any of our settings is changed.
+fn refuse_transaction_pooling(manager: &PostgresManager, max_wait: Duration) -> Result<(), StoreError> {
     let deadline = Instant::now() + max_wait;
     loop {
-        match shares_sessions(words) {
+        match shares_sessions(manager) {
             Ok(false) => return Ok(()),
             Ok(true) => {
                 return Err(StoreError::Unsuitable(
@@ -202,56 +220,62 @@ fn refuse_transaction_pooling(words: &str, max_wait: Duration) -> Result<(), Sto
                         .to_owned(),
                 ));
             }
-            Err(error) if Instant::now() >= deadline => return Err(StoreError::Unavailable(error)),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(StoreError::Unavailable(error.to_string()));
+            }
             Err(_) => std::thread::sleep(RETRY_PAUSE),
         }
     }
 }
 
-/// Whether two open connections have had one session of the server.
-fn shares_sessions(words: &str) -> Result<bool, String> {
-    let open = || PgConnection::establish(words).map_err(|error| error.to_string());
-    let mut connections = [open()?, open()?];
+/// Whether two open connections have had one session of the server, or one connection two. A
+/// pooler that takes its sessions in turn gives each transaction the next one: the first
+/// connection then has another one in its second transaction.
+fn shares_sessions(manager: &PostgresManager) -> Result<bool, r2d2::Error> {
+    let (mut first, mut second) = (manager.connect()?, manager.connect()?);
     // Other clients of the pool may take the session between two transactions.
     for _ in 0..POOLER_CHECKS {
-        let [first, second] = connections.each_mut().map(|conn| {
-            let mut session = 0;
-            let result = conn.transaction(|conn| {
-                session = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(conn)?;
-                Err::<(), _>(diesel::result::Error::RollbackTransaction)
-            });
-            match result {
-                Ok(()) | Err(diesel::result::Error::RollbackTransaction) => Ok(session),
-                Err(error) => Err(error.to_string()),
-            }
-        });
-        if first? == second? {
+        let own = session_of_transaction(&mut first)?;
+        if session_of_transaction(&mut first)? != own || session_of_transaction(&mut second)? == own {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
+/// The process id of the session in which a transaction runs.
+fn session_of_transaction(conn: &mut PgConnection) -> QueryResult<i32> {
+    let mut session = 0;
+    let result = conn.transaction(|conn| {
+        session = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(conn)?;
+        Err::<(), _>(diesel::result::Error::RollbackTransaction)
+    });
+    match result {
+        Ok(()) | Err(diesel::result::Error::RollbackTransaction) => Ok(session),
+        Err(error) => Err(error),
+    }
+}
+
 /// How long libpq may take to find a host that accepts connections, if the others hang.
 fn max_connect_time(conninfo: &Conninfo) -> Duration {
-    let hosts = conninfo.get("host").map_or(1, |hosts| hosts.split(',').count());
-    let per_host = conninfo.get("connect_timeout").and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
-    let seconds = per_host.min(60) * u64::try_from(hosts).unwrap_or(1);
-    CONNECTION_TIMEOUT + Duration::from_secs(seconds)
+    let count = |name: &str| conninfo.get(name).map_or(1, |hosts| hosts.split(',').count());
+    let hosts = count("host").max(count("hostaddr"));
+    let per_host = connect_timeout(conninfo).unwrap_or(DEFAULT_CONNECT_TIMEOUT).clamp(0, 60);
+    CONNECTION_TIMEOUT + Duration::from_secs(per_host.unsigned_abs() * hosts as u64)
 }
 
 /// A pool of at most `size` connections, each used for `lifetime` or half an hour. Waits up to
 /// `max_wait` for the first one.
-fn build_pool<C>(
-    url: &str,
+fn build_pool<M>(
+    manager: M,
     size: u32,
     lifetime: Option<Duration>,
     session: SessionSetup,
     max_wait: Duration,
-) -> Result<Pool<ConnectionManager<C>>, StoreError>
+) -> Result<Pool<M>, StoreError>
 where
-    C: R2D2Connection + Send + 'static,
-    SessionSetup: CustomizeConnection<C, r2d2::Error>,
+    M: ManageConnection<Error = r2d2::Error>,
+    SessionSetup: CustomizeConnection<M::Connection, r2d2::Error>,
 {
     let pool = Pool::builder()
         .max_size(size)
@@ -261,7 +285,7 @@ where
         // A dead connection is detected by its first use, which saves a query per checkout.
         .test_on_check_out(false)
         .connection_customizer(Box::new(session))
-        .build_unchecked(ConnectionManager::new(url));
+        .build_unchecked(manager);
     pool.get_timeout(max_wait).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(pool)
 }
