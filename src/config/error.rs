@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::secret::SecretFileError;
+use super::secret::{self, SecretFileError};
 use super::sources::ValueSource;
 use crate::domain::token::ServerKeyTooShort;
 
@@ -40,7 +40,7 @@ pub enum ConfigError {
     /// A new secret would invalidate the links.
     #[error(
         "secret_file: {} is missing, but mails with links that depend on it have been sent; restore it from a backup, or, to accept that all these links stop working, create a new secret there with `openssl rand -base64 32`",
-        .0.display()
+        secret::file_name(.0)
     )]
     LostSecret(PathBuf),
     #[error("secret_file: {0}")]

@@ -159,7 +159,7 @@ fn load_secret<E: Fn(&str) -> Option<String>>(
         return Ok(Secret::Value(secret));
     }
     Ok(match (database, path) {
-        (DatabaseUrl::Sqlite(_), path) => Secret::File(path.unwrap_or("data/secret".into())),
+        (DatabaseUrl::Sqlite(_), path) => Secret::File(path.unwrap_or(secret::DEFAULT_FILE.into())),
         (DatabaseUrl::Postgres(_), Some(path)) => Secret::Value(secret::read_file(&path)?),
         (DatabaseUrl::Postgres(_), None) => Secret::Missing,
     })

@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod keys;
+pub(crate) mod libpq_errors;
 mod load;
 pub mod postgres_url;
 mod rate_limits;
@@ -689,7 +690,7 @@ mod tests {
         let path = directory.path().join("secret");
         let file = format!("database_url = 'postgres://h/d'\nsecret_file = '{}'", path.display());
         assert!(
-            error(&file, &[]).contains(&format!("cannot read {}", path.display())),
+            error(&file, &[]).contains("secret_file: cannot read the file that it names: "),
             "a replica makes no file of its own"
         );
         std::fs::write(&path, KEY).unwrap();

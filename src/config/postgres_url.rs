@@ -5,7 +5,7 @@
 //! part of it may be the end of the password.
 
 /// The parameters of libpq. Unknown ones are rejected here, because libpq quotes them.
-const PARAMETERS: [&str; 50] = [
+pub(super) const PARAMETERS: [&str; 50] = [
     "application_name",
     "channel_binding",
     "client_encoding",
@@ -198,6 +198,16 @@ impl Conninfo {
     /// The value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The parameters and their values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Sets a parameter.
+    pub fn replace(&mut self, name: &'static str, value: &str) {
+        self.set(name, value.to_owned());
     }
 
     /// Sets a parameter that is not set.

@@ -24,16 +24,25 @@ pub enum Secret {
     Missing,
 }
 
-/// Why the secret file cannot be used.
+/// The secret file if no other is set.
+pub(super) const DEFAULT_FILE: &str = "data/secret";
+
+/// Why the secret file cannot be used. It is named by its path only if that is the default: another
+/// path may be the secret itself, set for the wrong key.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    #[error("cannot read {}: {error}", path.display())]
-    Unreadable { path: PathBuf, error: io::Error },
+    #[error("cannot read {file}: {error}")]
+    Unreadable { file: &'static str, error: io::Error },
     /// The file does not exist, and the server cannot create it.
-    #[error("cannot create {}: {error}; create the file yourself or set COUNTERSIGN_SECRET", path.display())]
-    Unwritable { path: PathBuf, error: io::Error },
-    #[error("{}: {error}", path.display())]
-    TooShort { path: PathBuf, error: ServerKeyTooShort },
+    #[error("cannot create {file}: {error}; create the file yourself or set COUNTERSIGN_SECRET")]
+    Unwritable { file: &'static str, error: io::Error },
+    #[error("{file}: {error}")]
+    TooShort { file: &'static str, error: ServerKeyTooShort },
+}
+
+/// How errors name the secret file.
+pub(super) fn file_name(path: &Path) -> &'static str {
+    if path == Path::new(DEFAULT_FILE) { DEFAULT_FILE } else { "the file that it names" }
 }
 
 impl Secret {
@@ -57,16 +66,16 @@ pub(super) fn check_length(text: &str) -> Result<SecretString, ServerKeyTooShort
 
 /// Reads the secret from its file.
 pub(super) fn read_file(path: &Path) -> Result<SecretString, SecretFileError> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| SecretFileError::Unreadable { path: path.to_owned(), error })?;
-    check_length(trim(&text)).map_err(|error| SecretFileError::TooShort { path: path.to_owned(), error })
+    let file = file_name(path);
+    let text = fs::read_to_string(path).map_err(|error| SecretFileError::Unreadable { file, error })?;
+    check_length(trim(&text)).map_err(|error| SecretFileError::TooShort { file, error })
 }
 
 fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {
     match read_file(path) {
         Err(SecretFileError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             create_file(path)
-                .map_err(|error| SecretFileError::Unwritable { path: path.to_owned(), error })?;
+                .map_err(|error| SecretFileError::Unwritable { file: file_name(path), error })?;
             read_file(path)
         }
         secret => secret,
@@ -155,16 +164,20 @@ mod tests {
         let path = directory.path().join("secret");
         fs::write(&path, "hunter2\n").unwrap();
         let error = read_or_create(&path).unwrap_err().to_string();
-        assert!(error.contains("secret: must be at least 32 bytes long") && !error.contains("hunter2"));
+        assert_eq!(error, "the file that it names: must be at least 32 bytes long");
         assert_eq!(fs::read_to_string(&path).unwrap(), "hunter2\n");
     }
 
     #[test]
-    fn a_file_that_cannot_be_made_is_named() {
+    fn a_file_that_cannot_be_made_is_reported_and_named_if_it_is_the_default() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("data"), "a file, not a directory").unwrap();
         let path = directory.path().join("data/secret");
         let error = read_or_create(&path).unwrap_err().to_string();
-        assert!(error.contains("data/secret") && error.starts_with("cannot "), "{error}");
+        assert!(error.starts_with("cannot read the file that it names: "), "{error}");
+        assert_eq!(
+            (file_name(Path::new("data/secret")), file_name(&path)),
+            ("data/secret", "the file that it names")
+        );
     }
 }

@@ -11,8 +11,9 @@ const MAX_LOGGED_WORD_CHARS: usize = 30;
 /// The reason why a transport could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    #[error("smtp_url: cannot use the certificates in {}: {reason}", path.display())]
-    Certificates { path: PathBuf, reason: String },
+    /// The path is not quoted: it may be a part of the password.
+    #[error("smtp_url: cannot use the certificates in the file that `ca` names: {0}")]
+    Certificates(String),
     #[error("smtp_url: cannot set up TLS: {0}")]
     Tls(String),
     #[error("mail_directory: cannot create {}: {reason}", path.display())]

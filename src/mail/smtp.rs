@@ -556,7 +556,8 @@ mod tests {
     #[test]
     fn unreadable_certificates_are_an_error() {
         let error = Transport::smtp(&"smtps://mail?ca=/nowhere/ca.pem".parse().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+        let expected = "smtp_url: cannot use the certificates in the file that `ca` names: No such file";
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Tls {
         let mut builder = TlsParameters::builder(url.host.clone());
         let (mut certificates, mut pinned_parameters) = (Vec::new(), None);
         if let Some(path) = &url.ca {
-            let error = |reason: String| TransportError::Certificates { path: path.clone(), reason };
+            let error = TransportError::Certificates;
             let pem = std::fs::read(path).map_err(|reason| error(reason.to_string()))?;
             let roots = Certificate::from_pem(&pem).map_err(|reason| error(reason.to_string()))?;
             builder = builder.certificate_store(CertificateStore::None).add_root_certificate(roots);

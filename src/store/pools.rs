@@ -16,7 +16,7 @@ use diesel::sql_types::Integer;
 use secrecy::ExposeSecret;
 
 use super::error::StoreError;
-use super::postgres_connections::{PooledPostgres, PostgresManager};
+use super::postgres_connections::{PooledPostgres, PostgresConnector, PostgresManager};
 use super::text_search::register_lower;
 use super::timeline::LatestTimeline;
 use crate::config::DatabaseUrl;
@@ -55,6 +55,9 @@ const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [
     ("tcp_user_timeout", None, "10000"),
     ("target_session_attrs", Some("PGTARGETSESSIONATTRS"), "read-write"),
 ];
+
+/// Also in place of 0: libpq would wait for a hanging host forever, and never try the next one.
+const DEFAULT_CONNECT_TIMEOUT: i64 = 2;
 
 /// The pause before the start tries again to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -127,11 +130,15 @@ pub(super) fn open(url: &DatabaseUrl, size: u32) -> Result<(BackendPool, Backend
     let pools = match url {
         DatabaseUrl::Postgres(url) => {
             let conninfo = conninfo(url.expose_secret())?;
-            let (words, max_wait) = (conninfo.to_keywords(), max_connect_time(&conninfo));
-            refuse_transaction_pooling(&words, max_wait)?;
+            let max_wait = max_connect_time(&conninfo);
+            let connector = PostgresConnector::new(&conninfo);
+            // With hosts in a service file, it is unknown before how long a connection takes.
+            let started_at = Instant::now();
+            refuse_transaction_pooling(&connector, max_wait)?;
+            let max_wait = max_wait.max(started_at.elapsed());
             let latest_timeline = Arc::<LatestTimeline>::default();
             let open = |session, size, lifetime| {
-                let manager = PostgresManager::new(&words, session, Arc::clone(&latest_timeline));
+                let manager = PostgresManager::new(connector.clone(), session, Arc::clone(&latest_timeline));
                 let builder = builder().max_size(size).max_lifetime(Some(lifetime)).test_on_check_out(true);
                 connect(builder.build_unchecked(manager), max_wait).map(BackendPool::Postgres)
             };
@@ -185,16 +192,27 @@ fn conninfo(url: &str) -> Result<Conninfo, StoreError> {
             conninfo.set_default(name, value);
         }
     }
+    if connect_timeout(&conninfo).is_some_and(|seconds| seconds <= 0) {
+        conninfo.replace("connect_timeout", &DEFAULT_CONNECT_TIMEOUT.to_string());
+    }
     Ok(conninfo)
+}
+
+/// The seconds that libpq gives each host; zero or less for no limit.
+fn connect_timeout(conninfo: &Conninfo) -> Option<i64> {
+    match conninfo.get("connect_timeout") {
+        Some(seconds) => seconds.trim().parse().ok(),
+        None => std::env::var("PGCONNECT_TIMEOUT").ok()?.trim().parse().ok(),
+    }
 }
 
 /// Refuses a pooler that gives each transaction another server session: settings, advisory locks
 /// and prepared statements would be those of other clients, and ours theirs. It is recognised
-/// before any of our settings is changed: two open connections have one session.
-fn refuse_transaction_pooling(words: &str, max_wait: Duration) -> Result<(), StoreError> {
+/// before any of our settings is changed.
+fn refuse_transaction_pooling(connector: &PostgresConnector, max_wait: Duration) -> Result<(), StoreError> {
     let deadline = Instant::now() + max_wait;
     loop {
-        match shares_sessions(words) {
+        match shares_sessions(connector) {
             Ok(false) => return Ok(()),
             Ok(true) => {
                 return Err(StoreError::Unsuitable(
@@ -204,42 +222,48 @@ fn refuse_transaction_pooling(words: &str, max_wait: Duration) -> Result<(), Sto
                         .to_owned(),
                 ));
             }
-            Err(error) if Instant::now() >= deadline => return Err(StoreError::Unavailable(error)),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(StoreError::Unavailable(error.to_string()));
+            }
             Err(_) => std::thread::sleep(RETRY_PAUSE),
         }
     }
 }
 
-/// Whether two open connections have had one session of the server.
-fn shares_sessions(words: &str) -> Result<bool, String> {
-    let open = || PgConnection::establish(words).map_err(|error| error.to_string());
-    let mut connections = [open()?, open()?];
+/// Whether two open connections have had one session of the server, or one connection two. A
+/// pooler that takes its sessions in turn gives each transaction the next one: the first
+/// connection then has another one in its second transaction.
+fn shares_sessions(connector: &PostgresConnector) -> Result<bool, r2d2::Error> {
+    let (mut first, mut second) = (connector.connect()?, connector.connect()?);
     // Other clients of the pool may take the session between two transactions.
     for _ in 0..POOLER_CHECKS {
-        let [first, second] = connections.each_mut().map(|conn| {
-            let mut session = 0;
-            let result = conn.transaction(|conn| {
-                session = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(conn)?;
-                Err::<(), _>(diesel::result::Error::RollbackTransaction)
-            });
-            match result {
-                Ok(()) | Err(diesel::result::Error::RollbackTransaction) => Ok(session),
-                Err(error) => Err(error.to_string()),
-            }
-        });
-        if first? == second? {
+        let own = session_of_transaction(&mut first)?;
+        if session_of_transaction(&mut first)? != own || session_of_transaction(&mut second)? == own {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
+/// The process id of the session in which a transaction runs.
+fn session_of_transaction(conn: &mut PgConnection) -> QueryResult<i32> {
+    let mut session = 0;
+    let result = conn.transaction(|conn| {
+        session = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(conn)?;
+        Err::<(), _>(diesel::result::Error::RollbackTransaction)
+    });
+    match result {
+        Ok(()) | Err(diesel::result::Error::RollbackTransaction) => Ok(session),
+        Err(error) => Err(error),
+    }
+}
+
 /// How long libpq may take to find a host that accepts connections, if the others hang.
 fn max_connect_time(conninfo: &Conninfo) -> Duration {
-    let hosts = conninfo.get("host").map_or(1, |hosts| hosts.split(',').count());
-    let per_host = conninfo.get("connect_timeout").and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
-    let seconds = per_host.min(60) * u64::try_from(hosts).unwrap_or(1);
-    CONNECTION_TIMEOUT + Duration::from_secs(seconds)
+    let count = |name: &str| conninfo.get(name).map_or(1, |hosts| hosts.split(',').count());
+    let hosts = count("host").max(count("hostaddr"));
+    let per_host = connect_timeout(conninfo).unwrap_or(DEFAULT_CONNECT_TIMEOUT).clamp(0, 60);
+    CONNECTION_TIMEOUT + Duration::from_secs(per_host.unsigned_abs() * hosts as u64)
 }
 
 fn builder<M: ManageConnection>() -> Builder<M> {
