@@ -971,6 +971,43 @@ fn the_demo_runs_both_loops_and_exits() {
     }
 }
 
+#[test]
+fn the_demo_listens_on_the_address_of_bind_or_reports_that_it_is_taken() {
+    let database = CliDatabase::sqlite();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let refused = database.run(&["demo", "--once", "--bind", &address.to_string()]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{}", refused.stderr);
+    let expected = format!("error: cannot listen on {address}: ");
+    assert!(refused.stderr.starts_with(&expected), "{}", refused.stderr);
+    assert_eq!(database.run(&["demo", "--once", "--bind", "localhost"]).code, 2);
+
+    drop(taken);
+    // On a loopback address of its own, so that no other test takes the port meanwhile.
+    let own = format!("127.0.0.3:{}", address.port());
+    for (bind, url) in
+        [(own.clone(), format!("http://{own}/")), ("0.0.0.0:0".to_owned(), "http://localhost:".to_owned())]
+    {
+        let ended = database.run(&["demo", "--once", "--bind", &bind]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(ended.stdout.contains(&url), "{bind}: {}", ended.stdout);
+        assert!(!ended.stdout.contains("is in use"), "{bind}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_demo_reports_another_port_if_the_usual_one_is_taken() {
+    // If another process has it, it is taken as well.
+    let _taken = std::net::TcpListener::bind("127.0.0.1:8080");
+    let ended = CliDatabase::sqlite().run(&["demo", "--once"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let (first, _) = ended.stdout.split_once('\n').unwrap();
+    let (_, port) = first.split_once("Port 8080 is in use, so the demo listens on port ").expect(first);
+    let (port, advice) = port.split_once('.').unwrap();
+    assert_eq!(advice, " Choose another one with --bind.");
+    assert!(ended.stdout.contains(&format!("http://127.0.0.1:{port}/")), "{}", ended.stdout);
+}
+
 /// The program in an empty directory with this environment.
 fn run_in(directory: &std::path::Path, arguments: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
     let mut command = process::Command::new(env!("CARGO_BIN_EXE_countersign"));
