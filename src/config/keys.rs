@@ -142,6 +142,13 @@ keys! {
     )
     .described_default("derived from `bind`")
     .variable("PUBLIC_URL");
+    SECURITY_CONTACT = Key::new(
+        "security_contact",
+        Text("`https://`, `mailto:` or `tel:` URL"),
+        "Where to report security problems. `/.well-known/security.txt` (RFC 9116) shows it; without it, the \
+         answer is 404.",
+    )
+    .described_default("none");
     TRUSTED_PROXIES = Key::new(
         "trusted_proxies",
         List("IP addresses and networks"),

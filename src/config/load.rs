@@ -67,6 +67,7 @@ impl Config {
             cors: CorsSettings { origins: sources.list(&keys::CORS_ORIGINS)? },
             limits: RateLimits::load(&sources)?,
             audit: AuditSettings::load(&sources)?,
+            security_contact: sources.get(&keys::SECURITY_CONTACT)?.parse_optional(str::parse)?,
             trusted_proxies: sources.list(&keys::TRUSTED_PROXIES)?,
             metrics_allow: sources.list(&keys::METRICS_ALLOW)?,
             keep_alive_seconds: u64::try_from(keep_alive).unwrap_or_default(),

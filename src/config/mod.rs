@@ -34,8 +34,8 @@ pub(crate) use secret::private_file;
 pub use secret::{Secret, SecretFileError};
 pub use sources::{CliOverrides, ValueSource};
 pub use urls::{
-    DatabaseUrl, InvalidDatabaseUrl, InvalidProxyNet, InvalidPublicUrl, InvalidSmtpUrl, InvalidWebOrigin,
-    ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_loopback_host,
+    ContactUrl, DatabaseUrl, InvalidContactUrl, InvalidDatabaseUrl, InvalidProxyNet, InvalidPublicUrl,
+    InvalidSmtpUrl, InvalidWebOrigin, ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_loopback_host,
 };
 
 /// The file in the working directory that is read if the command line names no other.
@@ -71,6 +71,8 @@ pub struct Config {
     pub cors: CorsSettings,
     pub limits: RateLimits,
     pub audit: AuditSettings,
+    /// Where to report security problems.
+    pub security_contact: Option<ContactUrl>,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<ProxyNet>,
     /// The clients that can read `/metrics`, besides this machine.
@@ -216,6 +218,7 @@ mod tests {
         );
         assert_eq!(config.database_pool, 8);
         assert!(config.smtp_url.is_none() && config.mail_templates.is_none());
+        assert!(config.security_contact.is_none());
         assert_eq!(config.language, Language::English);
         assert_eq!(config.mail_from.to_string(), "countersign@localhost");
         assert_eq!(config.mail_directory, Path::new("data/outbox"));
@@ -248,6 +251,7 @@ mod tests {
             public_url = "https://consent.example.org/"
             secret = "{KEY}"
             secret_previous = "{OTHER_KEY}"
+            security_contact = "mailto:security@example.org"
             trusted_proxies = ["10.0.0.0/8", "::1"]
             [requests]
             default_ttl = 3600
@@ -280,6 +284,7 @@ mod tests {
         assert_eq!(config.mail_directory, Path::new("out"));
         assert_eq!(config.mail_templates.as_deref(), Some(Path::new("templates")));
         assert_eq!(config.language, Language::German);
+        assert_eq!(config.security_contact.as_ref().unwrap().as_str(), "mailto:security@example.org");
         assert_eq!(config.public_url.as_str(), "https://consent.example.org");
         assert!(matches!(&config.secret, Secret::Value(secret) if secret.expose_secret() == KEY));
         assert_eq!(config.secret_previous.as_ref().unwrap().expose_secret(), OTHER_KEY);

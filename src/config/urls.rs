@@ -226,6 +226,37 @@ impl PublicUrl {
     }
 }
 
+/// How to reach someone: a `https:`, `mailto:` or `tel:` URL.
+#[derive(Clone, Debug)]
+pub struct ContactUrl(String);
+
+/// The text is not a [`ContactUrl`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an https:, mailto: or tel: URL, for example mailto:security@example.org")]
+pub struct InvalidContactUrl;
+
+impl FromStr for ContactUrl {
+    type Err = InvalidContactUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidContactUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidContactUrl)?;
+        let is_valid = match url.scheme() {
+            "https" => url.username().is_empty() && url.password().is_none(),
+            "mailto" => url.path().contains('@'),
+            "tel" => !url.path().is_empty(),
+            _ => false,
+        };
+        if is_valid { Ok(Self(url.into())) } else { Err(InvalidContactUrl) }
+    }
+}
+
+impl ContactUrl {
+    /// The URL, which contains neither spaces nor line breaks.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Whether a host always is the local machine (RFC 6761, 6.3).
 pub fn is_loopback_host(host: &Host) -> bool {
     match host {
@@ -339,6 +370,29 @@ fn canonical_net(net: IpNet) -> IpNet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_contact_is_a_url_that_people_can_use() {
+        for valid in ["mailto:security@example.org", "https://example.org/security?x=y", "tel:+49-30-1234"] {
+            assert_eq!(valid.parse::<ContactUrl>().unwrap().as_str(), valid);
+        }
+        // A line break could add a line to the file.
+        assert_eq!(
+            "https://example.org/a\nExpires: never".parse::<ContactUrl>().unwrap().as_str(),
+            "https://example.org/aExpires:%20never"
+        );
+        for invalid in [
+            "",
+            "security@example.org",
+            "http://example.org",
+            "mailto:",
+            "tel:",
+            "https://u:p@example.org",
+            "javascript:x",
+        ] {
+            assert_eq!(invalid.parse::<ContactUrl>().unwrap_err(), InvalidContactUrl, "{invalid}");
+        }
+    }
     use secrecy::ExposeSecret;
 
     #[test]

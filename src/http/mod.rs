@@ -15,6 +15,7 @@ pub mod plain_error;
 pub mod rate_limit;
 pub mod resource_server;
 pub mod routing;
+pub mod security_txt;
 pub mod server;
 pub mod state;
 
@@ -36,9 +37,10 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
 }
 
 /// All endpoints, in the order in which requests are matched.
-pub fn endpoints() -> [Endpoints; 7] {
+pub fn endpoints() -> [Endpoints; 8] {
     [
         health::endpoints(),
+        security_txt::endpoints(),
         openapi::document::endpoints(),
         mfs::endpoints(),
         hexo::endpoints(),

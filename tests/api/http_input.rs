@@ -27,6 +27,26 @@ fn send_raw(app: &TestApp, head: &str) -> String {
     String::from_utf8_lossy(&response).into_owned()
 }
 
+/// The HTTP parser answers these itself, before any handler: docs/reference/http.md.
+#[actix_web::test]
+async fn what_is_not_http_gets_an_empty_answer_and_the_connection_ends() {
+    let app = TestApp::spawn(Backend::Sqlite);
+    let many: String = (0..120).map(|n| format!("\r\nx{n}: y")).collect();
+    for (head, status) in [
+        ("GET /healthz HTTP/9.9", "400 Bad Request"),
+        ("G\u{7f}T /healthz HTTP/1.1", "400 Bad Request"),
+        ("POST /healthz HTTP/1.1\r\nContent-Length: x", "400 Bad Request"),
+        ("POST /healthz HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", "400 Bad Request"),
+        (&format!("GET /healthz HTTP/1.1{many}"), "431 Request Header Fields Too Large"),
+    ] {
+        let response = send_raw(&app, head);
+        let (response_head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert!(response_head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{response}");
+        assert!(response_head.contains("content-length: 0"), "{response}");
+        assert_eq!(body, "", "{response}");
+    }
+}
+
 #[actix_web::test]
 async fn a_byte_beyond_ascii_in_another_cookie_does_not_hide_the_session() {
     let app = TestApp::spawn(Backend::Sqlite);

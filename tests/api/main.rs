@@ -40,5 +40,6 @@ mod routes;
 mod schema;
 mod schemathesis;
 mod secret_leaks;
+mod security_txt;
 mod sign_in;
 mod smtp;
