@@ -2,7 +2,6 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::{Days, Utc};
 
 use super::error::ApiError;
 use super::openapi::error_responses::Errors;
@@ -13,8 +12,8 @@ use super::state::AppState;
 const PATH: &str = "/.well-known/security.txt";
 /// The format is text/plain in UTF-8 (section 3).
 const CONTENT_TYPE: &str = "text/plain; charset=utf-8";
-/// Days for which a client may keep the file. Less than a year (section 2.5.5).
-const VALID_DAYS: Days = Days::new(30);
+/// How long a client may keep the file: 30 days. At most a year (section 2.5.5).
+const VALID_SECONDS: i64 = 30 * 86_400;
 
 /// The file.
 pub fn endpoints() -> Endpoints {
@@ -32,17 +31,21 @@ pub fn endpoints() -> Endpoints {
     responses(
         (status = 200, description = "The file.", body = String, content_type = CONTENT_TYPE),
         Errors<PlainApi, 404>,
+        Errors<PlainApi, 503>,
     ),
 )]
 async fn security_txt(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
     let Some(contact) = &state.config.security_contact else {
         return ApiError::NotFound.to_response(&request);
     };
-    let expires = Utc::now().checked_add_days(VALID_DAYS).unwrap_or_default();
+    let expires = match state.store.read(|conn| conn.now()).await {
+        Ok(now) => now.plus_seconds(VALID_SECONDS),
+        Err(error) => return ApiError::from(error).to_response(&request),
+    };
     let text = format!(
         "Contact: {}\r\nExpires: {}\r\nPreferred-Languages: en, de\r\nCanonical: {}{PATH}\r\n",
         contact.as_str(),
-        expires.format("%Y-%m-%dT00:00:00Z"),
+        expires.rfc3339(),
         state.config.public_url.as_str(),
     );
     HttpResponse::Ok().content_type(CONTENT_TYPE).body(text)
