@@ -352,9 +352,10 @@ mod tests {
     }
 
     /// A value for each key that has a variable, different from its default.
-    const VALUES: [(&str, &str); 33] = [
+    const VALUES: [(&str, &str); 34] = [
         ("bind", "127.0.0.1:9000"),
         ("public_url", "https://consent.example.org"),
+        ("security_contact", "mailto:security@example.org"),
         ("trusted_proxies", "10.0.0.0/8,::1"),
         ("keep_alive", "76"),
         ("database_url", "sqlite://our.db"),
