@@ -21,6 +21,12 @@ for line in sys.stdin:
     print((found["ip4"] or found["ip6"]) if found else "-")
 "#;
 
+#[test]
+fn the_guide_shows_the_filter() {
+    let guide = include_str!("../../docs/guides/operate.md");
+    assert!(guide.contains(include_str!("../../docs/fail2ban.conf")));
+}
+
 /// What the filter in `docs` finds in each of these lines.
 fn fail2ban(lines: &[String]) -> Vec<String> {
     let python = std::env::var("COUNTERSIGN_TEST_PYTHON").expect("run the tests by `make test`");

@@ -81,9 +81,8 @@ impl WatchedServer {
     /// Sends bytes that are not a valid request.
     fn send_raw(&self, bytes: &[u8]) {
         let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
-        stream.write_all(bytes).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        // The server may close the connection without a response.
+        // The server may close the connection before it has read everything, and without a response.
+        let _ = stream.write_all(bytes).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
         let _ = stream.read_to_end(&mut Vec::new());
     }
 }
