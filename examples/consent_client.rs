@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
 /// A user's account on a countersign server.
@@ -26,7 +26,7 @@ impl ConsentClient {
         Self { url, api_key: api_key.to_owned(), client: Client::new() }
     }
 
-    /// Asks `target` for the rights of a bundle. Returns the path of the request.
+    /// Asks `target` for the rights of a bundle. Returns the URL of the request.
     ///
     /// With the same `key`, a call that is repeated after a lost response creates no second request
     /// and sends no second mail.
@@ -36,20 +36,24 @@ impl ConsentClient {
         target: &str,
         bundle: i64,
         key: &str,
-    ) -> Result<String, reqwest::Error> {
+    ) -> Result<Url, Box<dyn Error>> {
         let body = json!({ "user_allowed": requester, "user_target": target, "bundle": bundle });
         let url = format!("{}/api/bundle_permission_request/", self.url);
         let request =
             self.client.post(url).bearer_auth(&self.api_key).header("Idempotency-Key", key).json(&body);
-        let created: Value = request.send().await?.error_for_status()?.json().await?;
-        Ok(created.get("resource_uri").and_then(Value::as_str).unwrap_or_default().to_owned())
+        let response = request.send().await?.error_for_status()?;
+        let asked = response.url().clone();
+        let created: Value = response.json().await?;
+        // A path that starts at the root of the host, even if the URL of the server has a path.
+        Ok(asked.join(created.get("resource_uri").and_then(Value::as_str).unwrap_or_default())?)
     }
 
     /// Waits until the request is closed. Returns whether the target has approved it.
-    pub async fn wait(&self, request: &str, target: &str, bundle: i64) -> Result<bool, reqwest::Error> {
-        let url = format!("{}{request}", self.url);
+    pub async fn wait(&self, request: &Url, target: &str, bundle: i64) -> Result<bool, reqwest::Error> {
         // A request that is approved, declined, withdrawn or expired is not found.
-        while self.client.get(&url).bearer_auth(&self.api_key).send().await?.status() == StatusCode::OK {
+        while self.client.get(request.clone()).bearer_auth(&self.api_key).send().await?.status()
+            == StatusCode::OK
+        {
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         let filter = [("user_target", target), ("bundle", &bundle.to_string())];

@@ -138,7 +138,7 @@ keys! {
     PUBLIC_URL = Key::new(
         "public_url",
         Text("URL"),
-        "The URL that users open. Links in mails start with it.",
+        "The URL that users open. Links in mails start with it. It may have a path, such as `https://example.org/consent`: see [Below a path](../guides/load-balancer.md#below-a-path).",
     )
     .described_default("derived from `bind`")
     .variable("PUBLIC_URL");

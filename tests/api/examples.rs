@@ -46,21 +46,32 @@ async fn the_example_resource_server_serves_only_what_a_token_allows() {
 
 #[actix_web::test]
 async fn the_example_client_learns_whether_the_target_has_approved() {
-    let app = TestApp::spawn(Backend::Sqlite);
+    ask_and_wait(&TestApp::spawn(Backend::Sqlite), "").await;
+}
+
+#[actix_web::test]
+async fn the_example_client_works_below_a_path() {
+    let toml = "public_url = 'https://host.test/consent'";
+    ask_and_wait(&TestApp::spawn_with(Backend::Sqlite, toml), "/consent").await;
+}
+
+async fn ask_and_wait(app: &TestApp, path: &str) {
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
-    let client = ConsentClient::new(&app.url, &ada.key);
+    let client = ConsentClient::new(&format!("{}{path}", app.url), &ada.key);
 
     let sleep = app.bundle("Sleep", 6).id.0;
     let request = client.ask(ada.email(), grace.email(), sleep, "sleep").await.unwrap();
     assert_eq!(client.ask(ada.email(), grace.email(), sleep, "sleep").await.unwrap(), request);
     let token = token_in(&app.mails(1).await[0]);
-    let path = format!("/api/bundle_permission_request/{token}/");
-    assert_eq!(app.put(&path).by_user(&grace).send().await.unwrap().status(), 200);
+    let redeem = format!("/api/bundle_permission_request/{token}/");
+    assert_eq!(app.put(&redeem).by_user(&grace).send().await.unwrap().status(), 200);
     assert!(client.wait(&request, grace.email(), sleep).await.unwrap());
 
     let steps = app.bundle("Steps", 2).id.0;
     let request = client.ask(ada.email(), grace.email(), steps, "steps").await.unwrap();
-    assert_eq!(app.delete(&request).by_user(&grace).send().await.unwrap().status(), 204);
+    // The mail of a request that is closed at once is not sent.
+    assert_eq!(app.mails(2).await.len(), 2);
+    assert_eq!(app.delete(request.as_str()).by_user(&grace).send().await.unwrap().status(), 204);
     assert!(!client.wait(&request, grace.email(), steps).await.unwrap());
     assert_eq!(app.mailbox.sent().len(), 2);
 }
