@@ -13,6 +13,7 @@ mod rate_limits;
 #[cfg(test)]
 mod reference;
 mod secret;
+mod smtp_url;
 mod sources;
 mod urls;
 
@@ -33,10 +34,11 @@ pub(crate) use load::fuzz;
 pub use rate_limits::RateLimits;
 pub(crate) use secret::private_file;
 pub use secret::{Secret, SecretFileError};
+pub use smtp_url::{InvalidSmtpUrl, SmtpTls, SmtpUrl};
 pub use sources::{CliOverrides, ValueSource};
 pub use urls::{
     ContactUrl, DatabaseUrl, InvalidContactUrl, InvalidDatabaseUrl, InvalidProxyNet, InvalidPublicUrl,
-    InvalidSmtpUrl, InvalidWebOrigin, ProxyNet, PublicUrl, SmtpTls, SmtpUrl, WebOrigin, is_loopback_host,
+    InvalidWebOrigin, ProxyNet, PublicUrl, WebOrigin, is_loopback_host,
 };
 
 /// The file in the working directory that is read if the command line names no other.
