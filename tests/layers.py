@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks that each module of src imports only from the layers below it, and that diesel, actix and
-actix-web are used only in their layers.
+actix-web are used only in their layers. HTTP and the command line leave the database to services.
 
     python3 tests/layers.py
 
@@ -25,6 +25,7 @@ LAYERS = [
     ["cli"],
 ]
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}
+WITHOUT_DATABASE_CODE = {"http", "cli"}
 CRATES = {"diesel": {"store"}, "diesel_migrations": {"store"}, "actix": {"actors", "app"}, "actix_web": {"http", "app", "cli"}}
 
 
@@ -44,6 +45,8 @@ def problems(path, source):
     for imported in sorted(set(imports)):
         if imported in RANK and imported != module and RANK[imported] >= RANK[module]:
             yield f"{path.relative_to(ROOT)}: {module} imports {imported}, which is not below it"
+    if module in WITHOUT_DATABASE_CODE and re.search(r"\|conn\b|&mut Conn\b", source):
+        yield f"{path.relative_to(ROOT)}: a closure uses the database; move it to services"
     for crate, owners in CRATES.items():
         if module not in owners and re.search(rf"(?<![\w:]){crate}::", source):
             yield f"{path.relative_to(ROOT)}: only {' and '.join(sorted(owners))} use {crate}"

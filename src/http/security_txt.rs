@@ -8,6 +8,7 @@ use super::openapi::error_responses::Errors;
 use super::plain_error::PlainApi;
 use super::routing::{Endpoints, endpoints};
 use super::state::AppState;
+use crate::services;
 
 const PATH: &str = "/.well-known/security.txt";
 /// The format is text/plain in UTF-8 (section 3).
@@ -38,7 +39,7 @@ async fn security_txt(request: HttpRequest, state: Data<AppState>) -> HttpRespon
     let Some(contact) = &state.config.security_contact else {
         return ApiError::NotFound.to_response(&request);
     };
-    let expires = match state.store.read(|conn| conn.now()).await {
+    let expires = match state.store.read(services::now()).await {
         Ok(now) => now.plus_seconds(VALID_SECONDS),
         Err(error) => return ApiError::from(error).to_response(&request),
     };

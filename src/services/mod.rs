@@ -21,7 +21,13 @@ pub(crate) mod requests;
 pub(crate) mod sessions;
 pub(crate) mod users;
 
+use crate::domain::timestamp::Timestamp;
 use crate::store::{Conn, QueryResult};
+
+/// The database's time.
+pub(crate) fn now() -> impl DbWork<Timestamp> {
+    |conn| conn.now()
+}
 
 /// What a use case does with the database. [`Store::write`](crate::store::Store::write) and
 /// [`AsyncStore::write`](crate::store::AsyncStore::write) run it as one transaction, the

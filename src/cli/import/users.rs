@@ -9,8 +9,7 @@ use crate::cli::{CliError, GlobalArgs};
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{Email, PersonName};
 use crate::services::admin::users;
-use crate::store::Conn;
-use crate::store::import::{ImportedUser, UserChange, UserImport};
+use crate::store::import::{ImportedUser, UserImport};
 use crate::store::users::NewUser;
 
 const COLUMNS: CsvColumns = CsvColumns {
@@ -45,9 +44,7 @@ pub(super) fn import(
         return Err(CliError::InvalidLines(errors));
     }
     progress.start_inserting(rows);
-    let update = args
-        .update
-        .then_some(|conn: &mut Conn, change: UserChange| users::update(change, AuditContext::OPERATOR)(conn));
+    let update = args.update.then(|| users::update(AuditContext::OPERATOR));
     let imported = import.insert(&|rows| progress.set_inserted(rows), update)?;
     drop(progress);
     let imported = imported.map_err(|refused| {

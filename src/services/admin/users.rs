@@ -9,7 +9,7 @@ use crate::services::credentials::{self, EndedCredentials, KeysOnReset};
 use crate::services::users::set_names;
 use crate::store::import::UserChange;
 use crate::store::users::{self, NewUser};
-use crate::store::{LimitOffset, audit_log, outbox, password_links};
+use crate::store::{Conn, LimitOffset, QueryResult, audit_log, outbox, password_links};
 
 /// Adds a user. One without a password gets a mail with a link to set one. `None`: the email
 /// address is already in use.
@@ -82,8 +82,10 @@ pub fn enable(id: UserId, audit: AuditContext) -> impl DbWork<Option<User>> {
 }
 
 /// Changes what differs in a file of users: names, and whether the user is active.
-pub fn update(change: UserChange, audit: AuditContext) -> impl DbWork<Result<(), DisableError>> {
-    move |conn| {
+pub fn update(
+    audit: AuditContext,
+) -> impl Fn(&mut Conn, UserChange) -> QueryResult<Result<(), DisableError>> {
+    move |conn, change| {
         let UserChange { id, first_name, last_name, active } = &change;
         if first_name.is_some() || last_name.is_some() {
             set_names(conn, &audit, *id, first_name.as_ref(), last_name.as_ref())?;
