@@ -1,8 +1,10 @@
 //! Counts of this process's delivery attempts, for `/metrics` and `/readyz`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 
 use crate::mail::transport::{Refusal, SendError};
 
@@ -14,14 +16,14 @@ const REFUSED: &str = "refused";
 const DEFERRED: &str = "deferred";
 const NOT_COMPOSED: &str = "not_composed";
 
-/// Counts of delivery attempts. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryStats(Arc<Counts>);
+/// The counter of `/metrics`, by outcome.
+pub type AttemptCounts = Family<[(&'static str, &'static str); 1], Counter>;
 
-#[derive(Debug, Default)]
-struct Counts {
-    by_outcome: [AtomicU64; OUTCOMES.len()],
-    last_refusal: Mutex<Option<LastRefusal>>,
+/// Counts of delivery attempts. Clones share them.
+#[derive(Clone, Debug)]
+pub struct DeliveryStats {
+    attempts: AttemptCounts,
+    last_refusal: Arc<Mutex<Option<LastRefusal>>>,
 }
 
 /// The last refusal of this server by the mail server.
@@ -57,9 +59,8 @@ impl DeliveryStats {
     }
 
     /// The counts by outcome.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.0.by_outcome.each_ref().map(|count| count.load(Ordering::Relaxed));
-        OUTCOMES.into_iter().zip(counts)
+    pub fn attempts(&self) -> AttemptCounts {
+        self.attempts.clone()
     }
 
     /// The last refusal, if no mail has been sent since.
@@ -67,15 +68,23 @@ impl DeliveryStats {
         *self.lock_last_refusal()
     }
 
-    fn count(&self, outcome: &str) {
-        let counts = OUTCOMES.iter().zip(&self.0.by_outcome);
-        for (_, count) in counts.filter(|(name, _)| **name == outcome) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+    fn count(&self, outcome: &'static str) {
+        self.attempts.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// Locks the last refusal. No code panics while it holds this lock.
     fn lock_last_refusal(&self) -> MutexGuard<'_, Option<LastRefusal>> {
-        self.0.last_refusal.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for DeliveryStats {
+    /// Each outcome starts at 0, so that `/metrics` has all of them.
+    fn default() -> Self {
+        let attempts = AttemptCounts::default();
+        for outcome in OUTCOMES {
+            drop(attempts.get_or_create(&[("outcome", outcome)]));
+        }
+        Self { attempts, last_refusal: Arc::default() }
     }
 }

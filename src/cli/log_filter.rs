@@ -14,8 +14,9 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 )]
 pub struct InvalidLogFilter;
 
-/// Parses a filter. Malformed requests are logged only if it names their module. [`EnvFilter`] takes a word that is not a level for the name of a module and switches everything
-/// else off, so this accepts levels and `module=level` only.
+/// Parses a filter. [`EnvFilter`] takes a word that is not a level for the name of a module and
+/// switches everything else off, so this accepts levels and `module=level` only. Malformed requests
+/// are logged only if the filter names their module.
 pub(super) fn parse(text: &str) -> Result<EnvFilter, InvalidLogFilter> {
     let is_level = |text: &str| LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level));
     let is_module = |text: &str| {

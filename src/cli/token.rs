@@ -11,7 +11,8 @@ use crate::domain::export_token::ExportTokenRef;
 use crate::domain::hub::HubId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Authority, Email};
-use crate::services::admin::export_tokens::{self, NewestExportTokens};
+use crate::services::admin::export_tokens;
+use crate::services::export_tokens::TokensWithCreators;
 use crate::store::Store;
 use crate::store::export_tokens::ListedExport;
 use crate::store::ledger::RevokeExport;
@@ -108,7 +109,7 @@ pub fn run(command: TokenCommand, store: &Store, output: &Output) -> Result<(), 
 }
 
 fn list(limit: i64, hub: Option<HubId>, store: &Store, output: &Output) -> Result<(), CliError> {
-    let NewestExportTokens { tokens, creators } = store.read(export_tokens::newest(limit + 1, hub))?;
+    let TokensWithCreators { tokens, creators } = store.read(export_tokens::newest(limit + 1, hub))?;
     let item = |listed: ListedExport| {
         let creator = creators.get(&listed.token.creator);
         TokenListItem::new(listed, creator)

@@ -41,8 +41,7 @@ pub async fn remove_base_path<B: MessageBody>(
     }
     let base = base.to_owned();
     if let Some(path) = path_below(&base, request.path()).filter(|path| !health::PATHS.contains(path)) {
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        let target = format!("{path}{query}");
+        let target = target_with_path(&request, path);
         set_target(&mut request, &target);
     }
     BASE_PATH.scope(base, next.call(request)).await
@@ -53,6 +52,14 @@ pub fn path_below<'a>(base: &str, path: &'a str) -> Option<&'a str> {
     match path.strip_prefix(base)? {
         "" => Some("/"),
         rest => rest.starts_with('/').then_some(rest),
+    }
+}
+
+/// Another path with the query of a request.
+pub fn target_with_path(request: &ServiceRequest, path: &str) -> String {
+    match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     }
 }
 

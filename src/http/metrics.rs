@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -79,11 +78,7 @@ impl Metrics {
             Unit::Seconds,
             self.requests.clone(),
         );
-        let attempts: Family<[(&str, &str); 1], Counter> = Family::default();
-        for (outcome, count) in mailer.stats().counts() {
-            attempts.get_or_create(&[("outcome", outcome)]).inc_by(count);
-        }
-        registry.register("mail_attempts", "Attempts to deliver a mail", attempts);
+        registry.register("mail_attempts", "Attempts to deliver a mail", mailer.stats().attempts());
         let mut add_gauge = |name: &str, help: &str, value: i64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(value);

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::domain::export_token::ExportTokenStatus;
 use crate::domain::hub::HubId;
 use crate::domain::rights::{Mask, Role};
 use crate::domain::user::{Email, User, UserId};
 use crate::store::export_tokens::{self, ExportFilter, ListedExport};
-use crate::store::{AsyncStore, LimitOffset, Paginated, StoreError, hubs, users};
+use crate::store::{AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, hubs, users};
 
 /// Lists export tokens.
 pub(crate) async fn list(store: &AsyncStore, filter: ExportFilter) -> Result<Vec<ListedExport>, StoreError> {
@@ -25,14 +24,7 @@ pub(crate) async fn list_by_creator(
     creator: UserId,
     page: LimitOffset,
 ) -> Result<Paginated<ListedExport>, StoreError> {
-    let filter = ExportFilter {
-        creator: Some(creator),
-        hub: None,
-        statuses: ExportTokenStatus::ALL.to_vec(),
-        before: None,
-        limit: page.limit,
-        offset: page.offset,
-    };
+    let filter = ExportFilter { creator: Some(creator), ..ExportFilter::all(page) };
     let listed = store.read(move |conn| {
         let now = conn.now()?;
         let rows = export_tokens::list(conn, &filter, now)?;
@@ -49,7 +41,7 @@ pub(crate) async fn list_of_hub(
     user: &User,
     hub: HubId,
     page: LimitOffset,
-) -> Result<Option<HubTokens>, StoreError> {
+) -> Result<Option<(String, TokensWithCreators)>, StoreError> {
     let (user, is_staff) = (user.id, user.staff);
     let listed = store.read(move |conn| {
         let is_admin = |privilege: Mask| privilege.contains(Mask::ADMIN);
@@ -57,27 +49,24 @@ pub(crate) async fn list_of_hub(
             return Ok(None);
         }
         let Some(name) = hubs::name(conn, &hub)? else { return Ok(None) };
-        let now = conn.now()?;
-        let filter = ExportFilter {
-            creator: None,
-            hub: Some(hub.clone()),
-            statuses: ExportTokenStatus::ALL.to_vec(),
-            before: None,
-            limit: page.limit,
-            offset: page.offset,
-        };
-        let tokens = export_tokens::list(conn, &filter, now)?;
-        let creators = users::emails_by_id(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
-        Ok(Some(HubTokens { name, tokens, creators }))
+        let filter = ExportFilter { hub: Some(hub.clone()), ..ExportFilter::all(page) };
+        Ok(Some((name, list_with_creators(conn, &filter)?)))
     });
     listed.await
 }
 
-/// The export tokens of a hub.
-pub(crate) struct HubTokens {
-    pub name: String,
+/// Export tokens and the email addresses of their creators.
+pub struct TokensWithCreators {
     pub tokens: Vec<ListedExport>,
     pub creators: HashMap<UserId, Email>,
+}
+
+/// The matching tokens, newest first, with their creators.
+pub(super) fn list_with_creators(conn: &mut Conn, filter: &ExportFilter) -> QueryResult<TokensWithCreators> {
+    let now = conn.now()?;
+    let tokens = export_tokens::list(conn, filter, now)?;
+    let creators = users::emails_by_id(conn, tokens.iter().map(|listed| listed.token.creator).collect())?;
+    Ok(TokensWithCreators { tokens, creators })
 }
 
 /// The first `limit` hubs for which a user can create tokens, with their names and the user's

@@ -7,6 +7,7 @@ use crate::domain::token::{SessionId, Token, TokenKind};
 use crate::domain::user::{User, UserId};
 use crate::entropy;
 use crate::i18n::Language;
+use crate::services::admin;
 use crate::store::sessions::{self, Session};
 use crate::store::{AsyncStore, Conn, Paginated, QueryResult, StoreError, audit_log, users};
 
@@ -60,11 +61,7 @@ pub(crate) async fn close(
     user: UserId,
     id: SessionId,
 ) -> Result<bool, StoreError> {
-    let closed = store.write(move |conn| {
-        let now = conn.now()?;
-        sessions::close(conn, id, user, &audit, now)
-    });
-    closed.await
+    store.write(admin::sessions::end(user, id, audit)).await
 }
 
 /// Ends all sessions of a user except `current`.

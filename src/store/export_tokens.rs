@@ -17,6 +17,7 @@ use super::clock::clock_timestamp;
 use super::connection::{Backend, Conn, Store, for_update, with_backend};
 use super::error::StoreError;
 use super::hubs;
+use super::page::LimitOffset;
 use super::schema::{export_tokens, export_uses, hub_members, users};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use crate::domain::audit::{AuditAction, AuditContext};
@@ -111,6 +112,20 @@ pub struct ExportFilter {
     pub before: Option<ExportId>,
     pub limit: i64,
     pub offset: i64,
+}
+
+impl ExportFilter {
+    /// All tokens, in every status.
+    pub fn all(page: LimitOffset) -> Self {
+        Self {
+            creator: None,
+            hub: None,
+            statuses: ExportTokenStatus::ALL.to_vec(),
+            before: None,
+            limit: page.limit,
+            offset: page.offset,
+        }
+    }
 }
 
 /// Uses of a token that are to be added to the database.

@@ -67,6 +67,7 @@ const POOLER_CHECKS: usize = 3;
 /// Connections reserved for the ledger: one each for its batches, its lookups, and the
 /// usage counters.
 const POINT_LOOKUP_CONNECTIONS: u32 = 3;
+/// How long any other connection is used.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// How long one of [`POINT_LOOKUP_CONNECTIONS`] is used, because its plans age.
 const POINT_LOOKUP_CONNECTION_LIFETIME: Duration = Duration::from_secs(30);

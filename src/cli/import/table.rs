@@ -102,13 +102,15 @@ impl<R: Read> CsvTable<R> {
         rules.check(&names, columns)?;
         for name in names {
             let column = columns.find(rules.rename(&name));
-            if column.is_some() && table.header.contains(&column) {
-                return Err(CsvError::DuplicateColumn(column.unwrap_or_default()));
+            match column {
+                Some(found) if table.header.contains(&column) => {
+                    return Err(CsvError::DuplicateColumn(found));
+                }
+                None if !rules.ignore_unknown => {
+                    return Err(CsvError::UnknownColumn { name, known: columns.list() });
+                }
+                _ => table.header.push(column),
             }
-            if column.is_none() && !rules.ignore_unknown {
-                return Err(CsvError::UnknownColumn { name, known: columns.list() });
-            }
-            table.header.push(column);
         }
         match columns.required.iter().find(|column| !table.header.contains(&Some(column))) {
             Some(missing) => Err(CsvError::MissingColumn(missing)),

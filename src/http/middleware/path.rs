@@ -9,7 +9,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
-use crate::http::base_path::{set_target, with_base_path};
+use crate::http::base_path::{set_target, target_with_path, with_base_path};
 
 /// The scopes of the APIs, whose clients append a slash or do not.
 const SLASH_SCOPES: [&str; 4] = ["/api/", "/-/svc/", "/oauth2/", "/authz/"];
@@ -24,8 +24,7 @@ pub async fn trim_slash<B: MessageBody + 'static>(
     let Some(trimmed) = path.strip_suffix('/').filter(|path| !path.is_empty() && !path.contains("//")) else {
         return pass(request, next).await;
     };
-    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-    let target = format!("{trimmed}{query}");
+    let target = target_with_path(&request, trimmed);
     if SLASH_SCOPES.iter().any(|scope| path.starts_with(scope)) {
         set_target(&mut request, &target);
         return pass(request, next).await;

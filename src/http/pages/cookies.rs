@@ -18,7 +18,6 @@ const SESSION: &str = "countersign_session";
 const BROWSER: &str = "countersign_browser";
 /// Opens the mails of a development server.
 const MAILBOX: &str = "countersign_mailbox";
-
 /// Holds the page to which a user returns after resetting the password.
 const RETURN: &str = "countersign_return";
 

@@ -121,6 +121,11 @@ impl FormFields {
         Ok(Self { text: String::from_utf8_lossy(body).into_owned(), pairs })
     }
 
+    /// Whether there is a CSRF token, of any binding.
+    fn has_csrf_token(&self) -> bool {
+        self.optional("csrf").is_some_and(Keyring::is_csrf_token_shape)
+    }
+
     /// The fields as `T`, the struct that the OpenAPI document describes. A field that `T`
     /// names must not occur more than once.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
@@ -161,8 +166,7 @@ impl FromRequest for Form {
             let (form, is_current) = form.await?;
             // A form of a session that is over does nothing but lead to the sign-in page, and then
             // back.
-            let is_of_another_session = form.ctx.signed_in.is_none()
-                && form.fields.optional("csrf").is_some_and(Keyring::is_csrf_token_shape);
+            let is_of_another_session = form.ctx.signed_in.is_none() && form.fields.has_csrf_token();
             if is_current || is_of_another_session { Ok(form) } else { Err(PageError::StaleForm { page }) }
         })
     }
@@ -176,8 +180,7 @@ impl FromRequest for AnonymousForm {
         let form = Form::read(request, payload, PageContext::csrf_matches_any);
         Box::pin(async move {
             let (form, is_current) = form.await?;
-            let is_of_this_site = form.ctx.is_from_this_site()
-                && form.fields.optional("csrf").is_some_and(Keyring::is_csrf_token_shape);
+            let is_of_this_site = form.ctx.is_from_this_site() && form.fields.has_csrf_token();
             Ok(Self { form, is_current: is_current || is_of_this_site })
         })
     }

@@ -20,7 +20,7 @@ use crate::domain::validated_text::sanitize_for_display;
 use crate::http::error::ApiError;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
-use crate::services::export_tokens::{self, HubTokens};
+use crate::services::export_tokens::{self, TokensWithCreators};
 use crate::services::sessions::SignedIn;
 use crate::store::export_tokens::ListedExport;
 
@@ -51,7 +51,7 @@ async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     let id = HubId::new(&ctx.query_param("id").unwrap_or_default()).map_err(|_| ApiError::NotFound)?;
     let pager = Pager::new(&ctx, "offset");
     let listed = export_tokens::list_of_hub(&state.store, user, id.clone(), pager.limit_plus_one());
-    let HubTokens { name, mut tokens, creators } = listed.await?.ok_or(ApiError::NotFound)?;
+    let (name, TokensWithCreators { mut tokens, creators }) = listed.await?.ok_or(ApiError::NotFound)?;
     let pagination = pager.finish(&mut tokens);
     let row = |listed: &ListedExport| {
         let creator = creators.get(&listed.token.creator).map(Email::as_str);

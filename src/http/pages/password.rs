@@ -28,6 +28,9 @@ use crate::http::state::AppState;
 use crate::services::credentials::KeysOnReset;
 use crate::services::password_links::{self, PasswordReset};
 
+/// The longest path that is kept in a cookie.
+const MAX_RETURN_PATH_LENGTH: usize = 1_000;
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints![show_forgot_password, forgot_password, show_set_password, set_password]
 }
@@ -57,9 +60,6 @@ struct ForgotPasswordForm {
     #[schema(nullable = false)]
     next: Option<String>,
 }
-
-/// The longest path that is kept in a cookie.
-const MAX_RETURN_PATH_LENGTH: usize = 1_000;
 
 /// Queues a mail with a link that sets a password.
 ///

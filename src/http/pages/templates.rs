@@ -49,6 +49,7 @@ templates![
     "dev-mail-message",
     "export-token-created",
     "export-token-form",
+    "export-token-table",
     "export-tokens",
     "field-error",
     "flash",

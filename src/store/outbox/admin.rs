@@ -99,17 +99,29 @@ fn load_mails(rows: Vec<MailRow>) -> QueryResult<Vec<OutboxMail>> {
     rows.into_iter().map(OutboxMail::from_row).collect()
 }
 
-/// Makes an unsent mail without a lease due immediately, and starts its delays again. Returns whether there is such a mail.
+/// Makes an unsent mail due, and starts its delays again.
+#[derive(AsChangeset)]
+#[diesel(table_name = outbox, treat_none_as_null = true)]
+struct Retry {
+    due_at: DbTimestamp,
+    attempts: i32,
+    finished_at: Option<DbTimestamp>,
+    result: Option<String>,
+}
+
+impl Retry {
+    const fn at(now: Timestamp) -> Self {
+        Self { due_at: DbTimestamp(now), attempts: 0, finished_at: None, result: None }
+    }
+}
+
+/// Makes an unsent mail without a lease due immediately, and starts its delays again. Returns
+/// whether there is such a mail.
 pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
     let unsent = outbox::result.is_null().or(outbox::result.eq(OutboxResult::Failed.name()));
     with_backend!(conn, c => diesel::update(mails!())
         .filter(outbox::id.eq(DbUuid(id)).and(outbox::lease.is_null()).and(unsent.assume_not_null()))
-        .set((
-            outbox::due_at.eq(DbTimestamp(now)),
-            outbox::attempts.eq(0),
-            outbox::finished_at.eq(None::<DbTimestamp>),
-            outbox::result.eq(None::<String>),
-        ))
+        .set(Retry::at(now))
         .execute(c))
     .map(|rows| rows > 0)
 }
@@ -120,12 +132,7 @@ pub fn retry_all(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
     let waiting = outbox::finished_at.is_null().and(outbox::due_at.gt(DbTimestamp(now)));
     with_backend!(conn, c => diesel::update(mails!())
         .filter(outbox::lease.is_null().and(failed.assume_not_null().or(waiting)))
-        .set((
-            outbox::due_at.eq(DbTimestamp(now)),
-            outbox::attempts.eq(0),
-            outbox::finished_at.eq(None::<DbTimestamp>),
-            outbox::result.eq(None::<String>),
-        ))
+        .set(Retry::at(now))
         .execute(c))
 }
 
