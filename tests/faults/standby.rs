@@ -53,13 +53,16 @@ impl StandbyFixture {
         Self { server, load, standby, primary, client: Client::builder().no_proxy().build().unwrap() }
     }
 
-    /// Calls a function of PostgreSQL on the sessions that wait for the standby, once there is
-    /// one. Only the server writes.
+    /// Calls a function of PostgreSQL on the sessions that have waited for the standby for some time,
+    /// once there is one: the server takes a short wait for no sign of a fault. Only the server writes.
     async fn signal_waiting_sessions(&self, function: &str) {
         let started = Instant::now();
-        let query = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        let query = format!(
+            "SELECT {function}(pid) FROM pg_stat_activity \
+             WHERE wait_event = 'SyncRep' AND query_start < clock_timestamp() - interval '300 ms'"
+        );
         while on_own_thread(|| self.primary.connect("postgres").query(&query, &[]).unwrap().is_empty()) {
-            assert!(started.elapsed() < STANDBY_PAUSE, "no session waits for the standby");
+            assert!(started.elapsed() < STANDBY_PAUSE * 3 / 2, "no session waits for the standby");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -82,8 +85,6 @@ impl StandbyFixture {
         };
         let standby = async {
             if let Some(function) = signal {
-                // A short wait for the standby is no sign of a fault.
-                tokio::time::sleep(STANDBY_PAUSE / 2).await;
                 self.signal_waiting_sessions(function).await;
             }
             tokio::time::sleep(STANDBY_PAUSE.saturating_sub(started.elapsed())).await;
