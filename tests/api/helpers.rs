@@ -718,10 +718,10 @@ fn table_contents_query(url: &str) -> &'static str {
     if url.starts_with("sqlite") { sqlite } else { postgres }
 }
 
-/// Opens a SQLite file. Waits for other writers.
+/// Opens a SQLite file. Waits long for other writers: the lock is not fair, and a busy server rarely releases it.
 pub fn sqlite(path: &str) -> SqliteConnection {
     let mut conn = SqliteConnection::establish(path).unwrap();
-    conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+    conn.batch_execute("PRAGMA busy_timeout = 60000").unwrap();
     conn
 }
 
