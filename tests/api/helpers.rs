@@ -650,7 +650,9 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
         ("permission_requests", "ended_at" | "end_cause") => {
             Some(format!("CASE WHEN end_cause <> 'expired' THEN {column} END"))
         }
-        ("permission_requests", "active") => Some("(active OR coalesce(end_cause = 'expired', false))".to_owned()),
+        ("permission_requests", "active") => {
+            Some("(active OR coalesce(end_cause = 'expired', false))".to_owned())
+        }
         _ => Some(column.to_owned()),
     }
 }
