@@ -408,6 +408,7 @@ mailbox-text-only = Das ist die Nur-Text-Version. E-Mail-Programme zeigen densel
 timeline-title = Anfrage { $number }
 timeline-summary = { $allowed } bittet { $target } um diese Berechtigung.
 timeline-summary-direct = { $target } hat { $allowed } diese Berechtigung erteilt.
+timeline-decide = Ansehen und entscheiden
 timeline-heading = Verlauf
 timeline-staff = Ein Administrator
 timeline-operator = Der Serverbetreiber

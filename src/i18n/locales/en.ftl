@@ -409,6 +409,7 @@ mailbox-text-only = This is the plain-text version. Email programs show the same
 timeline-title = Request { $number }
 timeline-summary = { $allowed } asks { $target } for this permission.
 timeline-summary-direct = { $target } gave { $allowed } this permission.
+timeline-decide = View and decide
 timeline-heading = History
 timeline-staff = An administrator
 timeline-operator = The server operator
