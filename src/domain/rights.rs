@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// One of the six rights in a mask. Each is one bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Right {
     Anyone = 1,
@@ -32,6 +32,17 @@ impl Right {
             Self::Admin => "admin",
             Self::Owner => "owner",
         }
+    }
+
+    /// The right with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|right| right.name() == name)
+    }
+}
+
+impl From<Right> for Mask {
+    fn from(right: Right) -> Self {
+        Self(right as u8)
     }
 }
 
@@ -113,8 +124,8 @@ impl FromStr for Mask {
     type Err = InvalidMask;
 
     fn from_str(text: &str) -> Result<Self, InvalidMask> {
-        if let Some(right) = Right::ALL.into_iter().find(|right| right.name() == text) {
-            return Ok(Self(right as u8));
+        if let Some(right) = Right::from_name(text) {
+            return Ok(right.into());
         }
         if text.is_empty() || text.len() > 2 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidMask);
