@@ -34,7 +34,7 @@ impl Right {
         }
     }
 
-    /// The right with this name.
+    /// Finds a right by its name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|right| right.name() == name)
     }
@@ -74,6 +74,14 @@ impl Mask {
     /// Takes the bits in the database, which has a CHECK constraint on them.
     pub(crate) fn from_db(bits: i16) -> Self {
         Self(bits as u8 & Self::MAX.0)
+    }
+
+    /// These rights; `None` if there are none.
+    pub fn from_rights(rights: impl IntoIterator<Item = Right>) -> Option<Self> {
+        match rights.into_iter().fold(0, |bits, right| bits | right as u8) {
+            0 => None,
+            bits => Some(Self(bits)),
+        }
     }
 
     /// This right and all weaker ones.

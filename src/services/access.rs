@@ -13,5 +13,9 @@ pub(crate) async fn search(
     limit: usize,
 ) -> Result<Vec<(i64, UserId)>, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    store.read(move |conn| access::search(conn, &search, after, limit)).await
+    let found = store.read(move |conn| {
+        let now = conn.now()?;
+        access::search(conn, &search, after, limit, now)
+    });
+    found.await
 }

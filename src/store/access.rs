@@ -15,9 +15,11 @@ use super::connection::{Conn, with_backend};
 use super::lookup::UserRef;
 use super::schema::permission_requests::dsl;
 use super::schema::users;
+use super::types::{DbTimestamp, SqlTimestamp};
 use super::users as user_rows;
 use crate::domain::bundle::{BundleId, BundleName};
 use crate::domain::rights::Right;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User, UserId};
 
 /// How a caller names a bundle. Bundles may have the same name.
@@ -55,8 +57,9 @@ pub enum SearchedSide {
 }
 
 // The keys of a permission's terms between `low` and `high` are those of one target and one
-// grantee: a range of the index of active terms. EXISTS is evaluated for each question, so that no
-// plan reads the index from end to end.
+// grantee: a range of the index of active terms. The subquery is evaluated for each question, so
+// that no plan reads the index from end to end. On SQLite the time is ignored: the clock is this
+// process's.
 bulk! {
     AskAccess {
         number: BigInt => i64,
@@ -64,13 +67,19 @@ bulk! {
         high: Text => String,
         needed: SmallInt => i16,
         bundle: Nullable<Text> => Option<&'a str>,
+        never: SqlTimestamp => DbTimestamp,
     }
-    "SELECT w.number FROM" w
-    "WHERE EXISTS (SELECT 1 FROM permission_requests AS r JOIN bundles AS b ON b.id = r.bundle_id \
-     WHERE r.active AND r.terms BETWEEN w.low AND w.high AND (b.permission & w.needed) <> 0 \
-     AND (w.bundle IS NULL OR b.name = w.bundle))"
-    returns BigInt
+    "SELECT w.number, (SELECT max(coalesce(r.permission_expires_at, w.never)) \
+     FROM permission_requests AS r \
+     WHERE r.active AND r.terms BETWEEN w.low AND w.high AND (r.granted_permission & w.needed) <> 0 \
+     AND (w.bundle IS NULL OR EXISTS \
+     (SELECT 1 FROM bundles AS b WHERE b.id = r.bundle_id AND b.name = w.bundle))), CURRENT_TIMESTAMP \
+     FROM" w ""
+    returns (BigInt, Nullable<SqlTimestamp>, SqlTimestamp)
 }
+
+/// Later than any permission expires: the end of the year 9999.
+const NEVER: Timestamp = Timestamp::from_micros(253_402_300_799_000_000);
 
 /// The questions whose answer is yes.
 pub(super) fn granted(
@@ -92,15 +101,18 @@ pub(super) fn granted(
             Some(BundleRef::Name(name)) => (pair.clone(), pair + ":", Some(name.as_str())),
             None => (pair.clone(), pair + ":", None),
         };
-        rows.push((asked.len() as i64, low, high, question.right as i16, name));
+        rows.push((asked.len() as i64, low, high, question.right as i16, name, DbTimestamp(NEVER)));
         asked.push(question);
     }
     if asked.is_empty() {
         return Ok(HashSet::new());
     }
-    let granted: Vec<i64> = rows.fetch(conn)?;
-    let question = |number: i64| asked.get(usize::try_from(number).ok()?).map(|question| (*question).clone());
-    Ok(granted.into_iter().filter_map(question).collect())
+    let rows: Vec<(i64, Option<DbTimestamp>, DbTimestamp)> = rows.fetch(conn)?;
+    let granted = rows.into_iter().filter_map(|(number, expires_at, now)| {
+        expires_at.filter(|DbTimestamp(at)| *at > conn.resolve_now(now))?;
+        asked.get(usize::try_from(number).ok()?).map(|question| (*question).clone())
+    });
+    Ok(granted.collect())
 }
 
 /// The ids of the active ones of these users.
@@ -130,6 +142,7 @@ pub fn search(
     search: &AccessSearch,
     after: i64,
     limit: i64,
+    now: Timestamp,
 ) -> QueryResult<Vec<(i64, UserId)>> {
     let AccessSearch { known, searched, right, bundle } = search;
     let Some(known) = active_user_ids(conn, std::iter::once(known))?.into_values().next() else {
@@ -140,23 +153,30 @@ pub fn search(
         Some(BundleRef::Name(name)) => (None, Some(name.as_str())),
         None => (None, None),
     };
-    /// Whether the row of a permission gives the access.
+    /// Whether the row of a permission, which is not marked as ended, gives the access.
     macro_rules! gives_access {
         ($before:literal, $row:literal, $after:literal) => {
-            sql::<Bool>(concat!(
-                $before,
-                "EXISTS (SELECT 1 FROM bundles AS b WHERE b.id = ",
-                $row,
-                ".bundle_id AND (b.permission & "
-            ))
-            .bind::<SmallInt, _>(*right as i16)
-            .sql(") <> 0 AND (")
-            .bind::<Bool, _>(bundle.is_none())
-            .sql(" OR b.id = ")
-            .bind::<Nullable<BigInt>, _>(bundle_id)
-            .sql(" OR b.name = ")
-            .bind::<Nullable<Text>, _>(bundle_name)
-            .sql(concat!("))", $after))
+            sql::<Bool>(concat!($before, "(", $row, ".granted_permission & "))
+                .bind::<SmallInt, _>(*right as i16)
+                .sql(concat!(
+                    ") <> 0 AND (",
+                    $row,
+                    ".permission_expires_at IS NULL OR ",
+                    $row,
+                    ".permission_expires_at > "
+                ))
+                .bind::<SqlTimestamp, _>(DbTimestamp(now))
+                .sql(") AND (")
+                .bind::<Bool, _>(bundle.is_none())
+                .sql(concat!(" OR ", $row, ".bundle_id = "))
+                .bind::<Nullable<BigInt>, _>(bundle_id)
+                .sql(concat!(
+                    " OR EXISTS (SELECT 1 FROM bundles AS b WHERE b.id = ",
+                    $row,
+                    ".bundle_id AND b.name = "
+                ))
+                .bind::<Nullable<Text>, _>(bundle_name)
+                .sql(concat!("))", $after))
         };
     }
     macro_rules! page {

@@ -8,6 +8,7 @@ mod permissions;
 mod search;
 
 use countersign::domain::bundle::Bundle;
+use countersign::domain::rights::Mask;
 use countersign::domain::terms::Terms;
 use countersign::store::api_keys::Scope;
 use countersign::store::ledger::GrantPermission;
@@ -132,8 +133,25 @@ pub fn token_question(token: &str, right: &str, node: &str) -> Value {
 
 /// Gives one user a bundle over another, without a request.
 pub fn grant(app: &TestApp, grantee: &TestUser, target: &TestUser, bundle: &Bundle) -> i64 {
+    grant_part(app, grantee, target, bundle, bundle.permission.bits().into(), None)
+}
+
+/// The same with these rights of the bundle, for this number of seconds.
+pub fn grant_part(
+    app: &TestApp,
+    grantee: &TestUser,
+    target: &TestUser,
+    bundle: &Bundle,
+    rights: i64,
+    seconds: Option<i64>,
+) -> i64 {
     let terms = Terms { target: target.user.id, grantee: grantee.user.id, bundle: bundle.id };
-    match app.commit(GrantPermission(terms)) {
+    let now = app.store.read(|conn| conn.now()).unwrap();
+    let grant = GrantPermission {
+        expires_at: seconds.map(|seconds| now.plus_seconds(seconds)),
+        ..GrantPermission::without_end(terms, Mask::new(rights).unwrap())
+    };
+    match app.commit(grant) {
         Ok((permission, _)) => permission.id.0,
         Err(error) => panic!("not granted: {error}"),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ACTIONS, Asker, EVALUATION, EVALUATIONS, expect_refusal, grant, question, send};
+use super::{ACTIONS, Asker, EVALUATION, EVALUATIONS, expect_refusal, grant, grant_part, question, send};
 use crate::helpers::ByUser;
 
 on_both_databases! {
@@ -106,6 +106,29 @@ on_both_databases! {
             assert_eq!(ended.status(), 204);
         }
         assert!(!on_other().await);
+    }
+
+    async fn only_the_granted_rights_count_and_only_until_they_end(app: TestApp) {
+        let [ada, grace] = ["ada", "grace"].map(|name| app.user(&format!("{name}@example.org")));
+        let (sleep, heart) = (app.bundle("Sleep", 14), app.bundle("Heart", 14));
+        grant_part(&app, &ada, &grace, &sleep, 2, Some(60));
+        grant_part(&app, &ada, &grace, &heart, 6, Some(90));
+        let asker = Asker::new(&app);
+        let rights = async || {
+            let users = json!({ "subject": { "type": "user", "id": ada.uri() }, "resource": { "type": "user", "id": grace.uri() } });
+            asker.found(ACTIONS, users).await
+        };
+        assert_eq!(rights().await, ["read", "get"]);
+        app.advance(59);
+        let mut of_sleep = question(ada.email(), "read", grace.email());
+        of_sleep["resource"]["properties"] = json!({ "bundle": sleep.id.0 });
+        assert!(asker.decision(of_sleep.clone()).await);
+        app.advance(1);
+        assert!(!asker.decision(of_sleep).await, "it ends at the second of its end");
+        assert_eq!(rights().await, ["read", "get"], "the other bundle is still active");
+        app.advance(30);
+        assert!(rights().await.is_empty());
+        assert!(!asker.may(&ada, "read", &grace).await);
     }
 
     async fn only_an_approved_request_gives_rights(app: TestApp) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ACTIONS, Asker, RESOURCES, SUBJECTS, expect_refusal, grant, results};
+use super::{ACTIONS, Asker, RESOURCES, SUBJECTS, expect_refusal, grant, grant_part, results};
 use crate::helpers::{TestApp, TestUser};
 
 fn subjects(right: &str, target: &TestUser) -> Value {
@@ -95,6 +95,25 @@ on_both_databases! {
         let mut search = resources(&ada, "read");
         search["resource"] = json!({ "type": "bundle" });
         assert!(asker.found(RESOURCES, search).await.is_empty());
+    }
+
+    async fn an_ended_or_narrower_permission_is_not_found(app: TestApp) {
+        let [ada, grace, eve] = ["ada", "grace", "eve"].map(|name| app.user(&format!("{name}@example.org")));
+        let (sleep, heart) = (app.bundle("Sleep", 6), app.bundle("Heart", 6));
+        grant_part(&app, &ada, &grace, &sleep, 2, Some(60));
+        grant_part(&app, &ada, &grace, &heart, 4, Some(90));
+        grant_part(&app, &ada, &eve, &sleep, 2, None);
+        let asker = Asker::new(&app);
+        let found = async |right: &str| {
+            let targets = asker.found(RESOURCES, resources(&ada, right)).await;
+            assert_eq!(asker.found(SUBJECTS, subjects(right, &grace)).await.len(), usize::from(targets.contains(&grace.uri())));
+            targets
+        };
+        assert_eq!((found("read").await, found("get").await), (vec![grace.uri(), eve.uri()], vec![grace.uri()]));
+        app.advance(60);
+        assert_eq!((found("read").await, found("get").await), (vec![eve.uri()], vec![grace.uri()]));
+        app.advance(30);
+        assert_eq!((found("read").await, found("get").await), (vec![eve.uri()], vec![]));
     }
 
     async fn a_page_token_belongs_to_its_search(app: TestApp) {
@@ -195,8 +214,9 @@ on_both_databases! {
 fn copies_for(app: &TestApp) -> String {
     let id = if app.database_url.starts_with("sqlite") { "randomblob(16)" } else { "gen_random_uuid()" };
     format!(
-        "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at, \
-         closed_at, outcome, active) SELECT {id}, u.id, r.user_allowed, r.bundle_id, r.asked_by, r.created_at, r.expires_at, \
-         r.closed_at, r.outcome, r.active FROM permission_requests AS r, users AS u WHERE u.id > 1000"
+        "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, permission, created_at, \
+         expires_at, closed_at, outcome, granted_permission, active) SELECT {id}, u.id, r.user_allowed, r.bundle_id, r.asked_by, \
+         r.permission, r.created_at, r.expires_at, r.closed_at, r.outcome, r.granted_permission, r.active \
+         FROM permission_requests AS r, users AS u WHERE u.id > 1000"
     )
 }
