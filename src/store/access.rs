@@ -84,7 +84,7 @@ const NEVER: Timestamp = Timestamp::from_micros(253_402_300_799_000_000);
 /// The questions whose answer is yes.
 pub(super) fn granted(
     conn: &mut Conn,
-    questions: &HashSet<AccessQuestion>,
+    questions: &HashSet<&AccessQuestion>,
 ) -> QueryResult<HashSet<AccessQuestion>> {
     let named = questions.iter().flat_map(|question| [&question.grantee, &question.target]);
     let ids = active_user_ids(conn, named)?;

@@ -141,7 +141,7 @@ pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<Look
             LookupKey::ApiKey(id) => keys.push(*id),
             LookupKey::Access { exports: ids, questions } => {
                 exports.extend(ids);
-                access_questions.extend(questions.iter().cloned());
+                access_questions.extend(questions);
             }
             LookupKey::UsersAndBundle(users, bundle) => {
                 bundle_ids.extend(*bundle);
