@@ -13,6 +13,7 @@ mod mail;
 mod output;
 mod prompt;
 mod purge;
+mod receipt;
 mod request;
 mod token;
 mod user;
@@ -122,6 +123,9 @@ enum CliCommand {
     /// List and withdraw permission requests
     #[command(subcommand)]
     Request(request::RequestCommand),
+    /// Verify receipts of consents, or replace the key that signs them
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
     /// List and retry mails, or send a test mail
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -204,6 +208,7 @@ impl Cli {
             CliCommand::Bundle(command) => bundle::run(command, &open()?, output),
             CliCommand::Token(command) => token::run(command, &open()?, output),
             CliCommand::Request(command) => request::run(command, &open()?, output),
+            CliCommand::Receipt(command) => receipt::run(command, &global_args, output),
             CliCommand::Mail(command) => mail::run(command, &global_args, output),
             CliCommand::Import(command) => import::run(command, &global_args, output),
             CliCommand::Purge(args) => purge::run(&args, global_args.config(None)?.audit, &open()?, output),

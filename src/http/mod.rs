@@ -7,6 +7,7 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod hexo;
+pub mod jwks;
 pub mod metrics;
 pub mod mfs;
 pub mod middleware;
@@ -40,10 +41,11 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
 }
 
 /// All endpoints, in the order in which requests are matched.
-pub fn endpoints() -> [Endpoints; 8] {
+pub fn endpoints() -> [Endpoints; 9] {
     [
         health::endpoints(),
         security_txt::endpoints(),
+        jwks::endpoints(),
         openapi::document::endpoints(),
         mfs::endpoints(),
         hexo::endpoints(),
