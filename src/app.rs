@@ -34,6 +34,7 @@ use crate::http::state::AppState;
 use crate::http::{configure, reserved_segment};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
+use crate::receipt::ReceiptIssuer;
 use crate::services::receipts;
 use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
@@ -182,6 +183,11 @@ impl Application {
             mailer: mailer.clone(),
             link_views: link_views.clone(),
             store: request_store,
+            receipts: ReceiptIssuer::new(
+                Arc::clone(&keyring),
+                config.public_url.as_str(),
+                config.controller.clone(),
+            ),
             keyring,
             metrics: Metrics::default(),
             shutdown: shutdown.clone(),

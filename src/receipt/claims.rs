@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::statement::{Statement, StatementFacts};
 use crate::config::Controller;
+use crate::domain::approval::Purpose;
 use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
@@ -25,8 +26,10 @@ pub enum ReceiptEvent {
 }
 
 impl ReceiptEvent {
-    /// All events.
-    pub const ALL: [Self; 3] = [Self::Given, Self::Withdrawn, Self::Expired];
+    /// Finds an event by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Given, Self::Withdrawn, Self::Expired].into_iter().find(|event| event.name() == name)
+    }
 
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
@@ -40,9 +43,9 @@ impl ReceiptEvent {
 
 /// How a permission began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision<'a> {
+pub enum Origin<'a> {
     /// The target approved the request on our page, which showed this statement.
-    Page { notice: &'a str },
+    Page { statement: &'a str },
     /// The target approved the request through the API.
     Api,
     /// Nobody asked: the target or staff granted it.
@@ -67,7 +70,7 @@ pub struct ReceiptFacts<'a> {
     /// Who asked, or granted: staff on behalf of a party, or the party.
     pub asked_by: UserId,
     pub asked_at: Timestamp,
-    pub decision: Decision<'a>,
+    pub origin: Origin<'a>,
     pub decided_at: Timestamp,
     pub granted: Mask,
     pub expires_at: Option<Timestamp>,
@@ -115,32 +118,32 @@ impl ReceiptFacts<'_> {
 
     /// Whether the target decided, and not staff on their behalf.
     fn is_by_target(&self) -> bool {
-        self.decision != Decision::Direct || self.asked_by == self.target.id
+        self.origin != Origin::Direct || self.asked_by == self.target.id
     }
 
     /// The text that the target saw.
     fn notice(&self, controller: &Controller) -> Value {
-        let shown = match self.decision {
-            Decision::Page { notice } => {
-                let statement: Option<Statement> = notice.parse().ok();
-                let text = statement.map(|statement| statement.text(&self.asked));
+        let shown = match self.origin {
+            Origin::Page { statement } => {
+                let known: Option<Statement> = statement.parse().ok();
+                let text = known.map(|known| known.text(&self.asked));
                 json!({
                     "shown": true,
-                    "version": notice,
-                    "language": statement.map(|statement| statement.language().tag()),
+                    "version": statement,
+                    "language": known.map(|known| known.language().tag()),
                     "sha256": text.as_deref().map(sha256_hex),
                     "text": text,
                 })
             }
-            Decision::Api => json!({
+            Origin::Api => json!({
                 "shown": false,
                 "detail": "The target decided through the API. Only the application knows what it showed.",
             }),
-            Decision::Direct if self.is_by_target() => json!({
+            Origin::Direct if self.is_by_target() => json!({
                 "shown": false,
                 "detail": "The target granted the permission without a request.",
             }),
-            Decision::Direct => json!({
+            Origin::Direct => json!({
                 "shown": false,
                 "detail": "An administrator granted the permission. The target was not asked.",
             }),
@@ -150,23 +153,23 @@ impl ReceiptFacts<'_> {
     }
 
     fn purpose(&self, uris: &Uris<'_>) -> Value {
-        let StatementFacts { requester, bundle, purpose, permission, minimum, ttl_seconds } = self.asked;
+        let StatementFacts { requester, bundle, purpose, asked } = self.asked;
         let request = json!({
             "time": self.asked_at.rfc3339(),
             "entity_id": uris.user(self.asked_by),
-            "rights": rights(permission),
-            "minimum": minimum.map(rights),
-            "duration": ttl_seconds.map(iso_duration),
+            "rights": rights(asked.permission),
+            "minimum": asked.minimum.map(rights),
+            "duration": asked.ttl_seconds.map(iso_duration),
         });
         json!({
-            "purpose": purpose,
+            "purpose": purpose.map(Purpose::as_str),
             "lawful_basis": self.is_by_target().then_some("consent"),
             "service": {
                 "id": format!("{}/api/bundle/{}/", uris.public_url, bundle.id),
                 "name": bundle.name.as_str(),
                 "description": bundle.description.as_str(),
             },
-            "request": (self.decision != Decision::Direct).then_some(request),
+            "request": (self.origin != Origin::Direct).then_some(request),
             "processing_method": rights(self.granted),
             "pii_controllers": [uris.public_url],
             "recipient_third_parties": [uris.user(requester.id)],
@@ -193,10 +196,10 @@ impl ReceiptFacts<'_> {
     }
 
     fn beginning(&self, uris: &Uris<'_>) -> Value {
-        let (by, method) = match self.decision {
-            Decision::Page { .. } => (self.target.id, "page"),
-            Decision::Api => (self.target.id, "api"),
-            Decision::Direct => (self.asked_by, "direct"),
+        let (by, method) = match self.origin {
+            Origin::Page { .. } => (self.target.id, "page"),
+            Origin::Api => (self.target.id, "api"),
+            Origin::Direct => (self.asked_by, "direct"),
         };
         json!({
             "event_type": ReceiptEvent::Given.name(),
@@ -208,12 +211,12 @@ impl ReceiptFacts<'_> {
         })
     }
 
-    /// The row does not say which party revoked the permission; the audit log does.
+    /// The row does not say who revoked the permission; the audit log does.
     fn ending(&self, end: ReceiptEnd, uris: &Uris<'_>) -> Value {
         let detail = match (end.event, end.replaced) {
             (ReceiptEvent::Expired, _) => "The time of the permission was over.",
             (_, true) => "Another permission for the same bundle between the same parties replaced it.",
-            (_, false) => "One of the parties ended the permission.",
+            (_, false) => "One of the parties or the operator ended the permission.",
         };
         let by = match end.event {
             ReceiptEvent::Expired => Some(uris.public_url.to_owned()),
@@ -263,6 +266,7 @@ fn merge(mut one: Value, other: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::approval::AskedPermission;
     use crate::domain::bundle::{Bundle, BundleId, BundleName, Description};
     use crate::domain::user::{Email, PersonName};
 
@@ -289,20 +293,23 @@ mod tests {
             description: Description::new("How you sleep").unwrap(),
             permission: Mask::new(14).unwrap(),
         };
+        let purpose = Purpose::new("A study").unwrap();
         let mut facts = ReceiptFacts {
             number: 7,
             target: &target,
             asked: StatementFacts {
                 requester: &requester,
                 bundle: &bundle,
-                purpose: Some("A study"),
-                permission: Mask::new(6).unwrap(),
-                minimum: Some(Mask::READ),
-                ttl_seconds: Some(30 * 86_400),
+                purpose: Some(&purpose),
+                asked: AskedPermission {
+                    permission: Mask::new(6).unwrap(),
+                    minimum: Some(Mask::READ),
+                    ttl_seconds: Some(30 * 86_400),
+                },
             },
             asked_by: UserId(9),
             asked_at: DECIDED_AT.plus_seconds(-3_600),
-            decision: Decision::Page { notice: "en/1" },
+            origin: Origin::Page { statement: "en/1" },
             decided_at: DECIDED_AT,
             granted: Mask::READ,
             expires_at: Some(DECIDED_AT.plus_seconds(86_400)),
@@ -421,24 +428,24 @@ mod tests {
 
     #[test]
     fn a_receipt_does_not_claim_that_a_text_was_shown_or_that_the_target_was_asked() {
-        let of = |decision, asked_by| {
+        let of = |origin, asked_by| {
             claims(ReceiptEvent::Given, |facts| {
-                (facts.decision, facts.asked_by) = (decision, UserId(asked_by));
+                (facts.origin, facts.asked_by) = (origin, UserId(asked_by));
             })
             .unwrap()
         };
-        for (decision, by, method, basis, decided_by) in [
-            (Decision::Api, 9, "api", json!("consent"), 3),
-            (Decision::Direct, 3, "direct", json!("consent"), 3),
-            (Decision::Direct, 1, "direct", Value::Null, 1),
+        for (origin, by, method, basis, decided_by) in [
+            (Origin::Api, 9, "api", json!("consent"), 3),
+            (Origin::Direct, 3, "direct", json!("consent"), 3),
+            (Origin::Direct, 1, "direct", Value::Null, 1),
         ] {
-            let claims = of(decision, by);
+            let claims = of(origin, by);
             let record = &claims["record"];
             let (notice, purpose) =
                 (&record["pii_processing"]["privacy_notice"], &record["pii_processing"]["purposes"][0]);
             assert_eq!((&notice["shown"], &notice["text"]), (&json!(false), &Value::Null));
             assert_eq!(purpose["lawful_basis"], basis);
-            assert_eq!(purpose["request"].is_null(), decision == Decision::Direct);
+            assert_eq!(purpose["request"].is_null(), origin == Origin::Direct);
             let event = &record["events"][0];
             assert_eq!(event["method"], method);
             assert_eq!(event["entity_id"], format!("{URL}/api/user/{decided_by}/"));
@@ -447,7 +454,7 @@ mod tests {
             assert_eq!(administrators, usize::from(by == 1));
         }
         // Staff asked on behalf of the requester; the target decided.
-        let claims = of(Decision::Api, 1);
+        let claims = of(Origin::Api, 1);
         assert_eq!(claims["record"]["parties"][2]["party_role"], "administrator");
         assert_eq!(claims["record"]["pii_processing"]["purposes"][0]["lawful_basis"], "consent");
     }
@@ -455,7 +462,7 @@ mod tests {
     #[test]
     fn the_statement_of_a_later_version_is_named_without_its_text() {
         let claims =
-            claims(ReceiptEvent::Given, |facts| facts.decision = Decision::Page { notice: "fr/9" }).unwrap();
+            claims(ReceiptEvent::Given, |facts| facts.origin = Origin::Page { statement: "fr/9" }).unwrap();
         let notice = &claims["record"]["pii_processing"]["privacy_notice"];
         assert_eq!((&notice["shown"], &notice["version"]), (&json!(true), &json!("fr/9")));
         assert!(notice["text"].is_null() && notice["sha256"].is_null() && notice["language"].is_null());

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use fluent_bundle::{FluentArgs, FluentValue};
 
+use crate::domain::approval::{AskedPermission, Purpose};
 use crate::domain::bundle::Bundle;
 use crate::domain::rights::Mask;
 use crate::domain::user::User;
@@ -67,16 +68,16 @@ impl Statement {
             lines.push(quote("about", "description", facts.bundle.description.as_str()));
         }
         lines.push(match facts.purpose {
-            Some(purpose) => quote("purpose", "purpose", purpose),
+            Some(purpose) => quote("purpose", "purpose", purpose.as_str()),
             None => say("no-purpose"),
         });
         lines.push(say("rights"));
-        lines.extend(rights(facts.permission));
-        if let Some(minimum) = facts.minimum {
+        lines.extend(rights(facts.asked.permission));
+        if let Some(minimum) = facts.asked.minimum {
             lines.push(say("minimum"));
             lines.extend(rights(minimum));
         }
-        lines.push(match facts.ttl_seconds {
+        lines.push(match facts.asked.ttl_seconds {
             Some(seconds) => self.duration(seconds),
             None => say("until-revoked"),
         });
@@ -122,17 +123,13 @@ impl FromStr for Statement {
     }
 }
 
-/// What a request asks for.
+/// What a request says.
 #[derive(Clone, Copy, Debug)]
 pub struct StatementFacts<'a> {
     pub requester: &'a User,
     pub bundle: &'a Bundle,
-    pub purpose: Option<&'a str>,
-    pub permission: Mask,
-    /// The rights without which the permission is of no use to the requester.
-    pub minimum: Option<Mask>,
-    /// How long the permission lasts; `None`: until it is revoked.
-    pub ttl_seconds: Option<i64>,
+    pub purpose: Option<&'a Purpose>,
+    pub asked: AskedPermission,
 }
 
 #[cfg(test)]
@@ -165,13 +162,16 @@ mod tests {
     /// The text for a request with this description, purpose, minimum and duration.
     fn text(name: &str, description: &str, purpose: Option<&str>, minimum: i64, ttl: Option<i64>) -> String {
         let (requester, bundle) = (user("ada@example.org"), bundle("Sleep", description));
+        let purpose = purpose.map(|purpose| Purpose::new(purpose).unwrap());
         let facts = StatementFacts {
             requester: &requester,
             bundle: &bundle,
-            purpose,
-            permission: Mask::MAX,
-            minimum: Mask::new(minimum).ok(),
-            ttl_seconds: ttl,
+            purpose: purpose.as_ref(),
+            asked: AskedPermission {
+                permission: Mask::MAX,
+                minimum: Mask::new(minimum).ok(),
+                ttl_seconds: ttl,
+            },
         };
         name.parse::<Statement>().unwrap().text(&facts)
     }

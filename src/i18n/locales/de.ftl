@@ -427,6 +427,7 @@ timeline-revoked = { $who } hat die Berechtigung widerrufen.
 timeline-given-up = { $who } hat auf die Berechtigung verzichtet.
 timeline-inactive = Die Berechtigung wurde inzwischen widerrufen.
 timeline-still-active = Die Berechtigung ist aktiv. Sie wurde auch auf anderem Weg erteilt.
+timeline-receipt = Beleg dieser Berechtigung herunterladen
 timeline-audit-link = Im Audit-Log ansehen
 
 # --- Protokoll
@@ -627,6 +628,7 @@ new-request-empty-text = Ein Administrator muss zuerst Berechtigungen einrichten
 access-title = Zugriff
 access-bundle = Berechtigung
 access-granted-at = Aktiv seit
+access-receipt = Beleg
 access-granted = Erteilte Berechtigungen
 access-granted-text = Diese Benutzer haben Ihre Berechtigung. Sie können sie jederzeit widerrufen.
 access-granted-party = Benutzer

@@ -428,6 +428,7 @@ timeline-revoked = { $who } revoked the permission.
 timeline-given-up = { $who } gave up the permission.
 timeline-inactive = The permission has since been revoked.
 timeline-still-active = The permission is active. It was also given in another way.
+timeline-receipt = Download the receipt of this permission
 timeline-audit-link = View in audit log
 
 # --- Audit log
@@ -628,6 +629,7 @@ new-request-empty-text = An administrator has to set up permissions first.
 access-title = Access
 access-bundle = Permission
 access-granted-at = Active since
+access-receipt = Receipt
 access-granted = Permissions you gave
 access-granted-text = These users have your permission. You can revoke it at any time.
 access-granted-party = User
