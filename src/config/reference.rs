@@ -17,6 +17,7 @@ const SECTIONS: [(Option<&str>, &str); 9] = [
     (None, "Server"),
     (Some("mail"), "`[mail]`"),
     (Some("requests"), "`[requests]`"),
+    (Some("permissions"), "`[permissions]`"),
     (Some("mfs"), "`[mfs]`"),
     (Some("cors"), "`[cors]`"),
     (Some("limits"), "`[limits]`"),

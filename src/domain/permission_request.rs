@@ -116,6 +116,22 @@ pub struct NewPermissionRequest {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
+impl NewPermissionRequest {
+    /// A request for these rights until they are revoked, without any optional part.
+    pub const fn new(terms: Terms, asked_by: UserId, permission: Mask, lifetime_seconds: i64) -> Self {
+        Self {
+            terms,
+            asked_by,
+            asked: AskedPermission::without_end(permission),
+            purpose: None,
+            return_to: None,
+            lifetime_seconds,
+            redeem_page: None,
+            idempotency_key: None,
+        }
+    }
+}
+
 /// A request, pending or closed. Its status is derived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionRequest {
@@ -337,7 +353,7 @@ impl PermissionRequest {
             Decision::Approve(approval, statement) => {
                 let (permission, expires_at) = approval.check(&self.asked, now)?;
                 let stays = |active: &&BundlePermission| {
-                    active.granted_at > self.created_at && active.covers(permission, expires_at)
+                    active.granted_at >= self.created_at && active.covers(permission, expires_at)
                 };
                 let granted = match active.filter(stays) {
                     Some(_) => None,
@@ -746,14 +762,8 @@ mod tests {
     fn an_idempotency_key_identifies_one_request_for_a_day() {
         let request = request(3_600);
         let new = NewPermissionRequest {
-            terms: request.terms,
-            asked_by: GRANTEE,
-            asked: request.asked,
-            purpose: None,
-            return_to: None,
-            lifetime_seconds: 3_600,
-            redeem_page: None,
             idempotency_key: Some(key("a")),
+            ..NewPermissionRequest::new(request.terms, GRANTEE, RIGHTS, 3_600)
         };
         assert_eq!(
             request.match_idempotency(&new, START.plus_seconds(86_399)),

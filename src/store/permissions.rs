@@ -29,7 +29,7 @@ struct PermissionRow {
     permission: i16,
     granted_at: DbTimestamp,
     expires_at: Option<DbTimestamp>,
-    requested: bool,
+    outcome: String,
 }
 
 impl From<PermissionRow> for BundlePermission {
@@ -44,7 +44,7 @@ impl From<PermissionRow> for BundlePermission {
             permission: Mask::from_db(row.permission),
             granted_at: row.granted_at.0,
             expires_at: row.expires_at.map(|at| at.0),
-            requested: row.requested,
+            requested: row.outcome == RequestOutcome::Approved.name(),
         }
     }
 }
@@ -64,7 +64,7 @@ pub fn by_terms(conn: &mut Conn, terms: &[Terms], now: Timestamp) -> QueryResult
             dsl::granted_permission.assume_not_null(),
             dsl::closed_at.assume_not_null(),
             dsl::permission_expires_at,
-            dsl::outcome.assume_not_null().eq(RequestOutcome::Approved.name()),
+            dsl::outcome.assume_not_null(),
         ))
         .load(c))?;
     let permissions = rows.into_iter().map(BundlePermission::from);

@@ -52,7 +52,7 @@ on_both_databases! {
                 ("SmallInt", "smallint"), ("Integer", "integer"), ("SqlTimestamp", "bigint"),
             ];
             let mut columns = database_columns(&app, "SELECT m.name AS \"table\", p.name AS \"column\", lower(p.type) AS kind, \
-                p.\"notnull\" = 0 AND p.pk = 0 AND m.type = 'table' AS nullable FROM sqlite_master m, pragma_table_xinfo(m.name) p \
+                p.\"notnull\" = 0 AND p.pk = 0 AND (m.type = 'table' OR p.name = 'expires_at') AS nullable FROM sqlite_master m, pragma_table_xinfo(m.name) p \
                 WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%'");
             for column in &mut columns {
                 // SQLite requires this name for an alias of the row id.
@@ -68,7 +68,7 @@ on_both_databases! {
                 ("SmallInt", "smallint"), ("Integer", "integer"), ("SqlTimestamp", "timestamp with time zone"),
             ];
             let columns = database_columns(&app, "SELECT table_name::text AS \"table\", column_name::text AS \"column\", \
-                data_type::text AS kind, is_nullable = 'YES' AND table_type = 'BASE TABLE' AS nullable \
+                data_type::text AS kind, is_nullable = 'YES' AND (table_type = 'BASE TABLE' OR column_name = 'expires_at') AS nullable \
                 FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
                 WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%'");
             assert_eq!(columns, declared_columns(&types));
@@ -101,6 +101,8 @@ on_both_databases! {
             "signing_keys SET created_at = (SELECT min(expires_at) FROM sessions)",
             "audit_log SET subject = 'another'",
             "permission_requests SET outcome = 'declined', closed_at = created_at",
+            "permission_requests SET outcome = 'approved', granted_permission = permission, ended_at = created_at, \
+             end_cause = 'revoked'",
         ] {
             let mut before = app.rows();
             app.execute_raw(&format!("UPDATE {change}"));
@@ -109,7 +111,8 @@ on_both_databases! {
             before.remove(table);
             assert_eq!(app.rows_except(table), before, "{change}");
         }
-        app.execute_raw("UPDATE permission_requests SET outcome = NULL, closed_at = NULL");
+        app.execute_raw("UPDATE permission_requests SET outcome = NULL, closed_at = NULL, granted_permission = NULL, ended_at = NULL, \
+            end_cause = NULL");
         let before = app.rows();
         app.execute_raw("UPDATE outbox SET attempts = 7; DELETE FROM rate_limits");
         app.advance(3_600);

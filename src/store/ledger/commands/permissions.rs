@@ -46,6 +46,11 @@ pub struct GrantPermission {
 }
 
 impl GrantPermission {
+    /// A grant until it is revoked.
+    pub const fn without_end(terms: Terms, permission: Mask) -> Self {
+        Self { terms, permission, expires_at: None, max_ttl: None }
+    }
+
     fn granted_by(&self, context: &OperationContext) -> UserId {
         context.audit.actor.unwrap_or(self.terms.target)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use diesel::QueryResult;
 
+use crate::domain::approval::Approval;
 use crate::domain::audit::AuditAction;
 use crate::domain::block::Block;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
@@ -149,6 +150,18 @@ pub struct Decide {
     pub by: UserId,
     pub decision: Decision,
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Decide {
+    /// Declining without a reason.
+    pub const fn decline(id: RedeemId, by: UserId) -> Self {
+        Self { id, by, decision: Decision::Decline(None), idempotency_key: None }
+    }
+
+    /// An approval of everything that was asked for.
+    pub fn as_asked(id: RedeemId, by: UserId, idempotency_key: Option<IdempotencyKey>) -> Self {
+        Self { id, by, decision: Decision::Approve(Approval::AS_ASKED, None), idempotency_key }
+    }
 }
 
 impl Command for Decide {
