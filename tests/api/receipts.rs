@@ -40,7 +40,11 @@ async fn receipt(app: &TestApp, path: &str, user: &TestUser) -> String {
     let status = answer.status();
     let media_type = answer.headers()["content-type"].clone();
     let text = answer.text().await.unwrap();
-    assert_eq!((status.as_u16(), media_type.to_str().unwrap()), (200, "application/consent-receipt+jwt"), "{text}");
+    assert_eq!(
+        (status.as_u16(), media_type.to_str().unwrap()),
+        (200, "application/consent-receipt+jwt"),
+        "{text}"
+    );
     text
 }
 
@@ -48,7 +52,8 @@ async fn receipt(app: &TestApp, path: &str, user: &TestUser) -> String {
 fn claims(receipt: &str) -> Value {
     use base64::Engine;
     let payload = receipt.split('.').nth(1).unwrap();
-    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap())
+        .unwrap()
 }
 
 /// The events in a receipt, as pairs of type and time.
@@ -77,7 +82,9 @@ async fn approve(app: &TestApp, scene: &HexoFixture, number: i64, fields: Value)
 
 /// The programs that verify receipts with libraries that are not ours: PyJWT, and npm's jose.
 fn verifiers() -> [Command; 2] {
-    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"));
+    let variable = |name: &str| {
+        std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
+    };
     let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
     let (mut python, mut node) = (Command::new(variable("COUNTERSIGN_TEST_PYTHON")), Command::new("node"));
     python.arg(support.join("verify_receipt.py"));
