@@ -17,7 +17,9 @@
 //! | `t("key", name=value)` | a message in that language (`src/i18n`) |
 //! | request: `requester.name`, `requester.email` | the requester |
 //! | request: `bundle.name`, `bundle.description` | the bundle; the description may be empty |
-//! | request: `bundle.rights` | the rights as a list of texts |
+//! | request: `bundle.rights` | the rights that are asked for, as a list of texts |
+//! | request: `purpose` | why the requester asks, or none |
+//! | request: `duration` | how long the permission should last, as text; none: until revoked |
 //! | notice: `notice` | its name, such as `password-changed` |
 //! | notice: `permission` | none, or `target`, `grantee` and `bundle` of a permission |
 //! | password link: `new_account` | true for a new account, false for a forgotten password |
@@ -259,6 +261,8 @@ fn sample_request(with_description: bool) -> Value {
             description => if with_description { "A <b>" } else { "" },
             rights => vec!["view your data", "download your data"],
         },
+        purpose => with_description.then_some("A study"),
+        duration => with_description.then_some("90 days"),
         ..sample_common("https://example.org/redeem?token=abc")
     }
 }
