@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::token::Keyring;
-use countersign::store::{Store, signing_keys};
+use countersign::store::{Store, requests, signing_keys};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -259,10 +259,8 @@ on_both_databases! {
         let at_once = receipt(&app, &receipt_path(expired), &scene.ada).await;
         assert_eq!(events(&at_once)[1], ("expired".to_owned(), "2030-01-01T01:01:00Z".to_owned()));
         app.advance(86_400);
-        let marked = "SELECT count(*) AS n FROM permission_requests WHERE end_cause = 'expired'";
-        while app.count(marked) == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        app.store.write(|conn| { let now = conn.now()?; requests::expire_permissions_batch(conn, now) }).unwrap();
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE end_cause = 'expired'"), 1);
         assert_eq!(receipt(&app, &receipt_path(expired), &scene.ada).await, at_once);
     }
 
