@@ -11,6 +11,7 @@ mod key;
 mod log_filter;
 mod mail;
 mod output;
+mod permission;
 mod prompt;
 mod purge;
 mod receipt;
@@ -123,6 +124,9 @@ enum CliCommand {
     /// List and withdraw permission requests
     #[command(subcommand)]
     Request(request::RequestCommand),
+    /// List and revoke permissions
+    #[command(subcommand)]
+    Permission(permission::PermissionCommand),
     /// Verify receipts of consents, or replace the key that signs them
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -208,6 +212,7 @@ impl Cli {
             CliCommand::Bundle(command) => bundle::run(command, &open()?, output),
             CliCommand::Token(command) => token::run(command, &open()?, output),
             CliCommand::Request(command) => request::run(command, &open()?, output),
+            CliCommand::Permission(command) => permission::run(command, &open()?, output),
             CliCommand::Receipt(command) => receipt::run(command, &global_args, output),
             CliCommand::Mail(command) => mail::run(command, &global_args, output),
             CliCommand::Import(command) => import::run(command, &global_args, output),

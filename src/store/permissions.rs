@@ -175,3 +175,14 @@ pub fn list_all(
         .load(c))?;
     Ok(Paginated { rows: rows.into_iter().map(BundlePermission::from).collect(), total })
 }
+
+/// The newest permissions of all users, for the operator.
+pub fn newest(conn: &mut Conn, limit: i64, now: Timestamp) -> QueryResult<Vec<BundlePermission>> {
+    let filter = TermsFilter::default();
+    let rows: Vec<PermissionRow> = with_backend!(conn, c => matching!(filter, now)
+        .order(bundle_permissions::id.desc())
+        .limit(limit)
+        .select(PermissionRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(BundlePermission::from).collect())
+}
