@@ -18,6 +18,7 @@ pub(crate) mod forms;
 pub(crate) mod meters;
 pub(crate) mod password_links;
 pub(crate) mod permissions;
+pub mod receipts;
 pub(crate) mod requests;
 pub(crate) mod sessions;
 pub(crate) mod users;

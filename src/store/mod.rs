@@ -47,6 +47,7 @@ pub mod rate_limits;
 pub mod readiness;
 pub mod requests;
 pub mod sessions;
+pub mod signing_keys;
 pub mod users;
 
 pub use async_store::AsyncStore;
