@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod bundle_permission;
 pub mod export_token;
 pub mod hub;
+pub mod mail_kinds;
 pub mod notice;
 pub mod password_link;
 pub mod permission_request;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::connection::Conn;
+use super::mail_settings::{self, MailSettings};
 use super::outbox::{self, ClaimedItem, LeasedItem, OutboxResult, OutboxSubject, SyncResult};
 use super::participants::{Participants, RequestParties};
 use super::{password_links, requests, users};
@@ -70,7 +71,7 @@ pub fn load(conn: &mut Conn, synced: &SyncResult) -> QueryResult<Vec<ClaimedMail
             item: LeasedItem { id: *id, lease: *lease },
             attempts: *attempts,
             age_seconds: created_at.seconds_until(*now),
-            language: subjects.languages.get(&to.id).copied(),
+            language: subjects.settings.get(&to.id).and_then(|settings| settings.language),
             to,
             payload,
             claimed_at,
@@ -90,7 +91,7 @@ struct MailSubjects {
     password_links: HashMap<PasswordLinkId, PasswordLink>,
     /// The recipients of password links and notices.
     recipients: HashMap<UserId, User>,
-    languages: HashMap<UserId, Language>,
+    settings: HashMap<UserId, MailSettings>,
 }
 
 impl MailSubjects {
@@ -124,7 +125,7 @@ impl MailSubjects {
         let targets = subjects.requests.values().map(|request| request.terms.target);
         let recipients: Vec<UserId> = targets.chain(subjects.recipients.keys().copied()).collect();
         if !recipients.is_empty() {
-            subjects.languages = users::languages(conn, &recipients)?;
+            subjects.settings = mail_settings::load(conn, &recipients)?;
         }
         Ok(subjects)
     }

@@ -35,6 +35,7 @@ pub mod import;
 pub mod ledger;
 pub mod link_views;
 pub mod lookup;
+pub mod mail_settings;
 pub mod outbox;
 pub mod participants;
 pub mod password_links;

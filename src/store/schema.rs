@@ -14,6 +14,7 @@ table! {
         staff -> Bool,
         created_at -> crate::store::types::SqlTimestamp,
         language -> Nullable<Text>,
+        muted -> SmallInt,
     }
 }
 

@@ -10,7 +10,9 @@ CREATE TABLE users (
     active     boolean NOT NULL,
     staff      boolean NOT NULL,
     created_at bigint NOT NULL,
-    language   text
+    language   text,
+    -- The kinds of mails that the user has turned off, a bit each.
+    muted      smallint NOT NULL DEFAULT 0 CHECK (muted BETWEEN 0 AND 15)
 );
 
 CREATE INDEX users_staff ON users (id) WHERE staff AND active;

@@ -209,6 +209,25 @@ account-change-password = Passwort ändern
 account-flash-password = Ihr Passwort wurde geändert. Auf allen anderen Geräten sind Sie abgemeldet.
 account-flash-session = Das Gerät wurde abgemeldet.
 account-flash-sessions = Sie sind auf allen anderen Geräten abgemeldet.
+account-mails = E-Mails
+account-mails-legend = Ich möchte eine E-Mail erhalten, wenn
+account-mails-hint = Anfragen um Ihre Berechtigung und Mitteilungen zu Ihrem Konto erhalten Sie immer.
+account-mails-save = Speichern
+account-flash-mails = Ihre Auswahl der E-Mails wurde gespeichert.
+# Nach „Ich möchte eine E-Mail erhalten, wenn“ und in Listen
+mail-kind-decisions = jemand meine Anfrage genehmigt oder ablehnt
+mail-kind-expired = meine Anfrage abläuft
+mail-kind-reminders = eine Anfrage noch auf meine Entscheidung wartet
+mail-kind-endings = eine Berechtigung oder ein Export-Token bald endet
+unsubscribe-title = E-Mails abbestellen
+unsubscribe-text = Keine E-Mails mehr erhalten, wenn:
+unsubscribe-submit = Abbestellen
+unsubscribed-title = E-Mails abbestellt
+unsubscribed-text = Sie erhalten keine E-Mail mehr, wenn:
+unsubscribed-hint = Unter „Konto“ können Sie diese E-Mails jederzeit wieder einschalten.
+unsubscribed-account = Konto öffnen
+unsubscribe-inactive-title = Dieser Link ist ungültig
+unsubscribe-inactive-text = Der Link ist unvollständig oder veraltet. Es wurde nichts geändert. Unter „Konto“ können Sie Ihre E-Mails auswählen.
 client-on-system = { $client } unter { $system }
 client-unknown = Unbekannter Browser
 

@@ -210,6 +210,25 @@ account-change-password = Change password
 account-flash-password = Your password was changed. You are signed out on all other devices.
 account-flash-session = The device was signed out.
 account-flash-sessions = You are signed out on all other devices.
+account-mails = Emails
+account-mails-legend = Email me when
+account-mails-hint = You always get requests for your permission, and notices about your account.
+account-mails-save = Save
+account-flash-mails = Your choice of emails was saved.
+# After “Email me when”, and in lists
+mail-kind-decisions = someone approves or declines my request
+mail-kind-expired = my request expires
+mail-kind-reminders = a request still waits for my decision
+mail-kind-endings = a permission or an export token ends soon
+unsubscribe-title = Turn off emails
+unsubscribe-text = Stop the emails that say when:
+unsubscribe-submit = Turn off
+unsubscribed-title = Emails turned off
+unsubscribed-text = You no longer get an email when:
+unsubscribed-hint = You can turn these emails on again at any time under “Account”.
+unsubscribed-account = Open account
+unsubscribe-inactive-title = This link is not valid
+unsubscribe-inactive-text = The link is incomplete or out of date. Nothing was changed. You can choose your emails under “Account”.
 client-on-system = { $client } on { $system }
 client-unknown = Unknown browser
 
