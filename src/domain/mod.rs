@@ -5,6 +5,7 @@ pub mod audit;
 pub mod block;
 pub mod bundle;
 pub mod bundle_permission;
+pub mod daily_mail;
 pub mod export_token;
 pub mod hub;
 pub mod mail_kinds;

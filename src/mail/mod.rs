@@ -3,6 +3,7 @@
 //! When a mail is sent, and how often that is attempted, is decided by the
 //! [outbox](crate::store::outbox) and the [mailer](crate::actors::mailer).
 
+mod daily;
 mod directory;
 mod error;
 mod helo;

@@ -1,8 +1,8 @@
 //! The templates of mails, which the operator can override.
 //!
 //! Each kind of mail has three templates in Jinja syntax (minijinja): `request.subject.txt`,
-//! `request.txt` and `request.html` for a request, `password.*` for a password link, and
-//! `notice.*` for what happened to an account or a user's data. A file with that name in the operator's directory
+//! `request.txt` and `request.html` for a request, `password.*` for a password link, `daily.*` for the
+//! daily mail, and `notice.*` for what happened to an account or a user's data. A file with that name in the operator's directory
 //! overrides the built-in template in all languages; a file with a language in its name
 //! (`request.de.txt`) overrides it in that language. `layout.html` is the layout of the built-in
 //! HTML templates. Templates can use these values:
@@ -20,6 +20,10 @@
 //! | request: `bundle.rights` | the rights as a list of texts |
 //! | notice: `notice` | its name, such as `password-changed` |
 //! | notice: `permission` | none, or `target`, `grantee` and `bundle` of a permission |
+//! | daily: `count`, `more` | the number of items, and of those that are not in the lists |
+//! | daily: `pending`, `expired` | requests: `name` and `email` of the other party, `bundle`, `until`; and the `link` of pending ones |
+//! | daily: `exports` | export tokens: `hub`, `node`, `until` |
+//! | daily: `unsubscribe` | the link that turns off the mail |
 //! | password link: `new_account` | true for a new account, false for a forgotten password |
 //!
 //! Other values are errors, which the server reports at startup. Values are escaped in HTML.
@@ -49,19 +53,21 @@ pub(super) enum TemplateKind {
     Request,
     Password,
     Notice,
+    Daily,
 }
 
 /// A part of a mail: the suffix of its template's name, and the built-in template.
 type TemplatePart = (&'static str, &'static str);
 
 impl TemplateKind {
-    const ALL: [Self; 3] = [Self::Request, Self::Password, Self::Notice];
+    const ALL: [Self; 4] = [Self::Request, Self::Password, Self::Notice, Self::Daily];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Password => "password",
             Self::Notice => "notice",
+            Self::Daily => "daily",
         }
     }
 
@@ -82,6 +88,11 @@ impl TemplateKind {
                 ("subject.txt", include_str!("templates/notice.subject.txt")),
                 ("txt", include_str!("templates/notice.txt")),
                 ("html", include_str!("templates/notice.html")),
+            ],
+            Self::Daily => [
+                ("subject.txt", include_str!("templates/daily.subject.txt")),
+                ("txt", include_str!("templates/daily.txt")),
+                ("html", include_str!("templates/daily.html")),
             ],
         }
     }
@@ -165,6 +176,11 @@ impl Templates {
                 templates.render(TemplateKind::Request, language, sample_request(flag))?;
                 templates.render(TemplateKind::Password, language, sample_password(flag))?;
             }
+            for item in [DailyItem::Pending, DailyItem::Export, DailyItem::Expired] {
+                templates.render(TemplateKind::Daily, language, sample_daily(&[item]))?;
+            }
+            let all = [DailyItem::Pending, DailyItem::Export, DailyItem::Expired];
+            templates.render(TemplateKind::Daily, language, sample_daily(&all))?;
             for notice in Notice::ALL {
                 templates.render(TemplateKind::Notice, language, sample_notice(notice))?;
             }
@@ -272,6 +288,38 @@ fn sample_notice(notice: Notice) -> Value {
         }
     });
     context! { notice => notice.name(), permission, ..sample_common("https://example.org/account") }
+}
+
+/// A section of the daily mail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DailyItem {
+    Pending,
+    Export,
+    Expired,
+}
+
+fn sample_daily(items: &[DailyItem]) -> Value {
+    let list = |of: DailyItem| -> Vec<Value> {
+        let item = context! {
+            name => "Grace Hopper",
+            email => "grace@example.org",
+            bundle => "Research",
+            hub => "sleeplab",
+            node => "night-17",
+            until => "Tuesday, 1 January 2030, 00:00 UTC",
+            link => "https://example.org/redeem?token=abc",
+        };
+        items.iter().filter(|item| **item == of).map(|_| item.clone()).collect()
+    };
+    context! {
+        count => items.len(),
+        more => items.len() - 1,
+        pending => list(DailyItem::Pending),
+        exports => list(DailyItem::Export),
+        expired => list(DailyItem::Expired),
+        unsubscribe => "https://example.org/unsubscribe?token=abc",
+        ..sample_common("https://example.org/")
+    }
 }
 
 fn sample_password(new_account: bool) -> Value {

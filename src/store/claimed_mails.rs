@@ -6,15 +6,18 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::connection::Conn;
+use super::daily_mails;
 use super::mail_settings::{self, MailSettings};
 use super::outbox::{self, ClaimedItem, LeasedItem, OutboxResult, OutboxSubject, SyncResult};
 use super::participants::{Participants, RequestParties};
 use super::{password_links, requests, users};
 use crate::domain::bundle::Bundle;
+use crate::domain::daily_mail::DailyMail;
+use crate::domain::mail_kinds::MailKinds;
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::PasswordLink;
 use crate::domain::permission_request::{PermissionRequest, RequestId};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{Timestamp, UtcDay};
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{User, UserId};
 use crate::i18n::Language;
@@ -45,6 +48,18 @@ pub enum MailPayload {
     Password(PasswordLink),
     /// A notice, with the permission that it is about, if any.
     Notice(Notice, Option<Box<PermissionNotice>>),
+    /// What ends soon or has expired.
+    Daily(Box<DailyMail>),
+}
+
+impl MailPayload {
+    /// The kinds of the mail that its recipient can turn off.
+    pub fn kinds(&self) -> MailKinds {
+        match self {
+            Self::Request(_) | Self::Password(_) | Self::Notice(..) => MailKinds::default(),
+            Self::Daily(mail) => mail.kinds(),
+        }
+    }
 }
 
 /// A request, its requester and its bundle.
@@ -56,10 +71,10 @@ pub struct RequestMail {
 }
 
 /// Loads the content of claimed items. Mails whose subject has ended, or whose parties are
-/// disabled, are cancelled.
+/// disabled, or which the recipient has turned off, are cancelled.
 pub fn load(conn: &mut Conn, synced: &SyncResult) -> QueryResult<Vec<ClaimedMail>> {
     let SyncResult { claimed, lease, now, .. } = synced;
-    let subjects = MailSubjects::load(conn, claimed)?;
+    let subjects = MailSubjects::load(conn, claimed, *now)?;
     let claimed_at = Instant::now();
     let (mut mails, mut obsolete): (_, Vec<Uuid>) = (Vec::with_capacity(claimed.len()), Vec::new());
     for ClaimedItem { id, attempts, created_at, subject } in claimed {
@@ -89,14 +104,16 @@ struct MailSubjects {
     requests: HashMap<RequestId, PermissionRequest>,
     participants: Participants,
     password_links: HashMap<PasswordLinkId, PasswordLink>,
-    /// The recipients of password links and notices.
+    /// The recipients of password links, notices and daily mails.
     recipients: HashMap<UserId, User>,
     settings: HashMap<UserId, MailSettings>,
+    daily: HashMap<(UserId, UtcDay), DailyMail>,
 }
 
 impl MailSubjects {
-    fn load(conn: &mut Conn, claimed: &[ClaimedItem]) -> QueryResult<Self> {
-        let (mut request_ids, mut link_ids, mut recipient_ids) = (Vec::new(), Vec::new(), Vec::new());
+    fn load(conn: &mut Conn, claimed: &[ClaimedItem], now: Timestamp) -> QueryResult<Self> {
+        let (mut request_ids, mut link_ids, mut recipient_ids, mut daily) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for item in claimed {
             match item.subject {
                 OutboxSubject::Request(id) => request_ids.push(id),
@@ -105,9 +122,13 @@ impl MailSubjects {
                     recipient_ids.push(to);
                     request_ids.extend(request);
                 }
+                OutboxSubject::Daily { to, day } => {
+                    recipient_ids.push(to);
+                    daily.push((to, day));
+                }
             }
         }
-        let mut subjects = Self::default();
+        let mut subjects = Self { daily: daily_mails::load(conn, &daily, now)?, ..Self::default() };
         if !request_ids.is_empty() {
             let requests = requests::by_ids(conn, &request_ids)?;
             subjects.participants = Participants::load(conn, requests.iter().map(|request| request.terms))?;
@@ -167,6 +188,12 @@ impl MailSubjects {
                     None => None,
                 };
                 Some((to.clone(), MailPayload::Notice(notice, permission)))
+            }
+            OutboxSubject::Daily { to, day } => {
+                let muted = self.settings.get(&to).copied().unwrap_or_default().muted;
+                let mail = self.daily.get(&(to, day))?.clone().without(muted);
+                let to = self.recipients.get(&to).filter(|to| to.active && !mail.kinds().is_empty())?;
+                Some((to.clone(), MailPayload::Daily(Box::new(mail))))
             }
         }
     }

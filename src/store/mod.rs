@@ -28,6 +28,7 @@ pub mod blocks;
 pub mod bundles;
 pub mod capped_counts;
 pub mod claimed_mails;
+pub mod daily_mails;
 pub mod daily_stats;
 pub mod export_tokens;
 pub mod hubs;
@@ -47,6 +48,7 @@ pub mod rate_limits;
 pub mod readiness;
 pub mod requests;
 pub mod sessions;
+pub mod sweeps;
 pub mod users;
 
 pub use async_store::AsyncStore;

@@ -173,6 +173,7 @@ table! {
         password_link_id -> Nullable<crate::store::types::SqlUuid>,
         notice -> Nullable<Text>,
         user_id -> Nullable<BigInt>,
+        day -> Nullable<Integer>,
         created_at -> crate::store::types::SqlTimestamp,
         due_at -> crate::store::types::SqlTimestamp,
         attempts -> Integer,
@@ -180,6 +181,14 @@ table! {
         finished_at -> Nullable<crate::store::types::SqlTimestamp>,
         result -> Nullable<Text>,
         last_error -> Nullable<Text>,
+    }
+}
+
+table! {
+    sweep_cursors (name) {
+        name -> Text,
+        position -> crate::store::types::SqlTimestamp,
+        last_id -> Text,
     }
 }
 

@@ -644,8 +644,9 @@ pub fn schema_columns() -> Vec<[&'static str; 3]> {
 /// change in the background or may change for a rejected call.
 fn compared_expression(table: &str, column: &str) -> Option<String> {
     match (table, column) {
-        // Rejected attempts count. Uses and link views are stored with a delay.
-        ("rate_limits" | "export_uses" | "link_views", _) => None,
+        // Rejected attempts count. Uses and link views are stored with a delay, and sweeps run in the
+        // background.
+        ("rate_limits" | "export_uses" | "link_views" | "sweep_cursors", _) => None,
         // Delivery changes pending mails.
         ("outbox", "due_at" | "attempts" | "lease" | "finished_at" | "result" | "last_error") => None,
         // Expired requests are closed in the background.

@@ -17,6 +17,7 @@ mod authz;
 mod base_path;
 mod command_line;
 mod counters;
+mod daily_mails;
 mod database_outage;
 mod examples;
 mod health;

@@ -86,6 +86,7 @@ on_both_databases! {
         app.execute_raw("INSERT INTO rate_limits (key, theoretical_arrival) SELECT 'meter', created_at FROM users WHERE id = 1");
         for change in [
             "users SET language = 'de'",
+            "users SET muted = 1",
             "api_keys SET label = 'another'",
             "sessions SET user_agent = 'another'",
             "hubs SET name = 'another'",

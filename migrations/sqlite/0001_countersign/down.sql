@@ -1,5 +1,6 @@
 DROP TABLE audit_log;
 DROP TABLE link_views;
+DROP TABLE sweep_cursors;
 DROP TABLE outbox;
 DROP TABLE password_links;
 DROP TABLE rate_limits;
@@ -9,6 +10,7 @@ DROP TABLE user_counters;
 DROP TABLE permission_requests;
 DROP TABLE export_uses;
 DROP TABLE export_tokens;
+DROP TABLE bundle_versions;
 DROP TABLE bundles;
 DROP TABLE hub_members;
 DROP TABLE hubs;

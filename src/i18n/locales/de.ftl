@@ -166,6 +166,30 @@ mail-notice-sign-ins-failed-subject = Fehlgeschlagene Anmeldungen an Ihrem Konto
 mail-notice-sign-ins-failed-text = Viele Versuche, sich auf { $server } als { $email } anzumelden, sind fehlgeschlagen. Weitere Versuche von unbekannten Orten werden verlangsamt. Wo Sie schon einmal angemeldet waren, können Sie sich weiterhin anmelden.
 mail-notice-sign-ins-failed-next-step = Wenn Sie das nicht waren, müssen Sie nichts tun. Achten Sie darauf, dass Ihr Passwort lang ist und nirgends sonst verwendet wird:
 mail-notice-sign-ins-failed-button = Konto ansehen
+mail-daily-title = Erinnerungen
+mail-daily-preheader = { $count ->
+    [one] 1 Erinnerung
+   *[other] { $count } Erinnerungen
+ }
+mail-daily-subject-several = { $count } Erinnerungen von { $server }
+mail-daily-subject-pending = Erinnerung: { $name } bittet Sie um eine Berechtigung: { $bundle }
+mail-daily-subject-export = Ihr Export-Token für { $node } läuft bald ab
+mail-daily-subject-expired = Ihre Anfrage an { $name } ist abgelaufen: { $bundle }
+mail-daily-pending = Diese Anfragen warten auf Ihre Entscheidung:
+mail-daily-pending-item = { $name } ({ $email }) bittet Sie um eine Berechtigung: „{ $bundle }“. Die Anfrage läuft ab am { $until }.
+mail-daily-exports = Diese Export-Token laufen bald ab und funktionieren dann nicht mehr:
+mail-daily-exports-item = { $node } im Hub { $hub }, läuft ab am { $until }
+mail-daily-expired = Diese Anfragen von Ihnen sind ohne Entscheidung abgelaufen. Sie können erneut anfragen:
+mail-daily-expired-item = „{ $bundle }“ von { $name } ({ $email }), abgelaufen am { $until }
+mail-daily-more = { $count ->
+    [one] Und 1 weitere. Sie finden sie auf den Seiten des Servers.
+   *[other] Und { $count } weitere. Sie finden sie auf den Seiten des Servers.
+ }
+mail-daily-open = Um alle zu sehen, öffnen Sie diesen Link und melden Sie sich als { $email } an:
+mail-daily-button = Server öffnen
+mail-daily-sign-in = Melden Sie sich als { $email } an.
+mail-unsubscribe = Sie erhalten diese E-Mail, weil Sie sie nicht abbestellt haben. Zum Abbestellen:
+mail-unsubscribe-button = Abbestellen
 
 # --- Passwörter und Konto
 sign-in-forgot-password = Passwort vergessen?
@@ -476,6 +500,7 @@ audit-you = Sie
 audit-anonymous = Jemand ohne Anmeldung
 audit-action-export-created = Export-Token erstellt
 audit-action-export-revoked = Export-Token widerrufen
+audit-action-export-expired = Export-Token abgelaufen
 audit-action-request-created = Anfrage erstellt
 audit-action-request-resent = E-Mail zur Anfrage erneut gesendet
 audit-action-request-replaced = Anfrage durch eine neuere ersetzt

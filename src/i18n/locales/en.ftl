@@ -167,6 +167,30 @@ mail-notice-sign-ins-failed-subject = Failed sign-ins to your account
 mail-notice-sign-ins-failed-text = Many attempts to sign in as { $email } at { $server } failed. Further attempts from unknown places are slowed down. You can still sign in where you have signed in before.
 mail-notice-sign-ins-failed-next-step = If this was not you, no action is needed. Make sure that your password is long and used nowhere else:
 mail-notice-sign-ins-failed-button = View account
+mail-daily-title = Reminders
+mail-daily-preheader = { $count ->
+    [one] 1 reminder
+   *[other] { $count } reminders
+ }
+mail-daily-subject-several = { $count } reminders from { $server }
+mail-daily-subject-pending = Reminder: { $name } asks for your permission: { $bundle }
+mail-daily-subject-export = Your export token for { $node } ends soon
+mail-daily-subject-expired = Your request to { $name } has expired: { $bundle }
+mail-daily-pending = These requests wait for your decision:
+mail-daily-pending-item = { $name } ({ $email }) asks for your permission: "{ $bundle }". The request expires on { $until }.
+mail-daily-exports = These export tokens end soon. After that they do not work any more:
+mail-daily-exports-item = { $node } in hub { $hub }, ends on { $until }
+mail-daily-expired = These requests of yours have expired without a decision. You can ask again:
+mail-daily-expired-item = "{ $bundle }" of { $name } ({ $email }), expired on { $until }
+mail-daily-more = { $count ->
+    [one] And 1 more. It is on the pages of the server.
+   *[other] And { $count } more. They are on the pages of the server.
+ }
+mail-daily-open = To see all of them, open this link and sign in as { $email }:
+mail-daily-button = Open server
+mail-daily-sign-in = Sign in as { $email }.
+mail-unsubscribe = You get this email because you have not turned it off. To turn it off:
+mail-unsubscribe-button = Turn off
 
 # --- Passwords and the account
 sign-in-forgot-password = Forgot your password?
@@ -477,6 +501,7 @@ audit-you = You
 audit-anonymous = Someone who was not signed in
 audit-action-export-created = Export token created
 audit-action-export-revoked = Export token revoked
+audit-action-export-expired = Export token expired
 audit-action-request-created = Request created
 audit-action-request-resent = Request email sent again
 audit-action-request-replaced = Request replaced by a newer one

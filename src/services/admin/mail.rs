@@ -70,7 +70,9 @@ fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid
         match mail.subject {
             OutboxSubject::Request(id) => request_ids.push(id),
             OutboxSubject::PasswordLink(id) => link_ids.push(id),
-            OutboxSubject::Notice { to, .. } => notices.push((mail.subject, to)),
+            OutboxSubject::Notice { to, .. } | OutboxSubject::Daily { to, .. } => {
+                notices.push((mail.subject, to))
+            }
         }
     }
     let requests = requests::by_ids(conn, &request_ids)?;
