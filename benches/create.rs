@@ -34,8 +34,8 @@ const USERS: usize = 2_000;
 const REQUEST_ROWS: &str = "\\set target (:row - 1) % 1000 + 1
 \\set allowed 1001 + (:row - 1) / 1000
 BEGIN;
-INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
-     VALUES (gen_random_uuid(), :target, :allowed, 1, :allowed, now(), now() + interval '7 days') \
+INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, created_at, expires_at) \
+     VALUES (gen_random_uuid(), :target, :allowed, 1, 2, :allowed, now(), now() + interval '7 days') \
      RETURNING id AS request \\gset
 INSERT INTO outbox (id, kind, request_id, created_at, due_at, attempts) VALUES (gen_random_uuid(), 'mail', :request, now(), now(), 0);
 INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent) VALUES \

@@ -34,8 +34,8 @@ fn copied_columns(table: &str) -> &'static str {
     match table {
         "users" => "id, email, first_name, last_name, password, active, staff, created_at",
         _ => {
-            "id, redeem_id, user_target, user_allowed, bundle_id, asked_by, redeem_page, created_at, \
-             expires_at, create_key, closed_at, outcome, redeem_key, active"
+            "id, redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, redeem_page, created_at, \
+             expires_at, create_key, closed_at, outcome, decision_key, active"
         }
     }
 }

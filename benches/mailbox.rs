@@ -21,6 +21,7 @@ use countersign::actors::delivery_stats::DeliveryStats;
 use countersign::actors::liveness;
 use countersign::actors::mailer::{MailSender, Mailer};
 use countersign::actors::registry::{CommandError, Registry, RegistryError};
+use countersign::domain::approval::Approval;
 use countersign::domain::audit::AuditContext;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::{ExportId, RedeemId};
@@ -120,7 +121,7 @@ impl UnredeemedTokens {
     async fn redeem(&self) -> bool {
         let (id, by) = self.left.borrow_mut().pop().expect("enough tokens");
         let origin = AuditContext { actor: Some(by), ip: None, user_agent: Some(USER_AGENT.to_owned()) };
-        match self.registry.redeem(id, by, None, origin).await {
+        match self.registry.approve(id, by, (Approval::AS_ASKED, None), None, origin).await {
             Ok(_) => true,
             Err(CommandError::Unavailable(RegistryError::Busy | RegistryError::Unavailable)) => {
                 self.left.borrow_mut().push((id, by));

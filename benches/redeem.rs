@@ -27,13 +27,13 @@ const OPEN_LOOP_RATE: f64 = 1_000.0;
 
 /// One checked statement: the minimum that redeems a token once and creates the permission.
 const ONE_STATEMENT: &str = "UPDATE permission_requests \
-     SET closed_at = now(), outcome = 'approved', active = true \
+     SET closed_at = now(), outcome = 'approved', granted_permission = permission, active = true \
      WHERE id = :row AND closed_at IS NULL AND expires_at > now();";
 
 /// All writes of a redemption, in its own transaction.
 const ONE_TRANSACTION: &str = "BEGIN;
 SELECT user_target FROM permission_requests WHERE id = :row FOR NO KEY UPDATE \\gset
-UPDATE permission_requests SET closed_at = now(), outcome = 'approved', active = true \
+UPDATE permission_requests SET closed_at = now(), outcome = 'approved', granted_permission = permission, active = true \
      WHERE id = :row AND closed_at IS NULL AND expires_at > now();
 INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent) VALUES (gen_random_uuid(), now(), \
      :user_target, 'request.approved', 'request:' || :row, '127.0.0.1', 'countersign-bench');
@@ -234,7 +234,7 @@ fn raw_postgres(database: &Database, open: &[OpenRequest], window: MeasurementWi
          WHERE redeem_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
     );
     let close = prepare(
-        "UPDATE permission_requests SET closed_at = now(), outcome = 'approved', active = true \
+        "UPDATE permission_requests SET closed_at = now(), outcome = 'approved', granted_permission = permission, active = true \
          WHERE id = ANY($1) AND closed_at IS NULL AND expires_at > now()",
     );
     let tell = prepare(
@@ -266,7 +266,7 @@ fn raw_sqlite(database: &Database, open: &[OpenRequest], window: MeasurementWind
          WHERE redeem_id = ? AND closed_at IS NULL AND expires_at > ?",
     );
     let mut close = prepare(
-        "UPDATE permission_requests SET closed_at = ?, outcome = 'approved', active = true \
+        "UPDATE permission_requests SET closed_at = ?, outcome = 'approved', granted_permission = permission, active = true \
          WHERE id = ? AND closed_at IS NULL",
     );
     let mut tell = prepare(

@@ -37,7 +37,7 @@ use crate::mail::transport::{Transport, TransportError};
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
-use crate::tasks::{audit_retention, expire_requests, mail_files, run_sweeps, sweep_rate_limits};
+use crate::tasks::{audit_retention, expire, mail_files, run_sweeps, sweep_rate_limits};
 
 /// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
@@ -146,7 +146,7 @@ impl Application {
         let registry = Registry::start(store.clone(), usage.clone(), registry_guard, &registry_arbiter);
         registry_arbiter.spawn(usage.clone().run());
         registry_arbiter.spawn(link_views.clone().run());
-        registry_arbiter.spawn(expire_requests::run(store.clone()));
+        registry_arbiter.spawn(expire::run(store.clone()));
         registry_arbiter.spawn(sweep_rate_limits::run(store.clone()));
         registry_arbiter.spawn(run_sweeps::run(store.clone(), config.limits.requests));
         mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));

@@ -17,7 +17,7 @@ use countersign::domain::rights::Mask;
 use countersign::domain::terms::Terms;
 use countersign::domain::token::{ExportId, RedeemId};
 use countersign::domain::user::UserId;
-use countersign::store::ledger::{self, Command, CreateExport, CreateRequest, Operation, Redeem};
+use countersign::store::ledger::{self, Command, CreateExport, CreateRequest, Decide, Operation};
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::{Clock, Store, requests};
 use serde_json::json;
@@ -170,8 +170,8 @@ async fn select_request(path: Path<String>, pool: Data<StorePool>) -> HttpRespon
 async fn redeem(request: HttpRequest, path: Path<(String, i64)>, pool: Data<StorePool>) -> HttpResponse {
     let (id, by) = path.into_inner();
     let (id, by) = (RedeemId(Uuid::parse_str(&id).unwrap()), UserId(by));
-    match commit(&request, &pool, by, Redeem { id, by, idempotency_key: None }).await {
-        Ok(Ok((grant, _))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
+    match commit(&request, &pool, by, Decide::as_asked(id, by, None)).await {
+        Ok(Ok(Some((grant, _)))) => HttpResponse::Ok().json(json!({ "id": grant.id.0 })),
         other => internal_error(&other),
     }
 }
@@ -180,13 +180,7 @@ async fn create_request(request: HttpRequest, path: Path<(i64, i64)>, pool: Data
     let (target, allowed) = path.into_inner();
     let (target, allowed) = (UserId(target), UserId(allowed));
     let terms = Terms { target, grantee: allowed, bundle: BundleId(fixtures::BUNDLE_ID) };
-    let new = NewPermissionRequest {
-        terms,
-        asked_by: allowed,
-        lifetime_seconds: 604_800,
-        redeem_page: None,
-        idempotency_key: None,
-    };
+    let new = NewPermissionRequest::new(terms, allowed, Mask::READ, 604_800);
     match commit(&request, &pool, allowed, CreateRequest(new)).await {
         Ok(Ok((asked, ..))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
         other => internal_error(&other),

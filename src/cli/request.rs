@@ -15,7 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Authority, Email, UserId};
 use crate::services::admin::requests::{self, NewestRequests};
 use crate::store::Store;
-use crate::store::ledger::{CloseRequest, RequestRef};
+use crate::store::ledger::CloseRequest;
 
 /// The subcommands of `countersign request`.
 #[derive(Subcommand)]
@@ -96,8 +96,7 @@ fn list(limit: i64, store: &Store, output: &Output) -> Result<(), CliError> {
 }
 
 fn withdraw(id: RequestId, store: &Store, output: &Output) -> Result<(), CliError> {
-    let which = RequestRef::Id(id);
-    match commit_command(store, CloseRequest { which, by: Authority::Operator })? {
+    match commit_command(store, CloseRequest { id, by: Authority::Operator })? {
         Ok(outcome) => output.success(
             &json!({ "id": id.0, "status": outcome.name() }),
             &format!("Request {id} is {}.", outcome.name()),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::{MIN_TTL_SECONDS, rate_limits};
+use crate::domain::approval::{MAX_PERMISSION_TTL_SECONDS, MIN_PERMISSION_TTL_SECONDS};
 use crate::domain::permission_request::MAX_REQUEST_TTL_SECONDS;
 
 /// A configuration key.
@@ -261,6 +262,19 @@ keys! {
         List("origins"),
         "The origins that a request's own `redeem_url` can have.",
     );
+    REQUESTS_RETURN_ORIGINS = Key::new(
+        "requests.return_origins",
+        List("origins"),
+        "The origins that a request's `return_url` can have: of the applications to which the page leads \
+         back after the decision.",
+    );
+    PERMISSIONS_MAX_TTL = Key::new(
+        "permissions.max_ttl",
+        Integer(MIN_PERMISSION_TTL_SECONDS, MAX_PERMISSION_TTL_SECONDS),
+        "The longest time in seconds for which a permission can be granted. A request or a grant without an \
+         end gets this one.",
+    )
+    .described_default("none: until revoked");
     MFS_ERROR_STATUS = Key::new(
         "mfs.error_status",
         Text("`http` or `ok`"),

@@ -11,8 +11,8 @@ use super::secret::{self, check_length};
 use super::sources::{Sources, integer};
 use super::{
     AuditSettings, CliOverrides, Config, ConfigError, CorsSettings, DEFAULT_TTL_SECONDS, DatabaseUrl,
-    MIN_TTL_SECONDS, MailSettings, MfsSettings, PublicUrl, RateLimits, RequestSettings, Secret, keys,
-    rate_limits,
+    MIN_TTL_SECONDS, MailSettings, MfsSettings, PermissionSettings, PublicUrl, RateLimits, RequestSettings,
+    Secret, keys, rate_limits,
 };
 use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
 
@@ -69,6 +69,7 @@ impl Config {
             mail: MailSettings::load(&sources)?,
             language: sources.get(&keys::LANGUAGE)?.parse()?,
             requests: RequestSettings::load(&sources)?,
+            permissions: PermissionSettings::load(&sources)?,
             mfs: MfsSettings { error_status: sources.get(&keys::MFS_ERROR_STATUS)?.parse()? },
             cors: CorsSettings { origins: sources.list(&keys::CORS_ORIGINS)? },
             limits: RateLimits::load(&sources)?,
@@ -99,7 +100,15 @@ impl RequestSettings {
             default_ttl: default_ttl.unwrap_or(DEFAULT_TTL_SECONDS.min(max_ttl)),
             max_ttl,
             redeem_origins: sources.list(&keys::REQUESTS_REDEEM_ORIGINS)?,
+            return_origins: sources.list(&keys::REQUESTS_RETURN_ORIGINS)?,
         })
+    }
+}
+
+impl PermissionSettings {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let range = keys::PERMISSIONS_MAX_TTL.range();
+        Ok(Self { max_ttl: sources.get(&keys::PERMISSIONS_MAX_TTL)?.parse_optional(integer(range))? })
     }
 }
 

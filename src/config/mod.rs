@@ -24,6 +24,7 @@ use std::str::FromStr;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::domain::approval::{MAX_PERMISSION_TTL_SECONDS, MIN_PERMISSION_TTL_SECONDS};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
 use crate::i18n::Language;
@@ -71,6 +72,7 @@ pub struct Config {
     /// The previous secret, during a rotation.
     pub secret_previous: Option<SecretString>,
     pub requests: RequestSettings,
+    pub permissions: PermissionSettings,
     pub mfs: MfsSettings,
     pub cors: CorsSettings,
     pub limits: RateLimits,
@@ -103,6 +105,32 @@ pub struct RequestSettings {
     pub max_ttl: i64,
     /// The origins that a `redeem_url` can have.
     pub redeem_origins: Vec<WebOrigin>,
+    /// The origins that a `return_url` can have.
+    pub return_origins: Vec<WebOrigin>,
+}
+
+/// Settings of permissions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PermissionSettings {
+    /// The longest time in seconds for which a permission can be granted; `None`: until revoked.
+    pub max_ttl: Option<i64>,
+}
+
+impl PermissionSettings {
+    /// The time in seconds for a permission that is asked for `requested`, or for no limited time.
+    /// `None`: it is out of range.
+    pub fn allowed_ttl(self, requested: Option<i64>) -> Option<Option<i64>> {
+        let allowed = MIN_PERMISSION_TTL_SECONDS..=self.longest_ttl();
+        match requested {
+            None => Some(self.max_ttl),
+            Some(seconds) => allowed.contains(&seconds).then_some(Some(seconds)),
+        }
+    }
+
+    /// The longest limited time in seconds.
+    pub fn longest_ttl(self) -> i64 {
+        self.max_ttl.unwrap_or(MAX_PERMISSION_TTL_SECONDS)
+    }
 }
 
 /// Settings of the mfs API.
@@ -167,6 +195,11 @@ impl Config {
         let origin = page.origin();
         let is_listed = || self.requests.redeem_origins.iter().any(|listed| *listed.origin() == origin);
         is_listed() || (*self.public_url.origin() == origin && page.query().is_none())
+    }
+
+    /// Whether a request's application can get its user back at this URL.
+    pub fn is_allowed_return_url(&self, url: &url::Url) -> bool {
+        self.requests.return_origins.iter().any(|listed| *listed.origin() == url.origin())
     }
 
     /// The path of the secret file if [`Self::keyring`] would create it.
@@ -354,7 +387,7 @@ mod tests {
     }
 
     /// A value for each key that has a variable, different from its default.
-    const VALUES: [(&str, &str); 34] = [
+    const VALUES: [(&str, &str); 36] = [
         ("bind", "127.0.0.1:9000"),
         ("public_url", "https://consent.example.org"),
         ("security_contact", "mailto:security@example.org"),
@@ -374,6 +407,8 @@ mod tests {
         ("requests.default_ttl", "61"),
         ("requests.max_ttl", "3601"),
         ("requests.redeem_origins", "https://app.example"),
+        ("requests.return_origins", "https://app.example"),
+        ("permissions.max_ttl", "3601"),
         ("mfs.error_status", "ok"),
         ("cors.origins", "https://app.example,https://other.example"),
         ("metrics.allow", "192.0.2.0/24"),

@@ -13,10 +13,11 @@ const MARKER: &str =
     "<!-- Generated from src/config/keys.rs: UPDATE_DOCS=1 cargo test --lib config::reference -->";
 
 /// The title of the section of a key: `[requests]`, or the first words for keys without section.
-const SECTIONS: [(Option<&str>, &str); 8] = [
+const SECTIONS: [(Option<&str>, &str); 9] = [
     (None, "Server"),
     (Some("mail"), "`[mail]`"),
     (Some("requests"), "`[requests]`"),
+    (Some("permissions"), "`[permissions]`"),
     (Some("mfs"), "`[mfs]`"),
     (Some("cors"), "`[cors]`"),
     (Some("limits"), "`[limits]`"),

@@ -54,14 +54,20 @@ actions! {
     RequestReplaced = "request.replaced",
     RequestApproved = "request.approved",
     RequestDeclined = "request.declined",
+    /// The target did not decide in time.
+    RequestExpired = "request.expired",
     /// The requester or the operator withdrew the request.
     RequestWithdrawn = "request.withdrawn",
     /// The requester had the mail sent again.
     RequestResent = "request.resent",
     /// A permission was granted without a request.
     PermissionGranted = "permission.granted",
-    /// The target or the grantee revoked a permission.
+    /// The target, the grantee or the operator revoked a permission.
     PermissionRevoked = "permission.revoked",
+    /// The target approved a newer request with the same terms.
+    PermissionReplaced = "permission.replaced",
+    /// The time of a permission was over.
+    PermissionExpired = "permission.expired",
     /// A user blocked requests from another user.
     BlockCreated = "block.created",
     /// A user unblocked another user.

@@ -1,6 +1,7 @@
 //! The rules of countersign, as pure functions on plain structs: no SQL, no HTTP, no clock and
 //! no source of randomness. `now` is always an argument.
 
+pub mod approval;
 pub mod audit;
 pub mod block;
 pub mod bundle;

@@ -1,10 +1,14 @@
 //! Permission requests (`bundle_permission_request` in Hexoskin's public "Hexostore API
-//! Documentation"): one user asks another, the target, for a bundle. The target can redeem the
-//! request once. A redeemed request is also the record of the permission that it granted.
+//! Documentation"): one user asks another, the target, for rights of a bundle. The target can decide
+//! once. An approved request is also the record of the permission that it granted.
 
 use std::fmt;
 
-use super::bundle_permission::{BundlePermission, BundlePermissionId};
+use super::approval::{Approval, AskedPermission, InvalidApproval, Purpose, Reason, ReturnTo};
+use super::bundle_permission::{
+    BundlePermission, BundlePermissionId, EndCause, GrantedPermission, PermissionEnd,
+};
+use super::rights::Mask;
 use super::terms::Terms;
 use super::timestamp::Timestamp;
 use super::token::{Keyring, RedeemId};
@@ -80,10 +84,20 @@ impl RequestOutcome {
 pub struct RequestClosure {
     pub outcome: RequestOutcome,
     pub closed_at: Timestamp,
-    /// The `Idempotency-Key` of the redemption, which can be replayed with it.
+    /// The `Idempotency-Key` of the decision, which can be replayed with it.
     pub idempotency_key: Option<IdempotencyKey>,
-    /// Whether the permission that it granted is active.
-    pub active: bool,
+    /// The permission. `None`: there is none, or another one with the same terms stays in force.
+    pub granted: Option<GrantedPermission>,
+    /// Why the target declined.
+    pub reason: Option<Reason>,
+    /// The text that the target saw on the page: `<language>/<version>`.
+    pub statement: Option<String>,
+}
+
+impl RequestClosure {
+    fn new(outcome: RequestOutcome, closed_at: Timestamp) -> Self {
+        Self { outcome, closed_at, idempotency_key: None, granted: None, reason: None, statement: None }
+    }
 }
 
 /// A request to create.
@@ -92,11 +106,30 @@ pub struct NewPermissionRequest {
     pub terms: Terms,
     /// The user who posts it: the grantee, or staff on their behalf.
     pub asked_by: UserId,
+    pub asked: AskedPermission,
+    pub purpose: Option<Purpose>,
+    pub return_to: Option<ReturnTo>,
     pub lifetime_seconds: i64,
     /// The page that the mail links to; `None` means the configured page.
     pub redeem_page: Option<String>,
     /// The `Idempotency-Key` of its creation.
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl NewPermissionRequest {
+    /// A request for these rights until they are revoked, without any optional part.
+    pub const fn new(terms: Terms, asked_by: UserId, permission: Mask, lifetime_seconds: i64) -> Self {
+        Self {
+            terms,
+            asked_by,
+            asked: AskedPermission::without_end(permission),
+            purpose: None,
+            return_to: None,
+            lifetime_seconds,
+            redeem_page: None,
+            idempotency_key: None,
+        }
+    }
 }
 
 /// A request, pending or closed. Its status is derived.
@@ -108,6 +141,9 @@ pub struct PermissionRequest {
     pub terms: Terms,
     /// The user who posted it: the grantee, or staff on their behalf.
     pub asked_by: UserId,
+    pub asked: AskedPermission,
+    pub purpose: Option<Purpose>,
+    pub return_to: Option<ReturnTo>,
     /// The page that the mail links to; `None` means the configured page.
     pub redeem_page: Option<String>,
     pub created_at: Timestamp,
@@ -129,6 +165,21 @@ pub enum RequestStatus {
 }
 
 impl RequestStatus {
+    /// All statuses of a request.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Closed(RequestOutcome::Approved),
+        Self::Closed(RequestOutcome::Declined),
+        Self::Closed(RequestOutcome::Withdrawn),
+        Self::Expired,
+        Self::Closed(RequestOutcome::Replaced),
+    ];
+
+    /// Finds a status by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
@@ -148,17 +199,29 @@ pub enum RequestError {
     /// The request was closed, or has expired.
     #[error("the request is closed")]
     NotPending,
-    /// The target has approved another request with this idempotency key.
-    #[error("the idempotency key was used for another request")]
+    /// The target has made another decision with this idempotency key.
+    #[error("the idempotency key was used for another decision")]
     IdempotencyKeyConflict,
+    /// The target grants something else than what was asked.
+    #[error(transparent)]
+    InvalidApproval(#[from] InvalidApproval),
 }
 
-/// The result of a redemption.
+/// A decision of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// With the text that the target saw on the page.
+    Approve(Approval, Option<String>),
+    Decline(Option<Reason>),
+}
+
+/// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Redemption {
-    /// The request is now redeemed.
+pub enum Decided {
+    /// The request is now closed.
     First,
-    /// It was already redeemed with the same idempotency key; the caller gets the same result.
+    /// It was already closed by this decision with the same idempotency key; the caller gets the
+    /// same result.
     Replay,
 }
 
@@ -174,33 +237,56 @@ pub enum IdempotencyMatch {
 impl PermissionRequest {
     /// The record of a permission that the target, or staff on their behalf, grants without a
     /// request. Its token is never issued, and would not redeem anything.
-    pub fn granted_directly(terms: Terms, by: UserId, redeem_id: RedeemId, now: Timestamp) -> Self {
+    pub fn granted_directly(
+        terms: Terms,
+        by: UserId,
+        permission: Mask,
+        expires_at: Option<Timestamp>,
+        redeem_id: RedeemId,
+        now: Timestamp,
+    ) -> Self {
+        let granted = GrantedPermission { permission, expires_at, ended: None };
         Self {
             id: RequestId::UNASSIGNED,
             redeem_id,
             terms,
             asked_by: by,
+            asked: AskedPermission::without_end(permission),
+            purpose: None,
+            return_to: None,
             redeem_page: None,
             created_at: now,
             expires_at: now,
             idempotency_key: None,
             closed: Some(RequestClosure {
-                outcome: RequestOutcome::GrantedDirectly,
-                closed_at: now,
-                idempotency_key: None,
-                active: true,
+                granted: Some(granted),
+                ..RequestClosure::new(RequestOutcome::GrantedDirectly, now)
             }),
         }
     }
 
+    /// What it granted, and whether that has ended.
+    pub fn granted(&self) -> Option<&GrantedPermission> {
+        self.closed.as_ref()?.granted.as_ref()
+    }
+
     /// The active permission that it granted.
-    pub fn permission(&self) -> Option<BundlePermission> {
-        let closed = self.closed.as_ref().filter(|closed| closed.active)?;
+    pub fn permission(&self, now: Timestamp) -> Option<BundlePermission> {
+        let closed = self.closed.as_ref()?;
+        let granted = closed.granted.filter(|granted| granted.is_active(now))?;
         Some(BundlePermission {
             id: BundlePermissionId(self.id.0),
             terms: self.terms,
-            created_at: closed.closed_at,
+            permission: granted.permission,
+            granted_at: closed.closed_at,
+            expires_at: granted.expires_at,
+            requested: closed.outcome == RequestOutcome::Approved,
         })
+    }
+
+    /// Whether it granted a permission that has not been marked as ended.
+    pub fn holds_permission(&self) -> bool {
+        self.granted().is_some_and(|granted| granted.ended.is_none())
     }
 
     /// The status at `now`.
@@ -238,42 +324,79 @@ impl PermissionRequest {
         if self.is_pending(now) { now.seconds_until(self.expires_at) } else { 0 }
     }
 
-    /// Redeems it for its target, once. The same idempotency key replays the redemption within
-    /// [`IDEMPOTENCY_KEY_TTL_SECONDS`]. Grants the permission, unless one with the same terms
-    /// is `already_active`.
-    pub fn redeem(
+    /// Decides for its target, once. The same idempotency key replays the same decision within
+    /// [`IDEMPOTENCY_KEY_TTL_SECONDS`]. An approval grants a permission, unless the `active` one with
+    /// the same terms was granted after the request was made, and covers it.
+    pub fn decide(
         &mut self,
         by: UserId,
+        decision: &Decision,
         idempotency_key: Option<&IdempotencyKey>,
-        already_active: bool,
+        active: Option<&BundlePermission>,
         now: Timestamp,
-    ) -> Result<Redemption, RequestError> {
+    ) -> Result<Decided, RequestError> {
         if by != self.terms.target {
             return Err(RequestError::NotAParty);
         }
-        if let Some(RequestClosure {
-            outcome: RequestOutcome::Approved,
-            closed_at: at,
-            idempotency_key: Some(key),
-            ..
-        }) = &self.closed
-            && idempotency_key == Some(key)
-            && now < at.plus_seconds(IDEMPOTENCY_KEY_TTL_SECONDS)
+        if let Some(closed) = &self.closed
+            && closed.idempotency_key.is_some()
+            && closed.idempotency_key.as_ref() == idempotency_key
+            && now < closed.closed_at.plus_seconds(IDEMPOTENCY_KEY_TTL_SECONDS)
         {
-            return Ok(Redemption::Replay);
+            let same = self.is_closed_by(closed, decision);
+            return if same { Ok(Decided::Replay) } else { Err(RequestError::IdempotencyKeyConflict) };
         }
-        self.close_as(RequestOutcome::Approved, idempotency_key.cloned(), !already_active, now)?;
-        Ok(Redemption::First)
+        if !self.is_pending(now) {
+            return Err(RequestError::NotPending);
+        }
+        let closure = match decision {
+            Decision::Approve(approval, statement) => {
+                let (permission, expires_at) = approval.check(&self.asked, now)?;
+                let stays = |active: &&BundlePermission| {
+                    active.granted_at >= self.created_at && active.covers(permission, expires_at)
+                };
+                let granted = match active.filter(stays) {
+                    Some(_) => None,
+                    None => Some(GrantedPermission { permission, expires_at, ended: None }),
+                };
+                let statement = statement.clone();
+                RequestClosure { granted, statement, ..RequestClosure::new(RequestOutcome::Approved, now) }
+            }
+            Decision::Decline(reason) => RequestClosure {
+                reason: reason.clone(),
+                ..RequestClosure::new(RequestOutcome::Declined, now)
+            },
+        };
+        self.closed = Some(RequestClosure { idempotency_key: idempotency_key.cloned(), ..closure });
+        Ok(Decided::First)
     }
 
-    /// Closes it: the target declines; the requester or the operator withdraws.
+    /// Whether the request was closed by this decision. Decisions are compared by their meaning.
+    fn is_closed_by(&self, closed: &RequestClosure, decision: &Decision) -> bool {
+        match (closed.outcome, decision) {
+            (RequestOutcome::Approved, Decision::Approve(approval, _)) => {
+                // Of an approval that granted nothing, it is not known what it would have granted.
+                closed.granted.is_none_or(|granted| {
+                    approval.resolve(&self.asked, closed.closed_at)
+                        == (granted.permission, granted.expires_at)
+                })
+            }
+            (RequestOutcome::Declined, Decision::Decline(reason)) => closed.reason == *reason,
+            _ => false,
+        }
+    }
+
+    /// Closes it by its number: the target declines; the requester or the operator withdraws.
     pub fn close(&mut self, by: Authority, now: Timestamp) -> Result<RequestOutcome, RequestError> {
         let outcome = match by {
             Authority::User(user) if user == self.terms.target => RequestOutcome::Declined,
             Authority::User(user) if user != self.terms.grantee => return Err(RequestError::NotAParty),
             Authority::User(_) | Authority::Operator => RequestOutcome::Withdrawn,
         };
-        self.close_as(outcome, None, false, now)?;
+        if !self.is_pending(now) {
+            return Err(RequestError::NotPending);
+        }
+        self.closed = Some(RequestClosure::new(outcome, now));
         Ok(outcome)
     }
 
@@ -290,25 +413,28 @@ impl PermissionRequest {
         if self.closed.is_some() {
             return Err(RequestError::NotPending);
         }
-        self.closed = Some(RequestClosure {
-            outcome: RequestOutcome::Replaced,
-            closed_at: now,
-            idempotency_key: None,
-            active: false,
-        });
+        self.closed = Some(RequestClosure::new(RequestOutcome::Replaced, now));
         Ok(())
     }
 
     /// Revokes the permission that it granted; false if it is not active or this user is not a
     /// party.
-    pub fn revoke_permission(&mut self, by: UserId) -> bool {
-        match &mut self.closed {
-            Some(closed) if closed.active && self.terms.has_party(by) => {
-                closed.active = false;
-                true
-            }
-            _ => false,
-        }
+    pub fn revoke_permission(&mut self, by: Authority, now: Timestamp) -> bool {
+        let may_revoke = match by {
+            Authority::User(user) => self.terms.has_party(user),
+            Authority::Operator => true,
+        };
+        let is_active = may_revoke && self.permission(now).is_some();
+        is_active && self.end_permission(EndCause::Revoked, now)
+    }
+
+    /// Marks the permission that it granted as ended; false if there is none. If its time was over
+    /// before, it ended then.
+    pub fn end_permission(&mut self, cause: EndCause, now: Timestamp) -> bool {
+        let granted = self.closed.as_mut().and_then(|closed| closed.granted.as_mut());
+        let Some(granted) = granted.filter(|granted| granted.ended.is_none()) else { return false };
+        granted.ended = Some(granted.end(now).unwrap_or(PermissionEnd { at: now, cause }));
+        true
     }
 
     /// Compares a new request that uses the same idempotency key: an identical replay, or a
@@ -318,29 +444,19 @@ impl PermissionRequest {
             return None;
         }
         let same = self.terms == new.terms
+            && self.asked == new.asked
+            && self.purpose == new.purpose
+            && self.return_to == new.return_to
             && self.redeem_page == new.redeem_page
             && self.created_at.plus_seconds(new.lifetime_seconds) == self.expires_at;
         Some(if same { IdempotencyMatch::Replay } else { IdempotencyMatch::Conflict })
-    }
-
-    fn close_as(
-        &mut self,
-        outcome: RequestOutcome,
-        idempotency_key: Option<IdempotencyKey>,
-        active: bool,
-        now: Timestamp,
-    ) -> Result<(), RequestError> {
-        if !self.is_pending(now) {
-            return Err(RequestError::NotPending);
-        }
-        self.closed = Some(RequestClosure { outcome, closed_at: now, idempotency_key, active });
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::approval::ApprovedEnd;
     use crate::domain::bundle::BundleId;
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -348,6 +464,9 @@ mod tests {
     const START: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
     const TARGET: UserId = UserId(1);
     const GRANTEE: UserId = UserId(2);
+    const RIGHTS: Mask = Mask::READ;
+    const APPROVE: Decision = Decision::Approve(Approval::AS_ASKED, None);
+    const DECLINE: Decision = Decision::Decline(None);
 
     fn request(lifetime: i64) -> PermissionRequest {
         PermissionRequest {
@@ -355,6 +474,9 @@ mod tests {
             redeem_id: RedeemId(Uuid::nil()),
             terms: Terms { target: TARGET, grantee: GRANTEE, bundle: BundleId(1) },
             asked_by: GRANTEE,
+            asked: AskedPermission::without_end(RIGHTS),
+            purpose: None,
+            return_to: None,
             redeem_page: None,
             created_at: START,
             expires_at: START.plus_seconds(lifetime),
@@ -369,7 +491,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum TestStep {
-        Redeem { by: i64, key: Option<u8> },
+        Decide { by: i64, approve: bool, key: Option<u8> },
         Close { by: Option<i64> },
         Replace,
         Wait(i64),
@@ -377,7 +499,8 @@ mod tests {
 
     fn any_test_step() -> impl Strategy<Value = TestStep> {
         prop_oneof![
-            4 => (1_i64..=3, proptest::option::of(0_u8..2)).prop_map(|(by, key)| TestStep::Redeem { by, key }),
+            4 => (1_i64..=3, proptest::bool::ANY, proptest::option::of(0_u8..2))
+                .prop_map(|(by, approve, key)| TestStep::Decide { by, approve, key }),
             1 => proptest::option::of(1_i64..=3).prop_map(|by| TestStep::Close { by }),
             1 => Just(TestStep::Replace),
             2 => (0_i64..60_000).prop_map(TestStep::Wait),
@@ -386,26 +509,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_sequence_of_operations_redeems_twice_or_reopens(steps in proptest::collection::vec(any_test_step(), 0..40)) {
+        fn no_sequence_of_operations_decides_twice_or_reopens(steps in proptest::collection::vec(any_test_step(), 0..40)) {
             let mut request = request(100_000);
             let mut now = START;
-            let (mut redeemed, mut closed) = (0, 0);
-            let mut redeem_key: Option<Option<IdempotencyKey>> = None;
+            let (mut decided, mut closed) = (0, 0);
+            let mut decision_key: Option<(bool, Option<IdempotencyKey>)> = None;
             for step in steps {
                 let before = request.clone();
                 let was_pending = request.is_pending(now);
                 match step {
                     TestStep::Wait(seconds) => now = now.plus_seconds(seconds),
-                    TestStep::Redeem { by, key: name } => {
+                    TestStep::Decide { by, approve, key: name } => {
                         let idempotency_key = name.map(|name| key(&name.to_string()));
-                        match request.redeem(UserId(by), idempotency_key.as_ref(), false, now) {
-                            Ok(Redemption::First) => {
+                        let decision = if approve { APPROVE } else { DECLINE };
+                        match request.decide(UserId(by), &decision, idempotency_key.as_ref(), None, now) {
+                            Ok(Decided::First) => {
                                 prop_assert!(was_pending && by == TARGET.0);
-                                redeemed += 1;
-                                redeem_key = Some(idempotency_key);
+                                decided += 1;
+                                decision_key = Some((approve, idempotency_key));
                             }
-                            Ok(Redemption::Replay) => {
-                                prop_assert!(idempotency_key.is_some() && redeem_key == Some(idempotency_key));
+                            Ok(Decided::Replay) => {
+                                prop_assert!(idempotency_key.is_some());
+                                prop_assert_eq!(&decision_key, &Some((approve, idempotency_key)));
                                 prop_assert_eq!(&before, &request);
                             }
                             Err(_) => prop_assert_eq!(&before, &request),
@@ -424,34 +549,94 @@ mod tests {
                     },
                 }
                 prop_assert!(was_pending || !request.is_pending(now), "a request never becomes pending again");
-                prop_assert!(redeemed + closed <= 1, "a request is closed at most once");
+                prop_assert!(decided + closed <= 1, "a request is closed at most once");
                 prop_assert_eq!(request.seconds_left(now) > 0 || now.plus_seconds(1) > request.expires_at, request.is_pending(now) || now.plus_seconds(1) > request.expires_at);
             }
         }
     }
 
     #[test]
-    fn only_the_target_can_redeem() {
+    fn only_the_target_can_decide() {
         let mut request = request(60);
-        assert_eq!(request.redeem(GRANTEE, None, false, START), Err(RequestError::NotAParty));
-        assert_eq!(request.redeem(TARGET, None, false, START), Ok(Redemption::First));
-        assert_eq!(request.redeem(TARGET, None, false, START), Err(RequestError::NotPending));
+        assert_eq!(request.decide(GRANTEE, &APPROVE, None, None, START), Err(RequestError::NotAParty));
+        assert_eq!(request.decide(TARGET, &APPROVE, None, None, START), Ok(Decided::First));
+        assert_eq!(request.decide(TARGET, &APPROVE, None, None, START), Err(RequestError::NotPending));
+        assert_eq!(request.decide(TARGET, &DECLINE, None, None, START), Err(RequestError::NotPending));
     }
 
     #[test]
-    fn a_redemption_can_be_replayed_with_its_key_for_a_day() {
+    fn a_decision_can_be_replayed_with_its_key_for_a_day() {
+        let reason = Decision::Decline(Some(Reason::new("no").unwrap()));
+        for (decision, other) in [(APPROVE, DECLINE), (DECLINE, APPROVE), (reason, DECLINE)] {
+            let mut request = request(3_600);
+            let mut decide = |by, decision: &Decision, name, at| {
+                request.decide(by, decision, Some(&key(name)), None, START.plus_seconds(at))
+            };
+            assert_eq!(decide(TARGET, &decision, "a", 0), Ok(Decided::First));
+            assert_eq!(decide(TARGET, &decision, "a", 86_399), Ok(Decided::Replay));
+            assert_eq!(decide(TARGET, &other, "a", 0), Err(RequestError::IdempotencyKeyConflict));
+            assert_eq!(decide(TARGET, &decision, "b", 0), Err(RequestError::NotPending));
+            assert_eq!(decide(GRANTEE, &decision, "a", 0), Err(RequestError::NotAParty));
+            assert_eq!(decide(TARGET, &decision, "a", 86_400), Err(RequestError::NotPending));
+        }
+    }
+
+    #[test]
+    fn decisions_are_compared_by_meaning() {
         let mut request = request(3_600);
-        assert_eq!(request.redeem(TARGET, Some(&key("a")), false, START), Ok(Redemption::First));
-        assert_eq!(
-            request.redeem(TARGET, Some(&key("a")), false, START.plus_seconds(86_399)),
-            Ok(Redemption::Replay)
-        );
-        assert_eq!(request.redeem(TARGET, Some(&key("b")), false, START), Err(RequestError::NotPending));
-        assert_eq!(request.redeem(GRANTEE, Some(&key("a")), false, START), Err(RequestError::NotAParty));
-        assert_eq!(
-            request.redeem(TARGET, Some(&key("a")), false, START.plus_seconds(86_400)),
-            Err(RequestError::NotPending)
-        );
+        request.asked.permission = Mask::MAX;
+        let approve = |permission, end| Decision::Approve(Approval { permission, end }, None);
+        let end = START.plus_seconds(60);
+        let first = approve(Some(RIGHTS), ApprovedEnd::After(60));
+        let mut decide = |decision: &Decision, at| {
+            request.decide(TARGET, decision, Some(&key("a")), None, START.plus_seconds(at))
+        };
+        assert_eq!(decide(&first, 0), Ok(Decided::First));
+        assert_eq!(decide(&first, 70), Ok(Decided::Replay));
+        assert_eq!(decide(&approve(Some(RIGHTS), ApprovedEnd::At(end)), 70), Ok(Decided::Replay));
+        for other in [
+            APPROVE,
+            approve(None, ApprovedEnd::After(60)),
+            approve(Some(RIGHTS), ApprovedEnd::AsAsked),
+            approve(Some(RIGHTS), ApprovedEnd::After(61)),
+        ] {
+            assert_eq!(decide(&other, 0), Err(RequestError::IdempotencyKeyConflict), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_approval_replaces_an_earlier_permission_and_keeps_a_later_one_that_covers_it() {
+        let active = |granted_at, permission| BundlePermission {
+            id: BundlePermissionId(9),
+            terms: request(60).terms,
+            permission,
+            granted_at,
+            expires_at: None,
+            requested: false,
+        };
+        let (later, earlier) = (START.plus_seconds(5), START.plus_seconds(-5));
+        for (active, grants) in [
+            (active(later, RIGHTS), false),
+            (active(later, Mask::MAX), false),
+            (active(later, Mask::ADMIN), true),
+            (active(earlier, RIGHTS), true),
+            (active(earlier, Mask::MAX), true),
+        ] {
+            let mut request = request(60);
+            let decided = request.decide(TARGET, &APPROVE, None, Some(&active), START.plus_seconds(9));
+            assert_eq!((decided, request.holds_permission()), (Ok(Decided::First), grants), "{active:?}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_approval_leaves_the_request_pending() {
+        let mut request = request(60);
+        let too_much =
+            Decision::Approve(Approval { permission: Some(Mask::MAX), ..Approval::AS_ASKED }, None);
+        let refused = Err(RequestError::InvalidApproval(InvalidApproval::RightsNotAsked));
+        assert_eq!(request.decide(TARGET, &too_much, None, None, START), refused);
+        assert!(request.is_pending(START));
+        assert_eq!(request.decide(GRANTEE, &too_much, None, None, START), Err(RequestError::NotAParty));
     }
 
     #[test]
@@ -509,24 +694,52 @@ mod tests {
     }
 
     #[test]
-    fn a_permission_is_active_from_redemption_until_revoked() {
+    fn a_permission_is_active_from_the_approval_until_it_ends() {
+        let party = Authority::User;
         let mut request = request(60);
-        assert_eq!((request.permission(), request.revoke_permission(TARGET)), (None, false));
-        let at = START.plus_seconds(5);
-        request.redeem(TARGET, None, false, at).unwrap();
+        request.asked.ttl_seconds = Some(3_600);
         assert_eq!(
-            request.permission(),
-            Some(BundlePermission { id: BundlePermissionId(1), terms: request.terms, created_at: at })
+            (request.permission(START), request.revoke_permission(party(TARGET), START)),
+            (None, false)
         );
-        assert!(!request.revoke_permission(UserId(3)) && request.permission().is_some());
-        assert!(request.revoke_permission(GRANTEE) && request.permission().is_none());
-        assert!(!request.revoke_permission(TARGET));
+        let at = START.plus_seconds(5);
+        request.decide(TARGET, &APPROVE, None, None, at).unwrap();
+        let end = at.plus_seconds(3_600);
+        let expected = BundlePermission {
+            id: BundlePermissionId(1),
+            terms: request.terms,
+            permission: RIGHTS,
+            granted_at: at,
+            expires_at: Some(end),
+            requested: true,
+        };
+        assert_eq!(request.permission(at), Some(expected));
+        assert!(!request.clone().revoke_permission(party(UserId(3)), at));
+        assert!(request.clone().revoke_permission(Authority::Operator, at));
 
-        let mut second = self::request(60);
-        second.redeem(TARGET, None, true, START).unwrap();
-        assert_eq!(second.permission(), None, "the permission is already active elsewhere");
-        let given = PermissionRequest::granted_directly(request.terms, TARGET, request.redeem_id, START);
-        assert_eq!(given.permission().map(|grant| grant.created_at), Some(START));
+        let mut revoked = request.clone();
+        assert!(revoked.revoke_permission(party(GRANTEE), at) && revoked.permission(at).is_none());
+        assert!(!revoked.revoke_permission(party(TARGET), at));
+        assert_eq!(revoked.granted().unwrap().ended, Some(PermissionEnd { at, cause: EndCause::Revoked }));
+
+        assert_eq!(request.permission(end), None);
+        assert!(request.holds_permission() && !request.revoke_permission(party(TARGET), end));
+        assert!(request.end_permission(EndCause::Replaced, end.plus_seconds(9)));
+        assert_eq!(
+            request.granted().unwrap().ended,
+            Some(PermissionEnd { at: end, cause: EndCause::Expired })
+        );
+
+        let given = PermissionRequest::granted_directly(
+            request.terms,
+            TARGET,
+            RIGHTS,
+            Some(end),
+            request.redeem_id,
+            START,
+        );
+        assert_eq!(given.permission(START).map(|grant| grant.granted_at), Some(START));
+        assert_eq!(given.permission(end), None);
         assert_eq!((given.status(START).name(), given.seconds_left(START)), ("granted", 0));
     }
 
@@ -549,11 +762,8 @@ mod tests {
     fn an_idempotency_key_identifies_one_request_for_a_day() {
         let request = request(3_600);
         let new = NewPermissionRequest {
-            terms: request.terms,
-            asked_by: GRANTEE,
-            lifetime_seconds: 3_600,
-            redeem_page: None,
             idempotency_key: Some(key("a")),
+            ..NewPermissionRequest::new(request.terms, GRANTEE, RIGHTS, 3_600)
         };
         assert_eq!(
             request.match_idempotency(&new, START.plus_seconds(86_399)),
@@ -564,6 +774,12 @@ mod tests {
         for other in [
             NewPermissionRequest { terms, ..new.clone() },
             NewPermissionRequest { lifetime_seconds: 60, ..new.clone() },
+            NewPermissionRequest { asked: AskedPermission::without_end(Mask::MAX), ..new.clone() },
+            NewPermissionRequest { purpose: Some(Purpose::new("research").unwrap()), ..new.clone() },
+            NewPermissionRequest {
+                return_to: Some(ReturnTo { url: "https://hub.test".to_owned(), state: None }),
+                ..new.clone()
+            },
             NewPermissionRequest { redeem_page: Some("https://hub.test".to_owned()), ..new },
         ] {
             assert_eq!(request.match_idempotency(&other, START), Some(IdempotencyMatch::Conflict));

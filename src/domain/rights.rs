@@ -33,6 +33,11 @@ impl Right {
             Self::Owner => "owner",
         }
     }
+
+    /// Finds a right by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|right| right.name() == name)
+    }
 }
 
 /// A non-empty set of rights: 1 to [`Mask::MAX`].
@@ -63,6 +68,14 @@ impl Mask {
     /// Takes the bits in the database, which has a CHECK constraint on them.
     pub(crate) fn from_db(bits: i16) -> Self {
         Self(bits as u8 & Self::MAX.0)
+    }
+
+    /// These rights; `None` if there are none.
+    pub fn from_rights(rights: impl IntoIterator<Item = Right>) -> Option<Self> {
+        match rights.into_iter().fold(0, |bits, right| bits | right as u8) {
+            0 => None,
+            bits => Some(Self(bits)),
+        }
     }
 
     /// This right and all weaker ones.
@@ -113,7 +126,7 @@ impl FromStr for Mask {
     type Err = InvalidMask;
 
     fn from_str(text: &str) -> Result<Self, InvalidMask> {
-        if let Some(right) = Right::ALL.into_iter().find(|right| right.name() == text) {
+        if let Some(right) = Right::from_name(text) {
             return Ok(Self(right as u8));
         }
         if text.is_empty() || text.len() > 2 || !text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -8,11 +8,12 @@ use crate::domain::token::{SessionId, Token};
 use crate::domain::user::UserId;
 use crate::i18n::Language;
 use crate::store::participants::Participants;
-use crate::store::permissions::{self, PermissionFilter};
+use crate::store::permissions;
 use crate::store::requests::{self, Side};
 use crate::store::sessions as session_rows;
 use crate::store::{
-    AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, api_keys, export_tokens, users,
+    AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, TermsFilter, api_keys, export_tokens,
+    users,
 };
 
 /// Why a password was not changed.
@@ -73,16 +74,16 @@ pub(crate) async fn overview(
 
 fn load_overview(conn: &mut Conn, user: UserId, page: LimitOffset) -> QueryResult<AccountOverview> {
     const NO_ROWS: LimitOffset = LimitOffset { limit: 0, offset: 0 };
-    let granted = PermissionFilter { targets: Some(vec![user.0]), ..PermissionFilter::default() };
-    let received = PermissionFilter { grantees: Some(vec![user.0]), ..PermissionFilter::default() };
+    let granted = TermsFilter { targets: Some(vec![user.0]), ..TermsFilter::default() };
+    let received = TermsFilter { grantees: Some(vec![user.0]), ..TermsFilter::default() };
     let now = conn.now()?;
     let pending_requests = requests::pending_of_side(conn, Side::Target, user, page, now)?;
     Ok(AccountOverview {
         participants: Participants::load(conn, pending_requests.rows.iter().map(|request| request.terms))?,
         pending_requests,
         requested: requests::pending_of_side(conn, Side::Grantee, user, NO_ROWS, now)?.total,
-        granted: permissions::list_for_party(conn, user, &granted, NO_ROWS)?.total,
-        received: permissions::list_for_party(conn, user, &received, NO_ROWS)?.total,
+        granted: permissions::list_for_party(conn, user, &granted, NO_ROWS, now)?.total,
+        received: permissions::list_for_party(conn, user, &received, NO_ROWS, now)?.total,
         active_tokens: export_tokens::count_by_creator(conn, user, now)?.1,
         active_keys: api_keys::count_active(conn, user)?,
     })

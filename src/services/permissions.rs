@@ -1,16 +1,16 @@
 //! The permissions that users give each other.
 
-use super::filters::intersection;
+use super::filters::TermsQuery;
 use crate::actors::registry::{Registry, RegistryError};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::terms::Terms;
-use crate::domain::user::{Email, User, UserId};
-use crate::store::lookup::UserRef;
+use crate::domain::user::UserId;
 use crate::store::participants::{Participants, RequestParties};
-use crate::store::permissions::{self, PermissionFilter};
-use crate::store::{AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, requests, users};
+use crate::store::{
+    AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, TermsFilter, permissions, requests,
+};
 
 /// The active permissions of a user, by side.
 pub(crate) struct PermissionLists {
@@ -27,10 +27,11 @@ pub(crate) async fn list_for_user(
     received_page: LimitOffset,
 ) -> Result<PermissionLists, StoreError> {
     let listed = store.read(move |conn| {
-        let granted = PermissionFilter { targets: Some(vec![user.0]), ..PermissionFilter::default() };
-        let received = PermissionFilter { grantees: Some(vec![user.0]), ..PermissionFilter::default() };
-        let granted = permissions::list_for_party(conn, user, &granted, granted_page)?;
-        let received = permissions::list_for_party(conn, user, &received, received_page)?;
+        let now = conn.now()?;
+        let granted = TermsFilter { targets: Some(vec![user.0]), ..TermsFilter::default() };
+        let received = TermsFilter { grantees: Some(vec![user.0]), ..TermsFilter::default() };
+        let granted = permissions::list_for_party(conn, user, &granted, granted_page, now)?;
+        let received = permissions::list_for_party(conn, user, &received, received_page, now)?;
         let terms = granted.rows.iter().chain(&received.rows).map(|permission| permission.terms);
         let participants = Participants::load(conn, terms)?;
         Ok(PermissionLists { granted, received, participants })
@@ -78,49 +79,20 @@ impl LoadedPermissions {
     }
 }
 
-/// Which permissions to list. A user must match every condition on its side.
-#[derive(Clone, Debug)]
-pub(crate) struct PermissionQuery {
-    pub bundles: Option<Vec<i64>>,
-    pub grantees: Vec<Vec<UserRef>>,
-    pub targets: Vec<Vec<UserRef>>,
-}
-
-impl PermissionQuery {
-    /// Replaces emails by user ids. An unknown email matches no user.
-    fn resolve(&self, conn: &mut Conn) -> QueryResult<PermissionFilter> {
-        let user_refs = self.grantees.iter().chain(&self.targets).flatten();
-        let emails: Vec<Email> = user_refs
-            .filter_map(|user| match user {
-                UserRef::Email(email) => Some(email.clone()),
-                UserRef::Id(_) => None,
-            })
-            .collect();
-        let users = if emails.is_empty() { Vec::new() } else { users::by_emails(conn, &emails)? };
-        let resolve = |conditions: &[Vec<UserRef>]| {
-            let user_ids = |condition: &Vec<UserRef>| {
-                condition.iter().filter_map(|user| find_user_id(user, &users)).collect()
-            };
-            intersection(conditions.iter().map(user_ids).collect())
-        };
-        Ok(PermissionFilter {
-            bundles: self.bundles.clone(),
-            grantees: resolve(&self.grantees),
-            targets: resolve(&self.targets),
-        })
-    }
-}
-
-/// The number of permissions of a party that match, and a page of them.
-pub(crate) async fn list_for_party(
+/// The number of permissions that match, and a page of them: those of a party, or all.
+pub(crate) async fn list(
     store: &AsyncStore,
-    party: UserId,
-    query: PermissionQuery,
+    party: Option<UserId>,
+    query: TermsQuery,
     page: LimitOffset,
 ) -> Result<(i64, LoadedPermissions), StoreError> {
     let listed = store.read(move |conn| {
         let filter = query.resolve(conn)?;
-        let listed = permissions::list_for_party(conn, party, &filter, page)?;
+        let now = conn.now()?;
+        let listed = match party {
+            Some(party) => permissions::list_for_party(conn, party, &filter, page, now)?,
+            None => permissions::list_all(conn, &filter, page, now)?,
+        };
         Ok((listed.total, LoadedPermissions::load(conn, listed.rows)?))
     });
     listed.await
@@ -133,15 +105,9 @@ pub(crate) async fn by_ids(
     ids: Vec<BundlePermissionId>,
 ) -> Result<LoadedPermissions, StoreError> {
     let found = store.read(move |conn| {
-        let permissions = permissions::by_ids(conn, &ids, party)?;
+        let now = conn.now()?;
+        let permissions = permissions::by_ids(conn, &ids, Some(party), now)?;
         LoadedPermissions::load(conn, permissions)
     });
     found.await
-}
-
-fn find_user_id(user: &UserRef, users: &[User]) -> Option<i64> {
-    match user {
-        UserRef::Id(UserId(id)) => Some(*id),
-        UserRef::Email(email) => users.iter().find(|user| user.email == *email).map(|user| user.id.0),
-    }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::filters::TermsQuery;
 use crate::domain::audit::AuditAction;
 use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::BundlePermission;
-use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
+use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome, RequestStatus};
 use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
@@ -14,7 +15,7 @@ use crate::store::audit_log::{self, AuditEntry, AuditLogFilter};
 use crate::store::link_views::{self, LinkViewCounts};
 use crate::store::outbox::{self, OutboxMail};
 use crate::store::participants::{Participants, RequestParties};
-use crate::store::requests::{self, Side};
+use crate::store::requests::{self, RequestFilter, Side};
 use crate::store::{
     AsyncStore, Conn, LimitOffset, Paginated, QueryResult, StoreError, blocks, permissions, users,
 };
@@ -80,7 +81,7 @@ pub(crate) async fn list_by_grantee(
         let participants = Participants::load_as_of(conn, pending.rows.iter().chain(&closed.rows))?;
         let closed_terms: Vec<Terms> = closed.rows.iter().map(|request| request.terms).collect();
         let pending_ids: Vec<RequestId> = pending.rows.iter().map(|request| request.id).collect();
-        let active_permissions = permissions::by_terms(conn, &closed_terms)?;
+        let active_permissions = permissions::by_terms(conn, &closed_terms, now)?;
         let mails = outbox::latest_by_request(conn, &pending_ids)?;
         let blocked = blocks::list_by_target(conn, grantee, pages.blocked)?;
         let blocked = Paginated { rows: users::by_ids(conn, &blocked.rows)?, total: blocked.total };
@@ -149,6 +150,7 @@ impl RequestHistory {
     fn load(conn: &mut Conn, id: RequestId) -> QueryResult<Option<Self>> {
         let Some(request) = requests::by_ids(conn, &[id])?.pop() else { return Ok(None) };
         let terms = request.terms;
+        let now = conn.now()?;
         let parties = users::by_ids(conn, &[terms.target, terms.grantee])?;
         let party = |id: UserId| parties.iter().find(|user| user.id == id).cloned();
         let bundle = Participants::load_as_of(conn, std::iter::once(&request))?.bundle_of(&request).cloned();
@@ -165,8 +167,8 @@ impl RequestHistory {
         Ok(Some(Self {
             mails: outbox::by_request(conn, id)?,
             views: link_views::by_redeem_id(conn, request.redeem_id)?,
-            is_active: !permissions::by_terms(conn, &[terms])?.is_empty(),
-            now: conn.now()?,
+            is_active: !permissions::by_terms(conn, &[terms], now)?.is_empty(),
+            now,
             request,
             target,
             grantee,
@@ -191,51 +193,93 @@ impl RequestHistory {
     }
 }
 
-/// Pending requests, with the users and bundles that they name.
+/// Requests, with the users and bundles that they name.
 pub(crate) struct LoadedRequests {
     requests: Vec<PermissionRequest>,
     participants: Participants,
-    read_at: Timestamp,
+    /// The active permissions that approvals left in force instead of granting another one.
+    kept_permissions: HashMap<Terms, BundlePermission>,
+    pub read_at: Timestamp,
+}
+
+/// A request with its parties, and the active permission that its approval led to.
+pub(crate) struct LoadedRequest<'a> {
+    pub request: &'a PermissionRequest,
+    pub parties: RequestParties<'a>,
+    pub permission: Option<BundlePermission>,
 }
 
 impl LoadedRequests {
     fn load(conn: &mut Conn, requests: Vec<PermissionRequest>, read_at: Timestamp) -> QueryResult<Self> {
-        let participants = Participants::load(conn, requests.iter().map(|request| request.terms))?;
-        Ok(Self { requests, participants, read_at })
+        let participants = Participants::load_as_of(conn, requests.iter())?;
+        let kept: Vec<Terms> = requests
+            .iter()
+            .filter(|request| keeps_permission(request))
+            .map(|request| request.terms)
+            .collect();
+        let kept = if kept.is_empty() { Vec::new() } else { permissions::by_terms(conn, &kept, read_at)? };
+        let kept_permissions = kept.into_iter().map(|permission| (permission.terms, permission)).collect();
+        Ok(Self { requests, participants, kept_permissions, read_at })
     }
 
-    /// Each request with the seconds until it expires, and its parties.
-    pub fn iter(&self) -> impl Iterator<Item = (&PermissionRequest, i64, RequestParties<'_>)> {
+    pub fn iter(&self) -> impl Iterator<Item = LoadedRequest<'_>> {
         self.requests.iter().filter_map(|request| {
             let parties = self.participants.parties(request.terms)?;
-            Some((request, request.seconds_left(self.read_at), parties))
+            let parties = RequestParties { bundle: self.participants.bundle_of(request)?, ..parties };
+            let kept = || self.kept_permissions.get(&request.terms).filter(|_| keeps_permission(request));
+            let permission = request.permission(self.read_at).or_else(|| kept().copied());
+            Some(LoadedRequest { request, parties, permission })
         })
     }
 }
 
-/// The number of pending requests of a party, and a page of them.
-pub(crate) async fn list_pending_for_party(
+/// Whether the approval of a request left another permission in force.
+fn keeps_permission(request: &PermissionRequest) -> bool {
+    let closed = request.closed.as_ref();
+    closed.is_some_and(|closed| closed.outcome == RequestOutcome::Approved && closed.granted.is_none())
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestQuery {
+    /// `None`: pending.
+    pub statuses: Option<Vec<RequestStatus>>,
+    pub terms: TermsQuery,
+    pub created_from: Option<Timestamp>,
+    pub created_before: Option<Timestamp>,
+}
+
+/// The number of requests of a party that match, and a page of them.
+pub(crate) async fn list_for_party(
     store: &AsyncStore,
     party: UserId,
+    query: RequestQuery,
     page: LimitOffset,
 ) -> Result<(i64, LoadedRequests), StoreError> {
     let listed = store.read(move |conn| {
         let now = conn.now()?;
-        let listed = requests::pending_of_party(conn, party, page, now)?;
+        let RequestQuery { statuses, terms, created_from, created_before } = query.clone();
+        let terms = terms.resolve(conn)?;
+        let filter = RequestFilter { statuses, terms, created_from, created_before };
+        let listed = requests::list_for_party(conn, party, &filter, page, now)?;
         Ok((listed.total, LoadedRequests::load(conn, listed.rows, now)?))
     });
     listed.await
 }
 
-/// The pending requests with these ids to which the user is a party.
-pub(crate) async fn pending_by_ids(
+/// The requests with these ids, pending or closed, to which the user is a party or that they created.
+pub(crate) async fn by_ids(
     store: &AsyncStore,
-    party: UserId,
+    user: UserId,
     ids: Vec<RequestId>,
 ) -> Result<LoadedRequests, StoreError> {
     let found = store.read(move |conn| {
         let now = conn.now()?;
-        let requests = requests::pending_by_ids(conn, &ids, party, now)?;
+        let is_visible = |request: &PermissionRequest| {
+            let is_request = request.status(now) != RequestStatus::Closed(RequestOutcome::GrantedDirectly);
+            is_request && (request.terms.has_party(user) || request.asked_by == user)
+        };
+        let requests = requests::by_ids(conn, &ids)?.into_iter().filter(is_visible).collect();
         LoadedRequests::load(conn, requests, now)
     });
     found.await

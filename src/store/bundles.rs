@@ -177,7 +177,10 @@ fn lock(conn: &mut Conn, id: BundleId) -> QueryResult<Option<Bundle>> {
 
 /// Whether a permission or a pending request refers to a bundle.
 fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool> {
-    let permissions = bundle_permissions::table.filter(bundle_permissions::bundle_id.eq(id.0));
+    let end = bundle_permissions::expires_at;
+    let permissions = bundle_permissions::table
+        .filter(bundle_permissions::bundle_id.eq(id.0))
+        .filter(end.is_null().or(end.gt(DbTimestamp(now))).assume_not_null());
     let requests = permission_requests::table.filter(
         permission_requests::bundle_id
             .eq(id.0)

@@ -153,9 +153,9 @@ impl MailSubjects {
 
     /// The permission of a notice. The target hears of a permission that staff granted even if it
     /// has ended meanwhile; for the grantee, the notice is then obsolete.
-    fn permission_notice(&self, notice: Notice, id: RequestId) -> Option<PermissionNotice> {
+    fn permission_notice(&self, notice: Notice, id: RequestId, now: Timestamp) -> Option<PermissionNotice> {
         let request = self.requests.get(&id)?;
-        if notice == Notice::PermissionReceived && request.permission().is_none() {
+        if notice == Notice::PermissionReceived && request.permission(now).is_none() {
             return None;
         }
         let RequestParties { target, grantee, bundle } = self.participants.parties(request.terms)?;
@@ -184,7 +184,7 @@ impl MailSubjects {
                 let may_be_disabled = notice == Notice::AccountDisabled;
                 let to = self.recipients.get(&to).filter(|to| to.active || may_be_disabled)?;
                 let permission = match request {
-                    Some(id) => Some(Box::new(self.permission_notice(notice, id)?)),
+                    Some(id) => Some(Box::new(self.permission_notice(notice, id, now)?)),
                     None => None,
                 };
                 Some((to.clone(), MailPayload::Notice(notice, permission)))

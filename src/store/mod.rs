@@ -57,4 +57,4 @@ pub use connection::{Conn, Store};
 /// Re-exported, so that callers do not depend on diesel.
 pub use diesel::{QueryResult, result::Error as QueryError};
 pub use error::StoreError;
-pub use page::{LimitOffset, Paginated};
+pub use page::{LimitOffset, Paginated, TermsFilter};

@@ -14,3 +14,12 @@ pub struct LimitOffset {
     pub limit: i64,
     pub offset: i64,
 }
+
+/// Conditions on the terms of requests or permissions, all of which must hold. `None` does not
+/// restrict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TermsFilter {
+    pub bundles: Option<Vec<i64>>,
+    pub grantees: Option<Vec<i64>>,
+    pub targets: Option<Vec<i64>>,
+}

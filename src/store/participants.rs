@@ -72,7 +72,7 @@ impl Participants {
             let was_current = |version: &&BundleVersion| {
                 version.bundle.id == request.terms.bundle && version.replaced_at >= closed.closed_at
             };
-            if let Some(version) = versions.iter().find(was_current).filter(|_| !closed.active) {
+            if let Some(version) = versions.iter().find(was_current).filter(|_| !request.holds_permission()) {
                 loaded.previous_bundles.insert(request.id, version.bundle.clone());
             }
         }

@@ -1,10 +1,11 @@
-//! Bundle permissions: the active rows of the requests' table.
+//! Bundle permissions: the rows of the requests' table with a permission that has neither been marked
+//! as ended nor expired.
 
 use diesel::prelude::*;
 use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 
 use super::connection::{Conn, with_backend};
-use super::page::{LimitOffset, Paginated};
+use super::page::{LimitOffset, Paginated, TermsFilter};
 use super::requests::terms_keys;
 use super::schema::bundle_permissions;
 use super::schema::permission_requests::dsl;
@@ -12,7 +13,10 @@ use super::types::DbTimestamp;
 use super::user_counters;
 use crate::domain::bundle::BundleId;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::permission_request::RequestOutcome;
+use crate::domain::rights::Mask;
 use crate::domain::terms::Terms;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 
 #[derive(Queryable, Selectable)]
@@ -22,7 +26,10 @@ struct PermissionRow {
     user_target: i64,
     user_allowed: i64,
     bundle_id: i64,
-    created_at: DbTimestamp,
+    permission: i16,
+    granted_at: DbTimestamp,
+    expires_at: Option<DbTimestamp>,
+    requested: bool,
 }
 
 impl From<PermissionRow> for BundlePermission {
@@ -34,23 +41,18 @@ impl From<PermissionRow> for BundlePermission {
                 grantee: UserId(row.user_allowed),
                 bundle: BundleId(row.bundle_id),
             },
-            created_at: row.created_at.0,
+            permission: Mask::from_db(row.permission),
+            granted_at: row.granted_at.0,
+            expires_at: row.expires_at.map(|at| at.0),
+            requested: row.requested,
         }
     }
-}
-
-/// Conditions on permissions, all of which must hold. `None` does not restrict.
-#[derive(Clone, Debug, Default)]
-pub struct PermissionFilter {
-    pub bundles: Option<Vec<i64>>,
-    pub grantees: Option<Vec<i64>>,
-    pub targets: Option<Vec<i64>>,
 }
 
 /// The active permissions with these terms. They are not locked. One that is revoked after this
 /// was still active; one that is granted after this makes a later insert violate a unique
 /// constraint.
-pub fn by_terms(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<BundlePermission>> {
+pub fn by_terms(conn: &mut Conn, terms: &[Terms], now: Timestamp) -> QueryResult<Vec<BundlePermission>> {
     let keys = terms_keys(terms);
     let rows: Vec<PermissionRow> = with_backend!(conn, c => dsl::permission_requests
         .filter(dsl::active.and(dsl::terms.eq_any(&keys)))
@@ -59,17 +61,23 @@ pub fn by_terms(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<BundlePermi
             dsl::user_target,
             dsl::user_allowed,
             dsl::bundle_id,
+            dsl::granted_permission.assume_not_null(),
             dsl::closed_at.assume_not_null(),
+            dsl::permission_expires_at,
+            dsl::outcome.assume_not_null().eq(RequestOutcome::Approved.name()),
         ))
         .load(c))?;
-    Ok(rows.into_iter().map(BundlePermission::from).collect())
+    let permissions = rows.into_iter().map(BundlePermission::from);
+    Ok(permissions.filter(|permission| permission.is_active(now)).collect())
 }
 
-/// The permissions with these ids to which `viewer` is a party, in no particular order.
+/// The permissions with these ids to which `viewer` is a party, or all if it is `None`, in no
+/// particular order.
 pub fn by_ids(
     conn: &mut Conn,
     ids: &[BundlePermissionId],
-    viewer: UserId,
+    viewer: Option<UserId>,
+    now: Timestamp,
 ) -> QueryResult<Vec<BundlePermission>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<PermissionRow> = with_backend!(conn, c => bundle_permissions::table
@@ -79,41 +87,51 @@ pub fn by_ids(
     Ok(rows
         .into_iter()
         .map(BundlePermission::from)
-        .filter(|permission| permission.terms.has_party(viewer))
+        .filter(|permission| permission.is_active(now))
+        .filter(|permission| viewer.is_none_or(|viewer| permission.terms.has_party(viewer)))
         .collect())
+}
+
+/// A query for the permissions that match a filter at a time.
+macro_rules! matching {
+    ($filter:ident, $now:ident) => {{
+        let at = DbTimestamp($now);
+        let is_active = bundle_permissions::expires_at.is_null().or(bundle_permissions::expires_at.gt(at));
+        let mut query = bundle_permissions::table.filter(is_active.assume_not_null()).into_boxed();
+        if let Some(bundles) = &$filter.bundles {
+            query = query.filter(bundle_permissions::bundle_id.eq_any(bundles));
+        }
+        if let Some(grantees) = &$filter.grantees {
+            query = query.filter(bundle_permissions::user_allowed.eq_any(grantees));
+        }
+        if let Some(targets) = &$filter.targets {
+            query = query.filter(bundle_permissions::user_target.eq_any(targets));
+        }
+        query
+    }};
 }
 
 /// A page of the permissions to which `viewer` is a party, by id.
 pub fn list_for_party(
     conn: &mut Conn,
     viewer: UserId,
-    filter: &PermissionFilter,
+    filter: &TermsFilter,
     page: LimitOffset,
+    now: Timestamp,
 ) -> QueryResult<Paginated<BundlePermission>> {
     /// The matching permissions of one side, which has an index of its own.
-    macro_rules! matching {
-        ($side:ident) => {{
-            let mut query =
-                bundle_permissions::table.filter(bundle_permissions::$side.eq_any([viewer.0])).into_boxed();
-            if let Some(bundles) = &filter.bundles {
-                query = query.filter(bundle_permissions::bundle_id.eq_any(bundles));
-            }
-            if let Some(grantees) = &filter.grantees {
-                query = query.filter(bundle_permissions::user_allowed.eq_any(grantees));
-            }
-            if let Some(targets) = &filter.targets {
-                query = query.filter(bundle_permissions::user_target.eq_any(targets));
-            }
-            query
-        }};
+    macro_rules! of_side {
+        ($side:ident) => {
+            matching!(filter, now).filter(bundle_permissions::$side.eq_any([viewer.0]))
+        };
     }
     let total = match filter {
-        PermissionFilter { bundles: None, grantees: None, targets: None } => {
-            user_counters::active_permissions(conn, viewer)?
+        TermsFilter { bundles: None, grantees: None, targets: None } => {
+            user_counters::active_permissions(conn, viewer, now)?
         }
         _ => {
-            let given: i64 = with_backend!(conn, c => matching!(user_target).count().get_result(c))?;
-            let received: i64 = with_backend!(conn, c => matching!(user_allowed).count().get_result(c))?;
+            let given: i64 = with_backend!(conn, c => of_side!(user_target).count().get_result(c))?;
+            let received: i64 = with_backend!(conn, c => of_side!(user_allowed).count().get_result(c))?;
             given + received
         }
     };
@@ -121,7 +139,7 @@ pub fn list_for_party(
     /// [`requests::pending_of_party`](super::requests::pending_of_party).
     macro_rules! first {
         ($side:ident) => {
-            matching!($side)
+            of_side!($side)
                 .order((bundle_permissions::$side, bundle_permissions::id))
                 .limit(page.limit.saturating_add(page.offset))
                 .select(PermissionRow::as_select())
@@ -132,6 +150,28 @@ pub fn list_for_party(
         .positional_order_by(1)
         .limit(page.limit)
         .offset(page.offset)
+        .load(c))?;
+    Ok(Paginated { rows: rows.into_iter().map(BundlePermission::from).collect(), total })
+}
+
+/// A page of the permissions of all users, by id.
+pub fn list_all(
+    conn: &mut Conn,
+    filter: &TermsFilter,
+    page: LimitOffset,
+    now: Timestamp,
+) -> QueryResult<Paginated<BundlePermission>> {
+    let total = match filter {
+        TermsFilter { bundles: None, grantees: None, targets: None } => {
+            user_counters::all_active_permissions(conn, now)?
+        }
+        _ => with_backend!(conn, c => matching!(filter, now).count().get_result(c))?,
+    };
+    let rows: Vec<PermissionRow> = with_backend!(conn, c => matching!(filter, now)
+        .order(bundle_permissions::id)
+        .limit(page.limit)
+        .offset(page.offset)
+        .select(PermissionRow::as_select())
         .load(c))?;
     Ok(Paginated { rows: rows.into_iter().map(BundlePermission::from).collect(), total })
 }

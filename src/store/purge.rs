@@ -62,6 +62,7 @@ pub fn purge_batch(
     conn.disable_statement_timeout()?;
     user_counters::compact_largest(conn, limit)?;
     requests::expire_batch(conn, cutoff)?;
+    requests::expire_permissions_batch(conn, cutoff)?;
     let at = DbTimestamp(cutoff);
     /// Deletes the first matching rows of a table.
     macro_rules! purge {

@@ -108,25 +108,40 @@ table! {
         bundle_id -> BigInt,
         asked_by -> BigInt,
         redeem_page -> Nullable<Text>,
+        purpose -> Nullable<Text>,
+        permission -> SmallInt,
+        minimum -> SmallInt,
+        permission_ttl -> Nullable<BigInt>,
+        return_url -> Nullable<Text>,
+        state -> Nullable<Text>,
         created_at -> crate::store::types::SqlTimestamp,
         expires_at -> crate::store::types::SqlTimestamp,
         create_key -> Nullable<Text>,
         closed_at -> Nullable<crate::store::types::SqlTimestamp>,
         outcome -> Nullable<Text>,
-        redeem_key -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        statement -> Nullable<Text>,
+        decision_key -> Nullable<Text>,
+        granted_permission -> Nullable<SmallInt>,
+        permission_expires_at -> Nullable<crate::store::types::SqlTimestamp>,
+        ended_at -> Nullable<crate::store::types::SqlTimestamp>,
+        end_cause -> Nullable<Text>,
         active -> Bool,
         terms -> Text,
     }
 }
 
-// A view of the active permissions.
+// A view of the permissions that have not been marked as ended.
 table! {
     bundle_permissions (id) {
         id -> BigInt,
         user_target -> BigInt,
         user_allowed -> BigInt,
         bundle_id -> BigInt,
-        created_at -> crate::store::types::SqlTimestamp,
+        permission -> SmallInt,
+        granted_at -> crate::store::types::SqlTimestamp,
+        expires_at -> Nullable<crate::store::types::SqlTimestamp>,
+        requested -> Bool,
     }
 }
 

@@ -76,8 +76,28 @@ pub(super) fn pending_requests(conn: &mut Conn, user: UserId, now: Timestamp) ->
 }
 
 /// The number of active permissions to which a user is a party.
-pub(super) fn active_permissions(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
-    load_counters(conn, user).map(|(_, active_permissions)| active_permissions)
+pub(super) fn active_permissions(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<i64> {
+    let (_, active_permissions) = load_counters(conn, user)?;
+    // As few as the expired requests above.
+    let overdue_sql = "SELECT count(*) AS n FROM (SELECT user_target, user_allowed FROM permission_requests \
+        WHERE active AND permission_expires_at IS NOT NULL AND permission_expires_at <= $1 \
+        LIMIT 9223372036854775807) AS overdue WHERE $2 IN (user_target, user_allowed)";
+    let overdue_count: CountRow = with_backend!(conn, c => diesel::sql_query(overdue_sql)
+        .bind::<SqlTimestamp, _>(DbTimestamp(now))
+        .bind::<BigInt, _>(user.0)
+        .get_result(c))?;
+    Ok(active_permissions - overdue_count.n)
+}
+
+/// The number of active permissions of all users.
+pub(super) fn all_active_permissions(conn: &mut Conn, now: Timestamp) -> QueryResult<i64> {
+    let overdue_sql = "SELECT (SELECT coalesce(sum(active_permissions), 0) FROM user_counters) / 2 - count(*) AS n \
+        FROM permission_requests \
+        WHERE active AND permission_expires_at IS NOT NULL AND permission_expires_at <= $1";
+    let active: CountRow = with_backend!(conn, c => diesel::sql_query(overdue_sql)
+        .bind::<SqlTimestamp, _>(DbTimestamp(now))
+        .get_result(c))?;
+    Ok(active.n)
 }
 
 /// The sums of a user's open requests and active permissions. Compacts the rows if there are many.

@@ -205,16 +205,15 @@ fn related_user_ids(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<
                 .filter(requests::outcome.is_null().and(requests::expires_at.gt(DbTimestamp(now))))
         };
     }
-    add_ids!(
-        permissions::bundle_permissions
-            .filter(permissions::user_target.eq(id.0))
-            .select(permissions::user_allowed)
-    );
-    add_ids!(
-        permissions::bundle_permissions
-            .filter(permissions::user_allowed.eq(id.0))
-            .select(permissions::user_target)
-    );
+    macro_rules! active {
+        () => {{
+            let expires_at = permissions::expires_at;
+            let is_active = expires_at.is_null().or(expires_at.gt(DbTimestamp(now)));
+            permissions::bundle_permissions.filter(is_active.assume_not_null())
+        }};
+    }
+    add_ids!(active!().filter(permissions::user_target.eq(id.0)).select(permissions::user_allowed));
+    add_ids!(active!().filter(permissions::user_allowed.eq(id.0)).select(permissions::user_target));
     add_ids!(pending!().filter(requests::user_target.eq(id.0)).select(requests::user_allowed));
     add_ids!(pending!().filter(requests::user_allowed.eq(id.0)).select(requests::user_target));
     related.sort_unstable();
@@ -236,7 +235,9 @@ pub fn are_linked(conn: &mut Conn, one: UserId, other: UserId, now: Timestamp) -
     macro_rules! linked {
         ($target:expr, $grantee:expr) => {{
             let pending = requests::outcome.is_null().and(requests::expires_at.gt(DbTimestamp(now)));
-            let active = requests::active.and(requests::outcome.is_not_null());
+            let end = requests::permission_expires_at;
+            let is_active = end.is_null().or(end.gt(DbTimestamp(now)));
+            let active = requests::active.and(requests::outcome.is_not_null()).and(is_active.assume_not_null());
             let pending = diesel::dsl::exists(any!(pending, $target, $grantee));
             let active = diesel::dsl::exists(any!(active, $target, $grantee));
             let linked: bool = with_backend!(conn, c => diesel::select(pending.or(active)).get_result(c))?;

@@ -168,11 +168,9 @@ impl MatrixFixture {
 
     fn new_grant(&self) -> i64 {
         let (target, allowed) = (self.grace.user.id, self.ada.user.id);
-        match self.app.commit(GrantPermission(Terms {
-            target,
-            grantee: allowed,
-            bundle: self.new_bundle().id,
-        })) {
+        let bundle = self.new_bundle();
+        let terms = Terms { target, grantee: allowed, bundle: bundle.id };
+        match self.app.commit(GrantPermission::without_end(terms, bundle.permission)) {
             Ok((grant, _)) => grant.id.0,
             Err(error) => panic!("not granted: {error}"),
         }

@@ -20,9 +20,7 @@ use countersign::domain::token::{ApiKeyId, SessionId, Token, TokenKind};
 use countersign::domain::user::{Authority, Email, UserId};
 use countersign::entropy;
 use countersign::store::api_keys::ApiKeyAuth;
-use countersign::store::ledger::{
-    self, CloseRequest, Command, CreateExport, CreateRequest, Operation, RequestRef,
-};
+use countersign::store::ledger::{self, CloseRequest, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::outbox::OutboxResult;
 use countersign::store::sessions::Session;
@@ -180,13 +178,8 @@ impl CliDatabase {
 
     /// Creates a request: Bob requests the bundle from Ada.
     fn request(&self, clock: Clock) -> PermissionRequest {
-        let new = NewPermissionRequest {
-            terms: Terms { target: UserId(1), grantee: UserId(2), bundle: BundleId(1) },
-            asked_by: UserId(2),
-            lifetime_seconds: 7 * DAY,
-            redeem_page: None,
-            idempotency_key: None,
-        };
+        let terms = Terms { target: UserId(1), grantee: UserId(2), bundle: BundleId(1) };
+        let new = NewPermissionRequest::new(terms, UserId(2), Mask::new(6).unwrap(), 7 * DAY);
         match commit(&self.store(clock), CreateRequest(new)) {
             Ok((request, ..)) => request,
             Err(error) => panic!("{error}"),
@@ -1097,7 +1090,7 @@ fn a_purge_keeps_the_mails_of_links_that_still_work() {
             let refused = database.run(&["serve", "--bind", "192.0.2.1:1"]);
             assert!(refused.stderr.contains("data/secret is missing"), "{}", refused.stderr);
         }
-        let close = CloseRequest { which: RequestRef::Id(request.id), by: Authority::Operator };
+        let close = CloseRequest { id: request.id, by: Authority::Operator };
         commit(&database.store(days_ago(&database, 2)), close).unwrap();
         assert_eq!(database.json(&["purge", "--older-than", "1"])["mails"], 1);
     });

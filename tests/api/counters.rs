@@ -2,7 +2,7 @@
 
 use countersign::domain::permission_request::RequestId;
 use countersign::domain::user::Authority;
-use countersign::store::ledger::{CloseRequest, GrantPermission, Redeem, RequestRef, RevokePermission};
+use countersign::store::ledger::{CloseRequest, Decide, GrantPermission, RevokePermission};
 use countersign::store::{bundles, purge, requests};
 
 use crate::helpers::{ByUser, TestApp, TestUser};
@@ -40,18 +40,18 @@ on_both_databases! {
         // A repeated request replaces the older one.
         let again = app.create_request(ada, grace, &all[0]);
         assert_eq!(totals(REQUESTS).await, (7, 6, 1));
-        let redeem = |id| Redeem { id, by: grace.user.id, idempotency_key: None };
+        let redeem = |id| Decide::as_asked(id, grace.user.id, None);
         app.commit(redeem(again.redeem_id)).unwrap();
         app.commit(redeem(asked[1].redeem_id)).unwrap();
         assert!(app.commit(redeem(asked[1].redeem_id)).is_err());
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((5, 4, 1), (2, 2, 0)));
-        let end = |id: RequestId, by| CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) };
+        let end = |id: RequestId, by| CloseRequest { id: id, by: Authority::User(by) };
         app.commit(end(asked[2].id, grace.user.id)).unwrap();
         app.commit(end(asked[3].id, ada.user.id)).unwrap();
-        let (grant, _) = app.commit(GrantPermission(asked[4].terms)).unwrap();
+        let (grant, _) = app.commit(GrantPermission::without_end(asked[4].terms, asked[4].asked.permission)).unwrap();
         app.commit(redeem(asked[4].redeem_id)).unwrap();
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((2, 1, 1), (3, 3, 0)));
-        app.commit(RevokePermission { id: grant.id, by: ada.user.id });
+        app.commit(RevokePermission { id: grant.id, by: Authority::User(ada.user.id) });
         assert_eq!(totals(PERMISSIONS).await, (2, 2, 0));
         // Expired, before and after it is closed.
         app.advance(3_600);

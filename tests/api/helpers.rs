@@ -342,13 +342,7 @@ impl TestApp {
         bundle: &Bundle,
     ) -> PermissionRequest {
         let terms = Terms { target: target.user.id, grantee: grantee.user.id, bundle: bundle.id };
-        let new = NewPermissionRequest {
-            terms,
-            asked_by: grantee.user.id,
-            lifetime_seconds: 3_600,
-            redeem_page: None,
-            idempotency_key: None,
-        };
+        let new = NewPermissionRequest::new(terms, grantee.user.id, bundle.permission, 3_600);
         match self.commit(CreateRequest(new)) {
             Ok((request, ..)) => request,
             Err(error) => panic!("not created: {error}"),
@@ -653,21 +647,30 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
         ("permission_requests", "closed_at" | "outcome") => {
             Some(format!("CASE WHEN outcome <> 'expired' THEN {column} END"))
         }
+        // Expired permissions are marked as ended in the background.
+        ("permission_requests", "ended_at" | "end_cause") => {
+            Some(format!("CASE WHEN end_cause <> 'expired' THEN {column} END"))
+        }
+        ("permission_requests", "active") => Some("(active OR coalesce(end_cause = 'expired', false))".to_owned()),
         _ => Some(column.to_owned()),
     }
 }
 
 /// The FROM clause for a table. Counter deltas are summed, because they are compacted, and
-/// counters of expired requests are added back, because closing a request lowers them.
+/// counters of expired requests and permissions are added back, because closing them lowers them and
+/// writes audit entries.
 fn row_source(table: &str) -> &str {
     match table {
         "user_counters" => {
             "(SELECT user_id, sum(open_requests) AS open_requests, sum(active_permissions) AS active_permissions FROM \
              (SELECT user_id, open_requests, active_permissions FROM user_counters \
              UNION ALL SELECT user_target, 1, 0 FROM permission_requests WHERE outcome = 'expired' \
-             UNION ALL SELECT user_allowed, 1, 0 FROM permission_requests WHERE outcome = 'expired') AS t \
+             UNION ALL SELECT user_allowed, 1, 0 FROM permission_requests WHERE outcome = 'expired' \
+             UNION ALL SELECT user_target, 0, 1 FROM permission_requests WHERE end_cause = 'expired' \
+             UNION ALL SELECT user_allowed, 0, 1 FROM permission_requests WHERE end_cause = 'expired') AS t \
              GROUP BY user_id) AS t"
         }
+        "audit_log" => "(SELECT * FROM audit_log WHERE action NOT LIKE '%.expired') AS t",
         _ => table,
     }
 }

@@ -20,7 +20,7 @@ use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::rights::{Mask, Role};
 use countersign::domain::user::Authority;
 use countersign::store::api_keys::Scope;
-use countersign::store::ledger::{CloseRequest, CreateExport, Redeem, RequestRef};
+use countersign::store::ledger::{CloseRequest, CreateExport, Decide};
 
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::page_client::PageClient;
@@ -106,11 +106,10 @@ impl IndistinguishableFixture {
         let mut keep = |why, request: &_| tokens.push((why, app.redeem_token(request)));
         let request = app.create_request(&ada, &grace, &used);
         keep("used", &request);
-        app.commit(Redeem { id: request.redeem_id, by: grace.user.id, idempotency_key: None }).unwrap();
+        app.commit(Decide::as_asked(request.redeem_id, grace.user.id, None)).unwrap();
         let request = app.create_request(&ada, &grace, &withdrawn);
         keep("withdrawn", &request);
-        app.commit(CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) })
-            .unwrap();
+        app.commit(CloseRequest { id: request.id, by: Authority::User(ada.user.id) }).unwrap();
         keep("replaced", &app.create_request(&ada, &grace, &replaced));
         app.create_request(&ada, &grace, &replaced);
         keep("another user's", &app.create_request(&ada, &eve, &others));

@@ -19,8 +19,8 @@ use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
 use countersign::store::ledger::{
     AnyOperation, CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError,
-    DeleteBlock, GrantPermission, GrantPermissionError, Operation, Redeem, RequestRef, ResendMail,
-    ResendMailError, RevokeExport, RevokePermission, commit,
+    Decide, DeleteBlock, GrantPermission, GrantPermissionError, Operation, ResendMail, ResendMailError,
+    RevokeExport, RevokePermission, commit,
 };
 
 use crate::helpers::{TestApp, TestUser, commit_batch};
@@ -41,9 +41,9 @@ macro_rules! commit_together {
     };
 }
 
-fn redeem_command(request: &PermissionRequest, once: Option<&str>) -> Redeem {
+fn redeem_command(request: &PermissionRequest, once: Option<&str>) -> Decide {
     let once = once.map(|key| IdempotencyKey::new(key).unwrap());
-    Redeem { id: request.redeem_id, by: request.terms.target, idempotency_key: once }
+    Decide::as_asked(request.redeem_id, request.terms.target, once)
 }
 
 /// Commits commands of one kind as one batch.
@@ -62,16 +62,10 @@ fn new_request(
     bundle: countersign::domain::bundle::BundleId,
 ) -> NewPermissionRequest {
     let terms = Terms { target, grantee: allowed, bundle };
-    NewPermissionRequest {
-        terms,
-        asked_by: allowed,
-        lifetime_seconds: 3_600,
-        redeem_page: None,
-        idempotency_key: None,
-    }
+    NewPermissionRequest::new(terms, allowed, Mask::new(6).unwrap(), 3_600)
 }
 
-fn count_redeemed(replies: &[<Redeem as Command>::Reply]) -> usize {
+fn count_redeemed(replies: &[<Decide as Command>::Reply]) -> usize {
     replies.iter().filter(|reply| reply.is_ok()).count()
 }
 
@@ -106,11 +100,11 @@ on_both_databases! {
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let deeds = vec![redeem_command(&request, Some("a")), redeem_command(&request, Some("a")), redeem_command(&request, Some("b"))];
         let same_batch = commit_all(&app, deeds);
-        let Ok((grant, _)) = &same_batch[0] else { panic!("{same_batch:?}") };
-        assert!(matches!(&same_batch[1], Ok((again, _)) if again == grant));
+        let Ok(Some((grant, _))) = &same_batch[0] else { panic!("{same_batch:?}") };
+        assert!(matches!(&same_batch[1], Ok(Some((again, _))) if again == grant));
         assert!(matches!(same_batch[2], Err(RequestError::NotPending)));
         let later = app.commit(redeem_command(&request, Some("a")));
-        assert!(matches!(later, Ok((again, _)) if again == *grant));
+        assert!(matches!(later, Ok(Some((again, _))) if again == *grant));
         app.advance(24 * 3_600);
         assert!(matches!(app.commit(redeem_command(&request, Some("a"))), Err(RequestError::NotPending)));
     }
@@ -118,7 +112,7 @@ on_both_databases! {
     async fn decline_and_redeem_in_one_batch_run_in_order(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let end = CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) };
+        let end = CloseRequest { id: request.id, by: Authority::User(ada.user.id) };
         commit_together! { app; ended = end, redeemed = redeem_command(&request, None) }
         assert_eq!(ended, Ok(RequestOutcome::Withdrawn));
         assert!(matches!(redeemed, Err(RequestError::NotPending)));
@@ -136,8 +130,8 @@ on_both_databases! {
             third = CreateRequest(new),
             redeemed = redeem_command(&first, None),
         }
-        let ((second, ttl, _), (third, ..)) = (second.unwrap(), third.unwrap());
-        assert_eq!(ttl, 0, "it was replaced in the same batch");
+        let ((second, now, _), (third, ..)) = (second.unwrap(), third.unwrap());
+        assert_eq!(second.seconds_left(now), 0, "it was replaced in the same batch");
         assert!(first.id < second.id && second.id != third.id);
         assert!(matches!(redeemed, Err(RequestError::NotPending)));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 1);
@@ -168,8 +162,8 @@ on_both_databases! {
         assert_eq!(first.id, again.id);
         assert!(matches!(both[2], Err(CreateRequestError::IdempotencyKeyConflict)));
         app.commit(redeem_command(first, None)).unwrap();
-        let Ok((settled, ttl, _)) = app.commit(CreateRequest(new.clone())) else { panic!() };
-        assert_eq!((settled.id, ttl), (first.id, 0));
+        let Ok((settled, now, _)) = app.commit(CreateRequest(new.clone())) else { panic!() };
+        assert_eq!((settled.id, settled.seconds_left(now)), (first.id, 0));
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 1);
         app.advance(24 * 3_600);
         let Ok((next, ..)) = app.commit(CreateRequest(other)) else { panic!() };
@@ -183,16 +177,16 @@ on_both_databases! {
         let terms = request.terms;
         commit_together! {
             app;
-            granted = GrantPermission(terms),
-            granted_again = GrantPermission(terms),
+            granted = GrantPermission::without_end(terms, bundle.permission),
+            granted_again = GrantPermission::without_end(terms, bundle.permission),
             created = CreateRequest(new_request(ada.user.id, grace.user.id, bundle.id)),
             redeemed = redeem_command(&request, None),
         }
         let (grant, _) = granted.unwrap();
         assert_eq!(granted_again, Err(GrantPermissionError::AlreadyGranted));
         assert_eq!(created, Err(CreateRequestError::AlreadyGranted));
-        assert!(matches!(redeemed, Ok((same, _)) if same == grant), "by other means");
-        let back = RevokePermission { id: grant.id, by: ada.user.id };
+        assert!(matches!(redeemed, Ok(Some((same, _))) if same == grant), "by other means");
+        let back = RevokePermission { id: grant.id, by: Authority::User(ada.user.id) };
         assert!(app.commit(back.clone()));
         assert!(!app.commit(back));
     }
@@ -200,13 +194,13 @@ on_both_databases! {
     async fn redeeming_with_an_active_permission_returns_that_permission(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let (grant, _) = app.commit(GrantPermission(request.terms)).unwrap();
+        let (grant, _) = app.commit(GrantPermission::without_end(request.terms, request.asked.permission)).unwrap();
         for _ in 0..2 {
             let told = app.commit(redeem_command(&request, Some("a")));
-            assert!(matches!(told, Ok((same, _)) if same == grant), "{told:?}");
+            assert!(matches!(told, Ok(Some((same, _))) if same == grant), "{told:?}");
         }
         app.assert_user_counters();
-        assert!(app.commit(RevokePermission { id: grant.id, by: ada.user.id }));
+        assert!(app.commit(RevokePermission { id: grant.id, by: Authority::User(ada.user.id) }));
         let told = app.commit(redeem_command(&request, Some("a")));
         assert!(matches!(told, Err(RequestError::NotPending)), "{told:?}");
         app.assert_user_counters();
@@ -216,17 +210,19 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         let [declined, withdrawn, redeemed] =
             ["Sleep", "Heart", "Steps"].map(|name| app.create_request(&ada, &grace, &app.bundle(name, 6)));
-        let end = |which, by: &TestUser| {
-            let told = app.commit(CloseRequest { which, by: Authority::User(by.user.id) });
+        let decline = |by: &TestUser| {
+            let declined = app.commit(Decide::decline(declined.redeem_id, by.user.id)).map(|permission| permission.is_none());
             app.assert_user_counters();
-            told
+            declined
         };
-        assert_eq!(end(RequestRef::Token(declined.redeem_id), &ada), Err(RequestError::NotAParty));
-        assert_eq!(end(RequestRef::Token(declined.redeem_id), &grace), Ok(RequestOutcome::Declined));
-        assert_eq!(end(RequestRef::Id(withdrawn.id), &ada), Ok(RequestOutcome::Withdrawn));
+        assert_eq!(decline(&ada), Err(RequestError::NotAParty));
+        assert_eq!(decline(&grace), Ok(true));
+        let withdraw = CloseRequest { id: withdrawn.id, by: Authority::User(ada.user.id) };
+        assert_eq!(app.commit(withdraw), Ok(RequestOutcome::Withdrawn));
+        app.assert_user_counters();
         assert!(app.commit(redeem_command(&redeemed, None)).is_ok());
         app.assert_user_counters();
-        let back = RevokePermission { id: BundlePermissionId(redeemed.id.0), by: grace.user.id };
+        let back = RevokePermission { id: BundlePermissionId(redeemed.id.0), by: Authority::User(grace.user.id) };
         assert!(app.commit(back));
         app.assert_user_counters();
         for (request, outcome) in [(declined, "declined"), (withdrawn, "withdrawn"), (redeemed, "approved")] {
@@ -240,7 +236,7 @@ on_both_databases! {
     async fn redeem_and_revoke_in_one_batch_leave_no_active_permission(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-        let back = RevokePermission { id: BundlePermissionId(request.id.0), by: ada.user.id };
+        let back = RevokePermission { id: BundlePermissionId(request.id.0), by: Authority::User(ada.user.id) };
         commit_together! {
             app;
             revoked_before = back.clone(),
@@ -271,7 +267,7 @@ on_both_databases! {
             resent_again = resend(&first, &ada),
             by_the_target = resend(&first, &grace),
             with_other_terms = resend(&elsewhere, &ada),
-            closed = CloseRequest { which: RequestRef::Id(other.id), by: Authority::User(ada.user.id) },
+            closed = CloseRequest { id: other.id, by: Authority::User(ada.user.id) },
             of_a_closed_request = resend(&other, &ada),
         }
         assert!(resent.is_ok() && closed.is_ok());
@@ -301,12 +297,15 @@ on_both_databases! {
             after = ask(&ada, &sleep),
             redeemed = redeem_command(&first, None),
         }
-        assert!(matches!(before, Ok((_, 0, _))), "it was declined in the same batch");
-        assert!(matches!(by_another, Ok((_, 3_600, _))));
+        let seconds_left = |created: &<CreateRequest as Command>::Reply| {
+            created.as_ref().map(|(request, now, _)| request.seconds_left(*now)).unwrap()
+        };
+        assert_eq!(seconds_left(&before), 0, "it was declined in the same batch");
+        assert_eq!(seconds_left(&by_another), 3_600);
         assert_eq!([blocked, blocked_again], [true, false]);
         assert_eq!(while_blocked, Err(CreateRequestError::Blocked));
         assert_eq!([unblocked, unblocked_again], [true, false]);
-        assert!(matches!(after, Ok((_, 3_600, _))));
+        assert_eq!(seconds_left(&after), 3_600);
         assert!(matches!(redeemed, Err(RequestError::NotPending)));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL"), 2);
         assert_eq!(app.count("SELECT count(*) AS n FROM blocks"), 0);
@@ -345,10 +344,10 @@ on_both_databases! {
     async fn a_request_without_an_id_cannot_be_referenced_by_id(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let ask = CreateRequest(new_request(ada.user.id, grace.user.id, app.bundle("Sleep", 6).id));
-        let zero = RequestRef::Id(countersign::domain::permission_request::RequestId(0));
-        let end = CloseRequest { which: zero, by: Authority::User(ada.user.id) };
+        let id = countersign::domain::permission_request::RequestId(0);
+        let end = CloseRequest { id, by: Authority::User(ada.user.id) };
         commit_together! { app; created = ask, ended = end }
-        assert!(matches!(created, Ok((_, 3_600, _))));
+        assert!(matches!(created, Ok((request, now, _)) if request.seconds_left(now) == 3_600));
         assert_eq!(ended, Err(RequestError::NotPending));
     }
 

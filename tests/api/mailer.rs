@@ -7,7 +7,7 @@ use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
 use countersign::services::admin::{mail, users};
 use countersign::store::LimitOffset;
-use countersign::store::ledger::{CloseRequest, RequestRef};
+use countersign::store::ledger::CloseRequest;
 use countersign::store::outbox::{self, MailFilter, OutboxResult};
 
 use crate::helpers::{TestApp, TestUser, token_in};
@@ -127,7 +127,7 @@ on_both_databases! {
         app.mailbox.refuse(grace.email(), SendError::transient("451 try again"), 1);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         wait_for_count(&app, DEFERRED, 1).await;
-        app.commit(CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) }).unwrap();
+        app.commit(CloseRequest { id: request.id, by: Authority::User(ada.user.id) }).unwrap();
         app.advance(60);
         wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
         assert!(app.mailbox.sent().is_empty());

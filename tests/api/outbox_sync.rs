@@ -4,7 +4,7 @@ use countersign::actors::delivery_report::DeliveryReport;
 use countersign::actors::outbox_sync::{OutboxSync, SyncOutcome};
 use countersign::domain::user::Authority;
 use countersign::store::claimed_mails::ClaimedMail;
-use countersign::store::ledger::{CloseRequest, RequestRef};
+use countersign::store::ledger::CloseRequest;
 use countersign::store::outbox::{self, DeliveryOutcome, LeasedItem};
 use countersign::store::{AsyncStore, Clock, Store};
 use uuid::Uuid;
@@ -198,8 +198,7 @@ async fn a_sync_without_demand_claims_nothing() {
         let withdrawn = app.create_request(&ada, &grace, &bundle);
         app.create_request(&ada, &edsger, &bundle);
         app.create_request(&ada, &alan, &bundle);
-        app.commit(CloseRequest { which: RequestRef::Id(withdrawn.id), by: Authority::User(ada.user.id) })
-            .unwrap();
+        app.commit(CloseRequest { id: withdrawn.id, by: Authority::User(ada.user.id) }).unwrap();
         app.disable(&edsger);
         let letters = owing.claim(3).await;
         assert_eq!(letters.len(), 1);

@@ -10,7 +10,7 @@ use countersign::domain::terms::Terms;
 use countersign::domain::validated_text::IdempotencyKey;
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{
-    self, AnyOperation, Command, CreateExport, CreateRequest, GrantPermission, Operation, Redeem,
+    self, AnyOperation, Command, CreateExport, CreateRequest, Decide, GrantPermission, Operation,
 };
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::{Clock, LimitOffset, Store};
@@ -83,19 +83,16 @@ async fn a_batch_reads_only_its_own_rows() {
     // Statistics of an empty table.
     conn.batch_execute("VACUUM ANALYZE permission_requests").unwrap();
     let batch = |nth: usize| {
-        let redeem = Redeem { id: asked[nth].redeem_id, by: grace.user.id, idempotency_key: None };
+        let redeem = Decide::as_asked(asked[nth].redeem_id, grace.user.id, None);
         let new = NewPermissionRequest {
-            terms: asked[nth + 1].terms,
-            asked_by: ada.user.id,
-            lifetime_seconds: 3_600,
-            redeem_page: None,
             idempotency_key: Some(IdempotencyKey::new(&nth.to_string()).unwrap()),
+            ..NewPermissionRequest::new(asked[nth + 1].terms, ada.user.id, Mask::READ, 3_600)
         };
         let mixed: [Arc<dyn AnyOperation>; 4] = [
             operation(redeem.clone()),
             operation(redeem.clone()),
             operation(CreateRequest(new)),
-            operation(GrantPermission(asked[nth].terms)),
+            operation(GrantPermission::without_end(asked[nth].terms, Mask::READ)),
         ];
         for operations in [mixed.as_slice(), &[operation(redeem) as _]] {
             ledger::commit(&store, operations).into_iter().for_each(|result| result.unwrap());
@@ -107,10 +104,11 @@ async fn a_batch_reads_only_its_own_rows() {
     // the test.
     conn.batch_execute(&format!(
         "INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 40000); \
-         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, \
-         expires_at, closed_at, outcome, active, create_key) \
-         SELECT gen_random_uuid(), {target}, {allowed}, i, {allowed}, now(), '2031-01-01', \
-         CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'approved' END, i % 2 = 0, \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, \
+         created_at, expires_at, closed_at, outcome, granted_permission, active, create_key) \
+         SELECT gen_random_uuid(), {target}, {allowed}, i, 1, {allowed}, now(), '2031-01-01', \
+         CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'approved' END, \
+         CASE WHEN i % 2 = 0 THEN 1 END, i % 2 = 0, \
          '{allowed}:many-' || i FROM generate_series(100, 40000) i; \
          ANALYZE permission_requests"
     ))
@@ -142,13 +140,7 @@ async fn a_limit_check_reads_only_its_own_rows() {
     };
     let batch = |_| {
         let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
-        let new = NewPermissionRequest {
-            terms,
-            asked_by: ada.user.id,
-            lifetime_seconds: 3_600,
-            redeem_page: None,
-            idempotency_key: None,
-        };
+        let new = NewPermissionRequest::new(terms, ada.user.id, bundle.permission, 3_600);
         let operations = [(); 4].map(|()| {
             Operation::new(CreateRequest(new.clone()), AuditContext::default()).with_limits(limits)
         });

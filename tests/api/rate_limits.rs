@@ -370,7 +370,7 @@ on_both_databases! {
             let operations = |bundles: &[Bundle]| -> Vec<Operation<CreateRequest>> {
                 bundles.iter().map(|bundle| {
                     let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
-                    let new = NewPermissionRequest { terms, asked_by: ada.user.id, lifetime_seconds: 3_600, redeem_page: None, idempotency_key: None };
+                    let new = NewPermissionRequest::new(terms, ada.user.id, bundle.permission, 3_600);
                     Operation::new(CreateRequest(new), AuditContext::default()).with_limits(limits)
                 }).collect()
             };

@@ -68,7 +68,7 @@ on_both_databases! {
                 ("SmallInt", "smallint"), ("Integer", "integer"), ("SqlTimestamp", "timestamp with time zone"),
             ];
             let columns = database_columns(&app, "SELECT table_name::text AS \"table\", column_name::text AS \"column\", \
-                data_type::text AS kind, is_nullable = 'YES' AND table_type = 'BASE TABLE' AS nullable \
+                data_type::text AS kind, is_nullable = 'YES' AND (table_type = 'BASE TABLE' OR column_name = 'expires_at') AS nullable \
                 FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
                 WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%'");
             assert_eq!(columns, declared_columns(&types));
@@ -100,6 +100,8 @@ on_both_databases! {
             "outbox SET created_at = (SELECT min(expires_at) FROM sessions)",
             "audit_log SET subject = 'another'",
             "permission_requests SET outcome = 'declined', closed_at = created_at",
+            "permission_requests SET outcome = 'approved', granted_permission = permission, ended_at = created_at, \
+             end_cause = 'revoked'",
         ] {
             let mut before = app.rows();
             app.execute_raw(&format!("UPDATE {change}"));
@@ -108,7 +110,8 @@ on_both_databases! {
             before.remove(table);
             assert_eq!(app.rows_except(table), before, "{change}");
         }
-        app.execute_raw("UPDATE permission_requests SET outcome = NULL, closed_at = NULL");
+        app.execute_raw("UPDATE permission_requests SET outcome = NULL, closed_at = NULL, granted_permission = NULL, ended_at = NULL, \
+            end_cause = NULL");
         let before = app.rows();
         app.execute_raw("UPDATE outbox SET attempts = 7; DELETE FROM rate_limits");
         app.advance(3_600);

@@ -40,8 +40,9 @@ impl ApiFixture {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         app.grant_role("hub", &grace, Role::Owner);
         for name in ["One", "Two", "Three"] {
-            let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
-            app.commit(GrantPermission(terms)).unwrap();
+            let bundle = app.bundle(name, 6);
+            let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
+            app.commit(GrantPermission::without_end(terms, bundle.permission)).unwrap();
         }
         let requests =
             (0..20).map(|nth| app.create_request(&ada, &grace, &app.bundle(&format!("Request {nth}"), 6)));

@@ -16,7 +16,7 @@ use countersign::domain::user::Authority;
 use countersign::entropy;
 use countersign::mail::transport::SendError;
 use countersign::store::bundles::{self, NewBundle};
-use countersign::store::ledger::{self, CloseRequest, Command, CreateExport, Operation, Redeem, RequestRef};
+use countersign::store::ledger::{self, CloseRequest, Command, CreateExport, Decide, Operation};
 use countersign::store::requests;
 use serde_json::{Value, json};
 
@@ -196,13 +196,13 @@ fn commit<C: Command>(app: &TestApp, command: C, by: &TestUser) -> C::Reply {
 }
 
 fn redeem_request(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
-    let reply = commit(app, Redeem { id: request.redeem_id, by: by.user.id, idempotency_key: None }, by);
+    let reply = commit(app, Decide::as_asked(request.redeem_id, by.user.id, None), by);
     assert!(reply.is_ok(), "{reply:?}");
 }
 
 fn close_request(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
     let authority = Authority::User(by.user.id);
-    let reply = commit(app, CloseRequest { which: RequestRef::Id(request.id), by: authority }, by);
+    let reply = commit(app, CloseRequest { id: request.id, by: authority }, by);
     assert!(reply.is_ok(), "{reply:?}");
 }
 

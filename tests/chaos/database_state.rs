@@ -148,7 +148,7 @@ impl DatabaseState {
             let record = TokenRecord {
                 request_id: row.get("id"),
                 end_reason: outcome.map(end_reason),
-                redeem_key: row.get("redeem_key"),
+                redeem_key: row.get("decision_key"),
                 permissions: row.get("grants"),
                 expires_at: Some(row.get("dies")),
                 read_at,
@@ -281,8 +281,8 @@ fn end_reason(outcome: &str) -> EndReason {
 }
 
 const INSERT_REQUESTS: &str = "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, \
-    bundle_id, asked_by, created_at, expires_at) \
-    SELECT i, t, a, b, a, now(), to_timestamp(0) + e * interval '1 microsecond' \
+    bundle_id, permission, asked_by, created_at, expires_at) \
+    SELECT i, t, a, b, 6, a, now(), to_timestamp(0) + e * interval '1 microsecond' \
     FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS w (i, t, a, b, e) \
     RETURNING redeem_id, id";
 const INSERT_USER_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_requests, active_permissions) \
@@ -290,7 +290,7 @@ const INSERT_USER_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_req
 const INSERT_EXPORTS: &str = "INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, \
     created_at, expires_at) SELECT i, $4, $5, $6, 2, d, now(), to_timestamp(0) + e * interval '1 microsecond' \
     FROM unnest($1::uuid[], $2::bytea[], $3::bigint[]) AS w (i, d, e)";
-const SELECT_REQUESTS: &str = "SELECT r.id, r.redeem_id, r.outcome, r.redeem_key, \
+const SELECT_REQUESTS: &str = "SELECT r.id, r.redeem_id, r.outcome, r.decision_key, \
     (extract(epoch FROM r.expires_at) * 1000000)::bigint AS dies, \
     (SELECT count(*) FROM bundle_permissions AS p WHERE p.id = r.id) \
     + (SELECT count(*) FROM permission_requests AS p WHERE p.terms = r.terms AND p.active AND p.id <> r.id) \

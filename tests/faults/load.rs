@@ -84,16 +84,11 @@ impl LoadFixture {
             (0..16).map(|nth| app.user(&format!("target{nth}@example.org"))).collect();
         let bundles: Vec<_> =
             (0..open.div_ceil(16) + 1).map(|nth| app.bundle(&format!("Bundle {nth}"), 6)).collect();
-        let new = |nth: usize| NewPermissionRequest {
-            terms: Terms {
-                target: targets[nth % 16].user.id,
-                grantee: requester.user.id,
-                bundle: bundles[1 + nth / 16].id,
-            },
-            asked_by: requester.user.id,
-            lifetime_seconds: 86_400,
-            redeem_page: None,
-            idempotency_key: None,
+        let new = |nth: usize| {
+            let (target, bundle) = (&targets[nth % 16], &bundles[1 + nth / 16]);
+            let grantee = requester.user.id;
+            let terms = Terms { target: target.user.id, grantee, bundle: bundle.id };
+            NewPermissionRequest::new(terms, grantee, bundle.permission, 86_400)
         };
         let operation = |nth| Operation::new(CreateRequest(new(nth)), AuditContext::default());
         let batch = |first: usize| (first..open.min(first + 256)).map(operation).collect();

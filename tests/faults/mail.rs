@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use countersign::domain::user::Authority;
-use countersign::store::ledger::{CloseRequest, RequestRef};
+use countersign::store::ledger::CloseRequest;
 use reqwest::Client;
 
 use crate::helpers::{Backend, TestApp, TestUser};
@@ -167,8 +167,8 @@ async fn mail_is_delivered_after_an_smtp_outage_except_for_closed_requests() {
     let put_off = "SELECT count(*) AS n FROM outbox WHERE lease IS NULL AND last_error IS NOT NULL";
     wait_for("all are put off", || app.count(put_off) == 20).await;
     for id in app.query_i64s("SELECT id AS n FROM permission_requests ORDER BY id LIMIT 10") {
-        let which = RequestRef::Id(countersign::domain::permission_request::RequestId(id));
-        app.commit(CloseRequest { which, by: Authority::User(ada.user.id) }).unwrap();
+        let id = countersign::domain::permission_request::RequestId(id);
+        app.commit(CloseRequest { id, by: Authority::User(ada.user.id) }).unwrap();
     }
     smtp_server.set_down(false);
     make_due(&app, "lease IS NULL");

@@ -10,7 +10,7 @@ mod protocol;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use ClientRequest::{Decline, Redeem, RedeemWithKey, Replace, Withdraw};
+use ClientRequest::{ApprovePart, Decline, Redeem, RedeemWithKey, Replace, Withdraw};
 use protocol::{ClientRequest, Mutation, Protocol};
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -45,14 +45,14 @@ fn is_long_form() -> bool {
     std::env::var("COUNTERSIGN_CHAOS").is_ok_and(|form| form == "long")
 }
 
-const REQUESTS: [ClientRequest; 5] = [Redeem, RedeemWithKey, Decline, Withdraw, Replace];
+const REQUESTS: [ClientRequest; 6] = [Redeem, RedeemWithKey, ApprovePart, Decline, Withdraw, Replace];
 
 #[test]
 fn any_two_clients_on_two_replicas_with_a_crash_a_lost_response_and_short_deadlines() {
     for (nth, one) in REQUESTS.into_iter().enumerate() {
         for other in REQUESTS.into_iter().skip(nth) {
             // Only clients that redeem can reach a redemption.
-            if matches!(one, Redeem | RedeemWithKey) {
+            if matches!(one, Redeem | RedeemWithKey | ApprovePart) {
                 let losses = if is_long_form() { 2 } else { 1 };
                 let pair = Protocol::new(2, &[one, other]);
                 assert_holds(
@@ -66,7 +66,7 @@ fn any_two_clients_on_two_replicas_with_a_crash_a_lost_response_and_short_deadli
 
 #[test]
 fn three_clients_on_two_replicas_with_a_crash_and_a_lost_response() {
-    for wishes in [[RedeemWithKey, Redeem, Withdraw], [RedeemWithKey, Decline, Replace]] {
+    for wishes in [[RedeemWithKey, ApprovePart, Withdraw], [RedeemWithKey, Decline, Replace]] {
         let three = Protocol::new(2, &wishes);
         assert_holds(&format!("{wishes:?}"), Protocol { max_crashes: 1, max_lost_responses: 1, ..three });
     }

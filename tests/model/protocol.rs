@@ -16,16 +16,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use countersign::actors::batch_queue::{BatchId, BatchQueue, QueueItem, QueueLimits, TimeoutKind};
+use countersign::domain::approval::{Approval, AskedPermission};
 use countersign::domain::bundle::BundleId;
+use countersign::domain::bundle_permission::{EndCause, PermissionEnd};
 use countersign::domain::permission_request::{
-    NewPermissionRequest, PermissionRequest, Redemption, RequestClosure, RequestId, RequestOutcome,
+    Decided, Decision, NewPermissionRequest, PermissionRequest, RequestClosure, RequestId, RequestOutcome,
 };
+use countersign::domain::rights::Mask;
 use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::RedeemId;
 use countersign::domain::user::{Authority, UserId};
 use countersign::domain::validated_text::IdempotencyKey;
-use countersign::store::ledger::{CloseRequest, Command, CreateRequest, Redeem, RequestRef, RowKey};
+use countersign::store::ledger::{CloseRequest, Command, CreateRequest, Decide, RowKey};
 use stateright::{Model, Property};
 use uuid::Uuid;
 
@@ -52,6 +55,8 @@ pub enum ClientRequest {
     Redeem,
     /// Redeem it with an idempotency key, and repeat that.
     RedeemWithKey,
+    /// Approve fewer rights than asked, by its token.
+    ApprovePart,
     /// Decline it by its token.
     Decline,
     /// Withdraw it by its id.
@@ -99,28 +104,22 @@ impl Job {
     fn row_key(&self) -> Option<RowKey> {
         let id = RedeemId(Uuid::nil());
         match self.request {
-            ClientRequest::Redeem | ClientRequest::RedeemWithKey => {
-                Redeem { id, by: TARGET, idempotency_key: self.idempotency_key() }.row_key()
+            ClientRequest::Redeem | ClientRequest::RedeemWithKey | ClientRequest::ApprovePart => {
+                Decide::as_asked(id, TARGET, self.idempotency_key()).row_key()
             }
-            ClientRequest::Decline => {
-                CloseRequest { which: RequestRef::Token(id), by: Authority::User(TARGET) }.row_key()
-            }
+            ClientRequest::Decline => Decide::decline(id, TARGET).row_key(),
             ClientRequest::Withdraw => {
-                CloseRequest { which: RequestRef::Id(RequestId(1)), by: Authority::User(GRANTEE) }.row_key()
+                CloseRequest { id: RequestId(1), by: Authority::User(GRANTEE) }.row_key()
             }
-            ClientRequest::Replace => CreateRequest(NewPermissionRequest {
-                terms: TERMS,
-                asked_by: GRANTEE,
-                lifetime_seconds: 60,
-                redeem_page: None,
-                idempotency_key: None,
-            })
-            .row_key(),
+            ClientRequest::Replace => {
+                CreateRequest(NewPermissionRequest::new(TERMS, GRANTEE, Mask::READ, 60)).row_key()
+            }
         }
     }
 
     fn is_by_token(&self) -> bool {
-        matches!(self.request, ClientRequest::Redeem | ClientRequest::RedeemWithKey | ClientRequest::Decline)
+        use ClientRequest::{ApprovePart, Decline, Redeem, RedeemWithKey};
+        matches!(self.request, Redeem | RedeemWithKey | ApprovePart | Decline)
     }
 }
 
@@ -311,6 +310,9 @@ impl Protocol {
             redeem_id: RedeemId(Uuid::nil()),
             terms: TERMS,
             asked_by: GRANTEE,
+            asked: AskedPermission::without_end(Mask::MAX),
+            purpose: None,
+            return_to: None,
             redeem_page: None,
             created_at: NOW,
             expires_at: NOW.plus_seconds(60),
@@ -319,14 +321,23 @@ impl Protocol {
         };
         let mut ended = None;
         let answers = jobs.iter().map(|job| {
-            let granted = request.permission().is_some();
+            let active = request.permission(NOW);
             let end = |request: &mut PermissionRequest, by| request.close(Authority::User(by), NOW).is_ok();
             let (fresh, answer) = match job.request {
-                ClientRequest::Redeem | ClientRequest::RedeemWithKey => {
-                    match request.redeem(TARGET, job.idempotency_key().as_ref(), granted, NOW) {
-                        Ok(Redemption::First) => (true, Response::Granted),
-                        Ok(Redemption::Replay) if granted => (false, Response::Granted),
-                        Ok(Redemption::Replay) | Err(_) => (false, Response::NotPending),
+                ClientRequest::Redeem | ClientRequest::RedeemWithKey | ClientRequest::ApprovePart => {
+                    let part = (job.request == ClientRequest::ApprovePart).then_some(Mask::READ);
+                    let approve =
+                        Decision::Approve(Approval { permission: part, ..Approval::AS_ASKED }, None);
+                    match request.decide(
+                        TARGET,
+                        &approve,
+                        job.idempotency_key().as_ref(),
+                        active.as_ref(),
+                        NOW,
+                    ) {
+                        Ok(Decided::First) => (true, Response::Granted),
+                        Ok(Decided::Replay) if active.is_some() => (false, Response::Granted),
+                        Ok(Decided::Replay) | Err(_) => (false, Response::NotPending),
                     }
                 }
                 ClientRequest::Decline if end(&mut request, TARGET) => (true, Response::Closed),
@@ -452,8 +463,11 @@ impl Protocol {
         }
         let redeemed = statement.closed.outcome == RequestOutcome::Approved;
         let first_half = self.has_mutation(Mutation::SeparateGrant) && redeemed && !statement.half_applied;
-        state.closed =
-            Some(RequestClosure { active: statement.closed.active && !first_half, ..statement.closed });
+        let mut closed = statement.closed;
+        if let Some(granted) = closed.granted.as_mut().filter(|_| first_half) {
+            granted.ended = Some(PermissionEnd { at: NOW, cause: EndCause::Revoked });
+        }
+        state.closed = Some(closed);
         if first_half {
             state.statements[nth].half_applied = true;
             return;
@@ -514,14 +528,22 @@ impl State {
     }
 
     fn is_closed_by(&self, wish: ClientRequest) -> bool {
-        let outcome = match wish {
-            ClientRequest::Redeem | ClientRequest::RedeemWithKey => RequestOutcome::Approved,
-            ClientRequest::Decline => RequestOutcome::Declined,
-            ClientRequest::Withdraw => RequestOutcome::Withdrawn,
-            ClientRequest::Replace => RequestOutcome::Replaced,
+        let (outcome, rights) = match wish {
+            ClientRequest::Redeem | ClientRequest::RedeemWithKey => {
+                (RequestOutcome::Approved, Some(Mask::MAX))
+            }
+            ClientRequest::ApprovePart => (RequestOutcome::Approved, Some(Mask::READ)),
+            ClientRequest::Decline => (RequestOutcome::Declined, None),
+            ClientRequest::Withdraw => (RequestOutcome::Withdrawn, None),
+            ClientRequest::Replace => (RequestOutcome::Replaced, None),
         };
-        self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome)
+        let granted = |closed: &RequestClosure| closed.granted.map(|granted| granted.permission);
+        self.closed.as_ref().is_some_and(|closed| closed.outcome == outcome && granted(closed) == rights)
     }
+}
+
+fn is_active(closed: &RequestClosure) -> bool {
+    closed.granted.is_some_and(|granted| granted.ended.is_none())
 }
 
 impl Model for Protocol {
@@ -678,7 +700,7 @@ impl Model for Protocol {
                 state
                     .closed
                     .as_ref()
-                    .is_none_or(|closed| closed.active == (closed.outcome == RequestOutcome::Approved))
+                    .is_none_or(|closed| is_active(closed) == (closed.outcome == RequestOutcome::Approved))
             }),
             Property::always("acknowledged operations are executed", |_, state: &State| {
                 let acknowledged = |answer| matches!(answer, Response::Granted | Response::Closed);

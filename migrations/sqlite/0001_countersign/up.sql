@@ -98,28 +98,46 @@ CREATE TABLE export_uses (
 );
 
 -- A request and the permission that results from it are one row, so that approving the request
--- and granting the permission are one write.
--- `create_key` and `redeem_key` are idempotency keys: `<user>:<key>`, and the key alone.
+-- and granting the permission are one write. `permission`, `minimum` and `permission_ttl` are what
+-- was asked, `granted_permission` and `permission_expires_at` what was granted; they are null if
+-- another permission with the same terms stays in force. `active`: granted and not ended. A
+-- permission whose time is over is marked as ended within seconds.
+-- `create_key` and `decision_key` are idempotency keys: `<user>:<key>`, and the key alone.
+-- `statement` names the text that the page showed: `<language>/<version>`.
 CREATE TABLE permission_requests (
-    id           integer PRIMARY KEY AUTOINCREMENT,
-    redeem_id    blob NOT NULL UNIQUE,
-    user_target  bigint NOT NULL REFERENCES users,
-    user_allowed bigint NOT NULL REFERENCES users,
-    bundle_id    bigint NOT NULL REFERENCES bundles,
-    asked_by     bigint NOT NULL REFERENCES users,
-    redeem_page  text,
-    created_at   bigint NOT NULL,
-    expires_at   bigint NOT NULL,
-    create_key   text,
-    closed_at    bigint,
-    outcome      text CHECK (outcome IN ('approved', 'granted', 'declined', 'withdrawn', 'replaced', 'expired')),
-    redeem_key   text,
-    active       boolean NOT NULL DEFAULT false,
-    terms        text NOT NULL GENERATED ALWAYS AS
+    id                    integer PRIMARY KEY AUTOINCREMENT,
+    redeem_id             blob NOT NULL UNIQUE,
+    user_target           bigint NOT NULL REFERENCES users,
+    user_allowed          bigint NOT NULL REFERENCES users,
+    bundle_id             bigint NOT NULL REFERENCES bundles,
+    asked_by              bigint NOT NULL REFERENCES users,
+    redeem_page           text,
+    purpose               text,
+    permission            smallint NOT NULL CHECK (permission BETWEEN 1 AND 63),
+    minimum               smallint NOT NULL DEFAULT 0 CHECK (minimum & ~permission = 0),
+    permission_ttl        bigint,
+    return_url            text,
+    state                 text CHECK (state IS NULL OR return_url IS NOT NULL),
+    created_at            bigint NOT NULL,
+    expires_at            bigint NOT NULL,
+    create_key            text,
+    closed_at             bigint,
+    outcome               text CHECK (outcome IN ('approved', 'granted', 'declined', 'withdrawn', 'replaced', 'expired')),
+    reason                text,
+    statement             text,
+    decision_key          text,
+    granted_permission    smallint CHECK (granted_permission & ~permission = 0),
+    permission_expires_at bigint,
+    ended_at              bigint,
+    end_cause             text CHECK (end_cause IN ('revoked', 'replaced', 'expired')),
+    active                boolean NOT NULL DEFAULT false,
+    terms                 text NOT NULL GENERATED ALWAYS AS
         (user_target || ':' || user_allowed || ':' || bundle_id) STORED,
     CHECK (user_target <> user_allowed),
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
-    CHECK (NOT active OR outcome IN ('approved', 'granted'))
+    CHECK ((ended_at IS NULL) = (end_cause IS NULL)),
+    CHECK (granted_permission IS NULL OR outcome IN ('approved', 'granted')),
+    CHECK (active = (granted_permission IS NOT NULL AND ended_at IS NULL))
 );
 -- Each query has an index of its own, and no index's condition implies another's, so that the
 -- planner has no choice. (`closed_at` and `outcome` are always null together.)
@@ -128,9 +146,9 @@ CREATE UNIQUE INDEX permission_requests_open_terms ON permission_requests (terms
 CREATE UNIQUE INDEX permission_requests_active_terms ON permission_requests (terms) WHERE active;
 -- Idempotency: a replay is found by `<user>:<key>`.
 CREATE UNIQUE INDEX permission_requests_create_key ON permission_requests (create_key) WHERE create_key IS NOT NULL;
--- The idempotency keys with which a target approves requests: one request per key.
-CREATE UNIQUE INDEX permission_requests_redeem_key
-    ON permission_requests (user_target, redeem_key) WHERE redeem_key IS NOT NULL;
+-- The idempotency keys with which a target decides on requests: one request per key.
+CREATE UNIQUE INDEX permission_requests_decision_key
+    ON permission_requests (user_target, decision_key) WHERE decision_key IS NOT NULL;
 -- Open requests and active permissions of one side.
 CREATE INDEX permission_requests_open_target ON permission_requests (user_target, id) WHERE outcome IS NULL;
 CREATE INDEX permission_requests_open_allowed ON permission_requests (user_allowed, id) WHERE outcome IS NULL;
@@ -143,7 +161,9 @@ CREATE INDEX permission_requests_ended_target
     ON permission_requests (user_target, id) WHERE outcome = 'approved' AND NOT active;
 CREATE INDEX permission_requests_ended_allowed
     ON permission_requests (user_allowed, id) WHERE outcome = 'approved' AND NOT active;
--- Closed requests of a requester without an active permission.
+-- Closed requests of one side without an active permission.
+CREATE INDEX permission_requests_inactive_target
+    ON permission_requests (user_target, id) WHERE NOT active AND outcome IS NOT NULL;
 CREATE INDEX permission_requests_inactive_allowed
     ON permission_requests (user_allowed, id) WHERE NOT active AND outcome IS NOT NULL;
 -- Expired requests that are still to be closed.
@@ -151,11 +171,16 @@ CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHER
 -- Expired requests of a requester, for the daily mail.
 CREATE INDEX permission_requests_expired_allowed
     ON permission_requests (user_allowed, expires_at) WHERE outcome = 'expired';
+-- Permissions that end, among them those that are still to be marked as ended.
+CREATE INDEX permission_requests_permission_expiry
+    ON permission_requests (permission_expires_at, id) WHERE active AND permission_expires_at IS NOT NULL;
 CREATE INDEX permission_requests_bundle ON permission_requests (bundle_id);
 
--- Active permissions: approved requests, and permissions that were granted without a request.
+-- Permissions that have not been marked as ended: from approved requests, and permissions that were
+-- granted without a request. A reader compares `expires_at` with the clock.
 CREATE VIEW bundle_permissions AS
-    SELECT id, user_target, user_allowed, bundle_id, closed_at AS created_at
+    SELECT id, user_target, user_allowed, bundle_id, granted_permission AS permission,
+        closed_at AS granted_at, permission_expires_at AS expires_at, outcome = 'approved' AS requested
     FROM permission_requests WHERE active AND outcome IS NOT NULL;
 
 -- Numbers of open requests and active permissions per user, as deltas: a user's total is the sum
@@ -204,7 +229,8 @@ CREATE UNIQUE INDEX password_links_open
 -- Deliveries that are to be made, inserted in the transaction of their cause. `kind` selects the
 -- worker that makes them. The subject is a request or a password link, or else a `notice` to
 -- `user_id`, about a permission if `request_id` is set; the notice `daily` is the daily mail of a
--- `day`, in days since 1970-01-01. A claim sets a `lease` and a `due_at` in
+-- `day`, in days since 1970-01-01; the notice `decision` is for the requester of
+-- `request_id`, without a reference to the user, which each redemption would have to lock. A claim sets a `lease` and a `due_at` in
 -- the future: the end of the lease.
 CREATE TABLE outbox (
     id               blob PRIMARY KEY,

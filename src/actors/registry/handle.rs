@@ -11,24 +11,26 @@ use super::error::{CommandError, RegistryError, flatten};
 use crate::actors::LivenessGuard;
 use crate::actors::admission::Admission;
 use crate::deadline;
+use crate::domain::approval::{Approval, Reason};
 use crate::domain::audit::AuditContext;
 use crate::domain::block::Block;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::{
-    NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
+    Decision, NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
 };
 use crate::domain::rate_limit::{QuotaStatus, RateLimited, RequestLimits};
 use crate::domain::terms::Terms;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{RedeemId, Token};
 use crate::domain::user::{Authority, UserId};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::store::Store;
 use crate::store::ledger::{
-    CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError, DeleteBlock,
-    GrantPermission, GrantPermissionError, Operation, RecordUserLookup, Redeem, RequestRef, ResendMail,
-    ResendMailError, RevokeExport, RevokePermission, UserReference,
+    CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError, Decide, DeleteBlock,
+    GrantPermission, GrantPermissionError, Operation, RecordUserLookup, ResendMail, ResendMailError,
+    RevokeExport, RevokePermission, UserReference,
 };
 use crate::store::lookup::{LookupKey, LookupResults};
 use crate::store::participants::Participants;
@@ -110,27 +112,31 @@ impl Registry {
         self.execute(RevokeExport { which, by, as_admin_of: Some(hub) }, audit_context).await
     }
 
-    /// Requests a permission. Returns the request, the seconds until it expires, and the
-    /// requester's quotas.
+    /// Requests a permission. Returns the request, the time to judge it by, and the requester's
+    /// quotas.
     pub async fn create_request(
         &self,
         new: NewPermissionRequest,
         limits: RequestLimits,
         audit_context: AuditContext,
-    ) -> Result<(PermissionRequest, i64, Vec<QuotaStatus>), CommandError<CreateRequestError>> {
+    ) -> Result<(PermissionRequest, Timestamp, Vec<QuotaStatus>), CommandError<CreateRequestError>> {
         flatten(self.execute_within(CreateRequest(new), limits, audit_context).await)
     }
 
-    /// Redeems a request. Returns the active permission, and the users and bundles that
-    /// it refers to.
-    pub async fn redeem(
+    /// Approves a request by its token, as its target. Returns the active permission, and the users
+    /// and bundles that it refers to. `statement` names the text that the target saw on the page.
+    pub async fn approve(
         &self,
         id: RedeemId,
         by: UserId,
+        (approval, statement): (Approval, Option<String>),
         idempotency_key: Option<IdempotencyKey>,
         audit_context: AuditContext,
     ) -> Result<(BundlePermission, Arc<Participants>), CommandError<RequestError>> {
-        flatten(self.execute(Redeem { id, by, idempotency_key }, audit_context).await)
+        let decision = Decision::Approve(approval, statement);
+        let decided =
+            flatten(self.execute(Decide { id, by, decision, idempotency_key }, audit_context).await)?;
+        decided.ok_or(CommandError::Rejected(RequestError::NotPending))
     }
 
     /// Declines a request by its token, as its target.
@@ -138,9 +144,12 @@ impl Registry {
         &self,
         id: RedeemId,
         by: UserId,
+        reason: Option<Reason>,
+        idempotency_key: Option<IdempotencyKey>,
         audit_context: AuditContext,
-    ) -> Result<RequestOutcome, CommandError<RequestError>> {
-        self.close_request(RequestRef::Token(id), by, audit_context).await
+    ) -> Result<(), CommandError<RequestError>> {
+        let decision = Decision::Decline(reason);
+        flatten(self.execute(Decide { id, by, decision, idempotency_key }, audit_context).await).map(drop)
     }
 
     /// Declines or withdraws a request by its id, as a party to it.
@@ -150,16 +159,7 @@ impl Registry {
         by: UserId,
         audit_context: AuditContext,
     ) -> Result<RequestOutcome, CommandError<RequestError>> {
-        self.close_request(RequestRef::Id(id), by, audit_context).await
-    }
-
-    async fn close_request(
-        &self,
-        which: RequestRef,
-        by: UserId,
-        audit_context: AuditContext,
-    ) -> Result<RequestOutcome, CommandError<RequestError>> {
-        flatten(self.execute(CloseRequest { which, by: Authority::User(by) }, audit_context).await)
+        flatten(self.execute(CloseRequest { id, by: Authority::User(by) }, audit_context).await)
     }
 
     /// Sends the mail of a pending request again, as its requester.
@@ -177,11 +177,11 @@ impl Registry {
     /// Grants a permission without a request. Returns it, and the caller's quotas.
     pub async fn grant_permission(
         &self,
-        terms: Terms,
+        grant: GrantPermission,
         limits: RequestLimits,
         audit_context: AuditContext,
     ) -> Result<(BundlePermission, Vec<QuotaStatus>), CommandError<GrantPermissionError>> {
-        flatten(self.execute_within(GrantPermission(terms), limits, audit_context).await)
+        flatten(self.execute_within(grant, limits, audit_context).await)
     }
 
     /// Revokes a permission, as a party to it; false if the user has no such permission.
@@ -191,7 +191,7 @@ impl Registry {
         by: UserId,
         audit_context: AuditContext,
     ) -> Result<bool, RegistryError> {
-        self.execute(RevokePermission { id, by }, audit_context).await
+        self.execute(RevokePermission { id, by: Authority::User(by) }, audit_context).await
     }
 
     /// Records that a user referred to other users, and what they learn from it. An error means

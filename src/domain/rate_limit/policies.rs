@@ -120,6 +120,7 @@ pub struct PasswordResetLimits {
 mod tests {
     use super::*;
     use crate::domain::bundle::BundleId;
+    use crate::domain::rights::Mask;
     use crate::domain::user::{Email, PersonName};
 
     #[test]
@@ -134,13 +135,7 @@ mod tests {
         };
         let (requester, target) = (UserId(1), UserId(2));
         let terms = Terms { target, grantee: requester, bundle: BundleId(1) };
-        let mut new = NewPermissionRequest {
-            terms,
-            asked_by: requester,
-            lifetime_seconds: 1,
-            redeem_page: None,
-            idempotency_key: None,
-        };
+        let mut new = NewPermissionRequest::new(terms, requester, Mask::READ, 1);
         let names = |keyed_limits: Vec<KeyedLimit>| {
             keyed_limits.iter().map(|(key, _)| key.policy_name()).collect::<Vec<_>>()
         };

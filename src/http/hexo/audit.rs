@@ -12,7 +12,6 @@ use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::view::{AuditEntryView, ViewContext};
 use crate::config::PublicUrl;
 use crate::domain::audit::AuditAction;
-use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::http::extract::authenticated::Caller;
 use crate::http::routing::Endpoint;
@@ -121,15 +120,11 @@ fn parse_filter(
     if actors.as_ref().is_some_and(|actors| actors.len() > MAX_ACTORS) {
         return Err(HexoError::bad_request(format!("Provide at most {MAX_ACTORS} values for 'actor__in'.")));
     }
-    let time = |name: &str| match query.single_value(name)? {
-        Some(text) => Timestamp::from_rfc3339(text).map(Some).ok_or(HexoError::InvalidFilter),
-        None => Ok(None),
-    };
     let filter = AuditLogFilter {
         actions: intersection(actions).map(|actions| actions.into_iter().flatten().collect()),
         subject: subject.map(str::to_owned),
-        from: time("at__gte")?,
-        until: time("at__lt")?,
+        from: query.time("at__gte")?,
+        until: query.time("at__lt")?,
         ..AuditLogFilter::default()
     };
     Ok((filter, actors))

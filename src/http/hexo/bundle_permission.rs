@@ -4,29 +4,36 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
+use utoipa::ToSchema;
 
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
 use super::path::IdParam;
 use super::query::ListQuery;
-use super::reference;
+use super::reference::Reference;
 use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::terms::{ActingParty, TermsInput};
 use super::view::{PermissionView, ViewContext};
 use crate::config::PublicUrl;
+use crate::domain::bundle::BundleId;
 use crate::domain::bundle_permission::BundlePermissionId;
+use crate::domain::rights::Mask;
+use crate::domain::timestamp::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
+use crate::http::openapi::schemas;
 use crate::http::rate_limit;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services;
-use crate::services::filters::intersection;
-use crate::services::permissions::{LoadedPermissions, PermissionQuery};
+use crate::services::filters::TermsQuery;
+use crate::services::permissions::LoadedPermissions;
+use crate::store::ledger::GrantPermission;
+use crate::store::lookup::UserRef;
 
 const KIND: ResourceKind = ResourceKind::BundlePermission;
 
@@ -36,8 +43,13 @@ impl Resource for Permissions {
     const KIND: ResourceKind = KIND;
     const FIELDS: &'static [FieldSchema] = &[
         FieldSchema::bundle(),
+        FieldSchema::datetime("expires_at").nullable(),
+        FieldSchema::datetime("granted_at").readonly(),
         FieldSchema::text("name").readonly(),
+        FieldSchema::integer("permission").optional(),
+        FieldSchema::text("request").readonly().nullable(),
         FieldSchema::uri(),
+        FieldSchema::list("rights").readonly(),
         FieldSchema::user("user_allowed"),
         FieldSchema::user("user_target"),
     ];
@@ -59,8 +71,15 @@ impl Resource for Permissions {
         query: &ListQuery,
         state: &AppState,
     ) -> Result<(i64, Self::Rows), HexoError> {
-        let filters = parse_filters(query, &state.config.public_url)?;
-        Ok(services::permissions::list_for_party(&state.store, caller.id(), filters, query.page()).await?)
+        let filters = TermsQuery::parse(query, &state.config.public_url)?;
+        let viewer = match query.single_value("all")? {
+            Some("1" | "true") if caller.user.staff => None,
+            Some("1" | "true") => {
+                return Err(ApiError::Forbidden("Only staff can list all permissions.").into());
+            }
+            Some(_) | None => Some(caller.id()),
+        };
+        Ok(services::permissions::list(&state.store, viewer, filters, query.page()).await?)
     }
 
     fn views<'a>(
@@ -88,6 +107,53 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     resource::endpoints::<Permissions>(endpoints![create, delete])
 }
 
+/// A permission to grant.
+#[derive(ToSchema)]
+#[schema(as = hexo::NewPermission)]
+struct NewPermissionBody {
+    #[schema(schema_with = schemas::uri_or_id)]
+    bundle: Reference<BundleId>,
+    /// The user who receives the permission.
+    #[schema(schema_with = schemas::uri_or_id)]
+    user_allowed: Reference<UserRef>,
+    /// The user who grants the permission.
+    #[schema(schema_with = schemas::uri_or_id)]
+    user_target: Reference<UserRef>,
+    /// Some or all of the rights of the bundle. Default: all.
+    #[schema(schema_with = schemas::rights, required = false)]
+    permission: Option<Mask>,
+    /// When the permission ends (RFC 3339). Null: until revoked. The configuration may limit it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+impl NewPermissionBody {
+    fn parse(fields: &JsonFields, public_url: &PublicUrl) -> Result<Self, HexoError> {
+        let TermsInput { bundle, user_allowed, user_target } = TermsInput::parse(KIND, fields, public_url)?;
+        let permission = fields.mask(KIND, "permission")?;
+        let expires_at = fields.timestamp(KIND, "expires_at")?;
+        Ok(Self { bundle, user_allowed, user_target, permission, expires_at })
+    }
+
+    fn terms(&self) -> TermsInput {
+        TermsInput {
+            bundle: self.bundle.clone(),
+            user_allowed: self.user_allowed.clone(),
+            user_target: self.user_target.clone(),
+        }
+    }
+
+    /// The rights that are granted of a bundle with these rights.
+    fn granted(&self, bundle: Mask) -> Result<Mask, HexoError> {
+        let permission = self.permission.unwrap_or(bundle);
+        if bundle.contains(permission) {
+            return Ok(permission);
+        }
+        let reason = format!("Grant only rights of the bundle: {bundle}.");
+        Err(HexoError::invalid_field(KIND, "permission", reason))
+    }
+}
+
 /// Grants a permission without a request. Requires `user_target` or staff.
 ///
 /// The other parties get a mail. The limits are those of requests, from `user_target` to
@@ -96,7 +162,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     post,
     path = "/api/bundle_permission/",
     operation_id = "grant_permission",
-    request_body = TermsInput,
+    request_body = NewPermissionBody,
     responses(
         (status = 201, description = "The permission.", body = PermissionView,
             headers(("Location" = String, description = "The URI of the permission."))),
@@ -109,12 +175,17 @@ async fn create(
     prefix: ApiPrefix,
     state: Data<AppState>,
 ) -> HandlerResult {
-    let input = TermsInput::parse(KIND, &fields, &state.config.public_url)?;
+    let body = NewPermissionBody::parse(&fields, &state.config.public_url)?;
     state.meter_write(&caller.user).await?;
-    let resolved = input.resolve(KIND, ActingParty::Target, &caller, &state).await?;
+    let resolved = body.terms().resolve(KIND, ActingParty::Target, &caller, &state).await?;
+    let grant = GrantPermission {
+        terms: resolved.terms,
+        permission: body.granted(resolved.parties().bundle.permission)?,
+        expires_at: body.expires_at,
+        max_ttl: state.config.permissions.max_ttl,
+    };
     let limits = state.config.limits.requests.for_user(&caller.user);
-    let (permission, quotas) =
-        state.registry.grant_permission(resolved.terms, limits, caller.audit_context).await?;
+    let (permission, quotas) = state.registry.grant_permission(grant, limits, caller.audit_context).await?;
     state.mailer.notify();
     let view = PermissionView::new(&permission, resolved.parties(), prefix);
     let mut response =
@@ -145,15 +216,4 @@ async fn delete(
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(ApiError::NotFound.into()),
     }
-}
-
-fn parse_filters(query: &ListQuery, public_url: &PublicUrl) -> Result<PermissionQuery, HexoError> {
-    let bundle =
-        |text: &str| reference::parse_bundle(text, public_url).map(|id| id.0).ok_or(HexoError::InvalidFilter);
-    let user = |text: &str| reference::parse_user(text, public_url).ok_or(HexoError::InvalidFilter);
-    Ok(PermissionQuery {
-        bundles: intersection(query.filter_values("bundle", bundle)?),
-        grantees: query.filter_values("user_allowed", user)?,
-        targets: query.filter_values("user_target", user)?,
-    })
 }

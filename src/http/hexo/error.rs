@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::common::ResourceKind;
 use crate::actors::registry::{CommandError, RegistryError};
+use crate::domain::approval::InvalidApproval;
 use crate::domain::permission_request::RequestError;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::ErrorSchemas;
@@ -172,6 +173,16 @@ impl From<GrantPermissionError> for HexoError {
                 "bundle",
                 "This permission is already active.",
             ),
+            GrantPermissionError::EndInPast => Self::invalid_field(
+                ResourceKind::BundlePermission,
+                "expires_at",
+                "Provide a time in the future.",
+            ),
+            GrantPermissionError::EndTooLate => Self::invalid_field(
+                ResourceKind::BundlePermission,
+                "expires_at",
+                "This end is later than the server allows.",
+            ),
             GrantPermissionError::Blocked => {
                 ApiError::Forbidden("One of the users has blocked the other.").into()
             }
@@ -186,6 +197,21 @@ impl From<RequestError> for HexoError {
         match error {
             RequestError::NotAParty | RequestError::NotPending => Self::Api(ApiError::NotFound),
             RequestError::IdempotencyKeyConflict => Self::IdempotencyKeyReused,
+            RequestError::InvalidApproval(error) => {
+                let (field, reason) = match error {
+                    InvalidApproval::RightsNotAsked => {
+                        ("permission", "Grant only rights that were asked for.")
+                    }
+                    InvalidApproval::RightsBelowMinimum => {
+                        ("permission", "Grant at least the `minimum` of the request.")
+                    }
+                    InvalidApproval::EndInPast => ("expires_at", "Provide a time in the future."),
+                    InvalidApproval::EndLaterThanAsked => {
+                        ("expires_at", "Provide an end no later than asked.")
+                    }
+                };
+                Self::invalid_field(ResourceKind::BundlePermissionRequest, field, reason)
+            }
         }
     }
 }

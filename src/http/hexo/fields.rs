@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::HexoError;
+use crate::domain::rights::{Mask, Right};
+use crate::domain::timestamp::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{Body, media_type, parse_json};
 
@@ -123,6 +125,45 @@ impl JsonFields {
         number.map(Some).ok_or_else(|| HexoError::invalid_field(kind, field, "Provide a whole number."))
     }
 
+    /// Whether a number is 0, in JSON or as a decimal string, or a list is empty.
+    pub(super) fn is_zero(&self, field: &str) -> bool {
+        self.value(field).is_some_and(|value| match value {
+            Value::Number(number) => number.as_i64() == Some(0),
+            Value::String(text) => text == "0",
+            Value::Array(items) => items.is_empty(),
+            Value::Null | Value::Bool(_) | Value::Object(_) => false,
+        })
+    }
+
+    /// Rights: a mask, in JSON or as a decimal string, or a list of their names; `None` if the field is
+    /// absent, null or blank.
+    pub(super) fn mask(&self, kind: ResourceKind, field: &'static str) -> Result<Option<Mask>, HexoError> {
+        let Some(value) = self.non_blank(field) else { return Ok(None) };
+        let mask = match value {
+            Value::Number(number) => number.as_i64().and_then(|bits| Mask::new(bits).ok()),
+            Value::String(digits) => parse_signed_decimal(digits).and_then(|bits| Mask::new(bits).ok()),
+            Value::Array(names) => {
+                let rights = names.iter().map(|name| Right::from_name(name.as_str()?));
+                rights.collect::<Option<Vec<Right>>>().and_then(Mask::from_rights)
+            }
+            Value::Null | Value::Bool(_) | Value::Object(_) => None,
+        };
+        mask.map(Some).ok_or_else(|| {
+            let reason = format!("Provide a mask from 1 to {}, or a list of rights.", Mask::MAX.bits());
+            HexoError::invalid_field(kind, field, reason)
+        })
+    }
+
+    /// A time in RFC 3339 with an offset, in the years 1970 to 9999; `None` if the field is absent, null
+    /// or blank.
+    pub(super) fn timestamp(
+        &self,
+        kind: ResourceKind,
+        field: &'static str,
+    ) -> Result<Option<Timestamp>, HexoError> {
+        self.non_blank_text(kind, field, |text| Timestamp::from_rfc3339(text).ok_or(InvalidTimestamp))
+    }
+
     /// A parsed string; `None` if the field is absent or null.
     pub(super) fn text<T, E: Display>(
         &self,
@@ -153,6 +194,11 @@ impl JsonFields {
         parse_text(kind, field, self.required(field)?, parse)
     }
 }
+
+/// A text is not a time.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("must be a time with an offset, as in RFC 3339: `2030-01-01T00:00:00Z`")]
+struct InvalidTimestamp;
 
 fn parse_text<T, E: Display>(
     kind: ResourceKind,

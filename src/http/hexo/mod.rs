@@ -34,12 +34,14 @@ mod bundle;
 mod bundle_permission;
 mod bundle_permission_request;
 mod common;
+mod decisions;
 mod error;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod headers;
 mod index;
+mod new_request;
 mod path;
 mod query;
 mod reference;

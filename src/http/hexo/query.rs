@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::common::{MAX_ITEMS, parse_decimal};
 use super::error::HexoError;
+use crate::domain::timestamp::Timestamp;
 use crate::store::LimitOffset;
 
 pub(super) const DEFAULT_PAGE_SIZE: i64 = 20;
@@ -119,6 +120,12 @@ impl ListQuery {
             conditions.push(values);
         }
         Ok(conditions)
+    }
+
+    /// The time in a parameter that must not be repeated.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, HexoError> {
+        let parse = |text| Timestamp::from_rfc3339(text).ok_or(HexoError::InvalidFilter);
+        self.single_value(name)?.map(parse).transpose()
     }
 
     /// The requested page.

@@ -121,7 +121,7 @@ fn schema<R: Resource>(others: &[Endpoint]) -> impl Handler<(ApiPrefix,), Output
     for endpoint in others {
         match endpoint.path().strip_prefix(&list_path::<R>()) {
             Some("") => list_methods.extend_from_slice(endpoint.methods()),
-            Some(rest) if rest.starts_with('{') => detail_methods.extend_from_slice(endpoint.methods()),
+            Some(rest) if is_one_segment(rest) => detail_methods.extend_from_slice(endpoint.methods()),
             Some(_) | None => {}
         }
     }
@@ -129,6 +129,11 @@ fn schema<R: Resource>(others: &[Endpoint]) -> impl Handler<(ApiPrefix,), Output
         let schema = SchemaResponse::new(&list_methods, &detail_methods, R::FIELDS, R::FILTERS, prefix);
         ready(HttpResponse::Ok().json(schema))
     }
+}
+
+/// Whether a path below the list is that of an object, not of something below it.
+fn is_one_segment(path: &str) -> bool {
+    path.starts_with('{') && !path.trim_end_matches('/').contains('/')
 }
 
 async fn list<R: Resource>(

@@ -29,6 +29,8 @@ enum FieldType {
     Integer,
     Text,
     DateTime,
+    List,
+    Object,
     /// A reference to an object of another resource.
     Related(ResourceKind),
 }
@@ -82,6 +84,16 @@ impl FieldSchema {
         Self::new("resource_uri", FieldType::Text, help).readonly()
     }
 
+    /// A list of strings.
+    pub(super) const fn list(name: &'static str) -> Self {
+        Self::new(name, FieldType::List, "A list of data. Ex: ['abc', 26.73, 8]")
+    }
+
+    /// A JSON object.
+    pub(super) const fn object(name: &'static str) -> Self {
+        Self::new(name, FieldType::Object, "A dictionary of data. Ex: {'price': 26.73, 'name': 'Daniel'}")
+    }
+
     pub(super) const fn optional(mut self) -> Self {
         self.optional = true;
         self
@@ -121,6 +133,8 @@ impl FieldSchema {
                 FieldType::Integer => "integer",
                 FieldType::Text => "string",
                 FieldType::DateTime => "datetime",
+                FieldType::List => "list",
+                FieldType::Object => "dict",
                 FieldType::Related(_) => "related",
             },
             "unique": self.unique || self.name == "id",

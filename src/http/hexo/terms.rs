@@ -4,35 +4,45 @@
 //! whether the caller may act for the acting party, and only then whether the other user and the
 //! bundle exist. A caller who names too many unknown users gets no answer about the users.
 
-use utoipa::ToSchema;
-
 use super::common::ResourceKind;
 use super::error::HexoError;
 use super::fields::JsonFields;
+use super::query::ListQuery;
 use super::reference::{self, Reference};
 use crate::config::PublicUrl;
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::terms::{SameUser, Terms};
 use crate::domain::user::User;
 use crate::http::extract::authenticated::Caller;
-use crate::http::openapi::schemas;
 use crate::http::state::AppState;
+use crate::services::filters::{TermsQuery, intersection};
 use crate::store::ledger::UserReference;
 use crate::store::lookup::{LookupKey, LookupResults, UserRef};
 use crate::store::participants::RequestParties;
 
 /// The terms of a permission: references that are not resolved yet.
-#[derive(Clone, Debug, ToSchema)]
-#[schema(as = hexo::NewPermission)]
+#[derive(Clone, Debug)]
 pub(super) struct TermsInput {
-    #[schema(schema_with = schemas::uri_or_id)]
     pub bundle: Reference<BundleId>,
     /// The user who receives the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
     pub user_allowed: Reference<UserRef>,
     /// The user who grants the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
     pub user_target: Reference<UserRef>,
+}
+
+impl TermsQuery {
+    /// Parses the filters `bundle`, `user_allowed` and `user_target` of a list.
+    pub(super) fn parse(query: &ListQuery, public_url: &PublicUrl) -> Result<Self, HexoError> {
+        let bundle = |text: &str| {
+            reference::parse_bundle(text, public_url).map(|id| id.0).ok_or(HexoError::InvalidFilter)
+        };
+        let user = |text: &str| reference::parse_user(text, public_url).ok_or(HexoError::InvalidFilter);
+        Ok(Self {
+            bundles: intersection(query.filter_values("bundle", bundle)?),
+            grantees: query.filter_values("user_allowed", user)?,
+            targets: query.filter_values("user_target", user)?,
+        })
+    }
 }
 
 /// The party that the caller acts for.

@@ -4,10 +4,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::common::{ApiPrefix, ResourceKind};
+use crate::domain::approval::{Purpose, Reason};
 use crate::domain::audit::AuditSubjectRef;
 use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
-use crate::domain::permission_request::PermissionRequest;
+use crate::domain::permission_request::{PermissionRequest, RequestOutcome};
+use crate::domain::rights::{Mask, Right};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::http::extract::authenticated::Caller;
 use crate::http::openapi::schemas;
@@ -139,9 +142,22 @@ impl<'a> BundleView<'a> {
 pub(super) struct PermissionView<'a> {
     /// The URI of the bundle.
     bundle: String,
+    /// When it ends (RFC 3339); null: until revoked.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// When it was granted (RFC 3339).
+    #[schema(format = DateTime)]
+    granted_at: String,
     /// The name of the bundle.
     name: &'a str,
+    /// The granted rights as a bit mask, some or all of those of the bundle.
+    #[schema(schema_with = schemas::mask_bits)]
+    permission: u8,
+    /// The URI of the request; null if it was granted directly.
+    request: Option<String>,
     pub(super) resource_uri: String,
+    /// The names of the granted rights.
+    rights: Vec<&'static str>,
     user_allowed: UserView<'a>,
     user_target: UserView<'a>,
 }
@@ -150,6 +166,13 @@ impl<'a> PermissionView<'a> {
     pub(super) fn new(permission: &BundlePermission, parties: RequestParties<'a>, prefix: ApiPrefix) -> Self {
         Self {
             bundle: prefix.detail_uri(ResourceKind::Bundle, parties.bundle.id.0),
+            expires_at: permission.expires_at.map(Timestamp::rfc3339),
+            granted_at: permission.granted_at.rfc3339(),
+            permission: permission.permission.bits(),
+            request: permission
+                .requested
+                .then(|| prefix.detail_uri(ResourceKind::BundlePermissionRequest, permission.id.0)),
+            rights: right_names(permission.permission),
             name: parties.bundle.name.as_str(),
             resource_uri: prefix.detail_uri(ResourceKind::BundlePermission, permission.id.0),
             user_allowed: UserView::new(parties.grantee, prefix),
@@ -158,19 +181,68 @@ impl<'a> PermissionView<'a> {
     }
 }
 
-/// A pending request.
+/// A request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::bundle_permission_request)]
 pub(super) struct RequestView<'a> {
     bundle: BundleView<'a>,
+    /// When it was created (RFC 3339).
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When the target approved or declined it (RFC 3339).
+    #[schema(format = DateTime)]
+    decided_at: Option<String>,
+    /// The decision of the target; null unless the request is approved or declined.
+    decision: Option<DecisionView<'a>>,
+    /// When it expires or expired (RFC 3339).
+    #[schema(format = DateTime)]
+    expires_at: String,
+    id: i64,
+    /// The rights without which the permission is useless to the requester, as a bit mask.
+    #[schema(minimum = 0, maximum = 63)]
+    minimum: u8,
+    /// The rights that are asked for, as a bit mask.
+    #[schema(schema_with = schemas::mask_bits)]
+    permission: u8,
+    /// How long the permission should last, in seconds from the approval; null: until revoked.
+    permission_ttl: Option<i64>,
+    /// Why the requester asks.
+    purpose: Option<&'a str>,
     /// The redeem link; null unless the caller is the target.
     redeem_url: Option<String>,
     pub(super) resource_uri: String,
+    /// Where the page leads the target after the decision. Only for the user who created the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_url: Option<Option<&'a str>>,
+    /// The names of the rights that are asked for.
+    rights: Vec<&'static str>,
+    /// The value that is added to `return_url`. Only for the user who created the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Option<&'a str>>,
+    /// `pending`, `approved`, `declined`, `withdrawn`, `expired` or `replaced`.
+    status: &'static str,
     /// Seconds until the request expires.
     #[schema(minimum = 0)]
     ttl: i64,
     user_allowed: UserView<'a>,
     user_target: UserView<'a>,
+}
+
+/// The decision of the target.
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::decision)]
+struct DecisionView<'a> {
+    /// The URI of the permission; null if it has ended, or if the request was declined.
+    bundle_permission: Option<String>,
+    /// When the permission ends or ended (RFC 3339); null: until revoked.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// The granted rights as a bit mask.
+    permission: Option<u8>,
+    /// Why the target declined.
+    reason: Option<&'a str>,
+    /// The names of the granted rights.
+    rights: Option<Vec<&'static str>>,
 }
 
 /// The caller who reads a response, and the parts of its URIs and links.
@@ -183,23 +255,73 @@ pub(super) struct ViewContext<'a> {
 
 impl<'a> RequestView<'a> {
     /// Only the target gets the redeem link, and only while they can decide: before the request
-    /// expires, and while the requester is active.
+    /// expires, and while the requester is active. `permission` is the active permission that its
+    /// approval led to.
     pub(super) fn new(
-        request: &PermissionRequest,
-        ttl: i64,
+        request: &'a PermissionRequest,
         parties: RequestParties<'a>,
+        permission: Option<BundlePermission>,
+        now: Timestamp,
         context: ViewContext<'_>,
     ) -> Self {
         let ViewContext { caller, prefix, state } = context;
-        let can_redeem = caller.id() == request.terms.target && ttl > 0 && parties.grantee.active;
+        let can_redeem = request.is_pending_for(caller.id(), now) && parties.grantee.active;
         let redeem_url = || request.redeem_url(&state.keyring, state.config.public_url.as_str());
+        let decision = DecisionView::new(request, permission, prefix);
+        let decided_at = request.closed.as_ref().filter(|_| decision.is_some());
+        let is_creator = caller.id() == request.asked_by;
+        let return_to = request.return_to.as_ref();
         Self {
             bundle: BundleView::new(parties.bundle, prefix),
+            created_at: request.created_at.rfc3339(),
+            decided_at: decided_at.map(|closed| closed.closed_at.rfc3339()),
+            decision,
+            expires_at: request.expires_at.rfc3339(),
+            id: request.id.0,
+            minimum: request.asked.minimum.map_or(0, Mask::bits),
+            permission: request.asked.permission.bits(),
+            permission_ttl: request.asked.ttl_seconds,
+            purpose: request.purpose.as_ref().map(Purpose::as_str),
             redeem_url: can_redeem.then(redeem_url),
             resource_uri: prefix.detail_uri(ResourceKind::BundlePermissionRequest, request.id.0),
-            ttl,
+            return_url: is_creator.then(|| return_to.map(|to| to.url.as_str())),
+            rights: right_names(request.asked.permission),
+            state: is_creator.then(|| return_to.and_then(|to| to.state.as_deref())),
+            status: request.status(now).name(),
+            ttl: request.seconds_left(now),
             user_allowed: UserView::new(parties.grantee, prefix),
             user_target: UserView::new(parties.target, prefix),
         }
     }
+}
+
+impl<'a> DecisionView<'a> {
+    fn new(
+        request: &'a PermissionRequest,
+        permission: Option<BundlePermission>,
+        prefix: ApiPrefix,
+    ) -> Option<Self> {
+        let closed = request.closed.as_ref()?;
+        let (mask, expires_at) = match (closed.outcome, closed.granted, permission) {
+            (RequestOutcome::Declined, ..) => (None, None),
+            (RequestOutcome::Approved, Some(granted), _) => (Some(granted.permission), granted.expires_at),
+            // Another permission has stayed in force.
+            (RequestOutcome::Approved, None, Some(kept)) => (Some(kept.permission), kept.expires_at),
+            (RequestOutcome::Approved, None, None) => (Some(request.asked.permission), None),
+            _ => return None,
+        };
+        let uri =
+            |permission: BundlePermission| prefix.detail_uri(ResourceKind::BundlePermission, permission.id);
+        Some(Self {
+            bundle_permission: permission.map(uri),
+            expires_at: expires_at.map(Timestamp::rfc3339),
+            permission: mask.map(Mask::bits),
+            reason: closed.reason.as_ref().map(Reason::as_str),
+            rights: mask.map(right_names),
+        })
+    }
+}
+
+fn right_names(mask: Mask) -> Vec<&'static str> {
+    mask.rights().map(Right::name).collect()
 }

@@ -1,10 +1,11 @@
 //! Schemas that Rust types do not express.
 
 use utoipa::openapi::schema::{
-    AnyOfBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+    AnyOfBuilder, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
 
-use crate::domain::rights::Mask;
+use crate::domain::approval::MIN_PERMISSION_TTL_SECONDS;
+use crate::domain::rights::{Mask, Right};
 
 /// `true`
 pub fn literal_true() -> Schema {
@@ -39,6 +40,33 @@ pub fn mask_bits() -> Schema {
 /// A mask of rights in a request: a number, or its digits in a string.
 pub fn mask() -> Schema {
     integer_or_digits(1, Mask::MAX.bits().into())
+}
+
+/// Rights in a request: a mask, or a list of names.
+pub fn rights() -> Schema {
+    mask_or_names(1)
+}
+
+/// Rights in a request: a mask, or a list of names; 0 and an empty list are none.
+pub fn rights_or_none() -> Schema {
+    mask_or_names(0)
+}
+
+fn mask_or_names(minimum: i32) -> Schema {
+    let names = Right::ALL.map(Right::name);
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    let names = ArrayBuilder::new().items(name).min_items(Some(minimum as usize));
+    AnyOfBuilder::new().item(integer_or_digits(minimum, Mask::MAX.bits().into())).item(names).into()
+}
+
+/// How long a permission should last, in seconds. The configuration may set a lower maximum.
+pub fn permission_ttl_seconds() -> Schema {
+    integer_or_digits(MIN_PERMISSION_TTL_SECONDS as i32, i32::MAX)
+}
+
+/// A number of seconds.
+pub fn seconds() -> Schema {
+    integer_or_digits(1, i32::MAX)
 }
 
 /// The lifetime of a permission request in seconds. The configuration may set a lower maximum.

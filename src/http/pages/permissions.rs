@@ -11,6 +11,7 @@ use super::pager::Pager;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
 use super::url::{parse_number, see_other};
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
@@ -62,8 +63,9 @@ fn row(permission: &BundlePermission, me: UserId, participants: &Participants) -
         name => other.display_name(),
         email => other.email.as_str(),
         bundle => parties.bundle.display_name(),
-        rights => parties.bundle.permission.bits(),
-        since => permission.created_at.micros(),
+        rights => permission.permission.bits(),
+        since => permission.granted_at.micros(),
+        until => permission.expires_at.map(Timestamp::micros),
     })
 }
 

@@ -15,6 +15,7 @@ use super::form::Form;
 use super::responses::{FormErrors, HtmlErrors};
 use super::url::{query_encode, query_token};
 use crate::actors::registry::CommandError;
+use crate::domain::approval::Approval;
 use crate::domain::bundle::Bundle;
 use crate::domain::permission_request::{PermissionRequest, RequestError, RequestOutcome};
 use crate::domain::token::RedeemId;
@@ -168,7 +169,8 @@ async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
                 }
             }
             let idempotency_key = idempotency_key.and_then(|key| IdempotencyKey::new(&key).ok());
-            match state.registry.redeem(id, user.id, idempotency_key, audit).await {
+            let approval = (Approval::AS_ASKED, None);
+            match state.registry.approve(id, user.id, approval, idempotency_key, audit).await {
                 Ok((grant, participants)) => {
                     let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
                     let request_summary = request_summary(parties.grantee, parties.bundle);
@@ -181,7 +183,7 @@ async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
                 Err(CommandError::Unavailable(error)) => Err(error.into()),
             }
         }
-        Decision::Decline => match state.registry.decline(id, user.id, audit).await {
+        Decision::Decline => match state.registry.decline(id, user.id, None, None, audit).await {
             Ok(_) => Ok(ctx.render_message(StatusCode::OK, "redeem-declined")),
             Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
             Err(CommandError::Unavailable(error)) => Err(error.into()),

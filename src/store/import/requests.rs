@@ -62,8 +62,9 @@ const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id 
 /// Skips rows whose terms have an open request. Of two rows with the same terms, the first one
 /// is inserted.
 const INSERT: &str = "INSERT INTO permission_requests \
-     (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, expires_at) \
-     SELECT redeem_id, target_id, allowed_id, bundle_id, allowed_id, $1, expires_at FROM import_terms \
+     (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, created_at, expires_at) \
+     SELECT t.redeem_id, t.target_id, t.allowed_id, t.bundle_id, b.permission, t.allowed_id, $1, t.expires_at \
+     FROM import_terms t JOIN bundles b ON b.id = t.bundle_id \
      WHERE row_no > $2 AND row_no <= $3 ORDER BY row_no \
      ON CONFLICT (terms) WHERE closed_at IS NULL DO NOTHING";
 /// The mails of the inserted rows.

@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use diesel::QueryResult;
 
+use super::command::OperationContext;
 use super::guard::invariant_violation;
 use super::pending_writes::PendingWrites;
-use crate::domain::bundle_permission::BundlePermission;
+use super::request_rows::RequestWrite;
+use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::bundle_permission::{BundlePermission, EndCause, PermissionEnd};
 use crate::domain::export_token::ExportToken;
-use crate::domain::permission_request::{PermissionRequest, RequestId};
+use crate::domain::permission_request::RequestId;
 use crate::domain::rights::Mask;
 use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::token::{ExportId, TokenDigest};
+use crate::domain::token::{ExportId, RedeemId, TokenDigest};
 use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
 use crate::store::participants::Participants;
-use crate::store::requests::RedeemKeyUse;
+use crate::store::requests::DecisionKeyUse;
 
 /// The loaded rows of a batch and its pending writes. A command decides on what the
 /// commands before it have left.
@@ -31,21 +34,42 @@ pub struct Batch {
     /// Users' privileges in hubs.
     pub(super) privileges: HashMap<(String, UserId), Mask>,
     pub(super) exports: HashMap<ExportId, (ExportToken, TokenDigest)>,
-    /// The active permissions.
+    /// The active permissions. They are locked only if `holders` contains them.
     pub(super) permissions: HashMap<Terms, BundlePermission>,
-    /// The requests that targets have approved with these idempotency keys.
-    pub(super) redeem_keys: HashMap<(UserId, IdempotencyKey), RedeemKeyUse>,
+    /// The rows with a permission that has not been marked as ended, by their terms.
+    pub(super) holders: HashMap<Terms, RedeemId>,
+    /// The requests that targets have decided on with these idempotency keys.
+    pub(super) decision_keys: HashMap<(UserId, IdempotencyKey), DecisionKeyUse>,
     /// The requests with a mail in the outbox, of those whose mail is to be resent.
     pub(super) pending_mails: HashSet<RequestId>,
     pub(super) writes: PendingWrites,
 }
 
 impl Batch {
+    /// Marks the permission with these terms as ended, to put another one in its place.
+    pub(super) fn replace_permission(&mut self, terms: Terms, by: &OperationContext) {
+        self.permissions.remove(&terms);
+        let Some(holder) = self.holders.remove(&terms) else { return };
+        let Some(row) = self.writes.requests.get_mut(holder) else { return };
+        if !row.request.end_permission(EndCause::Replaced, self.now) {
+            return;
+        }
+        row.mark(RequestWrite::EndPermission);
+        let ended = row.request.granted().and_then(|granted| granted.ended);
+        let (action, context) = match ended {
+            Some(PermissionEnd { cause: EndCause::Expired, .. }) => {
+                (AuditAction::PermissionExpired, &AuditContext::OPERATOR)
+            }
+            _ => (AuditAction::PermissionReplaced, &by.audit),
+        };
+        self.writes.audit_entries.add_permission(action, context, &row.request, self.now);
+    }
+
     /// The active permission with these terms, after the requests have been written.
     pub(super) fn written_permission(&self, terms: Terms) -> QueryResult<BundlePermission> {
         let mut with_terms = self.writes.requests.iter().filter(|request| request.terms == terms);
         with_terms
-            .find_map(PermissionRequest::permission)
+            .find_map(|request| request.permission(self.now))
             .ok_or_else(|| invariant_violation("a permission written in this batch is missing"))
     }
 }

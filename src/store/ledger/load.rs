@@ -30,9 +30,9 @@ pub(super) enum ConcurrencyMode {
     Optimistic,
     /// Row locks.
     Locked,
-    /// Row locks, and a check for active permissions with the terms of every request. A
-    /// pending request and an active permission with the same terms are rare, so only a
-    /// batch that violated a constraint checks for both.
+    /// Row locks, also of the permissions with the terms of every request. A pending request and a
+    /// permission with the same terms are rare, so only a batch that violated a constraint looks for
+    /// both.
     LockedWithRecheck,
 }
 
@@ -43,9 +43,9 @@ pub struct RowSelection {
     pub(super) requests: RequestSelector,
     /// Whether the requesters of the requests are needed.
     pub(super) requesters: bool,
-    /// The idempotency keys with which targets approve requests.
-    pub(super) redeem_keys: Vec<(UserId, IdempotencyKey)>,
-    /// The terms whose active permission is needed.
+    /// The idempotency keys with which targets decide on requests.
+    pub(super) decision_keys: Vec<(UserId, IdempotencyKey)>,
+    /// The terms whose active permission is needed, but will not be changed.
     pub(super) permissions: Vec<Terms>,
     pub(super) exports: Vec<ExportId>,
     /// The hubs and the users whose privilege in them is needed.
@@ -60,9 +60,9 @@ impl Batch {
         fail_point("ledger.panic");
         let RowSelection {
             constraints,
-            requests: selector,
+            requests: mut selector,
             requesters,
-            redeem_keys,
+            decision_keys,
             permissions: mut terms,
             exports,
             privileges,
@@ -70,17 +70,22 @@ impl Batch {
         } = selection;
         let constraints = RequestConstraints::load(conn, &constraints)?;
         let exports = if exports.is_empty() { Vec::new() } else { export_tokens::lock(conn, &exports)? };
-        let (requests, mut with_parties) = if selector.redeem_ids.is_empty() {
-            (requests::lock(conn, &selector)?, RequestsWithParties::default())
-        } else if selector.is_by_token_only() {
-            let lock = mode != ConcurrencyMode::Optimistic;
-            let mut loaded = requests_with_parties::load(conn, &selector.redeem_ids, lock)?;
-            (std::mem::take(&mut loaded.requests), loaded)
+        let recheck = mode == ConcurrencyMode::LockedWithRecheck;
+        let by_token_only = !recheck && selector.is_by_token_only();
+        let mut with_parties = if selector.redeem_ids.is_empty() {
+            RequestsWithParties::default()
         } else {
-            (
-                requests::lock(conn, &selector)?,
-                requests_with_parties::load(conn, &selector.redeem_ids, false)?,
-            )
+            let lock = by_token_only && mode == ConcurrencyMode::Locked;
+            requests_with_parties::load(conn, &selector.redeem_ids, lock)?
+        };
+        let requests = if by_token_only && !selector.redeem_ids.is_empty() {
+            std::mem::take(&mut with_parties.requests)
+        } else {
+            if recheck {
+                selector.permissions.extend(with_parties.requests.iter().map(|request| request.terms));
+            }
+            with_parties.read_at = None;
+            requests::lock(conn, &selector)?
         };
         if requesters {
             let ids: Vec<UserId> = requests.iter().map(|request| request.terms.grantee).collect();
@@ -88,14 +93,23 @@ impl Batch {
             requesters.into_iter().for_each(|user| with_parties.participants.add_user(user));
         }
         // They are not locked: two uses of one key at the same time violate a unique constraint.
-        let redeem_keys = match redeem_keys.as_slice() {
+        let decision_keys = match decision_keys.as_slice() {
             [] => HashMap::new(),
-            keys => requests::redeem_key_uses(conn, keys)?,
+            keys => requests::decision_key_uses(conn, keys)?,
         };
-        let recheck_all = mode == ConcurrencyMode::LockedWithRecheck;
-        let to_recheck = requests.iter().filter(|request| recheck_all || request.closed.is_some());
-        terms.extend(to_recheck.map(|request| request.terms));
-        let permissions = if terms.is_empty() { Vec::new() } else { permissions::by_terms(conn, &terms)? };
+        let now = match with_parties.read_at {
+            Some(now) => now,
+            // Read after the locks, because waiting for them takes time.
+            None => conn.now()?,
+        };
+        // A repeated decision is answered with the permission that is active by now.
+        let decided = requests.iter().filter(|request| request.closed.is_some());
+        terms
+            .extend(decided.filter(|request| request.permission(now).is_none()).map(|request| request.terms));
+        let permissions =
+            if terms.is_empty() { Vec::new() } else { permissions::by_terms(conn, &terms, now)? };
+        let permissions = requests.iter().filter_map(|request| request.permission(now)).chain(permissions);
+        let holders = requests.iter().filter(|request| request.holds_permission());
         let pending_mails = if pending_mails.is_empty() {
             HashSet::new()
         } else {
@@ -109,16 +123,13 @@ impl Batch {
             hubs::privileges(conn, &keys)?
         };
         Ok(Self {
-            now: match with_parties.read_at {
-                Some(now) => now,
-                // Read after the locks, because waiting for them takes time.
-                None => conn.now()?,
-            },
+            now,
             participants: Arc::new(with_parties.participants),
             privileges,
             exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
-            permissions: permissions.into_iter().map(|permission| (permission.terms, permission)).collect(),
-            redeem_keys,
+            permissions: permissions.map(|permission| (permission.terms, permission)).collect(),
+            holders: holders.map(|request| (request.terms, request.redeem_id)).collect(),
+            decision_keys,
             pending_mails,
             writes: PendingWrites {
                 constraints,

@@ -34,8 +34,8 @@ pub(super) struct PendingWrites {
     pub requests: RequestRows,
     /// The requests whose idempotency key has expired and is used for a new request.
     pub expired_keys: Vec<RequestId>,
-    /// The requests whose idempotency key of the approval has expired and is used for another one.
-    pub expired_redeem_keys: Vec<RequestId>,
+    /// The requests whose idempotency key of the decision has expired and is used for another one.
+    pub expired_decision_keys: Vec<RequestId>,
     /// The requests whose mail is sent again.
     pub resent_mails: Vec<RequestId>,
     pub audit_entries: PendingAuditEntries,
@@ -50,7 +50,7 @@ pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: T
         revoked_exports,
         requests,
         expired_keys,
-        expired_redeem_keys,
+        expired_decision_keys,
         resent_mails,
         audit_entries,
     } = writes;
@@ -64,8 +64,8 @@ pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: T
     if !expired_keys.is_empty() {
         requests::clear_create_keys(conn, expired_keys)?;
     }
-    if !expired_redeem_keys.is_empty() {
-        requests::clear_redeem_keys(conn, expired_redeem_keys)?;
+    if !expired_decision_keys.is_empty() {
+        requests::clear_decision_keys(conn, expired_decision_keys)?;
     }
     persist_requests(conn, requests, now)?;
     insert_mails(conn, resent_mails.iter().copied().map(OutboxSubject::Request), now)?;
@@ -78,16 +78,18 @@ pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: T
 }
 
 fn persist_requests(conn: &mut Conn, rows: &mut RequestRows, now: Timestamp) -> QueryResult<()> {
-    let (mut new, mut closed, mut revoked) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut new, mut closed, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for (write, request) in rows.pending() {
         match write {
             RequestWrite::Insert => new.push(request),
             RequestWrite::Close => closed.push(request),
-            RequestWrite::RevokePermission => revoked.push(request.id),
+            RequestWrite::EndPermission => ended.push(request),
         }
     }
-    if !revoked.is_empty() {
-        expect_rows(requests::revoke_permissions(conn, &revoked)?, revoked.len())?;
+    // Before the writes that put another permission in its place.
+    if !ended.is_empty() {
+        let expected = ended.len();
+        expect_rows(requests::end_permissions(conn, ended.into_iter())?, expected)?;
     }
     if !closed.is_empty() {
         let expected = closed.len();

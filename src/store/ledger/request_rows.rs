@@ -13,8 +13,8 @@ pub(super) enum RequestWrite {
     Insert,
     /// Close the pending request.
     Close,
-    /// Mark the permission as no longer active.
-    RevokePermission,
+    /// Mark the permission as ended.
+    EndPermission,
 }
 
 /// A request in its state after the operations decided so far.
@@ -80,10 +80,10 @@ impl RequestRows {
             let (was_open, was_active) = match write {
                 RequestWrite::Insert => (0, 0),
                 RequestWrite::Close => (1, 0),
-                RequestWrite::RevokePermission => (0, 1),
+                RequestWrite::EndPermission => (0, 1),
             };
             let is_open = i64::from(request.closed.is_none());
-            let is_active = i64::from(request.permission().is_some());
+            let is_active = i64::from(request.holds_permission());
             deltas.add(request.terms, is_open - was_open, is_active - was_active);
         }
         deltas

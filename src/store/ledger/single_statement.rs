@@ -29,7 +29,7 @@ pub(super) fn persist_single_statement(
         revoked_exports,
         requests,
         expired_keys,
-        expired_redeem_keys,
+        expired_decision_keys,
         resent_mails,
         audit_entries,
     } = writes;
@@ -37,14 +37,14 @@ pub(super) fn persist_single_statement(
     for (write, request) in requests.pending() {
         match write {
             RequestWrite::Close => closed.push(request),
-            RequestWrite::Insert | RequestWrite::RevokePermission => return Ok(Err(NeedsLocks)),
+            RequestWrite::Insert | RequestWrite::EndPermission => return Ok(Err(NeedsLocks)),
         }
     }
     let only_closes_requests = !constraints.has_changes()
         && new_exports.is_empty()
         && revoked_exports.is_empty()
         && expired_keys.is_empty()
-        && expired_redeem_keys.is_empty()
+        && expired_decision_keys.is_empty()
         && resent_mails.is_empty();
     if !only_closes_requests {
         return Ok(Err(NeedsLocks));
@@ -55,7 +55,7 @@ pub(super) fn persist_single_statement(
         return conn.confirm_visible_rows().map(Ok);
     }
     let counter_deltas = requests.counter_deltas();
-    let statement = RedeemStatement {
+    let statement = CloseStatement {
         expected_requests: row_count(closed.len()),
         close_requests: requests::close_statement(closed.into_iter()),
         update_counters: counter_deltas.insert_statement(),
@@ -74,7 +74,7 @@ fn row_count(rows: usize) -> i64 {
 
 /// The statement. If it closes fewer requests than decided, or if an audit entry exists
 /// already, a check violation undoes it.
-struct RedeemStatement<'a> {
+struct CloseStatement<'a> {
     close_requests: requests::CloseRequests<'a>,
     update_counters: user_counters::InsertCounterDeltas<'a>,
     insert_audit_entries: audit_log::InsertAuditEntries<'a>,
@@ -82,13 +82,13 @@ struct RedeemStatement<'a> {
     expected_audit_entries: i64,
 }
 
-impl QueryId for RedeemStatement<'_> {
-    type QueryId = RedeemStatement<'static>;
+impl QueryId for CloseStatement<'_> {
+    type QueryId = CloseStatement<'static>;
 }
 
-impl RunQueryDsl<PgConnection> for RedeemStatement<'_> {}
+impl RunQueryDsl<PgConnection> for CloseStatement<'_> {}
 
-impl QueryFragment<Pg> for RedeemStatement<'_> {
+impl QueryFragment<Pg> for CloseStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH closed AS (");
         self.close_requests.walk_ast(out.reborrow())?;

@@ -4,15 +4,25 @@ use diesel::prelude::*;
 use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 
 use super::RequestRow;
-use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
+use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome, RequestStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::connection::{Conn, with_backend};
-use crate::store::page::{LimitOffset, Paginated};
+use crate::store::page::{LimitOffset, Paginated, TermsFilter};
 use crate::store::schema::permission_requests::{self, dsl};
 use crate::store::schema::users;
 use crate::store::types::DbTimestamp;
 use crate::store::user_counters;
+
+/// The requests of users who are disabled: their targets neither see them nor decide on them.
+macro_rules! of_disabled_requester {
+    () => {
+        diesel::dsl::exists(
+            users::table
+                .filter(users::id.eq(permission_requests::user_allowed).and(diesel::dsl::not(users::active))),
+        )
+    };
+}
 
 /// The pending requests with these ids to which `viewer` is a party, in no particular order.
 pub fn pending_by_ids(
@@ -25,14 +35,127 @@ pub fn pending_by_ids(
     Ok(requests.filter(|request| request.is_pending(now) && request.terms.has_party(viewer)).collect())
 }
 
-/// The requests of users who are disabled: their targets neither see them nor decide on them.
-macro_rules! of_disabled_requester {
-    () => {
-        diesel::dsl::exists(
-            users::table
-                .filter(users::id.eq(permission_requests::user_allowed).and(diesel::dsl::not(users::active))),
-        )
-    };
+/// Conditions on requests, all of which must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFilter {
+    /// `None`: pending.
+    pub statuses: Option<Vec<RequestStatus>>,
+    pub terms: TermsFilter,
+    pub created_from: Option<Timestamp>,
+    pub created_before: Option<Timestamp>,
+}
+
+/// A page of the requests to which `viewer` is a party, by id, without pending ones to `viewer` whose
+/// requester is disabled.
+pub fn list_for_party(
+    conn: &mut Conn,
+    viewer: UserId,
+    filter: &RequestFilter,
+    page: LimitOffset,
+    now: Timestamp,
+) -> QueryResult<Paginated<PermissionRequest>> {
+    let statuses = filter.statuses.clone().unwrap_or_else(|| vec![RequestStatus::Pending]);
+    if (RequestFilter { statuses: Some(statuses.clone()), ..RequestFilter::default() }) == *filter
+        && statuses == [RequestStatus::Pending]
+    {
+        return pending_of_party(conn, viewer, page, now);
+    }
+    let wants = |status: RequestStatus| statuses.contains(&status);
+    let closed: Vec<&str> = statuses
+        .iter()
+        .filter(|status| **status != RequestStatus::Pending)
+        .map(|status| status.name())
+        .collect();
+    let (mut ids, mut total): (Vec<i64>, i64) = (Vec::new(), 0);
+    /// Adds the matching requests of one side with one condition, which have an index of their own.
+    macro_rules! add {
+        ($side:ident, $condition:expr) => {{
+            macro_rules! matching {
+                () => {{
+                    let mut query = dsl::permission_requests
+                        .filter(dsl::$side.eq_any([viewer.0]))
+                        .filter($condition)
+                        .into_boxed();
+                    if let Some(bundles) = &filter.terms.bundles {
+                        query = query.filter(dsl::bundle_id.eq_any(bundles));
+                    }
+                    if let Some(grantees) = &filter.terms.grantees {
+                        query = query.filter(dsl::user_allowed.eq_any(grantees));
+                    }
+                    if let Some(targets) = &filter.terms.targets {
+                        query = query.filter(dsl::user_target.eq_any(targets));
+                    }
+                    if let Some(from) = filter.created_from {
+                        query = query.filter(dsl::created_at.ge(DbTimestamp(from)));
+                    }
+                    if let Some(before) = filter.created_before {
+                        query = query.filter(dsl::created_at.lt(DbTimestamp(before)));
+                    }
+                    query
+                }};
+            }
+            let count: i64 = with_backend!(conn, c => matching!().count().get_result(c))?;
+            let first: Vec<i64> = with_backend!(conn, c => matching!()
+                .order((dsl::$side, dsl::id))
+                .limit(page.limit.saturating_add(page.offset))
+                .select(dsl::id)
+                .load(c))?;
+            total += count;
+            ids.extend(first);
+        }};
+    }
+    macro_rules! is_open {
+        () => {
+            dsl::outcome.is_null()
+        };
+    }
+    macro_rules! is_pending {
+        () => {
+            is_open!().and(dsl::expires_at.gt(DbTimestamp(now)))
+        };
+    }
+    macro_rules! is_overdue {
+        () => {
+            is_open!().and(dsl::expires_at.le(DbTimestamp(now)))
+        };
+    }
+    macro_rules! is_active {
+        () => {
+            dsl::active
+                .and(dsl::outcome.is_not_null())
+                .and(dsl::outcome.assume_not_null().eq(RequestOutcome::Approved.name()))
+        };
+    }
+    macro_rules! is_inactive {
+        () => {
+            diesel::dsl::not(dsl::active)
+                .and(dsl::outcome.is_not_null())
+                .and(dsl::outcome.assume_not_null().eq_any(&closed))
+        };
+    }
+    if wants(RequestStatus::Pending) {
+        add!(user_target, is_pending!().and(diesel::dsl::not(of_disabled_requester!())));
+        add!(user_allowed, is_pending!());
+    }
+    if wants(RequestStatus::Expired) {
+        add!(user_target, is_overdue!());
+        add!(user_allowed, is_overdue!());
+    }
+    if wants(RequestStatus::Closed(RequestOutcome::Approved)) {
+        add!(user_target, is_active!());
+        add!(user_allowed, is_active!());
+    }
+    if !closed.is_empty() {
+        add!(user_target, is_inactive!());
+        add!(user_allowed, is_inactive!());
+    }
+    ids.sort_unstable();
+    let to_usize = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    let page_ids: Vec<RequestId> =
+        ids.into_iter().skip(to_usize(page.offset)).take(to_usize(page.limit)).map(RequestId).collect();
+    let mut rows = super::by_ids(conn, &page_ids)?;
+    rows.sort_by_key(|request| request.id);
+    Ok(Paginated { rows, total })
 }
 
 /// The number of a target's pending requests whose requester is disabled.
@@ -47,7 +170,7 @@ fn count_hidden(conn: &mut Conn, target: UserId, now: Timestamp) -> QueryResult<
 
 /// A page of the pending requests to which `viewer` is a party, by id, without those to `viewer`
 /// whose requester is disabled.
-pub fn pending_of_party(
+fn pending_of_party(
     conn: &mut Conn,
     viewer: UserId,
     page: LimitOffset,

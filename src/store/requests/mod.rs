@@ -6,15 +6,18 @@ mod lists;
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
 
 use super::bulk::bulk;
 use super::connection::{Conn, for_update, with_backend};
 use super::schema::permission_requests::{self, dsl};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use crate::domain::approval::{AskedPermission, Purpose, Reason, ReturnTo};
 use crate::domain::block::Block;
 use crate::domain::bundle::BundleId;
+use crate::domain::bundle_permission::{EndCause, GrantedPermission, PermissionEnd};
 use crate::domain::permission_request::{PermissionRequest, RequestClosure, RequestId, RequestOutcome};
+use crate::domain::rights::Mask;
 use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
@@ -22,8 +25,10 @@ use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
 
 pub(in crate::store) use expiry::expire_all;
-pub use expiry::expire_batch;
-pub use lists::{Side, closed_of_grantee, newest, pending_by_ids, pending_of_party, pending_of_side};
+pub use expiry::{expire_batch, expire_permissions_batch};
+pub use lists::{
+    RequestFilter, Side, closed_of_grantee, list_for_party, newest, pending_by_ids, pending_of_side,
+};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = permission_requests)]
@@ -35,13 +40,24 @@ pub(in crate::store) struct RequestRow {
     bundle_id: i64,
     asked_by: i64,
     redeem_page: Option<String>,
+    purpose: Option<String>,
+    permission: i16,
+    minimum: i16,
+    permission_ttl: Option<i64>,
+    return_url: Option<String>,
+    state: Option<String>,
     created_at: DbTimestamp,
     expires_at: DbTimestamp,
     create_key: Option<String>,
     closed_at: Option<DbTimestamp>,
     outcome: Option<String>,
-    redeem_key: Option<String>,
-    active: bool,
+    reason: Option<String>,
+    statement: Option<String>,
+    decision_key: Option<String>,
+    granted_permission: Option<i16>,
+    permission_expires_at: Option<DbTimestamp>,
+    ended_at: Option<DbTimestamp>,
+    end_cause: Option<String>,
 }
 
 impl From<RequestRow> for PermissionRequest {
@@ -49,8 +65,17 @@ impl From<RequestRow> for PermissionRequest {
         let closed = row.closed_at.map(|at| RequestClosure {
             outcome: RequestOutcome::from_db(row.outcome.as_deref().unwrap_or_default()),
             closed_at: at.0,
-            idempotency_key: row.redeem_key.map(IdempotencyKey::from_db),
-            active: row.active,
+            idempotency_key: row.decision_key.map(IdempotencyKey::from_db),
+            granted: row.granted_permission.map(|bits| GrantedPermission {
+                permission: Mask::from_db(bits),
+                expires_at: row.permission_expires_at.map(|at| at.0),
+                ended: row.ended_at.map(|at| PermissionEnd {
+                    at: at.0,
+                    cause: EndCause::from_db(row.end_cause.as_deref().unwrap_or_default()),
+                }),
+            }),
+            reason: row.reason.map(Reason::from_db),
+            statement: row.statement,
         });
         Self {
             id: RequestId(row.id),
@@ -61,6 +86,13 @@ impl From<RequestRow> for PermissionRequest {
                 bundle: BundleId(row.bundle_id),
             },
             asked_by: UserId(row.asked_by),
+            asked: AskedPermission {
+                permission: Mask::from_db(row.permission),
+                minimum: Mask::new(row.minimum.into()).ok(),
+                ttl_seconds: row.permission_ttl,
+            },
+            purpose: row.purpose.map(Purpose::from_db),
+            return_to: row.return_url.map(|url| ReturnTo { url, state: row.state }),
             redeem_page: row.redeem_page,
             created_at: row.created_at.0,
             expires_at: row.expires_at.0,
@@ -80,15 +112,27 @@ bulk! {
         bundle_id: BigInt => i64,
         asked_by: BigInt => i64,
         redeem_page: Nullable<Text> => Option<&'a str>,
+        purpose: Nullable<Text> => Option<&'a str>,
+        permission: SmallInt => i16,
+        minimum: SmallInt => i16,
+        permission_ttl: Nullable<BigInt> => Option<i64>,
+        return_url: Nullable<Text> => Option<&'a str>,
+        state: Nullable<Text> => Option<&'a str>,
         created_at: SqlTimestamp => DbTimestamp,
         expires_at: SqlTimestamp => DbTimestamp,
         create_key: Nullable<Text> => Option<String>,
         closed_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
         outcome: Nullable<Text> => Option<&'static str>,
+        granted_permission: Nullable<SmallInt> => Option<i16>,
+        permission_expires_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
+        ended_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
+        end_cause: Nullable<Text> => Option<&'static str>,
         active: Bool => bool,
     }
     "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, \
-     redeem_page, created_at, expires_at, create_key, closed_at, outcome, active) SELECT * FROM"
+     redeem_page, purpose, permission, minimum, permission_ttl, return_url, state, created_at, \
+     expires_at, create_key, closed_at, outcome, granted_permission, permission_expires_at, \
+     ended_at, end_cause, active) SELECT * FROM"
     w "RETURNING redeem_id, id" returns (SqlUuid, BigInt)
 }
 
@@ -99,12 +143,28 @@ bulk! {
         id: BigInt => i64,
         at: SqlTimestamp => DbTimestamp,
         outcome: Text => &'static str,
-        redeem_key: Nullable<Text> => Option<&'a str>,
+        reason: Nullable<Text> => Option<&'a str>,
+        statement: Nullable<Text> => Option<&'a str>,
+        decision_key: Nullable<Text> => Option<&'a str>,
+        granted_permission: Nullable<SmallInt> => Option<i16>,
+        permission_expires_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
+        ended_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
+        end_cause: Nullable<Text> => Option<&'static str>,
         active: Bool => bool,
     }
     "UPDATE permission_requests AS r \
-     SET closed_at = w.at, outcome = w.outcome, redeem_key = w.redeem_key, active = w.active FROM"
+     SET closed_at = w.at, outcome = w.outcome, reason = w.reason, statement = w.statement, \
+     decision_key = w.decision_key, granted_permission = w.granted_permission, \
+     permission_expires_at = w.permission_expires_at, ended_at = w.ended_at, end_cause = w.end_cause, \
+     active = w.active FROM"
     w "WHERE r.id = w.id AND coalesce(r.outcome, '') = '' AND (r.expires_at > w.at OR w.outcome = 'replaced')"
+}
+
+bulk! {
+    /// Marks permissions as ended.
+    EndPermissions { id: BigInt => i64, at: SqlTimestamp => DbTimestamp, cause: Text => &'static str }
+    "UPDATE permission_requests AS r SET active = false, ended_at = w.at, end_cause = w.cause FROM"
+    w "WHERE r.id = w.id AND r.active"
 }
 
 /// The requests to lock for a batch.
@@ -114,6 +174,8 @@ pub(in crate::store) struct RequestSelector {
     pub numbers: Vec<RequestId>,
     /// The open requests with these terms.
     pub terms: Vec<Terms>,
+    /// The permissions with these terms that have not been marked as ended.
+    pub permissions: Vec<Terms>,
     /// The requests that these users have created with these keys.
     pub idempotency_keys: Vec<(UserId, IdempotencyKey)>,
     /// The open requests that these blocks forbid.
@@ -134,8 +196,12 @@ fn create_key_value(user: UserId, key: &IdempotencyKey) -> String {
 impl RequestSelector {
     /// Whether it selects requests by tokens only.
     pub fn is_by_token_only(&self) -> bool {
-        let Self { redeem_ids: _, numbers, terms, idempotency_keys, blocks } = self;
-        numbers.is_empty() && terms.is_empty() && idempotency_keys.is_empty() && blocks.is_empty()
+        let Self { redeem_ids: _, numbers, terms, permissions, idempotency_keys, blocks } = self;
+        numbers.is_empty()
+            && terms.is_empty()
+            && permissions.is_empty()
+            && idempotency_keys.is_empty()
+            && blocks.is_empty()
     }
 }
 
@@ -147,6 +213,7 @@ pub(in crate::store) fn insert(
     let mut rows = InsertRequests::default();
     for request in new {
         let closed = request.closed.as_ref();
+        let end = request.granted().and_then(|granted| granted.ended);
         rows.push((
             DbUuid(request.redeem_id.0),
             request.terms.target.0,
@@ -154,12 +221,22 @@ pub(in crate::store) fn insert(
             request.terms.bundle.0,
             request.asked_by.0,
             request.redeem_page.as_deref(),
+            request.purpose.as_ref().map(Purpose::as_str),
+            request.asked.permission.bits().into(),
+            request.asked.minimum.map_or(0, Mask::bits).into(),
+            request.asked.ttl_seconds,
+            request.return_to.as_ref().map(|to| to.url.as_str()),
+            request.return_to.as_ref().and_then(|to| to.state.as_deref()),
             DbTimestamp(request.created_at),
             DbTimestamp(request.expires_at),
             request.idempotency_key.as_ref().map(|key| create_key_value(request.asked_by, key)),
             closed.map(|closed| DbTimestamp(closed.closed_at)),
             closed.map(|closed| closed.outcome.name()),
-            closed.is_some_and(|closed| closed.active),
+            request.granted().map(|granted| granted.permission.bits().into()),
+            request.granted().and_then(|granted| granted.expires_at).map(DbTimestamp),
+            end.map(|end| DbTimestamp(end.at)),
+            end.map(|end| end.cause.name()),
+            request.holds_permission(),
         ));
     }
     let ids: Vec<(DbUuid, i64)> = rows.fetch(conn)?;
@@ -187,6 +264,10 @@ pub(in crate::store) fn lock(
     if !selector.terms.is_empty() {
         let terms = terms_keys(&selector.terms);
         find!(dsl::closed_at.is_null().and(dsl::terms.eq_any(&terms)));
+    }
+    if !selector.permissions.is_empty() {
+        let terms = terms_keys(&selector.permissions);
+        find!(dsl::active.and(dsl::terms.eq_any(&terms)));
     }
     if !selector.idempotency_keys.is_empty() {
         let create_keys: Vec<String> =
@@ -220,61 +301,79 @@ pub(in crate::store) fn close_statement<'a>(
         requests.filter_map(|request| Some((request.id, request.closed.as_ref()?))).collect();
     closed_requests.sort_unstable_by_key(|(id, _)| *id);
     for (id, closed) in closed_requests {
-        let redeem_key = closed.idempotency_key.as_ref().map(IdempotencyKey::as_str);
-        rows.push((id.0, DbTimestamp(closed.closed_at), closed.outcome.name(), redeem_key, closed.active));
+        let end = closed.granted.and_then(|granted| granted.ended);
+        rows.push((
+            id.0,
+            DbTimestamp(closed.closed_at),
+            closed.outcome.name(),
+            closed.reason.as_ref().map(Reason::as_str),
+            closed.statement.as_deref(),
+            closed.idempotency_key.as_ref().map(IdempotencyKey::as_str),
+            closed.granted.map(|granted| granted.permission.bits().into()),
+            closed.granted.and_then(|granted| granted.expires_at).map(DbTimestamp),
+            end.map(|end| DbTimestamp(end.at)),
+            end.map(|end| end.cause.name()),
+            closed.granted.is_some() && end.is_none(),
+        ));
     }
     rows
 }
 
-/// Revokes locked permissions, and returns their number.
-pub(in crate::store) fn revoke_permissions(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    with_backend!(conn, c => diesel::update(dsl::permission_requests)
-        .filter(dsl::id.eq_any(&ids).and(dsl::active))
-        .set(dsl::active.eq(false))
-        .execute(c))
+/// Marks permissions as ended, and returns their number.
+pub(in crate::store) fn end_permissions<'a>(
+    conn: &mut Conn,
+    requests: impl Iterator<Item = &'a PermissionRequest>,
+) -> QueryResult<usize> {
+    let mut rows = EndPermissions::default();
+    for request in requests {
+        if let Some(end) = request.granted().and_then(|granted| granted.ended) {
+            rows.push((request.id.0, DbTimestamp(end.at), end.cause.name()));
+        }
+    }
+    rows.run(conn)
 }
 
-/// A request that its target approved with an idempotency key.
+/// A request that its target decided on with an idempotency key.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct RedeemKeyUse {
+pub(in crate::store) struct DecisionKeyUse {
     pub id: RequestId,
     pub redeem_id: RedeemId,
-    pub redeemed_at: Timestamp,
+    pub decided_at: Timestamp,
 }
 
-/// The requests that these targets have approved with these idempotency keys. They are not locked.
-pub(in crate::store) fn redeem_key_uses(
+/// The requests that these targets have decided on with these idempotency keys. They are not locked.
+pub(in crate::store) fn decision_key_uses(
     conn: &mut Conn,
     keys: &[(UserId, IdempotencyKey)],
-) -> QueryResult<HashMap<(UserId, IdempotencyKey), RedeemKeyUse>> {
+) -> QueryResult<HashMap<(UserId, IdempotencyKey), DecisionKeyUse>> {
     let targets: Vec<i64> = keys.iter().map(|(user, _)| user.0).collect();
     let texts: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
     // This also finds keys of one target that another one uses.
-    let used = dsl::user_target.eq_any(&targets).and(dsl::redeem_key.eq_any(&texts).assume_not_null());
+    let used = dsl::user_target.eq_any(&targets).and(dsl::decision_key.eq_any(&texts).assume_not_null());
     let rows: Vec<(i64, DbUuid, i64, String, DbTimestamp)> = with_backend!(conn, c => dsl::permission_requests
         .filter(used)
         .select((
             dsl::id,
             dsl::redeem_id,
             dsl::user_target,
-            dsl::redeem_key.assume_not_null(),
+            dsl::decision_key.assume_not_null(),
             dsl::closed_at.assume_not_null(),
         ))
         .load(c))?;
     let key_use = |(id, redeem_id, target, key, at): (i64, DbUuid, i64, String, DbTimestamp)| {
-        let key_use = RedeemKeyUse { id: RequestId(id), redeem_id: RedeemId(redeem_id.0), redeemed_at: at.0 };
+        let key_use =
+            DecisionKeyUse { id: RequestId(id), redeem_id: RedeemId(redeem_id.0), decided_at: at.0 };
         ((UserId(target), IdempotencyKey::from_db(key)), key_use)
     };
     Ok(rows.into_iter().map(key_use).collect())
 }
 
-/// Removes the idempotency keys with which requests were approved.
-pub(in crate::store) fn clear_redeem_keys(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
+/// Removes the idempotency keys with which requests were decided.
+pub(in crate::store) fn clear_decision_keys(conn: &mut Conn, ids: &[RequestId]) -> QueryResult<usize> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     with_backend!(conn, c => diesel::update(dsl::permission_requests)
         .filter(dsl::id.eq_any(&ids))
-        .set(dsl::redeem_key.eq(None::<String>))
+        .set(dsl::decision_key.eq(None::<String>))
         .execute(c))
 }
 

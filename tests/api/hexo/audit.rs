@@ -5,10 +5,9 @@ use countersign::domain::block::Block;
 use countersign::domain::bundle_permission::BundlePermissionId;
 use countersign::domain::rights::Role;
 use countersign::domain::token::RedeemId;
+use countersign::domain::user::Authority;
 use countersign::store::audit_log;
-use countersign::store::ledger::{
-    self, CloseRequest, Command, CreateBlock, Operation, Redeem, RevokePermission,
-};
+use countersign::store::ledger::{self, Command, CreateBlock, Decide, Operation, RevokePermission};
 use serde_json::{Value, json};
 
 use crate::helpers::{ByUser, TestApp, TestUser};
@@ -27,8 +26,8 @@ fn execute_as(app: &TestApp, who: &TestUser, command: impl Command) {
     ledger::commit_one(&app.store, Operation::new(command, origin)).unwrap();
 }
 
-fn redeem_command(id: RedeemId, by: &TestUser) -> Redeem {
-    Redeem { id, by: by.user.id, idempotency_key: None }
+fn redeem_command(id: RedeemId, by: &TestUser) -> Decide {
+    Decide::as_asked(id, by.user.id, None)
 }
 
 /// The actions that a user sees, in the order of the list.
@@ -77,7 +76,7 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         let asked = app.create_request(ada, grace, bundle);
         execute_as(&app, grace, redeem_command(asked.redeem_id, grace));
-        execute_as(&app, ada, RevokePermission { id: BundlePermissionId(asked.id.0), by: ada.user.id });
+        execute_as(&app, ada, RevokePermission { id: BundlePermissionId(asked.id.0), by: Authority::User(ada.user.id) });
         execute_as(&app, grace, CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
         app.grant_role("hub", eve, Role::Owner);
         app.export(eve);
@@ -138,10 +137,7 @@ on_both_databases! {
         execute_as(&app, grace, redeem_command(asked.redeem_id, grace));
         app.advance(60);
         let other = app.create_request(ada, grace, &gift);
-        execute_as(&app, grace, CloseRequest {
-            which: ledger::RequestRef::Token(other.redeem_id),
-            by: countersign::domain::user::Authority::User(grace.user.id),
-        });
+        execute_as(&app, grace, Decide::decline(other.redeem_id, grace.user.id));
         let query = |query: String| { let (app, root) = (&app, &root); async move { audit_actions(app, root, &query).await } };
         assert_eq!(query("?action=request.approved".into()).await, ["request.approved"]);
         assert_eq!(query("?action__exact=request".into()).await.len(), 0);

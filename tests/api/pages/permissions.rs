@@ -10,8 +10,9 @@ const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
 
 /// Creates a permission of Ada for Grace's data and returns its id.
 fn new_permission(app: &TestApp, ada: &TestUser, grace: &TestUser, name: &str) -> i64 {
-    let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: app.bundle(name, 6).id };
-    match app.commit(GrantPermission(terms)) {
+    let bundle = app.bundle(name, 6);
+    let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
+    match app.commit(GrantPermission::without_end(terms, bundle.permission)) {
         Ok((grant, _)) => grant.id.0,
         Err(error) => panic!("not granted: {error}"),
     }

@@ -5,7 +5,7 @@ use countersign::domain::rights::Role;
 use countersign::domain::user::Authority;
 use countersign::mail::transport::SendError;
 use countersign::store::daily_stats::{self, DayStats};
-use countersign::store::ledger::{CloseRequest, Redeem, RequestRef};
+use countersign::store::ledger::{CloseRequest, Decide};
 use countersign::store::{bundles, requests};
 use reqwest::Method;
 
@@ -95,9 +95,9 @@ on_both_databases! {
         app.mailbox.refuse("dora@example.org", SendError::permanent("550 no such user"), 9);
         let dora = app.user("dora@example.org");
         let redeemed = app.create_request(&ada, &grace, &app.bundle("One", 2));
-        app.commit(Redeem { id: redeemed.redeem_id, by: grace.user.id, idempotency_key: None }).unwrap();
+        app.commit(Decide::as_asked(redeemed.redeem_id, grace.user.id, None)).unwrap();
         let declined = app.create_request(&ada, &grace, &app.bundle("Two", 2));
-        app.commit(CloseRequest { which: RequestRef::Id(declined.id), by: Authority::User(grace.user.id) }).unwrap();
+        app.commit(CloseRequest { id: declined.id, by: Authority::User(grace.user.id) }).unwrap();
         app.create_request(&ada, &dora, &app.bundle("Three", 2));
         app.advance(2 * 86_400);
         app.store.write(|conn| {
@@ -131,8 +131,8 @@ on_both_databases! {
         let insert = |numbers: &str, days: &str, outcome: &str| {
             let at = micros.replace("%s", days);
             app.execute_raw(&format!(
-                "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, \
-                 created_at, expires_at, closed_at, outcome) SELECT {random}, {}, {}, {}, {}, {at}, {at}, {at}, \
+                "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, \
+                 created_at, expires_at, closed_at, outcome) SELECT {random}, {}, {}, {}, 2, {}, {at}, {at}, {at}, \
                  {outcome} FROM (WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {numbers}) \
                  SELECT n FROM s) AS s ORDER BY n",
                 grace.id(), ada.id(), bundle.id, ada.id(),
@@ -398,7 +398,7 @@ on_both_databases! {
             assert_eq!(root.post_form(&app, path, &form).await.0, 404, "{path}");
         }
         assert_eq!(app.rows(), before);
-        app.commit(CloseRequest { which: RequestRef::Id(request.id), by: Authority::User(ada.user.id) }).unwrap();
+        app.commit(CloseRequest { id: request.id, by: Authority::User(ada.user.id) }).unwrap();
         redirect_target(root.post(&app, &format!("{place}/delete"), &[])).await;
         assert_eq!(root.get_page(&app, &place).await.0, 404);
         for (action, times) in [("bundle.added", 1), ("bundle.changed", 1), ("bundle.deleted", 1)] {

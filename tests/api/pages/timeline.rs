@@ -3,10 +3,12 @@
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
 use countersign::domain::bundle_permission::BundlePermissionId;
+use countersign::domain::permission_request::NewPermissionRequest;
+use countersign::domain::rights::Mask;
 use countersign::domain::user::{Authority, UserId};
 use countersign::mail::transport::SendError;
 use countersign::store::ledger::{
-    self, CloseRequest, Command, CreateBlock, CreateRequest, GrantPermission, Operation, Redeem, RequestRef,
+    self, CloseRequest, Command, CreateBlock, CreateRequest, Decide, GrantPermission, Operation,
     RevokePermission,
 };
 
@@ -53,7 +55,7 @@ impl Succeeds for bool {
 }
 
 fn close_command(id: countersign::domain::permission_request::RequestId, by: UserId) -> CloseRequest {
-    CloseRequest { which: RequestRef::Id(id), by: Authority::User(by) }
+    CloseRequest { id: id, by: Authority::User(by) }
 }
 
 /// The page of a request as this user sees it.
@@ -75,7 +77,7 @@ on_both_databases! {
             assert!(page.contains(told), "{told}: {page}");
         }
         assert!(!page.contains("opened"), "{page}");
-        execute_as(&app, grace, Redeem { id: asked.redeem_id, by: grace.user.id, idempotency_key: None });
+        execute_as(&app, grace, Decide::as_asked(asked.redeem_id, grace.user.id, None));
         app.advance(60);
         for who in [ada, grace, &root] {
             let page = request_page(&app, who, asked.id).await;
@@ -83,7 +85,7 @@ on_both_databases! {
             assert!(!page.contains("expires at this time"), "{page}");
             assert_eq!(page.contains("/staff/audit"), who.user.staff);
         }
-        execute_as(&app, grace, RevokePermission { id: BundlePermissionId(asked.id.0), by: grace.user.id });
+        execute_as(&app, grace, RevokePermission { id: BundlePermissionId(asked.id.0), by: Authority::User(grace.user.id) });
         assert!(request_page(&app, ada, asked.id).await.contains("grace Test revoked the permission."));
         // Viewing changes no row, except for the sessions of the viewers.
         let before = app.rows_except("sessions");
@@ -99,14 +101,12 @@ on_both_databases! {
         let asked: Vec<_> = (0..7).map(|nth| app.create_request(ada, grace, &app.bundle(&format!("Bundle {nth}"), 6))).collect();
         execute_as(&app, grace, close_command(asked[0].id, grace.user.id));
         execute_as(&app, ada, close_command(asked[1].id, ada.user.id));
-        let withdrawn = CloseRequest { which: RequestRef::Id(asked[2].id), by: Authority::Operator };
+        let withdrawn = CloseRequest { id: asked[2].id, by: Authority::Operator };
         execute(&app, withdrawn, AuditContext::OPERATOR);
-        execute_as(&app, ada, CreateRequest(countersign::domain::permission_request::NewPermissionRequest {
-            terms: asked[3].terms, asked_by: ada.user.id, lifetime_seconds: 3_600, redeem_page: None, idempotency_key: None,
-        }));
-        execute_as(&app, grace, Redeem { id: asked[4].redeem_id, by: grace.user.id, idempotency_key: None });
-        execute_as(&app, ada, RevokePermission { id: BundlePermissionId(asked[4].id.0), by: ada.user.id });
-        execute_as(&app, grace, GrantPermission(asked[5].terms));
+        execute_as(&app, ada, CreateRequest(NewPermissionRequest::new(asked[3].terms, ada.user.id, Mask::READ, 3_600)));
+        execute_as(&app, grace, Decide::as_asked(asked[4].redeem_id, grace.user.id, None));
+        execute_as(&app, ada, RevokePermission { id: BundlePermissionId(asked[4].id.0), by: Authority::User(ada.user.id) });
+        execute_as(&app, grace, GrantPermission::without_end(asked[5].terms, Mask::READ));
         for (nth, words) in [
             (0, "grace Test declined the request."),
             (1, "ada Test withdrew the request."),

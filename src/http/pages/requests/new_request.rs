@@ -8,8 +8,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::actors::registry::CommandError;
+use crate::domain::approval::AskedPermission;
 use crate::domain::bundle::BundleId;
 use crate::domain::permission_request::NewPermissionRequest;
+use crate::domain::rights::Mask;
 use crate::domain::terms::Terms;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text::IdempotencyKey;
@@ -171,9 +173,13 @@ async fn resolve_request(
         let reference = if target.is_none() { UserReference::Unknown } else { UserReference::Known };
         state.record_user_lookup(me, reference, &ctx.audit).await?;
     }
+    let asked_rights = bundle.map_or(Mask::MAX, |bundle| bundle.permission);
     Ok(terms.map(|terms| NewPermissionRequest {
         terms,
         asked_by: me.id,
+        asked: AskedPermission { permission: asked_rights, minimum: None, ttl_seconds: None },
+        purpose: None,
+        return_to: None,
         lifetime_seconds: lifetime,
         redeem_page: None,
         idempotency_key: input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok()),

@@ -210,7 +210,7 @@ impl Timeline<'_> {
     /// Only the audit log has the time and actor of a revocation.
     fn revocation_entry(&self) -> Option<TimelineEntry> {
         let closed = self.history.request.closed.as_ref()?;
-        if closed.active
+        if self.history.request.permission(self.history.now).is_some()
             || !matches!(closed.outcome, RequestOutcome::Approved | RequestOutcome::GrantedDirectly)
         {
             return None;

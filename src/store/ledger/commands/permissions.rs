@@ -7,9 +7,11 @@ use crate::domain::block::Block;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::{PermissionRequest, RequestId};
 use crate::domain::rate_limit::{QuotaStatus, RateLimited};
+use crate::domain::rights::Mask;
 use crate::domain::terms::Terms;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
-use crate::domain::user::UserId;
+use crate::domain::user::{Authority, UserId};
 use crate::store::ledger::batch::Batch;
 use crate::store::ledger::command::{Command, OperationContext};
 use crate::store::ledger::load::RowSelection;
@@ -23,6 +25,10 @@ pub enum GrantPermissionError {
     AlreadyGranted,
     #[error("one party has blocked the other")]
     Blocked,
+    #[error("the end is in the past")]
+    EndInPast,
+    #[error("the end is later than the configuration allows")]
+    EndTooLate,
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
 }
@@ -30,17 +36,29 @@ pub enum GrantPermissionError {
 /// Grants a permission without a request, as the actor of the audit context, or else as its
 /// target. The parties other than the actor get a mail.
 #[derive(Clone, Debug)]
-pub struct GrantPermission(pub Terms);
+pub struct GrantPermission {
+    pub terms: Terms,
+    pub permission: Mask,
+    /// `None`: until revoked, or as long as the configuration allows.
+    pub expires_at: Option<Timestamp>,
+    /// The longest time that the configuration allows, in seconds.
+    pub max_ttl: Option<i64>,
+}
 
 impl GrantPermission {
+    /// A grant until it is revoked.
+    pub const fn without_end(terms: Terms, permission: Mask) -> Self {
+        Self { terms, permission, expires_at: None, max_ttl: None }
+    }
+
     fn granted_by(&self, context: &OperationContext) -> UserId {
-        context.audit.actor.unwrap_or(self.0.target)
+        context.audit.actor.unwrap_or(self.terms.target)
     }
 
     /// The blocks that refuse it. A target who grants a permission themselves may have blocked the
     /// grantee's requests.
     fn refusing_blocks(&self, by: UserId) -> Vec<Block> {
-        let Self(terms) = *self;
+        let terms = self.terms;
         let by_grantee = Block { target: terms.grantee, blocked: terms.target };
         match by == terms.target {
             true => vec![by_grantee],
@@ -54,19 +72,27 @@ impl Command for GrantPermission {
     type Reply = Result<(BundlePermission, Vec<QuotaStatus>), GrantPermissionError>;
 
     fn row_key(&self) -> Option<RowKey> {
-        Some(RowKey::Terms(self.0))
+        Some(RowKey::Terms(self.terms))
     }
 
     fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
         let by = self.granted_by(context);
-        rows.permissions.push(self.0);
+        rows.requests.permissions.push(self.terms);
         rows.constraints.blocks.extend(self.refusing_blocks(by));
-        rows.constraints.add_limits(context.limits.for_grant(self.0, by));
+        rows.constraints.add_limits(context.limits.for_grant(self.terms, by));
     }
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
-        let Self(terms) = *self;
+        let Self { terms, permission, .. } = *self;
         let by = self.granted_by(context);
+        let latest = self.max_ttl.map(|seconds| batch.now.plus_seconds(seconds));
+        let expires_at = self.expires_at.or(latest);
+        if expires_at.is_some_and(|end| end <= batch.now) {
+            return Err(GrantPermissionError::EndInPast);
+        }
+        if latest.is_some_and(|latest| expires_at.is_some_and(|end| end > latest)) {
+            return Err(GrantPermissionError::EndTooLate);
+        }
         if batch.permissions.contains_key(&terms) {
             return Err(GrantPermissionError::AlreadyGranted);
         }
@@ -76,10 +102,15 @@ impl Command for GrantPermission {
         }
         let quotas = constraints.consume_limit(&context.limits.for_grant(terms, by), batch.now)?;
         let redeem_id = RedeemId(context.entropy.uuid(batch.now));
-        let grant = PermissionRequest::granted_directly(terms, by, redeem_id, batch.now);
+        let grant =
+            PermissionRequest::granted_directly(terms, by, permission, expires_at, redeem_id, batch.now);
+        let id = BundlePermissionId::UNASSIGNED;
         let permission =
-            BundlePermission { id: BundlePermissionId::UNASSIGNED, terms, created_at: batch.now };
+            BundlePermission { id, terms, permission, granted_at: batch.now, expires_at, requested: false };
+        // One whose time is over.
+        batch.replace_permission(terms, context);
         batch.permissions.insert(terms, permission);
+        batch.holders.insert(terms, redeem_id);
         let audit_entries = &mut batch.writes.audit_entries;
         audit_entries.add_permission(AuditAction::PermissionGranted, &context.audit, &grant, batch.now);
         batch.writes.requests.insert(grant);
@@ -94,15 +125,15 @@ impl Command for GrantPermission {
     }
 }
 
-/// Revokes a permission, as a party to it.
+/// Revokes a permission, as a party to it or as the operator.
 #[derive(Clone, Debug)]
 pub struct RevokePermission {
     pub id: BundlePermissionId,
-    pub by: UserId,
+    pub by: Authority,
 }
 
 impl Command for RevokePermission {
-    /// Whether the user had such a permission.
+    /// Whether there was such a permission.
     type Reply = bool;
 
     fn row_key(&self) -> Option<RowKey> {
@@ -115,11 +146,12 @@ impl Command for RevokePermission {
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
         let Some(row) = batch.writes.requests.by_id_mut(RequestId(self.id.0)) else { return false };
-        if !row.request.revoke_permission(self.by) {
+        if !row.request.revoke_permission(self.by, batch.now) {
             return false;
         }
-        row.mark(RequestWrite::RevokePermission);
+        row.mark(RequestWrite::EndPermission);
         batch.permissions.remove(&row.request.terms);
+        batch.holders.remove(&row.request.terms);
         let audit_entries = &mut batch.writes.audit_entries;
         audit_entries.add_permission(AuditAction::PermissionRevoked, &context.audit, &row.request, batch.now);
         true

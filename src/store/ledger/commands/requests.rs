@@ -1,18 +1,20 @@
-//! Creating, redeeming and closing requests, and resending their mail.
+//! Creating, deciding and closing requests, and resending their mail.
 
 use std::sync::Arc;
 
 use diesel::QueryResult;
 
+use crate::domain::approval::Approval;
 use crate::domain::audit::AuditAction;
 use crate::domain::block::Block;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::{
-    IDEMPOTENCY_KEY_TTL_SECONDS, IdempotencyMatch, NewPermissionRequest, PermissionRequest, Redemption,
-    RequestError, RequestId, RequestOutcome,
+    Decided, Decision, IDEMPOTENCY_KEY_TTL_SECONDS, IdempotencyMatch, NewPermissionRequest,
+    PermissionRequest, RequestError, RequestId, RequestOutcome,
 };
 use crate::domain::rate_limit::{QuotaStatus, RateLimited};
 use crate::domain::terms::Terms;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 use crate::domain::user::{Authority, UserId};
 use crate::domain::validated_text::IdempotencyKey;
@@ -23,15 +25,7 @@ use crate::store::ledger::load::RowSelection;
 use crate::store::ledger::request_rows::RequestWrite;
 use crate::store::ledger::row_key::RowKey;
 use crate::store::participants::Participants;
-use crate::store::requests::RedeemKeyUse;
-
-/// How a command names a request.
-#[derive(Clone, Copy, Debug)]
-pub enum RequestRef {
-    /// By its token, which only the target has.
-    Token(RedeemId),
-    Id(RequestId),
-}
+use crate::store::requests::DecisionKeyUse;
 
 /// Why a request was not created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,9 +58,9 @@ pub enum ResendMailError {
 pub struct CreateRequest(pub NewPermissionRequest);
 
 impl Command for CreateRequest {
-    /// The request, the seconds until it expires, and the requester's quotas; no quotas
+    /// The request, the time to judge it by, and the requester's quotas; no quotas
     /// if the idempotency key matched an earlier request.
-    type Reply = Result<(PermissionRequest, i64, Vec<QuotaStatus>), CreateRequestError>;
+    type Reply = Result<(PermissionRequest, Timestamp, Vec<QuotaStatus>), CreateRequestError>;
 
     fn row_key(&self) -> Option<RowKey> {
         Some(RowKey::Terms(self.0.terms))
@@ -95,7 +89,7 @@ impl Command for CreateRequest {
             let earlier = &mut row.request;
             match earlier.match_idempotency(new, now) {
                 Some(IdempotencyMatch::Replay) => {
-                    return Ok((earlier.clone(), earlier.seconds_left(now), Vec::new()));
+                    return Ok((earlier.clone(), now, Vec::new()));
                 }
                 Some(IdempotencyMatch::Conflict) => return Err(CreateRequestError::IdempotencyKeyConflict),
                 None => {
@@ -106,7 +100,8 @@ impl Command for CreateRequest {
         }
         // Checked first, so that the errors below do not reveal whether the target exists.
         writes.constraints.check_limit(context.limits.for_unknown_references(new.asked_by), now)?;
-        if batch.permissions.contains_key(&new.terms) {
+        let is_granted = |active: &BundlePermission| !active.can_be_replaced_by(new.asked.permission, now);
+        if batch.permissions.get(&new.terms).is_some_and(is_granted) {
             return Err(CreateRequestError::AlreadyGranted);
         }
         if writes.constraints.is_blocked(&Block::from_terms(new.terms)) {
@@ -125,6 +120,9 @@ impl Command for CreateRequest {
             redeem_id: RedeemId(context.entropy.uuid(now)),
             terms: new.terms,
             asked_by: new.asked_by,
+            asked: new.asked,
+            purpose: new.purpose.clone(),
+            return_to: new.return_to.clone(),
             redeem_page: new.redeem_page.clone(),
             created_at: now,
             expires_at: now.plus_seconds(new.lifetime_seconds),
@@ -133,30 +131,42 @@ impl Command for CreateRequest {
         };
         writes.audit_entries.add_request(AuditAction::RequestCreated, &context.audit, &request, now);
         writes.requests.insert(request.clone());
-        Ok((request, new.lifetime_seconds, quotas))
+        Ok((request, now, quotas))
     }
 
     fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
-        if let Ok((request, seconds_left, _)) = reply {
+        if let Ok((request, ..)) = reply {
             let written = batch.writes.requests.get(request.redeem_id);
             *request = written.ok_or_else(|| invariant_violation("a created request is missing"))?.clone();
-            *seconds_left = request.seconds_left(batch.now);
         }
         Ok(())
     }
 }
 
-/// Redeems a request, as its target.
+/// Approves or declines a request by its token, as its target.
 #[derive(Clone, Debug)]
-pub struct Redeem {
+pub struct Decide {
     pub id: RedeemId,
     pub by: UserId,
+    pub decision: Decision,
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-impl Command for Redeem {
-    /// The active permission, and the users and bundles that it refers to.
-    type Reply = Result<(BundlePermission, Arc<Participants>), RequestError>;
+impl Decide {
+    /// Declining without a reason.
+    pub const fn decline(id: RedeemId, by: UserId) -> Self {
+        Self { id, by, decision: Decision::Decline(None), idempotency_key: None }
+    }
+
+    /// An approval of everything that was asked for.
+    pub fn as_asked(id: RedeemId, by: UserId, idempotency_key: Option<IdempotencyKey>) -> Self {
+        Self { id, by, decision: Decision::Approve(Approval::AS_ASKED, None), idempotency_key }
+    }
+}
+
+impl Command for Decide {
+    /// After an approval the active permission, and the users and bundles that it refers to.
+    type Reply = Result<Option<(BundlePermission, Arc<Participants>)>, RequestError>;
 
     fn row_key(&self) -> Option<RowKey> {
         Some(RowKey::Redeem(self.id))
@@ -168,56 +178,66 @@ impl Command for Redeem {
 
     fn select_rows(&self, _: &OperationContext, rows: &mut RowSelection) {
         rows.requests.redeem_ids.push(self.id);
-        rows.redeem_keys.extend(self.idempotency_key.clone().map(|key| (self.by, key)));
+        rows.decision_keys.extend(self.idempotency_key.clone().map(|key| (self.by, key)));
     }
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
-        let Self { id, by, idempotency_key } = self;
+        let Self { id, by, decision, idempotency_key } = self;
         let now = batch.now;
         let request = batch.writes.requests.get(*id).ok_or(RequestError::NotPending)?;
         let terms = request.terms;
-        // A replay of an approval does not depend on the requester.
+        // A repeated decision does not depend on the requester.
         if request.closed.is_none() && batch.participants.is_disabled(terms.grantee) {
             return Err(RequestError::NotPending);
         }
         let key = idempotency_key.clone().filter(|_| terms.target == *by).map(|key| (*by, key));
         let key_use = key
             .as_ref()
-            .and_then(|key| batch.redeem_keys.get(key))
+            .and_then(|key| batch.decision_keys.get(key))
             .filter(|key_use| key_use.redeem_id != *id);
         let mut expired_key = None;
         if let Some(key_use) = key_use {
-            if now < key_use.redeemed_at.plus_seconds(IDEMPOTENCY_KEY_TTL_SECONDS) {
+            if now < key_use.decided_at.plus_seconds(IDEMPOTENCY_KEY_TTL_SECONDS) {
                 return Err(RequestError::IdempotencyKeyConflict);
             }
             expired_key = Some(key_use.id);
         }
         let row = batch.writes.requests.get_mut(*id).ok_or(RequestError::NotPending)?;
-        let row_id = row.request.id;
-        let already_active = batch.permissions.contains_key(&terms);
-        let redemption = row.request.redeem(*by, idempotency_key.as_ref(), already_active, now)?;
-        batch.permissions.extend(row.request.permission().map(|permission| (terms, permission)));
-        if redemption == Redemption::First {
+        let active = batch.permissions.get(&terms);
+        let decided = row.request.decide(*by, decision, idempotency_key.as_ref(), active, now)?;
+        if decided == Decided::First {
             row.mark(RequestWrite::Close);
-            batch.writes.expired_redeem_keys.extend(expired_key);
+            batch.writes.expired_decision_keys.extend(expired_key);
             if let Some(key) = key {
-                let key_use = RedeemKeyUse { id: row_id, redeem_id: *id, redeemed_at: now };
-                batch.redeem_keys.insert(key, key_use);
+                let key_use = DecisionKeyUse { id: row.request.id, redeem_id: *id, decided_at: now };
+                batch.decision_keys.insert(key, key_use);
             }
-            let audit_entries = &mut batch.writes.audit_entries;
-            audit_entries.add_request(AuditAction::RequestApproved, &context.audit, &row.request, now);
+            let granted = row.request.permission(now);
+            let action = match decision {
+                Decision::Approve(..) => AuditAction::RequestApproved,
+                Decision::Decline(_) => AuditAction::RequestDeclined,
+            };
+            batch.writes.audit_entries.add_request(action, &context.audit, &row.request, now);
+            if let Some(permission) = granted {
+                batch.replace_permission(terms, context);
+                batch.permissions.insert(terms, permission);
+                batch.holders.insert(terms, *id);
+            }
         }
-        match batch.permissions.get(&terms) {
-            Some(permission) => Ok((*permission, Arc::clone(&batch.participants))),
-            // A replay, after the permission has been revoked.
-            None => Err(RequestError::NotPending),
+        match (decision, batch.permissions.get(&terms)) {
+            (Decision::Decline(_), _) => Ok(None),
+            (Decision::Approve(..), Some(permission)) => {
+                Ok(Some((*permission, Arc::clone(&batch.participants))))
+            }
+            // A repeated approval, after the permission has ended.
+            (Decision::Approve(..), None) => Err(RequestError::NotPending),
         }
     }
 
     fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
         match reply {
             // An earlier operation of the batch granted the permission.
-            Ok((permission, _)) if permission.id == BundlePermissionId::UNASSIGNED => {
+            Ok(Some((permission, _))) if permission.id == BundlePermissionId::UNASSIGNED => {
                 *permission = batch.written_permission(permission.terms)?;
                 Ok(())
             }
@@ -226,10 +246,10 @@ impl Command for Redeem {
     }
 }
 
-/// Declines or withdraws a request.
+/// Declines or withdraws a request by its number.
 #[derive(Clone, Debug)]
 pub struct CloseRequest {
-    pub which: RequestRef,
+    pub id: RequestId,
     pub by: Authority,
 }
 
@@ -237,41 +257,21 @@ impl Command for CloseRequest {
     type Reply = Result<RequestOutcome, RequestError>;
 
     fn row_key(&self) -> Option<RowKey> {
-        Some(match self.which {
-            RequestRef::Token(id) => RowKey::Redeem(id),
-            RequestRef::Id(id) => RowKey::Request(id),
-        })
-    }
-
-    fn is_optimistic(&self) -> bool {
-        matches!(self.which, RequestRef::Token(_))
+        Some(RowKey::Request(self.id))
     }
 
     fn select_rows(&self, _: &OperationContext, rows: &mut RowSelection) {
-        match self.which {
-            RequestRef::Token(id) => rows.requests.redeem_ids.push(id),
-            RequestRef::Id(id) => {
-                rows.requests.numbers.push(id);
-                rows.requesters = true;
-            }
-        }
+        rows.requests.numbers.push(self.id);
+        rows.requesters = true;
     }
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
-        let Self { which, by } = *self;
+        let Self { id, by } = *self;
         let participants = Arc::clone(&batch.participants);
-        let row = match which {
-            RequestRef::Token(id) => batch.writes.requests.get_mut(id),
-            RequestRef::Id(id) => batch.writes.requests.by_id_mut(id),
-        };
-        let row = row.ok_or(RequestError::NotPending)?;
+        let row = batch.writes.requests.by_id_mut(id).ok_or(RequestError::NotPending)?;
         let Terms { target, grantee, .. } = row.request.terms;
         if participants.is_disabled(grantee) && by == Authority::User(target) {
             return Err(RequestError::NotPending);
-        }
-        // Only the target can use the token.
-        if matches!(which, RequestRef::Token(_)) && by != Authority::User(target) {
-            return Err(RequestError::NotAParty);
         }
         let outcome = row.request.close(by, batch.now)?;
         row.mark(RequestWrite::Close);

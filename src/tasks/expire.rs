@@ -1,5 +1,6 @@
-//! Closes expired requests. They cannot be redeemed before that; closing them keeps the
-//! number small that the totals of lists have to subtract.
+//! Closes expired requests, and marks expired permissions as ended. They are without effect before
+//! that; closing them keeps the number small that the totals of lists have to subtract, and records
+//! their end in the audit log.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub async fn run(store: Store) {
         sleep(EXPIRY_INTERVAL).await;
         repeat_until_done(&store, |conn| {
             let now = conn.now()?;
-            requests::expire_batch(conn, now)
+            Ok(requests::expire_batch(conn, now)? + requests::expire_permissions_batch(conn, now)?)
         })
         .await;
     }

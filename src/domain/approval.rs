@@ -1,0 +1,188 @@
+//! What a requester asks for, and what the target grants of it.
+
+use super::rights::Mask;
+use super::timestamp::Timestamp;
+use super::validated_text::text_type;
+
+text_type! {
+    /// Why the requester asks.
+    Purpose, 500, opaque
+}
+
+text_type! {
+    /// Why the target declined.
+    Reason, 500, opaque
+}
+
+/// The shortest time for which a permission can be asked.
+pub const MIN_PERMISSION_TTL_SECONDS: i64 = 3_600;
+/// The longest: 100 years.
+pub const MAX_PERMISSION_TTL_SECONDS: i64 = 100 * 365 * 86_400;
+
+/// The rights that a requester asks for, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedPermission {
+    pub permission: Mask,
+    /// The rights without which the permission is useless to the requester.
+    pub minimum: Option<Mask>,
+    /// Seconds from the approval; `None`: until revoked.
+    pub ttl_seconds: Option<i64>,
+}
+
+impl AskedPermission {
+    /// All these rights, until revoked.
+    pub const fn without_end(permission: Mask) -> Self {
+        Self { permission, minimum: None, ttl_seconds: None }
+    }
+
+    /// When the permission would end if it were approved as asked at this time.
+    pub fn expires_at(&self, approved_at: Timestamp) -> Option<Timestamp> {
+        self.ttl_seconds.map(|seconds| approved_at.plus_seconds(seconds))
+    }
+}
+
+/// Where the requester's application gets its user back after the decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnTo {
+    pub url: String,
+    /// An opaque value of the application.
+    pub state: Option<String>,
+}
+
+/// What the target grants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Approval {
+    /// `None`: all rights that were asked for.
+    pub permission: Option<Mask>,
+    pub end: ApprovedEnd,
+}
+
+/// When the permission ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApprovedEnd {
+    #[default]
+    AsAsked,
+    At(Timestamp),
+    /// Seconds after the approval.
+    After(i64),
+}
+
+/// Why a target cannot grant this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidApproval {
+    #[error("the rights exceed what was asked")]
+    RightsNotAsked,
+    #[error("the rights lack the minimum of the requester")]
+    RightsBelowMinimum,
+    #[error("the end is in the past")]
+    EndInPast,
+    #[error("the end is later than asked")]
+    EndLaterThanAsked,
+}
+
+impl Approval {
+    /// The request as it is.
+    pub const AS_ASKED: Self = Self { permission: None, end: ApprovedEnd::AsAsked };
+
+    /// The rights and the end that this grants at some time.
+    pub fn resolve(&self, asked: &AskedPermission, at: Timestamp) -> (Mask, Option<Timestamp>) {
+        let end = match self.end {
+            ApprovedEnd::AsAsked => asked.expires_at(at),
+            ApprovedEnd::At(end) => Some(end),
+            ApprovedEnd::After(seconds) => Some(at.plus_seconds(seconds)),
+        };
+        (self.permission.unwrap_or(asked.permission), end)
+    }
+
+    /// The rights and the end, if the request allows them.
+    pub fn check(
+        &self,
+        asked: &AskedPermission,
+        now: Timestamp,
+    ) -> Result<(Mask, Option<Timestamp>), InvalidApproval> {
+        let (permission, end) = self.resolve(asked, now);
+        if !asked.permission.contains(permission) {
+            return Err(InvalidApproval::RightsNotAsked);
+        }
+        if asked.minimum.is_some_and(|minimum| !permission.contains(minimum)) {
+            return Err(InvalidApproval::RightsBelowMinimum);
+        }
+        if end.is_some_and(|end| end <= now) {
+            return Err(InvalidApproval::EndInPast);
+        }
+        if asked.expires_at(now).is_some_and(|latest| end.is_none_or(|end| end > latest)) {
+            return Err(InvalidApproval::EndLaterThanAsked);
+        }
+        Ok((permission, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
+
+    fn mask(bits: i64) -> Mask {
+        Mask::new(bits).unwrap()
+    }
+
+    #[test]
+    fn an_approval_as_asked_grants_what_was_asked() {
+        let asked = AskedPermission { permission: mask(6), minimum: Some(mask(2)), ttl_seconds: Some(60) };
+        assert_eq!(Approval::AS_ASKED.check(&asked, NOW), Ok((mask(6), Some(NOW.plus_seconds(60)))));
+        assert_eq!(
+            Approval::AS_ASKED.check(&AskedPermission::without_end(mask(6)), NOW),
+            Ok((mask(6), None))
+        );
+    }
+
+    #[test]
+    fn an_approval_cannot_exceed_what_was_asked() {
+        let asked = AskedPermission { permission: mask(6), minimum: Some(mask(2)), ttl_seconds: Some(60) };
+        let rights = |bits| Approval { permission: Some(mask(bits)), ..Approval::AS_ASKED };
+        let end = |end| Approval { end, ..Approval::AS_ASKED };
+        for (approval, error) in [
+            (rights(14), InvalidApproval::RightsNotAsked),
+            (rights(8), InvalidApproval::RightsNotAsked),
+            (rights(4), InvalidApproval::RightsBelowMinimum),
+            (end(ApprovedEnd::At(NOW)), InvalidApproval::EndInPast),
+            (end(ApprovedEnd::After(0)), InvalidApproval::EndInPast),
+            (end(ApprovedEnd::At(NOW.plus_seconds(61))), InvalidApproval::EndLaterThanAsked),
+            (end(ApprovedEnd::After(61)), InvalidApproval::EndLaterThanAsked),
+        ] {
+            assert_eq!(approval.check(&asked, NOW), Err(error), "{approval:?}");
+        }
+        assert_eq!(rights(2).check(&asked, NOW), Ok((mask(2), Some(NOW.plus_seconds(60)))));
+        assert_eq!(end(ApprovedEnd::After(59)).check(&asked, NOW), Ok((mask(6), Some(NOW.plus_seconds(59)))));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_granted_beyond_what_was_asked(
+            asked_bits in 1_i64..=63, minimum_bits in 0_i64..=63, ttl in proptest::option::of(1_i64..100),
+            bits in proptest::option::of(1_i64..=63), end in -50_i64..150, which in 0..3,
+        ) {
+            let asked = AskedPermission {
+                permission: mask(asked_bits),
+                minimum: Mask::new(minimum_bits & asked_bits).ok(),
+                ttl_seconds: ttl,
+            };
+            let end = match which {
+                0 => ApprovedEnd::AsAsked,
+                1 => ApprovedEnd::At(NOW.plus_seconds(end)),
+                _ => ApprovedEnd::After(end),
+            };
+            let approval = Approval { permission: bits.map(mask), end };
+            if let Ok((granted, until)) = approval.check(&asked, NOW) {
+                prop_assert!(asked.permission.contains(granted));
+                prop_assert!(asked.minimum.is_none_or(|minimum| granted.contains(minimum)));
+                prop_assert!(until.is_none_or(|until| until > NOW));
+                if let Some(latest) = asked.expires_at(NOW) {
+                    prop_assert!(until.is_some_and(|until| until <= latest));
+                }
+            }
+        }
+    }
+}
