@@ -11,7 +11,7 @@ use crate::domain::mail_kinds::Unsubscription;
 use crate::domain::token::Keyring;
 use crate::failpoints;
 use crate::i18n::Language;
-use crate::mail::message::{ComposeError, MailBody, MailInput};
+use crate::mail::message::{ComposeError, DecisionBody, MailBody, MailInput};
 use crate::mail::template::Templates;
 use crate::mail::transport::{Refusal, SendError, Transport};
 use crate::mail::{Mailbox, Message};
@@ -87,6 +87,11 @@ impl MailSender {
     }
 
     fn compose(&self, claimed: &ClaimedMail) -> Result<Message, ComposeError> {
+        let kinds = claimed.payload.kinds();
+        let unsubscribe = (!kinds.is_empty()).then(|| {
+            let token = self.keyring.unsubscribe_token(Unsubscription { user: claimed.to.id, kinds });
+            format!("{}/unsubscribe?token={}", self.public_url, token.expose())
+        });
         let links: Vec<String>;
         let (link, body, expires_at) = match &claimed.payload {
             MailPayload::Request(mail) => (
@@ -103,17 +108,20 @@ impl MailSender {
                 MailBody::Notice { notice: *notice, permission: permission.as_deref() },
                 None,
             ),
+            MailPayload::Decision(mail) => {
+                let body = MailBody::Decision(DecisionBody {
+                    request: &mail.request,
+                    target: &mail.target,
+                    bundle: &mail.bundle,
+                });
+                (format!("{}/requests/{}", self.public_url, mail.request.id), body, None)
+            }
             MailPayload::Daily(mail) => {
                 let link = |item: &DailyRequest| item.request.redeem_url(&self.keyring, &self.public_url);
                 links = mail.pending.iter().map(link).collect();
                 (format!("{}/", self.public_url), MailBody::Daily { mail, links: &links }, None)
             }
         };
-        let kinds = claimed.payload.kinds();
-        let unsubscribe = (!kinds.is_empty()).then(|| {
-            let token = self.keyring.unsubscribe_token(Unsubscription { user: claimed.to.id, kinds });
-            format!("{}/unsubscribe?token={}", self.public_url, token.expose())
-        });
         let input = MailInput {
             id: claimed.item.id,
             to: &claimed.to,

@@ -70,6 +70,15 @@ pub struct DailyRequest {
     pub bundle: Bundle,
 }
 
+/// A permission in a daily mail.
+#[derive(Clone, Debug)]
+pub struct EndingPermission {
+    /// The other party.
+    pub other: User,
+    pub bundle: Bundle,
+    pub ends_at: Timestamp,
+}
+
 /// An export token in a daily mail.
 #[derive(Clone, Debug)]
 pub struct EndingExport {
@@ -83,6 +92,10 @@ pub struct EndingExport {
 pub struct DailyMail {
     /// Requests that wait for the recipient's decision.
     pub pending: Vec<DailyRequest>,
+    /// Permissions that the recipient gave.
+    pub granted: Vec<EndingPermission>,
+    /// Permissions that the recipient has.
+    pub received: Vec<EndingPermission>,
     pub exports: Vec<EndingExport>,
     /// Requests of the recipient that have expired.
     pub expired: Vec<DailyRequest>,
@@ -97,6 +110,8 @@ impl DailyMail {
         }
         Self {
             pending: keep(self.pending, MailKind::Reminders, muted),
+            granted: keep(self.granted, MailKind::Endings, muted),
+            received: keep(self.received, MailKind::Endings, muted),
             exports: keep(self.exports, MailKind::Endings, muted),
             expired: keep(self.expired, MailKind::Expired, muted),
         }
@@ -106,6 +121,8 @@ impl DailyMail {
     pub fn kinds(&self) -> MailKinds {
         let kinds = [
             (MailKind::Reminders, self.pending.is_empty()),
+            (MailKind::Endings, self.granted.is_empty()),
+            (MailKind::Endings, self.received.is_empty()),
             (MailKind::Endings, self.exports.is_empty()),
             (MailKind::Expired, self.expired.is_empty()),
         ];

@@ -3,7 +3,7 @@
 use minijinja::{Value, context};
 
 use super::message::{person_context, sanitize_for_mail};
-use crate::domain::daily_mail::{DailyMail, DailyRequest, EndingExport};
+use crate::domain::daily_mail::{DailyMail, DailyRequest, EndingExport, EndingPermission};
 use crate::i18n::Language;
 
 /// Items in each list of a mail.
@@ -27,9 +27,20 @@ pub(super) fn values(mail: &DailyMail, links: &[String], language: Language) -> 
         .take(MAX_ITEMS)
         .map(|(item, link)| context! { link, ..request(item) })
         .collect();
+    let permission = |item: &EndingPermission| {
+        let until = language.weekday_date_time(item.ends_at);
+        context! { bundle => sanitize_for_mail(&item.bundle.display_name()), until, ..person_context(&item.other) }
+    };
+    let [granted, received] = [&mail.granted, &mail.received]
+        .map(|items| items.iter().take(MAX_ITEMS).map(permission).collect::<Vec<Value>>());
     let exports: Vec<Value> = mail.exports.iter().take(MAX_ITEMS).map(export).collect();
     let expired: Vec<Value> = mail.expired.iter().take(MAX_ITEMS).map(request).collect();
-    let count = mail.pending.len() + mail.exports.len() + mail.expired.len();
-    let more = count - pending.len() - exports.len() - expired.len();
-    context! { count, more, pending, exports, expired }
+    let lists = [&pending, &granted, &received, &exports, &expired];
+    let count = mail.pending.len()
+        + mail.granted.len()
+        + mail.received.len()
+        + mail.exports.len()
+        + mail.expired.len();
+    let more = count - lists.into_iter().map(Vec::len).sum::<usize>();
+    context! { count, more, pending, granted, received, exports, expired }
 }

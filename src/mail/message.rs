@@ -16,6 +16,7 @@ use crate::domain::bundle::Bundle;
 use crate::domain::daily_mail::DailyMail;
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::LinkReason;
+use crate::domain::permission_request::{PermissionRequest, RequestOutcome};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text;
@@ -52,8 +53,18 @@ pub enum MailBody<'a> {
     Password(LinkReason),
     /// What happened to the recipient's account or data.
     Notice { notice: Notice, permission: Option<&'a PermissionNotice> },
+    /// The recipient's request was approved or declined.
+    Decision(DecisionBody<'a>),
     /// What ends soon or has expired, with the links of the pending requests.
     Daily { mail: &'a DailyMail, links: &'a [String] },
+}
+
+/// A decided request of the recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct DecisionBody<'a> {
+    pub request: &'a PermissionRequest,
+    pub target: &'a User,
+    pub bundle: &'a Bundle,
 }
 
 /// The reason why a mail could not be composed.
@@ -100,6 +111,21 @@ impl Templates {
                 });
                 let values = context! { notice => notice.name(), permission => parties, ..common };
                 self.render(TemplateKind::Notice, language, values)
+            }
+            MailBody::Decision(DecisionBody { request, target, bundle }) => {
+                let closed = request.closed.as_ref();
+                let granted = closed.and_then(|closed| closed.granted);
+                let rights = granted.map(|granted| language.describe_rights_of_others(granted.permission));
+                let reason = closed.and_then(|closed| closed.reason.as_ref());
+                let values = context! {
+                    approved => closed.is_some_and(|closed| closed.outcome == RequestOutcome::Approved),
+                    target => person_context(target),
+                    bundle => bundle_context(bundle, rights.unwrap_or_default()),
+                    until => granted.and_then(|granted| granted.expires_at).map(|at| language.weekday_date_time(at)),
+                    reason => reason.map(|reason| sanitize_for_mail(reason.as_str())),
+                    ..common
+                };
+                self.render(TemplateKind::Decision, language, values)
             }
             MailBody::Daily { mail, links } => {
                 let values = context! { ..daily::values(mail, links, language), ..common };

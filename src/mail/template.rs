@@ -1,8 +1,8 @@
 //! The templates of mails, which the operator can override.
 //!
 //! Each kind of mail has three templates in Jinja syntax (minijinja): `request.subject.txt`,
-//! `request.txt` and `request.html` for a request, `password.*` for a password link, `daily.*` for the
-//! daily mail, and `notice.*` for what happened to an account or a user's data. A file with that name in the operator's directory
+//! `request.txt` and `request.html` for a request, `password.*` for a password link, `decision.*` for the
+//! decision of a request, `daily.*` for the daily mail, and `notice.*` for what happened to an account or a user's data. A file with that name in the operator's directory
 //! overrides the built-in template in all languages; a file with a language in its name
 //! (`request.de.txt`) overrides it in that language. `layout.html` is the layout of the built-in
 //! HTML templates. Templates can use these values:
@@ -20,10 +20,15 @@
 //! | request: `bundle.rights` | the rights as a list of texts |
 //! | notice: `notice` | its name, such as `password-changed` |
 //! | notice: `permission` | none, or `target`, `grantee` and `bundle` of a permission |
+//! | decision: `approved` | true if the request was approved, false if it was declined |
+//! | decision: `target.name`, `target.email` | the user who decided |
+//! | decision: `bundle` | as in a request, with the granted rights |
+//! | decision: `until`, `reason` | the end of the permission, and why the request was declined; or none |
 //! | daily: `count`, `more` | the number of items, and of those that are not in the lists |
 //! | daily: `pending`, `expired` | requests: `name` and `email` of the other party, `bundle`, `until`; and the `link` of pending ones |
+//! | daily: `granted`, `received` | permissions that end soon: `name` and `email` of the other party, `bundle`, `until` |
 //! | daily: `exports` | export tokens: `hub`, `node`, `until` |
-//! | daily: `unsubscribe` | the link that turns off the mail |
+//! | daily, decision: `unsubscribe` | the link that turns off the mail |
 //! | password link: `new_account` | true for a new account, false for a forgotten password |
 //!
 //! Other values are errors, which the server reports at startup. Values are escaped in HTML.
@@ -53,6 +58,7 @@ pub(super) enum TemplateKind {
     Request,
     Password,
     Notice,
+    Decision,
     Daily,
 }
 
@@ -60,13 +66,14 @@ pub(super) enum TemplateKind {
 type TemplatePart = (&'static str, &'static str);
 
 impl TemplateKind {
-    const ALL: [Self; 4] = [Self::Request, Self::Password, Self::Notice, Self::Daily];
+    const ALL: [Self; 5] = [Self::Request, Self::Password, Self::Notice, Self::Decision, Self::Daily];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Password => "password",
             Self::Notice => "notice",
+            Self::Decision => "decision",
             Self::Daily => "daily",
         }
     }
@@ -88,6 +95,11 @@ impl TemplateKind {
                 ("subject.txt", include_str!("templates/notice.subject.txt")),
                 ("txt", include_str!("templates/notice.txt")),
                 ("html", include_str!("templates/notice.html")),
+            ],
+            Self::Decision => [
+                ("subject.txt", include_str!("templates/decision.subject.txt")),
+                ("txt", include_str!("templates/decision.txt")),
+                ("html", include_str!("templates/decision.html")),
             ],
             Self::Daily => [
                 ("subject.txt", include_str!("templates/daily.subject.txt")),
@@ -175,12 +187,12 @@ impl Templates {
             for flag in [false, true] {
                 templates.render(TemplateKind::Request, language, sample_request(flag))?;
                 templates.render(TemplateKind::Password, language, sample_password(flag))?;
+                templates.render(TemplateKind::Decision, language, sample_decision(flag))?;
             }
-            for item in [DailyItem::Pending, DailyItem::Export, DailyItem::Expired] {
+            for item in DailyItem::ALL {
                 templates.render(TemplateKind::Daily, language, sample_daily(&[item]))?;
             }
-            let all = [DailyItem::Pending, DailyItem::Export, DailyItem::Expired];
-            templates.render(TemplateKind::Daily, language, sample_daily(&all))?;
+            templates.render(TemplateKind::Daily, language, sample_daily(&DailyItem::ALL))?;
             for notice in Notice::ALL {
                 templates.render(TemplateKind::Notice, language, sample_notice(notice))?;
             }
@@ -290,12 +302,29 @@ fn sample_notice(notice: Notice) -> Value {
     context! { notice => notice.name(), permission, ..sample_common("https://example.org/account") }
 }
 
+fn sample_decision(approved: bool) -> Value {
+    context! {
+        approved,
+        target => context! { name => "Ada Lovelace", email => "ada@example.org" },
+        until => approved.then_some("Tuesday, 1 January 2030, 00:00 UTC"),
+        reason => (!approved).then_some("Not this year."),
+        unsubscribe => "https://example.org/unsubscribe?token=abc",
+        ..sample_request(approved)
+    }
+}
+
 /// A section of the daily mail.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DailyItem {
     Pending,
+    Granted,
+    Received,
     Export,
     Expired,
+}
+
+impl DailyItem {
+    const ALL: [Self; 5] = [Self::Pending, Self::Granted, Self::Received, Self::Export, Self::Expired];
 }
 
 fn sample_daily(items: &[DailyItem]) -> Value {
@@ -315,6 +344,8 @@ fn sample_daily(items: &[DailyItem]) -> Value {
         count => items.len(),
         more => items.len() - 1,
         pending => list(DailyItem::Pending),
+        granted => list(DailyItem::Granted),
+        received => list(DailyItem::Received),
         exports => list(DailyItem::Export),
         expired => list(DailyItem::Expired),
         unsubscribe => "https://example.org/unsubscribe?token=abc",

@@ -13,7 +13,7 @@ use super::participants::{Participants, RequestParties};
 use super::{password_links, requests, users};
 use crate::domain::bundle::Bundle;
 use crate::domain::daily_mail::DailyMail;
-use crate::domain::mail_kinds::MailKinds;
+use crate::domain::mail_kinds::{MailKind, MailKinds};
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::PasswordLink;
 use crate::domain::permission_request::{PermissionRequest, RequestId};
@@ -48,6 +48,8 @@ pub enum MailPayload {
     Password(PasswordLink),
     /// A notice, with the permission that it is about, if any.
     Notice(Notice, Option<Box<PermissionNotice>>),
+    /// The recipient's request was approved or declined.
+    Decision(Box<DecisionMail>),
     /// What ends soon or has expired.
     Daily(Box<DailyMail>),
 }
@@ -57,6 +59,7 @@ impl MailPayload {
     pub fn kinds(&self) -> MailKinds {
         match self {
             Self::Request(_) | Self::Password(_) | Self::Notice(..) => MailKinds::default(),
+            Self::Decision(_) => MailKinds::from_iter([MailKind::Decisions]),
             Self::Daily(mail) => mail.kinds(),
         }
     }
@@ -67,6 +70,14 @@ impl MailPayload {
 pub struct RequestMail {
     pub request: PermissionRequest,
     pub requester: User,
+    pub bundle: Bundle,
+}
+
+/// A decided request, its target and its bundle.
+#[derive(Clone, Debug)]
+pub struct DecisionMail {
+    pub request: PermissionRequest,
+    pub target: User,
     pub bundle: Bundle,
 }
 
@@ -116,7 +127,7 @@ impl MailSubjects {
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for item in claimed {
             match item.subject {
-                OutboxSubject::Request(id) => request_ids.push(id),
+                OutboxSubject::Request(id) | OutboxSubject::Decision(id) => request_ids.push(id),
                 OutboxSubject::PasswordLink(id) => link_ids.push(id),
                 OutboxSubject::Notice { to, request, .. } => {
                     recipient_ids.push(to);
@@ -143,8 +154,9 @@ impl MailSubjects {
             subjects.recipients =
                 users::by_ids(conn, &recipient_ids)?.into_iter().map(|user| (user.id, user)).collect();
         }
-        let targets = subjects.requests.values().map(|request| request.terms.target);
-        let recipients: Vec<UserId> = targets.chain(subjects.recipients.keys().copied()).collect();
+        let parties =
+            subjects.requests.values().flat_map(|request| [request.terms.target, request.terms.grantee]);
+        let recipients: Vec<UserId> = parties.chain(subjects.recipients.keys().copied()).collect();
         if !recipients.is_empty() {
             subjects.settings = mail_settings::load(conn, &recipients)?;
         }
@@ -160,6 +172,22 @@ impl MailSubjects {
         }
         let RequestParties { target, grantee, bundle } = self.participants.parties(request.terms)?;
         Some(PermissionNotice { target: target.clone(), grantee: grantee.clone(), bundle: bundle.clone() })
+    }
+
+    /// The mail about a decision. `None`: the permission has ended, or the requester does not want the
+    /// mail.
+    fn decision(&self, id: RequestId, now: Timestamp) -> Option<(User, MailPayload)> {
+        let request = self.requests.get(&id)?;
+        let closed = request.closed.as_ref()?;
+        let parties = self.participants.parties(request.terms)?;
+        let has_ended = closed.granted.is_some_and(|granted| !granted.is_active(now));
+        let settings = self.settings.get(&parties.grantee.id).copied().unwrap_or_default();
+        if has_ended || !parties.grantee.active || settings.muted.contains(MailKind::Decisions) {
+            return None;
+        }
+        let (target, bundle) = (parties.target.clone(), parties.bundle.clone());
+        let mail = DecisionMail { request: request.clone(), target, bundle };
+        Some((parties.grantee.clone(), MailPayload::Decision(Box::new(mail))))
     }
 
     /// The recipient and the content of a mail. `None`: the mail is obsolete.
@@ -189,6 +217,7 @@ impl MailSubjects {
                 };
                 Some((to.clone(), MailPayload::Notice(notice, permission)))
             }
+            OutboxSubject::Decision(id) => self.decision(id, now),
             OutboxSubject::Daily { to, day } => {
                 let muted = self.settings.get(&to).copied().unwrap_or_default().muted;
                 let mail = self.daily.get(&(to, day))?.clone().without(muted);

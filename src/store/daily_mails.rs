@@ -8,13 +8,14 @@ use diesel::sql_types::{BigInt, Integer};
 
 use super::bulk::bulk;
 use super::connection::{Conn, with_backend};
-use super::participants::Participants;
-use super::requests;
+use super::participants::{Participants, RequestParties};
 use super::schema::{export_tokens, outbox, permission_requests};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use super::{permissions, requests};
+use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::daily_mail::{
-    DailyMail, DailyRequest, DayRange, ENDING_DAYS, EndingExport, MAX_DELAY_DAYS, ending_day, expired_day,
-    reminder_day,
+    DailyMail, DailyRequest, DayRange, ENDING_DAYS, EndingExport, EndingPermission, MAX_DELAY_DAYS,
+    ending_day, expired_day, reminder_day,
 };
 use crate::domain::hub::{HubId, NodeId};
 use crate::domain::permission_request::{PermissionRequest, RequestId};
@@ -96,12 +97,16 @@ pub(super) fn load(
     Ok(ranges.into_iter().map(|(user, range)| ((user, range.last), candidates.mail(user, range))).collect())
 }
 
-/// The subjects of several mails.
+/// What several mails may contain.
 struct Candidates {
     pending: Vec<PermissionRequest>,
+    permissions: Vec<BundlePermission>,
     exports: Vec<(UserId, Timestamp, EndingExport)>,
     expired: Vec<PermissionRequest>,
+    /// Those of the requests.
     participants: Participants,
+    /// Those of the permissions.
+    parties: Participants,
 }
 
 impl Candidates {
@@ -135,6 +140,8 @@ impl Candidates {
                 export_tokens::expires_at,
             ))
             .load(c))?;
+        let permissions = Self::permissions(conn, users, now, end)?;
+        let parties = Participants::load(conn, permissions.iter().map(|permission| permission.terms))?;
         let expired =
             Self::expired(conn, users, DbTimestamp(first.plus_days(-1).start()), DbTimestamp(last.start()))?;
         let load = |conn: &mut Conn, ids: Vec<i64>| {
@@ -150,7 +157,35 @@ impl Candidates {
                 EndingExport { hub: HubId::from_db(hub), node: NodeId::from_db(node), ends_at: ends_at?.0 };
             Some((UserId(creator), created_at.0, ending))
         });
-        Ok(Self { pending, exports: exports.collect(), expired, participants })
+        Ok(Self { pending, permissions, exports: exports.collect(), expired, participants, parties })
+    }
+
+    /// The permissions of these users, on either side, that end between two times, ordered by their end.
+    fn permissions(
+        conn: &mut Conn,
+        users: &[i64],
+        from: DbTimestamp,
+        to: DbTimestamp,
+    ) -> QueryResult<Vec<BundlePermission>> {
+        macro_rules! ending {
+            ($side:ident) => {{
+                let end = permission_requests::permission_expires_at;
+                let active = permission_requests::active.and(permission_requests::outcome.is_not_null());
+                let ids: Vec<i64> = with_backend!(conn, c => permission_requests::table
+                    .filter(permission_requests::$side.eq_any(users).and(active))
+                    .filter(end.is_not_null().and(end.gt(from).and(end.lt(to)).assume_not_null()))
+                    .select(permission_requests::id)
+                    .load(c))?;
+                ids
+            }};
+        }
+        let mut ids: Vec<BundlePermissionId> =
+            ending!(user_target).into_iter().chain(ending!(user_allowed)).map(BundlePermissionId).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut found = permissions::by_ids(conn, &ids, None, from.0)?;
+        found.sort_by_key(|permission| (permission.expires_at, permission.id));
+        Ok(found)
     }
 
     /// The requests of these requesters that have expired between two times, closed or not.
@@ -178,6 +213,14 @@ impl Candidates {
         let pending = self.pending.iter().filter(|request| {
             request.terms.target == user && is_due(reminder_day(request.created_at, request.expires_at))
         });
+        let permissions = |is_target: bool| {
+            let ending = move |permission: &&BundlePermission| {
+                let party = if is_target { permission.terms.target } else { permission.terms.grantee };
+                let end = permission.expires_at.filter(|_| party == user);
+                end.is_some_and(|end| ends_soon(permission.granted_at, end))
+            };
+            self.permissions.iter().filter(ending).filter_map(|permission| self.permission(permission, user))
+        };
         let expired = self.expired.iter().filter(|request| {
             request.terms.grantee == user && range.contains(expired_day(request.expires_at))
         });
@@ -187,9 +230,23 @@ impl Candidates {
             .filter(|(creator, start, export)| *creator == user && ends_soon(*start, export.ends_at));
         DailyMail {
             pending: pending.filter_map(|request| self.request(request, user)).collect(),
+            granted: permissions(true).collect(),
+            received: permissions(false).collect(),
             exports: exports.map(|(.., export)| export.clone()).collect(),
             expired: expired.filter_map(|request| self.request(request, user)).collect(),
         }
+    }
+
+    /// A permission for a mail to one of its parties. `None`: one of them is disabled.
+    fn permission(&self, permission: &BundlePermission, user: UserId) -> Option<EndingPermission> {
+        let RequestParties { target, grantee, bundle } = self.parties.parties(permission.terms)?;
+        let other = if target.id == user { grantee } else { target };
+        let ends_at = permission.expires_at?;
+        (target.active && grantee.active).then(|| EndingPermission {
+            other: other.clone(),
+            bundle: bundle.clone(),
+            ends_at,
+        })
     }
 
     /// A request for a mail to one of its parties. `None`: one of them is disabled.

@@ -35,20 +35,29 @@ pub enum Sweep {
     ExpiredExports,
     /// Mails the creators of export tokens this many days before the end.
     EndingExports(i32),
+    /// Mails both parties of permissions this many days before the end.
+    EndingPermissions(i32),
     /// Mails the targets of requests one day before the end.
     PendingRequests,
 }
 
 impl Sweep {
     /// All sweeps.
-    pub const ALL: [Self; 4] =
-        [Self::ExpiredExports, Self::EndingExports(7), Self::EndingExports(1), Self::PendingRequests];
+    pub const ALL: [Self; 6] = [
+        Self::ExpiredExports,
+        Self::EndingExports(7),
+        Self::EndingExports(1),
+        Self::EndingPermissions(7),
+        Self::EndingPermissions(1),
+        Self::PendingRequests,
+    ];
 
     /// The name in the database.
     fn name(self) -> String {
         match self {
             Self::ExpiredExports => "export.expired".to_owned(),
             Self::EndingExports(days) => format!("export.ending-{days}"),
+            Self::EndingPermissions(days) => format!("permission.ending-{days}"),
             Self::PendingRequests => "request.reminder".to_owned(),
         }
     }
@@ -57,7 +66,7 @@ impl Sweep {
     fn lead_seconds(self) -> i64 {
         match self {
             Self::ExpiredExports => 0,
-            Self::EndingExports(days) => i64::from(days) * SECONDS_PER_DAY,
+            Self::EndingExports(days) | Self::EndingPermissions(days) => i64::from(days) * SECONDS_PER_DAY,
             Self::PendingRequests => SECONDS_PER_DAY,
         }
     }
@@ -74,7 +83,8 @@ struct Cursor {
 /// A row that is due.
 struct DueRow {
     id: String,
-    user: UserId,
+    /// The users who are mailed, or the same one twice.
+    users: [UserId; 2],
     start: Timestamp,
     end: Timestamp,
 }
@@ -154,14 +164,14 @@ fn load_rows(conn: &mut Conn, sweep: Sweep, range: &EndRange) -> QueryResult<Vec
     /// The rows of a table in the range. `$last_id` is the highest possible id if all rows that end at
     /// the start of the range have been handled.
     macro_rules! in_range {
-        ($table:ident, $end:ident, $user:ident, $open:expr, $last_id:expr) => {{
+        ($table:ident, $open:expr, $last_id:expr, $end:ident, $columns:expr) => {{
             let (from, until) = (DbTimestamp(range.from), DbTimestamp(range.until));
             let after = $table::$end.gt(from).or($table::id.gt($last_id));
             with_backend!(conn, c => $table::table
                 .filter($open.and($table::$end.ge(from)).and($table::$end.le(until)).and(after))
                 .order(($table::$end, $table::id))
                 .limit(STEP_SIZE as i64)
-                .select(($table::id, $table::$user, $table::created_at, $table::$end))
+                .select(($table::id, $table::$end, $columns))
                 .load(c))?
         }};
     }
@@ -169,26 +179,42 @@ fn load_rows(conn: &mut Conn, sweep: Sweep, range: &EndRange) -> QueryResult<Vec
         Sweep::ExpiredExports | Sweep::EndingExports(_) => {
             let last_id = DbUuid(range.last_id.parse().unwrap_or(Uuid::max()));
             let usable = export_tokens::revoked_at.is_null().and(export_tokens::expires_at.is_not_null());
-            let rows: Vec<(DbUuid, i64, DbTimestamp, Option<DbTimestamp>)> =
-                in_range!(export_tokens, expires_at, creator, usable.assume_not_null(), last_id);
+            let columns = (export_tokens::creator, export_tokens::created_at);
+            let rows: Vec<(DbUuid, Option<DbTimestamp>, (i64, DbTimestamp))> =
+                in_range!(export_tokens, usable.assume_not_null(), last_id, expires_at, columns);
             Ok(rows
                 .into_iter()
-                .filter_map(|(id, user, start, end)| {
+                .filter_map(|(id, end, (user, start))| {
                     let id = ExportId(id.0).to_string();
-                    Some(DueRow { id, user: UserId(user), start: start.0, end: end?.0 })
+                    Some(DueRow { id, users: [UserId(user); 2], start: start.0, end: end?.0 })
                 })
                 .collect())
+        }
+        Sweep::EndingPermissions(_) => {
+            use permission_requests as requests;
+            let last_id: i64 = range.last_id.parse().unwrap_or(i64::MAX);
+            let ending = requests::active.and(requests::permission_expires_at.is_not_null());
+            let columns = (requests::user_target, requests::user_allowed, requests::closed_at);
+            let rows: Vec<(i64, Option<DbTimestamp>, (i64, i64, Option<DbTimestamp>))> =
+                in_range!(requests, ending.assume_not_null(), last_id, permission_expires_at, columns);
+            let row = |(id, end, (target, grantee, granted_at)): (i64, Option<DbTimestamp>, _)| {
+                let (start, users) =
+                    (Option::<DbTimestamp>::map(granted_at, |at| at.0)?, [UserId(target), UserId(grantee)]);
+                Some(DueRow { id: i64::to_string(&id), users, start, end: end?.0 })
+            };
+            Ok(rows.into_iter().filter_map(row).collect())
         }
         Sweep::PendingRequests => {
             let last_id: i64 = range.last_id.parse().unwrap_or(i64::MAX);
             let pending = permission_requests::outcome.is_null();
-            let rows: Vec<(i64, i64, DbTimestamp, DbTimestamp)> =
-                in_range!(permission_requests, expires_at, user_target, pending, last_id);
+            let columns = (permission_requests::user_target, permission_requests::created_at);
+            let rows: Vec<(i64, DbTimestamp, (i64, DbTimestamp))> =
+                in_range!(permission_requests, pending, last_id, expires_at, columns);
             Ok(rows
                 .into_iter()
-                .map(|(id, user, start, end)| DueRow {
+                .map(|(id, end, (user, start))| DueRow {
                     id: id.to_string(),
-                    user: UserId(user),
+                    users: [UserId(user); 2],
                     start: start.0,
                     end: end.0,
                 })
@@ -208,11 +234,11 @@ fn handle(
         Sweep::ExpiredExports => {
             let entry = |row: &DueRow| {
                 let (context, subject) = (AuditContext::default(), format!("export:{}", row.id));
-                NewAuditEntry::new(now, &context, AuditAction::ExportExpired, subject, &[row.user])
+                NewAuditEntry::new(now, &context, AuditAction::ExportExpired, subject, &row.users[..1])
             };
             audit_log::insert(conn, &rows.iter().map(entry).collect::<Vec<_>>())
         }
-        Sweep::EndingExports(days) => {
+        Sweep::EndingExports(days) | Sweep::EndingPermissions(days) => {
             daily_mails::schedule(conn, mails(rows, now, |row| ending_day(row.start, row.end, days)), now)
         }
         Sweep::PendingRequests => {
@@ -229,7 +255,11 @@ fn mails(
     day: impl Fn(&DueRow) -> Option<UtcDay>,
 ) -> BTreeSet<(UserId, UtcDay)> {
     let today = now.utc_day();
-    rows.iter().filter_map(|row| Some((row.user, day(row)?.max(today)))).collect()
+    let of_row = |row: &DueRow| {
+        let day = day(row)?.max(today);
+        Some(row.users.map(|user| (user, day)))
+    };
+    rows.iter().filter_map(of_row).flatten().collect()
 }
 
 /// Schedules mails that count as mails of requests to their targets. A target whose limit is used up

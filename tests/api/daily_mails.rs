@@ -3,6 +3,7 @@
 use std::thread;
 
 use countersign::domain::bundle::Bundle;
+use countersign::domain::bundle_permission::BundlePermissionId;
 use countersign::domain::export_token::{ExpiryHours, ExportToken, ExportTokenRef, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::mail_kinds::{MailKind, MailKinds};
@@ -13,7 +14,10 @@ use countersign::domain::terms::Terms;
 use countersign::domain::user::Authority;
 use countersign::i18n::Language;
 use countersign::mail::transport::{SendError, SentMail};
-use countersign::store::ledger::{CloseRequest, CreateExport, CreateRequest, RequestRef, RevokeExport};
+use countersign::store::ledger::{
+    CloseRequest, CreateExport, CreateRequest, GrantPermission, RevokeExport, RevokePermission,
+};
+use countersign::store::requests;
 use countersign::store::sweeps::{self, LAG_SECONDS, Sweep};
 use countersign::store::{mail_settings, users};
 use serde_json::{Value, json};
@@ -65,17 +69,27 @@ pub fn request(
     bundle: &Bundle,
     seconds: i64,
 ) -> PermissionRequest {
-    let new = NewPermissionRequest {
-        terms: Terms { target: target.user.id, grantee: by.user.id, bundle: bundle.id },
-        asked_by: by.user.id,
-        lifetime_seconds: seconds,
-        redeem_page: None,
-        idempotency_key: None,
-    };
+    let terms = Terms { target: target.user.id, grantee: by.user.id, bundle: bundle.id };
+    let new = NewPermissionRequest::new(terms, by.user.id, bundle.permission, seconds);
     app.commit(CreateRequest(new)).unwrap_or_else(|error| panic!("not created: {error}")).0
 }
 
-/// The daily mails that were sent, once there are so many.
+/// Grants a permission that lasts this many seconds, as its target.
+fn permission(
+    app: &TestApp,
+    grantee: &TestUser,
+    target: &TestUser,
+    bundle: &Bundle,
+    seconds: Option<i64>,
+) -> BundlePermissionId {
+    let terms = Terms { target: target.user.id, grantee: grantee.user.id, bundle: bundle.id };
+    let now = app.store.read(|conn| conn.now()).unwrap();
+    let expires_at = seconds.map(|seconds| now.plus_seconds(seconds));
+    let grant = GrantPermission { expires_at, ..GrantPermission::without_end(terms, bundle.permission) };
+    app.commit(grant).unwrap_or_else(|error| panic!("not granted: {error}")).0.id
+}
+
+/// Waits until this number of daily mails has been sent, and returns them.
 pub async fn daily_mails(app: &TestApp, wanted: i64) -> Vec<SentMail> {
     wait_for_count(app, &format!("{DAILY} AND result = 'sent'"), wanted).await;
     app.mailbox.sent().into_iter().filter(|mail| mail.text.contains("\r\nList-Unsubscribe: ")).collect()
@@ -202,6 +216,69 @@ on_both_databases! {
         assert!(text.contains("- tuesday in hub") && !text.contains("monday") && !text.contains("friday"), "{text}");
     }
 
+    async fn both_parties_are_mailed_a_week_and_a_day_before_a_permission_ends(app: TestApp) {
+        run_sweeps(&app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let sleep = permission(&app, &ada, &grace, &app.bundle("Sleep", 6), Some(30 * DAY));
+        permission(&app, &ada, &grace, &app.bundle("Short", 6), Some(DAY));
+        permission(&app, &ada, &grace, &app.bundle("Endless", 6), None);
+        let revoked = permission(&app, &ada, &grace, &app.bundle("Revoked", 6), Some(30 * DAY));
+        app.commit(RevokePermission { id: revoked, by: Authority::Operator });
+        advance(&app, 23 * DAY - 1);
+        assert_eq!(app.count(DAILY), 0);
+        advance(&app, LAG_SECONDS + 1);
+        let mails = daily_mails(&app, 2).await;
+        for (user, subject, heading, other) in [
+            (&ada, "Your permission from grace Test ends soon: Sleep", "These permissions that you have end soon.", &grace),
+            (&grace, "Your permission for ada Test ends soon: Sleep", "These permissions that you gave end soon.", &ada),
+        ] {
+            let mail = mails.iter().find(|mail| mail.to == [user.email()]).unwrap();
+            assert!(mail.text.contains(&format!("Subject: {subject}\r\n")), "{}", mail.text);
+            let item = format!("- \"Sleep\", {} Test ({}), ends on Thursday, 31 January 2030, 00:00 UTC", other.user.first_name.as_str(), other.email());
+            let text = unwrapped(mail);
+            assert!(text.contains(heading) && text.contains(&item), "{text}");
+            for name in ["Short", "Endless", "Revoked"] {
+                assert!(!text.contains(name), "{text}");
+            }
+        }
+        // It is revoked after the sweep of the second mail, and before that mail is sent.
+        for user in [&ada, &grace] {
+            app.mailbox.refuse(user.email(), SendError::transient("451 try again"), 1);
+        }
+        advance(&app, 6 * DAY);
+        wait_for_count(&app, &format!("{DAILY} AND attempts = 1 AND lease IS NULL AND result IS NULL"), 2).await;
+        app.commit(RevokePermission { id: sleep, by: Authority::Operator });
+        app.advance(60);
+        wait_for_count(&app, &format!("{DAILY} AND result = 'cancelled'"), 2).await;
+    }
+
+    async fn requests_that_expired_on_one_day_are_one_mail_on_the_next(mut app: TestApp) {
+        let [ada, grace, eve] = ["ada", "grace", "eve"].map(|name| app.user(&format!("{name}@example.org")));
+        app.spawn_replica();
+        for (target, name, hours) in [(&grace, "Sleep", 1), (&eve, "Sleep", 20), (&grace, "Steps", 30)] {
+            request(&app, &ada, target, &app.bundle(&format!("{name} {hours}"), 6), hours * 3_600);
+        }
+        let expire = |seconds: i64| {
+            app.advance(seconds);
+            let expire = |_| drop(app.store.write(|conn| { let now = conn.now()?; requests::expire_batch(conn, now) }));
+            (0..2).for_each(expire);
+        };
+        expire(3_601);
+        assert_eq!(app.count(&format!("{DAILY} AND result IS NULL")), 1, "scheduled for tomorrow");
+        expire(18 * 3_600);
+        // The second one has expired, but is not closed yet.
+        app.advance(5 * 3_600 + 60);
+        let text = unwrapped(&daily_mails(&app, 1).await[0]);
+        assert!(text.contains("Subject: 2 reminders from https://countersign.test"), "{text}");
+        assert!(text.contains("- \"Sleep 1\" of grace Test (grace@example.org), expired on Tuesday, 1 January 2030, 01:00 UTC"), "{text}");
+        assert!(text.contains("- \"Sleep 20\" of eve Test (eve@example.org), expired on") && !text.contains("Steps"), "{text}");
+        expire(DAY);
+        let mail = daily_mails(&app, 2).await.remove(1);
+        assert!(mail.text.contains("Subject: Your request to grace Test has expired: Steps 30\r\n"), "{}", mail.text);
+        expire(3 * DAY);
+        assert_eq!(app.count(DAILY), 2);
+    }
+
     async fn nothing_is_mailed_about_what_has_ended(app: TestApp) {
         run_sweeps(&app);
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
@@ -214,10 +291,11 @@ on_both_databases! {
         wait_for_count(&app, &format!("{DAILY} AND attempts = 1 AND lease IS NULL AND result IS NULL"), 1).await;
         let revoke = RevokeExport { which: ExportTokenRef { id: token.id, digest: None }, by: Authority::Operator, as_admin_of: None };
         app.commit(revoke).unwrap();
-        app.commit(CloseRequest { which: RequestRef::Id(open.id), by: Authority::User(grace.user.id) }).unwrap();
+        app.commit(CloseRequest { id: open.id, by: Authority::User(grace.user.id) }).unwrap();
         app.advance(60);
         wait_for_count(&app, &format!("{DAILY} AND result = 'cancelled'"), 1).await;
-        assert_eq!(app.mailbox.sent().len(), 1);
+        let to_grace = app.mailbox.sent().into_iter().filter(|mail| mail.to == [grace.email()]);
+        assert_eq!(to_grace.count(), 1, "the mail of the request");
     }
 
     async fn a_kind_that_is_turned_off_is_left_out(app: TestApp) {

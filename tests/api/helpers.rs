@@ -651,7 +651,9 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
         ("permission_requests", "ended_at" | "end_cause") => {
             Some(format!("CASE WHEN end_cause <> 'expired' THEN {column} END"))
         }
-        ("permission_requests", "active") => Some("(active OR coalesce(end_cause = 'expired', false))".to_owned()),
+        ("permission_requests", "active") => {
+            Some("(active OR coalesce(end_cause = 'expired', false))".to_owned())
+        }
         _ => Some(column.to_owned()),
     }
 }
@@ -661,6 +663,8 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
 /// writes audit entries.
 fn row_source(table: &str) -> &str {
     match table {
+        // Daily mails are scheduled in the background.
+        "outbox" => "(SELECT * FROM outbox WHERE day IS NULL) AS t",
         "user_counters" => {
             "(SELECT user_id, sum(open_requests) AS open_requests, sum(active_permissions) AS active_permissions FROM \
              (SELECT user_id, open_requests, active_permissions FROM user_counters \

@@ -19,6 +19,7 @@ mod command_line;
 mod counters;
 mod daily_mails;
 mod database_outage;
+mod decision_mails;
 mod examples;
 mod health;
 mod hexo;

@@ -247,7 +247,7 @@ CREATE TABLE outbox (
     finished_at      bigint,
     result           text CHECK (result IN ('sent', 'failed', 'cancelled')),
     last_error       text,
-    CHECK ((notice IS NULL) = (user_id IS NULL)),
+    CHECK ((notice IS NULL OR notice = 'decision') = (user_id IS NULL)),
     CHECK (notice IS NOT NULL OR (request_id IS NULL) <> (password_link_id IS NULL)),
     CHECK (notice IS NULL OR password_link_id IS NULL),
     CHECK ((day IS NULL) = (notice IS NULL OR notice <> 'daily')),

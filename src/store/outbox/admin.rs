@@ -184,7 +184,10 @@ pub fn latest_by_request(
 ) -> QueryResult<HashMap<RequestId, OutboxMail>> {
     let by_request = by_requests(conn, requests)?.into_iter().filter_map(|mail| match mail.subject {
         OutboxSubject::Request(id) => Some((id, mail)),
-        OutboxSubject::PasswordLink(_) | OutboxSubject::Notice { .. } | OutboxSubject::Daily { .. } => None,
+        OutboxSubject::PasswordLink(_)
+        | OutboxSubject::Notice { .. }
+        | OutboxSubject::Decision(_)
+        | OutboxSubject::Daily { .. } => None,
     });
     // Of several mails about one request, the last one replaces the others.
     Ok(by_request.collect())

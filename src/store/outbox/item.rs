@@ -34,6 +34,8 @@ pub enum OutboxSubject {
         to: UserId,
         request: Option<RequestId>,
     },
+    /// The target has approved or declined the request: to its requester.
+    Decision(RequestId),
     /// The daily mail of a user.
     Daily {
         to: UserId,
@@ -41,8 +43,9 @@ pub enum OutboxSubject {
     },
 }
 
-/// The value of the column `notice` of daily mails.
+/// The values of the column `notice` that are not the name of a [`Notice`].
 const DAILY: &str = "daily";
+const DECISION: &str = "decision";
 
 /// The columns `request_id`, `password_link_id`, `notice`, `user_id` and `day`.
 pub(super) type SubjectColumns = (Option<i64>, Option<DbUuid>, Option<String>, Option<i64>, Option<i32>);
@@ -58,6 +61,9 @@ impl OutboxSubject {
         let request = request.map(RequestId);
         if let (Some(user), Some(day)) = (user, day) {
             return Ok(Self::Daily { to: UserId(user), day: UtcDay(day) });
+        }
+        if let (Some(DECISION), Some(request)) = (notice.as_deref(), request) {
+            return Ok(Self::Decision(request));
         }
         match (notice.as_deref().map(Notice::from_name), user, request, password_link) {
             (Some(Some(notice)), Some(user), request, _) => {
@@ -77,6 +83,7 @@ impl OutboxSubject {
             Self::Notice { notice, to, request } => {
                 (request.map(|id| id.0), None, Some(notice.name()), Some(to.0), None)
             }
+            Self::Decision(id) => (Some(id.0), None, Some(DECISION), None, None),
             Self::Daily { to, day } => (None, None, Some(DAILY), Some(to.0), Some(day.0)),
         }
     }

@@ -67,12 +67,20 @@ pub(in crate::store) fn insert(
     items: &[(Uuid, OutboxSubject)],
     now: Timestamp,
 ) -> QueryResult<()> {
+    insert_statement(kind, items.iter().map(|(id, subject)| (*id, *subject, now))).run(conn).map(drop)
+}
+
+/// The statement that inserts items of one kind, each of which is due at its time.
+pub(in crate::store) fn insert_statement(
+    kind: OutboxKind,
+    items: impl Iterator<Item = (Uuid, OutboxSubject, Timestamp)>,
+) -> InsertItems<'static> {
     let mut rows = InsertItems::default();
-    for (id, subject) in items {
+    for (id, subject, at) in items {
         let (request, link, notice, user, day) = subject.to_columns();
-        rows.push((DbUuid(*id), kind.name(), request, link, notice, user, day, DbTimestamp(now)));
+        rows.push((DbUuid(id), kind.name(), request, link, notice, user, day, DbTimestamp(at)));
     }
-    rows.run(conn).map(drop)
+    rows
 }
 
 /// Queues a notice to a user.
