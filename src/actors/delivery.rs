@@ -96,7 +96,12 @@ impl MailSender {
         let (link, body, expires_at) = match &claimed.payload {
             MailPayload::Request(mail) => (
                 mail.request.redeem_url(&self.keyring, &self.public_url),
-                MailBody::Request { requester: &mail.requester, bundle: &mail.bundle },
+                MailBody::Request {
+                    requester: &mail.requester,
+                    bundle: &mail.bundle,
+                    asked: mail.request.asked,
+                    purpose: mail.request.purpose.as_ref(),
+                },
                 Some(mail.request.expires_at),
             ),
             MailPayload::Password(link) => {

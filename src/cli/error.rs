@@ -10,6 +10,7 @@ use super::import::{CsvError, ImportErrors};
 use crate::app::AppError;
 use crate::auth::password::PasswordError;
 use crate::config::ConfigError;
+use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::RequestId;
 use crate::domain::token::{ApiKeyId, ExportId, SessionId};
@@ -56,6 +57,10 @@ pub enum CliError {
         "export token {0} not found, or its secret is wrong; run `countersign token list` to see the newest tokens"
     )]
     NoSuchToken(ExportId),
+    #[error(
+        "active permission {0} not found; run `countersign permission list` to see the newest permissions"
+    )]
+    NoActivePermission(BundlePermissionId),
     #[error("pending request {0} not found; run `countersign request list` to see the newest requests")]
     NoPendingRequest(RequestId),
     #[error(

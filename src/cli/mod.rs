@@ -11,6 +11,7 @@ mod key;
 mod log_filter;
 mod mail;
 mod output;
+mod permission;
 mod prompt;
 mod purge;
 mod request;
@@ -122,6 +123,9 @@ enum CliCommand {
     /// List and withdraw permission requests
     #[command(subcommand)]
     Request(request::RequestCommand),
+    /// List and revoke permissions
+    #[command(subcommand)]
+    Permission(permission::PermissionCommand),
     /// List and retry mails, or send a test mail
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -204,6 +208,7 @@ impl Cli {
             CliCommand::Bundle(command) => bundle::run(command, &open()?, output),
             CliCommand::Token(command) => token::run(command, &open()?, output),
             CliCommand::Request(command) => request::run(command, &open()?, output),
+            CliCommand::Permission(command) => permission::run(command, &open()?, output),
             CliCommand::Mail(command) => mail::run(command, &global_args, output),
             CliCommand::Import(command) => import::run(command, &global_args, output),
             CliCommand::Purge(args) => purge::run(&args, global_args.config(None)?.audit, &open()?, output),

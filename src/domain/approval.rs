@@ -1,5 +1,6 @@
 //! What a requester asks for, and what the target grants of it.
 
+use super::bundle_permission::GrantedPermission;
 use super::rights::Mask;
 use super::timestamp::Timestamp;
 use super::validated_text::text_type;
@@ -83,6 +84,12 @@ pub enum InvalidApproval {
 impl Approval {
     /// The request as it is.
     pub const AS_ASKED: Self = Self { permission: None, end: ApprovedEnd::AsAsked };
+
+    /// What has been granted, to repeat it.
+    pub fn of(granted: &GrantedPermission) -> Self {
+        let end = granted.expires_at.map_or(ApprovedEnd::AsAsked, ApprovedEnd::At);
+        Self { permission: Some(granted.permission), end }
+    }
 
     /// The rights and the end that this grants at some time.
     pub fn resolve(&self, asked: &AskedPermission, at: Timestamp) -> (Mask, Option<Timestamp>) {

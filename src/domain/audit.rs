@@ -100,6 +100,7 @@ actions! {
     MailRetried = "mail.retried",
     UsersImported = "users.imported",
     RequestsImported = "requests.imported",
+    PermissionsImported = "permissions.imported",
     /// The operator purged old records.
     RecordsPurged = "records.purged",
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::daily;
 use super::template::{TemplateError, TemplateKind, Templates};
+use crate::domain::approval::{AskedPermission, Purpose};
 use crate::domain::bundle::Bundle;
 use crate::domain::daily_mail::DailyMail;
 use crate::domain::notice::{Notice, PermissionNotice};
@@ -48,7 +49,7 @@ pub struct MailInput<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum MailBody<'a> {
     /// A request for the recipient's permission.
-    Request { requester: &'a User, bundle: &'a Bundle },
+    Request { requester: &'a User, bundle: &'a Bundle, asked: AskedPermission, purpose: Option<&'a Purpose> },
     /// A link by which the recipient sets a password.
     Password(LinkReason),
     /// What happened to the recipient's account or data.
@@ -88,12 +89,14 @@ impl Templates {
             unsubscribe,
         };
         let rendered = match body {
-            MailBody::Request { requester, bundle } => {
-                let bundle = bundle_context(bundle, language.describe_rights(bundle.permission));
+            MailBody::Request { requester, bundle, asked, purpose } => {
+                let bundle = bundle_context(bundle, language.describe_rights(asked.permission));
+                let purpose = purpose.map(|purpose| break_links(&sanitize_for_mail(purpose.as_str())));
+                let duration = asked.ttl_seconds.map(|seconds| language.duration(seconds));
                 self.render(
                     TemplateKind::Request,
                     language,
-                    context! { requester => person_context(requester), bundle, ..common },
+                    context! { requester => person_context(requester), bundle, purpose, duration, ..common },
                 )
             }
             MailBody::Password(reason) => {
@@ -213,24 +216,29 @@ fn mail_address(email: &Email) -> Address {
     Address::new_dangerous(local, domain)
 }
 
-/// The displayed name of a user, if there is one. Blanks are inserted into everything that a mail
-/// program would turn into a link, because a name can be `https://example.com`.
+/// The displayed name of a user, if there is one.
 fn display_name(user: &User) -> Option<String> {
-    let full_name = sanitize_for_mail(&user.full_name());
-    let mut name = String::with_capacity(full_name.len());
-    let mut previous = ' ';
-    for c in full_name.chars() {
-        let follows_dot = matches!(previous, '.' | '。' | '．' | '｡') && c.is_alphanumeric();
-        if follows_dot || (previous == ':' && c == '/') {
-            name.push(' ');
-        }
-        name.push(c);
-        previous = c;
-    }
+    let mut name = break_links(&sanitize_for_mail(&user.full_name()));
     if name.chars().count() > MAX_NAME_CHARS {
         name = name.chars().take(MAX_NAME_CHARS - 3).chain("...".chars()).collect();
     }
     Some(name).filter(|name| !name.is_empty())
+}
+
+/// Inserts blanks into everything that a mail program would turn into a link, because a name or a
+/// purpose can be `https://example.com`.
+fn break_links(text: &str) -> String {
+    let mut broken = String::with_capacity(text.len());
+    let mut previous = ' ';
+    for c in text.chars() {
+        let follows_dot = matches!(previous, '.' | '。' | '．' | '｡') && c.is_alphanumeric();
+        if follows_dot || (previous == ':' && c == '/') {
+            broken.push(' ');
+        }
+        broken.push(c);
+        previous = c;
+    }
+    broken
 }
 
 /// Sanitizes a text for display, and breaks up encoded words (RFC 2047).
@@ -272,7 +280,9 @@ mod tests {
     }
 
     fn compose(to: &User, requester: &User, bundle: &Bundle) -> Message {
-        compose_in(to, Language::English, MailBody::Request { requester, bundle })
+        let asked = AskedPermission::without_end(bundle.permission);
+        let body = MailBody::Request { requester, bundle, asked, purpose: None };
+        compose_in(to, Language::English, body)
     }
 
     fn compose_in(to: &User, language: Language, body: MailBody<'_>) -> Message {
@@ -402,10 +412,14 @@ mod tests {
         let (ada, grace) =
             (user("ada@example.org", "Ada", "Lovelace"), user("grace@example.org", "Grace", "Hopper"));
         let bundle = bundle("Puls", "Alle Aufnahmen dieses Jahres");
-        let mail = check_invariants(
-            &compose_in(&ada, Language::German, MailBody::Request { requester: &grace, bundle: &bundle }),
-            &ada,
-        );
+        let asked = AskedPermission {
+            permission: Mask::new(4).unwrap(),
+            minimum: None,
+            ttl_seconds: Some(90 * 86_400),
+        };
+        let purpose = Purpose::new("Studie unter https://example.com").unwrap();
+        let body = MailBody::Request { requester: &grace, bundle: &bundle, asked, purpose: Some(&purpose) };
+        let mail = check_invariants(&compose_in(&ada, Language::German, body), &ada);
         for part in [&mail.text, &mail.html] {
             let flat = part.split_whitespace().collect::<Vec<_>>().join(" ");
             for words in [
@@ -414,6 +428,8 @@ mod tests {
                 "Puls",
                 "Alle Aufnahmen",
                 "Ihre Daten herunterladen",
+                "Gewünschte Dauer: 90 Tage.",
+                "Der Grund: Studie unter https: //example. com",
                 "Dienstag, 1. Januar 2030, 00:00 UTC",
                 "nichts",
                 "ablehnen",
@@ -526,7 +542,12 @@ mod tests {
             id: Uuid::nil(),
             to: &ada,
             language: Language::English,
-            body: MailBody::Request { requester: &ada, bundle: &bundle("x", "") },
+            body: MailBody::Request {
+                requester: &ada,
+                bundle: &bundle("x", ""),
+                asked: AskedPermission::without_end(Mask::READ),
+                purpose: None,
+            },
             link: LINK,
             expires_at: Some(Timestamp::from_micros(0)),
             public_url: "https://example.org",

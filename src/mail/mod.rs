@@ -9,6 +9,7 @@ mod error;
 mod helo;
 mod memory;
 pub mod message;
+mod samples;
 mod smtp;
 mod smtp_reply;
 pub mod template;

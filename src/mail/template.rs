@@ -17,7 +17,9 @@
 //! | `t("key", name=value)` | a message in that language (`src/i18n`) |
 //! | request: `requester.name`, `requester.email` | the requester |
 //! | request: `bundle.name`, `bundle.description` | the bundle; the description may be empty |
-//! | request: `bundle.rights` | the rights as a list of texts |
+//! | request: `bundle.rights` | the rights that are asked for, as a list of texts |
+//! | request: `purpose` | why the requester asks, or none |
+//! | request: `duration` | how long the permission should last, as text; none: until revoked |
 //! | notice: `notice` | its name, such as `password-changed` |
 //! | notice: `permission` | none, or `target`, `grantee` and `bundle` of a permission |
 //! | decision: `approved` | true if the request was approved, false if it was declined |
@@ -43,6 +45,9 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
 };
 
+use super::samples::{
+    DailyItem, sample_daily, sample_decision, sample_notice, sample_password, sample_request,
+};
 use crate::domain::notice::Notice;
 use crate::i18n::{Language, template};
 
@@ -267,94 +272,6 @@ fn template_error(name: &str, error: &Error) -> TemplateError {
             None => error.kind().to_string(),
         },
     }
-}
-
-/// Sample values for both kinds.
-fn sample_common(link: &str) -> Value {
-    context! {
-        to => context! { name => "Ada Lovelace", email => "ada@example.org" },
-        link => link,
-        expires => "Tuesday, 1 January 2030, 00:00 UTC",
-        server_url => "https://example.org",
-    }
-}
-
-fn sample_request(with_description: bool) -> Value {
-    context! {
-        requester => context! { name => "Grace Hopper", email => "grace@example.org" },
-        bundle => context! {
-            name => "Research",
-            description => if with_description { "A <b>" } else { "" },
-            rights => vec!["view your data", "download your data"],
-        },
-        ..sample_common("https://example.org/redeem?token=abc")
-    }
-}
-
-fn sample_notice(notice: Notice) -> Value {
-    let permission = notice.has_permission().then(|| {
-        context! {
-            target => context! { name => "Ada Lovelace", email => "ada@example.org" },
-            grantee => context! { name => "Grace Hopper", email => "grace@example.org" },
-            ..sample_request(true)
-        }
-    });
-    context! { notice => notice.name(), permission, ..sample_common("https://example.org/account") }
-}
-
-fn sample_decision(approved: bool) -> Value {
-    context! {
-        approved,
-        target => context! { name => "Ada Lovelace", email => "ada@example.org" },
-        until => approved.then_some("Tuesday, 1 January 2030, 00:00 UTC"),
-        reason => (!approved).then_some("Not this year."),
-        unsubscribe => "https://example.org/unsubscribe?token=abc",
-        ..sample_request(approved)
-    }
-}
-
-/// A section of the daily mail.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum DailyItem {
-    Pending,
-    Granted,
-    Received,
-    Export,
-    Expired,
-}
-
-impl DailyItem {
-    const ALL: [Self; 5] = [Self::Pending, Self::Granted, Self::Received, Self::Export, Self::Expired];
-}
-
-fn sample_daily(items: &[DailyItem]) -> Value {
-    let list = |of: DailyItem| -> Vec<Value> {
-        let item = context! {
-            name => "Grace Hopper",
-            email => "grace@example.org",
-            bundle => "Research",
-            hub => "sleeplab",
-            node => "night-17",
-            until => "Tuesday, 1 January 2030, 00:00 UTC",
-            link => "https://example.org/redeem?token=abc",
-        };
-        items.iter().filter(|item| **item == of).map(|_| item.clone()).collect()
-    };
-    context! {
-        count => items.len(),
-        more => items.len() - 1,
-        pending => list(DailyItem::Pending),
-        granted => list(DailyItem::Granted),
-        received => list(DailyItem::Received),
-        exports => list(DailyItem::Export),
-        expired => list(DailyItem::Expired),
-        unsubscribe => "https://example.org/unsubscribe?token=abc",
-        ..sample_common("https://example.org/")
-    }
-}
-
-fn sample_password(new_account: bool) -> Value {
-    context! { new_account, ..sample_common("https://example.org/set-password?token=abc") }
 }
 
 /// Writes a value, escaped in HTML. minijinja's own escaping includes the slash, which makes links

@@ -39,6 +39,18 @@ pub(crate) async fn list_for_user(
     listed.await
 }
 
+/// The active permission with these terms.
+pub(crate) async fn find_active(
+    store: &AsyncStore,
+    terms: Terms,
+) -> Result<Option<BundlePermission>, StoreError> {
+    let found = store.read(move |conn| {
+        let now = conn.now()?;
+        permissions::by_terms(conn, &[terms], now)
+    });
+    Ok(found.await?.pop())
+}
+
 /// Revokes a permission as its target, or gives it up as its grantee. Returns its terms, also if it
 /// had ended before, or `None` if the user is not a party to a permission with this ID.
 pub(crate) async fn revoke(

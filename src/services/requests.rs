@@ -60,12 +60,18 @@ pub(crate) struct RequestHistory {
 
 /// What is known about a request whose link cannot be used.
 pub(crate) struct LinkOwner {
-    pub target: UserId,
-    pub id: RequestId,
+    pub request: PermissionRequest,
     pub is_pending: bool,
-    /// How and when the target decided.
-    pub decided: Option<(RequestOutcome, Timestamp)>,
     pub grantee: Option<User>,
+}
+
+impl LinkOwner {
+    /// How and when the target decided.
+    pub fn decided(&self) -> Option<(RequestOutcome, Timestamp)> {
+        let closed = self.request.closed.as_ref()?;
+        let is_decision = matches!(closed.outcome, RequestOutcome::Approved | RequestOutcome::Declined);
+        is_decision.then_some((closed.outcome, closed.closed_at))
+    }
 }
 
 /// Reads a user's requests and blocks.
@@ -112,11 +118,7 @@ pub(crate) async fn find_link_owner(
         let Some(request) = requests::by_redeem_id(conn, id)? else { return Ok(None) };
         let grantee = users::by_ids(conn, &[request.terms.grantee])?.pop();
         let is_pending = request.is_pending(conn.now()?);
-        let is_decision = |outcome| matches!(outcome, RequestOutcome::Approved | RequestOutcome::Declined);
-        let decided = request.closed.as_ref().map(|closed| (closed.outcome, closed.closed_at));
-        let decided = decided.filter(|(outcome, _)| is_decision(*outcome));
-        let PermissionRequest { id, terms, .. } = request;
-        Ok(Some(LinkOwner { target: terms.target, id, is_pending, decided, grantee }))
+        Ok(Some(LinkOwner { request, is_pending, grantee }))
     });
     found.await
 }

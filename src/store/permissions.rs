@@ -29,7 +29,7 @@ struct PermissionRow {
     permission: i16,
     granted_at: DbTimestamp,
     expires_at: Option<DbTimestamp>,
-    requested: bool,
+    outcome: String,
 }
 
 impl From<PermissionRow> for BundlePermission {
@@ -44,7 +44,7 @@ impl From<PermissionRow> for BundlePermission {
             permission: Mask::from_db(row.permission),
             granted_at: row.granted_at.0,
             expires_at: row.expires_at.map(|at| at.0),
-            requested: row.requested,
+            requested: row.outcome == RequestOutcome::Approved.name(),
         }
     }
 }
@@ -64,7 +64,7 @@ pub fn by_terms(conn: &mut Conn, terms: &[Terms], now: Timestamp) -> QueryResult
             dsl::granted_permission.assume_not_null(),
             dsl::closed_at.assume_not_null(),
             dsl::permission_expires_at,
-            dsl::outcome.assume_not_null().eq(RequestOutcome::Approved.name()),
+            dsl::outcome.assume_not_null(),
         ))
         .load(c))?;
     let permissions = rows.into_iter().map(BundlePermission::from);
@@ -174,4 +174,15 @@ pub fn list_all(
         .select(PermissionRow::as_select())
         .load(c))?;
     Ok(Paginated { rows: rows.into_iter().map(BundlePermission::from).collect(), total })
+}
+
+/// The newest permissions of all users, for the operator.
+pub fn newest(conn: &mut Conn, limit: i64, now: Timestamp) -> QueryResult<Vec<BundlePermission>> {
+    let filter = TermsFilter::default();
+    let rows: Vec<PermissionRow> = with_backend!(conn, c => matching!(filter, now)
+        .order(bundle_permissions::id.desc())
+        .limit(limit)
+        .select(PermissionRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(BundlePermission::from).collect())
 }

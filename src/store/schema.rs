@@ -141,7 +141,7 @@ table! {
         permission -> SmallInt,
         granted_at -> crate::store::types::SqlTimestamp,
         expires_at -> Nullable<crate::store::types::SqlTimestamp>,
-        requested -> Bool,
+        outcome -> Text,
     }
 }
 

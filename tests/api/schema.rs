@@ -52,7 +52,7 @@ on_both_databases! {
                 ("SmallInt", "smallint"), ("Integer", "integer"), ("SqlTimestamp", "bigint"),
             ];
             let mut columns = database_columns(&app, "SELECT m.name AS \"table\", p.name AS \"column\", lower(p.type) AS kind, \
-                p.\"notnull\" = 0 AND p.pk = 0 AND m.type = 'table' AS nullable FROM sqlite_master m, pragma_table_xinfo(m.name) p \
+                p.\"notnull\" = 0 AND p.pk = 0 AND (m.type = 'table' OR p.name = 'expires_at') AS nullable FROM sqlite_master m, pragma_table_xinfo(m.name) p \
                 WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%'");
             for column in &mut columns {
                 // SQLite requires this name for an alias of the row id.

@@ -184,7 +184,7 @@ CREATE DOMAIN assert_true AS boolean CHECK (VALUE);
 -- granted without a request. A reader compares `expires_at` with the clock.
 CREATE VIEW bundle_permissions AS
     SELECT id, user_target, user_allowed, bundle_id, granted_permission AS permission,
-        closed_at AS granted_at, permission_expires_at AS expires_at, outcome = 'approved' AS requested
+        closed_at AS granted_at, permission_expires_at AS expires_at, outcome
     FROM permission_requests WHERE active AND outcome IS NOT NULL;
 
 -- Numbers of open requests and active permissions per user, as deltas: a user's total is the sum

@@ -1,6 +1,8 @@
-//! `countersign import`: imports users and requests from CSV files of any size.
+//! `countersign import`: imports users, requests and permissions from CSV files of any size.
 
+mod bundle_index;
 mod lines;
+mod permissions;
 mod progress;
 mod report;
 mod requests;
@@ -44,6 +46,18 @@ pub enum ImportCommand {
     /// 2030-01-31T12:00:00Z). Requests that are already pending or approved are
     /// skipped.
     Requests(ImportRequestsArgs),
+    /// Import permissions that were granted elsewhere; no mails are sent
+    ///
+    /// Required columns are user_target (whose data it is), user_allowed (who has
+    /// the permission), both email addresses of active users, and bundle (its ID,
+    /// or its name if it is unique). Optional are permission (a mask, or names of
+    /// rights such as "read get"; default all of the bundle's), granted_at and
+    /// expires_at (for example, 2030-01-31T12:00:00Z). Permissions that are already
+    /// active are skipped.
+    Permissions {
+        #[command(flatten)]
+        source: ImportSource,
+    },
 }
 
 /// The arguments of `countersign import users`.
@@ -114,6 +128,7 @@ pub(super) fn run(command: ImportCommand, global_args: &GlobalArgs, output: &Out
         ImportCommand::Requests(ImportRequestsArgs { source, mail }) => {
             requests::import(&source, mail, global_args, output)
         }
+        ImportCommand::Permissions { source } => permissions::import(&source, global_args, output),
     }
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::domain::user::Email;
+use crate::store::import::Unresolved;
+
 /// Invalid lines that are reported in detail.
 pub const MAX_REPORTED: usize = 20;
 
@@ -69,6 +72,18 @@ impl fmt::Display for ImportErrors {
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.error)
+    }
+}
+
+impl From<Unresolved> for LineError {
+    fn from(unresolved: Unresolved) -> Self {
+        let not_found = |(column, email): (&str, Email)| {
+            format!("{column}: no active user has the email {}", email.as_str())
+        };
+        let target = unresolved.target.map(|email| ("user_target", email));
+        let grantee = unresolved.grantee.map(|email| ("user_allowed", email));
+        let errors: Vec<String> = target.into_iter().chain(grantee).map(not_found).collect();
+        Self { line: unresolved.line, error: errors.join("; ") }
     }
 }
 

@@ -1,7 +1,6 @@
 //! `countersign import requests`.
 
-use std::collections::HashMap;
-
+use super::bundle_index::BundleIndex;
 use super::progress::Progress;
 use super::report::MAX_REPORTED;
 use super::table::{CsvColumns, CsvRow};
@@ -9,23 +8,13 @@ use super::{ImportCounts, ImportSource, LineError};
 use crate::cli::output::Output;
 use crate::cli::{CliError, GlobalArgs};
 use crate::config;
-use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
 use crate::services::admin::bundles;
-use crate::store::import::{ImportedRequest, RequestImport, Unresolved};
+use crate::store::import::{ImportedRequest, RequestImport};
 
 const COLUMNS: CsvColumns =
     CsvColumns { required: &["user_target", "user_allowed", "bundle"], optional: &["ttl", "expires_at"] };
-
-/// Why a `bundle` field is invalid.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum BundleLookupError {
-    #[error("bundle {0} not found; run `countersign bundle list` to see all bundles")]
-    Unknown(String),
-    #[error("several bundles have the name {0}; use the ID, run `countersign bundle list` to see it")]
-    Ambiguous(String),
-}
 
 /// Why a `ttl` or `expires_at` field is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +29,7 @@ enum InvalidLifetime {
 struct RowParser {
     requests: config::RequestSettings,
     now: Timestamp,
-    ids: Vec<i64>,
-    /// `None` if several bundles have the name.
-    names: HashMap<String, Option<BundleId>>,
+    bundles: BundleIndex,
 }
 
 /// Runs `countersign import requests`.
@@ -55,9 +42,9 @@ pub(super) fn import(
     let (table, size) = source.open(COLUMNS)?;
     let config = global_args.config(None)?;
     let store = global_args.open_or_create()?;
-    let bundles = store.read(bundles::all())?;
+    let bundles = BundleIndex::new(store.read(bundles::all())?);
     let mut import = RequestImport::begin(&store, mail)?;
-    let parser = RowParser::new(config.requests, import.now(), bundles);
+    let parser = RowParser { requests: config.requests, now: import.now(), bundles };
     let progress = Progress::start_reading(size);
     let parse = |row: CsvRow<'_>| parser.parse(row);
     let (mut errors, rows) =
@@ -82,18 +69,6 @@ pub(super) fn import(
 }
 
 impl RowParser {
-    fn new(requests: config::RequestSettings, now: Timestamp, bundles: Vec<Bundle>) -> Self {
-        let ids = bundles.iter().map(|bundle| bundle.id.0).collect();
-        let mut names = HashMap::new();
-        for bundle in bundles {
-            names
-                .entry(bundle.name.as_str().to_owned())
-                .and_modify(|only| *only = None)
-                .or_insert(Some(bundle.id));
-        }
-        Self { requests, now, ids, names }
-    }
-
     fn parse(&self, row: CsvRow<'_>) -> Result<ImportedRequest, LineError> {
         let target = row.parse("user_target", Email::new)?;
         let grantee = row.parse("user_allowed", Email::new)?;
@@ -104,23 +79,9 @@ impl RowParser {
             line: row.line(),
             target,
             grantee,
-            bundle: row.parse("bundle", |text| self.bundle(text))?,
+            bundle: row.parse("bundle", |text| self.bundles.find(text))?.id,
             expires_at: self.expires_at(row)?,
         })
-    }
-
-    /// Parses the ID or the name of a bundle. Digits are an ID, even if a bundle has that name.
-    fn bundle(&self, text: &str) -> Result<BundleId, BundleLookupError> {
-        let unknown = || BundleLookupError::Unknown(text.to_owned());
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let id = text.parse().map_err(|_| unknown())?;
-            return self.ids.contains(&id).then_some(BundleId(id)).ok_or_else(unknown);
-        }
-        match self.names.get(text) {
-            Some(Some(id)) => Ok(*id),
-            Some(None) => Err(BundleLookupError::Ambiguous(text.to_owned())),
-            None => Err(unknown()),
-        }
     }
 
     fn expires_at(&self, row: CsvRow<'_>) -> Result<Timestamp, LineError> {
@@ -141,17 +102,5 @@ impl RowParser {
             (None, Some(expiry)) => Ok(expiry),
             (ttl, None) => Ok(self.now.plus_seconds(ttl.unwrap_or(self.requests.default_ttl))),
         }
-    }
-}
-
-impl From<Unresolved> for LineError {
-    fn from(unresolved: Unresolved) -> Self {
-        let not_found = |(column, email): (&str, Email)| {
-            format!("{column}: no active user has the email {}", email.as_str())
-        };
-        let target = unresolved.target.map(|email| ("user_target", email));
-        let grantee = unresolved.grantee.map(|email| ("user_allowed", email));
-        let errors: Vec<String> = target.into_iter().chain(grantee).map(not_found).collect();
-        Self { line: unresolved.line, error: errors.join("; ") }
     }
 }

@@ -105,8 +105,9 @@ impl ById for Requests {
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let mut own = endpoints![create, detail, delete];
+    let mut own = endpoints![create, detail];
     own.extend(decisions::endpoints());
+    own.extend(endpoints![delete]);
     resource::endpoints::<Requests>(own)
 }
 

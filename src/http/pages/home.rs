@@ -66,6 +66,6 @@ fn request_card(
         since => request.created_at.micros(),
         link => format!("/redeem?token={}", query_encode(&token)),
         until => request.expires_at.micros(),
-        request_summary => request_summary(parties.grantee, parties.bundle),
+        request_summary => request_summary(parties.grantee, parties.bundle, request.asked.permission),
     })
 }

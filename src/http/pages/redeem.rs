@@ -5,28 +5,32 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use url::Url;
 use utoipa::ToSchema;
 
 use super::context::PageContext;
 use super::error::PageError;
-use super::form::Form;
+use super::form::{FieldError, Form, FormFields};
 use super::responses::{FormErrors, HtmlErrors};
 use super::url::{query_encode, query_token};
 use crate::actors::registry::CommandError;
-use crate::domain::approval::Approval;
+use crate::domain::approval::{Approval, ApprovedEnd, AskedPermission, InvalidApproval, Reason, ReturnTo};
 use crate::domain::bundle::Bundle;
+use crate::domain::bundle_permission::BundlePermission;
 use crate::domain::permission_request::{PermissionRequest, RequestError, RequestOutcome};
+use crate::domain::rights::{Mask, Right};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
 use crate::domain::user::User;
-use crate::domain::validated_text::IdempotencyKey;
+use crate::domain::validated_text::{IdempotencyKey, sanitize_for_display};
 use crate::entropy;
 use crate::http::error::ApiError;
 use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
+use crate::services::permissions;
 use crate::services::requests::{self, LinkOwner};
 use crate::services::sessions::SignedIn;
 use crate::store::lookup::LookupKey;
@@ -72,54 +76,134 @@ async fn show(
     let request = found.request(id, user.id);
     verified.into_iter().for_each(|id| state.link_views.record_fetch(id, request.is_some()));
     match request {
-        Some((request, parties, _)) => Ok(render_request(&ctx, StatusCode::OK, &token, request, parties)),
+        Some((request, parties, now)) => {
+            let shown = ShownRequest::load(&state, &token, request, parties, now).await?;
+            Ok(shown.render(&ctx, None))
+        }
         None => link_inactive_page(&state, &ctx, Some(id)).await,
     }
 }
 
-/// The page of a pending request. With status 409 it says that the request is not what the visitor
-/// saw before.
-fn render_request(
-    ctx: &PageContext,
-    status: StatusCode,
-    token: &str,
-    request: &PermissionRequest,
-    parties: RequestParties<'_>,
-) -> HttpResponse {
-    let context = context! {
-        token,
-        idempotency_key => entropy::uuid().to_string(),
-        shown => shown_version(parties),
-        request_summary => request_summary(parties.grantee, parties.bundle),
-        until => request.expires_at.micros(),
-        changed => status == StatusCode::CONFLICT,
-    };
-    ctx.render(status, "redeem", context)
+/// A pending request as the page shows it.
+struct ShownRequest<'a> {
+    token: &'a str,
+    request: &'a PermissionRequest,
+    parties: RequestParties<'a>,
+    /// The permission that an approval replaces.
+    active: Option<BundlePermission>,
+    now: Timestamp,
 }
 
-/// A fingerprint of what the page shows of a request: who asks, and for what.
-fn shown_version(RequestParties { grantee, bundle, .. }: RequestParties<'_>) -> String {
-    let permission = bundle.permission.to_string();
+/// Why the page is shown again.
+enum ShownAgain {
+    /// The request or its requester has changed since it was shown.
+    Changed,
+    Invalid(FieldError, DecideForm),
+}
+
+impl<'a> ShownRequest<'a> {
+    async fn load(
+        state: &AppState,
+        token: &'a str,
+        request: &'a PermissionRequest,
+        parties: RequestParties<'a>,
+        now: Timestamp,
+    ) -> Result<Self, PageError> {
+        let active = permissions::find_active(&state.store, request.terms).await?;
+        Ok(Self { token, request, parties, active, now })
+    }
+
+    fn render(&self, ctx: &PageContext, again: Option<ShownAgain>) -> HttpResponse {
+        let Self { token, request, parties, active, now } = *self;
+        let asked = request.asked;
+        let (status, field_error, input) = match again {
+            None => (StatusCode::OK, None, None),
+            Some(ShownAgain::Changed) => (StatusCode::CONFLICT, None, None),
+            Some(ShownAgain::Invalid(error, input)) => (error.status, Some(error), Some(input)),
+        };
+        let is_checked = |right: Right| match &input {
+            Some(input) => input.rights.contains(&right),
+            None => true,
+        };
+        let rights = asked.permission.rights().map(|right| {
+            let is_needed = asked.minimum.is_some_and(|minimum| minimum.rights().any(|other| other == right));
+            context! { name => right.name(), is_needed, checked => is_needed || is_checked(right) }
+        });
+        let latest_end = asked.expires_at(now);
+        let context = context! {
+            token,
+            idempotency_key => entropy::uuid().to_string(),
+            shown => shown_version(request, parties),
+            request_summary => request_summary(parties.grantee, parties.bundle, asked.permission),
+            purpose => request.purpose.as_ref().map(|purpose| sanitize_for_display(purpose.as_str())),
+            rights => rights.collect::<Vec<_>>(),
+            latest_end => latest_end.map(Timestamp::micros),
+            first_day => now.format(DATE_FORMAT),
+            last_day => latest_end.map(|end| end.format(DATE_FORMAT)),
+            end => input.as_ref().and_then(|input| input.end.clone()),
+            reason => input.as_ref().and_then(|input| input.reason.clone()),
+            replaces => active.map(|active| context! {
+                rights => active.permission.bits(),
+                until => active.expires_at.map(Timestamp::micros),
+                is_reduced => !(asked.permission.contains(active.permission) && ends_no_earlier(latest_end, active.expires_at)),
+            }),
+            until => request.expires_at.micros(),
+            changed => status == StatusCode::CONFLICT,
+            field_error => FieldError::to_context(field_error, ctx.language),
+        };
+        ctx.render(status, "redeem", context)
+    }
+}
+
+/// The format of `<input type="date">`.
+const DATE_FORMAT: &str = "%Y-%m-%d";
+
+/// Whether a permission with this end lasts as long as another one.
+fn ends_no_earlier(end: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (end, other) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(end), Some(other)) => end >= other,
+    }
+}
+
+/// A fingerprint of what the page shows of a request: who asks, for what and why.
+fn shown_version(
+    request: &PermissionRequest,
+    RequestParties { grantee, bundle, .. }: RequestParties<'_>,
+) -> String {
+    let AskedPermission { permission, minimum, ttl_seconds } = request.asked;
     let shown = [
         grantee.display_name(),
         grantee.email.as_str().to_owned(),
         bundle.display_name(),
         bundle.display_description(),
-        permission,
+        format!("{permission}/{minimum:?}/{ttl_seconds:?}"),
+        request.purpose.as_ref().map(|purpose| sanitize_for_display(purpose.as_str())).unwrap_or_default(),
     ];
     // No text contains the separator: control characters are not displayed.
     let digest = Sha256::digest(shown.join("\0"));
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = page::Decide)]
 struct DecideForm {
-    #[serde(rename = "csrf")]
+    #[schema(rename = "csrf")]
     _csrf: String,
     /// The redeem token.
     token: String,
-    decision: Decision,
+    decision: PageDecision,
+    /// The names of the granted rights, one field each. The rights that the requester needs are
+    /// granted in any case.
+    #[schema(rename = "right", value_type = Vec<String>)]
+    rights: Vec<Right>,
+    /// The last day of the permission in UTC (`YYYY-MM-DD`); empty: as asked.
+    #[schema(nullable = false)]
+    end: Option<String>,
+    /// Why the target declines. The requester sees it.
+    #[schema(nullable = false, max_length = 500)]
+    reason: Option<String>,
     /// Identifies the form, so that sending it twice approves once.
     #[schema(nullable = false)]
     idempotency_key: Option<String>,
@@ -129,12 +213,68 @@ struct DecideForm {
     shown: Option<String>,
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = page::Decision)]
-enum Decision {
+#[derive(Clone, Copy, ToSchema)]
+#[schema(as = page::Decision, rename_all = "lowercase")]
+enum PageDecision {
     Approve,
     Decline,
+}
+
+impl DecideForm {
+    fn parse(fields: &FormFields) -> Result<Self, ApiError> {
+        let unexpected = || ApiError::BadRequest("The form is incomplete or not valid.".to_owned());
+        let optional = |name: &str| fields.optional(name).filter(|text| !text.is_empty()).map(str::to_owned);
+        Ok(Self {
+            _csrf: fields.required("csrf")?.to_owned(),
+            token: fields.required("token")?.to_owned(),
+            decision: match fields.required("decision")? {
+                "approve" => PageDecision::Approve,
+                "decline" => PageDecision::Decline,
+                _ => return Err(unexpected()),
+            },
+            rights: fields
+                .get_all("right")
+                .map(Right::from_name)
+                .collect::<Option<_>>()
+                .ok_or_else(unexpected)?,
+            end: optional("end"),
+            reason: optional("reason"),
+            idempotency_key: optional("idempotency_key"),
+            shown: optional("shown"),
+        })
+    }
+
+    /// What the target grants of a request.
+    fn approval(&self, asked: &AskedPermission, now: Timestamp) -> Result<Approval, FieldError> {
+        let needed = asked.minimum.into_iter().flat_map(Mask::rights);
+        let chosen = Mask::from_rights(self.rights.iter().copied().chain(needed));
+        let permission = chosen.ok_or_else(|| FieldError::new("right", "redeem-error-rights"))?;
+        let end = match &self.end {
+            None => ApprovedEnd::AsAsked,
+            Some(day) => {
+                let midnight = Timestamp::from_rfc3339(&format!("{day}T00:00:00Z"));
+                let after =
+                    midnight.ok_or_else(|| FieldError::new("end", "redeem-error-end"))?.plus_seconds(86_400);
+                // The last day that can be chosen is the day on which the asked end falls.
+                ApprovedEnd::At(asked.expires_at(now).map_or(after, |latest| {
+                    if midnight.is_some_and(|day| day <= latest) { after.min(latest) } else { after }
+                }))
+            }
+        };
+        let approval = Approval { permission: Some(permission), end };
+        match approval.check(asked, now) {
+            Ok(_) if end == ApprovedEnd::At(asked.expires_at(now).unwrap_or(now)) => {
+                Ok(Approval { end: ApprovedEnd::AsAsked, ..approval })
+            }
+            Ok(_) => Ok(approval),
+            Err(InvalidApproval::RightsNotAsked | InvalidApproval::RightsBelowMinimum) => {
+                Err(FieldError::new("right", "redeem-error-rights"))
+            }
+            Err(InvalidApproval::EndInPast | InvalidApproval::EndLaterThanAsked) => {
+                Err(FieldError::new("end", "redeem-error-end"))
+            }
+        }
+    }
 }
 
 /// Approves or declines a request.
@@ -154,41 +294,124 @@ enum Decision {
 )]
 async fn decide(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
     let Form { ctx, fields } = &form;
-    let DecideForm { token, decision, idempotency_key, shown, .. } = fields.to()?;
-    let user = &form.require_user(&format!("/redeem?token={}", query_encode(&token)))?.user;
-    let id = state.redeem_id(&token);
-    let audit = ctx.audit.clone();
-    match decision {
-        Decision::Approve => {
-            if let Some(shown) = shown {
-                let found = state.registry.look_up(LookupKey::Request(id)).await?;
-                if let Some((request, parties, _)) = found.request(id, user.id)
-                    && shown != shown_version(parties)
-                {
-                    return Ok(render_request(ctx, StatusCode::CONFLICT, &token, request, parties));
-                }
-            }
-            let idempotency_key = idempotency_key.and_then(|key| IdempotencyKey::new(&key).ok());
-            let approval = (Approval::AS_ASKED, None);
-            match state.registry.approve(id, user.id, approval, idempotency_key, audit).await {
-                Ok((grant, participants)) => {
-                    let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
-                    let request_summary = request_summary(parties.grantee, parties.bundle);
-                    Ok(ctx.render_ok("request-approved", context! { grant => grant.id.0, request_summary }))
-                }
-                Err(CommandError::Rejected(RequestError::IdempotencyKeyConflict)) => {
-                    Err(PageError::StaleForm { page: "/" })
-                }
-                Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
-                Err(CommandError::Unavailable(error)) => Err(error.into()),
-            }
-        }
-        Decision::Decline => match state.registry.decline(id, user.id, None, None, audit).await {
-            Ok(_) => Ok(ctx.render_message(StatusCode::OK, "redeem-declined")),
-            Err(CommandError::Rejected(_)) => link_inactive_page(&state, ctx, Some(id)).await,
-            Err(CommandError::Unavailable(error)) => Err(error.into()),
-        },
+    let input = DecideForm::parse(fields)?;
+    let user = &form.require_user(&format!("/redeem?token={}", query_encode(&input.token)))?.user;
+    let id = state.redeem_id(&input.token);
+    match input.decision {
+        PageDecision::Approve => approve(&state, ctx, user, id, input).await,
+        PageDecision::Decline => decline(&state, ctx, user, id, input).await,
     }
+}
+
+async fn approve(
+    state: &AppState,
+    ctx: &PageContext,
+    user: &User,
+    id: RedeemId,
+    input: DecideForm,
+) -> Result<HttpResponse, PageError> {
+    let found = state.registry.look_up(LookupKey::Request(id)).await?;
+    if let Some((request, parties, now)) = found.request(id, user.id) {
+        let token = input.token.clone();
+        let is_as_shown = input.shown.as_ref().is_none_or(|shown| *shown == shown_version(request, parties));
+        let again = match (is_as_shown, input.approval(&request.asked, now)) {
+            (false, _) => ShownAgain::Changed,
+            (true, Err(error)) => ShownAgain::Invalid(error, input),
+            (true, Ok(approval)) => return redeem(state, ctx, user, id, (approval, &input)).await,
+        };
+        let shown = ShownRequest::load(state, &token, request, parties, now).await?;
+        return Ok(shown.render(ctx, Some(again)));
+    }
+    // A form that is sent twice.
+    let owner = requests::find_link_owner(&state.store, id).await?;
+    let granted = owner.as_ref().and_then(|owner| owner.request.granted());
+    let approval = granted.map_or(Approval::AS_ASKED, Approval::of);
+    redeem(state, ctx, user, id, (approval, &input)).await
+}
+
+async fn redeem(
+    state: &AppState,
+    ctx: &PageContext,
+    user: &User,
+    id: RedeemId,
+    (approval, input): (Approval, &DecideForm),
+) -> Result<HttpResponse, PageError> {
+    let idempotency_key = input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok());
+    let approval = (approval, None);
+    match state.registry.approve(id, user.id, approval, idempotency_key, ctx.audit.clone()).await {
+        Ok((grant, participants)) => {
+            state.mailer.notify();
+            let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
+            let context = context! {
+                grant => grant.id.0,
+                request_summary => request_summary(parties.grantee, parties.bundle, grant.permission),
+                until => grant.expires_at.map(Timestamp::micros),
+                return_url => return_url(state, id).await?,
+            };
+            Ok(ctx.render_ok("request-approved", context))
+        }
+        // Of a form that was sent before and has been changed since.
+        Err(CommandError::Rejected(
+            RequestError::IdempotencyKeyConflict | RequestError::InvalidApproval(_),
+        )) => Err(PageError::StaleForm { page: "/" }),
+        Err(CommandError::Rejected(_)) => link_inactive_page(state, ctx, Some(id)).await,
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+async fn decline(
+    state: &AppState,
+    ctx: &PageContext,
+    user: &User,
+    id: RedeemId,
+    input: DecideForm,
+) -> Result<HttpResponse, PageError> {
+    let reason = match input.reason.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        None => None,
+        Some(text) => match Reason::new(text) {
+            Ok(reason) => Some(reason),
+            Err(_) => {
+                let found = state.registry.look_up(LookupKey::Request(id)).await?;
+                let Some((request, parties, now)) = found.request(id, user.id) else {
+                    return link_inactive_page(state, ctx, Some(id)).await;
+                };
+                let token = input.token.clone();
+                let shown = ShownRequest::load(state, &token, request, parties, now).await?;
+                let error = FieldError::new("reason", "redeem-error-reason");
+                return Ok(shown.render(ctx, Some(ShownAgain::Invalid(error, input))));
+            }
+        },
+    };
+    match state.registry.decline(id, user.id, reason, None, ctx.audit.clone()).await {
+        Ok(()) => {
+            state.mailer.notify();
+            let return_url = return_url(state, id).await?;
+            Ok(ctx.render_ok("request-declined", context! { return_url }))
+        }
+        Err(CommandError::Rejected(_)) => link_inactive_page(state, ctx, Some(id)).await,
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+/// The URL of the requester's application for a request that has been decided.
+async fn return_url(state: &AppState, id: RedeemId) -> Result<Option<String>, PageError> {
+    let owner = requests::find_link_owner(&state.store, id).await?;
+    Ok(owner.and_then(|owner| return_location(&owner.request)))
+}
+
+/// The return URL of a decided request, with its `state`, number and status.
+fn return_location(request: &PermissionRequest) -> Option<String> {
+    let ReturnTo { url, state } = request.return_to.as_ref()?;
+    let outcome = request.closed.as_ref()?.outcome;
+    let mut location = Url::parse(url).ok()?;
+    {
+        let mut query = location.query_pairs_mut();
+        if let Some(state) = state {
+            query.append_pair("state", state);
+        }
+        query.append_pair("request", &request.id.to_string()).append_pair("status", outcome.name());
+    }
+    Some(location.into())
 }
 
 /// The page of the link, to which another user is sent after sign-in. `/redeem` alone if the
@@ -198,13 +421,13 @@ fn here(ctx: &PageContext) -> &str {
 }
 
 /// The requester and the bundle of a request.
-pub(super) fn request_summary(requester: &User, bundle: &Bundle) -> Value {
+pub(super) fn request_summary(requester: &User, bundle: &Bundle, rights: Mask) -> Value {
     context! {
         requester => requester.display_name(),
         email => requester.email.as_str(),
         bundle => bundle.display_name(),
         description => bundle.display_description(),
-        rights => bundle.permission.bits(),
+        rights => rights.bits(),
     }
 }
 
@@ -221,21 +444,29 @@ async fn link_inactive_page(
         Some(id) => requests::find_link_owner(&state.store, id).await?,
         None => None,
     };
+    let mine = owner.as_ref().filter(|owner| Some(owner.request.terms.target) == me);
+    if let Some((decision, at)) = mine.and_then(LinkOwner::decided)
+        && let Some(LinkOwner { request, grantee: Some(grantee), .. }) = mine
+    {
+        let key = match decision {
+            RequestOutcome::Declined => "redeem-was-declined",
+            _ => "redeem-was-approved",
+        };
+        let context = context! {
+            key,
+            id => request.id.0,
+            at => at.micros(),
+            by => grantee.display_name(),
+            return_url => return_location(request),
+        };
+        let mut response = ctx.render(StatusCode::NOT_FOUND, "link-decided", context);
+        response_delay::quantize(&mut response);
+        return Ok(response);
+    }
     let (key, requester) = match owner {
-        Some(LinkOwner { target, id, decided: Some((decision, at)), grantee: Some(grantee), .. })
-            if Some(target) == me =>
-        {
-            let by = grantee.display_name();
-            let key = match decision {
-                RequestOutcome::Declined => "redeem-was-declined",
-                _ => "redeem-was-approved",
-            };
-            let context = context! { key, id => id.0, at => at.micros(), by };
-            let mut response = ctx.render(StatusCode::NOT_FOUND, "link-decided", context);
-            response_delay::quantize(&mut response);
-            return Ok(response);
+        Some(LinkOwner { request, grantee, .. }) if Some(request.terms.target) == me => {
+            ("redeem-inactive", grantee)
         }
-        Some(LinkOwner { target, grantee, .. }) if Some(target) == me => ("redeem-inactive", grantee),
         Some(LinkOwner { is_pending: true, .. }) => ("redeem-wrong-account", None),
         Some(LinkOwner { is_pending: false, .. }) | None => ("redeem-inactive", None),
     };

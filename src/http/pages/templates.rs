@@ -69,6 +69,7 @@ templates![
     "permissions",
     "redeem",
     "request-approved",
+    "request-declined",
     "request-summary",
     "requests",
     "search-form",
@@ -188,8 +189,9 @@ mod tests {
         for (name, source) in TEMPLATES {
             for attribute in ["href", "src", "action", "formaction"] {
                 for link in source.split(&format!(" {attribute}=\"")).skip(1) {
-                    let is_other =
-                        ["#", "mailto:", "{{ span.text }}"].iter().any(|other| link.starts_with(other));
+                    let is_other = ["#", "mailto:", "{{ span.text }}", "{{ return_url }}"]
+                        .iter()
+                        .any(|other| link.starts_with(other));
                     assert!(link.starts_with("{{ base }}") || is_other, "{name}: {attribute}=\"{link}");
                 }
             }

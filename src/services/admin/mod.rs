@@ -8,6 +8,7 @@ pub mod export_tokens;
 pub mod hubs;
 pub mod mail;
 pub mod overview;
+pub mod permissions;
 pub mod purge;
 pub mod requests;
 pub mod sessions;

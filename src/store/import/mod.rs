@@ -4,7 +4,9 @@
 //! When the whole file has been validated, one transaction inserts them in slices. The statements
 //! are written in SQL, the same for both databases, because their cost depends on their plans.
 
+mod permissions;
 mod requests;
+mod unresolved;
 mod users;
 
 use diesel::RunQueryDsl;
@@ -19,7 +21,9 @@ use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::timestamp::Timestamp;
 use diesel::QueryResult;
 
-pub use requests::{ImportedRequest, RequestImport, Unresolved};
+pub use permissions::{ImportedPermission, PermissionImport};
+pub use requests::{ImportedRequest, RequestImport};
+pub use unresolved::Unresolved;
 pub use users::{ImportedUser, ImportedUsers, RefusedChange, UserChange, UserImport};
 
 /// The highest number of rows that one statement inserts. PostgreSQL keeps pending foreign key

@@ -1,8 +1,8 @@
 //! Imports of permission requests.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
 
+use super::unresolved::{Unresolved, UnresolvedQuery};
 use super::{ImportKind, Imported, Staging, execute};
 use crate::domain::audit::AuditAction;
 use crate::domain::bundle::BundleId;
@@ -54,11 +54,13 @@ const RESOLVE: &str = "INSERT INTO import_terms \
      WHERE NOT EXISTS (SELECT 1 FROM bundle_permissions p \
      WHERE p.user_target = t.id AND p.user_allowed = a.id AND p.bundle_id = s.bundle_id) \
      AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_target = t.id AND b.user_blocked = a.id)";
-const UNRESOLVED: &str =
-    "SELECT count(*) AS n FROM import_terms WHERE target_id IS NULL OR allowed_id IS NULL";
-const FIRST_UNRESOLVED: &str = "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
+/// The lines with missing users, and their number.
+const UNRESOLVED: UnresolvedQuery = UnresolvedQuery {
+    count: "SELECT count(*) AS n FROM import_terms WHERE target_id IS NULL OR allowed_id IS NULL",
+    first: "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
      t.allowed_id IS NULL AS no_allowed FROM import_terms t JOIN import_requests s ON s.row_no = t.row_no \
-     WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.row_no LIMIT $1";
+     WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.row_no LIMIT $1",
+};
 /// Skips rows whose terms have an open request. Of two rows with the same terms, the first one
 /// is inserted.
 const INSERT: &str = "INSERT INTO permission_requests \
@@ -92,16 +94,6 @@ pub struct ImportedRequest {
     pub expires_at: Timestamp,
 }
 
-/// A line with a user who does not exist or is disabled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unresolved {
-    pub line: u64,
-    /// The target, if missing.
-    pub target: Option<Email>,
-    /// The grantee, if missing.
-    pub grantee: Option<Email>,
-}
-
 #[derive(Insertable)]
 #[diesel(table_name = import_requests, treat_none_as_default_value = false)]
 struct StagedRequest<'a> {
@@ -113,26 +105,6 @@ struct StagedRequest<'a> {
     allowed: &'a str,
     bundle_id: i64,
     expires_at: DbTimestamp,
-}
-
-#[derive(QueryableByName)]
-struct UnresolvedRow {
-    #[diesel(sql_type = BigInt)]
-    line: i64,
-    #[diesel(sql_type = Text)]
-    target: String,
-    #[diesel(sql_type = Text)]
-    allowed: String,
-    #[diesel(sql_type = Bool)]
-    no_target: bool,
-    #[diesel(sql_type = Bool)]
-    no_allowed: bool,
-}
-
-#[derive(QueryableByName)]
-struct CountRow {
-    #[diesel(sql_type = BigInt)]
-    n: i64,
 }
 
 /// An import of requests.
@@ -185,14 +157,7 @@ impl RequestImport {
             super::analyze(conn, "import_requests")?;
             with_backend!(conn, c => diesel::sql_query(RESOLVE).execute(c))?;
             super::index_and_analyze(conn, "import_terms")?;
-            let count: CountRow = with_backend!(conn, c => diesel::sql_query(UNRESOLVED).get_result(c))?;
-            if count.n == 0 {
-                return Ok((Vec::new(), 0));
-            }
-            let first: Vec<UnresolvedRow> = with_backend!(conn, c => diesel::sql_query(FIRST_UNRESOLVED)
-                .bind::<BigInt, _>(limit)
-                .load(c))?;
-            Ok((first.into_iter().map(Unresolved::from).collect(), count.n.unsigned_abs()))
+            UNRESOLVED.load(conn, limit)
         })
     }
 
@@ -210,16 +175,6 @@ impl RequestImport {
             Ok(added)
         };
         self.staging.insert(on_progress, requests::expire_all, insert_slice, |_| Ok(()))
-    }
-}
-
-impl From<UnresolvedRow> for Unresolved {
-    fn from(row: UnresolvedRow) -> Self {
-        Self {
-            line: row.line.unsigned_abs(),
-            target: row.no_target.then(|| Email::from_db(row.target)),
-            grantee: row.no_allowed.then(|| Email::from_db(row.allowed)),
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::bundle::BundleId;
 use crate::domain::bundle_permission::EndCause;
-use crate::domain::daily_mail::expired_day;
+use crate::domain::daily_mail::{MAX_DELAY_DAYS, expired_day};
 use crate::domain::permission_request::RequestOutcome;
 use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
@@ -60,8 +60,12 @@ pub fn expire_batch(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
         .set((dsl::closed_at.eq(dsl::expires_at.nullable()), dsl::outcome.eq(RequestOutcome::Expired.name())))
         .execute(c))?;
     record(conn, &rows, ("request", AuditAction::RequestExpired), (-1, 0), now)?;
+    // `now` may be in the past: a purge closes only what expired long ago.
+    let now = conn.now()?;
     let mail = |&(_, _, requester, _, end): &OverdueRow| {
-        Some((UserId(requester), expired_day(end?.0).max(now.utc_day())))
+        let day = expired_day(end?.0);
+        let is_recent = now.utc_day() <= day.plus_days(MAX_DELAY_DAYS);
+        is_recent.then(|| (UserId(requester), day.max(now.utc_day())))
     };
     daily_mails::schedule(conn, rows.iter().filter_map(mail).collect(), now)?;
     Ok(ids.len())

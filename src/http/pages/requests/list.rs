@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use minijinja::{Value, context};
 
 use super::timeline;
+use crate::domain::bundle_permission::{EndCause, PermissionEnd};
 use crate::domain::permission_request::{PermissionRequest, RequestOutcome};
 use crate::domain::user::User;
 use crate::http::pages::context::PageContext;
@@ -59,9 +60,11 @@ fn closed_rows(lists: &RequestLists) -> Vec<Value> {
         // The permission can be active although this request's was revoked: another request
         // may have been approved since.
         let is_active = lists.active_permissions.iter().any(|active| active.terms == request.terms);
-        let outcome = match closing.outcome {
-            RequestOutcome::Approved if is_active => "active",
-            outcome => outcome.name(),
+        let outcome = match (closing.outcome, closing.granted.and_then(|granted| granted.ended)) {
+            (_, Some(PermissionEnd { cause: EndCause::Expired, .. })) => "ended",
+            (_, Some(PermissionEnd { cause: EndCause::Replaced, .. })) => "superseded",
+            (RequestOutcome::Approved, _) if is_active => "active",
+            (outcome, _) => outcome.name(),
         };
         Some(context! { outcome, at => closing.closed_at.micros(), ..row })
     };

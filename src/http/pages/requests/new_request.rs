@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::actors::registry::CommandError;
-use crate::domain::approval::AskedPermission;
+use crate::domain::approval::{AskedPermission, Purpose};
 use crate::domain::bundle::BundleId;
 use crate::domain::permission_request::NewPermissionRequest;
 use crate::domain::rights::Mask;
@@ -47,6 +47,14 @@ struct NewRequestForm {
     #[serde(default)]
     #[schema(value_type = Option<i64>, nullable = false)]
     days: String,
+    /// Why the user asks.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, nullable = false, max_length = 500)]
+    purpose: String,
+    /// Days for which the permission should last; empty: until revoked.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, nullable = false)]
+    permission_days: String,
     /// Identifies the form, so that sending it twice creates one request.
     #[schema(nullable = false)]
     idempotency_key: Option<String>,
@@ -66,6 +74,29 @@ impl NewRequestForm {
         state.config.requests.allowed_lifetime(requested).ok_or(field_error)
     }
 
+    /// How long the permission should last, in seconds.
+    fn permission_ttl(&self, state: &AppState) -> Result<Option<i64>, FieldError> {
+        let field_error = FieldError::new("permission_days", "new-request-error-days");
+        let requested = match self.permission_days.trim() {
+            "" => None,
+            days => {
+                let days = parse_number(days).map_err(|_| field_error)?;
+                Some(days.checked_mul(SECONDS_PER_DAY).ok_or(field_error)?)
+            }
+        };
+        state.config.permissions.allowed_ttl(requested).ok_or(field_error)
+    }
+
+    fn purpose(&self) -> Result<Option<Purpose>, FieldError> {
+        match self.purpose.trim() {
+            "" => Ok(None),
+            text => match Purpose::new(text) {
+                Ok(purpose) => Ok(Some(purpose)),
+                Err(_) => Err(FieldError::new("purpose", "redeem-error-reason")),
+            },
+        }
+    }
+
     /// The page with the form, filled in.
     fn page_url(&self) -> String {
         let [email, bundle, days] = [&self.email, &self.bundle, &self.days].map(|text| query_encode(text));
@@ -73,7 +104,13 @@ impl NewRequestForm {
     }
 
     fn to_context(&self) -> Value {
-        context! { email => self.email.trim(), bundle => &self.bundle, days => self.days.trim() }
+        context! {
+            email => self.email.trim(),
+            bundle => &self.bundle,
+            days => self.days.trim(),
+            purpose => &self.purpose,
+            permission_days => self.permission_days.trim(),
+        }
     }
 }
 
@@ -153,8 +190,9 @@ async fn resolve_request(
     me: &User,
     input: &NewRequestForm,
 ) -> Result<Result<NewPermissionRequest, FieldError>, PageError> {
-    let lifetime = match input.lifetime(state) {
-        Ok(lifetime) => lifetime,
+    let parsed = || Ok((input.lifetime(state)?, input.permission_ttl(state)?, input.purpose()?));
+    let (lifetime, ttl_seconds, purpose) = match parsed() {
+        Ok(parsed) => parsed,
         Err(field_error) => return Ok(Err(field_error)),
     };
     let target = Email::new(input.email.trim()).ok().map(UserRef::Email);
@@ -177,8 +215,8 @@ async fn resolve_request(
     Ok(terms.map(|terms| NewPermissionRequest {
         terms,
         asked_by: me.id,
-        asked: AskedPermission { permission: asked_rights, minimum: None, ttl_seconds: None },
-        purpose: None,
+        asked: AskedPermission { permission: asked_rights, minimum: None, ttl_seconds },
+        purpose,
         return_to: None,
         lifetime_seconds: lifetime,
         redeem_page: None,
@@ -212,6 +250,7 @@ async fn render_form(
         idempotency_key => entropy::uuid().to_string(),
         default_lifetime => ctx.language.duration(limits.default_ttl),
         max_days,
+        max_permission_days => state.config.permissions.longest_ttl() / SECONDS_PER_DAY,
         // The form has no field for days if the maximum is less than a day.
         max_lifetime => (max_days > 0).then(|| ctx.language.duration(max_days * SECONDS_PER_DAY)),
     };

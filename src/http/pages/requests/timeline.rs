@@ -8,9 +8,12 @@ use actix_web::web::{Data, Path};
 use minijinja::{Value, context};
 
 use crate::domain::audit::AuditAction;
+use crate::domain::bundle_permission::EndCause;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
+use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
+use crate::domain::validated_text::sanitize_for_display;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
@@ -57,6 +60,8 @@ pub(super) async fn show(
             allowed_email => grantee.email.as_str(),
             bundle => bundle.display_name(),
             description => bundle.display_description(),
+            rights => request.asked.permission.bits(),
+            until => request.asked.ttl_seconds.map(|seconds| ctx.language.duration(seconds)),
             entries => Timeline { history: &history, language: ctx.language, viewer: me }.entries(),
         },
     ))
@@ -113,7 +118,7 @@ impl Timeline<'_> {
         entries.extend(self.history.mails.iter().flat_map(|mail| self.mail_entries(mail)));
         entries.extend(self.view_entries());
         entries.extend(self.closing_entry());
-        entries.extend(self.revocation_entry());
+        entries.extend(self.end_entry());
         entries.sort_by_key(|entry| entry.at.map_or(i64::MAX, Timestamp::micros));
         entries.into_iter().map(TimelineEntry::into_context).collect()
     }
@@ -130,7 +135,8 @@ impl Timeline<'_> {
     }
 
     fn creation_entry(&self) -> TimelineEntry {
-        let PermissionRequest { asked_by, created_at, .. } = &self.history.request;
+        let request = &self.history.request;
+        let PermissionRequest { asked_by, created_at, .. } = request;
         let granted_directly = self.history.is_granted_directly();
         let by = match self.history.last_action(AuditAction::PermissionGranted) {
             Some(entry) if granted_directly => entry.actor,
@@ -142,7 +148,13 @@ impl Timeline<'_> {
             true => self.language.t("timeline-staff"),
             false => self.party_name(by),
         };
-        TimelineEntry::new(*created_at, key).with_actor(who)
+        let detail = match request.granted() {
+            Some(granted) if granted_directly => {
+                Some(self.describe_permission(granted.permission, granted.expires_at))
+            }
+            _ => request.purpose.as_ref().map(|purpose| sanitize_for_display(purpose.as_str())),
+        };
+        TimelineEntry { detail, ..TimelineEntry::new(*created_at, key).with_actor(who) }
     }
 
     fn mail_entries(&self, mail: &OutboxMail) -> Vec<TimelineEntry> {
@@ -203,29 +215,47 @@ impl Timeline<'_> {
                 );
             }
         };
-        Some(TimelineEntry::new(closed.closed_at, key).with_actor(target))
+        let detail = match (closed.granted, &closed.reason) {
+            (Some(granted), _) => Some(self.describe_permission(granted.permission, granted.expires_at)),
+            (None, Some(reason)) => Some(sanitize_for_display(reason.as_str())),
+            (None, None) => None,
+        };
+        Some(TimelineEntry { detail, ..TimelineEntry::new(closed.closed_at, key).with_actor(target) })
     }
 
-    /// The entry of a permission that was revoked, or that is active because of another request.
-    /// Only the audit log has the time and actor of a revocation.
-    fn revocation_entry(&self) -> Option<TimelineEntry> {
-        let closed = self.history.request.closed.as_ref()?;
-        if self.history.request.permission(self.history.now).is_some()
-            || !matches!(closed.outcome, RequestOutcome::Approved | RequestOutcome::GrantedDirectly)
-        {
-            return None;
-        }
-        Some(match self.history.last_action(AuditAction::PermissionRevoked) {
-            Some(entry) => {
-                let key = if entry.actor == Some(self.history.grantee.id) {
-                    "timeline-given-up"
-                } else {
-                    "timeline-revoked"
-                };
-                TimelineEntry::new(entry.at, key).with_actor(self.party_name(entry.actor))
-            }
-            None if self.history.is_active => TimelineEntry::new(None, "timeline-still-active"),
-            None => TimelineEntry::new(None, "timeline-inactive"),
+    /// The entry of the end of the permission, or of one that stays in force from another source.
+    /// Only the audit log has the actor of a revocation.
+    fn end_entry(&self) -> Option<TimelineEntry> {
+        let RequestHistory { request, grantee, now, .. } = self.history;
+        let closed = request.closed.as_ref()?;
+        let Some(granted) = closed.granted else {
+            let is_kept = closed.outcome == RequestOutcome::Approved && self.history.is_active;
+            return is_kept.then(|| TimelineEntry::new(None, "timeline-still-active"));
+        };
+        let Some(end) = granted.end(*now) else {
+            return granted.expires_at.map(|at| TimelineEntry::new(at, "timeline-permission-ends"));
+        };
+        Some(match end.cause {
+            EndCause::Expired => TimelineEntry::new(end.at, "timeline-permission-expired"),
+            EndCause::Replaced => TimelineEntry::new(end.at, "timeline-permission-replaced"),
+            EndCause::Revoked => match self.history.last_action(AuditAction::PermissionRevoked) {
+                Some(entry) => {
+                    let gave_up = entry.actor == Some(grantee.id);
+                    let key = if gave_up { "timeline-given-up" } else { "timeline-revoked" };
+                    TimelineEntry::new(end.at, key).with_actor(self.party_name(entry.actor))
+                }
+                None => TimelineEntry::new(end.at, "timeline-inactive"),
+            },
         })
+    }
+
+    /// The rights of a permission and its end, in words.
+    fn describe_permission(&self, permission: Mask, expires_at: Option<Timestamp>) -> String {
+        let rights = self.language.describe_rights_of_others(permission).join(", ");
+        let end = match expires_at {
+            Some(at) => format!("{} {}", self.language.t("permission-ends"), self.language.date_time(at)),
+            None => self.language.t("permission-no-end"),
+        };
+        format!("{rights}. {end}.")
     }
 }
