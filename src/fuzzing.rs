@@ -16,7 +16,7 @@ use crate::receipt;
 pub type Target = fn(&[u8]);
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("authz", authz),
     ("authzen", authzen),
     ("config", config),

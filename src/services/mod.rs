@@ -15,6 +15,7 @@ pub mod credentials;
 pub(crate) mod export_tokens;
 pub(crate) mod filters;
 pub(crate) mod forms;
+pub(crate) mod mail_settings;
 pub(crate) mod meters;
 pub(crate) mod password_links;
 pub(crate) mod permissions;
