@@ -85,6 +85,7 @@ redeem-right-needed = erforderlich
 redeem-end = Letzter Tag (optional)
 redeem-end-open = Wenn Sie nichts eingeben, gilt die Berechtigung, bis Sie sie widerrufen.
 redeem-end-asked = Wenn Sie nichts eingeben, endet die Berechtigung am
+redeem-statement = Vollständiger Text, wie ihn der Beleg festhält
 redeem-reason = Grund der Ablehnung (optional)
 redeem-reason-hint = Die andere Person sieht ihn, wenn Sie ablehnen.
 redeem-return = Weiter zur Anwendung

@@ -86,6 +86,7 @@ redeem-right-needed = required
 redeem-end = Last day (optional)
 redeem-end-open = If you leave this empty, the permission is valid until you revoke it.
 redeem-end-asked = If you leave this empty, the permission ends on
+redeem-statement = Full text, as the receipt records it
 redeem-reason = Reason for declining (optional)
 redeem-reason-hint = The other person sees it if you decline.
 redeem-return = Continue to the application
