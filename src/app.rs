@@ -34,10 +34,13 @@ use crate::http::state::AppState;
 use crate::http::{configure, reserved_segment};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
+use crate::receipt::ReceiptIssuer;
+use crate::services::receipts;
+use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
-use crate::tasks::{audit_retention, expire, mail_files, sweep_rate_limits};
+use crate::tasks::{audit_retention, expire, mail_files, run_sweeps, sweep_rate_limits};
 
 /// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
@@ -135,6 +138,9 @@ impl Application {
     pub fn start(config: Config, dependencies: Dependencies) -> Result<Self, AppError> {
         let Dependencies { keyring, listener, store, transport } = dependencies;
         let keyring = Arc::new(keyring);
+        if !store.write_in_background(receipts::reseal_key(Arc::clone(&keyring)))? {
+            tracing::error!("no receipt can be signed: {SealedUnderOtherSecret}");
+        }
         let request_store =
             AsyncStore::new(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));
         let arbiters = [Arbiter::new(), Arbiter::new()];
@@ -148,6 +154,7 @@ impl Application {
         registry_arbiter.spawn(link_views.clone().run());
         registry_arbiter.spawn(expire::run(store.clone()));
         registry_arbiter.spawn(sweep_rate_limits::run(store.clone()));
+        registry_arbiter.spawn(run_sweeps::run(store.clone(), config.limits.requests));
         mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));
         mailer_arbiter.spawn(mail_files::run(store.clone(), transport.clone(), config.mail));
         let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];
@@ -177,6 +184,11 @@ impl Application {
             mailer: mailer.clone(),
             link_views: link_views.clone(),
             store: request_store,
+            receipts: ReceiptIssuer::new(
+                Arc::clone(&keyring),
+                config.public_url.as_str(),
+                config.controller.clone(),
+            ),
             keyring,
             metrics: Metrics::default(),
             shutdown: shutdown.clone(),

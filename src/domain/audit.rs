@@ -46,6 +46,8 @@ macro_rules! actions {
 actions! {
     ExportCreated = "export.created",
     ExportRevoked = "export.revoked",
+    /// An export token reached its end. The server records it some minutes later.
+    ExportExpired = "export.expired",
     /// A request was created and its mail queued.
     RequestCreated = "request.created",
     /// A newer request with the same terms replaced this one.
@@ -86,6 +88,10 @@ actions! {
     SessionClosed = "session.closed",
     KeyCreated = "key.created",
     KeyRevoked = "key.revoked",
+    /// The first key that signs receipts was created.
+    SigningKeyCreated = "signing_key.created",
+    /// The operator replaced the key that signs receipts.
+    SigningKeyRotated = "signing_key.rotated",
     HubAdded = "hub.added",
     /// A user got a role in a hub.
     HubGranted = "hub.granted",

@@ -1,14 +1,17 @@
-//! API keys. Creating and revoking a key writes an audit entry.
+//! API keys. Creating and revoking a key writes an audit entry; creating one also queues a mail to
+//! its user.
 
 use diesel::prelude::*;
 
 use super::audit_log::{self, NewAuditEntry};
 use super::connection::{Conn, with_backend};
+use super::outbox;
 use super::page::{LimitOffset, Paginated};
 use super::schema::{api_keys, users};
 use super::types::{DbTimestamp, DbUuid};
 use super::user_row::UserRow;
 use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::notice::Notice;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ApiKeyId, Token, TokenDigest, TokenKind};
 use crate::domain::user::{User, UserId};
@@ -167,7 +170,7 @@ pub fn count_active(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
         .get_result(c))
 }
 
-/// Creates a key for a user.
+/// Creates a key for a user, and queues a mail to them.
 pub fn create(
     conn: &mut Conn,
     user: UserId,
@@ -182,6 +185,7 @@ pub fn create(
     let key = ApiKey { id, user, label: label.to_owned(), scope, created_at: now, revoked_at: None };
     insert(conn, &key, &token.digest())?;
     audit_log::record_affecting(conn, user, context, AuditAction::KeyCreated, format!("key:{id}"), now)?;
+    outbox::insert_notice(conn, Notice::ApiKeyCreated, user, now)?;
     Ok((key, token))
 }
 

@@ -14,6 +14,7 @@ table! {
         staff -> Bool,
         created_at -> crate::store::types::SqlTimestamp,
         language -> Nullable<Text>,
+        muted -> SmallInt,
     }
 }
 
@@ -180,6 +181,16 @@ table! {
 }
 
 table! {
+    signing_keys (kid) {
+        kid -> Text,
+        public_key -> Binary,
+        private_key -> Nullable<Binary>,
+        created_at -> crate::store::types::SqlTimestamp,
+        retired_at -> Nullable<crate::store::types::SqlTimestamp>,
+    }
+}
+
+table! {
     outbox (id) {
         id -> crate::store::types::SqlUuid,
         kind -> Text,
@@ -187,6 +198,7 @@ table! {
         password_link_id -> Nullable<crate::store::types::SqlUuid>,
         notice -> Nullable<Text>,
         user_id -> Nullable<BigInt>,
+        day -> Nullable<Integer>,
         created_at -> crate::store::types::SqlTimestamp,
         due_at -> crate::store::types::SqlTimestamp,
         attempts -> Integer,
@@ -194,6 +206,14 @@ table! {
         finished_at -> Nullable<crate::store::types::SqlTimestamp>,
         result -> Nullable<Text>,
         last_error -> Nullable<Text>,
+    }
+}
+
+table! {
+    sweep_cursors (name) {
+        name -> Text,
+        position -> crate::store::types::SqlTimestamp,
+        last_id -> Text,
     }
 }
 

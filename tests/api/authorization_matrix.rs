@@ -7,6 +7,7 @@ use std::fmt::{self, Display, Formatter};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
+use countersign::domain::mail_kinds::{MailKinds, Unsubscription};
 use countersign::domain::password_link::LinkReason;
 use countersign::domain::permission_request::{PermissionRequest, RequestId};
 use countersign::domain::rights::Role;
@@ -136,6 +137,8 @@ impl MatrixFixture {
             rows,
         };
         world.export = world.new_export(&world.carol).0;
+        // Otherwise the first receipt would create it.
+        world.app.create_signing_key();
         world
     }
 
@@ -272,6 +275,10 @@ impl MatrixFixture {
             "dans" => self.export_of_demoted_creator().0,
             "dans-id" => self.export_of_demoted_creator().1,
             "password" => self.new_password_link(),
+            "unsubscribe" => {
+                let link = Unsubscription { user: UserId(self.stranger()), kinds: MailKinds::ALL };
+                Keyring::new(SECRET.as_bytes(), None).unwrap().unsubscribe_token(link).expose()
+            }
             "session" => self.app.signed_in(&self.grace).session.unwrap().to_string(),
             "key" => self.app.key(&self.grace.user, Scope::All),
             "new" => self.unique_name("new"),
@@ -405,6 +412,11 @@ impl MatrixFixture {
         {
             // The form ends other sessions: this creates one.
             self.app.signed_in(user);
+            self.rows.replace(None);
+        }
+        if path == "/account/mails" {
+            // An earlier row has changed it.
+            self.app.execute_raw("UPDATE users SET muted = 0");
             self.rows.replace(None);
         }
         if path == "/account/password" {

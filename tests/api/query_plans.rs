@@ -1,5 +1,6 @@
 //! PostgreSQL's plans for the queries of frequent requests.
 
+use countersign::actors::outbox_sync::OutboxSync;
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::bundle::BundleName;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
@@ -16,7 +17,8 @@ use countersign::store::ledger::{
     self, AnyOperation, Command, CreateExport, CreateRequest, Decide, GrantPermission, Operation,
 };
 use countersign::store::lookup::{self, LookupKey, UserRef};
-use countersign::store::{Clock, LimitOffset, Store};
+use countersign::store::sweeps::{self, Sweep};
+use countersign::store::{AsyncStore, Clock, LimitOffset, Store};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use std::sync::Arc;
@@ -272,6 +274,62 @@ async fn the_audit_log_reads_only_the_requested_page() {
     drop(store);
     let read = rows_read_since(&mut conn, "audit_log", before);
     assert!((20..1_000).contains(&read), "{read} rows or entries were read");
+}
+
+/// The sweeps and the content of daily mails: what is due is found by an index, whatever ends later.
+#[actix_web::test]
+async fn a_sweep_reads_only_what_is_due() {
+    const TABLES: [&str; 2] = ["permission_requests", "export_tokens"];
+    let app = TestApp::without_server(Backend::Postgres);
+    let [ada, grace, eve, dan] =
+        ["ada", "grace", "eve", "dan"].map(|name| app.user(&format!("{name}@example.org")));
+    app.grant_role("hub", &ada, Role::Owner);
+    let store = Store::connect(&app.database_url.parse().unwrap(), 2, Clock::Database).unwrap();
+    let sweep_all = || {
+        let step =
+            |sweep| store.write_in_background(|conn| sweeps::step(conn, sweep, &RequestLimits::default()));
+        Sweep::ALL.map(|sweep| step(sweep).unwrap())
+    };
+    assert_eq!(sweep_all(), [0; 6], "each cursor starts now");
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    for table in TABLES {
+        conn.batch_execute(&format!("VACUUM ANALYZE {table}")).unwrap();
+    }
+    // The plans of empty tables.
+    for _ in 0..10 {
+        sweep_all();
+    }
+    let [ada, grace, eve, dan] = [ada.id(), grace.id(), eve.id(), dan.id()];
+    // Of each kind: 50,000 rows that end later, and a few that are due, of other users.
+    conn.batch_execute(&format!(
+        "INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 50010); \
+         CREATE TEMPORARY TABLE ends AS SELECT i, {eve} AS target, {dan} AS grantee, \
+         now() + interval '40 days' + i * interval '1 minute' AS at FROM generate_series(1, 50000) i \
+         UNION ALL SELECT 50000 + row_number() OVER (), {grace}, {ada}, now() + lead - interval '30 minutes' \
+         FROM unnest(ARRAY[interval '0', interval '1 day', interval '7 days']) lead, generate_series(1, 3); \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, \
+         expires_at, permission, closed_at, outcome, active, granted_permission, permission_expires_at) \
+         SELECT gen_random_uuid(), target, grantee, i, grantee, now() - interval '60 days', \
+         CASE WHEN kind = 0 THEN at ELSE now() END, 1, CASE WHEN kind = 1 THEN now() - interval '50 days' END, \
+         CASE WHEN kind = 1 THEN 'approved' END, kind = 1, CASE WHEN kind = 1 THEN 1 END, CASE WHEN kind = 1 THEN at END \
+         FROM ends, generate_series(0, 1) kind; \
+         INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, created_at, expires_at) \
+         SELECT gen_random_uuid(), target, 'hub', 'n', 2, sha256('x'), now() - interval '60 days', at FROM ends; \
+         UPDATE sweep_cursors SET position = now() - interval '1 hour'; \
+         ANALYZE permission_requests; ANALYZE export_tokens"
+    ))
+    .unwrap();
+    let before = TABLES.map(|table| rows_read(&mut conn, table));
+    assert_eq!(sweep_all(), [3; 6]);
+    assert_eq!(sweep_all(), [0; 6]);
+    let claim = OutboxSync { reports: Vec::new(), renewals: Vec::new(), claim_limit: 10 };
+    let mails = claim.run(&AsyncStore::new(store.clone(), 1)).await.mails;
+    assert_eq!(mails.len(), 2, "one for each party");
+    drop((mails, store));
+    for (table, before) in TABLES.into_iter().zip(before) {
+        let read = rows_read_since(&mut conn, table, before);
+        assert!((10..1_000).contains(&read), "{read} rows or entries of {table} were read");
+    }
 }
 
 /// The rows and index entries that were read since `before`, once the statistics include them.

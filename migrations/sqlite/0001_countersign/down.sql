@@ -1,6 +1,8 @@
 DROP TABLE audit_log;
 DROP TABLE link_views;
+DROP TABLE sweep_cursors;
 DROP TABLE outbox;
+DROP TABLE signing_keys;
 DROP TABLE password_links;
 DROP TABLE rate_limits;
 DROP TABLE blocks;
@@ -9,6 +11,7 @@ DROP TABLE user_counters;
 DROP TABLE permission_requests;
 DROP TABLE export_uses;
 DROP TABLE export_tokens;
+DROP TABLE bundle_versions;
 DROP TABLE bundles;
 DROP TABLE hub_members;
 DROP TABLE hubs;

@@ -14,6 +14,8 @@ use uuid::Uuid;
 use super::csrf::{CSRF_TOKEN_BYTES, CsrfBinding, CsrfKey};
 use super::format::{MalformedToken, TOKEN_VERSION, Token, TokenKind};
 use super::ids::{PasswordLinkId, RedeemId};
+use super::sealing::{OpenedKey, SEAL_NONCE_BYTES, SealingKey};
+use crate::domain::mail_kinds::Unsubscription;
 
 /// The minimum length of a server key.
 pub const MIN_SERVER_KEY_BYTES: usize = 32;
@@ -78,8 +80,11 @@ impl DerivationKeys {
 pub struct Keyring {
     redeem: DerivationKeys,
     password_links: DerivationKeys,
+    unsubscriptions: DerivationKeys,
     csrf: CsrfKey,
     previous_csrf: Option<CsrfKey>,
+    sealing: SealingKey,
+    previous_sealing: Option<SealingKey>,
 }
 
 /// The server key is too short.
@@ -103,8 +108,16 @@ impl Keyring {
                 current,
                 previous,
             ),
+            unsubscriptions: DerivationKeys::new(
+                TokenKind::Unsubscribe,
+                b"countersign unsubscribe v1",
+                current,
+                previous,
+            ),
             csrf: CsrfKey::new(current),
             previous_csrf: previous.map(CsrfKey::new),
+            sealing: SealingKey::new(current),
+            previous_sealing: previous.map(SealingKey::new),
         })
     }
 
@@ -116,6 +129,11 @@ impl Keyring {
     /// The token of the password link with this id.
     pub fn password_link_token(&self, id: PasswordLinkId) -> Token {
         self.password_links.current.derive(id.0)
+    }
+
+    /// The token in the mails of a user that turns off these kinds. It does not expire.
+    pub fn unsubscribe_token(&self, unsubscription: Unsubscription) -> Token {
+        self.unsubscriptions.current.derive(unsubscription.to_uuid())
     }
 
     /// The CSRF token in all forms with this binding.
@@ -136,6 +154,20 @@ impl Keyring {
         URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| token.len() == CSRF_TOKEN_BYTES)
     }
 
+    /// Seals a private key under the current server key. `name` is the key's own id; the nonce is
+    /// random.
+    pub fn seal(&self, name: &str, private_key: &[u8], nonce: [u8; SEAL_NONCE_BYTES]) -> Vec<u8> {
+        self.sealing.seal(name, private_key, nonce)
+    }
+
+    /// Opens a private key that was sealed with this name under either server key.
+    pub fn open(&self, name: &str, sealed: &[u8]) -> Option<OpenedKey> {
+        let opened = |key: &SealingKey, is_under_second_key| {
+            key.open(name, sealed).map(|private_key| OpenedKey { private_key, is_under_second_key })
+        };
+        opened(&self.sealing, false).or_else(|| opened(self.previous_sealing.as_ref()?, true))
+    }
+
     /// The id in a valid redeem token.
     pub fn verify_redeem_token(&self, text: &str) -> Result<RedeemId, MalformedToken> {
         self.redeem.verify(text).map(RedeemId)
@@ -144,6 +176,11 @@ impl Keyring {
     /// The id in a valid token of a password link.
     pub fn verify_password_link_token(&self, text: &str) -> Result<PasswordLinkId, MalformedToken> {
         self.password_links.verify(text).map(PasswordLinkId)
+    }
+
+    /// The user and the kinds of mails in a valid token of [`Self::unsubscribe_token`].
+    pub fn verify_unsubscribe_token(&self, text: &str) -> Result<Unsubscription, MalformedToken> {
+        self.unsubscriptions.verify(text).map(Unsubscription::from_uuid)
     }
 }
 
@@ -156,8 +193,10 @@ impl fmt::Debug for Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::mail_kinds::{MailKind, MailKinds};
     use crate::domain::timestamp::Timestamp;
     use crate::domain::token::{Entropy, SessionId};
+    use crate::domain::user::UserId;
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
@@ -195,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn an_unsubscribe_token_is_valid_for_its_user_and_kinds() {
+        let kinds = MailKinds::from_iter([MailKind::Endings]);
+        let link = Unsubscription { user: UserId(7), kinds };
+        let text = keyring(1, None).unsubscribe_token(link).expose();
+        assert!(text.starts_with("csu_"));
+        assert_eq!(keyring(2, Some(1)).verify_unsubscribe_token(&text), Ok(link));
+        assert_eq!(keyring(2, None).verify_unsubscribe_token(&text), Err(MalformedToken));
+        for other in
+            [Unsubscription { user: UserId(8), ..link }, Unsubscription { kinds: MailKinds::ALL, ..link }]
+        {
+            assert_ne!(keyring(1, None).unsubscribe_token(other).expose()[30..], text[30..]);
+        }
+    }
+
+    #[test]
     fn a_short_server_key_is_refused() {
         assert_eq!(Keyring::new(&[0; 31], None).unwrap_err(), ServerKeyTooShort);
         assert_eq!(Keyring::new(&[0; 32], Some(&[0; 31])).unwrap_err(), ServerKeyTooShort);
@@ -228,6 +282,27 @@ mod tests {
             }
         }
         assert!(!steps[3].is_csrf_token(binding, &steps[0].csrf_token(binding)));
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_name_under_the_current_and_the_second_key() {
+        let sealed = keyring(1, None).seal("a", &[7; 32], [3; SEAL_NONCE_BYTES]);
+        assert_eq!(sealed.len(), SEAL_NONCE_BYTES + 32 + 16);
+        for (current, previous, is_under_second_key) in
+            [(1, None, false), (1, Some(2), false), (2, Some(1), true)]
+        {
+            let opened = keyring(current, previous).open("a", &sealed).unwrap();
+            assert_eq!(opened.private_key.expose_secret(), [7; 32]);
+            assert_eq!(opened.is_under_second_key, is_under_second_key);
+        }
+        let keyring = |current| keyring(current, None);
+        assert!(keyring(2).open("a", &sealed).is_none() && keyring(1).open("b", &sealed).is_none());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(keyring(1).open("a", &changed).is_none(), "byte {at}");
+            assert!(keyring(1).open("a", &sealed[..at]).is_none(), "{at} bytes");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use actix_web::web::Data;
 use futures_util::FutureExt;
 
 use super::cors::RefusedPreflight;
-use super::cross_site::{has_body, reject_cross_site};
+use super::cross_site::{ONE_CLICK_PATH, has_body, reject_cross_site};
 use super::path::is_spelled_once;
 use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
 use crate::http::extract::body::BodyLimit;
@@ -67,6 +67,10 @@ fn reject_early(request: &ServiceRequest) -> Option<ApiError> {
         return Some(ApiError::Forbidden("Pages of this origin cannot send this request."));
     }
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    // The page of a mail provider may send it: its token authorizes it, and no cookie.
+    if request.path() == ONE_CLICK_PATH {
         return None;
     }
     let state = request.app_data::<Data<AppState>>()?;

@@ -148,6 +148,7 @@ async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
     };
     match form.create_once(&state, me.id, create).await? {
         Some(Ok((key, token))) => {
+            state.mailer.notify();
             let context = context! { key => row(&key), secret => token.expose() };
             Ok(ctx.render_ok("api-key-created", context))
         }

@@ -171,6 +171,10 @@ mail-notice-password-changed-keys-revoked-subject = Ihr Passwort wurde geändert
 mail-notice-password-changed-keys-revoked-text = Das Passwort für { $email } auf { $server } wurde geändert. Sie sind auf allen anderen Geräten abgemeldet, und alle Ihre API-Schlüssel und Export-Token wurden widerrufen.
 mail-notice-password-changed-keys-revoked-next-step = Wenn Sie das nicht waren: Setzen Sie jetzt Ihr Passwort zurück, und wenden Sie sich an die Administration.
 mail-notice-password-changed-keys-revoked-button = Konto ansehen
+mail-notice-api-key-created-subject = Neuer API-Schlüssel für Ihr Konto
+mail-notice-api-key-created-text = Für das Konto { $email } auf { $server } wurde ein neuer API-Schlüssel erstellt. Programme mit diesem Schlüssel können in Ihrem Namen handeln.
+mail-notice-api-key-created-next-step = Wenn Sie das nicht waren, widerrufen Sie den Schlüssel jetzt und ändern Sie Ihr Passwort:
+mail-notice-api-key-created-button = API-Schlüssel ansehen
 mail-notice-account-disabled-subject = Ihr Konto wurde deaktiviert
 mail-notice-account-disabled-text = Die Administration hat das Konto { $email } auf { $server } deaktiviert. Sie sind auf allen Geräten abgemeldet. Ihre API-Schlüssel und Passwort-Links sind endgültig ungültig.
 mail-notice-account-disabled-next-step = Bei Fragen wenden Sie sich an die Administration dieses Servers.
@@ -179,6 +183,45 @@ mail-notice-sign-ins-failed-subject = Fehlgeschlagene Anmeldungen an Ihrem Konto
 mail-notice-sign-ins-failed-text = Viele Versuche, sich auf { $server } als { $email } anzumelden, sind fehlgeschlagen. Weitere Versuche von unbekannten Orten werden verlangsamt. Wo Sie schon einmal angemeldet waren, können Sie sich weiterhin anmelden.
 mail-notice-sign-ins-failed-next-step = Wenn Sie das nicht waren, müssen Sie nichts tun. Achten Sie darauf, dass Ihr Passwort lang ist und nirgends sonst verwendet wird:
 mail-notice-sign-ins-failed-button = Konto ansehen
+mail-decision-approved-subject = { $name } hat Ihre Anfrage genehmigt: { $bundle }
+mail-decision-declined-subject = { $name } hat Ihre Anfrage abgelehnt: { $bundle }
+mail-decision-approved-text = { $name } ({ $email }) hat Ihre Anfrage um die Berechtigung „{ $bundle }“ genehmigt.
+mail-decision-declined-text = { $name } ({ $email }) hat Ihre Anfrage um die Berechtigung „{ $bundle }“ abgelehnt.
+mail-decision-rights = Sie können jetzt:
+mail-decision-until = Die Berechtigung endet am { $until }. Sie kann vorher widerrufen werden.
+mail-decision-until-revoked = Die Berechtigung hat kein Ende. Sie kann jederzeit widerrufen werden.
+mail-decision-reason = Der Grund, den { $name } genannt hat:
+mail-decision-open = Um die Anfrage zu sehen, öffnen Sie diesen Link:
+mail-decision-button = Anfrage ansehen
+mail-daily-title = Erinnerungen
+mail-daily-preheader = { $count ->
+    [one] 1 Erinnerung
+   *[other] { $count } Erinnerungen
+ }
+mail-daily-subject-several = { $count } Erinnerungen von { $server }
+mail-daily-subject-pending = Erinnerung: { $name } bittet Sie um eine Berechtigung: { $bundle }
+mail-daily-subject-granted = Ihre Berechtigung für { $name } endet bald: { $bundle }
+mail-daily-subject-received = Ihre Berechtigung von { $name } endet bald: { $bundle }
+mail-daily-subject-export = Ihr Export-Token für { $node } läuft bald ab
+mail-daily-subject-expired = Ihre Anfrage an { $name } ist abgelaufen: { $bundle }
+mail-daily-pending = Diese Anfragen warten auf Ihre Entscheidung:
+mail-daily-pending-item = { $name } ({ $email }) bittet Sie um eine Berechtigung: „{ $bundle }“. Die Anfrage läuft ab am { $until }.
+mail-daily-granted = Diese Berechtigungen, die Sie erteilt haben, enden bald. Sie müssen nichts tun:
+mail-daily-received = Diese Berechtigungen, die Sie haben, enden bald. Sie können erneut anfragen:
+mail-daily-permission-item = „{ $bundle }“, { $name } ({ $email }), endet am { $until }
+mail-daily-exports = Diese Export-Token laufen bald ab und funktionieren dann nicht mehr:
+mail-daily-exports-item = { $node } im Hub { $hub }, läuft ab am { $until }
+mail-daily-expired = Diese Anfragen von Ihnen sind ohne Entscheidung abgelaufen. Sie können erneut anfragen:
+mail-daily-expired-item = „{ $bundle }“ von { $name } ({ $email }), abgelaufen am { $until }
+mail-daily-more = { $count ->
+    [one] Und 1 weitere. Sie finden sie auf den Seiten des Servers.
+   *[other] Und { $count } weitere. Sie finden sie auf den Seiten des Servers.
+ }
+mail-daily-open = Um alle zu sehen, öffnen Sie diesen Link und melden Sie sich als { $email } an:
+mail-daily-button = Server öffnen
+mail-daily-sign-in = Melden Sie sich als { $email } an.
+mail-unsubscribe = Sie erhalten diese E-Mail, weil Sie sie nicht abbestellt haben. Zum Abbestellen:
+mail-unsubscribe-button = Abbestellen
 
 # --- Passwörter und Konto
 sign-in-forgot-password = Passwort vergessen?
@@ -226,6 +269,25 @@ account-change-password = Passwort ändern
 account-flash-password = Ihr Passwort wurde geändert. Auf allen anderen Geräten sind Sie abgemeldet.
 account-flash-session = Das Gerät wurde abgemeldet.
 account-flash-sessions = Sie sind auf allen anderen Geräten abgemeldet.
+account-mails = E-Mails
+account-mails-legend = Ich möchte eine E-Mail erhalten, wenn
+account-mails-hint = Anfragen um Ihre Berechtigung und Mitteilungen zu Ihrem Konto erhalten Sie immer.
+account-mails-save = Speichern
+account-flash-mails = Ihre Auswahl der E-Mails wurde gespeichert.
+# Nach „Ich möchte eine E-Mail erhalten, wenn“ und in Listen
+mail-kind-decisions = jemand meine Anfrage genehmigt oder ablehnt
+mail-kind-expired = meine Anfrage abläuft
+mail-kind-reminders = eine Anfrage noch auf meine Entscheidung wartet
+mail-kind-endings = eine Berechtigung oder ein Export-Token bald endet
+unsubscribe-title = E-Mails abbestellen
+unsubscribe-text = Keine E-Mails mehr erhalten, wenn:
+unsubscribe-submit = Abbestellen
+unsubscribed-title = E-Mails abbestellt
+unsubscribed-text = Sie erhalten keine E-Mail mehr, wenn:
+unsubscribed-hint = Unter „Konto“ können Sie diese E-Mails jederzeit wieder einschalten.
+unsubscribed-account = Konto öffnen
+unsubscribe-inactive-title = Dieser Link ist ungültig
+unsubscribe-inactive-text = Der Link ist unvollständig oder veraltet. Es wurde nichts geändert. Unter „Konto“ können Sie Ihre E-Mails auswählen.
 client-on-system = { $client } unter { $system }
 client-unknown = Unbekannter Browser
 
@@ -408,6 +470,7 @@ mailbox-text-only = Das ist die Nur-Text-Version. E-Mail-Programme zeigen densel
 timeline-title = Anfrage { $number }
 timeline-summary = { $allowed } bittet { $target } um diese Berechtigung.
 timeline-summary-direct = { $target } hat { $allowed } diese Berechtigung erteilt.
+timeline-decide = Ansehen und entscheiden
 timeline-heading = Verlauf
 timeline-staff = Ein Administrator
 timeline-operator = Der Serverbetreiber
@@ -448,6 +511,7 @@ timeline-permission-expired = Die Berechtigung ist abgelaufen.
 timeline-permission-replaced = Eine neuere Berechtigung hat diese ersetzt.
 timeline-inactive = Die Berechtigung wurde inzwischen widerrufen.
 timeline-still-active = Die Berechtigung ist aktiv. Sie wurde auch auf anderem Weg erteilt.
+timeline-receipt = Beleg dieser Berechtigung herunterladen
 timeline-audit-link = Im Audit-Log ansehen
 
 # --- Protokoll
@@ -474,6 +538,7 @@ audit-you = Sie
 audit-anonymous = Jemand ohne Anmeldung
 audit-action-export-created = Export-Token erstellt
 audit-action-export-revoked = Export-Token widerrufen
+audit-action-export-expired = Export-Token abgelaufen
 audit-action-request-created = Anfrage erstellt
 audit-action-request-resent = E-Mail zur Anfrage erneut gesendet
 audit-action-request-replaced = Anfrage durch eine neuere ersetzt
@@ -495,6 +560,8 @@ audit-action-session-opened = Angemeldet
 audit-action-session-closed = Abgemeldet
 audit-action-key-created = API-Schlüssel erstellt
 audit-action-key-revoked = API-Schlüssel widerrufen
+audit-action-signing-key-created = Schlüssel für Belege erstellt
+audit-action-signing-key-rotated = Schlüssel für Belege ersetzt
 audit-action-hub-added = Hub hinzugefügt
 audit-action-hub-granted = Rolle im Hub zugewiesen
 audit-action-hub-revoked = Rolle im Hub entfernt
@@ -652,6 +719,7 @@ new-request-empty-text = Ein Administrator muss zuerst Berechtigungen einrichten
 access-title = Zugriff
 access-bundle = Berechtigung
 access-granted-at = Aktiv seit
+access-receipt = Beleg
 access-granted = Erteilte Berechtigungen
 access-granted-text = Diese Benutzer haben Ihre Berechtigung. Sie können sie jederzeit widerrufen.
 access-granted-party = Benutzer

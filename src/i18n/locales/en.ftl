@@ -172,6 +172,10 @@ mail-notice-password-changed-keys-revoked-subject = Your password was changed
 mail-notice-password-changed-keys-revoked-text = The password for { $email } at { $server } was changed. You are signed out on all other devices, and all your API keys and export tokens were revoked.
 mail-notice-password-changed-keys-revoked-next-step = If you did not do this, reset your password now and contact an administrator.
 mail-notice-password-changed-keys-revoked-button = View account
+mail-notice-api-key-created-subject = A new API key was created for your account
+mail-notice-api-key-created-text = A new API key was created for the account { $email } at { $server }. Programs with this key can act on your behalf.
+mail-notice-api-key-created-next-step = If you did not do this, revoke the key now, and change your password:
+mail-notice-api-key-created-button = View API keys
 mail-notice-account-disabled-subject = Your account was disabled
 mail-notice-account-disabled-text = An administrator disabled the account { $email } at { $server }. You are signed out on all devices. Your API keys and password links were ended and do not come back.
 mail-notice-account-disabled-next-step = If you have questions, contact an administrator of this server.
@@ -180,6 +184,45 @@ mail-notice-sign-ins-failed-subject = Failed sign-ins to your account
 mail-notice-sign-ins-failed-text = Many attempts to sign in as { $email } at { $server } failed. Further attempts from unknown places are slowed down. You can still sign in where you have signed in before.
 mail-notice-sign-ins-failed-next-step = If this was not you, no action is needed. Make sure that your password is long and used nowhere else:
 mail-notice-sign-ins-failed-button = View account
+mail-decision-approved-subject = { $name } approved your request: { $bundle }
+mail-decision-declined-subject = { $name } declined your request: { $bundle }
+mail-decision-approved-text = { $name } ({ $email }) approved your request for the permission "{ $bundle }".
+mail-decision-declined-text = { $name } ({ $email }) declined your request for the permission "{ $bundle }".
+mail-decision-rights = You can now:
+mail-decision-until = The permission ends on { $until }. It can be revoked before.
+mail-decision-until-revoked = The permission has no end. It can be revoked at any time.
+mail-decision-reason = The reason that { $name } gave:
+mail-decision-open = To see the request, open this link:
+mail-decision-button = View request
+mail-daily-title = Reminders
+mail-daily-preheader = { $count ->
+    [one] 1 reminder
+   *[other] { $count } reminders
+ }
+mail-daily-subject-several = { $count } reminders from { $server }
+mail-daily-subject-pending = Reminder: { $name } asks for your permission: { $bundle }
+mail-daily-subject-granted = Your permission for { $name } ends soon: { $bundle }
+mail-daily-subject-received = Your permission from { $name } ends soon: { $bundle }
+mail-daily-subject-export = Your export token for { $node } ends soon
+mail-daily-subject-expired = Your request to { $name } has expired: { $bundle }
+mail-daily-pending = These requests wait for your decision:
+mail-daily-pending-item = { $name } ({ $email }) asks for your permission: "{ $bundle }". The request expires on { $until }.
+mail-daily-granted = These permissions that you gave end soon. You need not do anything:
+mail-daily-received = These permissions that you have end soon. You can ask for them again:
+mail-daily-permission-item = "{ $bundle }", { $name } ({ $email }), ends on { $until }
+mail-daily-exports = These export tokens end soon. After that they do not work any more:
+mail-daily-exports-item = { $node } in hub { $hub }, ends on { $until }
+mail-daily-expired = These requests of yours have expired without a decision. You can ask again:
+mail-daily-expired-item = "{ $bundle }" of { $name } ({ $email }), expired on { $until }
+mail-daily-more = { $count ->
+    [one] And 1 more. It is on the pages of the server.
+   *[other] And { $count } more. They are on the pages of the server.
+ }
+mail-daily-open = To see all of them, open this link and sign in as { $email }:
+mail-daily-button = Open server
+mail-daily-sign-in = Sign in as { $email }.
+mail-unsubscribe = You get this email because you have not turned it off. To turn it off:
+mail-unsubscribe-button = Turn off
 
 # --- Passwords and the account
 sign-in-forgot-password = Forgot your password?
@@ -227,6 +270,25 @@ account-change-password = Change password
 account-flash-password = Your password was changed. You are signed out on all other devices.
 account-flash-session = The device was signed out.
 account-flash-sessions = You are signed out on all other devices.
+account-mails = Emails
+account-mails-legend = Email me when
+account-mails-hint = You always get requests for your permission, and notices about your account.
+account-mails-save = Save
+account-flash-mails = Your choice of emails was saved.
+# After “Email me when”, and in lists
+mail-kind-decisions = someone approves or declines my request
+mail-kind-expired = my request expires
+mail-kind-reminders = a request still waits for my decision
+mail-kind-endings = a permission or an export token ends soon
+unsubscribe-title = Turn off emails
+unsubscribe-text = Stop the emails that say when:
+unsubscribe-submit = Turn off
+unsubscribed-title = Emails turned off
+unsubscribed-text = You no longer get an email when:
+unsubscribed-hint = You can turn these emails on again at any time under “Account”.
+unsubscribed-account = Open account
+unsubscribe-inactive-title = This link is not valid
+unsubscribe-inactive-text = The link is incomplete or out of date. Nothing was changed. You can choose your emails under “Account”.
 client-on-system = { $client } on { $system }
 client-unknown = Unknown browser
 
@@ -409,6 +471,7 @@ mailbox-text-only = This is the plain-text version. Email programs show the same
 timeline-title = Request { $number }
 timeline-summary = { $allowed } asks { $target } for this permission.
 timeline-summary-direct = { $target } gave { $allowed } this permission.
+timeline-decide = View and decide
 timeline-heading = History
 timeline-staff = An administrator
 timeline-operator = The server operator
@@ -449,6 +512,7 @@ timeline-permission-expired = The permission has expired.
 timeline-permission-replaced = A newer permission has replaced this one.
 timeline-inactive = The permission has since been revoked.
 timeline-still-active = The permission is active. It was also given in another way.
+timeline-receipt = Download the receipt of this permission
 timeline-audit-link = View in audit log
 
 # --- Audit log
@@ -475,6 +539,7 @@ audit-you = You
 audit-anonymous = Someone who was not signed in
 audit-action-export-created = Export token created
 audit-action-export-revoked = Export token revoked
+audit-action-export-expired = Export token expired
 audit-action-request-created = Request created
 audit-action-request-resent = Request email sent again
 audit-action-request-replaced = Request replaced by a newer one
@@ -496,6 +561,8 @@ audit-action-session-opened = Signed in
 audit-action-session-closed = Signed out
 audit-action-key-created = API key created
 audit-action-key-revoked = API key revoked
+audit-action-signing-key-created = Key for receipts created
+audit-action-signing-key-rotated = Key for receipts replaced
 audit-action-hub-added = Hub added
 audit-action-hub-granted = Hub role assigned
 audit-action-hub-revoked = Hub role removed
@@ -653,6 +720,7 @@ new-request-empty-text = An administrator has to set up permissions first.
 access-title = Access
 access-bundle = Permission
 access-granted-at = Active since
+access-receipt = Receipt
 access-granted = Permissions you gave
 access-granted-text = These users have your permission. You can revoke it at any time.
 access-granted-party = User

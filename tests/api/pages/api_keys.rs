@@ -51,6 +51,18 @@ on_both_databases! {
         }
     }
 
+    async fn a_new_api_key_is_mailed_to_its_user(app: TestApp) {
+        let ada = app.user("ada@example.org");
+        let form = [("label", "laptop"), ("scope", "all")];
+        let (_, page) = app.signed_in(&ada).post_form(&app, "/keys/new", &form).await;
+        let key = find_secret(&page, "csk_").expect("the key is shown");
+        let mail = app.mails(1).await.remove(0);
+        assert_eq!(mail.to, [ada.email()]);
+        assert!(mail.text.contains("A new API key was created for the account ada@example.org"), "{}", mail.text);
+        assert!(mail.text.contains("https://countersign.test/keys") && !mail.text.contains(&key[4..]), "{}", mail.text);
+        assert!(!mail.text.contains("List-Unsubscribe"), "it cannot be turned off");
+    }
+
     async fn only_staff_can_create_a_key_with_a_scope(app: TestApp) {
         let visitor = app.signed_in(&app.user("ada@example.org"));
         let (_, page) = visitor.get_page(&app, "/keys/new").await;

@@ -35,8 +35,9 @@ async fn every_response_has_the_security_headers() {
             assert_eq!(header("x-frame-options"), "DENY", "{what}");
             assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
             assert_eq!(header("referrer-policy"), "same-origin", "{what}");
-            let is_asset = pattern.starts_with("/assets") && answer.status() == 200;
-            assert!(header("cache-control") == "no-store" || is_asset, "{what}");
+            let is_public = pattern.starts_with("/assets") || pattern == "/.well-known/jwks.json";
+            let is_cached = is_public && answer.status() == 200;
+            assert!(header("cache-control") == "no-store" || is_cached, "{what}");
             seen += 1;
         }
     }
@@ -56,6 +57,10 @@ async fn every_form_is_rejected_without_its_csrf_token_and_cross_site() {
         }
         assert_eq!(method, "POST", "{pattern}: forms send POST alone");
         forms += 1;
+        // Mail providers send it: its token authorizes it.
+        if pattern == "/unsubscribe" {
+            continue;
+        }
         let path = example_path(&pattern);
         // Forms for signed-out visitors are shown again; here they are incomplete.
         let is_anonymous = ["/sign-in", "/forgot-password", "/set-password"].contains(&path.as_str());
