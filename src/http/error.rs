@@ -40,7 +40,7 @@ pub enum ApiError {
     /// The request is malformed.
     #[error("{0}")]
     BadRequest(String),
-    /// The body is larger than [`super::extract::body::MAX_BODY_BYTES`].
+    /// The body is larger than the [`BodyLimit`](super::extract::body::BodyLimit).
     #[error("The request body is larger than 64 KiB.")]
     PayloadTooLarge,
     /// The client took too long to send the body.

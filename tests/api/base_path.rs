@@ -8,6 +8,7 @@ use reqwest::header::{LOCATION, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, Url};
 use serde_json::{Value, json};
 
+use crate::authzen;
 use crate::helpers::{Backend, ByUser, PASSWORD, TestApp, TestUser};
 use crate::page_client::PageClient;
 use crate::routes;
@@ -290,6 +291,28 @@ async fn uris_in_json_have_the_base_path_and_are_accepted_with_and_without_it() 
     let form = [("token", token.expose())];
     let active = request(Method::POST, "/consent/oauth2/introspect").form(&form).send().await.unwrap();
     assert_eq!(active.json::<Value>().await.unwrap()["sub"], format!("/consent/api/user/{}/", root.id()));
+
+    authzen::grant(&app, &root, &grace, &bundle);
+    for subject in ["https://host.test/consent/api/user/", "/consent/api/v1/user/", "/api/user/"] {
+        let subject = format!("{subject}{}/", root.id());
+        for path in ["/consent/access/v1/search/resource", "/access/v1/search/resource/"] {
+            let asked = request(Method::POST, path).json(&authzen::question(&subject, "read", "2"));
+            let (status, found) = authzen::send(asked).await;
+            assert_eq!(
+                (status, authzen::results(&found)),
+                (200, vec![format!("/consent/api/user/{}/", grace.id())])
+            );
+        }
+    }
+    for path in ["", "/consent"] {
+        let (_, configuration) =
+            authzen::send(app.get(&format!("{path}/.well-known/authzen-configuration"))).await;
+        assert_eq!(configuration["policy_decision_point"], "https://host.test/consent");
+        assert_eq!(
+            configuration["access_evaluation_endpoint"],
+            "https://host.test/consent/access/v1/evaluation"
+        );
+    }
 }
 
 #[actix_web::test]

@@ -9,10 +9,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use countersign::domain::rights::Role;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use reqwest::StatusCode;
+use serde_json::{Value, json};
 
+use crate::authzen;
 use crate::helpers::{Backend, ByUser, TestApp, TestUser};
 
 /// The file name of PostgreSQL's socket.
@@ -226,6 +229,36 @@ async fn a_malformed_token_is_looked_up_like_any_other() {
     wire.disconnect();
     for token in ["nonsense", &unknown] {
         assert_eq!(authz(token).send().await.unwrap().status(), 503, "{token}");
+    }
+}
+
+/// An access that cannot be decided is not denied.
+#[actix_web::test]
+async fn access_is_not_denied_while_the_database_is_unavailable() {
+    let (app, wire, url) = app_behind_proxy();
+    let root = app.staff("root@example.org");
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    app.grant_role("hub", &ada, Role::Owner);
+    authzen::grant(&app, &ada, &grace, &app.bundle("Sleep", 6));
+    let of_token = authzen::token_question(&app.export(&ada).1.expose(), "read", "n");
+    let of_user = authzen::question(ada.email(), "read", grace.email());
+    let ask = async |path: &str, body: &Value| {
+        authzen::send(app.post(&format!("{url}{path}")).by_user(&root).json(body)).await
+    };
+    for question in [&of_token, &of_user] {
+        assert_eq!(ask(authzen::EVALUATION, question).await, (200, json!({ "decision": true })));
+    }
+    wire.disconnect();
+    let batch = json!({ "evaluations": [of_token, of_user] });
+    for (path, body) in
+        [(authzen::EVALUATION, &of_token), (authzen::EVALUATION, &of_user), (authzen::EVALUATIONS, &batch)]
+    {
+        let (status, message) = ask(path, body).await;
+        assert_eq!((status, message.is_string()), (503, true), "{path}: {message}");
+    }
+    for path in [authzen::SUBJECTS, authzen::RESOURCES, authzen::ACTIONS] {
+        let (status, message) = ask(path, &of_user).await;
+        assert_eq!((status, message.is_string()), (503, true), "{path}: {message}");
     }
 }
 
