@@ -9,15 +9,16 @@ use crate::domain::jws::{self, InvalidJws, JwkSet};
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::http::extract::form;
-use crate::http::{hexo, mfs, pages, resource_server};
+use crate::http::{self, hexo, mfs, pages, resource_server};
 use crate::receipt;
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("authz", authz),
+    ("authzen", authzen),
     ("config", config),
     ("credentials", credentials),
     ("fields", fields),
@@ -48,6 +49,11 @@ pub fn receipt(bytes: &[u8]) {
 /// The parameters of `/authz`.
 pub fn authz(bytes: &[u8]) {
     with_text(bytes, resource_server::fuzz_authz);
+}
+
+/// A batch of evaluations.
+pub fn authzen(bytes: &[u8]) {
+    http::authzen::fuzz(bytes);
 }
 
 /// The operator's file and the URLs in it. A URL that is accepted is also accepted in its

@@ -6,10 +6,12 @@ use uuid::Uuid;
 
 use super::delivery_report::DeliveryReport;
 use super::delivery_stats::DeliveryStats;
+use crate::domain::daily_mail::DailyRequest;
+use crate::domain::mail_kinds::Unsubscription;
 use crate::domain::token::Keyring;
 use crate::failpoints;
 use crate::i18n::Language;
-use crate::mail::message::{ComposeError, MailBody, MailInput};
+use crate::mail::message::{ComposeError, DecisionBody, MailBody, MailInput};
 use crate::mail::template::Templates;
 use crate::mail::transport::{Refusal, SendError, Transport};
 use crate::mail::{Mailbox, Message};
@@ -85,6 +87,12 @@ impl MailSender {
     }
 
     fn compose(&self, claimed: &ClaimedMail) -> Result<Message, ComposeError> {
+        let kinds = claimed.payload.kinds();
+        let unsubscribe = (!kinds.is_empty()).then(|| {
+            let token = self.keyring.unsubscribe_token(Unsubscription { user: claimed.to.id, kinds });
+            format!("{}/unsubscribe?token={}", self.public_url, token.expose())
+        });
+        let links: Vec<String>;
         let (link, body, expires_at) = match &claimed.payload {
             MailPayload::Request(mail) => (
                 mail.request.redeem_url(&self.keyring, &self.public_url),
@@ -105,6 +113,19 @@ impl MailSender {
                 MailBody::Notice { notice: *notice, permission: permission.as_deref() },
                 None,
             ),
+            MailPayload::Decision(mail) => {
+                let body = MailBody::Decision(DecisionBody {
+                    request: &mail.request,
+                    target: &mail.target,
+                    bundle: &mail.bundle,
+                });
+                (format!("{}/requests/{}", self.public_url, mail.request.id), body, None)
+            }
+            MailPayload::Daily(mail) => {
+                let link = |item: &DailyRequest| item.request.redeem_url(&self.keyring, &self.public_url);
+                links = mail.pending.iter().map(link).collect();
+                (format!("{}/", self.public_url), MailBody::Daily { mail, links: &links }, None)
+            }
         };
         let input = MailInput {
             id: claimed.item.id,
@@ -114,6 +135,7 @@ impl MailSender {
             link: &link,
             expires_at,
             public_url: &self.public_url,
+            unsubscribe: unsubscribe.as_deref(),
         };
         self.templates.compose(&input, &self.from)
     }

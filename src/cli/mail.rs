@@ -66,6 +66,8 @@ impl MailListItem {
             OutboxSubject::Request(request) => ("request", Some(request.0)),
             // Not published: with the server's key, the id is the link.
             OutboxSubject::PasswordLink(_) => ("password", None),
+            OutboxSubject::Decision(request) => ("decision", Some(request.0)),
+            OutboxSubject::Daily { .. } => ("daily", None),
             OutboxSubject::Notice { notice, request, .. } => (notice.name(), request.map(|id| id.0)),
         };
         Self {

@@ -46,6 +46,8 @@ macro_rules! actions {
 actions! {
     ExportCreated = "export.created",
     ExportRevoked = "export.revoked",
+    /// An export token reached its end. The server records it some minutes later.
+    ExportExpired = "export.expired",
     /// A request was created and its mail queued.
     RequestCreated = "request.created",
     /// A newer request with the same terms replaced this one.

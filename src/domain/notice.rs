@@ -13,6 +13,7 @@ pub enum Notice {
     PasswordChanged,
     /// The password was changed, and all API keys and export tokens were revoked.
     PasswordChangedKeysRevoked,
+    ApiKeyCreated,
     AccountDisabled,
     /// Many sign-ins to the account failed.
     SignInsFailed,
@@ -20,11 +21,12 @@ pub enum Notice {
 
 impl Notice {
     /// All notices.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PermissionReceived,
         Self::PermissionGrantedByStaff,
         Self::PasswordChanged,
         Self::PasswordChangedKeysRevoked,
+        Self::ApiKeyCreated,
         Self::AccountDisabled,
         Self::SignInsFailed,
     ];
@@ -36,6 +38,7 @@ impl Notice {
             Self::PermissionGrantedByStaff => "permission-granted-by-staff",
             Self::PasswordChanged => "password-changed",
             Self::PasswordChangedKeysRevoked => "password-changed-keys-revoked",
+            Self::ApiKeyCreated => "api-key-created",
             Self::AccountDisabled => "account-disabled",
             Self::SignInsFailed => "sign-ins-failed",
         }
@@ -56,6 +59,7 @@ impl Notice {
         match self {
             Self::PermissionReceived | Self::PermissionGrantedByStaff => "/access",
             Self::PasswordChanged | Self::PasswordChangedKeysRevoked | Self::SignInsFailed => "/account",
+            Self::ApiKeyCreated => "/keys",
             Self::AccountDisabled => "/",
         }
     }

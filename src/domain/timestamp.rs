@@ -3,6 +3,11 @@
 use chrono::{DateTime, Utc};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+
+/// A day in UTC: days since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UtcDay(pub i32);
 
 /// A point in time: microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +46,11 @@ impl Timestamp {
         if left > 0 { left / MICROS_PER_SECOND } else { 0 }
     }
 
+    /// The day in UTC.
+    pub fn utc_day(self) -> UtcDay {
+        UtcDay(i32::try_from(self.0.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX))
+    }
+
     /// RFC 3339 in whole seconds, such as `2030-01-01T00:00:00Z`.
     pub fn rfc3339(self) -> String {
         self.format("%Y-%m-%dT%H:%M:%SZ")
@@ -56,6 +66,19 @@ impl Timestamp {
         DateTime::<Utc>::from_timestamp_micros(self.0)
             .map(|at| at.format(pattern).to_string())
             .unwrap_or_default()
+    }
+}
+
+impl UtcDay {
+    /// The first moment of the day.
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0 as i64 * MICROS_PER_DAY)
+    }
+
+    /// The day that is this many days later, or earlier if `days` is negative.
+    #[must_use]
+    pub const fn plus_days(self, days: i32) -> Self {
+        Self(self.0.saturating_add(days))
     }
 }
 
@@ -79,6 +102,15 @@ mod tests {
             let timestamp = Timestamp::from_micros(micros);
             assert_eq!((timestamp.millis(), timestamp.seconds()), (millis, seconds), "{micros}");
         }
+    }
+
+    #[test]
+    fn a_day_lasts_from_its_start_to_the_next() {
+        let day = UtcDay(21_915);
+        assert_eq!(day.start().rfc3339(), "2030-01-01T00:00:00Z");
+        let last = Timestamp::from_micros(day.plus_days(1).start().micros() - 1);
+        assert_eq!([day.start().utc_day(), last.utc_day()], [day, day]);
+        assert_eq!(Timestamp::from_micros(-1).utc_day(), UtcDay(-1));
     }
 
     #[test]

@@ -10,11 +10,14 @@ use lettre::{Address, Message};
 use minijinja::{Value, context};
 use uuid::Uuid;
 
+use super::daily;
 use super::template::{TemplateError, TemplateKind, Templates};
 use crate::domain::approval::{AskedPermission, Purpose};
 use crate::domain::bundle::Bundle;
+use crate::domain::daily_mail::DailyMail;
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::LinkReason;
+use crate::domain::permission_request::{PermissionRequest, RequestOutcome};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text;
@@ -38,6 +41,8 @@ pub struct MailInput<'a> {
     /// The expiry of a link with a token.
     pub expires_at: Option<Timestamp>,
     pub public_url: &'a str,
+    /// The link that turns off mails of this kind, if users can do that.
+    pub unsubscribe: Option<&'a str>,
 }
 
 /// The content of a mail.
@@ -49,6 +54,18 @@ pub enum MailBody<'a> {
     Password(LinkReason),
     /// What happened to the recipient's account or data.
     Notice { notice: Notice, permission: Option<&'a PermissionNotice> },
+    /// The recipient's request was approved or declined.
+    Decision(DecisionBody<'a>),
+    /// What ends soon or has expired, with the links of the pending requests.
+    Daily { mail: &'a DailyMail, links: &'a [String] },
+}
+
+/// A decided request of the recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct DecisionBody<'a> {
+    pub request: &'a PermissionRequest,
+    pub target: &'a User,
+    pub bundle: &'a Bundle,
 }
 
 /// The reason why a mail could not be composed.
@@ -63,12 +80,13 @@ pub enum ComposeError {
 impl Templates {
     /// Composes a mail from the templates of its kind.
     pub fn compose(&self, input: &MailInput<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
-        let MailInput { id, to, language, body, link, expires_at, public_url } = *input;
+        let MailInput { id, to, language, body, link, expires_at, public_url, unsubscribe } = *input;
         let common = context! {
             to => person_context(to),
             link => link,
             expires => expires_at.map(|at| language.weekday_date_time(at)),
             server_url => public_url,
+            unsubscribe,
         };
         let rendered = match body {
             MailBody::Request { requester, bundle, asked, purpose } => {
@@ -97,12 +115,38 @@ impl Templates {
                 let values = context! { notice => notice.name(), permission => parties, ..common };
                 self.render(TemplateKind::Notice, language, values)
             }
+            MailBody::Decision(DecisionBody { request, target, bundle }) => {
+                let closed = request.closed.as_ref();
+                let granted = closed.and_then(|closed| closed.granted);
+                let rights = granted.map(|granted| language.describe_rights_of_others(granted.permission));
+                let reason = closed.and_then(|closed| closed.reason.as_ref());
+                let values = context! {
+                    approved => closed.is_some_and(|closed| closed.outcome == RequestOutcome::Approved),
+                    target => person_context(target),
+                    bundle => bundle_context(bundle, rights.unwrap_or_default()),
+                    until => granted.and_then(|granted| granted.expires_at).map(|at| language.weekday_date_time(at)),
+                    reason => reason.map(|reason| sanitize_for_mail(reason.as_str())),
+                    ..common
+                };
+                self.render(TemplateKind::Decision, language, values)
+            }
+            MailBody::Daily { mail, links } => {
+                let values = context! { ..daily::values(mail, links, language), ..common };
+                self.render(TemplateKind::Daily, language, values)
+            }
         }?;
         let to = Mailbox::new(display_name(to), mail_address(&to.email));
         let parts = MultiPart::alternative()
             .singlepart(body_part(ContentType::TEXT_PLAIN, rendered.text))
             .singlepart(body_part(ContentType::TEXT_HTML, rendered.html));
-        Ok(message_builder(id, from, to, &rendered.subject)?.multipart(parts)?)
+        let mut message = message_builder(id, from, to, &rendered.subject)?;
+        if let Some(link) = unsubscribe {
+            message =
+                message.raw_header(unfolded_header("List-Unsubscribe", format!("<{link}>"))).raw_header(
+                    unfolded_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
+                );
+        }
+        Ok(message.multipart(parts)?)
     }
 }
 
@@ -134,6 +178,12 @@ fn message_builder(
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned())))
 }
 
+/// A header of ASCII text that is not encoded, because a link must stay intact.
+fn unfolded_header(name: &'static str, value: String) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str(name);
+    HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value)
+}
+
 /// A part of the mail. ASCII text is not encoded, so that links are intact in the source, and a
 /// mail in a file is readable.
 fn body_part(content_type: ContentType, text: String) -> SinglePart {
@@ -154,7 +204,7 @@ fn bundle_context(bundle: &Bundle, rights: Vec<String>) -> Value {
     }
 }
 
-fn person_context(user: &User) -> Value {
+pub(super) fn person_context(user: &User) -> Value {
     let email = user.email.as_str();
     context! { name => display_name(user).unwrap_or_else(|| email.to_owned()), email => email }
 }
@@ -192,7 +242,7 @@ fn break_links(text: &str) -> String {
 }
 
 /// Sanitizes a text for display, and breaks up encoded words (RFC 2047).
-fn sanitize_for_mail(text: &str) -> String {
+pub(super) fn sanitize_for_mail(text: &str) -> String {
     validated_text::sanitize_for_display(text).replace("=?", "= ?")
 }
 
@@ -244,6 +294,7 @@ mod tests {
             link: LINK,
             expires_at: Some(Timestamp::from_micros(1_893_456_000_000_000)),
             public_url: "https://consent.example.org",
+            unsubscribe: None,
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
         Templates::load(None).unwrap().compose(&input, &from).unwrap()
@@ -500,6 +551,7 @@ mod tests {
             link: LINK,
             expires_at: Some(Timestamp::from_micros(0)),
             public_url: "https://example.org",
+            unsubscribe: None,
         };
         let message = templates.compose(&input, &"a@example.org".parse().unwrap()).unwrap();
         assert_eq!(

@@ -3,11 +3,13 @@
 //! When a mail is sent, and how often that is attempted, is decided by the
 //! [outbox](crate::store::outbox) and the [mailer](crate::actors::mailer).
 
+mod daily;
 mod directory;
 mod error;
 mod helo;
 mod memory;
 pub mod message;
+mod samples;
 mod smtp;
 mod smtp_reply;
 pub mod template;

@@ -1,8 +1,8 @@
 //! The templates of mails, which the operator can override.
 //!
 //! Each kind of mail has three templates in Jinja syntax (minijinja): `request.subject.txt`,
-//! `request.txt` and `request.html` for a request, `password.*` for a password link, and
-//! `notice.*` for what happened to an account or a user's data. A file with that name in the operator's directory
+//! `request.txt` and `request.html` for a request, `password.*` for a password link, `decision.*` for the
+//! decision of a request, `daily.*` for the daily mail, and `notice.*` for what happened to an account or a user's data. A file with that name in the operator's directory
 //! overrides the built-in template in all languages; a file with a language in its name
 //! (`request.de.txt`) overrides it in that language. `layout.html` is the layout of the built-in
 //! HTML templates. Templates can use these values:
@@ -22,6 +22,15 @@
 //! | request: `duration` | how long the permission should last, as text; none: until revoked |
 //! | notice: `notice` | its name, such as `password-changed` |
 //! | notice: `permission` | none, or `target`, `grantee` and `bundle` of a permission |
+//! | decision: `approved` | true if the request was approved, false if it was declined |
+//! | decision: `target.name`, `target.email` | the user who decided |
+//! | decision: `bundle` | as in a request, with the granted rights |
+//! | decision: `until`, `reason` | the end of the permission, and why the request was declined; or none |
+//! | daily: `count`, `more` | the number of items, and of those that are not in the lists |
+//! | daily: `pending`, `expired` | requests: `name` and `email` of the other party, `bundle`, `until`; and the `link` of pending ones |
+//! | daily: `granted`, `received` | permissions that end soon: `name` and `email` of the other party, `bundle`, `until` |
+//! | daily: `exports` | export tokens: `hub`, `node`, `until` |
+//! | daily, decision: `unsubscribe` | the link that turns off the mail |
 //! | password link: `new_account` | true for a new account, false for a forgotten password |
 //!
 //! Other values are errors, which the server reports at startup. Values are escaped in HTML.
@@ -36,6 +45,9 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
 };
 
+use super::samples::{
+    DailyItem, sample_daily, sample_decision, sample_notice, sample_password, sample_request,
+};
 use crate::domain::notice::Notice;
 use crate::i18n::{Language, template};
 
@@ -51,19 +63,23 @@ pub(super) enum TemplateKind {
     Request,
     Password,
     Notice,
+    Decision,
+    Daily,
 }
 
 /// A part of a mail: the suffix of its template's name, and the built-in template.
 type TemplatePart = (&'static str, &'static str);
 
 impl TemplateKind {
-    const ALL: [Self; 3] = [Self::Request, Self::Password, Self::Notice];
+    const ALL: [Self; 5] = [Self::Request, Self::Password, Self::Notice, Self::Decision, Self::Daily];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Password => "password",
             Self::Notice => "notice",
+            Self::Decision => "decision",
+            Self::Daily => "daily",
         }
     }
 
@@ -84,6 +100,16 @@ impl TemplateKind {
                 ("subject.txt", include_str!("templates/notice.subject.txt")),
                 ("txt", include_str!("templates/notice.txt")),
                 ("html", include_str!("templates/notice.html")),
+            ],
+            Self::Decision => [
+                ("subject.txt", include_str!("templates/decision.subject.txt")),
+                ("txt", include_str!("templates/decision.txt")),
+                ("html", include_str!("templates/decision.html")),
+            ],
+            Self::Daily => [
+                ("subject.txt", include_str!("templates/daily.subject.txt")),
+                ("txt", include_str!("templates/daily.txt")),
+                ("html", include_str!("templates/daily.html")),
             ],
         }
     }
@@ -166,7 +192,12 @@ impl Templates {
             for flag in [false, true] {
                 templates.render(TemplateKind::Request, language, sample_request(flag))?;
                 templates.render(TemplateKind::Password, language, sample_password(flag))?;
+                templates.render(TemplateKind::Decision, language, sample_decision(flag))?;
             }
+            for item in DailyItem::ALL {
+                templates.render(TemplateKind::Daily, language, sample_daily(&[item]))?;
+            }
+            templates.render(TemplateKind::Daily, language, sample_daily(&DailyItem::ALL))?;
             for notice in Notice::ALL {
                 templates.render(TemplateKind::Notice, language, sample_notice(notice))?;
             }
@@ -241,45 +272,6 @@ fn template_error(name: &str, error: &Error) -> TemplateError {
             None => error.kind().to_string(),
         },
     }
-}
-
-/// Sample values for both kinds.
-fn sample_common(link: &str) -> Value {
-    context! {
-        to => context! { name => "Ada Lovelace", email => "ada@example.org" },
-        link => link,
-        expires => "Tuesday, 1 January 2030, 00:00 UTC",
-        server_url => "https://example.org",
-    }
-}
-
-fn sample_request(with_description: bool) -> Value {
-    context! {
-        requester => context! { name => "Grace Hopper", email => "grace@example.org" },
-        bundle => context! {
-            name => "Research",
-            description => if with_description { "A <b>" } else { "" },
-            rights => vec!["view your data", "download your data"],
-        },
-        purpose => with_description.then_some("A study"),
-        duration => with_description.then_some("90 days"),
-        ..sample_common("https://example.org/redeem?token=abc")
-    }
-}
-
-fn sample_notice(notice: Notice) -> Value {
-    let permission = notice.has_permission().then(|| {
-        context! {
-            target => context! { name => "Ada Lovelace", email => "ada@example.org" },
-            grantee => context! { name => "Grace Hopper", email => "grace@example.org" },
-            ..sample_request(true)
-        }
-    });
-    context! { notice => notice.name(), permission, ..sample_common("https://example.org/account") }
-}
-
-fn sample_password(new_account: bool) -> Value {
-    context! { new_account, ..sample_common("https://example.org/set-password?token=abc") }
 }
 
 /// Writes a value, escaped in HTML. minijinja's own escaping includes the slash, which makes links

@@ -4,6 +4,7 @@
 //! A function that the command line and the pages share returns [`DbWork`], which each of them
 //! runs on its own kind of store.
 
+pub(crate) mod access;
 pub(crate) mod accounts;
 pub mod admin;
 pub(crate) mod api_keys;
@@ -14,6 +15,7 @@ pub mod credentials;
 pub(crate) mod export_tokens;
 pub(crate) mod filters;
 pub(crate) mod forms;
+pub(crate) mod mail_settings;
 pub(crate) mod meters;
 pub(crate) mod password_links;
 pub(crate) mod permissions;

@@ -1,14 +1,17 @@
-//! API keys. Creating and revoking a key writes an audit entry.
+//! API keys. Creating and revoking a key writes an audit entry; creating one also queues a mail to
+//! its user.
 
 use diesel::prelude::*;
 
 use super::audit_log::{self, NewAuditEntry};
 use super::connection::{Conn, with_backend};
+use super::outbox;
 use super::page::{LimitOffset, Paginated};
 use super::schema::{api_keys, users};
 use super::types::{DbTimestamp, DbUuid};
 use super::user_row::UserRow;
 use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::notice::Notice;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ApiKeyId, Token, TokenDigest, TokenKind};
 use crate::domain::user::{User, UserId};
@@ -19,16 +22,22 @@ use crate::entropy;
 pub enum Scope {
     /// Everything that its user may do.
     All,
-    /// Only to introspect export tokens.
+    /// Only to introspect export tokens, and what [`Self::Check`] permits.
     Introspect,
+    /// Only to ask for decisions (AuthZEN).
+    Check,
 }
 
 impl Scope {
+    /// The scopes that restrict a key.
+    pub const RESTRICTED: [Self; 2] = [Self::Introspect, Self::Check];
+
     /// The value in the database.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::All => None,
             Self::Introspect => Some("introspect"),
+            Self::Check => Some("check"),
         }
     }
 
@@ -36,13 +45,17 @@ impl Scope {
     pub const fn is_for_staff(self) -> bool {
         match self {
             Self::All => false,
-            Self::Introspect => true,
+            Self::Introspect | Self::Check => true,
         }
     }
 
     /// A scope that a later version has added is read as the narrowest one.
     fn from_db(name: Option<&str>) -> Self {
-        if name.is_none() { Self::All } else { Self::Introspect }
+        match name {
+            None => Self::All,
+            Some("introspect") => Self::Introspect,
+            Some(_) => Self::Check,
+        }
     }
 }
 
@@ -157,7 +170,7 @@ pub fn count_active(conn: &mut Conn, user: UserId) -> QueryResult<i64> {
         .get_result(c))
 }
 
-/// Creates a key for a user.
+/// Creates a key for a user, and queues a mail to them.
 pub fn create(
     conn: &mut Conn,
     user: UserId,
@@ -172,6 +185,7 @@ pub fn create(
     let key = ApiKey { id, user, label: label.to_owned(), scope, created_at: now, revoked_at: None };
     insert(conn, &key, &token.digest())?;
     audit_log::record_affecting(conn, user, context, AuditAction::KeyCreated, format!("key:{id}"), now)?;
+    outbox::insert_notice(conn, Notice::ApiKeyCreated, user, now)?;
     Ok((key, token))
 }
 

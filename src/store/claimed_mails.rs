@@ -6,14 +6,18 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::connection::Conn;
+use super::daily_mails;
+use super::mail_settings::{self, MailSettings};
 use super::outbox::{self, ClaimedItem, LeasedItem, OutboxResult, OutboxSubject, SyncResult};
 use super::participants::{Participants, RequestParties};
 use super::{password_links, requests, users};
 use crate::domain::bundle::Bundle;
+use crate::domain::daily_mail::DailyMail;
+use crate::domain::mail_kinds::{MailKind, MailKinds};
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::PasswordLink;
 use crate::domain::permission_request::{PermissionRequest, RequestId};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{Timestamp, UtcDay};
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::{User, UserId};
 use crate::i18n::Language;
@@ -44,6 +48,21 @@ pub enum MailPayload {
     Password(PasswordLink),
     /// A notice, with the permission that it is about, if any.
     Notice(Notice, Option<Box<PermissionNotice>>),
+    /// The recipient's request was approved or declined.
+    Decision(Box<DecisionMail>),
+    /// What ends soon or has expired.
+    Daily(Box<DailyMail>),
+}
+
+impl MailPayload {
+    /// The kinds of the mail that its recipient can turn off.
+    pub fn kinds(&self) -> MailKinds {
+        match self {
+            Self::Request(_) | Self::Password(_) | Self::Notice(..) => MailKinds::default(),
+            Self::Decision(_) => MailKinds::from_iter([MailKind::Decisions]),
+            Self::Daily(mail) => mail.kinds(),
+        }
+    }
 }
 
 /// A request, its requester and its bundle.
@@ -54,11 +73,19 @@ pub struct RequestMail {
     pub bundle: Bundle,
 }
 
+/// A decided request, its target and its bundle.
+#[derive(Clone, Debug)]
+pub struct DecisionMail {
+    pub request: PermissionRequest,
+    pub target: User,
+    pub bundle: Bundle,
+}
+
 /// Loads the content of claimed items. Mails whose subject has ended, or whose parties are
-/// disabled, are cancelled.
+/// disabled, or which the recipient has turned off, are cancelled.
 pub fn load(conn: &mut Conn, synced: &SyncResult) -> QueryResult<Vec<ClaimedMail>> {
     let SyncResult { claimed, lease, now, .. } = synced;
-    let subjects = MailSubjects::load(conn, claimed)?;
+    let subjects = MailSubjects::load(conn, claimed, *now)?;
     let claimed_at = Instant::now();
     let (mut mails, mut obsolete): (_, Vec<Uuid>) = (Vec::with_capacity(claimed.len()), Vec::new());
     for ClaimedItem { id, attempts, created_at, subject } in claimed {
@@ -70,7 +97,7 @@ pub fn load(conn: &mut Conn, synced: &SyncResult) -> QueryResult<Vec<ClaimedMail
             item: LeasedItem { id: *id, lease: *lease },
             attempts: *attempts,
             age_seconds: created_at.seconds_until(*now),
-            language: subjects.languages.get(&to.id).copied(),
+            language: subjects.settings.get(&to.id).and_then(|settings| settings.language),
             to,
             payload,
             claimed_at,
@@ -88,25 +115,31 @@ struct MailSubjects {
     requests: HashMap<RequestId, PermissionRequest>,
     participants: Participants,
     password_links: HashMap<PasswordLinkId, PasswordLink>,
-    /// The recipients of password links and notices.
+    /// The recipients of password links, notices and daily mails.
     recipients: HashMap<UserId, User>,
-    languages: HashMap<UserId, Language>,
+    settings: HashMap<UserId, MailSettings>,
+    daily: HashMap<(UserId, UtcDay), DailyMail>,
 }
 
 impl MailSubjects {
-    fn load(conn: &mut Conn, claimed: &[ClaimedItem]) -> QueryResult<Self> {
-        let (mut request_ids, mut link_ids, mut recipient_ids) = (Vec::new(), Vec::new(), Vec::new());
+    fn load(conn: &mut Conn, claimed: &[ClaimedItem], now: Timestamp) -> QueryResult<Self> {
+        let (mut request_ids, mut link_ids, mut recipient_ids, mut daily) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for item in claimed {
             match item.subject {
-                OutboxSubject::Request(id) => request_ids.push(id),
+                OutboxSubject::Request(id) | OutboxSubject::Decision(id) => request_ids.push(id),
                 OutboxSubject::PasswordLink(id) => link_ids.push(id),
                 OutboxSubject::Notice { to, request, .. } => {
                     recipient_ids.push(to);
                     request_ids.extend(request);
                 }
+                OutboxSubject::Daily { to, day } => {
+                    recipient_ids.push(to);
+                    daily.push((to, day));
+                }
             }
         }
-        let mut subjects = Self::default();
+        let mut subjects = Self { daily: daily_mails::load(conn, &daily, now)?, ..Self::default() };
         if !request_ids.is_empty() {
             let requests = requests::by_ids(conn, &request_ids)?;
             subjects.participants = Participants::load(conn, requests.iter().map(|request| request.terms))?;
@@ -121,10 +154,11 @@ impl MailSubjects {
             subjects.recipients =
                 users::by_ids(conn, &recipient_ids)?.into_iter().map(|user| (user.id, user)).collect();
         }
-        let targets = subjects.requests.values().map(|request| request.terms.target);
-        let recipients: Vec<UserId> = targets.chain(subjects.recipients.keys().copied()).collect();
+        let parties =
+            subjects.requests.values().flat_map(|request| [request.terms.target, request.terms.grantee]);
+        let recipients: Vec<UserId> = parties.chain(subjects.recipients.keys().copied()).collect();
         if !recipients.is_empty() {
-            subjects.languages = users::languages(conn, &recipients)?;
+            subjects.settings = mail_settings::load(conn, &recipients)?;
         }
         Ok(subjects)
     }
@@ -138,6 +172,22 @@ impl MailSubjects {
         }
         let RequestParties { target, grantee, bundle } = self.participants.parties(request.terms)?;
         Some(PermissionNotice { target: target.clone(), grantee: grantee.clone(), bundle: bundle.clone() })
+    }
+
+    /// The mail about a decision. `None`: the permission has ended, or the requester does not want the
+    /// mail.
+    fn decision(&self, id: RequestId, now: Timestamp) -> Option<(User, MailPayload)> {
+        let request = self.requests.get(&id)?;
+        let closed = request.closed.as_ref()?;
+        let parties = self.participants.parties(request.terms)?;
+        let has_ended = closed.granted.is_some_and(|granted| !granted.is_active(now));
+        let settings = self.settings.get(&parties.grantee.id).copied().unwrap_or_default();
+        if has_ended || !parties.grantee.active || settings.muted.contains(MailKind::Decisions) {
+            return None;
+        }
+        let (target, bundle) = (parties.target.clone(), parties.bundle.clone());
+        let mail = DecisionMail { request: request.clone(), target, bundle };
+        Some((parties.grantee.clone(), MailPayload::Decision(Box::new(mail))))
     }
 
     /// The recipient and the content of a mail. `None`: the mail is obsolete.
@@ -166,6 +216,13 @@ impl MailSubjects {
                     None => None,
                 };
                 Some((to.clone(), MailPayload::Notice(notice, permission)))
+            }
+            OutboxSubject::Decision(id) => self.decision(id, now),
+            OutboxSubject::Daily { to, day } => {
+                let muted = self.settings.get(&to).copied().unwrap_or_default().muted;
+                let mail = self.daily.get(&(to, day))?.clone().without(muted);
+                let to = self.recipients.get(&to).filter(|to| to.active && !mail.kinds().is_empty())?;
+                Some((to.clone(), MailPayload::Daily(Box::new(mail))))
             }
         }
     }

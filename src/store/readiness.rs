@@ -41,7 +41,8 @@ impl Store {
             if conn.has_pending_migrations()? {
                 return Ok(None);
             }
-            let (now, oldest) = (conn.now()?, outbox::oldest_pending(conn)?);
+            let now = conn.now()?;
+            let oldest = outbox::oldest_pending(conn, now)?;
             let oldest_unsent_seconds = oldest.map_or(0, |since| since.seconds_until(now));
             Ok(Some(ReadinessReport { oldest_unsent_seconds, failed_mails: outbox::count_failed(conn)? }))
         })

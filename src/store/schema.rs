@@ -14,6 +14,7 @@ table! {
         staff -> Bool,
         created_at -> crate::store::types::SqlTimestamp,
         language -> Nullable<Text>,
+        muted -> SmallInt,
     }
 }
 
@@ -197,6 +198,7 @@ table! {
         password_link_id -> Nullable<crate::store::types::SqlUuid>,
         notice -> Nullable<Text>,
         user_id -> Nullable<BigInt>,
+        day -> Nullable<Integer>,
         created_at -> crate::store::types::SqlTimestamp,
         due_at -> crate::store::types::SqlTimestamp,
         attempts -> Integer,
@@ -204,6 +206,14 @@ table! {
         finished_at -> Nullable<crate::store::types::SqlTimestamp>,
         result -> Nullable<Text>,
         last_error -> Nullable<Text>,
+    }
+}
+
+table! {
+    sweep_cursors (name) {
+        name -> Text,
+        position -> crate::store::types::SqlTimestamp,
+        last_id -> Text,
     }
 }
 

@@ -311,17 +311,6 @@ pub fn password_hash(conn: &mut Conn, id: UserId) -> QueryResult<Option<String>>
     Ok(hash.flatten())
 }
 
-/// The languages of users, where known and supported.
-pub fn languages(conn: &mut Conn, ids: &[UserId]) -> QueryResult<HashMap<UserId, Language>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<(i64, String)> = with_backend!(conn, c => users::table
-        .filter(users::id.eq_any(&ids).and(users::language.is_not_null()))
-        .select((users::id, users::language.assume_not_null()))
-        .load(c))?;
-    let known = rows.into_iter().filter_map(|(id, tag)| Some((UserId(id), Language::from_tag(&tag)?)));
-    Ok(known.collect())
-}
-
 /// Sets a user's language.
 pub fn set_language(conn: &mut Conn, id: UserId, language: Language) -> QueryResult<()> {
     let tag = language.tag();

@@ -7,6 +7,7 @@ pub mod expire;
 pub mod export_use_counter;
 pub mod link_view_counter;
 pub mod mail_files;
+pub mod run_sweeps;
 pub mod sweep_rate_limits;
 mod write_behind;
 

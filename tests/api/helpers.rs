@@ -650,8 +650,9 @@ pub fn schema_columns() -> Vec<[&'static str; 3]> {
 /// change in the background or may change for a rejected call.
 fn compared_expression(table: &str, column: &str) -> Option<String> {
     match (table, column) {
-        // Rejected attempts count. Uses and link views are stored with a delay.
-        ("rate_limits" | "export_uses" | "link_views", _) => None,
+        // Rejected attempts count. Uses and link views are stored with a delay, and sweeps run in the
+        // background.
+        ("rate_limits" | "export_uses" | "link_views" | "sweep_cursors", _) => None,
         // Delivery changes pending mails.
         ("outbox", "due_at" | "attempts" | "lease" | "finished_at" | "result" | "last_error") => None,
         // Expired requests are closed in the background.
@@ -674,6 +675,8 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
 /// writes audit entries.
 fn row_source(table: &str) -> &str {
     match table {
+        // Daily mails are scheduled in the background.
+        "outbox" => "(SELECT * FROM outbox WHERE day IS NULL) AS t",
         "user_counters" => {
             "(SELECT user_id, sum(open_requests) AS open_requests, sum(active_permissions) AS active_permissions FROM \
              (SELECT user_id, open_requests, active_permissions FROM user_counters \

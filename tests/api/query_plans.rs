@@ -1,19 +1,24 @@
 //! PostgreSQL's plans for the queries of frequent requests.
 
+use countersign::actors::outbox_sync::OutboxSync;
 use countersign::domain::audit::{AuditAction, AuditContext};
+use countersign::domain::bundle::BundleName;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
-use countersign::domain::rights::{Mask, Role};
+use countersign::domain::rights::{Mask, Right, Role};
 use countersign::domain::terms::Terms;
+use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
+use countersign::store::access::{self, AccessQuestion, AccessSearch, BundleRef, SearchedSide};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{
     self, AnyOperation, Command, CreateExport, CreateRequest, Decide, GrantPermission, Operation,
 };
-use countersign::store::lookup::{self, LookupKey};
-use countersign::store::{Clock, LimitOffset, Store};
+use countersign::store::lookup::{self, LookupKey, UserRef};
+use countersign::store::sweeps::{self, Sweep};
+use countersign::store::{AsyncStore, Clock, LimitOffset, Store};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use std::sync::Arc;
@@ -121,6 +126,74 @@ async fn a_batch_reads_only_its_own_rows() {
     assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
 }
 
+/// Decisions and searches about permissions, of a user who has many: on connections that were opened
+/// while the table was small.
+#[actix_web::test]
+async fn an_access_decision_reads_only_its_own_rows() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6).id;
+    let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle };
+    app.commit(GrantPermission::without_end(terms, Mask::READ)).unwrap();
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    conn.batch_execute("VACUUM ANALYZE permission_requests").unwrap();
+    let question = |target: i64, right: Right, bundle: Option<BundleRef>| AccessQuestion {
+        grantee: UserRef::Email(ada.user.email.clone()),
+        target: UserRef::Id(UserId(target)),
+        bundle,
+        right,
+    };
+    let decide = |_| {
+        let unknown = (0..62).map(|target| question(1_000 + target, Right::Get, None));
+        let of_bundle = [BundleRef::Id(bundle), BundleRef::Name(BundleName::new("Sleep").unwrap())];
+        let known = of_bundle.map(|bundle| question(grace.id(), Right::Read, Some(bundle)));
+        let questions: Vec<AccessQuestion> = unknown.chain(known.clone()).collect();
+        let results =
+            lookup::resolve_together(&store, &[LookupKey::Access { exports: Vec::new(), questions }])
+                .unwrap();
+        assert!(known.iter().all(|question| results.is_granted(question)));
+    };
+    let search = |_| {
+        for (known, searched) in [(&ada, SearchedSide::Targets), (&grace, SearchedSide::Grantees)] {
+            let search = AccessSearch {
+                known: UserRef::Id(known.user.id),
+                searched,
+                right: Right::Read,
+                bundle: None,
+            };
+            let found = store.read(|conn| {
+                let now = conn.now()?;
+                access::search(conn, &search, 0, 21, now)
+            });
+            let found = found.unwrap();
+            assert!((1..=21).contains(&found.len()));
+        }
+    };
+    (0..10).for_each(decide);
+    (0..10).for_each(search);
+    // Ada has two permissions of each of many users.
+    conn.batch_execute(&format!(
+        "INSERT INTO users (id, email, first_name, last_name, active, staff, created_at) OVERRIDING SYSTEM VALUE \
+         SELECT 999 + i, 'many' || i || '@example.org', '', '', true, false, now() FROM generate_series(1, 20000) i; \
+         INSERT INTO bundles (name, description, permission) VALUES ('Heart', '', 2); \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, \
+         created_at, expires_at, closed_at, outcome, granted_permission, active) \
+         SELECT gen_random_uuid(), 999 + i, {ada}, b.id, 2, {ada}, now(), '2031-01-01', now(), 'granted', 2, true \
+         FROM generate_series(1, 20000) i, bundles b ORDER BY i; \
+         ANALYZE permission_requests, users, bundles",
+        ada = ada.id()
+    ))
+    .unwrap();
+    let before = rows_read(&mut conn, "permission_requests");
+    (0..10).for_each(decide);
+    (0..10).for_each(search);
+    // A PostgreSQL backend reports its statistics at the latest when it exits.
+    drop(store);
+    let read = rows_read_since(&mut conn, "permission_requests", before);
+    assert!((20..5_000).contains(&read), "ten batches of 64 and twenty searches read {read} rows or entries");
+}
+
 /// The rate limits, which have a row per pair of users.
 #[actix_web::test]
 async fn a_limit_check_reads_only_its_own_rows() {
@@ -201,6 +274,62 @@ async fn the_audit_log_reads_only_the_requested_page() {
     drop(store);
     let read = rows_read_since(&mut conn, "audit_log", before);
     assert!((20..1_000).contains(&read), "{read} rows or entries were read");
+}
+
+/// The sweeps and the content of daily mails: what is due is found by an index, whatever ends later.
+#[actix_web::test]
+async fn a_sweep_reads_only_what_is_due() {
+    const TABLES: [&str; 2] = ["permission_requests", "export_tokens"];
+    let app = TestApp::without_server(Backend::Postgres);
+    let [ada, grace, eve, dan] =
+        ["ada", "grace", "eve", "dan"].map(|name| app.user(&format!("{name}@example.org")));
+    app.grant_role("hub", &ada, Role::Owner);
+    let store = Store::connect(&app.database_url.parse().unwrap(), 2, Clock::Database).unwrap();
+    let sweep_all = || {
+        let step =
+            |sweep| store.write_in_background(|conn| sweeps::step(conn, sweep, &RequestLimits::default()));
+        Sweep::ALL.map(|sweep| step(sweep).unwrap())
+    };
+    assert_eq!(sweep_all(), [0; 6], "each cursor starts now");
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    for table in TABLES {
+        conn.batch_execute(&format!("VACUUM ANALYZE {table}")).unwrap();
+    }
+    // The plans of empty tables.
+    for _ in 0..10 {
+        sweep_all();
+    }
+    let [ada, grace, eve, dan] = [ada.id(), grace.id(), eve.id(), dan.id()];
+    // Of each kind: 50,000 rows that end later, and a few that are due, of other users.
+    conn.batch_execute(&format!(
+        "INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 50010); \
+         CREATE TEMPORARY TABLE ends AS SELECT i, {eve} AS target, {dan} AS grantee, \
+         now() + interval '40 days' + i * interval '1 minute' AS at FROM generate_series(1, 50000) i \
+         UNION ALL SELECT 50000 + row_number() OVER (), {grace}, {ada}, now() + lead - interval '30 minutes' \
+         FROM unnest(ARRAY[interval '0', interval '1 day', interval '7 days']) lead, generate_series(1, 3); \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, created_at, \
+         expires_at, permission, closed_at, outcome, active, granted_permission, permission_expires_at) \
+         SELECT gen_random_uuid(), target, grantee, i, grantee, now() - interval '60 days', \
+         CASE WHEN kind = 0 THEN at ELSE now() END, 1, CASE WHEN kind = 1 THEN now() - interval '50 days' END, \
+         CASE WHEN kind = 1 THEN 'approved' END, kind = 1, CASE WHEN kind = 1 THEN 1 END, CASE WHEN kind = 1 THEN at END \
+         FROM ends, generate_series(0, 1) kind; \
+         INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, created_at, expires_at) \
+         SELECT gen_random_uuid(), target, 'hub', 'n', 2, sha256('x'), now() - interval '60 days', at FROM ends; \
+         UPDATE sweep_cursors SET position = now() - interval '1 hour'; \
+         ANALYZE permission_requests; ANALYZE export_tokens"
+    ))
+    .unwrap();
+    let before = TABLES.map(|table| rows_read(&mut conn, table));
+    assert_eq!(sweep_all(), [3; 6]);
+    assert_eq!(sweep_all(), [0; 6]);
+    let claim = OutboxSync { reports: Vec::new(), renewals: Vec::new(), claim_limit: 10 };
+    let mails = claim.run(&AsyncStore::new(store.clone(), 1)).await.mails;
+    assert_eq!(mails.len(), 2, "one for each party");
+    drop((mails, store));
+    for (table, before) in TABLES.into_iter().zip(before) {
+        let read = rows_read_since(&mut conn, table, before);
+        assert!((10..1_000).contains(&read), "{read} rows or entries of {table} were read");
+    }
 }
 
 /// The rows and index entries that were read since `before`, once the statistics include them.

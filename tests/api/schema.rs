@@ -87,6 +87,7 @@ on_both_databases! {
         app.create_signing_key();
         for change in [
             "users SET language = 'de'",
+            "users SET muted = 1",
             "api_keys SET label = 'another'",
             "sessions SET user_agent = 'another'",
             "hubs SET name = 'another'",

@@ -8,8 +8,10 @@ use countersign::domain::audit::AuditContext;
 use countersign::domain::bundle::{Bundle, BundleName, Description};
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
+use countersign::domain::mail_kinds::{MailKinds, Unsubscription};
 use countersign::domain::permission_request::{PermissionRequest, RequestId};
 use countersign::domain::rights::{Mask, Role};
+use countersign::domain::token::{CsrfBinding, Keyring};
 use countersign::domain::user::Authority;
 use countersign::entropy;
 use countersign::mail::transport::SendError;
@@ -18,7 +20,7 @@ use countersign::store::ledger::{self, CloseRequest, Command, CreateExport, Deci
 use countersign::store::requests;
 use serde_json::{Value, json};
 
-use crate::helpers::{ByUser, START_MICROS, TestApp, TestUser};
+use crate::helpers::{ByUser, SECRET, START_MICROS, TestApp, TestUser};
 use crate::page_list::PageViewer;
 
 const HOUR: i64 = 3_600;
@@ -123,6 +125,7 @@ impl Fixtures {
             ("{mailbox}", mailbox_token()),
             ("{token}", app.redeem_token(&open)),
             ("{link}", app.password_token(&app.password_link(&leila))),
+            ("{unsubscribe}", unsubscribe_token(&leila)),
             ("{request}", open.id.to_string()),
             ("{bundle}", sleep.id.to_string()),
             ("{user}", jonas.id().to_string()),
@@ -217,8 +220,13 @@ fn create_export(app: &TestApp, creators: &[&TestUser], node: &str, mask: i64, h
     }
 }
 
+/// The token of a link that turns off all mails of a user.
+fn unsubscribe_token(user: &TestUser) -> String {
+    let link = Unsubscription { user: user.user.id, kinds: MailKinds::ALL };
+    Keyring::new(SECRET.as_bytes(), None).unwrap().unsubscribe_token(link).expose()
+}
+
 /// The token of the link to the mails, which the server prints at its start.
 fn mailbox_token() -> String {
-    let keyring = countersign::domain::token::Keyring::new(crate::helpers::SECRET.as_bytes(), None).unwrap();
-    keyring.csrf_token(countersign::domain::token::CsrfBinding::DevMail)
+    Keyring::new(SECRET.as_bytes(), None).unwrap().csrf_token(CsrfBinding::DevMail)
 }

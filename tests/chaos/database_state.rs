@@ -298,13 +298,14 @@ const SELECT_REQUESTS: &str = "SELECT r.id, r.redeem_id, r.outcome, r.decision_k
 const SELECT_EXPORTS: &str = "SELECT id, revoked_at IS NOT NULL AS revoked, \
     (extract(epoch FROM expires_at) * 1000000)::bigint AS dies FROM export_tokens WHERE id = ANY ($1)";
 const SELECT_SUCCESSORS: &str = "SELECT r.id AS of, s.id, \
-    (SELECT count(*) FROM outbox AS o WHERE o.request_id = s.id) AS mails \
+    (SELECT count(*) FROM outbox AS o WHERE o.request_id = s.id AND o.notice IS NULL) AS mails \
     FROM permission_requests AS r JOIN permission_requests AS s ON s.terms = r.terms AND s.id > r.id \
     WHERE r.redeem_id = ANY ($1)";
-/// Entries of fenced batches are excluded: they mark batches that were not executed.
+/// Entries of fenced batches are excluded: they mark batches that were not executed. So are those of
+/// what has expired, which the servers record in the background.
 const SELECT_AUDIT_LOG: &str = "SELECT subject, action, user_agent FROM audit_log \
-     WHERE subject = ANY ($1) AND action <> 'operation.abandoned'";
-const CONSISTENCY_CHECKS: [(&str, &str); 4] = [
+     WHERE subject = ANY ($1) AND action NOT IN ('operation.abandoned', 'request.expired', 'export.expired')";
+const CONSISTENCY_CHECKS: [(&str, &str); 6] = [
     (
         "requests that are redeemed and stand for nothing, or the other way round",
         "SELECT count(*) FROM permission_requests WHERE active <> coalesce(outcome = 'approved', false)",
@@ -320,6 +321,17 @@ const CONSISTENCY_CHECKS: [(&str, &str); 4] = [
         "terms that two permissions stand for",
         "SELECT count(*) FROM (SELECT 1 FROM bundle_permissions \
          GROUP BY user_target, user_allowed, bundle_id HAVING count(*) > 1) AS twice",
+    ),
+    (
+        "expiries that are recorded more than once",
+        "SELECT count(*) FROM (SELECT subject FROM audit_log WHERE action LIKE '%.expired' \
+         GROUP BY subject HAVING count(*) > 1) AS twice",
+    ),
+    (
+        "decisions without their one mail, or the other way round",
+        "SELECT count(*) FROM (SELECT id FROM permission_requests WHERE outcome IN ('approved', 'declined')) AS r \
+         FULL JOIN (SELECT request_id AS id, count(*) AS n FROM outbox WHERE notice = 'decision' \
+         GROUP BY request_id) AS o USING (id) WHERE r.id IS NULL OR o.n IS DISTINCT FROM 1",
     ),
     (
         "users whose tallies are not what counting gives",

@@ -10,7 +10,9 @@ CREATE TABLE users (
     active     boolean NOT NULL,
     staff      boolean NOT NULL,
     created_at timestamptz NOT NULL,
-    language   text
+    language   text,
+    -- The kinds of mails that the user has turned off, a bit each.
+    muted      smallint NOT NULL DEFAULT 0 CHECK (muted BETWEEN 0 AND 15)
 );
 
 CREATE INDEX users_staff ON users (id) WHERE staff AND active;
@@ -19,7 +21,7 @@ CREATE TABLE api_keys (
     id         uuid PRIMARY KEY,
     user_id    bigint NOT NULL REFERENCES users,
     label      text NOT NULL,
-    scope      text CHECK (scope IN ('introspect')),
+    scope      text CHECK (scope IN ('introspect', 'check')),
     digest     bytea NOT NULL CHECK (length(digest) = 32),
     created_at timestamptz NOT NULL,
     revoked_at timestamptz
@@ -84,6 +86,9 @@ CREATE TABLE export_tokens (
 );
 CREATE INDEX export_tokens_of_creator ON export_tokens (creator, id DESC);
 CREATE INDEX export_tokens_of_hub ON export_tokens (hub_id, id DESC);
+-- Those that expire, for the sweeps.
+CREATE INDEX export_tokens_expiry ON export_tokens (expires_at, id)
+    WHERE revoked_at IS NULL AND expires_at IS NOT NULL;
 
 -- A table of its own, so that counting a use does not update the token's row.
 CREATE TABLE export_uses (
@@ -163,6 +168,9 @@ CREATE INDEX permission_requests_inactive_allowed
     ON permission_requests (user_allowed, id) WHERE NOT active AND outcome IS NOT NULL;
 -- Expired requests that are still to be closed.
 CREATE INDEX permission_requests_expiry ON permission_requests (expires_at) WHERE outcome IS NULL;
+-- Expired requests of a requester, for the daily mail.
+CREATE INDEX permission_requests_expired_allowed
+    ON permission_requests (user_allowed, expires_at) WHERE outcome = 'expired';
 -- Permissions that end, among them those that are still to be marked as ended.
 CREATE INDEX permission_requests_permission_expiry
     ON permission_requests (permission_expires_at, id) WHERE active AND permission_expires_at IS NOT NULL;
@@ -237,7 +245,9 @@ CREATE UNIQUE INDEX signing_keys_current ON signing_keys ((retired_at IS NULL)) 
 
 -- Deliveries that are to be made, inserted in the transaction of their cause. `kind` selects the
 -- worker that makes them. The subject is a request or a password link, or else a `notice` to
--- `user_id`, about a permission if `request_id` is set. A claim sets a `lease` and a `due_at` in
+-- `user_id`, about a permission if `request_id` is set; the notice `daily` is the daily mail of a
+-- `day`, in days since 1970-01-01; the notice `decision` is for the requester of
+-- `request_id`, without a reference to the user, which each redemption would have to lock. A claim sets a `lease` and a `due_at` in
 -- the future: the end of the lease.
 CREATE TABLE outbox (
     id               uuid PRIMARY KEY,
@@ -246,6 +256,7 @@ CREATE TABLE outbox (
     password_link_id uuid REFERENCES password_links ON DELETE CASCADE,
     notice           text,
     user_id          bigint REFERENCES users ON DELETE CASCADE,
+    day              integer,
     created_at       timestamptz NOT NULL,
     due_at           timestamptz NOT NULL,
     attempts         integer NOT NULL,
@@ -253,15 +264,26 @@ CREATE TABLE outbox (
     finished_at      timestamptz,
     result           text CHECK (result IN ('sent', 'failed', 'cancelled')),
     last_error       text,
-    CHECK ((notice IS NULL) = (user_id IS NULL)),
+    CHECK ((notice IS NULL OR notice = 'decision') = (user_id IS NULL)),
     CHECK (notice IS NOT NULL OR (request_id IS NULL) <> (password_link_id IS NULL)),
     CHECK (notice IS NULL OR password_link_id IS NULL),
+    CHECK ((day IS NULL) = (notice IS NULL OR notice <> 'daily')),
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE finished_at IS NULL;
 CREATE INDEX outbox_failed ON outbox (kind, id) WHERE result = 'failed';
+-- One daily mail per user and day.
+CREATE UNIQUE INDEX outbox_daily ON outbox (user_id, day) WHERE day IS NOT NULL;
 CREATE INDEX outbox_request ON outbox (request_id);
 CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
+
+-- How far the sweeps have come (`store/sweeps.rs`): each has handled what is due until `position`, and
+-- of the rows that are due at that moment, those up to `last_id`, or all if it is empty.
+CREATE TABLE sweep_cursors (
+    name     text PRIMARY KEY NOT NULL,
+    position timestamptz NOT NULL,
+    last_id  text NOT NULL
+);
 
 -- Fetches of a request's link, and views by the request's target. No foreign key, so that
 -- counting touches no other row.

@@ -1,5 +1,6 @@
 DROP TABLE audit_log;
 DROP TABLE link_views;
+DROP TABLE sweep_cursors;
 DROP TABLE outbox;
 DROP TABLE signing_keys;
 DROP TABLE password_links;

@@ -30,11 +30,14 @@ pub enum TokenKind {
     Session,
     /// Sets a user's password, once.
     PasswordLink,
+    /// Turns off kinds of mails.
+    Unsubscribe,
 }
 
 impl TokenKind {
     #[cfg(test)]
-    const ALL: [Self; 5] = [Self::Export, Self::ApiKey, Self::Redeem, Self::Session, Self::PasswordLink];
+    const ALL: [Self; 6] =
+        [Self::Export, Self::ApiKey, Self::Redeem, Self::Session, Self::PasswordLink, Self::Unsubscribe];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -43,6 +46,7 @@ impl TokenKind {
             Self::Redeem => "csr",
             Self::Session => "css",
             Self::PasswordLink => "csp",
+            Self::Unsubscribe => "csu",
         }
     }
 }

@@ -15,6 +15,7 @@ use super::csrf::{CSRF_TOKEN_BYTES, CsrfBinding, CsrfKey};
 use super::format::{MalformedToken, TOKEN_VERSION, Token, TokenKind};
 use super::ids::{PasswordLinkId, RedeemId};
 use super::sealing::{OpenedKey, SEAL_NONCE_BYTES, SealingKey};
+use crate::domain::mail_kinds::Unsubscription;
 
 /// The minimum length of a server key.
 pub const MIN_SERVER_KEY_BYTES: usize = 32;
@@ -79,6 +80,7 @@ impl DerivationKeys {
 pub struct Keyring {
     redeem: DerivationKeys,
     password_links: DerivationKeys,
+    unsubscriptions: DerivationKeys,
     csrf: CsrfKey,
     previous_csrf: Option<CsrfKey>,
     sealing: SealingKey,
@@ -106,6 +108,12 @@ impl Keyring {
                 current,
                 previous,
             ),
+            unsubscriptions: DerivationKeys::new(
+                TokenKind::Unsubscribe,
+                b"countersign unsubscribe v1",
+                current,
+                previous,
+            ),
             csrf: CsrfKey::new(current),
             previous_csrf: previous.map(CsrfKey::new),
             sealing: SealingKey::new(current),
@@ -121,6 +129,11 @@ impl Keyring {
     /// The token of the password link with this id.
     pub fn password_link_token(&self, id: PasswordLinkId) -> Token {
         self.password_links.current.derive(id.0)
+    }
+
+    /// The token in the mails of a user that turns off these kinds. It does not expire.
+    pub fn unsubscribe_token(&self, unsubscription: Unsubscription) -> Token {
+        self.unsubscriptions.current.derive(unsubscription.to_uuid())
     }
 
     /// The CSRF token in all forms with this binding.
@@ -164,6 +177,11 @@ impl Keyring {
     pub fn verify_password_link_token(&self, text: &str) -> Result<PasswordLinkId, MalformedToken> {
         self.password_links.verify(text).map(PasswordLinkId)
     }
+
+    /// The user and the kinds of mails in a valid token of [`Self::unsubscribe_token`].
+    pub fn verify_unsubscribe_token(&self, text: &str) -> Result<Unsubscription, MalformedToken> {
+        self.unsubscriptions.verify(text).map(Unsubscription::from_uuid)
+    }
 }
 
 impl fmt::Debug for Keyring {
@@ -175,8 +193,10 @@ impl fmt::Debug for Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::mail_kinds::{MailKind, MailKinds};
     use crate::domain::timestamp::Timestamp;
     use crate::domain::token::{Entropy, SessionId};
+    use crate::domain::user::UserId;
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
@@ -211,6 +231,21 @@ mod tests {
         assert_ne!(redeem[4..], text[4..]);
         assert!(keyring(1, None).verify_password_link_token(&redeem.replace("csr_", "csp_")).is_err());
         assert!(keyring(1, None).verify_redeem_token(&text.replace("csp_", "csr_")).is_err());
+    }
+
+    #[test]
+    fn an_unsubscribe_token_is_valid_for_its_user_and_kinds() {
+        let kinds = MailKinds::from_iter([MailKind::Endings]);
+        let link = Unsubscription { user: UserId(7), kinds };
+        let text = keyring(1, None).unsubscribe_token(link).expose();
+        assert!(text.starts_with("csu_"));
+        assert_eq!(keyring(2, Some(1)).verify_unsubscribe_token(&text), Ok(link));
+        assert_eq!(keyring(2, None).verify_unsubscribe_token(&text), Err(MalformedToken));
+        for other in
+            [Unsubscription { user: UserId(8), ..link }, Unsubscription { kinds: MailKinds::ALL, ..link }]
+        {
+            assert_ne!(keyring(1, None).unsubscribe_token(other).expose()[30..], text[30..]);
+        }
     }
 
     #[test]

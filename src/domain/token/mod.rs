@@ -1,7 +1,7 @@
 //! Tokens: their format, their ids, and the keys that some of them are derived from.
 //!
 //! Export tokens, API keys and session tokens have random secrets; the database stores a
-//! digest. Tokens that are mailed (redeem tokens and password links) have secrets derived from
+//! digest. Tokens that are mailed (redeem tokens, password links, links that turn off mails) have secrets derived from
 //! their id and the server key, so that the database stores nothing secret and a mail can be
 //! composed again. CSRF tokens are derived in the same way.
 //!

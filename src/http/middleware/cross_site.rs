@@ -12,6 +12,9 @@ use url::{Origin, Url};
 use crate::config::{Config, PublicUrl};
 use crate::http::error::ApiError;
 
+/// The path of links that turn off mails (RFC 8058), to which requests may come from other websites.
+pub const ONE_CLICK_PATH: &str = "/unsubscribe";
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The website that caused a request.

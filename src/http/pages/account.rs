@@ -1,4 +1,4 @@
-//! `/account`: the signed-in user's password and sessions.
+//! `/account`: the signed-in user's password, sessions and mails.
 
 use std::iter;
 
@@ -14,6 +14,7 @@ use super::context::PageContext;
 use super::cookies::set_cookie;
 use super::error::PageError;
 use super::form::{CsrfForm, FieldError, Form};
+use super::mail_settings;
 use super::password::validate_new_password;
 use super::responses::{FormErrors, HtmlErrors, SignedInPage};
 use super::templates;
@@ -29,6 +30,7 @@ use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
 use crate::services::accounts::{self, ChangePasswordError};
+use crate::services::mail_settings as settings;
 use crate::services::sessions::{self, SignedIn};
 use crate::store::sessions::Session;
 
@@ -213,6 +215,7 @@ async fn render(
 ) -> Result<HttpResponse, PageError> {
     let SignedIn { session: current, user } = ctx.require_user()?;
     let others = sessions::list_others(&state.store, user.id, current.id, MAX_SESSIONS_SHOWN - 1).await?;
+    let muted = settings::muted(&state.store, user.id).await?;
     let more = (others.total - (MAX_SESSIONS_SHOWN - 1)).max(0);
     let sessions: Vec<_> = iter::once(current)
         .chain(&others.rows)
@@ -222,11 +225,12 @@ async fn render(
     let context = context! {
         name => user.display_name(),
         email => user.email.as_str(),
-        flash => ctx.flash("account-flash", &["password", "session", "sessions"]),
+        flash => ctx.flash("account-flash", &["password", "session", "sessions", "mails"]),
         field_error => FieldError::to_context(field_error, ctx.language),
         sessions,
         others => others.total > 0,
         more,
+        mail_kinds => mail_settings::checkboxes(muted.complement()),
     };
     Ok(ctx.render(status, "account", context))
 }

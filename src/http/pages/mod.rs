@@ -16,6 +16,7 @@ mod export_tokens;
 mod form;
 mod home;
 mod hub_tokens;
+mod mail_settings;
 mod pager;
 mod password;
 mod permissions;
@@ -51,6 +52,7 @@ pub fn endpoints() -> Endpoints {
         api_keys::endpoints(),
         password::endpoints(),
         account::endpoints(),
+        mail_settings::endpoints(),
         audit_log::endpoints(),
         dev_mail::endpoints(),
         staff::endpoints(),

@@ -61,6 +61,7 @@ templates![
     "link-decided",
     "link-inactive",
     "list-end",
+    "mail-kind-list",
     "message",
     "new-password-fields",
     "new-request",
@@ -87,6 +88,9 @@ templates![
     "staff-user",
     "staff-users",
     "timeline",
+    "unsubscribe",
+    "unsubscribe-inactive",
+    "unsubscribed",
 ];
 
 static TEMPLATE_ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::permission_request::PermissionRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, UserId};
 use crate::services::DbWork;
@@ -68,14 +69,18 @@ fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid
     let (mut request_ids, mut link_ids, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for mail in mails {
         match mail.subject {
-            OutboxSubject::Request(id) => request_ids.push(id),
+            OutboxSubject::Request(id) | OutboxSubject::Decision(id) => request_ids.push(id),
             OutboxSubject::PasswordLink(id) => link_ids.push(id),
-            OutboxSubject::Notice { to, .. } => notices.push((mail.subject, to)),
+            OutboxSubject::Notice { to, .. } | OutboxSubject::Daily { to, .. } => {
+                notices.push((mail.subject, to))
+            }
         }
     }
     let requests = requests::by_ids(conn, &request_ids)?;
-    let requests =
-        requests.into_iter().map(|request| (OutboxSubject::Request(request.id), request.terms.target));
+    let requests = requests.into_iter().flat_map(|request| {
+        let PermissionRequest { id, terms, .. } = request;
+        [(OutboxSubject::Request(id), terms.target), (OutboxSubject::Decision(id), terms.grantee)]
+    });
     let links = password_links::by_ids(conn, &link_ids)?;
     let links = links.into_iter().map(|link| (OutboxSubject::PasswordLink(link.id), link.user));
     let users_by_kind: HashMap<OutboxSubject, UserId> = requests.chain(links).chain(notices).collect();

@@ -21,7 +21,7 @@ pub fn load(days: i64, max_requests: i64) -> impl DbWork<Overview> {
         let now = conn.now()?;
         Ok(Overview {
             counts: capped_counts::load(conn)?,
-            oldest_pending_mail: outbox::oldest_pending(conn)?,
+            oldest_pending_mail: outbox::oldest_pending(conn, now)?,
             daily_stats: daily_stats::load(conn, days, max_requests, now)?,
         })
     }

@@ -44,6 +44,7 @@ struct MailRow {
     password_link_id: Option<DbUuid>,
     notice: Option<String>,
     user_id: Option<i64>,
+    day: Option<i32>,
     created_at: DbTimestamp,
     due_at: DbTimestamp,
     attempts: i32,
@@ -68,6 +69,7 @@ impl OutboxMail {
                 row.password_link_id,
                 row.notice,
                 row.user_id,
+                row.day,
             ))?,
             created_at: row.created_at.0,
             due_at: row.due_at.0,
@@ -116,11 +118,12 @@ impl Retry {
 }
 
 /// Makes an unsent mail without a lease due immediately, and starts its delays again. Returns
-/// whether there is such a mail.
+/// whether there is such a mail. A mail that is scheduled for later has not been queued yet.
 pub fn retry(conn: &mut Conn, id: Uuid, now: Timestamp) -> QueryResult<bool> {
     let unsent = outbox::result.is_null().or(outbox::result.eq(OutboxResult::Failed.name()));
     with_backend!(conn, c => diesel::update(mails!())
         .filter(outbox::id.eq(DbUuid(id)).and(outbox::lease.is_null()).and(unsent.assume_not_null()))
+        .filter(outbox::created_at.le(DbTimestamp(now)))
         .set(Retry::at(now))
         .execute(c))
     .map(|rows| rows > 0)
@@ -131,6 +134,7 @@ pub fn retry_all(conn: &mut Conn, now: Timestamp) -> QueryResult<usize> {
     let failed = outbox::result.eq(OutboxResult::Failed.name());
     let waiting = outbox::finished_at.is_null().and(outbox::due_at.gt(DbTimestamp(now)));
     with_backend!(conn, c => diesel::update(mails!())
+        .filter(outbox::created_at.le(DbTimestamp(now)))
         .filter(outbox::lease.is_null().and(failed.assume_not_null().or(waiting)))
         .set(Retry::at(now))
         .execute(c))
@@ -180,7 +184,10 @@ pub fn latest_by_request(
 ) -> QueryResult<HashMap<RequestId, OutboxMail>> {
     let by_request = by_requests(conn, requests)?.into_iter().filter_map(|mail| match mail.subject {
         OutboxSubject::Request(id) => Some((id, mail)),
-        OutboxSubject::PasswordLink(_) | OutboxSubject::Notice { .. } => None,
+        OutboxSubject::PasswordLink(_)
+        | OutboxSubject::Notice { .. }
+        | OutboxSubject::Decision(_)
+        | OutboxSubject::Daily { .. } => None,
     });
     // Of several mails about one request, the last one replaces the others.
     Ok(by_request.collect())
@@ -232,9 +239,9 @@ pub fn has_sent_links(conn: &mut Conn) -> QueryResult<bool> {
 }
 
 /// The creation time of the oldest pending mail.
-pub fn oldest_pending(conn: &mut Conn) -> QueryResult<Option<Timestamp>> {
+pub fn oldest_pending(conn: &mut Conn, now: Timestamp) -> QueryResult<Option<Timestamp>> {
     let oldest: Option<DbTimestamp> = with_backend!(conn, c => mails!()
-        .filter(outbox::finished_at.is_null())
+        .filter(outbox::finished_at.is_null().and(outbox::created_at.le(DbTimestamp(now))))
         .select(outbox::created_at)
         .order(outbox::created_at)
         .first(c)

@@ -2,6 +2,7 @@
 
 use crate::domain::notice::Notice;
 use crate::domain::permission_request::RequestId;
+use crate::domain::timestamp::UtcDay;
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::UserId;
 use crate::store::types::DbUuid;
@@ -33,15 +34,37 @@ pub enum OutboxSubject {
         to: UserId,
         request: Option<RequestId>,
     },
+    /// The target has approved or declined the request: to its requester.
+    Decision(RequestId),
+    /// The daily mail of a user.
+    Daily {
+        to: UserId,
+        day: UtcDay,
+    },
 }
 
-/// The columns `request_id`, `password_link_id`, `notice` and `user_id`.
-pub(super) type SubjectColumns = (Option<i64>, Option<DbUuid>, Option<String>, Option<i64>);
+/// The values of the column `notice` that are not the name of a [`Notice`].
+const DAILY: &str = "daily";
+const DECISION: &str = "decision";
+
+/// The columns `request_id`, `password_link_id`, `notice`, `user_id` and `day`.
+pub(super) type SubjectColumns = (Option<i64>, Option<DbUuid>, Option<String>, Option<i64>, Option<i32>);
+
+/// [`SubjectColumns`] that are to be inserted.
+type InsertedColumns = (Option<i64>, Option<DbUuid>, Option<&'static str>, Option<i64>, Option<i32>);
 
 impl OutboxSubject {
     /// From the columns, whose combinations CHECK constraints restrict.
-    pub(super) fn from_columns((request, password_link, notice, user): SubjectColumns) -> QueryResult<Self> {
+    pub(super) fn from_columns(
+        (request, password_link, notice, user, day): SubjectColumns,
+    ) -> QueryResult<Self> {
         let request = request.map(RequestId);
+        if let (Some(user), Some(day)) = (user, day) {
+            return Ok(Self::Daily { to: UserId(user), day: UtcDay(day) });
+        }
+        if let (Some(DECISION), Some(request)) = (notice.as_deref(), request) {
+            return Ok(Self::Decision(request));
+        }
         match (notice.as_deref().map(Notice::from_name), user, request, password_link) {
             (Some(Some(notice)), Some(user), request, _) => {
                 Ok(Self::Notice { notice, to: UserId(user), request })
@@ -53,13 +76,15 @@ impl OutboxSubject {
     }
 
     /// As columns.
-    pub(super) fn to_columns(self) -> (Option<i64>, Option<DbUuid>, Option<&'static str>, Option<i64>) {
+    pub(super) fn to_columns(self) -> InsertedColumns {
         match self {
-            Self::Request(id) => (Some(id.0), None, None, None),
-            Self::PasswordLink(id) => (None, Some(DbUuid(id.0)), None, None),
+            Self::Request(id) => (Some(id.0), None, None, None, None),
+            Self::PasswordLink(id) => (None, Some(DbUuid(id.0)), None, None, None),
             Self::Notice { notice, to, request } => {
-                (request.map(|id| id.0), None, Some(notice.name()), Some(to.0))
+                (request.map(|id| id.0), None, Some(notice.name()), Some(to.0), None)
             }
+            Self::Decision(id) => (Some(id.0), None, Some(DECISION), None, None),
+            Self::Daily { to, day } => (None, None, Some(DAILY), Some(to.0), Some(day.0)),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use uuid::Uuid;
 
 use super::item::{OutboxKind, OutboxResult, OutboxSubject, SubjectColumns};
@@ -38,10 +38,11 @@ bulk! {
         password_link_id: Nullable<SqlUuid> => Option<DbUuid>,
         notice: Nullable<Text> => Option<&'static str>,
         user_id: Nullable<BigInt> => Option<i64>,
+        day: Nullable<Integer> => Option<i32>,
         created_at: SqlTimestamp => DbTimestamp,
     }
-    "INSERT INTO outbox (id, kind, request_id, password_link_id, notice, user_id, created_at, due_at, \
-     attempts) SELECT id, kind, request_id, password_link_id, notice, user_id, created_at, created_at, 0 \
+    "INSERT INTO outbox (id, kind, request_id, password_link_id, notice, user_id, day, created_at, \
+     due_at, attempts) SELECT id, kind, request_id, password_link_id, notice, user_id, day, created_at, created_at, 0 \
      FROM" w ""
 }
 
@@ -66,12 +67,20 @@ pub(in crate::store) fn insert(
     items: &[(Uuid, OutboxSubject)],
     now: Timestamp,
 ) -> QueryResult<()> {
+    insert_statement(kind, items.iter().map(|(id, subject)| (*id, *subject, now))).run(conn).map(drop)
+}
+
+/// The statement that inserts items of one kind, each of which is due at its time.
+pub(in crate::store) fn insert_statement(
+    kind: OutboxKind,
+    items: impl Iterator<Item = (Uuid, OutboxSubject, Timestamp)>,
+) -> InsertItems<'static> {
     let mut rows = InsertItems::default();
-    for (id, subject) in items {
-        let (request, link, notice, user) = subject.to_columns();
-        rows.push((DbUuid(*id), kind.name(), request, link, notice, user, DbTimestamp(now)));
+    for (id, subject, at) in items {
+        let (request, link, notice, user, day) = subject.to_columns();
+        rows.push((DbUuid(id), kind.name(), request, link, notice, user, day, DbTimestamp(at)));
     }
-    rows.run(conn).map(drop)
+    rows
 }
 
 /// Queues a notice to a user.
@@ -114,7 +123,7 @@ pub fn claim(
             outbox::id,
             outbox::attempts,
             outbox::created_at,
-            (outbox::request_id, outbox::password_link_id, outbox::notice, outbox::user_id),
+            (outbox::request_id, outbox::password_link_id, outbox::notice, outbox::user_id, outbox::day),
         ));
     let rows: Vec<(DbUuid, i32, DbTimestamp, SubjectColumns)> = match &mut conn.backend {
         Backend::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,

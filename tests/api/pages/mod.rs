@@ -8,6 +8,7 @@ mod export_tokens;
 mod headers;
 mod home;
 mod hub_tokens;
+pub mod mail_settings;
 pub mod password;
 mod permissions;
 mod redeem;

@@ -41,6 +41,18 @@ pub async fn sign_in(fixture: &mut LeakFixture, who: &str, password: &str) -> Pa
     PageClient::with_session(&token).with_server_secret(SERVER_SECRET)
 }
 
+/// Opens and sends the link that turns off mails, and wrong ones.
+pub async fn unsubscribe(fixture: &mut LeakFixture, token: &str) {
+    let guest = fixture.app.signed_out().with_server_secret(SERVER_SECRET);
+    let page = format!("/unsubscribe?token={token}");
+    assert_eq!(fixture.get_page(&guest, &page, &["unsubscribe token"]).await, 200);
+    assert_eq!(fixture.post_form(&guest, &page, &[("List-Unsubscribe", "One-Click")], &[]).await, 200);
+    for path in [page.replace("/unsubscribe", "/redeem"), format!("{page}x")] {
+        fixture.get_page(&guest, &path, &["unsubscribe token"]).await;
+        fixture.post_form(&guest, &path, &[], &[]).await;
+    }
+}
+
 /// Calls every page, with secrets in the right and in the wrong places.
 pub async fn exercise_pages(fixture: &mut LeakFixture, export: &str) {
     let url = fixture.server.url.clone();
