@@ -91,7 +91,7 @@ fn run_on(bench: &mut Bench, database: &Database) {
     fixtures::insert_hubs(database, &people);
     let exports = fixtures::insert_exports(database, &people, TOKENS, TOKENS);
     let open = fixtures::insert_open_requests(database, &people, TOKENS);
-    let inspector = fixtures::insert_introspection_key(database);
+    let inspector = fixtures::insert_key_with_scope(database, "introspect");
     database.checkpoint();
     let server = Server::start(database);
     let reference = Server::reference(database, bench.options.pool.unwrap_or(REFERENCE_POOL));

@@ -8,14 +8,15 @@ use crate::domain::export_token::ExportTokenRef;
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::http::extract::form;
-use crate::http::{hexo, mfs, pages, resource_server};
+use crate::http::{self, hexo, mfs, pages, resource_server};
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("authz", authz),
+    ("authzen", authzen),
     ("config", config),
     ("credentials", credentials),
     ("fields", fields),
@@ -32,6 +33,11 @@ pub const TARGETS: [(&str, Target); 12] = [
 /// The parameters of `/authz`.
 pub fn authz(bytes: &[u8]) {
     with_text(bytes, resource_server::fuzz_authz);
+}
+
+/// A batch of evaluations.
+pub fn authzen(bytes: &[u8]) {
+    http::authzen::fuzz(bytes);
 }
 
 /// The operator's file and the URLs in it. A URL that is accepted is also accepted in its

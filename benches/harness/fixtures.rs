@@ -190,6 +190,62 @@ pub fn insert_open_requests(database: &Database, people: &[BenchUser], count: us
     open
 }
 
+/// An active permission.
+#[derive(Clone, Copy, Debug)]
+pub struct BenchPermission {
+    /// The index of the target in the users.
+    pub target: usize,
+    /// The index of the grantee in the users.
+    pub grantee: usize,
+}
+
+/// Replaces all requests by active permissions to read. The first half of the users are the targets,
+/// each of a number of permissions; each of the second half has one of every target, as far as the
+/// count goes.
+pub fn insert_permissions(database: &Database, people: &[BenchUser], count: usize) -> Vec<BenchPermission> {
+    let half = people.len() / 2;
+    assert!(count <= half * half, "{} people have {count} permissions", people.len());
+    let start = now();
+    let permissions: Vec<BenchPermission> =
+        (0..count).map(|nth| BenchPermission { target: nth % half, grantee: half + nth / half }).collect();
+    database.truncate(&["outbox", "audit_log", "permission_requests"]);
+    database.insert(
+        "permission_requests",
+        [
+            "redeem_id",
+            "user_target",
+            "user_allowed",
+            "bundle_id",
+            "permission",
+            "asked_by",
+            "created_at",
+            "expires_at",
+            "closed_at",
+            "outcome",
+            "granted_permission",
+            "active",
+        ],
+        permissions.iter().zip(0..).map(|(permission, nth)| {
+            [
+                Value::Id(uuid_at(start + nth)),
+                Value::Int(people[permission.target].id),
+                Value::Int(people[permission.grantee].id),
+                Value::Int(BUNDLE_ID),
+                Value::Int(2),
+                Value::Int(people[permission.grantee].id),
+                Value::Time(start),
+                Value::Time(start + LIFETIME_SECONDS * 1_000_000),
+                Value::Time(start),
+                Value::text("granted"),
+                Value::Int(2),
+                Value::Bool(true),
+            ]
+        }),
+    );
+    update_user_counters(database);
+    permissions
+}
+
 /// Stores the numbers of open requests and active permissions of each user.
 pub fn update_user_counters(database: &Database) {
     database.truncate(&["user_counters"]);
@@ -261,8 +317,8 @@ pub fn insert_exports(
     exports
 }
 
-/// Inserts a user with an introspection key and returns the value of the `Authorization` header.
-pub fn insert_introspection_key(database: &Database) -> String {
+/// Inserts a user with an API key of this scope and returns the value of the `Authorization` header.
+pub fn insert_key_with_scope(database: &Database, scope: &str) -> String {
     let (now, entropy) = (now(), entropy::token());
     let key = Token::random(TokenKind::ApiKey, entropy.uuid(Timestamp::from_micros(now)), &entropy);
     database.execute(
@@ -277,7 +333,7 @@ pub fn insert_introspection_key(database: &Database) -> String {
             Value::Id(key.id()),
             Value::Int(user),
             Value::text("bench"),
-            Value::text("introspect"),
+            Value::text(scope),
             Value::Bytes(key.digest().as_bytes().to_vec()),
             Value::Time(now),
         ]],

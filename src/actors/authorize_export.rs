@@ -7,7 +7,7 @@ use crate::domain::rights::Mask;
 use crate::domain::token::{ExportId, Token, TokenKind};
 use crate::domain::user::UserId;
 use crate::entropy;
-use crate::store::lookup::LookupKey;
+use crate::store::lookup::{LookupKey, LookupResults};
 
 /// An authorized token.
 #[derive(Clone, Debug)]
@@ -32,17 +32,30 @@ impl Registry {
         let parsed = Token::parse(TokenKind::Export, presented).ok();
         let id = ExportId(parsed.as_ref().map_or_else(entropy::uuid, Token::id));
         let results = self.look_up(LookupKey::ExportToken(id)).await?;
+        let authorized = self.authorize_found(&results, parsed.as_ref(), access);
+        let (token, rights) = authorized.map_err(CommandError::Rejected)?;
+        Ok(AuthorizedToken { token: token.clone(), rights })
+    }
+
+    /// Authorizes a parsed token by the results of its lookup, and counts the use if it is
+    /// authorized.
+    pub(super) fn authorize_found<'a>(
+        &self,
+        results: &'a LookupResults,
+        parsed: Option<&Token>,
+        access: Option<&AccessQuery>,
+    ) -> Result<(&'a ExportToken, Mask), AccessError> {
         let matching = parsed.and_then(|token| {
-            results.export_token(id).filter(|(known, _)| known.digest.matches(&token.digest()))
+            let found = results.export_token(ExportId(token.id()));
+            found.filter(|(known, _)| known.digest.matches(&token.digest()))
         });
-        let (known, now) = matching.ok_or(CommandError::Rejected(AccessError::Inactive))?;
+        let (known, now) = matching.ok_or(AccessError::Inactive)?;
         let rights = match access {
-            Some(access) => known.token.authorize(known.privilege, access, now),
-            None => known.token.effective_rights(known.privilege, now).ok_or(AccessError::Inactive),
+            Some(access) => known.token.authorize(known.privilege, access, now)?,
+            None => known.token.effective_rights(known.privilege, now).ok_or(AccessError::Inactive)?,
         };
-        let rights = rights.map_err(CommandError::Rejected)?;
         self.usage.record_use(known.token.id, now);
-        Ok(AuthorizedToken { token: known.token.clone(), rights })
+        Ok((&known.token, rights))
     }
 
     /// Revokes a token of the user, named by the token or by its id; `None` if the user

@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod authorize_export;
 pub mod batch_queue;
+pub mod decide_access;
 pub mod delivery;
 pub mod delivery_report;
 pub mod delivery_stats;

@@ -45,5 +45,7 @@ pub fn role() -> impl TypedValueParser<Value = Role> {
 
 /// Parses a scope. The help lists all scopes.
 pub fn scope() -> impl TypedValueParser<Value = Scope> {
-    PossibleValuesParser::new(Scope::Introspect.name()).map(|_| Scope::Introspect)
+    let with_name = |name: &str| Scope::RESTRICTED.into_iter().find(|scope| scope.name() == Some(name));
+    PossibleValuesParser::new(Scope::RESTRICTED.into_iter().filter_map(Scope::name))
+        .map(move |name| with_name(&name).unwrap_or(Scope::Check))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// One of the six rights in a mask. Each is one bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Right {
     Anyone = 1,
@@ -37,6 +37,12 @@ impl Right {
     /// Finds a right by its name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|right| right.name() == name)
+    }
+}
+
+impl From<Right> for Mask {
+    fn from(right: Right) -> Self {
+        Self(right as u8)
     }
 }
 
@@ -127,7 +133,7 @@ impl FromStr for Mask {
 
     fn from_str(text: &str) -> Result<Self, InvalidMask> {
         if let Some(right) = Right::from_name(text) {
-            return Ok(Self(right as u8));
+            return Ok(right.into());
         }
         if text.is_empty() || text.len() > 2 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidMask);

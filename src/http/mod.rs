@@ -2,6 +2,7 @@
 //! result. The APIs, the pages and the operator's endpoints share the files of this folder, and
 //! do not import each other.
 
+pub mod authzen;
 pub mod base_path;
 pub mod error;
 pub mod extract;
@@ -14,16 +15,17 @@ pub mod openapi;
 pub mod pages;
 pub mod plain_error;
 pub mod rate_limit;
+pub mod reference;
 pub mod resource_server;
 pub mod routing;
 pub mod security_txt;
 pub mod server;
 pub mod state;
 
-use actix_web::web::{Data, PayloadConfig, ServiceConfig};
+use actix_web::web::{Data, ServiceConfig};
 
 use error::ErrorRenderer;
-use extract::body::MAX_BODY_BYTES;
+use extract::body::{BodyLimit, MAX_BODY_BYTES};
 use extract::client_ip::TrustedProxies;
 use routing::Endpoints;
 use state::AppState;
@@ -32,15 +34,15 @@ use crate::config::PublicUrl;
 
 /// Registers all routes, and the data that handlers extract.
 pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
+    BodyLimit::set(app, MAX_BODY_BYTES);
     app.app_data(TrustedProxies(state.config.trusted_proxies.clone()))
         .app_data(state.config.mfs.error_status)
-        .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .app_data(state)
         .configure(routes);
 }
 
 /// All endpoints, in the order in which requests are matched.
-pub fn endpoints() -> [Endpoints; 8] {
+pub fn endpoints() -> [Endpoints; 10] {
     [
         health::endpoints(),
         security_txt::endpoints(),
@@ -49,6 +51,8 @@ pub fn endpoints() -> [Endpoints; 8] {
         hexo::endpoints(),
         resource_server::oauth_endpoints(),
         resource_server::authz_endpoints(),
+        authzen::endpoints(),
+        authzen::metadata_endpoints(),
         pages::endpoints(),
     ]
 }

@@ -4,6 +4,7 @@
 //! A function that the command line and the pages share returns [`DbWork`], which each of them
 //! runs on its own kind of store.
 
+pub(crate) mod access;
 pub(crate) mod accounts;
 pub mod admin;
 pub(crate) mod api_keys;

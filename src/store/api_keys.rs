@@ -22,16 +22,22 @@ use crate::entropy;
 pub enum Scope {
     /// Everything that its user may do.
     All,
-    /// Only to introspect export tokens.
+    /// Only to introspect export tokens, and what [`Self::Check`] permits.
     Introspect,
+    /// Only to ask for decisions (AuthZEN).
+    Check,
 }
 
 impl Scope {
+    /// The scopes that restrict a key.
+    pub const RESTRICTED: [Self; 2] = [Self::Introspect, Self::Check];
+
     /// The value in the database.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::All => None,
             Self::Introspect => Some("introspect"),
+            Self::Check => Some("check"),
         }
     }
 
@@ -39,13 +45,17 @@ impl Scope {
     pub const fn is_for_staff(self) -> bool {
         match self {
             Self::All => false,
-            Self::Introspect => true,
+            Self::Introspect | Self::Check => true,
         }
     }
 
     /// A scope that a later version has added is read as the narrowest one.
     fn from_db(name: Option<&str>) -> Self {
-        if name.is_none() { Self::All } else { Self::Introspect }
+        match name {
+            None => Self::All,
+            Some("introspect") => Self::Introspect,
+            Some(_) => Self::Check,
+        }
     }
 }
 

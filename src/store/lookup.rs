@@ -1,13 +1,14 @@
 //! Batched lookups: the keys of many callers are resolved by one query of each kind.
 //! Nothing is cached: results are read after the lookup was requested.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::result::Error;
 
+use super::access::{self, AccessQuestion};
 use super::api_keys::{self, ApiKeyAuth};
 use super::bundles;
 use super::connection::Store;
@@ -32,10 +33,15 @@ pub enum LookupKey {
     /// An API key that has not been revoked, with its user.
     ApiKey(ApiKeyId),
     UsersAndBundle(Vec<UserRef>, Option<BundleId>),
+    /// Export tokens, and questions about permissions.
+    Access {
+        exports: Vec<ExportId>,
+        questions: Vec<AccessQuestion>,
+    },
 }
 
 /// How a caller names a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UserRef {
     Id(UserId),
     Email(Email),
@@ -49,6 +55,7 @@ pub struct LookupResults {
     api_keys: HashMap<ApiKeyId, ApiKeyAuth>,
     participants: Participants,
     ids_by_email: HashMap<Email, UserId>,
+    granted: HashSet<AccessQuestion>,
     read_at: Option<Timestamp>,
 }
 
@@ -82,6 +89,11 @@ impl LookupResults {
             UserRef::Id(id) => self.participants.user(*id),
             UserRef::Email(email) => self.participants.user(*self.ids_by_email.get(email)?),
         }
+    }
+
+    /// Whether a permission gives the access.
+    pub fn is_granted(&self, question: &AccessQuestion) -> bool {
+        self.granted.contains(question)
     }
 
     /// A bundle.
@@ -121,11 +133,16 @@ fn resolve_until(store: &Store, keys: &[LookupKey], deadline: Instant) -> Vec<Op
 pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<LookupResults, StoreError> {
     let (mut exports, mut requests, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     let (mut user_ids, mut emails, mut bundle_ids) = (Vec::new(), Vec::new(), Vec::new());
+    let mut access_questions = HashSet::new();
     for key in lookup_keys {
         match key {
             LookupKey::ExportToken(id) => exports.push(*id),
             LookupKey::Request(id) => requests.push(*id),
             LookupKey::ApiKey(id) => keys.push(*id),
+            LookupKey::Access { exports: ids, questions } => {
+                exports.extend(ids);
+                access_questions.extend(questions);
+            }
             LookupKey::UsersAndBundle(users, bundle) => {
                 bundle_ids.extend(*bundle);
                 for user in users {
@@ -137,6 +154,8 @@ pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<Look
             }
         }
     }
+    exports.sort_unstable();
+    exports.dedup();
     store.with_point_lookup_pool().read(|conn| {
         failpoints::fail_point("lookup.panic");
         let mut results = LookupResults::default();
@@ -169,6 +188,9 @@ pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<Look
             bundles::by_ids(conn, &bundle_ids)?
                 .into_iter()
                 .for_each(|bundle| results.participants.add_bundle(bundle));
+        }
+        if !access_questions.is_empty() {
+            results.granted = access::granted(conn, &access_questions)?;
         }
         Ok(results)
     })

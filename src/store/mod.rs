@@ -22,6 +22,7 @@ mod types;
 mod user_counters;
 mod user_row;
 
+pub mod access;
 pub mod api_keys;
 pub mod audit_log;
 pub mod blocks;

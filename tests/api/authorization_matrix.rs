@@ -29,8 +29,10 @@ use crate::routes::{self, Route, normalize};
 
 const MATRIX: &str = include_str!("authorization_matrix.txt");
 /// The columns of the table, in order.
-const CALLERS: [&str; 13] =
-    ["none", "wrong", "off", "eve", "ada", "grace", "carol", "dan", "root", "scope", "gone", "cse", "csr"];
+const CALLERS: [&str; 14] = [
+    "none", "wrong", "off", "eve", "ada", "grace", "carol", "dan", "root", "scope", "check", "gone", "cse",
+    "csr",
+];
 
 /// A row of the table.
 #[derive(Clone, Copy)]
@@ -312,9 +314,20 @@ impl MatrixFixture {
             ("POST", "/bundle") => Some(json!({ "name": self.unique_name("Bundle ") })),
             ("PUT", "/bundle/{}") => Some(json!({ "description": self.unique_name("In other words ") })),
             ("POST", "/user") => Some(json!({ "email": format!("{}@example.org", self.unique_name("new")) })),
+            ("POST", "/access/v1/evaluations") => Some(json!({ "evaluations": [self.access_question()] })),
+            ("POST", path) if path.starts_with("/access/v1/") => Some(self.access_question()),
             ("PUT" | "PATCH", "/user/{}") => Some(json!({ "first_name": self.unique_name("Grace") })),
             _ => None,
         }
+    }
+
+    /// Whether Ada may see Grace's data. Searches ignore what they are for.
+    fn access_question(&self) -> Value {
+        json!({
+            "subject": { "type": "user", "id": self.ada.uri() },
+            "action": { "name": "read" },
+            "resource": { "type": "user", "id": self.grace.uri() },
+        })
     }
 
     /// The user who may perform this request, so that only the scope of a key can prevent it.
@@ -339,9 +352,9 @@ impl MatrixFixture {
         key
     }
 
-    fn introspection_key(&self, owner: &TestUser) -> String {
+    fn restricted_key(&self, owner: &TestUser, scope: Scope) -> String {
         self.rows.replace(None);
-        self.app.key(&owner.user, Scope::Introspect)
+        self.app.key(&owner.user, scope)
     }
 
     fn user_of(&self, caller: &str) -> Option<&TestUser> {
@@ -354,7 +367,8 @@ impl MatrixFixture {
     fn credential_of(&self, caller: &str, path: &str) -> Option<String> {
         match caller {
             "none" | "wrong" => None,
-            "scope" => Some(self.introspection_key(self.permitted_user(path))),
+            "scope" => Some(self.restricted_key(self.permitted_user(path), Scope::Introspect)),
+            "check" => Some(self.restricted_key(self.permitted_user(path), Scope::Check)),
             "gone" => Some(self.revoked_key(self.permitted_user(path))),
             "cse" => Some(self.export.clone()),
             "csr" => Some(self.redeem.clone()),
@@ -505,8 +519,18 @@ fn is_hexo(path: &str) -> bool {
 
 /// Whether this path is a page, which accepts only a session.
 pub fn is_page(path: &str) -> bool {
-    const OTHERS: [&str; 9] =
-        ["/api", "/-/svc", "/oauth2", "/authz", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+    const OTHERS: [&str; 10] = [
+        "/api",
+        "/-/svc",
+        "/oauth2",
+        "/authz",
+        "/access/v1",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+    ];
     !OTHERS.iter().any(|root| path.starts_with(root))
 }
 

@@ -414,6 +414,8 @@ fn an_api_key_is_shown_once() {
         );
         assert_eq!((&second["email"], &second["scope"]), (&json!("ada@example.org"), &json!("introspect")));
         assert!(is_rfc3339(&second["created_at"]));
+        let third = database.json(&["key", "add", "ada@example.org", "--scope", "check"]);
+        assert_eq!(third["scope"], "check");
 
         let list = database.json(&["key", "list", "ada@example.org"]);
         assert_eq!(
@@ -423,7 +425,7 @@ fn an_api_key_is_shown_once() {
                 "created_at": list[0]["created_at"], "revoked_at": null,
             })
         );
-        assert_eq!(list[1]["scope"], "introspect");
+        assert_eq!((&list[1]["scope"], &list[2]["scope"]), (&json!("introspect"), &json!("check")));
         let text = database.text(&["key", "list", "ada@example.org"]);
         assert!(text.contains("laptop") && text.contains(&key.id().to_string()));
         for secret in [secret, second_secret] {

@@ -3,6 +3,8 @@
 #[path = "../../examples/consent_client.rs"]
 #[expect(dead_code, reason = "the example's `main` is not called")]
 mod consent_client;
+#[path = "../../examples/policy_enforcement.rs"]
+mod policy_enforcement;
 #[path = "../../examples/resource_server.rs"]
 mod resource_server;
 
@@ -10,9 +12,12 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use consent_client::ConsentClient;
 use countersign::domain::rights::Role;
+use countersign::store::api_keys::Scope;
+use policy_enforcement::DecisionPoint;
 use reqwest::Client;
 use resource_server::Countersign;
 
+use crate::authzen;
 use crate::helpers::{Backend, ByUser, TestApp, token_in};
 
 #[actix_web::test]
@@ -42,6 +47,43 @@ async fn the_example_resource_server_serves_only_what_a_token_allows() {
     assert_eq!(status(get("/hub/other%26nid=n/2030.jpg").bearer_auth(token.expose())).await, 403);
     assert_eq!(status(get("/attic/n/2030.jpg").bearer_auth(token.expose())).await, 403);
     handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn the_example_service_shows_only_data_with_a_consent() {
+    let app = TestApp::spawn(Backend::Sqlite);
+    let [ada, grace, eve] = ["ada", "grace", "eve"].map(|name| app.user(&format!("{name}@example.org")));
+    authzen::grant(&app, &ada, &grace, &app.bundle("Sleep", 2));
+    authzen::grant(&app, &eve, &grace, &app.bundle("Heart", 2));
+    let service = app.user("service@example.org");
+    for (key, expected) in [
+        (app.key(&service.user, Scope::Check), [200, 403, 403, 403, 401]),
+        (service.key, [503, 503, 503, 503, 401]),
+    ] {
+        let decision_point = Data::new(DecisionPoint::new(&app.url, &key));
+        let server = HttpServer::new(move || {
+            App::new().app_data(decision_point.clone()).configure(policy_enforcement::routes)
+        });
+        let server = server.workers(1).bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        let client = Client::new();
+        let get = |target: &str| client.get(format!("{url}/sleep/{target}"));
+        let as_user = |user: &str, target: &str| get(target).header("x-user", user);
+        let asked = [
+            as_user(ada.email(), grace.email()),
+            as_user(grace.email(), ada.email()),
+            as_user(eve.email(), grace.email()),
+            as_user("unknown", grace.email()),
+            get(grace.email()),
+        ];
+        for (request, expected) in asked.into_iter().zip(expected) {
+            assert_eq!(request.send().await.unwrap().status(), expected);
+        }
+        handle.stop(false).await;
+    }
 }
 
 #[actix_web::test]

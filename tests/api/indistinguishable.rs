@@ -22,6 +22,8 @@ use countersign::domain::user::Authority;
 use countersign::store::api_keys::Scope;
 use countersign::store::ledger::{CloseRequest, CreateExport, Decide};
 
+use serde_json::json;
+
 use crate::helpers::{Backend, PASSWORD, TestApp, TestUser};
 use crate::page_client::PageClient;
 use crate::processes::Server;
@@ -95,6 +97,7 @@ struct IndistinguishableFixture {
     links: Vec<(&'static str, String)>,
     stranger: i64,
     inspector: String,
+    checker: String,
 }
 
 impl IndistinguishableFixture {
@@ -125,7 +128,7 @@ impl IndistinguishableFixture {
 
         app.grant_role("observatory", &ada, Role::Admin);
         let root = app.staff("root@example.org");
-        let inspector = app.key(&root.user, Scope::Introspect);
+        let [inspector, checker] = [Scope::Introspect, Scope::Check].map(|scope| app.key(&root.user, scope));
         let mut exports = Vec::new();
         for (why, column) in [("revoked", "revoked_at"), ("expired", "expires_at")] {
             let node = NodeId::new(why).unwrap();
@@ -173,7 +176,7 @@ impl IndistinguishableFixture {
         app.disable(&app.user("gone@example.org"));
         let stranger = app.user("stranger@example.org").id();
         let (signed_in, signed_out) = (app.signed_in(&grace), app.signed_out());
-        Self { grace, signed_in, signed_out, tokens, exports, links, stranger, inspector }
+        Self { grace, signed_in, signed_out, tokens, exports, links, stranger, inspector, checker }
     }
 
     /// A request per password link.
@@ -191,6 +194,52 @@ impl IndistinguishableFixture {
         ];
         let asked = |email| raw_form_post(&self.signed_out, "/forgot-password", &[("email", email)]);
         ("a forgotten password", whose.map(|(why, email)| (why, asked(email))).into())
+    }
+
+    /// Groups whose responses are identical, but not delayed: their callers are trusted. None of the
+    /// requests changes anything.
+    fn undelayed_groups(&self) -> Vec<(&'static str, RequestVariants)> {
+        let headers = format!("Content-Type: application/json\r\n{}", bearer(&self.checker));
+        let action = json!({ "name": "read" });
+        let of_users = |path: &str| -> RequestVariants {
+            let users = [
+                ("a stranger", self.stranger.to_string()),
+                ("an unknown number", "999999".to_owned()),
+                ("an unknown address", "unknown@example.org".to_owned()),
+                ("a disabled user", "gone@example.org".to_owned()),
+                ("not a user", "/api/bundle/1/".to_owned()),
+            ];
+            let asked = |(why, user): (&'static str, String)| {
+                let named = json!({ "type": "user", "id": user });
+                let grace = json!({ "type": "user", "id": self.grace.email() });
+                let (subject, resource) =
+                    if path.ends_with("resource") { (named, grace) } else { (grace, named) };
+                let body = json!({ "subject": subject, "action": action, "resource": resource });
+                (why, raw_request("POST", path, &headers, &body.to_string()))
+            };
+            users.map(asked).into()
+        };
+        let of_tokens = |path: &str| -> RequestVariants {
+            let resource =
+                json!({ "type": "node", "id": "photos", "properties": { "hub_id": "observatory" } });
+            let asked = |(why, token): &(&'static str, String)| {
+                let evaluation = json!({
+                    "subject": { "type": "export_token", "id": token }, "action": action, "resource": resource,
+                });
+                let body =
+                    if path.ends_with('s') { json!({ "evaluations": [evaluation] }) } else { evaluation };
+                (*why, raw_request("POST", path, &headers, &body.to_string()))
+            };
+            self.exports.iter().chain(&self.tokens).map(asked).collect()
+        };
+        vec![
+            ("evaluating tokens", of_tokens("/access/v1/evaluation")),
+            ("evaluating a batch", of_tokens("/access/v1/evaluations")),
+            ("evaluating users", of_users("/access/v1/evaluation")),
+            ("searching subjects", of_users("/access/v1/search/subject")),
+            ("searching resources", of_users("/access/v1/search/resource")),
+            ("searching actions", of_users("/access/v1/search/action")),
+        ]
     }
 
     /// All other groups of variants. None of their requests changes anything.
@@ -367,6 +416,9 @@ fn assert_identical_responses(backend: Backend) {
     let before = app.rows();
     for (what, kinds) in scene.variant_groups() {
         alike(what, &kinds, ["introspection", "revocation"].contains(&what));
+    }
+    for (what, kinds) in scene.undelayed_groups() {
+        alike(what, &kinds, true);
     }
     assert_eq!(app.rows(), before);
     let (what, kinds) = scene.forgot_password_variants();

@@ -14,6 +14,7 @@ mod http_input;
 mod audit_retention;
 mod authorization_matrix;
 mod authz;
+mod authzen;
 mod base_path;
 mod command_line;
 mod counters;

@@ -2,18 +2,21 @@
 
 use countersign::actors::outbox_sync::OutboxSync;
 use countersign::domain::audit::{AuditAction, AuditContext};
+use countersign::domain::bundle::BundleName;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission_request::NewPermissionRequest;
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
-use countersign::domain::rights::{Mask, Role};
+use countersign::domain::rights::{Mask, Right, Role};
 use countersign::domain::terms::Terms;
+use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
+use countersign::store::access::{self, AccessQuestion, AccessSearch, BundleRef, SearchedSide};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{
     self, AnyOperation, Command, CreateExport, CreateRequest, Decide, GrantPermission, Operation,
 };
-use countersign::store::lookup::{self, LookupKey};
+use countersign::store::lookup::{self, LookupKey, UserRef};
 use countersign::store::sweeps::{self, Sweep};
 use countersign::store::{AsyncStore, Clock, LimitOffset, Store};
 use diesel::connection::SimpleConnection;
@@ -121,6 +124,74 @@ async fn a_batch_reads_only_its_own_rows() {
     drop(store);
     let read = rows_read_since(&mut conn, "permission_requests", before);
     assert!((20..2_000).contains(&read), "ten batches of four read {read} rows or entries");
+}
+
+/// Decisions and searches about permissions, of a user who has many: on connections that were opened
+/// while the table was small.
+#[actix_web::test]
+async fn an_access_decision_reads_only_its_own_rows() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let bundle = app.bundle("Sleep", 6).id;
+    let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle };
+    app.commit(GrantPermission::without_end(terms, Mask::READ)).unwrap();
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    conn.batch_execute("VACUUM ANALYZE permission_requests").unwrap();
+    let question = |target: i64, right: Right, bundle: Option<BundleRef>| AccessQuestion {
+        grantee: UserRef::Email(ada.user.email.clone()),
+        target: UserRef::Id(UserId(target)),
+        bundle,
+        right,
+    };
+    let decide = |_| {
+        let unknown = (0..62).map(|target| question(1_000 + target, Right::Get, None));
+        let of_bundle = [BundleRef::Id(bundle), BundleRef::Name(BundleName::new("Sleep").unwrap())];
+        let known = of_bundle.map(|bundle| question(grace.id(), Right::Read, Some(bundle)));
+        let questions: Vec<AccessQuestion> = unknown.chain(known.clone()).collect();
+        let results =
+            lookup::resolve_together(&store, &[LookupKey::Access { exports: Vec::new(), questions }])
+                .unwrap();
+        assert!(known.iter().all(|question| results.is_granted(question)));
+    };
+    let search = |_| {
+        for (known, searched) in [(&ada, SearchedSide::Targets), (&grace, SearchedSide::Grantees)] {
+            let search = AccessSearch {
+                known: UserRef::Id(known.user.id),
+                searched,
+                right: Right::Read,
+                bundle: None,
+            };
+            let found = store.read(|conn| {
+                let now = conn.now()?;
+                access::search(conn, &search, 0, 21, now)
+            });
+            let found = found.unwrap();
+            assert!((1..=21).contains(&found.len()));
+        }
+    };
+    (0..10).for_each(decide);
+    (0..10).for_each(search);
+    // Ada has two permissions of each of many users.
+    conn.batch_execute(&format!(
+        "INSERT INTO users (id, email, first_name, last_name, active, staff, created_at) OVERRIDING SYSTEM VALUE \
+         SELECT 999 + i, 'many' || i || '@example.org', '', '', true, false, now() FROM generate_series(1, 20000) i; \
+         INSERT INTO bundles (name, description, permission) VALUES ('Heart', '', 2); \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, \
+         created_at, expires_at, closed_at, outcome, granted_permission, active) \
+         SELECT gen_random_uuid(), 999 + i, {ada}, b.id, 2, {ada}, now(), '2031-01-01', now(), 'granted', 2, true \
+         FROM generate_series(1, 20000) i, bundles b ORDER BY i; \
+         ANALYZE permission_requests, users, bundles",
+        ada = ada.id()
+    ))
+    .unwrap();
+    let before = rows_read(&mut conn, "permission_requests");
+    (0..10).for_each(decide);
+    (0..10).for_each(search);
+    // A PostgreSQL backend reports its statistics at the latest when it exits.
+    drop(store);
+    let read = rows_read_since(&mut conn, "permission_requests", before);
+    assert!((20..5_000).contains(&read), "ten batches of 64 and twenty searches read {read} rows or entries");
 }
 
 /// The rate limits, which have a row per pair of users.

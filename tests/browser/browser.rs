@@ -191,6 +191,11 @@ impl Browser {
         self.driver.goto(url).await.unwrap();
     }
 
+    /// The current URL, of any server.
+    pub async fn current_url(&self) -> String {
+        self.driver.current_url().await.unwrap().into()
+    }
+
     /// The current path and query.
     pub async fn current_path(&self) -> String {
         let url = self.driver.current_url().await.unwrap();

@@ -16,6 +16,7 @@ mod helpers;
 mod nginx_process;
 
 mod accessibility;
+mod application;
 mod base_path;
 mod browser;
 mod chromedriver;

@@ -107,6 +107,7 @@ async fn a_handler_panic_fails_one_call_in_its_error_format() {
         ("/-/svc/mfs_api.list", "internal_error"),
         ("/api/account/", "Internal server error."),
         ("/oauth2/introspect", "server_error"),
+        ("/access/v1/evaluation", "\"Internal server error."),
         ("/redeem?token=x", "There was a problem on our side."),
         ("/healthz", "Internal server error."),
     ] {
@@ -120,7 +121,7 @@ async fn a_handler_panic_fails_one_call_in_its_error_format() {
         assert!(body.contains(said), "{path}: {body}");
     }
     let account = |_| scene.request(Method::GET, "/api/account/").bearer_auth(&scene.ada.key);
-    assert_eq!(scene.call_until_recovered(500, account).await, PANICS_PER_KIND - 5);
+    assert_eq!(scene.call_until_recovered(500, account).await, PANICS_PER_KIND - 6);
     scene.assert_full_capacity().await;
 }
 

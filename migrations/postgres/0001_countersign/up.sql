@@ -21,7 +21,7 @@ CREATE TABLE api_keys (
     id         uuid PRIMARY KEY,
     user_id    bigint NOT NULL REFERENCES users,
     label      text NOT NULL,
-    scope      text CHECK (scope IN ('introspect')),
+    scope      text CHECK (scope IN ('introspect', 'check')),
     digest     bytea NOT NULL CHECK (length(digest) = 32),
     created_at timestamptz NOT NULL,
     revoked_at timestamptz

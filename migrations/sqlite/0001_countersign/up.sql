@@ -21,7 +21,7 @@ CREATE TABLE api_keys (
     id         blob PRIMARY KEY,
     user_id    bigint NOT NULL REFERENCES users,
     label      text NOT NULL,
-    scope      text CHECK (scope IN ('introspect')),
+    scope      text CHECK (scope IN ('introspect', 'check')),
     digest     blob NOT NULL CHECK (length(digest) = 32),
     created_at bigint NOT NULL,
     revoked_at bigint

@@ -56,10 +56,9 @@ impl Caller {
     pub async fn extract(request: &HttpRequest) -> Result<Self, actix_web::Error> {
         match Self::extract_with_scope(request).await {
             Ok((caller, Scope::All)) => Ok(caller),
-            Ok((_, Scope::Introspect)) => Err(ApiError::Forbidden(
-                "This API key has only the introspect scope. Use a key without scopes.",
-            )
-            .into_actix_error(request)),
+            Ok((_, scope @ (Scope::Introspect | Scope::Check))) => {
+                Err(scope_forbidden(scope).into_actix_error(request))
+            }
             Err(error) => Err(error.into_actix_error(request)),
         }
     }
@@ -76,6 +75,14 @@ impl Caller {
         let audit_context = audit_context(request, Some(user.id));
         Ok((Self { user, audit_context }, scope))
     }
+}
+
+/// The refusal of a key that is restricted to this scope.
+fn scope_forbidden(scope: Scope) -> ApiError {
+    ApiError::Forbidden(match scope {
+        Scope::Introspect => "This API key has only the introspect scope. Use a key without scopes.",
+        Scope::All | Scope::Check => "This API key has only the check scope. Use a key without scopes.",
+    })
 }
 
 impl FromRequest for Caller {

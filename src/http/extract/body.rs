@@ -6,20 +6,36 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, PayloadConfig, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::deadline;
 use crate::http::error::ApiError;
 
-/// The largest body that is accepted.
+/// The largest body that is accepted, unless a scope has another [`BodyLimit`].
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The largest body that the routes of a scope accept. It is `app_data` of the scope.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit(usize);
+
+impl BodyLimit {
+    /// Sets the limit of a scope.
+    pub fn set(scope: &mut ServiceConfig, bytes: usize) {
+        scope.app_data(Self(bytes)).app_data(PayloadConfig::new(bytes));
+    }
+
+    /// The limit of a request's route, in bytes.
+    pub fn of_request(request: &HttpRequest) -> usize {
+        request.app_data().map_or(MAX_BODY_BYTES, |Self(bytes)| *bytes)
+    }
+}
 
 /// How long a client may take to send a body. This time does not count against the request's
 /// deadline.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A body of at most [`MAX_BODY_BYTES`] bytes.
+/// A body within the [`BodyLimit`].
 #[derive(Clone, Debug, Default)]
 pub struct Body(pub Bytes);
 

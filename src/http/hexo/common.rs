@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::http::base_path::with_base_path;
+pub(super) use crate::http::reference::parse_decimal;
 
 /// The maximum number of objects in a page, of ids in a set and of values in a filter.
 pub(super) const MAX_ITEMS: usize = 1_000;
@@ -102,9 +103,4 @@ impl ResourceKind {
             Self::User => "user",
         }
     }
-}
-
-/// Parses a non-negative number in decimal digits.
-pub(super) fn parse_decimal(text: &str) -> Option<i64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

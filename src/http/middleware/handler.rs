@@ -16,7 +16,7 @@ use super::cors::RefusedPreflight;
 use super::cross_site::{ONE_CLICK_PATH, has_body, reject_cross_site};
 use super::path::is_spelled_once;
 use crate::http::error::{ApiError, ErrorContext, ErrorRenderer};
-use crate::http::extract::body::MAX_BODY_BYTES;
+use crate::http::extract::body::BodyLimit;
 use crate::http::state::AppState;
 use crate::{deadline, failpoints};
 
@@ -52,7 +52,7 @@ fn reject_early(request: &ServiceRequest) -> Option<ApiError> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if length
         .and_then(|length| length.parse::<u64>().ok())
-        .is_some_and(|length| length > MAX_BODY_BYTES as u64)
+        .is_some_and(|length| length > BodyLimit::of_request(request.request()) as u64)
     {
         return Some(ApiError::PayloadTooLarge);
     }

@@ -12,7 +12,7 @@ use actix_web::{Error, HttpResponse};
 use crate::http::base_path::{set_target, target_with_path, with_base_path};
 
 /// The scopes of the APIs, whose clients append a slash or do not.
-const SLASH_SCOPES: [&str; 4] = ["/api/", "/-/svc/", "/oauth2/", "/authz/"];
+const SLASH_SCOPES: [&str; 5] = ["/api/", "/-/svc/", "/oauth2/", "/authz/", "/access/v1/"];
 
 /// Removes the trailing slash of a path in an API, and redirects GET of other paths to the path
 /// without it.

@@ -19,10 +19,14 @@ use actix_web::web::Data;
 use super::response_delay;
 use super::upgrade::ignore_upgrade;
 use crate::entropy;
+use crate::http::authzen;
 use crate::http::server::idle_timeout::Activity;
 use crate::http::state::AppState;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is echoed as it is.
+const MAX_ECHOED_BYTES: usize = 1_024;
 
 /// Headers of a response whose handler does not set them: do not store it, load nothing for
 /// it, send no referrer from it to other origins, and do not show it in a frame. With
@@ -67,7 +71,8 @@ pub async fn request_middleware<B: MessageBody>(
                 response_delay::apply(response.response(), started.elapsed()).await;
             }
             record(response.request().match_pattern().as_deref().unwrap_or("unmatched"), response.status());
-            add_common_headers(response.response_mut(), &id, &state, closes);
+            let given = given_request_id(&response);
+            add_common_headers(response.response_mut(), given.as_ref().unwrap_or(&id), &state, closes);
             Ok(response)
         }
         // The handler panicked or exceeded its deadline: its request, with the pattern of the
@@ -101,6 +106,15 @@ fn add_common_headers<B>(
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
+}
+
+/// The `X-Request-Id` of a request to AuthZEN, which requires that any string is echoed. It is not
+/// logged unless it is valid.
+fn given_request_id<B>(response: &ServiceResponse<B>) -> Option<HeaderValue> {
+    let request = response.request();
+    let is_authzen = request.path().strip_prefix(authzen::PATH).is_some_and(|rest| rest.starts_with('/'));
+    let id = request.headers().get(X_REQUEST_ID).filter(|id| is_authzen && id.len() <= MAX_ECHOED_BYTES)?;
+    Some(id.clone())
 }
 
 /// Returns the request's `X-Request-Id` if it is valid, or a new id.

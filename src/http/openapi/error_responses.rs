@@ -38,7 +38,7 @@ const ERROR_RESPONSES: [(u16, &str, &[HeaderDoc]); 12] = [
     (405, "Method not allowed.", &[("Allow", "The allowed methods.")]),
     (408, "The request body did not arrive in time.", &[]),
     (409, "The resource is in use.", &[]),
-    (413, "The request body is larger than 64 KiB.", &[]),
+    (413, "The request body is too large.", &[]),
     (415, "Unsupported content type.", &[]),
     (422, "This `Idempotency-Key` was used for a different request.", &[]),
     (429, "Too many requests.", &[RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY]),

@@ -101,6 +101,8 @@ enum ScopeChoice {
     All,
     /// Only introspection of export tokens. For administrators.
     Introspect,
+    /// Only decisions (AuthZEN). For administrators.
+    Check,
 }
 
 impl From<ScopeChoice> for Scope {
@@ -108,6 +110,7 @@ impl From<ScopeChoice> for Scope {
         match choice {
             ScopeChoice::All => Self::All,
             ScopeChoice::Introspect => Self::Introspect,
+            ScopeChoice::Check => Self::Check,
         }
     }
 }
@@ -157,7 +160,7 @@ async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageE
 /// The scopes that the visitor may choose from.
 fn choices(ctx: &PageContext) -> &'static [&'static str] {
     let is_staff = ctx.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.staff);
-    if is_staff { &["all", "introspect"] } else { &["all"] }
+    if is_staff { &["all", "check", "introspect"] } else { &["all"] }
 }
 
 fn render_form(

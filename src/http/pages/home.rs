@@ -7,9 +7,8 @@ use minijinja::{Value, context};
 use super::context::PageContext;
 use super::error::PageError;
 use super::pager::Pager;
-use super::redeem::request_summary;
+use super::redeem::{redeem_path, request_summary};
 use super::responses::SignedInPage;
-use super::url::query_encode;
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::token::Keyring;
 use crate::http::routing::{Endpoint, endpoints};
@@ -60,11 +59,10 @@ fn request_card(
     keyring: &Keyring,
 ) -> Option<Value> {
     let parties = participants.parties(request.terms)?;
-    let token = keyring.redeem_token(request.redeem_id).expose();
     Some(context! {
         id => request.id.0,
         since => request.created_at.micros(),
-        link => format!("/redeem?token={}", query_encode(&token)),
+        link => redeem_path(request, keyring),
         until => request.expires_at.micros(),
         request_summary => request_summary(parties.grantee, parties.bundle, request.asked.permission),
     })

@@ -21,7 +21,7 @@ use crate::domain::bundle_permission::BundlePermission;
 use crate::domain::permission_request::{PermissionRequest, RequestError, RequestOutcome};
 use crate::domain::rights::{Mask, Right};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::token::RedeemId;
+use crate::domain::token::{Keyring, RedeemId};
 use crate::domain::user::User;
 use crate::domain::validated_text::{IdempotencyKey, sanitize_for_display};
 use crate::entropy;
@@ -418,6 +418,11 @@ fn return_location(request: &PermissionRequest) -> Option<String> {
 /// request is a form.
 fn here(ctx: &PageContext) -> &str {
     if ctx.current_url.starts_with("/redeem?") { &ctx.current_url } else { "/" }
+}
+
+/// The page of a request's link on this server.
+pub(super) fn redeem_path(request: &PermissionRequest, keyring: &Keyring) -> String {
+    format!("/redeem?token={}", query_encode(&keyring.redeem_token(request.redeem_id).expose()))
 }
 
 /// The requester and the bundle of a request.

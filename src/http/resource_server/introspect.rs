@@ -43,7 +43,7 @@ fn can_introspect((caller, scope): (Caller, Scope)) -> Result<(), ApiError> {
     match scope {
         Scope::Introspect => Ok(()),
         Scope::All if caller.user.staff => Ok(()),
-        Scope::All => {
+        Scope::All | Scope::Check => {
             Err(ApiError::Forbidden("Only staff or an API key with the `introspect` scope can do this."))
         }
     }

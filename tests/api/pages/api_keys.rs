@@ -2,6 +2,8 @@
 
 use countersign::domain::token::{Token, TokenKind};
 
+use serde_json::json;
+
 use super::{find_secret, ids, redirect_target};
 use crate::helpers::TestApp;
 
@@ -61,14 +63,16 @@ on_both_databases! {
         assert!(!mail.text.contains("List-Unsubscribe"), "it cannot be turned off");
     }
 
-    async fn only_staff_can_create_a_key_for_introspection(app: TestApp) {
+    async fn only_staff_can_create_a_key_with_a_scope(app: TestApp) {
         let visitor = app.signed_in(&app.user("ada@example.org"));
         let (_, page) = visitor.get_page(&app, "/keys/new").await;
-        assert!(!page.contains("value=\"introspect\""), "{page}");
         let before = app.rows();
-        let (status, page) = visitor.post_form(&app, "/keys/new", &[("label", "x"), ("scope", "introspect")]).await;
-        assert_eq!(status, 403);
-        assert!(page.contains("Only administrators") && find_secret(&page, "csk_").is_none(), "{page}");
+        for scope in ["introspect", "check"] {
+            assert!(!page.contains(&format!("value=\"{scope}\"")), "{page}");
+            let (status, page) = visitor.post_form(&app, "/keys/new", &[("label", "x"), ("scope", scope)]).await;
+            assert_eq!(status, 403);
+            assert!(page.contains("Only administrators") && find_secret(&page, "csk_").is_none(), "{page}");
+        }
         assert_eq!(app.rows(), before);
     }
 
@@ -97,6 +101,20 @@ on_both_databases! {
         assert_eq!(asked.send().await.unwrap().status(), 200);
         let (_, page) = visitor.get_page(&app, "/keys").await;
         assert!(page.contains("Unnamed") && page.contains("Check export tokens only"), "{page}");
+    }
+
+    async fn an_api_key_can_be_limited_to_access_decisions(app: TestApp) {
+        let visitor = app.signed_in(&app.staff("ada@example.org"));
+        let (_, page) = visitor.post_form(&app, "/keys/new", &[("label", ""), ("scope", "check")]).await;
+        let key = find_secret(&page, "csk_").unwrap();
+        assert_eq!(status(&app, &key, "/api/account/").await, 403);
+        let question = json!({
+            "subject": { "type": "user", "id": "1" }, "action": { "name": "read" }, "resource": { "type": "user", "id": "2" },
+        });
+        let asked = app.post("/access/v1/evaluation").bearer_auth(&key).json(&question);
+        assert_eq!(asked.send().await.unwrap().status(), 200);
+        let (_, page) = visitor.get_page(&app, "/keys").await;
+        assert!(page.contains("Access decisions only"), "{page}");
     }
 
     async fn an_api_key_with_an_invalid_form_is_rejected(app: TestApp) {

@@ -26,6 +26,7 @@ const SERVER_SECRET: &str = "canary of the server's secret, 32 bytes & more";
 const ADAS_PASSWORD: &str = "canary/ada's password +1";
 const GRACES_PASSWORD: &str = "canary/grace's password +1";
 const ADAS_NEXT_PASSWORD: &str = "canary/ada's next password +1";
+const AUTHZEN: &str = "/.well-known/authzen-configuration";
 const WRONG_PASSWORD: &str = "canary/a wrong password +1";
 const SMTP_PASSWORD: &str = "canary/smtp +password";
 const DATABASE_PASSWORD: &str = "canary-database-password";
@@ -197,6 +198,13 @@ fn wal_file(app: &TestApp) -> String {
     app.query_text("SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS t")
 }
 
+/// A key for access decisions, under this name.
+fn checker_key(fixture: &mut LeakFixture, name: &str) -> String {
+    let service = fixture.app.user("checker@example.org");
+    let key = fixture.app.key(&service.user, Scope::Check);
+    fixture.secrets.add(name, &key)
+}
+
 /// Calls every function of the server with valid secrets, with invalid ones, and with secrets in
 /// the wrong places.
 async fn exercise_server(fixture: &mut LeakFixture) {
@@ -281,6 +289,42 @@ async fn exercise_server(fixture: &mut LeakFixture) {
             assert_eq!(fixture.send(asked, &[]).await, status);
         }
     }
+    let checker = checker_key(fixture, "checker's key");
+    for (caller, status) in
+        [(&checker, 200), (&inspector, 200), (&root.key, 200), (&ada.key, 403), (&export, 401)]
+    {
+        for token in [&export, &ada.key, WRONG_PASSWORD] {
+            for node in ["photos", "elsewhere", token] {
+                let resource =
+                    json!({ "type": "node", "id": node, "properties": { "hub_id": "observatory" } });
+                let evaluation = json!({
+                    "subject": { "type": "export_token", "id": token }, "action": { "name": "read" }, "resource": resource,
+                });
+                let asked = fixture.post("/access/v1/evaluation").bearer_auth(caller).json(&evaluation);
+                assert_eq!(fixture.send(asked, &[]).await, status);
+                let batch = json!({ "evaluations": [evaluation, { "action": token }, { "subject": { "type": token, "id": [token] } }] });
+                let asked = fixture.post("/access/v1/evaluations").bearer_auth(caller).json(&batch);
+                assert_eq!(fixture.send(asked, &[]).await, status);
+            }
+        }
+    }
+    for body in [
+        json!({ "subject": export, "action": { "name": "read" }, "resource": { "type": "node", "id": "photos" } }),
+        json!({ "subject": { "type": "export_token", "id": export }, "action": { "name": [export] } }),
+        json!({ "evaluations": export }),
+        json!({ "evaluations": [export] }),
+        json!({ "evaluations": [{}], "options": { "evaluations_semantic": export } }),
+        json!({ "subject": { "type": "user" }, "action": { "name": export }, "resource": { "type": "user", "id": export },
+            "page": { "token": export } }),
+    ] {
+        for path in ["evaluation", "evaluations", "search/subject", "search/resource", "search/action"] {
+            let asked = fixture.post(&format!("/access/v1/{path}")).bearer_auth(&checker).json(&body);
+            assert_eq!(fixture.send(asked.header("x-request-id", "mine"), &[]).await, 400, "{path}");
+        }
+    }
+    let broken = format!("{{\"subject\": {{\"id\": \"{export}\"");
+    let broken = fixture.post("/access/v1/evaluation").bearer_auth(&checker).body(broken);
+    assert_eq!(fixture.send(broken.header("Content-Type", "application/json"), &[]).await, 400);
 
     // Requests, their mails and their redeem tokens.
     let requests = "/api/bundle_permission_request/";
@@ -360,7 +404,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     assert_eq!(fixture.send(revoke, &[]).await, 200);
     let revoke = fixture.post("/oauth2/revoke").bearer_auth(&ada.key).form(&[("token", &tokens[2])]);
     assert_eq!(fixture.send(revoke, &[]).await, 200);
-    for probe in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/", "/api/user/schema/"] {
+    for probe in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/", "/api/user/schema/", AUTHZEN] {
         fixture.send(fixture.get(probe), &[]).await;
     }
 
@@ -391,6 +435,17 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     fixture.send(fixture.request(Method::PUT, &one(&tokens[2])).bearer_auth(&grace.key), &[]).await;
     fixture.send(fixture.get(&one(&tokens[2])).bearer_auth(&grace.key), &[]).await;
     fixture.send(fixture.get(&at("read")).bearer_auth(&export), &[]).await;
+    for (kind, resource) in [("export_token", "node"), ("user", "user")] {
+        let resource = json!({ "type": resource, "id": export, "properties": { "hub_id": "observatory" } });
+        let evaluation = json!({
+            "subject": { "type": kind, "id": if kind == "user" { "1" } else { &export } },
+            "action": { "name": "read" },
+            "resource": resource,
+        });
+        fixture
+            .send(fixture.post("/access/v1/evaluation").bearer_auth(&checker).json(&evaluation), &[])
+            .await;
+    }
     fixture.send(fixture.post(&svc("create_token")).bearer_auth(&ada.key).json(&new), &[]).await;
     fixture.app.execute_raw("ALTER TABLE away_too RENAME TO export_tokens");
     fixture.app.execute_raw("ALTER TABLE away RENAME TO permission_requests");

@@ -18,6 +18,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
+use crate::http::pages::redeem::redeem_path;
 use crate::http::pages::responses::{HtmlErrors, SignedInPage};
 use crate::http::state::AppState;
 use crate::i18n::Language;
@@ -44,7 +45,8 @@ pub(super) async fn show(
         .await?
         .filter(|history| me.staff || history.request.terms.has_party(me.id))
         .ok_or(ApiError::NotFound)?;
-    let RequestHistory { request, target, grantee, bundle, .. } = &history;
+    let RequestHistory { request, target, grantee, bundle, now, .. } = &history;
+    let can_decide = request.is_pending_for(me.id, *now) && grantee.active;
     Ok(ctx.render_ok(
         "timeline",
         context! {
@@ -60,6 +62,8 @@ pub(super) async fn show(
             allowed_email => grantee.email.as_str(),
             bundle => bundle.display_name(),
             description => bundle.display_description(),
+            // The target can also come from the requester's application, without the mail.
+            decide_url => can_decide.then(|| redeem_path(request, &state.keyring)),
             rights => request.asked.permission.bits(),
             until => request.asked.ttl_seconds.map(|seconds| ctx.language.duration(seconds)),
             entries => Timeline { history: &history, language: ctx.language, viewer: me }.entries(),
