@@ -34,6 +34,9 @@ use crate::http::state::AppState;
 use crate::http::{configure, reserved_segment};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
+use crate::receipt::ReceiptIssuer;
+use crate::services::receipts;
+use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
@@ -135,6 +138,9 @@ impl Application {
     pub fn start(config: Config, dependencies: Dependencies) -> Result<Self, AppError> {
         let Dependencies { keyring, listener, store, transport } = dependencies;
         let keyring = Arc::new(keyring);
+        if !store.write_in_background(receipts::reseal_key(Arc::clone(&keyring)))? {
+            tracing::error!("no receipt can be signed: {SealedUnderOtherSecret}");
+        }
         let request_store =
             AsyncStore::new(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));
         let arbiters = [Arbiter::new(), Arbiter::new()];
@@ -178,6 +184,11 @@ impl Application {
             mailer: mailer.clone(),
             link_views: link_views.clone(),
             store: request_store,
+            receipts: ReceiptIssuer::new(
+                Arc::clone(&keyring),
+                config.public_url.as_str(),
+                config.controller.clone(),
+            ),
             keyring,
             metrics: Metrics::default(),
             shutdown: shutdown.clone(),

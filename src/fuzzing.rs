@@ -5,16 +5,18 @@
 use crate::auth::credentials;
 use crate::config::{self, DatabaseUrl, PublicUrl, SmtpUrl, WebOrigin};
 use crate::domain::export_token::ExportTokenRef;
+use crate::domain::jws::{self, InvalidJws, JwkSet};
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::http::extract::form;
 use crate::http::{self, hexo, mfs, pages, resource_server};
+use crate::receipt;
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("authz", authz),
     ("authzen", authzen),
     ("config", config),
@@ -25,10 +27,24 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("page_form", page_form),
     ("parameters", parameters),
     ("query", query),
+    ("receipt", receipt),
     ("reference", reference),
     ("token", token),
     ("token_form", token_form),
 ];
+
+/// A file with a receipt, after a line with the keys. One that is valid is not valid without them, or
+/// as another document.
+pub fn receipt(bytes: &[u8]) {
+    with_text(bytes, |text| {
+        let (keys, receipt) = text.split_once('\n').unwrap_or_default();
+        let Ok(keys) = serde_json::from_str::<JwkSet>(keys) else { return };
+        if receipt::verify(receipt, &keys).is_ok() {
+            assert_eq!(receipt::verify(receipt, &JwkSet { keys: Vec::new() }), Err(InvalidJws::UnknownKey));
+            assert_eq!(jws::verify(receipt.trim(), "JWT", &keys), Err(InvalidJws::OtherType));
+        }
+    });
+}
 
 /// The parameters of `/authz`.
 pub fn authz(bytes: &[u8]) {

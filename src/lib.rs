@@ -15,6 +15,7 @@
 //! | use cases | one function each, one transaction each | [`services`] |
 //! | actors and tasks | order writes, send mail, clean up | [`actors::registry`] commits commands in batches; [`actors::mailer`] delivers the outbox; [`tasks`] run at intervals |
 //! | authentication | credentials, passwords, the sign-in throttle | [`auth`] |
+//! | receipts | compose, sign and verify receipts of consents | [`receipt`] |
 //! | mail | compose and send mails | [`mail`] |
 //! | database | one file per table; [`store::ledger`] commits a batch of commands in one transaction | [`store`] |
 //! | domain | rules without I/O: masks, tokens, requests, rate limits | [`domain`] |
@@ -39,6 +40,7 @@ pub mod fuzzing;
 pub mod http;
 pub mod i18n;
 pub mod mail;
+pub mod receipt;
 pub mod services;
 pub mod store;
 pub mod tasks;

@@ -16,7 +16,7 @@ LAYERS = [
     ["deadline", "entropy", "i18n"],
     ["config"],
     ["mail", "store"],
-    ["tasks"],
+    ["receipt", "tasks"],
     ["actors"],
     ["auth"],
     ["services"],

@@ -12,6 +12,7 @@ use crate::auth::password::PasswordError;
 use crate::config::ConfigError;
 use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::hub::HubId;
+use crate::domain::jws::InvalidJws;
 use crate::domain::permission_request::RequestId;
 use crate::domain::token::{ApiKeyId, ExportId, SessionId};
 use crate::domain::user::Email;
@@ -67,6 +68,19 @@ pub enum CliError {
         "mail {0} not found, already sent, or being sent now; run `countersign mail list` to see the newest mails"
     )]
     NoUnsentMail(Uuid),
+    #[error("cannot read the receipt {}: {}", .0.display(), .1)]
+    ReceiptFile(PathBuf, io::Error),
+    #[error("{} is not a valid receipt: {}", .0.display(), .1)]
+    Receipt(PathBuf, InvalidJws),
+    #[error("cannot read the keys in {}: {}; download them from /.well-known/jwks.json of the server", .0.display(), .1)]
+    JwksFile(PathBuf, String),
+    #[error(
+        "the secret file {} does not exist; run the command in the server's directory, or set COUNTERSIGN_SECRET to the server's secret",
+        .0.display()
+    )]
+    NoSecretFile(PathBuf),
+    #[error("another process has just replaced the key; run the command again if you want yet another one")]
+    KeyReplacedMeanwhile,
     #[error("the password {0}; choose another password")]
     Password(#[from] PasswordError),
     #[error("the passwords do not match; try again")]

@@ -14,6 +14,7 @@ mod output;
 mod permission;
 mod prompt;
 mod purge;
+mod receipt;
 mod request;
 mod token;
 mod user;
@@ -126,6 +127,9 @@ enum CliCommand {
     /// List and revoke permissions
     #[command(subcommand)]
     Permission(permission::PermissionCommand),
+    /// Verify receipts of consents, or replace the key that signs them
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
     /// List and retry mails, or send a test mail
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -209,6 +213,7 @@ impl Cli {
             CliCommand::Token(command) => token::run(command, &open()?, output),
             CliCommand::Request(command) => request::run(command, &open()?, output),
             CliCommand::Permission(command) => permission::run(command, &open()?, output),
+            CliCommand::Receipt(command) => receipt::run(command, &global_args, output),
             CliCommand::Mail(command) => mail::run(command, &global_args, output),
             CliCommand::Import(command) => import::run(command, &global_args, output),
             CliCommand::Purge(args) => purge::run(&args, global_args.config(None)?.audit, &open()?, output),

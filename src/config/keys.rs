@@ -294,4 +294,25 @@ keys! {
         "Days for which audit log entries are kept. `0` keeps them until `countersign purge`.",
     )
     .default("0");
+    CONTROLLER_NAME = Key::new(
+        "controller.name",
+        Text("text"),
+        "The person or organisation that is responsible for the data (Art. 4 (7) GDPR), as \
+         [receipts](receipts.md) name it.",
+    )
+    .described_default("none");
+    CONTROLLER_ADDRESS = Key::new("controller.address", Text("text"), "The controller's postal address, on one line.")
+        .described_default("none");
+    CONTROLLER_CONTACT = Key::new(
+        "controller.contact",
+        Text("`https://`, `mailto:` or `tel:` URL"),
+        "How to reach the controller.",
+    )
+    .described_default("none");
+    CONTROLLER_POLICY_URL = Key::new(
+        "controller.policy_url",
+        Text("`https://` or `http://` URL"),
+        "The controller's privacy policy.",
+    )
+    .described_default("none");
 }

@@ -10,11 +10,15 @@ use super::rate_limits::{Enforcement, parse_limit};
 use super::secret::{self, check_length};
 use super::sources::{Sources, integer};
 use super::{
-    AuditSettings, CliOverrides, Config, ConfigError, CorsSettings, DEFAULT_TTL_SECONDS, DatabaseUrl,
-    MIN_TTL_SECONDS, MailSettings, MfsSettings, PermissionSettings, PublicUrl, RateLimits, RequestSettings,
-    Secret, keys, rate_limits,
+    AuditSettings, CliOverrides, Config, ConfigError, Controller, CorsSettings, DEFAULT_TTL_SECONDS,
+    DatabaseUrl, MIN_TTL_SECONDS, MailSettings, MfsSettings, PermissionSettings, PublicUrl, RateLimits,
+    RequestSettings, Secret, keys, rate_limits,
 };
 use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
+use crate::domain::validated_text::validate_optional;
+
+/// The maximum length of the controller's name and address.
+const MAX_LINE_CHARS: usize = 300;
 
 /// The text is not a socket address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +78,7 @@ impl Config {
             cors: CorsSettings { origins: sources.list(&keys::CORS_ORIGINS)? },
             limits: RateLimits::load(&sources)?,
             audit: AuditSettings::load(&sources)?,
+            controller: Controller::load(&sources)?,
             security_contact: sources.get(&keys::SECURITY_CONTACT)?.parse_optional(str::parse)?,
             trusted_proxies: sources.list(&keys::TRUSTED_PROXIES)?,
             metrics_allow: sources.list(&keys::METRICS_ALLOW)?,
@@ -118,6 +123,19 @@ impl AuditSettings {
             sources.get(&keys::AUDIT_KEEP_DAYS)?.parse_with(integer(keys::AUDIT_KEEP_DAYS.range()))?;
         // At least one day: after a lost COMMIT, the ledger reads the outcome from the audit log.
         Ok(Self { keep_days: Some(keep_days).filter(|days| *days > 0) })
+    }
+}
+
+impl Controller {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        let line =
+            |key: &Key| sources.get(key)?.parse_optional(|text| validate_optional(text, MAX_LINE_CHARS));
+        Ok(Self {
+            name: line(&keys::CONTROLLER_NAME)?,
+            address: line(&keys::CONTROLLER_ADDRESS)?,
+            contact: sources.get(&keys::CONTROLLER_CONTACT)?.parse_optional(str::parse)?,
+            policy_url: sources.get(&keys::CONTROLLER_POLICY_URL)?.parse_optional(str::parse)?,
+        })
     }
 }
 

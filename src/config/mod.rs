@@ -38,8 +38,8 @@ pub use secret::{Secret, SecretFileError};
 pub use smtp_url::{InvalidSmtpUrl, SmtpTls, SmtpUrl};
 pub use sources::{CliOverrides, ValueSource};
 pub use urls::{
-    ContactUrl, DatabaseUrl, InvalidContactUrl, InvalidDatabaseUrl, InvalidProxyNet, InvalidPublicUrl,
-    InvalidWebOrigin, ProxyNet, PublicUrl, WebOrigin, is_loopback_host,
+    ContactUrl, DatabaseUrl, InvalidContactUrl, InvalidDatabaseUrl, InvalidPolicyUrl, InvalidProxyNet,
+    InvalidPublicUrl, InvalidWebOrigin, PolicyUrl, ProxyNet, PublicUrl, WebOrigin, is_loopback_host,
 };
 
 /// The file in the working directory that is read if the command line names no other.
@@ -77,6 +77,8 @@ pub struct Config {
     pub cors: CorsSettings,
     pub limits: RateLimits,
     pub audit: AuditSettings,
+    /// Who is responsible for the data.
+    pub controller: Controller,
     /// Where to report security problems.
     pub security_contact: Option<ContactUrl>,
     /// The proxies whose `X-Forwarded-For` is trusted.
@@ -171,6 +173,16 @@ impl FromStr for MfsErrorStatus {
 pub struct CorsSettings {
     /// The origins whose pages can read the APIs' responses.
     pub origins: Vec<WebOrigin>,
+}
+
+/// Who is responsible for the data, as receipts name them.
+#[derive(Clone, Debug, Default)]
+pub struct Controller {
+    pub name: Option<String>,
+    /// The postal address, on one line.
+    pub address: Option<String>,
+    pub contact: Option<ContactUrl>,
+    pub policy_url: Option<PolicyUrl>,
 }
 
 /// Settings of the audit log.
@@ -387,7 +399,7 @@ mod tests {
     }
 
     /// A value for each key that has a variable, different from its default.
-    const VALUES: [(&str, &str); 36] = [
+    const VALUES: [(&str, &str); 40] = [
         ("bind", "127.0.0.1:9000"),
         ("public_url", "https://consent.example.org"),
         ("security_contact", "mailto:security@example.org"),
@@ -413,6 +425,10 @@ mod tests {
         ("cors.origins", "https://app.example,https://other.example"),
         ("metrics.allow", "192.0.2.0/24"),
         ("audit.keep_days", "31"),
+        ("controller.name", "Our Institute"),
+        ("controller.address", "Our Street 1, Our Town"),
+        ("controller.contact", "mailto:privacy@example.org"),
+        ("controller.policy_url", "https://example.org/privacy"),
         ("limits.enforce", "off"),
         ("limits.requests_per_pair", "1/s"),
         ("limits.requests_per_requester", "1/s"),
@@ -556,6 +572,17 @@ mod tests {
             ),
             ("requests.redeem_origins = ['https://a/x']", "requests.redeem_origins (in ", "item 1: must be"),
             ("cors.origins = ['*']", "cors.origins (in ", "item 1: must be"),
+            ("controller.name = \"a\\nb\"", "controller.name (in ", "must not contain control characters"),
+            (
+                "controller.contact = 'us'",
+                "controller.contact (in ",
+                "must be an https:, mailto: or tel: URL",
+            ),
+            (
+                "controller.policy_url = 'mailto:a@b.c'",
+                "controller.policy_url (in ",
+                "must be an https:// or http:// URL",
+            ),
             ("mfs.error_status = 'teapot'", "mfs.error_status (in ", "must be `http` or `ok`"),
             ("bnid = 'x'", "line 1", "unknown key `bnid`"),
             ("\n[requests]\nttl = 60", "line 3", "unknown key `requests.ttl`"),

@@ -13,7 +13,7 @@ const MARKER: &str =
     "<!-- Generated from src/config/keys.rs: UPDATE_DOCS=1 cargo test --lib config::reference -->";
 
 /// The title of the section of a key: `[requests]`, or the first words for keys without section.
-const SECTIONS: [(Option<&str>, &str); 9] = [
+const SECTIONS: [(Option<&str>, &str); 10] = [
     (None, "Server"),
     (Some("mail"), "`[mail]`"),
     (Some("requests"), "`[requests]`"),
@@ -22,6 +22,7 @@ const SECTIONS: [(Option<&str>, &str); 9] = [
     (Some("cors"), "`[cors]`"),
     (Some("limits"), "`[limits]`"),
     (Some("metrics"), "`[metrics]`"),
+    (Some("controller"), "`[controller]`"),
     (Some("audit"), "`[audit]`"),
 ];
 

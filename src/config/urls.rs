@@ -172,6 +172,33 @@ impl ContactUrl {
     }
 }
 
+/// The address of a page, without credentials: a `https:` or `http:` URL.
+#[derive(Clone, Debug)]
+pub struct PolicyUrl(String);
+
+/// The text is not a [`PolicyUrl`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an https:// or http:// URL, for example https://example.org/privacy")]
+pub struct InvalidPolicyUrl;
+
+impl FromStr for PolicyUrl {
+    type Err = InvalidPolicyUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPolicyUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidPolicyUrl)?;
+        let is_valid =
+            matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none();
+        if is_valid { Ok(Self(url.into())) } else { Err(InvalidPolicyUrl) }
+    }
+}
+
+impl PolicyUrl {
+    /// The URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Whether a host always is the local machine (RFC 6761, 6.3).
 pub fn is_loopback_host(host: &Host) -> bool {
     match host {

@@ -88,6 +88,10 @@ actions! {
     SessionClosed = "session.closed",
     KeyCreated = "key.created",
     KeyRevoked = "key.revoked",
+    /// The first key that signs receipts was created.
+    SigningKeyCreated = "signing_key.created",
+    /// The operator replaced the key that signs receipts.
+    SigningKeyRotated = "signing_key.rotated",
     HubAdded = "hub.added",
     /// A user got a role in a hub.
     HubGranted = "hub.granted",

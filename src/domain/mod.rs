@@ -9,6 +9,7 @@ pub mod bundle_permission;
 pub mod daily_mail;
 pub mod export_token;
 pub mod hub;
+pub mod jws;
 pub mod mail_kinds;
 pub mod notice;
 pub mod password_link;

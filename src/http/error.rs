@@ -14,6 +14,7 @@ use super::rate_limit;
 use crate::actors::registry::{CommandError, RegistryError};
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
+use crate::receipt::IssueError;
 use crate::store::StoreError;
 
 /// The challenge of HTTP Basic (RFC 7617).
@@ -114,6 +115,18 @@ impl ErrorContext {
     /// Returns the path of the request.
     pub fn path(&self) -> &str {
         self.uri.path()
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Store(error) => error.into(),
+            IssueError::Key(error) => {
+                tracing::error!("no receipt can be signed: {error}");
+                Self::Internal
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod hexo;
+pub mod jwks;
 pub mod metrics;
 pub mod mfs;
 pub mod middleware;
@@ -42,10 +43,11 @@ pub fn configure(app: &mut ServiceConfig, state: Data<AppState>) {
 }
 
 /// All endpoints, in the order in which requests are matched.
-pub fn endpoints() -> [Endpoints; 10] {
+pub fn endpoints() -> [Endpoints; 11] {
     [
         health::endpoints(),
         security_txt::endpoints(),
+        jwks::endpoints(),
         openapi::document::endpoints(),
         mfs::endpoints(),
         hexo::endpoints(),

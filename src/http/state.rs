@@ -10,6 +10,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::config::Config;
 use crate::domain::token::{Keyring, RedeemId};
 use crate::entropy;
+use crate::receipt::ReceiptIssuer;
 use crate::store::AsyncStore;
 use crate::tasks::link_view_counter::LinkViewCounter;
 
@@ -27,6 +28,8 @@ pub struct AppState {
     pub(crate) authenticator: Authenticator,
     /// Issues and verifies redeem tokens, password links and CSRF tokens.
     pub(crate) keyring: Arc<Keyring>,
+    /// Issues receipts of consents.
+    pub(crate) receipts: ReceiptIssuer,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
 }

@@ -37,7 +37,8 @@ impl FromStr for Language {
     }
 }
 
-type MessageBundle = FluentBundle<FluentResource>;
+/// The messages of a file.
+pub(crate) type MessageBundle = FluentBundle<FluentResource>;
 
 static ENGLISH_MESSAGES: LazyLock<MessageBundle> =
     LazyLock::new(|| parse_messages("en", include_str!("locales/en.ftl")));
@@ -106,17 +107,7 @@ impl Language {
 
     /// A message with arguments of any type.
     pub(crate) fn format(self, key: &str, values: &FluentArgs<'_>) -> String {
-        let messages = self.messages();
-        let Some(pattern) = messages.get_message(key).and_then(|message| message.value()) else {
-            tracing::error!(key, language = self.tag(), "message missing");
-            return key.to_owned();
-        };
-        let mut errors = Vec::new();
-        let text = messages.format_pattern(pattern, Some(values), &mut errors);
-        if !errors.is_empty() {
-            tracing::error!(key, language = self.tag(), ?errors, "message variable missing");
-        }
-        text.into_owned()
+        format_message(self.messages(), self, key, values)
     }
 
     /// Whether the language has a message with this key.
@@ -163,6 +154,25 @@ impl Language {
     }
 }
 
+/// A message of a file in this language, with arguments of any type.
+pub(crate) fn format_message(
+    messages: &MessageBundle,
+    language: Language,
+    key: &str,
+    values: &FluentArgs<'_>,
+) -> String {
+    let Some(pattern) = messages.get_message(key).and_then(|message| message.value()) else {
+        tracing::error!(key, language = language.tag(), "message missing");
+        return key.to_owned();
+    };
+    let mut errors = Vec::new();
+    let text = messages.format_pattern(pattern, Some(values), &mut errors);
+    if !errors.is_empty() {
+        tracing::error!(key, language = language.tag(), ?errors, "message variable missing");
+    }
+    text.into_owned()
+}
+
 /// The ranges of an `Accept-Language` header with their weights, the highest weight first. The
 /// parser of `fluent_langneg` ignores the weights.
 fn weighted_ranges(header: &str) -> Vec<(&str, f32)> {
@@ -188,7 +198,8 @@ fn language_identifier(tag: &str) -> LanguageIdentifier {
     tag.parse().unwrap_or_default()
 }
 
-fn parse_messages(tag: &str, source: &'static str) -> MessageBundle {
+/// Parses a file of messages in this language.
+pub(crate) fn parse_messages(tag: &str, source: &'static str) -> MessageBundle {
     let mut messages = FluentBundle::new_concurrent(vec![language_identifier(tag)]);
     // The supported languages are written left to right, and <bdi> isolates names.
     messages.set_use_isolating(false);

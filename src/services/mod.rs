@@ -19,6 +19,7 @@ pub(crate) mod mail_settings;
 pub(crate) mod meters;
 pub(crate) mod password_links;
 pub(crate) mod permissions;
+pub mod receipts;
 pub(crate) mod requests;
 pub(crate) mod sessions;
 pub(crate) mod users;

@@ -49,6 +49,7 @@ pub mod rate_limits;
 pub mod readiness;
 pub mod requests;
 pub mod sessions;
+pub mod signing_keys;
 pub mod sweeps;
 pub mod users;
 

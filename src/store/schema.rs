@@ -181,6 +181,16 @@ table! {
 }
 
 table! {
+    signing_keys (kid) {
+        kid -> Text,
+        public_key -> Binary,
+        private_key -> Nullable<Binary>,
+        created_at -> crate::store::types::SqlTimestamp,
+        retired_at -> Nullable<crate::store::types::SqlTimestamp>,
+    }
+}
+
+table! {
     outbox (id) {
         id -> crate::store::types::SqlUuid,
         kind -> Text,

@@ -137,6 +137,8 @@ impl MatrixFixture {
             rows,
         };
         world.export = world.new_export(&world.carol).0;
+        // Otherwise the first receipt would create it.
+        world.app.create_signing_key();
         world
     }
 

@@ -25,7 +25,9 @@ use countersign::mail::transport::{MemoryMailbox, SentMail, Transport};
 use countersign::store::api_keys::{ApiKey, Scope};
 use countersign::store::ledger::{self, AnyOperation, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::users::NewUser;
-use countersign::store::{Clock, Store, StoreError, api_keys, bundles, hubs, password_links, users};
+use countersign::store::{
+    Clock, Store, StoreError, api_keys, bundles, hubs, password_links, signing_keys, users,
+};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use reqwest::{Client, Method, RequestBuilder};
@@ -357,6 +359,16 @@ impl TestApp {
     /// The redeem token in the mail of a request.
     pub fn redeem_token(&self, request: &PermissionRequest) -> String {
         Keyring::new(SECRET.as_bytes(), None).unwrap().redeem_token(request.redeem_id).expose()
+    }
+
+    /// Creates the key that signs receipts, as the first receipt does.
+    pub fn create_signing_key(&self) {
+        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+        let created = self.store.write(|conn| {
+            let now = conn.now()?;
+            signing_keys::create_first(conn, &keyring, now)
+        });
+        created.unwrap();
     }
 
     /// Creates a password link for this user and queues its mail.

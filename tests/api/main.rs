@@ -42,6 +42,7 @@ mod pages;
 mod processes;
 mod query_plans;
 mod rate_limits;
+mod receipts;
 mod resource_server;
 mod routes;
 mod schema;

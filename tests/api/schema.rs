@@ -84,6 +84,7 @@ on_both_databases! {
         app.password_link(&ada);
         app.signed_in(&ada);
         app.execute_raw("INSERT INTO rate_limits (key, theoretical_arrival) SELECT 'meter', created_at FROM users WHERE id = 1");
+        app.create_signing_key();
         for change in [
             "users SET language = 'de'",
             "users SET muted = 1",
@@ -98,6 +99,7 @@ on_both_databases! {
             "blocks SET created_at = (SELECT min(expires_at) FROM sessions)",
             "password_links SET used_at = created_at",
             "outbox SET created_at = (SELECT min(expires_at) FROM sessions)",
+            "signing_keys SET created_at = (SELECT min(expires_at) FROM sessions)",
             "audit_log SET subject = 'another'",
             "permission_requests SET outcome = 'declined', closed_at = created_at",
             "permission_requests SET outcome = 'approved', granted_permission = permission, ended_at = created_at, \

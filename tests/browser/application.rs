@@ -6,7 +6,6 @@ use crate::browser::{Browser, BrowserOptions, with_browser};
 use crate::helpers::{Backend, TestApp};
 
 #[path = "../../examples/consent_application.rs"]
-#[expect(dead_code, reason = "the example's `main`")]
 mod consent_application;
 
 use consent_application::Application;

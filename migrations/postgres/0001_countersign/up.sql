@@ -230,6 +230,19 @@ CREATE TABLE password_links (
 CREATE UNIQUE INDEX password_links_open
     ON password_links (user_id) WHERE used_at IS NULL AND replaced_at IS NULL;
 
+-- The keys that sign receipts. Public keys are kept for ever, because receipts have no end. The
+-- private key is sealed under the server's secret, and deleted when another key replaces it.
+CREATE TABLE signing_keys (
+    kid         text PRIMARY KEY,
+    public_key  bytea NOT NULL CHECK (length(public_key) = 32),
+    private_key bytea,
+    created_at  timestamptz NOT NULL,
+    retired_at  timestamptz,
+    CHECK ((private_key IS NULL) = (retired_at IS NOT NULL))
+);
+-- At most one key is current.
+CREATE UNIQUE INDEX signing_keys_current ON signing_keys ((retired_at IS NULL)) WHERE retired_at IS NULL;
+
 -- Deliveries that are to be made, inserted in the transaction of their cause. `kind` selects the
 -- worker that makes them. The subject is a request or a password link, or else a `notice` to
 -- `user_id`, about a permission if `request_id` is set; the notice `daily` is the daily mail of a

@@ -2,6 +2,7 @@ DROP TABLE audit_log;
 DROP TABLE link_views;
 DROP TABLE sweep_cursors;
 DROP TABLE outbox;
+DROP TABLE signing_keys;
 DROP TABLE password_links;
 DROP TABLE rate_limits;
 DROP TABLE blocks;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::csrf::{CSRF_TOKEN_BYTES, CsrfBinding, CsrfKey};
 use super::format::{MalformedToken, TOKEN_VERSION, Token, TokenKind};
 use super::ids::{PasswordLinkId, RedeemId};
+use super::sealing::{OpenedKey, SEAL_NONCE_BYTES, SealingKey};
 use crate::domain::mail_kinds::Unsubscription;
 
 /// The minimum length of a server key.
@@ -82,6 +83,8 @@ pub struct Keyring {
     unsubscriptions: DerivationKeys,
     csrf: CsrfKey,
     previous_csrf: Option<CsrfKey>,
+    sealing: SealingKey,
+    previous_sealing: Option<SealingKey>,
 }
 
 /// The server key is too short.
@@ -113,6 +116,8 @@ impl Keyring {
             ),
             csrf: CsrfKey::new(current),
             previous_csrf: previous.map(CsrfKey::new),
+            sealing: SealingKey::new(current),
+            previous_sealing: previous.map(SealingKey::new),
         })
     }
 
@@ -147,6 +152,20 @@ impl Keyring {
     /// Whether the text could be a CSRF token, of any binding.
     pub fn is_csrf_token_shape(text: &str) -> bool {
         URL_SAFE_NO_PAD.decode(text).is_ok_and(|token| token.len() == CSRF_TOKEN_BYTES)
+    }
+
+    /// Seals a private key under the current server key. `name` is the key's own id; the nonce is
+    /// random.
+    pub fn seal(&self, name: &str, private_key: &[u8], nonce: [u8; SEAL_NONCE_BYTES]) -> Vec<u8> {
+        self.sealing.seal(name, private_key, nonce)
+    }
+
+    /// Opens a private key that was sealed with this name under either server key.
+    pub fn open(&self, name: &str, sealed: &[u8]) -> Option<OpenedKey> {
+        let opened = |key: &SealingKey, is_under_second_key| {
+            key.open(name, sealed).map(|private_key| OpenedKey { private_key, is_under_second_key })
+        };
+        opened(&self.sealing, false).or_else(|| opened(self.previous_sealing.as_ref()?, true))
     }
 
     /// The id in a valid redeem token.
@@ -263,6 +282,27 @@ mod tests {
             }
         }
         assert!(!steps[3].is_csrf_token(binding, &steps[0].csrf_token(binding)));
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_name_under_the_current_and_the_second_key() {
+        let sealed = keyring(1, None).seal("a", &[7; 32], [3; SEAL_NONCE_BYTES]);
+        assert_eq!(sealed.len(), SEAL_NONCE_BYTES + 32 + 16);
+        for (current, previous, is_under_second_key) in
+            [(1, None, false), (1, Some(2), false), (2, Some(1), true)]
+        {
+            let opened = keyring(current, previous).open("a", &sealed).unwrap();
+            assert_eq!(opened.private_key.expose_secret(), [7; 32]);
+            assert_eq!(opened.is_under_second_key, is_under_second_key);
+        }
+        let keyring = |current| keyring(current, None);
+        assert!(keyring(2).open("a", &sealed).is_none() && keyring(1).open("b", &sealed).is_none());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(keyring(1).open("a", &changed).is_none(), "byte {at}");
+            assert!(keyring(1).open("a", &sealed[..at]).is_none(), "{at} bytes");
+        }
     }
 
     #[test]

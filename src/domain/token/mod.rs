@@ -6,14 +6,16 @@
 //! composed again. CSRF tokens are derived in the same way.
 //!
 //! [`Token`] and [`TokenKind`] are in `format.rs`, the ids in `ids.rs`, [`Keyring`] in
-//! `keyring.rs`, and CSRF tokens in `csrf.rs`.
+//! `keyring.rs`, CSRF tokens in `csrf.rs`, and the sealing of signing keys in `sealing.rs`.
 
 mod csrf;
 mod format;
 mod ids;
 mod keyring;
+mod sealing;
 
 pub use csrf::CsrfBinding;
 pub use format::{MalformedToken, Token, TokenDigest, TokenKind};
 pub use ids::{ApiKeyId, Entropy, ExportId, PasswordLinkId, RedeemId, SessionId};
 pub use keyring::{Keyring, MIN_SERVER_KEY_BYTES, ServerKeyTooShort};
+pub use sealing::{OpenedKey, SEAL_NONCE_BYTES};

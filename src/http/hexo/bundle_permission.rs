@@ -11,6 +11,7 @@ use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
 use super::path::IdParam;
 use super::query::ListQuery;
+use super::receipt;
 use super::reference::Reference;
 use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::{FieldSchema, FilterSchema, Lookup};
@@ -47,6 +48,7 @@ impl Resource for Permissions {
         FieldSchema::datetime("granted_at").readonly(),
         FieldSchema::text("name").readonly(),
         FieldSchema::integer("permission").optional(),
+        FieldSchema::text("receipt").readonly(),
         FieldSchema::text("request").readonly().nullable(),
         FieldSchema::uri(),
         FieldSchema::list("rights").readonly(),
@@ -104,7 +106,7 @@ impl ById for Permissions {
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    resource::endpoints::<Permissions>(endpoints![create, delete])
+    resource::endpoints::<Permissions>(endpoints![create, delete, receipt::get])
 }
 
 /// A permission to grant.

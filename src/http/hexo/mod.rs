@@ -44,6 +44,7 @@ mod index;
 mod new_request;
 mod path;
 mod query;
+mod receipt;
 mod reference;
 mod resource;
 mod schema;

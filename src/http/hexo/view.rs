@@ -153,6 +153,8 @@ pub(super) struct PermissionView<'a> {
     /// The granted rights as a bit mask, some or all of those of the bundle.
     #[schema(schema_with = schemas::mask_bits)]
     permission: u8,
+    /// The URI of the receipt.
+    receipt: String,
     /// The URI of the request; null if it was granted directly.
     request: Option<String>,
     pub(super) resource_uri: String,
@@ -169,6 +171,10 @@ impl<'a> PermissionView<'a> {
             expires_at: permission.expires_at.map(Timestamp::rfc3339),
             granted_at: permission.granted_at.rfc3339(),
             permission: permission.permission.bits(),
+            receipt: format!(
+                "{}receipt/",
+                prefix.detail_uri(ResourceKind::BundlePermission, permission.id.0)
+            ),
             request: permission
                 .requested
                 .then(|| prefix.detail_uri(ResourceKind::BundlePermissionRequest, permission.id.0)),

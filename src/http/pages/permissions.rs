@@ -1,6 +1,7 @@
 //! `/access`: the permissions that the signed-in user gave and received.
 
 use actix_web::HttpResponse;
+use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::{Data, Path};
 use minijinja::{Value, context};
 
@@ -17,11 +18,12 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
+use crate::receipt::{MEDIA_TYPE, ReceiptEvent};
 use crate::services::permissions;
 use crate::store::participants::Participants;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    endpoints![show, revoke]
+    endpoints![show, revoke, receipt]
 }
 
 /// Lists the permissions that the signed-in user gave and received.
@@ -90,4 +92,39 @@ async fn revoke(state: Data<AppState>, id: Path<String>, form: Form) -> Result<H
     let terms = revoked.ok_or(ApiError::NotFound)?;
     let flash = if terms.target == me { "revoked" } else { "given-up" };
     Ok(see_other(&format!("/access?flash={flash}")))
+}
+
+/// Downloads the receipt of a permission, as either of its parties, also after it has ended.
+#[utoipa::path(
+    get,
+    path = "/access/{id}/receipt",
+    operation_id = "download_receipt",
+    security(()),
+    params(
+        ("id" = String, Path, description = "The permission's number."),
+        ("event_type" = Option<String>, Query, nullable = false, description = "`given`, `withdrawn` or `expired`. Default: the latest."),
+    ),
+    responses(
+        (status = 200, description = "The receipt, as an attachment.", body = String, content_type = MEDIA_TYPE),
+        (status = 303, description = "Not signed in. Redirects to the sign-in page."),
+        Errors<HtmlErrors, 404>,
+        Errors<HtmlErrors, 503>,
+    ),
+)]
+async fn receipt(
+    state: Data<AppState>,
+    id: Path<String>,
+    ctx: PageContext,
+) -> Result<HttpResponse, PageError> {
+    let me = ctx.require_user()?.user.id;
+    let id = BundlePermissionId(parse_number(&id)?);
+    let event =
+        ctx.query_param("event_type").map(|name| ReceiptEvent::from_name(&name).ok_or(ApiError::NotFound));
+    let receipt = state.receipts.issue(&state.store, id, me, event.transpose()?).await?;
+    let receipt = receipt.ok_or(ApiError::NotFound)?;
+    let attachment = format!("attachment; filename=\"{}\"", receipt.file_name);
+    Ok(HttpResponse::Ok()
+        .content_type(MEDIA_TYPE)
+        .insert_header((CONTENT_DISPOSITION, attachment))
+        .body(receipt.text))
 }

@@ -511,6 +511,7 @@ timeline-permission-expired = Die Berechtigung ist abgelaufen.
 timeline-permission-replaced = Eine neuere Berechtigung hat diese ersetzt.
 timeline-inactive = Die Berechtigung wurde inzwischen widerrufen.
 timeline-still-active = Die Berechtigung ist aktiv. Sie wurde auch auf anderem Weg erteilt.
+timeline-receipt = Beleg dieser Berechtigung herunterladen
 timeline-audit-link = Im Audit-Log ansehen
 
 # --- Protokoll
@@ -560,6 +561,8 @@ audit-action-session-opened = Angemeldet
 audit-action-session-closed = Abgemeldet
 audit-action-key-created = API-Schlüssel erstellt
 audit-action-key-revoked = API-Schlüssel widerrufen
+audit-action-signing-key-created = Schlüssel für Belege erstellt
+audit-action-signing-key-rotated = Schlüssel für Belege ersetzt
 audit-action-hub-added = Hub hinzugefügt
 audit-action-hub-granted = Rolle im Hub zugewiesen
 audit-action-hub-revoked = Rolle im Hub entfernt
@@ -717,6 +720,7 @@ new-request-empty-text = Ein Administrator muss zuerst Berechtigungen einrichten
 access-title = Zugriff
 access-bundle = Berechtigung
 access-granted-at = Aktiv seit
+access-receipt = Beleg
 access-granted = Erteilte Berechtigungen
 access-granted-text = Diese Benutzer haben Ihre Berechtigung. Sie können sie jederzeit widerrufen.
 access-granted-party = Benutzer

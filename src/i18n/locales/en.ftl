@@ -512,6 +512,7 @@ timeline-permission-expired = The permission has expired.
 timeline-permission-replaced = A newer permission has replaced this one.
 timeline-inactive = The permission has since been revoked.
 timeline-still-active = The permission is active. It was also given in another way.
+timeline-receipt = Download the receipt of this permission
 timeline-audit-link = View in audit log
 
 # --- Audit log
@@ -561,6 +562,8 @@ audit-action-session-opened = Signed in
 audit-action-session-closed = Signed out
 audit-action-key-created = API key created
 audit-action-key-revoked = API key revoked
+audit-action-signing-key-created = Key for receipts created
+audit-action-signing-key-rotated = Key for receipts replaced
 audit-action-hub-added = Hub added
 audit-action-hub-granted = Hub role assigned
 audit-action-hub-revoked = Hub role removed
@@ -718,6 +721,7 @@ new-request-empty-text = An administrator has to set up permissions first.
 access-title = Access
 access-bundle = Permission
 access-granted-at = Active since
+access-receipt = Receipt
 access-granted = Permissions you gave
 access-granted-text = These users have your permission. You can revoke it at any time.
 access-granted-party = User

@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 /// Secrets by name.
 #[derive(Default)]
-pub struct KnownSecrets(BTreeMap<String, String>);
+pub struct KnownSecrets(BTreeMap<String, Vec<u8>>);
 
 /// A secret, and the file that contains it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,17 +26,23 @@ pub struct Leak {
 impl KnownSecrets {
     /// Registers a secret and returns it.
     pub fn add(&mut self, name: &str, secret: &str) -> String {
-        self.0.insert(name.to_owned(), secret.to_owned());
+        self.add_bytes(name, secret.as_bytes());
         secret.to_owned()
+    }
+
+    /// Registers a secret that is not a text.
+    pub fn add_bytes(&mut self, name: &str, secret: &[u8]) {
+        self.0.insert(name.to_owned(), secret.to_vec());
     }
 
     /// The first occurrence of each secret in each file, in any encoding.
     pub fn search_files(&self, files: &[PathBuf]) -> Vec<Leak> {
         let mut needles = Vec::new();
         for (name, secret) in &self.0 {
-            let mut bytes = vec![("", secret.clone().into_bytes())];
+            let mut bytes = vec![("", secret.clone())];
+            let text = std::str::from_utf8(secret).unwrap_or_default();
             // The last 16 bytes of a token are its secret in every token format.
-            if let Some(body) = secret.strip_prefix("cs").and_then(|rest| rest.split_once('_'))
+            if let Some(body) = text.strip_prefix("cs").and_then(|rest| rest.split_once('_'))
                 && let Ok(token) = URL_SAFE_NO_PAD.decode(body.1)
             {
                 bytes.push(("the secret bytes, ", token[17..].to_vec()));

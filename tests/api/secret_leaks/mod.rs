@@ -14,8 +14,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use countersign::domain::rights::Role;
+use countersign::domain::token::Keyring;
 use countersign::store::api_keys::Scope;
+use countersign::store::signing_keys;
 use reqwest::{Method, RequestBuilder};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::helpers::{Backend, TestApp};
@@ -366,6 +369,15 @@ async fn exercise_server(fixture: &mut LeakFixture) {
             status
         );
     }
+    // A receipt, and the private key that signs it.
+    let receipt = number.replace("_request", "") + "receipt/";
+    for key in [&ada.key, &grace.key] {
+        assert_eq!(fixture.send(fixture.get(&receipt).bearer_auth(key), &[]).await, 200);
+    }
+    let keyring = Keyring::new(SERVER_SECRET.as_bytes(), None).unwrap();
+    let key = fixture.app.store.read(|conn| signing_keys::current(conn, &keyring)).unwrap().unwrap().unwrap();
+    fixture.secrets.add_bytes("private key of receipts", key.secret_bytes().expose_secret());
+
     assert_eq!(fixture.send(fixture.get(&one(&tokens[2])), &[]).await, 401);
     assert_eq!(
         fixture.send(fixture.get(&format!("/api/nowhere/{}/", tokens[2])).bearer_auth(&ada.key), &[]).await,
@@ -404,7 +416,16 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     assert_eq!(fixture.send(revoke, &[]).await, 200);
     let revoke = fixture.post("/oauth2/revoke").bearer_auth(&ada.key).form(&[("token", &tokens[2])]);
     assert_eq!(fixture.send(revoke, &[]).await, 200);
-    for probe in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/", "/api/user/schema/", AUTHZEN] {
+    for probe in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/.well-known/jwks.json",
+        "/openapi.json",
+        "/api/",
+        "/api/user/schema/",
+        AUTHZEN,
+    ] {
         fixture.send(fixture.get(probe), &[]).await;
     }
 

@@ -126,6 +126,7 @@ pub async fn exercise_pages(fixture: &mut LeakFixture, export: &str) {
             "/requests/3",
             "/requests/new",
             "/access",
+            "/access/1/receipt",
             "/tokens",
             "/tokens/new",
             "/keys",

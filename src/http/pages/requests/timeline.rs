@@ -51,6 +51,7 @@ pub(super) async fn show(
         "timeline",
         context! {
             number => request.id.0,
+            has_receipt => request.granted().is_some() && request.terms.has_party(me.id),
             summary => match (history.is_granted_directly(), history.is_granted_by_staff()) {
                 (_, true) => "timeline-summary-staff",
                 (true, false) => "timeline-summary-direct",
