@@ -536,6 +536,7 @@ audit-empty = Keine Einträge gefunden. Versuchen Sie es mit einer anderen Suche
 audit-newest = Neueste
 audit-older = Ältere
 audit-you = Sie
+audit-automatic = Automatisch
 audit-anonymous = Jemand ohne Anmeldung
 audit-action-export-created = Export-Token erstellt
 audit-action-export-revoked = Export-Token widerrufen

@@ -537,6 +537,7 @@ audit-empty = No entries found. Try a different search.
 audit-newest = Newest
 audit-older = Older
 audit-you = You
+audit-automatic = Automatic
 audit-anonymous = Someone who was not signed in
 audit-action-export-created = Export token created
 audit-action-export-revoked = Export token revoked
