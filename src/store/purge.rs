@@ -20,7 +20,7 @@ pub struct PurgeCounts {
     pub export_tokens: usize,
     /// Finished items of the outbox.
     pub mails: usize,
-    /// Closed requests without an active permission.
+    /// Closed requests whose permission, if there is one, has ended.
     pub requests: usize,
     /// Revoked.
     pub api_keys: usize,
@@ -102,6 +102,12 @@ pub fn purge_batch(
             permission_requests::active
                 .eq(false)
                 .and(permission_requests::closed_at.lt(at).assume_not_null())
+                .and(
+                    permission_requests::ended_at
+                        .is_null()
+                        .or(permission_requests::ended_at.lt(at))
+                        .assume_not_null()
+                )
         ),
         api_keys: purge!(api_keys, DbUuid, api_keys::revoked_at.lt(at)),
         sessions: purge!(sessions, DbUuid, sessions::expires_at.lt(at)),
