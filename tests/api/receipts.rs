@@ -186,7 +186,7 @@ on_both_databases! {
         assert_eq!(purpose["processing_method"], json!(["read"]));
         assert_eq!(claims["record"]["events"][0]["valid_until"], "2030-01-02T00:01:00Z");
 
-        // What was changed, is for another audience, or is signed by another key, is refused.
+        // A changed receipt, one for another audience, and one of another key are refused.
         let [header, payload, signature] = [0, 1, 2].map(|nth| first.split('.').nth(nth).unwrap());
         let other_payload = second.split('.').nth(1).unwrap().replacen('A', "B", 1);
         for library in verifiers() {
