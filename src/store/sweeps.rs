@@ -195,12 +195,12 @@ fn load_rows(conn: &mut Conn, sweep: Sweep, range: &EndRange) -> QueryResult<Vec
             let last_id: i64 = range.last_id.parse().unwrap_or(i64::MAX);
             let ending = requests::active.and(requests::permission_expires_at.is_not_null());
             let columns = (requests::user_target, requests::user_allowed, requests::closed_at);
-            let rows: Vec<(i64, Option<DbTimestamp>, (i64, i64, Option<DbTimestamp>))> =
+            type Row = (i64, Option<DbTimestamp>, (i64, i64, Option<DbTimestamp>));
+            let rows: Vec<Row> =
                 in_range!(requests, ending.assume_not_null(), last_id, permission_expires_at, columns);
-            let row = |(id, end, (target, grantee, granted_at)): (i64, Option<DbTimestamp>, _)| {
-                let (start, users) =
-                    (Option::<DbTimestamp>::map(granted_at, |at| at.0)?, [UserId(target), UserId(grantee)]);
-                Some(DueRow { id: i64::to_string(&id), users, start, end: end?.0 })
+            let row = |(id, end, (target, grantee, granted_at)): Row| {
+                let users = [UserId(target), UserId(grantee)];
+                Some(DueRow { id: id.to_string(), users, start: granted_at?.0, end: end?.0 })
             };
             Ok(rows.into_iter().filter_map(row).collect())
         }
