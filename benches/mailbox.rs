@@ -21,6 +21,7 @@ use countersign::actors::delivery_stats::DeliveryStats;
 use countersign::actors::liveness;
 use countersign::actors::mailer::{MailSender, Mailer};
 use countersign::actors::registry::{CommandError, Registry, RegistryError};
+use countersign::config::Controller;
 use countersign::domain::approval::Approval;
 use countersign::domain::audit::AuditContext;
 use countersign::domain::timestamp::Timestamp;
@@ -29,6 +30,7 @@ use countersign::domain::user::UserId;
 use countersign::i18n::Language;
 use countersign::mail::template::Templates;
 use countersign::mail::transport::{MemoryMailbox, Transport};
+use countersign::receipt::ReceiptIssuer;
 use countersign::store::{AsyncStore, Clock, Store};
 use countersign::tasks::export_use_counter::ExportUseCounter;
 use harness::bench::{Bench, Target};
@@ -89,6 +91,11 @@ impl<'a> RegistryBench<'a> {
             default_language: Language::English,
             retry_days: 5,
             stats: DeliveryStats::default(),
+            receipts: ReceiptIssuer::new(
+                Arc::new(fixtures::keyring()),
+                "http://127.0.0.1:8080",
+                Controller::default(),
+            ),
         };
         let usage = ExportUseCounter::new(store.clone());
         let (registry, mailer, arbiters) = system.block_on(async {

@@ -159,6 +159,8 @@ impl Application {
         mailer_arbiter.spawn(mail_files::run(store.clone(), transport.clone(), config.mail));
         let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];
         let [_, mail_store] = stores.clone();
+        let receipts =
+            ReceiptIssuer::new(Arc::clone(&keyring), config.public_url.as_str(), config.controller.clone());
         let mail_sender = MailSender {
             store: mail_store,
             keyring: Arc::clone(&keyring),
@@ -169,6 +171,7 @@ impl Application {
             default_language: config.language,
             retry_days: config.mail.retry_days,
             stats: DeliveryStats::default(),
+            receipts: receipts.clone(),
         };
         let mailer = Mailer::start(mail_sender, mailer_guard, &mailer_arbiter);
         let shutdown = Shutdown::default();
@@ -184,11 +187,7 @@ impl Application {
             mailer: mailer.clone(),
             link_views: link_views.clone(),
             store: request_store,
-            receipts: ReceiptIssuer::new(
-                Arc::clone(&keyring),
-                config.public_url.as_str(),
-                config.controller.clone(),
-            ),
+            receipts,
             keyring,
             metrics: Metrics::default(),
             shutdown: shutdown.clone(),

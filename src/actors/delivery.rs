@@ -6,15 +6,17 @@ use uuid::Uuid;
 
 use super::delivery_report::DeliveryReport;
 use super::delivery_stats::DeliveryStats;
+use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::daily_mail::DailyRequest;
 use crate::domain::mail_kinds::Unsubscription;
 use crate::domain::token::Keyring;
 use crate::failpoints;
 use crate::i18n::Language;
-use crate::mail::message::{ComposeError, DecisionBody, MailBody, MailInput};
+use crate::mail::message::{Attachment, ComposeError, DecisionBody, MailBody, MailInput};
 use crate::mail::template::Templates;
 use crate::mail::transport::{Refusal, SendError, Transport};
 use crate::mail::{Mailbox, Message};
+use crate::receipt::{self, IssueError, Receipt, ReceiptEvent, ReceiptIssuer};
 use crate::store::AsyncStore;
 use crate::store::claimed_mails::{ClaimedMail, MailPayload};
 use crate::store::outbox::DeliveryOutcome;
@@ -43,6 +45,8 @@ pub struct MailSender {
     /// Days after which a mail is given up.
     pub retry_days: i64,
     pub stats: DeliveryStats,
+    /// Issues the receipts that are attached to approvals.
+    pub receipts: ReceiptIssuer,
 }
 
 impl MailSender {
@@ -50,7 +54,16 @@ impl MailSender {
     pub async fn deliver(&self, claimed: ClaimedMail) -> DeliveryReport {
         failpoints::fail_point("delivery.panic");
         let (mail, attempts) = (claimed.item.id, claimed.attempts);
-        let message = match self.compose(&claimed) {
+        let receipt = match self.receipt(&claimed).await {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                tracing::warn!(%mail, attempts, %error, "receipt not issued; will retry later");
+                let delay_seconds = retry_delay_seconds(attempts, mail);
+                let outcome = DeliveryOutcome::Deferred { delay_seconds, error: error.to_string() };
+                return DeliveryReport::new(claimed.item, outcome);
+            }
+        };
+        let message = match self.compose(&claimed, receipt.as_ref()) {
             Ok(message) => message,
             Err(error) => {
                 self.stats.record_not_composed();
@@ -86,7 +99,14 @@ impl MailSender {
         DeliveryOutcome::Deferred { delay_seconds, error: error.to_string() }
     }
 
-    fn compose(&self, claimed: &ClaimedMail) -> Result<Message, ComposeError> {
+    /// The receipt of the permission that the mail reports.
+    async fn receipt(&self, claimed: &ClaimedMail) -> Result<Option<Receipt>, IssueError> {
+        let MailPayload::Decision(decision) = &claimed.payload else { return Ok(None) };
+        let id = BundlePermissionId(decision.request.id.0);
+        self.receipts.issue(&self.store, id, claimed.to.id, Some(ReceiptEvent::Given)).await
+    }
+
+    fn compose(&self, claimed: &ClaimedMail, receipt: Option<&Receipt>) -> Result<Message, ComposeError> {
         let kinds = claimed.payload.kinds();
         let unsubscribe = (!kinds.is_empty()).then(|| {
             let token = self.keyring.unsubscribe_token(Unsubscription { user: claimed.to.id, kinds });
@@ -136,6 +156,11 @@ impl MailSender {
             expires_at,
             public_url: &self.public_url,
             unsubscribe: unsubscribe.as_deref(),
+            attachment: receipt.map(|receipt| Attachment {
+                file_name: &receipt.file_name,
+                media_type: receipt::MEDIA_TYPE,
+                text: &receipt.text,
+            }),
         };
         self.templates.compose(&input, &self.from)
     }

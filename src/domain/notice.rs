@@ -1,6 +1,7 @@
 //! Notices: mails about what happened to a user's account or data. They contain no token.
 
 use super::bundle::Bundle;
+use super::rights::Mask;
 use super::user::User;
 
 /// Why a user gets a notice.
@@ -71,6 +72,8 @@ pub struct PermissionNotice {
     pub target: User,
     pub grantee: User,
     pub bundle: Bundle,
+    /// The granted rights.
+    pub rights: Mask,
 }
 
 #[cfg(test)]

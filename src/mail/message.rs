@@ -43,6 +43,15 @@ pub struct MailInput<'a> {
     pub public_url: &'a str,
     /// The link that turns off mails of this kind, if users can do that.
     pub unsubscribe: Option<&'a str>,
+    pub attachment: Option<Attachment<'a>>,
+}
+
+/// A text file.
+#[derive(Clone, Copy, Debug)]
+pub struct Attachment<'a> {
+    pub file_name: &'a str,
+    pub media_type: &'static str,
+    pub text: &'a str,
 }
 
 /// The content of a mail.
@@ -80,7 +89,8 @@ pub enum ComposeError {
 impl Templates {
     /// Composes a mail from the templates of its kind.
     pub fn compose(&self, input: &MailInput<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
-        let MailInput { id, to, language, body, link, expires_at, public_url, unsubscribe } = *input;
+        let MailInput { id, to, language, body, link, expires_at, public_url, unsubscribe, attachment } =
+            *input;
         let common = context! {
             to => person_context(to),
             link => link,
@@ -104,10 +114,10 @@ impl Templates {
                 self.render(TemplateKind::Password, language, context! { new_account, ..common })
             }
             MailBody::Notice { notice, permission } => {
-                let parties = permission.map(|PermissionNotice { target, grantee, bundle }| {
+                let parties = permission.map(|PermissionNotice { target, grantee, bundle, rights }| {
                     let rights = match notice {
-                        Notice::PermissionGrantedByStaff => language.describe_rights(bundle.permission),
-                        _ => language.describe_rights_of_others(bundle.permission),
+                        Notice::PermissionGrantedByStaff => language.describe_rights(*rights),
+                        _ => language.describe_rights_of_others(*rights),
                     };
                     let [target, grantee] = [target, grantee].map(person_context);
                     context! { target, grantee, bundle => bundle_context(bundle, rights) }
@@ -125,7 +135,7 @@ impl Templates {
                     target => person_context(target),
                     bundle => bundle_context(bundle, rights.unwrap_or_default()),
                     until => granted.and_then(|granted| granted.expires_at).map(|at| language.weekday_date_time(at)),
-                    reason => reason.map(|reason| sanitize_for_mail(reason.as_str())),
+                    reason => reason.map(|reason| break_links(&sanitize_for_mail(reason.as_str()))),
                     ..common
                 };
                 self.render(TemplateKind::Decision, language, values)
@@ -146,7 +156,12 @@ impl Templates {
                     unfolded_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
                 );
         }
-        Ok(message.multipart(parts)?)
+        let Some(Attachment { file_name, media_type, text }) = attachment else {
+            return Ok(message.multipart(parts)?);
+        };
+        let media_type = ContentType::parse(media_type).unwrap_or(ContentType::TEXT_PLAIN);
+        let file = lettre::message::Attachment::new(file_name.to_owned()).body(text.to_owned(), media_type);
+        Ok(message.multipart(MultiPart::mixed().multipart(parts).singlepart(file))?)
     }
 }
 
@@ -295,6 +310,7 @@ mod tests {
             expires_at: Some(Timestamp::from_micros(1_893_456_000_000_000)),
             public_url: "https://consent.example.org",
             unsubscribe: None,
+            attachment: None,
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
         Templates::load(None).unwrap().compose(&input, &from).unwrap()
@@ -552,6 +568,7 @@ mod tests {
             expires_at: Some(Timestamp::from_micros(0)),
             public_url: "https://example.org",
             unsubscribe: None,
+            attachment: None,
         };
         let message = templates.compose(&input, &"a@example.org".parse().unwrap()).unwrap();
         assert_eq!(

@@ -171,7 +171,9 @@ impl MailSubjects {
             return None;
         }
         let RequestParties { target, grantee, bundle } = self.participants.parties(request.terms)?;
-        Some(PermissionNotice { target: target.clone(), grantee: grantee.clone(), bundle: bundle.clone() })
+        let rights = request.granted().map_or(bundle.permission, |granted| granted.permission);
+        let (target, grantee, bundle) = (target.clone(), grantee.clone(), bundle.clone());
+        Some(PermissionNotice { target, grantee, bundle, rights })
     }
 
     /// The mail about a decision. `None`: the permission has ended, or the requester does not want the

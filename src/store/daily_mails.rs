@@ -110,8 +110,8 @@ struct Candidates {
 }
 
 impl Candidates {
-    /// Loads what has not ended and may be in a mail of the days from `first` to `last`, ordered by its end; and the
-    /// requests that have expired.
+    /// Loads the subjects of mails of the days from `first` to `last` that have not ended, ordered by their
+    /// ends, and the requests that have expired.
     fn load(
         conn: &mut Conn,
         users: &[i64],

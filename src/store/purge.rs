@@ -102,6 +102,12 @@ pub fn purge_batch(
             permission_requests::active
                 .eq(false)
                 .and(permission_requests::closed_at.lt(at).assume_not_null())
+                // A permission may end long after its request was closed.
+                .and(
+                    permission_requests::ended_at
+                        .is_null()
+                        .or(permission_requests::ended_at.lt(at).assume_not_null())
+                )
         ),
         api_keys: purge!(api_keys, DbUuid, api_keys::revoked_at.lt(at)),
         sessions: purge!(sessions, DbUuid, sessions::expires_at.lt(at)),

@@ -1,4 +1,4 @@
-//! Runs the sweeps, which record what has expired and schedule daily mails.
+//! Runs the sweeps, which record expiries and schedule daily mails.
 
 use std::time::Duration;
 

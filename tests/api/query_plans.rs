@@ -276,7 +276,7 @@ async fn the_audit_log_reads_only_the_requested_page() {
     assert!((20..1_000).contains(&read), "{read} rows or entries were read");
 }
 
-/// The sweeps and the content of daily mails: what is due is found by an index, whatever ends later.
+/// The sweeps and the content of daily mails: due rows are found by an index, however many end later.
 #[actix_web::test]
 async fn a_sweep_reads_only_what_is_due() {
     const TABLES: [&str; 2] = ["permission_requests", "export_tokens"];

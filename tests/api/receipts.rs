@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::token::Keyring;
-use countersign::store::{Store, requests, signing_keys};
+use countersign::store::{Store, purge, requests, signing_keys};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -262,6 +262,29 @@ on_both_databases! {
         app.store.write(|conn| { let now = conn.now()?; requests::expire_permissions_batch(conn, now) }).unwrap();
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE end_cause = 'expired'"), 1);
         assert_eq!(receipt(&app, &receipt_path(expired), &scene.ada).await, at_once);
+    }
+
+    async fn a_receipt_is_kept_as_long_after_the_end_of_the_permission_as_other_records(app: TestApp) {
+        const DAY: i64 = 86_400;
+        let scene = HexoFixture::new(&app);
+        let number = ask(&app, &scene, json!({})).await;
+        approve(&app, &scene, number, json!({})).await;
+        let purge = || {
+            let purged = app.store.write(|conn| {
+                let cutoff = conn.now()?.plus_seconds(-90 * DAY);
+                purge::purge_batch(conn, cutoff, cutoff, 100)
+            });
+            purged.unwrap().requests
+        };
+        app.advance(100 * DAY);
+        assert_eq!(purge(), 0, "it is active");
+        expect_response(app.delete(&format!("/api/bundle_permission/{number}/")).by_user(&scene.ada), 204).await;
+        app.advance(90 * DAY);
+        assert_eq!(purge(), 0, "it ended ninety days ago");
+        assert_eq!(events(&receipt(&app, &receipt_path(number), &scene.ada).await).len(), 2);
+        app.advance(1);
+        assert_eq!(purge(), 1);
+        expect_response(app.get(&receipt_path(number)).by_user(&scene.ada), 404).await;
     }
 
     async fn only_a_party_of_a_permission_gets_its_receipt(app: TestApp) {

@@ -259,7 +259,11 @@ impl EntryRenderer {
     /// administrator".
     fn actor_label(&self, entry: &AuditEntry) -> String {
         let Some(actor) = entry.actor else {
-            let key = if entry.ip.is_some() { "audit-anonymous" } else { "timeline-operator" };
+            let key = match entry.ip {
+                Some(_) => "audit-anonymous",
+                None if entry.action.ends_with(".expired") => "audit-automatic",
+                None => "timeline-operator",
+            };
             return self.language.t(key);
         };
         if self.viewer == Some(actor) {

@@ -30,6 +30,7 @@ use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
+use crate::receipt::{Statement, StatementFacts};
 use crate::services::permissions;
 use crate::services::requests::{self, LinkOwner};
 use crate::services::sessions::SignedIn;
@@ -130,10 +131,19 @@ impl<'a> ShownRequest<'a> {
             context! { name => right.name(), is_needed, checked => is_needed || is_checked(right) }
         });
         let latest_end = asked.expires_at(now);
+        let statement = Statement::current(ctx.language);
+        let facts = StatementFacts {
+            requester: parties.grantee,
+            bundle: parties.bundle,
+            purpose: request.purpose.as_ref(),
+            asked,
+        };
         let context = context! {
             token,
             idempotency_key => entropy::uuid().to_string(),
             shown => shown_version(request, parties),
+            statement => statement.to_string(),
+            statement_text => statement.text(&facts),
             request_summary => request_summary(parties.grantee, parties.bundle, asked.permission),
             purpose => request.purpose.as_ref().map(|purpose| sanitize_for_display(purpose.as_str())),
             rights => rights.collect::<Vec<_>>(),
@@ -211,6 +221,9 @@ struct DecideForm {
     /// now, nothing is approved.
     #[schema(nullable = false)]
     shown: Option<String>,
+    /// The consent statement that the page showed: `<language>/<version>`.
+    #[schema(nullable = false)]
+    statement: Option<String>,
 }
 
 #[derive(Clone, Copy, ToSchema)]
@@ -241,6 +254,7 @@ impl DecideForm {
             reason: optional("reason"),
             idempotency_key: optional("idempotency_key"),
             shown: optional("shown"),
+            statement: optional("statement"),
         })
     }
 
@@ -337,7 +351,8 @@ async fn redeem(
     (approval, input): (Approval, &DecideForm),
 ) -> Result<HttpResponse, PageError> {
     let idempotency_key = input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok());
-    let approval = (approval, None);
+    let statement = input.statement.as_ref().and_then(|name| name.parse::<Statement>().ok());
+    let approval = (approval, statement.map(|statement| statement.to_string()));
     match state.registry.approve(id, user.id, approval, idempotency_key, ctx.audit.clone()).await {
         Ok((grant, participants)) => {
             state.mailer.notify();

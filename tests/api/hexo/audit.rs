@@ -15,7 +15,7 @@ use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_re
 
 const AUDIT: &str = "/api/audit/";
 
-/// Does something as somebody, from somewhere, a second after what was done before.
+/// Does something as a user, with an address and a client, a second after the previous entry.
 fn execute_as(app: &TestApp, who: &TestUser, command: impl Command) {
     app.advance(1);
     let origin = AuditContext {

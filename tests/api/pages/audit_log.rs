@@ -71,6 +71,21 @@ on_both_databases! {
         }
     }
 
+    async fn what_has_expired_was_not_done_by_the_operator(app: TestApp) {
+        let root = app.staff("root@example.org");
+        app.store
+            .write(|conn| {
+                let now = conn.now()?;
+                let (action, subject) = (AuditAction::ExportExpired, "export:x".to_owned());
+                audit_log::record(conn, &AuditContext::OPERATOR, action, subject, now)
+            })
+            .unwrap();
+        let (_, page) = app.signed_in(&root).get_page(&app, STAFF_AUDIT).await;
+        let page = without_isolates(&page);
+        assert!(page.contains("<strong>Export token expired</strong>") && page.contains("Automatic ·"), "{page}");
+        assert!(!page.contains("The server operator ·"), "{page}");
+    }
+
     async fn a_reset_mail_has_no_actor_and_does_not_reveal_accounts(app: TestApp) {
         let (ada, bob) = (app.user("ada@example.org"), app.user("bob@example.org"));
         let root = app.staff("root@example.org");

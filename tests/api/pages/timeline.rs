@@ -19,7 +19,7 @@ use crate::mailer::wait_for_count;
 
 const COUNT_LINK_VIEWS: &str = "SELECT count(*) AS n FROM link_views";
 
-/// Does something as somebody, from somewhere that is nobody's business.
+/// Does something as a user, with an address and a client that others must not see.
 fn execute_as<C: Command<Reply: Succeeds>>(app: &TestApp, who: &TestUser, command: C) {
     let (address, client) = (Some([192, 0, 2, 99].into()), Some("a telltale client".to_owned()));
     execute(app, command, AuditContext { actor: Some(who.user.id), ip: address, user_agent: client });

@@ -404,7 +404,7 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     let look = fixture.get(&format!("/redeem?token={}", tokens[2])).header("cookie", &visitor.cookie);
     assert_eq!(fixture.send(look, &all[2..]).await, 200);
     for (decision, status) in [(GRACES_PASSWORD, 400), ("approve", 200), ("approve", 404)] {
-        let form = [("token", tokens[2].as_str()), ("decision", decision)];
+        let form = [("token", tokens[2].as_str()), ("decision", decision), ("right", "read")];
         assert_eq!(
             fixture
                 .send(visitor.post(&fixture.app, &format!("{}/redeem", fixture.server.url), &form), &[])
