@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
 /// A user's account on a countersign server.
@@ -48,19 +48,17 @@ impl ConsentClient {
         Ok(asked.join(created.get("resource_uri").and_then(Value::as_str).unwrap_or_default())?)
     }
 
-    /// Waits until the request is closed. Returns whether the target has approved it.
-    pub async fn wait(&self, request: &Url, target: &str, bundle: i64) -> Result<bool, reqwest::Error> {
-        // A request that is approved, declined, withdrawn or expired is not found.
-        while self.client.get(request.clone()).bearer_auth(&self.api_key).send().await?.status()
-            == StatusCode::OK
-        {
+    /// Waits until the request is closed, and returns it. Its `status` is `approved`, `declined`,
+    /// `withdrawn`, `expired` or `replaced`; `decision` has the rights that the target granted.
+    pub async fn wait(&self, request: &Url) -> Result<Value, reqwest::Error> {
+        loop {
+            let response = self.client.get(request.clone()).bearer_auth(&self.api_key).send().await?;
+            let seen: Value = response.error_for_status()?.json().await?;
+            if seen.get("status").and_then(Value::as_str) != Some("pending") {
+                return Ok(seen);
+            }
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
-        let filter = [("user_target", target), ("bundle", &bundle.to_string())];
-        let url = format!("{}/api/bundle_permission/", self.url);
-        let list = self.client.get(url).bearer_auth(&self.api_key).query(&filter).send().await?;
-        let list: Value = list.error_for_status()?.json().await?;
-        Ok(list.pointer("/meta/total_count").and_then(Value::as_i64) != Some(0))
     }
 }
 
@@ -75,7 +73,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bundle = bundle.parse()?;
     let request = client.ask(requester, target, bundle, &format!("consent-{target}-{bundle}")).await?;
     println!("{target} has got a mail with a link. Waiting for the answer.");
-    let approved = client.wait(&request, target, bundle).await?;
-    println!("{}", if approved { "Approved." } else { "Not approved." });
+    let closed = client.wait(&request).await?;
+    println!("{}", closed.get("status").and_then(Value::as_str).unwrap_or_default());
+    if let Some(decision) = closed.get("decision") {
+        println!("{decision:#}");
+    }
     Ok(())
 }

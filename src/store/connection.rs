@@ -213,6 +213,22 @@ impl Conn {
         }
     }
 
+    /// Runs queries that all see the same state of the database.
+    pub(super) fn in_snapshot<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        match &mut self.backend {
+            Backend::Postgres(conn) => AnsiTransactionManager::begin_transaction_sql(&mut **conn, BEGIN)?,
+            Backend::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(&mut **conn, "BEGIN")?,
+        }
+        let result = work(self);
+        // Nothing was written. A failed rollback marks the connection as dead.
+        let _ = with_backend!(self, c => AnsiTransactionManager::rollback_transaction(c));
+        result
+    }
+
     fn begin(&mut self) -> QueryResult<()> {
         match &mut self.backend {
             Backend::Postgres(conn) => AnsiTransactionManager::begin_transaction(&mut **conn),

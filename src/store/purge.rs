@@ -20,7 +20,7 @@ pub struct PurgeCounts {
     pub export_tokens: usize,
     /// Finished items of the outbox.
     pub mails: usize,
-    /// Closed requests without an active permission.
+    /// Closed requests whose permission, if there is one, has ended.
     pub requests: usize,
     /// Revoked.
     pub api_keys: usize,

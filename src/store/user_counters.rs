@@ -91,7 +91,9 @@ pub(super) fn active_permissions(conn: &mut Conn, user: UserId, now: Timestamp) 
 
 /// The number of active permissions of all users.
 pub(super) fn all_active_permissions(conn: &mut Conn, now: Timestamp) -> QueryResult<i64> {
-    let overdue_sql = "SELECT (SELECT coalesce(sum(active_permissions), 0) FROM user_counters) / 2 - count(*) AS n \
+    // The cast: PostgreSQL's sum of integers is a decimal number.
+    let overdue_sql = "SELECT CAST((SELECT coalesce(sum(active_permissions), 0) FROM user_counters) AS bigint) / 2 \
+        - count(*) AS n \
         FROM permission_requests \
         WHERE active AND permission_expires_at IS NOT NULL AND permission_expires_at <= $1";
     let active: CountRow = with_backend!(conn, c => diesel::sql_query(overdue_sql)

@@ -16,6 +16,7 @@ use countersign::store::api_keys::Scope;
 use policy_enforcement::DecisionPoint;
 use reqwest::Client;
 use resource_server::Countersign;
+use serde_json::json;
 
 use crate::authzen;
 use crate::helpers::{Backend, ByUser, TestApp, token_in};
@@ -107,13 +108,14 @@ async fn ask_and_wait(app: &TestApp, path: &str) {
     let token = token_in(&app.mails(1).await[0]);
     let redeem = format!("/api/bundle_permission_request/{token}/");
     assert_eq!(app.put(&redeem).by_user(&grace).send().await.unwrap().status(), 200);
-    assert!(client.wait(&request, grace.email(), sleep).await.unwrap());
+    let approved = client.wait(&request).await.unwrap();
+    assert_eq!((&approved["status"], &approved["decision"]["permission"]), (&json!("approved"), &json!(6)));
 
     let steps = app.bundle("Steps", 2).id.0;
     let request = client.ask(ada.email(), grace.email(), steps, "steps").await.unwrap();
     // The mail of a request that is closed at once is not sent.
     assert_eq!(app.mails(2).await.len(), 2);
     assert_eq!(app.delete(request.as_str()).by_user(&grace).send().await.unwrap().status(), 204);
-    assert!(!client.wait(&request, grace.email(), steps).await.unwrap());
+    assert_eq!(client.wait(&request).await.unwrap()["status"], "declined");
     assert_eq!(app.mailbox.sent().len(), 2);
 }

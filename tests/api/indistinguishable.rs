@@ -245,15 +245,14 @@ impl IndistinguishableFixture {
     /// All other groups of variants. None of their requests changes anything.
     fn variant_groups(&self) -> Vec<(&'static str, RequestVariants)> {
         let by_grace = bearer(&self.grace.key);
-        let one = |method| {
+        let one_at = |method, subpath, body| {
             let asked = |(why, token): &(&'static str, String)| {
-                (
-                    *why,
-                    raw_request(method, &format!("/api/bundle_permission_request/{token}/"), &by_grace, ""),
-                )
+                let path = format!("/api/bundle_permission_request/{token}/{subpath}");
+                (*why, raw_request(method, &path, &by_grace, body))
             };
             self.tokens.iter().map(asked).collect::<RequestVariants>()
         };
+        let one = |method| one_at(method, "", "");
         // Two groups: the page for a closed request offers the target to request a new one.
         let of =
             |why: &'static [&'static str]| self.tokens.iter().filter(move |(other, _)| why.contains(other));
@@ -288,6 +287,11 @@ impl IndistinguishableFixture {
             ("GET <token>", one("GET")),
             ("PUT <token>", one("PUT")),
             ("DELETE <token>", one("DELETE")),
+            (
+                "approve <token>",
+                one_at("POST", "approve/", r#"{"permission": ["get"], "permission_ttl": 60}"#),
+            ),
+            ("decline <token>", one_at("POST", "decline/", r#"{"reason": "no"}"#)),
             // The target who approved a request sees that they did.
             ("the page of what is over", look(UNDECIDED)),
             ("the page of what never was", look(NONEXISTENT)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
+use countersign::domain::approval::{Approval, ApprovedEnd};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
 use countersign::domain::bundle::Bundle;
@@ -10,10 +11,11 @@ use countersign::domain::bundle_permission::BundlePermissionId;
 use countersign::domain::export_token::{ExpiryHours, ExportTokenRef, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission_request::{
-    NewPermissionRequest, PermissionRequest, RequestError, RequestOutcome,
+    Decision, NewPermissionRequest, PermissionRequest, RequestError, RequestOutcome,
 };
 use countersign::domain::rights::{Mask, Role};
 use countersign::domain::terms::Terms;
+use countersign::domain::timestamp::Timestamp;
 use countersign::domain::user::Authority;
 use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
@@ -23,7 +25,7 @@ use countersign::store::ledger::{
     RevokeExport, RevokePermission, commit,
 };
 
-use crate::helpers::{TestApp, TestUser, commit_batch};
+use crate::helpers::{START_MICROS, TestApp, TestUser, commit_batch};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
@@ -107,6 +109,52 @@ on_both_databases! {
         assert!(matches!(later, Ok(Some((again, _))) if again == *grant));
         app.advance(24 * 3_600);
         assert!(matches!(app.commit(redeem_command(&request, Some("a"))), Err(RequestError::NotPending)));
+    }
+
+    async fn different_decisions_with_one_key_in_a_batch_run_in_order(app: TestApp) {
+        let (ada, grace) = two_users(&app);
+        let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+        let key = IdempotencyKey::new("a").ok();
+        let read = Approval { permission: Some(Mask::READ), end: ApprovedEnd::After(60) };
+        let partly = Decide {
+            decision: Decision::Approve(read, None),
+            ..Decide::as_asked(request.redeem_id, grace.user.id, key.clone())
+        };
+        let decline = Decide { idempotency_key: key, ..Decide::decline(request.redeem_id, grace.user.id) };
+        let replies = commit_all(&app, vec![partly.clone(), redeem_command(&request, Some("a")), decline, partly]);
+        let Ok(Some((granted, _))) = &replies[0] else { panic!("{replies:?}") };
+        assert_eq!((granted.permission, granted.expires_at), (Mask::READ, Some(granted.granted_at.plus_seconds(60))));
+        assert!(matches!(replies[1], Err(RequestError::IdempotencyKeyConflict)), "{replies:?}");
+        assert!(matches!(replies[2], Err(RequestError::IdempotencyKeyConflict)), "{replies:?}");
+        assert!(matches!(&replies[3], Ok(Some((again, _))) if again == granted), "{replies:?}");
+    }
+
+    async fn a_renewal_and_a_revocation_in_one_batch_run_in_order(app: TestApp) {
+        let (ada, grace) = two_users(&app);
+        let entries = |action: &str| app.count(&format!("SELECT count(*) AS n FROM audit_log WHERE action = '{action}'"));
+        let renewal = |name: &str| {
+            let (bundle, end) = (app.bundle(name, 6), Some(Timestamp::from_micros(START_MICROS).plus_seconds(86_400)));
+            let terms = Terms { target: grace.user.id, grantee: ada.user.id, bundle: bundle.id };
+            let direct = GrantPermission { expires_at: end, ..GrantPermission::without_end(terms, bundle.permission) };
+            let (old, _) = app.commit(direct).unwrap();
+            (old, app.create_request(&ada, &grace, &bundle))
+        };
+        let revoke = |id| RevokePermission { id, by: Authority::User(ada.user.id) };
+        let (old, request) = renewal("Approved first");
+        commit_together! { app; granted = redeem_command(&request, None), revoked = revoke(old.id) }
+        assert!(matches!(granted, Ok(Some((new, _))) if new.id.0 == request.id.0) && !revoked);
+        assert_eq!((entries("permission.replaced"), entries("permission.revoked")), (1, 0));
+        let (old, request) = renewal("Revoked first");
+        commit_together! { app; revoked = revoke(old.id), granted = redeem_command(&request, None) }
+        assert!(matches!(granted, Ok(Some((new, _))) if new.id.0 == request.id.0) && revoked);
+        assert_eq!((entries("permission.replaced"), entries("permission.revoked")), (1, 1));
+        let (_, request) = renewal("New one revoked");
+        let id = BundlePermissionId(request.id.0);
+        commit_together! { app; granted = redeem_command(&request, None), revoked = revoke(id), again = redeem_command(&request, None) }
+        assert!(granted.is_ok() && revoked && again.is_err());
+        assert_eq!((entries("permission.replaced"), entries("permission.revoked")), (2, 2));
+        assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 2);
+        app.assert_user_counters();
     }
 
     async fn decline_and_redeem_in_one_batch_run_in_order(app: TestApp) {

@@ -5,10 +5,11 @@ use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::bundle::BundleName;
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
-use countersign::domain::permission_request::NewPermissionRequest;
+use countersign::domain::permission_request::{NewPermissionRequest, RequestStatus};
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
 use countersign::domain::rights::{Mask, Right, Role};
 use countersign::domain::terms::Terms;
+use countersign::domain::timestamp::Timestamp;
 use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
 use countersign::store::access::{self, AccessQuestion, AccessSearch, BundleRef, SearchedSide};
@@ -17,14 +18,15 @@ use countersign::store::ledger::{
     self, AnyOperation, Command, CreateExport, CreateRequest, Decide, GrantPermission, Operation,
 };
 use countersign::store::lookup::{self, LookupKey, UserRef};
+use countersign::store::requests::{self, RequestFilter};
 use countersign::store::sweeps::{self, Sweep};
-use countersign::store::{AsyncStore, Clock, LimitOffset, Store};
+use countersign::store::{AsyncStore, Clock, LimitOffset, Store, TermsFilter, permissions};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::helpers::{Backend, TestApp, commit_batch};
+use crate::helpers::{Backend, START_MICROS, TestApp, commit_batch};
 
 fn operation<C: Command>(command: C) -> Arc<Operation<C>> {
     Arc::new(Operation::new(command, AuditContext::default()))
@@ -192,6 +194,71 @@ async fn an_access_decision_reads_only_its_own_rows() {
     drop(store);
     let read = rows_read_since(&mut conn, "permission_requests", before);
     assert!((20..5_000).contains(&read), "ten batches of 64 and twenty searches read {read} rows or entries");
+}
+
+/// The lists of requests and permissions, their totals, and the closing of what has expired, among
+/// many rows of other users.
+#[actix_web::test]
+async fn lists_and_expiry_read_only_their_own_rows() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    // Of five requests one is pending, three are approved (until 2031, without an end, revoked), and
+    // one is declined. The first 60 are Ada's to Grace. Six more of hers are overdue at two o'clock,
+    // by which the server's clock has not arrived.
+    conn.batch_execute(&format!(
+        "INSERT INTO users (email, first_name, last_name, active, staff, created_at) \
+         SELECT 'user' || i || '@example.org', '', '', true, false, now() FROM generate_series(1, 1000) i; \
+         INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 50006); \
+         INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, \
+         created_at, expires_at, closed_at, outcome, granted_permission, permission_expires_at, ended_at, end_cause, active) \
+         SELECT gen_random_uuid(), \
+         CASE WHEN i <= 60 OR i > 50000 THEN {target} ELSE 3 + i % 1000 END, \
+         CASE WHEN i <= 60 OR i > 50000 THEN {allowed} ELSE 3 + (i + 1) % 1000 END, i, 1, {allowed}, '2030-01-01Z', \
+         CASE WHEN i > 50000 THEN timestamptz '2030-01-01 01:00Z' ELSE '2031-01-01Z' END, \
+         CASE WHEN kind > 0 THEN timestamptz '2030-01-01Z' END, \
+         CASE WHEN kind BETWEEN 1 AND 3 THEN 'approved' WHEN kind = 4 THEN 'declined' END, \
+         CASE WHEN kind BETWEEN 1 AND 3 THEN 1 END, \
+         CASE WHEN i > 50000 AND kind = 1 THEN timestamptz '2030-01-01 01:00Z' WHEN kind = 1 THEN '2031-01-01Z' END, \
+         CASE WHEN kind = 3 THEN timestamptz '2030-01-01Z' END, CASE WHEN kind = 3 THEN 'revoked' END, kind IN (1, 2) \
+         FROM (SELECT i, CASE WHEN i > 50000 THEN i % 2 ELSE i % 5 END AS kind FROM generate_series(1, 50006) i) AS k; \
+         INSERT INTO user_counters VALUES ({target}, 15, 27), ({allowed}, 15, 27); \
+         ANALYZE",
+        target = grace.id(),
+        allowed = ada.id(),
+    ))
+    .unwrap();
+    let now = Timestamp::from_micros(START_MICROS).plus_seconds(7_200);
+    let page = LimitOffset { limit: 20, offset: 0 };
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let before = rows_read(&mut conn, "permission_requests");
+    for viewer in [ada.user.id, grace.user.id] {
+        let requests = |statuses: Option<Vec<RequestStatus>>, created_from| {
+            let filter = RequestFilter { statuses, created_from, ..RequestFilter::default() };
+            store.read(|conn| requests::list_for_party(conn, viewer, &filter, page, now)).unwrap().total
+        };
+        let by_status: Vec<i64> =
+            RequestStatus::ALL.into_iter().map(|status| requests(Some(vec![status]), None)).collect();
+        assert_eq!(by_status, [12, 39, 12, 0, 3, 0]);
+        assert_eq!(requests(Some(RequestStatus::ALL.to_vec()), None), 66);
+        assert_eq!((requests(None, None), requests(None, Some(now))), (12, 0));
+        for (bundles, total) in [(None, 24), (Some(vec![1]), 1)] {
+            let filter = TermsFilter { bundles, ..TermsFilter::default() };
+            let listed =
+                store.read(|conn| permissions::list_for_party(conn, viewer, &filter, page, now)).unwrap();
+            assert_eq!(listed.total, total);
+        }
+    }
+    for (grantees, total) in [(None, 24), (Some(vec![ada.id()]), 24)] {
+        let filter = TermsFilter { grantees, ..TermsFilter::default() };
+        let listed = store.read(|conn| permissions::list_all(conn, &filter, page, now)).unwrap();
+        assert_eq!((listed.total, listed.rows.len()), (total, 20));
+    }
+    assert_eq!(store.write(|conn| requests::expire_batch(conn, now)).unwrap(), 3);
+    assert_eq!(store.write(|conn| requests::expire_permissions_batch(conn, now)).unwrap(), 3);
+    drop(store);
+    let read = rows_read_since(&mut conn, "permission_requests", before);
+    assert!((500..10_000).contains(&read), "{read} rows or entries were read");
 }
 
 /// The rate limits, which have a row per pair of users.

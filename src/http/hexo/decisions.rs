@@ -10,7 +10,9 @@ use super::fields::JsonFields;
 use super::headers::IdempotencyKeyHeader;
 use super::path::{RequestParam, RequestRef};
 use super::view::PermissionView;
-use crate::domain::approval::{Approval, ApprovedEnd, Reason};
+use crate::actors::registry::CommandError;
+use crate::domain::approval::{Approval, ApprovedEnd, InvalidApproval, MAX_PERMISSION_TTL_SECONDS, Reason};
+use crate::domain::permission_request::RequestError;
 use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::RedeemId;
@@ -93,7 +95,12 @@ impl ApprovalBody {
         let end = match (expires_at, permission_ttl) {
             (None, None) => ApprovedEnd::AsAsked,
             (Some(at), None) => ApprovedEnd::At(at),
-            (None, Some(seconds)) => ApprovedEnd::After(seconds),
+            (None, Some(seconds @ 1..=MAX_PERMISSION_TTL_SECONDS)) => ApprovedEnd::After(seconds),
+            (None, Some(_)) => {
+                let reason =
+                    format!("Provide a whole number of seconds from 1 to {MAX_PERMISSION_TTL_SECONDS}.");
+                return Err(HexoError::invalid_field(KIND, "permission_ttl", reason));
+            }
             (Some(_), Some(_)) => {
                 let reason = "Provide either expires_at or permission_ttl.";
                 return Err(HexoError::invalid_field(KIND, "permission_ttl", reason));
@@ -178,8 +185,15 @@ async fn grant(
     state: &AppState,
 ) -> HandlerResult {
     let by = caller.id();
-    let (permission, participants) =
-        state.registry.approve(id, by, (approval, None), idempotency_key, caller.audit_context).await?;
+    let approved =
+        state.registry.approve(id, by, (approval, None), idempotency_key, caller.audit_context).await;
+    let (permission, participants) = approved.map_err(|error| match (error, approval.end) {
+        (
+            CommandError::Rejected(RequestError::InvalidApproval(InvalidApproval::EndLaterThanAsked)),
+            ApprovedEnd::After(_),
+        ) => HexoError::invalid_field(KIND, "permission_ttl", "Provide a time no longer than asked."),
+        (error, _) => error.into(),
+    })?;
     state.mailer.notify();
     let parties = participants.parties(permission.terms).ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(PermissionView::new(&permission, parties, prefix)))

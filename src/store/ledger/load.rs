@@ -70,7 +70,9 @@ impl Batch {
         } = selection;
         let constraints = RequestConstraints::load(conn, &constraints)?;
         let exports = if exports.is_empty() { Vec::new() } else { export_tokens::lock(conn, &exports)? };
-        let recheck = mode == ConcurrencyMode::LockedWithRecheck;
+        // A permission that the batch grants and ends again would not violate a constraint.
+        let ends_permissions = !selector.numbers.is_empty() && !selector.redeem_ids.is_empty();
+        let recheck = mode == ConcurrencyMode::LockedWithRecheck || ends_permissions;
         let by_token_only = !recheck && selector.is_by_token_only();
         let mut with_parties = if selector.redeem_ids.is_empty() {
             RequestsWithParties::default()

@@ -55,11 +55,23 @@ pub fn list_for_party(
     now: Timestamp,
 ) -> QueryResult<Paginated<PermissionRequest>> {
     let statuses = filter.statuses.clone().unwrap_or_else(|| vec![RequestStatus::Pending]);
-    if (RequestFilter { statuses: Some(statuses.clone()), ..RequestFilter::default() }) == *filter
-        && statuses == [RequestStatus::Pending]
-    {
+    let is_unfiltered = RequestFilter { statuses: None, ..filter.clone() } == RequestFilter::default();
+    if is_unfiltered && statuses == [RequestStatus::Pending] {
         return pending_of_party(conn, viewer, page, now);
     }
+    // A request that is closed between two of the queries would be listed twice or not at all.
+    conn.in_snapshot(|conn| filtered_of_party(conn, viewer, &statuses, filter, page, now))
+}
+
+/// A page of the requests with these statuses to which `viewer` is a party, by id.
+fn filtered_of_party(
+    conn: &mut Conn,
+    viewer: UserId,
+    statuses: &[RequestStatus],
+    filter: &RequestFilter,
+    page: LimitOffset,
+    now: Timestamp,
+) -> QueryResult<Paginated<PermissionRequest>> {
     let wants = |status: RequestStatus| statuses.contains(&status);
     let closed: Vec<&str> = statuses
         .iter()

@@ -112,7 +112,8 @@ on_both_databases! {
         for token in [token, app.redeem_token(&unsent)] {
             expect_refusal(&app, app.put(&HexoFixture::token_path(&token)).by_user(grace), 404).await;
         }
-        expect_refusal(&app, app.get(asked["resource_uri"].as_str().unwrap()).by_user(ada), 404).await;
+        let declined = expect_response(app.get(asked["resource_uri"].as_str().unwrap()).by_user(ada), 200).await;
+        assert_eq!((&declined["status"], &declined["ttl"]), (&json!("declined"), &json!(0)));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'"), 2);
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.declined'"), 2);
         assert_eq!(app.count(COUNT_OPEN_REQUESTS), 3, "requests of other users stay open");

@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join_all;
 use reqwest::RequestBuilder;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::helpers::{ByUser, TestApp, sqlite};
 use crate::hexo::{HexoFixture, REQUESTS, expect_response};
@@ -42,6 +42,17 @@ fn hold_request_locks(app: &TestApp) -> (Receiver<()>, Sender<()>) {
         conn.batch_execute("COMMIT").unwrap();
     });
     (held, release)
+}
+
+/// Sends all requests concurrently. Returns the status and the body of each response.
+async fn send_all_for_bodies(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<(u16, Value)> {
+    let sent = requests.into_iter().map(|request| {
+        actix_web::rt::spawn(async {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+        })
+    });
+    join_all(sent.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect()
 }
 
 const COUNT_PERMISSIONS: &str = "SELECT count(*) AS n FROM bundle_permissions";
@@ -155,5 +166,140 @@ on_both_databases! {
             assert_eq!(app.count(&left) == 0, count_status(&statuses, 204) == 1, "{statuses:?}");
             app.assert_user_counters();
         }
+    }
+
+    async fn concurrent_decisions_on_two_servers_have_the_outcome_of_one(mut app: TestApp) {
+        let urls = [app.url.clone(), app.spawn_replica()];
+        let scene = HexoFixture::new(&app);
+        for round in 0..4 {
+            let scene = scene.with_bundle(&app, &format!("Bundle {round}"), 6);
+            let (request, token) = scene.ask(&app, json!({ "permission_ttl": 7_200 })).await;
+            let (number, path) = (request["resource_uri"].as_str().unwrap(), HexoFixture::token_path(&token));
+            let decision = |kind: usize, url: &str| match kind {
+                0 => app.put(&format!("{url}{path}")).by_user(&scene.grace),
+                1 => app.post(&format!("{url}{path}approve/")).by_user(&scene.grace).json(&json!({ "permission": 2 })),
+                2 => app.post(&format!("{url}{path}approve/")).by_user(&scene.grace).json(&json!({ "permission_ttl": 60 })),
+                3 => app.post(&format!("{url}{path}decline/")).by_user(&scene.grace).json(&json!({ "reason": "no" })),
+                4 => app.delete(&format!("{url}{path}")).by_user(&scene.grace),
+                _ => app.delete(&format!("{url}{number}")).by_user(&scene.ada),
+            };
+            let answers = send_all_for_bodies((0..48).map(|nth| decision((nth + round) % 6, &urls[nth / 6 % 2]))).await;
+            let winners: Vec<usize> = (0..48).filter(|nth| answers[*nth].0 != 404).collect();
+            assert_eq!(winners.len(), 1, "{answers:?}");
+            let (status, body) = &answers[winners[0]];
+            let seen = expect_response(app.get(number).by_user(&scene.ada), 200).await;
+            let decided = json!([seen["decision"]["permission"], seen["decision"]["expires_at"], seen["decision"]["reason"]]);
+            let (wanted_status, outcome, wanted) = match (winners[0] + round) % 6 {
+                0 => (200, "approved", json!([6, "2030-01-01T02:00:00Z", null])),
+                1 => (200, "approved", json!([2, "2030-01-01T02:00:00Z", null])),
+                2 => (200, "approved", json!([6, "2030-01-01T00:01:00Z", null])),
+                3 => (204, "declined", json!([null, null, "no"])),
+                4 => (204, "declined", json!([null, null, null])),
+                _ => (204, "withdrawn", json!([null, null, null])),
+            };
+            assert_eq!((*status, &seen["status"], decided), (wanted_status, &json!(outcome), wanted));
+            assert_eq!(seen["decision"]["bundle_permission"], body["resource_uri"]);
+            assert_eq!(json!([body["permission"], body["expires_at"]]), json!([seen["decision"]["permission"], seen["decision"]["expires_at"]]));
+            let active = format!("{COUNT_PERMISSIONS} WHERE bundle_id = {}", scene.bundle.id);
+            assert_eq!(app.count(&active), i64::from(*status == 200));
+        }
+        app.assert_user_counters();
+        let decisions = "SELECT count(*) AS n FROM audit_log WHERE action IN ('request.approved', 'request.declined', 'request.withdrawn')";
+        assert_eq!(app.count(decisions), 4);
+    }
+
+    async fn one_key_with_different_decisions_at_once_makes_one_of_them(mut app: TestApp) {
+        let urls = [app.url.clone(), app.spawn_replica()];
+        let scene = HexoFixture::new(&app);
+        for round in 0..4 {
+            let scene = scene.with_bundle(&app, &format!("Bundle {round}"), 6);
+            let (_, token) = scene.ask(&app, json!({})).await;
+            let path = HexoFixture::token_path(&token);
+            let decision = |kind: usize, url: &str| {
+                let request = match kind {
+                    0 => app.put(&format!("{url}{path}")),
+                    1 => app.post(&format!("{url}{path}approve/")).json(&json!({ "permission": ["read", "get"] })),
+                    2 => app.post(&format!("{url}{path}approve/")).json(&json!({ "permission": 2 })),
+                    _ => app.post(&format!("{url}{path}decline/")).json(&json!({ "reason": "no" })),
+                };
+                request.by_user(&scene.grace).header("idempotency-key", format!("key {round}"))
+            };
+            // The first two mean the same.
+            let meaning = |nth: usize| ((nth + round) % 4).max(1);
+            let answers = send_all_for_bodies((0..32).map(|nth| decision((nth + round) % 4, &urls[nth / 4 % 2]))).await;
+            let winner = (0..32).find(|nth| answers[*nth].0 < 300).expect("one decides");
+            for (nth, answer) in answers.iter().enumerate() {
+                match meaning(nth) == meaning(winner) {
+                    true => assert_eq!(*answer, answers[winner], "{answers:?}"),
+                    false => assert_eq!(answer.0, 422, "{answers:?}"),
+                }
+            }
+        }
+        let decisions = "SELECT count(*) AS n FROM audit_log WHERE action IN ('request.approved', 'request.declined')";
+        assert_eq!(app.count(decisions), 4);
+        app.assert_user_counters();
+    }
+
+    async fn a_renewal_races_with_the_revocation_of_the_earlier_permission(mut app: TestApp) {
+        let urls = [app.url.clone(), app.spawn_replica()];
+        let scene = HexoFixture::new(&app);
+        let mut revoked = 0;
+        for round in 0..8 {
+            let scene = scene.with_bundle(&app, &format!("Bundle {round}"), 6);
+            let (_, token) = scene.ask(&app, json!({ "permission_ttl": 86_400 })).await;
+            let old = expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
+            app.advance(1);
+            let (_, token) = scene.ask(&app, json!({})).await;
+            let approve = app.post(&format!("{}{}approve/", urls[round % 2], HexoFixture::token_path(&token)));
+            let revoke = app.delete(&format!("{}{}", urls[(round + 1) % 2], old["resource_uri"].as_str().unwrap()));
+            let requests = [approve.by_user(&scene.grace).json(&json!({ "permission": 2 })), revoke.by_user(&scene.ada)];
+            let answers = send_all_for_bodies(requests).await;
+            assert!(answers[0].0 == 200 && [204, 404].contains(&answers[1].0), "{answers:?}");
+            let ended: i64 = i64::from(answers[1].0 == 204);
+            revoked += ended;
+            let new = answers[0].1["resource_uri"].as_str().unwrap();
+            assert_eq!(expect_response(app.get(new).by_user(&scene.ada), 200).await, answers[0].1);
+            let cause = format!(
+                "SELECT count(*) AS n FROM permission_requests WHERE end_cause = '{}' AND bundle_id = {}",
+                if ended == 1 { "revoked" } else { "replaced" }, scene.bundle.id
+            );
+            assert_eq!(app.count(&cause), 1, "{answers:?}");
+        }
+        let entries = |action: &str| app.count(&format!("SELECT count(*) AS n FROM audit_log WHERE action = '{action}'"));
+        assert_eq!((entries("permission.revoked"), entries("permission.replaced")), (revoked, 8 - revoked));
+        assert_eq!(app.count(COUNT_PERMISSIONS), 8);
+        app.assert_user_counters();
+    }
+
+    async fn a_renewal_races_with_the_expiry_of_the_earlier_permission(mut app: TestApp) {
+        let urls = [app.url.clone(), app.spawn_replica()];
+        let scene = HexoFixture::new(&app);
+        let mut tokens = Vec::new();
+        for round in 0..16 {
+            let scene = scene.with_bundle(&app, &format!("Bundle {round}"), 6);
+            let (_, token) = scene.ask(&app, json!({ "permission_ttl": 3_600 })).await;
+            expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
+            tokens.push(scene.ask(&app, json!({})).await.1);
+        }
+        app.advance(3_600);
+        let store = app.store.clone();
+        let sweeper = std::thread::spawn(move || {
+            let swept = store.write(|conn| {
+                let now = conn.now()?;
+                countersign::store::requests::expire_permissions_batch(conn, now)
+            });
+            swept.unwrap()
+        });
+        let approvals = tokens.iter().enumerate().map(|(nth, token)| {
+            let url = format!("{}{}", urls[nth % 2], HexoFixture::token_path(token));
+            app.put(&url).by_user(&scene.grace).header("idempotency-key", format!("key {nth}"))
+        });
+        let statuses = crate::helpers::send_concurrently(approvals).await;
+        assert_eq!(count_status(&statuses, 200), 16, "{statuses:?}");
+        sweeper.join().unwrap();
+        let entries = |action: &str| app.count(&format!("SELECT count(*) AS n FROM audit_log WHERE action = '{action}'"));
+        assert_eq!((entries("permission.expired"), entries("permission.replaced")), (16, 0));
+        assert_eq!(app.count(COUNT_PERMISSIONS), 16);
+        app.assert_user_counters();
     }
 }

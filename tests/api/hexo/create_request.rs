@@ -16,7 +16,7 @@ fn post_request(app: &TestApp, who: &TestUser, body: &Value) -> reqwest::Request
 }
 
 on_both_databases! {
-    async fn creating_a_request_mails_the_target_and_returns_six_fields(app: TestApp) {
+    async fn creating_a_request_mails_the_target_and_returns_its_fields(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let response = post_request(&app, &scene.ada, &scene.request_body()).send().await.unwrap();
         assert_eq!(response.status(), 201);
@@ -40,8 +40,21 @@ on_both_databases! {
                     "permission": 6,
                     "resource_uri": scene.bundle_uri(),
                 },
+                "created_at": "2030-01-01T00:00:00Z",
+                "decided_at": null,
+                "decision": null,
+                "expires_at": "2030-01-08T00:00:00Z",
+                "id": resource_id(&request),
+                "minimum": 0,
+                "permission": 6,
+                "permission_ttl": null,
+                "purpose": null,
                 "redeem_url": null,
                 "resource_uri": location,
+                "return_url": null,
+                "rights": ["read", "get"],
+                "state": null,
+                "status": "pending",
                 "ttl": WEEK_SECONDS,
                 "user_allowed": user(&scene.ada),
                 "user_target": user(&scene.grace),

@@ -60,10 +60,17 @@ on_both_databases! {
         let schema = expect_response(app.get("/api/bundle_permission_request/schema/"), 200).await;
         let fields = schema["fields"].as_object().unwrap();
         let names: Vec<&String> = fields.keys().collect();
-        assert_eq!(names, ["bundle", "redeem_url", "resource_uri", "ttl", "user_allowed", "user_target"]);
+        assert_eq!(
+            names,
+            [
+                "bundle", "created_at", "decided_at", "decision", "expires_at", "id", "minimum", "permission",
+                "permission_ttl", "purpose", "redeem_url", "resource_uri", "return_url", "rights", "state",
+                "status", "ttl", "user_allowed", "user_target",
+            ]
+        );
         assert_eq!(schema["allowed_list_http_methods"], json!(["get", "post"]));
         assert_eq!(schema["allowed_detail_http_methods"], json!(["get", "put", "delete"]));
-        for optional in ["redeem_url", "ttl"] {
+        for optional in ["permission_ttl", "purpose", "redeem_url", "return_url", "state", "ttl"] {
             assert_eq!(
                 (&fields[optional]["blank"], &fields[optional]["nullable"]),
                 (&json!(true), &json!(true))
@@ -81,7 +88,14 @@ on_both_databases! {
             (&fields["ttl"]["type"], &fields["resource_uri"]["readonly"]),
             (&json!("integer"), &json!(true))
         );
-        assert_eq!((schema["filtering"].clone(), schema["ordering"].clone()), (json!({}), json!([])));
+        assert_eq!(
+            schema["filtering"],
+            json!({
+                "bundle": ["exact", "in"], "created_at": ["gte", "lt"], "status": ["exact", "in"],
+                "user_allowed": ["exact", "in"], "user_target": ["exact", "in"],
+            })
+        );
+        assert_eq!(schema["ordering"], json!([]));
     }
 
     async fn the_user_schema_describes_the_filters(app: TestApp) {

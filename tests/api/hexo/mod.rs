@@ -1,5 +1,7 @@
 //! The hexo API: its tests, and what they share.
 
+mod approve;
+mod ask;
 mod audit;
 mod block;
 mod bundle;
@@ -11,7 +13,9 @@ mod input;
 mod list;
 mod permission;
 mod redeem;
+mod renewal;
 mod request;
+mod request_lists;
 mod user;
 
 use countersign::domain::bundle::Bundle;
@@ -72,6 +76,28 @@ impl HexoFixture {
             expect_response(app.post(REQUESTS).by_user(&self.ada).json(&self.request_body()), 201).await;
         let mail = app.mails(mails + 1).await.pop().unwrap();
         (request, crate::helpers::token_in(&mail))
+    }
+
+    /// Creates Ada's request with these fields over HTTP. Returns it with its token.
+    pub async fn ask(&self, app: &TestApp, fields: Value) -> (Value, String) {
+        let mut body = self.request_body();
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let request = expect_response(app.post(REQUESTS).by_user(&self.ada).json(&body), 201).await;
+        let seen =
+            expect_response(app.get(request["resource_uri"].as_str().unwrap()).by_user(&self.grace), 200)
+                .await;
+        let (_, token) = seen["redeem_url"].as_str().unwrap().split_once("token=").unwrap();
+        (request, token.to_owned())
+    }
+
+    /// The same people with a bundle of their own.
+    pub fn with_bundle(&self, app: &TestApp, name: &str, mask: i64) -> Self {
+        Self { bundle: app.bundle(name, mask), ..self.clone() }
+    }
+
+    /// A decision of Grace: `approve` or `decline`.
+    pub fn decide(&self, app: &TestApp, token: &str, decision: &str, body: &Value) -> RequestBuilder {
+        app.post(&format!("{}{decision}/", Self::token_path(token))).by_user(&self.grace).json(body)
     }
 
     /// The path of a redeem token.

@@ -26,8 +26,13 @@ on_both_databases! {
             given,
             json!({
                 "bundle": scene.bundle_uri(),
+                "expires_at": null,
+                "granted_at": "2030-01-01T00:00:00Z",
                 "name": "Sleep",
+                "permission": 6,
+                "request": null,
                 "resource_uri": location,
+                "rights": ["read", "get"],
                 "user_allowed": user(&scene.ada),
                 "user_target": user(&scene.grace),
             })

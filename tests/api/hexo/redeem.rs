@@ -17,7 +17,7 @@ on_both_databases! {
             let seen = expect_response(app.get(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
             assert_eq!(seen["resource_uri"], request["resource_uri"]);
             assert_eq!(seen["redeem_url"], format!("https://countersign.test/redeem?token={token}"));
-            assert_eq!(seen.as_object().unwrap().len(), 6);
+            assert_eq!(seen, expect_response(app.get(request["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 200).await);
             let head = app.request(Method::HEAD, &HexoFixture::token_path(&token)).by_user(&scene.grace);
             assert_eq!(head.send().await.unwrap().status(), 200);
         }
@@ -36,10 +36,14 @@ on_both_databases! {
         for who in [&scene.ada, &scene.grace] {
             assert_eq!(expect_response(app.get(uri).by_user(who), 200).await, granted);
         }
-        for path in [&HexoFixture::token_path(&token), request["resource_uri"].as_str().unwrap()] {
-            for request in [app.get(path), app.put(path), app.delete(path)] {
-                expect_error(&app, request.by_user(&scene.grace), 404, "Not found.").await;
-            }
+        let (path, number) = (&HexoFixture::token_path(&token), request["resource_uri"].as_str().unwrap());
+        for refused in [app.get(path), app.put(path), app.delete(path), app.put(number), app.delete(number)] {
+            expect_error(&app, refused.by_user(&scene.grace), 404, "Not found.").await;
+        }
+        for who in [&scene.ada, &scene.grace] {
+            let seen = expect_response(app.get(number).by_user(who), 200).await;
+            assert_eq!((&seen["status"], &seen["ttl"], &seen["redeem_url"]), (&json!("approved"), &json!(0), &Value::Null));
+            assert_eq!(seen["decision"]["bundle_permission"], uri);
         }
         assert_eq!(expect_response(app.get(REQUESTS).by_user(&scene.grace), 200).await["objects"], json!([]));
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);

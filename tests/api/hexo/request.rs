@@ -21,7 +21,8 @@ on_both_databases! {
         assert_eq!(total().await, 2);
         assert_eq!(expect_response(app.get(REQUESTS).by_user(grace), 200).await["objects"].as_array().unwrap().len(), 2);
         assert!(!home.get_page(&app, "/").await.1.contains("ada Test"));
-        for refused in [app.get(&token), app.put(&token), app.delete(&token), app.delete(&number)] {
+        let (approve, decline) = (format!("{token}approve/"), format!("{token}decline/"));
+        for refused in [app.get(&token), app.put(&token), app.post(&approve), app.post(&decline), app.delete(&token), app.delete(&number)] {
             expect_refusal(&app, refused.by_user(grace), 404).await;
         }
         let seen = expect_response(app.get(&number).by_user(grace), 200).await;
@@ -59,8 +60,8 @@ on_both_databases! {
         assert_ne!((&first["resource_uri"], &old), (&second["resource_uri"], &new));
         expect_error(&app, app.get(&HexoFixture::token_path(&old)).by_user(&scene.grace), 404, "Not found.").await;
         expect_error(&app, app.put(&HexoFixture::token_path(&old)).by_user(&scene.grace), 404, "Not found.").await;
-        expect_error(&app, app.get(first["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 404, "Not found.")
-            .await;
+        let replaced = expect_response(app.get(first["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 200).await;
+        assert_eq!((&replaced["status"], &replaced["decision"]), (&json!("replaced"), &Value::Null));
         assert_eq!(expect_response(app.get(REQUESTS).by_user(&scene.ada), 200).await["meta"]["total_count"], 1);
         expect_response(app.put(&HexoFixture::token_path(&new)).by_user(&scene.grace), 200).await;
     }
@@ -74,11 +75,13 @@ on_both_databases! {
         assert_eq!(expect_response(app.get(uri).by_user(&scene.ada), 200).await["ttl"], 1);
         assert_eq!(expect_response(app.get(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await["ttl"], 1);
         app.advance(1);
+        expect_error(&app, app.get(&HexoFixture::token_path(&token)).by_user(&scene.grace), 404, "Not found.").await;
         for path in [uri, &HexoFixture::token_path(&token)] {
-            expect_error(&app, app.get(path).by_user(&scene.grace), 404, "Not found.").await;
             expect_error(&app, app.put(path).by_user(&scene.grace), 404, "Not found.").await;
             expect_error(&app, app.delete(path).by_user(&scene.grace), 404, "Not found.").await;
         }
+        let expired = expect_response(app.get(uri).by_user(&scene.grace), 200).await;
+        assert_eq!((&expired["status"], &expired["ttl"], &expired["redeem_url"]), (&json!("expired"), &json!(0), &Value::Null));
         assert_eq!(expect_response(app.get(REQUESTS).by_user(&scene.ada), 200).await["objects"], json!([]));
     }
 
@@ -92,8 +95,9 @@ on_both_databases! {
                 expect_error(&app, app.delete(uri).by_user(other), 404, "Not found.").await;
             }
             assert_eq!(expect_response(app.delete(uri).by_user(who).json(&json!({})), 204).await, Value::Null);
+            expect_error(&app, app.get(&HexoFixture::token_path(&token)).by_user(&scene.grace), 404, "Not found.").await;
+            assert_eq!(expect_response(app.get(uri).by_user(&scene.grace), 200).await["status"], outcome);
             for path in [uri, &HexoFixture::token_path(&token)] {
-                expect_error(&app, app.get(path).by_user(&scene.grace), 404, "Not found.").await;
                 expect_error(&app, app.put(path).by_user(&scene.grace), 404, "Not found.").await;
                 expect_error(&app, app.delete(path).by_user(&scene.grace), 404, "Not found.").await;
             }
