@@ -40,7 +40,7 @@ impl DecisionPoint {
         });
         let ask = self.client.post(format!("{}/access/v1/evaluation", self.url)).bearer_auth(&self.key);
         let answer: Value = ask.json(&question).send().await?.error_for_status()?.json().await?;
-        Ok(answer["decision"] == true)
+        Ok(answer.get("decision").and_then(Value::as_bool) == Some(true))
     }
 }
 

@@ -298,9 +298,10 @@ async fn uris_in_json_have_the_base_path_and_are_accepted_with_and_without_it() 
         for path in ["/consent/access/v1/search/resource", "/access/v1/search/resource/"] {
             let asked = request(Method::POST, path).json(&authzen::question(&subject, "read", "2"));
             let (status, found) = authzen::send(asked).await;
-            assert_eq!(
-                (status, authzen::results(&found)),
-                (200, vec![format!("/consent/api/user/{}/", grace.id())])
+            assert_eq!(status, 200);
+            assert!(
+                authzen::results(&found).contains(&format!("/consent/api/user/{}/", grace.id())),
+                "{found}"
             );
         }
     }
