@@ -80,7 +80,7 @@ impl RowParser {
         let permission = row.parse_optional("permission", parse_mask)?.unwrap_or(bundle.permission);
         if !bundle.permission.contains(permission) {
             return Err(
-                row.error(&format!("permission: the bundle has only the rights {}", bundle.permission))
+                row.error(format!("permission: the bundle has only the rights {}", bundle.permission))
             );
         }
         let granted_at = row.parse_optional("granted_at", |text| {

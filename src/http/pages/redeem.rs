@@ -99,7 +99,7 @@ struct ShownRequest<'a> {
 enum ShownAgain {
     /// The request or its requester has changed since it was shown.
     Changed,
-    Invalid(FieldError, DecideForm),
+    Invalid(FieldError, Box<DecideForm>),
 }
 
 impl<'a> ShownRequest<'a> {
@@ -330,7 +330,7 @@ async fn approve(
         let is_as_shown = input.shown.as_ref().is_none_or(|shown| *shown == shown_version(request, parties));
         let again = match (is_as_shown, input.approval(&request.asked, now)) {
             (false, _) => ShownAgain::Changed,
-            (true, Err(error)) => ShownAgain::Invalid(error, input),
+            (true, Err(error)) => ShownAgain::Invalid(error, Box::new(input)),
             (true, Ok(approval)) => return redeem(state, ctx, user, id, (approval, &input)).await,
         };
         let shown = ShownRequest::load(state, &token, request, parties, now).await?;
@@ -393,7 +393,7 @@ async fn decline(
                 let token = input.token.clone();
                 let shown = ShownRequest::load(state, &token, request, parties, now).await?;
                 let error = FieldError::new("reason", "redeem-error-reason");
-                return Ok(shown.render(ctx, Some(ShownAgain::Invalid(error, input))));
+                return Ok(shown.render(ctx, Some(ShownAgain::Invalid(error, Box::new(input)))));
             }
         },
     };
