@@ -45,7 +45,7 @@ on_both_databases! {
         app.commit(redeem(asked[1].redeem_id)).unwrap();
         assert!(app.commit(redeem(asked[1].redeem_id)).is_err());
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((5, 4, 1), (2, 2, 0)));
-        let end = |id: RequestId, by| CloseRequest { id: id, by: Authority::User(by) };
+        let end = |id: RequestId, by| CloseRequest { id, by: Authority::User(by) };
         app.commit(end(asked[2].id, grace.user.id)).unwrap();
         app.commit(end(asked[3].id, ada.user.id)).unwrap();
         let (grant, _) = app.commit(GrantPermission::without_end(asked[4].terms, asked[4].asked.permission)).unwrap();

@@ -55,7 +55,7 @@ impl Succeeds for bool {
 }
 
 fn close_command(id: countersign::domain::permission_request::RequestId, by: UserId) -> CloseRequest {
-    CloseRequest { id: id, by: Authority::User(by) }
+    CloseRequest { id, by: Authority::User(by) }
 }
 
 /// The page of a request as this user sees it.
