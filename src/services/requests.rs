@@ -224,11 +224,17 @@ impl LoadedRequests {
         Ok(Self { requests, participants, kept_permissions, read_at })
     }
 
+    /// Each request with its parties and its permission.
     pub fn iter(&self) -> impl Iterator<Item = LoadedRequest<'_>> {
         self.requests.iter().filter_map(|request| {
             let parties = self.participants.parties(request.terms)?;
             let parties = RequestParties { bundle: self.participants.bundle_of(request)?, ..parties };
-            let kept = || self.kept_permissions.get(&request.terms).filter(|_| keeps_permission(request));
+            // Not one that was granted after the approval.
+            let was_kept = |kept: &&BundlePermission| {
+                let closed = request.closed.as_ref();
+                keeps_permission(request) && closed.is_some_and(|closed| kept.granted_at <= closed.closed_at)
+            };
+            let kept = || self.kept_permissions.get(&request.terms).filter(was_kept);
             let permission = request.permission(self.read_at).or_else(|| kept().copied());
             Some(LoadedRequest { request, parties, permission })
         })

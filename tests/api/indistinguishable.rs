@@ -265,7 +265,7 @@ impl IndistinguishableFixture {
                 .collect()
         };
         let decide = |why| {
-            let form = |token| [("token", token), ("decision", "approve")];
+            let form = |token| [("token", token), ("decision", "approve"), ("right", "read")];
             of(why)
                 .map(|(why, token)| (*why, raw_form_post(&self.signed_in, "/redeem", &form(token))))
                 .collect()

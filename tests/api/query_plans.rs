@@ -196,7 +196,7 @@ async fn an_access_decision_reads_only_its_own_rows() {
     assert!((20..5_000).contains(&read), "ten batches of 64 and twenty searches read {read} rows or entries");
 }
 
-/// The lists of requests and permissions, their totals, and the closing of what has expired, among
+/// The lists of requests and permissions, their totals, and the closing of expired rows, among
 /// many rows of other users.
 #[actix_web::test]
 async fn lists_and_expiry_read_only_their_own_rows() {

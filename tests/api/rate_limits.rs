@@ -289,7 +289,7 @@ on_both_databases! {
         }
         assert_eq!(app.rows(), before);
         expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&to_redeem))).by_user(ada), 200).await;
-        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &app.redeem_token(&by_page)), ("decision", "approve")]).await.0, 200);
+        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &app.redeem_token(&by_page)), ("decision", "approve"), ("right", "read")]).await.0, 200);
         let root = app.staff("root@example.org");
         for name in ["a", "b"] {
             expect_response(app.post("/api/bundle/").by_user(&root).json(&json!({ "name": name })), 201).await;

@@ -8,7 +8,7 @@
 //! before `p`, and one that found it closed must have ended after `p`. All other operations can be
 //! ordered on their side of `p`. (A test compares the result with a search of all orders.)
 
-use crate::history::{HistoryEntry, Outcome, TokenAction};
+use crate::history::{HistoryEntry, Outcome, Terms, TokenAction};
 
 /// The outcome of a token in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,40 @@ pub enum EndReason {
     Revoked,
 }
 
+/// The end of an approval for a limited time, in seconds.
+pub const LIMITED_SECONDS: i64 = 365 * 86_400;
+/// The reason of a decline with a reason.
+pub const REASON: &str = "Not now.";
+/// The rights that are asked for, and the one that an approval of fewer rights grants.
+const ASKED_RIGHTS: i16 = 6;
+const FEWER_RIGHTS: i16 = 2;
+
+/// What the database says about a decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredDecision {
+    pub rights: Option<i16>,
+    /// The seconds from the approval to the end of the permission.
+    pub seconds: Option<i64>,
+    pub reason: Option<String>,
+}
+
+impl StoredDecision {
+    /// What an approval or a decline stores; `None` for other operations.
+    fn of(action: TokenAction, terms: Terms) -> Option<Self> {
+        match action {
+            TokenAction::Redeem => Some(Self {
+                rights: Some(if terms == Terms::FewerRights { FEWER_RIGHTS } else { ASKED_RIGHTS }),
+                seconds: (terms == Terms::ShorterTime).then_some(LIMITED_SECONDS),
+                reason: None,
+            }),
+            TokenAction::Decline => {
+                Some(Self { reason: (terms != Terms::AsAsked).then(|| REASON.to_owned()), ..Self::default() })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The state of a token in the database.
 #[derive(Clone, Debug, Default)]
 pub struct TokenRecord {
@@ -29,6 +63,7 @@ pub struct TokenRecord {
     pub end_reason: Option<EndReason>,
     /// The idempotency key of the redemption.
     pub redeem_key: Option<String>,
+    pub decision: StoredDecision,
     /// The number of active permissions.
     pub permissions: i64,
     pub expires_at: Option<i64>,
@@ -60,6 +95,8 @@ pub enum Violation {
     MultipleWinners(Vec<u64>),
     /// An acknowledged operation is not in the database.
     LostWrite(u64),
+    /// An acknowledged decision is stored with other rights, another end or another reason.
+    DecisionMismatch(u64),
     /// No order of the operations explains all responses.
     NotLinearizable,
     /// A redeemed token does not have exactly one permission, or an unredeemed one has a
@@ -92,6 +129,9 @@ pub fn check(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violation> {
     }
     wrong.extend(find_multiple_winners(history));
     wrong.extend(find_lost_write(history, record));
+    if wrong.is_empty() {
+        wrong.extend(find_decision_mismatch(history, record));
+    }
     if wrong.is_empty() && !is_linearizable(history, record) {
         wrong.push(Violation::NotLinearizable);
     }
@@ -141,6 +181,16 @@ fn find_lost_write(history: &[HistoryEntry], record: &TokenRecord) -> Option<Vio
     };
     let done = |entry: &&HistoryEntry| matches!(entry.outcome, Outcome::Done(_));
     history.iter().filter(done).find(|entry| !kept(entry)).map(|entry| Violation::LostWrite(entry.id))
+}
+
+/// An acknowledged decision other than the one in the database.
+fn find_decision_mismatch(history: &[HistoryEntry], record: &TokenRecord) -> Option<Violation> {
+    let differs = |entry: &&HistoryEntry| {
+        let decision = StoredDecision::of(entry.action, entry.terms);
+        matches!(entry.outcome, Outcome::Done(_))
+            && decision.is_some_and(|decision| decision != record.decision)
+    };
+    history.iter().find(differs).map(|entry| Violation::DecisionMismatch(entry.id))
 }
 
 /// Whether an operation must have taken effect before or after the closing.
@@ -265,12 +315,16 @@ fn check_audit_log(history: &[HistoryEntry], record: &TokenRecord) -> Vec<Violat
         Some(EndReason::Revoked) => Some(("export.revoked", TokenAction::Revoke)),
         Some(EndReason::Expired) | None => None,
     };
+    let mismatch =
+        || Violation::AuditMismatch(format!("{:?} has {:?}", record.end_reason, record.audit_entries));
+    if record.end_reason == Some(EndReason::Expired) {
+        // A server closes expired requests by itself.
+        let is_recorded = record.audit_entries == [("request.expired".to_owned(), None)];
+        return if is_recorded { Vec::new() } else { vec![mismatch()] };
+    }
     let mut wrong = Vec::new();
     if record.audit_entries.len() != usize::from(wanted.is_some()) {
-        wrong.push(Violation::AuditMismatch(format!(
-            "{:?} has {:?}",
-            record.end_reason, record.audit_entries
-        )));
+        wrong.push(mismatch());
     }
     for (action, by) in &record.audit_entries {
         let did = |entry: &&HistoryEntry| {
@@ -367,6 +421,7 @@ mod tests {
             client: 0,
             replica: 0,
             action: act,
+            terms: Terms::AsAsked,
             idempotency_key: key,
             invoked,
             returned,
@@ -379,6 +434,7 @@ mod tests {
             request_id: REQUEST_ID,
             end_reason: Some(EndReason::Redeemed),
             redeem_key: once.map(str::to_owned),
+            decision: StoredDecision::of(TokenAction::Redeem, Terms::AsAsked).unwrap(),
             permissions: 1,
             audit_entries: vec![("request.approved".to_owned(), Some(by))],
             ..TokenRecord::default()
@@ -504,8 +560,19 @@ mod tests {
     #[test]
     fn a_token_expires_at_its_expiry_time() {
         let dies = 1_000_000;
-        let record =
-            |end| TokenRecord { end_reason: end, expires_at: Some(dies), read_at: 2 * dies, ..open_record() };
+        let expired = ("request.expired".to_owned(), None);
+        let record = |end: Option<EndReason>| TokenRecord {
+            end_reason: end,
+            expires_at: Some(dies),
+            read_at: 2 * dies,
+            audit_entries: end.map(|_| expired.clone()).into_iter().collect(),
+            ..open_record()
+        };
+        let twice = vec![expired.clone(), expired.clone()];
+        for audit_entries in [vec![], twice, vec![("request.expired".to_owned(), Some(1))]] {
+            let record = TokenRecord { audit_entries, ..record(Some(EndReason::Expired)) };
+            assert!(matches!(check(&[], &record).as_slice(), [Violation::AuditMismatch(_)]));
+        }
         let early = entry(1, TokenAction::View, None, (0, 10), done_outcome());
         let late = entry(2, TokenAction::Redeem, None, (dies + 10_000, dies + 20_000), Outcome::Rejected);
         for end in [None, Some(EndReason::Expired)] {
@@ -518,6 +585,32 @@ mod tests {
         let after = entry(3, TokenAction::Redeem, None, (dies + 10_000, dies + 20_000), done_outcome());
         let record = TokenRecord { expires_at: Some(dies), read_at: 2 * dies, ..redeemed_record(None, 3) };
         assert_eq!(check(&[after], &record), [Violation::NotLinearizable]);
+    }
+
+    #[test]
+    fn a_decision_that_is_stored_otherwise_is_detected() {
+        let redeemed =
+            |terms| HistoryEntry { terms, ..entry(1, TokenAction::Redeem, None, (0, 10), done_outcome()) };
+        for terms in [Terms::AsAsked, Terms::FewerRights, Terms::ShorterTime] {
+            let wrong = check(&[redeemed(terms)], &redeemed_record(None, 1));
+            let expected =
+                if terms == Terms::AsAsked { vec![] } else { vec![Violation::DecisionMismatch(1)] };
+            assert_eq!(wrong, expected, "{terms:?}");
+            let decision = StoredDecision::of(TokenAction::Redeem, terms).unwrap();
+            assert_eq!(check(&[redeemed(terms)], &TokenRecord { decision, ..redeemed_record(None, 1) }), []);
+        }
+        let declined = HistoryEntry {
+            terms: Terms::FewerRights,
+            ..entry(1, TokenAction::Decline, None, (0, 10), Outcome::Done(String::new()))
+        };
+        let record = TokenRecord {
+            end_reason: Some(EndReason::Declined),
+            audit_entries: vec![("request.declined".to_owned(), Some(1))],
+            ..open_record()
+        };
+        assert_eq!(check(std::slice::from_ref(&declined), &record), [Violation::DecisionMismatch(1)]);
+        let decision = StoredDecision { reason: Some(REASON.to_owned()), ..StoredDecision::default() };
+        assert_eq!(check(&[declined], &TokenRecord { decision, ..record }), []);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::checker::{LIMITED_SECONDS, REASON};
 use crate::database_state::{HUB, NODE, TestToken, TestTokenKind, TestUsers};
-use crate::history::{HistoryEntry, Outcome, TokenAction, now_micros};
+use crate::history::{HistoryEntry, Outcome, Terms, TokenAction, now_micros};
 use crate::http_client::{HttpClient, HttpResponse, SendResult};
 use crate::replica::Replica;
 use crate::rng::Rng;
@@ -20,6 +21,7 @@ pub struct Attempt {
     /// The index of the token.
     pub token: usize,
     pub action: TokenAction,
+    pub terms: Terms,
     pub idempotency_key: Option<String>,
     /// The replica of the first attempt.
     pub replica: usize,
@@ -99,6 +101,7 @@ impl<'a> Client<'a> {
             client: self.index,
             replica,
             action: what.action,
+            terms: what.terms,
             idempotency_key: what.idempotency_key.clone(),
             invoked,
             returned,
@@ -120,7 +123,19 @@ impl<'a> Client<'a> {
         let TestUsers { targets, requesters, owner, stranger } = self.users;
         let (target, requester) = (&targets[subject.target], &requesters[subject.requester]);
         let by_token = format!("{REQUESTS}{}/", subject.secret);
+        let json = "Content-Type: application/json\r\n".to_owned();
         let (method, path, by, more, body) = match what.action {
+            TokenAction::Redeem if what.terms != Terms::AsAsked => {
+                let body = match what.terms {
+                    Terms::FewerRights => serde_json::json!({ "permission": ["read"] }),
+                    _ => serde_json::json!({ "permission_ttl": LIMITED_SECONDS }),
+                };
+                ("POST", format!("{by_token}approve/"), target, json, body.to_string())
+            }
+            TokenAction::Decline if what.terms != Terms::AsAsked => {
+                let body = serde_json::json!({ "reason": REASON });
+                ("POST", format!("{by_token}decline/"), target, json, body.to_string())
+            }
             TokenAction::Redeem => ("PUT", by_token, target, String::new(), String::new()),
             TokenAction::RedeemAsStranger => ("PUT", by_token, stranger, String::new(), String::new()),
             TokenAction::Decline => ("DELETE", by_token, target, String::new(), String::new()),
@@ -133,10 +148,11 @@ impl<'a> Client<'a> {
                 String::new(),
             ),
             TokenAction::CreateAgain => {
+                // A right that each approval grants: a request for more would be accepted.
                 let body = serde_json::json!({
                     "user_allowed": requester.id(), "user_target": target.id(), "bundle": subject.bundle,
+                    "permission": ["read"],
                 });
-                let json = "Content-Type: application/json\r\n".to_owned();
                 ("POST", REQUESTS.to_owned(), requester, json, body.to_string())
             }
             TokenAction::Authorize => {

@@ -10,7 +10,7 @@ use countersign::entropy;
 use postgres::{IsolationLevel, NoTls, Transaction};
 use uuid::Uuid;
 
-use crate::checker::{EndReason, Successor, TokenRecord};
+use crate::checker::{EndReason, StoredDecision, Successor, TokenRecord};
 use crate::helpers::{Backend, SECRET, TestApp, TestUser};
 use crate::history::now_micros;
 
@@ -149,6 +149,11 @@ impl DatabaseState {
                 request_id: row.get("id"),
                 end_reason: outcome.map(end_reason),
                 redeem_key: row.get("decision_key"),
+                decision: StoredDecision {
+                    rights: row.get("granted_permission"),
+                    seconds: row.get("lasts"),
+                    reason: row.get("reason"),
+                },
                 permissions: row.get("grants"),
                 expires_at: Some(row.get("dies")),
                 read_at,
@@ -290,7 +295,8 @@ const INSERT_USER_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_req
 const INSERT_EXPORTS: &str = "INSERT INTO export_tokens (id, creator, hub_id, node_id, permission, digest, \
     created_at, expires_at) SELECT i, $4, $5, $6, 2, d, now(), to_timestamp(0) + e * interval '1 microsecond' \
     FROM unnest($1::uuid[], $2::bytea[], $3::bigint[]) AS w (i, d, e)";
-const SELECT_REQUESTS: &str = "SELECT r.id, r.redeem_id, r.outcome, r.decision_key, \
+const SELECT_REQUESTS: &str = "SELECT r.id, r.redeem_id, r.outcome, r.decision_key, r.granted_permission, r.reason, \
+    extract(epoch FROM r.permission_expires_at - r.closed_at)::bigint AS lasts, \
     (extract(epoch FROM r.expires_at) * 1000000)::bigint AS dies, \
     (SELECT count(*) FROM bundle_permissions AS p WHERE p.id = r.id) \
     + (SELECT count(*) FROM permission_requests AS p WHERE p.terms = r.terms AND p.active AND p.id <> r.id) \

@@ -26,6 +26,29 @@ pub enum TokenAction {
     Revoke,
 }
 
+/// What the target decides: with `PUT` or `DELETE`, or with a `POST` that says more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Terms {
+    /// Approves as asked, or declines without a reason.
+    #[default]
+    AsAsked,
+    /// Approves only reading, or declines with a reason.
+    FewerRights,
+    /// Approves for a year, or declines with a reason.
+    ShorterTime,
+}
+
+impl Terms {
+    /// Other terms than as asked for a third of the numbers.
+    pub fn from_number(number: usize) -> Self {
+        match number % 6 {
+            0 => Self::FewerRights,
+            1 => Self::ShorterTime,
+            _ => Self::AsAsked,
+        }
+    }
+}
+
 /// The outcome of an operation, as its client knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -50,6 +73,7 @@ pub struct HistoryEntry {
     pub client: usize,
     pub replica: usize,
     pub action: TokenAction,
+    pub terms: Terms,
     pub idempotency_key: Option<String>,
     pub invoked: i64,
     pub returned: i64,
@@ -78,7 +102,7 @@ impl HistoryEntry {
         };
         json!({
             "token": token, "id": self.id, "process": self.client, "replica": self.replica,
-            "act": format!("{:?}", self.action), "key": self.idempotency_key,
+            "act": format!("{:?}", self.action), "terms": format!("{:?}", self.terms), "key": self.idempotency_key,
             "invoked": self.invoked, "returned": self.returned, "answer": answer, "said": said,
         })
     }

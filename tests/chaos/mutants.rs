@@ -79,6 +79,8 @@ mutants! {
     a_duplicate_audit_entry_is_detected: "batch.duplicate_audit_entry", RACE;
     /// The counters of one party are not updated.
     a_missing_counter_update_is_detected: "user_counters.one_sided", RACE;
+    /// An approval of fewer rights grants all that were asked for.
+    an_approval_that_grants_more_is_detected: "approval.grants_all", RACE;
     /// A decline is acknowledged, but the request stays open.
     a_decline_that_does_not_close_is_detected: "batch.skip_decline_write", RACE;
     /// A request has no mail.

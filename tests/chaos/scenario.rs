@@ -13,7 +13,7 @@ use crate::checker::{self, Violation};
 use crate::client::{Attempt, Client, random_action};
 use crate::database_state::{DatabaseState, TestToken, TestTokenKind, TestTokenSpec, connect};
 use crate::fault_proxy::NetworkFaults;
-use crate::history::{HistoryEntry, Outcome, TokenAction, save_histories};
+use crate::history::{HistoryEntry, Outcome, Terms, TokenAction, save_histories};
 use crate::http_client::{HttpClient, HttpResponse, SendResult};
 use crate::replica::Replica;
 use crate::rng::Rng;
@@ -254,9 +254,15 @@ impl RoundPlan {
                 let key = key.flatten();
                 let hangs_up = key.is_some() && rng.percent(scenario.disconnect_percent);
                 let hang_up = hangs_up.then(|| Duration::from_micros(rng.below(3_000) as u64));
+                // Equal keys stand for equal decisions.
+                let number = match &key {
+                    Some(key) => key.bytes().map(usize::from).sum(),
+                    None => rng.below(6),
+                };
                 tries.push(Attempt {
                     token: subject,
                     action: act,
+                    terms: Terms::from_number(number),
                     idempotency_key: key,
                     replica: rng.below(replicas),
                     disconnect_after: hang_up,

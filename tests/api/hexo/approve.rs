@@ -1,4 +1,4 @@
-//! hexo: approving a part of what was asked, and declining.
+//! hexo: approving some of the rights, and declining.
 
 use serde_json::{Value, json};
 
@@ -174,7 +174,7 @@ on_both_databases! {
         for decision in ["approve", "decline"] {
             let path = format!("{}{decision}/", HexoFixture::token_path(&token));
             expect_refusal(&app, app.post(&path), 401).await;
-            // What was not asked is as unknown to others as the token.
+            // Others learn neither that the token exists nor which rights it asks for.
             for body in [json!({}), json!({ "permission": 4 }), json!({ "permission_ttl": 60 }), json!({ "reason": "no" })] {
                 for who in [&scene.ada, &scene.eve, &root] {
                     expect_error(&app, app.post(&path).by_user(who).json(&body), 404, "Not found.").await;

@@ -271,6 +271,18 @@ on_both_databases! {
         app.assert_user_counters();
     }
 
+    async fn a_later_permission_is_not_the_outcome_of_an_earlier_approval(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (request, token) = scene.ask(&app, json!({})).await;
+        let kept = expect_response(grant(&app, &scene, json!({})), 201).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
+        app.advance(1);
+        expect_response(app.delete(kept["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 204).await;
+        expect_response(grant(&app, &scene, json!({})), 201).await;
+        let seen = expect_response(app.get(request["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 200).await;
+        assert_eq!((&seen["status"], &seen["decision"]["bundle_permission"]), (&json!("approved"), &Value::Null));
+    }
+
     async fn a_permission_that_ended_lately_is_not_purged(app: TestApp) {
         let scene = HexoFixture::new(&app);
         let given = expect_response(grant(&app, &scene, json!({})), 201).await;

@@ -45,7 +45,7 @@ on_both_databases! {
         let root = app.staff("root@example.org");
         let (asked, token) = scene.create_request(&app).await;
         let number = crate::hexo::resource_id(&asked);
-        let form = [("token", token.as_str()), ("decision", "approve")];
+        let form = [("token", token.as_str()), ("decision", "approve"), ("right", "read")];
         let answer = app.signed_in(grace).post(&app, "/redeem", &form).header("user-agent", "a telltale").send().await;
         assert_eq!(answer.unwrap().status(), 200);
         let (status, own) = app.signed_in(grace).get_page(&app, OWN_ACTIVITY).await;

@@ -35,7 +35,7 @@ on_both_databases! {
             }
         }
         assert_eq!(app.rows(), before);
-        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
+        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]).await.0, 200);
         assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
@@ -47,7 +47,7 @@ on_both_databases! {
         assert!(!page.contains("Sleep") && !page.contains("example.org"), "{page}");
         assert!(page.contains(&format!("name=\"next\" value=\"{}\"", path.replace('/', "&#x2f;"))), "{page}");
         // A decision without a session is not executed: the page asks again after sign-in.
-        let decided = app.signed_out().post(&app, "/redeem", &[("token", &token), ("decision", "approve")]);
+        let decided = app.signed_out().post(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]);
         let answer = decided.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         let back = format!("/redeem?token={token}");
@@ -65,7 +65,7 @@ on_both_databases! {
         assert!(page.contains("Sleep &amp; heart &lt;rate&gt;") && page.contains("ada@example.org"), "{page}");
         assert!(page.contains("download your data") && page.contains("1 January 2030, 01:00 UTC"), "{page}");
         assert_eq!(app.count(COUNT_PERMISSIONS), 0);
-        let approve = [("token", token.as_str()), ("decision", "approve")];
+        let approve = [("token", token.as_str()), ("decision", "approve"), ("right", "read")];
         let (status, page) = grace.post_form(&app, "/redeem", &approve).await;
         assert_eq!(status, 200);
         assert!(page.contains("Request approved") && page.contains("/revoke"), "{page}");
@@ -78,7 +78,7 @@ on_both_databases! {
     async fn a_form_sent_twice_has_the_same_result(app: TestApp) {
         let (_, grace, token) = new_request(&app);
         let grace = app.signed_in(&grace);
-        let form = [("token", token.as_str()), ("decision", "approve"), ("idempotency_key", "one-form")];
+        let form = [("token", token.as_str()), ("decision", "approve"), ("right", "read"), ("idempotency_key", "one-form")];
         for _ in 0..2 {
             let (status, page) = grace.post_form(&app, "/redeem", &form).await;
             assert_eq!(status, 200);
@@ -92,7 +92,7 @@ on_both_databases! {
         let visitor = app.signed_in(&grace);
         let (_, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
         let shown = hidden_field(&page, "shown");
-        let approve = |shown: &str| visitor.post(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("shown", shown)]);
+        let approve = |shown: &str| visitor.post(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read"), ("shown", shown)]);
         // The requester takes another name, or an operator changes the bundle in the database.
         for change in [
             format!("UPDATE users SET first_name = 'Dr. Grey' WHERE id = {}", ada.id()),
@@ -117,8 +117,8 @@ on_both_databases! {
     async fn an_approved_link_says_so_to_the_target(app: TestApp) {
         let (_, grace, token) = new_request(&app);
         let visitor = app.signed_in(&grace);
-        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 200);
-        let (_, again) = visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await;
+        assert_eq!(visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]).await.0, 200);
+        let (_, again) = visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]).await;
         let (status, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
         assert_eq!(status, 404);
         for page in [page, again] {
@@ -136,7 +136,7 @@ on_both_databases! {
         let (status, page) = grace.post_form(&app, "/redeem", &[("token", &token), ("decision", "decline")]).await;
         assert_eq!(status, 200);
         assert!(page.contains("Request declined"));
-        assert_eq!(grace.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve")]).await.0, 404);
+        assert_eq!(grace.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]).await.0, 404);
         assert_eq!(app.count(COUNT_PERMISSIONS), 0);
     }
 
@@ -210,10 +210,10 @@ on_both_databases! {
         for form in [
             vec![],
             vec![("token", token.as_str())],
-            vec![("decision", "approve")],
+            vec![("decision", "approve"), ("right", "read")],
             vec![("token", &token), ("decision", "perhaps")],
-            vec![("token", &token), ("token", &token), ("decision", "approve")],
-            vec![("token", "a\0b"), ("decision", "approve")],
+            vec![("token", &token), ("token", &token), ("decision", "approve"), ("right", "read")],
+            vec![("token", "a\0b"), ("decision", "approve"), ("right", "read")],
         ] {
             let answer = visitor.post(&app, "/redeem", &form).send().await.unwrap();
             assert_eq!(answer.status(), 400, "{form:?}");
