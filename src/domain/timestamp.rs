@@ -1,6 +1,6 @@
 //! Timestamps in whole microseconds, the precision of both databases.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -56,9 +56,10 @@ impl Timestamp {
         self.format("%Y-%m-%dT%H:%M:%SZ")
     }
 
-    /// Parses RFC 3339 with any offset, truncated to microseconds.
+    /// Parses RFC 3339 with any offset, truncated to microseconds. The year in UTC has four digits.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_micros()))
+        let at = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+        (0..=9_999).contains(&at.year()).then(|| Self(at.timestamp_micros()))
     }
 
     /// Formats with a `strftime` pattern of chrono, in UTC.

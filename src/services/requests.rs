@@ -225,6 +225,7 @@ impl LoadedRequests {
     }
 
     /// Each request with its parties and its permission.
+    /// The requests in the order of the list.
     pub fn iter(&self) -> impl Iterator<Item = LoadedRequest<'_>> {
         self.requests.iter().filter_map(|request| {
             let parties = self.participants.parties(request.terms)?;

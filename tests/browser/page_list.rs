@@ -164,6 +164,7 @@ pub const PAGES: &[TestPage] = &[
     form_response("staff-bundles-wrong", "/staff/bundles", PageViewer::Staff, &[("name", "")]),
     page("staff-bundle", "/staff/bundles/{bundle}", PageViewer::Staff),
     page("staff-mail", "/staff/mail", PageViewer::Staff),
+    page("staff-permissions", "/staff/permissions", PageViewer::Staff),
     page("staff-audit", "/staff/audit", PageViewer::Staff),
     form_response("approved", "/redeem?token={token}", PageViewer::Target, &[("decision", "approve")]),
 ];

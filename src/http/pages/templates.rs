@@ -85,6 +85,7 @@ templates![
     "staff-mail",
     "staff-nav",
     "staff-overview",
+    "staff-permissions",
     "staff-user",
     "staff-users",
     "timeline",

@@ -409,6 +409,11 @@ staff-hub-last-owner = Es wurde nichts geändert. Das ist das letzte Konto mit d
 staff-hub-no-role = Dieser Benutzer hat keine Rolle in diesem Hub. Es wurde nichts geändert.
 
 # --- Administration: Bündel
+staff-permissions = Berechtigungen
+staff-permissions-search = E-Mail-Adresse der Person, um deren Daten es geht
+staff-permissions-target = Daten von
+staff-permissions-grantee = Erteilt an
+staff-permissions-empty = Keine aktiven Berechtigungen
 staff-bundles-intro = Ein Paket ist eine benannte Gruppe von Rechten, um die Benutzer einander bitten können.
 staff-bundles-empty = Noch keine Pakete. Fügen Sie eines hinzu, damit Benutzer um Berechtigungen bitten können.
 staff-bundles-all = Alle Pakete

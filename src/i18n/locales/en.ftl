@@ -410,6 +410,11 @@ staff-hub-last-owner = Nothing was changed. This user is the last owner of the h
 staff-hub-no-role = This user has no role in this hub. Nothing was changed.
 
 # --- Staff: bundles
+staff-permissions = Permissions
+staff-permissions-search = Email of the user whose data it is
+staff-permissions-target = Data of
+staff-permissions-grantee = Given to
+staff-permissions-empty = No active permissions
 staff-bundles-intro = A bundle is a named set of rights that users can request from each other.
 staff-bundles-empty = No bundles yet. Add one so that users can request permissions.
 staff-bundles-all = All bundles

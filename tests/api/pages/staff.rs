@@ -68,6 +68,7 @@ on_both_databases! {
             "/staff/bundles".to_owned(),
             format!("/staff/bundles/{}", bundle.id),
             "/staff/mail".to_owned(),
+            "/staff/permissions".to_owned(),
         ] {
             for method in [Method::GET, Method::HEAD] {
                 for _ in 0..3 {

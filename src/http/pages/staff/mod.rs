@@ -6,6 +6,7 @@ mod form_field;
 mod hubs;
 mod mail;
 mod overview;
+mod permissions;
 mod user;
 mod users;
 
@@ -18,6 +19,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         user::endpoints(),
         hubs::endpoints(),
         bundles::endpoints(),
+        permissions::endpoints(),
         mail::endpoints(),
     ];
     pages.into_iter().flatten().collect()
