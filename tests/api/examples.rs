@@ -111,11 +111,13 @@ async fn ask_and_wait(app: &TestApp, path: &str) {
     let approved = client.wait(&request).await.unwrap();
     assert_eq!((&approved["status"], &approved["decision"]["permission"]), (&json!("approved"), &json!(6)));
 
+    assert!(app.mails(2).await[1].text.contains("approved"));
+
     let steps = app.bundle("Steps", 2).id.0;
     let request = client.ask(ada.email(), grace.email(), steps, "steps").await.unwrap();
     // The mail of a request that is closed at once is not sent.
-    assert_eq!(app.mails(2).await.len(), 2);
+    assert_eq!(app.mails(3).await.len(), 3);
     assert_eq!(app.delete(request.as_str()).by_user(&grace).send().await.unwrap().status(), 204);
     assert_eq!(client.wait(&request).await.unwrap()["status"], "declined");
-    assert_eq!(app.mailbox.sent().len(), 2);
+    assert!(app.mails(4).await[3].text.contains("declined"));
 }

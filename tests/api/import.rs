@@ -5,11 +5,12 @@ use std::process::{self, Stdio};
 
 use countersign::domain::block::Block;
 use countersign::domain::permission_request::PermissionRequest;
+use countersign::domain::timestamp::Timestamp;
 use countersign::store::ledger::CreateBlock;
 use countersign::store::{Clock, Store, requests, users};
 use serde_json::{Value, json};
 
-use crate::helpers::{PASSWORD, START_MICROS, TestApp, token_in};
+use crate::helpers::{ByUser, PASSWORD, START_MICROS, TestApp, token_in};
 
 mod directories;
 mod updates;
@@ -54,6 +55,14 @@ impl TestApp {
         self.import(&["users", "file.csv", "--json"], file).json()
     }
 
+    /// Runs `countersign permission`, and returns its exit code and output.
+    fn permission_command(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = process::Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.arg("permission").args(arguments).env_clear().env("DATABASE_URL", &self.database_url);
+        let output = command.current_dir(std::env::temp_dir()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    }
+
     fn import_requests(&self, file: &str) -> Value {
         self.import(&["requests", "file.csv", "--json"], file).json()
     }
@@ -82,10 +91,10 @@ impl TestApp {
 
     /// Sets the server's clock to the database's clock, which the program uses.
     fn sync_clock_to_database(&self) {
-        self.advance((self.database_seconds() - START_MICROS) / 1_000_000 + 1);
+        self.advance((self.database_micros() - START_MICROS) / 1_000_000 + 1);
     }
 
-    fn database_seconds(&self) -> i64 {
+    fn database_micros(&self) -> i64 {
         let store = Store::connect(&self.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
         store.read(|conn| conn.now()).unwrap().micros()
     }
@@ -220,7 +229,7 @@ on_both_databases! {
             app.user(&format!("{name}@example.org"));
         }
         app.bundle("Heart rate", 6);
-        let soon = (app.database_seconds() / 1_000_000 + 3 * DAY) * 1_000_000;
+        let soon = (app.database_micros() / 1_000_000 + 3 * DAY) * 1_000_000;
         let soon = countersign::domain::timestamp::Timestamp::from_micros(soon);
         let file = format!(
             "user_allowed,user_target,bundle,ttl,expires_at\n\
@@ -302,6 +311,78 @@ on_both_databases! {
         // The id distinguishes two bundles with the same name.
         let file = "user_target,user_allowed,bundle\nada@example.org,bob@example.org,3\n";
         assert_eq!(app.import_requests(file)["imported"], 1);
+    }
+
+    async fn imported_permissions_are_active_and_can_be_listed_and_revoked(app: TestApp) {
+        app.sync_clock_to_database();
+        let [ada, grace] = ["ada", "grace"].map(|name| app.user(&format!("{name}@example.org")));
+        app.bundle("Sleep", 6);
+        app.bundle("Heart", 14);
+        let end = Timestamp::from_micros(app.database_micros()).plus_seconds(90 * DAY).rfc3339();
+        let file = format!(
+            "user_target,user_allowed,bundle,permission,granted_at,expires_at\n\
+             grace@example.org,ada@example.org,Sleep,read,2020-01-01T00:00:00Z,{end}\n\
+             grace@example.org,ada@example.org,Heart,,,\n\
+             ada@example.org,grace@example.org,2,read write,,\n\
+             ada@example.org,grace@example.org,2,2,,\n"
+        );
+        let import = || app.import(&["permissions", "file.csv", "--json"], &file).json();
+        assert_eq!(import(), json!({ "imported": 3, "skipped": 1, "mails": 0 }));
+        assert_eq!(import(), json!({ "imported": 0, "skipped": 4, "mails": 0 }));
+        app.assert_user_counters();
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 0);
+        assert_eq!(app.count_events("permissions.imported"), 1);
+        let list: Value =
+            app.get("/api/bundle_permission/").by_user(&ada).send().await.unwrap().json().await.unwrap();
+        assert_eq!(list["meta"]["total_count"], 3);
+        let shown = |nth: usize| {
+            let permission = &list["objects"][nth];
+            json!([permission["rights"], permission["granted_at"], permission["expires_at"], permission["request"]])
+        };
+        assert_eq!(shown(0), json!([["read"], "2020-01-01T00:00:00Z", end, null]));
+        assert_eq!(list["objects"][1]["rights"], json!(["read", "get", "write"]));
+        assert_eq!(list["objects"][2]["rights"], json!(["read", "write"]));
+
+        let (code, listed) = app.permission_command(&["list", "--json"]);
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        assert_eq!((code, listed.as_array().unwrap().len()), (0, 3));
+        assert_eq!(listed[2]["rights"], "read");
+        let id = listed[2]["id"].to_string();
+        let (code, revoked) = app.permission_command(&["revoke", &id]);
+        assert_eq!((code, revoked.trim()), (0, &*format!("Permission {id} is revoked.")));
+        assert_eq!(app.permission_command(&["revoke", &id]).0, 1);
+        assert_eq!(app.count_events("permission.revoked"), 1);
+        app.assert_user_counters();
+        let gone = app.get(&format!("/api/bundle_permission/{id}/")).by_user(&grace).send().await.unwrap();
+        assert_eq!(gone.status(), 404);
+    }
+
+    async fn invalid_permissions_are_reported_by_line_and_nothing_is_written(app: TestApp) {
+        app.sync_clock_to_database();
+        for name in ["ada", "grace"] {
+            app.user(&format!("{name}@example.org"));
+        }
+        app.bundle("Sleep", 6);
+        let file = "user_target,user_allowed,bundle,permission,granted_at,expires_at\n\
+            grace@example.org,ada@example.org,Sleep,write,,\n\
+            grace@example.org,ada@example.org,Sleep,0,,\n\
+            grace@example.org,ada@example.org,Sleep,,9000-01-01T00:00:00Z,\n\
+            grace@example.org,ada@example.org,Sleep,,,2020-01-01T00:00:00Z\n\
+            grace@example.org,grace@example.org,Sleep,,,\n\
+            nobody@example.org,ada@example.org,Sleep,,,\n\
+            grace@example.org,ada@example.org,Steps,,,\n";
+        let lines = app.import_refused(&["permissions"], file);
+        for (line, words) in [
+            (2, "the bundle has only the rights read get"),
+            (3, "permission: must be the name of a right"),
+            (4, "not in the future"),
+            (5, "expires_at: must be a time in the future"),
+            (6, "must be a different user"),
+            (7, "no active user has the email nobody@example.org"),
+            (8, "bundle Steps not found"),
+        ] {
+            assert!(line_contains(&lines, line, words), "{line}: {words}: {lines:?}");
+        }
     }
 
     async fn mail_is_sent_only_if_requested(app: TestApp) {

@@ -348,13 +348,13 @@ on_both_databases! {
 
     async fn no_receipt_is_signed_with_a_key_that_cannot_be_opened(app: TestApp) {
         let scene = HexoFixture::new(&app);
-        let number = ask(&app, &scene, json!({})).await;
-        approve(&app, &scene, number, json!({})).await;
         let created = app.store.write(|conn| {
             let now = conn.now()?;
             signing_keys::create_first(conn, &keyring("another secret of 32 bytes or more", None), now)
         });
         created.unwrap();
+        let number = ask(&app, &scene, json!({})).await;
+        approve(&app, &scene, number, json!({})).await;
         let before = app.rows();
         assert_eq!(app.get(&receipt_path(number)).by_user(&scene.ada).send().await.unwrap().status(), 500);
         assert_eq!(app.rows(), before);

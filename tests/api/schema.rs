@@ -99,7 +99,6 @@ on_both_databases! {
             "blocks SET created_at = (SELECT min(expires_at) FROM sessions)",
             "password_links SET used_at = created_at",
             "outbox SET created_at = (SELECT min(expires_at) FROM sessions)",
-            "signing_keys SET created_at = (SELECT min(expires_at) FROM sessions)",
             "audit_log SET subject = 'another'",
             "permission_requests SET outcome = 'declined', closed_at = created_at",
             "permission_requests SET outcome = 'approved', granted_permission = permission, ended_at = created_at, \

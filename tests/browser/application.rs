@@ -57,7 +57,7 @@ async fn an_application_gets_its_user_back_with_a_partial_approval() {
         assert!(decision.starts_with("You share: read, get. Ends: 20"), "{decision}");
         let url = browser.current_url().await;
         assert!(url.contains("&request=1&status=approved") && !url.contains("csr_"), "{url}");
-        assert_eq!(app.count("SELECT granted_permission AS n FROM permission_requests"), 6);
+        assert_eq!(app.count("SELECT CAST(granted_permission AS bigint) AS n FROM permission_requests"), 6);
     })
     .await;
 }

@@ -30,7 +30,7 @@ on_both_databases! {
                 "granted_at": "2030-01-01T00:00:00Z",
                 "name": "Sleep",
                 "permission": 6,
-                "request": null,
+                "receipt": "/api/bundle_permission/1/receipt/", "request": null,
                 "resource_uri": location,
                 "rights": ["read", "get"],
                 "user_allowed": user(&scene.ada),

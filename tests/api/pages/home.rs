@@ -52,7 +52,7 @@ on_both_databases! {
             let request = app.create_request(who, &grace, &app.bundle("Sleep\u{202e} <b>", 6));
             let token = app.redeem_token(&request);
             let link = format!("/redeem?token={token}");
-            let decided = [("token", token.as_str()), ("decision", "approve"), ("right", "read")];
+            let decided = [("token", token.as_str()), ("decision", "approve"), ("right", "read"), ("right", "get")];
             for page in [
                 visitor.get_page(&app, "/").await.1,
                 visitor.get_page(&app, &link).await.1,

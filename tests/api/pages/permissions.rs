@@ -53,7 +53,7 @@ on_both_databases! {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let token = app.redeem_token(&app.create_request(&ada, &grace, &app.bundle("Sleep", 6)));
         let visitor = app.signed_in(&grace);
-        let (_, page) = visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]).await;
+        let (_, page) = visitor.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read"), ("right", "get")]).await;
         let action = page.split("action=\"/access/").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!(redirect_target(visitor.post(&app, &format!("/access/{action}"), &[])).await, "/access?flash=revoked");
         assert_eq!(app.count(COUNT_PERMISSIONS), 0);

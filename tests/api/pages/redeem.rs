@@ -75,6 +75,49 @@ on_both_databases! {
         assert_eq!(app.count(COUNT_PERMISSIONS), 1);
     }
 
+    async fn the_target_can_grant_a_part_until_a_day_with_the_text_recorded(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
+        app.execute_raw("UPDATE permission_requests SET minimum = 2, permission_ttl = 864000, purpose = 'A study'");
+        let grace = app.signed_in(&grace);
+        let (_, page) = grace.get_page(&app, &format!("/redeem?token={token}")).await;
+        assert!(page.contains("A study") && page.contains("(required)") && page.contains("max=\"2030-01-11\""), "{page}");
+        for (form, words) in [
+            (vec![("right", "write")], "Select at least one right"),
+            (vec![("right", "get"), ("end", "2029-12-31")], "Choose a day in the future"),
+            (vec![("right", "get"), ("end", "2030-01-12")], "Choose a day in the future"),
+            (vec![("right", "get"), ("end", "tomorrow")], "Choose a day in the future"),
+        ] {
+            let form = [&[("token", token.as_str()), ("decision", "approve")], form.as_slice()].concat();
+            let (status, page) = grace.post_form(&app, "/redeem", &form).await;
+            assert!(status == 400 && page.contains(words), "{form:?}: {status} {page}");
+        }
+        assert_eq!(app.count(COUNT_PERMISSIONS), 0);
+        let form = [("token", token.as_str()), ("decision", "approve"), ("end", "2030-01-03"), ("statement", "en/1")];
+        let (status, page) = grace.post_form(&app, "/redeem", &form).await;
+        assert!(status == 200 && page.contains("2030-01-04T00:00:00Z"), "{page}");
+        assert!(page.contains("view your data") && !page.contains("download your data"), "{page}");
+        assert_eq!(app.count("SELECT CAST(granted_permission AS bigint) AS n FROM permission_requests"), 2);
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE statement = 'en/1'"), 1);
+    }
+
+    async fn declining_with_a_reason_leads_back_to_the_application(app: TestApp) {
+        let (_, grace, token) = new_request(&app);
+        app.execute_raw("UPDATE permission_requests SET return_url = 'https://app.example/back?x=1', state = 'a&b'");
+        let grace = app.signed_in(&grace);
+        let too_long = "x".repeat(501);
+        let decline = |reason| [("token", token.as_str()), ("decision", "decline"), ("reason", reason)];
+        let (status, page) = grace.post_form(&app, "/redeem", &decline(&too_long)).await;
+        assert!(status == 400 && page.contains("at most 500 characters"), "{page}");
+        let (status, page) = grace.post_form(&app, "/redeem", &decline("Not <now>")).await;
+        let back = "https://app.example/back?x=1&amp;state=a%26b&amp;request=1&amp;status=declined";
+        let back = back.replace('/', "&#x2f;");
+        assert!(status == 200 && page.contains(&back), "{page}");
+        let (status, page) = grace.get_page(&app, &format!("/redeem?token={token}")).await;
+        assert!(status == 404 && page.contains(&back), "{page}");
+        let (_, history) = grace.get_page(&app, "/requests/1").await;
+        assert!(history.contains("Not &lt;now&gt;"), "{history}");
+    }
+
     async fn a_form_sent_twice_has_the_same_result(app: TestApp) {
         let (_, grace, token) = new_request(&app);
         let grace = app.signed_in(&grace);
@@ -98,7 +141,7 @@ on_both_databases! {
             format!("UPDATE users SET first_name = 'Dr. Grey' WHERE id = {}", ada.id()),
             "UPDATE bundles SET name = 'Everything'".to_owned(),
             "UPDATE bundles SET description = 'All of it'".to_owned(),
-            "UPDATE bundles SET permission = 63".to_owned(),
+            "UPDATE permission_requests SET permission = 63".to_owned(),
         ] {
             let (_, page) = visitor.get_page(&app, &format!("/redeem?token={token}")).await;
             let before = hidden_field(&page, "shown");

@@ -47,7 +47,7 @@ on_both_databases! {
         assert!(page.contains("You declined this request") && !page.contains("Nothing was changed"), "{page}");
         let granted = app.create_request(&ada, &grace, &app.bundle("Four", 6));
         let token = app.redeem_token(&granted);
-        assert_eq!(target.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]).await.0, 200);
+        assert_eq!(target.post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read"), ("right", "get")]).await.0, 200);
         for _ in 0..2 {
             assert_eq!(location(&target, format!("/access/{}/revoke", granted.id)).await, "/access?flash=revoked");
         }
@@ -141,7 +141,7 @@ on_both_databases! {
         }
         let request = app.create_request(&ada, &grace, &sleep);
         let token = app.redeem_token(&request);
-        assert_eq!(app.signed_in(&grace).post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read")]).await.0, 200);
+        assert_eq!(app.signed_in(&grace).post_form(&app, "/redeem", &[("token", &token), ("decision", "approve"), ("right", "read"), ("right", "get")]).await.0, 200);
         let (status, page) = expect_refusal(&app, &visitor, &[("email", grace.email()), ("bundle", &bundle)]).await;
         assert!(status == 400 && page.contains("You already have this permission"), "{page}");
     }
@@ -270,7 +270,7 @@ on_both_databases! {
         let answer = app.post("/api/bundle_permission/").by_user(&ada).json(&given).send().await.unwrap();
         assert_eq!(answer.status(), 201);
         let token = app.redeem_token(&request);
-        let approved = [("token", token.as_str()), ("decision", "approve"), ("right", "read")];
+        let approved = [("token", token.as_str()), ("decision", "approve"), ("right", "read"), ("right", "get")];
         assert_eq!(app.signed_in(&ada).post_form(&app, "/redeem", &approved).await.0, 200);
         let visitor = app.signed_in(&grace);
         let pages = [

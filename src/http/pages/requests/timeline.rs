@@ -234,8 +234,9 @@ impl Timeline<'_> {
         let RequestHistory { request, grantee, now, .. } = self.history;
         let closed = request.closed.as_ref()?;
         let Some(granted) = closed.granted else {
-            let is_kept = closed.outcome == RequestOutcome::Approved && self.history.is_active;
-            return is_kept.then(|| TimelineEntry::new(None, "timeline-still-active"));
+            // Another permission stayed in force.
+            let key = if self.history.is_active { "timeline-still-active" } else { "timeline-inactive" };
+            return (closed.outcome == RequestOutcome::Approved).then(|| TimelineEntry::new(None, key));
         };
         let Some(end) = granted.end(*now) else {
             return granted.expires_at.map(|at| TimelineEntry::new(at, "timeline-permission-ends"));

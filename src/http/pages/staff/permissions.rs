@@ -46,7 +46,10 @@ async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, P
     let query = TermsQuery { targets: target, ..TermsQuery::default() };
     let (total, listed) = permissions::list(&state.store, None, query, pager.page()).await?;
     let rows: Vec<Value> = listed.iter().map(|(permission, parties)| row(permission, parties)).collect();
-    Ok(ctx.render_ok("staff-permissions", context! { rows, q, pagination => pager.links(total) }))
+    Ok(ctx.render_ok(
+        "staff-permissions",
+        context! { rows, q, pagination => pager.links(total), flash => None::<String> },
+    ))
 }
 
 fn row(
