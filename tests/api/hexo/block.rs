@@ -123,7 +123,7 @@ on_both_databases! {
         app.advance(60);
         wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
         // Five requests, and two that were declined by the block.
-        assert_eq!(app.mailbox.sent().len(), 7);
+        assert_eq!(app.mails(7).await.len(), 7);
         for (who, request) in [(grace, of_eve), (eve, to_eve), (ada, of_grace)] {
             expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&request))).by_user(who), 200).await;
         }
