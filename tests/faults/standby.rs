@@ -67,6 +67,28 @@ impl StandbyFixture {
         }
     }
 
+    /// Waits until mails and background tasks have written what they had to, so that only the session
+    /// of a call waits for the standby.
+    async fn wait_until_nothing_is_written(&self) {
+        let position = || {
+            let query = "SELECT pg_current_wal_insert_lsn()::text, \
+                (SELECT count(*) FROM outbox WHERE finished_at IS NULL AND due_at <= clock_timestamp())";
+            on_own_thread(|| {
+                let row = self.primary.connect("postgres").query_one(query, &[]).unwrap();
+                (row.get::<_, String>(0), row.get::<_, i64>(1))
+            })
+        };
+        let mut last = position();
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let next = position();
+            if next == last && next.1 == 0 {
+                return;
+            }
+            last = next;
+        }
+    }
+
     /// Calls an endpoint. Returns the status.
     async fn call(&self, method: Method, path: &str, key: &str) -> u16 {
         let request = self.client.request(method, format!("{}{path}", self.server.url)).bearer_auth(key);
@@ -77,6 +99,7 @@ impl StandbyFixture {
     /// Calls an endpoint while the standby is frozen, and asserts that the response comes after
     /// the standby has confirmed. Returns the status.
     async fn call_while_frozen(&self, method: Method, path: &str, key: &str, signal: Option<&str>) -> u16 {
+        self.wait_until_nothing_is_written().await;
         self.standby.set_frozen(true);
         let started = Instant::now();
         let call = async {
