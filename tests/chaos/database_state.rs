@@ -310,7 +310,7 @@ const SELECT_SUCCESSORS: &str = "SELECT r.id AS of, s.id, \
 /// Entries of fenced batches are excluded: they mark batches that were not executed. So are entries of
 /// expiries, which the servers record in the background.
 const SELECT_AUDIT_LOG: &str = "SELECT subject, action, user_agent FROM audit_log \
-     WHERE subject = ANY ($1) AND action NOT IN ('operation.abandoned', 'request.expired', 'export.expired')";
+     WHERE subject = ANY ($1) AND action NOT IN ('operation.abandoned', 'export.expired')";
 const CONSISTENCY_CHECKS: [(&str, &str); 6] = [
     (
         "requests that are redeemed and stand for nothing, or the other way round",
