@@ -219,6 +219,8 @@ fn interpret_response(act: TokenAction, HttpResponse { status, body, .. }: HttpR
         (TokenAction::Authorize, 401) if body.contains("not active") => Outcome::Rejected,
         (TokenAction::Revoke, 404) => Outcome::Rejected,
         (_, 503) if body.contains("Nothing was done") => Outcome::NotExecuted,
+        // On a busy machine, the server has not read the request in time.
+        (_, 408) => Outcome::NotExecuted,
         (_, 503) if body.contains("outcome is unknown") => Outcome::Unknown,
         _ => Outcome::Unexpected(status, body),
     }

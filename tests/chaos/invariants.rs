@@ -50,7 +50,8 @@ fn a_lost_response_is_replayed_by_another_replica() {
         seed: 2,
         ..Scenario::DEFAULT
     });
-    assert!(report.replays > 50 && report.unknown_outcomes > 1_000, "{report}");
+    // A third of the decisions are partial approvals or have a reason.
+    assert!(report.replays > 25 && report.unknown_outcomes > 1_000, "{report}");
 }
 
 /// The clock of one replica is an hour ahead, the clock of another an hour behind.
