@@ -3,7 +3,7 @@
 use super::bundle_permission::GrantedPermission;
 use super::rights::Mask;
 use super::timestamp::Timestamp;
-use super::validated_text::text_type;
+use super::validated_text::{sanitize_for_display, text_type};
 
 text_type! {
     /// Why the requester asks.
@@ -13,6 +13,20 @@ text_type! {
 text_type! {
     /// Why the target declined.
     Reason, 500, opaque
+}
+
+impl Purpose {
+    /// The text for display.
+    pub fn display(&self) -> String {
+        sanitize_for_display(self.as_str())
+    }
+}
+
+impl Reason {
+    /// The text for display.
+    pub fn display(&self) -> String {
+        sanitize_for_display(self.as_str())
+    }
 }
 
 /// The shortest time for which a permission can be asked.

@@ -60,33 +60,39 @@ struct CountRow {
     n: i64,
 }
 
-/// The number of pending requests to which a user is a party.
-pub(super) fn pending_requests(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<i64> {
-    let (open_requests, _) = load_counters(conn, user)?;
-    // Expired requests are closed within seconds, so there are few of them in all. The limit,
-    // which is larger than any table, keeps the planner from reading the user's rows instead.
-    let overdue_sql = "SELECT count(*) AS n FROM (SELECT user_target, user_allowed FROM permission_requests \
-        WHERE outcome IS NULL AND expires_at <= $1 LIMIT 9223372036854775807) AS overdue \
-        WHERE $2 IN (user_target, user_allowed)";
-    let overdue_count: CountRow = with_backend!(conn, c => diesel::sql_query(overdue_sql)
+/// A query for the number of overdue rows of a user. They are marked within seconds, so there are few of
+/// them in all. The limit, which is larger than any table, keeps the planner from reading the user's
+/// rows instead.
+macro_rules! overdue {
+    ($condition:literal) => {
+        concat!(
+            "SELECT count(*) AS n FROM (SELECT user_target, user_allowed FROM permission_requests WHERE ",
+            $condition,
+            " LIMIT 9223372036854775807) AS overdue WHERE $2 IN (user_target, user_allowed)"
+        )
+    };
+}
+
+/// Runs a query of [`overdue!`].
+fn count_overdue(conn: &mut Conn, sql: &'static str, user: UserId, now: Timestamp) -> QueryResult<i64> {
+    let count: CountRow = with_backend!(conn, c => diesel::sql_query(sql)
         .bind::<SqlTimestamp, _>(DbTimestamp(now))
         .bind::<BigInt, _>(user.0)
         .get_result(c))?;
-    Ok(open_requests - overdue_count.n)
+    Ok(count.n)
+}
+
+/// The number of pending requests to which a user is a party.
+pub(super) fn pending_requests(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<i64> {
+    let (open_requests, _) = load_counters(conn, user)?;
+    Ok(open_requests - count_overdue(conn, overdue!("outcome IS NULL AND expires_at <= $1"), user, now)?)
 }
 
 /// The number of active permissions to which a user is a party.
 pub(super) fn active_permissions(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<i64> {
     let (_, active_permissions) = load_counters(conn, user)?;
-    // As few as the expired requests above.
-    let overdue_sql = "SELECT count(*) AS n FROM (SELECT user_target, user_allowed FROM permission_requests \
-        WHERE active AND permission_expires_at IS NOT NULL AND permission_expires_at <= $1 \
-        LIMIT 9223372036854775807) AS overdue WHERE $2 IN (user_target, user_allowed)";
-    let overdue_count: CountRow = with_backend!(conn, c => diesel::sql_query(overdue_sql)
-        .bind::<SqlTimestamp, _>(DbTimestamp(now))
-        .bind::<BigInt, _>(user.0)
-        .get_result(c))?;
-    Ok(active_permissions - overdue_count.n)
+    let overdue = overdue!("active AND permission_expires_at IS NOT NULL AND permission_expires_at <= $1");
+    Ok(active_permissions - count_overdue(conn, overdue, user, now)?)
 }
 
 /// The number of active permissions of all users.

@@ -307,8 +307,8 @@ const SELECT_SUCCESSORS: &str = "SELECT r.id AS of, s.id, \
     (SELECT count(*) FROM outbox AS o WHERE o.request_id = s.id AND o.notice IS NULL) AS mails \
     FROM permission_requests AS r JOIN permission_requests AS s ON s.terms = r.terms AND s.id > r.id \
     WHERE r.redeem_id = ANY ($1)";
-/// Entries of fenced batches are excluded: they mark batches that were not executed. So are entries of
-/// expiries, which the servers record in the background.
+/// Entries of fenced batches are excluded: they mark batches that were not executed. So are expiries
+/// of export tokens, which are not checked here.
 const SELECT_AUDIT_LOG: &str = "SELECT subject, action, user_agent FROM audit_log \
      WHERE subject = ANY ($1) AND action NOT IN ('operation.abandoned', 'export.expired')";
 const CONSISTENCY_CHECKS: [(&str, &str); 6] = [

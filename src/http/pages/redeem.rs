@@ -15,7 +15,9 @@ use super::form::{FieldError, Form, FormFields};
 use super::responses::{FormErrors, HtmlErrors};
 use super::url::{query_encode, query_token};
 use crate::actors::registry::CommandError;
-use crate::domain::approval::{Approval, ApprovedEnd, AskedPermission, InvalidApproval, Reason, ReturnTo};
+use crate::domain::approval::{
+    Approval, ApprovedEnd, AskedPermission, InvalidApproval, Purpose, Reason, ReturnTo,
+};
 use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::BundlePermission;
 use crate::domain::permission_request::{PermissionRequest, RequestError, RequestOutcome};
@@ -23,7 +25,7 @@ use crate::domain::rights::{Mask, Right};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{Keyring, RedeemId};
 use crate::domain::user::User;
-use crate::domain::validated_text::{IdempotencyKey, sanitize_for_display};
+use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
 use crate::http::error::ApiError;
 use crate::http::middleware::response_delay;
@@ -145,7 +147,7 @@ impl<'a> ShownRequest<'a> {
             statement => statement.to_string(),
             statement_text => statement.text(&facts),
             request_summary => request_summary(parties.grantee, parties.bundle, asked.permission),
-            purpose => request.purpose.as_ref().map(|purpose| sanitize_for_display(purpose.as_str())),
+            purpose => request.purpose.as_ref().map(Purpose::display),
             rights => rights.collect::<Vec<_>>(),
             latest_end => latest_end.map(Timestamp::micros),
             first_day => now.format(DATE_FORMAT),
@@ -155,7 +157,12 @@ impl<'a> ShownRequest<'a> {
             replaces => active.map(|active| context! {
                 rights => active.permission.bits(),
                 until => active.expires_at.map(Timestamp::micros),
-                is_reduced => !(asked.permission.contains(active.permission) && ends_no_earlier(latest_end, active.expires_at)),
+                is_reduced => !BundlePermission {
+                    permission: asked.permission,
+                    expires_at: latest_end,
+                    ..active
+                }
+                .covers(active.permission, active.expires_at),
             }),
             until => request.expires_at.micros(),
             changed => status == StatusCode::CONFLICT,
@@ -167,15 +174,6 @@ impl<'a> ShownRequest<'a> {
 
 /// The format of `<input type="date">`.
 const DATE_FORMAT: &str = "%Y-%m-%d";
-
-/// Whether a permission with this end lasts as long as another one.
-fn ends_no_earlier(end: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    match (end, other) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(end), Some(other)) => end >= other,
-    }
-}
 
 /// A fingerprint of what the page shows of a request: who asks, for what and why.
 fn shown_version(
@@ -189,7 +187,7 @@ fn shown_version(
         bundle.display_name(),
         bundle.display_description(),
         format!("{permission}/{minimum:?}/{ttl_seconds:?}"),
-        request.purpose.as_ref().map(|purpose| sanitize_for_display(purpose.as_str())).unwrap_or_default(),
+        request.purpose.as_ref().map(Purpose::display).unwrap_or_default(),
     ];
     // No text contains the separator: control characters are not displayed.
     let digest = Sha256::digest(shown.join("\0"));
@@ -267,27 +265,25 @@ impl DecideForm {
             None => ApprovedEnd::AsAsked,
             Some(day) => {
                 let midnight = Timestamp::from_rfc3339(&format!("{day}T00:00:00Z"));
-                let after =
-                    midnight.ok_or_else(|| FieldError::new("end", "redeem-error-end"))?.plus_seconds(86_400);
-                // The last day that can be chosen is the day on which the asked end falls.
-                ApprovedEnd::At(asked.expires_at(now).map_or(after, |latest| {
-                    if midnight.is_some_and(|day| day <= latest) { after.min(latest) } else { after }
-                }))
+                let midnight = midnight.ok_or_else(|| FieldError::new("end", "redeem-error-end"))?;
+                let next_midnight = midnight.plus_seconds(86_400);
+                let asked_end = asked.expires_at(now);
+                // On the last day, the permission ends at the time that was asked for.
+                match asked_end.is_some_and(|end| (midnight..=next_midnight).contains(&end)) {
+                    true => ApprovedEnd::AsAsked,
+                    false => ApprovedEnd::At(next_midnight),
+                }
             }
         };
         let approval = Approval { permission: Some(permission), end };
-        match approval.check(asked, now) {
-            Ok(_) if end == ApprovedEnd::At(asked.expires_at(now).unwrap_or(now)) => {
-                Ok(Approval { end: ApprovedEnd::AsAsked, ..approval })
+        approval.check(asked, now).map(|_| approval).map_err(|error| match error {
+            InvalidApproval::RightsNotAsked | InvalidApproval::RightsBelowMinimum => {
+                FieldError::new("right", "redeem-error-rights")
             }
-            Ok(_) => Ok(approval),
-            Err(InvalidApproval::RightsNotAsked | InvalidApproval::RightsBelowMinimum) => {
-                Err(FieldError::new("right", "redeem-error-rights"))
+            InvalidApproval::EndInPast | InvalidApproval::EndLaterThanAsked => {
+                FieldError::new("end", "redeem-error-end")
             }
-            Err(InvalidApproval::EndInPast | InvalidApproval::EndLaterThanAsked) => {
-                Err(FieldError::new("end", "redeem-error-end"))
-            }
-        }
+        })
     }
 }
 
@@ -331,16 +327,21 @@ async fn approve(
         let again = match (is_as_shown, input.approval(&request.asked, now)) {
             (false, _) => ShownAgain::Changed,
             (true, Err(error)) => ShownAgain::Invalid(error, Box::new(input)),
-            (true, Ok(approval)) => return redeem(state, ctx, user, id, (approval, &input)).await,
+            (true, Ok(approval)) => {
+                let return_url = return_location(request, RequestOutcome::Approved);
+                return redeem(state, ctx, user, id, (approval, &input), return_url).await;
+            }
         };
         let shown = ShownRequest::load(state, &token, request, parties, now).await?;
         return Ok(shown.render(ctx, Some(again)));
     }
     // A form that is sent twice.
     let owner = requests::find_link_owner(&state.store, id).await?;
-    let granted = owner.as_ref().and_then(|owner| owner.request.granted());
+    let request = owner.as_ref().map(|owner| &owner.request);
+    let granted = request.and_then(PermissionRequest::granted);
     let approval = granted.map_or(Approval::AS_ASKED, Approval::of);
-    redeem(state, ctx, user, id, (approval, &input)).await
+    let return_url = request.and_then(|request| return_location(request, RequestOutcome::Approved));
+    redeem(state, ctx, user, id, (approval, &input), return_url).await
 }
 
 async fn redeem(
@@ -349,6 +350,7 @@ async fn redeem(
     user: &User,
     id: RedeemId,
     (approval, input): (Approval, &DecideForm),
+    return_url: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let idempotency_key = input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok());
     let statement = input.statement.as_ref().and_then(|name| name.parse::<Statement>().ok());
@@ -361,7 +363,7 @@ async fn redeem(
                 grant => grant.id.0,
                 request_summary => request_summary(parties.grantee, parties.bundle, grant.permission),
                 until => grant.expires_at.map(Timestamp::micros),
-                return_url => return_url(state, id).await?,
+                return_url,
             };
             Ok(ctx.render_ok("request-approved", context))
         }
@@ -400,7 +402,9 @@ async fn decline(
     match state.registry.decline(id, user.id, reason, None, ctx.audit.clone()).await {
         Ok(()) => {
             state.mailer.notify();
-            let return_url = return_url(state, id).await?;
+            let owner = requests::find_link_owner(&state.store, id).await?;
+            let return_url =
+                owner.and_then(|owner| return_location(&owner.request, RequestOutcome::Declined));
             Ok(ctx.render_ok("request-declined", context! { return_url }))
         }
         Err(CommandError::Rejected(_)) => link_inactive_page(state, ctx, Some(id)).await,
@@ -408,23 +412,16 @@ async fn decline(
     }
 }
 
-/// The URL of the requester's application for a request that has been decided.
-async fn return_url(state: &AppState, id: RedeemId) -> Result<Option<String>, PageError> {
-    let owner = requests::find_link_owner(&state.store, id).await?;
-    Ok(owner.and_then(|owner| return_location(&owner.request)))
-}
-
-/// The return URL of a decided request, with its `state`, number and status.
-fn return_location(request: &PermissionRequest) -> Option<String> {
+/// The return URL of a request after this decision, with its `state`, number and status.
+fn return_location(request: &PermissionRequest, decision: RequestOutcome) -> Option<String> {
     let ReturnTo { url, state } = request.return_to.as_ref()?;
-    let outcome = request.closed.as_ref()?.outcome;
     let mut location = Url::parse(url).ok()?;
     {
         let mut query = location.query_pairs_mut();
         if let Some(state) = state {
             query.append_pair("state", state);
         }
-        query.append_pair("request", &request.id.to_string()).append_pair("status", outcome.name());
+        query.append_pair("request", &request.id.to_string()).append_pair("status", decision.name());
     }
     Some(location.into())
 }
@@ -477,7 +474,7 @@ async fn link_inactive_page(
             id => request.id.0,
             at => at.micros(),
             by => grantee.display_name(),
-            return_url => return_location(request),
+            return_url => return_location(request, decision),
         };
         let mut response = ctx.render(StatusCode::NOT_FOUND, "link-decided", context);
         response_delay::quantize(&mut response);

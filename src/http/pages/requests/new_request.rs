@@ -64,26 +64,14 @@ impl NewRequestForm {
     /// The lifetime of the request, in seconds.
     fn lifetime(&self, state: &AppState) -> Result<i64, FieldError> {
         let field_error = FieldError::new("days", "new-request-error-days");
-        let requested = match self.days.trim() {
-            "" => None,
-            days => {
-                let days = parse_number(days).map_err(|_| field_error)?;
-                Some(days.checked_mul(SECONDS_PER_DAY).ok_or(field_error)?)
-            }
-        };
+        let requested = parse_days(&self.days).ok_or(field_error)?;
         state.config.requests.allowed_lifetime(requested).ok_or(field_error)
     }
 
     /// How long the permission should last, in seconds.
     fn permission_ttl(&self, state: &AppState) -> Result<Option<i64>, FieldError> {
         let field_error = FieldError::new("permission_days", "new-request-error-days");
-        let requested = match self.permission_days.trim() {
-            "" => None,
-            days => {
-                let days = parse_number(days).map_err(|_| field_error)?;
-                Some(days.checked_mul(SECONDS_PER_DAY).ok_or(field_error)?)
-            }
-        };
+        let requested = parse_days(&self.permission_days).ok_or(field_error)?;
         state.config.permissions.allowed_ttl(requested).ok_or(field_error)
     }
 
@@ -111,6 +99,14 @@ impl NewRequestForm {
             purpose => &self.purpose,
             permission_days => self.permission_days.trim(),
         }
+    }
+}
+
+/// A number of days, in seconds; `Some(None)` if the field is blank.
+fn parse_days(text: &str) -> Option<Option<i64>> {
+    match text.trim() {
+        "" => Some(None),
+        days => Some(Some(parse_number(days).ok()?.checked_mul(SECONDS_PER_DAY)?)),
     }
 }
 

@@ -7,13 +7,13 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use minijinja::{Value, context};
 
+use crate::domain::approval::Purpose;
 use crate::domain::audit::AuditAction;
 use crate::domain::bundle_permission::EndCause;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::domain::validated_text::sanitize_for_display;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
@@ -157,7 +157,7 @@ impl Timeline<'_> {
             Some(granted) if granted_directly => {
                 Some(self.describe_permission(granted.permission, granted.expires_at))
             }
-            _ => request.purpose.as_ref().map(|purpose| sanitize_for_display(purpose.as_str())),
+            _ => request.purpose.as_ref().map(Purpose::display),
         };
         TimelineEntry { detail, ..TimelineEntry::new(*created_at, key).with_actor(who) }
     }
@@ -222,7 +222,7 @@ impl Timeline<'_> {
         };
         let detail = match (closed.granted, &closed.reason) {
             (Some(granted), _) => Some(self.describe_permission(granted.permission, granted.expires_at)),
-            (None, Some(reason)) => Some(sanitize_for_display(reason.as_str())),
+            (None, Some(reason)) => Some(reason.display()),
             (None, None) => None,
         };
         Some(TimelineEntry { detail, ..TimelineEntry::new(closed.closed_at, key).with_actor(target) })
