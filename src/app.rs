@@ -40,7 +40,7 @@ use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
-use crate::tasks::{audit_retention, expire, mail_files, run_sweeps, sweep_rate_limits};
+use crate::tasks::{audit_retention, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits};
 
 /// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
@@ -155,6 +155,7 @@ impl Application {
         registry_arbiter.spawn(expire::run(store.clone()));
         registry_arbiter.spawn(sweep_rate_limits::run(store.clone()));
         registry_arbiter.spawn(run_sweeps::run(store.clone(), config.limits.requests));
+        mailer_arbiter.spawn(decision_mails::run(store.clone()));
         mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));
         mailer_arbiter.spawn(mail_files::run(store.clone(), transport.clone(), config.mail));
         let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];

@@ -6,17 +6,16 @@ use uuid::Uuid;
 
 use super::delivery_report::DeliveryReport;
 use super::delivery_stats::DeliveryStats;
-use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::daily_mail::DailyRequest;
 use crate::domain::mail_kinds::Unsubscription;
 use crate::domain::token::Keyring;
 use crate::failpoints;
 use crate::i18n::Language;
-use crate::mail::message::{Attachment, ComposeError, DecisionBody, MailBody, MailInput};
+use crate::mail::message::{ComposeError, MailBody, MailInput};
 use crate::mail::template::Templates;
 use crate::mail::transport::{Refusal, SendError, Transport};
 use crate::mail::{Mailbox, Message};
-use crate::receipt::{self, IssueError, Receipt, ReceiptEvent, ReceiptIssuer};
+use crate::receipt::{IssueError, Receipt, ReceiptIssuer};
 use crate::store::AsyncStore;
 use crate::store::claimed_mails::{ClaimedMail, MailPayload};
 use crate::store::outbox::DeliveryOutcome;
@@ -54,16 +53,16 @@ impl MailSender {
     pub async fn deliver(&self, claimed: ClaimedMail) -> DeliveryReport {
         failpoints::fail_point("delivery.panic");
         let (mail, attempts) = (claimed.item.id, claimed.attempts);
-        let receipt = match self.receipt(&claimed).await {
-            Ok(receipt) => receipt,
+        let receipts = match self.receipts(&claimed).await {
+            Ok(receipts) => receipts,
             Err(error) => {
-                tracing::warn!(%mail, attempts, %error, "receipt not issued; will retry later");
+                tracing::warn!(%mail, attempts, %error, "receipts not issued; will retry later");
                 let delay_seconds = retry_delay_seconds(attempts, mail);
                 let outcome = DeliveryOutcome::Deferred { delay_seconds, error: error.to_string() };
                 return DeliveryReport::new(claimed.item, outcome);
             }
         };
-        let message = match self.compose(&claimed, receipt.as_ref()) {
+        let message = match self.compose(&claimed, &receipts) {
             Ok(message) => message,
             Err(error) => {
                 self.stats.record_not_composed();
@@ -99,14 +98,13 @@ impl MailSender {
         DeliveryOutcome::Deferred { delay_seconds, error: error.to_string() }
     }
 
-    /// The receipt of the permission that the mail reports.
-    async fn receipt(&self, claimed: &ClaimedMail) -> Result<Option<Receipt>, IssueError> {
-        let MailPayload::Decision(decision) = &claimed.payload else { return Ok(None) };
-        let id = BundlePermissionId(decision.request.id.0);
-        self.receipts.issue(&self.store, id, claimed.to.id, Some(ReceiptEvent::Given)).await
+    /// The receipts of the permissions that the mail reports.
+    async fn receipts(&self, claimed: &ClaimedMail) -> Result<Vec<Receipt>, IssueError> {
+        let MailPayload::Decisions(mail) = &claimed.payload else { return Ok(Vec::new()) };
+        self.receipts.issue_given(&self.store, mail, &claimed.to).await
     }
 
-    fn compose(&self, claimed: &ClaimedMail, receipt: Option<&Receipt>) -> Result<Message, ComposeError> {
+    fn compose(&self, claimed: &ClaimedMail, receipts: &[Receipt]) -> Result<Message, ComposeError> {
         let kinds = claimed.payload.kinds();
         let unsubscribe = (!kinds.is_empty()).then(|| {
             let token = self.keyring.unsubscribe_token(Unsubscription { user: claimed.to.id, kinds });
@@ -133,13 +131,12 @@ impl MailSender {
                 MailBody::Notice { notice: *notice, permission: permission.as_deref() },
                 None,
             ),
-            MailPayload::Decision(mail) => {
-                let body = MailBody::Decision(DecisionBody {
-                    request: &mail.request,
-                    target: &mail.target,
-                    bundle: &mail.bundle,
-                });
-                (format!("{}/requests/{}", self.public_url, mail.request.id), body, None)
+            MailPayload::Decisions(mail) => {
+                let link = match mail.requests.as_slice() {
+                    [only] if mail.more == 0 => format!("{}/requests/{}", self.public_url, only.request.id),
+                    _ => format!("{}/requests", self.public_url),
+                };
+                (link, MailBody::Decisions(mail), None)
             }
             MailPayload::Daily(mail) => {
                 let link = |item: &DailyRequest| item.request.redeem_url(&self.keyring, &self.public_url);
@@ -156,11 +153,7 @@ impl MailSender {
             expires_at,
             public_url: &self.public_url,
             unsubscribe: unsubscribe.as_deref(),
-            attachment: receipt.map(|receipt| Attachment {
-                file_name: &receipt.file_name,
-                media_type: receipt::MEDIA_TYPE,
-                text: &receipt.text,
-            }),
+            receipts,
         };
         self.templates.compose(&input, &self.from)
     }

@@ -62,11 +62,11 @@ struct MailListItem {
 
 impl MailListItem {
     fn new(mail: OutboxMail, to: Option<&Email>, now: Timestamp) -> Self {
-        let (about, request) = match mail.subject {
+        let (about, request) = match &mail.subject {
             OutboxSubject::Request(request) => ("request", Some(request.0)),
             // Not published: with the server's key, the id is the link.
             OutboxSubject::PasswordLink(_) => ("password", None),
-            OutboxSubject::Decision(request) => ("decision", Some(request.0)),
+            OutboxSubject::Decisions { .. } => ("decisions", None),
             OutboxSubject::Daily { .. } => ("daily", None),
             OutboxSubject::Notice { notice, request, .. } => (notice.name(), request.map(|id| id.0)),
         };

@@ -5,7 +5,7 @@
 
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::message::{Attachment, Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use minijinja::{Value, context};
 use uuid::Uuid;
@@ -17,11 +17,13 @@ use crate::domain::bundle::Bundle;
 use crate::domain::daily_mail::DailyMail;
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::LinkReason;
-use crate::domain::permission_request::{PermissionRequest, RequestOutcome};
+use crate::domain::permission_request::RequestOutcome;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text;
 use crate::i18n::Language;
+use crate::receipt::{self, Receipt};
+use crate::store::claimed_mails::{DecidedRequest, DecisionsMail};
 
 /// The maximum length of a displayed name in characters.
 const MAX_NAME_CHARS: usize = 80;
@@ -43,15 +45,8 @@ pub struct MailInput<'a> {
     pub public_url: &'a str,
     /// The link that turns off mails of this kind, if users can do that.
     pub unsubscribe: Option<&'a str>,
-    pub attachment: Option<Attachment<'a>>,
-}
-
-/// A text file.
-#[derive(Clone, Copy, Debug)]
-pub struct Attachment<'a> {
-    pub file_name: &'a str,
-    pub media_type: &'static str,
-    pub text: &'a str,
+    /// The attachments.
+    pub receipts: &'a [Receipt],
 }
 
 /// The content of a mail.
@@ -63,18 +58,10 @@ pub enum MailBody<'a> {
     Password(LinkReason),
     /// What happened to the recipient's account or data.
     Notice { notice: Notice, permission: Option<&'a PermissionNotice> },
-    /// The recipient's request was approved or declined.
-    Decision(DecisionBody<'a>),
+    /// Requests of the recipient were approved or declined.
+    Decisions(&'a DecisionsMail),
     /// What ends soon or has expired, with the links of the pending requests.
     Daily { mail: &'a DailyMail, links: &'a [String] },
-}
-
-/// A decided request of the recipient.
-#[derive(Clone, Copy, Debug)]
-pub struct DecisionBody<'a> {
-    pub request: &'a PermissionRequest,
-    pub target: &'a User,
-    pub bundle: &'a Bundle,
 }
 
 /// The reason why a mail could not be composed.
@@ -89,7 +76,7 @@ pub enum ComposeError {
 impl Templates {
     /// Composes a mail from the templates of its kind.
     pub fn compose(&self, input: &MailInput<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
-        let MailInput { id, to, language, body, link, expires_at, public_url, unsubscribe, attachment } =
+        let MailInput { id, to, language, body, link, expires_at, public_url, unsubscribe, receipts } =
             *input;
         let common = context! {
             to => person_context(to),
@@ -125,20 +112,11 @@ impl Templates {
                 let values = context! { notice => notice.name(), permission => parties, ..common };
                 self.render(TemplateKind::Notice, language, values)
             }
-            MailBody::Decision(DecisionBody { request, target, bundle }) => {
-                let closed = request.closed.as_ref();
-                let granted = closed.and_then(|closed| closed.granted);
-                let rights = granted.map(|granted| language.describe_rights_of_others(granted.permission));
-                let reason = closed.and_then(|closed| closed.reason.as_ref());
-                let values = context! {
-                    approved => closed.is_some_and(|closed| closed.outcome == RequestOutcome::Approved),
-                    target => person_context(target),
-                    bundle => bundle_context(bundle, rights.unwrap_or_default()),
-                    until => granted.and_then(|granted| granted.expires_at).map(|at| language.weekday_date_time(at)),
-                    reason => reason.map(|reason| break_links(&sanitize_for_mail(reason.as_str()))),
-                    ..common
-                };
-                self.render(TemplateKind::Decision, language, values)
+            MailBody::Decisions(mail) => {
+                let decisions: Vec<Value> =
+                    mail.requests.iter().map(|decided| decision_context(decided, language)).collect();
+                let values = context! { decisions, count => mail.requests.len() + mail.more, more => mail.more, ..common };
+                self.render(TemplateKind::Decisions, language, values)
             }
             MailBody::Daily { mail, links } => {
                 let values = context! { ..daily::values(mail, links, language), ..common };
@@ -156,12 +134,16 @@ impl Templates {
                     unfolded_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
                 );
         }
-        let Some(Attachment { file_name, media_type, text }) = attachment else {
+        if receipts.is_empty() {
             return Ok(message.multipart(parts)?);
-        };
-        let media_type = ContentType::parse(media_type).unwrap_or(ContentType::TEXT_PLAIN);
-        let file = lettre::message::Attachment::new(file_name.to_owned()).body(text.to_owned(), media_type);
-        Ok(message.multipart(MultiPart::mixed().multipart(parts).singlepart(file))?)
+        }
+        let media_type = ContentType::parse(receipt::MEDIA_TYPE).unwrap_or(ContentType::TEXT_PLAIN);
+        let mut mixed = MultiPart::mixed().multipart(parts);
+        for Receipt { file_name, text } in receipts {
+            mixed =
+                mixed.singlepart(Attachment::new(file_name.clone()).body(text.clone(), media_type.clone()));
+        }
+        Ok(message.multipart(mixed)?)
     }
 }
 
@@ -216,6 +198,22 @@ fn bundle_context(bundle: &Bundle, rights: Vec<String>) -> Value {
         name => sanitize_for_mail(&bundle.display_name()),
         description => sanitize_for_mail(&bundle.display_description()),
         rights,
+    }
+}
+
+/// A decided request, for its requester.
+fn decision_context(decided: &DecidedRequest, language: Language) -> Value {
+    let DecidedRequest { request, target, bundle } = decided;
+    let closed = request.closed.as_ref();
+    let granted = closed.and_then(|closed| closed.granted);
+    let rights = granted.map(|granted| language.describe_rights_of_others(granted.permission));
+    let reason = closed.and_then(|closed| closed.reason.as_ref());
+    context! {
+        approved => closed.is_some_and(|closed| closed.outcome == RequestOutcome::Approved),
+        target => person_context(target),
+        bundle => bundle_context(bundle, rights.unwrap_or_default()),
+        until => granted.and_then(|granted| granted.expires_at).map(|at| language.weekday_date_time(at)),
+        reason => reason.map(|reason| break_links(&sanitize_for_mail(reason.as_str()))),
     }
 }
 
@@ -310,7 +308,7 @@ mod tests {
             expires_at: Some(Timestamp::from_micros(1_893_456_000_000_000)),
             public_url: "https://consent.example.org",
             unsubscribe: None,
-            attachment: None,
+            receipts: &[],
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
         Templates::load(None).unwrap().compose(&input, &from).unwrap()
@@ -568,7 +566,7 @@ mod tests {
             expires_at: Some(Timestamp::from_micros(0)),
             public_url: "https://example.org",
             unsubscribe: None,
-            attachment: None,
+            receipts: &[],
         };
         let message = templates.compose(&input, &"a@example.org".parse().unwrap()).unwrap();
         assert_eq!(

@@ -39,14 +39,23 @@ pub(super) fn sample_notice(notice: Notice) -> Value {
     context! { notice => notice.name(), permission, ..sample_common("https://example.org/account") }
 }
 
-pub(super) fn sample_decision(approved: bool) -> Value {
+/// A mail about requests that are approved or not.
+pub(super) fn sample_decisions(approvals: &[bool]) -> Value {
+    let decision = |approved: &bool| {
+        context! {
+            approved,
+            target => context! { name => "Ada Lovelace", email => "ada@example.org" },
+            bundle => context! { name => "Heart rate", description => "", rights => ["view the data"] },
+            until => approved.then_some("Tuesday, 1 January 2030, 00:00 UTC"),
+            reason => (!approved).then_some("Not this year."),
+        }
+    };
     context! {
-        approved,
-        target => context! { name => "Ada Lovelace", email => "ada@example.org" },
-        until => approved.then_some("Tuesday, 1 January 2030, 00:00 UTC"),
-        reason => (!approved).then_some("Not this year."),
+        decisions => approvals.iter().map(decision).collect::<Vec<_>>(),
+        count => approvals.len() * 2 - 1,
+        more => approvals.len() - 1,
         unsubscribe => "https://example.org/unsubscribe?token=abc",
-        ..sample_request(approved)
+        ..sample_request(true)
     }
 }
 

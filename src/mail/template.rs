@@ -46,7 +46,7 @@ use minijinja::{
 };
 
 use super::samples::{
-    DailyItem, sample_daily, sample_decision, sample_notice, sample_password, sample_request,
+    DailyItem, sample_daily, sample_decisions, sample_notice, sample_password, sample_request,
 };
 use crate::domain::notice::Notice;
 use crate::i18n::{Language, template};
@@ -63,7 +63,7 @@ pub(super) enum TemplateKind {
     Request,
     Password,
     Notice,
-    Decision,
+    Decisions,
     Daily,
 }
 
@@ -71,14 +71,14 @@ pub(super) enum TemplateKind {
 type TemplatePart = (&'static str, &'static str);
 
 impl TemplateKind {
-    const ALL: [Self; 5] = [Self::Request, Self::Password, Self::Notice, Self::Decision, Self::Daily];
+    const ALL: [Self; 5] = [Self::Request, Self::Password, Self::Notice, Self::Decisions, Self::Daily];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::Password => "password",
             Self::Notice => "notice",
-            Self::Decision => "decision",
+            Self::Decisions => "decisions",
             Self::Daily => "daily",
         }
     }
@@ -101,10 +101,10 @@ impl TemplateKind {
                 ("txt", include_str!("templates/notice.txt")),
                 ("html", include_str!("templates/notice.html")),
             ],
-            Self::Decision => [
-                ("subject.txt", include_str!("templates/decision.subject.txt")),
-                ("txt", include_str!("templates/decision.txt")),
-                ("html", include_str!("templates/decision.html")),
+            Self::Decisions => [
+                ("subject.txt", include_str!("templates/decisions.subject.txt")),
+                ("txt", include_str!("templates/decisions.txt")),
+                ("html", include_str!("templates/decisions.html")),
             ],
             Self::Daily => [
                 ("subject.txt", include_str!("templates/daily.subject.txt")),
@@ -192,8 +192,9 @@ impl Templates {
             for flag in [false, true] {
                 templates.render(TemplateKind::Request, language, sample_request(flag))?;
                 templates.render(TemplateKind::Password, language, sample_password(flag))?;
-                templates.render(TemplateKind::Decision, language, sample_decision(flag))?;
+                templates.render(TemplateKind::Decisions, language, sample_decisions(&[flag]))?;
             }
+            templates.render(TemplateKind::Decisions, language, sample_decisions(&[true, false]))?;
             for item in DailyItem::ALL {
                 templates.render(TemplateKind::Daily, language, sample_daily(&[item]))?;
             }

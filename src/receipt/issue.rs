@@ -6,12 +6,14 @@ use super::claims::{Origin, ReceiptEnd, ReceiptEvent, ReceiptFacts};
 use super::statement::StatementFacts;
 use super::{Receipt, TYP};
 use crate::config::Controller;
+use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::{BundlePermissionId, EndCause};
 use crate::domain::jws::SigningKey;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
-use crate::domain::user::UserId;
+use crate::domain::user::{User, UserId};
+use crate::store::claimed_mails::{DecidedRequest, DecisionsMail};
 use crate::store::participants::Participants;
 use crate::store::signing_keys::{self, SealedUnderOtherSecret};
 use crate::store::{AsyncStore, StoreError, requests};
@@ -57,12 +59,41 @@ impl ReceiptIssuer {
             Ok(Some((request, participants, conn.now()?)))
         });
         let Some((request, participants, now)) = loaded.await? else { return Ok(None) };
-        let claims = facts(&request, &participants, now).and_then(|facts| {
-            facts.claims(event.unwrap_or(facts.latest_event()), &self.public_url, &self.controller)
-        });
-        let Some(claims) = claims else { return Ok(None) };
-        let text = self.key(store).await?.sign(TYP, &claims);
-        Ok(Some(Receipt { file_name: format!("receipt-{id}.jwt"), text }))
+        let parties = participants.parties(request.terms).zip(participants.bundle_of(&request));
+        let facts = parties
+            .and_then(|(parties, bundle)| facts(&request, parties.target, parties.grantee, bundle, now));
+        let Some(facts) = facts else { return Ok(None) };
+        let event = event.unwrap_or(facts.latest_event());
+        let key = self.key(store).await?;
+        Ok(self.sign(&facts, event, &key))
+    }
+
+    /// The receipts that the requester gets of the permissions in a mail.
+    pub async fn issue_given(
+        &self,
+        store: &AsyncStore,
+        mail: &DecisionsMail,
+        requester: &User,
+    ) -> Result<Vec<Receipt>, IssueError> {
+        let facts: Vec<ReceiptFacts<'_>> = mail
+            .requests
+            .iter()
+            .filter_map(|DecidedRequest { request, target, bundle }| {
+                facts(request, target, requester, bundle, mail.now)
+            })
+            .collect();
+        if facts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = self.key(store).await?;
+        Ok(facts.iter().filter_map(|facts| self.sign(facts, ReceiptEvent::Given, &key)).collect())
+    }
+
+    /// `None`: the event has not happened.
+    fn sign(&self, facts: &ReceiptFacts<'_>, event: ReceiptEvent, key: &SigningKey) -> Option<Receipt> {
+        let claims = facts.claims(event, &self.public_url, &self.controller)?;
+        let file_name = format!("receipt-{}.jwt", facts.number);
+        Some(Receipt { file_name, text: key.sign(TYP, &claims) })
     }
 
     /// The current key. Creates it for the first receipt.
@@ -85,12 +116,13 @@ impl ReceiptIssuer {
 /// What the row says. `None` if it granted no permission.
 fn facts<'a>(
     request: &'a PermissionRequest,
-    participants: &'a Participants,
+    target: &'a User,
+    requester: &'a User,
+    bundle: &'a Bundle,
     now: Timestamp,
 ) -> Option<ReceiptFacts<'a>> {
     let closed = request.closed.as_ref()?;
     let granted = closed.granted?;
-    let parties = participants.parties(request.terms)?;
     let end = granted.end(now).map(|end| ReceiptEnd {
         at: end.at,
         event: match end.cause {
@@ -101,13 +133,8 @@ fn facts<'a>(
     });
     Some(ReceiptFacts {
         number: request.id.0,
-        target: parties.target,
-        asked: StatementFacts {
-            requester: parties.grantee,
-            bundle: participants.bundle_of(request)?,
-            purpose: request.purpose.as_ref(),
-            asked: request.asked,
-        },
+        target,
+        asked: StatementFacts { requester, bundle, purpose: request.purpose.as_ref(), asked: request.asked },
         asked_by: request.asked_by,
         asked_at: request.created_at,
         origin: match (closed.outcome, closed.statement.as_deref()) {

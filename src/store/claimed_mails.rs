@@ -48,8 +48,8 @@ pub enum MailPayload {
     Password(PasswordLink),
     /// A notice, with the permission that it is about, if any.
     Notice(Notice, Option<Box<PermissionNotice>>),
-    /// The recipient's request was approved or declined.
-    Decision(Box<DecisionMail>),
+    /// Requests of the recipient were approved or declined.
+    Decisions(DecisionsMail),
     /// What ends soon or has expired.
     Daily(Box<DailyMail>),
 }
@@ -59,7 +59,7 @@ impl MailPayload {
     pub fn kinds(&self) -> MailKinds {
         match self {
             Self::Request(_) | Self::Password(_) | Self::Notice(..) => MailKinds::default(),
-            Self::Decision(_) => MailKinds::from_iter([MailKind::Decisions]),
+            Self::Decisions(_) => MailKinds::from_iter([MailKind::Decisions]),
             Self::Daily(mail) => mail.kinds(),
         }
     }
@@ -73,9 +73,19 @@ pub struct RequestMail {
     pub bundle: Bundle,
 }
 
-/// A decided request, its target and its bundle.
+/// Decided requests.
 #[derive(Clone, Debug)]
-pub struct DecisionMail {
+pub struct DecisionsMail {
+    pub requests: Vec<DecidedRequest>,
+    /// The number of further requests.
+    pub more: usize,
+    /// The time as of which the requests were loaded.
+    pub now: Timestamp,
+}
+
+/// A decided request, its target, and its bundle as it was then.
+#[derive(Clone, Debug)]
+pub struct DecidedRequest {
     pub request: PermissionRequest,
     pub target: User,
     pub bundle: Bundle,
@@ -89,7 +99,7 @@ pub fn load(conn: &mut Conn, synced: &SyncResult) -> QueryResult<Vec<ClaimedMail
     let claimed_at = Instant::now();
     let (mut mails, mut obsolete): (_, Vec<Uuid>) = (Vec::with_capacity(claimed.len()), Vec::new());
     for ClaimedItem { id, attempts, created_at, subject } in claimed {
-        let Some((to, payload)) = subjects.payload(*subject, *now) else {
+        let Some((to, payload)) = subjects.payload(subject, *now) else {
             obsolete.push(*id);
             continue;
         };
@@ -115,7 +125,7 @@ struct MailSubjects {
     requests: HashMap<RequestId, PermissionRequest>,
     participants: Participants,
     password_links: HashMap<PasswordLinkId, PasswordLink>,
-    /// The recipients of password links, notices and daily mails.
+    /// The recipients of all mails but those about requests.
     recipients: HashMap<UserId, User>,
     settings: HashMap<UserId, MailSettings>,
     daily: HashMap<(UserId, UtcDay), DailyMail>,
@@ -126,23 +136,27 @@ impl MailSubjects {
         let (mut request_ids, mut link_ids, mut recipient_ids, mut daily) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for item in claimed {
-            match item.subject {
-                OutboxSubject::Request(id) | OutboxSubject::Decision(id) => request_ids.push(id),
-                OutboxSubject::PasswordLink(id) => link_ids.push(id),
+            match &item.subject {
+                OutboxSubject::Request(id) => request_ids.push(*id),
+                OutboxSubject::PasswordLink(id) => link_ids.push(*id),
                 OutboxSubject::Notice { to, request, .. } => {
-                    recipient_ids.push(to);
+                    recipient_ids.push(*to);
                     request_ids.extend(request);
                 }
+                OutboxSubject::Decisions { to, requests } => {
+                    recipient_ids.push(*to);
+                    request_ids.extend(&requests.ids);
+                }
                 OutboxSubject::Daily { to, day } => {
-                    recipient_ids.push(to);
-                    daily.push((to, day));
+                    recipient_ids.push(*to);
+                    daily.push((*to, *day));
                 }
             }
         }
         let mut subjects = Self { daily: daily_mails::load(conn, &daily, now)?, ..Self::default() };
         if !request_ids.is_empty() {
             let requests = requests::by_ids(conn, &request_ids)?;
-            subjects.participants = Participants::load(conn, requests.iter().map(|request| request.terms))?;
+            subjects.participants = Participants::load_as_of(conn, requests.iter())?;
             subjects.requests = requests.into_iter().map(|request| (request.id, request)).collect();
         }
         if !link_ids.is_empty() {
@@ -176,27 +190,26 @@ impl MailSubjects {
         Some(PermissionNotice { target, grantee, bundle, rights })
     }
 
-    /// The mail about a decision. `None`: the permission has ended, or the requester does not want the
-    /// mail.
-    fn decision(&self, id: RequestId, now: Timestamp) -> Option<(User, MailPayload)> {
+    /// A decided request. `None`: it is deleted, or the permission has ended.
+    fn decided_request(&self, id: RequestId, now: Timestamp) -> Option<DecidedRequest> {
         let request = self.requests.get(&id)?;
-        let closed = request.closed.as_ref()?;
-        let parties = self.participants.parties(request.terms)?;
-        let has_ended = closed.granted.is_some_and(|granted| !granted.is_active(now));
-        let settings = self.settings.get(&parties.grantee.id).copied().unwrap_or_default();
-        if has_ended || !parties.grantee.active || settings.muted.contains(MailKind::Decisions) {
+        if request.closed.as_ref()?.granted.is_some_and(|granted| !granted.is_active(now)) {
             return None;
         }
-        let (target, bundle) = (parties.target.clone(), parties.bundle.clone());
-        let mail = DecisionMail { request: request.clone(), target, bundle };
-        Some((parties.grantee.clone(), MailPayload::Decision(Box::new(mail))))
+        let target = self.participants.parties(request.terms)?.target.clone();
+        let bundle = self.participants.bundle_of(request)?.clone();
+        Some(DecidedRequest { request: request.clone(), target, bundle })
+    }
+
+    fn muted(&self, user: UserId) -> MailKinds {
+        self.settings.get(&user).copied().unwrap_or_default().muted
     }
 
     /// The recipient and the content of a mail. `None`: the mail is obsolete.
-    fn payload(&self, subject: OutboxSubject, now: Timestamp) -> Option<(User, MailPayload)> {
+    fn payload(&self, subject: &OutboxSubject, now: Timestamp) -> Option<(User, MailPayload)> {
         match subject {
             OutboxSubject::Request(id) => {
-                let request = self.requests.get(&id).filter(|request| request.is_pending(now))?;
+                let request = self.requests.get(id).filter(|request| request.is_pending(now))?;
                 let parties = self.participants.parties(request.terms)?;
                 if !parties.target.active || !parties.grantee.active {
                     return None;
@@ -206,24 +219,32 @@ impl MailSubjects {
                 Some((parties.target.clone(), MailPayload::Request(Box::new(mail))))
             }
             OutboxSubject::PasswordLink(id) => {
-                let link = self.password_links.get(&id).filter(|link| link.is_usable(now))?;
+                let link = self.password_links.get(id).filter(|link| link.is_usable(now))?;
                 let owner = self.recipients.get(&link.user).filter(|owner| owner.active)?;
                 Some((owner.clone(), MailPayload::Password(link.clone())))
             }
             OutboxSubject::Notice { notice, to, request } => {
-                let may_be_disabled = notice == Notice::AccountDisabled;
-                let to = self.recipients.get(&to).filter(|to| to.active || may_be_disabled)?;
+                let may_be_disabled = *notice == Notice::AccountDisabled;
+                let to = self.recipients.get(to).filter(|to| to.active || may_be_disabled)?;
                 let permission = match request {
-                    Some(id) => Some(Box::new(self.permission_notice(notice, id, now)?)),
+                    Some(id) => Some(Box::new(self.permission_notice(*notice, *id, now)?)),
                     None => None,
                 };
-                Some((to.clone(), MailPayload::Notice(notice, permission)))
+                Some((to.clone(), MailPayload::Notice(*notice, permission)))
             }
-            OutboxSubject::Decision(id) => self.decision(id, now),
+            OutboxSubject::Decisions { to, requests } => {
+                if self.muted(*to).contains(MailKind::Decisions) {
+                    return None;
+                }
+                let to = self.recipients.get(to).filter(|to| to.active)?;
+                let decided: Vec<DecidedRequest> =
+                    requests.ids.iter().filter_map(|id| self.decided_request(*id, now)).collect();
+                let mail = DecisionsMail { requests: decided, more: requests.more, now };
+                (!mail.requests.is_empty()).then(|| (to.clone(), MailPayload::Decisions(mail)))
+            }
             OutboxSubject::Daily { to, day } => {
-                let muted = self.settings.get(&to).copied().unwrap_or_default().muted;
-                let mail = self.daily.get(&(to, day))?.clone().without(muted);
-                let to = self.recipients.get(&to).filter(|to| to.active && !mail.kinds().is_empty())?;
+                let mail = self.daily.get(&(*to, *day))?.clone().without(self.muted(*to));
+                let to = self.recipients.get(to).filter(|to| to.active && !mail.kinds().is_empty())?;
                 Some((to.clone(), MailPayload::Daily(Box::new(mail))))
             }
         }

@@ -31,6 +31,7 @@ pub mod capped_counts;
 pub mod claimed_mails;
 pub mod daily_mails;
 pub mod daily_stats;
+pub mod decision_mails;
 pub mod export_tokens;
 pub mod hubs;
 pub mod import;

@@ -199,6 +199,7 @@ table! {
         notice -> Nullable<Text>,
         user_id -> Nullable<BigInt>,
         day -> Nullable<Integer>,
+        decided_requests -> Nullable<Text>,
         created_at -> crate::store::types::SqlTimestamp,
         due_at -> crate::store::types::SqlTimestamp,
         attempts -> Integer,
@@ -218,6 +219,14 @@ table! {
 }
 
 table! {
+    audit_cursors (name) {
+        name -> Text,
+        position -> BigInt,
+        last_id -> crate::store::types::SqlUuid,
+    }
+}
+
+table! {
     link_views (redeem_id) {
         redeem_id -> crate::store::types::SqlUuid,
         fetches -> BigInt,
@@ -230,6 +239,7 @@ table! {
 table! {
     audit_log (id) {
         id -> crate::store::types::SqlUuid,
+        position -> BigInt,
         at -> crate::store::types::SqlTimestamp,
         actor -> Nullable<BigInt>,
         action -> Text,

@@ -16,7 +16,7 @@ use crate::helpers::{ByUser, TestApp, TestUser};
 use crate::mailer::wait_for_count;
 use crate::pages::mail_settings::unsubscribe_path;
 
-const DECISIONS: &str = "SELECT count(*) AS n FROM outbox WHERE notice = 'decision'";
+const DECISIONS: &str = "SELECT count(*) AS n FROM outbox WHERE notice = 'decisions'";
 
 fn decide(app: &TestApp, request: &PermissionRequest, by: &TestUser, decision: Decision) {
     let decide = Decide { id: request.redeem_id, by: by.user.id, decision, idempotency_key: None };
@@ -31,7 +31,7 @@ async fn mails_to(app: &TestApp, user: &TestUser, wanted: usize) -> Vec<SentMail
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("the mail is sent");
+    tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await.expect("the mail is sent");
     own()
 }
 
@@ -64,16 +64,64 @@ on_both_databases! {
         let mail = mails_to(&app, &ada, 1).await.remove(0);
         assert!(mail.text.contains("Subject: grace Test declined your request: Sleep\r\n"), "{}", mail.text);
         assert!(unwrapped(&mail).contains("The reason that grace Test gave: Not before the study has a number."), "{}", mail.text);
-        // By its number, and by a block; then in German.
+        // By its number, and by a block; then in German. Both are in one mail, an hour later.
         app.store.write(|conn| users::set_language(conn, ada.user.id, Language::German)).unwrap();
         let request = app.create_request(&ada, &grace, &app.bundle("Steps", 6));
         app.commit(CloseRequest { id: request.id, by: Authority::User(grace.user.id) }).unwrap();
         app.create_request(&ada, &grace, &app.bundle("Diary", 6));
         app.commit(CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
-        for (mail, name) in mails_to(&app, &ada, 3).await[1..].iter().zip(["Steps", "Diary"]) {
-            assert!(mail.text.contains(&format!("Subject: grace Test hat Ihre Anfrage abgelehnt: {name}\r\n")), "{}", mail.text);
+        wait_for_count(&app, &format!("{DECISIONS} AND decided_requests LIKE '% %'"), 1).await;
+        app.advance(3_599);
+        assert_eq!(app.count(&format!("{DECISIONS} AND attempts = 0")), 1);
+        app.advance(1);
+        let mail = mails_to(&app, &ada, 2).await.remove(1);
+        assert!(unwrapped(&mail).contains("2 Ihrer Anfragen"), "{}", mail.text);
+        for name in ["Steps", "Diary"] {
+            assert!(mail.text.contains(&format!("=9E{name}=E2=80=9C\r\nabgelehnt.")), "{}", mail.text);
         }
-        assert_eq!(app.count(DECISIONS), 3);
+        assert!(unwrapped(&mail).contains("https://countersign.test/requests "), "{}", mail.text);
+        app.assert_decision_mails();
+    }
+
+    async fn a_mail_names_twenty_decisions_and_the_number_of_the_others(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        app.mailbox.refuse(ada.email(), SendError::transient("451 try again"), 1);
+        for step in [1, 23] {
+            for number in 0..step {
+                let request = app.create_request(&ada, &grace, &app.bundle(&format!("Sleep {step}.{number}"), 6));
+                decide(&app, &request, &grace, Decision::Approve(Approval::AS_ASKED, None));
+            }
+            // The first is not added to: its delivery has started.
+            wait_for_count(&app, &format!("{DECISIONS} AND attempts = 1 AND lease IS NULL"), 1).await;
+        }
+        wait_for_count(&app, &format!("{DECISIONS} AND decided_requests LIKE '% +3'"), 1).await;
+        app.advance(3_600);
+        let mails = mails_to(&app, &ada, 2).await;
+        let mail = mails.iter().find(|mail| mail.text.contains("Subject: 23 of your requests were decided\r\n")).unwrap();
+        let text = unwrapped(mail);
+        assert_eq!(text.matches("approved your request for the permission").count(), 2 * 20, "{text}");
+        assert!(text.contains("And 3 more. They are on the pages of the server."), "{text}");
+        assert_eq!(mail.text.matches("filename=\"receipt-").count(), 20);
+        app.assert_decision_mails();
+    }
+
+    async fn each_decision_is_in_one_mail_of_many_replicas(mut app: TestApp) {
+        app.spawn_replica();
+        app.spawn_replica();
+        let requesters = ["ada", "eve", "joan"].map(|name| app.user(&format!("{name}@example.org")));
+        let grace = app.user("grace@example.org");
+        for number in 0..20 {
+            for requester in &requesters {
+                let request = app.create_request(requester, &grace, &app.bundle(&format!("{number} {}", requester.id()), 6));
+                decide(&app, &request, &grace, Decision::Approve(Approval::AS_ASKED, None));
+            }
+            app.advance(600);
+        }
+        app.assert_decision_mails();
+        app.advance(3_600);
+        wait_for_count(&app, &format!("{DECISIONS} AND result IS NULL"), 0).await;
+        assert!((3..=60).contains(&app.count(DECISIONS)), "at most one an hour and requester");
+        app.assert_decision_mails();
     }
 
     async fn only_decisions_are_mailed_and_each_once(mut app: TestApp) {
@@ -93,6 +141,7 @@ on_both_databases! {
             assert_eq!(put.send().await.unwrap().status(), status);
         }
         mails_to(&app, &ada, 1).await;
+        app.assert_decision_mails();
         assert_eq!(app.count(DECISIONS), 1);
     }
 

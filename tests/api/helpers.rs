@@ -24,9 +24,10 @@ use countersign::entropy;
 use countersign::mail::transport::{MemoryMailbox, SentMail, Transport};
 use countersign::store::api_keys::{ApiKey, Scope};
 use countersign::store::ledger::{self, AnyOperation, Command, CreateExport, CreateRequest, Operation};
+use countersign::store::outbox::RequestList;
 use countersign::store::users::NewUser;
 use countersign::store::{
-    Clock, Store, StoreError, api_keys, bundles, hubs, password_links, signing_keys, users,
+    Clock, Store, StoreError, api_keys, bundles, decision_mails, hubs, password_links, signing_keys, users,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -196,6 +197,52 @@ impl TestApp {
     /// Advances the clock of the servers.
     pub fn advance(&self, seconds: i64) {
         self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Schedules the mails about all decisions so far.
+    pub fn schedule_decision_mails(&self) {
+        let unread = "SELECT count(*) AS n FROM audit_log AS l JOIN audit_cursors AS c ON c.name = 'decision_mails' \
+                      WHERE (l.position, l.id) > (c.position, c.last_id)";
+        while self.count(unread) > 0 {
+            self.store.write(decision_mails::step).unwrap();
+        }
+    }
+
+    /// Asserts that each decision so far is in one mail to its requester.
+    pub fn assert_decision_mails(&self) {
+        self.schedule_decision_mails();
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            user_id: i64,
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            value: String,
+        }
+        let (mut listed, mut decided) = (BTreeMap::<i64, Vec<i64>>::new(), BTreeMap::<i64, Vec<i64>>::new());
+        let mut more = BTreeMap::<i64, usize>::new();
+        for Row { user_id, value } in query_rows::<Row>(
+            &self.database_url,
+            "SELECT user_id, decided_requests AS value FROM outbox WHERE decided_requests IS NOT NULL",
+        ) {
+            let list = RequestList::from_column(&value);
+            listed.entry(user_id).or_default().extend(list.ids.iter().map(|id| id.0));
+            *more.entry(user_id).or_default() += list.more;
+        }
+        for Row { user_id, value } in query_rows::<Row>(
+            &self.database_url,
+            "SELECT user_allowed AS user_id, CAST(id AS text) AS value FROM permission_requests \
+             WHERE outcome IN ('approved', 'declined')",
+        ) {
+            decided.entry(user_id).or_default().push(value.parse().unwrap());
+        }
+        assert!(listed.keys().eq(decided.keys()), "{listed:?} {decided:?}");
+        for (user, mut listed) in listed {
+            let total = listed.len() + more[&user];
+            listed.sort_unstable();
+            assert!(listed.windows(2).all(|pair| pair[0] < pair[1]), "mailed twice: {listed:?}");
+            assert!(listed.iter().all(|id| decided[&user].contains(id)), "{listed:?}");
+            assert_eq!(total, decided[&user].len(), "decisions of user {user} that are mailed");
+        }
     }
 
     /// A request to a path of this server, or to a full URL.
@@ -664,7 +711,7 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
     match (table, column) {
         // Rejected attempts count. Uses and link views are stored with a delay, and sweeps run in the
         // background.
-        ("rate_limits" | "export_uses" | "link_views" | "sweep_cursors", _) => None,
+        ("rate_limits" | "export_uses" | "link_views" | "sweep_cursors" | "audit_cursors", _) => None,
         // The mail of the first approval creates the key.
         ("signing_keys", _) => None,
         // Delivery changes pending mails.
@@ -689,8 +736,8 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
 /// writes audit entries.
 fn row_source(table: &str) -> &str {
     match table {
-        // Daily mails are scheduled in the background.
-        "outbox" => "(SELECT * FROM outbox WHERE day IS NULL) AS t",
+        // Daily mails and those about decisions are scheduled in the background.
+        "outbox" => "(SELECT * FROM outbox WHERE day IS NULL AND decided_requests IS NULL) AS t",
         "user_counters" => {
             "(SELECT user_id, sum(open_requests) AS open_requests, sum(active_permissions) AS active_permissions FROM \
              (SELECT user_id, open_requests, active_permissions FROM user_counters \

@@ -19,7 +19,7 @@ pub async fn wait_for_count(app: &TestApp, sql: &str, wanted: i64) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), counted).await.expect(sql);
+    tokio::time::timeout(Duration::from_secs(60), counted).await.expect(sql);
 }
 
 const UNSENT: &str = "SELECT count(*) AS n FROM outbox WHERE finished_at IS NULL";

@@ -193,6 +193,7 @@ impl DatabaseState {
     /// The inconsistencies of the database as a whole: rows that contradict each other, and
     /// counters that differ from the counted rows.
     pub fn find_inconsistencies(&mut self) -> Vec<String> {
+        self.app.schedule_decision_mails();
         let snapshot = self.db.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
         let mut snapshot = snapshot.read_only(true).start().unwrap();
         let mut count = |sql: &str| -> i64 { snapshot.query_one(sql, &[]).unwrap().get(0) };
@@ -334,10 +335,12 @@ const CONSISTENCY_CHECKS: [(&str, &str); 6] = [
          GROUP BY subject HAVING count(*) > 1) AS twice",
     ),
     (
-        "decisions without their one mail, or the other way round",
-        "SELECT count(*) FROM (SELECT id FROM permission_requests WHERE outcome IN ('approved', 'declined')) AS r \
-         FULL JOIN (SELECT request_id AS id, count(*) AS n FROM outbox WHERE notice = 'decision' \
-         GROUP BY request_id) AS o USING (id) WHERE r.id IS NULL OR o.n IS DISTINCT FROM 1",
+        "requesters whose mails do not name each of their decisions once",
+        "SELECT count(*) FROM (SELECT user_allowed AS user_id, count(*) AS n FROM permission_requests \
+         WHERE outcome IN ('approved', 'declined') GROUP BY user_allowed) AS r FULL JOIN \
+         (SELECT user_id, sum(cardinality(string_to_array(split_part(decided_requests, ' +', 1), ' ')) \
+         + coalesce(nullif(split_part(decided_requests, '+', 2), '')::int, 0)) AS n FROM outbox \
+         WHERE decided_requests IS NOT NULL GROUP BY user_id) AS o USING (user_id) WHERE r.n IS DISTINCT FROM o.n",
     ),
     (
         "users whose tallies are not what counting gives",

@@ -257,6 +257,7 @@ CREATE TABLE outbox (
     notice           text,
     user_id          bigint REFERENCES users ON DELETE CASCADE,
     day              integer,
+    decided_requests text,
     created_at       timestamptz NOT NULL,
     due_at           timestamptz NOT NULL,
     attempts         integer NOT NULL,
@@ -264,16 +265,18 @@ CREATE TABLE outbox (
     finished_at      timestamptz,
     result           text CHECK (result IN ('sent', 'failed', 'cancelled')),
     last_error       text,
-    CHECK ((notice IS NULL OR notice = 'decision') = (user_id IS NULL)),
+    CHECK ((notice IS NULL) = (user_id IS NULL)),
     CHECK (notice IS NOT NULL OR (request_id IS NULL) <> (password_link_id IS NULL)),
     CHECK (notice IS NULL OR password_link_id IS NULL),
     CHECK ((day IS NULL) = (notice IS NULL OR notice <> 'daily')),
+    CHECK ((decided_requests IS NULL) = (notice IS NULL OR notice <> 'decisions')),
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE finished_at IS NULL;
 CREATE INDEX outbox_failed ON outbox (kind, id) WHERE result = 'failed';
 -- One daily mail per user and day.
 CREATE UNIQUE INDEX outbox_daily ON outbox (user_id, day) WHERE day IS NOT NULL;
+CREATE INDEX outbox_decisions ON outbox (user_id, created_at) WHERE decided_requests IS NOT NULL;
 CREATE INDEX outbox_request ON outbox (request_id);
 CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
 
@@ -284,6 +287,14 @@ CREATE TABLE sweep_cursors (
     position timestamptz NOT NULL,
     last_id  text NOT NULL
 );
+
+-- How far each reader of the audit log has come (`store/audit_log/tail.rs`).
+CREATE TABLE audit_cursors (
+    name     text PRIMARY KEY NOT NULL,
+    position bigint NOT NULL,
+    last_id  uuid NOT NULL
+);
+INSERT INTO audit_cursors VALUES ('decision_mails', 0, '00000000-0000-0000-0000-000000000000');
 
 -- Fetches of a request's link, and views by the request's target. No foreign key, so that
 -- counting touches no other row.
@@ -296,9 +307,13 @@ CREATE TABLE link_views (
 );
 
 -- Affected users are the parties other than the actor. No foreign keys: entries outlive their
--- subjects. Ids start with the time (UUID version 7), so that they are ordered by time.
+-- subjects. Ids start with the time (UUID version 7), so that they are ordered by time. An id is made
+-- before its entry is committed, so readers that must miss nothing read in the order of `position`,
+-- the number of the transaction, and only what lies below the oldest running transaction
+-- (`store/audit_log/tail.rs`).
 CREATE TABLE audit_log (
     id              uuid PRIMARY KEY,
+    position        bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
     at              timestamptz NOT NULL,
     actor           bigint,
     action          text COLLATE "C" NOT NULL,
@@ -308,7 +323,8 @@ CREATE TABLE audit_log (
     affected_user_1 bigint,
     affected_user_2 bigint
 );
--- Approvals are in none of these indexes, which would double the cost of a redemption. They are
+CREATE INDEX audit_log_position ON audit_log (position, id);
+-- Approvals are in none of the other indexes, which would double the cost of a redemption. They are
 -- found through their requests, whose `closed_at` is the time of the entry.
 CREATE INDEX audit_log_subject ON audit_log (subject, id) WHERE action <> 'request.approved';
 CREATE INDEX audit_log_actor ON audit_log (actor, id) WHERE actor IS NOT NULL AND action <> 'request.approved';

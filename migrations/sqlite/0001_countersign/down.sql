@@ -1,4 +1,5 @@
 DROP TABLE audit_log;
+DROP TABLE audit_cursors;
 DROP TABLE link_views;
 DROP TABLE sweep_cursors;
 DROP TABLE outbox;

@@ -253,6 +253,7 @@ CREATE TABLE outbox (
     notice           text,
     user_id          bigint REFERENCES users ON DELETE CASCADE,
     day              integer,
+    decided_requests text,
     created_at       bigint NOT NULL,
     due_at           bigint NOT NULL,
     attempts         integer NOT NULL,
@@ -260,16 +261,18 @@ CREATE TABLE outbox (
     finished_at      bigint,
     result           text CHECK (result IN ('sent', 'failed', 'cancelled')),
     last_error       text,
-    CHECK ((notice IS NULL OR notice = 'decision') = (user_id IS NULL)),
+    CHECK ((notice IS NULL) = (user_id IS NULL)),
     CHECK (notice IS NOT NULL OR (request_id IS NULL) <> (password_link_id IS NULL)),
     CHECK (notice IS NULL OR password_link_id IS NULL),
     CHECK ((day IS NULL) = (notice IS NULL OR notice <> 'daily')),
+    CHECK ((decided_requests IS NULL) = (notice IS NULL OR notice <> 'decisions')),
     CHECK ((finished_at IS NULL) = (result IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE finished_at IS NULL;
 CREATE INDEX outbox_failed ON outbox (kind, id) WHERE result = 'failed';
 -- One daily mail per user and day.
 CREATE UNIQUE INDEX outbox_daily ON outbox (user_id, day) WHERE day IS NOT NULL;
+CREATE INDEX outbox_decisions ON outbox (user_id, created_at) WHERE decided_requests IS NOT NULL;
 CREATE INDEX outbox_request ON outbox (request_id);
 CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
 
@@ -280,6 +283,14 @@ CREATE TABLE sweep_cursors (
     position bigint NOT NULL,
     last_id  text NOT NULL
 );
+
+-- How far each reader of the audit log has come (`store/audit_log/tail.rs`).
+CREATE TABLE audit_cursors (
+    name     text PRIMARY KEY NOT NULL,
+    position bigint NOT NULL,
+    last_id  blob NOT NULL
+);
+INSERT INTO audit_cursors VALUES ('decision_mails', 0, x'00000000000000000000000000000000');
 
 -- Fetches of a request's link, and views by the request's target. No foreign key, so that
 -- counting touches no other row.
@@ -292,9 +303,11 @@ CREATE TABLE link_views (
 );
 
 -- Affected users are the parties other than the actor. No foreign keys: entries outlive their
--- subjects. Ids start with the time (UUID version 7), so that they are ordered by time.
+-- subjects. Ids start with the time (UUID version 7), so that they are ordered by time. The order of
+-- `position` is that of the commits. A number is not used again after a purge.
 CREATE TABLE audit_log (
-    id              blob PRIMARY KEY,
+    position        integer PRIMARY KEY AUTOINCREMENT,
+    id              blob NOT NULL UNIQUE,
     at              bigint NOT NULL,
     actor           bigint,
     action          text NOT NULL,

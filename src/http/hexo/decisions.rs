@@ -172,7 +172,6 @@ async fn decline(
     let id = id_or_token.token()?;
     let by = caller.id();
     state.registry.decline(id, by, reason, idempotency_key, caller.audit_context).await?;
-    state.mailer.notify();
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -194,7 +193,6 @@ async fn grant(
         ) => HexoError::invalid_field(KIND, "permission_ttl", "Provide a time no longer than asked."),
         (error, _) => error.into(),
     })?;
-    state.mailer.notify();
     let parties = participants.parties(permission.terms).ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(PermissionView::new(&permission, parties, prefix)))
 }

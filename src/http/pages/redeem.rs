@@ -357,7 +357,6 @@ async fn redeem(
     let approval = (approval, statement.map(|statement| statement.to_string()));
     match state.registry.approve(id, user.id, approval, idempotency_key, ctx.audit.clone()).await {
         Ok((grant, participants)) => {
-            state.mailer.notify();
             let parties = participants.parties(grant.terms).ok_or(ApiError::Internal)?;
             let context = context! {
                 grant => grant.id.0,
@@ -401,7 +400,6 @@ async fn decline(
     };
     match state.registry.decline(id, user.id, reason, None, ctx.audit.clone()).await {
         Ok(()) => {
-            state.mailer.notify();
             let owner = requests::find_link_owner(&state.store, id).await?;
             let return_url =
                 owner.and_then(|owner| return_location(&owner.request, RequestOutcome::Declined));

@@ -192,8 +192,19 @@ mail-decision-rights = Sie können jetzt:
 mail-decision-until = Die Berechtigung endet am { $until }. Sie kann vorher widerrufen werden.
 mail-decision-until-revoked = Die Berechtigung hat kein Ende. Sie kann jederzeit widerrufen werden.
 mail-decision-reason = Der Grund, den { $name } genannt hat:
-mail-decision-open = Um die Anfrage zu sehen, öffnen Sie diesen Link:
-mail-decision-button = Anfrage ansehen
+mail-decisions-subject = Über { $count } Ihrer Anfragen wurde entschieden
+mail-decisions-title = { $count ->
+    [one] Über Ihre Anfrage wurde entschieden
+   *[other] Über Ihre Anfragen wurde entschieden
+ }
+mail-decisions-open = { $count ->
+    [one] Um die Anfrage zu sehen, öffnen Sie diesen Link:
+   *[other] Um die Anfragen zu sehen, öffnen Sie diesen Link:
+ }
+mail-decisions-button = { $count ->
+    [one] Anfrage ansehen
+   *[other] Anfragen ansehen
+ }
 mail-daily-title = Erinnerungen
 mail-daily-preheader = { $count ->
     [one] 1 Erinnerung

@@ -193,8 +193,19 @@ mail-decision-rights = You can now:
 mail-decision-until = The permission ends on { $until }. It can be revoked before.
 mail-decision-until-revoked = The permission has no end. It can be revoked at any time.
 mail-decision-reason = The reason that { $name } gave:
-mail-decision-open = To see the request, open this link:
-mail-decision-button = View request
+mail-decisions-subject = { $count } of your requests were decided
+mail-decisions-title = { $count ->
+    [one] Your request was decided
+   *[other] Your requests were decided
+ }
+mail-decisions-open = { $count ->
+    [one] To see the request, open this link:
+   *[other] To see the requests, open this link:
+ }
+mail-decisions-button = { $count ->
+    [one] View request
+   *[other] View requests
+ }
 mail-daily-title = Reminders
 mail-daily-preheader = { $count ->
     [one] 1 reminder

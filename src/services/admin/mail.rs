@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::domain::audit::{AuditAction, AuditContext};
-use crate::domain::permission_request::PermissionRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, UserId};
 use crate::services::DbWork;
@@ -66,24 +65,22 @@ pub fn retry_all(audit: AuditContext) -> impl DbWork<usize> {
 }
 
 fn recipients(conn: &mut Conn, mails: &[OutboxMail]) -> QueryResult<HashMap<Uuid, Email>> {
-    let (mut request_ids, mut link_ids, mut notices) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut request_ids, mut link_ids, mut to_users) = (Vec::new(), Vec::new(), Vec::new());
     for mail in mails {
-        match mail.subject {
-            OutboxSubject::Request(id) | OutboxSubject::Decision(id) => request_ids.push(id),
-            OutboxSubject::PasswordLink(id) => link_ids.push(id),
-            OutboxSubject::Notice { to, .. } | OutboxSubject::Daily { to, .. } => {
-                notices.push((mail.subject, to))
-            }
+        match &mail.subject {
+            OutboxSubject::Request(id) => request_ids.push(*id),
+            OutboxSubject::PasswordLink(id) => link_ids.push(*id),
+            OutboxSubject::Notice { to, .. }
+            | OutboxSubject::Decisions { to, .. }
+            | OutboxSubject::Daily { to, .. } => to_users.push((mail.subject.clone(), *to)),
         }
     }
     let requests = requests::by_ids(conn, &request_ids)?;
-    let requests = requests.into_iter().flat_map(|request| {
-        let PermissionRequest { id, terms, .. } = request;
-        [(OutboxSubject::Request(id), terms.target), (OutboxSubject::Decision(id), terms.grantee)]
-    });
+    let requests =
+        requests.into_iter().map(|request| (OutboxSubject::Request(request.id), request.terms.target));
     let links = password_links::by_ids(conn, &link_ids)?;
     let links = links.into_iter().map(|link| (OutboxSubject::PasswordLink(link.id), link.user));
-    let users_by_kind: HashMap<OutboxSubject, UserId> = requests.chain(links).chain(notices).collect();
+    let users_by_kind: HashMap<OutboxSubject, UserId> = requests.chain(links).chain(to_users).collect();
     let emails = users::emails_by_id(conn, users_by_kind.values().copied().collect())?;
     let recipient = |mail: &OutboxMail| {
         let user = users_by_kind.get(&mail.subject)?;

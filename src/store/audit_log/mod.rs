@@ -7,10 +7,12 @@ mod approvals;
 mod entry_id;
 mod plan;
 mod read;
+mod tail;
 mod write;
 
 pub use plan::AuditLogFilter;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
+pub use tail::{AuditReader, take};
 pub use write::{NewAuditEntry, delete_expired, record};
 
 pub(super) use write::{InsertAuditEntries, insert, insert_statement, record_affecting, was_committed};

@@ -43,8 +43,8 @@ pub struct AuditEntry {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_log)]
-struct AuditEntryRow {
-    id: DbUuid,
+pub(super) struct AuditEntryRow {
+    pub(super) id: DbUuid,
     at: DbTimestamp,
     actor: Option<i64>,
     action: String,

@@ -93,8 +93,7 @@ fn persist_requests(conn: &mut Conn, rows: &mut RequestRows, now: Timestamp) -> 
     }
     if !closed.is_empty() {
         let expected = closed.len();
-        expect_rows(requests::close_statement(closed.iter().copied()).run(conn)?, expected)?;
-        insert_mails(conn, closed.into_iter().filter_map(decision_mail), now)?;
+        expect_rows(requests::close_statement(closed.into_iter()).run(conn)?, expected)?;
     }
     if new.is_empty() {
         return Ok(());
@@ -117,19 +116,12 @@ fn persist_requests(conn: &mut Conn, rows: &mut RequestRows, now: Timestamp) -> 
 fn mails_of_new_row(row: &PermissionRequest) -> Vec<OutboxSubject> {
     let PermissionRequest { id, terms, asked_by, .. } = row;
     if !row.closed.as_ref().is_some_and(|closed| closed.outcome == RequestOutcome::GrantedDirectly) {
-        return [OutboxSubject::Request(*id)].into_iter().chain(decision_mail(row)).collect();
+        return vec![OutboxSubject::Request(*id)];
     }
     let notices =
         [(Notice::PermissionReceived, terms.grantee), (Notice::PermissionGrantedByStaff, terms.target)];
     let others = notices.into_iter().filter(|(_, to)| to != asked_by);
     others.map(|(notice, to)| OutboxSubject::Notice { notice, to, request: Some(*id) }).collect()
-}
-
-/// The mail about the decision of a request that the target has approved or declined.
-pub(super) fn decision_mail(request: &PermissionRequest) -> Option<OutboxSubject> {
-    let is_decision = |outcome| matches!(outcome, RequestOutcome::Approved | RequestOutcome::Declined);
-    request.closed.as_ref().filter(|closed| is_decision(closed.outcome))?;
-    Some(OutboxSubject::Decision(request.id))
 }
 
 fn insert_mails(

@@ -5,12 +5,10 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 
-use super::pending_writes::{PendingWrites, decision_mail};
+use super::pending_writes::PendingWrites;
 use super::request_rows::RequestWrite;
-use crate::entropy;
 use crate::store::audit_log;
 use crate::store::connection::{Backend, Conn};
-use crate::store::outbox::{self, OutboxKind};
 use crate::store::requests;
 use crate::store::user_counters;
 
@@ -56,16 +54,10 @@ pub(super) fn persist_single_statement(
         // The replies acknowledge what earlier batches have written.
         return conn.confirm_visible_rows().map(Ok);
     }
-    let mails = closed.iter().filter_map(|request| {
-        let decided_at = request.closed.as_ref()?.closed_at;
-        Some((entropy::token().uuid(decided_at), decision_mail(request)?, decided_at))
-    });
-    let insert_mails = outbox::insert_statement(OutboxKind::Mail, mails);
     let counter_deltas = requests.counter_deltas();
     let statement = CloseStatement {
         expected_requests: row_count(closed.len()),
         close_requests: requests::close_statement(closed.into_iter()),
-        insert_mails,
         update_counters: counter_deltas.insert_statement(),
         insert_audit_entries: audit_log::insert_statement(audit_entries),
         expected_audit_entries: row_count(audit_entries.len()),
@@ -84,7 +76,6 @@ fn row_count(rows: usize) -> i64 {
 /// already, a check violation undoes it.
 struct CloseStatement<'a> {
     close_requests: requests::CloseRequests<'a>,
-    insert_mails: outbox::InsertItems<'static>,
     update_counters: user_counters::InsertCounterDeltas<'a>,
     insert_audit_entries: audit_log::InsertAuditEntries<'a>,
     expected_requests: i64,
@@ -103,8 +94,6 @@ impl QueryFragment<Pg> for CloseStatement<'_> {
         self.close_requests.walk_ast(out.reborrow())?;
         out.push_sql(" RETURNING r.id), counted AS (");
         self.update_counters.walk_ast(out.reborrow())?;
-        out.push_sql("), mailed AS (");
-        self.insert_mails.walk_ast(out.reborrow())?;
         out.push_sql("), inserted AS (");
         self.insert_audit_entries.walk_ast(out.reborrow())?;
         out.push_sql(" RETURNING 1) SELECT (count(*) = ");

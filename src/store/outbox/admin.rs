@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use uuid::Uuid;
 
-use super::item::{OutboxKind, OutboxResult, OutboxSubject};
+use super::item::{OutboxKind, OutboxResult, OutboxSubject, SubjectColumns};
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Conn, with_backend};
@@ -40,11 +40,8 @@ pub struct OutboxMail {
 #[diesel(table_name = outbox)]
 struct MailRow {
     id: DbUuid,
-    request_id: Option<i64>,
-    password_link_id: Option<DbUuid>,
-    notice: Option<String>,
-    user_id: Option<i64>,
-    day: Option<i32>,
+    #[diesel(embed)]
+    subject: SubjectColumns,
     created_at: DbTimestamp,
     due_at: DbTimestamp,
     attempts: i32,
@@ -64,13 +61,7 @@ impl OutboxMail {
     fn from_row(row: MailRow) -> QueryResult<Self> {
         Ok(Self {
             id: row.id.0,
-            subject: OutboxSubject::from_columns((
-                row.request_id,
-                row.password_link_id,
-                row.notice,
-                row.user_id,
-                row.day,
-            ))?,
+            subject: OutboxSubject::from_columns(row.subject)?,
             created_at: row.created_at.0,
             due_at: row.due_at.0,
             attempts: row.attempts,
@@ -186,7 +177,7 @@ pub fn latest_by_request(
         OutboxSubject::Request(id) => Some((id, mail)),
         OutboxSubject::PasswordLink(_)
         | OutboxSubject::Notice { .. }
-        | OutboxSubject::Decision(_)
+        | OutboxSubject::Decisions { .. }
         | OutboxSubject::Daily { .. } => None,
     });
     // Of several mails about one request, the last one replaces the others.

@@ -5,8 +5,9 @@ use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::UtcDay;
 use crate::domain::token::PasswordLinkId;
 use crate::domain::user::UserId;
+use crate::store::schema::outbox;
 use crate::store::types::DbUuid;
-use diesel::QueryResult;
+use diesel::prelude::*;
 
 /// The kind of an item: the worker that delivers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl OutboxKind {
 }
 
 /// What an item is about. Deleting the row that it names deletes the item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OutboxSubject {
     Request(RequestId),
     PasswordLink(PasswordLinkId),
@@ -34,8 +35,11 @@ pub enum OutboxSubject {
         to: UserId,
         request: Option<RequestId>,
     },
-    /// The target has approved or declined the request: to its requester.
-    Decision(RequestId),
+    /// Requests that have been approved or declined: to their requester.
+    Decisions {
+        to: UserId,
+        requests: RequestList,
+    },
     /// The daily mail of a user.
     Daily {
         to: UserId,
@@ -45,46 +49,108 @@ pub enum OutboxSubject {
 
 /// The values of the column `notice` that are not the name of a [`Notice`].
 const DAILY: &str = "daily";
-const DECISION: &str = "decision";
+const DECISIONS: &str = "decisions";
 
-/// The columns `request_id`, `password_link_id`, `notice`, `user_id` and `day`.
-pub(super) type SubjectColumns = (Option<i64>, Option<DbUuid>, Option<String>, Option<i64>, Option<i32>);
+/// The requests of a mail, in the order of their decisions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RequestList {
+    /// The requests that the mail lists.
+    pub ids: Vec<RequestId>,
+    /// The number of further requests.
+    pub more: usize,
+}
+
+impl RequestList {
+    /// The highest number of requests that a mail lists.
+    const MAX_LISTED: usize = 20;
+
+    /// Appends requests.
+    pub(in crate::store) fn extend(&mut self, requests: &[RequestId]) {
+        let free = Self::MAX_LISTED.saturating_sub(self.ids.len());
+        self.ids.extend(requests.iter().take(free));
+        self.more += requests.len().saturating_sub(free);
+    }
+
+    /// From the column: `12 15 16 +204` are three requests, and 204 more.
+    pub fn from_column(text: &str) -> Self {
+        let (ids, more) = text.split_once('+').unwrap_or((text, "0"));
+        let ids = ids.split_whitespace().filter_map(|id| id.parse().ok()).map(RequestId).collect();
+        Self { ids, more: more.parse().unwrap_or_default() }
+    }
+
+    /// As column.
+    pub(in crate::store) fn to_column(&self) -> String {
+        let ids = self.ids.iter().map(ToString::to_string);
+        let more = (self.more > 0).then(|| format!("+{}", self.more));
+        ids.chain(more).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The columns of the subject.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = outbox)]
+pub(super) struct SubjectColumns {
+    request_id: Option<i64>,
+    password_link_id: Option<DbUuid>,
+    notice: Option<String>,
+    user_id: Option<i64>,
+    day: Option<i32>,
+    decided_requests: Option<String>,
+}
 
 /// [`SubjectColumns`] that are to be inserted.
-type InsertedColumns = (Option<i64>, Option<DbUuid>, Option<&'static str>, Option<i64>, Option<i32>);
+#[derive(Default)]
+pub(super) struct InsertedColumns {
+    pub(super) request_id: Option<i64>,
+    pub(super) password_link_id: Option<DbUuid>,
+    pub(super) notice: Option<&'static str>,
+    pub(super) user_id: Option<i64>,
+    pub(super) day: Option<i32>,
+    pub(super) decided_requests: Option<String>,
+}
 
 impl OutboxSubject {
     /// From the columns, whose combinations CHECK constraints restrict.
-    pub(super) fn from_columns(
-        (request, password_link, notice, user, day): SubjectColumns,
-    ) -> QueryResult<Self> {
-        let request = request.map(RequestId);
-        if let (Some(user), Some(day)) = (user, day) {
-            return Ok(Self::Daily { to: UserId(user), day: UtcDay(day) });
-        }
-        if let (Some(DECISION), Some(request)) = (notice.as_deref(), request) {
-            return Ok(Self::Decision(request));
-        }
-        match (notice.as_deref().map(Notice::from_name), user, request, password_link) {
-            (Some(Some(notice)), Some(user), request, _) => {
-                Ok(Self::Notice { notice, to: UserId(user), request })
-            }
+    pub(super) fn from_columns(columns: SubjectColumns) -> QueryResult<Self> {
+        let SubjectColumns { request_id, password_link_id, notice, user_id, day, decided_requests } = columns;
+        let (request, to) = (request_id.map(RequestId), user_id.map(UserId));
+        match (notice.as_deref(), to, request, password_link_id) {
             (None, _, Some(request), _) => Ok(Self::Request(request)),
             (None, _, None, Some(link)) => Ok(Self::PasswordLink(PasswordLinkId(link.0))),
+            (Some(DAILY), Some(to), ..) => Ok(Self::Daily { to, day: UtcDay(day.ok_or(diesel::NotFound)?) }),
+            (Some(DECISIONS), Some(to), ..) => {
+                let requests = RequestList::from_column(&decided_requests.unwrap_or_default());
+                Ok(Self::Decisions { to, requests })
+            }
+            (Some(name), Some(to), request, _) => {
+                let notice = Notice::from_name(name).ok_or(diesel::NotFound)?;
+                Ok(Self::Notice { notice, to, request })
+            }
             _ => Err(diesel::NotFound),
         }
     }
 
     /// As columns.
-    pub(super) fn to_columns(self) -> InsertedColumns {
+    pub(super) fn to_columns(&self) -> InsertedColumns {
+        let none = InsertedColumns::default();
         match self {
-            Self::Request(id) => (Some(id.0), None, None, None, None),
-            Self::PasswordLink(id) => (None, Some(DbUuid(id.0)), None, None, None),
-            Self::Notice { notice, to, request } => {
-                (request.map(|id| id.0), None, Some(notice.name()), Some(to.0), None)
+            Self::Request(id) => InsertedColumns { request_id: Some(id.0), ..none },
+            Self::PasswordLink(id) => InsertedColumns { password_link_id: Some(DbUuid(id.0)), ..none },
+            Self::Notice { notice, to, request } => InsertedColumns {
+                request_id: request.map(|id| id.0),
+                notice: Some(notice.name()),
+                user_id: Some(to.0),
+                ..none
+            },
+            Self::Decisions { to, requests } => InsertedColumns {
+                notice: Some(DECISIONS),
+                user_id: Some(to.0),
+                decided_requests: Some(requests.to_column()),
+                ..none
+            },
+            Self::Daily { to, day } => {
+                InsertedColumns { notice: Some(DAILY), user_id: Some(to.0), day: Some(day.0), ..none }
             }
-            Self::Decision(id) => (Some(id.0), None, Some(DECISION), None, None),
-            Self::Daily { to, day } => (None, None, Some(DAILY), Some(to.0), Some(day.0)),
         }
     }
 }

@@ -14,9 +14,9 @@ pub use admin::{
     MailFilter, OutboxMail, by_request, count_failed, has_sent_links, latest_by_request, list, newest,
     newest_failed, oldest_pending, retry, retry_all,
 };
-pub use item::{OutboxKind, OutboxResult, OutboxSubject};
+pub use item::{OutboxKind, OutboxResult, OutboxSubject, RequestList};
 pub use queue::{ClaimedItem, claim, finish, release};
 pub use sync::{DeliveryOutcome, LeasedItem, SyncRequest, SyncResult, record_outcomes, sync};
 
 pub(crate) use queue::insert_notice;
-pub(super) use queue::{InsertItems, insert, insert_statement, pending};
+pub(super) use queue::{insert, insert_due, pending};

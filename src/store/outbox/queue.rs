@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use uuid::Uuid;
 
-use super::item::{OutboxKind, OutboxResult, OutboxSubject, SubjectColumns};
+use super::item::{InsertedColumns, OutboxKind, OutboxResult, OutboxSubject, SubjectColumns};
 use crate::domain::notice::Notice;
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
@@ -39,11 +39,12 @@ bulk! {
         notice: Nullable<Text> => Option<&'static str>,
         user_id: Nullable<BigInt> => Option<i64>,
         day: Nullable<Integer> => Option<i32>,
-        created_at: SqlTimestamp => DbTimestamp,
+        decided_requests: Nullable<Text> => Option<String>,
+        due_at: SqlTimestamp => DbTimestamp,
     }
-    "INSERT INTO outbox (id, kind, request_id, password_link_id, notice, user_id, day, created_at, \
-     due_at, attempts) SELECT id, kind, request_id, password_link_id, notice, user_id, day, created_at, created_at, 0 \
-     FROM" w ""
+    "INSERT INTO outbox (id, kind, request_id, password_link_id, notice, user_id, day, decided_requests, \
+     created_at, due_at, attempts) SELECT id, kind, request_id, password_link_id, notice, user_id, day, \
+     decided_requests, due_at, due_at, 0 FROM" w ""
 }
 
 /// Updates the unfinished items that are still under a lease, and returns their ids.
@@ -67,20 +68,32 @@ pub(in crate::store) fn insert(
     items: &[(Uuid, OutboxSubject)],
     now: Timestamp,
 ) -> QueryResult<()> {
-    insert_statement(kind, items.iter().map(|(id, subject)| (*id, *subject, now))).run(conn).map(drop)
+    insert_due(conn, kind, items.iter().map(|(id, subject)| (*id, subject, now)))
 }
 
-/// The statement that inserts items of one kind, each of which is due at its time.
-pub(in crate::store) fn insert_statement(
+/// Inserts items of one kind, each of which is due at its time.
+pub(in crate::store) fn insert_due<'a>(
+    conn: &mut Conn,
     kind: OutboxKind,
-    items: impl Iterator<Item = (Uuid, OutboxSubject, Timestamp)>,
-) -> InsertItems<'static> {
+    items: impl Iterator<Item = (Uuid, &'a OutboxSubject, Timestamp)>,
+) -> QueryResult<()> {
     let mut rows = InsertItems::default();
-    for (id, subject, at) in items {
-        let (request, link, notice, user, day) = subject.to_columns();
-        rows.push((DbUuid(id), kind.name(), request, link, notice, user, day, DbTimestamp(at)));
+    for (id, subject, due) in items {
+        let InsertedColumns { request_id, password_link_id, notice, user_id, day, decided_requests } =
+            subject.to_columns();
+        rows.push((
+            DbUuid(id),
+            kind.name(),
+            request_id,
+            password_link_id,
+            notice,
+            user_id,
+            day,
+            decided_requests,
+            DbTimestamp(due),
+        ));
     }
-    rows
+    rows.run(conn).map(drop)
 }
 
 /// Queues a notice to a user.
@@ -123,7 +136,14 @@ pub fn claim(
             outbox::id,
             outbox::attempts,
             outbox::created_at,
-            (outbox::request_id, outbox::password_link_id, outbox::notice, outbox::user_id, outbox::day),
+            (
+                outbox::request_id,
+                outbox::password_link_id,
+                outbox::notice,
+                outbox::user_id,
+                outbox::day,
+                outbox::decided_requests,
+            ),
         ));
     let rows: Vec<(DbUuid, i32, DbTimestamp, SubjectColumns)> = match &mut conn.backend {
         Backend::Postgres(pg) => due.for_update().skip_locked().load(&mut **pg)?,

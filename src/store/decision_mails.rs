@@ -1,0 +1,112 @@
+//! Mails to requesters about the decisions of their requests.
+//!
+//! They are scheduled from the audit log, so that a redemption writes nothing more. Requesters are mailed at once;
+//! what is decided within an hour after that is one mail at the end of the hour.
+
+use std::collections::{BTreeMap, HashMap};
+
+use diesel::prelude::*;
+
+use super::audit_log::{self, AuditReader};
+use super::connection::{Conn, with_backend};
+use super::outbox::{self, OutboxKind, OutboxSubject, RequestList};
+use super::schema::outbox as dsl;
+use super::types::{DbTimestamp, DbUuid};
+use crate::domain::audit::{AuditAction, AuditSubjectRef};
+use crate::domain::permission_request::RequestId;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::entropy;
+
+/// Entries of the audit log that one step reads.
+const STEP_SIZE: i64 = 5_000;
+/// Seconds between two mails to one requester.
+const INTERVAL_SECONDS: i64 = 3_600;
+
+/// The latest mail to a requester.
+struct LatestMail {
+    id: DbUuid,
+    due_at: Timestamp,
+    /// Set if no delivery has started, so that requests can be added.
+    waiting: Option<RequestList>,
+}
+
+/// Schedules mails about the next decisions in the audit log. Returns the number of entries that were read.
+pub fn step(conn: &mut Conn) -> QueryResult<usize> {
+    let entries = audit_log::take(conn, AuditReader::DecisionMails, STEP_SIZE)?;
+    let mut decided: BTreeMap<UserId, Vec<RequestId>> = BTreeMap::new();
+    let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined].map(AuditAction::name);
+    for entry in entries.iter().filter(|entry| decisions.contains(&entry.action.as_str())) {
+        // The target, unless they are the actor, and the requester.
+        let requester = entry.affected_users.into_iter().flatten().last();
+        if let (AuditSubjectRef::Request(id), Some(requester)) =
+            (AuditSubjectRef::parse(&entry.subject), requester)
+        {
+            decided.entry(requester).or_default().push(id);
+        }
+    }
+    if !decided.is_empty() {
+        let now = conn.now()?;
+        schedule(conn, decided, now)?;
+    }
+    Ok(entries.len())
+}
+
+fn schedule(conn: &mut Conn, decided: BTreeMap<UserId, Vec<RequestId>>, now: Timestamp) -> QueryResult<()> {
+    let users: Vec<i64> = decided.keys().map(|user| user.0).collect();
+    let mut latest = latest_mails(conn, &users, now.plus_seconds(-INTERVAL_SECONDS))?;
+    let mut new = Vec::new();
+    for (user, requests) in decided {
+        let latest = latest.remove(&user);
+        let due = latest.as_ref().map_or(now, |mail| now.max(mail.due_at.plus_seconds(INTERVAL_SECONDS)));
+        if let Some(LatestMail { id, waiting: Some(mut list), .. }) = latest {
+            list.extend(&requests);
+            if set_requests(conn, id, &list)? {
+                continue;
+            }
+        }
+        let mut list = RequestList::default();
+        list.extend(&requests);
+        new.push((OutboxSubject::Decisions { to: user, requests: list }, due));
+    }
+    let items = new.iter().map(|(subject, due)| (entropy::token().uuid(now), subject, *due));
+    if new.is_empty() { Ok(()) } else { outbox::insert_due(conn, OutboxKind::Mail, items) }
+}
+
+/// The latest mails of users that are due after `since`.
+fn latest_mails(
+    conn: &mut Conn,
+    users: &[i64],
+    since: Timestamp,
+) -> QueryResult<HashMap<UserId, LatestMail>> {
+    type Row = (i64, DbUuid, DbTimestamp, String, i32, Option<DbTimestamp>);
+    let rows: Vec<Row> = with_backend!(conn, c => dsl::table
+        .filter(dsl::user_id.eq_any(users).and(dsl::decided_requests.is_not_null()))
+        .filter(dsl::created_at.gt(DbTimestamp(since)))
+        .order(dsl::created_at)
+        .select((
+            dsl::user_id.assume_not_null(),
+            dsl::id,
+            dsl::created_at,
+            dsl::decided_requests.assume_not_null(),
+            dsl::attempts,
+            dsl::finished_at,
+        ))
+        .load(c))?;
+    let mail = |(user, id, due_at, list, attempts, finished_at): Row| {
+        let is_waiting = attempts == 0 && finished_at.is_none();
+        let waiting = is_waiting.then(|| RequestList::from_column(&list));
+        (UserId(user), LatestMail { id, due_at: due_at.0, waiting })
+    };
+    // Of several mails of one user, the last one replaces the others.
+    Ok(rows.into_iter().map(mail).collect())
+}
+
+/// Changes the requests of a mail, unless its delivery has started. `false`: it has started.
+fn set_requests(conn: &mut Conn, id: DbUuid, list: &RequestList) -> QueryResult<bool> {
+    let waiting = dsl::attempts.eq(0).and(dsl::finished_at.is_null());
+    let updated = with_backend!(conn, c => diesel::update(dsl::table.find(id).filter(waiting))
+        .set(dsl::decided_requests.eq(list.to_column()))
+        .execute(c))?;
+    Ok(updated > 0)
+}

@@ -1,0 +1,113 @@
+//! The order in which readers of the audit log get its entries.
+
+use std::time::{Duration, Instant};
+
+use countersign::domain::audit::{AuditAction, AuditContext};
+use countersign::store::audit_log::{self, AuditReader};
+use countersign::store::{Conn, QueryResult, StoreError};
+use diesel::prelude::*;
+
+use crate::helpers::{Backend, TestApp};
+
+fn record(conn: &mut Conn, subject: &str) -> QueryResult<()> {
+    let now = conn.now()?;
+    let context = AuditContext::OPERATOR;
+    audit_log::record(conn, &context, AuditAction::UserRenamed, subject.to_owned(), now)
+}
+
+/// The subjects of the next `wanted` entries, in pages of at most `limit`. They can come late: the
+/// transactions of other tests in the same cluster hold readers back.
+fn take(app: &TestApp, limit: i64, wanted: usize) -> Vec<String> {
+    let (started, mut taken) = (Instant::now(), Vec::new());
+    while taken.len() < wanted && started.elapsed() < Duration::from_secs(60) {
+        let page = try_take(app, limit).unwrap();
+        assert!(page.len() <= limit as usize);
+        taken.extend(page);
+    }
+    taken
+}
+
+/// Fails if the database is busy.
+fn try_take(app: &TestApp, limit: i64) -> Result<Vec<String>, StoreError> {
+    let entries = app.store.write(move |conn| audit_log::take(conn, AuditReader::DecisionMails, limit))?;
+    Ok(entries.into_iter().map(|entry| entry.subject).collect())
+}
+
+/// A database of the same kind that no server reads.
+fn without_server(app: &TestApp) -> TestApp {
+    let is_sqlite = app.database_url.starts_with("sqlite");
+    TestApp::without_server(if is_sqlite { Backend::Sqlite } else { Backend::Postgres })
+}
+
+on_both_databases! {
+    async fn a_reader_gets_each_entry_once_in_pages(app: TestApp) {
+        let app = without_server(&app);
+        for subject in ["user:1", "user:2", "user:3"] {
+            app.store.write(move |conn| record(conn, subject)).unwrap();
+        }
+        assert_eq!(take(&app, 2, 3), ["user:1", "user:2", "user:3"]);
+        assert!(try_take(&app, 2).unwrap().is_empty());
+        // A transaction with several entries is split.
+        app.store.write(|conn| (4..9).try_for_each(|id| record(conn, &format!("user:{id}")))).unwrap();
+        assert_eq!(take(&app, 3, 5), (4..9).map(|id| format!("user:{id}")).collect::<Vec<_>>());
+        // Entries that are not handled are taken again.
+        app.store.write(|conn| record(conn, "user:9")).unwrap();
+        let failed = app.store.write(|conn| {
+            audit_log::take(conn, AuditReader::DecisionMails, 9)?;
+            Err::<(), _>(diesel::result::Error::RollbackTransaction)
+        });
+        assert!(failed.is_err());
+        assert_eq!(take(&app, 9, 1), ["user:9"]);
+        // After a purge, numbers are not used again.
+        app.execute_raw("DELETE FROM audit_log");
+        app.store.write(|conn| record(conn, "user:10")).unwrap();
+        assert_eq!(take(&app, 9, 1), ["user:10"]);
+    }
+
+    async fn replicas_that_read_at_once_share_the_entries(app: TestApp) {
+        let app = without_server(&app);
+        let taken = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for writer in 0..3 {
+                let app = &app;
+                scope.spawn(move || {
+                    for number in 0..40 {
+                        let subject = format!("user:{writer}-{number}");
+                        while app.store.write(|conn| record(conn, &subject)).is_err() {}
+                    }
+                });
+            }
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while taken.lock().unwrap().len() < 120 {
+                        let next = try_take(&app, 7).unwrap_or_default();
+                        taken.lock().unwrap().extend(next);
+                    }
+                });
+            }
+        });
+        let mut taken = taken.into_inner().unwrap();
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken.len(), 120);
+        assert!(try_take(&app, 9).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn an_entry_that_is_committed_late_is_not_skipped() {
+    let app = TestApp::without_server(Backend::Postgres);
+    let mut late = PgConnection::establish(&app.database_url).unwrap();
+    let insert = "INSERT INTO audit_log (id, at, action, subject) \
+                  VALUES (gen_random_uuid(), now(), 'user.renamed', 'user:1')";
+    let statements = |conn: &mut PgConnection, sql: &[&str]| {
+        for sql in sql {
+            diesel::sql_query(*sql).execute(conn).unwrap();
+        }
+    };
+    statements(&mut late, &["BEGIN", insert]);
+    app.store.write(|conn| record(conn, "user:2")).unwrap();
+    assert!(try_take(&app, 9).unwrap().is_empty(), "an older transaction is still running");
+    statements(&mut late, &["COMMIT"]);
+    assert_eq!(take(&app, 9, 2), ["user:1", "user:2"]);
+}
