@@ -6,7 +6,7 @@ use diesel::dsl::sql;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Backend as PooledBackend, Store, with_backend};
@@ -59,6 +59,23 @@ fn check_suitable(conn: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Makes the positions of new audit entries higher than those of all existing ones. They are lower if the
+/// database was restored into a cluster with lower transaction numbers.
+fn continue_positions(conn: &mut PgConnection) -> QueryResult<()> {
+    const REQUIRED_OFFSET: &str = "highest + 1 - pg_current_xact_id()::text::bigint \
+         FROM (SELECT max(position) AS highest FROM audit_log) AS entries \
+         WHERE highest >= audit_position(pg_current_xact_id())";
+    conn.transaction(|conn| {
+        let offset = diesel::select(sql::<BigInt>(REQUIRED_OFFSET)).get_result::<i64>(conn).optional()?;
+        let Some(offset) = offset else { return Ok(()) };
+        tracing::info!(offset, "the database was restored: transaction numbers continue with an offset");
+        conn.batch_execute(&format!(
+            "CREATE OR REPLACE FUNCTION audit_position(xid8) RETURNS bigint IMMUTABLE PARALLEL SAFE \
+             LANGUAGE sql AS 'SELECT $1::text::bigint + {offset}'"
+        ))
+    })
+}
+
 #[derive(QueryableByName)]
 struct ExistsRow {
     #[diesel(sql_type = Bool)]
@@ -93,6 +110,8 @@ impl Store {
                 .map_err(StoreError::QueryFailed)?;
                 let migrated =
                     check_suitable(&mut conn).and_then(|()| migrate(&mut *conn, POSTGRES_MIGRATIONS));
+                let migrated =
+                    migrated.and_then(|()| continue_positions(&mut conn).map_err(StoreError::QueryFailed));
                 let unlocked =
                     conn.batch_execute(&format!("{}; {POSTGRES_SESSION}", lock("pg_advisory_unlock")));
                 migrated?;

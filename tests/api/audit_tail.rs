@@ -111,3 +111,22 @@ fn an_entry_that_is_committed_late_is_not_skipped() {
     statements(&mut late, &["COMMIT"]);
     assert_eq!(take(&app, 9, 2), ["user:1", "user:2"]);
 }
+
+#[test]
+fn a_database_that_was_restored_into_another_cluster_is_read_on() {
+    let app = TestApp::without_server(Backend::Postgres);
+    app.store.write(|conn| record(conn, "user:1")).unwrap();
+    assert_eq!(take(&app, 9, 1), ["user:1"]);
+    app.store.write(|conn| record(conn, "user:2")).unwrap();
+    // The numbers of a cluster with many more transactions.
+    app.execute_raw(
+        "UPDATE audit_log SET position = position + 5000000000; \
+         UPDATE audit_cursors SET position = position + 5000000000",
+    );
+    assert!(try_take(&app, 9).unwrap().is_empty());
+    for number in [3, 4] {
+        app.store.migrate().unwrap();
+        app.store.write(move |conn| record(conn, &format!("user:{number}"))).unwrap();
+    }
+    assert_eq!(take(&app, 9, 3), ["user:2", "user:3", "user:4"]);
+}

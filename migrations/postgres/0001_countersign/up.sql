@@ -310,10 +310,13 @@ CREATE TABLE link_views (
 -- subjects. Ids start with the time (UUID version 7), so that they are ordered by time. An id is made
 -- before its entry is committed, so readers that must miss nothing read in the order of `position`,
 -- the number of the transaction, and only what lies below the oldest running transaction
--- (`store/audit_log/tail.rs`).
+-- (`store/audit_log/tail.rs`). In another cluster, after a restore, transactions have lower numbers:
+-- then the function is replaced by one that adds a constant (`store/migrate.rs`).
+CREATE FUNCTION audit_position(xid8) RETURNS bigint IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql AS 'SELECT $1::text::bigint + 0';
 CREATE TABLE audit_log (
     id              uuid PRIMARY KEY,
-    position        bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
+    position        bigint NOT NULL DEFAULT audit_position(pg_current_xact_id()),
     at              timestamptz NOT NULL,
     actor           bigint,
     action          text COLLATE "C" NOT NULL,

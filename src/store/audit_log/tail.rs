@@ -75,7 +75,7 @@ fn rows_after(conn: &mut Conn, after: Cursor, limit: i64) -> QueryResult<Vec<(i6
                     .bind::<BigInt, _>(position)
                     .sql(", ")
                     .bind::<SqlUuid, _>(id)
-                    .sql(") AND position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"),
+                    .sql(") AND position < audit_position(pg_snapshot_xmin(pg_current_snapshot()))"),
             )
             .order((dsl::position, dsl::id))
             .limit(limit)
