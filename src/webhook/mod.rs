@@ -1,0 +1,12 @@
+//! Deliveries of webhooks: which [addresses](AddressPolicy) are allowed, and [one attempt](WebhookSender::send).
+//!
+//! URLs, secrets and the schedule of attempts are in [`crate::domain::webhook`].
+
+mod address;
+mod connect;
+mod response;
+mod sender;
+
+pub use address::{AddressPolicy, RefusedTarget};
+pub use connect::Resolver;
+pub use sender::{Delivery, FailureReason, Outcome, Report, WebhookSender, WebhookTlsError};
