@@ -23,6 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many addresses of a name are tried.
 const MAX_CONNECTS: usize = 3;
 
+/// The addresses of a name.
+type Lookup = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
+
 /// Finds the addresses of names.
 #[derive(Clone, Default)]
 pub enum Resolver {
@@ -30,7 +33,7 @@ pub enum Resolver {
     #[default]
     System,
     /// Set by tests.
-    Manual(Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>),
+    Manual(Arc<Lookup>),
 }
 
 impl fmt::Debug for Resolver {
@@ -107,7 +110,7 @@ pub(super) async fn by_proxy(
 
 async fn first_that_connects(addresses: &[IpAddr], port: u16) -> Result<TcpStream, FailureReason> {
     for address in addresses.iter().take(MAX_CONNECTS) {
-        let address = SocketAddr::new(*address, port);
+        let address = SocketAddr::new(address.to_canonical(), port);
         if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             return Ok(stream);
         }
