@@ -14,11 +14,13 @@ use serde_json::{Value, json};
 use super::receiver::{Received, Receiver};
 use super::{BODY, ID, OK, Setup, responds, secret};
 
+/// A variable that `tests/run` sets.
+pub fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
+}
+
 /// A verifier of PyPI or npm.
 fn library(name: &str) -> Command {
-    let variable = |name: &str| {
-        std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
-    };
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/webhooks");
     let mut command = match name {
         "verify.py" => Command::new(variable("COUNTERSIGN_TEST_PYTHON")),

@@ -1,5 +1,6 @@
 //! One attempt to deliver a webhook, to receivers of the tests' own.
 
+mod examples;
 mod libraries;
 mod receiver;
 mod targets;
