@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use url::Host;
 
-use crate::config::{ProxyNet, is_loopback_host};
+use crate::config::{ProxyNet, WebhookSettings, is_loopback_host};
 use crate::domain::webhook::WebhookUrl;
 
 /// IPv4 networks that are not globally routable (IANA's registry of special-purpose addresses), multicast and the
@@ -60,6 +60,8 @@ const fn v6([a, b, c]: [u16; 3], prefix: u8) -> Ipv6Net {
 #[derive(Clone, Debug, Default)]
 pub struct AddressPolicy {
     allow: Vec<ProxyNet>,
+    /// Whether a proxy resolves names.
+    by_proxy: bool,
 }
 
 /// Why nothing is sent to a target. The texts are for the owner of the webhook.
@@ -74,27 +76,21 @@ pub enum RefusedTarget {
 }
 
 impl AddressPolicy {
-    /// Public addresses, and those in these networks.
-    pub fn new(allow: Vec<ProxyNet>) -> Self {
-        Self { allow }
+    /// The policy of the operator.
+    pub fn new(settings: &WebhookSettings) -> Self {
+        Self { allow: settings.allow.clone(), by_proxy: settings.proxy.is_some() }
     }
 
-    /// Refuses a URL to which nothing can be sent, whatever its name resolves to. Ask this when a webhook is created.
+    /// Refuses a URL to which nothing can be sent, whatever its name resolves to. Ask this when a webhook is created
+    /// or changed.
     pub fn check_url(&self, url: &WebhookUrl) -> Result<(), RefusedTarget> {
         match fixed_address(url) {
             Some(address) => self.check_address(address, url),
-            None if is_https_443(url) || !self.allow.is_empty() => Ok(()),
+            None if is_https_443(url) => Ok(()),
+            // The name may lead to an allowed network. What a proxy finds is not known here.
+            None if !self.allow.is_empty() && !self.by_proxy => Ok(()),
             None => Err(RefusedTarget::NotHttps),
         }
-    }
-
-    /// [`Self::check_url`] if a proxy resolves the name: its address is unknown here, so it is not in an allowed
-    /// network.
-    pub(super) fn check_url_for_proxy(&self, url: &WebhookUrl) -> Result<(), RefusedTarget> {
-        if fixed_address(url).is_none() && !is_https_443(url) {
-            return Err(RefusedTarget::NotHttps);
-        }
-        self.check_url(url)
     }
 
     /// Whether the URL can be requested at this address, one of those of its host.
@@ -165,7 +161,7 @@ mod tests {
     use super::*;
 
     fn policy(allow: &[&str]) -> AddressPolicy {
-        AddressPolicy::new(allow.iter().map(|net| net.parse().unwrap()).collect())
+        AddressPolicy { allow: allow.iter().map(|net| net.parse().unwrap()).collect(), by_proxy: false }
     }
 
     fn url(text: &str) -> WebhookUrl {
@@ -356,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_name_behind_a_proxy_is_in_no_allowed_network() {
-        let allow = policy(&["10.2.0.0/16"]);
+        let by_proxy = AddressPolicy { by_proxy: true, ..policy(&["10.2.0.0/16"]) };
         for (text, verdict) in [
             ("https://hooks.example.org/", Ok(())),
             ("http://hooks.example.org/", Err(NotHttps)),
@@ -366,7 +362,7 @@ mod tests {
             ("https://localhost/", Err(NotPublic)),
             ("https://169.254.169.254/", Err(LinkLocal)),
         ] {
-            assert_eq!(allow.check_url_for_proxy(&url(text)), verdict, "{text}");
+            assert_eq!(by_proxy.check_url(&url(text)), verdict, "{text}");
         }
     }
 

@@ -83,7 +83,7 @@ pub(super) async fn by_proxy(
     policy: &AddressPolicy,
     proxy: &WebhookProxy,
 ) -> Result<TcpStream, FailureReason> {
-    policy.check_url_for_proxy(url)?;
+    policy.check_url(url)?;
     let addresses = match &proxy.host {
         Host::Ipv4(address) => vec![(*address).into()],
         Host::Ipv6(address) => vec![(*address).into()],

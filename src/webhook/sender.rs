@@ -125,7 +125,7 @@ impl WebhookSender {
     /// Reads the certificates that the settings name.
     pub fn new(settings: &WebhookSettings, resolver: Resolver) -> Result<Self, WebhookTlsError> {
         Ok(Self {
-            policy: AddressPolicy::new(settings.allow.clone()),
+            policy: AddressPolicy::new(settings),
             resolver,
             proxy: settings.proxy.clone(),
             tls: tls_connector(settings.ca.as_deref())?,
@@ -137,11 +137,6 @@ impl WebhookSender {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
-    }
-
-    /// Which URLs a webhook can have.
-    pub fn policy(&self) -> &AddressPolicy {
-        &self.policy
     }
 
     /// Makes one attempt, which starts `now`. It takes at most half a second longer than its timeout.
