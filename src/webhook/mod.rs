@@ -9,4 +9,6 @@ mod sender;
 
 pub use address::{AddressPolicy, RefusedTarget};
 pub use connect::Resolver;
+#[cfg(any(test, fuzzing))]
+pub(crate) use response::fuzz;
 pub use sender::{Delivery, FailureReason, Outcome, Report, WebhookSender, WebhookTlsError};

@@ -109,6 +109,16 @@ impl ResponseHead {
     }
 }
 
+/// For [`crate::fuzzing::webhook`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(Some((head, length))) = parse_head(bytes) {
+        assert!(length <= bytes.len() && (100..600).contains(&head.status));
+        let asked = head.retry_after(Timestamp::from_micros(1_893_456_000_000_000));
+        assert!(asked.is_none_or(|asked| asked <= MAX_RETRY_AFTER));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
