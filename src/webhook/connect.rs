@@ -65,11 +65,9 @@ pub(super) async fn direct(
     resolver: &Resolver,
 ) -> Result<TcpStream, FailureReason> {
     policy.check_url(url)?;
-    let addresses = match (fixed_address(url), url.host()) {
-        (Some(address), _) => vec![address],
-        (None, Host::Domain(name)) => resolver.resolve(name).await?,
-        // Literal addresses are fixed.
-        (None, Host::Ipv4(_) | Host::Ipv6(_)) => return Err(FailureReason::Name),
+    let addresses = match fixed_address(url) {
+        Some(address) => vec![address],
+        None => resolver.resolve(&url.host().to_string()).await?,
     };
     for address in &addresses {
         policy.check_address(*address, url)?;
