@@ -97,7 +97,17 @@ async fn the_receiver_in_typescript_acts_on_approvals() {
     let packages = Path::new(&variable("COUNTERSIGN_TEST_JOSE")).join("node_modules");
     let compiled = Command::new("node")
         .arg(packages.join("typescript/bin/tsc"))
-        .args(["--strict", "--target", "es2022", "--module", "nodenext", "--types", "node", "--typeRoots"])
+        .args([
+            "--strict",
+            "--skipLibCheck",
+            "--target",
+            "es2022",
+            "--module",
+            "nodenext",
+            "--types",
+            "node",
+            "--typeRoots",
+        ])
         .arg(packages.join("@types"))
         .arg("--outDir")
         .arg(directory.path())
