@@ -8,15 +8,16 @@ use crate::domain::export_token::ExportTokenRef;
 use crate::domain::jws::{self, InvalidJws, JwkSet};
 use crate::domain::token::{Keyring, Token, TokenKind};
 use crate::domain::validated_text::IdempotencyKey;
+use crate::domain::webhook::{EventFilter, WebhookUrl};
 use crate::http::extract::form;
 use crate::http::{self, hexo, mfs, pages, resource_server};
-use crate::receipt;
+use crate::{receipt, webhook};
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("authz", authz),
     ("authzen", authzen),
     ("config", config),
@@ -31,6 +32,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("reference", reference),
     ("token", token),
     ("token_form", token_form),
+    ("webhook", webhook),
 ];
 
 /// A file with a receipt, after a line with the keys. One that is valid is not valid without them, or
@@ -157,6 +159,21 @@ pub fn token(bytes: &[u8]) {
 /// The form of token introspection.
 pub fn token_form(bytes: &[u8]) {
     resource_server::fuzz_token_form(bytes);
+}
+
+/// The URL and the events of a webhook, and the response of a receiver. A URL means the same in its normal form.
+pub fn webhook(bytes: &[u8]) {
+    webhook::fuzz(bytes);
+    with_text(bytes, |text| {
+        if let Ok(url) = text.parse::<WebhookUrl>() {
+            assert_eq!(url.as_str().parse::<WebhookUrl>().as_ref(), Ok(&url));
+            let parts = [url.authority(), url.request_target()];
+            assert!(parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_graphic())));
+        }
+        if let Ok(events) = text.parse::<EventFilter>() {
+            assert_eq!(events.to_string().parse::<EventFilter>().as_ref(), Ok(&events));
+        }
+    });
 }
 
 /// Skips input that is not UTF-8, which parsers of text never receive.

@@ -17,6 +17,7 @@
 //! | authentication | credentials, passwords, the sign-in throttle | [`auth`] |
 //! | receipts | compose, sign and verify receipts of consents | [`receipt`] |
 //! | mail | compose and send mails | [`mail`] |
+//! | webhooks | sign deliveries, guard their targets and send them | [`webhook`] |
 //! | database | one file per table; [`store::ledger`] commits a batch of commands in one transaction | [`store`] |
 //! | domain | rules without I/O: masks, tokens, requests, rate limits | [`domain`] |
 //!
@@ -44,3 +45,4 @@ pub mod receipt;
 pub mod services;
 pub mod store;
 pub mod tasks;
+pub mod webhook;

@@ -15,7 +15,7 @@ LAYERS = [
     ["domain", "failpoints"],
     ["deadline", "entropy", "i18n"],
     ["config"],
-    ["mail", "store"],
+    ["mail", "store", "webhook"],
     ["receipt", "tasks"],
     ["actors"],
     ["auth"],

@@ -315,4 +315,25 @@ keys! {
         "The controller's privacy policy.",
     )
     .described_default("none");
+    WEBHOOKS_ALLOW = Key::new(
+        "webhooks.allow",
+        List("IP addresses and networks"),
+        "The addresses that are not public and can receive webhooks. To these, `http://` and ports other than 443 \
+         are also allowed. Link-local addresses and the metadata services of clouds never receive webhooks.",
+    );
+    WEBHOOKS_PROXY = Key::new(
+        "webhooks.proxy",
+        Text("`http://[user:password@]host:port`"),
+        "The HTTP proxy that webhooks are sent through, by CONNECT. It resolves the names, so it must itself refuse \
+         addresses that are not public. `http://` and ports other than 443 are then allowed only to addresses in \
+         `webhooks.allow` that are in the URL. `HTTP_PROXY` and `HTTPS_PROXY` are ignored.",
+    )
+    .described_default("none");
+    WEBHOOKS_CA = Key::new(
+        "webhooks.ca",
+        Text("path"),
+        "A file of PEM certificates that are trusted in addition to the public CAs, for receivers with a \
+         certificate of a private CA.",
+    )
+    .described_default("the public CAs");
 }

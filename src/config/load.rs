@@ -12,7 +12,7 @@ use super::sources::{Sources, integer};
 use super::{
     AuditSettings, CliOverrides, Config, ConfigError, Controller, CorsSettings, DEFAULT_TTL_SECONDS,
     DatabaseUrl, MIN_TTL_SECONDS, MailSettings, MfsSettings, PermissionSettings, PublicUrl, RateLimits,
-    RequestSettings, Secret, keys, rate_limits,
+    RequestSettings, Secret, WebhookSettings, keys, rate_limits,
 };
 use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
 use crate::domain::validated_text::validate_optional;
@@ -79,6 +79,7 @@ impl Config {
             limits: RateLimits::load(&sources)?,
             audit: AuditSettings::load(&sources)?,
             controller: Controller::load(&sources)?,
+            webhooks: WebhookSettings::load(&sources)?,
             security_contact: sources.get(&keys::SECURITY_CONTACT)?.parse_optional(str::parse)?,
             trusted_proxies: sources.list(&keys::TRUSTED_PROXIES)?,
             metrics_allow: sources.list(&keys::METRICS_ALLOW)?,
@@ -135,6 +136,16 @@ impl Controller {
             address: line(&keys::CONTROLLER_ADDRESS)?,
             contact: sources.get(&keys::CONTROLLER_CONTACT)?.parse_optional(str::parse)?,
             policy_url: sources.get(&keys::CONTROLLER_POLICY_URL)?.parse_optional(str::parse)?,
+        })
+    }
+}
+
+impl WebhookSettings {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            allow: sources.list(&keys::WEBHOOKS_ALLOW)?,
+            proxy: sources.get(&keys::WEBHOOKS_PROXY)?.parse_optional(str::parse)?,
+            ca: sources.get(&keys::WEBHOOKS_CA)?.parse_optional(parse_path)?,
         })
     }
 }

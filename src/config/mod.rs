@@ -16,6 +16,7 @@ mod secret;
 mod smtp_url;
 mod sources;
 mod urls;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub use urls::{
     ContactUrl, DatabaseUrl, InvalidContactUrl, InvalidDatabaseUrl, InvalidPolicyUrl, InvalidProxyNet,
     InvalidPublicUrl, InvalidWebOrigin, PolicyUrl, ProxyNet, PublicUrl, WebOrigin, is_loopback_host,
 };
+pub use webhooks::{InvalidWebhookProxy, WebhookProxy, WebhookSettings};
 
 /// The file in the working directory that is read if the command line names no other.
 pub const DEFAULT_CONFIG_FILE: &str = "countersign.toml";
@@ -79,6 +81,7 @@ pub struct Config {
     pub audit: AuditSettings,
     /// Who is responsible for the data.
     pub controller: Controller,
+    pub webhooks: WebhookSettings,
     /// Where to report security problems.
     pub security_contact: Option<ContactUrl>,
     /// The proxies whose `X-Forwarded-For` is trusted.
@@ -399,7 +402,7 @@ mod tests {
     }
 
     /// A value for each key that has a variable, different from its default.
-    const VALUES: [(&str, &str); 40] = [
+    const VALUES: [(&str, &str); 43] = [
         ("bind", "127.0.0.1:9000"),
         ("public_url", "https://consent.example.org"),
         ("security_contact", "mailto:security@example.org"),
@@ -429,6 +432,9 @@ mod tests {
         ("controller.address", "Our Street 1, Our Town"),
         ("controller.contact", "mailto:privacy@example.org"),
         ("controller.policy_url", "https://example.org/privacy"),
+        ("webhooks.allow", "10.2.0.0/16,::1"),
+        ("webhooks.proxy", "http://u:p@proxy.example.org:3128"),
+        ("webhooks.ca", "ca.pem"),
         ("limits.enforce", "off"),
         ("limits.requests_per_pair", "1/s"),
         ("limits.requests_per_requester", "1/s"),

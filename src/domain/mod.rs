@@ -21,3 +21,4 @@ pub mod timestamp;
 pub mod token;
 pub mod user;
 pub mod validated_text;
+pub mod webhook;

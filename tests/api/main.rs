@@ -52,3 +52,4 @@ mod secret_leaks;
 mod security_txt;
 mod sign_in;
 mod smtp;
+mod webhook_sender;

@@ -1,0 +1,15 @@
+//! Webhooks: the URL that events are sent to, the events, the signatures, and when an attempt is repeated.
+//!
+//! The format is that of [Standard Webhooks](https://www.standardwebhooks.com) 1.0.
+
+mod event_filter;
+mod payload;
+mod retry;
+mod secret;
+mod url;
+
+pub use event_filter::{EventFilter, InvalidEventFilter, MAX_EVENT_FILTER_ENTRIES};
+pub use payload::payload;
+pub use retry::{MAX_ATTEMPTS, MAX_RETRY_AFTER, retry_delay};
+pub use secret::{SECRET_BYTES, SECRET_OVERLAP_SECONDS, WebhookSecret, signature_header};
+pub use url::{InvalidWebhookUrl, MAX_WEBHOOK_URL_BYTES, WebhookUrl};

@@ -1,0 +1,258 @@
+//! One attempt to deliver an event.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use url::Host;
+use uuid::Uuid;
+
+use super::address::{AddressPolicy, RefusedTarget};
+use super::connect::{Resolver, by_proxy, direct};
+use super::response::{ResponseHead, ResponseReader};
+use crate::config::{WebhookProxy, WebhookSettings};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::{WebhookSecret, WebhookUrl, signature_header};
+
+/// The time for an attempt, from the resolution of the name to the head of the response.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+
+/// Sends deliveries. It keeps no connection between them.
+pub struct WebhookSender {
+    policy: AddressPolicy,
+    resolver: Resolver,
+    proxy: Option<WebhookProxy>,
+    tls: TlsConnector,
+    timeout: Duration,
+}
+
+/// An event for one webhook.
+pub struct Delivery<'a> {
+    pub url: &'a WebhookUrl,
+    /// The current secret and, for some time after a rotation, the previous one.
+    pub secrets: &'a [WebhookSecret],
+    /// The event's id, the same in each attempt.
+    pub id: Uuid,
+    /// The [body](crate::domain::webhook::payload).
+    pub body: &'a str,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub outcome: Outcome,
+    /// The time to the head of the response, or to the failure.
+    pub duration: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has accepted the event, with a status of 200 to 299.
+    Delivered { status: u16 },
+    /// The receiver wants no more events: 410.
+    Gone,
+    Failed {
+        reason: FailureReason,
+        /// The receiver's status, if it has responded.
+        status: Option<u16>,
+        /// How long the receiver asks to wait, at most a day.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Why an attempt failed. The texts are for the owner of the webhook and contain nothing that the receiver has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FailureReason {
+    #[error("the URL is not allowed: it {0}")]
+    Refused(#[from] RefusedTarget),
+    #[error("the host name has no address")]
+    Name,
+    #[error("the connection failed or was closed without a response")]
+    Connect,
+    #[error("the receiver's certificate is not valid for its host name")]
+    Certificate,
+    #[error("the TLS handshake failed")]
+    Tls,
+    #[error("the proxy did not connect to the receiver")]
+    Proxy,
+    #[error("there was no response within 15 seconds")]
+    Timeout,
+    #[error("the response was not a valid HTTP response")]
+    Protocol,
+    #[error("the receiver redirected the request, which is not followed")]
+    Redirect,
+    #[error("the receiver responded with an error")]
+    Status,
+}
+
+impl FailureReason {
+    /// The name in the database and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused(_) => "url_refused",
+            Self::Name => "name_not_found",
+            Self::Connect => "connection_failed",
+            Self::Certificate => "certificate_invalid",
+            Self::Tls => "tls_failed",
+            Self::Proxy => "proxy_failed",
+            Self::Timeout => "timeout",
+            Self::Protocol => "response_invalid",
+            Self::Redirect => "redirected",
+            Self::Status => "error_status",
+        }
+    }
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookTlsError {
+    #[error("webhooks.ca: cannot read certificates from {}: {reason}", path.display())]
+    Certificates { path: PathBuf, reason: String },
+    #[error("cannot set up TLS for webhooks: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl WebhookSender {
+    /// Reads the certificates that the settings name.
+    pub fn new(settings: &WebhookSettings, resolver: Resolver) -> Result<Self, WebhookTlsError> {
+        Ok(Self {
+            policy: AddressPolicy::new(settings),
+            resolver,
+            proxy: settings.proxy.clone(),
+            tls: tls_connector(settings.ca.as_deref())?,
+            timeout: ATTEMPT_TIMEOUT,
+        })
+    }
+
+    /// The same sender with another time for an attempt, for tests.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Makes one attempt, which starts `now`. It takes at most half a second longer than its timeout.
+    pub async fn send(&self, delivery: &Delivery<'_>, now: Timestamp) -> Report {
+        let started = Instant::now();
+        let answer = timeout(self.timeout, self.exchange(delivery, now)).await;
+        let duration = started.elapsed();
+        let failed = |reason| Outcome::Failed { reason, status: None, retry_after: None };
+        let outcome = match answer {
+            Err(_) => failed(FailureReason::Timeout),
+            Ok(Err(reason)) => failed(reason),
+            Ok(Ok((head, reader))) => {
+                reader.drain().await;
+                outcome(&head, now)
+            }
+        };
+        Report { outcome, duration }
+    }
+
+    /// Sends the request and reads the head of the response.
+    async fn exchange(
+        &self,
+        delivery: &Delivery<'_>,
+        now: Timestamp,
+    ) -> Result<(ResponseHead, ResponseReader<Box<dyn Stream>>), FailureReason> {
+        let url = delivery.url;
+        let stream = match &self.proxy {
+            Some(proxy) => by_proxy(url, &self.policy, proxy).await?,
+            None => direct(url, &self.policy, &self.resolver).await?,
+        };
+        let mut stream: Box<dyn Stream> =
+            if url.is_https() { self.encrypt(url, stream).await? } else { Box::new(stream) };
+        let sent = stream.write_all(request(delivery, now).as_bytes()).await;
+        sent.map_err(|_| FailureReason::Connect)?;
+        stream.flush().await.map_err(|_| FailureReason::Connect)?;
+        let mut reader = ResponseReader::new(stream);
+        let head = reader.head().await?;
+        Ok((head, reader))
+    }
+
+    async fn encrypt(&self, url: &WebhookUrl, stream: TcpStream) -> Result<Box<dyn Stream>, FailureReason> {
+        let name = match url.host() {
+            Host::Domain(name) => {
+                ServerName::try_from(name.to_owned()).map_err(|_| FailureReason::Certificate)?
+            }
+            Host::Ipv4(address) => ServerName::from(std::net::IpAddr::from(address)),
+            Host::Ipv6(address) => ServerName::from(std::net::IpAddr::from(address)),
+        };
+        match self.tls.connect(name, stream).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidCertificate(_)) => Err(FailureReason::Certificate),
+                _ => Err(FailureReason::Tls),
+            },
+        }
+    }
+}
+
+/// A connection, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+fn request(delivery: &Delivery<'_>, now: Timestamp) -> String {
+    let Delivery { url, secrets, id, body } = delivery;
+    format!(
+        "POST {target} HTTP/1.1\r\n\
+         Host: {host}\r\n\
+         User-Agent: {USER_AGENT}\r\n\
+         Content-Type: application/json\r\n\
+         Content-Length: {length}\r\n\
+         Connection: close\r\n\
+         webhook-id: {id}\r\n\
+         webhook-timestamp: {timestamp}\r\n\
+         webhook-signature: {signature}\r\n\
+         \r\n\
+         {body}",
+        target = url.request_target(),
+        host = url.authority(),
+        length = body.len(),
+        timestamp = now.seconds(),
+        signature = signature_header(secrets, *id, now, body.as_bytes()),
+    )
+}
+
+fn outcome(head: &ResponseHead, now: Timestamp) -> Outcome {
+    let failed =
+        |reason| Outcome::Failed { reason, status: Some(head.status), retry_after: head.retry_after(now) };
+    match head.status {
+        status @ 200..300 => Outcome::Delivered { status },
+        410 => Outcome::Gone,
+        300..400 => failed(FailureReason::Redirect),
+        _ => failed(FailureReason::Status),
+    }
+}
+
+/// TLS that trusts the public CAs, as the mail transport does, and the certificates in the file.
+fn tls_connector(ca: Option<&Path>) -> Result<TlsConnector, WebhookTlsError> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(path) = ca {
+        let invalid = |reason: String| WebhookTlsError::Certificates { path: path.to_owned(), reason };
+        let pem = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
+        let public = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
+            roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
+        }
+        if roots.len() == public {
+            return Err(invalid("the file contains no certificate".to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
