@@ -191,6 +191,25 @@ table! {
 }
 
 table! {
+    webhooks (id) {
+        id -> BigInt,
+        owner -> BigInt,
+        url -> Text,
+        events -> Text,
+        all_users -> Bool,
+        description -> Text,
+        created_at -> crate::store::types::SqlTimestamp,
+        secret -> Binary,
+        previous_secret -> Nullable<Binary>,
+        previous_secret_ends_at -> Nullable<crate::store::types::SqlTimestamp>,
+        disabled_at -> Nullable<crate::store::types::SqlTimestamp>,
+        disabled_reason -> Nullable<Text>,
+        failures -> Integer,
+        failing_since -> Nullable<crate::store::types::SqlTimestamp>,
+    }
+}
+
+table! {
     outbox (id) {
         id -> crate::store::types::SqlUuid,
         kind -> Text,

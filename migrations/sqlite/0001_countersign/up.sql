@@ -239,12 +239,32 @@ CREATE TABLE signing_keys (
 -- At most one key is current.
 CREATE UNIQUE INDEX signing_keys_current ON signing_keys ((retired_at IS NULL)) WHERE retired_at IS NULL;
 
+-- Secrets are sealed under the server's secret. During a rotation both secrets sign.
+CREATE TABLE webhooks (
+    id                      integer PRIMARY KEY AUTOINCREMENT,
+    owner                   bigint NOT NULL REFERENCES users ON DELETE CASCADE,
+    url                     text NOT NULL,
+    events                  text NOT NULL,
+    all_users               boolean NOT NULL,
+    description             text NOT NULL,
+    created_at              bigint NOT NULL,
+    secret                  blob NOT NULL,
+    previous_secret         blob,
+    previous_secret_ends_at bigint,
+    disabled_at             bigint,
+    disabled_reason         text CHECK (disabled_reason IN ('owner', 'gone', 'failing')),
+    failures                integer NOT NULL DEFAULT 0,
+    failing_since           bigint,
+    CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
+    CHECK ((previous_secret IS NULL) = (previous_secret_ends_at IS NULL))
+);
+CREATE INDEX webhooks_owner ON webhooks (owner, id);
+
 -- Deliveries that are to be made, inserted in the transaction of their cause. `kind` selects the
 -- worker that makes them. The subject is a request or a password link, or else a `notice` to
 -- `user_id`, about a permission if `request_id` is set; the notice `daily` is the daily mail of a
--- `day`, in days since 1970-01-01; the notice `decision` is for the requester of
--- `request_id`, without a reference to the user, which each redemption would have to lock. A claim sets a `lease` and a `due_at` in
--- the future: the end of the lease.
+-- `day`, in days since 1970-01-01; the notice `decisions` is about `decided_requests`, e.g. `12 15 +204`: two
+-- requests and 204 more. A claim sets a `lease` and a `due_at` in the future: the end of the lease.
 CREATE TABLE outbox (
     id               blob PRIMARY KEY,
     kind             text NOT NULL CHECK (kind IN ('mail')),
