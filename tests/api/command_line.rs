@@ -181,7 +181,7 @@ impl CliDatabase {
         let terms = Terms { target: UserId(1), grantee: UserId(2), bundle: BundleId(1) };
         let new = NewPermissionRequest::new(terms, UserId(2), Mask::new(6).unwrap(), 7 * DAY);
         match commit(&self.store(clock), CreateRequest(new)) {
-            Ok((request, ..)) => request,
+            Ok(created) => created.request,
             Err(error) => panic!("{error}"),
         }
     }

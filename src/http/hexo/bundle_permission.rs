@@ -144,16 +144,6 @@ impl NewPermissionBody {
             user_target: self.user_target.clone(),
         }
     }
-
-    /// The rights that are granted of a bundle with these rights.
-    fn granted(&self, bundle: Mask) -> Result<Mask, HexoError> {
-        let permission = self.permission.unwrap_or(bundle);
-        if bundle.contains(permission) {
-            return Ok(permission);
-        }
-        let reason = format!("Grant only rights of the bundle: {bundle}.");
-        Err(HexoError::invalid_field(KIND, "permission", reason))
-    }
 }
 
 /// Grants a permission without a request. Requires `user_target` or staff.
@@ -182,7 +172,7 @@ async fn create(
     let resolved = body.terms().resolve(KIND, ActingParty::Target, &caller, &state).await?;
     let grant = GrantPermission {
         terms: resolved.terms,
-        permission: body.granted(resolved.parties().bundle.permission)?,
+        permission: body.permission,
         expires_at: body.expires_at,
         max_ttl: state.config.permissions.max_ttl,
     };

@@ -722,6 +722,7 @@ new-request-error-self = Das ist Ihre eigene E-Mail-Adresse. Geben Sie die Adres
 new-request-error-blocked = Dieser Benutzer nimmt keine Anfragen von Ihnen an.
 new-request-error-granted = Sie haben diese Berechtigung bereits.
 new-request-error-bundle = Diese Berechtigung ist nicht mehr verfügbar. Wählen Sie eine andere.
+new-request-error-rights = Wählen Sie mindestens ein Recht aus, das zu dieser Berechtigung gehört, und markieren Sie nur gewählte Rechte als erforderlich.
 new-request-error-days = Geben Sie eine ganze Zahl von Tagen im zulässigen Bereich ein.
 new-request-empty = Keine Berechtigungen verfügbar
 new-request-empty-text = Ein Administrator muss zuerst Berechtigungen einrichten.

@@ -723,6 +723,7 @@ new-request-error-self = This is your own email. Enter the email of another pers
 new-request-error-blocked = This user does not accept requests from you.
 new-request-error-granted = You already have this permission.
 new-request-error-bundle = This permission is no longer available. Choose another one.
+new-request-error-rights = Select at least one right of this permission, and mark only selected rights as required.
 new-request-error-days = Enter a whole number of days within the allowed range.
 new-request-empty = No permissions available
 new-request-empty-text = An administrator has to set up permissions first.

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::actors::registry::CommandError;
-use crate::domain::approval::{AskedPermission, Purpose};
+use crate::domain::approval::{NewAsk, Purpose};
 use crate::domain::bundle::BundleId;
+use crate::domain::creation_key::{CreationKey, Fingerprint};
 use crate::domain::permission_request::NewPermissionRequest;
-use crate::domain::rights::Mask;
 use crate::domain::terms::Terms;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text::IdempotencyKey;
@@ -83,6 +83,15 @@ impl NewRequestForm {
                 Err(_) => Err(FieldError::new("purpose", "redeem-error-reason")),
             },
         }
+    }
+
+    /// The key of the form, and what was entered.
+    fn creation_key(&self) -> Option<CreationKey> {
+        let key = IdempotencyKey::new(self.idempotency_key.as_ref()?).ok()?;
+        let [email, days, permission_days] =
+            [&self.email, &self.days, &self.permission_days].map(|text| text.trim().to_owned());
+        let fields = [email.to_lowercase(), self.bundle.clone(), days, permission_days, self.purpose.clone()];
+        Some(CreationKey { key, fingerprint: Fingerprint::of(&fields.map(Some)) })
     }
 
     /// The page with the form, filled in.
@@ -168,6 +177,8 @@ pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResp
         }
         Err(CommandError::Unavailable(error)) => return Err(error.into()),
         Err(CommandError::Rejected(error)) => match error {
+            CreateRequestError::UnknownBundle => FieldError::new("bundle", "new-request-error-bundle"),
+            CreateRequestError::InvalidAsk(_) => FieldError::new("right", "new-request-error-rights"),
             CreateRequestError::AlreadyGranted => FieldError::new("bundle", "new-request-error-granted"),
             CreateRequestError::Blocked => FieldError::forbidden("email", "new-request-error-blocked"),
             CreateRequestError::IdempotencyKeyConflict => {
@@ -207,16 +218,15 @@ async fn resolve_request(
         let reference = if target.is_none() { UserReference::Unknown } else { UserReference::Known };
         state.record_user_lookup(me, reference, &ctx.audit).await?;
     }
-    let asked_rights = bundle.map_or(Mask::MAX, |bundle| bundle.permission);
     Ok(terms.map(|terms| NewPermissionRequest {
         terms,
         asked_by: me.id,
-        asked: AskedPermission { permission: asked_rights, minimum: None, ttl_seconds },
+        asked: NewAsk { permission: None, minimum: None, ttl_seconds },
         purpose,
         return_to: None,
         lifetime_seconds: lifetime,
         redeem_page: None,
-        idempotency_key: input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok()),
+        creation_key: input.creation_key(),
     }))
 }
 
