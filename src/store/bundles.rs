@@ -190,6 +190,17 @@ pub(super) fn lock_unchanged(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<V
     Ok(rows.into_iter().map(Bundle::from).collect())
 }
 
+/// Prevents changes of all bundles until the transaction ends: see [`lock_unchanged`].
+pub(super) fn lock_all_unchanged(conn: &mut Conn) -> QueryResult<()> {
+    match &mut conn.backend {
+        Backend::Postgres(pooled) => {
+            let ids = bundles::table.order(bundles::id).select(bundles::id);
+            ids.for_key_share().load::<i64>(&mut **pooled).map(drop)
+        }
+        Backend::Sqlite(_) => Ok(()),
+    }
+}
+
 /// Whether a permission or a pending request refers to a bundle.
 fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool> {
     let end = bundle_permissions::expires_at;

@@ -172,7 +172,7 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     let body = NewRequestBody::parse(&fields, &state.config)?;
-    let resolved = body.terms().resolve(KIND, ActingParty::Grantee, &caller, &state).await?;
+    let resolved = body.terms.clone().resolve(KIND, ActingParty::Grantee, &caller, &state).await?;
     let new = body.into_request(resolved.terms, caller.id(), idempotency_key, &state.config);
     let limits = state.config.limits.requests.for_user(&caller.user);
     let CreatedRequest { request, now, bundle, quotas } =

@@ -6,11 +6,9 @@ use utoipa::ToSchema;
 use super::common::ResourceKind;
 use super::error::HexoError;
 use super::fields::JsonFields;
-use super::reference::Reference;
 use super::terms::TermsInput;
 use crate::config::Config;
 use crate::domain::approval::{MIN_PERMISSION_TTL_SECONDS, NewAsk, Purpose, ReturnTo};
-use crate::domain::bundle::BundleId;
 use crate::domain::creation_key::{CreationKey, Fingerprint};
 use crate::domain::permission_request::NewPermissionRequest;
 use crate::domain::rights::Mask;
@@ -18,7 +16,6 @@ use crate::domain::terms::Terms;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
 use crate::http::openapi::schemas;
-use crate::store::lookup::UserRef;
 
 const KIND: ResourceKind = ResourceKind::BundlePermissionRequest;
 /// Keeps the redeem link on one line of a mail, and leaves room for the parameters of a return URL.
@@ -31,14 +28,9 @@ const RETURN_PARAMETERS: [&str; 3] = ["state", "request", "status"];
 #[derive(ToSchema)]
 #[schema(as = hexo::NewRequest)]
 pub(super) struct NewRequestBody {
-    #[schema(schema_with = schemas::uri_or_id)]
-    bundle: Reference<BundleId>,
-    /// The user who receives the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_allowed: Reference<UserRef>,
-    /// The user who grants the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_target: Reference<UserRef>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    pub terms: TermsInput,
     /// The lifetime of the request in seconds. The server's configuration limits it.
     #[schema(schema_with = schemas::ttl_seconds, required = false)]
     ttl: Option<i64>,
@@ -68,8 +60,7 @@ pub(super) struct NewRequestBody {
 
 impl NewRequestBody {
     pub(super) fn parse(fields: &JsonFields, config: &Config) -> Result<Self, HexoError> {
-        let TermsInput { bundle, user_allowed, user_target } =
-            TermsInput::parse(KIND, fields, &config.public_url)?;
+        let terms = TermsInput::parse(KIND, fields, &config.public_url)?;
         let minimum = if fields.is_zero("minimum") { None } else { fields.mask(KIND, "minimum")? };
         let return_url = fields.non_blank_text(KIND, "return_url", |text| parse_return_url(text, config))?;
         let state = fields.non_blank_text(KIND, "state", parse_state)?;
@@ -77,9 +68,7 @@ impl NewRequestBody {
             return Err(HexoError::invalid_field(KIND, "state", "Provide a return_url with a state."));
         }
         Ok(Self {
-            bundle,
-            user_allowed,
-            user_target,
+            terms,
             ttl: parse_ttl(fields, config)?,
             redeem_url: fields.non_blank_text(KIND, "redeem_url", |text| parse_redeem_url(text, config))?,
             purpose: fields.non_blank_text(KIND, "purpose", Purpose::new)?,
@@ -89,14 +78,6 @@ impl NewRequestBody {
             return_url,
             state,
         })
-    }
-
-    pub(super) fn terms(&self) -> TermsInput {
-        TermsInput {
-            bundle: self.bundle.clone(),
-            user_allowed: self.user_allowed.clone(),
-            user_target: self.user_target.clone(),
-        }
     }
 
     /// The request between these users, with the defaults of the configuration.
