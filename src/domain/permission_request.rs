@@ -299,6 +299,14 @@ impl PermissionRequest {
         })
     }
 
+    /// Whether its approval led to this permission with the same terms: granted it, or left it in force.
+    pub fn led_to(&self, permission: &BundlePermission) -> bool {
+        self.closed.as_ref().is_some_and(|closed| match closed.granted {
+            Some(_) => permission.id.0 == self.id.0,
+            None => closed.covered.is_some() && permission.granted_at <= closed.closed_at,
+        })
+    }
+
     /// Whether it granted a permission that has not been marked as ended.
     pub fn holds_permission(&self) -> bool {
         self.granted().is_some_and(|granted| granted.ended.is_none())

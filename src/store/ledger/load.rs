@@ -110,7 +110,7 @@ impl Batch {
             // Read after the locks, because waiting for them takes time.
             None => conn.now()?,
         };
-        // A repeated decision is answered with the permission that is active by now.
+        // A repeated approval may have left another permission in force.
         let decided = requests.iter().filter(|request| request.closed.is_some());
         terms
             .extend(decided.filter(|request| request.permission(now).is_none()).map(|request| request.terms));

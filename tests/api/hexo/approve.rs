@@ -291,7 +291,11 @@ on_both_databases! {
         expect_response(approve(), 200).await;
         app.advance(60);
         expect_error(&app, approve(), 404, "Not found.").await;
-        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);
+        // Nor when there is another one.
+        let (_, token) = scene.ask(&app, json!({})).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
+        expect_error(&app, approve(), 404, "Not found.").await;
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 2);
     }
 
     async fn a_maximum_configured_after_a_request_limits_its_approval(mut app: TestApp) {

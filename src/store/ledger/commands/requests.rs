@@ -245,14 +245,14 @@ impl Command for Decide {
                 batch.holders.insert(terms, *id);
             }
         }
-        match (decision, batch.permissions.get(&terms)) {
-            (Decision::Decline(_), _) => Ok(None),
-            (Decision::Approve(..), Some(permission)) => {
-                Ok(Some((*permission, Arc::clone(&batch.participants))))
-            }
-            // A repeated approval, after the permission has ended.
-            (Decision::Approve(..), None) => Err(RequestError::NotPending),
+        if let Decision::Decline(_) = decision {
+            return Ok(None);
         }
+        let request = batch.writes.requests.get(*id).ok_or(RequestError::NotPending)?;
+        let permission = batch.permissions.get(&terms).filter(|active| request.led_to(active));
+        // None: a repeated approval, after its permission has ended.
+        let permission = permission.ok_or(RequestError::NotPending)?;
+        Ok(Some((*permission, Arc::clone(&batch.participants))))
     }
 
     fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
