@@ -81,7 +81,7 @@ pub enum InvalidAsk {
 }
 
 impl NewAsk {
-    /// What is asked for of a bundle with these rights.
+    /// The same for a bundle with these rights.
     pub fn of_bundle(self, bundle: Mask) -> Result<AskedPermission, InvalidAsk> {
         let Self { permission, minimum, ttl_seconds } = self;
         let permission = permission.unwrap_or(bundle);

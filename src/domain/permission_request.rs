@@ -349,8 +349,8 @@ impl PermissionRequest {
 
     /// Decides for its target, once. The same idempotency key replays the same decision within
     /// [`IDEMPOTENCY_KEY_TTL_SECONDS`]. An approval grants a permission, unless the `active` one with
-    /// the same terms was granted after the request was made, and covers it. It also limits what was
-    /// asked to the longest time that the configuration allows.
+    /// the same terms was granted after the request was made, and covers it. It also limits the
+    /// request to the longest time that the configuration allows.
     pub fn decide(
         &mut self,
         by: UserId,

@@ -98,8 +98,8 @@ CREATE TABLE export_uses (
 );
 
 -- A request and the permission that results from it are one row, so that approving the request
--- and granting the permission are one write. `permission`, `minimum` and `permission_ttl` are what
--- was asked, `granted_permission` and `permission_expires_at` what was approved. `active`: granted and not
+-- and granting the permission are one write. `permission`, `minimum` and `permission_ttl` are
+-- the request, `granted_permission` and `permission_expires_at` the approval. `active`: granted and not
 -- ended; if an approved request is neither, another permission with the same terms stayed in force. A
 -- permission whose time is over is marked as ended within seconds.
 -- `create_key` and `decision_key` are idempotency keys: `<user>:<key>`, and the key alone.

@@ -314,7 +314,7 @@ impl<'a> DecisionView<'a> {
         let closed = request.closed.as_ref()?;
         let (mask, expires_at) = match (closed.outcome, permission) {
             (RequestOutcome::Declined, _) => (None, None),
-            // Also one that has stayed in force instead of what was approved.
+            // Also one that has stayed in force and covers the approval.
             (RequestOutcome::Approved, Some(active)) => (Some(active.permission), active.expires_at),
             (RequestOutcome::Approved, None) => closed.approved().map(|(mask, end)| (Some(mask), end))?,
             _ => return None,

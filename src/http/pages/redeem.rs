@@ -91,7 +91,7 @@ async fn show(
 struct ShownRequest<'a> {
     token: &'a str,
     request: &'a PermissionRequest,
-    /// What is asked for, within what the configuration allows.
+    /// Its rights and duration, within the limits of the configuration.
     asked: AskedPermission,
     parties: RequestParties<'a>,
     /// The permission that an approval replaces.

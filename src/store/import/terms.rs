@@ -62,7 +62,7 @@ macro_rules! unresolved_query {
 pub(super) use unresolved_query;
 
 /// The statement that inserts the counters of the inserted rows: of open requests and of active
-/// permissions. `$filter` selects those rows, besides their range.
+/// permissions. `$filter` selects those rows, within their range.
 macro_rules! insert_counters {
     ($resolved:literal, $counts:literal, $filter:literal) => {
         concat!(

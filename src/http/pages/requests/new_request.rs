@@ -120,7 +120,7 @@ impl NewRequestForm {
         }
     }
 
-    /// The key of the form, and what was entered.
+    /// The key of the form, and its input.
     fn creation_key(&self) -> Option<CreationKey> {
         let key = IdempotencyKey::new(self.idempotency_key.as_ref()?).ok()?;
         let [email, days, permission_days] =
