@@ -182,7 +182,7 @@ async fn create_request(request: HttpRequest, path: Path<(i64, i64)>, pool: Data
     let terms = Terms { target, grantee: allowed, bundle: BundleId(fixtures::BUNDLE_ID) };
     let new = NewPermissionRequest::new(terms, allowed, Mask::READ, 604_800);
     match commit(&request, &pool, allowed, CreateRequest(new)).await {
-        Ok(Ok((asked, ..))) => HttpResponse::Created().json(json!({ "id": asked.id.0 })),
+        Ok(Ok(created)) => HttpResponse::Created().json(json!({ "id": created.request.id.0 })),
         other => internal_error(&other),
     }
 }

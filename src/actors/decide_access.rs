@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::registry::{Registry, RegistryError};
 use crate::domain::export_token::AccessQuery;
 use crate::domain::token::{ExportId, Token, TokenKind};
+use crate::entropy;
 use crate::store::access::AccessQuestion;
 use crate::store::lookup::LookupKey;
 
@@ -17,6 +18,13 @@ pub enum Evaluation {
     Permission(AccessQuestion),
     /// What no token and no permission gives.
     Denied,
+}
+
+impl Evaluation {
+    /// Whether it is about a token, whose state a denial must not reveal.
+    pub const fn is_of_token(&self) -> bool {
+        matches!(self, Self::ExportToken { .. })
+    }
 }
 
 impl Registry {
@@ -32,14 +40,18 @@ impl Registry {
         let mut tokens = Vec::with_capacity(evaluations.len());
         for evaluation in evaluations {
             let token = match evaluation {
-                Evaluation::ExportToken { presented, .. } => Token::parse(TokenKind::Export, presented).ok(),
+                Evaluation::ExportToken { presented, .. } => {
+                    let token = Token::parse(TokenKind::Export, presented).ok();
+                    // Text that is not a token takes as long as an inactive token.
+                    exports.push(ExportId(token.as_ref().map_or_else(entropy::uuid, Token::id)));
+                    token
+                }
                 Evaluation::Permission(question) => {
                     questions.push(question.clone());
                     None
                 }
                 Evaluation::Denied => None,
             };
-            exports.extend(token.as_ref().map(|token| ExportId(token.id())));
             tokens.push(token);
         }
         let results = if exports.is_empty() && questions.is_empty() {

@@ -1,6 +1,5 @@
 //! What a requester asks for, and what the target grants of it.
 
-use super::bundle_permission::GrantedPermission;
 use super::rights::Mask;
 use super::timestamp::Timestamp;
 use super::validated_text::{sanitize_for_display, text_type};
@@ -50,9 +49,49 @@ impl AskedPermission {
         Self { permission, minimum: None, ttl_seconds: None }
     }
 
+    /// The same for at most this many seconds.
+    #[must_use]
+    pub fn within(self, max_ttl: Option<i64>) -> Self {
+        let ttl_seconds = [self.ttl_seconds, max_ttl].into_iter().flatten().min();
+        Self { ttl_seconds, ..self }
+    }
+
     /// When the permission would end if it were approved as asked at this time.
     pub fn expires_at(&self, approved_at: Timestamp) -> Option<Timestamp> {
         self.ttl_seconds.map(|seconds| approved_at.plus_seconds(seconds))
+    }
+}
+
+/// The rights that a new request asks for, and for how long, before its bundle is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewAsk {
+    /// `None`: all rights of the bundle.
+    pub permission: Option<Mask>,
+    pub minimum: Option<Mask>,
+    pub ttl_seconds: Option<i64>,
+}
+
+/// Why a bundle cannot be asked for like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAsk {
+    #[error("the rights exceed those of the bundle: {0}")]
+    RightsNotInBundle(Mask),
+    #[error("the minimum exceeds the rights that are asked for: {0}")]
+    MinimumNotAsked(Mask),
+}
+
+impl NewAsk {
+    /// The same for a bundle with these rights.
+    pub fn of_bundle(self, bundle: Mask) -> Result<AskedPermission, InvalidAsk> {
+        let Self { permission, minimum, ttl_seconds } = self;
+        let permission = permission.unwrap_or(bundle);
+        if !bundle.contains(permission) {
+            return Err(InvalidAsk::RightsNotInBundle(bundle));
+        }
+        if minimum.is_some_and(|minimum| !permission.contains(minimum)) {
+            return Err(InvalidAsk::MinimumNotAsked(permission));
+        }
+        Ok(AskedPermission { permission, minimum, ttl_seconds })
     }
 }
 
@@ -70,6 +109,8 @@ pub struct Approval {
     /// `None`: all rights that were asked for.
     pub permission: Option<Mask>,
     pub end: ApprovedEnd,
+    /// The longest time in seconds that the configuration allows, whatever was asked.
+    pub max_ttl: Option<i64>,
 }
 
 /// When the permission ends.
@@ -97,12 +138,12 @@ pub enum InvalidApproval {
 
 impl Approval {
     /// The request as it is.
-    pub const AS_ASKED: Self = Self { permission: None, end: ApprovedEnd::AsAsked };
+    pub const AS_ASKED: Self = Self { permission: None, end: ApprovedEnd::AsAsked, max_ttl: None };
 
-    /// What has been granted, to repeat it.
-    pub fn of(granted: &GrantedPermission) -> Self {
-        let end = granted.expires_at.map_or(ApprovedEnd::AsAsked, ApprovedEnd::At);
-        Self { permission: Some(granted.permission), end }
+    /// The approval of these rights until this end.
+    pub fn of((permission, expires_at): (Mask, Option<Timestamp>)) -> Self {
+        let end = expires_at.map_or(ApprovedEnd::AsAsked, ApprovedEnd::At);
+        Self { permission: Some(permission), end, max_ttl: None }
     }
 
     /// The rights and the end that this grants at some time.
@@ -179,6 +220,34 @@ mod tests {
         assert_eq!(end(ApprovedEnd::After(59)).check(&asked, NOW), Ok((mask(6), Some(NOW.plus_seconds(59)))));
     }
 
+    #[test]
+    fn a_maximum_limits_what_was_asked() {
+        let asked = |ttl_seconds| AskedPermission { ttl_seconds, ..AskedPermission::without_end(mask(6)) };
+        for (ttl, max, within) in [
+            (None, None, None),
+            (None, Some(60), Some(60)),
+            (Some(90), Some(60), Some(60)),
+            (Some(30), Some(60), Some(30)),
+            (Some(30), None, Some(30)),
+        ] {
+            assert_eq!(asked(ttl).within(max), asked(within));
+        }
+    }
+
+    #[test]
+    fn a_request_asks_for_rights_of_its_bundle() {
+        let ask = |permission: Option<i64>, minimum: Option<i64>| {
+            let (permission, minimum) = (permission.map(mask), minimum.map(mask));
+            let asked = NewAsk { permission, minimum, ttl_seconds: Some(60) }.of_bundle(mask(6));
+            asked.map(|asked| (asked.permission, asked.minimum, asked.ttl_seconds))
+        };
+        assert_eq!(ask(None, None), Ok((mask(6), None, Some(60))));
+        assert_eq!(ask(Some(2), Some(2)), Ok((mask(2), Some(mask(2)), Some(60))));
+        assert_eq!(ask(Some(14), None), Err(InvalidAsk::RightsNotInBundle(mask(6))));
+        assert_eq!(ask(Some(2), Some(4)), Err(InvalidAsk::MinimumNotAsked(mask(2))));
+        assert_eq!(ask(None, Some(8)), Err(InvalidAsk::MinimumNotAsked(mask(6))));
+    }
+
     proptest! {
         #[test]
         fn nothing_is_granted_beyond_what_was_asked(
@@ -195,7 +264,7 @@ mod tests {
                 1 => ApprovedEnd::At(NOW.plus_seconds(end)),
                 _ => ApprovedEnd::After(end),
             };
-            let approval = Approval { permission: bits.map(mask), end };
+            let approval = Approval { permission: bits.map(mask), end, max_ttl: None };
             if let Ok((granted, until)) = approval.check(&asked, NOW) {
                 prop_assert!(asked.permission.contains(granted));
                 prop_assert!(asked.minimum.is_none_or(|minimum| granted.contains(minimum)));

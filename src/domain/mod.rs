@@ -6,6 +6,7 @@ pub mod audit;
 pub mod block;
 pub mod bundle;
 pub mod bundle_permission;
+pub mod creation_key;
 pub mod daily_mail;
 pub mod export_token;
 pub mod hub;

@@ -4,10 +4,11 @@
 
 use std::fmt;
 
-use super::approval::{Approval, AskedPermission, InvalidApproval, Purpose, Reason, ReturnTo};
+use super::approval::{Approval, AskedPermission, InvalidApproval, NewAsk, Purpose, Reason, ReturnTo};
 use super::bundle_permission::{
     BundlePermission, BundlePermissionId, EndCause, GrantedPermission, PermissionEnd,
 };
+use super::creation_key::CreationKey;
 use super::rights::Mask;
 use super::terms::Terms;
 use super::timestamp::Timestamp;
@@ -88,6 +89,9 @@ pub struct RequestClosure {
     pub idempotency_key: Option<IdempotencyKey>,
     /// The permission. `None`: there is none, or another one with the same terms stays in force.
     pub granted: Option<GrantedPermission>,
+    /// What the target approved while another permission that covers it stayed in force, and until
+    /// when.
+    pub covered: Option<(Mask, Option<Timestamp>)>,
     /// Why the target declined.
     pub reason: Option<Reason>,
     /// The text that the target saw on the page: `<language>/<version>`.
@@ -96,7 +100,20 @@ pub struct RequestClosure {
 
 impl RequestClosure {
     fn new(outcome: RequestOutcome, closed_at: Timestamp) -> Self {
-        Self { outcome, closed_at, idempotency_key: None, granted: None, reason: None, statement: None }
+        Self {
+            outcome,
+            closed_at,
+            idempotency_key: None,
+            granted: None,
+            covered: None,
+            reason: None,
+            statement: None,
+        }
+    }
+
+    /// The rights and the end that the target approved.
+    pub fn approved(&self) -> Option<(Mask, Option<Timestamp>)> {
+        self.granted.map(|granted| (granted.permission, granted.expires_at)).or(self.covered)
     }
 }
 
@@ -106,14 +123,13 @@ pub struct NewPermissionRequest {
     pub terms: Terms,
     /// The user who posts it: the grantee, or staff on their behalf.
     pub asked_by: UserId,
-    pub asked: AskedPermission,
+    pub asked: NewAsk,
     pub purpose: Option<Purpose>,
     pub return_to: Option<ReturnTo>,
     pub lifetime_seconds: i64,
     /// The page that the mail links to; `None` means the configured page.
     pub redeem_page: Option<String>,
-    /// The `Idempotency-Key` of its creation.
-    pub idempotency_key: Option<IdempotencyKey>,
+    pub creation_key: Option<CreationKey>,
 }
 
 impl NewPermissionRequest {
@@ -122,12 +138,12 @@ impl NewPermissionRequest {
         Self {
             terms,
             asked_by,
-            asked: AskedPermission::without_end(permission),
+            asked: NewAsk { permission: Some(permission), minimum: None, ttl_seconds: None },
             purpose: None,
             return_to: None,
             lifetime_seconds,
             redeem_page: None,
-            idempotency_key: None,
+            creation_key: None,
         }
     }
 }
@@ -148,8 +164,7 @@ pub struct PermissionRequest {
     pub redeem_page: Option<String>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
-    /// The `Idempotency-Key` of its creation.
-    pub idempotency_key: Option<IdempotencyKey>,
+    pub creation_key: Option<CreationKey>,
     pub closed: Option<RequestClosure>,
 }
 
@@ -257,7 +272,7 @@ impl PermissionRequest {
             redeem_page: None,
             created_at: now,
             expires_at: now,
-            idempotency_key: None,
+            creation_key: None,
             closed: Some(RequestClosure {
                 granted: Some(granted),
                 ..RequestClosure::new(RequestOutcome::GrantedDirectly, now)
@@ -281,6 +296,14 @@ impl PermissionRequest {
             granted_at: closed.closed_at,
             expires_at: granted.expires_at,
             requested: closed.outcome == RequestOutcome::Approved,
+        })
+    }
+
+    /// Whether its approval led to this permission with the same terms: granted it, or left it in force.
+    pub fn led_to(&self, permission: &BundlePermission) -> bool {
+        self.closed.as_ref().is_some_and(|closed| match closed.granted {
+            Some(_) => permission.id.0 == self.id.0,
+            None => closed.covered.is_some() && permission.granted_at <= closed.closed_at,
         })
     }
 
@@ -326,7 +349,8 @@ impl PermissionRequest {
 
     /// Decides for its target, once. The same idempotency key replays the same decision within
     /// [`IDEMPOTENCY_KEY_TTL_SECONDS`]. An approval grants a permission, unless the `active` one with
-    /// the same terms was granted after the request was made, and covers it.
+    /// the same terms was granted after the request was made, and covers it. It also limits the
+    /// request to the longest time that the configuration allows.
     pub fn decide(
         &mut self,
         by: UserId,
@@ -351,16 +375,19 @@ impl PermissionRequest {
         }
         let closure = match decision {
             Decision::Approve(approval, statement) => {
-                let (permission, expires_at) = approval.check(&self.asked, now)?;
+                let asked = self.asked.within(approval.max_ttl);
+                let (permission, expires_at) = approval.check(&asked, now)?;
+                self.asked = asked;
                 let stays = |active: &&BundlePermission| {
                     active.granted_at >= self.created_at && active.covers(permission, expires_at)
                 };
-                let granted = match active.filter(stays) {
-                    Some(_) => None,
-                    None => Some(GrantedPermission { permission, expires_at, ended: None }),
+                let (granted, covered) = match active.filter(stays) {
+                    Some(_) => (None, Some((permission, expires_at))),
+                    None => (Some(GrantedPermission { permission, expires_at, ended: None }), None),
                 };
                 let statement = statement.clone();
-                RequestClosure { granted, statement, ..RequestClosure::new(RequestOutcome::Approved, now) }
+                let closure = RequestClosure::new(RequestOutcome::Approved, now);
+                RequestClosure { granted, covered, statement, ..closure }
             }
             Decision::Decline(reason) => RequestClosure {
                 reason: reason.clone(),
@@ -375,11 +402,7 @@ impl PermissionRequest {
     fn is_closed_by(&self, closed: &RequestClosure, decision: &Decision) -> bool {
         match (closed.outcome, decision) {
             (RequestOutcome::Approved, Decision::Approve(approval, _)) => {
-                // Of an approval that granted nothing, it is not known what it would have granted.
-                closed.granted.is_none_or(|granted| {
-                    approval.resolve(&self.asked, closed.closed_at)
-                        == (granted.permission, granted.expires_at)
-                })
+                closed.approved() == Some(approval.resolve(&self.asked, closed.closed_at))
             }
             (RequestOutcome::Declined, Decision::Decline(reason)) => closed.reason == *reason,
             _ => false,
@@ -437,18 +460,13 @@ impl PermissionRequest {
         true
     }
 
-    /// Compares a new request that uses the same idempotency key: an identical replay, or a
-    /// conflict. `None` if the key has expired.
+    /// Compares a new request that uses the same idempotency key: a replay, whose client sent the
+    /// same, or a conflict. `None` if the key has expired.
     pub fn match_idempotency(&self, new: &NewPermissionRequest, now: Timestamp) -> Option<IdempotencyMatch> {
         if now >= self.created_at.plus_seconds(IDEMPOTENCY_KEY_TTL_SECONDS) {
             return None;
         }
-        let same = self.terms == new.terms
-            && self.asked == new.asked
-            && self.purpose == new.purpose
-            && self.return_to == new.return_to
-            && self.redeem_page == new.redeem_page
-            && self.created_at.plus_seconds(new.lifetime_seconds) == self.expires_at;
+        let same = self.creation_key == new.creation_key;
         Some(if same { IdempotencyMatch::Replay } else { IdempotencyMatch::Conflict })
     }
 }
@@ -458,6 +476,7 @@ mod tests {
     use super::*;
     use crate::domain::approval::ApprovedEnd;
     use crate::domain::bundle::BundleId;
+    use crate::domain::creation_key::Fingerprint;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -480,7 +499,7 @@ mod tests {
             redeem_page: None,
             created_at: START,
             expires_at: START.plus_seconds(lifetime),
-            idempotency_key: None,
+            creation_key: None,
             closed: None,
         }
     }
@@ -585,7 +604,7 @@ mod tests {
     fn decisions_are_compared_by_meaning() {
         let mut request = request(3_600);
         request.asked.permission = Mask::MAX;
-        let approve = |permission, end| Decision::Approve(Approval { permission, end }, None);
+        let approve = |permission, end| Decision::Approve(Approval { permission, end, max_ttl: None }, None);
         let end = START.plus_seconds(60);
         let first = approve(Some(RIGHTS), ApprovedEnd::After(60));
         let mut decide = |decision: &Decision, at| {
@@ -626,6 +645,49 @@ mod tests {
             let decided = request.decide(TARGET, &APPROVE, None, Some(&active), START.plus_seconds(9));
             assert_eq!((decided, request.holds_permission()), (Ok(Decided::First), grants), "{active:?}");
         }
+    }
+
+    #[test]
+    fn an_approval_that_keeps_another_permission_replays_only_itself() {
+        let mut request = request(3_600);
+        request.asked.permission = Mask::MAX;
+        let active = BundlePermission {
+            id: BundlePermissionId(9),
+            terms: request.terms,
+            permission: Mask::MAX,
+            granted_at: START,
+            expires_at: None,
+            requested: false,
+        };
+        let approve = |permission| Decision::Approve(Approval { permission, ..Approval::AS_ASKED }, None);
+        let mut decide =
+            |decision: &Decision| request.decide(TARGET, decision, Some(&key("a")), Some(&active), START);
+        assert_eq!(decide(&approve(Some(RIGHTS))), Ok(Decided::First));
+        assert_eq!(decide(&approve(Some(RIGHTS))), Ok(Decided::Replay));
+        for other in [APPROVE, approve(Some(Mask::ADMIN))] {
+            assert_eq!(decide(&other), Err(RequestError::IdempotencyKeyConflict), "{other:?}");
+        }
+        assert!(!request.holds_permission());
+        assert_eq!(request.closed.unwrap().approved(), Some((RIGHTS, None)));
+    }
+
+    #[test]
+    fn a_maximum_configured_since_limits_an_approval_and_its_replays() {
+        let mut request = request(3_600);
+        let approve = |end, max_ttl| Decision::Approve(Approval { permission: None, end, max_ttl }, None);
+        let mut decide = |decision: &Decision| request.decide(TARGET, decision, Some(&key("a")), None, START);
+        let too_long = approve(ApprovedEnd::After(7_201), Some(7_200));
+        assert_eq!(decide(&too_long), Err(RequestError::InvalidApproval(InvalidApproval::EndLaterThanAsked)));
+        assert_eq!(decide(&approve(ApprovedEnd::AsAsked, Some(7_200))), Ok(Decided::First));
+        for (end, max_ttl) in [
+            (ApprovedEnd::AsAsked, None),
+            (ApprovedEnd::AsAsked, Some(60)),
+            (ApprovedEnd::After(7_200), None),
+        ] {
+            assert_eq!(decide(&approve(end, max_ttl)), Ok(Decided::Replay));
+        }
+        let end = Some(START.plus_seconds(7_200));
+        assert_eq!((request.asked.ttl_seconds, request.granted().unwrap().expires_at), (Some(7_200), end));
     }
 
     #[test]
@@ -760,29 +822,17 @@ mod tests {
 
     #[test]
     fn an_idempotency_key_identifies_one_request_for_a_day() {
-        let request = request(3_600);
-        let new = NewPermissionRequest {
-            idempotency_key: Some(key("a")),
+        let sent = |text: &str| {
+            Some(CreationKey { key: key("a"), fingerprint: Fingerprint::of(&[Some(text.to_owned())]) })
+        };
+        let request = PermissionRequest { creation_key: sent("one"), ..request(3_600) };
+        let new = |creation_key| NewPermissionRequest {
+            creation_key,
             ..NewPermissionRequest::new(request.terms, GRANTEE, RIGHTS, 3_600)
         };
-        assert_eq!(
-            request.match_idempotency(&new, START.plus_seconds(86_399)),
-            Some(IdempotencyMatch::Replay)
-        );
-        assert_eq!(request.match_idempotency(&new, START.plus_seconds(86_400)), None);
-        let terms = Terms { bundle: BundleId(2), ..request.terms };
-        for other in [
-            NewPermissionRequest { terms, ..new.clone() },
-            NewPermissionRequest { lifetime_seconds: 60, ..new.clone() },
-            NewPermissionRequest { asked: AskedPermission::without_end(Mask::MAX), ..new.clone() },
-            NewPermissionRequest { purpose: Some(Purpose::new("research").unwrap()), ..new.clone() },
-            NewPermissionRequest {
-                return_to: Some(ReturnTo { url: "https://hub.test".to_owned(), state: None }),
-                ..new.clone()
-            },
-            NewPermissionRequest { redeem_page: Some("https://hub.test".to_owned()), ..new },
-        ] {
-            assert_eq!(request.match_idempotency(&other, START), Some(IdempotencyMatch::Conflict));
-        }
+        let replay = request.match_idempotency(&new(sent("one")), START.plus_seconds(86_399));
+        assert_eq!(replay, Some(IdempotencyMatch::Replay));
+        assert_eq!(request.match_idempotency(&new(sent("one")), START.plus_seconds(86_400)), None);
+        assert_eq!(request.match_idempotency(&new(sent("two")), START), Some(IdempotencyMatch::Conflict));
     }
 }

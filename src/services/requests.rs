@@ -216,7 +216,7 @@ impl LoadedRequests {
         let participants = Participants::load_as_of(conn, requests.iter())?;
         let kept: Vec<Terms> = requests
             .iter()
-            .filter(|request| keeps_permission(request))
+            .filter(|request| request.closed.as_ref().is_some_and(|closed| closed.covered.is_some()))
             .map(|request| request.terms)
             .collect();
         let kept = if kept.is_empty() { Vec::new() } else { permissions::by_terms(conn, &kept, read_at)? };
@@ -230,22 +230,11 @@ impl LoadedRequests {
         self.requests.iter().filter_map(|request| {
             let parties = self.participants.parties(request.terms)?;
             let parties = RequestParties { bundle: self.participants.bundle_of(request)?, ..parties };
-            // Not one that was granted after the approval.
-            let was_kept = |kept: &&BundlePermission| {
-                let closed = request.closed.as_ref();
-                keeps_permission(request) && closed.is_some_and(|closed| kept.granted_at <= closed.closed_at)
-            };
-            let kept = || self.kept_permissions.get(&request.terms).filter(was_kept);
+            let kept = || self.kept_permissions.get(&request.terms).filter(|kept| request.led_to(kept));
             let permission = request.permission(self.read_at).or_else(|| kept().copied());
             Some(LoadedRequest { request, parties, permission })
         })
     }
-}
-
-/// Whether the approval of a request left another permission in force.
-fn keeps_permission(request: &PermissionRequest) -> bool {
-    let closed = request.closed.as_ref();
-    closed.is_some_and(|closed| closed.outcome == RequestOutcome::Approved && closed.granted.is_none())
 }
 
 /// Which requests to list.

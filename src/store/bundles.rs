@@ -175,6 +175,32 @@ fn lock(conn: &mut Conn, id: BundleId) -> QueryResult<Option<Bundle>> {
     Ok(row?.map(Bundle::from))
 }
 
+/// The bundles with these ids. Until the transaction ends they cannot change: see [`update`].
+pub(super) fn lock_unchanged(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<Bundle>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    macro_rules! found {
+        () => {
+            bundles::table.filter(bundles::id.eq_any(&ids)).order(bundles::id).select(BundleRow::as_select())
+        };
+    }
+    let rows: Vec<BundleRow> = match &mut conn.backend {
+        Backend::Postgres(pooled) => found!().for_key_share().load(&mut **pooled)?,
+        Backend::Sqlite(pooled) => found!().load(&mut **pooled)?,
+    };
+    Ok(rows.into_iter().map(Bundle::from).collect())
+}
+
+/// Prevents changes of all bundles until the transaction ends: see [`lock_unchanged`].
+pub(super) fn lock_all_unchanged(conn: &mut Conn) -> QueryResult<()> {
+    match &mut conn.backend {
+        Backend::Postgres(pooled) => {
+            let ids = bundles::table.order(bundles::id).select(bundles::id);
+            ids.for_key_share().load::<i64>(&mut **pooled).map(drop)
+        }
+        Backend::Sqlite(_) => Ok(()),
+    }
+}
+
 /// Whether a permission or a pending request refers to a bundle.
 fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool> {
     let end = bundle_permissions::expires_at;

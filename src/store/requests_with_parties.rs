@@ -73,6 +73,7 @@ type RequestColumns = (
     SqlTimestamp,
     SqlTimestamp,
     Nullable<Text>,
+    Nullable<Text>,
     Nullable<SqlTimestamp>,
     Nullable<Text>,
     Nullable<Text>,
@@ -82,6 +83,7 @@ type RequestColumns = (
     Nullable<SqlTimestamp>,
     Nullable<SqlTimestamp>,
     Nullable<Text>,
+    Bool,
 );
 type UserColumns = (BigInt, Text, Text, Text, Bool, Bool);
 type JoinedColumns = (RequestColumns, SqlTimestamp, UserColumns, UserColumns, (BigInt, Text, Text, SmallInt));
@@ -94,8 +96,8 @@ macro_rules! select {
         concat!(
             "SELECT r.id, r.redeem_id, r.user_target, r.user_allowed, r.bundle_id, r.asked_by, \
              r.redeem_page, r.purpose, r.permission, r.minimum, r.permission_ttl, r.return_url, r.state, \
-             r.created_at, r.expires_at, r.create_key, r.closed_at, r.outcome, r.reason, r.statement, \
-             r.decision_key, r.granted_permission, r.permission_expires_at, r.ended_at, r.end_cause, ",
+             r.created_at, r.expires_at, r.create_key, r.create_digest, r.closed_at, r.outcome, r.reason, r.statement, \
+             r.decision_key, r.granted_permission, r.permission_expires_at, r.ended_at, r.end_cause, r.active, ",
             $now,
             ", t.id, t.email, t.first_name, t.last_name, t.active, t.staff, \
              a.id, a.email, a.first_name, a.last_name, a.active, a.staff, \

@@ -117,6 +117,7 @@ table! {
         created_at -> crate::store::types::SqlTimestamp,
         expires_at -> crate::store::types::SqlTimestamp,
         create_key -> Nullable<Text>,
+        create_digest -> Nullable<Text>,
         closed_at -> Nullable<crate::store::types::SqlTimestamp>,
         outcome -> Nullable<Text>,
         reason -> Nullable<Text>,

@@ -179,9 +179,9 @@ impl CliDatabase {
     /// Creates a request: Bob requests the bundle from Ada.
     fn request(&self, clock: Clock) -> PermissionRequest {
         let terms = Terms { target: UserId(1), grantee: UserId(2), bundle: BundleId(1) };
-        let new = NewPermissionRequest::new(terms, UserId(2), Mask::new(6).unwrap(), 7 * DAY);
+        let new = NewPermissionRequest::new(terms, UserId(2), Mask::READ, 7 * DAY);
         match commit(&self.store(clock), CreateRequest(new)) {
-            Ok((request, ..)) => request,
+            Ok(created) => created.request,
             Err(error) => panic!("{error}"),
         }
     }

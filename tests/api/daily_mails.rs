@@ -71,7 +71,7 @@ pub fn request(
 ) -> PermissionRequest {
     let terms = Terms { target: target.user.id, grantee: by.user.id, bundle: bundle.id };
     let new = NewPermissionRequest::new(terms, by.user.id, bundle.permission, seconds);
-    app.commit(CreateRequest(new)).unwrap_or_else(|error| panic!("not created: {error}")).0
+    app.commit(CreateRequest(new)).unwrap_or_else(|error| panic!("not created: {error}")).request
 }
 
 /// Grants a permission that lasts this many seconds, as its target.

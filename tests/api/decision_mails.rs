@@ -39,7 +39,7 @@ on_both_databases! {
     async fn the_requester_is_mailed_what_was_approved_and_until_when(app: TestApp) {
         let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 14));
-        let approval = Approval { permission: Mask::new(6).ok(), end: ApprovedEnd::After(86_400) };
+        let approval = Approval { permission: Mask::new(6).ok(), end: ApprovedEnd::After(86_400), max_ttl: None };
         decide(&app, &request, &grace, Decision::Approve(approval, None));
         let mail = mails_to(&app, &ada, 1).await.remove(0);
         assert!(mail.text.contains("Subject: grace Test approved your request: Sleep\r\n"), "{}", mail.text);

@@ -393,7 +393,7 @@ impl TestApp {
         let terms = Terms { target: target.user.id, grantee: grantee.user.id, bundle: bundle.id };
         let new = NewPermissionRequest::new(terms, grantee.user.id, bundle.permission, 3_600);
         match self.commit(CreateRequest(new)) {
-            Ok((request, ..)) => request,
+            Ok(created) => created.request,
             Err(error) => panic!("not created: {error}"),
         }
     }

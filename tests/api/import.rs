@@ -5,7 +5,10 @@ use std::process::{self, Stdio};
 
 use countersign::domain::block::Block;
 use countersign::domain::permission_request::PermissionRequest;
+use countersign::domain::rights::Mask;
 use countersign::domain::timestamp::Timestamp;
+use countersign::store::bundles::{self, BundleChange};
+use countersign::store::import::{ImportedPermission, PermissionImport, TermsImport};
 use countersign::store::ledger::CreateBlock;
 use countersign::store::{Clock, Store, requests, users};
 use serde_json::{Value, json};
@@ -117,6 +120,29 @@ fn line_contains(lines: &[(u64, String)], line: u64, words: &str) -> bool {
 }
 
 on_both_databases! {
+    async fn a_permission_whose_bundle_loses_rights_during_the_import_loses_them_too(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let bundle = app.bundle("Sleep", 6);
+        let mut import = PermissionImport::begin(&app.store).unwrap();
+        let now = import.now();
+        let row = ImportedPermission {
+            line: 2,
+            target: grace.user.email.clone(),
+            grantee: ada.user.email.clone(),
+            bundle: bundle.id,
+            permission: bundle.permission,
+            granted_at: now,
+            expires_at: None,
+        };
+        import.stage(&[row]).unwrap();
+        assert_eq!(import.resolve(1).unwrap().1, 0);
+        let change = BundleChange { permission: Some(Mask::READ), ..BundleChange::default() };
+        app.store.write(|conn| bundles::update(conn, bundle.id, &change)).unwrap().unwrap();
+        assert_eq!(import.insert(&|_| ()).unwrap().added, 1);
+        assert_eq!(app.query_i64s("SELECT CAST(permission AS bigint) AS n FROM bundle_permissions"), [2]);
+        app.assert_user_counters();
+    }
+
     async fn users_are_imported_as_in_the_file(app: TestApp) {
         let hash = countersign::auth::password::hash(PASSWORD).unwrap();
         let file = format!(

@@ -93,6 +93,8 @@ struct IndistinguishableFixture {
     tokens: Vec<(&'static str, String)>,
     /// Inactive export tokens, each with the reason.
     exports: Vec<(&'static str, String)>,
+    /// An active export token that does not allow the access.
+    of_another_node: (&'static str, String),
     /// Inactive password links, each with the reason.
     links: Vec<(&'static str, String)>,
     stranger: i64,
@@ -130,20 +132,22 @@ impl IndistinguishableFixture {
         let root = app.staff("root@example.org");
         let [inspector, checker] = [Scope::Introspect, Scope::Check].map(|scope| app.key(&root.user, scope));
         let mut exports = Vec::new();
-        for (why, column) in [("revoked", "revoked_at"), ("expired", "expires_at")] {
-            let node = NodeId::new(why).unwrap();
-            let (hub, mask) = (HubId::new("observatory").unwrap(), Mask::READ);
+        let export = |node: &str| {
             let new = NewExportToken {
                 creator: ada.user.id,
-                hub,
-                node,
-                mask,
+                hub: HubId::new("observatory").unwrap(),
+                node: NodeId::new(node).unwrap(),
+                mask: Mask::READ,
                 expiry: ExpiryHours::new(24).unwrap(),
             };
             match app.commit(CreateExport(new)) {
-                Ok((_, token)) => exports.push((why, token.expose())),
+                Ok((_, token)) => token.expose(),
                 Err(error) => panic!("not created: {error}"),
             }
+        };
+        let of_another_node = ("of another node", export("music"));
+        for (why, column) in [("revoked", "revoked_at"), ("expired", "expires_at")] {
+            exports.push((why, export(why)));
             app.execute_raw(&format!(
                 "UPDATE export_tokens SET {column} = {} WHERE node_id = '{why}'",
                 past_timestamp(app)
@@ -176,7 +180,18 @@ impl IndistinguishableFixture {
         app.disable(&app.user("gone@example.org"));
         let stranger = app.user("stranger@example.org").id();
         let (signed_in, signed_out) = (app.signed_in(&grace), app.signed_out());
-        Self { grace, signed_in, signed_out, tokens, exports, links, stranger, inspector, checker }
+        Self {
+            grace,
+            signed_in,
+            signed_out,
+            tokens,
+            exports,
+            of_another_node,
+            links,
+            stranger,
+            inspector,
+            checker,
+        }
     }
 
     /// A request per password link.
@@ -196,8 +211,24 @@ impl IndistinguishableFixture {
         ("a forgotten password", whose.map(|(why, email)| (why, asked(email))).into())
     }
 
-    /// Groups whose responses are identical, but not delayed: their callers are trusted. None of the
-    /// requests changes anything.
+    /// Questions of a service about tokens that it denies for every reason.
+    fn evaluation_variants(&self, path: &str) -> RequestVariants {
+        let headers = format!("Content-Type: application/json\r\n{}", bearer(&self.checker));
+        let resource = json!({ "type": "node", "id": "photos", "properties": { "hub_id": "observatory" } });
+        let asked = |(why, token): &(&'static str, String)| {
+            let evaluation = json!({
+                "subject": { "type": "export_token", "id": token },
+                "action": { "name": "read" },
+                "resource": resource,
+            });
+            let body = if path.ends_with('s') { json!({ "evaluations": [evaluation] }) } else { evaluation };
+            (*why, raw_request("POST", path, &headers, &body.to_string()))
+        };
+        self.exports.iter().chain(&self.tokens).chain([&self.of_another_node]).map(asked).collect()
+    }
+
+    /// Groups whose responses are identical, but not delayed: the callers, who are trusted, name the
+    /// users. None of the requests changes anything.
     fn undelayed_groups(&self) -> Vec<(&'static str, RequestVariants)> {
         let headers = format!("Content-Type: application/json\r\n{}", bearer(&self.checker));
         let action = json!({ "name": "read" });
@@ -219,22 +250,7 @@ impl IndistinguishableFixture {
             };
             users.map(asked).into()
         };
-        let of_tokens = |path: &str| -> RequestVariants {
-            let resource =
-                json!({ "type": "node", "id": "photos", "properties": { "hub_id": "observatory" } });
-            let asked = |(why, token): &(&'static str, String)| {
-                let evaluation = json!({
-                    "subject": { "type": "export_token", "id": token }, "action": action, "resource": resource,
-                });
-                let body =
-                    if path.ends_with('s') { json!({ "evaluations": [evaluation] }) } else { evaluation };
-                (*why, raw_request("POST", path, &headers, &body.to_string()))
-            };
-            self.exports.iter().chain(&self.tokens).map(asked).collect()
-        };
         vec![
-            ("evaluating tokens", of_tokens("/access/v1/evaluation")),
-            ("evaluating a batch", of_tokens("/access/v1/evaluations")),
             ("evaluating users", of_users("/access/v1/evaluation")),
             ("searching subjects", of_users("/access/v1/search/subject")),
             ("searching resources", of_users("/access/v1/search/resource")),
@@ -350,6 +366,8 @@ impl IndistinguishableFixture {
                     )
                 }),
             ),
+            ("evaluation", self.evaluation_variants("/access/v1/evaluation")),
+            ("evaluations", self.evaluation_variants("/access/v1/evaluations")),
         ]
     }
 }
@@ -419,7 +437,7 @@ fn assert_identical_responses(backend: Backend) {
     };
     let before = app.rows();
     for (what, kinds) in scene.variant_groups() {
-        alike(what, &kinds, ["introspection", "revocation"].contains(&what));
+        alike(what, &kinds, ["introspection", "revocation", "evaluation", "evaluations"].contains(&what));
     }
     for (what, kinds) in scene.undelayed_groups() {
         alike(what, &kinds, true);

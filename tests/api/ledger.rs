@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::thread;
 
-use countersign::domain::approval::{Approval, ApprovedEnd};
+use countersign::domain::approval::{Approval, ApprovedEnd, InvalidAsk, NewAsk};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
-use countersign::domain::bundle::Bundle;
+use countersign::domain::bundle::{Bundle, BundleId};
 use countersign::domain::bundle_permission::BundlePermissionId;
+use countersign::domain::creation_key::{CreationKey, Fingerprint};
 use countersign::domain::export_token::{ExpiryHours, ExportTokenRef, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission_request::{
@@ -19,10 +20,12 @@ use countersign::domain::timestamp::Timestamp;
 use countersign::domain::user::Authority;
 use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
+use countersign::store::Conn;
+use countersign::store::bundles::{self, BundleChange};
 use countersign::store::ledger::{
     AnyOperation, CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError,
-    Decide, DeleteBlock, GrantPermission, GrantPermissionError, Operation, ResendMail, ResendMailError,
-    RevokeExport, RevokePermission, commit,
+    CreatedRequest, Decide, DeleteBlock, GrantPermission, GrantPermissionError, Operation, ResendMail,
+    ResendMailError, RevokeExport, RevokePermission, commit, commit_one,
 };
 
 use crate::helpers::{START_MICROS, TestApp, TestUser, commit_batch};
@@ -115,7 +118,7 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         let request = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
         let key = IdempotencyKey::new("a").ok();
-        let read = Approval { permission: Some(Mask::READ), end: ApprovedEnd::After(60) };
+        let read = Approval { permission: Some(Mask::READ), end: ApprovedEnd::After(60), max_ttl: None };
         let partly = Decide {
             decision: Decision::Approve(read, None),
             ..Decide::as_asked(request.redeem_id, grace.user.id, key.clone())
@@ -178,7 +181,7 @@ on_both_databases! {
             third = CreateRequest(new),
             redeemed = redeem_command(&first, None),
         }
-        let ((second, now, _), (third, ..)) = (second.unwrap(), third.unwrap());
+        let (CreatedRequest { request: second, now, .. }, third) = (second.unwrap(), third.unwrap().request);
         assert_eq!(second.seconds_left(now), 0, "it was replaced in the same batch");
         assert!(first.id < second.id && second.id != third.id);
         assert!(matches!(redeemed, Err(RequestError::NotPending)));
@@ -200,22 +203,25 @@ on_both_databases! {
     async fn an_idempotency_key_identifies_one_request_for_a_day(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let (sleep, heart) = (app.bundle("Sleep", 6), app.bundle("Heart", 6));
-        let idempotency_key = IdempotencyKey::new("k").ok();
-        let new = NewPermissionRequest { idempotency_key, ..new_request(ada.user.id, grace.user.id, sleep.id) };
-        let other = NewPermissionRequest { terms: Terms { bundle: heart.id, ..new.terms }, ..new.clone() };
+        let new = |bundle: &Bundle| {
+            let key = IdempotencyKey::new("k").unwrap();
+            let fingerprint = Fingerprint::of(&[Some(bundle.id.to_string())]);
+            let creation_key = Some(CreationKey { key, fingerprint });
+            NewPermissionRequest { creation_key, ..new_request(ada.user.id, grace.user.id, bundle.id) }
+        };
+        let (new, other) = (new(&sleep), new(&heart));
         let both = commit_all(&app, vec![CreateRequest(new.clone()), CreateRequest(new.clone()), CreateRequest(other.clone())]);
-        let (Ok((first, ..)), Ok((again, ..))) = (&both[0], &both[1]) else {
+        let (Ok(CreatedRequest { request: first, .. }), Ok(again)) = (&both[0], &both[1]) else {
             panic!("{both:?}")
         };
-        assert_eq!(first.id, again.id);
+        assert_eq!((first.id, &again.bundle), (again.request.id, &None));
         assert!(matches!(both[2], Err(CreateRequestError::IdempotencyKeyConflict)));
         app.commit(redeem_command(first, None)).unwrap();
-        let Ok((settled, now, _)) = app.commit(CreateRequest(new.clone())) else { panic!() };
+        let CreatedRequest { request: settled, now, .. } = app.commit(CreateRequest(new.clone())).unwrap();
         assert_eq!((settled.id, settled.seconds_left(now)), (first.id, 0));
         assert_eq!(app.count("SELECT count(*) AS n FROM outbox WHERE notice IS NULL"), 1);
         app.advance(24 * 3_600);
-        let Ok((next, ..)) = app.commit(CreateRequest(other)) else { panic!() };
-        assert_ne!(next.id, first.id);
+        assert_ne!(app.commit(CreateRequest(other)).unwrap().request.id, first.id);
     }
 
     async fn an_active_permission_cannot_be_requested_or_granted_twice(app: TestApp) {
@@ -232,7 +238,7 @@ on_both_databases! {
         }
         let (grant, _) = granted.unwrap();
         assert_eq!(granted_again, Err(GrantPermissionError::AlreadyGranted));
-        assert_eq!(created, Err(CreateRequestError::AlreadyGranted));
+        assert_eq!(created.err(), Some(CreateRequestError::AlreadyGranted));
         assert!(matches!(redeemed, Ok(Some((same, _))) if same == grant), "by other means");
         let back = RevokePermission { id: grant.id, by: Authority::User(ada.user.id) };
         assert!(app.commit(back.clone()));
@@ -346,12 +352,12 @@ on_both_databases! {
             redeemed = redeem_command(&first, None),
         }
         let seconds_left = |created: &<CreateRequest as Command>::Reply| {
-            created.as_ref().map(|(request, now, _)| request.seconds_left(*now)).unwrap()
+            created.as_ref().map(|created| created.request.seconds_left(created.now)).unwrap()
         };
         assert_eq!(seconds_left(&before), 0, "it was declined in the same batch");
         assert_eq!(seconds_left(&by_another), 3_600);
         assert_eq!([blocked, blocked_again], [true, false]);
-        assert_eq!(while_blocked, Err(CreateRequestError::Blocked));
+        assert_eq!(while_blocked.err(), Some(CreateRequestError::Blocked));
         assert_eq!([unblocked, unblocked_again], [true, false]);
         assert_eq!(seconds_left(&after), 3_600);
         assert!(matches!(redeemed, Err(RequestError::NotPending)));
@@ -376,8 +382,7 @@ on_both_databases! {
         let (ada, grace) = two_users(&app);
         let bundle = app.bundle("Sleep", 6);
         let request = app.create_request(&ada, &grace, &bundle);
-        let unknown = countersign::domain::bundle::BundleId(4_711);
-        let bad = CreateRequest(new_request(ada.user.id, grace.user.id, unknown));
+        let bad = CreateRequest(new_request(ada.user.id, UserId(4_711), app.bundle("Heart", 6).id));
         let first = Arc::new(operation(redeem_command(&request, None)));
         let mut batch: Vec<Arc<dyn AnyOperation>> = vec![Arc::clone(&first) as _];
         batch.extend((1..9).map(|_| Arc::new(operation(redeem_command(&request, None))) as _));
@@ -389,13 +394,47 @@ on_both_databases! {
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
     }
 
+    async fn a_bundle_that_changes_before_a_request_or_a_grant_is_asked_for_as_it_is_then(app: TestApp) {
+        let ((ada, grace), eve) = (two_users(&app), app.user("eve@example.org"));
+        let bundle = app.bundle("Sleep", 6);
+        let new = new_request(ada.user.id, grace.user.id, bundle.id);
+        let all = NewAsk { permission: None, minimum: None, ttl_seconds: None };
+        let ask = |asked: NewAsk| CreateRequest(NewPermissionRequest { asked, ..new.clone() });
+        let terms = Terms { grantee: eve.user.id, ..new.terms };
+        let grant = |permission| GrantPermission { permission, ..GrantPermission::without_end(terms, Mask::READ) };
+        let commit = |ask: CreateRequest, grant: GrantPermission| {
+            let replies = (commit_one(&app.store, operation(ask)), commit_one(&app.store, operation(grant)));
+            (replies.0.unwrap(), replies.1.unwrap())
+        };
+        let (as_shown, whole) = std::thread::scope(|scope| {
+            let change = |conn: &mut Conn| {
+                let change = BundleChange { permission: Some(Mask::READ), ..BundleChange::default() };
+                bundles::update(conn, bundle.id, &change)?.unwrap();
+                // They wait for the change, or come after it.
+                let as_shown = scope.spawn(|| commit(ask(new.asked), grant(Some(bundle.permission))));
+                let whole = scope.spawn(|| commit(ask(all), grant(None)));
+                Ok((as_shown, whole))
+            };
+            let (as_shown, whole) = app.store.write(change).unwrap();
+            (as_shown.join().unwrap(), whole.join().unwrap())
+        });
+        let refused = InvalidAsk::RightsNotInBundle(Mask::READ);
+        assert_eq!(as_shown.0.err(), Some(CreateRequestError::InvalidAsk(refused)));
+        assert_eq!(as_shown.1, Err(GrantPermissionError::RightsNotInBundle(Mask::READ)));
+        assert_eq!(whole.0.unwrap().request.asked.permission, Mask::READ);
+        assert_eq!(whole.1.unwrap().0.permission, Mask::READ);
+        let deleted = CreateRequest(new_request(ada.user.id, grace.user.id, BundleId(4_711)));
+        assert_eq!(app.commit(deleted).err(), Some(CreateRequestError::UnknownBundle));
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 2);
+    }
+
     async fn a_request_without_an_id_cannot_be_referenced_by_id(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let ask = CreateRequest(new_request(ada.user.id, grace.user.id, app.bundle("Sleep", 6).id));
         let id = countersign::domain::permission_request::RequestId(0);
         let end = CloseRequest { id, by: Authority::User(ada.user.id) };
         commit_together! { app; created = ask, ended = end }
-        assert!(matches!(created, Ok((request, now, _)) if request.seconds_left(now) == 3_600));
+        assert!(matches!(created, Ok(created) if created.request.seconds_left(created.now) == 3_600));
         assert_eq!(ended, Err(RequestError::NotPending));
     }
 

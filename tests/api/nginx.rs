@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use countersign::store::api_keys::Scope;
 use reqwest::Method;
 use serde_json::json;
 
@@ -211,5 +212,33 @@ on_both_databases! {
         let ask = app.get(&format!("{}/hub-1/report.txt", nginx.url)).header("x-param-mfs-token", &secret);
         let answer = ask.send().await.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    }
+
+    async fn a_gateway_must_read_the_decision_of_authzen(app: TestApp) {
+        let ada = hub_owner(&app);
+        let key = app.key(&app.staff("root@example.org").user, Scope::Check);
+        let token = create_token(&app, &ada, "report.txt", 4).await;
+        let body = r#"{"subject":{"type":"export_token","id":"$arg_token"},"action":{"name":"get"},"resource":{"type":"node","id":"$arg_nid","properties":{"hub_id":"hub-1"}}}"#;
+        let nginx = Nginx::start(|directory, port| {
+            write_served_files(directory);
+            let ask = format!(
+                "proxy_pass {}/access/v1/evaluation; proxy_method POST; proxy_pass_request_headers off; \
+                 proxy_set_header Authorization 'Bearer {key}'; proxy_set_header Content-Type application/json; \
+                 proxy_set_body '{body}';",
+                app.url
+            );
+            let files = format!("auth_request /decide; root {};", directory.join("files").display());
+            format!(
+                "server {{ listen 127.0.0.1:{port}; location = /decide {{ {ask} }} location /hub-1/ {{ {files} }} }}"
+            )
+        })
+        .await;
+        let get = async |path: String| fetch(&nginx, &app, Method::GET, &path, None).await;
+        for (token, nid, decision) in [(token.as_str(), "report.txt", true), (&token, "readme.txt", false), ("x", "report.txt", false)] {
+            let query = format!("token={token}&nid={nid}");
+            assert_eq!(get(format!("/decide?{query}")).await, (200, json!({ "decision": decision }).to_string()));
+            let by_status = get(format!("/hub-1/report.txt?{query}")).await;
+            assert_eq!(by_status.0, 200, "`docs/reference/authzen.md` warns of this");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use countersign::actors::outbox_sync::OutboxSync;
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::bundle::BundleName;
+use countersign::domain::creation_key::{CreationKey, Fingerprint};
 use countersign::domain::export_token::{ExpiryHours, NewExportToken};
 use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission_request::{NewPermissionRequest, RequestStatus};
@@ -92,7 +93,10 @@ async fn a_batch_reads_only_its_own_rows() {
     let batch = |nth: usize| {
         let redeem = Decide::as_asked(asked[nth].redeem_id, grace.user.id, None);
         let new = NewPermissionRequest {
-            idempotency_key: Some(IdempotencyKey::new(&nth.to_string()).unwrap()),
+            creation_key: Some(CreationKey {
+                key: IdempotencyKey::new(&nth.to_string()).unwrap(),
+                fingerprint: Fingerprint::of(&[]),
+            }),
             ..NewPermissionRequest::new(asked[nth + 1].terms, ada.user.id, Mask::READ, 3_600)
         };
         let mixed: [Arc<dyn AnyOperation>; 4] = [
@@ -112,11 +116,11 @@ async fn a_batch_reads_only_its_own_rows() {
     conn.batch_execute(&format!(
         "INSERT INTO bundles (name, description, permission) SELECT 'b', '', 1 FROM generate_series(1, 40000); \
          INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, permission, asked_by, \
-         created_at, expires_at, closed_at, outcome, granted_permission, active, create_key) \
+         created_at, expires_at, closed_at, outcome, granted_permission, active, create_key, create_digest) \
          SELECT gen_random_uuid(), {target}, {allowed}, i, 1, {allowed}, now(), '2031-01-01', \
          CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'approved' END, \
          CASE WHEN i % 2 = 0 THEN 1 END, i % 2 = 0, \
-         '{allowed}:many-' || i FROM generate_series(100, 40000) i; \
+         '{allowed}:many-' || i, '' FROM generate_series(100, 40000) i; \
          ANALYZE permission_requests"
     ))
     .unwrap();
@@ -285,7 +289,7 @@ async fn a_limit_check_reads_only_its_own_rows() {
             Operation::new(CreateRequest(new.clone()), AuditContext::default()).with_limits(limits)
         });
         for result in commit_batch(&store, operations.into()) {
-            assert!(matches!(result, Ok(Ok((.., quotas))) if quotas.len() == 3));
+            assert!(matches!(result, Ok(Ok(created)) if created.quotas.len() == 3));
         }
     };
     (0..10).for_each(batch);

@@ -105,7 +105,12 @@ pub const PAGES: &[TestPage] = &[
     page("home", "/", PageViewer::Target),
     page("requests", "/requests", PageViewer::Target),
     page("ask", "/requests/new", PageViewer::Target),
-    form_response("ask-wrong", "/requests/new", PageViewer::Target, &[("email", "nobody@mail.example")]),
+    form_response(
+        "ask-wrong",
+        "/requests/new",
+        PageViewer::Target,
+        &[("email", "nobody@mail.example"), ("right", "read")],
+    ),
     page("access", "/access", PageViewer::Target),
     page("tokens", "/tokens", PageViewer::Target),
     page("token-form", "/tokens/new", PageViewer::Target),

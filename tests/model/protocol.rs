@@ -316,7 +316,7 @@ impl Protocol {
             redeem_page: None,
             created_at: NOW,
             expires_at: NOW.plus_seconds(60),
-            idempotency_key: None,
+            creation_key: None,
             closed: closed.cloned(),
         };
         let mut ended = None;

@@ -98,11 +98,12 @@ CREATE TABLE export_uses (
 );
 
 -- A request and the permission that results from it are one row, so that approving the request
--- and granting the permission are one write. `permission`, `minimum` and `permission_ttl` are what
--- was asked, `granted_permission` and `permission_expires_at` what was granted; they are null if
--- another permission with the same terms stays in force. `active`: granted and not ended. A
+-- and granting the permission are one write. `permission`, `minimum` and `permission_ttl` are
+-- the request, `granted_permission` and `permission_expires_at` the approval. `active`: granted and not
+-- ended; if an approved request is neither, another permission with the same terms stayed in force. A
 -- permission whose time is over is marked as ended within seconds.
 -- `create_key` and `decision_key` are idempotency keys: `<user>:<key>`, and the key alone.
+-- `create_digest` is a fingerprint of what the client sent with the `create_key`.
 -- `statement` names the text that the page showed: `<language>/<version>`.
 CREATE TABLE permission_requests (
     id                    integer PRIMARY KEY AUTOINCREMENT,
@@ -121,6 +122,7 @@ CREATE TABLE permission_requests (
     created_at            bigint NOT NULL,
     expires_at            bigint NOT NULL,
     create_key            text,
+    create_digest         text,
     closed_at             bigint,
     outcome               text CHECK (outcome IN ('approved', 'granted', 'declined', 'withdrawn', 'replaced', 'expired')),
     reason                text,
@@ -137,7 +139,9 @@ CREATE TABLE permission_requests (
     CHECK ((closed_at IS NULL) = (outcome IS NULL)),
     CHECK ((ended_at IS NULL) = (end_cause IS NULL)),
     CHECK (granted_permission IS NULL OR outcome IN ('approved', 'granted')),
-    CHECK (active = (granted_permission IS NOT NULL AND ended_at IS NULL))
+    CHECK (NOT active OR (granted_permission IS NOT NULL AND ended_at IS NULL)),
+    CHECK (active OR ended_at IS NOT NULL OR outcome <> 'granted'),
+    CHECK ((create_key IS NULL) = (create_digest IS NULL))
 );
 -- Each query has an index of its own, and no index's condition implies another's, so that the
 -- planner has no choice. (`closed_at` and `outcome` are always null together.)

@@ -18,19 +18,18 @@ use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::export_token::{ExportDenied, ExportToken, ExportTokenRef, NewExportToken};
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::{
-    Decision, NewPermissionRequest, PermissionRequest, RequestError, RequestId, RequestOutcome,
+    Decision, NewPermissionRequest, RequestError, RequestId, RequestOutcome,
 };
 use crate::domain::rate_limit::{QuotaStatus, RateLimited, RequestLimits};
 use crate::domain::terms::Terms;
-use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{RedeemId, Token};
 use crate::domain::user::{Authority, UserId};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::store::Store;
 use crate::store::ledger::{
-    CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError, Decide, DeleteBlock,
-    GrantPermission, GrantPermissionError, Operation, RecordUserLookup, ResendMail, ResendMailError,
-    RevokeExport, RevokePermission, UserReference,
+    CloseRequest, Command, CreateBlock, CreateExport, CreateRequest, CreateRequestError, CreatedRequest,
+    Decide, DeleteBlock, GrantPermission, GrantPermissionError, Operation, RecordUserLookup, ResendMail,
+    ResendMailError, RevokeExport, RevokePermission, UserReference,
 };
 use crate::store::lookup::{LookupKey, LookupResults};
 use crate::store::participants::Participants;
@@ -112,14 +111,13 @@ impl Registry {
         self.execute(RevokeExport { which, by, as_admin_of: Some(hub) }, audit_context).await
     }
 
-    /// Requests a permission. Returns the request, the time to judge it by, and the requester's
-    /// quotas.
+    /// Requests a permission.
     pub async fn create_request(
         &self,
         new: NewPermissionRequest,
         limits: RequestLimits,
         audit_context: AuditContext,
-    ) -> Result<(PermissionRequest, Timestamp, Vec<QuotaStatus>), CommandError<CreateRequestError>> {
+    ) -> Result<CreatedRequest, CommandError<CreateRequestError>> {
         flatten(self.execute_within(CreateRequest(new), limits, audit_context).await)
     }
 

@@ -7,6 +7,7 @@ mod progress;
 mod report;
 mod requests;
 mod table;
+mod terms;
 mod users;
 
 use std::fs::File;

@@ -1,23 +1,19 @@
 //! `countersign import permissions`.
 
 use super::bundle_index::BundleIndex;
-use super::progress::Progress;
-use super::report::MAX_REPORTED;
 use super::table::{CsvColumns, CsvRow};
+use super::terms::{REQUIRED_COLUMNS, RowTerms};
 use super::{ImportCounts, ImportSource, LineError};
 use crate::cli::output::Output;
 use crate::cli::{CliError, GlobalArgs};
 use crate::config::PermissionSettings;
 use crate::domain::rights::{InvalidMask, Mask, Right};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::Email;
 use crate::services::admin::bundles;
-use crate::store::import::{ImportedPermission, PermissionImport};
+use crate::store::import::{ImportedPermission, PermissionImport, TermsImport};
 
-const COLUMNS: CsvColumns = CsvColumns {
-    required: &["user_target", "user_allowed", "bundle"],
-    optional: &["permission", "granted_at", "expires_at"],
-};
+const COLUMNS: CsvColumns =
+    CsvColumns { required: REQUIRED_COLUMNS, optional: &["permission", "granted_at", "expires_at"] };
 
 /// Why a time is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,25 +37,13 @@ pub(super) fn import(
     global_args: &GlobalArgs,
     output: &Output,
 ) -> Result<(), CliError> {
-    let (table, size) = source.open(COLUMNS)?;
+    let opened = source.open(COLUMNS)?;
     let settings = global_args.config(None)?.permissions;
     let store = global_args.open_or_create()?;
     let bundles = BundleIndex::new(store.read(bundles::all())?);
-    let mut import = PermissionImport::begin(&store)?;
+    let import = PermissionImport::begin(&store)?;
     let parser = RowParser { settings, now: import.now(), bundles };
-    let progress = Progress::start_reading(size);
-    let parse = |row: CsvRow<'_>| parser.parse(row);
-    let (mut errors, rows) =
-        source.stage_rows((table, &progress), parse, |permissions| import.stage(permissions))?;
-    progress.start_checking();
-    let (unresolved, count) = import.resolve(MAX_REPORTED as i64)?;
-    errors.merge(unresolved.into_iter().map(LineError::from), count);
-    if !errors.is_empty() {
-        return Err(CliError::InvalidLines(errors));
-    }
-    progress.start_inserting(rows);
-    let imported = import.insert(&|rows| progress.set_inserted(rows))?;
-    drop(progress);
+    let imported = source.import_terms(opened, import, |row| parser.parse(row))?;
     output.success(
         &ImportCounts { imported: imported.added, skipped: imported.skipped, changes: None, mails: 0 },
         &format!(
@@ -71,12 +55,7 @@ pub(super) fn import(
 
 impl RowParser {
     fn parse(&self, row: CsvRow<'_>) -> Result<ImportedPermission, LineError> {
-        let target = row.parse("user_target", Email::new)?;
-        let grantee = row.parse("user_allowed", Email::new)?;
-        if target == grantee {
-            return Err(row.error("user_target: must be a different user from user_allowed"));
-        }
-        let bundle = row.parse("bundle", |text| self.bundles.find(text))?;
+        let RowTerms { target, grantee, bundle } = RowTerms::parse(row, &self.bundles)?;
         let permission = row.parse_optional("permission", parse_mask)?.unwrap_or(bundle.permission);
         if !bundle.permission.contains(permission) {
             return Err(

@@ -1,20 +1,17 @@
 //! `countersign import requests`.
 
 use super::bundle_index::BundleIndex;
-use super::progress::Progress;
-use super::report::MAX_REPORTED;
 use super::table::{CsvColumns, CsvRow};
+use super::terms::{REQUIRED_COLUMNS, RowTerms};
 use super::{ImportCounts, ImportSource, LineError};
 use crate::cli::output::Output;
 use crate::cli::{CliError, GlobalArgs};
 use crate::config;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::Email;
 use crate::services::admin::bundles;
-use crate::store::import::{ImportedRequest, RequestImport};
+use crate::store::import::{ImportedRequest, RequestImport, TermsImport};
 
-const COLUMNS: CsvColumns =
-    CsvColumns { required: &["user_target", "user_allowed", "bundle"], optional: &["ttl", "expires_at"] };
+const COLUMNS: CsvColumns = CsvColumns { required: REQUIRED_COLUMNS, optional: &["ttl", "expires_at"] };
 
 /// Why a `ttl` or `expires_at` field is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,25 +36,13 @@ pub(super) fn import(
     global_args: &GlobalArgs,
     output: &Output,
 ) -> Result<(), CliError> {
-    let (table, size) = source.open(COLUMNS)?;
+    let opened = source.open(COLUMNS)?;
     let config = global_args.config(None)?;
     let store = global_args.open_or_create()?;
     let bundles = BundleIndex::new(store.read(bundles::all())?);
-    let mut import = RequestImport::begin(&store, mail)?;
+    let import = RequestImport::begin(&store, mail)?;
     let parser = RowParser { requests: config.requests, now: import.now(), bundles };
-    let progress = Progress::start_reading(size);
-    let parse = |row: CsvRow<'_>| parser.parse(row);
-    let (mut errors, rows) =
-        source.stage_rows((table, &progress), parse, |requests| import.stage(requests))?;
-    progress.start_checking();
-    let (unresolved, count) = import.resolve(MAX_REPORTED as i64)?;
-    errors.merge(unresolved.into_iter().map(LineError::from), count);
-    if !errors.is_empty() {
-        return Err(CliError::InvalidLines(errors));
-    }
-    progress.start_inserting(rows);
-    let imported = import.insert(&|rows| progress.set_inserted(rows))?;
-    drop(progress);
+    let imported = source.import_terms(opened, import, |row| parser.parse(row))?;
     let mails = if mail { imported.added } else { 0 };
     output.success(
         &ImportCounts { imported: imported.added, skipped: imported.skipped, changes: None, mails },
@@ -70,16 +55,12 @@ pub(super) fn import(
 
 impl RowParser {
     fn parse(&self, row: CsvRow<'_>) -> Result<ImportedRequest, LineError> {
-        let target = row.parse("user_target", Email::new)?;
-        let grantee = row.parse("user_allowed", Email::new)?;
-        if target == grantee {
-            return Err(row.error("user_target: must be a different user from user_allowed"));
-        }
+        let RowTerms { target, grantee, bundle } = RowTerms::parse(row, &self.bundles)?;
         Ok(ImportedRequest {
             line: row.line(),
             target,
             grantee,
-            bundle: row.parse("bundle", |text| self.bundles.find(text))?.id,
+            bundle: bundle.id,
             expires_at: self.expires_at(row)?,
         })
     }

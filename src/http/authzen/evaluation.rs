@@ -1,7 +1,7 @@
 //! A single evaluation.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use super::caller::AuthorizedBody;
 use super::entities::{self, ActionSchema, EntitySchema};
 use super::error::AuthZenApi;
+use crate::actors::decide_access::Evaluation;
 use crate::http::error::ApiError;
+use crate::http::middleware::response_delay;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors};
 use crate::http::state::AppState;
 
@@ -59,6 +61,17 @@ impl From<bool> for Decision {
     }
 }
 
+/// The response with these decisions on these evaluations. It is delayed if a token was denied: who
+/// presents a token can measure the service that asks.
+pub(super) fn respond(body: impl Serialize, evaluations: &[Evaluation], decisions: &[bool]) -> HttpResponse {
+    let mut response = HttpResponse::Ok().json(body);
+    let mut decided = evaluations.iter().zip(decisions);
+    if decided.any(|(evaluation, decision)| evaluation.is_of_token() && !decision) {
+        response_delay::quantize(&mut response);
+    }
+    response
+}
+
 /// Decides whether a subject may perform an action on a resource.
 ///
 /// For staff, and for API keys with the scope `check` or `introspect`. An export token that is
@@ -78,11 +91,12 @@ pub(super) async fn evaluate(
     request: HttpRequest,
     state: Data<AppState>,
     body: AuthorizedBody,
-) -> Result<Json<Decision>, actix_web::Error> {
+) -> Result<HttpResponse, actix_web::Error> {
     let decided = async {
-        let evaluation = body.parse(|object| entities::evaluation(object, None, &state.config.public_url))?;
-        Ok(state.registry.decide(&[evaluation], None).await?)
+        let evaluation = [body.parse(|object| entities::evaluation(object, None, &state.config.public_url))?];
+        let decisions = state.registry.decide(&evaluation, None).await?;
+        let decision = Decision::from(decisions.first().copied().unwrap_or(false));
+        Ok(respond(decision, &evaluation, &decisions))
     };
-    let decisions = decided.await.map_err(|error: ApiError| error.into_actix_error(&request))?;
-    Ok(Json(decisions.first().copied().unwrap_or(false).into()))
+    decided.await.map_err(|error: ApiError| error.into_actix_error(&request))
 }

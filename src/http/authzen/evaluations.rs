@@ -1,7 +1,7 @@
 //! A batch of evaluations.
 
-use actix_web::HttpRequest;
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::caller::AuthorizedBody;
 use super::entities::{self, ActionSchema, EntitySchema, Invalid};
 use super::error::AuthZenApi;
-use super::evaluation::{Decision, DecisionContext, EvaluationError};
+use super::evaluation::{self, Decision, DecisionContext, EvaluationError};
 use super::json::{Json, Object};
 use crate::actors::decide_access::Evaluation;
 use crate::config::PublicUrl;
@@ -97,13 +97,14 @@ pub(super) async fn evaluate_all(
     request: HttpRequest,
     state: Data<AppState>,
     body: AuthorizedBody,
-) -> Result<web::Json<Decisions>, actix_web::Error> {
+) -> Result<HttpResponse, actix_web::Error> {
     let decided = async {
         let batch = body.parse(|object| Batch::parse(object, &state.config.public_url))?;
         let decisions = state.registry.decide(&batch.evaluations, batch.semantic.last()).await?;
-        Ok(batch.into_decisions(decisions))
+        let body = Decisions::new(&decisions, batch.invalid, batch.is_single);
+        Ok(evaluation::respond(body, &batch.evaluations, &decisions))
     };
-    decided.await.map(web::Json).map_err(|error: ApiError| error.into_actix_error(&request))
+    decided.await.map_err(|error: ApiError| error.into_actix_error(&request))
 }
 
 impl Semantic {
@@ -164,20 +165,22 @@ impl Batch {
         }
         Ok(Self { evaluations, invalid, semantic, is_single: false })
     }
+}
 
-    fn into_decisions(self, decisions: Vec<bool>) -> Decisions {
-        let mut decisions: Vec<Decision> = decisions.into_iter().map(Decision::from).collect();
-        for (index, message) in self.invalid {
+impl Decisions {
+    fn new(decisions: &[bool], invalid: Vec<(usize, Invalid)>, is_single: bool) -> Self {
+        let mut decisions: Vec<Decision> = decisions.iter().copied().map(Decision::from).collect();
+        for (index, message) in invalid {
             if let Some(decision) = decisions.get_mut(index) {
                 let error = EvaluationError { status: 400, message };
                 decision.context = Some(DecisionContext { error });
             }
         }
         match decisions.pop() {
-            Some(decision) if self.is_single => Decisions::Single(decision),
+            Some(decision) if is_single => Self::Single(decision),
             last => {
                 decisions.extend(last);
-                Decisions::Batch { evaluations: decisions }
+                Self::Batch { evaluations: decisions }
             }
         }
     }

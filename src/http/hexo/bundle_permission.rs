@@ -12,13 +12,11 @@ use super::fields::JsonFields;
 use super::path::IdParam;
 use super::query::ListQuery;
 use super::receipt;
-use super::reference::Reference;
 use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::terms::{ActingParty, TermsInput};
 use super::view::{PermissionView, ViewContext};
 use crate::config::PublicUrl;
-use crate::domain::bundle::BundleId;
 use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::rights::Mask;
 use crate::domain::timestamp::Timestamp;
@@ -34,7 +32,6 @@ use crate::services;
 use crate::services::filters::TermsQuery;
 use crate::services::permissions::LoadedPermissions;
 use crate::store::ledger::GrantPermission;
-use crate::store::lookup::UserRef;
 
 const KIND: ResourceKind = ResourceKind::BundlePermission;
 
@@ -113,14 +110,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[derive(ToSchema)]
 #[schema(as = hexo::NewPermission)]
 struct NewPermissionBody {
-    #[schema(schema_with = schemas::uri_or_id)]
-    bundle: Reference<BundleId>,
-    /// The user who receives the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_allowed: Reference<UserRef>,
-    /// The user who grants the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_target: Reference<UserRef>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    terms: TermsInput,
     /// Some or all of the rights of the bundle. Default: all.
     #[schema(schema_with = schemas::rights, required = false)]
     permission: Option<Mask>,
@@ -131,28 +123,10 @@ struct NewPermissionBody {
 
 impl NewPermissionBody {
     fn parse(fields: &JsonFields, public_url: &PublicUrl) -> Result<Self, HexoError> {
-        let TermsInput { bundle, user_allowed, user_target } = TermsInput::parse(KIND, fields, public_url)?;
+        let terms = TermsInput::parse(KIND, fields, public_url)?;
         let permission = fields.mask(KIND, "permission")?;
         let expires_at = fields.timestamp(KIND, "expires_at")?;
-        Ok(Self { bundle, user_allowed, user_target, permission, expires_at })
-    }
-
-    fn terms(&self) -> TermsInput {
-        TermsInput {
-            bundle: self.bundle.clone(),
-            user_allowed: self.user_allowed.clone(),
-            user_target: self.user_target.clone(),
-        }
-    }
-
-    /// The rights that are granted of a bundle with these rights.
-    fn granted(&self, bundle: Mask) -> Result<Mask, HexoError> {
-        let permission = self.permission.unwrap_or(bundle);
-        if bundle.contains(permission) {
-            return Ok(permission);
-        }
-        let reason = format!("Grant only rights of the bundle: {bundle}.");
-        Err(HexoError::invalid_field(KIND, "permission", reason))
+        Ok(Self { terms, permission, expires_at })
     }
 }
 
@@ -179,10 +153,10 @@ async fn create(
 ) -> HandlerResult {
     let body = NewPermissionBody::parse(&fields, &state.config.public_url)?;
     state.meter_write(&caller.user).await?;
-    let resolved = body.terms().resolve(KIND, ActingParty::Target, &caller, &state).await?;
+    let resolved = body.terms.resolve(KIND, ActingParty::Target, &caller, &state).await?;
     let grant = GrantPermission {
         terms: resolved.terms,
-        permission: body.granted(resolved.parties().bundle.permission)?,
+        permission: body.permission,
         expires_at: body.expires_at,
         max_ttl: state.config.permissions.max_ttl,
     };

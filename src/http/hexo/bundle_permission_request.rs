@@ -17,7 +17,7 @@ use super::schema::{FieldSchema, FilterSchema, Lookup};
 use super::terms::ActingParty;
 use super::view::{RequestView, ViewContext};
 use crate::config::PublicUrl;
-use crate::domain::permission_request::{NewPermissionRequest, RequestId, RequestStatus};
+use crate::domain::permission_request::{RequestId, RequestStatus};
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
@@ -28,7 +28,9 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::filters::{TermsQuery, intersection};
 use crate::services::requests::{LoadedRequest, LoadedRequests, RequestQuery};
+use crate::store::ledger::CreatedRequest;
 use crate::store::lookup::LookupKey;
+use crate::store::participants::RequestParties;
 
 const KIND: ResourceKind = ResourceKind::BundlePermissionRequest;
 
@@ -170,25 +172,24 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     let body = NewRequestBody::parse(&fields, &state.config)?;
-    let resolved = body.terms().resolve(KIND, ActingParty::Grantee, &caller, &state).await?;
-    let new = NewPermissionRequest {
-        terms: resolved.terms,
-        asked_by: caller.id(),
-        asked: body.asked(resolved.parties().bundle.permission)?,
-        return_to: body.return_to(),
-        purpose: body.purpose,
-        lifetime_seconds: body.ttl,
-        redeem_page: body.redeem_url,
-        idempotency_key,
-    };
+    let resolved = body.terms.clone().resolve(KIND, ActingParty::Grantee, &caller, &state).await?;
+    let new = body.into_request(resolved.terms, caller.id(), idempotency_key, &state.config);
     let limits = state.config.limits.requests.for_user(&caller.user);
-    let (request, now, quotas) =
+    let CreatedRequest { request, now, bundle, quotas } =
         state.registry.create_request(new, limits, caller.audit_context.clone()).await?;
-    state.mailer.notify();
     let context = ViewContext { caller: &caller, prefix, state: &state };
-    let view = RequestView::new(&request, resolved.parties(), request.permission(now), now, context);
-    let mut response =
-        HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view);
+    let created = |view: RequestView<'_>| {
+        HttpResponse::Created().insert_header((LOCATION, view.resource_uri.clone())).json(view)
+    };
+    let Some(bundle) = &bundle else {
+        // Created earlier. It may have been decided since, and its bundle changed.
+        let found = Requests::by_ids(&caller, vec![request.id.0], &state).await?;
+        let (_, view) = Requests::views(&found, context).next().ok_or(ApiError::NotFound)?;
+        return Ok(created(view));
+    };
+    state.mailer.notify();
+    let parties = RequestParties { bundle, ..resolved.parties() };
+    let mut response = created(RequestView::new(&request, parties, None, now, context));
     rate_limit::headers::insert_without_target(response.headers_mut(), quotas);
     Ok(response)
 }

@@ -106,7 +106,7 @@ impl ApprovalBody {
                 return Err(HexoError::invalid_field(KIND, "permission_ttl", reason));
             }
         };
-        Ok(Approval { permission, end })
+        Ok(Approval { permission, end, max_ttl: None })
     }
 }
 
@@ -184,6 +184,7 @@ async fn grant(
     state: &AppState,
 ) -> HandlerResult {
     let by = caller.id();
+    let approval = Approval { max_ttl: state.config.permissions.max_ttl, ..approval };
     let approved =
         state.registry.approve(id, by, (approval, None), idempotency_key, caller.audit_context).await;
     let (permission, participants) = approved.map_err(|error| match (error, approval.end) {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::common::ResourceKind;
 use crate::actors::registry::{CommandError, RegistryError};
-use crate::domain::approval::InvalidApproval;
+use crate::domain::approval::{InvalidApproval, InvalidAsk};
 use crate::domain::permission_request::RequestError;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::ErrorSchemas;
@@ -148,14 +148,26 @@ where
     }
 }
 
+const BUNDLE_DELETED: &str = "This bundle has been deleted.";
+
 impl From<CreateRequestError> for HexoError {
     fn from(error: CreateRequestError) -> Self {
+        let kind = ResourceKind::BundlePermissionRequest;
         match error {
-            CreateRequestError::AlreadyGranted => Self::invalid_field(
-                ResourceKind::BundlePermissionRequest,
-                "bundle",
-                "This permission is already active.",
+            CreateRequestError::UnknownBundle => Self::invalid_field(kind, "bundle", BUNDLE_DELETED),
+            CreateRequestError::InvalidAsk(InvalidAsk::RightsNotInBundle(bundle)) => Self::invalid_field(
+                kind,
+                "permission",
+                format!("Ask only for rights of the bundle: {bundle}."),
             ),
+            CreateRequestError::InvalidAsk(InvalidAsk::MinimumNotAsked(asked)) => Self::invalid_field(
+                kind,
+                "minimum",
+                format!("The minimum must be some of the rights that are asked for: {asked}."),
+            ),
+            CreateRequestError::AlreadyGranted => {
+                Self::invalid_field(kind, "bundle", "This permission is already active.")
+            }
             CreateRequestError::IdempotencyKeyConflict => Self::IdempotencyKeyReused,
             CreateRequestError::Blocked => {
                 ApiError::Forbidden("user_target has blocked requests from user_allowed.").into()
@@ -167,22 +179,21 @@ impl From<CreateRequestError> for HexoError {
 
 impl From<GrantPermissionError> for HexoError {
     fn from(error: GrantPermissionError) -> Self {
+        let kind = ResourceKind::BundlePermission;
         match error {
-            GrantPermissionError::AlreadyGranted => Self::invalid_field(
-                ResourceKind::BundlePermission,
-                "bundle",
-                "This permission is already active.",
-            ),
-            GrantPermissionError::EndInPast => Self::invalid_field(
-                ResourceKind::BundlePermission,
-                "expires_at",
-                "Provide a time in the future.",
-            ),
-            GrantPermissionError::EndTooLate => Self::invalid_field(
-                ResourceKind::BundlePermission,
-                "expires_at",
-                "This end is later than the server allows.",
-            ),
+            GrantPermissionError::UnknownBundle => Self::invalid_field(kind, "bundle", BUNDLE_DELETED),
+            GrantPermissionError::RightsNotInBundle(bundle) => {
+                Self::invalid_field(kind, "permission", format!("Grant only rights of the bundle: {bundle}."))
+            }
+            GrantPermissionError::AlreadyGranted => {
+                Self::invalid_field(kind, "bundle", "This permission is already active.")
+            }
+            GrantPermissionError::EndInPast => {
+                Self::invalid_field(kind, "expires_at", "Provide a time in the future.")
+            }
+            GrantPermissionError::EndTooLate => {
+                Self::invalid_field(kind, "expires_at", "This end is later than the server allows.")
+            }
             GrantPermissionError::Blocked => {
                 ApiError::Forbidden("One of the users has blocked the other.").into()
             }

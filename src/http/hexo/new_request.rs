@@ -6,14 +6,16 @@ use utoipa::ToSchema;
 use super::common::ResourceKind;
 use super::error::HexoError;
 use super::fields::JsonFields;
-use super::reference::Reference;
 use super::terms::TermsInput;
 use crate::config::Config;
-use crate::domain::approval::{AskedPermission, MIN_PERMISSION_TTL_SECONDS, Purpose, ReturnTo};
-use crate::domain::bundle::BundleId;
+use crate::domain::approval::{MIN_PERMISSION_TTL_SECONDS, NewAsk, Purpose, ReturnTo};
+use crate::domain::creation_key::{CreationKey, Fingerprint};
+use crate::domain::permission_request::NewPermissionRequest;
 use crate::domain::rights::Mask;
+use crate::domain::terms::Terms;
+use crate::domain::user::UserId;
+use crate::domain::validated_text::IdempotencyKey;
 use crate::http::openapi::schemas;
-use crate::store::lookup::UserRef;
 
 const KIND: ResourceKind = ResourceKind::BundlePermissionRequest;
 /// Keeps the redeem link on one line of a mail, and leaves room for the parameters of a return URL.
@@ -26,23 +28,18 @@ const RETURN_PARAMETERS: [&str; 3] = ["state", "request", "status"];
 #[derive(ToSchema)]
 #[schema(as = hexo::NewRequest)]
 pub(super) struct NewRequestBody {
-    #[schema(schema_with = schemas::uri_or_id)]
-    bundle: Reference<BundleId>,
-    /// The user who receives the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_allowed: Reference<UserRef>,
-    /// The user who grants the permission.
-    #[schema(schema_with = schemas::uri_or_id)]
-    user_target: Reference<UserRef>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    pub terms: TermsInput,
     /// The lifetime of the request in seconds. The server's configuration limits it.
     #[schema(schema_with = schemas::ttl_seconds, required = false)]
-    pub ttl: i64,
+    ttl: Option<i64>,
     /// The page that the mail links to. The configuration lists the allowed origins.
     #[schema(max_length = 900)]
-    pub redeem_url: Option<String>,
+    redeem_url: Option<String>,
     /// Why the requester asks.
     #[schema(value_type = Option<String>, max_length = 500)]
-    pub purpose: Option<Purpose>,
+    purpose: Option<Purpose>,
     /// The rights that are asked for, within those of the bundle. Default: all.
     #[schema(schema_with = schemas::rights, required = false)]
     permission: Option<Mask>,
@@ -63,8 +60,7 @@ pub(super) struct NewRequestBody {
 
 impl NewRequestBody {
     pub(super) fn parse(fields: &JsonFields, config: &Config) -> Result<Self, HexoError> {
-        let TermsInput { bundle, user_allowed, user_target } =
-            TermsInput::parse(KIND, fields, &config.public_url)?;
+        let terms = TermsInput::parse(KIND, fields, &config.public_url)?;
         let minimum = if fields.is_zero("minimum") { None } else { fields.mask(KIND, "minimum")? };
         let return_url = fields.non_blank_text(KIND, "return_url", |text| parse_return_url(text, config))?;
         let state = fields.non_blank_text(KIND, "state", parse_state)?;
@@ -72,9 +68,7 @@ impl NewRequestBody {
             return Err(HexoError::invalid_field(KIND, "state", "Provide a return_url with a state."));
         }
         Ok(Self {
-            bundle,
-            user_allowed,
-            user_target,
+            terms,
             ttl: parse_ttl(fields, config)?,
             redeem_url: fields.non_blank_text(KIND, "redeem_url", |text| parse_redeem_url(text, config))?,
             purpose: fields.non_blank_text(KIND, "purpose", Purpose::new)?,
@@ -86,37 +80,52 @@ impl NewRequestBody {
         })
     }
 
-    pub(super) fn terms(&self) -> TermsInput {
-        TermsInput {
-            bundle: self.bundle.clone(),
-            user_allowed: self.user_allowed.clone(),
-            user_target: self.user_target.clone(),
+    /// The request between these users, with the defaults of the configuration.
+    pub(super) fn into_request(
+        self,
+        terms: Terms,
+        asked_by: UserId,
+        idempotency_key: Option<IdempotencyKey>,
+        config: &Config,
+    ) -> NewPermissionRequest {
+        let fingerprint = self.fingerprint(terms);
+        NewPermissionRequest {
+            terms,
+            asked_by,
+            asked: NewAsk {
+                permission: self.permission,
+                minimum: self.minimum,
+                ttl_seconds: self.permission_ttl.or(config.permissions.max_ttl),
+            },
+            purpose: self.purpose,
+            return_to: self.return_url.map(|url| ReturnTo { url, state: self.state }),
+            lifetime_seconds: self.ttl.unwrap_or(config.requests.default_ttl),
+            redeem_page: self.redeem_url,
+            creation_key: idempotency_key.map(|key| CreationKey { key, fingerprint }),
         }
     }
 
-    /// The rights that are asked for of a bundle with these rights.
-    pub(super) fn asked(&self, bundle: Mask) -> Result<AskedPermission, HexoError> {
-        let permission = self.permission.unwrap_or(bundle);
-        if !bundle.contains(permission) {
-            let reason = format!("Ask only for rights of the bundle: {bundle}.");
-            return Err(HexoError::invalid_field(KIND, "permission", reason));
-        }
-        if self.minimum.is_some_and(|minimum| !permission.contains(minimum)) {
-            let reason = format!("The minimum must be some of the rights that are asked for: {permission}.");
-            return Err(HexoError::invalid_field(KIND, "minimum", reason));
-        }
-        Ok(AskedPermission { permission, minimum: self.minimum, ttl_seconds: self.permission_ttl })
-    }
-
-    pub(super) fn return_to(&self) -> Option<ReturnTo> {
-        let url = self.return_url.clone()?;
-        Some(ReturnTo { url, state: self.state.clone() })
+    /// The fingerprint of what the client sent, by its meaning: one user has several names.
+    fn fingerprint(&self, Terms { target, grantee, bundle }: Terms) -> Fingerprint {
+        Fingerprint::of(&[
+            Some(target.to_string()),
+            Some(grantee.to_string()),
+            Some(bundle.to_string()),
+            self.ttl.map(|seconds| seconds.to_string()),
+            self.redeem_url.clone(),
+            self.purpose.as_ref().map(|purpose| purpose.as_str().to_owned()),
+            self.permission.map(|mask| mask.bits().to_string()),
+            self.minimum.map(|mask| mask.bits().to_string()),
+            self.permission_ttl.map(|seconds| seconds.to_string()),
+            self.return_url.clone(),
+            self.state.clone(),
+        ])
     }
 }
 
-fn parse_ttl(fields: &JsonFields, config: &Config) -> Result<i64, HexoError> {
+fn parse_ttl(fields: &JsonFields, config: &Config) -> Result<Option<i64>, HexoError> {
     let ttl = fields.integer(KIND, "ttl")?;
-    config.requests.allowed_lifetime(ttl).ok_or_else(|| {
+    config.requests.allowed_lifetime(ttl).map(|_| ttl).ok_or_else(|| {
         let max_ttl = config.requests.max_ttl;
         HexoError::invalid_field(
             KIND,
@@ -128,7 +137,7 @@ fn parse_ttl(fields: &JsonFields, config: &Config) -> Result<i64, HexoError> {
 
 fn parse_permission_ttl(fields: &JsonFields, config: &Config) -> Result<Option<i64>, HexoError> {
     let ttl = fields.integer(KIND, "permission_ttl")?;
-    config.permissions.allowed_ttl(ttl).ok_or_else(|| {
+    config.permissions.allowed_ttl(ttl).map(|_| ttl).ok_or_else(|| {
         let longest = config.permissions.longest_ttl();
         let reason =
             format!("Provide a whole number of seconds from {MIN_PERMISSION_TTL_SECONDS} to {longest}.");

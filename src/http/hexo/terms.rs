@@ -4,6 +4,8 @@
 //! whether the caller may act for the acting party, and only then whether the other user and the
 //! bundle exist. A caller who names too many unknown users gets no answer about the users.
 
+use utoipa::ToSchema;
+
 use super::common::ResourceKind;
 use super::error::HexoError;
 use super::fields::JsonFields;
@@ -14,6 +16,7 @@ use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::terms::{SameUser, Terms};
 use crate::domain::user::User;
 use crate::http::extract::authenticated::Caller;
+use crate::http::openapi::schemas;
 use crate::http::state::AppState;
 use crate::services::filters::{TermsQuery, intersection};
 use crate::store::ledger::UserReference;
@@ -21,12 +24,16 @@ use crate::store::lookup::{LookupKey, LookupResults, UserRef};
 use crate::store::participants::RequestParties;
 
 /// The terms of a permission: references that are not resolved yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
+#[schema(as = hexo::Terms)]
 pub(super) struct TermsInput {
+    #[schema(schema_with = schemas::uri_or_id)]
     pub bundle: Reference<BundleId>,
     /// The user who receives the permission.
+    #[schema(schema_with = schemas::uri_or_id)]
     pub user_allowed: Reference<UserRef>,
     /// The user who grants the permission.
+    #[schema(schema_with = schemas::uri_or_id)]
     pub user_target: Reference<UserRef>,
 }
 

@@ -277,6 +277,10 @@ impl<'a> RequestView<'a> {
         let decided_at = request.closed.as_ref().filter(|_| decision.is_some());
         let is_creator = caller.id() == request.asked_by;
         let return_to = request.return_to.as_ref();
+        let asked = match request.closed {
+            Some(_) => request.asked,
+            None => request.asked.within(state.config.permissions.max_ttl),
+        };
         Self {
             bundle: BundleView::new(parties.bundle, prefix),
             created_at: request.created_at.rfc3339(),
@@ -284,14 +288,14 @@ impl<'a> RequestView<'a> {
             decision,
             expires_at: request.expires_at.rfc3339(),
             id: request.id.0,
-            minimum: request.asked.minimum.map_or(0, Mask::bits),
-            permission: request.asked.permission.bits(),
-            permission_ttl: request.asked.ttl_seconds,
+            minimum: asked.minimum.map_or(0, Mask::bits),
+            permission: asked.permission.bits(),
+            permission_ttl: asked.ttl_seconds,
             purpose: request.purpose.as_ref().map(Purpose::as_str),
             redeem_url: can_redeem.then(redeem_url),
             resource_uri: prefix.detail_uri(ResourceKind::BundlePermissionRequest, request.id.0),
             return_url: is_creator.then(|| return_to.map(|to| to.url.as_str())),
-            rights: right_names(request.asked.permission),
+            rights: right_names(asked.permission),
             state: is_creator.then(|| return_to.and_then(|to| to.state.as_deref())),
             status: request.status(now).name(),
             ttl: request.seconds_left(now),
@@ -308,12 +312,11 @@ impl<'a> DecisionView<'a> {
         prefix: ApiPrefix,
     ) -> Option<Self> {
         let closed = request.closed.as_ref()?;
-        let (mask, expires_at) = match (closed.outcome, closed.granted, permission) {
-            (RequestOutcome::Declined, ..) => (None, None),
-            (RequestOutcome::Approved, Some(granted), _) => (Some(granted.permission), granted.expires_at),
-            // Another permission has stayed in force.
-            (RequestOutcome::Approved, None, Some(kept)) => (Some(kept.permission), kept.expires_at),
-            (RequestOutcome::Approved, None, None) => (Some(request.asked.permission), None),
+        let (mask, expires_at) = match (closed.outcome, permission) {
+            (RequestOutcome::Declined, _) => (None, None),
+            // Also one that has stayed in force and covers the approval.
+            (RequestOutcome::Approved, Some(active)) => (Some(active.permission), active.expires_at),
+            (RequestOutcome::Approved, None) => closed.approved().map(|(mask, end)| (Some(mask), end))?,
             _ => return None,
         };
         let uri =

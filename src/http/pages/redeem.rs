@@ -91,6 +91,8 @@ async fn show(
 struct ShownRequest<'a> {
     token: &'a str,
     request: &'a PermissionRequest,
+    /// Its rights and duration, within the limits of the configuration.
+    asked: AskedPermission,
     parties: RequestParties<'a>,
     /// The permission that an approval replaces.
     active: Option<BundlePermission>,
@@ -113,12 +115,12 @@ impl<'a> ShownRequest<'a> {
         now: Timestamp,
     ) -> Result<Self, PageError> {
         let active = permissions::find_active(&state.store, request.terms).await?;
-        Ok(Self { token, request, parties, active, now })
+        let asked = request.asked.within(state.config.permissions.max_ttl);
+        Ok(Self { token, request, asked, parties, active, now })
     }
 
     fn render(&self, ctx: &PageContext, again: Option<ShownAgain>) -> HttpResponse {
-        let Self { token, request, parties, active, now } = *self;
-        let asked = request.asked;
+        let Self { token, request, asked, parties, active, now } = *self;
         let (status, field_error, input) = match again {
             None => (StatusCode::OK, None, None),
             Some(ShownAgain::Changed) => (StatusCode::CONFLICT, None, None),
@@ -143,7 +145,7 @@ impl<'a> ShownRequest<'a> {
         let context = context! {
             token,
             idempotency_key => entropy::uuid().to_string(),
-            shown => shown_version(request, parties),
+            shown => shown_version(request, asked, parties),
             statement => statement.to_string(),
             statement_text => statement.text(&facts),
             request_summary => request_summary(parties.grantee, parties.bundle, asked.permission),
@@ -178,9 +180,9 @@ const DATE_FORMAT: &str = "%Y-%m-%d";
 /// A fingerprint of what the page shows of a request: who asks, for what and why.
 fn shown_version(
     request: &PermissionRequest,
+    AskedPermission { permission, minimum, ttl_seconds }: AskedPermission,
     RequestParties { grantee, bundle, .. }: RequestParties<'_>,
 ) -> String {
-    let AskedPermission { permission, minimum, ttl_seconds } = request.asked;
     let shown = [
         grantee.display_name(),
         grantee.email.as_str().to_owned(),
@@ -275,7 +277,7 @@ impl DecideForm {
                 }
             }
         };
-        let approval = Approval { permission: Some(permission), end };
+        let approval = Approval { permission: Some(permission), end, max_ttl: None };
         approval.check(asked, now).map(|_| approval).map_err(|error| match error {
             InvalidApproval::RightsNotAsked | InvalidApproval::RightsBelowMinimum => {
                 FieldError::new("right", "redeem-error-rights")
@@ -323,8 +325,10 @@ async fn approve(
     let found = state.registry.look_up(LookupKey::Request(id)).await?;
     if let Some((request, parties, now)) = found.request(id, user.id) {
         let token = input.token.clone();
-        let is_as_shown = input.shown.as_ref().is_none_or(|shown| *shown == shown_version(request, parties));
-        let again = match (is_as_shown, input.approval(&request.asked, now)) {
+        let asked = request.asked.within(state.config.permissions.max_ttl);
+        let version = shown_version(request, asked, parties);
+        let is_as_shown = input.shown.as_ref().is_none_or(|shown| *shown == version);
+        let again = match (is_as_shown, input.approval(&asked, now)) {
             (false, _) => ShownAgain::Changed,
             (true, Err(error)) => ShownAgain::Invalid(error, Box::new(input)),
             (true, Ok(approval)) => {
@@ -338,8 +342,8 @@ async fn approve(
     // A form that is sent twice.
     let owner = requests::find_link_owner(&state.store, id).await?;
     let request = owner.as_ref().map(|owner| &owner.request);
-    let granted = request.and_then(PermissionRequest::granted);
-    let approval = granted.map_or(Approval::AS_ASKED, Approval::of);
+    let approved = request.and_then(|request| request.closed.as_ref()?.approved());
+    let approval = approved.map_or(Approval::AS_ASKED, Approval::of);
     let return_url = request.and_then(|request| return_location(request, RequestOutcome::Approved));
     redeem(state, ctx, user, id, (approval, &input), return_url).await
 }
@@ -354,6 +358,7 @@ async fn redeem(
 ) -> Result<HttpResponse, PageError> {
     let idempotency_key = input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok());
     let statement = input.statement.as_ref().and_then(|name| name.parse::<Statement>().ok());
+    let approval = Approval { max_ttl: state.config.permissions.max_ttl, ..approval };
     let approval = (approval, statement.map(|statement| statement.to_string()));
     match state.registry.approve(id, user.id, approval, idempotency_key, ctx.audit.clone()).await {
         Ok((grant, participants)) => {

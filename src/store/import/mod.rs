@@ -6,6 +6,7 @@
 
 mod permissions;
 mod requests;
+mod terms;
 mod unresolved;
 mod users;
 
@@ -23,6 +24,7 @@ use diesel::QueryResult;
 
 pub use permissions::{ImportedPermission, PermissionImport};
 pub use requests::{ImportedRequest, RequestImport};
+pub use terms::TermsImport;
 pub use unresolved::Unresolved;
 pub use users::{ImportedUser, ImportedUsers, RefusedChange, UserChange, UserImport};
 

@@ -2,18 +2,16 @@
 
 use diesel::prelude::*;
 
+use super::terms::{TermsImport, TermsStatements, insert_counters, row_uuid, unresolved_query, write_rows};
 use super::unresolved::{Unresolved, UnresolvedQuery};
-use super::{ImportKind, Imported, Staging, execute};
+use super::{ImportKind, Imported, Staging};
 use crate::domain::audit::AuditAction;
 use crate::domain::bundle::BundleId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::Email;
-use crate::entropy;
-use crate::store::connection::{Backend, Conn, Store, with_backend};
+use crate::store::connection::{Backend, Store};
 use crate::store::error::StoreError;
-use crate::store::requests;
 use crate::store::types::{DbTimestamp, DbUuid};
-use diesel::QueryResult;
 
 table! {
     import_requests (row_no) {
@@ -54,12 +52,10 @@ const RESOLVE: &str = "INSERT INTO import_terms \
      WHERE NOT EXISTS (SELECT 1 FROM bundle_permissions p \
      WHERE p.user_target = t.id AND p.user_allowed = a.id AND p.bundle_id = s.bundle_id) \
      AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_target = t.id AND b.user_blocked = a.id)";
-/// The lines with missing users, and their number.
-const UNRESOLVED: UnresolvedQuery = UnresolvedQuery {
-    count: "SELECT count(*) AS n FROM import_terms WHERE target_id IS NULL OR allowed_id IS NULL",
-    first: "SELECT s.line, s.target, s.allowed, t.target_id IS NULL AS no_target, \
-     t.allowed_id IS NULL AS no_allowed FROM import_terms t JOIN import_requests s ON s.row_no = t.row_no \
-     WHERE t.target_id IS NULL OR t.allowed_id IS NULL ORDER BY t.row_no LIMIT $1",
+const STATEMENTS: TermsStatements = TermsStatements {
+    tables: ["import_requests", "import_terms"],
+    resolve: RESOLVE,
+    unresolved: unresolved_query!("import_requests", "import_terms"),
 };
 /// Skips rows whose terms have an open request. Of two rows with the same terms, the first one
 /// is inserted.
@@ -74,14 +70,7 @@ const INSERT_MAILS: &str = "INSERT INTO outbox (id, kind, request_id, created_at
      SELECT t.mail_id, 'mail', r.id, $1, $1, 0 FROM import_terms t JOIN permission_requests r \
      ON r.redeem_id = t.redeem_id WHERE t.row_no > $2 AND t.row_no <= $3";
 
-/// The counters of the inserted rows.
-const INSERT_COUNTERS: &str = "INSERT INTO user_counters (user_id, open_requests, active_permissions) \
-     SELECT party, count(*), 0 FROM ( \
-     SELECT r.user_target AS party, t.row_no, r.created_at FROM import_terms t \
-     JOIN permission_requests r ON r.redeem_id = t.redeem_id \
-     UNION ALL SELECT r.user_allowed, t.row_no, r.created_at FROM import_terms t \
-     JOIN permission_requests r ON r.redeem_id = t.redeem_id) AS parties \
-     WHERE created_at = $1 AND row_no > $2 AND row_no <= $3 GROUP BY party";
+const INSERT_COUNTERS: &str = insert_counters!("import_terms", "count(*), 0", "created_at = $1");
 
 /// A request in a file.
 #[derive(Clone, Debug)]
@@ -115,78 +104,45 @@ pub struct RequestImport {
 
 impl RequestImport {
     /// Starts an import, with or without a mail for each request. Only
-    /// [`RequestImport::insert`] writes to the database.
+    /// [`TermsImport::insert`] writes to the database.
     pub fn begin(store: &Store, mail: bool) -> Result<Self, StoreError> {
         Ok(Self { staging: Staging::begin(store, &REQUESTS)?, mail })
     }
+}
 
-    /// When all these requests are made: now.
-    pub fn now(&self) -> Timestamp {
+impl TermsImport for RequestImport {
+    type Row = ImportedRequest;
+
+    fn now(&self) -> Timestamp {
         self.staging.now
     }
 
-    /// Takes requests, in the order of the file.
-    pub fn stage(&mut self, requests: &[ImportedRequest]) -> Result<(), StoreError> {
+    fn stage(&mut self, requests: &[ImportedRequest]) -> Result<(), StoreError> {
         let mail = self.mail;
         self.staging.stage(requests, |conn, first, now| {
             let rows: Vec<StagedRequest<'_>> = (first..)
                 .zip(requests)
-                .map(|(row_no, request)| {
-                    // A microsecond each, so that the ids come in their order,
-                    // and their index grows at its end.
-                    let at = Timestamp::from_micros(now.micros().saturating_add(row_no));
-                    StagedRequest {
-                        row_no,
-                        line: request.line.try_into().unwrap_or(i64::MAX),
-                        redeem_id: DbUuid(entropy::token().uuid(at)),
-                        mail_id: mail.then(|| DbUuid(entropy::token().uuid(at))),
-                        target: request.target.as_str(),
-                        allowed: request.grantee.as_str(),
-                        bundle_id: request.bundle.0,
-                        expires_at: DbTimestamp(request.expires_at),
-                    }
+                .map(|(row_no, request)| StagedRequest {
+                    row_no,
+                    line: request.line.try_into().unwrap_or(i64::MAX),
+                    redeem_id: row_uuid(now, row_no),
+                    mail_id: mail.then(|| row_uuid(now, row_no)),
+                    target: request.target.as_str(),
+                    allowed: request.grantee.as_str(),
+                    bundle_id: request.bundle.0,
+                    expires_at: DbTimestamp(request.expires_at),
                 })
                 .collect();
-            write(conn, &rows)
+            write_rows!(conn, import_requests::table, &rows)
         })
     }
 
-    /// Finds the users. Returns the lines with missing users, at most `limit`, and their number.
-    pub fn resolve(&mut self, limit: i64) -> Result<(Vec<Unresolved>, u64), StoreError> {
-        self.staging.transaction(|conn, _| {
-            super::analyze(conn, "import_requests")?;
-            with_backend!(conn, c => diesel::sql_query(RESOLVE).execute(c))?;
-            super::index_and_analyze(conn, "import_terms")?;
-            UNRESOLVED.load(conn, limit)
-        })
+    fn resolve(&mut self, limit: i64) -> Result<(Vec<Unresolved>, u64), StoreError> {
+        self.staging.resolve_terms(&STATEMENTS, limit)
     }
 
-    /// Inserts the requests, after [`RequestImport::resolve`] has found all users. `on_progress`
-    /// gets the number of processed rows.
-    pub fn insert(mut self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
-        let mail = self.mail;
-        // An expired request that is still open would make its terms be skipped.
-        let insert_slice = |conn: &mut Conn, now: Timestamp, range: (i64, i64)| {
-            let added = execute(conn, INSERT, now, range)?;
-            execute(conn, INSERT_COUNTERS, now, range)?;
-            if mail {
-                execute(conn, INSERT_MAILS, now, range)?;
-            }
-            Ok(added)
-        };
-        self.staging.insert(on_progress, requests::expire_all, insert_slice, |_| Ok(()))
-    }
-}
-
-fn write(conn: &mut Conn, rows: &[StagedRequest<'_>]) -> QueryResult<()> {
-    match &mut conn.backend {
-        Backend::Postgres(pg) => {
-            diesel::copy_from(import_requests::table).from_insertable(rows).execute(&mut **pg).map(drop)
-        }
-        Backend::Sqlite(sqlite) => sqlite.transaction(|c| {
-            rows.iter().try_for_each(|row| {
-                diesel::insert_into(import_requests::table).values(row).execute(c).map(drop)
-            })
-        }),
+    fn insert(mut self, on_progress: &dyn Fn(u64)) -> Result<Imported, StoreError> {
+        let others: &[&str] = if self.mail { &[INSERT_COUNTERS, INSERT_MAILS] } else { &[INSERT_COUNTERS] };
+        self.staging.insert_terms(INSERT, others, on_progress)
     }
 }

@@ -10,6 +10,7 @@ use super::guard::invariant_violation;
 use super::pending_writes::PendingWrites;
 use super::request_rows::RequestWrite;
 use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::bundle_permission::{BundlePermission, EndCause, PermissionEnd};
 use crate::domain::export_token::ExportToken;
 use crate::domain::permission_request::RequestId;
@@ -33,6 +34,8 @@ pub struct Batch {
     pub(super) participants: Arc<Participants>,
     /// Users' privileges in hubs.
     pub(super) privileges: HashMap<(String, UserId), Mask>,
+    /// The bundles that new rows refer to. They cannot change before the batch is committed.
+    pub(super) bundles: HashMap<BundleId, Bundle>,
     pub(super) exports: HashMap<ExportId, (ExportToken, TokenDigest)>,
     /// The active permissions. They are locked only if `holders` contains them.
     pub(super) permissions: HashMap<Terms, BundlePermission>,

@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::constraints::{ConstraintSelection, RequestConstraints};
 use super::pending_writes::PendingWrites;
 use super::request_rows::RequestRows;
+use crate::domain::bundle::BundleId;
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::RequestId;
 use crate::domain::terms::Terms;
@@ -20,7 +21,7 @@ use crate::store::connection::Conn;
 use crate::store::outbox::OutboxKind;
 use crate::store::requests::{self, RequestSelector};
 use crate::store::requests_with_parties::{self, RequestsWithParties};
-use crate::store::{export_tokens, hubs, outbox, permissions, users};
+use crate::store::{bundles, export_tokens, hubs, outbox, permissions, users};
 
 /// How a batch prevents its rows from changing between decision and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct RowSelection {
     pub(super) decision_keys: Vec<(UserId, IdempotencyKey)>,
     /// The terms whose active permission is needed, but will not be changed.
     pub(super) permissions: Vec<Terms>,
+    /// The bundles that new rows refer to.
+    pub(super) bundles: Vec<BundleId>,
     pub(super) exports: Vec<ExportId>,
     /// The hubs and the users whose privilege in them is needed.
     pub(super) privileges: Vec<(HubId, UserId)>,
@@ -64,10 +67,13 @@ impl Batch {
             requesters,
             decision_keys,
             permissions: mut terms,
+            bundles,
             exports,
             privileges,
             pending_mails,
         } = selection;
+        // First, because the deletion of a bundle locks it before its requests.
+        let bundles = if bundles.is_empty() { Vec::new() } else { bundles::lock_unchanged(conn, &bundles)? };
         let constraints = RequestConstraints::load(conn, &constraints)?;
         let exports = if exports.is_empty() { Vec::new() } else { export_tokens::lock(conn, &exports)? };
         // A permission that the batch grants and ends again would not violate a constraint.
@@ -104,7 +110,7 @@ impl Batch {
             // Read after the locks, because waiting for them takes time.
             None => conn.now()?,
         };
-        // A repeated decision is answered with the permission that is active by now.
+        // A repeated approval may have left another permission in force.
         let decided = requests.iter().filter(|request| request.closed.is_some());
         terms
             .extend(decided.filter(|request| request.permission(now).is_none()).map(|request| request.terms));
@@ -128,6 +134,7 @@ impl Batch {
             now,
             participants: Arc::new(with_parties.participants),
             privileges,
+            bundles: bundles.into_iter().map(|bundle| (bundle.id, bundle)).collect(),
             exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
             permissions: permissions.map(|permission| (permission.terms, permission)).collect(),
             holders: holders.map(|request| (request.terms, request.redeem_id)).collect(),

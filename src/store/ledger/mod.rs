@@ -28,7 +28,7 @@ pub use commands::blocks::{CreateBlock, DeleteBlock};
 pub use commands::export_tokens::{CreateExport, RevokeExport};
 pub use commands::permissions::{GrantPermission, GrantPermissionError, RevokePermission};
 pub use commands::requests::{
-    CloseRequest, CreateRequest, CreateRequestError, Decide, ResendMail, ResendMailError,
+    CloseRequest, CreateRequest, CreateRequestError, CreatedRequest, Decide, ResendMail, ResendMailError,
 };
 pub use commands::user_lookups::{RecordUserLookup, UserReference};
 pub use commit::{commit, commit_one};

@@ -16,6 +16,7 @@ use crate::domain::approval::{AskedPermission, Purpose, Reason, ReturnTo};
 use crate::domain::block::Block;
 use crate::domain::bundle::BundleId;
 use crate::domain::bundle_permission::{EndCause, GrantedPermission, PermissionEnd};
+use crate::domain::creation_key::{CreationKey, Fingerprint};
 use crate::domain::permission_request::{PermissionRequest, RequestClosure, RequestId, RequestOutcome};
 use crate::domain::rights::Mask;
 use crate::domain::terms::Terms;
@@ -49,6 +50,7 @@ pub(in crate::store) struct RequestRow {
     created_at: DbTimestamp,
     expires_at: DbTimestamp,
     create_key: Option<String>,
+    create_digest: Option<String>,
     closed_at: Option<DbTimestamp>,
     outcome: Option<String>,
     reason: Option<String>,
@@ -58,22 +60,29 @@ pub(in crate::store) struct RequestRow {
     permission_expires_at: Option<DbTimestamp>,
     ended_at: Option<DbTimestamp>,
     end_cause: Option<String>,
+    active: bool,
 }
 
 impl From<RequestRow> for PermissionRequest {
     fn from(row: RequestRow) -> Self {
+        let ended = row.ended_at.map(|at| PermissionEnd {
+            at: at.0,
+            cause: EndCause::from_db(row.end_cause.as_deref().unwrap_or_default()),
+        });
+        let approved = row
+            .granted_permission
+            .map(|bits| (Mask::from_db(bits), row.permission_expires_at.map(|at| at.0)));
+        let is_granted = row.active || ended.is_some();
         let closed = row.closed_at.map(|at| RequestClosure {
             outcome: RequestOutcome::from_db(row.outcome.as_deref().unwrap_or_default()),
             closed_at: at.0,
             idempotency_key: row.decision_key.map(IdempotencyKey::from_db),
-            granted: row.granted_permission.map(|bits| GrantedPermission {
-                permission: Mask::from_db(bits),
-                expires_at: row.permission_expires_at.map(|at| at.0),
-                ended: row.ended_at.map(|at| PermissionEnd {
-                    at: at.0,
-                    cause: EndCause::from_db(row.end_cause.as_deref().unwrap_or_default()),
-                }),
+            granted: approved.filter(|_| is_granted).map(|(permission, expires_at)| GrantedPermission {
+                permission,
+                expires_at,
+                ended,
             }),
+            covered: approved.filter(|_| !is_granted),
             reason: row.reason.map(Reason::from_db),
             statement: row.statement,
         });
@@ -96,9 +105,10 @@ impl From<RequestRow> for PermissionRequest {
             redeem_page: row.redeem_page,
             created_at: row.created_at.0,
             expires_at: row.expires_at.0,
-            idempotency_key: row
-                .create_key
-                .and_then(|stored| Some(IdempotencyKey::from_db(stored.split_once(':')?.1.to_owned()))),
+            creation_key: row.create_key.zip(row.create_digest).and_then(|(key, digest)| {
+                let key = IdempotencyKey::from_db(key.split_once(':')?.1.to_owned());
+                Some(CreationKey { key, fingerprint: Fingerprint::from_db(digest) })
+            }),
             closed,
         }
     }
@@ -121,6 +131,7 @@ bulk! {
         created_at: SqlTimestamp => DbTimestamp,
         expires_at: SqlTimestamp => DbTimestamp,
         create_key: Nullable<Text> => Option<String>,
+        create_digest: Nullable<Text> => Option<&'a str>,
         closed_at: Nullable<SqlTimestamp> => Option<DbTimestamp>,
         outcome: Nullable<Text> => Option<&'static str>,
         granted_permission: Nullable<SmallInt> => Option<i16>,
@@ -131,7 +142,7 @@ bulk! {
     }
     "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, \
      redeem_page, purpose, permission, minimum, permission_ttl, return_url, state, created_at, \
-     expires_at, create_key, closed_at, outcome, granted_permission, permission_expires_at, \
+     expires_at, create_key, create_digest, closed_at, outcome, granted_permission, permission_expires_at, \
      ended_at, end_cause, active) SELECT * FROM"
     w "RETURNING redeem_id, id" returns (SqlUuid, BigInt)
 }
@@ -143,6 +154,7 @@ bulk! {
         id: BigInt => i64,
         at: SqlTimestamp => DbTimestamp,
         outcome: Text => &'static str,
+        permission_ttl: Nullable<BigInt> => Option<i64>,
         reason: Nullable<Text> => Option<&'a str>,
         statement: Nullable<Text> => Option<&'a str>,
         decision_key: Nullable<Text> => Option<&'a str>,
@@ -153,7 +165,7 @@ bulk! {
         active: Bool => bool,
     }
     "UPDATE permission_requests AS r \
-     SET closed_at = w.at, outcome = w.outcome, reason = w.reason, statement = w.statement, \
+     SET closed_at = w.at, outcome = w.outcome, permission_ttl = w.permission_ttl, reason = w.reason, statement = w.statement, \
      decision_key = w.decision_key, granted_permission = w.granted_permission, \
      permission_expires_at = w.permission_expires_at, ended_at = w.ended_at, end_cause = w.end_cause, \
      active = w.active FROM"
@@ -229,11 +241,12 @@ pub(in crate::store) fn insert(
             request.return_to.as_ref().and_then(|to| to.state.as_deref()),
             DbTimestamp(request.created_at),
             DbTimestamp(request.expires_at),
-            request.idempotency_key.as_ref().map(|key| create_key_value(request.asked_by, key)),
+            request.creation_key.as_ref().map(|creation| create_key_value(request.asked_by, &creation.key)),
+            request.creation_key.as_ref().map(|creation| creation.fingerprint.as_str()),
             closed.map(|closed| DbTimestamp(closed.closed_at)),
             closed.map(|closed| closed.outcome.name()),
-            request.granted().map(|granted| granted.permission.bits().into()),
-            request.granted().and_then(|granted| granted.expires_at).map(DbTimestamp),
+            closed.and_then(RequestClosure::approved).map(|(permission, _)| permission.bits().into()),
+            closed.and_then(RequestClosure::approved).and_then(|(_, end)| end).map(DbTimestamp),
             end.map(|end| DbTimestamp(end.at)),
             end.map(|end| end.cause.name()),
             request.holds_permission(),
@@ -298,19 +311,20 @@ pub(in crate::store) fn close_statement<'a>(
 ) -> CloseRequests<'a> {
     let mut rows = CloseRequests::default();
     let mut closed_requests: Vec<_> =
-        requests.filter_map(|request| Some((request.id, request.closed.as_ref()?))).collect();
-    closed_requests.sort_unstable_by_key(|(id, _)| *id);
-    for (id, closed) in closed_requests {
+        requests.filter_map(|request| Some((request, request.closed.as_ref()?))).collect();
+    closed_requests.sort_unstable_by_key(|(request, _)| request.id);
+    for (request, closed) in closed_requests {
         let end = closed.granted.and_then(|granted| granted.ended);
         rows.push((
-            id.0,
+            request.id.0,
             DbTimestamp(closed.closed_at),
             closed.outcome.name(),
+            request.asked.ttl_seconds,
             closed.reason.as_ref().map(Reason::as_str),
             closed.statement.as_deref(),
             closed.idempotency_key.as_ref().map(IdempotencyKey::as_str),
-            closed.granted.map(|granted| granted.permission.bits().into()),
-            closed.granted.and_then(|granted| granted.expires_at).map(DbTimestamp),
+            closed.approved().map(|(permission, _)| permission.bits().into()),
+            closed.approved().and_then(|(_, expires_at)| expires_at).map(DbTimestamp),
             end.map(|end| DbTimestamp(end.at)),
             end.map(|end| end.cause.name()),
             closed.granted.is_some() && end.is_none(),
@@ -382,7 +396,7 @@ pub(in crate::store) fn clear_create_keys(conn: &mut Conn, ids: &[RequestId]) ->
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     with_backend!(conn, c => diesel::update(dsl::permission_requests)
         .filter(dsl::id.eq_any(&ids))
-        .set(dsl::create_key.eq(None::<String>))
+        .set((dsl::create_key.eq(None::<String>), dsl::create_digest.eq(None::<String>)))
         .execute(c))
 }
 

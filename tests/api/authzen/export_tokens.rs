@@ -1,9 +1,11 @@
 //! Decisions on export tokens, which are those of `/authz`.
 
+use std::time::{Duration, Instant};
+
 use countersign::domain::rights::Role;
 use serde_json::{Value, json};
 
-use super::{Asker, EVALUATIONS, expect_refusal, send, token_question};
+use super::{Asker, EVALUATION, EVALUATIONS, expect_refusal, send, token_question};
 use crate::helpers::{ByUser, TestApp};
 use crate::mfs::{REVOKE, create_token, hub_owner, send_for_data};
 
@@ -133,6 +135,39 @@ on_both_databases! {
             assert!(on_other().await);
             assert_eq!(send_for_data(app.post(REVOKE).by_user(&ada).json(&json!({ "token": id }))).await.0, 200);
             assert!(!on_other().await);
+        }
+    }
+
+    async fn the_denial_of_a_token_is_delayed(mut app: TestApp) {
+        // A server without limits does not delay responses.
+        let url = app.spawn_replica_with("[limits]");
+        let ada = hub_owner(&app);
+        let asker = Asker::new(&app);
+        let (live, _) = create_token(&app, &ada, "n", 6).await;
+        let nobody = json!({ "type": "user", "id": "999999" });
+        let batch = |token: &str| json!({ "evaluations": [token_question(&live, "read", "n"), token_question(token, "read", "n")] });
+        for (path, question) in [
+            (EVALUATION, token_question("nonsense", "read", "n")),
+            (EVALUATION, token_question(&live, "read", "other")),
+            (EVALUATIONS, batch("nonsense")),
+        ] {
+            let started = Instant::now();
+            asker.answer(&format!("{url}{path}"), question).await;
+            assert!(started.elapsed() >= Duration::from_millis(100), "{path}");
+        }
+        // The others may take as long by chance, but not each time.
+        for (path, question) in [
+            (EVALUATION, token_question(&live, "read", "n")),
+            (EVALUATION, json!({ "subject": nobody, "action": { "name": "read" }, "resource": nobody })),
+            (EVALUATIONS, batch(&live)),
+        ] {
+            let mut is_immediate = false;
+            for _ in 0..100 {
+                let started = Instant::now();
+                asker.answer(&format!("{url}{path}"), question.clone()).await;
+                is_immediate = is_immediate || started.elapsed() < Duration::from_millis(100);
+            }
+            assert!(is_immediate, "{path} {question}");
         }
     }
 }

@@ -291,6 +291,43 @@ on_both_databases! {
         expect_response(approve(), 200).await;
         app.advance(60);
         expect_error(&app, approve(), 404, "Not found.").await;
-        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 1);
+        // Nor when there is another one.
+        let (_, token) = scene.ask(&app, json!({})).await;
+        expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
+        expect_error(&app, approve(), 404, "Not found.").await;
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.approved'"), 2);
+    }
+
+    async fn a_maximum_configured_after_a_request_limits_its_approval(mut app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let url = app.spawn_replica_with("[permissions]\nmax_ttl = 7200");
+        let until = json!("2030-01-01T02:00:00Z");
+        for (nth, asked) in [Value::Null, json!(86_400)].into_iter().enumerate() {
+            let scene = scene.with_bundle(&app, &format!("Bundle {nth}"), 6);
+            let (request, token) = scene.ask(&app, json!({ "permission_ttl": asked })).await;
+            assert_eq!(request["permission_ttl"], asked);
+            let request_url = format!("{url}{}", request["resource_uri"].as_str().unwrap());
+            let seen = async || expect_response(app.get(&request_url).by_user(&scene.ada), 200).await;
+            assert_eq!(seen().await["permission_ttl"], 7_200);
+            let path = format!("{url}{}", HexoFixture::token_path(&token));
+            let approve = |body: &Value| {
+                app.post(&format!("{path}approve/")).by_user(&scene.grace).header("idempotency-key", &token).json(body)
+            };
+            for field in [json!({ "permission_ttl": 7_201 }), json!({ "expires_at": "2030-01-01T02:00:01Z" })] {
+                expect_refusal(&app, approve(&field), 400).await;
+            }
+            let put = || app.put(&path).by_user(&scene.grace).header("idempotency-key", &token);
+            let granted = expect_response(put(), 200).await;
+            assert_eq!(granted["expires_at"], until);
+            assert_eq!(expect_response(put(), 200).await, granted);
+            for same in [json!({}), json!({ "permission_ttl": 7_200 })] {
+                assert_eq!(expect_response(approve(&same), 200).await, granted, "{same}");
+            }
+            // A replica without the maximum sees the same decision.
+            let elsewhere = app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace);
+            assert_eq!(expect_response(elsewhere.header("idempotency-key", &token), 200).await, granted);
+            let seen = seen().await;
+            assert_eq!((&seen["permission_ttl"], &seen["decision"]["expires_at"]), (&json!(7_200), &until));
+        }
     }
 }

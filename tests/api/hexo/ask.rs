@@ -91,12 +91,14 @@ on_both_databases! {
         let first = expect_response(post(asked), 201).await;
         for same in [
             json!({ "purpose": "Research", "permission": ["read", "get"], "minimum": ["read"], "permission_ttl": "3600" }),
-            json!({ "purpose": "Research", "permission": null, "minimum": "2", "permission_ttl": 3_600, "return_url": null, "state": "" }),
+            json!({ "purpose": "Research", "permission": "6", "minimum": "2", "permission_ttl": 3_600, "return_url": null, "state": "" }),
         ] {
             assert_eq!(expect_response(post(same), 201).await, first);
         }
         for other in [
             json!({ "permission": 6, "minimum": 2, "permission_ttl": 3_600 }),
+            // All rights of the bundle, which may change.
+            json!({ "purpose": "Research", "permission": null, "minimum": 2, "permission_ttl": 3_600 }),
             json!({ "purpose": "research", "permission": 6, "minimum": 2, "permission_ttl": 3_600 }),
             json!({ "purpose": "Research", "permission": 2, "minimum": 2, "permission_ttl": 3_600 }),
             json!({ "purpose": "Research", "permission": 6, "minimum": 0, "permission_ttl": 3_600 }),

@@ -1,11 +1,14 @@
 //! hexo: the `Idempotency-Key` header.
 
+use countersign::domain::permission_request::{PermissionRequest, RequestId};
+use countersign::store::ledger::GrantPermission;
+use countersign::store::requests;
 use futures_util::future::join_all;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use crate::helpers::{ByUser, TestApp, TestUser};
-use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response};
+use crate::hexo::{HexoFixture, REQUESTS, expect_error, expect_refusal, expect_response, resource_id};
 
 fn post_with_key(app: &TestApp, who: &TestUser, key: &str, body: &Value) -> RequestBuilder {
     app.post(REQUESTS).by_user(who).header("idempotency-key", key).json(body)
@@ -13,6 +16,12 @@ fn post_with_key(app: &TestApp, who: &TestUser, key: &str, body: &Value) -> Requ
 
 fn put_with_key(app: &TestApp, who: &TestUser, key: &str, token: &str) -> RequestBuilder {
     app.put(&HexoFixture::token_path(token)).by_user(who).header("idempotency-key", key)
+}
+
+/// A request as it is in the database.
+fn stored(app: &TestApp, request: &Value) -> PermissionRequest {
+    let id = RequestId(resource_id(request));
+    app.store.read(|conn| requests::by_ids(conn, &[id])).unwrap().remove(0)
 }
 
 const COUNT_REQUESTS: &str = "SELECT count(*) AS n FROM permission_requests";
@@ -124,6 +133,79 @@ on_both_databases! {
             expect_response(post_with_key(&app, &scene.ada, "two", &scene.request_body_with("user_target", scene.eve.uri())), 201)
                 .await;
         assert_eq!((&again["resource_uri"], &again["ttl"]), (&short["resource_uri"], &json!(0)));
+    }
+
+    async fn a_replay_shows_the_permission_and_the_bundle_of_its_request(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let root = app.staff("root@example.org");
+        let rights = [json!(null), json!(6)];
+        for (nth, (is_kept, rights)) in [false, true].into_iter().zip(rights).enumerate() {
+            let scene = scene.with_bundle(&app, &format!("Bundle {nth}"), 6);
+            let (key, body) = (format!("key {nth}"), scene.request_body_with("permission", rights));
+            let ask = async || expect_response(post_with_key(&app, &scene.ada, &key, &body), 201).await;
+            let get = async |request: &Value| {
+                expect_response(app.get(request["resource_uri"].as_str().unwrap()).by_user(&scene.ada), 200).await
+            };
+            let first = ask().await;
+            let request = stored(&app, &first);
+            if is_kept {
+                app.commit(GrantPermission::without_end(request.terms, scene.bundle.permission)).unwrap();
+            }
+            let token = app.redeem_token(&request);
+            let granted = expect_response(app.put(&HexoFixture::token_path(&token)).by_user(&scene.grace), 200).await;
+            assert_eq!(granted["request"].is_null(), is_kept);
+            let again = ask().await;
+            assert_eq!((&again["id"], &again["decision"]["bundle_permission"]), (&first["id"], &granted["resource_uri"]));
+            assert_eq!(again, get(&first).await);
+            expect_response(app.delete(granted["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 204).await;
+            app.advance(60);
+            let change = json!({ "name": format!("Other {nth}"), "permission": 2 });
+            expect_response(app.put(&scene.bundle_uri()).by_user(&root).json(&change), 200).await;
+            let again = ask().await;
+            assert_eq!(again, get(&first).await);
+            assert_eq!((&again["id"], &again["bundle"]), (&first["id"], &first["bundle"]), "as it was then");
+            assert_eq!(
+                again["decision"],
+                json!({
+                    "permission": 6, "rights": ["read", "get"], "expires_at": null,
+                    "bundle_permission": null, "reason": null,
+                })
+            );
+        }
+        assert_eq!(app.count(COUNT_REQUESTS), 3);
+    }
+
+    async fn an_approval_that_kept_another_permission_replays_only_itself(app: TestApp) {
+        let scene = HexoFixture::new(&app);
+        let (request, token) = scene.ask(&app, json!({ "permission_ttl": 7_200 })).await;
+        let terms = stored(&app, &request).terms;
+        app.commit(GrantPermission::without_end(terms, scene.bundle.permission)).unwrap();
+        let approve = |body: &Value| scene.decide(&app, &token, "approve", body).header("idempotency-key", "one");
+        let body = json!({ "permission": 2 });
+        let kept = expect_response(approve(&body), 200).await;
+        assert_eq!((&kept["permission"], &kept["request"]), (&json!(6), &Value::Null));
+        app.advance(10);
+        for same in [body, json!({ "permission": ["read"], "permission_ttl": 7_200 })] {
+            assert_eq!(expect_response(approve(&same), 200).await, kept, "{same}");
+        }
+        for other in [json!({}), json!({ "permission": 4 }), json!({ "permission": 2, "permission_ttl": 7_100 })] {
+            expect_refusal(&app, approve(&other), 422).await;
+        }
+        expect_refusal(&app, put_with_key(&app, &scene.grace, "one", &token), 422).await;
+        let decision = async || {
+            let request = app.get(request["resource_uri"].as_str().unwrap()).by_user(&scene.ada);
+            expect_response(request, 200).await["decision"].clone()
+        };
+        assert_eq!(decision().await["permission"], 6);
+        expect_response(app.delete(kept["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 204).await;
+        assert_eq!(
+            decision().await,
+            json!({
+                "permission": 2, "rights": ["read"], "expires_at": "2030-01-01T02:00:00Z",
+                "bundle_permission": null, "reason": null,
+            })
+        );
+        app.assert_user_counters();
     }
 
     async fn concurrent_requests_with_one_key_create_one_and_all_get_it(mut app: TestApp) {

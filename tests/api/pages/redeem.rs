@@ -57,6 +57,22 @@ on_both_databases! {
         assert_eq!(app.signed_in(&grace).get_page(&app, &back).await.0, 200);
     }
 
+    async fn the_page_of_an_earlier_request_offers_no_more_than_a_new_maximum(mut app: TestApp) {
+        let (_, grace, token) = new_request(&app);
+        let (grace, url) = (app.signed_in(&grace), app.spawn_replica_with("[permissions]\nmax_ttl = 86400"));
+        let (_, unlimited) = grace.get_page(&app, &format!("/redeem?token={token}")).await;
+        let (_, limited) = grace.get_page(&app, &format!("{url}/redeem?token={token}")).await;
+        assert!(limited.contains("2030-01-02") && !unlimited.contains("2030-01-02"), "{limited}");
+        for (page, status) in [(&unlimited, 409), (&limited, 200)] {
+            let [shown, statement] = ["shown", "statement"].map(|name| hidden_field(page, name));
+            let form = [
+                ("token", token.as_str()), ("decision", "approve"), ("right", "read"), ("shown", &shown), ("statement", &statement),
+            ];
+            assert_eq!(grace.post_form(&app, &format!("{url}/redeem"), &form).await.0, status);
+        }
+        assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions WHERE expires_at IS NOT NULL"), 1);
+    }
+
     async fn the_target_can_view_and_approve(app: TestApp) {
         let (_, grace, token) = new_request(&app);
         let grace = app.signed_in(&grace);

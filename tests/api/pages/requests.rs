@@ -54,6 +54,72 @@ on_both_databases! {
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'permission.revoked'"), 1);
     }
 
+    async fn the_form_asks_for_some_rights_and_those_that_are_needed(app: TestApp) {
+        let (ada, grace) = two_users(&app);
+        let visitor = app.signed_in(&ada);
+        let bundle = app.bundle("Sleep", 6).id.0.to_string();
+        app.bundle("Heart", 15);
+        let ask = |email: &'static str, more: &[(&'static str, &'static str)]| {
+            [&[("email", email), ("bundle", bundle.as_str())], more].concat()
+        };
+        let (_, page) = visitor.get_page(&app, "/requests/new").await;
+        for right in ["anyone", "read", "get", "write"] {
+            assert_eq!(page.matches(&format!("type=\"checkbox\" name=\"right\" value=\"{right}\">")).count(), 1, "{page}");
+        }
+        assert!(!page.contains("value=\"admin\"") && page.contains("<details><summary>"), "{page}");
+        for (more, field) in [
+            (&[("right", "read"), ("right", "write")][..], "right"),
+            (&[("right", "read"), ("needed", "get")], "needed"),
+            (&[("needed", "write")], "needed"),
+        ] {
+            let (status, page) = expect_refusal(&app, &visitor, &ask("grace@example.org", more)).await;
+            assert!(status == 400 && page.contains(&format!("id=\"{field}-error\"")), "{page}");
+            for (name, right) in more {
+                assert!(page.contains(&format!("name=\"{name}\" value=\"{right}\" checked>")), "{page}");
+            }
+            assert!(page.contains("<details open>"), "{page}");
+        }
+        assert_eq!(expect_refusal(&app, &visitor, &ask("grace@example.org", &[("right", "all")])).await.0, 400);
+        let eve = app.user("eve@example.org");
+        let root = app.user("root@example.org");
+        for (target, more) in [
+            (&grace, &[("right", "read"), ("right", "get"), ("needed", "read")][..]), (&eve, &[("right", "get")]), (&root, &[]),
+        ] {
+            let email = ["grace@example.org", "eve@example.org", "root@example.org"];
+            let email = email.into_iter().find(|email| *email == target.email()).unwrap();
+            assert_eq!(redirect_target(visitor.post(&app, "/requests/new", &ask(email, more))).await, "/requests?flash=requested");
+        }
+        let asked = app.query_i64s("SELECT CAST(permission * 100 + minimum AS bigint) AS n FROM permission_requests ORDER BY id");
+        assert_eq!(asked, [602, 400, 600]);
+    }
+
+    async fn the_form_is_filled_in_again_after_sign_in(app: TestApp) {
+        let (ada, _) = two_users(&app);
+        let bundle = app.bundle("Sleep", 6).id.0.to_string();
+        let purpose = "“Für” die Studie & <mehr>";
+        for (purpose, shown) in [(purpose, purpose.to_owned()), (&"ж".repeat(500), "ж".repeat(250))] {
+            let form = [
+                ("email", "grace@example.org"), ("bundle", &bundle), ("right", "get"), ("needed", "get"), ("purpose", purpose),
+                ("permission_days", "30"), ("days", "3"),
+            ];
+            let there = redirect_target(app.signed_out().post(&app, "/requests/new", &form)).await;
+            assert!(there.len() < 3_500, "{there}");
+            let (_, query) = there.split_once('?').unwrap();
+            let (_, next) = form_urlencoded::parse(query.as_bytes()).next().unwrap();
+            let (_, page) = app.signed_in(&ada).get_page(&app, &next).await;
+            let text = shown.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            for wanted in [
+                "value=\"grace@example.org\"", &format!("value=\"{bundle}\" selected"), "name=\"right\" value=\"get\" checked",
+                "name=\"needed\" value=\"get\" checked", &format!(">{text}</textarea>"), "value=\"30\"", "value=\"3\"",
+            ] {
+                assert!(page.contains(wanted), "{wanted}: {page}");
+            }
+        }
+        // A link with a right that does not exist.
+        let (status, page) = app.signed_in(&ada).get_page(&app, "/requests/new?email=x&right=all").await;
+        assert!(status == 200 && !page.contains("checked"), "{page}");
+    }
+
     async fn the_form_creates_a_request_and_its_status_is_shown(app: TestApp) {
         let (ada, grace) = two_users(&app);
         let bundle = app.bundle("Sleep", 6).id.0.to_string();

@@ -180,9 +180,13 @@ on_both_databases! {
         app.execute_raw("DELETE FROM sessions");
         let before = app.rows();
         let bundle = app.bundle("Sleep", 6).id.to_string();
-        let ask = [("email", "ada@example.org"), ("bundle", bundle.as_str()), ("days", "3")];
+        let ask = [
+            ("email", "ada@example.org"), ("bundle", bundle.as_str()), ("right", "get"), ("right", "read"), ("needed", "read"),
+            ("purpose", "Sleep & more"), ("permission_days", "30"), ("days", "3"),
+        ];
+        let filled_in = "days=3&permission_days=30&purpose=Sleep+%26+more&right=get&right=read&needed=read";
         for (path, form, back) in [
-            ("/requests/new", ask.as_slice(), format!("/requests/new?email=ada%40example.org&bundle={bundle}&days=3")),
+            ("/requests/new", ask.as_slice(), format!("/requests/new?email=ada%40example.org&bundle={bundle}&{filled_in}")),
             ("/keys/new", &[("label", ""), ("scope", "all")], "/keys/new".to_owned()),
             ("/redeem", &[("token", "x"), ("decision", "approve")], "/redeem?token=x".to_owned()),
             ("/account/password", &[], "/account".to_owned()),

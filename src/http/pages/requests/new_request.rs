@@ -4,22 +4,23 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use minijinja::{Value, context};
-use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::actors::registry::CommandError;
-use crate::domain::approval::{AskedPermission, Purpose};
+use crate::domain::approval::{InvalidAsk, NewAsk, Purpose};
 use crate::domain::bundle::BundleId;
+use crate::domain::creation_key::{CreationKey, Fingerprint};
 use crate::domain::permission_request::NewPermissionRequest;
-use crate::domain::rights::Mask;
+use crate::domain::rights::{Mask, Right};
 use crate::domain::terms::Terms;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::entropy;
+use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
-use crate::http::pages::form::{FieldError, Form};
+use crate::http::pages::form::{FieldError, Form, FormFields};
 use crate::http::pages::responses::{FormErrors, HtmlErrors, SignedInPage};
 use crate::http::pages::url::{parse_number, query_encode, see_other};
 use crate::http::state::AppState;
@@ -32,27 +33,34 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// Bundles that the form offers.
 const MAX_BUNDLES: i64 = 500;
 
+/// The longest reason in the address of the form, percent-encoded. Proxies limit the length of a
+/// redirect: nginx to 4 KiB.
+const MAX_PURPOSE_IN_URL: usize = 1_500;
+
 /// The fields of the form. They are strings, because invalid input is shown again.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Default, ToSchema)]
 #[schema(as = page::NewRequest)]
 struct NewRequestForm {
-    #[serde(rename = "csrf")]
+    #[schema(rename = "csrf")]
     _csrf: String,
     /// The email address of the target.
     email: String,
     /// The bundle's number.
     #[schema(value_type = i64)]
     bundle: String,
+    /// The names of the rights that are asked for, one field each. None: all of the bundle's.
+    #[schema(rename = "right", value_type = Option<Vec<String>>, nullable = false)]
+    rights: Vec<Right>,
+    /// The names of the rights without which the permission is useless.
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
+    needed: Vec<Right>,
     /// Days until the request expires.
-    #[serde(default)]
     #[schema(value_type = Option<i64>, nullable = false)]
     days: String,
     /// Why the user asks.
-    #[serde(default)]
     #[schema(value_type = Option<String>, nullable = false, max_length = 500)]
     purpose: String,
     /// Days for which the permission should last; empty: until revoked.
-    #[serde(default)]
     #[schema(value_type = Option<i64>, nullable = false)]
     permission_days: String,
     /// Identifies the form, so that sending it twice creates one request.
@@ -61,6 +69,33 @@ struct NewRequestForm {
 }
 
 impl NewRequestForm {
+    fn parse(fields: &FormFields) -> Result<Self, ApiError> {
+        Ok(Self {
+            _csrf: fields.required("csrf")?.to_owned(),
+            email: fields.required("email")?.to_owned(),
+            bundle: fields.required("bundle")?.to_owned(),
+            idempotency_key: fields.optional("idempotency_key").map(str::to_owned),
+            ..Self::filled_in(fields)?
+        })
+    }
+
+    /// The fields that a link to the page can fill in.
+    fn filled_in(fields: &FormFields) -> Result<Self, ApiError> {
+        let text = |name| fields.optional(name).unwrap_or_default().to_owned();
+        let rights = |name| fields.get_all(name).map(Right::from_name).collect::<Option<_>>();
+        let unexpected = || ApiError::BadRequest("The form is incomplete or not valid.".to_owned());
+        Ok(Self {
+            email: text("email"),
+            bundle: text("bundle"),
+            rights: rights("right").ok_or_else(unexpected)?,
+            needed: rights("needed").ok_or_else(unexpected)?,
+            days: text("days"),
+            purpose: text("purpose"),
+            permission_days: text("permission_days"),
+            ..Self::default()
+        })
+    }
+
     /// The lifetime of the request, in seconds.
     fn lifetime(&self, state: &AppState) -> Result<i64, FieldError> {
         let field_error = FieldError::new("days", "new-request-error-days");
@@ -85,10 +120,38 @@ impl NewRequestForm {
         }
     }
 
+    /// The key of the form, and its input.
+    fn creation_key(&self) -> Option<CreationKey> {
+        let key = IdempotencyKey::new(self.idempotency_key.as_ref()?).ok()?;
+        let [email, days, permission_days] =
+            [&self.email, &self.days, &self.permission_days].map(|text| text.trim().to_owned());
+        let fields = [email.to_lowercase(), self.bundle.clone(), days, permission_days, self.purpose.clone()];
+        let rights = [&self.rights, &self.needed]
+            .map(|rights| Mask::from_rights(rights.iter().copied()).map(|mask| mask.bits().to_string()));
+        let fields: Vec<_> = fields.map(Some).into_iter().chain(rights).collect();
+        Some(CreationKey { key, fingerprint: Fingerprint::of(&fields) })
+    }
+
     /// The page with the form, filled in.
     fn page_url(&self) -> String {
-        let [email, bundle, days] = [&self.email, &self.bundle, &self.days].map(|text| query_encode(text));
-        format!("/requests/new?email={email}&bundle={bundle}&days={days}")
+        let mut purpose = self.purpose.as_str();
+        while query_encode(purpose).len() > MAX_PURPOSE_IN_URL {
+            let mut chars = purpose.chars();
+            chars.next_back();
+            purpose = chars.as_str();
+        }
+        let texts = [
+            ("email", self.email.as_str()),
+            ("bundle", &self.bundle),
+            ("days", &self.days),
+            ("permission_days", &self.permission_days),
+            ("purpose", purpose),
+        ];
+        let rights = self.rights.iter().map(|right| ("right", right.name()));
+        let needed = self.needed.iter().map(|right| ("needed", right.name()));
+        let given = texts.into_iter().filter(|(_, text)| !text.is_empty()).chain(rights).chain(needed);
+        let query = given.map(|(name, text)| format!("{name}={}", query_encode(text)));
+        format!("/requests/new?{}", query.collect::<Vec<_>>().join("&"))
     }
 
     fn to_context(&self) -> Value {
@@ -119,19 +182,20 @@ fn parse_days(text: &str) -> Option<Option<i64>> {
     params(
         ("email" = Option<String>, Query, nullable = false, description = "The user to ask."),
         ("bundle" = Option<String>, Query, nullable = false, description = "The bundle to ask for."),
+        ("right" = Option<Vec<String>>, Query, nullable = false, description = "The rights to ask for."),
+        ("needed" = Option<Vec<String>>, Query, nullable = false, description = "The required rights."),
         ("days" = Option<String>, Query, nullable = false, description = "Days until the request expires."),
+        ("purpose" = Option<String>, Query, nullable = false, description = "Why the user asks."),
+        ("permission_days" = Option<String>, Query, nullable = false, description = "Days for which the permission should last."),
     ),
     responses(SignedInPage),
 )]
 pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_user()?;
-    let param = |name| ctx.query_param(name).unwrap_or_default();
-    let input = NewRequestForm {
-        email: param("email"),
-        bundle: param("bundle"),
-        days: param("days"),
-        ..NewRequestForm::default()
-    };
+    let (_, query) = ctx.current_url.split_once('?').unwrap_or_default();
+    let fields = FormFields::parse(query.as_bytes());
+    // A link with an invalid value shows the form without any.
+    let input = fields.and_then(|fields| NewRequestForm::filled_in(&fields)).unwrap_or_default();
     render_form(&state, &ctx, &input, None).await
 }
 
@@ -152,7 +216,7 @@ pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<Http
 )]
 pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
     let (ctx, fields) = (&form.ctx, &form.fields);
-    let input = fields.to::<NewRequestForm>();
+    let input = NewRequestForm::parse(fields);
     let page_url = input.as_ref().map_or_else(|_| "/requests/new".to_owned(), NewRequestForm::page_url);
     let me = &form.require_user(&page_url)?.user;
     let input = input?;
@@ -168,6 +232,13 @@ pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResp
         }
         Err(CommandError::Unavailable(error)) => return Err(error.into()),
         Err(CommandError::Rejected(error)) => match error {
+            CreateRequestError::UnknownBundle => FieldError::new("bundle", "new-request-error-bundle"),
+            CreateRequestError::InvalidAsk(InvalidAsk::RightsNotInBundle(_)) => {
+                FieldError::new("right", "new-request-error-rights")
+            }
+            CreateRequestError::InvalidAsk(InvalidAsk::MinimumNotAsked(_)) => {
+                FieldError::new("needed", "new-request-error-needed")
+            }
             CreateRequestError::AlreadyGranted => FieldError::new("bundle", "new-request-error-granted"),
             CreateRequestError::Blocked => FieldError::forbidden("email", "new-request-error-blocked"),
             CreateRequestError::IdempotencyKeyConflict => {
@@ -207,16 +278,19 @@ async fn resolve_request(
         let reference = if target.is_none() { UserReference::Unknown } else { UserReference::Known };
         state.record_user_lookup(me, reference, &ctx.audit).await?;
     }
-    let asked_rights = bundle.map_or(Mask::MAX, |bundle| bundle.permission);
     Ok(terms.map(|terms| NewPermissionRequest {
         terms,
         asked_by: me.id,
-        asked: AskedPermission { permission: asked_rights, minimum: None, ttl_seconds },
+        asked: NewAsk {
+            permission: Mask::from_rights(input.rights.iter().copied()),
+            minimum: Mask::from_rights(input.needed.iter().copied()),
+            ttl_seconds,
+        },
         purpose,
         return_to: None,
         lifetime_seconds: lifetime,
         redeem_page: None,
-        idempotency_key: input.idempotency_key.as_ref().and_then(|key| IdempotencyKey::new(key).ok()),
+        creation_key: input.creation_key(),
     }))
 }
 
@@ -237,10 +311,20 @@ async fn render_form(
             context! { id, selected, name => bundle.display_name(), rights => bundle.permission.bits() }
         })
         .collect();
+    let is_offered = |right: &Right| {
+        let offered = listed.rows.iter().flat_map(|bundle| bundle.permission.rights());
+        offered.chain(input.rights.iter().chain(&input.needed).copied()).any(|other| other == *right)
+    };
+    let rights = Right::ALL.into_iter().filter(is_offered).map(|right| {
+        let (is_asked, is_needed) = (input.rights.contains(&right), input.needed.contains(&right));
+        context! { name => right.name(), is_asked, is_needed }
+    });
     let limits = &state.config.requests;
     let max_days = limits.max_ttl / SECONDS_PER_DAY;
     let context = context! {
         bundles,
+        rights => rights.collect::<Vec<_>>(),
+        shows_rights => !input.rights.is_empty() || !input.needed.is_empty(),
         input => input.to_context(),
         field_error => FieldError::to_context(field_error, ctx.language),
         idempotency_key => entropy::uuid().to_string(),

@@ -21,6 +21,11 @@ use crate::store::ledger::row_key::RowKey;
 /// Why a permission was not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantPermissionError {
+    /// It was deleted after the caller looked it up.
+    #[error("the bundle does not exist")]
+    UnknownBundle,
+    #[error("the rights exceed those of the bundle: {0}")]
+    RightsNotInBundle(Mask),
     #[error("the permission is already active")]
     AlreadyGranted,
     #[error("one party has blocked the other")]
@@ -38,7 +43,8 @@ pub enum GrantPermissionError {
 #[derive(Clone, Debug)]
 pub struct GrantPermission {
     pub terms: Terms,
-    pub permission: Mask,
+    /// `None`: all rights of the bundle.
+    pub permission: Option<Mask>,
     /// `None`: until revoked, or as long as the configuration allows.
     pub expires_at: Option<Timestamp>,
     /// The longest time that the configuration allows, in seconds.
@@ -48,7 +54,7 @@ pub struct GrantPermission {
 impl GrantPermission {
     /// A grant until it is revoked.
     pub const fn without_end(terms: Terms, permission: Mask) -> Self {
-        Self { terms, permission, expires_at: None, max_ttl: None }
+        Self { terms, permission: Some(permission), expires_at: None, max_ttl: None }
     }
 
     fn granted_by(&self, context: &OperationContext) -> UserId {
@@ -78,13 +84,19 @@ impl Command for GrantPermission {
     fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
         let by = self.granted_by(context);
         rows.requests.permissions.push(self.terms);
+        rows.bundles.push(self.terms.bundle);
         rows.constraints.blocks.extend(self.refusing_blocks(by));
         rows.constraints.add_limits(context.limits.for_grant(self.terms, by));
     }
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
-        let Self { terms, permission, .. } = *self;
+        let terms = self.terms;
         let by = self.granted_by(context);
+        let bundle = batch.bundles.get(&terms.bundle).ok_or(GrantPermissionError::UnknownBundle)?;
+        let permission = self.permission.unwrap_or(bundle.permission);
+        if !bundle.permission.contains(permission) {
+            return Err(GrantPermissionError::RightsNotInBundle(bundle.permission));
+        }
         let latest = self.max_ttl.map(|seconds| batch.now.plus_seconds(seconds));
         let expires_at = self.expires_at.or(latest);
         if expires_at.is_some_and(|end| end <= batch.now) {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use diesel::QueryResult;
 
-use crate::domain::approval::Approval;
+use crate::domain::approval::{Approval, InvalidAsk};
 use crate::domain::audit::AuditAction;
 use crate::domain::block::Block;
+use crate::domain::bundle::Bundle;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
 use crate::domain::permission_request::{
     Decided, Decision, IDEMPOTENCY_KEY_TTL_SECONDS, IdempotencyMatch, NewPermissionRequest,
@@ -30,6 +31,11 @@ use crate::store::requests::DecisionKeyUse;
 /// Why a request was not created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateRequestError {
+    /// It was deleted after the caller looked it up.
+    #[error("the bundle does not exist")]
+    UnknownBundle,
+    #[error(transparent)]
+    InvalidAsk(#[from] InvalidAsk),
     #[error("the permission is already active")]
     AlreadyGranted,
     #[error("the idempotency key was used for a different request")]
@@ -53,14 +59,24 @@ pub enum ResendMailError {
     RateLimited(#[from] RateLimited),
 }
 
+/// A request that was created, now or earlier with the same idempotency key.
+#[derive(Clone, Debug)]
+pub struct CreatedRequest {
+    pub request: PermissionRequest,
+    /// The time to judge it by.
+    pub now: Timestamp,
+    /// Its bundle; `None` if it was created earlier.
+    pub bundle: Option<Bundle>,
+    /// The requester's quotas; none if it was created earlier.
+    pub quotas: Vec<QuotaStatus>,
+}
+
 /// Requests a permission. A pending request with the same terms is replaced.
 #[derive(Clone, Debug)]
 pub struct CreateRequest(pub NewPermissionRequest);
 
 impl Command for CreateRequest {
-    /// The request, the time to judge it by, and the requester's quotas; no quotas
-    /// if the idempotency key matched an earlier request.
-    type Reply = Result<(PermissionRequest, Timestamp, Vec<QuotaStatus>), CreateRequestError>;
+    type Reply = Result<CreatedRequest, CreateRequestError>;
 
     fn row_key(&self) -> Option<RowKey> {
         Some(RowKey::Terms(self.0.terms))
@@ -69,8 +85,10 @@ impl Command for CreateRequest {
     fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
         let Self(new) = self;
         rows.requests.terms.push(new.terms);
-        rows.requests.idempotency_keys.extend(new.idempotency_key.clone().map(|key| (new.asked_by, key)));
+        let key = new.creation_key.as_ref().map(|creation| (new.asked_by, creation.key.clone()));
+        rows.requests.idempotency_keys.extend(key);
         rows.permissions.push(new.terms);
+        rows.bundles.push(new.terms.bundle);
         rows.constraints.blocks.insert(Block::from_terms(new.terms));
         rows.constraints.add_limits(context.limits.for_request(new));
         rows.constraints.add_limits(context.limits.for_unknown_references(new.asked_by));
@@ -81,26 +99,29 @@ impl Command for CreateRequest {
         let now = batch.now;
         let writes = &mut batch.writes;
         let has_same_key = |request: &PermissionRequest| {
-            new.idempotency_key.is_some()
-                && request.idempotency_key == new.idempotency_key
-                && request.asked_by == new.asked_by
+            let [earlier, new_key] =
+                [&request.creation_key, &new.creation_key].map(|key| key.as_ref().map(|sent| &sent.key));
+            new_key.is_some() && earlier == new_key && request.asked_by == new.asked_by
         };
         if let Some(row) = writes.requests.iter_mut().find(|row| has_same_key(&row.request)) {
             let earlier = &mut row.request;
             match earlier.match_idempotency(new, now) {
                 Some(IdempotencyMatch::Replay) => {
-                    return Ok((earlier.clone(), now, Vec::new()));
+                    let request = earlier.clone();
+                    return Ok(CreatedRequest { request, now, bundle: None, quotas: Vec::new() });
                 }
                 Some(IdempotencyMatch::Conflict) => return Err(CreateRequestError::IdempotencyKeyConflict),
                 None => {
-                    earlier.idempotency_key = None;
+                    earlier.creation_key = None;
                     writes.expired_keys.push(earlier.id);
                 }
             }
         }
         // Checked first, so that the errors below do not reveal whether the target exists.
         writes.constraints.check_limit(context.limits.for_unknown_references(new.asked_by), now)?;
-        let is_granted = |active: &BundlePermission| !active.can_be_replaced_by(new.asked.permission, now);
+        let bundle = batch.bundles.get(&new.terms.bundle).ok_or(CreateRequestError::UnknownBundle)?;
+        let asked = new.asked.of_bundle(bundle.permission)?;
+        let is_granted = |active: &BundlePermission| !active.can_be_replaced_by(asked.permission, now);
         if batch.permissions.get(&new.terms).is_some_and(is_granted) {
             return Err(CreateRequestError::AlreadyGranted);
         }
@@ -120,22 +141,22 @@ impl Command for CreateRequest {
             redeem_id: RedeemId(context.entropy.uuid(now)),
             terms: new.terms,
             asked_by: new.asked_by,
-            asked: new.asked,
+            asked,
             purpose: new.purpose.clone(),
             return_to: new.return_to.clone(),
             redeem_page: new.redeem_page.clone(),
             created_at: now,
             expires_at: now.plus_seconds(new.lifetime_seconds),
-            idempotency_key: new.idempotency_key.clone(),
+            creation_key: new.creation_key.clone(),
             closed: None,
         };
         writes.audit_entries.add_request(AuditAction::RequestCreated, &context.audit, &request, now);
         writes.requests.insert(request.clone());
-        Ok((request, now, quotas))
+        Ok(CreatedRequest { request, now, bundle: Some(bundle.clone()), quotas })
     }
 
     fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
-        if let Ok((request, ..)) = reply {
+        if let Ok(CreatedRequest { request, .. }) = reply {
             let written = batch.writes.requests.get(request.redeem_id);
             *request = written.ok_or_else(|| invariant_violation("a created request is missing"))?.clone();
         }
@@ -224,14 +245,14 @@ impl Command for Decide {
                 batch.holders.insert(terms, *id);
             }
         }
-        match (decision, batch.permissions.get(&terms)) {
-            (Decision::Decline(_), _) => Ok(None),
-            (Decision::Approve(..), Some(permission)) => {
-                Ok(Some((*permission, Arc::clone(&batch.participants))))
-            }
-            // A repeated approval, after the permission has ended.
-            (Decision::Approve(..), None) => Err(RequestError::NotPending),
+        if let Decision::Decline(_) = decision {
+            return Ok(None);
         }
+        let request = batch.writes.requests.get(*id).ok_or(RequestError::NotPending)?;
+        let permission = batch.permissions.get(&terms).filter(|active| request.led_to(active));
+        // None: a repeated approval, after its permission has ended.
+        let permission = permission.ok_or(RequestError::NotPending)?;
+        Ok(Some((*permission, Arc::clone(&batch.participants))))
     }
 
     fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
