@@ -294,6 +294,12 @@ keys! {
         "Days for which audit log entries are kept. `0` keeps them until `countersign purge`.",
     )
     .default("0");
+    LOG_FORMAT = Key::new(
+        "log.format",
+        Text("`text` or `json`"),
+        "The form of the log lines on stderr: `json` is one object per line. See [Logs and traces](../guides/tracing.md).",
+    )
+    .default("text");
     CONTROLLER_NAME = Key::new(
         "controller.name",
         Text("text"),
