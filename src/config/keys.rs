@@ -153,7 +153,7 @@ keys! {
     TRUSTED_PROXIES = Key::new(
         "trusted_proxies",
         List("IP addresses and networks"),
-        "The proxies whose `X-Forwarded-For` is trusted.",
+        "The proxies whose `X-Forwarded-For` and `traceparent` are trusted.",
     );
     KEEP_ALIVE = Key::new(
         "keep_alive",

@@ -83,7 +83,7 @@ pub struct Config {
     pub controller: Controller,
     /// Where to report security problems.
     pub security_contact: Option<ContactUrl>,
-    /// The proxies whose `X-Forwarded-For` is trusted.
+    /// The proxies whose `X-Forwarded-For` and `traceparent` are trusted.
     pub trusted_proxies: Vec<ProxyNet>,
     /// The clients that can read `/metrics`, besides this machine.
     pub metrics_allow: Vec<ProxyNet>,

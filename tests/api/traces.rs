@@ -234,7 +234,7 @@ async fn a_collector_that_is_down_or_hangs_delays_neither_requests_nor_the_stop(
             // Its thread waits for the answer from now on.
             collector.next_export();
         }
-        for _ in 0..20 {
+        for _ in 0..5 {
             assert_eq!(status(app.get(&account).by_user(&ada)).await, 200);
         }
         assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
