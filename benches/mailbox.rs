@@ -100,7 +100,7 @@ impl<'a> RegistryBench<'a> {
         let usage = ExportUseCounter::new(store.clone());
         let (registry, mailer, arbiters) = system.block_on(async {
             let arbiters = [Arbiter::new(), Arbiter::new()];
-            let registry = Registry::start(store, usage.clone(), liveness().0, &arbiters[0].handle());
+            let registry = Registry::start(store, usage.clone(), None, liveness().0, &arbiters[0].handle());
             (registry, Mailer::start(postage, liveness().0, &arbiters[1].handle()), arbiters)
         });
         Self { database, users, system, registry, usage, mailer, _arbiters: arbiters }

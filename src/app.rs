@@ -11,6 +11,7 @@ use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::Data;
+use futures_util::future::OptionFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::delivery_stats::DeliveryStats;
@@ -41,6 +42,7 @@ use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
 use crate::tasks::{audit_retention, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits};
+use crate::telemetry::{Tracer, TracerError};
 
 /// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
@@ -68,6 +70,8 @@ pub enum AppError {
         "PUBLIC_URL must not have a path that starts with `/{0}`, as paths of the server do; use another path"
     )]
     PublicPath(String),
+    #[error(transparent)]
+    Tracer(#[from] TracerError),
     #[error("cannot listen on {address}: {error}")]
     Bind { address: SocketAddr, error: io::Error },
     #[error("the server stopped: {0}")]
@@ -129,6 +133,8 @@ pub struct Application {
     link_views: LinkViewCounter,
     /// The store of the requests and that of the mailer.
     stores: [AsyncStore; 2],
+    /// `None` if traces are off.
+    tracer: Option<Tracer>,
     /// One thread per actor: composing mail must not delay the registry.
     arbiters: [Arbiter; 2],
 }
@@ -149,7 +155,9 @@ impl Application {
         let (mailer_guard, mailer_liveness) = liveness();
         let usage = ExportUseCounter::new(store.clone());
         let link_views = LinkViewCounter::new(store.clone());
-        let registry = Registry::start(store.clone(), usage.clone(), registry_guard, &registry_arbiter);
+        let tracer = config.tracing.as_ref().map(Tracer::start).transpose()?;
+        let registry =
+            Registry::start(store.clone(), usage.clone(), tracer.clone(), registry_guard, &registry_arbiter);
         registry_arbiter.spawn(usage.clone().run());
         registry_arbiter.spawn(link_views.clone().run());
         registry_arbiter.spawn(expire::run(store.clone()));
@@ -192,6 +200,7 @@ impl Application {
             keyring,
             metrics: Metrics::default(),
             shutdown: shutdown.clone(),
+            tracer: tracer.clone(),
             config,
         });
         let app = move || {
@@ -211,7 +220,17 @@ impl Application {
             app,
         )?;
         actix_web::rt::spawn(shutdown.stop_on_signal(server.handle(), listener)?);
-        Ok(Self { server, registry_liveness, mailer, mailer_liveness, usage, link_views, stores, arbiters })
+        Ok(Self {
+            server,
+            registry_liveness,
+            mailer,
+            mailer_liveness,
+            usage,
+            link_views,
+            stores,
+            tracer,
+            arbiters,
+        })
     }
 
     /// A handle that stops the server.
@@ -220,7 +239,7 @@ impl Application {
     }
 
     /// Runs until SIGTERM, Ctrl-C or a stop by [`Self::handle`]. Then in-flight requests finish,
-    /// and counters that are only in memory are written to the database.
+    /// counters that are only in memory are written to the database, and the last spans are exported.
     pub async fn run(self) -> Result<(), AppError> {
         let [request_store, mail_store] = &self.stores;
         let result = tokio::select! {
@@ -232,9 +251,13 @@ impl Application {
         };
         let flushed =
             async { tokio::join!(self.mailer.drain(), self.usage.flush(), self.link_views.flush()) };
-        if tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.is_err() {
-            tracing::warn!("counters not saved before shutdown");
-        }
+        let flushed = async {
+            if tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.is_err() {
+                tracing::warn!("counters not saved before shutdown");
+            }
+        };
+        let exported = OptionFuture::from(self.tracer.map(Tracer::shut_down));
+        tokio::join!(flushed, exported);
         for arbiter in &self.arbiters {
             arbiter.stop();
         }

@@ -22,7 +22,7 @@
 //! | domain | rules without I/O: masks, tokens, requests, rate limits | [`domain`] |
 //!
 //! Every layer may use [`config`], [`i18n`], [`deadline`], [`entropy`] and
-//! [`failpoints`]. Only [`store`] uses `diesel`, only [`actors`] and [`app`] use `actix`.
+//! [`failpoints`], and all above [`config`] use [`telemetry`]. Only [`store`] uses `diesel`, only [`actors`] and [`app`] use `actix`.
 //! `lettre` sends mail in [`mail`] and parses addresses in [`config`].
 //!
 //! `ARCHITECTURE.md` follows one redemption and one mail through the layers.
@@ -45,4 +45,5 @@ pub mod receipt;
 pub mod services;
 pub mod store;
 pub mod tasks;
+pub mod telemetry;
 pub mod webhook;

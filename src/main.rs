@@ -1,23 +1,15 @@
 //! The `countersign` program. The library's documentation describes its parts.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use countersign::cli;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     #[cfg(feature = "faults")]
     let _failpoints = countersign::failpoints::activate();
     disable_core_dumps();
     match cli::parse() {
-        Ok(cli) => match cli.log_filter() {
-            Ok(filter) => {
-                init_logging(filter);
-                cli::run(cli)
-            }
-            Err(error) => cli.fail(&error),
-        },
+        Ok(cli) => cli::run(cli),
         Err(code) => code,
     }
 }
@@ -30,10 +22,4 @@ fn disable_core_dumps() {
         // A kernel without this call has no core dumps to disable.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
-}
-
-/// Logs to stderr.
-fn init_logging(filter: EnvFilter) {
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }

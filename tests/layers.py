@@ -15,6 +15,7 @@ LAYERS = [
     ["domain", "failpoints"],
     ["deadline", "entropy", "i18n"],
     ["config"],
+    ["telemetry"],
     ["mail", "store", "webhook"],
     ["receipt", "tasks"],
     ["actors"],

@@ -118,6 +118,12 @@ impl<T: QueueItem, R> BatchQueue<T, R> {
         Some((batch_id, batch))
     }
 
+    /// The waiters of the batch in flight that have not been answered.
+    pub fn in_flight(&self) -> impl Iterator<Item = &R> {
+        let waiters = self.in_flight.iter().flat_map(|in_flight| &in_flight.waiters);
+        waiters.flatten().map(|(waiter, _)| waiter)
+    }
+
     /// Completes a batch. Returns the waiters of its items in order; `None` for a waiter
     /// that was answered already.
     pub fn complete(&mut self, batch_id: BatchId) -> Vec<Option<R>> {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::demo::DemoError;
 use super::import::{CsvError, ImportErrors};
+use super::log_filter::InvalidLogFilter;
 use crate::app::AppError;
 use crate::auth::password::PasswordError;
 use crate::config::ConfigError;
@@ -23,6 +24,8 @@ use crate::store::StoreError;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
+    #[error(transparent)]
+    LogFilter(#[from] InvalidLogFilter),
     #[error("{0}")]
     Config(#[from] ConfigError),
     #[error("{error}; {remedy}", error = one_line(&.0.to_string()), remedy = remedy(.0))]
@@ -121,6 +124,7 @@ impl From<AppError> for CliError {
             AppError::Transport(error) => error.into(),
             AppError::Template(_)
             | AppError::PublicPath(_)
+            | AppError::Tracer(_)
             | AppError::Bind { .. }
             | AppError::Server(_)
             | AppError::ActorStopped(_)

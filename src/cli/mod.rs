@@ -28,13 +28,14 @@ use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::app;
-use crate::config::{CliOverrides, Config, ConfigError, DatabaseUrl};
+use crate::config::{CliOverrides, Config, ConfigError, DatabaseUrl, LogFormat};
 use crate::domain::audit::AuditContext;
 use crate::store::ledger::{self, Command, Operation};
 use crate::store::{Clock, Store};
+use crate::telemetry::log;
 
 pub use error::CliError;
-pub use log_filter::InvalidLogFilter;
+use log_filter::InvalidLogFilter;
 use output::Output;
 
 /// Connections of a command: it runs one query at a time.
@@ -181,7 +182,7 @@ pub fn run(cli: Cli) -> ExitCode {
 impl Cli {
     /// The log filter: `RUST_LOG`, or the default of the command. Only the server logs what it does: the other
     /// commands print their results and errors.
-    pub fn log_filter(&self) -> Result<EnvFilter, InvalidLogFilter> {
+    fn log_filter(&self) -> Result<EnvFilter, InvalidLogFilter> {
         let default = match self.command {
             CliCommand::Serve { .. } => "info",
             _ => "warn,r2d2=off",
@@ -190,14 +191,14 @@ impl Cli {
         log_filter::parse(rust_log.as_deref().unwrap_or(default))
     }
 
-    /// Prints an error that prevents the command from running.
-    pub fn fail(&self, error: &InvalidLogFilter) -> ExitCode {
-        Output::new(self.global_args.json).error(error);
-        ExitCode::FAILURE
-    }
-
     fn run(self, output: &Output) -> Result<(), CliError> {
+        let filter = self.log_filter()?;
         let Self { global_args, command } = self;
+        let log_format = match &command {
+            CliCommand::Serve { bind } => global_args.config(bind.clone())?.log_format,
+            _ => LogFormat::Text,
+        };
+        log::init(filter, log_format);
         let open = || global_args.open();
         match command {
             CliCommand::Serve { bind } => Ok(app::serve(global_args.config(bind)?)?),

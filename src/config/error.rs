@@ -28,6 +28,9 @@ pub enum ConfigError {
         value_source: ValueSource,
         reason: String,
     },
+    /// A standard variable that is no key of the file.
+    #[error("{name}: {reason}")]
+    InvalidVariable { name: &'static str, reason: &'static str },
     #[error("{key}: no value and no default")]
     Missing { key: &'static str },
     #[error("{key}: {variable} and {variable}_FILE are both set; set only one of them")]

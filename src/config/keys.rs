@@ -153,7 +153,7 @@ keys! {
     TRUSTED_PROXIES = Key::new(
         "trusted_proxies",
         List("IP addresses and networks"),
-        "The proxies whose `X-Forwarded-For` is trusted.",
+        "The proxies whose `X-Forwarded-For` and `traceparent` are trusted.",
     );
     KEEP_ALIVE = Key::new(
         "keep_alive",
@@ -294,6 +294,12 @@ keys! {
         "Days for which audit log entries are kept. `0` keeps them until `countersign purge`.",
     )
     .default("0");
+    LOG_FORMAT = Key::new(
+        "log.format",
+        Text("`text` or `json`"),
+        "The form of the log lines on stderr: `json` is one object per line. See [Logs and traces](../guides/tracing.md).",
+    )
+    .default("text");
     CONTROLLER_NAME = Key::new(
         "controller.name",
         Text("text"),

@@ -12,7 +12,7 @@ use super::sources::{Sources, integer};
 use super::{
     AuditSettings, CliOverrides, Config, ConfigError, Controller, CorsSettings, DEFAULT_TTL_SECONDS,
     DatabaseUrl, MIN_TTL_SECONDS, MailSettings, MfsSettings, PermissionSettings, PublicUrl, RateLimits,
-    RequestSettings, Secret, WebhookSettings, keys, rate_limits,
+    RequestSettings, Secret, TracingConfig, WebhookSettings, keys, rate_limits,
 };
 use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
 use crate::domain::validated_text::validate_optional;
@@ -84,6 +84,8 @@ impl Config {
             trusted_proxies: sources.list(&keys::TRUSTED_PROXIES)?,
             metrics_allow: sources.list(&keys::METRICS_ALLOW)?,
             keep_alive_seconds: u64::try_from(keep_alive).unwrap_or_default(),
+            log_format: sources.get(&keys::LOG_FORMAT)?.parse()?,
+            tracing: TracingConfig::load(|name| sources.variable(name))?,
         })
     }
 }

@@ -15,6 +15,7 @@ mod reference;
 mod secret;
 mod smtp_url;
 mod sources;
+mod trace_export;
 mod urls;
 mod webhooks;
 
@@ -38,6 +39,7 @@ pub(crate) use secret::private_file;
 pub use secret::{Secret, SecretFileError};
 pub use smtp_url::{InvalidSmtpUrl, SmtpTls, SmtpUrl};
 pub use sources::{CliOverrides, ValueSource};
+pub use trace_export::TracingConfig;
 pub use urls::{
     ContactUrl, DatabaseUrl, InvalidContactUrl, InvalidDatabaseUrl, InvalidPolicyUrl, InvalidProxyNet,
     InvalidPublicUrl, InvalidWebOrigin, PolicyUrl, ProxyNet, PublicUrl, WebOrigin, is_loopback_host,
@@ -84,12 +86,41 @@ pub struct Config {
     pub webhooks: WebhookSettings,
     /// Where to report security problems.
     pub security_contact: Option<ContactUrl>,
-    /// The proxies whose `X-Forwarded-For` is trusted.
+    /// The proxies whose `X-Forwarded-For` and `traceparent` are trusted.
     pub trusted_proxies: Vec<ProxyNet>,
     /// The clients that can read `/metrics`, besides this machine.
     pub metrics_allow: Vec<ProxyNet>,
     /// How long a client's connection is kept open between requests.
     pub keep_alive_seconds: u64,
+    pub log_format: LogFormat,
+    /// The export of traces; `None` if it is off.
+    pub tracing: Option<TracingConfig>,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// The text is not the name of a [`LogFormat`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be `text` or `json`")]
+pub struct InvalidLogFormat;
+
+impl FromStr for LogFormat {
+    type Err = InvalidLogFormat;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLogFormat> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(InvalidLogFormat),
+        }
+    }
 }
 
 /// Settings of the delivery of mails.
@@ -402,7 +433,7 @@ mod tests {
     }
 
     /// A value for each key that has a variable, different from its default.
-    const VALUES: [(&str, &str); 43] = [
+    const VALUES: [(&str, &str); 44] = [
         ("bind", "127.0.0.1:9000"),
         ("public_url", "https://consent.example.org"),
         ("security_contact", "mailto:security@example.org"),
@@ -428,6 +459,7 @@ mod tests {
         ("cors.origins", "https://app.example,https://other.example"),
         ("metrics.allow", "192.0.2.0/24"),
         ("audit.keep_days", "31"),
+        ("log.format", "json"),
         ("controller.name", "Our Institute"),
         ("controller.address", "Our Street 1, Our Town"),
         ("controller.contact", "mailto:privacy@example.org"),

@@ -13,7 +13,7 @@ const MARKER: &str =
     "<!-- Generated from src/config/keys.rs: UPDATE_DOCS=1 cargo test --lib config::reference -->";
 
 /// The title of the section of a key: `[requests]`, or the first words for keys without section.
-const SECTIONS: [(Option<&str>, &str); 11] = [
+const SECTIONS: [(Option<&str>, &str); 12] = [
     (None, "Server"),
     (Some("mail"), "`[mail]`"),
     (Some("requests"), "`[requests]`"),
@@ -25,6 +25,7 @@ const SECTIONS: [(Option<&str>, &str); 11] = [
     (Some("controller"), "`[controller]`"),
     (Some("audit"), "`[audit]`"),
     (Some("webhooks"), "`[webhooks]`"),
+    (Some("log"), "`[log]`"),
 ];
 
 fn project_file(name: &str) -> PathBuf {

@@ -161,11 +161,15 @@ impl<E: Fn(&str) -> Option<String>> Sources<E> {
         ConfigError::Invalid { key: key.name, value_source: ValueSource::File(self.path.clone()), reason }
     }
 
+    /// A variable that is not blank.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name).map(|text| trim(&text).to_owned()).filter(|text| !text.is_empty())
+    }
+
     fn env_value(&self, key: &Key) -> Result<Option<(String, ValueSource)>, ConfigError> {
         let Some(variable) = key.variable_name() else { return Ok(None) };
-        let get =
-            |name: &str| (self.env)(name).map(|text| trim(&text).to_owned()).filter(|text| !text.is_empty());
-        let (text, value_source) = match (get(&variable), get(&format!("{variable}_FILE"))) {
+        let values = (self.variable(&variable), self.variable(&format!("{variable}_FILE")));
+        let (text, value_source) = match values {
             (Some(_), Some(_)) => return Err(ConfigError::VariableAndFile { key: key.name, variable }),
             (None, None) => return Ok(None),
             (Some(text), None) => (Ok(text), ValueSource::EnvVar(variable)),

@@ -110,7 +110,7 @@ impl Metrics {
 }
 
 /// The label of a method. Methods that no route supports share one label.
-fn method_label(method: &Method) -> &'static str {
+pub fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -13,6 +13,7 @@ use crate::entropy;
 use crate::receipt::ReceiptIssuer;
 use crate::store::AsyncStore;
 use crate::tasks::link_view_counter::LinkViewCounter;
+use crate::telemetry::Tracer;
 
 /// The state that handlers share.
 pub struct AppState {
@@ -32,6 +33,8 @@ pub struct AppState {
     pub(crate) receipts: ReceiptIssuer,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
+    /// `None` if traces are off.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl AppState {

@@ -205,14 +205,14 @@ fn bundle_context(bundle: &Bundle, rights: Vec<String>) -> Value {
 fn decision_context(decided: &DecidedRequest, language: Language) -> Value {
     let DecidedRequest { request, target, bundle } = decided;
     let closed = request.closed.as_ref();
-    let granted = closed.and_then(|closed| closed.granted);
-    let rights = granted.map(|granted| language.describe_rights_of_others(granted.permission));
+    let (rights, expires_at) = closed.and_then(|closed| closed.approved()).unzip();
+    let rights = rights.map(|rights| language.describe_rights_of_others(rights));
     let reason = closed.and_then(|closed| closed.reason.as_ref());
     context! {
         approved => closed.is_some_and(|closed| closed.outcome == RequestOutcome::Approved),
         target => person_context(target),
         bundle => bundle_context(bundle, rights.unwrap_or_default()),
-        until => granted.and_then(|granted| granted.expires_at).map(|at| language.weekday_date_time(at)),
+        until => expires_at.flatten().map(|at| language.weekday_date_time(at)),
         reason => reason.map(|reason| break_links(&sanitize_for_mail(reason.as_str()))),
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use super::connection::{Conn, Store};
 use super::error::StoreError;
 use super::readiness::ReadinessReport;
-use crate::{deadline, failpoints};
+use crate::{deadline, failpoints, telemetry};
 
 /// How long to wait for the database.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_800);
@@ -145,11 +145,11 @@ impl AsyncStore {
             return unavailable("all connections are in use");
         };
         let thread_permit = ThreadPermit::new(&self.stall_detector, permit);
-        let store = self.store.clone();
+        let (store, request) = (self.store.clone(), telemetry::current());
         let task = spawn_blocking(move || {
             let _thread_permit = thread_permit;
             failpoints::fail_point("async_store.panic");
-            work(&store)
+            telemetry::scope_blocking(request, || work(&store))
         });
         match timeout_at(deadline.into(), task).await {
             Ok(Ok(result)) => Some(result),

@@ -97,6 +97,9 @@ async fn failed_sign_ins_are_logged_so_that_fail2ban_finds_the_address() {
     assert_eq!(found, expected, "{lines:?}");
     // As the journal shows it.
     let journal = format!("host countersign[7]: {}", failures[0]);
+    let traced = format!("{} trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"", failures[0]);
+    assert!(failures[0].contains(" request_id=\""), "{}", failures[0]);
+    assert_eq!(fail2ban(&[traced]), ["192.0.2.7"]);
     assert_eq!(fail2ban(&[journal, "WARN sign-in failed address=192.0.2.7".to_owned()]), ["192.0.2.7", "-"]);
 }
 

@@ -1,7 +1,7 @@
 //! The real program: several processes on one database, and failures at startup.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -45,8 +45,10 @@ impl Server {
         let (sender, log) = channel();
         let url = loop {
             let line = lines.next().expect("the server logs its address").unwrap();
-            let address =
-                line.split_once("address=").map(|(_, address)| format!("http://{}", address.trim()));
+            // As text or as JSON.
+            let address = line.split_once("address=").or_else(|| line.split_once("\"address\":\""));
+            let address = address.map(|(_, rest)| rest.split('"').next().unwrap_or_default().trim());
+            let address = address.map(|address| format!("http://{address}"));
             sender.send(line).unwrap();
             if let Some(url) = address {
                 break url;
@@ -55,6 +57,13 @@ impl Server {
         // The log must be read, or the server would block on writing it.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         Self { child, url, log, _directory: directory }
+    }
+
+    /// Sends a signal by its name, and waits until the process ends.
+    pub fn stop(&mut self, signal: &str) -> ExitStatus {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        self.child.wait().unwrap()
     }
 
     /// Waits for the next line of the log that contains a text.
@@ -167,7 +176,7 @@ fn mail_files_are_deleted_after_the_configured_days() {
 }
 
 /// The stderr output and the exit code of a command.
-fn run_failing(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
+pub fn run_failing(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Option<i32>) {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
         .args(arguments)

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use opentelemetry::trace::SpanContext;
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::RegistryError;
 use crate::actors::LivenessGuard;
@@ -16,6 +17,7 @@ use crate::failpoints;
 use crate::store::Store;
 use crate::store::ledger::{self, AnyOperation, RowKey};
 use crate::store::lookup::{self, LookupKey, LookupResults};
+use crate::telemetry::{self, BatchSpan, Correlation, MAX_LINKS, Tracer};
 
 /// The limits of both queues; every request is answered within two seconds.
 pub(super) const QUEUE_LIMITS: QueueLimits = QueueLimits {
@@ -24,6 +26,7 @@ pub(super) const QUEUE_LIMITS: QueueLimits = QueueLimits {
     min_time_left: Duration::from_millis(300),
     max_wait: Duration::from_millis(1_800),
 };
+const _: () = assert!(QUEUE_LIMITS.max_batch_size <= MAX_LINKS as usize, "a batch links to all its requests");
 const TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a batch can be in flight before its thread is considered stuck. The process
 /// then exits, to be restarted.
@@ -35,6 +38,8 @@ pub(super) struct Waiter<T> {
     pub reply: oneshot::Sender<Result<T, RegistryError>>,
     pub permit: Permit,
     pub deadline: Instant,
+    /// The span of the caller's request, if it is recorded.
+    pub span: Option<SpanContext>,
 }
 
 impl<T> Waiter<T> {
@@ -49,6 +54,8 @@ impl<T> Waiter<T> {
 #[derive(Debug)]
 pub(super) struct TokenRegistry {
     store: Store,
+    /// `None` if traces are off.
+    tracer: Option<Tracer>,
     /// The waiter gets the outcome; the reply is in the operation.
     operations: BatchQueue<Arc<dyn AnyOperation>, Waiter<()>>,
     lookups: BatchQueue<LookupKey, Waiter<Arc<LookupResults>>>,
@@ -103,9 +110,10 @@ impl Handler<LookUp> for TokenRegistry {
 }
 
 impl TokenRegistry {
-    pub(super) fn new(store: Store, liveness: LivenessGuard) -> Self {
+    pub(super) fn new(store: Store, tracer: Option<Tracer>, liveness: LivenessGuard) -> Self {
         Self {
             store,
+            tracer,
             operations: BatchQueue::new(QUEUE_LIMITS),
             lookups: BatchQueue::new(QUEUE_LIMITS),
             _liveness: liveness,
@@ -116,14 +124,19 @@ impl TokenRegistry {
     fn commit_next(&mut self, ctx: &mut Context<Self>) {
         let Some((batch_id, batch)) = self.operations.dispatch(Instant::now()) else { return };
         let store = self.store.clone();
-        let committed = spawn_blocking(move || ledger::commit(&store, &batch));
+        let span = start_span(self.tracer.as_ref(), "registry.commit", &self.operations);
+        let committed = in_batch(span, move || {
+            let results = ledger::commit(&store, &batch);
+            if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+                tracing::warn!(%error, "operations failed");
+            }
+            let is_failed = results.iter().any(Result::is_err);
+            (results, is_failed)
+        });
         ctx.spawn(committed.into_actor(self).map(move |results, registry, ctx| {
             let waiters = registry.operations.complete(batch_id);
             // A batch that panicked has no results: its outcome is unknown.
             let results = results.unwrap_or_default();
-            if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
-                tracing::warn!(%error, "operations failed");
-            }
             let results = results.into_iter().map(|result| result.map_err(RegistryError::from));
             let results = results.chain(std::iter::repeat_with(|| Err(RegistryError::OutcomeUnknown)));
             for (waiter, result) in waiters.into_iter().zip(results) {
@@ -139,7 +152,12 @@ impl TokenRegistry {
     fn look_up_next(&mut self, ctx: &mut Context<Self>) {
         let Some((batch_id, keys)) = self.lookups.dispatch(Instant::now()) else { return };
         let store = self.store.clone();
-        let resolved = spawn_blocking(move || lookup::resolve(&store, &keys));
+        let span = start_span(self.tracer.as_ref(), "registry.look_up", &self.lookups);
+        let resolved = in_batch(span, move || {
+            let results = lookup::resolve(&store, &keys);
+            let is_failed = results.iter().any(Option::is_none);
+            (results, is_failed)
+        });
         ctx.spawn(resolved.into_actor(self).map(move |results, registry, ctx| {
             let waiters = registry.lookups.complete(batch_id);
             let results = results.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
@@ -175,6 +193,32 @@ impl TokenRegistry {
         self.commit_next(ctx);
         self.look_up_next(ctx);
     }
+}
+
+/// Starts the span of the batch that was just dispatched, with links to the spans of its requests.
+fn start_span<T: QueueItem, R>(
+    tracer: Option<&Tracer>,
+    name: &'static str,
+    queue: &BatchQueue<T, Waiter<R>>,
+) -> Option<BatchSpan> {
+    tracer?.start_batch(name, queue.in_flight().filter_map(|waiter| waiter.span.as_ref()))
+}
+
+/// Runs a batch on a blocking thread. `work` returns the results, and whether one of them is an
+/// error. The span ends with the work.
+fn in_batch<T: Send + 'static>(
+    span: Option<BatchSpan>,
+    work: impl FnOnce() -> (T, bool) + Send + 'static,
+) -> JoinHandle<T> {
+    spawn_blocking(move || {
+        let Some(mut span) = span else { return work().0 };
+        let correlation = Correlation { request_id: None, span: Some(span.context()) };
+        let (results, is_failed) = telemetry::scope_blocking(correlation, work);
+        if is_failed {
+            span.set_failed();
+        }
+        results
+    })
 }
 
 impl QueueItem for Arc<dyn AnyOperation> {

@@ -34,6 +34,7 @@ use crate::store::ledger::{
 use crate::store::lookup::{LookupKey, LookupResults};
 use crate::store::participants::Participants;
 use crate::tasks::export_use_counter::ExportUseCounter;
+use crate::telemetry::{self, Tracer};
 
 /// The maximum number of operations that wait or are in flight, and the same number of
 /// lookups: one batch in flight and one that waits. Further ones are rejected at once.
@@ -53,17 +54,18 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts the actor on this arbiter.
+    /// Starts the actor on this arbiter. With a tracer, each batch is a span.
     pub fn start(
         store: Store,
         usage: ExportUseCounter,
+        tracer: Option<Tracer>,
         liveness: LivenessGuard,
         arbiter: &ArbiterHandle,
     ) -> Self {
         let addr = TokenRegistry::start_in_arbiter(arbiter, |ctx| {
             // The mailbox is bounded by admission.
             ctx.set_mailbox_capacity(ADMISSION_CAPACITY);
-            TokenRegistry::new(store, liveness)
+            TokenRegistry::new(store, tracer, liveness)
         });
         let new_admission = || Admission::new(ADMISSION_CAPACITY, SHED_CAPACITY);
         Self { addr, operation_admission: new_admission(), lookup_admission: new_admission(), usage }
@@ -260,7 +262,8 @@ impl Registry {
         let permit = admission.try_acquire(Instant::now()).ok_or(RegistryError::Busy)?;
         let (reply, response) = oneshot::channel();
         let deadline = deadline::by(QUEUE_LIMITS.max_wait);
-        self.addr.do_send(message(Waiter { reply, permit, deadline }));
+        let span = telemetry::current_span();
+        self.addr.do_send(message(Waiter { reply, permit, deadline, span }));
         // The sender is dropped if the actor stops.
         response.await.unwrap_or(Err(RegistryError::OutcomeUnknown))
     }

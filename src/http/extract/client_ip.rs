@@ -23,6 +23,13 @@ pub fn of_request(request: &HttpRequest) -> Option<IpAddr> {
     Some(resolve_forwarded(peer, request.headers(), trusted))
 }
 
+/// Whether the peer of the connection is a trusted proxy.
+pub fn is_from_trusted_proxy(request: &HttpRequest) -> bool {
+    let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else { return false };
+    let trusted = request.app_data::<TrustedProxies>();
+    trusted.is_some_and(|TrustedProxies(nets)| nets.iter().any(|net| net.contains(peer)))
+}
+
 /// Whether a proxy has forwarded the request, trusted or not, and says so.
 pub fn is_forwarded(request: &HttpRequest) -> bool {
     const FORWARDED: [&str; 7] = [

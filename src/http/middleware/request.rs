@@ -2,9 +2,9 @@
 //! every response.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
@@ -15,15 +15,20 @@ use actix_web::http::header::{
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::response_delay;
 use super::upgrade::ignore_upgrade;
 use crate::entropy;
 use crate::http::authzen;
+use crate::http::extract::client_ip::is_from_trusted_proxy;
+use crate::http::metrics::method_label;
 use crate::http::server::idle_timeout::Activity;
 use crate::http::state::AppState;
+use crate::telemetry::{self, Correlation, RequestSpan, Tracer};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest request id that is echoed as it is.
 const MAX_ECHOED_BYTES: usize = 1_024;
@@ -50,40 +55,59 @@ pub async fn request_middleware<B: MessageBody>(
     let id = request_id(&request);
     let method = request.method().clone();
     let state = request.app_data::<Data<AppState>>().cloned();
+    let tracer = state.as_ref().and_then(|state| state.tracer.as_ref());
+    let span = tracer.map(|tracer| start_span(tracer, request.request()));
+    let correlation =
+        Correlation { request_id: Some(Arc::clone(&id)), span: span.as_ref().map(RequestSpan::context) };
+    let id = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"));
     let record = |route: &str, status: StatusCode| {
         let took = started.elapsed();
         if let Some(state) = &state {
             state.metrics.record_request(&method, route, status, took);
         }
-        tracing::info!(
-            %method,
-            route,
-            status = status.as_u16(),
-            duration_us = took.as_micros() as u64,
-            request_id = id.to_str().unwrap_or_default(),
-            "request"
-        );
+        if let Some(span) = span {
+            // `unmatched` and `aborted` are no routes.
+            let pattern = Some(route).filter(|route| route.starts_with('/'));
+            span.end(method_label(&method), pattern, status.as_u16());
+        }
+        let duration_us = took.as_micros() as u64;
+        tracing::info!(%method, route, status = status.as_u16(), duration_us, "request");
     };
-    match next.call(request).await {
-        Ok(mut response) => {
-            // A server without limits is a server whose capacity is being measured.
-            if state.as_ref().is_none_or(|state| state.config.limits.are_enforced()) {
-                response_delay::apply(response.response(), started.elapsed()).await;
+    let handled = async {
+        match next.call(request).await {
+            Ok(mut response) => {
+                // A server without limits is a server whose capacity is being measured.
+                if state.as_ref().is_none_or(|state| state.config.limits.are_enforced()) {
+                    response_delay::apply(response.response(), started.elapsed()).await;
+                }
+                let pattern = response.request().match_pattern();
+                record(pattern.as_deref().unwrap_or("unmatched"), response.status());
+                let given = given_request_id(&response);
+                add_common_headers(response.response_mut(), given.as_ref().unwrap_or(&id), &state, closes);
+                Ok(response)
             }
-            record(response.request().match_pattern().as_deref().unwrap_or("unmatched"), response.status());
-            let given = given_request_id(&response);
-            add_common_headers(response.response_mut(), given.as_ref().unwrap_or(&id), &state, closes);
-            Ok(response)
+            // The handler panicked or exceeded its deadline: its request, with the pattern of the
+            // route, was dropped.
+            Err(error) => {
+                let mut response = error.error_response();
+                record("aborted", response.status());
+                add_common_headers(&mut response, &id, &state, closes);
+                Err(InternalError::from_response(error, response).into())
+            }
         }
-        // The handler panicked or exceeded its deadline: its request, with the pattern of the
-        // route, was dropped.
-        Err(error) => {
-            let mut response = error.error_response();
-            record("aborted", response.status());
-            add_common_headers(&mut response, &id, &state, closes);
-            Err(InternalError::from_response(error, response).into())
-        }
-    }
+    };
+    telemetry::scope(correlation, handled).await
+}
+
+/// Starts the span of a request. Only a trusted proxy can make it part of another trace.
+fn start_span(tracer: &Tracer, request: &HttpRequest) -> RequestSpan {
+    let traceparent = || {
+        let mut values = request.headers().get_all(TRACEPARENT);
+        let only = values.next().filter(|_| values.next().is_none());
+        only?.to_str().ok()
+    };
+    let traceparent = if is_from_trusted_proxy(request) { traceparent() } else { None };
+    tracer.start_request(method_label(request.method()), traceparent)
 }
 
 fn add_common_headers<B>(
@@ -118,14 +142,14 @@ fn given_request_id<B>(response: &ServiceResponse<B>) -> Option<HeaderValue> {
 }
 
 /// Returns the request's `X-Request-Id` if it is valid, or a new id.
-fn request_id(request: &ServiceRequest) -> HeaderValue {
-    let is_valid = |id: &&HeaderValue| {
+fn request_id(request: &ServiceRequest) -> Arc<str> {
+    let is_valid = |id: &&str| {
         (1..=64).contains(&id.len())
-            && id.as_bytes().iter().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(c))
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    if let Some(id) = request.headers().get(X_REQUEST_ID).filter(is_valid) {
-        return id.clone();
+    let given = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_valid);
+    match given {
+        Some(id) => id.into(),
+        None => entropy::uuid().simple().to_string().into(),
     }
-    let id = entropy::uuid();
-    HeaderValue::from_str(&id.simple().to_string()).unwrap_or(HeaderValue::from_static("none"))
 }

@@ -21,6 +21,7 @@ use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use crate::collector::{Answer, Collector};
 use crate::helpers::{Backend, TestApp};
 use crate::smtp::SmtpCatcher;
 use captured_output::{CapturedOutput, KnownSecrets};
@@ -32,6 +33,7 @@ const ADAS_NEXT_PASSWORD: &str = "canary/ada's next password +1";
 const AUTHZEN: &str = "/.well-known/authzen-configuration";
 const WRONG_PASSWORD: &str = "canary/a wrong password +1";
 const SMTP_PASSWORD: &str = "canary/smtp +password";
+const COLLECTOR_KEY: &str = "canary/collector +key";
 const DATABASE_PASSWORD: &str = "canary-database-password";
 
 /// The secrets in mails, one mail each.
@@ -483,6 +485,7 @@ async fn check_for_leaks(backend: Backend) {
         ("ada's next password", ADAS_NEXT_PASSWORD),
         ("wrong password", WRONG_PASSWORD),
         ("smtp password", SMTP_PASSWORD),
+        ("collector's key", COLLECTOR_KEY),
         ("database's password", DATABASE_PASSWORD),
     ] {
         secrets.add(name, secret);
@@ -501,7 +504,13 @@ async fn check_for_leaks(backend: Backend) {
         app.execute_raw("SELECT pg_create_physical_replication_slot('canaries', true)");
         first_wal = wal_file(&app);
     }
+    let collector = Collector::start(Answer::Accept);
+    // Its URL and a header both have the key.
+    let traces_url = format!("{}/canary%2Fcollector%20%2Bkey", collector.url);
     let environment = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", traces_url.as_str()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=canary%2Fcollector%20%2Bkey"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "20"),
         ("DATABASE_URL", database_url.as_str()),
         ("SMTP_URL", smtp_url.as_str()),
         ("MAIL_FROM", "noreply@countersign.test"),
@@ -524,6 +533,11 @@ async fn check_for_leaks(backend: Backend) {
         mailed.push(evidence.file(&format!("mail-{nth}")));
         std::fs::write(&mailed[nth], mail).unwrap();
     }
+
+    // Those of the last milliseconds may be missing.
+    let mut spans = collector.next_export().body;
+    spans.extend(collector.received().into_iter().flat_map(|export| export.body));
+    std::fs::write(evidence.file("spans"), spans).unwrap();
 
     let abort = Command::new("kill").args(["-ABRT", &server.child.id().to_string()]).status().unwrap();
     assert!(abort.success());
