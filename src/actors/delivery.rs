@@ -77,12 +77,25 @@ impl MailSender {
             Err(SendError::Permanent(error)) => DeliveryOutcome::Failed(error.clone()),
             Err(error) => self.defer_or_give_up(&claimed, error),
         };
-        if let Err(SendError::Refused(refusal)) = &result {
-            let Refusal { command, code, .. } = refusal;
-            let (outcome, reply) = (outcome.name(), refusal.loggable_text(claimed.to.email.as_str()));
-            tracing::warn!(%mail, attempts, outcome, command, code, reply, "mail server refuses this server");
-        } else {
-            tracing::info!(%mail, attempts, outcome = outcome.name(), "mail");
+        let outcome_name = outcome.name();
+        match &result {
+            Ok(()) => tracing::info!(%mail, attempts, outcome = outcome_name, "mail"),
+            Err(error) => {
+                let reason = error.loggable_text(claimed.to.email.as_str());
+                if let SendError::Refused(Refusal { command, code, .. }) = error {
+                    tracing::warn!(
+                        %mail,
+                        attempts,
+                        outcome = outcome_name,
+                        command,
+                        code,
+                        reason,
+                        "mail server refuses this server"
+                    );
+                } else {
+                    tracing::warn!(%mail, attempts, outcome = outcome_name, reason, "mail not sent");
+                }
+            }
         }
         DeliveryReport::new(claimed.item, outcome)
     }

@@ -46,21 +46,20 @@ pub struct Refusal {
     text: String,
 }
 
-impl Refusal {
+impl SendError {
     /// The text for the log: without any words that may be an address, a link, a token or `recipient`'s name.
     pub fn loggable_text(&self, recipient: &str) -> String {
+        let (Self::Permanent(text) | Self::Transient(text) | Self::Refused(Refusal { text, .. })) = self;
         let local_part = recipient.split('@').next().unwrap_or_default().to_lowercase();
         let loggable = |word: &str| {
             let bare = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
             let is_plain = word.chars().all(|c| c.is_alphanumeric() || ".,:;!'-#()[]".contains(c));
             is_plain && word.chars().count() <= MAX_LOGGED_WORD_CHARS && bare != local_part
         };
-        let words = self.text.split_whitespace().map(|word| if loggable(word) { word } else { "…" });
+        let words = text.split_whitespace().map(|word| if loggable(word) { word } else { "…" });
         words.collect::<Vec<_>>().join(" ")
     }
-}
 
-impl SendError {
     /// A permanent error. The message is shortened to one line.
     pub fn permanent(message: &str) -> Self {
         Self::Permanent(to_single_line(message))
@@ -89,14 +88,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_logged_without_addresses_links_and_tokens() {
+    fn an_error_is_logged_without_addresses_links_and_tokens() {
         let text = "5.7.1 <Grace.H@example.org>: grace.h not allowed (https://x.org/?t=1), Sender [192.0.2.1] \
                     dXNlcjpwYXNz= csr_0123456789012345678901234567890123456789 \u{1b}denied";
-        let SendError::Refused(refusal) = SendError::refused("RCPT TO", 554, text) else { panic!() };
-        assert_eq!(
-            refusal.loggable_text("Grace.H@example.org"),
-            "5.7.1 … … not allowed … Sender [192.0.2.1] … … denied"
-        );
+        let logged = "5.7.1 … … not allowed … Sender [192.0.2.1] … … denied";
+        for error in
+            [SendError::refused("RCPT TO", 554, text), SendError::permanent(text), SendError::transient(text)]
+        {
+            assert_eq!(error.loggable_text("Grace.H@example.org"), logged);
+        }
     }
 
     #[test]
