@@ -11,11 +11,11 @@ use crate::domain::mail_kinds::Unsubscription;
 use crate::domain::token::Keyring;
 use crate::failpoints;
 use crate::i18n::Language;
-use crate::mail::message::{ComposeError, MailBody, MailInput};
+use crate::mail::message::{Attachment, ComposeError, MailBody, MailInput};
 use crate::mail::template::Templates;
 use crate::mail::transport::{Refusal, SendError, Transport};
 use crate::mail::{Mailbox, Message};
-use crate::receipt::{IssueError, Receipt, ReceiptIssuer};
+use crate::receipt::{self, IssueError, Receipt, ReceiptIssuer};
 use crate::store::AsyncStore;
 use crate::store::claimed_mails::{ClaimedMail, MailPayload};
 use crate::store::outbox::DeliveryOutcome;
@@ -157,6 +157,14 @@ impl MailSender {
                 (format!("{}/", self.public_url), MailBody::Daily { mail, links: &links }, None)
             }
         };
+        let attachments: Vec<Attachment<'_>> = receipts
+            .iter()
+            .map(|Receipt { file_name, text }| Attachment {
+                file_name,
+                media_type: receipt::MEDIA_TYPE,
+                text,
+            })
+            .collect();
         let input = MailInput {
             id: claimed.item.id,
             to: &claimed.to,
@@ -166,7 +174,7 @@ impl MailSender {
             expires_at,
             public_url: &self.public_url,
             unsubscribe: unsubscribe.as_deref(),
-            receipts,
+            attachments: &attachments,
         };
         self.templates.compose(&input, &self.from)
     }

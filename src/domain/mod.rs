@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod bundle_permission;
 pub mod creation_key;
 pub mod daily_mail;
+pub mod decisions_mail;
 pub mod export_token;
 pub mod hub;
 pub mod jws;

@@ -5,7 +5,7 @@
 
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment, Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use minijinja::{Value, context};
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use super::template::{TemplateError, TemplateKind, Templates};
 use crate::domain::approval::{AskedPermission, Purpose};
 use crate::domain::bundle::Bundle;
 use crate::domain::daily_mail::DailyMail;
+use crate::domain::decisions_mail::{DecidedRequest, DecisionsMail};
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::LinkReason;
 use crate::domain::permission_request::RequestOutcome;
@@ -22,8 +23,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Email, User};
 use crate::domain::validated_text;
 use crate::i18n::Language;
-use crate::receipt::{self, Receipt};
-use crate::store::claimed_mails::{DecidedRequest, DecisionsMail};
 
 /// The maximum length of a displayed name in characters.
 const MAX_NAME_CHARS: usize = 80;
@@ -45,8 +44,15 @@ pub struct MailInput<'a> {
     pub public_url: &'a str,
     /// The link that turns off mails of this kind, if users can do that.
     pub unsubscribe: Option<&'a str>,
-    /// The attachments.
-    pub receipts: &'a [Receipt],
+    pub attachments: &'a [Attachment<'a>],
+}
+
+/// A text file.
+#[derive(Clone, Copy, Debug)]
+pub struct Attachment<'a> {
+    pub file_name: &'a str,
+    pub media_type: &'static str,
+    pub text: &'a str,
 }
 
 /// The content of a mail.
@@ -76,7 +82,7 @@ pub enum ComposeError {
 impl Templates {
     /// Composes a mail from the templates of its kind.
     pub fn compose(&self, input: &MailInput<'_>, from: &Mailbox) -> Result<Message, ComposeError> {
-        let MailInput { id, to, language, body, link, expires_at, public_url, unsubscribe, receipts } =
+        let MailInput { id, to, language, body, link, expires_at, public_url, unsubscribe, attachments } =
             *input;
         let common = context! {
             to => person_context(to),
@@ -134,14 +140,14 @@ impl Templates {
                     unfolded_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
                 );
         }
-        if receipts.is_empty() {
+        if attachments.is_empty() {
             return Ok(message.multipart(parts)?);
         }
-        let media_type = ContentType::parse(receipt::MEDIA_TYPE).unwrap_or(ContentType::TEXT_PLAIN);
         let mut mixed = MultiPart::mixed().multipart(parts);
-        for Receipt { file_name, text } in receipts {
-            mixed =
-                mixed.singlepart(Attachment::new(file_name.clone()).body(text.clone(), media_type.clone()));
+        for Attachment { file_name, media_type, text } in attachments {
+            let media_type = ContentType::parse(media_type).unwrap_or(ContentType::TEXT_PLAIN);
+            let file = lettre::message::Attachment::new((*file_name).to_owned());
+            mixed = mixed.singlepart(file.body((*text).to_owned(), media_type));
         }
         Ok(message.multipart(mixed)?)
     }
@@ -308,7 +314,7 @@ mod tests {
             expires_at: Some(Timestamp::from_micros(1_893_456_000_000_000)),
             public_url: "https://consent.example.org",
             unsubscribe: None,
-            receipts: &[],
+            attachments: &[],
         };
         let from = "Countersign <no-reply@example.org>".parse().unwrap();
         Templates::load(None).unwrap().compose(&input, &from).unwrap()
@@ -566,7 +572,7 @@ mod tests {
             expires_at: Some(Timestamp::from_micros(0)),
             public_url: "https://example.org",
             unsubscribe: None,
-            receipts: &[],
+            attachments: &[],
         };
         let message = templates.compose(&input, &"a@example.org".parse().unwrap()).unwrap();
         assert_eq!(

@@ -13,6 +13,7 @@ use super::participants::{Participants, RequestParties};
 use super::{password_links, requests, users};
 use crate::domain::bundle::Bundle;
 use crate::domain::daily_mail::DailyMail;
+use crate::domain::decisions_mail::{DecidedRequest, DecisionsMail};
 use crate::domain::mail_kinds::{MailKind, MailKinds};
 use crate::domain::notice::{Notice, PermissionNotice};
 use crate::domain::password_link::PasswordLink;
@@ -70,24 +71,6 @@ impl MailPayload {
 pub struct RequestMail {
     pub request: PermissionRequest,
     pub requester: User,
-    pub bundle: Bundle,
-}
-
-/// Decided requests.
-#[derive(Clone, Debug)]
-pub struct DecisionsMail {
-    pub requests: Vec<DecidedRequest>,
-    /// The number of further requests.
-    pub more: usize,
-    /// The time as of which the requests were loaded.
-    pub now: Timestamp,
-}
-
-/// A decided request, its target, and its bundle as it was then.
-#[derive(Clone, Debug)]
-pub struct DecidedRequest {
-    pub request: PermissionRequest,
-    pub target: User,
     pub bundle: Bundle,
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use countersign::domain::audit::AuditContext;
 use countersign::domain::permission_request::{NewPermissionRequest, PermissionRequest};
 use countersign::domain::terms::Terms;
-use countersign::store::ledger::{CreateRequest, Operation};
+use countersign::store::ledger::{CreateRequest, CreatedRequest, Operation};
 use reqwest::{Client, Method};
 use serde_json::json;
 
@@ -94,7 +94,7 @@ impl LoadFixture {
         let batch = |first: usize| (first..open.min(first + 256)).map(operation).collect();
         let results = (0..open).step_by(256).flat_map(|first| commit_batch(&app.store, batch(first)));
         let open = results.enumerate().map(|(nth, result)| match result.unwrap() {
-            Ok((request, ..)) => {
+            Ok(CreatedRequest { request, .. }) => {
                 let token = app.redeem_token(&request);
                 (request, token, nth % 16)
             }
