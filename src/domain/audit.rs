@@ -100,6 +100,14 @@ actions! {
     BundleAdded = "bundle.added",
     BundleChanged = "bundle.changed",
     BundleDeleted = "bundle.deleted",
+    WebhookCreated = "webhook.created",
+    /// A user changed a webhook, or turned it on or off.
+    WebhookChanged = "webhook.changed",
+    WebhookDeleted = "webhook.deleted",
+    /// A webhook got a new secret.
+    WebhookSecretRotated = "webhook.secret_rotated",
+    /// The server disabled a webhook, because its receiver is gone or keeps failing.
+    WebhookDisabled = "webhook.disabled",
     /// A mail that had failed permanently was queued again.
     MailRetried = "mail.retried",
     UsersImported = "users.imported",
