@@ -12,7 +12,7 @@ use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::bundle::Description;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
-use crate::domain::user::UserId;
+use crate::domain::user::{Email, UserId};
 use crate::domain::webhook::{
     DisabledReason, EventFilter, InvalidWebhookUrl, MAX_WEBHOOKS_PER_USER, SECRET_OVERLAP_SECONDS, Webhook,
     WebhookId, WebhookSecret, WebhookUrl,
@@ -172,16 +172,16 @@ pub fn insert(
     Ok(Ok((webhook, secret)))
 }
 
-/// Changes a webhook, if its owner matches `owner_filter`. `None`: there is no such webhook.
+/// Changes a webhook of this owner. `None`: there is no such webhook.
 pub fn update(
     conn: &mut Conn,
     id: WebhookId,
-    owner_filter: Option<UserId>,
+    owner: UserId,
     change: WebhookChange,
     context: &AuditContext,
     now: Timestamp,
 ) -> QueryResult<Option<Webhook>> {
-    let Some(before) = lock(conn, id, owner_filter)? else { return Ok(None) };
+    let Some(before) = lock(conn, id, Some(owner))? else { return Ok(None) };
     let WebhookChange { url, events, all_users, description, active } = change;
     let mut after = before.clone();
     after.url = url.unwrap_or(after.url);
@@ -207,7 +207,7 @@ pub fn update(
         dsl::failing_since.eq(after.failing_since.map(DbTimestamp)),
     );
     with_backend!(conn, c => diesel::update(dsl::webhooks.find(id.0)).set(values).execute(c))?;
-    record(conn, id, after.owner, AuditAction::WebhookChanged, context, now)?;
+    record(conn, id, owner, AuditAction::WebhookChanged, context, now)?;
     Ok(Some(after))
 }
 
@@ -266,11 +266,16 @@ pub fn list_by_owner(conn: &mut Conn, owner: UserId, page: LimitOffset) -> Query
     Ok(Paginated { rows: rows.into_iter().map(Webhook::try_from).collect::<Result<_, _>>()?, total })
 }
 
-/// The webhooks of all users, oldest first.
-pub fn all(conn: &mut Conn) -> QueryResult<Vec<Webhook>> {
-    let rows: Vec<WebhookRow> =
-        with_backend!(conn, c => dsl::webhooks.order(dsl::id).select(WebhookRow::as_select()).load(c))?;
-    rows.into_iter().map(Webhook::try_from).collect()
+/// All webhooks, or those of this owner, each with the address of its owner, oldest first.
+pub fn with_owners(conn: &mut Conn, owner: Option<UserId>) -> QueryResult<Vec<(Webhook, Email)>> {
+    let rows: Vec<(WebhookRow, String)> = with_backend!(conn, c => {
+        let mut query = dsl::webhooks.inner_join(users::table).into_boxed();
+        if let Some(owner) = owner {
+            query = query.filter(dsl::owner.eq(owner.0));
+        }
+        query.order(dsl::id).select((WebhookRow::as_select(), users::email)).load(c)
+    })?;
+    rows.into_iter().map(|(row, email)| Ok((row.try_into()?, Email::from_db(email)))).collect()
 }
 
 /// Those of a user's webhooks with these ids, in no particular order.

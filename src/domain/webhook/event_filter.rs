@@ -25,7 +25,7 @@ pub enum InvalidEventFilter {
     #[error("must have 1 to {MAX_EVENT_FILTER_ENTRIES} entries")]
     Count,
     /// The entry with this index.
-    #[error("entry {} is neither an audit action, such as request.approved, nor a prefix of one, such as request.*", .0 + 1)]
+    #[error("must contain only audit actions, such as request.approved, and prefixes of them, such as request.*; entry {} is neither", .0 + 1)]
     Unknown(usize),
 }
 

@@ -52,6 +52,7 @@ mod terms;
 mod unsupported_oauth;
 mod user;
 mod view;
+mod webhook;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
@@ -74,6 +75,7 @@ pub fn endpoints() -> Endpoints {
         (ResourceKind::BundlePermission, bundle_permission::endpoints()),
         (ResourceKind::Bundle, bundle::endpoints()),
         (ResourceKind::User, user::endpoints()),
+        (ResourceKind::Webhook, webhook::endpoints()),
     ]
     .into_iter()
     .fold(index, |all, (kind, resource)| all.with_section(format!("hexo: {}", kind.name()), resource))
