@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
-use countersign::domain::bundle::Bundle;
+use countersign::domain::bundle::{Bundle, Description};
 use countersign::domain::mail_kinds::{MailKinds, Unsubscription};
 use countersign::domain::password_link::LinkReason;
 use countersign::domain::permission_request::{PermissionRequest, RequestId};
@@ -14,10 +14,12 @@ use countersign::domain::rights::Role;
 use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::UserId;
+use countersign::domain::webhook::EventFilter;
 use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{CreateBlock, GrantPermission};
+use countersign::store::webhooks::{self, NewWebhook};
 use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -221,6 +223,25 @@ impl MatrixFixture {
         block.blocked.0
     }
 
+    /// A webhook of Grace, her only one.
+    fn new_webhook(&self) -> i64 {
+        self.app.execute_raw(&format!("DELETE FROM webhooks WHERE owner = {}", self.grace.id()));
+        let new = NewWebhook {
+            owner: self.grace.user.id,
+            url: "https://hooks.example.org/".parse().unwrap(),
+            events: EventFilter::new(["request.*"]).unwrap(),
+            all_users: false,
+            description: Description::default(),
+            active: true,
+        };
+        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+        let inserted = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            webhooks::insert(conn, &new, &keyring, &AuditContext::OPERATOR, now)
+        });
+        inserted.unwrap().unwrap().0.id.0
+    }
+
     /// An audit entry of a new request.
     fn new_entry(&self) -> String {
         let subject = format!("request:{}", self.new_request().id);
@@ -268,6 +289,7 @@ impl MatrixFixture {
             "strangers" => self.request_from_stranger().to_string(),
             "redeem" => self.app.redeem_token(&self.new_request()),
             "grant" => self.new_grant().to_string(),
+            "webhook" => self.new_webhook().to_string(),
             "block" => self.new_block().to_string(),
             "entry" => self.new_entry(),
             "export" => self.new_export(&self.carol).0,
@@ -318,6 +340,10 @@ impl MatrixFixture {
             ("POST", "/user") => Some(json!({ "email": format!("{}@example.org", self.unique_name("new")) })),
             ("POST", "/access/v1/evaluations") => Some(json!({ "evaluations": [self.access_question()] })),
             ("POST", path) if path.starts_with("/access/v1/") => Some(self.access_question()),
+            ("POST", "/webhook") => {
+                Some(json!({ "url": "https://hooks.example.org/", "events": ["request.*"] }))
+            }
+            ("PATCH", "/webhook/{}") => Some(json!({ "description": self.unique_name("Receiver ") })),
             ("PUT" | "PATCH", "/user/{}") => Some(json!({ "first_name": self.unique_name("Grace") })),
             _ => None,
         }
@@ -336,7 +362,9 @@ impl MatrixFixture {
     fn permitted_user(&self, path: &str) -> &TestUser {
         match path {
             _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
-            _ if path.contains("/block") || path.contains("/bundle_permission") => &self.grace,
+            _ if ["/block", "/bundle_permission", "/webhook"].iter().any(|part| path.contains(part)) => {
+                &self.grace
+            }
             _ => &self.root,
         }
     }
