@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
-use countersign::domain::bundle::{Bundle, Description};
+use countersign::domain::bundle::Bundle;
 use countersign::domain::mail_kinds::{MailKinds, Unsubscription};
 use countersign::domain::password_link::LinkReason;
 use countersign::domain::permission_request::{PermissionRequest, RequestId};
@@ -14,12 +14,10 @@ use countersign::domain::rights::Role;
 use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::UserId;
-use countersign::domain::webhook::EventFilter;
 use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{CreateBlock, GrantPermission};
-use countersign::store::webhooks::{self, NewWebhook};
 use countersign::store::{password_links, sessions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -226,20 +224,7 @@ impl MatrixFixture {
     /// A webhook of Grace, her only one.
     fn new_webhook(&self) -> i64 {
         self.app.execute_raw(&format!("DELETE FROM webhooks WHERE owner = {}", self.grace.id()));
-        let new = NewWebhook {
-            owner: self.grace.user.id,
-            url: "https://hooks.example.org/".parse().unwrap(),
-            events: EventFilter::new(["request.*"]).unwrap(),
-            all_users: false,
-            description: Description::default(),
-            active: true,
-        };
-        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
-        let inserted = self.app.store.write(|conn| {
-            let now = conn.now()?;
-            webhooks::insert(conn, &new, &keyring, &AuditContext::OPERATOR, now)
-        });
-        inserted.unwrap().unwrap().0.id.0
+        self.app.webhook(&self.grace)
     }
 
     /// An audit entry of a new request.
