@@ -36,7 +36,7 @@ use crate::http::{configure, reserved_segment};
 use crate::mail::template::{TemplateError, Templates};
 use crate::mail::transport::{Transport, TransportError};
 use crate::receipt::ReceiptIssuer;
-use crate::services::receipts;
+use crate::services::{receipts, webhooks};
 use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::export_use_counter::ExportUseCounter;
@@ -146,6 +146,14 @@ impl Application {
         let keyring = Arc::new(keyring);
         if !store.write_in_background(receipts::reseal_key(Arc::clone(&keyring)))? {
             tracing::error!("no receipt can be signed: {SealedUnderOtherSecret}");
+        }
+        let unreadable = store.write_in_background(webhooks::reseal_secrets(Arc::clone(&keyring)))?;
+        if unreadable > 0 {
+            tracing::error!(
+                webhooks = unreadable,
+                "nothing is sent to some webhooks, because their secrets are sealed under another server secret; \
+                 set COUNTERSIGN_SECRET_PREVIOUS to the secret before, or give these webhooks new secrets"
+            );
         }
         let request_store =
             AsyncStore::new(store.clone(), store.max_connections().saturating_sub(MAILER_CONNECTIONS));

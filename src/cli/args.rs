@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::domain::rights::{InvalidRole, Role};
 use crate::domain::token::{ApiKeyId, Token, TokenKind};
 use crate::domain::validated_text::{InvalidText, validate_optional};
+use crate::domain::webhook::{EventFilter, InvalidEventFilter};
 use crate::store::api_keys::Scope;
 
 /// The arguments of a list command.
@@ -35,6 +36,11 @@ pub fn key_id(text: &str) -> Result<ApiKeyId, InvalidKeyId> {
 /// Parses a name of at most 100 characters on one line.
 pub fn short_text(text: &str) -> Result<String, InvalidText> {
     validate_optional(text, 100)
+}
+
+/// Parses audit actions, or prefixes of them, with commas between them.
+pub fn event_filter(text: &str) -> Result<EventFilter, InvalidEventFilter> {
+    EventFilter::new(text.split(','))
 }
 
 /// Parses a role. The help lists all roles.

@@ -17,9 +17,11 @@ use crate::domain::jws::InvalidJws;
 use crate::domain::permission_request::RequestId;
 use crate::domain::token::{ApiKeyId, ExportId, SessionId};
 use crate::domain::user::Email;
+use crate::domain::webhook::{MAX_WEBHOOKS_PER_USER, WebhookId};
 use crate::mail::message::ComposeError;
 use crate::mail::transport::{SendError, TransportError};
 use crate::store::StoreError;
+use crate::webhook::UnusableUrl;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,14 @@ pub enum CliError {
         "mail {0} not found, already sent, or being sent now; run `countersign mail list` to see the newest mails"
     )]
     NoUnsentMail(Uuid),
+    #[error("webhook {0} not found; run `countersign webhook list` to see all webhooks")]
+    NoSuchWebhook(WebhookId),
+    #[error("the URL {0}; see the setting webhooks.allow for other addresses and ports")]
+    WebhookUrl(#[from] UnusableUrl),
+    #[error("{} is not an administrator; leave out --all for the events that the user can see", .0.as_str())]
+    NotStaff(Email),
+    #[error("{} has {MAX_WEBHOOKS_PER_USER} webhooks, which is the limit; delete one with `countersign webhook delete ID`", .0.as_str())]
+    TooManyWebhooks(Email),
     #[error("cannot read the receipt {}: {}", .0.display(), .1)]
     ReceiptFile(PathBuf, io::Error),
     #[error("{} is not a valid receipt: {}", .0.display(), .1)]

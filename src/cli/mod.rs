@@ -18,6 +18,7 @@ mod receipt;
 mod request;
 mod token;
 mod user;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -131,6 +132,9 @@ enum CliCommand {
     /// Verify receipts of consents, or replace the key that signs them
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Manage webhooks, the URLs to which users have events sent
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// List and retry mails, or send a test mail
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -215,6 +219,7 @@ impl Cli {
             CliCommand::Request(command) => request::run(command, &open()?, output),
             CliCommand::Permission(command) => permission::run(command, &open()?, output),
             CliCommand::Receipt(command) => receipt::run(command, &global_args, output),
+            CliCommand::Webhook(command) => webhook::run(command, &global_args, output),
             CliCommand::Mail(command) => mail::run(command, &global_args, output),
             CliCommand::Import(command) => import::run(command, &global_args, output),
             CliCommand::Purge(args) => purge::run(&args, global_args.config(None)?.audit, &open()?, output),

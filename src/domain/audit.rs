@@ -6,6 +6,7 @@ use super::bundle::BundleId;
 use super::bundle_permission::BundlePermissionId;
 use super::permission_request::RequestId;
 use super::user::UserId;
+use super::webhook::WebhookId;
 
 /// Who performs an operation, and from where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,14 @@ actions! {
     BundleAdded = "bundle.added",
     BundleChanged = "bundle.changed",
     BundleDeleted = "bundle.deleted",
+    WebhookCreated = "webhook.created",
+    /// A user changed a webhook, or turned it on or off.
+    WebhookChanged = "webhook.changed",
+    WebhookDeleted = "webhook.deleted",
+    /// A webhook got a new secret.
+    WebhookSecretRotated = "webhook.secret_rotated",
+    /// The server disabled a webhook, because its receiver is gone or keeps failing.
+    WebhookDisabled = "webhook.disabled",
     /// A mail that had failed permanently was queued again.
     MailRetried = "mail.retried",
     UsersImported = "users.imported",
@@ -127,6 +136,8 @@ pub enum AuditSubjectRef {
     User(UserId),
     /// `bundle:12`
     Bundle(BundleId),
+    /// `webhook:12`
+    Webhook(WebhookId),
     /// Any other subject: `export:<id>`, `hub:<id>`, …
     Other,
 }
@@ -140,6 +151,7 @@ impl AuditSubjectRef {
             Some(("permission", id)) => Self::BundlePermission(BundlePermissionId(id)),
             Some(("user", id)) => Self::User(UserId(id)),
             Some(("bundle", id)) => Self::Bundle(BundleId(id)),
+            Some(("webhook", id)) => Self::Webhook(WebhookId(id)),
             _ => Self::Other,
         }
     }
@@ -160,6 +172,7 @@ mod tests {
     #[test]
     fn a_subject_parses_from_its_stored_form() {
         assert_eq!(AuditSubjectRef::parse("request:12"), AuditSubjectRef::Request(RequestId(12)));
+        assert_eq!(AuditSubjectRef::parse("webhook:3"), AuditSubjectRef::Webhook(WebhookId(3)));
         assert_eq!(AuditSubjectRef::parse("user:7"), AuditSubjectRef::User(UserId(7)));
         for other in ["", "request", "request:x", "hub:7", "hub:a/user:7", "export:01a200dc", "count:3"] {
             assert_eq!(AuditSubjectRef::parse(other), AuditSubjectRef::Other, "{other}");

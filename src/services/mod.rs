@@ -23,6 +23,7 @@ pub mod receipts;
 pub(crate) mod requests;
 pub(crate) mod sessions;
 pub(crate) mod users;
+pub mod webhooks;
 
 use crate::domain::timestamp::Timestamp;
 use crate::store::{Conn, QueryResult};

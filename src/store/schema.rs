@@ -280,6 +280,7 @@ joinable!(export_uses -> export_tokens (token_id));
 joinable!(outbox -> permission_requests (request_id));
 joinable!(password_links -> users (user_id));
 joinable!(permission_requests -> bundles (bundle_id));
+joinable!(webhooks -> users (owner));
 allow_tables_to_appear_in_same_query!(
     users,
     api_keys,
@@ -295,4 +296,5 @@ allow_tables_to_appear_in_same_query!(
     password_links,
     outbox,
     link_views,
+    webhooks,
 );

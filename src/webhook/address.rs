@@ -7,7 +7,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use url::Host;
 
 use crate::config::{ProxyNet, WebhookSettings, is_loopback_host};
-use crate::domain::webhook::WebhookUrl;
+use crate::domain::webhook::{InvalidWebhookUrl, WebhookUrl};
 
 /// IPv4 networks that are not globally routable (IANA's registry of special-purpose addresses), multicast and the
 /// reserved ones.
@@ -75,10 +75,26 @@ pub enum RefusedTarget {
     NotHttps,
 }
 
+/// Why a URL of a webhook is rejected. The texts are for the owner of the webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableUrl {
+    #[error(transparent)]
+    Invalid(#[from] InvalidWebhookUrl),
+    #[error(transparent)]
+    Refused(#[from] RefusedTarget),
+}
+
 impl AddressPolicy {
     /// The policy of the operator.
     pub fn new(settings: &WebhookSettings) -> Self {
         Self { allow: settings.allow.clone(), by_proxy: settings.proxy.is_some() }
+    }
+
+    /// Parses a URL that a webhook can have.
+    pub fn parse_url(&self, text: &str) -> Result<WebhookUrl, UnusableUrl> {
+        let url = text.parse()?;
+        self.check_url(&url)?;
+        Ok(url)
     }
 
     /// Refuses a URL to which nothing can be sent, whatever its name resolves to. Ask this when a webhook is created

@@ -7,7 +7,7 @@ mod connect;
 mod response;
 mod sender;
 
-pub use address::{AddressPolicy, RefusedTarget};
+pub use address::{AddressPolicy, RefusedTarget, UnusableUrl};
 pub use connect::Resolver;
 #[cfg(any(test, fuzzing))]
 pub(crate) use response::fuzz;

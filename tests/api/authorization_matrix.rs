@@ -221,6 +221,12 @@ impl MatrixFixture {
         block.blocked.0
     }
 
+    /// A webhook of Grace, her only one.
+    fn new_webhook(&self) -> i64 {
+        self.app.execute_raw(&format!("DELETE FROM webhooks WHERE owner = {}", self.grace.id()));
+        self.app.webhook(&self.grace)
+    }
+
     /// An audit entry of a new request.
     fn new_entry(&self) -> String {
         let subject = format!("request:{}", self.new_request().id);
@@ -268,6 +274,7 @@ impl MatrixFixture {
             "strangers" => self.request_from_stranger().to_string(),
             "redeem" => self.app.redeem_token(&self.new_request()),
             "grant" => self.new_grant().to_string(),
+            "webhook" => self.new_webhook().to_string(),
             "block" => self.new_block().to_string(),
             "entry" => self.new_entry(),
             "export" => self.new_export(&self.carol).0,
@@ -318,6 +325,10 @@ impl MatrixFixture {
             ("POST", "/user") => Some(json!({ "email": format!("{}@example.org", self.unique_name("new")) })),
             ("POST", "/access/v1/evaluations") => Some(json!({ "evaluations": [self.access_question()] })),
             ("POST", path) if path.starts_with("/access/v1/") => Some(self.access_question()),
+            ("POST", "/webhook") => {
+                Some(json!({ "url": "https://hooks.example.org/", "events": ["request.*"] }))
+            }
+            ("PATCH", "/webhook/{}") => Some(json!({ "description": self.unique_name("Receiver ") })),
             ("PUT" | "PATCH", "/user/{}") => Some(json!({ "first_name": self.unique_name("Grace") })),
             _ => None,
         }
@@ -336,7 +347,9 @@ impl MatrixFixture {
     fn permitted_user(&self, path: &str) -> &TestUser {
         match path {
             _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
-            _ if path.contains("/block") || path.contains("/bundle_permission") => &self.grace,
+            _ if ["/block", "/bundle_permission", "/webhook"].iter().any(|part| path.contains(part)) => {
+                &self.grace
+            }
             _ => &self.root,
         }
     }

@@ -20,14 +20,17 @@ use countersign::domain::rights::{Mask, Role};
 use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::{Email, PersonName, User};
+use countersign::domain::webhook::EventFilter;
 use countersign::entropy;
 use countersign::mail::transport::{MemoryMailbox, SentMail, Transport};
 use countersign::store::api_keys::{ApiKey, Scope};
 use countersign::store::ledger::{self, AnyOperation, Command, CreateExport, CreateRequest, Operation};
 use countersign::store::outbox::RequestList;
 use countersign::store::users::NewUser;
+use countersign::store::webhooks::NewWebhook;
 use countersign::store::{
     Clock, Store, StoreError, api_keys, bundles, decision_mails, hubs, password_links, signing_keys, users,
+    webhooks,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -365,6 +368,24 @@ impl TestApp {
             permission: Mask::new(mask).unwrap(),
         };
         self.store.write(|conn| bundles::insert(conn, &new)).unwrap()
+    }
+
+    /// Creates a webhook and returns its number.
+    pub fn webhook(&self, owner: &TestUser) -> i64 {
+        let new = NewWebhook {
+            owner: owner.user.id,
+            url: "https://hooks.example.org/".parse().unwrap(),
+            events: EventFilter::new(["request.*"]).unwrap(),
+            all_users: false,
+            description: Description::default(),
+            active: true,
+        };
+        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+        let inserted = self.store.write(|conn| {
+            let now = conn.now()?;
+            webhooks::insert(conn, &new, &keyring, &AuditContext::OPERATOR, now)
+        });
+        inserted.unwrap().unwrap().0.id.0
     }
 
     /// Creates an export token for a node of `hub`. Its rights are read and download; it is valid

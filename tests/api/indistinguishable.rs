@@ -98,6 +98,8 @@ struct IndistinguishableFixture {
     /// Inactive password links, each with the reason.
     links: Vec<(&'static str, String)>,
     stranger: i64,
+    /// A webhook of another user.
+    webhook: i64,
     inspector: String,
     checker: String,
 }
@@ -180,6 +182,7 @@ impl IndistinguishableFixture {
         app.disable(&app.user("gone@example.org"));
         let stranger = app.user("stranger@example.org").id();
         let (signed_in, signed_out) = (app.signed_in(&grace), app.signed_out());
+        let webhook = app.webhook(&ada);
         Self {
             grace,
             signed_in,
@@ -189,6 +192,7 @@ impl IndistinguishableFixture {
             of_another_node,
             links,
             stranger,
+            webhook,
             inspector,
             checker,
         }
@@ -339,6 +343,12 @@ impl IndistinguishableFixture {
                 "GET <user>",
                 users
                     .map(|(why, id)| (why, raw_request("GET", &format!("/api/user/{id}/"), &by_grace, "")))
+                    .into(),
+            ),
+            (
+                "GET <webhook>",
+                [("another user's", self.webhook), ("nobody's", 999_999), ("no number", i64::MAX)]
+                    .map(|(why, id)| (why, raw_request("GET", &format!("/api/webhook/{id}/"), &by_grace, "")))
                     .into(),
             ),
             (

@@ -55,3 +55,4 @@ mod sign_in;
 mod smtp;
 mod traces;
 mod webhook_sender;
+mod webhooks;

@@ -1,7 +1,6 @@
 //! The events that a webhook receives.
 
 use std::fmt;
-use std::str::FromStr;
 
 use crate::domain::audit::AuditAction;
 
@@ -26,7 +25,7 @@ pub enum InvalidEventFilter {
     #[error("must have 1 to {MAX_EVENT_FILTER_ENTRIES} entries")]
     Count,
     /// The entry with this index.
-    #[error("entry {} is neither an audit action, such as request.approved, nor a prefix of one, such as request.*", .0 + 1)]
+    #[error("must contain only audit actions, such as request.approved, and prefixes of them, such as request.*; entry {} is neither", .0 + 1)]
     Unknown(usize),
 }
 
@@ -46,6 +45,12 @@ impl EventFilter {
         if parsed.is_empty() { Err(InvalidEventFilter::Count) } else { Ok(Self(parsed)) }
     }
 
+    /// Takes the text in the database, which was validated when it was written. An entry that a later version has
+    /// added matches nothing.
+    pub(crate) fn from_db(text: &str) -> Self {
+        Self(text.split_ascii_whitespace().filter_map(Entry::parse).collect())
+    }
+
     /// The entries, as they are given to [`Self::new`].
     pub fn entries(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(Entry::to_string)
@@ -57,14 +62,6 @@ impl EventFilter {
             Entry::Action(listed) => *listed == action,
             Entry::Group(group) => group_of(action) == *group,
         })
-    }
-}
-
-impl FromStr for EventFilter {
-    type Err = InvalidEventFilter;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEventFilter> {
-        Self::new(text.split_ascii_whitespace())
     }
 }
 
@@ -118,7 +115,8 @@ mod tests {
         assert_eq!(matched, expected);
         assert!(!filter.matches(AuditAction::RequestsImported), "`requests` is another group");
         assert_eq!(filter.to_string(), "request.* export.revoked");
-        assert_eq!(filter.to_string().parse(), Ok(filter));
+        assert_eq!(EventFilter::from_db(&filter.to_string()), filter);
+        assert_eq!(EventFilter::from_db("request.* later.added export.revoked"), filter);
     }
 
     #[test]

@@ -79,10 +79,11 @@ pub(super) enum ResourceKind {
     BundlePermission,
     BundlePermissionRequest,
     User,
+    Webhook,
 }
 
 impl ResourceKind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Account,
         Self::Audit,
         Self::Block,
@@ -90,6 +91,7 @@ impl ResourceKind {
         Self::BundlePermission,
         Self::BundlePermissionRequest,
         Self::User,
+        Self::Webhook,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -101,6 +103,7 @@ impl ResourceKind {
             Self::BundlePermission => "bundle_permission",
             Self::BundlePermissionRequest => "bundle_permission_request",
             Self::User => "user",
+            Self::Webhook => "webhook",
         }
     }
 }

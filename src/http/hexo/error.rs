@@ -11,11 +11,13 @@ use super::common::ResourceKind;
 use crate::actors::registry::{CommandError, RegistryError};
 use crate::domain::approval::{InvalidApproval, InvalidAsk};
 use crate::domain::permission_request::RequestError;
+use crate::domain::webhook::MAX_WEBHOOKS_PER_USER;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::ErrorSchemas;
 use crate::store::StoreError;
 use crate::store::bundles::BundleError;
 use crate::store::ledger::{CreateRequestError, GrantPermissionError};
+use crate::store::webhooks::TooManyWebhooks;
 
 /// The result of a handler.
 pub(super) type HandlerResult = Result<HttpResponse, HexoError>;
@@ -47,6 +49,9 @@ pub(super) enum HexoError {
     /// A permission or a pending request uses the bundle.
     #[error("The bundle is used by a permission or a request.")]
     BundleInUse,
+    /// The caller has the maximum number of webhooks.
+    #[error("You have {MAX_WEBHOOKS_PER_USER} webhooks, which is the limit. Delete one first.")]
+    TooManyWebhooks,
     /// The `Idempotency-Key` belongs to a request with another body.
     #[error("This Idempotency-Key was already used for a different request. Use a new key.")]
     IdempotencyKeyReused,
@@ -106,7 +111,7 @@ impl ResponseError for HexoError {
             | Self::InvalidFilter => {
                 HttpResponse::BadRequest().json(BadRequestBody::Message(ErrorBody::new(self)))
             }
-            Self::BundleInUse => plain(StatusCode::CONFLICT),
+            Self::BundleInUse | Self::TooManyWebhooks => plain(StatusCode::CONFLICT),
             Self::IdempotencyKeyReused => plain(StatusCode::UNPROCESSABLE_ENTITY),
         }
     }
@@ -224,6 +229,12 @@ impl From<RequestError> for HexoError {
                 Self::invalid_field(ResourceKind::BundlePermissionRequest, field, reason)
             }
         }
+    }
+}
+
+impl From<TooManyWebhooks> for HexoError {
+    fn from(_: TooManyWebhooks) -> Self {
+        Self::TooManyWebhooks
     }
 }
 

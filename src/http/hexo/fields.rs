@@ -135,6 +135,23 @@ impl JsonFields {
         })
     }
 
+    /// A boolean; `None` if the field is absent or null.
+    pub(super) fn boolean(&self, kind: ResourceKind, field: &'static str) -> Result<Option<bool>, HexoError> {
+        let invalid = || HexoError::invalid_field(kind, field, "Provide true or false.");
+        self.value(field).map(|value| value.as_bool().ok_or_else(invalid)).transpose()
+    }
+
+    /// A list of strings; `None` if the field is absent or null.
+    pub(super) fn texts(
+        &self,
+        kind: ResourceKind,
+        field: &'static str,
+    ) -> Result<Option<Vec<&str>>, HexoError> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let texts = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect());
+        texts.map(Some).ok_or_else(|| HexoError::invalid_field(kind, field, "Provide a list of strings."))
+    }
+
     /// Rights: a mask, in JSON or as a decimal string, or a list of their names; `None` if the field is
     /// absent, null or blank.
     pub(super) fn mask(&self, kind: ResourceKind, field: &'static str) -> Result<Option<Mask>, HexoError> {

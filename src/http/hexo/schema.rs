@@ -27,6 +27,7 @@ pub(super) struct FieldSchema {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FieldType {
     Integer,
+    Boolean,
     Text,
     DateTime,
     List,
@@ -63,6 +64,10 @@ impl FieldSchema {
 
     pub(super) const fn integer(name: &'static str) -> Self {
         Self::new(name, FieldType::Integer, "Integer data. Ex: 2673")
+    }
+
+    pub(super) const fn boolean(name: &'static str) -> Self {
+        Self::new(name, FieldType::Boolean, "Boolean data. Ex: True")
     }
 
     pub(super) const fn datetime(name: &'static str) -> Self {
@@ -131,6 +136,7 @@ impl FieldSchema {
             "readonly": self.readonly,
             "type": match self.field_type {
                 FieldType::Integer => "integer",
+                FieldType::Boolean => "boolean",
                 FieldType::Text => "string",
                 FieldType::DateTime => "datetime",
                 FieldType::List => "list",

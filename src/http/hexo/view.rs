@@ -95,6 +95,7 @@ impl<'a> AuditEntryView<'a> {
             }
             AuditSubjectRef::User(id) => Some(prefix.detail_uri(ResourceKind::User, id)),
             AuditSubjectRef::Bundle(id) => Some(prefix.detail_uri(ResourceKind::Bundle, id)),
+            AuditSubjectRef::Webhook(id) => Some(prefix.detail_uri(ResourceKind::Webhook, id)),
             AuditSubjectRef::Other => None,
         };
         Self {

@@ -1,0 +1,83 @@
+//! A webhook as its owner has registered it.
+
+use std::fmt;
+
+use super::{EventFilter, WebhookUrl};
+use crate::domain::bundle::Description;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+
+/// The maximum number of webhooks of a user.
+pub const MAX_WEBHOOKS_PER_USER: i64 = 20;
+
+/// The number of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebhookId(pub i64);
+
+impl fmt::Display for WebhookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A webhook, without its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    pub id: WebhookId,
+    pub owner: UserId,
+    pub url: WebhookUrl,
+    pub events: EventFilter,
+    /// Whether it receives the events of all users, as long as its owner is staff. Otherwise it receives those that
+    /// its owner sees in their audit log.
+    pub all_users: bool,
+    pub description: Description,
+    pub created_at: Timestamp,
+    pub disabled: Option<(Timestamp, DisabledReason)>,
+    /// Failed attempts since the last success.
+    pub failures: i32,
+    /// The time of the first of these failures.
+    pub failing_since: Option<Timestamp>,
+}
+
+/// Why nothing is sent to a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisabledReason {
+    /// A user turned it off.
+    Owner,
+    /// The receiver responded 410.
+    Gone,
+    /// The receiver kept failing.
+    Failing,
+}
+
+impl DisabledReason {
+    /// The name in the database and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+        }
+    }
+
+    /// A reason that a later version has added is read as that of the owner.
+    pub(crate) fn from_db(name: &str) -> Self {
+        match name {
+            "gone" => Self::Gone,
+            "failing" => Self::Failing,
+            _ => Self::Owner,
+        }
+    }
+}
+
+impl Webhook {
+    /// Whether deliveries are made.
+    pub const fn is_active(&self) -> bool {
+        self.disabled.is_none()
+    }
+
+    /// `own` or `all`.
+    pub const fn scope_name(&self) -> &'static str {
+        if self.all_users { "all" } else { "own" }
+    }
+}
