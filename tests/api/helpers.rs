@@ -712,6 +712,8 @@ fn compared_expression(table: &str, column: &str) -> Option<String> {
         // Rejected attempts count. Uses and link views are stored with a delay, and sweeps run in the
         // background.
         ("rate_limits" | "export_uses" | "link_views" | "sweep_cursors" | "audit_cursors", _) => None,
+        // Events are queued and sent in the background.
+        ("webhook_deliveries", _) => None,
         // The mail of the first approval creates the key.
         ("signing_keys", _) => None,
         // Delivery changes pending mails.
