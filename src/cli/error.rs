@@ -130,6 +130,7 @@ impl From<AppError> for CliError {
             AppError::Store(error) => error.into(),
             AppError::Transport(error) => error.into(),
             AppError::Template(_)
+            | AppError::WebhookTls(_)
             | AppError::PublicPath(_)
             | AppError::Bind { .. }
             | AppError::Server(_)
