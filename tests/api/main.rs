@@ -53,3 +53,4 @@ mod security_txt;
 mod sign_in;
 mod smtp;
 mod webhook_sender;
+mod webhooks;
