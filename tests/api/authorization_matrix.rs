@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 
 use countersign::domain::audit::AuditContext;
 use countersign::domain::block::Block;
-use countersign::domain::bundle::Bundle;
+use countersign::domain::bundle::{Bundle, Description};
 use countersign::domain::mail_kinds::{MailKinds, Unsubscription};
 use countersign::domain::password_link::LinkReason;
 use countersign::domain::permission_request::{PermissionRequest, RequestId};
@@ -14,11 +14,13 @@ use countersign::domain::rights::Role;
 use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::UserId;
+use countersign::domain::webhook::{EventFilter, WebhookId};
 use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{CreateBlock, GrantPermission};
-use countersign::store::{password_links, sessions};
+use countersign::store::webhooks::NewWebhook;
+use countersign::store::{LimitOffset, password_links, sessions, webhook_deliveries, webhooks};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -221,6 +223,31 @@ impl MatrixFixture {
         block.blocked.0
     }
 
+    /// Grace's webhook, whose URL is not allowed, and its latest delivery.
+    fn hook_with_delivery(&self) -> (WebhookId, Uuid) {
+        let owner = self.grace.user.id;
+        let page = LimitOffset { limit: 1, offset: 0 };
+        let found = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            if let Some(hook) = webhooks::list_by_owner(conn, owner, page)?.rows.pop() {
+                let latest = webhook_deliveries::list(conn, hook.id, None, page)?.rows.remove(0);
+                return Ok((hook.id, latest.id.0));
+            }
+            let new = NewWebhook {
+                owner,
+                url: "https://127.0.0.1/".parse().unwrap(),
+                events: EventFilter::new(["user.added"]).unwrap(),
+                all_users: false,
+                description: Description::new("").unwrap(),
+                active: true,
+            };
+            let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+            let (hook, _) = webhooks::insert(conn, &new, &keyring, &AuditContext::OPERATOR, now)?.unwrap();
+            Ok((hook.id, webhook_deliveries::queue_test(conn, hook.id, now)?.0))
+        });
+        found.unwrap()
+    }
+
     /// An audit entry of a new request.
     fn new_entry(&self) -> String {
         let subject = format!("request:{}", self.new_request().id);
@@ -270,6 +297,8 @@ impl MatrixFixture {
             "grant" => self.new_grant().to_string(),
             "block" => self.new_block().to_string(),
             "entry" => self.new_entry(),
+            "hook" => self.hook_with_delivery().0.to_string(),
+            "delivery" => self.hook_with_delivery().1.to_string(),
             "export" => self.new_export(&self.carol).0,
             "export-id" => self.new_export(&self.carol).1,
             "dans" => self.export_of_demoted_creator().0,
