@@ -133,7 +133,7 @@ fn due_webhooks(conn: &mut Conn, slots: &Slots, now: Timestamp) -> QueryResult<V
 
 /// Gives the slots to the webhooks that have the fewest deliveries in flight. Among them, those that do not fail
 /// come first, otherwise the order is random.
-fn share_slots(due: &mut Vec<DueWebhook>, slots: &Slots) {
+fn share_slots(due: &mut [DueWebhook], slots: &Slots) {
     let (mut total, mut failing) = (slots.total, slots.failing);
     due.sort_by_cached_key(|webhook| (webhook.failing, entropy::uuid()));
     for round in 0..MAX_PER_WEBHOOK {
