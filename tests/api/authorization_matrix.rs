@@ -19,8 +19,8 @@ use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{CreateBlock, GrantPermission};
-use countersign::store::webhooks::NewWebhook;
-use countersign::store::{LimitOffset, password_links, sessions, webhook_deliveries, webhooks};
+use countersign::store::webhooks::{self, NewWebhook};
+use countersign::store::{LimitOffset, password_links, sessions, webhook_deliveries};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -223,29 +223,39 @@ impl MatrixFixture {
         block.blocked.0
     }
 
-    /// Grace's webhook, whose URL is not allowed, and its latest delivery.
-    fn hook_with_delivery(&self) -> (WebhookId, Uuid) {
-        let owner = self.grace.user.id;
+    /// Grace's webhook and its latest delivery.
+    fn hook_with_delivery(&self) -> (i64, Uuid) {
         let page = LimitOffset { limit: 1, offset: 0 };
-        let found = self.app.store.write(|conn| {
+        let owned =
+            self.app.store.read(|conn| webhooks::list_by_owner(conn, self.grace.user.id, page)).unwrap();
+        let hook = owned.rows.first().map_or_else(|| self.new_webhook(), |webhook| webhook.id.0);
+        let delivery = self.app.store.write(|conn| {
             let now = conn.now()?;
-            if let Some(hook) = webhooks::list_by_owner(conn, owner, page)?.rows.pop() {
-                let latest = webhook_deliveries::list(conn, hook.id, None, page)?.rows.remove(0);
-                return Ok((hook.id, latest.id.0));
+            match webhook_deliveries::list(conn, WebhookId(hook), None, page)?.rows.pop() {
+                Some(latest) => Ok(latest.id),
+                None => webhook_deliveries::queue_test(conn, WebhookId(hook), now),
             }
-            let new = NewWebhook {
-                owner,
-                url: "https://127.0.0.1/".parse().unwrap(),
-                events: EventFilter::new(["user.added"]).unwrap(),
-                all_users: false,
-                description: Description::new("").unwrap(),
-                active: true,
-            };
-            let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
-            let (hook, _) = webhooks::insert(conn, &new, &keyring, &AuditContext::OPERATOR, now)?.unwrap();
-            Ok((hook.id, webhook_deliveries::queue_test(conn, hook.id, now)?.0))
         });
-        found.unwrap()
+        (hook, delivery.unwrap().0)
+    }
+
+    /// A webhook of Grace, her only one. Its URL is not allowed, so that nothing is sent.
+    fn new_webhook(&self) -> i64 {
+        self.app.execute_raw(&format!("DELETE FROM webhooks WHERE owner = {}", self.grace.id()));
+        let new = NewWebhook {
+            owner: self.grace.user.id,
+            url: "https://127.0.0.1/".parse().unwrap(),
+            events: EventFilter::new(["request.*"]).unwrap(),
+            all_users: false,
+            description: Description::default(),
+            active: true,
+        };
+        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+        let inserted = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            webhooks::insert(conn, &new, &keyring, &AuditContext::OPERATOR, now)
+        });
+        inserted.unwrap().unwrap().0.id.0
     }
 
     /// An audit entry of a new request.
@@ -295,6 +305,7 @@ impl MatrixFixture {
             "strangers" => self.request_from_stranger().to_string(),
             "redeem" => self.app.redeem_token(&self.new_request()),
             "grant" => self.new_grant().to_string(),
+            "webhook" => self.new_webhook().to_string(),
             "block" => self.new_block().to_string(),
             "entry" => self.new_entry(),
             "hook" => self.hook_with_delivery().0.to_string(),
@@ -347,6 +358,10 @@ impl MatrixFixture {
             ("POST", "/user") => Some(json!({ "email": format!("{}@example.org", self.unique_name("new")) })),
             ("POST", "/access/v1/evaluations") => Some(json!({ "evaluations": [self.access_question()] })),
             ("POST", path) if path.starts_with("/access/v1/") => Some(self.access_question()),
+            ("POST", "/webhook") => {
+                Some(json!({ "url": "https://hooks.example.org/", "events": ["request.*"] }))
+            }
+            ("PATCH", "/webhook/{}") => Some(json!({ "description": self.unique_name("Receiver ") })),
             ("PUT" | "PATCH", "/user/{}") => Some(json!({ "first_name": self.unique_name("Grace") })),
             _ => None,
         }
@@ -365,7 +380,9 @@ impl MatrixFixture {
     fn permitted_user(&self, path: &str) -> &TestUser {
         match path {
             _ if path.starts_with("/-/svc") || path.starts_with("/oauth2/revoke") => &self.carol,
-            _ if path.contains("/block") || path.contains("/bundle_permission") => &self.grace,
+            _ if ["/block", "/bundle_permission", "/webhook"].iter().any(|part| path.contains(part)) => {
+                &self.grace
+            }
             _ => &self.root,
         }
     }

@@ -465,6 +465,77 @@ fn an_api_key_is_revoked_by_its_id_or_by_the_key() {
 }
 
 #[test]
+fn the_operator_manages_webhooks_of_any_user() {
+    for_each_database(|database| {
+        database.add_user("ada@example.org");
+        database.text(&["user", "add", "root@example.org", "--staff"]);
+        let url = "https://hooks.example.org/x";
+        let add =
+            |rest: &[&'static str]| [&["webhook", "add", "ada@example.org", url, "--events"], rest].concat();
+        std::fs::create_dir_all(database.directory.path().join("data")).unwrap();
+        std::fs::write(
+            database.directory.path().join("data/secret"),
+            "a server's secret of 32 bytes or more",
+        )
+        .unwrap();
+        let toml = format!("secret_file = '{}'", database.directory.path().join("data/secret").display());
+        std::fs::write(database.directory.path().join("countersign.toml"), toml).unwrap();
+        let made = database.run(&add(&["request.*,user.renamed"]));
+        let secret = made.stdout.strip_suffix('\n').unwrap();
+        assert!(
+            made.code == 0 && secret.starts_with("whsec_") && !made.stderr.contains(secret),
+            "{}",
+            made.stderr
+        );
+        let root = [
+            "webhook",
+            "add",
+            "root@example.org",
+            url,
+            "--events",
+            "key.*",
+            "--all",
+            "--description",
+            "SIEM",
+        ];
+        let second = database.json(&root);
+        assert!(second["secret"].as_str().unwrap().starts_with("whsec_"));
+
+        let list = database.json(&["webhook", "list"]);
+        assert_eq!(
+            list[0],
+            json!({
+                "id": 1, "owner": "ada@example.org", "url": url, "events": ["request.*", "user.renamed"], "scope": "own",
+                "description": "", "created_at": list[0]["created_at"], "active": true, "disabled_reason": null,
+                "failures": 0,
+            })
+        );
+        assert_eq!((&list[1]["scope"], &list[1]["description"]), (&json!("all"), &json!("SIEM")));
+        assert_eq!(database.json(&["webhook", "list", "root@example.org"]), json!([list[1]]));
+        let text = database.text(&["webhook", "list"]);
+        assert!(text.contains(url) && !text.contains("whsec_"), "{text}");
+
+        assert!(database.run_refused(&add(&["key.*", "--all"])).contains("is not an administrator"));
+        let private = ["webhook", "add", "ada@example.org", "https://10.0.0.1/", "--events", "key.*"];
+        assert!(
+            database
+                .run_refused(&private)
+                .contains("must lead to a public address; see the setting webhooks.allow")
+        );
+        let unknown = ["webhook", "add", "eve@example.org", url, "--events", "key.*"];
+        assert!(database.run_refused(&unknown).contains("eve@example.org"));
+        assert!(database.run_refused(&["webhook", "list", "eve@example.org"]).contains("eve@example.org"));
+        for wrong in ["nothing.*", "", "key.*,,"] {
+            assert_eq!(database.run(&["webhook", "add", "ada@example.org", url, "--events", wrong]).code, 2);
+        }
+
+        assert_eq!(database.json(&["webhook", "delete", "1"]), json!({ "id": 1, "status": "deleted" }));
+        assert_eq!(database.audit_log().last().unwrap(), "webhook.deleted webhook:1");
+        assert!(database.run_refused(&["webhook", "delete", "1"]).contains("webhook 1 not found"));
+    });
+}
+
+#[test]
 fn the_operator_lists_and_ends_sessions() {
     for_each_database(|database| {
         database.add_user("ada@example.org");

@@ -19,6 +19,7 @@
 //! - **Blocks.** An extension: the users whose requests the caller does not accept. The id of a
 //!   block is the id of the blocked user. A request by a blocked user fails with 403, since they
 //!   would notice the block anyway. Blocking declines their pending requests; permissions stay.
+//! - **Webhooks.** An extension. Only the owner sees a webhook. Its secret is in the response that creates it.
 //! - **Audit log.** An extension, read-only. Staff see every entry; other users see their own
 //!   actions and actions that affect them. The list is newest first, and counts and pages through
 //!   at most 10,000 entries; `at__lt` reaches older ones.

@@ -6,11 +6,19 @@ use serde_json::{Value, json};
 use crate::helpers::ByUser;
 use crate::hexo::{expect_error, expect_response};
 
-const RESOURCES: [&str; 7] =
-    ["account", "audit", "block", "bundle", "bundle_permission", "bundle_permission_request", "user"];
+const RESOURCES: [&str; 8] = [
+    "account",
+    "audit",
+    "block",
+    "bundle",
+    "bundle_permission",
+    "bundle_permission_request",
+    "user",
+    "webhook",
+];
 
 /// The methods of each resource's list and details.
-const METHODS: [(&str, &str, Option<&str>); 7] = [
+const METHODS: [(&str, &str, Option<&str>); 8] = [
     ("account", "GET, HEAD", None),
     ("audit", "GET, HEAD", Some("GET, HEAD")),
     ("block", "GET, HEAD, POST", Some("GET, HEAD, DELETE")),
@@ -18,6 +26,7 @@ const METHODS: [(&str, &str, Option<&str>); 7] = [
     ("bundle_permission", "GET, HEAD, POST", Some("GET, HEAD, DELETE")),
     ("bundle_permission_request", "GET, HEAD, POST", Some("GET, HEAD, PUT, DELETE")),
     ("user", "GET, HEAD, POST", Some("GET, HEAD, PUT, PATCH")),
+    ("webhook", "GET, HEAD, POST", Some("GET, HEAD, PATCH, DELETE")),
 ];
 
 on_both_databases! {

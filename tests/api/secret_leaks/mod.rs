@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use countersign::domain::rights::Role;
 use countersign::domain::token::Keyring;
 use countersign::store::api_keys::Scope;
@@ -206,6 +208,33 @@ fn checker_key(fixture: &mut LeakFixture, name: &str) -> String {
     let service = fixture.app.user("checker@example.org");
     let key = fixture.app.key(&service.user, Scope::Check);
     fixture.secrets.add(name, &key)
+}
+
+/// Manages webhooks. Their secrets are shown once.
+async fn exercise_webhooks(fixture: &mut LeakFixture, key: &str) {
+    let secret_of = async |fixture: &mut LeakFixture, name: &str, request: RequestBuilder| {
+        let (file, text) = fixture.captured.save_response(request.send().await.unwrap()).await;
+        fixture.permitted.insert(file, vec![name.to_owned(), format!("{name}, encoded")]);
+        let (_, rest) = text.split_once("\"whsec_").unwrap_or_else(|| panic!("a secret in {text}"));
+        let encoded = rest.split('"').next().unwrap();
+        fixture.secrets.add_bytes(name, &STANDARD.decode(encoded).unwrap());
+        fixture.secrets.add(&format!("{name}, encoded"), encoded);
+        text
+    };
+    let new = json!({ "url": "https://hooks.example.org/", "events": ["request.*"] });
+    let made = fixture.post("/api/webhook/").bearer_auth(key).json(&new);
+    let made = secret_of(fixture, "webhook secret", made).await;
+    let (_, uri) = made.split_once("\"resource_uri\":\"").unwrap();
+    let uri = uri.split('"').next().unwrap().to_owned();
+    let rotate = fixture.post(&format!("{uri}secret/")).bearer_auth(key);
+    secret_of(fixture, "next webhook secret", rotate).await;
+    let change = json!({ "description": "Changed" });
+    let changed = fixture.request(Method::PATCH, &uri).bearer_auth(key).json(&change);
+    assert_eq!(fixture.send(changed, &[]).await, 202);
+    for path in ["/api/webhook/", &uri, "/api/audit/"] {
+        assert_eq!(fixture.send(fixture.get(path).bearer_auth(key), &[]).await, 200);
+    }
+    fixture.run_command(&["webhook", "list", "ada@example.org"], "");
 }
 
 /// Calls every function of the server with valid secrets, with invalid ones, and with secrets in
@@ -428,6 +457,8 @@ async fn exercise_server(fixture: &mut LeakFixture) {
     ] {
         fixture.send(fixture.get(probe), &[]).await;
     }
+
+    exercise_webhooks(fixture, &ada.key).await;
 
     // The mails about the decisions, after those of the requests.
     let unsubscribe = fixture.next_mailed_secret(UNSUBSCRIBE, "csu_");
