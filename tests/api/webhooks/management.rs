@@ -284,13 +284,13 @@ on_both_databases! {
             let answer = expect_response(app.post(&format!("{}secret/", uri(&webhook))).by_user(ada), 200).await;
             answer["secret"].as_str().unwrap().to_owned()
         };
-        assert_eq!(signing_secrets(&app, &keys), [first.clone()]);
+        assert_eq!(signing_secrets(&app, &keys), std::slice::from_ref(&first));
         let second = rotate().await;
         assert_eq!(signing_secrets(&app, &keys), [second.clone(), first.clone()]);
         app.advance(DAY - 60);
         assert_eq!(signing_secrets(&app, &keys), [second.clone(), first]);
         app.advance(120);
-        assert_eq!(signing_secrets(&app, &keys), [second.clone()]);
+        assert_eq!(signing_secrets(&app, &keys), std::slice::from_ref(&second));
         let third = rotate().await;
         let fourth = rotate().await;
         assert_eq!(signing_secrets(&app, &keys), [fourth, third], "only one previous secret is kept");
