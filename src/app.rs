@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::actors::delivery_stats::DeliveryStats;
 use crate::actors::mailer::{MailSender, Mailer};
 use crate::actors::registry::Registry;
+use crate::actors::webhook_worker::{WebhookParts, Webhooks};
 use crate::actors::{LivenessWatch, liveness};
 use crate::auth::authenticator::Authenticator;
 use crate::auth::login_throttle::LoginThrottle;
@@ -41,12 +42,15 @@ use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
-use crate::tasks::{audit_retention, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits};
+use crate::tasks::{
+    audit_retention, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits, webhook_deliveries,
+};
 use crate::telemetry::{Tracer, TracerError};
+use crate::webhook::{Resolver, WebhookSender, WebhookTlsError};
 
 /// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
-/// Database connections of the mailer.
+/// Database connections of the mailer and the webhook worker.
 const MAILER_CONNECTIONS: u32 = 2;
 /// Time to write counters that are only in memory to the database at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(6);
@@ -66,6 +70,8 @@ pub enum AppError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Transport(#[from] TransportError),
+    #[error(transparent)]
+    WebhookTls(#[from] WebhookTlsError),
     #[error(
         "PUBLIC_URL must not have a path that starts with `/{0}`, as paths of the server do; use another path"
     )]
@@ -129,9 +135,11 @@ pub struct Application {
     registry_liveness: LivenessWatch,
     mailer: Mailer,
     mailer_liveness: LivenessWatch,
+    webhooks: Webhooks,
+    webhooks_liveness: LivenessWatch,
     usage: ExportUseCounter,
     link_views: LinkViewCounter,
-    /// The store of the requests and that of the mailer.
+    /// The store of the requests, and that of the mailer and the webhook worker.
     stores: [AsyncStore; 2],
     /// `None` if traces are off.
     tracer: Option<Tracer>,
@@ -174,8 +182,10 @@ impl Application {
         mailer_arbiter.spawn(decision_mails::run(store.clone()));
         mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));
         mailer_arbiter.spawn(mail_files::run(store.clone(), transport.clone(), config.mail));
+        let fan_out_store = store.clone();
         let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];
         let [_, mail_store] = stores.clone();
+        let webhook_store = mail_store.clone();
         let receipts =
             ReceiptIssuer::new(Arc::clone(&keyring), config.public_url.as_str(), config.controller.clone());
         let mail_sender = MailSender {
@@ -191,6 +201,16 @@ impl Application {
             receipts: receipts.clone(),
         };
         let mailer = Mailer::start(mail_sender, mailer_guard, &mailer_arbiter);
+        let webhooks = Webhooks::default();
+        let (webhooks_guard, webhooks_liveness) = liveness();
+        let webhook_parts = WebhookParts {
+            store: webhook_store,
+            keyring: Arc::clone(&keyring),
+            sender: WebhookSender::new(&config.webhooks, Resolver::System)?,
+            api_path: format!("{}/api/", config.public_url.path()),
+        };
+        mailer_arbiter.spawn(webhooks.clone().run(webhook_parts, webhooks_guard));
+        mailer_arbiter.spawn(webhook_deliveries::run(fan_out_store, webhooks.waker()));
         let shutdown = Shutdown::default();
         let origins = config.cors.clone();
         let keep_alive = Duration::from_secs(config.keep_alive_seconds);
@@ -202,6 +222,7 @@ impl Application {
             ),
             registry: registry.clone(),
             mailer: mailer.clone(),
+            webhooks: webhooks.clone(),
             link_views: link_views.clone(),
             store: request_store,
             receipts,
@@ -233,6 +254,8 @@ impl Application {
             registry_liveness,
             mailer,
             mailer_liveness,
+            webhooks,
+            webhooks_liveness,
             usage,
             link_views,
             stores,
@@ -254,11 +277,18 @@ impl Application {
             result = self.server => result.map_err(AppError::from),
             () = self.registry_liveness.ended() => Err(AppError::ActorStopped("registry")),
             () = self.mailer_liveness.ended() => Err(AppError::ActorStopped("mailer")),
+            () = self.webhooks_liveness.ended() => Err(AppError::ActorStopped("webhook worker")),
             () = request_store.wait_until_stalled() => Err(AppError::DatabaseStalled),
             () = mail_store.wait_until_stalled() => Err(AppError::DatabaseStalled),
         };
-        let flushed =
-            async { tokio::join!(self.mailer.drain(), self.usage.flush(), self.link_views.flush()) };
+        let flushed = async {
+            tokio::join!(
+                self.mailer.drain(),
+                self.webhooks.drain(),
+                self.usage.flush(),
+                self.link_views.flush()
+            )
+        };
         let flushed = async {
             if tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.is_err() {
                 tracing::warn!("counters not saved before shutdown");

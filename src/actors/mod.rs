@@ -1,5 +1,5 @@
 //! The two actors: the registry orders all changes, the mailer sends the mails of the
-//! outbox. Only this module and `app` use `actix`.
+//! outbox. The webhook worker, which sends events, is a plain task. Only this module and `app` use `actix`.
 
 pub mod admission;
 pub mod authorize_export;
@@ -11,6 +11,8 @@ pub mod delivery_stats;
 pub mod mailer;
 pub mod outbox_sync;
 pub mod registry;
+mod webhook_body;
+pub mod webhook_worker;
 
 use tokio::sync::oneshot;
 

@@ -133,6 +133,7 @@ impl From<AppError> for CliError {
             AppError::Store(error) => error.into(),
             AppError::Transport(error) => error.into(),
             AppError::Template(_)
+            | AppError::WebhookTls(_)
             | AppError::PublicPath(_)
             | AppError::Tracer(_)
             | AppError::Bind { .. }

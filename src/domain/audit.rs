@@ -155,6 +155,19 @@ impl AuditSubjectRef {
             _ => Self::Other,
         }
     }
+
+    /// The path of the subject below `api`, such as `/api/`, if it has one.
+    pub fn path(self, api: &str) -> Option<String> {
+        let (resource, id) = match self {
+            Self::Request(RequestId(id)) => ("bundle_permission_request", id),
+            Self::BundlePermission(BundlePermissionId(id)) => ("bundle_permission", id),
+            Self::User(UserId(id)) => ("user", id),
+            Self::Bundle(BundleId(id)) => ("bundle", id),
+            Self::Webhook(WebhookId(id)) => ("webhook", id),
+            Self::Other => return None,
+        };
+        Some(format!("{api}{resource}/{id}/"))
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +180,17 @@ mod tests {
             assert_eq!(AuditAction::from_name(action.name()), Some(*action));
         }
         assert_eq!(AuditAction::from_name("request"), None);
+    }
+
+    #[test]
+    fn a_subject_has_a_path_if_it_has_a_resource() {
+        let path = |text| AuditSubjectRef::parse(text).path("/api/v1/");
+        assert_eq!(path("request:12").unwrap(), "/api/v1/bundle_permission_request/12/");
+        assert_eq!(path("permission:12").unwrap(), "/api/v1/bundle_permission/12/");
+        assert_eq!(path("user:7").unwrap(), "/api/v1/user/7/");
+        assert_eq!(path("bundle:7").unwrap(), "/api/v1/bundle/7/");
+        assert_eq!(path("webhook:7").unwrap(), "/api/v1/webhook/7/");
+        assert_eq!(path("export:01a200dc"), None);
     }
 
     #[test]

@@ -18,11 +18,13 @@ pub enum Notice {
     AccountDisabled,
     /// Many sign-ins to the account failed.
     SignInsFailed,
+    /// The receiver of a webhook responded that it wants no more events, or kept failing.
+    WebhookDisabled,
 }
 
 impl Notice {
     /// All notices.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PermissionReceived,
         Self::PermissionGrantedByStaff,
         Self::PasswordChanged,
@@ -30,6 +32,7 @@ impl Notice {
         Self::ApiKeyCreated,
         Self::AccountDisabled,
         Self::SignInsFailed,
+        Self::WebhookDisabled,
     ];
 
     /// The name in the database and in the keys of messages.
@@ -42,6 +45,7 @@ impl Notice {
             Self::ApiKeyCreated => "api-key-created",
             Self::AccountDisabled => "account-disabled",
             Self::SignInsFailed => "sign-ins-failed",
+            Self::WebhookDisabled => "webhook-disabled",
         }
     }
 
@@ -61,7 +65,7 @@ impl Notice {
             Self::PermissionReceived | Self::PermissionGrantedByStaff => "/access",
             Self::PasswordChanged | Self::PasswordChangedKeysRevoked | Self::SignInsFailed => "/account",
             Self::ApiKeyCreated => "/keys",
-            Self::AccountDisabled => "/",
+            Self::AccountDisabled | Self::WebhookDisabled => "/",
         }
     }
 }

@@ -56,6 +56,9 @@ struct ReadinessResponse {
     mailer: bool,
     /// The state of mail delivery; null while the database is unavailable.
     mail: Option<MailHealth>,
+    /// Seconds by which the mails about decisions and the events of webhooks are behind the audit log. It does not
+    /// affect readiness; null while the database is unavailable.
+    audit_lag_seconds: Option<i64>,
 }
 
 /// The state of mail delivery. It does not affect readiness.
@@ -119,6 +122,7 @@ async fn readiness(state: Data<AppState>) -> HttpResponse {
         database,
         registry,
         mailer,
+        audit_lag_seconds: report.and_then(|report| report.audit_lag_seconds.into_iter().max()),
         mail: report.map(|report| MailHealth::new(report, state.mailer.stats())),
     })
 }
@@ -148,7 +152,7 @@ async fn metrics(request: HttpRequest, state: Data<AppState>) -> HttpResponse {
     if !can_read_metrics(&request, &state.config.metrics_allow) {
         return ApiError::NotFound.to_response(&request);
     }
-    match state.metrics.render(&state.registry, &state.mailer, &state.store).await {
+    match state.metrics.render(&state).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {
             tracing::error!(%error, "rendering metrics failed");

@@ -11,9 +11,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::actors::mailer::Mailer;
-use crate::actors::registry::Registry as TokenRegistry;
-use crate::store::AsyncStore;
+use super::state::AppState;
+use crate::services::webhooks;
+use crate::store::audit_log::AuditReader;
+use crate::store::webhook_deliveries::WaitingDeliveries;
 
 /// The content type of the OpenMetrics text format.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -65,12 +66,8 @@ impl Metrics {
     }
 
     /// Renders the counters, and gauges of the actors and the database.
-    pub async fn render(
-        &self,
-        token_registry: &TokenRegistry,
-        mailer: &Mailer,
-        store: &AsyncStore,
-    ) -> Result<String, fmt::Error> {
+    pub async fn render(&self, state: &AppState) -> Result<String, fmt::Error> {
+        let AppState { registry: token_registry, mailer, webhooks: worker, store, .. } = state;
         let mut registry = Registry::with_prefix("countersign");
         registry.register_with_unit(
             "http_request_duration",
@@ -79,6 +76,7 @@ impl Metrics {
             self.requests.clone(),
         );
         registry.register("mail_attempts", "Attempts to deliver a mail", mailer.stats().attempts());
+        registry.register("webhook_attempts", "Attempts to send an event to a webhook", worker.attempts());
         let mut add_gauge = |name: &str, help: &str, value: i64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(value);
@@ -101,6 +99,25 @@ impl Metrics {
                 "mail_failed",
                 "Mails to addresses that do not exist, and mails that were given up",
                 report.failed_mails,
+            );
+        }
+        if let Ok(WaitingDeliveries { count, oldest_due_seconds }) = store.read(webhooks::waiting()).await {
+            add_gauge("webhook_waiting", "Events that wait for webhooks, at most 100,000", count);
+            add_gauge(
+                "webhook_oldest_due_seconds",
+                "For how long the oldest event has been due, not counting webhooks that fail",
+                oldest_due_seconds,
+            );
+        }
+        if let Some(report) = report {
+            let lags = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+            for (reader, lag) in AuditReader::ALL.into_iter().zip(report.audit_lag_seconds) {
+                lags.get_or_create(&[("reader", reader.name())]).set(lag);
+            }
+            registry.register(
+                "audit_lag_seconds",
+                "Age of the oldest audit entry that a reader has not read",
+                lags,
             );
         }
         let mut text = String::new();

@@ -6,6 +6,7 @@ use super::metrics::Metrics;
 use super::server::shutdown::Shutdown;
 use crate::actors::mailer::Mailer;
 use crate::actors::registry::Registry;
+use crate::actors::webhook_worker::Webhooks;
 use crate::auth::authenticator::Authenticator;
 use crate::config::Config;
 use crate::domain::token::{Keyring, RedeemId};
@@ -22,6 +23,8 @@ pub struct AppState {
     pub(crate) registry: Registry,
     /// The handle of the RequestMailer actor.
     pub(crate) mailer: Mailer,
+    /// Sends events to webhooks.
+    pub(crate) webhooks: Webhooks,
     /// Counts fetches of redeem links.
     pub(crate) link_views: LinkViewCounter,
     /// The database, for reads and for writes that do not go through the registry.

@@ -7,8 +7,20 @@ use crate::domain::audit::AuditContext;
 use crate::domain::token::Keyring;
 use crate::domain::user::{Email, UserId};
 use crate::domain::webhook::{Webhook, WebhookId, WebhookSecret};
+use crate::store::webhook_deliveries::{
+    self, DeliveryFilter, DeliveryId, WaitingDeliveries, WebhookDelivery,
+};
 use crate::store::webhooks::{self, NewWebhook, TooManyWebhooks, WebhookChange};
 use crate::store::{LimitOffset, Paginated};
+
+/// Why an event was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueError {
+    /// The user has no such webhook, or it has no such delivery.
+    NotFound,
+    /// The webhook is disabled.
+    Disabled,
+}
 
 /// Adds a webhook. The returned secret is the only copy that is not sealed.
 pub fn add(
@@ -68,6 +80,64 @@ pub fn rotate_secret(
     move |conn| {
         let now = conn.now()?;
         webhooks::rotate_secret(conn, id, owner, &keyring, &audit, now)
+    }
+}
+
+/// A page of the deliveries of a user's webhook, newest first. `None`: the user has no such webhook.
+pub fn deliveries(
+    id: WebhookId,
+    owner: UserId,
+    filter: DeliveryFilter,
+    page: LimitOffset,
+) -> impl DbWork<Option<Paginated<WebhookDelivery>>> {
+    move |conn| {
+        if webhooks::by_ids(conn, owner, &[id])?.is_empty() {
+            return Ok(None);
+        }
+        webhook_deliveries::list(conn, id, filter, page).map(Some)
+    }
+}
+
+/// Queues an event to test a user's webhook.
+pub fn test(id: WebhookId, owner: UserId) -> impl DbWork<Result<WebhookDelivery, QueueError>> {
+    move |conn| {
+        let now = conn.now()?;
+        match webhooks::by_ids(conn, owner, &[id])?.pop() {
+            None => Ok(Err(QueueError::NotFound)),
+            Some(webhook) if !webhook.is_active() => Ok(Err(QueueError::Disabled)),
+            Some(_) => {
+                let delivery = webhook_deliveries::queue_test(conn, id, now)?;
+                let queued = webhook_deliveries::find(conn, id, delivery, now)?;
+                Ok(queued.ok_or(QueueError::NotFound))
+            }
+        }
+    }
+}
+
+/// Makes a delivery of a user's webhook due, and starts its attempts again.
+pub fn replay(
+    id: WebhookId,
+    owner: UserId,
+    delivery: DeliveryId,
+) -> impl DbWork<Result<WebhookDelivery, QueueError>> {
+    move |conn| {
+        let now = conn.now()?;
+        match webhooks::by_ids(conn, owner, &[id])?.pop() {
+            None => Ok(Err(QueueError::NotFound)),
+            Some(webhook) if !webhook.is_active() => {
+                let exists = webhook_deliveries::find(conn, id, delivery, now)?.is_some();
+                Ok(Err(if exists { QueueError::Disabled } else { QueueError::NotFound }))
+            }
+            Some(_) => Ok(webhook_deliveries::replay(conn, id, delivery, now)?.ok_or(QueueError::NotFound)),
+        }
+    }
+}
+
+/// The deliveries that wait.
+pub fn waiting() -> impl DbWork<WaitingDeliveries> {
+    |conn| {
+        let now = conn.now()?;
+        webhook_deliveries::waiting(conn, now)
     }
 }
 

@@ -53,6 +53,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod sweeps;
 pub mod users;
+pub mod webhook_deliveries;
 pub mod webhooks;
 
 pub use async_store::AsyncStore;

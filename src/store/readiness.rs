@@ -3,6 +3,7 @@
 use diesel::connection::SimpleConnection;
 use diesel_migrations::MigrationHarness;
 
+use super::audit_log::{self, AuditReader};
 use super::connection::{Backend, Conn, Store};
 use super::error::StoreError;
 use super::migrate::{POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS};
@@ -20,12 +21,14 @@ const POSTGRES_WRITE_PROBE: &str = "DELETE FROM user_counters WHERE false; \
 /// The same on SQLite: it writes a number that has no effect.
 const SQLITE_WRITE_PROBE: &str = "PRAGMA user_version = 0";
 
-/// The state of the outbox, which the readiness check reports.
+/// The state of the outbox and of the readers of the audit log, which the readiness check reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadinessReport {
     /// The age of the oldest pending mail. 0: there is none.
     pub oldest_unsent_seconds: i64,
     pub failed_mails: i64,
+    /// How far the readers of the audit log are behind, by [`AuditReader::ALL`].
+    pub audit_lag_seconds: [i64; AuditReader::ALL.len()],
 }
 
 impl Store {
@@ -44,7 +47,12 @@ impl Store {
             let now = conn.now()?;
             let oldest = outbox::oldest_pending(conn, now)?;
             let oldest_unsent_seconds = oldest.map_or(0, |since| since.seconds_until(now));
-            Ok(Some(ReadinessReport { oldest_unsent_seconds, failed_mails: outbox::count_failed(conn)? }))
+            let failed_mails = outbox::count_failed(conn)?;
+            let mut audit_lag_seconds = [0; AuditReader::ALL.len()];
+            for (lag, reader) in audit_lag_seconds.iter_mut().zip(AuditReader::ALL) {
+                *lag = audit_log::lag_seconds(conn, reader, now)?;
+            }
+            Ok(Some(ReadinessReport { oldest_unsent_seconds, failed_mails, audit_lag_seconds }))
         })
     }
 }

@@ -207,6 +207,25 @@ table! {
         disabled_reason -> Nullable<Text>,
         failures -> Integer,
         failing_since -> Nullable<crate::store::types::SqlTimestamp>,
+        paused_until -> Nullable<crate::store::types::SqlTimestamp>,
+    }
+}
+
+table! {
+    webhook_deliveries (id) {
+        id -> crate::store::types::SqlUuid,
+        webhook -> BigInt,
+        event_id -> crate::store::types::SqlUuid,
+        event_type -> Text,
+        created_at -> crate::store::types::SqlTimestamp,
+        due_at -> crate::store::types::SqlTimestamp,
+        attempts -> Integer,
+        lease -> Nullable<crate::store::types::SqlUuid>,
+        finished_at -> Nullable<crate::store::types::SqlTimestamp>,
+        result -> Nullable<Text>,
+        http_status -> Nullable<Integer>,
+        duration_ms -> Nullable<Integer>,
+        reason -> Nullable<Text>,
     }
 }
 
@@ -297,4 +316,5 @@ allow_tables_to_appear_in_same_query!(
     outbox,
     link_views,
     webhooks,
+    webhook_deliveries,
 );

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::audit_log::AuditEntry;
 use super::connection::{Conn, for_update, with_backend};
 use super::page::{LimitOffset, Paginated};
 use super::schema::users;
@@ -81,10 +82,26 @@ pub struct ActiveWebhook {
     pub secrets: SealedSecrets,
 }
 
+/// The rows of the active webhooks.
+macro_rules! active_rows {
+    () => {
+        dsl::webhooks
+            .inner_join(users::table)
+            .filter(dsl::disabled_at.is_null().and(users::active))
+            .order(dsl::id)
+            .select((WebhookRow::as_select(), SealedSecrets::as_select(), users::staff))
+    };
+}
+
 impl ActiveWebhook {
     /// Whether it receives the events of all users. A user who is no longer staff gets only those that they see.
     pub const fn receives_all(&self) -> bool {
         self.webhook.all_users && self.owner_is_staff
+    }
+
+    /// Whether the owner may see an entry of the audit log, with the scope of the webhook.
+    pub fn may_see(&self, entry: &AuditEntry) -> bool {
+        self.receives_all() || entry.is_visible_to(self.webhook.owner)
     }
 }
 
@@ -290,12 +307,16 @@ pub fn by_ids(conn: &mut Conn, owner: UserId, ids: &[WebhookId]) -> QueryResult<
 
 /// Every webhook that is not disabled and has an active owner, by id.
 pub fn active(conn: &mut Conn) -> QueryResult<Vec<ActiveWebhook>> {
-    let rows: Vec<(WebhookRow, SealedSecrets, bool)> = with_backend!(conn, c => dsl::webhooks
-        .inner_join(users::table)
-        .filter(dsl::disabled_at.is_null().and(users::active))
-        .order(dsl::id)
-        .select((WebhookRow::as_select(), SealedSecrets::as_select(), users::staff))
-        .load(c))?;
+    load_active(with_backend!(conn, c => active_rows!().load(c))?)
+}
+
+/// Those of the active webhooks that have these ids.
+pub(super) fn active_by_ids(conn: &mut Conn, ids: &[WebhookId]) -> QueryResult<Vec<ActiveWebhook>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    load_active(with_backend!(conn, c => active_rows!().filter(dsl::id.eq_any(&ids)).load(c))?)
+}
+
+fn load_active(rows: Vec<(WebhookRow, SealedSecrets, bool)>) -> QueryResult<Vec<ActiveWebhook>> {
     rows.into_iter()
         .map(|(row, secrets, owner_is_staff)| {
             Ok(ActiveWebhook { webhook: row.try_into()?, owner_is_staff, secrets })

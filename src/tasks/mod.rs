@@ -10,6 +10,7 @@ pub mod link_view_counter;
 pub mod mail_files;
 pub mod run_sweeps;
 pub mod sweep_rate_limits;
+pub mod webhook_deliveries;
 mod write_behind;
 
 use tokio::task::spawn_blocking;

@@ -14,11 +14,13 @@ use countersign::domain::rights::Role;
 use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::UserId;
+use countersign::domain::webhook::WebhookId;
 use countersign::entropy;
 use countersign::store::api_keys::{self, Scope};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{CreateBlock, GrantPermission};
-use countersign::store::{password_links, sessions};
+use countersign::store::webhooks;
+use countersign::store::{LimitOffset, password_links, sessions, webhook_deliveries};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -221,7 +223,23 @@ impl MatrixFixture {
         block.blocked.0
     }
 
-    /// A webhook of Grace, her only one.
+    /// Grace's webhook and its latest delivery.
+    fn hook_with_delivery(&self) -> (i64, Uuid) {
+        let page = LimitOffset { limit: 1, offset: 0 };
+        let owned =
+            self.app.store.read(|conn| webhooks::list_by_owner(conn, self.grace.user.id, page)).unwrap();
+        let hook = owned.rows.first().map_or_else(|| self.new_webhook(), |webhook| webhook.id.0);
+        let delivery = self.app.store.write(|conn| {
+            let now = conn.now()?;
+            match webhook_deliveries::list(conn, WebhookId(hook), None, page)?.rows.pop() {
+                Some(latest) => Ok(latest.id),
+                None => webhook_deliveries::queue_test(conn, WebhookId(hook), now),
+            }
+        });
+        (hook, delivery.unwrap().0)
+    }
+
+    /// A webhook of Grace, her only one. Its URL is not allowed, so that nothing is sent.
     fn new_webhook(&self) -> i64 {
         self.app.execute_raw(&format!("DELETE FROM webhooks WHERE owner = {}", self.grace.id()));
         self.app.webhook(&self.grace)
@@ -277,6 +295,8 @@ impl MatrixFixture {
             "webhook" => self.new_webhook().to_string(),
             "block" => self.new_block().to_string(),
             "entry" => self.new_entry(),
+            "hook" => self.hook_with_delivery().0.to_string(),
+            "delivery" => self.hook_with_delivery().1.to_string(),
             "export" => self.new_export(&self.carol).0,
             "export-id" => self.new_export(&self.carol).1,
             "dans" => self.export_of_demoted_creator().0,

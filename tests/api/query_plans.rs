@@ -13,6 +13,7 @@ use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::user::UserId;
 use countersign::domain::validated_text::IdempotencyKey;
+use countersign::domain::webhook::WebhookId;
 use countersign::store::access::{self, AccessQuestion, AccessSearch, BundleRef, SearchedSide};
 use countersign::store::audit_log::{self, AuditLogFilter};
 use countersign::store::ledger::{
@@ -21,6 +22,7 @@ use countersign::store::ledger::{
 use countersign::store::lookup::{self, LookupKey, UserRef};
 use countersign::store::requests::{self, RequestFilter};
 use countersign::store::sweeps::{self, Sweep};
+use countersign::store::webhook_deliveries::{self, DeliveryStatus, Slots};
 use countersign::store::{AsyncStore, Clock, LimitOffset, Store, TermsFilter, permissions};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -401,6 +403,58 @@ async fn a_sweep_reads_only_what_is_due() {
         let read = rows_read_since(&mut conn, table, before);
         assert!((10..1_000).contains(&read), "{read} rows or entries of {table} were read");
     }
+}
+
+/// However many deliveries wait for a webhook that does not respond, those of another one are found.
+#[actix_web::test]
+async fn a_claim_reads_only_the_next_deliveries_of_each_webhook() {
+    const TABLE: &str = "webhook_deliveries";
+    let app = TestApp::without_server(Backend::Postgres);
+    let ada = app.user("ada@example.org");
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    conn.batch_execute(&format!(
+        "INSERT INTO webhooks (owner, url, events, all_users, description, created_at, secret) \
+         SELECT {}, 'https://hooks.example.org/', 'request.*', false, '', now(), '' FROM generate_series(1, 2)",
+        ada.id()
+    ))
+    .unwrap();
+    let [dead, good] = app.query_i64s("SELECT id AS n FROM webhooks ORDER BY id")[..] else { panic!() };
+    let busy = Slots { total: 16, failing: 64, in_flight: [(WebhookId(dead), 3)].into() };
+    let claim = || {
+        let claimed = store.write(|conn| {
+            let now = conn.now()?;
+            for status in [DeliveryStatus::Sending, DeliveryStatus::Failed] {
+                let page = LimitOffset { limit: 20, offset: 0 };
+                webhook_deliveries::list(conn, WebhookId(dead), Some(status), page)?;
+            }
+            webhook_deliveries::claim(conn, &busy, now)
+        });
+        let mut webhooks: Vec<i64> =
+            claimed.unwrap().into_iter().map(|delivery| delivery.webhook.webhook.id.0).collect();
+        webhooks.sort_unstable();
+        webhooks
+    };
+    conn.batch_execute(&format!("VACUUM ANALYZE {TABLE}")).unwrap();
+    // The plans of an empty table.
+    for _ in 0..10 {
+        assert_eq!(claim(), [0; 0]);
+    }
+    let insert = |webhook: i64, rows: i64| {
+        format!(
+            "INSERT INTO {TABLE} (id, webhook, event_id, event_type, created_at, due_at, attempts) \
+             SELECT gen_random_uuid(), {webhook}, gen_random_uuid(), 'webhook.test', now(), \
+             now() - i * interval '1 second', 0 FROM generate_series(1, {rows}) i;"
+        )
+    };
+    conn.batch_execute(&format!("{}{}ANALYZE {TABLE}", insert(dead, 100_000), insert(good, 6))).unwrap();
+    let before = rows_read(&mut conn, TABLE);
+    let claims = [claim(), claim()];
+    assert_eq!(claims[0], [dead, good, good, good, good]);
+    assert_eq!(claims[1], [dead, good, good]);
+    drop(store);
+    let read = rows_read_since(&mut conn, TABLE, before);
+    assert!((10..1_000).contains(&read), "{read} rows or entries were read");
 }
 
 /// The rows and index entries that were read since `before`, once the statistics include them.

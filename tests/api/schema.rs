@@ -56,7 +56,7 @@ on_both_databases! {
                 WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%'");
             for column in &mut columns {
                 // SQLite requires this name for an alias of the row id.
-                if column.column == "id" && column.kind == "integer" {
+                if ["id", "position"].contains(&column.column.as_str()) && column.kind == "integer" {
                     column.kind = "bigint".to_owned();
                 }
             }

@@ -247,7 +247,8 @@ CREATE TABLE signing_keys (
 -- At most one key is current.
 CREATE UNIQUE INDEX signing_keys_current ON signing_keys ((retired_at IS NULL)) WHERE retired_at IS NULL;
 
--- Secrets are sealed under the server's secret. During a rotation both secrets sign.
+-- Secrets are sealed under the server's secret. During a rotation both secrets sign. After failures there is no attempt
+-- before `paused_until`.
 CREATE TABLE webhooks (
     id                      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     owner                   bigint NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -263,10 +264,35 @@ CREATE TABLE webhooks (
     disabled_reason         text CHECK (disabled_reason IN ('owner', 'gone', 'failing')),
     failures                integer NOT NULL DEFAULT 0,
     failing_since           timestamptz,
+    paused_until            timestamptz,
     CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CHECK ((previous_secret IS NULL) = (previous_secret_ends_at IS NULL))
 );
 CREATE INDEX webhooks_owner ON webhooks (owner, id);
+
+-- Events for webhooks. The content is made from the audit entry at each attempt. A claim sets a `lease` and a `due_at`
+-- in the future: the end of the lease. No foreign keys, so that a webhook with many deliveries can be deleted: rows are
+-- deleted when they are 30 days old.
+CREATE TABLE webhook_deliveries (
+    id          uuid PRIMARY KEY,
+    webhook     bigint NOT NULL,
+    event_id    uuid NOT NULL,
+    event_type  text COLLATE "C" NOT NULL,
+    created_at  timestamptz NOT NULL,
+    due_at      timestamptz NOT NULL,
+    attempts    integer NOT NULL,
+    lease       uuid,
+    finished_at timestamptz,
+    result      text COLLATE "C" CHECK (result IN ('delivered', 'failed', 'cancelled')),
+    http_status integer,
+    duration_ms integer,
+    reason      text,
+    CHECK ((finished_at IS NULL) = (result IS NULL))
+);
+-- A claim reads the first entries of one webhook: however many are due for another one, it does not see them.
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook, due_at) WHERE finished_at IS NULL;
+CREATE INDEX webhook_deliveries_webhook ON webhook_deliveries (webhook, id);
+CREATE INDEX webhook_deliveries_result ON webhook_deliveries (webhook, result, id);
 
 -- Deliveries that are to be made, inserted in the transaction of their cause. `kind` selects the
 -- worker that makes them. The subject is a request or a password link, or else a `notice` to
@@ -319,6 +345,7 @@ CREATE TABLE audit_cursors (
     last_id  uuid NOT NULL
 );
 INSERT INTO audit_cursors VALUES ('decision_mails', 0, '00000000-0000-0000-0000-000000000000');
+INSERT INTO audit_cursors VALUES ('webhooks', 0, '00000000-0000-0000-0000-000000000000');
 
 -- Fetches of a request's link, and views by the request's target. No foreign key, so that
 -- counting touches no other row.

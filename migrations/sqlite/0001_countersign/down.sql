@@ -3,6 +3,7 @@ DROP TABLE audit_cursors;
 DROP TABLE link_views;
 DROP TABLE sweep_cursors;
 DROP TABLE outbox;
+DROP TABLE webhook_deliveries;
 DROP TABLE webhooks;
 DROP TABLE signing_keys;
 DROP TABLE password_links;

@@ -14,6 +14,7 @@ use crate::domain::permission_request::RequestError;
 use crate::domain::webhook::MAX_WEBHOOKS_PER_USER;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::ErrorSchemas;
+use crate::services::webhooks::QueueError;
 use crate::store::StoreError;
 use crate::store::bundles::BundleError;
 use crate::store::ledger::{CreateRequestError, GrantPermissionError};
@@ -52,6 +53,9 @@ pub(super) enum HexoError {
     /// The caller has the maximum number of webhooks.
     #[error("You have {MAX_WEBHOOKS_PER_USER} webhooks, which is the limit. Delete one first.")]
     TooManyWebhooks,
+    /// Nothing is sent to the webhook.
+    #[error("The webhook is disabled. Set it to active first.")]
+    WebhookDisabled,
     /// The `Idempotency-Key` belongs to a request with another body.
     #[error("This Idempotency-Key was already used for a different request. Use a new key.")]
     IdempotencyKeyReused,
@@ -111,7 +115,7 @@ impl ResponseError for HexoError {
             | Self::InvalidFilter => {
                 HttpResponse::BadRequest().json(BadRequestBody::Message(ErrorBody::new(self)))
             }
-            Self::BundleInUse | Self::TooManyWebhooks => plain(StatusCode::CONFLICT),
+            Self::BundleInUse | Self::TooManyWebhooks | Self::WebhookDisabled => plain(StatusCode::CONFLICT),
             Self::IdempotencyKeyReused => plain(StatusCode::UNPROCESSABLE_ENTITY),
         }
     }
@@ -235,6 +239,15 @@ impl From<RequestError> for HexoError {
 impl From<TooManyWebhooks> for HexoError {
     fn from(_: TooManyWebhooks) -> Self {
         Self::TooManyWebhooks
+    }
+}
+
+impl From<QueueError> for HexoError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::NotFound => Self::Api(ApiError::NotFound),
+            QueueError::Disabled => Self::WebhookDisabled,
+        }
     }
 }
 

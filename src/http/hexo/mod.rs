@@ -54,6 +54,7 @@ mod unsupported_oauth;
 mod user;
 mod view;
 mod webhook;
+mod webhook_delivery;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};

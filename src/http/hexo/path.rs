@@ -63,6 +63,13 @@ impl ResourceId for Uuid {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IdParam<I>(pub I);
 
+/// The ids of a webhook and of one of its deliveries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeliveryParam {
+    pub webhook: i64,
+    pub delivery: Uuid,
+}
+
 /// The id or the token of a request.
 #[derive(Clone, Copy, Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -177,11 +184,35 @@ impl<I: ResourceId> IdSet<I> {
     }
 }
 
-/// The only parameter of a path, its last segment, percent-decoded. Invalid UTF-8 becomes U+FFFD,
-/// which no id contains.
+impl FromRequest for DeliveryParam {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let [webhook, delivery] = ["id", "delivery"].map(|name| decoded(request.match_info().query(name)));
+        let parsed = i64::parse(&webhook).zip(Uuid::parse(&delivery));
+        let param = parsed.map(|(webhook, delivery)| Self { webhook, delivery });
+        ready(param.ok_or_else(|| ApiError::NotFound.into_actix_error(request)))
+    }
+}
+
+impl IntoParams for DeliveryParam {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            path_parameter("id", "The id of the webhook.", <i64 as ResourceId>::schema()),
+            path_parameter("delivery", "The id of the delivery, a UUID.", String::schema()),
+        ]
+    }
+}
+
+/// The only parameter of a path, decoded.
 fn last_segment(request: &HttpRequest) -> String {
-    let raw = request.match_info().iter().next().map(|(_, segment)| segment).unwrap_or_default();
-    percent_decode_str(raw).decode_utf8_lossy().into_owned()
+    decoded(request.match_info().iter().next().map(|(_, segment)| segment).unwrap_or_default())
+}
+
+/// A segment, percent-decoded. Invalid UTF-8 becomes U+FFFD, which no id contains.
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 fn path_parameter(name: &str, description: &str, schema: RefOr<Schema>) -> Parameter {

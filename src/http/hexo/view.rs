@@ -7,11 +7,12 @@ use super::common::{ApiPrefix, ResourceKind};
 use crate::domain::approval::{Purpose, Reason};
 use crate::domain::audit::AuditSubjectRef;
 use crate::domain::bundle::Bundle;
-use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::bundle_permission::BundlePermission;
 use crate::domain::permission_request::{PermissionRequest, RequestOutcome};
 use crate::domain::rights::{Mask, Right};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
+use crate::http::base_path::with_base_path;
 use crate::http::extract::authenticated::Caller;
 use crate::http::openapi::schemas;
 use crate::http::state::AppState;
@@ -86,18 +87,7 @@ pub(super) struct AuditEntryView<'a> {
 impl<'a> AuditEntryView<'a> {
     pub(super) fn new(entry: &'a AuditEntry, viewer: &User, prefix: ApiPrefix) -> Self {
         let shows_client = viewer.staff || entry.actor == Some(viewer.id);
-        let subject_uri = match AuditSubjectRef::parse(&entry.subject) {
-            AuditSubjectRef::Request(id) => {
-                Some(prefix.detail_uri(ResourceKind::BundlePermissionRequest, id))
-            }
-            AuditSubjectRef::BundlePermission(BundlePermissionId(id)) => {
-                Some(prefix.detail_uri(ResourceKind::BundlePermission, id))
-            }
-            AuditSubjectRef::User(id) => Some(prefix.detail_uri(ResourceKind::User, id)),
-            AuditSubjectRef::Bundle(id) => Some(prefix.detail_uri(ResourceKind::Bundle, id)),
-            AuditSubjectRef::Webhook(id) => Some(prefix.detail_uri(ResourceKind::Webhook, id)),
-            AuditSubjectRef::Other => None,
-        };
+        let subject_path = AuditSubjectRef::parse(&entry.subject).path(prefix.path());
         Self {
             action: &entry.action,
             actor: entry.actor.map(|actor| prefix.detail_uri(ResourceKind::User, actor)),
@@ -107,7 +97,7 @@ impl<'a> AuditEntryView<'a> {
             id: entry.id.to_string(),
             resource_uri: prefix.detail_uri(ResourceKind::Audit, entry.id),
             subject: &entry.subject,
-            subject_uri,
+            subject_uri: subject_path.map(|path| with_base_path(&path)),
         }
     }
 }

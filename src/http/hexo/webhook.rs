@@ -15,6 +15,7 @@ use super::query::ListQuery;
 use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::FieldSchema;
 use super::view::ViewContext;
+use super::webhook_delivery;
 use crate::domain::bundle::Description;
 use crate::domain::webhook::{DisabledReason, EventFilter, Webhook, WebhookId, WebhookUrl};
 use crate::http::error::ApiError;
@@ -127,7 +128,9 @@ impl ById for Webhooks {
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    resource::endpoints::<Webhooks>(endpoints![create, patch, delete, rotate_secret])
+    let mut own = endpoints![create, patch, delete, rotate_secret];
+    own.extend(webhook_delivery::endpoints());
+    resource::endpoints::<Webhooks>(own)
 }
 
 /// A new webhook.

@@ -184,6 +184,11 @@ mail-notice-sign-ins-failed-subject = Fehlgeschlagene Anmeldungen an Ihrem Konto
 mail-notice-sign-ins-failed-text = Viele Versuche, sich auf { $server } als { $email } anzumelden, sind fehlgeschlagen. Weitere Versuche von unbekannten Orten werden verlangsamt. Wo Sie schon einmal angemeldet waren, können Sie sich weiterhin anmelden.
 mail-notice-sign-ins-failed-next-step = Wenn Sie das nicht waren, müssen Sie nichts tun. Achten Sie darauf, dass Ihr Passwort lang ist und nirgends sonst verwendet wird:
 mail-notice-sign-ins-failed-button = Konto ansehen
+
+mail-notice-webhook-disabled-subject = Ein Webhook wurde abgeschaltet
+mail-notice-webhook-disabled-text = Ein Webhook von { $email } auf { $server } wurde abgeschaltet. Sein Empfänger hat geantwortet, dass er keine Ereignisse mehr möchte (410), oder drei Tage lang konnte kein Ereignis zugestellt werden. Ereignisse, die noch warteten, werden nicht gesendet.
+mail-notice-webhook-disabled-next-step = Beheben Sie den Fehler des Empfängers und schalten Sie den Webhook wieder ein:
+mail-notice-webhook-disabled-button = Server öffnen
 mail-decision-approved-subject = { $name } hat Ihre Anfrage genehmigt: { $bundle }
 mail-decision-declined-subject = { $name } hat Ihre Anfrage abgelehnt: { $bundle }
 mail-decision-approved-text = { $name } ({ $email }) hat Ihre Anfrage um die Berechtigung „{ $bundle }“ genehmigt.

@@ -185,6 +185,11 @@ mail-notice-sign-ins-failed-subject = Failed sign-ins to your account
 mail-notice-sign-ins-failed-text = Many attempts to sign in as { $email } at { $server } failed. Further attempts from unknown places are slowed down. You can still sign in where you have signed in before.
 mail-notice-sign-ins-failed-next-step = If this was not you, no action is needed. Make sure that your password is long and used nowhere else:
 mail-notice-sign-ins-failed-button = View account
+
+mail-notice-webhook-disabled-subject = A webhook was disabled
+mail-notice-webhook-disabled-text = A webhook of { $email } at { $server } was disabled. Its receiver responded that it wants no more events (410), or no event could be delivered for three days. Events that were waiting for it are not sent.
+mail-notice-webhook-disabled-next-step = Correct the receiver, then set the webhook to active:
+mail-notice-webhook-disabled-button = Open the server
 mail-decision-approved-subject = { $name } approved your request: { $bundle }
 mail-decision-declined-subject = { $name } declined your request: { $bundle }
 mail-decision-approved-text = { $name } ({ $email }) approved your request for the permission "{ $bundle }".

@@ -16,7 +16,7 @@ pub(super) fn id_range_at(at: Timestamp) -> (Uuid, Uuid) {
 
 /// A lower bound of the ids of entries that were written at this time or later, exact to the
 /// millisecond.
-pub(super) fn min_id_at(at: Timestamp) -> Uuid {
+pub(in crate::store) fn min_id_at(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.millis()).unwrap_or_default();
     Uuid::from_u128(u128::from(millis) << 80)
 }

@@ -12,7 +12,8 @@ mod write;
 
 pub use plan::AuditLogFilter;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
-pub use tail::{AuditReader, take};
+pub use tail::{AuditReader, end, lag_seconds, skip_to, take};
 pub use write::{NewAuditEntry, delete_expired, record};
 
+pub(super) use entry_id::min_id_at;
 pub(super) use write::{InsertAuditEntries, insert, insert_statement, record_affecting, was_committed};

@@ -71,7 +71,8 @@ impl From<AuditEntryRow> for AuditEntry {
 }
 
 impl AuditEntry {
-    fn is_visible_to(&self, viewer: UserId) -> bool {
+    /// Whether a user who is not staff sees the entry.
+    pub fn is_visible_to(&self, viewer: UserId) -> bool {
         self.actor == Some(viewer) || self.affected_users.contains(&Some(viewer))
     }
 }

@@ -40,7 +40,7 @@ impl Example {
 
     /// The status for an event that is signed by these secrets at this time.
     async fn status(&self, id: u128, action: AuditAction, secrets: &[WebhookSecret], at: Timestamp) -> u16 {
-        let body = payload(action, at, &json!({"request": format!("/request/{id}/")})).unwrap();
+        let body = payload(action.name(), at, &json!({"request": format!("/request/{id}/")})).unwrap();
         let url = self.url.parse().unwrap();
         let delivery = Delivery { url: &url, secrets, id: Uuid::from_u128(id), body: &body };
         match self.sender.send(&delivery, at).await.outcome {

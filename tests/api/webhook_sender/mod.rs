@@ -2,7 +2,7 @@
 
 mod examples;
 mod libraries;
-mod receiver;
+pub mod receiver;
 mod targets;
 
 use std::path::PathBuf;

@@ -1,3 +1,4 @@
 //! Webhooks.
 
+mod deliveries;
 mod management;

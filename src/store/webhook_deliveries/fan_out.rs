@@ -1,0 +1,87 @@
+//! Queues the entries of the audit log for the webhooks that receive them.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use uuid::Uuid;
+
+use super::list::DeliveryId;
+use crate::domain::audit::AuditAction;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::{TEST_EVENT, WebhookId};
+use crate::entropy;
+use crate::store::audit_log::{self, AuditEntry, AuditReader};
+use crate::store::bulk::bulk;
+use crate::store::connection::Conn;
+use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use crate::store::webhooks::{self, ActiveWebhook};
+
+/// Entries of the audit log that one step reads.
+const STEP_SIZE: i64 = 1_000;
+
+bulk! {
+    InsertDeliveries {
+        id: SqlUuid => DbUuid,
+        webhook: BigInt => i64,
+        event_id: SqlUuid => DbUuid,
+        event_type: Text => String,
+        now: SqlTimestamp => DbTimestamp,
+    }
+    "INSERT INTO webhook_deliveries (id, webhook, event_id, event_type, created_at, due_at, attempts) \
+     SELECT id, webhook, event_id, event_type, now, now, 0 FROM" w ""
+}
+
+/// Queues the next entries of the audit log. Returns the number of entries that were read.
+///
+/// The webhooks are read after the entries: a webhook that existed when an entry was written is then visible.
+pub fn step(conn: &mut Conn) -> QueryResult<usize> {
+    let end = audit_log::end(conn)?;
+    if webhooks::active(conn)?.is_empty() {
+        if let Some(end) = end {
+            audit_log::skip_to(conn, AuditReader::Webhooks, end)?;
+        }
+        return Ok(0);
+    }
+    let entries = audit_log::take(conn, AuditReader::Webhooks, STEP_SIZE)?;
+    if entries.is_empty() {
+        return Ok(0);
+    }
+    let (webhooks, now) = (webhooks::active(conn)?, conn.now()?);
+    let mut rows = InsertDeliveries::default();
+    for entry in &entries {
+        let Some(action) = AuditAction::from_name(&entry.action) else { continue };
+        if action == AuditAction::OperationAbandoned {
+            continue;
+        }
+        for ActiveWebhook { webhook, .. } in
+            webhooks.iter().filter(|webhook| receives(webhook, entry, action))
+        {
+            push(&mut rows, webhook.id, entry.id, action.name(), now);
+        }
+    }
+    rows.run(conn)?;
+    Ok(entries.len())
+}
+
+/// Queues the event `webhook.test`. Returns the delivery.
+pub fn queue_test(conn: &mut Conn, webhook: WebhookId, now: Timestamp) -> QueryResult<DeliveryId> {
+    let mut rows = InsertDeliveries::default();
+    let id = push(&mut rows, webhook, entropy::token().uuid(now), TEST_EVENT, now);
+    rows.run(conn)?;
+    Ok(id)
+}
+
+fn receives(active: &ActiveWebhook, entry: &AuditEntry, action: AuditAction) -> bool {
+    active.webhook.created_at <= entry.at && active.webhook.events.matches(action) && active.may_see(entry)
+}
+
+fn push(
+    rows: &mut InsertDeliveries<'_>,
+    webhook: WebhookId,
+    event: Uuid,
+    name: &str,
+    now: Timestamp,
+) -> DeliveryId {
+    let id = entropy::token().uuid(now);
+    rows.push((DbUuid(id), webhook.0, DbUuid(event), name.to_owned(), DbTimestamp(now)));
+    DeliveryId(id)
+}

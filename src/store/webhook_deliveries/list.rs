@@ -1,0 +1,241 @@
+//! The deliveries of a webhook, as its owner sees them.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
+use uuid::Uuid;
+
+use super::queue::LEASE_SECONDS;
+use super::{CANCELLED, DELIVERED, FAILED};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::WebhookId;
+use crate::store::audit_log::min_id_at;
+use crate::store::connection::{Conn, with_backend};
+use crate::store::page::{LimitOffset, Paginated};
+use crate::store::schema::webhook_deliveries::{self, dsl};
+use crate::store::schema::webhooks;
+use crate::store::types::{DbTimestamp, DbUuid};
+
+/// The highest number of deliveries that a list counts and pages through.
+pub const MAX_LISTED: i64 = 10_000;
+/// The highest number of waiting deliveries that is counted.
+const MAX_COUNTED: i64 = 100_000;
+
+/// The id of a delivery. It starts with the time (UUID version 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryId(pub Uuid);
+
+/// A delivery without its content.
+#[derive(Clone, Debug)]
+pub struct WebhookDelivery {
+    pub id: DeliveryId,
+    pub event_id: Uuid,
+    pub event_type: String,
+    pub created_at: Timestamp,
+    pub status: DeliveryStatus,
+    pub attempts: i32,
+    /// The time of the next attempt, if there is one.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The receiver's status in the last attempt.
+    pub http_status: Option<i32>,
+    /// How long the last attempt took.
+    pub duration_ms: Option<i32>,
+    /// The name of the reason why the last attempt failed.
+    pub reason: Option<String>,
+}
+
+/// The state of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryStatus {
+    Waiting,
+    Sending,
+    Delivered,
+    /// No attempt is left.
+    Failed,
+    /// The webhook was disabled, the audit entry was deleted, or the owner may no longer see it.
+    Cancelled,
+}
+
+/// A filter on the state of deliveries.
+pub type DeliveryFilter = Option<DeliveryStatus>;
+
+impl DeliveryStatus {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Sending, Self::Delivered, Self::Failed, Self::Cancelled];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sending => "sending",
+            Self::Delivered => DELIVERED,
+            Self::Failed => FAILED,
+            Self::Cancelled => CANCELLED,
+        }
+    }
+
+    /// Finds a state by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = webhook_deliveries)]
+struct DeliveryRow {
+    id: DbUuid,
+    event_id: DbUuid,
+    event_type: String,
+    created_at: DbTimestamp,
+    due_at: DbTimestamp,
+    attempts: i32,
+    lease: Option<DbUuid>,
+    result: Option<String>,
+    http_status: Option<i32>,
+    duration_ms: Option<i32>,
+    reason: Option<String>,
+}
+
+impl DeliveryRow {
+    fn into_delivery(self, now: Timestamp) -> WebhookDelivery {
+        let is_sending = self.lease.is_some() && self.due_at.0 > now;
+        let pending = if is_sending { DeliveryStatus::Sending } else { DeliveryStatus::Waiting };
+        let status = self.result.as_deref().and_then(DeliveryStatus::from_name).unwrap_or(pending);
+        WebhookDelivery {
+            id: DeliveryId(self.id.0),
+            event_id: self.event_id.0,
+            event_type: self.event_type,
+            created_at: self.created_at.0,
+            status,
+            attempts: self.attempts,
+            next_attempt_at: (status == DeliveryStatus::Waiting).then_some(self.due_at.0),
+            http_status: self.http_status,
+            duration_ms: self.duration_ms,
+            reason: self.reason,
+        }
+    }
+}
+
+/// A page of a webhook's deliveries, newest first. Counts and pages through at most [`MAX_LISTED`].
+pub fn list(
+    conn: &mut Conn,
+    webhook: WebhookId,
+    filter: DeliveryFilter,
+    page: LimitOffset,
+) -> QueryResult<Paginated<WebhookDelivery>> {
+    let now = conn.now()?;
+    // The order names the columns of an index, so that it is read up to the limit.
+    let ids: Vec<DbUuid> = with_backend!(conn, c => {
+        let query = dsl::webhook_deliveries.select(dsl::id).limit(MAX_LISTED).into_boxed();
+        let query = query.filter(dsl::webhook.eq(webhook.0));
+        let query = match filter {
+            None => query.order((dsl::webhook.desc(), dsl::id.desc())),
+            Some(status @ (DeliveryStatus::Delivered | DeliveryStatus::Failed | DeliveryStatus::Cancelled)) => query
+                .filter(dsl::result.eq(status.name()))
+                .order((dsl::webhook.desc(), dsl::result.desc(), dsl::id.desc())),
+            Some(DeliveryStatus::Waiting) => query
+                .filter(dsl::result.is_null())
+                .filter(dsl::lease.is_null().or(dsl::due_at.le(DbTimestamp(now))))
+                .order((dsl::webhook.desc(), dsl::result.desc(), dsl::id.desc())),
+            // Of all that wait, only those that are due within the time of a lease are read.
+            Some(DeliveryStatus::Sending) => query
+                .filter(dsl::finished_at.is_null().and(dsl::lease.is_not_null()))
+                .filter(dsl::due_at.gt(DbTimestamp(now)))
+                .filter(dsl::due_at.le(DbTimestamp(now.plus_seconds(LEASE_SECONDS))))
+                .order(dsl::id.desc()),
+        };
+        query.load(c)
+    })?;
+    let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    let page: Vec<DbUuid> =
+        ids.iter().skip(to_usize(page.offset)).take(to_usize(page.limit)).copied().collect();
+    let rows: Vec<DeliveryRow> = with_backend!(conn, c => dsl::webhook_deliveries
+        .filter(dsl::id.eq_any(&page))
+        .order(dsl::id.desc())
+        .select(DeliveryRow::as_select())
+        .load(c))?;
+    let rows = rows.into_iter().map(|row| row.into_delivery(now)).collect();
+    Ok(Paginated { rows, total: i64::try_from(ids.len()).unwrap_or(i64::MAX) })
+}
+
+/// Makes a delivery due and starts its attempts again, unless one is in flight. `None`: the webhook has no such
+/// delivery.
+pub fn replay(
+    conn: &mut Conn,
+    webhook: WebhookId,
+    id: DeliveryId,
+    now: Timestamp,
+) -> QueryResult<Option<WebhookDelivery>> {
+    let delivery = dsl::webhook_deliveries.filter(dsl::id.eq(DbUuid(id.0)).and(dsl::webhook.eq(webhook.0)));
+    let idle = dsl::lease.is_null().or(dsl::due_at.le(DbTimestamp(now)));
+    let set = (
+        dsl::due_at.eq(DbTimestamp(now)),
+        dsl::attempts.eq(0),
+        dsl::lease.eq(None::<DbUuid>),
+        dsl::finished_at.eq(None::<DbTimestamp>),
+        dsl::result.eq(None::<String>),
+    );
+    with_backend!(conn, c => diesel::update(delivery.filter(idle)).set(set).execute(c))?;
+    find(conn, webhook, id, now)
+}
+
+/// A delivery of a webhook.
+pub fn find(
+    conn: &mut Conn,
+    webhook: WebhookId,
+    id: DeliveryId,
+    now: Timestamp,
+) -> QueryResult<Option<WebhookDelivery>> {
+    let row: Option<DeliveryRow> = with_backend!(conn, c => dsl::webhook_deliveries
+        .filter(dsl::id.eq(DbUuid(id.0)).and(dsl::webhook.eq(webhook.0)))
+        .select(DeliveryRow::as_select())
+        .first(c)
+        .optional())?;
+    Ok(row.map(|row| row.into_delivery(now)))
+}
+
+/// Deletes deliveries that were queued before `cutoff`, at most `limit`. Returns their number.
+pub fn delete_old(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResult<usize> {
+    conn.disable_statement_timeout()?;
+    let old: Vec<DbUuid> = with_backend!(conn, c => dsl::webhook_deliveries
+        .filter(dsl::id.lt(DbUuid(min_id_at(cutoff))))
+        .order(dsl::id)
+        .limit(limit)
+        .select(dsl::id)
+        .load(c))?;
+    with_backend!(conn, c => diesel::delete(dsl::webhook_deliveries.filter(dsl::id.eq_any(&old))).execute(c))
+}
+
+/// The deliveries that wait, for `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitingDeliveries {
+    /// Exact up to 100,000.
+    pub count: i64,
+    /// For how long the oldest one has been due, in seconds, not counting webhooks that fail.
+    pub oldest_due_seconds: i64,
+}
+
+/// The deliveries that wait.
+pub fn waiting(conn: &mut Conn, now: Timestamp) -> QueryResult<WaitingDeliveries> {
+    #[derive(QueryableByName)]
+    struct CountRow {
+        #[diesel(sql_type = BigInt)]
+        n: i64,
+    }
+    let query = format!(
+        "SELECT count(*) AS n FROM \
+         (SELECT 1 AS one FROM webhook_deliveries WHERE finished_at IS NULL LIMIT {MAX_COUNTED}) AS found"
+    );
+    let CountRow { n: count } = with_backend!(conn, c => diesel::sql_query(query).get_result(c))?;
+    const FIRST_DUE: &str = "(SELECT d.due_at FROM webhook_deliveries AS d WHERE d.webhook = webhooks.id \
+                             AND d.finished_at IS NULL ORDER BY d.due_at LIMIT 1)";
+    let first_due = sql::<diesel::sql_types::Nullable<crate::store::types::SqlTimestamp>>(FIRST_DUE);
+    let due: Vec<Option<DbTimestamp>> = with_backend!(conn, c => webhooks::table
+        .filter(webhooks::disabled_at.is_null().and(webhooks::failures.eq(0)))
+        .filter(sql::<Bool>(FIRST_DUE).sql(" IS NOT NULL"))
+        .select(first_due)
+        .load(c))?;
+    let oldest = due.into_iter().flatten().map(|at| at.0).min();
+    let oldest_due_seconds = oldest.map_or(0, |due| due.seconds_until(now).max(0));
+    Ok(WaitingDeliveries { count, oldest_due_seconds })
+}

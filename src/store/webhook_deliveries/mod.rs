@@ -1,0 +1,23 @@
+//! The events that are to be sent to webhooks, and what became of them.
+//!
+//! A delivery is queued when its event appears in the audit log (`fan_out.rs`), claimed under a lease (`queue.rs`), and
+//! ends with the outcome of an attempt (`outcomes.rs`). It is not an item of the outbox: a claim takes a few deliveries
+//! of each webhook, so that no webhook delays another one.
+
+mod fan_out;
+mod list;
+mod outcomes;
+mod queue;
+
+pub use fan_out::{queue_test, step};
+pub use list::{
+    DeliveryFilter, DeliveryId, DeliveryStatus, MAX_LISTED, WaitingDeliveries, WebhookDelivery, delete_old,
+    find, list, replay, waiting,
+};
+pub use outcomes::{AttemptOutcome, AttemptReport, cancel_step, record};
+pub use queue::{ClaimedDelivery, Event, LeasedDelivery, Slots, claim};
+
+/// Results of deliveries, as they are stored.
+const DELIVERED: &str = "delivered";
+const FAILED: &str = "failed";
+const CANCELLED: &str = "cancelled";

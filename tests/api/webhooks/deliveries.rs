@@ -1,0 +1,508 @@
+//! Events that are sent to receivers of the tests' own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use countersign::domain::approval::Approval;
+use countersign::domain::permission_request::{Decision, PermissionRequest};
+use countersign::domain::timestamp::Timestamp;
+use countersign::domain::webhook::{WebhookSecret, signature_header};
+use countersign::store::ledger::Decide;
+use secrecy::SecretSlice;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use crate::helpers::{Backend, ByUser, TestApp, TestUser};
+use crate::mailer::wait_for_count;
+use crate::processes::Server;
+use crate::webhook_sender::receiver::{Received, read_request};
+
+const TOML: &str = "[webhooks]\nallow = ['127.0.0.0/8']";
+const UNFINISHED: &str = "SELECT count(*) AS n FROM webhook_deliveries WHERE finished_at IS NULL";
+const UNREAD: &str = "SELECT count(*) AS n FROM audit_log AS l JOIN audit_cursors AS c ON c.name = 'webhooks' \
+                      WHERE (l.position, l.id) > (c.position, c.last_id)";
+const OK: &str = "200 OK";
+
+/// A receiver whose response can change. Without a response it keeps connections open.
+struct Hook {
+    address: SocketAddr,
+    response: tokio::sync::watch::Sender<Option<&'static str>>,
+    received: Arc<Mutex<Vec<Received>>>,
+    task: actix_web::rt::task::JoinHandle<()>,
+}
+
+impl Hook {
+    async fn start(response: Option<&'static str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (response, watched) = tokio::sync::watch::channel(response);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::clone(&received);
+        let task = actix_web::rt::spawn(async move {
+            // Dropped with the task, which closes the connections.
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (mut watched, requests) = (watched.clone(), Arc::clone(&requests));
+                connections.spawn_local(async move {
+                    let Some(request) = read_request(&mut stream).await else { return };
+                    requests.lock().unwrap().push(request);
+                    let Ok(status) = watched.wait_for(Option::is_some).await.map(|status| status.unwrap())
+                    else {
+                        return;
+                    };
+                    let _ = stream
+                        .write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes())
+                        .await;
+                    let _ = stream.shutdown().await;
+                });
+            }
+        });
+        Self { address, response, received, task }
+    }
+
+    fn respond(&self, status: &'static str) {
+        self.response.send_replace(Some(status));
+    }
+
+    fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// The types of the events so far, sorted.
+    fn types(&self) -> Vec<String> {
+        let mut types: Vec<String> = self
+            .received()
+            .iter()
+            .map(|request| content(request)["type"].as_str().unwrap().to_owned())
+            .collect();
+        types.sort_unstable();
+        types
+    }
+
+    /// How often each event was received.
+    fn ids(&self) -> BTreeMap<String, usize> {
+        let mut ids = BTreeMap::new();
+        for request in self.received() {
+            *ids.entry(request.header("webhook-id").to_owned()).or_default() += 1;
+        }
+        ids
+    }
+
+    /// Waits for this number of requests.
+    async fn wait_for(&self, wanted: usize) {
+        let waiting = async {
+            while self.received.lock().unwrap().len() < wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the request is received");
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn content(received: &Received) -> Value {
+    serde_json::from_str(&received.body).unwrap()
+}
+
+/// A registered webhook.
+struct Registered {
+    uri: String,
+    secret: WebhookSecret,
+}
+
+impl Registered {
+    fn id(&self) -> i64 {
+        self.uri.trim_end_matches('/').rsplit('/').next().unwrap().parse().unwrap()
+    }
+
+    async fn shown(&self, app: &TestApp, user: &TestUser) -> Value {
+        app.get(&self.uri).by_user(user).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Its deliveries, newest first.
+    async fn deliveries(&self, app: &TestApp, user: &TestUser, query: &str) -> Vec<Value> {
+        let path = format!("{}delivery/?{query}", self.uri);
+        let list: Value = app.get(&path).by_user(user).send().await.unwrap().json().await.unwrap();
+        list["objects"].as_array().unwrap_or_else(|| panic!("{list}")).clone()
+    }
+}
+
+async fn register(app: &TestApp, user: &TestUser, hook: &Hook, events: &[&str], scope: &str) -> Registered {
+    let url = format!("http://{}/hook", hook.address);
+    let body = json!({"url": url, "events": events, "scope": scope});
+    let response = app.post("/api/webhook/").by_user(user).json(&body).send().await.unwrap();
+    assert_eq!(response.status(), 201);
+    let webhook: Value = response.json().await.unwrap();
+    let secret = webhook["secret"].as_str().unwrap().strip_prefix("whsec_").unwrap();
+    let secret = WebhookSecret::from_bytes(SecretSlice::from(STANDARD.decode(secret).unwrap())).unwrap();
+    Registered { uri: webhook["resource_uri"].as_str().unwrap().to_owned(), secret }
+}
+
+/// Restarts the server with this machine as an allowed network.
+fn allow_local(app: &mut TestApp) {
+    app.stop();
+    app.url = app.spawn_replica_with(TOML);
+}
+
+fn approve(app: &TestApp, request: &PermissionRequest, by: &TestUser) {
+    let decision = Decision::Approve(Approval::AS_ASKED, None);
+    let decide = Decide { id: request.redeem_id, by: by.user.id, decision, idempotency_key: None };
+    app.commit(decide).unwrap_or_else(|error| panic!("not decided: {error}"));
+}
+
+/// Creates requests, each of which is one event.
+fn create_requests(app: &TestApp, by: &TestUser, to: &TestUser, number: usize) {
+    for nth in 0..number {
+        app.create_request(by, to, &app.bundle(&format!("Sleep {nth} {}", by.id()), 6));
+    }
+}
+
+/// Waits until every entry of the audit log is read and nothing waits.
+async fn wait_until_idle(app: &TestApp) {
+    wait_for_count(app, UNREAD, 0).await;
+    wait_for_count(app, UNFINISHED, 0).await;
+}
+
+on_both_databases! {
+    async fn each_event_is_sent_once_to_each_webhook_whose_owner_sees_it(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, grace, eve) = (app.user("ada@example.org"), app.user("grace@example.org"), app.user("eve@example.org"));
+        let (root, former) = (app.staff("root@example.org"), app.staff("former@example.org"));
+        let bundle = app.bundle("Sleep", 6);
+        app.create_request(&ada, &grace, &app.bundle("Before the webhooks", 6));
+        app.advance(1);
+        let hook = [(); 7].map(|()| Hook::start(Some(OK)));
+        let [to_ada, to_grace, to_eve, to_root, to_all, to_former, also_ada] = futures_util::future::join_all(hook).await.try_into().ok().unwrap();
+        let webhook = register(&app, &ada, &to_ada, &["request.*"], "own").await;
+        register(&app, &grace, &to_grace, &["request.created", "bundle.*"], "own").await;
+        register(&app, &eve, &to_eve, &["request.*"], "own").await;
+        register(&app, &root, &to_root, &["request.*"], "own").await;
+        register(&app, &root, &to_all, &["request.*"], "all").await;
+        register(&app, &former, &to_former, &["request.*"], "all").await;
+        register(&app, &ada, &also_ada, &["request.approved"], "own").await;
+        app.execute_raw(&format!("UPDATE users SET staff = false WHERE id = {}", former.id()));
+        let request = app.create_request(&ada, &grace, &bundle);
+        let put = app.put(&format!("/api/bundle_permission_request/{}/", app.redeem_token(&request))).by_user(&grace);
+        assert_eq!(put.send().await.unwrap().status(), 200);
+        wait_until_idle(&app).await;
+        assert_eq!(to_ada.types(), ["request.approved", "request.created"]);
+        assert_eq!(to_all.types(), ["request.approved", "request.created"]);
+        assert_eq!(to_grace.types(), ["request.created"]);
+        assert_eq!(also_ada.types(), ["request.approved"]);
+        for nothing in [to_eve, to_root, to_former] {
+            assert_eq!(nothing.types(), [""; 0]);
+        }
+        let received = to_ada.received().into_iter().find(|request| request.body.contains("approved")).unwrap();
+        let at = Timestamp::from_micros(1_893_456_001_000_000);
+        let id: uuid::Uuid = received.header("webhook-id").parse().unwrap();
+        let path = format!("/api/audit/{id}/");
+        let entry: Value = app.get(&path).by_user(&ada).send().await.unwrap().json().await.unwrap();
+        assert_eq!(
+            content(&received),
+            json!({
+                "type": "request.approved",
+                "timestamp": at.rfc3339(),
+                "data": {
+                    "id": id.to_string(),
+                    "resource_uri": path,
+                    "actor": grace.uri(),
+                    "subject": entry["subject"],
+                    "subject_uri": entry["subject_uri"],
+                    "permission": format!("/api/bundle_permission/{}/", request.id),
+                },
+            })
+        );
+        assert_eq!(received.header("webhook-timestamp"), at.seconds().to_string());
+        let signature = signature_header(&[webhook.secret], id, at, received.body.as_bytes());
+        assert_eq!(received.header("webhook-signature"), signature);
+    }
+
+    async fn an_event_that_was_not_delivered_is_sent_again_with_its_id(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(Some("503 No")).await;
+        let webhook = register(&app, &ada, &hook, &["request.*"], "own").await;
+        create_requests(&app, &ada, &grace, 1);
+        let idle = |attempts| format!("SELECT count(*) AS n FROM webhook_deliveries WHERE lease IS NULL AND attempts = {attempts}");
+        wait_for_count(&app, &idle(1), 1).await;
+        let delivery = webhook.deliveries(&app, &ada, "status=waiting").await.remove(0);
+        assert_eq!((&delivery["http_status"], &delivery["reason"]), (&json!(503), &json!("error_status")));
+        assert_eq!((&delivery["status"], &delivery["attempts"]), (&json!("waiting"), &json!(1)));
+        app.advance(6);
+        wait_for_count(&app, &idle(2), 1).await;
+        assert_eq!(webhook.shown(&app, &ada).await["failures"], 2);
+        hook.respond(OK);
+        app.advance(331);
+        wait_until_idle(&app).await;
+        let received = hook.received();
+        let id = received[0].header("webhook-id");
+        assert_eq!(received.len(), 3);
+        assert!(received.iter().all(|request| request.header("webhook-id") == id && request.body == received[0].body));
+        let times: Vec<i64> = received.iter().map(|request| request.header("webhook-timestamp").parse().unwrap()).collect();
+        assert_eq!([times[1] - times[0], times[2] - times[1]], [6, 331]);
+        let delivery = webhook.deliveries(&app, &ada, "status=delivered").await.remove(0);
+        assert_eq!((&delivery["event"], &delivery["event_id"]), (&json!("request.created"), &json!(id)));
+        assert_eq!((&delivery["http_status"], &delivery["attempts"]), (&json!(200), &json!(3)));
+        assert_eq!((&delivery["reason"], &delivery["next_attempt_at"]), (&Value::Null, &Value::Null));
+        assert_eq!(webhook.shown(&app, &ada).await["failures"], 0);
+    }
+
+    async fn a_receiver_that_is_gone_disables_its_webhook(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(None).await;
+        let webhook = register(&app, &ada, &hook, &["request.*", "webhook.*"], "own").await;
+        create_requests(&app, &ada, &grace, 10);
+        hook.wait_for(1).await;
+        hook.respond("410 Gone");
+        wait_until_idle(&app).await;
+        let shown = webhook.shown(&app, &ada).await;
+        assert_eq!((&shown["active"], &shown["disabled_reason"]), (&json!(false), &json!("gone")));
+        let failed = webhook.deliveries(&app, &ada, "status=failed").await;
+        let cancelled = webhook.deliveries(&app, &ada, "status=cancelled").await;
+        assert_eq!(failed.len(), hook.received().len());
+        assert!(failed.iter().all(|delivery| delivery["http_status"] == 410));
+        // The webhook's own creation is an event as well.
+        assert_eq!(failed.len() + cancelled.len(), 11);
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'webhook.disabled'"), 1);
+        wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE notice = 'webhook-disabled' AND result = 'sent'", 1).await;
+        assert!(app.mailbox.sent().iter().any(|mail| mail.to == [ada.email()] && mail.text.contains("Subject: A webhook was disabled\r\n")));
+        app.create_request(&ada, &grace, &app.bundle("Later", 6));
+        wait_for_count(&app, UNREAD, 0).await;
+        assert_eq!(app.count("SELECT count(*) AS n FROM webhook_deliveries"), 11);
+        // A disabled webhook neither tests nor replays.
+        for path in [format!("{}test/", webhook.uri), format!("{}delivery/{}/replay/", webhook.uri, failed[0]["id"].as_str().unwrap())] {
+            assert_eq!(app.post(&path).by_user(&ada).send().await.unwrap().status(), 409, "{path}");
+        }
+    }
+
+    async fn a_receiver_that_fails_for_three_days_disables_its_webhook(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(Some("500 No")).await;
+        let webhook = register(&app, &ada, &hook, &["request.created"], "own").await;
+        create_requests(&app, &ada, &grace, 1);
+        for (delay, attempts) in [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400].into_iter().zip(1..) {
+            let deferred = format!("SELECT count(*) AS n FROM webhook_deliveries WHERE lease IS NULL AND attempts = {attempts}");
+            wait_for_count(&app, &deferred, 1).await;
+            assert_eq!(webhook.shown(&app, &ada).await["active"], true);
+            app.advance(delay * 11 / 10 + 1);
+        }
+        wait_for_count(&app, "SELECT count(*) AS n FROM webhooks WHERE disabled_reason = 'failing'", 1).await;
+        assert_eq!(hook.received().len(), 10);
+        let delivery = webhook.deliveries(&app, &ada, "status=failed").await.remove(0);
+        assert_eq!((&delivery["attempts"], &delivery["next_attempt_at"]), (&json!(10), &Value::Null));
+        wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE notice = 'webhook-disabled' AND result = 'sent'", 1).await;
+        // Its owner sees it in the audit log, sets it to active and replays the delivery.
+        let query = format!("/api/audit/?action=webhook.disabled&subject=webhook:{}", webhook.id());
+        let audit: Value = app.get(&query).by_user(&ada).send().await.unwrap().json().await.unwrap();
+        assert_eq!(audit["meta"]["total_count"], 1);
+        hook.respond(OK);
+        let patch = app.request(reqwest::Method::PATCH, &webhook.uri).by_user(&ada).json(&json!({"active": true}));
+        assert_eq!(patch.send().await.unwrap().status(), 202);
+        let replay = format!("{}delivery/{}/replay/", webhook.uri, delivery["id"].as_str().unwrap());
+        assert_eq!(app.post(&replay).by_user(&ada).send().await.unwrap().status(), 202);
+        wait_until_idle(&app).await;
+        assert_eq!(hook.ids().into_values().collect::<Vec<_>>(), [11]);
+        assert_eq!(webhook.deliveries(&app, &ada, "status=delivered").await[0]["attempts"], 1);
+    }
+
+    async fn a_receiver_that_does_not_respond_delays_no_other(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, eve, grace) = (app.user("ada@example.org"), app.user("eve@example.org"), app.user("grace@example.org"));
+        let (dead, good) = (Hook::start(None).await, Hook::start(Some(OK)).await);
+        let dead_webhook = register(&app, &ada, &dead, &["request.created"], "own").await;
+        register(&app, &eve, &good, &["request.created"], "own").await;
+        create_requests(&app, &ada, &grace, 40);
+        dead.wait_for(4).await;
+        create_requests(&app, &eve, &grace, 40);
+        let delivered = "SELECT count(*) AS n FROM webhook_deliveries WHERE result = 'delivered'";
+        wait_for_count(&app, delivered, 40).await;
+        assert_eq!(good.ids().into_values().collect::<Vec<_>>(), [1; 40]);
+        assert_eq!(dead.received().len(), 4);
+        let sending = dead_webhook.deliveries(&app, &ada, "status=sending").await;
+        assert_eq!((sending.len(), dead_webhook.deliveries(&app, &ada, "status=waiting&limit=0").await.len()), (4, 36));
+    }
+
+    async fn replicas_send_each_event_once(mut app: TestApp) {
+        allow_local(&mut app);
+        app.spawn_replica_with(TOML);
+        app.spawn_replica_with(TOML);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(Some(OK)).await;
+        register(&app, &grace, &hook, &["request.*"], "own").await;
+        for nth in 0..30 {
+            approve(&app, &app.create_request(&ada, &grace, &app.bundle(&format!("Sleep {nth}"), 6)), &grace);
+        }
+        wait_until_idle(&app).await;
+        assert_eq!(hook.ids().into_values().collect::<Vec<_>>(), [1; 60]);
+    }
+
+    async fn an_owner_tests_a_webhook_and_replays_deliveries(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, eve, grace) = (app.user("ada@example.org"), app.user("eve@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(Some(OK)).await;
+        let webhook = register(&app, &ada, &hook, &["request.created"], "own").await;
+        let other = register(&app, &ada, &hook, &["user.*"], "own").await;
+        let test = app.post(&format!("{}test/", webhook.uri)).by_user(&ada).send().await.unwrap();
+        assert_eq!(test.status(), 202);
+        let test: Value = test.json().await.unwrap();
+        assert_eq!(test["event"], "webhook.test");
+        wait_until_idle(&app).await;
+        let received = hook.received().remove(0);
+        assert_eq!(received.header("webhook-id"), test["event_id"].as_str().unwrap());
+        assert_eq!(
+            content(&received),
+            json!({"type": "webhook.test", "timestamp": "2030-01-01T00:00:00Z", "data": {"webhook": webhook.uri}})
+        );
+        app.advance(1);
+        create_requests(&app, &ada, &grace, 1);
+        wait_until_idle(&app).await;
+        let deliveries = webhook.deliveries(&app, &ada, "").await;
+        let events: Vec<&Value> = deliveries.iter().map(|delivery| &delivery["event"]).collect();
+        assert_eq!(events, ["request.created", "webhook.test"]);
+        let id = deliveries[0]["id"].as_str().unwrap();
+        let replay = |webhook: &str, id: &str| format!("{webhook}delivery/{id}/replay/");
+        assert_eq!(app.post(&replay(&webhook.uri, id)).by_user(&ada).send().await.unwrap().status(), 202);
+        wait_until_idle(&app).await;
+        assert_eq!(hook.ids()[deliveries[0]["event_id"].as_str().unwrap()], 2);
+        // Neither another user nor another webhook of the owner leads to it.
+        let rows = app.rows();
+        let unknown = uuid::Uuid::nil().to_string();
+        for (user, path) in [
+            (&eve, replay(&webhook.uri, id)),
+            (&ada, replay(&other.uri, id)),
+            (&ada, replay("/api/webhook/999/", id)),
+            (&ada, replay("/api/webhook/x/", id)),
+            (&ada, replay("/api/webhook/99999999999999999999/", id)),
+            (&ada, replay(&webhook.uri, &unknown)),
+            (&ada, replay(&webhook.uri, "x")),
+            (&ada, replay(&webhook.uri, "%ff%00")),
+            (&eve, format!("{}test/", webhook.uri)),
+            (&ada, "/api/webhook/999/test/".to_owned()),
+            (&ada, "/api/webhook/x/test/".to_owned()),
+        ] {
+            assert_eq!(app.post(&path).by_user(user).send().await.unwrap().status(), 404, "{path}");
+        }
+        for (user, path) in [(&eve, format!("{}delivery/", webhook.uri)), (&ada, "/api/webhook/999/delivery/".to_owned())] {
+            assert_eq!(app.get(&path).by_user(user).send().await.unwrap().status(), 404, "{path}");
+        }
+        let unknown_status = format!("{}delivery/?status=lost", webhook.uri);
+        assert_eq!(app.get(&unknown_status).by_user(&ada).send().await.unwrap().status(), 400);
+        assert_eq!(app.rows(), rows);
+        assert_eq!(hook.received().len(), 3);
+    }
+
+    async fn an_event_whose_entry_is_deleted_or_hidden_is_cancelled(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, root) = (app.user("ada@example.org"), app.staff("root@example.org"));
+        let hook = Hook::start(Some("500 No")).await;
+        register(&app, &ada, &hook, &["request.created"], "own").await;
+        register(&app, &root, &hook, &["request.created"], "all").await;
+        let waiting = "SELECT count(*) AS n FROM webhook_deliveries WHERE lease IS NULL AND attempts = 1";
+        create_requests(&app, &ada, &app.user("grace@example.org"), 1);
+        wait_for_count(&app, waiting, 2).await;
+        app.execute_raw(&format!("UPDATE users SET staff = false WHERE id = {}", root.id()));
+        app.advance(6);
+        wait_for_count(&app, "SELECT count(*) AS n FROM webhook_deliveries WHERE result = 'cancelled' AND attempts = 1", 1).await;
+        wait_for_count(&app, "SELECT count(*) AS n FROM webhook_deliveries WHERE lease IS NULL AND attempts = 2", 1).await;
+        app.execute_raw("DELETE FROM audit_log WHERE action = 'request.created'");
+        app.advance(331);
+        wait_for_count(&app, "SELECT count(*) AS n FROM webhook_deliveries WHERE result = 'cancelled'", 2).await;
+        assert_eq!(hook.received().len(), 3);
+    }
+
+    async fn old_deliveries_are_deleted(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(Some(OK)).await;
+        register(&app, &ada, &hook, &["request.created"], "own").await;
+        create_requests(&app, &ada, &grace, 3);
+        wait_until_idle(&app).await;
+        app.advance(30 * 86_400);
+        app.create_request(&ada, &grace, &app.bundle("New", 6));
+        wait_until_idle(&app).await;
+        app.advance(1);
+        // The server deletes at start.
+        allow_local(&mut app);
+        wait_for_count(&app, "SELECT count(*) AS n FROM webhook_deliveries", 1).await;
+    }
+
+    async fn metrics_and_readiness_report_deliveries_and_the_lag(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(None).await;
+        register(&app, &ada, &hook, &["request.created"], "own").await;
+        create_requests(&app, &ada, &grace, 5);
+        hook.wait_for(4).await;
+        wait_for_count(&app, UNREAD, 0).await;
+        app.advance(30);
+        let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
+        for line in [
+            "countersign_webhook_waiting 5",
+            "countersign_webhook_oldest_due_seconds 30",
+            "countersign_webhook_attempts_total{outcome=\"delivered\"} 0",
+            "countersign_audit_lag_seconds{reader=\"webhooks\"} 0",
+        ] {
+            assert!(metrics.contains(&format!("{line}\n")), "{line}: {metrics}");
+        }
+        hook.respond(OK);
+        wait_until_idle(&app).await;
+        let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
+        assert!(metrics.contains("countersign_webhook_attempts_total{outcome=\"delivered\"} 5\n"), "{metrics}");
+        assert!(metrics.contains("countersign_webhook_waiting 0\n"), "{metrics}");
+        // A reader of a database without a server falls behind.
+        app.stop();
+        create_requests(&app, &grace, &ada, 1);
+        app.advance(77);
+        app.execute_raw("UPDATE audit_cursors SET position = 9000000000000000000 WHERE name = 'decision_mails'");
+        let report = app.store.check_readiness().unwrap().unwrap();
+        assert_eq!(report.audit_lag_seconds, [0, 77]);
+        app.url = app.spawn_replica_with(TOML);
+        wait_until_idle(&app).await;
+        let ready: Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
+        assert_eq!(ready["audit_lag_seconds"], 0);
+    }
+
+    async fn without_a_webhook_the_log_is_skipped(app: TestApp) {
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        create_requests(&app, &ada, &grace, 3);
+        wait_for_count(&app, UNREAD, 0).await;
+        assert_eq!(app.count("SELECT count(*) AS n FROM webhook_deliveries"), 0);
+    }
+}
+
+#[actix_web::test]
+async fn a_replica_that_is_killed_loses_no_event() {
+    const EVENTS: usize = 60;
+    let mut app = TestApp::without_server(Backend::Postgres);
+    let mut replicas: Vec<Server> =
+        [(); 3].iter().map(|()| Server::start_with(TOML, &[("DATABASE_URL", &app.database_url)])).collect();
+    app.url = replicas[0].url.clone();
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let hook = Hook::start(None).await;
+    register(&app, &ada, &hook, &["request.created"], "own").await;
+    create_requests(&app, &ada, &grace, EVENTS);
+    // Each replica has four attempts in flight.
+    hook.wait_for(12).await;
+    drop(replicas.pop());
+    hook.respond(OK);
+    wait_for_count(&app, UNREAD, 0).await;
+    wait_for_count(&app, UNFINISHED, 4).await;
+    app.execute_raw("UPDATE webhook_deliveries SET due_at = now() WHERE finished_at IS NULL");
+    wait_until_idle(&app).await;
+    let ids = hook.ids();
+    assert_eq!(ids.len(), EVENTS);
+    assert_eq!(ids.values().filter(|times| **times == 2).count(), 4, "{ids:?}");
+    assert_eq!(ids.values().sum::<usize>(), EVENTS + 4);
+}
