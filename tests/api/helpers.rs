@@ -547,7 +547,7 @@ impl TestApp {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("the mail is sent")
+        tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await.expect("the mail is sent")
     }
 }
 

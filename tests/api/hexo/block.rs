@@ -122,8 +122,8 @@ on_both_databases! {
         app.mailbox.refuse(grace.email(), SendError::transient(""), 0);
         app.advance(60);
         wait_for_count(&app, "SELECT count(*) AS n FROM outbox WHERE result = 'cancelled'", 1).await;
-        // Five requests, and two that were declined by the block.
-        assert_eq!(app.mails(7).await.len(), 7);
+        // Five requests, and one about both that were declined by the block.
+        assert_eq!(app.mails(6).await.len(), 6);
         for (who, request) in [(grace, of_eve), (eve, to_eve), (ada, of_grace)] {
             expect_response(app.put(&HexoFixture::token_path(&app.redeem_token(&request))).by_user(who), 200).await;
         }
