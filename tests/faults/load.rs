@@ -322,7 +322,6 @@ pub fn assert_all_responded(calls: &[Call]) {
 /// Asserts that the database is consistent: requests, permissions, audit log, mails and counters.
 pub fn assert_consistent(app: &TestApp) {
     app.assert_user_counters();
-    app.assert_decision_mails();
     let told = |action: &str| format!("sum(CASE WHEN action = '{action}' THEN 1 ELSE 0 END)");
     let whole = format!(
         "permission_requests AS r \
@@ -349,4 +348,5 @@ pub fn assert_consistent(app: &TestApp) {
     let twice = "SELECT count(*) AS n FROM (SELECT 1 FROM bundle_permissions \
         GROUP BY user_target, user_allowed, bundle_id HAVING count(*) > 1) AS twice";
     assert_eq!(app.count(twice), 0, "duplicate active permissions");
+    app.assert_decision_mails();
 }

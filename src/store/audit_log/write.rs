@@ -114,6 +114,9 @@ pub(in crate::store) fn was_committed(conn: &mut Conn, entry: &NewAuditEntry) ->
     let abandoned =
         NewAuditEntry { action: AuditAction::OperationAbandoned, affected_users: [None; 2], ..entry.clone() };
     insert(conn, std::slice::from_ref(&abandoned))?;
+    // If the id is taken, the transaction has a number, for the position, but has written nothing: its COMMIT would
+    // not wait for a synchronous standby.
+    conn.confirm_visible_rows()?;
     let stored = dsl::audit_log.filter(dsl::id.eq(DbUuid(entry.id))).select(dsl::action);
     let action: String = with_backend!(conn, c => stored.first(c))?;
     Ok(action != abandoned.action.name())
