@@ -64,17 +64,24 @@ on_both_databases! {
         let mail = mails_to(&app, &ada, 1).await.remove(0);
         assert!(mail.text.contains("Subject: grace Test declined your request: Sleep\r\n"), "{}", mail.text);
         assert!(unwrapped(&mail).contains("The reason that grace Test gave: Not before the study has a number."), "{}", mail.text);
-        // By its number, and by a block; then in German. Both are in one mail, an hour later.
+        // By its number, in German; an hour later, because at most one mail an hour is about decisions.
         app.store.write(|conn| users::set_language(conn, ada.user.id, Language::German)).unwrap();
-        let request = app.create_request(&ada, &grace, &app.bundle("Steps", 6));
+        let request = app.create_request(&ada, &grace, &app.bundle("Walks", 6));
         app.commit(CloseRequest { id: request.id, by: Authority::User(grace.user.id) }).unwrap();
-        app.create_request(&ada, &grace, &app.bundle("Diary", 6));
-        app.commit(CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
-        wait_for_count(&app, &format!("{DECISIONS} AND decided_requests LIKE '% %'"), 1).await;
+        wait_for_count(&app, DECISIONS, 2).await;
         app.advance(3_599);
         assert_eq!(app.count(&format!("{DECISIONS} AND attempts = 0")), 1);
         app.advance(1);
         let mail = mails_to(&app, &ada, 2).await.remove(1);
+        assert!(mail.text.contains("Subject: grace Test hat Ihre Anfrage abgelehnt: Walks\r\n"), "{}", mail.text);
+        // Two by a block, in one mail.
+        for name in ["Steps", "Diary"] {
+            app.create_request(&ada, &grace, &app.bundle(name, 6));
+        }
+        app.commit(CreateBlock(Block { target: grace.user.id, blocked: ada.user.id }));
+        wait_for_count(&app, &format!("{DECISIONS} AND decided_requests LIKE '% %'"), 1).await;
+        app.advance(3_600);
+        let mail = mails_to(&app, &ada, 3).await.remove(2);
         assert!(unwrapped(&mail).contains("2 Ihrer Anfragen"), "{}", mail.text);
         for name in ["Steps", "Diary"] {
             assert!(mail.text.contains(&format!("=9E{name}=E2=80=9C\r\nabgelehnt.")), "{}", mail.text);
