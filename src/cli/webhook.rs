@@ -12,7 +12,7 @@ use super::{CliError, GlobalArgs, args, user};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle::Description;
 use crate::domain::user::Email;
-use crate::domain::webhook::{EventFilter, Webhook, WebhookId};
+use crate::domain::webhook::{EventFilter, EventScope, Webhook, WebhookId};
 use crate::services::webhooks;
 use crate::store::webhooks::NewWebhook;
 use crate::webhook::AddressPolicy;
@@ -76,7 +76,7 @@ impl<'a> WebhookListItem<'a> {
             owner: owner.as_str(),
             url: webhook.url.as_str(),
             events: webhook.events.entries().collect(),
-            scope: webhook.scope_name(),
+            scope: webhook.scope.name(),
             description: webhook.description.as_str(),
             created_at: webhook.created_at.rfc3339(),
             active: webhook.is_active(),
@@ -146,7 +146,8 @@ fn add(
     if all && !owner.staff {
         return Err(CliError::NotStaff(email));
     }
-    let new = NewWebhook { owner: owner.id, url, events, all_users: all, description, active: true };
+    let scope = if all { EventScope::All } else { EventScope::Own };
+    let new = NewWebhook { owner: owner.id, url, events, scope, description, active: true };
     let added = webhooks::add(new, Arc::new(config.keyring()?), AuditContext::OPERATOR);
     let (webhook, secret) =
         store.write(added)?.map_err(|_| CliError::TooManyWebhooks(owner.email.clone()))?;

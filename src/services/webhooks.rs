@@ -11,7 +11,7 @@ use crate::store::webhook_deliveries::{
     self, DeliveryFilter, DeliveryId, WaitingDeliveries, WebhookDelivery,
 };
 use crate::store::webhooks::{self, NewWebhook, TooManyWebhooks, WebhookChange};
-use crate::store::{LimitOffset, Paginated};
+use crate::store::{LimitOffset, Paginated, webhook_secrets};
 
 /// Why an event was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,5 +144,5 @@ pub fn waiting() -> impl DbWork<WaitingDeliveries> {
 /// Seals the secrets under the current server secret that are sealed under the second one. Returns the number of
 /// webhooks whose secret is sealed under neither.
 pub fn reseal_secrets(keyring: Arc<Keyring>) -> impl DbWork<usize> {
-    move |conn| webhooks::reseal(conn, &keyring)
+    move |conn| webhook_secrets::reseal(conn, &keyring)
 }

@@ -21,20 +21,22 @@ pub struct CappedCounts {
 
 /// Counts users and mails, each in an index.
 pub fn load(conn: &mut Conn) -> QueryResult<CappedCounts> {
+    Ok(CappedCounts {
+        users: count(conn, "users")?,
+        pending_mails: count(conn, "outbox WHERE kind = 'mail' AND finished_at IS NULL")?,
+        failed_mails: count(conn, "outbox WHERE kind = 'mail' AND result = 'failed'")?,
+    })
+}
+
+/// The number of these rows, at most one more than [`MAX_COUNTED`].
+pub(super) fn count(conn: &mut Conn, rows: &str) -> QueryResult<i64> {
     #[derive(QueryableByName)]
     struct CountRow {
         #[diesel(sql_type = BigInt)]
         n: i64,
     }
-    let mut count = |rows: &str| {
-        let limit = MAX_COUNTED + 1;
-        let query = format!("SELECT count(*) AS n FROM (SELECT 1 AS one FROM {rows} LIMIT {limit}) AS found");
-        let count: CountRow = with_backend!(conn, c => diesel::sql_query(query).get_result(c))?;
-        QueryResult::Ok(count.n)
-    };
-    Ok(CappedCounts {
-        users: count("users")?,
-        pending_mails: count("outbox WHERE kind = 'mail' AND finished_at IS NULL")?,
-        failed_mails: count("outbox WHERE kind = 'mail' AND result = 'failed'")?,
-    })
+    let limit = MAX_COUNTED + 1;
+    let query = format!("SELECT count(*) AS n FROM (SELECT 1 AS one FROM {rows} LIMIT {limit}) AS found");
+    let count: CountRow = with_backend!(conn, c => diesel::sql_query(query).get_result(c))?;
+    Ok(count.n)
 }

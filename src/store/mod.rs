@@ -54,6 +54,7 @@ pub mod signing_keys;
 pub mod sweeps;
 pub mod users;
 pub mod webhook_deliveries;
+pub mod webhook_secrets;
 pub mod webhooks;
 
 pub use async_store::AsyncStore;

@@ -15,6 +15,14 @@ pub struct LimitOffset {
     pub offset: i64,
 }
 
+impl LimitOffset {
+    /// The rows of the page, out of those of the whole list.
+    pub fn take<T>(self, rows: impl IntoIterator<Item = T>) -> Vec<T> {
+        let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        rows.into_iter().skip(to_usize(self.offset)).take(to_usize(self.limit)).collect()
+    }
+}
+
 /// Conditions on the terms of requests or permissions, all of which must hold. `None` does not
 /// restrict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

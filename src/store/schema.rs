@@ -197,7 +197,7 @@ table! {
         owner -> BigInt,
         url -> Text,
         events -> Text,
-        all_users -> Bool,
+        scope -> Text,
         description -> Text,
         created_at -> crate::store::types::SqlTimestamp,
         secret -> Binary,

@@ -8,6 +8,7 @@ use super::page::{LimitOffset, Paginated};
 use super::schema::users;
 use super::schema::webhooks::{self, dsl};
 use super::types::DbTimestamp;
+use super::webhook_secrets::{SealedSecrets, new_secret, seal};
 use super::{audit_log, user_row};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::bundle::Description;
@@ -15,10 +16,9 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
 use crate::domain::user::{Email, UserId};
 use crate::domain::webhook::{
-    DisabledReason, EventFilter, InvalidWebhookUrl, MAX_WEBHOOKS_PER_USER, SECRET_OVERLAP_SECONDS, Webhook,
-    WebhookId, WebhookSecret, WebhookUrl,
+    DisabledReason, EventFilter, EventScope, InvalidWebhookUrl, MAX_WEBHOOKS_PER_USER,
+    SECRET_OVERLAP_SECONDS, Webhook, WebhookId, WebhookSecret, WebhookUrl,
 };
-use crate::entropy;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = webhooks)]
@@ -27,7 +27,7 @@ struct WebhookRow {
     owner: i64,
     url: String,
     events: String,
-    all_users: bool,
+    scope: String,
     description: String,
     created_at: DbTimestamp,
     disabled_at: Option<DbTimestamp>,
@@ -36,23 +36,13 @@ struct WebhookRow {
     failing_since: Option<DbTimestamp>,
 }
 
-/// The secrets of a webhook, as they are stored.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = webhooks)]
-pub struct SealedSecrets {
-    id: i64,
-    secret: Vec<u8>,
-    previous_secret: Option<Vec<u8>>,
-    previous_secret_ends_at: Option<DbTimestamp>,
-}
-
 /// A webhook to be inserted.
 #[derive(Clone, Debug)]
 pub struct NewWebhook {
     pub owner: UserId,
     pub url: WebhookUrl,
     pub events: EventFilter,
-    pub all_users: bool,
+    pub scope: EventScope,
     pub description: Description,
     /// Whether deliveries are made.
     pub active: bool,
@@ -63,7 +53,7 @@ pub struct NewWebhook {
 pub struct WebhookChange {
     pub url: Option<WebhookUrl>,
     pub events: Option<EventFilter>,
-    pub all_users: Option<bool>,
+    pub scope: Option<EventScope>,
     pub description: Option<Description>,
     /// `true` also forgets the failures.
     pub active: Option<bool>,
@@ -96,41 +86,13 @@ macro_rules! active_rows {
 impl ActiveWebhook {
     /// Whether it receives the events of all users. A user who is no longer staff gets only those that they see.
     pub const fn receives_all(&self) -> bool {
-        self.webhook.all_users && self.owner_is_staff
+        matches!(self.webhook.scope, EventScope::All) && self.owner_is_staff
     }
 
     /// Whether the owner may see an entry of the audit log, with the scope of the webhook.
     pub fn may_see(&self, entry: &AuditEntry) -> bool {
         self.receives_all() || entry.is_visible_to(self.webhook.owner)
     }
-}
-
-impl SealedSecrets {
-    /// The secrets that sign now, the current one first. Empty if the current one is sealed under another server
-    /// secret.
-    pub fn open(&self, keyring: &Keyring, now: Timestamp) -> Vec<WebhookSecret> {
-        let Some(current) = self.open_one(keyring, &self.secret) else { return Vec::new() };
-        let overlaps = self.previous_secret_ends_at.is_some_and(|end| end.0 > now);
-        let previous = self.previous_secret.as_deref().filter(|_| overlaps);
-        [current].into_iter().chain(previous.and_then(|sealed| self.open_one(keyring, sealed))).collect()
-    }
-
-    fn open_one(&self, keyring: &Keyring, sealed: &[u8]) -> Option<WebhookSecret> {
-        WebhookSecret::from_bytes(keyring.open(&seal_name(WebhookId(self.id)), sealed)?.private_key)
-    }
-}
-
-/// What the seal of a secret is bound to: one that is copied to another webhook does not open.
-fn seal_name(id: WebhookId) -> String {
-    format!("webhook:{id}")
-}
-
-fn new_secret() -> WebhookSecret {
-    WebhookSecret::new(entropy::bytes())
-}
-
-fn seal(id: WebhookId, secret: &WebhookSecret, keyring: &Keyring) -> Vec<u8> {
-    keyring.seal(&seal_name(id), secret.expose_bytes(), entropy::bytes())
 }
 
 /// Inserts a webhook with a new secret.
@@ -155,7 +117,7 @@ pub fn insert(
         dsl::owner.eq(new.owner.0),
         dsl::url.eq(new.url.as_str()),
         dsl::events.eq(new.events.to_string()),
-        dsl::all_users.eq(new.all_users),
+        dsl::scope.eq(new.scope.name()),
         dsl::description.eq(new.description.as_str()),
         dsl::created_at.eq(DbTimestamp(now)),
         // The seal needs the id.
@@ -173,13 +135,13 @@ pub fn insert(
         .set(dsl::secret.eq(seal(id, &secret, keyring)))
         .execute(c))?;
     record(conn, id, new.owner, AuditAction::WebhookCreated, context, now)?;
-    let NewWebhook { owner, url, events, all_users, description, active: _ } = new.clone();
+    let NewWebhook { owner, url, events, scope, description, active: _ } = new.clone();
     let webhook = Webhook {
         id,
         owner,
         url,
         events,
-        all_users,
+        scope,
         description,
         created_at: now,
         disabled,
@@ -199,11 +161,11 @@ pub fn update(
     now: Timestamp,
 ) -> QueryResult<Option<Webhook>> {
     let Some(before) = lock(conn, id, Some(owner))? else { return Ok(None) };
-    let WebhookChange { url, events, all_users, description, active } = change;
+    let WebhookChange { url, events, scope, description, active } = change;
     let mut after = before.clone();
     after.url = url.unwrap_or(after.url);
     after.events = events.unwrap_or(after.events);
-    after.all_users = all_users.unwrap_or(after.all_users);
+    after.scope = scope.unwrap_or(after.scope);
     after.description = description.unwrap_or(after.description);
     match active {
         Some(true) => (after.disabled, after.failures, after.failing_since) = (None, 0, None),
@@ -216,7 +178,7 @@ pub fn update(
     let values = (
         dsl::url.eq(after.url.as_str()),
         dsl::events.eq(after.events.to_string()),
-        dsl::all_users.eq(after.all_users),
+        dsl::scope.eq(after.scope.name()),
         dsl::description.eq(after.description.as_str()),
         dsl::disabled_at.eq(after.disabled.map(|(at, _)| DbTimestamp(at))),
         dsl::disabled_reason.eq(after.disabled.map(|(_, reason)| reason.name())),
@@ -324,41 +286,6 @@ fn load_active(rows: Vec<(WebhookRow, SealedSecrets, bool)>) -> QueryResult<Vec<
         .collect()
 }
 
-/// Seals the secrets under the current server secret that are sealed under the second one. Returns the number of
-/// webhooks whose secret is sealed under neither: they need a new one.
-pub fn reseal(conn: &mut Conn, keyring: &Keyring) -> QueryResult<usize> {
-    let rows: Vec<SealedSecrets> =
-        with_backend!(conn, c => dsl::webhooks.order(dsl::id).select(SealedSecrets::as_select()).load(c))?;
-    let mut unreadable = 0;
-    for row in rows {
-        let id = WebhookId(row.id);
-        let resealed = |sealed: &[u8]| {
-            let opened = keyring.open(&seal_name(id), sealed)?;
-            let is_outdated = opened.is_under_second_key;
-            let secret = WebhookSecret::from_bytes(opened.private_key)?;
-            Some(is_outdated.then(|| seal(id, &secret, keyring)))
-        };
-        match resealed(&row.secret) {
-            Some(Some(secret)) => {
-                // The condition on the previous content: it may have been rotated in between.
-                let unchanged = dsl::webhooks.find(id.0).filter(dsl::secret.eq(&row.secret));
-                with_backend!(conn, c => diesel::update(unchanged).set(dsl::secret.eq(secret)).execute(c))?;
-            }
-            Some(None) => {}
-            None => unreadable += 1,
-        }
-        let previous = row.previous_secret;
-        if let Some(secret) = previous.as_deref().and_then(resealed).flatten() {
-            let unchanged =
-                dsl::webhooks.find(id.0).filter(dsl::previous_secret.eq(previous).assume_not_null());
-            with_backend!(conn, c => diesel::update(unchanged)
-                .set(dsl::previous_secret.eq(Some(secret)))
-                .execute(c))?;
-        }
-    }
-    Ok(unreadable)
-}
-
 /// A webhook, if its owner matches `owner_filter`. Locks its row until the end of the transaction.
 fn lock(conn: &mut Conn, id: WebhookId, owner_filter: Option<UserId>) -> QueryResult<Option<Webhook>> {
     let rows: Vec<WebhookRow> =
@@ -390,7 +317,7 @@ impl TryFrom<WebhookRow> for Webhook {
             owner: UserId(row.owner),
             url: row.url.parse().map_err(invalid)?,
             events: EventFilter::from_db(&row.events),
-            all_users: row.all_users,
+            scope: EventScope::from_name(&row.scope).unwrap_or_default(),
             description: Description::from_db(row.description),
             created_at: row.created_at.0,
             disabled: disabled.map(|(at, reason)| (at.0, DisabledReason::from_db(&reason))),

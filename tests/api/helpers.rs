@@ -20,7 +20,7 @@ use countersign::domain::rights::{Mask, Role};
 use countersign::domain::terms::Terms;
 use countersign::domain::token::{ApiKeyId, Keyring, Token, TokenKind};
 use countersign::domain::user::{Email, PersonName, User};
-use countersign::domain::webhook::EventFilter;
+use countersign::domain::webhook::{EventFilter, EventScope};
 use countersign::entropy;
 use countersign::mail::transport::{MemoryMailbox, SentMail, Transport};
 use countersign::store::api_keys::{ApiKey, Scope};
@@ -376,7 +376,7 @@ impl TestApp {
             owner: owner.user.id,
             url: "https://127.0.0.1/".parse().unwrap(),
             events: EventFilter::new(["request.*"]).unwrap(),
-            all_users: false,
+            scope: EventScope::Own,
             description: Description::default(),
             active: true,
         };

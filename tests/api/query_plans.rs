@@ -414,8 +414,8 @@ async fn a_claim_reads_only_the_next_deliveries_of_each_webhook() {
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
     let mut conn = PgConnection::establish(&app.database_url).unwrap();
     conn.batch_execute(&format!(
-        "INSERT INTO webhooks (owner, url, events, all_users, description, created_at, secret) \
-         SELECT {}, 'https://hooks.example.org/', 'request.*', false, '', now(), '' FROM generate_series(1, 2)",
+        "INSERT INTO webhooks (owner, url, events, scope, description, created_at, secret) \
+         SELECT {}, 'https://hooks.example.org/', 'request.*', 'own', '', now(), '' FROM generate_series(1, 2)",
         ada.id()
     ))
     .unwrap();

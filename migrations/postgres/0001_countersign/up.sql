@@ -254,7 +254,7 @@ CREATE TABLE webhooks (
     owner                   bigint NOT NULL REFERENCES users ON DELETE CASCADE,
     url                     text NOT NULL,
     events                  text NOT NULL,
-    all_users               boolean NOT NULL,
+    scope                   text NOT NULL CHECK (scope IN ('own', 'all')),
     description             text NOT NULL,
     created_at              timestamptz NOT NULL,
     secret                  bytea NOT NULL,

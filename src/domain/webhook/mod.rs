@@ -11,7 +11,9 @@ mod url;
 
 pub use event_filter::{EventFilter, InvalidEventFilter, MAX_EVENT_FILTER_ENTRIES};
 pub use payload::{TEST_EVENT, payload};
-pub use registration::{DisabledReason, MAX_WEBHOOKS_PER_USER, Webhook, WebhookId};
+pub use registration::{
+    DisabledReason, EventScope, InvalidEventScope, MAX_WEBHOOKS_PER_USER, Webhook, WebhookId,
+};
 pub use retry::{MAX_ATTEMPTS, MAX_RETRY_AFTER, is_given_up, pause, retry_delay};
 pub use secret::{SECRET_BYTES, SECRET_OVERLAP_SECONDS, WebhookSecret, signature_header};
 pub use url::{InvalidWebhookUrl, MAX_WEBHOOK_URL_BYTES, WebhookUrl};

@@ -27,9 +27,7 @@ pub struct Webhook {
     pub owner: UserId,
     pub url: WebhookUrl,
     pub events: EventFilter,
-    /// Whether it receives the events of all users, as long as its owner is staff. Otherwise it receives those that
-    /// its owner sees in their audit log.
-    pub all_users: bool,
+    pub scope: EventScope,
     pub description: Description,
     pub created_at: Timestamp,
     pub disabled: Option<(Timestamp, DisabledReason)>,
@@ -37,6 +35,36 @@ pub struct Webhook {
     pub failures: i32,
     /// The time of the first of these failures.
     pub failing_since: Option<Timestamp>,
+}
+
+/// Whose events a webhook receives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventScope {
+    /// Those that its owner sees in their audit log.
+    #[default]
+    Own,
+    /// Those of all users, as long as its owner is staff. Otherwise as [`Self::Own`].
+    All,
+}
+
+/// A text is not a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be `own` or `all`")]
+pub struct InvalidEventScope;
+
+impl EventScope {
+    /// The name in the database and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::All => "all",
+        }
+    }
+
+    /// The scope with this name.
+    pub fn from_name(name: &str) -> Result<Self, InvalidEventScope> {
+        [Self::Own, Self::All].into_iter().find(|scope| scope.name() == name).ok_or(InvalidEventScope)
+    }
 }
 
 /// Why nothing is sent to a webhook.
@@ -74,10 +102,5 @@ impl Webhook {
     /// Whether deliveries are made.
     pub const fn is_active(&self) -> bool {
         self.disabled.is_none()
-    }
-
-    /// `own` or `all`.
-    pub const fn scope_name(&self) -> &'static str {
-        if self.all_users { "all" } else { "own" }
     }
 }

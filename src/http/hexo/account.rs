@@ -34,7 +34,7 @@ impl Resource for Account {
         // The caller's cached credentials may be a few seconds old.
         let user = services::users::find(&state.store, caller.id()).await?;
         let user = user.ok_or(ApiError::Unauthenticated)?;
-        Ok((1, query.slice_page(vec![user])))
+        Ok((1, query.page().take(vec![user])))
     }
 
     fn views<'a>(

@@ -6,7 +6,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use utoipa::ToSchema;
 
-use super::common::{ApiPrefix, ResourceKind};
+use super::common::{ApiPrefix, ResourceKind, deleted};
 use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
 use super::path::IdParam;
@@ -19,7 +19,6 @@ use super::view::{BlockView, ViewContext};
 use crate::config::PublicUrl;
 use crate::domain::block::Block;
 use crate::domain::user::UserId;
-use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
 use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
@@ -148,8 +147,5 @@ async fn delete(
 ) -> HandlerResult {
     state.meter_write(&caller.user).await?;
     let block = Block { target: caller.id(), blocked: UserId(id) };
-    match state.registry.unblock(block, caller.audit_context).await? {
-        true => Ok(HttpResponse::NoContent().finish()),
-        false => Err(ApiError::NotFound.into()),
-    }
+    deleted(state.registry.unblock(block, caller.audit_context).await?)
 }

@@ -6,7 +6,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use utoipa::ToSchema;
 
-use super::common::{ApiPrefix, ResourceKind};
+use super::common::{ApiPrefix, ResourceKind, deleted};
 use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
 use super::path::IdParam;
@@ -188,8 +188,5 @@ async fn delete(
 ) -> HandlerResult {
     state.meter_write(&caller.user).await?;
     let by = caller.id();
-    match state.registry.revoke_permission(BundlePermissionId(id), by, caller.audit_context).await? {
-        true => Ok(HttpResponse::NoContent().finish()),
-        false => Err(ApiError::NotFound.into()),
-    }
+    deleted(state.registry.revoke_permission(BundlePermissionId(id), by, caller.audit_context).await?)
 }

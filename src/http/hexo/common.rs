@@ -4,13 +4,20 @@ use std::fmt::Display;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 
+use super::error::HandlerResult;
 use crate::http::base_path::with_base_path;
+use crate::http::error::ApiError;
 pub(super) use crate::http::reference::parse_decimal;
 
 /// The maximum number of objects in a page, of ids in a set and of values in a filter.
 pub(super) const MAX_ITEMS: usize = 1_000;
+
+/// 204 for an object that was deleted, 404 if there was none.
+pub(super) fn deleted(was_found: bool) -> HandlerResult {
+    if was_found { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::NotFound.into()) }
+}
 
 /// The path prefix of a request. URIs in the response start with the same prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

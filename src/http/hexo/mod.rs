@@ -43,6 +43,7 @@ pub(crate) mod fuzzing;
 mod headers;
 mod index;
 mod new_request;
+mod new_webhook;
 mod path;
 mod query;
 mod receipt;

@@ -134,13 +134,6 @@ impl ListQuery {
         LimitOffset { limit, offset }
     }
 
-    /// The objects of the requested page, from those of the complete list.
-    pub(super) fn slice_page<T>(&self, all: Vec<T>) -> Vec<T> {
-        let PageParams { limit, offset } = self.page;
-        let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
-        all.into_iter().skip(to_usize(offset)).take(to_usize(limit)).collect()
-    }
-
     /// The response: a page of the list at `uri`, which has `total` objects.
     pub(super) fn to_response<T: Serialize>(&self, uri: &str, total: i64, objects: Vec<T>) -> HttpResponse {
         let PageParams { limit, offset } = self.page;

@@ -7,17 +7,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::common::{ApiPrefix, ResourceKind};
+use super::common::{ApiPrefix, ResourceKind, deleted};
 use super::error::{HandlerResult, HexoApi, HexoError};
 use super::fields::JsonFields;
+use super::new_webhook::{NewWebhookBody, WebhookUpdateBody, check_scope, reject_changes};
 use super::path::IdParam;
 use super::query::ListQuery;
 use super::resource::{self, ById, OperationDoc, Resource};
 use super::schema::FieldSchema;
 use super::view::ViewContext;
 use super::webhook_delivery;
-use crate::domain::bundle::Description;
-use crate::domain::webhook::{DisabledReason, EventFilter, Webhook, WebhookId, WebhookUrl};
+use crate::domain::webhook::{Webhook, WebhookId};
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::{Authenticated, Caller};
 use crate::http::extract::body::Body;
@@ -68,7 +68,7 @@ impl<'a> WebhookView<'a> {
             failures: webhook.failures,
             id: webhook.id.0,
             resource_uri: prefix.detail_uri(KIND, webhook.id),
-            scope: webhook.scope_name(),
+            scope: webhook.scope.name(),
             secret: None,
             url: webhook.url.as_str(),
         }
@@ -133,112 +133,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     resource::endpoints::<Webhooks>(own)
 }
 
-/// A new webhook.
-#[derive(ToSchema)]
-#[schema(as = hexo::NewWebhook)]
-struct NewWebhookBody {
-    /// `https` on port 443 of a public address, unless the operator allows other networks.
-    #[schema(value_type = String, max_length = 2048)]
-    url: WebhookUrl,
-    /// Audit actions, or prefixes such as `request.*`.
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 50)]
-    events: EventFilter,
-    /// The default is true.
-    #[schema(value_type = Option<bool>)]
-    active: Option<bool>,
-    #[schema(value_type = Option<String>, max_length = 1000)]
-    description: Option<Description>,
-    /// `own` (the default) or `all`, which only staff can use.
-    #[schema(value_type = Option<String>)]
-    scope: Option<EventScope>,
-}
-
-/// Changes to a webhook. A field that is absent or null stays as it is.
-#[derive(ToSchema)]
-#[schema(as = hexo::WebhookUpdate)]
-struct WebhookUpdateBody {
-    /// `https` on port 443 of a public address, unless the operator allows other networks.
-    #[schema(value_type = Option<String>, max_length = 2048)]
-    url: Option<WebhookUrl>,
-    /// Audit actions, or prefixes such as `request.*`.
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 50)]
-    events: Option<EventFilter>,
-    /// True also forgets the failures.
-    active: Option<bool>,
-    #[schema(value_type = Option<String>, max_length = 1000)]
-    description: Option<Description>,
-    /// `own` or `all`, which only staff can use.
-    #[schema(value_type = Option<String>)]
-    scope: Option<EventScope>,
-}
-
-/// Whose events a webhook receives.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EventScope {
-    Own,
-    All,
-}
-
-/// A text is not a scope.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("must be `own` or `all`")]
-struct InvalidScope;
-
 /// A new secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = hexo::WebhookSecret)]
 struct SecretView<'a> {
     /// `whsec_` and base64.
     secret: &'a str,
-}
-
-impl NewWebhookBody {
-    fn parse(fields: &JsonFields, policy: &AddressPolicy) -> Result<Self, HexoError> {
-        reject_secret(fields)?;
-        fields.required("url")?;
-        fields.required("events")?;
-        let WebhookUpdateBody { url, events, active, description, scope } =
-            WebhookUpdateBody::parse(fields, policy)?;
-        Ok(Self {
-            url: url.ok_or(HexoError::MissingField("url"))?,
-            events: events.ok_or(HexoError::MissingField("events"))?,
-            active,
-            description,
-            scope,
-        })
-    }
-}
-
-impl WebhookUpdateBody {
-    fn parse(fields: &JsonFields, policy: &AddressPolicy) -> Result<Self, HexoError> {
-        let events = fields.texts(KIND, "events")?.map(EventFilter::new).transpose();
-        let invalid = |error| HexoError::invalid_field(KIND, "events", format!("This field {error}."));
-        Ok(Self {
-            url: fields.text(KIND, "url", |text| policy.parse_url(text))?,
-            events: events.map_err(invalid)?,
-            active: fields.boolean(KIND, "active")?,
-            description: fields.text(KIND, "description", Description::new)?,
-            scope: fields.text(KIND, "scope", EventScope::parse)?,
-        })
-    }
-}
-
-impl EventScope {
-    fn parse(text: &str) -> Result<Self, InvalidScope> {
-        match text {
-            "own" => Ok(Self::Own),
-            "all" => Ok(Self::All),
-            _ => Err(InvalidScope),
-        }
-    }
-
-    /// 400 for `all`, unless the caller is staff.
-    fn check(self, caller: &Caller) -> Result<(), HexoError> {
-        if self == Self::Own || caller.user.staff {
-            return Ok(());
-        }
-        Err(HexoError::invalid_field(KIND, "scope", "Only staff can receive the events of all users."))
-    }
 }
 
 /// Creates a webhook.
@@ -263,14 +163,14 @@ async fn create(
     state: Data<AppState>,
 ) -> HandlerResult {
     let body = NewWebhookBody::parse(&fields, &AddressPolicy::new(&state.config.webhooks))?;
-    let scope = body.scope.unwrap_or(EventScope::Own);
-    scope.check(&caller)?;
+    let scope = body.scope.unwrap_or_default();
+    check_scope(scope, &caller)?;
     state.meter_write(&caller.user).await?;
     let new = NewWebhook {
         owner: caller.id(),
         url: body.url,
         events: body.events,
-        all_users: scope == EventScope::All,
+        scope,
         description: body.description.unwrap_or_default(),
         active: body.active.unwrap_or(true),
     };
@@ -308,15 +208,14 @@ async fn patch(
     let current = current.ok_or(ApiError::NotFound)?;
     reject_changes(&fields, &current)?;
     let body = WebhookUpdateBody::parse(&fields, &AddressPolicy::new(&state.config.webhooks))?;
-    let all_users = body.scope.map(|scope| scope == EventScope::All);
-    if let Some(scope) = body.scope.filter(|_| all_users != Some(current.all_users)) {
-        scope.check(&caller)?;
+    if let Some(scope) = body.scope.filter(|scope| *scope != current.scope) {
+        check_scope(scope, &caller)?;
     }
     state.meter_write(&caller.user).await?;
     let change = WebhookChange {
         url: body.url,
         events: body.events,
-        all_users,
+        scope: body.scope,
         description: body.description,
         active: body.active,
     };
@@ -343,10 +242,7 @@ async fn delete(
 ) -> HandlerResult {
     state.meter_write(&caller.user).await?;
     let owner = Some(caller.id());
-    match state.store.write(webhooks::delete(WebhookId(id), owner, caller.audit_context)).await? {
-        true => Ok(HttpResponse::NoContent().finish()),
-        false => Err(ApiError::NotFound.into()),
-    }
+    deleted(state.store.write(webhooks::delete(WebhookId(id), owner, caller.audit_context)).await?)
 }
 
 /// Replaces the secret of a webhook.
@@ -373,20 +269,4 @@ async fn rotate_secret(
     let rotated = webhooks::rotate_secret(WebhookId(id), caller.id(), keyring, caller.audit_context);
     let secret = state.store.write(rotated).await?.ok_or(ApiError::NotFound)?.text();
     Ok(HttpResponse::Ok().json(SecretView { secret: secret.expose_secret() }))
-}
-
-/// 400 for a secret: only the server chooses one.
-fn reject_secret(fields: &JsonFields) -> Result<(), HexoError> {
-    fields.reject_changed(KIND, "secret", |_| false)
-}
-
-/// 400 for a field that cannot be changed, if its value differs from the current one.
-fn reject_changes(fields: &JsonFields, webhook: &Webhook) -> Result<(), HexoError> {
-    reject_secret(fields)?;
-    fields.reject_changed_number(KIND, "id", webhook.id.0)?;
-    fields.reject_changed_uri(KIND, webhook.id.0)?;
-    fields.reject_changed_number(KIND, "failures", webhook.failures.into())?;
-    fields.reject_changed(KIND, "created_at", |value| *value == webhook.created_at.rfc3339())?;
-    let reason = webhook.disabled.map(|(_, reason)| DisabledReason::name(reason));
-    fields.reject_changed(KIND, "disabled_reason", |value| value.as_str() == reason)
 }

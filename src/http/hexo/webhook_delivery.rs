@@ -42,7 +42,8 @@ struct DeliveryView {
     #[schema(format = DateTime)]
     next_attempt_at: Option<String>,
     /// Why the last attempt failed: `url_refused`, `name_not_found`, `connection_failed`, `certificate_invalid`,
-    /// `tls_failed`, `proxy_failed`, `timeout`, `response_invalid`, `redirected`, `error_status`, `secret_unreadable`.
+    /// `tls_failed`, `proxy_failed`, `timeout`, `response_invalid`, `redirected`, `error_status`, `body_invalid`,
+    /// `secret_unreadable`.
     reason: Option<String>,
     /// `waiting`, `sending`, `delivered`, `failed` (no attempt is left) or `cancelled` (the webhook was disabled, or
     /// the caller can no longer see the event).

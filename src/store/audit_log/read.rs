@@ -85,11 +85,8 @@ pub fn list(
     page: LimitOffset,
 ) -> QueryResult<Paginated<AuditEntry>> {
     let ids = newest_ids(conn, filter, MAX_LISTED)?;
-    let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
-    let page_ids: Vec<DbUuid> =
-        ids.iter().skip(to_usize(page.offset)).take(to_usize(page.limit)).copied().collect();
     Ok(Paginated {
-        rows: load_entries(conn, &page_ids)?,
+        rows: load_entries(conn, &page.take(ids.iter().copied()))?,
         total: i64::try_from(ids.len()).unwrap_or(i64::MAX),
     })
 }

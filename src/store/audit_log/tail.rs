@@ -47,8 +47,24 @@ pub struct Cursor {
     id: DbUuid,
 }
 
-/// Up to this position, readers miss no entry.
-const IS_COMPLETE: &str = "position < audit_position(pg_snapshot_xmin(pg_current_snapshot()))";
+/// Whether an entry comes after a place.
+macro_rules! is_after {
+    ($place:expr) => {
+        sql::<Bool>("(position, id) > (")
+            .bind::<BigInt, _>($place.position)
+            .sql(", ")
+            .bind::<SqlUuid, _>($place.id)
+            .sql(")")
+    };
+}
+
+/// Whether readers can take an entry: no entry can appear before it any more.
+const fn is_settled(conn: &Conn) -> &'static str {
+    match conn.backend {
+        Backend::Postgres(_) => "position < audit_position(pg_snapshot_xmin(pg_current_snapshot()))",
+        Backend::Sqlite(_) => "true",
+    }
+}
 
 /// Takes the next entries for a reader, at most `limit`, and remembers that the reader has got them.
 /// Must run in the transaction that handles the entries. Empty if another replica takes entries for the reader
@@ -65,18 +81,13 @@ pub fn take(conn: &mut Conn, reader: AuditReader, limit: i64) -> QueryResult<Vec
 
 /// The place of the last entry that a reader could take now.
 pub fn end(conn: &mut Conn) -> QueryResult<Option<Cursor>> {
-    let place = (dsl::position, dsl::id);
-    let last: Option<(i64, DbUuid)> = match &mut conn.backend {
-        Backend::Postgres(pg) => dsl::audit_log
-            .filter(sql::<Bool>(IS_COMPLETE))
-            .order((dsl::position.desc(), dsl::id.desc()))
-            .select(place)
-            .first(&mut **pg)
-            .optional()?,
-        Backend::Sqlite(sqlite) => {
-            dsl::audit_log.order(dsl::position.desc()).select(place).first(&mut **sqlite).optional()?
-        }
-    };
+    let is_settled = is_settled(conn);
+    let last: Option<(i64, DbUuid)> = with_backend!(conn, c => dsl::audit_log
+        .filter(sql::<Bool>(is_settled))
+        .order((dsl::position.desc(), dsl::id.desc()))
+        .select((dsl::position, dsl::id))
+        .first(c)
+        .optional())?;
     Ok(last.map(|(position, id)| Cursor { position, id }))
 }
 
@@ -92,27 +103,13 @@ pub fn skip_to(conn: &mut Conn, reader: AuditReader, place: Cursor) -> QueryResu
 /// The age of the oldest entry that a reader has not taken, in seconds; 0 if there is none. Includes entries that
 /// a running transaction keeps from the readers.
 pub fn lag_seconds(conn: &mut Conn, reader: AuditReader, now: Timestamp) -> QueryResult<i64> {
-    let Cursor { position, id } = cursor(conn, reader)?;
-    let oldest: Option<DbTimestamp> = match &mut conn.backend {
-        Backend::Postgres(pg) => dsl::audit_log
-            .filter(
-                sql::<Bool>("(position, id) > (")
-                    .bind::<BigInt, _>(position)
-                    .sql(", ")
-                    .bind::<SqlUuid, _>(id)
-                    .sql(")"),
-            )
-            .order((dsl::position, dsl::id))
-            .select(dsl::at)
-            .first(&mut **pg)
-            .optional()?,
-        Backend::Sqlite(sqlite) => dsl::audit_log
-            .filter(dsl::position.gt(position))
-            .order(dsl::position)
-            .select(dsl::at)
-            .first(&mut **sqlite)
-            .optional()?,
-    };
+    let from = cursor(conn, reader)?;
+    let oldest: Option<DbTimestamp> = with_backend!(conn, c => dsl::audit_log
+        .filter(is_after!(from))
+        .order((dsl::position, dsl::id))
+        .select(dsl::at)
+        .first(c)
+        .optional())?;
     Ok(oldest.map_or(0, |at| at.0.seconds_until(now).max(0)))
 }
 
@@ -134,27 +131,12 @@ fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Cursor> {
     Ok(Cursor { position, id })
 }
 
-fn rows_after(conn: &mut Conn, after: Cursor, limit: i64) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
-    let Cursor { position, id } = after;
-    match &mut conn.backend {
-        Backend::Postgres(pg) => dsl::audit_log
-            .filter(
-                sql::<Bool>("(position, id) > (")
-                    .bind::<BigInt, _>(position)
-                    .sql(", ")
-                    .bind::<SqlUuid, _>(id)
-                    .sql(") AND ")
-                    .sql(IS_COMPLETE),
-            )
-            .order((dsl::position, dsl::id))
-            .limit(limit)
-            .select((dsl::position, AuditEntryRow::as_select()))
-            .load(&mut **pg),
-        Backend::Sqlite(sqlite) => dsl::audit_log
-            .filter(dsl::position.gt(position))
-            .order(dsl::position)
-            .limit(limit)
-            .select((dsl::position, AuditEntryRow::as_select()))
-            .load(&mut **sqlite),
-    }
+fn rows_after(conn: &mut Conn, from: Cursor, limit: i64) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
+    let is_settled = is_settled(conn);
+    with_backend!(conn, c => dsl::audit_log
+        .filter(is_after!(from).sql(" AND ").sql(is_settled))
+        .order((dsl::position, dsl::id))
+        .limit(limit)
+        .select((dsl::position, AuditEntryRow::as_select()))
+        .load(c))
 }

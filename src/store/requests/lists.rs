@@ -162,10 +162,7 @@ fn filtered_of_party(
         add!(user_allowed, is_inactive!());
     }
     ids.sort_unstable();
-    let to_usize = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-    let page_ids: Vec<RequestId> =
-        ids.into_iter().skip(to_usize(page.offset)).take(to_usize(page.limit)).map(RequestId).collect();
-    let mut rows = super::by_ids(conn, &page_ids)?;
+    let mut rows = super::by_ids(conn, &page.take(ids.into_iter().map(RequestId)))?;
     rows.sort_by_key(|request| request.id);
     Ok(Paginated { rows, total })
 }

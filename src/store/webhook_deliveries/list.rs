@@ -2,24 +2,23 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{Bool, Nullable};
 use uuid::Uuid;
 
 use super::queue::LEASE_SECONDS;
-use super::{CANCELLED, DELIVERED, FAILED};
+use super::{CANCELLED, DELIVERED, FAILED, FIRST_DUE};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::WebhookId;
 use crate::store::audit_log::min_id_at;
+use crate::store::capped_counts::{self, MAX_COUNTED};
 use crate::store::connection::{Conn, with_backend};
 use crate::store::page::{LimitOffset, Paginated};
 use crate::store::schema::webhook_deliveries::{self, dsl};
 use crate::store::schema::webhooks;
-use crate::store::types::{DbTimestamp, DbUuid};
+use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp};
 
 /// The highest number of deliveries that a list counts and pages through.
 pub const MAX_LISTED: i64 = 10_000;
-/// The highest number of waiting deliveries that is counted.
-const MAX_COUNTED: i64 = 100_000;
 
 /// The id of a delivery. It starts with the time (UUID version 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,9 +145,7 @@ pub fn list(
         };
         query.load(c)
     })?;
-    let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
-    let page: Vec<DbUuid> =
-        ids.iter().skip(to_usize(page.offset)).take(to_usize(page.limit)).copied().collect();
+    let page: Vec<DbUuid> = page.take(ids.iter().copied());
     let rows: Vec<DeliveryRow> = with_backend!(conn, c => dsl::webhook_deliveries
         .filter(dsl::id.eq_any(&page))
         .order(dsl::id.desc())
@@ -217,19 +214,8 @@ pub struct WaitingDeliveries {
 
 /// The deliveries that wait.
 pub fn waiting(conn: &mut Conn, now: Timestamp) -> QueryResult<WaitingDeliveries> {
-    #[derive(QueryableByName)]
-    struct CountRow {
-        #[diesel(sql_type = BigInt)]
-        n: i64,
-    }
-    let query = format!(
-        "SELECT count(*) AS n FROM \
-         (SELECT 1 AS one FROM webhook_deliveries WHERE finished_at IS NULL LIMIT {MAX_COUNTED}) AS found"
-    );
-    let CountRow { n: count } = with_backend!(conn, c => diesel::sql_query(query).get_result(c))?;
-    const FIRST_DUE: &str = "(SELECT d.due_at FROM webhook_deliveries AS d WHERE d.webhook = webhooks.id \
-                             AND d.finished_at IS NULL ORDER BY d.due_at LIMIT 1)";
-    let first_due = sql::<diesel::sql_types::Nullable<crate::store::types::SqlTimestamp>>(FIRST_DUE);
+    let count = capped_counts::count(conn, "webhook_deliveries WHERE finished_at IS NULL")?.min(MAX_COUNTED);
+    let first_due = sql::<Nullable<SqlTimestamp>>(FIRST_DUE);
     let due: Vec<Option<DbTimestamp>> = with_backend!(conn, c => webhooks::table
         .filter(webhooks::disabled_at.is_null().and(webhooks::failures.eq(0)))
         .filter(sql::<Bool>(FIRST_DUE).sql(" IS NOT NULL"))

@@ -17,6 +17,10 @@ pub use list::{
 pub use outcomes::{AttemptOutcome, AttemptReport, cancel_step, record};
 pub use queue::{ClaimedDelivery, Event, LeasedDelivery, Slots, claim};
 
+/// The time at which the first delivery of a webhook is due that waits. It is one entry of an index.
+const FIRST_DUE: &str = "(SELECT d.due_at FROM webhook_deliveries AS d WHERE d.webhook = webhooks.id \
+                         AND d.finished_at IS NULL ORDER BY d.due_at LIMIT 1)";
+
 /// Results of deliveries, as they are stored.
 const DELIVERED: &str = "delivered";
 const FAILED: &str = "failed";

@@ -9,7 +9,7 @@ use diesel::sql_types::Bool;
 use uuid::Uuid;
 
 use super::list::DeliveryId;
-use super::outcomes;
+use super::{FIRST_DUE, outcomes};
 use crate::domain::audit::{AuditAction, AuditSubjectRef};
 use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::permission_request::RequestId;
@@ -112,15 +112,13 @@ pub fn claim(conn: &mut Conn, slots: &Slots, now: Timestamp) -> QueryResult<Vec<
 /// The webhooks that have a due delivery. It reads one entry of an index for each active webhook, however many
 /// deliveries wait.
 fn due_webhooks(conn: &mut Conn, slots: &Slots, now: Timestamp) -> QueryResult<Vec<DueWebhook>> {
-    const FIRST_DUE: &str = "(SELECT d.due_at FROM webhook_deliveries AS d WHERE d.webhook = webhooks.id \
-                             AND d.finished_at IS NULL ORDER BY d.due_at LIMIT 1) <= ";
     let now = DbTimestamp(now);
     let is_paused = webhooks::failures.gt(0).and(webhooks::paused_until.gt(now).assume_not_null());
     let found: Vec<(i64, i32)> = with_backend!(conn, c => webhooks::table
         .inner_join(users::table)
         .filter(webhooks::disabled_at.is_null().and(users::active))
         .filter(webhooks::paused_until.is_null().or(diesel::dsl::not(is_paused)))
-        .filter(sql::<Bool>(FIRST_DUE).bind::<SqlTimestamp, _>(now))
+        .filter(sql::<Bool>(FIRST_DUE).sql(" <= ").bind::<SqlTimestamp, _>(now))
         .select((webhooks::id, webhooks::failures))
         .load(c))?;
     let due = found.into_iter().map(|(id, failures)| {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign::domain::audit::{AuditAction, AuditContext};
 use countersign::domain::token::Keyring;
 use countersign::domain::user::UserId;
-use countersign::domain::webhook::{WebhookId, WebhookSecret};
+use countersign::domain::webhook::{EventScope, WebhookId, WebhookSecret};
 use countersign::store::webhooks::{self, ActiveWebhook};
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
@@ -308,7 +308,7 @@ on_both_databases! {
         let answer = expect_response(app.post(&format!("{}secret/", uri(&webhook))).by_user(ada), 200).await;
         let both = [answer["secret"].as_str().unwrap().to_owned(), first];
         let (next, over) = (keyring(NEXT_SECRET, None), keyring(NEXT_SECRET, Some(SECRET)));
-        let reseal = |keys: &Keyring| app.store.write(|conn| webhooks::reseal(conn, keys)).unwrap();
+        let reseal = |keys: &Keyring| app.store.write(|conn| countersign::store::webhook_secrets::reseal(conn, keys)).unwrap();
         assert_eq!(signing_secrets(&app, &next), [] as [String; 0]);
         assert_eq!(reseal(&next), 1, "the old secret is not known");
         assert_eq!(signing_secrets(&app, &keyring(SECRET, None)), both, "nothing was changed");
@@ -341,7 +341,7 @@ on_both_databases! {
         assert_eq!(receives_all(), [false, false], "a user who is no longer staff gets only their own events");
         let same = json!({ "scope": "all", "description": "unchanged scope" });
         let row = app.store.read(|conn| webhooks::by_ids(conn, root.user.id, &[WebhookId(resource_id(&webhook))]));
-        assert!(row.unwrap()[0].all_users);
+        assert_eq!(row.unwrap()[0].scope, EventScope::All);
         let key = TestUser { key: app.key(&root.user, countersign::store::api_keys::Scope::All), ..root };
         assert_eq!(expect_response(patch(&app, &key, uri(&webhook), &same), 202).await["scope"], "all");
         expect_response(patch(&app, &key, uri(&webhook), &json!({ "scope": "own" })), 202).await;

@@ -51,10 +51,8 @@ pub(super) fn list(directory: &Path, page: LimitOffset) -> io::Result<Vec<Stored
         })
         .collect();
     files.sort_unstable_by(|one, other| other.cmp(one));
-    let to_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
-    let page = files.into_iter().skip(to_usize(page.offset)).take(to_usize(page.limit));
     // A file that was deleted in the meantime is skipped.
-    page.filter_map(|(_, id)| read(directory, id).transpose()).collect()
+    page.take(files).into_iter().filter_map(|(_, id)| read(directory, id).transpose()).collect()
 }
 
 /// The mail with this ID. `None` if its file does not exist.
