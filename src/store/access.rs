@@ -4,23 +4,23 @@
 //! A permission gives access while it is active and has not expired by the database's clock, and
 //! while both of its users are active.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use diesel::dsl::sql;
+use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text};
 
-use super::bulk::bulk;
-use super::connection::{Conn, with_backend};
+use super::connection::{Backend, Conn, with_backend};
 use super::lookup::UserRef;
 use super::schema::permission_requests::dsl;
-use super::schema::users;
+use super::schema::{bundles, users};
 use super::types::{DbTimestamp, SqlTimestamp};
-use super::users as user_rows;
 use crate::domain::bundle::{BundleId, BundleName};
 use crate::domain::rights::Right;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::{Email, User, UserId};
+use crate::domain::user::{Email, UserId};
 
 /// How a caller names a bundle. Bundles may have the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,30 +56,98 @@ pub enum SearchedSide {
     Targets,
 }
 
-// The keys of a permission's terms between `low` and `high` are those of one target and one
-// grantee: a range of the index of active terms. The subquery is evaluated for each question, so
-// that no plan reads the index from end to end. On SQLite the time is ignored: the clock is this
-// process's.
-bulk! {
-    AskAccess {
-        number: BigInt => i64,
-        low: Text => String,
-        high: Text => String,
-        needed: SmallInt => i16,
-        bundle: Nullable<Text> => Option<&'a str>,
-        never: SqlTimestamp => DbTimestamp,
-    }
-    "SELECT w.number, (SELECT max(coalesce(r.permission_expires_at, w.never)) \
-     FROM permission_requests AS r \
-     WHERE r.active AND r.terms BETWEEN w.low AND w.high AND (r.granted_permission & w.needed) <> 0 \
-     AND (w.bundle IS NULL OR EXISTS \
-     (SELECT 1 FROM bundles AS b WHERE b.id = r.bundle_id AND b.name = w.bundle))), CURRENT_TIMESTAMP \
-     FROM" w ""
-    returns (BigInt, Nullable<SqlTimestamp>, SqlTimestamp)
+/// An active permission between two users.
+#[derive(Queryable)]
+struct PermissionBetween {
+    grantee: i64,
+    target: i64,
+    bundle: i64,
+    permission: i16,
+    expires_at: Option<DbTimestamp>,
 }
 
-/// Later than any permission expires: the end of the year 9999.
-const NEVER: Timestamp = Timestamp::from_micros(253_402_300_799_000_000);
+impl PermissionBetween {
+    fn allows(&self, right: Right, bundles: Option<&[BundleId]>, now: Timestamp) -> bool {
+        self.permission & right as i16 != 0
+            && bundles.is_none_or(|bundles| bundles.contains(&BundleId(self.bundle)))
+            && self.expires_at.is_none_or(|at| at.0 > now)
+    }
+}
+
+/// For PostgreSQL: the permissions of each grantee for its targets, in one statement. Each element of the
+/// targets is one look-up in the index, without a subplan.
+#[derive(QueryId)]
+struct FindBetween {
+    grantees: Vec<i64>,
+    /// Arrays of numbers as PostgreSQL writes them: an array of arrays would be a matrix.
+    targets: Vec<String>,
+}
+
+impl Query for FindBetween {
+    type SqlType = ((BigInt, BigInt, BigInt, SmallInt, Nullable<SqlTimestamp>), SqlTimestamp);
+}
+
+impl RunQueryDsl<PgConnection> for FindBetween {}
+
+impl QueryFragment<Pg> for FindBetween {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // Without OFFSET, the planner could join the other way round.
+        out.push_sql(
+            "SELECT r.user_allowed, r.user_target, r.bundle_id, r.granted_permission, r.permission_expires_at, \
+             CURRENT_TIMESTAMP FROM unnest(",
+        );
+        out.push_bind_param::<Array<BigInt>, _>(&self.grantees)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.targets)?;
+        out.push_sql(
+            ") AS w (grantee, targets) CROSS JOIN LATERAL (SELECT * FROM permission_requests AS p \
+             WHERE p.active AND p.closed_at IS NOT NULL \
+             AND p.user_allowed = w.grantee AND p.user_target = ANY (w.targets::bigint[]) OFFSET 0) AS r",
+        );
+        Ok(())
+    }
+}
+
+/// The active permissions between grantees and targets, and the time to judge them by.
+fn between(
+    conn: &mut Conn,
+    pairs: BTreeMap<UserId, BTreeSet<UserId>>,
+) -> QueryResult<(Vec<PermissionBetween>, Timestamp)> {
+    match &mut conn.backend {
+        Backend::Postgres(pg) => {
+            let (mut grantees, mut targets) = (Vec::new(), Vec::new());
+            for (grantee, of_grantee) in &pairs {
+                let of_grantee: Vec<String> = of_grantee.iter().map(UserId::to_string).collect();
+                grantees.push(grantee.0);
+                targets.push(format!("{{{}}}", of_grantee.join(",")));
+            }
+            let rows: Vec<(PermissionBetween, DbTimestamp)> =
+                FindBetween { grantees, targets }.load(&mut **pg)?;
+            let now = rows.first().map_or(DbTimestamp(Timestamp::from_micros(0)), |(_, now)| *now);
+            Ok((rows.into_iter().map(|(row, _)| row).collect(), conn.resolve_now(now)))
+        }
+        Backend::Sqlite(sqlite) => {
+            let mut found = Vec::new();
+            for (grantee, targets) in pairs {
+                let targets = targets.iter().map(|target| target.0);
+                found.extend(
+                    dsl::permission_requests
+                        .filter(dsl::active.and(dsl::closed_at.is_not_null()))
+                        .filter(dsl::user_allowed.eq(grantee.0).and(dsl::user_target.eq_any(targets)))
+                        .select((
+                            dsl::user_allowed,
+                            dsl::user_target,
+                            dsl::bundle_id,
+                            dsl::granted_permission.assume_not_null(),
+                            dsl::permission_expires_at,
+                        ))
+                        .load(&mut **sqlite)?,
+                );
+            }
+            Ok((found, conn.now()?))
+        }
+    }
+}
 
 /// The questions whose answer is yes.
 pub(super) fn granted(
@@ -88,31 +156,56 @@ pub(super) fn granted(
 ) -> QueryResult<HashSet<AccessQuestion>> {
     let named = questions.iter().flat_map(|question| [&question.grantee, &question.target]);
     let ids = active_user_ids(conn, named)?;
-    let mut asked: Vec<&AccessQuestion> = Vec::with_capacity(questions.len());
-    let mut rows = AskAccess::default();
-    for question in questions {
-        let (Some(target), Some(grantee)) = (ids.get(&question.target), ids.get(&question.grantee)) else {
-            continue;
-        };
-        let pair = format!("{target}:{grantee}:");
-        let (low, high, name) = match &question.bundle {
-            Some(BundleRef::Id(bundle)) => (format!("{pair}{bundle}"), format!("{pair}{bundle}"), None),
-            // A colon is greater than every digit.
-            Some(BundleRef::Name(name)) => (pair.clone(), pair + ":", Some(name.as_str())),
-            None => (pair.clone(), pair + ":", None),
-        };
-        rows.push((asked.len() as i64, low, high, question.right as i16, name, DbTimestamp(NEVER)));
-        asked.push(question);
+    let pair = |question: &AccessQuestion| ids.get(&question.grantee).zip(ids.get(&question.target));
+    let mut pairs: BTreeMap<UserId, BTreeSet<UserId>> = BTreeMap::new();
+    for (grantee, target) in questions.iter().filter_map(|question| pair(question)) {
+        pairs.entry(*grantee).or_default().insert(*target);
     }
-    if asked.is_empty() {
+    if pairs.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows: Vec<(i64, Option<DbTimestamp>, DbTimestamp)> = rows.fetch(conn)?;
-    let granted = rows.into_iter().filter_map(|(number, expires_at, now)| {
-        expires_at.filter(|DbTimestamp(at)| *at > conn.resolve_now(now))?;
-        asked.get(usize::try_from(number).ok()?).map(|question| (*question).clone())
-    });
-    Ok(granted.collect())
+    let bundles = named_bundles(conn, questions)?;
+    let (rows, now) = between(conn, pairs)?;
+    let mut permissions: HashMap<(i64, i64), Vec<PermissionBetween>> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        permissions.entry((row.grantee, row.target)).or_default().push(row);
+    }
+    let is_granted = |question: &&&AccessQuestion| {
+        let Some((grantee, target)) = pair(question) else { return false };
+        let bundles = match &question.bundle {
+            None => None,
+            Some(BundleRef::Id(id)) => Some(std::slice::from_ref(id)),
+            Some(BundleRef::Name(name)) => Some(bundles.get(name).map_or(&[][..], Vec::as_slice)),
+        };
+        let permissions = permissions.get(&(grantee.0, target.0));
+        permissions.is_some_and(|rows| rows.iter().any(|row| row.allows(question.right, bundles, now)))
+    };
+    Ok(questions.iter().filter(is_granted).map(|question| (*question).clone()).collect())
+}
+
+/// The bundles that the questions name.
+fn named_bundles(
+    conn: &mut Conn,
+    questions: &HashSet<&AccessQuestion>,
+) -> QueryResult<HashMap<BundleName, Vec<BundleId>>> {
+    let names: HashSet<&str> = questions
+        .iter()
+        .filter_map(|question| match &question.bundle {
+            Some(BundleRef::Name(name)) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut bundles: HashMap<BundleName, Vec<BundleId>> = HashMap::new();
+    if !names.is_empty() {
+        let rows: Vec<(i64, String)> = with_backend!(conn, c => bundles::table
+            .filter(bundles::name.eq_any(names))
+            .select((bundles::id, bundles::name))
+            .load(c))?;
+        for (id, name) in rows {
+            bundles.entry(BundleName::from_db(name)).or_default().push(BundleId(id));
+        }
+    }
+    Ok(bundles)
 }
 
 /// The ids of the active ones of these users.
@@ -120,19 +213,30 @@ fn active_user_ids<'a>(
     conn: &mut Conn,
     named: impl Iterator<Item = &'a UserRef>,
 ) -> QueryResult<HashMap<UserRef, UserId>> {
-    let (mut ids, mut emails): (Vec<UserId>, Vec<Email>) = (Vec::new(), Vec::new());
+    let (mut ids, mut emails): (Vec<i64>, Vec<&str>) = (Vec::new(), Vec::new());
     for user in named.collect::<HashSet<_>>() {
         match user {
-            UserRef::Id(id) => ids.push(*id),
-            UserRef::Email(email) => emails.push(email.clone()),
+            UserRef::Id(id) => ids.push(id.0),
+            UserRef::Email(email) => emails.push(email.as_str()),
         }
     }
-    let by_id = if ids.is_empty() { Vec::new() } else { user_rows::by_ids(conn, &ids)? };
-    let by_email = if emails.is_empty() { Vec::new() } else { user_rows::by_emails(conn, &emails)? };
-    let is_active = |user: &User| user.active;
-    let by_id = by_id.into_iter().filter(is_active).map(|user| (UserRef::Id(user.id), user.id));
-    let by_email = by_email.into_iter().filter(is_active).map(|user| (UserRef::Email(user.email), user.id));
-    Ok(by_id.chain(by_email).collect())
+    let mut active = HashMap::with_capacity(ids.len() + emails.len());
+    if !ids.is_empty() {
+        let rows: Vec<i64> = with_backend!(conn, c => users::table
+            .filter(users::active.and(users::id.eq_any(&ids)))
+            .select(users::id)
+            .load(c))?;
+        active.extend(rows.into_iter().map(UserId).map(|id| (UserRef::Id(id), id)));
+    }
+    if !emails.is_empty() {
+        let rows: Vec<(i64, String)> = with_backend!(conn, c => users::table
+            .filter(users::active.and(users::email.eq_any(&emails)))
+            .select((users::id, users::email))
+            .load(c))?;
+        active
+            .extend(rows.into_iter().map(|(id, email)| (UserRef::Email(Email::from_db(email)), UserId(id))));
+    }
+    Ok(active)
 }
 
 /// At most `limit` users and the permissions that give or take the access, in the order of these
@@ -188,7 +292,7 @@ pub fn search(
                 .filter(gives_access!("", "permission_requests", ""))
                 .filter(gives_access!(
                     "NOT EXISTS (SELECT 1 FROM permission_requests AS earlier WHERE earlier.active \
-                     AND earlier.outcome IS NOT NULL AND earlier.user_target = permission_requests.user_target \
+                     AND earlier.closed_at IS NOT NULL AND earlier.user_target = permission_requests.user_target \
                      AND earlier.user_allowed = permission_requests.user_allowed \
                      AND earlier.id < permission_requests.id AND ",
                     "earlier",

@@ -1,15 +1,17 @@
 //! Bundle permissions: the rows of the requests' table with a permission that has neither been marked
 //! as ended nor expired.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
+use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 
+use super::bulk::bulk;
 use super::connection::{Conn, with_backend};
 use super::page::{LimitOffset, Paginated, TermsFilter};
-use super::requests::terms_keys;
 use super::schema::bundle_permissions;
-use super::schema::permission_requests::dsl;
-use super::types::DbTimestamp;
+use super::types::{DbTimestamp, SqlTimestamp};
 use super::user_counters;
 use crate::domain::bundle::BundleId;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
@@ -49,25 +51,34 @@ impl From<PermissionRow> for BundlePermission {
     }
 }
 
+bulk! {
+    FindByTerms { grantee: BigInt => i64, target: BigInt => i64, bundle: BigInt => i64 }
+    "SELECT r.id, r.user_target, r.user_allowed, r.bundle_id, r.granted_permission, r.closed_at, \
+     r.permission_expires_at, r.outcome FROM" w
+    "JOIN permission_requests AS r ON r.active AND r.closed_at IS NOT NULL \
+     AND r.user_allowed = w.grantee AND r.user_target = w.target AND r.bundle_id = w.bundle"
+    returns (BigInt, BigInt, BigInt, BigInt, SmallInt, SqlTimestamp, Nullable<SqlTimestamp>, Text)
+}
+
+/// The permissions with these terms that have not been marked as ended.
+fn unended(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<PermissionRow>> {
+    let mut rows = FindByTerms::default();
+    for Terms { target, grantee, bundle } in terms.iter().collect::<BTreeSet<_>>() {
+        rows.push((grantee.0, target.0, bundle.0));
+    }
+    rows.fetch(conn)
+}
+
+/// The ids of the rows of the permissions with these terms that have not been marked as ended.
+pub(super) fn unended_ids(conn: &mut Conn, terms: &[Terms]) -> QueryResult<Vec<i64>> {
+    Ok(unended(conn, terms)?.into_iter().map(|row| row.id).collect())
+}
+
 /// The active permissions with these terms. They are not locked. One that is revoked after this
 /// was still active; one that is granted after this makes a later insert violate a unique
 /// constraint.
 pub fn by_terms(conn: &mut Conn, terms: &[Terms], now: Timestamp) -> QueryResult<Vec<BundlePermission>> {
-    let keys = terms_keys(terms);
-    let rows: Vec<PermissionRow> = with_backend!(conn, c => dsl::permission_requests
-        .filter(dsl::active.and(dsl::terms.eq_any(&keys)))
-        .select((
-            dsl::id,
-            dsl::user_target,
-            dsl::user_allowed,
-            dsl::bundle_id,
-            dsl::granted_permission.assume_not_null(),
-            dsl::closed_at.assume_not_null(),
-            dsl::permission_expires_at,
-            dsl::outcome.assume_not_null(),
-        ))
-        .load(c))?;
-    let permissions = rows.into_iter().map(BundlePermission::from);
+    let permissions = unended(conn, terms)?.into_iter().map(BundlePermission::from);
     Ok(permissions.filter(|permission| permission.is_active(now)).collect())
 }
 

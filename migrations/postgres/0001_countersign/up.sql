@@ -144,10 +144,12 @@ CREATE TABLE permission_requests (
     CHECK ((create_key IS NULL) = (create_digest IS NULL))
 );
 -- Each query has an index of its own, and no index's condition implies another's, so that the
--- planner has no choice. (`closed_at` and `outcome` are always null together.)
+-- planner has no choice. (`closed_at` and `outcome` are always null together,
+-- and never null in the row of an active permission.)
 -- At most one open request and one active permission per terms.
 CREATE UNIQUE INDEX permission_requests_open_terms ON permission_requests (terms) WHERE closed_at IS NULL;
-CREATE UNIQUE INDEX permission_requests_active_terms ON permission_requests (terms) WHERE active;
+CREATE UNIQUE INDEX permission_requests_active_terms
+    ON permission_requests (user_allowed, user_target, bundle_id) WHERE active AND closed_at IS NOT NULL;
 -- Idempotency: a replay is found by `<user>:<key>`.
 CREATE UNIQUE INDEX permission_requests_create_key ON permission_requests (create_key) WHERE create_key IS NOT NULL;
 -- The idempotency keys with which a target decides on requests: one request per key.

@@ -69,7 +69,8 @@ const INSERT: &str = "INSERT INTO permission_requests \
      t.granted_at, t.granted_at, t.granted_at, 'granted', t.permission & b.permission, t.expires_at, \
      $1 IS NOT NULL FROM import_granted t JOIN bundles b ON b.id = t.bundle_id \
      WHERE row_no > $2 AND row_no <= $3 ORDER BY row_no \
-     ON CONFLICT (terms) WHERE active DO NOTHING";
+     ON CONFLICT (user_allowed, user_target, bundle_id) \
+     WHERE active AND closed_at IS NOT NULL DO NOTHING";
 const INSERT_COUNTERS: &str = insert_counters!("import_granted", "0, count(*)", "$1 IS NOT NULL");
 
 /// A permission in a file.

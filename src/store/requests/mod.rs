@@ -10,6 +10,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
 
 use super::bulk::bulk;
 use super::connection::{Conn, for_update, with_backend};
+use super::permissions;
 use super::schema::permission_requests::{self, dsl};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use crate::domain::approval::{AskedPermission, Purpose, Reason, ReturnTo};
@@ -195,7 +196,7 @@ pub(in crate::store) struct RequestSelector {
 }
 
 /// Terms as in the column `terms`.
-pub(in crate::store) fn terms_keys(terms: &[Terms]) -> Vec<String> {
+fn terms_keys(terms: &[Terms]) -> Vec<String> {
     let terms_key = |Terms { target, grantee, bundle }: &Terms| format!("{target}:{grantee}:{}", bundle.0);
     terms.iter().map(terms_key).collect()
 }
@@ -279,8 +280,7 @@ pub(in crate::store) fn lock(
         find!(dsl::closed_at.is_null().and(dsl::terms.eq_any(&terms)));
     }
     if !selector.permissions.is_empty() {
-        let terms = terms_keys(&selector.permissions);
-        find!(dsl::active.and(dsl::terms.eq_any(&terms)));
+        ids.extend(permissions::unended_ids(conn, &selector.permissions)?);
     }
     if !selector.idempotency_keys.is_empty() {
         let create_keys: Vec<String> =
