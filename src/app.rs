@@ -207,6 +207,7 @@ impl Application {
             store: webhook_store,
             keyring: Arc::clone(&keyring),
             sender: WebhookSender::new(&config.webhooks, Resolver::System)?,
+            tracer: tracer.clone(),
             api_path: format!("{}/api/", config.public_url.path()),
         };
         mailer_arbiter.spawn(webhooks.clone().run(webhook_parts, webhooks_guard));

@@ -19,10 +19,11 @@ use super::delivery_stats::AttemptCounts;
 use super::webhook_body::id_and_body;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
-use crate::domain::webhook::WebhookId;
-use crate::store::webhook_deliveries::{self, AttemptOutcome, AttemptReport, ClaimedDelivery, Slots};
+use crate::domain::webhook::{AttemptOutcome, FailureReason};
+use crate::store::webhook_deliveries::{self, AttemptReport, ClaimedDelivery, Slots};
 use crate::store::{AsyncStore, Conn, QueryResult, StoreError};
-use crate::webhook::{Delivery, Outcome, WebhookSender};
+use crate::telemetry::{self, Correlation, DeliverySpan, Tracer};
+use crate::webhook::{Delivery, Report, WebhookSender};
 
 /// Attempts at a time, not counting slow ones.
 const MAX_CONCURRENT: usize = 16;
@@ -48,6 +49,8 @@ pub struct WebhookParts {
     /// Opens the secrets of the webhooks.
     pub keyring: Arc<Keyring>,
     pub sender: WebhookSender,
+    /// `None` if traces are off.
+    pub tracer: Option<Tracer>,
     /// The path of the API, with the base path: `/api/`.
     pub api_path: String,
 }
@@ -129,7 +132,6 @@ impl Webhooks {
 /// An attempt in flight.
 struct InFlight {
     started_at: Instant,
-    webhook: WebhookId,
     failing: bool,
 }
 
@@ -147,14 +149,9 @@ impl Worker {
         let fast = in_flight().filter(|attempt| attempt.started_at.elapsed() < SLOW_AFTER).count();
         let failing = in_flight().filter(|attempt| attempt.failing).count();
         let free = MAX_IN_FLIGHT.saturating_sub(self.in_flight.len());
-        let mut by_webhook = HashMap::new();
-        for attempt in in_flight() {
-            *by_webhook.entry(attempt.webhook).or_default() += 1;
-        }
         Slots {
             total: MAX_CONCURRENT.saturating_sub(fast).min(free),
             failing: MAX_FAILING.saturating_sub(failing),
-            in_flight: by_webhook,
         }
     }
 
@@ -169,7 +166,7 @@ impl Worker {
         let transact = move |conn: &mut Conn| -> QueryResult<(Timestamp, Vec<ClaimedDelivery>)> {
             let now = conn.now()?;
             webhook_deliveries::record(conn, &shared, now)?;
-            Ok((now, webhook_deliveries::claim(conn, &slots, now)?))
+            Ok((now, webhook_deliveries::claim(conn, slots, now)?))
         };
         let store = &self.parts.store;
         let result = if reports.is_empty() {
@@ -219,11 +216,11 @@ impl Worker {
 
     fn start(&mut self, delivery: ClaimedDelivery, claimed_at: Instant, now: Timestamp) {
         let webhook = &delivery.webhook.webhook;
-        let (id, failing) = (webhook.id, webhook.failures > 0);
+        let failing = webhook.failures > 0;
         let parts = Arc::clone(&self.parts);
         // A task of its own, so that a panic does not stop the worker.
         let task = self.attempts.spawn(async move { parts.attempt(delivery, claimed_at, now).await });
-        self.in_flight.insert(task.id(), InFlight { started_at: Instant::now(), webhook: id, failing });
+        self.in_flight.insert(task.id(), InFlight { started_at: Instant::now(), failing });
     }
 
     /// Waits until an attempt has ended, the worker is woken, or it is time to poll.
@@ -255,31 +252,37 @@ impl Worker {
 }
 
 impl WebhookParts {
+    /// Makes the attempt, in a span of its own.
     async fn attempt(&self, claimed: ClaimedDelivery, claimed_at: Instant, now: Timestamp) -> AttemptReport {
-        let ClaimedDelivery { leased, webhook, event, attempts } = claimed;
-        let id = webhook.webhook.id;
-        let report = |outcome, duration| AttemptReport { leased, webhook: id, attempts, outcome, duration };
-        let failed = |reason| AttemptOutcome::Failed { reason, status: None, retry_after: None };
+        let (leased, webhook, attempts) = (claimed.leased, claimed.webhook.webhook.id, claimed.attempts);
         if claimed_at.elapsed() >= MAX_CLAIM_AGE {
-            return report(AttemptOutcome::NotAttempted, Duration::ZERO);
+            let (outcome, duration) = (AttemptOutcome::NotAttempted, Duration::ZERO);
+            return AttemptReport { leased, webhook, attempts, outcome, duration };
         }
-        let secrets = webhook.secrets.open(&self.keyring, now);
+        let span = self.tracer.as_ref().map(Tracer::start_delivery);
+        let traceparent = span.as_ref().map(DeliverySpan::traceparent);
+        let Report { outcome, duration } = self.send(&claimed, traceparent.as_deref(), now).await;
+        let correlation = Correlation { request_id: None, span: span.as_ref().map(DeliverySpan::context) };
+        telemetry::scope_blocking(correlation, || {
+            let (delivery, duration_ms, outcome) = (leased.id.0, duration.as_millis(), outcome.name());
+            tracing::info!(%webhook, %delivery, attempts, outcome, duration_ms, "webhook delivery");
+        });
+        if let Some(span) = span {
+            span.end(outcome);
+        }
+        AttemptReport { leased, webhook, attempts, outcome, duration }
+    }
+
+    async fn send(&self, claimed: &ClaimedDelivery, traceparent: Option<&str>, now: Timestamp) -> Report {
+        let failed = |reason| Report { outcome: AttemptOutcome::failed(reason), duration: Duration::ZERO };
+        let active = &claimed.webhook;
+        let secrets = active.secrets.open(&self.keyring, now);
         if secrets.is_empty() {
-            return report(failed("secret_unreadable"), Duration::ZERO);
+            return failed(FailureReason::Secret);
         }
-        let (event_id, body) = id_and_body(&event, id, &self.api_path);
-        let Ok(body) = body else { return report(failed("body_invalid"), Duration::ZERO) };
-        let delivery = Delivery { url: &webhook.webhook.url, secrets: &secrets, id: event_id, body: &body };
-        let sent = self.sender.send(&delivery, now).await;
-        let outcome = match sent.outcome {
-            Outcome::Delivered { status } => AttemptOutcome::Delivered { status },
-            Outcome::Gone => AttemptOutcome::Gone,
-            Outcome::Failed { reason, status, retry_after } => {
-                AttemptOutcome::Failed { reason: reason.name(), status, retry_after }
-            }
-        };
-        let (delivery, duration_ms) = (leased.id.0, sent.duration.as_millis());
-        tracing::info!(webhook = %id, %delivery, attempts, outcome = outcome.name(), duration_ms, "webhook delivery");
-        report(outcome, sent.duration)
+        let (id, body) = id_and_body(&claimed.event, active.webhook.id, &self.api_path);
+        let Ok(body) = body else { return failed(FailureReason::Body) };
+        let delivery = Delivery { url: &active.webhook.url, secrets: &secrets, id, body: &body, traceparent };
+        self.sender.send(&delivery, now).await
     }
 }

@@ -190,7 +190,7 @@ pub fn check(
 const MAKE_DUE: &str = "UPDATE webhook_deliveries SET due_at = now(), \
     attempts = CASE WHEN attempts > 2 THEN greatest(attempts, 9) ELSE attempts END WHERE id IN (SELECT id FROM webhook_deliveries \
     WHERE finished_at IS NULL AND due_at > now() \
-    AND (lease IS NULL OR due_at < now() + interval '1 minute' - interval '2 seconds') FOR UPDATE SKIP LOCKED); \
+    AND (lease IS NULL OR due_at < now() + interval '28 seconds') FOR UPDATE SKIP LOCKED); \
     UPDATE webhooks SET paused_until = NULL WHERE id IN (SELECT id FROM webhooks \
     WHERE paused_until IS NOT NULL FOR UPDATE SKIP LOCKED)";
 const COUNT_UNFINISHED: &str = "SELECT (SELECT count(*) FROM audit_log AS l, audit_cursors AS c \

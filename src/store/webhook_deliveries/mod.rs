@@ -14,7 +14,7 @@ pub use list::{
     DeliveryFilter, DeliveryId, DeliveryStatus, MAX_LISTED, WaitingDeliveries, WebhookDelivery, delete_old,
     find, list, replay, waiting,
 };
-pub use outcomes::{AttemptOutcome, AttemptReport, cancel_step, record};
+pub use outcomes::{AttemptReport, cancel_step, record};
 pub use queue::{ClaimedDelivery, Event, LeasedDelivery, Slots, claim};
 
 /// The time at which the first delivery of a webhook is due that waits. It is one entry of an index.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use countersign::domain::approval::Approval;
 use countersign::domain::permission_request::{Decision, PermissionRequest};
 use countersign::domain::timestamp::Timestamp;
-use countersign::domain::webhook::{WebhookSecret, signature_header};
+use countersign::domain::webhook::{WebhookId, WebhookSecret, signature_header};
 use countersign::store::ledger::Decide;
+use countersign::store::webhook_deliveries::{self, Slots};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -486,23 +487,77 @@ on_both_databases! {
 async fn a_replica_that_is_killed_loses_no_event() {
     const EVENTS: usize = 60;
     let mut app = TestApp::without_server(Backend::Postgres);
-    let mut replicas: Vec<Server> =
-        [(); 3].iter().map(|()| Server::start_with(TOML, &[("DATABASE_URL", &app.database_url)])).collect();
-    app.url = replicas[0].url.clone();
+    let start = || Server::start_with(TOML, &[("DATABASE_URL", &app.database_url)]);
+    let replicas: Vec<Server> = [(); 3].iter().map(|()| start()).collect();
+    let url = replicas[0].url.clone();
+    app.url = url;
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let hook = Hook::start(None).await;
     register(&app, &ada, &hook, &["request.created"], "own").await;
     create_requests(&app, &ada, &grace, EVENTS);
-    // Each replica has four attempts in flight.
-    hook.wait_for(12).await;
-    drop(replicas.pop());
+    hook.wait_for(4).await;
+    drop(replicas);
+    let again = Server::start_with(TOML, &[("DATABASE_URL", &app.database_url)]);
     hook.respond(OK);
-    wait_for_count(&app, UNREAD, 0).await;
-    wait_for_count(&app, UNFINISHED, 4).await;
+    // Until the leases end, four deliveries are in flight as far as the others know.
+    assert_eq!(hook.received().len(), 4, "the replicas together send four at a time");
+    assert_eq!(app.count("SELECT count(*) AS n FROM webhook_deliveries WHERE lease IS NOT NULL"), 4);
     app.execute_raw("UPDATE webhook_deliveries SET due_at = now() WHERE finished_at IS NULL");
     wait_until_idle(&app).await;
+    drop(again);
     let ids = hook.ids();
     assert_eq!(ids.len(), EVENTS);
     assert_eq!(ids.values().filter(|times| **times == 2).count(), 4, "{ids:?}");
     assert_eq!(ids.values().sum::<usize>(), EVENTS + 4);
+}
+
+/// Queues this number of tests of a webhook.
+fn queue_tests(app: &TestApp, webhook: WebhookId, number: usize) {
+    let queued = app.store.write(|conn| {
+        let now = conn.now()?;
+        (0..number).try_for_each(|_| webhook_deliveries::queue_test(conn, webhook, now).map(drop))
+    });
+    queued.unwrap();
+}
+
+#[test]
+fn replicas_that_claim_at_the_same_time_make_four_deliveries_to_a_webhook() {
+    const REPLICAS: usize = 6;
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::without_server(backend);
+        let ada = app.user("ada@example.org");
+        for _ in 0..2 {
+            app.execute_raw(&format!(
+                "INSERT INTO webhooks (owner, url, events, scope, description, created_at, secret) \
+                 VALUES ({}, 'https://hooks.example.org/', 'request.*', 'own', '', CURRENT_TIMESTAMP, '')",
+                ada.id()
+            ));
+        }
+        let webhooks = app.query_i64s("SELECT id AS n FROM webhooks ORDER BY id");
+        webhooks.iter().for_each(|id| queue_tests(&app, WebhookId(*id), 40));
+        let claim = || {
+            let claimed = app.store.write(|conn| {
+                let now = conn.now()?;
+                webhook_deliveries::claim(conn, Slots { total: 16, failing: 64 }, now)
+            });
+            claimed.unwrap().len()
+        };
+        for failures in [0, 1, 0, 0] {
+            app.execute_raw(&format!("UPDATE webhooks SET failures = {failures}"));
+            let barrier = Barrier::new(REPLICAS);
+            let claimed: Vec<usize> = std::thread::scope(|scope| {
+                let claims = [(); REPLICAS].map(|()| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        claim()
+                    })
+                });
+                claims.map(|claim| claim.join().unwrap()).into()
+            });
+            let expected = if failures > 0 { 2 } else { 8 };
+            assert_eq!(claimed.iter().sum::<usize>(), expected, "{backend:?} {claimed:?}");
+            assert_eq!(claim(), 0, "all are in flight");
+            app.execute_raw("UPDATE webhook_deliveries SET lease = NULL, due_at = created_at");
+        }
+    }
 }
