@@ -273,7 +273,7 @@ pub fn active(conn: &mut Conn) -> QueryResult<Vec<ActiveWebhook>> {
 }
 
 /// Whether there is a webhook that is not disabled. Its owner may be.
-pub(super) fn is_any_active(conn: &mut Conn) -> QueryResult<bool> {
+pub fn is_any_active(conn: &mut Conn) -> QueryResult<bool> {
     let enabled = dsl::webhooks.filter(dsl::disabled_at.is_null()).select(dsl::id).limit(1);
     let found: Option<i64> = with_backend!(conn, c => enabled.first(c).optional())?;
     Ok(found.is_some())
