@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use super::LivenessGuard;
 use super::delivery_stats::AttemptCounts;
@@ -20,6 +21,7 @@ use super::webhook_body::id_and_body;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
 use crate::domain::webhook::{AttemptOutcome, FailureReason};
+use crate::entropy;
 use crate::store::webhook_deliveries::{self, AttemptReport, ClaimedDelivery, Slots};
 use crate::store::{AsyncStore, Conn, QueryResult, StoreError};
 use crate::telemetry::{self, Correlation, DeliverySpan, Tracer};
@@ -107,10 +109,11 @@ impl Webhooks {
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
             reports: Vec::new(),
+            lost_leases: Vec::new(),
         };
         loop {
             let is_draining = self.is_draining.load(Ordering::Relaxed);
-            if is_draining && worker.attempts.is_empty() && worker.reports.is_empty() {
+            if is_draining && worker.attempts.is_empty() && !worker.has_writes() {
                 break;
             }
             let slots = if is_draining { Slots::default() } else { worker.free_slots() };
@@ -141,9 +144,15 @@ struct Worker {
     in_flight: HashMap<Id, InFlight>,
     /// Reports to write with the next sync.
     reports: Vec<AttemptReport>,
+    /// Leases of claims that may have been committed, but whose deliveries are not known.
+    lost_leases: Vec<Uuid>,
 }
 
 impl Worker {
+    const fn has_writes(&self) -> bool {
+        !self.reports.is_empty() || !self.lost_leases.is_empty()
+    }
+
     fn free_slots(&self) -> Slots {
         let in_flight = || self.in_flight.values();
         let fast = in_flight().filter(|attempt| attempt.started_at.elapsed() < SLOW_AFTER).count();
@@ -155,18 +164,22 @@ impl Worker {
         }
     }
 
-    /// Writes the reports, claims deliveries and starts their attempts, in one transaction. Returns whether it
-    /// was committed.
+    /// Writes the reports, gives back lost claims, claims deliveries and starts their attempts, in one transaction.
+    /// Returns whether it was committed.
     async fn sync(&mut self, slots: Slots) -> bool {
-        let reports = Arc::new(mem::take(&mut self.reports));
-        if reports.is_empty() && slots.total == 0 {
+        if slots.total == 0 && !self.has_writes() {
             return true;
         }
+        let reports = Arc::new(mem::take(&mut self.reports));
         let (claimed_at, shared) = (Instant::now(), Arc::clone(&reports));
+        let (lease, lost_leases) = (entropy::uuid(), self.lost_leases.clone());
         let transact = move |conn: &mut Conn| -> QueryResult<(Timestamp, Vec<ClaimedDelivery>)> {
             let now = conn.now()?;
             webhook_deliveries::record(conn, &shared, now)?;
-            Ok((now, webhook_deliveries::claim(conn, slots, now)?))
+            if !lost_leases.is_empty() {
+                webhook_deliveries::release(conn, &lost_leases, now)?;
+            }
+            Ok((now, webhook_deliveries::claim(conn, slots, lease, now)?))
         };
         let store = &self.parts.store;
         let result = if reports.is_empty() {
@@ -176,13 +189,17 @@ impl Worker {
         };
         match result {
             Ok((now, claimed)) => {
+                self.lost_leases.clear();
                 for delivery in claimed {
                     self.start(delivery, claimed_at, now);
                 }
                 return true;
             }
             // If it was committed, the reports find their leases ended and change nothing.
-            Err(StoreError::OutcomeUnknown) => self.reports.extend_from_slice(&reports),
+            Err(StoreError::OutcomeUnknown) => {
+                self.reports.extend_from_slice(&reports);
+                self.lost_leases.push(lease);
+            }
             Err(StoreError::Unavailable(error) | StoreError::Unsuitable(error)) => {
                 tracing::warn!(error, "webhook sync failed: database unavailable");
                 self.reports.extend_from_slice(&reports);

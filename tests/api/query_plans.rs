@@ -428,7 +428,7 @@ async fn a_claim_reads_only_the_next_deliveries_of_each_webhook() {
                 let page = LimitOffset { limit: 20, offset: 0 };
                 webhook_deliveries::list(conn, WebhookId(dead), Some(status), page)?;
             }
-            webhook_deliveries::claim(conn, slots, now)
+            webhook_deliveries::claim(conn, slots, countersign::entropy::uuid(), now)
         });
         let mut webhooks: Vec<i64> =
             claimed.unwrap().into_iter().map(|delivery| delivery.webhook.webhook.id.0).collect();

@@ -185,13 +185,14 @@ pub fn check(
     DeliveryReport { requests: deliveries.len(), events: received.len(), failed, violations }
 }
 
-/// As later: another attempt is due, the last one after a few, and the lease of a server that was killed has ended.
+/// As later: another attempt is due, the last one after a few, the lease of a server that was killed has ended, and so
+/// has the pause of a webhook that fails.
 /// Waits for nothing that a server has locked.
 const MAKE_DUE: &str = "UPDATE webhook_deliveries SET due_at = now(), \
     attempts = CASE WHEN attempts > 2 THEN greatest(attempts, 9) ELSE attempts END WHERE id IN (SELECT id FROM webhook_deliveries \
     WHERE finished_at IS NULL AND due_at > now() \
-    AND (lease IS NULL OR due_at < now() + interval '28 seconds') FOR UPDATE SKIP LOCKED); \
-    UPDATE webhooks SET paused_until = NULL WHERE id IN (SELECT id FROM webhooks \
+    AND (lease IS NULL OR due_at < now() + interval '29.5 seconds') FOR UPDATE SKIP LOCKED); \
+    UPDATE webhooks SET paused_until = NULL, failures = 0, failing_since = NULL WHERE id IN (SELECT id FROM webhooks \
     WHERE paused_until IS NOT NULL FOR UPDATE SKIP LOCKED)";
 const COUNT_UNFINISHED: &str = "SELECT (SELECT count(*) FROM audit_log AS l, audit_cursors AS c \
     WHERE c.name = 'webhooks' AND (l.position, l.id) > (c.position, c.last_id)) \

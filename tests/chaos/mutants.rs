@@ -55,7 +55,7 @@ const LOST_ACKS: Scenario =
     Scenario { network_faults: NetworkFaults { drop_ack_every: 5, delay_response_every: 0 }, ..RACE };
 /// For mutants of webhooks.
 const HOOKS: Scenario = Scenario { redemptions: 200, rounds: 2, webhooks: true, ..RACE };
-/// For mutants that need attempts that fail: those of about one event in 25.
+/// For mutants that need attempts that fail: those of about one event in 40.
 const RETRIES: Scenario = Scenario { redemptions: 1_400, rounds: 8, ..HOOKS };
 /// For mutants that need different clocks.
 const SKEW: Scenario = Scenario { clock_skew: true, ..RACE };

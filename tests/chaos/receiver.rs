@@ -145,11 +145,11 @@ impl ReceiverState {
         let random = id.get(id.len().saturating_sub(2)..).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (random, before) {
             (Some(0), _) => Response::Status("500 Never"),
-            (Some(1..4), 0) => Response::Status("500 Later"),
-            (Some(4..6), 0) => Response::Status("429 Later\r\nRetry-After: 3600"),
-            (Some(6), 0) => Response::Status("302 Elsewhere\r\nLocation: http://127.0.0.1:9/"),
-            (Some(7..10), 0) => Response::HangUp,
-            (Some(10), _) => Response::Slow,
+            (Some(1..3), 0) => Response::Status("500 Later"),
+            (Some(3), 0) => Response::Status("429 Later\r\nRetry-After: 3600"),
+            (Some(4), 0) => Response::Status("302 Elsewhere\r\nLocation: http://127.0.0.1:9/"),
+            (Some(5..7), 0) => Response::HangUp,
+            (Some(7), _) => Response::Slow,
             _ => Response::Status(OK),
         }
     }

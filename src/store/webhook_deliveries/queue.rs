@@ -92,9 +92,14 @@ struct DeliveryRow {
     attempts: i32,
 }
 
-/// Claims due deliveries. No other replica claims them before their leases end. Cancels those whose event has
-/// been deleted or that the owner may no longer see.
-pub fn claim(conn: &mut Conn, slots: Slots, now: Timestamp) -> QueryResult<Vec<ClaimedDelivery>> {
+/// Claims due deliveries under this lease, a new id. No other replica claims them before the lease ends. Cancels those
+/// whose event has been deleted or that the owner may no longer see.
+pub fn claim(
+    conn: &mut Conn,
+    slots: Slots,
+    lease: Uuid,
+    now: Timestamp,
+) -> QueryResult<Vec<ClaimedDelivery>> {
     let due = if slots.total > 0 { due_webhooks(conn, now)? } else { Vec::new() };
     let mut rows = Vec::new();
     for webhook in &lock_webhooks(conn, share_slots(due, slots), now)? {
@@ -103,7 +108,7 @@ pub fn claim(conn: &mut Conn, slots: Slots, now: Timestamp) -> QueryResult<Vec<C
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let (lease, ids): (Uuid, Vec<DbUuid>) = (entropy::uuid(), rows.iter().map(|row| row.id).collect());
+    let ids: Vec<DbUuid> = rows.iter().map(|row| row.id).collect();
     let set = (
         dsl::lease.eq(DbUuid(lease)),
         dsl::due_at.eq(DbTimestamp(now.plus_seconds(LEASE_SECONDS))),
@@ -111,6 +116,18 @@ pub fn claim(conn: &mut Conn, slots: Slots, now: Timestamp) -> QueryResult<Vec<C
     );
     with_backend!(conn, c => diesel::update(dsl::webhook_deliveries.filter(dsl::id.eq_any(&ids))).set(set).execute(c))?;
     load(conn, rows, lease, now)
+}
+
+/// Gives back what was claimed under these leases, without any attempt.
+pub fn release(conn: &mut Conn, leases: &[Uuid], now: Timestamp) -> QueryResult<()> {
+    let leases: Vec<DbUuid> = leases.iter().copied().map(DbUuid).collect();
+    let claimed = dsl::webhook_deliveries.filter(dsl::lease.eq_any(&leases).assume_not_null());
+    let set = (
+        dsl::lease.eq(None::<DbUuid>),
+        dsl::due_at.eq(DbTimestamp(now)),
+        dsl::attempts.eq(dsl::attempts - 1),
+    );
+    with_backend!(conn, c => diesel::update(claimed).set(set).execute(c)).map(drop)
 }
 
 /// The webhooks that have a due delivery. It reads a few entries of two indexes for each active webhook, however many

@@ -11,14 +11,17 @@ use countersign::domain::approval::Approval;
 use countersign::domain::permission_request::{Decision, PermissionRequest};
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::webhook::{WebhookId, WebhookSecret, signature_header};
+use countersign::entropy;
+use countersign::store::Conn;
 use countersign::store::ledger::Decide;
 use countersign::store::webhook_deliveries::{self, Slots};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
-use crate::helpers::{Backend, ByUser, TestApp, TestUser};
+use crate::helpers::{Backend, ByUser, SECRET, TestApp, TestUser};
 use crate::mailer::wait_for_count;
 use crate::processes::Server;
 use crate::webhook_sender::receiver::{Received, read_request};
@@ -447,11 +450,12 @@ on_both_databases! {
         create_requests(&app, &ada, &grace, 5);
         hook.wait_for(4).await;
         wait_for_count(&app, UNREAD, 0).await;
-        app.advance(30);
+        // Less than a lease.
+        app.advance(20);
         let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
         for line in [
             "countersign_webhook_waiting 5",
-            "countersign_webhook_oldest_due_seconds 30",
+            "countersign_webhook_oldest_due_seconds 20",
             "countersign_webhook_attempts_total{outcome=\"delivered\"} 0",
             "countersign_audit_lag_seconds{reader=\"webhooks\"} 0",
         ] {
@@ -511,6 +515,43 @@ async fn a_replica_that_is_killed_loses_no_event() {
     assert_eq!(ids.values().sum::<usize>(), EVENTS + 4);
 }
 
+#[actix_web::test]
+async fn with_another_server_secret_a_delivery_waits_and_shows_why() {
+    let mut app = TestApp::without_server(Backend::Sqlite);
+    let database_url = app.database_url.clone();
+    let start = |secret: &str, previous: &str| {
+        let secrets = [("COUNTERSIGN_SECRET", secret), ("COUNTERSIGN_SECRET_PREVIOUS", previous)];
+        Server::start_with(TOML, &[&[("DATABASE_URL", database_url.as_str())], &secrets[..]].concat())
+    };
+    let other = "another secret of the server, 32 bytes";
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let hook = Hook::start(Some(OK)).await;
+    let server = start(SECRET, "");
+    app.url = server.url.clone();
+    let webhook = register(&app, &ada, &hook, &["request.created"], "own").await;
+    drop(server);
+
+    let server = start(other, "");
+    app.url = server.url.clone();
+    let error =
+        "nothing is sent to some webhooks, because their secrets are sealed under another server secret";
+    assert!(server.next_log_line(error).contains("ERROR"));
+    create_requests(&app, &ada, &grace, 1);
+    wait_for_count(&app, "SELECT count(*) AS n FROM webhook_deliveries WHERE reason IS NOT NULL", 1).await;
+    let delivery = webhook.deliveries(&app, &ada, "status=waiting").await.remove(0);
+    assert_eq!((&delivery["reason"], &delivery["attempts"]), (&json!("secret_unreadable"), &json!(1)));
+    assert_eq!(hook.received().len(), 0);
+    drop(server);
+
+    // With the secret before, it is sent.
+    let server = start(other, SECRET);
+    app.execute_raw("UPDATE webhook_deliveries SET due_at = created_at");
+    app.execute_raw("UPDATE webhooks SET paused_until = NULL");
+    wait_until_idle(&app).await;
+    assert_eq!(hook.types(), ["request.created"]);
+    drop(server);
+}
+
 /// Queues this number of tests of a webhook.
 fn queue_tests(app: &TestApp, webhook: WebhookId, number: usize) {
     let queued = app.store.write(|conn| {
@@ -520,6 +561,87 @@ fn queue_tests(app: &TestApp, webhook: WebhookId, number: usize) {
     queued.unwrap();
 }
 
+/// Inserts a webhook whose deliveries are not made.
+fn insert_webhook(app: &TestApp, owner: &TestUser) -> WebhookId {
+    app.execute_raw(&format!(
+        "INSERT INTO webhooks (owner, url, events, scope, description, created_at, secret) \
+         VALUES ({}, 'https://hooks.example.org/', 'request.*', 'own', '', CURRENT_TIMESTAMP, '')",
+        owner.id()
+    ));
+    WebhookId(app.query_i64s("SELECT max(id) AS n FROM webhooks")[0])
+}
+
+/// Claims under this lease. Returns the number of deliveries.
+fn claim(app: &TestApp, lease: Uuid) -> usize {
+    let claimed = app.store.write(|conn| {
+        let now = conn.now()?;
+        webhook_deliveries::claim(conn, Slots { total: 16, failing: 64 }, lease, now)
+    });
+    claimed.unwrap().len()
+}
+
+#[test]
+fn a_claim_whose_outcome_is_unknown_is_given_back() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::without_server(backend);
+        let ada = app.user("ada@example.org");
+        queue_tests(&app, insert_webhook(&app, &ada), 6);
+        queue_tests(&app, insert_webhook(&app, &ada), 1);
+        let (lost, other) = (entropy::uuid(), entropy::uuid());
+        app.execute_raw(
+            "UPDATE webhooks SET disabled_at = created_at, disabled_reason = 'owner' WHERE id = 1",
+        );
+        assert_eq!(claim(&app, other), 1);
+        app.execute_raw("UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL");
+        assert_eq!(claim(&app, lost), 4);
+        assert_eq!(claim(&app, entropy::uuid()), 0);
+        let release = |conn: &mut Conn| {
+            let now = conn.now()?;
+            webhook_deliveries::release(conn, &[lost, entropy::uuid()], now)
+        };
+        app.store.write(release).unwrap();
+        assert_eq!(app.count("SELECT count(*) AS n FROM webhook_deliveries WHERE attempts = 1"), 1);
+        assert_eq!(claim(&app, entropy::uuid()), 4, "the other lease has not ended");
+    }
+}
+
+#[test]
+fn a_purge_deletes_deliveries_that_ended_before_the_cutoff() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::without_server(backend);
+        let webhook = WebhookId(1);
+        let days_ago = |conn: &mut Conn, days: i64| conn.now().map(|now| now.plus_seconds(-days * 86_400));
+        for days in [40, 40, 10, 40] {
+            let queue = |conn: &mut Conn| {
+                let at = days_ago(conn, days)?;
+                webhook_deliveries::queue_test(conn, webhook, at).map(drop)
+            };
+            app.store.write(queue).unwrap();
+        }
+        let number = |nth: i64| {
+            format!("id = (SELECT id FROM webhook_deliveries ORDER BY created_at LIMIT 1 OFFSET {nth})")
+        };
+        let end = |nth: i64, at: &str| {
+            let set = format!("finished_at = {at}, result = 'delivered'");
+            app.execute_raw(&format!("UPDATE webhook_deliveries SET {set} WHERE {}", number(nth)));
+        };
+        // One waits, one ended at once, one after thirty days; the last one is newer.
+        end(1, "created_at");
+        end(2, "(SELECT max(created_at) FROM webhook_deliveries)");
+        end(3, "created_at");
+        let purge = |days: i64| {
+            let purged = app.store.write(|conn| {
+                let cutoff = days_ago(conn, days)?;
+                countersign::store::purge::purge_batch(conn, cutoff, cutoff, 1)
+            });
+            purged.unwrap().webhook_deliveries
+        };
+        assert_eq!([50, 30, 30, 5, 5, 5, 1].map(purge), [0, 1, 0, 1, 1, 0, 0]);
+        let left = "SELECT count(*) AS n FROM webhook_deliveries WHERE finished_at IS NULL";
+        assert_eq!(app.count(left), 1);
+    }
+}
+
 #[test]
 fn replicas_that_claim_at_the_same_time_make_four_deliveries_to_a_webhook() {
     const REPLICAS: usize = 6;
@@ -527,21 +649,8 @@ fn replicas_that_claim_at_the_same_time_make_four_deliveries_to_a_webhook() {
         let app = TestApp::without_server(backend);
         let ada = app.user("ada@example.org");
         for _ in 0..2 {
-            app.execute_raw(&format!(
-                "INSERT INTO webhooks (owner, url, events, scope, description, created_at, secret) \
-                 VALUES ({}, 'https://hooks.example.org/', 'request.*', 'own', '', CURRENT_TIMESTAMP, '')",
-                ada.id()
-            ));
+            queue_tests(&app, insert_webhook(&app, &ada), 40);
         }
-        let webhooks = app.query_i64s("SELECT id AS n FROM webhooks ORDER BY id");
-        webhooks.iter().for_each(|id| queue_tests(&app, WebhookId(*id), 40));
-        let claim = || {
-            let claimed = app.store.write(|conn| {
-                let now = conn.now()?;
-                webhook_deliveries::claim(conn, Slots { total: 16, failing: 64 }, now)
-            });
-            claimed.unwrap().len()
-        };
         for failures in [0, 1, 0, 0] {
             app.execute_raw(&format!("UPDATE webhooks SET failures = {failures}"));
             let barrier = Barrier::new(REPLICAS);
@@ -549,14 +658,14 @@ fn replicas_that_claim_at_the_same_time_make_four_deliveries_to_a_webhook() {
                 let claims = [(); REPLICAS].map(|()| {
                     scope.spawn(|| {
                         barrier.wait();
-                        claim()
+                        claim(&app, entropy::uuid())
                     })
                 });
                 claims.map(|claim| claim.join().unwrap()).into()
             });
             let expected = if failures > 0 { 2 } else { 8 };
             assert_eq!(claimed.iter().sum::<usize>(), expected, "{backend:?} {claimed:?}");
-            assert_eq!(claim(), 0, "all are in flight");
+            assert_eq!(claim(&app, entropy::uuid()), 0, "all are in flight");
             app.execute_raw("UPDATE webhook_deliveries SET lease = NULL, due_at = created_at");
         }
     }
