@@ -135,6 +135,16 @@ async fn the_status_decides() {
         (500, "", failed(Status, 500, None)),
         (503, "retry-after: Tue, 01 Jan 2030 00:10:00 GMT\r\n", failed(Status, 503, Some(600))),
         (503, "Retry-After: soon\r\n", failed(Status, 503, None)),
+        // The receiver's clock is wrong.
+        (200, "Date: Tue, 01 Jan 2030 01:00:00 GMT\r\n", DELIVERED),
+        (
+            503,
+            "Date: Mon, 31 Dec 2029 23:00:00 GMT\r\nRetry-After: Mon, 31 Dec 2029 23:10:00 GMT\r\n",
+            failed(Status, 503, Some(0)),
+        ),
+        (503, "Retry-After: Tue, 01 Jan 2030 01:10:00 GMT\r\n", failed(Status, 503, Some(4_200))),
+        (503, "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", failed(Status, 503, Some(86_400))),
+        (503, "Retry-After: Thu, 01 Jan 1970 00:00:00 GMT\r\n", failed(Status, 503, Some(0))),
     ] {
         let response = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n{header}\r\n");
         let receiver = Receiver::start(responds(&response)).await;
