@@ -39,7 +39,7 @@ use crate::mail::transport::{Transport, TransportError};
 use crate::receipt::ReceiptIssuer;
 use crate::services::{receipts, webhooks};
 use crate::store::signing_keys::SealedUnderOtherSecret;
-use crate::store::{AsyncStore, Clock, Store, StoreError, outbox};
+use crate::store::{AsyncStore, Clock, Conn, Store, StoreError, outbox, webhooks as stored_webhooks};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
 use crate::tasks::{
@@ -117,13 +117,16 @@ impl Dependencies {
     }
 }
 
-/// Checks that no mail has been sent with a link that is derived from the secret in this missing file.
+/// Checks that no mail has been sent with a link that is derived from the secret in this missing file, and that no
+/// webhook has a secret that is sealed under it.
 fn check_no_secret_is_lost(url: &DatabaseUrl, secret_file: &Path) -> Result<(), AppError> {
     if matches!(url, DatabaseUrl::Sqlite(path) if !path.exists()) {
         return Ok(());
     }
     let store = Store::connect(url, 1, Clock::Database)?;
-    if store.has_schema()? && store.read(outbox::has_sent_links)? {
+    let is_needed =
+        |conn: &mut Conn| Ok(outbox::has_sent_links(conn)? || stored_webhooks::is_any_active(conn)?);
+    if store.has_schema()? && store.read(is_needed)? {
         return Err(ConfigError::LostSecret(secret_file.to_owned()).into());
     }
     Ok(())
@@ -207,6 +210,7 @@ impl Application {
             store: webhook_store,
             keyring: Arc::clone(&keyring),
             sender: WebhookSender::new(&config.webhooks, Resolver::System)?,
+            tracer: tracer.clone(),
             api_path: format!("{}/api/", config.public_url.path()),
         };
         mailer_arbiter.spawn(webhooks.clone().run(webhook_parts, webhooks_guard));

@@ -55,6 +55,7 @@ pub(super) fn id_and_body(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit::AuditAction;
     use crate::domain::bundle_permission::BundlePermissionId;
     use crate::domain::timestamp::Timestamp;
     use crate::domain::user::UserId;
@@ -85,5 +86,29 @@ mod tests {
             body.unwrap(),
             r#"{"type":"webhook.test","timestamp":"2030-01-01T00:00:00Z","data":{"webhook":"/api/webhook/9/"}}"#
         );
+    }
+
+    #[test]
+    fn the_longest_body_has_less_than_20_kilobytes() {
+        let (id, at) = (Uuid::from_u128(u128::MAX), Timestamp::from_micros(253_402_300_799_999_999));
+        // The longest subject is the role of a user in a hub, whose name has 64 characters.
+        let name = "\u{10ffff}".repeat(64);
+        let action = AuditAction::ALL.iter().map(|action| action.name()).max_by_key(|name| name.len());
+        let entry = AuditEntry {
+            id,
+            at,
+            actor: Some(UserId(i64::MAX)),
+            action: action.unwrap().to_owned(),
+            subject: format!("hub:{name}/user:{}", i64::MAX),
+            ip: None,
+            user_agent: None,
+            affected_users: [None, None],
+        };
+        let event = Event::Entry { entry, permission: Some(BundlePermissionId(i64::MAX)) };
+        // A long base path.
+        let api = format!("/{}/api/", "x".repeat(2_000));
+        let (_, body) = id_and_body(&event, WebhookId(i64::MAX), &api);
+        let length = body.unwrap().len();
+        assert!((4_000..20_000).contains(&length), "{length}");
     }
 }

@@ -13,16 +13,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use super::LivenessGuard;
 use super::delivery_stats::AttemptCounts;
 use super::webhook_body::id_and_body;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
-use crate::domain::webhook::WebhookId;
-use crate::store::webhook_deliveries::{self, AttemptOutcome, AttemptReport, ClaimedDelivery, Slots};
+use crate::domain::webhook::{AttemptOutcome, FailureReason};
+use crate::entropy;
+use crate::store::webhook_deliveries::{self, AttemptReport, ClaimedDelivery, Slots};
 use crate::store::{AsyncStore, Conn, QueryResult, StoreError};
-use crate::webhook::{Delivery, Outcome, WebhookSender};
+use crate::telemetry::{self, Correlation, DeliverySpan, Tracer};
+use crate::webhook::{Delivery, Report, WebhookSender};
 
 /// Attempts at a time, not counting slow ones.
 const MAX_CONCURRENT: usize = 16;
@@ -48,6 +51,8 @@ pub struct WebhookParts {
     /// Opens the secrets of the webhooks.
     pub keyring: Arc<Keyring>,
     pub sender: WebhookSender,
+    /// `None` if traces are off.
+    pub tracer: Option<Tracer>,
     /// The path of the API, with the base path: `/api/`.
     pub api_path: String,
 }
@@ -104,10 +109,11 @@ impl Webhooks {
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
             reports: Vec::new(),
+            lost_leases: Vec::new(),
         };
         loop {
             let is_draining = self.is_draining.load(Ordering::Relaxed);
-            if is_draining && worker.attempts.is_empty() && worker.reports.is_empty() {
+            if is_draining && worker.attempts.is_empty() && !worker.has_writes() {
                 break;
             }
             let slots = if is_draining { Slots::default() } else { worker.free_slots() };
@@ -129,7 +135,6 @@ impl Webhooks {
 /// An attempt in flight.
 struct InFlight {
     started_at: Instant,
-    webhook: WebhookId,
     failing: bool,
 }
 
@@ -139,37 +144,42 @@ struct Worker {
     in_flight: HashMap<Id, InFlight>,
     /// Reports to write with the next sync.
     reports: Vec<AttemptReport>,
+    /// Leases of claims that may have been committed, but whose deliveries are not known.
+    lost_leases: Vec<Uuid>,
 }
 
 impl Worker {
+    const fn has_writes(&self) -> bool {
+        !self.reports.is_empty() || !self.lost_leases.is_empty()
+    }
+
     fn free_slots(&self) -> Slots {
         let in_flight = || self.in_flight.values();
         let fast = in_flight().filter(|attempt| attempt.started_at.elapsed() < SLOW_AFTER).count();
         let failing = in_flight().filter(|attempt| attempt.failing).count();
         let free = MAX_IN_FLIGHT.saturating_sub(self.in_flight.len());
-        let mut by_webhook = HashMap::new();
-        for attempt in in_flight() {
-            *by_webhook.entry(attempt.webhook).or_default() += 1;
-        }
         Slots {
             total: MAX_CONCURRENT.saturating_sub(fast).min(free),
             failing: MAX_FAILING.saturating_sub(failing),
-            in_flight: by_webhook,
         }
     }
 
-    /// Writes the reports, claims deliveries and starts their attempts, in one transaction. Returns whether it
-    /// was committed.
+    /// Writes the reports, gives back lost claims, claims deliveries and starts their attempts, in one transaction.
+    /// Returns whether it was committed.
     async fn sync(&mut self, slots: Slots) -> bool {
-        let reports = Arc::new(mem::take(&mut self.reports));
-        if reports.is_empty() && slots.total == 0 {
+        if slots.total == 0 && !self.has_writes() {
             return true;
         }
+        let reports = Arc::new(mem::take(&mut self.reports));
         let (claimed_at, shared) = (Instant::now(), Arc::clone(&reports));
+        let (lease, lost_leases) = (entropy::uuid(), self.lost_leases.clone());
         let transact = move |conn: &mut Conn| -> QueryResult<(Timestamp, Vec<ClaimedDelivery>)> {
             let now = conn.now()?;
             webhook_deliveries::record(conn, &shared, now)?;
-            Ok((now, webhook_deliveries::claim(conn, &slots, now)?))
+            if !lost_leases.is_empty() {
+                webhook_deliveries::release(conn, &lost_leases, now)?;
+            }
+            Ok((now, webhook_deliveries::claim(conn, slots, lease, now)?))
         };
         let store = &self.parts.store;
         let result = if reports.is_empty() {
@@ -179,13 +189,17 @@ impl Worker {
         };
         match result {
             Ok((now, claimed)) => {
+                self.lost_leases.clear();
                 for delivery in claimed {
                     self.start(delivery, claimed_at, now);
                 }
                 return true;
             }
             // If it was committed, the reports find their leases ended and change nothing.
-            Err(StoreError::OutcomeUnknown) => self.reports.extend_from_slice(&reports),
+            Err(StoreError::OutcomeUnknown) => {
+                self.reports.extend_from_slice(&reports);
+                self.lost_leases.push(lease);
+            }
             Err(StoreError::Unavailable(error) | StoreError::Unsuitable(error)) => {
                 tracing::warn!(error, "webhook sync failed: database unavailable");
                 self.reports.extend_from_slice(&reports);
@@ -219,11 +233,11 @@ impl Worker {
 
     fn start(&mut self, delivery: ClaimedDelivery, claimed_at: Instant, now: Timestamp) {
         let webhook = &delivery.webhook.webhook;
-        let (id, failing) = (webhook.id, webhook.failures > 0);
+        let failing = webhook.failures > 0;
         let parts = Arc::clone(&self.parts);
         // A task of its own, so that a panic does not stop the worker.
         let task = self.attempts.spawn(async move { parts.attempt(delivery, claimed_at, now).await });
-        self.in_flight.insert(task.id(), InFlight { started_at: Instant::now(), webhook: id, failing });
+        self.in_flight.insert(task.id(), InFlight { started_at: Instant::now(), failing });
     }
 
     /// Waits until an attempt has ended, the worker is woken, or it is time to poll.
@@ -255,31 +269,37 @@ impl Worker {
 }
 
 impl WebhookParts {
+    /// Makes the attempt, in a span of its own.
     async fn attempt(&self, claimed: ClaimedDelivery, claimed_at: Instant, now: Timestamp) -> AttemptReport {
-        let ClaimedDelivery { leased, webhook, event, attempts } = claimed;
-        let id = webhook.webhook.id;
-        let report = |outcome, duration| AttemptReport { leased, webhook: id, attempts, outcome, duration };
-        let failed = |reason| AttemptOutcome::Failed { reason, status: None, retry_after: None };
+        let (leased, webhook, attempts) = (claimed.leased, claimed.webhook.webhook.id, claimed.attempts);
         if claimed_at.elapsed() >= MAX_CLAIM_AGE {
-            return report(AttemptOutcome::NotAttempted, Duration::ZERO);
+            let (outcome, duration) = (AttemptOutcome::NotAttempted, Duration::ZERO);
+            return AttemptReport { leased, webhook, attempts, outcome, duration };
         }
-        let secrets = webhook.secrets.open(&self.keyring, now);
+        let span = self.tracer.as_ref().map(Tracer::start_delivery);
+        let traceparent = span.as_ref().map(DeliverySpan::traceparent);
+        let Report { outcome, duration } = self.send(&claimed, traceparent.as_deref(), now).await;
+        let correlation = Correlation { request_id: None, span: span.as_ref().map(DeliverySpan::context) };
+        telemetry::scope_blocking(correlation, || {
+            let (delivery, duration_ms, outcome) = (leased.id.0, duration.as_millis(), outcome.name());
+            tracing::info!(%webhook, %delivery, attempts, outcome, duration_ms, "webhook delivery");
+        });
+        if let Some(span) = span {
+            span.end(outcome);
+        }
+        AttemptReport { leased, webhook, attempts, outcome, duration }
+    }
+
+    async fn send(&self, claimed: &ClaimedDelivery, traceparent: Option<&str>, now: Timestamp) -> Report {
+        let failed = |reason| Report { outcome: AttemptOutcome::failed(reason), duration: Duration::ZERO };
+        let active = &claimed.webhook;
+        let secrets = active.secrets.open(&self.keyring, now);
         if secrets.is_empty() {
-            return report(failed("secret_unreadable"), Duration::ZERO);
+            return failed(FailureReason::Secret);
         }
-        let (event_id, body) = id_and_body(&event, id, &self.api_path);
-        let Ok(body) = body else { return report(failed("body_invalid"), Duration::ZERO) };
-        let delivery = Delivery { url: &webhook.webhook.url, secrets: &secrets, id: event_id, body: &body };
-        let sent = self.sender.send(&delivery, now).await;
-        let outcome = match sent.outcome {
-            Outcome::Delivered { status } => AttemptOutcome::Delivered { status },
-            Outcome::Gone => AttemptOutcome::Gone,
-            Outcome::Failed { reason, status, retry_after } => {
-                AttemptOutcome::Failed { reason: reason.name(), status, retry_after }
-            }
-        };
-        let (delivery, duration_ms) = (leased.id.0, sent.duration.as_millis());
-        tracing::info!(webhook = %id, %delivery, attempts, outcome = outcome.name(), duration_ms, "webhook delivery");
-        report(outcome, sent.duration)
+        let (id, body) = id_and_body(&claimed.event, active.webhook.id, &self.api_path);
+        let Ok(body) = body else { return failed(FailureReason::Body) };
+        let delivery = Delivery { url: &active.webhook.url, secrets: &secrets, id, body: &body, traceparent };
+        self.sender.send(&delivery, now).await
     }
 }

@@ -52,13 +52,14 @@ pub fn run(args: &PurgeArgs, audit: AuditSettings, store: &Store, output: &Outpu
         thread::sleep(started.elapsed());
     }
     let sentence = format!(
-        "Deleted records that ended before {before}: {} export tokens, {} requests, {} mails, {} API keys, {} sessions, {} password links, {} audit log entries.",
+        "Deleted records that ended before {before}: {} export tokens, {} requests, {} mails, {} API keys, {} sessions, {} password links, {} webhook deliveries, {} audit log entries.",
         total.export_tokens,
         total.requests,
         total.mails,
         total.api_keys,
         total.sessions,
         total.password_links,
+        total.webhook_deliveries,
         total.audit_entries
     );
     output.success(&PurgeSummary { before, purged: total }, &sentence)

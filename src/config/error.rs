@@ -42,7 +42,7 @@ pub enum ConfigError {
     MissingSecret,
     /// A new secret would invalidate the links.
     #[error(
-        "secret_file: {} is missing, but mails with links that depend on it have been sent; restore it from a backup, or, to accept that all these links stop working, create a new secret there with `openssl rand -base64 32`",
+        "secret_file: {} is missing, but links in mails or the secrets of webhooks depend on it; restore it from a backup, or, to accept that all these links stop working and that webhooks need new secrets, create a new secret there with `openssl rand -base64 32`",
         secret::file_name(.0)
     )]
     LostSecret(PathBuf),

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use super::connection::{Conn, with_backend};
 use super::schema::{
     api_keys, export_tokens, link_views, outbox, password_links, permission_requests, sessions,
+    webhook_deliveries,
 };
 use super::types::{DbTimestamp, DbUuid};
 use super::{audit_log, requests, user_counters};
@@ -28,6 +29,8 @@ pub struct PurgeCounts {
     pub sessions: usize,
     /// Expired.
     pub password_links: usize,
+    /// Delivered, failed or cancelled.
+    pub webhook_deliveries: usize,
     pub audit_entries: usize,
 }
 
@@ -46,12 +49,13 @@ impl AddAssign for PurgeCounts {
         self.api_keys += more.api_keys;
         self.sessions += more.sessions;
         self.password_links += more.password_links;
+        self.webhook_deliveries += more.webhook_deliveries;
         self.audit_entries += more.audit_entries;
     }
 }
 
 /// Deletes rows of each table that ended before `cutoff`, and audit entries that are older than
-/// `audit_cutoff`, at most `limit` per table. Keeps active permissions, pending mails, and the mails of links that still
+/// `audit_cutoff`, at most `limit` per table. Keeps active permissions, pending mails and deliveries, and the mails of links that still
 /// work: they show that the links depend on the secret.
 pub fn purge_batch(
     conn: &mut Conn,
@@ -112,6 +116,14 @@ pub fn purge_batch(
         api_keys: purge!(api_keys, DbUuid, api_keys::revoked_at.lt(at)),
         sessions: purge!(sessions, DbUuid, sessions::expires_at.lt(at)),
         password_links: purge!(password_links, DbUuid, password_links::expires_at.lt(at)),
+        webhook_deliveries: purge!(
+            webhook_deliveries,
+            DbUuid,
+            // Newer ones are not read.
+            webhook_deliveries::finished_at
+                .lt(at)
+                .and(webhook_deliveries::id.lt(DbUuid(audit_log::min_id_at(cutoff))))
+        ),
         audit_entries: audit_log::delete_expired(conn, audit_cutoff, limit)?,
     })
 }

@@ -272,6 +272,13 @@ pub fn active(conn: &mut Conn) -> QueryResult<Vec<ActiveWebhook>> {
     load_active(with_backend!(conn, c => active_rows!().load(c))?)
 }
 
+/// Whether there is a webhook that is not disabled. Its owner may be.
+pub fn is_any_active(conn: &mut Conn) -> QueryResult<bool> {
+    let enabled = dsl::webhooks.filter(dsl::disabled_at.is_null()).select(dsl::id).limit(1);
+    let found: Option<i64> = with_backend!(conn, c => enabled.first(c).optional())?;
+    Ok(found.is_some())
+}
+
 /// Those of the active webhooks that have these ids.
 pub(super) fn active_by_ids(conn: &mut Conn, ids: &[WebhookId]) -> QueryResult<Vec<ActiveWebhook>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();

@@ -10,4 +10,4 @@ pub mod log;
 mod tracer;
 
 pub use correlation::{Correlation, current, current_span, scope, scope_blocking};
-pub use tracer::{BatchSpan, MAX_LINKS, RequestSpan, Tracer, TracerError};
+pub use tracer::{BatchSpan, DeliverySpan, MAX_LINKS, RequestSpan, Tracer, TracerError};

@@ -1,4 +1,4 @@
-//! The spans: one for each request, and one for each batch of the registry.
+//! The spans: one for each request, for each batch of the registry, and for each attempt to send to a webhook.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::task::spawn_blocking;
 
 use super::exporter::{BlockingClient, TIMEOUT};
 use crate::config::TracingConfig;
+use crate::domain::webhook::AttemptOutcome;
 
 /// The most requests that a batch span links to.
 pub const MAX_LINKS: u32 = 256;
@@ -45,6 +46,10 @@ pub struct Tracer {
 /// The span of a request.
 #[derive(Debug)]
 pub struct RequestSpan(Span);
+
+/// The span of an attempt to send an event to a webhook.
+#[derive(Debug)]
+pub struct DeliverySpan(Span);
 
 /// The span of a batch. Its drop ends it.
 #[derive(Debug)]
@@ -102,6 +107,12 @@ impl Tracer {
         Some(BatchSpan(self.tracer.build_with_context(builder, &Context::new())))
     }
 
+    /// Starts the span of an attempt to send an event to a webhook. It begins a trace.
+    pub fn start_delivery(&self) -> DeliverySpan {
+        let builder = self.tracer.span_builder("webhook.send").with_kind(SpanKind::Client);
+        DeliverySpan(self.tracer.build_with_context(builder, &Context::new()))
+    }
+
     /// Exports the spans that have ended, within two seconds. Spans that end later are lost.
     pub async fn shut_down(self) {
         let shut_down = spawn_blocking(move || self.provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
@@ -133,6 +144,32 @@ impl RequestSpan {
         }
         self.0.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
         if status >= 500 {
+            self.0.set_status(Status::error(""));
+        }
+    }
+}
+
+impl DeliverySpan {
+    /// What log lines refer to.
+    pub fn context(&self) -> SpanContext {
+        self.0.span_context().clone()
+    }
+
+    /// What the receiver gets as `traceparent` (W3C Trace Context).
+    pub fn traceparent(&self) -> String {
+        let context = self.0.span_context();
+        let flags = u8::from(context.is_sampled());
+        format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id())
+    }
+
+    /// Ends the span. It has no address, no path and no id of the webhook.
+    pub fn end(mut self, outcome: AttemptOutcome) {
+        self.0.set_attribute(KeyValue::new("http.request.method", "POST"));
+        if let Some(status) = outcome.status() {
+            self.0.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
+        }
+        if let Some(reason) = outcome.reason() {
+            self.0.set_attribute(KeyValue::new("error.type", reason.name()));
             self.0.set_status(Status::error(""));
         }
     }

@@ -7,7 +7,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use url::Host;
 
 use crate::config::{ProxyNet, WebhookSettings, is_loopback_host};
-use crate::domain::webhook::{InvalidWebhookUrl, WebhookUrl};
+use crate::domain::webhook::{InvalidWebhookUrl, RefusedTarget, WebhookUrl};
 
 /// IPv4 networks that are not globally routable (IANA's registry of special-purpose addresses), multicast and the
 /// reserved ones.
@@ -62,17 +62,6 @@ pub struct AddressPolicy {
     allow: Vec<ProxyNet>,
     /// Whether a proxy resolves names.
     by_proxy: bool,
-}
-
-/// Why nothing is sent to a target. The texts are for the owner of the webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedTarget {
-    #[error("must not lead to a link-local address or to a metadata service")]
-    LinkLocal,
-    #[error("must lead to a public address")]
-    NotPublic,
-    #[error("must start with https:// and use port 443")]
-    NotHttps,
 }
 
 /// Why a URL of a webhook is rejected. The texts are for the owner of the webhook.

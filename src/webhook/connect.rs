@@ -14,9 +14,8 @@ use url::Host;
 
 use super::address::{AddressPolicy, fixed_address};
 use super::response::ResponseReader;
-use super::sender::FailureReason;
 use crate::config::WebhookProxy;
-use crate::domain::webhook::WebhookUrl;
+use crate::domain::webhook::{FailureReason, WebhookUrl};
 
 /// The time for a connection to one address, so that the next one is also tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

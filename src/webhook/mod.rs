@@ -7,8 +7,8 @@ mod connect;
 mod response;
 mod sender;
 
-pub use address::{AddressPolicy, RefusedTarget, UnusableUrl};
+pub use address::{AddressPolicy, UnusableUrl};
 pub use connect::Resolver;
 #[cfg(any(test, fuzzing))]
 pub(crate) use response::fuzz;
-pub use sender::{Delivery, FailureReason, Outcome, Report, WebhookSender, WebhookTlsError};
+pub use sender::{Delivery, Report, WebhookSender, WebhookTlsError};

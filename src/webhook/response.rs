@@ -5,9 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
-use super::sender::FailureReason;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::MAX_RETRY_AFTER;
+use crate::domain::webhook::{FailureReason, MAX_RETRY_AFTER};
 
 /// The maximum length of a response's head, together with informational responses (1xx) before it.
 const MAX_HEAD_BYTES: usize = 16_384;

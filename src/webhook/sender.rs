@@ -14,12 +14,12 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use url::Host;
 use uuid::Uuid;
 
-use super::address::{AddressPolicy, RefusedTarget};
+use super::address::AddressPolicy;
 use super::connect::{Resolver, by_proxy, direct};
 use super::response::{ResponseHead, ResponseReader};
 use crate::config::{WebhookProxy, WebhookSettings};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{WebhookSecret, WebhookUrl, signature_header};
+use crate::domain::webhook::{AttemptOutcome, FailureReason, WebhookSecret, WebhookUrl, signature_header};
 
 /// The time for an attempt, from the resolution of the name to the head of the response.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -43,73 +43,16 @@ pub struct Delivery<'a> {
     pub id: Uuid,
     /// The [body](crate::domain::webhook::payload).
     pub body: &'a str,
+    /// The span of the attempt, for the header `traceparent`.
+    pub traceparent: Option<&'a str>,
 }
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
     /// The time to the head of the response, or to the failure.
     pub duration: Duration,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The receiver has accepted the event, with a status of 200 to 299.
-    Delivered { status: u16 },
-    /// The receiver wants no more events: 410.
-    Gone,
-    Failed {
-        reason: FailureReason,
-        /// The receiver's status, if it has responded.
-        status: Option<u16>,
-        /// How long the receiver asks to wait, at most a day.
-        retry_after: Option<Duration>,
-    },
-}
-
-/// Why an attempt failed. The texts are for the owner of the webhook and contain nothing that the receiver has sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FailureReason {
-    #[error("the URL is not allowed: it {0}")]
-    Refused(#[from] RefusedTarget),
-    #[error("the host name has no address")]
-    Name,
-    #[error("the connection failed or was closed without a response")]
-    Connect,
-    #[error("the receiver's certificate is not valid for its host name")]
-    Certificate,
-    #[error("the TLS handshake failed")]
-    Tls,
-    #[error("the proxy did not connect to the receiver")]
-    Proxy,
-    #[error("there was no response within 15 seconds")]
-    Timeout,
-    #[error("the response was not a valid HTTP response")]
-    Protocol,
-    #[error("the receiver redirected the request, which is not followed")]
-    Redirect,
-    #[error("the receiver responded with an error")]
-    Status,
-}
-
-impl FailureReason {
-    /// The name in the database and on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refused(_) => "url_refused",
-            Self::Name => "name_not_found",
-            Self::Connect => "connection_failed",
-            Self::Certificate => "certificate_invalid",
-            Self::Tls => "tls_failed",
-            Self::Proxy => "proxy_failed",
-            Self::Timeout => "timeout",
-            Self::Protocol => "response_invalid",
-            Self::Redirect => "redirected",
-            Self::Status => "error_status",
-        }
-    }
 }
 
 /// Why there is no TLS.
@@ -144,10 +87,9 @@ impl WebhookSender {
         let started = Instant::now();
         let answer = timeout(self.timeout, self.exchange(delivery, now)).await;
         let duration = started.elapsed();
-        let failed = |reason| Outcome::Failed { reason, status: None, retry_after: None };
         let outcome = match answer {
-            Err(_) => failed(FailureReason::Timeout),
-            Ok(Err(reason)) => failed(reason),
+            Err(_) => AttemptOutcome::failed(FailureReason::Timeout),
+            Ok(Err(reason)) => AttemptOutcome::failed(reason),
             Ok(Ok((head, reader))) => {
                 reader.drain().await;
                 outcome(&head, now)
@@ -201,7 +143,8 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 fn request(delivery: &Delivery<'_>, now: Timestamp) -> String {
-    let Delivery { url, secrets, id, body } = delivery;
+    let Delivery { url, secrets, id, body, traceparent } = delivery;
+    let traceparent = traceparent.map(|context| format!("traceparent: {context}\r\n")).unwrap_or_default();
     format!(
         "POST {target} HTTP/1.1\r\n\
          Host: {host}\r\n\
@@ -212,6 +155,7 @@ fn request(delivery: &Delivery<'_>, now: Timestamp) -> String {
          webhook-id: {id}\r\n\
          webhook-timestamp: {timestamp}\r\n\
          webhook-signature: {signature}\r\n\
+         {traceparent}\
          \r\n\
          {body}",
         target = url.request_target(),
@@ -222,12 +166,15 @@ fn request(delivery: &Delivery<'_>, now: Timestamp) -> String {
     )
 }
 
-fn outcome(head: &ResponseHead, now: Timestamp) -> Outcome {
-    let failed =
-        |reason| Outcome::Failed { reason, status: Some(head.status), retry_after: head.retry_after(now) };
+fn outcome(head: &ResponseHead, now: Timestamp) -> AttemptOutcome {
+    let failed = |reason| AttemptOutcome::Failed {
+        reason,
+        status: Some(head.status),
+        retry_after: head.retry_after(now),
+    };
     match head.status {
-        status @ 200..300 => Outcome::Delivered { status },
-        410 => Outcome::Gone,
+        status @ 200..300 => AttemptOutcome::Delivered { status },
+        410 => AttemptOutcome::Gone,
         300..400 => failed(FailureReason::Redirect),
         _ => failed(FailureReason::Status),
     }

@@ -859,7 +859,7 @@ fn purge_deletes_only_rows_closed_before_the_cutoff() {
         let kept = database.json(&["purge", "--older-than", "200"]);
         let nothing = json!({
             "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "api_keys": 0,
-            "sessions": 0, "password_links": 0, "audit_entries": 0,
+            "sessions": 0, "password_links": 0, "webhook_deliveries": 0, "audit_entries": 0,
         });
         assert_eq!(kept, nothing);
         let before = database.audit_log().len();
@@ -871,7 +871,7 @@ fn purge_deletes_only_rows_closed_before_the_cutoff() {
             purged,
             json!({
                 "before": purged["before"], "export_tokens": 1, "requests": 1, "mails": 0, "api_keys": 0,
-                "sessions": 0, "password_links": 0, "audit_entries": 2,
+                "sessions": 0, "password_links": 0, "webhook_deliveries": 0, "audit_entries": 2,
             })
         );
         assert_eq!(database.json(&["token", "list"])[0]["node_id"], "new");
@@ -1127,7 +1127,7 @@ fn a_lost_secret_file_is_not_replaced_while_sent_links_depend_on_it() {
         .unwrap();
     let refused = database.run(&serve);
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("data/secret is missing, but mails with links"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("data/secret is missing, but links in mails"), "{}", refused.stderr);
     assert!(!database.directory.path().join("data/secret").exists());
     store
         .write(|conn| {
@@ -1137,6 +1137,26 @@ fn a_lost_secret_file_is_not_replaced_while_sent_links_depend_on_it() {
         .unwrap();
     let started = database.run(&serve);
     assert!(started.stderr.contains("cannot listen on 192.0.2.1:1"), "{}", started.stderr);
+    assert!(database.directory.path().join("data/secret").exists());
+}
+
+#[test]
+fn a_lost_secret_file_is_not_replaced_while_webhooks_depend_on_it() {
+    let database = CliDatabase::sqlite().with_users();
+    let serve = ["serve", "--bind", "192.0.2.1:1"];
+    let add = ["webhook", "add", "ada@example.org", "https://hooks.example.org/", "--events", "request.*"];
+    let set = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("COUNTERSIGN_SECRET", "another secret of the server, 32 bytes"),
+    ];
+    let added = run_in(database.directory.path(), &add, &set);
+    assert_eq!(added.code, 0, "{}", added.stderr);
+    let refused = database.run(&serve);
+    let error = "data/secret is missing, but links in mails or the secrets of webhooks depend on it";
+    assert!(refused.code == 1 && refused.stderr.contains(error), "{}", refused.stderr);
+    assert!(!database.directory.path().join("data/secret").exists());
+    database.text(&["webhook", "delete", "1"]);
+    assert!(database.run(&serve).stderr.contains("cannot listen on 192.0.2.1:1"));
     assert!(database.directory.path().join("data/secret").exists());
 }
 

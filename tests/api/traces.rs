@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::collector::{Answer, Collector, Export, texts};
 use crate::helpers::{Backend, ByUser, TestApp, send_concurrently};
 use crate::processes::{Server, run_failing};
+use crate::webhook_sender::receiver::{Behaviour, Receiver};
 
 /// Spans are exported at once.
 const AT_ONCE: (&str, &str) = ("OTEL_BSP_SCHEDULE_DELAY", "20");
@@ -154,6 +155,50 @@ async fn a_batch_is_a_span_with_links_to_its_requests() {
         assert!(!looked_up.is_empty() && looked_up.is_subset(&requests), "{looked_up:?}");
         let traces = set(&mut spans.iter().map(|span| span.trace_id.as_slice()));
         assert_eq!(traces.len(), spans.len(), "each request and each batch begins a trace");
+    }
+}
+
+#[actix_web::test]
+async fn an_attempt_to_send_to_a_webhook_is_a_span_that_the_receiver_can_continue() {
+    let collector = Collector::start(Answer::Accept);
+    let app = TestApp::without_server(Backend::Sqlite);
+    let ada = app.user("ada@example.org");
+    let toml = "[webhooks]\nallow = ['127.0.0.0/8']";
+    let mut server = start(&app, &collector.url, toml, &[AT_SHUTDOWN]);
+    let mut attributes = Vec::new();
+    let mut contexts = Vec::new();
+    for status in ["200 OK", "503 Service Unavailable"] {
+        let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        let mut receiver = Receiver::start(Behaviour::Respond(response)).await;
+        let url = receiver.url("http", "localhost").replace("/hook", "/path-canary");
+        let body = serde_json::json!({"url": url, "events": ["user.*"], "description": "text-canary"});
+        let webhook = app.post(&format!("{}/api/webhook/", server.url)).by_user(&ada).json(&body);
+        let webhook: Value = webhook.send().await.unwrap().json().await.unwrap();
+        let test = format!("{}{}test/", server.url, webhook["resource_uri"].as_str().unwrap());
+        assert_eq!(self::status(app.post(&test).by_user(&ada)).await, 202);
+        let received = receiver.next().await;
+        contexts.push(received.header("traceparent").to_owned());
+        let code = status[..3].to_owned();
+        let mut expected = owned(&[("http.request.method", "POST"), ("http.response.status_code", &code)]);
+        if code == "503" {
+            expected.insert("error.type".to_owned(), "error_status".to_owned());
+        }
+        let line = server.next_log_line("webhook delivery");
+        assert!(line.contains(&format!(" trace_id=\"{}\"", &contexts[contexts.len() - 1][3..35])), "{line}");
+        attributes.push(expected);
+    }
+    assert!(server.stop("INT").success());
+    let exports = collector.received();
+    assert!(!exports.iter().any(|export| String::from_utf8_lossy(&export.body).contains("canary")));
+    let spans: Vec<Span> = exports.iter().flat_map(Export::spans).collect();
+    let sent: Vec<&Span> = spans.iter().filter(|span| span.name == "webhook.send").collect();
+    let found = sent.iter().map(|span| format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id)));
+    assert_eq!(found.collect::<Vec<_>>(), contexts);
+    assert_eq!(sent.iter().map(|span| texts(&span.attributes)).collect::<Vec<_>>(), attributes);
+    for (span, is_error) in sent.iter().zip([false, true]) {
+        assert_eq!(span.kind(), SpanKind::Client);
+        assert!(span.parent_span_id.is_empty() && span.links.is_empty() && span.events.is_empty());
+        assert_eq!(span.status.as_ref().is_some_and(|status| status.code == 2), is_error);
     }
 }
 

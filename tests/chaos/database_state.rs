@@ -58,7 +58,7 @@ pub struct TestUsers {
 }
 
 pub struct DatabaseState {
-    app: TestApp,
+    pub app: TestApp,
     db: postgres::Client,
     keyring: Keyring,
     pub users: Arc<TestUsers>,

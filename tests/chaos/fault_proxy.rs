@@ -35,6 +35,7 @@ pub struct FaultProxy {
 struct ProxyState {
     network_faults: NetworkFaults,
     stopped: AtomicBool,
+    is_down: AtomicBool,
     acks: AtomicUsize,
     responses: AtomicUsize,
     dropped_acks: AtomicUsize,
@@ -53,6 +54,7 @@ impl FaultProxy {
         let state = Arc::new(ProxyState {
             network_faults,
             stopped: AtomicBool::new(false),
+            is_down: AtomicBool::new(false),
             acks: AtomicUsize::new(0),
             responses: AtomicUsize::new(0),
             dropped_acks: AtomicUsize::new(0),
@@ -63,6 +65,9 @@ impl FaultProxy {
             for near in listener.incoming().map_while(Result::ok) {
                 if shared.stopped.load(Ordering::SeqCst) {
                     break;
+                }
+                if shared.is_down.load(Ordering::SeqCst) {
+                    continue;
                 }
                 // The database is down: closes the connection.
                 let Ok(far) = UnixStream::connect(&there) else { continue };
@@ -75,6 +80,11 @@ impl FaultProxy {
         });
         let here = directory.path().to_str().unwrap().replace('/', "%2F");
         (Self { directory, state }, format!("{before}@{here}/{database}"))
+    }
+
+    /// Closes new connections at once, as if the database were down, or accepts them again.
+    pub fn set_down(&self, is_down: bool) {
+        self.state.is_down.store(is_down, Ordering::SeqCst);
     }
 
     /// Closes all connections. New ones can be opened immediately.

@@ -105,3 +105,24 @@ fn replicas_tolerate_a_newer_schema() {
     });
     assert!(report.crashes > 0, "{report}");
 }
+
+/// Every event is sent to every webhook with the same id and body, or is shown as failed, while replicas are killed,
+/// and the database and the receivers go away.
+#[test]
+fn every_event_reaches_every_webhook_under_crashes() {
+    let report = run_clean(Scenario {
+        name: "webhooks",
+        // The long version has more than 100,000 deliveries.
+        redemptions: redemptions(2_000, 3),
+        rounds: 12,
+        fault_schedule: FaultSchedule::Outages,
+        network_faults: NetworkFaults { drop_ack_every: 20, delay_response_every: 500 },
+        webhooks: true,
+        seed: 6,
+        ..Scenario::DEFAULT
+    });
+    assert!(report.crashes > 0 && report.outages > 0, "{report}");
+    assert!(report.deliveries > report.delivered_events && report.delivered_events > 100, "{report}");
+    // One of 256 events fails always for one of the two receivers.
+    assert!(report.failed_deliveries > 0 || report.delivered_events < 10_000, "{report}");
+}

@@ -53,6 +53,10 @@ const RACE: Scenario = Scenario { redemptions: 8_000, rounds: 8, seed: 11, ..Sce
 /// For mutants that need a lost acknowledgement.
 const LOST_ACKS: Scenario =
     Scenario { network_faults: NetworkFaults { drop_ack_every: 5, delay_response_every: 0 }, ..RACE };
+/// For mutants of webhooks.
+const HOOKS: Scenario = Scenario { redemptions: 200, rounds: 2, webhooks: true, ..RACE };
+/// For mutants that need attempts that fail: those of about one event in 40.
+const RETRIES: Scenario = Scenario { redemptions: 1_400, rounds: 8, ..HOOKS };
 /// For mutants that need different clocks.
 const SKEW: Scenario = Scenario { clock_skew: true, ..RACE };
 
@@ -85,6 +89,12 @@ mutants! {
     a_decline_that_does_not_close_is_detected: "batch.skip_decline_write", RACE;
     /// A request has no mail.
     a_missing_mail_is_detected: "outbox.skip_insert", RACE;
+    /// The cursor of webhooks moves, and no delivery is queued.
+    an_event_that_is_not_queued_is_detected: "webhooks.skip_insert", HOOKS;
+    /// An attempt that failed is recorded as a success.
+    a_failed_attempt_that_is_not_repeated_is_detected: "webhooks.failed_as_delivered", RETRIES;
+    /// Each attempt has an id of its own.
+    a_changed_webhook_id_is_detected: "webhooks.new_id", HOOKS;
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::checker::{self, Violation};
 use crate::client::{Attempt, Client, random_action};
 use crate::database_state::{DatabaseState, TestToken, TestTokenKind, TestTokenSpec, connect};
+use crate::deliveries::Webhooks;
 use crate::fault_proxy::NetworkFaults;
 use crate::history::{HistoryEntry, Outcome, Terms, TokenAction, save_histories};
 use crate::http_client::{HttpClient, HttpResponse, SendResult};
@@ -34,6 +35,8 @@ pub enum FaultSchedule {
     /// Kills a replica every second, after the previous one is up again, and terminates a database
     /// connection five times a second.
     Crashes,
+    /// The same, and every two seconds the database and the receivers of webhooks go away for 0.3 seconds.
+    Outages,
     /// Stops and starts one replica after the other.
     RollingRestarts,
     /// Applies schema changes of a future version while the replicas run.
@@ -55,6 +58,8 @@ pub struct Scenario {
     pub mutation: Option<&'static str>,
     /// Whether the clocks of two replicas are wrong by an hour.
     pub clock_skew: bool,
+    /// Whether webhooks receive the events.
+    pub webhooks: bool,
     pub seed: u64,
 }
 
@@ -76,6 +81,14 @@ pub struct Report {
     pub terminations: usize,
     pub restarts: usize,
     pub dropped_acks: usize,
+    /// How often the database and the receivers were away.
+    pub outages: usize,
+    /// Events that receivers of webhooks got.
+    pub delivered_events: usize,
+    /// Requests that these receivers got.
+    pub deliveries: usize,
+    /// Deliveries that are shown as failed.
+    pub failed_deliveries: usize,
     /// The longest time until a response.
     pub slowest_response: Duration,
     /// The longest time in which a replica stopped.
@@ -98,14 +111,16 @@ impl Scenario {
         disconnect_percent: 0,
         mutation: None,
         clock_skew: false,
+        webhooks: false,
         seed: 1,
     };
 
     /// Runs until the number of redemptions is reached or an invariant is violated.
     pub fn run(&self) -> Report {
         let database = DatabaseState::new();
+        let webhooks = self.webhooks.then(|| Webhooks::register(&database.app));
         let replicas = self.start_replicas(database.database_url());
-        let mut field = Deployment { database, replicas, next_id: AtomicU64::new(1) };
+        let mut field = Deployment { webhooks, database, replicas, next_id: AtomicU64::new(1) };
         let mut report = Report { name: self.name, ..Report::default() };
         let (started, mut rng) = (Instant::now(), Rng(self.seed));
         let longest = Duration::from_secs(120 + self.redemptions as u64 / 100);
@@ -137,6 +152,12 @@ impl Scenario {
                 field.replicas.iter().flat_map(Replica::warnings).for_each(|line| println!("  {line}"));
             }
         }
+        if let Some(webhooks) = &field.webhooks {
+            report.add_deliveries(webhooks);
+            report.elapsed = started.elapsed();
+            println!("{report}");
+            report.inconsistencies.iter().take(10).for_each(|wrong| println!("  {wrong}"));
+        }
         report
     }
 
@@ -145,6 +166,7 @@ impl Scenario {
         let start = |skew: Option<&str>| {
             let mut environment = Vec::new();
             environment.extend(mutation.as_deref().map(|mutation| ("FAILPOINTS", mutation)));
+            environment.push(("COUNTERSIGN_WEBHOOKS_ALLOW", "127.0.0.1"));
             let library = std::env::var("COUNTERSIGN_TEST_FAKETIME");
             if let Some(skew) = skew {
                 let library = library.as_deref().expect("COUNTERSIGN_TEST_FAKETIME: run by `make test`");
@@ -172,13 +194,14 @@ impl Scenario {
         subjects: &[TestToken],
         rng: &mut Rng,
     ) -> (Vec<Vec<HistoryEntry>>, InjectedFaults) {
-        let Deployment { database, replicas, next_id: ids } = field;
+        let Deployment { database, replicas, webhooks, next_id: ids } = field;
         let (people, url) = (&*database.users, database.database_url());
         let mut histories = vec![Vec::new(); subjects.len()];
         thread::scope(|scope| {
             let (over, is_over) = channel();
-            let fault_schedule =
-                scope.spawn(move || inject_faults(self.fault_schedule, replicas, url, &is_over));
+            let fault_schedule = scope.spawn(move || {
+                inject_faults(self.fault_schedule, replicas, webhooks.as_ref(), url, &is_over)
+            });
             let (watched, is_watched) = channel();
             let watch = scope.spawn(move || run_load_balancer(replicas, &is_watched));
             let barriers: Vec<Barrier> =
@@ -216,6 +239,8 @@ impl Scenario {
 
 /// The database and the replicas.
 struct Deployment {
+    /// First, because it uses the database until it is dropped.
+    webhooks: Option<Webhooks>,
     database: DatabaseState,
     replicas: Vec<Replica>,
     /// The id of the next operation.
@@ -289,6 +314,7 @@ struct InjectedFaults {
     crashes: usize,
     terminations: usize,
     restarts: usize,
+    outages: usize,
     slowest_stop: Duration,
     longest_health_check_gap: Duration,
 }
@@ -318,6 +344,7 @@ fn run_load_balancer(replicas: &[Replica], over: &Receiver<()>) -> Duration {
 fn inject_faults(
     fault_schedule: FaultSchedule,
     replicas: &[Replica],
+    webhooks: Option<&Webhooks>,
     url: &str,
     over: &Receiver<()>,
 ) -> InjectedFaults {
@@ -333,7 +360,14 @@ fn inject_faults(
         }
         match fault_schedule {
             FaultSchedule::NoFaults => {}
-            FaultSchedule::Crashes => {
+            FaultSchedule::Crashes | FaultSchedule::Outages => {
+                if fault_schedule == FaultSchedule::Outages && tick % 8 == 3 {
+                    set_away(replicas, webhooks, true);
+                    db.execute(TERMINATE_BACKENDS, &[]).unwrap();
+                    std::thread::sleep(OUTAGE);
+                    set_away(replicas, webhooks, false);
+                    injected.outages += 1;
+                }
                 let ended: i64 = db.query_one(TERMINATE_BACKEND, &[]).unwrap().get(0);
                 injected.terminations += ended as usize;
                 if killed.elapsed() >= Duration::from_secs(1) {
@@ -369,6 +403,18 @@ fn inject_faults(
     injected
 }
 
+/// How long the database and the receivers of webhooks are away.
+const OUTAGE: Duration = Duration::from_millis(300);
+
+/// Takes the database and the receivers of webhooks away, or gives them back.
+fn set_away(replicas: &[Replica], webhooks: Option<&Webhooks>, is_away: bool) {
+    replicas.iter().for_each(|replica| replica.proxy().set_down(is_away));
+    webhooks.iter().for_each(|webhooks| webhooks.set_down(is_away));
+}
+
+/// Terminates the connections of all replicas, as a restart of the database does.
+const TERMINATE_BACKENDS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+    WHERE datname = current_database() AND application_name <> 'chaos'";
 /// Terminates a random database connection of the replicas.
 const TERMINATE_BACKEND: &str = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name <> 'chaos' ORDER BY random() LIMIT 1) AS one";
@@ -394,8 +440,18 @@ impl Report {
         self.crashes += injected.crashes;
         self.terminations += injected.terminations;
         self.restarts += injected.restarts;
+        self.outages += injected.outages;
         self.slowest_stop = self.slowest_stop.max(injected.slowest_stop);
         self.longest_health_check_gap = self.longest_health_check_gap.max(injected.longest_health_check_gap);
+    }
+
+    fn add_deliveries(&mut self, webhooks: &Webhooks) {
+        for report in webhooks.check() {
+            self.delivered_events += report.events;
+            self.deliveries += report.requests;
+            self.failed_deliveries += report.failed;
+            self.inconsistencies.extend(report.violations.iter().map(|wrong| format!("webhook: {wrong:?}")));
+        }
     }
 
     fn add_history(&mut self, history: &[HistoryEntry]) {
@@ -453,6 +509,13 @@ impl fmt::Display for Report {
             self.slowest_response.as_secs_f64(),
             self.violations.len() + self.inconsistencies.len(),
         )?;
+        if self.deliveries > 0 {
+            write!(
+                f,
+                "; {} outages; webhooks: {} events in {} requests, {} shown as failed",
+                self.outages, self.delivered_events, self.deliveries, self.failed_deliveries
+            )?;
+        }
         if self.is_clean() && self.tokens > 0 && self.redeemed_tokens > 0 {
             // The rule of three: zero events in n trials means a rate below 3/n with 95 %
             // confidence.

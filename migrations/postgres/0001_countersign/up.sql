@@ -293,6 +293,8 @@ CREATE TABLE webhook_deliveries (
 );
 -- A claim reads the first entries of one webhook: however many are due for another one, it does not see them.
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook, due_at) WHERE finished_at IS NULL;
+-- The deliveries in flight, of which a claim counts those of one webhook.
+CREATE INDEX webhook_deliveries_leased ON webhook_deliveries (webhook) WHERE lease IS NOT NULL;
 CREATE INDEX webhook_deliveries_webhook ON webhook_deliveries (webhook, id);
 CREATE INDEX webhook_deliveries_result ON webhook_deliveries (webhook, result, id);
 

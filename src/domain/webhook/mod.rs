@@ -3,6 +3,7 @@
 //! The format is that of [Standard Webhooks](https://www.standardwebhooks.com) 1.0.
 
 mod event_filter;
+mod outcome;
 mod payload;
 mod registration;
 mod retry;
@@ -10,6 +11,7 @@ mod secret;
 mod url;
 
 pub use event_filter::{EventFilter, InvalidEventFilter, MAX_EVENT_FILTER_ENTRIES};
+pub use outcome::{AttemptOutcome, FailureReason, RefusedTarget};
 pub use payload::{TEST_EVENT, payload};
 pub use registration::{
     DisabledReason, EventScope, InvalidEventScope, MAX_WEBHOOKS_PER_USER, Webhook, WebhookId,

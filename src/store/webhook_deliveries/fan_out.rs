@@ -35,7 +35,7 @@ bulk! {
 /// The webhooks are read after the entries: a webhook that existed when an entry was written is then visible.
 pub fn step(conn: &mut Conn) -> QueryResult<usize> {
     let end = audit_log::end(conn)?;
-    if webhooks::active(conn)?.is_empty() {
+    if !webhooks::is_any_active(conn)? {
         if let Some(end) = end {
             audit_log::skip_to(conn, AuditReader::Webhooks, end)?;
         }

@@ -14,8 +14,8 @@ pub use list::{
     DeliveryFilter, DeliveryId, DeliveryStatus, MAX_LISTED, WaitingDeliveries, WebhookDelivery, delete_old,
     find, list, replay, waiting,
 };
-pub use outcomes::{AttemptOutcome, AttemptReport, cancel_step, record};
-pub use queue::{ClaimedDelivery, Event, LeasedDelivery, Slots, claim};
+pub use outcomes::{AttemptReport, cancel_step, record};
+pub use queue::{ClaimedDelivery, Event, LeasedDelivery, Slots, claim, release};
 
 /// The time at which the first delivery of a webhook is due that waits. It is one entry of an index.
 const FIRST_DUE: &str = "(SELECT d.due_at FROM webhook_deliveries AS d WHERE d.webhook = webhooks.id \

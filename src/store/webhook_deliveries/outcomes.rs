@@ -12,45 +12,15 @@ use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::notice::Notice;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::domain::webhook::{DisabledReason, WebhookId, is_given_up, pause, retry_delay};
+use crate::domain::webhook::{
+    AttemptOutcome, DisabledReason, FailureReason, WebhookId, is_given_up, pause, retry_delay,
+};
 use crate::entropy;
 use crate::store::connection::{Conn, for_update, with_backend};
 use crate::store::schema::webhook_deliveries::dsl;
 use crate::store::schema::webhooks;
 use crate::store::types::{DbTimestamp, DbUuid};
 use crate::store::{audit_log, outbox};
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptOutcome {
-    Delivered {
-        status: u16,
-    },
-    /// The receiver wants no more events.
-    Gone,
-    Failed {
-        /// The name of the reason.
-        reason: &'static str,
-        /// The receiver's status, if it has responded.
-        status: Option<u16>,
-        /// How long the receiver asks to wait.
-        retry_after: Option<Duration>,
-    },
-    /// The claim was too old.
-    NotAttempted,
-}
-
-impl AttemptOutcome {
-    /// The name in the log and in `/metrics`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Delivered { .. } => DELIVERED,
-            Self::Gone => "gone",
-            Self::Failed { .. } => FAILED,
-            Self::NotAttempted => "not_attempted",
-        }
-    }
-}
 
 /// The outcome of an attempt that is to be recorded.
 #[derive(Clone, Debug)]
@@ -95,7 +65,7 @@ fn record_delivery(conn: &mut Conn, report: &AttemptReport, now: Timestamp) -> Q
     let LeasedDelivery { id, lease } = report.leased;
     let leased = dsl::id.eq(DbUuid(id.0)).and(dsl::lease.eq(DbUuid(lease)).assume_not_null());
     let leased = leased.and(dsl::finished_at.is_null());
-    let (result, reason, status, due_at) = match report.outcome {
+    let (result, due_at) = match report.outcome {
         AttemptOutcome::NotAttempted => {
             let set = (
                 dsl::lease.eq(None::<DbUuid>),
@@ -105,14 +75,14 @@ fn record_delivery(conn: &mut Conn, report: &AttemptReport, now: Timestamp) -> Q
             return with_backend!(conn, c => diesel::update(dsl::webhook_deliveries.filter(leased)).set(set).execute(c))
                 .map(|rows| rows > 0);
         }
-        AttemptOutcome::Delivered { status } => (Some(DELIVERED), None, Some(status), now),
-        AttemptOutcome::Gone => (Some(FAILED), Some("error_status"), Some(410), now),
-        AttemptOutcome::Failed { reason, status, retry_after } => {
+        AttemptOutcome::Delivered { .. } => (Some(DELIVERED), now),
+        AttemptOutcome::Gone => (Some(FAILED), now),
+        AttemptOutcome::Failed { retry_after, .. } => {
             let failed_attempts = usize::try_from(report.attempts).unwrap_or_default();
             let jitter = u16::from_be_bytes(entropy::bytes());
             match retry_delay(failed_attempts, retry_after, jitter) {
-                Some(delay) => (None, Some(reason), status, plus(now, delay)),
-                None => (Some(FAILED), Some(reason), status, now),
+                Some(delay) => (None, plus(now, delay)),
+                None => (Some(FAILED), now),
             }
         }
     };
@@ -121,9 +91,9 @@ fn record_delivery(conn: &mut Conn, report: &AttemptReport, now: Timestamp) -> Q
         lease: None,
         finished_at: result.map(|_| DbTimestamp(now)),
         result,
-        http_status: status.map(i32::from),
+        http_status: report.outcome.status().map(i32::from),
         duration_ms: i32::try_from(report.duration.as_millis()).ok(),
-        reason,
+        reason: report.outcome.reason().map(FailureReason::name),
     };
     with_backend!(conn, c => diesel::update(dsl::webhook_deliveries.filter(leased)).set(set).execute(c))
         .map(|rows| rows > 0)

@@ -1,11 +1,10 @@
 //! Claiming deliveries.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use diesel::dsl::sql;
+use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool};
 use uuid::Uuid;
 
 use super::list::DeliveryId;
@@ -23,9 +22,10 @@ use crate::store::schema::{permission_requests, users, webhooks};
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp};
 use crate::store::webhooks::{ActiveWebhook, active_by_ids};
 
-/// Seconds that a lease lasts: several times longer than an attempt.
-pub(super) const LEASE_SECONDS: i64 = 60;
-/// Deliveries to one webhook that a process makes at a time.
+/// Seconds that a lease lasts: longer than a claim can wait and an attempt can take. After a crash, this is how long the
+/// deliveries of the process still count.
+pub(super) const LEASE_SECONDS: i64 = 30;
+/// Deliveries to one webhook that all processes make at a time.
 const MAX_PER_WEBHOOK: usize = 4;
 /// The same for a webhook whose last attempt failed.
 const MAX_PER_FAILING_WEBHOOK: usize = 1;
@@ -60,21 +60,26 @@ pub enum Event {
 }
 
 /// How many deliveries a process can claim.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Slots {
     pub total: usize,
     /// How many of them can be to webhooks whose last attempt failed.
     pub failing: usize,
-    /// The deliveries that the process makes already.
-    pub in_flight: HashMap<WebhookId, usize>,
 }
 
 /// A webhook that has a delivery to be made now.
 struct DueWebhook {
     id: WebhookId,
     failing: bool,
+    /// Its deliveries that any process makes.
     in_flight: usize,
     claims: usize,
+}
+
+impl DueWebhook {
+    const fn limit(&self) -> usize {
+        if self.failing { MAX_PER_FAILING_WEBHOOK } else { MAX_PER_WEBHOOK }
+    }
 }
 
 #[derive(Queryable)]
@@ -87,19 +92,23 @@ struct DeliveryRow {
     attempts: i32,
 }
 
-/// Claims due deliveries. No other replica claims them before their leases end. Cancels those whose event has
-/// been deleted or that the owner may no longer see.
-pub fn claim(conn: &mut Conn, slots: &Slots, now: Timestamp) -> QueryResult<Vec<ClaimedDelivery>> {
-    let mut due = if slots.total > 0 { due_webhooks(conn, slots, now)? } else { Vec::new() };
-    share_slots(&mut due, slots);
+/// Claims due deliveries under this lease, a new id. No other replica claims them before the lease ends. Cancels those
+/// whose event has been deleted or that the owner may no longer see.
+pub fn claim(
+    conn: &mut Conn,
+    slots: Slots,
+    lease: Uuid,
+    now: Timestamp,
+) -> QueryResult<Vec<ClaimedDelivery>> {
+    let due = if slots.total > 0 { due_webhooks(conn, now)? } else { Vec::new() };
     let mut rows = Vec::new();
-    for webhook in due.iter().filter(|webhook| webhook.claims > 0) {
+    for webhook in &lock_webhooks(conn, share_slots(due, slots), now)? {
         rows.extend(due_deliveries(conn, webhook, now)?);
     }
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let (lease, ids): (Uuid, Vec<DbUuid>) = (entropy::uuid(), rows.iter().map(|row| row.id).collect());
+    let ids: Vec<DbUuid> = rows.iter().map(|row| row.id).collect();
     let set = (
         dsl::lease.eq(DbUuid(lease)),
         dsl::due_at.eq(DbTimestamp(now.plus_seconds(LEASE_SECONDS))),
@@ -109,35 +118,52 @@ pub fn claim(conn: &mut Conn, slots: &Slots, now: Timestamp) -> QueryResult<Vec<
     load(conn, rows, lease, now)
 }
 
-/// The webhooks that have a due delivery. It reads one entry of an index for each active webhook, however many
+/// Gives back what was claimed under these leases, without any attempt.
+pub fn release(conn: &mut Conn, leases: &[Uuid], now: Timestamp) -> QueryResult<()> {
+    let leases: Vec<DbUuid> = leases.iter().copied().map(DbUuid).collect();
+    let claimed = dsl::webhook_deliveries.filter(dsl::lease.eq_any(&leases).assume_not_null());
+    let set = (
+        dsl::lease.eq(None::<DbUuid>),
+        dsl::due_at.eq(DbTimestamp(now)),
+        dsl::attempts.eq(dsl::attempts - 1),
+    );
+    with_backend!(conn, c => diesel::update(claimed).set(set).execute(c)).map(drop)
+}
+
+/// The webhooks that have a due delivery. It reads a few entries of two indexes for each active webhook, however many
 /// deliveries wait.
-fn due_webhooks(conn: &mut Conn, slots: &Slots, now: Timestamp) -> QueryResult<Vec<DueWebhook>> {
+fn due_webhooks(conn: &mut Conn, now: Timestamp) -> QueryResult<Vec<DueWebhook>> {
     let now = DbTimestamp(now);
     let is_paused = webhooks::failures.gt(0).and(webhooks::paused_until.gt(now).assume_not_null());
-    let found: Vec<(i64, i32)> = with_backend!(conn, c => webhooks::table
+    let in_flight = sql::<BigInt>(
+        "(SELECT count(*) FROM webhook_deliveries AS d WHERE d.webhook = webhooks.id AND d.lease IS NOT NULL \
+         AND d.due_at > ",
+    );
+    let in_flight = in_flight.bind::<SqlTimestamp, _>(now).sql(")");
+    let found: Vec<(i64, i32, i64)> = with_backend!(conn, c => webhooks::table
         .inner_join(users::table)
         .filter(webhooks::disabled_at.is_null().and(users::active))
         .filter(webhooks::paused_until.is_null().or(diesel::dsl::not(is_paused)))
         .filter(sql::<Bool>(FIRST_DUE).sql(" <= ").bind::<SqlTimestamp, _>(now))
-        .select((webhooks::id, webhooks::failures))
+        .select((webhooks::id, webhooks::failures, in_flight))
         .load(c))?;
-    let due = found.into_iter().map(|(id, failures)| {
-        let id = WebhookId(id);
-        let in_flight = slots.in_flight.get(&id).copied().unwrap_or_default();
-        DueWebhook { id, failing: failures > 0, in_flight, claims: 0 }
+    let due = found.into_iter().map(|(id, failures, in_flight)| DueWebhook {
+        id: WebhookId(id),
+        failing: failures > 0,
+        in_flight: usize::try_from(in_flight).unwrap_or_default(),
+        claims: 0,
     });
     Ok(due.collect())
 }
 
 /// Gives the slots to the webhooks that have the fewest deliveries in flight. Among them, those that do not fail
-/// come first, otherwise the order is random.
-fn share_slots(due: &mut [DueWebhook], slots: &Slots) {
+/// come first, otherwise the order is random. Returns those that get any.
+fn share_slots(mut due: Vec<DueWebhook>, slots: Slots) -> Vec<DueWebhook> {
     let (mut total, mut failing) = (slots.total, slots.failing);
     due.sort_by_cached_key(|webhook| (webhook.failing, entropy::uuid()));
     for round in 0..MAX_PER_WEBHOOK {
-        for webhook in due.iter_mut() {
-            let limit = if webhook.failing { MAX_PER_FAILING_WEBHOOK } else { MAX_PER_WEBHOOK };
-            let is_next = webhook.in_flight + webhook.claims <= round && round < limit;
+        for webhook in &mut due {
+            let is_next = webhook.in_flight + webhook.claims <= round && round < webhook.limit();
             if is_next && total > 0 && (!webhook.failing || failing > 0) {
                 webhook.claims += 1;
                 total -= 1;
@@ -145,8 +171,35 @@ fn share_slots(due: &mut [DueWebhook], slots: &Slots) {
             }
         }
     }
-    // The locks are taken in this order by every replica.
-    due.sort_by_key(|webhook| Reverse(webhook.id));
+    due.retain(|webhook| webhook.claims > 0);
+    due
+}
+
+/// Locks these webhooks, and counts their deliveries in flight again, so that all replicas together keep the limit. A
+/// webhook that is locked is left out: another replica claims its deliveries, or changes it.
+fn lock_webhooks(conn: &mut Conn, mut due: Vec<DueWebhook>, now: Timestamp) -> QueryResult<Vec<DueWebhook>> {
+    let mut ids: Vec<i64> = due.iter().map(|webhook| webhook.id.0).collect();
+    // SQLite has one writer at a time.
+    if let Backend::Postgres(pg) = &mut conn.backend
+        && !ids.is_empty()
+    {
+        let locked = webhooks::table.filter(webhooks::id.eq_any(&ids)).select(webhooks::id);
+        ids = locked.for_no_key_update().skip_locked().load(&mut **pg)?;
+        // A statement of its own: it sees what was committed before the locks were released.
+        let leased = dsl::webhook_deliveries
+            .filter(dsl::webhook.eq_any(&ids).and(dsl::lease.is_not_null()))
+            .filter(dsl::due_at.gt(DbTimestamp(now)));
+        let counts: Vec<(i64, i64)> =
+            leased.group_by(dsl::webhook).select((dsl::webhook, count_star())).load(&mut **pg)?;
+        let counts: HashMap<i64, i64> = counts.into_iter().collect();
+        for webhook in &mut due {
+            let in_flight = counts.get(&webhook.id.0).copied().unwrap_or_default();
+            webhook.in_flight = usize::try_from(in_flight).unwrap_or_default();
+            webhook.claims = webhook.claims.min(webhook.limit().saturating_sub(webhook.in_flight));
+        }
+    }
+    due.retain(|webhook| webhook.claims > 0 && ids.contains(&webhook.id.0));
+    Ok(due)
 }
 
 fn due_deliveries(conn: &mut Conn, webhook: &DueWebhook, now: Timestamp) -> QueryResult<Vec<DeliveryRow>> {

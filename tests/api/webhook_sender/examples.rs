@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use countersign::domain::audit::AuditAction;
 use countersign::domain::timestamp::Timestamp;
-use countersign::domain::webhook::{WebhookSecret, payload};
+use countersign::domain::webhook::{AttemptOutcome, FailureReason, WebhookSecret, payload};
 use countersign::store::system_now;
-use countersign::webhook::{Delivery, FailureReason, Outcome, WebhookSender};
+use countersign::webhook::{Delivery, WebhookSender};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use uuid::Uuid;
@@ -42,10 +42,11 @@ impl Example {
     async fn status(&self, id: u128, action: AuditAction, secrets: &[WebhookSecret], at: Timestamp) -> u16 {
         let body = payload(action.name(), at, &json!({"request": format!("/request/{id}/")})).unwrap();
         let url = self.url.parse().unwrap();
-        let delivery = Delivery { url: &url, secrets, id: Uuid::from_u128(id), body: &body };
+        let delivery =
+            Delivery { url: &url, secrets, id: Uuid::from_u128(id), body: &body, traceparent: None };
         match self.sender.send(&delivery, at).await.outcome {
-            Outcome::Delivered { status } => status,
-            Outcome::Failed { reason: FailureReason::Status, status: Some(status), .. } => status,
+            AttemptOutcome::Delivered { status } => status,
+            AttemptOutcome::Failed { reason: FailureReason::Status, status: Some(status), .. } => status,
             other => panic!("{other:?}"),
         }
     }

@@ -43,7 +43,10 @@ fn verify(mut library: Command, deliveries: &[Value]) -> Vec<Value> {
 async fn received(secrets: &[WebhookSecret], at: Timestamp) -> Received {
     let mut receiver = Receiver::start(responds(OK)).await;
     let url: WebhookUrl = receiver.url("http", "127.0.0.1").parse().unwrap();
-    Setup::local().sender().send(&Delivery { url: &url, secrets, id: ID, body: BODY }, at).await;
+    Setup::local()
+        .sender()
+        .send(&Delivery { url: &url, secrets, id: ID, body: BODY, traceparent: None }, at)
+        .await;
     receiver.next().await
 }
 

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use countersign::config::{ProxyNet, WebhookProxy, WebhookSettings};
 use countersign::domain::timestamp::Timestamp;
-use countersign::domain::webhook::{WebhookSecret, WebhookUrl, signature_header};
-use countersign::webhook::{Delivery, FailureReason, Outcome, Report, Resolver, WebhookSender};
+use countersign::domain::webhook::{
+    AttemptOutcome, FailureReason, WebhookSecret, WebhookUrl, signature_header,
+};
+use countersign::webhook::{Delivery, Report, Resolver, WebhookSender};
 use uuid::Uuid;
 
 use receiver::{Behaviour, Received, Receiver, TestCa, self_signed_server};
@@ -60,14 +62,16 @@ fn secret(byte: u8) -> WebhookSecret {
 
 async fn send_by(sender: &WebhookSender, url: &str) -> Report {
     let url: WebhookUrl = url.parse().unwrap();
-    sender.send(&Delivery { url: &url, secrets: &[secret(1)], id: ID, body: BODY }, NOW).await
+    sender
+        .send(&Delivery { url: &url, secrets: &[secret(1)], id: ID, body: BODY, traceparent: None }, NOW)
+        .await
 }
 
-fn failed(reason: FailureReason) -> Outcome {
-    Outcome::Failed { reason, status: None, retry_after: None }
+fn failed(reason: FailureReason) -> AttemptOutcome {
+    AttemptOutcome::failed(reason)
 }
 
-const DELIVERED: Outcome = Outcome::Delivered { status: 200 };
+const DELIVERED: AttemptOutcome = AttemptOutcome::Delivered { status: 200 };
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn responds(response: &str) -> Behaviour {
@@ -103,7 +107,7 @@ async fn a_delivery_is_a_signed_post_request() {
 #[actix_web::test]
 async fn the_status_decides() {
     use FailureReason::{Redirect, Status};
-    let failed = |reason, status, seconds: Option<u64>| Outcome::Failed {
+    let failed = |reason, status, seconds: Option<u64>| AttemptOutcome::Failed {
         reason,
         status: Some(status),
         retry_after: seconds.map(Duration::from_secs),
@@ -112,9 +116,9 @@ async fn the_status_decides() {
     let location = format!("Location: {}\r\n", elsewhere.url("http", "127.0.0.1"));
     for (status, header, outcome) in [
         (200, "", DELIVERED),
-        (202, "", Outcome::Delivered { status: 202 }),
-        (204, "", Outcome::Delivered { status: 204 }),
-        (299, "", Outcome::Delivered { status: 299 }),
+        (202, "", AttemptOutcome::Delivered { status: 202 }),
+        (204, "", AttemptOutcome::Delivered { status: 204 }),
+        (299, "", AttemptOutcome::Delivered { status: 299 }),
         (301, &*location, failed(Redirect, 301, None)),
         (302, &location, failed(Redirect, 302, None)),
         (303, &location, failed(Redirect, 303, None)),
@@ -125,12 +129,22 @@ async fn the_status_decides() {
         (401, "WWW-Authenticate: Basic\r\n", failed(Status, 401, None)),
         (404, "", failed(Status, 404, None)),
         (407, "", failed(Status, 407, None)),
-        (410, "Retry-After: 5\r\n", Outcome::Gone),
+        (410, "Retry-After: 5\r\n", AttemptOutcome::Gone),
         (429, "Retry-After: 120\r\n", failed(Status, 429, Some(120))),
         (429, "Retry-After: 864000\r\n", failed(Status, 429, Some(86_400))),
         (500, "", failed(Status, 500, None)),
         (503, "retry-after: Tue, 01 Jan 2030 00:10:00 GMT\r\n", failed(Status, 503, Some(600))),
         (503, "Retry-After: soon\r\n", failed(Status, 503, None)),
+        // The receiver's clock is wrong.
+        (200, "Date: Tue, 01 Jan 2030 01:00:00 GMT\r\n", DELIVERED),
+        (
+            503,
+            "Date: Mon, 31 Dec 2029 23:00:00 GMT\r\nRetry-After: Mon, 31 Dec 2029 23:10:00 GMT\r\n",
+            failed(Status, 503, Some(0)),
+        ),
+        (503, "Retry-After: Tue, 01 Jan 2030 01:10:00 GMT\r\n", failed(Status, 503, Some(4_200))),
+        (503, "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", failed(Status, 503, Some(86_400))),
+        (503, "Retry-After: Thu, 01 Jan 1970 00:00:00 GMT\r\n", failed(Status, 503, Some(0))),
     ] {
         let response = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n{header}\r\n");
         let receiver = Receiver::start(responds(&response)).await;
@@ -181,7 +195,7 @@ async fn a_body_without_end_is_not_read() {
     for (start, outcome) in [
         ("HTTP/1.1 200 OK\r\n\r\n", DELIVERED),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", DELIVERED),
-        ("HTTP/1.1 410 Gone\r\n\r\n", Outcome::Gone),
+        ("HTTP/1.1 410 Gone\r\n\r\n", AttemptOutcome::Gone),
         // Neither is a head without end.
         ("HTTP/1.1 200 OK\r\nx: ", failed(FailureReason::Protocol)),
     ] {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign::config::WebhookProxy;
-use countersign::webhook::{FailureReason, RefusedTarget, Resolver};
+use countersign::domain::webhook::{AttemptOutcome, FailureReason, RefusedTarget};
+use countersign::webhook::Resolver;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::unbounded_channel;
@@ -24,7 +25,7 @@ fn resolver(answers: &'static [&'static [&'static str]]) -> (Resolver, Arc<Atomi
     (Resolver::Manual(Arc::new(resolve)), calls)
 }
 
-fn refused(reason: RefusedTarget) -> countersign::webhook::Outcome {
+fn refused(reason: RefusedTarget) -> AttemptOutcome {
     failed(FailureReason::Refused(reason))
 }
 
@@ -164,10 +165,7 @@ async fn a_proxy_connects_to_the_receiver() {
     for url in ["https://127.0.0.1/", "https://169.254.169.254/", "http://hooks.test/"] {
         let report = send_by(&sender, url).await;
         assert!(
-            matches!(
-                report.outcome,
-                countersign::webhook::Outcome::Failed { reason: FailureReason::Refused(_), .. }
-            ),
+            matches!(report.outcome, AttemptOutcome::Failed { reason: FailureReason::Refused(_), .. }),
             "{url}"
         );
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -10,14 +10,18 @@ use base64::engine::general_purpose::STANDARD;
 use countersign::domain::approval::Approval;
 use countersign::domain::permission_request::{Decision, PermissionRequest};
 use countersign::domain::timestamp::Timestamp;
-use countersign::domain::webhook::{WebhookSecret, signature_header};
+use countersign::domain::webhook::{WebhookId, WebhookSecret, signature_header};
+use countersign::entropy;
+use countersign::store::Conn;
 use countersign::store::ledger::Decide;
+use countersign::store::webhook_deliveries::{self, Slots};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
-use crate::helpers::{Backend, ByUser, TestApp, TestUser};
+use crate::helpers::{Backend, ByUser, SECRET, TestApp, TestUser};
 use crate::mailer::wait_for_count;
 use crate::processes::Server;
 use crate::webhook_sender::receiver::{Received, read_request};
@@ -446,11 +450,12 @@ on_both_databases! {
         create_requests(&app, &ada, &grace, 5);
         hook.wait_for(4).await;
         wait_for_count(&app, UNREAD, 0).await;
-        app.advance(30);
+        // Less than a lease.
+        app.advance(20);
         let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
         for line in [
             "countersign_webhook_waiting 5",
-            "countersign_webhook_oldest_due_seconds 30",
+            "countersign_webhook_oldest_due_seconds 20",
             "countersign_webhook_attempts_total{outcome=\"delivered\"} 0",
             "countersign_audit_lag_seconds{reader=\"webhooks\"} 0",
         ] {
@@ -486,23 +491,182 @@ on_both_databases! {
 async fn a_replica_that_is_killed_loses_no_event() {
     const EVENTS: usize = 60;
     let mut app = TestApp::without_server(Backend::Postgres);
-    let mut replicas: Vec<Server> =
-        [(); 3].iter().map(|()| Server::start_with(TOML, &[("DATABASE_URL", &app.database_url)])).collect();
-    app.url = replicas[0].url.clone();
+    let start = || Server::start_with(TOML, &[("DATABASE_URL", &app.database_url)]);
+    let replicas: Vec<Server> = [(); 3].iter().map(|()| start()).collect();
+    let url = replicas[0].url.clone();
+    app.url = url;
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let hook = Hook::start(None).await;
     register(&app, &ada, &hook, &["request.created"], "own").await;
     create_requests(&app, &ada, &grace, EVENTS);
-    // Each replica has four attempts in flight.
-    hook.wait_for(12).await;
-    drop(replicas.pop());
+    hook.wait_for(4).await;
+    drop(replicas);
+    let again = Server::start_with(TOML, &[("DATABASE_URL", &app.database_url)]);
     hook.respond(OK);
-    wait_for_count(&app, UNREAD, 0).await;
-    wait_for_count(&app, UNFINISHED, 4).await;
+    // Until the leases end, four deliveries are in flight as far as the others know.
+    assert_eq!(hook.received().len(), 4, "the replicas together send four at a time");
+    assert_eq!(app.count("SELECT count(*) AS n FROM webhook_deliveries WHERE lease IS NOT NULL"), 4);
     app.execute_raw("UPDATE webhook_deliveries SET due_at = now() WHERE finished_at IS NULL");
     wait_until_idle(&app).await;
+    drop(again);
     let ids = hook.ids();
     assert_eq!(ids.len(), EVENTS);
     assert_eq!(ids.values().filter(|times| **times == 2).count(), 4, "{ids:?}");
     assert_eq!(ids.values().sum::<usize>(), EVENTS + 4);
+}
+
+#[actix_web::test]
+async fn with_another_server_secret_a_delivery_waits_and_shows_why() {
+    let mut app = TestApp::without_server(Backend::Sqlite);
+    let database_url = app.database_url.clone();
+    let start = |secret: &str, previous: &str| {
+        let secrets = [("COUNTERSIGN_SECRET", secret), ("COUNTERSIGN_SECRET_PREVIOUS", previous)];
+        Server::start_with(TOML, &[&[("DATABASE_URL", database_url.as_str())], &secrets[..]].concat())
+    };
+    let other = "another secret of the server, 32 bytes";
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let hook = Hook::start(Some(OK)).await;
+    let server = start(SECRET, "");
+    app.url = server.url.clone();
+    let webhook = register(&app, &ada, &hook, &["request.created"], "own").await;
+    drop(server);
+
+    let server = start(other, "");
+    app.url = server.url.clone();
+    let error =
+        "nothing is sent to some webhooks, because their secrets are sealed under another server secret";
+    assert!(server.next_log_line(error).contains("ERROR"));
+    create_requests(&app, &ada, &grace, 1);
+    wait_for_count(&app, "SELECT count(*) AS n FROM webhook_deliveries WHERE reason IS NOT NULL", 1).await;
+    let delivery = webhook.deliveries(&app, &ada, "status=waiting").await.remove(0);
+    assert_eq!((&delivery["reason"], &delivery["attempts"]), (&json!("secret_unreadable"), &json!(1)));
+    assert_eq!(hook.received().len(), 0);
+    drop(server);
+
+    // With the secret before, it is sent.
+    let server = start(other, SECRET);
+    app.execute_raw("UPDATE webhook_deliveries SET due_at = created_at");
+    app.execute_raw("UPDATE webhooks SET paused_until = NULL");
+    wait_until_idle(&app).await;
+    assert_eq!(hook.types(), ["request.created"]);
+    drop(server);
+}
+
+/// Queues this number of tests of a webhook.
+fn queue_tests(app: &TestApp, webhook: WebhookId, number: usize) {
+    let queued = app.store.write(|conn| {
+        let now = conn.now()?;
+        (0..number).try_for_each(|_| webhook_deliveries::queue_test(conn, webhook, now).map(drop))
+    });
+    queued.unwrap();
+}
+
+/// Inserts a webhook whose deliveries are not made.
+fn insert_webhook(app: &TestApp, owner: &TestUser) -> WebhookId {
+    app.execute_raw(&format!(
+        "INSERT INTO webhooks (owner, url, events, scope, description, created_at, secret) \
+         VALUES ({}, 'https://hooks.example.org/', 'request.*', 'own', '', CURRENT_TIMESTAMP, '')",
+        owner.id()
+    ));
+    WebhookId(app.query_i64s("SELECT max(id) AS n FROM webhooks")[0])
+}
+
+/// Claims under this lease. Returns the number of deliveries.
+fn claim(app: &TestApp, lease: Uuid) -> usize {
+    let claimed = app.store.write(|conn| {
+        let now = conn.now()?;
+        webhook_deliveries::claim(conn, Slots { total: 16, failing: 64 }, lease, now)
+    });
+    claimed.unwrap().len()
+}
+
+#[test]
+fn a_claim_whose_outcome_is_unknown_is_given_back() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::without_server(backend);
+        let ada = app.user("ada@example.org");
+        queue_tests(&app, insert_webhook(&app, &ada), 6);
+        queue_tests(&app, insert_webhook(&app, &ada), 1);
+        let (lost, other) = (entropy::uuid(), entropy::uuid());
+        app.execute_raw(
+            "UPDATE webhooks SET disabled_at = created_at, disabled_reason = 'owner' WHERE id = 1",
+        );
+        assert_eq!(claim(&app, other), 1);
+        app.execute_raw("UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL");
+        assert_eq!(claim(&app, lost), 4);
+        assert_eq!(claim(&app, entropy::uuid()), 0);
+        let release = |conn: &mut Conn| {
+            let now = conn.now()?;
+            webhook_deliveries::release(conn, &[lost, entropy::uuid()], now)
+        };
+        app.store.write(release).unwrap();
+        assert_eq!(app.count("SELECT count(*) AS n FROM webhook_deliveries WHERE attempts = 1"), 1);
+        assert_eq!(claim(&app, entropy::uuid()), 4, "the other lease has not ended");
+    }
+}
+
+#[test]
+fn a_purge_deletes_deliveries_that_ended_before_the_cutoff() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::without_server(backend);
+        let webhook = WebhookId(1);
+        let days_ago = |conn: &mut Conn, days: i64| conn.now().map(|now| now.plus_seconds(-days * 86_400));
+        for days in [40, 40, 10, 40] {
+            let queue = |conn: &mut Conn| {
+                let at = days_ago(conn, days)?;
+                webhook_deliveries::queue_test(conn, webhook, at).map(drop)
+            };
+            app.store.write(queue).unwrap();
+        }
+        let number = |nth: i64| {
+            format!("id = (SELECT id FROM webhook_deliveries ORDER BY created_at LIMIT 1 OFFSET {nth})")
+        };
+        let end = |nth: i64, at: &str| {
+            let set = format!("finished_at = {at}, result = 'delivered'");
+            app.execute_raw(&format!("UPDATE webhook_deliveries SET {set} WHERE {}", number(nth)));
+        };
+        // One waits, one ended at once, one after thirty days; the last one is newer.
+        end(1, "created_at");
+        end(2, "(SELECT max(created_at) FROM webhook_deliveries)");
+        end(3, "created_at");
+        let purge = |days: i64| {
+            let purged = app.store.write(|conn| {
+                let cutoff = days_ago(conn, days)?;
+                countersign::store::purge::purge_batch(conn, cutoff, cutoff, 1)
+            });
+            purged.unwrap().webhook_deliveries
+        };
+        assert_eq!([50, 30, 30, 5, 5, 5, 1].map(purge), [0, 1, 0, 1, 1, 0, 0]);
+        let left = "SELECT count(*) AS n FROM webhook_deliveries WHERE finished_at IS NULL";
+        assert_eq!(app.count(left), 1);
+    }
+}
+
+#[test]
+fn replicas_that_claim_at_the_same_time_make_four_deliveries_to_a_webhook() {
+    const REPLICAS: usize = 6;
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let app = TestApp::without_server(backend);
+        let ada = app.user("ada@example.org");
+        for _ in 0..2 {
+            queue_tests(&app, insert_webhook(&app, &ada), 40);
+        }
+        for failures in [0, 1, 0, 0] {
+            app.execute_raw(&format!("UPDATE webhooks SET failures = {failures}"));
+            let barrier = Barrier::new(REPLICAS);
+            let claimed: Vec<usize> = std::thread::scope(|scope| {
+                let claims = [(); REPLICAS].map(|()| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        claim(&app, entropy::uuid())
+                    })
+                });
+                claims.map(|claim| claim.join().unwrap()).into()
+            });
+            let expected = if failures > 0 { 2 } else { 8 };
+            assert_eq!(claimed.iter().sum::<usize>(), expected, "{backend:?} {claimed:?}");
+            assert_eq!(claim(&app, entropy::uuid()), 0, "all are in flight");
+            app.execute_raw("UPDATE webhook_deliveries SET lease = NULL, due_at = created_at");
+        }
+    }
 }
