@@ -600,6 +600,7 @@ audit-action-webhook-changed = Webhook geändert
 audit-action-webhook-deleted = Webhook gelöscht
 audit-action-webhook-secret-rotated = Schlüssel eines Webhooks ersetzt
 audit-action-webhook-disabled = Webhook nach Fehlern abgeschaltet
+audit-action-webhook-enabled = Webhook durch einen Test wieder eingeschaltet
 audit-action-mail-retried = E-Mail erneut in die Warteschlange gestellt
 audit-action-users-imported = Benutzer importiert
 audit-action-requests-imported = Anfragen importiert

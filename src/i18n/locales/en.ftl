@@ -601,6 +601,7 @@ audit-action-webhook-changed = Webhook changed
 audit-action-webhook-deleted = Webhook deleted
 audit-action-webhook-secret-rotated = Secret of a webhook replaced
 audit-action-webhook-disabled = Webhook disabled after failures
+audit-action-webhook-enabled = Webhook enabled by a test
 audit-action-mail-retried = Email queued again
 audit-action-users-imported = Users imported
 audit-action-requests-imported = Requests imported
