@@ -13,6 +13,7 @@ mod cookies;
 mod dev_mail;
 mod error;
 mod export_tokens;
+mod filled_in;
 mod form;
 mod home;
 mod hub_tokens;
