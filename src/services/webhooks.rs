@@ -106,6 +106,14 @@ pub fn deliveries(
     }
 }
 
+/// A delivery of a webhook.
+pub fn delivery(id: WebhookId, delivery: DeliveryId) -> impl DbWork<Option<WebhookDelivery>> {
+    move |conn| {
+        let now = conn.now()?;
+        webhook_deliveries::find(conn, id, delivery, now)
+    }
+}
+
 /// Queues an event to test a webhook, with `owner` only one of this user. If the server has disabled the webhook, a
 /// test that is delivered enables it again.
 pub fn test(id: WebhookId, owner: Option<UserId>) -> impl DbWork<Result<WebhookDelivery, QueueError>> {

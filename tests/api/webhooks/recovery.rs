@@ -39,6 +39,15 @@ fn steps(app: &TestApp, webhook: i64, delivered: bool) -> Vec<usize> {
     queued
 }
 
+/// Runs a command of the operator. Returns its exit code, its output and its errors.
+async fn command(app: &TestApp, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(arguments).env("DATABASE_URL", &app.database_url).current_dir(std::env::temp_dir());
+    let output = actix_web::rt::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
 on_both_databases! {
     async fn a_test_that_is_delivered_enables_a_webhook_that_the_server_disabled(mut app: TestApp) {
         allow_local(&mut app);
@@ -183,6 +192,54 @@ on_both_databases! {
         for reason in ["owner", "gone"] {
             app.execute_raw(&format!("UPDATE webhooks SET disabled_at = created_at, disabled_reason = '{reason}'"));
             expect_error(&app, post(&ada, since.clone()), 409, "The webhook is disabled. Set it to active first.").await;
+        }
+    }
+
+    async fn the_operator_tests_a_webhook_and_replays_at_the_command_line(mut app: TestApp) {
+        allow_local(&mut app);
+        let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+        let hook = Hook::start(Some(OK)).await;
+        let webhook = register(&app, &ada, &hook, &["request.created"], "own").await;
+        let id = webhook.id().to_string();
+        let (code, text, _) = command(&app, &["webhook", "test", &id]).await;
+        assert!(code == 0 && text.starts_with(&format!("Webhook {id} responded 200 after ")), "{text}");
+        create_requests(&app, &ada, &grace, 3);
+        wait_until_idle(&app).await;
+        let deliveries = webhook.deliveries(&app, &ada, "event=request.created").await;
+        let one = deliveries[0]["id"].as_str().unwrap();
+        assert_eq!(command(&app, &["webhook", "replay", &id, "--delivery", one, "--json"]).await.1, format!("{{\"id\":{id},\"queued\":1}}\n"));
+        wait_until_idle(&app).await;
+        assert_eq!(hook.received().len(), 1 + 3 + 1);
+        app.execute_raw("UPDATE webhook_deliveries SET result = 'failed' WHERE event_type = 'request.created'");
+        // The response of a receiver that is gone disables the webhook. Then nothing is replayed.
+        hook.respond("410 Gone");
+        let (code, text, error) = command(&app, &["webhook", "test", &id]).await;
+        assert_eq!((code, text.as_str(), error.as_str()), (1, "", format!("error: the test of webhook {id} failed: error_status (410)\n").as_str()));
+        assert!(command(&app, &["webhook", "replay", &id]).await.2.contains(&format!("run `countersign webhook test {id}`")));
+        hook.respond(OK);
+        let (code, text, _) = command(&app, &["webhook", "test", &id, "--json"]).await;
+        let shown: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code, &shown["status"], &shown["http_status"]), (0, &json!("delivered"), &json!(200)));
+        assert_eq!(webhook.shown(&app, &ada).await["active"], true);
+        wait_until_idle(&app).await;
+        let before = hook.received().len();
+        for (since, queued) in [(Some("2030-01-01T00:00:01Z"), 0), (None, 4), (None, 0)] {
+            let arguments = [&["webhook", "replay", id.as_str()][..], &since.map_or(vec![], |since| vec!["--since", since])].concat();
+            let (code, text, _) = command(&app, &arguments).await;
+            assert!(code == 0 && text.starts_with(&format!("Queued {queued} deliveries of webhook {id} again.")), "{text}");
+            wait_until_idle(&app).await;
+        }
+        assert_eq!(hook.received().len(), before + 4);
+        let nil = uuid::Uuid::nil().to_string();
+        for (arguments, code, reason) in [
+            (&["webhook", "test", "4711"][..], 1, "webhook 4711 not found"),
+            (&["webhook", "replay", "4711"], 1, "webhook 4711 not found"),
+            (&["webhook", "replay", &id, "--delivery", &nil], 1, "has no delivery"),
+            (&["webhook", "replay", &id, "--since", "yesterday"], 2, "must be a time such as"),
+            (&["webhook", "replay", &id, "--delivery", &nil, "--all"], 2, "cannot be used with"),
+        ] {
+            let (status, _, error) = command(&app, arguments).await;
+            assert!(status == code && error.contains(reason), "{arguments:?}: {error}");
         }
     }
 
