@@ -119,6 +119,32 @@ on_both_databases! {
         assert_eq!(app.rows_except("webhook_deliveries"), before);
     }
 
+    async fn a_change_is_kept_while_the_owner_signs_in(app: TestApp) {
+        let ada = app.user("ada@example.org");
+        let visitor = app.signed_in(&ada);
+        let (id, _) = create(&app, &visitor, &FORM).await;
+        let path = format!("/webhooks/{id}");
+        redirect_target(visitor.post(&app, &format!("{path}/test"), &[])).await;
+        app.execute_raw("UPDATE webhook_deliveries SET lease = NULL, finished_at = created_at, result = 'failed'");
+        for (to, form, wanted) in [
+            (path.clone(), vec![("url", "https://hooks.example.org/y"), ("event", "key.created"), ("description", "New"), ("was_active", "yes")],
+                &["hooks.example.org&#x2f;y\"", "value=\"key.created\" checked", "value=\"New\"", "name=\"active\" value=\"yes\">", "<details class=\"card\" open>"][..]),
+            (format!("{path}/replay"), vec![("since", "2030-01-01")], &["value=\"2030-01-01\"", "<details class=\"card\" open>"]),
+        ] {
+            let there = redirect_target(app.signed_out().post(&app, &to, &form)).await;
+            let (_, next) = form_urlencoded::parse(there.split_once('?').unwrap().1.as_bytes()).next().unwrap();
+            let (status, page) = visitor.get_page(&app, &next).await;
+            assert_eq!(status, 200, "{next}");
+            for wanted in wanted {
+                assert!(page.contains(wanted), "{next}: {wanted}: {page}");
+            }
+            assert_eq!(page.matches("/replay\"").count(), 2, "the filter is not set: {page}");
+        }
+        // An error keeps the box as well.
+        let (status, page) = visitor.post_form(&app, &path, &[("url", URL), ("was_active", "yes")]).await;
+        assert!(status == 400 && page.contains("name=\"active\" value=\"yes\">"), "{page}");
+    }
+
     async fn staff_choose_between_their_own_events_and_all(app: TestApp) {
         let root = app.staff("root@example.org");
         let visitor = app.signed_in(&root);

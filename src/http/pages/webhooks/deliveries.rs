@@ -7,9 +7,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::detail::render;
+use super::detail::{kept_fields, render};
 use super::edit_form::WebhookInput;
-use super::{find, webhook_id, webhook_url};
+use super::{find, page_of, webhook_id, webhook_url};
 use crate::domain::audit::AuditAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{TEST_EVENT, Webhook, event_type};
@@ -49,10 +49,11 @@ impl<'a> DeliverySearch<'a> {
     /// The deliveries that the visitor asks for. An unknown status or event selects all.
     pub(super) fn new(ctx: &PageContext, webhook: &'a Webhook) -> Self {
         let url = webhook_url(webhook.id);
-        let is_page = ctx.current_url.split('?').next() == Some(url.as_str());
+        let is_page = ctx.current_url.split('?').next() == Some(url.as_str()) && kept_fields(ctx).is_none();
+        let param = |name| ctx.query_param(name).filter(|_| is_page);
         let filter = DeliveryFilter {
-            status: ctx.query_param("status").and_then(|name| DeliveryStatus::from_name(&name)),
-            event: ctx.query_param("event").and_then(|name| event_type(&name)),
+            status: param("status").and_then(|name| DeliveryStatus::from_name(&name)),
+            event: param("event").and_then(|name| event_type(&name)),
         };
         Self { webhook, filter, page_url: if is_page { ctx.current_url.clone() } else { url } }
     }
@@ -135,8 +136,8 @@ async fn replay(
     path: Path<(String, String)>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/webhooks")?.user.id;
     let (webhook, delivery) = path.into_inner();
+    let me = form.require_user(&page_of(&webhook))?.user.id;
     let id = webhook_id(&webhook)?;
     let delivery = DeliveryId(Uuid::try_parse(&delivery).map_err(|_| ApiError::NotFound)?);
     let flash = match state.store.write(webhooks::replay(id, Some(me), delivery)).await? {
@@ -180,7 +181,7 @@ async fn replay_since(
     segment: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/webhooks")?.user.id;
+    let me = form.require_user_or_keep(&page_of(&segment), &["since"])?.user.id;
     let webhook = find(&state, webhook_id(&segment)?, me).await?;
     let ReplayForm { since, delivered, .. } = form.fields.to()?;
     let Some(since) = Timestamp::from_rfc3339(&format!("{}T00:00:00Z", since.trim())) else {

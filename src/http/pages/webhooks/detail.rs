@@ -8,15 +8,15 @@ use secrecy::ExposeSecret;
 use utoipa::ToSchema;
 
 use super::deliveries::{DeliverySearch, REPLAYED_FLASHES};
-use super::edit_form::WebhookInput;
-use super::{find, row, webhook_id, webhook_url};
+use super::edit_form::{KEPT, WebhookInput};
+use super::{find, page_of, row, webhook_id, webhook_url};
 use crate::domain::webhook::Webhook;
 use crate::entropy;
 use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
-use crate::http::pages::form::{CsrfForm, FieldError, Form};
+use crate::http::pages::form::{CsrfForm, FieldError, Form, FormFields};
 use crate::http::pages::responses::{FormErrors, HtmlErrors, SignedInPage};
 use crate::http::pages::url::see_other;
 use crate::http::routing::{Endpoint, endpoints};
@@ -51,7 +51,15 @@ async fn show(
 ) -> Result<HttpResponse, PageError> {
     let me = ctx.require_user()?.user.id;
     let webhook = find(&state, webhook_id(&segment)?, me).await?;
-    render(&state, &ctx, &webhook, &WebhookInput::of_webhook(&webhook), None).await
+    let filled_in = kept_fields(&ctx).as_ref().map(WebhookInput::from_fields);
+    let input = filled_in.unwrap_or_else(|| WebhookInput::of_webhook(&webhook));
+    render(&state, &ctx, &webhook, &input, None).await
+}
+
+/// The fields of the form that changes the webhook, if they were kept during sign-in. The query has the filter of the
+/// deliveries otherwise.
+pub(super) fn kept_fields(ctx: &PageContext) -> Option<FormFields> {
+    FormFields::of_link(ctx, &["url"])
 }
 
 /// The page of a webhook. `input` is in the form that changes it, which is open if a field has an error.
@@ -72,6 +80,8 @@ pub(super) async fn render(
         flash => ctx.flash("flash-webhook", &[flashes.as_slice(), &REPLAYED_FLASHES].concat()),
         count => ctx.query_param("count").and_then(|count| count.parse::<u32>().ok()).unwrap_or_default(),
         input => input.to_context(ctx),
+        is_filled_in => kept_fields(ctx).is_some(),
+        since => ctx.query_param("since").unwrap_or_default(),
         deliveries,
         field_error => FieldError::to_context(field_error, ctx.language),
         test_form_id => entropy::uuid().to_string(),
@@ -121,7 +131,7 @@ struct WebhookForm {
     ),
 )]
 async fn change(state: Data<AppState>, segment: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/webhooks")?.user.id;
+    let me = form.require_user_or_keep(&page_of(&segment), KEPT)?.user.id;
     let ctx = &form.ctx;
     let webhook = find(&state, webhook_id(&segment)?, me).await?;
     let input = WebhookInput::from_fields(&form.fields);
@@ -130,13 +140,13 @@ async fn change(state: Data<AppState>, segment: Path<String>, form: Form) -> Res
         Ok(fields) => fields,
         Err(field_error) => return render(&state, ctx, &webhook, &input, Some(field_error)).await,
     };
-    let [active, was_active] = ["active", "was_active"].map(|name| form.fields.optional(name) == Some("yes"));
+    let was_active = form.fields.optional("was_active") == Some("yes");
     let change = WebhookChange {
         url: Some(fields.url),
         events: Some(fields.events),
         scope: Some(fields.scope),
         description: Some(fields.description),
-        active: (active != was_active).then_some(active),
+        active: (input.active != was_active).then_some(input.active),
     };
     let changed = state.store.write(webhooks::update(webhook.id, me, change, ctx.audit.clone())).await?;
     changed.ok_or(ApiError::NotFound)?;
@@ -158,7 +168,7 @@ async fn change(state: Data<AppState>, segment: Path<String>, form: Form) -> Res
     ),
 )]
 async fn test(state: Data<AppState>, segment: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/webhooks")?.user.id;
+    let me = form.require_user(&page_of(&segment))?.user.id;
     let id = webhook_id(&segment)?;
     let test = async { Ok(state.store.write(webhooks::test(id, Some(me))).await?) };
     let flash = match form.create_once(&state, me, test).await? {
@@ -190,7 +200,7 @@ async fn rotate_secret(
     segment: Path<String>,
     form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/webhooks")?.user.id;
+    let me = form.require_user(&page_of(&segment))?.user.id;
     let webhook = find(&state, webhook_id(&segment)?, me).await?;
     let audit = form.ctx.audit.clone();
     let rotated = webhooks::rotate_secret(webhook.id, me, state.keyring.clone(), audit);
@@ -221,7 +231,7 @@ async fn rotate_secret(
     ),
 )]
 async fn delete(state: Data<AppState>, segment: Path<String>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/webhooks")?.user.id;
+    let me = form.require_user(&page_of(&segment))?.user.id;
     let deleted = webhooks::delete(webhook_id(&segment)?, Some(me), form.ctx.audit);
     if !state.store.write(deleted).await? {
         return Err(ApiError::NotFound.into());

@@ -11,7 +11,7 @@ use crate::http::pages::form::{FieldError, FormFields};
 use crate::webhook::AddressPolicy;
 
 /// The fields that are kept during sign-in.
-pub(super) const KEPT: &[&str] = &["scope", "url", "event", "description"];
+pub(super) const KEPT: &[&str] = &["active", "scope", "url", "event", "description"];
 
 /// The groups of events that any user can see. Staff see all.
 const GROUPS_OF_USERS: [&str; 9] =
@@ -25,6 +25,8 @@ pub(super) struct WebhookInput {
     events: Vec<String>,
     description: String,
     scope: EventScope,
+    /// Whether events are sent. A new webhook is always active.
+    pub active: bool,
 }
 
 /// Valid fields.
@@ -45,6 +47,7 @@ impl WebhookInput {
             events: fields.get_all("event").map(str::to_owned).collect(),
             description: text("description"),
             scope: EventScope::from_name(&text("scope")).unwrap_or_default(),
+            active: text("active") == "yes",
         }
     }
 
@@ -54,6 +57,7 @@ impl WebhookInput {
             events: webhook.events.entries().collect(),
             description: webhook.description.as_str().to_owned(),
             scope: webhook.scope,
+            active: webhook.is_active(),
         }
     }
 
@@ -108,6 +112,7 @@ impl WebhookInput {
             url => &self.url,
             groups => groups.collect::<Vec<_>>(),
             description => &self.description,
+            active => self.active,
             scope => self.scope.name(),
             shows_scope => is_staff || self.scope == EventScope::All,
         }

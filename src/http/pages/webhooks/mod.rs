@@ -78,6 +78,11 @@ fn webhook_url(id: WebhookId) -> String {
     format!("/webhooks/{id}")
 }
 
+/// The page of the webhook with this number in a path, to which the visitor returns after signing in.
+fn page_of(segment: &str) -> String {
+    webhook_id(segment).map_or_else(|_| "/webhooks".to_owned(), webhook_url)
+}
+
 /// The number in a path.
 fn webhook_id(segment: &str) -> Result<WebhookId, ApiError> {
     parse_number(segment).map(WebhookId)
