@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uuid::Uuid;
 
 use crate::domain::rights::{InvalidRole, Role};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ApiKeyId, Token, TokenKind};
 use crate::domain::validated_text::{InvalidText, validate_optional};
 use crate::domain::webhook::{EventFilter, InvalidEventFilter};
@@ -41,6 +42,16 @@ pub fn short_text(text: &str) -> Result<String, InvalidText> {
 /// Parses audit actions, or prefixes of them, with commas between them.
 pub fn event_filter(text: &str) -> Result<EventFilter, InvalidEventFilter> {
     EventFilter::new(text.split(','))
+}
+
+/// The argument is not a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time such as 2030-01-31T00:00:00Z")]
+pub struct InvalidTime;
+
+/// Parses a time in RFC 3339.
+pub fn timestamp(text: &str) -> Result<Timestamp, InvalidTime> {
+    Timestamp::from_rfc3339(text).ok_or(InvalidTime)
 }
 
 /// Parses a role. The help lists all roles.

@@ -75,6 +75,20 @@ pub enum CliError {
     NoUnsentMail(Uuid),
     #[error("webhook {0} not found; run `countersign webhook list` to see all webhooks")]
     NoSuchWebhook(WebhookId),
+    #[error(
+        "webhook {0} has no delivery {1}; `GET /api/webhook/{0}/delivery/` lists those of the last 30 days"
+    )]
+    NoSuchDelivery(WebhookId, Uuid),
+    #[error(
+        "webhook {0} is disabled; if the server disabled it, run `countersign webhook test {0}`, which enables it if the test succeeds"
+    )]
+    WebhookDisabled(WebhookId),
+    #[error("the test of webhook {0} failed: {1}")]
+    WebhookTestFailed(WebhookId, String),
+    #[error(
+        "the test of webhook {0} was not sent within 20 seconds and stays queued; check that a server is running, and that no earlier events wait for the webhook"
+    )]
+    WebhookTestNotSent(WebhookId),
     #[error("the URL {0}; see the setting webhooks.allow for other addresses and ports")]
     WebhookUrl(#[from] UnusableUrl),
     #[error("{} is not an administrator; leave out --all for the events that the user can see", .0.as_str())]

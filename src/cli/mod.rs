@@ -19,6 +19,7 @@ mod request;
 mod token;
 mod user;
 mod webhook;
+mod webhook_delivery;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

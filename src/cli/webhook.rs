@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::output::{ListItem, Output};
+use super::webhook_delivery::{self, ReplayArgs};
 use super::{CliError, GlobalArgs, args, user};
 use crate::domain::audit::AuditContext;
 use crate::domain::bundle::Description;
@@ -28,6 +29,16 @@ pub enum WebhookCommand {
     },
     /// Create a webhook and print its secret once
     Add(AddWebhookArgs),
+    /// Send a test through a running server and wait for its outcome
+    ///
+    /// A webhook that the server has disabled is enabled again if the test succeeds.
+    Test {
+        /// The webhook's number
+        #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+        id: i64,
+    },
+    /// Send again what failed or was cancelled
+    Replay(ReplayArgs),
     /// Delete a webhook and its deliveries
     Delete {
         /// The webhook's number
@@ -126,6 +137,8 @@ pub(super) fn run(
             output.list(&items.collect::<Vec<_>>())
         }
         WebhookCommand::Add(args) => add(args, global_args, output),
+        WebhookCommand::Test { id } => webhook_delivery::test(WebhookId(id), &global_args.open()?, output),
+        WebhookCommand::Replay(args) => webhook_delivery::replay(&args, &global_args.open()?, output),
         WebhookCommand::Delete { id } => delete(WebhookId(id), global_args, output),
     }
 }

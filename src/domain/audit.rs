@@ -109,6 +109,8 @@ actions! {
     WebhookSecretRotated = "webhook.secret_rotated",
     /// The server disabled a webhook, because its receiver is gone or keeps failing.
     WebhookDisabled = "webhook.disabled",
+    /// A test was delivered to a webhook that the server had disabled, which enabled it again.
+    WebhookEnabled = "webhook.enabled",
     /// A mail that had failed permanently was queued again.
     MailRetried = "mail.retried",
     UsersImported = "users.imported",

@@ -65,7 +65,8 @@ impl Notice {
             Self::PermissionReceived | Self::PermissionGrantedByStaff => "/access",
             Self::PasswordChanged | Self::PasswordChangedKeysRevoked | Self::SignInsFailed => "/account",
             Self::ApiKeyCreated => "/keys",
-            Self::AccountDisabled | Self::WebhookDisabled => "/",
+            Self::AccountDisabled => "/",
+            Self::WebhookDisabled => "/webhooks",
         }
     }
 }

@@ -64,7 +64,7 @@ pub struct WebhookChange {
 #[error("a user can have at most {MAX_WEBHOOKS_PER_USER} webhooks")]
 pub struct TooManyWebhooks;
 
-/// A webhook to which deliveries are made.
+/// A webhook of an active user.
 #[derive(Clone, Debug)]
 pub struct ActiveWebhook {
     pub webhook: Webhook,
@@ -72,14 +72,14 @@ pub struct ActiveWebhook {
     pub secrets: SealedSecrets,
 }
 
-/// The rows of the active webhooks.
+/// The rows of the webhooks of active users.
 macro_rules! active_rows {
     () => {
-        dsl::webhooks
-            .inner_join(users::table)
-            .filter(dsl::disabled_at.is_null().and(users::active))
-            .order(dsl::id)
-            .select((WebhookRow::as_select(), SealedSecrets::as_select(), users::staff))
+        dsl::webhooks.inner_join(users::table).filter(users::active).order(dsl::id).select((
+            WebhookRow::as_select(),
+            SealedSecrets::as_select(),
+            users::staff,
+        ))
     };
 }
 
@@ -267,9 +267,20 @@ pub fn by_ids(conn: &mut Conn, owner: UserId, ids: &[WebhookId]) -> QueryResult<
     rows.into_iter().map(Webhook::try_from).collect()
 }
 
+/// A webhook, if its owner matches `owner_filter`.
+pub fn find(conn: &mut Conn, id: WebhookId, owner_filter: Option<UserId>) -> QueryResult<Option<Webhook>> {
+    let row: Option<WebhookRow> = with_backend!(conn, c => dsl::webhooks
+        .find(id.0)
+        .select(WebhookRow::as_select())
+        .first(c)
+        .optional())?;
+    let row = row.filter(|row| owner_filter.is_none_or(|owner| owner.0 == row.owner));
+    row.map(Webhook::try_from).transpose()
+}
+
 /// Every webhook that is not disabled and has an active owner, by id.
 pub fn active(conn: &mut Conn) -> QueryResult<Vec<ActiveWebhook>> {
-    load_active(with_backend!(conn, c => active_rows!().load(c))?)
+    load_active(with_backend!(conn, c => active_rows!().filter(dsl::disabled_at.is_null()).load(c))?)
 }
 
 /// Whether there is a webhook that is not disabled. Its owner may be.
@@ -279,7 +290,13 @@ pub fn is_any_active(conn: &mut Conn) -> QueryResult<bool> {
     Ok(found.is_some())
 }
 
-/// Those of the active webhooks that have these ids.
+/// Ends the pause after a failure: the next attempt is made at once.
+pub fn end_pause(conn: &mut Conn, id: WebhookId) -> QueryResult<()> {
+    let set = dsl::paused_until.eq(None::<DbTimestamp>);
+    with_backend!(conn, c => diesel::update(dsl::webhooks.find(id.0)).set(set).execute(c)).map(drop)
+}
+
+/// Those of the webhooks with these ids that have an active owner, also if they are disabled.
 pub(super) fn active_by_ids(conn: &mut Conn, ids: &[WebhookId]) -> QueryResult<Vec<ActiveWebhook>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     load_active(with_backend!(conn, c => active_rows!().filter(dsl::id.eq_any(&ids)).load(c))?)

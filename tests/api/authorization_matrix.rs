@@ -231,7 +231,15 @@ impl MatrixFixture {
         let hook = owned.rows.first().map_or_else(|| self.new_webhook(), |webhook| webhook.id.0);
         let delivery = self.app.store.write(|conn| {
             let now = conn.now()?;
-            match webhook_deliveries::list(conn, WebhookId(hook), None, page)?.rows.pop() {
+            match webhook_deliveries::list(
+                conn,
+                WebhookId(hook),
+                webhook_deliveries::DeliveryFilter::default(),
+                page,
+            )?
+            .rows
+            .pop()
+            {
                 Some(latest) => Ok(latest.id),
                 None => webhook_deliveries::queue_test(conn, WebhookId(hook), now),
             }
@@ -348,6 +356,7 @@ impl MatrixFixture {
             ("POST", "/webhook") => {
                 Some(json!({ "url": "https://hooks.example.org/", "events": ["request.*"] }))
             }
+            ("POST", "/webhook/{}/replay") => Some(json!({ "since": "2030-01-01T00:00:00Z" })),
             ("PATCH", "/webhook/{}") => Some(json!({ "description": self.unique_name("Receiver ") })),
             ("PUT" | "PATCH", "/user/{}") => Some(json!({ "first_name": self.unique_name("Grace") })),
             _ => None,

@@ -22,7 +22,7 @@ use countersign::store::ledger::{
 use countersign::store::lookup::{self, LookupKey, UserRef};
 use countersign::store::requests::{self, RequestFilter};
 use countersign::store::sweeps::{self, Sweep};
-use countersign::store::webhook_deliveries::{self, DeliveryStatus, Slots};
+use countersign::store::webhook_deliveries::{self, DeliveryFilter, DeliveryStatus, Slots};
 use countersign::store::{AsyncStore, Clock, LimitOffset, Store, TermsFilter, permissions};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -426,7 +426,8 @@ async fn a_claim_reads_only_the_next_deliveries_of_each_webhook() {
             let now = conn.now()?;
             for status in [DeliveryStatus::Sending, DeliveryStatus::Failed] {
                 let page = LimitOffset { limit: 20, offset: 0 };
-                webhook_deliveries::list(conn, WebhookId(dead), Some(status), page)?;
+                let filter = DeliveryFilter { status: Some(status), event: None };
+                webhook_deliveries::list(conn, WebhookId(dead), filter, page)?;
             }
             webhook_deliveries::claim(conn, slots, countersign::entropy::uuid(), now)
         });

@@ -13,11 +13,12 @@ use countersign::domain::permission_request::{PermissionRequest, RequestId};
 use countersign::domain::rights::{Mask, Role};
 use countersign::domain::token::{CsrfBinding, Keyring};
 use countersign::domain::user::Authority;
+use countersign::domain::webhook::WebhookId;
 use countersign::entropy;
 use countersign::mail::transport::SendError;
 use countersign::store::bundles::{self, NewBundle};
 use countersign::store::ledger::{self, CloseRequest, Command, CreateExport, Decide, Operation};
-use countersign::store::requests;
+use countersign::store::{requests, webhook_deliveries};
 use serde_json::{Value, json};
 
 use crate::helpers::{ByUser, SECRET, START_MICROS, TestApp, TestUser};
@@ -114,6 +115,7 @@ impl Fixtures {
         let open = create_request(app, &mara, &jonas, &sleep, 7 * DAY).await;
         wait_for_mails(app).await;
         app.advance(4 * HOUR + HOUR / 3);
+        let (webhook, disabled) = create_webhooks(app, &jonas);
         let mut letter = String::new();
         for mail in app.mailbox.sent().iter().rev().take(12).rev() {
             let id = entropy::uuid();
@@ -129,6 +131,8 @@ impl Fixtures {
             ("{request}", open.id.to_string()),
             ("{bundle}", sleep.id.to_string()),
             ("{user}", jonas.id().to_string()),
+            ("{webhook}", webhook.to_string()),
+            ("{disabled}", disabled.to_string()),
         ];
         Self { jonas, mara, ines, placeholders: names }
     }
@@ -218,6 +222,50 @@ fn create_export(app: &TestApp, creators: &[&TestUser], node: &str, mask: i64, h
         let reply = commit(app, CreateExport(new), creator);
         assert!(reply.is_ok(), "{reply:?}");
     }
+}
+
+/// Creates a webhook with deliveries, and one that the server has disabled. Nothing is sent.
+fn create_webhooks(app: &TestApp, owner: &TestUser) -> (i64, i64) {
+    let [webhook, disabled] = [(); 2].map(|()| app.webhook(owner));
+    app.execute_raw(&format!(
+        "UPDATE webhooks SET url = 'https://hooks.sleeplab.example/countersign', description = 'Study database', \
+         events = 'request.* permission.* export.revoked', disabled_at = created_at, disabled_reason = 'owner' \
+         WHERE id = {webhook}"
+    ));
+    app.execute_raw(&format!(
+        "UPDATE webhooks SET url = 'https://old.sleeplab.example/hook', failures = 14, failing_since = created_at, \
+         disabled_at = created_at, disabled_reason = 'failing' WHERE id = {disabled}"
+    ));
+    for (event, state) in [
+        ("request.created", "attempts = 1, result = 'delivered', http_status = 204, duration_ms = 41"),
+        (
+            "request.approved",
+            "attempts = 10, result = 'failed', reason = 'error_status', http_status = 503, duration_ms = 87",
+        ),
+        ("webhook.test", "attempts = 1, result = 'delivered', http_status = 200, duration_ms = 36"),
+        (
+            "permission.revoked",
+            "attempts = 3, result = NULL, finished_at = NULL, reason = 'timeout', duration_ms = 15000",
+        ),
+    ] {
+        app.advance(60);
+        app.store
+            .write(|conn| {
+                let now = conn.now()?;
+                webhook_deliveries::queue_test(conn, WebhookId(webhook), now)
+            })
+            .unwrap();
+        app.execute_raw(&format!(
+            "UPDATE webhook_deliveries SET lease = NULL, finished_at = created_at, event_type = '{event}', {state} \
+             WHERE id = (SELECT id FROM webhook_deliveries ORDER BY id DESC LIMIT 1)"
+        ));
+    }
+    // The next attempt is in half an hour. The database is SQLite.
+    app.execute_raw("UPDATE webhook_deliveries SET due_at = due_at + 1800000000 WHERE finished_at IS NULL");
+    app.execute_raw(&format!(
+        "UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL WHERE id = {webhook}"
+    ));
+    (webhook, disabled)
 }
 
 /// The token of a link that turns off all mails of a user.

@@ -15,6 +15,10 @@ mod helpers;
 #[path = "../support/nginx.rs"]
 mod nginx_process;
 
+#[path = "../api/webhook_sender/receiver.rs"]
+#[expect(dead_code, reason = "tests/api uses the rest")]
+mod receiver;
+
 mod accessibility;
 mod application;
 mod base_path;
@@ -28,3 +32,4 @@ mod redeem;
 mod screenshots;
 mod sign_in;
 mod tokens;
+mod webhooks;

@@ -12,7 +12,7 @@ mod url;
 
 pub use event_filter::{EventFilter, InvalidEventFilter, MAX_EVENT_FILTER_ENTRIES};
 pub use outcome::{AttemptOutcome, FailureReason, RefusedTarget};
-pub use payload::{TEST_EVENT, payload};
+pub use payload::{TEST_EVENT, event_type, payload};
 pub use registration::{
     DisabledReason, EventScope, InvalidEventScope, MAX_WEBHOOKS_PER_USER, Webhook, WebhookId,
 };

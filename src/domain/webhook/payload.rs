@@ -2,10 +2,17 @@
 
 use serde::Serialize;
 
+use crate::domain::audit::AuditAction;
 use crate::domain::timestamp::Timestamp;
 
 /// The type of the event that the owner of a webhook queues to test it.
 pub const TEST_EVENT: &str = "webhook.test";
+
+/// The name of a type of events: an audit action, or [`TEST_EVENT`].
+pub fn event_type(name: &str) -> Option<&'static str> {
+    let action = || AuditAction::from_name(name).map(AuditAction::name);
+    if name == TEST_EVENT { Some(TEST_EVENT) } else { action() }
+}
 
 /// The body of the deliveries of an event, in JSON. `data` has ids and URIs; no token, secret or address.
 pub fn payload(event_type: &str, at: Timestamp, data: &impl Serialize) -> Result<String, serde_json::Error> {
@@ -21,7 +28,6 @@ pub fn payload(event_type: &str, at: Timestamp, data: &impl Serialize) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::AuditAction;
 
     #[test]
     fn the_test_event_is_no_audit_action() {

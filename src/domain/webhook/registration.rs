@@ -103,4 +103,14 @@ impl Webhook {
     pub const fn is_active(&self) -> bool {
         self.disabled.is_none()
     }
+
+    /// Whether an event can be sent. If the server has disabled the webhook, only a test can be sent: one that is
+    /// delivered enables it again.
+    pub const fn can_send(&self, is_test: bool) -> bool {
+        match self.disabled {
+            None => true,
+            Some((_, DisabledReason::Gone | DisabledReason::Failing)) => is_test,
+            Some((_, DisabledReason::Owner)) => false,
+        }
+    }
 }

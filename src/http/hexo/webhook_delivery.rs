@@ -7,18 +7,21 @@ use utoipa::ToSchema;
 
 use super::common::{ApiPrefix, ResourceKind};
 use super::error::{HandlerResult, HexoApi, HexoError};
+use super::fields::JsonFields;
 use super::path::{DeliveryParam, IdParam};
 use super::query::{ListQuery, ListResponse, PageParams};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::WebhookId;
+use crate::domain::webhook::{WebhookId, event_type};
 use crate::http::error::ApiError;
 use crate::http::extract::authenticated::Authenticated;
 use crate::http::extract::body::Body;
-use crate::http::openapi::error_responses::{AuthErrors, Errors};
+use crate::http::openapi::error_responses::{AuthErrors, BodyErrors, Errors};
 use crate::http::routing::{Endpoint, endpoints};
 use crate::http::state::AppState;
-use crate::services::webhooks;
-use crate::store::webhook_deliveries::{DeliveryId, DeliveryStatus, WebhookDelivery};
+use crate::services::webhooks::{self, Replayed};
+use crate::store::webhook_deliveries::{
+    DeliveryFilter, DeliveryId, DeliveryStatus, ReplayRange, WebhookDelivery,
+};
 
 /// An event for a webhook, and what became of it.
 #[derive(Serialize, ToSchema)]
@@ -68,7 +71,7 @@ impl DeliveryView {
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    endpoints![list, replay, test]
+    endpoints![list, replay, replay_since, test]
 }
 
 /// Lists the deliveries of a webhook, newest first.
@@ -82,6 +85,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         IdParam<i64>,
         PageParams,
         ("status" = Option<String>, Query, nullable = false, description = "`waiting`, `sending`, `delivered`, `failed` or `cancelled`."),
+        ("event" = Option<String>, Query, nullable = false, description = "The type of the event: an audit action, or `webhook.test`."),
     ),
     responses(
         (status = 200, description = "One page.", body = ListResponse<DeliveryView>),
@@ -96,7 +100,11 @@ async fn list(
     state: Data<AppState>,
 ) -> HandlerResult {
     let status = |name| DeliveryStatus::from_name(name).ok_or(HexoError::InvalidFilter);
-    let filter = query.single_value("status")?.map(status).transpose()?;
+    let event = |name| event_type(name).ok_or(HexoError::InvalidFilter);
+    let filter = DeliveryFilter {
+        status: query.single_value("status")?.map(status).transpose()?,
+        event: query.single_value("event")?.map(event).transpose()?,
+    };
     let found =
         state.store.read(webhooks::deliveries(WebhookId(id), caller.id(), filter, query.page())).await?;
     let page = found.ok_or(ApiError::NotFound)?;
@@ -125,13 +133,98 @@ async fn replay(
     state: Data<AppState>,
 ) -> HandlerResult {
     state.meter_write(&caller.user).await?;
-    let replayed = webhooks::replay(WebhookId(webhook), caller.id(), DeliveryId(delivery));
+    let replayed = webhooks::replay(WebhookId(webhook), Some(caller.id()), DeliveryId(delivery));
     let delivery = state.store.write(replayed).await??;
     state.webhooks.notify();
     Ok(HttpResponse::Accepted().json(DeliveryView::new(delivery)))
 }
 
+/// Which deliveries are sent again.
+#[derive(ToSchema)]
+#[schema(as = hexo::WebhookReplay)]
+struct ReplayBody {
+    /// Deliveries whose events were queued at this time or later (RFC 3339).
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// `failed` (the default): those that failed or were cancelled. `all`: also those that were delivered.
+    #[schema(value_type = Option<String>)]
+    status: ReplayStatus,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum ReplayStatus {
+    #[default]
+    Failed,
+    All,
+}
+
+/// A text is no [`ReplayStatus`].
+#[derive(Debug, thiserror::Error)]
+#[error("must be `failed` or `all`")]
+struct InvalidReplayStatus;
+
+impl ReplayBody {
+    /// Reads the fields.
+    fn parse(fields: &JsonFields) -> Result<Self, HexoError> {
+        let status = |name: &str| match name {
+            "failed" => Ok(ReplayStatus::Failed),
+            "all" => Ok(ReplayStatus::All),
+            _ => Err(InvalidReplayStatus),
+        };
+        let since = fields.timestamp(ResourceKind::Webhook, "since")?;
+        Ok(Self {
+            since: since.ok_or(HexoError::MissingField("since"))?,
+            status: fields.text(ResourceKind::Webhook, "status", status)?.unwrap_or_default(),
+        })
+    }
+}
+
+/// What a replay has queued.
+#[derive(Serialize, ToSchema)]
+#[schema(as = hexo::WebhookReplayed)]
+struct ReplayedView {
+    /// Whether some are left. Repeat the request.
+    more: bool,
+    /// The number of deliveries that were queued.
+    queued: usize,
+}
+
+/// Sends the events again that were queued since a time, oldest first, with their `webhook-id`s.
+///
+/// Each delivery is due at once, and its attempts start again. Those that wait or are being sent stay as they are. One
+/// request queues about 10,000; if some are left, `more` is true.
+#[utoipa::path(
+    post,
+    path = "/api/webhook/{id}/replay/",
+    operation_id = "replay_webhook_deliveries",
+    params(IdParam<i64>),
+    request_body = ReplayBody,
+    responses(
+        (status = 202, description = "The deliveries are queued.", body = ReplayedView),
+        AuthErrors<HexoApi>,
+        BodyErrors<HexoApi>,
+        Errors<HexoApi, 404>,
+        Errors<HexoApi, 409>,
+    ),
+)]
+async fn replay_since(
+    Authenticated(caller, (IdParam(id), fields)): Authenticated<(IdParam<i64>, JsonFields)>,
+    state: Data<AppState>,
+) -> HandlerResult {
+    let (id, owner) = (WebhookId(id), caller.id());
+    state.store.read(webhooks::by_ids(owner, vec![id])).await?.pop().ok_or(ApiError::NotFound)?;
+    let body = ReplayBody::parse(&fields)?;
+    state.meter_write(&caller.user).await?;
+    let range = ReplayRange::new(body.since, body.status == ReplayStatus::All);
+    let Replayed { queued, more } = webhooks::replay_range(&state.store, id, owner, range).await??;
+    state.webhooks.notify();
+    Ok(HttpResponse::Accepted().json(ReplayedView { more, queued }))
+}
+
 /// Queues an event of the type `webhook.test` for a webhook, whatever its `events` are.
+///
+/// If the server has disabled the webhook, there is one attempt, which enables it again if it succeeds. A webhook that
+/// its owner has turned off is not tested.
 #[utoipa::path(
     post,
     path = "/api/webhook/{id}/test/",
@@ -149,7 +242,7 @@ async fn test(
     state: Data<AppState>,
 ) -> HandlerResult {
     state.meter_write(&caller.user).await?;
-    let delivery = state.store.write(webhooks::test(WebhookId(id), caller.id())).await??;
+    let delivery = state.store.write(webhooks::test(WebhookId(id), Some(caller.id()))).await??;
     state.webhooks.notify();
     Ok(HttpResponse::Accepted().json(DeliveryView::new(delivery)))
 }

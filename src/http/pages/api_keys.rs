@@ -71,11 +71,21 @@ pub(super) fn row(key: &ApiKey) -> Value {
     path = "/keys/new",
     operation_id = "new_api_key_page",
     security(()),
+    params(
+        ("label" = Option<String>, Query, nullable = false, description = "A name for the key."),
+        ("scope" = Option<String>, Query, nullable = false, description = "The scope."),
+    ),
     responses(SignedInPage),
 )]
 async fn show_form(ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_user()?;
-    Ok(render_form(&ctx, "", ScopeChoice::All, None))
+    let label = ctx.query_param("label").unwrap_or_default();
+    let scope = match ctx.query_param("scope").as_deref() {
+        Some(name @ "introspect") if choices(&ctx).contains(&name) => ScopeChoice::Introspect,
+        Some(name @ "check") if choices(&ctx).contains(&name) => ScopeChoice::Check,
+        _ => ScopeChoice::All,
+    };
+    Ok(render_form(&ctx, &label, scope, None))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -129,7 +139,7 @@ impl From<ScopeChoice> for Scope {
     ),
 )]
 async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = &form.require_user("/keys/new")?.user;
+    let me = &form.require_user_or_keep("/keys/new", &["scope", "label"])?.user;
     let Form { ctx, fields } = &form;
     let NewKeyForm { label, scope, .. } = fields.to()?;
     let Ok(label) = validate_optional(label.trim(), MAX_LABEL_LENGTH) else {

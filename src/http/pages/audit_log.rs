@@ -225,6 +225,18 @@ impl AuditSearch {
     }
 }
 
+/// The label of an action, or its name if a later version of the server added it.
+pub(super) fn action_label(language: Language, action: &str) -> String {
+    let key = format!("audit-action-{}", action.replace(['.', '_'], "-"));
+    if language.contains(&key) { language.t(&key) } else { action.to_owned() }
+}
+
+/// Whether an action without an actor and an address is the server's own.
+fn is_automatic(action: &str) -> bool {
+    let of_server = [AuditAction::WebhookDisabled, AuditAction::WebhookEnabled];
+    action.ends_with(".expired") || of_server.iter().any(|other| other.name() == action)
+}
+
 /// Renders entries for a viewer.
 struct EntryRenderer {
     language: Language,
@@ -245,14 +257,8 @@ impl EntryRenderer {
 
     /// All actions, by name and label.
     fn actions(&self) -> Vec<Value> {
-        let action = |action: &AuditAction| context! { name => action.name(), label => self.action_label(action.name()) };
+        let action = |action: &AuditAction| context! { name => action.name(), label => action_label(self.language, action.name()) };
         AuditAction::ALL.iter().map(action).collect()
-    }
-
-    /// The label of an action, or its name if a later version of the server added it.
-    fn action_label(&self, action: &str) -> String {
-        let key = format!("audit-action-{}", action.replace(['.', '_'], "-"));
-        if self.language.contains(&key) { self.language.t(&key) } else { action.to_owned() }
     }
 
     /// The actor. Users see the name of the other party of a request; every other user is "an
@@ -261,7 +267,7 @@ impl EntryRenderer {
         let Some(actor) = entry.actor else {
             let key = match entry.ip {
                 Some(_) => "audit-anonymous",
-                None if entry.action.ends_with(".expired") => "audit-automatic",
+                None if is_automatic(&entry.action) => "audit-automatic",
                 None => "timeline-operator",
             };
             return self.language.t(key);
@@ -293,7 +299,7 @@ impl EntryRenderer {
         };
         context! {
             at => entry.at.micros(),
-            label => self.action_label(&entry.action),
+            label => action_label(self.language, &entry.action),
             actor => self.actor_label(entry),
             subject => entry.subject.as_str(),
             link,

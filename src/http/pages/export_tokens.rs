@@ -32,6 +32,9 @@ const MAX_HUBS: i64 = 500;
 /// Hours that the form offers. A token with 0 does not expire.
 const EXPIRY_CHOICES_HOURS: [i64; 6] = [1, 24, 168, 720, 8_760, 0];
 
+/// The fields that are kept during sign-in.
+const KEPT: &[&str] = &["hub", "hours", "right", "node"];
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints![show, show_form, create, revoke]
 }
@@ -95,11 +98,21 @@ fn right_label(right: Right, ctx: &PageContext) -> String {
     path = "/tokens/new",
     operation_id = "new_export_token_page",
     security(()),
+    params(
+        ("hub" = Option<String>, Query, nullable = false, description = "The hub's id."),
+        ("node" = Option<String>, Query, nullable = false, description = "The file or folder."),
+        ("right" = Option<Vec<String>>, Query, nullable = false, description = "The rights."),
+        ("hours" = Option<String>, Query, nullable = false, description = "Hours until the token expires."),
+    ),
     responses(SignedInPage),
 )]
 async fn show_form(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     let me = ctx.require_user()?.user.id;
-    let input = NewTokenForm { rights: vec![Right::Read], hours: 24, ..NewTokenForm::default() };
+    let default = || NewTokenForm { rights: vec![Right::Read], hours: 24, ..NewTokenForm::default() };
+    // A link with an invalid value shows the form without any.
+    let filled_in =
+        FormFields::of_link(&ctx, KEPT).and_then(|fields| NewTokenForm::from_fields(&fields).ok());
+    let input = filled_in.unwrap_or_else(default);
     render_form(&state, &ctx, me, &input, None).await
 }
 
@@ -135,7 +148,7 @@ struct NewTokenForm {
     ),
 )]
 async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let me = form.require_user("/tokens/new")?.user.id;
+    let me = form.require_user_or_keep("/tokens/new", KEPT)?.user.id;
     let Form { ctx, fields } = &form;
     let input = NewTokenForm::from_fields(fields)?;
     let create = async {

@@ -188,13 +188,15 @@ impl FromRequest for AnonymousForm {
 
 /// The page that shows the form with this target.
 pub fn page_of_form(path: &str) -> &'static str {
-    const PAGES: [(&str, &str); 15] = [
+    const PAGES: [(&str, &str); 17] = [
         ("/account", "/account"),
         ("/keys/new", "/keys/new"),
         ("/keys", "/keys"),
         ("/tokens/new", "/tokens/new"),
         ("/tokens", "/tokens"),
         ("/hub/tokens", "/tokens"),
+        ("/webhooks/new", "/webhooks/new"),
+        ("/webhooks", "/webhooks"),
         ("/access", "/access"),
         ("/requests/new", "/requests/new"),
         ("/requests", "/requests"),

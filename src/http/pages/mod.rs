@@ -13,6 +13,7 @@ mod cookies;
 mod dev_mail;
 mod error;
 mod export_tokens;
+mod filled_in;
 mod form;
 mod home;
 mod hub_tokens;
@@ -29,6 +30,7 @@ mod staff;
 mod templates;
 mod url;
 mod user_agent;
+mod webhooks;
 
 use self::responses::HtmlErrors;
 use super::routing::Endpoints;
@@ -50,6 +52,7 @@ pub fn endpoints() -> Endpoints {
         export_tokens::endpoints(),
         hub_tokens::endpoints(),
         api_keys::endpoints(),
+        webhooks::endpoints(),
         password::endpoints(),
         account::endpoints(),
         mail_settings::endpoints(),

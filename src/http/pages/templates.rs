@@ -92,6 +92,14 @@ templates![
     "unsubscribe",
     "unsubscribe-inactive",
     "unsubscribed",
+    "webhook",
+    "webhook-created",
+    "webhook-deliveries",
+    "webhook-fields",
+    "webhook-form",
+    "webhook-secret",
+    "webhook-verify",
+    "webhooks",
 ];
 
 static TEMPLATE_ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -190,9 +198,15 @@ mod tests {
         for (name, source) in TEMPLATES {
             for attribute in ["href", "src", "action", "formaction"] {
                 for link in source.split(&format!(" {attribute}=\"")).skip(1) {
-                    let is_other = ["#", "mailto:", "{{ span.text }}", "{{ return_url }}"]
-                        .iter()
-                        .any(|other| link.starts_with(other));
+                    let is_other = [
+                        "#",
+                        "mailto:",
+                        "{{ span.text }}",
+                        "{{ return_url }}",
+                        "https://www.standardwebhooks.com",
+                    ]
+                    .iter()
+                    .any(|other| link.starts_with(other));
                     assert!(link.starts_with("{{ base }}") || is_other, "{name}: {attribute}=\"{link}");
                 }
             }

@@ -1,12 +1,14 @@
 //! The deliveries of a webhook, as its owner sees them.
 
+use std::collections::HashMap;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use uuid::Uuid;
 
 use super::queue::LEASE_SECONDS;
-use super::{CANCELLED, DELIVERED, FAILED, FIRST_DUE};
+use super::{CANCELLED, DELIVERED, FAILED, FIRST_DUE, LAST_DELIVERED};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::WebhookId;
 use crate::store::audit_log::min_id_at;
@@ -55,8 +57,13 @@ pub enum DeliveryStatus {
     Cancelled,
 }
 
-/// A filter on the state of deliveries.
-pub type DeliveryFilter = Option<DeliveryStatus>;
+/// Which deliveries are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeliveryFilter {
+    pub status: Option<DeliveryStatus>,
+    /// The type of the event.
+    pub event: Option<&'static str>,
+}
 
 impl DeliveryStatus {
     /// All states.
@@ -115,7 +122,8 @@ impl DeliveryRow {
     }
 }
 
-/// A page of a webhook's deliveries, newest first. Counts and pages through at most [`MAX_LISTED`].
+/// A page of a webhook's deliveries, newest first. Counts and pages through at most [`MAX_LISTED`]: those of an event
+/// are found among so many of the state.
 pub fn list(
     conn: &mut Conn,
     webhook: WebhookId,
@@ -124,10 +132,10 @@ pub fn list(
 ) -> QueryResult<Paginated<WebhookDelivery>> {
     let now = conn.now()?;
     // The order names the columns of an index, so that it is read up to the limit.
-    let ids: Vec<DbUuid> = with_backend!(conn, c => {
-        let query = dsl::webhook_deliveries.select(dsl::id).limit(MAX_LISTED).into_boxed();
+    let mut listed: Vec<(DbUuid, String)> = with_backend!(conn, c => {
+        let query = dsl::webhook_deliveries.select((dsl::id, dsl::event_type)).limit(MAX_LISTED).into_boxed();
         let query = query.filter(dsl::webhook.eq(webhook.0));
-        let query = match filter {
+        let query = match filter.status {
             None => query.order((dsl::webhook.desc(), dsl::id.desc())),
             Some(status @ (DeliveryStatus::Delivered | DeliveryStatus::Failed | DeliveryStatus::Cancelled)) => query
                 .filter(dsl::result.eq(status.name()))
@@ -145,35 +153,15 @@ pub fn list(
         };
         query.load(c)
     })?;
-    let page: Vec<DbUuid> = page.take(ids.iter().copied());
+    listed.retain(|(_, event)| filter.event.is_none_or(|wanted| wanted == event));
+    let page: Vec<DbUuid> = page.take(listed.iter().map(|(id, _)| *id));
     let rows: Vec<DeliveryRow> = with_backend!(conn, c => dsl::webhook_deliveries
         .filter(dsl::id.eq_any(&page))
         .order(dsl::id.desc())
         .select(DeliveryRow::as_select())
         .load(c))?;
     let rows = rows.into_iter().map(|row| row.into_delivery(now)).collect();
-    Ok(Paginated { rows, total: i64::try_from(ids.len()).unwrap_or(i64::MAX) })
-}
-
-/// Makes a delivery due and starts its attempts again, unless one is in flight. `None`: the webhook has no such
-/// delivery.
-pub fn replay(
-    conn: &mut Conn,
-    webhook: WebhookId,
-    id: DeliveryId,
-    now: Timestamp,
-) -> QueryResult<Option<WebhookDelivery>> {
-    let delivery = dsl::webhook_deliveries.filter(dsl::id.eq(DbUuid(id.0)).and(dsl::webhook.eq(webhook.0)));
-    let idle = dsl::lease.is_null().or(dsl::due_at.le(DbTimestamp(now)));
-    let set = (
-        dsl::due_at.eq(DbTimestamp(now)),
-        dsl::attempts.eq(0),
-        dsl::lease.eq(None::<DbUuid>),
-        dsl::finished_at.eq(None::<DbTimestamp>),
-        dsl::result.eq(None::<String>),
-    );
-    with_backend!(conn, c => diesel::update(delivery.filter(idle)).set(set).execute(c))?;
-    find(conn, webhook, id, now)
+    Ok(Paginated { rows, total: i64::try_from(listed.len()).unwrap_or(i64::MAX) })
 }
 
 /// A delivery of a webhook.
@@ -189,6 +177,18 @@ pub fn find(
         .first(c)
         .optional())?;
     Ok(row.map(|row| row.into_delivery(now)))
+}
+
+/// When events were last delivered to webhooks, in the time for which deliveries are kept. Reads one entry of an index
+/// for each webhook.
+pub fn last_delivered(conn: &mut Conn, webhooks: &[WebhookId]) -> QueryResult<HashMap<WebhookId, Timestamp>> {
+    let ids: Vec<i64> = webhooks.iter().map(|id| id.0).collect();
+    let last = sql::<Nullable<SqlTimestamp>>(LAST_DELIVERED);
+    let found: Vec<(i64, Option<DbTimestamp>)> = with_backend!(conn, c => webhooks::table
+        .filter(webhooks::id.eq_any(&ids))
+        .select((webhooks::id, last))
+        .load(c))?;
+    Ok(found.into_iter().filter_map(|(id, at)| Some((WebhookId(id), at?.0))).collect())
 }
 
 /// Deletes deliveries that were queued before `cutoff`, at most `limit`. Returns their number.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use uuid::Uuid;
 
 use super::list::DeliveryId;
@@ -13,7 +14,7 @@ use crate::domain::notice::Notice;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::webhook::{
-    AttemptOutcome, DisabledReason, FailureReason, WebhookId, is_given_up, pause, retry_delay,
+    AttemptOutcome, DisabledReason, FailureReason, TEST_EVENT, WebhookId, is_given_up, pause, retry_delay,
 };
 use crate::entropy;
 use crate::store::connection::{Conn, for_update, with_backend};
@@ -114,15 +115,22 @@ fn record_webhook(conn: &mut Conn, report: &AttemptReport, now: Timestamp) -> Qu
                 webhooks::failing_since.eq(None::<DbTimestamp>),
                 webhooks::paused_until.eq(None::<DbTimestamp>),
             );
-            let failing = webhook.filter(webhooks::failures.gt(0));
-            return with_backend!(conn, c => diesel::update(failing).set(set).execute(c)).map(drop);
+            let changed = webhook.filter(webhooks::failures.gt(0).or(webhooks::disabled_at.is_not_null()));
+            let disabled: Vec<Option<String>> = with_backend!(conn, c => diesel::update(changed)
+                .set(set)
+                .returning(webhooks::disabled_reason)
+                .get_results(c))?;
+            return if disabled.iter().any(Option::is_some) { enable(conn, report, now) } else { Ok(()) };
         }
         AttemptOutcome::Gone => return disable(conn, report.webhook, DisabledReason::Gone, now),
         AttemptOutcome::Failed { retry_after, .. } => retry_after,
     };
-    let state = (webhooks::failures, webhooks::failing_since);
-    let locked: Vec<(i32, Option<DbTimestamp>)> = for_update!(conn, webhook.select(state))?;
-    let Some((failures, since)) = locked.into_iter().next() else { return Ok(()) };
+    let state = (webhooks::failures, webhooks::failing_since, webhooks::disabled_at.is_not_null());
+    let locked: Vec<(i32, Option<DbTimestamp>, bool)> = for_update!(conn, webhook.select(state))?;
+    let Some((failures, since, is_disabled)) = locked.into_iter().next() else { return Ok(()) };
+    if is_disabled {
+        return fail(conn, report.leased.id, now);
+    }
     let (failures, since) = (failures.saturating_add(1), since.map_or(now, |at| at.0));
     let set = (
         webhooks::failures.eq(failures),
@@ -132,6 +140,32 @@ fn record_webhook(conn: &mut Conn, report: &AttemptReport, now: Timestamp) -> Qu
     with_backend!(conn, c => diesel::update(webhook).set(set).execute(c))?;
     if is_given_up(failures, since, now) {
         disable(conn, report.webhook, DisabledReason::Failing, now)?;
+    }
+    Ok(())
+}
+
+/// Ends a delivery to a disabled webhook, whose attempt has failed: no other attempt follows.
+fn fail(conn: &mut Conn, id: DeliveryId, now: Timestamp) -> QueryResult<()> {
+    let unfinished = dsl::webhook_deliveries.find(DbUuid(id.0)).filter(dsl::finished_at.is_null());
+    let set = (dsl::finished_at.eq(DbTimestamp(now)), dsl::result.eq(FAILED));
+    with_backend!(conn, c => diesel::update(unfinished).set(set).execute(c)).map(drop)
+}
+
+/// Enables a webhook that the server has disabled, if the delivery is a test.
+fn enable(conn: &mut Conn, report: &AttemptReport, now: Timestamp) -> QueryResult<()> {
+    let test =
+        dsl::webhook_deliveries.find(DbUuid(report.leased.id.0)).filter(dsl::event_type.eq(TEST_EVENT));
+    let by_server = webhooks::disabled_reason.ne(DisabledReason::Owner.name()).assume_not_null();
+    let disabled = webhooks::table.find(report.webhook.0).filter(by_server.and(diesel::dsl::exists(test)));
+    let set = (webhooks::disabled_at.eq(None::<DbTimestamp>), webhooks::disabled_reason.eq(None::<String>));
+    let owners: Vec<i64> = with_backend!(conn, c => diesel::update(disabled)
+        .set(set)
+        .returning(webhooks::owner)
+        .get_results(c))?;
+    for owner in owners.into_iter().map(UserId) {
+        let (context, subject) = (AuditContext::default(), format!("webhook:{}", report.webhook));
+        audit_log::record_affecting(conn, owner, &context, AuditAction::WebhookEnabled, subject, now)?;
+        tracing::info!(webhook = %report.webhook, "webhook enabled by a test");
     }
     Ok(())
 }
@@ -171,21 +205,24 @@ pub(super) fn cancel(conn: &mut Conn, lease: Uuid, ids: &[DeliveryId], now: Time
     with_backend!(conn, c => diesel::update(leased).set(set).execute(c)).map(drop)
 }
 
-/// Cancels deliveries that wait for disabled webhooks, a bounded number of them. Returns their number.
+/// Cancels deliveries that wait for disabled webhooks, a bounded number of them. Returns their number. Tests of
+/// webhooks that the server has disabled are sent.
 pub fn cancel_step(conn: &mut Conn) -> QueryResult<usize> {
     const STEP_SIZE: i64 = 1_000;
     let now = DbTimestamp(conn.now()?);
-    let disabled: Vec<i64> = with_backend!(conn, c => webhooks::table
+    let disabled: Vec<(i64, Option<String>)> = with_backend!(conn, c => webhooks::table
         .filter(webhooks::disabled_at.is_not_null())
         .order(webhooks::id)
-        .select(webhooks::id)
+        .select((webhooks::id, webhooks::disabled_reason))
         .load(c))?;
     let mut cancelled = 0;
-    for webhook in disabled {
+    for (webhook, reason) in disabled {
+        let is_turned_off = reason.as_deref() == Some(DisabledReason::Owner.name());
+        let is_cancelled = dsl::event_type.ne(TEST_EVENT).or(is_turned_off.into_sql::<Bool>());
         // An attempt in flight reports its own result.
         let idle = dsl::lease.is_null().or(dsl::due_at.le(now));
         let waiting: Vec<DbUuid> = with_backend!(conn, c => dsl::webhook_deliveries
-            .filter(dsl::webhook.eq(webhook).and(dsl::finished_at.is_null()).and(idle))
+            .filter(dsl::webhook.eq(webhook).and(dsl::finished_at.is_null()).and(idle).and(is_cancelled))
             .order(dsl::due_at)
             .limit(STEP_SIZE)
             .select(dsl::id)

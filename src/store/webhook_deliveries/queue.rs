@@ -13,7 +13,7 @@ use crate::domain::audit::{AuditAction, AuditSubjectRef};
 use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::webhook::{TEST_EVENT, WebhookId};
+use crate::domain::webhook::{DisabledReason, TEST_EVENT, WebhookId};
 use crate::entropy;
 use crate::store::audit_log::{self, AuditEntry};
 use crate::store::connection::{Backend, Conn, with_backend};
@@ -134,6 +134,9 @@ pub fn release(conn: &mut Conn, leases: &[Uuid], now: Timestamp) -> QueryResult<
 /// deliveries wait.
 fn due_webhooks(conn: &mut Conn, now: Timestamp) -> QueryResult<Vec<DueWebhook>> {
     let now = DbTimestamp(now);
+    // Tests are sent also to webhooks that the server has disabled.
+    let turned_off = webhooks::disabled_reason.eq(DisabledReason::Owner.name()).assume_not_null();
+    let sends = webhooks::disabled_reason.is_null().or(diesel::dsl::not(turned_off));
     let is_paused = webhooks::failures.gt(0).and(webhooks::paused_until.gt(now).assume_not_null());
     let in_flight = sql::<BigInt>(
         "(SELECT count(*) FROM webhook_deliveries AS d WHERE d.webhook = webhooks.id AND d.lease IS NOT NULL \
@@ -142,7 +145,7 @@ fn due_webhooks(conn: &mut Conn, now: Timestamp) -> QueryResult<Vec<DueWebhook>>
     let in_flight = in_flight.bind::<SqlTimestamp, _>(now).sql(")");
     let found: Vec<(i64, i32, i64)> = with_backend!(conn, c => webhooks::table
         .inner_join(users::table)
-        .filter(webhooks::disabled_at.is_null().and(users::active))
+        .filter(users::active.and(sends))
         .filter(webhooks::paused_until.is_null().or(diesel::dsl::not(is_paused)))
         .filter(sql::<Bool>(FIRST_DUE).sql(" <= ").bind::<SqlTimestamp, _>(now))
         .select((webhooks::id, webhooks::failures, in_flight))
@@ -232,8 +235,10 @@ fn load(
     let granted = granted_by(conn, entries.values())?;
     let (mut claimed, mut obsolete) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
-        let webhook = webhooks.get(&WebhookId(row.webhook)).cloned();
-        let event = if row.event_type == TEST_EVENT {
+        let is_test = row.event_type == TEST_EVENT;
+        let webhook = webhooks.get(&WebhookId(row.webhook));
+        let webhook = webhook.filter(|active| active.webhook.can_send(is_test)).cloned();
+        let event = if is_test {
             Some(Event::Test { id: row.event_id.0, at: row.created_at.0 })
         } else {
             let visible =

@@ -148,7 +148,7 @@ on_both_databases! {
 
     async fn the_home_page_requires_sign_in(app: TestApp) {
         let visitor = app.signed_out();
-        for path in ["/", "/requests", "/requests/new", "/access", "/tokens", "/tokens/new", "/keys", "/keys/new"] {
+        for path in ["/", "/requests", "/requests/new", "/access", "/tokens", "/tokens/new", "/keys", "/keys/new", "/webhooks", "/webhooks/new", "/webhooks/1"] {
             assert!(redirect_target(visitor.get(&app, path)).await.starts_with("/sign-in?next=%2F"), "{path}");
         }
         let before = app.rows();
@@ -163,6 +163,14 @@ on_both_databases! {
             ("/tokens/x/revoke", "/tokens"),
             ("/keys/new", "/keys/new"),
             ("/keys/x/revoke", "/keys"),
+            ("/webhooks/new", "/webhooks/new"),
+            ("/webhooks/1", "/webhooks/1"),
+            ("/webhooks/1/test", "/webhooks/1"),
+            ("/webhooks/1/secret", "/webhooks/1"),
+            ("/webhooks/1/delete", "/webhooks/1"),
+            ("/webhooks/1/replay", "/webhooks/1"),
+            ("/webhooks/1/deliveries/x/replay", "/webhooks/1"),
+            ("/webhooks/x/test", "/webhooks"),
             ("/account/password", "/account"),
             ("/account/sessions/end", "/account"),
             ("/account/sessions/x/end", "/account"),

@@ -18,6 +18,7 @@ mod session;
 mod staff;
 mod staff_user;
 mod timeline;
+mod webhooks;
 
 use reqwest::RequestBuilder;
 

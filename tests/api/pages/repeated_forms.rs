@@ -25,6 +25,7 @@ on_both_databases! {
             ("/keys/new", "api_keys", &[("label", "x"), ("scope", "all")][..]),
             ("/tokens/new", "export_tokens", &[("hub", "hub"), ("node", "n"), ("right", "read"), ("hours", "24")]),
             ("/requests/new", "permission_requests", &[("email", grace.email()), ("bundle", &bundle), ("days", "3")]),
+            ("/webhooks/new", "webhooks", &[("url", "https://hooks.example.org/"), ("event", "request.*"), ("scope", "all")]),
             ("/staff/bundles", "bundles", &[("name", "Sleep"), ("description", ""), ("right", "read")]),
             ("/staff/users", "users", &[("email", "new@example.org"), ("first_name", ""), ("last_name", "")]),
             ("/staff/hubs", "hubs", &[("id", "new"), ("name", ""), ("owner", grace.email())]),
@@ -40,6 +41,53 @@ on_both_databases! {
             assert!(there.contains("flash="), "{page}: {there}");
             assert_eq!(visitor.get_page(&app, &there).await.0, 200);
             assert_eq!(count(), before + 1, "{page}");
+        }
+    }
+
+    async fn a_creation_form_keeps_its_input_while_the_visitor_signs_in(app: TestApp) {
+        let me = app.staff("root@example.org");
+        app.grant_role("hub", &me, Role::Owner);
+        app.grant_role("other", &me, Role::Owner);
+        let visitor = app.signed_in(&me);
+        let text = "A <b> & ü";
+        let shown = "value=\"A &lt;b&gt; &amp; ü\"";
+        let long = "ж".repeat(1_000);
+        let before = app.rows();
+        for (page, form, wanted) in [
+            ("/keys/new", &[("label", text), ("scope", "check")][..], &[shown, "value=\"check\" required checked"][..]),
+            (
+                "/tokens/new",
+                &[("hub", "other"), ("node", text), ("right", "get"), ("right", "write"), ("hours", "720")],
+                &[shown, "value=\"other\" selected", "value=\"get\" checked", "value=\"write\" checked", "value=\"720\" selected"],
+            ),
+            (
+                "/webhooks/new",
+                &[("url", "https://hooks.example.org/?a=b&c=d"), ("event", "request.*"), ("event", "key.created"), ("description", text), ("scope", "all")],
+                &[shown, "value=\"https:&#x2f;&#x2f;hooks.example.org&#x2f;?a=b&amp;c=d\"", "value=\"request.*\" checked", "value=\"key.created\" checked", "value=\"all\" required checked"],
+            ),
+            ("/webhooks/new", &[("url", &long), ("event", "request.*"), ("description", &long)], &["value=\"request.*\" checked", "жжж"]),
+            ("/staff/users", &[("email", "new@example.org"), ("first_name", text), ("last_name", "L"), ("staff", "yes")], &[shown, "value=\"new@example.org\"", "value=\"yes\" checked"]),
+            ("/staff/hubs", &[("id", "new"), ("name", text), ("owner", "o@example.org")], &[shown, "value=\"new\"", "value=\"o@example.org\""]),
+            ("/staff/bundles", &[("name", text), ("description", "D"), ("right", "write")], &[shown, "value=\"D\"", "value=\"write\" checked"]),
+        ] {
+            let there = redirect_target(app.signed_out().post(&app, page, form)).await;
+            assert!(there.len() < 3_500, "{there}");
+            let (_, query) = there.split_once('?').unwrap();
+            let (_, next) = form_urlencoded::parse(query.as_bytes()).next().unwrap();
+            let (status, content) = visitor.get_page(&app, &next).await;
+            assert_eq!(status, 200, "{next}");
+            for wanted in wanted {
+                assert!(content.contains(wanted), "{page}: {wanted}: {content}");
+            }
+            // The form on a list is open.
+            assert!(!page.starts_with("/staff/") || content.contains("<details class=\"card\" open>"), "{page}: {content}");
+        }
+        let mut rows = app.rows();
+        rows.retain(|table, content| before[table] != *content);
+        assert_eq!(rows.len(), 0, "{rows:?}");
+        // A link with values that were not offered shows the form without them.
+        for link in ["/keys/new?scope=everything", "/tokens/new?hub=hub&node=n&right=x&hours=24", "/webhooks/new?event=lost&scope=x", "/staff/bundles?right=x"] {
+            assert_eq!(visitor.get_page(&app, link).await.0, 200, "{link}");
         }
     }
 

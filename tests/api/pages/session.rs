@@ -187,7 +187,7 @@ on_both_databases! {
         let filled_in = "days=3&permission_days=30&purpose=Sleep+%26+more&right=get&right=read&needed=read";
         for (path, form, back) in [
             ("/requests/new", ask.as_slice(), format!("/requests/new?email=ada%40example.org&bundle={bundle}&{filled_in}")),
-            ("/keys/new", &[("label", ""), ("scope", "all")], "/keys/new".to_owned()),
+            ("/keys/new", &[("label", ""), ("scope", "all")], "/keys/new?scope=all".to_owned()),
             ("/redeem", &[("token", "x"), ("decision", "approve")], "/redeem?token=x".to_owned()),
             ("/account/password", &[], "/account".to_owned()),
         ] {

@@ -212,27 +212,31 @@ fn checker_key(fixture: &mut LeakFixture, name: &str) -> String {
     fixture.secrets.add(name, &key)
 }
 
+/// Sends a request whose response shows the secret of a webhook. Returns the response.
+async fn webhook_secret(fixture: &mut LeakFixture, name: &str, request: RequestBuilder) -> String {
+    let (file, text) = fixture.captured.save_response(request.send().await.unwrap()).await;
+    fixture.permitted.insert(file, vec![name.to_owned(), format!("{name}, encoded")]);
+    let shown = text.split("whsec_").nth(1).unwrap_or_else(|| panic!("a secret in {text}"));
+    let encoded = shown.split(['"', '<']).next().unwrap().replace("&#x2f;", "/");
+    fixture.secrets.add_bytes(name, &STANDARD.decode(&encoded).unwrap());
+    fixture.secrets.add(&format!("{name}, encoded"), &encoded);
+    text
+}
+
 /// Manages webhooks. Their secrets are shown once.
 async fn exercise_webhooks(fixture: &mut LeakFixture, key: &str) {
-    let secret_of = async |fixture: &mut LeakFixture, name: &str, request: RequestBuilder| {
-        let (file, text) = fixture.captured.save_response(request.send().await.unwrap()).await;
-        fixture.permitted.insert(file, vec![name.to_owned(), format!("{name}, encoded")]);
-        let (_, rest) = text.split_once("\"whsec_").unwrap_or_else(|| panic!("a secret in {text}"));
-        let encoded = rest.split('"').next().unwrap();
-        fixture.secrets.add_bytes(name, &STANDARD.decode(encoded).unwrap());
-        fixture.secrets.add(&format!("{name}, encoded"), encoded);
-        text
-    };
     let new = json!({ "url": "https://hooks.example.org/", "events": ["request.*"] });
     let made = fixture.post("/api/webhook/").bearer_auth(key).json(&new);
-    let made = secret_of(fixture, "webhook secret", made).await;
+    let made = webhook_secret(fixture, "webhook secret", made).await;
     let (_, uri) = made.split_once("\"resource_uri\":\"").unwrap();
     let uri = uri.split('"').next().unwrap().to_owned();
     let rotate = fixture.post(&format!("{uri}secret/")).bearer_auth(key);
-    secret_of(fixture, "next webhook secret", rotate).await;
+    webhook_secret(fixture, "next webhook secret", rotate).await;
     let change = json!({ "description": "Changed" });
     let changed = fixture.request(Method::PATCH, &uri).bearer_auth(key).json(&change);
     assert_eq!(fixture.send(changed, &[]).await, 202);
+    let replay = fixture.post(&format!("{uri}replay/")).bearer_auth(key);
+    assert_eq!(fixture.send(replay.json(&json!({ "since": "2030-01-01T00:00:00Z" })), &[]).await, 202);
     for path in ["/api/webhook/", &uri, "/api/audit/"] {
         assert_eq!(fixture.send(fixture.get(path).bearer_auth(key), &[]).await, 200);
     }

@@ -2,7 +2,10 @@
 
 use reqwest::Method;
 
-use super::{ADAS_NEXT_PASSWORD, ADAS_PASSWORD, GRACES_PASSWORD, LeakFixture, SERVER_SECRET, WRONG_PASSWORD};
+use super::{
+    ADAS_NEXT_PASSWORD, ADAS_PASSWORD, GRACES_PASSWORD, LeakFixture, SERVER_SECRET, WRONG_PASSWORD,
+    webhook_secret,
+};
 use crate::helpers::PASSWORD;
 use crate::page_client::PageClient;
 
@@ -100,10 +103,18 @@ pub async fn exercise_pages(fixture: &mut LeakFixture, export: &str) {
         .await;
     let new = [("label", "laptop"), ("scope", "all")];
     fixture.send_for_secret(ada.post(&fixture.app, &at("/keys/new"), &new), "key of the page", "csk_").await;
+    let new = [("url", "https://hooks.example.org/page"), ("event", "user.*")];
+    let new = ada.post(&fixture.app, &at("/webhooks/new"), &new);
+    webhook_secret(fixture, "webhook secret of the page", new).await;
+    let rotate = ada.post(&fixture.app, &at("/webhooks/1/secret"), &[]);
+    webhook_secret(fixture, "next webhook secret of the page", rotate).await;
     for (path, form) in [
         ("/tokens/new", [("hub", export), ("node", "dome"), ("right", "read"), ("hours", export)].as_slice()),
         ("/keys/new", &[("label", "laptop"), ("scope", export)]),
         ("/requests/new", &[("email", export), ("bundle", export), ("days", WRONG_PASSWORD)]),
+        ("/webhooks/new", &[("url", export), ("event", export), ("description", WRONG_PASSWORD)]),
+        ("/webhooks/1", &[("url", export), ("event", export)]),
+        ("/webhooks/1/replay", &[("since", export)]),
         ("/keys/1/revoke", &[("key", export)]),
         ("/blocks/1/delete", &[("token", export)]),
         ("/requests/1/block", &[("token", export)]),
@@ -131,6 +142,9 @@ pub async fn exercise_pages(fixture: &mut LeakFixture, export: &str) {
             "/tokens/new",
             "/keys",
             "/keys/new",
+            "/webhooks",
+            "/webhooks/new",
+            "/webhooks/1",
             "/account",
             "/account/activity",
             "/staff",

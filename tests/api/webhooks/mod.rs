@@ -1,4 +1,5 @@
 //! Webhooks.
 
-mod deliveries;
+pub(crate) mod deliveries;
 mod management;
+mod recovery;

@@ -22,7 +22,7 @@ use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
 use crate::http::pages::form::{FieldError, Form, FormFields};
 use crate::http::pages::responses::{FormErrors, HtmlErrors, SignedInPage};
-use crate::http::pages::url::{parse_number, query_encode, see_other};
+use crate::http::pages::url::{parse_number, see_other};
 use crate::http::state::AppState;
 use crate::services::bundles;
 use crate::store::LimitOffset;
@@ -33,9 +33,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// Bundles that the form offers.
 const MAX_BUNDLES: i64 = 500;
 
-/// The longest reason in the address of the form, percent-encoded. Proxies limit the length of a
-/// redirect: nginx to 4 KiB.
-const MAX_PURPOSE_IN_URL: usize = 1_500;
+/// The fields that are kept during sign-in.
+const KEPT: &[&str] = &["email", "bundle", "days", "permission_days", "purpose", "right", "needed"];
 
 /// The fields of the form. They are strings, because invalid input is shown again.
 #[derive(Default, ToSchema)]
@@ -132,28 +131,6 @@ impl NewRequestForm {
         Some(CreationKey { key, fingerprint: Fingerprint::of(&fields) })
     }
 
-    /// The page with the form, filled in.
-    fn page_url(&self) -> String {
-        let mut purpose = self.purpose.as_str();
-        while query_encode(purpose).len() > MAX_PURPOSE_IN_URL {
-            let mut chars = purpose.chars();
-            chars.next_back();
-            purpose = chars.as_str();
-        }
-        let texts = [
-            ("email", self.email.as_str()),
-            ("bundle", &self.bundle),
-            ("days", &self.days),
-            ("permission_days", &self.permission_days),
-            ("purpose", purpose),
-        ];
-        let rights = self.rights.iter().map(|right| ("right", right.name()));
-        let needed = self.needed.iter().map(|right| ("needed", right.name()));
-        let given = texts.into_iter().filter(|(_, text)| !text.is_empty()).chain(rights).chain(needed);
-        let query = given.map(|(name, text)| format!("{name}={}", query_encode(text)));
-        format!("/requests/new?{}", query.collect::<Vec<_>>().join("&"))
-    }
-
     fn to_context(&self) -> Value {
         context! {
             email => self.email.trim(),
@@ -192,10 +169,9 @@ fn parse_days(text: &str) -> Option<Option<i64>> {
 )]
 pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_user()?;
-    let (_, query) = ctx.current_url.split_once('?').unwrap_or_default();
-    let fields = FormFields::parse(query.as_bytes());
     // A link with an invalid value shows the form without any.
-    let input = fields.and_then(|fields| NewRequestForm::filled_in(&fields)).unwrap_or_default();
+    let filled_in = FormFields::of_link(&ctx, KEPT).map(|fields| NewRequestForm::filled_in(&fields));
+    let input = filled_in.and_then(Result::ok).unwrap_or_default();
     render_form(&state, &ctx, &input, None).await
 }
 
@@ -215,11 +191,8 @@ pub(super) async fn show(state: Data<AppState>, ctx: PageContext) -> Result<Http
     ),
 )]
 pub(super) async fn create(state: Data<AppState>, form: Form) -> Result<HttpResponse, PageError> {
-    let (ctx, fields) = (&form.ctx, &form.fields);
-    let input = NewRequestForm::parse(fields);
-    let page_url = input.as_ref().map_or_else(|_| "/requests/new".to_owned(), NewRequestForm::page_url);
-    let me = &form.require_user(&page_url)?.user;
-    let input = input?;
+    let me = &form.require_user_or_keep("/requests/new", KEPT)?.user;
+    let (ctx, input) = (&form.ctx, NewRequestForm::parse(&form.fields)?);
     let new = match resolve_request(&state, ctx, me, &input).await? {
         Ok(new) => new,
         Err(field_error) => return render_form(&state, ctx, &input, Some(field_error)).await,

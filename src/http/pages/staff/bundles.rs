@@ -25,6 +25,8 @@ use crate::services::admin::bundles;
 use crate::store::bundles::{BundleChange, BundleError, BundleVersion, NewBundle};
 
 const PATH: &str = "/staff/bundles";
+/// The fields of a new bundle that are kept during sign-in.
+const KEPT: &[&str] = &["name", "right", "description"];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints![list, add, show, change, delete]
@@ -36,12 +38,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     path = "/staff/bundles",
     operation_id = "staff_bundles_page",
     security(()),
-    params(("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip.")),
+    params(
+        ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("name" = Option<String>, Query, nullable = false, description = "The name of a new bundle."),
+        ("description" = Option<String>, Query, nullable = false, description = "The description of a new bundle."),
+        ("right" = Option<Vec<String>>, Query, nullable = false, description = "The rights of a new bundle."),
+    ),
     responses(StaffPage),
 )]
 async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    render_list(&state, &ctx, StatusCode::OK, &BundleFormState::new()).await
+    render_list(&state, &ctx, StatusCode::OK, &BundleFormState::of_link(&ctx)).await
 }
 
 /// The list, with the form for a new bundle.
@@ -68,7 +75,7 @@ async fn render_list(
         pagination => pagination.links(listed.total),
         flash => ctx.flash("staff-bundles", &["added", "changed", "deleted"]),
         form => Serde(form),
-        open => status != StatusCode::OK,
+        open => status != StatusCode::OK || FormFields::of_link(ctx, KEPT).is_some(),
     };
     Ok(ctx.render(status, "staff-bundles", context))
 }
@@ -126,6 +133,18 @@ impl BundleFormState {
         }
     }
 
+    /// The form as a link to it fills it in.
+    fn of_link(ctx: &PageContext) -> Self {
+        let (new, Some(fields)) = (Self::new(), FormFields::of_link(ctx, KEPT)) else { return Self::new() };
+        let value = |name| fields.optional(name).unwrap_or_default();
+        Self {
+            name: new.name.with_value(value("name")),
+            description: new.description.with_value(value("description")),
+            rights: right_checkboxes(|right| fields.get_all("right").any(|name| name == right.name())),
+            rights_error: None,
+        }
+    }
+
     fn from_bundle(bundle: &Bundle) -> Self {
         let new = Self::new();
         Self {
@@ -167,7 +186,7 @@ fn right_checkboxes(checked: impl Fn(Right) -> bool) -> Vec<RightCheckbox> {
 )]
 async fn add(state: Data<AppState>, sent: Form) -> Result<HttpResponse, PageError> {
     let Form { ctx, fields } = &sent;
-    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
+    let me = sent.require_staff_or_keep(PATH, KEPT)?.user.id;
     let mut form = BundleFormState::new();
     let Some(new) = form.parse(&BundleForm::from_fields(fields)?) else {
         return render_list(&state, ctx, form_field::INVALID, &form).await;

@@ -18,7 +18,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
-use crate::http::pages::form::Form;
+use crate::http::pages::form::{Form, FormFields};
 use crate::http::pages::hub_tokens::hub_tokens_url;
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
@@ -28,6 +28,8 @@ use crate::http::state::AppState;
 use crate::services::admin::hubs::{self, HubError, HubMembers};
 
 const PATH: &str = "/staff/hubs";
+/// The fields of a new hub that are kept during sign-in.
+const KEPT: &[&str] = &["id", "owner", "name"];
 /// Characters of a hub's name, and of a search.
 const MAX_NAME_LENGTH: usize = 100;
 
@@ -44,12 +46,15 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     params(
         ("q" = Option<String>, Query, nullable = false, description = "Text to search for in ids and names."),
         ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("id" = Option<String>, Query, nullable = false, description = "The id of a new hub."),
+        ("name" = Option<String>, Query, nullable = false, description = "The name of a new hub."),
+        ("owner" = Option<String>, Query, nullable = false, description = "The owner of a new hub."),
     ),
     responses(StaffPage),
 )]
 async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    render_list(&state, &ctx, StatusCode::OK, &HubFormState::new()).await
+    render_list(&state, &ctx, StatusCode::OK, &HubFormState::of_link(&ctx)).await
 }
 
 /// The list, with the form for a new hub.
@@ -73,7 +78,7 @@ async fn render_list(
         context! { id => id.as_str(), name => sanitize_for_display(name), link => hub_url(id) }
     };
     let hubs: Vec<Value> = found.iter().map(row).collect();
-    let open = status != StatusCode::OK;
+    let open = status != StatusCode::OK || FormFields::of_link(ctx, KEPT).is_some();
     let context = context! { q, hubs, pagination, flash => None::<()>, form => Serde(form), open };
     Ok(ctx.render(status, "staff-hubs", context))
 }
@@ -118,6 +123,17 @@ impl HubFormState {
             owner: FormField::new("owner", "email", "staff-hub-owner").required(),
         }
     }
+
+    /// The form as a link to it fills it in.
+    fn of_link(ctx: &PageContext) -> Self {
+        let value = |name| ctx.query_param(name).unwrap_or_default();
+        let Self { id, name, owner } = Self::new();
+        Self {
+            id: id.with_value(&value("id")),
+            name: name.with_value(&value("name")),
+            owner: owner.with_value(&value("owner")),
+        }
+    }
 }
 
 /// Adds a hub with its owner, for staff.
@@ -131,7 +147,7 @@ impl HubFormState {
 )]
 async fn add(state: Data<AppState>, sent: Form) -> Result<HttpResponse, PageError> {
     let Form { ctx, fields } = &sent;
-    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
+    let me = sent.require_staff_or_keep(PATH, KEPT)?.user.id;
     let submitted: NewHubForm = fields.to()?;
     let mut form = HubFormState::new();
     let render_again = async |form: &HubFormState, status| render_list(&state, ctx, status, form).await;

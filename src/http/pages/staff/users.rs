@@ -14,7 +14,7 @@ use crate::http::error::ApiError;
 use crate::http::openapi::error_responses::Errors;
 use crate::http::pages::context::PageContext;
 use crate::http::pages::error::PageError;
-use crate::http::pages::form::{CsrfForm, Form};
+use crate::http::pages::form::{CsrfForm, Form, FormFields};
 use crate::http::pages::pager::Pager;
 use crate::http::pages::responses::{HtmlErrors, StaffForm, StaffPage};
 use crate::http::pages::url::{parse_id, query_encode, see_other};
@@ -25,6 +25,8 @@ use crate::services::credentials::EndedCredentials;
 use crate::store::users::NewUser;
 
 pub(super) const PATH: &str = "/staff/users";
+/// The fields of a new user that are kept during sign-in.
+const KEPT: &[&str] = &["email", "first_name", "last_name", "staff"];
 /// Characters of a search.
 const MAX_SEARCH_LENGTH: usize = Email::MAX_LENGTH;
 /// Words of a search.
@@ -43,12 +45,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     params(
         ("q" = Option<String>, Query, nullable = false, description = "Text to search for in emails and names."),
         ("offset" = Option<String>, Query, nullable = false, description = "Number of rows to skip."),
+        ("email" = Option<String>, Query, nullable = false, description = "The address of a new user."),
+        ("first_name" = Option<String>, Query, nullable = false, description = "The first name of a new user."),
+        ("last_name" = Option<String>, Query, nullable = false, description = "The last name of a new user."),
+        ("staff" = Option<String>, Query, nullable = false, description = "Whether a new user is an administrator."),
     ),
     responses(StaffPage),
 )]
 async fn list(state: Data<AppState>, ctx: PageContext) -> Result<HttpResponse, PageError> {
     ctx.require_staff()?;
-    render_list(&state, &ctx, StatusCode::OK, &UserFormState::new()).await
+    render_list(&state, &ctx, StatusCode::OK, &UserFormState::of_link(&ctx)).await
 }
 
 /// The list, with the form for a new user.
@@ -77,7 +83,7 @@ async fn render_list(
         flash => ctx.flash("staff-users", &["added", "disabled", "enabled", "not-yourself", "last-staff"]),
         ended => ended_context(ctx),
         form => Serde(form),
-        open => status != StatusCode::OK,
+        open => status != StatusCode::OK || FormFields::of_link(ctx, KEPT).is_some(),
     };
     Ok(ctx.render(status, "staff-users", context))
 }
@@ -145,6 +151,18 @@ impl UserFormState {
         }
     }
 
+    /// The form as a link to it fills it in.
+    fn of_link(ctx: &PageContext) -> Self {
+        let value = |name| ctx.query_param(name).unwrap_or_default();
+        let Self { email, first_name, last_name, .. } = Self::new();
+        Self {
+            email: email.with_value(&value("email")),
+            first_name: first_name.with_value(&value("first_name")),
+            last_name: last_name.with_value(&value("last_name")),
+            staff: value("staff") == "yes",
+        }
+    }
+
     /// Parses the submitted fields. `None` if one is invalid; the form then shows the errors.
     fn parse(&mut self, form: &NewUserForm) -> Option<NewUser> {
         let email = self.email.parse(&form.email, Email::new, "staff-error-email");
@@ -172,7 +190,7 @@ impl UserFormState {
 )]
 async fn add(state: Data<AppState>, sent: Form) -> Result<HttpResponse, PageError> {
     let Form { ctx, fields } = &sent;
-    let me = ctx.require_staff_or_return_to(PATH)?.user.id;
+    let me = sent.require_staff_or_keep(PATH, KEPT)?.user.id;
     let mut form = UserFormState::new();
     let render_again = async |form: &UserFormState, status| render_list(&state, ctx, status, form).await;
     let Some(new) = form.parse(&fields.to()?) else { return render_again(&form, form_field::INVALID).await };
