@@ -77,6 +77,16 @@ impl Metrics {
         );
         registry.register("mail_attempts", "Attempts to deliver a mail", mailer.stats().attempts());
         registry.register("webhook_attempts", "Attempts to send an event to a webhook", worker.attempts());
+        registry.register(
+            "audit_stream_lines",
+            "Lines written to the audit stream",
+            state.audit_stream.lines.clone(),
+        );
+        registry.register(
+            "audit_stream_failures",
+            "Failed attempts to write to the audit stream",
+            state.audit_stream.failures.clone(),
+        );
         let mut add_gauge = |name: &str, help: &str, value: i64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(value);
@@ -112,7 +122,9 @@ impl Metrics {
         if let Some(report) = report {
             let lags = Family::<[(&'static str, &'static str); 1], Gauge>::default();
             for (reader, lag) in AuditReader::ALL.into_iter().zip(report.audit_lag_seconds) {
-                lags.get_or_create(&[("reader", reader.name())]).set(lag);
+                if let Some(lag) = lag {
+                    lags.get_or_create(&[("reader", reader.name())]).set(lag);
+                }
             }
             registry.register(
                 "audit_lag_seconds",
