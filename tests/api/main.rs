@@ -35,6 +35,7 @@ mod log;
 mod mail_headers;
 mod mailer;
 mod mfs;
+mod monitoring;
 mod nginx;
 #[path = "../support/nginx.rs"]
 mod nginx_process;
