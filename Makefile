@@ -6,7 +6,7 @@
 run:
 	cargo run --locked -- serve
 
-# Installs what the tests need, with apt: PostgreSQL, nginx, libfaketime, Chromium, Node.js, a Python
+# Installs what the tests need, with apt: PostgreSQL, nginx, libfaketime, promtool, Chromium, Node.js, a Python
 # environment in target/test-venv, and npm packages in target/test-node.
 setup:
 	tests/run --setup

@@ -40,13 +40,15 @@ use crate::receipt::ReceiptIssuer;
 use crate::services::{receipts, webhooks};
 use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Conn, Store, StoreError, outbox, webhooks as stored_webhooks};
+use crate::tasks::audit_stream::{AuditStream, AuditStreamError};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
 use crate::tasks::{
     audit_retention, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits, webhook_deliveries,
 };
 use crate::telemetry::{Tracer, TracerError};
-use crate::webhook::{Resolver, WebhookSender, WebhookTlsError};
+use crate::tls::TlsError;
+use crate::webhook::{Resolver, WebhookSender};
 
 /// Seconds that in-flight requests have to finish after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 15;
@@ -71,7 +73,9 @@ pub enum AppError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]
-    WebhookTls(#[from] WebhookTlsError),
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    AuditStream(#[from] AuditStreamError),
     #[error(
         "PUBLIC_URL must not have a path that starts with `/{0}`, as paths of the server do; use another path"
     )]
@@ -142,6 +146,7 @@ pub struct Application {
     webhooks_liveness: LivenessWatch,
     usage: ExportUseCounter,
     link_views: LinkViewCounter,
+    audit_stream: AuditStream,
     /// The store of the requests, and that of the mailer and the webhook worker.
     stores: [AsyncStore; 2],
     /// `None` if traces are off.
@@ -185,6 +190,8 @@ impl Application {
         mailer_arbiter.spawn(decision_mails::run(store.clone()));
         mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));
         mailer_arbiter.spawn(mail_files::run(store.clone(), transport.clone(), config.mail));
+        let api_path = format!("{}/api/", config.public_url.path());
+        let audit_stream = AuditStream::start(store.clone(), config.audit_stream.as_ref(), api_path.clone())?;
         let fan_out_store = store.clone();
         let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];
         let [_, mail_store] = stores.clone();
@@ -211,7 +218,7 @@ impl Application {
             keyring: Arc::clone(&keyring),
             sender: WebhookSender::new(&config.webhooks, Resolver::System)?,
             tracer: tracer.clone(),
-            api_path: format!("{}/api/", config.public_url.path()),
+            api_path,
         };
         mailer_arbiter.spawn(webhooks.clone().run(webhook_parts, webhooks_guard));
         mailer_arbiter.spawn(webhook_deliveries::run(fan_out_store, webhooks.waker()));
@@ -232,6 +239,7 @@ impl Application {
             receipts,
             keyring,
             metrics: Metrics::default(),
+            audit_stream: audit_stream.counts(),
             shutdown: shutdown.clone(),
             tracer: tracer.clone(),
             config,
@@ -262,6 +270,7 @@ impl Application {
             webhooks_liveness,
             usage,
             link_views,
+            audit_stream,
             stores,
             tracer,
             arbiters,
@@ -290,7 +299,8 @@ impl Application {
                 self.mailer.drain(),
                 self.webhooks.drain(),
                 self.usage.flush(),
-                self.link_views.flush()
+                self.link_views.flush(),
+                self.audit_stream.stop()
             )
         };
         let flushed = async {

@@ -21,7 +21,7 @@
 //! | database | one file per table; [`store::ledger`] commits a batch of commands in one transaction | [`store`] |
 //! | domain | rules without I/O: masks, tokens, requests, rate limits | [`domain`] |
 //!
-//! Every layer may use [`config`], [`i18n`], [`deadline`], [`entropy`] and
+//! Every layer may use [`config`], [`i18n`], [`deadline`], [`entropy`], [`tls`] and
 //! [`failpoints`], and all above [`config`] use [`telemetry`]. Only [`store`] uses `diesel`, only [`actors`] and [`app`] use `actix`.
 //! `lettre` sends mail in [`mail`] and parses addresses in [`config`].
 //!
@@ -46,4 +46,5 @@ pub mod services;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 pub mod webhook;

@@ -13,7 +13,7 @@ from pathlib import Path
 
 LAYERS = [
     ["domain", "failpoints"],
-    ["deadline", "entropy", "i18n"],
+    ["deadline", "entropy", "i18n", "tls"],
     ["config"],
     ["telemetry"],
     ["mail", "store", "webhook"],

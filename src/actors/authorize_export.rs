@@ -33,6 +33,7 @@ impl Registry {
         let id = ExportId(parsed.as_ref().map_or_else(entropy::uuid, Token::id));
         let results = self.look_up(LookupKey::ExportToken(id)).await?;
         let authorized = self.authorize_found(&results, parsed.as_ref(), access);
+        self.counts.count_access(authorized.is_ok());
         let (token, rights) = authorized.map_err(CommandError::Rejected)?;
         Ok(AuthorizedToken { token: token.clone(), rights })
     }

@@ -68,6 +68,7 @@ impl Registry {
                 Evaluation::Permission(question) => results.is_granted(question),
                 Evaluation::Denied => false,
             };
+            self.counts.count_access(decision);
             decisions.push(decision);
             if last == Some(decision) {
                 break;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -64,6 +65,7 @@ pub struct Webhooks {
     is_draining: Arc<AtomicBool>,
     drained: Arc<Notify>,
     attempts: AttemptCounts,
+    in_flight: Gauge,
 }
 
 impl Default for Webhooks {
@@ -73,7 +75,13 @@ impl Default for Webhooks {
         for outcome in OUTCOMES {
             drop(attempts.get_or_create(&[("outcome", outcome)]));
         }
-        Self { wake: Arc::default(), is_draining: Arc::default(), drained: Arc::default(), attempts }
+        Self {
+            wake: Arc::default(),
+            is_draining: Arc::default(),
+            drained: Arc::default(),
+            attempts,
+            in_flight: Gauge::default(),
+        }
     }
 }
 
@@ -91,6 +99,11 @@ impl Webhooks {
     /// The counts of this process's attempts, by outcome.
     pub fn attempts(&self) -> AttemptCounts {
         self.attempts.clone()
+    }
+
+    /// The number of attempts that are running.
+    pub fn in_flight(&self) -> Gauge {
+        self.in_flight.clone()
     }
 
     /// Stops claiming, and waits up to five seconds for the attempts in flight. Those that take longer are repeated.
@@ -120,6 +133,7 @@ impl Webhooks {
             if !worker.sync(slots).await {
                 sleep(RETRY_PAUSE).await;
             }
+            self.in_flight.set(i64::try_from(worker.in_flight.len()).unwrap_or(i64::MAX));
             worker.wait(&self).await;
         }
         self.drained.notify_one();

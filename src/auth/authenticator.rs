@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
@@ -40,6 +42,25 @@ pub struct Authenticator {
     fingerprint_key: Hmac<Sha256>,
     hash_pool: HashPool,
     login_throttle: LoginThrottle,
+    counts: SignInCounts,
+}
+
+/// Counts of checked credentials, by method and outcome.
+pub type SignInCounts = Family<[(&'static str, &'static str); 2], Counter>;
+
+/// Each label starts at 0, so that `/metrics` has all of them.
+fn new_counts() -> SignInCounts {
+    let counts = SignInCounts::default();
+    for (method, outcome) in [
+        ("password", "accepted"),
+        ("password", "rejected"),
+        ("password", "rate_limited"),
+        ("api_key", "accepted"),
+        ("api_key", "rejected"),
+    ] {
+        drop(counts.get_or_create(&[("method", method), ("outcome", outcome)]));
+    }
+    counts
 }
 
 /// Logs rejected credentials for tools such as fail2ban: the client's address, and a hash of the
@@ -89,7 +110,13 @@ impl Authenticator {
             fingerprint_key: Hmac::new(&entropy::bytes::<64>().into()),
             hash_pool: HashPool::default(),
             login_throttle,
+            counts: new_counts(),
         }
+    }
+
+    /// The counts of this process's checks of credentials. Those that are in the cache are not counted.
+    pub fn counts(&self) -> SignInCounts {
+        self.counts.clone()
     }
 
     /// The user and the scope of the credentials in the value of an `Authorization` header.
@@ -166,6 +193,7 @@ impl Authenticator {
         if let Err(error @ (AuthError::Unauthenticated | AuthError::RateLimited(_))) = &result {
             log_failure(credentials, client_ip, error);
         }
+        self.count(credentials, &result);
         match &result {
             Ok(verified) => self.cache.insert(fingerprint, verified.clone()),
             // The credentials were not checked, so an older entry is still right.
@@ -177,6 +205,20 @@ impl Authenticator {
             }
         }
         result
+    }
+
+    fn count(&self, credentials: &Credentials, result: &Result<CachedCredentials, AuthError>) {
+        let outcome = match result {
+            Ok(_) => "accepted",
+            Err(AuthError::Unauthenticated) => "rejected",
+            Err(AuthError::RateLimited(_)) => "rate_limited",
+            Err(AuthError::Busy | AuthError::Store(_) | AuthError::Registry(_)) => return,
+        };
+        let method = match credentials {
+            Credentials::Password { .. } => "password",
+            Credentials::ApiKey { .. } => "api_key",
+        };
+        self.counts.get_or_create(&[("method", method), ("outcome", outcome)]).inc();
     }
 
     /// The cache entry, unless it has expired or was invalidated.

@@ -21,6 +21,7 @@ use crate::domain::webhook::{MAX_WEBHOOKS_PER_USER, WebhookId};
 use crate::mail::message::ComposeError;
 use crate::mail::transport::{SendError, TransportError};
 use crate::store::StoreError;
+use crate::tasks::audit_stream::AuditStreamError;
 use crate::webhook::UnusableUrl;
 
 /// Why a command failed.
@@ -144,10 +145,11 @@ impl From<AppError> for CliError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::Config(error) => error.into(),
-            AppError::Store(error) => error.into(),
+            AppError::Store(error) | AppError::AuditStream(AuditStreamError::Store(error)) => error.into(),
             AppError::Transport(error) => error.into(),
             AppError::Template(_)
-            | AppError::WebhookTls(_)
+            | AppError::Tls(_)
+            | AppError::AuditStream(_)
             | AppError::PublicPath(_)
             | AppError::Tracer(_)
             | AppError::Bind { .. }

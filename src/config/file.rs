@@ -33,21 +33,8 @@ impl ConfigFile {
         })?;
         let mut file = Self::default();
         for (name, value) in document.get_ref() {
-            let start = name.span().start;
-            let name = name.get_ref().as_ref();
-            match value.get_ref() {
-                DeValue::Table(section) if Key::is_section(name) => {
-                    for (key, value) in section {
-                        let start = key.span().start;
-                        file.add(&format!("{name}.{}", key.get_ref()), value)
-                            .map_err(|reason| malformed(start, reason))?;
-                    }
-                }
-                _ if Key::is_section(name) => {
-                    return Err(malformed(start, format!("`{name}` must be a section: [{name}]")));
-                }
-                _ => file.add(name, value).map_err(|reason| malformed(start, reason))?,
-            }
+            file.add_value(name.get_ref(), name.span().start, value)
+                .map_err(|(start, reason)| malformed(start, reason))?;
         }
         Ok(file)
     }
@@ -60,6 +47,24 @@ impl ConfigFile {
     /// The values of a list key; empty if the file does not have it.
     pub(super) fn list(&self, key: &Key) -> &[String] {
         self.lists.get(key.name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a key, or the keys of a section. An error comes with its place in the text.
+    fn add_value(
+        &mut self,
+        name: &str,
+        start: usize,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), (usize, String)> {
+        match value.get_ref() {
+            DeValue::Table(section) if Key::is_section(name) => {
+                section.iter().try_for_each(|(key, value)| {
+                    self.add_value(&format!("{name}.{}", key.get_ref()), key.span().start, value)
+                })
+            }
+            _ if Key::is_section(name) => Err((start, format!("`{name}` must be a section: [{name}]"))),
+            _ => self.add(name, value).map_err(|reason| (start, reason)),
+        }
     }
 
     fn add(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<(), String> {
@@ -100,7 +105,7 @@ fn wrong_type(key: &Key) -> String {
 }
 
 fn unknown_key(name: &str) -> String {
-    let section = name.split_once('.').map(|(section, _)| section);
+    let section = name.rsplit_once('.').map(|(section, _)| section);
     let known: Vec<&str> = keys::all().filter(|key| key.section() == section).map(|key| key.name).collect();
     format!("unknown key `{name}`; use one of {}", known.join(", "))
 }

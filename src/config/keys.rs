@@ -110,7 +110,7 @@ impl Key {
 
     /// The section of the file that has the key.
     pub(super) fn section(&self) -> Option<&'static str> {
-        self.name.split_once('.').map(|(section, _)| section)
+        self.name.rsplit_once('.').map(|(section, _)| section)
     }
 }
 
@@ -294,6 +294,20 @@ keys! {
         "Days for which audit log entries are kept. `0` keeps them until `countersign purge`.",
     )
     .default("0");
+    AUDIT_STREAM_TO = Key::new(
+        "audit.stream.to",
+        Text("`stdout`, `file:/path` or `syslog+tls://host:port`"),
+        "Where each audit log entry is written to, as a line of JSON: see [Audit stream](../guides/audit-stream.md). \
+         Set the same on all replicas.",
+    )
+    .described_default("none");
+    AUDIT_STREAM_CA = Key::new(
+        "audit.stream.ca",
+        Text("path"),
+        "A file of PEM certificates that are trusted in addition to the public CAs, for a syslog server with a \
+         certificate of a private CA.",
+    )
+    .described_default("the public CAs");
     LOG_FORMAT = Key::new(
         "log.format",
         Text("`text` or `json`"),

@@ -10,9 +10,10 @@ use super::rate_limits::{Enforcement, parse_limit};
 use super::secret::{self, check_length};
 use super::sources::{Sources, integer};
 use super::{
-    AuditSettings, CliOverrides, Config, ConfigError, Controller, CorsSettings, DEFAULT_TTL_SECONDS,
-    DatabaseUrl, MIN_TTL_SECONDS, MailSettings, MfsSettings, PermissionSettings, PublicUrl, RateLimits,
-    RequestSettings, Secret, TracingConfig, WebhookSettings, keys, rate_limits,
+    AuditSettings, AuditStreamSettings, CliOverrides, Config, ConfigError, Controller, CorsSettings,
+    DEFAULT_TTL_SECONDS, DatabaseUrl, MIN_TTL_SECONDS, MailSettings, MfsSettings, PermissionSettings,
+    PublicUrl, RateLimits, RequestSettings, Secret, StreamTarget, TracingConfig, WebhookSettings, keys,
+    rate_limits,
 };
 use crate::domain::rate_limit::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};
 use crate::domain::validated_text::validate_optional;
@@ -29,6 +30,15 @@ struct InvalidBind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must not be empty")]
 struct EmptyPath;
+
+/// Why the certificates for the audit stream are rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum InvalidStreamCa {
+    #[error(transparent)]
+    Empty(EmptyPath),
+    #[error("requires `syslog+tls://` in audit.stream.to")]
+    WithoutTls,
+}
 
 /// The text is not a sender's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +88,7 @@ impl Config {
             cors: CorsSettings { origins: sources.list(&keys::CORS_ORIGINS)? },
             limits: RateLimits::load(&sources)?,
             audit: AuditSettings::load(&sources)?,
+            audit_stream: AuditStreamSettings::load(&sources)?,
             controller: Controller::load(&sources)?,
             webhooks: WebhookSettings::load(&sources)?,
             security_contact: sources.get(&keys::SECURITY_CONTACT)?.parse_optional(str::parse)?,
@@ -126,6 +137,17 @@ impl AuditSettings {
             sources.get(&keys::AUDIT_KEEP_DAYS)?.parse_with(integer(keys::AUDIT_KEEP_DAYS.range()))?;
         // At least one day: after a lost COMMIT, the ledger reads the outcome from the audit log.
         Ok(Self { keep_days: Some(keep_days).filter(|days| *days > 0) })
+    }
+}
+
+impl AuditStreamSettings {
+    fn load<E: Fn(&str) -> Option<String>>(sources: &Sources<E>) -> Result<Option<Self>, ConfigError> {
+        let to = sources.get(&keys::AUDIT_STREAM_TO)?.parse_optional(str::parse)?;
+        let ca = sources.get(&keys::AUDIT_STREAM_CA)?.parse_optional(|text| match to {
+            Some(StreamTarget::Syslog { .. }) => parse_path(text).map_err(InvalidStreamCa::Empty),
+            _ => Err(InvalidStreamCa::WithoutTls),
+        })?;
+        Ok(to.map(|to| Self { to, ca }))
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Config`] has parsed values: addresses, origins, and secrets that `Debug` does not print.
 //! Relative paths start at the working directory.
 
+mod audit_stream;
 mod error;
 mod file;
 mod keys;
@@ -31,6 +32,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
 use crate::i18n::Language;
 
+pub use audit_stream::{AuditStreamSettings, InvalidStreamTarget, StreamTarget};
 pub use error::ConfigError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use load::fuzz;
@@ -81,6 +83,8 @@ pub struct Config {
     pub cors: CorsSettings,
     pub limits: RateLimits,
     pub audit: AuditSettings,
+    /// Where audit log entries are written to; `None` if the stream is off.
+    pub audit_stream: Option<AuditStreamSettings>,
     /// Who is responsible for the data.
     pub controller: Controller,
     pub webhooks: WebhookSettings,
@@ -433,7 +437,7 @@ mod tests {
     }
 
     /// A value for each key that has a variable, different from its default.
-    const VALUES: [(&str, &str); 44] = [
+    const VALUES: [(&str, &str); 46] = [
         ("bind", "127.0.0.1:9000"),
         ("public_url", "https://consent.example.org"),
         ("security_contact", "mailto:security@example.org"),
@@ -459,6 +463,8 @@ mod tests {
         ("cors.origins", "https://app.example,https://other.example"),
         ("metrics.allow", "192.0.2.0/24"),
         ("audit.keep_days", "31"),
+        ("audit.stream.to", "syslog+tls://other.example.org"),
+        ("audit.stream.ca", "ca.pem"),
         ("log.format", "json"),
         ("controller.name", "Our Institute"),
         ("controller.address", "Our Street 1, Our Town"),
@@ -495,7 +501,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("value");
         let path_text = path.to_str().unwrap();
-        let load = |env: &[(&str, &str)]| load("", env, CliOverrides::default());
+        // `audit.stream.ca` needs a server.
+        let file = "audit.stream.to = 'syslog+tls://log.example.org'";
+        let load = |env: &[(&str, &str)]| load(file, env, CliOverrides::default());
         let default = exposed(&load(&[]).unwrap());
         for key in keys::all().filter(|key| key.name != "secret_file") {
             let value = VALUES.iter().find(|(name, _)| *name == key.name).map_or("1/s", |(_, value)| value);
@@ -571,6 +579,14 @@ mod tests {
             ("secret = 'hunter2'", "secret (in ", "must be at least 32 bytes long"),
             ("secret_previous = 'hunter2'", "secret_previous (in ", "must be at least 32 bytes long"),
             ("limits = 'off'", "line 1", "`limits` must be a section: [limits]"),
+            ("audit.stream = 'stdout'", "line 1", "`audit.stream` must be a section: [audit.stream]"),
+            (
+                "[audit.stream]\npath = '/x'",
+                "line 2",
+                "unknown key `audit.stream.path`; use one of audit.stream.to, audit",
+            ),
+            ("audit.stream.to = 'audit.log'", "audit.stream.to (in ", "must be `stdout`, `file:/path` or"),
+            ("audit.stream.ca = 'x'", "audit.stream.ca (in ", "requires `syslog+tls://` in audit.stream.to"),
             ("limits.enforce = 'of'", "limits.enforce (in ", "must be `on` or `off`"),
             ("limits.requests_per_pair = '0/d'", "limits.requests_per_pair (in ", "must be `off` or a rate"),
             (

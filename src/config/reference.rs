@@ -13,7 +13,7 @@ const MARKER: &str =
     "<!-- Generated from src/config/keys.rs: UPDATE_DOCS=1 cargo test --lib config::reference -->";
 
 /// The title of the section of a key: `[requests]`, or the first words for keys without section.
-const SECTIONS: [(Option<&str>, &str); 12] = [
+const SECTIONS: [(Option<&str>, &str); 13] = [
     (None, "Server"),
     (Some("mail"), "`[mail]`"),
     (Some("requests"), "`[requests]`"),
@@ -24,6 +24,7 @@ const SECTIONS: [(Option<&str>, &str); 12] = [
     (Some("metrics"), "`[metrics]`"),
     (Some("controller"), "`[controller]`"),
     (Some("audit"), "`[audit]`"),
+    (Some("audit.stream"), "`[audit.stream]`"),
     (Some("webhooks"), "`[webhooks]`"),
     (Some("log"), "`[log]`"),
 ];

@@ -10,7 +10,7 @@ use actix_web::http::{StatusCode, Uri};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::middleware::response_delay;
-use super::rate_limit;
+use super::rate_limit::{self, headers::RefusedBy};
 use crate::actors::registry::{CommandError, RegistryError};
 use crate::config::MfsErrorStatus;
 use crate::domain::rate_limit::RateLimited;
@@ -164,6 +164,9 @@ impl ApiError {
     pub fn with_headers(&self, mut response: HttpResponse) -> HttpResponse {
         if *self == Self::NotFound {
             response_delay::quantize(&mut response);
+        }
+        if let Self::RateLimited(RateLimited(quota)) = self {
+            response.extensions_mut().insert(RefusedBy(quota.policy_name));
         }
         let headers = response.headers_mut();
         match self {

@@ -56,8 +56,8 @@ struct ReadinessResponse {
     mailer: bool,
     /// The state of mail delivery; null while the database is unavailable.
     mail: Option<MailHealth>,
-    /// Seconds by which the mails about decisions and the events of webhooks are behind the audit log. It does not
-    /// affect readiness; null while the database is unavailable.
+    /// Seconds by which the mails about decisions, the events of webhooks and the audit stream are behind the audit
+    /// log. It does not affect readiness; null while the database is unavailable.
     audit_lag_seconds: Option<i64>,
 }
 
@@ -122,7 +122,7 @@ async fn readiness(state: Data<AppState>) -> HttpResponse {
         database,
         registry,
         mailer,
-        audit_lag_seconds: report.and_then(|report| report.audit_lag_seconds.into_iter().max()),
+        audit_lag_seconds: report.and_then(|report| report.audit_lag_seconds.into_iter().flatten().max()),
         mail: report.map(|report| MailHealth::new(report, state.mailer.stats())),
     })
 }

@@ -12,6 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::state::AppState;
+use crate::actors::registry::LabelledCounts;
+use crate::domain::rate_limit::RateLimitKey;
 use crate::services::webhooks;
 use crate::store::audit_log::AuditReader;
 use crate::store::webhook_deliveries::WaitingDeliveries;
@@ -27,6 +29,7 @@ const LATENCY_BUCKETS_SECONDS: [f64; 12] =
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    refusals: LabelledCounts,
 }
 
 /// The labels of the request histogram. None of them contains a value that the client chose, so
@@ -49,8 +52,13 @@ impl EncodeLabelValue for RouteLabel {
 }
 
 impl Default for Metrics {
+    /// Each limit starts at 0, so that `/metrics` has all of them.
     fn default() -> Self {
-        Self { requests: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS)) }
+        let refusals = LabelledCounts::default();
+        for limit in RateLimitKey::POLICY_NAMES {
+            drop(refusals.get_or_create(&[("limit", limit)]));
+        }
+        Self { requests: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS)), refusals }
     }
 }
 
@@ -65,6 +73,11 @@ impl Metrics {
         self.requests.get_or_create(&request).observe(took.as_secs_f64());
     }
 
+    /// Records a response that a limit has refused, by the limit's name.
+    pub fn record_refusal(&self, limit: &'static str) {
+        self.refusals.get_or_create(&[("limit", limit)]).inc();
+    }
+
     /// Renders the counters, and gauges of the actors and the database.
     pub async fn render(&self, state: &AppState) -> Result<String, fmt::Error> {
         let AppState { registry: token_registry, mailer, webhooks: worker, store, .. } = state;
@@ -77,6 +90,38 @@ impl Metrics {
         );
         registry.register("mail_attempts", "Attempts to deliver a mail", mailer.stats().attempts());
         registry.register("webhook_attempts", "Attempts to send an event to a webhook", worker.attempts());
+        registry.register(
+            "webhook_in_flight",
+            "Attempts to send an event that are running",
+            worker.in_flight(),
+        );
+        let decisions = token_registry.decision_counts();
+        registry.register(
+            "request_decisions",
+            "Decisions of users about requests",
+            decisions.requests.clone(),
+        );
+        registry.register(
+            "access_decisions",
+            "Decisions about accesses by export tokens and permissions",
+            decisions.accesses.clone(),
+        );
+        registry.register(
+            "sign_ins",
+            "Passwords and API keys that were checked",
+            state.authenticator.counts(),
+        );
+        registry.register("rate_limit_refusals", "Responses that a limit has refused", self.refusals.clone());
+        registry.register(
+            "audit_stream_lines",
+            "Lines written to the audit stream",
+            state.audit_stream.lines.clone(),
+        );
+        registry.register(
+            "audit_stream_failures",
+            "Failed attempts to write to the audit stream",
+            state.audit_stream.failures.clone(),
+        );
         let mut add_gauge = |name: &str, help: &str, value: i64| {
             let gauge: Gauge = Gauge::default();
             gauge.set(value);
@@ -101,18 +146,23 @@ impl Metrics {
                 report.failed_mails,
             );
         }
-        if let Ok(WaitingDeliveries { count, oldest_due_seconds }) = store.read(webhooks::waiting()).await {
+        if let Ok(WaitingDeliveries { count, oldest_due_seconds, disabled }) =
+            store.read(webhooks::waiting()).await
+        {
             add_gauge("webhook_waiting", "Events that wait for webhooks, at most 100,000", count);
             add_gauge(
                 "webhook_oldest_due_seconds",
                 "For how long the oldest event has been due, not counting webhooks that fail",
                 oldest_due_seconds,
             );
+            add_gauge("webhook_disabled", "Webhooks that the server has disabled", disabled);
         }
         if let Some(report) = report {
             let lags = Family::<[(&'static str, &'static str); 1], Gauge>::default();
             for (reader, lag) in AuditReader::ALL.into_iter().zip(report.audit_lag_seconds) {
-                lags.get_or_create(&[("reader", reader.name())]).set(lag);
+                if let Some(lag) = lag {
+                    lags.get_or_create(&[("reader", reader.name())]).set(lag);
+                }
             }
             registry.register(
                 "audit_lag_seconds",

@@ -13,6 +13,7 @@ use crate::domain::token::{Keyring, RedeemId};
 use crate::entropy;
 use crate::receipt::ReceiptIssuer;
 use crate::store::AsyncStore;
+use crate::tasks::audit_stream::AuditStreamCounts;
 use crate::tasks::link_view_counter::LinkViewCounter;
 use crate::telemetry::Tracer;
 
@@ -35,6 +36,8 @@ pub struct AppState {
     /// Issues receipts of consents.
     pub(crate) receipts: ReceiptIssuer,
     pub(crate) metrics: Metrics,
+    /// What this process has written to the audit stream.
+    pub(crate) audit_stream: AuditStreamCounts,
     pub(crate) shutdown: Shutdown,
     /// `None` if traces are off.
     pub(crate) tracer: Option<Tracer>,

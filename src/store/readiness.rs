@@ -27,8 +27,8 @@ pub struct ReadinessReport {
     /// The age of the oldest pending mail. 0: there is none.
     pub oldest_unsent_seconds: i64,
     pub failed_mails: i64,
-    /// How far the readers of the audit log are behind, by [`AuditReader::ALL`].
-    pub audit_lag_seconds: [i64; AuditReader::ALL.len()],
+    /// How far the readers of the audit log are behind, by [`AuditReader::ALL`]; `None` if a reader is off.
+    pub audit_lag_seconds: [Option<i64>; AuditReader::ALL.len()],
 }
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
             let oldest = outbox::oldest_pending(conn, now)?;
             let oldest_unsent_seconds = oldest.map_or(0, |since| since.seconds_until(now));
             let failed_mails = outbox::count_failed(conn)?;
-            let mut audit_lag_seconds = [0; AuditReader::ALL.len()];
+            let mut audit_lag_seconds = [None; AuditReader::ALL.len()];
             for (lag, reader) in audit_lag_seconds.iter_mut().zip(AuditReader::ALL) {
                 *lag = audit_log::lag_seconds(conn, reader, now)?;
             }

@@ -262,6 +262,9 @@ table! {
         name -> Text,
         position -> BigInt,
         last_id -> crate::store::types::SqlUuid,
+        holder -> Nullable<crate::store::types::SqlUuid>,
+        held_until -> Nullable<crate::store::types::SqlTimestamp>,
+        started_at -> Nullable<crate::store::types::SqlTimestamp>,
     }
 }
 

@@ -11,4 +11,4 @@ pub use address::{AddressPolicy, UnusableUrl};
 pub use connect::Resolver;
 #[cfg(any(test, fuzzing))]
 pub(crate) use response::fuzz;
-pub use sender::{Delivery, Report, WebhookSender, WebhookTlsError};
+pub use sender::{Delivery, Report, WebhookSender};

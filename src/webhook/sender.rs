@@ -1,17 +1,12 @@
 //! One attempt to deliver an event.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
-use url::Host;
+use tokio_rustls::rustls;
 use uuid::Uuid;
 
 use super::address::AddressPolicy;
@@ -20,6 +15,7 @@ use super::response::{ResponseHead, ResponseReader};
 use crate::config::{WebhookProxy, WebhookSettings};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{AttemptOutcome, FailureReason, WebhookSecret, WebhookUrl, signature_header};
+use crate::tls::{self, TlsError};
 
 /// The time for an attempt, from the resolution of the name to the head of the response.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -55,23 +51,14 @@ pub struct Report {
     pub duration: Duration,
 }
 
-/// Why there is no TLS.
-#[derive(Debug, thiserror::Error)]
-pub enum WebhookTlsError {
-    #[error("webhooks.ca: cannot read certificates from {}: {reason}", path.display())]
-    Certificates { path: PathBuf, reason: String },
-    #[error("cannot set up TLS for webhooks: {0}")]
-    Tls(#[from] rustls::Error),
-}
-
 impl WebhookSender {
     /// Reads the certificates that the settings name.
-    pub fn new(settings: &WebhookSettings, resolver: Resolver) -> Result<Self, WebhookTlsError> {
+    pub fn new(settings: &WebhookSettings, resolver: Resolver) -> Result<Self, TlsError> {
         Ok(Self {
             policy: AddressPolicy::new(settings),
             resolver,
             proxy: settings.proxy.clone(),
-            tls: tls_connector(settings.ca.as_deref())?,
+            tls: tls::connector(settings.ca.as_deref(), "webhooks.ca", &[b"http/1.1"])?,
             timeout: ATTEMPT_TIMEOUT,
         })
     }
@@ -120,13 +107,7 @@ impl WebhookSender {
     }
 
     async fn encrypt(&self, url: &WebhookUrl, stream: TcpStream) -> Result<Box<dyn Stream>, FailureReason> {
-        let name = match url.host() {
-            Host::Domain(name) => {
-                ServerName::try_from(name.to_owned()).map_err(|_| FailureReason::Certificate)?
-            }
-            Host::Ipv4(address) => ServerName::from(std::net::IpAddr::from(address)),
-            Host::Ipv6(address) => ServerName::from(std::net::IpAddr::from(address)),
-        };
+        let name = tls::server_name(&url.host()).ok_or(FailureReason::Certificate)?;
         match self.tls.connect(name, stream).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => match error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()) {
@@ -178,28 +159,4 @@ fn outcome(head: &ResponseHead, now: Timestamp) -> AttemptOutcome {
         300..400 => failed(FailureReason::Redirect),
         _ => failed(FailureReason::Status),
     }
-}
-
-/// TLS that trusts the public CAs, as the mail transport does, and the certificates in the file.
-fn tls_connector(ca: Option<&Path>) -> Result<TlsConnector, WebhookTlsError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(path) = ca {
-        let invalid = |reason: String| WebhookTlsError::Certificates { path: path.to_owned(), reason };
-        let pem = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
-        let public = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
-            roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
-        }
-        if roots.len() == public {
-            return Err(invalid("the file contains no certificate".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
 }

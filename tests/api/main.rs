@@ -12,6 +12,7 @@ mod helpers;
 mod http_input;
 
 mod audit_retention;
+mod audit_stream;
 mod audit_tail;
 mod authorization_matrix;
 mod authz;
@@ -34,6 +35,7 @@ mod log;
 mod mail_headers;
 mod mailer;
 mod mfs;
+mod monitoring;
 mod nginx;
 #[path = "../support/nginx.rs"]
 mod nginx_process;

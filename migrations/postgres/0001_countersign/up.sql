@@ -342,14 +342,20 @@ CREATE TABLE sweep_cursors (
     last_id  text NOT NULL
 );
 
--- How far each reader of the audit log has come (`store/audit_log/tail.rs`).
+-- How far each reader of the audit log has come (`store/audit_log/tail.rs`). The row `stream` exists while a stream is
+-- on (`store/audit_log/stream.rs`): one server at a time, the `holder`, writes to it. `started_at` is set until the
+-- stream has its first line.
 CREATE TABLE audit_cursors (
-    name     text PRIMARY KEY NOT NULL,
-    position bigint NOT NULL,
-    last_id  uuid NOT NULL
+    name       text PRIMARY KEY NOT NULL,
+    position   bigint NOT NULL,
+    last_id    uuid NOT NULL,
+    holder     uuid,
+    held_until timestamptz,
+    started_at timestamptz,
+    CHECK ((holder IS NULL) = (held_until IS NULL))
 );
-INSERT INTO audit_cursors VALUES ('decision_mails', 0, '00000000-0000-0000-0000-000000000000');
-INSERT INTO audit_cursors VALUES ('webhooks', 0, '00000000-0000-0000-0000-000000000000');
+INSERT INTO audit_cursors (name, position, last_id) VALUES ('decision_mails', 0, '00000000-0000-0000-0000-000000000000');
+INSERT INTO audit_cursors (name, position, last_id) VALUES ('webhooks', 0, '00000000-0000-0000-0000-000000000000');
 
 -- Fetches of a request's link, and views by the request's target. No foreign key, so that
 -- counting touches no other row.

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::actor::{LookUp, QUEUE_LIMITS, Submit, TokenRegistry, Waiter};
 use super::error::{CommandError, RegistryError, flatten};
+use super::stats::DecisionCounts;
 use crate::actors::LivenessGuard;
 use crate::actors::admission::Admission;
 use crate::deadline;
@@ -51,6 +52,7 @@ pub struct Registry {
     lookup_admission: Arc<Admission>,
     /// Counts the uses of export tokens that this handle authorizes.
     pub(in crate::actors) usage: ExportUseCounter,
+    pub(in crate::actors) counts: DecisionCounts,
 }
 
 impl Registry {
@@ -68,12 +70,23 @@ impl Registry {
             TokenRegistry::new(store, tracer, liveness)
         });
         let new_admission = || Admission::new(ADMISSION_CAPACITY, SHED_CAPACITY);
-        Self { addr, operation_admission: new_admission(), lookup_admission: new_admission(), usage }
+        Self {
+            addr,
+            operation_admission: new_admission(),
+            lookup_admission: new_admission(),
+            usage,
+            counts: DecisionCounts::default(),
+        }
     }
 
     /// The numbers of admitted operations and lookups.
     pub fn in_use(&self) -> [i64; 2] {
         [&self.operation_admission, &self.lookup_admission].map(|admission| admission.in_use())
+    }
+
+    /// The counts of this process's decisions.
+    pub const fn decision_counts(&self) -> &DecisionCounts {
+        &self.counts
     }
 
     /// Whether the actor is running.
@@ -136,7 +149,9 @@ impl Registry {
         let decision = Decision::Approve(approval, statement);
         let decided =
             flatten(self.execute(Decide { id, by, decision, idempotency_key }, audit_context).await)?;
-        decided.ok_or(CommandError::Rejected(RequestError::NotPending))
+        let decided = decided.ok_or(CommandError::Rejected(RequestError::NotPending))?;
+        self.counts.count_request(RequestOutcome::Approved);
+        Ok(decided)
     }
 
     /// Declines a request by its token, as its target.
@@ -149,7 +164,9 @@ impl Registry {
         audit_context: AuditContext,
     ) -> Result<(), CommandError<RequestError>> {
         let decision = Decision::Decline(reason);
-        flatten(self.execute(Decide { id, by, decision, idempotency_key }, audit_context).await).map(drop)
+        flatten(self.execute(Decide { id, by, decision, idempotency_key }, audit_context).await)?;
+        self.counts.count_request(RequestOutcome::Declined);
+        Ok(())
     }
 
     /// Declines or withdraws a request by its id, as a party to it.
@@ -159,7 +176,10 @@ impl Registry {
         by: UserId,
         audit_context: AuditContext,
     ) -> Result<RequestOutcome, CommandError<RequestError>> {
-        flatten(self.execute(CloseRequest { id, by: Authority::User(by) }, audit_context).await)
+        let outcome =
+            flatten(self.execute(CloseRequest { id, by: Authority::User(by) }, audit_context).await)?;
+        self.counts.count_request(outcome);
+        Ok(outcome)
     }
 
     /// Sends the mail of a pending request again, as its requester.

@@ -7,6 +7,8 @@
 mod actor;
 mod error;
 mod handle;
+mod stats;
 
 pub use error::{CommandError, RegistryError};
 pub use handle::Registry;
+pub use stats::{DecisionCounts, LabelledCounts};

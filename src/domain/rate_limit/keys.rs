@@ -65,6 +65,20 @@ pub enum RateLimitKey {
 }
 
 impl RateLimitKey {
+    /// All names of [`Self::policy_name`].
+    pub const POLICY_NAMES: [&str; 10] = [
+        "pair",
+        "requester",
+        "target",
+        "unknown_references",
+        "unlinked_references",
+        "writes",
+        "password_changes",
+        "account",
+        "address",
+        "account-at-address",
+    ];
+
     /// The name of the limit in `RateLimit` response headers.
     pub const fn policy_name(&self) -> &'static str {
         match self {

@@ -9,6 +9,10 @@ pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The limits: `"pair";q=10;w=86400`.
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// Marks a response as a refusal by the limit with this name, for `/metrics`.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedBy(pub &'static str);
+
 /// Adds both headers, unless `quotas` is empty.
 pub fn insert(headers: &mut HeaderMap, quotas: &[QuotaStatus]) {
     let mut add = |field: HeaderName, item: fn(&QuotaStatus) -> String| {

@@ -7,12 +7,13 @@ mod approvals;
 mod entry_id;
 mod plan;
 mod read;
+pub mod stream;
 mod tail;
 mod write;
 
 pub use plan::AuditLogFilter;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
-pub use tail::{AuditReader, end, lag_seconds, skip_to, take};
+pub use tail::{AuditReader, Cursor, end, lag_seconds, skip_to, take};
 pub use write::{NewAuditEntry, delete_expired, record};
 
 pub(super) use entry_id::min_id_at;

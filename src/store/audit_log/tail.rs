@@ -24,17 +24,21 @@ pub enum AuditReader {
     DecisionMails,
     /// Queues events for webhooks.
     Webhooks,
+    /// Writes the entries to a destination outside. It has a place only while a stream is on: see
+    /// [`super::stream`].
+    Stream,
 }
 
 impl AuditReader {
     /// All readers.
-    pub const ALL: [Self; 2] = [Self::DecisionMails, Self::Webhooks];
+    pub const ALL: [Self; 3] = [Self::DecisionMails, Self::Webhooks, Self::Stream];
 
-    /// The name in the database and in `/metrics`. Migrations insert the cursors.
+    /// The name in the database and in `/metrics`. Migrations insert the cursors, except that of the stream.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DecisionMails => "decision_mails",
             Self::Webhooks => "webhooks",
+            Self::Stream => "stream",
         }
     }
 }
@@ -42,9 +46,9 @@ impl AuditReader {
 /// The place of an entry in the order of the tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    position: i64,
+    pub(super) position: i64,
     /// Orders the entries of one transaction.
-    id: DbUuid,
+    pub(super) id: DbUuid,
 }
 
 /// Whether an entry comes after a place.
@@ -101,16 +105,16 @@ pub fn skip_to(conn: &mut Conn, reader: AuditReader, place: Cursor) -> QueryResu
 }
 
 /// The age of the oldest entry that a reader has not taken, in seconds; 0 if there is none. Includes entries that
-/// a running transaction keeps from the readers.
-pub fn lag_seconds(conn: &mut Conn, reader: AuditReader, now: Timestamp) -> QueryResult<i64> {
-    let from = cursor(conn, reader)?;
+/// a running transaction keeps from the readers. `None`: the reader is off.
+pub fn lag_seconds(conn: &mut Conn, reader: AuditReader, now: Timestamp) -> QueryResult<Option<i64>> {
+    let Some(from) = cursor(conn, reader).optional()? else { return Ok(None) };
     let oldest: Option<DbTimestamp> = with_backend!(conn, c => dsl::audit_log
         .filter(is_after!(from))
         .order((dsl::position, dsl::id))
         .select(dsl::at)
         .first(c)
         .optional())?;
-    Ok(oldest.map_or(0, |at| at.0.seconds_until(now).max(0)))
+    Ok(Some(oldest.map_or(0, |at| at.0.seconds_until(now).max(0))))
 }
 
 /// Moves a cursor, unless another replica has moved it. Returns whether it has moved.
@@ -131,7 +135,11 @@ fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Cursor> {
     Ok(Cursor { position, id })
 }
 
-fn rows_after(conn: &mut Conn, from: Cursor, limit: i64) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
+pub(super) fn rows_after(
+    conn: &mut Conn,
+    from: Cursor,
+    limit: i64,
+) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
     let is_settled = is_settled(conn);
     with_backend!(conn, c => dsl::audit_log
         .filter(is_after!(from).sql(" AND ").sql(is_settled))

@@ -203,13 +203,15 @@ pub fn delete_old(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResult
     with_backend!(conn, c => diesel::delete(dsl::webhook_deliveries.filter(dsl::id.eq_any(&old))).execute(c))
 }
 
-/// The deliveries that wait, for `/metrics`.
+/// The deliveries that wait, and the webhooks that get none, for `/metrics`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitingDeliveries {
     /// Exact up to 100,000.
     pub count: i64,
     /// For how long the oldest one has been due, in seconds, not counting webhooks that fail.
     pub oldest_due_seconds: i64,
+    /// The webhooks that the server has disabled.
+    pub disabled: i64,
 }
 
 /// The deliveries that wait.
@@ -223,5 +225,7 @@ pub fn waiting(conn: &mut Conn, now: Timestamp) -> QueryResult<WaitingDeliveries
         .load(c))?;
     let oldest = due.into_iter().flatten().map(|at| at.0).min();
     let oldest_due_seconds = oldest.map_or(0, |due| due.seconds_until(now).max(0));
-    Ok(WaitingDeliveries { count, oldest_due_seconds })
+    let by_server = webhooks::disabled_reason.eq_any(["gone", "failing"]);
+    let disabled = with_backend!(conn, c => webhooks::table.filter(by_server).count().get_result(c))?;
+    Ok(WaitingDeliveries { count, oldest_due_seconds, disabled })
 }

@@ -549,6 +549,8 @@ async fn check_for_leaks(backend: Backend) {
         ("DATABASE_URL", database_url.as_str()),
         ("SMTP_URL", smtp_url.as_str()),
         ("MAIL_FROM", "noreply@countersign.test"),
+        // Its lines are searched as the rest of the output.
+        ("COUNTERSIGN_AUDIT_STREAM_TO", "stdout"),
     ];
     let server = WatchedServer::start(&mut evidence, &environment);
     let mut fixture = LeakFixture {
@@ -579,6 +581,9 @@ async fn check_for_leaks(backend: Backend) {
     let ended = server.child.wait().unwrap();
     assert_eq!(ended.signal(), Some(6), "{ended:?}");
     assert!(!ended.core_dumped(), "the server writes no core dump");
+
+    let streamed = std::fs::read_to_string(evidence.directory().join("stdout")).unwrap();
+    assert!(streamed.contains("\"type\":\"audit.entry\""), "the audit stream is searched");
 
     match backend {
         Backend::Sqlite => {
