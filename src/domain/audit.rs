@@ -47,6 +47,8 @@ macro_rules! actions {
 actions! {
     ExportCreated = "export.created",
     ExportRevoked = "export.revoked",
+    /// An export token was used for the first time. The server records it some seconds later.
+    ExportFirstUsed = "export.first_used",
     /// An export token reached its end. The server records it some minutes later.
     ExportExpired = "export.expired",
     /// A request was created and its mail queued.

@@ -3,6 +3,7 @@
 //! The usage is counted in memory and written every few seconds
 //! ([`record_uses`]), so that `export_uses` lags behind: it cannot limit the number of uses.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use diesel::connection::SimpleConnection;
@@ -76,7 +77,9 @@ bulk! {
     AddUsage { id: SqlUuid => DbUuid, count: BigInt => i64, last: SqlTimestamp => DbTimestamp }
     "INSERT INTO export_uses (token_id, uses, last_used_at) SELECT * FROM" w
     "WHERE true ON CONFLICT (token_id) DO UPDATE \
-     SET uses = export_uses.uses + excluded.uses, last_used_at = excluded.last_used_at"
+     SET uses = export_uses.uses + excluded.uses, last_used_at = excluded.last_used_at \
+     RETURNING token_id, uses"
+    returns (SqlUuid, BigInt)
 }
 
 /// The data for authorizing a use of a token.
@@ -349,10 +352,32 @@ fn add_uses(conn: &mut Conn, uses: &[ExportUseDelta]) -> QueryResult<()> {
     let mut uses = uses.to_vec();
     uses.sort_by_key(|uses| uses.id);
     let mut rows = AddUsage::default();
-    for uses in uses {
+    for uses in &uses {
         rows.push((DbUuid(uses.id.0), uses.count, DbTimestamp(uses.last_used_at)));
     }
-    rows.run(conn).map(drop)
+    let totals: Vec<(DbUuid, i64)> = rows.fetch(conn)?;
+    let totals: HashMap<ExportId, i64> =
+        totals.into_iter().map(|(id, total)| (ExportId(id.0), total)).collect();
+    let first =
+        uses.iter().filter(|uses| totals.get(&uses.id) == Some(&uses.count)).map(|uses| DbUuid(uses.id.0));
+    record_first_uses(conn, &first.collect::<Vec<_>>())
+}
+
+/// Writes an audit entry for each of these tokens, which have been used for the first time.
+fn record_first_uses(conn: &mut Conn, ids: &[DbUuid]) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let creators: Vec<(DbUuid, i64)> = with_backend!(conn, c => export_tokens::table
+        .filter(export_tokens::id.eq_any(ids))
+        .select((export_tokens::id, export_tokens::creator))
+        .load(c))?;
+    let (now, context) = (conn.now()?, AuditContext::default());
+    let entry = |(id, creator): &(DbUuid, i64)| {
+        let subject = format!("export:{}", ExportId(id.0));
+        NewAuditEntry::new(now, &context, AuditAction::ExportFirstUsed, subject, &[UserId(*creator)])
+    };
+    audit_log::insert(conn, &creators.iter().map(entry).collect::<Vec<_>>()).map(drop)
 }
 
 fn db_uuids(ids: &[ExportId]) -> Vec<DbUuid> {

@@ -260,5 +260,9 @@ on_both_databases! {
         app.restart();
         let (_, data) = mfs::send_for_data(app.get(mfs::LIST).by_user(&ada)).await;
         assert_eq!((&data["tokens"][0]["uses"], &data["tokens"][0]["last_used_at"]), (&json!(6), &json!(NOW + 120)));
+        let audit = app.get("/api/audit/?action=export.first_used").by_user(&ada).send().await.unwrap();
+        let first = audit.json::<Value>().await.unwrap()["objects"].take();
+        assert_eq!(first.as_array().unwrap().len(), 1, "{first}");
+        assert_eq!((&first[0]["subject"], &first[0]["actor"]), (&json!(format!("export:{id}")), &Value::Null));
     }
 }

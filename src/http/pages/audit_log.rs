@@ -231,9 +231,9 @@ pub(super) fn action_label(language: Language, action: &str) -> String {
     if language.contains(&key) { language.t(&key) } else { action.to_owned() }
 }
 
-/// Whether an action without an actor and an address is the server's own.
+/// Whether the server records an action by itself, without an actor and an address.
 fn is_automatic(action: &str) -> bool {
-    let of_server = [AuditAction::WebhookDisabled, AuditAction::WebhookEnabled];
+    let of_server = [AuditAction::WebhookDisabled, AuditAction::WebhookEnabled, AuditAction::ExportFirstUsed];
     action.ends_with(".expired") || of_server.iter().any(|other| other.name() == action)
 }
 

@@ -563,6 +563,7 @@ audit-anonymous = Jemand ohne Anmeldung
 audit-action-export-created = Export-Token erstellt
 audit-action-export-revoked = Export-Token widerrufen
 audit-action-export-expired = Export-Token abgelaufen
+audit-action-export-first-used = Export-Token zum ersten Mal verwendet
 audit-action-request-created = Anfrage erstellt
 audit-action-request-resent = E-Mail zur Anfrage erneut gesendet
 audit-action-request-replaced = Anfrage durch eine neuere ersetzt

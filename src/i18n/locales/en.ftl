@@ -564,6 +564,7 @@ audit-anonymous = Someone who was not signed in
 audit-action-export-created = Export token created
 audit-action-export-revoked = Export token revoked
 audit-action-export-expired = Export token expired
+audit-action-export-first-used = Export token used for the first time
 audit-action-request-created = Request created
 audit-action-request-resent = Request email sent again
 audit-action-request-replaced = Request replaced by a newer one
