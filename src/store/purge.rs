@@ -10,7 +10,7 @@ use super::schema::{
     api_keys, export_tokens, link_views, outbox, password_links, permission_requests, sessions,
 };
 use super::types::{DbTimestamp, DbUuid};
-use super::{audit_log, requests, user_counters};
+use super::{requests, user_counters};
 use crate::domain::timestamp::Timestamp;
 
 /// Numbers of deleted rows.
@@ -50,15 +50,10 @@ impl AddAssign for PurgeCounts {
     }
 }
 
-/// Deletes rows of each table that ended before `cutoff`, and audit entries that are older than
-/// `audit_cutoff`, at most `limit` per table. Keeps active permissions, pending mails, and the mails of links that still
+/// Deletes rows of each table that ended before `cutoff`, at most `limit` per table. Audit entries are purged with their
+/// seals ([`seals::purge`](super::seals::purge)). Keeps active permissions, pending mails, and the mails of links that still
 /// work: they show that the links depend on the secret.
-pub fn purge_batch(
-    conn: &mut Conn,
-    cutoff: Timestamp,
-    audit_cutoff: Timestamp,
-    limit: i64,
-) -> QueryResult<PurgeCounts> {
+pub fn purge_batch(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResult<PurgeCounts> {
     conn.disable_statement_timeout()?;
     user_counters::compact_largest(conn, limit)?;
     requests::expire_batch(conn, cutoff)?;
@@ -112,7 +107,7 @@ pub fn purge_batch(
         api_keys: purge!(api_keys, DbUuid, api_keys::revoked_at.lt(at)),
         sessions: purge!(sessions, DbUuid, sessions::expires_at.lt(at)),
         password_links: purge!(password_links, DbUuid, password_links::expires_at.lt(at)),
-        audit_entries: audit_log::delete_expired(conn, audit_cutoff, limit)?,
+        audit_entries: 0,
     })
 }
 
