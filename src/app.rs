@@ -44,7 +44,8 @@ use crate::tasks::audit_stream::{AuditStream, AuditStreamError};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
 use crate::tasks::{
-    audit_retention, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits, webhook_deliveries,
+    audit_retention, audit_seals, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits,
+    webhook_deliveries,
 };
 use crate::telemetry::{Tracer, TracerError};
 use crate::tls::TlsError;
@@ -188,7 +189,8 @@ impl Application {
         registry_arbiter.spawn(sweep_rate_limits::run(store.clone()));
         registry_arbiter.spawn(run_sweeps::run(store.clone(), config.limits.requests));
         mailer_arbiter.spawn(decision_mails::run(store.clone()));
-        mailer_arbiter.spawn(audit_retention::run(store.clone(), config.audit));
+        mailer_arbiter.spawn(audit_seals::run(store.clone(), Arc::clone(&keyring)));
+        mailer_arbiter.spawn(audit_retention::run(store.clone(), Arc::clone(&keyring), config.audit));
         mailer_arbiter.spawn(mail_files::run(store.clone(), transport.clone(), config.mail));
         let api_path = format!("{}/api/", config.public_url.path());
         let audit_stream = AuditStream::start(store.clone(), config.audit_stream.as_ref(), api_path.clone())?;

@@ -15,12 +15,15 @@ use crate::domain::bundle_permission::BundlePermissionId;
 use crate::domain::hub::HubId;
 use crate::domain::jws::InvalidJws;
 use crate::domain::permission_request::RequestId;
+use crate::domain::seal::Fault;
 use crate::domain::token::{ApiKeyId, ExportId, SessionId};
 use crate::domain::user::Email;
 use crate::domain::webhook::{MAX_WEBHOOKS_PER_USER, WebhookId};
 use crate::mail::message::ComposeError;
 use crate::mail::transport::{SendError, TransportError};
 use crate::store::StoreError;
+use crate::store::seals::SealError;
+use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::tasks::audit_stream::AuditStreamError;
 use crate::webhook::UnusableUrl;
 
@@ -107,6 +110,14 @@ pub enum CliError {
         .0.display()
     )]
     NoSecretFile(PathBuf),
+    #[error(transparent)]
+    SigningKey(SealedUnderOtherSecret),
+    #[error("{0}")]
+    AuditLog(#[from] Fault),
+    #[error("the audit log has no seal yet; a running server seals it every ten seconds")]
+    NoSeal,
+    #[error("cannot read a seal from {}: {}; `countersign audit anchor` prints one", .0.display(), .1)]
+    AnchorFile(PathBuf, String),
     #[error("another process has just replaced the key; run the command again if you want yet another one")]
     KeyReplacedMeanwhile,
     #[error("the password {0}; choose another password")]
@@ -156,6 +167,15 @@ impl From<AppError> for CliError {
             | AppError::Server(_)
             | AppError::ActorStopped(_)
             | AppError::DatabaseStalled => Self::App(error),
+        }
+    }
+}
+
+impl From<SealError> for CliError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Store(error) => error.into(),
+            SealError::Key(error) => Self::SigningKey(error),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! whether or not a server is running. Every change is one transaction with its audit log entry.
 
 mod args;
+mod audit;
 mod bundle;
 mod demo;
 mod error;
@@ -12,6 +13,7 @@ mod log_filter;
 mod mail;
 mod output;
 mod permission;
+mod progress;
 mod prompt;
 mod purge;
 mod receipt;
@@ -133,6 +135,9 @@ enum CliCommand {
     /// Verify receipts of consents, or replace the key that signs them
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Verify the seals of the audit log, or print the last one
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Manage webhooks, the URLs to which users have events sent
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -220,10 +225,11 @@ impl Cli {
             CliCommand::Request(command) => request::run(command, &open()?, output),
             CliCommand::Permission(command) => permission::run(command, &open()?, output),
             CliCommand::Receipt(command) => receipt::run(command, &global_args, output),
+            CliCommand::Audit(command) => audit::run(command, &global_args, output),
             CliCommand::Webhook(command) => webhook::run(command, &global_args, output),
             CliCommand::Mail(command) => mail::run(command, &global_args, output),
             CliCommand::Import(command) => import::run(command, &global_args, output),
-            CliCommand::Purge(args) => purge::run(&args, global_args.config(None)?.audit, &open()?, output),
+            CliCommand::Purge(args) => purge::run(&args, &global_args, output),
         }
     }
 }

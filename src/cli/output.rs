@@ -55,6 +55,11 @@ impl Output {
         }
     }
 
+    /// Prints a line of JSON.
+    pub fn line(&self, json: &str) -> Result<(), CliError> {
+        write_stdout(&format!("{json}\n"))
+    }
+
     /// Prints a secret alone on stdout, for scripts, and the note on stderr.
     pub fn secret(&self, document: &impl Serialize, secret: &str, note: &str) -> Result<(), CliError> {
         if self.json {

@@ -6,13 +6,12 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use super::CliError;
 use super::output::Output;
-use crate::config::AuditSettings;
+use super::{CliError, GlobalArgs};
 use crate::domain::audit::AuditContext;
 use crate::services::admin::purge;
-use crate::store::Store;
 use crate::store::purge::PurgeCounts;
+use crate::store::seals;
 
 const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
@@ -33,16 +32,28 @@ struct PurgeSummary {
 
 /// Deletes batches until none is left. If `audit.keep_days` is set, it decides which entries
 /// of the audit log are deleted.
-pub fn run(args: &PurgeArgs, audit: AuditSettings, store: &Store, output: &Output) -> Result<(), CliError> {
+pub(super) fn run(args: &PurgeArgs, global_args: &GlobalArgs, output: &Output) -> Result<(), CliError> {
+    let config = global_args.config(None)?;
+    let store = global_args.open()?;
     let now = store.read(purge::now())?;
     let cutoff = now.plus_seconds(-args.older_than * SECONDS_PER_DAY);
-    let audit_cutoff = audit.cutoff(now).unwrap_or(cutoff);
+    let audit_cutoff = config.audit.cutoff(now).unwrap_or(cutoff);
     let before = cutoff.rfc3339();
     let mut total = PurgeCounts::default();
+    if store.read(purge::has_old_audit_entries(audit_cutoff))? {
+        // A seal records the purge. A new secret could not open the key that signs it.
+        if let Some(path) = config.missing_secret_file() {
+            return Err(CliError::NoSecretFile(path.to_owned()));
+        }
+        total.audit_entries = seals::purge_all(&store, &config.keyring()?, audit_cutoff)?;
+        if total.audit_entries > 0 {
+            store.write(purge::audit_purge(cutoff, AuditContext::OPERATOR))?;
+        }
+    }
     loop {
         let started = Instant::now();
         let audit = total.is_empty().then_some(AuditContext::OPERATOR);
-        let purged = store.write(purge::delete_batch(cutoff, audit_cutoff, audit))?;
+        let purged = store.write(purge::delete_batch(cutoff, audit))?;
         if purged.is_empty() {
             break;
         }

@@ -53,10 +53,7 @@ impl SigningKey {
 
     /// Signs claims as a compact JWS of this type. The same claims always have the same signature.
     pub fn sign(&self, typ: &str, claims: &Value) -> String {
-        let header = Header { alg: ALGORITHM.to_owned(), kid: self.kid.clone(), typ: typ.to_owned() };
-        // A struct of texts is always valid JSON.
-        let header = serde_json::to_vec(&header).unwrap_or_default();
-        let signed = format!("{}.{}", encode(&header), encode(claims.to_string().as_bytes()));
+        let signed = signed_part(typ, &self.kid, claims);
         let signature = encode(&self.key.sign(signed.as_bytes()).to_bytes());
         format!("{signed}.{signature}")
     }
@@ -66,6 +63,14 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.kid)
     }
+}
+
+/// The compact JWS of these claims without its signature: what is signed.
+pub fn signed_part(typ: &str, kid: &str, claims: &Value) -> String {
+    let header = Header { alg: ALGORITHM.to_owned(), kid: kid.to_owned(), typ: typ.to_owned() };
+    // A struct of texts is always valid JSON.
+    let header = serde_json::to_vec(&header).unwrap_or_default();
+    format!("{}.{}", encode(&header), encode(claims.to_string().as_bytes()))
 }
 
 /// The id of the key with these public bytes: the SHA-256 of its JWK with the required members in

@@ -18,6 +18,7 @@ pub mod password_link;
 pub mod permission_request;
 pub mod rate_limit;
 pub mod rights;
+pub mod seal;
 pub mod terms;
 pub mod timestamp;
 pub mod token;

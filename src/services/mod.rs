@@ -21,6 +21,7 @@ pub(crate) mod password_links;
 pub(crate) mod permissions;
 pub mod receipts;
 pub(crate) mod requests;
+pub mod seals;
 pub(crate) mod sessions;
 pub(crate) mod users;
 pub mod webhooks;

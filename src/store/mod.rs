@@ -49,6 +49,7 @@ pub mod purge;
 pub mod rate_limits;
 pub mod readiness;
 pub mod requests;
+pub mod seals;
 pub mod sessions;
 pub mod signing_keys;
 pub mod sweeps;

@@ -54,15 +54,10 @@ impl AddAssign for PurgeCounts {
     }
 }
 
-/// Deletes rows of each table that ended before `cutoff`, and audit entries that are older than
-/// `audit_cutoff`, at most `limit` per table. Keeps active permissions, pending mails and deliveries, and the mails of links that still
+/// Deletes rows of each table that ended before `cutoff`, at most `limit` per table. Audit entries are purged with their
+/// seals ([`seals::purge`](super::seals::purge)). Keeps active permissions, pending mails and deliveries, and the mails of links that still
 /// work: they show that the links depend on the secret.
-pub fn purge_batch(
-    conn: &mut Conn,
-    cutoff: Timestamp,
-    audit_cutoff: Timestamp,
-    limit: i64,
-) -> QueryResult<PurgeCounts> {
+pub fn purge_batch(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResult<PurgeCounts> {
     conn.disable_statement_timeout()?;
     user_counters::compact_largest(conn, limit)?;
     requests::expire_batch(conn, cutoff)?;
@@ -124,7 +119,7 @@ pub fn purge_batch(
                 .lt(at)
                 .and(webhook_deliveries::id.lt(DbUuid(audit_log::min_id_at(cutoff))))
         ),
-        audit_entries: audit_log::delete_expired(conn, audit_cutoff, limit)?,
+        audit_entries: 0,
     })
 }
 

@@ -290,6 +290,28 @@ table! {
         user_agent -> Nullable<Text>,
         affected_user_1 -> Nullable<BigInt>,
         affected_user_2 -> Nullable<BigInt>,
+        salt -> Nullable<Binary>,
+        commitment -> Nullable<Binary>,
+    }
+}
+
+table! {
+    seals (number) {
+        number -> BigInt,
+        first_position -> BigInt,
+        first_id -> crate::store::types::SqlUuid,
+        last_position -> BigInt,
+        last_id -> crate::store::types::SqlUuid,
+        entries -> BigInt,
+        newest_at -> crate::store::types::SqlTimestamp,
+        root -> Binary,
+        previous -> Binary,
+        continues -> Bool,
+        purged -> BigInt,
+        sealed_at -> crate::store::types::SqlTimestamp,
+        kid -> Text,
+        signature -> Text,
+        leaves -> Nullable<Binary>,
     }
 }
 

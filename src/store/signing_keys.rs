@@ -1,13 +1,13 @@
-//! The keys that sign receipts: the current one with its sealed private key, and the public keys of
+//! The keys that sign receipts and seals of the audit log: the current one with its sealed private key, and the public keys of
 //! all earlier ones.
 
 use diesel::prelude::*;
 use secrecy::ExposeSecret;
 
-use super::audit_log;
 use super::connection::{Conn, with_backend};
 use super::schema::signing_keys::{self, dsl};
 use super::types::DbTimestamp;
+use super::{audit_log, seals};
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::jws::{KEY_BYTES, SigningKey};
 use crate::domain::timestamp::Timestamp;
@@ -56,20 +56,25 @@ pub fn create_first(conn: &mut Conn, keyring: &Keyring, now: Timestamp) -> Query
     Ok(())
 }
 
-/// Replaces the current key by a new one, and deletes its private key. Returns the id of the new
-/// key.
+/// Replaces the current key by a new one, and deletes its private key. The new key seals the audit log at once, to
+/// confirm the seals that were made before. Returns the id of the new key.
 pub fn rotate(
     conn: &mut Conn,
     keyring: &Keyring,
     context: &AuditContext,
     now: Timestamp,
 ) -> QueryResult<Option<String>> {
+    seals::lock(conn)?;
+    let previous = current(conn, keyring)?.and_then(Result::ok);
     with_backend!(conn, c => diesel::update(dsl::signing_keys.filter(dsl::retired_at.is_null()))
         .set((dsl::retired_at.eq(DbTimestamp(now)), dsl::private_key.eq(None::<Vec<u8>>)))
         .execute(c))?;
     let kid = insert(conn, keyring, now)?;
     if let Some(kid) = &kid {
         audit_log::record(conn, context, AuditAction::SigningKeyRotated, format!("signing_key:{kid}"), now)?;
+        if let Some(Ok(key)) = current(conn, keyring)? {
+            seals::hand_over(conn, previous.as_ref(), &key, now)?;
+        }
     }
     Ok(kid)
 }

@@ -1,55 +1,40 @@
-//! Deletes audit log entries that are older than the retention period: in small steps,
+//! Purges audit log entries that are older than the retention period: in small steps,
 //! at start and once an hour.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::config::AuditSettings;
-use crate::store::{Store, audit_log};
+use crate::domain::token::Keyring;
+use crate::store::seals::{self, SealError};
+use crate::store::{Conn, Store};
 
-const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
-/// Entries that one transaction deletes.
-const DELETE_BATCH_SIZE: i64 = 1_000;
+const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Runs until the process stops, or returns if entries are kept forever.
-pub async fn run(store: Store, audit: AuditSettings) {
+pub async fn run(store: Store, keyring: Arc<Keyring>, audit: AuditSettings) {
     if audit.keep_days.is_none() {
         return;
     }
     loop {
-        let store = store.clone();
+        let (store, keyring) = (store.clone(), Arc::clone(&keyring));
         // A failure is left to the next run.
-        drop(spawn_blocking(move || delete_expired(&store, audit)).await);
-        sleep(CLEANUP_INTERVAL).await;
+        drop(spawn_blocking(move || purge_expired(&store, &keyring, audit)).await);
+        sleep(PURGE_INTERVAL).await;
     }
 }
 
-fn delete_expired(store: &Store, audit: AuditSettings) {
-    let mut deleted_total = 0;
-    loop {
-        let started_at = Instant::now();
-        let result = store.write_in_background(|conn| {
-            let now = conn.now()?;
-            audit
-                .cutoff(now)
-                .map_or(Ok(0), |cutoff| audit_log::delete_expired(conn, cutoff, DELETE_BATCH_SIZE))
-        });
-        match result {
-            Ok(0) => break,
-            Ok(deleted) => deleted_total += deleted,
-            Err(error) => {
-                tracing::warn!(%error, "audit log cleanup failed");
-                break;
-            }
-        }
-        // SQLite does not queue its writers. A pause as long as the transaction lets others
-        // take the write lock.
-        thread::sleep(started_at.elapsed());
-    }
-    if deleted_total > 0 {
-        tracing::info!(entries = deleted_total, "audit log cleanup finished");
+fn purge_expired(store: &Store, keyring: &Keyring, audit: AuditSettings) {
+    let cutoff = store.read(Conn::now).map(|now| audit.cutoff(now));
+    let purged = cutoff
+        .map_err(SealError::from)
+        .and_then(|cutoff| cutoff.map_or(Ok(0), |cutoff| seals::purge_all(store, keyring, cutoff)));
+    match purged {
+        Ok(0) => {}
+        Ok(entries) => tracing::info!(entries, "audit log cleanup finished"),
+        Err(error) => tracing::warn!(%error, "audit log cleanup failed"),
     }
 }

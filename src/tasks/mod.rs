@@ -3,6 +3,7 @@
 //! Every replica runs them. What one replica has done, the others find done.
 
 pub mod audit_retention;
+pub mod audit_seals;
 pub mod audit_stream;
 pub mod decision_mails;
 pub mod expire;

@@ -6,9 +6,9 @@ use countersign::store::audit_log;
 use crate::helpers::TestApp;
 use crate::mailer::wait_for_count;
 
-const COUNT_AUDIT_ENTRIES: &str = "SELECT count(*) AS n FROM audit_log";
+const COUNT_AUDIT_ENTRIES: &str = "SELECT count(*) AS n FROM audit_log WHERE action <> 'signing_key.created'";
 
-/// Inserts entries of the operator with the current time.
+/// Inserts entries of the operator with the current time, and seals them.
 fn insert_entries(app: &TestApp, entries: usize) {
     app.store
         .write(|conn| {
@@ -25,6 +25,7 @@ fn insert_entries(app: &TestApp, entries: usize) {
             Ok(())
         })
         .unwrap();
+    app.seal_audit_log();
 }
 
 on_both_databases! {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{self, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use countersign::auth::password;
 use countersign::config::DatabaseUrl;
@@ -16,7 +17,7 @@ use countersign::domain::permission_request::{NewPermissionRequest, PermissionRe
 use countersign::domain::rights::Mask;
 use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
-use countersign::domain::token::{ApiKeyId, SessionId, Token, TokenKind};
+use countersign::domain::token::{ApiKeyId, Keyring, SessionId, Token, TokenKind};
 use countersign::domain::user::{Authority, Email, UserId};
 use countersign::entropy;
 use countersign::store::api_keys::ApiKeyAuth;
@@ -24,13 +25,14 @@ use countersign::store::ledger::{self, CloseRequest, Command, CreateExport, Crea
 use countersign::store::lookup::{self, LookupKey};
 use countersign::store::outbox::OutboxResult;
 use countersign::store::sessions::Session;
-use countersign::store::{Clock, Store, api_keys, outbox, sessions, users};
+use countersign::store::{Clock, Store, api_keys, outbox, seals, sessions, users};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::helpers::{SECRET, execute, query_rows, url_of_database};
+use crate::helpers::{SECRET, execute, query_rows, sqlite, url_of_database};
 
 const DAY: i64 = 24 * 3_600;
 
@@ -80,6 +82,10 @@ impl CliDatabase {
         command.args(arguments).current_dir(self.directory.path()).env("DATABASE_URL", &self.url);
         for variable in ["RUST_LOG", "SMTP_URL", "MAIL_FROM", "PUBLIC_URL", "BIND", "COUNTERSIGN_SECRET"] {
             command.env_remove(variable);
+        }
+        // A purge of audit entries and a verification need the server's secret.
+        if arguments.first().is_some_and(|command| ["purge", "audit"].contains(command)) {
+            command.env("COUNTERSIGN_SECRET", SECRET);
         }
         command.stdin(Stdio::null());
         command
@@ -159,6 +165,33 @@ impl CliDatabase {
         self.text(&["hub", "add", "attic", "--owner", "ada@example.org"]);
         self.text(&["bundle", "add", "Heart rate"]);
         self
+    }
+
+    /// Ada, Bob, the hub and the bundle, without audit entries.
+    fn with_users_and_no_audit_log(self) -> Self {
+        let database = self.with_users();
+        database.execute("DELETE FROM audit_log");
+        database
+    }
+
+    /// Seals all audit entries. The transactions of other tests in the same cluster hold the seals back.
+    fn seal_audit_log(&self) {
+        let store = self.store(Clock::Database);
+        let keyring = Keyring::new(SECRET.as_bytes(), None).unwrap();
+        let unsealed = "SELECT CAST(count(*) AS text) AS entry FROM audit_log AS l JOIN audit_cursors AS c \
+                        ON c.name = 'seals' WHERE (l.position, l.id) > (c.position, c.last_id)";
+        let started = Instant::now();
+        while self.query_text(unsealed) != ["0"] {
+            assert!(started.elapsed() < Duration::from_secs(60), "not sealed");
+            seals::seal_all(&store, &keyring).unwrap();
+        }
+    }
+
+    fn execute(&self, sql: &str) {
+        match self.url.strip_prefix("sqlite://") {
+            Some(path) => sqlite(path).batch_execute(sql).unwrap(),
+            None => execute(&self.url, sql),
+        }
     }
 
     /// Creates an export token of Ada for a node of her hub.
@@ -831,9 +864,10 @@ fn a_user_without_a_password_is_mailed_a_link_to_set_one() {
 #[test]
 fn purge_uses_the_audit_retention_if_one_is_set() {
     for_each_database(|database| {
-        let database = database.with_users();
+        let database = database.with_users_and_no_audit_log();
         database.export("older", days_ago(&database, 100));
         database.export("old", days_ago(&database, 50));
+        database.seal_audit_log();
         let configuration = database.directory.path().join("countersign.toml");
         for (days, purged) in [(200, 0), (60, 1), (40, 1), (1, 0)] {
             std::fs::write(&configuration, format!("[audit]\nkeep_days = {days}")).unwrap();
@@ -850,12 +884,49 @@ fn purge_uses_the_audit_retention_if_one_is_set() {
 }
 
 #[test]
-fn purge_deletes_only_rows_closed_before_the_cutoff() {
+fn the_audit_log_is_verified_with_an_anchor() {
     for_each_database(|database| {
         let database = database.with_users();
+        assert!(database.run_refused(&["audit", "anchor"]).starts_with("the audit log has no seal yet"));
+        let verify = || database.json(&["audit", "verify"]);
+        let unsealed = verify()["unsealed"].as_i64().unwrap();
+        assert!(verify()["valid"] == json!(true) && unsealed > 0);
+        database.seal_audit_log();
+        let report = verify();
+        assert_eq!((&report["own_key"], &report["anchor"]), (&json!(true), &json!(null)), "{report}");
+        assert_eq!(report["entries"], json!(unsealed + 1), "the first seal created its key");
+        let path = database.directory.path().join("anchor");
+        std::fs::write(&path, database.text(&["audit", "anchor"])).unwrap();
+        let with_anchor = ["audit", "verify", "--anchor", "anchor"];
+        assert!(database.text(&with_anchor).contains("is that of the anchor."));
+        database.execute("UPDATE audit_log SET actor = 7 WHERE subject = 'hub:attic'");
+        let refused = database.run_refused(&["audit", "verify"]);
+        assert!(
+            refused.starts_with("entry ") && refused.contains(" was changed after it was sealed"),
+            "{refused}"
+        );
+        database.execute("DELETE FROM seals; DELETE FROM audit_log; UPDATE audit_cursors SET position = 0, last_id = (SELECT last_id \
+             FROM audit_cursors WHERE name = 'webhooks') WHERE name = 'seals'");
+        assert_eq!(verify()["seals"], json!(0), "everything was removed");
+        let refused = database.run_refused(&with_anchor);
+        assert!(refused.contains("lacks seal") && refused.contains("an older backup"), "{refused}");
+        std::fs::write(&path, "{}\n").unwrap();
+        assert!(
+            database
+                .run_refused(&with_anchor)
+                .ends_with("it contains no seal; `countersign audit anchor` prints one")
+        );
+    });
+}
+
+#[test]
+fn purge_deletes_only_rows_closed_before_the_cutoff() {
+    for_each_database(|database| {
+        let database = database.with_users_and_no_audit_log();
         database.export("old", days_ago(&database, 100));
-        database.export("new", days_ago(&database, 50));
         database.request(days_ago(&database, 100));
+        database.export("new", days_ago(&database, 50));
+        database.seal_audit_log();
         let kept = database.json(&["purge", "--older-than", "200"]);
         let nothing = json!({
             "before": kept["before"], "export_tokens": 0, "requests": 0, "mails": 0, "api_keys": 0,
@@ -883,6 +954,8 @@ fn purge_deletes_only_rows_closed_before_the_cutoff() {
         // The old request expired first.
         assert_eq!(trail.len(), before - 2 + 2);
         assert!(trail.last().unwrap().starts_with("records.purged before:"));
+        let report = database.json(&["audit", "verify"]);
+        assert_eq!((&report["valid"], &report["purged_seals"]), (&json!(true), &json!(1)), "{report}");
         assert!(database.text(&["purge"]).contains("0 export tokens, 0 requests"));
     });
 }

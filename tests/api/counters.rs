@@ -62,7 +62,7 @@ on_both_databases! {
         app.store.write(|conn| {
             let now = conn.now()?;
             bundles::delete(conn, all[5].id, now)?.unwrap();
-            purge::purge_batch(conn, now, now, 100)
+            purge::purge_batch(conn, now, 100)
         }).unwrap();
         assert_eq!((totals(REQUESTS).await, totals(PERMISSIONS).await), ((0, 0, 0), (2, 2, 0)));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 2, "active permissions are kept");

@@ -12,6 +12,7 @@ mod helpers;
 mod http_input;
 
 mod audit_retention;
+mod audit_seals;
 mod audit_stream;
 mod audit_tail;
 mod authorization_matrix;

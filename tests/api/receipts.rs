@@ -272,7 +272,7 @@ on_both_databases! {
         let purge = || {
             let purged = app.store.write(|conn| {
                 let cutoff = conn.now()?.plus_seconds(-90 * DAY);
-                purge::purge_batch(conn, cutoff, cutoff, 100)
+                purge::purge_batch(conn, cutoff, 100)
             });
             purged.unwrap().requests
         };

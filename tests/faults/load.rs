@@ -349,4 +349,5 @@ pub fn assert_consistent(app: &TestApp) {
         GROUP BY user_target, user_allowed, bundle_id HAVING count(*) > 1) AS twice";
     assert_eq!(app.count(twice), 0, "duplicate active permissions");
     app.assert_decision_mails();
+    app.assert_audit_log_sealed();
 }

@@ -356,6 +356,7 @@ CREATE TABLE audit_cursors (
 );
 INSERT INTO audit_cursors (name, position, last_id) VALUES ('decision_mails', 0, '00000000-0000-0000-0000-000000000000');
 INSERT INTO audit_cursors (name, position, last_id) VALUES ('webhooks', 0, '00000000-0000-0000-0000-000000000000');
+INSERT INTO audit_cursors (name, position, last_id) VALUES ('seals', 0, '00000000-0000-0000-0000-000000000000');
 
 -- Fetches of a request's link, and views by the request's target. No foreign key, so that
 -- counting touches no other row.
@@ -371,7 +372,8 @@ CREATE TABLE link_views (
 -- subjects. Ids start with the time (UUID version 7), so that they are ordered by time. An id is made
 -- before its entry is committed, so readers that must miss nothing read in the order of `position`,
 -- the number of the transaction, and only what lies below the oldest running transaction
--- (`store/audit_log/tail.rs`). In another cluster, after a restore, transactions have lower numbers:
+-- (`store/audit_log/tail.rs`). A seal contains a commitment to `ip` and `user_agent`, made with `salt`. When these three are
+-- erased, `commitment` replaces them. In another cluster, after a restore, transactions have lower numbers:
 -- then the function is replaced by one that adds a constant (`store/migrate.rs`).
 CREATE FUNCTION audit_position(xid8) RETURNS bigint IMMUTABLE PARALLEL SAFE
     LANGUAGE sql AS 'SELECT $1::text::bigint + 0';
@@ -385,7 +387,9 @@ CREATE TABLE audit_log (
     ip              text,
     user_agent      text,
     affected_user_1 bigint,
-    affected_user_2 bigint
+    affected_user_2 bigint,
+    salt            bytea,
+    commitment      bytea
 );
 CREATE INDEX audit_log_position ON audit_log (position, id);
 -- Approvals are in none of the other indexes, which would double the cost of a redemption. They are
@@ -397,3 +401,23 @@ CREATE INDEX audit_log_affected_user_1 ON audit_log (affected_user_1, id)
 CREATE INDEX audit_log_affected_user_2 ON audit_log (affected_user_2, id)
     WHERE affected_user_2 IS NOT NULL AND action <> 'request.approved';
 CREATE INDEX audit_log_action ON audit_log (action, id) WHERE action <> 'request.approved';
+
+-- The sealed audit log (`domain/seal`). A seal covers the entries after those of the seal before it, up to its last place. Its
+-- `leaves` are the hashes of these entries, which show what is wrong with them; a purge deletes the leaves with the entries.
+CREATE TABLE seals (
+    number         bigint PRIMARY KEY,
+    first_position bigint NOT NULL,
+    first_id       uuid NOT NULL,
+    last_position  bigint NOT NULL,
+    last_id        uuid NOT NULL,
+    entries        bigint NOT NULL,
+    newest_at      timestamptz NOT NULL,
+    root           bytea NOT NULL,
+    previous       bytea NOT NULL,
+    continues      boolean NOT NULL,
+    purged         bigint NOT NULL,
+    sealed_at      timestamptz NOT NULL,
+    kid            text NOT NULL,
+    signature      text NOT NULL,
+    leaves         bytea
+);

@@ -1,3 +1,4 @@
+DROP TABLE seals;
 DROP TABLE audit_log;
 DROP TABLE audit_cursors;
 DROP TABLE link_views;

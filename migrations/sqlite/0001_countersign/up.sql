@@ -352,6 +352,7 @@ CREATE TABLE audit_cursors (
 );
 INSERT INTO audit_cursors (name, position, last_id) VALUES ('decision_mails', 0, x'00000000000000000000000000000000');
 INSERT INTO audit_cursors (name, position, last_id) VALUES ('webhooks', 0, x'00000000000000000000000000000000');
+INSERT INTO audit_cursors (name, position, last_id) VALUES ('seals', 0, x'00000000000000000000000000000000');
 
 -- Fetches of a request's link, and views by the request's target. No foreign key, so that
 -- counting touches no other row.
@@ -365,7 +366,8 @@ CREATE TABLE link_views (
 
 -- Affected users are the parties other than the actor. No foreign keys: entries outlive their
 -- subjects. Ids start with the time (UUID version 7), so that they are ordered by time. The order of
--- `position` is that of the commits. A number is not used again after a purge.
+-- `position` is that of the commits. A number is not used again after a purge. A seal contains a commitment to `ip` and
+-- `user_agent`, made with `salt`. When these three are erased, `commitment` replaces them.
 CREATE TABLE audit_log (
     position        integer PRIMARY KEY AUTOINCREMENT,
     id              blob NOT NULL UNIQUE,
@@ -376,7 +378,9 @@ CREATE TABLE audit_log (
     ip              text,
     user_agent      text,
     affected_user_1 bigint,
-    affected_user_2 bigint
+    affected_user_2 bigint,
+    salt            blob,
+    commitment      blob
 );
 -- Approvals are in none of these indexes, which would double the cost of a redemption. They are
 -- found through their requests, whose `closed_at` is the time of the entry.
@@ -387,3 +391,23 @@ CREATE INDEX audit_log_affected_user_1 ON audit_log (affected_user_1, id)
 CREATE INDEX audit_log_affected_user_2 ON audit_log (affected_user_2, id)
     WHERE affected_user_2 IS NOT NULL AND action <> 'request.approved';
 CREATE INDEX audit_log_action ON audit_log (action, id) WHERE action <> 'request.approved';
+
+-- The sealed audit log (`domain/seal`). A seal covers the entries after those of the seal before it, up to its last place. Its
+-- `leaves` are the hashes of these entries, which show what is wrong with them; a purge deletes the leaves with the entries.
+CREATE TABLE seals (
+    number         bigint PRIMARY KEY,
+    first_position bigint NOT NULL,
+    first_id       blob NOT NULL,
+    last_position  bigint NOT NULL,
+    last_id        blob NOT NULL,
+    entries        bigint NOT NULL,
+    newest_at      bigint NOT NULL,
+    root           blob NOT NULL,
+    previous       blob NOT NULL,
+    continues      boolean NOT NULL,
+    purged         bigint NOT NULL,
+    sealed_at      bigint NOT NULL,
+    kid            text NOT NULL,
+    signature      text NOT NULL,
+    leaves         blob
+);

@@ -3,7 +3,6 @@
 mod bundle_index;
 mod lines;
 mod permissions;
-mod progress;
 mod report;
 mod requests;
 mod table;
@@ -18,9 +17,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::Output;
+use super::progress::Progress;
 use super::{CliError, GlobalArgs};
 use crate::store::StoreError;
-use progress::Progress;
 use table::{CsvColumns, CsvRow, CsvTable, HeaderRules};
 
 pub use report::{ImportErrors, LineError};

@@ -1,11 +1,11 @@
 //! What imports of requests and of permissions have in common: each row names two users and a bundle.
 
 use super::bundle_index::BundleIndex;
-use super::progress::Progress;
 use super::report::MAX_REPORTED;
 use super::table::CsvRow;
 use super::{ImportSource, InputTable, LineError};
 use crate::cli::CliError;
+use crate::cli::progress::Progress;
 use crate::domain::bundle::Bundle;
 use crate::domain::user::Email;
 use crate::store::import::{Imported, TermsImport};

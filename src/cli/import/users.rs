@@ -1,10 +1,10 @@
 //! `countersign import users`.
 
-use super::progress::Progress;
 use super::table::{CsvColumns, CsvRow};
 use super::{ChangeCounts, ImportCounts, ImportErrors, ImportUsersArgs, LineError};
 use crate::auth::password;
 use crate::cli::output::Output;
+use crate::cli::progress::Progress;
 use crate::cli::{CliError, GlobalArgs};
 use crate::domain::audit::AuditContext;
 use crate::domain::user::{Email, PersonName};

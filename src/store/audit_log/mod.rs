@@ -7,14 +7,18 @@ mod approvals;
 mod entry_id;
 mod plan;
 mod read;
+mod stored;
 pub mod stream;
 mod tail;
 mod write;
 
 pub use plan::AuditLogFilter;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
-pub use tail::{AuditReader, Cursor, end, lag_seconds, skip_to, take};
-pub use write::{NewAuditEntry, delete_expired, record};
+pub use stored::erase_client;
+pub use tail::{AuditReader, end, lag_seconds, skip_to, take};
+pub use write::{NewAuditEntry, record};
 
 pub(super) use entry_id::min_id_at;
+pub(super) use stored::{count_after, delete_through, has_older, seal_cursor, stored_after, unsealed};
+pub(super) use tail::{lock, move_cursor};
 pub(super) use write::{InsertAuditEntries, insert, insert_statement, record_affecting, was_committed};

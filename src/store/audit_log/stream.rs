@@ -10,7 +10,8 @@ use diesel::sql_types::Bool;
 use uuid::Uuid;
 
 use super::read::AuditEntry;
-use super::tail::{AuditReader, Cursor, end, rows_after};
+use super::tail::{AuditReader, end, rows_after};
+use crate::domain::seal::Place;
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::schema::audit_cursors;
@@ -23,8 +24,8 @@ const NAME: &str = AuditReader::Stream.name();
 /// The next lines of the stream, which this server is to write.
 #[derive(Clone, Debug)]
 pub struct Step {
-    from: Cursor,
-    to: Cursor,
+    from: Place,
+    to: Place,
     /// Set if the stream starts here: its first line comes before the entries.
     pub start: Option<StreamStart>,
     pub entries: Vec<AuditEntry>,
@@ -53,21 +54,21 @@ struct Row {
 pub fn claim(
     conn: &mut Conn,
     holder: Uuid,
-    known: Option<Cursor>,
+    known: Option<Place>,
     limit: i64,
-) -> QueryResult<(Cursor, Option<Step>)> {
+) -> QueryResult<(Place, Option<Step>)> {
     let now = conn.now()?;
     let row = match row(conn)? {
         Some(row) => row,
         None => create(conn, known, now)?,
     };
-    let from = Cursor { position: row.position, id: row.last_id };
+    let from = Place { position: row.position, id: row.last_id.0 };
     let rows = rows_after(conn, from, limit)?;
-    let to = rows.last().map_or(from, |(position, row)| Cursor { position: *position, id: row.id });
+    let to = rows.last().map_or(from, |(position, row)| Place { position: *position, id: row.id.0 });
     if row.started_at.is_none() && rows.is_empty() || !hold(conn, holder, from, now)? {
         return Ok((from, None));
     }
-    let after = (from.id != DbUuid(Uuid::nil())).then_some(from.id.0);
+    let after = (!from.id.is_nil()).then_some(from.id);
     let start = row.started_at.map(|at| StreamStart { at: at.0, after });
     let entries = rows.into_iter().map(|(_, row)| AuditEntry::from(row)).collect();
     Ok((from, Some(Step { from, to, start, entries })))
@@ -79,7 +80,7 @@ pub fn finish(conn: &mut Conn, holder: Uuid, step: &Step) -> QueryResult<bool> {
     let held_until = conn.now()?.plus_seconds(HOLD_SECONDS);
     let set = (
         audit_cursors::position.eq(step.to.position),
-        audit_cursors::last_id.eq(step.to.id),
+        audit_cursors::last_id.eq(DbUuid(step.to.id)),
         audit_cursors::held_until.eq(Some(DbTimestamp(held_until))),
         audit_cursors::started_at.eq(None::<DbTimestamp>),
     );
@@ -105,8 +106,8 @@ pub fn remove(conn: &mut Conn) -> QueryResult<()> {
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn is_at(place: Cursor) -> _ {
-    let (position, id): (i64, DbUuid) = (place.position, place.id);
+fn is_at(place: Place) -> _ {
+    let (position, id): (i64, DbUuid) = (place.position, DbUuid(place.id));
     audit_cursors::position.eq(position).and(audit_cursors::last_id.eq(id))
 }
 
@@ -119,15 +120,15 @@ fn row(conn: &mut Conn) -> QueryResult<Option<Row>> {
 }
 
 /// Gives the stream a place, unless another server has just done so.
-fn create(conn: &mut Conn, known: Option<Cursor>, now: Timestamp) -> QueryResult<Row> {
+fn create(conn: &mut Conn, known: Option<Place>, now: Timestamp) -> QueryResult<Row> {
     let place = match known {
         Some(known) => known,
-        None => end(conn)?.unwrap_or(Cursor { position: 0, id: DbUuid(Uuid::nil()) }),
+        None => end(conn)?.unwrap_or(Place { position: 0, id: Uuid::nil() }),
     };
     let new = (
         audit_cursors::name.eq(NAME),
         audit_cursors::position.eq(place.position),
-        audit_cursors::last_id.eq(place.id),
+        audit_cursors::last_id.eq(DbUuid(place.id)),
         audit_cursors::started_at.eq(known.is_none().then_some(DbTimestamp(now))),
     );
     with_backend!(conn, c => diesel::insert_into(audit_cursors::table)
@@ -138,7 +139,7 @@ fn create(conn: &mut Conn, known: Option<Cursor>, now: Timestamp) -> QueryResult
 }
 
 /// Takes the stream, unless another server holds it or has moved the cursor. Returns whether it is now this server's.
-fn hold(conn: &mut Conn, holder: Uuid, from: Cursor, now: Timestamp) -> QueryResult<bool> {
+fn hold(conn: &mut Conn, holder: Uuid, from: Place, now: Timestamp) -> QueryResult<bool> {
     let is_free = sql::<Bool>("(holder IS NULL OR holder = ")
         .bind::<SqlUuid, _>(DbUuid(holder))
         .sql(" OR held_until <= ")

@@ -8,14 +8,15 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::Bool;
 
 use super::read::{AuditEntry, AuditEntryRow};
+use crate::domain::seal::Place;
 use crate::domain::timestamp::Timestamp;
-use crate::store::connection::{Backend, Conn, with_backend};
+use crate::store::connection::{Backend, Conn, for_update, with_backend};
 use crate::store::schema::audit_cursors;
 use crate::store::schema::audit_log::dsl;
-use crate::store::types::{DbTimestamp, DbUuid, SqlUuid};
+use crate::store::types::{DbTimestamp, DbUuid};
 
 /// A reader that remembers in the database how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +28,13 @@ pub enum AuditReader {
     /// Writes the entries to a destination outside. It has a place only while a stream is on: see
     /// [`super::stream`].
     Stream,
+    /// Seals the log.
+    Seals,
 }
 
 impl AuditReader {
     /// All readers.
-    pub const ALL: [Self; 3] = [Self::DecisionMails, Self::Webhooks, Self::Stream];
+    pub const ALL: [Self; 4] = [Self::DecisionMails, Self::Webhooks, Self::Stream, Self::Seals];
 
     /// The name in the database and in `/metrics`. Migrations insert the cursors, except that of the stream.
     pub const fn name(self) -> &'static str {
@@ -39,31 +42,25 @@ impl AuditReader {
             Self::DecisionMails => "decision_mails",
             Self::Webhooks => "webhooks",
             Self::Stream => "stream",
+            Self::Seals => "seals",
         }
     }
-}
-
-/// The place of an entry in the order of the tail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    pub(super) position: i64,
-    /// Orders the entries of one transaction.
-    pub(super) id: DbUuid,
 }
 
 /// Whether an entry comes after a place.
 macro_rules! is_after {
     ($place:expr) => {
-        sql::<Bool>("(position, id) > (")
-            .bind::<BigInt, _>($place.position)
+        diesel::dsl::sql::<diesel::sql_types::Bool>("(position, id) > (")
+            .bind::<diesel::sql_types::BigInt, _>($place.position)
             .sql(", ")
-            .bind::<SqlUuid, _>($place.id)
+            .bind::<$crate::store::types::SqlUuid, _>($crate::store::types::DbUuid($place.id))
             .sql(")")
     };
 }
+pub(super) use is_after;
 
 /// Whether readers can take an entry: no entry can appear before it any more.
-const fn is_settled(conn: &Conn) -> &'static str {
+pub(super) const fn is_settled(conn: &Conn) -> &'static str {
     match conn.backend {
         Backend::Postgres(_) => "position < audit_position(pg_snapshot_xmin(pg_current_snapshot()))",
         Backend::Sqlite(_) => "true",
@@ -76,7 +73,7 @@ const fn is_settled(conn: &Conn) -> &'static str {
 pub fn take(conn: &mut Conn, reader: AuditReader, limit: i64) -> QueryResult<Vec<AuditEntry>> {
     let from = cursor(conn, reader)?;
     let rows = rows_after(conn, from, limit)?;
-    let Some(last) = rows.last().map(|(position, row)| Cursor { position: *position, id: row.id }) else {
+    let Some(last) = rows.last().map(|(position, row)| Place { position: *position, id: row.id.0 }) else {
         return Ok(Vec::new());
     };
     let taken = if move_cursor(conn, reader, from, last)? { rows } else { Vec::new() };
@@ -84,7 +81,7 @@ pub fn take(conn: &mut Conn, reader: AuditReader, limit: i64) -> QueryResult<Vec
 }
 
 /// The place of the last entry that a reader could take now.
-pub fn end(conn: &mut Conn) -> QueryResult<Option<Cursor>> {
+pub fn end(conn: &mut Conn) -> QueryResult<Option<Place>> {
     let is_settled = is_settled(conn);
     let last: Option<(i64, DbUuid)> = with_backend!(conn, c => dsl::audit_log
         .filter(sql::<Bool>(is_settled))
@@ -92,13 +89,13 @@ pub fn end(conn: &mut Conn) -> QueryResult<Option<Cursor>> {
         .select((dsl::position, dsl::id))
         .first(c)
         .optional())?;
-    Ok(last.map(|(position, id)| Cursor { position, id }))
+    Ok(last.map(|(position, id)| Place { position, id: id.0 }))
 }
 
 /// Moves a reader to this place, without the entries before it.
-pub fn skip_to(conn: &mut Conn, reader: AuditReader, place: Cursor) -> QueryResult<()> {
+pub fn skip_to(conn: &mut Conn, reader: AuditReader, place: Place) -> QueryResult<()> {
     let from = cursor(conn, reader)?;
-    if (from.position, from.id.0) < (place.position, place.id.0) {
+    if from < place {
         move_cursor(conn, reader, from, place)?;
     }
     Ok(())
@@ -118,28 +115,36 @@ pub fn lag_seconds(conn: &mut Conn, reader: AuditReader, now: Timestamp) -> Quer
 }
 
 /// Moves a cursor, unless another replica has moved it. Returns whether it has moved.
-fn move_cursor(conn: &mut Conn, reader: AuditReader, from: Cursor, to: Cursor) -> QueryResult<bool> {
-    let unchanged = audit_cursors::position.eq(from.position).and(audit_cursors::last_id.eq(from.id));
-    let set = (audit_cursors::position.eq(to.position), audit_cursors::last_id.eq(to.id));
+pub(in crate::store) fn move_cursor(
+    conn: &mut Conn,
+    reader: AuditReader,
+    from: Place,
+    to: Place,
+) -> QueryResult<bool> {
+    let unchanged = audit_cursors::position.eq(from.position).and(audit_cursors::last_id.eq(DbUuid(from.id)));
+    let set = (audit_cursors::position.eq(to.position), audit_cursors::last_id.eq(DbUuid(to.id)));
     let moved = with_backend!(conn, c => diesel::update(audit_cursors::table.find(reader.name()).filter(unchanged))
         .set(set)
         .execute(c))?;
     Ok(moved > 0)
 }
 
-fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Cursor> {
+/// Locks a reader until the end of the transaction.
+pub(in crate::store) fn lock(conn: &mut Conn, reader: AuditReader) -> QueryResult<()> {
+    let cursor = audit_cursors::table.find(reader.name()).select(audit_cursors::position);
+    let _: Vec<i64> = for_update!(conn, cursor)?;
+    Ok(())
+}
+
+pub(super) fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Place> {
     let (position, id): (i64, DbUuid) = with_backend!(conn, c => audit_cursors::table
         .find(reader.name())
         .select((audit_cursors::position, audit_cursors::last_id))
         .first(c))?;
-    Ok(Cursor { position, id })
+    Ok(Place { position, id: id.0 })
 }
 
-pub(super) fn rows_after(
-    conn: &mut Conn,
-    from: Cursor,
-    limit: i64,
-) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
+pub(super) fn rows_after(conn: &mut Conn, from: Place, limit: i64) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
     let is_settled = is_settled(conn);
     with_backend!(conn, c => dsl::audit_log
         .filter(is_after!(from).sql(" AND ").sql(is_settled))

@@ -1,16 +1,16 @@
-//! Writing and deleting audit entries.
+//! Writing audit entries.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use uuid::Uuid;
 
-use super::entry_id::min_id_at;
 use crate::domain::audit::{AuditAction, AuditContext};
+use crate::domain::seal::SALT_BYTES;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::entropy;
 use crate::store::bulk::bulk;
-use crate::store::connection::{Backend, Conn, with_backend};
+use crate::store::connection::{Conn, with_backend};
 use crate::store::schema::audit_log::dsl;
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 
@@ -25,6 +25,8 @@ pub struct NewAuditEntry {
     pub subject: String,
     /// Users other than the actor who see the entry in their own audit log.
     pub affected_users: [Option<UserId>; 2],
+    /// The salt of the commitment to the address and the client, if there are any.
+    salt: Option<[u8; SALT_BYTES]>,
 }
 
 impl NewAuditEntry {
@@ -45,6 +47,7 @@ impl NewAuditEntry {
             action,
             subject,
             affected_users: [others.next(), others.next()],
+            salt: (context.ip.is_some() || context.user_agent.is_some()).then(entropy::bytes),
         }
     }
 }
@@ -60,8 +63,9 @@ bulk! {
         user_agent: Nullable<Text> => Option<&'a str>,
         affected_user_1: Nullable<BigInt> => Option<i64>,
         affected_user_2: Nullable<BigInt> => Option<i64>,
+        salt: Nullable<Binary> => Option<[u8; SALT_BYTES]>,
     }
-    "INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent, affected_user_1, affected_user_2) \
+    "INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent, affected_user_1, affected_user_2, salt) \
      SELECT * FROM" w "WHERE true ON CONFLICT (id) DO NOTHING"
 }
 
@@ -137,23 +141,8 @@ pub(in crate::store) fn insert_statement(entries: &[NewAuditEntry]) -> InsertAud
             entry.context.user_agent.as_deref(),
             first.map(|user| user.0),
             second.map(|user| user.0),
+            entry.salt,
         ));
     }
     rows
-}
-
-/// Deletes entries that were written before `cutoff`, at most `limit`, and returns their number.
-/// Entries that another transaction is deleting are skipped.
-pub fn delete_expired(conn: &mut Conn, cutoff: Timestamp, limit: i64) -> QueryResult<usize> {
-    conn.disable_statement_timeout()?;
-    let expired = dsl::audit_log
-        .filter(dsl::id.lt(DbUuid(min_id_at(cutoff))))
-        .order(dsl::id)
-        .limit(limit)
-        .select(dsl::id);
-    let expired: Vec<DbUuid> = match &mut conn.backend {
-        Backend::Postgres(pg) => expired.for_update().skip_locked().load(&mut **pg)?,
-        Backend::Sqlite(sqlite) => expired.load(&mut **sqlite)?,
-    };
-    with_backend!(conn, c => diesel::delete(dsl::audit_log.filter(dsl::id.eq_any(&expired))).execute(c))
 }

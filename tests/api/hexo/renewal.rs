@@ -293,7 +293,7 @@ on_both_databases! {
         expect_response(app.delete(given["resource_uri"].as_str().unwrap()).by_user(&scene.grace), 204).await;
         let purged = app.store.write(|conn| {
             let now = conn.now()?;
-            purge::purge_batch(conn, now.plus_seconds(-90 * DAY), now.plus_seconds(-90 * DAY), 100)
+            purge::purge_batch(conn, now.plus_seconds(-90 * DAY), 100)
         });
         assert_eq!(purged.unwrap().requests, 1);
         let left = app.query_i64s("SELECT id AS n FROM permission_requests");

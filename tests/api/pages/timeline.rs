@@ -189,7 +189,7 @@ on_both_databases! {
         app.advance(86_400);
         app.store.write(|conn| {
             let now = conn.now()?;
-            countersign::store::purge::purge_batch(conn, now, now, 10)
+            countersign::store::purge::purge_batch(conn, now, 10)
         }).unwrap();
         assert_eq!(app.count(COUNT_LINK_VIEWS), 0, "view counts are deleted with their request");
     }

@@ -476,11 +476,12 @@ on_both_databases! {
         app.advance(77);
         app.execute_raw("UPDATE audit_cursors SET position = 9000000000000000000 WHERE name = 'decision_mails'");
         let report = app.store.check_readiness().unwrap().unwrap();
-        assert_eq!(report.audit_lag_seconds, [Some(0), Some(77), None]);
+        assert_eq!(report.audit_lag_seconds[..3], [Some(0), Some(77), None]);
         app.url = app.spawn_replica_with(TOML);
         wait_until_idle(&app).await;
-        let ready: Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
-        assert_eq!(ready["audit_lag_seconds"], 0);
+        let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
+        assert!(metrics.contains("countersign_audit_lag_seconds{reader=\"webhooks\"} 0\n"), "{metrics}");
+        assert!(metrics.contains("countersign_audit_lag_seconds{reader=\"seals\"} "), "{metrics}");
     }
 
     async fn without_a_webhook_the_log_is_skipped(app: TestApp) {
@@ -636,7 +637,7 @@ fn a_purge_deletes_deliveries_that_ended_before_the_cutoff() {
         let purge = |days: i64| {
             let purged = app.store.write(|conn| {
                 let cutoff = days_ago(conn, days)?;
-                countersign::store::purge::purge_batch(conn, cutoff, cutoff, 1)
+                countersign::store::purge::purge_batch(conn, cutoff, 1)
             });
             purged.unwrap().webhook_deliveries
         };

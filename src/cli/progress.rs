@@ -1,4 +1,4 @@
-//! The progress bar of an import, on stderr if that is a terminal.
+//! The progress bar of an import or a verification, on stderr if that is a terminal.
 
 use std::time::Duration;
 
@@ -24,6 +24,19 @@ impl Progress {
         let progress = Self { bar, by_bytes: size.is_some() };
         progress.start_phase("Reading", if size.is_some() { BYTES_TEMPLATE } else { UNKNOWN_SIZE_TEMPLATE });
         progress
+    }
+
+    /// Starts a verification. How many entries there are is not known yet.
+    pub fn start_verifying() -> Self {
+        let progress = Self { bar: ProgressBar::no_length(), by_bytes: false };
+        progress.start_phase("Verifying", ROWS_TEMPLATE);
+        progress
+    }
+
+    /// Sets how many rows have been verified, of how many.
+    pub fn set_verified(&self, rows: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(rows);
     }
 
     /// Sets how much of the file has been read.
