@@ -1,6 +1,6 @@
 //! The audit stream: files and a syslog server, restarts, failures and several replicas.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -276,7 +276,7 @@ async fn next_message(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<String
     Some(String::from_utf8(message).unwrap())
 }
 
-fn to_syslog(port: u16, ca: &PathBuf) -> String {
+fn to_syslog(port: u16, ca: &Path) -> String {
     format!("[audit.stream]\nto = 'syslog+tls://localhost:{port}'\nca = '{}'\n", ca.display())
 }
 
