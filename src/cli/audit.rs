@@ -40,7 +40,7 @@ pub(super) fn run(command: AuditCommand, global_args: &GlobalArgs, output: &Outp
         }
         AuditCommand::Anchor => {
             let seal = global_args.open()?.read(seals::latest())?.ok_or(CliError::NoSeal)?;
-            output.line(&seal.to_json_line())
+            output.line(&seal.to_json().to_string())
         }
     }
 }

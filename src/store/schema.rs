@@ -265,6 +265,7 @@ table! {
         holder -> Nullable<crate::store::types::SqlUuid>,
         held_until -> Nullable<crate::store::types::SqlTimestamp>,
         started_at -> Nullable<crate::store::types::SqlTimestamp>,
+        seal -> BigInt,
     }
 }
 

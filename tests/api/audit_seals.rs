@@ -54,7 +54,7 @@ fn verify(app: &TestApp) -> Result<Report, Fault> {
 }
 
 fn anchor(app: &TestApp) -> Anchor {
-    Anchor::parse(&app.store.read(seals::latest).unwrap().unwrap().to_json_line()).unwrap()
+    Anchor::parse(&app.store.read(seals::latest).unwrap().unwrap().to_json().to_string()).unwrap()
 }
 
 /// The id of the entry about a user.

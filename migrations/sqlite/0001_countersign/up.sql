@@ -340,7 +340,7 @@ CREATE TABLE sweep_cursors (
 
 -- How far each reader of the audit log has come (`store/audit_log/tail.rs`). The row `stream` exists while a stream is
 -- on (`store/audit_log/stream.rs`): one server at a time, the `holder`, writes to it. `started_at` is set until the
--- stream has its first line.
+-- stream has its first line. `seal` is the last seal in the stream.
 CREATE TABLE audit_cursors (
     name       text PRIMARY KEY NOT NULL,
     position   bigint NOT NULL,
@@ -348,6 +348,7 @@ CREATE TABLE audit_cursors (
     holder     blob,
     held_until bigint,
     started_at bigint,
+    seal       bigint NOT NULL DEFAULT 0,
     CHECK ((holder IS NULL) = (held_until IS NULL))
 );
 INSERT INTO audit_cursors (name, position, last_id) VALUES ('decision_mails', 0, x'00000000000000000000000000000000');

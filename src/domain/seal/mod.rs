@@ -113,13 +113,11 @@ impl SignedSeal {
         Sha256::digest(self.jws().as_bytes()).into()
     }
 
-    /// The seal as one line of JSON, to be kept in another place: an anchor.
-    pub fn to_json_line(&self) -> String {
-        let mut line = self.seal.claims();
-        if let Some(members) = line.as_object_mut() {
-            members.insert("jws".to_owned(), self.jws().into());
-        }
-        line.to_string()
+    /// The seal as JSON, to be kept in another place: an anchor.
+    pub fn to_json(&self) -> Value {
+        let mut json = self.seal.claims();
+        json["jws"] = self.jws().into();
+        json
     }
 }
 
@@ -136,7 +134,7 @@ pub struct Anchor {
 }
 
 impl Anchor {
-    /// Parses the line of a seal ([`SignedSeal::to_json_line`]). `None` if it is not one.
+    /// Parses the line of a seal ([`SignedSeal::to_json`]). `None` if it is not one.
     pub fn parse(line: &str) -> Option<Self> {
         let line: Value = serde_json::from_str(line).ok()?;
         let hash = Sha256::digest(line.get("jws")?.as_str()?.as_bytes()).into();
@@ -201,7 +199,7 @@ mod tests {
     fn an_anchor_is_the_line_of_its_seal_only() {
         let key = SigningKey::from_bytes(&[3; KEY_BYTES]);
         let signed = seal().sign(&key);
-        let line = signed.to_json_line();
+        let line = signed.to_json().to_string();
         assert!(!line.contains('\n'));
         assert!(Anchor::parse(&line).is_some_and(|anchor| anchor.is(&signed)));
         let other = Seal { root: [9; 32], ..seal() }.sign(&key);
@@ -226,7 +224,7 @@ mod tests {
     fn the_line_contains_a_jws_with_the_same_claims() {
         let key = SigningKey::from_bytes(&[3; KEY_BYTES]);
         let keys = JwkSet { keys: vec![Jwk::new(&key.public_bytes())] };
-        let mut line: Value = serde_json::from_str(&seal().sign(&key).to_json_line()).unwrap();
+        let mut line = seal().sign(&key).to_json();
         let jws = line.as_object_mut().unwrap().remove("jws").unwrap();
         assert_eq!(jws::verify(jws.as_str().unwrap(), TYP, &keys), Ok(line));
     }

@@ -1,4 +1,4 @@
-//! The place of the audit stream: which entries are to be written next, and by which server.
+//! The place of the audit stream: which entries and seals are to be written next, and by which server.
 //!
 //! No transaction is open while lines are written. A server claims the stream for some time instead, writes the lines,
 //! and moves the cursor if the stream is still its own. A server that dies in between leaves lines that are written
@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::read::AuditEntry;
 use super::tail::{AuditReader, end, rows_after};
-use crate::domain::seal::Place;
+use crate::domain::seal::{Place, SignedSeal};
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::schema::audit_cursors;
+use crate::store::seals;
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 
 /// Seconds for which a server holds the stream after its last step. More than a step may take.
@@ -24,11 +25,21 @@ const NAME: &str = AuditReader::Stream.name();
 /// The next lines of the stream, which this server is to write.
 #[derive(Clone, Debug)]
 pub struct Step {
-    from: Place,
-    to: Place,
+    from: StreamPlace,
+    to: StreamPlace,
     /// Set if the stream starts here: its first line comes before the entries.
     pub start: Option<StreamStart>,
     pub entries: Vec<AuditEntry>,
+    /// Seals of earlier entries.
+    pub seals: Vec<SignedSeal>,
+}
+
+/// How far the stream has come.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamPlace {
+    entry: Place,
+    /// The number of the last seal.
+    seal: i64,
 }
 
 /// The start of a stream.
@@ -43,35 +54,41 @@ pub struct StreamStart {
 struct Row {
     position: i64,
     last_id: DbUuid,
+    seal: i64,
     started_at: Option<DbTimestamp>,
 }
 
-/// Claims the next entries for the server `holder`, at most `limit`. Returns the place of the stream, too. No step if
-/// there are no entries, or if another server holds the stream.
+/// Claims the next entries and seals for the server `holder`, at most `limit` of each. Returns the place of the stream, too.
+/// No step if there are none, or if another server holds the stream.
 ///
 /// A stream that has no place starts at the end of the log, or goes on at `known`: the place that this server has read
 /// last, before a server without a stream removed it.
 pub fn claim(
     conn: &mut Conn,
     holder: Uuid,
-    known: Option<Place>,
+    known: Option<StreamPlace>,
     limit: i64,
-) -> QueryResult<(Place, Option<Step>)> {
+) -> QueryResult<(StreamPlace, Option<Step>)> {
     let now = conn.now()?;
     let row = match row(conn)? {
         Some(row) => row,
         None => create(conn, known, now)?,
     };
-    let from = Place { position: row.position, id: row.last_id.0 };
-    let rows = rows_after(conn, from, limit)?;
-    let to = rows.last().map_or(from, |(position, row)| Place { position: *position, id: row.id.0 });
-    if row.started_at.is_none() && rows.is_empty() || !hold(conn, holder, from, now)? {
+    let from = StreamPlace { entry: Place { position: row.position, id: row.last_id.0 }, seal: row.seal };
+    let rows = rows_after(conn, from.entry, limit)?;
+    let entry = rows.last().map_or(from.entry, |(position, row)| Place { position: *position, id: row.id.0 });
+    let mut seals = seals::after(conn, from.seal, limit)?;
+    // A seal comes after its entries.
+    seals.retain(|signed| signed.seal.last <= entry);
+    let seal = seals.last().map_or(from.seal, |signed| signed.seal.number);
+    let nothing = row.started_at.is_none() && rows.is_empty() && seals.is_empty();
+    if nothing || !hold(conn, holder, from, now)? {
         return Ok((from, None));
     }
-    let after = (!from.id.is_nil()).then_some(from.id);
+    let after = (!from.entry.id.is_nil()).then_some(from.entry.id);
     let start = row.started_at.map(|at| StreamStart { at: at.0, after });
     let entries = rows.into_iter().map(|(_, row)| AuditEntry::from(row)).collect();
-    Ok((from, Some(Step { from, to, start, entries })))
+    Ok((from, Some(Step { from, to: StreamPlace { entry, seal }, start, entries, seals })))
 }
 
 /// Records that the lines of a step are written. Returns whether the stream was still held by this server: if not,
@@ -79,8 +96,9 @@ pub fn claim(
 pub fn finish(conn: &mut Conn, holder: Uuid, step: &Step) -> QueryResult<bool> {
     let held_until = conn.now()?.plus_seconds(HOLD_SECONDS);
     let set = (
-        audit_cursors::position.eq(step.to.position),
-        audit_cursors::last_id.eq(DbUuid(step.to.id)),
+        audit_cursors::position.eq(step.to.entry.position),
+        audit_cursors::last_id.eq(DbUuid(step.to.entry.id)),
+        audit_cursors::seal.eq(step.to.seal),
         audit_cursors::held_until.eq(Some(DbTimestamp(held_until))),
         audit_cursors::started_at.eq(None::<DbTimestamp>),
     );
@@ -106,29 +124,33 @@ pub fn remove(conn: &mut Conn) -> QueryResult<()> {
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn is_at(place: Place) -> _ {
-    let (position, id): (i64, DbUuid) = (place.position, DbUuid(place.id));
-    audit_cursors::position.eq(position).and(audit_cursors::last_id.eq(id))
+fn is_at(place: StreamPlace) -> _ {
+    let (position, id, seal): (i64, DbUuid, i64) = (place.entry.position, DbUuid(place.entry.id), place.seal);
+    audit_cursors::position.eq(position).and(audit_cursors::last_id.eq(id)).and(audit_cursors::seal.eq(seal))
 }
 
 fn row(conn: &mut Conn) -> QueryResult<Option<Row>> {
     with_backend!(conn, c => audit_cursors::table
         .find(NAME)
-        .select((audit_cursors::position, audit_cursors::last_id, audit_cursors::started_at))
+        .select((audit_cursors::position, audit_cursors::last_id, audit_cursors::seal, audit_cursors::started_at))
         .first(c)
         .optional())
 }
 
 /// Gives the stream a place, unless another server has just done so.
-fn create(conn: &mut Conn, known: Option<Place>, now: Timestamp) -> QueryResult<Row> {
+fn create(conn: &mut Conn, known: Option<StreamPlace>, now: Timestamp) -> QueryResult<Row> {
     let place = match known {
         Some(known) => known,
-        None => end(conn)?.unwrap_or(Place { position: 0, id: Uuid::nil() }),
+        None => StreamPlace {
+            entry: end(conn)?.unwrap_or(Place { position: 0, id: Uuid::nil() }),
+            seal: seals::latest(conn)?.map_or(0, |signed| signed.seal.number),
+        },
     };
     let new = (
         audit_cursors::name.eq(NAME),
-        audit_cursors::position.eq(place.position),
-        audit_cursors::last_id.eq(DbUuid(place.id)),
+        audit_cursors::position.eq(place.entry.position),
+        audit_cursors::last_id.eq(DbUuid(place.entry.id)),
+        audit_cursors::seal.eq(place.seal),
         audit_cursors::started_at.eq(known.is_none().then_some(DbTimestamp(now))),
     );
     with_backend!(conn, c => diesel::insert_into(audit_cursors::table)
@@ -139,7 +161,7 @@ fn create(conn: &mut Conn, known: Option<Place>, now: Timestamp) -> QueryResult<
 }
 
 /// Takes the stream, unless another server holds it or has moved the cursor. Returns whether it is now this server's.
-fn hold(conn: &mut Conn, holder: Uuid, from: Place, now: Timestamp) -> QueryResult<bool> {
+fn hold(conn: &mut Conn, holder: Uuid, from: StreamPlace, now: Timestamp) -> QueryResult<bool> {
     let is_free = sql::<Bool>("(holder IS NULL OR holder = ")
         .bind::<SqlUuid, _>(DbUuid(holder))
         .sql(" OR held_until <= ")

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::audit::AuditSubjectRef;
+use crate::domain::seal::SignedSeal;
 use crate::domain::timestamp::Timestamp;
 use crate::store::audit_log::AuditEntry;
 use crate::store::audit_log::stream::{Step, StreamStart};
@@ -44,7 +45,8 @@ struct EntryLine<'a> {
 /// The lines of a step. `api` is the path of the API with the base path, such as `/api/`.
 pub(super) fn lines(step: &Step, api: &str) -> Result<Vec<Line>, serde_json::Error> {
     let start = step.start.iter().map(|start| started(*start));
-    start.chain(step.entries.iter().map(|entry| self::entry(entry, api))).collect()
+    let entries = step.entries.iter().map(|entry| self::entry(entry, api));
+    start.chain(entries).chain(step.seals.iter().map(|signed| Ok(seal(signed)))).collect()
 }
 
 fn started(StreamStart { at, after }: StreamStart) -> Result<Line, serde_json::Error> {
@@ -70,4 +72,12 @@ fn entry(entry: &AuditEntry, api: &str) -> Result<Line, serde_json::Error> {
         subject_uri: AuditSubjectRef::parse(&entry.subject).path(api),
     };
     Ok(Line { at: entry.at, topic: entry.action.clone(), json: serde_json::to_string(&line)? })
+}
+
+/// The line of a seal is an anchor for `countersign audit verify`.
+fn seal(signed: &SignedSeal) -> Line {
+    const TYPE: &str = "audit.seal";
+    let mut line = signed.to_json();
+    line["type"] = TYPE.into();
+    Line { at: signed.seal.sealed_at, topic: TYPE.to_owned(), json: line.to_string() }
 }

@@ -17,9 +17,8 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::config::{AuditStreamSettings, StreamTarget};
-use crate::domain::seal::Place;
 use crate::entropy;
-use crate::store::audit_log::stream::{self, Step};
+use crate::store::audit_log::stream::{self, Step, StreamPlace};
 use crate::store::{Store, StoreError};
 use crate::tls::{self, TlsError};
 use file::{LogFile, Stdout};
@@ -145,7 +144,7 @@ struct Writer {
     /// The name of this process among the servers.
     server: Uuid,
     /// The place of the stream when it was last read.
-    place: Option<Place>,
+    place: Option<StreamPlace>,
     /// A step whose lines are written, and whose end the database has not recorded.
     unfinished: Option<Step>,
     /// Attempts that have failed since the last one that has not.
