@@ -116,7 +116,9 @@ impl SignedSeal {
     /// The seal as JSON, to be kept in another place: an anchor.
     pub fn to_json(&self) -> Value {
         let mut json = self.seal.claims();
-        json["jws"] = self.jws().into();
+        if let Some(members) = json.as_object_mut() {
+            members.insert("jws".to_owned(), self.jws().into());
+        }
         json
     }
 }

@@ -1,6 +1,7 @@
 //! The lines of the audit stream.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::domain::audit::AuditSubjectRef;
 use crate::domain::seal::SignedSeal;
@@ -42,11 +43,19 @@ struct EntryLine<'a> {
     subject_uri: Option<String>,
 }
 
+/// A seal. The line is an anchor for `countersign audit verify`.
+#[derive(Serialize)]
+struct SealLine {
+    r#type: &'static str,
+    #[serde(flatten)]
+    seal: Value,
+}
+
 /// The lines of a step. `api` is the path of the API with the base path, such as `/api/`.
 pub(super) fn lines(step: &Step, api: &str) -> Result<Vec<Line>, serde_json::Error> {
     let start = step.start.iter().map(|start| started(*start));
     let entries = step.entries.iter().map(|entry| self::entry(entry, api));
-    start.chain(entries).chain(step.seals.iter().map(|signed| Ok(seal(signed)))).collect()
+    start.chain(entries).chain(step.seals.iter().map(seal)).collect()
 }
 
 fn started(StreamStart { at, after }: StreamStart) -> Result<Line, serde_json::Error> {
@@ -74,10 +83,8 @@ fn entry(entry: &AuditEntry, api: &str) -> Result<Line, serde_json::Error> {
     Ok(Line { at: entry.at, topic: entry.action.clone(), json: serde_json::to_string(&line)? })
 }
 
-/// The line of a seal is an anchor for `countersign audit verify`.
-fn seal(signed: &SignedSeal) -> Line {
-    const TYPE: &str = "audit.seal";
-    let mut line = signed.to_json();
-    line["type"] = TYPE.into();
-    Line { at: signed.seal.sealed_at, topic: TYPE.to_owned(), json: line.to_string() }
+fn seal(signed: &SignedSeal) -> Result<Line, serde_json::Error> {
+    let line = SealLine { r#type: "audit.seal", seal: signed.to_json() };
+    let json = serde_json::to_string(&line)?;
+    Ok(Line { at: signed.seal.sealed_at, topic: line.r#type.to_owned(), json })
 }
