@@ -309,9 +309,9 @@ const SELECT_SUCCESSORS: &str = "SELECT r.id AS of, s.id, \
     FROM permission_requests AS r JOIN permission_requests AS s ON s.terms = r.terms AND s.id > r.id \
     WHERE r.redeem_id = ANY ($1)";
 /// Entries of fenced batches are excluded: they mark batches that were not executed. So are expiries
-/// of export tokens, which are not checked here.
+/// and first uses of export tokens, which the server records itself.
 const SELECT_AUDIT_LOG: &str = "SELECT subject, action, user_agent FROM audit_log \
-     WHERE subject = ANY ($1) AND action NOT IN ('operation.abandoned', 'export.expired')";
+     WHERE subject = ANY ($1) AND action NOT IN ('operation.abandoned', 'export.expired', 'export.first_used')";
 const CONSISTENCY_CHECKS: [(&str, &str); 6] = [
     (
         "requests that are redeemed and stand for nothing, or the other way round",
@@ -330,9 +330,10 @@ const CONSISTENCY_CHECKS: [(&str, &str); 6] = [
          GROUP BY user_target, user_allowed, bundle_id HAVING count(*) > 1) AS twice",
     ),
     (
-        "expiries that are recorded more than once",
-        "SELECT count(*) FROM (SELECT subject FROM audit_log WHERE action LIKE '%.expired' \
-         GROUP BY subject HAVING count(*) > 1) AS twice",
+        "expiries and first uses that are recorded more than once",
+        "SELECT count(*) FROM (SELECT subject FROM audit_log \
+         WHERE action LIKE '%.expired' OR action = 'export.first_used' \
+         GROUP BY subject, action HAVING count(*) > 1) AS twice",
     ),
     (
         "requesters whose mails do not name each of their decisions once",
