@@ -3,15 +3,18 @@
 //! They are scheduled from the audit log, so that a redemption writes nothing more. Requesters are mailed at once;
 //! what is decided within an hour after that is one mail at the end of the hour.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
+use uuid::Uuid;
 
 use super::audit_log::{self, AuditReader};
+use super::bulk::bulk;
 use super::connection::{Conn, with_backend};
 use super::outbox::{self, OutboxKind, OutboxSubject, RequestList};
 use super::schema::outbox as dsl;
-use super::types::{DbTimestamp, DbUuid};
+use super::types::{DbTimestamp, DbUuid, SqlUuid};
 use crate::domain::audit::{AuditAction, AuditSubjectRef};
 use crate::domain::permission_request::RequestId;
 use crate::domain::timestamp::Timestamp;
@@ -23,9 +26,17 @@ const STEP_SIZE: i64 = 5_000;
 /// Seconds between two mails to one requester.
 const INTERVAL_SECONDS: i64 = 3_600;
 
+bulk! {
+    /// Changes the requests of mails, unless their delivery has started.
+    SetRequests { mail: SqlUuid => DbUuid, requests: Text => String }
+    "UPDATE outbox SET decided_requests = requests FROM" w
+    "WHERE outbox.id = mail AND attempts = 0 AND finished_at IS NULL RETURNING id"
+    returns SqlUuid
+}
+
 /// The latest mail to a requester.
 struct LatestMail {
-    id: DbUuid,
+    id: Uuid,
     due_at: Timestamp,
     /// Set if no delivery has started, so that requests can be added.
     waiting: Option<RequestList>,
@@ -54,20 +65,18 @@ pub fn step(conn: &mut Conn) -> QueryResult<usize> {
 
 fn schedule(conn: &mut Conn, decided: BTreeMap<UserId, Vec<RequestId>>, now: Timestamp) -> QueryResult<()> {
     let users: Vec<i64> = decided.keys().map(|user| user.0).collect();
-    let mut latest = latest_mails(conn, &users, now.plus_seconds(-INTERVAL_SECONDS))?;
+    let latest = latest_mails(conn, &users, now.plus_seconds(-INTERVAL_SECONDS))?;
+    let extended = extend_waiting(conn, &decided, &latest)?;
     let mut new = Vec::new();
-    for (user, requests) in decided {
-        let latest = latest.remove(&user);
-        let due = latest.as_ref().map_or(now, |mail| now.max(mail.due_at.plus_seconds(INTERVAL_SECONDS)));
-        if let Some(LatestMail { id, waiting: Some(mut list), .. }) = latest {
-            list.extend(&requests);
-            if set_requests(conn, id, &list)? {
-                continue;
-            }
+    for (to, decided) in decided {
+        let latest = latest.get(&to);
+        if latest.is_some_and(|mail| extended.contains(&mail.id)) {
+            continue;
         }
-        let mut list = RequestList::default();
-        list.extend(&requests);
-        new.push((OutboxSubject::Decisions { to: user, requests: list }, due));
+        let due = latest.map_or(now, |mail| now.max(mail.due_at.plus_seconds(INTERVAL_SECONDS)));
+        let mut requests = RequestList::default();
+        requests.extend(&decided);
+        new.push((OutboxSubject::Decisions { to, requests }, due));
     }
     let items = new.iter().map(|(subject, due)| (entropy::token().uuid(now), subject, *due));
     if new.is_empty() { Ok(()) } else { outbox::insert_due(conn, OutboxKind::Mail, items) }
@@ -96,17 +105,26 @@ fn latest_mails(
     let mail = |(user, id, due_at, list, attempts, finished_at): Row| {
         let is_waiting = attempts == 0 && finished_at.is_none();
         let waiting = is_waiting.then(|| RequestList::from_column(&list));
-        (UserId(user), LatestMail { id, due_at: due_at.0, waiting })
+        (UserId(user), LatestMail { id: id.0, due_at: due_at.0, waiting })
     };
     // Of several mails of one user, the last one replaces the others.
     Ok(rows.into_iter().map(mail).collect())
 }
 
-/// Changes the requests of a mail, unless its delivery has started. `false`: it has started.
-fn set_requests(conn: &mut Conn, id: DbUuid, list: &RequestList) -> QueryResult<bool> {
-    let waiting = dsl::attempts.eq(0).and(dsl::finished_at.is_null());
-    let updated = with_backend!(conn, c => diesel::update(dsl::table.find(id).filter(waiting))
-        .set(dsl::decided_requests.eq(list.to_column()))
-        .execute(c))?;
-    Ok(updated > 0)
+/// Adds decided requests to the waiting mails of their requesters. Returns these mails.
+fn extend_waiting(
+    conn: &mut Conn,
+    decided: &BTreeMap<UserId, Vec<RequestId>>,
+    latest: &HashMap<UserId, LatestMail>,
+) -> QueryResult<HashSet<Uuid>> {
+    let mut changes = SetRequests::default();
+    for (user, requests) in decided {
+        if let Some(LatestMail { id, waiting: Some(list), .. }) = latest.get(user) {
+            let mut list = list.clone();
+            list.extend(requests);
+            changes.push((DbUuid(*id), list.to_column()));
+        }
+    }
+    let extended: Vec<DbUuid> = changes.fetch(conn)?;
+    Ok(extended.into_iter().map(|mail| mail.0).collect())
 }
