@@ -17,12 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use countersign::domain::audit::AuditContext;
-use countersign::domain::bundle::Description;
-use countersign::domain::user::UserId;
-use countersign::domain::webhook::{EventFilter, EventScope, WebhookId};
-use countersign::store::webhooks::{self, NewWebhook};
-use countersign::store::{Clock, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -89,27 +83,11 @@ fn panel(database: &Database) -> String {
 /// Registers the webhooks, and one at a closed port with this number of waiting deliveries.
 fn insert_webhooks(database: &Database, receiver: &Receiver, waiting: usize) {
     fixtures::insert_users(database, 2);
-    database.execute(&format!("UPDATE users SET staff = true WHERE id = {STAFF}"));
-    let store = Store::connect(&database.url.parse().unwrap(), 1, Clock::Database).unwrap();
-    let register = |url: &str, event: &str| -> WebhookId {
-        let new = NewWebhook {
-            owner: UserId(STAFF),
-            url: url.parse().unwrap(),
-            events: EventFilter::new([event]).unwrap(),
-            scope: EventScope::All,
-            description: Description::new("").unwrap(),
-            active: true,
-        };
-        let inserted = store.write(|conn| {
-            let now = conn.now()?;
-            webhooks::insert(conn, &new, &fixtures::keyring(), &AuditContext::default(), now)
-        });
-        inserted.unwrap().unwrap().0.id
-    };
     for _ in 0..WEBHOOKS {
-        register(&format!("http://127.0.0.1:{}/hook", receiver.port), "request.created");
+        let url = format!("http://127.0.0.1:{}/hook", receiver.port);
+        fixtures::insert_webhook(database, STAFF, &url, "request.created");
     }
-    let dead = register("http://127.0.0.1:9/", "request.declined");
+    let dead = fixtures::insert_webhook(database, STAFF, "http://127.0.0.1:9/", "request.declined");
     let now = fixtures::now();
     database.insert(
         "webhook_deliveries",
@@ -118,7 +96,7 @@ fn insert_webhooks(database: &Database, receiver: &Receiver, waiting: usize) {
             let id = fixtures::uuid_at(now - 1_000_000);
             let due = Value::Time(now - 1_000_000 + i64::try_from(nth).unwrap_or_default());
             let test = Value::text("webhook.test");
-            [Value::Id(id), Value::Int(dead.0), Value::Id(id), test, due.clone(), due, Value::Int(0)]
+            [Value::Id(id), Value::Int(dead), Value::Id(id), test, due.clone(), due, Value::Int(0)]
         }),
     );
 }

@@ -1,9 +1,14 @@
 //! The rows in a database before a measurement.
 
+use countersign::domain::audit::AuditContext;
+use countersign::domain::bundle::Description;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::token::{Entropy, Keyring, RedeemId, Token, TokenKind};
+use countersign::domain::user::UserId;
+use countersign::domain::webhook::{EventFilter, EventScope};
 use countersign::entropy;
-use countersign::store::system_now;
+use countersign::store::webhooks::{self, NewWebhook};
+use countersign::store::{Clock, Store, system_now};
 use uuid::Uuid;
 
 use super::database::{Database, Value};
@@ -315,6 +320,26 @@ pub fn insert_exports(
     let columns = ["id", "creator", "hub_id", "node_id", "permission", "digest", "created_at", "expires_at"];
     database.insert("export_tokens", columns, rows);
     exports
+}
+
+/// Registers a webhook that receives one kind of event, whoever it concerns. Its owner becomes staff.
+/// Returns its number.
+pub fn insert_webhook(database: &Database, owner: i64, url: &str, event: &str) -> i64 {
+    database.execute(&format!("UPDATE users SET staff = true WHERE id = {owner}"));
+    let store = Store::connect(&database.url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let new = NewWebhook {
+        owner: UserId(owner),
+        url: url.parse().unwrap(),
+        events: EventFilter::new([event]).unwrap(),
+        scope: EventScope::All,
+        description: Description::new("").unwrap(),
+        active: true,
+    };
+    let inserted = store.write(|conn| {
+        let now = conn.now()?;
+        webhooks::insert(conn, &new, &keyring(), &AuditContext::default(), now)
+    });
+    inserted.unwrap().unwrap().0.id.0
 }
 
 /// Inserts a user with an API key of this scope and returns the value of the `Authorization` header.
