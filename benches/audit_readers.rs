@@ -62,7 +62,7 @@ impl Contestant {
     fn start(database: Database, has_readers: bool) -> Self {
         let users = fixtures::insert_users(&database, 2_000);
         if has_readers {
-            fixtures::insert_webhook(&database, users[0].id, "http://127.0.0.1:9/", "bundle.created");
+            fixtures::insert_webhook(&database, users[0].id, "http://127.0.0.1:9/", "export.created");
         } else {
             if database.backend == Backend::Postgres {
                 database.execute(WITHOUT_ORDER);
