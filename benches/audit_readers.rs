@@ -12,6 +12,7 @@
 #[expect(dead_code, reason = "no bench uses all of it")]
 mod harness;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,10 @@ use harness::server::Server;
 /// How long the readers may take to catch up after a measurement.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(120);
 /// The position of entries that are in no order. The index exists for the readers alone.
-const WITHOUT_ORDER: &str = "ALTER TABLE audit_log ALTER COLUMN position SET DEFAULT 0; DROP INDEX audit_log_position";
+const WITHOUT_ORDER: &str =
+    "ALTER TABLE audit_log ALTER COLUMN position SET DEFAULT 0; DROP INDEX audit_log_position";
+
+const STILL_OPEN: &str = "SELECT count(*) FROM permission_requests WHERE closed_at IS NULL";
 
 fn main() {
     harness::run("audit_readers", |bench| {
@@ -44,9 +48,22 @@ fn measure(bench: &mut Bench, database: impl Fn() -> Database) {
         [&with, &without].map(|contestant| contestant.redeem(&mut comparison, connections))
     });
     comparison.run(bench, with.database.directory());
-    for (connections, [with, without]) in [64, 256].into_iter().zip(series) {
+    for (nth, (connections, [redeem_with, redeem_without])) in [64, 256].into_iter().zip(series).enumerate() {
         let what = format!("{backend}, redeem @{connections} with readers ÷ without");
-        bench.ratio(&what, with, without, Target::AtLeast(0.95, 1.0));
+        bench.ratio(&what, redeem_with, redeem_without, Target::AtLeast(0.95, 1.0));
+        let costs = [&with, &without].map(|contestant| contestant.micros[nth].borrow());
+        let ratios: Vec<f64> =
+            costs[0].iter().zip(costs[1].iter()).map(|(with, without)| with / without).collect();
+        if !ratios.is_empty() {
+            let what = format!("{backend}, CPU a redemption @{connections} with readers ÷ without");
+            bench.metric(&what, &ratios, "×", Target::AtMost(1.05, 1.0));
+            bench.metric(
+                &format!("{backend}, CPU a redemption @{connections} without"),
+                &costs[1],
+                " µs",
+                Target::Unbounded,
+            );
+        }
     }
 }
 
@@ -56,6 +73,8 @@ struct Contestant {
     users: Vec<BenchUser>,
     server: Server,
     has_readers: bool,
+    /// The CPU time of server and database a redemption, in microseconds, of the runs @64 and @256.
+    micros: [RefCell<Vec<f64>>; 2],
 }
 
 impl Contestant {
@@ -70,7 +89,7 @@ impl Contestant {
             database.execute("DELETE FROM audit_cursors");
         }
         let server = Server::start(&database);
-        Self { database, users, server, has_readers }
+        Self { database, users, server, has_readers, micros: [RefCell::default(), RefCell::default()] }
     }
 
     fn redeem<'a>(&'a self, comparison: &mut Comparison<'a>, connections: usize) -> SeriesId {
@@ -81,15 +100,22 @@ impl Contestant {
             let open = fixtures::insert_open_requests(&self.database, &self.users, row_supply.rows());
             self.database.checkpoint();
             let requests = fixtures::redeem_requests(&self.users, &open);
+            let cpu_time = self.server.cpu_time() + self.database.cpu_time();
             let run_result = load::closed_loop(self.server.address, &requests, connections, window);
             self.wait_for_readers();
+            let cpu_time = self.server.cpu_time() + self.database.cpu_time() - cpu_time;
+            let redeemed = open.len() as i64 - self.database.query_i64(STILL_OPEN);
+            self.micros[usize::from(connections > 64)]
+                .borrow_mut()
+                .push(cpu_time.as_micros() as f64 / redeemed as f64);
             row_supply.observe(run_result, window)
         })
     }
 
     /// What is left to read must not slow the next measurement.
     fn wait_for_readers(&self) {
-        let behind = "SELECT count(*) FROM audit_cursors WHERE position < (SELECT max(position) FROM audit_log)";
+        let behind =
+            "SELECT count(*) FROM audit_cursors WHERE position < (SELECT max(position) FROM audit_log)";
         let started = Instant::now();
         while self.database.query_i64(behind) > 0 {
             assert!(started.elapsed() < CATCH_UP_TIMEOUT, "the readers are behind");

@@ -99,19 +99,24 @@ impl PostgresPrograms {
 
 /// Sends a signal to a server and all its processes.
 fn signal(postmaster: u32, signal: Signal) {
+    for id in process_ids(postmaster) {
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw).unwrap();
+        // The process may have exited.
+        let _ = kill_process(id, signal);
+    }
+}
+
+/// The ids of a server and all its processes.
+fn process_ids(postmaster: u32) -> impl Iterator<Item = u32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let children = processes.filter_map(|process| {
+    let children = processes.filter_map(move |process| {
         let id: u32 = process.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
         // The name in parentheses may contain any character. State and parent process follow it.
         let (_, rest) = stat.rsplit_once(") ")?;
         (rest.split(' ').nth(1)? == postmaster.to_string()).then_some(id)
     });
-    for id in std::iter::once(postmaster).chain(children) {
-        let id = i32::try_from(id).ok().and_then(Pid::from_raw).unwrap();
-        // The process may have exited.
-        let _ = kill_process(id, signal);
-    }
+    std::iter::once(postmaster).chain(children)
 }
 
 /// The user for a server if this process runs as root.
@@ -238,6 +243,11 @@ impl Cluster {
         let mut command = self.programs.command(program);
         command.env("PGHOST", self.directory.path()).env("PGUSER", "countersign").env("PGDATABASE", database);
         command
+    }
+
+    /// The ids of its processes.
+    pub fn process_ids(&self) -> impl Iterator<Item = u32> {
+        process_ids(self.process.id())
     }
 
     /// A directory on the same disk as the files of the cluster.

@@ -4,6 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use countersign::store::{Clock, Store};
 use postgres::Client;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use super::cleanup::ScratchDirectory;
 use super::cluster::Cluster;
+use super::cpu_time;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
@@ -257,6 +259,15 @@ impl Database {
         match &self.connection {
             Connection::Sqlite { connection, .. } => connection.borrow_mut(),
             Connection::Postgres { .. } => panic!("not SQLite"),
+        }
+    }
+
+    /// The CPU time of PostgreSQL so far, also for other databases of the cluster. Zero for SQLite, which runs in the
+    /// server.
+    pub fn cpu_time(&self) -> Duration {
+        match &self.connection {
+            Connection::Postgres { cluster, .. } => cluster.process_ids().map(cpu_time::of_process).sum(),
+            Connection::Sqlite { .. } => Duration::ZERO,
         }
     }
 

@@ -36,6 +36,7 @@
 pub mod bench;
 pub mod cleanup;
 pub mod cluster;
+pub mod cpu_time;
 pub mod database;
 pub mod fixtures;
 pub mod load;

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::cleanup::{ChildProcess, ScratchDirectory};
+use super::cpu_time;
 use super::database::Database;
 
 /// The server secret.
@@ -89,6 +90,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(1));
         }
         Self { address, startup_time: started.elapsed(), process, log, _directory: directory }
+    }
+
+    /// The CPU time so far.
+    pub fn cpu_time(&self) -> Duration {
+        cpu_time::of_process(self.process.id())
     }
 
     /// The maximum resident memory in bytes.

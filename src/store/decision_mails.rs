@@ -21,7 +21,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::entropy;
 
-/// Entries of the audit log that one step reads.
+/// Entries of the audit log that one step takes.
 const STEP_SIZE: i64 = 5_000;
 /// Seconds between two mails to one requester.
 const INTERVAL_SECONDS: i64 = 3_600;
@@ -42,12 +42,12 @@ struct LatestMail {
     waiting: Option<RequestList>,
 }
 
-/// Schedules mails about the next decisions in the audit log. Returns the number of entries that were read.
+/// Schedules mails about the next decisions in the audit log. Returns the number of steps that were made: 0 or 1.
 pub fn step(conn: &mut Conn) -> QueryResult<usize> {
-    let entries = audit_log::take(conn, AuditReader::DecisionMails, STEP_SIZE)?;
+    let Some(span) = audit_log::take(conn, AuditReader::DecisionMails, STEP_SIZE)? else { return Ok(0) };
     let mut decided: BTreeMap<UserId, Vec<RequestId>> = BTreeMap::new();
-    let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined].map(AuditAction::name);
-    for entry in entries.iter().filter(|entry| decisions.contains(&entry.action.as_str())) {
+    let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined];
+    for entry in audit_log::entries_in(conn, span, &decisions)? {
         // The target, unless they are the actor, and the requester.
         let requester = entry.affected_users.into_iter().flatten().last();
         if let (AuditSubjectRef::Request(id), Some(requester)) =
@@ -60,7 +60,7 @@ pub fn step(conn: &mut Conn) -> QueryResult<usize> {
         let now = conn.now()?;
         schedule(conn, decided, now)?;
     }
-    Ok(entries.len())
+    Ok(1)
 }
 
 fn schedule(conn: &mut Conn, decided: BTreeMap<UserId, Vec<RequestId>>, now: Timestamp) -> QueryResult<()> {

@@ -15,7 +15,7 @@ mod write;
 pub use plan::AuditLogFilter;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
 pub use stored::erase_client;
-pub use tail::{AuditReader, end, lag_seconds, skip_to, take};
+pub use tail::{AuditReader, end, entries_in, lag_seconds, skip_to, take};
 pub use write::{NewAuditEntry, record};
 
 pub(super) use entry_id::min_id_at;

@@ -1,17 +1,16 @@
 //! Audit entries as they are sealed: with all their columns, in the order of the tail.
 
-use diesel::dsl::{exists, select, sql};
+use diesel::dsl::{exists, select};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
 use uuid::Uuid;
 
 use super::entry_id::min_id_at;
-use super::tail::{AuditReader, cursor, is_after, is_settled};
+use super::tail::{AuditReader, cursor, is_after, is_settled, is_through};
 use crate::domain::seal::{Place, StoredClient, StoredEntry};
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::schema::audit_log::{self, dsl};
-use crate::store::types::{DbTimestamp, DbUuid, SqlUuid};
+use crate::store::types::{DbTimestamp, DbUuid};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_log)]
@@ -48,19 +47,6 @@ impl StoredRow {
         };
         (Place { position: self.position, id: self.id.0 }, entry)
     }
-}
-
-/// Whether an entry comes no later than a place. The first condition is for the index.
-macro_rules! is_through {
-    ($place:expr) => {
-        sql::<Bool>("position <= ")
-            .bind::<BigInt, _>($place.position)
-            .sql(" AND (position, id) <= (")
-            .bind::<BigInt, _>($place.position)
-            .sql(", ")
-            .bind::<SqlUuid, _>(DbUuid($place.id))
-            .sql(")")
-    };
 }
 
 /// The place of the reader that seals the log, and the next entries that it can take.

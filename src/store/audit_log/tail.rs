@@ -8,15 +8,16 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool};
 
 use super::read::{AuditEntry, AuditEntryRow};
+use crate::domain::audit::AuditAction;
 use crate::domain::seal::Place;
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Backend, Conn, for_update, with_backend};
 use crate::store::schema::audit_cursors;
 use crate::store::schema::audit_log::dsl;
-use crate::store::types::{DbTimestamp, DbUuid};
+use crate::store::types::{DbTimestamp, DbUuid, SqlUuid};
 
 /// A reader that remembers in the database how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,20 @@ macro_rules! is_after {
 }
 pub(super) use is_after;
 
+/// Whether an entry comes no later than a place. The first condition is for the index.
+macro_rules! is_through {
+    ($place:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>("position <= ")
+            .bind::<diesel::sql_types::BigInt, _>($place.position)
+            .sql(" AND (position, id) <= (")
+            .bind::<diesel::sql_types::BigInt, _>($place.position)
+            .sql(", ")
+            .bind::<$crate::store::types::SqlUuid, _>($crate::store::types::DbUuid($place.id))
+            .sql(")")
+    };
+}
+pub(super) use is_through;
+
 /// Whether readers can take an entry: no entry can appear before it any more.
 pub(super) const fn is_settled(conn: &Conn) -> &'static str {
     match conn.backend {
@@ -67,17 +82,54 @@ pub(super) const fn is_settled(conn: &Conn) -> &'static str {
     }
 }
 
+/// Entries after a place, up to and including another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub after: Place,
+    pub through: Place,
+}
+
 /// Takes the next entries for a reader, at most `limit`, and remembers that the reader has got them.
-/// Must run in the transaction that handles the entries. Empty if another replica takes entries for the reader
-/// at this moment.
-pub fn take(conn: &mut Conn, reader: AuditReader, limit: i64) -> QueryResult<Vec<AuditEntry>> {
-    let from = cursor(conn, reader)?;
-    let rows = rows_after(conn, from, limit)?;
-    let Some(last) = rows.last().map(|(position, row)| Place { position: *position, id: row.id.0 }) else {
-        return Ok(Vec::new());
-    };
-    let taken = if move_cursor(conn, reader, from, last)? { rows } else { Vec::new() };
-    Ok(taken.into_iter().map(|(_, row)| AuditEntry::from(row)).collect())
+/// Must run in the transaction that handles the entries. `None` if there are none, or if another replica takes
+/// entries for the reader at this moment.
+pub fn take(conn: &mut Conn, reader: AuditReader, limit: i64) -> QueryResult<Option<Span>> {
+    let after = cursor(conn, reader)?;
+    let Some(through) = end_of_page(conn, after, limit)? else { return Ok(None) };
+    Ok(move_cursor(conn, reader, after, through)?.then_some(Span { after, through }))
+}
+
+/// The entries of a span with these actions, in order.
+pub fn entries_in(conn: &mut Conn, span: Span, actions: &[AuditAction]) -> QueryResult<Vec<AuditEntry>> {
+    let actions: Vec<&str> = actions.iter().copied().map(AuditAction::name).collect();
+    let rows: Vec<AuditEntryRow> = with_backend!(conn, c => dsl::audit_log
+        .filter(is_after!(span.after))
+        .filter(is_through!(span.through))
+        .filter(dsl::action.eq_any(&actions))
+        .order((dsl::position, dsl::id))
+        .select(AuditEntryRow::as_select())
+        .load(c))?;
+    Ok(rows.into_iter().map(AuditEntry::from).collect())
+}
+
+#[derive(QueryableByName)]
+struct PlaceRow {
+    #[diesel(sql_type = BigInt)]
+    position: i64,
+    #[diesel(sql_type = SqlUuid)]
+    id: DbUuid,
+}
+
+/// The place of the last of the next entries that a reader can take, at most `limit`.
+fn end_of_page(conn: &mut Conn, after: Place, limit: i64) -> QueryResult<Option<Place>> {
+    let settled = is_settled(conn);
+    let query = diesel::sql_query(format!(
+        "SELECT position, id FROM (SELECT position, id FROM audit_log WHERE (position, id) > ($1, $2) AND {settled} \
+         ORDER BY position, id LIMIT $3) AS page ORDER BY position DESC, id DESC LIMIT 1"
+    ));
+    let query =
+        query.bind::<BigInt, _>(after.position).bind::<SqlUuid, _>(DbUuid(after.id)).bind::<BigInt, _>(limit);
+    let last: Option<PlaceRow> = with_backend!(conn, c => query.get_result(c).optional())?;
+    Ok(last.map(|PlaceRow { position, id }| Place { position, id: id.0 }))
 }
 
 /// The place of the last entry that a reader could take now.
@@ -144,10 +196,15 @@ pub(super) fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Place>
     Ok(Place { position, id: id.0 })
 }
 
-pub(super) fn rows_after(conn: &mut Conn, from: Place, limit: i64) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
+/// The next entries that a reader can take, with their positions.
+pub(super) fn rows_after(
+    conn: &mut Conn,
+    after: Place,
+    limit: i64,
+) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
     let is_settled = is_settled(conn);
     with_backend!(conn, c => dsl::audit_log
-        .filter(is_after!(from).sql(" AND ").sql(is_settled))
+        .filter(is_after!(after).sql(" AND ").sql(is_settled))
         .order((dsl::position, dsl::id))
         .limit(limit)
         .select((dsl::position, AuditEntryRow::as_select()))

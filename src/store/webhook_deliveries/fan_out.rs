@@ -15,7 +15,7 @@ use crate::store::connection::Conn;
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use crate::store::webhooks::{self, ActiveWebhook};
 
-/// Entries of the audit log that one step reads.
+/// Entries of the audit log that one step takes.
 const STEP_SIZE: i64 = 1_000;
 
 bulk! {
@@ -30,9 +30,9 @@ bulk! {
      SELECT id, webhook, event_id, event_type, now, now, 0 FROM" w ""
 }
 
-/// Queues the next entries of the audit log. Returns the number of entries that were read.
+/// Queues the next entries of the audit log. Returns the number of steps that were made: 0 or 1.
 ///
-/// The webhooks are read after the entries: a webhook that existed when an entry was written is then visible.
+/// The webhooks are read after the entries are taken: a webhook that existed when an entry was written is then visible.
 pub fn step(conn: &mut Conn) -> QueryResult<usize> {
     let end = audit_log::end(conn)?;
     if !webhooks::is_any_active(conn)? {
@@ -41,17 +41,18 @@ pub fn step(conn: &mut Conn) -> QueryResult<usize> {
         }
         return Ok(0);
     }
-    let entries = audit_log::take(conn, AuditReader::Webhooks, STEP_SIZE)?;
-    if entries.is_empty() {
-        return Ok(0);
-    }
-    let (webhooks, now) = (webhooks::active(conn)?, conn.now()?);
+    let Some(span) = audit_log::take(conn, AuditReader::Webhooks, STEP_SIZE)? else { return Ok(0) };
+    let webhooks = webhooks::active(conn)?;
+    let is_wanted = |action: &AuditAction| {
+        *action != AuditAction::OperationAbandoned
+            && webhooks.iter().any(|active| active.webhook.events.matches(*action))
+    };
+    let wanted: Vec<AuditAction> = AuditAction::ALL.iter().copied().filter(is_wanted).collect();
+    let entries = audit_log::entries_in(conn, span, &wanted)?;
+    let now = conn.now()?;
     let mut rows = InsertDeliveries::default();
     for entry in &entries {
         let Some(action) = AuditAction::from_name(&entry.action) else { continue };
-        if action == AuditAction::OperationAbandoned {
-            continue;
-        }
         for ActiveWebhook { webhook, .. } in
             webhooks.iter().filter(|webhook| receives(webhook, entry, action))
         {
@@ -59,7 +60,7 @@ pub fn step(conn: &mut Conn) -> QueryResult<usize> {
         }
     }
     rows.run(conn)?;
-    Ok(entries.len())
+    Ok(1)
 }
 
 /// Queues the event `webhook.test`. Returns the delivery.
