@@ -7,7 +7,8 @@ use tokio::time::sleep;
 use super::repeat_until_done;
 use crate::store::{Store, decision_mails};
 
-const INTERVAL: Duration = Duration::from_secs(1);
+/// The longer, the more decisions a change of a waiting mail adds.
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Runs until the process stops.
 pub async fn run(store: Store) {

@@ -330,7 +330,8 @@ CREATE INDEX outbox_due ON outbox (kind, due_at) WHERE finished_at IS NULL;
 CREATE INDEX outbox_failed ON outbox (kind, id) WHERE result = 'failed';
 -- One daily mail per user and day.
 CREATE UNIQUE INDEX outbox_daily ON outbox (user_id, day) WHERE day IS NOT NULL;
-CREATE INDEX outbox_decisions ON outbox (user_id, created_at) WHERE decided_requests IS NOT NULL;
+-- A condition on `decided_requests` would put each of its changes into all indexes of the table.
+CREATE INDEX outbox_decisions ON outbox (user_id, created_at) WHERE notice = 'decisions';
 CREATE INDEX outbox_request ON outbox (request_id);
 CREATE INDEX outbox_password_link ON outbox (password_link_id) WHERE password_link_id IS NOT NULL;
 
