@@ -13,12 +13,6 @@ pub const RENEWAL_SECONDS: i64 = 7 * 86_400;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BundlePermissionId(pub i64);
 
-impl BundlePermissionId {
-    /// The number of a permission that has not been inserted yet. The database never
-    /// assigns it.
-    pub const UNASSIGNED: Self = Self(0);
-}
-
 impl fmt::Display for BundlePermissionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -26,11 +26,6 @@ pub const IDEMPOTENCY_KEY_TTL_SECONDS: i64 = 24 * 3_600;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub i64);
 
-impl RequestId {
-    /// The number of a request that has not been inserted yet. The database never assigns it.
-    pub const UNASSIGNED: Self = Self(0);
-}
-
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -253,6 +248,7 @@ impl PermissionRequest {
     /// The record of a permission that the target, or staff on their behalf, grants without a
     /// request. Its token is never issued, and would not redeem anything.
     pub fn granted_directly(
+        id: RequestId,
         terms: Terms,
         by: UserId,
         permission: Mask,
@@ -262,7 +258,7 @@ impl PermissionRequest {
     ) -> Self {
         let granted = GrantedPermission { permission, expires_at, ended: None };
         Self {
-            id: RequestId::UNASSIGNED,
+            id,
             redeem_id,
             terms,
             asked_by: by,

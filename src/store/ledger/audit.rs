@@ -1,12 +1,9 @@
-//! The audit entries of a batch. An entry about a new request gets the request's id
-//! after the insert.
+//! The audit entries of a batch.
 
-use super::request_rows::RequestRows;
 use crate::domain::audit::{AuditAction, AuditContext};
 use crate::domain::export_token::ExportToken;
-use crate::domain::permission_request::{PermissionRequest, RequestId};
+use crate::domain::permission_request::PermissionRequest;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::token::RedeemId;
 use crate::domain::user::UserId;
 use crate::store::audit_log::NewAuditEntry;
 
@@ -14,15 +11,6 @@ use crate::store::audit_log::NewAuditEntry;
 #[derive(Debug, Default)]
 pub(super) struct PendingAuditEntries {
     entries: Vec<NewAuditEntry>,
-    unassigned: Vec<UnassignedSubject>,
-}
-
-/// The subject of an entry about a request that has no id yet.
-#[derive(Debug)]
-struct UnassignedSubject {
-    entry_index: usize,
-    kind: &'static str,
-    redeem_id: RedeemId,
 }
 
 impl PendingAuditEntries {
@@ -73,29 +61,15 @@ impl PendingAuditEntries {
 
     fn add_for_parties(
         &mut self,
-        kind: &'static str,
+        kind: &str,
         action: AuditAction,
         context: &AuditContext,
         request: &PermissionRequest,
         now: Timestamp,
     ) {
-        let PermissionRequest { id, redeem_id, terms, .. } = request;
-        if *id == RequestId::UNASSIGNED {
-            let entry_index = self.entries.len();
-            self.unassigned.push(UnassignedSubject { entry_index, kind, redeem_id: *redeem_id });
-        }
+        let PermissionRequest { id, terms, .. } = request;
         let parties = [terms.target, terms.grantee];
         self.entries.push(NewAuditEntry::new(now, context, action, format!("{kind}:{id}"), &parties));
-    }
-
-    /// Completes the subjects after the new requests have been inserted.
-    pub(super) fn assign_ids(&mut self, requests: &RequestRows) {
-        for UnassignedSubject { entry_index, kind, redeem_id } in self.unassigned.drain(..) {
-            if let (Some(entry), Some(request)) = (self.entries.get_mut(entry_index), requests.get(redeem_id))
-            {
-                entry.subject = format!("{kind}:{}", request.id);
-            }
-        }
     }
 
     pub(super) fn entries(&self) -> &[NewAuditEntry] {

@@ -3,10 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use diesel::QueryResult;
-
 use super::command::OperationContext;
-use super::guard::invariant_violation;
 use super::pending_writes::PendingWrites;
 use super::request_rows::RequestWrite;
 use crate::domain::audit::{AuditAction, AuditContext};
@@ -45,10 +42,17 @@ pub struct Batch {
     pub(super) decision_keys: HashMap<(UserId, IdempotencyKey), DecisionKeyUse>,
     /// The requests with a mail in the outbox, of those whose mail is to be resent.
     pub(super) pending_mails: HashSet<RequestId>,
+    /// The ids of the rows that the commands insert.
+    pub(super) new_ids: std::vec::IntoIter<RequestId>,
     pub(super) writes: PendingWrites,
 }
 
 impl Batch {
+    /// The id of a new row. Its command has [selected](super::load::RowSelection::new_requests) it.
+    pub(super) fn next_id(&mut self) -> RequestId {
+        self.new_ids.next().unwrap_or(RequestId(0))
+    }
+
     /// Marks the permission with these terms as ended, to put another one in its place.
     pub(super) fn replace_permission(&mut self, terms: Terms, by: &OperationContext) {
         self.permissions.remove(&terms);
@@ -66,13 +70,5 @@ impl Batch {
             _ => (AuditAction::PermissionReplaced, &by.audit),
         };
         self.writes.audit_entries.add_permission(action, context, &row.request, self.now);
-    }
-
-    /// The active permission with these terms, after the requests have been written.
-    pub(super) fn written_permission(&self, terms: Terms) -> QueryResult<BundlePermission> {
-        let mut with_terms = self.writes.requests.iter().filter(|request| request.terms == terms);
-        with_terms
-            .find_map(|request| request.permission(self.now))
-            .ok_or_else(|| invariant_violation("a permission written in this batch is missing"))
     }
 }

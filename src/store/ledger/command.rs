@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use diesel::QueryResult;
-
 use super::batch::Batch;
 use super::load::RowSelection;
 use super::row_key::RowKey;
@@ -36,12 +34,6 @@ pub trait Command: fmt::Debug + Send + Sync + 'static {
     /// Decides what to change and records it in the batch. A batch is retried, so the
     /// same command can be decided several times, each time on freshly loaded rows.
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply;
-
-    /// Completes the reply with the ids that new rows got, and with the final state of
-    /// rows that later operations of the batch changed.
-    fn complete_reply(_reply: &mut Self::Reply, _batch: &Batch) -> QueryResult<()> {
-        Ok(())
-    }
 }
 
 /// Who wants a command, from where, and within which limits.
@@ -106,9 +98,6 @@ pub trait AnyOperation: fmt::Debug + Send + Sync {
 
     /// [`Command::decide`]; keeps the reply until [`Operation::take_reply`].
     fn decide(&self, batch: &mut Batch);
-
-    /// [`Command::complete_reply`].
-    fn complete_reply(&self, batch: &Batch) -> QueryResult<()>;
 }
 
 impl<C: Command> AnyOperation for Operation<C> {
@@ -127,12 +116,5 @@ impl<C: Command> AnyOperation for Operation<C> {
     fn decide(&self, batch: &mut Batch) {
         let reply = self.command.decide(&self.context, batch);
         *self.lock_reply() = Some(reply);
-    }
-
-    fn complete_reply(&self, batch: &Batch) -> QueryResult<()> {
-        match self.lock_reply().as_mut() {
-            Some(reply) => C::complete_reply(reply, batch),
-            None => Ok(()),
-        }
     }
 }

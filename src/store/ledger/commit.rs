@@ -123,16 +123,14 @@ fn try_commit(
         ConcurrencyMode::Optimistic => store.write_single_statement(
             |conn| {
                 let batch = decide(conn, operations, mode)?;
-                complete_replies(operations, &batch)?;
                 decided.replace(Some(batch.writes.audit_entries.commit_marker()));
                 Ok(batch.writes)
             },
             |conn, writes| persist_single_statement(conn, &writes),
         ),
         ConcurrencyMode::Locked | ConcurrencyMode::LockedWithRecheck => store.write(|conn| {
-            let mut batch = decide(conn, operations, mode)?;
-            persist_locked(conn, &mut batch.writes, batch.now)?;
-            complete_replies(operations, &batch)?;
+            let batch = decide(conn, operations, mode)?;
+            persist_locked(conn, &batch.writes, batch.now)?;
             decided.replace(Some(batch.writes.audit_entries.commit_marker()));
             Ok(Ok(()))
         }),
@@ -165,10 +163,6 @@ fn decide(
     let mut batch = Batch::load(conn, rows, mode)?;
     operations.iter().for_each(|operation| operation.decide(&mut batch));
     Ok(batch)
-}
-
-fn complete_replies(operations: &[Arc<dyn AnyOperation>], batch: &Batch) -> QueryResult<()> {
-    operations.iter().try_for_each(|operation| operation.complete_reply(batch))
 }
 
 /// Whether the batch with this marker was committed; if it was not, it never will be.

@@ -42,6 +42,8 @@ pub(super) enum ConcurrencyMode {
 pub struct RowSelection {
     pub(super) constraints: ConstraintSelection,
     pub(super) requests: RequestSelector,
+    /// The number of rows of requests that the commands insert at most.
+    pub(super) new_requests: usize,
     /// Whether the requesters of the requests are needed.
     pub(super) requesters: bool,
     /// The idempotency keys with which targets decide on requests.
@@ -64,6 +66,7 @@ impl Batch {
         let RowSelection {
             constraints,
             requests: mut selector,
+            new_requests,
             requesters,
             decision_keys,
             permissions: mut terms,
@@ -110,6 +113,7 @@ impl Batch {
             // Read after the locks, because waiting for them takes time.
             None => conn.now()?,
         };
+        let new_ids = if new_requests == 0 { Vec::new() } else { requests::reserve_ids(conn, new_requests)? };
         // A repeated approval may have left another permission in force.
         let decided = requests.iter().filter(|request| request.closed.is_some());
         terms
@@ -140,6 +144,7 @@ impl Batch {
             holders: holders.map(|request| (request.terms, request.redeem_id)).collect(),
             decision_keys,
             pending_mails,
+            new_ids: new_ids.into_iter(),
             writes: PendingWrites {
                 constraints,
                 requests: RequestRows::new(requests),

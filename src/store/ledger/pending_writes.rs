@@ -41,9 +41,8 @@ pub(super) struct PendingWrites {
     pub audit_entries: PendingAuditEntries,
 }
 
-/// Writes the changes to rows that are locked, in the caller's transaction, and assigns
-/// ids to the new requests.
-pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: Timestamp) -> QueryResult<()> {
+/// Writes the changes to rows that are locked, in the caller's transaction.
+pub(super) fn persist_locked(conn: &mut Conn, writes: &PendingWrites, now: Timestamp) -> QueryResult<()> {
     let PendingWrites {
         constraints,
         new_exports,
@@ -70,14 +69,13 @@ pub(super) fn persist_locked(conn: &mut Conn, writes: &mut PendingWrites, now: T
     persist_requests(conn, requests, now)?;
     insert_mails(conn, resent_mails.iter().copied().map(OutboxSubject::Request), now)?;
     requests.counter_deltas().write(conn)?;
-    audit_entries.assign_ids(requests);
     if !audit_entries.entries().is_empty() {
         audit_log::insert(conn, audit_entries.entries())?;
     }
     Ok(())
 }
 
-fn persist_requests(conn: &mut Conn, rows: &mut RequestRows, now: Timestamp) -> QueryResult<()> {
+fn persist_requests(conn: &mut Conn, rows: &RequestRows, now: Timestamp) -> QueryResult<()> {
     let (mut new, mut closed, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for (write, request) in rows.pending() {
         match write {
@@ -100,15 +98,8 @@ fn persist_requests(conn: &mut Conn, rows: &mut RequestRows, now: Timestamp) -> 
     }
     // Replicas that insert requests with the same terms wait for each other in one order.
     new.sort_by_key(|request| request.terms);
-    let inserted_ids = requests::insert(conn, &new)?;
-    expect_rows(inserted_ids.len(), new.len())?;
-    let mut mails = Vec::new();
-    for (redeem_id, id) in inserted_ids {
-        let Some(row) = rows.get_mut(redeem_id) else { continue };
-        row.request.id = id;
-        mails.extend(mails_of_new_row(&row.request));
-    }
-    insert_mails(conn, mails.into_iter(), now)
+    expect_rows(requests::insert_statement(&new).run(conn)?, new.len())?;
+    insert_mails(conn, new.into_iter().flat_map(mails_of_new_row), now)
 }
 
 /// The mails about a new row: of a request to its target, of a permission that was granted

@@ -55,9 +55,9 @@ impl RequestRows {
         self.0.get_mut(&id)
     }
 
-    /// The request with this id. A request without an id cannot be named by one.
+    /// The request with this id.
     pub(super) fn by_id_mut(&mut self, id: RequestId) -> Option<&mut RequestRow> {
-        self.0.values_mut().find(|row| row.request.id == id).filter(|_| id != RequestId::UNASSIGNED)
+        self.0.values_mut().find(|row| row.request.id == id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &PermissionRequest> {

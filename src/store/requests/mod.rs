@@ -3,13 +3,15 @@
 mod expiry;
 mod lists;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
 
 use super::bulk::bulk;
-use super::connection::{Conn, for_update, with_backend};
+use super::connection::{Backend, Conn, for_update, with_backend};
 use super::permissions;
 use super::schema::permission_requests::{self, dsl};
 use super::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
@@ -117,6 +119,7 @@ impl From<RequestRow> for PermissionRequest {
 
 bulk! {
     InsertRequests {
+        id: BigInt => i64,
         redeem_id: SqlUuid => DbUuid,
         user_target: BigInt => i64,
         user_allowed: BigInt => i64,
@@ -141,11 +144,40 @@ bulk! {
         end_cause: Nullable<Text> => Option<&'static str>,
         active: Bool => bool,
     }
-    "INSERT INTO permission_requests (redeem_id, user_target, user_allowed, bundle_id, asked_by, \
+    "INSERT INTO permission_requests (id, redeem_id, user_target, user_allowed, bundle_id, asked_by, \
      redeem_page, purpose, permission, minimum, permission_ttl, return_url, state, created_at, \
      expires_at, create_key, create_digest, closed_at, outcome, granted_permission, permission_expires_at, \
      ended_at, end_cause, active) SELECT * FROM"
-    w "RETURNING redeem_id, id" returns (SqlUuid, BigInt)
+    w ""
+}
+
+/// The highest id of a request that SQLite has used.
+#[derive(QueryableByName)]
+struct LastId {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+/// Ids for new requests. They are not used again if the requests are not inserted.
+struct ReserveIds(i64);
+
+impl QueryId for ReserveIds {
+    type QueryId = Self;
+}
+
+impl Query for ReserveIds {
+    type SqlType = BigInt;
+}
+
+impl RunQueryDsl<PgConnection> for ReserveIds {}
+
+impl QueryFragment<Pg> for ReserveIds {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT nextval('permission_requests_id_seq') FROM generate_series(1, ");
+        out.push_bind_param::<BigInt, _>(&self.0)?;
+        out.push_sql(")");
+        Ok(())
+    }
 }
 
 bulk! {
@@ -218,16 +250,29 @@ impl RequestSelector {
     }
 }
 
-/// Inserts requests, and returns their ids by the ids of their tokens.
-pub(in crate::store) fn insert(
-    conn: &mut Conn,
-    new: &[&PermissionRequest],
-) -> QueryResult<BTreeMap<RedeemId, RequestId>> {
+/// Reserves ids for this number of new requests. On SQLite, only a writer may do so.
+pub(in crate::store) fn reserve_ids(conn: &mut Conn, count: usize) -> QueryResult<Vec<RequestId>> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let ids: Vec<i64> = match &mut conn.backend {
+        Backend::Postgres(pg) => ReserveIds(count).load(&mut **pg)?,
+        Backend::Sqlite(sqlite) => {
+            let last = diesel::sql_query("SELECT seq FROM sqlite_sequence WHERE name = 'permission_requests'");
+            let last: Option<LastId> = last.get_result(&mut **sqlite).optional()?;
+            let last = last.map_or(0, |last| last.seq);
+            (last + 1..=last + count).collect()
+        }
+    };
+    Ok(ids.into_iter().map(RequestId).collect())
+}
+
+/// The statement that inserts requests.
+pub(in crate::store) fn insert_statement<'a>(new: &[&'a PermissionRequest]) -> InsertRequests<'a> {
     let mut rows = InsertRequests::default();
     for request in new {
         let closed = request.closed.as_ref();
         let end = request.granted().and_then(|granted| granted.ended);
         rows.push((
+            request.id.0,
             DbUuid(request.redeem_id.0),
             request.terms.target.0,
             request.terms.grantee.0,
@@ -253,8 +298,7 @@ pub(in crate::store) fn insert(
             request.holds_permission(),
         ));
     }
-    let ids: Vec<(DbUuid, i64)> = rows.fetch(conn)?;
-    Ok(ids.into_iter().map(|(redeem_id, id)| (RedeemId(redeem_id.0), RequestId(id))).collect())
+    rows
 }
 
 /// Finds requests, and locks them in the order of their ids. A request that is found by its terms

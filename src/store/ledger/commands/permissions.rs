@@ -1,7 +1,5 @@
 //! Granting and revoking permissions.
 
-use diesel::QueryResult;
-
 use crate::domain::audit::AuditAction;
 use crate::domain::block::Block;
 use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
@@ -83,6 +81,7 @@ impl Command for GrantPermission {
 
     fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
         let by = self.granted_by(context);
+        rows.new_requests += 1;
         rows.requests.permissions.push(self.terms);
         rows.bundles.push(self.terms.bundle);
         rows.constraints.blocks.extend(self.refusing_blocks(by));
@@ -114,9 +113,10 @@ impl Command for GrantPermission {
         }
         let quotas = constraints.consume_limit(&context.limits.for_grant(terms, by), batch.now)?;
         let redeem_id = RedeemId(context.entropy.uuid(batch.now));
+        let id = batch.next_id();
         let grant =
-            PermissionRequest::granted_directly(terms, by, permission, expires_at, redeem_id, batch.now);
-        let id = BundlePermissionId::UNASSIGNED;
+            PermissionRequest::granted_directly(id, terms, by, permission, expires_at, redeem_id, batch.now);
+        let id = BundlePermissionId(id.0);
         let permission =
             BundlePermission { id, terms, permission, granted_at: batch.now, expires_at, requested: false };
         // One whose time is over.
@@ -127,13 +127,6 @@ impl Command for GrantPermission {
         audit_entries.add_permission(AuditAction::PermissionGranted, &context.audit, &grant, batch.now);
         batch.writes.requests.insert(grant);
         Ok((permission, quotas))
-    }
-
-    fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
-        if let Ok((permission, _)) = reply {
-            *permission = batch.written_permission(permission.terms)?;
-        }
-        Ok(())
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use diesel::QueryResult;
-
 use crate::domain::approval::{Approval, InvalidAsk};
 use crate::domain::audit::AuditAction;
 use crate::domain::block::Block;
 use crate::domain::bundle::Bundle;
-use crate::domain::bundle_permission::{BundlePermission, BundlePermissionId};
+use crate::domain::bundle_permission::BundlePermission;
 use crate::domain::permission_request::{
     Decided, Decision, IDEMPOTENCY_KEY_TTL_SECONDS, IdempotencyMatch, NewPermissionRequest,
     PermissionRequest, RequestError, RequestId, RequestOutcome,
@@ -21,7 +19,6 @@ use crate::domain::user::{Authority, UserId};
 use crate::domain::validated_text::IdempotencyKey;
 use crate::store::ledger::batch::Batch;
 use crate::store::ledger::command::{Command, OperationContext};
-use crate::store::ledger::guard::invariant_violation;
 use crate::store::ledger::load::RowSelection;
 use crate::store::ledger::request_rows::RequestWrite;
 use crate::store::ledger::row_key::RowKey;
@@ -84,6 +81,7 @@ impl Command for CreateRequest {
 
     fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
         let Self(new) = self;
+        rows.new_requests += 1;
         rows.requests.terms.push(new.terms);
         let key = new.creation_key.as_ref().map(|creation| (new.asked_by, creation.key.clone()));
         rows.requests.idempotency_keys.extend(key);
@@ -96,7 +94,7 @@ impl Command for CreateRequest {
 
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
         let Self(new) = self;
-        let now = batch.now;
+        let (now, id) = (batch.now, batch.next_id());
         let writes = &mut batch.writes;
         let has_same_key = |request: &PermissionRequest| {
             let [earlier, new_key] =
@@ -137,7 +135,7 @@ impl Command for CreateRequest {
             }
         }
         let request = PermissionRequest {
-            id: RequestId::UNASSIGNED,
+            id,
             redeem_id: RedeemId(context.entropy.uuid(now)),
             terms: new.terms,
             asked_by: new.asked_by,
@@ -153,14 +151,6 @@ impl Command for CreateRequest {
         writes.audit_entries.add_request(AuditAction::RequestCreated, &context.audit, &request, now);
         writes.requests.insert(request.clone());
         Ok(CreatedRequest { request, now, bundle: Some(bundle.clone()), quotas })
-    }
-
-    fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
-        if let Ok(CreatedRequest { request, .. }) = reply {
-            let written = batch.writes.requests.get(request.redeem_id);
-            *request = written.ok_or_else(|| invariant_violation("a created request is missing"))?.clone();
-        }
-        Ok(())
     }
 }
 
@@ -253,17 +243,6 @@ impl Command for Decide {
         // None: a repeated approval, after its permission has ended.
         let permission = permission.ok_or(RequestError::NotPending)?;
         Ok(Some((*permission, Arc::clone(&batch.participants))))
-    }
-
-    fn complete_reply(reply: &mut Self::Reply, batch: &Batch) -> QueryResult<()> {
-        match reply {
-            // An earlier operation of the batch granted the permission.
-            Ok(Some((permission, _))) if permission.id == BundlePermissionId::UNASSIGNED => {
-                *permission = batch.written_permission(permission.terms)?;
-                Ok(())
-            }
-            Ok(_) | Err(_) => Ok(()),
-        }
     }
 }
 
