@@ -45,6 +45,32 @@ impl<const EXCLUSIVE: bool> QueryFragment<Pg> for AdvisoryLocks<EXCLUSIVE> {
     }
 }
 
+/// A condition: none of these blocks exists. Locks them until the end of the transaction.
+pub(super) struct LockUnblocked {
+    targets: Vec<i64>,
+    requesters: Vec<i64>,
+}
+
+impl LockUnblocked {
+    pub fn new(absent: &BTreeSet<Block>) -> Self {
+        Self {
+            targets: absent.iter().map(|block| block.target.0).collect(),
+            requesters: absent.iter().map(|block| block.blocked.0).collect(),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for LockUnblocked {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("lock_unblocked(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.targets)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.requesters)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
 /// Locks the blocks of targets until the end of the transaction, in the order of their ids:
 /// shared for creating requests, exclusively for changing blocks. SQLite has one writer at a time
 /// and needs no lock.

@@ -1,6 +1,9 @@
 //! Bundles.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{Array, BigInt, SmallInt, Text};
 
 use super::connection::{Backend, Conn, with_backend};
 use super::page::{LimitOffset, Paginated};
@@ -55,6 +58,45 @@ pub enum BundleError {
     InUse,
     #[error("bundle not found")]
     NotFound,
+}
+
+/// Returns the bundles that are as they were loaded, and prevents changes until the transaction ends: see
+/// [`lock_unchanged`].
+#[derive(Default)]
+pub(super) struct KeepUnchanged<'a> {
+    ids: Vec<i64>,
+    names: Vec<&'a str>,
+    descriptions: Vec<&'a str>,
+    permissions: Vec<i16>,
+}
+
+impl<'a> KeepUnchanged<'a> {
+    pub fn new(loaded: &[&'a Bundle]) -> Self {
+        Self {
+            ids: loaded.iter().map(|bundle| bundle.id.0).collect(),
+            names: loaded.iter().map(|bundle| bundle.name.as_str()).collect(),
+            descriptions: loaded.iter().map(|bundle| bundle.description.as_str()).collect(),
+            permissions: loaded.iter().map(|bundle| bundle.permission.bits().into()).collect(),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for KeepUnchanged<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT 1 FROM bundles AS b JOIN unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.names)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.descriptions)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<SmallInt>, _>(&self.permissions)?;
+        out.push_sql(
+            ") AS w (id, name, description, permission) ON b.id = w.id AND b.name = w.name \
+             AND b.description = w.description AND b.permission = w.permission FOR KEY SHARE OF b",
+        );
+        Ok(())
+    }
 }
 
 /// Inserts a bundle.

@@ -14,7 +14,7 @@ use super::connection::{Backend, Conn, with_backend};
 use super::error::StoreError;
 use super::schema::rate_limits;
 use super::types::{DbTimestamp, SqlTimestamp};
-use crate::domain::rate_limit::{RateLimitKey, RateLimiter, TheoreticalArrival};
+use crate::domain::rate_limit::{ChangedRow, RateLimitKey, RateLimiter, TheoreticalArrival};
 use crate::domain::timestamp::Timestamp;
 
 /// Rows that [`delete_idle`] deletes per transaction.
@@ -29,9 +29,14 @@ bulk! {
 }
 
 bulk! {
-    /// Keys with a row.
-    UpdateRateLimits { key: Text => &'a str, theoretical_arrival: SqlTimestamp => DbTimestamp }
-    "UPDATE rate_limits AS r SET theoretical_arrival = w.theoretical_arrival FROM" w "WHERE r.key = w.key"
+    /// Keys with a row, if it is as loaded.
+    UpdateRateLimits {
+        key: Text => &'a str,
+        old_arrival: SqlTimestamp => DbTimestamp,
+        new_arrival: SqlTimestamp => DbTimestamp,
+    }
+    "UPDATE rate_limits AS r SET theoretical_arrival = w.new_arrival FROM"
+    w "WHERE r.key = w.key AND r.theoretical_arrival = w.old_arrival"
 }
 
 /// Locks the rows of these keys, ordered by key.
@@ -81,23 +86,42 @@ fn from_rows(rows: Vec<(String, DbTimestamp)>) -> RateLimiter {
     RateLimiter::new(rows.into_iter().map(|(key, DbTimestamp(arrival))| (key, TheoreticalArrival(arrival))))
 }
 
-/// Writes the changed keys. Returns [`Error::RollbackTransaction`] if another transaction
-/// inserted one of the rows first; the caller then retries its transaction.
-pub fn write(conn: &mut Conn, limiter: &RateLimiter) -> QueryResult<()> {
-    let (mut update, mut insertion) = (UpdateRateLimits::default(), InsertRateLimits::default());
-    let (mut existing, mut new) = (0, 0);
-    for (key, TheoreticalArrival(arrival), exists) in limiter.changed() {
-        if exists {
-            update.push((key, DbTimestamp(arrival)));
-            existing += 1;
-        } else {
-            insertion.push((key, DbTimestamp(arrival)));
-            new += 1;
+/// The statements that write the changed keys.
+pub(super) struct WriteStatements<'a> {
+    pub update: UpdateRateLimits<'a>,
+    pub insertion: InsertRateLimits<'a>,
+    /// The number of rows that they write, unless another transaction was first.
+    pub rows: usize,
+}
+
+impl<'a> WriteStatements<'a> {
+    pub fn new(limiter: &'a RateLimiter) -> Self {
+        let mut statements =
+            Self { update: UpdateRateLimits::default(), insertion: InsertRateLimits::default(), rows: 0 };
+        for ChangedRow { key, before, after } in limiter.changed() {
+            let after = DbTimestamp(after.0);
+            match before {
+                Some(before) => statements.update.push((key, DbTimestamp(before.0), after)),
+                None => statements.insertion.push((key, after)),
+            }
+            statements.rows += 1;
         }
+        statements
     }
-    let updated = if existing > 0 { update.run(conn)? } else { 0 };
-    let inserted = if new > 0 { insertion.run(conn)? } else { 0 };
-    if (updated, inserted) == (existing, new) { Ok(()) } else { Err(Error::RollbackTransaction) }
+}
+
+/// Writes the changed keys. Returns [`Error::RollbackTransaction`] if another transaction
+/// wrote one of the rows first; the caller then retries its transaction.
+pub fn write(conn: &mut Conn, limiter: &RateLimiter) -> QueryResult<()> {
+    let WriteStatements { update, insertion, rows } = WriteStatements::new(limiter);
+    let mut written = 0;
+    if update.rows > 0 {
+        written += update.run(conn)?;
+    }
+    if insertion.rows > 0 {
+        written += insertion.run(conn)?;
+    }
+    if written == rows { Ok(()) } else { Err(Error::RollbackTransaction) }
 }
 
 /// Runs `change` on the state of these keys in one transaction, and returns its result. Retries

@@ -3,4 +3,4 @@ DROP DOMAIN assert_true;
 DROP TABLE seals, audit_log, audit_cursors, link_views, sweep_cursors, outbox, webhook_deliveries, webhooks, signing_keys, password_links, rate_limits, blocks, user_counters,
     permission_requests,
     export_uses, export_tokens, bundle_versions, bundles, hub_members, hubs, sessions, api_keys, users;
-DROP FUNCTION audit_position;
+DROP FUNCTION audit_position, lock_unblocked;

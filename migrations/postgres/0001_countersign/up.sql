@@ -213,6 +213,19 @@ CREATE TABLE blocks (
     CHECK (user_target <> user_blocked)
 );
 
+-- Locks the blocks of targets until the transaction ends, against `store/blocks.rs`, and returns whether none of the
+-- pairs is blocked. The query in a volatile function sees what was committed during the wait for the locks.
+CREATE FUNCTION lock_unblocked(targets bigint[], requesters bigint[]) RETURNS boolean VOLATILE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(target) FROM unnest(targets) AS target;
+    RETURN NOT EXISTS (
+        SELECT FROM blocks AS b
+        JOIN unnest(targets, requesters) AS w (target, requester)
+            ON b.user_target = w.target AND b.user_blocked = w.requester
+    );
+END
+$$;
+
 -- State of the rate limits (GCRA). Rows whose time has passed have no effect, and are deleted
 -- every minute. (An index on the time would be updated by every request, for one query a minute.)
 CREATE TABLE rate_limits (

@@ -30,6 +30,15 @@ pub struct RateLimiter {
     changed: BTreeMap<String, TheoreticalArrival>,
 }
 
+/// A row to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedRow<'a> {
+    pub key: &'a str,
+    /// As loaded; `None` if the row did not exist.
+    pub before: Option<TheoreticalArrival>,
+    pub after: TheoreticalArrival,
+}
+
 impl RateLimiter {
     /// A limiter with the rows loaded from the database. A key without a row is idle.
     pub fn new(rows: impl IntoIterator<Item = (String, TheoreticalArrival)>) -> Self {
@@ -100,11 +109,13 @@ impl RateLimiter {
         self.changed.insert(key.to_string(), TheoreticalArrival(until));
     }
 
-    /// The changed rows, ordered by key, and whether each of them exists in the database.
-    pub fn changed(&self) -> impl Iterator<Item = (&str, TheoreticalArrival, bool)> {
-        self.changed
-            .iter()
-            .map(|(row_key, arrival)| (row_key.as_str(), *arrival, self.loaded.contains_key(row_key)))
+    /// The changed rows, ordered by key.
+    pub fn changed(&self) -> impl Iterator<Item = ChangedRow<'_>> {
+        self.changed.iter().map(|(key, after)| ChangedRow {
+            key,
+            before: self.loaded.get(key).copied(),
+            after: *after,
+        })
     }
 }
 
@@ -145,10 +156,12 @@ mod tests {
         );
         assert!(!limiter.is_remembered(&other, START));
         let changed: Vec<_> = limiter.changed().collect();
-        assert_eq!(
-            changed,
-            [("known:192.0.2.1:ada@example.org", TheoreticalArrival(after(START, 10)), true)]
-        );
+        let row = ChangedRow {
+            key: "known:192.0.2.1:ada@example.org",
+            before: Some(TheoreticalArrival(START)),
+            after: TheoreticalArrival(after(START, 10)),
+        };
+        assert_eq!(changed, [row]);
     }
 
     #[test]
@@ -167,7 +180,7 @@ mod tests {
             0,
             "the rejected attempt consumed nothing"
         );
-        let changed: Vec<_> = limiter.changed().map(|(row_key, _, exists)| (row_key, exists)).collect();
-        assert_eq!(changed, [("requester:1", false), ("target:2", false)]);
+        let changed: Vec<_> = limiter.changed().map(|row| (row.key, row.before)).collect();
+        assert_eq!(changed, [("requester:1", None), ("target:2", None)]);
     }
 }

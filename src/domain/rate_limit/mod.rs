@@ -34,5 +34,5 @@ mod policies;
 
 pub use gcra::{InvalidRateLimit, RateLimit, TheoreticalArrival};
 pub use keys::{KeyedLimit, RateLimitKey, client_network, larger_networks, rate_limit_prefix};
-pub use limiter::{QuotaStatus, RateLimited, RateLimiter};
+pub use limiter::{ChangedRow, QuotaStatus, RateLimited, RateLimiter};
 pub use policies::{PasswordResetLimits, RequestLimits, SignInLimits, WriteLimits};

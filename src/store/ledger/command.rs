@@ -22,8 +22,8 @@ pub trait Command: fmt::Debug + Send + Sync + 'static {
     /// command can name it.
     fn row_key(&self) -> Option<RowKey>;
 
-    /// Whether the command can be part of a batch without locks: it may only close
-    /// requests that it names by token.
+    /// Whether the command can be part of a batch without locks: it may only create requests, and close
+    /// those that it names by token.
     fn is_optimistic(&self) -> bool {
         false
     }

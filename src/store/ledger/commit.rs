@@ -124,9 +124,9 @@ fn try_commit(
             |conn| {
                 let batch = decide(conn, operations, mode)?;
                 decided.replace(Some(batch.writes.audit_entries.commit_marker()));
-                Ok(batch.writes)
+                Ok(batch)
             },
-            |conn, writes| persist_single_statement(conn, &writes),
+            |conn, batch| persist_single_statement(conn, &batch),
         ),
         ConcurrencyMode::Locked | ConcurrencyMode::LockedWithRecheck => store.write(|conn| {
             let batch = decide(conn, operations, mode)?;

@@ -10,7 +10,9 @@ use crate::domain::block::Block;
 use crate::domain::rate_limit::{KeyedLimit, QuotaStatus, RateLimitKey, RateLimited, RateLimiter};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::store::blocks::LockUnblocked;
 use crate::store::connection::Conn;
+use crate::store::rate_limits::WriteStatements;
 use crate::store::{blocks, rate_limits};
 
 /// The blocks and rate limits to lock.
@@ -28,9 +30,11 @@ impl ConstraintSelection {
     }
 }
 
-/// The locked blocks and rate limits of a batch, with their pending changes.
+/// The blocks and rate limits of a batch, with their pending changes.
 #[derive(Debug, Default)]
 pub(super) struct RequestConstraints {
+    /// The blocks that were looked for and do not exist.
+    absent_blocks: BTreeSet<Block>,
     existing_blocks: BTreeSet<Block>,
     new_blocks: BTreeSet<Block>,
     removed_blocks: BTreeSet<Block>,
@@ -38,22 +42,27 @@ pub(super) struct RequestConstraints {
 }
 
 impl RequestConstraints {
-    /// Locks the selected blocks and rate limits. Every batch locks these before any
-    /// other row, so that two batches cannot deadlock.
-    pub(super) fn load(conn: &mut Conn, selection: &ConstraintSelection) -> QueryResult<Self> {
+    /// Loads the selected blocks and rate limits. A batch that locks rows locks these before any
+    /// other, so that two batches cannot deadlock.
+    pub(super) fn load(conn: &mut Conn, selection: &ConstraintSelection, lock: bool) -> QueryResult<Self> {
         let existing_blocks = if selection.blocks.is_empty() {
             BTreeSet::new()
         } else {
-            let targets: BTreeSet<UserId> = selection.blocks.iter().map(|block| block.target).collect();
-            blocks::lock_users(conn, &targets, selection.changes_blocks)?;
+            if lock {
+                let targets: BTreeSet<UserId> = selection.blocks.iter().map(|block| block.target).collect();
+                blocks::lock_users(conn, &targets, selection.changes_blocks)?;
+            }
             blocks::existing(conn, &selection.blocks)?
         };
         let rate_limiter = if selection.rate_limits.is_empty() {
             RateLimiter::default()
-        } else {
+        } else if lock {
             rate_limits::lock(conn, &selection.rate_limits)?
+        } else {
+            rate_limits::read(conn, &selection.rate_limits)?
         };
-        Ok(Self { existing_blocks, rate_limiter, ..Self::default() })
+        let absent_blocks = selection.blocks.difference(&existing_blocks).copied().collect();
+        Ok(Self { absent_blocks, existing_blocks, rate_limiter, ..Self::default() })
     }
 
     /// Whether a block exists after the operations decided so far.
@@ -92,14 +101,27 @@ impl RequestConstraints {
         self.rate_limiter.consume(keyed_limits, now)
     }
 
-    pub(super) fn has_changes(&self) -> bool {
-        let Self { existing_blocks: _, new_blocks, removed_blocks, rate_limiter } = self;
-        !new_blocks.is_empty() || !removed_blocks.is_empty() || rate_limiter.changed().next().is_some()
+    pub(super) fn changes_blocks(&self) -> bool {
+        !self.new_blocks.is_empty() || !self.removed_blocks.is_empty()
+    }
+
+    pub(super) fn changes_limits(&self) -> bool {
+        self.rate_limiter.changed().next().is_some()
+    }
+
+    /// The condition that the blocks that did not exist still do not.
+    pub(super) fn lock_unblocked(&self) -> LockUnblocked {
+        LockUnblocked::new(&self.absent_blocks)
+    }
+
+    /// The statements that write the changed limits.
+    pub(super) fn write_limits(&self) -> WriteStatements<'_> {
+        WriteStatements::new(&self.rate_limiter)
     }
 
     /// Writes the changes.
     pub(super) fn persist(&self, conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
-        let Self { existing_blocks: _, new_blocks, removed_blocks, rate_limiter } = self;
+        let Self { absent_blocks: _, existing_blocks: _, new_blocks, removed_blocks, rate_limiter } = self;
         rate_limits::write(conn, rate_limiter)?;
         if !removed_blocks.is_empty() {
             expect_rows(blocks::delete(conn, removed_blocks)?, removed_blocks.len())?;
@@ -120,7 +142,7 @@ mod tests {
         let block = Block { target: UserId(1), blocked: UserId(2) };
         let mut constraints = RequestConstraints::default();
         assert!(constraints.block(block) && !constraints.block(block) && constraints.is_blocked(&block));
-        assert!(constraints.has_changes());
+        assert!(constraints.changes_blocks());
         assert!(
             constraints.unblock(&block) && !constraints.unblock(&block) && !constraints.is_blocked(&block)
         );
@@ -132,9 +154,9 @@ mod tests {
         assert!(
             constraints.unblock(&block) && !constraints.unblock(&block) && !constraints.is_blocked(&block)
         );
-        assert!(constraints.has_changes());
+        assert!(constraints.changes_blocks());
         assert!(constraints.block(block) && constraints.is_blocked(&block));
         assert!(constraints.new_blocks.is_empty() && constraints.removed_blocks.is_empty());
-        assert!(!constraints.has_changes());
+        assert!(!constraints.changes_blocks());
     }
 }

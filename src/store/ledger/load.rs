@@ -76,8 +76,13 @@ impl Batch {
             pending_mails,
         } = selection;
         // First, because the deletion of a bundle locks it before its requests.
-        let bundles = if bundles.is_empty() { Vec::new() } else { bundles::lock_unchanged(conn, &bundles)? };
-        let constraints = RequestConstraints::load(conn, &constraints)?;
+        let lock = mode != ConcurrencyMode::Optimistic;
+        let bundles = match bundles.as_slice() {
+            [] => Vec::new(),
+            ids if lock => bundles::lock_unchanged(conn, ids)?,
+            ids => bundles::by_ids(conn, ids)?,
+        };
+        let constraints = RequestConstraints::load(conn, &constraints, lock)?;
         let exports = if exports.is_empty() { Vec::new() } else { export_tokens::lock(conn, &exports)? };
         // A permission that the batch grants and ends again would not violate a constraint.
         let ends_permissions = !selector.numbers.is_empty() && !selector.redeem_ids.is_empty();
@@ -96,7 +101,7 @@ impl Batch {
                 selector.permissions.extend(with_parties.requests.iter().map(|request| request.terms));
             }
             with_parties.read_at = None;
-            requests::lock(conn, &selector)?
+            requests::find(conn, &selector, lock)?
         };
         if requesters {
             let ids: Vec<UserId> = requests.iter().map(|request| request.terms.grantee).collect();

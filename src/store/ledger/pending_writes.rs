@@ -6,7 +6,6 @@
 //! compile until both handle it.
 
 use diesel::QueryResult;
-use uuid::Uuid;
 
 use super::audit::PendingAuditEntries;
 use super::constraints::RequestConstraints;
@@ -19,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::token::{ExportId, TokenDigest};
 use crate::entropy;
 use crate::store::connection::Conn;
-use crate::store::outbox::{OutboxKind, OutboxSubject};
+use crate::store::outbox::{InsertItems, OutboxKind, OutboxSubject};
 use crate::store::{audit_log, export_tokens, outbox, requests};
 
 /// Everything that a batch writes.
@@ -67,7 +66,8 @@ pub(super) fn persist_locked(conn: &mut Conn, writes: &PendingWrites, now: Times
         requests::clear_decision_keys(conn, expired_decision_keys)?;
     }
     persist_requests(conn, requests, now)?;
-    insert_mails(conn, resent_mails.iter().copied().map(OutboxSubject::Request), now)?;
+    let resent: Vec<_> = resent_mails.iter().copied().map(OutboxSubject::Request).collect();
+    insert_mails(conn, &resent, now)?;
     requests.counter_deltas().write(conn)?;
     if !audit_entries.entries().is_empty() {
         audit_log::insert(conn, audit_entries.entries())?;
@@ -99,7 +99,12 @@ fn persist_requests(conn: &mut Conn, rows: &RequestRows, now: Timestamp) -> Quer
     // Replicas that insert requests with the same terms wait for each other in one order.
     new.sort_by_key(|request| request.terms);
     expect_rows(requests::insert_statement(&new).run(conn)?, new.len())?;
-    insert_mails(conn, new.into_iter().flat_map(mails_of_new_row), now)
+    insert_mails(conn, &mails_of_new_rows(&new), now)
+}
+
+/// The mails about new rows.
+pub(super) fn mails_of_new_rows(new: &[&PermissionRequest]) -> Vec<OutboxSubject> {
+    new.iter().copied().flat_map(mails_of_new_row).collect()
 }
 
 /// The mails about a new row: of a request to its target, of a permission that was granted
@@ -115,12 +120,12 @@ fn mails_of_new_row(row: &PermissionRequest) -> Vec<OutboxSubject> {
     others.map(|(notice, to)| OutboxSubject::Notice { notice, to, request: Some(*id) }).collect()
 }
 
-fn insert_mails(
-    conn: &mut Conn,
-    subjects: impl Iterator<Item = OutboxSubject>,
-    now: Timestamp,
-) -> QueryResult<()> {
-    let mails: Vec<(Uuid, OutboxSubject)> =
-        subjects.map(|subject| (entropy::token().uuid(now), subject)).collect();
-    if mails.is_empty() { Ok(()) } else { outbox::insert(conn, OutboxKind::Mail, &mails, now) }
+fn insert_mails(conn: &mut Conn, subjects: &[OutboxSubject], now: Timestamp) -> QueryResult<()> {
+    if subjects.is_empty() { Ok(()) } else { mail_statement(subjects, now).run(conn).map(drop) }
+}
+
+/// The statement that queues mails that are due at once.
+pub(super) fn mail_statement(subjects: &[OutboxSubject], now: Timestamp) -> InsertItems<'static> {
+    let items = subjects.iter().map(|subject| (entropy::token().uuid(now), subject, now));
+    outbox::insert_statement(OutboxKind::Mail, items)
 }

@@ -60,10 +60,6 @@ impl RequestRows {
         self.0.values_mut().find(|row| row.request.id == id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &PermissionRequest> {
-        self.0.values().map(|row| &row.request)
-    }
-
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut RequestRow> {
         self.0.values_mut()
     }

@@ -1,27 +1,32 @@
-//! The execution of a batch that only closes requests: one statement, without locks.
+//! The execution of a batch that creates requests, or closes requests by their tokens: one statement, without
+//! locks.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 
-use super::pending_writes::PendingWrites;
+use super::batch::Batch;
+use super::constraints::RequestConstraints;
+use super::pending_writes::{PendingWrites, mail_statement, mails_of_new_rows};
 use super::request_rows::RequestWrite;
-use crate::store::audit_log;
+use crate::domain::bundle::Bundle;
+use crate::domain::permission_request::{PermissionRequest, RequestOutcome};
+use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Backend, Conn};
-use crate::store::requests;
-use crate::store::user_counters;
+use crate::store::rate_limits::WriteStatements;
+use crate::store::{audit_log, blocks, bundles, outbox, rate_limits, requests, user_counters};
 
 /// The batch has writes that the single statement cannot execute; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NeedsLocks;
 
 /// Writes the changes in one statement that is its own transaction. It fails, and
-/// writes nothing, if any of the requests is no longer pending, or if
+/// writes nothing, if any of the rows has changed since the batch was decided, or if
 /// [`audit_log::was_committed`] has already declared the batch abandoned.
 pub(super) fn persist_single_statement(
     conn: &mut Conn,
-    writes: &PendingWrites,
+    batch: &Batch,
 ) -> QueryResult<Result<(), NeedsLocks>> {
     let PendingWrites {
         constraints,
@@ -32,47 +37,63 @@ pub(super) fn persist_single_statement(
         expired_decision_keys,
         resent_mails,
         audit_entries,
-    } = writes;
-    let mut closed = Vec::new();
+    } = &batch.writes;
+    let (mut new, mut closed) = (Vec::new(), Vec::new());
     for (write, request) in requests.pending() {
         match write {
+            RequestWrite::Insert => new.push(request),
+            // The order of the two would matter to the unique index of open requests.
+            RequestWrite::Close if is_replaced(request) => return Ok(Err(NeedsLocks)),
             RequestWrite::Close => closed.push(request),
-            RequestWrite::Insert | RequestWrite::EndPermission => return Ok(Err(NeedsLocks)),
+            RequestWrite::EndPermission => return Ok(Err(NeedsLocks)),
         }
     }
-    let only_closes_requests = !constraints.has_changes()
+    let only_creates_and_closes_requests = !constraints.changes_blocks()
         && new_exports.is_empty()
         && revoked_exports.is_empty()
         && expired_keys.is_empty()
         && expired_decision_keys.is_empty()
         && resent_mails.is_empty();
-    if !only_closes_requests {
+    if !only_creates_and_closes_requests {
+        return Ok(Err(NeedsLocks));
+    }
+    if new.is_empty() && constraints.changes_limits() {
         return Ok(Err(NeedsLocks));
     }
     let audit_entries = audit_entries.entries();
-    if closed.is_empty() && audit_entries.is_empty() {
+    if new.is_empty() && closed.is_empty() && audit_entries.is_empty() {
         // The replies acknowledge what earlier batches have written.
         return conn.confirm_visible_rows().map(Ok);
     }
     let counter_deltas = requests.counter_deltas();
-    let statement = CloseStatement {
+    let close = CloseStatement {
         expected_requests: row_count(closed.len()),
         close_requests: requests::close_statement(closed.into_iter()),
         update_counters: counter_deltas.insert_statement(),
         insert_audit_entries: audit_log::insert_statement(audit_entries),
         expected_audit_entries: row_count(audit_entries.len()),
     };
-    match &mut conn.backend {
-        Backend::Postgres(pg) => statement.execute(&mut **pg).map(|_| Ok(())),
-        Backend::Sqlite(_) => Ok(Err(NeedsLocks)),
+    let Backend::Postgres(pg) = &mut conn.backend else { return Ok(Err(NeedsLocks)) };
+    if new.is_empty() {
+        close.execute(&mut **pg)?;
+    } else {
+        new.sort_by_key(|request| request.terms);
+        let bundles =
+            batch.bundles.values().filter(|bundle| new.iter().any(|new| new.terms.bundle == bundle.id));
+        CreateStatement::new(close, constraints, bundles, &new, batch.now).execute(&mut **pg)?;
     }
+    Ok(Ok(()))
+}
+
+fn is_replaced(request: &PermissionRequest) -> bool {
+    request.closed.as_ref().is_some_and(|closed| closed.outcome == RequestOutcome::Replaced)
 }
 
 fn row_count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// The statement. If it closes fewer requests than decided, or if an audit entry exists
+/// A statement that closes requests. If it closes fewer than decided, or if an audit entry exists
 /// already, a check violation undoes it.
 struct CloseStatement<'a> {
     close_requests: requests::CloseRequests<'a>,
@@ -80,6 +101,26 @@ struct CloseStatement<'a> {
     insert_audit_entries: audit_log::InsertAuditEntries<'a>,
     expected_requests: i64,
     expected_audit_entries: i64,
+}
+
+impl CloseStatement<'_> {
+    fn walk_writes<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH closed AS (");
+        self.close_requests.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING r.id), counted AS (");
+        self.update_counters.walk_ast(out.reborrow())?;
+        out.push_sql("), audited AS (");
+        self.insert_audit_entries.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING 1)");
+        Ok(())
+    }
+
+    fn walk_condition<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(SELECT count(*) FROM closed) = ");
+        out.push_bind_param::<BigInt, _>(&self.expected_requests)?;
+        out.push_sql(" AND (SELECT count(*) FROM audited) = ");
+        out.push_bind_param::<BigInt, _>(&self.expected_audit_entries)
+    }
 }
 
 impl QueryId for CloseStatement<'_> {
@@ -90,17 +131,83 @@ impl RunQueryDsl<PgConnection> for CloseStatement<'_> {}
 
 impl QueryFragment<Pg> for CloseStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH closed AS (");
-        self.close_requests.walk_ast(out.reborrow())?;
-        out.push_sql(" RETURNING r.id), counted AS (");
-        self.update_counters.walk_ast(out.reborrow())?;
-        out.push_sql("), inserted AS (");
-        self.insert_audit_entries.walk_ast(out.reborrow())?;
-        out.push_sql(" RETURNING 1) SELECT (count(*) = ");
-        out.push_bind_param::<BigInt, _>(&self.expected_requests)?;
-        out.push_sql(" AND (SELECT count(*) FROM inserted) = ");
-        out.push_bind_param::<BigInt, _>(&self.expected_audit_entries)?;
-        out.push_sql(")::assert_true FROM closed");
+        self.walk_writes(out.reborrow())?;
+        out.push_sql(" SELECT (");
+        self.walk_condition(out.reborrow())?;
+        out.push_sql(")::assert_true");
+        Ok(())
+    }
+}
+
+/// A statement that creates requests, and may close others. A check violation also undoes it if a target has blocked a
+/// requester, or if a bundle or a rate limit has changed; a request with the same terms or key violates a unique index.
+struct CreateStatement<'a> {
+    close: CloseStatement<'a>,
+    unblocked: blocks::LockUnblocked,
+    keep_bundles: bundles::KeepUnchanged<'a>,
+    insert_requests: requests::InsertRequests<'a>,
+    insert_mails: outbox::InsertItems<'static>,
+    update_limits: rate_limits::UpdateRateLimits<'a>,
+    insert_limits: rate_limits::InsertRateLimits<'a>,
+    expected_bundles: i64,
+    expected_limits: i64,
+}
+
+impl<'a> CreateStatement<'a> {
+    fn new(
+        close: CloseStatement<'a>,
+        constraints: &'a RequestConstraints,
+        bundles: impl Iterator<Item = &'a Bundle>,
+        new: &[&'a PermissionRequest],
+        now: Timestamp,
+    ) -> Self {
+        let bundles: Vec<_> = bundles.collect();
+        let WriteStatements { update, insertion, rows } = constraints.write_limits();
+        Self {
+            close,
+            unblocked: constraints.lock_unblocked(),
+            expected_bundles: row_count(bundles.len()),
+            keep_bundles: bundles::KeepUnchanged::new(&bundles),
+            insert_requests: requests::insert_statement(new),
+            insert_mails: mail_statement(&mails_of_new_rows(new), now),
+            update_limits: update,
+            insert_limits: insertion,
+            expected_limits: row_count(rows),
+        }
+    }
+}
+
+impl QueryId for CreateStatement<'_> {
+    type QueryId = CreateStatement<'static>;
+}
+
+impl RunQueryDsl<PgConnection> for CreateStatement<'_> {}
+
+impl QueryFragment<Pg> for CreateStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.close.walk_writes(out.reborrow())?;
+        out.push_sql(", created AS (");
+        self.insert_requests.walk_ast(out.reborrow())?;
+        out.push_sql("), mailed AS (");
+        self.insert_mails.walk_ast(out.reborrow())?;
+        out.push_sql("), kept AS (");
+        self.keep_bundles.walk_ast(out.reborrow())?;
+        out.push_sql("), limits_updated AS (");
+        self.update_limits.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING 1), limits_inserted AS (");
+        self.insert_limits.walk_ast(out.reborrow())?;
+        // The blocks are locked before any row.
+        out.push_sql(" RETURNING 1) SELECT (");
+        self.unblocked.walk_ast(out.reborrow())?;
+        out.push_sql(" AND (SELECT count(*) FROM kept) = ");
+        out.push_bind_param::<BigInt, _>(&self.expected_bundles)?;
+        out.push_sql(
+            " AND (SELECT count(*) FROM limits_updated) + (SELECT count(*) FROM limits_inserted) = ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.expected_limits)?;
+        out.push_sql(" AND ");
+        self.close.walk_condition(out.reborrow())?;
+        out.push_sql(")::assert_true");
         Ok(())
     }
 }

@@ -19,4 +19,4 @@ pub use queue::{ClaimedItem, claim, finish, release};
 pub use sync::{DeliveryOutcome, LeasedItem, SyncRequest, SyncResult, record_outcomes, sync};
 
 pub(crate) use queue::insert_notice;
-pub(super) use queue::{insert, insert_due, pending};
+pub(super) use queue::{InsertItems, insert, insert_due, insert_statement, pending};

@@ -77,6 +77,14 @@ pub(in crate::store) fn insert_due<'a>(
     kind: OutboxKind,
     items: impl Iterator<Item = (Uuid, &'a OutboxSubject, Timestamp)>,
 ) -> QueryResult<()> {
+    insert_statement(kind, items).run(conn).map(drop)
+}
+
+/// The statement that inserts items of one kind, each of which is due at its time.
+pub(in crate::store) fn insert_statement<'a>(
+    kind: OutboxKind,
+    items: impl Iterator<Item = (Uuid, &'a OutboxSubject, Timestamp)>,
+) -> InsertItems<'static> {
     let mut rows = InsertItems::default();
     for (id, subject, due) in items {
         let InsertedColumns { request_id, password_link_id, notice, user_id, day, decided_requests } =
@@ -93,7 +101,7 @@ pub(in crate::store) fn insert_due<'a>(
             DbTimestamp(due),
         ));
     }
-    rows.run(conn).map(drop)
+    rows
 }
 
 /// Queues a notice to a user.

@@ -256,7 +256,8 @@ pub(in crate::store) fn reserve_ids(conn: &mut Conn, count: usize) -> QueryResul
     let ids: Vec<i64> = match &mut conn.backend {
         Backend::Postgres(pg) => ReserveIds(count).load(&mut **pg)?,
         Backend::Sqlite(sqlite) => {
-            let last = diesel::sql_query("SELECT seq FROM sqlite_sequence WHERE name = 'permission_requests'");
+            let last =
+                diesel::sql_query("SELECT seq FROM sqlite_sequence WHERE name = 'permission_requests'");
             let last: Option<LastId> = last.get_result(&mut **sqlite).optional()?;
             let last = last.map_or(0, |last| last.seq);
             (last + 1..=last + count).collect()
@@ -301,11 +302,12 @@ pub(in crate::store) fn insert_statement<'a>(new: &[&'a PermissionRequest]) -> I
     rows
 }
 
-/// Finds requests, and locks them in the order of their ids. A request that is found by its terms
+/// Finds requests; with `lock`, locks them in the order of their ids. A request that is found by its terms
 /// or key may change before it is locked; the returned values are read after that.
-pub(in crate::store) fn lock(
+pub(in crate::store) fn find(
     conn: &mut Conn,
     selector: &RequestSelector,
+    lock: bool,
 ) -> QueryResult<Vec<PermissionRequest>> {
     let mut ids: Vec<i64> = selector.numbers.iter().map(|id| id.0).collect();
     macro_rules! find {
@@ -341,10 +343,16 @@ pub(in crate::store) fn lock(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<RequestRow> = for_update!(
-        conn,
-        dsl::permission_requests.filter(dsl::id.eq_any(&ids)).order(dsl::id).select(RequestRow::as_select())
-    )?;
+    macro_rules! found {
+        () => {
+            dsl::permission_requests
+                .filter(dsl::id.eq_any(&ids))
+                .order(dsl::id)
+                .select(RequestRow::as_select())
+        };
+    }
+    let rows: Vec<RequestRow> =
+        if lock { for_update!(conn, found!())? } else { with_backend!(conn, c => found!().load(c))? };
     Ok(rows.into_iter().map(PermissionRequest::from).collect())
 }
 

@@ -79,6 +79,10 @@ impl Command for CreateRequest {
         Some(RowKey::Terms(self.0.terms))
     }
 
+    fn is_optimistic(&self) -> bool {
+        true
+    }
+
     fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
         let Self(new) = self;
         rows.new_requests += 1;
