@@ -14,6 +14,7 @@ use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission_request::{
     Decision, NewPermissionRequest, PermissionRequest, RequestError, RequestOutcome,
 };
+use countersign::domain::rate_limit::{RateLimit, RequestLimits};
 use countersign::domain::rights::{Mask, Role};
 use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
@@ -181,8 +182,8 @@ on_both_databases! {
             third = CreateRequest(new),
             redeemed = redeem_command(&first, None),
         }
-        let (CreatedRequest { request: second, now, .. }, third) = (second.unwrap(), third.unwrap().request);
-        assert_eq!(second.seconds_left(now), 0, "it was replaced in the same batch");
+        let [second, third] = [second, third].map(|created| created.unwrap().request);
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome = 'replaced'"), 2);
         assert!(first.id < second.id && second.id != third.id);
         assert!(matches!(redeemed, Err(RequestError::NotPending)));
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE closed_at IS NULL"), 1);
@@ -354,7 +355,9 @@ on_both_databases! {
         let seconds_left = |created: &<CreateRequest as Command>::Reply| {
             created.as_ref().map(|created| created.request.seconds_left(created.now)).unwrap()
         };
-        assert_eq!(seconds_left(&before), 0, "it was declined in the same batch");
+        assert!(before.is_ok());
+        let declined = "SELECT count(*) AS n FROM permission_requests WHERE outcome = 'declined'";
+        assert_eq!(app.count(declined), 2, "also the one that was made in the same batch");
         assert_eq!(seconds_left(&by_another), 3_600);
         assert_eq!([blocked, blocked_again], [true, false]);
         assert_eq!(while_blocked.err(), Some(CreateRequestError::Blocked));
@@ -428,16 +431,6 @@ on_both_databases! {
         assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests"), 2);
     }
 
-    async fn a_request_without_an_id_cannot_be_referenced_by_id(app: TestApp) {
-        let (ada, grace) = two_users(&app);
-        let ask = CreateRequest(new_request(ada.user.id, grace.user.id, app.bundle("Sleep", 6).id));
-        let id = countersign::domain::permission_request::RequestId(0);
-        let end = CloseRequest { id, by: Authority::User(ada.user.id) };
-        commit_together! { app; created = ask, ended = end }
-        assert!(matches!(created, Ok(created) if created.request.seconds_left(created.now) == 3_600));
-        assert_eq!(ended, Err(RequestError::NotPending));
-    }
-
     async fn a_locked_row_delays_only_its_own_operation(app: TestApp) {
         // SQLite locks only whole databases.
         if app.database_url.starts_with("sqlite") {
@@ -479,6 +472,50 @@ on_both_databases! {
         assert!(matches!(answers[0], Ok(Err(RequestError::NotPending))), "{answers:?}");
         assert!(matches!(answers[1], Ok(Ok(_))), "{answers:?}");
         assert_eq!(app.count("SELECT count(*) AS n FROM bundle_permissions"), 1);
+    }
+
+    async fn what_forbids_a_request_is_seen_if_it_is_committed_between_decision_and_write(app: TestApp) {
+        // SQLite runs one writing transaction at a time.
+        if app.database_url.starts_with("sqlite") {
+            return;
+        }
+        let ((ada, grace), eve) = (two_users(&app), app.user("eve@example.org"));
+        let [bundle, other_bundle, third_bundle] = ["Sleep", "Heart", "Steps"].map(|name| app.bundle(name, 6));
+        let limits = RequestLimits { requester: Some(RateLimit::new(3, 3_600).unwrap()), ..RequestLimits::default() };
+        let ask = |requester: &TestUser, bundle: BundleId| {
+            let command = CreateRequest(new_request(requester.user.id, grace.user.id, bundle));
+            Operation::new(command, AuditContext::default()).with_limits(limits)
+        };
+        let first = commit_one(&app.store, ask(&eve, bundle.id)).unwrap().unwrap();
+        let mut other = PgConnection::establish(&app.database_url).unwrap();
+        let mut ask_during = |change: &str, requester: &TestUser, bundle: BundleId| {
+            other.batch_execute(&format!("BEGIN; {change}")).unwrap();
+            thread::scope(|scope| {
+                let asked = scope.spawn(|| commit_one(&app.store, ask(requester, bundle)).unwrap());
+                while app.count("SELECT count(*) AS n FROM pg_locks WHERE NOT granted") == 0 {
+                    assert!(!asked.is_finished(), "the request waits for: {change}");
+                }
+                other.batch_execute("COMMIT").unwrap();
+                asked.join().unwrap()
+            })
+        };
+        let (ada_id, eve_id, grace_id) = (ada.user.id, eve.user.id, grace.user.id);
+        let block = format!("SELECT pg_advisory_xact_lock({grace_id}); INSERT INTO blocks VALUES ({grace_id}, {ada_id}, now())");
+        assert_eq!(ask_during(&block, &ada, bundle.id).err(), Some(CreateRequestError::Blocked));
+        let reset = format!("DELETE FROM rate_limits WHERE key = 'requester:{eve_id}'");
+        assert!(ask_during(&reset, &eve, other_bundle.id).is_ok(), "as if the limit had never been used");
+        let withdraw = format!(
+            "UPDATE permission_requests SET outcome = 'withdrawn', closed_at = now() WHERE id = {}", first.request.id
+        );
+        assert!(ask_during(&withdraw, &eve, bundle.id).is_ok(), "there is none to replace any more");
+        let use_up = format!(
+            "UPDATE rate_limits SET theoretical_arrival = theoretical_arrival + interval '1 h' WHERE key = 'requester:{eve_id}'"
+        );
+        let limited = ask_during(&use_up, &eve, third_bundle.id);
+        assert!(matches!(limited, Err(CreateRequestError::RateLimited(_))), "{limited:?}");
+        assert_eq!(app.count("SELECT count(*) AS n FROM permission_requests WHERE outcome IS NULL"), 2);
+        assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'request.created'"), 3);
+        assert_eq!(app.count("SELECT count(*) AS n FROM outbox"), 3);
     }
 
     async fn only_the_creator_can_create_and_revoke_an_export_token(app: TestApp) {
