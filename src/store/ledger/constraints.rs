@@ -33,7 +33,7 @@ impl ConstraintSelection {
 /// The blocks and rate limits of a batch, with their pending changes.
 #[derive(Debug, Default)]
 pub(super) struct RequestConstraints {
-    /// The blocks that were looked for and do not exist.
+    /// The blocks that were looked for without locks, and do not exist.
     absent_blocks: BTreeSet<Block>,
     existing_blocks: BTreeSet<Block>,
     new_blocks: BTreeSet<Block>,
@@ -42,16 +42,14 @@ pub(super) struct RequestConstraints {
 }
 
 impl RequestConstraints {
-    /// Loads the selected blocks and rate limits. A batch that locks rows locks these before any
-    /// other, so that two batches cannot deadlock.
+    /// Loads the selected blocks, which it locks, and rate limits, which it locks with `lock`. A batch that locks rows
+    /// locks these before any other, so that two batches cannot deadlock.
     pub(super) fn load(conn: &mut Conn, selection: &ConstraintSelection, lock: bool) -> QueryResult<Self> {
         let existing_blocks = if selection.blocks.is_empty() {
             BTreeSet::new()
         } else {
-            if lock {
-                let targets: BTreeSet<UserId> = selection.blocks.iter().map(|block| block.target).collect();
-                blocks::lock_users(conn, &targets, selection.changes_blocks)?;
-            }
+            let targets: BTreeSet<UserId> = selection.blocks.iter().map(|block| block.target).collect();
+            blocks::lock_users(conn, &targets, selection.changes_blocks)?;
             blocks::existing(conn, &selection.blocks)?
         };
         let rate_limiter = if selection.rate_limits.is_empty() {
@@ -61,8 +59,13 @@ impl RequestConstraints {
         } else {
             rate_limits::read(conn, &selection.rate_limits)?
         };
-        let absent_blocks = selection.blocks.difference(&existing_blocks).copied().collect();
-        Ok(Self { absent_blocks, existing_blocks, rate_limiter, ..Self::default() })
+        Ok(Self { existing_blocks, rate_limiter, ..Self::default() })
+    }
+
+    /// Adds blocks that were looked for without locks, and those of them that exist.
+    pub(super) fn add_blocks(&mut self, sought: impl Iterator<Item = Block>, existing: &[Block]) {
+        self.absent_blocks.extend(sought.filter(|block| !existing.contains(block)));
+        self.existing_blocks.extend(existing);
     }
 
     /// Whether a block exists after the operations decided so far.

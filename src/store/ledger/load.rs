@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::constraints::{ConstraintSelection, RequestConstraints};
 use super::pending_writes::PendingWrites;
 use super::request_rows::RequestRows;
+use crate::domain::block::Block;
 use crate::domain::bundle::BundleId;
 use crate::domain::hub::HubId;
 use crate::domain::permission_request::RequestId;
@@ -19,7 +20,7 @@ use crate::domain::validated_text::IdempotencyKey;
 use crate::failpoints::fail_point;
 use crate::store::connection::Conn;
 use crate::store::outbox::OutboxKind;
-use crate::store::requests::{self, RequestSelector};
+use crate::store::requests::{self, Ask, AskRows, RequestSelector};
 use crate::store::requests_with_parties::{self, RequestsWithParties};
 use crate::store::{bundles, export_tokens, hubs, outbox, permissions, users};
 
@@ -42,7 +43,9 @@ pub(super) enum ConcurrencyMode {
 pub struct RowSelection {
     pub(super) constraints: ConstraintSelection,
     pub(super) requests: RequestSelector,
-    /// The number of rows of requests that the commands insert at most.
+    /// The requests that are to be created.
+    pub(super) asks: Vec<Ask>,
+    /// The number of rows of requests that the commands insert at most, besides the asks.
     pub(super) new_requests: usize,
     /// Whether the requesters of the requests are needed.
     pub(super) requesters: bool,
@@ -59,13 +62,36 @@ pub struct RowSelection {
     pub(super) pending_mails: Vec<RequestId>,
 }
 
+impl RowSelection {
+    /// Selects what the asks need among the rows that are locked.
+    fn lock_rows_of_asks(&mut self) {
+        for Ask { terms, key } in std::mem::take(&mut self.asks) {
+            self.new_requests += 1;
+            self.requests.terms.push(terms);
+            self.requests.idempotency_keys.extend(key);
+            self.permissions.push(terms);
+            self.bundles.push(terms.bundle);
+            self.constraints.blocks.insert(Block::from_terms(terms));
+        }
+    }
+}
+
 impl Batch {
     /// Loads the selected rows; locks them unless the mode is optimistic.
-    pub(super) fn load(conn: &mut Conn, selection: RowSelection, mode: ConcurrencyMode) -> QueryResult<Self> {
+    pub(super) fn load(
+        conn: &mut Conn,
+        mut selection: RowSelection,
+        mode: ConcurrencyMode,
+    ) -> QueryResult<Self> {
         fail_point("ledger.panic");
+        let lock = mode != ConcurrencyMode::Optimistic;
+        if lock {
+            selection.lock_rows_of_asks();
+        }
         let RowSelection {
             constraints,
             requests: mut selector,
+            asks,
             new_requests,
             requesters,
             decision_keys,
@@ -76,13 +102,11 @@ impl Batch {
             pending_mails,
         } = selection;
         // First, because the deletion of a bundle locks it before its requests.
-        let lock = mode != ConcurrencyMode::Optimistic;
-        let bundles = match bundles.as_slice() {
-            [] => Vec::new(),
-            ids if lock => bundles::lock_unchanged(conn, ids)?,
-            ids => bundles::by_ids(conn, ids)?,
-        };
-        let constraints = RequestConstraints::load(conn, &constraints, lock)?;
+        let bundles = if bundles.is_empty() { Vec::new() } else { bundles::lock_unchanged(conn, &bundles)? };
+        let mut constraints = RequestConstraints::load(conn, &constraints, lock)?;
+        let asked = if asks.is_empty() { AskRows::default() } else { requests::read_for_asks(conn, &asks)? };
+        constraints.add_blocks(asks.iter().map(|ask| Block::from_terms(ask.terms)), &asked.blocks);
+        selector.numbers.extend(asked.earlier);
         let exports = if exports.is_empty() { Vec::new() } else { export_tokens::lock(conn, &exports)? };
         // A permission that the batch grants and ends again would not violate a constraint.
         let ends_permissions = !selector.numbers.is_empty() && !selector.redeem_ids.is_empty();
@@ -113,19 +137,24 @@ impl Batch {
             [] => HashMap::new(),
             keys => requests::decision_key_uses(conn, keys)?,
         };
-        let now = match with_parties.read_at {
+        let now = match with_parties.read_at.or(asked.now) {
             Some(now) => now,
             // Read after the locks, because waiting for them takes time.
             None => conn.now()?,
         };
-        let new_ids = if new_requests == 0 { Vec::new() } else { requests::reserve_ids(conn, new_requests)? };
+        let mut new_ids = asked.new_ids;
+        if new_requests > 0 {
+            new_ids.extend(requests::reserve_ids(conn, new_requests)?);
+        }
         // A repeated approval may have left another permission in force.
         let decided = requests.iter().filter(|request| request.closed.is_some());
         terms
             .extend(decided.filter(|request| request.permission(now).is_none()).map(|request| request.terms));
         let permissions =
             if terms.is_empty() { Vec::new() } else { permissions::by_terms(conn, &terms, now)? };
-        let permissions = requests.iter().filter_map(|request| request.permission(now)).chain(permissions);
+        let asked_for = asked.permissions.into_iter().filter(|permission| permission.is_active(now));
+        let of_requests = requests.iter().filter_map(|request| request.permission(now));
+        let permissions = of_requests.chain(permissions).chain(asked_for);
         let holders = requests.iter().filter(|request| request.holds_permission());
         let pending_mails = if pending_mails.is_empty() {
             HashSet::new()
@@ -143,7 +172,7 @@ impl Batch {
             now,
             participants: Arc::new(with_parties.participants),
             privileges,
-            bundles: bundles.into_iter().map(|bundle| (bundle.id, bundle)).collect(),
+            bundles: bundles.into_iter().chain(asked.bundles).map(|bundle| (bundle.id, bundle)).collect(),
             exports: exports.into_iter().map(|(token, digest)| (token.id, (token, digest))).collect(),
             permissions: permissions.map(|permission| (permission.terms, permission)).collect(),
             holders: holders.map(|request| (request.terms, request.redeem_id)).collect(),

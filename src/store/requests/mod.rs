@@ -1,5 +1,6 @@
 //! Permission requests.
 
+mod ask;
 mod expiry;
 mod lists;
 
@@ -28,6 +29,7 @@ use crate::domain::token::RedeemId;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
 
+pub(in crate::store) use ask::{Ask, AskRows, read as read_for_asks};
 pub(in crate::store) use expiry::expire_all;
 pub use expiry::{expire_batch, expire_permissions_batch};
 pub use lists::{
@@ -228,9 +230,8 @@ pub(in crate::store) struct RequestSelector {
 }
 
 /// Terms as in the column `terms`.
-fn terms_keys(terms: &[Terms]) -> Vec<String> {
-    let terms_key = |Terms { target, grantee, bundle }: &Terms| format!("{target}:{grantee}:{}", bundle.0);
-    terms.iter().map(terms_key).collect()
+fn terms_key(Terms { target, grantee, bundle }: &Terms) -> String {
+    format!("{target}:{grantee}:{}", bundle.0)
 }
 
 /// An idempotency key as in the column `create_key`.
@@ -322,7 +323,7 @@ pub(in crate::store) fn find(
         find!(dsl::redeem_id.eq_any(&redeem_ids));
     }
     if !selector.terms.is_empty() {
-        let terms = terms_keys(&selector.terms);
+        let terms: Vec<String> = selector.terms.iter().map(terms_key).collect();
         find!(dsl::closed_at.is_null().and(dsl::terms.eq_any(&terms)));
     }
     if !selector.permissions.is_empty() {

@@ -23,7 +23,7 @@ use crate::store::ledger::load::RowSelection;
 use crate::store::ledger::request_rows::RequestWrite;
 use crate::store::ledger::row_key::RowKey;
 use crate::store::participants::Participants;
-use crate::store::requests::DecisionKeyUse;
+use crate::store::requests::{Ask, DecisionKeyUse};
 
 /// Why a request was not created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,13 +85,8 @@ impl Command for CreateRequest {
 
     fn select_rows(&self, context: &OperationContext, rows: &mut RowSelection) {
         let Self(new) = self;
-        rows.new_requests += 1;
-        rows.requests.terms.push(new.terms);
         let key = new.creation_key.as_ref().map(|creation| (new.asked_by, creation.key.clone()));
-        rows.requests.idempotency_keys.extend(key);
-        rows.permissions.push(new.terms);
-        rows.bundles.push(new.terms.bundle);
-        rows.constraints.blocks.insert(Block::from_terms(new.terms));
+        rows.asks.push(Ask { terms: new.terms, key });
         rows.constraints.add_limits(context.limits.for_request(new));
         rows.constraints.add_limits(context.limits.for_unknown_references(new.asked_by));
     }
