@@ -37,6 +37,8 @@ const MAX_IN_FLIGHT: usize = 48;
 const MAX_CLAIMED: usize = 256;
 /// How much work a claim fetches in advance, at the recent rate of deliveries.
 const CLAIM_HORIZON: Duration = Duration::from_millis(100);
+/// The shortest time from one sync to the next, so that at a low rate a sync is not made for each mail.
+const MIN_SYNC_INTERVAL: Duration = Duration::from_millis(10);
 /// A mail that was claimed longer ago is released instead of sent, because its subject may have
 /// ended.
 const MAX_CLAIM_AGE: Duration = Duration::from_secs(1);
@@ -106,6 +108,7 @@ struct RequestMailer {
     last_sync_at: Instant,
     /// A sync is running, or the pause after a failed one.
     is_sync_pending: bool,
+    is_pump_scheduled: bool,
     /// More mails may be due.
     outbox_has_more: bool,
     /// The server is shutting down.
@@ -170,6 +173,7 @@ impl RequestMailer {
             finished_since_sync: 0,
             last_sync_at: Instant::now(),
             is_sync_pending: false,
+            is_pump_scheduled: false,
             outbox_has_more: true,
             is_draining: false,
             _liveness: liveness,
@@ -206,7 +210,19 @@ impl RequestMailer {
         // mails of the last one have been sent, or the horizon has passed.
         let is_half_used = self.claimed.len() * 2 <= self.claim_target;
         if !self.is_sync_pending && (is_half_used || self.last_sync_at.elapsed() >= CLAIM_HORIZON) {
-            self.sync_outbox(free_slots, ctx);
+            match MIN_SYNC_INTERVAL.checked_sub(self.last_sync_at.elapsed()) {
+                Some(pause) => self.pump_later(pause, ctx),
+                None => self.sync_outbox(free_slots, ctx),
+            }
+        }
+    }
+
+    fn pump_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        if !mem::replace(&mut self.is_pump_scheduled, true) {
+            ctx.run_later(pause, |mailer, ctx| {
+                mailer.is_pump_scheduled = false;
+                mailer.pump(ctx);
+            });
         }
     }
 
