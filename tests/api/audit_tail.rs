@@ -18,9 +18,14 @@ fn record(conn: &mut Conn, subject: &str) -> QueryResult<()> {
 /// The subjects of the next `wanted` entries, in pages of at most `limit`. They can come late: the
 /// transactions of other tests in the same cluster hold readers back.
 fn take(app: &TestApp, limit: i64, wanted: usize) -> Vec<String> {
+    take_with(app, limit, wanted, AuditAction::ALL)
+}
+
+/// [`take`], of entries with these actions.
+fn take_with(app: &TestApp, limit: i64, wanted: usize, actions: &'static [AuditAction]) -> Vec<String> {
     let (started, mut taken) = (Instant::now(), Vec::new());
     while taken.len() < wanted && started.elapsed() < Duration::from_secs(60) {
-        let page = try_take(app, limit).unwrap();
+        let page = try_take(app, limit, actions).unwrap();
         assert!(page.len() <= limit as usize);
         taken.extend(page);
     }
@@ -28,8 +33,11 @@ fn take(app: &TestApp, limit: i64, wanted: usize) -> Vec<String> {
 }
 
 /// Fails if the database is busy.
-fn try_take(app: &TestApp, limit: i64) -> Result<Vec<String>, StoreError> {
-    let entries = app.store.write(move |conn| audit_log::take(conn, AuditReader::DecisionMails, limit))?;
+fn try_take(app: &TestApp, limit: i64, actions: &'static [AuditAction]) -> Result<Vec<String>, StoreError> {
+    let entries = app.store.write(move |conn| {
+        let span = audit_log::take(conn, AuditReader::DecisionMails, limit)?;
+        span.map_or_else(|| Ok(Vec::new()), |span| audit_log::entries_in(conn, span, actions))
+    })?;
     Ok(entries.into_iter().map(|entry| entry.subject).collect())
 }
 
@@ -46,7 +54,7 @@ on_both_databases! {
             app.store.write(move |conn| record(conn, subject)).unwrap();
         }
         assert_eq!(take(&app, 2, 3), ["user:1", "user:2", "user:3"]);
-        assert!(try_take(&app, 2).unwrap().is_empty());
+        assert!(try_take(&app, 2, AuditAction::ALL).unwrap().is_empty());
         // A transaction with several entries is split.
         app.store.write(|conn| (4..9).try_for_each(|id| record(conn, &format!("user:{id}")))).unwrap();
         assert_eq!(take(&app, 3, 5), (4..9).map(|id| format!("user:{id}")).collect::<Vec<_>>());
@@ -58,6 +66,13 @@ on_both_databases! {
         });
         assert!(failed.is_err());
         assert_eq!(take(&app, 9, 1), ["user:9"]);
+        // Entries with other actions are passed over.
+        app.store.write(|conn| {
+            record(conn, "user:9")?;
+            let now = conn.now()?;
+            audit_log::record(conn, &AuditContext::OPERATOR, AuditAction::UserDisabled, "user:10".to_owned(), now)
+        }).unwrap();
+        assert_eq!(take_with(&app, 9, 1, &[AuditAction::UserDisabled]), ["user:10"]);
         // After a purge, numbers are not used again.
         app.execute_raw("DELETE FROM audit_log");
         app.store.write(|conn| record(conn, "user:10")).unwrap();
@@ -80,7 +95,7 @@ on_both_databases! {
             for _ in 0..3 {
                 scope.spawn(|| {
                     while taken.lock().unwrap().len() < 120 {
-                        let next = try_take(&app, 7).unwrap_or_default();
+                        let next = try_take(&app, 7, AuditAction::ALL).unwrap_or_default();
                         taken.lock().unwrap().extend(next);
                     }
                 });
@@ -90,7 +105,7 @@ on_both_databases! {
         taken.sort_unstable();
         taken.dedup();
         assert_eq!(taken.len(), 120);
-        assert!(try_take(&app, 9).unwrap().is_empty());
+        assert!(try_take(&app, 9, AuditAction::ALL).unwrap().is_empty());
     }
 }
 
@@ -107,7 +122,7 @@ fn an_entry_that_is_committed_late_is_not_skipped() {
     };
     statements(&mut late, &["BEGIN", insert]);
     app.store.write(|conn| record(conn, "user:2")).unwrap();
-    assert!(try_take(&app, 9).unwrap().is_empty(), "an older transaction is still running");
+    assert!(try_take(&app, 9, AuditAction::ALL).unwrap().is_empty(), "an older transaction is still running");
     statements(&mut late, &["COMMIT"]);
     assert_eq!(take(&app, 9, 2), ["user:1", "user:2"]);
 }
@@ -123,7 +138,7 @@ fn a_database_that_was_restored_into_another_cluster_is_read_on() {
         "UPDATE audit_log SET position = position + 5000000000; \
          UPDATE audit_cursors SET position = position + 5000000000",
     );
-    assert!(try_take(&app, 9).unwrap().is_empty());
+    assert!(try_take(&app, 9, AuditAction::ALL).unwrap().is_empty());
     for number in [3, 4] {
         app.store.migrate().unwrap();
         app.store.write(move |conn| record(conn, &format!("user:{number}"))).unwrap();
