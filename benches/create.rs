@@ -105,32 +105,16 @@ impl CreateBench<'_> {
 
     /// This number of different requests.
     fn build_requests(&self, what: CreatedKind, count: usize) -> Requests {
-        let half = USERS / 2;
-        assert!(what == CreatedKind::Export || count <= half * half, "each pair of users has one request");
-        let mut requests = Requests::single_use(if what == CreatedKind::Request { 201 } else { 200 });
-        for nth in 0..count {
-            let asker = match what {
-                CreatedKind::Request => &self.users[half + nth / half],
-                CreatedKind::Export => &self.users[nth % USERS],
-            };
+        if what == CreatedKind::Request {
+            return fixtures::ask_requests(self.users, count);
+        }
+        let mut requests = Requests::single_use(200);
+        for creator in self.users.iter().cycle().take(count) {
             let headers =
-                [("Authorization", asker.authorization.as_str()), ("Content-Type", "application/json")];
-            let (path, body) = match what {
-                CreatedKind::Request => (
-                    "/api/bundle_permission_request/",
-                    format!(
-                        r#"{{"bundle":"/api/bundle/{}/","user_allowed":"/api/user/{}/","user_target":"{}"}}"#,
-                        fixtures::BUNDLE_ID,
-                        asker.id,
-                        self.users[nth % half].email
-                    ),
-                ),
-                CreatedKind::Export => (
-                    "/-/svc/mfs_api.create_token",
-                    format!(r#"{{"hub_id":"{}","nid":"node1","permission":2}}"#, fixtures::hub_id(asker.id)),
-                ),
-            };
-            requests.push("POST", path, &headers, &body);
+                [("Authorization", creator.authorization.as_str()), ("Content-Type", "application/json")];
+            let hub = fixtures::hub_id(creator.id);
+            let body = format!(r#"{{"hub_id":"{hub}","nid":"node1","permission":2}}"#);
+            requests.push("POST", "/-/svc/mfs_api.create_token", &headers, &body);
         }
         requests
     }

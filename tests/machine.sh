@@ -119,3 +119,15 @@ install_packages() {
         as_root systemctl disable --quiet --now nginx.service
     fi
 }
+
+# install_node_packages SOURCE TARGET: installs the packages of SOURCE/package-lock.json in TARGET, if TARGET
+# does not have them.
+install_node_packages() {
+    # npm writes this file last.
+    if [[ ! -e $2/node_modules/.package-lock.json ]] || ! cmp -s "$1/package-lock.json" "$2/package-lock.json"; then
+        say "creating $2"
+        mkdir -p "$2"
+        cp "$1/package.json" "$1/package-lock.json" "$2"
+        npm ci --prefix "$PWD/$2" --ignore-scripts --no-audit --no-fund --silent
+    fi
+}

@@ -124,6 +124,16 @@ impl Bench {
         Some(&self.results[contestant.0?].1)
     }
 
+    /// The series with the highest median throughput, of those that ran.
+    pub fn fastest(&self, series: &[SeriesId]) -> SeriesId {
+        let throughput = |id: SeriesId| {
+            let runs = self.runs(id)?;
+            Some((median(&runs.iter().map(RunResult::throughput).collect::<Vec<_>>()), id))
+        };
+        let fastest = series.iter().filter_map(|id| throughput(*id)).max_by(|a, b| a.0.total_cmp(&b.0));
+        fastest.map_or(SeriesId(None), |(_, id)| id)
+    }
+
     /// Reports the ratio of the throughputs of two series: the median over the rounds.
     pub fn ratio(&mut self, what: &str, ours: SeriesId, theirs: SeriesId, target: Target) {
         let (Some(ours), Some(theirs)) = (self.runs(ours), self.runs(theirs)) else { return };

@@ -19,7 +19,7 @@ use super::server::SECRET;
 /// The bundle of all requests.
 pub const BUNDLE_ID: i64 = 1;
 /// The lifetime of requests and tokens, in seconds.
-const LIFETIME_SECONDS: i64 = 604_800;
+pub const LIFETIME_SECONDS: i64 = 604_800;
 
 /// A user with an API key.
 #[derive(Clone, Debug)]
@@ -149,20 +149,23 @@ pub fn insert_users(database: &Database, count: usize) -> Vec<BenchUser> {
     people
 }
 
-/// Replaces all requests by open ones numbered 1, 2, 3, …. The first half of the users are the
+/// Open requests numbered 1, 2, 3, …, that are not in a database yet. The first half of the users are the
 /// targets, the second half the requesters, each in turn.
-pub fn insert_open_requests(database: &Database, people: &[BenchUser], count: usize) -> Vec<OpenRequest> {
-    let half = people.len() / 2;
+pub fn open_requests(people: &[BenchUser], count: usize) -> Vec<OpenRequest> {
+    let (half, start) = (people.len() / 2, now());
     assert!(count <= half * half, "{} people ask for {count} permissions", people.len());
-    let start = now();
-    let open: Vec<OpenRequest> = (0..count)
-        .map(|nth| OpenRequest {
-            number: nth as i64 + 1,
-            redeem_id: uuid_at(start + nth as i64),
-            target: nth % half,
-            grantee: half + nth / half,
-        })
-        .collect();
+    let open = |nth| OpenRequest {
+        number: nth as i64 + 1,
+        redeem_id: uuid_at(start + nth as i64),
+        target: nth % half,
+        grantee: half + nth / half,
+    };
+    (0..count).map(open).collect()
+}
+
+/// Replaces all requests by those of [`open_requests`].
+pub fn insert_open_requests(database: &Database, people: &[BenchUser], count: usize) -> Vec<OpenRequest> {
+    let (start, open) = (now(), open_requests(people, count));
     database.truncate(&["outbox", "audit_log", "permission_requests"]);
     database.insert(
         "permission_requests",
@@ -379,4 +382,35 @@ pub fn redeem_requests(people: &[BenchUser], open: &[OpenRequest]) -> Requests {
         requests.push("PUT", &path, &[("Authorization", &people[open.target].authorization)], "");
     }
     requests
+}
+
+/// A look at each request by its target, with its token.
+pub fn look_requests(people: &[BenchUser], open: &[OpenRequest]) -> Requests {
+    let (keyring, mut requests) = (keyring(), Requests::new(200));
+    for open in open {
+        let path = format!("/api/bundle_permission_request/{}/", redeem_token(&keyring, open));
+        requests.push("GET", &path, &[("Authorization", &people[open.target].authorization)], "");
+    }
+    requests
+}
+
+/// This number of new requests. Each of the second half of the users asks all of the first half.
+pub fn ask_requests(people: &[BenchUser], count: usize) -> Requests {
+    let half = people.len() / 2;
+    assert!(count <= half * half, "each pair of users has one request");
+    let mut requests = Requests::single_use(201);
+    for nth in 0..count {
+        push_ask(&mut requests, &people[half + nth / half], &people[nth % half].email);
+    }
+    requests
+}
+
+/// Adds a new request for the bundle, by this user.
+pub fn push_ask(requests: &mut Requests, asker: &BenchUser, target: &str) {
+    let headers = [("Authorization", asker.authorization.as_str()), ("Content-Type", "application/json")];
+    let body = format!(
+        r#"{{"bundle":"/api/bundle/{BUNDLE_ID}/","user_allowed":"/api/user/{}/","user_target":"{target}"}}"#,
+        asker.id
+    );
+    requests.push("POST", "/api/bundle_permission_request/", &headers, &body);
 }

@@ -42,6 +42,7 @@ pub mod fixtures;
 pub mod load;
 pub mod machine_probe;
 pub mod options;
+pub mod peer;
 pub mod pgbench;
 pub mod plot;
 pub mod reference;

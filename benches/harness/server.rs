@@ -64,6 +64,21 @@ impl Server {
         Self::launch(&mut command)
     }
 
+    /// Starts the peer (see [`super::peer`]) on this database, with this number of processes, which share this
+    /// number of connections.
+    pub fn peer(database: &Database, processes: usize, pool: u32) -> Self {
+        let mut command = Command::new("node");
+        command
+            .arg(super::peer::program())
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("NODE_ENV", "production")
+            .env("DATABASE_URL", &database.url)
+            .env("PROCESSES", processes.to_string())
+            .env("POOL", pool.to_string());
+        Self::launch(&mut command)
+    }
+
     /// Starts a server that listens on `BIND`.
     fn launch(command: &mut Command) -> Self {
         let directory = ScratchDirectory::new();
