@@ -95,7 +95,8 @@ const REPLACE = {
 
 // --- The server ---------------------------------------------------------------
 
-const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Math.ceil(POOL / PROCESSES) });
+// Connections stay open, so that no run begins with opening them.
+const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Math.ceil(POOL / PROCESSES), idleTimeoutMillis: 0 });
 
 // Runs a prepared statement, and returns its first row.
 async function firstRow(statement, values) {
