@@ -29,7 +29,8 @@ use harness::{fixtures, peer};
 const USERS: usize = 2_000;
 /// The number of requests that are looked at, in turn.
 const LOOKED_AT: usize = 20_000;
-/// The connections of the peer to the database: the number with which it is fastest.
+/// The connections of the peer to the database, shared by its processes; as many as the reference server has in the
+/// other benches.
 const PEER_POOL: u32 = 32;
 
 fn main() {
