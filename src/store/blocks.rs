@@ -52,6 +52,7 @@ pub(super) struct LockUnblocked {
 }
 
 impl LockUnblocked {
+    /// The condition for these blocks.
     pub fn new(absent: &BTreeSet<Block>) -> Self {
         Self {
             targets: absent.iter().map(|block| block.target.0).collect(),

@@ -71,6 +71,7 @@ pub(super) struct KeepUnchanged<'a> {
 }
 
 impl<'a> KeepUnchanged<'a> {
+    /// The query for these bundles.
     pub fn new(loaded: &[&'a Bundle]) -> Self {
         Self {
             ids: loaded.iter().map(|bundle| bundle.id.0).collect(),

@@ -95,6 +95,7 @@ pub(super) struct WriteStatements<'a> {
 }
 
 impl<'a> WriteStatements<'a> {
+    /// The statements for the changes of a limiter.
     pub fn new(limiter: &'a RateLimiter) -> Self {
         let mut statements =
             Self { update: UpdateRateLimits::default(), insertion: InsertRateLimits::default(), rows: 0 };

@@ -45,7 +45,7 @@ pub struct RowSelection {
     pub(super) requests: RequestSelector,
     /// The requests that are to be created.
     pub(super) asks: Vec<Ask>,
-    /// The number of rows of requests that the commands insert at most, besides the asks.
+    /// The number of rows of requests that the commands insert at most, in addition to the asks.
     pub(super) new_requests: usize,
     /// Whether the requesters of the requests are needed.
     pub(super) requesters: bool,
