@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::LocalSet;
@@ -70,7 +71,7 @@ pub fn closed_loop(
     connections: usize,
     window: MeasurementWindow,
 ) -> RunResult {
-    run(address, requests, connections, window, None)
+    run(address, requests, connections, window, Mode::default())
 }
 
 /// Sends this number of requests per second over at most this number of connections.
@@ -81,7 +82,20 @@ pub fn open_loop(
     rate: f64,
     window: MeasurementWindow,
 ) -> RunResult {
-    run(address, requests, connections, window, Some(rate))
+    run(address, requests, connections, window, Mode { rate: Some(rate), ..Mode::default() })
+}
+
+/// Sends this number of requests per second over all of these connections in turn. Before that,
+/// each connection sends one: the server closes connections without a request.
+pub fn now_and_then(
+    address: SocketAddr,
+    requests: &Requests,
+    connections: usize,
+    rate: f64,
+    window: MeasurementWindow,
+) -> RunResult {
+    let mode = Mode { rate: Some(rate), is_used_before: true, ..Mode::default() };
+    run(address, requests, connections, window, mode)
 }
 
 /// Sends this number of requests per second, more than the server can execute. A response of 503
@@ -94,7 +108,8 @@ pub fn overload(
     rate: f64,
     window: MeasurementWindow,
 ) -> OverloadResult {
-    let (admitted, refused) = run_with(address, requests, connections, window, Some(rate), true);
+    let mode = Mode { rate: Some(rate), allow_503: true, ..Mode::default() };
+    let (admitted, refused) = run_with(address, requests, connections, window, mode);
     OverloadResult { admitted: admitted.latencies.unwrap(), rejected: refused.unwrap() }
 }
 
@@ -110,6 +125,17 @@ pub fn send_first(address: SocketAddr, requests: &Requests) -> String {
         assert_eq!(status, requests.status, "{answer}");
         answer
     })
+}
+
+/// What connections do.
+#[derive(Clone, Copy, Default)]
+struct Mode {
+    /// Requests per second of an open loop.
+    rate: Option<f64>,
+    /// Whether 503 is accepted, and its request sent again.
+    allow_503: bool,
+    /// Whether each connection sends a request before the run.
+    is_used_before: bool,
 }
 
 /// The shared state of the connections of a run.
@@ -162,9 +188,9 @@ fn run(
     requests: &Requests,
     connections: usize,
     window: MeasurementWindow,
-    rate: Option<f64>,
+    mode: Mode,
 ) -> RunResult {
-    run_with(address, requests, connections, window, rate, false).0
+    run_with(address, requests, connections, window, mode).0
 }
 
 fn run_with(
@@ -172,8 +198,7 @@ fn run_with(
     requests: &Requests,
     connections: usize,
     MeasurementWindow { warm_up, measured }: MeasurementWindow,
-    rate: Option<f64>,
-    allow_503: bool,
+    Mode { rate, allow_503, is_used_before }: Mode,
 ) -> (RunResult, Option<Histogram<u64>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = LocalSet::new();
@@ -182,7 +207,11 @@ fn run_with(
         for _ in 0..connections {
             // In an overload, connections are opened when they are needed: the server closes
             // connections without a request.
-            streams.push(if allow_503 { None } else { Some(connect(address).await?) });
+            let mut stream = if allow_503 { None } else { Some(connect(address).await?) };
+            if let Some(stream) = stream.as_mut().filter(|_| is_used_before) {
+                exchange(stream, requests).await?;
+            }
+            streams.push(stream);
         }
         let started = Instant::now();
         let measured_from = started + warm_up;
@@ -246,6 +275,18 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     let stream = TcpStream::connect(address).await.map_err(|error| format!("connect: {error}"))?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     Ok(stream)
+}
+
+/// Sends the first of these requests and reads the response.
+async fn exchange(stream: &mut TcpStream, requests: &Requests) -> Result<(), String> {
+    stream.write_all(requests.get(0).unwrap()).await.map_err(|error| error.to_string())?;
+    let mut answer = Vec::new();
+    while parse_response_head(&answer)?.is_none_or(|(_, length)| answer.len() < length) {
+        if stream.read_buf(&mut answer).await.map_err(|error| error.to_string())? == 0 {
+            return Err("the server closed the connection".to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// Connects when the first request is due.
