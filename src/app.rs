@@ -25,6 +25,7 @@ use crate::config::{Config, ConfigError, DatabaseUrl};
 use crate::domain::token::Keyring;
 use crate::http::base_path::remove_base_path;
 use crate::http::metrics::Metrics;
+use crate::http::middleware::admission::WorkerAdmission;
 use crate::http::middleware::cors::{cors, refuse_preflight};
 use crate::http::middleware::path::trim_slash;
 use crate::http::middleware::request::request_middleware;
@@ -249,6 +250,7 @@ impl Application {
         let app = move || {
             App::new()
                 .configure(|app| configure(app, state.clone()))
+                .app_data(WorkerAdmission::default())
                 .wrap(Condition::new(!origins.origins.is_empty(), cors(&origins)))
                 .wrap(from_fn(refuse_preflight))
                 .wrap(from_fn(trim_slash))

@@ -1,4 +1,4 @@
-//! Fail points: places where tests make the server panic, pause or give up earlier.
+//! Fail points: places where tests make the server panic, pause, give up or refuse earlier.
 //!
 //! A server built with the feature `faults` reads the environment variable `FAILPOINTS`
 //! (`FAILPOINTS='ledger.panic=panic'`; the grammar is that of the `fail` crate). Without the
@@ -25,6 +25,20 @@ pub fn fail_point(name: &str) {
 pub fn timeout(name: &str, default: Duration) -> Duration {
     let configured = fail::eval(name, |seconds| seconds?.parse::<u64>().ok()).flatten();
     configured.map_or(default, Duration::from_secs)
+}
+
+/// The number that `FAILPOINTS` sets for `name` (`'admission.capacity=return(2)'`), or `default`.
+#[cfg(feature = "faults")]
+pub fn limit(name: &str, default: usize) -> usize {
+    let configured = fail::eval(name, |number| number?.parse().ok()).flatten();
+    configured.unwrap_or(default)
+}
+
+/// `default`: there are no fail points without the feature `faults`.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub const fn limit(_: &str, default: usize) -> usize {
+    default
 }
 
 /// `default`: there are no fail points without the feature `faults`.

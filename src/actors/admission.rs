@@ -1,4 +1,5 @@
-//! Admission control: a load-shedding semaphore for the registry's queues.
+//! Admission control: a load-shedding semaphore for the registry's queues and for the requests that a worker
+//! handles.
 //!
 //! A burst can use the full capacity. When that is exhausted, the load exceeds the
 //! throughput, and a long queue would only add waiting time; until the overload ends, the
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How long after the last rejection the full capacity is restored.
 const RECOVERY_PERIOD: Duration = Duration::from_millis(250);
 
-/// The semaphore of one queue.
+/// The semaphore of one queue or worker.
 #[derive(Debug)]
 pub struct Admission {
     capacity: usize,
@@ -26,6 +27,26 @@ pub struct Admission {
 /// An admission, which is released on drop.
 #[derive(Debug)]
 pub struct Permit(Arc<Admission>);
+
+/// A permit that is not in use until this is dropped.
+#[derive(Debug)]
+struct SuspendedPermit(Arc<Admission>);
+
+tokio::task_local! {
+    static CURRENT: Permit;
+}
+
+/// Does work that holds this permit.
+pub async fn with_permit<T>(permit: Permit, work: impl Future<Output = T>) -> T {
+    CURRENT.scope(permit, work).await
+}
+
+/// Waits for something that takes nothing from others, such as a client. Meanwhile the current work does not hold its
+/// permit. Afterwards it holds it again, even if the capacity is exhausted by then.
+pub async fn without_permit<T>(wait: impl Future<Output = T>) -> T {
+    let _suspended = CURRENT.try_with(Permit::suspend);
+    wait.await
+}
 
 impl Admission {
     /// A semaphore with this capacity, and this reduced capacity during overload.
@@ -50,6 +71,19 @@ impl Admission {
             return None;
         }
         Some(Permit(Arc::clone(self)))
+    }
+}
+
+impl Permit {
+    fn suspend(&self) -> SuspendedPermit {
+        self.0.in_use.fetch_sub(1, Ordering::Relaxed);
+        SuspendedPermit(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for SuspendedPermit {
+    fn drop(&mut self) {
+        self.0.in_use.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -78,6 +112,22 @@ mod tests {
         let recovered_at = now + RECOVERY_PERIOD;
         let permits_after: Vec<Permit> = std::iter::from_fn(|| admission.try_acquire(recovered_at)).collect();
         assert_eq!(permits_after.len(), 7, "the full capacity, after the recovery period");
+    }
+
+    #[tokio::test]
+    async fn work_that_waits_leaves_its_place_to_others() {
+        let admission = Admission::new(1, 1);
+        let acquire = || admission.try_acquire(Instant::now());
+        let work = async {
+            assert!(acquire().is_none());
+            let other = without_permit(async { acquire() }).await;
+            assert_eq!(admission.in_use(), 2, "it continues although the capacity is exhausted");
+            other
+        };
+        let other = with_permit(acquire().unwrap(), work).await;
+        assert!(other.is_some() && acquire().is_none());
+        drop(other);
+        assert_eq!(admission.in_use(), 0);
     }
 
     #[test]

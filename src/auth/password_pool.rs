@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use super::password::{Argon2Memory, PasswordError};
+use crate::actors::admission::without_permit;
 use crate::deadline;
 
 /// Each hash takes one core and 19 MiB for tens of milliseconds.
@@ -38,7 +39,8 @@ impl HashPool {
     pub async fn acquire(&self) -> Option<HashSlot> {
         let permit =
             timeout_at(deadline::by(HASH_QUEUE_TIMEOUT).into(), Arc::clone(&self.permits).acquire_owned());
-        let permit = permit.await.ok()?.ok()?;
+        // A queue for passwords is no reason to refuse other requests.
+        let permit = without_permit(permit).await.ok()?.ok()?;
         let memory = self.idle_buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Some(HashSlot {
             memory: memory.unwrap_or_default(),

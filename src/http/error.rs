@@ -69,6 +69,10 @@ pub enum ApiError {
     Internal,
 }
 
+/// Marks a response to a request that was refused because the server was busy, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedAsBusy;
+
 /// Renders an [`ApiError`] in an API's format. Each API registers its renderer as `app_data`
 /// of its routes.
 #[derive(Clone, Copy)]
@@ -167,6 +171,9 @@ impl ApiError {
         }
         if let Self::RateLimited(RateLimited(quota)) = self {
             response.extensions_mut().insert(RefusedBy(quota.policy_name));
+        }
+        if *self == Self::Busy {
+            response.extensions_mut().insert(RefusedAsBusy);
         }
         let headers = response.headers_mut();
         match self {

@@ -3,14 +3,18 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use actix_web::dev::Extensions;
 use actix_web::http::{Method, StatusCode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::error::RefusedAsBusy;
+use super::rate_limit::headers::RefusedBy;
 use super::state::AppState;
 use crate::actors::registry::LabelledCounts;
 use crate::domain::rate_limit::RateLimitKey;
@@ -30,6 +34,7 @@ const LATENCY_BUCKETS_SECONDS: [f64; 12] =
 pub struct Metrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     refusals: LabelledCounts,
+    busy_refusals: Counter,
 }
 
 /// The labels of the request histogram. None of them contains a value that the client chose, so
@@ -58,7 +63,9 @@ impl Default for Metrics {
         for limit in RateLimitKey::POLICY_NAMES {
             drop(refusals.get_or_create(&[("limit", limit)]));
         }
-        Self { requests: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS_SECONDS)), refusals }
+        let requests =
+            Family::new_with_constructor((|| Histogram::new(LATENCY_BUCKETS_SECONDS)) as fn() -> _);
+        Self { requests, refusals, busy_refusals: Counter::default() }
     }
 }
 
@@ -73,9 +80,14 @@ impl Metrics {
         self.requests.get_or_create(&request).observe(took.as_secs_f64());
     }
 
-    /// Records a response that a limit has refused, by the limit's name.
-    pub fn record_refusal(&self, limit: &'static str) {
-        self.refusals.get_or_create(&[("limit", limit)]).inc();
+    /// Records the refusal of a request by a limit or by a busy server, if the extensions of its response say so.
+    pub fn record_refusal(&self, response: &Extensions) {
+        if let Some(RefusedBy(limit)) = response.get() {
+            self.refusals.get_or_create(&[("limit", *limit)]).inc();
+        }
+        if response.contains::<RefusedAsBusy>() {
+            self.busy_refusals.inc();
+        }
     }
 
     /// Renders the counters, and gauges of the actors and the database.
@@ -112,6 +124,11 @@ impl Metrics {
             state.authenticator.counts(),
         );
         registry.register("rate_limit_refusals", "Responses that a limit has refused", self.refusals.clone());
+        registry.register(
+            "busy_refusals",
+            "Requests that were refused because the server was busy",
+            self.busy_refusals.clone(),
+        );
         registry.register(
             "audit_stream_lines",
             "Lines written to the audit stream",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
@@ -275,4 +275,109 @@ async fn ten_fold_overload_is_rejected_in_time_and_the_rest_served() {
     assert!(last < first + 30_000, "{resident:?} kB");
     scene.wait_until_recovered(&server).await;
     scene.assert_matches_database(&calls);
+}
+
+/// Requests to each API and a page with wrong credentials, and what the body of a refusal contains.
+const REFUSED: [(Method, &str, &str); 5] = [
+    (Method::POST, "/-/svc/mfs_api.list", r#""message":"The server is busy. Nothing was done."#),
+    (
+        Method::PUT,
+        "/api/bundle_permission_request/csr_x/",
+        r#"{"error":"The server is busy. Nothing was done."#,
+    ),
+    (Method::POST, "/oauth2/introspect", r#""error":"temporarily_unavailable""#),
+    (Method::POST, "/access/v1/evaluation", r#""The server is busy. Nothing was done."#),
+    (Method::POST, "/redeem", "<!DOCTYPE html>"),
+];
+
+/// The caller is not looked up: wrong credentials and wrong bodies are refused like any others.
+#[tokio::test]
+async fn a_busy_server_refuses_in_the_form_of_each_api_and_answers_its_operator() {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let server = Server::start(&app.database_url, &[("FAILPOINTS", "admission.capacity=return(0)")]);
+    let client = Client::builder().no_proxy().build().unwrap();
+    let before = app.rows();
+    for (method, path, body) in REFUSED {
+        let url = format!("{}{path}", server.url);
+        let refused = client.request(method, &url).bearer_auth("wrong").body("{").send().await.unwrap();
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (503, &"1".parse().unwrap())
+        );
+        let text = refused.text().await.unwrap();
+        assert!(text.contains(body), "{path}: {text}");
+    }
+    assert_eq!(app.rows(), before);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let answer = client.get(format!("{}{path}", server.url)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        if path == "/metrics" {
+            let text = answer.text().await.unwrap();
+            assert!(text.contains("countersign_busy_refusals_total 5\n"), "{text}");
+        }
+    }
+}
+
+/// The body of a refused request is skipped, and its connection takes the next one.
+#[tokio::test]
+async fn a_refusal_keeps_the_connection() {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let server = Server::start(&app.database_url, &[("FAILPOINTS", "admission.capacity=return(0)")]);
+    let mut stream = connect(&server.url).await.unwrap();
+    let body = "x".repeat(40_000);
+    let post = format!("POST /redeem HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    assert!(send(&mut stream, post).await);
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 503 ") && !head.contains("connection: close"), "{head}");
+    let (_, rest) = head.split_once("content-length: ").unwrap();
+    let mut page = vec![0; rest.split("\r\n").next().unwrap().parse().unwrap()];
+    tokio::io::AsyncReadExt::read_exact(&mut stream, &mut page).await.unwrap();
+    assert!(send(&mut stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await);
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200 "));
+}
+
+/// Each worker handles one request at a time here, and the store takes a second for it.
+#[tokio::test]
+async fn requests_beyond_the_capacity_are_refused_while_those_in_flight_are_handled() {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let faults = "admission.capacity=return(1);async_store.panic=sleep(1000)";
+    let server = Server::start(&app.database_url, &[("FAILPOINTS", faults)]);
+    let workers = std::thread::available_parallelism().unwrap().get();
+    let client = Client::builder().no_proxy().build().unwrap();
+    let calls = (0..4 * workers).map(|nth| {
+        let request = client.get(format!("{}/api/account/", server.url));
+        let request = request.basic_auth(format!("user{nth}@example.org"), Some("a wrong password"));
+        async move {
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        }
+    });
+    let calls = futures_util::future::join_all(calls).await;
+    let (refused, handled): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(status, _)| *status == 503);
+    assert!((1..=workers).contains(&handled.len()), "{handled:?}, {refused:?}");
+    assert!(handled.iter().all(|(status, _)| *status == 401), "{handled:?}");
+    assert!(refused.iter().all(|(_, body)| body.contains("The server is busy")), "{refused:?}");
+    let metrics = client.get(format!("{}/metrics", server.url)).send().await.unwrap().text().await.unwrap();
+    let counted = format!("countersign_busy_refusals_total {}\n", refused.len());
+    assert!(metrics.contains(&counted), "{counted}{metrics}");
+}
+
+/// Clients that do not send their bodies take no place of others.
+#[tokio::test]
+async fn slow_bodies_make_the_server_refuse_nobody() {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let server = Server::start(&app.database_url, &[("FAILPOINTS", "admission.capacity=return(1)")]);
+    let ada = app.user("ada@example.org");
+    let mut slow = Vec::new();
+    for _ in 0..4 * std::thread::available_parallelism().unwrap().get() {
+        let mut stream = connect(&server.url).await.unwrap();
+        assert!(send(&mut stream, SLOW_CLIENTS[1].1).await);
+        slow.push(stream);
+    }
+    let client = Client::builder().no_proxy().build().unwrap();
+    for _ in 0..slow.len() {
+        // One at a time, so that only the slow ones could take the places.
+        let request = client.get(format!("{}/api/account/", server.url)).bearer_auth(&ada.key);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
 }

@@ -9,6 +9,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, PayloadConfig, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::actors::admission::without_permit;
 use crate::deadline;
 use crate::http::error::ApiError;
 
@@ -55,7 +56,7 @@ impl Body {
     pub fn read(request: &HttpRequest, payload: &mut Payload) -> ExtractFuture<Self, ApiError> {
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move {
-            match deadline::exclude(BODY_READ_TIMEOUT, bytes).await {
+            match without_permit(deadline::exclude(BODY_READ_TIMEOUT, bytes)).await {
                 Some(Ok(bytes)) => Ok(Self(bytes)),
                 Some(Err(error)) => Err(match error.as_response_error().status_code() {
                     actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::PayloadTooLarge,

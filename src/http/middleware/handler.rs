@@ -1,4 +1,4 @@
-//! The middleware of each resource: early rejection, the deadline, and panics.
+//! The middleware of each resource: admission, early rejection, the deadline, and panics.
 
 use std::panic::AssertUnwindSafe;
 
@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use futures_util::FutureExt;
 
+use super::admission;
 use super::cors::RefusedPreflight;
 use super::cross_site::{ONE_CLICK_PATH, has_body, reject_cross_site};
 use super::path::is_spelled_once;
@@ -25,20 +26,28 @@ use crate::{deadline, failpoints};
 ///
 /// An `Err` is the response to a request that was dropped with its handler.
 pub async fn run_handler(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if let Some(error) = reject_early(&request) {
         let response = error.to_response(request.request());
         return Ok(request.into_response(response));
     }
+    let Some(admitted) = admission::admit(&request) else {
+        // actix skips a body that has no reader as it arrives, and the connection stays open.
+        drop(request.take_payload());
+        admission::delay_refusal().await;
+        let response = ApiError::Busy.to_response(request.request());
+        return Ok(request.into_response(response));
+    };
     let renderer = ErrorRenderer::from_request(request.request());
     let context = ErrorContext::from_request(request.request());
     let handling = async {
         failpoints::fail_point("handler.panic");
         next.call(request).await
     };
-    let error = match AssertUnwindSafe(deadline::run(handling)).catch_unwind().await {
+    let handling = admission::run(admitted, deadline::run(handling));
+    let error = match AssertUnwindSafe(handling).catch_unwind().await {
         Ok(Some(handled)) => return handled,
         Ok(None) => ApiError::OutcomeUnknown,
         Err(_) => ApiError::Internal,

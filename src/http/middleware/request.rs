@@ -23,7 +23,6 @@ use crate::entropy;
 use crate::http::authzen;
 use crate::http::extract::client_ip::is_from_trusted_proxy;
 use crate::http::metrics::method_label;
-use crate::http::rate_limit::headers::RefusedBy;
 use crate::http::server::idle_timeout::Activity;
 use crate::http::state::AppState;
 use crate::telemetry::{self, Correlation, RequestSpan, Tracer};
@@ -83,10 +82,8 @@ pub async fn request_middleware<B: MessageBody>(
                 }
                 let pattern = response.request().match_pattern();
                 record(pattern.as_deref().unwrap_or("unmatched"), response.status());
-                if let (Some(state), Some(RefusedBy(limit))) =
-                    (&state, response.response().extensions().get())
-                {
-                    state.metrics.record_refusal(limit);
+                if let Some(state) = &state {
+                    state.metrics.record_refusal(&response.response().extensions());
                 }
                 let given = given_request_id(&response);
                 add_common_headers(response.response_mut(), given.as_ref().unwrap_or(&id), &state, closes);
