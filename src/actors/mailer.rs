@@ -86,7 +86,7 @@ impl Mailer {
         }
     }
 
-    /// Tells the mailer that the outbox has a mail that is due. A lost notification loses no mail.
+    /// Notifies the mailer that the outbox has a mail that is due. A lost notification loses no mail.
     pub fn notify(&self) {
         // It fails only if the actor's mailbox is full of other notifications.
         let _ = self.addr.try_send(Notify);

@@ -92,7 +92,7 @@ pub struct Config {
     pub security_contact: Option<ContactUrl>,
     /// The proxies whose `X-Forwarded-For` and `traceparent` are trusted.
     pub trusted_proxies: Vec<ProxyNet>,
-    /// The clients that can read `/metrics`, besides this machine.
+    /// The clients that can read `/metrics`, in addition to this machine.
     pub metrics_allow: Vec<ProxyNet>,
     /// How long a client's connection is kept open between requests.
     pub keep_alive_seconds: u64,

@@ -117,7 +117,7 @@ struct ImportCounts {
 struct ChangeCounts {
     /// Those with another name, and those who were enabled or disabled.
     updated: u64,
-    /// Of these, those who were disabled.
+    /// Of these, the disabled ones.
     disabled: u64,
 }
 

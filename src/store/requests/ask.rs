@@ -23,11 +23,11 @@ use crate::store::types::{DbTimestamp, SqlTimestamp};
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Ask {
     pub terms: Terms,
-    /// The idempotency key, and the user who has sent it.
+    /// The idempotency key, and the user who sent it.
     pub key: Option<(UserId, IdempotencyKey)>,
 }
 
-/// What was read for asks.
+/// The rows for asks.
 #[derive(Debug, Default)]
 pub(in crate::store) struct AskRows {
     pub now: Option<Timestamp>,
