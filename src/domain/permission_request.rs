@@ -789,6 +789,7 @@ mod tests {
         );
 
         let given = PermissionRequest::granted_directly(
+            RequestId(13),
             request.terms,
             TARGET,
             RIGHTS,
