@@ -6,8 +6,8 @@
 run:
 	cargo run --locked -- serve
 
-# Installs what the tests need, with apt: PostgreSQL, nginx, libfaketime, promtool, Chromium, Node.js, a Python
-# environment in target/test-venv, and npm packages in target/test-node.
+# Installs what the tests need, with apt: PostgreSQL, nginx, libfaketime, Valgrind, promtool, Chromium, Node.js, a
+# Python environment in target/test-venv, and npm packages in target/test-node.
 setup:
 	tests/run --setup
 
@@ -30,6 +30,7 @@ chaos: setup
 	tests/run --chaos $(ARGS)
 
 # Benchmarks, compared with the database alone. One of them, short: make bench ARGS='redeem -- --quick'
+# The instructions of a request, beside their budgets: make bench ARGS=instructions
 bench:
 	benches/run $(ARGS)
 

@@ -48,10 +48,10 @@ struct CheckBench {
 fn authz(exports: &[BenchExport], people: &[BenchUser]) -> CheckBench {
     let [mut ours, mut bare, mut select] = [204; 3].map(Requests::new);
     for export in exports {
+        fixtures::push_authz(&mut ours, people, export);
         let hub = fixtures::hub_id(people[export.creator].id);
         let query = format!("hub_id={hub}&nid=node1&right=read");
         let token = [("X-Param-Mfs-Token", export.token.as_str())];
-        ours.push("GET", &format!("/authz?{query}"), &token, "");
         bare.push("GET", &format!("/bare/authz?{query}"), &token, "");
         select.push("GET", &format!("/select/export/{}", export.id), &token, "");
     }

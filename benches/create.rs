@@ -110,11 +110,7 @@ impl CreateBench<'_> {
         }
         let mut requests = Requests::single_use(200);
         for creator in self.users.iter().cycle().take(count) {
-            let headers =
-                [("Authorization", creator.authorization.as_str()), ("Content-Type", "application/json")];
-            let hub = fixtures::hub_id(creator.id);
-            let body = format!(r#"{{"hub_id":"{hub}","nid":"node1","permission":2}}"#);
-            requests.push("POST", "/-/svc/mfs_api.create_token", &headers, &body);
+            fixtures::push_create_export(&mut requests, creator);
         }
         requests
     }

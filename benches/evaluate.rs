@@ -57,10 +57,7 @@ impl Fixture {
 
     fn authz(&self) -> Requests {
         let mut requests = Requests::new(204);
-        for export in &self.exports {
-            let path = format!("/authz?hub_id={}&nid=node1&right=read", self.hub(export));
-            requests.push("GET", &path, &[("X-Param-Mfs-Token", &export.token)], "");
-        }
+        self.exports.iter().for_each(|export| fixtures::push_authz(&mut requests, &self.people, export));
         requests
     }
 
@@ -70,7 +67,7 @@ impl Fixture {
 
     fn post(&self, path: &str, bodies: impl Iterator<Item = Value>) -> Requests {
         let mut requests = Requests::new(200);
-        let headers = [("Authorization", self.key.as_str()), ("Content-Type", "application/json")];
+        let headers = fixtures::json_headers(&self.key);
         bodies.for_each(|body| requests.push("POST", path, &headers, &body.to_string()));
         requests
     }
@@ -79,12 +76,6 @@ impl Fixture {
     fn of_token(&self, export: &BenchExport) -> Value {
         let resource = json!({ "type": "node", "id": "node1", "properties": { "hub_id": self.hub(export) } });
         json!({ "subject": { "type": "export_token", "id": export.token }, "action": { "name": "read" }, "resource": resource })
-    }
-
-    /// Whether a user may read another one's data.
-    fn of_user(&self, permission: &BenchPermission) -> Value {
-        let user = |index: usize| json!({ "type": "user", "id": self.people[index].id.to_string() });
-        json!({ "subject": user(permission.grantee), "action": { "name": "read" }, "resource": user(permission.target) })
     }
 
     /// A token that a listing of a folder with 256 files checks.
@@ -105,9 +96,10 @@ impl Fixture {
 
     /// A user and 256 others.
     fn users(&self, permissions: &[BenchPermission]) -> Value {
-        let mut body = self.of_user(&permissions[0]);
-        let others =
-            permissions.iter().map(|permission| json!({ "resource": self.of_user(permission)["resource"] }));
+        let mut body = fixtures::evaluation(&self.people, &permissions[0]);
+        let others = permissions
+            .iter()
+            .map(|it| json!({ "resource": fixtures::evaluation(&self.people, it)["resource"] }));
         body["evaluations"] = others.collect();
         body
     }
@@ -127,7 +119,10 @@ fn run_on(bench: &mut Bench, database: &Database) {
         ),
         (
             "user",
-            fixture.post("/access/v1/evaluation", fixture.permissions.iter().map(|it| fixture.of_user(it))),
+            fixture.post(
+                "/access/v1/evaluation",
+                fixture.permissions.iter().map(|it| fixtures::evaluation(&fixture.people, it)),
+            ),
         ),
     ];
     let batch = |bodies: Vec<Value>| fixture.post("/access/v1/evaluations", bodies.into_iter());

@@ -77,6 +77,14 @@ find_postgres() {
     dirname "$initdb"
 }
 
+# The library that sets a process's clock wrong.
+find_faketime() {
+    local library
+    library=$(printf '%s\n' /usr/lib/*/faketime/libfaketimeMT.so.1 | head -n 1)
+    [[ -e $library ]] || return 1
+    echo "$library"
+}
+
 as_root() {
     if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
 }

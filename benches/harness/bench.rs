@@ -166,7 +166,8 @@ impl Bench {
     }
 }
 
-fn report_directory() -> PathBuf {
+/// The directory of the results: `target/bench`.
+pub fn report_directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench")
 }
 

@@ -9,6 +9,7 @@ use countersign::domain::webhook::{EventFilter, EventScope};
 use countersign::entropy;
 use countersign::store::webhooks::{self, NewWebhook};
 use countersign::store::{Clock, Store, system_now};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::database::{Database, Value};
@@ -407,10 +408,58 @@ pub fn ask_requests(people: &[BenchUser], count: usize) -> Requests {
 
 /// Adds a new request for the bundle, by this user.
 pub fn push_ask(requests: &mut Requests, asker: &BenchUser, target: &str) {
-    let headers = [("Authorization", asker.authorization.as_str()), ("Content-Type", "application/json")];
+    let headers = json_headers(&asker.authorization);
     let body = format!(
         r#"{{"bundle":"/api/bundle/{BUNDLE_ID}/","user_allowed":"/api/user/{}/","user_target":"{target}"}}"#,
         asker.id
     );
     requests.push("POST", "/api/bundle_permission_request/", &headers, &body);
+}
+
+/// Adds a POST that creates an export token for the creator's hub.
+pub fn push_create_export(requests: &mut Requests, creator: &BenchUser) {
+    let body = format!(r#"{{"hub_id":"{}","nid":"node1","permission":2}}"#, hub_id(creator.id));
+    requests.push("POST", "/-/svc/mfs_api.create_token", &json_headers(&creator.authorization), &body);
+}
+
+/// Adds a proxy's check of an export token.
+pub fn push_authz(requests: &mut Requests, people: &[BenchUser], export: &BenchExport) {
+    let hub = hub_id(people[export.creator].id);
+    let path = format!("/authz?hub_id={hub}&nid=node1&right=read");
+    requests.push("GET", &path, &[("X-Param-Mfs-Token", &export.token)], "");
+}
+
+/// The question of AuthZEN whether the grantee of a permission may read the target's data.
+pub fn evaluation(people: &[BenchUser], permission: &BenchPermission) -> serde_json::Value {
+    let user = |index: usize| json!({ "type": "user", "id": people[index].id.to_string() });
+    json!({ "subject": user(permission.grantee), "action": { "name": "read" }, "resource": user(permission.target) })
+}
+
+/// The headers of a request with a JSON body.
+pub fn json_headers(authorization: &str) -> [(&'static str, &str); 2] {
+    [("Authorization", authorization), ("Content-Type", "application/json")]
+}
+
+/// Inserts a session of each user. Returns the values of their `Cookie` headers.
+pub fn insert_sessions(database: &Database, people: &[BenchUser]) -> Vec<String> {
+    let now = now();
+    let tokens: Vec<Token> = people
+        .iter()
+        .map(|_| entropy::token())
+        .map(|entropy| Token::random(TokenKind::Session, entropy.uuid(Timestamp::from_micros(now)), &entropy))
+        .collect();
+    database.insert(
+        "sessions",
+        ["id", "user_id", "digest", "created_at", "expires_at"],
+        people.iter().zip(&tokens).map(|(person, token)| {
+            [
+                Value::Id(token.id()),
+                Value::Int(person.id),
+                Value::Bytes(token.digest().as_bytes().to_vec()),
+                Value::Time(now),
+                Value::Time(now + LIFETIME_SECONDS * 1_000_000),
+            ]
+        }),
+    );
+    tokens.iter().map(|token| format!("countersign_session={}", token.expose())).collect()
 }

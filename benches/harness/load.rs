@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::LocalSet;
 
@@ -115,16 +116,38 @@ pub fn overload(
 
 /// The response to the first of these requests, including its head.
 pub fn send_first(address: SocketAddr, requests: &Requests) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut connection =
-            Connection { stream: TcpStream::connect(address).await.unwrap(), answer: Vec::new() };
-        connection.send(requests.get(0).unwrap()).await.unwrap();
-        let status = connection.receive().await.unwrap();
-        let answer = String::from_utf8_lossy(&connection.answer).into_owned();
-        assert_eq!(status, requests.status, "{answer}");
-        answer
-    })
+    let mut client = SequentialClient::connect(address);
+    let status = client.send(requests.get(0).unwrap());
+    let response = String::from_utf8_lossy(client.response()).into_owned();
+    assert_eq!(status, requests.status, "{response}");
+    response
+}
+
+/// A connection on which each request is sent after the response to the one before.
+pub struct SequentialClient {
+    runtime: Runtime,
+    connection: Connection,
+}
+
+impl SequentialClient {
+    pub fn connect(address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stream = runtime.block_on(connect(address)).unwrap();
+        Self { runtime, connection: Connection { stream, answer: Vec::new() } }
+    }
+
+    /// Sends a request and returns the status of the response.
+    pub fn send(&mut self, request: &[u8]) -> u16 {
+        self.runtime.block_on(async {
+            self.connection.send(request).await.unwrap();
+            self.connection.receive().await.unwrap()
+        })
+    }
+
+    /// The last response, including its head.
+    pub fn response(&self) -> &[u8] {
+        &self.connection.answer
+    }
 }
 
 /// What connections do.

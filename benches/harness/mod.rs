@@ -34,6 +34,7 @@
 //! both are removed when they are dropped, and when the bench is interrupted. Errors panic.
 
 pub mod bench;
+pub mod callgrind;
 pub mod cleanup;
 pub mod cluster;
 pub mod cpu_time;

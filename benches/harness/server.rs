@@ -11,6 +11,8 @@ use super::cleanup::{ChildProcess, ScratchDirectory};
 use super::cpu_time;
 use super::database::Database;
 
+/// The server's program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 /// The server secret.
 pub const SECRET: &str = "a secret of the benches, 32 bytes or more";
 
@@ -45,7 +47,11 @@ impl Server {
 
     /// Starts countersign with additional environment variables.
     pub fn start_with(database: &Database, environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        Self::start_as(Command::new(PROGRAM), database, environment)
+    }
+
+    /// Starts countersign by this command, which runs [`PROGRAM`] with the arguments that are added to it.
+    pub fn start_as(mut command: Command, database: &Database, environment: &[(&str, &str)]) -> Self {
         command
             .arg("serve")
             .env_clear()
@@ -109,12 +115,17 @@ impl Server {
 
     /// The CPU time so far.
     pub fn cpu_time(&self) -> Duration {
-        cpu_time::of_process(self.process.id())
+        cpu_time::of_process(self.process_id())
+    }
+
+    /// The id of the server's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The maximum resident memory in bytes.
     pub fn peak_resident_bytes(&self) -> u64 {
-        memory_field(&self.process.id().to_string(), "VmHWM")
+        memory_field(&self.process_id().to_string(), "VmHWM")
     }
 }
 
