@@ -11,6 +11,7 @@
 mod helpers;
 mod http_input;
 
+mod api_document;
 mod audit_retention;
 mod audit_seals;
 mod audit_stream;
@@ -51,7 +52,6 @@ mod receipts;
 mod resource_server;
 mod routes;
 mod schema;
-mod schemathesis;
 mod secret_leaks;
 mod security_txt;
 mod sign_in;

@@ -3,6 +3,9 @@
 //!
 //! By default, it generates the same requests in each run. `SCHEMATHESIS_EXAMPLES=1000` generates
 //! forty times as many, from a new seed that is reported with each failure.
+//!
+//! These tests take minutes. The runner starts tests in the order of their names: these among the first, so that
+//! they do not run alone at the end.
 
 use std::process;
 
