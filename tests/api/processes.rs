@@ -94,7 +94,7 @@ async fn two_processes_on_one_postgresql_redeem_a_token_once() {
         let token = app.redeem_token(&request);
         let race = (0..128).map(|nth| {
             let url = format!("{}/api/bundle_permission_request/{token}/", replicas[nth % 2].url);
-            let put = app.put(&url).by_user(&grace).header("idempotency-key", nth.to_string());
+            let put = app.put(&url).by_user(&grace).header("idempotency-key", format!("{round}-{nth}"));
             actix_web::rt::spawn(async move {
                 // A busy server may not read a request in time (408), or not process it in time (503).
                 loop {
