@@ -62,7 +62,6 @@ pub enum BundleError {
 
 /// Returns the bundles that are as they were loaded, and prevents changes until the transaction ends: see
 /// [`lock_unchanged`].
-#[derive(Default)]
 pub(super) struct KeepUnchanged<'a> {
     ids: Vec<i64>,
     names: Vec<&'a str>,
