@@ -8,7 +8,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -39,7 +39,20 @@ struct ProxyState {
     acks: AtomicUsize,
     responses: AtomicUsize,
     dropped_acks: AtomicUsize,
-    streams: Mutex<Vec<UnixStream>>,
+    connections: Mutex<Vec<Weak<Connection>>>,
+}
+
+/// A connection of the replica, and the one to PostgreSQL that it is forwarded to.
+struct Connection {
+    near: UnixStream,
+    far: UnixStream,
+}
+
+impl Connection {
+    fn close(&self) {
+        // Either may be closed already.
+        let _ = (self.near.shutdown(Shutdown::Both), self.far.shutdown(Shutdown::Both));
+    }
 }
 
 impl FaultProxy {
@@ -58,7 +71,7 @@ impl FaultProxy {
             acks: AtomicUsize::new(0),
             responses: AtomicUsize::new(0),
             dropped_acks: AtomicUsize::new(0),
-            streams: Mutex::default(),
+            connections: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -71,11 +84,10 @@ impl FaultProxy {
                 }
                 // The database is down: closes the connection.
                 let Ok(far) = UnixStream::connect(&there) else { continue };
-                let mut streams = shared.streams.lock().unwrap();
-                streams.extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
-                drop(streams);
-                shared.pump(near.try_clone().unwrap(), far.try_clone().unwrap(), false);
-                shared.pump(far, near, true);
+                let connection = Arc::new(Connection { near, far });
+                shared.connections.lock().unwrap().push(Arc::downgrade(&connection));
+                shared.pump(Arc::clone(&connection), false);
+                shared.pump(connection, true);
             }
         });
         let here = directory.path().to_str().unwrap().replace('/', "%2F");
@@ -89,10 +101,8 @@ impl FaultProxy {
 
     /// Closes all connections. New ones can be opened immediately.
     pub fn disconnect_all(&self) {
-        for stream in self.state.streams.lock().unwrap().drain(..) {
-            // The connection may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        let connections = std::mem::take(&mut *self.state.connections.lock().unwrap());
+        connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.close());
     }
 
     /// The number of dropped acknowledgements.
@@ -111,10 +121,12 @@ impl Drop for FaultProxy {
 }
 
 impl ProxyState {
-    /// Forwards bytes until either side closes.
-    fn pump(self: &Arc<Self>, mut from: UnixStream, mut to: UnixStream, is_response: bool) {
+    /// Forwards bytes in one direction until either side closes.
+    fn pump(self: &Arc<Self>, connection: Arc<Connection>, is_response: bool) {
         let state = Arc::clone(self);
         thread::spawn(move || {
+            let Connection { near, far } = &*connection;
+            let (mut from, mut to) = if is_response { (far, near) } else { (near, far) };
             let mut buffer = [0; 16 * 1024];
             while let Ok(read @ 1..) = from.read(&mut buffer) {
                 let bytes = &buffer[..read];
@@ -122,7 +134,7 @@ impl ProxyState {
                     break;
                 }
             }
-            let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+            connection.close();
         });
     }
 
