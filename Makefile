@@ -50,6 +50,7 @@ fmt:
 # a link to a private item is valid in the second run only.
 lint: export RUSTDOCFLAGS = -D warnings
 lint:
+	! git grep -nE "^(<<<<<<<|>>>>>>>) "
 	python3 tests/words.py
 	python3 tests/comments.py
 	python3 tests/layers.py
