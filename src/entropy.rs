@@ -17,7 +17,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 
 /// Random bytes for a token's id and secret.
 pub fn token() -> Entropy {
-    Entropy::new(bytes(), bytes())
+    Entropy::from_bytes(&bytes())
 }
 
 /// A random UUID (version 4).

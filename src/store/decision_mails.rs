@@ -47,10 +47,12 @@ struct LatestMail {
 
 /// Schedules mails about the next decisions in the audit log. Returns the number of steps that were made: 0 or 1.
 pub fn step(conn: &mut Conn) -> QueryResult<usize> {
-    let Some(span) = audit_log::take(conn, AuditReader::DecisionMails, STEP_SIZE)? else { return Ok(0) };
-    let mut decided: BTreeMap<UserId, Vec<RequestId>> = BTreeMap::new();
+    let reader = AuditReader::DecisionMails;
+    let Some(unread) = audit_log::unread(conn, reader)? else { return Ok(0) };
     let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined];
-    for entry in audit_log::entries_in(conn, span, &decisions)? {
+    let Some(entries) = audit_log::take(conn, reader, unread, &decisions, STEP_SIZE)? else { return Ok(0) };
+    let mut decided: BTreeMap<UserId, Vec<RequestId>> = BTreeMap::new();
+    for entry in entries {
         // The target, unless they are the actor, and the requester.
         let requester = entry.affected_users.into_iter().flatten().last();
         if let (AuditSubjectRef::Request(id), Some(requester)) =

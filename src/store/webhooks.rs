@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::audit_log::AuditEntry;
+use super::audit_log::is_visible;
 use super::connection::{Conn, for_update, with_backend};
 use super::page::{LimitOffset, Paginated};
 use super::schema::users;
@@ -89,9 +89,10 @@ impl ActiveWebhook {
         matches!(self.webhook.scope, EventScope::All) && self.owner_is_staff
     }
 
-    /// Whether the owner may see an entry of the audit log, with the scope of the webhook.
-    pub fn may_see(&self, entry: &AuditEntry) -> bool {
-        self.receives_all() || entry.is_visible_to(self.webhook.owner)
+    /// Whether the owner may see an entry of the audit log with this actor and these other affected users, with the
+    /// scope of the webhook.
+    pub fn may_see(&self, actor: Option<UserId>, affected_users: [Option<UserId>; 2]) -> bool {
+        self.receives_all() || is_visible(self.webhook.owner, actor, affected_users)
     }
 }
 

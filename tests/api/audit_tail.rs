@@ -35,10 +35,10 @@ fn take_with(app: &TestApp, limit: i64, wanted: usize, actions: &'static [AuditA
 /// Fails if the database is busy.
 fn try_take(app: &TestApp, limit: i64, actions: &'static [AuditAction]) -> Result<Vec<String>, StoreError> {
     let entries = app.store.write(move |conn| {
-        let span = audit_log::take(conn, AuditReader::DecisionMails, limit)?;
-        span.map_or_else(|| Ok(Vec::new()), |span| audit_log::entries_in(conn, span, actions))
+        let Some(unread) = audit_log::unread(conn, AuditReader::DecisionMails)? else { return Ok(None) };
+        audit_log::take(conn, AuditReader::DecisionMails, unread, actions, limit)
     })?;
-    Ok(entries.into_iter().map(|entry| entry.subject).collect())
+    Ok(entries.unwrap_or_default().into_iter().map(|entry| entry.subject).collect())
 }
 
 /// A database of the same kind that no server reads.
@@ -61,7 +61,9 @@ on_both_databases! {
         // Entries that are not handled are taken again.
         app.store.write(|conn| record(conn, "user:9")).unwrap();
         let failed = app.store.write(|conn| {
-            audit_log::take(conn, AuditReader::DecisionMails, 9)?;
+            if let Some(unread) = audit_log::unread(conn, AuditReader::DecisionMails)? {
+                audit_log::take(conn, AuditReader::DecisionMails, unread, AuditAction::ALL, 9)?;
+            }
             Err::<(), _>(diesel::result::Error::RollbackTransaction)
         });
         assert!(failed.is_err());

@@ -57,6 +57,20 @@ impl Entropy {
         Self { id, secret }
     }
 
+    /// The same from one read of the generator.
+    pub fn from_bytes(bytes: &[u8; 26]) -> Self {
+        let mut entropy = Self::new([0; 10], [0; 16]);
+        let (id, secret) = bytes.split_at(entropy.id.len());
+        entropy.id.copy_from_slice(id);
+        entropy.secret.copy_from_slice(secret);
+        entropy
+    }
+
+    /// The bytes for the secret, for a row that needs a salt instead.
+    pub const fn salt(&self) -> [u8; 16] {
+        self.secret
+    }
+
     /// A UUIDv7 (RFC 9562, 5.7) of this time: ordered to a quarter of a microsecond (6.2,
     /// method 3), and random beyond.
     pub fn uuid(&self, now: Timestamp) -> Uuid {

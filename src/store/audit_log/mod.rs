@@ -13,9 +13,10 @@ mod tail;
 mod write;
 
 pub use plan::AuditLogFilter;
+pub(super) use read::is_visible;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
 pub use stored::erase_client;
-pub use tail::{AuditReader, end, entries_in, lag_seconds, skip_to, take};
+pub use tail::{AuditReader, TakenEntry, Unread, end, lag_seconds, skip, take, unread};
 pub use write::{NewAuditEntry, record};
 
 pub(super) use entry_id::min_id_at;

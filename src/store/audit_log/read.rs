@@ -70,11 +70,13 @@ impl From<AuditEntryRow> for AuditEntry {
     }
 }
 
-impl AuditEntry {
-    /// Whether a user who is not staff sees the entry.
-    pub fn is_visible_to(&self, viewer: UserId) -> bool {
-        self.actor == Some(viewer) || self.affected_users.contains(&Some(viewer))
-    }
+/// Whether a user who is not staff sees an entry with this actor and these other affected users.
+pub(in crate::store) fn is_visible(
+    viewer: UserId,
+    actor: Option<UserId>,
+    affected_users: [Option<UserId>; 2],
+) -> bool {
+    actor == Some(viewer) || affected_users.contains(&Some(viewer))
 }
 
 /// A page of the matching entries, newest first. Counts and pages through at most
@@ -101,7 +103,7 @@ pub fn list_newest(conn: &mut Conn, filter: &AuditLogFilter, limit: usize) -> Qu
 pub fn by_ids(conn: &mut Conn, ids: &[Uuid], viewer: Option<UserId>) -> QueryResult<Vec<AuditEntry>> {
     let ids: Vec<DbUuid> = ids.iter().copied().map(DbUuid).collect();
     let mut entries = load_entries(conn, &ids)?;
-    entries.retain(|entry| viewer.is_none_or(|viewer| entry.is_visible_to(viewer)));
+    entries.retain(|entry| viewer.is_none_or(|viewer| is_visible(viewer, entry.actor, entry.affected_users)));
     Ok(entries)
 }
 

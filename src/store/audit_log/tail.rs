@@ -8,16 +8,18 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use uuid::Uuid;
 
-use super::read::{AuditEntry, AuditEntryRow};
+use super::read::AuditEntryRow;
 use crate::domain::audit::AuditAction;
 use crate::domain::seal::Place;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
 use crate::store::connection::{Backend, Conn, for_update, with_backend};
 use crate::store::schema::audit_cursors;
 use crate::store::schema::audit_log::dsl;
-use crate::store::types::{DbTimestamp, DbUuid, SqlUuid};
+use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 
 /// A reader that remembers in the database how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,54 +84,106 @@ pub(super) const fn is_settled(conn: &Conn) -> &'static str {
     }
 }
 
-/// Entries after a place, up to and including another.
+/// What a reader has not taken yet: the entries after a place, up to and including another. Everything that was committed
+/// before one of them was written is visible to the statements after [`unread`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub after: Place,
-    pub through: Place,
+pub struct Unread {
+    after: Place,
+    through: Place,
 }
 
-/// Takes the next entries for a reader, at most `limit`, and remembers that the reader has got them.
-/// Must run in the transaction that handles the entries. `None` if there are none, or if another replica takes
-/// entries for the reader at this moment.
-pub fn take(conn: &mut Conn, reader: AuditReader, limit: i64) -> QueryResult<Option<Span>> {
-    let after = cursor(conn, reader)?;
-    let Some(through) = end_of_page(conn, after, limit)? else { return Ok(None) };
-    Ok(move_cursor(conn, reader, after, through)?.then_some(Span { after, through }))
-}
-
-/// The entries of a span with these actions, in order.
-pub fn entries_in(conn: &mut Conn, span: Span, actions: &[AuditAction]) -> QueryResult<Vec<AuditEntry>> {
-    let actions: Vec<&str> = actions.iter().copied().map(AuditAction::name).collect();
-    let rows: Vec<AuditEntryRow> = with_backend!(conn, c => dsl::audit_log
-        .filter(is_after!(span.after))
-        .filter(is_through!(span.through))
-        .filter(dsl::action.eq_any(&actions))
-        .order((dsl::position, dsl::id))
-        .select(AuditEntryRow::as_select())
-        .load(c))?;
-    Ok(rows.into_iter().map(AuditEntry::from).collect())
+/// An entry that a reader has taken, without address and client.
+#[derive(Clone, Debug)]
+pub struct TakenEntry {
+    pub id: Uuid,
+    pub at: Timestamp,
+    pub actor: Option<UserId>,
+    pub action: AuditAction,
+    pub subject: String,
+    pub affected_users: [Option<UserId>; 2],
 }
 
 #[derive(QueryableByName)]
-struct PlaceRow {
+struct TakenRow {
     #[diesel(sql_type = BigInt)]
     position: i64,
     #[diesel(sql_type = SqlUuid)]
     id: DbUuid,
+    #[diesel(sql_type = SqlTimestamp)]
+    at: DbTimestamp,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    actor: Option<i64>,
+    #[diesel(sql_type = Text)]
+    action: String,
+    #[diesel(sql_type = Text)]
+    subject: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    affected_user_1: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    affected_user_2: Option<i64>,
 }
 
-/// The place of the last of the next entries that a reader can take, at most `limit`.
-fn end_of_page(conn: &mut Conn, after: Place, limit: i64) -> QueryResult<Option<Place>> {
-    let settled = is_settled(conn);
+/// What a reader can take now. `None` if there is nothing.
+pub fn unread(conn: &mut Conn, reader: AuditReader) -> QueryResult<Option<Unread>> {
+    let after = cursor(conn, reader)?;
+    Ok(end(conn)?.filter(|end| after < *end).map(|through| Unread { after, through }))
+}
+
+/// Takes the next entries for a reader, at most `limit`, and remembers that the reader has got them. Returns those with
+/// these actions, in order. Must run in the transaction that handles the entries. `None` if another replica has taken
+/// them.
+pub fn take(
+    conn: &mut Conn,
+    reader: AuditReader,
+    unread: Unread,
+    actions: &[AuditAction],
+    limit: i64,
+) -> QueryResult<Option<Vec<TakenEntry>>> {
+    let Unread { after, through } = unread;
+    // One pass over the entries: the last one, whatever its action, is the reader's new place.
     let query = diesel::sql_query(format!(
-        "SELECT position, id FROM (SELECT position, id FROM audit_log WHERE (position, id) > ($1, $2) AND {settled} \
-         ORDER BY position, id LIMIT $3) AS page ORDER BY position DESC, id DESC LIMIT 1"
+        "SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM \
+         (SELECT *, lead(position) OVER (ORDER BY position, id) IS NULL AS is_last FROM \
+         (SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM audit_log \
+         WHERE (position, id) > ($1, $2) AND position <= $3 AND (position, id) <= ($3, $4) \
+         ORDER BY position, id LIMIT $5) AS page) AS page \
+         WHERE is_last OR {} ORDER BY position, id",
+        has_action(actions)
     ));
-    let query =
-        query.bind::<BigInt, _>(after.position).bind::<SqlUuid, _>(DbUuid(after.id)).bind::<BigInt, _>(limit);
-    let last: Option<PlaceRow> = with_backend!(conn, c => query.get_result(c).optional())?;
-    Ok(last.map(|PlaceRow { position, id }| Place { position, id: id.0 }))
+    let query = query
+        .bind::<BigInt, _>(after.position)
+        .bind::<SqlUuid, _>(DbUuid(after.id))
+        .bind::<BigInt, _>(through.position)
+        .bind::<SqlUuid, _>(DbUuid(through.id))
+        .bind::<BigInt, _>(limit);
+    let rows: Vec<TakenRow> = with_backend!(conn, c => query.load(c))?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    if !move_cursor(conn, reader, after, Place { position: last.position, id: last.id.0 })? {
+        return Ok(None);
+    }
+    let taken = rows.into_iter().filter_map(|row| {
+        let action = AuditAction::from_name(&row.action).filter(|action| actions.contains(action))?;
+        Some(TakenEntry {
+            id: row.id.0,
+            at: row.at.0,
+            actor: row.actor.map(UserId),
+            action,
+            subject: row.subject,
+            affected_users: [row.affected_user_1, row.affected_user_2].map(|user| user.map(UserId)),
+        })
+    });
+    Ok(Some(taken.collect()))
+}
+
+/// Moves a reader past entries that it does not need.
+pub fn skip(conn: &mut Conn, reader: AuditReader, unread: Unread) -> QueryResult<()> {
+    move_cursor(conn, reader, unread.after, unread.through).map(drop)
+}
+
+/// A condition on the action. The names are constants.
+fn has_action(actions: &[AuditAction]) -> String {
+    let names: Vec<String> = actions.iter().map(|action| format!("'{}'", action.name())).collect();
+    if names.is_empty() { "false".to_owned() } else { format!("action IN ({})", names.join(", ")) }
 }
 
 /// The place of the last entry that a reader could take now.
@@ -142,15 +196,6 @@ pub fn end(conn: &mut Conn) -> QueryResult<Option<Place>> {
         .first(c)
         .optional())?;
     Ok(last.map(|(position, id)| Place { position, id: id.0 }))
-}
-
-/// Moves a reader to this place, without the entries before it.
-pub fn skip_to(conn: &mut Conn, reader: AuditReader, place: Place) -> QueryResult<()> {
-    let from = cursor(conn, reader)?;
-    if from < place {
-        move_cursor(conn, reader, from, place)?;
-    }
-    Ok(())
 }
 
 /// The age of the oldest entry that a reader has not taken, in seconds; 0 if there is none. Includes entries that

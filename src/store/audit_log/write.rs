@@ -39,15 +39,16 @@ impl NewAuditEntry {
         subject: String,
         affected: &[UserId],
     ) -> Self {
+        let entropy = entropy::token();
         let mut others = affected.iter().copied().filter(|user| context.actor != Some(*user));
         Self {
-            id: entropy::token().uuid(now),
+            id: entropy.uuid(now),
             at: now,
             context: context.clone(),
             action,
             subject,
             affected_users: [others.next(), others.next()],
-            salt: (context.ip.is_some() || context.user_agent.is_some()).then(entropy::bytes),
+            salt: (context.ip.is_some() || context.user_agent.is_some()).then(|| entropy.salt()),
         }
     }
 }

@@ -9,14 +9,14 @@ use crate::domain::audit::AuditAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::{TEST_EVENT, WebhookId};
 use crate::entropy;
-use crate::store::audit_log::{self, AuditEntry, AuditReader};
+use crate::store::audit_log::{self, AuditReader, TakenEntry};
 use crate::store::bulk::bulk;
 use crate::store::connection::Conn;
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use crate::store::webhooks::{self, ActiveWebhook};
 
 /// Entries of the audit log that one step takes.
-const STEP_SIZE: i64 = 1_000;
+const STEP_SIZE: i64 = 5_000;
 
 bulk! {
     InsertDeliveries {
@@ -32,31 +32,25 @@ bulk! {
 
 /// Queues the next entries of the audit log. Returns the number of steps that were made: 0 or 1.
 ///
-/// The webhooks are read after the entries are taken: a webhook that existed when an entry was written is then visible.
+/// The webhooks are read after [`audit_log::unread`]: a webhook that existed when an entry was written is then visible.
 pub fn step(conn: &mut Conn) -> QueryResult<usize> {
-    let end = audit_log::end(conn)?;
-    if !webhooks::is_any_active(conn)? {
-        if let Some(end) = end {
-            audit_log::skip_to(conn, AuditReader::Webhooks, end)?;
-        }
-        return Ok(0);
-    }
-    let Some(span) = audit_log::take(conn, AuditReader::Webhooks, STEP_SIZE)? else { return Ok(0) };
+    let reader = AuditReader::Webhooks;
+    let Some(unread) = audit_log::unread(conn, reader)? else { return Ok(0) };
     let webhooks = webhooks::active(conn)?;
+    if webhooks.is_empty() {
+        return audit_log::skip(conn, reader, unread).map(|()| 0);
+    }
     let is_wanted = |action: &AuditAction| {
         *action != AuditAction::OperationAbandoned
             && webhooks.iter().any(|active| active.webhook.events.matches(*action))
     };
     let wanted: Vec<AuditAction> = AuditAction::ALL.iter().copied().filter(is_wanted).collect();
-    let entries = audit_log::entries_in(conn, span, &wanted)?;
+    let Some(entries) = audit_log::take(conn, reader, unread, &wanted, STEP_SIZE)? else { return Ok(0) };
     let now = conn.now()?;
     let mut rows = InsertDeliveries::default();
     for entry in &entries {
-        let Some(action) = AuditAction::from_name(&entry.action) else { continue };
-        for ActiveWebhook { webhook, .. } in
-            webhooks.iter().filter(|webhook| receives(webhook, entry, action))
-        {
-            push(&mut rows, webhook.id, entry.id, action.name(), now);
+        for ActiveWebhook { webhook, .. } in webhooks.iter().filter(|webhook| receives(webhook, entry)) {
+            push(&mut rows, webhook.id, entry.id, entry.action.name(), now);
         }
     }
     rows.run(conn)?;
@@ -71,8 +65,10 @@ pub fn queue_test(conn: &mut Conn, webhook: WebhookId, now: Timestamp) -> QueryR
     Ok(id)
 }
 
-fn receives(active: &ActiveWebhook, entry: &AuditEntry, action: AuditAction) -> bool {
-    active.webhook.created_at <= entry.at && active.webhook.events.matches(action) && active.may_see(entry)
+fn receives(active: &ActiveWebhook, entry: &TakenEntry) -> bool {
+    active.webhook.created_at <= entry.at
+        && active.webhook.events.matches(entry.action)
+        && active.may_see(entry.actor, entry.affected_users)
 }
 
 fn push(

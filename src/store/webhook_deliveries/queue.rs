@@ -241,8 +241,9 @@ fn load(
         let event = if is_test {
             Some(Event::Test { id: row.event_id.0, at: row.created_at.0 })
         } else {
-            let visible =
-                |entry: &&AuditEntry| webhook.as_ref().is_some_and(|webhook| webhook.may_see(entry));
+            let visible = |entry: &&AuditEntry| {
+                webhook.as_ref().is_some_and(|webhook| webhook.may_see(entry.actor, entry.affected_users))
+            };
             let permission = |entry: &AuditEntry| match AuditSubjectRef::parse(&entry.subject) {
                 AuditSubjectRef::Request(RequestId(id)) => {
                     granted.contains(&id).then_some(BundlePermissionId(id))
