@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text};
 
+use super::by_keys::load_by_keys;
 use super::connection::{Backend, Conn, with_backend};
 use super::lookup::UserRef;
 use super::schema::permission_requests::dsl;
@@ -197,10 +198,10 @@ fn named_bundles(
         .collect();
     let mut bundles: HashMap<BundleName, Vec<BundleId>> = HashMap::new();
     if !names.is_empty() {
-        let rows: Vec<(i64, String)> = with_backend!(conn, c => bundles::table
-            .filter(bundles::name.eq_any(names))
-            .select((bundles::id, bundles::name))
-            .load(c))?;
+        let rows: Vec<(i64, String)> = load_by_keys!(
+            conn,
+            bundles::table.filter(bundles::name.eq_any(&names)).select((bundles::id, bundles::name))
+        )?;
         for (id, name) in rows {
             bundles.entry(BundleName::from_db(name)).or_default().push(BundleId(id));
         }
@@ -222,17 +223,19 @@ fn active_user_ids<'a>(
     }
     let mut active = HashMap::with_capacity(ids.len() + emails.len());
     if !ids.is_empty() {
-        let rows: Vec<i64> = with_backend!(conn, c => users::table
-            .filter(users::active.and(users::id.eq_any(&ids)))
-            .select(users::id)
-            .load(c))?;
+        let rows: Vec<i64> = load_by_keys!(
+            conn,
+            users::table.filter(users::active.and(users::id.eq_any(&ids))).select(users::id)
+        )?;
         active.extend(rows.into_iter().map(UserId).map(|id| (UserRef::Id(id), id)));
     }
     if !emails.is_empty() {
-        let rows: Vec<(i64, String)> = with_backend!(conn, c => users::table
-            .filter(users::active.and(users::email.eq_any(&emails)))
-            .select((users::id, users::email))
-            .load(c))?;
+        let rows: Vec<(i64, String)> = load_by_keys!(
+            conn,
+            users::table
+                .filter(users::active.and(users::email.eq_any(&emails)))
+                .select((users::id, users::email))
+        )?;
         active
             .extend(rows.into_iter().map(|(id, email)| (UserRef::Email(Email::from_db(email)), UserId(id))));
     }

@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 
 use super::audit_log::{self, NewAuditEntry};
+use super::by_keys::load_by_keys;
 use super::connection::{Conn, with_backend};
 use super::outbox;
 use super::page::{LimitOffset, Paginated};
@@ -119,11 +120,13 @@ pub struct ApiKeyAuth {
 /// The keys with these ids that are not revoked, in no particular order.
 pub(super) fn active_by_ids(conn: &mut Conn, ids: &[ApiKeyId]) -> QueryResult<Vec<(ApiKeyId, ApiKeyAuth)>> {
     let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
-    let rows: Vec<(DbUuid, UserRow, Option<String>, Vec<u8>)> = with_backend!(conn, c => api_keys::table
-        .inner_join(users::table)
-        .filter(api_keys::id.eq_any(&ids).and(api_keys::revoked_at.is_null()))
-        .select((api_keys::id, UserRow::as_select(), api_keys::scope, api_keys::digest))
-        .load(c))?;
+    let rows: Vec<(DbUuid, UserRow, Option<String>, Vec<u8>)> = load_by_keys!(
+        conn,
+        api_keys::table
+            .inner_join(users::table)
+            .filter(api_keys::id.eq_any(&ids).and(api_keys::revoked_at.is_null()))
+            .select((api_keys::id, UserRow::as_select(), api_keys::scope, api_keys::digest))
+    )?;
     Ok(rows
         .into_iter()
         .filter_map(|(id, user, scope, digest)| {

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt};
 
-use super::bulk::bulk;
+use super::bulk::{Column, bulk};
 use super::connection::{Backend, Conn, with_backend};
 use super::page::{LimitOffset, Paginated};
 use super::schema::blocks;
@@ -47,8 +47,8 @@ impl<const EXCLUSIVE: bool> QueryFragment<Pg> for AdvisoryLocks<EXCLUSIVE> {
 
 /// A condition: none of these blocks exists. Locks them until the end of the transaction.
 pub(super) struct LockUnblocked {
-    targets: Vec<i64>,
-    requesters: Vec<i64>,
+    targets: Column<i64>,
+    requesters: Column<i64>,
 }
 
 impl LockUnblocked {

@@ -5,6 +5,8 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, SmallInt, Text};
 
+use super::bulk::Column;
+use super::by_keys::load_by_keys;
 use super::connection::{Backend, Conn, with_backend};
 use super::page::{LimitOffset, Paginated};
 use super::requests;
@@ -63,10 +65,10 @@ pub enum BundleError {
 /// Returns the bundles that are as they were loaded, and prevents changes until the transaction ends: see
 /// [`lock_unchanged`].
 pub(super) struct KeepUnchanged<'a> {
-    ids: Vec<i64>,
-    names: Vec<&'a str>,
-    descriptions: Vec<&'a str>,
-    permissions: Vec<i16>,
+    ids: Column<i64>,
+    names: Column<&'a str>,
+    descriptions: Column<&'a str>,
+    permissions: Column<i16>,
 }
 
 impl<'a> KeepUnchanged<'a> {
@@ -264,10 +266,8 @@ fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool>
 /// The bundles with these ids, in no particular order.
 pub fn by_ids(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<Bundle>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<BundleRow> = with_backend!(conn, c => bundles::table
-        .filter(bundles::id.eq_any(&ids))
-        .select(BundleRow::as_select())
-        .load(c))?;
+    let rows: Vec<BundleRow> =
+        load_by_keys!(conn, bundles::table.filter(bundles::id.eq_any(&ids)).select(BundleRow::as_select()))?;
     Ok(rows.into_iter().map(Bundle::from).collect())
 }
 

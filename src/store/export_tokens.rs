@@ -14,6 +14,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text};
 
 use super::audit_log::{self, NewAuditEntry};
 use super::bulk::bulk;
+use super::by_keys::load_by_keys;
 use super::clock::clock_timestamp;
 use super::connection::{Backend, Conn, Store, for_update, with_backend};
 use super::error::StoreError;
@@ -235,11 +236,12 @@ pub(super) fn load_for_auth(
             ))
         }};
     }
-    let rows: Vec<Row> = match &mut conn.backend {
-        Backend::Postgres(pg) => select_with_time!(clock_timestamp()).load(&mut **pg)?,
+    let rows: Vec<Row> = load_by_keys!(
+        conn,
+        postgres: select_with_time!(clock_timestamp()),
         // The clock is this process's; the column only has the right type, and is ignored.
-        Backend::Sqlite(sqlite) => select_with_time!(export_tokens::created_at).load(&mut **sqlite)?,
-    };
+        sqlite: select_with_time!(export_tokens::created_at)
+    )?;
     let to_auth = |(row, digest, active, role, at): Row| {
         let privilege = creator_privilege(active, role.as_deref());
         let digest = TokenDigest::from_slice(&digest)?;

@@ -9,6 +9,7 @@
 
 mod async_store;
 mod bulk;
+mod by_keys;
 mod clock;
 mod connection;
 mod error;

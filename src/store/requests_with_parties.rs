@@ -7,6 +7,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text};
 use diesel::sqlite::Sqlite;
 
+use super::bulk::Column;
 use super::bundles::BundleRow;
 use super::connection::{Backend, Conn};
 use super::participants::Participants;
@@ -30,13 +31,13 @@ pub(super) struct RequestsWithParties {
 /// are locked in the order of their ids. If the query waited for a lock, the returned timestamp
 /// may predate the wait (by at most `lock_timeout`); the row values are read after it.
 pub(super) fn load(conn: &mut Conn, ids: &[RedeemId], lock: bool) -> QueryResult<RequestsWithParties> {
-    let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
+    let ids: Column<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
     let rows: Vec<JoinedRow> = match &mut conn.backend {
         Backend::Postgres(pg) if lock => SelectByTokens::<true>(ids).load(&mut **pg)?,
         Backend::Postgres(pg) => SelectByTokens::<false>(ids).load(&mut **pg)?,
         // SQLite has one writer at a time, and needs no lock.
         Backend::Sqlite(sqlite) => {
-            let found = ids.into_iter().map(|id| SelectByToken(id).get_result(&mut **sqlite).optional());
+            let found = ids.0.into_iter().map(|id| SelectByToken(id).get_result(&mut **sqlite).optional());
             found.filter_map(Result::transpose).collect::<QueryResult<_>>()?
         }
     };
@@ -110,7 +111,7 @@ macro_rules! select {
 }
 
 /// On PostgreSQL: one statement for all tokens.
-struct SelectByTokens<const LOCK: bool>(Vec<DbUuid>);
+struct SelectByTokens<const LOCK: bool>(Column<DbUuid>);
 
 impl<const LOCK: bool> QueryId for SelectByTokens<LOCK> {
     type QueryId = Self;

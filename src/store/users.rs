@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
+use super::by_keys::load_by_keys;
 use super::connection::{Conn, for_update, with_backend};
 use super::page::{LimitOffset, Paginated};
 use super::schema::{bundle_permissions, permission_requests, users};
@@ -70,20 +71,16 @@ pub fn insert(conn: &mut Conn, new: &NewUser, now: Timestamp) -> QueryResult<Opt
 /// The users with these ids, in no particular order.
 pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<UserRow> = with_backend!(conn, c => users::table
-        .filter(users::id.eq_any(&ids))
-        .select(UserRow::as_select())
-        .load(c))?;
+    let rows: Vec<UserRow> =
+        load_by_keys!(conn, users::table.filter(users::id.eq_any(&ids)).select(UserRow::as_select()))?;
     Ok(rows.into_iter().map(User::from).collect())
 }
 
 /// The users with these addresses, in no particular order.
 pub fn by_emails(conn: &mut Conn, emails: &[Email]) -> QueryResult<Vec<User>> {
     let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
-    let rows: Vec<UserRow> = with_backend!(conn, c => users::table
-        .filter(users::email.eq_any(&emails))
-        .select(UserRow::as_select())
-        .load(c))?;
+    let rows: Vec<UserRow> =
+        load_by_keys!(conn, users::table.filter(users::email.eq_any(&emails)).select(UserRow::as_select()))?;
     Ok(rows.into_iter().map(User::from).collect())
 }
 

@@ -16,6 +16,7 @@ use crate::domain::terms::Terms;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::domain::validated_text::IdempotencyKey;
+use crate::store::bulk::Column;
 use crate::store::connection::{Backend, Conn};
 use crate::store::types::{DbTimestamp, SqlTimestamp};
 
@@ -107,11 +108,11 @@ struct AskRow {
 }
 
 struct SelectForAsks {
-    targets: Vec<i64>,
-    grantees: Vec<i64>,
-    bundles: Vec<i64>,
-    terms: Vec<String>,
-    keys: Vec<Option<String>>,
+    targets: Column<i64>,
+    grantees: Column<i64>,
+    bundles: Column<i64>,
+    terms: Column<String>,
+    keys: Column<Option<String>>,
 }
 
 impl QueryId for SelectForAsks {
